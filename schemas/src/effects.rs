@@ -1,0 +1,203 @@
+//! What each event changes, as differences: the meaning of the log in one place.
+//!
+//! The engine's `apply` and every projection, gateway and auditor get their numbers from these functions, so that none can
+//! read an event differently from another. Each fold is a sum: order within an outcome does not matter to it.
+
+use crate::event::{Event, Trade, TradeKind};
+use crate::ids::{AccountId, MarketId};
+use crate::money::{Credits, Price};
+use crate::order::{BookSide, Contract, Entry, Side};
+
+/// A change of one account's wallet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WalletChange {
+    /// Whose.
+    pub account: AccountId,
+    /// Change of what can be spent.
+    pub available: Credits,
+    /// Change of what live buy orders hold.
+    pub held: Credits,
+}
+
+/// The change of a wallet that `event` means, if any. On the account's home.
+pub fn wallet_change(event: &Event) -> Option<WalletChange> {
+    let (account, available, held) = match event {
+        Event::Deposited { account, amount, .. } => (*account, *amount, Credits::ZERO),
+        Event::Withdrawn { account, amount, .. } => (*account, -*amount, Credits::ZERO),
+        Event::OrderFunded { order, held, .. } => (order.account, -*held, *held),
+        Event::Settled(s) => (s.account, s.released + s.received, -(s.spent + s.released)),
+        _ => return None,
+    };
+    Some(WalletChange { account, available, held })
+}
+
+/// A change of one account's position in one market, in contracts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PositionChange {
+    /// Where.
+    pub market: MarketId,
+    /// Whose.
+    pub account: AccountId,
+    /// Change of YES contracts held.
+    pub yes: i64,
+    /// Change of NO contracts held.
+    pub no: i64,
+    /// Change of YES contracts that resting sells reserve.
+    pub yes_reserved: i64,
+    /// Change of NO contracts that resting sells reserve.
+    pub no_reserved: i64,
+}
+
+impl PositionChange {
+    fn of(market: MarketId, account: AccountId, contract: Contract, held: i64, reserved: i64) -> Self {
+        let none = Self { market, account, yes: 0, no: 0, yes_reserved: 0, no_reserved: 0 };
+        match contract {
+            Contract::Yes => Self { yes: held, yes_reserved: reserved, ..none },
+            Contract::No => Self { no: held, no_reserved: reserved, ..none },
+        }
+    }
+}
+
+/// The changes of positions that `event` means: none, one, or a trade's two (maker first). On the market's home.
+pub fn position_changes(event: &Event) -> impl Iterator<Item = PositionChange> {
+    let changes = match event {
+        Event::OrderPlaced(placed) if placed.order.entry.side() == Side::Sell => {
+            let resting = i64::from(placed.resting().contracts());
+            let order = &placed.order;
+            [Some(PositionChange::of(order.market, order.account, order.entry.contract(), 0, resting)), None]
+        }
+        Event::Traded(trade) => [
+            Some(fill(trade, trade.maker.account, trade.maker.entry, true)),
+            Some(fill(trade, trade.taker.account, trade.taker.entry, false)),
+        ],
+        Event::OrderCancelled { account, market, entry, quantity, .. } if entry.side() == Side::Sell => {
+            let resting = i64::from(quantity.contracts());
+            [Some(PositionChange::of(*market, *account, entry.contract(), 0, -resting)), None]
+        }
+        Event::PairsRedeemed { market, account, pairs } => [Some(gone(*market, *account, *pairs, *pairs)), None],
+        Event::PaidOut { market, account, yes, no, .. } => [Some(gone(*market, *account, *yes, *no)), None],
+        _ => [None, None],
+    };
+    changes.into_iter().flatten()
+}
+
+fn fill(trade: &Trade, account: AccountId, entry: Entry, resting: bool) -> PositionChange {
+    let quantity = i64::from(trade.quantity.contracts());
+    let (held, reserved) = match entry.side() {
+        Side::Buy => (quantity, 0),
+        // Only what rests is reserved: a sell that comes in gives its contracts at once.
+        Side::Sell => (-quantity, if resting { -quantity } else { 0 }),
+    };
+    PositionChange::of(trade.market, account, entry.contract(), held, reserved)
+}
+
+fn gone(market: MarketId, account: AccountId, yes: u64, no: u64) -> PositionChange {
+    PositionChange { market, account, yes: -signed(yes), no: -signed(no), yes_reserved: 0, no_reserved: 0 }
+}
+
+fn signed(contracts: u64) -> i64 {
+    i64::try_from(contracts).expect("contracts are bounded by the credits that minted them")
+}
+
+/// A change of a market's own money and of the contracts in the world.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MarketChange {
+    /// Which market.
+    pub market: MarketId,
+    /// Change of the credits that back its pairs.
+    pub collateral: Credits,
+    /// Change of the fees collected.
+    pub fees: Credits,
+    /// Change of YES contracts outstanding.
+    pub yes: i64,
+    /// Change of NO contracts outstanding.
+    pub no: i64,
+    /// Contracts traded.
+    pub volume: u64,
+}
+
+/// The change of a market that `event` means, if any. On the market's home.
+pub fn market_change(event: &Event) -> Option<MarketChange> {
+    match event {
+        Event::Traded(trade) => {
+            let quantity = i64::from(trade.quantity.contracts());
+            let pairs = match trade.kind() {
+                TradeKind::Mint => quantity,
+                TradeKind::Burn => -quantity,
+                TradeKind::TransferYes | TradeKind::TransferNo => 0,
+            };
+            let fees = trade.maker.fee + trade.taker.fee;
+            let volume = u64::from(trade.quantity.contracts());
+            Some(MarketChange {
+                market: trade.market,
+                collateral: Credits::whole(pairs),
+                fees,
+                yes: pairs,
+                no: pairs,
+                volume,
+            })
+        }
+        Event::PairsRedeemed { market, pairs, .. } => {
+            let pairs = -signed(*pairs);
+            let (fees, volume) = (Credits::ZERO, 0);
+            Some(MarketChange {
+                market: *market,
+                collateral: Credits::whole(pairs),
+                fees,
+                yes: pairs,
+                no: pairs,
+                volume,
+            })
+        }
+        Event::PaidOut { market, yes, no, credits, .. } => {
+            let (fees, volume) = (Credits::ZERO, 0);
+            Some(MarketChange {
+                market: *market,
+                collateral: -*credits,
+                fees,
+                yes: -signed(*yes),
+                no: -signed(*no),
+                volume,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// A change of one level of a market's book.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BookChange {
+    /// Which market.
+    pub market: MarketId,
+    /// Which side.
+    pub side: BookSide,
+    /// The level's price, in YES.
+    pub price: Price,
+    /// Change of the contracts resting there.
+    pub quantity: i64,
+}
+
+/// The change of a book's level that `event` means, if any. On the market's home.
+pub fn book_change(event: &Event) -> Option<BookChange> {
+    match event {
+        Event::OrderPlaced(placed) if placed.status.is_live() => Some(BookChange {
+            market: placed.order.market,
+            side: placed.order.entry.book_side(),
+            price: placed.book_price(),
+            quantity: i64::from(placed.resting().contracts()),
+        }),
+        Event::Traded(trade) => Some(BookChange {
+            market: trade.market,
+            side: trade.maker.entry.book_side(),
+            price: trade.price,
+            quantity: -i64::from(trade.quantity.contracts()),
+        }),
+        Event::OrderCancelled { market, entry, price, quantity, .. } => Some(BookChange {
+            market: *market,
+            side: entry.book_side(),
+            price: *price,
+            quantity: -i64::from(quantity.contracts()),
+        }),
+        _ => None,
+    }
+}

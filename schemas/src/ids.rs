@@ -1,0 +1,181 @@
+//! Who and what: the ids of the log. All fit a signed 64-bit column, or are UUIDs.
+
+use bincode::{Decode, Encode};
+
+use crate::limits::SHARDS_MAX;
+
+id64! {
+    /// A holder of credits. Chosen at random (63 bits, not 0) by whoever asks to open the account; the account's
+    /// shard refuses one that is taken.
+    AccountId
+}
+
+id64! {
+    /// A market. Derived from its ticker by [`MarketId::of`], so that a ticker is unique over all shards without
+    /// any shard asking another.
+    MarketId
+}
+
+id64! {
+    /// An order: `0 | market's shard (7 bits) | entry shard (7 bits) | counter (49 bits)`.
+    ///
+    /// The *entry shard* is the one whose log took the order in and gave it this id. A cancel finds the market's
+    /// shard in the id itself.
+    OrderId
+}
+
+id64! {
+    /// A trade: `0 | market's shard (7 bits) | 0 (7 bits) | counter (49 bits)`.
+    TradeId
+}
+
+id64! {
+    /// An API key's public part. Chosen at random (63 bits) by the gateway that made the key.
+    ApiKeyId
+}
+
+id128! {
+    /// A command, from the first record to the last outcome it causes on any shard (a UUID v7, made by the gateway).
+    CommandId
+}
+
+id128! {
+    /// A client's own name for a request; repeating it yields the first outcome again. Unique per account.
+    ClientId
+}
+
+id128! {
+    /// One run of an engine process.
+    EngineId
+}
+
+/// A partition number of `lfg.commands` and `lfg.events`. Invariant: below [`SHARDS_MAX`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Shard(u16);
+
+checked_decode!(Shard(u16));
+
+impl Shard {
+    /// `None` from [`SHARDS_MAX`] on.
+    pub const fn new(number: u16) -> Option<Self> {
+        if number < SHARDS_MAX { Some(Self(number)) } else { None }
+    }
+
+    /// The partition number.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The partition number as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The partition number as Kafka's clients want it.
+    pub const fn partition(self) -> i32 {
+        self.0 as i32
+    }
+
+    /// All shards of a log with `shards` partitions.
+    pub fn all(shards: u16) -> impl Iterator<Item = Shard> {
+        (0..shards.min(SHARDS_MAX)).map(Shard)
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+const COUNTER_BITS: u32 = 49;
+const SHARD_BITS: u32 = 7;
+const _: () = assert!(SHARDS_MAX as u64 <= 1 << SHARD_BITS);
+
+fn shard_at(id: u64, shift: u32) -> Shard {
+    #[allow(clippy::cast_possible_truncation, reason = "masked to 7 bits")]
+    Shard(((id >> shift) & ((1 << SHARD_BITS) - 1)) as u16)
+}
+
+impl OrderId {
+    /// The `counter`-th order that `entry` took in, for a market of shard `market`.
+    pub fn compose(market: Shard, entry: Shard, counter: u64) -> Self {
+        assert!(counter < 1 << COUNTER_BITS, "a shard's order counter is exhausted");
+        Self((u64::from(market.0) << (COUNTER_BITS + SHARD_BITS)) | (u64::from(entry.0) << COUNTER_BITS) | counter)
+    }
+
+    /// The shard whose book holds the order.
+    pub fn market_shard(self) -> Shard {
+        shard_at(self.0, COUNTER_BITS + SHARD_BITS)
+    }
+
+    /// The shard that took the order in.
+    pub fn entry_shard(self) -> Shard {
+        shard_at(self.0, COUNTER_BITS)
+    }
+}
+
+impl TradeId {
+    /// The `counter`-th trade of shard `market`.
+    pub fn compose(market: Shard, counter: u64) -> Self {
+        assert!(counter < 1 << COUNTER_BITS, "a shard's trade counter is exhausted");
+        Self((u64::from(market.0) << (COUNTER_BITS + SHARD_BITS)) | counter)
+    }
+}
+
+impl MarketId {
+    /// The id of the market with this ticker: the first 63 bits of BLAKE3(ticker), never 0.
+    pub fn of(ticker: &crate::text::Ticker) -> Self {
+        let hash = blake3::hash(ticker.as_str().as_bytes());
+        let mut head = [0; 8];
+        head.copy_from_slice(&hash.as_bytes()[..8]);
+        Self((u64::from_be_bytes(head) >> 1).max(1))
+    }
+}
+
+/// A record's place among all that one command caused, as `shard:sequence`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Coordinate {
+    /// The shard whose events log holds the outcome.
+    pub shard: Shard,
+    /// The outcome's sequence there.
+    pub sequence: u64,
+}
+
+impl std::fmt::Display for Coordinate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.shard, self.sequence)
+    }
+}
+
+impl std::str::FromStr for Coordinate {
+    type Err = crate::text::UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (shard, sequence) = text.split_once(':').ok_or(crate::text::UnknownName)?;
+        let shard = shard.parse().ok().and_then(Shard::new).ok_or(crate::text::UnknownName)?;
+        let sequence = sequence.parse().map_err(|_| crate::text::UnknownName)?;
+        Ok(Self { shard, sequence })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_id_carries_both_shards_and_stays_positive() {
+        let (market, entry) = (Shard::new(127).unwrap(), Shard::new(3).unwrap());
+        let id = OrderId::compose(market, entry, (1 << COUNTER_BITS) - 1);
+        assert_eq!((id.market_shard(), id.entry_shard()), (market, entry));
+        assert!(i64::try_from(id.0).is_ok());
+    }
+
+    #[test]
+    fn a_market_id_is_its_tickers_hash() {
+        let id = MarketId::of(&"RAIN-2026".parse().unwrap());
+        assert_eq!(id, MarketId::of(&"RAIN-2026".parse().unwrap()));
+        assert_ne!(id, MarketId::of(&"RAIN-2027".parse().unwrap()));
+        assert!(i64::try_from(id.0).is_ok());
+    }
+}

@@ -1,0 +1,43 @@
+//! The language of the log: every word that crosses a process boundary, and the one rule of reading it back.
+//!
+//!   gateway ─▶ [commands] ─▶ engine ─▶ [events] ─▶ projections, gateway, analysts
+//!              └────────── *schemas* ──────────┘
+//!
+//! Start with [`command`] (what somebody asks), [`event`] (what became true) and [`reading`] (which records count).
+//!
+//! Architecture invariant: pure. No client library, no clock, no randomness, no I/O; every program depends on
+//! this crate and this crate on none of them.
+
+#[macro_use]
+mod wire;
+
+pub mod account;
+pub mod codec;
+pub mod command;
+pub mod effects;
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod market;
+pub mod message;
+pub mod money;
+pub mod order;
+pub mod reading;
+pub mod record;
+pub mod rejection;
+pub mod shard_map;
+pub mod text;
+pub mod time;
+pub mod topics;
+
+pub use account::{ApiKey, Scopes};
+pub use command::{Command, CommandRecord};
+pub use event::Event;
+pub use ids::{AccountId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, Shard, TradeId};
+pub use market::{Listing, MarketState, Transition};
+pub use message::Message;
+pub use money::{Credits, FeeRate, Price, Quantity};
+pub use order::{BookSide, Contract, Entry, NewOrder, Side, Status, Terms, TimeInForce};
+pub use record::{Cause, Outcome, Record, Term};
+pub use rejection::Rejection;
+pub use time::Timestamp;

@@ -1,0 +1,53 @@
+//! Every limit of the log in one place, checked against each other at compile time.
+
+/// Shards that an order id has room for.
+pub const SHARDS_MAX: u16 = 128;
+
+/// Contracts in one order.
+pub const QUANTITY_MAX: u32 = 1_000_000;
+
+/// Credits (in micro-credits) in one deposit or withdrawal, and the budget of one market order: a billion credits.
+pub const AMOUNT_MAX: i64 = 1_000_000_000 * 1_000_000;
+
+/// Credits (in micro-credits) in one wallet: a trillion credits.
+pub const WALLET_MAX: i64 = 1_000 * AMOUNT_MAX;
+
+/// Fee rates, in millionths: 20 %.
+pub const FEE_RATE_MAX: u32 = 200_000;
+
+/// Fills of one order. What would match beyond is cancelled; the client may send it again.
+pub const ORDER_FILLS_MAX: usize = 10_000;
+
+/// Orders cancelled or positions paid out by one command; the rest goes on at the next `AdvanceTime`.
+pub const SWEEP_MAX: usize = 1_000;
+
+/// API keys of one account that are not revoked.
+pub const ACCOUNT_API_KEYS_MAX: usize = 20;
+
+/// How long a client id is remembered at least, in milliseconds, once more than [`CLIENT_IDS_MIN`] are known.
+pub const CLIENT_ID_WINDOW_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Client ids that a shard always remembers, however old.
+pub const CLIENT_IDS_MIN: usize = 1_000_000;
+
+/// Bytes of a ticker.
+pub const TICKER_BYTES_MAX: usize = 32;
+
+/// Bytes of a market's question.
+pub const QUESTION_BYTES_MAX: usize = 500;
+
+/// Bytes of one encoded record; the topics' `max.message.bytes`.
+pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of the largest event that a fill can cause, counted once for each of them (see `record::tests`).
+pub const EVENT_BYTES_MAX: usize = 160;
+
+/// Events that one fill can cause: the trade; maker's settlement (an event, or an element of a message).
+pub const FILL_EVENTS_MAX: usize = 3;
+
+// The worst outcome fits one Kafka record.
+const _: () = assert!((ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX) * EVENT_BYTES_MAX < RECORD_BYTES_MAX);
+// The worst fee fits u64 before it is divided: rate × quantity × p × (1 − p).
+const _: () = assert!((FEE_RATE_MAX as u128) * (QUANTITY_MAX as u128) * 5_000 * 5_000 < u64::MAX as u128);
+// A wallet at its limit still has room for one more deposit in i64.
+const _: () = assert!(WALLET_MAX + AMOUNT_MAX < i64::MAX);

@@ -1,0 +1,138 @@
+//! Macros for the small types of the wire: ids as integers, enums as one stable code and one stable name.
+
+/// A 64-bit id. Text form: decimal, also in JSON (as a string, since JavaScript's numbers end at 2^53).
+macro_rules! id64 {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, bincode::Encode, bincode::Decode)]
+        pub struct $name(pub u64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+/// A 128-bit id. Text form: a hyphenated UUID.
+macro_rules! id128 {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, bincode::Encode, bincode::Decode)]
+        pub struct $name(pub u128);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                uuid::Uuid::from_u128(self.0).hyphenated().fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                uuid::Uuid::parse_str(text).map(|id| Self(id.as_u128()))
+            }
+        }
+    };
+}
+
+/// An enum without fields: a code on the log, a name in JSON and SQL. Both are public and append-only.
+macro_rules! wire_enum {
+    ($(#[$meta:meta])* $name:ident: $repr:ty { $($(#[$vmeta:meta])* $variant:ident = $code:literal, $text:literal;)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr($repr)]
+        pub enum $name { $($(#[$vmeta])* $variant = $code,)+ }
+
+        impl $name {
+            /// Every value, in the order of the codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The code on the log.
+            pub const fn code(self) -> $repr {
+                self as $repr
+            }
+
+            /// The value with this code, if there is one.
+            pub const fn from_code(code: $repr) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// The name in JSON and SQL.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::text::UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text { $($text => Ok(Self::$variant),)+ _ => Err($crate::text::UnknownName) }
+            }
+        }
+
+        impl bincode::Encode for $name {
+            fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+                self.code().encode(encoder)
+            }
+        }
+
+        impl<Context> bincode::Decode<Context> for $name {
+            fn decode<D: bincode::de::Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, bincode::error::DecodeError> {
+                Self::from_code(<$repr>::decode(decoder)?)
+                    .ok_or(bincode::error::DecodeError::Other(concat!("unknown ", stringify!($name))))
+            }
+        }
+
+        impl<'de, Context> bincode::BorrowDecode<'de, Context> for $name {
+            fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = Context>>(decoder: &mut D) -> Result<Self, bincode::error::DecodeError> {
+                bincode::Decode::decode(decoder)
+            }
+        }
+    };
+}
+
+/// Decoding through a check, for types that cannot hold every value of what they wrap.
+macro_rules! checked_decode {
+    ($name:ident($inner:ty)) => {
+        impl bincode::Encode for $name {
+            fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+                self.0.encode(encoder)
+            }
+        }
+
+        impl<Context> bincode::Decode<Context> for $name {
+            fn decode<D: bincode::de::Decoder<Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                Self::new(<$inner>::decode(decoder)?)
+                    .ok_or(bincode::error::DecodeError::Other(concat!("out of range: ", stringify!($name))))
+            }
+        }
+
+        impl<'de, Context> bincode::BorrowDecode<'de, Context> for $name {
+            fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                bincode::Decode::decode(decoder)
+            }
+        }
+    };
+}

@@ -1,1 +1,19 @@
-//! Placeholder until the first module lands.
+//! What every process needs to be operated: logs, metrics, an admin port, an orderly end, and Kafka clients that are
+//! configured the same way everywhere.
+//!
+//!   engine, projections, gateway, loadtest ─▶ *service* ─▶ terminal, Prometheus, probes, Kafka
+//!
+//! Absent: anything that knows what the platform does. Business rules live in `schemas` and above.
+
+pub mod admin;
+pub mod config;
+pub mod health;
+pub mod kafka;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use admin::Admin;
+pub use config::{AdminArgs, KafkaArgs, LogArgs};
+pub use health::{Liveness, Part, Pulse, Readiness};
+pub use shutdown::Shutdown;
+pub use telemetry::Telemetry;

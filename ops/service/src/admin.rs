@@ -1,0 +1,82 @@
+//! The admin port: what probes and Prometheus ask a process.
+//!
+//! | request      | answer                                                                             |
+//! |--------------|------------------------------------------------------------------------------------|
+//! | GET /livez   | 200 while every watched part shows signs of life, else 503 with what is wrong      |
+//! | GET /readyz  | 200 when all parts are ready, else 503 with the names of those that are not        |
+//! | GET /metrics | Prometheus's text format                                                           |
+//!
+//! Absent: authentication. The port belongs on a network of operators.
+
+use std::net::SocketAddr;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::health::{Liveness, Readiness};
+use crate::telemetry::Telemetry;
+
+/// A running admin port. It serves until the runtime ends, so that probes see an orderly stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Admin {
+    address: SocketAddr,
+}
+
+#[derive(Clone)]
+struct Asked {
+    telemetry: Telemetry,
+    liveness: Liveness,
+    readiness: Readiness,
+}
+
+impl Admin {
+    /// Listens on `listen` (port 0 takes a free one) and serves in the background of the current runtime.
+    pub async fn start(
+        listen: SocketAddr,
+        telemetry: Telemetry,
+        liveness: Liveness,
+        readiness: Readiness,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(telemetry.clone().upkeep());
+        let routes = Router::new()
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state(Asked { telemetry, liveness, readiness });
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, routes).await {
+                tracing::error!(%error, "the admin port stopped");
+            }
+        });
+        tracing::info!(%address, "admin port listens");
+        Ok(Self { address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+async fn livez(State(asked): State<Asked>) -> Response {
+    let complaints = asked.liveness.complaints();
+    let status = if complaints.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "alive": complaints.is_empty(), "complaints": complaints }))).into_response()
+}
+
+async fn readyz(State(asked): State<Asked>) -> Response {
+    let ready = asked.readiness.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": ready, "missing": asked.readiness.missing() }))).into_response()
+}
+
+async fn metrics(State(asked): State<Asked>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], asked.telemetry.render()).into_response()
+}

@@ -1,0 +1,70 @@
+//! Arguments that the programs share; each can be given as a flag or in the environment.
+//!
+//! Flatten the groups into a program's own `clap` structs: `#[command(flatten)] log: LogArgs`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use schemas::shard_map::ShardMap;
+use schemas::topics::Topics;
+
+/// How to reach Kafka.
+#[derive(Clone, Debug, Args)]
+pub struct KafkaArgs {
+    /// Kafka's bootstrap servers, `host:port[,host:port…]`.
+    #[arg(long = "kafka-brokers", env = "KAFKA_BROKERS", value_name = "HOST:PORT,…")]
+    pub brokers: String,
+    /// A property for every Kafka client, `name=value` (repeatable; comma-separated in the environment): for TLS and SASL.
+    #[arg(
+        long = "kafka-property",
+        env = "KAFKA_PROPERTIES",
+        value_name = "NAME=VALUE",
+        value_delimiter = ',',
+        value_parser = property,
+        hide_env_values = true
+    )]
+    pub properties: Vec<(String, String)>,
+}
+
+/// Which log: the cluster, the names of its topics, and its number of shards.
+#[derive(Clone, Debug, Args)]
+pub struct LogArgs {
+    /// Where the log is.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    /// Prefix of the topics' names (and of Redis keys).
+    #[arg(long, env = "LFG_TOPIC_PREFIX", default_value = "lfg")]
+    pub topic_prefix: String,
+    /// Number of shards. Part of the data: it must be what the topics were created with.
+    #[arg(long, env = "LFG_SHARDS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=SHARDS_MAX))]
+    pub shards: u16,
+}
+
+const SHARDS_MAX: i64 = schemas::limits::SHARDS_MAX as i64;
+
+impl LogArgs {
+    /// The names of the topics.
+    pub fn topics(&self) -> Topics {
+        Topics::new(&self.topic_prefix)
+    }
+
+    /// Where each account and market lives.
+    pub fn shard_map(&self) -> ShardMap {
+        ShardMap::new(self.shards).expect("clap checked the range")
+    }
+}
+
+/// The admin port.
+#[derive(Clone, Debug, Args)]
+pub struct AdminArgs {
+    /// Where probes and Prometheus find this process: /livez, /readyz, /metrics. Port 0 takes a free one (see the log).
+    #[arg(long = "admin-listen", env = "LFG_ADMIN_LISTEN", default_value = "127.0.0.1:0", value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not of the form name=value")),
+    }
+}

@@ -1,0 +1,178 @@
+//! Is the process alive, and is it ready? Cheap handles for the parts that know; the admin port asks.
+//!
+//! *Ready* is about now: a part may come and go. *Alive* is about trust: a part that misses its pulse, or that says
+//! that it failed, makes the whole process one to be restarted.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The parts of a process that must be ready before it takes traffic.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    parts: Arc<Mutex<BTreeMap<String, Part>>>,
+}
+
+/// One part's word on whether it is ready. Starts as not ready.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    ready: Arc<AtomicBool>,
+}
+
+impl Part {
+    /// Says whether this part is ready.
+    pub fn set(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    /// True if this part is ready.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+}
+
+impl Readiness {
+    /// No parts yet: not ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The part of this name, not ready until it says so. The same name gives the same part. Register all parts before
+    /// the first becomes ready, or the process looks ready too early.
+    pub fn part(&self, name: impl Into<String>) -> Part {
+        lock(&self.parts).entry(name.into()).or_default().clone()
+    }
+
+    /// The names of the parts that are not ready.
+    pub fn missing(&self) -> Vec<String> {
+        let parts = lock(&self.parts);
+        parts.iter().filter(|(_, part)| !part.is_ready()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// True if there are parts and all of them are ready.
+    pub fn is_ready(&self) -> bool {
+        let parts = lock(&self.parts);
+        !parts.is_empty() && parts.values().all(Part::is_ready)
+    }
+}
+
+/// The watchdog: the parts of a process that must show signs of life.
+#[derive(Clone, Debug)]
+pub struct Liveness {
+    start: Instant,
+    pulses: Arc<Mutex<Vec<Watched>>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    name: String,
+    limit: Duration,
+    pulse: Pulse,
+}
+
+/// One part's signs of life.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    start: Instant,
+    /// Milliseconds since `start`.
+    last: Arc<AtomicU64>,
+    failure: Arc<Mutex<Option<String>>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Pulse {
+    /// A sign of life. Costs a clock reading and one store.
+    pub fn beat(&self) {
+        self.last.store(millis(self.start.elapsed()), Ordering::Relaxed);
+    }
+
+    /// This part will not recover by itself: the process must be restarted, or an operator must look.
+    pub fn fail(&self, reason: impl Into<String>) {
+        *lock(&self.failure) = Some(reason.into());
+    }
+
+    /// This part ended in good order; no more signs are expected.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Default for Liveness {
+    fn default() -> Self {
+        Self { start: Instant::now(), pulses: Arc::default() }
+    }
+}
+
+impl Liveness {
+    /// Nothing watched yet: alive.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Expects a beat at least every `limit` from now on.
+    pub fn watch(&self, name: impl Into<String>, limit: Duration) -> Pulse {
+        let (last, failure, stopped) = (Arc::default(), Arc::default(), Arc::default());
+        let pulse = Pulse { start: self.start, last, failure, stopped };
+        pulse.beat();
+        lock(&self.pulses).push(Watched { name: name.into(), limit, pulse: pulse.clone() });
+        pulse
+    }
+
+    /// What is wrong, one line a part; empty if all is well.
+    pub fn complaints(&self) -> Vec<String> {
+        let now = millis(self.start.elapsed());
+        lock(&self.pulses).iter().filter_map(|watched| watched.complaint(now)).collect()
+    }
+}
+
+impl Watched {
+    fn complaint(&self, now: u64) -> Option<String> {
+        if let Some(reason) = lock(&self.pulse.failure).as_ref() {
+            return Some(format!("{}: {reason}", self.name));
+        }
+        let silent = now.saturating_sub(self.pulse.last.load(Ordering::Relaxed));
+        let late = silent > millis(self.limit) && !self.pulse.stopped.load(Ordering::Relaxed);
+        late.then(|| format!("{}: no sign of life for {silent} ms", self.name))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What these locks guard is valid after every statement, so a panic of another holder does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_ready_when_all_its_parts_are() {
+        let readiness = Readiness::new();
+        assert!(!readiness.is_ready());
+        let (tail, pool) = (readiness.part("tail"), readiness.part("pool"));
+        tail.set(true);
+        assert_eq!(readiness.missing(), ["pool"]);
+        pool.set(true);
+        assert!(readiness.is_ready());
+        readiness.part("tail").set(false);
+        assert_eq!(readiness.missing(), ["tail"]);
+    }
+
+    #[test]
+    fn silence_and_failure_are_complaints_and_an_orderly_stop_is_not() {
+        let liveness = Liveness::new();
+        let pulse = liveness.watch("a", Duration::ZERO);
+        let failing = liveness.watch("b", Duration::from_secs(3600));
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(liveness.complaints().len(), 1);
+        pulse.stop();
+        assert!(liveness.complaints().is_empty());
+        failing.fail("the log is broken");
+        assert_eq!(liveness.complaints(), ["b: the log is broken"]);
+    }
+}

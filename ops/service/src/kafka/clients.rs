@@ -1,0 +1,116 @@
+//! Client configurations. Each function says what it is for; the comments say why a setting differs from its default.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use schemas::limits::RECORD_BYTES_MAX;
+
+use crate::config::KafkaArgs;
+
+/// What surrounds one record of the largest size in a request.
+const REQUEST_OVERHEAD: usize = 1024 * 1024;
+
+/// What a consumer is tuned for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reading {
+    /// The head of the log: a record is wanted the moment it is there.
+    Live,
+    /// All of the log, as fast as it can be had.
+    Bulk,
+}
+
+/// How a consumer group agrees on who has what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum GroupProtocol {
+    /// KIP-848: the broker decides; session and heartbeat times are the broker's.
+    #[default]
+    Consumer,
+    /// The protocol before it, cooperative, with a short session of our own.
+    Classic,
+}
+
+fn base(kafka: &KafkaArgs) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &kafka.brokers)
+        .set("client.id", concat!("lfg-", env!("CARGO_PKG_VERSION")))
+        .set("message.max.bytes", (RECORD_BYTES_MAX + REQUEST_OVERHEAD).to_string())
+        // A broker that restarts is back within seconds: do not wait up to the default 10 s to see it.
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("topic.metadata.refresh.interval.ms", "60000")
+        // Idle connections are closed by brokers as a matter of routine; that is no news.
+        .set("log.connection.close", "false");
+    for (name, value) in &kafka.properties {
+        config.set(name, value);
+    }
+    config
+}
+
+/// For the admin client.
+pub fn admin_config(kafka: &KafkaArgs) -> ClientConfig {
+    base(kafka)
+}
+
+/// A producer for single records that must neither wait nor double: idempotent, all replicas, no lingering.
+///
+/// A record that cannot be delivered within `timeout` fails; whether it was written is then unknown.
+pub fn producer_config(kafka: &KafkaArgs, timeout: Duration) -> ClientConfig {
+    let mut config = base(kafka);
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", "0")
+        .set("message.timeout.ms", timeout.as_millis().to_string())
+        .set("retry.backoff.ms", "50")
+        .set("queue.buffering.max.messages", "500000")
+        .set("compression.type", "none");
+    config
+}
+
+/// The engine's producer: as [`producer_config`], but a partition's records are a prefix of what was handed over, never
+/// with a gap: nothing times out, and an error that would leave a gap is fatal to the producer. Reports only failures.
+pub fn outcome_producer_config(kafka: &KafkaArgs) -> ClientConfig {
+    let mut config = producer_config(kafka, Duration::ZERO);
+    config.set("enable.gapless.guarantee", "true").set("delivery.report.only.error", "true");
+    config
+}
+
+/// A consumer for partitions that are assigned by hand, at offsets the caller keeps. `group` is a name only: nothing is
+/// committed under it. An offset that the log does not have is an error, never a silent jump.
+pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> ClientConfig {
+    let mut config = base(kafka);
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        // The log has no transactions: terms say what counts. (The default would only cost.)
+        .set("isolation.level", "read_uncommitted")
+        .set("fetch.queue.backoff.ms", "5")
+        .set("fetch.error.backoff.ms", "50")
+        .set("fetch.wait.max.ms", "100");
+    match reading {
+        Reading::Live => config.set("queued.max.messages.kbytes", "32768"),
+        Reading::Bulk => config
+            .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
+            .set("queued.min.messages", "1000000")
+            .set("queued.max.messages.kbytes", "131072"),
+    };
+    config
+}
+
+/// A member of a consumer group that shares the partitions of a topic.
+pub fn member_config(kafka: &KafkaArgs, group: &str, protocol: GroupProtocol) -> ClientConfig {
+    let mut config = consumer_config(kafka, group, Reading::Live);
+    config.set("auto.offset.reset", "earliest");
+    match protocol {
+        // Its times come from the broker; setting them here is an error.
+        GroupProtocol::Consumer => config.set("group.protocol", "consumer"),
+        GroupProtocol::Classic => config
+            .set("group.protocol", "classic")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", "2000")
+            .set("heartbeat.interval.ms", "300"),
+    };
+    config
+}

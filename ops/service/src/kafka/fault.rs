@@ -1,0 +1,85 @@
+//! What can go wrong with Kafka, from the caller's side: may I retry?
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// Kafka did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaFault {
+    /// The cluster cannot be reached or is busy with itself. Retry.
+    #[error("Kafka is not available now: {0}")]
+    Unavailable(KafkaError),
+    /// Kafka refused, or the client is broken. Repeating will not help.
+    #[error("Kafka refused: {0}")]
+    Refused(KafkaError),
+    /// A topic is not there. Create it: `engine topics`.
+    #[error("topic {topic} does not exist; `engine topics` creates it")]
+    TopicMissing {
+        /// Its name.
+        topic: String,
+    },
+    /// A topic is not what the log needs. An operator must look; never retry.
+    #[error("topic {topic} has {property} = {found}, the log needs {wanted}")]
+    TopicDiffers {
+        /// Its name.
+        topic: String,
+        /// What differs.
+        property: String,
+        /// What Kafka says.
+        found: String,
+        /// What the log needs.
+        wanted: String,
+    },
+}
+
+impl KafkaFault {
+    /// True if the same call may succeed later.
+    pub fn may_retry(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<KafkaError> for KafkaFault {
+    fn from(error: KafkaError) -> Self {
+        if may_retry(&error) { Self::Unavailable(error) } else { Self::Refused(error) }
+    }
+}
+
+/// True if the same call may succeed later: what brokers and networks do when they restart, move or are slow.
+pub fn may_retry(error: &KafkaError) -> bool {
+    !matches!(error, KafkaError::MessageConsumptionFatal(_)) && error.rdkafka_error_code().is_some_and(is_transient)
+}
+
+fn is_transient(code: Code) -> bool {
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::OperationTimedOut
+            | Code::MessageTimedOut
+            | Code::TimedOutQueue
+            | Code::RequestTimedOut
+            | Code::QueueFull
+            | Code::NodeUpdate
+            | Code::WaitingForCoordinator
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::BrokerNotAvailable
+            | Code::ReplicaNotAvailable
+            | Code::NotEnoughReplicas
+            | Code::NotEnoughReplicasAfterAppend
+            | Code::NetworkException
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::RebalanceInProgress
+            | Code::OffsetNotAvailable
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::KafkaStorageError
+            // Just created or just moved: the cluster's word spreads within a moment.
+            | Code::UnknownTopicOrPartition
+            | Code::UnknownPartition
+            | Code::UnknownTopic
+    )
+}

@@ -1,0 +1,113 @@
+//! The tail of the events topic: given partitions, from given offsets, in a thread of the caller's own.
+//!
+//!   lfg.events[s…] ─▶ *EventsTail* ─▶ schemas::reading::Reader ─▶ the caller's fold
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message, Offset, TopicPartitionList};
+use schemas::topics::Topics;
+use schemas::{Shard, Timestamp};
+
+use super::clients::{Reading, consumer_config};
+use super::fault::{KafkaFault, may_retry};
+use crate::config::KafkaArgs;
+
+const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads partitions of the events topic from given offsets on. In order within a partition; across partitions in any.
+pub struct EventsTail {
+    consumer: BaseConsumer,
+    topic: String,
+    shards: Vec<Shard>,
+}
+
+/// A record of the events topic, in the consumer's memory.
+pub struct TailRecord<'a>(BorrowedMessage<'a>);
+
+impl TailRecord<'_> {
+    /// Whose log.
+    pub fn shard(&self) -> Shard {
+        let partition = u16::try_from(self.0.partition()).ok().and_then(Shard::new);
+        partition.expect("only partitions that are shards are assigned")
+    }
+
+    /// Its place.
+    pub fn offset(&self) -> u64 {
+        u64::try_from(self.0.offset()).expect("a record's offset is not negative")
+    }
+
+    /// When the broker appended it.
+    pub fn time(&self) -> Timestamp {
+        Timestamp(self.0.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0))
+    }
+
+    /// Its bytes (none if it has none: no record of the log's language is empty).
+    pub fn payload(&self) -> &[u8] {
+        self.0.payload().unwrap_or_default()
+    }
+}
+
+impl EventsTail {
+    /// Opens the tail. `from`: each shard to read, and the offset of the first record wanted. Returns at once; the first
+    /// record takes up to half a second, so open it before you say that you are ready.
+    pub fn open(
+        kafka: &KafkaArgs,
+        topics: &Topics,
+        reading: Reading,
+        from: impl IntoIterator<Item = (Shard, u64)>,
+    ) -> Result<Self, KafkaFault> {
+        let topic = topics.events.clone();
+        let consumer: BaseConsumer = consumer_config(kafka, &format!("{topic}.tail"), reading).create()?;
+        let mut assignment = TopicPartitionList::new();
+        let mut shards = Vec::new();
+        for (shard, offset) in from {
+            assignment.add_partition_offset(&topic, shard.partition(), to_offset(offset))?;
+            shards.push(shard);
+        }
+        consumer.assign(&assignment)?;
+        Ok(Self { consumer, topic, shards })
+    }
+
+    /// The next record; `None` after `timeout`. A fault that may be retried needs no action: call again, nothing is lost.
+    pub fn next(&self, timeout: Duration) -> Result<Option<TailRecord<'_>>, KafkaFault> {
+        match self.consumer.poll(timeout) {
+            None => Ok(None),
+            Some(Ok(message)) => Ok(Some(TailRecord(message))),
+            Some(Err(error)) if is_lost_log(&error) => Err(KafkaFault::Refused(error)),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
+    /// As [`EventsTail::next`], but passing troubles of the cluster are logged and wait, as `None`.
+    pub fn next_or_wait(&self, timeout: Duration) -> Result<Option<TailRecord<'_>>, KafkaFault> {
+        match self.next(timeout) {
+            Err(fault) if fault.may_retry() => {
+                tracing::warn!(topic = self.topic, %fault, "the tail waits for Kafka");
+                Ok(None)
+            }
+            result => result,
+        }
+    }
+
+    /// For each shard, the offset after its last record now: a reader whose position is there has caught up.
+    pub fn high_watermarks(&self) -> Result<Vec<(Shard, u64)>, KafkaFault> {
+        let ask = |&shard: &Shard| {
+            let (_, high) = self.consumer.fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
+            Ok((shard, u64::try_from(high).unwrap_or(0)))
+        };
+        self.shards.iter().map(ask).collect()
+    }
+}
+
+fn to_offset(offset: u64) -> Offset {
+    i64::try_from(offset).map_or(Offset::End, Offset::Offset)
+}
+
+/// The log does not have the offset that the reader is at: it was cut or made anew.
+fn is_lost_log(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+    !may_retry(error) && matches!(error.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))
+}

@@ -1,0 +1,165 @@
+//! The two topics of the log: created once, checked at every start.
+//!
+//! The number of partitions is the number of shards, for ever: account and market ids hash to it. Changing it would send
+//! every later command to a shard that knows nothing, so a difference is an error, never adapted to.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use schemas::limits::RECORD_BYTES_MAX;
+use schemas::topics::Topics;
+
+use super::clients::admin_config;
+use super::fault::KafkaFault;
+use crate::config::LogArgs;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a creation may take to be seen.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the log relies on; a topic that differs would lose or reject records, or tell another time.
+fn required() -> Vec<(&'static str, String)> {
+    vec![
+        ("message.timestamp.type", "LogAppendTime".to_owned()),
+        ("max.message.bytes", RECORD_BYTES_MAX.to_string()),
+        ("retention.ms", "-1".to_owned()),
+        ("retention.bytes", "-1".to_owned()),
+        ("cleanup.policy", "delete".to_owned()),
+    ]
+}
+
+/// What happened to a topic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Made {
+    /// It was not there and is now.
+    Created,
+    /// It was there, and is what the log needs.
+    Verified,
+}
+
+/// Replication of new topics.
+#[derive(Clone, Copy, Debug)]
+pub struct Replication {
+    /// Copies of each record.
+    pub factor: u16,
+    /// Copies that must be in sync for a write to count.
+    pub min_in_sync: u16,
+}
+
+/// Creates the topics that are missing and verifies those that are not. Harmless to repeat.
+pub async fn create(log: &LogArgs, replication: Replication) -> Result<Vec<(String, Made)>, KafkaFault> {
+    let admin = admin(log)?;
+    let mut made = Vec::new();
+    for topic in names(&log.topics()) {
+        let what = create_one(&admin, &topic, log.shards, replication).await?;
+        made.push((topic, what));
+    }
+    wait_until_seen(log).await?;
+    Ok(made)
+}
+
+/// Verifies both topics: there, with as many partitions as `log.shards`, and configured as the log needs.
+pub async fn verify(log: &LogArgs) -> Result<(), KafkaFault> {
+    let admin = admin(log)?;
+    for topic in names(&log.topics()) {
+        verify_one(&admin, &topic, log.shards).await?;
+    }
+    Ok(())
+}
+
+/// Deletes both topics, with all they hold. For tests and for `ops/reset`.
+pub async fn delete(log: &LogArgs) -> Result<(), KafkaFault> {
+    let topics = names(&log.topics());
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    for result in admin(log)?.delete_topics(&topics, &options()).await? {
+        match result {
+            Ok(_) | Err((_, Code::UnknownTopicOrPartition)) => {}
+            Err((_, code)) => return Err(KafkaError::AdminOp(code).into()),
+        }
+    }
+    Ok(())
+}
+
+fn names(topics: &Topics) -> [String; 2] {
+    [topics.commands.clone(), topics.events.clone()]
+}
+
+fn admin(log: &LogArgs) -> Result<AdminClient<DefaultClientContext>, KafkaFault> {
+    Ok(admin_config(&log.kafka).create()?)
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
+}
+
+async fn create_one(
+    admin: &AdminClient<DefaultClientContext>,
+    topic: &str,
+    shards: u16,
+    replication: Replication,
+) -> Result<Made, KafkaFault> {
+    let (required, in_sync) = (required(), replication.min_in_sync.to_string());
+    let mut new = NewTopic::new(topic, i32::from(shards), TopicReplication::Fixed(i32::from(replication.factor)));
+    for (property, value) in &required {
+        new = new.set(property, value);
+    }
+    new = new.set("min.insync.replicas", &in_sync);
+    match admin.create_topics([&new], &options()).await?.pop() {
+        Some(Err((_, Code::TopicAlreadyExists))) => {
+            verify_one(admin, topic, shards).await?;
+            Ok(Made::Verified)
+        }
+        Some(Err((_, code))) => Err(KafkaError::AdminOp(code).into()),
+        Some(Ok(_)) | None => Ok(Made::Created),
+    }
+}
+
+/// A creation is answered before every broker's metadata shows it.
+async fn wait_until_seen(log: &LogArgs) -> Result<(), KafkaFault> {
+    let deadline = tokio::time::Instant::now() + SEEN_WITHIN;
+    loop {
+        match verify(log).await {
+            Err(fault) if tokio::time::Instant::now() < deadline && is_not_seen_yet(&fault) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_not_seen_yet(fault: &KafkaFault) -> bool {
+    fault.may_retry() || matches!(fault, KafkaFault::TopicMissing { .. })
+}
+
+async fn verify_one(admin: &AdminClient<DefaultClientContext>, topic: &str, shards: u16) -> Result<(), KafkaFault> {
+    let found = partitions(admin, topic)?;
+    let differs = |property: &str, found: String, wanted: String| {
+        let (topic, property) = (topic.to_owned(), property.to_owned());
+        Err(KafkaFault::TopicDiffers { topic, property, found, wanted })
+    };
+    if found != usize::from(shards) {
+        return differs("partitions", found.to_string(), format!("{shards} (the number of shards)"));
+    }
+    let described = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await?;
+    let config = described.into_iter().next().ok_or(KafkaError::Canceled)?.map_err(KafkaError::AdminOp)?;
+    for (property, wanted) in required() {
+        let found = config.get(property).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        if found != wanted {
+            return differs(property, found, wanted);
+        }
+    }
+    Ok(())
+}
+
+/// Asks the cluster; blocks for one round trip, which at a process's start is nobody's loss.
+fn partitions(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<usize, KafkaFault> {
+    let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    match found.map(|found| (found.error(), found.partitions().len())) {
+        Some((None, partitions)) if partitions > 0 => Ok(partitions),
+        _ => Err(KafkaFault::TopicMissing { topic: topic.to_owned() }),
+    }
+}

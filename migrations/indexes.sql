@@ -1,0 +1,42 @@
+-- Indexes of the hot queries. Not a migration: `projections migrate` builds whichever of these is missing, partition by
+-- partition and CONCURRENTLY, so that adding one to this list never blocks the writers of a live system. One statement an
+-- index, `CREATE INDEX name ON table …`. Changing an index means giving it a new name here, and dropping the old one in a migration.
+
+-- An account's live orders, newest first.
+CREATE INDEX orders_account_live ON orders (account_id, created_at DESC, id DESC)
+    WHERE status IN ('ACTIVE', 'PARTIALLY_FILLED');
+
+-- A contract's live orders, by price.
+CREATE INDEX orders_contract_live ON orders (market_id, contract, limit_price, created_at)
+    WHERE status IN ('ACTIVE', 'PARTIALLY_FILLED');
+
+-- An account's orders, newest first.
+CREATE INDEX orders_account ON orders (account_id, created_at DESC, id DESC);
+
+-- Newest orders first.
+CREATE INDEX orders_newest ON orders (created_at DESC, id DESC);
+
+-- A contract's orders by status, limit price and time.
+CREATE INDEX orders_contract_status ON orders (market_id, contract, status, limit_price, created_at);
+
+-- The order that a command became: where to look after an answer that came too late.
+CREATE INDEX orders_command ON orders (command_id);
+
+-- A market's trades, newest first.
+CREATE INDEX trades_market ON trades (market_id, created_at DESC, id DESC);
+
+-- An account's trades, newest first: the two are merged, since an account is maker here and taker there.
+CREATE INDEX trades_maker ON trades (maker_account_id, created_at DESC, id DESC);
+CREATE INDEX trades_taker ON trades (taker_account_id, created_at DESC, id DESC);
+
+-- Wallets with a positive balance.
+CREATE INDEX wallets_positive ON wallets (account_id) WHERE available + held > 0;
+
+-- Open markets by expiry.
+CREATE INDEX markets_open ON markets (expiry, id) WHERE state = 'OPEN';
+
+-- An account's positions.
+CREATE INDEX positions_account ON positions (account_id, market_id);
+
+-- An account's keys.
+CREATE INDEX api_keys_account ON api_keys (account_id);

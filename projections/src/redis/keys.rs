@@ -1,0 +1,176 @@
+//! The names of the Redis read models: what readers (the gateway, the load tester) may rely on.
+//!
+//!   fold ─▶ writer ─▶ [redis: *keys*] ─▶ gateway
+//!
+//! Every key begins with `PREFIX:{SHARD}:` (braces included), e.g. `lfg:{2}:book:8123`. All keys of a shard so share a
+//! hash tag and live in one slot of a Redis Cluster, and one pattern finds them all. The shard is the one whose log tells
+//! the fact: `shard_map` of the account for wallets, of the market for everything else. An account's positions and
+//! orders are told by the homes of their markets, so a reader asks every shard for them (in one pipeline).
+//!
+//! | key after `PREFIX:{SHARD}:` | type   | content                                                                           |
+//! |-----------------------------|--------|-----------------------------------------------------------------------------------|
+//! | `progress`                  | string | how far the shard is folded: `OFFSET:TERM:SEQUENCE:CHAIN:NEXT_COMMAND`            |
+//! | `market:MARKET`             | hash   | the market and its ticker: see [`market`]                                         |
+//! | `markets:open`              | zset   | ids of OPEN markets, scored by expiry (ms)                                        |
+//! | `book:MARKET`               | hash   | `BID:TICKS` and `ASK:TICKS` (in YES) → contracts resting there, always above 0    |
+//! | `trades:MARKET`             | list   | the last [`RECENT_TRADES_MAX`] trades, newest first, JSON: see `redis::json`      |
+//! | `wallet:ACCOUNT`            | hash   | `available`, `held` (micro-credits)                                               |
+//! | `positions:ACCOUNT`         | hash   | `MARKET:yes`, `MARKET:no`, `MARKET:yes_reserved`, `MARKET:no_reserved`, all above 0 |
+//! | `orders:ACCOUNT`            | hash   | live orders: `ORDER` → JSON as it was born, `ORDER:remaining` → contracts         |
+//!
+//! - Every hash also has the field `sequence`: the last outcome of that shard that changed it. So one `HGETALL` is a
+//!   consistent snapshot with its coordinate (shard, sequence), and deltas above that sequence continue it. A hash is never
+//!   deleted, only its fields. A missing hash is an empty one; whoever needs a coordinate for it reads `progress` in the
+//!   same `MULTI`.
+//! - Hashes hold the log's integers (ticks, micro-credits, contracts, millionths, milliseconds), because Redis adds to them.
+//!   JSON holds prices and money as decimal strings, ids as strings.
+//! - A live order is ACTIVE while `remaining` is its quantity, else PARTIALLY_FILLED. Ended orders are in Postgres only.
+//! - `progress` is missing, or `rebuilding:TOKEN`, while a shard is being rebuilt: then its other keys are incomplete, and a
+//!   reader says 503 rather than serve them. `TERM` is `-` before the first term; `CHAIN` is 32 hex digits.
+//! - Everything a batch changes, `progress` included, changes in one script call: readers never see half of it.
+
+use schemas::{AccountId, BookSide, MarketId, OrderId, Price, Shard};
+
+/// Trades that a market's list keeps.
+pub const RECENT_TRADES_MAX: usize = 100;
+
+/// The field of every hash with the sequence of the last outcome that changed it.
+pub const SEQUENCE: &str = "sequence";
+
+/// Fields of `market:MARKET`, integers unless said otherwise. From the listing: `ticker` and `question` (texts), `expiry`,
+/// `tick`, `maker_fee`, `taker_fee`, `created_at`.
+pub mod market {
+    /// The listing's ticker.
+    pub const TICKER: &str = "ticker";
+    /// The listing's question.
+    pub const QUESTION: &str = "question";
+    /// When it closes by itself, in milliseconds since 1970.
+    pub const EXPIRY: &str = "expiry";
+    /// Limit prices are a multiple of this many ticks.
+    pub const TICK: &str = "tick";
+    /// Millionths.
+    pub const MAKER_FEE: &str = "maker_fee";
+    /// Millionths.
+    pub const TAKER_FEE: &str = "taker_fee";
+    /// Milliseconds since 1970.
+    pub const CREATED_AT: &str = "created_at";
+    /// A state's name.
+    pub const STATE: &str = "state";
+    /// Ticks that a YES pays; missing until it is known.
+    pub const YES_VALUE: &str = "yes_value";
+    /// `1` once every position is paid out; missing before.
+    pub const SETTLED: &str = "settled";
+    /// The last trade's price in ticks of YES; missing before the first trade.
+    pub const LAST_PRICE: &str = "last_price";
+    /// Contracts traded; missing before the first trade, like the next four.
+    pub const VOLUME: &str = "volume";
+    /// Micro-credits that back its pairs.
+    pub const COLLATERAL: &str = "collateral";
+    /// Micro-credits of fees collected.
+    pub const FEES: &str = "fees";
+    /// YES contracts in the world.
+    pub const YES_OUTSTANDING: &str = "yes_outstanding";
+    /// NO contracts in the world.
+    pub const NO_OUTSTANDING: &str = "no_outstanding";
+}
+
+/// Fields of `wallet:ACCOUNT`.
+pub mod wallet {
+    /// Micro-credits that can be spent.
+    pub const AVAILABLE: &str = "available";
+    /// Micro-credits that live buy orders hold.
+    pub const HELD: &str = "held";
+}
+
+/// The keys of one shard under one prefix.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// `PREFIX:{SHARD}:`
+    base: String,
+}
+
+impl Keys {
+    /// The keys of `shard` under `prefix`.
+    pub fn new(prefix: &str, shard: Shard) -> Self {
+        Self { base: format!("{prefix}:{{{shard}}}:") }
+    }
+
+    /// The pattern (for `SCAN`) that finds all keys of the shard and no other.
+    pub fn all(&self) -> String {
+        format!("{}*", self.base)
+    }
+
+    /// How far the shard is folded.
+    pub fn progress(&self) -> String {
+        format!("{}progress", self.base)
+    }
+
+    /// A market and its ticker.
+    pub fn market(&self, market: MarketId) -> String {
+        format!("{}market:{market}", self.base)
+    }
+
+    /// The OPEN markets by expiry.
+    pub fn open_markets(&self) -> String {
+        format!("{}markets:open", self.base)
+    }
+
+    /// A market's levels.
+    pub fn book(&self, market: MarketId) -> String {
+        format!("{}book:{market}", self.base)
+    }
+
+    /// A market's recent trades.
+    pub fn trades(&self, market: MarketId) -> String {
+        format!("{}trades:{market}", self.base)
+    }
+
+    /// An account's wallet.
+    pub fn wallet(&self, account: AccountId) -> String {
+        format!("{}wallet:{account}", self.base)
+    }
+
+    /// An account's positions in this shard's markets.
+    pub fn positions(&self, account: AccountId) -> String {
+        format!("{}positions:{account}", self.base)
+    }
+
+    /// An account's live orders in this shard's markets.
+    pub fn orders(&self, account: AccountId) -> String {
+        format!("{}orders:{account}", self.base)
+    }
+}
+
+/// The field of a book's level.
+pub fn level(side: BookSide, price: Price) -> String {
+    format!("{side}:{}", price.ticks())
+}
+
+/// The field of one part of a position: `yes`, `no`, `yes_reserved` or `no_reserved`.
+pub fn position(market: MarketId, part: &str) -> String {
+    format!("{market}:{part}")
+}
+
+/// The field with a live order's JSON.
+pub fn order(order: OrderId) -> String {
+    order.to_string()
+}
+
+/// The field with a live order's remaining contracts.
+pub fn remaining(order: OrderId) -> String {
+    format!("{order}:remaining")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_documented() {
+        let keys = Keys::new("lfg", Shard::new(2).unwrap());
+        assert_eq!(keys.progress(), "lfg:{2}:progress");
+        assert_eq!(keys.book(MarketId(8123)), "lfg:{2}:book:8123");
+        assert_eq!(level(BookSide::Bid, Price::new(5_500).unwrap()), "BID:5500");
+        assert_eq!(remaining(OrderId(7)), "7:remaining");
+    }
+}

@@ -1,0 +1,3 @@
+//! The Redis read models.
+
+pub mod keys;

@@ -42,8 +42,9 @@ pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of the largest event that a fill can cause, counted once for each of them (see `record::tests`).
 pub const EVENT_BYTES_MAX: usize = 160;
 
-/// Events that one fill can cause: the trade; maker's settlement (an event, or an element of a message).
-pub const FILL_EVENTS_MAX: usize = 3;
+/// Events that one fill can cause: the trade; the maker's settlement (an event, or an element of a message); and, if the maker
+/// now has both contracts, the redemption of its pairs and the settlement of that.
+pub const FILL_EVENTS_MAX: usize = 4;
 
 // The worst outcome fits one Kafka record.
 const _: () = assert!((ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX) * EVENT_BYTES_MAX < RECORD_BYTES_MAX);

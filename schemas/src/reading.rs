@@ -186,7 +186,7 @@ impl Reader {
         let record = Record::decode(bytes)?;
         let chained = Record::follows(bytes, self.position.chain);
         let admission = admit(&self.position, (self.shard, self.shards), offset, &record, chained)?;
-        self.position.offset = offset + 1;
+        self.position.offset = offset.saturating_add(1);
         Ok(match (admission, record) {
             (Admission::Adopt, Record::Term(term)) => {
                 self.position.term = Some(offset);
@@ -195,7 +195,7 @@ impl Reader {
             (Admission::Apply, Record::Outcome(outcome, chain)) => {
                 self.position.sequence = outcome.sequence;
                 self.position.chain = chain;
-                self.position.next_command = outcome.cause.offset + 1;
+                self.position.next_command = outcome.cause.offset.saturating_add(1);
                 Reading::Outcome(outcome)
             }
             _ => Reading::Ignored,

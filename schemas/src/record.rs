@@ -115,3 +115,97 @@ impl Record {
         bytes.split_last_chunk().is_some_and(|(body, chain)| before.next(body).0 == *chain)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{OrderPlaced, Party, Trade};
+    use crate::ids::{AccountId, ClientId, MarketId, OrderId, TradeId};
+    use crate::limits::{EVENT_BYTES_MAX, FILL_EVENTS_MAX, ORDER_FILLS_MAX, RECORD_BYTES_MAX, SHARDS_MAX};
+    use crate::message::{Message, Settlement, SettlementReason};
+    use crate::money::{Credits, FeeRate, Price, Quantity};
+    use crate::order::{Entry, NewOrder, Status, Terms, TimeInForce};
+
+    const MARKET: MarketId = MarketId(1);
+    const ACCOUNT: AccountId = AccountId(2);
+
+    fn settlement(reason: SettlementReason) -> Settlement {
+        let order = Some(OrderId(3));
+        let amount = Credits(4);
+        Settlement {
+            account: ACCOUNT,
+            market: MARKET,
+            order,
+            reason,
+            spent: amount,
+            released: amount,
+            received: amount,
+        }
+    }
+
+    /// Everything one fill can cause: the trade, and what it settles for its maker, who may have pairs now.
+    fn fill() -> [Event; FILL_EVENTS_MAX] {
+        let party = Party { order: OrderId(5), account: ACCOUNT, entry: Entry::BuyNo, fee: Credits(6) };
+        let trade = Trade {
+            id: TradeId(7),
+            market: MARKET,
+            price: Price::MAX,
+            quantity: Quantity::ZERO,
+            maker: party,
+            taker: party,
+            maker_remaining: Quantity::ZERO,
+        };
+        [
+            Event::Traded(trade),
+            Event::Settled(settlement(SettlementReason::Trade)),
+            Event::PairsRedeemed { market: MARKET, account: ACCOUNT, pairs: 8 },
+            Event::Settled(settlement(SettlementReason::Redemption)),
+        ]
+    }
+
+    fn order() -> NewOrder {
+        let terms = Terms::Limit { price: Price::MAX, quantity: Quantity::ZERO, time_in_force: TimeInForce::Gtc };
+        NewOrder {
+            account: ACCOUNT,
+            market: MARKET,
+            entry: Entry::BuyYes,
+            terms,
+            fee_rate: FeeRate::ZERO,
+            client_id: Some(ClientId(9)),
+        }
+    }
+
+    fn bytes_of(event: &Event) -> usize {
+        let mut bytes = Vec::new();
+        codec::encode_into(event, &mut bytes);
+        bytes.len()
+    }
+
+    #[test]
+    fn every_event_of_a_fill_is_within_its_limit() {
+        for event in fill() {
+            assert!(bytes_of(&event) <= EVENT_BYTES_MAX, "{event:?} takes {}", bytes_of(&event));
+        }
+    }
+
+    /// An order that fills as often as one may, with every maker's wallet on another shard or on this one, fits a record
+    /// and can be read back.
+    #[test]
+    fn the_worst_outcome_fits_a_record() {
+        let (id, quantity, filled) = (OrderId(3), Quantity::ZERO, Quantity::ZERO);
+        let mut events = vec![
+            Event::OrderFunded { id, order: order(), held: Credits(1) },
+            Event::OrderPlaced(OrderPlaced { id, order: order(), quantity, filled, status: Status::Filled }),
+            Event::StateHashed { hash: [7; 32] },
+        ];
+        events.extend((0..ORDER_FILLS_MAX).flat_map(|_| fill()));
+        for to in Shard::all(SHARDS_MAX) {
+            events.push(Event::Sent { to, number: u64::MAX, message: Message::Settle(Vec::new()) });
+        }
+        let cause = Cause { offset: 1, id: CommandId(1) };
+        let outcome = Outcome { term: 0, sequence: 1, time: Timestamp(1), cause, events };
+        let (bytes, chain) = outcome.encode(Chain::default());
+        assert!(bytes.len() < RECORD_BYTES_MAX, "{} bytes", bytes.len());
+        assert_eq!(Record::decode(&bytes), Ok(Record::Outcome(outcome, chain)));
+    }
+}

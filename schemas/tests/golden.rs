@@ -1,0 +1,133 @@
+//! Golden bytes: every command, event, message and record, as the log has held them since they exist.
+//!
+//! `golden/*.hex` has one line a value, `NAME HEX`. **Lines are never edited and never removed**: a log written long ago
+//! holds these bytes, and a change that breaks one of them cannot read its own past. Adding is the only way: a new
+//! variant makes a test fail that prints the line to append.
+
+mod values;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use schemas::codec;
+use schemas::record::Chain;
+use schemas::{Command, CommandRecord, Event, Message, Outcome, Record, Term};
+
+/// Checks each value against its golden line, both ways, and that no line is left without a value.
+fn check<T: PartialEq + Debug>(
+    golden: &str,
+    values: &[(String, T)],
+    encode: impl Fn(&T) -> Vec<u8>,
+    decode: impl Fn(&[u8]) -> T,
+) {
+    let mut lines: BTreeMap<&str, &str> = golden
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once(' ').expect("a line is NAME HEX"))
+        .collect();
+    let mut missing = String::new();
+    for (name, value) in values {
+        let bytes = encode(value);
+        match lines.remove(name.as_str()) {
+            None => missing += &format!("{name} {}\n", hex(&bytes)),
+            Some(line) => {
+                assert_eq!(hex(&bytes), line, "{name}: the value no longer encodes to what the log holds");
+                assert_eq!(&decode(&unhex(line)), value, "{name}: the log's bytes no longer mean this value");
+            }
+        }
+    }
+    assert!(missing.is_empty(), "values without golden bytes; append these lines:\n{missing}");
+    assert!(lines.is_empty(), "golden bytes whose value is gone: {:?}", lines.keys());
+}
+
+/// Every name that the exhaustive match knows has at least one value.
+fn covers<T>(variants: &[&str], values: &[(String, T)]) {
+    for variant in variants {
+        let covered = values.iter().any(|(name, _)| name.split('/').next() == Some(variant));
+        assert!(covered, "{variant} has no value in values.rs, so no golden bytes");
+    }
+}
+
+#[test]
+fn every_command() {
+    let values = values::commands();
+    covers(values::COMMANDS, &values);
+    let record = |command: &Command| CommandRecord { id: values::COMMAND_ID, command: command.clone() };
+    check(
+        include_str!("golden/commands.hex"),
+        &values,
+        |command| record(command).encode(),
+        |bytes| {
+            let record = CommandRecord::decode(bytes).expect("golden bytes decode");
+            assert_eq!(record.id, values::COMMAND_ID);
+            record.command
+        },
+    );
+}
+
+#[test]
+fn every_event() {
+    let values = values::events();
+    covers(values::EVENTS, &values);
+    check(include_str!("golden/events.hex"), &values, body::<Event>, exact::<Event>);
+}
+
+#[test]
+fn every_message() {
+    let values = values::messages();
+    covers(values::MESSAGES, &values);
+    check(include_str!("golden/messages.hex"), &values, body::<Message>, exact::<Message>);
+}
+
+#[test]
+fn every_record() {
+    let before = Chain([0xC4; 16]);
+    let values = [
+        ("Term".to_owned(), Record::Term(values::term())),
+        ("Outcome".to_owned(), Record::Outcome(values::outcome(), values::outcome().encode(before).1)),
+        ("Outcome/empty".to_owned(), Record::Outcome(values::empty(), values::empty().encode(before).1)),
+    ];
+    check(
+        include_str!("golden/records.hex"),
+        &values,
+        |record| match record {
+            Record::Term(term) => Term::encode(term),
+            Record::Outcome(outcome, _) => Outcome::encode(outcome, before).0,
+        },
+        |bytes| {
+            let record = Record::decode(bytes).expect("golden bytes decode");
+            assert!(matches!(record, Record::Term(_)) || Record::follows(bytes, before));
+            record
+        },
+    );
+}
+
+/// The small words: codes are on the log, names are in JSON and SQL. Both are public.
+#[test]
+fn every_code_and_name() {
+    let codes = values::codes();
+    let golden = include_str!("golden/codes.txt");
+    let known: Vec<&str> = golden.lines().filter(|line| !line.starts_with('#')).collect();
+    let missing: Vec<&String> = codes.iter().filter(|line| !known.contains(&line.as_str())).collect();
+    assert!(missing.is_empty(), "codes without a golden line; append:\n{missing:#?}");
+    let gone: Vec<&&str> = known.iter().filter(|line| !codes.iter().any(|code| code == **line)).collect();
+    assert!(gone.is_empty(), "codes whose meaning changed or went: {gone:#?}");
+}
+
+fn body<T: bincode::Encode>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    codec::encode_into(value, &mut bytes);
+    bytes
+}
+
+fn exact<T: bincode::Decode<()>>(bytes: &[u8]) -> T {
+    codec::decode_exact(bytes).expect("golden bytes decode")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).expect("hex")).collect()
+}

@@ -1,0 +1,400 @@
+//! The reading rule, exhaustively: every short history that two or three writers and a careless broker can produce,
+//! read by `Reader` and by a naive model that looks the whole history over again at every record.
+//!
+//! A history that breaks the log ends there (the reader halts), so the tree of histories stays small enough to walk whole.
+
+mod values;
+
+use schemas::codec;
+use schemas::reading::{Admission, Broken, Fault, Position, Reader, Reading, admit};
+use schemas::record::{Cause, Chain};
+use schemas::{CommandId, EngineId, Outcome, Record, Shard, Term, Timestamp};
+
+const SHARDS: u16 = 4;
+
+fn shard() -> Shard {
+    Shard::new(1).expect("a shard")
+}
+
+fn reader(position: Position) -> Reader {
+    Reader::new(shard(), SHARDS, position)
+}
+
+/// What may stand next on the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    /// Writer 0, 1 or 2 takes over (again).
+    Term(usize),
+    /// Writer 0, 1 or 2 writes what it believes to be the next outcome. Stale if somebody else took over since.
+    Next(usize),
+    /// As if a former term's writer knew everything: all is right but the term.
+    StaleButPerfect,
+    /// The record before is delivered again, at its own offset.
+    Repeated,
+    /// The first record is delivered again.
+    FirstAgain,
+    /// The broker used an offset for itself; then the current writer goes on.
+    Gap,
+    /// The current writer goes on after commands that led to nothing (a gap in the commands' offsets).
+    CommandsSkipped,
+    /// The current term's outcome, a sequence too far.
+    SequenceAhead,
+    /// The current term's outcome, the last sequence again.
+    SequenceAgain,
+    /// The current term's outcome with another chain.
+    WrongChain,
+    /// The current term's outcome for a command that has one.
+    CommandBack,
+    /// An outcome of a term that never began.
+    FutureTerm,
+    /// A term of another shard.
+    ForeignShard,
+    /// A term of a log with another number of shards.
+    ForeignShards,
+    /// Bytes that are no record.
+    Garbage,
+}
+
+const STEPS: [Step; 19] = {
+    use Step::*;
+    [
+        Term(0),
+        Term(1),
+        Term(2),
+        Next(0),
+        Next(1),
+        Next(2),
+        StaleButPerfect,
+        Repeated,
+        FirstAgain,
+        Gap,
+        CommandsSkipped,
+        SequenceAhead,
+        SequenceAgain,
+        WrongChain,
+        CommandBack,
+        FutureTerm,
+        ForeignShard,
+        ForeignShards,
+        Garbage,
+    ]
+};
+
+type Written = (u64, Vec<u8>);
+
+/// A writer's belief, folded by itself: right when it took over, out of date once another one did.
+#[derive(Clone, Copy, Default)]
+struct Writer {
+    term: u64,
+    sequence: u64,
+    chain: Chain,
+    command: u64,
+}
+
+/// All that was delivered so far, and what the writers believe.
+#[derive(Clone, Default)]
+struct World {
+    delivered: Vec<Written>,
+    next_offset: u64,
+    writers: [Option<Writer>; 3],
+    /// Who took over last, and who before.
+    current: Option<usize>,
+    former: Option<u64>,
+    /// The last belief of a current writer: what a new one learns by reading.
+    truth: Writer,
+}
+
+impl World {
+    /// The world after `step`; `None` if the step cannot be taken yet.
+    fn after(&self, step: Step) -> Option<Self> {
+        let mut world = self.clone();
+        let offset = world.next_offset;
+        world.next_offset += 1;
+        let bytes = match step {
+            Step::Term(writer) => world.take_over(writer, offset),
+            Step::Next(writer) => world.next(writer, 0)?,
+            Step::CommandsSkipped => world.next(self.current?, 5)?,
+            Step::Gap => {
+                world.next_offset += 1;
+                let bytes = world.next(self.current?, 0)?;
+                world.delivered.push((offset + 1, bytes));
+                return Some(world);
+            }
+            Step::StaleButPerfect => outcome(Writer { term: self.former?, ..self.truth }, 1, 0),
+            Step::Repeated => return world.again(self.delivered.last()?.clone()),
+            Step::FirstAgain => return world.again(self.delivered.first()?.clone()),
+            Step::SequenceAhead => outcome(self.belief()?, 2, 0),
+            Step::SequenceAgain => outcome(self.belief()?, 0, 0),
+            Step::WrongChain => outcome(Writer { chain: Chain([9; 16]), ..self.belief()? }, 1, 0),
+            Step::CommandBack => {
+                let belief = self.belief()?;
+                outcome(Writer { command: belief.command.checked_sub(1)?, ..belief }, 1, 0)
+            }
+            Step::FutureTerm => outcome(Writer { term: offset + 1, ..self.truth }, 1, 0),
+            Step::ForeignShard => term(Shard::new(2).expect("a shard"), SHARDS, 0),
+            Step::ForeignShards => term(shard(), SHARDS + 1, 0),
+            Step::Garbage => vec![1, 2, 3],
+        };
+        world.delivered.push((offset, bytes));
+        Some(world)
+    }
+
+    fn belief(&self) -> Option<Writer> {
+        self.writers[self.current?]
+    }
+
+    fn again(mut self, record: Written) -> Option<Self> {
+        self.next_offset -= 1;
+        self.delivered.push(record);
+        Some(self)
+    }
+
+    fn take_over(&mut self, writer: usize, offset: u64) -> Vec<u8> {
+        self.former = self.belief().map(|belief| belief.term).or(self.former);
+        self.truth.term = offset;
+        self.writers[writer] = Some(self.truth);
+        self.current = Some(writer);
+        term(shard(), SHARDS, writer as u64)
+    }
+
+    /// What `writer` writes next, after `skipped` commands without an outcome. Its belief moves on whether or not it counts.
+    fn next(&mut self, writer: usize, skipped: u64) -> Option<Vec<u8>> {
+        let belief = self.writers[writer]?;
+        let bytes = outcome(belief, 1, skipped);
+        let chain = *bytes.last_chunk().expect("an outcome ends with its chain");
+        let moved = Writer {
+            sequence: belief.sequence + 1,
+            chain: Chain(chain),
+            command: belief.command + skipped + 1,
+            ..belief
+        };
+        self.writers[writer] = Some(moved);
+        if self.current == Some(writer) {
+            self.truth = moved;
+        }
+        Some(bytes)
+    }
+}
+
+fn term(shard: Shard, shards: u16, engine: u64) -> Vec<u8> {
+    Term { shard, shards, engine: EngineId(engine.into()), attempt: 1 }.encode()
+}
+
+fn outcome(writer: Writer, ahead: u64, skipped: u64) -> Vec<u8> {
+    let outcome = Outcome {
+        term: writer.term,
+        sequence: writer.sequence + ahead,
+        time: Timestamp(7),
+        cause: Cause { offset: writer.command + skipped, id: CommandId(writer.term.into()) },
+        events: Vec::new(),
+    };
+    outcome.encode(writer.chain).0
+}
+
+/// What the last record of a history is, found by looking at the whole history with no memory but the history itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Meaning {
+    NewTerm,
+    Fact(u64),
+    Nothing,
+    Halt,
+}
+
+/// The facts of an unbroken history, and the term it ends in.
+fn look_over(history: &[Written]) -> (Vec<(Outcome, Chain)>, Option<u64>) {
+    let mut facts = Vec::new();
+    let mut term = None;
+    for until in 1..=history.len() {
+        match (meaning(&history[..until]), Record::decode(&history[until - 1].1)) {
+            (Meaning::NewTerm, _) => term = Some(history[until - 1].0),
+            (Meaning::Fact(_), Ok(Record::Outcome(outcome, chain))) => facts.push((outcome, chain)),
+            _ => {}
+        }
+    }
+    (facts, term)
+}
+
+fn meaning(history: &[Written]) -> Meaning {
+    let ((offset, bytes), before) = history.split_last().expect("a history has a record");
+    if before.iter().any(|(earlier, _)| earlier >= offset) {
+        return Meaning::Nothing;
+    }
+    let (facts, current) = look_over(before);
+    match Record::decode(bytes) {
+        Err(_) => Meaning::Halt,
+        Ok(Record::Term(term)) if (term.shard, term.shards) == (shard(), SHARDS) => Meaning::NewTerm,
+        Ok(Record::Term(_)) => Meaning::Halt,
+        Ok(Record::Outcome(outcome, chain)) => {
+            let Some(current) = current else { return Meaning::Halt };
+            if outcome.term != current {
+                return if outcome.term < current { Meaning::Nothing } else { Meaning::Halt };
+            }
+            let before = facts.last().map_or(Chain::default(), |(_, chain)| *chain);
+            let next = outcome.sequence == facts.len() as u64 + 1
+                && facts.iter().all(|(fact, _)| fact.cause.offset < outcome.cause.offset)
+                && outcome.encode(before).1 == chain;
+            if next { Meaning::Fact(outcome.sequence) } else { Meaning::Halt }
+        }
+    }
+}
+
+fn meaning_of(reading: &Result<Reading, Broken>) -> Meaning {
+    match reading {
+        Ok(Reading::Term(_)) => Meaning::NewTerm,
+        Ok(Reading::Outcome(outcome)) => Meaning::Fact(outcome.sequence),
+        Ok(Reading::Ignored) => Meaning::Nothing,
+        Err(_) => Meaning::Halt,
+    }
+}
+
+/// A position as a consumer's table keeps it: bytes.
+fn stored(position: &Position) -> Position {
+    let mut bytes = Vec::new();
+    codec::encode_into(position, &mut bytes);
+    codec::decode_exact(&bytes).expect("a position survives its own bytes")
+}
+
+/// Reads `history` on from a stored position; `Err` if the log is broken on the way.
+fn read_on(position: Position, history: &[Written]) -> Result<Position, Broken> {
+    let mut reader = reader(stored(&position));
+    for (offset, bytes) in history {
+        reader.read(*offset, bytes)?;
+    }
+    Ok(*reader.position())
+}
+
+#[derive(Default)]
+struct Walk {
+    histories: u64,
+    halted: u64,
+    stale: u64,
+    /// Positions after each record of the history at hand.
+    positions: Vec<Position>,
+}
+
+impl Walk {
+    fn from(&mut self, world: &World, depth: usize, with_splits: bool) {
+        for step in STEPS {
+            let Some(next) = world.after(step) else { continue };
+            let (offset, bytes) = next.delivered.last().expect("a step delivers a record");
+            let before = self.positions.last().copied().unwrap_or_default();
+            let mut reader = reader(before);
+            let reading = reader.read(*offset, bytes);
+            let expected = meaning(&next.delivered);
+            assert_eq!(meaning_of(&reading), expected, "{step:?} after {:?}", world.delivered);
+            self.histories += 1;
+            self.stale += u64::from(reading == Ok(Reading::Ignored));
+            if reading.is_err() {
+                self.halted += 1;
+                assert_eq!(reader.position(), &before, "a broken record must not move the reader");
+                continue;
+            }
+            self.positions.push(*reader.position());
+            if with_splits {
+                self.every_split_agrees(&next.delivered);
+            }
+            if depth > 1 {
+                self.from(&next, depth - 1, with_splits);
+            }
+            self.positions.pop();
+        }
+    }
+
+    /// From any stored position, going on, starting over and hearing everything twice all lead to the same place.
+    fn every_split_agrees(&self, history: &[Written]) {
+        let end = self.positions.last().copied().expect("an unbroken history");
+        for (at, position) in self.positions.iter().enumerate() {
+            assert_eq!(read_on(*position, &history[at + 1..]), Ok(end), "gone on after record {at}");
+            assert_eq!(read_on(*position, history), Ok(end), "stored after record {at}, started over");
+        }
+        let twice: Vec<Written> = history.iter().flat_map(|record| [record.clone(), record.clone()]).collect();
+        assert_eq!(read_on(Position::default(), &twice), Ok(end), "heard everything twice");
+    }
+}
+
+#[test]
+fn every_history_means_what_the_naive_model_says() {
+    let mut walk = Walk::default();
+    walk.from(&World::default(), 6, false);
+    assert!(walk.histories > 150_000, "walked only {}", walk.histories);
+    assert!(walk.halted > 10_000 && walk.stale > 10_000, "halted {} ignored {}", walk.halted, walk.stale);
+}
+
+#[test]
+fn a_reading_may_be_split_anywhere_and_heard_twice() {
+    Walk::default().from(&World::default(), 5, true);
+}
+
+/// One line of the table above `admit` each, at a position that has seen something.
+#[test]
+fn the_table_row_by_row() {
+    let position = Position { offset: 20, term: Some(10), sequence: 5, chain: Chain([3; 16]), next_command: 40 };
+    let next = Outcome {
+        term: 10,
+        sequence: 6,
+        time: Timestamp(1),
+        cause: Cause { offset: 40, id: CommandId(1) },
+        events: Vec::new(),
+    };
+    let check = |offset: u64, record: Record, chained: bool, expected: Result<Admission, Fault>| {
+        assert_eq!(admit(&position, (shard(), SHARDS), offset, &record, chained), expected, "{record:?}");
+    };
+    let outcome = |outcome: Outcome| Record::Outcome(outcome, Chain::default());
+    let term = |shard: Shard, shards: u16| Record::Term(Term { shard, shards, engine: EngineId(1), attempt: 1 });
+    let other = Shard::new(2).expect("a shard");
+
+    // | offset before the position | read before | repeated | whatever the record says
+    check(19, outcome(next.clone()), true, Ok(Admission::Repeated));
+    check(19, term(other, 9), false, Ok(Admission::Repeated));
+    // | Term of this shard and number of shards | a new writer | adopt | also after a gap
+    check(20, term(shard(), SHARDS), false, Ok(Admission::Adopt));
+    check(25, term(shard(), SHARDS), false, Ok(Admission::Adopt));
+    // | Term, other | the wrong log | halt |
+    check(20, term(other, SHARDS), false, Err(Fault::ForeignTerm { shard: other, shards: SHARDS }));
+    check(20, term(shard(), 8), false, Err(Fault::ForeignTerm { shard: shard(), shards: 8 }));
+    // | Outcome, term before the current one | a stale writer still alive | skip | however right the rest is
+    check(20, outcome(Outcome { term: 9, ..next.clone() }), true, Ok(Admission::Skip));
+    check(20, outcome(Outcome { term: 0, sequence: 99, ..next.clone() }), false, Ok(Admission::Skip));
+    // | Outcome, term after the current one, or none | a term nobody began | halt |
+    check(20, outcome(Outcome { term: 11, ..next.clone() }), true, Err(Fault::UnknownTerm(11)));
+    let fresh = Position::default();
+    let first = outcome(Outcome { term: 0, sequence: 1, ..next.clone() });
+    assert_eq!(admit(&fresh, (shard(), SHARDS), 0, &first, true), Err(Fault::UnknownTerm(0)));
+    // | Outcome, current term, next in every way | the next fact | apply | commands may be skipped
+    check(20, outcome(next.clone()), true, Ok(Admission::Apply));
+    let later = Cause { offset: 47, ..next.cause };
+    check(30, outcome(Outcome { cause: later, ..next.clone() }), true, Ok(Admission::Apply));
+    // | Outcome, current term, other | the log is broken | halt |
+    for found in [0, 5, 7, u64::MAX] {
+        let fault = Fault::Sequence { expected: 6, found };
+        check(20, outcome(Outcome { sequence: found, ..next.clone() }), true, Err(fault));
+    }
+    check(20, outcome(next.clone()), false, Err(Fault::Chain));
+    let back = Cause { offset: 39, ..next.cause };
+    let fault = Fault::Command { expected: 40, found: 39 };
+    check(20, outcome(Outcome { cause: back, ..next }), true, Err(fault));
+}
+
+#[test]
+fn what_is_read_is_what_was_written() {
+    let outcome = Outcome { term: 0, sequence: 1, ..values::outcome() };
+    let mut reader = Reader::new(values::term().shard, SHARDS, Position::default());
+    assert_eq!(reader.read(0, &values::term().encode()), Ok(Reading::Term(values::term())));
+    let (bytes, chain) = outcome.encode(Chain::default());
+    assert_eq!(reader.read(1, &bytes), Ok(Reading::Outcome(outcome.clone())));
+    let next_command = outcome.cause.offset + 1;
+    let expected = Position { offset: 2, term: Some(0), sequence: 1, chain, next_command };
+    assert_eq!(reader.position(), &expected);
+}
+
+#[test]
+fn the_chain_covers_every_byte() {
+    let start = Chain::default();
+    let (bytes, _) = values::outcome().encode(start);
+    assert!(Record::follows(&bytes, start));
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        assert!(!Record::follows(&changed, start), "byte {at} is not covered");
+    }
+}

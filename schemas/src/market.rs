@@ -32,7 +32,7 @@ wire_enum! {
 /// | Open       | CREATED                           | OPEN     |
 /// | Pause      | OPEN                              | PAUSED   |
 /// | Resume     | PAUSED                            | OPEN     |
-/// | Close      | OPEN, PAUSED                      | CLOSED   |
+/// | Close      | CREATED, OPEN, PAUSED             | CLOSED   |
 /// | Resolve    | CLOSED                            | RESOLVED |
 /// | Void       | CREATED, OPEN, PAUSED, CLOSED     | VOIDED   |
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
@@ -61,7 +61,7 @@ impl Transition {
         match (self, from) {
             (Self::Open, S::Created) | (Self::Resume, S::Paused) => Some(S::Open),
             (Self::Pause, S::Open) => Some(S::Paused),
-            (Self::Close, S::Open | S::Paused) => Some(S::Closed),
+            (Self::Close, S::Created | S::Open | S::Paused) => Some(S::Closed),
             (Self::Resolve { .. }, S::Closed) => Some(S::Resolved),
             (Self::Void, S::Created | S::Open | S::Paused | S::Closed) => Some(S::Voided),
             _ => None,

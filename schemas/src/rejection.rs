@@ -22,6 +22,8 @@ wire_enum! {
         ExpiryInPast = 107, "expiry-in-past";
         /// The id 0 names no account.
         AccountIdInvalid = 108, "account-id-invalid";
+        /// A message or acknowledgement that no shard could have sent.
+        MessageInvalid = 109, "message-invalid";
 
         /// There is no such account.
         AccountUnknown = 201, "account-unknown";

@@ -1,1 +1,39 @@
-//! Placeholder until the first module lands.
+//! The law of the exchange: what each command leads to, and what each event makes true.
+//!
+//!   lfg.commands[s] ─▶ *handle = decide + apply* ─▶ lfg.events[s]
+//!                      *apply* ◀───────────────────  recovery, standbys, auditors
+//!
+//! - [`Replica`]: one shard with its place in the log; follows it, or leads it. What a process drives.
+//! - [`State`]: everything a shard knows. [`State::handle`] decides and applies; [`State::apply`] alone changes it.
+//! - [`Book`]: one market's orders by price and time; usable alone.
+//!
+//! Architecture invariant: pure. No clock, randomness, I/O, float, thread or hash-map order; time, order and identity arrive
+//! with the command. `clippy.toml` beside this crate and `tests/architecture.rs` enforce it.
+//!
+//! Architecture invariant: nothing here can fail for a reason outside the log.
+
+mod apply;
+mod book;
+mod decide;
+mod index;
+mod invariants;
+mod replica;
+mod snapshot;
+mod state;
+
+pub use book::{Book, Resting};
+pub use invariants::{Invariant, Sums};
+pub use replica::{Divergence, Halt, Read, Replica};
+pub use snapshot::SnapshotError;
+pub use state::{Account, Market, Position, State};
+
+use schemas::{Cause, Timestamp};
+
+/// A command's place: everything that could differ between two runs is here, so the log alone decides the outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Which command: its offset and id.
+    pub cause: Cause,
+    /// The broker's append time.
+    pub time: Timestamp,
+}

@@ -1,0 +1,104 @@
+//! Accounts, their keys and their wallets.
+
+use schemas::event::FirstOutcome;
+use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, WALLET_MAX};
+use schemas::{AccountId, ApiKey, ApiKeyId, ClientId, Credits, Event, Rejection};
+
+use super::Turn;
+use crate::state::{Account, State};
+
+impl Turn<'_> {
+    pub(super) fn open_account(&mut self, account: AccountId, key: &ApiKey) {
+        self.step(|state, events, _| match check_new(state, account) {
+            Ok(()) => events.extend([Event::AccountOpened { account }, Event::ApiKeyAdded { account, key: *key }]),
+            Err(code) => events.push(Event::Rejected { code }),
+        });
+    }
+
+    pub(super) fn add_api_key(&mut self, account: AccountId, key: &ApiKey) {
+        self.answer(|state| {
+            let keys = &known(state, account)?.keys;
+            if keys.contains_key(&key.id) {
+                return Err(Rejection::ApiKeyExists);
+            }
+            if keys.len() >= ACCOUNT_API_KEYS_MAX {
+                return Err(Rejection::ApiKeyLimit);
+            }
+            Ok(Event::ApiKeyAdded { account, key: *key })
+        });
+    }
+
+    pub(super) fn revoke_api_key(&mut self, account: AccountId, key: ApiKeyId) {
+        self.answer(|state| match known(state, account)?.keys.contains_key(&key) {
+            true => Ok(Event::ApiKeyRevoked { account, key }),
+            false => Err(Rejection::ApiKeyUnknown),
+        });
+    }
+
+    pub(super) fn deposit(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>) {
+        self.answer(|state| {
+            let first = FirstOutcome::Deposit { amount };
+            if let Some(repeat) = check_movement(state, account, amount, client_id, first)? {
+                return Ok(repeat);
+            }
+            let wallet = known(state, account)?;
+            if (wallet.available + wallet.held + amount).0 > WALLET_MAX {
+                return Err(Rejection::WalletLimit);
+            }
+            Ok(Event::Deposited { account, amount, client_id })
+        });
+    }
+
+    pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>) {
+        self.answer(|state| {
+            let first = FirstOutcome::Withdrawal { amount };
+            if let Some(repeat) = check_movement(state, account, amount, client_id, first)? {
+                return Ok(repeat);
+            }
+            if known(state, account)?.available < amount {
+                return Err(Rejection::FundsInsufficient);
+            }
+            Ok(Event::Withdrawn { account, amount, client_id })
+        });
+    }
+}
+
+/// An account that lives here.
+pub(super) fn known(state: &State, account: AccountId) -> Result<&Account, Rejection> {
+    if state.map.of_account(account) != state.shard {
+        return Err(Rejection::WrongShard);
+    }
+    state.account(account).ok_or(Rejection::AccountUnknown)
+}
+
+fn check_new(state: &State, account: AccountId) -> Result<(), Rejection> {
+    match known(state, account) {
+        Ok(_) => Err(Rejection::AccountExists),
+        // Ids fit a signed column.
+        Err(Rejection::AccountUnknown) if account.0 == 0 || i64::try_from(account.0).is_err() => {
+            Err(Rejection::AccountIdInvalid)
+        }
+        Err(Rejection::AccountUnknown) => Ok(()),
+        Err(code) => Err(code),
+    }
+}
+
+/// What a deposit and a withdrawal have in common. `Some` is the answer to a repeat.
+fn check_movement(
+    state: &State,
+    account: AccountId,
+    amount: Credits,
+    client_id: Option<ClientId>,
+    wanted: FirstOutcome,
+) -> Result<Option<Event>, Rejection> {
+    if !(1..=AMOUNT_MAX).contains(&amount.0) {
+        return Err(Rejection::AmountOutOfRange);
+    }
+    known(state, account)?;
+    let Some(client_id) = client_id else { return Ok(None) };
+    match state.facts.client_ids.get(account, client_id) {
+        None => Ok(None),
+        Some((first, _)) if first == wanted => Ok(Some(Event::ClientIdRepeated { account, client_id, first })),
+        Some(_) => Err(Rejection::ClientIdReused),
+    }
+}

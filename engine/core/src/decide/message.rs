@@ -1,0 +1,56 @@
+//! Messages between shards: sending, taking in exactly once and in order, forgetting.
+
+use schemas::{Event, Message, Rejection, Shard};
+
+use super::Turn;
+use crate::state::State;
+
+/// The event that promises a message. At most one a step to each shard, since its number comes from the state.
+pub fn send(state: &State, to: Shard, message: Message) -> Event {
+    let last = state.facts.outboxes.get(&to).map_or(0, |outbox| outbox.last);
+    Event::Sent { to, number: last + 1, message }
+}
+
+impl Turn<'_> {
+    /// | number         | means                          | do                                  |
+    /// |----------------|--------------------------------|-------------------------------------|
+    /// | the next       | a new effect                   | take it in                          |
+    /// | lower          | had before                     | skip; the relay acknowledges again  |
+    /// | higher         | one is missing in between      | skip; the sender's relay tries again |
+    pub(super) fn receive(&mut self, from: Shard, number: u64, message: &Message) {
+        let taken_in = self.step(|state, events, _| {
+            if from == state.shard || from.number() >= state.map.shards() {
+                events.push(Event::Rejected { code: Rejection::MessageInvalid });
+                return false;
+            }
+            let expected = state.received_from(from) + 1;
+            events.push(if number == expected {
+                Event::Received { from, number }
+            } else {
+                Event::MessageSkipped { from, number, expected }
+            });
+            number == expected
+        });
+        if !taken_in {
+            return;
+        }
+        match message {
+            Message::PlaceOrder { id, order } => self.enter_market(*id, order),
+            Message::Settle(settlements) => {
+                self.settlements.extend_from_slice(settlements);
+                self.settle();
+            }
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, to: Shard, number: u64) {
+        self.step(|state, events, _| {
+            let (first, last) = state.facts.outboxes.get(&to).map_or((1, 0), |outbox| (outbox.first(), outbox.last));
+            if number > last {
+                events.push(Event::Rejected { code: Rejection::MessageInvalid });
+            } else if number >= first {
+                events.push(Event::Acknowledged { to, number });
+            }
+        });
+    }
+}

@@ -1,0 +1,137 @@
+//! What must always hold, by the ids of `docs/invariants.md`. Cheap ones are asserted in every build.
+
+use schemas::{BookSide, Credits, MarketId, Message, Shard};
+
+use crate::state::State;
+
+/// What must always hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Invariant {
+    /// I-1: wallets + collateral + messages in flight + fees = deposits − withdrawals.
+    CreditsAreConserved,
+    /// I-2: a market's collateral in credits = its YES outstanding = its NO outstanding; once its answer is known, what it
+    /// still has to pay.
+    CollateralCoversPairs,
+    /// I-3: the book is never crossed after a command.
+    BookIsNotCrossed,
+    /// I-4: no wallet part, position or reservation is negative.
+    NothingIsNegative,
+    /// I-5: held credits = what the account's live buy orders could still cost.
+    HoldsMatchOrders,
+    /// I-6: per price level, total = sum of its orders.
+    LevelsAddUp,
+    /// I-7: outcomes, messages and trades are numbered densely.
+    MessagesAreDense,
+}
+
+impl std::fmt::Display for Invariant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let id = match self {
+            Self::CreditsAreConserved => "I-1",
+            Self::CollateralCoversPairs => "I-2",
+            Self::BookIsNotCrossed => "I-3",
+            Self::NothingIsNegative => "I-4",
+            Self::HoldsMatchOrders => "I-5",
+            Self::LevelsAddUp => "I-6",
+            Self::MessagesAreDense => "I-7",
+        };
+        write!(f, "{id} {self:?}")
+    }
+}
+
+/// A shard's part in I-1. Added up over all shards at a cut of the logs, [`Sums::balance`] is zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sums {
+    /// Deposits less withdrawals.
+    pub deposited: Credits,
+    /// Credits in wallets that can be spent.
+    pub available: Credits,
+    /// Credits in wallets that buy orders hold.
+    pub held: Credits,
+    /// Credits that back pairs.
+    pub collateral: Credits,
+    /// Fees collected.
+    pub fees: Credits,
+    /// Credits in messages that this shard sent and that are not taken in.
+    pub in_flight: Credits,
+}
+
+impl Sums {
+    /// What I-1 says is zero.
+    pub fn balance(&self) -> Credits {
+        self.available + self.held + self.collateral + self.fees + self.in_flight - self.deposited
+    }
+}
+
+impl std::ops::Add for Sums {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            deposited: self.deposited + other.deposited,
+            available: self.available + other.available,
+            held: self.held + other.held,
+            collateral: self.collateral + other.collateral,
+            fees: self.fees + other.fees,
+            in_flight: self.in_flight + other.in_flight,
+        }
+    }
+}
+
+impl State {
+    /// This shard's part in I-1. `taken_in(to)` tells how many of its messages each other shard has taken in.
+    pub fn sums(&self, taken_in: impl Fn(Shard) -> u64) -> Sums {
+        let in_flight = self.kept_messages().filter(|(to, number, ..)| *number > taken_in(*to));
+        Sums {
+            deposited: self.facts.deposited,
+            available: self.facts.accounts.values().map(|a| a.available).sum(),
+            held: self.facts.accounts.values().map(|a| a.held).sum(),
+            collateral: self.facts.markets.values().map(|m| m.collateral).sum(),
+            fees: self.facts.markets.values().map(|m| m.fees).sum(),
+            in_flight: in_flight.map(|(.., message)| Message::in_flight(message)).sum(),
+        }
+    }
+
+    /// Asserts what is cheap to see of one market: I-2 and I-3.
+    pub(crate) fn assert_market(&self, id: MarketId) {
+        let Some(market) = self.facts.markets.get(&id) else { return };
+        let covered = match market.yes_value {
+            None => market.yes == market.no && market.collateral == Credits::of_pairs(market.yes),
+            // While it pays out, holders of one contract may come before those of the other.
+            Some(value) => market.collateral == value.payout(market.yes, market.no),
+        };
+        assert!(covered, "{}: market {id}", Invariant::CollateralCoversPairs);
+        if let (Some(bid), Some(ask)) = (market.best(BookSide::Bid), market.best(BookSide::Ask)) {
+            // A crossed book makes every further trade wrong: stopping the shard is the smaller loss.
+            assert!(bid < ask, "{}: market {id} bid {bid} ask {ask}", Invariant::BookIsNotCrossed);
+        }
+    }
+
+    /// Asserts everything that one shard alone can see, however long it takes: for tests and auditors.
+    pub fn assert_all(&self) {
+        for (id, market) in self.markets() {
+            self.assert_market(id);
+            let (mut yes, mut no) = (0, 0);
+            for (_, position) in market.positions() {
+                yes += position.yes;
+                no += position.no;
+            }
+            assert_eq!((yes, no), (market.yes, market.no), "{}: market {id}", Invariant::CollateralCoversPairs);
+            self.assert_levels(id);
+        }
+    }
+
+    fn assert_levels(&self, id: MarketId) {
+        let market = &self.facts.markets[&id];
+        for side in [BookSide::Bid, BookSide::Ask] {
+            let mut totals = std::collections::BTreeMap::new();
+            for (order, .., price, remaining, _) in market.orders(side) {
+                *totals.entry(price).or_insert(0) += u64::from(remaining.contracts());
+                assert_eq!(self.lookup.live.get(&order), Some(&id), "{}: order {order}", Invariant::LevelsAddUp);
+            }
+            for (price, total) in totals {
+                assert_eq!(market.depth(side, price), total, "{}: {id} at {price}", Invariant::LevelsAddUp);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A shard's state as bytes, and back. The hash of the bytes is the state's identity: followers prove with it that they agree.
+//!
+//! File layout: magic (8 bytes), BLAKE3 of all that follows (32), shard (u16), number of shards (u16), position, state.
+
+use bincode::config::{Configuration, Fixint};
+use schemas::reading::Position;
+use schemas::shard_map::ShardMap;
+use schemas::{Shard, codec};
+
+use crate::state::{Facts, Lookup, State};
+
+const MAGIC: &[u8; 8] = b"LFGsnap1";
+const HASH_BYTES: usize = 32;
+
+/// A snapshot that cannot serve. Try an older one, or the whole log.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Not a snapshot, or of another version.
+    #[error("not a snapshot of this version")]
+    Foreign,
+    /// Bytes were lost or changed.
+    #[error("the snapshot's bytes do not match its hash")]
+    Damaged,
+    /// Of another shard, or of a log with another number of shards.
+    #[error("a snapshot of shard {shard} of {shards}")]
+    OtherShard {
+        /// What the snapshot says.
+        shard: u16,
+        /// What the snapshot says.
+        shards: u16,
+    },
+    /// The hash is right and the content is not: written by a program that does not agree with this one.
+    #[error("malformed state: {0}")]
+    Malformed(String),
+}
+
+impl State {
+    /// The bytes that are this state: equal states have equal bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        codec::encode_into(&self.facts, &mut bytes);
+        bytes
+    }
+
+    /// BLAKE3 of [`State::to_bytes`].
+    pub fn hash(&self) -> [u8; HASH_BYTES] {
+        *blake3::hash(&self.to_bytes()).as_bytes()
+    }
+
+    /// The state with these bytes.
+    pub fn from_bytes(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        // Unlike a record, a snapshot is as large as it is, and its hash was checked.
+        const CONFIG: Configuration<bincode::config::LittleEndian, Fixint> = bincode::config::legacy();
+        let (facts, used): (Facts, usize) =
+            bincode::decode_from_slice(bytes, CONFIG).map_err(|error| SnapshotError::Malformed(error.to_string()))?;
+        if used != bytes.len() {
+            return Err(SnapshotError::Malformed(format!("{} bytes too many", bytes.len() - used)));
+        }
+        let mut state = Self { shard, map, facts, lookup: Lookup::default() };
+        state.rebuild_lookup();
+        Ok(state)
+    }
+
+    fn rebuild_lookup(&mut self) {
+        let markets: Vec<_> = self.facts.markets.keys().copied().collect();
+        for id in markets {
+            self.lookup_market(id);
+            for side in [schemas::BookSide::Bid, schemas::BookSide::Ask] {
+                for order in self.facts.markets[&id].book.queue(side) {
+                    self.lookup.live.insert(order.id, id);
+                }
+            }
+        }
+    }
+}
+
+/// A snapshot's bytes.
+pub fn write(state: &State, state_bytes: &[u8], position: &Position) -> Vec<u8> {
+    let mut body = Vec::with_capacity(state_bytes.len() + 128);
+    codec::encode_into(&(state.shard.number(), state.map.shards()), &mut body);
+    codec::encode_into(position, &mut body);
+    codec::encode_into(&(state_bytes.len() as u64), &mut body);
+    let mut hasher = blake3::Hasher::new();
+    let hash = hasher.update(&body).update(state_bytes).finalize();
+    [MAGIC, hash.as_bytes().as_slice(), &body, state_bytes].concat()
+}
+
+/// The state and position in a snapshot.
+pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(State, Position), SnapshotError> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or(SnapshotError::Foreign)?;
+    let (hash, body) = rest.split_at_checked(HASH_BYTES).ok_or(SnapshotError::Damaged)?;
+    if blake3::hash(body).as_bytes() != hash {
+        return Err(SnapshotError::Damaged);
+    }
+    let config = bincode::config::legacy();
+    let malformed = |error: bincode::error::DecodeError| SnapshotError::Malformed(error.to_string());
+    let (((found, shards), position, length), used): (((u16, u16), Position, u64), usize) =
+        bincode::decode_from_slice(body, config).map_err(malformed)?;
+    if (found, shards) != (shard.number(), map.shards()) {
+        return Err(SnapshotError::OtherShard { shard: found, shards });
+    }
+    let state = &body[used..];
+    if state.len() as u64 != length {
+        return Err(SnapshotError::Malformed("the state's length differs".into()));
+    }
+    Ok((State::from_bytes(shard, map, state)?, position))
+}

@@ -1,0 +1,328 @@
+//! Several shards on in-memory logs: commands, events, relays, followers, crashes. One step at a time, in whatever order a test
+//! wants, with all invariants checked between steps.
+
+#![allow(clippy::cast_possible_truncation, reason = "small test numbers")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine_core::{Account, Invariant, Market, Read, Replica, Sums};
+use schemas::shard_map::ShardMap;
+use schemas::{
+    AccountId, BookSide, Command, CommandId, CommandRecord, Credits, EngineId, Event, Message, Outcome, Shard, Term,
+    Timestamp,
+};
+
+/// A shard: its two logs, the writer, and a standby that only reads.
+pub struct Node {
+    commands: Vec<(Timestamp, Vec<u8>)>,
+    events: Vec<Vec<u8>>,
+    leader: Replica,
+    follower: Replica,
+    /// Outcomes that the log's rule counts, as the leader read them back.
+    pub outcomes: Vec<Outcome>,
+    snapshot: Option<Vec<u8>>,
+    /// Messages that the relay saw confirmed, by receiver: every legal order keeps each receiver's own.
+    relay: BTreeMap<Shard, Vec<(u64, CommandId, Message)>>,
+}
+
+pub struct Cluster {
+    pub map: ShardMap,
+    pub nodes: Vec<Node>,
+    clock: u64,
+    ids: u128,
+    attempts: u64,
+}
+
+impl Cluster {
+    pub fn new(shards: u16) -> Self {
+        let map = ShardMap::new(shards).unwrap();
+        let nodes = Shard::all(shards).map(|shard| Node {
+            commands: Vec::new(),
+            events: Vec::new(),
+            leader: Replica::new(shard, map),
+            follower: Replica::new(shard, map),
+            outcomes: Vec::new(),
+            snapshot: None,
+            relay: BTreeMap::new(),
+        });
+        let mut cluster = Self { map, nodes: nodes.collect(), clock: 1_000, ids: 0, attempts: 0 };
+        for shard in Shard::all(shards) {
+            cluster.take_over(shard);
+        }
+        cluster
+    }
+
+    pub fn shards(&self) -> impl Iterator<Item = Shard> + use<> {
+        Shard::all(self.map.shards())
+    }
+
+    pub fn leader(&self, shard: Shard) -> &Replica {
+        &self.nodes[shard.index()].leader
+    }
+
+    /// Appends a command to a shard's log, one millisecond after the last one.
+    pub fn submit(&mut self, shard: Shard, command: Command) -> CommandId {
+        self.ids += 1;
+        let id = CommandId(self.ids);
+        self.append(shard, id, command);
+        id
+    }
+
+    fn append(&mut self, shard: Shard, id: CommandId, command: Command) {
+        self.clock += 1;
+        let bytes = CommandRecord { id, command }.encode();
+        self.nodes[shard.index()].commands.push((Timestamp(self.clock), bytes));
+    }
+
+    pub fn submit_bytes(&mut self, shard: Shard, bytes: Vec<u8>) {
+        self.clock += 1;
+        self.nodes[shard.index()].commands.push((Timestamp(self.clock), bytes));
+    }
+
+    pub fn wait(&mut self, milliseconds: u64) {
+        self.clock += milliseconds;
+    }
+
+    /// The leader handles its next command. False if there is none.
+    pub fn handle(&mut self, shard: Shard) -> bool {
+        let node = &mut self.nodes[shard.index()];
+        let offset = node.leader.next_command();
+        let Some((time, bytes)) = node.commands.get(offset as usize) else { return false };
+        let record = node.leader.handle(offset, *time, bytes).expect("the next command has no outcome yet");
+        node.events.push(record);
+        true
+    }
+
+    /// The leader reads its partition back; what is confirmed goes to the relay.
+    pub fn read_back(&mut self, shard: Shard) {
+        let node = &mut self.nodes[shard.index()];
+        while let Some(bytes) = node.events.get(node.leader.position().offset as usize).cloned() {
+            let offset = node.leader.position().offset;
+            match node.leader.read(offset, &bytes).unwrap() {
+                Read::Confirmed(outcome) => node.confirmed(outcome),
+                Read::Ignored => {}
+                other => panic!("a leader read {other:?}"),
+            }
+        }
+        assert_eq!(node.leader.unconfirmed(), 0);
+    }
+
+    /// The relay copies the oldest message for `to`, and keeps it if it is to be repeated.
+    pub fn relay(&mut self, from: Shard, to: Shard, repeat: bool) -> bool {
+        let Some(queue) = self.nodes[from.index()].relay.get_mut(&to) else { return false };
+        let Some((number, origin, message)) = queue.first().cloned() else { return false };
+        if !repeat {
+            queue.remove(0);
+        }
+        self.append(to, origin, Command::Receive { from, number, message });
+        true
+    }
+
+    /// The relay sends everything kept once more, as after a take-over.
+    pub fn relay_again(&mut self, from: Shard) {
+        let node = &mut self.nodes[from.index()];
+        assert_eq!(node.leader.unconfirmed(), 0);
+        node.relay.clear();
+        for (to, number, origin, message) in node.leader.kept_messages() {
+            node.relay.entry(to).or_default().push((number, origin, message.clone()));
+        }
+    }
+
+    /// `to` tells `from` how far it has its messages.
+    pub fn acknowledge(&mut self, from: Shard, to: Shard) {
+        let number = self.confirmed_receipts(to, from);
+        if number > 0 {
+            self.ids += 1;
+            let id = CommandId(self.ids);
+            self.append(from, id, Command::Acknowledge { to, number });
+        }
+    }
+
+    fn confirmed_receipts(&self, at: Shard, from: Shard) -> u64 {
+        let events = self.nodes[at.index()].outcomes.iter().flat_map(|outcome| &outcome.events);
+        let receipts = events.filter_map(|event| match event {
+            Event::Received { from: sender, number } if *sender == from => Some(*number),
+            _ => None,
+        });
+        receipts.max().unwrap_or(0)
+    }
+
+    /// Appends an `AdvanceTime` if something is due.
+    pub fn tick(&mut self, shard: Shard) -> bool {
+        let due = self.leader(shard).next_due().is_some_and(|due| due.0 <= self.clock);
+        if due {
+            self.submit(shard, Command::AdvanceTime);
+        }
+        due
+    }
+
+    /// The follower reads on; at the same sequence it must be the same state.
+    pub fn follow(&mut self, shard: Shard) {
+        let node = &mut self.nodes[shard.index()];
+        while let Some(bytes) = node.events.get(node.follower.position().offset as usize).cloned() {
+            let offset = node.follower.position().offset;
+            node.follower.read(offset, &bytes).unwrap();
+        }
+        if node.leader.sequence() == node.follower.sequence() {
+            assert_eq!(node.leader.state().hash(), node.follower.state().hash(), "the follower of {shard} differs");
+        }
+    }
+
+    pub fn take_snapshot(&mut self, shard: Shard) {
+        self.read_back(shard);
+        let node = &mut self.nodes[shard.index()];
+        node.snapshot = node.leader.snapshot();
+    }
+
+    /// The leader dies; what it wrote last may never have reached the log. Another takes over, from the snapshot if there is one.
+    pub fn crash(&mut self, shard: Shard, lost: usize) {
+        let node = &mut self.nodes[shard.index()];
+        // What anybody has read back is in the log for good.
+        let unread = node.events.len() - node.follower.position().offset as usize;
+        let lost = lost.min(node.leader.unconfirmed()).min(unread);
+        node.events.truncate(node.events.len() - lost);
+        let fresh = match &node.snapshot {
+            Some(bytes) => Replica::restore(shard, self.map, bytes).unwrap(),
+            None => Replica::new(shard, self.map),
+        };
+        let dead = std::mem::replace(&mut node.leader, fresh);
+        self.take_over(shard);
+        let node = &mut self.nodes[shard.index()];
+        if node.leader.sequence() == dead.sequence() {
+            assert_eq!(node.leader.state().hash(), dead.state().hash(), "recovery of {shard} differs");
+        }
+        self.follow(shard);
+        self.relay_again(shard);
+    }
+
+    /// A new writer: appends its term, reads until it meets it, leads.
+    fn take_over(&mut self, shard: Shard) {
+        self.attempts += 1;
+        let (shards, attempt) = (self.map.shards(), self.attempts);
+        let node = &mut self.nodes[shard.index()];
+        let term = Term { shard, shards, engine: EngineId(7), attempt };
+        node.events.push(term.encode());
+        loop {
+            let offset = node.leader.position().offset;
+            let bytes = node.events[offset as usize].clone();
+            match node.leader.read(offset, &bytes).unwrap() {
+                Read::Term(found) if found == term => break node.leader.lead(),
+                Read::Followed(outcome) if outcome.sequence > node.outcomes.len() as u64 => node.outcomes.push(outcome),
+                Read::Followed(_) | Read::Ignored | Read::Term(_) => {}
+                other => panic!("a follower read {other:?}"),
+            }
+        }
+    }
+
+    /// Runs until nothing is left to do anywhere.
+    pub fn drain(&mut self) {
+        for _ in 0..100_000 {
+            let mut busy = false;
+            for shard in self.shards() {
+                while self.handle(shard) {
+                    busy = true;
+                }
+                self.read_back(shard);
+                self.follow(shard);
+                for to in self.shards() {
+                    while self.relay(shard, to, false) {
+                        busy = true;
+                    }
+                }
+                busy |= self.tick(shard);
+            }
+            if !busy {
+                return;
+            }
+        }
+        panic!("the cluster does not come to rest");
+    }
+
+    /// Everything that must hold at every cut of the logs.
+    pub fn check(&self) {
+        let taken_in = |from: Shard| move |to: Shard| self.leader(to).state().received_from(from);
+        let sums = self.nodes.iter().map(|n| n.leader.sums(taken_in(n.leader.state().shard())));
+        let sums = sums.fold(Sums::default(), |a, b| a + b);
+        assert_eq!(sums.balance(), Credits::ZERO, "{}: {sums:?}", Invariant::CreditsAreConserved);
+        for node in &self.nodes {
+            node.leader.state().assert_all();
+        }
+        self.check_holds();
+    }
+
+    /// I-5, over all shards: held = what live buys could cost + what is on its way.
+    fn check_holds(&self) {
+        let mut holds: BTreeMap<AccountId, Credits> = BTreeMap::new();
+        for node in &self.nodes {
+            let state = node.leader.state();
+            for (_, market) in state.markets() {
+                for (_, account, .., held) in market.orders(BookSide::Bid).chain(market.orders(BookSide::Ask)) {
+                    *holds.entry(account).or_default() += held;
+                }
+            }
+            for (to, number, _, message) in node.leader.kept_messages() {
+                if number <= self.leader(to).state().received_from(state.shard()) {
+                    continue;
+                }
+                match message {
+                    Message::PlaceOrder { order, .. } => *holds.entry(order.account).or_default() += order.hold(),
+                    Message::Settle(list) => {
+                        for s in list {
+                            *holds.entry(s.account).or_default() += s.spent + s.released;
+                        }
+                    }
+                }
+            }
+        }
+        for (id, account) in self.nodes.iter().flat_map(|n| n.leader.state().accounts()) {
+            let expected = holds.remove(&id).unwrap_or_default();
+            assert_eq!(account.held, expected, "{}: account {id}", Invariant::HoldsMatchOrders);
+        }
+        assert!(holds.values().all(|held| *held == Credits::ZERO), "holds of nobody: {holds:?}");
+    }
+
+    /// Every command of every log has exactly one outcome that counts, in order; every order exactly one birth.
+    pub fn check_exactly_once(&self) {
+        let mut born = BTreeSet::new();
+        for node in &self.nodes {
+            let causes: Vec<_> = node.outcomes.iter().map(|outcome| outcome.cause.offset).collect();
+            let all: Vec<_> = (0..node.commands.len() as u64).collect();
+            assert_eq!(causes, all, "outcomes of shard {}", node.leader.state().shard());
+            for event in node.outcomes.iter().flat_map(|outcome| &outcome.events) {
+                if let Event::OrderPlaced(schemas::event::OrderPlaced { id, .. }) | Event::OrderRejected { id, .. } =
+                    event
+                {
+                    assert!(born.insert(*id), "order {id} was born twice");
+                }
+            }
+        }
+        for event in self.events() {
+            if let Event::OrderFunded { id, .. } = event {
+                assert!(born.contains(id), "order {id} was funded and never born");
+            }
+        }
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.nodes.iter().flat_map(|node| &node.outcomes).flat_map(|outcome| &outcome.events)
+    }
+}
+
+impl Node {
+    pub fn markets(&self) -> impl Iterator<Item = &Market> {
+        self.leader.state().markets().map(|(_, market)| market)
+    }
+
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.leader.state().accounts().map(|(_, account)| account)
+    }
+
+    fn confirmed(&mut self, outcome: Outcome) {
+        for event in &outcome.events {
+            if let Event::Sent { to, number, message } = event {
+                self.relay.entry(*to).or_default().push((*number, outcome.cause.id, message.clone()));
+            }
+        }
+        self.outcomes.push(outcome);
+    }
+}

@@ -50,24 +50,25 @@ CREATE TABLE wallets (
 );
 
 CREATE TABLE markets (
-    id         BIGINT      NOT NULL PRIMARY KEY,
-    ticker     TEXT        NOT NULL UNIQUE,
-    question   TEXT        NOT NULL,
-    state      TEXT        NOT NULL CHECK (state IN ('CREATED', 'OPEN', 'PAUSED', 'CLOSED', 'RESOLVED', 'VOIDED')),
-    expiry     TIMESTAMPTZ NOT NULL,  -- at most 9999-12-31
-    tick       INTEGER     NOT NULL,  -- limit prices are a multiple of it
-    maker_fee  INTEGER     NOT NULL,
-    taker_fee  INTEGER     NOT NULL,
-    yes_value  INTEGER,               -- ticks that a YES pays, once known
-    settled    BOOLEAN     NOT NULL,  -- every position is paid out
-    collateral BIGINT      NOT NULL CHECK (collateral >= 0),
-    fees       BIGINT      NOT NULL CHECK (fees >= 0),
-    volume     BIGINT      NOT NULL,  -- contracts traded
-    last_price INTEGER,               -- of the last trade, in YES; NULL before the first
-    created_at TIMESTAMPTZ NOT NULL,
-    updated_at TIMESTAMPTZ NOT NULL,
-    shard      SMALLINT    NOT NULL,
-    sequence   BIGINT      NOT NULL
+    id            BIGINT      NOT NULL PRIMARY KEY,
+    ticker        TEXT        NOT NULL UNIQUE,
+    question      TEXT        NOT NULL,
+    state         TEXT        NOT NULL CHECK (state IN ('CREATED', 'OPEN', 'PAUSED', 'CLOSED', 'RESOLVED', 'VOIDED')),
+    expiry        TIMESTAMPTZ NOT NULL,  -- at most 9999-12-31
+    tick          INTEGER     NOT NULL,  -- limit prices are a multiple of it
+    maker_fee     INTEGER     NOT NULL,
+    taker_fee     INTEGER     NOT NULL,
+    yes_value     INTEGER,               -- ticks that a YES pays, once known
+    settled       BOOLEAN     NOT NULL,  -- every position is paid out
+    collateral    BIGINT      NOT NULL CHECK (collateral >= 0),
+    fees          BIGINT      NOT NULL CHECK (fees >= 0),
+    volume        BIGINT      NOT NULL,  -- contracts traded
+    last_price    INTEGER,               -- of the last trade, in YES; NULL before the first
+    last_trade_at TIMESTAMPTZ,
+    created_at    TIMESTAMPTZ NOT NULL,
+    updated_at    TIMESTAMPTZ NOT NULL,
+    shard         SMALLINT    NOT NULL,
+    sequence      BIGINT      NOT NULL
 );
 
 -- The two outcomes of each market.
@@ -108,6 +109,8 @@ CREATE TABLE orders (
     budget        BIGINT,                 -- of a market order that spends credits instead of naming a quantity
     quantity      INTEGER     NOT NULL,   -- as asked, or what the budget bought
     filled        INTEGER     NOT NULL CHECK (filled BETWEEN 0 AND quantity),
+    notional      BIGINT      NOT NULL,   -- what the filled contracts cost or brought, before fees, in the contract's own prices
+    fees          BIGINT      NOT NULL,   -- paid for them
     status        TEXT        NOT NULL
         CHECK (status IN ('ACTIVE', 'PARTIALLY_FILLED', 'FILLED', 'CANCELLED', 'EXPIRED', 'REJECTED')),
     reject_code   INTEGER     CHECK ((reject_code IS NOT NULL) = (status = 'REJECTED')),

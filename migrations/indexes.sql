@@ -22,6 +22,9 @@ CREATE INDEX orders_contract_status ON orders (market_id, contract, status, limi
 -- The order that a command became: where to look after an answer that came too late.
 CREATE INDEX orders_command ON orders (command_id);
 
+-- The order that a client's own name stands for.
+CREATE INDEX orders_client ON orders (account_id, client_id) WHERE client_id IS NOT NULL;
+
 -- A market's trades, newest first.
 CREATE INDEX trades_market ON trades (market_id, created_at DESC, id DESC);
 

@@ -13,10 +13,10 @@
 //! | `market:MARKET`             | hash   | the market and its ticker: see [`market`]                                         |
 //! | `markets:open`              | zset   | ids of OPEN markets, scored by expiry (ms)                                        |
 //! | `book:MARKET`               | hash   | `BID:TICKS` and `ASK:TICKS` (in YES) → contracts resting there, always above 0    |
-//! | `trades:MARKET`             | list   | the last [`RECENT_TRADES_MAX`] trades, newest first, JSON: see `redis::json`      |
+//! | `trades:MARKET`             | list   | the last [`RECENT_TRADES_MAX`] trades, newest first, as JSON (below)              |
 //! | `wallet:ACCOUNT`            | hash   | `available`, `held` (micro-credits)                                               |
 //! | `positions:ACCOUNT`         | hash   | `MARKET:yes`, `MARKET:no`, `MARKET:yes_reserved`, `MARKET:no_reserved`, all above 0 |
-//! | `orders:ACCOUNT`            | hash   | live orders: `ORDER` → JSON as it was born, `ORDER:remaining` → contracts         |
+//! | `orders:ACCOUNT`            | hash   | live orders: `ORDER` → JSON as it was born (below); `ORDER:remaining` → contracts; `ORDER:notional`, `ORDER:fees` → micro-credits of what is filled |
 //!
 //! - Every hash also has the field `sequence`: the last outcome of that shard that changed it. So one `HGETALL` is a
 //!   consistent snapshot with its coordinate (shard, sequence), and deltas above that sequence continue it. A hash is never
@@ -25,6 +25,13 @@
 //! - Hashes hold the log's integers (ticks, micro-credits, contracts, millionths, milliseconds), because Redis adds to them.
 //!   JSON holds prices and money as decimal strings, ids as strings.
 //! - A live order is ACTIVE while `remaining` is its quantity, else PARTIALLY_FILLED. Ended orders are in Postgres only.
+//! A trade: `{"trade_id":"9","price":"0.5500","quantity":4,"taker_side":"BID","kind":"MINT","time":1764000000000,"sequence":77}`;
+//! price in YES, time in milliseconds since 1970.
+//!
+//! A live order (always LIMIT and GTC, since nothing else rests): `{"order_id":"7","command_id":"…uuid…","market_id":"8123",
+//! "contract":"YES","side":"BUY","price":"0.5500","quantity":10,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`;
+//! the price is the contract's own, the fee rate in millionths.
+//!
 //! - `progress` is missing, or `rebuilding:TOKEN`, while a shard is being rebuilt: then its other keys are incomplete, and a
 //!   reader says 503 rather than serve them. `TERM` is `-` before the first term; `CHAIN` is 32 hex digits.
 //! - Everything a batch changes, `progress` included, changes in one script call: readers never see half of it.
@@ -58,11 +65,13 @@ pub mod market {
     pub const STATE: &str = "state";
     /// Ticks that a YES pays; missing until it is known.
     pub const YES_VALUE: &str = "yes_value";
-    /// `1` once every position is paid out; missing before.
+    /// `1` once every position is paid out; `0` before.
     pub const SETTLED: &str = "settled";
     /// The last trade's price in ticks of YES; missing before the first trade.
     pub const LAST_PRICE: &str = "last_price";
-    /// Contracts traded; missing before the first trade, like the next four.
+    /// The last trade's time, in milliseconds since 1970; missing before the first trade.
+    pub const LAST_TIME: &str = "last_time";
+    /// Contracts traded.
     pub const VOLUME: &str = "volume";
     /// Micro-credits that back its pairs.
     pub const COLLATERAL: &str = "collateral";
@@ -156,9 +165,9 @@ pub fn order(order: OrderId) -> String {
     order.to_string()
 }
 
-/// The field with a live order's remaining contracts.
-pub fn remaining(order: OrderId) -> String {
-    format!("{order}:remaining")
+/// The field of one part of a live order: `remaining`, `notional` or `fees`.
+pub fn order_part(order: OrderId, part: &str) -> String {
+    format!("{order}:{part}")
 }
 
 #[cfg(test)]
@@ -171,6 +180,6 @@ mod tests {
         assert_eq!(keys.progress(), "lfg:{2}:progress");
         assert_eq!(keys.book(MarketId(8123)), "lfg:{2}:book:8123");
         assert_eq!(level(BookSide::Bid, Price::new(5_500).unwrap()), "BID:5500");
-        assert_eq!(remaining(OrderId(7)), "7:remaining");
+        assert_eq!(order_part(OrderId(7), "remaining"), "7:remaining");
     }
 }

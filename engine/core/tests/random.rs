@@ -1,6 +1,8 @@
 //! Random commands over several shards, with messages in every legal order, repeats, crashes and recoveries. After every step
 //! all invariants of the design hold; at the end everything is paid out and not a micro-credit is missing.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod cluster;
 
 use cluster::Cluster;
@@ -18,6 +20,7 @@ const MARKETS: usize = 3;
 #[derive(Clone, Debug)]
 enum Step {
     Place { account: u64, market: usize, entry: Entry, terms: Terms, client_id: Option<u8> },
+    Repeat { pick: usize },
     Cancel { account: u64, pick: usize },
     Deposit { account: u64, micros: i64, client_id: Option<u8> },
     Withdraw { account: u64, micros: i64 },
@@ -77,6 +80,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         40 => (account.clone(), market.clone(), entry(), terms(), client_id.clone())
             .prop_map(|(account, market, entry, terms, client_id)| Step::Place { account, market, entry, terms, client_id }),
+        4 => any::<usize>().prop_map(|pick| Step::Repeat { pick }),
         10 => (account.clone(), any::<usize>()).prop_map(|(account, pick)| Step::Cancel { account, pick }),
         3 => (account.clone(), -5_i64..=50, client_id).prop_map(|(account, credits, client_id)| Step::Deposit {
             account, micros: credits * MICROS_PER_CREDIT, client_id,
@@ -103,6 +107,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct World {
     cluster: Cluster,
+    /// Orders under a client's own name, as they were sent.
+    named: Vec<(Shard, NewOrder)>,
     markets: Vec<MarketId>,
 }
 
@@ -118,11 +124,29 @@ impl World {
         }
         let markets = (0..MARKETS).map(|n| list(&mut cluster, n, fee)).collect();
         cluster.drain();
-        Self { cluster, markets }
+        let mut world = Self { cluster, named: Vec::new(), markets };
+        world.mint_pairs();
+        world
+    }
+
+    /// Everybody has something to sell from the start.
+    fn mint_pairs(&mut self) {
+        let terms = Terms::Limit {
+            price: Price::new(5_000).unwrap(),
+            quantity: Quantity::new(20).unwrap(),
+            time_in_force: TimeInForce::Gtc,
+        };
+        for market in 0..MARKETS {
+            for (yes, no) in [(2, 3), (4, 5), (5, 6)] {
+                self.place(yes, market, Entry::BuyYes, terms, None);
+                self.place(no, market, Entry::BuyNo, terms, None);
+                self.cluster.drain();
+            }
+        }
     }
 
     fn shard(&self, number: usize) -> Shard {
-        Shard::new((number % self.cluster.nodes.len()) as u16).unwrap()
+        Shard::new(u16::try_from(number % self.cluster.nodes.len()).unwrap()).unwrap()
     }
 
     /// Any order that the logs know; which one is the test's luck.
@@ -143,6 +167,12 @@ impl World {
         match step {
             Step::Place { account, market, entry, terms, client_id } => {
                 self.place(*account, *market, *entry, *terms, *client_id)
+            }
+            Step::Repeat { pick } => {
+                if !self.named.is_empty() {
+                    let (home, order) = self.named[pick % self.named.len()];
+                    cluster.submit(home, Command::PlaceOrder(order));
+                }
             }
             Step::Cancel { account, pick } => {
                 let Some(order) = self.order(*pick) else { return };
@@ -208,13 +238,17 @@ impl World {
     fn place(&mut self, account: u64, market: usize, entry: Entry, terms: Terms, client_id: Option<u8>) {
         let (account, market) = (AccountId(account), self.markets[market]);
         let client_id = client_id.map(|id| ClientId(u128::from(id)));
-        let fee_rate = FeeRate::new(70_000).unwrap();
+        // One account does not want to pay fees.
+        let fee_rate = FeeRate::new(if account.0 == 6 && market == self.markets[0] { 0 } else { 70_000 }).unwrap();
         let order = NewOrder { account, market, entry, terms, fee_rate, client_id };
         let home = match entry.side() {
             Side::Buy => self.cluster.map.of_account(account),
             Side::Sell => self.cluster.map.of_market(market),
         };
         self.cluster.submit(home, Command::PlaceOrder(order));
+        if client_id.is_some() {
+            self.named.push((home, order));
+        }
     }
 
     /// Ends every market and looks where every credit is.
@@ -303,4 +337,81 @@ fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 400 };
     ProptestConfig { cases, max_shrink_iters: 20_000, failure_persistence: None, ..default }
+}
+
+/// A property test proves nothing about what it never reaches: over some random runs every kind of event must occur, and the
+/// refusals that random commands can cause.
+#[test]
+fn random_runs_reach_every_kind_of_event() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    use std::collections::BTreeSet;
+
+    let mut runner = TestRunner::deterministic();
+    let mut seen = BTreeSet::new();
+    for round in 0..120 {
+        let steps = prop::collection::vec(step(), 200).new_tree(&mut runner).unwrap().current();
+        let mut world = World::new(1 + round % 4, 70_000);
+        steps.iter().for_each(|step| world.step(step));
+        world.wind_up();
+        seen.extend(world.cluster.events().map(kind));
+    }
+    let wanted = [
+        "AccountOpened",
+        "Acknowledged",
+        "ApiKeyAdded",
+        "ClientIdRepeated",
+        "Deposited",
+        "MarketChanged",
+        "MarketCreated",
+        "MarketSettled",
+        "MessageSkipped",
+        "OrderCancelled MARKET_ENDED",
+        "OrderCancelled REQUESTED",
+        "OrderFunded",
+        "OrderPlaced ACTIVE",
+        "OrderPlaced CANCELLED",
+        "OrderPlaced FILLED",
+        "OrderPlaced PARTIALLY_FILLED",
+        "PaidOut",
+        "PairsRedeemed",
+        "Received",
+        "Sent",
+        "Settled",
+        "Traded BURN",
+        "Traded MINT",
+        "Traded TRANSFER_NO",
+        "Traded TRANSFER_YES",
+        "Withdrawn",
+        "account-unknown",
+        "amount-out-of-range",
+        "budget-on-sell",
+        "client-id-reused",
+        "fee-rate-too-low",
+        "funds-insufficient",
+        "market-not-open",
+        "message-invalid",
+        "order-unknown",
+        "position-insufficient",
+        "price-off-tick",
+        "quantity-is-zero",
+        "transition-invalid",
+        "undecodable",
+        "wrong-shard",
+    ];
+    let missing: Vec<_> = wanted.iter().filter(|kind| !seen.contains(**kind)).collect();
+    assert!(missing.is_empty(), "never reached: {missing:?}");
+}
+
+fn kind(event: &Event) -> String {
+    match event {
+        Event::Rejected { code } | Event::OrderRejected { code, .. } => code.to_string(),
+        Event::OrderPlaced(placed) => format!("OrderPlaced {}", placed.status),
+        Event::Traded(trade) => format!("Traded {}", trade.kind()),
+        Event::OrderCancelled { reason, .. } => format!("OrderCancelled {reason}"),
+        other => {
+            let text = format!("{other:?}");
+            text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
+        }
+    }
 }

@@ -1,0 +1,91 @@
+//! The architecture is a test: what the law must not know, and why.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A forbidden word in the core's source, and what to use instead.
+const FORBIDDEN: &[(&str, &str)] = &[
+    ("SystemTime", "time arrives with the command: Place::time"),
+    ("Instant", "time arrives with the command: Place::time"),
+    ("HashMap", "BTreeMap, or index::Index for look-ups by id"),
+    ("HashSet", "BTreeSet"),
+    ("f32", "integers: ticks, contracts, micro-credits"),
+    ("f64", "integers: ticks, contracts, micro-credits"),
+    ("std::fs", "bytes that the process reads and writes"),
+    ("std::net", "records that the process reads and writes"),
+    ("std::env", "a parameter"),
+    ("std::thread", "one thread a shard, started by the process"),
+    ("rand::", "what was random arrives with the command"),
+    ("tracing::", "events: the log tells everything"),
+    ("println!", "events: the log tells everything"),
+    ("unsafe", "safe code"),
+];
+
+/// The one place where a word may stand.
+const EXEMPT: &[(&str, &str)] = &[("HashMap", "index.rs")];
+
+/// What the core may depend on, in builds that run.
+const DEPENDENCIES: &[&str] = &["blake3", "bincode", "schemas", "thiserror"];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_core_names_nothing_from_outside_the_log() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut faults = Vec::new();
+    for path in sources(&root.join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let code = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+        for (number, line) in code {
+            for (word, instead) in FORBIDDEN {
+                let whole = line.match_indices(word).any(|(at, _)| is_whole(line, at, word.len()));
+                if whole && !EXEMPT.contains(&(word, name)) {
+                    faults.push(format!("{}:{}: {word}; use {instead}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+fn is_whole(line: &str, at: usize, length: usize) -> bool {
+    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    !word(line[..at].chars().next_back()) && !word(line[at + length..].chars().next())
+}
+
+#[test]
+fn the_core_depends_on_nothing_but_the_language_of_the_log() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    let found: Vec<_> =
+        section.lines().filter_map(|line| line.split(['.', ' ', '=']).next().filter(|w| !w.is_empty())).collect();
+    assert_eq!(found, DEPENDENCIES);
+}
+
+#[test]
+fn only_apply_changes_a_state() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/decide");
+    for path in sources(&root) {
+        let text = fs::read_to_string(&path).unwrap();
+        for write in [".facts.", ".lookup."] {
+            let assigns = |line: &&str| {
+                line.contains(write) && (line.contains(" = ") || line.contains("+= ")) && !line.contains("let ")
+            };
+            assert_eq!(text.lines().find(assigns), None, "{} changes the state: let apply.rs do it", path.display());
+        }
+    }
+}

@@ -1,2 +1,50 @@
-//! Placeholder until the first module lands.
-fn main() {}
+//! The engine's command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use engine::commands::{inspect, run, topics, verify};
+
+/// Runs the shards of the exchange's log, and looks after it.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Creates the log's topics, or verifies them.
+    Topics(topics::TopicsArgs),
+    /// Follows all shards, and leads those that the group gives it.
+    Run(run::RunArgs),
+    /// Folds the whole log from the beginning and proves that it keeps its rules.
+    Verify(verify::VerifyArgs),
+    /// Prints a shard's records, decoded.
+    Inspect(inspect::InspectArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "failed");
+            eprintln!("engine: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
+    let telemetry = service::telemetry::init("engine")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    match cli.command {
+        Command::Topics(args) => runtime.block_on(topics::topics(&args))?,
+        Command::Run(args) => runtime.block_on(run::run(args, telemetry))?,
+        Command::Verify(args) => verify::verify(&args)?,
+        Command::Inspect(args) => inspect::inspect(&args)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! `engine inspect`: prints a shard's records, decoded.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Message, Offset, TopicPartitionList};
+use schemas::{CommandRecord, Record};
+use service::config::LogArgs;
+use service::kafka::{KafkaFault, Reading, consumer_config, may_retry};
+
+const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Arguments of `engine inspect`.
+#[derive(Clone, Debug, Args)]
+pub struct InspectArgs {
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// Which shard.
+    #[arg(value_name = "SHARD")]
+    pub shard: u16,
+    /// Which of its partitions.
+    #[arg(long, value_enum, default_value_t = Partition::Events)]
+    pub partition: Partition,
+    /// The first offset.
+    #[arg(long, default_value_t = 0)]
+    pub from: u64,
+    /// Records to print at most.
+    #[arg(long, default_value_t = 100)]
+    pub max: u64,
+}
+
+/// A shard's partitions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Partition {
+    /// What is asked.
+    Commands,
+    /// What became true.
+    Events,
+}
+
+/// Prints a line for each record up to the present end: offset, time, content. Blocks.
+pub fn inspect(args: &InspectArgs) -> Result<(), KafkaFault> {
+    let (topics, partition) = (args.log.topics(), i32::from(args.shard));
+    let topic = if args.partition == Partition::Events { topics.events } else { topics.commands };
+    let group = format!("{}.inspect", args.log.topic_prefix);
+    let consumer: BaseConsumer = consumer_config(&args.log.kafka, &group, Reading::Bulk).create()?;
+    let (_, end) = consumer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT)?;
+    let from = i64::try_from(args.from).unwrap_or(i64::MAX);
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(&topic, partition, Offset::Offset(from))?;
+    consumer.assign(&assignment)?;
+    let (mut next, mut left) = (from, args.max);
+    while next < end && left > 0 {
+        match consumer.poll(Duration::from_millis(100)) {
+            None => {}
+            Some(Ok(record)) => {
+                let text = describe(args.partition, record.payload().unwrap_or_default());
+                println!("{} {} {text}", record.offset(), record.timestamp().to_millis().unwrap_or(0));
+                (next, left) = (record.offset() + 1, left - 1);
+            }
+            Some(Err(error)) if may_retry(&error) => tracing::warn!(%error, "waiting for Kafka"),
+            Some(Err(error)) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn describe(partition: Partition, bytes: &[u8]) -> String {
+    let described = match partition {
+        Partition::Events => Record::decode(bytes).map(|record| match record {
+            Record::Term(term) => format!("{term:?}"),
+            Record::Outcome(outcome, _) => format!("{outcome:?}"),
+        }),
+        Partition::Commands => CommandRecord::decode(bytes).map(|record| format!("{record:?}")),
+    };
+    described.unwrap_or_else(|error| format!("undecodable ({} bytes): {error}", bytes.len()))
+}

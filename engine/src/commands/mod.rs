@@ -1,0 +1,6 @@
+//! What an operator can ask for.
+
+pub mod inspect;
+pub mod run;
+pub mod topics;
+pub mod verify;

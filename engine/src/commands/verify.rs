@@ -1,0 +1,139 @@
+//! `engine verify`: folds the whole log, from the beginning, as an auditor would.
+//!
+//! Proves that every shard's log keeps its own rules (sequence, chain, state hashes), that each state keeps its invariants,
+//! and that credits are conserved over all shards (I-1).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::Args;
+use engine_core::{Halt, Read, Replica, Sums};
+use schemas::{Credits, Event, Shard};
+use service::config::LogArgs;
+use service::kafka::{EventsTail, KafkaFault, Reading};
+
+/// Arguments of `engine verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// The log does not hold what it should, or cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFault),
+    /// It breaks its own rules, or this program does not agree with it.
+    #[error(transparent)]
+    Halt(#[from] Halt),
+    /// I-1.
+    #[error("I-1: credits are not conserved: {0} too many")]
+    Credits(Credits),
+}
+
+/// All shards, folded up to a consistent cut: no message is taken in that was not sent.
+pub struct Audit {
+    /// By number.
+    pub replicas: Vec<Replica>,
+    messages: Messages,
+}
+
+/// Messages seen in the logs: the last number for each (sender, receiver).
+#[derive(Default)]
+struct Messages {
+    sent: BTreeMap<(Shard, Shard), u64>,
+    taken_in: BTreeMap<(Shard, Shard), u64>,
+}
+
+impl Messages {
+    fn note(&mut self, at: Shard, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Sent { to, number, .. } => drop(self.sent.insert((at, *to), *number)),
+                Event::Received { from, number } => drop(self.taken_in.insert((*from, at), *number)),
+                _ => {}
+            }
+        }
+    }
+
+    fn is_consistent(&self) -> bool {
+        self.taken_in.iter().all(|(pair, number)| self.sent.get(pair) >= Some(number))
+    }
+}
+
+impl Audit {
+    /// Folds the log up to its present end, and on to where it is a consistent cut. Blocks.
+    pub fn of(log: &LogArgs) -> Result<Self, VerifyError> {
+        let map = log.shard_map();
+        let mut audit = Self {
+            replicas: Shard::all(log.shards).map(|shard| Replica::new(shard, map)).collect(),
+            messages: Messages::default(),
+        };
+        let from = Shard::all(log.shards).map(|shard| (shard, 0));
+        let tail = EventsTail::open(&log.kafka, &log.topics(), Reading::Bulk, from)?;
+        audit.fold(&tail)?;
+        while !audit.messages.is_consistent() {
+            audit.fold(&tail)?;
+        }
+        Ok(audit)
+    }
+
+    fn fold(&mut self, tail: &EventsTail) -> Result<(), VerifyError> {
+        let ends = tail.high_watermarks()?;
+        let behind = |replicas: &[Replica]| ends.iter().any(|&(s, end)| replicas[s.index()].position().offset < end);
+        while behind(&self.replicas) {
+            let Some(record) = tail.next_or_wait(Duration::from_millis(200))? else { continue };
+            let shard = record.shard();
+            if let Read::Followed(outcome) = self.replicas[shard.index()].read(record.offset(), record.payload())? {
+                self.messages.note(shard, &outcome.events);
+            }
+        }
+        Ok(())
+    }
+
+    /// One shard's part in I-1.
+    pub fn sums(&self, replica: &Replica) -> Sums {
+        let from = replica.state().shard();
+        replica.sums(|to| self.messages.taken_in.get(&(from, to)).copied().unwrap_or(0))
+    }
+
+    /// All shards' together.
+    pub fn total(&self) -> Sums {
+        self.replicas.iter().map(|replica| self.sums(replica)).fold(Sums::default(), |sum, part| sum + part)
+    }
+}
+
+/// Folds, prints, and fails if anything is wrong.
+pub fn verify(args: &VerifyArgs) -> Result<(), VerifyError> {
+    let audit = Audit::of(&args.log)?;
+    for replica in &audit.replicas {
+        replica.state().assert_all();
+        let (shard, position) = (replica.state().shard(), replica.position());
+        let (term, state) =
+            (position.term.map_or("none".to_owned(), |term| term.to_string()), hex(&replica.state().hash()));
+        println!(
+            "shard {shard}: offset {} term {term} sequence {} next command {} chain {} state {state}",
+            position.offset,
+            position.sequence,
+            position.next_command,
+            hex(&position.chain.0),
+        );
+    }
+    let total = audit.total();
+    println!(
+        "credits: deposited {} = available {} + held {} + collateral {} + fees {} + in flight {}",
+        total.deposited, total.available, total.held, total.collateral, total.fees, total.in_flight
+    );
+    if total.balance() == Credits::ZERO { Ok(()) } else { Err(VerifyError::Credits(total.balance())) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

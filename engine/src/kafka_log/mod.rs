@@ -1,0 +1,182 @@
+//! A shard's log over Kafka: one consumer a shard for both partitions, one producer for the whole process.
+
+mod writer;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message, Offset, TopicPartitionList};
+use schemas::topics::Topics;
+use schemas::{Shard, Timestamp};
+use service::config::LogArgs;
+use service::kafka::{KafkaFault, Reading, consumer_config, may_retry};
+
+use crate::log::{AppendFault, Incoming, Log, Source};
+pub use writer::{Generation, Writer};
+
+/// Commands kept while the loop wants none, before their partition is paused.
+const KEPT_MAX: usize = 1_000;
+
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One shard's partitions, and the process's writer.
+pub struct KafkaLog {
+    shard: Shard,
+    topics: Topics,
+    consumer: BaseConsumer,
+    writer: Arc<Writer>,
+    generation: Arc<Generation>,
+    commands: Kept,
+}
+
+/// What the loop did not want yet.
+#[derive(Default)]
+struct Kept {
+    /// Commands are assigned to the consumer.
+    assigned: bool,
+    /// Their partition is paused.
+    paused: bool,
+    records: VecDeque<KeptCommand>,
+}
+
+struct KeptCommand {
+    offset: u64,
+    time: Timestamp,
+    bytes: Vec<u8>,
+}
+
+impl KafkaLog {
+    /// Opens the shard's consumer; it reads nothing until [`Log::follow_from`].
+    pub fn open(args: &LogArgs, shard: Shard, writer: Arc<Writer>) -> Result<Self, KafkaFault> {
+        let topics = args.topics();
+        let group = format!("{}.shards", args.topic_prefix);
+        let consumer = consumer_config(&args.kafka, &group, Reading::Live).create()?;
+        let generation = writer.current();
+        Ok(Self { shard, topics, consumer, writer, generation, commands: Kept::default() })
+    }
+
+    fn one(&self, source: Source, offset: u64) -> Result<TopicPartitionList, KafkaFault> {
+        let topic = match source {
+            Source::Events => &self.topics.events,
+            Source::Commands => &self.topics.commands,
+        };
+        let offset = i64::try_from(offset).map_or(Offset::Invalid, Offset::Offset);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, self.shard.partition(), offset)?;
+        Ok(list)
+    }
+
+    fn pause(&mut self, pause: bool) -> Result<(), KafkaFault> {
+        let commands = self.one(Source::Commands, 0)?;
+        if pause {
+            self.consumer.pause(&commands)?
+        } else {
+            self.consumer.resume(&commands)?
+        }
+        self.commands.paused = pause;
+        Ok(())
+    }
+}
+
+impl Log for KafkaLog {
+    fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
+        self.commands = Kept::default();
+        Ok(self.consumer.assign(&self.one(Source::Events, offset)?)?)
+    }
+
+    fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
+        self.consumer.incremental_assign(&self.one(Source::Commands, offset)?)?;
+        self.commands = Kept { assigned: true, ..Kept::default() };
+        Ok(())
+    }
+
+    fn stop_consuming(&mut self) -> Result<(), KafkaFault> {
+        if std::mem::take(&mut self.commands).assigned {
+            self.consumer.incremental_unassign(&self.one(Source::Commands, 0)?)?;
+        }
+        Ok(())
+    }
+
+    fn head(&mut self) -> Result<u64, KafkaFault> {
+        let (_, high) = self.consumer.fetch_watermarks(&self.topics.events, self.shard.partition(), HEAD_TIMEOUT)?;
+        Ok(u64::try_from(high).unwrap_or(0))
+    }
+
+    fn poll<R>(
+        &mut self,
+        hungry: bool,
+        timeout: Duration,
+        visit: impl FnOnce(Incoming<'_>) -> R,
+    ) -> Result<Option<R>, KafkaFault> {
+        if hungry {
+            if let Some(KeptCommand { offset, time, bytes }) = self.commands.records.pop_front() {
+                return Ok(Some(visit(Incoming { source: Source::Commands, offset, time, bytes: &bytes })));
+            }
+            if self.commands.paused {
+                self.pause(false)?;
+            }
+        }
+        let message = match self.consumer.poll(timeout) {
+            None => return Ok(None),
+            Some(Ok(message)) => message,
+            Some(Err(error)) if may_retry(&error) => {
+                tracing::warn!(shard = %self.shard, %error, "reading waits for Kafka");
+                return Ok(None);
+            }
+            Some(Err(error)) => return Err(error.into()),
+        };
+        let incoming = incoming(&message, &self.topics);
+        if incoming.source == Source::Events || (hungry && self.commands.assigned) {
+            return Ok(Some(visit(incoming)));
+        }
+        let Incoming { offset, time, bytes, .. } = incoming;
+        let kept = KeptCommand { offset, time, bytes: bytes.to_vec() };
+        drop(message);
+        self.keep(kept)?;
+        Ok(None)
+    }
+
+    fn append_event(&mut self, bytes: &[u8]) -> Result<(), AppendFault> {
+        self.generation.append(&self.topics.events, self.shard, bytes)
+    }
+
+    fn append_command(&mut self, to: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+        self.generation.append(&self.topics.commands, to, bytes)
+    }
+
+    fn writer_is_lost(&self) -> bool {
+        self.generation.has_failed()
+    }
+
+    fn renew_writer(&mut self) -> Result<(), KafkaFault> {
+        self.generation = self.writer.renew(&self.generation)?;
+        Ok(())
+    }
+}
+
+impl KafkaLog {
+    /// Keeps a command that is not wanted yet. (One that comes after its partition was unassigned is nobody's.)
+    fn keep(&mut self, command: KeptCommand) -> Result<(), KafkaFault> {
+        if !self.commands.assigned {
+            return Ok(());
+        }
+        self.commands.records.push_back(command);
+        // The consumer drops what it fetched ahead and fetches it again later, so what is kept here stays bounded.
+        if self.commands.records.len() >= KEPT_MAX && !self.commands.paused {
+            self.pause(true)?;
+        }
+        Ok(())
+    }
+}
+
+fn incoming<'a>(message: &'a BorrowedMessage<'_>, topics: &Topics) -> Incoming<'a> {
+    Incoming {
+        source: if message.topic() == topics.events { Source::Events } else { Source::Commands },
+        offset: u64::try_from(message.offset()).expect("a record's offset is not negative"),
+        time: Timestamp(message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0)),
+        bytes: message.payload().unwrap_or_default(),
+    }
+}

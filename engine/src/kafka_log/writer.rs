@@ -1,0 +1,140 @@
+//! The one producer of the process, and its replacement when it breaks.
+//!
+//! A partition of the events topic must hold a prefix of what its leader decided, never a gap. So nothing times out, and a
+//! failure that would leave a gap is fatal to the producer (`service::kafka::outcome_producer_config`). Whoever had written
+//! through it then recovers from the log under a new term, with a new producer: a new *generation*. Records of the old one
+//! that still arrive carry an old term.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use rdkafka::{ClientConfig, ClientContext};
+use schemas::Shard;
+use schemas::topics::Topics;
+use service::config::LogArgs;
+use service::kafka::{KafkaFault, outcome_producer_config};
+
+use crate::log::AppendFault;
+
+const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes producers, one after the other.
+pub struct Writer {
+    config: ClientConfig,
+    current: Mutex<Arc<Generation>>,
+}
+
+/// One producer, from its making to its failure.
+pub struct Generation {
+    number: u64,
+    producer: ThreadedProducer<Reports>,
+    failed: Arc<AtomicBool>,
+}
+
+/// Hears of failures. Successes are not reported: a leader sees them when its outcomes come back.
+struct Reports {
+    failed: Arc<AtomicBool>,
+}
+
+impl ClientContext for Reports {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.failed.store(true, Ordering::Release);
+            tracing::error!(%error, reason, "the producer is broken");
+        } else {
+            tracing::warn!(%error, reason, "the producer waits for Kafka");
+        }
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        // Those that were dropped with a broken producer are no news.
+        if let Err((error, message)) = result
+            && !self.failed.swap(true, Ordering::AcqRel)
+        {
+            use rdkafka::Message as _;
+            tracing::error!(%error, topic = message.topic(), partition = message.partition(), "a record was not written");
+        }
+    }
+}
+
+impl Writer {
+    /// Makes the first producer.
+    pub fn open(args: &LogArgs) -> Result<Arc<Self>, KafkaFault> {
+        let config = outcome_producer_config(&args.kafka);
+        let first = Generation::make(&config, 1)?;
+        Ok(Arc::new(Self { config, current: Mutex::new(first) }))
+    }
+
+    /// Connects and learns where the partitions are, so that the first record does not wait for that. Blocks.
+    pub fn warm(&self, topics: &Topics) -> Result<(), KafkaFault> {
+        let generation = self.current();
+        for topic in [&topics.commands, &topics.events] {
+            generation.producer.client().fetch_metadata(Some(topic), METADATA_TIMEOUT)?;
+        }
+        Ok(())
+    }
+
+    /// The present producer.
+    pub fn current(&self) -> Arc<Generation> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The present producer, after making a new one if the present one is `known` and has failed.
+    pub fn renew(&self, known: &Arc<Generation>) -> Result<Arc<Generation>, KafkaFault> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.has_failed() && current.number == known.number {
+            current.producer.purge(PurgeConfig::default().queue().inflight());
+            *current = Generation::make(&self.config, known.number + 1)?;
+            tracing::info!(generation = current.number, "a new producer replaces the broken one");
+        }
+        Ok(current.clone())
+    }
+
+    /// Waits until everything handed over was acknowledged, at most for `limit`.
+    pub fn drain(&self, limit: Duration) {
+        let (generation, start) = (self.current(), Instant::now());
+        // Not `flush`, which waits in slices of 100 ms.
+        while generation.producer.in_flight_count() > 0 && start.elapsed() < limit && !generation.has_failed() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Generation {
+    fn make(config: &ClientConfig, number: u64) -> Result<Arc<Self>, KafkaFault> {
+        let failed = Arc::new(AtomicBool::new(false));
+        let producer = config.create_with_context(Reports { failed: failed.clone() })?;
+        Ok(Arc::new(Self { number, producer, failed }))
+    }
+
+    /// True once a record may be missing from the log.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Hands a record over. It will be written after all those handed over before for the same partition, or none will.
+    pub fn append(&self, topic: &str, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+        if self.has_failed() {
+            return Err(AppendFault::WriterLost);
+        }
+        let record = BaseRecord::<(), [u8]>::to(topic).partition(shard.partition()).payload(bytes);
+        match self.producer.send(record) {
+            Ok(()) => Ok(()),
+            Err((error, _)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                Err(AppendFault::Full)
+            }
+            Err((error, _)) => {
+                self.failed.store(true, Ordering::Release);
+                tracing::error!(%error, topic, %shard, bytes = bytes.len(), "the producer refuses a record");
+                Err(AppendFault::WriterLost)
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a shard's loop needs of the outside. The loop owns these traits; production puts Kafka, a clock and a folder behind
+//! them, a simulation puts memory and injected faults.
+
+use std::time::Duration;
+
+use schemas::{CommandId, Shard, Timestamp};
+use service::kafka::KafkaFault;
+
+/// Which of a shard's two partitions a record came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// What became true.
+    Events,
+    /// What is asked.
+    Commands,
+}
+
+/// A record of one of the shard's partitions.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// The partition.
+    pub source: Source,
+    /// Its place there.
+    pub offset: u64,
+    /// The broker's append time.
+    pub time: Timestamp,
+    /// The record.
+    pub bytes: &'a [u8],
+}
+
+/// A record was not taken for writing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AppendFault {
+    /// There is no room now. Nothing was written; try the same record again, before any other.
+    #[error("the writer's queue is full")]
+    Full,
+    /// The writer is broken. Records taken earlier may be missing from the log: give up leadership and recover.
+    #[error("the writer failed")]
+    WriterLost,
+}
+
+/// One shard's view of the log: its own two partitions to read, all commands partitions to write.
+pub trait Log {
+    /// Reads events from `offset` on, and no commands.
+    fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault>;
+
+    /// Reads commands as well, from `offset` on.
+    fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault>;
+
+    /// Reads no more commands.
+    fn stop_consuming(&mut self) -> Result<(), KafkaFault>;
+
+    /// The offset after the last record of the events partition now.
+    fn head(&mut self) -> Result<u64, KafkaFault>;
+
+    /// Hands the next record to `visit`; `None` when there was none within `timeout`. A command comes only if `hungry`; it
+    /// is kept, in order, until then. Passing troubles of the cluster are waited out.
+    fn poll<R>(
+        &mut self,
+        hungry: bool,
+        timeout: Duration,
+        visit: impl FnOnce(Incoming<'_>) -> R,
+    ) -> Result<Option<R>, KafkaFault>;
+
+    /// Writes to the shard's events partition, after everything written there before through the same writer.
+    fn append_event(&mut self, bytes: &[u8]) -> Result<(), AppendFault>;
+
+    /// Writes to the commands partition of `to`.
+    fn append_command(&mut self, to: Shard, bytes: &[u8]) -> Result<(), AppendFault>;
+
+    /// True if the writer is broken: see [`AppendFault::WriterLost`].
+    fn writer_is_lost(&self) -> bool;
+
+    /// A working writer again, if the present one is broken.
+    fn renew_writer(&mut self) -> Result<(), KafkaFault>;
+}
+
+/// Time and identity, for the loop's timers only: what is decided has the log's time.
+pub trait Clock {
+    /// The wall clock.
+    fn wall(&self) -> Timestamp;
+
+    /// Time since some fixed moment; never goes back.
+    fn elapsed(&self) -> Duration;
+
+    /// A command id that nobody else has.
+    fn command_id(&mut self) -> CommandId;
+}
+
+/// Where one shard's snapshots are kept.
+pub trait Shelf {
+    /// The sequences of the snapshots that are there, newest first.
+    fn list(&mut self) -> Result<Vec<u64>, ShelfFault>;
+
+    /// A snapshot's bytes.
+    fn get(&mut self, sequence: u64) -> Result<Vec<u8>, ShelfFault>;
+
+    /// Begins to write a snapshot, and goes on beside the loop. Only one is written at a time: see [`Shelf::is_busy`].
+    fn put(&mut self, sequence: u64, bytes: Vec<u8>);
+
+    /// True while a snapshot is being written.
+    fn is_busy(&self) -> bool;
+
+    /// Waits until nothing is being written.
+    fn finish(&mut self);
+}
+
+/// The shelf cannot be read now. Snapshots only save time, so there is always another way: the log.
+#[derive(Debug, thiserror::Error)]
+#[error("snapshots cannot be read: {0}")]
+pub struct ShelfFault(pub Box<dyn std::error::Error + Send + Sync>);
+
+/// The machine's clocks and random ids.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    start: std::time::Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { start: std::time::Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    fn wall(&self) -> Timestamp {
+        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn command_id(&mut self) -> CommandId {
+        CommandId(uuid::Uuid::now_v7().as_u128())
+    }
+}

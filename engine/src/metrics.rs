@@ -1,0 +1,97 @@
+//! The engine's metrics: every name, in one place.
+//!
+//! All but the snapshot totals carry the label `shard`.
+
+use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{gauge, histogram};
+use schemas::Shard;
+
+/// Commands that this process decided.
+pub const COMMANDS_HANDLED: &str = "lfg_engine_commands_handled_total";
+/// Outcomes that count, own or followed.
+pub const OUTCOMES_READ: &str = "lfg_engine_outcomes_read_total";
+/// From the broker's append of a command to its outcome read back by its writer.
+pub const OUTCOME_SECONDS: &str = "lfg_engine_outcome_seconds";
+/// Outcomes written and not read back yet.
+pub const UNCONFIRMED: &str = "lfg_engine_unconfirmed_outcomes";
+/// 0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning.
+pub const ROLE: &str = "lfg_engine_role";
+/// The sequence of the last outcome read.
+pub const SEQUENCE: &str = "lfg_engine_position_sequence";
+/// Commands in the log that have no outcome yet; of shards that this process leads.
+pub const COMMANDS_LAG: &str = "lfg_engine_commands_lag";
+/// How long the loop stood still to take a snapshot's bytes.
+pub const SNAPSHOT_PAUSE_SECONDS: &str = "lfg_engine_snapshot_pause_seconds";
+/// Bytes of the last snapshot.
+pub const SNAPSHOT_BYTES: &str = "lfg_engine_snapshot_bytes";
+/// Snapshots that could not be written.
+pub const SNAPSHOTS_FAILED: &str = "lfg_engine_snapshots_failed_total";
+/// Messages that the relay sent again.
+pub const RELAY_RESENDS: &str = "lfg_engine_relay_resends_total";
+/// Terms that this process began.
+pub const TERMS_TAKEN: &str = "lfg_engine_terms_taken_total";
+/// Times that this process led and another writer's term ended that.
+pub const DEPOSED: &str = "lfg_engine_deposed_total";
+
+/// Tells Prometheus what the names mean.
+pub fn describe() {
+    describe_counter!(COMMANDS_HANDLED, "commands that this process decided");
+    describe_counter!(OUTCOMES_READ, "outcomes that count, own or followed");
+    describe_histogram!(OUTCOME_SECONDS, Unit::Seconds, "from a command's append to its outcome read back");
+    describe_gauge!(UNCONFIRMED, "outcomes written and not read back yet");
+    describe_gauge!(ROLE, "0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning");
+    describe_gauge!(SEQUENCE, "sequence of the last outcome read");
+    describe_gauge!(COMMANDS_LAG, "commands in the log without an outcome, of shards led here");
+    describe_histogram!(SNAPSHOT_PAUSE_SECONDS, Unit::Seconds, "how long the loop stood still for a snapshot");
+    describe_gauge!(SNAPSHOT_BYTES, Unit::Bytes, "bytes of the last snapshot");
+    describe_counter!(SNAPSHOTS_FAILED, "snapshots that could not be written");
+    describe_counter!(RELAY_RESENDS, "messages that the relay sent again");
+    describe_counter!(TERMS_TAKEN, "terms that this process began");
+    describe_counter!(DEPOSED, "times that another writer's term ended this process's lead");
+}
+
+/// One shard's metrics, looked up once.
+pub struct ShardMetrics {
+    /// [`COMMANDS_HANDLED`].
+    pub commands_handled: Counter,
+    /// [`OUTCOMES_READ`].
+    pub outcomes_read: Counter,
+    /// [`OUTCOME_SECONDS`].
+    pub outcome_seconds: Histogram,
+    /// [`UNCONFIRMED`].
+    pub unconfirmed: Gauge,
+    /// [`ROLE`].
+    pub role: Gauge,
+    /// [`SEQUENCE`].
+    pub sequence: Gauge,
+    /// [`SNAPSHOT_PAUSE_SECONDS`].
+    pub snapshot_pause: Histogram,
+    /// [`SNAPSHOT_BYTES`].
+    pub snapshot_bytes: Gauge,
+    /// [`RELAY_RESENDS`].
+    pub relay_resends: Counter,
+    /// [`TERMS_TAKEN`].
+    pub terms_taken: Counter,
+    /// [`DEPOSED`].
+    pub deposed: Counter,
+}
+
+impl ShardMetrics {
+    /// Those of `shard`.
+    pub fn of(shard: Shard) -> Self {
+        let shard = shard.to_string();
+        Self {
+            commands_handled: counter!(COMMANDS_HANDLED, "shard" => shard.clone()),
+            outcomes_read: counter!(OUTCOMES_READ, "shard" => shard.clone()),
+            outcome_seconds: histogram!(OUTCOME_SECONDS, "shard" => shard.clone()),
+            unconfirmed: gauge!(UNCONFIRMED, "shard" => shard.clone()),
+            role: gauge!(ROLE, "shard" => shard.clone()),
+            sequence: gauge!(SEQUENCE, "shard" => shard.clone()),
+            snapshot_pause: histogram!(SNAPSHOT_PAUSE_SECONDS, "shard" => shard.clone()),
+            snapshot_bytes: gauge!(SNAPSHOT_BYTES, "shard" => shard.clone()),
+            relay_resends: counter!(RELAY_RESENDS, "shard" => shard.clone()),
+            terms_taken: counter!(TERMS_TAKEN, "shard" => shard.clone()),
+            deposed: counter!(DEPOSED, "shard" => shard),
+        }
+    }
+}

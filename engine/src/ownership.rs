@@ -1,0 +1,226 @@
+//! Which process should lead which shard: membership in a consumer group over the commands topic.
+//!
+//!   group coordinator ─▶ *ownership* ─▶ wants of each shard's loop
+//!
+//! The group only chooses; terms make it safe. The member reads no commands: every shard's loop has its own consumer, open
+//! and warm whether it leads or not. Offsets are committed now and then, for lag monitors alone.
+//!
+//! Orderly hand-over: before a shard is given back, its loop resigns, so the next owner starts where this one ended.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use metrics::gauge;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use schemas::topics::Topics;
+use service::config::LogArgs;
+use service::kafka::{GroupProtocol, KafkaFault, may_retry, member_config};
+use service::{Part, Shutdown};
+
+use crate::metrics::COMMANDS_LAG;
+use crate::shard::{Control, Role};
+
+/// How long a shard may take to resign before it is given back anyway.
+const RESIGN_WITHIN: Duration = Duration::from_secs(2);
+
+/// How fast an end is heard.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How often lag is measured and offsets are committed.
+const ACCOUNT_EVERY: Duration = Duration::from_secs(5);
+
+const WATERMARK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A new member after one that broke.
+const JOIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A member without any shard (there are more engines than shards) is a standby all the same.
+const STANDBY_AFTER: Duration = Duration::from_secs(5);
+
+/// A running membership.
+pub struct Ownership {
+    leave: Shutdown,
+    thread: JoinHandle<()>,
+}
+
+/// What membership needs to know.
+pub struct Group {
+    /// The log.
+    pub log: LogArgs,
+    /// How the group agrees.
+    pub protocol: GroupProtocol,
+    /// Each shard's loop, by number.
+    pub controls: Vec<Control>,
+    /// Becomes ready when it is known which shards are ours.
+    pub ready: Part,
+}
+
+impl Ownership {
+    /// Joins the group, in a thread of its own.
+    pub fn join(group: Group) -> std::io::Result<Self> {
+        let leave = Shutdown::new();
+        let asked = leave.clone();
+        let thread = std::thread::Builder::new().name("ownership".to_owned()).spawn(move || belong(&group, &asked))?;
+        Ok(Self { leave, thread })
+    }
+
+    /// Resigns from all shards, then leaves the group. Blocks, for about two seconds at most if all is well with Kafka.
+    pub fn leave(self) {
+        self.leave.trigger();
+        if self.thread.join().is_err() {
+            tracing::error!("the group member panicked");
+        }
+    }
+}
+
+/// One membership after the other, until asked to leave.
+fn belong(group: &Group, leave: &Shutdown) {
+    while !leave.is_triggered() {
+        let owned = Owned { topics: group.log.topics(), controls: group.controls.clone(), ready: group.ready.clone() };
+        if let Err(fault) = Member::join(group, owned).and_then(|member| member.stay(leave)) {
+            tracing::error!(%fault, "membership ended; joining again");
+            group.ready.set(false);
+            resign(&group.controls);
+            std::thread::sleep(JOIN_AGAIN_AFTER);
+        }
+    }
+}
+
+/// Tells loops to resign, and waits for them.
+fn resign<'a>(controls: impl IntoIterator<Item = &'a Control> + Clone) {
+    for control in controls.clone() {
+        control.want_lead(false);
+    }
+    let start = Instant::now();
+    let leads = |control: &&Control| matches!(control.role(), Role::Leading | Role::Resigning);
+    while start.elapsed() < RESIGN_WITHIN && controls.clone().into_iter().any(|control| leads(&control)) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+struct Member {
+    consumer: BaseConsumer<Owned>,
+    topics: Topics,
+    joined: Instant,
+}
+
+impl Member {
+    fn join(group: &Group, owned: Owned) -> Result<Self, KafkaFault> {
+        let topics = group.log.topics();
+        let config = member_config(&group.log.kafka, &topics.engines_group, group.protocol);
+        let consumer: BaseConsumer<Owned> = config.create_with_context(owned)?;
+        consumer.subscribe(&[&topics.commands])?;
+        Ok(Self { consumer, topics, joined: Instant::now() })
+    }
+
+    fn stay(&self, leave: &Shutdown) -> Result<(), KafkaFault> {
+        let mut account_at = Instant::now() + ACCOUNT_EVERY;
+        while !leave.is_triggered() {
+            match self.consumer.poll(POLL) {
+                // Nothing is fetched on purpose; what slips through between assignment and pause is nobody's.
+                None | Some(Ok(_)) => {}
+                Some(Err(error)) if may_retry(&error) => tracing::warn!(%error, "membership waits for Kafka"),
+                Some(Err(error)) => return Err(error.into()),
+            }
+            if self.joined.elapsed() >= STANDBY_AFTER {
+                self.context().ready.set(true);
+            }
+            if Instant::now() >= account_at {
+                account_at = Instant::now() + ACCOUNT_EVERY;
+                self.account();
+            }
+        }
+        resign(&self.context().controls);
+        self.context().ready.set(false);
+        // Dropping the consumer leaves the group.
+        Ok(())
+    }
+
+    fn context(&self) -> &Arc<Owned> {
+        self.consumer.context()
+    }
+
+    /// Measures the lag of the shards led here, and commits how far they are.
+    fn account(&self) {
+        let mut offsets = TopicPartitionList::new();
+        for (number, control) in (0_i32..).zip(&self.context().controls) {
+            if control.role() != Role::Leading {
+                continue;
+            }
+            let next = control.next_command();
+            match self.consumer.fetch_watermarks(&self.topics.commands, number, WATERMARK_TIMEOUT) {
+                Ok((_, high)) => {
+                    let lag = u64::try_from(high).unwrap_or(0).saturating_sub(next);
+                    #[allow(clippy::cast_precision_loss, reason = "a metric")]
+                    gauge!(COMMANDS_LAG, "shard" => number.to_string()).set(lag as f64);
+                }
+                Err(error) => tracing::warn!(shard = number, %error, "the lag is not known"),
+            }
+            let offset = i64::try_from(next).map_or(Offset::Invalid, Offset::Offset);
+            if let Err(error) = offsets.add_partition_offset(&self.topics.commands, number, offset) {
+                tracing::warn!(shard = number, %error, "an offset cannot be committed");
+            }
+        }
+        if offsets.count() > 0
+            && let Err(error) = self.consumer.commit(&offsets, CommitMode::Async)
+        {
+            tracing::warn!(%error, "offsets were not committed");
+        }
+    }
+}
+
+/// Hears what the group decides.
+struct Owned {
+    topics: Topics,
+    controls: Vec<Control>,
+    ready: Part,
+}
+
+impl Owned {
+    fn of(&self, partitions: &TopicPartitionList) -> Vec<&Control> {
+        let ours = partitions.elements_for_topic(&self.topics.commands).into_iter().map(|element| element.partition());
+        ours.filter_map(|partition| self.controls.get(usize::try_from(partition).ok()?)).collect()
+    }
+}
+
+fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
+    partitions.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
+}
+
+impl ClientContext for Owned {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "the group member has trouble");
+    }
+}
+
+impl ConsumerContext for Owned {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Revoke(partitions) => {
+                tracing::info!(shards = ?numbers(partitions), "the group takes shards back");
+                resign(self.of(partitions));
+            }
+            Rebalance::Error(error) => {
+                tracing::error!(%error, "the group is in disorder: leading nothing");
+                resign(&self.controls);
+            }
+            Rebalance::Assign(_) => {}
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) = rebalance {
+            if let Err(error) = consumer.pause(partitions) {
+                tracing::warn!(%error, "fetching commands in vain");
+            }
+            tracing::info!(shards = ?numbers(partitions), "the group gives shards");
+            for control in self.of(partitions) {
+                control.want_lead(true);
+            }
+            self.ready.set(true);
+        }
+    }
+}

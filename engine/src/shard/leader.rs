@@ -1,0 +1,67 @@
+//! What only a leader has: records on their way out, the relay, the timers.
+
+use std::collections::VecDeque;
+
+use schemas::{CommandRecord, Shard};
+
+use super::relay::Relay;
+use super::timers::Timers;
+use crate::log::{AppendFault, Log};
+
+/// Outcomes written and not read back, at most; then no more commands are taken.
+pub const UNCONFIRMED_MAX: usize = 10_000;
+
+/// What a shard has while it leads.
+pub struct Leader {
+    pub out: Out,
+    pub relay: Relay,
+    pub timers: Timers,
+}
+
+/// Records to be written, in order. Empty unless the writer's queue is full; then no more commands are taken, so what
+/// waits is bounded by what is unconfirmed and by what the state keeps.
+#[derive(Default)]
+pub struct Out {
+    waiting: VecDeque<Write>,
+}
+
+enum Write {
+    Event(Vec<u8>),
+    Command(Shard, Vec<u8>),
+}
+
+impl Out {
+    /// An outcome of this shard.
+    pub fn event(&mut self, bytes: Vec<u8>) {
+        self.waiting.push_back(Write::Event(bytes));
+    }
+
+    /// A command to `to`.
+    pub fn command(&mut self, to: Shard, record: &CommandRecord) {
+        self.waiting.push_back(Write::Command(to, record.encode()));
+    }
+
+    /// True if nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Writes what the writer has room for. Fails if the writer is broken.
+    pub fn write<L: Log>(&mut self, log: &mut L) -> Result<(), WriterLost> {
+        while let Some(write) = self.waiting.front() {
+            let appended = match write {
+                Write::Event(bytes) => log.append_event(bytes),
+                Write::Command(to, bytes) => log.append_command(*to, bytes),
+            };
+            match appended {
+                Ok(()) => drop(self.waiting.pop_front()),
+                Err(AppendFault::Full) => return Ok(()),
+                Err(AppendFault::WriterLost) => return Err(WriterLost),
+            }
+        }
+        if log.writer_is_lost() { Err(WriterLost) } else { Ok(()) }
+    }
+}
+
+/// The writer is broken; what was handed over may be missing from the log.
+pub struct WriterLost;

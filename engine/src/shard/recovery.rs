@@ -1,0 +1,99 @@
+//! To the head of the log: from the newest snapshot that is whole, or from the beginning. And snapshots for the next time.
+
+use std::time::{Duration, Instant};
+
+use engine_core::Replica;
+
+use super::pace::Taken;
+use super::{Fatal, ShardLoop, Stage};
+use crate::log::{Clock, Log, Shelf};
+
+/// Pause between questions to a cluster that does not answer.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
+    /// Drops the state and begins again: at a snapshot, then event by event.
+    pub(super) fn recover(&mut self) -> Result<(), Fatal> {
+        self.enter(Stage::Recovering { head: u64::MAX });
+        self.replica = self.newest_snapshot().unwrap_or_else(|| Replica::new(self.shard, self.map));
+        let position = *self.replica.position();
+        self.pace.restart(position.sequence, self.clock.elapsed());
+        self.log.follow_from(position.offset)?;
+        let Some(head) = self.head()? else { return Ok(()) };
+        if position.offset > head {
+            return Err(Fatal::LogCut { sequence: position.sequence, snapshot: position.offset, head });
+        }
+        tracing::info!(shard = %self.shard, sequence = position.sequence, offset = position.offset, head, "recovering");
+        self.stage = Stage::Recovering { head };
+        Ok(())
+    }
+
+    fn newest_snapshot(&mut self) -> Option<Replica> {
+        let shard = self.shard;
+        let list =
+            self.shelf.list().inspect_err(|error| tracing::warn!(%shard, %error, "recovering from the log alone"));
+        for sequence in list.unwrap_or_default() {
+            match self.shelf.get(sequence) {
+                Ok(bytes) => match Replica::restore(shard, self.map, &bytes) {
+                    Ok(replica) => return Some(replica),
+                    Err(error) => tracing::warn!(%shard, sequence, %error, "a snapshot is skipped"),
+                },
+                Err(error) => tracing::warn!(%shard, sequence, %error, "a snapshot is skipped"),
+            }
+        }
+        None
+    }
+
+    /// The end of the log; waits for Kafka. `None` if the loop must end first.
+    fn head(&mut self) -> Result<Option<u64>, Fatal> {
+        while !self.control.is_stopping() {
+            self.control.beat();
+            match self.log.head() {
+                Ok(head) => return Ok(Some(head)),
+                Err(fault) if fault.may_retry() => {
+                    tracing::warn!(shard = %self.shard, %fault, "recovery waits for Kafka");
+                    std::thread::sleep(ASK_AGAIN);
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes a snapshot's bytes if one is due, and puts it on the shelf once its place in the log is certain.
+    pub(super) fn keep_snapshots(&mut self) {
+        let (sequence, now) = (self.replica.sequence(), self.clock.elapsed());
+        if !self.shelf.is_busy() && self.pace.is_due(sequence, now) {
+            self.take_snapshot(sequence, now);
+        }
+        if let Some(Taken { sequence, state }) = self.pace.certain(self.replica.position().sequence) {
+            let snapshot = self.replica.snapshot_of(&state);
+            self.put(sequence, snapshot);
+        }
+    }
+
+    fn take_snapshot(&mut self, sequence: u64, now: Duration) {
+        let start = Instant::now();
+        let state = self.replica.state_bytes();
+        self.metrics.snapshot_pause.record(start.elapsed());
+        self.pace.take(Taken { sequence, state }, now);
+    }
+
+    fn put(&mut self, sequence: u64, snapshot: Vec<u8>) {
+        #[allow(clippy::cast_precision_loss, reason = "a metric")]
+        self.metrics.snapshot_bytes.set(snapshot.len() as f64);
+        self.shelf.put(sequence, snapshot);
+    }
+
+    /// At the end: so that the next start has little to fold.
+    pub(super) fn last_snapshot(&mut self) {
+        self.shelf.finish();
+        let sequence = self.replica.position().sequence;
+        if sequence > self.pace.last()
+            && let Some(snapshot) = self.replica.snapshot()
+        {
+            self.put(sequence, snapshot);
+            self.shelf.finish();
+        }
+    }
+}

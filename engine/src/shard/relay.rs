@@ -1,0 +1,170 @@
+//! Carries messages between shards: copies what was `Sent` here to the receiver's commands, acknowledges what was `Received`
+//! here, and sends again what nobody acknowledges.
+//!
+//!   events of a ─▶ *relay of a* ─▶ commands of b ─▶ events of b ─▶ *relay of b* ─▶ commands of a (Acknowledge)
+//!
+//! Only confirmed outcomes are relayed. Sending twice is harmless (the receiver skips what it has), never sending is not:
+//! so a new leader sends everything that its state still keeps.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use engine_core::Replica;
+use schemas::{Command, CommandId, CommandRecord, Event, Message, Outcome, Shard};
+
+use super::leader::Out;
+use crate::log::Clock;
+
+/// An acknowledgement waits this long for others to join it: nobody waits for it, but the sender keeps the message.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(20);
+
+/// Messages of one sender that are acknowledged at once.
+const ACKNOWLEDGE_EVERY: u64 = 100;
+
+/// A message that is not acknowledged for this long is sent again; then after twice as long, and so on.
+const RESEND_AFTER: Duration = Duration::from_secs(5);
+
+/// The longest pause between two tries.
+const RESEND_AFTER_MAX: Duration = Duration::from_secs(60);
+
+/// How many messages to one receiver are sent again at a time: those after them usually have arrived already.
+const RESEND_MAX: usize = 1_000;
+
+/// How often unacknowledged messages are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The relay of one shard's leader.
+pub struct Relay {
+    me: Shard,
+    acknowledge: BTreeMap<Shard, Acknowledgement>,
+    /// When the oldest acknowledgement must go out.
+    acknowledge_at: Option<Duration>,
+    receivers: BTreeMap<Shard, Receiver>,
+    look_at: Duration,
+}
+
+/// What will be acknowledged to one sender.
+struct Acknowledgement {
+    number: u64,
+    messages: u64,
+}
+
+/// What is known of one receiver.
+struct Receiver {
+    /// Messages up to this one are confirmed, and may leave.
+    confirmed: u64,
+    /// The first message that was not acknowledged when last looked at, since when, and how long to wait for it.
+    first: u64,
+    since: Duration,
+    wait: Duration,
+}
+
+impl Relay {
+    /// Begins with a term, when all that the state keeps is confirmed: sends all of it.
+    pub fn begin(replica: &Replica, me: Shard, now: Duration, out: &mut Out) -> Self {
+        let mut receivers = BTreeMap::new();
+        for (to, number, origin, message) in replica.kept_messages() {
+            out.command(to, &copy(me, number, origin, message.clone()));
+            let fresh = Receiver { confirmed: number, first: number, since: now, wait: RESEND_AFTER };
+            receivers.entry(to).or_insert(fresh).confirmed = number;
+        }
+        Self { me, acknowledge: BTreeMap::new(), acknowledge_at: None, receivers, look_at: now + LOOK_EVERY }
+    }
+
+    /// An own outcome counts: relays what it sent, notes what it took in.
+    pub fn confirmed(&mut self, outcome: Outcome, now: Duration, out: &mut Out) {
+        let origin = outcome.cause.id;
+        for event in outcome.events {
+            match event {
+                Event::Sent { to, number, message } => {
+                    out.command(to, &copy(self.me, number, origin, message));
+                    let fresh = Receiver { confirmed: number, first: number, since: now, wait: RESEND_AFTER };
+                    self.receivers.entry(to).or_insert(fresh).confirmed = number;
+                }
+                Event::Received { from, number } => self.taken_in(from, number, now),
+                Event::MessageSkipped { from, number, expected } if number < expected => {
+                    self.taken_in(from, expected - 1, now);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn taken_in(&mut self, from: Shard, number: u64, now: Duration) {
+        let pending = self.acknowledge.entry(from).or_insert(Acknowledgement { number: 0, messages: 0 });
+        pending.number = pending.number.max(number);
+        pending.messages += 1;
+        let due = if pending.messages >= ACKNOWLEDGE_EVERY { now } else { now + ACKNOWLEDGE_WITHIN };
+        self.acknowledge_at = Some(self.acknowledge_at.map_or(due, |at| at.min(due)));
+    }
+
+    /// Does what is due; returns how many messages were sent again.
+    pub fn tend(&mut self, replica: &Replica, clock: &mut impl Clock, out: &mut Out) -> u64 {
+        let now = clock.elapsed();
+        if self.acknowledge_at.is_some_and(|at| at <= now) {
+            self.acknowledge_all(clock, out);
+        }
+        if self.look_at > now {
+            return 0;
+        }
+        self.look_at = now + LOOK_EVERY;
+        self.resend(replica, now, out)
+    }
+
+    /// Acknowledges all that was taken in.
+    pub fn acknowledge_all(&mut self, clock: &mut impl Clock, out: &mut Out) {
+        self.acknowledge_at = None;
+        for (from, Acknowledgement { number, .. }) in std::mem::take(&mut self.acknowledge) {
+            let command = Command::Acknowledge { to: self.me, number };
+            out.command(from, &CommandRecord { id: clock.command_id(), command });
+        }
+    }
+
+    fn resend(&mut self, replica: &Replica, now: Duration, out: &mut Out) -> u64 {
+        let late = self.late(replica, now);
+        let mut sent: BTreeMap<Shard, usize> = BTreeMap::new();
+        let kept = replica.kept_messages().filter(|(to, number, ..)| late.get(to).is_some_and(|upto| number <= upto));
+        for (to, number, origin, message) in kept {
+            let count = sent.entry(to).or_default();
+            if *count < RESEND_MAX {
+                *count += 1;
+                out.command(to, &copy(self.me, number, origin, message.clone()));
+            }
+        }
+        for (to, count) in &sent {
+            tracing::warn!(shard = %self.me, %to, count, "messages are sent again: nobody acknowledges them");
+        }
+        sent.values().map(|&count| count as u64).sum()
+    }
+
+    /// The receivers whose first message has waited too long, and up to which number theirs are confirmed.
+    fn late(&mut self, replica: &Replica, now: Duration) -> BTreeMap<Shard, u64> {
+        let mut firsts: BTreeMap<Shard, u64> = BTreeMap::new();
+        for (to, number, ..) in replica.kept_messages() {
+            firsts.entry(to).or_insert(number);
+        }
+        let mut late = BTreeMap::new();
+        for (to, receiver) in &mut self.receivers {
+            match firsts.get(to) {
+                Some(&first) if first == receiver.first && first <= receiver.confirmed => {
+                    if now.saturating_sub(receiver.since) >= receiver.wait {
+                        receiver.since = now;
+                        receiver.wait = (receiver.wait * 2).min(RESEND_AFTER_MAX);
+                        late.insert(*to, receiver.confirmed);
+                    }
+                }
+                first => {
+                    receiver.first = first.copied().unwrap_or(receiver.confirmed + 1);
+                    receiver.since = now;
+                    receiver.wait = RESEND_AFTER;
+                }
+            }
+        }
+        late
+    }
+}
+
+/// A message as the receiver's command, under the id of the command that began it all.
+fn copy(from: Shard, number: u64, origin: CommandId, message: Message) -> CommandRecord {
+    CommandRecord { id: origin, command: Command::Receive { from, number, message } }
+}

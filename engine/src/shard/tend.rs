@@ -1,0 +1,104 @@
+//! What happens with time, and with what the loop is told.
+
+use std::time::Duration;
+
+use schemas::Term;
+
+use super::leader::WriterLost;
+use super::{Fatal, ShardLoop, Stage};
+use crate::log::{AppendFault, Clock, Log, Shelf};
+
+/// A take-over that takes longer is worth a line in the log.
+const TAKE_OVER_IS_SLOW: Duration = Duration::from_secs(10);
+
+impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
+    pub(super) fn tend(&mut self) -> Result<(), Fatal> {
+        self.keep_snapshots();
+        let wanted = self.control.wants_lead();
+        match &self.stage {
+            Stage::Recovering { head } if self.replica.position().offset >= *head => self.enter(Stage::Following),
+            Stage::Following if wanted && self.hold_off.until <= self.clock.elapsed() => self.take_over()?,
+            Stage::TakingOver { .. } => self.await_term(wanted),
+            Stage::Leading(_) => return self.lead(wanted),
+            Stage::Resigning(_) => return self.resign(),
+            Stage::Recovering { .. } | Stage::Following => {}
+        }
+        self.report();
+        Ok(())
+    }
+
+    /// Appends a `Term`; when it comes back, this loop has read all that counts.
+    fn take_over(&mut self) -> Result<(), Fatal> {
+        self.log.renew_writer()?;
+        let attempt = self.attempts + 1;
+        let term = Term { shard: self.shard, shards: self.map.shards(), engine: self.engine, attempt };
+        match self.log.append_event(&term.encode()) {
+            Ok(()) => {
+                self.attempts = attempt;
+                self.enter(Stage::TakingOver { attempt, since: self.clock.elapsed() });
+            }
+            // Next time round.
+            Err(AppendFault::Full | AppendFault::WriterLost) => {}
+        }
+        Ok(())
+    }
+
+    fn await_term(&mut self, wanted: bool) {
+        let Stage::TakingOver { since, .. } = &mut self.stage else { return };
+        let waited = self.clock.elapsed().saturating_sub(*since);
+        if !wanted || self.log.writer_is_lost() {
+            self.enter(Stage::Following);
+        } else if waited >= TAKE_OVER_IS_SLOW {
+            tracing::warn!(shard = %self.shard, ?waited, "the own term has not come back yet");
+            *since = self.clock.elapsed();
+        }
+    }
+
+    fn lead(&mut self, wanted: bool) -> Result<(), Fatal> {
+        let Stage::Leading(leader) = &mut self.stage else { return Ok(()) };
+        leader.timers.tend(self.replica.next_due(), &mut self.clock, &mut leader.out);
+        let resent = leader.relay.tend(&self.replica, &mut self.clock, &mut leader.out);
+        self.metrics.relay_resends.increment(resent);
+        if let Err(WriterLost) = leader.out.write(&mut self.log) {
+            return self.lost_writer();
+        }
+        self.report();
+        if wanted {
+            return Ok(());
+        }
+        self.log.stop_consuming()?;
+        let stage = std::mem::replace(&mut self.stage, Stage::Following);
+        if let Stage::Leading(mut leader) = stage {
+            leader.relay.acknowledge_all(&mut self.clock, &mut leader.out);
+            self.enter(Stage::Resigning(leader));
+        }
+        self.resign()
+    }
+
+    /// Waits until all that was written has come back; then another can go on from here without losing anything.
+    fn resign(&mut self) -> Result<(), Fatal> {
+        let Stage::Resigning(leader) = &mut self.stage else { return Ok(()) };
+        if let Err(WriterLost) = leader.out.write(&mut self.log) {
+            return self.lost_writer();
+        }
+        let done = leader.out.is_empty() && self.replica.unconfirmed() == 0;
+        self.report();
+        if done {
+            self.replica.resign();
+            self.enter(Stage::Following);
+        }
+        Ok(())
+    }
+
+    /// Records that were handed over may be missing, so the state may hold what never counts.
+    fn lost_writer(&mut self) -> Result<(), Fatal> {
+        tracing::error!(shard = %self.shard, unconfirmed = self.replica.unconfirmed(), "gives up its lead: the writer failed");
+        self.recover()
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "metrics")]
+    fn report(&self) {
+        self.metrics.sequence.set(self.replica.position().sequence as f64);
+        self.metrics.unconfirmed.set(self.replica.unconfirmed() as f64);
+    }
+}

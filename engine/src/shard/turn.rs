@@ -1,0 +1,110 @@
+//! What happens when a record is read.
+
+use std::time::Duration;
+
+use engine_core::Read;
+use schemas::{Outcome, Term};
+
+use super::leader::{Out, UNCONFIRMED_MAX};
+use super::relay::Relay;
+use super::timers::Timers;
+use super::{Fatal, Leader, ShardLoop, Stage};
+use crate::log::{Clock, Log, Shelf, Source};
+
+/// How long the loop sleeps at most: the grain of its timers, and of how fast it hears what it is told.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// The same while records wait for room in the writer's queue.
+const CROWDED: Duration = Duration::from_millis(1);
+
+/// A record, after the replica has seen it.
+enum Turn {
+    Read(Read),
+    Handled(Option<Vec<u8>>),
+}
+
+impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
+    pub(super) fn turn(&mut self) -> Result<(), Fatal> {
+        let (hungry, timeout) = match &self.stage {
+            Stage::Leading(leader) if !leader.out.is_empty() => (false, CROWDED),
+            Stage::Leading(_) => (self.replica.unconfirmed() < UNCONFIRMED_MAX, IDLE),
+            _ => (false, IDLE),
+        };
+        let replica = &mut self.replica;
+        let seen = self.log.poll(hungry, timeout, |record| match record.source {
+            Source::Events => replica.read(record.offset, record.bytes).map(Turn::Read),
+            Source::Commands => Ok(Turn::Handled(replica.handle(record.offset, record.time, record.bytes))),
+        })?;
+        match seen.transpose()? {
+            None => Ok(()),
+            Some(Turn::Handled(outcome)) => {
+                self.handled(outcome);
+                Ok(())
+            }
+            Some(Turn::Read(read)) => self.have_read(read),
+        }
+    }
+
+    fn handled(&mut self, outcome: Option<Vec<u8>>) {
+        if let (Some(bytes), Stage::Leading(leader)) = (outcome, &mut self.stage) {
+            leader.out.event(bytes);
+            self.metrics.commands_handled.increment(1);
+        }
+    }
+
+    fn have_read(&mut self, read: Read) -> Result<(), Fatal> {
+        self.control.read_up_to(self.replica.position().next_command);
+        match read {
+            Read::Ignored => Ok(()),
+            Read::Term(term) => self.term(&term),
+            Read::Followed(_) => {
+                self.metrics.outcomes_read.increment(1);
+                Ok(())
+            }
+            Read::Confirmed(outcome) => {
+                self.confirmed(outcome);
+                Ok(())
+            }
+            Read::Deposed(term) => self.deposed(&term),
+        }
+    }
+
+    /// A new writer. If it is this loop, it leads from here on: it has read every outcome that counts.
+    fn term(&mut self, term: &Term) -> Result<(), Fatal> {
+        let Stage::TakingOver { attempt, since } = self.stage else { return Ok(()) };
+        if (term.engine, term.attempt) != (self.engine, attempt) {
+            return Ok(());
+        }
+        self.replica.lead();
+        self.log.consume_from(self.replica.next_command())?;
+        let now = self.clock.elapsed();
+        let mut out = Out::default();
+        let relay = Relay::begin(&self.replica, self.shard, now, &mut out);
+        let timers = Timers::begin(self.shard);
+        tracing::info!(
+            shard = %self.shard, term = self.replica.position().term, took_ms = (now - since).as_millis(), "took over"
+        );
+        self.metrics.terms_taken.increment(1);
+        self.enter(Stage::Leading(Leader { out, relay, timers }));
+        Ok(())
+    }
+
+    fn confirmed(&mut self, outcome: Outcome) {
+        self.metrics.outcomes_read.increment(1);
+        let waited = self.clock.wall().as_millis().saturating_sub(outcome.time.as_millis());
+        self.metrics.outcome_seconds.record(Duration::from_millis(waited));
+        let now = self.clock.elapsed();
+        if let Stage::Leading(leader) | Stage::Resigning(leader) = &mut self.stage {
+            leader.timers.confirmed(&outcome, self.replica.next_due(), now);
+            leader.relay.confirmed(outcome, now, &mut leader.out);
+        }
+    }
+
+    /// Another writer took over while this one led: what it decided since may never count.
+    fn deposed(&mut self, by: &Term) -> Result<(), Fatal> {
+        tracing::warn!(shard = %self.shard, by = %by.engine, unconfirmed = self.replica.unconfirmed(), "deposed");
+        self.metrics.deposed.increment(1);
+        self.hold_off.deposed(self.clock.elapsed());
+        self.recover()
+    }
+}

@@ -1,0 +1,187 @@
+//! Where snapshots are kept: a local folder, or whatever else `object_store` is built for.
+//!
+//! `LOCATION/TOPIC_PREFIX/shard-SSS/SEQUENCE.snapshot`; the sequence has 20 digits, so that names sort like numbers. A
+//! snapshot appears whole or not at all. Written beside the shard's thread; the last [`KEEP`] stay.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::TryStreamExt as _;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use schemas::Shard;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::log::{Shelf, ShelfFault};
+use crate::metrics;
+
+/// Snapshots kept of each shard: if the newest is damaged, an older one saves most of the way.
+const KEEP: usize = 3;
+
+/// The location of snapshots cannot be used. Never retry: configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LocationError {
+    /// The folder cannot be made.
+    #[error("{location}: {error}")]
+    Folder {
+        /// As it was given.
+        location: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// No store for this location.
+    #[error("{location}: {error}")]
+    Store {
+        /// As it was given.
+        location: String,
+        /// Why.
+        error: object_store::Error,
+    },
+}
+
+/// All shards' snapshots of one log.
+#[derive(Clone)]
+pub struct Snapshots {
+    store: Arc<dyn ObjectStore>,
+    root: Path,
+    runtime: Handle,
+}
+
+impl Snapshots {
+    /// Opens `location`, a path or URL, for the log with this topic prefix. Call within a runtime, which will do the writing.
+    pub fn open(location: &str, topic_prefix: &str) -> Result<Self, LocationError> {
+        let runtime = Handle::current();
+        let (store, base) = open_store(location)?;
+        Ok(Self { store, root: base.join(topic_prefix), runtime })
+    }
+
+    /// One shard's.
+    pub fn shelf(&self, shard: Shard) -> StoreShelf {
+        let folder = self.root.clone().join(format!("shard-{:03}", shard.number()));
+        StoreShelf { shard, store: self.store.clone(), folder, runtime: self.runtime.clone(), writing: None }
+    }
+}
+
+fn open_store(location: &str) -> Result<(Arc<dyn ObjectStore>, Path), LocationError> {
+    let store = |error| LocationError::Store { location: location.to_owned(), error };
+    let folder = match url::Url::parse(location) {
+        Ok(url) => match url.to_file_path() {
+            Ok(path) => path,
+            Err(()) => {
+                let (found, path) = object_store::parse_url(&url).map_err(store)?;
+                return Ok((Arc::from(found), path));
+            }
+        },
+        Err(_) => location.into(),
+    };
+    let made = std::fs::create_dir_all(&folder);
+    made.map_err(|error| LocationError::Folder { location: location.to_owned(), error })?;
+    let found = LocalFileSystem::new_with_prefix(folder).map_err(store)?.with_fsync(true);
+    Ok((Arc::new(found), Path::default()))
+}
+
+/// One shard's snapshots. For use from the shard's own thread.
+pub struct StoreShelf {
+    shard: Shard,
+    store: Arc<dyn ObjectStore>,
+    folder: Path,
+    runtime: Handle,
+    writing: Option<JoinHandle<()>>,
+}
+
+impl Shelf for StoreShelf {
+    fn list(&mut self) -> Result<Vec<u64>, ShelfFault> {
+        self.runtime.block_on(sequences(&*self.store, &self.folder)).map_err(fault)
+    }
+
+    fn get(&mut self, sequence: u64) -> Result<Vec<u8>, ShelfFault> {
+        let path = name(&self.folder, sequence);
+        let read = async { Ok(self.store.get(&path).await?.bytes().await?.to_vec()) };
+        self.runtime.block_on(read).map_err(fault)
+    }
+
+    fn put(&mut self, sequence: u64, bytes: Vec<u8>) {
+        let (shard, store, folder) = (self.shard, self.store.clone(), self.folder.clone());
+        self.writing = Some(self.runtime.spawn(async move {
+            let (start, size) = (Instant::now(), bytes.len());
+            match write(&*store, &folder, sequence, bytes).await {
+                Ok(()) => tracing::info!(%shard, sequence, size, took_ms = start.elapsed().as_millis(), "snapshot"),
+                Err(error) => {
+                    tracing::error!(%shard, sequence, %error, "a snapshot was not written");
+                    ::metrics::counter!(metrics::SNAPSHOTS_FAILED, "shard" => shard.to_string()).increment(1);
+                }
+            }
+        }));
+    }
+
+    fn is_busy(&self) -> bool {
+        self.writing.as_ref().is_some_and(|writing| !writing.is_finished())
+    }
+
+    fn finish(&mut self) {
+        if let Some(writing) = self.writing.take()
+            && let Err(error) = self.runtime.block_on(writing)
+        {
+            tracing::error!(shard = %self.shard, %error, "writing a snapshot was cut short");
+        }
+    }
+}
+
+async fn write(store: &dyn ObjectStore, folder: &Path, sequence: u64, bytes: Vec<u8>) -> object_store::Result<()> {
+    store.put(&name(folder, sequence), bytes.into()).await?;
+    // Newer ones, if there are any, are not this writer's.
+    let older = sequences(store, folder).await?.into_iter().filter(|&found| found <= sequence);
+    for surplus in older.skip(KEEP) {
+        store.delete(&name(folder, surplus)).await?;
+    }
+    Ok(())
+}
+
+/// Newest first.
+async fn sequences(store: &dyn ObjectStore, folder: &Path) -> object_store::Result<Vec<u64>> {
+    let files: Vec<_> = store.list(Some(folder)).try_collect().await?;
+    let mut found: Vec<u64> = files.iter().filter_map(|file| sequence(&file.location)).collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(found)
+}
+
+fn name(folder: &Path, sequence: u64) -> Path {
+    folder.clone().join(format!("{sequence:020}{SUFFIX}"))
+}
+
+const SUFFIX: &str = ".snapshot";
+
+fn sequence(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(SUFFIX)?.parse().ok()
+}
+
+fn fault(error: object_store::Error) -> ShelfFault {
+    ShelfFault(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_three_stay_and_come_newest_first() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = {
+            let _within = runtime.enter();
+            Snapshots::open(folder.path().to_str().unwrap(), "lfg").unwrap()
+        };
+        let mut shelf = snapshots.shelf(Shard::new(3).unwrap());
+        assert_eq!(shelf.list().unwrap(), Vec::<u64>::new());
+        for sequence in [5, 70, 600, 1_000] {
+            shelf.put(sequence, sequence.to_string().into_bytes());
+            shelf.finish();
+        }
+        assert_eq!(shelf.list().unwrap(), [1_000, 600, 70]);
+        assert_eq!(shelf.get(600).unwrap(), b"600");
+        assert!(shelf.get(5).is_err());
+        assert!(snapshots.shelf(Shard::new(4).unwrap()).list().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,153 @@
+# shellcheck shell=bash
+# The project's own programs: built, started, watched. They are configured by environment variables
+# only; this file is the list of them.
+
+# In the order they start. The gateway comes last: it answers for what the others do.
+STACK_PARTS=(engine projections gateway)
+
+BUILD_HINT="read the compiler's message above. Out of memory? Set CARGO_BUILD_JOBS=1 and run it again"
+
+# A fresh shell after installing Rust does not have it in its path yet.
+cargo_required() {
+  has cargo || PATH="$HOME/.cargo/bin:$PATH"
+  has cargo || fail "cargo is missing: Rust is not installed" \
+    "install it with rustup (https://rustup.rs), open a new shell, and run this again"
+  [[ -f $REPO/Cargo.toml ]] || fail "there is no Cargo.toml in $REPO" "run this from a complete checkout"
+}
+
+# Where cargo puts what it builds; CARGO_TARGET_DIR and cargo's configuration may move it.
+cargo_target() {
+  cargo metadata --no-deps --offline --format-version 1 --manifest-path "$REPO/Cargo.toml" |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
+}
+
+stack_build() { cd "$REPO" && cargo build --release --workspace --bins; }
+
+# What the whole stack has in common, written down so that ops/status, ops/env and ops/loadtest see
+# what ops/up saw.
+stack_settle() { # RUN BIN_DIR
+  local run=$1
+  (
+    umask 077
+    {
+      printf 'export LFG_TOPIC_PREFIX=%q\n' "${LFG_TOPIC_PREFIX:-lfg}"
+      printf 'export LFG_SHARDS=%q\n' "${LFG_SHARDS:-4}"
+      printf 'export LFG_SNAPSHOTS=%q\n' "${LFG_SNAPSHOTS:-$run/snapshots}"
+      printf 'export LFG_BIN_DIR=%q\n' "$2"
+    } >"$run/settings"
+  )
+  mkdir -p "$run/snapshots"
+  stack_admin_key "$run"
+}
+
+stack_is_settled() { [[ -s $1/settings ]]; }
+
+# The key with which a person administers the exchange. Made once, readable by its owner alone; the
+# gateway learns only its hash.
+stack_admin_key() { # RUN
+  local file=$1/admin.key
+  if [[ ! -s $file ]]; then
+    (umask 077 && printf 'lfg_admin_%s\n' "$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')" >"$file")
+  fi
+}
+
+stack_admin_key_hash() { # RUN
+  printf '%s' "$(<"$1/admin.key")" | sha256sum | cut -d ' ' -f 1
+}
+
+stack_url() { printf 'http://127.0.0.1:%s' "$(port_of "$1" gateway)"; }
+stack_admin_url() { printf 'http://127.0.0.1:%s' "$(port_of "$1" "$2-admin")"; } # RUN PART
+
+# The environment of the running stack, for developers and for ops/loadtest.
+stack_env() { # RUN
+  local part
+  servers_env "$1"
+  cat "$1/settings"
+  printf 'export LFG_URL=%q\n' "$(stack_url "$1")"
+  printf 'export LFG_ADMIN_KEY_FILE=%q\n' "$1/admin.key"
+  for part in "${STACK_PARTS[@]}"; do
+    printf 'export LFG_%s_ADMIN_URL=%q\n' "${part^^}" "$(stack_admin_url "$1" "$part")"
+  done
+}
+
+# Runs a command with what all programs are given.
+stack_with() { # RUN COMMAND…
+  local run=$1
+  shift
+  (
+    servers_export "$run"
+    # shellcheck source=/dev/null
+    source "$run/settings"
+    exec "$@"
+  )
+}
+
+# The variables of one part beyond the common ones, as arguments to env.
+stack_variables() { # RUN PART
+  echo "LFG_ADMIN_LISTEN=127.0.0.1:$(port_of "$1" "$2-admin")"
+  if [[ $2 == gateway ]]; then
+    echo "LFG_LISTEN=127.0.0.1:$(port_of "$1" gateway)"
+    echo "LFG_ADMIN_KEY_SHA256=$(stack_admin_key_hash "$1")"
+  fi
+}
+
+# A part is restarted when it does not run, when its program is newer than its start, or when what it
+# was told at its start is no longer so (a server came back at another address).
+stack_part_is_current() { # RUN PART
+  local run=$1 part=$2
+  process_runs "$run" "$part" || return 1
+  [[ ! $(stack_binary "$run" "$part") -nt $run/pids/$part ]] || return 1
+  [[ "$(cat "$run/pids/$part.told" 2>/dev/null)" == "$(stack_told "$run" "$part")" ]]
+}
+
+stack_binary() { # RUN PROGRAM
+  # shellcheck source=/dev/null
+  (source "$1/settings" && printf '%s/%s' "$LFG_BIN_DIR" "$2")
+}
+
+stack_told() { # RUN PART
+  { servers_env "$1" && cat "$1/settings" && stack_variables "$1" "$2"; } | sha256sum
+}
+
+stack_start() { # RUN PART
+  local run=$1 part=$2 variables
+  if stack_part_is_current "$run" "$part"; then
+    echo "$part runs"
+    return 0
+  fi
+  stack_stop "$run" "$part"
+  port_for "$run" "$part-admin" >/dev/null
+  if [[ $part == gateway ]]; then port_for "$run" gateway >/dev/null; fi
+  mapfile -t variables < <(stack_variables "$run" "$part")
+  (
+    servers_export "$run"
+    # shellcheck source=/dev/null
+    source "$run/settings"
+    export "${variables[@]}"
+    # The gateway holds a descriptor for every client; the usual limit of 1,024 is for shells.
+    ulimit -S -n 65536 2>/dev/null || true
+    process_start "$run" "$part" "$LFG_BIN_DIR/$part" run
+  )
+  stack_told "$run" "$part" >"$run/pids/$part.told"
+}
+
+# The parts start side by side, then each is waited for.
+stack_start_all() { # RUN
+  local part
+  for part in "${STACK_PARTS[@]}"; do stack_start "$1" "$part"; done
+  for part in "${STACK_PARTS[@]}"; do process_await "$1" "$part" 90 stack_ready "$1" "$part"; done
+}
+
+stack_ready() { # RUN PART
+  curl --silent --fail --noproxy '*' --max-time 2 --output /dev/null "$(stack_admin_url "$1" "$2")/readyz"
+}
+
+stack_stop() { # RUN PART
+  process_stop "$1" "$2" TERM 20
+  rm -f "$1/pids/$2.told"
+}
+
+stack_stop_all() { # RUN
+  local index
+  for ((index = ${#STACK_PARTS[@]} - 1; index >= 0; index--)); do stack_stop "$1" "${STACK_PARTS[index]}"; done
+}

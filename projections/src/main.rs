@@ -1,2 +1,94 @@
-//! Placeholder until the first module lands.
-fn main() {}
+//! The projections worker's command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use projections::migrate::migrate;
+use projections::postgres::PoolArgs;
+use projections::redis::forget;
+use projections::run::{RedisArgs, RunArgs, run};
+use service::{Admin, AdminArgs, Liveness, LogArgs, Readiness, Shutdown, telemetry};
+
+/// Folds the events log into Postgres tables and Redis read models, exactly once by position.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Brings the database to what this version writes: tables, partitions, indexes. Harmless to repeat.
+    Migrate(PoolArgs),
+    /// Folds, until asked to stop.
+    Run {
+        #[command(flatten)]
+        run: Box<RunArgs>,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Throws a store's content away, so that it is folded again from the beginning of the log.
+    #[command(subcommand)]
+    Rebuild(Rebuild),
+}
+
+#[derive(Subcommand)]
+enum Rebuild {
+    /// Forgets how far the read models are. The running worker notices within a second and rebuilds them; if none runs, the
+    /// next one does. Until that is done, readers are told that the models are not available.
+    Redis {
+        #[command(flatten)]
+        log: LogArgs,
+        #[command(flatten)]
+        redis: RedisArgs,
+        /// This shard alone. Default: all.
+        #[arg(long)]
+        shard: Option<u16>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let telemetry = match telemetry::init("projections") {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("projections: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match obey(cli.command, telemetry).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "ended");
+            eprintln!("projections: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn obey(command: Command, telemetry: service::Telemetry) -> Result<(), Box<dyn std::error::Error>> {
+    match command {
+        Command::Migrate(args) => {
+            let done = migrate(&args).await?;
+            for name in done.migrations {
+                println!("migrated: {name}");
+            }
+            for name in done.indexes {
+                println!("built index: {name}");
+            }
+        }
+        Command::Run { run: args, admin } => {
+            let (readiness, liveness, shutdown) = (Readiness::new(), Liveness::new(), Shutdown::on_signals()?);
+            Admin::start(admin.listen, telemetry, liveness.clone(), readiness.clone()).await?;
+            run(&args, &readiness, &liveness, &shutdown).await?;
+        }
+        Command::Rebuild(Rebuild::Redis { log, redis, shard }) => {
+            for shard in forget(&redis.redis_url, &log, shard).await? {
+                println!("shard {shard}: forgotten; the worker rebuilds it");
+            }
+        }
+    }
+    Ok(())
+}

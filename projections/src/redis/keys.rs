@@ -25,16 +25,16 @@
 //! - Hashes hold the log's integers (ticks, micro-credits, contracts, millionths, milliseconds), because Redis adds to them.
 //!   JSON holds prices and money as decimal strings, ids as strings.
 //! - A live order is ACTIVE while `remaining` is its quantity, else PARTIALLY_FILLED. Ended orders are in Postgres only.
+//! - `progress` is missing, or `rebuilding:TOKEN`, while a shard is being rebuilt: then its other keys are incomplete, and a
+//!   reader says 503 rather than serve them. `TERM` is `-` before the first term; `CHAIN` is 32 hex digits.
+//! - Everything a batch changes, `progress` included, changes in one script call: readers never see half of it.
+//!
 //! A trade: `{"trade_id":"9","price":"0.5500","quantity":4,"taker_side":"BID","kind":"MINT","time":1764000000000,"sequence":77}`;
 //! price in YES, time in milliseconds since 1970.
 //!
 //! A live order (always LIMIT and GTC, since nothing else rests): `{"order_id":"7","command_id":"…uuid…","market_id":"8123",
 //! "contract":"YES","side":"BUY","price":"0.5500","quantity":10,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`;
 //! the price is the contract's own, the fee rate in millionths.
-//!
-//! - `progress` is missing, or `rebuilding:TOKEN`, while a shard is being rebuilt: then its other keys are incomplete, and a
-//!   reader says 503 rather than serve them. `TERM` is `-` before the first term; `CHAIN` is 32 hex digits.
-//! - Everything a batch changes, `progress` included, changes in one script call: readers never see half of it.
 
 use schemas::{AccountId, BookSide, MarketId, OrderId, Price, Shard};
 

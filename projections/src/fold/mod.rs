@@ -1,0 +1,153 @@
+//! Folds outcomes into what they change: the last state of each row, the sum of each number. Pure.
+//!
+//!   events log ─▶ schemas::reading ─▶ *fold* ─▶ [`Changes`] ─▶ Postgres writer, Redis writer
+//!
+//! Both stores take the same changes; each leaves out what it does not keep. All sums come from `schemas::effects`.
+//!
+//! Architecture invariant: cutting a log into batches anywhere gives the same rows. So nothing here depends on what
+//! came before the batch: a change says the new value where an event tells it, and a difference where it does not.
+
+mod accounts;
+mod markets;
+mod orders;
+
+use std::collections::BTreeMap;
+
+use schemas::effects;
+use schemas::{AccountId, ApiKeyId, BookSide, CommandId, Event, MarketId, OrderId, Outcome, Price, Timestamp};
+
+pub use accounts::{KeyChange, LedgerEntry, LedgerKind, WalletDelta};
+pub use markets::{Birth, MarketDelta, PositionDelta};
+pub use orders::{OrderChange, OrderRow, Orders, TradeRow};
+
+/// The outcome that changed a row last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// Its sequence on its shard.
+    pub sequence: u64,
+    /// Its time.
+    pub time: Timestamp,
+}
+
+/// The log contradicts itself in a way that reading cannot see. Never retry.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Nonsense {
+    /// A trade comes before its taker was placed.
+    #[error("outcome {sequence}: the taker {order} of a trade was not placed in the same outcome")]
+    TakerNotPlaced {
+        /// The outcome.
+        sequence: u64,
+        /// The taker.
+        order: OrderId,
+    },
+}
+
+/// What some consecutive outcomes of one shard change. Sorted, so that writing in this order is kind to indexes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Changes {
+    /// Accounts that were opened.
+    pub accounts: BTreeMap<AccountId, Stamp>,
+    /// API keys that were added or revoked.
+    pub api_keys: BTreeMap<(ApiKeyId, AccountId), KeyChange>,
+    /// Wallets that were opened or changed.
+    pub wallets: BTreeMap<AccountId, WalletDelta>,
+    /// Every change of every wallet, in order.
+    pub ledger: Vec<LedgerEntry>,
+    /// Orders that were born or changed.
+    pub orders: Orders,
+    /// Trades, in order.
+    pub trades: Vec<TradeRow>,
+    /// Markets that were created or changed.
+    pub markets: BTreeMap<MarketId, MarketDelta>,
+    /// Positions that changed.
+    pub positions: BTreeMap<(MarketId, AccountId), PositionDelta>,
+    /// Changes of the books' levels, in contracts; some may be 0.
+    pub levels: BTreeMap<(MarketId, BookSide, Price), i64>,
+    /// The books that changed, and the last outcome that changed each.
+    pub books: BTreeMap<MarketId, u64>,
+}
+
+impl Changes {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the next outcome. After an error nothing has changed.
+    pub fn fold(&mut self, outcome: &Outcome) -> Result<(), Nonsense> {
+        orders::check(outcome)?;
+        let at = Stamp { sequence: outcome.sequence, time: outcome.time };
+        for (index, event) in outcome.events.iter().enumerate() {
+            self.fold_fact(at, outcome.cause.id, event);
+            self.fold_sums(at, index, event);
+        }
+        Ok(())
+    }
+
+    /// Rows to write, for metrics.
+    pub fn rows(&self) -> usize {
+        self.accounts.len()
+            + self.api_keys.len()
+            + self.wallets.len()
+            + self.ledger.len()
+            + self.orders.born.len()
+            + self.orders.changed.len()
+            + self.trades.len()
+            + self.markets.len()
+            + self.positions.len()
+    }
+
+    /// What the event says in words: births and states.
+    fn fold_fact(&mut self, at: Stamp, command: CommandId, event: &Event) {
+        match event {
+            Event::AccountOpened { account } => self.account_opened(at, *account),
+            Event::ApiKeyAdded { account, key } => self.api_key_added(at, *account, key),
+            Event::ApiKeyRevoked { account, key } => self.api_key_revoked(at, *account, *key),
+            Event::OrderPlaced(placed) => self.orders.placed(at, command, placed),
+            Event::OrderRejected { id, order, code } => self.orders.rejected(at, command, *id, order, *code),
+            Event::Traded(trade) => {
+                self.orders.traded(at, trade);
+                self.trades.push(TradeRow { trade: *trade, at });
+                self.market(trade.market, at).last_trade = Some((trade.price, at.time));
+            }
+            Event::OrderCancelled { order, account, quantity, reason, .. } => {
+                self.orders.cancelled(at, *order, *account, *quantity, *reason);
+            }
+            Event::MarketCreated(listing) => self.market_created(at, listing),
+            Event::MarketChanged { market, state, yes_value } => self.market_changed(at, *market, *state, *yes_value),
+            Event::MarketSettled { market } => self.market(*market, at).settled = true,
+            // Told by their sums alone.
+            Event::Deposited { .. }
+            | Event::Withdrawn { .. }
+            | Event::OrderFunded { .. }
+            | Event::Settled(_)
+            | Event::PairsRedeemed { .. }
+            | Event::PaidOut { .. } => {}
+            // Nobody's row: between a client and the gateway, between engines, or the same fact again.
+            Event::Rejected { .. }
+            | Event::ClientIdRepeated { .. }
+            | Event::Sent { .. }
+            | Event::Received { .. }
+            | Event::MessageSkipped { .. }
+            | Event::Acknowledged { .. }
+            | Event::StateHashed { .. } => {}
+        }
+    }
+
+    /// What the event means in numbers.
+    fn fold_sums(&mut self, at: Stamp, index: usize, event: &Event) {
+        if let Some(change) = effects::wallet_change(event) {
+            self.wallet_changed(at, index, event, change);
+        }
+        for change in effects::position_changes(event) {
+            self.position_changed(at, change);
+        }
+        if let Some(change) = effects::market_change(event) {
+            self.market_summed(at, change);
+        }
+        if let Some(change) = effects::book_change(event) {
+            *self.levels.entry((change.market, change.side, change.price)).or_default() += change.quantity;
+            self.books.insert(change.market, at.sequence);
+        }
+    }
+}

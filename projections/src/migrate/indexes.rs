@@ -1,0 +1,131 @@
+//! Builds the indexes of `migrations/indexes.sql` that are missing, without blocking writers.
+//!
+//! A partitioned table's index cannot be built concurrently as a whole. So:
+//!
+//! 1. `CREATE INDEX … ON ONLY` the table: instant, not valid yet; new partitions get theirs from here on;
+//! 2. on each partition `CREATE INDEX CONCURRENTLY`, then attach it; with the last, the whole becomes valid.
+//!
+//! Each step is skipped if it is done, so an interrupted build goes on where it was. A half-built index that
+//! such an interruption leaves is dropped and built again.
+
+use tokio_postgres::Client;
+
+use super::MigrateError;
+
+const LIST: &str = include_str!("../../../migrations/indexes.sql");
+
+/// `CREATE INDEX name ON table rest`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Index<'a> {
+    name: &'a str,
+    table: &'a str,
+    rest: &'a str,
+}
+
+/// What the database has under an index's name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Found {
+    Nothing,
+    Invalid,
+    Valid,
+}
+
+/// Builds what is missing; returns the names.
+pub async fn build_missing(client: &Client) -> Result<Vec<String>, MigrateError> {
+    let mut built = Vec::new();
+    for index in parse(LIST)? {
+        if find(client, index.name).await? == Found::Valid {
+            continue;
+        }
+        tracing::info!(index = index.name, table = index.table, "building an index");
+        if is_partitioned(client, index.table).await? {
+            build_partitioned(client, index).await?;
+        } else {
+            build_on(client, index.name, index.table, index.rest).await?;
+        }
+        built.push(index.name.to_owned());
+    }
+    Ok(built)
+}
+
+async fn build_partitioned(client: &Client, index: Index<'_>) -> Result<(), MigrateError> {
+    let Index { name, table, rest } = index;
+    if find(client, name).await? == Found::Nothing {
+        client.batch_execute(&format!("CREATE INDEX {name} ON ONLY {table} {rest}")).await?;
+    }
+    for partition in partitions_without(client, table, name).await? {
+        // Both names are ours: together they stay below Postgres's 63 bytes.
+        let part = format!("{partition}_{name}");
+        build_on(client, &part, &partition, rest).await?;
+        client.batch_execute(&format!("ALTER INDEX {name} ATTACH PARTITION {part}")).await?;
+    }
+    Ok(())
+}
+
+async fn build_on(client: &Client, name: &str, table: &str, rest: &str) -> Result<(), MigrateError> {
+    match find(client, name).await? {
+        Found::Valid => return Ok(()),
+        Found::Invalid => client.batch_execute(&format!("DROP INDEX CONCURRENTLY {name}")).await?,
+        Found::Nothing => {}
+    }
+    Ok(client.batch_execute(&format!("CREATE INDEX CONCURRENTLY {name} ON {table} {rest}")).await?)
+}
+
+async fn find(client: &Client, name: &str) -> Result<Found, MigrateError> {
+    let row = client.query_opt("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", &[&name]).await?;
+    Ok(match row.map(|row| row.get(0)) {
+        None => Found::Nothing,
+        Some(false) => Found::Invalid,
+        Some(true) => Found::Valid,
+    })
+}
+
+async fn is_partitioned(client: &Client, table: &str) -> Result<bool, MigrateError> {
+    let row = client.query_one("SELECT relkind = 'p' FROM pg_class WHERE oid = $1::text::regclass", &[&table]).await?;
+    Ok(row.get(0))
+}
+
+/// Partitions of `table` that have no part of the index `name`.
+async fn partitions_without(client: &Client, table: &str, name: &str) -> Result<Vec<String>, MigrateError> {
+    let rows = client
+        .query(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = $1::text::regclass AND inhrelid NOT IN ( \
+                 SELECT indrelid FROM pg_inherits JOIN pg_index ON indexrelid = inhrelid WHERE inhparent = $2::text::regclass \
+             ) ORDER BY 1",
+            &[&table, &name],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+fn parse(list: &str) -> Result<Vec<Index<'_>>, MigrateError> {
+    let code = |statement: &&str| statement.lines().any(|line| !line.trim().is_empty() && !line.starts_with("--"));
+    list.split(';').filter(code).map(parse_one).collect()
+}
+
+fn parse_one(statement: &str) -> Result<Index<'_>, MigrateError> {
+    let malformed = || MigrateError::IndexList(format!("not of the form CREATE INDEX name ON table …: {statement}"));
+    let (_, code) = statement.split_once("CREATE INDEX ").ok_or_else(malformed)?;
+    let (name, code) = code.split_once(" ON ").ok_or_else(malformed)?;
+    let (table, rest) = code.split_once(' ').ok_or_else(malformed)?;
+    let plain = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && !name.is_empty();
+    if plain(name) && plain(table) { Ok(Index { name, table, rest }) } else { Err(malformed()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_well_formed() {
+        let indexes = parse(LIST).unwrap();
+        assert!(indexes.contains(&Index {
+            name: "markets_open",
+            table: "markets",
+            rest: "(expiry, id) WHERE state = 'OPEN'"
+        }));
+        // The name of a partition's part: ledger_entries_2026_11_ and the name.
+        assert!(indexes.iter().all(|index| index.name.len() <= 40));
+        assert!(parse("CREATE INDEX a ON b; DROP TABLE c;").is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! Brings a database to what this program writes: tables, the partitions of the next months, indexes. Harmless to repeat, and
+//! to run while writers of the version before are at work.
+
+mod indexes;
+
+use std::time::Duration;
+
+use refinery::Report;
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::postgres::{Months, PoolArgs, causes, connections};
+use crate::sink::SinkError;
+
+mod embedded {
+    refinery::embed_migrations!("../migrations");
+}
+
+/// The database is not what this program writes, and why. Correct that, and repeat.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// It cannot be reached, or refused a statement.
+    #[error("{}", causes(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    /// A migration failed, or was changed after it was applied.
+    #[error("{}", causes(.0))]
+    Migration(#[from] refinery::Error),
+    /// The partitions could not be made.
+    #[error("partitions of the next months: {0}")]
+    Months(SinkError),
+    /// The list of indexes in this program is malformed.
+    #[error("indexes.sql: {0}")]
+    IndexList(String),
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Migrated {
+    /// Names of the migrations that were applied now.
+    pub migrations: Vec<String>,
+    /// Names of the indexes that were built now.
+    pub indexes: Vec<String>,
+}
+
+/// One migrator at a time: the others wait here. Any number will do, as long as it stays.
+const LOCK: i64 = 0x4c46_475f_4d49_4752;
+
+/// Migrates the database of `args`.
+pub async fn migrate(args: &PoolArgs) -> Result<Migrated, MigrateError> {
+    let mut client = connect(args).await?;
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    let report: Report = embedded::migrations::runner().run_async(&mut client).await?;
+    let indexes = indexes::build_missing(&client).await?;
+    let months = Months::new(connections(args, 1).map_err(MigrateError::Months)?);
+    months.make_ahead().await.map_err(MigrateError::Months)?;
+    let migrations = report.applied_migrations().iter().map(ToString::to_string).collect();
+    Ok(Migrated { migrations, indexes })
+}
+
+/// A connection without the writers' time limit: building an index of a large table takes its time.
+async fn connect(args: &PoolArgs) -> Result<Client, MigrateError> {
+    let mut config: Config = args.database_url.parse()?;
+    config.application_name("lfg-migrate").connect_timeout(Duration::from_secs(5));
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(error = causes(&error), "the connection was lost");
+        }
+    });
+    client.batch_execute("SET statement_timeout = 0").await?;
+    Ok(client)
+}

@@ -1,0 +1,210 @@
+//! Rows of a market's home: markets, contracts, positions.
+
+use std::collections::BTreeSet;
+
+use deadpool_postgres::Transaction;
+use schemas::market::YesValue;
+use schemas::money::TICKS_PER_CREDIT;
+use schemas::{AccountId, Contract, MarketId, Shard};
+use tokio_postgres::types::ToSql;
+
+use super::arrays::{column, meet};
+use super::error::classify;
+use super::moment::moment;
+use super::progress::number;
+use crate::fold::{Birth, Changes, MarketDelta, PositionDelta};
+use crate::sink::SinkError;
+
+// A row is born empty, before any outcome (sequence 0), and then changed like any other in the same transaction.
+const CREATE_MARKETS: &str = "INSERT INTO markets (id, ticker, question, state, expiry, tick, maker_fee, taker_fee, yes_value, settled, \
+        collateral, fees, volume, last_price, last_trade_at, created_at, updated_at, shard, sequence) \
+    SELECT id, ticker, question, 'CREATED', expiry, tick, maker_fee, taker_fee, NULL, FALSE, 0, 0, 0, NULL, NULL, created_at, \
+        created_at, $1, 0 \
+    FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::integer[], $7::integer[], $8::integer[], \
+        $9::timestamptz[]) AS u (id, ticker, question, expiry, tick, maker_fee, taker_fee, created_at)";
+
+const CHANGE_MARKETS: &str = "UPDATE markets AS m \
+    SET state = COALESCE(u.state, m.state), yes_value = COALESCE(u.yes_value, m.yes_value), settled = m.settled OR u.settled, \
+        collateral = m.collateral + u.collateral, fees = m.fees + u.fees, volume = m.volume + u.volume, \
+        last_price = COALESCE(u.last_price, m.last_price), last_trade_at = COALESCE(u.last_trade_at, m.last_trade_at), \
+        updated_at = u.updated_at, sequence = u.sequence \
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::text[], $5::integer[], $6::boolean[], $7::bigint[], \
+        $8::bigint[], $9::bigint[], $10::integer[], $11::timestamptz[]) \
+        AS u (id, updated_at, sequence, state, yes_value, settled, collateral, fees, volume, last_price, last_trade_at) \
+    WHERE m.id = u.id AND m.sequence < u.sequence";
+
+const CREATE_CONTRACTS: &str = "INSERT INTO contracts (market_id, contract, outstanding, payout, shard, sequence) \
+    SELECT market_id, contract, 0, NULL, $1, 0 FROM unnest($2::bigint[]) AS u (market_id), \
+        (VALUES ('YES'), ('NO')) AS both_of (contract)";
+
+const CHANGE_CONTRACTS: &str = "UPDATE contracts AS c \
+    SET outstanding = c.outstanding + u.outstanding, payout = COALESCE(u.payout, c.payout), sequence = u.sequence \
+    FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::integer[], $5::bigint[]) \
+        AS u (market_id, contract, outstanding, payout, sequence) \
+    WHERE c.market_id = u.market_id AND c.contract = u.contract AND c.sequence < u.sequence";
+
+const CHANGE_POSITIONS: &str = "UPDATE positions AS p \
+    SET yes = p.yes + u.yes, no = p.no + u.no, yes_reserved = p.yes_reserved + u.yes_reserved, \
+        no_reserved = p.no_reserved + u.no_reserved, sequence = u.sequence \
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+        AS u (market_id, account_id, yes, no, yes_reserved, no_reserved, sequence) \
+    WHERE p.market_id = u.market_id AND p.account_id = u.account_id AND p.sequence < u.sequence \
+    RETURNING p.market_id, p.account_id";
+
+const CREATE_POSITIONS: &str = "INSERT INTO positions (market_id, account_id, yes, no, yes_reserved, no_reserved, shard, sequence) \
+    SELECT market_id, account_id, yes, no, yes_reserved, no_reserved, $8, sequence \
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+        AS u (market_id, account_id, yes, no, yes_reserved, no_reserved, sequence)";
+
+/// Writes what changed at the markets' home, except orders and trades.
+pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+    let born: Vec<&Birth> = changes.markets.values().filter_map(|market| market.born.as_deref()).collect();
+    if !born.is_empty() {
+        create(tx, shard, &born).await?;
+    }
+    let markets: Vec<(&MarketId, &MarketDelta)> = changes.markets.iter().collect();
+    if !markets.is_empty() {
+        change(tx, &markets).await?;
+        contracts(tx, &markets).await?;
+    }
+    if !changes.positions.is_empty() {
+        positions(tx, shard, changes.positions.iter().map(|(key, delta)| (*key, *delta)).collect()).await?;
+    }
+    Ok(())
+}
+
+async fn create(tx: &Transaction<'_>, shard: Shard, born: &[&Birth]) -> Result<(), SinkError> {
+    // At most 20 % in millionths and 5,000 ticks: these fit.
+    let rate = |rate: schemas::FeeRate| i32::try_from(rate.millionths()).unwrap_or(i32::MAX);
+    let (ids, tickers, questions, expiries, ticks, maker_fees, taker_fees, times) = (
+        column(born, |birth| birth.listing.market.0.cast_signed()),
+        column(born, |birth| birth.listing.ticker.as_str()),
+        column(born, |birth| birth.listing.question.as_str()),
+        column(born, |birth| moment(birth.listing.expiry)),
+        column(born, |birth| i32::from(birth.listing.tick)),
+        column(born, |birth| rate(birth.listing.maker_fee)),
+        column(born, |birth| rate(birth.listing.taker_fee)),
+        column(born, |birth| moment(birth.at.time)),
+    );
+    meet(
+        tx,
+        CREATE_MARKETS,
+        &[&number(shard), &ids, &tickers, &questions, &expiries, &ticks, &maker_fees, &taker_fees, &times],
+        born.len(),
+    )
+    .await?;
+    meet(tx, CREATE_CONTRACTS, &[&number(shard), &ids], 2 * born.len()).await
+}
+
+async fn change(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> Result<(), SinkError> {
+    let (ids, times, sequences, states, yes_values, settled) = (
+        column(markets, |(id, _)| id.0.cast_signed()),
+        column(markets, |(_, market)| moment(market.last.time)),
+        column(markets, |(_, market)| market.last.sequence.cast_signed()),
+        column(markets, |(_, market)| market.state.map(|state| state.name())),
+        column(markets, |(_, market)| market.yes_value.map(|value| i32::from(value.ticks()))),
+        column(markets, |(_, market)| market.settled),
+    );
+    let (collateral, fees, volumes, prices, trade_times) = (
+        column(markets, |(_, market)| market.collateral.micros()),
+        column(markets, |(_, market)| market.fees.micros()),
+        column(markets, |(_, market)| market.volume.cast_signed()),
+        column(markets, |(_, market)| market.last_trade.map(|(price, _)| i32::from(price.ticks()))),
+        column(markets, |(_, market)| market.last_trade.map(|(_, time)| moment(time))),
+    );
+    meet(
+        tx,
+        CHANGE_MARKETS,
+        &[
+            &ids,
+            &times,
+            &sequences,
+            &states,
+            &yes_values,
+            &settled,
+            &collateral,
+            &fees,
+            &volumes,
+            &prices,
+            &trade_times,
+        ],
+        markets.len(),
+    )
+    .await
+}
+
+/// Market, contract, change of contracts outstanding, what one pays if that became known, and the sequence.
+type ContractChange = (i64, &'static str, i64, Option<i32>, i64);
+
+async fn contracts(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> Result<(), SinkError> {
+    let rows: Vec<ContractChange> = markets.iter().flat_map(|(id, market)| contract_changes(**id, market)).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let (ids, names, outstanding, payouts, sequences) = (
+        column(&rows, |row| row.0),
+        column(&rows, |row| row.1),
+        column(&rows, |row| row.2),
+        column(&rows, |row| row.3),
+        column(&rows, |row| row.4),
+    );
+    meet(tx, CHANGE_CONTRACTS, &[&ids, &names, &outstanding, &payouts, &sequences], rows.len()).await
+}
+
+fn contract_changes(id: MarketId, market: &MarketDelta) -> impl Iterator<Item = ContractChange> + '_ {
+    market.contracts.into_iter().flat_map(move |at| {
+        [(Contract::Yes, market.yes), (Contract::No, market.no)].map(|(contract, outstanding)| {
+            let payout = market.yes_value.map(|value| pays(contract, value));
+            (id.0.cast_signed(), contract.name(), outstanding, payout, at.sequence.cast_signed())
+        })
+    })
+}
+
+fn pays(contract: Contract, yes_value: YesValue) -> i32 {
+    i32::from(match contract {
+        Contract::Yes => yes_value.ticks(),
+        Contract::No => TICKS_PER_CREDIT - yes_value.ticks(),
+    })
+}
+
+type PositionRow = ((MarketId, AccountId), PositionDelta);
+
+/// A position has no birth on the log: it is there once something changes it. So: change those that are there, and
+/// make those that were not met.
+async fn positions(tx: &Transaction<'_>, shard: Shard, mut rows: Vec<PositionRow>) -> Result<(), SinkError> {
+    let changed: BTreeSet<(i64, i64)> = {
+        let columns = PositionColumns::of(&rows);
+        let prepared = tx.prepare_cached(CHANGE_POSITIONS).await.map_err(classify)?;
+        let met = tx.query(&prepared, &columns.params()).await.map_err(classify)?;
+        met.iter().map(|row| (row.get(0), row.get(1))).collect()
+    };
+    rows.retain(|((market, account), _)| !changed.contains(&(market.0.cast_signed(), account.0.cast_signed())));
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let (columns, shard) = (PositionColumns::of(&rows), number(shard));
+    let mut params = columns.params().to_vec();
+    params.push(&shard);
+    meet(tx, CREATE_POSITIONS, &params, rows.len()).await
+}
+
+/// Market, account, YES, NO, reserved YES, reserved NO, sequence.
+struct PositionColumns([Vec<i64>; 7]);
+
+impl PositionColumns {
+    fn of(rows: &[PositionRow]) -> Self {
+        Self([
+            column(rows, |((market, _), _)| market.0.cast_signed()),
+            column(rows, |((_, account), _)| account.0.cast_signed()),
+            column(rows, |(_, delta)| delta.yes),
+            column(rows, |(_, delta)| delta.no),
+            column(rows, |(_, delta)| delta.yes_reserved),
+            column(rows, |(_, delta)| delta.no_reserved),
+            column(rows, |(_, delta)| delta.last.sequence.cast_signed()),
+        ])
+    }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 7] {
+        self.0.each_ref().map(|column| column as &(dyn ToSql + Sync))
+    }
+}

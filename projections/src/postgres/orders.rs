@@ -1,0 +1,189 @@
+//! Orders and trades.
+//!
+//! Orders are partitioned by the month of their birth, and a change must say which month it means. The events of a change do not,
+//! so the writer keeps the births of live orders: those in the tables at the start, plus and minus what each batch says.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::Transaction;
+use schemas::{OrderId, Shard, Terms, TimeInForce, Timestamp};
+
+use super::arrays::{column, meet};
+use super::copy::Copy;
+use super::error::classify;
+use super::moment::moment;
+use super::progress::number;
+use crate::fold::{Changes, OrderChange, OrderRow, Orders, TradeRow};
+use crate::sink::SinkError;
+
+const LIVE: &str = "SELECT id, created_at FROM orders WHERE status IN ('ACTIVE', 'PARTIALLY_FILLED') AND shard = $1";
+
+const COPY_ORDERS: &str = "COPY orders (id, command_id, account_id, market_id, contract, side, type, time_in_force, limit_price, \
+    budget, quantity, filled, notional, fees, status, reject_code, cancel_reason, fee_rate, client_id, created_at, updated_at, \
+    shard, sequence) FROM STDIN BINARY";
+
+// The bounds on `created_at` let the planner leave out the other months before it looks at any row.
+const CHANGE_ORDERS: &str = "UPDATE orders AS o \
+    SET filled = o.quantity - u.remaining, notional = o.notional + u.notional, fees = o.fees + u.fees, status = u.status, \
+        cancel_reason = u.cancel_reason, updated_at = u.updated_at, sequence = u.sequence \
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], \
+        $8::timestamptz[], $9::bigint[]) \
+        AS u (id, created_at, remaining, notional, fees, status, cancel_reason, updated_at, sequence) \
+    WHERE o.id = u.id AND o.created_at = u.created_at AND o.created_at BETWEEN $10 AND $11 AND o.sequence < u.sequence";
+
+const COPY_TRADES: &str = "COPY trades (id, market_id, price, quantity, kind, maker_order_id, maker_account_id, maker_entry, \
+    maker_fee, taker_order_id, taker_account_id, taker_entry, taker_fee, created_at, shard, sequence) FROM STDIN BINARY";
+
+/// When each live order was born.
+#[derive(Debug, Default)]
+pub struct Births {
+    births: HashMap<OrderId, Timestamp>,
+}
+
+impl Births {
+    /// The live orders that `shard` told of, as of `tx`.
+    pub async fn load(tx: &Transaction<'_>, shard: Shard) -> Result<Self, SinkError> {
+        let live = tx.prepare_cached(LIVE).await.map_err(classify)?;
+        let rows = tx.query(&live, &[&number(shard)]).await.map_err(classify)?;
+        let birth = |row: tokio_postgres::Row| {
+            let millis = row.get::<_, time::OffsetDateTime>(1).unix_timestamp_nanos() / 1_000_000;
+            let time = Timestamp(u64::try_from(millis).map_err(SinkError::refused)?);
+            Ok((OrderId(row.get::<_, i64>(0).cast_unsigned()), time))
+        };
+        Ok(Self { births: rows.into_iter().map(birth).collect::<Result<_, SinkError>>()? })
+    }
+
+    /// Takes over what a batch, once it is committed, says of live orders.
+    pub fn settle(&mut self, orders: &Orders) {
+        for (id, row) in &orders.born {
+            if row.status.is_live() {
+                self.births.insert(*id, row.born.time);
+            }
+        }
+        for (id, change) in &orders.changed {
+            if !change.status.is_live() {
+                self.births.remove(id);
+            }
+        }
+    }
+
+    fn of(&self, id: OrderId) -> Result<Timestamp, SinkError> {
+        let unknown = || SinkError::refused(format!("the log changes order {id}, which is not live in the tables"));
+        self.births.get(&id).copied().ok_or_else(unknown)
+    }
+}
+
+/// Writes what became of orders, and the trades.
+pub async fn write(tx: &Transaction<'_>, shard: Shard, births: &Births, changes: &Changes) -> Result<(), SinkError> {
+    let mut copy = Copy::new(23, changes.orders.born.len());
+    for (id, row) in &changes.orders.born {
+        put_order(&mut copy, shard, *id, row)?;
+    }
+    copy.send(tx, COPY_ORDERS).await?;
+
+    change(tx, births, &changes.orders).await?;
+
+    let mut copy = Copy::new(16, changes.trades.len());
+    for row in &changes.trades {
+        put_trade(&mut copy, shard, row)?;
+    }
+    copy.send(tx, COPY_TRADES).await
+}
+
+async fn change(tx: &Transaction<'_>, births: &Births, orders: &Orders) -> Result<(), SinkError> {
+    let rows: Vec<(OrderId, Timestamp, &OrderChange)> = orders
+        .changed
+        .iter()
+        .map(|(id, change)| Ok((*id, births.of(*id)?, change)))
+        .collect::<Result<_, SinkError>>()?;
+    let born = || rows.iter().map(|(_, born, _)| *born);
+    let (Some(first), Some(last)) = (born().min(), born().max()) else {
+        return Ok(());
+    };
+    let remaining: Vec<i32> =
+        rows.iter().map(|(.., change)| contracts(change.remaining)).collect::<Result<_, SinkError>>()?;
+    let (ids, created_at, notional, fees, status, cancel_reason, updated_at, sequences) = (
+        column(&rows, |(id, ..)| id.0.cast_signed()),
+        column(&rows, |(_, born, _)| moment(*born)),
+        column(&rows, |(.., change)| change.notional.micros()),
+        column(&rows, |(.., change)| change.fees.micros()),
+        column(&rows, |(.., change)| change.status.name()),
+        column(&rows, |(.., change)| change.cancel_reason.map(|reason| reason.name())),
+        column(&rows, |(.., change)| moment(change.last.time)),
+        column(&rows, |(.., change)| change.last.sequence.cast_signed()),
+    );
+    meet(
+        tx,
+        CHANGE_ORDERS,
+        &[
+            &ids,
+            &created_at,
+            &remaining,
+            &notional,
+            &fees,
+            &status,
+            &cancel_reason,
+            &updated_at,
+            &sequences,
+            &moment(first),
+            &moment(last),
+        ],
+        rows.len(),
+    )
+    .await
+}
+
+fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Result<(), SinkError> {
+    let (order, terms) = (&row.order, Sql::of(&row.order.terms));
+    copy.row().id(id.0).uuid(row.command.0).id(order.account.0).id(order.market.0);
+    copy.text(order.entry.contract().name()).text(order.entry.side().name());
+    copy.text(terms.kind).text(terms.time_in_force.name());
+    copy.optional(terms.limit_price, Copy::int4).optional(terms.budget, Copy::int8);
+    copy.int4(contracts(row.quantity)?).int4(contracts(row.filled)?);
+    copy.int8(row.notional.micros()).int8(row.fees.micros()).text(row.status.name());
+    copy.optional(row.rejection, |copy, code| copy.int4(i32::from(code.code())));
+    copy.optional(row.cancel_reason, |copy, reason| copy.text(reason.name()));
+    copy.int4(i32::try_from(order.fee_rate.millionths()).map_err(SinkError::refused)?);
+    copy.optional(order.client_id, |copy, id| copy.uuid(id.0)).time(row.born.time).time(row.last.time);
+    copy.int2(number(shard)).id(row.last.sequence);
+    Ok(())
+}
+
+fn put_trade(copy: &mut Copy, shard: Shard, row: &TradeRow) -> Result<(), SinkError> {
+    let trade = &row.trade;
+    copy.row().id(trade.id.0).id(trade.market.0).int4(i32::from(trade.price.ticks())).int4(contracts(trade.quantity)?);
+    copy.text(trade.kind().name());
+    for party in [&trade.maker, &trade.taker] {
+        copy.id(party.order.0).id(party.account.0).text(party.entry.name()).int8(party.fee.micros());
+    }
+    copy.time(row.at.time).int2(number(shard)).id(row.at.sequence);
+    Ok(())
+}
+
+fn contracts(quantity: schemas::Quantity) -> Result<i32, SinkError> {
+    i32::try_from(quantity.contracts()).map_err(SinkError::refused)
+}
+
+/// An order's terms as columns.
+struct Sql {
+    kind: &'static str,
+    time_in_force: TimeInForce,
+    limit_price: Option<i32>,
+    budget: Option<i64>,
+}
+
+impl Sql {
+    fn of(terms: &Terms) -> Self {
+        let (kind, time_in_force) = match terms {
+            Terms::Limit { time_in_force, .. } => ("LIMIT", *time_in_force),
+            Terms::Market { .. } | Terms::Budget { .. } => ("MARKET", TimeInForce::Ioc),
+        };
+        let (limit_price, budget) = match terms {
+            Terms::Limit { price, .. } | Terms::Market { worst_price: price, .. } => {
+                (Some(i32::from(price.ticks())), None)
+            }
+            Terms::Budget { budget } => (None, Some(budget.micros())),
+        };
+        Self { kind, time_in_force, limit_price, budget }
+    }
+}

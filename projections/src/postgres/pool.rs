@@ -1,0 +1,124 @@
+//! Connections to Postgres: bounded in number, age and idle time; each verified before its first use.
+
+use std::time::Duration;
+
+use clap::Args;
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::{Config, NoTls};
+
+use super::error::{classify, classify_pool};
+use crate::sink::SinkError;
+
+/// How long any statement may take, on every connection.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the writer waits for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of every connection.
+///
+/// - A batch whose commit is lost in a crash rolls back with its position, so a commit need not wait for the disk.
+/// - The writer goes by key in every statement. A plan made while a table was small must not turn into a scan of a large
+///   one; nor is there anything to gain from planning the same statement again.
+const OPTIONS: &str = "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s -c synchronous_commit=off \
+    -c timezone=UTC -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan";
+
+/// How to reach Postgres, and with how many connections.
+#[derive(Clone, Debug, Args)]
+pub struct PoolArgs {
+    /// Postgres, `postgres://user:password@host:port/database`.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: String,
+    /// Connections at most; each shard's writer uses one at a time. Default: shards + 1.
+    #[arg(long, env = "LFG_POSTGRES_CONNECTIONS_MAX")]
+    pub postgres_connections_max: Option<usize>,
+    /// Connections kept open at least, once they were needed.
+    #[arg(long, env = "LFG_POSTGRES_CONNECTIONS_MIN", default_value_t = 1)]
+    pub postgres_connections_min: usize,
+    /// A connection older than this many seconds is replaced.
+    #[arg(long, env = "LFG_POSTGRES_LIFETIME_S", default_value_t = 1800)]
+    pub postgres_lifetime_s: u64,
+    /// A connection unused for this many seconds is closed.
+    #[arg(long, env = "LFG_POSTGRES_IDLE_S", default_value_t = 300)]
+    pub postgres_idle_s: u64,
+    /// Every so many seconds the connections are looked over.
+    #[arg(long, env = "LFG_POSTGRES_HEALTH_CHECK_S", default_value_t = 30)]
+    pub postgres_health_check_s: u64,
+}
+
+/// The pool and the limits that it keeps.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    pool: Pool,
+    min: usize,
+    idle: Duration,
+    health_check: Duration,
+}
+
+/// Opens a pool for `writers` writers. Connects only when first asked.
+pub fn connections(args: &PoolArgs, writers: usize) -> Result<Connections, SinkError> {
+    let mut config: Config = args.database_url.parse().map_err(classify)?;
+    let options = format!("{} {OPTIONS}", config.get_options().unwrap_or_default());
+    config
+        .options(options.trim())
+        .application_name("lfg-projections")
+        .connect_timeout(CONNECT_TIMEOUT)
+        .keepalives_idle(Duration::from_secs(10))
+        .tcp_user_timeout(Duration::from_secs(20));
+    let lifetime = Duration::from_secs(args.postgres_lifetime_s);
+    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let pool = Pool::builder(manager)
+        .max_size(args.postgres_connections_max.unwrap_or(writers + 1).max(1))
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(CONNECT_TIMEOUT))
+        .create_timeout(Some(CONNECT_TIMEOUT))
+        .recycle_timeout(Some(CONNECT_TIMEOUT))
+        .post_create(Hook::async_fn(|client, _| Box::pin(verify(client))))
+        .pre_recycle(Hook::sync_fn(move |_, metrics| match metrics.age() < lifetime {
+            true => Ok(()),
+            false => Err(HookError::message("older than its lifetime")),
+        }))
+        .build()
+        .map_err(SinkError::refused)?;
+    let (idle, health_check) =
+        (Duration::from_secs(args.postgres_idle_s), Duration::from_secs(args.postgres_health_check_s.max(1)));
+    Ok(Connections { pool, min: args.postgres_connections_min, idle, health_check })
+}
+
+/// Some poolers between us and Postgres drop the options of a connection; better no connection than one without limits.
+async fn verify(client: &tokio_postgres::Client) -> Result<(), HookError> {
+    let row = client.query_one("SHOW statement_timeout", &[]).await.map_err(HookError::Backend)?;
+    match row.get::<_, &str>(0) {
+        "30s" => Ok(()),
+        other => Err(HookError::message(format!("statement_timeout is {other}, not 30s: are options passed on?"))),
+    }
+}
+
+impl Connections {
+    /// A connection that answers to the limits.
+    pub async fn get(&self) -> Result<deadpool_postgres::Client, SinkError> {
+        self.pool.get().await.map_err(classify_pool)
+    }
+
+    /// Forgets all connections, since one of them was lost and the others probably are.
+    pub fn forget(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
+    /// Closes idle connections and keeps the least number open, until the runtime ends.
+    pub async fn look_after(self) {
+        let mut tick = tokio::time::interval(self.health_check);
+        loop {
+            tick.tick().await;
+            let mut kept = 0;
+            self.pool.retain(|client, metrics| {
+                let keep = !client.is_closed() && (metrics.last_used() < self.idle || kept < self.min);
+                kept += usize::from(keep);
+                keep
+            });
+            if self.pool.status().size < self.min && self.get().await.is_err() {
+                tracing::debug!("no connection to keep; the writers will say why when they need one");
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The `progress` row: how far these tables are, moved in the transaction of the rows it speaks of.
+
+use deadpool_postgres::Transaction;
+use schemas::Shard;
+use schemas::reading::Position;
+use schemas::record::Chain;
+use tokio_postgres::Row;
+
+use super::error::classify;
+use crate::sink::SinkError;
+
+/// The name of this projection in `progress`.
+pub const PROJECTION: &str = "tables";
+
+const BEGIN: &str = "INSERT INTO progress (projection, shard, events_offset, term, sequence, chain, next_command, updated_at) \
+    VALUES ($1, $2, 0, NULL, 0, $3, 0, now()) ON CONFLICT DO NOTHING";
+
+const READ: &str =
+    "SELECT events_offset, term, sequence, chain, next_command FROM progress WHERE projection = $1 AND shard = $2";
+
+const MOVE: &str = "UPDATE progress \
+    SET events_offset = $3, term = $4, sequence = $5, chain = $6, next_command = $7, updated_at = now() \
+    WHERE projection = $1 AND shard = $2 AND events_offset = $8 AND term IS NOT DISTINCT FROM $9 AND sequence = $10 \
+    AND chain = $11 AND next_command = $12";
+
+/// Reads the position; the first time ever, makes the row.
+pub async fn read(tx: &Transaction<'_>, shard: Shard) -> Result<Position, SinkError> {
+    let begin = tx.prepare_cached(BEGIN).await.map_err(classify)?;
+    let chain = Chain::default().0.to_vec();
+    tx.execute(&begin, &[&PROJECTION, &number(shard), &chain]).await.map_err(classify)?;
+    current(tx, shard).await
+}
+
+async fn current(tx: &Transaction<'_>, shard: Shard) -> Result<Position, SinkError> {
+    let read = tx.prepare_cached(READ).await.map_err(classify)?;
+    let row = tx.query_one(&read, &[&PROJECTION, &number(shard)]).await.map_err(classify)?;
+    from_row(&row).ok_or_else(|| SinkError::refused(format!("the progress row of shard {shard} is no position")))
+}
+
+/// Moves the position. Exactly one row must match, else somebody else moved it.
+pub async fn advance(tx: &Transaction<'_>, shard: Shard, from: &Position, to: &Position) -> Result<(), SinkError> {
+    let statement = tx.prepare_cached(MOVE).await.map_err(classify)?;
+    let ((to_offset, to_term, to_sequence, to_chain, to_next), (offset, term, sequence, chain, next)) =
+        (columns(to), columns(from));
+    let moved = tx
+        .execute(
+            &statement,
+            &[
+                &PROJECTION,
+                &number(shard),
+                &to_offset,
+                &to_term,
+                &to_sequence,
+                &to_chain,
+                &to_next,
+                &offset,
+                &term,
+                &sequence,
+                &chain,
+                &next,
+            ],
+        )
+        .await
+        .map_err(classify)?;
+    if moved == 1 {
+        return Ok(());
+    }
+    let found = current(tx, shard).await?;
+    Err(SinkError::Moved { expected: format!("{from:?}"), found: format!("{found:?}") })
+}
+
+/// Fails unless the position is `at`.
+pub async fn check(client: &deadpool_postgres::Client, shard: Shard, at: &Position) -> Result<(), SinkError> {
+    let read = client.prepare_cached(READ).await.map_err(classify)?;
+    let row = client.query_opt(&read, &[&PROJECTION, &number(shard)]).await.map_err(classify)?;
+    match row.as_ref().and_then(from_row) {
+        Some(found) if found == *at => Ok(()),
+        found => Err(SinkError::Moved { expected: format!("{at:?}"), found: format!("{found:?}") }),
+    }
+}
+
+/// The shard as SQL has it.
+pub fn number(shard: Shard) -> i16 {
+    i16::try_from(shard.number()).expect("at most 128 shards")
+}
+
+type Columns = (i64, Option<i64>, i64, Vec<u8>, i64);
+
+fn columns(position: &Position) -> Columns {
+    (
+        position.offset.cast_signed(),
+        position.term.map(u64::cast_signed),
+        position.sequence.cast_signed(),
+        position.chain.0.to_vec(),
+        position.next_command.cast_signed(),
+    )
+}
+
+fn from_row(row: &Row) -> Option<Position> {
+    let natural = |column: i64| u64::try_from(column).ok();
+    let term: Option<i64> = row.get(1);
+    Some(Position {
+        offset: natural(row.get(0))?,
+        term: match term {
+            Some(term) => Some(natural(term)?),
+            None => None,
+        },
+        sequence: natural(row.get(2))?,
+        chain: Chain(row.get::<_, &[u8]>(3).try_into().ok()?),
+        next_command: natural(row.get(4))?,
+    })
+}

@@ -1,0 +1,86 @@
+//! One shard's writer: a batch is one transaction.
+
+use deadpool_postgres::Client;
+use schemas::Shard;
+use schemas::reading::Position;
+use tokio_postgres::IsolationLevel;
+
+use super::error::classify;
+use super::months::Months;
+use super::orders::Births;
+use super::pool::Connections;
+use super::{accounts, markets, orders, progress};
+use crate::fold::Changes;
+use crate::sink::{Sink, SinkError};
+
+/// One shard's rows in Postgres.
+pub struct PostgresSink {
+    connections: Connections,
+    months: Months,
+    shard: Shard,
+    births: Births,
+}
+
+impl PostgresSink {
+    /// A writer of `shard`; [`Sink::load`] comes first.
+    pub fn new(connections: Connections, months: Months, shard: Shard) -> Self {
+        Self { connections, months, shard, births: Births::default() }
+    }
+
+    async fn load_once(&mut self) -> Result<Position, SinkError> {
+        let mut client = self.connections.get().await?;
+        // One snapshot: the live orders are those at the position.
+        let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+        let tx = tx.start().await.map_err(classify)?;
+        let position = progress::read(&tx, self.shard).await?;
+        let births = Births::load(&tx, self.shard).await?;
+        tx.commit().await.map_err(classify)?;
+        self.births = births;
+        Ok(position)
+    }
+
+    async fn write_once(&self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
+        self.months.cover(changes).await?;
+        let mut client: Client = self.connections.get().await?;
+        let tx = client.transaction().await.map_err(classify)?;
+        progress::advance(&tx, self.shard, from, to).await?;
+        accounts::write(&tx, self.shard, changes).await?;
+        orders::write(&tx, self.shard, &self.births, changes).await?;
+        markets::write(&tx, self.shard, changes).await?;
+        tx.commit().await.map_err(classify)
+    }
+
+    /// After a fault nothing that was known of connections and partitions is taken for granted.
+    fn doubt<T>(&self, result: Result<T, SinkError>) -> Result<T, SinkError> {
+        if let Err(SinkError::Unavailable(_)) = &result {
+            self.connections.forget();
+            self.months.forget();
+        }
+        result
+    }
+}
+
+impl Sink for PostgresSink {
+    const NAME: &'static str = "postgres";
+
+    fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    async fn load(&mut self) -> Result<Position, SinkError> {
+        let loaded = self.load_once().await;
+        self.doubt(loaded)
+    }
+
+    async fn write(&mut self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
+        let written = self.write_once(changes, from, to).await;
+        self.doubt(written)?;
+        self.births.settle(&changes.orders);
+        Ok(())
+    }
+
+    async fn check(&mut self, at: &Position) -> Result<(), SinkError> {
+        let client = self.connections.get().await?;
+        progress::check(&client, self.shard, at).await
+    }
+}

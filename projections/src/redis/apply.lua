@@ -1,0 +1,61 @@
+-- Applies one batch to one shard's keys: all of it, if the shard still is where the writer left it, or nothing.
+--
+-- KEYS[1]     the shard's progress; the other keys are those of the operations
+-- ARGV[1]     the progress that the writer expects
+-- ARGV[2]     the progress afterwards
+-- ARGV[3…]    operations: a word, the number of a key, and what the word takes
+--
+-- Returns 1, or the progress that was found instead (false if there is none).
+
+local found = redis.call('GET', KEYS[1])
+if found ~= ARGV[1] then
+    return found
+end
+
+-- A script that fails halfway leaves what it did. Then the shard has no progress, and is rebuilt.
+redis.call('DEL', KEYS[1])
+
+local i, last = 3, #ARGV
+while i <= last do
+    local word, key = ARGV[i], KEYS[tonumber(ARGV[i + 1])]
+    if word == 'set' then
+        -- n, then n words: field, value, …
+        local n = tonumber(ARGV[i + 2])
+        redis.call('HSET', key, unpack(ARGV, i + 3, i + 2 + n))
+        i = i + 3 + n
+    elseif word == 'add' then
+        -- field, difference
+        redis.call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3])
+        i = i + 4
+    elseif word == 'sum' then
+        -- as add, but a field that becomes 0 goes
+        if redis.call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3]) == 0 then
+            redis.call('HDEL', key, ARGV[i + 2])
+        end
+        i = i + 4
+    elseif word == 'drop' then
+        -- n, then n fields
+        local n = tonumber(ARGV[i + 2])
+        redis.call('HDEL', key, unpack(ARGV, i + 3, i + 2 + n))
+        i = i + 3 + n
+    elseif word == 'push' then
+        -- index of the last item to keep, n, then n items, each before the one before it
+        local n = tonumber(ARGV[i + 3])
+        redis.call('LPUSH', key, unpack(ARGV, i + 4, i + 3 + n))
+        redis.call('LTRIM', key, 0, ARGV[i + 2])
+        i = i + 4 + n
+    elseif word == 'list' then
+        -- number of a market's key, its id: into the set, scored by its expiry
+        redis.call('ZADD', key, redis.call('HGET', KEYS[tonumber(ARGV[i + 2])], 'expiry'), ARGV[i + 3])
+        i = i + 4
+    elseif word == 'unlist' then
+        -- a market's id
+        redis.call('ZREM', key, ARGV[i + 2])
+        i = i + 3
+    else
+        error('unknown operation ' .. tostring(word))
+    end
+end
+
+redis.call('SET', KEYS[1], ARGV[2])
+return 1

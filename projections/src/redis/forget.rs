@@ -1,0 +1,24 @@
+//! Makes the worker rebuild read models, by forgetting how far they are.
+
+use fred::prelude::KeysInterface as _;
+use schemas::Shard;
+use service::LogArgs;
+
+use super::keys::Keys;
+use super::writer::{classify, connect};
+use crate::sink::SinkError;
+
+/// Forgets the progress of `only`, or of all shards; returns the shards.
+pub async fn forget(url: &str, log: &LogArgs, only: Option<u16>) -> Result<Vec<Shard>, SinkError> {
+    let shards: Vec<Shard> =
+        Shard::all(log.shards).filter(|shard| only.is_none_or(|only| only == shard.number())).collect();
+    if shards.is_empty() {
+        return Err(SinkError::refused(format!("there is no such shard; the log has {}", log.shards)));
+    }
+    let connection = connect(&fred::prelude::Config::from_url(url).map_err(classify)?).await?;
+    for shard in &shards {
+        let progress = Keys::new(&log.topic_prefix, *shard).progress();
+        let _: i64 = connection.client.del(progress).await.map_err(classify)?;
+    }
+    Ok(shards)
+}

@@ -1,0 +1,202 @@
+//! One shard's writer: a batch is one call of a script.
+//!
+//! | `progress` is           | means                                          | do                     |
+//! |-------------------------|------------------------------------------------|------------------------|
+//! | as expected             | the keys are where the writer left them        | apply the batch        |
+//! | missing                 | never filled, flushed, or torn by a failure    | clear, fold from 0     |
+//! | rebuilding, at the load | a rebuilder that died                          | clear, fold from 0     |
+//! | another position        | see [`SinkError::Moved`]                       | load                   |
+//!
+//! A store that lost its last second in a crash lost the position with it, and simply goes on from there.
+
+use std::time::Duration;
+
+use fred::error::{Error, ErrorKind};
+use fred::interfaces::LuaInterface as _;
+use fred::prelude::{Builder, Client, ClientLike as _, Config, KeysInterface as _};
+use fred::types::Value;
+use schemas::Shard;
+use schemas::reading::Position;
+
+use super::keys::Keys;
+use super::models::operate;
+use super::operations::{APPLY, Operations};
+use super::progress::Progress;
+use crate::fold::Changes;
+use crate::sink::{Sink, SinkError};
+
+const CLEAR: &str = include_str!("clear.lua");
+
+/// How long a command may take; the longest is the batch of one very large outcome.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Keys that one page of a scan looks at.
+const PAGE: u32 = 1_000;
+
+/// One shard's read models in Redis.
+pub struct RedisSink {
+    config: Config,
+    keys: Keys,
+    shard: Shard,
+    connection: Option<Connection>,
+}
+
+/// A connection and the scripts it may call.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    apply: String,
+    clear: String,
+}
+
+impl RedisSink {
+    /// A writer of `shard`'s keys under `prefix`; [`Sink::load`] comes first.
+    pub fn new(url: &str, prefix: &str, shard: Shard) -> Result<Self, SinkError> {
+        let config = Config::from_url(url).map_err(classify)?;
+        Ok(Self { config, keys: Keys::new(prefix, shard), shard, connection: None })
+    }
+
+    async fn load_once(&mut self) -> Result<Position, SinkError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.config).await?,
+        };
+        let connection = self.connection.insert(connection);
+        let found: Option<String> = connection.client.get(self.keys.progress()).await.map_err(classify)?;
+        match found.map(|text| text.parse()).transpose().map_err(SinkError::refused)? {
+            Some(Progress::At(position)) => Ok(position),
+            found @ (None | Some(Progress::Rebuilding(_))) => {
+                tracing::info!(shard = %self.shard, ?found, "the read models are rebuilt from the log");
+                connection.clear(&self.keys).await
+            }
+        }
+    }
+
+    fn connection(&self) -> Result<&Connection, SinkError> {
+        self.connection.as_ref().ok_or_else(|| SinkError::unavailable("not connected"))
+    }
+
+    async fn apply(&self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
+        let connection = self.connection()?;
+        let (expected, next) = (Progress::At(*from).to_string(), Progress::At(*to).to_string());
+        let mut operations = Operations::new(self.keys.progress(), expected.clone(), next);
+        operate(&mut operations, &self.keys, changes);
+        let (keys, words) = operations.into_parts();
+        let answer = connection.client.evalsha(connection.apply.as_str(), keys, words).await.map_err(classify)?;
+        verdict(&answer, &expected)
+    }
+
+    /// After a fault the connection, and what is under way on it, is given up.
+    async fn doubt<T>(&mut self, result: Result<T, SinkError>) -> Result<T, SinkError> {
+        if result.is_err() {
+            self.disconnect().await;
+        }
+        result
+    }
+
+    /// Closes the connection.
+    pub async fn disconnect(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // It may be closed already, which is what we want.
+            let _ = connection.client.quit().await;
+        }
+    }
+}
+
+impl Connection {
+    /// Deletes all the shard's keys; the position is then that of an empty log.
+    async fn clear(&self, keys: &Keys) -> Result<Position, SinkError> {
+        let mark = Progress::Rebuilding(uuid::Uuid::new_v4().as_u128()).to_string();
+        let progress = keys.progress();
+        let _: () = self.client.set(&progress, mark.as_str(), None, None, false).await.map_err(classify)?;
+        let mut cursor = "0".to_owned();
+        loop {
+            let page = self.client.scan_page(cursor, keys.all(), Some(PAGE), None);
+            let (next, mut found): (String, Vec<String>) = page.await.map_err(classify)?;
+            found.retain(|key| *key != progress);
+            found.insert(0, progress.clone());
+            let answer = self.client.evalsha(self.clear.as_str(), found, mark.as_str()).await.map_err(classify)?;
+            verdict(&answer, &mark)?;
+            cursor = next;
+            if cursor == "0" {
+                break;
+            }
+        }
+        let start = Position::default();
+        let begun = Operations::new(progress, mark.clone(), Progress::At(start).to_string());
+        let (keys, words) = begun.into_parts();
+        let answer = self.client.evalsha(self.apply.as_str(), keys, words).await.map_err(classify)?;
+        verdict(&answer, &mark)?;
+        Ok(start)
+    }
+}
+
+impl Sink for RedisSink {
+    const NAME: &'static str = "redis";
+
+    fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    async fn load(&mut self) -> Result<Position, SinkError> {
+        let loaded = self.load_once().await;
+        self.doubt(loaded).await
+    }
+
+    async fn write(&mut self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
+        let written = self.apply(changes, from, to).await;
+        self.doubt(written).await
+    }
+
+    async fn check(&mut self, at: &Position) -> Result<(), SinkError> {
+        let client = &self.connection()?.client;
+        let found: Result<Option<String>, SinkError> = client.get(self.keys.progress()).await.map_err(classify);
+        let found = self.doubt(found).await?;
+        let expected = Progress::At(*at).to_string();
+        match found {
+            Some(found) if found == expected => Ok(()),
+            Some(found) => Err(SinkError::Moved { expected, found }),
+            None => Err(SinkError::Gone),
+        }
+    }
+}
+
+/// Connects. Nothing is tried twice below us: a command that was lost may have been carried out, and the scripts must not
+/// meet their own work.
+pub(super) async fn connect(config: &Config) -> Result<Connection, SinkError> {
+    let mut builder = Builder::from_config(config.clone());
+    builder
+        .with_connection_config(|connection| {
+            connection.connection_timeout = CONNECT_TIMEOUT;
+            connection.internal_command_timeout = CONNECT_TIMEOUT;
+            connection.max_command_attempts = 1;
+            connection.tcp.nodelay = Some(true);
+        })
+        .with_performance_config(|performance| performance.default_command_timeout = COMMAND_TIMEOUT);
+    let client = builder.build().map_err(classify)?;
+    client.init().await.map_err(classify)?;
+    let apply = client.script_load(APPLY).await.map_err(classify)?;
+    let clear = client.script_load(CLEAR).await.map_err(classify)?;
+    Ok(Connection { client, apply, clear })
+}
+
+/// What a script's answer means.
+fn verdict(answer: &Value, expected: &str) -> Result<(), SinkError> {
+    match answer {
+        Value::Integer(1) => Ok(()),
+        Value::Null => Err(SinkError::Gone),
+        found => {
+            let found = found.as_string().unwrap_or_else(|| format!("{found:?}"));
+            Err(SinkError::Moved { expected: expected.to_owned(), found })
+        }
+    }
+}
+
+/// Whatever Redis cannot do now it may do later, with a rebuild if it has to be: all but what is wrong with our settings.
+pub(super) fn classify(error: Error) -> SinkError {
+    match error.kind() {
+        ErrorKind::Config | ErrorKind::Auth | ErrorKind::Url => SinkError::refused(error),
+        _ => SinkError::unavailable(error),
+    }
+}

@@ -1,0 +1,83 @@
+//! Records of one shard, folded into one batch.
+
+use std::time::Duration;
+
+use schemas::Timestamp;
+use schemas::reading::{Position, Reader, Reading};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::end::Stop;
+use crate::fold::Changes;
+
+/// How large a batch may be, and how often one may be written: whichever comes first.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Records at most.
+    pub records: usize,
+    /// Bytes of records, the last of which may go beyond.
+    pub bytes: usize,
+    /// From the beginning of one write to that of the next, at least.
+    pub interval: Duration,
+}
+
+/// A record of the log on its way to a shard's writer.
+#[derive(Debug)]
+pub struct Record {
+    /// Its place.
+    pub offset: u64,
+    /// When the broker appended it.
+    pub time: Timestamp,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its share of the queues' memory, given back when it is folded.
+    pub _room: OwnedSemaphorePermit,
+}
+
+/// What some records change.
+#[derive(Debug)]
+pub struct Batch {
+    /// The position before the first.
+    pub from: Position,
+    /// What they change.
+    pub changes: Changes,
+    /// How many they are.
+    pub records: usize,
+    /// How many of them are outcomes that count.
+    pub outcomes: usize,
+    /// When the broker appended the first.
+    pub oldest: Timestamp,
+    /// When the broker appended the last.
+    pub newest: Timestamp,
+    bytes: usize,
+}
+
+impl Batch {
+    /// No records, at `from`.
+    pub fn new(from: Position) -> Self {
+        let (oldest, newest) = (Timestamp(u64::MAX), Timestamp(0));
+        Self { from, changes: Changes::new(), records: 0, outcomes: 0, oldest, newest, bytes: 0 }
+    }
+
+    /// Reads the next record by the rule, and folds it if it counts.
+    ///
+    /// After an error the batch still is what the records before that one say.
+    pub fn add(&mut self, reader: &mut Reader, record: &Record) -> Result<(), Stop> {
+        let mut next = reader.clone();
+        if let Reading::Outcome(outcome) = next.read(record.offset, &record.bytes)? {
+            let shard = reader.shard();
+            self.changes.fold(&outcome).map_err(|nonsense| Stop::Nonsense { shard, nonsense })?;
+            self.outcomes += 1;
+        }
+        *reader = next;
+        self.records += 1;
+        self.bytes += record.bytes.len();
+        self.oldest = self.oldest.min(record.time);
+        self.newest = self.newest.max(record.time);
+        Ok(())
+    }
+
+    /// True if no more should be added.
+    pub fn is_full(&self, limits: &Limits) -> bool {
+        self.records >= limits.records || self.bytes >= limits.bytes
+    }
+}

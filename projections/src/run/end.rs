@@ -1,0 +1,114 @@
+//! How a writer's work ends: asked, for now, or for good.
+
+use std::time::Duration;
+
+use schemas::Shard;
+use schemas::reading::Broken;
+use service::kafka::KafkaFault;
+
+use crate::fold::Nonsense;
+use crate::sink::SinkError;
+
+/// Why the process stops. None of these goes away by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// The log breaks its own rules.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// The log contradicts itself.
+    #[error("events log of shard {shard}: {nonsense}")]
+    Nonsense {
+        /// Whose log.
+        shard: Shard,
+        /// How.
+        nonsense: Nonsense,
+    },
+    /// Somebody else folds the same shard into the same store.
+    #[error("another writer is alive: {sink} of shard {shard} was at {expected} and is at {found}")]
+    AnotherWriter {
+        /// Which store.
+        sink: &'static str,
+        /// Whose rows.
+        shard: Shard,
+        /// Where this writer left it.
+        expected: String,
+        /// Where it is.
+        found: String,
+    },
+    /// The store holds what the log says cannot be, or refuses this program.
+    #[error("{sink} of shard {shard}: {reason}")]
+    Refused {
+        /// Which store.
+        sink: &'static str,
+        /// Whose rows.
+        shard: Shard,
+        /// What it said.
+        reason: String,
+    },
+    /// Kafka refuses, or its topics are not the log's.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFault),
+    /// The settings are of no use.
+    #[error("settings: {0}")]
+    Settings(SinkError),
+    /// A part of the program panicked; what it was is in the log.
+    #[error("{0} panicked")]
+    Panicked(&'static str),
+}
+
+impl Stop {
+    /// An error before anything was written.
+    pub fn settings(error: SinkError) -> Self {
+        Self::Settings(error)
+    }
+}
+
+/// Why a session of a sink's writers ended.
+#[derive(Debug)]
+pub enum End {
+    /// It was asked to.
+    Asked,
+    /// Something that passes: begin again from the stored positions.
+    Again(String),
+    /// Something that does not.
+    Stop(Stop),
+}
+
+impl End {
+    /// Of two reasons the graver one, or else the first.
+    pub fn or(self, result: Result<(), End>) -> Self {
+        match (self, result) {
+            (Self::Stop(stop), _) | (_, Err(Self::Stop(stop))) => Self::Stop(stop),
+            (Self::Asked, Err(end)) => end,
+            (end, _) => end,
+        }
+    }
+}
+
+impl<E: Into<Stop>> From<E> for End {
+    fn from(error: E) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+/// Waits longer after each failure, within bounds.
+#[derive(Debug)]
+pub struct Backoff {
+    next: Duration,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    /// As after a success.
+    pub fn new() -> Self {
+        Self { next: Self::FIRST }
+    }
+
+    /// Waits; the next time twice as long.
+    pub async fn wait(&mut self) {
+        tokio::time::sleep(self.next).await;
+        self.next = (2 * self.next).min(Self::LONGEST);
+    }
+}

@@ -1,0 +1,105 @@
+//! What one writer tells Prometheus.
+//!
+//! | metric (labels `sink`, `shard`)         | what                                                                  |
+//! |-----------------------------------------|-----------------------------------------------------------------------|
+//! | `lfg_projections_outcomes_total`        | outcomes written                                                      |
+//! | `lfg_projections_rows_total`            | rows (or, in Redis, entries) that they changed                        |
+//! | `lfg_projections_batch_records`         | records a batch                                                       |
+//! | `lfg_projections_batch_seconds`         | how long writing a batch took                                         |
+//! | `lfg_projections_delay_seconds`         | from the broker's append of a batch's oldest record to its commit     |
+//! | `lfg_projections_offset`, `…_sequence`  | the position                                                          |
+//! | `lfg_projections_lag_records`           | records between the position and the end of the log                   |
+//! | `lfg_projections_lag_seconds`           | age of the last record written, while there are later ones, else 0    |
+//! | `lfg_projections_restarts_total`        | (label `sink`) sessions that ended because something had to pass      |
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use schemas::reading::Position;
+use schemas::{Shard, Timestamp};
+
+use super::batch::Batch;
+
+/// One writer's metrics.
+pub struct Meters {
+    outcomes: Counter,
+    rows: Counter,
+    batch_records: Histogram,
+    batch_seconds: Histogram,
+    delay_seconds: Histogram,
+    offset: Gauge,
+    sequence: Gauge,
+    lag_records: Gauge,
+    lag_seconds: Gauge,
+    /// The position's offset, and the time of the last record before it; 0 before the first.
+    at: AtomicU64,
+    time: AtomicU64,
+}
+
+impl Meters {
+    /// Of `sink`'s writer of `shard`.
+    pub fn new(sink: &'static str, shard: Shard) -> Self {
+        let labels = [("sink", sink.to_owned()), ("shard", shard.to_string())];
+        Self {
+            outcomes: counter!("lfg_projections_outcomes_total", &labels),
+            rows: counter!("lfg_projections_rows_total", &labels),
+            batch_records: histogram!("lfg_projections_batch_records", &labels),
+            batch_seconds: histogram!("lfg_projections_batch_seconds", &labels),
+            delay_seconds: histogram!("lfg_projections_delay_seconds", &labels),
+            offset: gauge!("lfg_projections_offset", &labels),
+            sequence: gauge!("lfg_projections_sequence", &labels),
+            lag_records: gauge!("lfg_projections_lag_records", &labels),
+            lag_seconds: gauge!("lfg_projections_lag_seconds", &labels),
+            at: AtomicU64::new(0),
+            time: AtomicU64::new(0),
+        }
+    }
+
+    /// The store is at `position`.
+    pub fn at(&self, position: &Position) {
+        self.at.store(position.offset, Ordering::Relaxed);
+        self.offset.set(float(position.offset));
+        self.sequence.set(float(position.sequence));
+    }
+
+    /// A batch was written.
+    pub fn written(&self, batch: &Batch, to: &Position, took: Duration) {
+        self.outcomes.increment(u64::try_from(batch.outcomes).unwrap_or(u64::MAX));
+        self.rows.increment(u64::try_from(batch.changes.rows()).unwrap_or(u64::MAX));
+        self.batch_records.record(float(u64::try_from(batch.records).unwrap_or(u64::MAX)));
+        self.batch_seconds.record(took);
+        self.delay_seconds.record(since(batch.oldest));
+        self.time.store(batch.newest.as_millis(), Ordering::Relaxed);
+        self.at(to);
+    }
+
+    /// The log ends before offset `end` now.
+    pub fn log_ends(&self, end: u64) {
+        let behind = end.saturating_sub(self.at.load(Ordering::Relaxed));
+        self.lag_records.set(float(behind));
+        let time = self.time.load(Ordering::Relaxed);
+        match (behind, time) {
+            (0, _) => self.lag_seconds.set(0.0),
+            // Nothing written yet by this process: nobody knows.
+            (_, 0) => {}
+            (_, time) => self.lag_seconds.set(since(Timestamp(time)).as_secs_f64()),
+        }
+    }
+}
+
+/// A session of `sink` ended because something had to pass.
+pub fn restarted(sink: &'static str) {
+    counter!("lfg_projections_restarts_total", "sink" => sink).increment(1);
+}
+
+/// The time from then to now, by two machines' clocks.
+fn since(then: Timestamp) -> Duration {
+    let then = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(then.as_millis()));
+    then.and_then(|then| SystemTime::now().duration_since(then).ok()).unwrap_or_default()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "gauges are floats; exact below 2^53")]
+fn float(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,153 @@
+//! The running worker: two sinks side by side, each with its own tail of the log, positions and pace.
+//!
+//! ```text
+//!                      ┌─ pump ─▶ queue ─▶ shard 0 ─▶ transaction ─▶ Postgres
+//!   lfg.events[0…n] ───┤            …        …
+//!                      └─ pump ─▶ queue ─▶ shard 0 ─▶ script call ─▶ Redis
+//! ```
+//!
+//! The sinks share nothing, so a slow Redis does not delay Postgres. The shards of one sink share a Kafka consumer: one that
+//! cannot write makes the others wait once its queue is full, which is no loss, since they write to the same server.
+
+mod batch;
+mod end;
+mod meters;
+mod pump;
+mod session;
+mod shard;
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use schemas::Shard;
+use service::kafka::topics;
+use service::{Liveness, LogArgs, Readiness, Shutdown};
+
+pub use batch::Limits;
+pub use end::Stop;
+
+use crate::postgres::{self, Months, PoolArgs, PostgresSink};
+use crate::redis::RedisSink;
+use end::Backoff;
+use session::Worker;
+
+/// One store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Store {
+    /// The tables.
+    Postgres,
+    /// The read models.
+    Redis,
+}
+
+/// How to reach Redis.
+#[derive(Clone, Debug, Args)]
+pub struct RedisArgs {
+    /// Redis, `redis://[user:password@]host:port/database`.
+    #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub redis_url: String,
+}
+
+/// How to run.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// Postgres.
+    #[command(flatten)]
+    pub postgres: PoolArgs,
+    /// Redis.
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    /// Fold into this store alone (for one process a store). Default: both.
+    #[arg(long, env = "LFG_PROJECTIONS_ONLY")]
+    pub only: Option<Store>,
+    /// A shard's transactions begin at least this many milliseconds apart: under load fewer and larger ones, while a lone
+    /// outcome goes at once.
+    #[arg(long, env = "LFG_POSTGRES_INTERVAL_MS", default_value_t = 10)]
+    pub postgres_interval_ms: u64,
+    /// The same for a shard's script calls to Redis.
+    #[arg(long, env = "LFG_REDIS_INTERVAL_MS", default_value_t = 2)]
+    pub redis_interval_ms: u64,
+}
+
+impl RunArgs {
+    fn postgres_limits(&self) -> Limits {
+        let interval = Duration::from_millis(self.postgres_interval_ms);
+        Limits { records: 5_000, bytes: 4 * 1024 * 1024, interval }
+    }
+
+    fn redis_limits(&self) -> Limits {
+        // Redis serves nobody else while a script runs.
+        let interval = Duration::from_millis(self.redis_interval_ms);
+        Limits { records: 500, bytes: 256 * 1024, interval }
+    }
+}
+
+/// Runs until asked to stop, or until something must not be tried again.
+pub async fn run(args: &RunArgs, readiness: &Readiness, liveness: &Liveness, shutdown: &Shutdown) -> Result<(), Stop> {
+    let worker = |limits| Worker {
+        log: args.log.clone(),
+        limits,
+        readiness: readiness.clone(),
+        liveness: liveness.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let (postgres, redis) = (sinks_of_postgres(args).await?, sinks_of_redis(args)?);
+    // All parts are named before the first can be ready.
+    let postgres = worker(args.postgres_limits()).prepare(postgres);
+    let redis = worker(args.redis_limits()).prepare(redis);
+    verify_topics(&args.log, shutdown).await?;
+    let (postgres, redis) =
+        tokio::join!(stopping_others(shutdown, postgres.run()), stopping_others(shutdown, redis.run()),);
+    postgres.and(redis)
+}
+
+async fn sinks_of_postgres(args: &RunArgs) -> Result<Vec<PostgresSink>, Stop> {
+    if args.only == Some(Store::Redis) {
+        return Ok(Vec::new());
+    }
+    let shards = usize::from(args.log.shards);
+    let connections = postgres::connections(&args.postgres, shards).map_err(Stop::settings)?;
+    let months = Months::new(connections.clone());
+    tokio::spawn(connections.clone().look_after());
+    tokio::spawn(months.clone().keep_ahead());
+    Ok(Shard::all(args.log.shards).map(|shard| PostgresSink::new(connections.clone(), months.clone(), shard)).collect())
+}
+
+fn sinks_of_redis(args: &RunArgs) -> Result<Vec<RedisSink>, Stop> {
+    if args.only == Some(Store::Postgres) {
+        return Ok(Vec::new());
+    }
+    let sink = |shard| RedisSink::new(&args.redis.redis_url, &args.log.topic_prefix, shard);
+    Shard::all(args.log.shards).map(sink).collect::<Result<_, _>>().map_err(Stop::settings)
+}
+
+/// The number of shards is part of the data: wait for Kafka if need be, but never fold another log than was meant.
+async fn verify_topics(log: &LogArgs, shutdown: &Shutdown) -> Result<(), Stop> {
+    let mut backoff = Backoff::new();
+    loop {
+        match topics::verify(log).await {
+            Ok(()) => return Ok(()),
+            Err(fault) if fault.may_retry() => {
+                tracing::warn!(%fault, "waiting for Kafka");
+                tokio::select! {
+                    () = shutdown.wait() => return Ok(()),
+                    () = backoff.wait() => {}
+                }
+            }
+            Err(fault) => return Err(Stop::Kafka(fault)),
+        }
+    }
+}
+
+/// One sink's failure ends the process, so that it is seen; the other sink ends in good order.
+async fn stopping_others(shutdown: &Shutdown, sink: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
+    let result = sink.await;
+    if let Err(stop) = &result {
+        tracing::error!(%stop, "stopping");
+        shutdown.trigger();
+    }
+    result
+}

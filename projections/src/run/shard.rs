@@ -1,0 +1,191 @@
+//! One shard's writer: collect, fold, write, again.
+
+use std::time::Duration;
+
+use schemas::Shard;
+use schemas::reading::{Position, Reader};
+use service::{Part, Pulse, Shutdown};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+
+use super::batch::{Batch, Limits, Record};
+use super::end::{End, Stop};
+use super::meters::Meters;
+use crate::sink::{Sink, SinkError};
+
+/// How often an idle writer looks whether its store still is where it left it.
+const CHECK_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long a batch that is being written may hold up the end of the process. What is abandoned rolls back with its position.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Records folded before the other tasks of the runtime get a turn.
+const TURN: usize = 64;
+
+/// One shard of one sink, over all sessions.
+pub struct ShardWriter<S> {
+    /// Its rows.
+    pub sink: S,
+    /// Its metrics.
+    pub meters: std::sync::Arc<Meters>,
+    /// Ready once it caught up with the log as it was at the start.
+    pub ready: Part,
+    /// Its signs of life.
+    pub pulse: Pulse,
+    /// What a store that is not where it was left would mean.
+    pub trust: Trust,
+    /// The end of the log when this process first saw it.
+    pub target: Option<u64>,
+}
+
+/// What it means if the store is not where this writer left it.
+///
+/// Right after a start or a fault, a batch that was given up for lost may still arrive. That can happen once, not twice, and
+/// not after a write of our own.
+///
+/// | trust     | since                             | means                      | do                    |
+/// |-----------|-----------------------------------|----------------------------|-----------------------|
+/// | Fresh     | the start, or a fault             | a lost batch arrived       | load, and be Excused  |
+/// | Excused   | a lost batch arrived              | another writer is alive    | stop                  |
+/// | Confirmed | a write of ours                   | another writer is alive    | stop                  |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trust {
+    /// Nothing written since the start or a fault.
+    Fresh,
+    /// As before, and the store moved once already.
+    Excused,
+    /// The last thing that happened was a write of ours.
+    Confirmed,
+}
+
+/// What belongs to one session.
+pub struct Session {
+    /// Reads from the stored position on.
+    pub reader: Reader,
+    /// Where records come from.
+    pub queue: mpsc::Receiver<Record>,
+    /// How to cut batches.
+    pub limits: Limits,
+    /// Asks for the end of the session.
+    pub stop: Shutdown,
+}
+
+impl<S: Sink> ShardWriter<S> {
+    /// Whose rows.
+    pub fn shard(&self) -> Shard {
+        self.sink.shard()
+    }
+
+    /// Writes until asked to stop, or until something happens. `Ok`: asked, or the queue ended.
+    pub async fn run(&mut self, session: &mut Session) -> Result<(), End> {
+        let mut checks = interval(CHECK_PERIOD);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut earliest = Instant::now();
+        self.stands_at(session.reader.position());
+        loop {
+            self.pulse.beat();
+            let first = tokio::select! {
+                biased;
+                () = session.stop.wait() => return Ok(()),
+                record = session.queue.recv() => record,
+                _ = checks.tick() => {
+                    let checked = self.sink.check(session.reader.position()).await;
+                    self.judge(checked)?;
+                    continue;
+                }
+            };
+            let Some(first) = first else { return Ok(()) };
+            let (batch, broken) = session.collect(first, earliest).await;
+            earliest = Instant::now() + session.limits.interval;
+            if batch.records > 0 {
+                self.write(session, &batch).await?;
+                checks.reset();
+            }
+            // What came before a broken record counts, and is in the store now.
+            if let Some(stop) = broken {
+                return Err(stop.into());
+            }
+        }
+    }
+
+    async fn write(&mut self, session: &Session, batch: &Batch) -> Result<(), End> {
+        let (started, to) = (Instant::now(), *session.reader.position());
+        let written = tokio::select! {
+            written = self.sink.write(&batch.changes, &batch.from, &to) => written,
+            () = farewell(&session.stop) => {
+                tracing::warn!(sink = S::NAME, shard = %self.shard(), "a batch was abandoned; it will be folded again");
+                return Ok(());
+            }
+        };
+        self.judge(written)?;
+        self.trust = Trust::Confirmed;
+        self.meters.written(batch, &to, started.elapsed());
+        self.stands_at(&to);
+        Ok(())
+    }
+
+    fn stands_at(&self, position: &Position) {
+        self.meters.at(position);
+        if self.target.is_some_and(|target| position.offset >= target) && !self.ready.is_ready() {
+            tracing::info!(sink = S::NAME, shard = %self.shard(), offset = position.offset, "caught up");
+            self.ready.set(true);
+        }
+    }
+
+    /// What the store's answer means for the session.
+    fn judge(&mut self, answer: Result<(), SinkError>) -> Result<(), End> {
+        let (sink, shard) = (S::NAME, self.shard());
+        let (trust, end) = match answer {
+            Ok(()) => return Ok(()),
+            Err(error @ SinkError::Moved { .. }) if self.trust == Trust::Fresh => {
+                (Trust::Excused, again(shard, &error))
+            }
+            Err(SinkError::Moved { expected, found }) => {
+                (Trust::Confirmed, Stop::AnotherWriter { sink, shard, expected, found }.into())
+            }
+            Err(error @ (SinkError::Unavailable(_) | SinkError::Gone)) => (Trust::Fresh, again(shard, &error)),
+            Err(SinkError::Refused(reason)) => {
+                (Trust::Fresh, Stop::Refused { sink, shard, reason: reason.to_string() }.into())
+            }
+        };
+        self.trust = trust;
+        Err(end)
+    }
+}
+
+fn again(shard: Shard, error: &SinkError) -> End {
+    End::Again(format!("shard {shard}: {error}"))
+}
+
+impl Session {
+    /// Folds what is there, and what comes until a write may begin. With it, what stopped the reading, if something did.
+    async fn collect(&mut self, first: Record, earliest: Instant) -> (Batch, Option<Stop>) {
+        let mut batch = Batch::new(*self.reader.position());
+        let mut next = Some(first);
+        while let Some(record) = next {
+            if let Err(stop) = batch.add(&mut self.reader, &record) {
+                return (batch, Some(stop));
+            }
+            if batch.records.is_multiple_of(TURN) {
+                tokio::task::yield_now().await;
+            }
+            next = if batch.is_full(&self.limits) { None } else { self.next(earliest).await };
+        }
+        (batch, None)
+    }
+
+    async fn next(&mut self, earliest: Instant) -> Option<Record> {
+        match self.queue.try_recv() {
+            Ok(record) => Some(record),
+            Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) if Instant::now() >= earliest => None,
+            Err(TryRecvError::Empty) => timeout_at(earliest, self.queue.recv()).await.ok().flatten(),
+        }
+    }
+}
+
+async fn farewell(stop: &Shutdown) {
+    stop.wait().await;
+    sleep(FAREWELL).await;
+}

@@ -1,0 +1,71 @@
+//! What the running part asks of a store, and what can go wrong with one.
+//!
+//!   fold ─▶ [`Changes`] ─▶ *Sink* ─▶ Postgres, Redis
+//!
+//! A sink keeps a shard's [`Position`] with its rows and moves both together, from the position that the writer expects. So
+//! whatever happens to either side, each outcome is in the store once or not at all, and the position says which.
+
+use std::future::Future;
+
+use schemas::Shard;
+use schemas::reading::Position;
+
+use crate::fold::Changes;
+
+/// One shard's rows in one store.
+pub trait Sink: Send + 'static {
+    /// The sink's name in logs and metrics.
+    const NAME: &'static str;
+
+    /// Whose rows.
+    fn shard(&self) -> Shard;
+
+    /// Connects (again) and says how far the store is; whatever was known of the store before is forgotten.
+    fn load(&mut self) -> impl Future<Output = Result<Position, SinkError>> + Send;
+
+    /// Writes `changes` and moves the position `from` → `to`, together or not at all.
+    fn write(
+        &mut self,
+        changes: &Changes,
+        from: &Position,
+        to: &Position,
+    ) -> impl Future<Output = Result<(), SinkError>> + Send;
+
+    /// Looks, in idle times, whether the store still is where the writer left it.
+    fn check(&mut self, at: &Position) -> impl Future<Output = Result<(), SinkError>> + Send;
+}
+
+/// A store did not do what was asked. From the writer's side: what now?
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// It cannot be reached, is busy or gave up. Whether the batch was written is unknown: load, and go on from there.
+    #[error("unavailable: {0}")]
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+    /// It is not where the writer left it. Nothing was written. Either a batch that was given up for lost arrived after
+    /// all (load, and go on from there), or another writer is alive (stop).
+    #[error("the position is {found}, not the expected {expected}")]
+    Moved {
+        /// Where the writer left it.
+        expected: String,
+        /// Where it is.
+        found: String,
+    },
+    /// It lost all it had, or was told to forget it. Load rebuilds it from the log.
+    #[error("the read models are gone")]
+    Gone,
+    /// It refused, or holds what the log says cannot be. Nothing was written. Never retry: an operator must look.
+    #[error("{0}")]
+    Refused(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl SinkError {
+    /// From any error that a later try may not meet.
+    pub fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(error.into())
+    }
+
+    /// From any error that a later try would meet again.
+    pub fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Refused(error.into())
+    }
+}

@@ -1,2 +1,131 @@
-//! Placeholder until the first module lands.
-fn main() {}
+//! Drives the whole path like clients do, and verifies what came of it.
+//!
+//!   *loadtest* ─▶ gateway ─▶ … ─▶ events log, Postgres, Redis, WebSocket ─▶ *loadtest*
+//!
+//! - `demo` trades in an open loop and compares every answer, row and message with a fresh fold of the log.
+//! - `verify` compares log, Postgres and Redis, without any load; for operators.
+//! - `floor` measures the bare loop through Kafka. `rate-search` finds the highest rate that holds. `seed` makes demo people.
+//!
+//! Architecture invariant: a black box. It knows HTTP, WebSocket and the log's language (`schemas`), no program's inside.
+//!
+//! Results go to standard output, logs to standard error. Exit status: 0 all checks hold, 1 a check fails, 2 it could not be done.
+
+mod api;
+mod cpu;
+mod demo;
+mod drive;
+mod error;
+mod floor;
+mod fold;
+mod latency;
+mod listen;
+mod log;
+mod pace;
+mod people;
+mod plan;
+mod report;
+mod search;
+mod seed;
+mod verify;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand};
+use service::LogArgs;
+
+use demo::{DemoArgs, ReadModelArgs};
+use error::Error;
+
+#[derive(Parser)]
+#[command(name = "loadtest", version, about = "Drives the exchange like clients do, and verifies what came of it")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a few demo accounts and markets (once)
+    Seed(seed::Args),
+    /// Trade for a minute in an open loop, then verify every figure
+    Demo(DemoArgs),
+    /// Measure the bare loop through Kafka: what the broker alone costs
+    Floor(FloorArgs),
+    /// Compare the whole log with Postgres and Redis, without any load
+    Verify(VerifyArgs),
+    /// Find the highest rate that holds, in short steps
+    RateSearch(search::SearchArgs),
+}
+
+#[derive(Args)]
+struct FloorArgs {
+    #[command(flatten)]
+    log: LogArgs,
+    /// Records a second.
+    #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: u32,
+    /// Seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+}
+
+#[derive(Args)]
+struct VerifyArgs {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
+    models: ReadModelArgs,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = service::telemetry::init("loadtest") {
+        eprintln!("loadtest: {error}");
+        return ExitCode::from(2);
+    }
+    match run(cli.command).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("loadtest: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// True if all checks hold.
+async fn run(command: Command) -> Result<bool, Error> {
+    match command {
+        Command::Seed(args) => seed::run(&args).await.map(|()| true).map_err(Error::from),
+        Command::Demo(args) => demo::run(&args).await,
+        Command::Floor(args) => bare_loop(&args).await,
+        Command::Verify(args) => whole_log(&args).await,
+        Command::RateSearch(args) => search::run(&args).await,
+    }
+}
+
+async fn bare_loop(args: &FloorArgs) -> Result<bool, Error> {
+    let floor = floor::measure(&args.log, f64::from(args.rate), Duration::from_secs(args.seconds.into())).await?;
+    report::heading("Latency of the bare loop through Kafka, in ms");
+    report::latencies(&[report::Row { name: "floor", took: floor.took, latencies: &floor.latencies }]);
+    if floor.lost > 0 {
+        println!("\n{} records were lost.", report::grouped(floor.lost));
+    }
+    Ok(floor.lost == 0)
+}
+
+async fn whole_log(args: &VerifyArgs) -> Result<bool, Error> {
+    let mut models = args.models.connect(&args.log).await?;
+    let started = Instant::now();
+    let mut log = log::Log::open(&args.log)?;
+    let waited = verify::settle::settle(&mut log, &models, args.models.patience()).await?;
+    demo::tell_settled(&log, waited);
+    let mut checks = verify::log::check(&log.fold, log.map);
+    checks.extend(verify::money::check(&log.fold));
+    checks.extend(verify::settle::compare(&mut log, &mut models, args.models.patience()).await?);
+    report::step("verify", "the whole log compared with Postgres and Redis", started.elapsed());
+    report::heading("Checks                                                                              compared");
+    Ok(report::checks(&checks))
+}

@@ -1,0 +1,212 @@
+//! The gateway as any client sees it: HTTP/1.1 over connections that are kept.
+//!
+//! One request at a time on a connection; as many connections as the caller wants. Plain HTTP only: the load test
+//! stands next to the gateway, not behind its proxy.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// An answer that takes longer is given up. Above every limit of the gateway's own.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What went wrong between here and the gateway.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The URL cannot be used.
+    #[error("`{0}` is no URL of the form http://host[:port]")]
+    Url(String),
+    /// A key that cannot stand in a header.
+    #[error("the API key has characters that a header cannot hold")]
+    Key,
+    /// The gateway cannot be reached. Nothing was sent.
+    #[error("cannot connect to {url}: {error}")]
+    Connect {
+        /// Where.
+        url: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The connection broke. Whether the request was taken is unknown.
+    #[error("the connection broke: {0}")]
+    Transport(#[from] hyper::Error),
+    /// No answer in time. Whether the request was taken is unknown.
+    #[error("no answer within {} s", TIMEOUT.as_secs())]
+    Timeout,
+    /// An answer that was not hoped for.
+    #[error("{request} was answered {status}: {body}")]
+    Unexpected {
+        /// What was asked.
+        request: String,
+        /// The status.
+        status: u16,
+        /// The body's beginning.
+        body: String,
+    },
+}
+
+/// Where the gateway is.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    authority: String,
+    host: HeaderValue,
+}
+
+impl Endpoint {
+    /// From `http://host[:port]`.
+    pub fn new(url: &str) -> Result<Self, ApiError> {
+        let wrong = || ApiError::Url(url.to_owned());
+        let uri: hyper::Uri = url.parse().map_err(|_| wrong())?;
+        let plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/") && uri.query().is_none();
+        let authority = uri.authority().filter(|_| plain).ok_or_else(wrong)?;
+        let port = authority.port_u16().unwrap_or(80);
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?;
+        Ok(Self { authority: format!("{}:{port}", authority.host()), host })
+    }
+
+    /// The URL of a path on the same host, for WebSocket.
+    pub fn websocket(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.authority)
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Key(HeaderValue);
+
+impl Key {
+    /// From the text of an API key.
+    pub fn new(key: &str) -> Result<Self, ApiError> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| ApiError::Key)?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+
+    /// The header's value.
+    pub fn header(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// One connection, opened when it is needed and opened again when it broke.
+pub struct Connection {
+    endpoint: Endpoint,
+    sender: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Connection {
+    /// Connects at the first request.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, sender: None }
+    }
+
+    /// Sends one request and waits for its answer.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: Option<&Key>,
+        body: Option<Bytes>,
+    ) -> Result<Reply, ApiError> {
+        let request = self.request(method, path, key, body);
+        tokio::time::timeout(TIMEOUT, self.exchange(request)).await.unwrap_or(Err(ApiError::Timeout))
+    }
+
+    fn request(&self, method: Method, path: &str, key: Option<&Key>, body: Option<Bytes>) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body.clone().unwrap_or_default()));
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().expect("paths are made of routes and ids");
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.endpoint.host.clone());
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(Key(value)) = key {
+            headers.insert(AUTHORIZATION, value.clone());
+        }
+        request
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Reply, ApiError> {
+        let open = match self.sender.take() {
+            Some(mut sender) => sender.ready().await.is_ok().then_some(sender),
+            None => None,
+        };
+        let mut sender = match open {
+            Some(sender) => sender,
+            None => connect(&self.endpoint).await?,
+        };
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await?.to_bytes();
+        // Only now: what is left of an answer that was given up must not be taken for the next one.
+        self.sender = Some(sender);
+        Ok(Reply { status, body })
+    }
+
+    /// Connects now, so that the first request need not.
+    pub async fn warm_up(&mut self) -> Result<(), ApiError> {
+        self.json(Method::GET, "/v1/markets?limit=1", None, None, &[200]).await.map(drop)
+    }
+
+    /// Sends a request whose answer must have one of `statuses` and a JSON body. For what has to work.
+    pub async fn json(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: Option<&Key>,
+        body: Option<&Value>,
+        statuses: &[u16],
+    ) -> Result<(u16, Value), ApiError> {
+        let bytes = body.map(|body| Bytes::from(body.to_string()));
+        let reply = self.send(method.clone(), path, key, bytes).await?;
+        let value = serde_json::from_slice(&reply.body).ok().filter(|_| statuses.contains(&reply.status));
+        value.map(|value| (reply.status, value)).ok_or_else(|| ApiError::Unexpected {
+            request: format!("{method} {path}"),
+            status: reply.status,
+            body: String::from_utf8_lossy(&reply.body).chars().take(400).collect(),
+        })
+    }
+}
+
+async fn connect(endpoint: &Endpoint) -> Result<SendRequest<Full<Bytes>>, ApiError> {
+    let error = |error| ApiError::Connect { url: endpoint.authority.clone(), error };
+    let stream = TcpStream::connect(&endpoint.authority).await.map_err(error)?;
+    stream.set_nodelay(true).map_err(error)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        // Its end is the sender's error, and told there.
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_plain_http_without_a_path() {
+        assert_eq!(Endpoint::new("http://127.0.0.1:8080/").unwrap().authority, "127.0.0.1:8080");
+        assert_eq!(Endpoint::new("http://gateway").unwrap().authority, "gateway:80");
+        for wrong in ["https://x", "127.0.0.1:80", "http://x/v1", "", "http://x?y"] {
+            assert!(matches!(Endpoint::new(wrong), Err(ApiError::Url(_))), "{wrong}");
+        }
+    }
+}

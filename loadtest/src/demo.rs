@@ -1,0 +1,256 @@
+//! `loadtest demo`: people, a minute of trading, and then every figure verified.
+//!
+//!   people ─▶ listen ─▶ plan ─▶ drive ─▶ settle ─▶ verify ─▶ report
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use schemas::{AccountId, MarketId};
+use service::LogArgs;
+
+use crate::cpu::Cpu;
+use crate::drive::{self, Driven, Stage};
+use crate::error::Error;
+use crate::floor::{self, Floor};
+use crate::listen::Listeners;
+use crate::log::Log;
+use crate::people::{Account, Admin, GatewayArgs, Listing};
+use crate::plan::{self, CANCELS_PER_ORDER, Shape};
+use crate::report::{self, Row, grouped};
+use crate::verify::{self, Check, settle::ReadModels};
+
+/// Accounts that listen to their own orders.
+const LISTENING_ACCOUNTS: usize = 5;
+
+/// What each account begins with.
+const CREDITS: u32 = 100_000;
+
+/// How long the floor is measured within a demo.
+const FLOOR_LENGTH: Duration = Duration::from_secs(10);
+
+/// Where the read models are.
+#[derive(Clone, Debug, Args)]
+pub struct ReadModelArgs {
+    /// Postgres.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// Redis.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: String,
+    /// Seconds that the read models may take to get to the log's end.
+    #[arg(long, default_value_t = 60)]
+    pub patience: u64,
+}
+
+impl ReadModelArgs {
+    /// Connects to both.
+    pub async fn connect(&self, log: &LogArgs) -> Result<ReadModels, Error> {
+        let postgres = verify::postgres::Postgres::connect(&self.database_url).await?;
+        let redis = verify::redis::Redis::connect(&self.redis_url, &log.topic_prefix, log.shards).await?;
+        Ok(ReadModels { postgres, redis })
+    }
+
+    /// How long they may take.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience)
+    }
+}
+
+/// Who and how many.
+#[derive(Clone, Debug, Args)]
+pub struct CrowdArgs {
+    /// Markets, made for this run.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=128))]
+    pub markets: u16,
+    /// Accounts, made for this run.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub accounts: u16,
+    /// Connections kept open.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    pub connections: u16,
+    /// Same seed, same orders.
+    #[arg(long, default_value_t = 20_261_122)]
+    pub seed: u64,
+}
+
+/// A minute of trading, verified.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
+    models: ReadModelArgs,
+    #[command(flatten)]
+    crowd: CrowdArgs,
+    /// Orders a second; cancels come on top.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: u32,
+    /// Seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    seconds: u32,
+    /// Measure the bare loop through Kafka first, at the same rate.
+    #[arg(long)]
+    with_floor: bool,
+}
+
+/// Everybody and everything a run needs.
+pub struct Run {
+    /// Who trades where.
+    pub stage: Arc<Stage>,
+    /// By index.
+    pub accounts: Vec<AccountId>,
+    /// By index.
+    pub markets: Vec<MarketId>,
+    /// Who hears what.
+    pub listeners: Listeners,
+}
+
+impl Run {
+    /// Makes accounts and markets of its own, and listens to them.
+    pub async fn prepare(gateway: &GatewayArgs, crowd: &CrowdArgs) -> Result<Self, Error> {
+        let started = Instant::now();
+        let admin = Admin::new(gateway)?;
+        let run = uuid::Uuid::new_v4().as_u64_pair().0;
+        let markets = admin.markets(&listings(crowd.markets, run)).await?;
+        let accounts = admin.accounts(usize::from(crowd.accounts), CREDITS).await?;
+        let what = format!(
+            "{} accounts with {} credits each, {} open markets",
+            accounts.len(),
+            grouped(u64::from(CREDITS)),
+            markets.len()
+        );
+        report::step("prepare", &what, started.elapsed());
+
+        let started = Instant::now();
+        let ids = |account: &Account| account.id();
+        let account_ids = accounts.iter().map(ids).collect::<Result<Vec<_>, _>>()?;
+        let market_ids = markets.iter().map(|market| market.id()).collect::<Result<Vec<_>, _>>()?;
+        let keys = accounts.iter().map(Account::key).collect::<Result<Vec<_>, _>>()?;
+        let listening: Vec<_> =
+            account_ids.iter().copied().zip(keys.iter().cloned()).take(LISTENING_ACCOUNTS).collect();
+        let listeners = Listeners::start(&admin.endpoint, &market_ids, &listening).await?;
+        let what = format!("book and trades of every market, orders of {} accounts, on WebSocket", listening.len());
+        report::step("listen", &what, started.elapsed());
+
+        let stage = Stage {
+            endpoint: admin.endpoint,
+            keys,
+            markets: markets.into_iter().map(|market| market.market_id).collect(),
+            run,
+            connections: usize::from(crowd.connections),
+        };
+        Ok(Self { stage: Arc::new(stage), accounts: account_ids, markets: market_ids, listeners })
+    }
+
+    /// Waits until everything is told, compares everything with everything, and prints it. True if all checks hold.
+    pub async fn verify(self, log: &LogArgs, args: &ReadModelArgs, driven: &Driven) -> Result<bool, Error> {
+        let mut models = args.connect(log).await?;
+        let started = Instant::now();
+        let mut folded = Log::open(log)?;
+        let waited = verify::settle::settle(&mut folded, &models, args.patience()).await?;
+        tell_settled(&folded, waited);
+        let fold = &folded.fold;
+        let mut checks = verify::answers::check(&driven.answers, fold, &self.accounts);
+        checks.push(Check::holds(
+            "every request that was due was sent",
+            driven.answers.len(),
+            driven.unsent == 0,
+            || format!("{} were not: too many waited for a connection", driven.unsent),
+        ));
+        checks.extend(verify::log::check(fold, folded.map));
+        checks.extend(verify::money::check(fold));
+        checks.extend(verify::websocket::check(&self.listeners, fold, &self.markets).await);
+        checks.extend(verify::settle::compare(&mut folded, &mut models, args.patience()).await?);
+        report::step("verify", "everything compared with everything", started.elapsed());
+        report::heading("Answers");
+        report::answers(&driven.answers);
+        if driven.idle_cancels > 0 {
+            println!("            {} cancels found no order to cancel", grouped(driven.idle_cancels));
+        }
+        let heard = grouped(self.listeners.messages());
+        println!("  {:<9} {heard} messages heard on {} connections", "WebSocket", self.listeners.feeds().count());
+        report::heading("Checks                                                                              compared");
+        Ok(report::checks(&checks))
+    }
+}
+
+/// Says how much was read, and how long the read models took.
+pub fn tell_settled(log: &Log, waited: Duration) {
+    let (outcomes, stale) = (grouped(log.fold.outcomes), grouped(log.stale));
+    let what = format!("{outcomes} outcomes folded ({stale} stale records), Postgres and Redis at the end of the log");
+    report::step("settle", &what, waited);
+}
+
+/// Markets of a run: named after it, with and without fees, coarse and fine.
+fn listings(count: u16, run: u64) -> Vec<Listing> {
+    let listing = |index: u16| {
+        let (maker_fee, taker_fee) = if index.is_multiple_of(2) { ("0.01", "0.07") } else { ("0", "0") };
+        Listing {
+            ticker: format!("LOAD-{run:016X}-{index}"),
+            question: format!("Does market {index} of this load test hold?"),
+            tick_size: format!("0.{:04}", plan::tick(usize::from(index))),
+            maker_fee,
+            taker_fee,
+        }
+    };
+    (0..count).map(listing).collect()
+}
+
+/// Runs it. True if all checks hold.
+pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
+    println!(
+        "LFG load test: {} orders/s (and {} cancels/s) for {} s in an open loop, {} markets, {} accounts\n",
+        grouped(args.rate.into()),
+        grouped(u64::from(args.rate) / 5),
+        args.seconds,
+        args.crowd.markets,
+        args.crowd.accounts
+    );
+    let rate = f64::from(args.rate) * (1.0 + CANCELS_PER_ORDER);
+    let floor = if args.with_floor { Some(measure_floor(&args.log, rate).await?) } else { None };
+    let run = Run::prepare(&args.gateway, &args.crowd).await?;
+    let shape = Shape {
+        rate: f64::from(args.rate),
+        length: Duration::from_secs(args.seconds.into()),
+        markets: usize::from(args.crowd.markets),
+        accounts: usize::from(args.crowd.accounts),
+        seed: args.crowd.seed,
+    };
+    let plan: Arc<[plan::Intent]> = plan::plan(&shape).into();
+    let (started, cpu) = (Instant::now(), Cpu::start());
+    let driven = drive::drive(run.stage.clone(), plan, 0, true).await?;
+    let share =
+        cpu.share().map_or_else(String::new, |share| format!("; the load test itself took {share:.2} processors"));
+    let what =
+        format!("{} requests over {} connections{share}", grouped(driven.answers.len() as u64), args.crowd.connections);
+    report::step("drive", &what, started.elapsed());
+    let holds = run.verify(&args.log, &args.models, &driven).await?;
+    tell_latencies(&driven, floor.as_ref());
+    Ok(holds)
+}
+
+async fn measure_floor(log: &LogArgs, rate: f64) -> Result<Floor, Error> {
+    let started = Instant::now();
+    let floor = floor::measure(log, rate, FLOOR_LENGTH).await?;
+    report::step("floor", "the bare loop through Kafka, at the same rate", started.elapsed());
+    Ok(floor)
+}
+
+/// The table of latencies, and their ratios to the floor.
+pub fn tell_latencies(driven: &Driven, floor: Option<&Floor>) {
+    report::heading("Latency from intended send time to the answer, in ms");
+    let mut rows = vec![
+        Row { name: "orders", took: driven.took, latencies: &driven.orders },
+        Row { name: "cancels", took: driven.took, latencies: &driven.cancels },
+    ];
+    if let Some(floor) = floor {
+        rows.push(Row { name: "floor (Kafka alone)", took: floor.took, latencies: &floor.latencies });
+    }
+    report::latencies(&rows);
+    if let Some(floor) = floor {
+        report::ratio("orders to floor", &driven.orders, &floor.latencies);
+    }
+}

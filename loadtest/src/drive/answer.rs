@@ -1,0 +1,186 @@
+//! What the gateway answered, reduced to what can be checked later.
+
+use schemas::{Contract, OrderId, Status};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::api::{ApiError, Reply};
+
+/// A request and what became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// What was asked.
+    pub asked: Asked,
+    /// Index of the account.
+    pub account: usize,
+    /// Index of the market.
+    pub market: usize,
+    /// What was answered.
+    pub result: Result,
+}
+
+/// What was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// An order under this client id; the contract if it was to buy.
+    Order {
+        /// Our own name for it.
+        client_id: Uuid,
+        /// What was to be bought.
+        contract: Option<Contract>,
+    },
+    /// The end of this order.
+    Cancel {
+        /// Which.
+        order: OrderId,
+    },
+}
+
+/// What was answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Result {
+    /// 201: taken in, and how it stood.
+    Placed {
+        /// Its id.
+        order: OrderId,
+        /// Where it stood.
+        status: Status,
+        /// Contracts filled.
+        filled: u32,
+        /// Contracts resting.
+        remaining: u32,
+    },
+    /// 200: cancelled, with so many contracts left.
+    Cancelled {
+        /// How many.
+        cancelled: u32,
+    },
+    /// 202: on the log; the outcome was not known in time.
+    Later,
+    /// 4xx: refused, with the problem's code and the order's id if it got one.
+    Refused {
+        /// The status.
+        status: u16,
+        /// The problem's code.
+        code: String,
+        /// The refused order.
+        order: Option<OrderId>,
+    },
+    /// Anything else: 429, 5xx, a broken connection, no answer in time. Taken or not, only the log knows.
+    Failed {
+        /// A few words.
+        what: String,
+    },
+}
+
+impl Result {
+    /// Neither yes nor no.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+
+    /// A column of the table of answers.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Placed { .. } => "201".to_owned(),
+            Self::Cancelled { .. } => "200".to_owned(),
+            Self::Later => "202 outcome to follow".to_owned(),
+            Self::Refused { status, code, .. } => format!("{status} {code}"),
+            Self::Failed { what } => format!("failed: {what}"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct PlacedBody<'a> {
+    order_id: &'a str,
+    status: &'a str,
+    filled: u32,
+    remaining: u32,
+}
+
+#[derive(Deserialize)]
+struct CancelledBody {
+    cancelled: u32,
+}
+
+#[derive(Deserialize)]
+struct ProblemBody<'a> {
+    code: &'a str,
+    order_id: Option<&'a str>,
+}
+
+impl Answer {
+    /// From what came over the connection.
+    pub fn new(asked: Asked, account: usize, market: usize, reply: &std::result::Result<Reply, ApiError>) -> Self {
+        let result = match reply {
+            Ok(reply) => understood(&asked, reply).unwrap_or_else(|| Result::Failed {
+                what: format!("{} with an answer that is not understood", reply.status),
+            }),
+            Err(ApiError::Timeout) => Result::Failed { what: "no answer in time".to_owned() },
+            Err(ApiError::Connect { .. }) => Result::Failed { what: "no connection".to_owned() },
+            Err(_) => Result::Failed { what: "the connection broke".to_owned() },
+        };
+        Self { asked, account, market, result }
+    }
+}
+
+fn understood(asked: &Asked, reply: &Reply) -> Option<Result> {
+    match (asked, reply.status) {
+        (Asked::Order { .. }, 201) => {
+            let body: PlacedBody = serde_json::from_slice(&reply.body).ok()?;
+            Some(Result::Placed {
+                order: body.order_id.parse().ok()?,
+                status: body.status.parse().ok()?,
+                filled: body.filled,
+                remaining: body.remaining,
+            })
+        }
+        (Asked::Cancel { .. }, 200) => {
+            let body: CancelledBody = serde_json::from_slice(&reply.body).ok()?;
+            Some(Result::Cancelled { cancelled: body.cancelled })
+        }
+        (_, 202) => Some(Result::Later),
+        (_, 429 | 500..) => {
+            let code = serde_json::from_slice::<ProblemBody>(&reply.body).map_or("", |body| body.code);
+            Some(Result::Failed { what: format!("{} {code}", reply.status).trim_end().to_owned() })
+        }
+        (_, status @ 400..=499) => {
+            let body: ProblemBody = serde_json::from_slice(&reply.body).ok()?;
+            let order = body.order_id.and_then(|id| id.parse().ok());
+            Some(Result::Refused { status, code: body.code.to_owned(), order })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(asked: Asked, status: u16, body: &str) -> Result {
+        let reply = Ok(Reply { status, body: body.to_owned().into() });
+        Answer::new(asked, 0, 0, &reply).result
+    }
+
+    #[test]
+    fn every_kind_of_answer_is_understood() {
+        let order = Asked::Order { client_id: Uuid::nil(), contract: None };
+        let cancel = Asked::Cancel { order: OrderId(1) };
+        let body = r#"{"order_id":"12","status":"PARTIALLY_FILLED","filled":4,"remaining":6,"fills":[],"more":null}"#;
+        let placed = Result::Placed { order: OrderId(12), status: Status::PartiallyFilled, filled: 4, remaining: 6 };
+        assert_eq!(answered(order, 201, body), placed);
+        assert_eq!(
+            answered(cancel, 200, r#"{"cancelled":3,"status":"CANCELLED"}"#),
+            Result::Cancelled { cancelled: 3 }
+        );
+        assert_eq!(answered(order, 202, r#"{"command_id":"x"}"#), Result::Later);
+        let refused = Result::Refused { status: 409, code: "funds-insufficient".into(), order: Some(OrderId(12)) };
+        assert_eq!(answered(order, 409, r#"{"code":"funds-insufficient","order_id":"12"}"#), refused);
+        for (status, body) in [(201, "{}"), (200, "no JSON"), (302, "{}"), (400, "")] {
+            assert!(answered(order, status, body).is_failure(), "{status}");
+        }
+        assert_eq!(answered(cancel, 503, r#"{"code":"overloaded"}"#), Result::Failed { what: "503 overloaded".into() });
+        assert_eq!(answered(cancel, 429, ""), Result::Failed { what: "429".into() });
+    }
+}

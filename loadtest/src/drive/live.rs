@@ -1,0 +1,119 @@
+//! What a trader knows from the answers so far: orders that may still rest, and contracts that were bought.
+
+use std::sync::{Mutex, MutexGuard};
+
+use schemas::{Contract, OrderId};
+
+use super::answer::{Answer, Asked, Result};
+
+/// Orders that may be cancelled; beyond, new ones replace old ones.
+const RESTING_MAX: usize = 20_000;
+
+/// Lots that may be sold, per market.
+const LOTS_MAX: usize = 1_000;
+
+/// An order that rested when it was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resting {
+    pub order: OrderId,
+    pub account: usize,
+    pub market: usize,
+}
+
+/// Contracts that an account bought as a taker. It may have sold or redeemed them since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lot {
+    pub account: usize,
+    pub contract: Contract,
+    pub quantity: u32,
+}
+
+/// What is known.
+pub struct Live {
+    resting: Vec<Resting>,
+    replace: usize,
+    lots: Vec<Vec<Lot>>,
+}
+
+impl Live {
+    pub fn new(markets: usize) -> Self {
+        Self { resting: Vec::new(), replace: 0, lots: vec![Vec::new(); markets] }
+    }
+
+    /// Takes what an answer says into account.
+    pub fn learn(&mut self, answer: &Answer) {
+        let Result::Placed { order, filled, remaining, .. } = answer.result else { return };
+        let Asked::Order { contract, .. } = answer.asked else { return };
+        let (account, market) = (answer.account, answer.market);
+        if remaining > 0 {
+            self.rest(Resting { order, account, market });
+        }
+        if let Some(contract) = contract.filter(|_| filled > 0) {
+            let lots = &mut self.lots[market];
+            if lots.len() < LOTS_MAX {
+                lots.push(Lot { account, contract, quantity: filled });
+            }
+        }
+    }
+
+    fn rest(&mut self, resting: Resting) {
+        if self.resting.len() < RESTING_MAX {
+            self.resting.push(resting);
+        } else {
+            self.replace = (self.replace + 1) % RESTING_MAX;
+            self.resting[self.replace] = resting;
+        }
+    }
+
+    /// An order to cancel, by chance. It is not picked again.
+    pub fn pick(&mut self, pick: u64) -> Option<Resting> {
+        let count = self.resting.len() as u64;
+        let at = pick.checked_rem(count).and_then(|at| usize::try_from(at).ok())?;
+        Some(self.resting.swap_remove(at))
+    }
+
+    /// A lot of at most `quantity` contracts to sell. What is more is left for the next.
+    pub fn take_lot(&mut self, market: usize, quantity: u32) -> Option<Lot> {
+        let lots = &mut self.lots[market];
+        let lot = lots.pop()?;
+        if lot.quantity > quantity {
+            lots.push(Lot { quantity: lot.quantity - quantity, ..lot });
+        }
+        Some(Lot { quantity: lot.quantity.min(quantity), ..lot })
+    }
+}
+
+/// Nobody panics while holding one of our locks; if somebody did, the figures would be worth nothing.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("a lock is not poisoned")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::Status;
+
+    fn placed(order: u64, filled: u32, remaining: u32) -> Answer {
+        let asked = Asked::Order { client_id: uuid::Uuid::nil(), contract: Some(Contract::Yes) };
+        let result = Result::Placed { order: OrderId(order), status: Status::Active, filled, remaining };
+        Answer { asked, account: 3, market: 0, result }
+    }
+
+    #[test]
+    fn what_rests_can_be_cancelled_once() {
+        let mut live = Live::new(1);
+        assert_eq!(live.pick(5), None);
+        live.learn(&placed(1, 0, 10));
+        live.learn(&placed(2, 10, 0));
+        assert_eq!(live.pick(5), Some(Resting { order: OrderId(1), account: 3, market: 0 }));
+        assert_eq!(live.pick(5), None);
+    }
+
+    #[test]
+    fn what_was_bought_can_be_sold_in_parts() {
+        let mut live = Live::new(1);
+        live.learn(&placed(1, 10, 0));
+        let quantities: Vec<_> = std::iter::from_fn(|| live.take_lot(0, 7)).map(|lot| lot.quantity).collect();
+        assert_eq!(quantities, [7, 3]);
+    }
+}

@@ -1,0 +1,227 @@
+//! Sends a plan through HTTP in an open loop and keeps every answer.
+//!
+//!   plan ─▶ pace ─▶ *drive*: connections ─▶ gateway
+//!                      └─▶ answers, latencies ─▶ report, verify
+//!
+//! A thread hands each request out when it is due; any connection that is free takes it. If none is free it waits, and the wait
+//! counts: latency runs from the due time to the whole answer.
+
+pub mod answer;
+mod live;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use hyper::Method;
+use hyper::body::Bytes;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+pub use answer::{Answer, Asked, Result as AnswerResult};
+use live::{Live, lock};
+
+use crate::api::{ApiError, Connection, Endpoint, Key};
+use crate::latency::Latencies;
+use crate::plan::{self, Action, Intent};
+
+/// Requests that are due and wait for a free connection. Beyond, the load test itself is what is too slow.
+const WAITING_MAX: usize = 1 << 16;
+
+/// Who trades what where.
+#[derive(Debug)]
+pub struct Stage {
+    /// The gateway.
+    pub endpoint: Endpoint,
+    /// Keys by index of the account.
+    pub keys: Vec<Key>,
+    /// Ids by index of the market.
+    pub markets: Vec<String>,
+    /// Tells runs apart in client ids.
+    pub run: u64,
+    /// Connections kept open.
+    pub connections: usize,
+}
+
+/// What came of a plan.
+#[derive(Debug)]
+pub struct Driven {
+    /// Every answer, in no particular order.
+    pub answers: Vec<Answer>,
+    /// Of orders.
+    pub orders: Latencies,
+    /// Of cancels.
+    pub cancels: Latencies,
+    /// From the first due time to the last answer.
+    pub took: Duration,
+    /// Cancels that were due when there was no order to cancel.
+    pub idle_cancels: u64,
+    /// Requests that were due and never sent, because too many waited.
+    pub unsent: u64,
+}
+
+/// The client id of the `index`-th request of a run: a UUID of our own making (version 8).
+pub fn client_id(run: u64, index: usize) -> Uuid {
+    let bytes = (u128::from(run) << 64 | index as u128).to_be_bytes();
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+struct Shared {
+    stage: Arc<Stage>,
+    plan: Arc<[Intent]>,
+    /// Index of the plan's first request among those of the run.
+    first: usize,
+    live: Mutex<Live>,
+    latencies: Mutex<(Latencies, Latencies)>,
+    due: tokio::sync::Mutex<mpsc::Receiver<(usize, Instant)>>,
+    answered: AtomicU64,
+    failed: AtomicU64,
+    idle_cancels: AtomicU64,
+}
+
+/// Sends all of `plan`, whose first request is the `first`-th of the run, and waits for the last answer.
+pub async fn drive(stage: Arc<Stage>, plan: Arc<[Intent]>, first: usize, progress: bool) -> Result<Driven, ApiError> {
+    let connections = warm_connections(&stage).await?;
+    let (queue, due) = mpsc::channel(WAITING_MAX);
+    let shared = Arc::new(Shared {
+        live: Mutex::new(Live::new(stage.markets.len())),
+        latencies: Mutex::new((Latencies::new(), Latencies::new())),
+        due: tokio::sync::Mutex::new(due),
+        answered: AtomicU64::new(0),
+        failed: AtomicU64::new(0),
+        idle_cancels: AtomicU64::new(0),
+        first,
+        plan,
+        stage,
+    });
+    let workers: Vec<_> = connections.into_iter().map(|c| tokio::spawn(worker(shared.clone(), c))).collect();
+    let start = Instant::now() + Duration::from_millis(50);
+    let pacer = std::thread::spawn({
+        let plan = shared.plan.clone();
+        move || hand_out(&plan, start, &queue)
+    });
+    let ticker = progress.then(|| tokio::spawn(tell_progress(shared.clone(), start)));
+    let mut answers = Vec::with_capacity(shared.plan.len());
+    for worker in workers {
+        answers.extend(worker.await.expect("a worker does not panic"));
+    }
+    ticker.inspect(tokio::task::JoinHandle::abort);
+    let unsent = pacer.join().expect("the pacer does not panic");
+    let (orders, cancels) = lock(&shared.latencies).clone();
+    let idle_cancels = shared.idle_cancels.load(Ordering::Relaxed);
+    Ok(Driven { answers, orders, cancels, took: start.elapsed(), idle_cancels, unsent })
+}
+
+async fn warm_connections(stage: &Stage) -> Result<Vec<Connection>, ApiError> {
+    let mut connections = Vec::with_capacity(stage.connections);
+    for _ in 0..stage.connections {
+        let mut connection = Connection::new(stage.endpoint.clone());
+        connection.warm_up().await?;
+        connections.push(connection);
+    }
+    Ok(connections)
+}
+
+fn hand_out(plan: &[Intent], start: Instant, queue: &mpsc::Sender<(usize, Instant)>) -> u64 {
+    let mut unsent = 0;
+    crate::pace::pace(start, plan.iter().map(|intent| intent.due), |index, due| match queue.try_send((index, due)) {
+        Ok(()) => true,
+        Err(mpsc::error::TrySendError::Full(_)) => {
+            unsent += 1;
+            true
+        }
+        Err(mpsc::error::TrySendError::Closed(_)) => false,
+    });
+    unsent
+}
+
+async fn worker(shared: Arc<Shared>, mut connection: Connection) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    loop {
+        let next = shared.due.lock().await.recv().await;
+        let Some((index, due)) = next else { return answers };
+        let Some(request) = prepare(&shared, index) else {
+            shared.idle_cancels.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
+        let key = &shared.stage.keys[request.account];
+        let reply = connection.send(request.method, &request.path, Some(key), request.body).await;
+        let latency = due.elapsed();
+        let answer = Answer::new(request.asked, request.account, request.market, &reply);
+        keep(&shared, &answer, latency);
+        answers.push(answer);
+    }
+}
+
+struct Prepared {
+    asked: Asked,
+    account: usize,
+    market: usize,
+    method: Method,
+    path: String,
+    body: Option<Bytes>,
+}
+
+/// Turns an intent into a request, now that it is known what there is to cancel and to sell.
+fn prepare(shared: &Shared, index: usize) -> Option<Prepared> {
+    let intent = &shared.plan[index];
+    let market = &shared.stage.markets[intent.market];
+    let client_id = client_id(shared.stage.run, shared.first + index);
+    let order = |account, contract, body: String| {
+        let asked = Asked::Order { client_id, contract };
+        let (method, path) = (Method::POST, "/v1/orders".to_owned());
+        Some(Prepared { asked, account, market: intent.market, method, path, body: Some(body.into()) })
+    };
+    match intent.action {
+        Action::Buy(buy) => order(intent.account, Some(buy.contract), plan::buy_body(market, &buy, client_id)),
+        Action::Sell { crossing, reference, quantity, otherwise } => {
+            match lock(&shared.live).take_lot(intent.market, quantity) {
+                None => order(intent.account, Some(otherwise.contract), plan::buy_body(market, &otherwise, client_id)),
+                Some(lot) => {
+                    let price = plan::sell_price(reference, lot.contract, crossing, intent.market);
+                    let body = plan::sell_body(market, lot.contract, price, lot.quantity, client_id);
+                    order(lot.account, None, body)
+                }
+            }
+        }
+        Action::Cancel(pick) => {
+            let resting = lock(&shared.live).pick(pick)?;
+            let asked = Asked::Cancel { order: resting.order };
+            let path = format!("/v1/orders/{}", resting.order);
+            let (account, market) = (resting.account, resting.market);
+            Some(Prepared { asked, account, market, method: Method::DELETE, path, body: None })
+        }
+    }
+}
+
+fn keep(shared: &Shared, answer: &Answer, latency: Duration) {
+    shared.answered.fetch_add(1, Ordering::Relaxed);
+    if answer.result.is_failure() {
+        shared.failed.fetch_add(1, Ordering::Relaxed);
+    }
+    {
+        let mut latencies = lock(&shared.latencies);
+        match answer.asked {
+            Asked::Order { .. } => latencies.0.record(latency),
+            Asked::Cancel { .. } => latencies.1.record(latency),
+        }
+    }
+    lock(&shared.live).learn(answer);
+}
+
+async fn tell_progress(shared: Arc<Shared>, start: Instant) {
+    let mut tick = tokio::time::interval_at((start + Duration::from_secs(10)).into(), Duration::from_secs(10));
+    loop {
+        tick.tick().await;
+        let answered = shared.answered.load(Ordering::Relaxed);
+        let failed = shared.failed.load(Ordering::Relaxed);
+        let orders = lock(&shared.latencies).0.clone();
+        println!(
+            "            {:>3} s   {:>9} answered   {failed} failed   orders so far p50 {:.1} ms, p99 {:.1} ms",
+            start.elapsed().as_secs(),
+            crate::report::grouped(answered),
+            orders.quantile_ms(0.5),
+            orders.quantile_ms(0.99)
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! Why a load test could not be carried out. (That a check fails is not one of these: it is a result.)
+
+use crate::api::ApiError;
+use crate::floor::FloorError;
+use crate::listen::ListenError;
+use crate::log::LogError;
+use crate::people::PeopleError;
+use crate::seed::SeedError;
+use crate::verify::settle::ReadModelError;
+
+/// Why a load test could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Between here and the gateway.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// Accounts or markets could not be made.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    /// Demo accounts and markets could not be made.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// WebSocket.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The events log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Postgres or Redis.
+    #[error(transparent)]
+    ReadModel(#[from] ReadModelError),
+    /// The bare loop.
+    #[error(transparent)]
+    Floor(#[from] FloorError),
+}

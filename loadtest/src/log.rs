@@ -1,0 +1,84 @@
+//! Reads the whole events log into a fold: every shard from its first record to its present end, by the rule of reading.
+//!
+//!   lfg.events[s…] ─▶ *log* ─▶ fold
+
+use std::time::{Duration, Instant};
+
+use schemas::Shard;
+use schemas::reading::{Broken, Position, Reader, Reading};
+use schemas::shard_map::ShardMap;
+use service::LogArgs;
+use service::kafka::{EventsTail, KafkaFault, Reading as Tuning};
+
+use crate::fold::Fold;
+
+/// A log that brings nothing for so long although it has more is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const POLL: Duration = Duration::from_millis(100);
+
+/// The log cannot be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Kafka does not give it.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFault),
+    /// It breaks its own rules.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// It has more, and does not bring it.
+    #[error("the events log brought nothing for {} s although it has more", PATIENCE.as_secs())]
+    Stalled,
+}
+
+/// The log and what it said so far.
+pub struct Log {
+    tail: EventsTail,
+    readers: Vec<Reader>,
+    /// The shards' homes.
+    pub map: ShardMap,
+    /// What it said.
+    pub fold: Fold,
+    /// Records read, those that do not count included.
+    pub records: u64,
+    /// Records that did not count: of stale writers.
+    pub stale: u64,
+}
+
+impl Log {
+    /// From the first record on; reads nothing yet.
+    pub fn open(args: &LogArgs) -> Result<Self, LogError> {
+        let shards = || Shard::all(args.shards);
+        let tail = EventsTail::open(&args.kafka, &args.topics(), Tuning::Bulk, shards().map(|shard| (shard, 0)))?;
+        let readers = shards().map(|shard| Reader::new(shard, args.shards, Position::default())).collect();
+        Ok(Self { tail, readers, map: args.shard_map(), fold: Fold::default(), records: 0, stale: 0 })
+    }
+
+    /// Reads to where the log ends now. Blocks.
+    pub fn catch_up(&mut self) -> Result<(), LogError> {
+        let ends = self.tail.high_watermarks()?;
+        let mut heard = Instant::now();
+        while ends.iter().any(|(shard, end)| self.readers[shard.index()].position().offset < *end) {
+            let Some(record) = self.tail.next_or_wait(POLL)? else {
+                if heard.elapsed() > PATIENCE {
+                    return Err(LogError::Stalled);
+                }
+                continue;
+            };
+            heard = Instant::now();
+            self.records += 1;
+            let shard = record.shard();
+            match self.readers[shard.index()].read(record.offset(), record.payload())? {
+                Reading::Outcome(outcome) => self.fold.apply(shard, &outcome),
+                Reading::Term(_) => {}
+                Reading::Ignored => self.stale += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// How far each shard is read.
+    pub fn positions(&self) -> impl Iterator<Item = (Shard, &Position)> {
+        self.readers.iter().map(|reader| (reader.shard(), reader.position()))
+    }
+}

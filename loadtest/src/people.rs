@@ -1,0 +1,184 @@
+//! Accounts and markets for a run, made through the API like anybody's.
+
+use std::path::PathBuf;
+
+use futures_util::future::try_join_all;
+use hyper::Method;
+use schemas::{AccountId, MarketId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::api::{ApiError, Connection, Endpoint, Key};
+
+/// Connections that make things side by side.
+const MAKERS: usize = 16;
+
+/// Where the gateway is, and the key that may make markets and money.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GatewayArgs {
+    /// The gateway, `http://host:port`.
+    #[arg(long, env = "LFG_URL")]
+    pub url: String,
+    /// A file with the admin's key.
+    #[arg(long, env = "LFG_ADMIN_KEY_FILE")]
+    pub admin_key_file: PathBuf,
+}
+
+/// People cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    /// The gateway says no, or nothing.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The key's file cannot be read.
+    #[error("cannot read the admin's key from {path}: {error}")]
+    KeyFile {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// An answer lacks what it must have.
+    #[error("an answer of the gateway has no `{0}`")]
+    Answer(&'static str),
+}
+
+/// Somebody who trades.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Account {
+    /// Who.
+    pub account_id: String,
+    /// The secret.
+    pub api_key: String,
+}
+
+impl Account {
+    /// Who.
+    pub fn id(&self) -> Result<AccountId, PeopleError> {
+        self.account_id.parse().map_err(|_| PeopleError::Answer("account_id"))
+    }
+
+    /// The secret, as requests carry it.
+    pub fn key(&self) -> Result<Key, PeopleError> {
+        Ok(Key::new(&self.api_key)?)
+    }
+}
+
+/// What can be traded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Market {
+    /// Its name.
+    pub ticker: String,
+    /// Its id.
+    pub market_id: String,
+}
+
+impl Market {
+    /// Its id.
+    pub fn id(&self) -> Result<MarketId, PeopleError> {
+        self.market_id.parse().map_err(|_| PeopleError::Answer("market_id"))
+    }
+}
+
+/// A market to be listed.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Its name.
+    pub ticker: String,
+    /// What it asks.
+    pub question: String,
+    /// Decimal.
+    pub tick_size: String,
+    /// Decimal.
+    pub maker_fee: &'static str,
+    /// Decimal.
+    pub taker_fee: &'static str,
+}
+
+/// The one who may make markets and money.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where.
+    pub endpoint: Endpoint,
+    key: Key,
+}
+
+impl Admin {
+    /// With the key in the file.
+    pub fn new(args: &GatewayArgs) -> Result<Self, PeopleError> {
+        let path = &args.admin_key_file;
+        let text = std::fs::read_to_string(path).map_err(|error| PeopleError::KeyFile { path: path.clone(), error })?;
+        Ok(Self { endpoint: Endpoint::new(&args.url)?, key: Key::new(text.trim())? })
+    }
+
+    /// Opens `count` accounts and deposits `credits` to each.
+    pub async fn accounts(&self, count: usize, credits: u32) -> Result<Vec<Account>, PeopleError> {
+        self.side_by_side(count, async |connection, _| self.account(connection, credits).await).await
+    }
+
+    async fn account(&self, connection: &mut Connection, credits: u32) -> Result<Account, PeopleError> {
+        let (_, answer) = connection.json(Method::POST, "/v1/accounts", None, Some(&json!({})), &[201]).await?;
+        let account = Account { account_id: text(&answer, "account_id")?, api_key: text(&answer, "api_key")? };
+        let amount = credits.to_string();
+        let deposit =
+            json!({"account_id": account.account_id, "amount": amount, "client_id": uuid::Uuid::new_v4().to_string()});
+        connection.json(Method::POST, "/v1/wallet/deposits", Some(&self.key), Some(&deposit), &[201]).await?;
+        Ok(account)
+    }
+
+    /// Lists and opens markets; finds those that are there already by their tickers.
+    pub async fn markets(&self, listings: &[Listing]) -> Result<Vec<Market>, PeopleError> {
+        self.side_by_side(listings.len(), async |connection, index| self.market(connection, &listings[index]).await)
+            .await
+    }
+
+    async fn market(&self, connection: &mut Connection, listing: &Listing) -> Result<Market, PeopleError> {
+        let body = json!({"ticker": listing.ticker, "question": listing.question, "expiry": in_a_year(),
+            "tick_size": listing.tick_size, "maker_fee": listing.maker_fee, "taker_fee": listing.taker_fee});
+        let (mut status, mut market) =
+            connection.json(Method::POST, "/v1/markets", Some(&self.key), Some(&body), &[201, 409]).await?;
+        if status == 409 {
+            let path = format!("/v1/markets/{}", listing.ticker);
+            (status, market) = connection.json(Method::GET, &path, None, None, &[200]).await?;
+        }
+        tracing::debug!(ticker = listing.ticker, status, "market");
+        if text(&market, "state")? == "CREATED" {
+            let path = format!("/v1/markets/{}/open", listing.ticker);
+            connection.json(Method::POST, &path, Some(&self.key), None, &[200]).await?;
+        }
+        Ok(Market { ticker: text(&market, "ticker")?, market_id: text(&market, "market_id")? })
+    }
+
+    /// Makes `count` things over a few connections; the result is in order of their index.
+    async fn side_by_side<T>(
+        &self,
+        count: usize,
+        make: impl AsyncFn(&mut Connection, usize) -> Result<T, PeopleError>,
+    ) -> Result<Vec<T>, PeopleError> {
+        let maker = async |first: usize| {
+            let mut connection = Connection::new(self.endpoint.clone());
+            let mut made = Vec::new();
+            for index in (first..count).step_by(MAKERS) {
+                made.push((index, make(&mut connection, index).await?));
+            }
+            Ok::<_, PeopleError>(made)
+        };
+        let mut made = try_join_all((0..MAKERS.min(count)).map(maker)).await?.into_iter().flatten().collect::<Vec<_>>();
+        made.sort_by_key(|(index, _)| *index);
+        Ok(made.into_iter().map(|(_, thing)| thing).collect())
+    }
+}
+
+fn text(answer: &Value, field: &'static str) -> Result<String, PeopleError> {
+    answer[field].as_str().map(str::to_owned).ok_or(PeopleError::Answer(field))
+}
+
+/// When a market of a load test expires, if nobody ends it before.
+fn in_a_year() -> String {
+    let expiry = time::OffsetDateTime::now_utc() + time::Duration::days(365);
+    expiry
+        .replace_nanosecond(0)
+        .unwrap_or(expiry)
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_default()
+}

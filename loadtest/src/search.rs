@@ -1,0 +1,163 @@
+//! `loadtest rate-search`: the highest rate that the system holds, found in short steps.
+//!
+//! Up by half until a step does not hold, then between the two until they are close. A step holds if no request failed, nothing was
+//! left unsent, and the p99 of orders and cancels is below the limit. Everything is verified once, at the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use service::LogArgs;
+
+use crate::demo::{CrowdArgs, ReadModelArgs, Run};
+use crate::drive::{self, Driven};
+use crate::error::Error;
+use crate::people::GatewayArgs;
+use crate::plan::{self, Shape};
+use crate::report::grouped;
+
+/// Steps at most.
+const STEPS_MAX: u32 = 12;
+
+/// The search ends when what holds and what does not are this close.
+const CLOSE: f64 = 1.1;
+
+/// The highest rate that holds.
+#[derive(Clone, Debug, Args)]
+pub struct SearchArgs {
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
+    models: ReadModelArgs,
+    #[command(flatten)]
+    crowd: CrowdArgs,
+    /// Orders a second of the first step.
+    #[arg(long, default_value_t = 1_000)]
+    from: u32,
+    /// Seconds of each step.
+    #[arg(long, default_value_t = 10)]
+    seconds: u32,
+    /// Milliseconds that the p99 must stay below.
+    #[arg(long, default_value_t = 500)]
+    p99: u32,
+}
+
+/// Which rate to try next, given the highest that held and the lowest that did not. Pure.
+fn next(held: Option<f64>, failed: Option<f64>, from: f64) -> Option<f64> {
+    match (held, failed) {
+        (None, None) => Some(from),
+        (Some(held), None) => Some(held * 1.5),
+        (None, Some(failed)) => Some(failed / 2.0),
+        (Some(held), Some(failed)) if failed / held > CLOSE => Some((held * failed).sqrt()),
+        _ => None,
+    }
+}
+
+/// Runs it. True if some rate holds and all checks do.
+pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
+    println!("LFG rate search: steps of {} s, p99 below {} ms\n", args.seconds, args.p99);
+    let run = Run::prepare(&args.gateway, &args.crowd).await?;
+    println!("\n  {:>9}{:>11}{:>9}{:>9}{:>9}{:>9}", "orders/s", "answered/s", "p50 ms", "p99 ms", "max ms", "failed");
+    let (mut held, mut failed, mut steps) = (None, None, Steps::default());
+    for _ in 0..STEPS_MAX {
+        let Some(rate) = next(held, failed, f64::from(args.from)) else { break };
+        let (driven, planned) = one_step(args, &run, rate, steps.planned).await?;
+        let bound = if tell(&driven, rate, args.p99) { &mut held } else { &mut failed };
+        *bound = Some(rate);
+        steps.add(driven, planned);
+    }
+    let Some(all) = steps.driven else { return Ok(false) };
+    println!();
+    let sound = run.verify(&args.log, &args.models, &all).await?;
+    match held {
+        Some(rate) => println!("\nHeld: {rate:.0} orders/s with p99 below {} ms.", args.p99),
+        None => println!("\nNo rate held, down to {:.0} orders/s.", failed.unwrap_or_default()),
+    }
+    Ok(sound && held.is_some())
+}
+
+/// All steps so far, as one.
+#[derive(Default)]
+struct Steps {
+    driven: Option<Driven>,
+    /// Requests planned, so that client ids do not repeat.
+    planned: usize,
+}
+
+impl Steps {
+    fn add(&mut self, step: Driven, planned: usize) {
+        self.planned += planned;
+        match &mut self.driven {
+            None => self.driven = Some(step),
+            Some(all) => {
+                all.answers.extend(step.answers);
+                all.idle_cancels += step.idle_cancels;
+            }
+        }
+    }
+}
+
+async fn one_step(args: &SearchArgs, run: &Run, rate: f64, first: usize) -> Result<(Driven, usize), Error> {
+    let shape = Shape {
+        rate,
+        length: Duration::from_secs(args.seconds.into()),
+        markets: run.markets.len(),
+        accounts: run.accounts.len(),
+        seed: args.crowd.seed.wrapping_add(first as u64),
+    };
+    let plan: Arc<[plan::Intent]> = plan::plan(&shape).into();
+    let planned = plan.len();
+    Ok((drive::drive(run.stage.clone(), plan, first, false).await?, planned))
+}
+
+/// Prints a step. True if it holds.
+fn tell(driven: &Driven, rate: f64, limit_ms: u32) -> bool {
+    let failed = driven.answers.iter().filter(|answer| answer.result.is_failure()).count() as u64 + driven.unsent;
+    let p99 = driven.orders.quantile_ms(0.99).max(driven.cancels.quantile_ms(0.99));
+    let holds = failed == 0 && p99 < f64::from(limit_ms);
+    println!(
+        "  {:>9.0}{:>11.0}{:>9.2}{:>9.2}{:>9.2}{:>9}   {}",
+        rate,
+        driven.orders.count() as f64 / driven.took.as_secs_f64(),
+        driven.orders.quantile_ms(0.5),
+        p99,
+        driven.orders.max_ms().max(driven.cancels.max_ms()),
+        grouped(failed),
+        if holds { "holds" } else { "does not hold" }
+    );
+    holds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the search against a system that holds everything up to `limit`.
+    fn search(limit: f64, from: f64) -> (Option<f64>, u32) {
+        let (mut held, mut failed, mut steps) = (None, None, 0);
+        while let Some(rate) = next(held, failed, from) {
+            steps += 1;
+            *(if rate <= limit { &mut held } else { &mut failed }) = Some(rate);
+            if steps == STEPS_MAX {
+                break;
+            }
+        }
+        (held, steps)
+    }
+
+    #[test]
+    fn the_search_gets_close_in_few_steps() {
+        for limit in [150.0, 900.0, 1_000.0, 3_333.0, 9_000.0] {
+            let (held, steps) = search(limit, 1_000.0);
+            let held = held.unwrap();
+            assert!(held <= limit && held * CLOSE * 1.01 >= limit, "{limit}: {held} in {steps}");
+        }
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        assert_eq!(search(0.0, 1_000.0), (None, STEPS_MAX));
+    }
+}

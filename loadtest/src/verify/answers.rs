@@ -1,0 +1,164 @@
+//! What the gateway answered against what the log says.
+
+use std::collections::{BTreeMap, HashMap};
+
+use schemas::event::CancelReason;
+use schemas::{AccountId, ClientId, OrderId, Status};
+use uuid::Uuid;
+
+use super::{Check, Faults};
+use crate::drive::{Answer, AnswerResult, Asked};
+use crate::fold::Fold;
+
+/// Refusals that trading brings with it: somebody else was quicker, or an account has spent what it had.
+const EXPECTED: [&str; 3] = ["order-unknown", "position-insufficient", "funds-insufficient"];
+
+/// Compares every answer. `accounts` are the run's, by index.
+pub fn check(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Vec<Check> {
+    vec![
+        acknowledged(answers, fold, accounts),
+        refused(answers, fold, accounts),
+        open_ended(answers, fold, accounts),
+        cancels(answers, fold),
+        nothing_unasked(answers, fold, accounts),
+        no_failure(answers),
+        no_odd_refusal(answers),
+    ]
+}
+
+/// The orders born under a client id of the run.
+fn born<'a>(fold: &'a Fold, accounts: &[AccountId], answer: &Answer, client_id: Uuid) -> &'a [OrderId] {
+    let key = (accounts[answer.account], ClientId(client_id.as_u128()));
+    fold.by_client_id.get(&key).map_or(&[], |ids| ids)
+}
+
+fn acknowledged(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
+    let (mut faults, mut count) = (Faults::default(), 0);
+    for answer in answers {
+        let (Asked::Order { client_id, .. }, AnswerResult::Placed { order: id, status, filled, .. }) =
+            (&answer.asked, &answer.result)
+        else {
+            continue;
+        };
+        count += 1;
+        let born = born(fold, accounts, answer, *client_id);
+        faults.check(born == [*id], || format!("order {id} was acknowledged; in the log, its client id is {born:?}"));
+        let Some(order) = fold.orders.get(id) else { continue };
+        let ended = !status.is_live();
+        let follows = if ended { (order.status, order.filled) == (*status, *filled) } else { order.filled >= *filled };
+        faults.check(follows && order.status != Status::Rejected, || {
+            format!(
+                "order {id} was answered {status} with {filled} filled, and is {} with {}",
+                order.status, order.filled
+            )
+        });
+    }
+    Check::of("every acknowledged order was born exactly once, as answered", count, faults)
+}
+
+fn refused(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
+    let (mut faults, mut count) = (Faults::default(), 0);
+    for answer in answers {
+        let (Asked::Order { client_id, .. }, AnswerResult::Refused { code, order, .. }) =
+            (&answer.asked, &answer.result)
+        else {
+            continue;
+        };
+        count += 1;
+        let born = born(fold, accounts, answer, *client_id);
+        let holds = match order {
+            None => born.is_empty(),
+            Some(id) => {
+                let rejection = fold.orders.get(id).and_then(|order| order.rejection);
+                born == [*id] && rejection.is_some_and(|rejection| rejection.name() == code)
+            }
+        };
+        faults.check(holds, || {
+            format!("client id {client_id} was refused with {code} ({order:?}); the log has {born:?}")
+        });
+    }
+    Check::of("every refused order did nothing, and for the reason given", count, faults)
+}
+
+/// 202 must have come to something; a failure may have, at most once.
+fn open_ended(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
+    let (mut faults, mut count) = (Faults::default(), 0);
+    for answer in answers {
+        let Asked::Order { client_id, .. } = &answer.asked else { continue };
+        let least = match answer.result {
+            AnswerResult::Later => 1,
+            AnswerResult::Failed { .. } => 0,
+            _ => continue,
+        };
+        count += 1;
+        let births = born(fold, accounts, answer, *client_id).len();
+        faults.check((least..=1).contains(&births), || format!("client id {client_id} was born {births} times"));
+    }
+    Check::of("every 202 and every failure is resolved by the log", count, faults)
+}
+
+fn cancels(answers: &[Answer], fold: &Fold) -> Check {
+    let (mut faults, mut count) = (Faults::default(), 0);
+    for answer in answers {
+        let Asked::Cancel { order: id } = &answer.asked else { continue };
+        let Some(order) = fold.orders.get(id) else {
+            faults.add(|| format!("order {id} was to be cancelled and is not in the log"));
+            continue;
+        };
+        let holds = match &answer.result {
+            AnswerResult::Cancelled { cancelled } => {
+                order.status == Status::Cancelled
+                    && order.cancel_reason == Some(CancelReason::Requested)
+                    && order.quantity - order.filled == *cancelled
+            }
+            AnswerResult::Refused { .. } | AnswerResult::Later => !order.status.is_live(),
+            _ => continue,
+        };
+        count += 1;
+        faults.check(holds, || {
+            format!("the cancel of order {id} was answered {}; it is {}", answer.result.label(), order.status)
+        });
+    }
+    Check::of("every answered cancel did what the answer says", count, faults)
+}
+
+fn nothing_unasked(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
+    let asked: HashMap<(AccountId, ClientId), ()> = answers
+        .iter()
+        .filter_map(|answer| match answer.asked {
+            Asked::Order { client_id, .. } => Some(((accounts[answer.account], ClientId(client_id.as_u128())), ())),
+            Asked::Cancel { .. } => None,
+        })
+        .collect();
+    let ours: std::collections::HashSet<AccountId> = accounts.iter().copied().collect();
+    let (mut faults, mut count) = (Faults::default(), 0);
+    for (id, order) in fold.orders.iter().filter(|(_, order)| ours.contains(&order.account)) {
+        count += 1;
+        let known = order.client_id.is_some_and(|client_id| asked.contains_key(&(order.account, client_id)));
+        faults.check(known, || format!("order {id} was born, and nobody asked for it"));
+    }
+    Check::of("no order was born that was not asked for", count, faults)
+}
+
+fn no_failure(answers: &[Answer]) -> Check {
+    by_label("no request failed", answers, |answer| answer.result.is_failure())
+}
+
+fn no_odd_refusal(answers: &[Answer]) -> Check {
+    by_label("nothing was refused for a reason that trading does not bring", answers, |answer| match &answer.result {
+        AnswerResult::Refused { code, .. } => !EXPECTED.contains(&code.as_str()),
+        _ => false,
+    })
+}
+
+fn by_label(name: &str, answers: &[Answer], is_fault: impl Fn(&Answer) -> bool) -> Check {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for answer in answers.iter().filter(|answer| is_fault(answer)) {
+        *counts.entry(answer.result.label()).or_default() += 1;
+    }
+    let mut faults = Faults::default();
+    for (label, count) in counts {
+        faults.add(|| format!("{count} × {label}"));
+    }
+    Check::of(name, answers.len(), faults)
+}

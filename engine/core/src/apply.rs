@@ -154,8 +154,8 @@ impl State {
             let resting = Resting {
                 id: placed.id,
                 side: order.entry.book_side(),
-                price: placed.book_price(),
-                remaining: placed.resting(),
+                price: u32::from(placed.book_price().ticks()),
+                remaining: placed.resting().contracts(),
                 owner: Stake { account: order.account, entry: order.entry, fee_rate: order.fee_rate },
             };
             self.market_mut(order.market).book.insert(resting);
@@ -165,10 +165,14 @@ impl State {
 
     fn fill_maker(&mut self, trade: &Trade) {
         self.facts.trades += 1;
-        let left = self.market_mut(trade.market).book.fill(trade.maker.order, trade.quantity);
-        assert_eq!(left, trade.maker_remaining, "{}: maker {}", Invariant::LevelsAddUp, trade.maker.order);
-        if left.is_zero() {
-            self.lookup.live.remove(&trade.maker.order);
+        let maker = trade.maker.order;
+        let book = &mut self.market_mut(trade.market).book;
+        let filled = book.take_first(trade.maker.entry.book_side(), trade.quantity.contracts());
+        let left = filled.remaining - trade.quantity.contracts();
+        let agrees = filled.id == maker && left == trade.maker_remaining.contracts();
+        assert!(agrees, "{}: maker {maker} is {filled:?}", Invariant::LevelsAddUp);
+        if left == 0 {
+            self.lookup.live.remove(&maker);
         }
     }
 
@@ -188,7 +192,7 @@ impl State {
             yes: 0,
             no: 0,
             positions: std::collections::BTreeMap::new(),
-            book: Book::default(),
+            book: Book::new(u32::from(schemas::Price::MAX.ticks())),
         };
         assert!(self.facts.markets.insert(listing.market, market).is_none(), "market {} listed twice", listing.market);
         self.lookup.expiries.insert((listing.expiry, listing.market));

@@ -28,10 +28,6 @@ impl<K: Hash + Eq, V> Index<K, V> {
     pub fn remove(&mut self, key: &K) -> Option<V> {
         self.0.remove(key)
     }
-
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 #[derive(Clone, Default)]

@@ -5,29 +5,35 @@ use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
-use schemas::{BookSide, OrderId, Price, Quantity};
+use schemas::BookSide;
 
-use super::{Book, Resting};
+use super::{Book, BookId, PRICE_MAX, Resting};
 
-impl<T: Copy + Encode> Encode for Book<T> {
+impl<Id: BookId + Encode, T: Copy + Encode> Encode for Book<Id, T> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        (self.len() as u64).encode(encoder)?;
+        (self.highest, self.len() as u64).encode(encoder)?;
         for order in self.queue(BookSide::Bid).chain(self.queue(BookSide::Ask)) {
-            (order.id, order.side, order.price, order.remaining).encode(encoder)?;
+            order.id.encode(encoder)?;
+            (order.side, order.price, order.remaining).encode(encoder)?;
             order.owner.encode(encoder)?;
         }
         Ok(())
     }
 }
 
-impl<C, T: Copy + Decode<C>> Decode<C> for Book<T> {
+impl<C, Id: BookId + Decode<C>, T: Copy + Decode<C>> Decode<C> for Book<Id, T> {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let mut book = Self::default();
-        for _ in 0..u64::decode(decoder)? {
-            let (id, side, price, remaining) = <(OrderId, BookSide, Price, Quantity)>::decode(decoder)?;
+        let (highest, orders) = <(u32, u64)>::decode(decoder)?;
+        if highest > PRICE_MAX {
+            return Err(DecodeError::Other("a book for more prices than there are"));
+        }
+        let mut book = Self::new(highest);
+        for _ in 0..orders {
+            let id = Id::decode(decoder)?;
+            let (side, price, remaining) = <(BookSide, u32, u32)>::decode(decoder)?;
             let owner = T::decode(decoder)?;
-            if remaining.is_zero() || book.get(id).is_some() {
-                return Err(DecodeError::Other("a book with an order that is empty or rests twice"));
+            if remaining == 0 || price > highest || book.get(id).is_some() {
+                return Err(DecodeError::Other("a book with an order that is empty, off its prices or rests twice"));
             }
             book.insert(Resting { id, side, price, remaining, owner });
         }
@@ -35,7 +41,7 @@ impl<C, T: Copy + Decode<C>> Decode<C> for Book<T> {
     }
 }
 
-impl<'de, C, T: Copy + Decode<C>> BorrowDecode<'de, C> for Book<T> {
+impl<'de, C, Id: BookId + Decode<C>, T: Copy + Decode<C>> BorrowDecode<'de, C> for Book<Id, T> {
     fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         Decode::decode(decoder)
     }

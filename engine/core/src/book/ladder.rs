@@ -1,72 +1,115 @@
-//! One side of a book: a level for each price, and bitmaps that find the best one in a few instructions.
-//!
-//! Levels live in pages of 64 prices that are made when first used, so an idle market costs a few hundred bytes and a gap or
-//! thousands of empty levels cost nothing to cross.
+//! One side of a book: its levels, the best price, and bitmaps that find the next one in a few instructions, however far away
+//! it is.
 
-use schemas::{BookSide, Price};
+use schemas::BookSide;
 
-/// No slot: the end of a queue.
-pub const NIL: u32 = u32::MAX;
+use super::levels::{Level, Levels};
 
-/// The orders at one price, first come first.
-#[derive(Clone, Copy, Debug)]
-pub struct Level {
-    /// Slot of the first order, or [`NIL`].
-    pub head: u32,
-    /// Slot of the last order, or [`NIL`].
-    pub tail: u32,
-    /// Contracts of all of them (I-6).
-    pub total: u64,
-}
-
-const EMPTY: Level = Level { head: NIL, tail: NIL, total: 0 };
-const PAGE: usize = 64;
-const PAGES: usize = (Price::MAX.ticks() as usize).div_ceil(PAGE) + 1;
-const WORDS: usize = PAGES.div_ceil(64);
+static EMPTY: Level = Level::EMPTY;
 
 #[derive(Clone, Debug)]
 pub struct Ladder {
     side: BookSide,
-    pages: Vec<Option<Box<[Level; PAGE]>>>,
+    /// The best price with orders.
+    best: Option<u32>,
+    levels: Levels,
     /// A bit for each price with orders.
-    prices: [u64; PAGES],
+    prices: Box<[u64]>,
     /// A bit for each word of `prices` that is not zero.
-    words: [u64; WORDS],
+    words: Box<[u64]>,
 }
 
 impl Ladder {
-    pub fn new(side: BookSide) -> Self {
-        Self { side, pages: vec![None; PAGES], prices: [0; PAGES], words: [0; WORDS] }
+    /// For prices up to `highest`.
+    pub fn new(side: BookSide, highest: u32) -> Self {
+        let words = (highest / 64 + 1) as usize;
+        let bits = |words: usize| vec![0; words].into_boxed_slice();
+        Self { side, best: None, levels: Levels::default(), prices: bits(words), words: bits(words.div_ceil(64)) }
     }
 
     /// The best price: the highest of the bids, the lowest of the asks.
-    pub fn best(&self) -> Option<Price> {
-        let page = match self.side {
-            BookSide::Bid => (0..WORDS).rev().find(|&i| self.words[i] != 0).map(|i| i * 64 + highest(self.words[i])),
-            BookSide::Ask => (0..WORDS).find(|&i| self.words[i] != 0).map(|i| i * 64 + lowest(self.words[i])),
+    #[inline]
+    pub fn best(&self) -> Option<u32> {
+        self.best
+    }
+
+    /// The level at a price.
+    #[inline]
+    pub fn level(&self, price: u32) -> &Level {
+        self.levels.get(price).unwrap_or(&EMPTY)
+    }
+
+    /// The level at a price, to be filled further or for the first time.
+    #[inline]
+    pub fn fill(&mut self, price: u32) -> &mut Level {
+        if self.levels.get(price).is_none() {
+            self.levels.add(price);
+            self.occupy(price);
+        }
+        self.levels.get_mut(price).expect("it was added")
+    }
+
+    /// The level at a price with orders, to be emptied. Whoever takes its last order says so with [`Ladder::vacate`].
+    #[inline]
+    pub fn drain(&mut self, price: u32) -> &mut Level {
+        self.levels.get_mut(price).expect("a resting order has a level")
+    }
+
+    #[inline]
+    fn occupy(&mut self, price: u32) {
+        let (word, bit) = split(price);
+        self.prices[word] |= 1 << bit;
+        self.words[word / 64] |= 1 << (word % 64);
+        let better = |best| match self.side {
+            BookSide::Bid => price > best,
+            BookSide::Ask => price < best,
         };
-        page.map(|page| self.best_of(page, self.prices[page]))
+        if self.best.is_none_or(better) {
+            self.best = Some(price);
+        }
+    }
+
+    /// The level at a price has no more orders.
+    #[inline]
+    pub fn vacate(&mut self, price: u32) {
+        self.levels.remove(price);
+        let (word, bit) = split(price);
+        self.prices[word] &= !(1 << bit);
+        if self.prices[word] == 0 {
+            self.words[word / 64] &= !(1 << (word % 64));
+        }
+        if self.best == Some(price) {
+            self.best = self.next_after(price);
+        }
     }
 
     /// The best price strictly worse than `price`.
-    pub fn next_after(&self, price: Price) -> Option<Price> {
-        let (page, bit) = split(price);
-        let here = self.prices[page] & self.worse_than(bit);
+    #[inline]
+    pub fn next_after(&self, price: u32) -> Option<u32> {
+        let (word, bit) = split(price);
+        let here = self.prices[word] & self.worse_than(bit);
         if here != 0 {
-            return Some(self.best_of(page, here));
+            return Some(self.price(word, here));
         }
-        let (word, bit) = (page / 64, page % 64);
-        let pages = self.words[word] & self.worse_than(bit);
-        let page = match self.side {
-            BookSide::Bid if pages != 0 => Some(word * 64 + highest(pages)),
-            BookSide::Ask if pages != 0 => Some(word * 64 + lowest(pages)),
-            BookSide::Bid => (0..word).rev().find(|&i| self.words[i] != 0).map(|i| i * 64 + highest(self.words[i])),
-            BookSide::Ask => (word + 1..WORDS).find(|&i| self.words[i] != 0).map(|i| i * 64 + lowest(self.words[i])),
-        };
-        page.map(|page| self.best_of(page, self.prices[page]))
+        let (block, bit) = (word / 64, word % 64);
+        let here = self.words[block] & self.worse_than(bit);
+        let (block, words) = if here == 0 { self.next_block(block)? } else { (block, here) };
+        let word = block * 64 + self.best_bit(words);
+        Some(self.price(word, self.prices[word]))
+    }
+
+    /// The next 64 words, on the worse side, that are not all zero.
+    fn next_block(&self, block: usize) -> Option<(usize, u64)> {
+        let blocks = self.words.iter().copied().enumerate();
+        let used = |(_, words): &(usize, u64)| *words != 0;
+        match self.side {
+            BookSide::Bid => blocks.take(block).rfind(used),
+            BookSide::Ask => blocks.skip(block + 1).find(used),
+        }
     }
 
     /// The bits on the worse side of `bit`.
+    #[inline]
     fn worse_than(&self, bit: usize) -> u64 {
         match self.side {
             BookSide::Bid => (1 << bit) - 1,
@@ -74,49 +117,21 @@ impl Ladder {
         }
     }
 
-    fn best_of(&self, page: usize, prices: u64) -> Price {
-        let bit = match self.side {
-            BookSide::Bid => highest(prices),
-            BookSide::Ask => lowest(prices),
-        };
-        u16::try_from(page * PAGE + bit).ok().and_then(Price::new).expect("only prices are marked")
-    }
-
-    pub fn level(&self, price: Price) -> &Level {
-        let (page, bit) = split(price);
-        self.pages[page].as_ref().map_or(&EMPTY, |levels| &levels[bit])
-    }
-
-    /// The level, to be changed. Whoever fills or empties it says so with [`Ladder::mark`].
-    pub fn level_mut(&mut self, price: Price) -> &mut Level {
-        let (page, bit) = split(price);
-        &mut self.pages[page].get_or_insert_with(|| Box::new([EMPTY; PAGE]))[bit]
-    }
-
-    /// Records whether the level at `price` has orders.
-    pub fn mark(&mut self, price: Price, occupied: bool) {
-        let (page, bit) = split(price);
-        if occupied {
-            self.prices[page] |= 1 << bit;
-            self.words[page / 64] |= 1 << (page % 64);
-        } else {
-            self.prices[page] &= !(1 << bit);
-            if self.prices[page] == 0 {
-                self.words[page / 64] &= !(1 << (page % 64));
-            }
+    #[inline]
+    fn best_bit(&self, word: u64) -> usize {
+        match self.side {
+            BookSide::Bid => 63 - word.leading_zeros() as usize,
+            BookSide::Ask => word.trailing_zeros() as usize,
         }
     }
+
+    #[inline]
+    fn price(&self, word: usize, prices: u64) -> u32 {
+        u32::try_from(word * 64 + self.best_bit(prices)).expect("a price is 32 bits")
+    }
 }
 
-fn split(price: Price) -> (usize, usize) {
-    let ticks = usize::from(price.ticks());
-    (ticks / PAGE, ticks % PAGE)
-}
-
-fn highest(word: u64) -> usize {
-    63 - word.leading_zeros() as usize
-}
-
-fn lowest(word: u64) -> usize {
-    word.trailing_zeros() as usize
+#[inline]
+fn split(price: u32) -> (usize, usize) {
+    ((price / 64) as usize, (price % 64) as usize)
 }

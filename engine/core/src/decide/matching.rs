@@ -10,8 +10,7 @@ use schemas::{
 };
 
 use super::order::status;
-use crate::book::Resting;
-use crate::state::{Market, Stake, State};
+use crate::state::{Market, MarketOrder, State};
 
 /// How much the taker still wants.
 enum Appetite {
@@ -95,39 +94,39 @@ impl<'a> Taker<'a> {
     }
 
     /// How much it takes of the next maker; `None` when it is done.
-    fn next_fill(&self, maker: &Resting<Stake>) -> Option<Quantity> {
+    fn next_fill(&self, maker: &MarketOrder) -> Option<Quantity> {
         let crosses = match maker.side {
-            BookSide::Ask => maker.price <= self.limit,
-            BookSide::Bid => maker.price >= self.limit,
+            BookSide::Ask => maker.book_price() <= self.limit,
+            BookSide::Bid => maker.book_price() >= self.limit,
         };
         if !crosses {
             return None;
         }
         let quantity = match self.appetite {
-            Appetite::Quantity(left) => left.min(maker.remaining),
+            Appetite::Quantity(left) => left.min(maker.contracts()),
             Appetite::Budget(left) => {
                 let room = Quantity::new(schemas::limits::QUANTITY_MAX)? - self.filled;
-                affordable(left, self.order.entry, maker.price, self.taker_fee).min(maker.remaining).min(room)
+                affordable(left, self.order.entry, maker.book_price(), self.taker_fee).min(maker.contracts()).min(room)
             }
         };
         (!quantity.is_zero()).then_some(quantity)
     }
 
-    fn fill(&mut self, id: schemas::TradeId, maker: &Resting<Stake>, quantity: Quantity) -> Trade {
+    fn fill(&mut self, id: schemas::TradeId, maker: &MarketOrder, quantity: Quantity) -> Trade {
         let party = |order, account, entry, rate: FeeRate| Party {
             order,
             account,
             entry,
-            fee: rate.fee(maker.price, quantity),
+            fee: rate.fee(maker.book_price(), quantity),
         };
         let trade = Trade {
             id,
             market: self.market,
-            price: maker.price,
+            price: maker.book_price(),
             quantity,
             maker: party(maker.id, maker.owner.account, maker.owner.entry, self.maker_fee),
             taker: party(self.id, self.order.account, self.order.entry, self.taker_fee),
-            maker_remaining: maker.remaining - quantity,
+            maker_remaining: maker.contracts() - quantity,
         };
         let notional = trade.notional(&trade.taker);
         self.filled = self.filled + quantity;
@@ -172,12 +171,12 @@ impl<'a> Taker<'a> {
 
 /// What a fill does to the maker's wallet: price improvement cannot occur (it trades at its own price), but the hold was for
 /// the worst fee, so the rest of its share goes back.
-fn maker_settlement(trade: &Trade, maker: &Resting<Stake>) -> Settlement {
+fn maker_settlement(trade: &Trade, maker: &MarketOrder) -> Settlement {
     let notional = trade.notional(&trade.maker);
     let (spent, released, received) = match trade.maker.entry.side() {
         Side::Buy => {
             let spent = notional + trade.maker.fee;
-            (spent, maker.owner.hold(maker.price, trade.quantity) - spent, Credits::ZERO)
+            (spent, maker.owner.hold(maker.book_price(), trade.quantity) - spent, Credits::ZERO)
         }
         Side::Sell => (Credits::ZERO, Credits::ZERO, notional - trade.maker.fee),
     };

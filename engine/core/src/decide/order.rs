@@ -180,11 +180,11 @@ pub(super) fn cancel(
         account,
         market: id,
         entry: resting.owner.entry,
-        price: resting.price,
-        quantity: resting.remaining,
+        price: resting.book_price(),
+        quantity: resting.contracts(),
         reason,
     });
-    let released = resting.owner.hold(resting.price, resting.remaining);
+    let released = resting.held();
     if released != Credits::ZERO {
         settlements.push(Settlement {
             account,

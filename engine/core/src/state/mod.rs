@@ -87,7 +87,7 @@ pub struct Market {
     /// NO contracts in the world (I-2).
     pub no: u64,
     pub(crate) positions: BTreeMap<AccountId, Position>,
-    pub(crate) book: Book<Stake>,
+    pub(crate) book: Book<OrderId, Stake>,
 }
 
 /// Contracts of one account in one market. One that holds nothing is not kept.
@@ -135,6 +135,31 @@ impl Stake {
             schemas::Side::Sell => Credits::ZERO,
         }
     }
+}
+
+/// An order in a market's book.
+pub type MarketOrder = Resting<OrderId, Stake>;
+
+impl MarketOrder {
+    /// Its price in the book (YES).
+    pub fn book_price(&self) -> Price {
+        book_price(self.price)
+    }
+
+    /// Contracts left.
+    pub fn contracts(&self) -> Quantity {
+        Quantity::new(self.remaining).expect("an order's quantity is bounded")
+    }
+
+    /// What it holds of its account's credits.
+    pub fn held(&self) -> Credits {
+        self.owner.hold(self.book_price(), self.contracts())
+    }
+}
+
+/// A price of a market's book.
+fn book_price(ticks: u32) -> Price {
+    u16::try_from(ticks).ok().and_then(Price::new).expect("a market's book holds prices")
 }
 
 impl State {
@@ -217,12 +242,12 @@ impl Market {
 
     /// The highest bid or the lowest ask, in YES.
     pub fn best(&self, side: BookSide) -> Option<Price> {
-        self.book.best(side)
+        self.book.best(side).map(book_price)
     }
 
     /// Contracts that rest at a price.
     pub fn depth(&self, side: BookSide, price: Price) -> u64 {
-        self.book.depth(side, price)
+        self.book.depth(side, u32::from(price.ticks()))
     }
 
     /// Live orders of one side in the order in which they would fill: id, account, entry, price, remaining, credits held.
@@ -231,8 +256,8 @@ impl Market {
         side: BookSide,
     ) -> impl Iterator<Item = (OrderId, AccountId, Entry, Price, Quantity, Credits)> {
         self.book.queue(side).map(|order| {
-            let Resting { id, price, remaining, owner, .. } = *order;
-            (id, owner.account, owner.entry, price, remaining, owner.hold(price, remaining))
+            let (id, owner) = (order.id, order.owner);
+            (id, owner.account, owner.entry, order.book_price(), order.contracts(), order.held())
         })
     }
 

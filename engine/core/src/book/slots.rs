@@ -1,0 +1,161 @@
+//! Where in the slab each order is: open addressing, linear probing, and removal that leaves no tombstones, so that a book
+//! that lives for years is as fast as a fresh one.
+//!
+//! An entry is the order's hash (high half) and its slot (low half). Places follow from the hash alone, so growing and
+//! closing gaps never touch an order. Ids are compared by the caller, in the slab.
+
+/// No entry. No order has this hash and slot: slots end below `u32::MAX`.
+const EMPTY: u64 = u64::MAX;
+
+/// Entries for each place that is used, at least (as a fraction 4/3: three quarters full, then it grows).
+const SPARE: usize = 4;
+const USED: usize = 3;
+
+#[derive(Clone, Debug)]
+pub struct Slots {
+    /// A power of two of them.
+    entries: Box<[u64]>,
+    /// Takes a hash to its place: the hash's high bits.
+    shift: u32,
+    len: usize,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self::with_bits(3)
+    }
+}
+
+impl Slots {
+    fn with_bits(bits: u32) -> Self {
+        Self { entries: vec![EMPTY; 1 << bits].into_boxed_slice(), shift: 32 - bits, len: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The slot with this hash for which `is_it` holds.
+    #[inline]
+    pub fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let mut place = self.home(hash);
+        loop {
+            let entry = self.entries[place];
+            if entry == EMPTY {
+                return None;
+            }
+            if hash_of(entry) == hash && is_it(slot_of(entry)) {
+                return Some(slot_of(entry));
+            }
+            place = self.after(place);
+        }
+    }
+
+    /// Adds an entry. The caller knows that the id is not there.
+    #[inline]
+    pub fn insert(&mut self, hash: u32, slot: u32) {
+        if (self.len + 1) * SPARE > self.entries.len() * USED {
+            self.grow();
+        }
+        self.len += 1;
+        self.put(u64::from(hash) << 32 | u64::from(slot));
+    }
+
+    /// Removes the entry of `slot`, which has this hash.
+    ///
+    /// # Panics
+    /// If there is none: the slab and this index disagree.
+    #[inline]
+    pub fn remove(&mut self, hash: u32, slot: u32) {
+        let wanted = u64::from(hash) << 32 | u64::from(slot);
+        let mut gap = self.home(hash);
+        while self.entries[gap] != wanted {
+            assert!(self.entries[gap] != EMPTY, "slot {slot} is not in the index");
+            gap = self.after(gap);
+        }
+        self.len -= 1;
+        let mut place = gap;
+        loop {
+            place = self.after(place);
+            let entry = self.entries[place];
+            if entry == EMPTY {
+                break;
+            }
+            // An entry may move back to the gap unless its home lies between the two.
+            let mask = self.entries.len() - 1;
+            let from_home = place.wrapping_sub(self.home(hash_of(entry))) & mask;
+            let from_gap = place.wrapping_sub(gap) & mask;
+            if from_home >= from_gap {
+                self.entries[gap] = entry;
+                gap = place;
+            }
+        }
+        self.entries[gap] = EMPTY;
+    }
+
+    fn put(&mut self, entry: u64) {
+        let mut place = self.home(hash_of(entry));
+        while self.entries[place] != EMPTY {
+            place = self.after(place);
+        }
+        self.entries[place] = entry;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let bits = self.entries.len().trailing_zeros() + 1;
+        let old = std::mem::replace(self, Self { len: self.len, ..Self::with_bits(bits) });
+        for entry in old.entries.into_iter().filter(|entry| *entry != EMPTY) {
+            self.put(entry);
+        }
+    }
+
+    #[inline]
+    fn home(&self, hash: u32) -> usize {
+        (hash >> self.shift) as usize
+    }
+
+    #[inline]
+    fn after(&self, place: usize) -> usize {
+        (place + 1) & (self.entries.len() - 1)
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "takes one half")]
+fn hash_of(entry: u64) -> u32 {
+    (entry >> 32) as u32
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "takes one half")]
+fn slot_of(entry: u64) -> u32 {
+    entry as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        /// Few hashes, also at both ends of the table, so that runs collide, wrap around and close again.
+        #[test]
+        fn agrees_with_a_map(steps in prop::collection::vec((any::<bool>(), prop_oneof![0_u32..4, u32::MAX - 4..=u32::MAX, any::<u32>()], 0_u32..64), 0..300)) {
+            let mut slots = Slots::default();
+            let mut naive = BTreeMap::new();
+            for (insert, hash, slot) in steps {
+                if insert && !naive.contains_key(&slot) {
+                    slots.insert(hash, slot);
+                    naive.insert(slot, hash);
+                } else if let Some(hash) = naive.remove(&slot) {
+                    slots.remove(hash, slot);
+                }
+                prop_assert_eq!(slots.len(), naive.len());
+                for (&slot, &hash) in &naive {
+                    prop_assert_eq!(slots.find(hash, |found| found == slot), Some(slot));
+                }
+            }
+            prop_assert_eq!(slots.find(12_345, |_| true).is_some(), naive.values().any(|&hash| hash == 12_345));
+        }
+    }
+}

@@ -1,2 +1,206 @@
-//! Placeholder until the first module lands.
-fn main() {}
+//! HTTP and WebSocket in front of the log.
+//!
+//!   client ─▶ *gateway* ─▶ [commands] ─▶ engine ─▶ [events] ─▶ *gateway* ─▶ client
+//!                 └─▶ Redis, Postgres (queries)
+//!
+//! Thin: validate, authenticate, compute the shard, produce, wait for the outcome, answer. It decides nothing about money.
+//! Start reading at [`http::router`]; [`tail`] is the other end.
+//!
+//! Architecture invariant: any number of gateways may run side by side. None has a state that the log does not have.
+
+mod answers;
+mod config;
+mod db;
+mod http;
+mod live;
+mod progress;
+mod read_models;
+mod shapes;
+mod state;
+mod submit;
+mod tail;
+mod view;
+mod ws;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use schemas::reading::Position;
+use service::kafka::{KafkaFault, topics};
+use service::{Admin, Liveness, Readiness, Shutdown, telemetry};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot};
+
+use config::{Cli, Command, Config};
+use db::{Database, DbError, boot::BootError};
+use live::Live;
+use progress::Progress;
+use read_models::{ReadError, ReadModels};
+use state::{Shared, State};
+use submit::{Pending, Submitter};
+use tail::{Tail, TailError};
+use view::LiveView;
+
+/// The tail beats many times a second; a silence this long is a hang.
+const TAIL_SILENCE: Duration = Duration::from_secs(30);
+
+/// Why the process ends with an error.
+#[derive(Debug, thiserror::Error)]
+enum Fatal {
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::TelemetryError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaFault),
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    #[error(transparent)]
+    ReadModels(#[from] ReadError),
+    #[error(transparent)]
+    Tail(#[from] TailError),
+    #[error("{0}: {1}")]
+    Io(&'static str, std::io::Error),
+    #[error("the tail of the log panicked")]
+    TailPanicked,
+}
+
+fn main() -> ExitCode {
+    let Cli { command: Command::Run(config) } = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("gateway: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(*config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fatal) => {
+            // Also for those who run it by hand with logs turned off.
+            tracing::error!(error = %fatal, "the gateway cannot run");
+            eprintln!("gateway: {fatal}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> Result<(), Fatal> {
+    let telemetry = telemetry::init("gateway")?;
+    let shutdown = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
+    let (liveness, readiness) = (Liveness::new(), Readiness::new());
+    let ready = readiness.part("view");
+    Admin::start(config.admin.listen, telemetry, liveness.clone(), readiness)
+        .await
+        .map_err(|error| Fatal::Io("admin port", error))?;
+
+    topics::verify(&config.log).await?;
+    let database = Database::connect(&config.database_url, &config.pool).await?;
+    let read_models = ReadModels::connect(&config.redis_url, &config.log.topic_prefix).await?;
+    let (view, positions) = boot(&config, &database).await?;
+    tracing::info!(markets = view.markets_len(), keys = view.keys().len(), "the view begins with what Postgres has");
+
+    let (live, pending) = (Arc::new(Live::new(view)), Arc::new(Pending::default()));
+    let (caught_up_sender, caught_up) = oneshot::channel();
+    let tail = Tail {
+        log: config.log.clone(),
+        positions,
+        live: Arc::clone(&live),
+        pending: Arc::clone(&pending),
+        shutdown: shutdown.clone(),
+        pulse: liveness.watch("tail", TAIL_SILENCE),
+    };
+    let tail = tail.start(caught_up_sender).map_err(|error| Fatal::Io("tail", error))?;
+    let topic = config.log.topics().commands;
+    let submitter = Arc::new(Submitter::new(&config.log.kafka, topic, config.pending_max, pending)?);
+    let state = share(&config, live, Arc::clone(&submitter), database, read_models, shutdown.clone());
+    start_background(&state);
+
+    // If the tail ends first, it has asked for the shutdown, and its error is told below.
+    if caught_up.await.is_ok() {
+        warm_up(&submitter).await?;
+        let listener = TcpListener::bind(config.listen).await.map_err(|error| Fatal::Io("listener", error))?;
+        let address = listener.local_addr().map_err(|error| Fatal::Io("listener", error))?;
+        ready.set(true);
+        tracing::info!(%address, "the gateway listens");
+        http::serve::serve(listener, http::router(state), shutdown.clone()).await;
+        ready.set(false);
+    }
+    shutdown.trigger();
+    let ended = tokio::task::spawn_blocking(move || {
+        submitter.drain(config::DRAIN_WITHIN);
+        tail.join()
+    });
+    match ended.await {
+        Ok(Ok(result)) => Ok(result?),
+        Ok(Err(_)) | Err(_) => Err(Fatal::TailPanicked),
+    }
+}
+
+/// The view to begin with, and from where to go on.
+///
+/// A log that ends before Postgres's positions is another one (it was made anew): then Postgres tells of a past that this log
+/// does not have, and the view begins with nothing, at the log's beginning.
+async fn boot(config: &Config, database: &Database) -> Result<(LiveView, Vec<Position>), Fatal> {
+    let shards = config.log.shards;
+    let (view, positions) = database.boot(shards).await?;
+    let log = config.log.clone();
+    let ends = tokio::task::spawn_blocking(move || tail::log_ends(&log));
+    let ends = ends.await.map_err(|_| Fatal::TailPanicked)??;
+    if positions.iter().zip(&ends).all(|(position, end)| position.offset <= *end) {
+        return Ok((view, positions));
+    }
+    tracing::warn!("Postgres is ahead of the log, so it is of another log; the view begins at the log's beginning");
+    let positions = vec![Position::default(); usize::from(shards)];
+    Ok((LiveView::at(&positions), positions))
+}
+
+fn share(
+    config: &Config,
+    live: Arc<Live>,
+    submitter: Arc<Submitter>,
+    database: Database,
+    read_models: ReadModels,
+    shutdown: Shutdown,
+) -> Shared {
+    Arc::new(State {
+        map: config.log.shard_map(),
+        live,
+        submitter,
+        database,
+        database_progress: Progress::new("postgres"),
+        read_models,
+        read_models_progress: Progress::new("redis"),
+        admin_key: config.admin_key_sha256,
+        allowed_origins: config.allowed_origins.iter().cloned().collect(),
+        requests: Semaphore::new(config.requests_max),
+        websockets: Arc::new(Semaphore::new(config.websockets_max)),
+        shutdown,
+    })
+}
+
+/// What goes on beside the requests, until the end.
+fn start_background(state: &Shared) {
+    let shutdown = &state.shutdown;
+    tokio::spawn(state.database.clone().look_after(shutdown.clone()));
+    let database = state.database.clone();
+    let source = move || {
+        let database = database.clone();
+        async move { database.progress().await }
+    };
+    tokio::spawn(Arc::clone(&state.database_progress).poll(source, shutdown.clone()));
+    let (read_models, shards) = (state.read_models.clone(), state.map.shards());
+    let source = move || {
+        let read_models = read_models.clone();
+        async move { read_models.progress(shards).await }
+    };
+    tokio::spawn(Arc::clone(&state.read_models_progress).poll(source, shutdown.clone()));
+}
+
+async fn warm_up(submitter: &Arc<Submitter>) -> Result<(), Fatal> {
+    let submitter = Arc::clone(submitter);
+    let warm = tokio::task::spawn_blocking(move || submitter.warm_up());
+    warm.await.map_err(|_| Fatal::TailPanicked)?.map_err(Fatal::from)
+}

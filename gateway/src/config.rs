@@ -1,0 +1,126 @@
+//! What the gateway is told at its start, as flags or in the environment. Every bound of the process is here.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use service::{AdminArgs, LogArgs};
+
+use crate::view::keys::from_hex;
+
+/// HTTP and WebSocket in front of the log.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves until it is asked to stop.
+    Run(Box<Config>),
+}
+
+/// Everything that `gateway run` needs to know.
+#[derive(Clone, Debug, Args)]
+pub struct Config {
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// The admin port.
+    #[command(flatten)]
+    pub admin: AdminArgs,
+    /// Where clients connect. Port 0 takes a free one (see the log).
+    #[arg(long, env = "LFG_LISTEN", default_value = "127.0.0.1:8080", value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+    /// Postgres, `postgres://user:password@host:port/database`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// Redis, `redis://host:port/number`.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: String,
+    /// SHA-256 of the admin's key, in hex.
+    #[arg(long, env = "LFG_ADMIN_KEY_SHA256", value_parser = sha256)]
+    pub admin_key_sha256: AdminKeyHash,
+    /// Web origins whose pages may open a WebSocket, e.g. `https://lfg.example`.
+    #[arg(long, env = "LFG_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]
+    pub allowed_origins: Vec<String>,
+    /// HTTP requests that are served at the same time; more are refused.
+    #[arg(long, env = "LFG_REQUESTS_MAX", default_value_t = 4_096)]
+    pub requests_max: usize,
+    /// Commands that wait for their outcome at the same time; more are refused.
+    #[arg(long, env = "LFG_PENDING_MAX", default_value_t = 4_096)]
+    pub pending_max: usize,
+    /// WebSocket connections; more are refused.
+    #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
+    pub websockets_max: usize,
+    /// Connections to Postgres.
+    #[command(flatten)]
+    pub pool: PoolArgs,
+}
+
+/// How Postgres is connected to.
+#[derive(Clone, Debug, Args)]
+pub struct PoolArgs {
+    /// Connections at most.
+    #[arg(long = "pool-max", env = "LFG_POOL_MAX", default_value_t = 16)]
+    pub max: usize,
+    /// Connections kept open at least.
+    #[arg(long = "pool-min", env = "LFG_POOL_MIN", default_value_t = 2)]
+    pub min: usize,
+    /// A connection is closed after so many seconds, whatever it does between.
+    #[arg(long = "pool-lifetime", env = "LFG_POOL_LIFETIME", default_value = "3600", value_parser = seconds, value_name = "SECONDS")]
+    pub lifetime: Duration,
+    /// An unused connection above the least number is closed after so many seconds.
+    #[arg(long = "pool-idle", env = "LFG_POOL_IDLE", default_value = "600", value_parser = seconds, value_name = "SECONDS")]
+    pub idle: Duration,
+    /// Seconds between two looks after the pool.
+    #[arg(long = "pool-check", env = "LFG_POOL_CHECK", default_value = "30", value_parser = seconds, value_name = "SECONDS")]
+    pub check: Duration,
+}
+
+/// How long a command may take until its outcome before the client is told to look later.
+pub const OUTCOME_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a query waits for a position it was asked for.
+pub const POSITION_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long Kafka has to take a command. Longer than a client waits, so that a broker's restart loses none.
+pub const PRODUCE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a request may take from its first byte to its answer.
+pub const REQUEST_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long a connection may be without a complete head of a request: while one comes in, or idle between two.
+pub const HEAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long requests in progress may take to end when the gateway stops.
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Bytes of a request's body.
+pub const BODY_MAX: usize = 64 * 1024;
+
+/// SHA-256 of the admin's key.
+#[derive(Clone, Copy)]
+pub struct AdminKeyHash(pub [u8; 32]);
+
+/// A hash of a weak key can be guessed: not for logs either.
+impl std::fmt::Debug for AdminKeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AdminKeyHash(…)")
+    }
+}
+
+fn sha256(text: &str) -> Result<AdminKeyHash, String> {
+    from_hex(&text.to_ascii_lowercase()).map(AdminKeyHash).ok_or_else(|| "must be 64 hex digits".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a number of seconds above 0".to_owned()),
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+    }
+}

@@ -1,0 +1,154 @@
+//! What the view starts from: one snapshot of Postgres, and the positions that it is as of.
+//!
+//! An empty database is a good start as well: the view then folds the log from its beginning.
+
+use schemas::effects::BookChange;
+use schemas::market::YesValue;
+use schemas::reading::Position;
+use schemas::record::Chain;
+use schemas::{
+    AccountId, ApiKey, ApiKeyId, BookSide, Contract, Entry, Listing, MarketId, MarketState, Scopes, Shard, Side,
+    TradeId,
+};
+use tokio_postgres::Row;
+
+use super::{Database, DbError, PROJECTION, Timed, rows, shard_index, snapshot};
+use crate::shapes::PublicTrade;
+use crate::view::trades::RECENT_TRADES_MAX;
+use crate::view::{FoldError, LiveView};
+
+/// Why there is no view.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// Postgres did not give it.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The tables are not there.
+    #[error("Postgres has no tables; `projections migrate` creates them")]
+    NotMigrated,
+    /// The rows do not fit each other: the projection is broken. Rebuild it.
+    #[error("Postgres's rows do not fit each other: {0}")]
+    Inconsistent(#[from] FoldError),
+}
+
+impl From<tokio_postgres::Error> for BootError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(&tokio_postgres::error::SqlState::UNDEFINED_TABLE) => Self::NotMigrated,
+            _ => Self::Db(error.into()),
+        }
+    }
+}
+
+impl Database {
+    /// The view as of the projection's positions, and those positions, one a shard.
+    pub async fn boot(&self, shards: u16) -> Result<(LiveView, Vec<Position>), BootError> {
+        let _timed = Timed::start("boot");
+        let mut connection = self.connection().await?;
+        let transaction = snapshot(&mut connection).await?;
+        let mut positions = vec![Position::default(); usize::from(shards)];
+        for row in transaction.query(POSITIONS, &[&PROJECTION]).await? {
+            let shard = rows::shard(row.get("shard"))?;
+            positions[shard_index(shard, shards)?] = position(&row)?;
+        }
+        let mut view = LiveView::at(&positions);
+        for row in transaction.query(KEYS, &[]).await? {
+            let (account, key) = key(&row)?;
+            view.keys_mut().add(account, key);
+        }
+        for row in transaction.query(MARKETS, &[]).await? {
+            let (shard, listing, state, yes_value) = market(&row)?;
+            view.list(shard, listing, state, yes_value);
+        }
+        for row in transaction.query(LEVELS, &[]).await? {
+            view.restore_level(level(&row)?)?;
+        }
+        let trades_max = i64::try_from(RECENT_TRADES_MAX).unwrap_or(i64::MAX);
+        for row in transaction.query(TRADES, &[&trades_max]).await? {
+            let (market, trade) = trade(&row)?;
+            view.restore_trade(market, trade)?;
+        }
+        transaction.commit().await?;
+        Ok((view, positions))
+    }
+}
+
+const POSITIONS: &str =
+    "SELECT shard, events_offset, term, sequence, chain, next_command FROM progress WHERE projection = $1";
+
+fn position(row: &Row) -> Result<Position, DbError> {
+    let term = row.get::<_, Option<i64>>("term").map(|term| rows::unsigned(term, "term")).transpose()?;
+    let chain = row.get::<_, &[u8]>("chain").try_into().map_err(|_| DbError::Impossible("chain"))?;
+    Ok(Position {
+        offset: rows::unsigned(row.get("events_offset"), "offset")?,
+        term,
+        sequence: rows::unsigned(row.get("sequence"), "sequence")?,
+        chain: Chain(chain),
+        next_command: rows::unsigned(row.get("next_command"), "next command")?,
+    })
+}
+
+const KEYS: &str = "SELECT id, account_id, hash, scopes FROM api_keys WHERE revoked_at IS NULL";
+
+fn key(row: &Row) -> Result<(AccountId, ApiKey), DbError> {
+    let scopes = u8::try_from(row.get::<_, i16>("scopes")).ok().and_then(Scopes::new);
+    let key = ApiKey {
+        id: ApiKeyId(rows::unsigned(row.get("id"), "key id")?),
+        hash: row.get::<_, &[u8]>("hash").try_into().map_err(|_| DbError::Impossible("hash"))?,
+        scopes: scopes.ok_or(DbError::Impossible("scopes"))?,
+    };
+    Ok((AccountId(rows::unsigned(row.get("account_id"), "account id")?), key))
+}
+
+const MARKETS: &str =
+    "SELECT id, ticker, question, state, expiry, tick, maker_fee, taker_fee, yes_value, shard FROM markets";
+
+fn market(row: &Row) -> Result<(Shard, Listing, MarketState, Option<YesValue>), DbError> {
+    let listing = Listing {
+        market: MarketId(rows::unsigned(row.get("id"), "market id")?),
+        ticker: rows::name(row.get("ticker"), "ticker")?,
+        question: rows::name(row.get("question"), "question")?,
+        expiry: rows::timestamp(row.get("expiry"))?,
+        tick: u16::try_from(row.get::<_, i32>("tick")).map_err(|_| DbError::Impossible("tick"))?,
+        maker_fee: rows::fee_rate(row.get("maker_fee"))?,
+        taker_fee: rows::fee_rate(row.get("taker_fee"))?,
+    };
+    let value = |ticks: i32| u16::try_from(ticks).ok().and_then(YesValue::new).ok_or(DbError::Impossible("yes value"));
+    let yes_value = row.get::<_, Option<i32>>("yes_value").map(value).transpose()?;
+    Ok((rows::shard(row.get("shard"))?, listing, rows::name(row.get("state"), "state")?, yes_value))
+}
+
+const LEVELS: &str = "SELECT market_id, contract, side, limit_price, sum(quantity - filled)::bigint AS quantity FROM orders \
+     WHERE status IN ('ACTIVE', 'PARTIALLY_FILLED') GROUP BY market_id, contract, side, limit_price";
+
+/// A level of orders of one kind; two kinds (BUY YES and SELL NO) may share a level of the book.
+fn level(row: &Row) -> Result<BookChange, DbError> {
+    let contract: Contract = rows::name(row.get("contract"), "contract")?;
+    let side: Side = rows::name(row.get("side"), "side")?;
+    let entry = Entry::of(contract, side);
+    let limit = row.get::<_, Option<i32>>("limit_price").ok_or(DbError::Impossible("live order without a price"))?;
+    Ok(BookChange {
+        market: MarketId(rows::unsigned(row.get("market_id"), "market id")?),
+        side: entry.book_side(),
+        price: entry.book_price(rows::price(limit)?),
+        quantity: row.get("quantity"),
+    })
+}
+
+const TRADES: &str = "SELECT t.* FROM markets m CROSS JOIN LATERAL (\
+     SELECT id, market_id, price, quantity, kind, taker_entry, created_at FROM trades WHERE market_id = m.id \
+     ORDER BY created_at DESC, id DESC LIMIT $1) t ORDER BY t.created_at, t.id";
+
+fn trade(row: &Row) -> Result<(MarketId, PublicTrade), DbError> {
+    let taker: Entry = rows::name(row.get("taker_entry"), "entry")?;
+    let taker_side: BookSide = taker.book_side();
+    let trade = PublicTrade {
+        trade_id: TradeId(rows::unsigned(row.get("id"), "trade id")?),
+        price: rows::price(row.get("price"))?,
+        quantity: rows::quantity(row.get("quantity"))?,
+        taker_side,
+        kind: rows::name(row.get("kind"), "kind")?,
+        time: rows::timestamp(row.get("created_at"))?,
+    };
+    Ok((MarketId(rows::unsigned(row.get("market_id"), "market id")?), trade))
+}

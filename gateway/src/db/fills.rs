@@ -1,0 +1,166 @@
+//! An account's fills: its sides of trades.
+
+use schemas::event::TradeKind;
+use schemas::ids::Coordinate;
+use schemas::{AccountId, Credits, Entry, MarketId, OrderId, Timestamp, TradeId};
+use serde::{Serialize, Serializer};
+use tokio_postgres::Row;
+
+use super::{Database, DbError, Timed, positions, rows, snapshot};
+use crate::shapes::{Fill, Iso, Order, Role};
+
+/// A fill with its order and market.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FillRow {
+    /// The fill.
+    pub fill: Fill,
+    /// Whose order.
+    pub order: OrderId,
+    /// Where.
+    pub market: MarketId,
+    /// The market's ticker, if the projection has it.
+    pub ticker: Option<String>,
+    /// Contract and side of the order.
+    pub entry: Entry,
+    /// What the trade did to the contracts in the world.
+    pub kind: TradeKind,
+    /// When.
+    pub time: Timestamp,
+}
+
+impl Serialize for FillRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shape<'a> {
+            #[serde(flatten)]
+            fill: Fill,
+            order_id: String,
+            market_id: String,
+            ticker: Option<&'a str>,
+            contract: &'static str,
+            side: &'static str,
+            kind: &'static str,
+            time: String,
+        }
+        let shape = Shape {
+            fill: self.fill,
+            order_id: self.order.to_string(),
+            market_id: self.market.to_string(),
+            ticker: self.ticker.as_deref(),
+            contract: self.entry.contract().name(),
+            side: self.entry.side().name(),
+            kind: self.kind.name(),
+            time: Iso(self.time).to_string(),
+        };
+        shape.serialize(serializer)
+    }
+}
+
+/// A fill's place among an account's: an account may be on both sides of a trade.
+pub type FillPlace = (Timestamp, TradeId, Role);
+
+/// A page of an account's fills, newest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FillsWanted {
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: Option<MarketId>,
+    /// Of which order.
+    pub order: Option<OrderId>,
+    /// The last one of the page before.
+    pub after: Option<FillPlace>,
+    /// How many.
+    pub limit: usize,
+}
+
+/// A page, whether there is more after it, and what it is as of.
+pub type FillPage = (Vec<FillRow>, bool, Vec<Coordinate>);
+
+/// One query for all filters: a filter that is NULL does not filter. Each half walks its own index, newest first.
+const FILLS: &str = "SELECT f.*, m.ticker FROM (\
+       (SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, maker_entry AS entry, \
+          maker_fee AS fee FROM trades \
+        WHERE maker_account_id = $1 AND created_at <= $2 AND (created_at, id, 0) < ($2, $3, $4) \
+          AND ($5::bigint IS NULL OR market_id = $5) AND ($6::bigint IS NULL OR maker_order_id = $6) \
+        ORDER BY created_at DESC, id DESC LIMIT $7) \
+       UNION ALL \
+       (SELECT id, market_id, price, quantity, kind, created_at, 1 AS role, taker_order_id, taker_entry, taker_fee FROM trades \
+        WHERE taker_account_id = $1 AND created_at <= $2 AND (created_at, id, 1) < ($2, $3, $4) \
+          AND ($5::bigint IS NULL OR market_id = $5) AND ($6::bigint IS NULL OR taker_order_id = $6) \
+        ORDER BY created_at DESC, id DESC LIMIT $7)\
+     ) f LEFT JOIN markets m ON m.id = f.market_id ORDER BY f.created_at DESC, f.id DESC, f.role DESC LIMIT $7";
+
+/// A taker's fills come with it; a maker's come until its last change. The bounds keep the search in a few months and
+/// a short stretch of the account's trades.
+const FILLS_OF_ORDER: &str = "SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, \
+       maker_entry AS entry, maker_fee AS fee, NULL::text AS ticker FROM trades \
+     WHERE maker_account_id = $1 AND maker_order_id = $2 AND created_at BETWEEN $3 AND $4 \
+     UNION ALL \
+     SELECT id, market_id, price, quantity, kind, created_at, 1, taker_order_id, taker_entry, taker_fee, NULL FROM trades \
+     WHERE taker_account_id = $1 AND taker_order_id = $2 AND created_at = $3 ORDER BY created_at, id, role";
+
+impl Database {
+    /// A page of an account's fills.
+    pub async fn fills(&self, wanted: &FillsWanted) -> Result<FillPage, DbError> {
+        let _timed = Timed::start("fills");
+        let mut connection = self.connection().await?;
+        let transaction = snapshot(&mut connection).await?;
+        let at = positions(&transaction).await?;
+        let far_end = (Timestamp(u64::MAX), TradeId(u64::MAX), Role::Taker);
+        let (time, id, role) = wanted.after.unwrap_or(far_end);
+        let limit = i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX);
+        let statement = transaction.prepare_cached(FILLS).await?;
+        let found = transaction
+            .query(
+                &statement,
+                &[
+                    &rows::to_i64(wanted.account.0),
+                    &rows::to_time(time),
+                    &rows::to_i64(id.0),
+                    &i32::from(role == Role::Taker),
+                    &wanted.market.map(|id| rows::to_i64(id.0)),
+                    &wanted.order.map(|id| rows::to_i64(id.0)),
+                    &limit,
+                ],
+            )
+            .await?;
+        transaction.commit().await?;
+        let mut fills = found.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+        let more = fills.len() > wanted.limit;
+        fills.truncate(wanted.limit);
+        Ok((fills, more, at))
+    }
+
+    /// All fills of an order, the oldest first.
+    pub async fn fills_of(&self, order: &Order) -> Result<Vec<Fill>, DbError> {
+        let _timed = Timed::start("fills_of_order");
+        let connection = self.connection().await?;
+        let statement = connection.prepare_cached(FILLS_OF_ORDER).await?;
+        let (account, id) = (rows::to_i64(order.account.0), rows::to_i64(order.id.0));
+        let (from, to) = (rows::to_time(order.created_at), rows::to_time(order.updated_at));
+        let found = connection.query(&statement, &[&account, &id, &from, &to]).await?;
+        found.iter().map(|row| Ok(fill(row)?.fill)).collect()
+    }
+}
+
+fn fill(row: &Row) -> Result<FillRow, DbError> {
+    let entry: Entry = rows::name(row.get("entry"), "entry")?;
+    let role = if row.get::<_, i32>("role") == 0 { Role::Maker } else { Role::Taker };
+    let fill = Fill {
+        trade_id: TradeId(rows::unsigned(row.get("id"), "trade id")?),
+        price: entry.book_price(rows::price(row.get("price"))?),
+        quantity: rows::quantity(row.get("quantity"))?,
+        fee: Credits(row.get("fee")),
+        role,
+    };
+    Ok(FillRow {
+        fill,
+        order: OrderId(rows::unsigned(row.get("order_id"), "order id")?),
+        market: MarketId(rows::unsigned(row.get("market_id"), "market id")?),
+        ticker: row.get("ticker"),
+        entry,
+        kind: rows::name(row.get("kind"), "kind")?,
+        time: rows::timestamp(row.get("created_at"))?,
+    })
+}

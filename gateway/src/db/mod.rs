@@ -1,0 +1,178 @@
+//! Postgres: the pool, and what every query needs.
+//!
+//! The gateway only reads here; its connections are read-only by setting, so that a mistake cannot write.
+
+pub mod boot;
+pub mod rows;
+
+mod fills;
+mod orders;
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use metrics::{gauge, histogram};
+use schemas::Shard;
+use schemas::ids::Coordinate;
+use service::Shutdown;
+use tokio_postgres::{IsolationLevel, NoTls, Row};
+
+use crate::config::PoolArgs;
+
+pub use fills::{FillRow, FillsWanted};
+pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
+
+/// What every connection is set to. 30 s is far above any query here: it frees a connection whose query went wrong.
+const SETTINGS: &str = "-c statement_timeout=30000 -c default_transaction_read_only=on -c timezone=UTC";
+
+const WAIT_WITHIN: Duration = Duration::from_secs(2);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// The name of the Postgres projection in `progress`.
+const PROJECTION: &str = "postgres";
+
+/// Postgres did not give what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// `DATABASE_URL` cannot be used. Never retry.
+    #[error("DATABASE_URL: {0}")]
+    Url(tokio_postgres::Error),
+    /// The pool could not be built. Never retry.
+    #[error(transparent)]
+    Build(#[from] deadpool_postgres::BuildError),
+    /// No connection. Retry later.
+    #[error("no connection to Postgres: {0}")]
+    Pool(#[from] PoolError),
+    /// A query failed. Retry later.
+    #[error("Postgres: {}", detailed(.0))]
+    Query(#[from] tokio_postgres::Error),
+    /// A row holds what the log cannot have said. Never retry; an operator must look.
+    #[error("a row of Postgres has an impossible {0}")]
+    Impossible(&'static str),
+    /// A connection does not have the settings it must have. Never retry.
+    #[error("a connection has statement_timeout {0} instead of 30s")]
+    Settings(String),
+}
+
+/// The client's own text of a server's error is only "db error".
+fn detailed(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), |db| format!("{} ({})", db.message(), db.code().code()))
+}
+
+/// The pool.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    args: PoolArgs,
+}
+
+impl Database {
+    /// Connects and verifies the settings of a connection.
+    pub async fn connect(url: &str, args: &PoolArgs) -> Result<Self, DbError> {
+        let mut config: tokio_postgres::Config = url.parse().map_err(DbError::Url)?;
+        let options = config.get_options().map_or_else(|| SETTINGS.to_owned(), |own| format!("{own} {SETTINGS}"));
+        config.options(options).application_name("lfg-gateway").connect_timeout(CONNECT_WITHIN);
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling))
+            .max_size(args.max)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(WAIT_WITHIN))
+            .create_timeout(Some(CONNECT_WITHIN))
+            .recycle_timeout(Some(WAIT_WITHIN))
+            .build()?;
+        let database = Self { pool, args: args.clone() };
+        let timeout: String = database.connection().await?.query_one("SHOW statement_timeout", &[]).await?.get(0);
+        if timeout == "30s" { Ok(database) } else { Err(DbError::Settings(timeout)) }
+    }
+
+    async fn connection(&self) -> Result<Object, DbError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Looks after the pool for as long as the process runs: closes connections that are old or idle, keeps the least
+    /// number open, and asks each kept one for a sign of life.
+    pub async fn look_after(self, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.args.check) => {}
+                () = shutdown.wait() => return,
+            }
+            let spare = self.pool.status().size.saturating_sub(self.args.min);
+            let mut closed = 0;
+            self.pool.retain(|_, metrics| {
+                let idle = metrics.last_used() > self.args.idle && closed < spare;
+                closed += usize::from(idle);
+                metrics.age() < self.args.lifetime && !idle
+            });
+            if let Err(error) = self.check().await {
+                tracing::warn!(%error, "Postgres does not answer");
+            }
+            self.observe();
+        }
+    }
+
+    async fn check(&self) -> Result<(), DbError> {
+        let connections = (0..self.args.min).map(|_| self.connection());
+        for connection in futures_util::future::try_join_all(connections).await? {
+            connection.simple_query("SELECT 1").await?;
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "counts of connections")]
+    fn observe(&self) {
+        let status = self.pool.status();
+        gauge!("gateway_pool_connections").set(status.size as f64);
+        gauge!("gateway_pool_available").set(status.available as f64);
+        gauge!("gateway_pool_waiting").set(status.waiting as f64);
+    }
+
+    /// How far the projection is.
+    pub async fn progress(&self) -> Result<Vec<Coordinate>, DbError> {
+        let connection = self.connection().await?;
+        let statement = connection.prepare_cached(PROGRESS).await?;
+        coordinates(&connection.query(&statement, &[&PROJECTION]).await?)
+    }
+}
+
+const PROGRESS: &str = "SELECT shard, sequence FROM progress WHERE projection = $1 ORDER BY shard";
+
+/// How far the projection is, in the snapshot of `transaction`: what its other rows are as of.
+async fn positions(transaction: &deadpool_postgres::Transaction<'_>) -> Result<Vec<Coordinate>, DbError> {
+    let statement = transaction.prepare_cached(PROGRESS).await?;
+    coordinates(&transaction.query(&statement, &[&PROJECTION]).await?)
+}
+
+fn coordinates(rows: &[Row]) -> Result<Vec<Coordinate>, DbError> {
+    let coordinate = |row: &Row| {
+        let shard = rows::shard(row.get("shard"))?;
+        Ok(Coordinate { shard, sequence: rows::unsigned(row.get("sequence"), "sequence")? })
+    };
+    rows.iter().map(coordinate).collect()
+}
+
+/// One snapshot for all that is read in it.
+async fn snapshot(connection: &mut Object) -> Result<deadpool_postgres::Transaction<'_>, DbError> {
+    let transaction = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    Ok(transaction.start().await?)
+}
+
+/// Times a query of this name.
+struct Timed(&'static str, std::time::Instant);
+
+impl Timed {
+    fn start(name: &'static str) -> Self {
+        Self(name, std::time::Instant::now())
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        histogram!("gateway_query_seconds", "query" => self.0).record(self.1.elapsed());
+    }
+}
+
+/// The shards of a log, for results that have a row for each.
+fn shard_index(shard: Shard, shards: u16) -> Result<usize, DbError> {
+    if shard.number() < shards { Ok(shard.index()) } else { Err(DbError::Impossible("shard")) }
+}

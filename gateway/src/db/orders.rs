@@ -1,0 +1,188 @@
+//! An account's orders, with their market in the same query.
+
+use schemas::ids::Coordinate;
+use schemas::{AccountId, ClientId, CommandId, MarketId, OrderId, Status, Timestamp};
+use serde::Serialize;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::{Database, DbError, Timed, positions, rows, snapshot};
+use crate::shapes::Order;
+
+/// An order with what its owner wants to see of the market.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ListedOrder {
+    /// The order.
+    #[serde(flatten)]
+    pub order: Order,
+    /// The market's ticker; null while the projection has not seen the market yet, as of the next two.
+    pub ticker: Option<String>,
+    /// What the market asks.
+    pub market_question: Option<String>,
+    /// Where the market stands.
+    pub market_state: Option<String>,
+}
+
+/// Which statuses are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StatusFilter {
+    /// ACTIVE and PARTIALLY_FILLED.
+    Live,
+    /// This one.
+    Is(Status),
+}
+
+/// Which orders are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OrderFilter {
+    /// Where they stand.
+    pub status: Option<StatusFilter>,
+    /// In which market.
+    pub market: Option<MarketId>,
+    /// The command that brought it.
+    pub command: Option<CommandId>,
+    /// The client's own name for it.
+    pub client_id: Option<ClientId>,
+    /// Its id.
+    pub id: Option<OrderId>,
+}
+
+/// A page of an account's orders, newest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrdersWanted {
+    /// Whose.
+    pub account: AccountId,
+    /// Which.
+    pub filter: OrderFilter,
+    /// The last one of the page before.
+    pub after: Option<(Timestamp, OrderId)>,
+    /// How many.
+    pub limit: usize,
+}
+
+impl Database {
+    /// A page, whether there is more after it, and what it is as of.
+    pub async fn orders(&self, wanted: &OrdersWanted) -> Result<(Vec<ListedOrder>, bool, Vec<Coordinate>), DbError> {
+        let _timed = Timed::start("orders");
+        let mut query = Query::new(wanted.account);
+        query.filter(&wanted.filter);
+        if let Some((time, id)) = wanted.after {
+            let (time, id) = (query.bind(rows::to_time(time)), query.bind(rows::to_i64(id.0)));
+            query.and(&format!("(o.created_at, o.id) < ({time}, {id})"));
+        }
+        // One more than wanted tells whether there is a next page.
+        let limit = query.bind(i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX));
+        let sql = query.sql(&format!("ORDER BY o.created_at DESC, o.id DESC LIMIT {limit}"));
+        let (mut orders, at) = self.listed(&sql, &query.parameters()).await?;
+        let more = orders.len() > wanted.limit;
+        orders.truncate(wanted.limit);
+        Ok((orders, more, at))
+    }
+
+    /// An order of an account.
+    pub async fn order(
+        &self,
+        account: AccountId,
+        id: OrderId,
+    ) -> Result<(Option<ListedOrder>, Vec<Coordinate>), DbError> {
+        let filter = OrderFilter { id: Some(id), ..OrderFilter::default() };
+        let (mut orders, _, at) = self.orders(&OrdersWanted { account, filter, after: None, limit: 1 }).await?;
+        Ok((orders.pop(), at))
+    }
+
+    /// All live orders of an account.
+    pub async fn live_orders(&self, account: AccountId) -> Result<(Vec<ListedOrder>, Vec<Coordinate>), DbError> {
+        let _timed = Timed::start("live_orders");
+        let mut query = Query::new(account);
+        query.filter(&OrderFilter { status: Some(StatusFilter::Live), ..OrderFilter::default() });
+        let sql = query.sql("ORDER BY o.created_at DESC, o.id DESC");
+        self.listed(&sql, &query.parameters()).await
+    }
+
+    async fn listed(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<(Vec<ListedOrder>, Vec<Coordinate>), DbError> {
+        let mut connection = self.connection().await?;
+        let transaction = snapshot(&mut connection).await?;
+        let at = positions(&transaction).await?;
+        let statement = transaction.prepare_cached(sql).await?;
+        let found = transaction.query(&statement, parameters).await?;
+        transaction.commit().await?;
+        Ok((found.iter().map(listed).collect::<Result<_, _>>()?, at))
+    }
+}
+
+fn listed(row: &Row) -> Result<ListedOrder, DbError> {
+    Ok(ListedOrder {
+        order: rows::order(row)?,
+        ticker: row.get("ticker"),
+        market_question: row.get("market_question"),
+        market_state: row.get("market_state"),
+    })
+}
+
+/// Text and parameters of one query, put together from fixed parts: never from a client's text.
+struct Query {
+    conditions: String,
+    parameters: Vec<Box<dyn ToSql + Sync + Send>>,
+}
+
+impl Query {
+    fn new(account: AccountId) -> Self {
+        let mut query = Self { conditions: String::new(), parameters: Vec::new() };
+        let account = query.bind(rows::to_i64(account.0));
+        query.conditions = format!("o.account_id = {account}");
+        query
+    }
+
+    fn filter(&mut self, filter: &OrderFilter) {
+        match filter.status {
+            // Literals, so that the planner sees that the partial index serves.
+            Some(StatusFilter::Live) => self.and("o.status IN ('ACTIVE', 'PARTIALLY_FILLED')"),
+            Some(StatusFilter::Is(status)) => self.equal("status", status.name()),
+            None => {}
+        }
+        if let Some(market) = filter.market {
+            self.equal("market_id", rows::to_i64(market.0));
+        }
+        if let Some(command) = filter.command {
+            self.equal("command_id", Uuid::from_u128(command.0));
+        }
+        if let Some(client_id) = filter.client_id {
+            self.equal("client_id", Uuid::from_u128(client_id.0));
+        }
+        if let Some(id) = filter.id {
+            self.equal("id", rows::to_i64(id.0));
+        }
+    }
+
+    fn equal(&mut self, column: &'static str, value: impl ToSql + Sync + Send + 'static) {
+        let place = self.bind(value);
+        self.and(&format!("o.{column} = {place}"));
+    }
+
+    fn and(&mut self, condition: &str) {
+        self.conditions.push_str(" AND ");
+        self.conditions.push_str(condition);
+    }
+
+    fn bind(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
+        self.parameters.push(Box::new(value));
+        format!("${}", self.parameters.len())
+    }
+
+    fn sql(&self, end: &str) -> String {
+        let (columns, conditions) = (rows::ORDER_COLUMNS, &self.conditions);
+        format!(
+            "SELECT {columns}, m.ticker, m.question AS market_question, m.state AS market_state \
+             FROM orders o LEFT JOIN markets m ON m.id = o.market_id WHERE {conditions} {end}"
+        )
+    }
+
+    fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect()
+    }
+}

@@ -1,0 +1,82 @@
+//! Successful answers: a body and the position that it is as of.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use schemas::ids::Coordinate;
+use serde::Serialize;
+
+use crate::http::POSITION_HEADER;
+use crate::ws::protocol::Positions;
+
+/// A body and where on the log it stands.
+pub struct Answer<T> {
+    status: StatusCode,
+    body: T,
+    at: At,
+}
+
+enum At {
+    One(Coordinate),
+    Many(Vec<Coordinate>),
+}
+
+impl<T: Serialize> Answer<T> {
+    /// As of one outcome or one shard.
+    pub fn one(body: T, at: Coordinate) -> Self {
+        Self { status: StatusCode::OK, body, at: At::One(at) }
+    }
+
+    /// As of several shards.
+    pub fn many(body: T, at: Vec<Coordinate>) -> Self {
+        Self { status: StatusCode::OK, body, at: At::Many(at) }
+    }
+
+    /// Something new came into being.
+    #[must_use]
+    pub fn created(self) -> Self {
+        Self { status: StatusCode::CREATED, ..self }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct One<T> {
+            #[serde(flatten)]
+            body: T,
+            position: String,
+        }
+        #[derive(Serialize)]
+        struct Many<'a, T> {
+            #[serde(flatten)]
+            body: T,
+            positions: Positions<'a>,
+        }
+        let (mut response, header) = match self.at {
+            At::One(at) => {
+                let position = at.to_string();
+                let header = position.clone();
+                ((self.status, Json(One { body: self.body, position })).into_response(), header)
+            }
+            At::Many(at) => {
+                let header = at.iter().map(Coordinate::to_string).collect::<Vec<_>>().join(", ");
+                let body = Json(Many { body: self.body, positions: Positions(&at) });
+                ((self.status, body).into_response(), header)
+            }
+        };
+        if let Ok(value) = HeaderValue::from_str(&header) {
+            response.headers_mut().insert(POSITION_HEADER, value);
+        }
+        response
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize)]
+pub struct Page<T> {
+    /// The page.
+    pub items: Vec<T>,
+    /// Where the next one begins; null on the last.
+    pub next: Option<String>,
+}

@@ -1,0 +1,127 @@
+//! Who asks: an account's key or the admin's, as a bearer token.
+//!
+//! Keys are compared by their SHA-256 in constant time and never logged.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use schemas::{AccountId, Scopes};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::config::AdminKeyHash;
+use crate::http::problem::{Problem, kinds};
+use crate::live::Live;
+use crate::state::Shared;
+use crate::view::keys::{KeyHolder, PresentedKey};
+
+/// Longest token that is looked at.
+const TOKEN_MAX: usize = 256;
+
+/// An account that may see its own.
+pub struct Reader(pub AccountId);
+
+/// An account that may trade.
+pub struct Trader(pub AccountId);
+
+/// The admin.
+pub struct Admin;
+
+impl FromRequestParts<Shared> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        account(&parts.headers, state, Scopes::READ).map(Self)
+    }
+}
+
+impl FromRequestParts<Shared> for Trader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        account(&parts.headers, state, Scopes::TRADE).map(Self)
+    }
+}
+
+impl FromRequestParts<Shared> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers)?;
+        if is_admin(token, &state.admin_key) {
+            return Ok(Self);
+        }
+        // A valid key of somebody else is not allowed to; anything else is nobody.
+        holder(token, &state.live).and_then(|_| Err(Problem::new(kinds::ADMIN_ONLY)))
+    }
+}
+
+fn account(headers: &HeaderMap, state: &Shared, scope: Scopes) -> Result<AccountId, Problem> {
+    let token = bearer(headers)?;
+    if is_admin(token, &state.admin_key) {
+        return Err(Problem::new(kinds::ACCOUNT_ONLY));
+    }
+    let holder = holder(token, &state.live)?;
+    if holder.scopes.contains(scope) { Ok(holder.account) } else { Err(Problem::new(kinds::SCOPE_MISSING)) }
+}
+
+/// The token of an `Authorization: Bearer …` header.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or_else(|| Problem::new(kinds::UNAUTHENTICATED))?;
+    let refused = |detail: &str| Problem::new(kinds::UNAUTHENTICATED).detail(detail);
+    if values.next().is_some() {
+        return Err(refused("more than one Authorization header"));
+    }
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    match token {
+        Some(token) if !token.is_empty() && token.len() <= TOKEN_MAX => Ok(token),
+        _ => Err(refused("the Authorization header is not of the form `Bearer KEY`")),
+    }
+}
+
+/// Who holds an account's key.
+pub fn holder(token: &str, live: &Live) -> Result<KeyHolder, Problem> {
+    let unknown = || Problem::new(kinds::UNAUTHENTICATED).detail("the key is malformed, unknown or revoked");
+    let presented = PresentedKey::parse(token).ok_or_else(unknown)?;
+    live.view().keys().holder(&presented).ok_or_else(unknown)
+}
+
+fn is_admin(token: &str, wanted: &AdminKeyHash) -> bool {
+    let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+    hash.ct_eq(&wanted.0).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(values: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::AUTHORIZATION, value.parse().unwrap());
+        }
+        bearer(&headers).ok().map(str::to_owned)
+    }
+
+    #[test]
+    fn a_token_is_a_bearer_token_and_only_one() {
+        assert_eq!(token(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(token(&["bearer  abc "]).as_deref(), Some("abc"));
+        let long = format!("Bearer {}", "x".repeat(TOKEN_MAX + 1));
+        for values in [&[][..], &["abc"], &["Basic abc"], &["Bearer "], &["Bearer a", "Bearer b"], &[long.as_str()]] {
+            assert_eq!(token(values), None, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_admin_is_known_by_the_hash_of_the_whole_key() {
+        let hash = AdminKeyHash(Sha256::digest(b"open sesame").into());
+        assert!(is_admin("open sesame", &hash));
+        assert!(!is_admin("open sesame ", &hash));
+        assert_eq!(format!("{hash:?}"), "AdminKeyHash(…)");
+    }
+}

@@ -1,0 +1,65 @@
+//! What every request goes through: a bound on how many at once, a time limit, the wanted position, metrics.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use metrics::histogram;
+use schemas::ids::Coordinate;
+use tokio::time::{Instant, timeout};
+
+use crate::config::{POSITION_WITHIN, REQUEST_WITHIN};
+use crate::http::extract::Query;
+use crate::http::problem::{Problem, kinds};
+use crate::progress::{NotReached, Progress};
+use crate::state::{Shared, State as Everything};
+
+/// The middleware.
+pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    // Only known methods and the routes' own patterns, so that clients cannot invent labels.
+    let method = match request.method().as_str() {
+        known @ ("GET" | "POST" | "DELETE") => known.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+    let response = admitted(&state, request, next).await.unwrap_or_else(IntoResponse::into_response);
+    let status = response.status().as_u16().to_string();
+    tracing::debug!(method, route, status, micros = start.elapsed().as_micros(), "request");
+    histogram!("gateway_request_seconds", "method" => method, "route" => route, "status" => status)
+        .record(start.elapsed());
+    response
+}
+
+async fn admitted(state: &Shared, request: Request, next: Next) -> Result<Response, Problem> {
+    let _permit = state.requests.try_acquire().map_err(|_| Problem::new(kinds::OVERLOADED))?;
+    // A malformed query string is told by the handler, which knows the route's parameters.
+    let at_least = Query::parse(request.uri(), state.map).at_least;
+    let answered = async {
+        view_reaches(state, &at_least).await?;
+        Ok(next.run(request).await)
+    };
+    let caught = AssertUnwindSafe(timeout(REQUEST_WITHIN, answered)).catch_unwind().await;
+    match caught {
+        Ok(Ok(answered)) => answered,
+        Ok(Err(_)) => Err(Problem::new(kinds::REQUEST_TIMEOUT)),
+        Err(_) => Err(Problem::new(kinds::INTERNAL)),
+    }
+}
+
+/// Keys and markets are looked up in the view: it must be as new as the client asks as well.
+async fn view_reaches(state: &Everything, at_least: &[Coordinate]) -> Result<(), Problem> {
+    let reached = at_least.is_empty() || state.live.wait(at_least, Instant::now() + POSITION_WITHIN).await;
+    if reached { Ok(()) } else { Err(Problem::new(kinds::POSITION_NOT_REACHED)) }
+}
+
+/// Waits, a bounded time, until a read model is as new as the client asks.
+pub async fn reaches(progress: &Progress, at_least: &[Coordinate]) -> Result<(), Problem> {
+    if at_least.is_empty() {
+        return Ok(());
+    }
+    let reached = progress.wait(at_least, Instant::now() + POSITION_WITHIN).await;
+    reached.map_err(|NotReached| Problem::new(kinds::POSITION_NOT_REACHED))
+}

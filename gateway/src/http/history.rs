@@ -1,0 +1,186 @@
+//! What clients read of the past: their orders and fills, from Postgres, page by page.
+
+use axum::extract::State;
+use schemas::{MarketId, OrderId, Status, Timestamp, TradeId};
+use serde::Serialize;
+
+use crate::db::{DbError, FillRow, FillsWanted, ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
+use crate::http::answer::{Answer, Page};
+use crate::http::auth::Reader;
+use crate::http::extract::{Query, Segment};
+use crate::http::fields::Params;
+use crate::http::gate::reaches;
+use crate::http::parse::{self, Fault, PAGE_DEFAULT};
+use crate::http::problem::{Problem, kinds};
+use crate::shapes::{Fill, FillSums, Role, text, text_or_null};
+use crate::state::Shared;
+use crate::view::keys::{from_hex, to_hex};
+
+/// Postgres did not answer: for the log in full, for the client that it may try again.
+pub fn unreadable(error: DbError) -> Problem {
+    tracing::warn!(%error, "Postgres cannot be read");
+    Problem::new(kinds::READ_MODEL_UNAVAILABLE)
+}
+
+/// `GET /v1/orders`
+pub async fn orders(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+) -> Result<Answer<Page<ListedOrder>>, Problem> {
+    let (mut params, at_least) = (query.params, query.at_least);
+    let filter = OrderFilter {
+        status: params.optional("status", status),
+        market: market(&mut params),
+        command: params.optional("command_id", parse::command_id),
+        client_id: params.optional("client_id", parse::client_id),
+        id: None,
+    };
+    let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
+    let after = params.optional("cursor", order_place);
+    params.finish()?;
+    known(&state, filter.market)?;
+    reaches(&state.database_progress, &at_least).await?;
+    let wanted = OrdersWanted { account, filter, after, limit };
+    let (items, more, at) = state.database.orders(&wanted).await.map_err(unreadable)?;
+    let next = items.last().filter(|_| more).map(|last| order_cursor(last.order.created_at, last.order.id));
+    Ok(Answer::many(Page { items, next }, at))
+}
+
+fn status(text: &str) -> Result<StatusFilter, Fault> {
+    const NAMES: &str = "live, ACTIVE, PARTIALLY_FILLED, FILLED, CANCELLED, EXPIRED, REJECTED";
+    match text {
+        "live" => Ok(StatusFilter::Live),
+        name => parse::name::<Status>(NAMES)(name).map(StatusFilter::Is),
+    }
+}
+
+/// `market_id` or `ticker`, or neither.
+fn market(params: &mut Params) -> Option<MarketId> {
+    let id = params.optional("market_id", parse::market_id);
+    let ticker = params.optional("ticker", parse::ticker);
+    if id.is_some() && ticker.is_some() {
+        params.fault("ticker", Fault::conflict("give either market_id or ticker"));
+    }
+    id.or_else(|| ticker.as_ref().map(MarketId::of))
+}
+
+fn known(state: &Shared, market: Option<MarketId>) -> Result<(), Problem> {
+    let known = market.is_none_or(|id| state.live.view().market(id).is_some());
+    if known { Ok(()) } else { Err(Problem::new(kinds::MARKET_UNKNOWN)) }
+}
+
+/// An order with the sums of its fills.
+#[derive(Serialize)]
+pub struct OrderDetail {
+    #[serde(flatten)]
+    order: ListedOrder,
+    #[serde(serialize_with = "text_or_null")]
+    average_price: Option<schemas::Credits>,
+    #[serde(serialize_with = "text")]
+    fees: schemas::Credits,
+    fills: Vec<Fill>,
+}
+
+/// `GET /v1/orders/{id}`
+pub async fn order(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+) -> Result<Answer<OrderDetail>, Problem> {
+    let at_least = query.nothing_else()?;
+    let unknown = || Problem::new(kinds::ORDER_UNKNOWN);
+    let id = parse::order_id(&id).map_err(|_| unknown())?;
+    reaches(&state.database_progress, &at_least).await?;
+    let (order, at) = state.database.order(account, id).await.map_err(unreadable)?;
+    let order = order.ok_or_else(unknown)?;
+    let mut fills = state.database.fills_of(&order.order).await.map_err(unreadable)?;
+    let sums = FillSums::of(&fills);
+    fills.truncate(crate::answers::FILLS_SHOWN);
+    Ok(Answer::many(OrderDetail { order, average_price: sums.average_price(), fees: sums.fees(), fills }, at))
+}
+
+/// `GET /v1/fills`
+pub async fn fills(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+) -> Result<Answer<Page<FillRow>>, Problem> {
+    let (mut params, at_least) = (query.params, query.at_least);
+    let market = market(&mut params);
+    let order = params.optional("order_id", parse::order_id);
+    let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
+    let after = params.optional("cursor", fill_place);
+    params.finish()?;
+    known(&state, market)?;
+    reaches(&state.database_progress, &at_least).await?;
+    let wanted = FillsWanted { account, market, order, after, limit };
+    let (items, more, at) = state.database.fills(&wanted).await.map_err(unreadable)?;
+    let next = items.last().filter(|_| more).map(|last| fill_cursor(last.time, last.fill.trade_id, last.fill.role));
+    Ok(Answer::many(Page { items, next }, at))
+}
+
+// Cursors are opaque to clients: the place of the last row of a page, in hex.
+
+fn order_cursor(time: Timestamp, id: OrderId) -> String {
+    to_hex(&[time.as_millis().to_be_bytes(), id.0.to_be_bytes()].concat())
+}
+
+fn order_place(text: &str) -> Result<(Timestamp, OrderId), Fault> {
+    let bytes: [u8; 16] = from_hex(text).ok_or_else(foreign_cursor)?;
+    let (time, id) = halves(bytes);
+    Ok((Timestamp(time), OrderId(id)))
+}
+
+fn fill_cursor(time: Timestamp, id: TradeId, role: Role) -> String {
+    format!("{}{:02x}", order_cursor(time, OrderId(id.0)), u8::from(role == Role::Taker))
+}
+
+fn fill_place(text: &str) -> Result<(Timestamp, TradeId, Role), Fault> {
+    let bytes: [u8; 17] = from_hex(text).ok_or_else(foreign_cursor)?;
+    let [place @ .., role] = bytes;
+    let (time, id) = halves(place);
+    let role = match role {
+        0 => Role::Maker,
+        1 => Role::Taker,
+        _ => return Err(foreign_cursor()),
+    };
+    Ok((Timestamp(time), TradeId(id), role))
+}
+
+fn halves(bytes: [u8; 16]) -> (u64, u64) {
+    let both = u128::from_be_bytes(bytes);
+    #[allow(clippy::cast_possible_truncation, reason = "the two halves of 128 bits")]
+    let (high, low) = ((both >> 64) as u64, both as u64);
+    (high, low)
+}
+
+fn foreign_cursor() -> Fault {
+    Fault::form("the `next` of a page before, unchanged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_survive_a_round_trip_and_others_are_refused() {
+        let (time, id) = (Timestamp(1_700_000_000_000), 77);
+        assert_eq!(order_place(&order_cursor(time, OrderId(id))), Ok((time, OrderId(id))));
+        for role in [Role::Maker, Role::Taker] {
+            assert_eq!(fill_place(&fill_cursor(time, TradeId(id), role)), Ok((time, TradeId(id), role)));
+        }
+        for text in ["", "x", "00", &"f".repeat(31), &"f".repeat(33)] {
+            assert!(order_place(text).is_err(), "{text}");
+        }
+        assert!(fill_place(&"f".repeat(34)).is_err());
+    }
+
+    #[test]
+    fn live_is_a_status() {
+        assert_eq!(status("live"), Ok(StatusFilter::Live));
+        assert_eq!(status("FILLED"), Ok(StatusFilter::Is(Status::Filled)));
+        assert!(status("filled").is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! HTTP: the routes and what every request goes through.
+//!
+//!   socket ─▶ serve ─▶ *gate* ─▶ route ─▶ extract ─▶ handler ─▶ answer or problem
+
+pub mod accounts;
+pub mod answer;
+pub mod auth;
+pub mod command;
+pub mod extract;
+pub mod fields;
+pub mod gate;
+pub mod history;
+pub mod markets;
+pub mod orders;
+pub mod parse;
+pub mod problem;
+pub mod queries;
+pub mod serve;
+pub mod wallet;
+
+use axum::Router;
+use axum::http::HeaderName;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
+
+use crate::state::Shared;
+use crate::ws;
+use problem::{Problem, kinds};
+
+/// Where on the log an answer stands.
+pub const POSITION_HEADER: HeaderName = HeaderName::from_static("lfg-position");
+
+/// All routes.
+pub fn router(state: Shared) -> Router {
+    Router::new()
+        .route("/v1/accounts", post(accounts::open))
+        .route("/v1/api-keys", post(accounts::add_key))
+        .route("/v1/api-keys/{id}", delete(accounts::revoke_key))
+        .route("/v1/wallet", get(queries::wallet))
+        .route("/v1/wallet/deposits", post(wallet::deposit))
+        .route("/v1/wallet/withdrawals", post(wallet::withdraw))
+        .route("/v1/positions", get(queries::positions))
+        .route("/v1/markets", get(queries::markets).post(markets::create))
+        .route("/v1/markets/{market}", get(queries::market))
+        .route("/v1/markets/{market}/book", get(queries::book))
+        .route("/v1/markets/{market}/trades", get(queries::trades))
+        .route("/v1/markets/{market}/open", post(markets::open))
+        .route("/v1/markets/{market}/pause", post(markets::pause))
+        .route("/v1/markets/{market}/resume", post(markets::resume))
+        .route("/v1/markets/{market}/close", post(markets::close))
+        .route("/v1/markets/{market}/resolve", post(markets::resolve))
+        .route("/v1/markets/{market}/void", post(markets::void))
+        .route("/v1/orders", get(history::orders).post(orders::place))
+        .route("/v1/orders/{id}", get(history::order).delete(orders::cancel))
+        .route("/v1/fills", get(history::fills))
+        .route("/v1/ws", get(ws::upgrade))
+        .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED))
+        .fallback(async || Problem::new(kinds::ROUTE_UNKNOWN))
+        .layer(from_fn_with_state(state.clone(), gate::pass))
+        .with_state(state)
+}

@@ -1,0 +1,316 @@
+//! Errors as clients see them: RFC 9457 problems with a stable code.
+//!
+//! The one place that turns a reason into a status. Absent: reasons themselves; each is told where it is found.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use schemas::ids::Coordinate;
+use schemas::{CommandId, OrderId, Rejection};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::http::POSITION_HEADER;
+
+/// A kind of problem. `code` and `status` are public and never change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kind {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The stable code; also the end of the problem's type.
+    pub code: &'static str,
+    /// What it means, the same for every occurrence.
+    pub title: &'static str,
+}
+
+/// Kinds that the gateway itself finds. Those of the engine are in [`rejection_kind`].
+pub mod kinds {
+    use super::{Kind, StatusCode};
+
+    const fn kind(status: StatusCode, code: &'static str, title: &'static str) -> Kind {
+        Kind { status, code, title }
+    }
+
+    pub const MALFORMED_JSON: Kind = kind(StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON");
+    pub const INVALID_REQUEST: Kind = kind(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid");
+    pub const UNAUTHENTICATED: Kind =
+        kind(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed as bearer token");
+    pub const SCOPE_MISSING: Kind = kind(StatusCode::FORBIDDEN, "scope-missing", "The key may not do this");
+    pub const ADMIN_ONLY: Kind = kind(StatusCode::FORBIDDEN, "admin-only", "Only the admin may do this");
+    pub const ACCOUNT_ONLY: Kind = kind(StatusCode::FORBIDDEN, "account-only", "Only an account may do this");
+    pub const ORIGIN_FORBIDDEN: Kind =
+        kind(StatusCode::FORBIDDEN, "origin-forbidden", "Pages of this origin may not connect");
+    pub const ROUTE_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "route-unknown", "There is no such route");
+    pub const API_KEY_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "api-key-unknown", "The account has no such key");
+    pub const MARKET_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "market-unknown", "There is no such market");
+    pub const ORDER_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "order-unknown", "The account has no such order");
+    pub const METHOD_NOT_ALLOWED: Kind =
+        kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not take this method");
+    pub const REQUEST_TIMEOUT: Kind =
+        kind(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long to come in");
+    pub const BODY_TOO_LARGE: Kind =
+        kind(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is larger than 64 KiB");
+    pub const UNSUPPORTED_MEDIA_TYPE: Kind =
+        kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body must be application/json");
+    pub const UPGRADE_REQUIRED: Kind =
+        kind(StatusCode::BAD_REQUEST, "invalid-upgrade", "The request is not a valid WebSocket upgrade");
+    pub const OVERLOADED: Kind =
+        kind(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many requests at once; nothing was written");
+    pub const LOG_UNAVAILABLE: Kind =
+        kind(StatusCode::SERVICE_UNAVAILABLE, "log-unavailable", "The log cannot be written; nothing was written");
+    pub const READ_MODEL_UNAVAILABLE: Kind =
+        kind(StatusCode::SERVICE_UNAVAILABLE, "read-model-unavailable", "The data cannot be read at the moment");
+    pub const POSITION_NOT_REACHED: Kind =
+        kind(StatusCode::SERVICE_UNAVAILABLE, "position-not-reached", "The data is not as new as asked for");
+    pub const OUTCOME_UNKNOWN: Kind =
+        kind(StatusCode::GATEWAY_TIMEOUT, "outcome-unknown", "Written or not, it cannot be told yet");
+    pub const INTERNAL: Kind = kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed");
+}
+
+/// The status and title of an engine's refusal; its code is the rejection's name.
+///
+/// 404 for what is not there, 409 for what may succeed later, 422 for what never will.
+pub fn rejection_kind(rejection: Rejection) -> Kind {
+    const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
+    const CONFLICT: StatusCode = StatusCode::CONFLICT;
+    const NEVER: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+    let (status, title) = match rejection {
+        Rejection::Undecodable => (NEVER, "The engine does not know this command"),
+        Rejection::WrongShard => (NEVER, "The command came to the wrong shard"),
+        Rejection::QuantityIsZero => (NEVER, "An order needs a quantity"),
+        Rejection::AmountOutOfRange => (NEVER, "The amount is not positive or above the limit"),
+        Rejection::BudgetOnSell => (NEVER, "Only a buy can have a budget"),
+        Rejection::MarketIdMismatch => (NEVER, "The market's id is not that of its ticker"),
+        Rejection::TickSizeInvalid => (NEVER, "The tick size does not divide a credit"),
+        Rejection::ExpiryInPast => (NEVER, "The expiry is not in the future"),
+        Rejection::AccountIdInvalid => (NEVER, "The id names no account"),
+        Rejection::MessageInvalid => (NEVER, "The message between shards is not valid"),
+        Rejection::AccountUnknown => (NOT_FOUND, "There is no such account"),
+        Rejection::AccountExists => (CONFLICT, "The account exists already"),
+        Rejection::MarketUnknown => (NOT_FOUND, kinds::MARKET_UNKNOWN.title),
+        Rejection::MarketExists => (CONFLICT, "The ticker is taken"),
+        Rejection::MarketNotOpen => (CONFLICT, "The market takes no orders now"),
+        Rejection::PriceOffTick => (NEVER, "The price is not a multiple of the market's tick size"),
+        Rejection::FeeRateTooLow => (CONFLICT, "The market's fee is above what the order accepts"),
+        Rejection::OrderUnknown => (NOT_FOUND, "The account has no such live order"),
+        Rejection::TransitionInvalid => (CONFLICT, "The market cannot go from where it stands to there"),
+        Rejection::ApiKeyUnknown => (NOT_FOUND, kinds::API_KEY_UNKNOWN.title),
+        Rejection::ApiKeyExists => (CONFLICT, "The key exists already"),
+        Rejection::FundsInsufficient => (CONFLICT, "The account has not enough available credits"),
+        Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),
+        Rejection::ClientIdReused => (NEVER, "The client id stands for a different request"),
+        Rejection::WalletLimit => (CONFLICT, "The wallet would exceed its limit"),
+        Rejection::ApiKeyLimit => (CONFLICT, "The account has as many keys as it may"),
+    };
+    Kind { status, code: rejection.name(), title }
+}
+
+/// Where in the request a fault is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// A JSON pointer into the body.
+    Pointer(String),
+    /// A query parameter.
+    Parameter(String),
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct FieldError {
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What: `missing`, `unknown`, `repeated`, `type`, `form`, `out-of-range` or `conflict`.
+    pub code: &'static str,
+    /// In words.
+    pub detail: String,
+}
+
+/// One occurrence of a problem.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Occurrence>);
+
+#[derive(Clone, Debug)]
+struct Occurrence {
+    kind: Kind,
+    detail: Option<String>,
+    errors: Vec<FieldError>,
+    members: Map<String, Value>,
+    position: Option<Coordinate>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Seconds after which trying again may help.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+impl Problem {
+    /// An occurrence of `kind`.
+    pub fn new(kind: Kind) -> Self {
+        let mut headers = Vec::new();
+        if kind.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.push((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        if kind.status == StatusCode::UNAUTHORIZED {
+            headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lfg\"")));
+        }
+        let (detail, errors, members, position) = (None, Vec::new(), Map::new(), None);
+        Self(Box::new(Occurrence { kind, detail, errors, members, position, headers }))
+    }
+
+    /// A refusal by the engine.
+    pub fn rejection(rejection: Rejection) -> Self {
+        Self::new(rejection_kind(rejection))
+    }
+
+    /// A request with these faults.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => one.detail.clone(),
+            many => format!("{} fields are not valid", many.len()),
+        };
+        let mut problem = Self::new(kinds::INVALID_REQUEST).detail(detail);
+        problem.0.errors = errors;
+        problem
+    }
+
+    /// Says what is special about this occurrence.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Says where in the request the cause is.
+    #[must_use]
+    pub fn error(mut self, error: FieldError) -> Self {
+        self.0.errors.push(error);
+        self
+    }
+
+    /// Names the outcome that tells of the problem.
+    #[must_use]
+    pub fn at(mut self, position: Coordinate) -> Self {
+        self.0.members.insert("position".to_owned(), json!(position.to_string()));
+        self.0.position = Some(position);
+        self
+    }
+
+    /// Names the command.
+    #[must_use]
+    pub fn command(mut self, id: CommandId) -> Self {
+        self.0.members.insert("command_id".to_owned(), json!(id.to_string()));
+        self
+    }
+
+    /// Names the order.
+    #[must_use]
+    pub fn order(mut self, id: OrderId) -> Self {
+        self.0.members.insert("order_id".to_owned(), json!(id.to_string()));
+        self
+    }
+
+    /// Marks the refusal of a request that was refused before.
+    #[must_use]
+    pub fn repeated(mut self) -> Self {
+        self.0.members.insert("repeated".to_owned(), json!(true));
+        self
+    }
+
+    /// Says where to ask again.
+    #[must_use]
+    pub fn look(mut self, path: String) -> Self {
+        self.0.members.insert("look".to_owned(), json!(path));
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The detail, if there is one; else the title.
+    pub fn text(&self) -> &str {
+        self.0.detail.as_deref().unwrap_or(self.0.kind.title)
+    }
+
+    /// The faults of the request.
+    #[cfg(test)]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
+    /// The JSON.
+    pub fn body(&self) -> Value {
+        let Occurrence { kind, detail, errors, members, .. } = &*self.0;
+        let mut body = members.clone();
+        body.insert("type".to_owned(), json!(format!("urn:lfg:problem:{}", kind.code)));
+        body.insert("code".to_owned(), json!(kind.code));
+        body.insert("title".to_owned(), json!(kind.title));
+        body.insert("status".to_owned(), json!(kind.status.as_u16()));
+        if let Some(detail) = detail {
+            body.insert("detail".to_owned(), json!(detail));
+        }
+        if !errors.is_empty() {
+            body.insert("errors".to_owned(), json!(errors));
+        }
+        Value::Object(body)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.0.kind.status, Json(self.body())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.0.headers);
+        if let Some(Ok(position)) = self.0.position.map(|at| HeaderValue::from_str(&at.to_string())) {
+            headers.insert(POSITION_HEADER, position);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rejection_is_the_clients_and_has_its_own_name() {
+        for &rejection in Rejection::ALL {
+            let kind = rejection_kind(rejection);
+            assert!(kind.status.is_client_error(), "{rejection}");
+            assert_eq!(kind.code, rejection.name());
+            assert!(!kind.title.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_problem_has_the_members_of_rfc_9457() {
+        let place = Place::Pointer("/price".to_owned());
+        let error = FieldError { place, code: "type", detail: "must be a string".to_owned() };
+        assert_eq!(
+            Problem::invalid(vec![error]).body(),
+            json!({
+                "type": "urn:lfg:problem:invalid-request", "code": "invalid-request", "status": 400,
+                "title": "The request is not valid", "detail": "must be a string",
+                "errors": [{"pointer": "/price", "code": "type", "detail": "must be a string"}],
+            })
+        );
+    }
+
+    #[test]
+    fn a_problem_names_its_place_on_the_log() {
+        let at = "2:41".parse().unwrap();
+        let response = Problem::rejection(Rejection::FundsInsufficient).at(at).into_response();
+        assert_eq!(response.status(), StatusCode::CONFLICT);
+        assert_eq!(response.headers()[&POSITION_HEADER], "2:41");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+
+    #[test]
+    fn what_may_be_tried_again_says_when() {
+        assert!(Problem::new(kinds::OVERLOADED).into_response().headers().contains_key(header::RETRY_AFTER));
+        assert!(Problem::new(kinds::UNAUTHENTICATED).into_response().headers().contains_key(header::WWW_AUTHENTICATE));
+    }
+}

@@ -1,0 +1,184 @@
+//! What clients read of the present: books, trades, tickers, wallets and positions from Redis, markets from the view.
+
+use axum::extract::State;
+use schemas::{AccountId, Credits, MarketId, MarketState, Price, Shard};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::http::answer::{Answer, Page};
+use crate::http::auth::Reader;
+use crate::http::extract::{Query, Segment};
+use crate::http::gate::reaches;
+use crate::http::parse::{self, PAGE_DEFAULT};
+use crate::http::problem::{Problem, kinds};
+use crate::read_models::{ReadError, TickerData};
+use crate::shapes::{Market, text, text_or_null};
+use crate::state::Shared;
+
+/// Redis did not answer: for the log in full, for the client that it may try again.
+fn unreadable(error: ReadError) -> Problem {
+    tracing::warn!(%error, "a read model cannot be read");
+    Problem::new(kinds::READ_MODEL_UNAVAILABLE)
+}
+
+/// A wallet.
+#[derive(Serialize)]
+pub struct WalletAnswer {
+    #[serde(serialize_with = "text")]
+    account_id: AccountId,
+    #[serde(serialize_with = "text")]
+    available: Credits,
+    #[serde(serialize_with = "text")]
+    held: Credits,
+    #[serde(serialize_with = "text")]
+    total: Credits,
+}
+
+/// `GET /v1/wallet`
+pub async fn wallet(
+    Reader(account_id): Reader,
+    State(state): State<Shared>,
+    query: Query,
+) -> Result<Answer<WalletAnswer>, Problem> {
+    let at_least = query.nothing_else()?;
+    reaches(&state.read_models_progress, &at_least).await?;
+    let home = state.map.of_account(account_id);
+    let (wallet, at) = state.read_models.wallet(home, account_id).await.map_err(unreadable)?;
+    let (available, held) = (wallet.available, wallet.held);
+    Ok(Answer::one(WalletAnswer { account_id, available, held, total: available + held }, at))
+}
+
+/// An account's contracts of one market.
+#[derive(Serialize)]
+pub struct PositionItem {
+    #[serde(serialize_with = "text")]
+    market_id: MarketId,
+    #[serde(serialize_with = "text_or_null")]
+    ticker: Option<String>,
+    yes: u64,
+    no: u64,
+    yes_reserved: u64,
+    no_reserved: u64,
+}
+
+/// All positions of an account; as many as it has markets.
+#[derive(Serialize)]
+pub struct PositionList {
+    items: Vec<PositionItem>,
+}
+
+/// `GET /v1/positions`
+pub async fn positions(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+) -> Result<Answer<PositionList>, Problem> {
+    let at_least = query.nothing_else()?;
+    reaches(&state.read_models_progress, &at_least).await?;
+    let (holdings, at) = state.read_models.positions(state.map.shards(), account).await.map_err(unreadable)?;
+    let view = state.live.view();
+    let item = |(market_id, holding): (MarketId, crate::read_models::Holding)| PositionItem {
+        market_id,
+        ticker: view.market(market_id).map(|live| live.market.listing.ticker.to_string()),
+        yes: holding.yes,
+        no: holding.no,
+        yes_reserved: holding.yes_reserved,
+        no_reserved: holding.no_reserved,
+    };
+    Ok(Answer::many(PositionList { items: holdings.into_iter().map(item).collect() }, at))
+}
+
+/// `GET /v1/markets`
+pub async fn markets(State(state): State<Shared>, query: Query) -> Result<Answer<Page<Market>>, Problem> {
+    const STATES: &str = "CREATED, OPEN, PAUSED, CLOSED, RESOLVED, VOIDED";
+    let mut params = query.params;
+    let wanted = params.optional("state", parse::name::<MarketState>(STATES));
+    let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
+    let after = params.optional("cursor", parse::ticker);
+    params.finish()?;
+    let view = state.live.view();
+    let fits = |market: &&Market| wanted.is_none_or(|state| market.state == state);
+    let mut items: Vec<Market> = view.markets_after(after.as_ref()).filter(fits).take(limit + 1).cloned().collect();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|market| market.listing.ticker.to_string());
+    Ok(Answer::many(Page { items, next }, view.positions()))
+}
+
+/// A market's home, by id or ticker.
+fn find(state: &Shared, name: &str) -> Result<(Market, Shard), Problem> {
+    let market = state.live.view().market_named(name).map(|live| live.market.clone());
+    let market = market.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
+    let shard = market.shard;
+    Ok((market, shard))
+}
+
+/// A market at a glance.
+#[derive(Serialize)]
+pub struct MarketAnswer {
+    #[serde(flatten)]
+    market: Market,
+    ticker_data: TickerData,
+}
+
+/// `GET /v1/markets/{market}`
+pub async fn market(
+    State(state): State<Shared>,
+    query: Query,
+    Segment(name): Segment,
+) -> Result<Answer<MarketAnswer>, Problem> {
+    let at_least = query.nothing_else()?;
+    let (market, home) = find(&state, &name)?;
+    reaches(&state.read_models_progress, &at_least).await?;
+    let id = market.listing.market;
+    let (ticker_data, at) = state.read_models.ticker(home, id).await.map_err(unreadable)?;
+    Ok(Answer::one(MarketAnswer { market, ticker_data }, at))
+}
+
+/// A market's levels, in YES, best first.
+#[derive(Serialize)]
+pub struct BookAnswer {
+    #[serde(serialize_with = "text")]
+    market_id: MarketId,
+    bids: Vec<(String, u64)>,
+    asks: Vec<(String, u64)>,
+}
+
+/// `GET /v1/markets/{market}/book`
+pub async fn book(
+    State(state): State<Shared>,
+    mut query: Query,
+    Segment(name): Segment,
+) -> Result<Answer<BookAnswer>, Problem> {
+    let depth = query.params.optional("depth", parse::depth).unwrap_or(usize::MAX);
+    let at_least = query.nothing_else()?;
+    let (market, home) = find(&state, &name)?;
+    reaches(&state.read_models_progress, &at_least).await?;
+    let market_id = market.listing.market;
+    let (levels, at) = state.read_models.book(home, market_id).await.map_err(unreadable)?;
+    let shown = |side: Vec<(Price, u64)>| side.into_iter().take(depth).map(|(p, n)| (p.to_string(), n)).collect();
+    Ok(Answer::one(BookAnswer { market_id, bids: shown(levels.bids), asks: shown(levels.asks) }, at))
+}
+
+/// A market's last trades, newest first.
+#[derive(Serialize)]
+pub struct TradesAnswer {
+    #[serde(serialize_with = "text")]
+    market_id: MarketId,
+    items: Vec<Value>,
+}
+
+/// `GET /v1/markets/{market}/trades`
+pub async fn trades(
+    State(state): State<Shared>,
+    mut query: Query,
+    Segment(name): Segment,
+) -> Result<Answer<TradesAnswer>, Problem> {
+    let limit = query.params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
+    let at_least = query.nothing_else()?;
+    let (market, home) = find(&state, &name)?;
+    reaches(&state.read_models_progress, &at_least).await?;
+    let market_id = market.listing.market;
+    let (items, at) = state.read_models.trades(home, market_id, limit).await.map_err(unreadable)?;
+    Ok(Answer::one(TradesAnswer { market_id, items }, at))
+}

@@ -1,0 +1,89 @@
+//! Credits in and out, by the admin.
+
+use axum::extract::State;
+use schemas::{AccountId, ClientId, Command, Credits};
+use serde::Serialize;
+use serde_json::Map;
+
+use crate::answers::{Moved, deposited, refusal, withdrawn};
+use crate::http::answer::Answer;
+use crate::http::auth::Admin;
+use crate::http::command::{Failure, submit};
+use crate::http::extract::{Body, Query};
+use crate::http::fields::Fields;
+use crate::http::parse;
+use crate::http::problem::Problem;
+use crate::shapes::{text, text_or_null};
+use crate::state::Shared;
+use crate::submit::Settled;
+
+/// What is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Movement {
+    account: AccountId,
+    amount: Credits,
+    client_id: Option<ClientId>,
+}
+
+impl Movement {
+    fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let account = fields.text("account_id", parse::account_id);
+        let amount = fields.text("amount", parse::amount);
+        let client_id = fields.text_or("client_id", None, |text| parse::client_id(text).map(Some));
+        let built = (|| Some(Self { account: account?, amount: amount?, client_id: client_id? }))();
+        fields.finish(built)
+    }
+}
+
+/// What was done.
+#[derive(Serialize)]
+pub struct MovedAnswer {
+    #[serde(serialize_with = "text")]
+    account_id: AccountId,
+    #[serde(serialize_with = "text")]
+    amount: Credits,
+    #[serde(serialize_with = "text_or_null")]
+    client_id: Option<ClientId>,
+    command_id: String,
+    repeated: bool,
+}
+
+/// `POST /v1/wallet/deposits`
+pub async fn deposit(
+    _: Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Body(fields): Body,
+) -> Result<Answer<MovedAnswer>, Failure> {
+    query.nothing_else()?;
+    let movement = Movement::read(fields)?;
+    let Movement { account, amount, client_id } = movement;
+    moved(&state, movement, Command::Deposit { account, amount, client_id }, deposited).await
+}
+
+/// `POST /v1/wallet/withdrawals`
+pub async fn withdraw(
+    _: Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Body(fields): Body,
+) -> Result<Answer<MovedAnswer>, Failure> {
+    query.nothing_else()?;
+    let movement = Movement::read(fields)?;
+    let Movement { account, amount, client_id } = movement;
+    moved(&state, movement, Command::Withdraw { account, amount, client_id }, withdrawn).await
+}
+
+async fn moved(
+    state: &Shared,
+    movement: Movement,
+    command: Command,
+    outcome: fn(&Settled) -> Option<Moved>,
+) -> Result<Answer<MovedAnswer>, Failure> {
+    let Movement { account, client_id, .. } = movement;
+    let settled = submit(state, state.map.of_account(account), command, |_| Map::new()).await?;
+    let Some(Moved { amount, repeated }) = outcome(&settled) else { return Err(refusal(&settled).into()) };
+    let command_id = settled.outcome.cause.id.to_string();
+    let answer = MovedAnswer { account_id: account, amount, client_id, command_id, repeated };
+    Ok(Answer::one(answer, settled.at()).created())
+}

@@ -1,0 +1,76 @@
+//! The view and the WebSocket subscriptions, shared between the one writer (the tail) and everybody who reads.
+//!
+//! Two locks, always taken in the order view, hub. The tail folds an outcome, takes the hub before it lets the view go,
+//! and then publishes. A subscriber holds both for its snapshot and its registration. So a snapshot has every outcome up
+//! to its sequence and every later one follows as a delta; nothing falls between, and readers do not wait for the fan-out.
+
+use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+
+use schemas::ids::Coordinate;
+use schemas::{Outcome, Shard};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::view::{FoldError, LiveView};
+use crate::ws::hub::Hub;
+
+/// What a poisoned lock means: the tail panicked while it folded, and ends the process.
+const POISONED: &str = "the fold panicked; the process is ending";
+
+/// See the module.
+pub struct Live {
+    view: RwLock<LiveView>,
+    hub: Mutex<Hub>,
+    advanced: Notify,
+}
+
+impl Live {
+    /// Starts from what was read at boot.
+    pub fn new(view: LiveView) -> Self {
+        Self { view: RwLock::new(view), hub: Mutex::default(), advanced: Notify::new() }
+    }
+
+    /// Folds an outcome and tells whoever watches. Never waits for a client.
+    pub fn apply(&self, shard: Shard, outcome: &Outcome) -> Result<(), FoldError> {
+        let mut view = self.view.write().expect(POISONED);
+        let changes = view.apply(shard, outcome)?;
+        let mut hub = self.hub();
+        drop(view);
+        hub.publish(shard, outcome, &changes);
+        drop(hub);
+        self.advanced.notify_waiters();
+        Ok(())
+    }
+
+    /// Reads the view. Short, and never across an await.
+    pub fn view(&self) -> RwLockReadGuard<'_, LiveView> {
+        self.view.read().expect(POISONED)
+    }
+
+    /// The subscriptions alone. Never take the view while holding it.
+    pub fn hub(&self) -> MutexGuard<'_, Hub> {
+        self.hub.lock().expect(POISONED)
+    }
+
+    /// Reads the view and changes the subscriptions while nothing new comes in.
+    pub fn subscribe<T>(&self, act: impl FnOnce(&LiveView, &mut Hub) -> T) -> T {
+        let view = self.view();
+        act(&view, &mut self.hub())
+    }
+
+    /// Waits until the view is at least this far. False if it is not by the deadline.
+    pub async fn wait(&self, wanted: &[Coordinate], deadline: Instant) -> bool {
+        loop {
+            let advanced = self.advanced.notified();
+            tokio::pin!(advanced);
+            // Registered before the look, so that an advance between the two is not missed.
+            advanced.as_mut().enable();
+            if self.view().has_reached(wanted) {
+                return true;
+            }
+            if tokio::time::timeout_at(deadline, advanced).await.is_err() {
+                return self.view().has_reached(wanted);
+            }
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! The JSON that clients get, the same over HTTP and WebSocket. Pure.
+//!
+//! Ids, prices and credits are strings, quantities are numbers, times are RFC 3339 (see API.md).
+
+use std::fmt::Display;
+
+use schemas::event::{CancelReason, OrderPlaced, Party, Trade, TradeKind};
+use schemas::market::YesValue;
+use schemas::{
+    AccountId, BookSide, ClientId, CommandId, Credits, Entry, FeeRate, Listing, MarketId, MarketState, NewOrder,
+    OrderId, Price, Quantity, Rejection, Shard, Status, Terms, TimeInForce, Timestamp, TradeId,
+};
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// Anything with a text form, as a JSON string.
+pub fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// As [`text`], or null.
+pub fn text_or_null<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Contracts as a JSON number.
+pub fn number<S: Serializer>(value: &Quantity, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u32(value.contracts())
+}
+
+/// A time as RFC 3339 with milliseconds.
+pub fn iso<S: Serializer>(value: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&Iso(*value))
+}
+
+/// A time in its text form.
+pub struct Iso(pub Timestamp);
+
+impl Display for Iso {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let nanos = i128::from(self.0.as_millis()) * 1_000_000;
+        // Beyond the year 9999 there is no RFC 3339: the far end stands for it.
+        let time = OffsetDateTime::from_unix_timestamp_nanos(nanos)
+            .unwrap_or(time::macros::datetime!(9999-12-31 23:59:59.999 UTC));
+        let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+        f.write_str(&time.format(form).map_err(|_| std::fmt::Error)?)
+    }
+}
+
+/// Ticks of 1/10,000 credit, 0 to 10,000, as a decimal.
+pub struct Ticks(pub u16);
+
+impl Display for Ticks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:04}", self.0 / 10_000, self.0 % 10_000)
+    }
+}
+
+/// A rate in millionths, as a decimal.
+pub struct Rate(pub FeeRate);
+
+impl Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Credits(i64::from(self.0.millionths())).fmt(f)
+    }
+}
+
+/// A market.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Market {
+    /// What it was created with.
+    pub listing: Listing,
+    /// Where it stands.
+    pub state: MarketState,
+    /// What a YES pays, once known.
+    pub yes_value: Option<YesValue>,
+    /// Its home.
+    pub shard: Shard,
+}
+
+impl Serialize for Market {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shape<'a> {
+            market_id: String,
+            ticker: &'a str,
+            question: &'a str,
+            state: &'static str,
+            #[serde(serialize_with = "iso")]
+            expiry: Timestamp,
+            tick_size: String,
+            maker_fee: String,
+            taker_fee: String,
+            yes_value: Option<String>,
+            shard: u16,
+        }
+        let listing = &self.listing;
+        let shape = Shape {
+            market_id: listing.market.to_string(),
+            ticker: listing.ticker.as_str(),
+            question: listing.question.as_str(),
+            state: self.state.name(),
+            expiry: listing.expiry,
+            tick_size: Ticks(listing.tick).to_string(),
+            maker_fee: Rate(listing.maker_fee).to_string(),
+            taker_fee: Rate(listing.taker_fee).to_string(),
+            yes_value: self.yes_value.map(|value| Ticks(value.ticks()).to_string()),
+            shard: self.shard.number(),
+        };
+        shape.serialize(serializer)
+    }
+}
+
+/// A trade as everybody may see it: without accounts and orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct PublicTrade {
+    /// Its id.
+    #[serde(serialize_with = "text")]
+    pub trade_id: TradeId,
+    /// In YES.
+    #[serde(serialize_with = "text")]
+    pub price: Price,
+    /// Contracts.
+    #[serde(serialize_with = "number")]
+    pub quantity: Quantity,
+    /// The side of the book that the taker hit from.
+    #[serde(serialize_with = "text")]
+    pub taker_side: BookSide,
+    /// What it did to the contracts in the world.
+    #[serde(serialize_with = "text")]
+    pub kind: TradeKind,
+    /// When.
+    #[serde(serialize_with = "iso")]
+    pub time: Timestamp,
+}
+
+impl PublicTrade {
+    /// What everybody may see of a trade.
+    pub fn of(trade: &Trade, time: Timestamp) -> Self {
+        Self {
+            trade_id: trade.id,
+            price: trade.price,
+            quantity: trade.quantity,
+            taker_side: trade.taker_side(),
+            kind: trade.kind(),
+            time,
+        }
+    }
+}
+
+/// An order as its account sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// The command that brought it.
+    pub command: CommandId,
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub market: MarketId,
+    /// Contract and side.
+    pub entry: Entry,
+    /// LIMIT or MARKET, its price and its time in force.
+    pub kind: OrderKind,
+    /// As asked, or what the budget bought.
+    pub quantity: Quantity,
+    /// Filled so far.
+    pub filled: Quantity,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it was refused.
+    pub rejection: Option<Rejection>,
+    /// Why it was cancelled, if it had rested.
+    pub cancel_reason: Option<CancelReason>,
+    /// The client's own name for it.
+    pub client_id: Option<ClientId>,
+    /// When it came.
+    pub created_at: Timestamp,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+}
+
+/// What a client called the order's `type`, and what belongs to each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OrderKind {
+    /// At this price or better.
+    Limit(Price, TimeInForce),
+    /// Now, at this price or better.
+    Market(Price),
+    /// Now, for so many credits.
+    Budget(Credits),
+}
+
+impl From<Terms> for OrderKind {
+    fn from(terms: Terms) -> Self {
+        match terms {
+            Terms::Limit { price, time_in_force, .. } => Self::Limit(price, time_in_force),
+            Terms::Market { worst_price, .. } => Self::Market(worst_price),
+            Terms::Budget { budget } => Self::Budget(budget),
+        }
+    }
+}
+
+impl Order {
+    /// An order that was taken in, right after its outcome.
+    pub fn placed(placed: &OrderPlaced, command: CommandId, time: Timestamp) -> Self {
+        let blank = Self::born(placed.id, &placed.order, command, time);
+        Self { quantity: placed.quantity, filled: placed.filled, status: placed.status, ..blank }
+    }
+
+    /// An order that was refused.
+    pub fn rejected(id: OrderId, order: &NewOrder, code: Rejection, command: CommandId, time: Timestamp) -> Self {
+        Self { status: Status::Rejected, rejection: Some(code), ..Self::born(id, order, command, time) }
+    }
+
+    fn born(id: OrderId, order: &NewOrder, command: CommandId, time: Timestamp) -> Self {
+        let quantity = match order.terms {
+            Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity,
+            Terms::Budget { .. } => Quantity::ZERO,
+        };
+        Self {
+            id,
+            command,
+            account: order.account,
+            market: order.market,
+            entry: order.entry,
+            kind: order.terms.into(),
+            quantity,
+            filled: Quantity::ZERO,
+            status: Status::Active,
+            rejection: None,
+            cancel_reason: None,
+            client_id: order.client_id,
+            created_at: time,
+            updated_at: time,
+        }
+    }
+
+    /// What rests in the book.
+    pub fn remaining(&self) -> Quantity {
+        if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
+    }
+}
+
+impl Serialize for Order {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shape {
+            order_id: String,
+            market_id: String,
+            contract: &'static str,
+            side: &'static str,
+            r#type: &'static str,
+            price: Option<String>,
+            time_in_force: &'static str,
+            worst_price: Option<String>,
+            budget: Option<String>,
+            status: &'static str,
+            quantity: u32,
+            filled: u32,
+            remaining: u32,
+            rejection: Option<&'static str>,
+            cancel_reason: Option<&'static str>,
+            client_id: Option<String>,
+            #[serde(serialize_with = "iso")]
+            time: Timestamp,
+            #[serde(serialize_with = "iso")]
+            updated_at: Timestamp,
+            command_id: String,
+        }
+        let (kind, price, time_in_force, worst_price, budget) = match self.kind {
+            OrderKind::Limit(price, time_in_force) => ("LIMIT", Some(price), time_in_force, None, None),
+            OrderKind::Market(worst) => ("MARKET", None, TimeInForce::Ioc, Some(worst), None),
+            OrderKind::Budget(budget) => ("MARKET", None, TimeInForce::Ioc, None, Some(budget)),
+        };
+        let shape = Shape {
+            order_id: self.id.to_string(),
+            market_id: self.market.to_string(),
+            contract: self.entry.contract().name(),
+            side: self.entry.side().name(),
+            r#type: kind,
+            price: price.map(|price| price.to_string()),
+            time_in_force: time_in_force.name(),
+            worst_price: worst_price.map(|price| price.to_string()),
+            budget: budget.map(|budget| budget.to_string()),
+            status: self.status.name(),
+            quantity: self.quantity.contracts(),
+            filled: self.filled.contracts(),
+            remaining: self.remaining().contracts(),
+            rejection: self.rejection.map(Rejection::name),
+            cancel_reason: self.cancel_reason.map(CancelReason::name),
+            client_id: self.client_id.map(|id| id.to_string()),
+            time: self.created_at,
+            updated_at: self.updated_at,
+            command_id: self.command.to_string(),
+        };
+        shape.serialize(serializer)
+    }
+}
+
+/// One order's side of a trade. The price is the contract's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Fill {
+    /// The trade.
+    #[serde(serialize_with = "text")]
+    pub trade_id: TradeId,
+    /// In the terms of the order's contract.
+    #[serde(serialize_with = "text")]
+    pub price: Price,
+    /// Contracts.
+    #[serde(serialize_with = "number")]
+    pub quantity: Quantity,
+    /// What the order paid on top.
+    #[serde(serialize_with = "text")]
+    pub fee: Credits,
+    /// MAKER or TAKER.
+    pub role: Role,
+}
+
+/// Which of a trade's two orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Role {
+    /// The one that was resting.
+    Maker,
+    /// The one that came in.
+    Taker,
+}
+
+impl Fill {
+    /// The side of `trade` that `party` had.
+    pub fn of(trade: &Trade, party: &Party, role: Role) -> Self {
+        let price = party.entry.book_price(trade.price);
+        Self { trade_id: trade.id, price, quantity: trade.quantity, fee: party.fee, role }
+    }
+}
+
+/// The sums of an order's fills.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FillSums {
+    contracts: i64,
+    value: Credits,
+    fees: Credits,
+}
+
+impl FillSums {
+    /// Of these fills.
+    pub fn of<'a>(fills: impl IntoIterator<Item = &'a Fill>) -> Self {
+        fills.into_iter().fold(Self::default(), |sums, fill| Self {
+            contracts: sums.contracts + i64::from(fill.quantity.contracts()),
+            value: sums.value + fill.price.cost(fill.quantity),
+            fees: sums.fees + fill.fee,
+        })
+    }
+
+    /// What was paid for the service.
+    pub fn fees(&self) -> Credits {
+        self.fees
+    }
+
+    /// The mean price of a contract, rounded half up to a micro-credit; `None` without a fill.
+    pub fn average_price(&self) -> Option<Credits> {
+        (self.contracts > 0).then(|| Credits((self.value.micros() + self.contracts / 2) / self.contracts))
+    }
+}
+
+/// LIMIT and MARKET: an order's `type`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OrderType {
+    /// With a price.
+    Limit,
+    /// Without.
+    Market,
+}
+
+impl std::str::FromStr for OrderType {
+    type Err = schemas::text::UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "LIMIT" => Ok(Self::Limit),
+            "MARKET" => Ok(Self::Market),
+            _ => Err(schemas::text::UnknownName),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fill(ticks: u16, contracts: u32, fee: i64) -> Fill {
+        let (price, quantity) = (Price::new(ticks).unwrap(), Quantity::new(contracts).unwrap());
+        Fill { trade_id: TradeId(1), price, quantity, fee: Credits(fee), role: Role::Taker }
+    }
+
+    #[test]
+    fn an_average_is_exact_to_a_micro_credit() {
+        let sums = FillSums::of(&[fill(5_000, 1, 7), fill(5_001, 2, 8)]);
+        assert_eq!(sums.average_price().unwrap().to_string(), "0.500067");
+        assert_eq!(sums.fees(), Credits(15));
+        assert_eq!(FillSums::of(&[]).average_price(), None);
+    }
+
+    #[test]
+    fn texts_are_as_documented() {
+        assert_eq!(Iso(Timestamp(1_234)).to_string(), "1970-01-01T00:00:01.234Z");
+        assert_eq!(Iso(Timestamp(u64::MAX)).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Ticks(10_000).to_string(), "1.0000");
+        assert_eq!(Rate(FeeRate::new(70_000).unwrap()).to_string(), "0.070000");
+        assert_eq!(
+            serde_json::to_value(fill(5_500, 4, 12_000)).unwrap(),
+            json!({"trade_id": "1", "price": "0.5500", "quantity": 4, "fee": "0.012000", "role": "TAKER"})
+        );
+    }
+
+    #[test]
+    fn a_budget_order_shows_its_budget_and_no_price() {
+        let order = NewOrder {
+            account: AccountId(1),
+            market: MarketId(2),
+            entry: Entry::BuyNo,
+            terms: Terms::Budget { budget: Credits::whole(5) },
+            fee_rate: FeeRate::ZERO,
+            client_id: None,
+        };
+        let order = Order::rejected(OrderId(3), &order, Rejection::MarketNotOpen, CommandId(4), Timestamp(0));
+        let shown = serde_json::to_value(order).unwrap();
+        assert_eq!(
+            (&shown["type"], &shown["price"], &shown["budget"]),
+            (&json!("MARKET"), &json!(null), &json!("5.000000"))
+        );
+        assert_eq!((&shown["status"], &shown["rejection"]), (&json!("REJECTED"), &json!("market-not-open")));
+        assert_eq!(
+            (&shown["contract"], &shown["side"], &shown["time_in_force"]),
+            (&json!("NO"), &json!("BUY"), &json!("IOC"))
+        );
+    }
+}

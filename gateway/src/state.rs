@@ -1,0 +1,46 @@
+//! What every request may use.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use schemas::shard_map::ShardMap;
+use service::Shutdown;
+use tokio::sync::Semaphore;
+
+use crate::config::AdminKeyHash;
+use crate::db::Database;
+use crate::live::Live;
+use crate::progress::Progress;
+use crate::read_models::ReadModels;
+use crate::submit::Submitter;
+
+/// Shared by all handlers; cheap to clone.
+pub type Shared = Arc<State>;
+
+/// See the module.
+pub struct State {
+    /// Where accounts and markets live.
+    pub map: ShardMap,
+    /// What is known from the log.
+    pub live: Arc<Live>,
+    /// The way to the log.
+    pub submitter: Arc<Submitter>,
+    /// Postgres.
+    pub database: Database,
+    /// How far Postgres is.
+    pub database_progress: Arc<Progress>,
+    /// Redis.
+    pub read_models: ReadModels,
+    /// How far Redis is.
+    pub read_models_progress: Arc<Progress>,
+    /// The admin's key.
+    pub admin_key: AdminKeyHash,
+    /// Origins whose pages may open a WebSocket.
+    pub allowed_origins: HashSet<String>,
+    /// HTTP requests at the same time.
+    pub requests: Semaphore,
+    /// WebSocket connections.
+    pub websockets: Arc<Semaphore>,
+    /// Asked to stop?
+    pub shutdown: Shutdown,
+}

@@ -1,0 +1,337 @@
+//! What the gateway knows from the log, in memory: keys, markets, books and recent trades. Pure.
+//!
+//!   lfg.events[*] ─▶ tail ─▶ *view* ─▶ authentication, fee rates, WebSocket snapshots
+//!
+//! Each market and each key lives on one shard, so shards can be folded in any interleaving.
+//!
+//! Absent: wallets, positions and orders. Those are asked of Redis and Postgres.
+
+pub mod book;
+pub mod keys;
+pub mod trades;
+
+use std::collections::{BTreeMap, HashMap};
+
+use schemas::effects;
+use schemas::ids::Coordinate;
+use schemas::reading::Position;
+use schemas::text::Ticker;
+use schemas::{AccountId, ApiKeyId, Event, Listing, MarketId, MarketState, Outcome, Shard, Timestamp};
+
+use crate::shapes::{Market, PublicTrade};
+use book::{Book, Level, NegativeLevel};
+use keys::Keys;
+use trades::RecentTrades;
+
+/// The state of all shards that the gateway needs for every request.
+#[derive(Debug)]
+pub struct LiveView {
+    sequences: Vec<u64>,
+    keys: Keys,
+    markets: HashMap<MarketId, LiveMarket>,
+    tickers: BTreeMap<Ticker, MarketId>,
+}
+
+/// A market and what moves in it.
+#[derive(Debug)]
+pub struct LiveMarket {
+    /// Its listing and state.
+    pub market: Market,
+    /// Its levels.
+    pub book: Book,
+    /// Its last trades.
+    pub trades: RecentTrades,
+}
+
+/// What one outcome changed that somebody may be watching.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Levels of books, as they are now.
+    pub books: BTreeMap<MarketId, Vec<Level>>,
+    /// Trades, in order of matching.
+    pub trades: BTreeMap<MarketId, Vec<PublicTrade>>,
+    /// Keys that are worthless from now on.
+    pub revoked: Vec<(AccountId, ApiKeyId)>,
+}
+
+/// The log says what cannot follow from what the view has. Never retry: the view was built from something else.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// An event of a market that was never created.
+    #[error("an event of market {0}, which was never created")]
+    MarketUnknown(MarketId),
+    /// A level below zero.
+    #[error("market {0}: {1}")]
+    Level(MarketId, NegativeLevel),
+}
+
+impl LiveView {
+    /// The view at `positions`, one for each shard, before anything is added.
+    pub fn at(positions: &[Position]) -> Self {
+        let sequences = positions.iter().map(|position| position.sequence).collect();
+        Self { sequences, keys: Keys::default(), markets: HashMap::new(), tickers: BTreeMap::new() }
+    }
+
+    /// Makes an outcome true.
+    pub fn apply(&mut self, shard: Shard, outcome: &Outcome) -> Result<Changes, FoldError> {
+        let mut changes = Changes::default();
+        let mut levels: BTreeMap<MarketId, Vec<effects::BookChange>> = BTreeMap::new();
+        for event in &outcome.events {
+            if let Some(change) = effects::book_change(event) {
+                levels.entry(change.market).or_default().push(change);
+            }
+            self.apply_event(shard, event, outcome.time, &mut changes)?;
+        }
+        for (market, level_changes) in levels {
+            let book = &mut self.market_mut(market)?.book;
+            let touched = book.apply(&level_changes).map_err(|error| FoldError::Level(market, error))?;
+            changes.books.insert(market, touched);
+        }
+        self.sequences[shard.index()] = outcome.sequence;
+        Ok(changes)
+    }
+
+    fn apply_event(
+        &mut self,
+        shard: Shard,
+        event: &Event,
+        time: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<(), FoldError> {
+        match event {
+            Event::ApiKeyAdded { account, key } => self.keys.add(*account, *key),
+            Event::ApiKeyRevoked { account, key } => {
+                self.keys.revoke(*account, *key);
+                changes.revoked.push((*account, *key));
+            }
+            Event::MarketCreated(listing) => self.list(shard, listing.clone(), MarketState::Created, None),
+            Event::MarketChanged { market, state, yes_value } => {
+                let live = self.market_mut(*market)?;
+                live.market.state = *state;
+                live.market.yes_value = *yes_value;
+            }
+            Event::Traded(trade) => {
+                let public = PublicTrade::of(trade, time);
+                self.market_mut(trade.market)?.trades.push(public);
+                changes.trades.entry(trade.market).or_default().push(public);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Adds a market, with an empty book.
+    pub fn list(
+        &mut self,
+        shard: Shard,
+        listing: Listing,
+        state: MarketState,
+        yes_value: Option<schemas::market::YesValue>,
+    ) {
+        let id = listing.market;
+        self.tickers.insert(listing.ticker.clone(), id);
+        let market = Market { listing, state, yes_value, shard };
+        self.markets.insert(id, LiveMarket { market, book: Book::default(), trades: RecentTrades::default() });
+    }
+
+    fn market_mut(&mut self, id: MarketId) -> Result<&mut LiveMarket, FoldError> {
+        self.markets.get_mut(&id).ok_or(FoldError::MarketUnknown(id))
+    }
+
+    /// Adds what rested at a level when the view was built.
+    pub fn restore_level(&mut self, level: effects::BookChange) -> Result<(), FoldError> {
+        let book = &mut self.market_mut(level.market)?.book;
+        book.apply(&[level]).map(|_| ()).map_err(|error| FoldError::Level(level.market, error))
+    }
+
+    /// Adds a trade from before the view was built; the oldest first.
+    pub fn restore_trade(&mut self, market: MarketId, trade: PublicTrade) -> Result<(), FoldError> {
+        self.market_mut(market)?.trades.push(trade);
+        Ok(())
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The keys, to add those from before the view was built.
+    pub fn keys_mut(&mut self) -> &mut Keys {
+        &mut self.keys
+    }
+
+    /// A market.
+    pub fn market(&self, id: MarketId) -> Option<&LiveMarket> {
+        self.markets.get(&id)
+    }
+
+    /// A market by its id or ticker. An all-digit ticker that is also an id is found as the id.
+    pub fn market_named(&self, name: &str) -> Option<&LiveMarket> {
+        let by_id = name.parse().ok().and_then(|id| self.market(id));
+        by_id.or_else(|| self.market(*self.tickers.get(&name.parse::<Ticker>().ok()?)?))
+    }
+
+    /// Markets in order of ticker, from the one after `after` on.
+    pub fn markets_after(&self, after: Option<&Ticker>) -> impl Iterator<Item = &Market> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        self.tickers.range::<Ticker, _>((from, Unbounded)).filter_map(|(_, id)| Some(&self.markets.get(id)?.market))
+    }
+
+    /// How many markets there are.
+    pub fn markets_len(&self) -> usize {
+        self.markets.len()
+    }
+
+    /// How far a shard is folded; 0 for one that is not there.
+    pub fn sequence(&self, shard: Shard) -> u64 {
+        self.sequences.get(shard.index()).copied().unwrap_or(0)
+    }
+
+    /// How far every shard is folded.
+    pub fn positions(&self) -> Vec<Coordinate> {
+        let shards = u16::try_from(self.sequences.len()).map_or(0, |n| n);
+        Shard::all(shards).map(|shard| Coordinate { shard, sequence: self.sequence(shard) }).collect()
+    }
+
+    /// True if the view is at least this far.
+    pub fn has_reached(&self, wanted: &[Coordinate]) -> bool {
+        wanted.iter().all(|at| self.sequence(at.shard) >= at.sequence)
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use keys::PresentedKey;
+    use schemas::event::{OrderPlaced, Party, Trade};
+    use schemas::{
+        ApiKey, BookSide, Cause, CommandId, Credits, Entry, FeeRate, NewOrder, OrderId, Price, Quantity, Scopes,
+        Status, Terms, TimeInForce, TradeId,
+    };
+
+    pub const SHARD: Shard = Shard::new(0).unwrap();
+
+    pub fn listing(ticker: &str) -> Listing {
+        let ticker: Ticker = ticker.parse().unwrap();
+        Listing {
+            market: MarketId::of(&ticker),
+            ticker,
+            question: "Will it rain?".parse().unwrap(),
+            expiry: Timestamp(1),
+            tick: 1,
+            maker_fee: FeeRate::ZERO,
+            taker_fee: FeeRate::new(20_000).unwrap(),
+        }
+    }
+
+    pub fn outcome(sequence: u64, events: Vec<Event>) -> Outcome {
+        let cause = Cause { offset: sequence, id: CommandId(u128::from(sequence)) };
+        Outcome { term: 0, sequence, time: Timestamp(sequence), cause, events }
+    }
+
+    pub fn placed(id: u64, entry: Entry, ticks: u16, quantity: u32, filled: u32) -> OrderPlaced {
+        let contracts = |n| Quantity::new(n).unwrap();
+        let terms = Terms::Limit {
+            price: Price::new(ticks).unwrap(),
+            quantity: contracts(quantity),
+            time_in_force: TimeInForce::Gtc,
+        };
+        let (account, market) = (AccountId(id), listing("RAIN").market);
+        let order = NewOrder { account, market, entry, terms, fee_rate: FeeRate::ZERO, client_id: None };
+        let status = match filled {
+            0 => Status::Active,
+            all if all == quantity => Status::Filled,
+            _ => Status::PartiallyFilled,
+        };
+        OrderPlaced { id: OrderId(id), order, quantity: contracts(quantity), filled: contracts(filled), status }
+    }
+
+    pub fn trade(id: u64, maker: &OrderPlaced, taker: &OrderPlaced, quantity: u32, maker_remaining: u32) -> Event {
+        let party = |placed: &OrderPlaced| Party {
+            order: placed.id,
+            account: placed.order.account,
+            entry: placed.order.entry,
+            fee: Credits(5),
+        };
+        Event::Traded(Trade {
+            id: TradeId(id),
+            market: maker.order.market,
+            price: maker.book_price(),
+            quantity: Quantity::new(quantity).unwrap(),
+            maker: party(maker),
+            taker: party(taker),
+            maker_remaining: Quantity::new(maker_remaining).unwrap(),
+        })
+    }
+
+    pub fn view_with_market() -> LiveView {
+        let mut view = LiveView::at(&[Position::default()]);
+        view.apply(SHARD, &outcome(1, vec![Event::MarketCreated(listing("RAIN"))])).unwrap();
+        view
+    }
+
+    #[test]
+    fn an_outcome_changes_levels_and_trades_together() {
+        let mut view = view_with_market();
+        let maker = placed(1, Entry::BuyYes, 5_000, 10, 0);
+        view.apply(SHARD, &outcome(2, vec![Event::OrderPlaced(maker)])).unwrap();
+        // A BUY NO at 0.45 is an ask at 0.55; this one sells through the bid at 0.50 instead.
+        let taker = placed(2, Entry::SellYes, 5_000, 14, 10);
+        let events = vec![Event::OrderPlaced(taker), trade(1, &maker, &taker, 10, 0)];
+        let changes = view.apply(SHARD, &outcome(3, events)).unwrap();
+
+        let market = listing("RAIN").market;
+        let price = Price::new(5_000).unwrap();
+        let expected =
+            [Level { side: BookSide::Bid, price, quantity: 0 }, Level { side: BookSide::Ask, price, quantity: 4 }];
+        assert_eq!(changes.books[&market], expected);
+        assert_eq!(changes.trades[&market].len(), 1);
+        let live = view.market(market).unwrap();
+        assert_eq!(live.book.levels(BookSide::Bid).count(), 0);
+        assert_eq!(live.book.levels(BookSide::Ask).collect::<Vec<_>>(), [(price, 4)]);
+        assert_eq!(live.trades.newest_first().count(), 1);
+        assert!(view.has_reached(&["0:3".parse().unwrap()]));
+        assert!(!view.has_reached(&["0:4".parse().unwrap()]));
+    }
+
+    #[test]
+    fn markets_are_found_by_id_and_ticker_and_listed_by_ticker() {
+        let mut view = view_with_market();
+        let events = ["A-1", "ZZ"].map(|ticker| Event::MarketCreated(listing(ticker)));
+        view.apply(SHARD, &outcome(2, events.into())).unwrap();
+        let id = listing("RAIN").market;
+        assert_eq!(view.market_named("RAIN").unwrap().market.listing.market, id);
+        assert_eq!(view.market_named(&id.to_string()).unwrap().market.listing.market, id);
+        assert!(view.market_named("rain").is_none() && view.market_named("1").is_none());
+        let tickers = |after: Option<&Ticker>| -> Vec<String> {
+            view.markets_after(after).map(|market| market.listing.ticker.to_string()).collect()
+        };
+        assert_eq!(tickers(None), ["A-1", "RAIN", "ZZ"]);
+        assert_eq!(tickers(Some(&"B".parse().unwrap())), ["RAIN", "ZZ"]);
+        assert_eq!(tickers(Some(&"RAIN".parse().unwrap())), ["ZZ"]);
+    }
+
+    #[test]
+    fn a_market_changes_and_keys_come_and_go() {
+        let mut view = view_with_market();
+        let (market, account) = (listing("RAIN").market, AccountId(9));
+        let presented = PresentedKey::random();
+        let key = ApiKey { id: presented.id, hash: presented.hash(), scopes: Scopes::READ_TRADE };
+        let state = MarketState::Open;
+        let events = vec![Event::MarketChanged { market, state, yes_value: None }, Event::ApiKeyAdded { account, key }];
+        view.apply(SHARD, &outcome(2, events)).unwrap();
+        assert_eq!(view.market(market).unwrap().market.state, MarketState::Open);
+        assert!(view.keys().holder(&presented).is_some());
+        let changes = view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id }])).unwrap();
+        assert_eq!(changes.revoked, [(account, key.id)]);
+        assert!(view.keys().holder(&presented).is_none());
+    }
+
+    #[test]
+    fn a_log_that_does_not_follow_is_an_error() {
+        let mut view = LiveView::at(&[Position::default()]);
+        let orphan = outcome(1, vec![Event::OrderPlaced(placed(1, Entry::BuyYes, 1, 1, 0))]);
+        assert!(matches!(view.apply(SHARD, &orphan), Err(FoldError::MarketUnknown(_))));
+    }
+}

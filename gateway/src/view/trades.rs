@@ -1,0 +1,48 @@
+//! A market's most recent trades. Pure.
+
+use std::collections::VecDeque;
+
+use crate::shapes::PublicTrade;
+
+/// Trades that are kept for each market.
+pub const RECENT_TRADES_MAX: usize = 100;
+
+/// The last [`RECENT_TRADES_MAX`] trades of a market.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RecentTrades {
+    oldest_first: VecDeque<PublicTrade>,
+}
+
+impl RecentTrades {
+    /// Adds the newest.
+    pub fn push(&mut self, trade: PublicTrade) {
+        if self.oldest_first.len() == RECENT_TRADES_MAX {
+            self.oldest_first.pop_front();
+        }
+        self.oldest_first.push_back(trade);
+    }
+
+    /// Newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &PublicTrade> {
+        self.oldest_first.iter().rev()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::event::TradeKind;
+    use schemas::{BookSide, Price, Quantity, Timestamp, TradeId};
+
+    #[test]
+    fn the_oldest_makes_room() {
+        let mut trades = RecentTrades::default();
+        for id in 0..150 {
+            let (price, quantity) = (Price::MIN, Quantity::ZERO);
+            let (taker_side, kind, time) = (BookSide::Bid, TradeKind::Mint, Timestamp(id));
+            trades.push(PublicTrade { trade_id: TradeId(id), price, quantity, taker_side, kind, time });
+        }
+        let ids: Vec<u64> = trades.newest_first().map(|trade| trade.trade_id.0).collect();
+        assert_eq!(ids, (50..150).rev().collect::<Vec<_>>());
+    }
+}

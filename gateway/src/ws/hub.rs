@@ -1,0 +1,330 @@
+//! Who watches what, and handing each message to its watchers.
+//!
+//!   tail ─▶ *hub* ─▶ one bounded queue a client ─▶ session ─▶ socket
+//!
+//! A message is serialised once and shared. Handing over never waits: a client whose queue is full is let go, with a reason.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use axum::extract::ws::Utf8Bytes;
+use metrics::{counter, gauge};
+use schemas::{AccountId, ApiKeyId, Event, MarketId, Outcome, Shard};
+use tokio::sync::{mpsc, watch};
+
+use crate::view::Changes;
+use crate::ws::protocol::{self, Delta};
+
+/// Messages that wait for one client at most.
+pub const QUEUE_MAX: usize = 1_024;
+
+/// Subscriptions of one client at most.
+pub const SUBSCRIPTIONS_MAX: usize = 256;
+
+/// Something that can be watched.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Topic {
+    /// A market's levels.
+    Book(MarketId),
+    /// A market's trades.
+    Trades(MarketId),
+    /// An account's orders.
+    Orders(AccountId),
+}
+
+/// A message on its way to a client.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// What it tells of.
+    pub topic: Topic,
+    /// The outcome's shard.
+    pub shard: Shard,
+    /// The outcome's sequence.
+    pub sequence: u64,
+    /// The JSON, shared by all receivers.
+    pub text: Utf8Bytes,
+}
+
+/// Why a client is let go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Eviction {
+    /// Its queue was full.
+    TooSlow,
+    /// The key that it came with was revoked.
+    KeyRevoked,
+}
+
+/// A client's end of its queue.
+pub struct Inbox {
+    /// The client.
+    pub client: ClientNumber,
+    /// Its messages.
+    pub frames: mpsc::Receiver<Frame>,
+    /// Set once, when it is let go.
+    pub evicted: watch::Receiver<Option<Eviction>>,
+}
+
+/// A client, while this process runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ClientNumber(u64);
+
+struct Client {
+    frames: mpsc::Sender<Frame>,
+    evicted: watch::Sender<Option<Eviction>>,
+    topics: HashSet<Topic>,
+    key: Option<(AccountId, ApiKeyId)>,
+}
+
+#[derive(Default)]
+struct Watched {
+    clients: BTreeSet<ClientNumber>,
+    /// The sequence of the last message, for each shard that told of this topic.
+    last: HashMap<Shard, u64>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Hub {
+    clients: HashMap<ClientNumber, Client>,
+    topics: HashMap<Topic, Watched>,
+    next: u64,
+}
+
+/// The client has as many subscriptions as it may, or was let go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotSubscribed;
+
+impl Hub {
+    /// A new client, without subscriptions.
+    pub fn connect(&mut self) -> Inbox {
+        self.next += 1;
+        let client = ClientNumber(self.next);
+        let (sender, frames) = mpsc::channel(QUEUE_MAX);
+        let (evict, evicted) = watch::channel(None);
+        let state = Client { frames: sender, evicted: evict, topics: HashSet::new(), key: None };
+        self.clients.insert(client, state);
+        self.gauge();
+        Inbox { client, frames, evicted }
+    }
+
+    /// Forgets a client.
+    pub fn disconnect(&mut self, client: ClientNumber) {
+        if let Some(state) = self.clients.remove(&client) {
+            for topic in state.topics {
+                self.leave(client, topic);
+            }
+        }
+        self.gauge();
+    }
+
+    /// Notes whose key a client came with; its revocation ends the connection.
+    pub fn authenticated(&mut self, client: ClientNumber, account: AccountId, key: ApiKeyId) {
+        if let Some(state) = self.clients.get_mut(&client) {
+            state.key = Some((account, key));
+        }
+    }
+
+    /// Every later message of the topic goes to the client. `start` is how far each shard is that tells of it.
+    pub fn subscribe(
+        &mut self,
+        client: ClientNumber,
+        topic: Topic,
+        start: impl IntoIterator<Item = (Shard, u64)>,
+    ) -> Result<(), NotSubscribed> {
+        let state = self.clients.get_mut(&client).ok_or(NotSubscribed)?;
+        if !state.topics.contains(&topic) && state.topics.len() == SUBSCRIPTIONS_MAX {
+            return Err(NotSubscribed);
+        }
+        state.topics.insert(topic);
+        let last = || Watched { clients: BTreeSet::new(), last: start.into_iter().collect() };
+        self.topics.entry(topic).or_insert_with(last).clients.insert(client);
+        Ok(())
+    }
+
+    /// No later message of the topic goes to the client. What is in its queue already does.
+    pub fn unsubscribe(&mut self, client: ClientNumber, topic: Topic) {
+        if self.clients.get_mut(&client).is_some_and(|state| state.topics.remove(&topic)) {
+            self.leave(client, topic);
+        }
+    }
+
+    fn leave(&mut self, client: ClientNumber, topic: Topic) {
+        if let Some(watched) = self.topics.get_mut(&topic) {
+            watched.clients.remove(&client);
+            if watched.clients.is_empty() {
+                self.topics.remove(&topic);
+            }
+        }
+    }
+
+    /// Tells every watcher of what an outcome changed: one message a topic.
+    pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &Changes) {
+        for (&market, levels) in &changes.books {
+            self.tell(Topic::Book(market), shard, outcome, |delta| protocol::book_delta(market, levels, delta));
+        }
+        for (&market, trades) in &changes.trades {
+            self.tell(Topic::Trades(market), shard, outcome, |delta| protocol::trades_delta(market, trades, delta));
+        }
+        for account in self.watched_accounts(&outcome.events) {
+            self.tell(Topic::Orders(account), shard, outcome, |delta| protocol::orders_delta(account, outcome, delta));
+        }
+        for &(account, key) in &changes.revoked {
+            self.revoke(account, key);
+        }
+    }
+
+    /// The accounts whose orders an outcome changed and that somebody watches.
+    fn watched_accounts(&self, events: &[Event]) -> BTreeSet<AccountId> {
+        let touched = events.iter().flat_map(protocol::accounts_of);
+        touched.filter(|&account| self.topics.contains_key(&Topic::Orders(account))).collect()
+    }
+
+    fn tell(&mut self, topic: Topic, shard: Shard, outcome: &Outcome, text: impl FnOnce(&Delta) -> String) {
+        let Some(watched) = self.topics.get_mut(&topic) else { return };
+        let sequence = outcome.sequence;
+        let previous = watched.last.insert(shard, sequence).unwrap_or(0);
+        let delta = Delta { shard, sequence, previous, time: outcome.time };
+        let frame = Frame { topic, shard, sequence, text: text(&delta).into() };
+        let mut slow = Vec::new();
+        for client in &watched.clients {
+            let handed = self.clients.get(client).map(|state| state.frames.try_send(frame.clone()));
+            if matches!(handed, Some(Err(mpsc::error::TrySendError::Full(_)))) {
+                slow.push(*client);
+            }
+        }
+        counter!("gateway_ws_messages_total").increment(watched.clients.len() as u64);
+        for client in slow {
+            self.evict(client, Eviction::TooSlow);
+        }
+    }
+
+    fn revoke(&mut self, account: AccountId, key: ApiKeyId) {
+        let came_with = |state: &Client| state.key == Some((account, key));
+        let clients: Vec<_> = self.clients.iter().filter(|(_, state)| came_with(state)).map(|(c, _)| *c).collect();
+        for client in clients {
+            self.evict(client, Eviction::KeyRevoked);
+        }
+    }
+
+    fn evict(&mut self, client: ClientNumber, why: Eviction) {
+        if let Some(state) = self.clients.get(&client) {
+            state.evicted.send_replace(Some(why));
+            counter!("gateway_ws_evicted_total", "reason" => why.name()).increment(1);
+        }
+        self.disconnect(client);
+    }
+
+    fn gauge(&self) {
+        // Counts of open connections stay far below 2^52.
+        #[allow(clippy::cast_precision_loss, reason = "a count of connections")]
+        gauge!("gateway_ws_clients").set(self.clients.len() as f64);
+    }
+}
+
+impl Eviction {
+    /// For metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TooSlow => "too-slow",
+            Self::KeyRevoked => "key-revoked",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::tests::{SHARD, outcome, placed, trade, view_with_market};
+    use schemas::Entry;
+
+    fn market() -> MarketId {
+        crate::view::tests::listing("RAIN").market
+    }
+
+    /// The deltas of one bid, placed and then taken by another account.
+    fn run(hub: &mut Hub) {
+        let mut view = view_with_market();
+        let maker = placed(1, Entry::BuyYes, 5_000, 10, 0);
+        let taker = placed(2, Entry::BuyNo, 5_000, 4, 4);
+        let first = outcome(5, vec![Event::OrderPlaced(maker)]);
+        let second = outcome(7, vec![Event::OrderPlaced(taker), trade(1, &maker, &taker, 4, 6)]);
+        for outcome in [first, second] {
+            let changes = view.apply(SHARD, &outcome).unwrap();
+            hub.publish(SHARD, &outcome, &changes);
+        }
+    }
+
+    fn received(inbox: &mut Inbox) -> Vec<serde_json::Value> {
+        let frames = std::iter::from_fn(|| inbox.frames.try_recv().ok());
+        frames.map(|frame| serde_json::from_str(frame.text.as_str()).unwrap()).collect()
+    }
+
+    #[test]
+    fn each_client_gets_its_topics_with_an_unbroken_chain_of_sequences() {
+        let mut hub = Hub::default();
+        let (mut all, mut alice) = (hub.connect(), hub.connect());
+        hub.subscribe(all.client, Topic::Book(market()), [(SHARD, 3)]).unwrap();
+        hub.subscribe(alice.client, Topic::Orders(AccountId(1)), [(SHARD, 3)]).unwrap();
+        run(&mut hub);
+        let links = |messages: &[serde_json::Value]| -> Vec<(u64, u64)> {
+            messages.iter().map(|m| (m["previous"].as_u64().unwrap(), m["sequence"].as_u64().unwrap())).collect()
+        };
+        let (all, alice) = (received(&mut all), received(&mut alice));
+        assert_eq!(links(&all), [(3, 5), (5, 7)]);
+        assert_eq!(links(&alice), [(3, 5), (5, 7)]);
+        assert_eq!(all[1]["levels"], serde_json::json!([["BID", "0.5000", 6]]));
+        assert_eq!(alice[1]["changes"].as_array().unwrap().len(), 1);
+        assert_eq!(alice[1]["changes"][0]["fill"]["role"], "MAKER");
+    }
+
+    #[test]
+    fn an_account_hears_nothing_of_others() {
+        let mut hub = Hub::default();
+        let mut carol = hub.connect();
+        hub.subscribe(carol.client, Topic::Orders(AccountId(3)), [(SHARD, 3)]).unwrap();
+        run(&mut hub);
+        assert!(received(&mut carol).is_empty());
+    }
+
+    #[test]
+    fn a_slow_client_is_let_go_and_the_others_go_on() {
+        let mut hub = Hub::default();
+        let (slow, mut quick) = (hub.connect(), hub.connect());
+        for inbox in [&slow, &quick] {
+            hub.subscribe(inbox.client, Topic::Book(market()), [(SHARD, 1)]).unwrap();
+        }
+        for sequence in 2..(QUEUE_MAX as u64 + 10) {
+            let changes = Changes { books: [(market(), Vec::new())].into(), ..Changes::default() };
+            hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes);
+            assert_eq!(received(&mut quick).len(), 1);
+        }
+        assert_eq!(*slow.evicted.borrow(), Some(Eviction::TooSlow));
+        assert_eq!(*quick.evicted.borrow(), None);
+        assert_eq!(hub.clients.len(), 1);
+    }
+
+    #[test]
+    fn a_revoked_key_ends_its_connections() {
+        let mut hub = Hub::default();
+        let (revoked, other) = (hub.connect(), hub.connect());
+        hub.authenticated(revoked.client, AccountId(1), ApiKeyId(7));
+        hub.authenticated(other.client, AccountId(1), ApiKeyId(8));
+        let changes = Changes { revoked: vec![(AccountId(1), ApiKeyId(7))], ..Changes::default() };
+        hub.publish(SHARD, &outcome(2, Vec::new()), &changes);
+        assert_eq!(*revoked.evicted.borrow(), Some(Eviction::KeyRevoked));
+        assert_eq!(*other.evicted.borrow(), None);
+    }
+
+    #[test]
+    fn subscriptions_are_bounded_and_leave_nothing_behind() {
+        let mut hub = Hub::default();
+        let inbox = hub.connect();
+        for id in 0..SUBSCRIPTIONS_MAX as u64 {
+            hub.subscribe(inbox.client, Topic::Book(MarketId(id)), []).unwrap();
+        }
+        assert_eq!(hub.subscribe(inbox.client, Topic::Trades(MarketId(0)), []), Err(NotSubscribed));
+        assert_eq!(hub.subscribe(inbox.client, Topic::Book(MarketId(0)), []), Ok(()));
+        hub.unsubscribe(inbox.client, Topic::Book(MarketId(0)));
+        hub.disconnect(inbox.client);
+        assert!(hub.topics.is_empty() && hub.clients.is_empty());
+    }
+}

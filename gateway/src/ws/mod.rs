@@ -1,0 +1,83 @@
+//! WebSocket: events as they come.
+//!
+//!   tail ─▶ hub ─▶ session ─▶ socket
+
+pub mod hub;
+mod orders;
+pub mod protocol;
+mod session;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+
+use crate::http::auth::{bearer, holder};
+use crate::http::extract::Query;
+use crate::http::problem::{Problem, kinds};
+use crate::state::Shared;
+
+/// Bytes of a client's message.
+const MESSAGE_MAX: usize = 4 * 1024;
+
+/// A connection's buffers; the library's default of 128 KiB would make 10,000 connections cost gigabytes.
+const BUFFER: usize = 8 * 1024;
+
+/// `GET /v1/ws`
+pub async fn upgrade(
+    State(state): State<Shared>,
+    query: Query,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    query.nothing_else()?;
+    check_origin(&headers, &state.allowed_origins)?;
+    let key = match headers.contains_key(header::AUTHORIZATION) {
+        true => Some(holder(bearer(&headers)?, &state.live)?),
+        false => None,
+    };
+    let upgrade = upgrade.map_err(|rejection| Problem::new(kinds::UPGRADE_REQUIRED).detail(rejection.body_text()))?;
+    let permit = Arc::clone(&state.websockets).try_acquire_owned().map_err(|_| Problem::new(kinds::OVERLOADED))?;
+    let upgrade = upgrade
+        .max_message_size(MESSAGE_MAX)
+        .max_frame_size(MESSAGE_MAX)
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        session::run(socket, state, key).await;
+        drop(permit);
+    }))
+}
+
+/// Browsers say which page opens the connection; pages of strangers may not. Programs send no origin.
+fn check_origin(headers: &HeaderMap, allowed: &HashSet<String>) -> Result<(), Problem> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let fine = origins.all(|origin| origin.to_str().is_ok_and(|origin| allowed.contains(origin)));
+    if fine { Ok(()) } else { Err(Problem::new(kinds::ORIGIN_FORBIDDEN)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_checked_when_there_is_one() {
+        let allowed = HashSet::from(["https://lfg.example".to_owned()]);
+        let check = |origins: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for origin in origins {
+                headers.append(header::ORIGIN, origin.parse().unwrap());
+            }
+            check_origin(&headers, &allowed).is_ok()
+        };
+        assert!(check(&[]));
+        assert!(check(&["https://lfg.example"]));
+        for origins in [&["https://evil.example"][..], &["null"], &["https://lfg.example", "https://evil.example"]] {
+            assert!(!check(origins), "{origins:?}");
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! The messages of the WebSocket, both ways. Pure; documented in API.md.
+
+use schemas::event::CancelReason;
+use schemas::ids::Coordinate;
+use schemas::{AccountId, BookSide, Event, MarketId, OrderId, Outcome, Quantity, Rejection, Shard, Status, Timestamp};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::http::fields::Fields;
+use crate::http::parse::Fault;
+use crate::http::problem::Problem;
+use crate::shapes::{Fill, Order, PublicTrade, Role, iso, number, text};
+use crate::view::LiveMarket;
+use crate::view::book::Level;
+
+/// What a client asks.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Here is a key.
+    Auth {
+        /// As presented.
+        api_key: String,
+    },
+    /// Watch a channel.
+    Subscribe(Channel),
+    /// Do not watch it any longer.
+    Unsubscribe(Channel),
+    /// Are you there?
+    Ping,
+}
+
+/// Never shows a key.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auth { .. } => f.write_str("Auth"),
+            Self::Subscribe(channel) => write!(f, "Subscribe({channel:?})"),
+            Self::Unsubscribe(channel) => write!(f, "Unsubscribe({channel:?})"),
+            Self::Ping => f.write_str("Ping"),
+        }
+    }
+}
+
+/// A channel as a client names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Channel {
+    /// A market's levels; the market's id or ticker.
+    Book(String),
+    /// A market's trades; the market's id or ticker.
+    Trades(String),
+    /// The client's own orders.
+    Orders,
+}
+
+impl Request {
+    /// Reads a message of a client.
+    pub fn parse(message: &str) -> Result<Self, Problem> {
+        let mut fields = Fields::parse(message.as_bytes())?;
+        let op = fields.text("op", |op| match op {
+            "auth" | "subscribe" | "unsubscribe" | "ping" => Ok(op.to_owned()),
+            _ => Err(Fault::form("one of auth, subscribe, unsubscribe, ping")),
+        });
+        let request = match op.as_deref() {
+            Some("auth") => fields.text("api_key", |key| Ok(Self::Auth { api_key: key.to_owned() })),
+            Some("subscribe") => channel(&mut fields).map(Self::Subscribe),
+            Some("unsubscribe") => channel(&mut fields).map(Self::Unsubscribe),
+            Some(_) => Some(Self::Ping),
+            None => None,
+        };
+        fields.finish(request)
+    }
+}
+
+fn channel(fields: &mut Fields) -> Option<Channel> {
+    let of_market: Option<fn(String) -> Channel> = fields.text("channel", |channel| match channel {
+        "book" => Ok(Some(Channel::Book as fn(String) -> Channel)),
+        "trades" => Ok(Some(Channel::Trades as fn(String) -> Channel)),
+        "orders" => Ok(None),
+        _ => Err(Fault::form("one of book, trades, orders")),
+    })?;
+    match of_market {
+        Some(channel) => fields.text("market", |market| Ok(channel(market.to_owned()))),
+        None => Some(Channel::Orders),
+    }
+}
+
+/// Where a delta stands in its channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Delta {
+    /// The outcome's shard.
+    pub shard: Shard,
+    /// The outcome's sequence.
+    pub sequence: u64,
+    /// The sequence of the message before on this channel and shard.
+    pub previous: u64,
+    /// The outcome's time.
+    pub time: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, T> {
+    r#type: &'a str,
+    channel: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    market_id: Option<String>,
+    shard: u16,
+    sequence: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<Time>,
+    #[serde(flatten)]
+    body: T,
+}
+
+struct Time(Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        iso(&self.0, serializer)
+    }
+}
+
+impl<'a, T: Serialize> Envelope<'a, T> {
+    fn delta(channel: &'a str, market: Option<MarketId>, delta: &Delta, body: T) -> String {
+        let Delta { shard, sequence, previous, time } = *delta;
+        let (market_id, shard) = (market.map(|id| id.to_string()), shard.number());
+        let (previous, time) = (Some(previous), Some(Time(time)));
+        json(&Self { r#type: "delta", channel, market_id, shard, sequence, previous, time, body })
+    }
+
+    fn snapshot(channel: &'a str, live: &LiveMarket, sequence: u64, body: T) -> String {
+        let market_id = Some(live.market.listing.market.to_string());
+        let (shard, previous, time) = (live.market.shard.number(), None, None);
+        json(&Self { r#type: "snapshot", channel, market_id, shard, sequence, previous, time, body })
+    }
+}
+
+/// Serialising these types cannot fail: no maps with odd keys, no fallible members.
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain structs of texts and numbers")
+}
+
+/// Levels of one side, best first: `[["0.5500", 120], …]`.
+pub fn side_levels(live: &LiveMarket, side: BookSide, depth: usize) -> Vec<(String, i64)> {
+    live.book.levels(side).take(depth).map(|(price, quantity)| (price.to_string(), quantity)).collect()
+}
+
+/// All levels of a market.
+pub fn book_snapshot(live: &LiveMarket, sequence: u64) -> String {
+    #[derive(Serialize)]
+    struct Body {
+        bids: Vec<(String, i64)>,
+        asks: Vec<(String, i64)>,
+    }
+    let bids = side_levels(live, BookSide::Bid, usize::MAX);
+    let asks = side_levels(live, BookSide::Ask, usize::MAX);
+    Envelope::snapshot("book", live, sequence, Body { bids, asks })
+}
+
+/// The levels that an outcome touched, as they are now.
+pub fn book_delta(market: MarketId, levels: &[Level], delta: &Delta) -> String {
+    #[derive(Serialize)]
+    struct Body {
+        levels: Vec<(&'static str, String, i64)>,
+    }
+    let levels = levels.iter().map(|level| (level.side.name(), level.price.to_string(), level.quantity)).collect();
+    Envelope::delta("book", Some(market), delta, Body { levels })
+}
+
+#[derive(Serialize)]
+struct Trades<'a> {
+    trades: Vec<&'a PublicTrade>,
+}
+
+/// The last trades of a market, newest first.
+pub fn trades_snapshot(live: &LiveMarket, sequence: u64) -> String {
+    Envelope::snapshot("trades", live, sequence, Trades { trades: live.trades.newest_first().collect() })
+}
+
+/// The trades of an outcome, in order of matching.
+pub fn trades_delta(market: MarketId, trades: &[PublicTrade], delta: &Delta) -> String {
+    Envelope::delta("trades", Some(market), delta, Trades { trades: trades.iter().collect() })
+}
+
+/// What happened to an order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "UPPERCASE")]
+enum Change {
+    Placed {
+        order: Order,
+    },
+    Fill {
+        #[serde(serialize_with = "text")]
+        order_id: OrderId,
+        #[serde(serialize_with = "text")]
+        status: Status,
+        #[serde(serialize_with = "number")]
+        remaining: Quantity,
+        fill: Fill,
+    },
+    Cancelled {
+        #[serde(serialize_with = "text")]
+        order_id: OrderId,
+        #[serde(serialize_with = "text")]
+        status: Status,
+        #[serde(serialize_with = "number")]
+        cancelled: Quantity,
+        #[serde(serialize_with = "text")]
+        reason: CancelReason,
+    },
+    Rejected {
+        order: Order,
+        #[serde(serialize_with = "text")]
+        rejection: Rejection,
+    },
+}
+
+/// The accounts whose orders an event changes: none, one, or a trade's two.
+pub fn accounts_of(event: &Event) -> impl Iterator<Item = AccountId> {
+    let accounts = match event {
+        Event::OrderPlaced(placed) => [Some(placed.order.account), None],
+        Event::OrderRejected { order, .. } => [Some(order.account), None],
+        Event::OrderCancelled { account, .. } => [Some(*account), None],
+        Event::Traded(trade) => [Some(trade.maker.account), Some(trade.taker.account)],
+        _ => [None, None],
+    };
+    accounts.into_iter().flatten()
+}
+
+/// What an outcome did to the orders of one account.
+pub fn orders_delta(account: AccountId, outcome: &Outcome, delta: &Delta) -> String {
+    #[derive(Serialize)]
+    struct Body {
+        changes: Vec<Change>,
+    }
+    let changes = outcome.events.iter().flat_map(|event| changes_of(account, outcome, event)).collect();
+    Envelope::delta("orders", None, delta, Body { changes })
+}
+
+fn changes_of(account: AccountId, outcome: &Outcome, event: &Event) -> Vec<Change> {
+    let (command, time) = (outcome.cause.id, outcome.time);
+    match event {
+        Event::OrderPlaced(placed) if placed.order.account == account => {
+            vec![Change::Placed { order: Order::placed(placed, command, time) }]
+        }
+        Event::OrderRejected { id, order, code } if order.account == account => {
+            let order = Order::rejected(*id, order, *code, command, time);
+            vec![Change::Rejected { order, rejection: *code }]
+        }
+        Event::OrderCancelled { order, account: owner, quantity, reason, .. } if *owner == account => {
+            let (order_id, status) = (*order, Status::Cancelled);
+            vec![Change::Cancelled { order_id, status, cancelled: *quantity, reason: *reason }]
+        }
+        Event::Traded(trade) => {
+            let maker = (trade.maker.account == account).then(|| {
+                let remaining = trade.maker_remaining;
+                let status = if remaining.is_zero() { Status::Filled } else { Status::PartiallyFilled };
+                let fill = Fill::of(trade, &trade.maker, Role::Maker);
+                Change::Fill { order_id: trade.maker.order, status, remaining, fill }
+            });
+            let taker = (trade.taker.account == account).then(|| {
+                let order = taken_in(outcome, trade.taker.order);
+                let (status, remaining) = order.map_or((Status::Filled, Quantity::ZERO), |o| (o.status, o.resting()));
+                let fill = Fill::of(trade, &trade.taker, Role::Taker);
+                Change::Fill { order_id: trade.taker.order, status, remaining, fill }
+            });
+            maker.into_iter().chain(taker).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The order that an outcome took in: a taker's is always in the same outcome as its trades.
+fn taken_in(outcome: &Outcome, id: OrderId) -> Option<&schemas::event::OrderPlaced> {
+    outcome.events.iter().find_map(|event| match event {
+        Event::OrderPlaced(placed) if placed.id == id => Some(placed),
+        _ => None,
+    })
+}
+
+/// Coordinates as an object: `{"0": 17, "2": 41}`.
+pub struct Positions<'a>(pub &'a [Coordinate]);
+
+impl Serialize for Positions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for at in self.0 {
+            map.serialize_entry(&at.shard.number(), &at.sequence)?;
+        }
+        map.end()
+    }
+}
+
+/// An account's live orders.
+pub fn orders_snapshot<T: Serialize>(orders: &[T], positions: &[Coordinate]) -> String {
+    #[derive(Serialize)]
+    struct Message<'a, T> {
+        r#type: &'static str,
+        channel: &'static str,
+        positions: Positions<'a>,
+        orders: &'a [T],
+    }
+    json(&Message { r#type: "snapshot", channel: "orders", positions: Positions(positions), orders })
+}
+
+/// A key was accepted.
+pub fn authenticated(account: AccountId) -> String {
+    json(&serde_json::json!({ "type": "authenticated", "account_id": account.to_string() }))
+}
+
+/// A channel is watched no longer.
+pub fn unsubscribed(channel: &str, market: Option<MarketId>) -> String {
+    let market = market.map(|id| id.to_string());
+    json(&serde_json::json!({ "type": "unsubscribed", "channel": channel, "market_id": market }))
+}
+
+/// Still here.
+pub const PONG: &str = r#"{"type":"pong"}"#;
+
+/// A request was not understood or not granted.
+pub fn error(problem: &Problem, op: Option<&str>) -> String {
+    let (code, detail) = (problem.kind().code, problem.text());
+    json(&serde_json::json!({ "type": "error", "code": code, "detail": detail, "op": op }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::tests::{SHARD, listing, outcome, placed, trade, view_with_market};
+    use schemas::Entry;
+    use serde_json::{Value, json};
+
+    const DELTA: Delta = Delta { shard: SHARD, sequence: 7, previous: 5, time: Timestamp(7) };
+
+    #[test]
+    fn requests_are_read_strictly() {
+        let market = "RAIN".to_owned();
+        let parse = |message: &str| Request::parse(message).map_err(|problem| problem.kind().code);
+        assert_eq!(parse(r#"{"op":"ping"}"#), Ok(Request::Ping));
+        assert_eq!(parse(r#"{"op":"subscribe","channel":"orders"}"#), Ok(Request::Subscribe(Channel::Orders)));
+        assert_eq!(
+            parse(r#"{"op":"unsubscribe","channel":"book","market":"RAIN"}"#),
+            Ok(Request::Unsubscribe(Channel::Book(market)))
+        );
+        for message in [
+            "{}",
+            r#"{"op":"dance"}"#,
+            r#"{"op":1}"#,
+            r#"{"op":"subscribe"}"#,
+            r#"{"op":"subscribe","channel":"book"}"#,
+            r#"{"op":"subscribe","channel":"books","market":"RAIN"}"#,
+            r#"{"op":"subscribe","channel":"orders","market":"RAIN"}"#,
+            r#"{"op":"ping","x":1}"#,
+            r#"{"op":"auth"}"#,
+        ] {
+            assert_eq!(parse(message), Err("invalid-request"), "{message}");
+        }
+        assert_eq!(parse("hello"), Err("malformed-json"));
+        assert_eq!(format!("{:?}", Request::Auth { api_key: "secret".to_owned() }), "Auth");
+    }
+
+    #[test]
+    fn a_book_is_told_whole_and_then_in_absolute_levels() {
+        let mut view = view_with_market();
+        let bid = placed(1, Entry::BuyYes, 5_500, 120, 0);
+        let changes = view.apply(SHARD, &outcome(2, vec![Event::OrderPlaced(bid)])).unwrap();
+        let market = listing("RAIN").market;
+        let snapshot: Value =
+            serde_json::from_str(&book_snapshot(view.market(market).unwrap(), view.sequence(SHARD))).unwrap();
+        assert_eq!(
+            snapshot,
+            json!({"type": "snapshot", "channel": "book", "market_id": market.to_string(), "shard": 0, "sequence": 2,
+                   "bids": [["0.5500", 120]], "asks": []})
+        );
+        let delta: Value = serde_json::from_str(&book_delta(market, &changes.books[&market], &DELTA)).unwrap();
+        assert_eq!(
+            delta,
+            json!({"type": "delta", "channel": "book", "market_id": market.to_string(), "shard": 0, "sequence": 7,
+                   "previous": 5, "time": "1970-01-01T00:00:00.007Z", "levels": [["BID", "0.5500", 120]]})
+        );
+    }
+
+    #[test]
+    fn an_account_is_told_of_its_own_side_only() {
+        let maker = placed(1, Entry::BuyYes, 5_500, 10, 0);
+        let taker = placed(2, Entry::BuyNo, 4_500, 6, 4);
+        let outcome = outcome(7, vec![Event::OrderPlaced(taker), trade(9, &maker, &taker, 4, 6)]);
+        let of = |account| -> Value {
+            let text = orders_delta(AccountId(account), &outcome, &DELTA);
+            serde_json::from_str::<Value>(&text).unwrap()["changes"].take()
+        };
+        let makers = json!([{"kind": "FILL", "order_id": "1", "status": "PARTIALLY_FILLED", "remaining": 6,
+            "fill": {"trade_id": "9", "price": "0.5500", "quantity": 4, "fee": "0.000005", "role": "MAKER"}}]);
+        assert_eq!(of(1), makers);
+        let takers = of(2);
+        assert_eq!((&takers[0]["kind"], &takers[0]["order"]["filled"]), (&json!("PLACED"), &json!(4)));
+        assert_eq!((&takers[1]["kind"], &takers[1]["remaining"]), (&json!("FILL"), &json!(2)));
+        assert_eq!(takers[1]["fill"]["price"], "0.4500");
+        assert_eq!(of(3), json!([]));
+    }
+
+    #[test]
+    fn positions_are_an_object() {
+        let at = ["0:17", "2:41"].map(|text| text.parse().unwrap());
+        let message: Value = serde_json::from_str(&orders_snapshot::<Order>(&[], &at)).unwrap();
+        assert_eq!(message["positions"], json!({"0": 17, "2": 41}));
+    }
+}

@@ -1,0 +1,331 @@
+//! One client's connection: reads its requests, writes its messages, watches its pulse. One task; all waits are bounded.
+
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use futures_util::SinkExt;
+use schemas::{MarketId, Scopes};
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+
+use crate::http::auth::holder;
+use crate::http::problem::{Problem, kinds};
+use crate::live::Live;
+use crate::state::Shared;
+use crate::view::LiveMarket;
+use crate::view::keys::KeyHolder;
+use crate::ws::hub::{Eviction, Frame, Inbox, NotSubscribed, Topic};
+use crate::ws::orders::{Arrival, OrdersChannel, Passage};
+use crate::ws::protocol::{self, Channel, Request};
+
+const PING_EVERY: Duration = Duration::from_secs(30);
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Messages that are written together when many wait.
+const BATCH: usize = 64;
+
+/// Requests in a row that are not understood, before the client is let go.
+const BAD_REQUESTS_MAX: u32 = 32;
+
+/// Why a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// The client left, or the connection broke.
+    Gone,
+    /// The gateway stops.
+    Shutdown,
+    /// Too many requests that are not understood.
+    BadRequests,
+    /// Nothing was heard for too long.
+    Silent,
+    /// It does not keep up.
+    TooSlow,
+    /// Its key was revoked.
+    KeyRevoked,
+}
+
+impl End {
+    /// The close frame, if there is somebody to get it.
+    fn frame(self) -> Option<CloseFrame> {
+        let (code, reason) = match self {
+            Self::Gone => return None,
+            Self::Shutdown => (1001, "the gateway stops"),
+            Self::BadRequests => (1008, "too many bad messages"),
+            Self::KeyRevoked => (4001, "the key was revoked"),
+            Self::Silent => (4002, "nothing heard for 60 s"),
+            Self::TooSlow => (4003, "the client does not keep up"),
+        };
+        Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
+    }
+}
+
+impl From<Eviction> for End {
+    fn from(eviction: Eviction) -> Self {
+        match eviction {
+            Eviction::TooSlow => Self::TooSlow,
+            Eviction::KeyRevoked => Self::KeyRevoked,
+        }
+    }
+}
+
+/// Serves a connection until it ends.
+pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
+    let inbox = state.live.hub().connect();
+    let client = inbox.client;
+    let mut pings = interval(PING_EVERY);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pings.reset();
+    let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
+    let mut session = Session { socket, state, inbox, key: None, orders, heard, bad_requests };
+    let greeted = match key {
+        Some(key) => session.authenticate(key).await,
+        None => Ok(()),
+    };
+    let end = match greeted {
+        Ok(()) => session.converse(&mut pings).await,
+        Err(end) => end,
+    };
+    session.state.live.hub().disconnect(client);
+    tracing::debug!(?end, "a WebSocket ended");
+    if let Some(frame) = end.frame() {
+        // Best effort: the client may be gone or not read.
+        let _ = timeout(WRITE_WITHIN, session.socket.send(Message::Close(Some(frame)))).await;
+    }
+}
+
+struct Session {
+    socket: WebSocket,
+    state: Shared,
+    inbox: Inbox,
+    key: Option<KeyHolder>,
+    orders: OrdersChannel,
+    heard: Instant,
+    bad_requests: u32,
+}
+
+impl Session {
+    async fn converse(&mut self, pings: &mut Interval) -> End {
+        let shutdown = self.state.shutdown.clone();
+        let stopped = shutdown.wait();
+        tokio::pin!(stopped);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let went_on = tokio::select! {
+                () = &mut stopped => Err(End::Shutdown),
+                end = evicted(&mut self.inbox.evicted) => Err(end),
+                message = self.socket.recv() => self.hear(message).await,
+                _ = self.inbox.frames.recv_many(&mut batch, BATCH) => self.deliver(&mut batch).await,
+                arrival = self.orders.arrival() => self.deliver_snapshot(arrival).await,
+                _ = pings.tick() => self.ping().await,
+            };
+            if let Err(end) = went_on {
+                return end;
+            }
+        }
+    }
+
+    async fn ping(&mut self) -> Result<(), End> {
+        if self.heard.elapsed() >= SILENCE_MAX {
+            return Err(End::Silent);
+        }
+        self.write([Message::Ping(axum::body::Bytes::new())]).await
+    }
+
+    /// Writes messages with one flush, a bounded time, unless the client is let go meanwhile.
+    async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), End> {
+        let socket = &mut self.socket;
+        let all = async {
+            for message in messages {
+                socket.feed(message).await?;
+            }
+            socket.flush().await
+        };
+        tokio::select! {
+            written = timeout(WRITE_WITHIN, all) => match written {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) => Err(End::Gone),
+                Err(_) => Err(End::TooSlow),
+            },
+            end = evicted(&mut self.inbox.evicted) => Err(end),
+        }
+    }
+
+    async fn say(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), End> {
+        self.write([Message::Text(text.into())]).await
+    }
+
+    async fn deliver(&mut self, batch: &mut Vec<Frame>) -> Result<(), End> {
+        let mut messages = Vec::with_capacity(batch.len());
+        for frame in batch.drain(..) {
+            if !matches!(frame.topic, Topic::Orders(_)) {
+                messages.push(Message::Text(frame.text));
+                continue;
+            }
+            match self.orders.pass(frame) {
+                Passage::Send(frame) => messages.push(Message::Text(frame.text)),
+                Passage::Keep => {}
+                Passage::Overrun => return Err(End::TooSlow),
+            }
+        }
+        self.write(messages).await
+    }
+
+    async fn deliver_snapshot(&mut self, arrival: Arrival) -> Result<(), End> {
+        match arrival {
+            Arrival::Snapshot(text, follow) => {
+                let snapshot = Message::Text(text.into());
+                let follow = follow.into_iter().map(|frame| Message::Text(frame.text));
+                self.write(std::iter::once(snapshot).chain(follow)).await
+            }
+            Arrival::Unavailable => {
+                if let Some(key) = self.key {
+                    self.state.live.hub().unsubscribe(self.inbox.client, Topic::Orders(key.account));
+                }
+                self.refuse(&Problem::new(kinds::READ_MODEL_UNAVAILABLE), Some("subscribe")).await
+            }
+        }
+    }
+
+    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+        let Some(Ok(message)) = message else { return Err(End::Gone) };
+        self.heard = Instant::now();
+        match message {
+            Message::Text(text) => match Request::parse(text.as_str()) {
+                Ok(request) => self.serve(request).await,
+                Err(problem) => self.complain(&problem).await,
+            },
+            Message::Binary(_) => self.complain(&Problem::new(kinds::MALFORMED_JSON).detail("text, please")).await,
+            // Pings are answered by the library, with the next write at the latest.
+            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Close(_) => Err(End::Gone),
+        }
+    }
+
+    async fn complain(&mut self, problem: &Problem) -> Result<(), End> {
+        self.bad_requests += 1;
+        self.say(protocol::error(problem, None)).await?;
+        if self.bad_requests < BAD_REQUESTS_MAX { Ok(()) } else { Err(End::BadRequests) }
+    }
+
+    async fn refuse(&mut self, problem: &Problem, op: Option<&str>) -> Result<(), End> {
+        self.say(protocol::error(problem, op)).await
+    }
+
+    async fn serve(&mut self, request: Request) -> Result<(), End> {
+        let (op, result) = match request {
+            Request::Ping => ("ping", Ok(Some(protocol::PONG.to_owned()))),
+            Request::Auth { api_key } => match holder(&api_key, &self.state.live) {
+                Ok(key) => return self.authenticate(key).await,
+                Err(problem) => {
+                    self.bad_requests += 1;
+                    ("auth", Err(problem))
+                }
+            },
+            Request::Subscribe(channel) => ("subscribe", self.subscribe(channel)),
+            Request::Unsubscribe(channel) => ("unsubscribe", self.unsubscribe(channel).map(Some)),
+        };
+        match result {
+            Ok(Some(text)) => self.say(text).await,
+            Ok(None) => Ok(()),
+            Err(_) if self.bad_requests >= BAD_REQUESTS_MAX => Err(End::BadRequests),
+            Err(problem) => self.refuse(&problem, Some(op)).await,
+        }
+    }
+
+    async fn authenticate(&mut self, key: KeyHolder) -> Result<(), End> {
+        if self.key.is_some_and(|before| before.account != key.account) {
+            let problem = Problem::new(kinds::ACCOUNT_ONLY).detail("the connection belongs to another account");
+            return self.refuse(&problem, Some("auth")).await;
+        }
+        self.state.live.hub().authenticated(self.inbox.client, key.account, key.key);
+        self.key = Some(key);
+        self.say(protocol::authenticated(key.account)).await
+    }
+
+    /// The snapshot, or nothing if it is still to come.
+    fn subscribe(&mut self, channel: Channel) -> Result<Option<String>, Problem> {
+        let client = self.inbox.client;
+        let live = &self.state.live;
+        match channel {
+            Channel::Book(name) => snapshot_of(live, client, &name, Topic::Book, protocol::book_snapshot).map(Some),
+            Channel::Trades(name) => {
+                snapshot_of(live, client, &name, Topic::Trades, protocol::trades_snapshot).map(Some)
+            }
+            Channel::Orders => {
+                let key = self.key.ok_or_else(|| Problem::new(kinds::UNAUTHENTICATED))?;
+                if !key.scopes.contains(Scopes::READ) {
+                    return Err(Problem::new(kinds::SCOPE_MISSING));
+                }
+                let at_least = live.subscribe(|view, hub| {
+                    let positions = view.positions();
+                    let start = positions.iter().map(|at| (at.shard, at.sequence));
+                    // A key that was revoked between its arrival and now opens nothing.
+                    if !view.keys().is_valid(&key) {
+                        return Err(Problem::new(kinds::UNAUTHENTICATED));
+                    }
+                    hub.subscribe(client, Topic::Orders(key.account), start).map_err(too_many)?;
+                    Ok(positions)
+                })?;
+                self.orders = OrdersChannel::open(self.state.clone(), key.account, at_least);
+                Ok(None)
+            }
+        }
+    }
+
+    fn unsubscribe(&mut self, channel: Channel) -> Result<String, Problem> {
+        let (name, market, topic) = match channel {
+            Channel::Book(name) => {
+                let market = self.market(&name)?;
+                ("book", Some(market), Some(Topic::Book(market)))
+            }
+            Channel::Trades(name) => {
+                let market = self.market(&name)?;
+                ("trades", Some(market), Some(Topic::Trades(market)))
+            }
+            Channel::Orders => {
+                self.orders = OrdersChannel::Closed;
+                ("orders", None, self.key.map(|key| Topic::Orders(key.account)))
+            }
+        };
+        if let Some(topic) = topic {
+            self.state.live.hub().unsubscribe(self.inbox.client, topic);
+        }
+        Ok(protocol::unsubscribed(name, market))
+    }
+
+    fn market(&self, name: &str) -> Result<MarketId, Problem> {
+        let market = self.state.live.view().market_named(name).map(|live| live.market.listing.market);
+        market.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))
+    }
+}
+
+/// Registers for a market's topic and takes its snapshot at the same moment.
+fn snapshot_of(
+    live: &Live,
+    client: crate::ws::hub::ClientNumber,
+    name: &str,
+    topic: fn(MarketId) -> Topic,
+    snapshot: fn(&LiveMarket, u64) -> String,
+) -> Result<String, Problem> {
+    live.subscribe(|view, hub| {
+        let market = view.market_named(name).ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
+        let (id, shard) = (market.market.listing.market, market.market.shard);
+        let sequence = view.sequence(shard);
+        hub.subscribe(client, topic(id), [(shard, sequence)]).map_err(too_many)?;
+        Ok(snapshot(market, sequence))
+    })
+}
+
+fn too_many(NotSubscribed: NotSubscribed) -> Problem {
+    Problem::new(kinds::OVERLOADED).detail("no more subscriptions on this connection")
+}
+
+/// Waits until the client is let go.
+async fn evicted(evicted: &mut watch::Receiver<Option<Eviction>>) -> End {
+    match evicted.wait_for(Option::is_some).await.map(|why| *why) {
+        Ok(Some(why)) => why.into(),
+        // The hub forgot the client without a reason: only at its end.
+        Ok(None) | Err(_) => End::Gone,
+    }
+}

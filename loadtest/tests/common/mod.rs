@@ -1,0 +1,238 @@
+//! A whole exchange of a test's own: topics, database, Redis keys, and the real engine, projections and gateway as child
+//! processes on ports of their own.
+
+#![allow(dead_code, reason = "every test binary uses its own part")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use fred::interfaces::{ClientLike as _, KeysInterface as _};
+use service::LogArgs;
+use service::config::KafkaArgs;
+use sha2::{Digest as _, Sha256};
+use tokio::runtime::Runtime;
+use tokio_postgres::NoTls;
+
+const SHARDS: u16 = 4;
+const ADMIN_KEY: &str = "the-key-of-a-test";
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// The exchange. Its processes end with it; its data too, unless the test failed.
+pub struct Stack {
+    pub prefix: String,
+    pub database_url: String,
+    pub redis_url: String,
+    pub folder: tempfile::TempDir,
+    gateway: SocketAddr,
+    brokers: String,
+    servers_database_url: String,
+    database: String,
+    parts: Vec<(&'static str, Child)>,
+    pub runtime: Runtime,
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run ops/test"))
+}
+
+impl Stack {
+    /// Starts everything and waits until it is ready.
+    pub fn start(name: &str) -> Self {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let servers_database_url = variable("DATABASE_URL");
+        let database = format!("test_loadtest_{name}_{id}");
+        let mut stack = Self {
+            prefix: format!("test-loadtest-{name}-{id}"),
+            database_url: with_database(&servers_database_url, &database),
+            redis_url: variable("REDIS_URL"),
+            folder: tempfile::tempdir().unwrap(),
+            gateway: free_address(),
+            brokers: variable("KAFKA_BROKERS"),
+            servers_database_url,
+            database,
+            parts: Vec::new(),
+            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
+        };
+        stack.sql_on_server(&format!("CREATE DATABASE {}", stack.database));
+        std::fs::write(stack.admin_key_file(), ADMIN_KEY).unwrap();
+        stack.run_once("engine", "topics");
+        stack.run_once("projections", "migrate");
+        for part in ["engine", "projections", "gateway"] {
+            stack.start_part(part);
+        }
+        stack
+    }
+
+    pub fn admin_key_file(&self) -> PathBuf {
+        self.folder.path().join("admin.key")
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.gateway)
+    }
+
+    /// `loadtest ARGUMENTS`, to its end.
+    pub fn loadtest(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_loadtest")));
+        command.args(arguments).output().unwrap()
+    }
+
+    /// A command with what all programs are given.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("KAFKA_BROKERS", &self.brokers)
+            .env("DATABASE_URL", &self.database_url)
+            .env("REDIS_URL", &self.redis_url)
+            .env("LFG_TOPIC_PREFIX", &self.prefix)
+            .env("LFG_SHARDS", SHARDS.to_string())
+            .env("LFG_SNAPSHOTS", self.folder.path().join("snapshots"))
+            .env("LFG_URL", self.url())
+            .env("LFG_ADMIN_KEY_FILE", self.admin_key_file())
+            .env("LFG_LISTEN", self.gateway.to_string())
+            .env("LFG_ADMIN_KEY_SHA256", hex(&Sha256::digest(ADMIN_KEY)))
+            .env("LFG_LOG", "text")
+            .env("RUST_LOG", "info")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn program(&self, name: &str) -> Command {
+        self.command(&PathBuf::from(variable("LFG_BIN_DIR")).join(name))
+    }
+
+    fn run_once(&self, program: &str, what: &str) {
+        let output = self.program(program).arg(what).output().unwrap();
+        assert!(output.status.success(), "{program} {what}: {}", text(&output));
+    }
+
+    fn start_part(&mut self, part: &'static str) {
+        let admin = free_address();
+        let log = self.folder.path().join(format!("{part}.log"));
+        let mut child = self
+            .program(part)
+            .arg("run")
+            .env("LFG_ADMIN_LISTEN", admin.to_string())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        while !is_ready(admin) {
+            let ended = child.try_wait().unwrap();
+            if ended.is_some() || started.elapsed() > READY_WITHIN {
+                let _ = child.kill();
+                panic!("{part} is not ready ({ended:?}):\n{}", std::fs::read_to_string(&log).unwrap_or_default());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.parts.push((part, child));
+    }
+
+    /// Runs SQL in the exchange's own database.
+    pub fn sql(&self, sql: &str) {
+        self.execute(&self.database_url, sql);
+    }
+
+    fn sql_on_server(&self, sql: &str) {
+        self.execute(&self.servers_database_url, sql);
+    }
+
+    fn execute(&self, url: &str, sql: &str) {
+        self.runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client.batch_execute(sql).await.unwrap();
+        });
+    }
+
+    /// Does something with Redis.
+    pub fn redis<T>(&self, work: impl AsyncFnOnce(&fred::clients::Client) -> T) -> T {
+        self.runtime.block_on(async {
+            let config = fred::types::config::Config::from_url(&self.redis_url).unwrap();
+            let client = fred::clients::Client::new(config, None, None, None);
+            client.init().await.unwrap();
+            work(&client).await
+        })
+    }
+
+    /// The keys of this exchange that contain `part`.
+    pub async fn keys(&self, client: &fred::clients::Client, part: &str) -> Vec<String> {
+        let (mut cursor, mut keys) = ("0".to_owned(), Vec::new());
+        loop {
+            let pattern = format!("{}:*{part}*", self.prefix);
+            let (next, page): (String, Vec<String>) =
+                client.scan_page(cursor, pattern, Some(1_000), None).await.unwrap();
+            keys.extend(page);
+            if next == "0" {
+                return keys;
+            }
+            cursor = next;
+        }
+    }
+
+    fn remove_data(&self) {
+        let kafka = KafkaArgs { brokers: self.brokers.clone(), properties: Vec::new() };
+        let log = LogArgs { kafka, topic_prefix: self.prefix.clone(), shards: SHARDS };
+        self.runtime.block_on(service::kafka::topics::delete(&log)).unwrap();
+        self.sql_on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.database));
+        self.redis(async |client| {
+            for keys in self.keys(client, "").await.chunks(500) {
+                let _: () = client.del(keys.to_vec()).await.unwrap();
+            }
+        });
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.parts {
+            // Ended already, or ends now.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if !std::thread::panicking() {
+            return self.remove_data();
+        }
+        for (part, _) in &self.parts {
+            let log = std::fs::read_to_string(self.folder.path().join(format!("{part}.log"))).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(30).collect();
+            eprintln!("--- {part}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+/// Standard output and error of a program that ended.
+pub fn text(output: &Output) -> String {
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{}\n{out}\n{error}", output.status)
+}
+
+fn with_database(url: &str, database: &str) -> String {
+    let (address, options) = url.split_once('?').map_or((url, String::new()), |(a, o)| (a, format!("?{o}")));
+    let (server, _) = address.rsplit_once('/').expect("DATABASE_URL ends with a database");
+    format!("{server}/{database}{options}")
+}
+
+fn is_ready(admin: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_millis(200))?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        write!(stream, "GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -15,11 +15,11 @@ use super::MigrateError;
 const LIST: &str = include_str!("../../../migrations/indexes.sql");
 
 /// `CREATE INDEX name ON table rest`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Index<'a> {
-    name: &'a str,
-    table: &'a str,
-    rest: &'a str,
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Index {
+    name: String,
+    table: String,
+    rest: String,
 }
 
 /// What the database has under an index's name.
@@ -34,21 +34,21 @@ enum Found {
 pub async fn build_missing(client: &Client) -> Result<Vec<String>, MigrateError> {
     let mut built = Vec::new();
     for index in parse(LIST)? {
-        if find(client, index.name).await? == Found::Valid {
+        if find(client, &index.name).await? == Found::Valid {
             continue;
         }
-        tracing::info!(index = index.name, table = index.table, "building an index");
-        if is_partitioned(client, index.table).await? {
-            build_partitioned(client, index).await?;
+        tracing::info!(index.name, index.table, "building an index");
+        if is_partitioned(client, &index.table).await? {
+            build_partitioned(client, &index).await?;
         } else {
-            build_on(client, index.name, index.table, index.rest).await?;
+            build_on(client, &index.name, &index.table, &index.rest).await?;
         }
-        built.push(index.name.to_owned());
+        built.push(index.name);
     }
     Ok(built)
 }
 
-async fn build_partitioned(client: &Client, index: Index<'_>) -> Result<(), MigrateError> {
+async fn build_partitioned(client: &Client, index: &Index) -> Result<(), MigrateError> {
     let Index { name, table, rest } = index;
     if find(client, name).await? == Found::Nothing {
         client.batch_execute(&format!("CREATE INDEX {name} ON ONLY {table} {rest}")).await?;
@@ -98,18 +98,21 @@ async fn partitions_without(client: &Client, table: &str, name: &str) -> Result<
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-fn parse(list: &str) -> Result<Vec<Index<'_>>, MigrateError> {
-    let code = |statement: &&str| statement.lines().any(|line| !line.trim().is_empty() && !line.starts_with("--"));
-    list.split(';').filter(code).map(parse_one).collect()
+fn parse(list: &str) -> Result<Vec<Index>, MigrateError> {
+    let code: Vec<&str> = list.lines().filter(|line| !line.starts_with("--")).map(str::trim).collect();
+    code.join(" ").split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(parse_one).collect()
 }
 
-fn parse_one(statement: &str) -> Result<Index<'_>, MigrateError> {
+fn parse_one(statement: &str) -> Result<Index, MigrateError> {
     let malformed = || MigrateError::IndexList(format!("not of the form CREATE INDEX name ON table …: {statement}"));
-    let (_, code) = statement.split_once("CREATE INDEX ").ok_or_else(malformed)?;
+    let code = statement.strip_prefix("CREATE INDEX ").ok_or_else(malformed)?;
     let (name, code) = code.split_once(" ON ").ok_or_else(malformed)?;
     let (table, rest) = code.split_once(' ').ok_or_else(malformed)?;
     let plain = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && !name.is_empty();
-    if plain(name) && plain(table) { Ok(Index { name, table, rest }) } else { Err(malformed()) }
+    if !plain(name) || !plain(table) {
+        return Err(malformed());
+    }
+    Ok(Index { name: name.to_owned(), table: table.to_owned(), rest: rest.to_owned() })
 }
 
 #[cfg(test)]
@@ -120,9 +123,9 @@ mod tests {
     fn the_list_is_well_formed() {
         let indexes = parse(LIST).unwrap();
         assert!(indexes.contains(&Index {
-            name: "markets_open",
-            table: "markets",
-            rest: "(expiry, id) WHERE state = 'OPEN'"
+            name: "markets_open".to_owned(),
+            table: "markets".to_owned(),
+            rest: "(expiry, id) WHERE state = 'OPEN'".to_owned(),
         }));
         // The name of a partition's part: ledger_entries_2026_11_ and the name.
         assert!(indexes.iter().all(|index| index.name.len() <= 40));

@@ -35,8 +35,8 @@ pub struct KafkaLog {
 /// What the loop did not want yet.
 #[derive(Default)]
 struct Kept {
-    /// Commands are assigned to the consumer.
-    assigned: bool,
+    /// Commands are being consumed.
+    consumed: bool,
     /// Their partition is paused.
     paused: bool,
     records: VecDeque<KeptCommand>,
@@ -84,20 +84,24 @@ impl KafkaLog {
 impl Log for KafkaLog {
     fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
         self.commands = Kept::default();
-        Ok(self.consumer.assign(&self.one(Source::Events, offset)?)?)
+        let mut both = self.one(Source::Events, offset)?;
+        // Commands are assigned from the start, but paused: a consumer needs up to a second to find a topic that is new to it.
+        both.add_partition_offset(&self.topics.commands, self.shard.partition(), Offset::End)?;
+        self.consumer.assign(&both)?;
+        self.pause(true)
     }
 
     fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
-        self.consumer.incremental_assign(&self.one(Source::Commands, offset)?)?;
-        self.commands = Kept { assigned: true, ..Kept::default() };
-        Ok(())
+        let commands = self.one(Source::Commands, offset)?;
+        self.consumer.incremental_unassign(&commands)?;
+        self.consumer.incremental_assign(&commands)?;
+        self.commands = Kept { consumed: true, ..Kept::default() };
+        self.pause(false)
     }
 
     fn stop_consuming(&mut self) -> Result<(), KafkaFault> {
-        if std::mem::take(&mut self.commands).assigned {
-            self.consumer.incremental_unassign(&self.one(Source::Commands, 0)?)?;
-        }
-        Ok(())
+        self.commands = Kept::default();
+        self.pause(true)
     }
 
     fn head(&mut self) -> Result<u64, KafkaFault> {
@@ -129,7 +133,7 @@ impl Log for KafkaLog {
             Some(Err(error)) => return Err(error.into()),
         };
         let incoming = incoming(&message, &self.topics);
-        if incoming.source == Source::Events || (hungry && self.commands.assigned) {
+        if incoming.source == Source::Events || (hungry && self.commands.consumed) {
             return Ok(Some(visit(incoming)));
         }
         let Incoming { offset, time, bytes, .. } = incoming;
@@ -158,9 +162,9 @@ impl Log for KafkaLog {
 }
 
 impl KafkaLog {
-    /// Keeps a command that is not wanted yet. (One that comes after its partition was unassigned is nobody's.)
+    /// Keeps a command that is not wanted yet. (One that slips through a pause between two leads is nobody's.)
     fn keep(&mut self, command: KeptCommand) -> Result<(), KafkaFault> {
-        if !self.commands.assigned {
+        if !self.commands.consumed {
             return Ok(());
         }
         self.commands.records.push_back(command);

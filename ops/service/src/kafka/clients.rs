@@ -88,7 +88,7 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> Clie
         .set("isolation.level", "read_uncommitted")
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "50")
-        .set("fetch.wait.max.ms", "100");
+        .set("fetch.wait.max.ms", "50");
     match reading {
         Reading::Live => config.set("queued.max.messages.kbytes", "32768"),
         Reading::Bulk => config

@@ -1,0 +1,127 @@
+//! Engines as child processes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::{TestLog, wait_for};
+
+/// A running engine. Killed when dropped.
+pub struct Engine {
+    pub child: Child,
+    admin: SocketAddr,
+    log_file: PathBuf,
+}
+
+impl Engine {
+    /// Starts `engine run` with its snapshots and its log under `folder`.
+    pub fn start(log: &TestLog, folder: &Path, extra: &[(&str, &str)]) -> Self {
+        let admin = free_address();
+        let log_file = folder.join("engine.log");
+        std::fs::create_dir_all(folder).unwrap();
+        let out = std::fs::File::options().create(true).append(true).open(&log_file).unwrap();
+        let child = command(log, "run")
+            .env("LFG_SNAPSHOTS", folder.join("snapshots"))
+            .env("LFG_ADMIN_LISTEN", admin.to_string())
+            .envs(extra.iter().copied())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        Self { child, admin, log_file }
+    }
+
+    pub fn start_ready(log: &TestLog, folder: &Path, extra: &[(&str, &str)]) -> Self {
+        let mut engine = Self::start(log, folder, extra);
+        engine.wait_ready();
+        engine
+    }
+
+    pub fn wait_ready(&mut self) {
+        wait_for("the engine is ready", Duration::from_secs(20), || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the engine ended with {status}:\n{}", self.log());
+            }
+            self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")).then_some(())
+        });
+    }
+
+    /// `kill -9`, and gone.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks for an orderly stop; does not wait.
+    pub fn terminate(&self) {
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+        assert!(asked.success());
+    }
+
+    /// Waits for the end.
+    pub fn ended(&mut self) -> ExitStatus {
+        wait_for("the engine ends", Duration::from_secs(20), || self.child.try_wait().unwrap())
+    }
+
+    /// Asks for an orderly stop, waits for it, and expects success.
+    pub fn stop(&mut self) {
+        self.terminate();
+        let status = self.ended();
+        assert!(status.success(), "{status}:\n{}", self.log());
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log_file).unwrap_or_default()
+    }
+
+    /// An answer of the admin port, head and body; `None` if it does not listen.
+    pub fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect_timeout(&self.admin, Duration::from_millis(200)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    /// The value of a metric of a shard.
+    pub fn metric(&self, name: &str, shard: u16) -> Option<f64> {
+        let label = format!("shard=\"{shard}\"");
+        let answer = self.get("/metrics")?;
+        let line = answer.lines().find(|line| line.starts_with(name) && line.contains(&label))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// The shards that it leads.
+    pub fn leads(&self) -> Vec<u16> {
+        (0..super::SHARDS).filter(|&shard| self.metric(engine::metrics::ROLE, shard) == Some(3.0)).collect()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Ended already, or ends now.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `engine WHAT` over the test's log.
+pub fn command(log: &TestLog, what: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_engine"));
+    command
+        .arg(what)
+        .env("KAFKA_BROKERS", &log.args.kafka.brokers)
+        .env("LFG_TOPIC_PREFIX", &log.args.topic_prefix)
+        .env("LFG_SHARDS", log.args.shards.to_string())
+        .env("LFG_LOG", "text")
+        .env("RUST_LOG", "info")
+        .stdin(Stdio::null());
+    command
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

@@ -1,0 +1,138 @@
+//! `kill -9` at any time, under load, again and again: nothing lost, nothing twice.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::audit::{assert_each_command_has_one_outcome, drained};
+use common::engine::Engine;
+use common::load::{Load, World};
+use common::{Random, SHARDS, TestLog, wait_for};
+use engine::log::{Clock, Shelf, SystemClock};
+use engine::snapshots::Snapshots;
+use engine_core::Replica;
+use schemas::reading::{Position, Reader};
+use schemas::{Shard, Timestamp};
+use service::kafka::{EventsTail, Reading};
+
+const KILLS: u32 = 24;
+const RATE: u32 = 500;
+
+#[test]
+fn killed_under_load_nothing_is_lost_and_nothing_happens_twice() {
+    let seed = 20_261_122;
+    let log = TestLog::create("kill");
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("LFG_SNAPSHOT_EVERY", "1000")];
+    let start_of = |slot: usize| Engine::start(&log, &folder.path().join(format!("engine-{slot}")), &settings);
+    let mut engines = [start_of(0), start_of(1)];
+    let soon = Timestamp(SystemClock::default().wall().as_millis() + 15_000);
+    let load = Load::start(&log, World::new(log.args.shard_map(), soon), seed, RATE);
+    let mut random = Random(seed);
+    let mut progress = Progress::watch(&log);
+    let start = Instant::now();
+    for _ in 0..KILLS {
+        // Mostly while all shards make progress; sometimes in the middle of a take-over.
+        if random.below(4) > 0 {
+            progress.all_shards_go_on(50);
+        }
+        std::thread::sleep(Duration::from_millis(random.below(200)));
+        let slot = usize::from(random.below(2) == 0);
+        engines[slot].kill();
+        engines[slot] = start_of(slot);
+    }
+    progress.all_shards_go_on(50);
+    let (took, commands) = (start.elapsed(), load.count());
+    let asked = load.end();
+    let audit = drained(&log, Duration::from_secs(30));
+    assert_each_command_has_one_outcome(&log, &audit, &asked);
+    audit.assert_invariants();
+    assert!(audit.trades > 100, "the load trades: {}", audit.trades);
+    assert!(audit.messages() > 100, "the load crosses shards: {}", audit.messages());
+    engines.iter_mut().for_each(Engine::stop);
+    let restored = assert_snapshots_agree_with_the_log(&log, folder.path());
+    println!(
+        "{KILLS} kills in {took:?}: {commands} commands asked, {} outcomes, {} trades, {} messages ({} sent twice), \
+         {} terms, {} records of dead writers, {} state hashes, snapshots at {restored:?}",
+        audit.causes.iter().map(Vec::len).sum::<usize>(),
+        audit.trades,
+        audit.messages(),
+        audit.skipped,
+        audit.terms.iter().map(Vec::len).sum::<usize>(),
+        audit.ignored,
+        audit.state_hashes,
+    );
+}
+
+/// Sees how far each shard's log is.
+struct Progress {
+    tail: EventsTail,
+    readers: Vec<Reader>,
+}
+
+impl Progress {
+    fn watch(log: &TestLog) -> Self {
+        let tail =
+            EventsTail::open(&log.args.kafka, &log.topics, Reading::Live, Shard::all(SHARDS).map(|s| (s, 0))).unwrap();
+        Self { tail, readers: Shard::all(SHARDS).map(|s| Reader::new(s, SHARDS, Position::default())).collect() }
+    }
+
+    /// Waits until every shard has `n` more outcomes than now.
+    fn all_shards_go_on(&mut self, n: u64) {
+        self.read(Duration::ZERO);
+        let goals: Vec<u64> = self.readers.iter().map(|reader| reader.position().sequence + n).collect();
+        wait_for("all shards go on", Duration::from_secs(15), || {
+            self.read(Duration::from_millis(5));
+            let there = self.readers.iter().zip(&goals).all(|(reader, goal)| reader.position().sequence >= *goal);
+            there.then_some(())
+        });
+    }
+
+    fn read(&mut self, timeout: Duration) {
+        while let Some(record) = self.tail.next_or_wait(timeout).unwrap() {
+            self.readers[record.shard().index()].read(record.offset(), record.payload()).unwrap();
+        }
+    }
+}
+
+/// A fresh replay of the whole log, and recovery from each snapshot, end in the same state.
+fn assert_snapshots_agree_with_the_log(log: &TestLog, folder: &std::path::Path) -> Vec<u64> {
+    let full = engine::commands::verify::Audit::of(&log.args).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut restored = Vec::new();
+    for slot in ["engine-0", "engine-1"] {
+        let location = folder.join(slot).join("snapshots");
+        let snapshots = {
+            let _within = runtime.enter();
+            Snapshots::open(location.to_str().unwrap(), &log.args.topic_prefix).unwrap()
+        };
+        for replica in &full.replicas {
+            replica.state().assert_all();
+            let shard = replica.state().shard();
+            let mut shelf = snapshots.shelf(shard);
+            for sequence in shelf.list().unwrap() {
+                let bytes = shelf.get(sequence).unwrap();
+                let mut from_snapshot = Replica::restore(shard, log.args.shard_map(), &bytes).unwrap();
+                assert_eq!(from_snapshot.position().sequence, sequence);
+                follow(log, &mut from_snapshot, replica.position().offset);
+                assert_eq!(from_snapshot.state().hash(), replica.state().hash(), "shard {shard} from {sequence}");
+                assert_eq!(from_snapshot.position(), replica.position());
+                restored.push(sequence);
+            }
+        }
+    }
+    assert!(restored.len() >= usize::from(SHARDS), "there are snapshots: {restored:?}");
+    restored
+}
+
+fn follow(log: &TestLog, replica: &mut Replica, end: u64) {
+    let from = [(replica.state().shard(), replica.position().offset)];
+    let tail = EventsTail::open(&log.args.kafka, &log.topics, Reading::Bulk, from).unwrap();
+    while replica.position().offset < end {
+        if let Some(record) = tail.next_or_wait(Duration::from_secs(1)).unwrap() {
+            replica.read(record.offset(), record.payload()).unwrap();
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What must not count does not, what cannot be trusted is not served, and what is damaged is gone round.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::audit::{Audit, assert_each_command_has_one_outcome, drained};
+use common::engine::{Engine, command};
+use common::load::{Client, World};
+use common::{Random, SHARDS, TestLog, wait_for};
+use engine::log::{Clock, SystemClock};
+use schemas::{Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Shard, Term, Timestamp};
+
+const NEVER: Timestamp = Timestamp(4_000_000_000_000);
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn shard(number: u16) -> Shard {
+    Shard::new(number).unwrap()
+}
+
+fn ask_some(client: &Client, world: &World, random: &mut Random, asked: &mut Vec<CommandId>) {
+    asked.extend((0..300).map(|_| client.ask(world.any(random))));
+    client.flush();
+}
+
+/// An outcome that would give away credits, if it counted.
+fn forged(term: u64, position: &schemas::reading::Position, sequence: u64, world: &World) -> Vec<u8> {
+    let gift = Event::Deposited { account: world.accounts[0], amount: Credits::whole(1_000_000), client_id: None };
+    let cause = Cause { offset: position.next_command, id: CommandId(1) };
+    let outcome = Outcome { term, sequence, time: NEVER, cause, events: vec![gift] };
+    outcome.encode(position.chain).0
+}
+
+#[test]
+fn a_stale_writer_does_not_count_and_a_forged_term_only_interrupts() {
+    let log = TestLog::create("stale");
+    let folder = tempfile::tempdir().unwrap();
+    let (client, world, mut random) = (Client::open(&log), World::new(log.args.shard_map(), NEVER), Random(1));
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    let mut asked: Vec<CommandId> = world.opening().into_iter().map(|command| client.ask(command)).collect();
+    ask_some(&client, &world, &mut random, &mut asked);
+    let before = drained(&log, LIMIT);
+    let first_term = before.position(shard(0)).term.unwrap();
+
+    // Somebody else claims the shard; the engine notices, recovers, and takes it back.
+    let stranger = Term { shard: shard(0), shards: SHARDS, engine: EngineId(7), attempt: 1 };
+    client.write_event(shard(0), &stranger.encode());
+    client.flush();
+    wait_for("the engine takes the shard back", LIMIT, || {
+        (engine.metric(engine::metrics::TERMS_TAKEN, 0) == Some(2.0)).then_some(())
+    });
+    assert_eq!(engine.metric(engine::metrics::DEPOSED, 0), Some(1.0));
+    ask_some(&client, &world, &mut random, &mut asked);
+    let between = drained(&log, LIMIT);
+    assert_eq!(between.terms[0].len(), 3);
+
+    // Writers of both terms that are over go on, with all the right numbers.
+    let position = between.position(shard(0));
+    let strangers_term = between_terms(first_term, position.term.unwrap(), &log);
+    for term in [first_term, strangers_term] {
+        client.write_event(shard(0), &forged(term, position, position.sequence + 1, &world));
+    }
+    client.flush();
+    ask_some(&client, &world, &mut random, &mut asked);
+    let audit = drained(&log, LIMIT);
+    assert_eq!(audit.ignored, 2);
+    assert_each_command_has_one_outcome(&log, &audit, &asked);
+    audit.assert_invariants();
+    engine.stop();
+}
+
+/// The offset of the only term between two others.
+fn between_terms(first: u64, last: u64, log: &TestLog) -> u64 {
+    let tail = service::kafka::EventsTail::open(
+        &log.args.kafka,
+        &log.topics,
+        service::kafka::Reading::Live,
+        [(shard(0), first + 1)],
+    )
+    .unwrap();
+    wait_for("the stranger's term", LIMIT, || {
+        let record = tail.next_or_wait(Duration::from_millis(100)).unwrap()?;
+        assert!(record.offset() < last);
+        let is_term = matches!(schemas::Record::decode(record.payload()), Ok(schemas::Record::Term(_)));
+        is_term.then_some(record.offset())
+    })
+}
+
+#[test]
+fn a_broken_log_ends_the_process() {
+    let log = TestLog::create("broken");
+    let folder = tempfile::tempdir().unwrap();
+    let (client, world) = (Client::open(&log), World::new(log.args.shard_map(), NEVER));
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    for command in world.opening() {
+        client.ask(command);
+    }
+    client.flush();
+    let position = *drained(&log, LIMIT).position(shard(2));
+    // The present term, and not the next sequence.
+    client.write_event(shard(2), &forged(position.term.unwrap(), &position, position.sequence + 5, &world));
+    client.flush();
+    assert!(!engine.ended().success());
+    assert!(engine.log().contains("events log of shard 2 is broken at offset"), "{}", engine.log());
+    // Starting again does not paper it over, and neither does an audit.
+    let mut again = Engine::start(&log, folder.path(), &[]);
+    assert!(!again.ended().success());
+    assert!(!command(&log, "verify").output().unwrap().status.success());
+}
+
+#[test]
+fn a_damaged_snapshot_is_skipped() {
+    let log = TestLog::create("damaged");
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("LFG_SNAPSHOT_EVERY", "100")];
+    let (client, world, mut random) = (Client::open(&log), World::new(log.args.shard_map(), NEVER), Random(2));
+    let mut engine = Engine::start_ready(&log, folder.path(), &settings);
+    let mut asked: Vec<CommandId> = world.opening().into_iter().map(|command| client.ask(command)).collect();
+    for _ in 0..3 {
+        ask_some(&client, &world, &mut random, &mut asked);
+        drained(&log, LIMIT);
+    }
+    engine.stop();
+
+    let snapshots = files_below(&folder.path().join("snapshots"));
+    let of = |number: u16| {
+        snapshots.iter().filter(move |path| path.to_str().unwrap().contains(&format!("shard-{number:03}")))
+    };
+    assert!(of(1).count() >= 2, "{snapshots:?}");
+    // Shard 1: the newest has a changed byte. Shard 2: all are cut short, so only the log serves.
+    let newest = of(1).max().unwrap();
+    let mut bytes = std::fs::read(newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(newest, bytes).unwrap();
+    for path in of(2) {
+        let bytes = std::fs::read(path).unwrap();
+        std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    }
+
+    let mut engine = Engine::start_ready(&log, folder.path(), &settings);
+    let skipped = engine.log().matches("a snapshot is skipped").count();
+    assert_eq!(skipped, 1 + of(2).count(), "{}", engine.log());
+    ask_some(&client, &world, &mut random, &mut asked);
+    let audit = drained(&log, LIMIT);
+    assert_each_command_has_one_outcome(&log, &audit, &asked);
+    audit.assert_invariants();
+    engine.stop();
+    assert!(command(&log, "verify").output().unwrap().status.success());
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(files_below(&entry));
+        } else {
+            found.push(entry);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_market_expires_by_itself_and_commands_that_are_none_are_refused() {
+    let log = TestLog::create("timers");
+    let folder = tempfile::tempdir().unwrap();
+    let client = Client::open(&log);
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    let expiry = Timestamp(SystemClock::default().wall().as_millis() + 1_500);
+    let world = World::new(log.args.shard_map(), expiry);
+    let opening = world.opening();
+    // The market that expires is the last one listed.
+    let Some(Command::ChangeMarket { market, .. }) = opening.last().cloned() else { panic!("a market opens last") };
+    for command in opening {
+        client.ask(command);
+    }
+    for bytes in [&b""[..], b"\x01", b"\xff nonsense", &[1; 100]] {
+        client.write_command(shard(3), bytes);
+    }
+    client.flush();
+    let closed = wait_for("the market closes", Duration::from_secs(10), || {
+        let mut audit = Audit::new();
+        events(&log).into_iter().find_map(|(at, offset, bytes)| {
+            let outcome = audit.read(at, offset, &bytes)?;
+            let closes = |event: &Event| {
+                matches!(event, Event::MarketChanged { market: changed, state: schemas::MarketState::Closed, .. } if *changed == market)
+            };
+            outcome.events.iter().any(closes).then_some(outcome)
+        })
+    });
+    let late = closed.time.as_millis() - expiry.as_millis();
+    println!("closed {late} ms after its expiry");
+    assert!(late < 1_000, "{late} ms late");
+    let refused = events(&log).into_iter().filter_map(|(at, offset, bytes)| {
+        let schemas::Record::Outcome(outcome, _) = schemas::Record::decode(&bytes).unwrap() else { return None };
+        let refused = matches!(outcome.events[..], [Event::Rejected { code: schemas::Rejection::Undecodable }]);
+        (refused && at == shard(3)).then_some(offset)
+    });
+    assert_eq!(refused.count(), 4);
+    engine.stop();
+}
+
+fn events(log: &TestLog) -> Vec<(Shard, u64, Vec<u8>)> {
+    let from = Shard::all(SHARDS).map(|shard| (shard, 0));
+    let tail =
+        service::kafka::EventsTail::open(&log.args.kafka, &log.topics, service::kafka::Reading::Bulk, from).unwrap();
+    let ends = tail.high_watermarks().unwrap();
+    let total: u64 = ends.iter().map(|(_, end)| end).sum();
+    let mut found = Vec::new();
+    while (found.len() as u64) < total {
+        if let Some(record) = tail.next_or_wait(Duration::from_secs(1)).unwrap() {
+            found.push((record.shard(), record.offset(), record.payload().to_vec()));
+        }
+    }
+    found
+}
+
+#[test]
+fn another_number_of_shards_than_the_topics_have_is_refused() {
+    let log = TestLog::create("shards");
+    for what in ["run", "topics"] {
+        let output = command(&log, what).env("LFG_SHARDS", "3").output().unwrap();
+        assert!(!output.status.success());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains("partitions = 4, the log needs 3"), "{error}");
+    }
+    assert!(command(&log, "topics").output().unwrap().status.success());
+}

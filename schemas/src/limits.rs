@@ -9,8 +9,11 @@ pub const QUANTITY_MAX: u32 = 1_000_000;
 /// Credits (in micro-credits) in one deposit or withdrawal, and the budget of one market order: a billion credits.
 pub const AMOUNT_MAX: i64 = 1_000_000_000 * 1_000_000;
 
-/// Credits (in micro-credits) in one wallet: a trillion credits.
-pub const WALLET_MAX: i64 = 1_000 * AMOUNT_MAX;
+/// Credits (in micro-credits) in one wallet that a deposit may lead to: 10 billion credits.
+pub const WALLET_MAX: i64 = 10 * AMOUNT_MAX;
+
+/// Credits (in micro-credits) that all accounts of one shard may have deposited, less what they withdrew: 70 billion credits.
+pub const SHARD_CREDITS_MAX: i64 = 70 * AMOUNT_MAX;
 
 /// Fee rates, in millionths: 20 %.
 pub const FEE_RATE_MAX: u32 = 200_000;
@@ -50,5 +53,5 @@ pub const FILL_EVENTS_MAX: usize = 4;
 const _: () = assert!((ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX) * EVENT_BYTES_MAX < RECORD_BYTES_MAX);
 // The worst fee fits u64 before it is divided: rate × quantity × p × (1 − p).
 const _: () = assert!((FEE_RATE_MAX as u128) * (QUANTITY_MAX as u128) * 5_000 * 5_000 < u64::MAX as u128);
-// A wallet at its limit still has room for one more deposit in i64.
-const _: () = assert!(WALLET_MAX + AMOUNT_MAX < i64::MAX);
+// All credits of all shards fit one i64, so no sum of wallets, collateral or fees overflows, wherever trading takes them.
+const _: () = assert!(SHARD_CREDITS_MAX < i64::MAX / SHARDS_MAX as i64 && WALLET_MAX <= SHARD_CREDITS_MAX);

@@ -54,7 +54,7 @@ wire_enum! {
         PositionInsufficient = 302, "position-insufficient";
         /// The client id stands for a different request.
         ClientIdReused = 303, "client-id-reused";
-        /// The wallet would exceed its limit.
+        /// The wallet, or all of its shard's together, would exceed the limit.
         WalletLimit = 304, "wallet-limit";
         /// The account has as many keys as it may.
         ApiKeyLimit = 305, "api-key-limit";

@@ -621,3 +621,22 @@ fn order_at(account: AccountId, market: schemas::MarketId) -> Command {
     let (entry, fee_rate) = (Entry::BuyYes, FeeRate::ZERO);
     Command::PlaceOrder(NewOrder { account, market, entry, terms, fee_rate, client_id: None })
 }
+
+#[test]
+fn deposits_beyond_what_a_wallet_or_a_shard_may_have_are_refused() {
+    use schemas::limits::{AMOUNT_MAX, SHARD_CREDITS_MAX, WALLET_MAX};
+    let mut scenario = Scenario::new();
+    let mut deposit = |name: &str| {
+        let account = scenario.account(name);
+        scenario.handle(&Command::Deposit { account, amount: Credits(AMOUNT_MAX), client_id: None })[0].clone()
+    };
+    let refused = Event::Rejected { code: schemas::Rejection::WalletLimit };
+    let wallets = SHARD_CREDITS_MAX / WALLET_MAX;
+    for wallet in 0..wallets {
+        for _ in 0..WALLET_MAX / AMOUNT_MAX {
+            assert!(matches!(deposit(&wallet.to_string()), Event::Deposited { .. }));
+        }
+        assert_eq!(deposit(&wallet.to_string()), refused);
+    }
+    assert_eq!(deposit("one more"), refused);
+}

@@ -1,7 +1,7 @@
 //! Accounts, their keys and their wallets.
 
 use schemas::event::FirstOutcome;
-use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, WALLET_MAX};
+use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, SHARD_CREDITS_MAX, WALLET_MAX};
 use schemas::{AccountId, ApiKey, ApiKeyId, ClientId, Credits, Event, Rejection};
 
 use super::Turn;
@@ -42,7 +42,8 @@ impl Turn<'_> {
                 return Ok(repeat);
             }
             let wallet = known(state, account)?;
-            if (wallet.available + wallet.held + amount).0 > WALLET_MAX {
+            let (wallet, shard) = (wallet.available + wallet.held + amount, state.facts.deposited + amount);
+            if wallet.0 > WALLET_MAX || shard.0 > SHARD_CREDITS_MAX {
                 return Err(Rejection::WalletLimit);
             }
             Ok(Event::Deposited { account, amount, client_id })

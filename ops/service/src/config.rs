@@ -58,7 +58,13 @@ impl LogArgs {
 #[derive(Clone, Debug, Args)]
 pub struct AdminArgs {
     /// Where probes and Prometheus find this process: /livez, /readyz, /metrics. Port 0 takes a free one (see the log).
-    #[arg(long = "admin-listen", env = "LFG_ADMIN_LISTEN", default_value = "127.0.0.1:0", value_name = "IP:PORT")]
+    #[arg(
+        id = "admin-listen",
+        long = "admin-listen",
+        env = "LFG_ADMIN_LISTEN",
+        default_value = "127.0.0.1:0",
+        value_name = "IP:PORT"
+    )]
     pub listen: SocketAddr,
 }
 

@@ -29,7 +29,7 @@ const WAIT_WITHIN: Duration = Duration::from_secs(2);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The name of the Postgres projection in `progress`.
-const PROJECTION: &str = "postgres";
+const PROJECTION: &str = "tables";
 
 /// Postgres did not give what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use crate::Place;
 use crate::book::{Book, Resting};
 use crate::decide::fingerprint;
 use crate::invariants::Invariant;
-use crate::state::{Account, Market, Position, Remembered, Stake, State};
+use crate::state::{Account, Market, Position, Remembered, Stake, State, Table};
 
 impl State {
     /// Makes one event true.
@@ -94,7 +94,7 @@ impl State {
 
     fn change_position(&mut self, change: &PositionChange) {
         let market = self.market_mut(change.market);
-        let position = market.positions.entry(change.account).or_default();
+        let position = market.positions.get_or_default(change.account);
         let add = |value: u64, difference: i64| {
             value.checked_add_signed(difference).unwrap_or_else(|| {
                 panic!("{}: position of {} by {change:?}", Invariant::NothingIsNegative, change.account)
@@ -107,7 +107,7 @@ impl State {
         let covered = position.yes >= position.yes_reserved && position.no >= position.no_reserved;
         assert!(covered, "{}: {} reserves {position:?}", Invariant::NothingIsNegative, change.account);
         if *position == Position::default() {
-            market.positions.remove(&change.account);
+            market.positions.remove(change.account);
         }
     }
 
@@ -191,7 +191,7 @@ impl State {
             fees: schemas::Credits::ZERO,
             yes: 0,
             no: 0,
-            positions: std::collections::BTreeMap::new(),
+            positions: Table::default(),
             book: Book::new(u32::from(schemas::Price::MAX.ticks())),
         };
         assert!(self.facts.markets.insert(listing.market, market).is_none(), "market {} listed twice", listing.market);
@@ -218,7 +218,7 @@ impl State {
 
     /// Puts one market where the look-ups should have it.
     pub(crate) fn lookup_market(&mut self, id: MarketId) {
-        let market = self.facts.markets.get(&id).expect("the event names a market that is here");
+        let market = self.facts.markets.get(id).expect("the event names a market that is here");
         let expiry = (market.listing.expiry, id);
         if market.expires() {
             self.lookup.expiries.insert(expiry);
@@ -233,10 +233,10 @@ impl State {
     }
 
     fn account_mut(&mut self, id: AccountId) -> &mut Account {
-        self.facts.accounts.get_mut(&id).unwrap_or_else(|| panic!("account {id} lives here"))
+        self.facts.accounts.get_mut(id).unwrap_or_else(|| panic!("account {id} lives here"))
     }
 
     fn market_mut(&mut self, id: MarketId) -> &mut Market {
-        self.facts.markets.get_mut(&id).unwrap_or_else(|| panic!("market {id} lives here"))
+        self.facts.markets.get_mut(id).unwrap_or_else(|| panic!("market {id} lives here"))
     }
 }

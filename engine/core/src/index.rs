@@ -30,6 +30,7 @@ impl<K: Hash + Eq, V> Index<K, V> {
     }
 }
 
+/// Multiply and fold.
 #[derive(Clone, Default)]
 pub struct IdHasher(u64);
 

@@ -94,7 +94,7 @@ impl State {
 
     /// Asserts what is cheap to see of one market: I-2 and I-3.
     pub(crate) fn assert_market(&self, id: MarketId) {
-        let Some(market) = self.facts.markets.get(&id) else { return };
+        let Some(market) = self.facts.markets.get(id) else { return };
         let covered = match market.yes_value {
             None => market.yes == market.no && market.collateral == Credits::of_pairs(market.yes),
             // While it pays out, holders of one contract may come before those of the other.
@@ -122,7 +122,7 @@ impl State {
     }
 
     fn assert_levels(&self, id: MarketId) {
-        let market = &self.facts.markets[&id];
+        let Some(market) = self.market(id) else { return };
         for side in [BookSide::Bid, BookSide::Ask] {
             let mut totals = std::collections::BTreeMap::new();
             for (order, .., price, remaining, _) in market.orders(side) {

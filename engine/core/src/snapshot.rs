@@ -7,7 +7,7 @@ use schemas::reading::Position;
 use schemas::shard_map::ShardMap;
 use schemas::{Shard, codec};
 
-use crate::state::{Facts, Lookup, State};
+use crate::state::{Facts, State};
 
 const MAGIC: &[u8; 8] = b"LFGsnap1";
 const HASH_BYTES: usize = 32;
@@ -56,17 +56,18 @@ impl State {
         if used != bytes.len() {
             return Err(SnapshotError::Malformed(format!("{} bytes too many", bytes.len() - used)));
         }
-        let mut state = Self { shard, map, facts, lookup: Lookup::default() };
+        let mut state = Self { facts, ..Self::new(shard, map) };
         state.rebuild_lookup();
         Ok(state)
     }
 
     fn rebuild_lookup(&mut self) {
-        let markets: Vec<_> = self.facts.markets.keys().copied().collect();
+        let markets: Vec<_> = self.markets().map(|(id, _)| id).collect();
         for id in markets {
             self.lookup_market(id);
             for side in [schemas::BookSide::Bid, schemas::BookSide::Ask] {
-                for order in self.facts.markets[&id].book.queue(side) {
+                let book = &self.facts.markets.get(id).expect("its id was just read").book;
+                for order in book.queue(side) {
                     self.lookup.live.insert(order.id, id);
                 }
             }

@@ -9,9 +9,11 @@ use crate::state::{Account, State};
 
 impl Turn<'_> {
     pub(super) fn open_account(&mut self, account: AccountId, key: &ApiKey) {
-        self.step(|state, events, _| match check_new(state, account) {
-            Ok(()) => events.extend([Event::AccountOpened { account }, Event::ApiKeyAdded { account, key: *key }]),
-            Err(code) => events.push(Event::Rejected { code }),
+        self.step(|state, draft| match check_new(state, account) {
+            Ok(()) => {
+                draft.events.extend([Event::AccountOpened { account }, Event::ApiKeyAdded { account, key: *key }])
+            }
+            Err(code) => draft.events.push(Event::Rejected { code }),
         });
     }
 

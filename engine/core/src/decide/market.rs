@@ -30,13 +30,13 @@ impl Turn<'_> {
     }
 
     pub(super) fn change_market(&mut self, id: MarketId, transition: Transition) {
-        let changed = self.step(|state, events, _| match decide_change(state, id, transition) {
+        let changed = self.step(|state, draft| match decide_change(state, id, transition) {
             Ok(event) => {
-                events.push(event);
+                draft.events.push(event);
                 true
             }
             Err(code) => {
-                events.push(Event::Rejected { code });
+                draft.events.push(Event::Rejected { code });
                 false
             }
         });

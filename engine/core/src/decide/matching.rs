@@ -5,10 +5,9 @@
 use schemas::event::{OrderPlaced, Party, Trade};
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::message::{Settlement, SettlementReason};
-use schemas::{
-    AccountId, BookSide, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Price, Quantity, Side, Terms,
-};
+use schemas::{BookSide, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Price, Quantity, Side, Terms};
 
+use super::Draft;
 use super::order::status;
 use crate::state::{Market, MarketOrder, State};
 
@@ -22,14 +21,8 @@ enum Appetite {
 
 /// Matches an order that passed all checks. Yields its `OrderPlaced`, its trades, what they settle, and whose positions
 /// changed.
-pub fn match_order(
-    state: &State,
-    market: &Market,
-    id: OrderId,
-    order: &NewOrder,
-    events: &mut Vec<Event>,
-    settlements: &mut Vec<Settlement>,
-) -> Vec<AccountId> {
+pub fn match_order(state: &State, market: &Market, id: OrderId, order: &NewOrder, draft: &mut Draft<'_>) {
+    let Draft { events, settlements, touched } = draft;
     let placed_at = events.len();
     let mut taker = Taker::new(market, id, order);
     // The trades' sums stand in the event before them.
@@ -44,12 +37,11 @@ pub fn match_order(
         let trade = taker.fill(state.next_trade_id(nth), maker, quantity);
         events.push(Event::Traded(trade));
         settlements.push(maker_settlement(&trade, maker));
-        taker.touched.push(maker.owner.account);
+        touched.push(maker.owner.account);
     }
     events[placed_at] = Event::OrderPlaced(taker.placed());
     settlements.extend(taker.settlement());
-    taker.touched.push(order.account);
-    taker.touched
+    touched.push(order.account);
 }
 
 /// The order that came in, on its way through the book.
@@ -68,7 +60,6 @@ struct Taker<'a> {
     fees: Credits,
     /// The fill limit ended it.
     stopped: bool,
-    touched: Vec<AccountId>,
 }
 
 impl<'a> Taker<'a> {
@@ -89,7 +80,6 @@ impl<'a> Taker<'a> {
             notional: Credits::ZERO,
             fees: Credits::ZERO,
             stopped: false,
-            touched: Vec::new(),
         }
     }
 

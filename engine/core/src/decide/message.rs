@@ -18,13 +18,13 @@ impl Turn<'_> {
     /// | lower          | had before                     | skip; the relay acknowledges again  |
     /// | higher         | one is missing in between      | skip; the sender's relay tries again |
     pub(super) fn receive(&mut self, from: Shard, number: u64, message: &Message) {
-        let taken_in = self.step(|state, events, _| {
+        let taken_in = self.step(|state, draft| {
             if from == state.shard || from.number() >= state.map.shards() {
-                events.push(Event::Rejected { code: Rejection::MessageInvalid });
+                draft.events.push(Event::Rejected { code: Rejection::MessageInvalid });
                 return false;
             }
             let expected = state.received_from(from) + 1;
-            events.push(if number == expected {
+            draft.events.push(if number == expected {
                 Event::Received { from, number }
             } else {
                 Event::MessageSkipped { from, number, expected }
@@ -37,19 +37,19 @@ impl Turn<'_> {
         match message {
             Message::PlaceOrder { id, order } => self.enter_market(*id, order),
             Message::Settle(settlements) => {
-                self.settlements.extend_from_slice(settlements);
+                self.draft.settlements.extend_from_slice(settlements);
                 self.settle();
             }
         }
     }
 
     pub(super) fn acknowledge(&mut self, to: Shard, number: u64) {
-        self.step(|state, events, _| {
+        self.step(|state, draft| {
             let (first, last) = state.facts.outboxes.get(&to).map_or((1, 0), |outbox| (outbox.first(), outbox.last));
             if number > last {
-                events.push(Event::Rejected { code: Rejection::MessageInvalid });
+                draft.events.push(Event::Rejected { code: Rejection::MessageInvalid });
             } else if number >= first {
-                events.push(Event::Acknowledged { to, number });
+                draft.events.push(Event::Acknowledged { to, number });
             }
         });
     }

@@ -23,8 +23,11 @@ impl State {
     /// Decides and applies one command; appends its events, in order, to `events`.
     pub fn handle(&mut self, place: Place, command: &Command, events: &mut Vec<Event>) {
         self.advance_clock(&place);
-        let mut turn = Turn { state: self, place, events, settlements: Vec::new() };
-        turn.dispatch(command);
+        let Scratch { mut settlements, mut touched } = std::mem::take(&mut self.scratch);
+        let draft = Draft { events, settlements: &mut settlements, touched: &mut touched };
+        Turn { state: self, place, draft }.dispatch(command);
+        debug_assert!(settlements.is_empty() && touched.is_empty(), "a turn ends with nothing left to tell");
+        self.scratch = Scratch { settlements, touched };
     }
 
     /// The outcome of a record that is no command.
@@ -46,9 +49,24 @@ impl State {
 struct Turn<'a> {
     state: &'a mut State,
     place: Place,
+    draft: Draft<'a>,
+}
+
+/// What the decisions of one command have come to so far.
+struct Draft<'a> {
+    /// Its events: those of the present step are not true yet.
     events: &'a mut Vec<Event>,
-    /// What the steps so far do to wallets; told to the accounts' homes by the last step.
+    /// What it does to wallets; told to the accounts' homes by the last step.
+    settlements: &'a mut Vec<Settlement>,
+    /// Accounts whose positions may now hold pairs.
+    touched: &'a mut Vec<AccountId>,
+}
+
+/// Memory that is used again from command to command. Empty between commands, so no part of what a state is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
     settlements: Vec<Settlement>,
+    touched: Vec<AccountId>,
 }
 
 impl Turn<'_> {
@@ -70,10 +88,10 @@ impl Turn<'_> {
     }
 
     /// Decides one step, then makes it true.
-    fn step<R>(&mut self, decide: impl FnOnce(&State, &mut Vec<Event>, &mut Vec<Settlement>) -> R) -> R {
-        let from = self.events.len();
-        let result = decide(self.state, self.events, &mut self.settlements);
-        for event in &self.events[from..] {
+    fn step<R>(&mut self, decide: impl FnOnce(&State, &mut Draft<'_>) -> R) -> R {
+        let from = self.draft.events.len();
+        let result = decide(self.state, &mut self.draft);
+        for event in &self.draft.events[from..] {
             self.state.apply(&self.place, event);
         }
         result
@@ -81,20 +99,19 @@ impl Turn<'_> {
 
     /// The step of a command that is one event or refused.
     fn answer(&mut self, decide: impl FnOnce(&State) -> Result<Event, Rejection>) {
-        self.step(|state, events, _| {
-            events.push(decide(state).unwrap_or_else(|code| Event::Rejected { code }));
+        self.step(|state, draft| {
+            draft.events.push(decide(state).unwrap_or_else(|code| Event::Rejected { code }));
         });
     }
 
-    /// The last steps of whatever touched a market: pairs of `accounts` become credits, wallets are settled.
-    fn finish(&mut self, market: MarketId, accounts: Vec<AccountId>) {
-        self.step(|state, events, settlements| settle::redeem(state, market, accounts, events, settlements));
+    /// The last steps of whatever touched a market: pairs become credits, wallets are settled.
+    fn finish(&mut self, market: MarketId) {
+        self.step(|state, draft| settle::redeem(state, market, draft));
         self.settle();
         self.state.assert_market(market);
     }
 
     fn settle(&mut self) {
-        let settlements = std::mem::take(&mut self.settlements);
-        self.step(|state, events, _| settle::tell_homes(state, settlements, events));
+        self.step(settle::tell_homes);
     }
 }

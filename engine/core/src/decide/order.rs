@@ -6,7 +6,7 @@ use schemas::{
     AccountId, Credits, Event, MarketState, Message, NewOrder, OrderId, Quantity, Rejection, Shard, Side, Status, Terms,
 };
 
-use super::{Turn, account, market, matching};
+use super::{Draft, Turn, account, market, matching};
 use crate::state::{Market, State};
 
 /// What becomes of an order after its entry.
@@ -21,12 +21,12 @@ enum Entry {
 
 impl Turn<'_> {
     pub(super) fn place_order(&mut self, order: &NewOrder) {
-        match self.step(|state, events, _| take_in(state, order, events)) {
+        match self.step(|state, draft| take_in(state, order, draft.events)) {
             Entry::Answered => {}
             Entry::Here(id) => self.enter_market(id, order),
             Entry::There(to, id) => {
-                self.step(|state, events, _| {
-                    events.push(super::message::send(state, to, Message::PlaceOrder { id, order: *order }));
+                self.step(|state, draft| {
+                    draft.events.push(super::message::send(state, to, Message::PlaceOrder { id, order: *order }));
                 });
             }
         }
@@ -34,31 +34,29 @@ impl Turn<'_> {
 
     /// Market's home: an order whose credits are held, or whose contracts are here.
     pub(super) fn enter_market(&mut self, id: OrderId, order: &NewOrder) {
-        let touched = self.step(|state, events, settlements| match check_market(state, order) {
-            Ok(market) => matching::match_order(state, market, id, order, events, settlements),
+        self.step(|state, draft| match check_market(state, order) {
+            Ok(market) => matching::match_order(state, market, id, order, draft),
             Err(code) => {
-                events.push(Event::OrderRejected { id, order: *order, code });
-                release(id, order, settlements);
-                Vec::new()
+                draft.events.push(Event::OrderRejected { id, order: *order, code });
+                release(id, order, draft.settlements);
             }
         });
-        self.finish(order.market, touched);
+        self.finish(order.market);
     }
 
     pub(super) fn cancel_order(&mut self, account: AccountId, order: OrderId) {
-        let touched = self.step(|state, events, settlements| match find_live(state, account, order) {
+        let market = self.step(|state, draft| match find_live(state, account, order) {
             Ok(market) => {
-                let reason = schemas::event::CancelReason::Requested;
-                cancel(market, order, reason, events, settlements);
+                cancel(market, order, schemas::event::CancelReason::Requested, draft);
                 Some(market.listing.market)
             }
             Err(code) => {
-                events.push(Event::Rejected { code });
+                draft.events.push(Event::Rejected { code });
                 None
             }
         });
-        if let Some(market) = touched {
-            self.finish(market, vec![account]);
+        if let Some(market) = market {
+            self.finish(market);
         }
     }
 }
@@ -166,16 +164,11 @@ fn find_live(state: &State, account: AccountId, order: OrderId) -> Result<&Marke
 }
 
 /// Ends a resting order and gives back what it holds.
-pub(super) fn cancel(
-    market: &Market,
-    order: OrderId,
-    reason: schemas::event::CancelReason,
-    events: &mut Vec<Event>,
-    settlements: &mut Vec<Settlement>,
-) {
+pub(super) fn cancel(market: &Market, order: OrderId, reason: schemas::event::CancelReason, draft: &mut Draft<'_>) {
     let resting = market.book.get(order).expect("the caller saw it rest");
     let (account, id) = (resting.owner.account, market.listing.market);
-    events.push(Event::OrderCancelled {
+    draft.touched.push(account);
+    draft.events.push(Event::OrderCancelled {
         order,
         account,
         market: id,
@@ -186,7 +179,7 @@ pub(super) fn cancel(
     });
     let released = resting.held();
     if released != Credits::ZERO {
-        settlements.push(Settlement {
+        draft.settlements.push(Settlement {
             account,
             market: id,
             order: Some(order),

@@ -5,22 +5,17 @@ use std::collections::BTreeMap;
 use schemas::message::{Settlement, SettlementReason};
 use schemas::{AccountId, Credits, Event, MarketId, Message, Shard};
 
+use super::Draft;
 use super::message::send;
 use crate::state::State;
 
 /// Unreserved YES and NO of one account are worth a credit a pair, whatever the answer: they are redeemed at once.
-pub fn redeem(
-    state: &State,
-    market: MarketId,
-    mut accounts: Vec<AccountId>,
-    events: &mut Vec<Event>,
-    settlements: &mut Vec<Settlement>,
-) {
-    let Some(book) = state.market(market) else { return };
-    accounts.sort_unstable();
-    accounts.dedup();
-    for account in accounts {
-        let pairs = book.position(account).pairs();
+pub fn redeem(state: &State, market: MarketId, draft: &mut Draft<'_>) {
+    let Draft { events, settlements, touched } = draft;
+    touched.sort_unstable();
+    touched.dedup();
+    for account in touched.drain(..) {
+        let pairs = state.market(market).map_or(0, |market| market.position(account).pairs());
         if pairs > 0 {
             events.push(Event::PairsRedeemed { market, account, pairs });
             settlements.push(received(account, market, SettlementReason::Redemption, Credits::of_pairs(pairs)));
@@ -35,9 +30,10 @@ pub fn received(account: AccountId, market: MarketId, reason: SettlementReason, 
 }
 
 /// Settles wallets that live here, and sends each other home one message with all of its own.
-pub fn tell_homes(state: &State, settlements: Vec<Settlement>, events: &mut Vec<Event>) {
+pub fn tell_homes(state: &State, draft: &mut Draft<'_>) {
+    let Draft { events, settlements, .. } = draft;
     let mut away: BTreeMap<Shard, Vec<Settlement>> = BTreeMap::new();
-    for settlement in settlements {
+    for settlement in settlements.drain(..) {
         let home = state.map.of_account(settlement.account);
         if home == state.shard {
             events.push(Event::Settled(settlement));

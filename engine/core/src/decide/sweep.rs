@@ -3,15 +3,15 @@
 
 use schemas::event::CancelReason;
 use schemas::limits::SWEEP_MAX;
-use schemas::message::{Settlement, SettlementReason};
-use schemas::{AccountId, BookSide, Credits, Event, MarketId, MarketState};
+use schemas::message::SettlementReason;
+use schemas::{BookSide, Credits, Event, MarketId, MarketState};
 
-use super::{Turn, order, settle};
+use super::{Draft, Turn, order, settle};
 use crate::state::{Market, State};
 
 impl Turn<'_> {
     pub(super) fn advance_time(&mut self) {
-        self.step(|state, events, _| close_expired(state, events));
+        self.step(|state, draft| close_expired(state, draft.events));
         let mut room = SWEEP_MAX;
         while room > 0 {
             let Some(market) = self.state.lookup.sweeping.first().copied() else { break };
@@ -24,15 +24,12 @@ impl Turn<'_> {
         let needed = |turn: &Self| turn.state.lookup.sweeping.contains(&id);
         let mut done = 0;
         if needed(self) {
-            let accounts =
-                self.step(|state, events, settlements| cancel_some(market(state, id), room, events, settlements));
-            done += accounts.len();
-            self.finish(id, accounts);
+            done += self.step(|state, draft| cancel_some(market(state, id), room, draft));
+            self.finish(id);
         }
         if needed(self) && done < room {
-            done +=
-                self.step(|state, events, settlements| pay_some(market(state, id), room - done, events, settlements));
-            self.finish(id, Vec::new());
+            done += self.step(|state, draft| pay_some(market(state, id), room - done, draft));
+            self.finish(id);
         }
         done
     }
@@ -51,36 +48,26 @@ fn close_expired(state: &State, events: &mut Vec<Event>) {
     }));
 }
 
-fn cancel_some(
-    market: &Market,
-    room: usize,
-    events: &mut Vec<Event>,
-    settlements: &mut Vec<Settlement>,
-) -> Vec<AccountId> {
+fn cancel_some(market: &Market, room: usize, draft: &mut Draft<'_>) -> usize {
     let orders = market.book.queue(BookSide::Bid).chain(market.book.queue(BookSide::Ask)).take(room);
-    orders
-        .map(|resting| {
-            order::cancel(market, resting.id, CancelReason::MarketEnded, events, settlements);
-            resting.owner.account
-        })
-        .collect()
+    orders.map(|resting| order::cancel(market, resting.id, CancelReason::MarketEnded, draft)).count()
 }
 
-/// Pays positions out by account, once no order reserves any of them.
-fn pay_some(market: &Market, room: usize, events: &mut Vec<Event>, settlements: &mut Vec<Settlement>) -> usize {
+/// Pays positions out, once no order reserves any of them.
+fn pay_some(market: &Market, room: usize, draft: &mut Draft<'_>) -> usize {
     let Some(value) = market.yes_value.filter(|_| market.book.is_empty()) else { return 0 };
     let id = market.listing.market;
     let mut paid = 0;
     for (account, position) in market.positions().take(room) {
         let credits = value.payout(position.yes, position.no);
-        events.push(Event::PaidOut { market: id, account, yes: position.yes, no: position.no, credits });
+        draft.events.push(Event::PaidOut { market: id, account, yes: position.yes, no: position.no, credits });
         if credits != Credits::ZERO {
-            settlements.push(settle::received(account, id, SettlementReason::Payout, credits));
+            draft.settlements.push(settle::received(account, id, SettlementReason::Payout, credits));
         }
         paid += 1;
     }
     if paid == market.positions.len() {
-        events.push(Event::MarketSettled { market: id });
+        draft.events.push(Event::MarketSettled { market: id });
     }
     paid
 }

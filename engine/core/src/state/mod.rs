@@ -4,6 +4,7 @@
 
 mod client_ids;
 mod mailbox;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use crate::book::{Book, Resting};
 use crate::index::Index;
 pub use client_ids::{ClientIds, Remembered};
 pub use mailbox::{Inbox, Outbox};
+pub use table::Table;
 
 /// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.
 #[derive(Clone, Debug)]
@@ -26,6 +28,7 @@ pub struct State {
     pub(crate) map: schemas::shard_map::ShardMap,
     pub(crate) facts: Facts,
     pub(crate) lookup: Lookup,
+    pub(crate) scratch: crate::decide::Scratch,
 }
 
 /// What a snapshot holds.
@@ -39,8 +42,8 @@ pub struct Facts {
     pub trades: u64,
     /// Credits that came into the exchange here, less those that left.
     pub deposited: Credits,
-    pub accounts: BTreeMap<AccountId, Account>,
-    pub markets: BTreeMap<MarketId, Market>,
+    pub accounts: Table<AccountId, Account>,
+    pub markets: Table<MarketId, Market>,
     pub client_ids: ClientIds,
     /// Messages to each other shard that were ever sent to.
     pub outboxes: BTreeMap<Shard, Outbox>,
@@ -86,7 +89,7 @@ pub struct Market {
     pub yes: u64,
     /// NO contracts in the world (I-2).
     pub no: u64,
-    pub(crate) positions: BTreeMap<AccountId, Position>,
+    pub(crate) positions: Table<AccountId, Position>,
     pub(crate) book: Book<OrderId, Stake>,
 }
 
@@ -165,7 +168,13 @@ fn book_price(ticks: u32) -> Price {
 impl State {
     /// A shard to which nothing has happened yet.
     pub fn new(shard: Shard, map: schemas::shard_map::ShardMap) -> Self {
-        Self { shard, map, facts: Facts::default(), lookup: Lookup::default() }
+        Self {
+            shard,
+            map,
+            facts: Facts::default(),
+            lookup: Lookup::default(),
+            scratch: crate::decide::Scratch::default(),
+        }
     }
 
     /// The shard.
@@ -180,22 +189,22 @@ impl State {
 
     /// An account whose home is here.
     pub fn account(&self, id: AccountId) -> Option<&Account> {
-        self.facts.accounts.get(&id)
+        self.facts.accounts.get(id)
     }
 
     /// A market whose home is here.
     pub fn market(&self, id: MarketId) -> Option<&Market> {
-        self.facts.markets.get(&id)
+        self.facts.markets.get(id)
     }
 
     /// All accounts whose home is here.
     pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
-        self.facts.accounts.iter().map(|(id, account)| (*id, account))
+        self.facts.accounts.iter()
     }
 
     /// All markets whose home is here.
     pub fn markets(&self) -> impl Iterator<Item = (MarketId, &Market)> {
-        self.facts.markets.iter().map(|(id, market)| (*id, market))
+        self.facts.markets.iter()
     }
 
     /// When an `AdvanceTime` has something to do; a time that is past means now.
@@ -232,12 +241,12 @@ impl State {
 impl Market {
     /// An account's contracts here.
     pub fn position(&self, account: AccountId) -> Position {
-        self.positions.get(&account).copied().unwrap_or_default()
+        self.positions.get(account).copied().unwrap_or_default()
     }
 
-    /// All positions, by account.
+    /// All positions, in the order in which they would be paid out.
     pub fn positions(&self) -> impl Iterator<Item = (AccountId, &Position)> {
-        self.positions.iter().map(|(account, position)| (*account, position))
+        self.positions.iter()
     }
 
     /// The highest bid or the lowest ask, in YES.

@@ -180,7 +180,7 @@ impl Run {
 /// Says how much was read, and how long the read models took.
 pub fn tell_settled(log: &Log, waited: Duration) {
     let (outcomes, stale) = (grouped(log.fold.outcomes), grouped(log.stale));
-    let what = format!("{outcomes} outcomes folded ({stale} stale records), Postgres and Redis at the end of the log");
+    let what = format!("{outcomes} outcomes folded, {stale} stale; Postgres and Redis are at the log's end");
     report::step("settle", &what, waited);
 }
 

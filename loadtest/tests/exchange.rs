@@ -33,7 +33,7 @@ fn verify_finds_what_was_tampered_with() {
     stack.sql("UPDATE wallets SET available = available - 1 WHERE account_id = (SELECT min(account_id) FROM wallets)");
 
     stack.sql("UPDATE orders SET status = 'EXPIRED' WHERE id = (SELECT min(id) FROM orders WHERE status = 'FILLED')");
-    fails_at(&stack, &["FAIL Postgres: one row for each order", "FILLED in the log, status: EXPIRED found"]);
+    fails_at(&stack, &["FAIL Postgres: one row for each order", "status: Filled in the log, status: Expired found"]);
     stack.sql("UPDATE orders SET status = 'FILLED' WHERE status = 'EXPIRED'");
 
     stack.sql("CREATE TABLE kept AS SELECT * FROM trades ORDER BY id LIMIT 1; DELETE FROM trades USING kept WHERE trades.id = kept.id");

@@ -2,12 +2,12 @@
 //!
 //!   submit ─▶ outcome ─▶ *answers* ─▶ HTTP
 
-use schemas::event::{CancelReason, FirstOutcome, OrderPlaced};
+use schemas::event::{CancelReason, FirstOutcome};
 use schemas::{Credits, Event, OrderId, Rejection};
 use serde::Serialize;
 
 use crate::http::problem::Problem;
-use crate::shapes::{Fill, FillSums, Order, Role, text, text_or_null};
+use crate::shapes::{Fill, Order, fills_on_entry};
 use crate::submit::Settled;
 
 /// Fills that one answer lists; the rest is served by `/v1/fills`.
@@ -26,25 +26,15 @@ pub enum OrderOutcome {
 
 /// What became of an order; `None` if the outcome does not tell of one.
 pub fn order(settled: &Settled) -> Option<OrderOutcome> {
-    let (command, time) = (settled.outcome.cause.id, settled.outcome.time);
     settled.outcome.events.iter().find_map(|event| match event {
         Event::OrderPlaced(placed) => {
-            let order = Order::placed(placed, command, time);
-            Some(OrderOutcome::Placed(Box::new(order), fills(settled, placed)))
+            let fills = fills_on_entry(&settled.outcome, placed.id).collect();
+            Some(OrderOutcome::Placed(Box::new(Order::placed(placed, &settled.outcome)), fills))
         }
         Event::OrderRejected { id, code, .. } => Some(OrderOutcome::Refused(*id, *code)),
         Event::ClientIdRepeated { first, .. } => Some(OrderOutcome::Repeated(*first)),
         _ => None,
     })
-}
-
-/// An order that comes in is the taker of all its trades.
-fn fills(settled: &Settled, placed: &OrderPlaced) -> Vec<Fill> {
-    let fill = |event: &Event| match event {
-        Event::Traded(trade) if trade.taker.order == placed.id => Some(Fill::of(trade, &trade.taker, Role::Taker)),
-        _ => None,
-    };
-    settled.outcome.events.iter().filter_map(fill).collect()
 }
 
 /// An order as it is answered.
@@ -53,10 +43,6 @@ pub struct OrderAnswer {
     #[serde(flatten)]
     order: Order,
     ticker: Option<String>,
-    #[serde(serialize_with = "text_or_null")]
-    average_price: Option<Credits>,
-    #[serde(serialize_with = "text")]
-    fees: Credits,
     fills: Vec<Fill>,
     repeated: bool,
 }
@@ -64,9 +50,8 @@ pub struct OrderAnswer {
 impl OrderAnswer {
     /// An order with its fills.
     pub fn new(order: Order, ticker: Option<String>, mut fills: Vec<Fill>, repeated: bool) -> Self {
-        let sums = FillSums::of(&fills);
         fills.truncate(FILLS_SHOWN);
-        Self { order, ticker, average_price: sums.average_price(), fees: sums.fees(), fills, repeated }
+        Self { order, ticker, fills, repeated }
     }
 }
 

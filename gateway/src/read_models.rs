@@ -14,10 +14,10 @@ use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, FromValue};
 use metrics::histogram;
 use schemas::ids::Coordinate;
-use schemas::{AccountId, BookSide, Credits, MarketId, Price, Shard, Timestamp};
-use serde::Serialize;
+use schemas::{AccountId, BookSide, Credits, MarketId, Price, Quantity, Shard, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::shapes::{iso, text};
+use crate::shapes::{PublicTrade, iso, iso_or_null, text};
 
 const CLIENTS: usize = 4;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -86,6 +86,9 @@ pub struct TickerData {
     /// Of the last trade.
     #[serde(serialize_with = "crate::shapes::text_or_null")]
     pub last_price: Option<Price>,
+    /// When that was.
+    #[serde(serialize_with = "iso_or_null")]
+    pub last_time: Option<Timestamp>,
     /// Contracts traded.
     pub volume: u64,
     /// Credits that back the pairs in the world.
@@ -188,10 +191,12 @@ impl ReadModels {
         let number = |field| integer(&ticker, field).map(|value| value.unwrap_or(0));
         let unsigned = |field| number(field).and_then(|n| u64::try_from(n).map_err(|_| ReadError::Impossible(field)));
         let last_price = integer(&ticker, "last_price")?.map(price).transpose()?;
+        let last_time = integer(&ticker, "last_time")?.map(time).transpose()?;
         let data = TickerData {
             best_bid: levels.bids.first().map(|(price, _)| *price),
             best_ask: levels.asks.first().map(|(price, _)| *price),
             last_price,
+            last_time,
             volume: unsigned("volume")?,
             collateral: Credits(number("collateral")?),
             open_interest: unsigned("yes_outstanding")?,
@@ -200,18 +205,17 @@ impl ReadModels {
         Ok((data, at))
     }
 
-    /// A market's last trades, newest first, as the projection wrote them.
+    /// A market's last trades, newest first.
     pub async fn trades(
         &self,
         home: Shard,
         market: MarketId,
         limit: usize,
-    ) -> Result<(Vec<serde_json::Value>, Coordinate), ReadError> {
+    ) -> Result<(Vec<PublicTrade>, Coordinate), ReadError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (progress, list): (Option<String>, Vec<String>) =
             self.read(READ_LIST, home, &[format!("trades:{market}")], limit).await?;
-        let parse = |text: &String| serde_json::from_str(text).map_err(|_| ReadError::Impossible("trade"));
-        Ok((list.iter().map(parse).collect::<Result<_, _>>()?, reached(home, progress.as_deref())?))
+        Ok((list.iter().map(|text| trade(text)).collect::<Result<_, _>>()?, reached(home, progress.as_deref())?))
     }
 
     /// An account's positions in all markets.
@@ -243,6 +247,35 @@ fn integer(hash: &Hash, field: &'static str) -> Result<Option<i64>, ReadError> {
 
 fn price(ticks: i64) -> Result<Price, ReadError> {
     u16::try_from(ticks).ok().and_then(Price::new).ok_or(ReadError::Impossible("price"))
+}
+
+fn time(millis: i64) -> Result<Timestamp, ReadError> {
+    u64::try_from(millis).map(Timestamp).map_err(|_| ReadError::Impossible("time"))
+}
+
+/// An entry of the list of trades.
+fn trade(text: &str) -> Result<PublicTrade, ReadError> {
+    #[derive(Deserialize)]
+    struct Entry<'a> {
+        trade_id: &'a str,
+        price: &'a str,
+        quantity: u32,
+        taker_side: &'a str,
+        kind: &'a str,
+        time: u64,
+    }
+    let read = |text| {
+        let entry: Entry<'_> = serde_json::from_str(text).ok()?;
+        Some(PublicTrade {
+            trade_id: entry.trade_id.parse().ok()?,
+            price: entry.price.parse().ok()?,
+            quantity: Quantity::new(entry.quantity)?,
+            taker_side: entry.taker_side.parse().ok()?,
+            kind: entry.kind.parse().ok()?,
+            time: Timestamp(entry.time),
+        })
+    };
+    read(text).ok_or(ReadError::Impossible("trade"))
 }
 
 /// Of the fields `BID:TICKS` and `ASK:TICKS`.
@@ -309,6 +342,14 @@ mod tests {
             (shown(&levels.bids), shown(&levels.asks)),
             (vec![(5_600, 1), (5_500, 3)], vec![(5_900, 4), (6_000, 2)])
         );
+    }
+
+    #[test]
+    fn trades_are_read_as_they_are_documented() {
+        let text = r#"{"trade_id":"9","price":"0.5500","quantity":4,"taker_side":"BID","kind":"MINT","time":1764000000000,"sequence":77}"#;
+        let read = trade(text).unwrap();
+        assert_eq!((read.price.ticks(), read.time), (5_500, Timestamp(1_764_000_000_000)));
+        assert!(trade("{}").is_err() && trade(&text.replace("MINT", "GIFT")).is_err());
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::fmt::Display;
 use schemas::event::{CancelReason, OrderPlaced, Party, Trade, TradeKind};
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, BookSide, ClientId, CommandId, Credits, Entry, FeeRate, Listing, MarketId, MarketState, NewOrder,
-    OrderId, Price, Quantity, Rejection, Shard, Status, Terms, TimeInForce, Timestamp, TradeId,
+    AccountId, BookSide, ClientId, CommandId, Credits, Entry, Event, FeeRate, Listing, MarketId, MarketState, NewOrder,
+    OrderId, Outcome, Price, Quantity, Rejection, Shard, Status, Terms, TimeInForce, Timestamp, TradeId,
 };
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
@@ -35,6 +35,11 @@ pub fn number<S: Serializer>(value: &Quantity, serializer: S) -> Result<S::Ok, S
 /// A time as RFC 3339 with milliseconds.
 pub fn iso<S: Serializer>(value: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&Iso(*value))
+}
+
+/// As [`iso`], or null.
+pub fn iso_or_null<S: Serializer>(value: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    text_or_null(&value.map(Iso), serializer)
 }
 
 /// A time in its text form.
@@ -177,6 +182,10 @@ pub struct Order {
     pub rejection: Option<Rejection>,
     /// Why it was cancelled, if it had rested.
     pub cancel_reason: Option<CancelReason>,
+    /// What the filled contracts cost or brought, before fees.
+    pub notional: Credits,
+    /// What was paid for the fills.
+    pub fees: Credits,
     /// The client's own name for it.
     pub client_id: Option<ClientId>,
     /// When it came.
@@ -207,10 +216,15 @@ impl From<Terms> for OrderKind {
 }
 
 impl Order {
-    /// An order that was taken in, right after its outcome.
-    pub fn placed(placed: &OrderPlaced, command: CommandId, time: Timestamp) -> Self {
-        let blank = Self::born(placed.id, &placed.order, command, time);
-        Self { quantity: placed.quantity, filled: placed.filled, status: placed.status, ..blank }
+    /// An order that `outcome` took in, right after it.
+    pub fn placed(placed: &OrderPlaced, outcome: &Outcome) -> Self {
+        let born = Self::born(placed.id, &placed.order, outcome.cause.id, outcome.time);
+        let order = Self { quantity: placed.quantity, filled: placed.filled, status: placed.status, ..born };
+        fills_on_entry(outcome, placed.id).fold(order, |order, fill| Self {
+            notional: order.notional + fill.price.cost(fill.quantity),
+            fees: order.fees + fill.fee,
+            ..order
+        })
     }
 
     /// An order that was refused.
@@ -235,6 +249,8 @@ impl Order {
             status: Status::Active,
             rejection: None,
             cancel_reason: None,
+            notional: Credits::ZERO,
+            fees: Credits::ZERO,
             client_id: order.client_id,
             created_at: time,
             updated_at: time,
@@ -245,6 +261,20 @@ impl Order {
     pub fn remaining(&self) -> Quantity {
         if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
     }
+
+    /// The mean price of a filled contract, rounded half up to a micro-credit; `None` without a fill.
+    pub fn average_price(&self) -> Option<Credits> {
+        let filled = i64::from(self.filled.contracts());
+        (filled > 0).then(|| Credits((self.notional.micros() + filled / 2) / filled))
+    }
+}
+
+/// The fills of an order on its way in: it is the taker of all trades of its outcome.
+pub fn fills_on_entry(outcome: &Outcome, id: OrderId) -> impl Iterator<Item = Fill> {
+    outcome.events.iter().filter_map(move |event| match event {
+        Event::Traded(trade) if trade.taker.order == id => Some(Fill::of(trade, &trade.taker, Role::Taker)),
+        _ => None,
+    })
 }
 
 impl Serialize for Order {
@@ -266,6 +296,8 @@ impl Serialize for Order {
             remaining: u32,
             rejection: Option<&'static str>,
             cancel_reason: Option<&'static str>,
+            average_price: Option<String>,
+            fees: String,
             client_id: Option<String>,
             #[serde(serialize_with = "iso")]
             time: Timestamp,
@@ -294,6 +326,8 @@ impl Serialize for Order {
             remaining: self.remaining().contracts(),
             rejection: self.rejection.map(Rejection::name),
             cancel_reason: self.cancel_reason.map(CancelReason::name),
+            average_price: self.average_price().map(|price| price.to_string()),
+            fees: self.fees.to_string(),
             client_id: self.client_id.map(|id| id.to_string()),
             time: self.created_at,
             updated_at: self.updated_at,
@@ -340,35 +374,6 @@ impl Fill {
     }
 }
 
-/// The sums of an order's fills.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct FillSums {
-    contracts: i64,
-    value: Credits,
-    fees: Credits,
-}
-
-impl FillSums {
-    /// Of these fills.
-    pub fn of<'a>(fills: impl IntoIterator<Item = &'a Fill>) -> Self {
-        fills.into_iter().fold(Self::default(), |sums, fill| Self {
-            contracts: sums.contracts + i64::from(fill.quantity.contracts()),
-            value: sums.value + fill.price.cost(fill.quantity),
-            fees: sums.fees + fill.fee,
-        })
-    }
-
-    /// What was paid for the service.
-    pub fn fees(&self) -> Credits {
-        self.fees
-    }
-
-    /// The mean price of a contract, rounded half up to a micro-credit; `None` without a fill.
-    pub fn average_price(&self) -> Option<Credits> {
-        (self.contracts > 0).then(|| Credits((self.value.micros() + self.contracts / 2) / self.contracts))
-    }
-}
-
 /// LIMIT and MARKET: an order's `type`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderType {
@@ -402,10 +407,11 @@ mod tests {
 
     #[test]
     fn an_average_is_exact_to_a_micro_credit() {
-        let sums = FillSums::of(&[fill(5_000, 1, 7), fill(5_001, 2, 8)]);
-        assert_eq!(sums.average_price().unwrap().to_string(), "0.500067");
-        assert_eq!(sums.fees(), Credits(15));
-        assert_eq!(FillSums::of(&[]).average_price(), None);
+        let placed = crate::view::tests::placed(1, Entry::BuyYes, 6_000, 3, 3);
+        let order = Order::placed(&placed, &crate::view::tests::outcome(1, Vec::new()));
+        let filled = Order { notional: Credits(1_500_200), ..order };
+        assert_eq!(filled.average_price().unwrap().to_string(), "0.500067");
+        assert_eq!(Order { filled: Quantity::ZERO, ..filled }.average_price(), None);
     }
 
     #[test]

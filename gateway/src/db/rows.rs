@@ -62,7 +62,7 @@ pub fn to_i64(id: u64) -> i64 {
 
 /// The columns that [`order`] reads, of a table `orders o`.
 pub const ORDER_COLUMNS: &str = "o.id, o.command_id, o.account_id, o.market_id, o.contract, o.side, o.type, o.time_in_force, \
-     o.limit_price, o.budget, o.quantity, o.filled, o.status, o.reject_code, o.cancel_reason, o.client_id, \
+     o.limit_price, o.budget, o.quantity, o.filled, o.status, o.reject_code, o.cancel_reason, o.notional, o.fees, o.client_id, \
      o.created_at, o.updated_at";
 
 /// An order.
@@ -82,6 +82,8 @@ pub fn order(row: &Row) -> Result<Order, DbError> {
         status: name::<Status>(row.get("status"), "status")?,
         rejection,
         cancel_reason: reason.map(|text| name::<CancelReason>(text, "cancel reason")).transpose()?,
+        notional: Credits(row.get("notional")),
+        fees: Credits(row.get("fees")),
         client_id: row.get::<_, Option<Uuid>>("client_id").map(|id| ClientId(id.as_u128())),
         created_at: timestamp(row.get("created_at"))?,
         updated_at: timestamp(row.get("updated_at"))?,

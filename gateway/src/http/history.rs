@@ -12,7 +12,7 @@ use crate::http::fields::Params;
 use crate::http::gate::reaches;
 use crate::http::parse::{self, Fault, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
-use crate::shapes::{Fill, FillSums, Role, text, text_or_null};
+use crate::shapes::{Fill, Role};
 use crate::state::Shared;
 use crate::view::keys::{from_hex, to_hex};
 
@@ -70,15 +70,11 @@ fn known(state: &Shared, market: Option<MarketId>) -> Result<(), Problem> {
     if known { Ok(()) } else { Err(Problem::new(kinds::MARKET_UNKNOWN)) }
 }
 
-/// An order with the sums of its fills.
+/// An order with its fills.
 #[derive(Serialize)]
 pub struct OrderDetail {
     #[serde(flatten)]
     order: ListedOrder,
-    #[serde(serialize_with = "text_or_null")]
-    average_price: Option<schemas::Credits>,
-    #[serde(serialize_with = "text")]
-    fees: schemas::Credits,
     fills: Vec<Fill>,
 }
 
@@ -96,9 +92,8 @@ pub async fn order(
     let (order, at) = state.database.order(account, id).await.map_err(unreadable)?;
     let order = order.ok_or_else(unknown)?;
     let mut fills = state.database.fills_of(&order.order).await.map_err(unreadable)?;
-    let sums = FillSums::of(&fills);
     fills.truncate(crate::answers::FILLS_SHOWN);
-    Ok(Answer::many(OrderDetail { order, average_price: sums.average_price(), fees: sums.fees(), fills }, at))
+    Ok(Answer::many(OrderDetail { order, fills }, at))
 }
 
 /// `GET /v1/fills`

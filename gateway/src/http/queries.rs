@@ -3,7 +3,6 @@
 use axum::extract::State;
 use schemas::{AccountId, Credits, MarketId, MarketState, Price, Shard};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::http::answer::{Answer, Page};
 use crate::http::auth::Reader;
@@ -12,7 +11,7 @@ use crate::http::gate::reaches;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
 use crate::read_models::{ReadError, TickerData};
-use crate::shapes::{Market, text, text_or_null};
+use crate::shapes::{Market, PublicTrade, text, text_or_null};
 use crate::state::Shared;
 
 /// Redis did not answer: for the log in full, for the client that it may try again.
@@ -165,7 +164,7 @@ pub async fn book(
 pub struct TradesAnswer {
     #[serde(serialize_with = "text")]
     market_id: MarketId,
-    items: Vec<Value>,
+    items: Vec<PublicTrade>,
 }
 
 /// `GET /v1/markets/{market}/trades`

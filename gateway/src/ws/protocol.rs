@@ -242,7 +242,7 @@ fn changes_of(account: AccountId, outcome: &Outcome, event: &Event) -> Vec<Chang
     let (command, time) = (outcome.cause.id, outcome.time);
     match event {
         Event::OrderPlaced(placed) if placed.order.account == account => {
-            vec![Change::Placed { order: Order::placed(placed, command, time) }]
+            vec![Change::Placed { order: Order::placed(placed, outcome) }]
         }
         Event::OrderRejected { id, order, code } if order.account == account => {
             let order = Order::rejected(*id, order, *code, command, time);

@@ -1,0 +1,478 @@
+//! Bad input gets a clear 4xx problem, never a 5xx, and never reaches the log.
+//!
+//! No engine runs here. A scribe tells the gateway of an account and a market; afterwards the commands topic must be empty.
+
+mod common;
+
+use common::api::{Answer, Api};
+use common::scribe::Scribe;
+use common::socket::{Heard, Socket};
+use common::{ADMIN_KEY, ORIGIN, Platform, eventually};
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use schemas::market::Listing;
+use schemas::{AccountId, ApiKey, ApiKeyId, Event, FeeRate, MarketId, MarketState, Scopes, Timestamp};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const ACCOUNT: AccountId = AccountId(77);
+const TICKER: &str = "RAIN-2099";
+
+/// The text of a key whose secret is this byte, and what the log knows of it.
+fn key(id: u64, secret: u8, scopes: Scopes) -> (String, ApiKey) {
+    let bytes = [secret; 32];
+    let text = format!("lfg_{id:016x}_{}", format!("{secret:02x}").repeat(32));
+    (text, ApiKey { id: ApiKeyId(id), hash: Sha256::digest(bytes).into(), scopes })
+}
+
+struct Keys {
+    full: String,
+    read_only: String,
+    revoked: String,
+}
+
+async fn prepare(platform: &Platform, scribe: &mut Scribe) -> Keys {
+    let (full, full_key) = key(1, 0x11, Scopes::READ_TRADE);
+    let (read_only, read_key) = key(2, 0x22, Scopes::READ);
+    let (revoked, revoked_key) = key(3, 0x33, Scopes::READ_TRADE);
+    let account = ACCOUNT;
+    let mut events = vec![Event::AccountOpened { account }];
+    events.extend([full_key, read_key, revoked_key].map(|key| Event::ApiKeyAdded { account, key }));
+    events.push(Event::ApiKeyRevoked { account, key: revoked_key.id });
+    scribe.tell(platform.map().of_account(account), events).await;
+    let ticker: schemas::text::Ticker = TICKER.parse().unwrap();
+    let market = MarketId::of(&ticker);
+    let listing = Listing {
+        market,
+        ticker,
+        question: "Will it rain?".parse().unwrap(),
+        expiry: Timestamp(4_000_000_000_000),
+        tick: 100,
+        maker_fee: FeeRate::ZERO,
+        taker_fee: FeeRate::ZERO,
+    };
+    let opened = Event::MarketChanged { market, state: MarketState::Open, yes_value: None };
+    scribe.tell(platform.map().of_market(market), vec![Event::MarketCreated(listing), opened]).await;
+    Keys { full, read_only, revoked }
+}
+
+/// Every refusal is a problem that is the client's to mend.
+#[track_caller]
+fn check(answer: &Answer, what: &str, code: &str) {
+    assert!(answer.status.is_client_error(), "{what}: {} {}", answer.status, answer.body);
+    assert_eq!(answer.body["code"], code, "{what}: {}", answer.body);
+    answer.problem(answer.status.as_u16(), code);
+}
+
+/// The error of the one field that is wrong: where, and what.
+#[track_caller]
+fn check_field(answer: &Answer, what: &str, field: &str, code: &str) {
+    check(answer, what, "invalid-request");
+    let errors = answer.body["errors"].as_array().unwrap();
+    let found = errors.iter().any(|e| e["pointer"] == format!("/{field}") && e["code"] == code);
+    assert!(found, "{what}: no `{code}` at /{field} in {}", answer.body);
+}
+
+/// A route, a good body, and for each field: what is wrong in it, and the code that says so.
+struct Route {
+    key: Option<&'static str>,
+    path: String,
+    good: Value,
+    required: &'static [&'static str],
+    bad: Vec<(&'static str, Value, &'static str)>,
+}
+
+/// What no string field takes.
+fn not_texts() -> [Value; 5] {
+    [json!(1), json!(0.5), json!(true), json!([]), json!({})]
+}
+
+fn routes() -> Vec<Route> {
+    let account = ACCOUNT.to_string();
+    let long = "9".repeat(5_000);
+    let order =
+        json!({"ticker": TICKER, "contract": "YES", "side": "BUY", "type": "LIMIT", "price": "0.55", "quantity": 1});
+    let market = json!({"ticker": "NEW-1", "question": "New?", "expiry": "2099-01-01T00:00:00Z"});
+    let transfer = json!({"account_id": account, "amount": "1.5"});
+    let bad_transfer = || {
+        vec![
+            ("account_id", json!("0"), "form"),
+            ("account_id", json!("abc"), "form"),
+            ("account_id", json!(long), "form"),
+            ("account_id", json!("9223372036854775808"), "form"),
+            ("amount", json!("0"), "out-of-range"),
+            ("amount", json!("-1"), "form"),
+            ("amount", json!("1e9"), "form"),
+            ("amount", json!("0.0000001"), "form"),
+            ("amount", json!("1000000001"), "out-of-range"),
+            ("amount", json!(long), "out-of-range"),
+            ("amount", json!(""), "form"),
+            ("client_id", json!("not-a-uuid"), "form"),
+        ]
+    };
+    let transfer_route = |path: &str| Route {
+        key: Some(ADMIN_KEY),
+        path: path.to_owned(),
+        good: transfer.clone(),
+        required: &["account_id", "amount"],
+        bad: bad_transfer(),
+    };
+    vec![
+        Route {
+            key: None,
+            path: "/v1/orders".to_owned(),
+            good: order,
+            required: &["contract", "side", "type", "price", "quantity"],
+            bad: vec![
+                ("ticker", json!("rain"), "form"),
+                ("ticker", json!(long), "form"),
+                ("contract", json!("MAYBE"), "form"),
+                ("contract", json!("yes"), "form"),
+                ("side", json!("HOLD"), "form"),
+                ("type", json!("STOP"), "form"),
+                ("price", json!("0"), "out-of-range"),
+                ("price", json!("1"), "out-of-range"),
+                ("price", json!("0.55555"), "form"),
+                ("price", json!("-0.5"), "form"),
+                ("price", json!("NaN"), "form"),
+                ("price", json!(long), "out-of-range"),
+                ("quantity", json!(0), "out-of-range"),
+                ("quantity", json!(-1), "out-of-range"),
+                ("quantity", json!(1_000_001), "out-of-range"),
+                ("quantity", json!(1.5), "type"),
+                ("quantity", json!("1"), "type"),
+                ("quantity", json!(1e300), "type"),
+                ("time_in_force", json!("FOREVER"), "form"),
+                ("client_id", json!("1234"), "form"),
+                ("market_id", json!("1"), "conflict"),
+                ("budget", json!("1"), "conflict"),
+                ("worst_price", json!("0.5"), "conflict"),
+            ],
+        },
+        Route {
+            key: None,
+            path: "/v1/api-keys".to_owned(),
+            good: json!({"scopes": ["READ"]}),
+            required: &[],
+            bad: vec![
+                ("scopes", json!([]), "form"),
+                ("scopes", json!(["ROOT"]), "form"),
+                ("scopes", json!(["READ", "READ"]), "form"),
+                ("scopes", json!("READ"), "type"),
+                ("scopes", json!([1]), "type"),
+            ],
+        },
+        transfer_route("/v1/wallet/deposits"),
+        transfer_route("/v1/wallet/withdrawals"),
+        Route {
+            key: Some(ADMIN_KEY),
+            path: "/v1/markets".to_owned(),
+            good: market,
+            required: &["ticker", "question", "expiry"],
+            bad: vec![
+                ("ticker", json!(""), "form"),
+                ("ticker", json!("new 1"), "form"),
+                ("ticker", json!("A".repeat(33)), "form"),
+                ("question", json!(""), "form"),
+                ("question", json!("   "), "form"),
+                ("question", json!("a\u{0}b"), "form"),
+                ("question", json!("é".repeat(251)), "form"),
+                ("expiry", json!("soon"), "form"),
+                ("expiry", json!("1969-01-01T00:00:00Z"), "out-of-range"),
+                ("expiry", json!("2099-13-01T00:00:00Z"), "form"),
+                ("tick_size", json!("0"), "out-of-range"),
+                ("tick_size", json!("0.0003"), "out-of-range"),
+                ("maker_fee", json!("0.21"), "out-of-range"),
+                ("taker_fee", json!("-0.1"), "form"),
+            ],
+        },
+        Route {
+            key: Some(ADMIN_KEY),
+            path: format!("/v1/markets/{TICKER}/resolve"),
+            good: json!({"outcome": "YES"}),
+            required: &["outcome"],
+            bad: vec![
+                ("outcome", json!("MAYBE"), "form"),
+                ("yes_value", json!("1.1"), "out-of-range"),
+                ("yes_value", json!("0.00001"), "form"),
+            ],
+        },
+    ]
+}
+
+async fn bodies(api: &Api, keys: &Keys) {
+    for Route { key, path, good, required, bad } in routes() {
+        let key = Some(key.unwrap_or(&keys.full));
+        let changed = |field: &str, value: Value| {
+            let mut body = good.clone();
+            body[field] = value;
+            body
+        };
+        for field in required {
+            let mut body = good.clone();
+            body.as_object_mut().unwrap().remove(*field);
+            check_field(&api.post(key, &path, &body).await, &format!("{path} without {field}"), field, "missing");
+        }
+        for (field, value, code) in bad {
+            let what = format!("{path} {field} = {value:.40}");
+            check_field(&api.post(key, &path, &changed(field, value)).await, &what, field, code);
+        }
+        for field in good.as_object().unwrap().keys().filter(|field| good[*field].is_string()) {
+            for value in not_texts() {
+                let what = format!("{path} {field} = {value}");
+                check_field(&api.post(key, &path, &changed(field, value)).await, &what, field, "type");
+            }
+        }
+        check_field(&api.post(key, &path, &changed("extra", json!(1))).await, &path, "extra", "unknown");
+        raw_bodies(api, key, &path).await;
+    }
+}
+
+/// Bodies that are not even objects, or not JSON, or too large.
+async fn raw_bodies(api: &Api, key: Option<&str>, path: &str) {
+    let post = |content_type: &'static str, body: Vec<u8>| {
+        let request = api.request(Method::POST, path).bearer_auth(key.unwrap());
+        api.send(request.header(CONTENT_TYPE, content_type).body(body))
+    };
+    let json_type = "application/json";
+    for body in ["{", "{]", "nonsense", "{\"a\": 1,}", "{\"a\": 01}", "\u{feff}{}", "{} {}"] {
+        check(&post(json_type, body.as_bytes().to_vec()).await, body, "malformed-json");
+    }
+    for body in [&b"{\"a\": \"\xff\xfe\"}"[..], "[".repeat(60_000).as_bytes()] {
+        check(&post(json_type, body.to_vec()).await, "bytes", "malformed-json");
+    }
+    for body in ["[]", "null", "1", "\"text\"", "true"] {
+        check(&post(json_type, body.as_bytes().to_vec()).await, body, "invalid-request");
+    }
+    check(&post(json_type, b"{\"x\": 1, \"x\": 2}".to_vec()).await, "a field twice", "invalid-request");
+    check(&post("text/plain", b"{\"a\": 1}".to_vec()).await, "text/plain", "unsupported-media-type");
+    for size in [64 * 1024 + 1, 2 * 1024 * 1024] {
+        check(&post(json_type, vec![b' '; size]).await, "a huge body", "body-too-large");
+    }
+}
+
+/// Orders that are well-formed, but for a market or a price that does not exist there.
+async fn unknown_things(api: &Api, keys: &Keys) {
+    let full = Some(keys.full.as_str());
+    let order = |change: Value| {
+        let mut body = json!({"contract": "NO", "side": "SELL", "type": "LIMIT", "price": "0.55", "quantity": 1});
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        body
+    };
+    for market in [json!({"ticker": "NOBODY"}), json!({"market_id": "1"}), json!({"market_id": "0"})] {
+        check(&api.post(full, "/v1/orders", &order(market)).await, "unknown market", "market-unknown");
+    }
+    let off_tick = order(json!({"ticker": TICKER, "price": "0.5501"}));
+    check(&api.post(full, "/v1/orders", &off_tick).await, "off tick", "price-off-tick");
+    check_field(&api.post(full, "/v1/orders", &order(json!({}))).await, "no market", "market_id", "missing");
+    let budget = json!({"ticker": TICKER, "contract": "YES", "side": "SELL", "type": "MARKET", "budget": "1"});
+    check_field(&api.post(full, "/v1/orders", &budget).await, "budget on a sell", "budget", "conflict");
+    // The shard in the first of these ids does not exist.
+    for id in ["9223372036854775807", "abc", "-1", "1.5", "18446744073709551616", "%00", "%F0%9F%A6%80"] {
+        check(&api.delete(full, &format!("/v1/orders/{id}")).await, id, "order-unknown");
+        check(&api.get(full, &format!("/v1/orders/{id}")).await, id, "order-unknown");
+        check(&api.delete(full, &format!("/v1/api-keys/{id}")).await, id, "api-key-unknown");
+        check(&api.get(None, &format!("/v1/markets/{id}")).await, id, "market-unknown");
+        for rest in ["book", "trades"] {
+            check(&api.get(None, &format!("/v1/markets/{id}/{rest}")).await, id, "market-unknown");
+        }
+        for change in ["open", "pause", "resume", "close", "void"] {
+            check(&api.admin(&format!("/v1/markets/{id}/{change}"), &json!({})).await, id, "market-unknown");
+        }
+    }
+    let resolve = api.admin("/v1/markets/NOBODY/resolve", &json!({"outcome": "YES"})).await;
+    check(&resolve, "unknown market", "market-unknown");
+    check(&api.get(full, "/v1/orders/%ff").await, "no UTF-8", "route-unknown");
+}
+
+async fn query_strings(api: &Api, keys: &Keys) {
+    let queries = [
+        ("/v1/orders", "limit=0"),
+        ("/v1/orders", "limit=101"),
+        ("/v1/orders", "limit=ten"),
+        ("/v1/orders", "limit=1&limit=2"),
+        ("/v1/orders", "cursor=zz"),
+        ("/v1/orders", "status=alive"),
+        ("/v1/orders", "market_id=x"),
+        ("/v1/orders", "market_id=1&ticker=A"),
+        ("/v1/orders", "command_id=1"),
+        ("/v1/orders", "client_id=%00"),
+        ("/v1/orders", "colour=red"),
+        ("/v1/orders", "min_position=9:1"),
+        ("/v1/orders", "min_position=x"),
+        ("/v1/orders/1", "depth=1"),
+        ("/v1/fills", "order_id=x"),
+        ("/v1/fills", "cursor=00"),
+        ("/v1/wallet", "min_position=0:1,0:2"),
+        ("/v1/wallet", "x=1"),
+        ("/v1/positions", "limit=1"),
+        ("/v1/markets", "state=open"),
+        ("/v1/markets", "cursor=a%20b"),
+        ("/v1/markets/RAIN-2099", "x=1"),
+        ("/v1/markets/RAIN-2099/book", "depth=0"),
+        ("/v1/markets/RAIN-2099/book", "depth=1001"),
+        ("/v1/markets/RAIN-2099/trades", "limit=1000"),
+        ("/v1/ws", "x=1"),
+    ];
+    for (path, query) in queries {
+        check(&api.get(Some(&keys.full), &format!("{path}?{query}")).await, query, "invalid-request");
+    }
+    let unknown = api.get(Some(&keys.full), "/v1/orders?ticker=NOBODY").await;
+    check(&unknown, "a filter by an unknown market", "market-unknown");
+    let order =
+        json!({"ticker": TICKER, "contract": "YES", "side": "BUY", "type": "LIMIT", "price": "0.5", "quantity": 1});
+    check(&api.post(Some(&keys.full), "/v1/orders?dry_run=true", &order).await, "dry_run", "invalid-request");
+}
+
+/// Every route that needs a key, with no key, wrong keys, and keys that may not.
+async fn keys_that_do_not_fit(api: &Api, keys: &Keys) {
+    let wrong = format!("{}0", &keys.full[..keys.full.len() - 1]);
+    let nobody = [wrong.as_str(), &keys.revoked, "x", "lfg_", &"k".repeat(5_000)];
+    let trader = [
+        (Method::POST, "/v1/orders"),
+        (Method::DELETE, "/v1/orders/1"),
+        (Method::POST, "/v1/api-keys"),
+        (Method::DELETE, "/v1/api-keys/0000000000000001"),
+    ];
+    let reader = ["/v1/orders", "/v1/orders/1", "/v1/fills", "/v1/wallet", "/v1/positions"].map(|p| (Method::GET, p));
+    let admin = [
+        "/v1/wallet/deposits",
+        "/v1/wallet/withdrawals",
+        "/v1/markets",
+        "/v1/markets/RAIN-2099/open",
+        "/v1/markets/RAIN-2099/pause",
+        "/v1/markets/RAIN-2099/resume",
+        "/v1/markets/RAIN-2099/close",
+        "/v1/markets/RAIN-2099/void",
+        "/v1/markets/RAIN-2099/resolve",
+    ]
+    .map(|path| (Method::POST, path));
+    let send = |method: &Method, path: &str, key: &str| {
+        api.send(api.request(method.clone(), path).header(AUTHORIZATION, format!("Bearer {key}")))
+    };
+    for (method, path) in trader.iter().chain(&reader).chain(&admin) {
+        let anonymous = api.send(api.request(method.clone(), path)).await;
+        anonymous.problem(401, "unauthenticated");
+        assert!(anonymous.headers.contains_key("www-authenticate"));
+        for key in nobody {
+            send(method, path, key).await.problem(401, "unauthenticated");
+        }
+        let basic = api.request(method.clone(), path).basic_auth("a", Some("b"));
+        api.send(basic).await.problem(401, "unauthenticated");
+    }
+    for (method, path) in trader.iter().chain(&reader) {
+        send(method, path, ADMIN_KEY).await.problem(403, "account-only");
+    }
+    for (method, path) in &trader {
+        send(method, path, &keys.read_only).await.problem(403, "scope-missing");
+    }
+    for (method, path) in &admin {
+        send(method, path, &keys.full).await.problem(403, "admin-only");
+    }
+}
+
+async fn routes_and_methods(api: &Api) {
+    for path in [
+        "/",
+        "/v1",
+        "/v2/orders",
+        "/v1/order",
+        "/v1/orders/1/2",
+        "/v1/markets/A/explode",
+        "/metrics",
+        "//",
+        "/v1/orders/",
+    ] {
+        check(&api.get(None, path).await, path, "route-unknown");
+    }
+    for (method, path, allowed) in [
+        (Method::PUT, "/v1/orders", "GET,HEAD,POST"),
+        (Method::PATCH, "/v1/orders/1", "GET,HEAD,DELETE"),
+        (Method::GET, "/v1/accounts", "POST"),
+        (Method::DELETE, "/v1/wallet", "GET,HEAD"),
+        (Method::POST, "/v1/markets/A/book", "GET,HEAD"),
+        (Method::GET, "/v1/markets/A/open", "POST"),
+        (Method::POST, "/v1/ws", "GET,HEAD"),
+    ] {
+        let answer = api.send(api.request(method.clone(), path)).await;
+        answer.problem(405, "method-not-allowed");
+        let mut found: Vec<&str> = answer.headers["allow"].to_str().unwrap().split(',').collect();
+        let mut wanted: Vec<&str> = allowed.split(',').collect();
+        found.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted, "{method} {path}");
+    }
+    check(&api.get(None, "/v1/ws").await, "no upgrade", "invalid-upgrade");
+}
+
+async fn websocket(api: &Api, keys: &Keys) {
+    let bearer = |key: &str| format!("Bearer {key}");
+    for (headers, status) in [
+        (vec![("origin", "https://evil.example")], 403),
+        (vec![("origin", "null")], 403),
+        (vec![("authorization", "Bearer x")], 401),
+        (vec![("authorization", bearer(&keys.revoked).leak() as &str)], 401),
+    ] {
+        assert_eq!(Socket::open(api, &headers).await.err(), Some(status), "{headers:?}");
+    }
+    let full = bearer(&keys.full);
+    let mut socket = Socket::open(api, &[("origin", ORIGIN), ("authorization", &full)]).await.expect("an open socket");
+    assert_eq!(socket.next().await, json!({"type": "authenticated", "account_id": ACCOUNT.to_string()}));
+    for (message, code) in [
+        ("nonsense".to_owned(), "malformed-json"),
+        ("[]".to_owned(), "invalid-request"),
+        (json!({"op": "dance"}).to_string(), "invalid-request"),
+        (json!({"op": "subscribe", "channel": "book"}).to_string(), "invalid-request"),
+        (json!({"op": "subscribe", "channel": "book", "market": "NOBODY"}).to_string(), "market-unknown"),
+        (json!({"op": "unsubscribe", "channel": "book", "market": "NOBODY"}).to_string(), "market-unknown"),
+        (json!({"op": "auth", "api_key": "x"}).to_string(), "unauthenticated"),
+    ] {
+        socket.say_text(message.clone()).await;
+        let answer = socket.next().await;
+        assert_eq!((&answer["type"], &answer["code"]), (&json!("error"), &json!(code)), "{message} {answer}");
+    }
+    let mut stranger = Socket::anonymous(api).await;
+    let answer = stranger.ask(json!({"op": "subscribe", "channel": "orders"})).await;
+    assert_eq!(answer["code"], "unauthenticated");
+    for _ in 0..32 {
+        stranger.say_text("?".to_owned()).await;
+    }
+    assert_eq!(closed(&mut stranger).await, 1008);
+    let mut loud = Socket::anonymous(api).await;
+    loud.say_text("x".repeat(5_000)).await;
+    assert!(matches!(loud.hear().await, Heard::Closed(_)));
+}
+
+async fn closed(socket: &mut Socket) -> u16 {
+    loop {
+        if let Heard::Closed(code) = socket.hear().await {
+            return code;
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_input_gets_a_clear_problem_and_writes_nothing() {
+    let platform = Platform::create("bad-input").await;
+    let mut scribe = Scribe::new(&platform);
+    let keys = prepare(&platform, &mut scribe).await;
+    let (mut gateway, api) = platform.gateway().await;
+    eventually("the gateway knows the market", async || {
+        let markets = api.get(None, "/v1/markets").await.expect(200);
+        (markets["items"].as_array()?.len() == 1).then_some(())
+    })
+    .await;
+    bodies(&api, &keys).await;
+    unknown_things(&api, &keys).await;
+    query_strings(&api, &keys).await;
+    keys_that_do_not_fit(&api, &keys).await;
+    routes_and_methods(&api).await;
+    websocket(&api, &keys).await;
+    assert_eq!(scribe.commands(), 0, "something was written");
+    let log = gateway.log();
+    for secret in [&keys.full, &keys.read_only, &keys.revoked, ADMIN_KEY] {
+        assert!(!log.contains(secret), "a key is in the log");
+    }
+    assert!(gateway.stop());
+    platform.remove().await;
+}

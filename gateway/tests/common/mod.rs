@@ -1,0 +1,181 @@
+//! What the gateway's integration tests share: a platform of each test's own (topics, database, Redis keys, processes) on
+//! real servers, and clients for HTTP and WebSocket.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(missing_docs, reason = "names say it")]
+
+pub mod api;
+pub mod process;
+pub mod scribe;
+pub mod socket;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use schemas::shard_map::ShardMap;
+use service::kafka::topics::{Replication, create, delete};
+use service::{KafkaArgs, LogArgs};
+use sha2::{Digest, Sha256};
+use tokio_postgres::{Client, NoTls};
+
+use api::Api;
+use process::Process;
+
+pub const SHARDS: u16 = 4;
+pub const ADMIN_KEY: &str = "the admin's key of a test";
+pub const ORIGIN: &str = "https://allowed.example";
+
+/// How long anything may take that is expected to happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+fn env(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run ops/test"))
+}
+
+/// Servers' addresses and names that belong to one test alone.
+pub struct Platform {
+    pub log: LogArgs,
+    pub database_url: String,
+    database: String,
+    env: HashMap<String, String>,
+    snapshots: PathBuf,
+}
+
+impl Platform {
+    /// Topics, and a database with the tables.
+    pub async fn create(name: &str) -> Self {
+        let topic_prefix = format!("test-gateway-{name}-{}", uuid::Uuid::now_v7().simple());
+        let kafka = KafkaArgs { brokers: env("KAFKA_BROKERS"), properties: Vec::new() };
+        let log = LogArgs { kafka, topic_prefix: topic_prefix.clone(), shards: SHARDS };
+        create(&log, Replication { factor: 1, min_in_sync: 1 }).await.expect("topics");
+        let database = topic_prefix.replace('-', "_");
+        let server = connect(&env("DATABASE_URL")).await;
+        server.batch_execute(&format!("CREATE DATABASE {database}")).await.expect("CREATE DATABASE");
+        let (base, _) = env("DATABASE_URL").rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let database_url = format!("{base}/{database}");
+        migrate(&database_url).await;
+        let snapshots = std::env::temp_dir().join(&topic_prefix);
+        let pairs = [
+            ("KAFKA_BROKERS", log.kafka.brokers.clone()),
+            ("DATABASE_URL", database_url.clone()),
+            ("REDIS_URL", env("REDIS_URL")),
+            ("LFG_TOPIC_PREFIX", topic_prefix),
+            ("LFG_SHARDS", SHARDS.to_string()),
+            ("LFG_SNAPSHOTS", snapshots.display().to_string()),
+            ("LFG_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+            ("LFG_LISTEN", "127.0.0.1:0".to_owned()),
+            ("LFG_ADMIN_KEY_SHA256", hex(&Sha256::digest(ADMIN_KEY))),
+            ("LFG_ALLOWED_ORIGINS", ORIGIN.to_owned()),
+            ("LFG_LOG", "json".to_owned()),
+            ("RUST_LOG", "info".to_owned()),
+        ];
+        let env = pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { log, database_url, database, env, snapshots }
+    }
+
+    pub fn map(&self) -> ShardMap {
+        self.log.shard_map()
+    }
+
+    /// A gateway, once it listens.
+    pub async fn gateway(&self) -> (Process, Api) {
+        let mut gateway = Process::start(env!("CARGO_BIN_EXE_gateway"), &self.env);
+        let address = gateway.value_of("the gateway listens", "address");
+        let api = Api::new(&address);
+        (gateway, api)
+    }
+
+    /// The engine or the projections, once all of their parts are ready.
+    pub async fn program(&self, name: &str) -> Process {
+        let path = PathBuf::from(env("LFG_BIN_DIR")).join(name);
+        assert!(path.exists(), "{} is not built: run ops/test", path.display());
+        let mut process = Process::start(&path.display().to_string(), &self.env);
+        let address = process.value_of("admin port listens", "address");
+        eventually(&format!("{name} is ready"), async || {
+            let ready = reqwest::get(format!("http://{address}/readyz")).await;
+            ready.is_ok_and(|answer| answer.status().is_success()).then_some(())
+        })
+        .await;
+        process
+    }
+
+    /// Everything: engine, projections, gateway.
+    pub async fn whole(name: &str) -> Whole {
+        let platform = Self::create(name).await;
+        let (engine, projections) = (platform.program("engine").await, platform.program("projections").await);
+        let (gateway, api) = platform.gateway().await;
+        Whole { platform, engine, projections, gateway, api }
+    }
+
+    /// Removes what the test made. A failed test leaves it, to be looked at.
+    pub async fn remove(self) {
+        delete(&self.log).await.expect("deleting the test's topics");
+        let server = connect(&env("DATABASE_URL")).await;
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.database);
+        server.batch_execute(&drop).await.expect("DROP DATABASE");
+        if self.snapshots.exists() {
+            std::fs::remove_dir_all(&self.snapshots).expect("deleting the test's snapshots");
+        }
+    }
+}
+
+/// A platform with all its processes.
+pub struct Whole {
+    pub platform: Platform,
+    pub engine: Process,
+    pub projections: Process,
+    pub gateway: Process,
+    pub api: Api,
+}
+
+impl Whole {
+    pub async fn remove(self) {
+        drop((self.gateway, self.projections, self.engine));
+        self.platform.remove().await;
+    }
+}
+
+pub async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("Postgres");
+    tokio::spawn(connection);
+    client
+}
+
+/// The tables, without the program that owns them: some tests run without it.
+async fn migrate(url: &str) {
+    let path = PathBuf::from(env("LFG_BIN_DIR")).join("projections");
+    assert!(path.exists(), "{} is not built: run ops/test", path.display());
+    let mut command = tokio::process::Command::new(path);
+    let done = command.arg("migrate").env("DATABASE_URL", url).env("LFG_LOG", "json").output().await.expect("migrate");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Asks again and again until there is an answer, within a time that is generous.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// SplitMix64: the tests' only randomness, from a seed that failures name.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % n
+    }
+}

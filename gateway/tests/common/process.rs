@@ -1,0 +1,86 @@
+//! Child processes whose logs are read, and which never outlive their test.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::PATIENCE;
+
+pub struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    log: Arc<Mutex<Vec<String>>>,
+    name: String,
+}
+
+impl Process {
+    /// `PROGRAM run`, with its settings in the environment.
+    pub fn start(program: &str, env: &HashMap<String, String>) -> Self {
+        let mut command = Command::new(program);
+        command.arg("run").envs(env).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
+        let stderr = child.stderr.take().unwrap();
+        let (sender, lines) = channel();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                kept.lock().unwrap().push(line.clone());
+                // Nobody waits for a line any more, but all are kept.
+                let _ = sender.send(line);
+            }
+        });
+        Self { child, lines, log, name: program.to_owned() }
+    }
+
+    /// Waits for a log line with this message, and gives one of its fields.
+    pub fn value_of(&mut self, message: &str, field: &str) -> String {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("{} never logged `{message}`:\n{}", self.name, self.log());
+            };
+            let Ok(entry) = serde_json::from_str::<Value>(&line) else { continue };
+            if entry["message"] == message {
+                return entry[field].as_str().unwrap().to_owned();
+            }
+        }
+    }
+
+    /// Everything that it logged.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// As in a crash.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+    }
+
+    /// SIGTERM; true if it ended without an error.
+    pub fn stop(&mut self) -> bool {
+        let done = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().expect("kill -TERM");
+        assert!(done.success());
+        self.child.wait().expect("wait").success()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- the end of {}'s log", self.name);
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! WebSocket as a client does it.
+
+use std::collections::BTreeMap;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::PATIENCE;
+use super::api::Api;
+
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+/// What came.
+#[derive(Debug)]
+pub enum Heard {
+    Message(Value),
+    Closed(u16),
+}
+
+impl Socket {
+    pub async fn open(api: &Api, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
+        let mut request = format!("ws://{}/v1/ws", api.address).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(Self(socket)),
+            Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub async fn anonymous(api: &Api) -> Self {
+        Self::open(api, &[]).await.expect("an open socket")
+    }
+
+    pub async fn say(&mut self, message: &Value) {
+        self.say_text(message.to_string()).await;
+    }
+
+    pub async fn say_text(&mut self, text: String) {
+        self.0.send(Message::text(text)).await.expect("a write");
+    }
+
+    pub async fn hear(&mut self) -> Heard {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a message in time");
+            match message {
+                Some(Ok(Message::Text(text))) => return Heard::Message(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into()),
+                Some(Ok(Message::Close(None)) | Err(_)) | None => return Heard::Closed(0),
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// The next message.
+    pub async fn next(&mut self) -> Value {
+        match self.hear().await {
+            Heard::Message(message) => message,
+            Heard::Closed(code) => panic!("closed with {code}"),
+        }
+    }
+
+    pub async fn ask(&mut self, message: Value) -> Value {
+        self.say(&message).await;
+        self.next().await
+    }
+
+    /// True if a message about this order came since: asks for a pong, behind which nothing can hide.
+    pub async fn socket_has(&mut self, order: &Value) -> bool {
+        self.say(&json!({"op": "ping"})).await;
+        let mut found = false;
+        loop {
+            let message = self.next().await;
+            if message["type"] == "pong" {
+                return found;
+            }
+            found |= message.to_string().contains(order["order_id"].as_str().unwrap());
+        }
+    }
+
+    pub async fn subscribe(&mut self, channel: &str, market: &str) -> Value {
+        self.ask(json!({"op": "subscribe", "channel": channel, "market": market})).await
+    }
+}
+
+/// A book rebuilt from a snapshot and its deltas.
+#[derive(Default)]
+pub struct Rebuilt {
+    bids: BTreeMap<String, i64>,
+    asks: BTreeMap<String, i64>,
+    pub sequence: u64,
+}
+
+impl Rebuilt {
+    pub fn of(snapshot: &Value) -> Self {
+        assert_eq!((&snapshot["type"], &snapshot["channel"]), (&json!("snapshot"), &json!("book")), "{snapshot}");
+        let mut book = Self { sequence: snapshot["sequence"].as_u64().unwrap(), ..Self::default() };
+        for (side, levels) in [("BID", &snapshot["bids"]), ("ASK", &snapshot["asks"])] {
+            for level in levels.as_array().unwrap() {
+                book.set(side, level[0].as_str().unwrap(), level[1].as_i64().unwrap());
+            }
+        }
+        book
+    }
+
+    fn set(&mut self, side: &str, price: &str, quantity: i64) {
+        let levels = if side == "BID" { &mut self.bids } else { &mut self.asks };
+        match quantity {
+            0 => levels.remove(price),
+            _ => levels.insert(price.to_owned(), quantity),
+        };
+    }
+
+    pub fn apply(&mut self, delta: &Value) {
+        let (previous, sequence) = (delta["previous"].as_u64().unwrap(), delta["sequence"].as_u64().unwrap());
+        assert!(previous <= self.sequence && self.sequence < sequence, "a gap or a repeat: {} {delta}", self.sequence);
+        for level in delta["levels"].as_array().unwrap() {
+            self.set(level[0].as_str().unwrap(), level[1].as_str().unwrap(), level[2].as_i64().unwrap());
+        }
+        self.sequence = sequence;
+    }
+
+    /// In the form of `GET …/book`: best first.
+    pub fn shown(&self) -> (Value, Value) {
+        let pair = |(price, quantity): (&String, &i64)| json!([price, quantity]);
+        (self.bids.iter().rev().map(pair).collect(), self.asks.iter().map(pair).collect())
+    }
+}

@@ -107,7 +107,7 @@ impl Shelf for StoreShelf {
         self.writing = Some(self.runtime.spawn(async move {
             let (start, size) = (Instant::now(), bytes.len());
             match write(&*store, &folder, sequence, bytes).await {
-                Ok(()) => tracing::info!(%shard, sequence, size, took_ms = start.elapsed().as_millis(), "snapshot"),
+                Ok(()) => tracing::info!(%shard, sequence, size, took = ?start.elapsed(), "snapshot"),
                 Err(error) => {
                     tracing::error!(%shard, sequence, %error, "a snapshot was not written");
                     ::metrics::counter!(metrics::SNAPSHOTS_FAILED, "shard" => shard.to_string()).increment(1);

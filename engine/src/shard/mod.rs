@@ -125,12 +125,17 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 
     /// Runs until [`Control`] asks for the end, then writes a last snapshot.
     pub fn run(&mut self) -> Result<(), Fatal> {
-        self.recover()?;
+        self.start()?;
         while !self.may_end() {
             self.step()?;
         }
         self.last_snapshot();
         Ok(())
+    }
+
+    /// Finds where to begin: call before the first [`ShardLoop::step`].
+    pub fn start(&mut self) -> Result<(), Fatal> {
+        self.recover()
     }
 
     /// Reads one record, if there is one, and does what is due.

@@ -82,7 +82,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let relay = Relay::begin(&self.replica, self.shard, now, &mut out);
         let timers = Timers::begin(self.shard);
         tracing::info!(
-            shard = %self.shard, term = self.replica.position().term, took_ms = (now - since).as_millis(), "took over"
+            shard = %self.shard, term = self.replica.position().term, took = ?(now - since), "took over"
         );
         self.metrics.terms_taken.increment(1);
         self.enter(Stage::Leading(Leader { out, relay, timers }));

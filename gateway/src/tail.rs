@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use metrics::{counter, gauge};
+use metrics::{Gauge, counter, gauge};
 use schemas::reading::{Broken, Position, Reader, Reading as Read};
 use schemas::{Outcome, Shard};
 use service::kafka::{EventsTail, KafkaFault, Reading, TailRecord};
@@ -85,6 +85,7 @@ impl Tail {
         let tail = EventsTail::open(&self.log.kafka, &self.log.topics(), Reading::Live, from)?;
         let reader = |(&shard, &position)| Reader::new(shard, self.log.shards, position);
         let mut readers: Vec<Reader> = shards.iter().zip(&self.positions).map(reader).collect();
+        let meters: Vec<Meters> = shards.iter().map(|&shard| Meters::new(shard)).collect();
         let goals = tail.high_watermarks()?;
         let mut caught_up = Some(caught_up);
         while !self.shutdown.is_triggered() {
@@ -94,18 +95,19 @@ impl Tail {
                 let _ = caught_up.take().map(|sender| sender.send(()));
             }
             if let Some(record) = tail.next_or_wait(PATIENCE)? {
-                self.read(&mut readers[record.shard().index()], &record)?;
+                let index = record.shard().index();
+                self.read(&mut readers[index], &meters[index], &record)?;
             }
             self.pulse.beat();
         }
         Ok(())
     }
 
-    fn read(&self, reader: &mut Reader, record: &TailRecord<'_>) -> Result<(), TailError> {
+    fn read(&self, reader: &mut Reader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), TailError> {
         let shard = record.shard();
         match reader.read(record.offset(), record.payload())? {
             Read::Outcome(outcome) => {
-                observe(shard, &outcome);
+                meters.observe(&outcome);
                 self.live.apply(shard, &outcome).map_err(|error| TailError::Fold(shard, error))?;
                 // After the view, so that a client that got its answer finds its effects in the view.
                 self.pending.settle(shard, outcome);
@@ -117,13 +119,26 @@ impl Tail {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "sequences stay below 2^52")]
-fn observe(shard: Shard, outcome: &Outcome) {
-    let label = shard.to_string();
-    gauge!("gateway_tail_sequence", "shard" => label.clone()).set(outcome.sequence as f64);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let behind = now.saturating_sub(Duration::from_millis(outcome.time.as_millis()));
-    gauge!("gateway_tail_behind_seconds", "shard" => label).set(behind.as_secs_f64());
+/// How far a shard is followed, and how old its last outcome was when it came.
+struct Meters {
+    sequence: Gauge,
+    behind: Gauge,
+}
+
+impl Meters {
+    fn new(shard: Shard) -> Self {
+        let label = shard.to_string();
+        let sequence = gauge!("gateway_tail_sequence", "shard" => label.clone());
+        Self { sequence, behind: gauge!("gateway_tail_behind_seconds", "shard" => label) }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "sequences stay below 2^52")]
+    fn observe(&self, outcome: &Outcome) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let behind = now.saturating_sub(Duration::from_millis(outcome.time.as_millis()));
+        self.sequence.set(outcome.sequence as f64);
+        self.behind.set(behind.as_secs_f64());
+    }
 }
 
 struct EndOfProcess(Shutdown);

@@ -2,6 +2,8 @@
 //!
 //! No engine runs here. A scribe tells the gateway of an account and a market; afterwards the commands topic must be empty.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 mod common;
 
 use common::api::{Answer, Api};

@@ -1,5 +1,7 @@
 //! The whole path: gateway, Kafka, engine, projections, Postgres, Redis, and back.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 mod common;
 
 use std::time::Duration;

@@ -52,6 +52,14 @@ impl Process {
         }
     }
 
+    /// A field of a log line that was waited past.
+    pub fn logged(&self, message: &str, field: &str) -> String {
+        let log = self.log();
+        let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let entry = entries.into_iter().find(|entry| entry["message"] == message).expect("a logged line");
+        entry[field].as_str().unwrap().to_owned()
+    }
+
     /// Everything that it logged.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")

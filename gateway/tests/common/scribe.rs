@@ -37,14 +37,32 @@ impl Scribe {
             let offset = self.append(shard, &term.encode()).await;
             self.shards.insert(shard, (offset, 0, Chain::default()));
         }
+        let (bytes, sequence) = self.next(shard, events);
+        self.append(shard, &bytes).await;
+        sequence
+    }
+
+    /// Many outcomes of a shard, in order, without waiting for each.
+    pub async fn tell_all(&mut self, shard: Shard, outcomes: impl IntoIterator<Item = Vec<Event>>) {
+        let mut deliveries = Vec::new();
+        for events in outcomes {
+            let (bytes, _) = self.next(shard, events);
+            let record = FutureRecord::<(), _>::to(&self.events).partition(shard.partition()).payload(&bytes);
+            deliveries.push(self.producer.send_result(record).map_err(|(error, _)| error).expect("an append"));
+        }
+        for delivery in deliveries {
+            delivery.await.unwrap().expect("an append");
+        }
+    }
+
+    fn next(&mut self, shard: Shard, events: Vec<Event>) -> (Vec<u8>, u64) {
         let (term, sequence, chain) = self.shards[&shard];
         let sequence = sequence + 1;
         let cause = Cause { offset: sequence, id: CommandId(u128::from(sequence)) };
         let outcome = Outcome { term, sequence, time: Timestamp(1_764_000_000_000 + sequence), cause, events };
         let (bytes, chain) = outcome.encode(chain);
-        self.append(shard, &bytes).await;
         self.shards.insert(shard, (term, sequence, chain));
-        sequence
+        (bytes, sequence)
     }
 
     /// How many commands were ever written.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -32,6 +32,15 @@ impl Socket {
             Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// A client whose machine buffers little.
+    pub async fn narrow(api: &Api) -> WebSocketStream<TcpStream> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        let stream = socket.connect(api.address.parse().unwrap()).await.expect("a connection");
+        let url = format!("ws://{}/v1/ws", api.address);
+        tokio_tungstenite::client_async(url, stream).await.expect("an open socket").0
     }
 
     pub async fn anonymous(api: &Api) -> Self {

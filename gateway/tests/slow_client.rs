@@ -1,0 +1,96 @@
+//! A client that does not keep up is let go with a reason, and costs the others nothing.
+//!
+//! No engine runs here: a scribe writes more outcomes than any buffer holds.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod common;
+
+use common::scribe::Scribe;
+use common::socket::{Rebuilt, Socket};
+use common::{Platform, eventually};
+use futures_util::{SinkExt, StreamExt};
+use schemas::event::OrderPlaced;
+use schemas::{
+    AccountId, Entry, Event, FeeRate, Listing, MarketId, NewOrder, OrderId, Price, Quantity, Status, Terms,
+    TimeInForce, Timestamp,
+};
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
+const OUTCOMES: u64 = 6_000;
+/// Written at once; less than a client's queue holds, so that the one that reads is never let go.
+const CHUNK: u64 = 500;
+const LEVELS: u16 = 60;
+
+fn listing() -> Listing {
+    let ticker: schemas::text::Ticker = "FLOOD".parse().unwrap();
+    Listing {
+        market: MarketId::of(&ticker),
+        ticker,
+        question: "Will it flood?".parse().unwrap(),
+        expiry: Timestamp(4_000_000_000_000),
+        tick: 1,
+        maker_fee: FeeRate::ZERO,
+        taker_fee: FeeRate::ZERO,
+    }
+}
+
+/// One more contract at each of many levels.
+fn bids(number: u64) -> Vec<Event> {
+    let bid = |level: u16| {
+        let quantity = Quantity::new(1).unwrap();
+        let price = Price::new(1_000 + level).unwrap();
+        let terms = Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc };
+        let (account, market, entry) = (AccountId(1), listing().market, Entry::BuyYes);
+        let order = NewOrder { account, market, entry, terms, fee_rate: FeeRate::ZERO, client_id: None };
+        let id = OrderId(number * u64::from(LEVELS) + u64::from(level));
+        Event::OrderPlaced(OrderPlaced { id, order, quantity, filled: Quantity::ZERO, status: Status::Active })
+    };
+    (0..LEVELS).map(bid).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_client_is_let_go_and_the_others_miss_nothing() {
+    let platform = Platform::create("slow-client").await;
+    let mut scribe = Scribe::new(&platform);
+    let shard = platform.map().of_market(listing().market);
+    scribe.tell(shard, vec![Event::MarketCreated(listing())]).await;
+    let (gateway, api) = platform.gateway().await;
+    let metrics = format!("http://{}/metrics", gateway.logged("admin port listens", "address"));
+
+    let mut slow = Socket::narrow(&api).await;
+    let subscribe = json!({"op": "subscribe", "channel": "book", "market": "FLOOD"});
+    slow.send(Message::text(subscribe.to_string())).await.unwrap();
+    // Subscribed for sure; from here on it does not read.
+    slow.next().await.unwrap().unwrap();
+    let mut quick = Socket::anonymous(&api).await;
+    let mut book = Rebuilt::of(&quick.subscribe("book", "FLOOD").await);
+
+    for first in (1..=OUTCOMES).step_by(usize::try_from(CHUNK).unwrap()) {
+        scribe.tell_all(shard, (first..first + CHUNK).map(bids)).await;
+        while book.sequence < first + CHUNK {
+            book.apply(&quick.next().await);
+        }
+    }
+    let levels = book.shown().0;
+    assert_eq!(levels.as_array().unwrap().len(), usize::from(LEVELS));
+    assert_eq!(levels[0][1], OUTCOMES);
+
+    eventually("the slow client is let go", async || {
+        let text = reqwest::get(&metrics).await.ok()?.text().await.ok()?;
+        let evicted = text.lines().any(|line| line.contains("gateway_ws_evicted_total") && line.contains("too-slow"));
+        evicted.then_some(())
+    })
+    .await;
+    // Once it reads again, it finds the reason behind what was already on the way.
+    let code = loop {
+        match slow.next().await.expect("a close frame").expect("a close frame") {
+            Message::Close(frame) => break u16::from(frame.expect("a reason").code),
+            _ => {}
+        }
+    };
+    assert_eq!(code, 4003);
+    drop(gateway);
+    platform.remove().await;
+}

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use metrics::gauge;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use schemas::topics::Topics;
 use service::config::LogArgs;
@@ -122,7 +121,8 @@ impl Member {
             match self.consumer.poll(POLL) {
                 // Nothing is fetched on purpose; what slips through between assignment and pause is nobody's.
                 None | Some(Ok(_)) => {}
-                Some(Err(error)) if may_retry(&error) => tracing::warn!(%error, "membership waits for Kafka"),
+                // The client has logged it already.
+                Some(Err(error)) if may_retry(&error) => tracing::debug!(%error, "membership waits for Kafka"),
                 Some(Err(error)) => return Err(error.into()),
             }
             if self.joined.elapsed() >= STANDBY_AFTER {
@@ -190,11 +190,7 @@ fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
     partitions.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
 }
 
-impl ClientContext for Owned {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "the group member has trouble");
-    }
-}
+impl ClientContext for Owned {}
 
 impl ConsumerContext for Owned {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

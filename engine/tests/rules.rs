@@ -149,7 +149,12 @@ fn a_damaged_snapshot_is_skipped() {
     assert_each_command_has_one_outcome(&log, &audit, &asked);
     audit.assert_invariants();
     engine.stop();
-    assert!(command(&log, "verify").output().unwrap().status.success());
+    let verified = command(&log, "verify").output().unwrap();
+    assert!(verified.status.success());
+    assert_eq!(String::from_utf8(verified.stdout).unwrap().lines().count(), usize::from(SHARDS) + 1);
+    let inspected = command(&log, "inspect").args(["1", "--from", "1", "--max", "3"]).output().unwrap();
+    let lines = String::from_utf8(inspected.stdout).unwrap();
+    assert!(lines.lines().count() == 3 && lines.contains("Outcome"), "{lines}");
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

@@ -26,10 +26,13 @@ const SEEDS: u64 = 20;
 const STEPS: u64 = 15_000;
 const START: u64 = 1_800_000_000_000;
 
+/// Append time and bytes of each record.
+type Partition = Vec<(u64, Vec<u8>)>;
+
 /// The cluster: partitions that only grow.
 #[derive(Default)]
 struct Cluster {
-    partitions: BTreeMap<(bool, Shard), Vec<(u64, Vec<u8>)>>,
+    partitions: BTreeMap<(bool, Shard), Partition>,
     time: u64,
 }
 
@@ -160,8 +163,10 @@ impl Clock for MemoryClock {
     }
 }
 
-/// Survives its process.
-struct MemoryShelf(Shared<BTreeMap<u64, Vec<u8>>>);
+/// Snapshots by sequence. They survive their process.
+type Snapshots = Shared<BTreeMap<u64, Vec<u8>>>;
+
+struct MemoryShelf(Snapshots);
 
 impl Shelf for MemoryShelf {
     fn list(&mut self) -> Result<Vec<u64>, ShelfFault> {
@@ -200,7 +205,7 @@ struct Simulation {
     world: World,
     cluster: Shared<Cluster>,
     ids: Rc<Cell<u128>>,
-    shelves: Vec<Vec<Shared<BTreeMap<u64, Vec<u8>>>>>,
+    shelves: Vec<Vec<Snapshots>>,
     processes: Vec<Process>,
     /// What dead or broken producers still may write.
     late: Vec<Queue>,

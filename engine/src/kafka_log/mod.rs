@@ -127,7 +127,8 @@ impl Log for KafkaLog {
             None => return Ok(None),
             Some(Ok(message)) => message,
             Some(Err(error)) if may_retry(&error) => {
-                tracing::warn!(shard = %self.shard, %error, "reading waits for Kafka");
+                // The client has logged it already.
+                tracing::debug!(shard = %self.shard, %error, "reading waits for Kafka");
                 return Ok(None);
             }
             Some(Err(error)) => return Err(error.into()),

@@ -81,11 +81,11 @@ impl EventsTail {
         }
     }
 
-    /// As [`EventsTail::next`], but passing troubles of the cluster are logged and wait, as `None`.
+    /// As [`EventsTail::next`], but passing troubles of the cluster wait, as `None`. (The client logs them.)
     pub fn next_or_wait(&self, timeout: Duration) -> Result<Option<TailRecord<'_>>, KafkaFault> {
         match self.next(timeout) {
             Err(fault) if fault.may_retry() => {
-                tracing::warn!(topic = self.topic, %fault, "the tail waits for Kafka");
+                tracing::debug!(topic = self.topic, %fault, "the tail waits for Kafka");
                 Ok(None)
             }
             result => result,

@@ -85,9 +85,9 @@ async fn a_slow_client_is_let_go_and_the_others_miss_nothing() {
     .await;
     // Once it reads again, it finds the reason behind what was already on the way.
     let code = loop {
-        match slow.next().await.expect("a close frame").expect("a close frame") {
-            Message::Close(frame) => break u16::from(frame.expect("a reason").code),
-            _ => {}
+        let message = slow.next().await.expect("a close frame").expect("a close frame");
+        if let Message::Close(frame) = message {
+            break u16::from(frame.expect("a reason").code);
         }
     };
     assert_eq!(code, 4003);

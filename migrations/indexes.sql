@@ -1,6 +1,9 @@
 -- Indexes of the hot queries. Not a migration: `projections migrate` builds whichever of these is missing, partition by
 -- partition and CONCURRENTLY, so that adding one to this list never blocks the writers of a live system. One statement an
 -- index, `CREATE INDEX name ON table …`. Changing an index means giving it a new name here, and dropping the old one in a migration.
+--
+-- A page of «newest first» is best asked for with both `(created_at, id) < ($1, $2)` and `created_at <= $1`: the first is the
+-- cursor, the second lets Postgres leave out the months after it, which it does not see in the first.
 
 -- An account's live orders, newest first.
 CREATE INDEX orders_account_live ON orders (account_id, created_at DESC, id DESC)

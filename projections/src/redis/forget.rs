@@ -15,7 +15,8 @@ pub async fn forget(url: &str, log: &LogArgs, only: Option<u16>) -> Result<Vec<S
     if shards.is_empty() {
         return Err(SinkError::refused(format!("there is no such shard; the log has {}", log.shards)));
     }
-    let connection = connect(&fred::prelude::Config::from_url(url).map_err(classify)?).await?;
+    let connection =
+        connect(&fred::prelude::Config::from_url(url).map_err(classify)?, "lfg-projections:rebuild").await?;
     for shard in &shards {
         let progress = Keys::new(&log.topic_prefix, *shard).progress();
         let _: i64 = connection.client.del(progress).await.map_err(classify)?;

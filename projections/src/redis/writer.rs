@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::LuaInterface as _;
+use fred::interfaces::{ClientInterface as _, LuaInterface as _};
 use fred::prelude::{Builder, Client, ClientLike as _, Config, KeysInterface as _};
 use fred::types::Value;
 use schemas::Shard;
@@ -38,6 +38,7 @@ const PAGE: u32 = 1_000;
 /// One shard's read models in Redis.
 pub struct RedisSink {
     config: Config,
+    name: String,
     keys: Keys,
     shard: Shard,
     connection: Option<Connection>,
@@ -54,13 +55,14 @@ impl RedisSink {
     /// A writer of `shard`'s keys under `prefix`; [`Sink::load`] comes first.
     pub fn new(url: &str, prefix: &str, shard: Shard) -> Result<Self, SinkError> {
         let config = Config::from_url(url).map_err(classify)?;
-        Ok(Self { config, keys: Keys::new(prefix, shard), shard, connection: None })
+        let name = format!("lfg-projections:{prefix}:{shard}");
+        Ok(Self { config, name, keys: Keys::new(prefix, shard), shard, connection: None })
     }
 
     async fn load_once(&mut self) -> Result<Position, SinkError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.config).await?,
+            None => connect(&self.config, &self.name).await?,
         };
         let connection = self.connection.insert(connection);
         let found: Option<String> = connection.client.get(self.keys.progress()).await.map_err(classify)?;
@@ -164,7 +166,9 @@ impl Sink for RedisSink {
 
 /// Connects. Nothing is tried twice below us: a command that was lost may have been carried out, and the scripts must not
 /// meet their own work.
-pub(super) async fn connect(config: &Config) -> Result<Connection, SinkError> {
+///
+/// `name` is what `CLIENT LIST` shows.
+pub(super) async fn connect(config: &Config, name: &str) -> Result<Connection, SinkError> {
     let mut builder = Builder::from_config(config.clone());
     builder
         .with_connection_config(|connection| {
@@ -176,6 +180,7 @@ pub(super) async fn connect(config: &Config) -> Result<Connection, SinkError> {
         .with_performance_config(|performance| performance.default_command_timeout = COMMAND_TIMEOUT);
     let client = builder.build().map_err(classify)?;
     client.init().await.map_err(classify)?;
+    client.client_setname(name).await.map_err(classify)?;
     let apply = client.script_load(APPLY).await.map_err(classify)?;
     let clear = client.script_load(CLEAR).await.map_err(classify)?;
     Ok(Connection { client, apply, clear })

@@ -1,0 +1,86 @@
+//! Events logs as engines would write them: terms, dense sequences, chains, and what stale engines leave behind.
+
+use schemas::record::Chain;
+use schemas::{Cause, CommandId, EngineId, Event, Outcome, Shard, Term, Timestamp};
+
+use super::exchange::Told;
+
+/// One shard's log. Offsets are places in `records`: this is the only writer of its partition.
+#[derive(Default)]
+pub struct ShardLog {
+    pub records: Vec<Vec<u8>>,
+    term: u64,
+    sequence: u64,
+    chain: Chain,
+    next_command: u64,
+}
+
+/// All shards' logs.
+pub struct Log {
+    pub shards: Vec<ShardLog>,
+    pub time: Timestamp,
+}
+
+impl Log {
+    /// Logs that each begin with a term.
+    pub fn new(shards: u16, time: Timestamp) -> Self {
+        let mut log = Self { shards: (0..shards).map(|_| ShardLog::default()).collect(), time };
+        for shard in Shard::all(shards) {
+            log.take_over(shard);
+        }
+        log
+    }
+
+    pub fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.records.len()).sum()
+    }
+
+    /// Outcomes that count.
+    pub fn outcomes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.sequence).sum()
+    }
+
+    /// A new engine takes the shard over.
+    pub fn take_over(&mut self, shard: Shard) {
+        let shards = self.shards.len() as u16;
+        let log = &mut self.shards[shard.index()];
+        log.term = log.records.len() as u64;
+        log.records.push(Term { shard, shards, engine: EngineId(1), attempt: 0 }.encode());
+    }
+
+    /// The engine that was before the present one still writes, as if nothing had happened.
+    pub fn stale(&mut self, told: &Told) {
+        let log = &mut self.shards[told.shard.index()];
+        if log.term > 0 {
+            let (record, _) = log.encode(log.term - 1, self.time, told);
+            log.records.push(record);
+        }
+    }
+
+    /// The next outcome.
+    pub fn tell(&mut self, told: &Told) {
+        let log = &mut self.shards[told.shard.index()];
+        let (record, chain) = log.encode(log.term, self.time, told);
+        log.records.push(record);
+        log.sequence += 1;
+        log.next_command += 1;
+        log.chain = chain;
+    }
+
+    pub fn tell_all(&mut self, told: &[Told]) {
+        told.iter().for_each(|told| self.tell(told));
+    }
+}
+
+impl ShardLog {
+    fn encode(&self, term: u64, time: Timestamp, told: &Told) -> (Vec<u8>, Chain) {
+        let cause = Cause { offset: self.next_command, id: told.command };
+        let outcome = Outcome { term, sequence: self.sequence + 1, time, cause, events: told.events.clone() };
+        outcome.encode(self.chain)
+    }
+}
+
+/// A single event on a shard.
+pub fn one(shard: Shard, event: Event) -> Told {
+    Told { shard, command: CommandId(1), events: vec![event] }
+}

@@ -1,0 +1,109 @@
+//! The tables and the books in memory: what the writers must do with changes, in the plainest way.
+
+use std::collections::BTreeMap;
+
+use projections::fold::{Changes, LedgerEntry, MarketDelta, OrderRow, Stamp, TradeRow};
+use schemas::*;
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Model {
+    pub accounts: BTreeMap<AccountId, Stamp>,
+    /// The key, when it was added, when it was revoked, the last change.
+    pub keys: BTreeMap<(ApiKeyId, AccountId), Key>,
+    pub wallets: BTreeMap<AccountId, (i64, i64, Stamp)>,
+    pub ledger: Vec<LedgerEntry>,
+    pub orders: BTreeMap<OrderId, OrderRow>,
+    pub trades: Vec<TradeRow>,
+    pub markets: BTreeMap<MarketId, MarketDelta>,
+    pub positions: BTreeMap<(MarketId, AccountId), ([i64; 4], Stamp)>,
+    pub levels: BTreeMap<(MarketId, BookSide, Price), i64>,
+    pub books: BTreeMap<MarketId, u64>,
+    pub live: BTreeMap<AccountId, u64>,
+}
+
+type Key = (ApiKey, Stamp, Option<Stamp>, Stamp);
+
+impl Model {
+    pub fn apply(&mut self, changes: &Changes) {
+        for (account, at) in &changes.accounts {
+            assert_eq!(self.accounts.insert(*account, *at), None);
+            assert_eq!(self.wallets.insert(*account, (0, 0, Stamp { sequence: 0, ..*at })), None);
+        }
+        for (id, change) in &changes.api_keys {
+            match change.added {
+                Some((key, at)) => {
+                    assert_eq!(self.keys.insert(*id, (key, at, change.revoked, change.last)), None);
+                }
+                None => {
+                    let key = self.keys.get_mut(id).unwrap();
+                    (key.2, key.3) = (change.revoked, later(key.3, change.last));
+                }
+            }
+        }
+        for (account, delta) in &changes.wallets {
+            let wallet = self.wallets.get_mut(account).unwrap();
+            wallet.0 += delta.available.micros();
+            wallet.1 += delta.held.micros();
+            wallet.2 = later(wallet.2, delta.last);
+        }
+        self.ledger.extend(&changes.ledger);
+        self.trades.extend(&changes.trades);
+        self.apply_orders(changes);
+        for (id, delta) in &changes.markets {
+            self.apply_market(*id, delta);
+        }
+        for (key, delta) in &changes.positions {
+            let before = Stamp { sequence: 0, ..delta.last };
+            let position = self.positions.entry(*key).or_insert(([0; 4], before));
+            let parts = [delta.yes, delta.no, delta.yes_reserved, delta.no_reserved];
+            position.0.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+            position.1 = later(position.1, delta.last);
+        }
+        for (level, quantity) in &changes.levels {
+            *self.levels.entry(*level).or_default() += quantity;
+        }
+        self.levels.retain(|_, quantity| *quantity != 0);
+        self.books.extend(&changes.books);
+        self.live.extend(&changes.orders.live);
+    }
+
+    fn apply_orders(&mut self, changes: &Changes) {
+        for (id, row) in &changes.orders.born {
+            assert_eq!(self.orders.insert(*id, *row), None);
+        }
+        for (id, change) in &changes.orders.changed {
+            let row = self.orders.get_mut(id).unwrap();
+            row.filled = row.quantity - change.remaining;
+            row.status = change.status;
+            row.cancel_reason = change.cancel_reason;
+            row.notional += change.notional;
+            row.fees += change.fees;
+            row.last = later(row.last, change.last);
+        }
+    }
+
+    fn apply_market(&mut self, id: MarketId, delta: &MarketDelta) {
+        let Some(market) = self.markets.get_mut(&id) else {
+            assert!(delta.born.is_some());
+            self.markets.insert(id, delta.clone());
+            return;
+        };
+        assert!(delta.born.is_none());
+        market.state = delta.state.or(market.state);
+        market.yes_value = delta.yes_value.or(market.yes_value);
+        market.settled |= delta.settled;
+        market.collateral += delta.collateral;
+        market.fees += delta.fees;
+        market.yes += delta.yes;
+        market.no += delta.no;
+        market.volume += delta.volume;
+        market.last_trade = delta.last_trade.or(market.last_trade);
+        market.contracts = delta.contracts.or(market.contracts);
+        market.last = later(market.last, delta.last);
+    }
+}
+
+fn later(before: Stamp, after: Stamp) -> Stamp {
+    assert!(after.sequence > before.sequence);
+    after
+}

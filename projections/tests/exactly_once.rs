@@ -1,0 +1,137 @@
+//! The real program, killed at random moments while the log grows: at the end each outcome is in each store once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "tests fail by panicking, on small numbers"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::exchange::Exchange;
+use common::log::Log;
+use common::random::Random;
+use common::stack::{Stack, dump_postgres, until};
+use common::worker::Worker;
+use schemas::{Shard, Timestamp};
+
+const SHARDS: u16 = 3;
+const KILLS: usize = 15;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_at_random_moments_lose_and_double_nothing() {
+    let seed = 20_261_123;
+    let mut stack = Stack::new("kill", SHARDS).await;
+    let mut exchange = Exchange::new(SHARDS, seed);
+    let mut random = Random::new(seed);
+    let mut log = Log::new(SHARDS, Timestamp(1_790_000_000_000));
+    let told = exchange.seed(40, 6);
+    log.tell_all(&told);
+
+    for kill in 0..KILLS {
+        // A backlog, so that the kill meets large batches as well as small ones.
+        grow(&mut log, &mut exchange, if kill % 3 == 0 { 3_000 } else { 300 });
+        stack.produce_and_flush(&log);
+        let worker = Worker::start(&stack);
+        let before = stack.postgres_offsets().await;
+        // In odd rounds only once it is known to write, else at any moment from its first instruction on.
+        if kill % 2 == 1 {
+            until("the worker writes", async || stack.postgres_offsets().await != before).await;
+        }
+        let pieces = random.below(60);
+        for _ in 0..pieces {
+            grow(&mut log, &mut exchange, 20);
+            stack.produce(&log);
+            tokio::time::sleep(Duration::from_millis(random.below(8))).await;
+        }
+        worker.kill();
+    }
+
+    grow(&mut log, &mut exchange, 500);
+    stack.produce_and_flush(&log);
+    let worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    until("ready", async || matches!(worker.get("/readyz").await, Some((200, _)))).await;
+    assert!(worker.terminate().success());
+
+    // A fresh fold of the same log, into stores of its own.
+    let (postgres, redis) = (dump_postgres(&stack.postgres).await, stack.dump_redis().await);
+    let (other_url, other) = stack.other_database().await;
+    let worker = Worker::start_on(&stack, &other_url, &["--only", "postgres"]);
+    let ends = common::stack::ends(&log);
+    until("a fresh fold", async || common::stack::offsets(&other, SHARDS).await == ends).await;
+    assert!(worker.terminate().success());
+    let fresh = dump_postgres(&other).await;
+    for (table, rows) in &postgres {
+        assert!(!rows.is_empty(), "{table} is empty");
+        assert_eq!(rows.len(), fresh[table].len(), "{table}");
+        assert!(rows == &fresh[table], "{table} differs");
+    }
+    let worker = rebuild_redis(&stack).await;
+    stack.redis_caught_up(&log).await;
+    assert!(worker.terminate().success());
+    let fresh = stack.dump_redis().await;
+    assert!(redis.len() > 100);
+    assert_eq!(redis, fresh);
+
+    check_truth(&stack, &exchange).await;
+    stack.remove().await;
+}
+
+fn grow(log: &mut Log, exchange: &mut Exchange, steps: usize) {
+    for _ in 0..steps {
+        log.time = Timestamp(log.time.as_millis() + exchange.random.below(20_000));
+        let told = exchange.step();
+        if exchange.random.below(200) == 0 {
+            told.iter().take(1).for_each(|told| log.take_over(told.shard));
+        }
+        if exchange.random.below(50) == 0 {
+            told.iter().for_each(|told| log.stale(told));
+        }
+        log.tell_all(&told);
+    }
+}
+
+async fn rebuild_redis(stack: &Stack) -> Worker {
+    for shard in Shard::all(SHARDS) {
+        for keys in stack.keys_of(shard).await.chunks(1_000) {
+            let _: i64 = fred::prelude::KeysInterface::unlink(&stack.redis, keys.to_vec()).await.unwrap();
+        }
+    }
+    Worker::start_on(stack, &stack.database_url, &["--only", "redis"])
+}
+
+/// The tables against the exchange that made the log.
+async fn check_truth(stack: &Stack, exchange: &Exchange) {
+    let wallets = stack.postgres.query("SELECT account_id, available, held FROM wallets", &[]).await.unwrap();
+    assert_eq!(wallets.len(), exchange.wallets.len());
+    for row in wallets {
+        let (id, available, held): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+        let wallet = exchange.wallets[&schemas::AccountId(id.cast_unsigned())];
+        assert_eq!((wallet.available, wallet.held), (available, held), "wallet {id}");
+    }
+    let orders = stack.postgres.query("SELECT id, quantity, filled, status FROM orders", &[]).await.unwrap();
+    assert_eq!(orders.len(), exchange.orders.len());
+    for row in orders {
+        let (id, quantity, filled, status): (i64, i32, i32, &str) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        let order = exchange.orders[&schemas::OrderId(id.cast_unsigned())];
+        let expected = (order.quantity as i32, order.filled as i32, order.status.name());
+        assert_eq!((quantity, filled, status), expected, "order {id}");
+    }
+    let sums = "SELECT count(*) FROM wallets w JOIN (SELECT account_id, sum(available) AS available, sum(held) AS held \
+        FROM ledger_entries GROUP BY 1) l USING (account_id) WHERE (w.available, w.held) <> (l.available, l.held)";
+    assert_eq!(stack.postgres.query_one(sums, &[]).await.unwrap().get::<_, i64>(0), 0);
+    for (market, id) in exchange.markets.keys().map(|id| (exchange.market_home(*id), *id)) {
+        let keys = projections::redis::keys::Keys::new(&stack.log.topic_prefix, market);
+        let mut book: std::collections::BTreeMap<String, u64> =
+            fred::prelude::HashesInterface::hgetall(&stack.redis, keys.book(id)).await.unwrap();
+        assert!(book.remove("sequence").is_some());
+        let level = |((side, price), n): ((_, _), u64)| (projections::redis::keys::level(side, price), n);
+        let expected: std::collections::BTreeMap<String, u64> = exchange.levels(id).into_iter().map(level).collect();
+        assert_eq!(book, expected, "book of {id}");
+    }
+}

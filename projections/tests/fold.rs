@@ -1,0 +1,152 @@
+//! The fold alone: however a log is cut into batches, the rows are the same, and they are what happened.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "tests fail by panicking, on small numbers"
+)]
+
+mod common;
+
+use common::exchange::{Exchange, Position, Wallet};
+use common::log::{Log, one};
+use common::model::Model;
+use common::random::Random;
+use projections::fold::{Changes, Nonsense};
+use proptest::prelude::*;
+use schemas::event::{Party, Trade};
+use schemas::reading::{Position as At, Reader, Reading};
+use schemas::*;
+
+const SHARDS: u16 = 3;
+
+/// A history of `steps` steps, with take-overs and what stale engines leave.
+fn history(seed: u64, steps: usize) -> (Log, Exchange) {
+    let mut exchange = Exchange::new(SHARDS, seed);
+    let mut log = Log::new(SHARDS, Timestamp(1_700_000_000_000));
+    let told = exchange.seed(8, 3);
+    log.tell_all(&told);
+    for _ in 0..steps {
+        log.time = Timestamp(log.time.as_millis() + exchange.random.below(1_000));
+        let told = exchange.step();
+        if exchange.random.below(50) == 0 {
+            told.iter().take(1).for_each(|told| log.take_over(told.shard));
+        }
+        if exchange.random.below(20) == 0 {
+            told.iter().for_each(|told| log.stale(told));
+        }
+        log.tell_all(&told);
+    }
+    (log, exchange)
+}
+
+/// Folds a log shard by shard in batches whose sizes `size` chooses.
+fn fold(log: &Log, mut size: impl FnMut() -> usize) -> Model {
+    let mut model = Model::default();
+    for shard in Shard::all(SHARDS) {
+        let mut reader = Reader::new(shard, SHARDS, At::default());
+        let (mut changes, mut room) = (Changes::new(), size());
+        for (offset, record) in log.shards[shard.index()].records.iter().enumerate() {
+            if let Reading::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
+                changes.fold(&outcome).unwrap();
+            }
+            room -= 1;
+            if room == 0 {
+                model.apply(&std::mem::take(&mut changes));
+                room = size();
+            }
+        }
+        model.apply(&changes);
+    }
+    model
+}
+
+fn check_truth(model: &Model, exchange: &Exchange) {
+    let wallets = model.wallets.iter().map(|(id, w)| (*id, Wallet { available: w.0, held: w.1 })).collect();
+    assert_eq!(exchange.wallets, wallets);
+    let mut ledger: std::collections::BTreeMap<AccountId, Wallet> = Default::default();
+    for entry in &model.ledger {
+        let wallet = ledger.entry(entry.change.account).or_default();
+        wallet.available += entry.change.available.micros();
+        wallet.held += entry.change.held.micros();
+    }
+    assert!(exchange.wallets.iter().all(|(id, wallet)| ledger.get(id).copied().unwrap_or_default() == *wallet));
+    for (key, position) in &exchange.positions {
+        let [yes, no, yes_reserved, no_reserved] = model.positions.get(key).map(|p| p.0).unwrap_or_default();
+        assert_eq!(*position, Position { yes, no, yes_reserved, no_reserved });
+    }
+    assert_eq!(model.orders.len(), exchange.orders.len());
+    for (id, order) in &exchange.orders {
+        let row = &model.orders[id];
+        let found = (row.quantity.contracts(), row.filled.contracts(), row.status);
+        assert_eq!(found, (order.quantity, order.filled, order.status), "order {id}");
+    }
+    for (market, book) in &exchange.markets {
+        let levels = model.levels.range((*market, BookSide::Bid, Price::MIN)..=(*market, BookSide::Ask, Price::MAX));
+        let levels = levels.map(|((_, side, price), n)| ((*side, *price), n.cast_unsigned())).collect();
+        assert_eq!(exchange.levels(*market), levels);
+        let row = &model.markets[market];
+        assert_eq!(row.state, Some(book.state));
+        // I-2: a market's collateral is its YES outstanding is its NO outstanding.
+        assert_eq!((row.collateral, row.yes), (Credits::whole(row.yes), row.no));
+        let held = model.positions.iter().filter(|((m, _), _)| m == market).map(|(_, p)| p.0[0]).sum::<i64>();
+        assert_eq!(row.yes, held);
+        let volume = model.trades.iter().filter(|row| row.trade.market == *market);
+        assert_eq!(row.volume, volume.map(|row| u64::from(row.trade.quantity.contracts())).sum::<u64>());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn rows_do_not_depend_on_where_batches_are_cut(seed: u64, cuts: u64, steps in 50_usize..400) {
+        let (log, exchange) = history(seed, steps);
+        let single = fold(&log, || 1);
+        check_truth(&single, &exchange);
+        let mut random = Random::new(cuts);
+        let cut = fold(&log, || 1 + random.index(40));
+        prop_assert_eq!(&single, &cut);
+        let whole = fold(&log, || usize::MAX);
+        prop_assert_eq!(&single, &whole);
+    }
+}
+
+#[test]
+fn the_small_exchange_does_everything() {
+    let (log, exchange) = history(1, 3_000);
+    let model = fold(&log, || 1);
+    let statuses: std::collections::BTreeSet<Status> = exchange.orders.values().map(|order| order.status).collect();
+    assert_eq!(statuses.len(), 5, "{statuses:?}");
+    let kinds: std::collections::BTreeSet<_> = model.trades.iter().map(|row| row.trade.kind()).collect();
+    assert_eq!(kinds.len(), 4, "{kinds:?}");
+    assert!(model.keys.values().any(|key| key.2.is_some()));
+    assert!(model.markets.values().any(|market| market.settled));
+}
+
+#[test]
+fn a_trade_without_its_taker_is_nonsense_and_changes_nothing() {
+    let party = |order| Party { order, account: AccountId(1), entry: Entry::BuyYes, fee: Credits::ZERO };
+    let trade = Trade {
+        id: TradeId(1),
+        market: MarketId(1),
+        price: Price::MIN,
+        quantity: Quantity::new(1).unwrap(),
+        maker: party(OrderId(1)),
+        taker: party(OrderId(2)),
+        maker_remaining: Quantity::ZERO,
+    };
+    let told = one(Shard::new(0).unwrap(), Event::Traded(trade));
+    let outcome = Outcome {
+        term: 0,
+        sequence: 9,
+        time: Timestamp(1),
+        cause: Cause { offset: 0, id: told.command },
+        events: told.events,
+    };
+    let mut changes = Changes::new();
+    assert_eq!(changes.fold(&outcome), Err(Nonsense::TakerNotPlaced { sequence: 9, order: OrderId(2) }));
+    assert_eq!(changes, Changes::new());
+}

@@ -1,0 +1,247 @@
+//! The hot queries use the indexes that were built for them, and an index is built without blocking writers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "tests fail by panicking, on small numbers"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::stack::{Stack, connect, pool_args};
+use projections::migrate::migrate;
+
+/// Some months of a small exchange: 100 accounts with 1,000 orders each, of which 20 live; 100,000 trades in 50 markets.
+const FILL: &str = "
+    SELECT ensure_month(parent, TIMESTAMPTZ '2026-01-01Z' + month * INTERVAL '1 month')
+        FROM unnest(ARRAY['orders', 'trades', 'ledger_entries']) AS parent, generate_series(0, 5) AS month;
+    INSERT INTO markets SELECT i, 'M-' || i, 'Will it?', CASE WHEN i % 10 = 0 THEN 'OPEN' ELSE 'RESOLVED' END,
+        TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '1 hour', 1, 0, 0, NULL, FALSE, 0, 0, 0, NULL, NULL, now(), now(), 0, 1
+        FROM generate_series(1, 2000) AS i;
+    INSERT INTO wallets SELECT i, CASE WHEN i % 20 = 0 THEN 5 ELSE 0 END, 0, 0, 1 FROM generate_series(1, 20000) AS i;
+    INSERT INTO positions SELECT i % 200, i % 500, 1, 1, 0, 0, 0, 1
+        FROM generate_series(1, 50000) AS i ON CONFLICT DO NOTHING;
+    INSERT INTO orders SELECT i, md5(i::text)::uuid, i % 100, 1 + i % 200, CASE WHEN i % 2 = 0 THEN 'YES' ELSE 'NO' END, 'BUY',
+        'LIMIT', 'GTC', 4000 + i % 997, NULL, 10, 0, 0, 0, CASE WHEN i % 49 = 7 THEN 'ACTIVE' ELSE 'CANCELLED' END, NULL, NULL, 0,
+        md5('c' || i)::uuid, TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds', now(), 0, i
+        FROM generate_series(1, 100000) AS i;
+    INSERT INTO trades SELECT i, i % 50, 5000, 1, 'MINT', i, i % 100, 'BUY_YES', 0, i + 1, (i + 7) % 100, 'BUY_NO', 0,
+        TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds', 0, i FROM generate_series(1, 100000) AS i;
+    INSERT INTO ledger_entries SELECT i % 100, 0, i, 0, 'DEPOSIT', 1, 0, NULL, NULL, NULL,
+        TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds' FROM generate_series(1, 100000) AS i;
+    ANALYZE;";
+
+/// A hot query, and the indexes that it may use: those named, and primary keys.
+const HOT: &[(&str, &str, &[&str])] = &[
+    (
+        "an account's live orders with their markets, newest first (D2)",
+        "SELECT o.*, m.ticker, m.question, m.state FROM orders o JOIN markets m ON m.id = o.market_id \
+         WHERE o.account_id = 57 AND o.status IN ('ACTIVE', 'PARTIALLY_FILLED') \
+         ORDER BY o.created_at DESC, o.id DESC LIMIT 100",
+        &["orders_account_live"],
+    ),
+    (
+        "an account's orders with their markets, newest first, the next page (D2)",
+        "SELECT o.*, m.ticker, m.question, m.state FROM orders o JOIN markets m ON m.id = o.market_id \
+         WHERE o.account_id = 57 AND (o.created_at, o.id) < (TIMESTAMPTZ '2026-05-30Z', 90000) \
+         AND o.created_at <= TIMESTAMPTZ '2026-05-30Z' \
+         ORDER BY o.created_at DESC, o.id DESC LIMIT 100",
+        &["orders_account"],
+    ),
+    (
+        "a contract's live orders, best price first",
+        "SELECT * FROM orders WHERE market_id = 8 AND contract = 'NO' AND status IN ('ACTIVE', 'PARTIALLY_FILLED') \
+         ORDER BY limit_price, created_at",
+        &["orders_contract_live"],
+    ),
+    ("newest orders first", "SELECT * FROM orders ORDER BY created_at DESC, id DESC LIMIT 100", &["orders_newest"]),
+    (
+        "a contract's orders by status, limit price and time",
+        "SELECT * FROM orders WHERE market_id = 9 AND contract = 'YES' AND status = 'CANCELLED' AND limit_price < 4020 \
+         ORDER BY limit_price, created_at",
+        &["orders_contract_status"],
+    ),
+    ("the order of a command", "SELECT * FROM orders WHERE command_id = md5('777')::uuid", &["orders_command"]),
+    (
+        "the order of a client's own name",
+        "SELECT * FROM orders WHERE account_id = 77 AND client_id = md5('c777')::uuid",
+        &["orders_client"],
+    ),
+    ("an order", "SELECT * FROM orders WHERE id = 777", &[]),
+    (
+        "a market's trades, newest first",
+        "SELECT * FROM trades WHERE market_id = 8 ORDER BY created_at DESC, id DESC LIMIT 100",
+        &["trades_market"],
+    ),
+    (
+        "an account's trades, newest first",
+        "SELECT * FROM ( \
+             (SELECT * FROM trades WHERE maker_account_id = 8 ORDER BY created_at DESC, id DESC LIMIT 100) UNION \
+             (SELECT * FROM trades WHERE taker_account_id = 8 ORDER BY created_at DESC, id DESC LIMIT 100) \
+         ) AS t ORDER BY created_at DESC, id DESC LIMIT 100",
+        &["trades_maker", "trades_taker"],
+    ),
+    (
+        "wallets with a positive balance",
+        "SELECT * FROM wallets WHERE available + held > 0 AND account_id > 500 ORDER BY account_id LIMIT 100",
+        &["wallets_positive"],
+    ),
+    (
+        "open markets by expiry",
+        "SELECT * FROM markets WHERE state = 'OPEN' AND expiry > TIMESTAMPTZ '2026-01-05Z' ORDER BY expiry, id LIMIT 100",
+        &["markets_open"],
+    ),
+    ("an account's positions", "SELECT * FROM positions WHERE account_id = 8", &["positions_account"]),
+    (
+        "an account's ledger, newest first",
+        "SELECT * FROM ledger_entries WHERE account_id = 8 ORDER BY created_at DESC, sequence DESC, index DESC LIMIT 100",
+        &[],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hot_queries_use_their_indexes() {
+    let stack = Stack::new("queries", 1).await;
+    stack.postgres.batch_execute(FILL).await.unwrap();
+    for (what, query, expected) in HOT {
+        let plan = plan(&stack, query).await;
+        // The months ahead are empty, and an empty table is read as fast in any way.
+        let scans = plan.lines().filter(|line| line.contains("Seq Scan") && !line.contains("cost=0.00..0.00 "));
+        assert_eq!(scans.count(), 0, "{what}:\n{plan}");
+        let used = indexes(&stack, &plan).await;
+        let named: BTreeSet<&str> = used.iter().map(String::as_str).filter(|name| !name.ends_with("_pkey")).collect();
+        assert_eq!(named, expected.iter().copied().collect(), "{what}:\n{plan}");
+        assert!(!used.is_empty(), "{what}:\n{plan}");
+    }
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newest_first_reads_no_more_months_than_the_page_needs() {
+    let stack = Stack::new("pages", 1).await;
+    stack.postgres.batch_execute(FILL).await.unwrap();
+    for query in [HOT[1].1, HOT[3].1, HOT[8].1] {
+        let rows =
+            stack.postgres.query(&format!("EXPLAIN (ANALYZE, COSTS off, TIMING off) {query}"), &[]).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert!(plan.iter().any(|line| line.contains("never executed")), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("Sort")), "{plan:#?}");
+    }
+    stack.remove().await;
+}
+
+async fn plan(stack: &Stack, query: &str) -> String {
+    let rows = stack.postgres.query(&format!("EXPLAIN {query}"), &[]).await.unwrap();
+    rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
+}
+
+/// The indexes in a plan; for a partition's part of an index, the whole.
+async fn indexes(stack: &Stack, plan: &str) -> BTreeSet<String> {
+    let whole = "SELECT COALESCE((SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = $1::text::regclass), $1::text::regclass)::text";
+    let mut found = BTreeSet::new();
+    for line in plan.lines().filter(|line| line.contains("Index ") && !line.contains("Cond")) {
+        let (_, rest) = line.split_once(" using ").or_else(|| line.split_once(" on ")).expect(line);
+        let name = rest.split_whitespace().next().unwrap();
+        found.insert(stack.postgres.query_one(whole, &[&name]).await.unwrap().get(0));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_is_built_beside_writers_who_never_wait() {
+    let stack = Stack::new("index", 1).await;
+    stack.postgres.batch_execute(FILL).await.unwrap();
+    stack.postgres.batch_execute("DROP INDEX orders_client; DROP INDEX wallets_positive").await.unwrap();
+
+    // A writer who gives up at once when it has to wait for a lock.
+    let (writing, client) = (Arc::new(AtomicBool::new(true)), connect(&stack.database_url).await);
+    let writer = tokio::spawn({
+        let writing = Arc::clone(&writing);
+        async move {
+            client.batch_execute("SET lock_timeout = '100ms'").await.unwrap();
+            let mut written = 0;
+            while writing.load(Ordering::Relaxed) {
+                let update = "UPDATE wallets SET available = available + 1 WHERE account_id = 7; \
+                    UPDATE orders SET notional = notional + 1 WHERE id = 777";
+                client.batch_execute(update).await.expect("a writer waited");
+                written += 1;
+            }
+            written
+        }
+    });
+    let done = migrate(&pool_args(&stack.database_url)).await.unwrap();
+    assert_eq!(done.indexes, ["orders_client", "wallets_positive"]);
+    writing.store(false, Ordering::Relaxed);
+    assert!(writer.await.unwrap() > 0);
+
+    // Again there is nothing to do; and new months get their part by themselves.
+    assert_eq!(migrate(&pool_args(&stack.database_url)).await.unwrap().indexes, Vec::<String>::new());
+    let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
+    assert_eq!(stack.postgres.query_one(invalid, &[]).await.unwrap().get::<_, i64>(0), 0);
+    let parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'orders_client'::regclass";
+    let before: i64 = stack.postgres.query_one(parts, &[]).await.unwrap().get(0);
+    stack.postgres.batch_execute("SELECT ensure_month('orders', '2040-05-05Z')").await.unwrap();
+    assert_eq!(stack.postgres.query_one(parts, &[]).await.unwrap().get::<_, i64>(0), before + 1);
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_build_goes_on_where_it_was() {
+    let stack = Stack::new("interrupted", 1).await;
+    stack.postgres.batch_execute(FILL).await.unwrap();
+    // As if the migrator had died after some partitions.
+    let half = "DROP INDEX orders_command; CREATE INDEX orders_command ON ONLY orders (command_id); \
+        CREATE INDEX orders_2026_01_orders_command ON orders_2026_01 (command_id); \
+        CREATE INDEX orders_2026_02_orders_command ON orders_2026_02 (command_id); \
+        ALTER INDEX orders_command ATTACH PARTITION orders_2026_01_orders_command";
+    stack.postgres.batch_execute(half).await.unwrap();
+    assert_eq!(migrate(&pool_args(&stack.database_url)).await.unwrap().indexes, ["orders_command"]);
+    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_command'::regclass";
+    assert!(stack.postgres.query_one(valid, &[]).await.unwrap().get::<_, bool>(0));
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_in_sql_are_those_of_the_log() {
+    let stack = Stack::new("names", 1).await;
+    let check = async |table: &str, column: &str, names: Vec<&str>| {
+        let query = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' AND conrelid = $1::text::regclass \
+            AND conname = $1 || '_' || $2 || '_check'";
+        let definition: String = stack.postgres.query_one(query, &[&table, &column]).await.expect(column).get(0);
+        let found: BTreeSet<&str> = definition.split('\'').skip(1).step_by(2).collect();
+        assert_eq!(found, names.into_iter().collect(), "{table}.{column}");
+    };
+    use schemas::event::{CancelReason, TradeKind};
+    use schemas::message::SettlementReason;
+    use schemas::{Contract, Entry, MarketState, Side, Status, TimeInForce};
+    check("markets", "state", MarketState::ALL.iter().map(|name| name.name()).collect()).await;
+    check("contracts", "contract", Contract::ALL.iter().map(|name| name.name()).collect()).await;
+    check("orders", "contract", Contract::ALL.iter().map(|name| name.name()).collect()).await;
+    check("orders", "side", Side::ALL.iter().map(|name| name.name()).collect()).await;
+    check("orders", "time_in_force", TimeInForce::ALL.iter().map(|name| name.name()).collect()).await;
+    check("orders", "status", Status::ALL.iter().map(|name| name.name()).collect()).await;
+    check("orders", "cancel_reason", CancelReason::ALL.iter().map(|name| name.name()).collect()).await;
+    check("trades", "kind", TradeKind::ALL.iter().map(|name| name.name()).collect()).await;
+    check("trades", "maker_entry", Entry::ALL.iter().map(|name| name.name()).collect()).await;
+    check("trades", "taker_entry", Entry::ALL.iter().map(|name| name.name()).collect()).await;
+    let settled = SettlementReason::ALL.iter().map(|name| name.name());
+    check("ledger_entries", "kind", settled.chain(["DEPOSIT", "WITHDRAWAL", "HOLD"]).collect()).await;
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_connection_has_its_limits() {
+    let stack = Stack::new("limits", 1).await;
+    let connections = projections::postgres::connections(&pool_args(&stack.database_url), 2).unwrap();
+    let first = connections.get().await.unwrap();
+    for client in [&first, &connections.get().await.unwrap()] {
+        assert_eq!(client.query_one("SHOW statement_timeout", &[]).await.unwrap().get::<_, &str>(0), "30s");
+    }
+    stack.remove().await;
+}

@@ -1,0 +1,308 @@
+//! The rules that keep the stores right when something is wrong: other writers, broken logs, lost connections, lost memory,
+//! missing months.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "tests fail by panicking, on small numbers"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use common::exchange::{Exchange, Told};
+use common::log::{Log, one};
+use common::stack::{Stack, dump_postgres, until};
+use common::worker::Worker;
+use fred::interfaces::ClientInterface as _;
+use fred::prelude::KeysInterface as _;
+use fred::types::Value;
+use projections::redis::keys::Keys;
+use schemas::{AccountId, Event, Shard, Timestamp};
+
+const SHARDS: u16 = 2;
+const START: Timestamp = Timestamp(1_790_000_000_000);
+
+/// A stack, and a log with some history that is on it.
+async fn prepared(test: &str, steps: usize) -> (Stack, Log, Exchange) {
+    let mut stack = Stack::new(test, SHARDS).await;
+    let (mut log, mut exchange) = (Log::new(SHARDS, START), Exchange::new(SHARDS, 7));
+    let told = exchange.seed(20, 4);
+    log.tell_all(&told);
+    grow(&mut log, &mut exchange, steps);
+    stack.produce_and_flush(&log);
+    (stack, log, exchange)
+}
+
+fn grow(log: &mut Log, exchange: &mut Exchange, steps: usize) {
+    for _ in 0..steps {
+        log.time = Timestamp(log.time.as_millis() + 1);
+        let told = exchange.step();
+        log.tell_all(&told);
+    }
+}
+
+fn shard(number: u16) -> Shard {
+    Shard::new(number).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_writers_one_stops_and_says_why() {
+    let (mut stack, mut log, mut exchange) = prepared("two", 200).await;
+    let mut writers = [Worker::start(&stack), Worker::start(&stack)];
+    stack.caught_up(&log).await;
+    let mut stopped = None;
+    until("one of them stops", async || {
+        grow(&mut log, &mut exchange, 20);
+        stack.produce_and_flush(&log);
+        stopped = writers.iter_mut().position(|writer| !writer.runs());
+        stopped.is_some()
+    })
+    .await;
+    let loser = &mut writers[stopped.unwrap()];
+    assert!(!loser.wait().success());
+    assert!(loser.logged().contains("another writer is alive"), "{}", loser.logged());
+
+    // Whatever they did to each other, each outcome is there once.
+    stack.caught_up(&log).await;
+    let [a, b] = writers;
+    assert!([a, b].into_iter().find_map(|mut writer| writer.runs().then(|| writer.terminate())).unwrap().success());
+    compare_with_fresh_fold(&stack, &log).await;
+    stack.remove().await;
+}
+
+/// Postgres and Redis are what a fold of the log from its beginning gives.
+async fn compare_with_fresh_fold(stack: &Stack, log: &Log) {
+    let (postgres, redis) = (dump_postgres(&stack.postgres).await, stack.dump_redis().await);
+    let (url, other) = stack.other_database().await;
+    forget(stack, &[]);
+    let worker = Worker::start_on(stack, &url, &[]);
+    let ends = common::stack::ends(log);
+    until("a fresh fold", async || common::stack::offsets(&other, SHARDS).await == ends).await;
+    stack.redis_caught_up(log).await;
+    assert!(worker.terminate().success());
+    assert!(postgres == dump_postgres(&other).await, "Postgres differs");
+    assert_eq!(redis, stack.dump_redis().await);
+}
+
+/// `projections rebuild redis`.
+fn forget(stack: &Stack, arguments: &[&str]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_projections"))
+        .args(["rebuild", "redis"])
+        .args(arguments)
+        .env("KAFKA_BROKERS", &stack.log.kafka.brokers)
+        .env("REDIS_URL", &stack.redis_url)
+        .env("LFG_TOPIC_PREFIX", &stack.log.topic_prefix)
+        .env("LFG_SHARDS", SHARDS.to_string())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flushed_redis_is_rebuilt_while_the_worker_runs() {
+    let (mut stack, mut log, mut exchange) = prepared("flush", 1_000).await;
+    let worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    let before = stack.dump_redis().await;
+
+    // All is gone, and nothing new comes to tell the worker.
+    for keys in [stack.keys_of(shard(0)).await, stack.keys_of(shard(1)).await] {
+        let _: i64 = stack.redis.unlink(keys).await.unwrap();
+    }
+    until("rebuilt", async || stack.dump_redis().await == before).await;
+
+    // An operator asks for it; what is there by mistake goes.
+    let stray = Keys::new(&stack.log.topic_prefix, shard(1)).wallet(AccountId(12_345));
+    let _: () = stack.redis.set(&stray, "?", None, None, false).await.unwrap();
+    forget(&stack, &["--shard", "1"]);
+    until("rebuilt again", async || stack.dump_redis().await == before).await;
+
+    // It happens under load.
+    for round in 0..10 {
+        grow(&mut log, &mut exchange, 100);
+        stack.produce(&log);
+        if round == 3 {
+            let progress = Keys::new(&stack.log.topic_prefix, shard(0)).progress();
+            let _: i64 = stack.redis.unlink(progress).await.unwrap();
+        }
+    }
+    stack.produce_and_flush(&log);
+    stack.caught_up(&log).await;
+    assert!(worker.terminate().success());
+    compare_with_fresh_fold(&stack, &log).await;
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_lost_its_last_second_goes_on_from_there() {
+    let (mut stack, mut log, mut exchange) = prepared("older", 500).await;
+    let worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    let mut saved: BTreeMap<String, Value> = BTreeMap::new();
+    for number in 0..SHARDS {
+        for key in stack.keys_of(shard(number)).await {
+            saved.insert(key.clone(), stack.redis.dump(&key).await.unwrap());
+        }
+    }
+    grow(&mut log, &mut exchange, 500);
+    stack.produce_and_flush(&log);
+    stack.caught_up(&log).await;
+    worker.kill();
+
+    for number in 0..SHARDS {
+        let _: i64 = stack.redis.unlink(stack.keys_of(shard(number)).await).await.unwrap();
+    }
+    for (key, value) in saved {
+        let _: () = stack.redis.restore(key, 0, value, false, false, None, None).await.unwrap();
+    }
+    let worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    assert!(!worker.logged().contains("rebuilt"), "{}", worker.logged());
+    assert!(worker.terminate().success());
+    compare_with_fresh_fold(&stack, &log).await;
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_connections_lose_nothing() {
+    let (mut stack, mut log, mut exchange) = prepared("lost", 2_000).await;
+    let mut worker = Worker::start(&stack);
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name = 'lfg-projections'";
+    let (mut backends, mut clients) = (0, 0);
+    for round in 0..12 {
+        grow(&mut log, &mut exchange, 400);
+        stack.produce_and_flush(&log);
+        if round % 2 == 0 {
+            backends += stack.postgres.query_one(cut, &[]).await.unwrap().get::<_, i64>(0);
+        } else {
+            clients += kill_redis_clients(&stack).await;
+        }
+    }
+    assert!(backends > 0 && clients > 0, "{backends} backends, {clients} clients");
+    stack.caught_up(&log).await;
+    assert!(worker.runs());
+    assert!(worker.logged().contains("beginning again from the stored positions"));
+    let (_, metrics) = worker.get("/metrics").await.unwrap();
+    assert!(metrics.contains("lfg_projections_restarts_total"), "{metrics}");
+    assert!(worker.terminate().success());
+    compare_with_fresh_fold(&stack, &log).await;
+    stack.remove().await;
+}
+
+/// Cuts the worker's connections; returns how many there were.
+async fn kill_redis_clients(stack: &Stack) -> usize {
+    let list: String = stack.redis.client_list::<String, String>(None, None).await.unwrap();
+    let name = format!("name=lfg-projections:{}:", stack.log.topic_prefix);
+    let ours = list.lines().filter(|line| line.contains(&name));
+    let mut killed = 0;
+    for id in ours.filter_map(|line| line.split_whitespace().find_map(|word| word.strip_prefix("id="))) {
+        let filter = fred::types::client::ClientKillFilter::ID(id.to_owned());
+        let _: Value = stack.redis.client_kill(vec![filter]).await.unwrap();
+        killed += 1;
+    }
+    killed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_log_stops_the_writer_after_what_was_sound() {
+    let (mut stack, mut log, mut exchange) = prepared("broken", 100).await;
+    let sound = log.shards[0].records.len();
+    grow(&mut log, &mut exchange, 50);
+    // One bit of an outcome's chain.
+    *log.shards[0].records[sound].last_mut().unwrap() ^= 1;
+    stack.produce_and_flush(&log);
+    let mut worker = Worker::start(&stack);
+    assert!(!worker.wait().success());
+    let complaint = format!("events log of shard 0 is broken at offset {sound}");
+    assert!(worker.logged().contains(&complaint), "{}", worker.logged());
+
+    // It stops again each time. (Postgres or Redis may notice first, so ask both in turn.)
+    for store in ["postgres", "redis"] {
+        let mut worker = Worker::start_on(&stack, &stack.database_url, &["--only", store]);
+        assert!(!worker.wait().success());
+    }
+    assert_eq!(stack.postgres_offsets().await[0], sound);
+    assert_eq!(stack.redis_offsets().await[0], Some(sound));
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stale_engines_write_is_not_counted() {
+    let mut stack = Stack::new("stale", SHARDS).await;
+    let mut log = Log::new(SHARDS, START);
+    let (account, home) = (AccountId(1), shard(0));
+    log.tell(&one(home, Event::AccountOpened { account }));
+    let deposit = |amount| -> Told {
+        one(home, Event::Deposited { account, amount: schemas::Credits::whole(amount), client_id: None })
+    };
+    log.tell(&deposit(1));
+    log.take_over(home);
+    log.stale(&deposit(10));
+    log.tell(&deposit(100));
+    log.stale(&deposit(1_000));
+    log.take_over(home);
+    log.stale(&deposit(10_000));
+    stack.produce_and_flush(&log);
+    let worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    let row = stack.postgres.query_one("SELECT available, sequence FROM wallets", &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (101_000_000, 3));
+    assert!(worker.terminate().success());
+    compare_with_fresh_fold(&stack, &log).await;
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn months_appear_before_their_rows() {
+    let mut stack = Stack::new("months", SHARDS).await;
+    let (mut log, mut exchange) = (Log::new(SHARDS, Timestamp(1_577_836_000_000)), Exchange::new(SHARDS, 7));
+    let told = exchange.seed(20, 4);
+    log.tell_all(&told);
+    // From the end of 2019, some eight months and a half; then a leap of years.
+    for _ in 0..500 {
+        log.time = Timestamp(log.time.as_millis() + 45_000_000);
+        let told = exchange.step();
+        log.tell_all(&told);
+    }
+    log.time = Timestamp(4_102_444_800_000);
+    grow(&mut log, &mut exchange, 20);
+    stack.produce_and_flush(&log);
+    let mut worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+
+    let months = partitions(&stack).await;
+    for month in ["2019_12", "2020_01", "2020_08", "2100_01"] {
+        for table in projections::postgres::TABLES {
+            assert!(months.contains(&format!("{table}_{month}")), "{table}_{month}: {months:?}");
+        }
+    }
+    assert!(!months.contains(&"orders_2050_01".to_owned()));
+    // This month and the next two, though nobody needs them yet.
+    let ahead = "SELECT 'orders' || to_char(now() AT TIME ZONE 'UTC' + i * INTERVAL '1 month', '_YYYY_MM') \
+        FROM generate_series(0, 2) AS i";
+    for row in stack.postgres.query(ahead, &[]).await.unwrap() {
+        assert!(months.contains(&row.get::<_, String>(0)));
+    }
+
+    // One is detached behind the worker's back, and then needed.
+    stack.postgres.batch_execute("ALTER TABLE trades DETACH PARTITION trades_2100_01").await.unwrap();
+    grow(&mut log, &mut exchange, 50);
+    stack.produce_and_flush(&log);
+    stack.caught_up(&log).await;
+    assert!(worker.runs());
+    assert!(partitions(&stack).await.contains(&"trades_2100_01".to_owned()));
+    assert!(worker.terminate().success());
+    compare_with_fresh_fold(&stack, &log).await;
+    stack.remove().await;
+}
+
+async fn partitions(stack: &Stack) -> Vec<String> {
+    let rows = stack.postgres.query("SELECT inhrelid::regclass::text FROM pg_inherits", &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}

@@ -67,7 +67,7 @@ pub struct CrowdArgs {
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub accounts: u16,
     /// Connections kept open.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4_096))]
     pub connections: u16,
     /// Same seed, same orders.
     #[arg(long, default_value_t = 20_261_122)]
@@ -145,8 +145,8 @@ impl Run {
         Ok(Self { stage: Arc::new(stage), accounts: account_ids, markets: market_ids, listeners })
     }
 
-    /// Waits until everything is told, compares everything with everything, and prints it. True if all checks hold.
-    pub async fn verify(self, log: &LogArgs, args: &ReadModelArgs, driven: &Driven) -> Result<bool, Error> {
+    /// Waits until everything is told, and compares everything with everything.
+    pub async fn verify(&self, log: &LogArgs, args: &ReadModelArgs, driven: &Driven) -> Result<Vec<Check>, Error> {
         let mut models = args.connect(log).await?;
         let started = Instant::now();
         let mut folded = Log::open(log)?;
@@ -165,6 +165,11 @@ impl Run {
         checks.extend(verify::websocket::check(&self.listeners, fold, &self.markets).await);
         checks.extend(verify::settle::compare(&mut folded, &mut models, args.patience()).await?);
         report::step("verify", "everything compared with everything", started.elapsed());
+        Ok(checks)
+    }
+
+    /// How many of each answer, and what was heard meanwhile.
+    pub fn tell_answers(&self, driven: &Driven) {
         report::heading("Answers");
         report::answers(&driven.answers);
         if driven.idle_cancels > 0 {
@@ -172,8 +177,6 @@ impl Run {
         }
         let heard = grouped(self.listeners.messages());
         println!("  {:<9} {heard} messages heard on {} connections", "WebSocket", self.listeners.feeds().count());
-        report::heading("Checks                                                                              compared");
-        Ok(report::checks(&checks))
     }
 }
 
@@ -227,9 +230,10 @@ pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
     let what =
         format!("{} requests over {} connections{share}", grouped(driven.answers.len() as u64), args.crowd.connections);
     report::step("drive", &what, started.elapsed());
-    let holds = run.verify(&args.log, &args.models, &driven).await?;
+    let checks = run.verify(&args.log, &args.models, &driven).await?;
+    run.tell_answers(&driven);
     tell_latencies(&driven, floor.as_ref());
-    Ok(holds)
+    Ok(report::checks(&checks))
 }
 
 async fn measure_floor(log: &LogArgs, rate: f64) -> Result<Floor, Error> {
@@ -240,7 +244,7 @@ async fn measure_floor(log: &LogArgs, rate: f64) -> Result<Floor, Error> {
 }
 
 /// The table of latencies, and their ratios to the floor.
-pub fn tell_latencies(driven: &Driven, floor: Option<&Floor>) {
+fn tell_latencies(driven: &Driven, floor: Option<&Floor>) {
     report::heading("Latency from intended send time to the answer, in ms");
     let mut rows = vec![
         Row { name: "orders", took: driven.took, latencies: &driven.orders },

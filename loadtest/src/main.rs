@@ -126,6 +126,5 @@ async fn whole_log(args: &VerifyArgs) -> Result<bool, Error> {
     checks.extend(verify::money::check(&log.fold));
     checks.extend(verify::settle::compare(&mut log, &mut models, args.models.patience()).await?);
     report::step("verify", "the whole log compared with Postgres and Redis", started.elapsed());
-    report::heading("Checks                                                                              compared");
     Ok(report::checks(&checks))
 }

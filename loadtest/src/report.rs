@@ -113,6 +113,7 @@ fn wrapped(name: &str, cells: &[String]) {
 
 /// The table of checks. True if all hold.
 pub fn checks(checks: &[Check]) -> bool {
+    heading(&format!("{:<85}{:>9}", "Checks", "compared"));
     for check in checks {
         let mark = if check.faults.is_empty() { "ok  " } else { "FAIL" };
         println!("  {mark} {:<78} {:>9}", check.name, grouped(check.compared));

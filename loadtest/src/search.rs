@@ -14,7 +14,7 @@ use crate::drive::{self, Driven};
 use crate::error::Error;
 use crate::people::GatewayArgs;
 use crate::plan::{self, Shape};
-use crate::report::grouped;
+use crate::report::{self, grouped};
 
 /// Steps at most.
 const STEPS_MAX: u32 = 12;
@@ -70,7 +70,9 @@ pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
     }
     let Some(all) = steps.driven else { return Ok(false) };
     println!();
-    let sound = run.verify(&args.log, &args.models, &all).await?;
+    let checks = run.verify(&args.log, &args.models, &all).await?;
+    run.tell_answers(&all);
+    let sound = report::checks(&checks);
     match held {
         Some(rate) => println!("\nHeld: {rate:.0} orders/s with p99 below {} ms.", args.p99),
         None => println!("\nNo rate held, down to {:.0} orders/s.", failed.unwrap_or_default()),

@@ -9,6 +9,9 @@ use super::answer::{Answer, Asked, Result};
 /// Orders that may be cancelled; beyond, new ones replace old ones.
 const RESTING_MAX: usize = 20_000;
 
+/// Cancels choose among so many of the youngest: quotes are replaced soon, and most of the old ones are filled.
+const YOUNG: usize = 200;
+
 /// Lots that may be sold, per market.
 const LOTS_MAX: usize = 1_000;
 
@@ -65,11 +68,11 @@ impl Live {
         }
     }
 
-    /// An order to cancel, by chance. It is not picked again.
+    /// An order to cancel, by chance among the youngest. It is not picked again.
     pub fn pick(&mut self, pick: u64) -> Option<Resting> {
-        let count = self.resting.len() as u64;
-        let at = pick.checked_rem(count).and_then(|at| usize::try_from(at).ok())?;
-        Some(self.resting.swap_remove(at))
+        let young = self.resting.len().min(YOUNG);
+        let back = usize::try_from(pick.checked_rem(young as u64)?).ok()?;
+        Some(self.resting.swap_remove(self.resting.len() - 1 - back))
     }
 
     /// A lot of at most `quantity` contracts to sell. What is more is left for the next.

@@ -56,7 +56,7 @@ pub struct Config {
     pub pending_max: usize,
     /// WebSocket connections; more are refused.
     #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
-    pub websockets_max: usize,
+    pub websockets_max: u32,
     /// Connections to Postgres.
     #[command(flatten)]
     pub pool: PoolArgs,

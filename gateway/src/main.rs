@@ -125,8 +125,9 @@ async fn run(config: Config) -> Result<(), Fatal> {
         let address = listener.local_addr().map_err(|error| Fatal::Io("listener", error))?;
         ready.set(true);
         tracing::info!(%address, "the gateway listens");
-        http::serve::serve(listener, http::router(state), shutdown.clone()).await;
+        http::serve::serve(listener, http::router(Arc::clone(&state)), shutdown.clone()).await;
         ready.set(false);
+        farewell(&state, config.websockets_max).await;
     }
     shutdown.trigger();
     let ended = tokio::task::spawn_blocking(move || {
@@ -176,9 +177,13 @@ fn share(
         admin_key: config.admin_key_sha256,
         allowed_origins: config.allowed_origins.iter().cloned().collect(),
         requests: Semaphore::new(config.requests_max),
-        websockets: Arc::new(Semaphore::new(config.websockets_max)),
+        websockets: Arc::new(Semaphore::new(to_usize(config.websockets_max))),
         shutdown,
     })
+}
+
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// What goes on beside the requests, until the end.
@@ -197,6 +202,14 @@ fn start_background(state: &Shared) {
         async move { read_models.progress(shards).await }
     };
     tokio::spawn(Arc::clone(&state.read_models_progress).poll(source, shutdown.clone()));
+}
+
+/// Waits, a bounded time, until every WebSocket client was told of the end.
+async fn farewell(state: &Shared, websockets_max: u32) {
+    let all = state.websockets.acquire_many(websockets_max);
+    if tokio::time::timeout(config::DRAIN_WITHIN, all).await.is_err() {
+        tracing::warn!("not every WebSocket client was told of the end");
+    }
 }
 
 async fn warm_up(submitter: &Arc<Submitter>) -> Result<(), Fatal> {

@@ -98,7 +98,7 @@ const FILLS_OF_ORDER: &str = "SELECT id, market_id, price, quantity, kind, creat
      WHERE maker_account_id = $1 AND maker_order_id = $2 AND created_at BETWEEN $3 AND $4 \
      UNION ALL \
      SELECT id, market_id, price, quantity, kind, created_at, 1, taker_order_id, taker_entry, taker_fee, NULL FROM trades \
-     WHERE taker_account_id = $1 AND taker_order_id = $2 AND created_at = $3 ORDER BY created_at, id, role";
+     WHERE taker_account_id = $1 AND taker_order_id = $2 AND created_at = $3 ORDER BY created_at, id, role LIMIT $5";
 
 impl Database {
     /// A page of an account's fills.
@@ -132,14 +132,15 @@ impl Database {
         Ok((fills, more, at))
     }
 
-    /// All fills of an order, the oldest first.
-    pub async fn fills_of(&self, order: &Order) -> Result<Vec<Fill>, DbError> {
+    /// The first fills of an order, the oldest first.
+    pub async fn fills_of(&self, order: &Order, limit: usize) -> Result<Vec<Fill>, DbError> {
         let _timed = Timed::start("fills_of_order");
         let connection = self.connection().await?;
         let statement = connection.prepare_cached(FILLS_OF_ORDER).await?;
         let (account, id) = (rows::to_i64(order.account.0), rows::to_i64(order.id.0));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (from, to) = (rows::to_time(order.created_at), rows::to_time(order.updated_at));
-        let found = connection.query(&statement, &[&account, &id, &from, &to]).await?;
+        let found = connection.query(&statement, &[&account, &id, &from, &to, &limit]).await?;
         found.iter().map(|row| Ok(fill(row)?.fill)).collect()
     }
 }

@@ -91,13 +91,14 @@ impl Database {
         Ok((orders.pop(), at))
     }
 
-    /// All live orders of an account.
-    pub async fn live_orders(&self, account: AccountId) -> Result<(Vec<ListedOrder>, Vec<Coordinate>), DbError> {
-        let _timed = Timed::start("live_orders");
-        let mut query = Query::new(account);
-        query.filter(&OrderFilter { status: Some(StatusFilter::Live), ..OrderFilter::default() });
-        let sql = query.sql("ORDER BY o.created_at DESC, o.id DESC");
-        self.listed(&sql, &query.parameters()).await
+    /// The newest live orders of an account, as [`Database::orders`].
+    pub async fn live_orders(
+        &self,
+        account: AccountId,
+        limit: usize,
+    ) -> Result<(Vec<ListedOrder>, bool, Vec<Coordinate>), DbError> {
+        let filter = OrderFilter { status: Some(StatusFilter::Live), ..OrderFilter::default() };
+        self.orders(&OrdersWanted { account, filter, after: None, limit }).await
     }
 
     async fn listed(

@@ -4,6 +4,7 @@ use axum::extract::State;
 use schemas::{MarketId, OrderId, Status, Timestamp, TradeId};
 use serde::Serialize;
 
+use crate::answers::FILLS_SHOWN;
 use crate::db::{DbError, FillRow, FillsWanted, ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
 use crate::http::answer::{Answer, Page};
 use crate::http::auth::Reader;
@@ -91,8 +92,7 @@ pub async fn order(
     reaches(&state.database_progress, &at_least).await?;
     let (order, at) = state.database.order(account, id).await.map_err(unreadable)?;
     let order = order.ok_or_else(unknown)?;
-    let mut fills = state.database.fills_of(&order.order).await.map_err(unreadable)?;
-    fills.truncate(crate::answers::FILLS_SHOWN);
+    let fills = state.database.fills_of(&order.order, FILLS_SHOWN).await.map_err(unreadable)?;
     Ok(Answer::many(OrderDetail { order, fills }, at))
 }
 

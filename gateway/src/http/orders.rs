@@ -11,7 +11,7 @@ use schemas::{
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::answers::{self, CancelAnswer, OrderAnswer, OrderOutcome, refusal};
+use crate::answers::{self, CancelAnswer, FILLS_SHOWN, OrderAnswer, OrderOutcome, refusal};
 use crate::config::OUTCOME_WITHIN;
 use crate::db::{DbError, ListedOrder};
 use crate::http::answer::Answer;
@@ -189,7 +189,7 @@ async fn repeated(
         let problem = Problem::rejection(code).at(settled.at()).command(order.command);
         return Err(problem.order(id).repeated().into());
     }
-    let fills = state.database.fills_of(&order).await.map_err(unreadable)?;
+    let fills = state.database.fills_of(&order, FILLS_SHOWN).await.map_err(unreadable)?;
     Ok(Answer::one(OrderAnswer::new(order, ticker, fills, true), settled.at()).created())
 }
 

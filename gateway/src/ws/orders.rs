@@ -18,8 +18,11 @@ use crate::ws::protocol;
 
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
 
-/// The account's live orders, and what they are as of.
-pub type Snapshot = (Vec<ListedOrder>, Vec<Coordinate>);
+/// Orders of a snapshot at most: the newest.
+const SNAPSHOT_ORDERS_MAX: usize = 10_000;
+
+/// The account's live orders, whether there are more, and what they are as of.
+pub type Snapshot = (Vec<ListedOrder>, bool, Vec<Coordinate>);
 
 /// Where the channel of one client stands.
 #[derive(Default)]
@@ -72,11 +75,11 @@ impl OrdersChannel {
     /// Waits for the snapshot; for ever if none is on its way.
     pub async fn arrival(&mut self) -> Arrival {
         let Self::Waiting { snapshot, held_back } = self else { return std::future::pending().await };
-        let Ok((orders, at)) = snapshot.await else {
+        let Ok((orders, more, at)) = snapshot.await else {
             *self = Self::Closed;
             return Arrival::Unavailable;
         };
-        let text = protocol::orders_snapshot(&orders, &at);
+        let text = protocol::orders_snapshot(&orders, !more, &at);
         let since: HashMap<Shard, u64> = at.iter().map(|at| (at.shard, at.sequence)).collect();
         let follow = held_back.drain(..).filter(|frame| is_news(&since, frame)).collect();
         *self = Self::Open(since);
@@ -109,7 +112,7 @@ async fn read(state: &Shared, account: AccountId, at_least: &[Coordinate]) -> Op
         tracing::warn!(%error, "no snapshot of orders");
         return None;
     }
-    match state.database.live_orders(account).await {
+    match state.database.live_orders(account, SNAPSHOT_ORDERS_MAX).await {
         Ok(snapshot) => Some(snapshot),
         Err(error) => {
             tracing::warn!(%error, "no snapshot of orders");
@@ -139,7 +142,7 @@ mod tests {
         for (shard, sequence) in [(0, 5), (1, 9), (0, 6)] {
             assert!(matches!(channel.pass(frame(shard, sequence)), Passage::Keep));
         }
-        sender.send((Vec::new(), vec!["0:5".parse().unwrap(), "1:8".parse().unwrap()])).unwrap();
+        sender.send((Vec::new(), false, vec!["0:5".parse().unwrap(), "1:8".parse().unwrap()])).unwrap();
         let Arrival::Snapshot(text, follow) = channel.arrival().await else { panic!("no snapshot") };
         assert!(text.contains(r#""positions":{"0":5,"1":8}"#));
         assert_eq!(follow.iter().map(|f| (f.shard.number(), f.sequence)).collect::<Vec<_>>(), [(1, 9), (0, 6)]);

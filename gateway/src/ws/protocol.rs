@@ -292,16 +292,17 @@ impl Serialize for Positions<'_> {
     }
 }
 
-/// An account's live orders.
-pub fn orders_snapshot<T: Serialize>(orders: &[T], positions: &[Coordinate]) -> String {
+/// An account's live orders; `complete` if there are no more.
+pub fn orders_snapshot<T: Serialize>(orders: &[T], complete: bool, positions: &[Coordinate]) -> String {
     #[derive(Serialize)]
     struct Message<'a, T> {
         r#type: &'static str,
         channel: &'static str,
         positions: Positions<'a>,
+        complete: bool,
         orders: &'a [T],
     }
-    json(&Message { r#type: "snapshot", channel: "orders", positions: Positions(positions), orders })
+    json(&Message { r#type: "snapshot", channel: "orders", positions: Positions(positions), complete, orders })
 }
 
 /// A key was accepted.
@@ -403,7 +404,7 @@ mod tests {
     #[test]
     fn positions_are_an_object() {
         let at = ["0:17", "2:41"].map(|text| text.parse().unwrap());
-        let message: Value = serde_json::from_str(&orders_snapshot::<Order>(&[], &at)).unwrap();
+        let message: Value = serde_json::from_str(&orders_snapshot::<Order>(&[], true, &at)).unwrap();
         assert_eq!(message["positions"], json!({"0": 17, "2": 41}));
     }
 }

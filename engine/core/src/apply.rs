@@ -137,7 +137,8 @@ impl State {
         if id == self.next_order_id(id.market_shard()) {
             self.facts.orders += 1;
         }
-        self.remember(order.account, order.client_id, first, fingerprint(order));
+        let fingerprint = if order.client_id.is_some() { fingerprint(order) } else { 0 };
+        self.remember(order.account, order.client_id, first, fingerprint);
     }
 
     fn remember(&mut self, account: AccountId, client_id: Option<ClientId>, first: FirstOutcome, fingerprint: u64) {

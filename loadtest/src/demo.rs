@@ -18,7 +18,8 @@ use crate::log::Log;
 use crate::people::{Account, Admin, GatewayArgs, Listing};
 use crate::plan::{self, CANCELS_PER_ORDER, Shape};
 use crate::report::{self, Row, grouped};
-use crate::verify::{self, Check, settle::ReadModels};
+use crate::verify::settle::{ReadModels, Settled};
+use crate::verify::{self, Check};
 
 /// Accounts that listen to their own orders.
 const LISTENING_ACCOUNTS: usize = 5;
@@ -148,10 +149,10 @@ impl Run {
     /// Waits until everything is told, and compares everything with everything.
     pub async fn verify(&self, log: &LogArgs, args: &ReadModelArgs, driven: &Driven) -> Result<Vec<Check>, Error> {
         let mut models = args.connect(log).await?;
-        let started = Instant::now();
         let mut folded = Log::open(log)?;
-        let waited = verify::settle::settle(&mut folded, &models, args.patience()).await?;
-        tell_settled(&folded, waited);
+        let settled = verify::settle::settle(&mut folded, &models, args.patience()).await?;
+        tell_settled(&folded, settled);
+        let started = Instant::now();
         let fold = &folded.fold;
         let mut checks = verify::answers::check(&driven.answers, fold, &self.accounts);
         checks.push(Check::holds(
@@ -173,18 +174,20 @@ impl Run {
         report::heading("Answers");
         report::answers(&driven.answers);
         if driven.idle_cancels > 0 {
-            println!("            {} cancels found no order to cancel", grouped(driven.idle_cancels));
+            report::say!("            {} cancels found no order to cancel", grouped(driven.idle_cancels));
         }
         let heard = grouped(self.listeners.messages());
-        println!("  {:<9} {heard} messages heard on {} connections", "WebSocket", self.listeners.feeds().count());
+        report::say!("  {:<9} {heard} messages heard on {} connections", "WebSocket", self.listeners.feeds().count());
     }
 }
 
-/// Says how much was read, and how long the read models took.
-pub fn tell_settled(log: &Log, waited: Duration) {
+/// Says how much was read, and when the read models had it too.
+pub fn tell_settled(log: &Log, settled: Settled) {
     let (outcomes, stale) = (grouped(log.fold.outcomes), grouped(log.stale));
-    let what = format!("{outcomes} outcomes folded, {stale} stale; Postgres and Redis are at the log's end");
-    report::step("settle", &what, waited);
+    report::step("fold", &format!("{outcomes} outcomes of the log folded afresh, {stale} stale"), settled.folded);
+    let (postgres, redis) = (report::seconds(settled.postgres), report::seconds(settled.redis));
+    let what = format!("Postgres at the end of the log after {postgres}, Redis after {redis}");
+    report::step("settle", &what, settled.postgres.max(settled.redis));
 }
 
 /// Markets of a run: named after it, with and without fees, coarse and fine.
@@ -204,7 +207,7 @@ fn listings(count: u16, run: u64) -> Vec<Listing> {
 
 /// Runs it. True if all checks hold.
 pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
-    println!(
+    report::say!(
         "LFG load test: {} orders/s (and {} cancels/s) for {} s in an open loop, {} markets, {} accounts\n",
         grouped(args.rate.into()),
         grouped(u64::from(args.rate) / 5),

@@ -111,17 +111,17 @@ async fn bare_loop(args: &FloorArgs) -> Result<bool, Error> {
     report::heading("Latency of the bare loop through Kafka, in ms");
     report::latencies(&[report::Row { name: "floor", took: floor.took, latencies: &floor.latencies }]);
     if floor.lost > 0 {
-        println!("\n{} records were lost.", report::grouped(floor.lost));
+        report::say!("\n{} records were lost.", report::grouped(floor.lost));
     }
     Ok(floor.lost == 0)
 }
 
 async fn whole_log(args: &VerifyArgs) -> Result<bool, Error> {
     let mut models = args.models.connect(&args.log).await?;
-    let started = Instant::now();
     let mut log = log::Log::open(&args.log)?;
-    let waited = verify::settle::settle(&mut log, &models, args.models.patience()).await?;
-    demo::tell_settled(&log, waited);
+    let settled = verify::settle::settle(&mut log, &models, args.models.patience()).await?;
+    demo::tell_settled(&log, settled);
+    let started = Instant::now();
     let mut checks = verify::log::check(&log.fold, log.map);
     checks.extend(verify::money::check(&log.fold));
     checks.extend(verify::settle::compare(&mut log, &mut models, args.models.patience()).await?);

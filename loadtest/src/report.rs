@@ -1,6 +1,7 @@
 //! Plain text for people: tables of latencies, answers and checks.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::drive::{Answer, Asked};
@@ -8,6 +9,15 @@ use crate::latency::Latencies;
 use crate::verify::Check;
 
 const WIDTH: usize = 96;
+
+/// A line of standard output. Somebody who reads only its beginning (`| head`) is no reason to stop: the exit status still says it all.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+pub(crate) use say;
 
 /// 1234567 as 1,234,567.
 pub fn grouped(number: u64) -> String {
@@ -29,12 +39,12 @@ pub fn seconds(duration: Duration) -> String {
 
 /// A step that is done: its name, what it did, how long it took.
 pub fn step(name: &str, what: &str, took: Duration) {
-    println!("  {name:<9} {what:<74} {:>8}", seconds(took));
+    say!("  {name:<9} {what:<74} {:>8}", seconds(took));
 }
 
 /// A heading.
 pub fn heading(text: &str) {
-    println!("\n{text}");
+    say!("\n{text}");
 }
 
 /// One row of the table of latencies.
@@ -51,28 +61,29 @@ const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99),
 
 /// Latencies in milliseconds.
 pub fn latencies(rows: &[Row]) {
-    print!("  {:<22}{:>9}{:>9}", "", "count", "a second");
-    for (name, _) in QUANTILES {
-        print!("{name:>9}");
-    }
-    println!("{:>9}", "max");
-    for row in rows {
-        let rate = row.latencies.count() as f64 / row.took.as_secs_f64();
-        print!("  {:<22}{:>9}{rate:>9.0}", row.name, grouped(row.latencies.count()));
-        for (_, share) in QUANTILES {
-            print!("{:>9.2}", row.latencies.quantile_ms(share));
-        }
-        println!("{:>9.2}", row.latencies.max_ms());
+    let names: String = QUANTILES.iter().map(|(name, _)| format!("{name:>9}")).collect();
+    say!("  {:<22}{:>9}{:>9}{names}{:>9}", "", "count", "a second", "max");
+    for Row { name, took, latencies } in rows {
+        let rate = latencies.count() as f64 / took.as_secs_f64();
+        let quantiles = cells(|share| format!("{:.2}", latencies.quantile_ms(share)));
+        let count = grouped(latencies.count());
+        say!("  {name:<22}{count:>9}{rate:>9.0}{quantiles}{:>9.2}", latencies.max_ms());
     }
 }
 
 /// How many times as long something took as the floor.
 pub fn ratio(name: &str, latencies: &Latencies, floor: &Latencies) {
-    print!("  {name:<22}{:>9}{:>9}", "", "");
-    for (_, share) in QUANTILES {
-        print!("{:>9}", format!("×{:.1}", latencies.quantile_ms(share) / floor.quantile_ms(share)));
-    }
-    println!("{:>9}", format!("×{:.1}", latencies.max_ms() / floor.max_ms()));
+    let quantiles = cells(|share| format!("×{:.1}", latencies.quantile_ms(share) / floor.quantile_ms(share)));
+    let longest = format!("×{:.1}", latencies.max_ms() / floor.max_ms());
+    say!("  {name:<22}{:>9}{:>9}{quantiles}{longest:>9}", "", "");
+}
+
+/// One cell for each quantile.
+fn cells(cell: impl Fn(f64) -> String) -> String {
+    QUANTILES.iter().fold(String::new(), |mut line, (_, share)| {
+        write!(line, "{:>9}", cell(*share)).expect("writing to memory cannot fail");
+        line
+    })
 }
 
 /// How many of each answer.
@@ -101,36 +112,36 @@ fn wrapped(name: &str, cells: &[String]) {
     for (index, cell) in cells.iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
         if line.chars().count() + separator.len() + cell.chars().count() > WIDTH {
-            println!("{line}{}", separator.trim_end());
+            say!("{line}{}", separator.trim_end());
             line = format!("  {:<9} {cell}", "");
         } else {
             line.push_str(separator);
             line.push_str(cell);
         }
     }
-    println!("{line}");
+    say!("{line}");
 }
 
 /// The table of checks. True if all hold.
 pub fn checks(checks: &[Check]) -> bool {
-    heading(&format!("{:<85}{:>9}", "Checks", "compared"));
+    heading(&format!("{:<86}{:>9}", "Checks", "compared"));
     for check in checks {
         let mark = if check.faults.is_empty() { "ok  " } else { "FAIL" };
-        println!("  {mark} {:<78} {:>9}", check.name, grouped(check.compared));
+        say!("  {mark} {:<78} {:>9}", check.name, grouped(check.compared));
         for fault in check.faults.told() {
-            println!("         {fault}");
+            say!("         {fault}");
         }
         let untold = check.faults.count() - check.faults.told().len() as u64;
         if untold > 0 {
-            println!("         … and {} more", grouped(untold));
+            say!("         … and {} more", grouped(untold));
         }
     }
     let failed = checks.iter().filter(|check| !check.faults.is_empty()).count();
-    println!();
+    say!("");
     match failed {
-        0 => println!("All {} checks hold.", checks.len()),
-        1 => println!("1 of {} checks FAILED.", checks.len()),
-        _ => println!("{failed} of {} checks FAILED.", checks.len()),
+        0 => say!("All {} checks hold.", checks.len()),
+        1 => say!("1 of {} checks FAILED.", checks.len()),
+        _ => say!("{failed} of {} checks FAILED.", checks.len()),
     }
     failed == 0
 }

@@ -117,15 +117,15 @@ fn write(path: &Path, demo: &Demo) -> Result<(), SeedError> {
 
 fn say(demo: &Demo, reused: bool, path: &Path) {
     let whence = if reused { "of an earlier run" } else { "new, with 10,000 credits each" };
-    println!("accounts, {whence}:");
+    crate::report::say!("accounts, {whence}:");
     for account in &demo.accounts {
-        println!("  {}", account.account_id);
+        crate::report::say!("  {}", account.account_id);
     }
-    println!("markets, open:");
+    crate::report::say!("markets, open:");
     for market in &demo.markets {
-        println!("  {:<16} {}", market.ticker, market.market_id);
+        crate::report::say!("  {:<16} {}", market.ticker, market.market_id);
     }
-    println!("keys in {}", path.display());
+    crate::report::say!("keys in {}", path.display());
 }
 
 /// `ApiError` is where most of these begin.

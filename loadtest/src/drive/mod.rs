@@ -216,7 +216,7 @@ async fn tell_progress(shared: Arc<Shared>, start: Instant) {
         let answered = shared.answered.load(Ordering::Relaxed);
         let failed = shared.failed.load(Ordering::Relaxed);
         let orders = lock(&shared.latencies).0.clone();
-        println!(
+        crate::report::say!(
             "            {:>3} s   {:>9} answered   {failed} failed   orders so far p50 {:.1} ms, p99 {:.1} ms",
             start.elapsed().as_secs(),
             crate::report::grouped(answered),

@@ -66,19 +66,40 @@ pub fn heads(log: &Log) -> Heads {
     log.positions().map(|(shard, position)| (shard, (position.sequence, position.chain.0.to_vec()))).collect()
 }
 
+/// When everything was told, from the moment somebody began to ask.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Settled {
+    /// The log was folded to its end for the first time.
+    pub folded: Duration,
+    /// Postgres had all of it.
+    pub postgres: Duration,
+    /// Redis had all of it.
+    pub redis: Duration,
+}
+
 /// Reads on until the log stands still with nothing under way and both read models are where it is. What is still under way at the
 /// deadline is left to the checks.
-pub async fn settle(log: &mut Log, models: &ReadModels, patience: Duration) -> Result<Duration, ReadModelError> {
+pub async fn settle(log: &mut Log, models: &ReadModels, patience: Duration) -> Result<Settled, ReadModelError> {
     let started = Instant::now();
+    let mut settled = Settled::default();
     loop {
         tokio::task::block_in_place(|| log.catch_up())?;
         let (wanted, waited) = (heads(log), started.elapsed());
+        if settled.folded.is_zero() {
+            settled.folded = waited;
+        }
+        let postgres = behind("Postgres", &wanted, &models.postgres.heads().await?, waited);
+        let redis = behind("Redis", &wanted, &models.redis.heads().await?, waited);
+        for (behind, reached) in [(&postgres, &mut settled.postgres), (&redis, &mut settled.redis)] {
+            match behind {
+                Some(_) => *reached = Duration::ZERO,
+                None if reached.is_zero() => *reached = started.elapsed(),
+                None => {}
+            }
+        }
         let under_way = log.fold.in_flight.len() + log.fold.undecided();
-        let behind = [("Postgres", models.postgres.heads().await?), ("Redis", models.redis.heads().await?)]
-            .into_iter()
-            .find_map(|(who, has)| behind(who, &wanted, &has, waited));
-        match behind {
-            None if under_way == 0 || waited > patience => return Ok(waited),
+        match postgres.or(redis) {
+            None if under_way == 0 || waited > patience => return Ok(settled),
             Some(error) if waited > patience => return Err(error),
             _ => tokio::time::sleep(POLL).await,
         }

@@ -8,7 +8,6 @@ use schemas::message::{Settlement, SettlementReason};
 use schemas::{BookSide, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Price, Quantity, Side, Terms};
 
 use super::Draft;
-use super::order::status;
 use crate::state::{Market, MarketOrder, State};
 
 /// How much the taker still wants.
@@ -194,6 +193,16 @@ fn affordable(budget: Credits, entry: Entry, price: Price, rate: FeeRate) -> Qua
     let quantity = Quantity::new(most).expect("capped");
     debug_assert!(entry.book_price(price).cost(quantity) + rate.fee(price, quantity) <= budget);
     quantity
+}
+
+/// Where an order stands after it matched on the way in.
+fn status(order: &NewOrder, quantity: Quantity, filled: Quantity, stopped: bool) -> Status {
+    match filled {
+        _ if filled == quantity && !filled.is_zero() => Status::Filled,
+        _ if stopped || !order.terms.rests() => Status::Cancelled,
+        Quantity::ZERO => Status::Active,
+        _ => Status::PartiallyFilled,
+    }
 }
 
 #[cfg(test)]

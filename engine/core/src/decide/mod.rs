@@ -16,7 +16,7 @@ use schemas::message::Settlement;
 use schemas::{AccountId, Command, Event, MarketId, Rejection};
 
 use crate::Place;
-use crate::state::State;
+use crate::state::{Scratch, State};
 pub(crate) use order::fingerprint;
 
 impl State {
@@ -60,13 +60,6 @@ struct Draft<'a> {
     settlements: &'a mut Vec<Settlement>,
     /// Accounts whose positions may now hold pairs.
     touched: &'a mut Vec<AccountId>,
-}
-
-/// Memory that is used again from command to command. Empty between commands, so no part of what a state is.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Scratch {
-    settlements: Vec<Settlement>,
-    touched: Vec<AccountId>,
 }
 
 impl Turn<'_> {

@@ -2,9 +2,7 @@
 
 use schemas::limits::AMOUNT_MAX;
 use schemas::message::{Settlement, SettlementReason};
-use schemas::{
-    AccountId, Credits, Event, MarketState, Message, NewOrder, OrderId, Quantity, Rejection, Shard, Side, Status, Terms,
-};
+use schemas::{AccountId, Credits, Event, MarketState, Message, NewOrder, OrderId, Rejection, Shard, Side, Terms};
 
 use super::{Draft, Turn, account, market, matching};
 use crate::state::{Market, State};
@@ -188,15 +186,5 @@ pub(super) fn cancel(market: &Market, order: OrderId, reason: schemas::event::Ca
             released,
             received: Credits::ZERO,
         });
-    }
-}
-
-/// Where an order stands after it matched on the way in.
-pub(super) fn status(order: &NewOrder, quantity: Quantity, filled: Quantity, stopped: bool) -> Status {
-    match filled {
-        _ if filled == quantity && !filled.is_zero() => Status::Filled,
-        _ if stopped || !order.terms.rests() => Status::Cancelled,
-        Quantity::ZERO => Status::Active,
-        _ => Status::PartiallyFilled,
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bincode::{Decode, Encode};
 use schemas::market::YesValue;
+use schemas::message::Settlement;
 use schemas::{
     AccountId, ApiKey, ApiKeyId, BookSide, CommandId, Credits, Entry, FeeRate, Listing, MarketId, MarketState, Message,
     OrderId, Price, Quantity, Shard, Timestamp, TradeId,
@@ -28,7 +29,7 @@ pub struct State {
     pub(crate) map: schemas::shard_map::ShardMap,
     pub(crate) facts: Facts,
     pub(crate) lookup: Lookup,
-    pub(crate) scratch: crate::decide::Scratch,
+    pub(crate) scratch: Scratch,
 }
 
 /// What a snapshot holds.
@@ -60,6 +61,13 @@ pub struct Lookup {
     pub expiries: BTreeSet<(Timestamp, MarketId)>,
     /// Ended markets that still have orders to cancel or positions to pay out.
     pub sweeping: BTreeSet<MarketId>,
+}
+
+/// Memory that is used again from command to command. Empty between commands, so no part of what a state is.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    pub settlements: Vec<Settlement>,
+    pub touched: Vec<AccountId>,
 }
 
 /// A holder of credits, on its home shard.
@@ -168,13 +176,7 @@ fn book_price(ticks: u32) -> Price {
 impl State {
     /// A shard to which nothing has happened yet.
     pub fn new(shard: Shard, map: schemas::shard_map::ShardMap) -> Self {
-        Self {
-            shard,
-            map,
-            facts: Facts::default(),
-            lookup: Lookup::default(),
-            scratch: crate::decide::Scratch::default(),
-        }
+        Self { shard, map, facts: Facts::default(), lookup: Lookup::default(), scratch: Scratch::default() }
     }
 
     /// The shard.

@@ -5,7 +5,9 @@
 use schemas::event::{OrderPlaced, Party, Trade};
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::message::{Settlement, SettlementReason};
-use schemas::{BookSide, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Price, Quantity, Side, Terms};
+use schemas::{
+    BookSide, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Price, Quantity, Side, Status, Terms,
+};
 
 use super::Draft;
 use crate::state::{Market, MarketOrder, State};

@@ -16,10 +16,10 @@ use super::leader::Out;
 use crate::log::Clock;
 
 /// An acknowledgement waits this long for others to join it: nobody waits for it, but the sender keeps the message.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(20);
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Messages of one sender that are acknowledged at once.
-const ACKNOWLEDGE_EVERY: u64 = 100;
+const ACKNOWLEDGE_EVERY: u64 = 1_000;
 
 /// A message that is not acknowledged for this long is sent again; then after twice as long, and so on.
 const RESEND_AFTER: Duration = Duration::from_secs(5);

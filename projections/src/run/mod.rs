@@ -65,10 +65,10 @@ pub struct RunArgs {
     pub only: Option<Store>,
     /// A shard's transactions begin at least this many milliseconds apart: under load fewer and larger ones, while a lone
     /// outcome goes at once.
-    #[arg(long, env = "LFG_POSTGRES_INTERVAL_MS", default_value_t = 10)]
+    #[arg(long, env = "LFG_POSTGRES_INTERVAL_MS", default_value_t = 50)]
     pub postgres_interval_ms: u64,
     /// The same for a shard's script calls to Redis.
-    #[arg(long, env = "LFG_REDIS_INTERVAL_MS", default_value_t = 2)]
+    #[arg(long, env = "LFG_REDIS_INTERVAL_MS", default_value_t = 10)]
     pub redis_interval_ms: u64,
 }
 

@@ -121,8 +121,10 @@ impl<S: Sink> Writers<S> {
             self.shards.iter().zip(&positions).map(|(writer, at)| (writer.shard(), at.offset)).collect();
         tracing::info!(sink = S::NAME, offsets = ?from.iter().map(|(_, offset)| offset).collect::<Vec<_>>(), "loaded");
         let (kafka, topics) = (self.worker.log.kafka.clone(), self.worker.log.topics());
+        // A batch is not written sooner anyway.
+        let wait = self.worker.limits.interval;
         let opened = spawn_blocking(move || {
-            let tail = EventsTail::open(&kafka, &topics, Reading::Live, from)?;
+            let tail = EventsTail::open(&kafka, &topics, Reading::Gathered { wait }, from)?;
             let ends = tail.high_watermarks()?;
             Ok((tail, ends))
         });

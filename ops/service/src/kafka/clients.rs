@@ -15,6 +15,11 @@ const REQUEST_OVERHEAD: usize = 1024 * 1024;
 pub enum Reading {
     /// The head of the log: a record is wanted the moment it is there.
     Live,
+    /// The head of the log, but a few milliseconds may pass if the broker can then answer once instead of for every record.
+    Gathered {
+        /// How long the broker may wait for more.
+        wait: Duration,
+    },
     /// All of the log, as fast as it can be had.
     Bulk,
 }
@@ -91,6 +96,11 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> Clie
         .set("fetch.wait.max.ms", "50");
     match reading {
         Reading::Live => config.set("queued.max.messages.kbytes", "32768"),
+        // More than comes in that time, so that it is the time that counts.
+        Reading::Gathered { wait } => config
+            .set("fetch.min.bytes", RECORD_BYTES_MAX.to_string())
+            .set("fetch.wait.max.ms", wait.as_millis().to_string())
+            .set("queued.max.messages.kbytes", "32768"),
         Reading::Bulk => config
             .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
             .set("queued.min.messages", "1000000")

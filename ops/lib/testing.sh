@@ -47,6 +47,14 @@ testing_check() { # TITLE HINT COMMAND…
   (step "$title" "$log" "$hint" "$@") || TEST_FAILED_CHECKS+=("$title")
 }
 
+# cargo-deny is no package of Debian 12: it is built once, into the cache. Its advisories need a database
+# that has to be fetched, so they are checked elsewhere (deny.toml says how).
+testing_deny() {
+  PATH="$CACHE/tools/bin:$PATH"
+  cargo deny --version || cargo install cargo-deny --version 0.20.2 --locked --root "$CACHE/tools"
+  cargo deny check licenses bans sources
+}
+
 testing_shellcheck() {
   local file scripts=()
   while IFS= read -r file; do

@@ -25,7 +25,9 @@ use common::worker::Worker;
 use schemas::{AccountId, Credits, Event, Shard, Timestamp};
 
 const SHARDS: u16 = 4;
-const LONE: usize = 300;
+const STEADY: usize = 10_000;
+const LONE: usize = 200;
+const WARM_UP: usize = 50;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -78,6 +80,7 @@ async fn measure() {
     let worker = Worker::start(&stack);
     stack.caught_up(&log).await;
     lone(&mut stack, &mut log, &exchange).await;
+    steady(&mut stack, &mut log, &mut exchange, &worker).await;
     assert!(worker.terminate().success());
     stack.remove().await;
 }
@@ -106,21 +109,16 @@ async fn lone(stack: &mut Stack, log: &mut Log, exchange: &Exchange) {
     let home: Shard = exchange.home(account);
     for sink in ["redis", "postgres"] {
         let mut times = Vec::new();
-        for _ in 0..LONE {
+        // A new consumer's first records are slow: they are not what is measured here.
+        for round in 0..LONE + WARM_UP {
             log.tell(&one(home, Event::Deposited { account, amount: Credits(1), client_id: None }));
             let (end, start) = (log.shards[home.index()].records.len(), Instant::now());
             stack.produce(log);
-            loop {
-                let at = match sink {
-                    "redis" => stack.redis_offsets().await[home.index()].unwrap(),
-                    _ => stack.postgres_offsets().await[home.index()],
-                };
-                if at == end {
-                    break;
-                }
+            while offset(stack, sink, home).await != end {}
+            if round >= WARM_UP {
+                times.push(start.elapsed());
             }
-            times.push(start.elapsed());
-            tokio::time::sleep(Duration::from_millis(15)).await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
         }
         times.sort();
         let at = |share: f64| times[(share * (times.len() - 1) as f64) as usize];
@@ -131,4 +129,58 @@ async fn lone(stack: &mut Stack, log: &mut Log, exchange: &Exchange) {
             at(1.0)
         );
     }
+}
+
+/// A thousand commands a second: what they cost, and how far behind the stores are.
+async fn steady(stack: &mut Stack, log: &mut Log, exchange: &mut Exchange, worker: &Worker) {
+    let backends =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'lfg-projections'";
+    let rows = stack.postgres.query(backends, &[]).await.unwrap();
+    let backends: Vec<u32> = rows.iter().map(|row| row.get::<_, i32>(0).unsigned_abs()).collect();
+    let (start, own) = (Instant::now(), cpu(worker.id()));
+    let others: Duration = backends.iter().map(|pid| cpu(*pid)).sum();
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    for _ in 0..STEADY {
+        tick.tick().await;
+        let told = exchange.busy_step();
+        log.tell_all(&told);
+        stack.produce(log);
+    }
+    let produced = start.elapsed();
+    stack.caught_up(log).await;
+    let own = cpu(worker.id()) - own;
+    let others = backends.iter().map(|pid| cpu(*pid)).sum::<Duration>() - others;
+    println!(
+        "steady: {STEADY} commands in {produced:.1?}, all visible after {:.1?}; of a core: worker {:.2}, Postgres's backends {:.2}",
+        start.elapsed(),
+        own.as_secs_f64() / produced.as_secs_f64(),
+        others.as_secs_f64() / produced.as_secs_f64()
+    );
+    let (_, metrics) = worker.get("/metrics").await.unwrap();
+    for line in metrics.lines().filter(|line| {
+        let name = line.starts_with("lfg_projections_delay") || line.starts_with("lfg_projections_batch_seconds");
+        name && line.contains("shard=\"0\"") && line.contains("_bucket")
+    }) {
+        println!("{line}");
+    }
+}
+
+/// The time that a process has had a core.
+fn cpu(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(10 * ticks)
+}
+
+async fn offset(stack: &Stack, sink: &str, shard: Shard) -> usize {
+    if sink == "redis" {
+        let keys = projections::redis::keys::Keys::new(&stack.log.topic_prefix, shard);
+        let progress: String = fred::prelude::KeysInterface::get(&stack.redis, keys.progress()).await.unwrap();
+        return progress.split(':').next().unwrap().parse().unwrap();
+    }
+    let query = "SELECT events_offset FROM progress WHERE shard = $1";
+    let number = i16::try_from(shard.number()).unwrap();
+    let offset: i64 = stack.postgres.query_one(query, &[&number]).await.unwrap().get(0);
+    usize::try_from(offset).unwrap()
 }

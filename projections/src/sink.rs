@@ -12,6 +12,17 @@ use schemas::reading::Position;
 
 use crate::fold::Changes;
 
+/// One process that writes. The order is that of age: the eldest is the least.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct WriterId(pub uuid::Uuid);
+
+impl WriterId {
+    /// A process that begins now.
+    pub fn begin() -> Self {
+        Self(uuid::Uuid::now_v7())
+    }
+}
+
 /// One shard's rows in one store.
 pub trait Sink: Send + 'static {
     /// The sink's name in logs and metrics.
@@ -42,13 +53,15 @@ pub enum SinkError {
     #[error("unavailable: {0}")]
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
     /// It is not where the writer left it. Nothing was written. Either a batch that was given up for lost arrived after
-    /// all (load, and go on from there), or another writer is alive (stop).
+    /// all (load, and go on from there), or another writer is alive (one of the two stops).
     #[error("the position is {found}, not the expected {expected}")]
     Moved {
         /// Where the writer left it.
         expected: String,
         /// Where it is.
         found: String,
+        /// Who moved it, if the store knows.
+        by: Option<WriterId>,
     },
     /// It lost all it had, or was told to forget it. Load rebuilds it from the log.
     #[error("the read models are gone")]

@@ -24,7 +24,8 @@ const KILLS: usize = 15;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_at_random_moments_lose_and_double_nothing() {
-    let seed = 20_261_123;
+    let seed = std::env::var("LFG_TEST_SEED").map_or(20_261_123, |seed| seed.parse().unwrap());
+    println!("LFG_TEST_SEED={seed}");
     let mut stack = Stack::new("kill", SHARDS).await;
     let mut exchange = Exchange::new(SHARDS, seed);
     let mut random = Random::new(seed);

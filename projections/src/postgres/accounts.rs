@@ -3,7 +3,7 @@
 use deadpool_postgres::Transaction;
 use schemas::{AccountId, ApiKey, ApiKeyId, Shard};
 
-use super::arrays::{column, meet};
+use super::arrays::{all, column, meet};
 use super::copy::Copy;
 use super::moment::moment;
 use super::progress::number;
@@ -36,11 +36,14 @@ const COPY_LEDGER: &str = "COPY ledger_entries (account_id, shard, sequence, ind
 
 /// Writes what changed at the accounts' home.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    open(tx, shard, changes).await?;
     let wallets = changes.wallets.iter().filter(|(account, _)| !changes.accounts.contains_key(account)).collect();
-    change_wallets(tx, wallets).await?;
-    keys(tx, shard, changes).await?;
-    ledger(tx, shard, changes).await
+    all([
+        Box::pin(open(tx, shard, changes)),
+        Box::pin(change_wallets(tx, wallets)),
+        Box::pin(keys(tx, shard, changes)),
+        Box::pin(ledger(tx, shard, changes)),
+    ])
+    .await
 }
 
 async fn open(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {

@@ -1,9 +1,13 @@
-//! One statement over many rows: a column is an array, and the statement must meet every one of them.
+//! Few statements for many rows: a column is an array, and a statement must meet every row. Statements that do not need one
+//! another are sent together.
+
+use std::pin::Pin;
 
 use deadpool_postgres::Transaction;
+use futures_util::future::join_all;
 use tokio_postgres::types::ToSql;
 
-use super::error::classify;
+use super::error::{classify, is_echo};
 use crate::sink::SinkError;
 
 /// A statement's parameters.
@@ -22,4 +26,19 @@ pub async fn meet(tx: &Transaction<'_>, statement: &str, params: Params<'_>, row
         return Ok(());
     }
     Err(SinkError::refused(format!("{met} rows were met where the log has {rows}: {statement}")))
+}
+
+/// Some statements of a transaction.
+pub type Statements<'a> = Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + 'a>>;
+
+/// Sends independent statements without waiting for the answers in between, and then waits for all of them.
+///
+/// When one fails, Postgres refuses those after it, whose answers may be seen first: what counts is the failure that is no
+/// such echo.
+pub async fn all<const N: usize>(statements: [Statements<'_>; N]) -> Result<(), SinkError> {
+    let failures = join_all(statements).await.into_iter().filter_map(Result::err);
+    match failures.min_by_key(is_echo) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
 }

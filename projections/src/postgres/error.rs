@@ -6,8 +6,10 @@ use tokio_postgres::error::SqlState;
 use crate::sink::SinkError;
 
 /// States, beside the classes below, that a later try may not meet.
-const PASSING: [SqlState; 6] = [
+const PASSING: [SqlState; 7] = [
     SqlState::QUERY_CANCELED,
+    // An echo of another statement's failure.
+    SqlState::IN_FAILED_SQL_TRANSACTION,
     SqlState::LOCK_NOT_AVAILABLE,
     // A replica that was primary a moment ago, or will be.
     SqlState::READ_ONLY_SQL_TRANSACTION,
@@ -49,6 +51,12 @@ pub fn classify_pool(error: PoolError) -> SinkError {
         PoolError::PostCreateHook(error @ HookError::Message(_)) => SinkError::refused(error),
         error => SinkError::unavailable(error),
     }
+}
+
+/// True for the failure of a statement whose transaction had failed before it.
+pub fn is_echo(error: &SinkError) -> bool {
+    let SinkError::Unavailable(error) = error else { return false };
+    error.downcast_ref::<Caused>().is_some_and(|caused| caused.0.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION))
 }
 
 /// An error that tells its causes: `tokio_postgres` says only «db error» at the top.

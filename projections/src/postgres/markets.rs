@@ -8,7 +8,7 @@ use schemas::money::TICKS_PER_CREDIT;
 use schemas::{AccountId, Contract, MarketId, Shard};
 use tokio_postgres::types::ToSql;
 
-use super::arrays::{column, meet};
+use super::arrays::{all, column, meet};
 use super::error::classify;
 use super::moment::moment;
 use super::progress::number;
@@ -58,33 +58,32 @@ const CREATE_POSITIONS: &str = "INSERT INTO positions (market_id, account_id, ye
 
 /// Writes what changed at the markets' home, except orders and trades.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    let born: Vec<&Birth> = changes.markets.values().filter_map(|market| market.born.as_deref()).collect();
-    if !born.is_empty() {
-        create(tx, shard, &born).await?;
-    }
+    // They must be there before they are changed.
+    create(tx, shard, changes.markets.values().filter_map(|market| market.born.as_deref()).collect()).await?;
     let markets: Vec<(&MarketId, &MarketDelta)> = changes.markets.iter().collect();
-    if !markets.is_empty() {
-        change(tx, &markets).await?;
-        contracts(tx, &markets).await?;
-    }
-    if !changes.positions.is_empty() {
-        positions(tx, shard, changes.positions.iter().map(|(key, delta)| (*key, *delta)).collect()).await?;
-    }
-    Ok(())
+    all([
+        Box::pin(change(tx, &markets)),
+        Box::pin(contracts(tx, &markets)),
+        Box::pin(positions(tx, shard, changes.positions.iter().map(|(key, delta)| (*key, *delta)).collect())),
+    ])
+    .await
 }
 
-async fn create(tx: &Transaction<'_>, shard: Shard, born: &[&Birth]) -> Result<(), SinkError> {
+async fn create(tx: &Transaction<'_>, shard: Shard, born: Vec<&Birth>) -> Result<(), SinkError> {
+    if born.is_empty() {
+        return Ok(());
+    }
     // At most 20 % in millionths and 5,000 ticks: these fit.
     let rate = |rate: schemas::FeeRate| i32::try_from(rate.millionths()).unwrap_or(i32::MAX);
     let (ids, tickers, questions, expiries, ticks, maker_fees, taker_fees, times) = (
-        column(born, |birth| birth.listing.market.0.cast_signed()),
-        column(born, |birth| birth.listing.ticker.as_str()),
-        column(born, |birth| birth.listing.question.as_str()),
-        column(born, |birth| moment(birth.listing.expiry)),
-        column(born, |birth| i32::from(birth.listing.tick)),
-        column(born, |birth| rate(birth.listing.maker_fee)),
-        column(born, |birth| rate(birth.listing.taker_fee)),
-        column(born, |birth| moment(birth.at.time)),
+        column(&born, |birth| birth.listing.market.0.cast_signed()),
+        column(&born, |birth| birth.listing.ticker.as_str()),
+        column(&born, |birth| birth.listing.question.as_str()),
+        column(&born, |birth| moment(birth.listing.expiry)),
+        column(&born, |birth| i32::from(birth.listing.tick)),
+        column(&born, |birth| rate(birth.listing.maker_fee)),
+        column(&born, |birth| rate(birth.listing.taker_fee)),
+        column(&born, |birth| moment(birth.at.time)),
     );
     meet(
         tx,
@@ -97,6 +96,9 @@ async fn create(tx: &Transaction<'_>, shard: Shard, born: &[&Birth]) -> Result<(
 }
 
 async fn change(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> Result<(), SinkError> {
+    if markets.is_empty() {
+        return Ok(());
+    }
     let (ids, times, sequences, states, yes_values, settled) = (
         column(markets, |(id, _)| id.0.cast_signed()),
         column(markets, |(_, market)| moment(market.last.time)),
@@ -172,6 +174,9 @@ type PositionRow = ((MarketId, AccountId), PositionDelta);
 /// A position has no birth on the log: it is there once something changes it. So: change those that are there, and
 /// make those that were not met.
 async fn positions(tx: &Transaction<'_>, shard: Shard, mut rows: Vec<PositionRow>) -> Result<(), SinkError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let changed: BTreeSet<(i64, i64)> = {
         let columns = PositionColumns::of(&rows);
         let prepared = tx.prepare_cached(CHANGE_POSITIONS).await.map_err(classify)?;

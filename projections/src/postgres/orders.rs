@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use deadpool_postgres::Transaction;
 use schemas::{OrderId, Shard, Terms, TimeInForce, Timestamp};
 
-use super::arrays::{column, meet};
+use super::arrays::{all, column, meet};
 use super::copy::Copy;
 use super::error::classify;
 use super::moment::moment;
@@ -75,19 +75,20 @@ impl Births {
 
 /// Writes what became of orders, and the trades.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, births: &Births, changes: &Changes) -> Result<(), SinkError> {
-    let mut copy = Copy::new(23, changes.orders.born.len());
+    let mut born = Copy::new(23, changes.orders.born.len());
     for (id, row) in &changes.orders.born {
-        put_order(&mut copy, shard, *id, row)?;
+        put_order(&mut born, shard, *id, row)?;
     }
-    copy.send(tx, COPY_ORDERS).await?;
-
-    change(tx, births, &changes.orders).await?;
-
-    let mut copy = Copy::new(16, changes.trades.len());
+    let mut trades = Copy::new(16, changes.trades.len());
     for row in &changes.trades {
-        put_trade(&mut copy, shard, row)?;
+        put_trade(&mut trades, shard, row)?;
     }
-    copy.send(tx, COPY_TRADES).await
+    all([
+        Box::pin(born.send(tx, COPY_ORDERS)),
+        Box::pin(change(tx, births, &changes.orders)),
+        Box::pin(trades.send(tx, COPY_TRADES)),
+    ])
+    .await
 }
 
 async fn change(tx: &Transaction<'_>, births: &Births, orders: &Orders) -> Result<(), SinkError> {

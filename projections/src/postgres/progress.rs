@@ -7,7 +7,7 @@ use schemas::record::Chain;
 use tokio_postgres::Row;
 
 use super::error::classify;
-use crate::sink::SinkError;
+use crate::sink::{SinkError, WriterId};
 
 /// The name of this projection in `progress`.
 pub const PROJECTION: &str = "tables";
@@ -15,11 +15,11 @@ pub const PROJECTION: &str = "tables";
 const BEGIN: &str = "INSERT INTO progress (projection, shard, events_offset, term, sequence, chain, next_command, updated_at) \
     VALUES ($1, $2, 0, NULL, 0, $3, 0, now()) ON CONFLICT DO NOTHING";
 
-const READ: &str =
-    "SELECT events_offset, term, sequence, chain, next_command FROM progress WHERE projection = $1 AND shard = $2";
+const READ: &str = "SELECT events_offset, term, sequence, chain, next_command, writer FROM progress \
+    WHERE projection = $1 AND shard = $2";
 
 const MOVE: &str = "UPDATE progress \
-    SET events_offset = $3, term = $4, sequence = $5, chain = $6, next_command = $7, updated_at = now() \
+    SET events_offset = $3, term = $4, sequence = $5, chain = $6, next_command = $7, writer = $13, updated_at = now() \
     WHERE projection = $1 AND shard = $2 AND events_offset = $8 AND term IS NOT DISTINCT FROM $9 AND sequence = $10 \
     AND chain = $11 AND next_command = $12";
 
@@ -28,17 +28,23 @@ pub async fn read(tx: &Transaction<'_>, shard: Shard) -> Result<Position, SinkEr
     let begin = tx.prepare_cached(BEGIN).await.map_err(classify)?;
     let chain = Chain::default().0.to_vec();
     tx.execute(&begin, &[&PROJECTION, &number(shard), &chain]).await.map_err(classify)?;
-    current(tx, shard).await
+    Ok(current(tx, shard).await?.0)
 }
 
-async fn current(tx: &Transaction<'_>, shard: Shard) -> Result<Position, SinkError> {
+async fn current(tx: &Transaction<'_>, shard: Shard) -> Result<(Position, Option<WriterId>), SinkError> {
     let read = tx.prepare_cached(READ).await.map_err(classify)?;
     let row = tx.query_one(&read, &[&PROJECTION, &number(shard)]).await.map_err(classify)?;
     from_row(&row).ok_or_else(|| SinkError::refused(format!("the progress row of shard {shard} is no position")))
 }
 
 /// Moves the position. Exactly one row must match, else somebody else moved it.
-pub async fn advance(tx: &Transaction<'_>, shard: Shard, from: &Position, to: &Position) -> Result<(), SinkError> {
+pub async fn advance(
+    tx: &Transaction<'_>,
+    writer: WriterId,
+    shard: Shard,
+    from: &Position,
+    to: &Position,
+) -> Result<(), SinkError> {
     let statement = tx.prepare_cached(MOVE).await.map_err(classify)?;
     let ((to_offset, to_term, to_sequence, to_chain, to_next), (offset, term, sequence, chain, next)) =
         (columns(to), columns(from));
@@ -58,6 +64,7 @@ pub async fn advance(tx: &Transaction<'_>, shard: Shard, from: &Position, to: &P
                 &sequence,
                 &chain,
                 &next,
+                &writer.0,
             ],
         )
         .await
@@ -65,8 +72,8 @@ pub async fn advance(tx: &Transaction<'_>, shard: Shard, from: &Position, to: &P
     if moved == 1 {
         return Ok(());
     }
-    let found = current(tx, shard).await?;
-    Err(SinkError::Moved { expected: format!("{from:?}"), found: format!("{found:?}") })
+    let (found, by) = current(tx, shard).await?;
+    Err(SinkError::Moved { expected: format!("{from:?}"), found: format!("{found:?}"), by })
 }
 
 /// Fails unless the position is `at`.
@@ -74,8 +81,9 @@ pub async fn check(client: &deadpool_postgres::Client, shard: Shard, at: &Positi
     let read = client.prepare_cached(READ).await.map_err(classify)?;
     let row = client.query_opt(&read, &[&PROJECTION, &number(shard)]).await.map_err(classify)?;
     match row.as_ref().and_then(from_row) {
-        Some(found) if found == *at => Ok(()),
-        found => Err(SinkError::Moved { expected: format!("{at:?}"), found: format!("{found:?}") }),
+        Some((found, _)) if found == *at => Ok(()),
+        Some((found, by)) => Err(SinkError::Moved { expected: format!("{at:?}"), found: format!("{found:?}"), by }),
+        None => Err(SinkError::refused(format!("the progress row of shard {shard} is gone"))),
     }
 }
 
@@ -96,10 +104,10 @@ fn columns(position: &Position) -> Columns {
     )
 }
 
-fn from_row(row: &Row) -> Option<Position> {
+fn from_row(row: &Row) -> Option<(Position, Option<WriterId>)> {
     let natural = |column: i64| u64::try_from(column).ok();
     let term: Option<i64> = row.get(1);
-    Some(Position {
+    let position = Position {
         offset: natural(row.get(0))?,
         term: match term {
             Some(term) => Some(natural(term)?),
@@ -108,5 +116,6 @@ fn from_row(row: &Row) -> Option<Position> {
         sequence: natural(row.get(2))?,
         chain: Chain(row.get::<_, &[u8]>(3).try_into().ok()?),
         next_command: natural(row.get(4))?,
-    })
+    };
+    Some((position, row.get::<_, Option<uuid::Uuid>>(5).map(WriterId)))
 }

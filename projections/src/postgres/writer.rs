@@ -5,26 +5,28 @@ use schemas::Shard;
 use schemas::reading::Position;
 use tokio_postgres::IsolationLevel;
 
+use super::arrays::all;
 use super::error::classify;
 use super::months::Months;
 use super::orders::Births;
 use super::pool::Connections;
 use super::{accounts, markets, orders, progress};
 use crate::fold::Changes;
-use crate::sink::{Sink, SinkError};
+use crate::sink::{Sink, SinkError, WriterId};
 
 /// One shard's rows in Postgres.
 pub struct PostgresSink {
     connections: Connections,
     months: Months,
+    writer: WriterId,
     shard: Shard,
     births: Births,
 }
 
 impl PostgresSink {
     /// A writer of `shard`; [`Sink::load`] comes first.
-    pub fn new(connections: Connections, months: Months, shard: Shard) -> Self {
-        Self { connections, months, shard, births: Births::default() }
+    pub fn new(connections: Connections, months: Months, writer: WriterId, shard: Shard) -> Self {
+        Self { connections, months, writer, shard, births: Births::default() }
     }
 
     async fn load_once(&mut self) -> Result<Position, SinkError> {
@@ -43,10 +45,15 @@ impl PostgresSink {
         self.months.cover(changes).await?;
         let mut client: Client = self.connections.get().await?;
         let tx = client.transaction().await.map_err(classify)?;
-        progress::advance(&tx, self.shard, from, to).await?;
-        accounts::write(&tx, self.shard, changes).await?;
-        orders::write(&tx, self.shard, &self.births, changes).await?;
-        markets::write(&tx, self.shard, changes).await?;
+        // First, and alone: another writer waits here for our commit, and then sees that the position has moved.
+        progress::advance(&tx, self.writer, self.shard, from, to).await?;
+        // The rest is under way at once: a batch costs a few round trips, not one a statement.
+        all([
+            Box::pin(accounts::write(&tx, self.shard, changes)),
+            Box::pin(orders::write(&tx, self.shard, &self.births, changes)),
+            Box::pin(markets::write(&tx, self.shard, changes)),
+        ])
+        .await?;
         tx.commit().await.map_err(classify)
     }
 

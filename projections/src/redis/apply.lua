@@ -1,21 +1,23 @@
 -- Applies one batch to one shard's keys: all of it, if the shard still is where the writer left it, or nothing.
 --
--- KEYS[1]     the shard's progress; the other keys are those of the operations
+-- KEYS[1]     the shard's progress
+-- KEYS[2]     who moved it last; the other keys are those of the operations
 -- ARGV[1]     the progress that the writer expects
 -- ARGV[2]     the progress afterwards
--- ARGV[3…]    operations: a word, the number of a key, and what the word takes
+-- ARGV[3]     the writer
+-- ARGV[4…]    operations: a word, the number of a key, and what the word takes
 --
--- Returns 1, or the progress that was found instead (false if there is none).
+-- Returns 1; or the progress that was found instead and who moved it there (empty if there is none).
 
 local found = redis.call('GET', KEYS[1])
 if found ~= ARGV[1] then
-    return found
+    return { found or '', redis.call('GET', KEYS[2]) or '' }
 end
 
 -- A script that fails halfway leaves what it did. Then the shard has no progress, and is rebuilt.
 redis.call('DEL', KEYS[1])
 
-local i, last = 3, #ARGV
+local i, last = 4, #ARGV
 while i <= last do
     local word, key = ARGV[i], KEYS[tonumber(ARGV[i + 1])]
     if word == 'set' then
@@ -57,5 +59,5 @@ while i <= last do
     end
 end
 
-redis.call('SET', KEYS[1], ARGV[2])
+redis.call('MSET', KEYS[1], ARGV[2], KEYS[2], ARGV[3])
 return 1

@@ -1,15 +1,16 @@
 -- Deletes keys of a shard that is being rebuilt, if it still is being rebuilt by us.
 --
--- KEYS[1]   the shard's progress; the other keys go
+-- KEYS[1]   the shard's progress
+-- KEYS[2]   who moved it last; the other keys go
 -- ARGV[1]   our mark
 --
--- Returns 1, or the progress that was found instead (false if there is none).
+-- Returns 1; or the progress that was found instead and who moved it there (empty if there is none).
 
 local found = redis.call('GET', KEYS[1])
 if found ~= ARGV[1] then
-    return found
+    return { found or '', redis.call('GET', KEYS[2]) or '' }
 end
-for i = 2, #KEYS do
+for i = 3, #KEYS do
     redis.call('UNLINK', KEYS[i])
 end
 return 1

@@ -10,6 +10,7 @@
 //! | key after `PREFIX:{SHARD}:` | type   | content                                                                           |
 //! |-----------------------------|--------|-----------------------------------------------------------------------------------|
 //! | `progress`                  | string | how far the shard is folded: `OFFSET:TERM:SEQUENCE:CHAIN:NEXT_COMMAND`            |
+//! | `writer`                    | string | who moved `progress` last: the process's UUID                                     |
 //! | `market:MARKET`             | hash   | the market and its ticker: see [`market`]                                         |
 //! | `markets:open`              | zset   | ids of OPEN markets, scored by expiry (ms)                                        |
 //! | `book:MARKET`               | hash   | `BID:TICKS` and `ASK:TICKS` (in YES) → contracts resting there, always above 0    |
@@ -112,6 +113,11 @@ impl Keys {
     /// How far the shard is folded.
     pub fn progress(&self) -> String {
         format!("{}progress", self.base)
+    }
+
+    /// Who moved it last.
+    pub fn writer(&self) -> String {
+        format!("{}writer", self.base)
     }
 
     /// A market and its ticker.

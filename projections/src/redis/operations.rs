@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::keys::Keys;
+use crate::sink::WriterId;
+
 /// The script.
 pub const APPLY: &str = include_str!("apply.lua");
 
@@ -17,10 +20,10 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// Nothing yet, but to move `progress` from `expected` to `next`.
-    pub fn new(progress: String, expected: String, next: String) -> Self {
-        let numbers = HashMap::from([(progress.clone(), 1)]);
-        Self { keys: vec![progress], numbers, words: vec![expected, next] }
+    /// Nothing yet, but that `writer` moves the progress from `expected` to `next`.
+    pub fn new(keys: &Keys, writer: WriterId, expected: String, next: String) -> Self {
+        let keys = vec![keys.progress(), keys.writer()];
+        Self { keys, numbers: HashMap::new(), words: vec![expected, next, writer.0.to_string()] }
     }
 
     /// The script's KEYS and ARGV.

@@ -23,7 +23,7 @@ use super::models::operate;
 use super::operations::{APPLY, Operations};
 use super::progress::Progress;
 use crate::fold::Changes;
-use crate::sink::{Sink, SinkError};
+use crate::sink::{Sink, SinkError, WriterId};
 
 const CLEAR: &str = include_str!("clear.lua");
 
@@ -40,6 +40,7 @@ pub struct RedisSink {
     config: Config,
     name: String,
     keys: Keys,
+    writer: WriterId,
     shard: Shard,
     connection: Option<Connection>,
 }
@@ -53,10 +54,10 @@ pub(super) struct Connection {
 
 impl RedisSink {
     /// A writer of `shard`'s keys under `prefix`; [`Sink::load`] comes first.
-    pub fn new(url: &str, prefix: &str, shard: Shard) -> Result<Self, SinkError> {
+    pub fn new(url: &str, prefix: &str, writer: WriterId, shard: Shard) -> Result<Self, SinkError> {
         let config = Config::from_url(url).map_err(classify)?;
         let name = format!("lfg-projections:{prefix}:{shard}");
-        Ok(Self { config, name, keys: Keys::new(prefix, shard), shard, connection: None })
+        Ok(Self { config, name, keys: Keys::new(prefix, shard), writer, shard, connection: None })
     }
 
     async fn load_once(&mut self) -> Result<Position, SinkError> {
@@ -70,7 +71,7 @@ impl RedisSink {
             Some(Progress::At(position)) => Ok(position),
             found @ (None | Some(Progress::Rebuilding(_))) => {
                 tracing::info!(shard = %self.shard, ?found, "the read models are rebuilt from the log");
-                connection.clear(&self.keys).await
+                connection.clear(&self.keys, self.writer).await
             }
         }
     }
@@ -82,7 +83,7 @@ impl RedisSink {
     async fn apply(&self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
         let connection = self.connection()?;
         let (expected, next) = (Progress::At(*from).to_string(), Progress::At(*to).to_string());
-        let mut operations = Operations::new(self.keys.progress(), expected.clone(), next);
+        let mut operations = Operations::new(&self.keys, self.writer, expected.clone(), next);
         operate(&mut operations, &self.keys, changes);
         let (keys, words) = operations.into_parts();
         let answer = connection.client.evalsha(connection.apply.as_str(), keys, words).await.map_err(classify)?;
@@ -108,16 +109,17 @@ impl RedisSink {
 
 impl Connection {
     /// Deletes all the shard's keys; the position is then that of an empty log.
-    async fn clear(&self, keys: &Keys) -> Result<Position, SinkError> {
+    async fn clear(&self, keys: &Keys, writer: WriterId) -> Result<Position, SinkError> {
         let mark = Progress::Rebuilding(uuid::Uuid::new_v4().as_u128()).to_string();
-        let progress = keys.progress();
-        let _: () = self.client.set(&progress, mark.as_str(), None, None, false).await.map_err(classify)?;
+        let own = [keys.progress(), keys.writer()];
+        let values = [(own[0].clone(), mark.clone()), (own[1].clone(), writer.0.to_string())];
+        let _: () = self.client.mset(values.to_vec()).await.map_err(classify)?;
         let mut cursor = "0".to_owned();
         loop {
             let page = self.client.scan_page(cursor, keys.all(), Some(PAGE), None);
             let (next, mut found): (String, Vec<String>) = page.await.map_err(classify)?;
-            found.retain(|key| *key != progress);
-            found.insert(0, progress.clone());
+            found.retain(|key| !own.contains(key));
+            found.splice(0..0, own.clone());
             let answer = self.client.evalsha(self.clear.as_str(), found, mark.as_str()).await.map_err(classify)?;
             verdict(&answer, &mark)?;
             cursor = next;
@@ -126,7 +128,7 @@ impl Connection {
             }
         }
         let start = Position::default();
-        let begun = Operations::new(progress, mark.clone(), Progress::At(start).to_string());
+        let begun = Operations::new(keys, writer, mark.clone(), Progress::At(start).to_string());
         let (keys, words) = begun.into_parts();
         let answer = self.client.evalsha(self.apply.as_str(), keys, words).await.map_err(classify)?;
         verdict(&answer, &mark)?;
@@ -153,13 +155,13 @@ impl Sink for RedisSink {
 
     async fn check(&mut self, at: &Position) -> Result<(), SinkError> {
         let client = &self.connection()?.client;
-        let found: Result<Option<String>, SinkError> = client.get(self.keys.progress()).await.map_err(classify);
-        let found = self.doubt(found).await?;
+        let both = vec![self.keys.progress(), self.keys.writer()];
+        let found: Result<(Option<String>, Option<String>), SinkError> = client.mget(both).await.map_err(classify);
+        let (found, by) = self.doubt(found).await?;
         let expected = Progress::At(*at).to_string();
         match found {
             Some(found) if found == expected => Ok(()),
-            Some(found) => Err(SinkError::Moved { expected, found }),
-            None => Err(SinkError::Gone),
+            found => Err(moved(&expected, &found.unwrap_or_default(), &by.unwrap_or_default())),
         }
     }
 }
@@ -190,18 +192,37 @@ pub(super) async fn connect(config: &Config, name: &str) -> Result<Connection, S
 fn verdict(answer: &Value, expected: &str) -> Result<(), SinkError> {
     match answer {
         Value::Integer(1) => Ok(()),
-        Value::Null => Err(SinkError::Gone),
-        found => {
-            let found = found.as_string().unwrap_or_else(|| format!("{found:?}"));
-            Err(SinkError::Moved { expected: expected.to_owned(), found })
+        Value::Array(found) => {
+            let text = |nth: usize| found.get(nth).and_then(Value::as_string).unwrap_or_default();
+            Err(moved(expected, &text(0), &text(1)))
         }
+        other => Err(SinkError::refused(format!("the script answered {other:?}"))),
     }
 }
 
-/// Whatever Redis cannot do now it may do later, with a rebuild if it has to be: all but what is wrong with our settings.
+/// The progress is not the expected one.
+fn moved(expected: &str, found: &str, by: &str) -> SinkError {
+    if found.is_empty() {
+        return SinkError::Gone;
+    }
+    let by = by.parse().ok().map(WriterId);
+    SinkError::Moved { expected: expected.to_owned(), found: found.to_owned(), by }
+}
+
+/// Sorts an error.
+///
+/// | error                                   | means                                             | do    |
+/// |-----------------------------------------|---------------------------------------------------|-------|
+/// | settings, authentication                | not ours to mend                                  | stop  |
+/// | from within a script, not for memory    | the keys are not what the log says; now torn      | stop  |
+/// | anything else                           | busy, loading, a replica, full, unreachable       | retry |
+///
+/// Torn keys have no progress: the next start rebuilds them.
 pub(super) fn classify(error: Error) -> SinkError {
+    let within_script = error.details().contains("@user_script");
     match error.kind() {
         ErrorKind::Config | ErrorKind::Auth | ErrorKind::Url => SinkError::refused(error),
+        _ if within_script && !error.details().starts_with("OOM") => SinkError::refused(error),
         _ => SinkError::unavailable(error),
     }
 }

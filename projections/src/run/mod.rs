@@ -28,6 +28,7 @@ pub use end::Stop;
 
 use crate::postgres::{self, Months, PoolArgs, PostgresSink};
 use crate::redis::RedisSink;
+use crate::sink::WriterId;
 use end::Backoff;
 use session::Worker;
 
@@ -63,8 +64,8 @@ pub struct RunArgs {
     /// Fold into this store alone (for one process a store). Default: both.
     #[arg(long, env = "LFG_PROJECTIONS_ONLY")]
     pub only: Option<Store>,
-    /// A shard's transactions begin at least this many milliseconds apart: under load fewer and larger ones, while a lone
-    /// outcome goes at once.
+    /// A shard's transactions begin at least this many milliseconds apart, and the broker gathers records for as long: fewer
+    /// and larger steps, at the price of so much delay.
     #[arg(long, env = "LFG_POSTGRES_INTERVAL_MS", default_value_t = 50)]
     pub postgres_interval_ms: u64,
     /// The same for a shard's script calls to Redis.
@@ -87,14 +88,17 @@ impl RunArgs {
 
 /// Runs until asked to stop, or until something must not be tried again.
 pub async fn run(args: &RunArgs, readiness: &Readiness, liveness: &Liveness, shutdown: &Shutdown) -> Result<(), Stop> {
+    let writer = WriterId::begin();
+    tracing::info!(writer = %writer.0, "begins");
     let worker = |limits| Worker {
+        writer,
         log: args.log.clone(),
         limits,
         readiness: readiness.clone(),
         liveness: liveness.clone(),
         shutdown: shutdown.clone(),
     };
-    let (postgres, redis) = (sinks_of_postgres(args).await?, sinks_of_redis(args)?);
+    let (postgres, redis) = (sinks_of_postgres(args, writer)?, sinks_of_redis(args, writer)?);
     // All parts are named before the first can be ready.
     let postgres = worker(args.postgres_limits()).prepare(postgres);
     let redis = worker(args.redis_limits()).prepare(redis);
@@ -104,7 +108,7 @@ pub async fn run(args: &RunArgs, readiness: &Readiness, liveness: &Liveness, shu
     postgres.and(redis)
 }
 
-async fn sinks_of_postgres(args: &RunArgs) -> Result<Vec<PostgresSink>, Stop> {
+fn sinks_of_postgres(args: &RunArgs, writer: WriterId) -> Result<Vec<PostgresSink>, Stop> {
     if args.only == Some(Store::Redis) {
         return Ok(Vec::new());
     }
@@ -113,14 +117,16 @@ async fn sinks_of_postgres(args: &RunArgs) -> Result<Vec<PostgresSink>, Stop> {
     let months = Months::new(connections.clone());
     tokio::spawn(connections.clone().look_after());
     tokio::spawn(months.clone().keep_ahead());
-    Ok(Shard::all(args.log.shards).map(|shard| PostgresSink::new(connections.clone(), months.clone(), shard)).collect())
+    Ok(Shard::all(args.log.shards)
+        .map(|shard| PostgresSink::new(connections.clone(), months.clone(), writer, shard))
+        .collect())
 }
 
-fn sinks_of_redis(args: &RunArgs) -> Result<Vec<RedisSink>, Stop> {
+fn sinks_of_redis(args: &RunArgs, writer: WriterId) -> Result<Vec<RedisSink>, Stop> {
     if args.only == Some(Store::Postgres) {
         return Ok(Vec::new());
     }
-    let sink = |shard| RedisSink::new(&args.redis.redis_url, &args.log.topic_prefix, shard);
+    let sink = |shard| RedisSink::new(&args.redis.redis_url, &args.log.topic_prefix, writer, shard);
     Shard::all(args.log.shards).map(sink).collect::<Result<_, _>>().map_err(Stop::settings)
 }
 

@@ -21,7 +21,7 @@ use super::end::{Backoff, End, Stop};
 use super::meters::{Meters, restarted};
 use super::pump::Pump;
 use super::shard::{Session, ShardWriter, Trust};
-use crate::sink::{Sink, SinkError};
+use crate::sink::{Sink, SinkError, WriterId};
 
 /// A writer without a sign of life for so long is to be restarted: above all the time-outs of its store together.
 const PULSE_LIMIT: Duration = Duration::from_secs(120);
@@ -31,6 +31,8 @@ const LAG_PERIOD: Duration = Duration::from_secs(1);
 
 /// What a sink needs beside its stores.
 pub struct Worker {
+    /// This process.
+    pub writer: WriterId,
     /// The log.
     pub log: LogArgs,
     /// How to cut batches.
@@ -59,6 +61,7 @@ impl Worker {
                 meters: Arc::new(Meters::new(S::NAME, shard)),
                 ready: self.readiness.part(name.clone()),
                 pulse: self.liveness.watch(name, PULSE_LIMIT),
+                writer: self.writer,
                 trust: Trust::Fresh,
                 target: None,
                 sink,

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use super::batch::{Batch, Limits, Record};
 use super::end::{End, Stop};
 use super::meters::Meters;
-use crate::sink::{Sink, SinkError};
+use crate::sink::{Sink, SinkError, WriterId};
 
 /// How often an idle writer looks whether its store still is where it left it.
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
@@ -33,6 +33,8 @@ pub struct ShardWriter<S> {
     pub ready: Part,
     /// Its signs of life.
     pub pulse: Pulse,
+    /// This process.
+    pub writer: WriterId,
     /// What a store that is not where it was left would mean.
     pub trust: Trust,
     /// The end of the log when this process first saw it.
@@ -42,13 +44,13 @@ pub struct ShardWriter<S> {
 /// What it means if the store is not where this writer left it.
 ///
 /// Right after a start or a fault, a batch that was given up for lost may still arrive. That can happen once, not twice, and
-/// not after a write of our own.
+/// not after a write of our own: then another writer is alive, and the younger of the two stops.
 ///
-/// | trust     | since                             | means                      | do                    |
-/// |-----------|-----------------------------------|----------------------------|-----------------------|
-/// | Fresh     | the start, or a fault             | a lost batch arrived       | load, and be Excused  |
-/// | Excused   | a lost batch arrived              | another writer is alive    | stop                  |
-/// | Confirmed | a write of ours                   | another writer is alive    | stop                  |
+/// | moved by            | Fresh             | Excused, Confirmed  |
+/// |---------------------|-------------------|---------------------|
+/// | ourselves           | load              | load                |
+/// | a younger writer    | load              | load; it will stop  |
+/// | an elder, or nobody | load, be Excused  | stop                |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trust {
     /// Nothing written since the start or a fault.
@@ -138,15 +140,18 @@ impl<S: Sink> ShardWriter<S> {
         let (sink, shard) = (S::NAME, self.shard());
         let (trust, end) = match answer {
             Ok(()) => return Ok(()),
+            Err(error @ SinkError::Moved { by: Some(by), .. }) if by >= self.writer => {
+                (self.trust, again(shard, &error))
+            }
             Err(error @ SinkError::Moved { .. }) if self.trust == Trust::Fresh => {
                 (Trust::Excused, again(shard, &error))
             }
-            Err(SinkError::Moved { expected, found }) => {
-                (Trust::Confirmed, Stop::AnotherWriter { sink, shard, expected, found }.into())
+            Err(SinkError::Moved { expected, found, .. }) => {
+                (self.trust, Stop::AnotherWriter { sink, shard, expected, found }.into())
             }
             Err(error @ (SinkError::Unavailable(_) | SinkError::Gone)) => (Trust::Fresh, again(shard, &error)),
             Err(SinkError::Refused(reason)) => {
-                (Trust::Fresh, Stop::Refused { sink, shard, reason: reason.to_string() }.into())
+                (self.trust, Stop::Refused { sink, shard, reason: reason.to_string() }.into())
             }
         };
         self.trust = trust;

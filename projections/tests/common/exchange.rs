@@ -148,7 +148,9 @@ impl Exchange {
     }
 
     fn command(&mut self) -> CommandId {
-        CommandId(u128::from(self.random.next()) << 64 | u128::from(self.random.next()))
+        // In order of time, like the gateway's UUIDs.
+        self.counter += 1;
+        CommandId(u128::from(self.counter) << 64 | u128::from(self.random.next()))
     }
 
     fn any_account(&mut self) -> AccountId {

@@ -48,6 +48,11 @@ impl Worker {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -315,8 +315,8 @@ async fn months_appear_before_their_rows() {
         assert!(months.contains(&row.get::<_, String>(0)));
     }
 
-    // One is detached behind the worker's back, and then needed.
-    stack.postgres.batch_execute("ALTER TABLE trades DETACH PARTITION trades_2100_01").await.unwrap();
+    // One is detached, without blocking anybody, behind the worker's back, and then needed.
+    stack.postgres.batch_execute("ALTER TABLE trades DETACH PARTITION trades_2100_01 CONCURRENTLY").await.unwrap();
     grow(&mut log, &mut exchange, 50);
     stack.produce_and_flush(&log);
     stack.caught_up(&log).await;

@@ -44,6 +44,14 @@ pub enum Fatal {
     /// Kafka refuses what a shard cannot do without.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
+    /// Commands are gone, though each must have an outcome: the log lost records, or somebody wrote them in transactions.
+    #[error("command {next} does not come: the log goes on with {found}")]
+    CommandsMissing {
+        /// The one that should come.
+        next: u64,
+        /// The one that came, each time it was asked for.
+        found: u64,
+    },
     /// A snapshot is ahead of the log: the log lost records, or was made anew beside old snapshots.
     #[error(
         "the snapshot at sequence {sequence} was taken at offset {snapshot}, and the log ends at {head}: the log lost \
@@ -74,6 +82,8 @@ pub struct ShardLoop<L, C, S> {
     pace: Pace,
     /// Terms that this process appended for this shard.
     attempts: u64,
+    /// How often in a row a command came that was not the next.
+    gaps: u32,
     /// No take-over before this: another writer just took over, and the group may not have told us yet.
     hold_off: HoldOff,
 }
@@ -120,7 +130,22 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let metrics = ShardMetrics::of(shard);
         let (stage, attempts) = (Stage::Recovering { head: 0 }, 0);
         let hold_off = HoldOff { until: Duration::ZERO, wait: HoldOff::FIRST };
-        Self { shard, map, engine, log, clock, shelf, control, metrics, replica, stage, pace, attempts, hold_off }
+        Self {
+            shard,
+            map,
+            engine,
+            log,
+            clock,
+            shelf,
+            control,
+            metrics,
+            replica,
+            stage,
+            pace,
+            attempts,
+            gaps: 0,
+            hold_off,
+        }
     }
 
     /// Runs until [`Control`] asks for the end, then writes a last snapshot.

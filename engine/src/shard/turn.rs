@@ -17,10 +17,15 @@ const IDLE: Duration = Duration::from_millis(20);
 /// The same while records wait for room in the writer's queue.
 const CROWDED: Duration = Duration::from_millis(1);
 
+/// How often the next command is asked for again before it counts as gone.
+const GAPS_MAX: u32 = 5;
+
 /// A record, after the replica has seen it.
 enum Turn {
     Read(Read),
     Handled(Option<Vec<u8>>),
+    /// A command, but not the next one: at this offset.
+    Gap(u64),
 }
 
 impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
@@ -33,14 +38,17 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let replica = &mut self.replica;
         let seen = self.log.poll(hungry, timeout, |record| match record.source {
             Source::Events => replica.read(record.offset, record.bytes).map(Turn::Read),
+            Source::Commands if record.offset > replica.next_command() => Ok(Turn::Gap(record.offset)),
             Source::Commands => Ok(Turn::Handled(replica.handle(record.offset, record.time, record.bytes))),
         })?;
         match seen.transpose()? {
             None => Ok(()),
             Some(Turn::Handled(outcome)) => {
+                self.gaps = 0;
                 self.handled(outcome);
                 Ok(())
             }
+            Some(Turn::Gap(found)) => self.gap(found),
             Some(Turn::Read(read)) => self.have_read(read),
         }
     }
@@ -50,6 +58,17 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             leader.out.event(bytes);
             self.metrics.commands_handled.increment(1);
         }
+    }
+
+    /// The reader skipped commands. Each was acknowledged to somebody, so none may be passed over: it is asked for again.
+    fn gap(&mut self, found: u64) -> Result<(), Fatal> {
+        let next = self.replica.next_command();
+        self.gaps += 1;
+        if self.gaps > GAPS_MAX {
+            return Err(Fatal::CommandsMissing { next, found });
+        }
+        tracing::error!(shard = %self.shard, next, found, "the reader skipped commands; reading them again");
+        Ok(self.log.consume_from(next)?)
     }
 
     fn have_read(&mut self, read: Read) -> Result<(), Fatal> {

@@ -86,8 +86,8 @@ impl Log for KafkaLog {
         self.commands = Kept::default();
         let mut both = self.one(Source::Events, offset)?;
         // Commands are assigned from the start, but paused: a consumer needs up to a second to find a topic that is new to it.
-        // From the beginning, not the end: a lookup of the end that is still under way when the commands are wanted has been
-        // seen to win over the offset that was asked for then, and what lay between was skipped.
+        // At an absolute offset, not at the end: with the end, commands that came during a take-over were seen to be skipped,
+        // presumably because its lookup was answered after the offset that was asked for then.
         both.add_partition_offset(&self.topics.commands, self.shard.partition(), Offset::Offset(0))?;
         self.consumer.assign(&both)?;
         self.pause(true)

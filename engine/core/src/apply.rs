@@ -214,7 +214,10 @@ impl State {
         else {
             return;
         };
-        self.lookup_market(*market);
+        // A market that still trades is where it was since it was listed, so a cancel there need not touch the look-ups.
+        if self.market(*market).is_some_and(|market| !market.expires()) {
+            self.lookup_market(*market);
+        }
     }
 
     /// Puts one market where the look-ups should have it.

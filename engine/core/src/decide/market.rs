@@ -30,17 +30,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn change_market(&mut self, id: MarketId, transition: Transition) {
-        let changed = self.step(|state, draft| match decide_change(state, id, transition) {
-            Ok(event) => {
-                draft.events.push(event);
-                true
-            }
-            Err(code) => {
-                draft.events.push(Event::Rejected { code });
-                false
-            }
-        });
-        if changed {
+        if self.answer(|state| decide_change(state, id, transition)) {
             self.sweep(id, schemas::limits::SWEEP_MAX);
         }
     }

@@ -90,11 +90,14 @@ impl Turn<'_> {
         result
     }
 
-    /// The step of a command that is one event or refused.
-    fn answer(&mut self, decide: impl FnOnce(&State) -> Result<Event, Rejection>) {
+    /// The step of a command that is one event or refused. True unless it was refused.
+    fn answer(&mut self, decide: impl FnOnce(&State) -> Result<Event, Rejection>) -> bool {
         self.step(|state, draft| {
-            draft.events.push(decide(state).unwrap_or_else(|code| Event::Rejected { code }));
-        });
+            let decided = decide(state);
+            let accepted = decided.is_ok();
+            draft.events.push(decided.unwrap_or_else(|code| Event::Rejected { code }));
+            accepted
+        })
     }
 
     /// The last steps of whatever touched a market: pairs become credits, wallets are settled.

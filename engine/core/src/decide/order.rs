@@ -1,10 +1,10 @@
 //! Orders: taking them in, handing a funded buy to its market's home, cancelling.
 
 use schemas::limits::AMOUNT_MAX;
-use schemas::message::{Settlement, SettlementReason};
+use schemas::message::Settlement;
 use schemas::{AccountId, Credits, Event, MarketState, Message, NewOrder, OrderId, Rejection, Shard, Side, Terms};
 
-use super::{Draft, Turn, account, market, matching};
+use super::{Draft, Turn, account, market, matching, settle};
 use crate::state::{Market, State};
 
 /// What becomes of an order after its entry.
@@ -138,15 +138,7 @@ fn check_market<'a>(state: &'a State, order: &NewOrder) -> Result<&'a Market, Re
 /// A buy that came to nothing gives back all it held.
 fn release(id: OrderId, order: &NewOrder, settlements: &mut Vec<Settlement>) {
     if order.entry.side() == Side::Buy {
-        settlements.push(Settlement {
-            account: order.account,
-            market: order.market,
-            order: Some(id),
-            reason: SettlementReason::Release,
-            spent: Credits::ZERO,
-            released: order.hold(),
-            received: Credits::ZERO,
-        });
+        settlements.push(settle::released(order.account, order.market, id, order.hold()));
     }
 }
 
@@ -177,14 +169,6 @@ pub(super) fn cancel(market: &Market, order: OrderId, reason: schemas::event::Ca
     });
     let released = resting.held();
     if released != Credits::ZERO {
-        draft.settlements.push(Settlement {
-            account,
-            market: id,
-            order: Some(order),
-            reason: SettlementReason::Release,
-            spent: Credits::ZERO,
-            released,
-            received: Credits::ZERO,
-        });
+        draft.settlements.push(settle::released(account, id, order, released));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemas::message::{Settlement, SettlementReason};
-use schemas::{AccountId, Credits, Event, MarketId, Message, Shard};
+use schemas::{AccountId, Credits, Event, MarketId, Message, OrderId, Shard};
 
 use super::Draft;
 use super::message::send;
@@ -27,6 +27,12 @@ pub fn redeem(state: &State, market: MarketId, draft: &mut Draft<'_>) {
 pub fn received(account: AccountId, market: MarketId, reason: SettlementReason, received: Credits) -> Settlement {
     let (spent, released) = (Credits::ZERO, Credits::ZERO);
     Settlement { account, market, order: None, reason, spent, released, received }
+}
+
+/// A settlement that only gives back what a buy held.
+pub fn released(account: AccountId, market: MarketId, order: OrderId, released: Credits) -> Settlement {
+    let (spent, received, reason) = (Credits::ZERO, Credits::ZERO, SettlementReason::Release);
+    Settlement { account, market, order: Some(order), reason, spent, released, received }
 }
 
 /// Settles wallets that live here, and sends each other home one message with all of its own.

@@ -5,35 +5,38 @@ use std::time::Instant;
 use engine_benches::baseline::Baseline;
 use engine_benches::flow::{Flow, Variant};
 use engine_benches::{Add, Matcher, Tape, run};
-use engine_core::{Book, Resting};
+use engine_core::{BookKey, Books, Resting};
 use schemas::BookSide;
 
 struct Ours {
-    books: Vec<Book<u64>>,
+    books: Books<u64>,
+    keys: Vec<BookKey>,
 }
 
 impl Ours {
     fn new(books: usize) -> Self {
-        Self { books: (0..books).map(|_| Book::new(9_999)).collect() }
+        let mut all = Books::new();
+        let keys = (0..books).map(|_| all.add(9_999)).collect();
+        Self { books: all, keys }
     }
 }
 
 impl Matcher for Ours {
     #[inline]
     fn add(&mut self, book: usize, order: Add, tape: &mut Tape) {
-        let book = &mut self.books[book];
+        let key = self.keys[book];
         let Add { id, price, .. } = order;
         let side = if order.buy { BookSide::Bid } else { BookSide::Ask };
-        let remaining =
-            book.take(side, price, order.quantity, |maker, quantity| tape.trade(maker.id, id, maker.price, quantity));
+        let fill = |maker: &Resting<u64>, quantity| tape.trade(maker.id, id, maker.price, quantity);
+        let remaining = self.books.take(key, side, price, order.quantity, fill);
         if remaining > 0 && !order.ioc {
-            book.insert(Resting { id, side, price, remaining, owner: () });
+            self.books.insert(key, Resting { id, side, price, remaining, owner: () });
         }
     }
 
     #[inline]
-    fn cancel(&mut self, book: usize, id: u64) {
-        self.books[book].remove(id);
+    fn cancel(&mut self, _book: usize, id: u64) {
+        self.books.remove(id);
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Book, BookId, PRICE_MAX, Resting};
 
 impl<Id: BookId + Encode, T: Copy + Encode> Encode for Book<Id, T> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        (self.highest, self.len() as u64).encode(encoder)?;
+        (self.highest(), self.len() as u64).encode(encoder)?;
         for order in self.queue(BookSide::Bid).chain(self.queue(BookSide::Ask)) {
             order.id.encode(encoder)?;
             (order.side, order.price, order.remaining).encode(encoder)?;

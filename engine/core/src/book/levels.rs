@@ -1,148 +1,188 @@
-//! The levels of one side by price: open addressing, so that an idle market costs a few cache lines and not an array of all
-//! prices. Which prices are here, in order, is known by the bitmaps beside it (`ladder.rs`).
+//! The levels of all books: each in a slot that stays the same as long as it has orders, found by its side and price, and from the
+//! next better one.
 
-/// No slot: the end of a queue.
-pub const NIL: u32 = u32::MAX;
+use schemas::BookSide;
 
-/// No price: a free place. Not in any domain.
-const FREE: u32 = u32::MAX;
+use super::prices::{Ladder, Prices};
+use super::slab::{Linked, NIL, Slab};
+use super::slots::Slots;
 
 /// The orders at one price, first come first.
 #[derive(Clone, Copy, Debug)]
 pub struct Level {
-    price: u32,
-    /// Slot of the first order, or [`NIL`].
-    pub head: u32,
-    /// Slot of the last order, or [`NIL`].
-    pub tail: u32,
     /// What rests there, all orders together (I-6).
     pub total: u64,
+    /// Slot of the first order, or [`NIL`] while the level is opened.
+    pub head: u32,
+    /// Slot of the last order, likewise.
+    pub tail: u32,
+    /// Which side of which book.
+    pub shelf: u32,
+    /// Its price as a rank: see [`Shelf::rank`].
+    rank: u32,
 }
 
-impl Level {
-    /// A price at which nothing rests.
-    pub const EMPTY: Self = Self { price: FREE, head: NIL, tail: NIL, total: 0 };
-}
-
-#[derive(Clone, Debug)]
-pub struct Levels {
-    /// A power of two of them, at most two thirds used.
-    places: Box<[Level]>,
-    /// Takes a price's hash to its place: the hash's high bits.
-    shift: u32,
-    len: usize,
-}
-
-impl Default for Levels {
-    fn default() -> Self {
-        Self::with_bits(2)
+impl Linked for Level {
+    #[inline]
+    fn link(&mut self) -> &mut u32 {
+        &mut self.head
     }
+}
+
+/// One side of a book.
+#[derive(Clone, Copy, Debug)]
+pub struct Shelf {
+    /// The best level, or [`NIL`].
+    pub best: u32,
+    /// The best level's rank, if there is one.
+    rank: u32,
+    /// How many orders rest on this side.
+    pub orders: u32,
+    /// The highest price of the domain.
+    pub highest: u32,
+    /// All ones for asks, so that the lower price is the higher number; zero for bids.
+    flip: u32,
+    /// What takes a flipped price to its rank.
+    base: u32,
+    ladder: Ladder,
+}
+
+impl Shelf {
+    fn new(side: BookSide, highest: u32, ladder: Ladder) -> Self {
+        let (flip, base) = match side {
+            BookSide::Bid => (0, 0),
+            BookSide::Ask => (u32::MAX, highest + 1),
+        };
+        Self { best: NIL, rank: 0, orders: 0, highest, flip, base, ladder }
+    }
+
+    /// A price as a number of which the higher is better: the price itself for bids, its distance to the highest for asks. Which
+    /// side it is shall cost no branch: nothing predicts the side of the next order.
+    #[inline]
+    fn rank(&self, price: u32) -> u32 {
+        (price ^ self.flip).wrapping_add(self.base)
+    }
+
+    /// The best price.
+    #[inline]
+    pub fn price(&self) -> Option<u32> {
+        (self.best != NIL).then(|| self.rank.wrapping_sub(self.base) ^ self.flip)
+    }
+
+    /// The best level, if an order on the other side with this limit meets it.
+    #[inline]
+    pub fn meets(&self, limit: u32) -> Option<u32> {
+        let crosses = self.rank.wrapping_sub(self.base) >= limit ^ self.flip;
+        (crosses & (self.best != NIL)).then_some(self.best)
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Levels {
+    /// The bids of each book and, next to them, its asks.
+    shelves: Vec<Shelf>,
+    levels: Slab<Level>,
+    slots: Slots,
+    prices: Prices,
 }
 
 impl Levels {
-    fn with_bits(bits: u32) -> Self {
-        Self { places: vec![Level::EMPTY; 1 << bits].into_boxed_slice(), shift: 32 - bits, len: 0 }
+    /// Adds a side with prices up to `highest`. Returns its number.
+    pub fn add(&mut self, side: BookSide, highest: u32) -> u32 {
+        let shelf = u32::try_from(self.shelves.len()).expect("fewer than 2^31 books");
+        let ladder = self.prices.add(highest);
+        self.shelves.push(Shelf::new(side, highest, ladder));
+        shelf
     }
 
-    /// The level at `price`, if there is one.
     #[inline]
-    pub fn get(&self, price: u32) -> Option<&Level> {
-        let level = &self.places[self.place(price)];
-        (level.price == price).then_some(level)
+    pub fn shelf(&self, shelf: u32) -> &Shelf {
+        &self.shelves[shelf as usize]
     }
 
-    /// The level at `price`, to be changed, if there is one.
     #[inline]
-    pub fn get_mut(&mut self, price: u32) -> Option<&mut Level> {
-        let place = self.place(price);
-        let level = &mut self.places[place];
-        (level.price == price).then_some(level)
+    pub fn shelf_mut(&mut self, shelf: u32) -> &mut Shelf {
+        &mut self.shelves[shelf as usize]
     }
 
-    /// Adds an empty level at `price`, where there is none.
+    /// The level at a price, if it has orders.
     #[inline]
-    pub fn add(&mut self, price: u32) {
-        if (self.len + 1) * 3 > self.places.len() * 2 {
-            self.grow();
+    pub fn find(&self, shelf: u32, price: u32) -> Option<u32> {
+        self.find_rank(shelf, self.shelf(shelf).rank(price))
+    }
+
+    #[inline]
+    fn find_rank(&self, shelf: u32, rank: u32) -> Option<u32> {
+        let is_it = |slot| self.levels[slot].rank == rank && self.levels[slot].shelf == shelf;
+        self.slots.find(hash(shelf, rank), is_it).map(|(_, slot)| slot)
+    }
+
+    /// The level at a price, to be filled further or for the first time.
+    #[inline]
+    pub fn open(&mut self, at: u32, price: u32) -> u32 {
+        let shelf = &mut self.shelves[at as usize];
+        let rank = shelf.rank(price);
+        let is_it = |slot| self.levels[slot].rank == rank && self.levels[slot].shelf == at;
+        let vacancy = match self.slots.find_or_vacancy(hash(at, rank), is_it) {
+            Ok(level) => return level,
+            Err(vacancy) => vacancy,
+        };
+        let level = self.levels.allocate(Level { total: 0, head: NIL, tail: NIL, shelf: at, rank });
+        self.slots.fill(vacancy, hash(at, rank), level);
+        self.prices.occupy(shelf.ladder, rank);
+        if rank > shelf.rank || shelf.best == NIL {
+            (shelf.best, shelf.rank) = (level, rank);
         }
-        let place = self.place(price);
-        self.len += 1;
-        self.places[place].price = price;
+        level
     }
 
-    /// Removes the level at `price`, which is there.
+    /// A level has no more orders.
     #[inline]
-    pub fn remove(&mut self, price: u32) {
-        let mask = self.places.len() - 1;
-        let mut gap = self.place(price);
-        let mut place = gap;
-        self.len -= 1;
-        loop {
-            place = (place + 1) & mask;
-            let level = self.places[place];
-            if level.price == FREE {
-                break;
-            }
-            // A level may move back to the gap unless its home lies between the two.
-            let from_home = place.wrapping_sub(self.home(level.price)) & mask;
-            let from_gap = place.wrapping_sub(gap) & mask;
-            if from_home >= from_gap {
-                self.places[gap] = level;
-                gap = place;
-            }
+    pub fn close(&mut self, level: u32) {
+        let Level { shelf, rank, .. } = self.levels[level];
+        self.slots.remove(hash(shelf, rank), level);
+        self.levels.release(level);
+        let Shelf { best, ladder, .. } = self.shelves[shelf as usize];
+        self.prices.vacate(ladder, rank);
+        if best == level {
+            let next = self.below(shelf, rank);
+            let shelf = &mut self.shelves[shelf as usize];
+            (shelf.best, shelf.rank) = next.unwrap_or((NIL, 0));
         }
-        self.places[gap] = Level::EMPTY;
     }
 
-    /// Where the level at `price` is, or where it would be.
+    /// The next level on the worse side.
     #[inline]
-    fn place(&self, price: u32) -> usize {
-        let mask = self.places.len() - 1;
-        let mut place = self.home(price);
-        while self.places[place].price != price && self.places[place].price != FREE {
-            place = (place + 1) & mask;
-        }
-        place
+    pub fn worse(&self, level: u32) -> Option<u32> {
+        let Level { shelf, rank, .. } = self.levels[level];
+        self.below(shelf, rank).map(|(level, _)| level)
     }
 
     #[inline]
-    fn home(&self, price: u32) -> usize {
-        (price.wrapping_mul(0x9E37_79B9) >> self.shift) as usize
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        let bits = self.places.len().trailing_zeros() + 1;
-        let old = std::mem::replace(self, Self { len: self.len, ..Self::with_bits(bits) });
-        for level in old.places.into_iter().filter(|level| level.price != FREE) {
-            let place = self.place(level.price);
-            self.places[place] = level;
-        }
+    fn below(&self, shelf: u32, rank: u32) -> Option<(u32, u32)> {
+        let rank = self.prices.below(self.shelves[shelf as usize].ladder, rank)?;
+        Some((self.find_rank(shelf, rank).expect("an occupied price has a level"), rank))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
+impl std::ops::Index<u32> for Levels {
+    type Output = Level;
 
-    proptest! {
-        #[test]
-        fn agrees_with_a_set(steps in prop::collection::vec(0_u32..48, 0..300)) {
-            let (mut levels, mut naive) = (Levels::default(), BTreeSet::new());
-            for price in steps {
-                if naive.remove(&price) {
-                    levels.remove(price);
-                } else {
-                    naive.insert(price);
-                    levels.add(price);
-                    levels.get_mut(price).unwrap().total = u64::from(price);
-                }
-                for price in 0..48 {
-                    prop_assert_eq!(levels.get(price).map(|l| l.total), naive.get(&price).map(|p| u64::from(*p)));
-                }
-            }
-        }
+    #[inline]
+    fn index(&self, level: u32) -> &Level {
+        &self.levels[level]
     }
+}
+
+impl std::ops::IndexMut<u32> for Levels {
+    #[inline]
+    fn index_mut(&mut self, level: u32) -> &mut Level {
+        &mut self.levels[level]
+    }
+}
+
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "the product's high half")]
+fn hash(shelf: u32, rank: u32) -> u32 {
+    ((u64::from(shelf) << 32 | u64::from(rank)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }

@@ -1,15 +1,21 @@
-//! Where in the slab each order is: open addressing, linear probing, and removal that leaves no tombstones, so that a book
-//! that lives for years is as fast as a fresh one.
+//! From a hash to a slot: where in its slab an order is by its id, and a level by its side and price. Open addressing, linear probing,
+//! and removal that leaves no tombstones, so that a book that lives for years is as fast as a fresh one.
 //!
-//! An entry is the order's hash (high half) and its slot (low half). Places follow from the hash alone, so growing and
-//! closing gaps never touch an order. Ids are compared by the caller, in the slab.
+//! An entry is the hash (high half) and the slot (low half). Places follow from the hash alone, so growing and closing gaps never
+//! touch the slab. Keys are compared by the caller, there.
 
-/// No entry. No order has this hash and slot: slots end below `u32::MAX`.
+/// No entry. Nothing has this hash and slot: slots end below `u32::MAX`.
 const EMPTY: u64 = u64::MAX;
 
-/// Entries for each place that is used, at least (as a fraction 4/3: three quarters full, then it grows).
-const SPARE: usize = 4;
-const USED: usize = 3;
+/// At least so many places for each entry; else it grows. Longer walks from place to place would cost more mispredicted branches
+/// than the smaller table saves in cache misses.
+const SPARE: usize = 2;
+
+/// Where an entry would be, until the next change.
+pub struct Vacancy(usize);
+
+/// Where an entry is, until the next change.
+pub type Entry = usize;
 
 #[derive(Clone, Debug)]
 pub struct Slots {
@@ -35,9 +41,9 @@ impl Slots {
         self.len
     }
 
-    /// The slot with this hash for which `is_it` holds.
+    /// The entry with this hash for which `is_it` holds: its place and its slot.
     #[inline]
-    pub fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
         let mut place = self.home(hash);
         loop {
             let entry = self.entries[place];
@@ -45,20 +51,36 @@ impl Slots {
                 return None;
             }
             if hash_of(entry) == hash && is_it(slot_of(entry)) {
-                return Some(slot_of(entry));
+                return Some((place, slot_of(entry)));
             }
             place = self.after(place);
         }
     }
 
-    /// Adds an entry. The caller knows that the id is not there.
+    /// The slot with this hash for which `is_it` holds, or else the place where its entry would be: see [`Slots::fill`].
     #[inline]
-    pub fn insert(&mut self, hash: u32, slot: u32) {
-        if (self.len + 1) * SPARE > self.entries.len() * USED {
+    pub fn find_or_vacancy(&mut self, hash: u32, is_it: impl Fn(u32) -> bool) -> Result<u32, Vacancy> {
+        if (self.len + 1) * SPARE > self.entries.len() {
             self.grow();
         }
+        let mut place = self.home(hash);
+        loop {
+            let entry = self.entries[place];
+            if entry == EMPTY {
+                return Err(Vacancy(place));
+            }
+            if hash_of(entry) == hash && is_it(slot_of(entry)) {
+                return Ok(slot_of(entry));
+            }
+            place = self.after(place);
+        }
+    }
+
+    /// Adds an entry where there was none of its hash.
+    #[inline]
+    pub fn fill(&mut self, vacancy: Vacancy, hash: u32, slot: u32) {
         self.len += 1;
-        self.put(u64::from(hash) << 32 | u64::from(slot));
+        self.entries[vacancy.0] = u64::from(hash) << 32 | u64::from(slot);
     }
 
     /// Removes the entry of `slot`, which has this hash.
@@ -73,6 +95,12 @@ impl Slots {
             assert!(self.entries[gap] != EMPTY, "slot {slot} is not in the index");
             gap = self.after(gap);
         }
+        self.remove_at(gap);
+    }
+
+    /// Removes the entry at a place that [`Slots::find`] told.
+    #[inline]
+    pub fn remove_at(&mut self, mut gap: usize) {
         self.len -= 1;
         let mut place = gap;
         loop {
@@ -145,14 +173,16 @@ mod tests {
             let mut naive = BTreeMap::new();
             for (insert, hash, slot) in steps {
                 if insert && !naive.contains_key(&slot) {
-                    slots.insert(hash, slot);
+                    let Err(vacancy) = slots.find_or_vacancy(hash, |found| found == slot) else { panic!("{slot} is not there") };
+                    slots.fill(vacancy, hash, slot);
                     naive.insert(slot, hash);
                 } else if let Some(hash) = naive.remove(&slot) {
                     slots.remove(hash, slot);
                 }
                 prop_assert_eq!(slots.len(), naive.len());
                 for (&slot, &hash) in &naive {
-                    prop_assert_eq!(slots.find(hash, |found| found == slot), Some(slot));
+                    prop_assert_eq!(slots.find(hash, |found| found == slot).map(|(_, slot)| slot), Some(slot));
+                    prop_assert_eq!(slots.find_or_vacancy(hash, |found| found == slot).ok(), Some(slot));
                 }
             }
             prop_assert_eq!(slots.find(12_345, |_| true).is_some(), naive.values().any(|&hash| hash == 12_345));

@@ -1,0 +1,308 @@
+//! Many books in one memory: one array of orders, one of levels, one index of ids, shared by all books. An order is found by its id
+//! without knowing its book, a quiet book costs a cache line, and what quiet books leave unused the busy ones use.
+//!
+//!   id ─▶ order ─▶ level ─▶ shelf (one side of one book) ─▶ best level ─▶ first order
+//!
+//! Only an order that opens a level or closes one asks for more than these: where a price's level is, and which price is next.
+
+use schemas::BookSide;
+
+use super::levels::{Level, Levels, Shelf};
+use super::prices::PRICE_MAX;
+use super::slab::{Linked, NIL, Slab};
+use super::slots::{Entry, Slots};
+use super::{BookId, Queue, Resting};
+
+/// Which book of a [`Books`]. Given out in order from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BookKey(pub(super) u32);
+
+impl BookKey {
+    #[inline]
+    fn shelf(self, side: BookSide) -> u32 {
+        match side {
+            BookSide::Bid => self.0 * 2,
+            BookSide::Ask => self.0 * 2 + 1,
+        }
+    }
+}
+
+/// An order in its slot.
+#[derive(Clone, Copy, Debug)]
+struct Node<Id, T> {
+    order: Resting<Id, T>,
+    before: u32,
+    /// The next order at the price, or [`NIL`].
+    after: u32,
+    level: u32,
+}
+
+impl<Id, T> Linked for Node<Id, T> {
+    #[inline]
+    fn link(&mut self) -> &mut u32 {
+        &mut self.after
+    }
+}
+
+/// The resting orders of many books by price and time.
+///
+/// Best price: constant. Insert, take, reduce, remove: constant time, with one look-up by id. Memory: a slot for each order and each
+/// level that were there at the same time, and 64 bytes for each 512 prices that were ever used.
+#[derive(Clone, Debug)]
+pub struct Books<Id, T = ()> {
+    nodes: Slab<Node<Id, T>>,
+    ids: Slots,
+    levels: Levels,
+}
+
+impl<Id, T> Default for Books<Id, T> {
+    fn default() -> Self {
+        Self { nodes: Slab::default(), ids: Slots::default(), levels: Levels::default() }
+    }
+}
+
+impl<Id: BookId, T: Copy> Books<Id, T> {
+    /// No books.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a book for prices from 0 to `highest`.
+    ///
+    /// # Panics
+    /// If `highest` is above [`PRICE_MAX`].
+    pub fn add(&mut self, highest: u32) -> BookKey {
+        assert!(highest <= PRICE_MAX, "a book for prices up to {highest}");
+        let bids = self.levels.add(BookSide::Bid, highest);
+        self.levels.add(BookSide::Ask, highest);
+        BookKey(bids / 2)
+    }
+
+    /// How many orders rest in a book.
+    pub fn len(&self, book: BookKey) -> usize {
+        (self.shelf(book, BookSide::Bid).orders + self.shelf(book, BookSide::Ask).orders) as usize
+    }
+
+    /// True if no order rests in a book.
+    pub fn is_empty(&self, book: BookKey) -> bool {
+        self.len(book) == 0
+    }
+
+    /// How many orders rest in all books.
+    pub fn orders(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The highest price of a book.
+    pub fn highest(&self, book: BookKey) -> u32 {
+        self.shelf(book, BookSide::Bid).highest
+    }
+
+    /// The highest bid or the lowest ask.
+    #[inline]
+    pub fn best(&self, book: BookKey, side: BookSide) -> Option<u32> {
+        self.shelf(book, side).price()
+    }
+
+    /// What rests at a price, all orders together; 0 outside the domain.
+    pub fn depth(&self, book: BookKey, side: BookSide, price: u32) -> u64 {
+        if price > self.highest(book) {
+            return 0;
+        }
+        self.levels.find(book.shelf(side), price).map_or(0, |level| self.levels[level].total)
+    }
+
+    /// The order with this id and its book, if it rests.
+    #[inline]
+    pub fn get(&self, id: Id) -> Option<(BookKey, &Resting<Id, T>)> {
+        let (_, slot) = self.find(id)?;
+        let node = &self.nodes[slot];
+        Some((self.book(node), &node.order))
+    }
+
+    /// The orders of one side in the order in which they would fill.
+    #[inline]
+    pub fn queue(&self, book: BookKey, side: BookSide) -> Queue<'_, Id, T> {
+        let best = self.shelf(book, side).best;
+        Queue { books: self, next: if best == NIL { NIL } else { self.levels[best].head } }
+    }
+
+    /// Takes up to `quantity` from the orders that an order of `side` with this limit meets, best price first, first come
+    /// first: tells `fill` each order, as it was, and what is taken of it. Returns what is left of `quantity`.
+    #[inline]
+    pub fn take(
+        &mut self,
+        book: BookKey,
+        side: BookSide,
+        limit: u32,
+        quantity: u32,
+        mut fill: impl FnMut(&Resting<Id, T>, u32),
+    ) -> u32 {
+        let mut left = quantity;
+        while left > 0 {
+            let Some(best) = self.shelf(book, side.opposite()).meets(limit) else { break };
+            left = self.take_level(best, left, &mut fill);
+        }
+        left
+    }
+
+    /// Takes up to `quantity`, which is not 0, from a level.
+    #[inline]
+    fn take_level(&mut self, at: u32, quantity: u32, fill: &mut impl FnMut(&Resting<Id, T>, u32)) -> u32 {
+        let level = &mut self.levels[at];
+        let (mut left, mut slot, shelf) = (quantity, level.head, level.shelf);
+        let mut gone = 0;
+        while left > 0 && slot != NIL {
+            let node = &mut self.nodes[slot];
+            let taken = left.min(node.order.remaining);
+            fill(&node.order, taken);
+            left -= taken;
+            node.order.remaining -= taken;
+            if node.order.remaining > 0 {
+                break;
+            }
+            gone += 1;
+            let (id, after) = (node.order.id, node.after);
+            self.ids.remove(id.mix(), slot);
+            self.nodes.release(slot);
+            slot = after;
+        }
+        if slot == NIL {
+            self.levels.close(at);
+        } else {
+            level.head = slot;
+            level.total -= u64::from(quantity - left);
+            self.nodes[slot].before = NIL;
+        }
+        self.forget(shelf, gone);
+        left
+    }
+
+    /// Rests an order behind all others at its price.
+    ///
+    /// # Panics
+    /// If the id rests already, in whichever book, nothing remains or the price is outside the domain: the caller decides that
+    /// before.
+    #[inline]
+    pub fn insert(&mut self, book: BookKey, order: Resting<Id, T>) {
+        let Resting { id, side, price, remaining, .. } = order;
+        let key = book.shelf(side);
+        let highest = self.levels.shelf(key).highest;
+        assert!(remaining > 0 && price <= highest, "order {id:?} rests with {remaining} at {price}");
+        let vacancy = self.ids.find_or_vacancy(id.mix(), |slot| self.nodes[slot].order.id == id);
+        let Err(vacancy) = vacancy else { panic!("order {id:?} rests twice") };
+        self.levels.shelf_mut(key).orders += 1;
+        let level = self.levels.open(key, price);
+        let before = self.levels[level].tail;
+        let slot = self.nodes.allocate(Node { order, before, after: NIL, level });
+        self.ids.fill(vacancy, id.mix(), slot);
+        if before == NIL {
+            self.levels[level].head = slot;
+        } else {
+            self.nodes[before].after = slot;
+        }
+        self.levels[level].tail = slot;
+        self.levels[level].total += u64::from(remaining);
+    }
+
+    /// Takes `quantity` from the order that would fill first on `side`. Returns it as it was.
+    ///
+    /// # Panics
+    /// If the side is empty or the order has less: the caller saw both in the book.
+    #[inline]
+    pub fn take_first(&mut self, book: BookKey, side: BookSide, quantity: u32) -> Resting<Id, T> {
+        let Shelf { best, .. } = *self.shelf(book, side);
+        assert!(best != NIL, "a fill meets a resting order");
+        let order = self.nodes[self.levels[best].head].order;
+        assert!(quantity <= order.remaining, "an order has what is taken from it");
+        self.take_level(best, quantity, &mut |_, _| {});
+        order
+    }
+
+    /// Takes `quantity` from an order, which keeps its place; one with nothing left is gone. Returns what is left.
+    /// `None` if it does not rest.
+    ///
+    /// # Panics
+    /// If the order has less.
+    pub fn reduce(&mut self, id: Id, quantity: u32) -> Option<u32> {
+        let (entry, slot) = self.find(id)?;
+        let node = &mut self.nodes[slot];
+        let left = node.order.remaining.checked_sub(quantity).expect("an order has what is taken from it");
+        if left == 0 {
+            self.unlink(entry, slot);
+        } else {
+            node.order.remaining = left;
+            self.levels[node.level].total -= u64::from(quantity);
+        }
+        Some(left)
+    }
+
+    /// Takes an order out. `None` if it does not rest.
+    #[inline]
+    pub fn remove(&mut self, id: Id) -> Option<(BookKey, Resting<Id, T>)> {
+        let (entry, slot) = self.find(id)?;
+        let node = &self.nodes[slot];
+        let gone = (self.book(node), node.order);
+        self.unlink(entry, slot);
+        Some(gone)
+    }
+
+    /// Takes an order out of its queue and gives back what it occupied.
+    #[inline]
+    fn unlink(&mut self, entry: Entry, slot: u32) {
+        let Node { order, before, after, level: at } = self.nodes[slot];
+        self.ids.remove_at(entry);
+        self.nodes.release(slot);
+        let level = &mut self.levels[at];
+        let shelf = level.shelf;
+        if before == NIL && after == NIL {
+            self.levels.close(at);
+        } else {
+            level.total -= u64::from(order.remaining);
+            if before == NIL {
+                level.head = after;
+            } else {
+                self.nodes[before].after = after;
+            }
+            if after == NIL {
+                level.tail = before;
+            } else {
+                self.nodes[after].before = before;
+            }
+        }
+        self.forget(shelf, 1);
+    }
+
+    #[inline]
+    fn forget(&mut self, shelf: u32, orders: u32) {
+        self.levels.shelf_mut(shelf).orders -= orders;
+    }
+
+    #[inline]
+    fn find(&self, id: Id) -> Option<(Entry, u32)> {
+        self.ids.find(id.mix(), |slot| self.nodes[slot].order.id == id)
+    }
+
+    #[inline]
+    fn book(&self, node: &Node<Id, T>) -> BookKey {
+        BookKey(self.levels[node.level].shelf / 2)
+    }
+
+    #[inline]
+    fn shelf(&self, book: BookKey, side: BookSide) -> &Shelf {
+        self.levels.shelf(book.shelf(side))
+    }
+
+    /// The order in a slot, and the slot of the order that fills after it, or [`NIL`].
+    #[inline]
+    pub(super) fn step(&self, slot: u32) -> (&Resting<Id, T>, u32) {
+        let node = &self.nodes[slot];
+        let next = match node.after {
+            NIL => self.levels.worse(node.level).map_or(NIL, |level: u32| self.levels[level].head),
+            after => after,
+        };
+        (&node.order, next)
+    }
+}
+
+const _: () = assert!(size_of::<Level>() == 24);

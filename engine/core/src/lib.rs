@@ -21,7 +21,7 @@ mod replica;
 mod snapshot;
 mod state;
 
-pub use book::{Book, BookId, BookKey, Books, PRICE_MAX, Queue, Resting};
+pub use book::{Book, BookId, BookKey, Books, Instruction, Outcome, PRICE_MAX, Queue, Refusal, Resting};
 pub use invariants::{Invariant, Sums};
 pub use replica::{Divergence, Halt, Read, Replica};
 pub use snapshot::SnapshotError;

@@ -5,6 +5,8 @@
 //!
 //! Only an order that opens a level or closes one asks for more than these: where a price's level is, and which price is next.
 
+use std::ops::RangeInclusive;
+
 use schemas::BookSide;
 
 use super::levels::{Level, Levels, Shelf};
@@ -18,6 +20,9 @@ use super::{BookId, Queue, Resting};
 pub struct BookKey(pub(super) u32);
 
 impl BookKey {
+    /// The key of a book that is alone.
+    pub(super) const ONLY: Self = Self(0);
+
     #[inline]
     fn shelf(self, side: BookSide) -> u32 {
         match side {
@@ -72,10 +77,23 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// # Panics
     /// If `highest` is above [`PRICE_MAX`].
     pub fn add(&mut self, highest: u32) -> BookKey {
-        assert!(highest <= PRICE_MAX, "a book for prices up to {highest}");
-        let bids = self.levels.add(BookSide::Bid, highest);
-        self.levels.add(BookSide::Ask, highest);
+        self.add_with(0..=highest)
+    }
+
+    /// Adds a book for these prices.
+    ///
+    /// # Panics
+    /// If there are none, or one is above [`PRICE_MAX`].
+    pub fn add_with(&mut self, prices: RangeInclusive<u32>) -> BookKey {
+        assert!(!prices.is_empty() && *prices.end() <= PRICE_MAX, "a book for prices {prices:?}");
+        let bids = self.levels.add(BookSide::Bid, &prices);
+        self.levels.add(BookSide::Ask, &prices);
         BookKey(bids / 2)
+    }
+
+    /// The keys of all books, in the order in which they were added.
+    pub fn keys(&self) -> impl Iterator<Item = BookKey> + use<Id, T> {
+        (0..self.levels.shelves() / 2).map(BookKey)
     }
 
     /// How many orders rest in a book.
@@ -93,9 +111,10 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.ids.len()
     }
 
-    /// The highest price of a book.
-    pub fn highest(&self, book: BookKey) -> u32 {
-        self.shelf(book, BookSide::Bid).highest
+    /// The prices of a book.
+    #[inline]
+    pub fn prices(&self, book: BookKey) -> RangeInclusive<u32> {
+        self.shelf(book, BookSide::Bid).prices()
     }
 
     /// The highest bid or the lowest ask.
@@ -106,7 +125,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     /// What rests at a price, all orders together; 0 outside the domain.
     pub fn depth(&self, book: BookKey, side: BookSide, price: u32) -> u64 {
-        if price > self.highest(book) {
+        if !self.prices(book).contains(&price) {
             return 0;
         }
         self.levels.find(book.shelf(side), price).map_or(0, |level| self.levels[level].total)
@@ -118,6 +137,19 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         let (_, slot) = self.find(id)?;
         let node = &self.nodes[slot];
         Some((self.book(node), &node.order))
+    }
+
+    /// The prices of one side that have orders, best first, and what rests at each, all orders together.
+    pub fn depths(&self, book: BookKey, side: BookSide) -> impl Iterator<Item = (u32, u64)> {
+        let best = Some(self.shelf(book, side).best).filter(|&best| best != NIL);
+        let levels = std::iter::successors(best, |&level| self.levels.worse(level));
+        levels.map(|level| (self.nodes[self.levels[level].head].order.price, self.levels[level].total))
+    }
+
+    /// Whether an order of `side` with this limit would take.
+    #[inline]
+    pub fn meets(&self, book: BookKey, side: BookSide, limit: u32) -> bool {
+        self.shelf(book, side.opposite()).meets(limit).is_some()
     }
 
     /// The orders of one side in the order in which they would fill.
@@ -187,8 +219,8 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     pub fn insert(&mut self, book: BookKey, order: Resting<Id, T>) {
         let Resting { id, side, price, remaining, .. } = order;
         let key = book.shelf(side);
-        let highest = self.levels.shelf(key).highest;
-        assert!(remaining > 0 && price <= highest, "order {id:?} rests with {remaining} at {price}");
+        let prices = self.levels.shelf(key).prices();
+        assert!(remaining > 0 && prices.contains(&price), "order {id:?} rests with {remaining} at {price}");
         let vacancy = self.ids.find_or_vacancy(id.mix(), |slot| self.nodes[slot].order.id == id);
         let Err(vacancy) = vacancy else { panic!("order {id:?} rests twice") };
         self.levels.shelf_mut(key).orders += 1;

@@ -1,6 +1,8 @@
 //! The levels of all books: each in a slot that stays the same as long as it has orders, found by its side and price, and from the
 //! next better one.
 
+use std::ops::RangeInclusive;
+
 use schemas::BookSide;
 
 use super::prices::{Ladder, Prices};
@@ -38,8 +40,10 @@ pub struct Shelf {
     rank: u32,
     /// How many orders rest on this side.
     pub orders: u32,
+    /// The lowest price of the domain.
+    lowest: u32,
     /// The highest price of the domain.
-    pub highest: u32,
+    highest: u32,
     /// All ones for asks, so that the lower price is the higher number; zero for bids.
     flip: u32,
     /// What takes a flipped price to its rank.
@@ -48,12 +52,13 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    fn new(side: BookSide, highest: u32, ladder: Ladder) -> Self {
+    fn new(side: BookSide, prices: &RangeInclusive<u32>, ladder: Ladder) -> Self {
+        let (lowest, highest) = (*prices.start(), *prices.end());
         let (flip, base) = match side {
             BookSide::Bid => (0, 0),
             BookSide::Ask => (u32::MAX, highest + 1),
         };
-        Self { best: NIL, rank: 0, orders: 0, highest, flip, base, ladder }
+        Self { best: NIL, rank: 0, orders: 0, lowest, highest, flip, base, ladder }
     }
 
     /// A price as a number of which the higher is better: the price itself for bids, its distance to the highest for asks. Which
@@ -61,6 +66,12 @@ impl Shelf {
     #[inline]
     fn rank(&self, price: u32) -> u32 {
         (price ^ self.flip).wrapping_add(self.base)
+    }
+
+    /// The prices of the domain.
+    #[inline]
+    pub fn prices(&self) -> RangeInclusive<u32> {
+        self.lowest..=self.highest
     }
 
     /// The best price.
@@ -87,12 +98,17 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// Adds a side with prices up to `highest`. Returns its number.
-    pub fn add(&mut self, side: BookSide, highest: u32) -> u32 {
-        let shelf = u32::try_from(self.shelves.len()).expect("fewer than 2^31 books");
-        let ladder = self.prices.add(highest);
-        self.shelves.push(Shelf::new(side, highest, ladder));
+    /// Adds a side. Returns its number.
+    pub fn add(&mut self, side: BookSide, prices: &RangeInclusive<u32>) -> u32 {
+        let shelf = self.shelves();
+        let ladder = self.prices.add(*prices.end());
+        self.shelves.push(Shelf::new(side, prices, ladder));
         shelf
+    }
+
+    /// How many sides there are.
+    pub fn shelves(&self) -> u32 {
+        u32::try_from(self.shelves.len()).expect("fewer than 2^31 books")
     }
 
     #[inline]

@@ -1,31 +1,43 @@
-//! One market's resting orders by price and time. Knows nothing of accounts, wallets or Kafka: prices are ticks, quantities are
-//! numbers, and what an order carries for its owner is a type parameter.
+//! Resting orders by price and time. Knows nothing of accounts, wallets or Kafka: prices are ticks, quantities are numbers, and what
+//! an order carries for its owner is a type parameter.
+//!
+//! [`Book`] is one market's; [`Books`] are many in one memory, as a shard has them.
 //!
 //! ```
-//! use engine_core::{Book, Resting};
-//! use schemas::BookSide::{Ask, Bid};
+//! use engine_core::{Book, Instruction, Outcome, Refusal, Resting};
+//! use schemas::BookSide::{self, Ask, Bid};
 //!
-//! // Prices 0..=9,999; ids are u64 (u128 and order ids will do as well).
-//! let mut book: Book<u64> = Book::new(9_999);
+//! // Prices 1..=9,999; ids are u64 (u128 and order ids will do as well), and nothing is kept for an order's owner.
+//! let mut book: Book<u64> = Book::with_prices(1..=9_999);
+//! let order = |id, side: BookSide, price, remaining| Resting { id, side, price, remaining, owner: () };
+//!
 //! for id in [1, 2] {
-//!     book.insert(Resting { id, side: Ask, price: 6_000, remaining: 10, owner: () });
+//!     book.place(order(id, Ask, 6_000, 10), Instruction::GoodTillCancelled, |_, _| {})?;
 //! }
-//! assert_eq!(book.best(Ask), Some(6_000));
-//! assert_eq!(book.depth(Ask, 6_000), 20);
+//! assert_eq!((book.best(Ask), book.depth(Ask, 6_000)), (Some(6_000), 20));
 //!
-//! // A bid for 15 at 6,100 takes at the resting orders' price, first come first served.
+//! // A bid for 15 at 6,100 fills at the resting orders' price, first come first served.
 //! let mut fills = Vec::new();
-//! let left = book.take(Bid, 6_100, 15, |maker, quantity| fills.push((maker.id, maker.price, quantity)));
-//! assert_eq!((left, fills), (0, vec![(1, 6_000, 10), (2, 6_000, 5)]));
+//! let bid = order(3, Bid, 6_100, 15);
+//! let outcome = book.place(bid, Instruction::ImmediateOrCancel, |maker, quantity| fills.push((maker.id, maker.price, quantity)))?;
+//! assert_eq!(outcome, Outcome { filled: 15, resting: 0 });
+//! assert_eq!(fills, [(1, 6_000, 10), (2, 6_000, 5)]);
 //!
-//! assert_eq!(book.get(2).map(|order| order.remaining), Some(5));
-//! assert!(book.remove(2).is_some());
-//! assert_eq!(book.best(Ask), None);
+//! // Less of it keeps its place; another price loses it.
+//! book.amend(2, 6_000, 4, |_, _| {})?;
+//! book.amend(2, 6_500, 4, |_, _| {})?;
+//! assert_eq!(book.get(2).map(|order| (order.price, order.remaining)), Some((6_500, 4)));
+//!
+//! book.cancel(2)?;
+//! assert_eq!(book.cancel(2), Err(Refusal::IdUnknown));
+//! assert!(book.is_empty());
+//! # Ok::<(), Refusal>(())
 //! ```
 
 mod books;
 mod codec;
 mod levels;
+mod place;
 mod prices;
 mod single;
 mod slab;
@@ -38,6 +50,7 @@ use schemas::{BookSide, OrderId};
 
 pub use books::{BookKey, Books};
 
+pub use place::{Instruction, Outcome, Refusal};
 pub use prices::PRICE_MAX;
 pub use single::Book;
 use slab::NIL;

@@ -1,0 +1,180 @@
+//! Orders by the rules: what somebody calls who drives a book without the law around it. (The law decides in `decide/`, and then
+//! tells its book what happened.)
+//!
+//! Calls and types are plain: integers, enums of one byte, structs of them, and one call back a fill. A C layer needs no more.
+
+use schemas::BookSide;
+
+use super::{Book, BookId, BookKey, Books, Resting};
+
+/// What becomes of an order that does not fill at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Instruction {
+    /// The remainder rests.
+    GoodTillCancelled = 0,
+    /// The remainder is dropped.
+    ImmediateOrCancel = 1,
+    /// All of it fills at once, or none.
+    FillOrKill = 2,
+    /// Rests as it is; refused if it would take.
+    PostOnly = 3,
+}
+
+/// Why a call was refused. The book is as it was before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Refusal {
+    /// Nothing to buy or sell.
+    QuantityIsZero = 1,
+    /// Not a price of this book.
+    PriceOutOfDomain = 2,
+    /// An order with this id rests, in this book or another of the same [`Books`].
+    IdIsLive = 3,
+    /// No order with this id rests: it filled, was cancelled, or never was.
+    IdUnknown = 4,
+    /// A post-only order that would take.
+    WouldTake = 5,
+    /// A fill-or-kill order that would not fill.
+    WouldNotFill = 6,
+}
+
+/// What an order came to. What is in neither was dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// How much filled at once.
+    pub filled: u32,
+    /// How much rests.
+    pub resting: u32,
+}
+
+impl<Id: BookId, T: Copy> Books<Id, T> {
+    /// Places `order`, with its whole quantity as `remaining`: fills it as far as its price meets others, best price first and first
+    /// come first at a price, and rests what is left if its instruction says so. Tells `fill` each resting order, as it was before,
+    /// and what is taken of it; the price of a fill is the resting order's.
+    ///
+    /// # Errors
+    /// Every [`Refusal`] but `IdUnknown`. Nothing was filled.
+    #[inline]
+    pub fn place(
+        &mut self,
+        book: BookKey,
+        order: Resting<Id, T>,
+        instruction: Instruction,
+        fill: impl FnMut(&Resting<Id, T>, u32),
+    ) -> Result<Outcome, Refusal> {
+        let Resting { id, side, price, remaining: quantity, .. } = order;
+        self.check(book, price, quantity)?;
+        if self.get(id).is_some() {
+            return Err(Refusal::IdIsLive);
+        }
+        match instruction {
+            Instruction::PostOnly if self.meets(book, side, price) => return Err(Refusal::WouldTake),
+            Instruction::FillOrKill if !self.holds(book, side, price, quantity) => return Err(Refusal::WouldNotFill),
+            _ => {}
+        }
+        let left = self.take(book, side, price, quantity, fill);
+        let rests = !matches!(instruction, Instruction::ImmediateOrCancel | Instruction::FillOrKill);
+        let resting = if rests { left } else { 0 };
+        if resting > 0 {
+            self.insert(book, Resting { remaining: resting, ..order });
+        }
+        Ok(Outcome { filled: quantity - left, resting })
+    }
+
+    /// Takes an order out. Returns its book and it.
+    ///
+    /// # Errors
+    /// [`Refusal::IdUnknown`].
+    #[inline]
+    pub fn cancel(&mut self, id: Id) -> Result<(BookKey, Resting<Id, T>), Refusal> {
+        self.remove(id).ok_or(Refusal::IdUnknown)
+    }
+
+    /// Gives a resting order another price or quantity, or both. With its price and no more quantity than it has left it keeps its
+    /// place; else it goes behind all others at its price, after taking what that price meets.
+    ///
+    /// # Errors
+    /// `QuantityIsZero`, `PriceOutOfDomain` or `IdUnknown`.
+    pub fn amend(
+        &mut self,
+        id: Id,
+        price: u32,
+        quantity: u32,
+        fill: impl FnMut(&Resting<Id, T>, u32),
+    ) -> Result<Outcome, Refusal> {
+        let (book, order) = self.get(id).map(|(book, order)| (book, *order)).ok_or(Refusal::IdUnknown)?;
+        self.check(book, price, quantity)?;
+        if price == order.price && quantity <= order.remaining {
+            self.reduce(id, order.remaining - quantity);
+            return Ok(Outcome { filled: 0, resting: quantity });
+        }
+        self.remove(id);
+        let left = self.take(book, order.side, price, quantity, fill);
+        if left > 0 {
+            self.insert(book, Resting { price, remaining: left, ..order });
+        }
+        Ok(Outcome { filled: quantity - left, resting: left })
+    }
+
+    #[inline]
+    fn check(&self, book: BookKey, price: u32, quantity: u32) -> Result<(), Refusal> {
+        if quantity == 0 {
+            return Err(Refusal::QuantityIsZero);
+        }
+        if self.prices(book).contains(&price) { Ok(()) } else { Err(Refusal::PriceOutOfDomain) }
+    }
+
+    /// Whether an order of `side` with this limit takes at least `quantity`. Looks at levels, not at orders.
+    fn holds(&self, book: BookKey, side: BookSide, limit: u32, quantity: u32) -> bool {
+        let mut left = u64::from(quantity);
+        let enough = |(_, total): (u32, u64)| {
+            left = left.saturating_sub(total);
+            left == 0
+        };
+        let meets = |(price, _): &(u32, u64)| match side {
+            BookSide::Bid => *price <= limit,
+            BookSide::Ask => *price >= limit,
+        };
+        self.depths(book, side.opposite()).take_while(meets).any(enough)
+    }
+}
+
+impl<Id: BookId, T: Copy> Book<Id, T> {
+    /// Places `order`, with its whole quantity as `remaining`: see [`Books::place`].
+    ///
+    /// # Errors
+    /// Every [`Refusal`] but `IdUnknown`. Nothing was filled.
+    #[inline]
+    pub fn place(
+        &mut self,
+        order: Resting<Id, T>,
+        instruction: Instruction,
+        fill: impl FnMut(&Resting<Id, T>, u32),
+    ) -> Result<Outcome, Refusal> {
+        self.books.place(BookKey::ONLY, order, instruction, fill)
+    }
+
+    /// Takes an order out and returns it.
+    ///
+    /// # Errors
+    /// [`Refusal::IdUnknown`].
+    #[inline]
+    pub fn cancel(&mut self, id: Id) -> Result<Resting<Id, T>, Refusal> {
+        self.books.cancel(id).map(|(_, order)| order)
+    }
+
+    /// Gives a resting order another price or quantity, or both: see [`Books::amend`].
+    ///
+    /// # Errors
+    /// `QuantityIsZero`, `PriceOutOfDomain` or `IdUnknown`.
+    pub fn amend(
+        &mut self,
+        id: Id,
+        price: u32,
+        quantity: u32,
+        fill: impl FnMut(&Resting<Id, T>, u32),
+    ) -> Result<Outcome, Refusal> {
+        self.books.amend(id, price, quantity, fill)
+    }
+}

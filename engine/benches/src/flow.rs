@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::baseline::Baseline;
 use crate::random::Random;
-use crate::{Add, Command, Tape};
+use crate::{Add, Command, Tape, run};
 
 const SEED: u64 = 20_261_122;
 const PREFILL: usize = 50_000;
@@ -46,12 +46,27 @@ impl Flow {
     /// # Panics
     /// If it does not come out as specified.
     pub fn make(variant: Variant, books: usize) -> Self {
-        let known = KNOWN.iter().find(|known| (known.0, known.1) == (variant, books)).expect("one of the specified flows");
+        let known =
+            KNOWN.iter().find(|known| (known.0, known.1) == (variant, books)).expect("one of the specified flows");
         let flow = Maker::new(variant, books).make();
         let expected = Tape { trades: known.2, quantity: known.3, hash: known.4 };
         assert_eq!(flow.expected, expected, "flow {variant:?} with {books} books trades differently");
         assert_eq!(flow.file_hash()[..4], known.5, "flow {variant:?} with {books} books has other bytes");
         flow
+    }
+
+    /// The flow's first commands, for books too slow for all of them, with what the baseline trades on them.
+    pub fn prefix(mut self, commands: usize) -> Self {
+        let mut baseline = Baseline::new(self.books);
+        run(&mut baseline, &self.prefill);
+        self.commands.truncate(commands);
+        self.expected = run(&mut baseline, &self.commands);
+        self
+    }
+
+    /// Its name in tables.
+    pub fn name(&self) -> String {
+        format!("{:?}×{}", self.variant, self.books)
     }
 
     fn file_hash(&self) -> [u8; 32] {
@@ -72,7 +87,8 @@ impl Flow {
     }
 }
 
-fn record(command: &Command) -> [u8; 24] {
+/// A command as the specification's file has it.
+pub fn record(command: &Command) -> [u8; 24] {
     let mut bytes = [0; 24];
     let (book, id) = match *command {
         Command::Add { book, order } => {
@@ -90,6 +106,17 @@ fn record(command: &Command) -> [u8; 24] {
     bytes[4..8].copy_from_slice(&book.to_le_bytes());
     bytes[8..16].copy_from_slice(&id.to_le_bytes());
     bytes
+}
+
+/// The command of a record.
+///
+/// # Panics
+/// If it is shorter than 24 bytes.
+pub fn parse(record: &[u8]) -> Command {
+    let word = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().expect("4 bytes"));
+    let id = u64::from_le_bytes(record[8..16].try_into().expect("8 bytes"));
+    let order = Add { id, buy: record[1] == 0, ioc: record[2] == 1, price: word(16), quantity: word(20) };
+    if record[0] == 0 { Command::Add { book: word(4), order } } else { Command::Cancel { book: word(4), id } }
 }
 
 struct Maker {
@@ -172,7 +199,11 @@ impl Maker {
         match r {
             0..50 if self.variant == Variant::A && low => self.passive(book),
             0..50 => {
-                if self.random.below(100) < 60 { self.passive(book) } else { self.cross(book) }
+                if self.random.below(100) < 60 {
+                    self.passive(book)
+                } else {
+                    self.cross(book)
+                }
             }
             50..90 if self.live.orders.is_empty() || (self.variant == Variant::B && low) => self.passive(book),
             50..90 => self.cancel(),

@@ -1,8 +1,11 @@
-//! The reference order flow and the baseline that every figure is a ratio to.
+//! The reference order flow, the books that run it here, and the baseline that every figure is a ratio to.
 
 pub mod baseline;
 pub mod flow;
+pub mod heaps;
+pub mod ours;
 pub mod random;
+pub mod report;
 
 /// What a book under test can do. Ids are unique; a cancel names a live order.
 pub trait Matcher {

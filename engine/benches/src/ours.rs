@@ -1,0 +1,65 @@
+//! Our book under test, with whatever an order carries for its owner.
+
+use engine_core::{BookKey, Books, Resting};
+use schemas::BookSide;
+
+use crate::{Add, Matcher, Tape};
+
+/// The highest price of the flow.
+const HIGHEST: u32 = 9_999;
+
+pub struct Ours<T = ()> {
+    books: Books<u64, T>,
+    keys: Vec<BookKey>,
+    owner: T,
+}
+
+impl Ours {
+    pub fn new(books: usize) -> Self {
+        Self::with_owner(books, ())
+    }
+}
+
+impl<T: Copy> Ours<T> {
+    pub fn with_owner(books: usize, owner: T) -> Self {
+        let mut all = Books::new();
+        let keys = (0..books).map(|_| all.add_with(1..=HIGHEST)).collect();
+        Self { books: all, keys, owner }
+    }
+
+    /// How many orders rest.
+    pub fn resting(&self) -> usize {
+        self.books.orders()
+    }
+
+    /// Empties all books.
+    pub fn cancel_all(&mut self) {
+        for &key in &self.keys {
+            for side in [BookSide::Bid, BookSide::Ask] {
+                while let Some(first) = self.books.queue(key, side).next() {
+                    let id = first.id;
+                    self.books.remove(id);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Copy> Matcher for Ours<T> {
+    #[inline]
+    fn add(&mut self, book: usize, order: Add, tape: &mut Tape) {
+        let key = self.keys[book];
+        let Add { id, price, .. } = order;
+        let side = if order.buy { BookSide::Bid } else { BookSide::Ask };
+        let fill = |maker: &Resting<u64, T>, quantity| tape.trade(maker.id, id, maker.price, quantity);
+        let remaining = self.books.take(key, side, price, order.quantity, fill);
+        if remaining > 0 && !order.ioc {
+            self.books.insert(key, Resting { id, side, price, remaining, owner: self.owner });
+        }
+    }
+
+    #[inline]
+    fn cancel(&mut self, _book: usize, id: u64) {
+        self.books.remove(id);
+    }
+}

@@ -2,8 +2,9 @@
 //! in one run. A book too slow for a whole flow runs its first commands, and so do ours and the baseline beside it.
 
 mod lobster_book;
-mod nanobook_book;
+
 mod orderbook_rs_book;
+mod rust_ob_book;
 
 use engine_benches::Matcher;
 use engine_benches::baseline::Baseline;
@@ -22,11 +23,12 @@ fn main() {
     );
     for (variant, books) in FLOWS {
         let flow = || Flow::make(variant, books);
-        beside("two heaps", &flow(), || Heaps::new(books));
         let million = flow().prefix(1_000_000);
+        beside("two heaps", &million, || Heaps::new(books));
         beside("lobster 0.7.0", &million, || lobster_book::Lobster::new(books));
-        beside("nanobook 0.19.3", &million, || nanobook_book::Nanobook::new(books));
-        beside("orderbook-rs 0.15.3", &flow().prefix(100_000), || orderbook_rs_book::OrderbookRs::new(books));
+        let short = flow().prefix(20_000);
+        beside("orderbook-rs 0.15.3", &short, || orderbook_rs_book::OrderbookRs::new(books));
+        beside("rust_ob 2.5.3", &million, || rust_ob_book::RustOb::new(books));
     }
 }
 

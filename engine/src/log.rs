@@ -85,6 +85,9 @@ pub trait Clock {
 
     /// A command id that nobody else has.
     fn command_id(&mut self) -> CommandId;
+
+    /// Returns after `pause`.
+    fn sleep(&mut self, pause: Duration);
 }
 
 /// Where one shard's snapshots are kept.
@@ -134,5 +137,9 @@ impl Clock for SystemClock {
 
     fn command_id(&mut self) -> CommandId {
         CommandId(uuid::Uuid::now_v7().as_u128())
+    }
+
+    fn sleep(&mut self, pause: Duration) {
+        std::thread::sleep(pause);
     }
 }

@@ -20,6 +20,29 @@ use service::kafka::{EventsTail, Reading};
 const KILLS: u32 = 24;
 const RATE: u32 = 500;
 
+/// What the load must have led to besides trades, so that nothing is killed only while it does not happen.
+const COVERED: &[&str] = &[
+    "OrderAmended",
+    "AmendRejected",
+    "HoldRaised",
+    "OrderReduced",
+    "OrderCancelled",
+    "CancelRejected",
+    "MassCancelRequested",
+    "DeadManSwitchSet",
+    "DeadManSwitchFired",
+    "BatchItem",
+    "AccountFrozen",
+    "AccountUnfrozen",
+    "AccountLimited",
+    "MarketLimited",
+    "TransferSent",
+    "TransferReceived",
+    "MarketChanged",
+    "PaidOut",
+    "MarketSettled",
+];
+
 #[test]
 fn killed_under_load_nothing_is_lost_and_nothing_happens_twice() {
     let seed = 20_261_122;
@@ -51,6 +74,9 @@ fn killed_under_load_nothing_is_lost_and_nothing_happens_twice() {
     audit.assert_invariants();
     assert!(audit.trades > 100, "the load trades: {}", audit.trades);
     assert!(audit.messages() > 100, "the load crosses shards: {}", audit.messages());
+    for kind in COVERED {
+        assert!(audit.kinds.contains_key(*kind), "the load leads to {kind}: {:?}", audit.kinds);
+    }
     engines.iter_mut().for_each(Engine::stop);
     let restored = assert_snapshots_agree_with_the_log(&log, folder.path());
     println!(

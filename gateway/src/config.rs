@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use service::{AdminArgs, LogArgs};
 
-use crate::view::keys::from_hex;
+use crate::admins::Admins;
 
 /// HTTP and WebSocket in front of the log.
 #[derive(Debug, Parser)]
@@ -42,9 +42,9 @@ pub struct Config {
     /// Redis, `redis://host:port/number`.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
-    /// SHA-256 of the admin's key, in hex.
-    #[arg(long, env = "LFG_ADMIN_KEY_SHA256", value_parser = sha256)]
-    pub admin_key_sha256: AdminKeyHash,
+    /// The admins: for each an id of its own and the SHA-256 of its key, in hex.
+    #[arg(long, env = "LFG_ADMINS", hide_env_values = true, value_name = "ID=SHA256,…")]
+    pub admins: Admins,
     /// Web origins whose pages may open a WebSocket, e.g. `https://lfg.example`.
     #[arg(long, env = "LFG_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]
     pub allowed_origins: Vec<String>,
@@ -102,21 +102,6 @@ pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Bytes of a request's body.
 pub const BODY_MAX: usize = 64 * 1024;
-
-/// SHA-256 of the admin's key.
-#[derive(Clone, Copy)]
-pub struct AdminKeyHash(pub [u8; 32]);
-
-/// A hash of a weak key can be guessed: not for logs either.
-impl std::fmt::Debug for AdminKeyHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AdminKeyHash(…)")
-    }
-}
-
-fn sha256(text: &str) -> Result<AdminKeyHash, String> {
-    from_hex(&text.to_ascii_lowercase()).map(AdminKeyHash).ok_or_else(|| "must be 64 hex digits".to_owned())
-}
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {

@@ -8,7 +8,9 @@
 //!
 //! Architecture invariant: any number of gateways may run side by side. None has a state that the log does not have.
 
+mod admins;
 mod answers;
+mod batch;
 mod config;
 mod db;
 mod http;
@@ -174,7 +176,7 @@ fn share(
         database_progress: Progress::new("postgres"),
         read_models,
         read_models_progress: Progress::new("redis"),
-        admin_key: config.admin_key_sha256,
+        admins: config.admins.clone(),
         allowed_origins: config.allowed_origins.iter().cloned().collect(),
         requests: Semaphore::new(config.requests_max),
         websockets: Arc::new(Semaphore::new(to_usize(config.websockets_max))),

@@ -7,7 +7,7 @@ use schemas::shard_map::ShardMap;
 use service::Shutdown;
 use tokio::sync::Semaphore;
 
-use crate::config::AdminKeyHash;
+use crate::admins::Admins;
 use crate::db::Database;
 use crate::live::Live;
 use crate::progress::Progress;
@@ -33,8 +33,8 @@ pub struct State {
     pub read_models: ReadModels,
     /// How far Redis is.
     pub read_models_progress: Arc<Progress>,
-    /// The admin's key.
-    pub admin_key: AdminKeyHash,
+    /// Who may administer.
+    pub admins: Admins,
     /// Origins whose pages may open a WebSocket.
     pub allowed_origins: HashSet<String>,
     /// HTTP requests at the same time.

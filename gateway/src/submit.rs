@@ -5,7 +5,9 @@
 //! The wait is registered before the command is produced: an outcome cannot come back unnoticed. A handler that goes away
 //! (its client hung up) takes its registration with it; the command goes on.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -17,7 +19,7 @@ use schemas::ids::Coordinate;
 use schemas::{Command, CommandId, CommandRecord, Event, Outcome, Shard};
 use service::KafkaArgs;
 use service::kafka::{KafkaFault, producer_config};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::{OUTCOME_WITHIN, PRODUCE_WITHIN};
@@ -36,6 +38,20 @@ impl Settled {
     pub fn at(&self) -> Coordinate {
         Coordinate { shard: self.shard, sequence: self.outcome.sequence }
     }
+
+    /// What the whole of it tells.
+    pub fn told(&self) -> Told<'_> {
+        Told { settled: self, events: &self.outcome.events }
+    }
+}
+
+/// What answers one request: all events of an outcome, or a part of a batch's.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// The outcome.
+    pub settled: &'a Settled,
+    /// The part.
+    pub events: &'a [Event],
 }
 
 /// No outcome; what that means for the caller.
@@ -59,11 +75,22 @@ pub enum SubmitError {
 #[derive(Default)]
 pub struct Pending {
     waiting: DashMap<CommandId, oneshot::Sender<Settled>>,
+    /// Who wants every outcome of a command: there are few, so an outcome is looked up here only if there is any.
+    following: DashMap<CommandId, mpsc::UnboundedSender<Settled>>,
+    followers: AtomicUsize,
 }
 
 impl Pending {
-    /// An outcome came. Hands it to whoever waits for it, if it is the last word. Never waits.
+    /// An outcome came. Hands it to whoever waits for it, if it is the last word or every word is wanted. Never waits.
     pub fn settle(&self, shard: Shard, outcome: Outcome) {
+        // Acquire pairs with `follow`: a command that is on the log has been registered.
+        if self.followers.load(Ordering::Acquire) > 0
+            && let Some(following) = self.following.get(&outcome.cause.id)
+        {
+            // As below. The queue is bounded by what one command can lead to.
+            let _ = following.send(Settled { shard, outcome });
+            return;
+        }
         if !is_final(&outcome) {
             return;
         }
@@ -77,6 +104,13 @@ impl Pending {
         let (sender, outcome) = oneshot::channel();
         self.waiting.insert(id, sender);
         Registration { pending: Arc::clone(self), id, outcome }
+    }
+
+    fn follow(self: &Arc<Self>, id: CommandId) -> Following {
+        let (sender, outcomes) = mpsc::unbounded_channel();
+        self.following.insert(id, sender);
+        self.followers.fetch_add(1, Ordering::Release);
+        Following { pending: Arc::clone(self), id, outcomes }
     }
 }
 
@@ -92,10 +126,24 @@ impl Drop for Registration {
     }
 }
 
-/// True if an outcome says what became of a command that a client sent.
+struct Following {
+    pending: Arc<Pending>,
+    id: CommandId,
+    outcomes: mpsc::UnboundedReceiver<Settled>,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.pending.following.remove(&self.id);
+        self.pending.followers.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// True if an outcome says what became of a command that a client sent. (A batch has as many answers as requests: see
+/// [`Submitter::follow`].)
 ///
-/// Others with the same id tell of a step on the way (funded, sent) or of what followed elsewhere (settled), and may be
-/// read earlier or later, since shards are read independently.
+/// Others with the same id tell of a step on the way (entered, held, sent) or of what followed elsewhere (settled, swept), and
+/// may be read earlier or later, since shards are read independently.
 fn is_final(outcome: &Outcome) -> bool {
     outcome.events.iter().any(|event| match event {
         Event::Rejected { .. }
@@ -108,9 +156,21 @@ fn is_final(outcome: &Outcome) -> bool {
         | Event::OrderRejected { .. }
         | Event::MarketCreated(_)
         | Event::MarketChanged { .. }
-        | Event::ClientIdRepeated { .. } => true,
+        | Event::ClientIdRepeated { .. }
+        | Event::CancelRejected { .. }
+        | Event::OrderAmended(_)
+        | Event::AmendRejected { .. }
+        | Event::MassCancelRequested { .. }
+        | Event::DeadManSwitchSet { .. }
+        | Event::AccountFrozen { .. }
+        | Event::AccountUnfrozen { .. }
+        | Event::AccountLimited { .. }
+        | Event::MarketLimited { .. }
+        | Event::TransferReceived { .. }
+        | Event::TransferReturned { .. } => true,
+        // For any other reason nobody asked for this order's end.
         Event::OrderCancelled { reason, .. } => *reason == CancelReason::Requested,
-        Event::OrderFunded { .. }
+        Event::OrderEntered { .. }
         | Event::Traded(_)
         | Event::PairsRedeemed { .. }
         | Event::Settled(_)
@@ -120,7 +180,15 @@ fn is_final(outcome: &Outcome) -> bool {
         | Event::Received { .. }
         | Event::MessageSkipped { .. }
         | Event::Acknowledged { .. }
-        | Event::StateHashed { .. } => false,
+        | Event::StateHashed { .. }
+        | Event::HoldRaised { .. }
+        | Event::OrderReduced { .. }
+        | Event::MassCancelOpened { .. }
+        | Event::MassCancelClosed { .. }
+        | Event::DeadManSwitchFired { .. }
+        | Event::BatchItem { .. }
+        // The credits may come back.
+        | Event::TransferSent { .. } => false,
     })
 }
 
@@ -148,8 +216,53 @@ impl Submitter {
 
     /// Sends a command to a shard and waits for its outcome, a bounded time.
     pub async fn submit(&self, shard: Shard, command: Command) -> Result<Settled, SubmitError> {
+        let id = new_id();
+        let mut registration = self.pending.register(id);
+        let outcome = async {
+            match (&mut registration.outcome).await {
+                Ok(settled) => settled,
+                // The sender is dropped only with a settlement or with this registration.
+                Err(_) => std::future::pending().await,
+            }
+        };
+        self.timed(shard, CommandRecord { id, command }, outcome).await
+    }
+
+    /// Sends a command to a shard and hands each of its outcomes, from whichever shard, to `fold` until that says that it has
+    /// all, a bounded time. Fails only if there was none; else says which command it was, and whether `fold` has all.
+    pub async fn follow(
+        &self,
+        shard: Shard,
+        command: Command,
+        mut fold: impl FnMut(Settled) -> bool,
+    ) -> Result<(CommandId, bool), SubmitError> {
+        let id = new_id();
+        let (mut following, mut any) = (self.pending.follow(id), false);
+        let all = async {
+            while let Some(settled) = following.outcomes.recv().await {
+                any = true;
+                if fold(settled) {
+                    return;
+                }
+            }
+            // As above.
+            std::future::pending::<()>().await;
+        };
+        match self.timed(shard, CommandRecord { id, command }, all).await {
+            Ok(()) => Ok((id, true)),
+            Err(SubmitError::Accepted(_) | SubmitError::OutcomeUnknown(_)) if any => Ok((id, false)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn timed<T>(
+        &self,
+        shard: Shard,
+        record: CommandRecord,
+        outcome: impl Future<Output = T>,
+    ) -> Result<T, SubmitError> {
         let start = Instant::now();
-        let result = self.submit_by(start + self.within, shard, command).await;
+        let result = self.submit_by(start + self.within, shard, record, outcome).await;
         let label = match &result {
             Ok(_) => "settled",
             Err(SubmitError::Overloaded) => "overloaded",
@@ -161,21 +274,24 @@ impl Submitter {
         result
     }
 
-    async fn submit_by(&self, deadline: Instant, shard: Shard, command: Command) -> Result<Settled, SubmitError> {
+    async fn submit_by<T>(
+        &self,
+        deadline: Instant,
+        shard: Shard,
+        record: CommandRecord,
+        outcome: impl Future<Output = T>,
+    ) -> Result<T, SubmitError> {
         let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
         let _counted = Counted::new();
-        let id = CommandId(uuid::Uuid::now_v7().as_u128());
-        let mut registration = self.pending.register(id);
-        let bytes = CommandRecord { id, command }.encode();
+        let (id, bytes) = (record.id, record.encode());
         let record = FutureRecord::<(), _>::to(&self.topic).partition(shard.partition()).payload(&bytes);
         let delivery = self.producer.send_result(record).map_err(|(error, _)| not_queued(error))?;
-        tokio::pin!(delivery);
+        tokio::pin!(delivery, outcome);
         let mut acknowledged = false;
         loop {
             tokio::select! {
                 biased;
-                // The sender is dropped only with a settlement or with this registration.
-                Ok(settled) = &mut registration.outcome => return Ok(settled),
+                settled = &mut outcome => return Ok(settled),
                 delivered = &mut delivery, if !acknowledged => match delivered {
                     Ok(Ok(_)) => acknowledged = true,
                     Ok(Err((error, _))) => return Err(not_delivered(id, error)),
@@ -199,6 +315,10 @@ impl Submitter {
             tracing::warn!(lost, "commands were not acknowledged before the end");
         }
     }
+}
+
+fn new_id() -> CommandId {
+    CommandId(uuid::Uuid::now_v7().as_u128())
 }
 
 /// librdkafka did not take the record: it is certain that it was not written.
@@ -255,32 +375,78 @@ impl Drop for Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::tests::{SHARD, outcome, placed, trade};
-    use schemas::{Credits, Entry, Rejection};
+    use crate::view::tests::{SHARD, amended, outcome, placed, trade};
+    use schemas::{AccountId, Credits, Entry, OrderRef, Rejection};
 
-    fn funded() -> Event {
+    fn entered() -> Event {
         let placed = placed(1, Entry::BuyYes, 5_000, 10, 0);
-        Event::OrderFunded { id: placed.id, order: placed.order, held: Credits::whole(5) }
+        let (account, market) = (placed.order.account, placed.order.market);
+        Event::OrderEntered { id: placed.id, account, market, held: Credits::whole(5), known_as: None }
+    }
+
+    fn cancelled(reason: CancelReason) -> Event {
+        let order = placed(1, Entry::BuyYes, 5_000, 10, 0);
+        let (account, market, entry) = (order.order.account, order.order.market, order.order.entry);
+        let (price, quantity) = (order.price, order.quantity);
+        Event::OrderCancelled { order: order.id, account, market, entry, price, quantity, reason }
     }
 
     #[test]
     fn a_step_on_the_way_is_not_the_last_word() {
         let maker = placed(1, Entry::BuyYes, 5_000, 10, 0);
         let taker = placed(2, Entry::BuyNo, 5_000, 4, 4);
+        let (account, order, amount) = (AccountId(1), maker.id, Credits::whole(1));
         let received = Event::Received { from: SHARD, number: 1 };
-        assert!(!is_final(&outcome(1, vec![funded()])));
-        assert!(!is_final(&outcome(1, vec![received.clone()])));
-        assert!(!is_final(&outcome(1, Vec::new())));
-        assert!(is_final(&outcome(1, vec![funded(), Event::OrderPlaced(maker)])));
-        assert!(is_final(&outcome(1, vec![received, Event::OrderPlaced(taker), trade(1, &maker, &taker, 4, 6)])));
-        assert!(is_final(&outcome(1, vec![Event::Rejected { code: Rejection::OrderUnknown }])));
+        let (from, to) = (account, AccountId(2));
+        let is_last = |events: &[Event]| is_final(&outcome(1, events.to_vec()));
+        for step in [
+            vec![],
+            vec![entered()],
+            vec![received.clone()],
+            vec![received.clone(), Event::HoldRaised { account, order, amount }],
+            vec![received.clone(), cancelled(CancelReason::MassCancel)],
+            vec![Event::TransferSent { from, to, amount, client_id: None }],
+        ] {
+            assert!(!is_last(&step), "{step:?}");
+        }
+        let code = Rejection::OrderUnknown;
+        for word in [
+            vec![entered(), Event::OrderPlaced(maker)],
+            vec![received.clone(), Event::OrderPlaced(taker), trade(1, &maker, &taker, 4, 6)],
+            vec![received.clone(), cancelled(CancelReason::Requested)],
+            vec![received.clone(), Event::CancelRejected { account, order: OrderRef::Id(order), code }],
+            vec![received.clone(), Event::OrderAmended(amended(&maker, 5_000, 9))],
+            vec![Event::AmendRejected { account, order: OrderRef::Id(order), code }],
+            vec![Event::MassCancelRequested { account, market: None }, cancelled(CancelReason::MassCancel)],
+            vec![received.clone(), Event::TransferReceived { from, to, amount }],
+            vec![received, Event::TransferReturned { from, to, amount, code }],
+            vec![Event::Rejected { code }],
+        ] {
+            assert!(is_last(&word), "{word:?}");
+        }
+    }
+
+    #[test]
+    fn who_follows_a_command_hears_every_word_and_who_waits_only_the_last() {
+        let pending = Arc::new(Pending::default());
+        let (mut following, mut waiting) = (pending.follow(CommandId(1)), pending.register(CommandId(2)));
+        for id in [1, 2] {
+            pending.settle(SHARD, outcome(id, vec![entered()]));
+            pending.settle(SHARD, outcome(id, vec![Event::OrderPlaced(placed(1, Entry::BuyYes, 5_000, 10, 0))]));
+        }
+        let heard: Vec<_> = std::iter::from_fn(|| following.outcomes.try_recv().ok()).collect();
+        assert_eq!(heard.iter().map(|settled| settled.outcome.cause.id.0).collect::<Vec<_>>(), [1, 1]);
+        assert!(matches!(waiting.outcome.try_recv().unwrap().outcome.events[..], [Event::OrderPlaced(_)]));
+        drop(following);
+        assert!(pending.following.is_empty());
+        assert_eq!(pending.followers.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn the_last_word_reaches_the_one_who_waits_whatever_is_read_first() {
         let pending = Arc::new(Pending::default());
         let mut registration = pending.register(CommandId(2));
-        pending.settle(SHARD, outcome(2, vec![funded()]));
+        pending.settle(SHARD, outcome(2, vec![entered()]));
         assert!(registration.outcome.try_recv().is_err());
         pending.settle(SHARD, outcome(2, vec![Event::OrderPlaced(placed(1, Entry::BuyYes, 5_000, 10, 0))]));
         assert_eq!(registration.outcome.try_recv().unwrap().outcome.sequence, 2);

@@ -5,15 +5,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 mod common;
+mod routes;
 
 use common::api::{Answer, Api};
 use common::scribe::Scribe;
 use common::socket::{Heard, Socket};
-use common::{ADMIN_KEY, ORIGIN, Platform, eventually};
+use common::{ADMIN_KEY, ORIGIN, Platform, SECOND_ADMIN_KEY, eventually};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use routes::{Route, inside, not_texts, routes};
 use schemas::market::Listing;
-use schemas::{AccountId, ApiKey, ApiKeyId, Event, FeeRate, MarketId, MarketState, Scopes, Timestamp};
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, Event, FeeRate, MarketId, MarketLimits, MarketState, Scopes, Timestamp,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -52,8 +56,11 @@ async fn prepare(platform: &Platform, scribe: &mut Scribe) -> Keys {
         tick: 100,
         maker_fee: FeeRate::ZERO,
         taker_fee: FeeRate::ZERO,
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
     };
-    let opened = Event::MarketChanged { market, state: MarketState::Open, yes_value: None };
+    let by = Some(AdminId(1));
+    let opened = Event::MarketChanged { market, state: MarketState::Open, resolution: None, by };
     scribe.tell(platform.map().of_market(market), vec![Event::MarketCreated(listing), opened]).await;
     Keys { full, read_only, revoked }
 }
@@ -69,142 +76,21 @@ fn check(answer: &Answer, what: &str, code: &str) {
 /// The error of the one field that is wrong: where, and what.
 #[track_caller]
 fn check_field(answer: &Answer, what: &str, field: &str, code: &str) {
+    check_at(answer, what, &format!("/{field}"), code);
+}
+
+#[track_caller]
+fn check_at(answer: &Answer, what: &str, pointer: &str, code: &str) {
     check(answer, what, "invalid-request");
     let errors = answer.body["errors"].as_array().unwrap();
-    let found = errors.iter().any(|e| e["pointer"] == format!("/{field}") && e["code"] == code);
-    assert!(found, "{what}: no `{code}` at /{field} in {}", answer.body);
-}
-
-/// A route, a good body, and for each field: what is wrong in it, and the code that says so.
-struct Route {
-    key: Option<&'static str>,
-    path: String,
-    good: Value,
-    required: &'static [&'static str],
-    bad: Vec<(&'static str, Value, &'static str)>,
-}
-
-/// What no string field takes.
-fn not_texts() -> [Value; 5] {
-    [json!(1), json!(0.5), json!(true), json!([]), json!({})]
-}
-
-fn routes() -> Vec<Route> {
-    let account = ACCOUNT.to_string();
-    let long = "9".repeat(5_000);
-    let order =
-        json!({"ticker": TICKER, "contract": "YES", "side": "BUY", "type": "LIMIT", "price": "0.55", "quantity": 1});
-    let market = json!({"ticker": "NEW-1", "question": "New?", "expiry": "2099-01-01T00:00:00Z"});
-    let transfer = json!({"account_id": account, "amount": "1.5"});
-    let bad_transfer = || {
-        vec![
-            ("account_id", json!("0"), "form"),
-            ("account_id", json!("abc"), "form"),
-            ("account_id", json!(long), "form"),
-            ("account_id", json!("9223372036854775808"), "form"),
-            ("amount", json!("0"), "out-of-range"),
-            ("amount", json!("-1"), "form"),
-            ("amount", json!("1e9"), "form"),
-            ("amount", json!("0.0000001"), "form"),
-            ("amount", json!("1000000001"), "out-of-range"),
-            ("amount", json!(long), "out-of-range"),
-            ("amount", json!(""), "form"),
-            ("client_id", json!("not-a-uuid"), "form"),
-        ]
-    };
-    let transfer_route = |path: &str| Route {
-        key: Some(ADMIN_KEY),
-        path: path.to_owned(),
-        good: transfer.clone(),
-        required: &["account_id", "amount"],
-        bad: bad_transfer(),
-    };
-    vec![
-        Route {
-            key: None,
-            path: "/v1/orders".to_owned(),
-            good: order,
-            required: &["contract", "side", "type", "price", "quantity"],
-            bad: vec![
-                ("ticker", json!("rain"), "form"),
-                ("ticker", json!(long), "form"),
-                ("contract", json!("MAYBE"), "form"),
-                ("contract", json!("yes"), "form"),
-                ("side", json!("HOLD"), "form"),
-                ("type", json!("STOP"), "form"),
-                ("price", json!("0"), "out-of-range"),
-                ("price", json!("1"), "out-of-range"),
-                ("price", json!("0.55555"), "form"),
-                ("price", json!("-0.5"), "form"),
-                ("price", json!("NaN"), "form"),
-                ("price", json!(long), "out-of-range"),
-                ("quantity", json!(0), "out-of-range"),
-                ("quantity", json!(-1), "out-of-range"),
-                ("quantity", json!(1_000_001), "out-of-range"),
-                ("quantity", json!(1.5), "type"),
-                ("quantity", json!("1"), "type"),
-                ("quantity", json!(1e300), "type"),
-                ("time_in_force", json!("FOREVER"), "form"),
-                ("client_id", json!("1234"), "form"),
-                ("market_id", json!("1"), "conflict"),
-                ("budget", json!("1"), "conflict"),
-                ("worst_price", json!("0.5"), "conflict"),
-            ],
-        },
-        Route {
-            key: None,
-            path: "/v1/api-keys".to_owned(),
-            good: json!({"scopes": ["READ"]}),
-            required: &[],
-            bad: vec![
-                ("scopes", json!([]), "form"),
-                ("scopes", json!(["ROOT"]), "form"),
-                ("scopes", json!(["READ", "READ"]), "form"),
-                ("scopes", json!("READ"), "type"),
-                ("scopes", json!([1]), "type"),
-            ],
-        },
-        transfer_route("/v1/wallet/deposits"),
-        transfer_route("/v1/wallet/withdrawals"),
-        Route {
-            key: Some(ADMIN_KEY),
-            path: "/v1/markets".to_owned(),
-            good: market,
-            required: &["ticker", "question", "expiry"],
-            bad: vec![
-                ("ticker", json!(""), "form"),
-                ("ticker", json!("new 1"), "form"),
-                ("ticker", json!("A".repeat(33)), "form"),
-                ("question", json!(""), "form"),
-                ("question", json!("   "), "form"),
-                ("question", json!("a\u{0}b"), "form"),
-                ("question", json!("é".repeat(251)), "form"),
-                ("expiry", json!("soon"), "form"),
-                ("expiry", json!("1969-01-01T00:00:00Z"), "out-of-range"),
-                ("expiry", json!("2099-13-01T00:00:00Z"), "form"),
-                ("tick_size", json!("0"), "out-of-range"),
-                ("tick_size", json!("0.0003"), "out-of-range"),
-                ("maker_fee", json!("0.21"), "out-of-range"),
-                ("taker_fee", json!("-0.1"), "form"),
-            ],
-        },
-        Route {
-            key: Some(ADMIN_KEY),
-            path: format!("/v1/markets/{TICKER}/resolve"),
-            good: json!({"outcome": "YES"}),
-            required: &["outcome"],
-            bad: vec![
-                ("outcome", json!("MAYBE"), "form"),
-                ("yes_value", json!("1.1"), "out-of-range"),
-                ("yes_value", json!("0.00001"), "form"),
-            ],
-        },
-    ]
+    let found = errors.iter().any(|e| e["pointer"] == pointer && e["code"] == code);
+    assert!(found, "{what}: no `{code}` at {pointer} in {}", answer.body);
 }
 
 async fn bodies(api: &Api, keys: &Keys) {
-    for Route { key, path, good, required, bad } in routes() {
+    for Route { key, method, path, good, required, bad } in routes() {
         let key = Some(key.unwrap_or(&keys.full));
+        let send = async |body: &Value| api.send_json(method.clone(), key, &path, body).await;
         let changed = |field: &str, value: Value| {
             let mut body = good.clone();
             body[field] = value;
@@ -213,27 +99,36 @@ async fn bodies(api: &Api, keys: &Keys) {
         for field in required {
             let mut body = good.clone();
             body.as_object_mut().unwrap().remove(*field);
-            check_field(&api.post(key, &path, &body).await, &format!("{path} without {field}"), field, "missing");
+            check_field(&send(&body).await, &format!("{path} without {field}"), field, "missing");
         }
         for (field, value, code) in bad {
             let what = format!("{path} {field} = {value:.40}");
-            check_field(&api.post(key, &path, &changed(field, value)).await, &what, field, code);
+            check_field(&send(&changed(field, value)).await, &what, field, code);
         }
         for field in good.as_object().unwrap().keys().filter(|field| good[*field].is_string()) {
             for value in not_texts() {
                 let what = format!("{path} {field} = {value}");
-                check_field(&api.post(key, &path, &changed(field, value)).await, &what, field, "type");
+                check_field(&send(&changed(field, value)).await, &what, field, "type");
             }
         }
-        check_field(&api.post(key, &path, &changed("extra", json!(1))).await, &path, "extra", "unknown");
-        raw_bodies(api, key, &path).await;
+        check_field(&send(&changed("extra", json!(1))).await, &path, "extra", "unknown");
+        raw_bodies(api, &method, key, &path).await;
     }
+    for (path, body, pointer, code) in inside() {
+        let key = if path == "/v1/markets" { ADMIN_KEY } else { &keys.full };
+        check_at(&api.post(Some(key), path, &body).await, &format!("{path} {body:.60}"), pointer, code);
+    }
+    raw_bodies(api, &Method::POST, Some(&keys.full), "/v1/orders/batch").await;
+    let twice = r#"{"requests": [{"cancel": {"order_id": "1", "order_id": "2"}}]}"#;
+    let request = api.request(Method::POST, "/v1/orders/batch").bearer_auth(&keys.full);
+    let answer = api.send(request.header(CONTENT_TYPE, "application/json").body(twice)).await;
+    check_at(&answer, "a field twice, inside", "/requests/0/cancel/order_id", "repeated");
 }
 
 /// Bodies that are not even objects, or not JSON, or too large.
-async fn raw_bodies(api: &Api, key: Option<&str>, path: &str) {
+async fn raw_bodies(api: &Api, method: &Method, key: Option<&str>, path: &str) {
     let post = |content_type: &'static str, body: Vec<u8>| {
-        let request = api.request(Method::POST, path).bearer_auth(key.unwrap());
+        let request = api.request(method.clone(), path).bearer_auth(key.unwrap());
         api.send(request.header(CONTENT_TYPE, content_type).body(body))
     };
     let json_type = "application/json";
@@ -269,21 +164,47 @@ async fn unknown_things(api: &Api, keys: &Keys) {
     check_field(&api.post(full, "/v1/orders", &order(json!({}))).await, "no market", "market_id", "missing");
     let budget = json!({"ticker": TICKER, "contract": "YES", "side": "SELL", "type": "MARKET", "budget": "1"});
     check_field(&api.post(full, "/v1/orders", &budget).await, "budget on a sell", "budget", "conflict");
+    for (market, code) in
+        [(json!({"ticker": "NOBODY"}), "market-unknown"), (json!({"ticker": TICKER}), "price-off-tick")]
+    {
+        let mut place = order(market);
+        place["price"] = json!("0.5501");
+        let body = json!({"requests": [{"cancel": {"order_id": "1"}}, {"place": place}]});
+        check(&api.post(full, "/v1/orders/batch", &body).await, "in a batch", code);
+    }
+    let to_self = json!({"to": ACCOUNT.to_string(), "amount": "1"});
+    check(&api.post(full, "/v1/transfers", &to_self).await, "to itself", "transfer-to-self");
+    check(&api.delete(full, "/v1/orders?market=NOBODY").await, "unknown market", "market-unknown");
+    let limits = api.send_json(Method::PUT, Some(ADMIN_KEY), "/v1/markets/NOBODY/limits", &json!({})).await;
+    check(&limits, "unknown market", "market-unknown");
     // The shard in the first of these ids does not exist.
     for id in ["9223372036854775807", "abc", "-1", "1.5", "18446744073709551616", "%00", "%F0%9F%A6%80"] {
         check(&api.delete(full, &format!("/v1/orders/{id}")).await, id, "order-unknown");
         check(&api.get(full, &format!("/v1/orders/{id}")).await, id, "order-unknown");
         check(&api.delete(full, &format!("/v1/api-keys/{id}")).await, id, "api-key-unknown");
+        let amendment = json!({"quantity": 1});
+        let amended = api.send_json(Method::PATCH, full, &format!("/v1/orders/{id}"), &amendment).await;
+        check(&amended, id, "order-unknown");
         check(&api.get(None, &format!("/v1/markets/{id}")).await, id, "market-unknown");
         for rest in ["book", "trades"] {
             check(&api.get(None, &format!("/v1/markets/{id}/{rest}")).await, id, "market-unknown");
         }
-        for change in ["open", "pause", "resume", "close", "void"] {
+        for change in ["open", "pause", "resume", "close"] {
             check(&api.admin(&format!("/v1/markets/{id}/{change}"), &json!({})).await, id, "market-unknown");
         }
     }
-    let resolve = api.admin("/v1/markets/NOBODY/resolve", &json!({"outcome": "YES"})).await;
-    check(&resolve, "unknown market", "market-unknown");
+    for act in ["resolve", "confirm"] {
+        let answer = api.admin(&format!("/v1/markets/NOBODY/{act}"), &json!({"answer": "YES"})).await;
+        check(&answer, "unknown market", "market-unknown");
+    }
+    for id in ["0", "abc", "9223372036854775808"] {
+        for act in ["freeze", "unfreeze"] {
+            check(&api.admin(&format!("/v1/accounts/{id}/{act}"), &json!({})).await, id, "account-unknown");
+        }
+        let limits =
+            api.send_json(Method::PUT, Some(ADMIN_KEY), &format!("/v1/accounts/{id}/limits"), &json!({})).await;
+        check(&limits, id, "account-unknown");
+    }
     check(&api.get(full, "/v1/orders/%ff").await, "no UTF-8", "route-unknown");
 }
 
@@ -319,6 +240,21 @@ async fn query_strings(api: &Api, keys: &Keys) {
     for (path, query) in queries {
         check(&api.get(Some(&keys.full), &format!("{path}?{query}")).await, query, "invalid-request");
     }
+    let name = "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11";
+    for query in [
+        "client_id=x".to_owned(),
+        "client=1".to_owned(),
+        format!("client_id={name}&client_id={name}"),
+        format!("client_id={name}&market={TICKER}"),
+        format!("market={TICKER}&market={TICKER}"),
+    ] {
+        check(&api.delete(Some(&keys.full), &format!("/v1/orders?{query}")).await, &query, "invalid-request");
+    }
+    for query in ["", "?client_id=x", "?order_id=1"] {
+        let path = format!("/v1/orders{query}");
+        let amended = api.send_json(Method::PATCH, Some(&keys.full), &path, &json!({"quantity": 1})).await;
+        check(&amended, query, "invalid-request");
+    }
     let unknown = api.get(Some(&keys.full), "/v1/orders?ticker=NOBODY").await;
     check(&unknown, "a filter by an unknown market", "market-unknown");
     let order =
@@ -333,6 +269,13 @@ async fn keys_that_do_not_fit(api: &Api, keys: &Keys) {
     let trader = [
         (Method::POST, "/v1/orders"),
         (Method::DELETE, "/v1/orders/1"),
+        (Method::PATCH, "/v1/orders/1"),
+        (Method::PATCH, "/v1/orders"),
+        (Method::DELETE, "/v1/orders"),
+        (Method::POST, "/v1/orders/batch"),
+        (Method::PUT, "/v1/dead-man-switch"),
+        (Method::DELETE, "/v1/dead-man-switch"),
+        (Method::POST, "/v1/transfers"),
         (Method::POST, "/v1/api-keys"),
         (Method::DELETE, "/v1/api-keys/0000000000000001"),
     ];
@@ -345,10 +288,15 @@ async fn keys_that_do_not_fit(api: &Api, keys: &Keys) {
         "/v1/markets/RAIN-2099/pause",
         "/v1/markets/RAIN-2099/resume",
         "/v1/markets/RAIN-2099/close",
-        "/v1/markets/RAIN-2099/void",
         "/v1/markets/RAIN-2099/resolve",
+        "/v1/markets/RAIN-2099/confirm",
+        "/v1/accounts/77/freeze",
+        "/v1/accounts/77/unfreeze",
     ]
-    .map(|path| (Method::POST, path));
+    .map(|path| (Method::POST, path))
+    .into_iter()
+    .chain(["/v1/accounts/77/limits", "/v1/markets/RAIN-2099/limits"].map(|path| (Method::PUT, path)));
+    let admin: Vec<_> = admin.collect();
     let send = |method: &Method, path: &str, key: &str| {
         api.send(api.request(method.clone(), path).header(AUTHORIZATION, format!("Bearer {key}")))
     };
@@ -363,7 +311,9 @@ async fn keys_that_do_not_fit(api: &Api, keys: &Keys) {
         api.send(basic).await.problem(401, "unauthenticated");
     }
     for (method, path) in trader.iter().chain(&reader) {
-        send(method, path, ADMIN_KEY).await.problem(403, "account-only");
+        for admin in [ADMIN_KEY, SECOND_ADMIN_KEY] {
+            send(method, path, admin).await.problem(403, "account-only");
+        }
     }
     for (method, path) in &trader {
         send(method, path, &keys.read_only).await.problem(403, "scope-missing");
@@ -381,6 +331,7 @@ async fn routes_and_methods(api: &Api) {
         "/v1/order",
         "/v1/orders/1/2",
         "/v1/markets/A/explode",
+        "/v1/markets/A/void",
         "/metrics",
         "//",
         "/v1/orders/",
@@ -388,8 +339,10 @@ async fn routes_and_methods(api: &Api) {
         check(&api.get(None, path).await, path, "route-unknown");
     }
     for (method, path, allowed) in [
-        (Method::PUT, "/v1/orders", "GET,HEAD,POST"),
-        (Method::PATCH, "/v1/orders/1", "GET,HEAD,DELETE"),
+        (Method::PUT, "/v1/orders", "GET,HEAD,POST,PATCH,DELETE"),
+        (Method::POST, "/v1/orders/1", "GET,HEAD,PATCH,DELETE"),
+        (Method::DELETE, "/v1/orders/batch", "POST"),
+        (Method::GET, "/v1/dead-man-switch", "PUT,DELETE"),
         (Method::GET, "/v1/accounts", "POST"),
         (Method::DELETE, "/v1/wallet", "GET,HEAD"),
         (Method::POST, "/v1/markets/A/book", "GET,HEAD"),
@@ -472,7 +425,7 @@ async fn bad_input_gets_a_clear_problem_and_writes_nothing() {
     websocket(&api, &keys).await;
     assert_eq!(scribe.commands(), 0, "something was written");
     let log = gateway.log();
-    for secret in [&keys.full, &keys.read_only, &keys.revoked, ADMIN_KEY] {
+    for secret in [&keys.full, &keys.read_only, &keys.revoked, ADMIN_KEY, SECOND_ADMIN_KEY] {
         assert!(!log.contains(secret), "a key is in the log");
     }
     assert!(gateway.stop());

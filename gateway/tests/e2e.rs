@@ -8,35 +8,12 @@ use std::time::Duration;
 
 use common::api::{Account, Api, limit};
 use common::socket::{Heard, Rebuilt, Socket};
+use common::steps::{get_at, results, text, wallet_becomes, with};
 use common::{Platform, Random, eventually};
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-
-/// A query as of an earlier answer's position.
-async fn get_at(api: &Api, key: Option<&str>, path: &str, position: &Value) -> Value {
-    let mark = if path.contains('?') { '&' } else { '?' };
-    let path = format!("{path}{mark}min_position={}", position.as_str().unwrap());
-    api.get(key, &path).await.expect(200)
-}
-
-/// `available`, `held`.
-async fn wallet(api: &Api, account: &Account) -> (String, String) {
-    let wallet = api.get(Some(&account.key), "/v1/wallet").await.expect(200);
-    (wallet["available"].as_str().unwrap().to_owned(), wallet["held"].as_str().unwrap().to_owned())
-}
-
-/// Waits until a wallet is as it should be: what happened at the market's home reaches the account's by message.
-async fn wallet_becomes(api: &Api, account: &Account, available: &str, held: &str) {
-    let wanted = (available.to_owned(), held.to_owned());
-    let mut last = None;
-    let start = Instant::now();
-    while last.as_ref() != Some(&wanted) {
-        assert!(start.elapsed() < common::PATIENCE, "wallet is {last:?}, not {wanted:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        last = Some(wallet(api, account).await);
-    }
-}
 
 #[tokio::test]
 async fn an_exchange_from_the_first_account_to_the_payout() {
@@ -98,10 +75,13 @@ async fn an_exchange_from_the_first_account_to_the_payout() {
         assert_eq!(refused.position.as_deref(), refused.body["position"].as_str());
     }
 
-    api.admin("/v1/markets/SNOW/resolve", &json!({"outcome": "NO"})).await.problem(409, "transition-invalid");
+    let no = json!({"answer": "NO"});
+    api.admin("/v1/markets/SNOW/resolve", &no).await.problem(409, "transition-invalid");
     api.admin("/v1/markets/SNOW/close", &json!({})).await.expect(200);
     api.order(&bob, &limit("SNOW", "BUY YES 1 @ 0.50")).await.problem(409, "market-not-open");
-    let resolved = api.admin("/v1/markets/SNOW/resolve", &json!({"outcome": "NO"})).await.expect(200);
+    let proposed = api.admin("/v1/markets/SNOW/resolve", &no).await.expect(200);
+    assert_eq!((&proposed["state"], &proposed["yes_value"]), (&json!("RESOLVING"), &json!(null)));
+    let resolved = api.second_admin("/v1/markets/SNOW/confirm", &no).await.expect(200);
     assert_eq!((&resolved["state"], &resolved["yes_value"]), (&json!("RESOLVED"), &json!("0.0000")));
     wallet_becomes(api, &alice, "97.590400", "0.000000").await;
     wallet_becomes(api, &bob, "102.380800", "0.000000").await;
@@ -112,10 +92,6 @@ async fn an_exchange_from_the_first_account_to_the_payout() {
     let nobody = json!({"account_id": "12345", "amount": "1"});
     api.admin("/v1/wallet/deposits", &nobody).await.problem(404, "account-unknown");
     whole.remove().await;
-}
-
-fn text<'a>(body: &'a Value, field: &str) -> &'a str {
-    body[field].as_str().unwrap()
 }
 
 #[tokio::test]
@@ -129,12 +105,33 @@ async fn one_account_neither_sees_nor_touches_anothers_orders() {
     let snapshot = spy.ask(json!({"op": "subscribe", "channel": "orders"})).await;
     assert_eq!(snapshot["orders"], json!([]));
 
-    let placed = api.order(&alice, &limit("WALL", "BUY YES 5 @ 0.50")).await.expect(201);
+    const NAME: &str = "11111111-ceea-467f-a8f8-6f6c3d3f7a11";
+    let named = with(limit("WALL", "BUY YES 5 @ 0.50"), json!({"client_id": NAME}));
+    let placed = api.order(&alice, &named).await.expect(201);
     let (id, position) = (text(&placed, "order_id"), &placed["position"]);
     get_at(api, Some(&alice.key), &format!("/v1/orders/{id}"), position).await;
     let path = format!("/v1/orders/{id}?min_position={}", position.as_str().unwrap());
     api.get(Some(&mallory.key), &path).await.problem(404, "order-unknown");
     api.delete(Some(&mallory.key), &format!("/v1/orders/{id}")).await.problem(404, "order-unknown");
+    // Nor can she move it: not by its id, not by its name, not in a batch, all or nothing or one by one.
+    let smaller = json!({"quantity": 1});
+    api.amend(&mallory, id, &smaller).await.problem(404, "order-unknown");
+    for order in [json!({"order_id": id}), json!({"client_id": NAME})] {
+        for all_or_nothing in [false, true] {
+            let requests = json!([{"cancel": order}, {"amend": with(order.clone(), smaller.clone())}]);
+            let batch = json!({"all_or_nothing": all_or_nothing, "requests": requests});
+            let batch = api.post(Some(&mallory.key), "/v1/orders/batch", &batch).await.expect(200);
+            let second = if all_or_nothing { "409 batch-refused" } else { "404 order-unknown" };
+            assert_eq!(results(&batch), ["404 order-unknown", second], "{batch}");
+        }
+    }
+    let by_name = format!("/v1/orders?client_id={NAME}");
+    api.delete(Some(&mallory.key), &by_name).await.problem(404, "order-unknown");
+    api.send_json(Method::PATCH, Some(&mallory.key), &by_name, &smaller).await.problem(404, "order-unknown");
+    api.delete(Some(&mallory.key), "/v1/orders").await.expect(200);
+    let standing = api.get(Some(&alice.key), &format!("/v1/orders/{id}")).await.expect(200);
+    assert_eq!((&standing["status"], &standing["quantity"]), (&json!("ACTIVE"), &json!(5)));
+
     let queries = [
         "/v1/orders".to_owned(),
         format!("/v1/orders?command_id={}", text(&placed, "command_id")),
@@ -225,6 +222,8 @@ async fn a_command_without_an_outcome_is_accepted_and_done_later() {
     let took = start.elapsed();
     assert!((Duration::from_millis(1_900)..Duration::from_secs(4)).contains(&took), "{took:?}");
     let late = late.expect(202);
+    let requests = json!([{"cancel": {"order_id": "1"}}, {"place": limit("SLOW", "BUY YES 2 @ 0.40")}]);
+    let late_batch = api.post(Some(&account.key), "/v1/orders/batch", &json!({"requests": requests})).await.expect(202);
     let opened = api.post(None, "/v1/accounts", &json!({})).await.expect(202);
     assert!(opened["api_key"].is_string());
     let unreached = api.get(Some(&account.key), "/v1/orders?min_position=0:999999999").await;
@@ -238,6 +237,12 @@ async fn a_command_without_an_outcome_is_accepted_and_done_later() {
     })
     .await;
     assert_eq!((&order["status"], &order["command_id"]), (&json!("ACTIVE"), &late["command_id"]));
+    let of_batch = eventually("and so does the batch's", async || {
+        let found = api.get(Some(&account.key), text(&late_batch, "look")).await.expect(200);
+        found["items"].as_array()?.first().cloned()
+    })
+    .await;
+    assert_eq!((&of_batch["quantity"], &of_batch["command_id"]), (&json!(2), &late_batch["command_id"]));
     eventually("the key that was given in advance becomes valid", async || {
         let answer = api.get(opened["api_key"].as_str(), "/v1/wallet").await;
         answer.status.is_success().then_some(())
@@ -395,7 +400,15 @@ impl Watch {
                 let remaining = change["remaining"].as_u64().unwrap();
                 self.status(text(change, "order_id"), text(change, "status"), remaining);
             }
-            "CANCELLED" => self.status(text(change, "order_id"), "CANCELLED", 0),
+            "CANCELLED" => self.status(text(change, "order_id"), text(change, "status"), 0),
+            "AMENDED" => {
+                let remaining = change["remaining"].as_u64().unwrap();
+                self.status(text(change, "order_id"), text(change, "status"), remaining);
+            }
+            "REDUCED" => {
+                let (_, remaining) = self.orders.get_mut(text(change, "order_id")).unwrap();
+                *remaining -= change["reduced"].as_u64().unwrap();
+            }
             "REJECTED" => {}
             other => panic!("{other}"),
         }
@@ -418,7 +431,8 @@ async fn gateways_stand_side_by_side_and_come_back() {
     let account = api.account("100").await;
     let mut position = json!(null);
     for words in ["BUY YES 3 @ 0.41", "BUY NO 2 @ 0.30", "BUY YES 3 @ 0.71", "BUY NO 4 @ 0.30"] {
-        position = api.order(&account, &limit("TWIN", words)).await.expect(201)["position"].clone();
+        let order = with(limit("TWIN", words), json!({"self_trade": "ALLOW"}));
+        position = api.order(&account, &order).await.expect(201)["position"].clone();
     }
     // One that starts now begins with Postgres and the rest of the log, and knows the same.
     let (mut second_process, second) = whole.platform.gateway().await;

@@ -12,8 +12,8 @@ use common::{Platform, eventually};
 use futures_util::{SinkExt, StreamExt};
 use schemas::event::OrderPlaced;
 use schemas::{
-    AccountId, Entry, Event, FeeRate, Listing, MarketId, NewOrder, OrderId, Price, Quantity, Status, Terms,
-    TimeInForce, Timestamp,
+    AccountId, Entry, Event, FeeRate, Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, PostOnly,
+    Price, Quantity, Status, Terms, TimeInForce, Timestamp,
 };
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
@@ -33,6 +33,8 @@ fn listing() -> Listing {
         tick: 1,
         maker_fee: FeeRate::ZERO,
         taker_fee: FeeRate::ZERO,
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
     }
 }
 
@@ -41,11 +43,14 @@ fn bids(number: u64) -> Vec<Event> {
     let bid = |level: u16| {
         let quantity = Quantity::new(1).unwrap();
         let price = Price::new(1_000 + level).unwrap();
-        let terms = Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc };
+        let (time_in_force, post_only) = (TimeInForce::Gtc, PostOnly::Off);
+        let terms = Terms::Limit { price, quantity, time_in_force, post_only };
         let (account, market, entry) = (AccountId(1), listing().market, Entry::BuyYes);
-        let order = NewOrder { account, market, entry, terms, fee_rate: FeeRate::ZERO, client_id: None };
+        let (fee_rate, client_id, instructions) = (FeeRate::ZERO, None, Instructions::default());
+        let order = NewOrder { account, market, entry, terms, fee_rate, client_id, instructions };
         let id = OrderId(number * u64::from(LEVELS) + u64::from(level));
-        Event::OrderPlaced(OrderPlaced { id, order, quantity, filled: Quantity::ZERO, status: Status::Active })
+        let (filled, status, cancel_reason) = (Quantity::ZERO, Status::Active, None);
+        Event::OrderPlaced(OrderPlaced { id, order, price, quantity, filled, status, cancel_reason })
     };
     (0..LEVELS).map(bid).collect()
 }

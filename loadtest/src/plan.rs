@@ -264,7 +264,11 @@ pub fn buy_body(market: &str, buy: &Buy, client_id: uuid::Uuid) -> String {
     let mut body = opening(market, "BUY", buy.contract);
     let rest = match buy.terms {
         BuyTerms::Limit(price, quantity, time_in_force) => {
-            write!(body, r#""type":"LIMIT","price":"{price}","quantity":{quantity},"time_in_force":"{time_in_force}""#)
+            write!(
+                body,
+                r#""type":"LIMIT","price":"{price}","quantity":{quantity},"time_in_force":"{}""#,
+                time_in_force.name()
+            )
         }
         BuyTerms::Market(worst, quantity) => {
             write!(body, r#""type":"MARKET","worst_price":"{worst}","quantity":{quantity}"#)

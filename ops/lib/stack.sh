@@ -21,7 +21,8 @@ cargo_target() {
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
 }
 
-stack_build() { cd "$REPO" && cargo build --release --workspace --bins; }
+# What ops/up runs, and no more: the simulation is not part of the stack.
+stack_build() { cd "$REPO" && cargo build --release --bins -p engine -p projections -p gateway -p loadtest; }
 
 # What the whole stack has in common, written down so that ops/status, ops/env and ops/loadtest see
 # what ops/up saw.
@@ -37,22 +38,28 @@ stack_settle() { # RUN BIN_DIR
     } >"$run/settings"
   )
   mkdir -p "$run/snapshots"
-  stack_admin_key "$run"
+  stack_admin_key "$run" admin
+  stack_admin_key "$run" second-admin
 }
 
 stack_is_settled() { [[ -s $1/settings ]]; }
 
-# The key with which a person administers the exchange. Made once, readable by its owner alone; the
-# gateway learns only its hash.
-stack_admin_key() { # RUN
-  local file=$1/admin.key
+# The keys with which two people administer the exchange: a market's answer needs both. Made once, readable
+# by their owner alone; the gateway learns only their hashes.
+stack_admin_key() { # RUN NAME
+  local file=$1/$2.key
   if [[ ! -s $file ]]; then
     (umask 077 && printf 'lfg_admin_%s\n' "$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')" >"$file")
   fi
 }
 
-stack_admin_key_hash() { # RUN
-  printf '%s' "$(<"$1/admin.key")" | sha256sum | cut -d ' ' -f 1
+stack_admin_key_hash() { # RUN NAME
+  printf '%s' "$(<"$1/$2.key")" | sha256sum | cut -d ' ' -f 1
+}
+
+# Each admin's id, which the log keeps, and the hash of their key.
+stack_admins() { # RUN
+  printf '1=%s,2=%s' "$(stack_admin_key_hash "$1" admin)" "$(stack_admin_key_hash "$1" second-admin)"
 }
 
 stack_url() { printf 'http://127.0.0.1:%s' "$(port_of "$1" gateway)"; }
@@ -65,6 +72,7 @@ stack_env() { # RUN
   cat "$1/settings"
   printf 'export LFG_URL=%q\n' "$(stack_url "$1")"
   printf 'export LFG_ADMIN_KEY_FILE=%q\n' "$1/admin.key"
+  printf 'export LFG_SECOND_ADMIN_KEY_FILE=%q\n' "$1/second-admin.key"
   for part in "${STACK_PARTS[@]}"; do
     printf 'export LFG_%s_ADMIN_URL=%q\n' "${part^^}" "$(stack_admin_url "$1" "$part")"
   done
@@ -87,7 +95,7 @@ stack_variables() { # RUN PART
   echo "LFG_ADMIN_LISTEN=127.0.0.1:$(port_of "$1" "$2-admin")"
   if [[ $2 == gateway ]]; then
     echo "LFG_LISTEN=127.0.0.1:$(port_of "$1" gateway)"
-    echo "LFG_ADMIN_KEY_SHA256=$(stack_admin_key_hash "$1")"
+    echo "LFG_ADMINS=$(stack_admins "$1")"
   fi
 }
 

@@ -108,20 +108,30 @@ async fn rebuild_redis(stack: &Stack) -> Worker {
 
 /// The tables against the exchange that made the log.
 async fn check_truth(stack: &Stack, exchange: &Exchange) {
-    let wallets = stack.postgres.query("SELECT account_id, available, held FROM wallets", &[]).await.unwrap();
+    let wallets =
+        stack.postgres.query("SELECT account_id, available, held, live_orders FROM wallets", &[]).await.unwrap();
     assert_eq!(wallets.len(), exchange.wallets.len());
     for row in wallets {
         let (id, available, held): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
         let wallet = exchange.wallets[&schemas::AccountId(id.cast_unsigned())];
-        assert_eq!((wallet.available, wallet.held), (available, held), "wallet {id}");
+        let expected = (wallet.available, wallet.held, wallet.live_orders);
+        assert_eq!((available, held, row.get::<_, i64>(3)), expected, "wallet {id}");
     }
-    let orders = stack.postgres.query("SELECT id, quantity, filled, status FROM orders", &[]).await.unwrap();
+    let orders = stack
+        .postgres
+        .query("SELECT id, quantity, filled, status, limit_price, cancel_reason FROM orders", &[])
+        .await
+        .unwrap();
     assert_eq!(orders.len(), exchange.orders.len());
     for row in orders {
         let (id, quantity, filled, status): (i64, i32, i32, &str) = (row.get(0), row.get(1), row.get(2), row.get(3));
         let order = exchange.orders[&schemas::OrderId(id.cast_unsigned())];
         let expected = (order.quantity as i32, order.filled as i32, order.status.name());
         assert_eq!((quantity, filled, status), expected, "order {id}");
+        if let Some(price) = row.get::<_, Option<i32>>(4) {
+            assert_eq!(price, i32::from(order.price.ticks()), "order {id}");
+        }
+        assert_eq!(row.get::<_, Option<&str>>(5), order.cancel_reason.map(|reason| reason.name()), "order {id}");
     }
     let sums = "SELECT count(*) FROM wallets w JOIN (SELECT account_id, sum(available) AS available, sum(held) AS held \
         FROM ledger_entries GROUP BY 1) l USING (account_id) WHERE (w.available, w.held) <> (l.available, l.held)";

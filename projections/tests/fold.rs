@@ -64,7 +64,8 @@ fn fold(log: &Log, mut size: impl FnMut() -> usize) -> Model {
 }
 
 fn check_truth(model: &Model, exchange: &Exchange) {
-    let wallets = model.wallets.iter().map(|(id, w)| (*id, Wallet { available: w.0, held: w.1 })).collect();
+    let shown = |[available, held, live_orders]: [i64; 3]| Wallet { available, held, live_orders };
+    let wallets = model.wallets.iter().map(|(id, wallet)| (*id, shown(wallet.0))).collect();
     assert_eq!(exchange.wallets, wallets);
     let mut ledger: std::collections::BTreeMap<AccountId, Wallet> = Default::default();
     for entry in &model.ledger {
@@ -72,7 +73,12 @@ fn check_truth(model: &Model, exchange: &Exchange) {
         wallet.available += entry.change.available.micros();
         wallet.held += entry.change.held.micros();
     }
-    assert!(exchange.wallets.iter().all(|(id, wallet)| ledger.get(id).copied().unwrap_or_default() == *wallet));
+    for (id, wallet) in &exchange.wallets {
+        let summed = ledger.get(id).copied().unwrap_or_default();
+        assert_eq!((summed.available, summed.held), (wallet.available, wallet.held));
+    }
+    let frozen = model.accounts.iter().filter(|(_, account)| account.frozen == Some(true)).map(|(id, _)| *id);
+    assert_eq!(exchange.frozen, frozen.collect());
     for (key, position) in &exchange.positions {
         let [yes, no, yes_reserved, no_reserved] = model.positions.get(key).map(|p| p.0).unwrap_or_default();
         assert_eq!(*position, Position { yes, no, yes_reserved, no_reserved });
@@ -82,6 +88,7 @@ fn check_truth(model: &Model, exchange: &Exchange) {
         let row = &model.orders[id];
         let found = (row.quantity.contracts(), row.filled.contracts(), row.status);
         assert_eq!(found, (order.quantity, order.filled, order.status), "order {id}");
+        assert_eq!((row.price, row.cancel_reason), (order.price, order.cancel_reason), "order {id}");
     }
     for (market, book) in &exchange.markets {
         let levels = model.levels.range((*market, BookSide::Bid, Price::MIN)..=(*market, BookSide::Ask, Price::MAX));
@@ -89,6 +96,7 @@ fn check_truth(model: &Model, exchange: &Exchange) {
         assert_eq!(exchange.levels(*market), levels);
         let row = &model.markets[market];
         assert_eq!(row.state, Some(book.state));
+        assert_eq!(row.resolution, book.resolution);
         // I-2: a market's collateral is its YES outstanding is its NO outstanding.
         assert_eq!((row.collateral, row.yes), (Credits::whole(row.yes), row.no));
         let held = model.positions.iter().filter(|((m, _), _)| m == market).map(|(_, p)| p.0[0]).sum::<i64>();
@@ -116,14 +124,37 @@ proptest! {
 
 #[test]
 fn the_small_exchange_does_everything() {
-    let (log, exchange) = history(1, 3_000);
-    let model = fold(&log, || 1);
-    let statuses: std::collections::BTreeSet<Status> = exchange.orders.values().map(|order| order.status).collect();
-    assert_eq!(statuses.len(), 5, "{statuses:?}");
+    // As many histories as it takes for each of these to be true of the end of one.
+    let histories: Vec<(Log, Exchange)> = (0..4).map(|seed| history(seed, 2_000)).collect();
+    let mut model = Model::default();
+    let mut statuses: std::collections::BTreeSet<Status> = std::collections::BTreeSet::new();
+    for (log, exchange) in &histories {
+        statuses.extend(exchange.orders.values().map(|order| order.status));
+        let Model { accounts, keys, ledger, orders, trades, markets, .. } = fold(log, || 1);
+        model.accounts.extend(accounts);
+        model.keys.extend(keys);
+        model.ledger.extend(ledger);
+        model.orders.extend(orders);
+        model.trades.extend(trades);
+        // Their tickers are the same in each history.
+        markets
+            .into_iter()
+            .filter(|(_, market)| market.settled)
+            .for_each(|(id, market)| drop(model.markets.insert(id, market)));
+    }
+    assert_eq!(statuses.len(), 6, "{statuses:?}");
     let kinds: std::collections::BTreeSet<_> = model.trades.iter().map(|row| row.trade.kind()).collect();
     assert_eq!(kinds.len(), 4, "{kinds:?}");
     assert!(model.keys.values().any(|key| key.2.is_some()));
+    assert!(model.accounts.values().any(|account| account.frozen == Some(true)));
+    assert!(model.accounts.values().any(|account| matches!(account.dead_man_due, Some(Some(_)))));
+    assert!(model.accounts.values().any(|account| account.limits.is_some()));
+    let ledger: std::collections::BTreeSet<&str> = model.ledger.iter().map(|entry| entry.kind.name()).collect();
+    assert_eq!(ledger.len(), 10, "{ledger:?}");
+    let moved = |row: &projections::fold::OrderRow| row.price != row.order.terms.limit();
+    assert!(model.orders.values().any(|row| row.status.is_live() && moved(row)));
     assert!(model.markets.values().any(|market| market.settled));
+    assert!(model.markets.values().any(|market| market.limits != Some(MarketLimits::NONE)));
 }
 
 #[test]

@@ -22,14 +22,14 @@ const FILL: &str = "
     SELECT ensure_month(parent, TIMESTAMPTZ '2026-01-01Z' + month * INTERVAL '1 month')
         FROM unnest(ARRAY['orders', 'trades', 'ledger_entries']) AS parent, generate_series(0, 5) AS month;
     INSERT INTO markets SELECT i, 'M-' || i, 'Will it?', CASE WHEN i % 10 = 0 THEN 'OPEN' ELSE 'RESOLVED' END,
-        TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '1 hour', 1, 0, 0, NULL, FALSE, 0, 0, 0, NULL, NULL, now(), now(), 0, 1
+        TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '1 hour', 1, 0, 0, NULL, FALSE, 0, 0, 0, NULL, NULL, now(), now(), 0, 1, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL
         FROM generate_series(1, 2000) AS i;
-    INSERT INTO wallets SELECT i, CASE WHEN i % 20 = 0 THEN 5 ELSE 0 END, 0, 0, 1 FROM generate_series(1, 20000) AS i;
+    INSERT INTO wallets SELECT i, CASE WHEN i % 20 = 0 THEN 5 ELSE 0 END, 0, 0, 1, 0 FROM generate_series(1, 20000) AS i;
     INSERT INTO positions SELECT i % 200, i % 500, 1, 1, 0, 0, 0, 1
         FROM generate_series(1, 50000) AS i ON CONFLICT DO NOTHING;
     INSERT INTO orders SELECT i, md5(i::text)::uuid, i % 100, 1 + i % 200, CASE WHEN i % 2 = 0 THEN 'YES' ELSE 'NO' END, 'BUY',
         'LIMIT', 'GTC', 4000 + i % 997, NULL, 10, 0, 0, 0, CASE WHEN i % 49 = 7 THEN 'ACTIVE' ELSE 'CANCELLED' END, NULL, NULL, 0,
-        md5('c' || i)::uuid, TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds', now(), 0, i
+        md5('c' || i)::uuid, TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds', now(), 0, i, NULL, 'OFF', 'ALLOW', FALSE
         FROM generate_series(1, 100000) AS i;
     INSERT INTO trades SELECT i, i % 50, 5000, 1, 'MINT', i, i % 100, 'BUY_YES', 0, i + 1, (i + 7) % 100, 'BUY_NO', 0,
         TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds', 0, i FROM generate_series(1, 100000) AS i;
@@ -219,19 +219,23 @@ async fn names_in_sql_are_those_of_the_log() {
     };
     use schemas::event::{CancelReason, TradeKind};
     use schemas::message::SettlementReason;
-    use schemas::{Contract, Entry, MarketState, Side, Status, TimeInForce};
+    use schemas::{Contract, Entry, MarketState, PostOnly, SelfTrade, Side, Status, TimeInForce};
     check("markets", "state", MarketState::ALL.iter().map(|name| name.name()).collect()).await;
     check("contracts", "contract", Contract::ALL.iter().map(|name| name.name()).collect()).await;
     check("orders", "contract", Contract::ALL.iter().map(|name| name.name()).collect()).await;
     check("orders", "side", Side::ALL.iter().map(|name| name.name()).collect()).await;
-    check("orders", "time_in_force", TimeInForce::ALL.iter().map(|name| name.name()).collect()).await;
+    check("orders", "time_in_force", TimeInForce::NAMES.to_vec()).await;
+    check("orders", "post_only", PostOnly::ALL.iter().map(|name| name.name()).collect()).await;
+    check("orders", "self_trade", SelfTrade::ALL.iter().map(|name| name.name()).collect()).await;
     check("orders", "status", Status::ALL.iter().map(|name| name.name()).collect()).await;
     check("orders", "cancel_reason", CancelReason::ALL.iter().map(|name| name.name()).collect()).await;
     check("trades", "kind", TradeKind::ALL.iter().map(|name| name.name()).collect()).await;
     check("trades", "maker_entry", Entry::ALL.iter().map(|name| name.name()).collect()).await;
     check("trades", "taker_entry", Entry::ALL.iter().map(|name| name.name()).collect()).await;
+    check("markets", "answer", vec!["VALUE", "VOID"]).await;
+    let moved = ["DEPOSIT", "WITHDRAWAL", "HOLD", "TRANSFER_SENT", "TRANSFER_RECEIVED", "TRANSFER_RETURNED"];
     let settled = SettlementReason::ALL.iter().map(|name| name.name());
-    check("ledger_entries", "kind", settled.chain(["DEPOSIT", "WITHDRAWAL", "HOLD"]).collect()).await;
+    check("ledger_entries", "kind", settled.chain(moved).collect()).await;
     stack.remove().await;
 }
 

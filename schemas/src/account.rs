@@ -3,6 +3,7 @@
 use bincode::{Decode, Encode};
 
 use crate::ids::ApiKeyId;
+use crate::money::Credits;
 
 /// What a key may do. A set of bits; unknown bits are refused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -43,4 +44,24 @@ pub struct ApiKey {
     pub hash: [u8; 32],
     /// What the key may do.
     pub scopes: Scopes,
+}
+
+/// What one account may have in all markets together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct AccountLimits {
+    /// Live orders, with those on their way to their market.
+    pub live_orders: u32,
+    /// Credits that its live buys hold.
+    pub held: Credits,
+}
+
+impl AccountLimits {
+    /// No limits.
+    pub const NONE: Self = Self { live_orders: u32::MAX, held: Credits(i64::MAX) };
+}
+
+impl Default for AccountLimits {
+    fn default() -> Self {
+        Self::NONE
+    }
 }

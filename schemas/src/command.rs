@@ -2,12 +2,12 @@
 
 use bincode::{Decode, Encode};
 
-use crate::account::ApiKey;
-use crate::ids::{AccountId, ApiKeyId, ClientId, CommandId, MarketId, OrderId, Shard};
-use crate::market::{Listing, Transition};
+use crate::account::{AccountLimits, ApiKey};
+use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, Shard};
+use crate::market::{Listing, MarketLimits, Transition};
 use crate::message::Message;
-use crate::money::Credits;
-use crate::order::NewOrder;
+use crate::money::{Credits, Price, Quantity};
+use crate::order::{NewOrder, OrderRef};
 
 /// A command and its id, as they are written to the log.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -20,31 +20,35 @@ pub struct CommandRecord {
 
 /// What is asked. Goes to the home shard of the account or market that stands behind it.
 ///
+/// Everything that an account asks goes to the account's home, which knows its credits, its limits, whether it is frozen
+/// and what its clients called their requests; only a cancel by order id goes straight to the market's home, which is in
+/// the id. An all-or-nothing batch goes through only if all of it does; see [`Command::Batch`].
+///
 /// Append-only: variants keep their place and their fields.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Command {
-    /// Opens an account with its first key. Home: account.
+    /// Opens an account with its first key. Home: account. Answer: `AccountOpened`.
     OpenAccount {
         /// Chosen by the sender; refused if taken.
         account: AccountId,
         /// The first key.
         key: ApiKey,
     },
-    /// Adds a key. Home: account.
+    /// Adds a key. Home: account. Answer: `ApiKeyAdded`.
     AddApiKey {
         /// Whose key.
         account: AccountId,
         /// The key.
         key: ApiKey,
     },
-    /// Makes a key worthless from now on. Home: account.
+    /// Makes a key worthless from now on. Home: account. Answer: `ApiKeyRevoked`.
     RevokeApiKey {
         /// Whose key.
         account: AccountId,
         /// Which key.
         key: ApiKeyId,
     },
-    /// Brings credits into the exchange. Home: account.
+    /// Brings credits into the exchange. Home: account. Answer: `Deposited`.
     Deposit {
         /// Whose wallet.
         account: AccountId,
@@ -53,7 +57,7 @@ pub enum Command {
         /// A repeat moves nothing.
         client_id: Option<ClientId>,
     },
-    /// Takes available credits out of the exchange. Home: account.
+    /// Takes available credits out of the exchange. Home: account. Answer: `Withdrawn`.
     Withdraw {
         /// Whose wallet.
         account: AccountId,
@@ -62,25 +66,28 @@ pub enum Command {
         /// A repeat moves nothing.
         client_id: Option<ClientId>,
     },
-    /// Lists a market. Home: market.
+    /// Lists a market. Home: market. Answer: `MarketCreated`.
     CreateMarket(Listing),
-    /// Changes where a market stands. Home: market.
+    /// Changes where a market stands. Home: market. Answer: `MarketChanged`.
     ChangeMarket {
         /// Which market.
         market: MarketId,
+        /// Who asks.
+        by: AdminId,
         /// What to do to it.
         transition: Transition,
     },
-    /// Places an order. Home: account for a buy (its credits are there), market for a sell (its contracts are there).
+    /// Places an order. Home: account. Answer: `OrderPlaced` or `OrderRejected`, from the market's home unless refused before.
     PlaceOrder(NewOrder),
-    /// Ends a live order. Home: the market's shard, which is in the order's id.
+    /// Ends a live order. Home: the market's, which is in the order's id; of a client id, the account's.
+    /// Answer: `OrderCancelled` or `CancelRejected`.
     CancelOrder {
         /// Whose order; another account's order is as unknown as one that never was.
         account: AccountId,
         /// Which order.
-        order: OrderId,
+        order: OrderRef,
     },
-    /// A message from another shard, copied here by its relay.
+    /// A message from another shard, copied here by its relay. Answer: `Received` or `MessageSkipped`.
     Receive {
         /// The shard that sent it.
         from: Shard,
@@ -89,13 +96,116 @@ pub enum Command {
         /// The effect.
         message: Message,
     },
-    /// The other shard has this shard's messages up to a number.
+    /// The other shard has this shard's messages up to a number. Answer: `Acknowledged`.
     Acknowledge {
         /// The shard that has them.
         to: Shard,
         /// The highest that it has.
         number: u64,
     },
-    /// Does what is due by now: expiries, and the next slice of long work. Appended by the shard's owner.
+    /// Does what is due by now: markets and orders expire, dead-man switches fire, dispute windows end, and long work (payouts,
+    /// mass cancels) goes on with its next slice. Appended by the shard's owner.
     AdvanceTime,
+    /// Changes a live order; see [`Amendment`](crate::order::Amendment). Home: account. Answer: `OrderAmended` or
+    /// `AmendRejected`.
+    AmendOrder {
+        /// Whose order.
+        account: AccountId,
+        /// Which order.
+        order: OrderRef,
+        /// The new limit in its contract's own terms; `None` leaves it.
+        price: Option<Price>,
+        /// The new quantity, with what is filled already; `None` leaves it.
+        quantity: Option<Quantity>,
+    },
+    /// Ends all live orders of an account, those on their way included: on each shard market by market, oldest first. Home: account.
+    /// Answer: `MassCancelRequested`; each cancel is an `OrderCancelled` on its market's home.
+    MassCancel {
+        /// Whose orders.
+        account: AccountId,
+        /// Where; `None` means everywhere.
+        market: Option<MarketId>,
+    },
+    /// Mass-cancels everywhere unless set again in time. Home: account. Answer: `DeadManSwitchSet`.
+    SetDeadManSwitch {
+        /// Whose orders.
+        account: AccountId,
+        /// Seconds from now, 1..=[`DEAD_MAN_MAX_S`](crate::limits::DEAD_MAN_MAX_S); `None` switches it off.
+        timeout_s: Option<u32>,
+    },
+    /// Up to [`BATCH_MAX`](crate::limits::BATCH_MAX) requests of one account, each with its own answer, in order. Home: account.
+    /// Answer: for each request `BatchItem`, and after it what the request leads to here.
+    ///
+    /// With `all_or_nothing` every market must live on one shard, and nothing is done unless all can be: each request is checked
+    /// against what is there before the batch, cancels counted as done and nothing gained in between. Cancels then run first,
+    /// amendments next (they must not take, nor need credits beyond what their order holds), places last (a fill-or-kill must be the
+    /// first, in a market that nothing else of the batch touches). What could depend on the batch itself is refused as
+    /// `batch-conflict`, so a batch that is taken in is carried out whole.
+    Batch {
+        /// Whose requests.
+        account: AccountId,
+        /// All of them or none.
+        all_or_nothing: bool,
+        /// The requests.
+        requests: Vec<Request>,
+    },
+    /// From now on the account can only cancel, and receive credits. Its live orders stay. Home: account. Answer: `AccountFrozen`.
+    FreezeAccount {
+        /// Which account.
+        account: AccountId,
+        /// Who asks.
+        by: AdminId,
+    },
+    /// Ends a freeze. Home: account. Answer: `AccountUnfrozen`.
+    UnfreezeAccount {
+        /// Which account.
+        account: AccountId,
+        /// Who asks.
+        by: AdminId,
+    },
+    /// Sets what an account may have in all markets together. What it has already stays. Home: account.
+    /// Answer: `AccountLimited`.
+    LimitAccount {
+        /// Which account.
+        account: AccountId,
+        /// From now on.
+        limits: AccountLimits,
+    },
+    /// Sets what each account may have in one market. What they have already stays. Home: market. Answer: `MarketLimited`.
+    LimitMarket {
+        /// Which market.
+        market: MarketId,
+        /// From now on.
+        limits: MarketLimits,
+    },
+    /// Moves available credits to another account. Home: the sender's. Answer: `TransferReceived` on the receiver's home, or
+    /// `TransferReturned` back here.
+    Transfer {
+        /// Who gives.
+        from: AccountId,
+        /// Who gets.
+        to: AccountId,
+        /// How much; must be positive.
+        amount: Credits,
+        /// A repeat moves nothing.
+        client_id: Option<ClientId>,
+    },
+}
+
+/// One request of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum Request {
+    /// As [`Command::PlaceOrder`].
+    Place(NewOrder),
+    /// As [`Command::CancelOrder`].
+    Cancel(OrderRef),
+    /// As [`Command::AmendOrder`].
+    Amend {
+        /// Which order.
+        order: OrderRef,
+        /// The new limit; `None` leaves it.
+        price: Option<Price>,
+        /// The new quantity, with what is filled already; `None` leaves it.
+        quantity: Option<Quantity>,
+    },
 }

@@ -17,18 +17,26 @@ pub struct WalletChange {
     pub available: Credits,
     /// Change of what live buy orders hold.
     pub held: Credits,
+    /// Change of how many orders are live, those on their way included.
+    pub live_orders: i32,
 }
 
 /// The change of a wallet that `event` means, if any. On the account's home.
+#[inline]
 pub fn wallet_change(event: &Event) -> Option<WalletChange> {
-    let (account, available, held) = match event {
-        Event::Deposited { account, amount, .. } => (*account, *amount, Credits::ZERO),
-        Event::Withdrawn { account, amount, .. } => (*account, -*amount, Credits::ZERO),
-        Event::OrderFunded { order, held, .. } => (order.account, -*held, *held),
-        Event::Settled(s) => (s.account, s.released + s.received, -(s.spent + s.released)),
+    const NONE: Credits = Credits::ZERO;
+    let (account, available, held, live_orders) = match event {
+        Event::Deposited { account, amount, .. } => (*account, *amount, NONE, 0),
+        Event::Withdrawn { account, amount, .. } => (*account, -*amount, NONE, 0),
+        Event::OrderEntered { account, held, .. } => (*account, -*held, *held, 1),
+        Event::HoldRaised { account, amount, .. } => (*account, -*amount, *amount, 0),
+        Event::Settled(s) => (s.account, s.released + s.received, -(s.spent + s.released), -i32::from(s.ended)),
+        Event::TransferSent { from, amount, .. } => (*from, -*amount, NONE, 0),
+        Event::TransferReceived { to, amount, .. } => (*to, *amount, NONE, 0),
+        Event::TransferReturned { from, amount, .. } => (*from, *amount, NONE, 0),
         _ => return None,
     };
-    Some(WalletChange { account, available, held })
+    Some(WalletChange { account, available, held, live_orders })
 }
 
 /// A change of one account's position in one market, in contracts.
@@ -49,6 +57,7 @@ pub struct PositionChange {
 }
 
 impl PositionChange {
+    #[inline]
     fn of(market: MarketId, account: AccountId, contract: Contract, held: i64, reserved: i64) -> Self {
         let none = Self { market, account, yes: 0, no: 0, yes_reserved: 0, no_reserved: 0 };
         match contract {
@@ -59,6 +68,7 @@ impl PositionChange {
 }
 
 /// The changes of positions that `event` means: none, one, or a trade's two (maker first). On the market's home.
+#[inline]
 pub fn position_changes(event: &Event) -> impl Iterator<Item = PositionChange> {
     let changes = match event {
         Event::OrderPlaced(placed) if placed.order.entry.side() == Side::Sell => {
@@ -74,6 +84,14 @@ pub fn position_changes(event: &Event) -> impl Iterator<Item = PositionChange> {
             let resting = i64::from(quantity.contracts());
             [Some(PositionChange::of(*market, *account, entry.contract(), 0, -resting)), None]
         }
+        Event::OrderReduced { account, market, entry, quantity, .. } if entry.side() == Side::Sell => {
+            let resting = i64::from(quantity.contracts());
+            [Some(PositionChange::of(*market, *account, entry.contract(), 0, -resting)), None]
+        }
+        Event::OrderAmended(amended) if amended.entry.side() == Side::Sell => {
+            let resting = i64::from(amended.resting().contracts()) - i64::from(amended.old_remaining.contracts());
+            [Some(PositionChange::of(amended.market, amended.account, amended.entry.contract(), 0, resting)), None]
+        }
         Event::PairsRedeemed { market, account, pairs } => [Some(gone(*market, *account, *pairs, *pairs)), None],
         Event::PaidOut { market, account, yes, no, .. } => [Some(gone(*market, *account, *yes, *no)), None],
         _ => [None, None],
@@ -81,6 +99,7 @@ pub fn position_changes(event: &Event) -> impl Iterator<Item = PositionChange> {
     changes.into_iter().flatten()
 }
 
+#[inline]
 fn fill(trade: &Trade, account: AccountId, entry: Entry, resting: bool) -> PositionChange {
     let quantity = i64::from(trade.quantity.contracts());
     let (held, reserved) = match entry.side() {
@@ -91,10 +110,12 @@ fn fill(trade: &Trade, account: AccountId, entry: Entry, resting: bool) -> Posit
     PositionChange::of(trade.market, account, entry.contract(), held, reserved)
 }
 
+#[inline]
 fn gone(market: MarketId, account: AccountId, yes: u64, no: u64) -> PositionChange {
     PositionChange { market, account, yes: -signed(yes), no: -signed(no), yes_reserved: 0, no_reserved: 0 }
 }
 
+#[inline]
 fn signed(contracts: u64) -> i64 {
     i64::try_from(contracts).expect("contracts are bounded by the credits that minted them")
 }
@@ -117,6 +138,7 @@ pub struct MarketChange {
 }
 
 /// The change of a market that `event` means, if any. On the market's home.
+#[inline]
 pub fn market_change(event: &Event) -> Option<MarketChange> {
     match event {
         Event::Traded(trade) => {
@@ -177,27 +199,33 @@ pub struct BookChange {
     pub quantity: i64,
 }
 
-/// The change of a book's level that `event` means, if any. On the market's home.
-pub fn book_change(event: &Event) -> Option<BookChange> {
-    match event {
-        Event::OrderPlaced(placed) if placed.status.is_live() => Some(BookChange {
-            market: placed.order.market,
-            side: placed.order.entry.book_side(),
-            price: placed.book_price(),
-            quantity: i64::from(placed.resting().contracts()),
-        }),
-        Event::Traded(trade) => Some(BookChange {
-            market: trade.market,
-            side: trade.maker.entry.book_side(),
-            price: trade.price,
-            quantity: -i64::from(trade.quantity.contracts()),
-        }),
-        Event::OrderCancelled { market, entry, price, quantity, .. } => Some(BookChange {
-            market: *market,
-            side: entry.book_side(),
-            price: *price,
-            quantity: -i64::from(quantity.contracts()),
-        }),
-        _ => None,
-    }
+/// The changes of a book's levels that `event` means: none, one, or the two of an order that moves. On the market's home.
+#[inline]
+pub fn book_changes(event: &Event) -> impl Iterator<Item = BookChange> {
+    let change = |market: &MarketId, entry: &Entry, price: Price, quantity: i64| {
+        Some(BookChange { market: *market, side: entry.book_side(), price, quantity })
+    };
+    let changes = match event {
+        Event::OrderPlaced(placed) if placed.status.is_live() => {
+            let resting = i64::from(placed.resting().contracts());
+            [change(&placed.order.market, &placed.order.entry, placed.price, resting), None]
+        }
+        Event::Traded(trade) => {
+            let taken = i64::from(trade.quantity.contracts());
+            [change(&trade.market, &trade.maker.entry, trade.price, -taken), None]
+        }
+        Event::OrderCancelled { market, entry, price, quantity, .. }
+        | Event::OrderReduced { market, entry, price, quantity, .. } => {
+            [change(market, entry, *price, -i64::from(quantity.contracts())), None]
+        }
+        Event::OrderAmended(a) => {
+            let (before, after) = (i64::from(a.old_remaining.contracts()), i64::from(a.resting().contracts()));
+            [
+                change(&a.market, &a.entry, a.old_price, -before),
+                change(&a.market, &a.entry, a.price, after).filter(|_| after > 0),
+            ]
+        }
+        _ => [None, None],
+    };
+    changes.into_iter().flatten()
 }

@@ -4,13 +4,14 @@
 
 use bincode::{Decode, Encode};
 
-use crate::account::ApiKey;
-use crate::ids::{AccountId, ApiKeyId, ClientId, MarketId, OrderId, Shard, TradeId};
-use crate::market::{Listing, MarketState, YesValue};
+use crate::account::{AccountLimits, ApiKey};
+use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, MarketId, OrderId, Shard, TradeId};
+use crate::market::{Listing, MarketLimits, MarketState, Resolution};
 use crate::message::{Message, Settlement};
 use crate::money::{Credits, Price, Quantity};
-use crate::order::{BookSide, Contract, Entry, NewOrder, Side, Status};
+use crate::order::{BookSide, Contract, Entry, NewOrder, OrderRef, Side, Status};
 use crate::rejection::Rejection;
+use crate::time::Timestamp;
 
 /// What became true. Append-only: variants keep their place and their fields.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -57,15 +58,19 @@ pub enum Event {
         /// The client's own name for the request.
         client_id: Option<ClientId>,
     },
-    /// Account's home: a buy has its id and its credits, which went from available to held. The market's home, told in
-    /// the same outcome, decides what becomes of it.
-    OrderFunded {
+    /// Account's home: an order has its id, and what a buy needs went from available to held. The market's home, told in the
+    /// same outcome, decides what becomes of it.
+    OrderEntered {
         /// The id given to it.
         id: OrderId,
-        /// The order.
-        order: NewOrder,
-        /// How much is held.
+        /// Whose order.
+        account: AccountId,
+        /// For which market.
+        market: MarketId,
+        /// How much is held; nothing for a sell.
         held: Credits,
+        /// What its client called it.
+        known_as: Option<KnownAs>,
     },
     /// Market's home: an order was taken in. Its trades follow in the same outcome.
     OrderPlaced(OrderPlaced),
@@ -80,7 +85,8 @@ pub enum Event {
     },
     /// Market's home: two orders matched.
     Traded(Trade),
-    /// Market's home: a resting order ended with a remainder. (An order that never rested ends in its `OrderPlaced`.)
+    /// Market's home: a resting order ended with a remainder. (An order that never rested ends in its `OrderPlaced`, one whose
+    /// amendment ended it in its `OrderAmended`.)
     OrderCancelled {
         /// Which order.
         order: OrderId,
@@ -116,8 +122,10 @@ pub enum Event {
         market: MarketId,
         /// Where it stands now.
         state: MarketState,
-        /// What a YES pays, once that is known.
-        yes_value: Option<YesValue>,
+        /// Its answer, from RESOLVING on.
+        resolution: Option<Resolution>,
+        /// Who did it; nobody if time did.
+        by: Option<AdminId>,
     },
     /// Market's home: a position was paid out and is gone.
     PaidOut {
@@ -183,6 +191,160 @@ pub enum Event {
         /// BLAKE3 of the snapshot's state bytes.
         hash: [u8; 32],
     },
+    /// A cancel was refused; nothing changed.
+    CancelRejected {
+        /// Who asked.
+        account: AccountId,
+        /// For which order.
+        order: OrderRef,
+        /// Why.
+        code: Rejection,
+    },
+    /// Account's home: more credits went from available to held, for an amendment on its way to the market's home.
+    HoldRaised {
+        /// Whose.
+        account: AccountId,
+        /// For which order.
+        order: OrderId,
+        /// How much more.
+        amount: Credits,
+    },
+    /// Market's home: a live order was changed. Its trades follow in the same outcome.
+    OrderAmended(OrderAmended),
+    /// An amendment was refused; the order is as it was.
+    AmendRejected {
+        /// Who asked.
+        account: AccountId,
+        /// For which order.
+        order: OrderRef,
+        /// Why.
+        code: Rejection,
+    },
+    /// Market's home: a resting order lost a part without a trade, since an order of its own account met it. It keeps its place.
+    OrderReduced {
+        /// Which order.
+        order: OrderId,
+        /// Whose.
+        account: AccountId,
+        /// Where.
+        market: MarketId,
+        /// How it had entered the book.
+        entry: Entry,
+        /// Its price in the book (YES).
+        price: Price,
+        /// By how much; less than what rested.
+        quantity: Quantity,
+    },
+    /// Account's home: all orders of an account are to be cancelled, those on their way included.
+    MassCancelRequested {
+        /// Whose.
+        account: AccountId,
+        /// Where; `None` means everywhere.
+        market: Option<MarketId>,
+    },
+    /// Market's home: more orders wait for a mass cancel than one command may end. The rest goes on with time.
+    MassCancelOpened {
+        /// Whose.
+        account: AccountId,
+        /// Where; `None` means in every market of this shard.
+        market: Option<MarketId>,
+        /// Why.
+        reason: CancelReason,
+        /// Later orders are not meant.
+        up_to: OrderId,
+    },
+    /// Market's home: a mass cancel that took longer than one command is done.
+    MassCancelClosed {
+        /// Whose.
+        account: AccountId,
+        /// Where.
+        market: Option<MarketId>,
+    },
+    /// A dead-man switch fires at this time unless it is set again; `None`: it is off.
+    DeadManSwitchSet {
+        /// Whose.
+        account: AccountId,
+        /// When.
+        due: Option<Timestamp>,
+    },
+    /// A dead-man switch was not set again in time; it is off, and the account's orders are cancelled everywhere.
+    DeadManSwitchFired {
+        /// Whose.
+        account: AccountId,
+    },
+    /// What follows, up to the next of these, answers this request of a batch.
+    BatchItem {
+        /// Its place in the batch, from 0.
+        index: u16,
+    },
+    /// The account can only cancel, and receive credits.
+    AccountFrozen {
+        /// Which.
+        account: AccountId,
+        /// Who did it.
+        by: AdminId,
+    },
+    /// The account is as any other.
+    AccountUnfrozen {
+        /// Which.
+        account: AccountId,
+        /// Who did it.
+        by: AdminId,
+    },
+    /// What the account may have in all markets together.
+    AccountLimited {
+        /// Which.
+        account: AccountId,
+        /// From now on.
+        limits: AccountLimits,
+    },
+    /// What each account may have in a market.
+    MarketLimited {
+        /// Which.
+        market: MarketId,
+        /// From now on.
+        limits: MarketLimits,
+    },
+    /// Sender's home: credits left a wallet for another account's.
+    TransferSent {
+        /// Who gives.
+        from: AccountId,
+        /// Who gets.
+        to: AccountId,
+        /// How much.
+        amount: Credits,
+        /// The client's own name for the request.
+        client_id: Option<ClientId>,
+    },
+    /// Receiver's home: they came in, available.
+    TransferReceived {
+        /// Who gave.
+        from: AccountId,
+        /// Who gets.
+        to: AccountId,
+        /// How much.
+        amount: Credits,
+    },
+    /// Sender's home: they could not be received and are back, available.
+    TransferReturned {
+        /// Who gave, and has them again.
+        from: AccountId,
+        /// Who should have got them.
+        to: AccountId,
+        /// How much.
+        amount: Credits,
+        /// Why not.
+        code: Rejection,
+    },
+}
+
+/// What a client called an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct KnownAs {
+    /// The client's own name for it.
+    pub client_id: ClientId,
+    /// Tells a repeat from another order under the same name: the first 8 bytes (little-endian) of BLAKE3 over the order's bytes.
+    pub fingerprint: u64,
 }
 
 /// What a client id stands for.
@@ -210,15 +372,46 @@ pub enum FirstOutcome {
         /// How much.
         amount: Credits,
     },
+    /// A transfer to another account.
+    Transfer {
+        /// Who gets.
+        to: AccountId,
+        /// How much.
+        amount: Credits,
+    },
 }
 
 wire_enum! {
-    /// Why a resting order was cancelled.
+    /// Why an order ended with a remainder.
     CancelReason: u8 {
         /// Its owner asked.
         Requested = 0, "REQUESTED";
         /// Its market closed, was resolved or was voided.
         MarketEnded = 1, "MARKET_ENDED";
+        /// Its own time came; its status is EXPIRED.
+        Expired = 2, "EXPIRED";
+        /// It met an order of its own account.
+        SelfTrade = 3, "SELF_TRADE";
+        /// Its market paused, and it had asked for this.
+        MarketPaused = 4, "MARKET_PAUSED";
+        /// Its owner asked for all of its orders.
+        MassCancel = 5, "MASS_CANCEL";
+        /// Its owner's dead-man switch fired.
+        DeadManSwitch = 6, "DEAD_MAN_SWITCH";
+        /// Its time in force lets nothing rest.
+        TimeInForce = 7, "TIME_IN_FORCE";
+        /// It matched as much as one command may.
+        MatchLimit = 8, "MATCH_LIMIT";
+    }
+}
+
+impl CancelReason {
+    /// Where an order stands that ended for this.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Expired => Status::Expired,
+            _ => Status::Cancelled,
+        }
     }
 }
 
@@ -229,23 +422,60 @@ pub struct OrderPlaced {
     pub id: OrderId,
     /// As asked.
     pub order: NewOrder,
-    /// Contracts it is for: as asked, or what the budget bought.
+    /// Its limit in the book (YES): as asked, or where a post-only order went instead.
+    pub price: Price,
+    /// Contracts it is for: as asked, less what meeting its own account's orders took off; or what the budget bought.
     pub quantity: Quantity,
     /// Contracts filled on the way in; its trades follow.
     pub filled: Quantity,
     /// Where it stands after them: ACTIVE and PARTIALLY_FILLED rest in the book, FILLED and CANCELLED do not.
     pub status: Status,
+    /// Why it is CANCELLED, if it is.
+    pub cancel_reason: Option<CancelReason>,
 }
 
 impl OrderPlaced {
     /// Contracts that rest in the book.
+    #[inline]
     pub fn resting(&self) -> Quantity {
         if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
     }
+}
 
-    /// Its limit in the book's (YES) price.
-    pub fn book_price(&self) -> Price {
-        self.order.entry.book_price(self.order.terms.limit())
+/// A live order after its change and all its matching.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct OrderAmended {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub market: MarketId,
+    /// How it entered the book.
+    pub entry: Entry,
+    /// Its price in the book (YES) before.
+    pub old_price: Price,
+    /// What rested of it before.
+    pub old_remaining: Quantity,
+    /// Its price in the book (YES) now.
+    pub price: Price,
+    /// Contracts it is for now, with what is filled.
+    pub quantity: Quantity,
+    /// Contracts filled in all, before and with this change; the trades of this change follow.
+    pub filled: Quantity,
+    /// Where it stands after them.
+    pub status: Status,
+    /// Why it is CANCELLED, if it is.
+    pub cancel_reason: Option<CancelReason>,
+    /// True if it kept its place in the queue: only its quantity went down.
+    pub in_place: bool,
+}
+
+impl OrderAmended {
+    /// Contracts that rest in the book now.
+    #[inline]
+    pub fn resting(&self) -> Quantity {
+        if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
     }
 }
 
@@ -297,6 +527,7 @@ wire_enum! {
 
 impl Trade {
     /// What the match did. Total: a bid (BUY YES, SELL NO) meets an ask (SELL YES, BUY NO).
+    #[inline]
     pub fn kind(&self) -> TradeKind {
         match (self.maker.entry.side(), self.taker.entry.side()) {
             (Side::Buy, Side::Buy) => TradeKind::Mint,
@@ -312,6 +543,7 @@ impl Trade {
     }
 
     /// What a party pays (a buyer) or gets (a seller) for its contracts, before the fee.
+    #[inline]
     pub fn notional(&self, party: &Party) -> Credits {
         party.entry.book_price(self.price).cost(self.quantity)
     }

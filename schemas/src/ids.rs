@@ -34,6 +34,11 @@ id64! {
     ApiKeyId
 }
 
+id64! {
+    /// An administrator of the exchange. Given out by configuration; the core only tells one from another.
+    AdminId
+}
+
 id128! {
     /// A command, from the first record to the last outcome it causes on any shard (a UUID v7, made by the gateway).
     CommandId
@@ -57,16 +62,19 @@ checked_decode!(Shard(u16));
 
 impl Shard {
     /// `None` from [`SHARDS_MAX`] on.
+    #[inline]
     pub const fn new(number: u16) -> Option<Self> {
         if number < SHARDS_MAX { Some(Self(number)) } else { None }
     }
 
     /// The partition number.
+    #[inline]
     pub const fn number(self) -> u16 {
         self.0
     }
 
     /// The partition number as an index.
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -92,6 +100,7 @@ const COUNTER_BITS: u32 = 49;
 const SHARD_BITS: u32 = 7;
 const _: () = assert!(SHARDS_MAX as u64 <= 1 << SHARD_BITS);
 
+#[inline]
 fn shard_at(id: u64, shift: u32) -> Shard {
     #[allow(clippy::cast_possible_truncation, reason = "masked to 7 bits")]
     Shard(((id >> shift) & ((1 << SHARD_BITS) - 1)) as u16)
@@ -99,17 +108,20 @@ fn shard_at(id: u64, shift: u32) -> Shard {
 
 impl OrderId {
     /// The `counter`-th order that `entry` took in, for a market of shard `market`.
+    #[inline]
     pub fn compose(market: Shard, entry: Shard, counter: u64) -> Self {
         assert!(counter < 1 << COUNTER_BITS, "a shard's order counter is exhausted");
         Self((u64::from(market.0) << (COUNTER_BITS + SHARD_BITS)) | (u64::from(entry.0) << COUNTER_BITS) | counter)
     }
 
     /// The shard whose book holds the order.
+    #[inline]
     pub fn market_shard(self) -> Shard {
         shard_at(self.0, COUNTER_BITS + SHARD_BITS)
     }
 
     /// The shard that took the order in.
+    #[inline]
     pub fn entry_shard(self) -> Shard {
         shard_at(self.0, COUNTER_BITS)
     }
@@ -117,6 +129,7 @@ impl OrderId {
 
 impl TradeId {
     /// The `counter`-th trade of shard `market`.
+    #[inline]
     pub fn compose(market: Shard, counter: u64) -> Self {
         assert!(counter < 1 << COUNTER_BITS, "a shard's trade counter is exhausted");
         Self((u64::from(market.0) << (COUNTER_BITS + SHARD_BITS)) | counter)

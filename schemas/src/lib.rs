@@ -1,7 +1,9 @@
 //! The language of the log: every word that crosses a process boundary, and the one rule of reading it back.
 //!
-//!   gateway ─▶ [commands] ─▶ engine ─▶ [events] ─▶ projections, gateway, analysts
-//!              └────────── *schemas* ──────────┘
+//! ```text
+//! gateway ─▶ [commands] ─▶ engine ─▶ [events] ─▶ projections, gateway, analysts
+//!            └────────── *schemas* ──────────┘
+//! ```
 //!
 //! Start with [`command`] (what somebody asks), [`event`] (what became true) and [`reading`] (which records count).
 //!
@@ -30,14 +32,17 @@ pub mod text;
 pub mod time;
 pub mod topics;
 
-pub use account::{ApiKey, Scopes};
-pub use command::{Command, CommandRecord};
+pub use account::{AccountLimits, ApiKey, Scopes};
+pub use command::{Command, CommandRecord, Request};
 pub use event::Event;
-pub use ids::{AccountId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, Shard, TradeId};
-pub use market::{Listing, MarketState, Transition};
+pub use ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, Shard, TradeId};
+pub use market::{Answer, Listing, MarketLimits, MarketState, Transition};
 pub use message::Message;
 pub use money::{Credits, FeeRate, Price, Quantity};
-pub use order::{BookSide, Contract, Entry, NewOrder, Side, Status, Terms, TimeInForce};
+pub use order::{
+    Amendment, BookSide, Contract, Entry, Instructions, NewOrder, OrderRef, PostOnly, SelfTrade, Side, Status, Terms,
+    TimeInForce,
+};
 pub use record::{Cause, Outcome, Record, Term};
 pub use rejection::Rejection;
 pub use time::Timestamp;

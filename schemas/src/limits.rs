@@ -18,11 +18,21 @@ pub const SHARD_CREDITS_MAX: i64 = 70 * AMOUNT_MAX;
 /// Fee rates, in millionths: 20 %.
 pub const FEE_RATE_MAX: u32 = 200_000;
 
-/// Fills of one order. What would match beyond is cancelled; the client may send it again.
+/// Resting orders that one command may fill, cancel or reduce by matching. What would match beyond is cancelled; the client may
+/// send it again.
 pub const ORDER_FILLS_MAX: usize = 10_000;
 
 /// Orders cancelled or positions paid out by one command; the rest goes on at the next `AdvanceTime`.
 pub const SWEEP_MAX: usize = 1_000;
+
+/// Places, cancels and amendments in one batch.
+pub const BATCH_MAX: usize = 100;
+
+/// Seconds after which a dead-man switch may be set to fire: a day.
+pub const DEAD_MAN_MAX_S: u32 = 24 * 60 * 60;
+
+/// Milliseconds of a dispute window: 30 days.
+pub const DISPUTE_WINDOW_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// API keys of one account that are not revoked.
 pub const ACCOUNT_API_KEYS_MAX: usize = 20;

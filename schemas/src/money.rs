@@ -25,16 +25,19 @@ impl Credits {
     pub const ZERO: Self = Self(0);
 
     /// Whole credits. Fails to compile or panics on overflow: for constants and tests.
+    #[inline]
     pub const fn whole(credits: i64) -> Self {
         Self(credits * MICROS_PER_CREDIT)
     }
 
     /// The credits that `pairs` pairs of YES and NO are worth.
+    #[inline]
     pub fn of_pairs(pairs: u64) -> Self {
         Self(i64::try_from(pairs).expect("pairs are bounded by the credits that minted them") * MICROS_PER_CREDIT)
     }
 
     /// Micro-credits.
+    #[inline]
     pub const fn micros(self) -> i64 {
         self.0
     }
@@ -45,6 +48,7 @@ impl Credits {
 impl std::ops::Add for Credits {
     type Output = Self;
 
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self(self.0.checked_add(other.0).expect("credits overflow"))
     }
@@ -53,6 +57,7 @@ impl std::ops::Add for Credits {
 impl std::ops::Sub for Credits {
     type Output = Self;
 
+    #[inline]
     fn sub(self, other: Self) -> Self {
         Self(self.0.checked_sub(other.0).expect("credits overflow"))
     }
@@ -61,24 +66,28 @@ impl std::ops::Sub for Credits {
 impl std::ops::Neg for Credits {
     type Output = Self;
 
+    #[inline]
     fn neg(self) -> Self {
         Self::ZERO - self
     }
 }
 
 impl std::ops::AddAssign for Credits {
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }
 }
 
 impl std::ops::SubAssign for Credits {
+    #[inline]
     fn sub_assign(&mut self, other: Self) {
         *self = *self - other;
     }
 }
 
 impl std::iter::Sum for Credits {
+    #[inline]
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
         iter.fold(Self::ZERO, |sum, credits| sum + credits)
     }
@@ -99,22 +108,26 @@ impl Price {
     pub const MAX: Self = Self(TICKS_PER_CREDIT - 1);
 
     /// `None` outside 1..=9,999.
+    #[inline]
     pub const fn new(ticks: u16) -> Option<Self> {
         if ticks >= Self::MIN.0 && ticks <= Self::MAX.0 { Some(Self(ticks)) } else { None }
     }
 
     /// Ticks of 1/10,000 credit.
+    #[inline]
     pub const fn ticks(self) -> u16 {
         self.0
     }
 
     /// The price of the other contract: YES at p is NO at 1 − p.
     #[must_use]
+    #[inline]
     pub const fn complement(self) -> Self {
         Self(TICKS_PER_CREDIT - self.0)
     }
 
     /// What `quantity` contracts cost at this price. Cannot overflow: u16 × u32 × 100 fits i64.
+    #[inline]
     pub const fn cost(self, quantity: Quantity) -> Credits {
         Credits(self.0 as i64 * quantity.0 as i64 * MICROS_PER_TICK)
     }
@@ -131,16 +144,19 @@ impl Quantity {
     pub const ZERO: Self = Self(0);
 
     /// `None` above 1,000,000.
+    #[inline]
     pub const fn new(contracts: u32) -> Option<Self> {
         if contracts <= QUANTITY_MAX { Some(Self(contracts)) } else { None }
     }
 
     /// Contracts.
+    #[inline]
     pub const fn contracts(self) -> u32 {
         self.0
     }
 
     /// True for no contracts.
+    #[inline]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
@@ -150,6 +166,7 @@ impl Quantity {
 impl std::ops::Add for Quantity {
     type Output = Self;
 
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self::new(self.0 + other.0).expect("a quantity above one order's limit")
     }
@@ -158,6 +175,7 @@ impl std::ops::Add for Quantity {
 impl std::ops::Sub for Quantity {
     type Output = Self;
 
+    #[inline]
     fn sub(self, other: Self) -> Self {
         Self(self.0.checked_sub(other.0).expect("a negative quantity"))
     }
@@ -174,17 +192,20 @@ impl FeeRate {
     pub const ZERO: Self = Self(0);
 
     /// `None` above 200,000 millionths.
+    #[inline]
     pub const fn new(millionths: u32) -> Option<Self> {
         if millionths <= FEE_RATE_MAX { Some(Self(millionths)) } else { None }
     }
 
     /// Millionths.
+    #[inline]
     pub const fn millionths(self) -> u32 {
         self.0
     }
 
     /// The fee of one fill: `ceil(rate × quantity × p × (1 − p))` in micro-credits, p as a fraction of a credit.
     /// The same for YES at p and NO at 1 − p. Cannot overflow (`limits`).
+    #[inline]
     pub const fn fee(self, price: Price, quantity: Quantity) -> Credits {
         // rate/10^6 × quantity × p/10^4 × (10^4 − p)/10^4 credits = product / 10^8 micro-credits.
         let product = self.0 as u64 * quantity.0 as u64 * price.ticks() as u64 * price.complement().ticks() as u64;
@@ -196,12 +217,14 @@ impl FeeRate {
     ///
     /// Enough for every way the order can fill: `e + fee(e)` grows with e (a rate is below 1), so no better price
     /// costs more; and n contracts in one fill round up once, not n times.
+    #[inline]
     pub fn hold_per_contract(self, limit: Price) -> Credits {
         const ONE: Quantity = Quantity(1);
         limit.cost(ONE) + self.fee(limit, ONE)
     }
 
     /// What a buy order for `quantity` contracts at `limit` holds of its account's credits.
+    #[inline]
     pub fn hold(self, limit: Price, quantity: Quantity) -> Credits {
         Credits(self.hold_per_contract(limit).0 * i64::from(quantity.0))
     }

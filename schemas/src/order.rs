@@ -2,8 +2,9 @@
 
 use bincode::{Decode, Encode};
 
-use crate::ids::{AccountId, ClientId, MarketId};
+use crate::ids::{AccountId, ClientId, MarketId, OrderId};
 use crate::money::{Credits, FeeRate, Price, Quantity};
+use crate::time::Timestamp;
 
 wire_enum! {
     /// One of a market's two outcomes.
@@ -12,6 +13,18 @@ wire_enum! {
         Yes = 0, "YES";
         /// Pays 1 credit if the answer is no.
         No = 1, "NO";
+    }
+}
+
+impl Contract {
+    /// The other outcome.
+    #[must_use]
+    #[inline]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+        }
     }
 }
 
@@ -25,13 +38,96 @@ wire_enum! {
     }
 }
 
+/// How long an order waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum TimeInForce {
+    /// Good till cancelled: the remainder rests.
+    Gtc,
+    /// Good till a date: the remainder rests and expires by itself. An order whose time has come never trades.
+    Gtd {
+        /// The first moment at which it is no longer there; must be in the future.
+        expires: Timestamp,
+    },
+    /// Immediate or cancel: the remainder is cancelled.
+    Ioc,
+    /// Fill or kill: all of it at once, or nothing.
+    Fok,
+}
+
+impl TimeInForce {
+    /// Every name in JSON and SQL.
+    pub const NAMES: [&'static str; 4] = ["GTC", "GTD", "IOC", "FOK"];
+
+    /// The name in JSON and SQL.
+    #[inline]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gtc => Self::NAMES[0],
+            Self::Gtd { .. } => Self::NAMES[1],
+            Self::Ioc => Self::NAMES[2],
+            Self::Fok => Self::NAMES[3],
+        }
+    }
+
+    /// True if a remainder stays in the book.
+    #[inline]
+    pub const fn rests(self) -> bool {
+        matches!(self, Self::Gtc | Self::Gtd { .. })
+    }
+
+    /// When the order expires, if it does so by itself.
+    #[inline]
+    pub const fn expires(self) -> Option<Timestamp> {
+        match self {
+            Self::Gtd { expires } => Some(expires),
+            Self::Gtc | Self::Ioc | Self::Fok => None,
+        }
+    }
+}
+
 wire_enum! {
-    /// How long an order waits.
-    TimeInForce: u8 {
-        /// Good till cancelled: the remainder rests.
-        Gtc = 0, "GTC";
-        /// Immediate or cancel: the remainder is cancelled.
-        Ioc = 1, "IOC";
+    /// What an order that must not take does when it would.
+    PostOnly: u8 {
+        /// It may take.
+        Off = 0, "OFF";
+        /// It is refused.
+        Reject = 1, "REJECT";
+        /// It rests one tick of the market away from the best order on the other side.
+        Reprice = 2, "REPRICE";
+    }
+}
+
+wire_enum! {
+    /// What happens when an order that comes in meets one of its own account. The order that comes in decides.
+    SelfTrade: u8 {
+        /// They trade.
+        Allow = 0, "ALLOW";
+        /// The rest of the order that comes in is cancelled.
+        CancelNewest = 1, "CANCEL_NEWEST";
+        /// The resting order is cancelled; the other goes on.
+        CancelOldest = 2, "CANCEL_OLDEST";
+        /// Both are cancelled.
+        CancelBoth = 3, "CANCEL_BOTH";
+        /// Both lose the smaller of the two quantities without a trade; a budget loses what they would have cost.
+        Decrement = 4, "DECREMENT";
+    }
+}
+
+/// What an order wants besides its terms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Instructions {
+    /// What happens when it meets an order of its own account.
+    pub self_trade: SelfTrade,
+    /// Refused if the log's time is past this when it comes in, or when it reaches its market.
+    pub deadline: Option<Timestamp>,
+    /// Cancelled when its market pauses, instead of keeping its place.
+    pub cancel_on_pause: bool,
+}
+
+impl Default for Instructions {
+    /// Cancels the newest on self-trade; no deadline; keeps its place in a pause.
+    fn default() -> Self {
+        Self { self_trade: SelfTrade::CancelNewest, deadline: None, cancel_on_pause: false }
     }
 }
 
@@ -55,6 +151,7 @@ wire_enum! {
 
 impl Status {
     /// True while the order can still fill.
+    #[inline]
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Active | Self::PartiallyFilled)
     }
@@ -73,6 +170,7 @@ wire_enum! {
 impl BookSide {
     /// The side it matches.
     #[must_use]
+    #[inline]
     pub const fn opposite(self) -> Self {
         match self {
             Self::Bid => Self::Ask,
@@ -97,6 +195,7 @@ wire_enum! {
 
 impl Entry {
     /// From the words of the order.
+    #[inline]
     pub const fn of(contract: Contract, side: Side) -> Self {
         match (side, contract) {
             (Side::Buy, Contract::Yes) => Self::BuyYes,
@@ -107,6 +206,7 @@ impl Entry {
     }
 
     /// The contract that is bought or sold.
+    #[inline]
     pub const fn contract(self) -> Contract {
         match self {
             Self::BuyYes | Self::SellYes => Contract::Yes,
@@ -115,6 +215,7 @@ impl Entry {
     }
 
     /// Bought or sold.
+    #[inline]
     pub const fn side(self) -> Side {
         match self {
             Self::BuyYes | Self::BuyNo => Side::Buy,
@@ -123,6 +224,7 @@ impl Entry {
     }
 
     /// The side of the book.
+    #[inline]
     pub const fn book_side(self) -> BookSide {
         match self {
             Self::BuyYes | Self::SellNo => BookSide::Bid,
@@ -131,6 +233,7 @@ impl Entry {
     }
 
     /// Turns the contract's price into the book's (YES) price, and back.
+    #[inline]
     pub const fn book_price(self, price: Price) -> Price {
         match self.contract() {
             Contract::Yes => price,
@@ -150,6 +253,8 @@ pub enum Terms {
         quantity: Quantity,
         /// What happens with a remainder.
         time_in_force: TimeInForce,
+        /// Whether it may take.
+        post_only: PostOnly,
     },
     /// `quantity` contracts now, at `worst_price` or better; the remainder is cancelled.
     Market {
@@ -167,6 +272,7 @@ pub enum Terms {
 
 impl Terms {
     /// The worst price that the order accepts, in its contract's own terms. A buy with a budget takes any.
+    #[inline]
     pub const fn limit(&self) -> Price {
         match self {
             Self::Limit { price, .. } => *price,
@@ -175,9 +281,22 @@ impl Terms {
         }
     }
 
-    /// True if a remainder stays in the book.
-    pub const fn rests(&self) -> bool {
-        matches!(self, Self::Limit { time_in_force: TimeInForce::Gtc, .. })
+    /// How long the order waits. Only a limit order can wait at all.
+    #[inline]
+    pub const fn time_in_force(&self) -> TimeInForce {
+        match self {
+            Self::Limit { time_in_force, .. } => *time_in_force,
+            Self::Market { .. } | Self::Budget { .. } => TimeInForce::Ioc,
+        }
+    }
+
+    /// Whether the order may take.
+    #[inline]
+    pub const fn post_only(&self) -> PostOnly {
+        match self {
+            Self::Limit { post_only, .. } => *post_only,
+            Self::Market { .. } | Self::Budget { .. } => PostOnly::Off,
+        }
     }
 }
 
@@ -197,10 +316,13 @@ pub struct NewOrder {
     pub fee_rate: FeeRate,
     /// The client's own name for this order. A repeat yields the first outcome again.
     pub client_id: Option<ClientId>,
+    /// What it wants besides.
+    pub instructions: Instructions,
 }
 
 impl NewOrder {
     /// What a buy holds at its account until it ends; nothing for a sell.
+    #[inline]
     pub fn hold(&self) -> Credits {
         match (self.entry.side(), self.terms) {
             (Side::Sell, _) => Credits::ZERO,
@@ -209,4 +331,33 @@ impl NewOrder {
             (Side::Buy, Terms::Market { worst_price, quantity }) => self.fee_rate.hold(worst_price, quantity),
         }
     }
+}
+
+/// How a client names one of its orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum OrderRef {
+    /// By the id that the exchange gave it.
+    Id(OrderId),
+    /// By the client's own name for it.
+    ClientId(ClientId),
+}
+
+/// A change of a live order.
+///
+/// | change                                  | place in the queue | if it crosses |
+/// |-----------------------------------------|--------------------|---------------|
+/// | quantity down, price as it was          | kept               | it does not   |
+/// | price changed, or quantity up           | lost               | it matches    |
+///
+/// Whatever refuses the change leaves the order as it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Amendment {
+    /// Whose order; another account's order is as unknown as one that never was.
+    pub account: AccountId,
+    /// Which order.
+    pub order: OrderId,
+    /// The new limit in its contract's own terms; `None` leaves it.
+    pub price: Option<Price>,
+    /// The new quantity, with what is filled already; `None` leaves it.
+    pub quantity: Option<Quantity>,
 }

@@ -1,6 +1,8 @@
 //! The one rule of reading an events log: which records count.
 //!
-//!   lfg.events[s] ─▶ *Reader* ─▶ outcomes that count, each once, in order
+//! ```text
+//! lfg.events[s] ─▶ *Reader* ─▶ outcomes that count, each once, in order
+//! ```
 //!
 //! Engines, projections, gateway and auditors all read through here, so they all see the same history, whatever stale
 //! writers append. Pure: knows bytes and offsets, not where they come from.

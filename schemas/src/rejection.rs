@@ -24,6 +24,20 @@ wire_enum! {
         AccountIdInvalid = 108, "account-id-invalid";
         /// A message or acknowledgement that no shard could have sent.
         MessageInvalid = 109, "message-invalid";
+        /// Post-only, and immediate-or-cancel or fill-or-kill: it could never do anything.
+        PostOnlyImmediate = 110, "post-only-immediate";
+        /// A batch of nothing, or of more than it may hold.
+        BatchSizeInvalid = 111, "batch-size-invalid";
+        /// Something in a batch is another account's.
+        AccountMismatch = 112, "account-mismatch";
+        /// A dead-man switch for no time, or for longer than it may be set.
+        TimeoutOutOfRange = 113, "timeout-out-of-range";
+        /// A transfer from an account to itself.
+        TransferToSelf = 114, "transfer-to-self";
+        /// An amendment that changes nothing.
+        AmendmentEmpty = 115, "amendment-empty";
+        /// A dispute window longer than it may be.
+        DisputeWindowInvalid = 116, "dispute-window-invalid";
 
         /// There is no such account.
         AccountUnknown = 201, "account-unknown";
@@ -47,6 +61,14 @@ wire_enum! {
         ApiKeyUnknown = 210, "api-key-unknown";
         /// The key's id is taken.
         ApiKeyExists = 211, "api-key-exists";
+        /// The account is frozen.
+        AccountFrozen = 212, "account-frozen";
+        /// Orders of the market still wait for their cancel.
+        MarketSweeping = 213, "market-sweeping";
+        /// The admin who proposed an answer cannot confirm it.
+        SecondAdminRequired = 214, "second-admin-required";
+        /// The proposed answer is another one.
+        AnswerMismatch = 215, "answer-mismatch";
 
         /// The account has not enough available credits.
         FundsInsufficient = 301, "funds-insufficient";
@@ -58,5 +80,23 @@ wire_enum! {
         WalletLimit = 304, "wallet-limit";
         /// The account has as many keys as it may.
         ApiKeyLimit = 305, "api-key-limit";
+        /// The order came later than it asked for.
+        DeadlinePassed = 306, "deadline-passed";
+        /// A post-only order would take, and there is no price left to rest at.
+        PostOnlyWouldTake = 307, "post-only-would-take";
+        /// The account has as many live orders as it may.
+        LiveOrderLimit = 308, "live-order-limit";
+        /// The account's live orders are worth as much as they may.
+        NotionalLimit = 309, "notional-limit";
+        /// The account holds, or wants, as many contracts as it may.
+        PositionLimit = 310, "position-limit";
+        /// The order changed while credits for its amendment were on their way. Look at it, and ask again.
+        OrderChanged = 311, "order-changed";
+        /// No more than what is filled already.
+        QuantityFilled = 312, "quantity-filled";
+        /// Something else in the same all-or-nothing batch was refused.
+        BatchRefused = 313, "batch-refused";
+        /// What an all-or-nothing batch asks depends on what it does itself, so it cannot be promised.
+        BatchConflict = 314, "batch-conflict";
     }
 }

@@ -13,25 +13,30 @@ pub struct ShardMap {
 
 impl ShardMap {
     /// `None` unless `shards` is 1..=128.
+    #[inline]
     pub const fn new(shards: u16) -> Option<Self> {
         if shards >= 1 && shards <= crate::limits::SHARDS_MAX { Some(Self { shards }) } else { None }
     }
 
     /// How many shards the log has.
+    #[inline]
     pub const fn shards(self) -> u16 {
         self.shards
     }
 
     /// The home of an account's wallet.
+    #[inline]
     pub fn of_account(self, account: AccountId) -> Shard {
         self.of(account.0)
     }
 
     /// The home of a market's book, positions and collateral.
+    #[inline]
     pub fn of_market(self, market: MarketId) -> Shard {
         self.of(market.0)
     }
 
+    #[inline]
     fn of(self, id: u64) -> Shard {
         #[allow(clippy::cast_possible_truncation, reason = "the product's high half is below `shards`")]
         let number = ((u128::from(mix(id)) * u128::from(self.shards)) >> 64) as u16;
@@ -40,6 +45,7 @@ impl ShardMap {
 }
 
 /// SplitMix64's finaliser.
+#[inline]
 const fn mix(id: u64) -> u64 {
     let mut z = id.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
-use schemas::codec::{self, DecodeError};
+use schemas::codec::{self, DecodeError, VERSION};
 use schemas::limits::RECORD_BYTES_MAX;
 use schemas::reading::{Position, Reader};
 use schemas::record::Chain;
@@ -111,11 +111,11 @@ fn every_length_that_lies_is_an_error_without_its_memory() {
 #[test]
 fn versions_and_kinds_from_the_future_are_named() {
     assert_eq!(Record::decode(&[]), Err(DecodeError::Truncated));
-    assert_eq!(Record::decode(&[1]), Err(DecodeError::Truncated));
-    assert_eq!(Record::decode(&[2, 1]), Err(DecodeError::Unknown(2)));
-    assert_eq!(Record::decode(&[1, 9]), Err(DecodeError::Unknown(9)));
+    assert_eq!(Record::decode(&[VERSION]), Err(DecodeError::Truncated));
+    assert_eq!(Record::decode(&[VERSION + 1, 1]), Err(DecodeError::Unknown(VERSION + 1)));
+    assert_eq!(Record::decode(&[VERSION, 9]), Err(DecodeError::Unknown(9)));
     assert_eq!(CommandRecord::decode(&[0]), Err(DecodeError::Unknown(0)));
-    let long = vec![1; RECORD_BYTES_MAX + 1];
+    let long = vec![VERSION; RECORD_BYTES_MAX + 1];
     assert_eq!(Record::decode(&long), Err(DecodeError::TooLong(long.len())));
 }
 
@@ -128,7 +128,7 @@ proptest! {
     /// Random bodies behind a right head get further into the decoder.
     #[test]
     fn random_bodies_are_survived(kind in 1_u8..=2, body in prop::collection::vec(any::<u8>(), 0..300)) {
-        decode_as_everything(&[&[1, kind], body.as_slice()].concat());
+        decode_as_everything(&[&[VERSION, kind], body.as_slice()].concat());
     }
 
     #[test]

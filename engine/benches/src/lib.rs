@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod flow;
 pub mod heaps;
+pub mod law;
 pub mod ours;
 pub mod random;
 pub mod report;

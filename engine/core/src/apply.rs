@@ -5,40 +5,43 @@
 //! A panic here is a broken invariant (`Invariant`), never an input: going on would make every further number wrong, so
 //! stopping the shard is the smaller loss.
 
-use schemas::effects::{self, MarketChange, PositionChange, WalletChange};
-use schemas::event::{FirstOutcome, OrderPlaced, Trade};
-use schemas::{AccountId, ClientId, Event, Listing, MarketId, MarketState, NewOrder, OrderId, Shard};
+use std::ops::RangeInclusive;
+
+use schemas::effects::{self, MarketChange, PositionChange};
+use schemas::event::{FirstOutcome, KnownAs, OrderAmended, OrderPlaced, Trade};
+use schemas::market::Resolution;
+use schemas::{
+    AccountId, ClientId, Event, Listing, MarketId, MarketLimits, MarketState, NewOrder, OrderId, Price, Quantity,
+    Shard, Side, Timestamp,
+};
 
 use crate::Place;
-use crate::book::{Book, Resting};
+use crate::book::{BookKey, Resting};
 use crate::decide::fingerprint;
 use crate::invariants::Invariant;
-use crate::state::{Account, Market, Position, Remembered, Stake, State, Table};
+use crate::state::{
+    Account, Exposure, Market, MarketOrder, MarketView, MassCancel, Position, Remembered, Stake, State, Table,
+};
+
+/// The prices of every market's book.
+const PRICES: RangeInclusive<u32> = Price::MIN.ticks() as u32..=Price::MAX.ticks() as u32;
 
 impl State {
     /// Makes one event true.
     pub fn apply(&mut self, place: &Place, event: &Event) {
-        if let Some(change) = effects::wallet_change(event) {
-            self.change_wallet(&change);
-        }
-        for change in effects::position_changes(event) {
-            self.change_position(&change);
-        }
-        if let Some(change) = effects::market_change(event) {
-            self.change_market(&change);
-        }
-        self.apply_to_things(place, event);
-    }
-
-    /// What an event does beyond wallets, positions and a market's sums.
-    fn apply_to_things(&mut self, place: &Place, event: &Event) {
         match event {
             Event::Rejected { .. }
             | Event::MessageSkipped { .. }
             | Event::ClientIdRepeated { .. }
             | Event::StateHashed { .. }
-            | Event::PairsRedeemed { .. }
-            | Event::Settled(_) => {}
+            | Event::CancelRejected { .. }
+            | Event::AmendRejected { .. }
+            | Event::MassCancelRequested { .. }
+            | Event::BatchItem { .. } => {}
+            Event::Settled(_)
+            | Event::HoldRaised { .. }
+            | Event::TransferReceived { .. }
+            | Event::TransferReturned { .. } => self.change_wallet(event),
             Event::AccountOpened { account } => self.open_account(*account),
             Event::ApiKeyAdded { account, key } => {
                 self.account_mut(*account).keys.insert(key.id, *key);
@@ -47,27 +50,58 @@ impl State {
                 self.account_mut(*account).keys.remove(key);
             }
             Event::Deposited { account, amount, client_id } => {
+                self.change_wallet(event);
                 self.facts.deposited += *amount;
                 self.remember(*account, *client_id, FirstOutcome::Deposit { amount: *amount }, 0);
             }
             Event::Withdrawn { account, amount, client_id } => {
+                self.change_wallet(event);
                 self.facts.deposited -= *amount;
                 self.remember(*account, *client_id, FirstOutcome::Withdrawal { amount: *amount }, 0);
             }
-            Event::OrderFunded { id, order, .. } => self.take_in(*id, order, FirstOutcome::Order { id: *id }),
-            Event::OrderPlaced(placed) => self.rest(placed),
-            Event::OrderRejected { id, order, code } => {
-                self.take_in(*id, order, FirstOutcome::OrderRejected { id: *id, code: *code });
+            Event::OrderEntered { account, known_as, id, .. } => {
+                self.change_wallet(event);
+                self.enter(*account, *id, *known_as);
             }
-            Event::Traded(trade) => self.fill_maker(trade),
-            Event::OrderCancelled { order, market, .. } => self.end_order(*order, *market),
+            Event::OrderPlaced(placed) => {
+                // A buy that rests changes no position.
+                if placed.order.entry.side() == Side::Sell {
+                    self.change_market(placed.order.market, event);
+                }
+                self.place(placed);
+            }
+            Event::OrderRejected { id, order, code } => self.reject(*id, order, *code),
+            Event::Traded(trade) => {
+                let book = self.change_market(trade.market, event);
+                self.fill_maker(book, trade);
+            }
+            Event::OrderCancelled { order, market, entry, quantity, .. }
+            | Event::OrderReduced { order, market, entry, quantity, .. } => {
+                if entry.side() == Side::Sell {
+                    self.change_market(*market, event);
+                }
+                self.reduce(*market, *order, *quantity);
+                self.refresh_lookup(*market);
+            }
+            Event::OrderAmended(amended) => {
+                self.change_market(amended.market, event);
+                self.amend(amended);
+            }
+            Event::PairsRedeemed { market, .. } | Event::PaidOut { market, .. } => {
+                self.change_market(*market, event);
+                self.refresh_lookup(*market);
+            }
+            Event::MarketSettled { market } => {
+                self.market_mut(*market).settled = true;
+                self.lookup_market(*market);
+            }
             Event::MarketCreated(listing) => self.list(listing),
-            Event::MarketChanged { market, state, yes_value } => {
-                let market = self.market_mut(*market);
-                market.state = *state;
-                market.yes_value = *yes_value;
+            Event::MarketChanged { market, state, resolution, .. } => self.move_on(*market, *state, *resolution),
+            Event::MarketLimited { market, limits } => {
+                self.market_mut(*market).limits = *limits;
+                self.limit_exposures(*market);
+                self.count_exposures(*market);
             }
-            Event::PaidOut { .. } | Event::MarketSettled { .. } => {}
             Event::Sent { to, number, message } => {
                 self.facts.outboxes.entry(*to).or_default().push(*number, place.cause.id, message.clone());
             }
@@ -75,8 +109,23 @@ impl State {
             Event::Acknowledged { to, number } => {
                 self.facts.outboxes.entry(*to).or_default().acknowledge(*number);
             }
+            Event::AccountFrozen { account, .. } => self.account_mut(*account).frozen = true,
+            Event::AccountUnfrozen { account, .. } => self.account_mut(*account).frozen = false,
+            Event::AccountLimited { account, limits } => self.account_mut(*account).limits = *limits,
+            Event::DeadManSwitchSet { account, due } => self.set_dead_man_switch(*account, *due),
+            Event::DeadManSwitchFired { account } => self.set_dead_man_switch(*account, None),
+            Event::MassCancelOpened { account, market, reason, up_to } => {
+                let rest = MassCancel { reason: *reason, up_to: *up_to };
+                self.facts.mass_cancels.insert((*account, *market), rest);
+            }
+            Event::MassCancelClosed { account, market } => {
+                self.facts.mass_cancels.remove(&(*account, *market));
+            }
+            Event::TransferSent { from, to, amount, client_id } => {
+                self.change_wallet(event);
+                self.remember(*from, *client_id, FirstOutcome::Transfer { to: *to, amount: *amount }, 0);
+            }
         }
-        self.refresh_lookup(event);
     }
 
     /// Time never goes back, whatever the broker's clock does.
@@ -84,17 +133,238 @@ impl State {
         self.facts.time = self.facts.time.max(place.time);
     }
 
-    fn change_wallet(&mut self, change: &WalletChange) {
+    /// What an event means for the one wallet that it changes.
+    fn change_wallet(&mut self, event: &Event) {
+        let Some(change) = effects::wallet_change(event) else { return };
         let account = self.account_mut(change.account);
         account.available += change.available;
         account.held += change.held;
+        account.live_orders = account
+            .live_orders
+            .checked_add_signed(change.live_orders)
+            .unwrap_or_else(|| panic!("{}: {} by {change:?}", Invariant::LiveOrdersAreCounted, change.account));
         let positive = account.available.0 >= 0 && account.held.0 >= 0;
         assert!(positive, "{}: wallet of {} is {account:?}", Invariant::NothingIsNegative, change.account);
     }
 
-    fn change_position(&mut self, change: &PositionChange) {
-        let market = self.market_mut(change.market);
-        let position = market.positions.get_or_default(change.account);
+    /// What an event means for positions in its market and for the market's own sums. Returns the market's book.
+    fn change_market(&mut self, id: MarketId, event: &Event) -> BookKey {
+        let market = self.facts.markets.get_mut(id).unwrap_or_else(|| panic!("market {id} lives here"));
+        for change in effects::position_changes(event) {
+            if market.change_position(&change) {
+                self.paired.push(change.account);
+            }
+        }
+        if let Some(change) = effects::market_change(event) {
+            market.change(&change);
+        }
+        market.book
+    }
+
+    fn open_account(&mut self, id: AccountId) {
+        assert!(self.facts.accounts.insert(id, Account::default()), "account {id} opened twice");
+    }
+
+    /// Counts an order that came in here and remembers what its client called it.
+    fn enter(&mut self, account: AccountId, id: OrderId, known_as: Option<KnownAs>) {
+        self.facts.orders += 1;
+        if let Some(KnownAs { client_id, fingerprint }) = known_as {
+            self.remember(account, Some(client_id), FirstOutcome::Order { id }, fingerprint);
+        }
+    }
+
+    /// The same for an order that was refused where it came in. One that its market refused was counted before.
+    fn reject(&mut self, id: OrderId, order: &NewOrder, code: schemas::Rejection) {
+        if id != self.next_order_id(id.market_shard()) {
+            return;
+        }
+        self.facts.orders += 1;
+        if order.client_id.is_some() {
+            let first = FirstOutcome::OrderRejected { id, code };
+            self.remember(order.account, order.client_id, first, fingerprint(order));
+        }
+    }
+
+    fn remember(&mut self, account: AccountId, client_id: Option<ClientId>, first: FirstOutcome, fingerprint: u64) {
+        if let Some(client_id) = client_id {
+            let time = self.facts.time;
+            self.facts.client_ids.remember(Remembered { account, client_id, time, first, fingerprint });
+        }
+    }
+
+    fn place(&mut self, placed: &OrderPlaced) {
+        if !placed.status.is_live() {
+            return;
+        }
+        let order = &placed.order;
+        let owner = Stake {
+            account: order.account,
+            expires: order.terms.time_in_force().expires().unwrap_or(Stake::NEVER),
+            fee_rate: order.fee_rate,
+            quantity: placed.quantity,
+            entry: order.entry,
+            self_trade: order.instructions.self_trade,
+            post_only: order.terms.post_only(),
+            cancel_on_pause: order.instructions.cancel_on_pause,
+        };
+        let (side, price) = (order.entry.book_side(), u32::from(placed.price.ticks()));
+        self.rest(order.market, Resting { id: placed.id, side, price, remaining: placed.resting().contracts(), owner });
+    }
+
+    fn rest(&mut self, market: MarketId, resting: MarketOrder) {
+        let book = self.book_of(market);
+        self.facts.books.insert(book, resting);
+        self.lookup.order_rests(market, &resting);
+    }
+
+    fn fill_maker(&mut self, book: BookKey, trade: &Trade) {
+        self.facts.trades += 1;
+        let maker = trade.maker.order;
+        let side = trade.maker.entry.book_side();
+        let filled = self.facts.books.take_first(book, side, trade.quantity.contracts());
+        let agrees = filled.id == maker && filled.contracts() - trade.quantity == trade.maker_remaining;
+        assert!(agrees, "{}: maker {maker} is {filled:?}", Invariant::LevelsAddUp);
+        self.lookup.order_loses(trade.market, &filled, trade.quantity);
+    }
+
+    /// Takes contracts off a resting order without a trade: all of them end it, fewer leave it in its place.
+    fn reduce(&mut self, market: MarketId, order: OrderId, quantity: Quantity) {
+        let books = &mut self.facts.books;
+        let gone = || panic!("{}: order {order} ended twice", Invariant::LevelsAddUp);
+        let before = books.take_from(order, quantity.contracts()).unwrap_or_else(gone);
+        if before.contracts() > quantity {
+            books.owner_mut(order).expect("it still rests").quantity = before.owner.quantity - quantity;
+        }
+        self.lookup.order_loses(market, &before, quantity);
+    }
+
+    fn amend(&mut self, amended: &OrderAmended) {
+        let OrderAmended { order, market, .. } = *amended;
+        if amended.in_place {
+            self.reduce(market, order, amended.old_remaining - amended.resting());
+            return;
+        }
+        let (_, before) = self
+            .facts
+            .books
+            .remove(order)
+            .unwrap_or_else(|| panic!("{}: order {order} is gone", Invariant::LevelsAddUp));
+        self.lookup.order_loses(market, &before, before.contracts());
+        if amended.status.is_live() {
+            let owner = Stake { quantity: amended.quantity, ..before.owner };
+            let (price, remaining) = (u32::from(amended.price.ticks()), amended.resting().contracts());
+            self.rest(market, Resting { price, remaining, owner, ..before });
+        }
+    }
+
+    fn list(&mut self, listing: &Listing) {
+        let market = Market {
+            listing: listing.clone(),
+            state: MarketState::Created,
+            limits: listing.limits,
+            settled: false,
+            resolution: None,
+            collateral: schemas::Credits::ZERO,
+            fees: schemas::Credits::ZERO,
+            yes: 0,
+            no: 0,
+            positions: Table::default(),
+            book: self.facts.books.add_with(PRICES),
+        };
+        assert!(self.facts.markets.insert(listing.market, market), "market {} listed twice", listing.market);
+        self.limit_exposures(listing.market);
+        self.schedule(listing.market);
+    }
+
+    fn move_on(&mut self, id: MarketId, state: MarketState, resolution: Option<Resolution>) {
+        if let Some(time) = self.market(id).and_then(|market| market.moves_on()) {
+            self.lookup.market_times.remove(&(time, id));
+        }
+        let market = self.market_mut(id);
+        market.state = state;
+        market.resolution = resolution;
+        self.schedule(id);
+        self.lookup_market(id);
+    }
+
+    /// Keeps count of accounts' live orders where they are limited, and only there: it costs memory for every account.
+    pub(crate) fn limit_exposures(&mut self, market: MarketId) {
+        if self.market(market).is_some_and(|market| market.limits == MarketLimits::NONE) {
+            self.lookup.exposures.remove(&market);
+        } else {
+            self.lookup.exposures.insert(market, Table::default());
+        }
+    }
+
+    /// Counts the orders that rested before they were limited.
+    fn count_exposures(&mut self, id: MarketId) {
+        let Some(exposures) = self.lookup.exposures.get_mut(&id) else { return };
+        let market = self.facts.markets.get(id).expect("the event names a market that is here");
+        for order in (MarketView { market, books: &self.facts.books }).all_orders() {
+            let added = Exposure { live_orders: 1, ..Exposure::of(order, order.contracts()) };
+            exposures.get_or_default(order.owner.account).add(&added);
+        }
+    }
+
+    fn set_dead_man_switch(&mut self, id: AccountId, due: Option<Timestamp>) {
+        let before = std::mem::replace(&mut self.account_mut(id).dead_man_due, due);
+        if let Some(before) = before {
+            self.lookup.dead_man_switches.remove(&(before, id));
+        }
+        if let Some(due) = due {
+            self.lookup.dead_man_switches.insert((due, id));
+        }
+    }
+
+    fn receive(&mut self, from: Shard, number: u64) {
+        let inbox = self.facts.inboxes.entry(from).or_default();
+        assert_eq!(number, inbox.last + 1, "{}: message from shard {from}", Invariant::MessagesAreDense);
+        inbox.last = number;
+    }
+
+    /// Keeps the look-ups in step with a market that is swept: whether it is still to be.
+    fn refresh_lookup(&mut self, market: MarketId) {
+        if self.lookup.sweeping.contains(&market) {
+            self.lookup_market(market);
+        }
+    }
+
+    /// Puts one market where the look-ups should have it.
+    pub(crate) fn lookup_market(&mut self, id: MarketId) {
+        let market = self.market(id).expect("the event names a market that is here");
+        let paused = matches!(market.state, MarketState::Paused | MarketState::CancelOnly);
+        let pausing = paused && self.lookup.paused_orders(id).next().is_some();
+        if market.ends_orders() || market.pays_out() || pausing {
+            self.lookup.sweeping.insert(id);
+        } else {
+            self.lookup.sweeping.remove(&id);
+        }
+    }
+
+    /// Notes when a market moves on by itself.
+    pub(crate) fn schedule(&mut self, id: MarketId) {
+        if let Some(time) = self.market(id).and_then(|market| market.moves_on()) {
+            self.lookup.market_times.insert((time, id));
+        }
+    }
+
+    fn book_of(&self, market: MarketId) -> BookKey {
+        self.facts.markets.get(market).unwrap_or_else(|| panic!("market {market} lives here")).book
+    }
+
+    fn account_mut(&mut self, id: AccountId) -> &mut Account {
+        self.facts.accounts.get_mut(id).unwrap_or_else(|| panic!("account {id} lives here"))
+    }
+
+    fn market_mut(&mut self, id: MarketId) -> &mut Market {
+        self.facts.markets.get_mut(id).unwrap_or_else(|| panic!("market {id} lives here"))
+    }
+}
+
+impl Market {
+    /// True if the account now holds pairs.
+    fn change_position(&mut self, change: &PositionChange) -> bool {
+        let position = self.positions.get_or_default(change.account);
         let add = |value: u64, difference: i64| {
             value.checked_add_signed(difference).unwrap_or_else(|| {
                 panic!("{}: position of {} by {change:?}", Invariant::NothingIsNegative, change.account)
@@ -107,140 +377,21 @@ impl State {
         let covered = position.yes >= position.yes_reserved && position.no >= position.no_reserved;
         assert!(covered, "{}: {} reserves {position:?}", Invariant::NothingIsNegative, change.account);
         if *position == Position::default() {
-            market.positions.remove(change.account);
+            self.positions.remove(change.account);
+            return false;
         }
+        position.pairs() > 0
     }
 
-    fn change_market(&mut self, change: &MarketChange) {
-        let market = self.market_mut(change.market);
+    fn change(&mut self, change: &MarketChange) {
         let add = |value: u64, difference: i64| {
-            value.checked_add_signed(difference).unwrap_or_else(|| {
-                panic!("{}: contracts of {} by {change:?}", Invariant::NothingIsNegative, change.market)
-            })
+            value
+                .checked_add_signed(difference)
+                .unwrap_or_else(|| panic!("{}: market by {change:?}", Invariant::NothingIsNegative))
         };
-        market.collateral += change.collateral;
-        market.fees += change.fees;
-        market.yes = add(market.yes, change.yes);
-        market.no = add(market.no, change.no);
-    }
-
-    fn open_account(&mut self, id: AccountId) {
-        assert!(self.facts.accounts.insert(id, Account::default()).is_none(), "account {id} opened twice");
-    }
-
-    /// Counts an order that came in here and remembers what its client called it.
-    fn take_in(&mut self, id: OrderId, order: &NewOrder, first: FirstOutcome) {
-        if id.entry_shard() != self.shard {
-            return;
-        }
-        // A buy whose market is here too has two events, with one id.
-        if id == self.next_order_id(id.market_shard()) {
-            self.facts.orders += 1;
-        }
-        let fingerprint = if order.client_id.is_some() { fingerprint(order) } else { 0 };
-        self.remember(order.account, order.client_id, first, fingerprint);
-    }
-
-    fn remember(&mut self, account: AccountId, client_id: Option<ClientId>, first: FirstOutcome, fingerprint: u64) {
-        if let Some(client_id) = client_id {
-            let time = self.facts.time;
-            self.facts.client_ids.remember(Remembered { account, client_id, time, first, fingerprint });
-        }
-    }
-
-    fn rest(&mut self, placed: &OrderPlaced) {
-        let order = &placed.order;
-        self.take_in(placed.id, order, FirstOutcome::Order { id: placed.id });
-        if placed.status.is_live() {
-            let resting = Resting {
-                id: placed.id,
-                side: order.entry.book_side(),
-                price: u32::from(placed.book_price().ticks()),
-                remaining: placed.resting().contracts(),
-                owner: Stake { account: order.account, entry: order.entry, fee_rate: order.fee_rate },
-            };
-            self.market_mut(order.market).book.insert(resting);
-            self.lookup.live.insert(placed.id, order.market);
-        }
-    }
-
-    fn fill_maker(&mut self, trade: &Trade) {
-        self.facts.trades += 1;
-        let maker = trade.maker.order;
-        let book = &mut self.market_mut(trade.market).book;
-        let filled = book.take_first(trade.maker.entry.book_side(), trade.quantity.contracts());
-        let left = filled.remaining - trade.quantity.contracts();
-        let agrees = filled.id == maker && left == trade.maker_remaining.contracts();
-        assert!(agrees, "{}: maker {maker} is {filled:?}", Invariant::LevelsAddUp);
-        if left == 0 {
-            self.lookup.live.remove(&maker);
-        }
-    }
-
-    fn end_order(&mut self, order: OrderId, market: MarketId) {
-        let gone = self.market_mut(market).book.remove(order);
-        assert!(gone.is_some(), "{}: order {order} ended twice", Invariant::LevelsAddUp);
-        self.lookup.live.remove(&order);
-    }
-
-    fn list(&mut self, listing: &Listing) {
-        let market = Market {
-            listing: listing.clone(),
-            state: MarketState::Created,
-            yes_value: None,
-            collateral: schemas::Credits::ZERO,
-            fees: schemas::Credits::ZERO,
-            yes: 0,
-            no: 0,
-            positions: Table::default(),
-            book: Book::new(u32::from(schemas::Price::MAX.ticks())),
-        };
-        assert!(self.facts.markets.insert(listing.market, market).is_none(), "market {} listed twice", listing.market);
-        self.lookup.expiries.insert((listing.expiry, listing.market));
-    }
-
-    fn receive(&mut self, from: Shard, number: u64) {
-        let inbox = self.facts.inboxes.entry(from).or_default();
-        assert_eq!(number, inbox.last + 1, "{}: message from shard {from}", Invariant::MessagesAreDense);
-        inbox.last = number;
-    }
-
-    /// Keeps the look-ups in step with a market that ended or was swept.
-    fn refresh_lookup(&mut self, event: &Event) {
-        let (Event::MarketChanged { market, .. }
-        | Event::OrderCancelled { market, .. }
-        | Event::PairsRedeemed { market, .. }
-        | Event::PaidOut { market, .. }) = event
-        else {
-            return;
-        };
-        // A market that still trades is where it was since it was listed, so a cancel there need not touch the look-ups.
-        if self.market(*market).is_some_and(|market| !market.expires()) {
-            self.lookup_market(*market);
-        }
-    }
-
-    /// Puts one market where the look-ups should have it.
-    pub(crate) fn lookup_market(&mut self, id: MarketId) {
-        let market = self.facts.markets.get(id).expect("the event names a market that is here");
-        let expiry = (market.listing.expiry, id);
-        if market.expires() {
-            self.lookup.expiries.insert(expiry);
-        } else {
-            self.lookup.expiries.remove(&expiry);
-        }
-        if market.needs_sweep() {
-            self.lookup.sweeping.insert(id);
-        } else {
-            self.lookup.sweeping.remove(&id);
-        }
-    }
-
-    fn account_mut(&mut self, id: AccountId) -> &mut Account {
-        self.facts.accounts.get_mut(id).unwrap_or_else(|| panic!("account {id} lives here"))
-    }
-
-    fn market_mut(&mut self, id: MarketId) -> &mut Market {
-        self.facts.markets.get_mut(id).unwrap_or_else(|| panic!("market {id} lives here"))
+        self.collateral += change.collateral;
+        self.fees += change.fees;
+        self.yes = add(self.yes, change.yes);
+        self.no = add(self.no, change.no);
     }
 }

@@ -22,6 +22,8 @@ pub enum Invariant {
     LevelsAddUp,
     /// I-7: outcomes, messages and trades are numbered densely.
     MessagesAreDense,
+    /// I-8: an account's live orders at its home = those that rest + those on their way, either way.
+    LiveOrdersAreCounted,
 }
 
 impl std::fmt::Display for Invariant {
@@ -34,6 +36,7 @@ impl std::fmt::Display for Invariant {
             Self::HoldsMatchOrders => "I-5",
             Self::LevelsAddUp => "I-6",
             Self::MessagesAreDense => "I-7",
+            Self::LiveOrdersAreCounted => "I-8",
         };
         write!(f, "{id} {self:?}")
     }
@@ -94,8 +97,8 @@ impl State {
 
     /// Asserts what is cheap to see of one market: I-2 and I-3.
     pub(crate) fn assert_market(&self, id: MarketId) {
-        let Some(market) = self.facts.markets.get(id) else { return };
-        let covered = match market.yes_value {
+        let Some(market) = self.market(id) else { return };
+        let covered = match market.yes_value() {
             None => market.yes == market.no && market.collateral == Credits::of_pairs(market.yes),
             // While it pays out, holders of one contract may come before those of the other.
             Some(value) => market.collateral == value.payout(market.yes, market.no),
@@ -125,9 +128,8 @@ impl State {
         let Some(market) = self.market(id) else { return };
         for side in [BookSide::Bid, BookSide::Ask] {
             let mut totals = std::collections::BTreeMap::new();
-            for (order, .., price, remaining, _) in market.orders(side) {
+            for (.., price, remaining, _) in market.orders(side) {
                 *totals.entry(price).or_insert(0) += u64::from(remaining.contracts());
-                assert_eq!(self.lookup.live.get(&order), Some(&id), "{}: order {order}", Invariant::LevelsAddUp);
             }
             for (price, total) in totals {
                 assert_eq!(market.depth(side, price), total, "{}: {id} at {price}", Invariant::LevelsAddUp);

@@ -1,11 +1,17 @@
 //! The law of the exchange: what each command leads to, and what each event makes true.
 //!
-//!   lfg.commands[s] ─▶ *handle = decide + apply* ─▶ lfg.events[s]
-//!                      *apply* ◀───────────────────  recovery, standbys, auditors
+//! ```text
+//! lfg.commands[s] ─▶ *handle = decide + apply* ─▶ lfg.events[s]
+//!                    *apply* ◀───────────────────  recovery, standbys, auditors
+//! ```
+//!
+//! The words are those of the log, and explained there: what can be asked ([`schemas::Command`], with the answer to each), what can
+//! become true ([`schemas::Event`]), why something is refused ([`schemas::Rejection`], codes in the order in which they are checked), and
+//! what each event means in numbers ([`schemas::effects`]).
 //!
 //! - [`Replica`]: one shard with its place in the log; follows it, or leads it. What a process drives.
 //! - [`State`]: everything a shard knows. [`State::handle`] decides and applies; [`State::apply`] alone changes it.
-//! - [`Book`]: one market's orders by price and time; usable alone.
+//! - [`Book`]: one market's orders by price and time; usable alone. [`Books`]: those of a whole shard, in one memory.
 //!
 //! Architecture invariant: pure. No clock, randomness, I/O, float, thread or hash-map order; time, order and identity arrive
 //! with the command. `clippy.toml` beside this crate and `tests/architecture.rs` enforce it.
@@ -15,7 +21,6 @@
 mod apply;
 mod book;
 mod decide;
-mod index;
 mod invariants;
 mod replica;
 mod snapshot;
@@ -25,7 +30,7 @@ pub use book::{Book, BookId, BookKey, Books, Instruction, Outcome, PRICE_MAX, Qu
 pub use invariants::{Invariant, Sums};
 pub use replica::{Divergence, Halt, Read, Replica};
 pub use snapshot::SnapshotError;
-pub use state::{Account, Market, Position, State};
+pub use state::{Account, Market, MarketView, Position, State};
 
 use schemas::{Cause, Timestamp};
 

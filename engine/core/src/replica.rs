@@ -1,6 +1,8 @@
 //! One shard with its place in the log: follows the log, or leads it.
 //!
-//!   lfg.events[s] ─▶ read ─▶ *Replica* ─▶ handle ─▶ lfg.events[s] ─▶ read (confirmed)
+//! ```text
+//! lfg.events[s] ─▶ read ─▶ *Replica* ─▶ handle ─▶ lfg.events[s] ─▶ read (confirmed)
+//! ```
 //!
 //! A follower applies what it reads. A leader decides ahead of what it has read back: an outcome that it wrote is certain only
 //! once it comes back under the leader's own term, so nothing may leave the shard before that.
@@ -16,8 +18,12 @@ use crate::snapshot::{self, SnapshotError};
 use crate::state::State;
 use crate::{Place, Sums};
 
-/// A shard publishes the hash of its state with every so many outcomes.
-const STATE_HASH_EVERY: u64 = 10_000;
+/// A shard publishes the hash of its state with every so many outcomes, while its state is small.
+const STATE_HASH_EVERY: u64 = 1 << 14;
+
+/// Hashing reads the whole state: so many outcomes are handled for each of its things before it is done again, so that it takes a
+/// fixed share of the time however large the state is.
+const OUTCOMES_A_THING: u64 = 4;
 
 /// A shard's state machine and its place in the log.
 #[derive(Debug)]
@@ -178,7 +184,7 @@ impl Replica {
         let sequence = lead.sequence + 1;
         let mut events = Vec::new();
         let place = decide(&mut self.state, offset, time, bytes, &mut events);
-        if sequence.is_multiple_of(STATE_HASH_EVERY) {
+        if publishes_hash(&self.state, sequence) {
             events.push(Event::StateHashed { hash: self.state.hash() });
         }
         let outcome = Outcome { term: lead.term, sequence, time: place.time, cause: place.cause, events };
@@ -250,6 +256,14 @@ fn decide(state: &mut State, offset: u64, time: Timestamp, bytes: &[u8], events:
             state.refuse(place, Rejection::Undecodable, events);
             place
         }
+    }
+}
+
+/// Follows from the state alone, so that it is the same whoever leads.
+fn publishes_hash(state: &State, sequence: u64) -> bool {
+    sequence.is_multiple_of(STATE_HASH_EVERY) && {
+        let outcomes = state.things() * OUTCOMES_A_THING;
+        sequence.is_multiple_of(outcomes.next_power_of_two().max(STATE_HASH_EVERY))
     }
 }
 

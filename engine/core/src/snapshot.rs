@@ -2,14 +2,23 @@
 //!
 //! File layout: magic (8 bytes), BLAKE3 of all that follows (32), shard (u16), number of shards (u16), position, state.
 
-use bincode::config::{Configuration, Fixint};
+use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use schemas::reading::Position;
 use schemas::shard_map::ShardMap;
 use schemas::{Shard, codec};
 
-use crate::state::{Facts, State};
+use crate::book::BookKey;
+use crate::state::{Facts, MarketView, State};
 
-const MAGIC: &[u8; 8] = b"LFGsnap1";
+/// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
+/// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
+const MAGIC: &[u8; 8] = b"LFGsnap2";
+
+/// About what an account, a position, an order or a client id takes.
+const BYTES_A_THING: usize = 80;
+
+/// Memory that reading a snapshot may claim: far above any machine's, so that only a length that cannot be true is refused.
+const DECODE_BYTES_MAX: usize = 1 << 40;
 const HASH_BYTES: usize = 32;
 
 /// A snapshot that cannot serve. Try an older one, or the whole log.
@@ -37,24 +46,36 @@ pub enum SnapshotError {
 impl State {
     /// The bytes that are this state: equal states have equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        // Room for what there is, so that it need not be copied while it grows.
+        let room = usize::try_from(self.things()).map_or(0, |things| things.saturating_mul(BYTES_A_THING));
+        let mut bytes = Vec::with_capacity(room);
         codec::encode_into(&self.facts, &mut bytes);
         bytes
     }
 
     /// BLAKE3 of [`State::to_bytes`].
     pub fn hash(&self) -> [u8; HASH_BYTES] {
-        *blake3::hash(&self.to_bytes()).as_bytes()
+        Self::hash_of(&self.to_bytes())
+    }
+
+    /// The hash of a state with these bytes.
+    pub fn hash_of(bytes: &[u8]) -> [u8; HASH_BYTES] {
+        *blake3::hash(bytes).as_bytes()
     }
 
     /// The state with these bytes.
     pub fn from_bytes(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<Self, SnapshotError> {
         // Unlike a record, a snapshot is as large as it is, and its hash was checked.
-        const CONFIG: Configuration<bincode::config::LittleEndian, Fixint> = bincode::config::legacy();
+        const CONFIG: Configuration<LittleEndian, Fixint, Limit<DECODE_BYTES_MAX>> =
+            bincode::config::legacy().with_limit::<DECODE_BYTES_MAX>();
         let (facts, used): (Facts, usize) =
             bincode::decode_from_slice(bytes, CONFIG).map_err(|error| SnapshotError::Malformed(error.to_string()))?;
         if used != bytes.len() {
             return Err(SnapshotError::Malformed(format!("{} bytes too many", bytes.len() - used)));
+        }
+        let books = facts.books.keys().map(BookKey::index);
+        if !facts.markets.values().map(|market| market.book.index()).eq(books) {
+            return Err(SnapshotError::Malformed("a market without its book".into()));
         }
         let mut state = Self { facts, ..Self::new(shard, map) };
         state.rebuild_lookup();
@@ -62,15 +83,17 @@ impl State {
     }
 
     fn rebuild_lookup(&mut self) {
+        let switches = self.facts.accounts.iter().filter_map(|(id, account)| Some((account.dead_man_due?, id)));
+        self.lookup.dead_man_switches = switches.collect();
         let markets: Vec<_> = self.markets().map(|(id, _)| id).collect();
         for id in markets {
-            self.lookup_market(id);
-            for side in [schemas::BookSide::Bid, schemas::BookSide::Ask] {
-                let book = &self.facts.markets.get(id).expect("its id was just read").book;
-                for order in book.queue(side) {
-                    self.lookup.live.insert(order.id, id);
-                }
+            self.limit_exposures(id);
+            let market = self.facts.markets.get(id).expect("its id was just read");
+            for order in (MarketView { market, books: &self.facts.books }).all_orders() {
+                self.lookup.order_rests(id, order);
             }
+            self.lookup_market(id);
+            self.schedule(id);
         }
     }
 }

@@ -10,21 +10,32 @@ use proptest::prelude::*;
 use schemas::market::YesValue;
 use schemas::money::MICROS_PER_CREDIT;
 use schemas::{
-    AccountId, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, Event, FeeRate, Listing, MarketId, NewOrder,
-    OrderId, Price, Quantity, Scopes, Shard, Side, Terms, TimeInForce, Timestamp, Transition,
+    AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, Event, FeeRate,
+    Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Rejection,
+    Request, Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp, Transition,
 };
 
 const ACCOUNTS: u64 = 6;
 const MARKETS: usize = 3;
+const DISPUTE_WINDOW_MS: u64 = 500;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Place { account: u64, market: usize, entry: Entry, terms: Terms, client_id: Option<u8> },
+    Place { account: u64, wish: Wish, client_id: Option<u8> },
     Repeat { pick: usize },
     Cancel { account: u64, pick: usize },
+    CancelNamed { account: u64, client_id: u8 },
+    Amend { account: u64, pick: usize, price: Option<Price>, quantity: Option<Quantity> },
+    MassCancel { account: u64, market: Option<usize> },
+    Switch { account: u64, timeout_s: Option<u32> },
+    Batch { account: u64, all_or_nothing: bool, wishes: Vec<BatchWish> },
+    Freeze { account: u64, frozen: bool },
+    LimitAccount { account: u64, limits: AccountLimits },
+    LimitMarket { market: usize, limits: MarketLimits },
+    Transfer { from: u64, to: u64, micros: i64 },
     Deposit { account: u64, micros: i64, client_id: Option<u8> },
     Withdraw { account: u64, micros: i64 },
-    Change { market: usize, transition: Transition },
+    Change { market: usize, by: u64, transition: Transition },
     Misrouted { shard: usize, account: u64 },
     Garbage { shard: usize, bytes: Vec<u8> },
     Forged { shard: usize, from: usize, number: u64 },
@@ -41,6 +52,65 @@ enum Step {
     Drain,
 }
 
+/// An order as a test wishes for one.
+#[derive(Clone, Debug)]
+struct Wish {
+    market: usize,
+    entry: Entry,
+    terms: Terms,
+    instructions: Instructions,
+}
+
+#[derive(Clone, Debug)]
+enum BatchWish {
+    Place(Wish),
+    Cancel { pick: usize },
+    Amend { pick: usize, price: Option<Price>, quantity: Option<Quantity> },
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    (0..MARKETS, entry(), terms(), instructions()).prop_map(|(market, entry, terms, instructions)| Wish {
+        market,
+        entry,
+        terms,
+        instructions,
+    })
+}
+
+fn instructions() -> impl Strategy<Value = Instructions> {
+    let deadline = proptest::option::weighted(0.1, (1_000_u64..12_000).prop_map(Timestamp));
+    let self_trade = proptest::sample::select(SelfTrade::ALL);
+    (self_trade, deadline, proptest::bool::weighted(0.2))
+        .prop_map(|(self_trade, deadline, cancel_on_pause)| Instructions { self_trade, deadline, cancel_on_pause })
+}
+
+fn batch_wish() -> impl Strategy<Value = BatchWish> {
+    prop_oneof![
+        4 => wish().prop_map(BatchWish::Place),
+        1 => any::<usize>().prop_map(|pick| BatchWish::Cancel { pick }),
+        1 => (any::<usize>(), change()).prop_map(|(pick, (price, quantity))| BatchWish::Amend { pick, price, quantity }),
+    ]
+}
+
+fn change() -> impl Strategy<Value = (Option<Price>, Option<Quantity>)> {
+    let price = (47_u16..=53).prop_map(|p| Price::new(p * 100).unwrap());
+    let quantity = (0_u32..=20).prop_map(|n| Quantity::new(n).unwrap());
+    (proptest::option::of(price), proptest::option::of(quantity))
+}
+
+fn time_in_force() -> impl Strategy<Value = TimeInForce> {
+    prop_oneof![
+        5 => Just(TimeInForce::Gtc),
+        2 => (1_000_u64..12_000).prop_map(|t| TimeInForce::Gtd { expires: Timestamp(t) }),
+        2 => Just(TimeInForce::Ioc),
+        1 => Just(TimeInForce::Fok),
+    ]
+}
+
+fn post_only() -> impl Strategy<Value = PostOnly> {
+    prop_oneof![8 => Just(PostOnly::Off), 1 => Just(PostOnly::Reject), 1 => Just(PostOnly::Reprice)]
+}
+
 fn terms() -> impl Strategy<Value = Terms> {
     let quantity = prop_oneof![8 => 1_u32..=20, 1 => Just(0)].prop_map(|n| Quantity::new(n).unwrap());
     // Few prices near the middle so that orders meet, a few at the ends of the domain.
@@ -48,15 +118,18 @@ fn terms() -> impl Strategy<Value = Terms> {
         prop_oneof![8 => 48_u16..=52, 1 => Just(1_u16), 1 => Just(99)].prop_map(|p| Price::new(p * 100).unwrap());
     let odd = (1_u16..=9_999).prop_map(|p| Price::new(p).unwrap());
     prop_oneof![
-        8 => (price.clone(), quantity.clone(), any::<bool>()).prop_map(|(price, quantity, ioc)| Terms::Limit {
-            price, quantity, time_in_force: if ioc { TimeInForce::Ioc } else { TimeInForce::Gtc },
-        }),
-        1 => (odd.clone(), quantity.clone()).prop_map(|(price, quantity)| Terms::Limit {
-            price, quantity, time_in_force: TimeInForce::Gtc,
-        }),
+        8 => (price.clone(), quantity.clone(), time_in_force(), post_only())
+            .prop_map(|(price, quantity, time_in_force, post_only)| {
+                Terms::Limit { price, quantity, time_in_force, post_only }
+            }),
+        1 => (odd.clone(), quantity.clone()).prop_map(|(price, quantity)| limit(price, quantity)),
         1 => (odd, quantity).prop_map(|(worst_price, quantity)| Terms::Market { quantity, worst_price }),
         2 => (0_i64..=20_000_000).prop_map(|micros| Terms::Budget { budget: Credits(micros) }),
     ]
+}
+
+fn limit(price: Price, quantity: Quantity) -> Terms {
+    Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off }
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
@@ -66,11 +139,19 @@ fn entry() -> impl Strategy<Value = Entry> {
 fn transition() -> impl Strategy<Value = Transition> {
     prop_oneof![
         2 => Just(Transition::Open),
-        2 => Just(Transition::Pause),
+        2 => any::<bool>().prop_map(|cancel_only| Transition::Pause { cancel_only }),
         4 => Just(Transition::Resume),
         1 => Just(Transition::Close),
-        1 => (0_u16..=10_000).prop_map(|v| Transition::Resolve { yes_value: YesValue::new(v).unwrap() }),
-        1 => Just(Transition::Void),
+        2 => answer().prop_map(|answer| Transition::Resolve { answer }),
+        3 => answer().prop_map(|answer| Transition::Confirm { answer }),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        2 => Just(Answer::Value(YesValue::YES)),
+        1 => Just(Answer::Value(YesValue::new(2_500).unwrap())),
+        1 => Just(Answer::Void),
     ]
 }
 
@@ -78,15 +159,36 @@ fn step() -> impl Strategy<Value = Step> {
     let (shard, account, market) = (0_usize..4, 1..=ACCOUNTS + 1, 0..MARKETS);
     let client_id = proptest::option::weighted(0.3, 0_u8..8);
     prop_oneof![
-        40 => (account.clone(), market.clone(), entry(), terms(), client_id.clone())
-            .prop_map(|(account, market, entry, terms, client_id)| Step::Place { account, market, entry, terms, client_id }),
+        40 => (account.clone(), wish(), client_id.clone())
+            .prop_map(|(account, wish, client_id)| Step::Place { account, wish, client_id }),
         4 => any::<usize>().prop_map(|pick| Step::Repeat { pick }),
         10 => (account.clone(), any::<usize>()).prop_map(|(account, pick)| Step::Cancel { account, pick }),
+        2 => (account.clone(), 0_u8..8).prop_map(|(account, client_id)| Step::CancelNamed { account, client_id }),
+        14 => (account.clone(), any::<usize>(), change())
+            .prop_map(|(account, pick, (price, quantity))| Step::Amend { account, pick, price, quantity }),
+        2 => (account.clone(), proptest::option::of(market.clone()))
+            .prop_map(|(account, market)| Step::MassCancel { account, market }),
+        1 => (account.clone(), proptest::option::weighted(0.8, 0_u32..4))
+            .prop_map(|(account, timeout_s)| Step::Switch { account, timeout_s }),
+        6 => (account.clone(), any::<bool>(), prop::collection::vec(batch_wish(), 0..5))
+            .prop_map(|(account, all_or_nothing, wishes)| Step::Batch { account, all_or_nothing, wishes }),
+        2 => (account.clone(), proptest::bool::weighted(0.3)).prop_map(|(account, frozen)| Step::Freeze { account, frozen }),
+        1 => (account.clone(), 0_u32..20, 0_i64..100).prop_map(|(account, live_orders, held)| Step::LimitAccount {
+            account, limits: AccountLimits { live_orders, held: Credits::whole(held) },
+        }),
+        1 => (market.clone(), proptest::option::of((0_u32..6, 0_i64..40, 0_u64..80))).prop_map(|(market, limits)| {
+            let limits = limits.map(|(live_orders, notional, position)| {
+                MarketLimits { live_orders, notional: Credits::whole(notional), position }
+            });
+            Step::LimitMarket { market, limits: limits.unwrap_or(MarketLimits::NONE) }
+        }),
+        2 => (account.clone(), account.clone(), 0_i64..=30_000_000)
+            .prop_map(|(from, to, micros)| Step::Transfer { from, to, micros }),
         3 => (account.clone(), -5_i64..=50, client_id).prop_map(|(account, credits, client_id)| Step::Deposit {
             account, micros: credits * MICROS_PER_CREDIT, client_id,
         }),
         2 => (account.clone(), 0_i64..=30_000_000).prop_map(|(account, micros)| Step::Withdraw { account, micros }),
-        2 => (market, transition()).prop_map(|(market, transition)| Step::Change { market, transition }),
+        3 => (market, 1_u64..=3, transition()).prop_map(|(market, by, transition)| Step::Change { market, by, transition }),
         1 => (shard.clone(), account).prop_map(|(shard, account)| Step::Misrouted { shard, account }),
         1 => (shard.clone(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(shard, bytes)| Step::Garbage { shard, bytes }),
         1 => (shard.clone(), shard.clone(), 0_u64..9).prop_map(|(shard, from, number)| Step::Forged { shard, from, number }),
@@ -131,18 +233,23 @@ impl World {
 
     /// Everybody has something to sell from the start.
     fn mint_pairs(&mut self) {
-        let terms = Terms::Limit {
-            price: Price::new(5_000).unwrap(),
-            quantity: Quantity::new(20).unwrap(),
-            time_in_force: TimeInForce::Gtc,
-        };
+        let terms = limit(Price::new(5_000).unwrap(), Quantity::new(20).unwrap());
+        let instructions = Instructions::default();
         for market in 0..MARKETS {
             for (yes, no) in [(2, 3), (4, 5), (5, 6)] {
-                self.place(yes, market, Entry::BuyYes, terms, None);
-                self.place(no, market, Entry::BuyNo, terms, None);
+                self.place(yes, &Wish { market, entry: Entry::BuyYes, terms, instructions }, None);
+                self.place(no, &Wish { market, entry: Entry::BuyNo, terms, instructions }, None);
                 self.cluster.drain();
             }
         }
+    }
+
+    fn home_of(&self, account: u64) -> Shard {
+        self.cluster.map.of_account(AccountId(account))
+    }
+
+    fn home_of_market(&self, market: usize) -> Shard {
+        self.cluster.map.of_market(self.markets[market])
     }
 
     fn shard(&self, number: usize) -> Shard {
@@ -165,8 +272,44 @@ impl World {
     fn step(&mut self, step: &Step) {
         let cluster = &mut self.cluster;
         match step {
-            Step::Place { account, market, entry, terms, client_id } => {
-                self.place(*account, *market, *entry, *terms, *client_id)
+            Step::Place { account, wish, client_id } => self.place(*account, wish, *client_id),
+            Step::CancelNamed { account, client_id } => {
+                let order = OrderRef::ClientId(ClientId(u128::from(*client_id)));
+                self.ask(*account, |account| Command::CancelOrder { account, order });
+            }
+            Step::Amend { account, pick, price, quantity } => {
+                let Some(order) = self.order(*pick).map(OrderRef::Id) else { return };
+                let (price, quantity) = (*price, *quantity);
+                self.ask(*account, |account| Command::AmendOrder { account, order, price, quantity });
+            }
+            Step::MassCancel { account, market } => {
+                let market = market.map(|market| self.markets[market]);
+                self.ask(*account, |account| Command::MassCancel { account, market });
+            }
+            Step::Switch { account, timeout_s } => {
+                self.ask(*account, |account| Command::SetDeadManSwitch { account, timeout_s: *timeout_s });
+            }
+            Step::Batch { account, all_or_nothing, wishes } => {
+                let requests = wishes.iter().filter_map(|wish| self.request(*account, wish)).collect();
+                let all_or_nothing = *all_or_nothing;
+                self.ask(*account, |account| Command::Batch { account, all_or_nothing, requests });
+            }
+            Step::Freeze { account, frozen: true } => {
+                self.ask(*account, |account| Command::FreezeAccount { account, by: AdminId(1) });
+            }
+            Step::Freeze { account, frozen: false } => {
+                self.ask(*account, |account| Command::UnfreezeAccount { account, by: AdminId(1) });
+            }
+            Step::LimitAccount { account, limits } => {
+                self.ask(*account, |account| Command::LimitAccount { account, limits: *limits });
+            }
+            Step::LimitMarket { market, limits } => {
+                let market = self.markets[*market];
+                cluster.submit(cluster.map.of_market(market), Command::LimitMarket { market, limits: *limits });
+            }
+            Step::Transfer { from, to, micros } => {
+                let (to, amount) = (AccountId(*to), Credits(*micros));
+                self.ask(*from, |from| Command::Transfer { from, to, amount, client_id: None });
             }
             Step::Repeat { pick } => {
                 if !self.named.is_empty() {
@@ -176,7 +319,10 @@ impl World {
             }
             Step::Cancel { account, pick } => {
                 let Some(order) = self.order(*pick) else { return };
-                self.cluster.submit(order.market_shard(), Command::CancelOrder { account: AccountId(*account), order });
+                self.cluster.submit(
+                    order.market_shard(),
+                    Command::CancelOrder { account: AccountId(*account), order: OrderRef::Id(order) },
+                );
             }
             Step::Deposit { account, micros, client_id } => {
                 let account = AccountId(*account);
@@ -191,10 +337,9 @@ impl World {
                 let command = Command::Withdraw { account, amount: Credits(*micros), client_id: None };
                 cluster.submit(cluster.map.of_account(account), command);
             }
-            Step::Change { market, transition } => {
-                let market = self.markets[*market];
-                cluster
-                    .submit(cluster.map.of_market(market), Command::ChangeMarket { market, transition: *transition });
+            Step::Change { market, by, transition } => {
+                let (market, by, transition) = (self.markets[*market], AdminId(*by), *transition);
+                cluster.submit(cluster.map.of_market(market), Command::ChangeMarket { market, by, transition });
             }
             Step::Misrouted { shard, account } => {
                 let account = AccountId(*account);
@@ -235,16 +380,34 @@ impl World {
         }
     }
 
-    fn place(&mut self, account: u64, market: usize, entry: Entry, terms: Terms, client_id: Option<u8>) {
-        let (account, market) = (AccountId(account), self.markets[market]);
+    /// Sends a command to its account's home.
+    fn ask(&mut self, account: u64, command: impl FnOnce(AccountId) -> Command) {
+        let account = AccountId(account);
+        self.cluster.submit(self.cluster.map.of_account(account), command(account));
+    }
+
+    fn request(&self, account: u64, wish: &BatchWish) -> Option<Request> {
+        Some(match wish {
+            BatchWish::Place(wish) => Request::Place(self.new_order(account, wish, None)),
+            BatchWish::Cancel { pick } => Request::Cancel(OrderRef::Id(self.order(*pick)?)),
+            BatchWish::Amend { pick, price, quantity } => {
+                Request::Amend { order: OrderRef::Id(self.order(*pick)?), price: *price, quantity: *quantity }
+            }
+        })
+    }
+
+    fn new_order(&self, account: u64, wish: &Wish, client_id: Option<u8>) -> NewOrder {
+        let (account, market) = (AccountId(account), self.markets[wish.market]);
         let client_id = client_id.map(|id| ClientId(u128::from(id)));
         // One account does not want to pay fees.
-        let fee_rate = FeeRate::new(if account.0 == 6 && market == self.markets[0] { 0 } else { 70_000 }).unwrap();
-        let order = NewOrder { account, market, entry, terms, fee_rate, client_id };
-        let home = match entry.side() {
-            Side::Buy => self.cluster.map.of_account(account),
-            Side::Sell => self.cluster.map.of_market(market),
-        };
+        let fee_rate = FeeRate::new(if account.0 == 6 && wish.market == 0 { 0 } else { 70_000 }).unwrap();
+        let Wish { entry, terms, instructions, .. } = *wish;
+        NewOrder { account, market, entry, terms, fee_rate, client_id, instructions }
+    }
+
+    fn place(&mut self, account: u64, wish: &Wish, client_id: Option<u8>) {
+        let order = self.new_order(account, wish, client_id);
+        let home = self.cluster.map.of_account(order.account);
         self.cluster.submit(home, Command::PlaceOrder(order));
         if client_id.is_some() {
             self.named.push((home, order));
@@ -256,13 +419,19 @@ impl World {
         self.cluster.drain();
         for market in self.markets.clone() {
             let home = self.cluster.map.of_market(market);
-            for transition in [Transition::Close, Transition::Resolve { yes_value: YesValue::YES }, Transition::Void] {
-                self.cluster.submit(home, Command::ChangeMarket { market, transition });
+            let answer = Answer::Value(YesValue::YES);
+            let life =
+                [(1, Transition::Close), (1, Transition::Resolve { answer }), (2, Transition::Confirm { answer })];
+            for (by, transition) in life {
+                self.cluster.submit(home, Command::ChangeMarket { market, by: AdminId(by), transition });
             }
         }
         self.cluster.drain();
+        self.cluster.wait(DISPUTE_WINDOW_MS);
+        self.cluster.drain();
         self.cluster.check();
         self.cluster.check_exactly_once();
+        self.cluster.check_all_or_nothing();
         let mut fees = Credits::ZERO;
         for market in self.cluster.nodes.iter().flat_map(|n| n.markets()) {
             assert_eq!((market.collateral, market.yes, market.no), (Credits::ZERO, 0, 0), "a market is not paid out");
@@ -309,9 +478,12 @@ fn list(cluster: &mut Cluster, number: usize, fee: u32) -> MarketId {
             tick: if number == 1 { 100 } else { 1 },
             maker_fee: rate(fee / 2),
             taker_fee: rate(fee),
+            dispute_window_ms: if number == 2 { DISPUTE_WINDOW_MS } else { 0 },
+            limits: MarketLimits::NONE,
         }),
     );
-    cluster.submit(home, Command::ChangeMarket { market, transition: Transition::Open });
+    let by = AdminId(1);
+    cluster.submit(home, Command::ChangeMarket { market, by, transition: Transition::Open });
     market
 }
 
@@ -332,6 +504,53 @@ proptest! {
     }
 }
 
+/// While credits for an amendment are on their way the order may fill, so that what is held no longer suffices: nothing changes then, and
+/// the credits come back.
+#[test]
+fn an_amendment_that_its_order_outran_is_refused_and_its_credits_come_back() {
+    let mut world = World::new(4, 0);
+    let market = (0..MARKETS).find(|market| world.home_of_market(*market) != world.home_of(1)).unwrap();
+    let (home, there) = (world.home_of(1), world.home_of_market(market));
+    let wish = |entry, ticks, contracts| Wish {
+        market,
+        entry,
+        terms: limit(Price::new(ticks).unwrap(), Quantity::new(contracts).unwrap()),
+        instructions: Instructions::default(),
+    };
+    world.cluster.submit(home, Command::Deposit { account: AccountId(1), amount: Credits::whole(20), client_id: None });
+    world.place(1, &wish(Entry::BuyYes, 6_000, 10), None);
+    world.cluster.drain();
+    let own = |event: &Event| match event {
+        Event::OrderPlaced(placed) if placed.order.account == AccountId(1) => Some(OrderRef::Id(placed.id)),
+        _ => None,
+    };
+    let order = world.cluster.events().find_map(own).unwrap();
+    let (price, quantity) = (Price::new(4_000), Quantity::new(20));
+    world.ask(1, |account| Command::AmendOrder { account, order, price, quantity });
+    for (from, to) in [(home, there), (there, home)] {
+        while world.cluster.handle(from) {}
+        world.cluster.read_back(from);
+        assert!(world.cluster.relay(from, to, false));
+    }
+    // The amendment's credits are held now, and it is on its way back; a taker is quicker.
+    while world.cluster.handle(home) {}
+    let taker = (2..ACCOUNTS).find(|account| world.home_of(*account) != home).unwrap();
+    world.place(taker, &wish(Entry::BuyNo, 4_000, 5), None);
+    let taker_home = world.home_of(taker);
+    while world.cluster.handle(taker_home) {}
+    world.cluster.read_back(taker_home);
+    if taker_home != there {
+        assert!(world.cluster.relay(taker_home, there, false));
+    }
+    while world.cluster.handle(there) {}
+    world.cluster.check();
+    world.cluster.drain();
+    world.cluster.check();
+    let refused = |event: &Event| matches!(event, Event::AmendRejected { code: Rejection::OrderChanged, .. });
+    assert_eq!(world.cluster.events().filter(|event| refused(event)).count(), 1);
+    world.wind_up();
+}
+
 /// `PROPTEST_CASES` runs more.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
@@ -349,30 +568,49 @@ fn random_runs_reach_every_kind_of_event() {
 
     let mut runner = TestRunner::deterministic();
     let mut seen = BTreeSet::new();
-    for round in 0..120 {
-        let steps = prop::collection::vec(step(), 200).new_tree(&mut runner).unwrap().current();
+    for round in 0..250 {
+        let steps = prop::collection::vec(step(), 250).new_tree(&mut runner).unwrap().current();
         let mut world = World::new(1 + round % 4, 70_000);
         steps.iter().for_each(|step| world.step(step));
         world.wind_up();
         seen.extend(world.cluster.events().map(kind));
     }
     let wanted = [
+        "AccountFrozen",
+        "AccountLimited",
         "AccountOpened",
+        "AccountUnfrozen",
         "Acknowledged",
         "ApiKeyAdded",
+        "BatchItem",
         "ClientIdRepeated",
+        "DeadManSwitchFired",
+        "DeadManSwitchSet",
         "Deposited",
+        "HoldRaised",
         "MarketChanged",
         "MarketCreated",
+        "MarketLimited",
         "MarketSettled",
+        "MassCancelRequested",
         "MessageSkipped",
+        "OrderAmended ACTIVE",
+        "OrderAmended CANCELLED",
+        "OrderAmended FILLED",
+        "OrderAmended PARTIALLY_FILLED",
+        "OrderCancelled DEAD_MAN_SWITCH",
+        "OrderCancelled EXPIRED",
         "OrderCancelled MARKET_ENDED",
+        "OrderCancelled MARKET_PAUSED",
+        "OrderCancelled MASS_CANCEL",
         "OrderCancelled REQUESTED",
-        "OrderFunded",
+        "OrderCancelled SELF_TRADE",
+        "OrderEntered",
         "OrderPlaced ACTIVE",
         "OrderPlaced CANCELLED",
         "OrderPlaced FILLED",
         "OrderPlaced PARTIALLY_FILLED",
+        "OrderReduced",
         "PaidOut",
         "PairsRedeemed",
         "Received",
@@ -382,19 +620,37 @@ fn random_runs_reach_every_kind_of_event() {
         "Traded MINT",
         "Traded TRANSFER_NO",
         "Traded TRANSFER_YES",
+        "TransferReceived",
+        "TransferReturned",
+        "TransferSent",
         "Withdrawn",
+        "account-frozen",
         "account-unknown",
+        "amendment-empty",
         "amount-out-of-range",
+        "batch-conflict",
+        "batch-refused",
+        "batch-size-invalid",
         "budget-on-sell",
         "client-id-reused",
+        "deadline-passed",
+        "expiry-in-past",
         "fee-rate-too-low",
         "funds-insufficient",
+        "live-order-limit",
         "market-not-open",
         "message-invalid",
+        "notional-limit",
         "order-unknown",
         "position-insufficient",
+        "position-limit",
+        "post-only-immediate",
+        "post-only-would-take",
         "price-off-tick",
+        "quantity-filled",
         "quantity-is-zero",
+        "timeout-out-of-range",
+        "transfer-to-self",
         "transition-invalid",
         "undecodable",
         "wrong-shard",
@@ -405,7 +661,11 @@ fn random_runs_reach_every_kind_of_event() {
 
 fn kind(event: &Event) -> String {
     match event {
-        Event::Rejected { code } | Event::OrderRejected { code, .. } => code.to_string(),
+        Event::Rejected { code }
+        | Event::OrderRejected { code, .. }
+        | Event::CancelRejected { code, .. }
+        | Event::AmendRejected { code, .. } => code.to_string(),
+        Event::OrderAmended(amended) => format!("OrderAmended {}", amended.status),
         Event::OrderPlaced(placed) => format!("OrderPlaced {}", placed.status),
         Event::Traded(trade) => format!("Traded {}", trade.kind()),
         Event::OrderCancelled { reason, .. } => format!("OrderCancelled {reason}"),

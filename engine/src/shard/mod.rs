@@ -170,7 +170,13 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         self.tend()
     }
 
-    fn may_end(&self) -> bool {
+    /// The shard as this loop has it: what was read and, when leading, what was decided since.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// True once the loop was asked to end and has nothing left to wait for: call no more [`ShardLoop::step`] then.
+    pub fn may_end(&self) -> bool {
         let leads = matches!(self.stage, Stage::Leading(_) | Stage::Resigning(_));
         self.control.is_stopping() && !(leads && self.control.may_wait())
     }

@@ -1,6 +1,6 @@
 //! To the head of the log: from the newest snapshot that is whole, or from the beginning. And snapshots for the next time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engine_core::Replica;
 
@@ -52,7 +52,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
                 Ok(head) => return Ok(Some(head)),
                 Err(fault) if fault.may_retry() => {
                     tracing::warn!(shard = %self.shard, %fault, "recovery waits for Kafka");
-                    std::thread::sleep(ASK_AGAIN);
+                    self.clock.sleep(ASK_AGAIN);
                 }
                 Err(fault) => return Err(fault.into()),
             }
@@ -73,9 +73,9 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     fn take_snapshot(&mut self, sequence: u64, now: Duration) {
-        let start = Instant::now();
+        let start = self.clock.elapsed();
         let state = self.replica.state_bytes();
-        self.metrics.snapshot_pause.record(start.elapsed());
+        self.metrics.snapshot_pause.record(self.clock.elapsed().saturating_sub(start));
         self.pace.take(Taken { sequence, state }, now);
     }
 
@@ -85,8 +85,8 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         self.shelf.put(sequence, snapshot);
     }
 
-    /// At the end: so that the next start has little to fold.
-    pub(super) fn last_snapshot(&mut self) {
+    /// Call after the last [`ShardLoop::step`]: writes a snapshot, so that the next start has little to fold.
+    pub fn last_snapshot(&mut self) {
         self.shelf.finish();
         let sequence = self.replica.position().sequence;
         if sequence > self.pace.last()

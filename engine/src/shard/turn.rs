@@ -95,6 +95,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             return Ok(());
         }
         self.replica.lead();
+        self.gaps = 0;
         self.log.consume_from(self.replica.next_command())?;
         let now = self.clock.elapsed();
         let mut out = Out::default();

@@ -7,10 +7,14 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use schemas::effects::{market_change, position_changes, wallet_change};
 use schemas::reading::{Position, Reader, Reading};
-use schemas::{AccountId, Command, CommandId, CommandRecord, Credits, EngineId, Event, MarketId, Outcome, Shard};
+use schemas::{
+    AccountId, Command, CommandId, CommandRecord, Credits, EngineId, Event, MarketId, Message, Outcome, Shard,
+    Timestamp,
+};
 use service::kafka::{EventsTail, consumer_config};
 
 use super::TestLog;
+use super::orders::{Orders, held_for};
 
 /// Everything that the events log says, folded as sums.
 pub struct Audit {
@@ -24,6 +28,14 @@ pub struct Audit {
     positions: BTreeMap<(MarketId, AccountId), [i64; 4]>,
     markets: BTreeMap<MarketId, (Credits, Credits, i64, i64)>,
     deposited: Credits,
+    pub orders: Orders,
+    live_orders: BTreeMap<AccountId, i64>,
+    /// The time of the last outcome.
+    time: Timestamp,
+    /// By sender, receiver and number.
+    on_their_way: BTreeMap<(Shard, Shard, u64), Message>,
+    /// How often each kind of event was seen.
+    pub kinds: BTreeMap<String, u64>,
     sent: BTreeMap<(Shard, Shard), u64>,
     received: BTreeMap<(Shard, Shard), u64>,
     acknowledged: BTreeMap<(Shard, Shard), u64>,
@@ -43,6 +55,11 @@ impl Audit {
             positions: BTreeMap::new(),
             markets: BTreeMap::new(),
             deposited: Credits::ZERO,
+            orders: Orders::default(),
+            live_orders: BTreeMap::new(),
+            time: Timestamp(0),
+            on_their_way: BTreeMap::new(),
+            kinds: BTreeMap::new(),
             sent: BTreeMap::new(),
             received: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
@@ -61,6 +78,7 @@ impl Audit {
         match self.readers[shard.index()].read(offset, bytes).expect("the log keeps its rules") {
             Reading::Outcome(outcome) => {
                 self.causes[shard.index()].push((outcome.cause.offset, outcome.cause.id));
+                self.time = self.time.max(outcome.time);
                 outcome.events.iter().for_each(|event| self.fold(shard, event));
                 return Some(outcome);
             }
@@ -71,7 +89,10 @@ impl Audit {
     }
 
     fn fold(&mut self, at: Shard, event: &Event) {
+        *self.kinds.entry(kind(event)).or_default() += 1;
+        self.orders.fold(event);
         if let Some(change) = wallet_change(event) {
+            *self.live_orders.entry(change.account).or_default() += i64::from(change.live_orders);
             let wallet = self.wallets.entry(change.account).or_default();
             wallet.0 += change.available;
             wallet.1 += change.held;
@@ -92,8 +113,15 @@ impl Audit {
         match event {
             Event::Deposited { amount, .. } => self.deposited += *amount,
             Event::Withdrawn { amount, .. } => self.deposited -= *amount,
-            Event::Sent { to, number, .. } => self.expect_next(at, *to, *number),
+            Event::Sent { to, number, message } => {
+                self.expect_next(at, *to, *number);
+                // The receiver's log may have been read before the sender's.
+                if self.received.get(&(at, *to)).is_none_or(|last| last < number) {
+                    self.on_their_way.insert((at, *to, *number), message.clone());
+                }
+            }
             Event::Received { from, number } => {
+                self.on_their_way.remove(&(*from, at, *number));
                 let last = self.received.insert((*from, at), *number).unwrap_or(0);
                 assert_eq!(*number, last + 1, "messages are taken in once, in order");
             }
@@ -119,7 +147,27 @@ impl Audit {
         self.sent.values().sum()
     }
 
-    /// I-1, I-2 and I-4, with nothing in flight.
+    /// True if nothing happens by itself for a while.
+    pub fn is_quiet(&self) -> bool {
+        let held = self.positions.iter().filter(|(_, parts)| parts.iter().any(|part| *part != 0));
+        let paid = held.into_iter().all(|((market, _), _)| !self.orders.is_answered(*market));
+        paid && self.orders.is_quiet(self.time)
+    }
+
+    /// I-5: what wallets hold is what their live buys could still cost, and what is held for messages on their way. At any cut at
+    /// which no message is taken in that was not seen sent.
+    pub fn assert_holds(&self) {
+        let mut expected = self.orders.holds();
+        for (account, credits) in self.on_their_way.values().flat_map(held_for) {
+            *expected.entry(account).or_default() += credits;
+        }
+        for (account, (_, held)) in &self.wallets {
+            let expected = expected.get(account).copied().unwrap_or_default();
+            assert_eq!(*held, expected, "I-5: what account {account} holds");
+        }
+    }
+
+    /// I-1, I-2, I-4 and I-5, with nothing in flight.
     pub fn assert_invariants(&self) {
         for (key, [yes, no, yes_reserved, no_reserved]) in &self.positions {
             let fine = *yes_reserved >= 0 && *no_reserved >= 0 && yes >= yes_reserved && no >= no_reserved;
@@ -138,10 +186,34 @@ impl Audit {
             self.acknowledged
         );
         assert_eq!(wallets + markets, self.deposited, "I-1: credits are conserved");
+        self.assert_holds();
+        let counted =
+            self.live_orders.iter().filter(|(_, count)| **count != 0).map(|(account, count)| (*account, *count));
+        assert_eq!(counted.collect::<BTreeMap<_, _>>(), self.orders.counts(), "each home knows how many orders live");
     }
 }
 
-/// Reads the events until everything asked has its outcome and no message is on its way; fails after `limit`.
+/// The name of an event's variant, which is the first word of how it is printed: the rest is not printed at all.
+fn kind(event: &Event) -> String {
+    struct Name(String);
+
+    impl std::fmt::Write for Name {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            if !self.0.is_empty() {
+                return Err(std::fmt::Error);
+            }
+            self.0.push_str(text);
+            Ok(())
+        }
+    }
+
+    let mut name = Name(String::new());
+    // Ends early, on purpose.
+    let _ = std::fmt::write(&mut name, format_args!("{event:?}"));
+    name.0
+}
+
+/// Reads the events until everything asked has its outcome, no message is on its way and nothing is due; fails after `limit`.
 pub fn drained(log: &TestLog, limit: Duration) -> Audit {
     let mut audit = Audit::new();
     let from = Shard::all(super::SHARDS).map(|shard| (shard, 0));
@@ -153,12 +225,28 @@ pub fn drained(log: &TestLog, limit: Duration) -> Audit {
         }
         let ends = command_ends(log);
         let done = ends.iter().all(|(&shard, &end)| audit.position(shard).next_command == end);
-        if done && audit.is_settled() && command_ends(log) == ends {
+        if done && audit.is_settled() && audit.is_quiet() && command_ends(log) == ends {
             return audit;
         }
         let at: Vec<_> = Shard::all(super::SHARDS).map(|shard| audit.position(shard).next_command).collect();
-        assert!(start.elapsed() < limit, "not drained within {limit:?}: at {at:?} of {ends:?}");
+        assert!(
+            start.elapsed() < limit,
+            "not drained within {limit:?}: at {at:?} of {ends:?}, {}",
+            if audit.is_quiet() { "quiet" } else { "something is still due" }
+        );
     }
+}
+
+/// Waits for the first outcome with such an event.
+pub fn first(log: &TestLog, what: &str, limit: Duration, is_it: impl Fn(&Event) -> bool) -> Outcome {
+    let mut audit = Audit::new();
+    let from = Shard::all(super::SHARDS).map(|shard| (shard, 0));
+    let tail = EventsTail::open(&log.args.kafka, &log.topics, service::kafka::Reading::Live, from).unwrap();
+    super::wait_for(what, limit, || {
+        let record = tail.next_or_wait(Duration::from_millis(50)).unwrap()?;
+        let outcome = audit.read(record.shard(), record.offset(), record.payload())?;
+        outcome.events.iter().any(&is_it).then_some(outcome)
+    })
 }
 
 fn command_ends(log: &TestLog) -> BTreeMap<Shard, u64> {

@@ -6,6 +6,8 @@
 pub mod audit;
 pub mod engine;
 pub mod load;
+pub mod orders;
+pub mod world;
 
 use std::time::{Duration, Instant};
 

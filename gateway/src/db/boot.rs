@@ -3,12 +3,12 @@
 //! An empty database is a good start as well: the view then folds the log from its beginning.
 
 use schemas::effects::BookChange;
-use schemas::market::YesValue;
+use schemas::market::{Confirmation, Resolution, YesValue};
 use schemas::reading::Position;
 use schemas::record::Chain;
 use schemas::{
-    AccountId, ApiKey, ApiKeyId, BookSide, Contract, Entry, Listing, MarketId, MarketState, Scopes, Shard, Side,
-    TradeId,
+    AccountId, AdminId, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, Listing, MarketId, MarketLimits,
+    MarketState, Scopes, Shard, Side, TradeId,
 };
 use tokio_postgres::Row;
 
@@ -57,8 +57,8 @@ impl Database {
             view.keys_mut().add(account, key);
         }
         for row in transaction.query(MARKETS, &[]).await? {
-            let (shard, listing, state, yes_value) = market(&row)?;
-            view.list(shard, listing, state, yes_value);
+            let (shard, listing, state, resolution) = market(&row)?;
+            view.list(shard, listing, state, resolution);
         }
         for row in transaction.query(LEVELS, &[]).await? {
             view.restore_level(level(&row)?)?;
@@ -100,10 +100,10 @@ fn key(row: &Row) -> Result<(AccountId, ApiKey), DbError> {
     Ok((AccountId(rows::unsigned(row.get("account_id"), "account id")?), key))
 }
 
-const MARKETS: &str =
-    "SELECT id, ticker, question, state, expiry, tick, maker_fee, taker_fee, yes_value, shard FROM markets";
+const MARKETS: &str = "SELECT id, ticker, question, state, expiry, tick, maker_fee, taker_fee, answer, yes_value, proposed_by, \
+     confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max, shard FROM markets";
 
-fn market(row: &Row) -> Result<(Shard, Listing, MarketState, Option<YesValue>), DbError> {
+fn market(row: &Row) -> Result<(Shard, Listing, MarketState, Option<Resolution>), DbError> {
     let listing = Listing {
         market: MarketId(rows::unsigned(row.get("id"), "market id")?),
         ticker: rows::name(row.get("ticker"), "ticker")?,
@@ -112,10 +112,39 @@ fn market(row: &Row) -> Result<(Shard, Listing, MarketState, Option<YesValue>), 
         tick: u16::try_from(row.get::<_, i32>("tick")).map_err(|_| DbError::Impossible("tick"))?,
         maker_fee: rows::fee_rate(row.get("maker_fee"))?,
         taker_fee: rows::fee_rate(row.get("taker_fee"))?,
+        dispute_window_ms: rows::unsigned(row.get("dispute_window_ms"), "dispute window")?,
+        limits: limits(row)?,
     };
-    let value = |ticks: i32| u16::try_from(ticks).ok().and_then(YesValue::new).ok_or(DbError::Impossible("yes value"));
-    let yes_value = row.get::<_, Option<i32>>("yes_value").map(value).transpose()?;
-    Ok((rows::shard(row.get("shard"))?, listing, rows::name(row.get("state"), "state")?, yes_value))
+    Ok((rows::shard(row.get("shard"))?, listing, rows::name(row.get("state"), "state")?, resolution(row)?))
+}
+
+/// NULL is no limit.
+fn limits(row: &Row) -> Result<MarketLimits, DbError> {
+    let limit = |column| row.get::<_, Option<i64>>(column).map(|max| rows::unsigned(max, "limit")).transpose();
+    let live_orders = limit("live_orders_max")?.map(u32::try_from).transpose();
+    Ok(MarketLimits {
+        live_orders: live_orders.map_err(|_| DbError::Impossible("limit"))?.unwrap_or(MarketLimits::NONE.live_orders),
+        notional: row.get::<_, Option<i64>>("notional_max").map_or(MarketLimits::NONE.notional, Credits),
+        position: limit("position_max")?.unwrap_or(MarketLimits::NONE.position),
+    })
+}
+
+fn resolution(row: &Row) -> Result<Option<Resolution>, DbError> {
+    let Some(answer) = row.get::<_, Option<&str>>("answer") else { return Ok(None) };
+    let answer = match answer {
+        "VOID" => Answer::Void,
+        "VALUE" => Answer::Value(yes_value(row.get("yes_value"))?),
+        _ => return Err(DbError::Impossible("answer")),
+    };
+    let admin = |id: i64| rows::unsigned(id, "admin id").map(AdminId);
+    let by = row.get::<_, Option<i64>>("confirmed_by").map(admin).transpose()?;
+    let payout = row.get::<_, Option<time::OffsetDateTime>>("payout_at").map(rows::timestamp).transpose()?;
+    let confirmed = by.zip(payout).map(|(by, payout)| Confirmation { by, payout });
+    Ok(Some(Resolution { answer, proposed_by: admin(row.get("proposed_by"))?, confirmed }))
+}
+
+fn yes_value(ticks: i32) -> Result<YesValue, DbError> {
+    u16::try_from(ticks).ok().and_then(YesValue::new).ok_or(DbError::Impossible("yes value"))
 }
 
 const LEVELS: &str = "SELECT market_id, contract, side, limit_price, sum(quantity - filled)::bigint AS quantity FROM orders \

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use schemas::event::CancelReason;
 use schemas::{
-    AccountId, ClientId, CommandId, Credits, Entry, FeeRate, MarketId, OrderId, Price, Quantity, Rejection, Shard,
-    Status, TimeInForce, Timestamp,
+    AccountId, ClientId, CommandId, Credits, Entry, FeeRate, MarketId, OrderId, PostOnly, Price, Quantity, Rejection,
+    SelfTrade, Shard, Status, TimeInForce, Timestamp,
 };
 use time::OffsetDateTime;
 use tokio_postgres::Row;
@@ -62,7 +62,7 @@ pub fn to_i64(id: u64) -> i64 {
 
 /// The columns that [`order`] reads, of a table `orders o`.
 pub const ORDER_COLUMNS: &str = "o.id, o.command_id, o.account_id, o.market_id, o.contract, o.side, o.type, o.time_in_force, \
-     o.limit_price, o.budget, o.quantity, o.filled, o.status, o.reject_code, o.cancel_reason, o.notional, o.fees, o.client_id, \
+     o.expires_at, o.post_only, o.self_trade, o.cancel_on_pause, o.limit_price, o.budget, o.quantity, o.filled, o.status, o.reject_code, o.cancel_reason, o.notional, o.fees, o.client_id, \
      o.created_at, o.updated_at";
 
 /// An order.
@@ -77,6 +77,8 @@ pub fn order(row: &Row) -> Result<Order, DbError> {
         market: MarketId(unsigned(row.get("market_id"), "market id")?),
         entry: Entry::of(contract, side),
         kind: kind(row)?,
+        self_trade: name::<SelfTrade>(row.get("self_trade"), "self-trade prevention")?,
+        cancel_on_pause: row.get("cancel_on_pause"),
         quantity: quantity(row.get("quantity"))?,
         filled: quantity(row.get("filled"))?,
         status: name::<Status>(row.get("status"), "status")?,
@@ -99,10 +101,22 @@ fn kind(row: &Row) -> Result<OrderKind, DbError> {
     let budget = row.get::<_, Option<i64>>("budget").map(Credits);
     match (row.get("type"), limit, budget) {
         ("LIMIT", Some(price), None) => {
-            Ok(OrderKind::Limit(price, name::<TimeInForce>(row.get("time_in_force"), "time in force")?))
+            let post_only = name::<PostOnly>(row.get("post_only"), "post-only")?;
+            Ok(OrderKind::Limit(price, time_in_force(row)?, post_only))
         }
         ("MARKET", Some(worst), None) => Ok(OrderKind::Market(worst)),
         ("MARKET", None, Some(budget)) => Ok(OrderKind::Budget(budget)),
         _ => Err(DbError::Impossible("order type")),
+    }
+}
+
+fn time_in_force(row: &Row) -> Result<TimeInForce, DbError> {
+    let expires = row.get::<_, Option<OffsetDateTime>>("expires_at").map(timestamp).transpose()?;
+    match (row.get("time_in_force"), expires) {
+        ("GTC", None) => Ok(TimeInForce::Gtc),
+        ("GTD", Some(expires)) => Ok(TimeInForce::Gtd { expires }),
+        ("IOC", None) => Ok(TimeInForce::Ioc),
+        ("FOK", None) => Ok(TimeInForce::Fok),
+        _ => Err(DbError::Impossible("time in force")),
     }
 }

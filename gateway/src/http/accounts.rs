@@ -77,7 +77,7 @@ pub async fn open(State(state): State<Shared>, query: Query, Body(fields): Body)
     let settled = submit(&state, shard, command, |_| NewKey::later(account, &presented, scopes)).await?;
     let opened = |event: &Event| matches!(event, Event::AccountOpened { .. });
     if !settled.outcome.events.iter().any(opened) {
-        return Err(refusal(&settled).into());
+        return Err(refusal(&settled.told()).into());
     }
     let command_id = settled.outcome.cause.id.to_string();
     Ok(Answer::one(NewKey::new(account, &presented, scopes, command_id), settled.at()).created())
@@ -99,7 +99,7 @@ pub async fn add_key(
     let settled = submit(&state, shard, command, |_| NewKey::later(account, &presented, scopes)).await?;
     let added = |event: &Event| matches!(event, Event::ApiKeyAdded { .. });
     if !settled.outcome.events.iter().any(added) {
-        return Err(refusal(&settled).into());
+        return Err(refusal(&settled.told()).into());
     }
     let command_id = settled.outcome.cause.id.to_string();
     Ok(Answer::one(NewKey::new(account, &presented, scopes, command_id), settled.at()).created())
@@ -132,7 +132,7 @@ pub async fn revoke_key(
     let settled = submit(&state, state.map.of_account(account), command, |_| Map::new()).await?;
     let revoked = |event: &Event| matches!(event, Event::ApiKeyRevoked { .. });
     if !settled.outcome.events.iter().any(revoked) {
-        return Err(refusal(&settled).into());
+        return Err(refusal(&settled.told()).into());
     }
     let command_id = settled.outcome.cause.id.to_string();
     Ok(Answer::one(RevokedKey { key_id: shown(key), command_id }, settled.at()))

@@ -37,6 +37,12 @@ impl<T: Serialize> Answer<T> {
     pub fn created(self) -> Self {
         Self { status: StatusCode::CREATED, ..self }
     }
+
+    /// A part of it is still to come.
+    #[must_use]
+    pub fn accepted(self) -> Self {
+        Self { status: StatusCode::ACCEPTED, ..self }
+    }
 }
 
 impl<T: Serialize> IntoResponse for Answer<T> {

@@ -40,7 +40,12 @@ pub async fn submit(
     command: Command,
     look: impl FnOnce(CommandId) -> Map<String, Value>,
 ) -> Result<Settled, Failure> {
-    state.submitter.submit(shard, command).await.map_err(|error| match error {
+    state.submitter.submit(shard, command).await.map_err(|error| unsettled(error, look))
+}
+
+/// What a client is told when there is no outcome.
+pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String, Value>) -> Failure {
+    match error {
         SubmitError::Overloaded => Problem::new(kinds::OVERLOADED).into(),
         SubmitError::NotWritten(_) => Problem::new(kinds::LOG_UNAVAILABLE).into(),
         SubmitError::Accepted(id) => {
@@ -55,7 +60,7 @@ pub async fn submit(
                 _ => problem.into(),
             }
         }
-    })
+    }
 }
 
 /// The body of an answer that sends the client elsewhere.

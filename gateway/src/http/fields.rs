@@ -4,18 +4,17 @@
 //! misspelt `worst_price` that is silently ignored costs money.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
-
+use crate::http::json::{Json, Object};
 use crate::http::parse::Fault;
 use crate::http::problem::{FieldError, Place, Problem, kinds};
 
 /// A JSON object whose names are read one by one.
 #[derive(Debug)]
 pub struct Fields {
-    left: BTreeMap<String, Value>,
+    /// A JSON pointer to the object: empty for the body itself.
+    path: String,
+    left: BTreeMap<String, Json>,
     errors: Vec<FieldError>,
 }
 
@@ -23,11 +22,11 @@ impl Fields {
     /// Reads a body. An empty one is an empty object.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
-            return Ok(Self { left: BTreeMap::new(), errors: Vec::new() });
+            return Ok(Self::of(String::new(), Object::default()));
         }
-        match serde_json::from_slice::<Root>(body) {
-            Ok(Root::Object { left, errors }) => Ok(Self { left, errors }),
-            Ok(Root::Other) => Err(Problem::invalid(vec![FieldError {
+        match serde_json::from_slice::<Json>(body) {
+            Ok(Json::Object(object)) => Ok(Self::of(String::new(), object)),
+            Ok(_) => Err(Problem::invalid(vec![FieldError {
                 place: Place::Pointer(String::new()),
                 code: "type",
                 detail: "the body must be a JSON object".to_owned(),
@@ -36,15 +35,25 @@ impl Fields {
         }
     }
 
+    fn of(path: String, object: Object) -> Self {
+        let mut fields = Self { path, left: object.members, errors: Vec::new() };
+        for name in object.repeated {
+            fields.note(&name, "repeated", "given more than once".to_owned());
+        }
+        fields
+    }
+
     /// True if the field is there and not null.
     pub fn has(&self, name: &str) -> bool {
-        self.left.get(name).is_some_and(|value| !value.is_null())
+        self.left.get(name).is_some_and(|value| !matches!(value, Json::Null))
     }
 
     /// A string that must be there.
     pub fn text<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
-        let value = self.required(name)?;
-        let parsed = value.as_str().ok_or_else(|| Fault::kind("a string")).and_then(parse);
+        let parsed = match self.required(name)? {
+            Json::Text(text) => parse(&text),
+            _ => Err(Fault::kind("a string")),
+        };
         self.keep(name, parsed)
     }
 
@@ -55,20 +64,37 @@ impl Fields {
         absent: T,
         parse: impl FnOnce(&str) -> Result<T, Fault>,
     ) -> Option<T> {
-        if self.has(name) {
-            return self.text(name, parse);
-        }
-        self.left.remove(name);
-        Some(absent)
+        if self.is_absent(name) { Some(absent) } else { self.text(name, parse) }
     }
 
     /// A whole number that must be there.
     pub fn integer<T>(&mut self, name: &'static str, parse: impl FnOnce(u64) -> Result<T, Fault>) -> Option<T> {
-        let value = self.required(name)?;
-        let parsed = match &value {
-            Value::Number(number) if number.is_i64() && !number.is_u64() => Err(Fault::range("positive")),
-            Value::Number(number) => number.as_u64().ok_or_else(|| Fault::kind("a whole number")).and_then(parse),
+        let parsed = match self.required(name)? {
+            Json::Unsigned(number) => parse(number),
+            Json::Negative => Err(Fault::range("positive")),
             _ => Err(Fault::kind("a whole number")),
+        };
+        self.keep(name, parsed)
+    }
+
+    /// A whole number that may be there; null is the same as absent.
+    pub fn integer_or<T>(
+        &mut self,
+        name: &'static str,
+        absent: T,
+        parse: impl FnOnce(u64) -> Result<T, Fault>,
+    ) -> Option<T> {
+        if self.is_absent(name) { Some(absent) } else { self.integer(name, parse) }
+    }
+
+    /// True or false; false if it is not there.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        if self.is_absent(name) {
+            return Some(false);
+        }
+        let parsed = match self.required(name)? {
+            Json::Bool(value) => Ok(value),
+            _ => Err(Fault::kind("true or false")),
         };
         self.keep(name, parsed)
     }
@@ -80,24 +106,74 @@ impl Fields {
         absent: T,
         parse: impl FnOnce(&[&str]) -> Result<T, Fault>,
     ) -> Option<T> {
-        if !self.has(name) {
-            self.left.remove(name);
+        if self.is_absent(name) {
             return Some(absent);
         }
         let value = self.required(name)?;
-        let texts: Option<Vec<&str>> = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
-        let parsed = texts.ok_or_else(|| Fault::kind("a list of strings")).and_then(|texts| parse(&texts));
+        let text = |item: &Json| if let Json::Text(text) = item { Some(text.clone()) } else { None };
+        let texts: Option<Vec<String>> =
+            if let Json::List(items) = &value { items.iter().map(text).collect() } else { None };
+        let parsed = texts.ok_or_else(|| Fault::kind("a list of strings"));
+        let parsed = parsed.and_then(|texts| parse(&texts.iter().map(String::as_str).collect::<Vec<_>>()));
         self.keep(name, parsed)
+    }
+
+    /// An object that may be there, read by `read`.
+    pub fn object_or<T>(
+        &mut self,
+        name: &'static str,
+        absent: T,
+        read: impl FnOnce(&mut Fields) -> Option<T>,
+    ) -> Option<T> {
+        if self.is_absent(name) { Some(absent) } else { self.object(name, read) }
+    }
+
+    /// An object that must be there, read by `read`.
+    pub fn object<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Fields) -> Option<T>) -> Option<T> {
+        let value = self.required(name)?;
+        self.enter(name, value, read)
+    }
+
+    /// A list of so many objects, each read by `read`. `None` if one of them is not valid.
+    pub fn objects<T>(
+        &mut self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<usize>,
+        mut read: impl FnMut(&mut Fields) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = match self.required(name)? {
+            Json::List(items) if range.contains(&items.len()) => items,
+            Json::List(_) => {
+                let wanted = format!("{} to {} items", range.start(), range.end());
+                return self.keep(name, Err(Fault::range(&wanted)));
+            }
+            _ => return self.keep(name, Err(Fault::kind("a list of objects"))),
+        };
+        let mut list = Self::of(self.pointer(name), Object::default());
+        let all: Vec<Option<T>> =
+            items.into_iter().enumerate().map(|(i, item)| list.enter(&i.to_string(), item, &mut read)).collect();
+        self.errors.append(&mut list.errors);
+        all.into_iter().collect()
+    }
+
+    fn enter<T>(&mut self, name: &str, value: Json, read: impl FnOnce(&mut Fields) -> Option<T>) -> Option<T> {
+        let Json::Object(object) = value else { return self.keep(name, Err(Fault::kind("an object"))) };
+        let mut inner = Self::of(self.pointer(name), object);
+        let built = read(&mut inner);
+        inner.refuse_unknown();
+        let sound = inner.errors.is_empty();
+        self.errors.append(&mut inner.errors);
+        built.filter(|_| sound)
     }
 
     /// Notes a fault of a field.
     pub fn fault(&mut self, name: &str, fault: Fault) {
-        self.errors.push(FieldError { place: pointer(name), code: fault.code, detail: fault.detail });
+        self.note(name, fault.code, fault.detail);
     }
 
     /// Refuses a field that makes no sense beside the others.
     pub fn refuse(&mut self, name: &str, why: &str) {
-        if self.left.remove(name).is_some_and(|value| !value.is_null()) {
+        if self.left.remove(name).is_some_and(|value| !matches!(value, Json::Null)) {
             self.fault(name, Fault::conflict(why));
         }
     }
@@ -110,20 +186,32 @@ impl Fields {
 
     /// The whole: `None` from `build` stands for a fault that was noted. What was never asked for is unknown.
     pub fn finish<T>(mut self, built: Option<T>) -> Result<T, Problem> {
-        for name in self.left.into_keys() {
-            let detail = "there is no such field".to_owned();
-            self.errors.push(FieldError { place: pointer(&name), code: "unknown", detail });
-        }
+        self.refuse_unknown();
         match built {
             Some(built) if self.errors.is_empty() => Ok(built),
             _ => Err(Problem::invalid(self.errors)),
         }
     }
 
-    fn required(&mut self, name: &'static str) -> Option<Value> {
+    fn refuse_unknown(&mut self) {
+        for name in std::mem::take(&mut self.left).into_keys() {
+            self.note(&name, "unknown", "there is no such field".to_owned());
+        }
+    }
+
+    /// Null is the same as absent; takes it away.
+    fn is_absent(&mut self, name: &str) -> bool {
+        let absent = !self.has(name);
+        if absent {
+            self.left.remove(name);
+        }
+        absent
+    }
+
+    fn required(&mut self, name: &'static str) -> Option<Json> {
         let value = self.left.remove(name);
         if value.is_none() {
-            self.fault(name, Fault { code: "missing", detail: "must be given".to_owned() });
+            self.fault(name, Fault::missing("must be given"));
         }
         value
     }
@@ -131,76 +219,18 @@ impl Fields {
     fn keep<T>(&mut self, name: &str, parsed: Result<T, Fault>) -> Option<T> {
         parsed.map_err(|fault| self.fault(name, fault)).ok()
     }
-}
 
-/// A JSON pointer (RFC 6901) to a field of the body.
-fn pointer(name: &str) -> Place {
-    // An unknown name comes from the client: shown, but not at any length.
-    const SHOWN: usize = 64;
-    let shown: String = name.chars().take(SHOWN).collect();
-    Place::Pointer(format!("/{}", shown.replace('~', "~0").replace('/', "~1")))
-}
-
-/// A body's root: an object with each name once, or anything else.
-enum Root {
-    Object { left: BTreeMap<String, Value>, errors: Vec<FieldError> },
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Root {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RootVisitor)
-    }
-}
-
-struct RootVisitor;
-
-impl<'de> Visitor<'de> for RootVisitor {
-    type Value = Root;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+    fn note(&mut self, name: &str, code: &'static str, detail: String) {
+        let place = Place::Pointer(self.pointer(name));
+        self.errors.push(FieldError { place, code, detail });
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Root, A::Error> {
-        let (mut left, mut errors) = (BTreeMap::new(), Vec::new());
-        while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            if left.contains_key(&name) {
-                let detail = "given more than once".to_owned();
-                errors.push(FieldError { place: pointer(&name), code: "repeated", detail });
-            }
-            left.insert(name, value);
-        }
-        Ok(Root::Object { left, errors })
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Root, A::Error> {
-        while list.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Root::Other)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Root, E> {
-        Ok(Root::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Root, E> {
-        Ok(Root::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Root, E> {
-        Ok(Root::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Root, E> {
-        Ok(Root::Other)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Root, E> {
-        Ok(Root::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Root, E> {
-        Ok(Root::Other)
+    /// A JSON pointer (RFC 6901) to a field of the object.
+    fn pointer(&self, name: &str) -> String {
+        // An unknown name comes from the client: shown, but not at any length.
+        const SHOWN: usize = 64;
+        let shown: String = name.chars().take(SHOWN).collect();
+        format!("{}/{}", self.path, shown.replace('~', "~0").replace('/', "~1"))
     }
 }
 
@@ -228,6 +258,14 @@ impl Params {
     pub fn optional<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
         let text = self.left.remove(name)?;
         parse(&text).map_err(|fault| self.fault(name, fault)).ok()
+    }
+
+    /// A parameter that must be there.
+    pub fn required<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
+        if !self.left.contains_key(name) {
+            self.fault(name, Fault::missing("must be given"));
+        }
+        self.optional(name, parse)
     }
 
     /// Notes a fault of a parameter.
@@ -303,6 +341,49 @@ mod tests {
         let mut fields = Fields::parse(br#"{"client_id": null}"#).unwrap();
         let client_id = fields.text_or("client_id", None, |text| parse::client_id(text).map(Some));
         assert_eq!(fields.finish(client_id).unwrap(), None);
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false_and_nothing_else() {
+        let flag = |body: &str| {
+            let mut fields = Fields::parse(body.as_bytes()).unwrap();
+            let flag = fields.flag("on");
+            fields.finish(flag).map_err(|problem| faults(&problem))
+        };
+        assert_eq!((flag("{}"), flag(r#"{"on": null}"#), flag(r#"{"on": true}"#)), (Ok(false), Ok(false), Ok(true)));
+        for body in [r#"{"on": 1}"#, r#"{"on": "true"}"#] {
+            assert_eq!(flag(body), Err(vec![(at("/on"), "type")]));
+        }
+    }
+
+    #[test]
+    fn faults_inside_have_their_place_and_repeats_are_seen_at_any_depth() {
+        let body =
+            br#"{"list": [{"a": {"n": 1, "n": 2}}, {"a": {"n": 0, "x": 1}}, 7, {"b": {}}, {"a": {"n": 3}, "a~": 1}]}"#;
+        let mut fields = Fields::parse(body).unwrap();
+        let read = |item: &mut Fields| item.object("a", |a| a.integer("n", parse::quantity));
+        let list = fields.objects("list", 1..=10, read);
+        assert_eq!(
+            faults(&fields.finish(list).unwrap_err()),
+            [
+                (at("/list/0/a/n"), "repeated"),
+                (at("/list/1/a/n"), "out-of-range"),
+                (at("/list/1/a/x"), "unknown"),
+                (at("/list/2"), "type"),
+                (at("/list/3/a"), "missing"),
+                (at("/list/3/b"), "unknown"),
+                (at("/list/4/a~0"), "unknown"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_list_has_as_many_items_as_it_may() {
+        for (body, code) in [("{}", "missing"), (r#"{"l": []}"#, "out-of-range"), (r#"{"l": {}}"#, "type")] {
+            let mut fields = Fields::parse(body.as_bytes()).unwrap();
+            let list = fields.objects("l", 1..=1, |_| Some(()));
+            assert_eq!(faults(&fields.finish(list).unwrap_err()), [(at("/l"), code)], "{body}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> 
     let start = Instant::now();
     // Only known methods and the routes' own patterns, so that clients cannot invent labels.
     let method = match request.method().as_str() {
-        known @ ("GET" | "POST" | "DELETE") => known.to_owned(),
+        known @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE") => known.to_owned(),
         _ => "other".to_owned(),
     };
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();

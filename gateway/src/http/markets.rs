@@ -1,8 +1,9 @@
-//! Markets' lives, by the admin.
+//! Markets' lives, by admins.
 
 use axum::extract::State;
-use schemas::market::YesValue;
-use schemas::{Command, Contract, Event, FeeRate, Listing, MarketId, MarketState, Transition};
+use schemas::{
+    AdminId, Answer as MarketsAnswer, Command, Event, FeeRate, Listing, MarketId, MarketLimits, MarketState, Transition,
+};
 use serde::Serialize;
 
 use crate::answers::refusal;
@@ -11,9 +12,10 @@ use crate::http::auth::Admin;
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
+use crate::http::oversight::read_market_limits;
 use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
-use crate::shapes::Market;
+use crate::shapes::market::Market;
 use crate::state::Shared;
 
 /// Ticks, unless the listing says otherwise: the finest there are.
@@ -43,8 +45,8 @@ pub async fn create(
         Event::MarketCreated(listing) => Some(listing.clone()),
         _ => None,
     });
-    let Some(listing) = created else { return Err(refusal(&settled).into()) };
-    let market = Market { listing, state: MarketState::Created, yes_value: None, shard };
+    let Some(listing) = created else { return Err(refusal(&settled.told()).into()) };
+    let market = Market { listing, state: MarketState::Created, resolution: None, shard };
     let command_id = settled.outcome.cause.id.to_string();
     Ok(Answer::one(MarketAnswer { market, command_id }, settled.at()).created())
 }
@@ -56,11 +58,13 @@ fn read_listing(mut fields: Fields) -> Result<Listing, Problem> {
     let tick = fields.text_or("tick_size", TICK_DEFAULT, parse::tick_size);
     let maker_fee = fields.text_or("maker_fee", FeeRate::ZERO, parse::fee_rate);
     let taker_fee = fields.text_or("taker_fee", FeeRate::ZERO, parse::fee_rate);
+    let dispute_window_ms = fields.integer_or("dispute_window_ms", 0, parse::dispute_window);
+    let limits = fields.object_or("limits", MarketLimits::NONE, read_market_limits);
     let built = (|| {
-        let ticker = ticker?;
-        let market = MarketId::of(&ticker);
-        let (question, expiry, tick) = (question?, expiry?, tick?);
-        Some(Listing { market, ticker, question, expiry, tick, maker_fee: maker_fee?, taker_fee: taker_fee? })
+        let (ticker, question, expiry, tick) = (ticker?, question?, expiry?, tick?);
+        let (maker_fee, taker_fee) = (maker_fee?, taker_fee?);
+        let (market, dispute_window_ms, limits) = (MarketId::of(&ticker), dispute_window_ms?, limits?);
+        Some(Listing { market, ticker, question, expiry, tick, maker_fee, taker_fee, dispute_window_ms, limits })
     })();
     fields.finish(built)
 }
@@ -69,7 +73,7 @@ macro_rules! plain_transition {
     ($(#[$doc:meta])* $name:ident, $transition:expr) => {
         $(#[$doc])*
         pub async fn $name(
-            _: Admin,
+            Admin(by): Admin,
             State(state): State<Shared>,
             query: Query,
             Segment(market): Segment,
@@ -77,7 +81,7 @@ macro_rules! plain_transition {
         ) -> Result<Answer<MarketAnswer>, Failure> {
             query.nothing_else()?;
             fields.finish(Some(()))?;
-            change(&state, &market, $transition).await
+            change(&state, &market, by, $transition).await
         }
     };
 }
@@ -87,10 +91,6 @@ plain_transition! {
     open, Transition::Open
 }
 plain_transition! {
-    /// `POST /v1/markets/{market}/pause`
-    pause, Transition::Pause
-}
-plain_transition! {
     /// `POST /v1/markets/{market}/resume`
     resume, Transition::Resume
 }
@@ -98,51 +98,69 @@ plain_transition! {
     /// `POST /v1/markets/{market}/close`
     close, Transition::Close
 }
-plain_transition! {
-    /// `POST /v1/markets/{market}/void`
-    void, Transition::Void
+
+/// `POST /v1/markets/{market}/pause`
+pub async fn pause(
+    Admin(by): Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(market): Segment,
+    Body(mut fields): Body,
+) -> Result<Answer<MarketAnswer>, Failure> {
+    query.nothing_else()?;
+    let cancel_only = fields.flag("cancel_only");
+    let cancel_only = fields.finish(cancel_only)?;
+    change(&state, &market, by, Transition::Pause { cancel_only }).await
 }
 
 /// `POST /v1/markets/{market}/resolve`
 pub async fn resolve(
-    _: Admin,
+    Admin(by): Admin,
     State(state): State<Shared>,
     query: Query,
     Segment(market): Segment,
     Body(fields): Body,
 ) -> Result<Answer<MarketAnswer>, Failure> {
     query.nothing_else()?;
-    let yes_value = read_answer(fields)?;
-    change(&state, &market, Transition::Resolve { yes_value }).await
+    let answer = read_answer(fields)?;
+    change(&state, &market, by, Transition::Resolve { answer }).await
 }
 
-/// `outcome` or `yes_value`, one of the two.
-fn read_answer(mut fields: Fields) -> Result<YesValue, Problem> {
-    let value = if fields.has("yes_value") {
-        fields.refuse("outcome", "give either outcome or yes_value");
-        fields.text("yes_value", parse::yes_value)
-    } else {
-        fields.refuse("yes_value", "give either outcome or yes_value");
-        fields.text("outcome", parse::name::<Contract>("YES, NO")).map(|contract| match contract {
-            Contract::Yes => YesValue::YES,
-            Contract::No => YesValue::NO,
-        })
-    };
-    fields.finish(value)
+/// `POST /v1/markets/{market}/confirm`
+pub async fn confirm(
+    Admin(by): Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(market): Segment,
+    Body(fields): Body,
+) -> Result<Answer<MarketAnswer>, Failure> {
+    query.nothing_else()?;
+    let answer = read_answer(fields)?;
+    change(&state, &market, by, Transition::Confirm { answer }).await
 }
 
-async fn change(state: &Shared, name: &str, transition: Transition) -> Result<Answer<MarketAnswer>, Failure> {
+fn read_answer(mut fields: Fields) -> Result<MarketsAnswer, Problem> {
+    let answer = fields.text("answer", parse::answer);
+    fields.finish(answer)
+}
+
+async fn change(
+    state: &Shared,
+    name: &str,
+    by: AdminId,
+    transition: Transition,
+) -> Result<Answer<MarketAnswer>, Failure> {
     let known = state.live.view().market_named(name).map(|live| live.market.clone());
     let Market { listing, shard, .. } = known.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
     let market = listing.market;
     let look = format!("/v1/markets/{}", listing.ticker);
-    let settled = submit(state, shard, Command::ChangeMarket { market, transition }, |_| look_at(look)).await?;
+    let settled = submit(state, shard, Command::ChangeMarket { market, by, transition }, |_| look_at(look)).await?;
     let changed = settled.outcome.events.iter().find_map(|event| match event {
-        Event::MarketChanged { state, yes_value, .. } => Some((*state, *yes_value)),
+        Event::MarketChanged { state, resolution, .. } => Some((*state, *resolution)),
         _ => None,
     });
-    let Some((state, yes_value)) = changed else { return Err(refusal(&settled).into()) };
-    let market = Market { listing, state, yes_value, shard };
+    let Some((state, resolution)) = changed else { return Err(refusal(&settled.told()).into()) };
+    let market = Market { listing, state, resolution, shard };
     let command_id = settled.outcome.cause.id.to_string();
     Ok(Answer::one(MarketAnswer { market, command_id }, settled.at()))
 }
@@ -164,20 +182,17 @@ mod tests {
     fn a_listing_has_defaults_and_its_tickers_id() {
         let read = listing(r#"{"ticker": "RAIN", "question": "Rain?", "expiry": "2030-01-01T00:00:00Z"}"#).unwrap();
         assert_eq!((read.tick, read.maker_fee, read.market), (1, FeeRate::ZERO, MarketId::of(&read.ticker)));
+        assert_eq!((read.dispute_window_ms, read.limits), (0, MarketLimits::NONE));
+        let limited = listing(
+            r#"{"ticker": "RAIN", "question": "Rain?", "expiry": "2030-01-01T00:00:00Z", "dispute_window_ms": 7,
+                "limits": {"position": 9}}"#,
+        );
+        let limited = limited.unwrap();
+        assert_eq!((limited.dispute_window_ms, limited.limits.position), (7, 9));
         let problem = listing(r#"{"ticker": "rain", "expiry": 1, "taker_fee": "0.3", "market_id": "1"}"#).unwrap_err();
         assert_eq!(
             places(&problem),
             ["/ticker form", "/question missing", "/expiry type", "/taker_fee out-of-range", "/market_id unknown"]
         );
-    }
-
-    #[test]
-    fn an_answer_is_given_in_one_of_two_ways() {
-        let answer = |body: &str| read_answer(Fields::parse(body.as_bytes()).unwrap()).map_err(|p| places(&p));
-        assert_eq!(answer(r#"{"outcome": "YES"}"#), Ok(YesValue::YES));
-        assert_eq!(answer(r#"{"yes_value": "0.25", "outcome": null}"#).map(YesValue::ticks), Ok(2_500));
-        assert_eq!(answer("{}").unwrap_err(), ["/outcome missing"]);
-        assert_eq!(answer(r#"{"yes_value": "1", "outcome": "NO"}"#).unwrap_err(), ["/outcome conflict"]);
-        assert_eq!(answer(r#"{"outcome": "MAYBE"}"#).unwrap_err(), ["/outcome form"]);
     }
 }

@@ -5,23 +5,29 @@
 pub mod accounts;
 pub mod answer;
 pub mod auth;
+pub mod batch;
 pub mod command;
 pub mod extract;
 pub mod fields;
 pub mod gate;
 pub mod history;
+pub mod json;
 pub mod markets;
+pub mod new_order;
 pub mod orders;
+pub mod oversight;
 pub mod parse;
 pub mod problem;
 pub mod queries;
+pub mod safety;
 pub mod serve;
+pub mod transfers;
 pub mod wallet;
 
 use axum::Router;
 use axum::http::HeaderName;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use crate::state::Shared;
 use crate::ws;
@@ -34,11 +40,15 @@ pub const POSITION_HEADER: HeaderName = HeaderName::from_static("lfg-position");
 pub fn router(state: Shared) -> Router {
     Router::new()
         .route("/v1/accounts", post(accounts::open))
+        .route("/v1/accounts/{id}/freeze", post(oversight::freeze))
+        .route("/v1/accounts/{id}/unfreeze", post(oversight::unfreeze))
+        .route("/v1/accounts/{id}/limits", put(oversight::limit_account))
         .route("/v1/api-keys", post(accounts::add_key))
         .route("/v1/api-keys/{id}", delete(accounts::revoke_key))
         .route("/v1/wallet", get(queries::wallet))
         .route("/v1/wallet/deposits", post(wallet::deposit))
         .route("/v1/wallet/withdrawals", post(wallet::withdraw))
+        .route("/v1/transfers", post(transfers::transfer))
         .route("/v1/positions", get(queries::positions))
         .route("/v1/markets", get(queries::markets).post(markets::create))
         .route("/v1/markets/{market}", get(queries::market))
@@ -49,9 +59,15 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/markets/{market}/resume", post(markets::resume))
         .route("/v1/markets/{market}/close", post(markets::close))
         .route("/v1/markets/{market}/resolve", post(markets::resolve))
-        .route("/v1/markets/{market}/void", post(markets::void))
-        .route("/v1/orders", get(history::orders).post(orders::place))
-        .route("/v1/orders/{id}", get(history::order).delete(orders::cancel))
+        .route("/v1/markets/{market}/confirm", post(markets::confirm))
+        .route("/v1/markets/{market}/limits", put(oversight::limit_market))
+        .route(
+            "/v1/orders",
+            get(history::orders).post(orders::place).patch(orders::amend_by_name).delete(safety::cancel),
+        )
+        .route("/v1/orders/batch", post(batch::batch))
+        .route("/v1/orders/{id}", get(history::order).patch(orders::amend).delete(orders::cancel))
+        .route("/v1/dead-man-switch", put(safety::set_switch).delete(safety::unset_switch))
         .route("/v1/fills", get(history::fills))
         .route("/v1/ws", get(ws::upgrade))
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED))

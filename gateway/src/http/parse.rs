@@ -3,12 +3,12 @@
 use std::str::FromStr;
 
 use schemas::Timestamp;
-use schemas::limits::{AMOUNT_MAX, FEE_RATE_MAX, QUANTITY_MAX};
+use schemas::limits::{AMOUNT_MAX, DEAD_MAN_MAX_S, DISPUTE_WINDOW_MAX_MS, FEE_RATE_MAX, QUANTITY_MAX, WALLET_MAX};
 use schemas::market::YesValue;
 use schemas::money::{DecimalError, TICKS_PER_CREDIT};
 use schemas::text::{Question, Ticker};
 use schemas::{
-    AccountId, ApiKeyId, ClientId, CommandId, Credits, FeeRate, Listing, MarketId, OrderId, Price, Quantity,
+    AccountId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, Listing, MarketId, OrderId, Price, Quantity,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -16,13 +16,18 @@ use time::format_description::well_known::Rfc3339;
 /// What is wrong with a value: a stable code and words.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// `type`, `form`, `out-of-range` or `conflict`.
+    /// `missing`, `type`, `form`, `out-of-range` or `conflict`.
     pub code: &'static str,
     /// In words.
     pub detail: String,
 }
 
 impl Fault {
+    /// It is not there.
+    pub fn missing(detail: &str) -> Self {
+        Self { code: "missing", detail: detail.to_owned() }
+    }
+
     /// The JSON type is another one.
     pub fn kind(wanted: &str) -> Self {
         Self { code: "type", detail: format!("must be {wanted}") }
@@ -79,22 +84,60 @@ pub fn tick_size(text: &str) -> Parsed<u16> {
     if Listing::tick_is_valid(ticks) { Ok(ticks) } else { Err(Fault::range("a divisor of a credit, at most 0.5")) }
 }
 
-/// What a YES pays in the end.
-pub fn yes_value(text: &str) -> Parsed<YesValue> {
+/// The answer to a market's question: YES, NO, VOID, or what a YES pays.
+pub fn answer(text: &str) -> Parsed<Answer> {
     match text {
-        "0" => return Ok(YesValue::NO),
-        "1" => return Ok(YesValue::YES),
-        _ => {}
+        "YES" => Ok(Answer::Value(YesValue::YES)),
+        "NO" => Ok(Answer::Value(YesValue::NO)),
+        "VOID" => Ok(Answer::Void),
+        _ => yes_value(text).map(Answer::Value),
     }
-    let credits: Credits = decimal(text, "0 to 1")?;
-    let ticks = credits.micros() / 100;
-    let exact = credits.micros() % 100 == 0;
-    let value = u16::try_from(ticks).ok().filter(|&ticks| ticks <= TICKS_PER_CREDIT).and_then(YesValue::new);
-    match (value, exact) {
-        (_, false) => Err(Fault::form("a decimal number with at most 4 places")),
-        (Some(value), true) => Ok(value),
-        (None, true) => Err(Fault::range("0 to 1")),
+}
+
+/// What a YES pays in the end.
+fn yes_value(text: &str) -> Parsed<YesValue> {
+    const FORM: &str = "YES, NO, VOID or a decimal number with at most 4 places";
+    const RANGE: &str = "0 to 1";
+    let credits: Credits = text.parse().map_err(|error| match error {
+        DecimalError::Form { .. } => Fault::form(FORM),
+        DecimalError::Range => Fault::range(RANGE),
+    })?;
+    if credits.micros() % 100 != 0 {
+        return Err(Fault::form(FORM));
     }
+    let value = u16::try_from(credits.micros() / 100).ok().filter(|&ticks| ticks <= TICKS_PER_CREDIT);
+    value.and_then(YesValue::new).ok_or_else(|| Fault::range(RANGE))
+}
+
+/// A limit in credits; 0 lets nothing through.
+pub fn credits_limit(text: &str) -> Parsed<Credits> {
+    const _: () = assert!(WALLET_MAX == 10_000_000_000 * 1_000_000);
+    const RANGE: &str = "0 to 10000000000";
+    let credits: Credits = decimal(text, RANGE)?;
+    if credits.micros() <= WALLET_MAX { Ok(credits) } else { Err(Fault::range(RANGE)) }
+}
+
+/// A limit of a number of orders; 0 lets nothing through.
+pub fn orders_limit(number: u64) -> Parsed<u32> {
+    u32::try_from(number).map_err(|_| Fault::range(&format!("0 to {}", u32::MAX)))
+}
+
+/// A limit of a number of contracts; 0 lets nothing through.
+pub fn contracts_limit(number: u64) -> Parsed<u64> {
+    const MAX: u64 = i64::MAX as u64;
+    if number <= MAX { Ok(number) } else { Err(Fault::range(&format!("0 to {MAX}"))) }
+}
+
+/// A dispute window, in milliseconds.
+pub fn dispute_window(number: u64) -> Parsed<u64> {
+    let range = || Fault::range(&format!("0 to {DISPUTE_WINDOW_MAX_MS}"));
+    if number <= DISPUTE_WINDOW_MAX_MS { Ok(number) } else { Err(range()) }
+}
+
+/// After how many seconds a dead-man switch fires.
+pub fn timeout_s(number: u64) -> Parsed<u32> {
+    let seconds = u32::try_from(number).ok().filter(|seconds| (1..=DEAD_MAN_MAX_S).contains(seconds));
+    seconds.ok_or_else(|| Fault::range(&format!("1 to {DEAD_MAN_MAX_S}")))
 }
 
 /// The number of contracts of an order.
@@ -225,12 +268,28 @@ mod tests {
     }
 
     #[test]
-    fn a_yes_pays_between_nothing_and_a_credit() {
-        assert_eq!(yes_value("0"), Ok(YesValue::NO));
-        assert_eq!(yes_value("1.0000"), Ok(YesValue::YES));
-        assert_eq!(yes_value("0.25").map(YesValue::ticks), Ok(2_500));
-        assert_eq!(code(yes_value("1.0001")), "out-of-range");
-        assert_eq!(code(yes_value("0.00001")), "form");
+    fn an_answer_is_a_word_or_what_a_yes_pays() {
+        let pays = |ticks| Ok(Answer::Value(YesValue::new(ticks).unwrap()));
+        assert_eq!((answer("YES"), answer("NO"), answer("VOID")), (pays(10_000), pays(0), Ok(Answer::Void)));
+        assert_eq!((answer("0"), answer("1.0000"), answer("0.25")), (pays(0), pays(10_000), pays(2_500)));
+        assert_eq!((code(answer("1.0001")), code(answer("99999999999999999999"))), ("out-of-range", "out-of-range"));
+        for text in ["0.00001", "yes", "", "-1", "0.0000001"] {
+            assert_eq!(code(answer(text)), "form", "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_may_be_nothing_and_are_bounded() {
+        assert_eq!(credits_limit("0"), Ok(Credits::ZERO));
+        assert_eq!(code(credits_limit("10000000000.000001")), "out-of-range");
+        assert_eq!((orders_limit(0), code(orders_limit(1 << 32))), (Ok(0), "out-of-range"));
+        assert_eq!((contracts_limit(0), code(contracts_limit(u64::MAX))), (Ok(0), "out-of-range"));
+        assert_eq!(dispute_window(DISPUTE_WINDOW_MAX_MS), Ok(DISPUTE_WINDOW_MAX_MS));
+        assert_eq!(code(dispute_window(DISPUTE_WINDOW_MAX_MS + 1)), "out-of-range");
+        assert_eq!(
+            (timeout_s(1), code(timeout_s(0)), code(timeout_s(86_401))),
+            (Ok(1), "out-of-range", "out-of-range")
+        );
     }
 
     #[test]

@@ -36,12 +36,13 @@ pub mod kinds {
     pub const UNAUTHENTICATED: Kind =
         kind(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed as bearer token");
     pub const SCOPE_MISSING: Kind = kind(StatusCode::FORBIDDEN, "scope-missing", "The key may not do this");
-    pub const ADMIN_ONLY: Kind = kind(StatusCode::FORBIDDEN, "admin-only", "Only the admin may do this");
+    pub const ADMIN_ONLY: Kind = kind(StatusCode::FORBIDDEN, "admin-only", "Only an admin may do this");
     pub const ACCOUNT_ONLY: Kind = kind(StatusCode::FORBIDDEN, "account-only", "Only an account may do this");
     pub const ORIGIN_FORBIDDEN: Kind =
         kind(StatusCode::FORBIDDEN, "origin-forbidden", "Pages of this origin may not connect");
     pub const ROUTE_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "route-unknown", "There is no such route");
     pub const API_KEY_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "api-key-unknown", "The account has no such key");
+    pub const ACCOUNT_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "account-unknown", "There is no such account");
     pub const MARKET_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "market-unknown", "There is no such market");
     pub const ORDER_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "order-unknown", "The account has no such order");
     pub const METHOD_NOT_ALLOWED: Kind =
@@ -85,7 +86,14 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::ExpiryInPast => (NEVER, "The expiry is not in the future"),
         Rejection::AccountIdInvalid => (NEVER, "The id names no account"),
         Rejection::MessageInvalid => (NEVER, "The message between shards is not valid"),
-        Rejection::AccountUnknown => (NOT_FOUND, "There is no such account"),
+        Rejection::PostOnlyImmediate => (NEVER, "A post-only order must be able to rest"),
+        Rejection::BatchSizeInvalid => (NEVER, "The batch holds nothing, or too much"),
+        Rejection::AccountMismatch => (NEVER, "Something in the batch is another account's"),
+        Rejection::TimeoutOutOfRange => (NEVER, "A dead-man switch cannot be set for that long"),
+        Rejection::TransferToSelf => (NEVER, "An account cannot send credits to itself"),
+        Rejection::AmendmentEmpty => (NEVER, "The amendment changes nothing"),
+        Rejection::DisputeWindowInvalid => (NEVER, "The dispute window is longer than it may be"),
+        Rejection::AccountUnknown => (NOT_FOUND, kinds::ACCOUNT_UNKNOWN.title),
         Rejection::AccountExists => (CONFLICT, "The account exists already"),
         Rejection::MarketUnknown => (NOT_FOUND, kinds::MARKET_UNKNOWN.title),
         Rejection::MarketExists => (CONFLICT, "The ticker is taken"),
@@ -96,11 +104,24 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::TransitionInvalid => (CONFLICT, "The market cannot go from where it stands to there"),
         Rejection::ApiKeyUnknown => (NOT_FOUND, kinds::API_KEY_UNKNOWN.title),
         Rejection::ApiKeyExists => (CONFLICT, "The key exists already"),
+        Rejection::AccountFrozen => (CONFLICT, "The account is frozen"),
+        Rejection::MarketSweeping => (CONFLICT, "Orders of the market still wait for their cancel"),
+        Rejection::SecondAdminRequired => (CONFLICT, "Another admin than the one who proposed must confirm"),
+        Rejection::AnswerMismatch => (CONFLICT, "The proposed answer is another one"),
         Rejection::FundsInsufficient => (CONFLICT, "The account has not enough available credits"),
         Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),
         Rejection::ClientIdReused => (NEVER, "The client id stands for a different request"),
         Rejection::WalletLimit => (CONFLICT, "The wallet would exceed its limit"),
         Rejection::ApiKeyLimit => (CONFLICT, "The account has as many keys as it may"),
+        Rejection::DeadlinePassed => (CONFLICT, "The order came later than it asked for"),
+        Rejection::PostOnlyWouldTake => (CONFLICT, "A post-only order would take"),
+        Rejection::LiveOrderLimit => (CONFLICT, "The account has as many live orders as it may"),
+        Rejection::NotionalLimit => (CONFLICT, "The account's live orders are worth as much as they may"),
+        Rejection::PositionLimit => (CONFLICT, "The account holds, or wants, as many contracts as it may"),
+        Rejection::OrderChanged => (CONFLICT, "The order changed while the amendment was under way"),
+        Rejection::QuantityFilled => (CONFLICT, "As much, or more, is filled already"),
+        Rejection::BatchRefused => (CONFLICT, "Something else in the batch was refused"),
+        Rejection::BatchConflict => (CONFLICT, "The batch depends on what it does itself"),
     };
     Kind { status, code: rejection.name(), title }
 }

@@ -11,7 +11,8 @@ use crate::http::gate::reaches;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
 use crate::read_models::{ReadError, TickerData};
-use crate::shapes::{Market, PublicTrade, text, text_or_null};
+use crate::shapes::market::Market;
+use crate::shapes::{PublicTrade, text, text_or_null};
 use crate::state::Shared;
 
 /// Redis did not answer: for the log in full, for the client that it may try again.
@@ -89,7 +90,7 @@ pub async fn positions(
 
 /// `GET /v1/markets`
 pub async fn markets(State(state): State<Shared>, query: Query) -> Result<Answer<Page<Market>>, Problem> {
-    const STATES: &str = "CREATED, OPEN, PAUSED, CLOSED, RESOLVED, VOIDED";
+    const STATES: &str = "CREATED, OPEN, PAUSED, CANCEL_ONLY, CLOSED, RESOLVING, RESOLVED, VOIDED";
     let mut params = query.params;
     let wanted = params.optional("state", parse::name::<MarketState>(STATES));
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);

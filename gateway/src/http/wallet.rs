@@ -1,4 +1,4 @@
-//! Credits in and out, by the admin.
+//! Credits in and out, by an admin.
 
 use axum::extract::State;
 use schemas::{AccountId, ClientId, Command, Credits};
@@ -82,7 +82,7 @@ async fn moved(
 ) -> Result<Answer<MovedAnswer>, Failure> {
     let Movement { account, client_id, .. } = movement;
     let settled = submit(state, state.map.of_account(account), command, |_| Map::new()).await?;
-    let Some(Moved { amount, repeated }) = outcome(&settled) else { return Err(refusal(&settled).into()) };
+    let Some(Moved { amount, repeated }) = outcome(&settled) else { return Err(refusal(&settled.told()).into()) };
     let command_id = settled.outcome.cause.id.to_string();
     let answer = MovedAnswer { account_id: account, amount, client_id, command_id, repeated };
     Ok(Answer::one(answer, settled.at()).created())

@@ -14,11 +14,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use schemas::effects;
 use schemas::ids::Coordinate;
+use schemas::market::Resolution;
 use schemas::reading::Position;
 use schemas::text::Ticker;
 use schemas::{AccountId, ApiKeyId, Event, Listing, MarketId, MarketState, Outcome, Shard, Timestamp};
 
-use crate::shapes::{Market, PublicTrade};
+use crate::shapes::PublicTrade;
+use crate::shapes::market::Market;
 use book::{Book, Level, NegativeLevel};
 use keys::Keys;
 use trades::RecentTrades;
@@ -77,7 +79,7 @@ impl LiveView {
         let mut changes = Changes::default();
         let mut levels: BTreeMap<MarketId, Vec<effects::BookChange>> = BTreeMap::new();
         for event in &outcome.events {
-            if let Some(change) = effects::book_change(event) {
+            for change in effects::book_changes(event) {
                 levels.entry(change.market).or_default().push(change);
             }
             self.apply_event(shard, event, outcome.time, &mut changes)?;
@@ -105,11 +107,12 @@ impl LiveView {
                 changes.revoked.push((*account, *key));
             }
             Event::MarketCreated(listing) => self.list(shard, listing.clone(), MarketState::Created, None),
-            Event::MarketChanged { market, state, yes_value } => {
+            Event::MarketChanged { market, state, resolution, .. } => {
                 let live = self.market_mut(*market)?;
                 live.market.state = *state;
-                live.market.yes_value = *yes_value;
+                live.market.resolution = *resolution;
             }
+            Event::MarketLimited { market, limits } => self.market_mut(*market)?.market.listing.limits = *limits,
             Event::Traded(trade) => {
                 let public = PublicTrade::of(trade, time);
                 self.market_mut(trade.market)?.trades.push(public);
@@ -121,16 +124,10 @@ impl LiveView {
     }
 
     /// Adds a market, with an empty book.
-    pub fn list(
-        &mut self,
-        shard: Shard,
-        listing: Listing,
-        state: MarketState,
-        yes_value: Option<schemas::market::YesValue>,
-    ) {
+    pub fn list(&mut self, shard: Shard, listing: Listing, state: MarketState, resolution: Option<Resolution>) {
         let id = listing.market;
         self.tickers.insert(listing.ticker.clone(), id);
-        let market = Market { listing, state, yes_value, shard };
+        let market = Market { listing, state, resolution, shard };
         self.markets.insert(id, LiveMarket { market, book: Book::default(), trades: RecentTrades::default() });
     }
 
@@ -204,10 +201,10 @@ impl LiveView {
 pub mod tests {
     use super::*;
     use keys::PresentedKey;
-    use schemas::event::{OrderPlaced, Party, Trade};
+    use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade};
     use schemas::{
-        ApiKey, BookSide, Cause, CommandId, Credits, Entry, FeeRate, NewOrder, OrderId, Price, Quantity, Scopes,
-        Status, Terms, TimeInForce, TradeId,
+        AdminId, Answer, ApiKey, BookSide, Cause, CommandId, Credits, Entry, FeeRate, Instructions, MarketLimits,
+        NewOrder, OrderId, PostOnly, Price, Quantity, Scopes, Status, Terms, TimeInForce, TradeId,
     };
 
     pub const SHARD: Shard = Shard::new(0).unwrap();
@@ -222,6 +219,8 @@ pub mod tests {
             tick: 1,
             maker_fee: FeeRate::ZERO,
             taker_fee: FeeRate::new(20_000).unwrap(),
+            dispute_window_ms: 0,
+            limits: MarketLimits::NONE,
         }
     }
 
@@ -236,15 +235,44 @@ pub mod tests {
             price: Price::new(ticks).unwrap(),
             quantity: contracts(quantity),
             time_in_force: TimeInForce::Gtc,
+            post_only: PostOnly::Off,
         };
         let (account, market) = (AccountId(id), listing("RAIN").market);
-        let order = NewOrder { account, market, entry, terms, fee_rate: FeeRate::ZERO, client_id: None };
+        let (fee_rate, client_id, instructions) = (FeeRate::ZERO, None, Instructions::default());
+        let order = NewOrder { account, market, entry, terms, fee_rate, client_id, instructions };
         let status = match filled {
             0 => Status::Active,
             all if all == quantity => Status::Filled,
             _ => Status::PartiallyFilled,
         };
-        OrderPlaced { id: OrderId(id), order, quantity: contracts(quantity), filled: contracts(filled), status }
+        let (id, price, cancel_reason) = (OrderId(id), entry.book_price(terms.limit()), None);
+        OrderPlaced {
+            id,
+            order,
+            price,
+            quantity: contracts(quantity),
+            filled: contracts(filled),
+            status,
+            cancel_reason,
+        }
+    }
+
+    /// `placed`, moved to another price and quantity without a fill.
+    pub fn amended(placed: &OrderPlaced, ticks: u16, quantity: u32) -> OrderAmended {
+        OrderAmended {
+            order: placed.id,
+            account: placed.order.account,
+            market: placed.order.market,
+            entry: placed.order.entry,
+            old_price: placed.price,
+            old_remaining: placed.resting(),
+            price: placed.order.entry.book_price(Price::new(ticks).unwrap()),
+            quantity: Quantity::new(quantity).unwrap(),
+            filled: placed.filled,
+            status: placed.status,
+            cancel_reason: None,
+            in_place: false,
+        }
     }
 
     pub fn trade(id: u64, maker: &OrderPlaced, taker: &OrderPlaced, quantity: u32, maker_remaining: u32) -> Event {
@@ -257,7 +285,7 @@ pub mod tests {
         Event::Traded(Trade {
             id: TradeId(id),
             market: maker.order.market,
-            price: maker.book_price(),
+            price: maker.price,
             quantity: Quantity::new(quantity).unwrap(),
             maker: party(maker),
             taker: party(taker),
@@ -296,6 +324,42 @@ pub mod tests {
     }
 
     #[test]
+    fn a_level_follows_an_order_that_moves_shrinks_and_expires() {
+        let mut view = view_with_market();
+        let bid = placed(1, Entry::BuyYes, 5_000, 10, 0);
+        let moved = amended(&bid, 5_100, 8);
+        let OrderAmended { order, account, market, entry, price, .. } = moved;
+        let contracts = |n| Quantity::new(n).unwrap();
+        let steps = [
+            (vec![Event::OrderPlaced(bid)], vec![(5_000, 10)]),
+            (vec![Event::OrderAmended(moved)], vec![(5_100, 8)]),
+            (
+                vec![Event::OrderReduced { order, account, market, entry, price, quantity: contracts(3) }],
+                vec![(5_100, 5)],
+            ),
+            (
+                vec![Event::OrderCancelled {
+                    order,
+                    account,
+                    market,
+                    entry,
+                    price,
+                    quantity: contracts(5),
+                    reason: CancelReason::Expired,
+                }],
+                vec![],
+            ),
+        ];
+        for (sequence, (events, levels)) in (2..).zip(steps) {
+            let touched = view.apply(SHARD, &outcome(sequence, events)).unwrap().books.remove(&market).unwrap();
+            assert!(!touched.is_empty());
+            let book = &view.market(market).unwrap().book;
+            let shown: Vec<_> = book.levels(BookSide::Bid).map(|(price, n)| (price.ticks(), n)).collect();
+            assert_eq!(shown, levels);
+        }
+    }
+
+    #[test]
     fn markets_are_found_by_id_and_ticker_and_listed_by_ticker() {
         let mut view = view_with_market();
         let events = ["A-1", "ZZ"].map(|ticker| Event::MarketCreated(listing(ticker)));
@@ -319,9 +383,17 @@ pub mod tests {
         let presented = PresentedKey::random();
         let key = ApiKey { id: presented.id, hash: presented.hash(), scopes: Scopes::READ_TRADE };
         let state = MarketState::Open;
-        let events = vec![Event::MarketChanged { market, state, yes_value: None }, Event::ApiKeyAdded { account, key }];
+        let limits = MarketLimits { position: 5, ..MarketLimits::NONE };
+        let resolution = Some(Resolution { answer: Answer::Void, proposed_by: AdminId(1), confirmed: None });
+        let events = vec![
+            Event::MarketChanged { market, state, resolution, by: Some(AdminId(1)) },
+            Event::MarketLimited { market, limits },
+            Event::ApiKeyAdded { account, key },
+        ];
         view.apply(SHARD, &outcome(2, events)).unwrap();
-        assert_eq!(view.market(market).unwrap().market.state, MarketState::Open);
+        let changed = &view.market(market).unwrap().market;
+        assert_eq!((changed.state, changed.resolution), (MarketState::Open, resolution));
+        assert_eq!(changed.listing.limits, limits);
         assert!(view.keys().holder(&presented).is_some());
         let changes = view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id }])).unwrap();
         assert_eq!(changes.revoked, [(account, key.id)]);

@@ -1,11 +1,12 @@
 //! The messages of the WebSocket, both ways. Pure; documented in API.md.
 
-use schemas::event::CancelReason;
+use schemas::event::{CancelReason, Trade};
 use schemas::ids::Coordinate;
 use schemas::{AccountId, BookSide, Event, MarketId, OrderId, Outcome, Quantity, Rejection, Shard, Status, Timestamp};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::answers::AmendedTerms;
 use crate::http::fields::Fields;
 use crate::http::parse::Fault;
 use crate::http::problem::Problem;
@@ -214,6 +215,18 @@ enum Change {
         #[serde(serialize_with = "text")]
         rejection: Rejection,
     },
+    Amended {
+        #[serde(serialize_with = "text")]
+        order_id: OrderId,
+        #[serde(flatten)]
+        terms: AmendedTerms,
+    },
+    Reduced {
+        #[serde(serialize_with = "text")]
+        order_id: OrderId,
+        #[serde(serialize_with = "number")]
+        reduced: Quantity,
+    },
 }
 
 /// The accounts whose orders an event changes: none, one, or a trade's two.
@@ -221,7 +234,8 @@ pub fn accounts_of(event: &Event) -> impl Iterator<Item = AccountId> {
     let accounts = match event {
         Event::OrderPlaced(placed) => [Some(placed.order.account), None],
         Event::OrderRejected { order, .. } => [Some(order.account), None],
-        Event::OrderCancelled { account, .. } => [Some(*account), None],
+        Event::OrderCancelled { account, .. } | Event::OrderReduced { account, .. } => [Some(*account), None],
+        Event::OrderAmended(amended) => [Some(amended.account), None],
         Event::Traded(trade) => [Some(trade.maker.account), Some(trade.taker.account)],
         _ => [None, None],
     };
@@ -234,49 +248,88 @@ pub fn orders_delta(account: AccountId, outcome: &Outcome, delta: &Delta) -> Str
     struct Body {
         changes: Vec<Change>,
     }
-    let changes = outcome.events.iter().flat_map(|event| changes_of(account, outcome, event)).collect();
+    let (mut changes, mut entered) = (Vec::new(), None);
+    for (index, event) in outcome.events.iter().enumerate() {
+        entered = Entered::of(event).or(entered);
+        changes_of(account, outcome, index, entered, &mut changes);
+    }
     Envelope::delta("orders", None, delta, Body { changes })
 }
 
-fn changes_of(account: AccountId, outcome: &Outcome, event: &Event) -> Vec<Change> {
-    let (command, time) = (outcome.cause.id, outcome.time);
-    match event {
-        Event::OrderPlaced(placed) if placed.order.account == account => {
-            vec![Change::Placed { order: Order::placed(placed, outcome) }]
+/// An order that came in or was changed: the taker of the trades that follow, and where it stands after all of them.
+#[derive(Clone, Copy)]
+struct Entered {
+    order: OrderId,
+    status: Status,
+    remaining: Quantity,
+}
+
+impl Entered {
+    fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::OrderPlaced(o) => Some(Self { order: o.id, status: o.status, remaining: o.resting() }),
+            Event::OrderAmended(o) => Some(Self { order: o.order, status: o.status, remaining: o.resting() }),
+            _ => None,
         }
-        Event::OrderRejected { id, order, code } if order.account == account => {
-            let order = Order::rejected(*id, order, *code, command, time);
-            vec![Change::Rejected { order, rejection: *code }]
-        }
-        Event::OrderCancelled { order, account: owner, quantity, reason, .. } if *owner == account => {
-            let (order_id, status) = (*order, Status::Cancelled);
-            vec![Change::Cancelled { order_id, status, cancelled: *quantity, reason: *reason }]
-        }
-        Event::Traded(trade) => {
-            let maker = (trade.maker.account == account).then(|| {
-                let remaining = trade.maker_remaining;
-                let status = if remaining.is_zero() { Status::Filled } else { Status::PartiallyFilled };
-                let fill = Fill::of(trade, &trade.maker, Role::Maker);
-                Change::Fill { order_id: trade.maker.order, status, remaining, fill }
-            });
-            let taker = (trade.taker.account == account).then(|| {
-                let order = taken_in(outcome, trade.taker.order);
-                let (status, remaining) = order.map_or((Status::Filled, Quantity::ZERO), |o| (o.status, o.resting()));
-                let fill = Fill::of(trade, &trade.taker, Role::Taker);
-                Change::Fill { order_id: trade.taker.order, status, remaining, fill }
-            });
-            maker.into_iter().chain(taker).collect()
-        }
-        _ => Vec::new(),
     }
 }
 
-/// The order that an outcome took in: a taker's is always in the same outcome as its trades.
-fn taken_in(outcome: &Outcome, id: OrderId) -> Option<&schemas::event::OrderPlaced> {
-    outcome.events.iter().find_map(|event| match event {
-        Event::OrderPlaced(placed) if placed.id == id => Some(placed),
-        _ => None,
-    })
+/// What the event at `index` did to the orders of one account.
+fn changes_of(
+    account: AccountId,
+    outcome: &Outcome,
+    index: usize,
+    entered: Option<Entered>,
+    changes: &mut Vec<Change>,
+) {
+    let (command, time) = (outcome.cause.id, outcome.time);
+    match &outcome.events[index] {
+        Event::OrderPlaced(placed) if placed.order.account == account => {
+            let rest = &outcome.events[index + 1..];
+            changes.push(Change::Placed { order: Order::placed(placed, rest, outcome) });
+        }
+        Event::OrderRejected { id, order, code } if order.account == account => {
+            let order = Order::rejected(*id, order, *code, command, time);
+            changes.push(Change::Rejected { order, rejection: *code });
+        }
+        Event::OrderCancelled { order, account: owner, quantity, reason, .. } if *owner == account => {
+            let (order_id, status) = (*order, reason.status());
+            changes.push(Change::Cancelled { order_id, status, cancelled: *quantity, reason: *reason });
+        }
+        Event::OrderAmended(amended) if amended.account == account => {
+            changes.push(Change::Amended { order_id: amended.order, terms: AmendedTerms::of(amended) });
+        }
+        Event::OrderReduced { order, account: owner, quantity, .. } if *owner == account => {
+            changes.push(Change::Reduced { order_id: *order, reduced: *quantity });
+        }
+        Event::Traded(trade) => changes.extend(fills_of(account, trade, entered)),
+        _ => {}
+    }
+}
+
+/// One account's sides of a trade: none, one or both, the maker's first.
+fn fills_of(account: AccountId, trade: &Trade, entered: Option<Entered>) -> impl Iterator<Item = Change> {
+    let maker = (trade.maker.account == account).then(|| {
+        let remaining = trade.maker_remaining;
+        let status = if remaining.is_zero() { Status::Filled } else { Status::PartiallyFilled };
+        Change::Fill {
+            order_id: trade.maker.order,
+            status,
+            remaining,
+            fill: Fill::of(trade, &trade.maker, Role::Maker),
+        }
+    });
+    let taker = (trade.taker.account == account).then(|| {
+        let entered = entered.filter(|entered| entered.order == trade.taker.order);
+        let (status, remaining) = entered.map_or((Status::Filled, Quantity::ZERO), |o| (o.status, o.remaining));
+        Change::Fill {
+            order_id: trade.taker.order,
+            status,
+            remaining,
+            fill: Fill::of(trade, &trade.taker, Role::Taker),
+        }
+    });
+    maker.into_iter().chain(taker)
 }
 
 /// Coordinates as an object: `{"0": 17, "2": 41}`.
@@ -328,7 +381,7 @@ pub fn error(problem: &Problem, op: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::tests::{SHARD, listing, outcome, placed, trade, view_with_market};
+    use crate::view::tests::{SHARD, amended, listing, outcome, placed, trade, view_with_market};
     use schemas::Entry;
     use serde_json::{Value, json};
 
@@ -399,6 +452,30 @@ mod tests {
         assert_eq!((&takers[1]["kind"], &takers[1]["remaining"]), (&json!("FILL"), &json!(2)));
         assert_eq!(takers[1]["fill"]["price"], "0.4500");
         assert_eq!(of(3), json!([]));
+    }
+
+    #[test]
+    fn an_amendment_is_told_before_its_fills_and_a_reduction_as_a_difference() {
+        let (maker, before) = (placed(1, Entry::BuyYes, 5_500, 4, 0), placed(2, Entry::BuyNo, 4_000, 10, 0));
+        let contracts = |n| Quantity::new(n).unwrap();
+        let mut after = amended(&before, 4_600, 9);
+        (after.filled, after.status) = (contracts(4), Status::PartiallyFilled);
+        let (order, account, market, entry, price) =
+            (after.order, after.account, after.market, after.entry, after.price);
+        let events = vec![
+            Event::OrderAmended(after),
+            trade(9, &maker, &before, 4, 0),
+            Event::OrderReduced { order, account, market, entry, price, quantity: contracts(2) },
+        ];
+        let text = orders_delta(AccountId(2), &outcome(7, events), &DELTA);
+        let changes = serde_json::from_str::<Value>(&text).unwrap()["changes"].take();
+        assert_eq!(
+            changes[0],
+            json!({"kind": "AMENDED", "order_id": "2", "status": "PARTIALLY_FILLED", "price": "0.4600", "quantity": 9,
+                   "filled": 4, "remaining": 5, "cancel_reason": null, "in_place": false})
+        );
+        assert_eq!((&changes[1]["kind"], &changes[1]["remaining"]), (&json!("FILL"), &json!(5)));
+        assert_eq!(changes[2], json!({"kind": "REDUCED", "order_id": "2", "reduced": 2}));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::ADMIN_KEY;
+use super::{ADMIN_KEY, SECOND_ADMIN_KEY};
 
 #[derive(Clone)]
 pub struct Api {
@@ -76,11 +76,24 @@ impl Api {
     }
 
     pub async fn post(&self, key: Option<&str>, path: &str, body: &Value) -> Answer {
-        self.send(with_key(self.request(Method::POST, path), key).json(body)).await
+        self.send_json(Method::POST, key, path, body).await
+    }
+
+    pub async fn send_json(&self, method: Method, key: Option<&str>, path: &str, body: &Value) -> Answer {
+        self.send(with_key(self.request(method, path), key).json(body)).await
+    }
+
+    pub async fn amend(&self, account: &Account, order: &str, body: &Value) -> Answer {
+        self.send_json(Method::PATCH, Some(&account.key), &format!("/v1/orders/{order}"), body).await
     }
 
     pub async fn admin(&self, path: &str, body: &Value) -> Answer {
         self.post(Some(ADMIN_KEY), path, body).await
+    }
+
+    /// As the other admin.
+    pub async fn second_admin(&self, path: &str, body: &Value) -> Answer {
+        self.post(Some(SECOND_ADMIN_KEY), path, body).await
     }
 
     /// A new account with this many credits.
@@ -97,8 +110,14 @@ impl Api {
 
     /// A new open market; its id.
     pub async fn market(&self, ticker: &str) -> String {
-        let body = json!({"ticker": ticker, "question": format!("Will {ticker} happen?"), "expiry": "2099-01-01T00:00:00Z",
-            "maker_fee": "0.01", "taker_fee": "0.02"});
+        self.market_with(ticker, json!({"maker_fee": "0.01", "taker_fee": "0.02"})).await
+    }
+
+    /// A new open market with more fields; its id.
+    pub async fn market_with(&self, ticker: &str, more: Value) -> String {
+        let question = format!("Will {ticker} happen?");
+        let mut body = json!({"ticker": ticker, "question": question, "expiry": "2099-01-01T00:00:00Z"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let created = self.admin("/v1/markets", &body).await.expect(201);
         assert_eq!(created["state"], "CREATED");
         self.admin(&format!("/v1/markets/{ticker}/open"), &json!({})).await.expect(200);

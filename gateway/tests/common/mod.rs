@@ -8,6 +8,7 @@ pub mod api;
 pub mod process;
 pub mod scribe;
 pub mod socket;
+pub mod steps;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use process::Process;
 
 pub const SHARDS: u16 = 4;
 pub const ADMIN_KEY: &str = "the admin's key of a test";
+pub const SECOND_ADMIN_KEY: &str = "the other admin's key of a test";
 pub const ORIGIN: &str = "https://allowed.example";
 
 /// How long anything may take that is expected to happen.
@@ -65,7 +67,10 @@ impl Platform {
             ("LFG_SNAPSHOTS", snapshots.display().to_string()),
             ("LFG_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
             ("LFG_LISTEN", "127.0.0.1:0".to_owned()),
-            ("LFG_ADMIN_KEY_SHA256", hex(&Sha256::digest(ADMIN_KEY))),
+            (
+                "LFG_ADMINS",
+                format!("1={},2={}", hex(&Sha256::digest(ADMIN_KEY)), hex(&Sha256::digest(SECOND_ADMIN_KEY))),
+            ),
             ("LFG_ALLOWED_ORIGINS", ORIGIN.to_owned()),
             ("LFG_LOG", "json".to_owned()),
             ("RUST_LOG", "info".to_owned()),
@@ -113,7 +118,8 @@ impl Platform {
         delete(&self.log).await.expect("deleting the test's topics");
         let server = connect(&env("DATABASE_URL")).await;
         let drop = format!("DROP DATABASE {} WITH (FORCE)", self.database);
-        server.batch_execute(&drop).await.expect("DROP DATABASE");
+        // Autovacuum may be at work in it, and is not ours to stop.
+        eventually("the database is dropped", async || server.batch_execute(&drop).await.ok()).await;
         if self.snapshots.exists() {
             std::fs::remove_dir_all(&self.snapshots).expect("deleting the test's snapshots");
         }

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use schemas::event::Event;
 use schemas::{AccountId, ClientId, CommandId, Credits, MarketId, OrderId, Outcome, Price, Shard, TradeId, effects};
 
-pub use rows::{Births, Ledger, Market, Order, Position, TradeRow, Wallet, level};
+pub use rows::{Account, Births, Ledger, Life, Market, Order, Position, TradeRow, Wallet, level};
 
 use crate::verify::Faults;
 
@@ -29,6 +29,8 @@ pub struct Fold {
     pub outcomes: u64,
     /// Wallets of every account that was opened.
     pub wallets: HashMap<AccountId, Wallet>,
+    /// What every account may do.
+    pub accounts: HashMap<AccountId, Account>,
     /// Sums of wallet changes by kind of ledger entry.
     pub ledger: BTreeMap<&'static str, Ledger>,
     /// Every order that was born.
@@ -39,8 +41,8 @@ pub struct Fold {
     pub by_command: HashMap<CommandId, OrderId>,
     /// Orders by their owner's own name for them.
     pub by_client_id: HashMap<(AccountId, ClientId), Vec<OrderId>>,
-    /// Buys whose credits are held and whose outcome is still to come (or was told before, with `false`).
-    pub funded: HashMap<OrderId, bool>,
+    /// Orders that were entered and whose outcome is still to come (or was told before, with `false`).
+    pub entered: HashMap<OrderId, bool>,
     /// Every trade.
     pub trades: HashMap<TradeId, TradeRow>,
     /// Positions, as far as they ever were.
@@ -84,14 +86,20 @@ impl Fold {
         if let Event::AccountOpened { account } = event {
             let again = self.wallets.insert(*account, Wallet::default()).is_some();
             self.faults.check(!again, || format!("account {account} was opened twice"));
+            self.accounts.insert(*account, Account::default());
         }
         let Some(change) = effects::wallet_change(event) else { return };
         match self.wallets.get_mut(&change.account) {
             Some(wallet) => {
                 wallet.available += change.available;
                 wallet.held += change.held;
+                wallet.live_orders += i64::from(change.live_orders);
             }
             None => self.faults.add(|| format!("a wallet changed before account {} was opened", change.account)),
+        }
+        if (change.available, change.held) == (Credits::ZERO, Credits::ZERO) {
+            // No change, no entry: what holds nothing entered or ended.
+            return;
         }
         let ledger = self.ledger.entry(rows::ledger_kind(event)).or_default();
         ledger.entries += 1;
@@ -122,7 +130,7 @@ impl Fold {
             market.no += change.no;
             market.volume += change.volume;
         }
-        if let Some(change) = effects::book_change(event) {
+        for change in effects::book_changes(event) {
             let Some(market) = self.market(change.market) else { return };
             let level = market.book.entry((change.side, change.price)).or_default();
             *level += change.quantity;
@@ -143,15 +151,36 @@ impl Fold {
         found
     }
 
+    fn account(&mut self, account: AccountId) -> &mut Account {
+        let known = self.accounts.contains_key(&account);
+        self.faults.check(known, || format!("account {account} changed before it was opened"));
+        self.accounts.entry(account).or_default()
+    }
+
     fn facts(&mut self, event: &Event, place: Place) {
         match event {
             Event::Deposited { amount, .. } => self.deposits += *amount,
             Event::Withdrawn { amount, .. } => self.withdrawals += *amount,
-            Event::MarketChanged { market, state, yes_value } => {
+            Event::MarketChanged { market, state, resolution, .. } => {
                 let Some(market) = self.market(*market) else { return };
                 market.state = *state;
-                market.yes_value = yes_value.map(|value| value.ticks()).or(market.yes_value);
+                market.resolution = resolution.or(market.resolution);
             }
+            Event::MarketLimited { market, limits } => {
+                let Some(market) = self.market(*market) else { return };
+                market.limits = *limits;
+            }
+            Event::AccountFrozen { account, .. } => self.account(*account).frozen = true,
+            Event::AccountUnfrozen { account, .. } => self.account(*account).frozen = false,
+            Event::AccountLimited { account, limits } => {
+                let account = self.account(*account);
+                account.live_orders_max = rows::count_max(limits.live_orders);
+                account.held_max = rows::credits_max(limits.held);
+            }
+            Event::DeadManSwitchSet { account, due } => {
+                self.account(*account).dead_man_due = due.map(|due| due.as_millis());
+            }
+            Event::DeadManSwitchFired { account } => self.account(*account).dead_man_due = None,
             Event::MarketSettled { market } => {
                 let Some(market) = self.market(*market) else { return };
                 market.settled = true;
@@ -179,7 +208,7 @@ impl Fold {
 
     /// Orders of which the log does not know yet what became of them.
     pub fn undecided(&self) -> usize {
-        self.funded.values().filter(|waits| **waits).count()
+        self.entered.values().filter(|waits| **waits).count()
     }
 
     /// Levels of a market's book, bids best first, then asks best first.

@@ -1,6 +1,6 @@
-//! The life of an order as the log tells it: one birth, then trades and at most one cancel.
+//! The life of an order as the log tells it: one birth, then trades and changes, and at most one cancel.
 
-use schemas::event::{CancelReason, Event, OrderPlaced, Party, Trade};
+use schemas::event::{CancelReason, Event, OrderAmended, OrderPlaced, Party, Trade};
 use schemas::{NewOrder, OrderId, Quantity, Rejection, Side, Status};
 
 use super::rows::{self, Births, Order, TradeRow};
@@ -9,22 +9,24 @@ use super::{Fold, Place};
 impl Fold {
     pub(super) fn orders(&mut self, event: &Event, place: Place) {
         match event {
-            Event::OrderFunded { id, .. } => self.order_funded(*id),
+            Event::OrderEntered { id, .. } => self.order_entered(*id),
             Event::OrderPlaced(placed) => self.order_placed(placed, place),
             Event::OrderRejected { id, order, code } => self.order_rejected(*id, order, *code, place),
             Event::Traded(trade) => self.traded(trade, place),
             Event::OrderCancelled { order, quantity, reason, .. } => {
                 self.order_cancelled(*order, *quantity, *reason, place);
             }
+            Event::OrderAmended(amended) => self.order_amended(amended, place),
+            Event::OrderReduced { order, quantity, .. } => self.order_reduced(*order, *quantity, place),
             _ => {}
         }
     }
 
     /// The outcome may have been seen before (on another shard), or is still to come.
-    fn order_funded(&mut self, id: OrderId) {
+    fn order_entered(&mut self, id: OrderId) {
         let waits = !self.orders.contains_key(&id);
-        let again = self.funded.insert(id, waits).is_some();
-        self.faults.check(!again, || format!("order {id} was funded twice"));
+        let again = self.entered.insert(id, waits).is_some();
+        self.faults.check(!again, || format!("order {id} was entered twice"));
     }
 
     fn order_placed(&mut self, placed: &OrderPlaced, place: Place) {
@@ -32,6 +34,8 @@ impl Fold {
             quantity: placed.quantity.contracts(),
             filled: placed.filled.contracts(),
             status: placed.status,
+            limit: placed_limit(placed),
+            cancel_reason: placed.cancel_reason,
             ..unborn(&placed.order, place)
         };
         self.birth(placed.id, &placed.order, born);
@@ -42,14 +46,11 @@ impl Fold {
     }
 
     fn birth(&mut self, id: OrderId, asked: &NewOrder, born: Order) {
-        if let Some(waits) = self.funded.get_mut(&id) {
+        if let Some(waits) = self.entered.get_mut(&id) {
             *waits = false;
         }
-        let hold_per_contract = match asked.entry.side() {
-            Side::Buy => asked.fee_rate.hold_per_contract(asked.terms.limit()),
-            Side::Sell => schemas::Credits::ZERO,
-        };
-        let births = self.births.entry(id).or_insert(Births { count: 0, traded: 0, hold_per_contract });
+        let fee_rate = (asked.entry.side() == Side::Buy).then_some(asked.fee_rate);
+        let births = self.births.entry(id).or_insert(Births { count: 0, traded: 0, fee_rate });
         births.count += 1;
         if births.count > 1 {
             self.faults.add(|| format!("{} was born again", rows::name(id, &born)));
@@ -102,7 +103,7 @@ impl Fold {
             return;
         };
         let left = order.remaining();
-        order.status = Status::Cancelled;
+        order.status = reason.status();
         order.cancel_reason = Some(reason);
         order.sequence = place.sequence;
         self.faults.check(left == quantity.contracts() && left > 0, || {
@@ -111,9 +112,49 @@ impl Fold {
     }
 }
 
+impl Fold {
+    /// Its trades follow, and say what was filled with this change.
+    fn order_amended(&mut self, amended: &OrderAmended, place: Place) {
+        let id = amended.order;
+        let Some(order) = self.orders.get_mut(&id) else {
+            self.faults.add(|| format!("order {id} was amended and never born"));
+            return;
+        };
+        let (left, limit) = (order.remaining(), order.limit);
+        order.limit = Some(amended.entry.book_price(amended.price).ticks());
+        order.quantity = amended.quantity.contracts();
+        order.filled = amended.filled.contracts();
+        order.status = amended.status;
+        order.cancel_reason = amended.cancel_reason;
+        order.sequence = place.sequence;
+        let before = (amended.old_remaining.contracts(), Some(amended.entry.book_price(amended.old_price).ticks()));
+        self.faults.check((left, limit) == before && left > 0, || {
+            format!("order {id} was amended from {before:?}, but has {left} left at {limit:?}")
+        });
+    }
+
+    fn order_reduced(&mut self, id: OrderId, quantity: Quantity, place: Place) {
+        let Some(order) = self.orders.get_mut(&id) else {
+            self.faults.add(|| format!("order {id} was reduced and never born"));
+            return;
+        };
+        let (left, less) = (order.remaining(), quantity.contracts());
+        order.quantity = order.quantity.saturating_sub(less);
+        order.sequence = place.sequence;
+        self.faults.check(less < left, || format!("order {id} was reduced by {less} of {left} contracts"));
+    }
+}
+
+/// Where an order rests, in its contract's own ticks.
+fn placed_limit(placed: &OrderPlaced) -> Option<u16> {
+    let (_, limit, ..) = rows::words(&placed.order);
+    limit.map(|_| placed.order.entry.book_price(placed.price).ticks())
+}
+
 /// What every birth has in common; otherwise refused and without a reason.
 fn unborn(order: &NewOrder, place: Place) -> Order {
-    let (kind, time_in_force, limit, budget, quantity) = rows::words(order);
+    let (kind, limit, budget, quantity) = rows::words(order);
+    let time_in_force = order.terms.time_in_force();
     Order {
         command: place.command,
         account: order.account,
@@ -121,7 +162,11 @@ fn unborn(order: &NewOrder, place: Place) -> Order {
         contract: order.entry.contract(),
         side: order.entry.side(),
         kind,
-        time_in_force,
+        time_in_force: time_in_force.name(),
+        expires: time_in_force.expires().map(|expires| expires.as_millis()),
+        post_only: order.terms.post_only(),
+        self_trade: order.instructions.self_trade,
+        cancel_on_pause: order.instructions.cancel_on_pause,
         limit,
         budget,
         quantity,

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use schemas::event::{CancelReason, Event, Trade};
-use schemas::market::Listing;
+use schemas::market::{Answer, Listing, Resolution};
 use schemas::message::SettlementReason;
 use schemas::{
-    AccountId, BookSide, ClientId, CommandId, Contract, Credits, MarketId, MarketState, NewOrder, OrderId, Price,
-    Rejection, Shard, Side, Status, Terms, TimeInForce, Timestamp, TradeId,
+    AccountId, BookSide, ClientId, CommandId, Contract, Credits, FeeRate, MarketId, MarketLimits, MarketState,
+    NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, SelfTrade, Shard, Side, Status, Terms, Timestamp, TradeId,
 };
 
 /// Credits of one account.
@@ -17,6 +17,21 @@ pub struct Wallet {
     pub available: Credits,
     /// Kept for live buys.
     pub held: Credits,
+    /// Live orders, those on their way included.
+    pub live_orders: i64,
+}
+
+/// What an account may do, as its home tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Account {
+    /// It can only cancel and reduce.
+    pub frozen: bool,
+    /// Live orders it may have; `None`: any number.
+    pub live_orders_max: Option<u64>,
+    /// Micro-credits its live buys may hold; `None`: any number.
+    pub held_max: Option<u64>,
+    /// When its dead-man switch fires.
+    pub dead_man_due: Option<u64>,
 }
 
 /// Sums over ledger entries of one kind.
@@ -35,7 +50,10 @@ pub fn ledger_kind(event: &Event) -> &'static str {
     match event {
         Event::Deposited { .. } => "DEPOSIT",
         Event::Withdrawn { .. } => "WITHDRAWAL",
-        Event::OrderFunded { .. } => "HOLD",
+        Event::OrderEntered { .. } | Event::HoldRaised { .. } => "HOLD",
+        Event::TransferSent { .. } => "TRANSFER_SENT",
+        Event::TransferReceived { .. } => "TRANSFER_RECEIVED",
+        Event::TransferReturned { .. } => "TRANSFER_RETURNED",
         Event::Settled(settlement) => match settlement.reason {
             SettlementReason::Trade => "TRADE",
             SettlementReason::Release => "RELEASE",
@@ -75,12 +93,20 @@ pub struct Order {
     /// `LIMIT` or `MARKET`.
     pub kind: &'static str,
     /// What happens with a remainder.
-    pub time_in_force: TimeInForce,
-    /// The worst price in the contract's own ticks, unless there is a budget.
+    pub time_in_force: &'static str,
+    /// When it expires by itself, in milliseconds.
+    pub expires: Option<u64>,
+    /// Whether it may take.
+    pub post_only: PostOnly,
+    /// What it does when it meets its own account.
+    pub self_trade: SelfTrade,
+    /// Whether it ends when its market pauses.
+    pub cancel_on_pause: bool,
+    /// Where it rests, or the worst price, in the contract's own ticks, unless there is a budget.
     pub limit: Option<u16>,
     /// What may be spent.
     pub budget: Option<Credits>,
-    /// Contracts: as asked, or what the budget bought.
+    /// Contracts: as asked, amended or reduced, or what the budget bought.
     pub quantity: u32,
     /// Contracts traded.
     pub filled: u32,
@@ -92,7 +118,7 @@ pub struct Order {
     pub status: Status,
     /// Why it was refused.
     pub rejection: Option<Rejection>,
-    /// Why it was cancelled, if it had rested.
+    /// Why it ended with a remainder.
     pub cancel_reason: Option<CancelReason>,
     /// The owner's own name for it.
     pub client_id: Option<ClientId>,
@@ -104,6 +130,13 @@ pub struct Order {
     pub sequence: u64,
 }
 
+impl Market {
+    /// Ticks that a YES pays, once it pays out.
+    pub fn yes_value(&self) -> Option<u16> {
+        self.resolution.filter(|_| self.state.is_final()).map(|resolution| resolution.answer.yes_value().ticks())
+    }
+}
+
 impl Order {
     /// Contracts that can still trade.
     pub fn remaining(&self) -> u32 {
@@ -111,16 +144,12 @@ impl Order {
     }
 }
 
-/// The words of an order's terms as the table and the API say them: type, time in force, limit, budget, contracts asked for.
-pub fn words(order: &NewOrder) -> (&'static str, TimeInForce, Option<u16>, Option<Credits>, u32) {
+/// The words of an order's terms as the table and the API say them: type, limit, budget, contracts asked for.
+pub fn words(order: &NewOrder) -> (&'static str, Option<u16>, Option<Credits>, u32) {
     match order.terms {
-        Terms::Limit { price, quantity, time_in_force } => {
-            ("LIMIT", time_in_force, Some(price.ticks()), None, quantity.contracts())
-        }
-        Terms::Market { quantity, worst_price } => {
-            ("MARKET", TimeInForce::Ioc, Some(worst_price.ticks()), None, quantity.contracts())
-        }
-        Terms::Budget { budget } => ("MARKET", TimeInForce::Ioc, None, Some(budget), 0),
+        Terms::Limit { price, quantity, .. } => ("LIMIT", Some(price.ticks()), None, quantity.contracts()),
+        Terms::Market { quantity, worst_price } => ("MARKET", Some(worst_price.ticks()), None, quantity.contracts()),
+        Terms::Budget { budget } => ("MARKET", None, Some(budget), 0),
     }
 }
 
@@ -131,8 +160,8 @@ pub struct Births {
     pub count: u32,
     /// Contracts in its trades. Always what it is filled by.
     pub traded: u32,
-    /// What one of its contracts holds of its account's credits while it is live.
-    pub hold_per_contract: Credits,
+    /// The rate that a buy's hold is computed with; `None` for a sell, which holds nothing.
+    pub fee_rate: Option<FeeRate>,
 }
 
 /// A trade and its place.
@@ -155,8 +184,12 @@ pub struct Market {
     pub ticker: String,
     /// Where it stands.
     pub state: MarketState,
-    /// What a YES pays, once known.
-    pub yes_value: Option<u16>,
+    /// Its answer, from its proposal on.
+    pub resolution: Option<Resolution>,
+    /// What each account may have there.
+    pub limits: MarketLimits,
+    /// How long a confirmed answer can be amended, in milliseconds.
+    pub dispute_window_ms: u64,
     /// Every position was paid out.
     pub settled: bool,
     /// Credits that back its pairs.
@@ -185,7 +218,9 @@ impl Market {
         Self {
             ticker: listing.ticker.to_string(),
             state: MarketState::Created,
-            yes_value: None,
+            resolution: None,
+            limits: listing.limits,
+            dispute_window_ms: listing.dispute_window_ms,
             settled: false,
             collateral: Credits::ZERO,
             fees: Credits::ZERO,
@@ -198,6 +233,70 @@ impl Market {
             shard,
         }
     }
+}
+
+impl Births {
+    /// What `contracts` of the order hold of its account's credits at a limit in the contract's own ticks.
+    pub fn hold(&self, limit: Option<u16>, contracts: u32) -> Credits {
+        let (price, quantity) = (limit.and_then(Price::new), Quantity::new(contracts));
+        match (self.fee_rate, price, quantity) {
+            (Some(rate), Some(price), Some(quantity)) => rate.hold(price, quantity),
+            _ => Credits::ZERO,
+        }
+    }
+}
+
+/// What read models say of a market beyond its money.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Life {
+    /// `VALUE` or `VOID`, once one is proposed.
+    pub answer: Option<String>,
+    /// Ticks that a YES pays by it.
+    pub yes_value: Option<u64>,
+    /// Who proposed it.
+    pub proposed_by: Option<u64>,
+    /// Who confirmed it.
+    pub confirmed_by: Option<u64>,
+    /// When the dispute window ends, in milliseconds.
+    pub payout_at: Option<u64>,
+    /// How long that window is.
+    pub dispute_window_ms: u64,
+    /// Live orders of one account; `None`: any number.
+    pub live_orders_max: Option<u64>,
+    /// What they may be worth, in micro-credits; `None`: any number.
+    pub notional_max: Option<u64>,
+    /// Contracts of one kind; `None`: any number.
+    pub position_max: Option<u64>,
+}
+
+impl Life {
+    /// As the log tells it.
+    pub fn of(market: &Market) -> Self {
+        let (resolution, limits) = (market.resolution, market.limits);
+        let confirmed = resolution.and_then(|resolution| resolution.confirmed);
+        let name = |answer| if answer == Answer::Void { "VOID" } else { "VALUE" };
+        Self {
+            answer: resolution.map(|resolution| name(resolution.answer).to_owned()),
+            yes_value: resolution.map(|resolution| resolution.answer.yes_value().ticks().into()),
+            proposed_by: resolution.map(|resolution| resolution.proposed_by.0),
+            confirmed_by: confirmed.map(|confirmed| confirmed.by.0),
+            payout_at: confirmed.map(|confirmed| confirmed.payout.as_millis()),
+            dispute_window_ms: market.dispute_window_ms,
+            live_orders_max: count_max(limits.live_orders),
+            notional_max: credits_max(limits.notional),
+            position_max: (limits.position != u64::MAX).then_some(limits.position),
+        }
+    }
+}
+
+/// A limit, unless it is none.
+pub fn count_max(max: u32) -> Option<u64> {
+    (max != u32::MAX).then_some(max.into())
+}
+
+/// A limit, unless it is none.
+pub fn credits_max(max: Credits) -> Option<u64> {
+    (max.micros() != i64::MAX).then(|| max.micros().cast_unsigned())
 }
 
 /// A live order rests in the book at this level.

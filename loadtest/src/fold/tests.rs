@@ -1,8 +1,9 @@
-use schemas::event::{CancelReason, OrderPlaced, Party, Trade};
+use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade};
 use schemas::message::{Message, Settlement, SettlementReason};
 use schemas::record::Cause;
 use schemas::{
-    BookSide, Entry, FeeRate, Listing, NewOrder, OrderId, Price, Quantity, Status, Terms, TimeInForce, Timestamp,
+    BookSide, Entry, FeeRate, Instructions, Listing, MarketLimits, NewOrder, OrderId, PostOnly, Price, Quantity,
+    Status, Terms, TimeInForce, Timestamp,
 };
 
 use super::*;
@@ -24,13 +25,23 @@ fn order(account: AccountId, entry: Entry, ticks: u16, contracts: u32) -> NewOrd
         price: Price::new(ticks).unwrap(),
         quantity: quantity(contracts),
         time_in_force: TimeInForce::Gtc,
+        post_only: PostOnly::Off,
     };
-    NewOrder { account, market: MARKET, entry, terms, fee_rate: FeeRate::ZERO, client_id: None }
+    let instructions = Instructions::default();
+    NewOrder { account, market: MARKET, entry, terms, fee_rate: FeeRate::ZERO, client_id: None, instructions }
 }
 
 fn placed(id: u64, order: NewOrder, filled: u32, status: Status) -> Event {
-    let Terms::Limit { quantity: asked, .. } = order.terms else { unreachable!() };
-    Event::OrderPlaced(OrderPlaced { id: OrderId(id), order, quantity: asked, filled: quantity(filled), status })
+    let Terms::Limit { quantity: asked, price, .. } = order.terms else { unreachable!() };
+    Event::OrderPlaced(OrderPlaced {
+        id: OrderId(id),
+        order,
+        price: order.entry.book_price(price),
+        quantity: asked,
+        filled: quantity(filled),
+        status,
+        cancel_reason: None,
+    })
 }
 
 fn listing() -> Event {
@@ -42,6 +53,8 @@ fn listing() -> Event {
         tick: 1,
         maker_fee: FeeRate::ZERO,
         taker_fee: FeeRate::ZERO,
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
     })
 }
 
@@ -132,6 +145,39 @@ fn a_cancel_ends_an_order_with_what_it_has_left() {
 }
 
 #[test]
+fn an_amended_order_moves_and_is_for_what_it_was_amended_to() {
+    let price = |ticks| Price::new(ticks).unwrap();
+    let amended = |old_remaining| {
+        Event::OrderAmended(OrderAmended {
+            order: OrderId(1),
+            account: ALICE,
+            market: MARKET,
+            entry: Entry::BuyYes,
+            old_price: price(6_000),
+            old_remaining: quantity(old_remaining),
+            price: price(5_500),
+            quantity: quantity(20),
+            filled: quantity(4),
+            status: Status::PartiallyFilled,
+            cancel_reason: None,
+            in_place: false,
+        })
+    };
+    let (order, account, market, entry) = (OrderId(1), ALICE, MARKET, Entry::BuyYes);
+    let reduced = Event::OrderReduced { order, account, market, entry, price: price(5_500), quantity: quantity(6) };
+    let mut events = matched();
+    events.extend([(0, amended(6)), (0, reduced)]);
+    let once = fold(events);
+    assert!(once.faults.is_empty(), "{:?}", once.faults);
+    let order = &once.orders[&OrderId(1)];
+    assert_eq!((order.limit, order.quantity, order.filled, order.remaining()), (Some(5_500), 14, 4, 10));
+    assert_eq!(once.levels(MARKET), [(BookSide::Bid, price(5_500), 10)]);
+    let mut events = matched();
+    events.push((0, amended(5)));
+    assert_eq!(fold(events).faults.count(), 1);
+}
+
+#[test]
 fn a_message_is_in_flight_until_both_ends_are_seen_in_either_order() {
     let settlement = Settlement {
         account: ALICE,
@@ -141,6 +187,7 @@ fn a_message_is_in_flight_until_both_ends_are_seen_in_either_order() {
         spent: Credits(1),
         released: Credits(0),
         received: Credits(3),
+        ended: false,
     };
     let sent = (0, Event::Sent { to: shard(1), number: 1, message: Message::Settle(vec![settlement]) });
     let received = (1, Event::Received { from: shard(0), number: 1 });
@@ -153,9 +200,10 @@ fn a_message_is_in_flight_until_both_ends_are_seen_in_either_order() {
 }
 
 #[test]
-fn a_funded_buy_waits_for_its_outcome_whichever_shard_is_read_first() {
+fn an_entered_order_waits_for_its_outcome_whichever_shard_is_read_first() {
     let asked = order(ALICE, Entry::BuyYes, 6_000, 10);
-    let funded = (1, Event::OrderFunded { id: OrderId(1), order: asked, held: asked.hold() });
+    let (id, account, market, held) = (OrderId(1), ALICE, MARKET, asked.hold());
+    let funded = (1, Event::OrderEntered { id, account, market, held, known_as: None });
     let birth = (0, placed(1, asked, 0, Status::Active));
     let opened = (1, Event::AccountOpened { account: ALICE });
     assert_eq!(fold(vec![opened.clone(), funded.clone()]).undecided(), 1);

@@ -58,10 +58,10 @@ fn nothing_waits(fold: &Fold) -> Check {
     for (from, to, number) in fold.in_flight.keys() {
         faults.add(|| format!("message {number} from shard {from} to {to} has one end only"));
     }
-    for (id, waits) in &fold.funded {
+    for (id, waits) in &fold.entered {
         faults.check(!waits, || format!("order {id} was funded and has no outcome"));
     }
-    Check::of("no message and no funded order is left under way", fold.funded.len() + fold.in_flight.len(), faults)
+    Check::of("no message and no entered order is left under way", fold.entered.len() + fold.in_flight.len(), faults)
 }
 
 /// Facts about a market come from its home; an order may also be refused where it came in.

@@ -9,7 +9,15 @@ use crate::fold::{Fold, Wallet};
 
 /// I-1 to I-6, as far as they can be seen from outside an engine.
 pub fn check(fold: &Fold) -> Vec<Check> {
-    vec![conserved(fold), collateral(fold), not_crossed(fold), not_negative(fold), held(fold), levels(fold)]
+    vec![
+        conserved(fold),
+        collateral(fold),
+        not_crossed(fold),
+        not_negative(fold),
+        held(fold),
+        live_orders(fold),
+        levels(fold),
+    ]
 }
 
 fn conserved(fold: &Fold) -> Check {
@@ -34,8 +42,8 @@ fn collateral(fold: &Fold) -> Check {
     let mut faults = Faults::default();
     for (id, market) in &fold.markets {
         // Once a market is resolved, one kind of contract may be paid out before the other.
-        let paying = market.yes_value.is_some();
-        let owed = match market.yes_value {
+        let paying = market.yes_value().is_some();
+        let owed = match market.yes_value() {
             None => Credits::whole(market.yes),
             Some(ticks) => value(market.yes, ticks) + value(market.no, 10_000 - ticks),
         };
@@ -82,8 +90,8 @@ fn not_negative(fold: &Fold) -> Check {
 fn held(fold: &Fold) -> Check {
     let mut could_cost: HashMap<AccountId, Credits> = HashMap::new();
     for (id, order) in fold.orders.iter().filter(|(_, order)| order.side == Side::Buy && order.status.is_live()) {
-        let hold = fold.births.get(id).map_or(0, |births| births.hold_per_contract.micros());
-        *could_cost.entry(order.account).or_default() += Credits(hold * i64::from(order.remaining()));
+        let hold = fold.births.get(id).map(|births| births.hold(order.limit, order.remaining()));
+        *could_cost.entry(order.account).or_default() += hold.unwrap_or_default();
     }
     let mut faults = Faults::default();
     for (id, Wallet { held, .. }) in &fold.wallets {
@@ -91,6 +99,19 @@ fn held(fold: &Fold) -> Check {
         faults.check(*held == cost, || format!("account {id} holds {held}, its live buys could cost {cost}"));
     }
     Check::of("I-5 held credits = what live buy orders could still cost", fold.wallets.len(), faults)
+}
+
+/// Only where nothing is under way, as above.
+fn live_orders(fold: &Fold) -> Check {
+    let mut live: HashMap<AccountId, i64> = HashMap::new();
+    let orders = fold.orders.values().filter(|order| order.status.is_live());
+    orders.for_each(|order| *live.entry(order.account).or_default() += 1);
+    let mut faults = Faults::default();
+    for (id, Wallet { live_orders, .. }) in &fold.wallets {
+        let live = live.get(id).copied().unwrap_or_default();
+        faults.check(*live_orders == live, || format!("account {id} counts {live_orders} live orders, and has {live}"));
+    }
+    Check::of("each account's home counts its live orders right", fold.wallets.len(), faults)
 }
 
 fn levels(fold: &Fold) -> Check {

@@ -6,8 +6,10 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 use schemas::event::{CancelReason, Party, Trade};
+use schemas::money::TICKS_PER_CREDIT;
 use schemas::{
-    AccountId, ClientId, CommandId, Credits, MarketId, OrderId, Price, Quantity, Rejection, Shard, Timestamp, TradeId,
+    AccountId, ClientId, CommandId, Credits, MarketId, OrderId, Price, Quantity, Rejection, Shard, TimeInForce,
+    Timestamp, TradeId,
 };
 use time::OffsetDateTime;
 use tokio_postgres::types::FromSqlOwned;
@@ -16,7 +18,7 @@ use uuid::Uuid;
 
 use super::settle::{Heads, ReadModelError};
 use super::{Check, Faults, exactly, with_defaults};
-use crate::fold::{Fold, Ledger, Order, Position, TradeRow, Wallet};
+use crate::fold::{Account, Fold, Ledger, Life, Order, Position, TradeRow, Wallet};
 
 /// The database, open.
 pub struct Postgres(Client);
@@ -51,6 +53,7 @@ impl Postgres {
             orders(&tx, fold).await?,
             trades(&tx, fold).await?,
             wallets(&tx, fold).await?,
+            accounts(&tx, fold).await?,
             positions(&tx, fold).await?,
             markets(&tx, fold).await?,
             ledger(&tx, fold).await?,
@@ -98,7 +101,11 @@ fn order(row: &Row) -> Result<(OrderId, Order), ReadModelError> {
         contract: word(row, "contract")?,
         side: word(row, "side")?,
         kind: if kind == "LIMIT" { "LIMIT" } else { "MARKET" },
-        time_in_force: word(row, "time_in_force")?,
+        time_in_force: time_in_force(row.try_get("time_in_force")?)?,
+        expires: optional_moment(row, "expires_at")?,
+        post_only: word(row, "post_only")?,
+        self_trade: word(row, "self_trade")?,
+        cancel_on_pause: row.try_get("cancel_on_pause")?,
         limit: limit.map(small).transpose()?,
         budget: row.try_get::<_, Option<i64>>("budget")?.map(Credits),
         quantity: contracts(row, "quantity")?,
@@ -116,6 +123,10 @@ fn order(row: &Row) -> Result<(OrderId, Order), ReadModelError> {
         sequence: natural(row, "sequence")?,
     };
     Ok((OrderId(natural(row, "id")?), order))
+}
+
+fn time_in_force(text: &str) -> Result<&'static str, ReadModelError> {
+    TimeInForce::NAMES.into_iter().find(|name| *name == text).ok_or_else(|| nonsense("time_in_force", text))
 }
 
 fn code_of(code: i32) -> Option<Rejection> {
@@ -160,12 +171,27 @@ fn party(row: &Row, [order, account, entry, fee]: [&str; 4]) -> Result<Party, Re
 }
 
 async fn wallets(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
-    let found = table(tx, "SELECT account_id, available, held FROM wallets", |row| {
-        let wallet = Wallet { available: Credits(row.try_get("available")?), held: Credits(row.try_get("held")?) };
+    let found = table(tx, "SELECT account_id, available, held, live_orders FROM wallets", |row| {
+        let (available, held) = (Credits(row.try_get("available")?), Credits(row.try_get("held")?));
+        let wallet = Wallet { available, held, live_orders: row.try_get("live_orders")? };
         Ok((AccountId(natural(row, "account_id")?), wallet))
     })
     .await?;
     Ok(exactly("Postgres: wallets", &fold.wallets, &found))
+}
+
+async fn accounts(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
+    let found = table(tx, "SELECT * FROM accounts", |row| {
+        let account = Account {
+            frozen: row.try_get("frozen")?,
+            live_orders_max: optional(row, "live_orders_max")?,
+            held_max: optional(row, "held_max")?,
+            dead_man_due: optional_moment(row, "dead_man_due")?,
+        };
+        Ok((AccountId(natural(row, "id")?), account))
+    })
+    .await?;
+    Ok(exactly("Postgres: what accounts may do", &fold.accounts, &found))
 }
 
 async fn positions(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
@@ -184,7 +210,9 @@ async fn positions(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModel
 struct Figures {
     ticker: String,
     state: String,
-    yes_value: Option<i32>,
+    life: Life,
+    yes_payout: Option<i32>,
+    no_payout: Option<i32>,
     settled: bool,
     collateral: i64,
     fees: i64,
@@ -195,14 +223,17 @@ struct Figures {
 }
 
 async fn markets(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
-    const SQL: &str = "SELECT m.*, yes.outstanding AS yes, no.outstanding AS no FROM markets m \
+    const SQL: &str = "SELECT m.*, yes.outstanding AS yes, no.outstanding AS no, yes.payout AS yes_payout, \
+        no.payout AS no_payout FROM markets m \
         LEFT JOIN contracts yes ON yes.market_id = m.id AND yes.contract = 'YES' \
         LEFT JOIN contracts no ON no.market_id = m.id AND no.contract = 'NO'";
     let found = table(tx, SQL, |row| {
         let figures = Figures {
             ticker: row.try_get("ticker")?,
             state: row.try_get("state")?,
-            yes_value: row.try_get("yes_value")?,
+            life: life(row)?,
+            yes_payout: row.try_get("yes_payout")?,
+            no_payout: row.try_get("no_payout")?,
             settled: row.try_get("settled")?,
             collateral: row.try_get("collateral")?,
             fees: row.try_get("fees")?,
@@ -218,7 +249,9 @@ async fn markets(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelEr
         let figures = Figures {
             ticker: market.ticker.clone(),
             state: market.state.to_string(),
-            yes_value: market.yes_value.map(i32::from),
+            life: Life::of(market),
+            yes_payout: market.yes_value().map(i32::from),
+            no_payout: market.yes_value().map(|yes| i32::from(TICKS_PER_CREDIT - yes)),
             settled: market.settled,
             collateral: market.collateral.micros(),
             fees: market.fees.micros(),
@@ -230,6 +263,21 @@ async fn markets(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelEr
         (*id, figures)
     });
     Ok(exactly("Postgres: markets and contracts", &expected.collect(), &found))
+}
+
+fn life(row: &Row) -> Result<Life, ReadModelError> {
+    let yes_value: Option<i32> = row.try_get("yes_value")?;
+    Ok(Life {
+        answer: row.try_get("answer")?,
+        yes_value: yes_value.map(|ticks| u64::try_from(ticks).map_err(|_| nonsense("yes_value", ticks))).transpose()?,
+        proposed_by: optional(row, "proposed_by")?,
+        confirmed_by: optional(row, "confirmed_by")?,
+        payout_at: optional_moment(row, "payout_at")?,
+        dispute_window_ms: natural(row, "dispute_window_ms")?,
+        live_orders_max: optional(row, "live_orders_max")?,
+        notional_max: optional(row, "notional_max")?,
+        position_max: optional(row, "position_max")?,
+    })
 }
 
 async fn ledger(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
@@ -274,6 +322,11 @@ fn natural(row: &Row, column: &str) -> Result<u64, ReadModelError> {
     u64::try_from(value).map_err(|_| nonsense(column, value))
 }
 
+fn optional(row: &Row, column: &str) -> Result<Option<u64>, ReadModelError> {
+    let value: Option<i64> = row.try_get(column)?;
+    value.map(|value| u64::try_from(value).map_err(|_| nonsense(column, value))).transpose()
+}
+
 fn contracts(row: &Row, column: &str) -> Result<u32, ReadModelError> {
     let value: i32 = row.try_get(column)?;
     u32::try_from(value).map_err(|_| nonsense(column, value))
@@ -295,6 +348,11 @@ fn word<T: std::str::FromStr>(row: &Row, column: &str) -> Result<T, ReadModelErr
 
 fn get<T: FromSqlOwned>(row: &Row, column: &str) -> Result<T, ReadModelError> {
     Ok(row.try_get(column)?)
+}
+
+fn optional_moment(row: &Row, column: &str) -> Result<Option<u64>, ReadModelError> {
+    let there: Option<OffsetDateTime> = row.try_get(column)?;
+    there.map(|_| moment(row, column).map(Timestamp::as_millis)).transpose()
 }
 
 fn moment(row: &Row, column: &str) -> Result<Timestamp, ReadModelError> {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::settle::{Heads, ReadModelError};
 use super::{Check, exactly, with_defaults};
-use crate::fold::{Fold, Position, Wallet};
+use crate::fold::{Account, Fold, Life, Position, Wallet};
 
 /// Trades that a market's list keeps.
 const RECENT_TRADES: usize = 100;
@@ -112,10 +112,21 @@ fn head(progress: &str) -> Option<(u64, Vec<u8>)> {
 struct Found {
     books: HashMap<(MarketId, BookSide, Price), i64>,
     wallets: HashMap<AccountId, Wallet>,
+    accounts: HashMap<AccountId, Account>,
     positions: HashMap<(MarketId, AccountId), Position>,
-    orders: HashMap<(AccountId, OrderId), u32>,
+    orders: HashMap<(AccountId, OrderId), Live>,
     markets: HashMap<MarketId, Figures>,
     trades: HashMap<MarketId, Vec<TradeId>>,
+}
+
+/// What changes of a live order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Live {
+    price: u64,
+    quantity: u64,
+    filled: u64,
+    notional: u64,
+    fees: u64,
 }
 
 /// A market's hash. What is missing is as before the first trade.
@@ -123,7 +134,7 @@ struct Found {
 struct Figures {
     ticker: String,
     state: String,
-    yes_value: Option<u64>,
+    life: Life,
     settled: bool,
     last_price: Option<u64>,
     volume: u64,
@@ -138,7 +149,17 @@ impl Found {
         match kind {
             "wallet" => {
                 let amount = |name: &str| fields.get(name).map_or(Ok(0), |text| number(key, text)).map(Credits);
-                self.wallets.insert(AccountId(id), Wallet { available: amount("available")?, held: amount("held")? });
+                let live_orders = fields.get("live_orders").map_or(Ok(0), |text| number(key, text))?;
+                let (available, held) = (amount("available")?, amount("held")?);
+                self.wallets.insert(AccountId(id), Wallet { available, held, live_orders });
+                let maybe = |name: &str| fields.get(name).map(|text| number::<u64>(key, text)).transpose();
+                let account = Account {
+                    frozen: maybe("frozen")? == Some(1),
+                    live_orders_max: maybe("live_orders_max")?,
+                    held_max: maybe("held_max")?,
+                    dead_man_due: maybe("dead_man_due")?,
+                };
+                self.accounts.insert(AccountId(id), account);
             }
             "market" => {
                 self.markets.insert(MarketId(id), figures(key, &fields)?);
@@ -172,11 +193,19 @@ impl Found {
                 };
                 *part = value.parse().ok()?;
             }
-            // The order's JSON and sums are shown by the gateway; what is counted here is what rests.
+            // The order's JSON never changes; what is compared is what does.
             _ => {
-                if let Some((order, "remaining")) = field.split_once(':') {
-                    self.orders.insert((AccountId(id), order.parse().ok()?), value.parse().ok()?);
-                }
+                let Some((order, part)) = field.split_once(':') else { return Some(()) };
+                let live = self.orders.entry((AccountId(id), order.parse().ok()?)).or_default();
+                let part = match part {
+                    "price" => &mut live.price,
+                    "quantity" => &mut live.quantity,
+                    "filled" => &mut live.filled,
+                    "notional" => &mut live.notional,
+                    "fees" => &mut live.fees,
+                    _ => return None,
+                };
+                *part = value.parse().ok()?;
             }
         }
         Some(())
@@ -187,7 +216,16 @@ impl Found {
             market.book.iter().map(|(&(side, price), &quantity)| ((*id, side, price), quantity))
         });
         let live = fold.orders.iter().filter(|(_, order)| order.status.is_live());
-        let orders = live.map(|(id, order)| ((order.account, *id), order.remaining()));
+        let orders = live.map(|(id, order)| {
+            let live = Live {
+                price: order.limit.unwrap_or_default().into(),
+                quantity: order.quantity.into(),
+                filled: order.filled.into(),
+                notional: order.notional.micros().cast_unsigned(),
+                fees: order.fees.micros().cast_unsigned(),
+            };
+            ((order.account, *id), live)
+        });
         let markets = fold.markets.iter().map(|(id, market)| (*id, expected_figures(market)));
         let recent = fold
             .markets
@@ -195,8 +233,9 @@ impl Found {
             .map(|(id, market)| (*id, market.trades.iter().rev().take(RECENT_TRADES).copied().collect()));
         vec![
             exactly("Redis: every level of every book", &books.collect(), &self.books),
-            exactly("Redis: live orders and what remains of them", &orders.collect(), &self.orders),
+            exactly("Redis: live orders, where they rest and what they filled", &orders.collect(), &self.orders),
             with_defaults("Redis: wallets", &fold.wallets, &self.wallets),
+            with_defaults("Redis: what accounts may do", &fold.accounts, &self.accounts),
             with_defaults("Redis: positions", &fold.positions, &self.positions),
             exactly("Redis: markets and their tickers", &markets.collect(), &self.markets),
             with_defaults("Redis: the last trades of each market", &recent.collect(), &self.trades),
@@ -211,7 +250,17 @@ fn figures(key: &str, fields: &Fields) -> Result<Figures, ReadModelError> {
     Ok(Figures {
         ticker: text("ticker"),
         state: text("state"),
-        yes_value: maybe("yes_value")?,
+        life: Life {
+            answer: fields.get("answer").cloned(),
+            yes_value: maybe("yes_value")?,
+            proposed_by: maybe("proposed_by")?,
+            confirmed_by: maybe("confirmed_by")?,
+            payout_at: maybe("payout_at")?,
+            dispute_window_ms: or_zero("dispute_window_ms")?,
+            live_orders_max: maybe("live_orders_max")?,
+            notional_max: maybe("notional_max")?,
+            position_max: maybe("position_max")?,
+        },
         settled: text("settled") == "1",
         last_price: maybe("last_price")?,
         volume: or_zero("volume")?,
@@ -226,7 +275,7 @@ fn expected_figures(market: &crate::fold::Market) -> Figures {
     Figures {
         ticker: market.ticker.clone(),
         state: market.state.to_string(),
-        yes_value: market.yes_value.map(u64::from),
+        life: Life::of(market),
         settled: market.settled,
         last_price: market.last_price.map(u64::from),
         volume: market.volume,
@@ -276,14 +325,15 @@ mod tests {
         let fields = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         found.take("k", "book", 9, fields(&[("BID:5500", "12"), ("sequence", "4")])).unwrap();
         found.take("k", "positions", 1, fields(&[("9:yes", "5"), ("9:yes_reserved", "2")])).unwrap();
-        found.take("k", "orders", 1, fields(&[("7", "{}"), ("7:remaining", "3"), ("7:fees", "1")])).unwrap();
+        found.take("k", "orders", 1, fields(&[("7", "{}"), ("7:quantity", "3"), ("7:fees", "1")])).unwrap();
         found.take("k", "wallet", 1, fields(&[("available", "10"), ("sequence", "1")])).unwrap();
         assert_eq!(found.books[&(MarketId(9), BookSide::Bid, Price::new(5_500).unwrap())], 12);
         assert_eq!(
             found.positions[&(MarketId(9), AccountId(1))],
             Position { yes: 5, yes_reserved: 2, ..Position::default() }
         );
-        assert_eq!(found.orders, HashMap::from([((AccountId(1), OrderId(7)), 3)]));
+        let live = Live { quantity: 3, fees: 1, ..Live::default() };
+        assert_eq!(found.orders, HashMap::from([((AccountId(1), OrderId(7)), live)]));
         assert_eq!(found.wallets[&AccountId(1)].available, Credits(10));
         assert!(found.take("k", "book", 9, fields(&[("BID:0", "12")])).is_err());
     }

@@ -18,6 +18,7 @@ use tokio_postgres::NoTls;
 
 const SHARDS: u16 = 4;
 const ADMIN_KEY: &str = "the-key-of-a-test";
+const SECOND_ADMIN_KEY: &str = "another-key-of-a-test";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The exchange. Its processes end with it; its data too, unless the test failed.
@@ -93,7 +94,7 @@ impl Stack {
             .env("LFG_URL", self.url())
             .env("LFG_ADMIN_KEY_FILE", self.admin_key_file())
             .env("LFG_LISTEN", self.gateway.to_string())
-            .env("LFG_ADMIN_KEY_SHA256", hex(&Sha256::digest(ADMIN_KEY)))
+            .env("LFG_ADMINS", admins())
             .env("LFG_LOG", "text")
             .env("RUST_LOG", "info")
             .stdin(Stdio::null());
@@ -138,15 +139,19 @@ impl Stack {
     }
 
     fn sql_on_server(&self, sql: &str) {
-        self.execute(&self.servers_database_url, sql);
+        self.try_execute(&self.servers_database_url, sql).unwrap();
     }
 
     fn execute(&self, url: &str, sql: &str) {
+        self.try_execute(url, sql).unwrap();
+    }
+
+    fn try_execute(&self, url: &str, sql: &str) -> Result<(), tokio_postgres::Error> {
         self.runtime.block_on(async {
             let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
             tokio::spawn(connection);
-            client.batch_execute(sql).await.unwrap();
-        });
+            client.batch_execute(sql).await
+        })
     }
 
     /// Does something with Redis.
@@ -178,7 +183,11 @@ impl Stack {
         let kafka = KafkaArgs { brokers: self.brokers.clone(), properties: Vec::new() };
         let log = LogArgs { kafka, topic_prefix: self.prefix.clone(), shards: SHARDS };
         self.runtime.block_on(service::kafka::topics::delete(&log)).unwrap();
-        self.sql_on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.database));
+        // Autovacuum may be at work in it, and is not ours to stop.
+        let (start, drop) = (Instant::now(), format!("DROP DATABASE {} WITH (FORCE)", self.database));
+        while let Err(error) = self.try_execute(&self.servers_database_url, &drop) {
+            assert!(start.elapsed() < Duration::from_secs(60), "the database is not dropped: {error}");
+        }
         self.redis(async |client| {
             for keys in self.keys(client, "").await.chunks(500) {
                 let _: () = client.del(keys.to_vec()).await.unwrap();
@@ -231,6 +240,11 @@ fn is_ready(admin: SocketAddr) -> bool {
 
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Two admins, as the gateway is told of them.
+fn admins() -> String {
+    format!("1={},2={}", hex(&Sha256::digest(ADMIN_KEY)), hex(&Sha256::digest(SECOND_ADMIN_KEY)))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -2,9 +2,24 @@
 
 use schemas::effects::WalletChange;
 use schemas::message::SettlementReason;
-use schemas::{AccountId, ApiKey, ApiKeyId, ClientId, Credits, Event, MarketId, OrderId};
+use schemas::{AccountId, AccountLimits, ApiKey, ApiKeyId, ClientId, Credits, Event, MarketId, OrderId, Timestamp};
 
 use super::{Changes, Stamp};
+
+/// What became of an account, except its wallet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccountDelta {
+    /// When it was opened, if that was in this batch.
+    pub opened: Option<Stamp>,
+    /// Whether it can only cancel and reduce, if that changed.
+    pub frozen: Option<bool>,
+    /// What it may have in all markets together, if that changed.
+    pub limits: Option<AccountLimits>,
+    /// When its dead-man switch fires or that it is off, if that changed.
+    pub dead_man_due: Option<Option<Timestamp>>,
+    /// The last change.
+    pub last: Stamp,
+}
 
 /// What became of an API key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +39,8 @@ pub struct WalletDelta {
     pub available: Credits,
     /// Change of what live buy orders hold.
     pub held: Credits,
+    /// Change of the number of live orders, those on their way to their market included.
+    pub live_orders: i64,
     /// The last change, or the opening.
     pub last: Stamp,
 }
@@ -41,8 +58,10 @@ pub struct LedgerEntry {
     pub order: Option<OrderId>,
     /// The market that it concerns.
     pub market: Option<MarketId>,
-    /// The client's own name for a deposit or withdrawal.
+    /// The client's own name for a deposit, withdrawal or transfer.
     pub client_id: Option<ClientId>,
+    /// The other account of a transfer.
+    pub other: Option<AccountId>,
     /// The outcome.
     pub at: Stamp,
 }
@@ -54,8 +73,14 @@ pub enum LedgerKind {
     Deposit,
     /// Credits left the exchange.
     Withdrawal,
-    /// A buy order holds credits.
+    /// A buy order, or its amendment, holds credits.
     Hold,
+    /// Credits left for another account.
+    TransferSent,
+    /// They came in.
+    TransferReceived,
+    /// They came back, since they could not be received.
+    TransferReturned,
     /// A market's home settled something.
     Settlement(SettlementReason),
 }
@@ -67,6 +92,9 @@ impl LedgerKind {
             Self::Deposit => "DEPOSIT",
             Self::Withdrawal => "WITHDRAWAL",
             Self::Hold => "HOLD",
+            Self::TransferSent => "TRANSFER_SENT",
+            Self::TransferReceived => "TRANSFER_RECEIVED",
+            Self::TransferReturned => "TRANSFER_RETURNED",
             Self::Settlement(reason) => reason.name(),
         }
     }
@@ -74,8 +102,15 @@ impl LedgerKind {
 
 impl Changes {
     pub(super) fn account_opened(&mut self, at: Stamp, account: AccountId) {
-        self.accounts.insert(account, at);
+        self.account(account, at).opened = Some(at);
         self.wallet(account, at);
+    }
+
+    pub(super) fn account(&mut self, account: AccountId, at: Stamp) -> &mut AccountDelta {
+        let unchanged = AccountDelta { opened: None, frozen: None, limits: None, dead_man_due: None, last: at };
+        let delta = self.accounts.entry(account).or_insert(unchanged);
+        delta.last = at;
+        delta
     }
 
     pub(super) fn api_key_added(&mut self, at: Stamp, account: AccountId, key: &ApiKey) {
@@ -97,25 +132,39 @@ impl Changes {
         let wallet = self.wallet(change.account, at);
         wallet.available += change.available;
         wallet.held += change.held;
-        let (kind, order, market, client_id) = reason(event);
-        self.ledger.push(LedgerEntry { change, index, kind, order, market, client_id, at });
+        wallet.live_orders += i64::from(change.live_orders);
+        // An order that holds nothing enters and ends without a change of its account's credits.
+        if (change.available, change.held) != (Credits::ZERO, Credits::ZERO) {
+            self.ledger.push(entry(event, change, index, at));
+        }
     }
 
-    fn wallet(&mut self, account: AccountId, at: Stamp) -> &mut WalletDelta {
-        let unchanged = WalletDelta { available: Credits::ZERO, held: Credits::ZERO, last: at };
+    pub(super) fn wallet(&mut self, account: AccountId, at: Stamp) -> &mut WalletDelta {
+        let unchanged = WalletDelta { available: Credits::ZERO, held: Credits::ZERO, live_orders: 0, last: at };
         let wallet = self.wallets.entry(account).or_insert(unchanged);
         wallet.last = at;
         wallet
     }
 }
 
-/// Why `event` changes a wallet, and what else it concerns.
-fn reason(event: &Event) -> (LedgerKind, Option<OrderId>, Option<MarketId>, Option<ClientId>) {
+/// What `event`, which changes a wallet, is in the ledger.
+fn entry(event: &Event, change: WalletChange, index: usize, at: Stamp) -> LedgerEntry {
+    let of = |kind| LedgerEntry { change, index, kind, order: None, market: None, client_id: None, other: None, at };
     match event {
-        Event::Withdrawn { client_id, .. } => (LedgerKind::Withdrawal, None, None, *client_id),
-        Event::OrderFunded { id, order, .. } => (LedgerKind::Hold, Some(*id), Some(order.market), None),
-        Event::Settled(s) => (LedgerKind::Settlement(s.reason), s.order, Some(s.market), None),
-        Event::Deposited { client_id, .. } => (LedgerKind::Deposit, None, None, *client_id),
+        Event::Deposited { client_id, .. } => LedgerEntry { client_id: *client_id, ..of(LedgerKind::Deposit) },
+        Event::Withdrawn { client_id, .. } => LedgerEntry { client_id: *client_id, ..of(LedgerKind::Withdrawal) },
+        Event::OrderEntered { id, market, .. } => {
+            LedgerEntry { order: Some(*id), market: Some(*market), ..of(LedgerKind::Hold) }
+        }
+        Event::HoldRaised { order, .. } => LedgerEntry { order: Some(*order), ..of(LedgerKind::Hold) },
+        Event::Settled(s) => {
+            LedgerEntry { order: s.order, market: Some(s.market), ..of(LedgerKind::Settlement(s.reason)) }
+        }
+        Event::TransferSent { to, client_id, .. } => {
+            LedgerEntry { other: Some(*to), client_id: *client_id, ..of(LedgerKind::TransferSent) }
+        }
+        Event::TransferReceived { from, .. } => LedgerEntry { other: Some(*from), ..of(LedgerKind::TransferReceived) },
+        Event::TransferReturned { to, .. } => LedgerEntry { other: Some(*to), ..of(LedgerKind::TransferReturned) },
         other => unreachable!("`effects` says that only the events above change a wallet, not {other:?}"),
     }
 }

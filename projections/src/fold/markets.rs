@@ -1,8 +1,8 @@
 //! What changes at a market's home: markets with their contracts, positions.
 
 use schemas::effects::{MarketChange, PositionChange};
-use schemas::market::YesValue;
-use schemas::{Credits, Listing, MarketId, MarketState, Price, Timestamp};
+use schemas::market::{Resolution, YesValue};
+use schemas::{Credits, Listing, MarketId, MarketLimits, MarketState, Price, Timestamp};
 
 use super::{Changes, Stamp};
 
@@ -13,8 +13,10 @@ pub struct MarketDelta {
     pub born: Option<Box<Birth>>,
     /// Where it stands now, if that changed.
     pub state: Option<MarketState>,
-    /// What a YES pays, if that became known.
-    pub yes_value: Option<YesValue>,
+    /// Its answer and how far it is on its way to being paid out, if that changed.
+    pub resolution: Option<Resolution>,
+    /// What each account may have there, if that changed.
+    pub limits: Option<MarketLimits>,
     /// True if its last position was paid out.
     pub settled: bool,
     /// Change of the credits that back its pairs.
@@ -60,11 +62,18 @@ pub struct PositionDelta {
 }
 
 impl MarketDelta {
+    /// What a YES pays, if that became final.
+    pub fn final_value(&self) -> Option<YesValue> {
+        let answered = self.state.is_some_and(MarketState::is_final);
+        self.resolution.filter(|_| answered).map(|resolution| resolution.answer.yes_value())
+    }
+
     fn unchanged(at: Stamp) -> Self {
         Self {
             born: None,
             state: None,
-            yes_value: None,
+            resolution: None,
+            limits: None,
             settled: false,
             collateral: Credits::ZERO,
             fees: Credits::ZERO,
@@ -89,6 +98,7 @@ impl Changes {
         let market = self.market(listing.market, at);
         market.born = Some(Box::new(Birth { listing: listing.clone(), at }));
         market.state = Some(MarketState::Created);
+        market.limits = Some(listing.limits);
         market.contracts = Some(at);
         self.books.insert(listing.market, at.sequence);
     }
@@ -98,12 +108,12 @@ impl Changes {
         at: Stamp,
         market: MarketId,
         state: MarketState,
-        yes_value: Option<YesValue>,
+        resolution: Option<Resolution>,
     ) {
         let market = self.market(market, at);
         market.state = Some(state);
-        if yes_value.is_some() {
-            market.yes_value = yes_value;
+        market.resolution = resolution.or(market.resolution);
+        if state.is_final() {
             market.contracts = Some(at);
         }
     }

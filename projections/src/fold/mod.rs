@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use schemas::effects;
 use schemas::{AccountId, ApiKeyId, BookSide, CommandId, Event, MarketId, OrderId, Outcome, Price, Timestamp};
 
-pub use accounts::{KeyChange, LedgerEntry, LedgerKind, WalletDelta};
+pub use accounts::{AccountDelta, KeyChange, LedgerEntry, LedgerKind, WalletDelta};
 pub use markets::{Birth, MarketDelta, PositionDelta};
-pub use orders::{OrderChange, OrderRow, Orders, TradeRow};
+pub use orders::{Number, OrderChange, OrderRow, Orders, TradeRow};
 
 /// The outcome that changed a row last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +33,7 @@ pub struct Stamp {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Nonsense {
     /// A trade comes before its taker was placed.
-    #[error("outcome {sequence}: the taker {order} of a trade was not placed in the same outcome")]
+    #[error("outcome {sequence}: the taker {order} of a trade was neither placed nor amended in the same outcome")]
     TakerNotPlaced {
         /// The outcome.
         sequence: u64,
@@ -45,8 +45,8 @@ pub enum Nonsense {
 /// What some consecutive outcomes of one shard change. Sorted, so that writing in this order is kind to indexes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Changes {
-    /// Accounts that were opened.
-    pub accounts: BTreeMap<AccountId, Stamp>,
+    /// Accounts that were opened or changed.
+    pub accounts: BTreeMap<AccountId, AccountDelta>,
     /// API keys that were added or revoked.
     pub api_keys: BTreeMap<(ApiKeyId, AccountId), KeyChange>,
     /// Wallets that were opened or changed.
@@ -110,21 +110,43 @@ impl Changes {
                 self.trades.push(TradeRow { trade: *trade, at });
                 self.market(trade.market, at).last_trade = Some((trade.price, at.time));
             }
-            Event::OrderCancelled { order, account, quantity, reason, .. } => {
-                self.orders.cancelled(at, *order, *account, *quantity, *reason);
+            Event::OrderCancelled { order, account, reason, .. } => {
+                self.orders.cancelled(at, *order, *account, *reason);
             }
+            Event::OrderAmended(amended) => self.orders.amended(at, amended),
+            Event::OrderReduced { order, account, quantity, .. } => {
+                self.orders.reduced(at, *order, *account, *quantity);
+            }
+            Event::AccountFrozen { account, .. } => self.account(*account, at).frozen = Some(true),
+            Event::AccountUnfrozen { account, .. } => self.account(*account, at).frozen = Some(false),
+            Event::AccountLimited { account, limits } => self.account(*account, at).limits = Some(*limits),
+            Event::DeadManSwitchSet { account, due } => self.account(*account, at).dead_man_due = Some(*due),
+            Event::DeadManSwitchFired { account } => self.account(*account, at).dead_man_due = Some(None),
+            Event::MarketLimited { market, limits } => self.market(*market, at).limits = Some(*limits),
             Event::MarketCreated(listing) => self.market_created(at, listing),
-            Event::MarketChanged { market, state, yes_value } => self.market_changed(at, *market, *state, *yes_value),
+            Event::MarketChanged { market, state, resolution, .. } => {
+                self.market_changed(at, *market, *state, *resolution);
+            }
             Event::MarketSettled { market } => self.market(*market, at).settled = true,
             // Told by their sums alone.
             Event::Deposited { .. }
             | Event::Withdrawn { .. }
-            | Event::OrderFunded { .. }
+            | Event::OrderEntered { .. }
+            | Event::HoldRaised { .. }
+            | Event::TransferSent { .. }
+            | Event::TransferReceived { .. }
+            | Event::TransferReturned { .. }
             | Event::Settled(_)
             | Event::PairsRedeemed { .. }
             | Event::PaidOut { .. } => {}
             // Nobody's row: between a client and the gateway, between engines, or the same fact again.
             Event::Rejected { .. }
+            | Event::CancelRejected { .. }
+            | Event::AmendRejected { .. }
+            | Event::BatchItem { .. }
+            | Event::MassCancelRequested { .. }
+            | Event::MassCancelOpened { .. }
+            | Event::MassCancelClosed { .. }
             | Event::ClientIdRepeated { .. }
             | Event::Sent { .. }
             | Event::Received { .. }
@@ -145,7 +167,7 @@ impl Changes {
         if let Some(change) = effects::market_change(event) {
             self.market_summed(at, change);
         }
-        if let Some(change) = effects::book_change(event) {
+        for change in effects::book_changes(event) {
             *self.levels.entry((change.market, change.side, change.price)).or_default() += change.quantity;
             self.books.insert(change.market, at.sequence);
         }

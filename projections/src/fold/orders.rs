@@ -1,19 +1,23 @@
 //! Orders and trades. An order's birth and its later changes are different facts, and different statements in SQL.
 //!
-//! | event          | a row is born              | a row changes                                                  |
-//! |----------------|----------------------------|----------------------------------------------------------------|
-//! | OrderPlaced    | with all its matching      |                                                                |
-//! | OrderRejected  | refused                    |                                                                |
-//! | Traded         |                            | maker: what remains, and what the fill cost; taker: the latter |
-//! | OrderCancelled |                            | ended with a remainder                                         |
+//! | event          | a row is born              | a row changes                                                     |
+//! |----------------|----------------------------|-------------------------------------------------------------------|
+//! | OrderPlaced    | with all its matching      |                                                                   |
+//! | OrderRejected  | refused                    |                                                                   |
+//! | Traded         |                            | maker: filled by so much more, and its cost; taker: the latter    |
+//! | OrderAmended   |                            | price, quantity, and filled in all, its own trades included       |
+//! | OrderReduced   |                            | for so much less                                                  |
+//! | OrderCancelled |                            | ended with a remainder                                            |
 //!
 //! A change of an order that was born in the same batch goes into its birth.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
+use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::event::{CancelReason, OrderPlaced, Trade};
-use schemas::{AccountId, CommandId, Credits, Event, NewOrder, OrderId, Outcome, Quantity, Rejection, Status, Terms};
+use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Trade};
+use schemas::{
+    AccountId, CommandId, Credits, Event, NewOrder, OrderId, Outcome, Price, Quantity, Rejection, Status, Terms,
+};
 
 use super::{Nonsense, Stamp};
 
@@ -35,7 +39,9 @@ pub struct OrderRow {
     pub command: CommandId,
     /// As asked.
     pub order: NewOrder,
-    /// Contracts it is for: as asked, or what the budget bought.
+    /// Where it rests, or would have, in its contract's own terms; means nothing for a budget.
+    pub price: Price,
+    /// Contracts it is for: as asked, amended or reduced, or what the budget bought.
     pub quantity: Quantity,
     /// Contracts filled.
     pub filled: Quantity,
@@ -47,7 +53,7 @@ pub struct OrderRow {
     pub status: Status,
     /// Why it was refused.
     pub rejection: Option<Rejection>,
-    /// Why it was cancelled, if it had rested.
+    /// Why it ended with a remainder, if it did.
     pub cancel_reason: Option<CancelReason>,
     /// Its birth.
     pub born: Stamp,
@@ -60,11 +66,15 @@ pub struct OrderRow {
 pub struct OrderChange {
     /// Whose.
     pub account: AccountId,
-    /// Contracts not filled, whether or not they still can be.
-    pub remaining: Quantity,
-    /// Where it stands.
-    pub status: Status,
-    /// Why it was cancelled.
+    /// Where it rests now, in its contract's own terms, if it was amended.
+    pub price: Option<Price>,
+    /// Contracts it is for.
+    pub quantity: Number,
+    /// Contracts filled.
+    pub filled: Number,
+    /// Where it stands, if that was told.
+    pub status: Option<Status>,
+    /// Why it ended with a remainder, if it did.
     pub cancel_reason: Option<CancelReason>,
     /// Change of what the filled contracts cost or brought.
     pub notional: Credits,
@@ -72,6 +82,35 @@ pub struct OrderChange {
     pub fees: Credits,
     /// Its last change.
     pub last: Stamp,
+}
+
+/// A number of contracts that events tell anew or change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Number {
+    /// What it was told to be, if it was.
+    pub told: Option<Quantity>,
+    /// By how much it changed, since it was told if it was.
+    pub by: i32,
+}
+
+impl Number {
+    fn told(quantity: Quantity) -> Self {
+        Self { told: Some(quantity), by: 0 }
+    }
+
+    fn by(contracts: i32) -> Self {
+        Self { told: None, by: contracts }
+    }
+
+    fn then(self, next: Self) -> Self {
+        if next.told.is_some() { next } else { Self { told: self.told, by: self.by + next.by } }
+    }
+
+    /// What comes of `before`.
+    pub fn of(self, before: Quantity) -> Quantity {
+        let contracts = self.told.unwrap_or(before).contracts().saturating_add_signed(self.by);
+        Quantity::new(contracts).expect("the log never takes an order above the limit")
+    }
 }
 
 /// A trade and its outcome.
@@ -83,13 +122,15 @@ pub struct TradeRow {
     pub at: Stamp,
 }
 
-/// A taker is placed before it trades, in the same outcome.
+/// A taker is placed or amended before it trades, in the same outcome.
 pub(super) fn check(outcome: &Outcome) -> Result<(), Nonsense> {
-    let mut placed = Vec::new();
+    // A taker's trades follow at once; a batch may have many takers.
+    let mut takers = BTreeSet::new();
     for event in &outcome.events {
         match event {
-            Event::OrderPlaced(order) => placed.push(order.id),
-            Event::Traded(trade) if !placed.contains(&trade.taker.order) => {
+            Event::OrderPlaced(placed) => drop(takers.insert(placed.id)),
+            Event::OrderAmended(amended) => drop(takers.insert(amended.order)),
+            Event::Traded(trade) if !takers.contains(&trade.taker.order) => {
                 return Err(Nonsense::TakerNotPlaced { sequence: outcome.sequence, order: trade.taker.order });
             }
             _ => {}
@@ -103,6 +144,8 @@ impl Orders {
         let row = OrderRow {
             filled: placed.filled,
             status: placed.status,
+            cancel_reason: placed.cancel_reason,
+            price: placed.order.entry.book_price(placed.price),
             ..OrderRow::new(at, command, &placed.order, placed.quantity)
         };
         if row.status.is_live() {
@@ -121,42 +164,46 @@ impl Orders {
     }
 
     pub(super) fn traded(&mut self, at: Stamp, trade: &Trade) {
-        // It was placed with what it filled; its trades add what that cost. (That it is there was checked.)
-        if let Some(taker) = self.born.get_mut(&trade.taker.order) {
-            taker.notional += trade.notional(&trade.taker);
-            taker.fees += trade.taker.fee;
+        // It was placed or amended with what it filled; its trades add what that cost. (That it was told of was checked.)
+        let taker = OrderChange {
+            notional: trade.notional(&trade.taker),
+            fees: trade.taker.fee,
+            ..OrderChange::of(trade.taker.account, at)
+        };
+        match self.born.get_mut(&trade.taker.order) {
+            Some(row) => row.change(&taker),
+            None => self.change(trade.taker.order, taker),
         }
         let status = if trade.maker_remaining.is_zero() { Status::Filled } else { Status::PartiallyFilled };
-        let change = OrderChange {
-            account: trade.maker.account,
-            remaining: trade.maker_remaining,
-            status,
-            cancel_reason: None,
+        let maker = OrderChange {
+            filled: Number::by(signed(trade.quantity)),
+            status: Some(status),
             notional: trade.notional(&trade.maker),
             fees: trade.maker.fee,
-            last: at,
+            ..OrderChange::of(trade.maker.account, at)
         };
-        self.change(trade.maker.order, change);
+        self.change(trade.maker.order, maker);
     }
 
-    pub(super) fn cancelled(
-        &mut self,
-        at: Stamp,
-        order: OrderId,
-        account: AccountId,
-        remaining: Quantity,
-        reason: CancelReason,
-    ) {
+    pub(super) fn amended(&mut self, at: Stamp, amended: &OrderAmended) {
         let change = OrderChange {
-            account,
-            remaining,
-            status: Status::Cancelled,
-            cancel_reason: Some(reason),
-            notional: Credits::ZERO,
-            fees: Credits::ZERO,
-            last: at,
+            price: Some(amended.entry.book_price(amended.price)),
+            quantity: Number::told(amended.quantity),
+            filled: Number::told(amended.filled),
+            status: Some(amended.status),
+            cancel_reason: amended.cancel_reason,
+            ..OrderChange::of(amended.account, at)
         };
-        self.change(order, change);
+        self.change(amended.order, change);
+    }
+
+    pub(super) fn reduced(&mut self, at: Stamp, order: OrderId, account: AccountId, by: Quantity) {
+        self.change(order, OrderChange { quantity: Number::by(-signed(by)), ..OrderChange::of(account, at) });
+    }
+
+    pub(super) fn cancelled(&mut self, at: Stamp, order: OrderId, account: AccountId, reason: CancelReason) {
+        let (status, cancel_reason) = (Some(reason.status()), Some(reason));
+        self.change(order, OrderChange { status, cancel_reason, ..OrderChange::of(account, at) });
     }
 
     /// A later fact about a resting order.
@@ -171,10 +218,32 @@ impl Orders {
                 place.insert(change);
             }
             Place::Occupied(mut place) => {
-                let before = *place.get();
-                let (notional, fees) = (before.notional + change.notional, before.fees + change.fees);
-                place.insert(OrderChange { notional, fees, ..change });
+                let both = place.get().then(&change);
+                place.insert(both);
             }
+        }
+    }
+}
+
+impl OrderChange {
+    fn of(account: AccountId, last: Stamp) -> Self {
+        let (price, status, cancel_reason) = (None, None, None);
+        let (quantity, filled) = (Number::default(), Number::default());
+        let (notional, fees) = (Credits::ZERO, Credits::ZERO);
+        Self { account, price, quantity, filled, status, cancel_reason, notional, fees, last }
+    }
+
+    fn then(&self, next: &Self) -> Self {
+        Self {
+            account: next.account,
+            price: next.price.or(self.price),
+            quantity: self.quantity.then(next.quantity),
+            filled: self.filled.then(next.filled),
+            status: next.status.or(self.status),
+            cancel_reason: next.cancel_reason.or(self.cancel_reason),
+            notional: self.notional + next.notional,
+            fees: self.fees + next.fees,
+            last: next.last,
         }
     }
 }
@@ -184,6 +253,7 @@ impl OrderRow {
         Self {
             command,
             order: *order,
+            price: order.terms.limit(),
             quantity,
             filled: Quantity::ZERO,
             notional: Credits::ZERO,
@@ -196,14 +266,21 @@ impl OrderRow {
         }
     }
 
-    fn change(&mut self, change: &OrderChange) {
-        self.filled = self.quantity - change.remaining;
-        self.status = change.status;
-        self.cancel_reason = change.cancel_reason;
+    /// Makes a later fact true: what writers do to their rows.
+    pub fn change(&mut self, change: &OrderChange) {
+        self.price = change.price.unwrap_or(self.price);
+        self.quantity = change.quantity.of(self.quantity);
+        self.filled = change.filled.of(self.filled);
+        self.status = change.status.unwrap_or(self.status);
+        self.cancel_reason = change.cancel_reason.or(self.cancel_reason);
         self.notional += change.notional;
         self.fees += change.fees;
         self.last = change.last;
     }
+}
+
+fn signed(quantity: Quantity) -> i32 {
+    i32::try_from(quantity.contracts()).expect("quantities are far below")
 }
 
 /// The quantity that was asked for; none for a budget.

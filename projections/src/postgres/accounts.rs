@@ -2,24 +2,40 @@
 
 use deadpool_postgres::Transaction;
 use schemas::{AccountId, ApiKey, ApiKeyId, Shard};
+use tokio_postgres::types::ToSql;
 
 use super::arrays::{all, column, meet};
 use super::copy::Copy;
+use super::limit;
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{Changes, KeyChange, Stamp, WalletDelta};
+use crate::fold::{AccountDelta, Changes, KeyChange, Stamp, WalletDelta};
 use crate::sink::SinkError;
 
-const OPEN_ACCOUNTS: &str = "INSERT INTO accounts (id, opened_at, shard, sequence) \
-    SELECT id, opened_at, $1, sequence FROM unnest($2::bigint[], $3::timestamptz[], $4::bigint[]) AS u (id, opened_at, sequence)";
+// A row is born as any account is, before any outcome (sequence 0), and then changed like any other in the same transaction.
+const OPEN_ACCOUNTS: &str = "INSERT INTO accounts (id, opened_at, frozen, live_orders_max, held_max, dead_man_due, shard, sequence) \
+    SELECT id, opened_at, FALSE, NULL, NULL, NULL, $1, 0 FROM unnest($2::bigint[], $3::timestamptz[]) AS u (id, opened_at)";
 
-const OPEN_WALLETS: &str = "INSERT INTO wallets (account_id, available, held, shard, sequence) \
-    SELECT account_id, available, held, $1, sequence FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-    AS u (account_id, available, held, sequence)";
+// A limit and a switch may be taken away, so their NULL means something; whether they changed is told beside them.
+const CHANGE_ACCOUNTS: &str = "UPDATE accounts AS a \
+    SET frozen = COALESCE(u.frozen, a.frozen), sequence = u.sequence, \
+        live_orders_max = CASE WHEN u.limited THEN u.live_orders_max ELSE a.live_orders_max END, \
+        held_max = CASE WHEN u.limited THEN u.held_max ELSE a.held_max END, \
+        dead_man_due = CASE WHEN u.switched THEN u.dead_man_due ELSE a.dead_man_due END \
+    FROM unnest($1::bigint[], $2::bigint[], $3::boolean[], $4::boolean[], $5::bigint[], $6::bigint[], $7::boolean[], \
+        $8::timestamptz[]) AS u (id, sequence, frozen, limited, live_orders_max, held_max, switched, dead_man_due) \
+    WHERE a.id = u.id AND a.sequence < u.sequence";
+
+const OPEN_WALLETS: &str = "INSERT INTO wallets (account_id, available, held, live_orders, shard, sequence) \
+    SELECT account_id, available, held, live_orders, $1, sequence \
+    FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) \
+    AS u (account_id, available, held, live_orders, sequence)";
 
 const CHANGE_WALLETS: &str = "UPDATE wallets AS w \
-    SET available = w.available + u.available, held = w.held + u.held, sequence = u.sequence \
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS u (account_id, available, held, sequence) \
+    SET available = w.available + u.available, held = w.held + u.held, live_orders = w.live_orders + u.live_orders, \
+        sequence = u.sequence \
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+    AS u (account_id, available, held, live_orders, sequence) \
     WHERE w.account_id = u.account_id AND w.sequence < u.sequence";
 
 const ADD_KEYS: &str = "INSERT INTO api_keys (id, account_id, hash, scopes, added_at, revoked_at, shard, sequence) \
@@ -32,54 +48,81 @@ const REVOKE_KEYS: &str = "UPDATE api_keys AS k SET revoked_at = u.revoked_at, s
     WHERE k.id = u.id AND k.account_id = u.account_id AND k.sequence < u.sequence";
 
 const COPY_LEDGER: &str = "COPY ledger_entries (account_id, shard, sequence, index, kind, available, held, order_id, market_id, \
-    client_id, created_at) FROM STDIN BINARY";
+    client_id, created_at, other_account_id) FROM STDIN BINARY";
 
 /// Writes what changed at the accounts' home.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    let wallets = changes.wallets.iter().filter(|(account, _)| !changes.accounts.contains_key(account)).collect();
     all([
-        Box::pin(open(tx, shard, changes)),
-        Box::pin(change_wallets(tx, wallets)),
+        Box::pin(accounts(tx, shard, changes)),
+        Box::pin(wallets(tx, shard, changes)),
         Box::pin(keys(tx, shard, changes)),
         Box::pin(ledger(tx, shard, changes)),
     ])
     .await
 }
 
-async fn open(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    if changes.accounts.is_empty() {
+async fn accounts(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+    let opened: Vec<(&AccountId, Stamp)> =
+        changes.accounts.iter().filter_map(|(id, delta)| Some((id, delta.opened?))).collect();
+    if !opened.is_empty() {
+        let ids = column(&opened, |(id, _)| id.0.cast_signed());
+        let times = column(&opened, |(_, at)| moment(at.time));
+        meet(tx, OPEN_ACCOUNTS, &[&number(shard), &ids, &times], opened.len()).await?;
+    }
+    let changed: Vec<(&AccountId, &AccountDelta)> = changes.accounts.iter().collect();
+    if changed.is_empty() {
         return Ok(());
     }
-    let opened: Vec<(&AccountId, &Stamp)> = changes.accounts.iter().collect();
-    let (ids, times, sequences) = (
-        column(&opened, |(id, _)| id.0.cast_signed()),
-        column(&opened, |(_, at)| moment(at.time)),
-        column(&opened, |(_, at)| at.sequence.cast_signed()),
+    let (ids, sequences, frozen, limited, live_orders_max, held_max, switched, due) = (
+        column(&changed, |(id, _)| id.0.cast_signed()),
+        column(&changed, |(_, delta)| delta.last.sequence.cast_signed()),
+        column(&changed, |(_, delta)| delta.frozen),
+        column(&changed, |(_, delta)| delta.limits.is_some()),
+        column(&changed, |(_, delta)| delta.limits.and_then(|limits| limit::count(limits.live_orders))),
+        column(&changed, |(_, delta)| delta.limits.and_then(|limits| limit::credits(limits.held))),
+        column(&changed, |(_, delta)| delta.dead_man_due.is_some()),
+        column(&changed, |(_, delta)| delta.dead_man_due.flatten().map(moment)),
     );
-    meet(tx, OPEN_ACCOUNTS, &[&number(shard), &ids, &times, &sequences], opened.len()).await?;
-
-    let wallets = changes.wallets.iter().filter(|(account, _)| changes.accounts.contains_key(account)).collect();
-    let (ids, available, held, sequences) = wallet_columns(&wallets);
-    meet(tx, OPEN_WALLETS, &[&number(shard), &ids, &available, &held, &sequences], wallets.len()).await
+    let params: [&(dyn ToSql + Sync); 8] =
+        [&ids, &sequences, &frozen, &limited, &live_orders_max, &held_max, &switched, &due];
+    meet(tx, CHANGE_ACCOUNTS, &params, changed.len()).await
 }
 
-type Wallets<'a> = Vec<(&'a AccountId, &'a WalletDelta)>;
-
-async fn change_wallets(tx: &Transaction<'_>, wallets: Wallets<'_>) -> Result<(), SinkError> {
-    if wallets.is_empty() {
-        return Ok(());
+async fn wallets(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+    let opened = |account: &AccountId| changes.accounts.get(account).is_some_and(|delta| delta.opened.is_some());
+    let (new, changed): (Vec<WalletRow<'_>>, Vec<WalletRow<'_>>) =
+        changes.wallets.iter().partition(|(account, _)| opened(account));
+    if !new.is_empty() {
+        let (columns, shard) = (WalletColumns::of(&new), number(shard));
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&shard];
+        params.extend(columns.params());
+        meet(tx, OPEN_WALLETS, &params, new.len()).await?;
     }
-    let (ids, available, held, sequences) = wallet_columns(&wallets);
-    meet(tx, CHANGE_WALLETS, &[&ids, &available, &held, &sequences], wallets.len()).await
+    if !changed.is_empty() {
+        meet(tx, CHANGE_WALLETS, &WalletColumns::of(&changed).params(), changed.len()).await?;
+    }
+    Ok(())
 }
 
-fn wallet_columns(wallets: &Wallets<'_>) -> (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>) {
-    (
-        column(wallets, |(id, _)| id.0.cast_signed()),
-        column(wallets, |(_, wallet)| wallet.available.micros()),
-        column(wallets, |(_, wallet)| wallet.held.micros()),
-        column(wallets, |(_, wallet)| wallet.last.sequence.cast_signed()),
-    )
+type WalletRow<'a> = (&'a AccountId, &'a WalletDelta);
+
+/// Account, available, held, live orders, sequence.
+struct WalletColumns([Vec<i64>; 5]);
+
+impl WalletColumns {
+    fn of(wallets: &[WalletRow<'_>]) -> Self {
+        Self([
+            column(wallets, |(id, _)| id.0.cast_signed()),
+            column(wallets, |(_, wallet)| wallet.available.micros()),
+            column(wallets, |(_, wallet)| wallet.held.micros()),
+            column(wallets, |(_, wallet)| wallet.live_orders),
+            column(wallets, |(_, wallet)| wallet.last.sequence.cast_signed()),
+        ])
+    }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 5] {
+        self.0.each_ref().map(|column| column as &(dyn ToSql + Sync))
+    }
 }
 
 async fn keys(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
@@ -135,7 +178,7 @@ async fn revoke_keys(tx: &Transaction<'_>, revoked: &[(ApiKeyId, AccountId, Stam
 }
 
 async fn ledger(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    let mut copy = Copy::new(11, changes.ledger.len());
+    let mut copy = Copy::new(12, changes.ledger.len());
     for entry in &changes.ledger {
         let index = i32::try_from(entry.index).map_err(SinkError::refused)?;
         copy.row().id(entry.change.account.0).int2(number(shard)).id(entry.at.sequence).int4(index);
@@ -143,6 +186,7 @@ async fn ledger(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result
         copy.optional(entry.order, |copy, order| copy.id(order.0))
             .optional(entry.market, |copy, market| copy.id(market.0));
         copy.optional(entry.client_id, |copy, id| copy.uuid(id.0)).time(entry.at.time);
+        copy.optional(entry.other, |copy, account| copy.id(account.0));
     }
     copy.send(tx, COPY_LEDGER).await
 }

@@ -84,6 +84,11 @@ impl Copy {
         self.value(value.to_be_bytes())
     }
 
+    /// BOOLEAN.
+    pub fn boolean(&mut self, value: bool) -> &mut Self {
+        self.value([u8::from(value)])
+    }
+
     /// TEXT.
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.any(value.as_bytes())

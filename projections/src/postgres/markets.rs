@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
-use schemas::market::YesValue;
+use schemas::market::{Resolution, YesValue};
 use schemas::money::TICKS_PER_CREDIT;
-use schemas::{AccountId, Contract, MarketId, Shard};
+use schemas::{AccountId, Answer, Contract, MarketId, Shard};
 use tokio_postgres::types::ToSql;
 
 use super::arrays::{all, column, meet};
 use super::error::classify;
+use super::limit;
 use super::moment::moment;
 use super::progress::number;
 use crate::fold::{Birth, Changes, MarketDelta, PositionDelta};
@@ -17,20 +18,31 @@ use crate::sink::SinkError;
 
 // A row is born empty, before any outcome (sequence 0), and then changed like any other in the same transaction.
 const CREATE_MARKETS: &str = "INSERT INTO markets (id, ticker, question, state, expiry, tick, maker_fee, taker_fee, yes_value, settled, \
-        collateral, fees, volume, last_price, last_trade_at, created_at, updated_at, shard, sequence) \
+        collateral, fees, volume, last_price, last_trade_at, created_at, updated_at, shard, sequence, answer, proposed_by, \
+        confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max) \
     SELECT id, ticker, question, 'CREATED', expiry, tick, maker_fee, taker_fee, NULL, FALSE, 0, 0, 0, NULL, NULL, created_at, \
-        created_at, $1, 0 \
+        created_at, $1, 0, NULL, NULL, NULL, NULL, dispute_window_ms, NULL, NULL, NULL \
     FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::integer[], $7::integer[], $8::integer[], \
-        $9::timestamptz[]) AS u (id, ticker, question, expiry, tick, maker_fee, taker_fee, created_at)";
+        $9::timestamptz[], $10::bigint[]) \
+        AS u (id, ticker, question, expiry, tick, maker_fee, taker_fee, created_at, dispute_window_ms)";
 
+// An answer's confirmation and a limit may be taken away, so their NULL means something: they come all together, or not at all.
 const CHANGE_MARKETS: &str = "UPDATE markets AS m \
-    SET state = COALESCE(u.state, m.state), yes_value = COALESCE(u.yes_value, m.yes_value), settled = m.settled OR u.settled, \
-        collateral = m.collateral + u.collateral, fees = m.fees + u.fees, volume = m.volume + u.volume, \
-        last_price = COALESCE(u.last_price, m.last_price), last_trade_at = COALESCE(u.last_trade_at, m.last_trade_at), \
-        updated_at = u.updated_at, sequence = u.sequence \
-    FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::text[], $5::integer[], $6::boolean[], $7::bigint[], \
-        $8::bigint[], $9::bigint[], $10::integer[], $11::timestamptz[]) \
-        AS u (id, updated_at, sequence, state, yes_value, settled, collateral, fees, volume, last_price, last_trade_at) \
+    SET state = COALESCE(u.state, m.state), settled = m.settled OR u.settled, collateral = m.collateral + u.collateral, \
+        fees = m.fees + u.fees, volume = m.volume + u.volume, last_price = COALESCE(u.last_price, m.last_price), \
+        last_trade_at = COALESCE(u.last_trade_at, m.last_trade_at), updated_at = u.updated_at, sequence = u.sequence, \
+        answer = COALESCE(u.answer, m.answer), yes_value = COALESCE(u.yes_value, m.yes_value), \
+        proposed_by = COALESCE(u.proposed_by, m.proposed_by), \
+        confirmed_by = CASE WHEN u.answer IS NULL THEN m.confirmed_by ELSE u.confirmed_by END, \
+        payout_at = CASE WHEN u.answer IS NULL THEN m.payout_at ELSE u.payout_at END, \
+        live_orders_max = CASE WHEN u.limited THEN u.live_orders_max ELSE m.live_orders_max END, \
+        notional_max = CASE WHEN u.limited THEN u.notional_max ELSE m.notional_max END, \
+        position_max = CASE WHEN u.limited THEN u.position_max ELSE m.position_max END \
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::bigint[], $8::bigint[], \
+        $9::integer[], $10::timestamptz[], $11::text[], $12::integer[], $13::bigint[], $14::bigint[], $15::timestamptz[], \
+        $16::boolean[], $17::bigint[], $18::bigint[], $19::bigint[]) \
+        AS u (id, updated_at, sequence, state, settled, collateral, fees, volume, last_price, last_trade_at, answer, yes_value, \
+            proposed_by, confirmed_by, payout_at, limited, live_orders_max, notional_max, position_max) \
     WHERE m.id = u.id AND m.sequence < u.sequence";
 
 const CREATE_CONTRACTS: &str = "INSERT INTO contracts (market_id, contract, outstanding, payout, shard, sequence) \
@@ -85,10 +97,12 @@ async fn create(tx: &Transaction<'_>, shard: Shard, born: Vec<&Birth>) -> Result
         column(&born, |birth| rate(birth.listing.taker_fee)),
         column(&born, |birth| moment(birth.at.time)),
     );
+    // At most 30 days.
+    let windows = column(&born, |birth| birth.listing.dispute_window_ms.cast_signed());
     meet(
         tx,
         CREATE_MARKETS,
-        &[&number(shard), &ids, &tickers, &questions, &expiries, &ticks, &maker_fees, &taker_fees, &times],
+        &[&number(shard), &ids, &tickers, &questions, &expiries, &ticks, &maker_fees, &taker_fees, &times, &windows],
         born.len(),
     )
     .await?;
@@ -99,12 +113,11 @@ async fn change(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> 
     if markets.is_empty() {
         return Ok(());
     }
-    let (ids, times, sequences, states, yes_values, settled) = (
+    let (ids, times, sequences, states, settled) = (
         column(markets, |(id, _)| id.0.cast_signed()),
         column(markets, |(_, market)| moment(market.last.time)),
         column(markets, |(_, market)| market.last.sequence.cast_signed()),
         column(markets, |(_, market)| market.state.map(|state| state.name())),
-        column(markets, |(_, market)| market.yes_value.map(|value| i32::from(value.ticks()))),
         column(markets, |(_, market)| market.settled),
     );
     let (collateral, fees, volumes, prices, trade_times) = (
@@ -114,25 +127,36 @@ async fn change(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> 
         column(markets, |(_, market)| market.last_trade.map(|(price, _)| i32::from(price.ticks()))),
         column(markets, |(_, market)| market.last_trade.map(|(_, time)| moment(time))),
     );
-    meet(
-        tx,
-        CHANGE_MARKETS,
-        &[
-            &ids,
-            &times,
-            &sequences,
-            &states,
-            &yes_values,
-            &settled,
-            &collateral,
-            &fees,
-            &volumes,
-            &prices,
-            &trade_times,
-        ],
-        markets.len(),
-    )
-    .await
+    let sums: [&(dyn ToSql + Sync); 10] =
+        [&ids, &times, &sequences, &states, &settled, &collateral, &fees, &volumes, &prices, &trade_times];
+    let resolutions = column(markets, |(_, market)| market.resolution);
+    let confirmed = |resolution: &Option<Resolution>| resolution.and_then(|resolution| resolution.confirmed);
+    let (answers, yes_values, proposed_by, confirmed_by, payouts) = (
+        column(&resolutions, |resolution| resolution.map(|resolution| answer_name(resolution.answer))),
+        column(&resolutions, |resolution| {
+            resolution.map(|resolution| i32::from(resolution.answer.yes_value().ticks()))
+        }),
+        column(&resolutions, |resolution| resolution.map(|resolution| resolution.proposed_by.0.cast_signed())),
+        column(&resolutions, |resolution| confirmed(resolution).map(|confirmed| confirmed.by.0.cast_signed())),
+        column(&resolutions, |resolution| confirmed(resolution).map(|confirmed| moment(confirmed.payout))),
+    );
+    let (limited, live_orders, notional, position) = (
+        column(markets, |(_, market)| market.limits.is_some()),
+        column(markets, |(_, market)| market.limits.and_then(|limits| limit::count(limits.live_orders))),
+        column(markets, |(_, market)| market.limits.and_then(|limits| limit::credits(limits.notional))),
+        column(markets, |(_, market)| market.limits.and_then(|limits| limit::contracts(limits.position))),
+    );
+    let life: [&(dyn ToSql + Sync); 9] =
+        [&answers, &yes_values, &proposed_by, &confirmed_by, &payouts, &limited, &live_orders, &notional, &position];
+    meet(tx, CHANGE_MARKETS, &[sums.as_slice(), life.as_slice()].concat(), markets.len()).await
+}
+
+/// An answer's name in SQL; what a YES pays stands beside it.
+fn answer_name(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Value(_) => "VALUE",
+        Answer::Void => "VOID",
+    }
 }
 
 /// Market, contract, change of contracts outstanding, what one pays if that became known, and the sequence.
@@ -156,7 +180,7 @@ async fn contracts(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) 
 fn contract_changes(id: MarketId, market: &MarketDelta) -> impl Iterator<Item = ContractChange> + '_ {
     market.contracts.into_iter().flat_map(move |at| {
         [(Contract::Yes, market.yes), (Contract::No, market.no)].map(|(contract, outstanding)| {
-            let payout = market.yes_value.map(|value| pays(contract, value));
+            let payout = market.final_value().map(|value| pays(contract, value));
             (id.0.cast_signed(), contract.name(), outstanding, payout, at.sequence.cast_signed())
         })
     })

@@ -14,6 +14,7 @@ mod accounts;
 mod arrays;
 mod copy;
 mod error;
+mod limit;
 mod markets;
 mod moment;
 mod months;

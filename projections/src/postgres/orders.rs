@@ -6,30 +6,33 @@
 use std::collections::HashMap;
 
 use deadpool_postgres::Transaction;
-use schemas::{OrderId, Shard, Terms, TimeInForce, Timestamp};
+use schemas::{OrderId, Shard, Terms, Timestamp};
 
 use super::arrays::{all, column, meet};
 use super::copy::Copy;
 use super::error::classify;
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{Changes, OrderChange, OrderRow, Orders, TradeRow};
+use crate::fold::{Changes, Number, OrderChange, OrderRow, Orders, TradeRow};
 use crate::sink::SinkError;
 
 const LIVE: &str = "SELECT id, created_at FROM orders WHERE status IN ('ACTIVE', 'PARTIALLY_FILLED') AND shard = $1";
 
 const COPY_ORDERS: &str = "COPY orders (id, command_id, account_id, market_id, contract, side, type, time_in_force, limit_price, \
     budget, quantity, filled, notional, fees, status, reject_code, cancel_reason, fee_rate, client_id, created_at, updated_at, \
-    shard, sequence) FROM STDIN BINARY";
+    shard, sequence, expires_at, post_only, self_trade, cancel_on_pause) FROM STDIN BINARY";
 
 // The bounds on `created_at` let the planner leave out the other months before it looks at any row.
 const CHANGE_ORDERS: &str = "UPDATE orders AS o \
-    SET filled = o.quantity - u.remaining, notional = o.notional + u.notional, fees = o.fees + u.fees, status = u.status, \
-        cancel_reason = u.cancel_reason, updated_at = u.updated_at, sequence = u.sequence \
-    FROM unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], \
-        $8::timestamptz[], $9::bigint[]) \
-        AS u (id, created_at, remaining, notional, fees, status, cancel_reason, updated_at, sequence) \
-    WHERE o.id = u.id AND o.created_at = u.created_at AND o.created_at BETWEEN $10 AND $11 AND o.sequence < u.sequence";
+    SET limit_price = COALESCE(u.limit_price, o.limit_price), quantity = COALESCE(u.quantity, o.quantity) + u.quantity_by, \
+        filled = COALESCE(u.filled, o.filled) + u.filled_by, notional = o.notional + u.notional, fees = o.fees + u.fees, \
+        status = COALESCE(u.status, o.status), cancel_reason = COALESCE(u.cancel_reason, o.cancel_reason), \
+        updated_at = u.updated_at, sequence = u.sequence \
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[], \
+        $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[]) \
+        AS u (id, created_at, limit_price, quantity, quantity_by, filled, filled_by, notional, fees, status, cancel_reason, \
+            updated_at, sequence) \
+    WHERE o.id = u.id AND o.created_at = u.created_at AND o.created_at BETWEEN $14 AND $15 AND o.sequence < u.sequence";
 
 const COPY_TRADES: &str = "COPY trades (id, market_id, price, quantity, kind, maker_order_id, maker_account_id, maker_entry, \
     maker_fee, taker_order_id, taker_account_id, taker_entry, taker_fee, created_at, shard, sequence) FROM STDIN BINARY";
@@ -61,7 +64,7 @@ impl Births {
             }
         }
         for (id, change) in &orders.changed {
-            if !change.status.is_live() {
+            if change.status.is_some_and(|status| !status.is_live()) {
                 self.births.remove(id);
             }
         }
@@ -75,7 +78,7 @@ impl Births {
 
 /// Writes what became of orders, and the trades.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, births: &Births, changes: &Changes) -> Result<(), SinkError> {
-    let mut born = Copy::new(23, changes.orders.born.len());
+    let mut born = Copy::new(27, changes.orders.born.len());
     for (id, row) in &changes.orders.born {
         put_order(&mut born, shard, *id, row)?;
     }
@@ -101,14 +104,15 @@ async fn change(tx: &Transaction<'_>, births: &Births, orders: &Orders) -> Resul
     let (Some(first), Some(last)) = (born().min(), born().max()) else {
         return Ok(());
     };
-    let remaining: Vec<i32> =
-        rows.iter().map(|(.., change)| contracts(change.remaining)).collect::<Result<_, SinkError>>()?;
-    let (ids, created_at, notional, fees, status, cancel_reason, updated_at, sequences) = (
+    let quantities = Numbers::of(&rows, |change| change.quantity)?;
+    let filled = Numbers::of(&rows, |change| change.filled)?;
+    let (ids, created_at, prices, notional, fees, status, cancel_reason, updated_at, sequences) = (
         column(&rows, |(id, ..)| id.0.cast_signed()),
         column(&rows, |(_, born, _)| moment(*born)),
+        column(&rows, |(.., change)| change.price.map(|price| i32::from(price.ticks()))),
         column(&rows, |(.., change)| change.notional.micros()),
         column(&rows, |(.., change)| change.fees.micros()),
-        column(&rows, |(.., change)| change.status.name()),
+        column(&rows, |(.., change)| change.status.map(|status| status.name())),
         column(&rows, |(.., change)| change.cancel_reason.map(|reason| reason.name())),
         column(&rows, |(.., change)| moment(change.last.time)),
         column(&rows, |(.., change)| change.last.sequence.cast_signed()),
@@ -119,7 +123,11 @@ async fn change(tx: &Transaction<'_>, births: &Births, orders: &Orders) -> Resul
         &[
             &ids,
             &created_at,
-            &remaining,
+            &prices,
+            &quantities.told,
+            &quantities.by,
+            &filled.told,
+            &filled.by,
             &notional,
             &fees,
             &status,
@@ -134,12 +142,35 @@ async fn change(tx: &Transaction<'_>, births: &Births, orders: &Orders) -> Resul
     .await
 }
 
+/// The two columns of a number that is told anew or changes.
+struct Numbers {
+    told: Vec<Option<i32>>,
+    by: Vec<i32>,
+}
+
+impl Numbers {
+    fn of(
+        rows: &[(OrderId, Timestamp, &OrderChange)],
+        number: impl Fn(&OrderChange) -> Number,
+    ) -> Result<Self, SinkError> {
+        let told = rows.iter().map(|(.., change)| number(change).told.map(contracts).transpose());
+        let by = column(rows, |(.., change)| number(change).by);
+        Ok(Self { told: told.collect::<Result<_, SinkError>>()?, by })
+    }
+}
+
 fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Result<(), SinkError> {
-    let (order, terms) = (&row.order, Sql::of(&row.order.terms));
+    let order = &row.order;
+    let (kind, budget) = match order.terms {
+        Terms::Limit { .. } => ("LIMIT", None),
+        Terms::Market { .. } => ("MARKET", None),
+        Terms::Budget { budget } => ("MARKET", Some(budget.micros())),
+    };
+    let limit_price = budget.is_none().then(|| i32::from(row.price.ticks()));
+    let time_in_force = order.terms.time_in_force();
     copy.row().id(id.0).uuid(row.command.0).id(order.account.0).id(order.market.0);
-    copy.text(order.entry.contract().name()).text(order.entry.side().name());
-    copy.text(terms.kind).text(terms.time_in_force.name());
-    copy.optional(terms.limit_price, Copy::int4).optional(terms.budget, Copy::int8);
+    copy.text(order.entry.contract().name()).text(order.entry.side().name()).text(kind).text(time_in_force.name());
+    copy.optional(limit_price, Copy::int4).optional(budget, Copy::int8);
     copy.int4(contracts(row.quantity)?).int4(contracts(row.filled)?);
     copy.int8(row.notional.micros()).int8(row.fees.micros()).text(row.status.name());
     copy.optional(row.rejection, |copy, code| copy.int4(i32::from(code.code())));
@@ -147,6 +178,8 @@ fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Resu
     copy.int4(i32::try_from(order.fee_rate.millionths()).map_err(SinkError::refused)?);
     copy.optional(order.client_id, |copy, id| copy.uuid(id.0)).time(row.born.time).time(row.last.time);
     copy.int2(number(shard)).id(row.last.sequence);
+    copy.optional(time_in_force.expires(), Copy::time).text(order.terms.post_only().name());
+    copy.text(order.instructions.self_trade.name()).boolean(order.instructions.cancel_on_pause);
     Ok(())
 }
 
@@ -163,28 +196,4 @@ fn put_trade(copy: &mut Copy, shard: Shard, row: &TradeRow) -> Result<(), SinkEr
 
 fn contracts(quantity: schemas::Quantity) -> Result<i32, SinkError> {
     i32::try_from(quantity.contracts()).map_err(SinkError::refused)
-}
-
-/// An order's terms as columns.
-struct Sql {
-    kind: &'static str,
-    time_in_force: TimeInForce,
-    limit_price: Option<i32>,
-    budget: Option<i64>,
-}
-
-impl Sql {
-    fn of(terms: &Terms) -> Self {
-        let (kind, time_in_force) = match terms {
-            Terms::Limit { time_in_force, .. } => ("LIMIT", *time_in_force),
-            Terms::Market { .. } | Terms::Budget { .. } => ("MARKET", TimeInForce::Ioc),
-        };
-        let (limit_price, budget) = match terms {
-            Terms::Limit { price, .. } | Terms::Market { worst_price: price, .. } => {
-                (Some(i32::from(price.ticks())), None)
-            }
-            Terms::Budget { budget } => (None, Some(budget.micros())),
-        };
-        Self { kind, time_in_force, limit_price, budget }
-    }
 }

@@ -15,9 +15,9 @@
 //! | `markets:open`              | zset   | ids of OPEN markets, scored by expiry (ms)                                        |
 //! | `book:MARKET`               | hash   | `BID:TICKS` and `ASK:TICKS` (in YES) → contracts resting there, always above 0    |
 //! | `trades:MARKET`             | list   | the last [`RECENT_TRADES_MAX`] trades, newest first, as JSON (below)              |
-//! | `wallet:ACCOUNT`            | hash   | `available`, `held` (micro-credits)                                               |
+//! | `wallet:ACCOUNT`            | hash   | the account's credits and what it may do: see [`wallet`]                          |
 //! | `positions:ACCOUNT`         | hash   | `MARKET:yes`, `MARKET:no`, `MARKET:yes_reserved`, `MARKET:no_reserved`, all above 0 |
-//! | `orders:ACCOUNT`            | hash   | live orders: `ORDER` → JSON as it was born (below); `ORDER:remaining` → contracts; `ORDER:notional`, `ORDER:fees` → micro-credits of what is filled |
+//! | `orders:ACCOUNT`            | hash   | live orders: `ORDER` → JSON of what never changes (below); `ORDER:price` → ticks, where it rests now in the contract's own terms; `ORDER:quantity`, `ORDER:filled` → contracts; `ORDER:notional`, `ORDER:fees` → micro-credits of what is filled |
 //!
 //! - Every hash also has the field `sequence`: the last outcome of that shard that changed it. So one `HGETALL` is a
 //!   consistent snapshot with its coordinate (shard, sequence), and deltas above that sequence continue it. A hash is never
@@ -25,7 +25,7 @@
 //!   same `MULTI`.
 //! - Hashes hold the log's integers (ticks, micro-credits, contracts, millionths, milliseconds), because Redis adds to them.
 //!   JSON holds prices and money as decimal strings, ids as strings.
-//! - A live order is ACTIVE while `remaining` is its quantity, else PARTIALLY_FILLED. Ended orders are in Postgres only.
+//! - A live order is ACTIVE while its `filled` is 0, else PARTIALLY_FILLED. Ended orders are in Postgres only.
 //! - `progress` is missing, or `rebuilding:TOKEN`, while a shard is being rebuilt: then its other keys are incomplete, and a
 //!   reader says 503 rather than serve them. `TERM` is `-` before the first term; `CHAIN` is 32 hex digits.
 //! - Everything a batch changes, `progress` included, changes in one script call: readers never see half of it.
@@ -33,9 +33,10 @@
 //! A trade: `{"trade_id":"9","price":"0.5500","quantity":4,"taker_side":"BID","kind":"MINT","time":1764000000000,"sequence":77}`;
 //! price in YES, time in milliseconds since 1970.
 //!
-//! A live order (always LIMIT and GTC, since nothing else rests): `{"order_id":"7","command_id":"…uuid…","market_id":"8123",
-//! "contract":"YES","side":"BUY","price":"0.5500","quantity":10,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`;
-//! the price is the contract's own, the fee rate in millionths.
+//! A live order (always LIMIT, since nothing else rests): `{"order_id":"7","command_id":"…uuid…","market_id":"8123",
+//! "contract":"YES","side":"BUY","time_in_force":"GTD","expires":1764000600000 or null,"post_only":"OFF","self_trade":"CANCEL_NEWEST",
+//! "cancel_on_pause":false,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`; the fee rate in millionths, times in
+//! milliseconds since 1970.
 
 use schemas::{AccountId, BookSide, MarketId, OrderId, Price, Shard};
 
@@ -64,8 +65,24 @@ pub mod market {
     pub const CREATED_AT: &str = "created_at";
     /// A state's name.
     pub const STATE: &str = "state";
-    /// Ticks that a YES pays; missing until it is known.
+    /// `VALUE` or `VOID`; missing until one is proposed, final once the state is RESOLVED or VOIDED.
+    pub const ANSWER: &str = "answer";
+    /// Ticks that a YES pays by that answer; missing with it.
     pub const YES_VALUE: &str = "yes_value";
+    /// The admin who proposed it; missing with it.
+    pub const PROPOSED_BY: &str = "proposed_by";
+    /// The admin who confirmed it; missing until one did.
+    pub const CONFIRMED_BY: &str = "confirmed_by";
+    /// The end of the dispute window, in milliseconds since 1970; missing until it is confirmed.
+    pub const PAYOUT_AT: &str = "payout_at";
+    /// How long a confirmed answer can be amended, in milliseconds.
+    pub const DISPUTE_WINDOW_MS: &str = "dispute_window_ms";
+    /// Live orders that each account may have here; missing: any number.
+    pub const LIVE_ORDERS_MAX: &str = "live_orders_max";
+    /// Micro-credits that its live orders may be worth; missing: any number.
+    pub const NOTIONAL_MAX: &str = "notional_max";
+    /// Contracts of one kind that it may hold and want; missing: any number.
+    pub const POSITION_MAX: &str = "position_max";
     /// `1` once every position is paid out; `0` before.
     pub const SETTLED: &str = "settled";
     /// The last trade's price in ticks of YES; missing before the first trade.
@@ -90,6 +107,16 @@ pub mod wallet {
     pub const AVAILABLE: &str = "available";
     /// Micro-credits that live buy orders hold.
     pub const HELD: &str = "held";
+    /// Live orders everywhere, those on their way to their market included.
+    pub const LIVE_ORDERS: &str = "live_orders";
+    /// `1` while the account can only cancel and reduce, else `0`.
+    pub const FROZEN: &str = "frozen";
+    /// Live orders that it may have in all markets together; missing: any number.
+    pub const LIVE_ORDERS_MAX: &str = "live_orders_max";
+    /// Micro-credits that its live buys may hold; missing: any number.
+    pub const HELD_MAX: &str = "held_max";
+    /// When its dead-man switch fires, in milliseconds since 1970; missing: it is off.
+    pub const DEAD_MAN_DUE: &str = "dead_man_due";
 }
 
 /// The keys of one shard under one prefix.
@@ -171,7 +198,7 @@ pub fn order(order: OrderId) -> String {
     order.to_string()
 }
 
-/// The field of one part of a live order: `remaining`, `notional` or `fees`.
+/// The field of one part of a live order: `price`, `quantity`, `filled`, `notional` or `fees`.
 pub fn order_part(order: OrderId, part: &str) -> String {
     format!("{order}:{part}")
 }
@@ -186,6 +213,6 @@ mod tests {
         assert_eq!(keys.progress(), "lfg:{2}:progress");
         assert_eq!(keys.book(MarketId(8123)), "lfg:{2}:book:8123");
         assert_eq!(level(BookSide::Bid, Price::new(5_500).unwrap()), "BID:5500");
-        assert_eq!(order_part(OrderId(7), "remaining"), "7:remaining");
+        assert_eq!(order_part(OrderId(7), "filled"), "7:filled");
     }
 }

@@ -1,7 +1,10 @@
 //! What a batch's changes do to the keys that [`keys`] names. Pure.
 
+use std::collections::BTreeMap;
+
 use schemas::event::Trade;
-use schemas::{ClientId, MarketId, MarketState, OrderId};
+use schemas::market::Resolution;
+use schemas::{AccountId, Answer, ClientId, Credits, MarketId, MarketState, OrderId};
 
 use super::keys::{self, Keys, RECENT_TRADES_MAX, SEQUENCE};
 use super::operations::Operations;
@@ -25,15 +28,52 @@ fn sequence(sequence: u64) -> (String, String) {
 }
 
 fn wallets(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+    for (account, delta) in &changes.accounts {
+        let key = keys.wallet(*account);
+        if delta.opened.is_some() {
+            let zeros = [keys::wallet::AVAILABLE, keys::wallet::HELD, keys::wallet::LIVE_ORDERS, keys::wallet::FROZEN];
+            operations.set(key.clone(), zeros.map(|field| (field, "0")));
+        }
+        if let Some(frozen) = delta.frozen {
+            operations.set(key.clone(), [(keys::wallet::FROZEN, if frozen { "1" } else { "0" })]);
+        }
+        if let Some(limits) = delta.limits {
+            let live_orders = (limits.live_orders != u32::MAX).then(|| limits.live_orders.to_string());
+            put(operations, &key, keys::wallet::LIVE_ORDERS_MAX, live_orders);
+            put(operations, &key, keys::wallet::HELD_MAX, credits_max(limits.held));
+        }
+        if let Some(due) = delta.dead_man_due {
+            put(operations, &key, keys::wallet::DEAD_MAN_DUE, due.map(|due| due.to_string()));
+        }
+    }
     for (account, wallet) in &changes.wallets {
         let key = keys.wallet(*account);
-        if changes.accounts.contains_key(account) {
-            operations.set(key.clone(), [(keys::wallet::AVAILABLE, "0"), (keys::wallet::HELD, "0")]);
-        }
         operations.add(key.clone(), keys::wallet::AVAILABLE, wallet.available.micros());
         operations.add(key.clone(), keys::wallet::HELD, wallet.held.micros());
-        operations.set(key, [sequence(wallet.last.sequence)]);
+        operations.add(key, keys::wallet::LIVE_ORDERS, wallet.live_orders);
     }
+    // Both share a key: its sequence is that of the last of them.
+    let mut last: BTreeMap<AccountId, u64> = BTreeMap::new();
+    let accounts = changes.accounts.iter().map(|(account, delta)| (account, delta.last));
+    for (account, at) in accounts.chain(changes.wallets.iter().map(|(account, delta)| (account, delta.last))) {
+        let latest = last.entry(*account).or_default();
+        *latest = at.sequence.max(*latest);
+    }
+    for (account, last) in last {
+        operations.set(keys.wallet(account), [sequence(last)]);
+    }
+}
+
+/// A field that is missing when there is nothing.
+fn put(operations: &mut Operations, key: &str, field: &str, value: Option<String>) {
+    match value {
+        Some(value) => operations.set(key.to_owned(), [(field, value)]),
+        None => operations.drop_fields(key.to_owned(), vec![field.to_owned()]),
+    }
+}
+
+fn credits_max(max: Credits) -> Option<String> {
+    (max.micros() != i64::MAX).then(|| max.micros().to_string())
 }
 
 fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &MarketDelta) {
@@ -50,6 +90,7 @@ fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &M
         set(field::MAKER_FEE, listing.maker_fee.millionths().to_string());
         set(field::TAKER_FEE, listing.taker_fee.millionths().to_string());
         set(field::CREATED_AT, birth.at.time.to_string());
+        set(field::DISPUTE_WINDOW_MS, listing.dispute_window_ms.to_string());
         for zero in [
             field::SETTLED,
             field::VOLUME,
@@ -64,8 +105,10 @@ fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &M
     if let Some(state) = market.state {
         set(field::STATE, state.name().to_owned());
     }
-    if let Some(value) = market.yes_value {
-        set(field::YES_VALUE, value.ticks().to_string());
+    if let Some(resolution) = market.resolution {
+        set(field::ANSWER, if resolution.answer == Answer::Void { "VOID" } else { "VALUE" }.to_owned());
+        set(field::YES_VALUE, resolution.answer.yes_value().ticks().to_string());
+        set(field::PROPOSED_BY, resolution.proposed_by.to_string());
     }
     if market.settled {
         set(field::SETTLED, "1".to_owned());
@@ -75,6 +118,7 @@ fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &M
         set(field::LAST_TIME, time.to_string());
     }
     operations.set(key.clone(), fields);
+    put_life(operations, &key, market);
     operations.add(key.clone(), field::VOLUME, market.volume.cast_signed());
     operations.add(key.clone(), field::COLLATERAL, market.collateral.micros());
     operations.add(key.clone(), field::FEES, market.fees.micros());
@@ -84,6 +128,21 @@ fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &M
         Some(MarketState::Open) => operations.list(keys.open_markets(), key, id.to_string()),
         Some(_) => operations.unlist(keys.open_markets(), id.to_string()),
         None => {}
+    }
+}
+
+/// What may be taken away again: an answer's confirmation, limits.
+fn put_life(operations: &mut Operations, key: &str, market: &MarketDelta) {
+    use keys::market as field;
+    if let Some(Resolution { confirmed, .. }) = market.resolution {
+        put(operations, key, field::CONFIRMED_BY, confirmed.map(|confirmed| confirmed.by.to_string()));
+        put(operations, key, field::PAYOUT_AT, confirmed.map(|confirmed| confirmed.payout.to_string()));
+    }
+    if let Some(limits) = market.limits {
+        let live_orders = (limits.live_orders != u32::MAX).then(|| limits.live_orders.to_string());
+        put(operations, key, field::LIVE_ORDERS_MAX, live_orders);
+        put(operations, key, field::NOTIONAL_MAX, credits_max(limits.notional));
+        put(operations, key, field::POSITION_MAX, (limits.position != u64::MAX).then(|| limits.position.to_string()));
     }
 }
 
@@ -136,7 +195,9 @@ fn orders(operations: &mut Operations, keys: &Keys, changes: &Changes) {
         let part = |part: &str| keys::order_part(*id, part);
         let fields = [
             (keys::order(*id), order_json(*id, row)),
-            (part("remaining"), (row.quantity - row.filled).to_string()),
+            (part("price"), row.price.ticks().to_string()),
+            (part("quantity"), row.quantity.to_string()),
+            (part("filled"), row.filled.to_string()),
             (part("notional"), row.notional.micros().to_string()),
             (part("fees"), row.fees.micros().to_string()),
         ];
@@ -144,13 +205,22 @@ fn orders(operations: &mut Operations, keys: &Keys, changes: &Changes) {
     }
     for (id, change) in &changes.orders.changed {
         let (key, part) = (keys.orders(change.account), |part: &str| keys::order_part(*id, part));
-        if change.status.is_live() {
-            operations.set(key.clone(), [(part("remaining"), change.remaining.to_string())]);
-            operations.add(key.clone(), part("notional"), change.notional.micros());
-            operations.add(key, part("fees"), change.fees.micros());
-        } else {
-            operations.drop_fields(key, vec![keys::order(*id), part("remaining"), part("notional"), part("fees")]);
+        if change.status.is_some_and(|status| !status.is_live()) {
+            let parts = ["price", "quantity", "filled", "notional", "fees"].map(part);
+            operations.drop_fields(key, std::iter::once(keys::order(*id)).chain(parts).collect());
+            continue;
         }
+        if let Some(price) = change.price {
+            operations.set(key.clone(), [(part("price"), price.ticks().to_string())]);
+        }
+        for (field, number) in [("quantity", change.quantity), ("filled", change.filled)] {
+            if let Some(told) = number.told {
+                operations.set(key.clone(), [(part(field), told.to_string())]);
+            }
+            operations.add(key.clone(), part(field), i64::from(number.by));
+        }
+        operations.add(key.clone(), part("notional"), change.notional.micros());
+        operations.add(key, part("fees"), change.fees.micros());
     }
     for (account, last) in &changes.orders.live {
         operations.set(keys.orders(*account), [sequence(*last)]);
@@ -172,14 +242,18 @@ fn trade_json(row: &TradeRow) -> String {
 
 fn order_json(id: OrderId, row: &OrderRow) -> String {
     let order = &row.order;
+    let time_in_force = order.terms.time_in_force();
+    let expires = time_in_force.expires().map_or_else(|| "null".to_owned(), |expires| expires.to_string());
     format!(
-        r#"{{"order_id":"{id}","command_id":"{}","market_id":"{}","contract":"{}","side":"{}","price":"{}","quantity":{},"fee_rate":{},"client_id":{},"time":{}}}"#,
+        r#"{{"order_id":"{id}","command_id":"{}","market_id":"{}","contract":"{}","side":"{}","time_in_force":"{}","expires":{expires},"post_only":"{}","self_trade":"{}","cancel_on_pause":{},"fee_rate":{},"client_id":{},"time":{}}}"#,
         row.command,
         order.market,
         order.entry.contract(),
         order.entry.side(),
-        order.terms.limit(),
-        row.quantity,
+        time_in_force.name(),
+        order.terms.post_only(),
+        order.instructions.self_trade,
+        order.instructions.cancel_on_pause,
         order.fee_rate.millionths(),
         client_json(order.client_id),
         row.born.time,

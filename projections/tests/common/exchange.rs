@@ -5,13 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use schemas::event::{CancelReason, OrderPlaced, Party, Trade};
-use schemas::market::YesValue;
+use schemas::event::{CancelReason, FirstOutcome, KnownAs, OrderPlaced, Party, Trade};
+use schemas::market::Resolution;
 use schemas::message::{Settlement, SettlementReason};
 use schemas::shard_map::ShardMap;
 use schemas::*;
 
 use super::random::Random;
+
+mod accounts;
+mod amend;
+mod life;
 
 /// Events that one shard tells in one outcome.
 pub struct Told {
@@ -24,6 +28,7 @@ pub struct Told {
 pub struct Wallet {
     pub available: i64,
     pub held: i64,
+    pub live_orders: i64,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -41,18 +46,36 @@ pub struct Order {
     pub quantity: u32,
     pub filled: u32,
     pub status: Status,
+    /// Where it rests, or would have, in its contract's own terms.
+    pub price: Price,
+    pub cancel_reason: Option<CancelReason>,
 }
 
 #[derive(Clone, Copy)]
 struct Resting {
     id: OrderId,
     order: NewOrder,
+    /// In the book (YES).
+    price: Price,
     remaining: u32,
+}
+
+impl Resting {
+    /// What it holds of its account's credits.
+    fn hold(&self, contracts: u32) -> i64 {
+        match self.order.entry.side() {
+            Side::Buy => {
+                self.order.fee_rate.hold(self.order.entry.book_price(self.price), quantity(contracts)).micros()
+            }
+            Side::Sell => 0,
+        }
+    }
 }
 
 pub struct Market {
     pub listing: Listing,
     pub state: MarketState,
+    pub resolution: Option<Resolution>,
     /// By (rank, arrival): the first is the best.
     bids: BTreeMap<(u16, u64), Resting>,
     asks: BTreeMap<(u16, u64), Resting>,
@@ -68,6 +91,7 @@ pub struct Exchange {
     pub orders: BTreeMap<OrderId, Order>,
     counter: u64,
     keys: Vec<(AccountId, ApiKeyId)>,
+    pub frozen: std::collections::BTreeSet<AccountId>,
     /// Per sender and receiver.
     sent: BTreeMap<(u16, u16), u64>,
 }
@@ -84,6 +108,7 @@ impl Exchange {
             orders: BTreeMap::new(),
             counter: 0,
             keys: Vec::new(),
+            frozen: std::collections::BTreeSet::new(),
             sent: BTreeMap::new(),
         }
     }
@@ -121,11 +146,16 @@ impl Exchange {
             }
             25..35 => self.withdraw(),
             35..37 => self.create_market(),
-            37..38 => self.resolve(),
-            38..40 => self.pause_or_resume(),
-            40..50 => self.change_keys(),
+            37..40 => self.go_on_to_an_answer(),
+            40..42 => self.pause_or_resume(),
+            42..50 => self.change_keys(),
             50..60 => self.meaningless(),
-            60..300 => self.cancel(),
+            60..70 => self.change_account(),
+            70..85 => self.transfer(),
+            85..90 => self.mass_cancel(),
+            90..120 => self.reduce(),
+            120..200 => self.amend(),
+            200..340 => self.cancel(),
             _ => self.place_any(),
         }
     }
@@ -140,9 +170,8 @@ impl Exchange {
         let mut levels = BTreeMap::new();
         let market = &self.markets[&market];
         for resting in market.bids.values().chain(market.asks.values()) {
-            let entry = resting.order.entry;
-            let price = entry.book_price(resting.order.terms.limit());
-            *levels.entry((entry.book_side(), price)).or_default() += u64::from(resting.remaining);
+            *levels.entry((resting.order.entry.book_side(), resting.price)).or_default() +=
+                u64::from(resting.remaining);
         }
         levels
     }
@@ -229,28 +258,21 @@ impl Exchange {
             tick: 1,
             maker_fee: FeeRate::new(10_000).unwrap(),
             taker_fee: FeeRate::new(30_000).unwrap(),
+            dispute_window_ms: self.random.below(3) * 1_000,
+            limits: MarketLimits::NONE,
         };
         let (market, shard) = (listing.market, self.map.of_market(listing.market));
         let (bids, asks) = (BTreeMap::new(), BTreeMap::new());
-        self.markets.insert(market, Market { listing: listing.clone(), state: MarketState::Open, bids, asks });
-        let open = Event::MarketChanged { market, state: MarketState::Open, yes_value: None };
+        self.markets.insert(
+            market,
+            Market { listing: listing.clone(), state: MarketState::Open, resolution: None, bids, asks },
+        );
+        let open = Event::MarketChanged { market, state: MarketState::Open, resolution: None, by: Some(AdminId(1)) };
         let (created, opened) = (self.command(), self.command());
         vec![
             Told { shard, command: created, events: vec![Event::MarketCreated(listing)] },
             Told { shard, command: opened, events: vec![open] },
         ]
-    }
-
-    fn pause_or_resume(&mut self) -> Vec<Told> {
-        let (market, command) = (self.any_market(), self.command());
-        let state = match self.markets[&market].state {
-            MarketState::Open => MarketState::Paused,
-            MarketState::Paused => MarketState::Open,
-            _ => return Vec::new(),
-        };
-        self.markets.get_mut(&market).unwrap().state = state;
-        let events = vec![Event::MarketChanged { market, state, yes_value: None }];
-        vec![Told { shard: self.map.of_market(market), command, events }]
     }
 
     /// Outcomes that change no row.
@@ -268,83 +290,46 @@ impl Exchange {
 
     fn cancel(&mut self) -> Vec<Told> {
         let market = self.any_market();
-        let book = &self.markets[&market];
-        let (bids, all) = (book.bids.len(), book.bids.len() + book.asks.len());
-        if all == 0 {
-            return Vec::new();
-        }
-        let nth = self.random.index(all);
+        let Some(resting) = self.pick(market) else { return Vec::new() };
         let mut told = Telling::new(self.command(), self.map.of_market(market));
-        let book = self.markets.get_mut(&market).unwrap();
-        let side = if nth < bids { &mut book.bids } else { &mut book.asks };
-        let place = *side.keys().nth(if nth < bids { nth } else { nth - bids }).unwrap();
-        let resting = side.remove(&place).unwrap();
-        self.end(&mut told, resting, CancelReason::Requested);
+        // Now and then its time has come.
+        let expires = resting.order.terms.time_in_force().expires().is_some() && self.random.below(2) == 0;
+        self.end(&mut told, resting, if expires { CancelReason::Expired } else { CancelReason::Requested });
         self.tell(told)
     }
 
+    /// Takes any order out of a market's book.
+    fn pick(&mut self, market: MarketId) -> Option<Resting> {
+        let book = &self.markets[&market];
+        let (bids, all) = (book.bids.len(), book.bids.len() + book.asks.len());
+        if all == 0 {
+            return None;
+        }
+        let nth = self.random.index(all);
+        let book = self.markets.get_mut(&market).unwrap();
+        let side = if nth < bids { &mut book.bids } else { &mut book.asks };
+        let place = *side.keys().nth(if nth < bids { nth } else { nth - bids }).unwrap();
+        side.remove(&place)
+    }
+
     fn end(&mut self, told: &mut Telling, resting: Resting, reason: CancelReason) {
-        let Resting { id, order, remaining } = resting;
-        self.orders.get_mut(&id).unwrap().status = Status::Cancelled;
+        let Resting { id, order, price, remaining } = resting;
+        let row = self.orders.get_mut(&id).unwrap();
+        (row.status, row.cancel_reason) = (reason.status(), Some(reason));
         told.market.push(Event::OrderCancelled {
             order: id,
             account: order.account,
             market: order.market,
             entry: order.entry,
-            price: order.entry.book_price(order.terms.limit()),
+            price,
             quantity: quantity(remaining),
             reason,
         });
-        match order.entry.side() {
-            Side::Sell => *self.reserved(&order) -= i64::from(remaining),
-            Side::Buy => {
-                let released = order.fee_rate.hold(order.terms.limit(), quantity(remaining));
-                told.settle(settlement(&order, Some(id), SettlementReason::Release, 0, released.micros(), 0));
-            }
+        if order.entry.side() == Side::Sell {
+            *self.reserved(&order) -= i64::from(remaining);
         }
-    }
-
-    fn resolve(&mut self) -> Vec<Told> {
-        let market = self.any_market();
-        let mut told = Telling::new(self.command(), self.map.of_market(market));
-        let book = self.markets.get_mut(&market).unwrap();
-        if !matches!(book.state, MarketState::Open | MarketState::Paused) {
-            return Vec::new();
-        }
-        let resting: Vec<Resting> =
-            std::mem::take(&mut book.bids).into_values().chain(std::mem::take(&mut book.asks).into_values()).collect();
-        let void = self.random.below(3) == 0;
-        let (state, value) =
-            if void { (MarketState::Voided, YesValue::HALF) } else { (MarketState::Resolved, YesValue::YES) };
-        self.markets.get_mut(&market).unwrap().state = state;
-        told.market.push(Event::MarketChanged { market, state: MarketState::Closed, yes_value: None });
-        for resting in resting {
-            self.end(&mut told, resting, CancelReason::MarketEnded);
-        }
-        told.market.push(Event::MarketChanged { market, state, yes_value: Some(value) });
-        let holders: Vec<AccountId> =
-            self.positions.keys().filter(|(m, _)| *m == market).map(|(_, account)| *account).collect();
-        for account in holders {
-            let position = self.positions.get_mut(&(market, account)).unwrap();
-            let (yes, no) = (position.yes.cast_unsigned(), position.no.cast_unsigned());
-            if (yes, no) == (0, 0) {
-                continue;
-            }
-            *position = Position::default();
-            let credits = value.payout(yes, no);
-            told.market.push(Event::PaidOut { market, account, yes, no, credits });
-            told.settle(Settlement {
-                account,
-                market,
-                order: None,
-                reason: SettlementReason::Payout,
-                spent: Credits::ZERO,
-                released: Credits::ZERO,
-                received: credits,
-            });
-        }
-        told.market.push(Event::MarketSettled { market });
-        self.tell(told)
+        let released = settlement(&order, Some(id), SettlementReason::Release, 0, resting.hold(remaining), 0);
+        told.settle(Settlement { ended: true, ..released });
     }
 
     fn place_any(&mut self) -> Vec<Told> {
@@ -361,37 +346,49 @@ impl Exchange {
         let ticks = 4_800 + self.random.below(400) as u16;
         let price = entry.book_price(Price::new(ticks).unwrap());
         let quantity = quantity(contracts);
+        let limit = |time_in_force, post_only| Terms::Limit { price, quantity, time_in_force, post_only };
+        let expires = Timestamp(1_800_000_000_000 + self.random.below(1_000_000));
         let terms = match (self.random.below(10), entry.side()) {
-            (0, _) => Terms::Limit { price, quantity, time_in_force: TimeInForce::Ioc },
+            (0, _) => limit(TimeInForce::Ioc, PostOnly::Off),
             (1, _) => Terms::Market { quantity, worst_price: price },
             (2, Side::Buy) => Terms::Budget { budget: Credits(1 + self.random.below(20_000_000).cast_signed()) },
-            _ => Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc },
+            (3, _) => limit(TimeInForce::Gtd { expires }, PostOnly::Off),
+            (4, _) => limit(TimeInForce::Gtc, PostOnly::Reprice),
+            _ => limit(TimeInForce::Gtc, PostOnly::Off),
         };
+        let instructions =
+            Instructions { self_trade: SelfTrade::Allow, deadline: None, cancel_on_pause: self.random.below(4) == 0 };
         let client_id = (self.random.below(2) == 0).then(|| ClientId(u128::from(self.random.next())));
         let fee_rate = FeeRate::new(30_000).unwrap();
-        self.place(NewOrder { account, market, entry, terms, fee_rate, client_id })
+        self.place(NewOrder { account, market, entry, terms, fee_rate, client_id, instructions })
     }
 
     fn place(&mut self, order: NewOrder) -> Vec<Told> {
         let (home, there, command) = (self.home(order.account), self.map.of_market(order.market), self.command());
-        let entry_shard = if order.entry.side() == Side::Buy { home } else { there };
         self.counter += 1;
-        let id = OrderId::compose(there, entry_shard, self.counter);
+        let id = OrderId::compose(there, home, self.counter);
         let mut told = Telling::new(command, there);
-        if order.entry.side() == Side::Buy {
-            let hold = order.hold().micros();
-            let wallet = self.wallets.get_mut(&order.account).unwrap();
-            if wallet.available < hold {
-                let code = Rejection::FundsInsufficient;
-                self.note(id, &order, asked(&order), 0, Status::Rejected);
-                return vec![Told { shard: home, command, events: vec![Event::OrderRejected { id, order, code }] }];
-            }
-            wallet.available -= hold;
-            wallet.held += hold;
-            told.funded = Some((home, Event::OrderFunded { id, order, held: Credits(hold) }));
-            if home != there {
-                told.message = Some(Message::PlaceOrder { id, order });
-            }
+        let hold = order.hold().micros();
+        let wallet = self.wallets.get_mut(&order.account).unwrap();
+        let refusal = if self.frozen.contains(&order.account) {
+            Some(Rejection::AccountFrozen)
+        } else if wallet.available < hold {
+            Some(Rejection::FundsInsufficient)
+        } else {
+            None
+        };
+        if let Some(code) = refusal {
+            self.note(id, &order, asked(&order), 0, Status::Rejected);
+            return vec![Told { shard: home, command, events: vec![Event::OrderRejected { id, order, code }] }];
+        }
+        wallet.available -= hold;
+        wallet.held += hold;
+        wallet.live_orders += 1;
+        let NewOrder { account, market, .. } = order;
+        let known_as = order.client_id.map(|client_id| KnownAs { client_id, fingerprint: client_id.0 as u64 });
+        told.funded = Some((home, Event::OrderEntered { id, account, market, held: Credits(hold), known_as }));
+        if home != there {
+            told.message = Some(Message::PlaceOrder { id, order });
         }
         let free = self.free(order.market, order.account, order.entry.contract());
         let refusal = if self.markets[&order.market].state != MarketState::Open {
@@ -406,10 +403,8 @@ impl Exchange {
         if let Some(code) = refusal {
             told.market.push(Event::OrderRejected { id, order, code });
             self.note(id, &order, asked(&order), 0, Status::Rejected);
-            if order.entry.side() == Side::Buy {
-                let released = order.hold().micros();
-                told.settle(settlement(&order, Some(id), SettlementReason::Release, 0, released, 0));
-            }
+            let released = settlement(&order, Some(id), SettlementReason::Release, 0, order.hold().micros(), 0);
+            told.settle(Settlement { ended: true, ..released });
             return self.tell(told);
         }
         self.matched(&mut told, id, order);
@@ -417,20 +412,53 @@ impl Exchange {
     }
 
     fn matched(&mut self, told: &mut Telling, id: OrderId, order: NewOrder) {
-        let limit = order.entry.book_price(order.terms.limit());
-        let mut budget = match order.terms {
+        let budget = match order.terms {
             Terms::Budget { budget } => budget.micros(),
             _ => i64::MAX,
         };
-        let mut wanted = if matches!(order.terms, Terms::Budget { .. }) { u32::MAX } else { asked(&order) };
-        let (mut trades, mut filled, mut spent, mut received) = (Vec::new(), 0_u32, 0_i64, 0_i64);
-        let mut touched = vec![order.account];
+        let wanted = if matches!(order.terms, Terms::Budget { .. }) { u32::MAX } else { asked(&order) };
+        let mut limit = order.entry.book_price(order.terms.limit());
+        if order.terms.post_only() == PostOnly::Reprice {
+            limit = self.behind_the_other_side(&order, limit);
+        }
+        let taken = self.take(told, id, &order, limit, wanted, budget);
+        self.placed(told, id, order, limit, &taken);
+        told.market.extend(taken.trades);
+        self.redeem(told, order.market, taken.touched);
+    }
+
+    /// Where a post-only order goes that would take.
+    fn behind_the_other_side(&self, order: &NewOrder, limit: Price) -> Price {
+        let book = &self.markets[&order.market];
+        match order.entry.book_side() {
+            BookSide::Bid => {
+                let best = book.asks.values().next().map(|resting| resting.price.ticks() - 1).and_then(Price::new);
+                best.map_or(limit, |best| limit.min(best))
+            }
+            BookSide::Ask => {
+                let best = book.bids.values().next().map(|resting| resting.price.ticks() + 1).and_then(Price::new);
+                best.map_or(limit, |best| limit.max(best))
+            }
+        }
+    }
+
+    /// Fills an order that comes in, for at most `wanted` contracts and `budget`.
+    fn take(
+        &mut self,
+        told: &mut Telling,
+        id: OrderId,
+        order: &NewOrder,
+        limit: Price,
+        mut wanted: u32,
+        mut budget: i64,
+    ) -> Taken {
+        let mut taken = Taken { touched: vec![order.account], ..Taken::default() };
         while wanted > 0 {
             let book = self.markets.get_mut(&order.market).unwrap();
             let (maker_fee, taker_fee) = (book.listing.maker_fee, book.listing.taker_fee);
             let opposite = if order.entry.book_side() == BookSide::Bid { &mut book.asks } else { &mut book.bids };
             let Some((&place, &resting)) = opposite.first_key_value() else { break };
-            let price = resting.order.entry.book_price(resting.order.terms.limit());
+            let price = resting.price;
             let crosses = if order.entry.book_side() == BookSide::Bid { price <= limit } else { price >= limit };
             let own = order.entry.book_price(price);
             let affordable = budget / order.fee_rate.hold_per_contract(own).micros();
@@ -457,53 +485,60 @@ impl Exchange {
                 price,
                 quantity: quantity(n),
                 maker: party(resting.id, &resting.order, maker_fee),
-                taker: party(id, &order, taker_fee),
+                taker: party(id, order, taker_fee),
                 maker_remaining: quantity(left),
             };
             let (cost, fee) = (trade.notional(&trade.taker).micros(), trade.taker.fee.micros());
             match order.entry.side() {
-                Side::Buy => (spent, budget) = (spent + cost + fee, budget.saturating_sub(cost + fee)),
-                Side::Sell => received += cost - fee,
+                Side::Buy => (taken.spent, budget) = (taken.spent + cost + fee, budget.saturating_sub(cost + fee)),
+                Side::Sell => taken.received += cost - fee,
             }
-            self.give(&order, n, false);
+            self.give(order, n, false);
             self.give(&resting.order, n, true);
             let maker = self.orders.get_mut(&resting.id).unwrap();
             maker.filled += n;
             maker.status = if left == 0 { Status::Filled } else { Status::PartiallyFilled };
             told.settle(maker_settlement(&resting, &trade, n));
-            touched.push(resting.order.account);
-            trades.push(Event::Traded(trade));
-            (wanted, filled) = (wanted - n, filled + n);
+            taken.touched.push(resting.order.account);
+            taken.trades.push(Event::Traded(trade));
+            (wanted, taken.filled) = (wanted - n, taken.filled + n);
         }
-        self.placed(told, id, order, filled, spent, received);
-        told.market.extend(trades);
-        self.redeem(told, order.market, touched);
+        taken
     }
 
     /// After the matching: what is left rests or ends, and the taker's own settlement.
-    fn placed(&mut self, told: &mut Telling, id: OrderId, order: NewOrder, filled: u32, spent: i64, received: i64) {
+    fn placed(&mut self, told: &mut Telling, id: OrderId, order: NewOrder, price: Price, taken: &Taken) {
+        let filled = taken.filled;
         let total = if matches!(order.terms, Terms::Budget { .. }) { filled } else { asked(&order) };
-        let rests = order.terms.rests() && filled < total;
-        let status = match (rests, filled) {
-            (true, 0) => Status::Active,
-            (true, _) => Status::PartiallyFilled,
-            (false, n) if n == total && n > 0 => Status::Filled,
-            (false, _) => Status::Cancelled,
-        };
+        let status = status_of(order.terms.time_in_force().rests(), filled, total);
+        let cancel_reason = (status == Status::Cancelled).then_some(CancelReason::TimeInForce);
         self.note(id, &order, total, filled, status);
-        let placed = OrderPlaced { id, order, quantity: quantity(total), filled: quantity(filled), status };
-        told.market.push(Event::OrderPlaced(placed));
-        if rests {
-            self.rest(Resting { id, order, remaining: total - filled });
+        let row = self.orders.get_mut(&id).unwrap();
+        (row.price, row.cancel_reason) = (order.entry.book_price(price), cancel_reason);
+        told.market.push(Event::OrderPlaced(OrderPlaced {
+            id,
+            order,
+            price,
+            quantity: quantity(total),
+            filled: quantity(filled),
+            status,
+            cancel_reason,
+        }));
+        let remaining = if status.is_live() { total - filled } else { 0 };
+        self.settle_taker(told, Resting { id, order, price, remaining }, order.hold().micros(), taken);
+    }
+
+    /// What comes of an order that took: its remainder rests, its wallet is settled. `held` is what it held before.
+    fn settle_taker(&mut self, told: &mut Telling, left: Resting, held: i64, taken: &Taken) {
+        let (order, ended) = (left.order, left.remaining == 0);
+        if !ended {
+            self.rest(left);
         }
-        let still_held = match order.entry.side() {
-            Side::Buy if rests => order.fee_rate.hold(order.terms.limit(), quantity(total - filled)).micros(),
-            _ => 0,
-        };
-        let released = if order.entry.side() == Side::Buy { order.hold().micros() - spent - still_held } else { 0 };
-        if (spent, released, received) != (0, 0, 0) {
-            let reason = if filled == 0 { SettlementReason::Release } else { SettlementReason::Trade };
-            told.settle(settlement(&order, Some(id), reason, spent, released, received));
+        let released = held - taken.spent - left.hold(left.remaining);
+        if ended || (taken.spent, released, taken.received) != (0, 0, 0) {
+            let reason = if taken.filled == 0 { SettlementReason::Release } else { SettlementReason::Trade };
+            let settled = settlement(&order, Some(left.id), reason, taken.spent, released, taken.received);
+            told.settle(Settlement { ended, ..settled });
         }
     }
 
@@ -513,12 +548,17 @@ impl Exchange {
             *self.reserved(&order) += i64::from(resting.remaining);
         }
         self.counter += 1;
-        let (arrival, price) = (self.counter, order.entry.book_price(order.terms.limit()));
-        let book = self.markets.get_mut(&order.market).unwrap();
-        match order.entry.book_side() {
-            BookSide::Bid => book.bids.insert((price.complement().ticks(), arrival), resting),
-            BookSide::Ask => book.asks.insert((price.ticks(), arrival), resting),
-        };
+        let place = place(&resting, self.counter);
+        self.side(&resting).insert(place, resting);
+    }
+
+    /// Where in its book an order rests.
+    fn side(&mut self, resting: &Resting) -> &mut BTreeMap<(u16, u64), Resting> {
+        let book = self.markets.get_mut(&resting.order.market).unwrap();
+        match resting.order.entry.book_side() {
+            BookSide::Bid => &mut book.bids,
+            BookSide::Ask => &mut book.asks,
+        }
     }
 
     fn redeem(&mut self, told: &mut Telling, market: MarketId, mut touched: Vec<AccountId>) {
@@ -539,6 +579,7 @@ impl Exchange {
                     spent: Credits::ZERO,
                     released: Credits::ZERO,
                     received: Credits::whole(pairs),
+                    ended: false,
                 });
             }
         }
@@ -579,7 +620,8 @@ impl Exchange {
 
     fn note(&mut self, id: OrderId, order: &NewOrder, quantity: u32, filled: u32, status: Status) {
         let (account, market) = (order.account, order.market);
-        self.orders.insert(id, Order { account, market, quantity, filled, status });
+        let (price, cancel_reason) = (order.terms.limit(), None);
+        self.orders.insert(id, Order { account, market, quantity, filled, status, price, cancel_reason });
     }
 
     /// Spreads a command's events over the shards that tell them.
@@ -602,6 +644,7 @@ impl Exchange {
             let wallet = self.wallets.get_mut(&settlement.account).unwrap();
             wallet.available += (settlement.released + settlement.received).micros();
             wallet.held -= (settlement.spent + settlement.released).micros();
+            wallet.live_orders -= i64::from(settlement.ended);
             match self.map.of_account(settlement.account) {
                 home if home == there => market.push(Event::Settled(settlement)),
                 home => away.entry(home).or_default().push(settlement),
@@ -663,20 +706,45 @@ fn settlement(
         spent: Credits(spent),
         released: Credits(released),
         received: Credits(received),
+        ended: false,
     }
 }
 
 fn maker_settlement(resting: &Resting, trade: &Trade, n: u32) -> Settlement {
     let (cost, fee) = (trade.notional(&trade.maker).micros(), trade.maker.fee.micros());
-    let order = &resting.order;
-    let (spent, released, received) = match order.entry.side() {
-        Side::Buy => {
-            let hold = order.fee_rate.hold(order.terms.limit(), quantity(n)).micros();
-            (cost + fee, hold - cost - fee, 0)
-        }
+    let (spent, released, received) = match resting.order.entry.side() {
+        Side::Buy => (cost + fee, resting.hold(n) - cost - fee, 0),
         Side::Sell => (0, 0, cost - fee),
     };
-    settlement(order, Some(resting.id), SettlementReason::Trade, spent, released, received)
+    let settled = settlement(&resting.order, Some(resting.id), SettlementReason::Trade, spent, released, received);
+    Settlement { ended: trade.maker_remaining.is_zero(), ..settled }
+}
+
+/// By rank of price, then arrival.
+fn place(resting: &Resting, arrival: u64) -> (u16, u64) {
+    match resting.order.entry.book_side() {
+        BookSide::Bid => (resting.price.complement().ticks(), arrival),
+        BookSide::Ask => (resting.price.ticks(), arrival),
+    }
+}
+
+fn status_of(rests: bool, filled: u32, total: u32) -> Status {
+    match (rests && filled < total, filled) {
+        (true, 0) => Status::Active,
+        (true, _) => Status::PartiallyFilled,
+        (false, n) if n == total && n > 0 => Status::Filled,
+        (false, _) => Status::Cancelled,
+    }
+}
+
+/// What an order took on its way in.
+#[derive(Default)]
+struct Taken {
+    trades: Vec<Event>,
+    filled: u32,
+    spent: i64,
+    received: i64,
+    touched: Vec<AccountId>,
 }
 
 fn asked(order: &NewOrder) -> u32 {
@@ -689,5 +757,3 @@ fn asked(order: &NewOrder) -> u32 {
 fn quantity(contracts: u32) -> Quantity {
     Quantity::new(contracts).unwrap()
 }
-
-use schemas::event::FirstOutcome;

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use projections::fold::{Changes, LedgerEntry, MarketDelta, OrderRow, Stamp, TradeRow};
+use projections::fold::{AccountDelta, Changes, LedgerEntry, MarketDelta, OrderRow, Stamp, TradeRow};
 use schemas::*;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Model {
-    pub accounts: BTreeMap<AccountId, Stamp>,
+    pub accounts: BTreeMap<AccountId, AccountDelta>,
     /// The key, when it was added, when it was revoked, the last change.
     pub keys: BTreeMap<(ApiKeyId, AccountId), Key>,
-    pub wallets: BTreeMap<AccountId, (i64, i64, Stamp)>,
+    /// Available, held, live orders.
+    pub wallets: BTreeMap<AccountId, ([i64; 3], Stamp)>,
     pub ledger: Vec<LedgerEntry>,
     pub orders: BTreeMap<OrderId, OrderRow>,
     pub trades: Vec<TradeRow>,
@@ -25,9 +26,8 @@ type Key = (ApiKey, Stamp, Option<Stamp>, Stamp);
 
 impl Model {
     pub fn apply(&mut self, changes: &Changes) {
-        for (account, at) in &changes.accounts {
-            assert_eq!(self.accounts.insert(*account, *at), None);
-            assert_eq!(self.wallets.insert(*account, (0, 0, Stamp { sequence: 0, ..*at })), None);
+        for (account, delta) in &changes.accounts {
+            self.apply_account(*account, delta);
         }
         for (id, change) in &changes.api_keys {
             match change.added {
@@ -42,9 +42,9 @@ impl Model {
         }
         for (account, delta) in &changes.wallets {
             let wallet = self.wallets.get_mut(account).unwrap();
-            wallet.0 += delta.available.micros();
-            wallet.1 += delta.held.micros();
-            wallet.2 = later(wallet.2, delta.last);
+            let parts = [delta.available.micros(), delta.held.micros(), delta.live_orders];
+            wallet.0.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+            wallet.1 = later(wallet.1, delta.last);
         }
         self.ledger.extend(&changes.ledger);
         self.trades.extend(&changes.trades);
@@ -73,13 +73,23 @@ impl Model {
         }
         for (id, change) in &changes.orders.changed {
             let row = self.orders.get_mut(id).unwrap();
-            row.filled = row.quantity - change.remaining;
-            row.status = change.status;
-            row.cancel_reason = change.cancel_reason;
-            row.notional += change.notional;
-            row.fees += change.fees;
-            row.last = later(row.last, change.last);
+            assert!(change.last.sequence > row.last.sequence);
+            row.change(change);
         }
+    }
+
+    fn apply_account(&mut self, id: AccountId, delta: &AccountDelta) {
+        let Some(account) = self.accounts.get_mut(&id) else {
+            let at = delta.opened.unwrap();
+            self.accounts.insert(id, *delta);
+            assert_eq!(self.wallets.insert(id, ([0; 3], Stamp { sequence: 0, ..at })), None);
+            return;
+        };
+        assert!(delta.opened.is_none());
+        account.frozen = delta.frozen.or(account.frozen);
+        account.limits = delta.limits.or(account.limits);
+        account.dead_man_due = delta.dead_man_due.or(account.dead_man_due);
+        account.last = later(account.last, delta.last);
     }
 
     fn apply_market(&mut self, id: MarketId, delta: &MarketDelta) {
@@ -90,7 +100,8 @@ impl Model {
         };
         assert!(delta.born.is_none());
         market.state = delta.state.or(market.state);
-        market.yes_value = delta.yes_value.or(market.yes_value);
+        market.resolution = delta.resolution.or(market.resolution);
+        market.limits = delta.limits.or(market.limits);
         market.settled |= delta.settled;
         market.collateral += delta.collateral;
         market.fees += delta.fees;

@@ -1,7 +1,9 @@
 //! Many books in one memory: one array of orders, one of levels, one index of ids, shared by all books. An order is found by its id
 //! without knowing its book, a quiet book costs a cache line, and what quiet books leave unused the busy ones use.
 //!
-//!   id ─▶ order ─▶ level ─▶ shelf (one side of one book) ─▶ best level ─▶ first order
+//! ```text
+//! id ─▶ order ─▶ level ─▶ shelf (one side of one book) ─▶ best level ─▶ first order
+//! ```
 //!
 //! Only an order that opens a level or closes one asks for more than these: where a price's level is, and which price is next.
 
@@ -16,12 +18,17 @@ use super::slots::{Entry, Slots};
 use super::{BookId, Queue, Resting};
 
 /// Which book of a [`Books`]. Given out in order from 0.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, bincode::Encode, bincode::Decode)]
 pub struct BookKey(pub(super) u32);
 
 impl BookKey {
     /// The key of a book that is alone.
     pub(super) const ONLY: Self = Self(0);
+
+    /// Its place among the books of its memory, from 0.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
 
     #[inline]
     fn shelf(self, side: BookSide) -> u32 {
@@ -137,6 +144,12 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         let (_, slot) = self.find(id)?;
         let node = &self.nodes[slot];
         Some((self.book(node), &node.order))
+    }
+
+    /// What the order with this id carries for its owner, if it rests.
+    pub fn owner_mut(&mut self, id: Id) -> Option<&mut T> {
+        let (_, slot) = self.find(id)?;
+        Some(&mut self.nodes[slot].order.owner)
     }
 
     /// The prices of one side that have orders, best first, and what rests at each, all orders together.
@@ -258,6 +271,11 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// If the order has less.
     pub fn reduce(&mut self, id: Id, quantity: u32) -> Option<u32> {
         let (entry, slot) = self.find(id)?;
+        Some(self.draw(entry, slot, quantity))
+    }
+
+    #[inline]
+    fn draw(&mut self, entry: Entry, slot: u32, quantity: u32) -> u32 {
         let node = &mut self.nodes[slot];
         let left = node.order.remaining.checked_sub(quantity).expect("an order has what is taken from it");
         if left == 0 {
@@ -266,7 +284,19 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
             node.order.remaining = left;
             self.levels[node.level].total -= u64::from(quantity);
         }
-        Some(left)
+        left
+    }
+
+    /// As [`Books::reduce`], and returns the order as it was.
+    ///
+    /// # Panics
+    /// If the order has less.
+    #[inline]
+    pub fn take_from(&mut self, id: Id, quantity: u32) -> Option<Resting<Id, T>> {
+        let (entry, slot) = self.find(id)?;
+        let order = self.nodes[slot].order;
+        self.draw(entry, slot, quantity);
+        Some(order)
     }
 
     /// Takes an order out. `None` if it does not rest.

@@ -54,6 +54,7 @@ pub use place::{Instruction, Outcome, Refusal};
 pub use prices::PRICE_MAX;
 pub use single::Book;
 use slab::NIL;
+pub use slots::Slots;
 
 /// An order's id in a book.
 pub trait BookId: Copy + Eq + std::fmt::Debug {

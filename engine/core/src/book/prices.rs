@@ -1,7 +1,9 @@
 //! Which prices of a side have orders, and which of them comes next, however far away it is. Without a loop for domains up to
 //! 32,768 prices, and without a branch on the side: prices are ranks here, of which the higher is better.
 //!
-//!   summary: a bit for each block ─▶ directory: a bit for each word of the block ─▶ block: a bit for each of 512 ranks
+//! ```text
+//! summary: a bit for each block ─▶ directory: a bit for each word of the block ─▶ block: a bit for each of 512 ranks
+//! ```
 //!
 //! A block is one cache line. A side has those that it ever used.
 

@@ -1,8 +1,8 @@
-//! Accounts, their keys and their wallets.
+//! Accounts: their keys, wallets, limits and dead-man switches.
 
 use schemas::event::FirstOutcome;
-use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, SHARD_CREDITS_MAX, WALLET_MAX};
-use schemas::{AccountId, ApiKey, ApiKeyId, ClientId, Credits, Event, Rejection};
+use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S, SHARD_CREDITS_MAX, WALLET_MAX};
+use schemas::{AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Credits, Event, Rejection, Timestamp};
 
 use super::Turn;
 use crate::state::{Account, State};
@@ -58,10 +58,34 @@ impl Turn<'_> {
             if let Some(repeat) = check_movement(state, account, amount, client_id, first)? {
                 return Ok(repeat);
             }
-            if known(state, account)?.available < amount {
+            if active(state, account)?.available < amount {
                 return Err(Rejection::FundsInsufficient);
             }
             Ok(Event::Withdrawn { account, amount, client_id })
+        });
+    }
+
+    /// A repeat says so again: who asks wants to be sure.
+    pub(super) fn freeze_account(&mut self, account: AccountId, by: AdminId) {
+        self.answer(|state| known(state, account).map(|_| Event::AccountFrozen { account, by }));
+    }
+
+    pub(super) fn unfreeze_account(&mut self, account: AccountId, by: AdminId) {
+        self.answer(|state| known(state, account).map(|_| Event::AccountUnfrozen { account, by }));
+    }
+
+    pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits) {
+        self.answer(|state| known(state, account).map(|_| Event::AccountLimited { account, limits }));
+    }
+
+    pub(super) fn set_dead_man_switch(&mut self, account: AccountId, timeout_s: Option<u32>) {
+        self.answer(|state| {
+            if timeout_s.is_some_and(|seconds| !(1..=DEAD_MAN_MAX_S).contains(&seconds)) {
+                return Err(Rejection::TimeoutOutOfRange);
+            }
+            known(state, account)?;
+            let due = timeout_s.map(|seconds| Timestamp(state.facts.time.0 + u64::from(seconds) * 1_000));
+            Ok(Event::DeadManSwitchSet { account, due })
         });
     }
 }
@@ -72,6 +96,12 @@ pub(super) fn known(state: &State, account: AccountId) -> Result<&Account, Rejec
         return Err(Rejection::WrongShard);
     }
     state.account(account).ok_or(Rejection::AccountUnknown)
+}
+
+/// An account that lives here and is not frozen.
+pub(super) fn active(state: &State, account: AccountId) -> Result<&Account, Rejection> {
+    let account = known(state, account)?;
+    if account.frozen { Err(Rejection::AccountFrozen) } else { Ok(account) }
 }
 
 fn check_new(state: &State, account: AccountId) -> Result<(), Rejection> {
@@ -86,8 +116,8 @@ fn check_new(state: &State, account: AccountId) -> Result<(), Rejection> {
     }
 }
 
-/// What a deposit and a withdrawal have in common. `Some` is the answer to a repeat.
-fn check_movement(
+/// What a deposit, a withdrawal and a transfer have in common. `Some` is the answer to a repeat.
+pub(super) fn check_movement(
     state: &State,
     account: AccountId,
     amount: Credits,

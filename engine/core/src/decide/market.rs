@@ -1,10 +1,11 @@
 //! Listing markets and moving them through their life.
 
-use schemas::market::YesValue;
-use schemas::{Event, Listing, MarketId, MarketState, Rejection, Transition};
+use schemas::limits::{DISPUTE_WINDOW_MAX_MS, SWEEP_MAX};
+use schemas::market::{Confirmation, Resolution};
+use schemas::{AdminId, Answer, Event, Listing, MarketId, MarketLimits, MarketState, Rejection, Timestamp, Transition};
 
 use super::Turn;
-use crate::state::{Market, State};
+use crate::state::{MarketView, State};
 
 impl Turn<'_> {
     pub(super) fn create_market(&mut self, listing: &Listing) {
@@ -22,6 +23,9 @@ impl Turn<'_> {
             if listing.expiry <= state.facts.time {
                 return Err(Rejection::ExpiryInPast);
             }
+            if listing.dispute_window_ms > DISPUTE_WINDOW_MAX_MS {
+                return Err(Rejection::DisputeWindowInvalid);
+            }
             match state.market(id) {
                 Some(_) => Err(Rejection::MarketExists),
                 None => Ok(Event::MarketCreated(listing.clone())),
@@ -29,33 +33,66 @@ impl Turn<'_> {
         });
     }
 
-    pub(super) fn change_market(&mut self, id: MarketId, transition: Transition) {
-        if self.answer(|state| decide_change(state, id, transition)) {
-            self.sweep(id, schemas::limits::SWEEP_MAX);
+    pub(super) fn change_market(&mut self, id: MarketId, by: AdminId, transition: Transition) {
+        if self.answer(|state| decide_change(state, id, by, transition)) {
+            self.sweep(id, SWEEP_MAX);
         }
+    }
+
+    pub(super) fn limit_market(&mut self, market: MarketId, limits: MarketLimits) {
+        self.answer(|state| known(state, market).map(|_| Event::MarketLimited { market, limits }));
     }
 }
 
-fn decide_change(state: &State, id: MarketId, transition: Transition) -> Result<Event, Rejection> {
+fn decide_change(state: &State, id: MarketId, by: AdminId, transition: Transition) -> Result<Event, Rejection> {
     let market = known(state, id)?;
-    let expired = market.listing.expiry <= state.facts.time;
-    let opens = matches!(transition, Transition::Open | Transition::Resume);
-    match transition.target(market.state) {
-        Some(_) if opens && expired => Err(Rejection::TransitionInvalid),
-        None => Err(Rejection::TransitionInvalid),
-        Some(target) => {
-            let yes_value = match (transition, target) {
-                (Transition::Resolve { yes_value }, _) => Some(yes_value),
-                (_, MarketState::Voided) => Some(YesValue::HALF),
-                _ => None,
-            };
-            Ok(Event::MarketChanged { market: id, state: target, yes_value })
+    let now = state.facts.time;
+    let target = transition.target(market.state).ok_or(Rejection::TransitionInvalid)?;
+    let payout = market.resolution.and_then(|resolution| resolution.confirmed).map(|confirmed| confirmed.payout);
+    if payout.is_some_and(|payout| payout <= now) {
+        return Err(Rejection::TransitionInvalid);
+    }
+    if target == MarketState::Open {
+        if market.listing.expiry <= now {
+            return Err(Rejection::TransitionInvalid);
+        }
+        if state.lookup.sweeping.contains(&id) {
+            return Err(Rejection::MarketSweeping);
         }
     }
+    let (state, resolution) = match transition {
+        Transition::Resolve { answer } => (target, Some(Resolution { answer, proposed_by: by, confirmed: None })),
+        Transition::Confirm { answer } => confirm(market, answer, by, now)?,
+        Transition::Open | Transition::Pause { .. } | Transition::Resume | Transition::Close => (target, None),
+    };
+    Ok(Event::MarketChanged { market: id, state, resolution, by: Some(by) })
+}
+
+/// A second admin's word: the answer stands unless it is amended within the dispute window.
+fn confirm(
+    market: MarketView<'_>,
+    answer: Answer,
+    by: AdminId,
+    now: Timestamp,
+) -> Result<(MarketState, Option<Resolution>), Rejection> {
+    let Some(proposed) = market.resolution.filter(|resolution| resolution.confirmed.is_none()) else {
+        return Err(Rejection::TransitionInvalid);
+    };
+    if proposed.proposed_by == by {
+        return Err(Rejection::SecondAdminRequired);
+    }
+    if proposed.answer != answer {
+        return Err(Rejection::AnswerMismatch);
+    }
+    let window = market.listing.dispute_window_ms;
+    let payout = Timestamp(now.0.saturating_add(window));
+    let resolution = Resolution { confirmed: Some(Confirmation { by, payout }), ..proposed };
+    let state = if window == 0 { answer.final_state() } else { MarketState::Resolving };
+    Ok((state, Some(resolution)))
 }
 
 /// A market that lives here.
-pub(super) fn known(state: &State, id: MarketId) -> Result<&Market, Rejection> {
+pub(super) fn known(state: &State, id: MarketId) -> Result<MarketView<'_>, Rejection> {
     if state.map.of_market(id) != state.shard {
         return Err(Rejection::WrongShard);
     }

@@ -1,230 +1,146 @@
-//! Matching: what an order does to the orders that rest on the other side. Price-time priority, at the maker's price.
-//!
-//! Reads the book and changes nothing: the trades it yields take the makers out of the book when they are applied.
+//! What an order becomes when it enters a market's book, and what one becomes that changes in it.
 
-use schemas::event::{OrderPlaced, Party, Trade};
-use schemas::limits::ORDER_FILLS_MAX;
-use schemas::message::{Settlement, SettlementReason};
+use schemas::event::{OrderAmended, OrderPlaced};
+use schemas::limits::QUANTITY_MAX;
 use schemas::{
-    BookSide, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Price, Quantity, Side, Status, Terms,
+    Amendment, BookSide, Entry, Event, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Terms, TimeInForce,
+    Timestamp,
 };
 
-use super::Draft;
-use crate::state::{Market, MarketOrder, State};
+use super::taker::{self, Appetite, Incoming, Taker};
+use super::{Draft, limits};
+use crate::state::{MarketOrder, MarketView, State};
 
-/// How much the taker still wants.
-enum Appetite {
-    /// Contracts.
-    Quantity(Quantity),
-    /// Credits to spend, fees included.
-    Budget(Credits),
-}
-
-/// Matches an order that passed all checks. Yields its `OrderPlaced`, its trades, what they settle, and whose positions
-/// changed.
-pub fn match_order(state: &State, market: &Market, id: OrderId, order: &NewOrder, draft: &mut Draft<'_>) {
-    let Draft { events, settlements, touched } = draft;
-    let placed_at = events.len();
-    let mut taker = Taker::new(market, id, order);
-    // The trades' sums stand in the event before them.
-    events.push(Event::OrderPlaced(taker.placed()));
-    for maker in market.book.queue(order.entry.book_side().opposite()) {
-        let Some(quantity) = taker.next_fill(maker) else { break };
-        let nth = events.len() - placed_at - 1;
-        if nth == ORDER_FILLS_MAX {
-            taker.stopped = true;
-            break;
-        }
-        let trade = taker.fill(state.next_trade_id(nth), maker, quantity);
-        events.push(Event::Traded(trade));
-        settlements.push(maker_settlement(&trade, maker));
-        touched.push(maker.owner.account);
-    }
-    events[placed_at] = Event::OrderPlaced(taker.placed());
-    settlements.extend(taker.settlement());
-    touched.push(order.account);
-}
-
-/// The order that came in, on its way through the book.
-struct Taker<'a> {
+/// Takes in an order that passed all checks; `limit` is what became of its own. Yields its `OrderPlaced`, its trades, what
+/// they settle, and whose positions changed.
+pub fn place(
+    state: &State,
+    market: MarketView<'_>,
     id: OrderId,
-    order: &'a NewOrder,
-    market: MarketId,
-    maker_fee: FeeRate,
-    taker_fee: FeeRate,
-    /// The worst price, in the book's YES.
+    order: &NewOrder,
     limit: Price,
-    appetite: Appetite,
-    filled: Quantity,
-    /// Paid or received for the contracts.
-    notional: Credits,
-    fees: Credits,
-    /// The fill limit ended it.
-    stopped: bool,
+    draft: &mut Draft<'_>,
+) {
+    let mut taker = incoming(state, market, id, order, limit);
+    let at = draft.events.len();
+    let killed = order.terms.time_in_force() == TimeInForce::Fok && !taker.fills_whole(state, market, draft.room);
+    if !killed {
+        taker.cross(state, market, draft);
+    }
+    let placed = placed(order, &taker);
+    // The trades' sums stand in the event before them.
+    draft.events.insert(at, Event::OrderPlaced(placed));
+    draft.settlements.extend(taker.settlement(order.hold(), placed.resting(), !placed.status.is_live()));
 }
 
-impl<'a> Taker<'a> {
-    fn new(market: &Market, id: OrderId, order: &'a NewOrder) -> Self {
-        let appetite = match order.terms {
-            Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => Appetite::Quantity(quantity),
-            Terms::Budget { budget } => Appetite::Budget(budget),
-        };
-        Self {
-            id,
-            order,
-            market: market.listing.market,
-            maker_fee: market.listing.maker_fee,
-            taker_fee: market.listing.taker_fee,
-            limit: order.entry.book_price(order.terms.limit()),
-            appetite,
-            filled: Quantity::ZERO,
-            notional: Credits::ZERO,
-            fees: Credits::ZERO,
-            stopped: false,
-        }
-    }
-
-    /// How much it takes of the next maker; `None` when it is done.
-    fn next_fill(&self, maker: &MarketOrder) -> Option<Quantity> {
-        let crosses = match maker.side {
-            BookSide::Ask => maker.book_price() <= self.limit,
-            BookSide::Bid => maker.book_price() >= self.limit,
-        };
-        if !crosses {
-            return None;
-        }
-        let quantity = match self.appetite {
-            Appetite::Quantity(left) => left.min(maker.contracts()),
-            Appetite::Budget(left) => {
-                let room = Quantity::new(schemas::limits::QUANTITY_MAX)? - self.filled;
-                affordable(left, self.order.entry, maker.book_price(), self.taker_fee).min(maker.contracts()).min(room)
-            }
-        };
-        (!quantity.is_zero()).then_some(quantity)
-    }
-
-    fn fill(&mut self, id: schemas::TradeId, maker: &MarketOrder, quantity: Quantity) -> Trade {
-        let party = |order, account, entry, rate: FeeRate| Party {
-            order,
-            account,
-            entry,
-            fee: rate.fee(maker.book_price(), quantity),
-        };
-        let trade = Trade {
-            id,
-            market: self.market,
-            price: maker.book_price(),
-            quantity,
-            maker: party(maker.id, maker.owner.account, maker.owner.entry, self.maker_fee),
-            taker: party(self.id, self.order.account, self.order.entry, self.taker_fee),
-            maker_remaining: maker.contracts() - quantity,
-        };
-        let notional = trade.notional(&trade.taker);
-        self.filled = self.filled + quantity;
-        self.notional += notional;
-        self.fees += trade.taker.fee;
-        match &mut self.appetite {
-            Appetite::Quantity(left) => *left = *left - quantity,
-            Appetite::Budget(left) => *left = *left - notional - trade.taker.fee,
-        }
-        trade
-    }
-
-    fn placed(&self) -> OrderPlaced {
-        let quantity = match self.order.terms {
-            Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity,
-            Terms::Budget { .. } => self.filled,
-        };
-        let status = status(self.order, quantity, self.filled, self.stopped);
-        OrderPlaced { id: self.id, order: *self.order, quantity, filled: self.filled, status }
-    }
-
-    /// What the order has done to its account's wallet so far, unless that is nothing.
-    fn settlement(&self) -> Option<Settlement> {
-        let resting = self.placed().resting();
-        let (spent, released, received) = match self.order.entry.side() {
-            Side::Buy => {
-                let spent = self.notional + self.fees;
-                let still_held = match self.order.terms {
-                    Terms::Limit { price, .. } => self.order.fee_rate.hold(price, resting),
-                    Terms::Market { .. } | Terms::Budget { .. } => Credits::ZERO,
-                };
-                (spent, self.order.hold() - still_held - spent, Credits::ZERO)
-            }
-            Side::Sell => (Credits::ZERO, Credits::ZERO, self.notional - self.fees),
-        };
-        let reason = if self.filled.is_zero() { SettlementReason::Release } else { SettlementReason::Trade };
-        let (account, market, order) = (self.order.account, self.market, Some(self.id));
-        let changes = [spent, released, received].iter().any(|amount| *amount != Credits::ZERO);
-        changes.then_some(Settlement { account, market, order, reason, spent, released, received })
-    }
-}
-
-/// What a fill does to the maker's wallet: price improvement cannot occur (it trades at its own price), but the hold was for
-/// the worst fee, so the rest of its share goes back.
-fn maker_settlement(trade: &Trade, maker: &MarketOrder) -> Settlement {
-    let notional = trade.notional(&trade.maker);
-    let (spent, released, received) = match trade.maker.entry.side() {
-        Side::Buy => {
-            let spent = notional + trade.maker.fee;
-            (spent, maker.owner.hold(maker.book_price(), trade.quantity) - spent, Credits::ZERO)
-        }
-        Side::Sell => (Credits::ZERO, Credits::ZERO, notional - trade.maker.fee),
+/// An order as it enters the book.
+pub fn incoming(state: &State, market: MarketView<'_>, id: OrderId, order: &NewOrder, limit: Price) -> Taker {
+    let NewOrder { account, entry, fee_rate, instructions, .. } = *order;
+    let appetite = match order.terms {
+        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => Appetite::Quantity(quantity),
+        Terms::Budget { budget } => Appetite::Budget(budget, most_contracts(state, market, order)),
     };
-    Settlement {
-        account: trade.maker.account,
-        market: trade.market,
-        order: Some(trade.maker.order),
-        reason: SettlementReason::Trade,
-        spent,
-        released,
-        received,
+    Taker::new(market, Incoming { id, account, entry, fee_rate, self_trade: instructions.self_trade, limit, appetite })
+}
+
+/// Contracts that an order by budget may buy: what one order may, and what the market lets its account hold.
+fn most_contracts(state: &State, market: MarketView<'_>, order: &NewOrder) -> Quantity {
+    let room = limits::position_room(state, market, order.account, order.entry.contract());
+    u32::try_from(room).ok().and_then(Quantity::new).unwrap_or(Quantity::new(QUANTITY_MAX).expect("the limit itself"))
+}
+
+fn placed(order: &NewOrder, taker: &Taker) -> OrderPlaced {
+    let quantity = match order.terms {
+        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity - taker.prevented,
+        Terms::Budget { .. } => taker.filled,
+    };
+    let (status, cancel_reason) = taker.stands(quantity, taker.filled, order.terms.time_in_force().rests());
+    let (id, price, filled) = (taker.id, taker.limit, taker.filled);
+    OrderPlaced { id, order: *order, price, quantity, filled, status, cancel_reason }
+}
+
+/// A change of a resting order that passed all checks.
+pub struct Change {
+    pub amendment: Amendment,
+    /// The limit from now on, in the book's YES.
+    pub limit: Price,
+    /// Contracts from now on, with those that are filled.
+    pub quantity: Quantity,
+    /// It keeps its place.
+    pub in_place: bool,
+    /// What is held for it at home beyond what the order holds.
+    pub raised: schemas::Credits,
+}
+
+/// Changes a resting order. Yields its `OrderAmended`, its trades, what they settle, and whose positions changed.
+pub fn amend(state: &State, market: MarketView<'_>, resting: &MarketOrder, change: &Change, draft: &mut Draft<'_>) {
+    let before = resting.filled();
+    let stake = &resting.owner;
+    let mut taker = Taker::new(
+        market,
+        Incoming {
+            id: resting.id,
+            account: stake.account,
+            entry: stake.entry,
+            fee_rate: stake.fee_rate,
+            self_trade: stake.self_trade,
+            limit: change.limit,
+            appetite: Appetite::Quantity(change.quantity - before),
+        },
+    );
+    let at = draft.events.len();
+    if !change.in_place {
+        taker.cross(state, market, draft);
+    }
+    let amended = amended(market, resting, change, &taker);
+    draft.events.insert(at, Event::OrderAmended(amended));
+    let held = resting.held() + change.raised;
+    draft.settlements.extend(taker.settlement(held, amended.resting(), !amended.status.is_live()));
+}
+
+fn amended(market: MarketView<'_>, resting: &MarketOrder, change: &Change, taker: &Taker) -> OrderAmended {
+    let quantity = change.quantity - taker.prevented;
+    let filled = resting.filled() + taker.filled;
+    let (status, cancel_reason) = taker.stands(quantity, filled, true);
+    OrderAmended {
+        order: resting.id,
+        account: resting.owner.account,
+        market: market.listing.market,
+        entry: resting.owner.entry,
+        old_price: resting.book_price(),
+        old_remaining: resting.contracts(),
+        price: taker.limit,
+        quantity,
+        filled,
+        status,
+        cancel_reason,
+        in_place: change.in_place,
     }
 }
 
-/// How many contracts `budget` buys at book price `price`, fee included, in one fill.
-fn affordable(budget: Credits, entry: Entry, price: Price, rate: FeeRate) -> Quantity {
-    let one = entry.book_price(price).ticks();
-    // In 10^-8 micro-credits, so that the fee is exact: cost 10^10 × ticks, fee rate × p × (1 − p).
-    let cost = u128::from(one) * 10_000_000_000;
-    let fee = u128::from(rate.millionths()) * u128::from(price.ticks()) * u128::from(price.complement().ticks());
-    let money = u128::try_from(budget.0).unwrap_or(0) * 100_000_000;
-    let most = u32::try_from(money / (cost + fee)).unwrap_or(u32::MAX).min(schemas::limits::QUANTITY_MAX);
-    // Exact but for the fee's rounding up, and that is less than a micro-credit: n contracts cost an integer number of
-    // micro-credits plus a fee of at most the integer above; an integer budget that covers the sum covers that too.
-    let quantity = Quantity::new(most).expect("capped");
-    debug_assert!(entry.book_price(price).cost(quantity) + rate.fee(price, quantity) <= budget);
-    quantity
-}
-
-/// Where an order stands after it matched on the way in.
-fn status(order: &NewOrder, quantity: Quantity, filled: Quantity, stopped: bool) -> Status {
-    match filled {
-        _ if filled == quantity && !filled.is_zero() => Status::Filled,
-        _ if stopped || !order.terms.rests() => Status::Cancelled,
-        Quantity::ZERO => Status::Active,
-        _ => Status::PartiallyFilled,
+/// The limit at which an order may enter that perhaps must not take: its own, or one tick away from the best order that it would meet.
+pub fn limit_to_rest(
+    market: MarketView<'_>,
+    entry: Entry,
+    limit: Price,
+    post_only: PostOnly,
+    now: Timestamp,
+) -> Result<Price, Rejection> {
+    if post_only == PostOnly::Off {
+        return Ok(limit);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_budget_buys_as_much_as_it_can(
-            budget in 1_i64..=10_000_000_000, ticks in 1_u16..=9_999, rate in 0_u32..=200_000, no in any::<bool>(),
-        ) {
-            let (price, rate) = (Price::new(ticks).unwrap(), FeeRate::new(rate).unwrap());
-            let entry = if no { Entry::BuyNo } else { Entry::BuyYes };
-            let cost = |n: Quantity| entry.book_price(price).cost(n) + rate.fee(price, n);
-            let most = affordable(Credits(budget), entry, price, rate);
-            prop_assert!(cost(most) <= Credits(budget));
-            if let Some(more) = Quantity::new(most.contracts() + 1) {
-                prop_assert!(cost(more) > Credits(budget));
-            }
+    let side = entry.book_side();
+    let best = market.queue(side.opposite()).find(|maker| !maker.has_expired(now)).map(MarketOrder::book_price);
+    let tick = market.listing.tick;
+    match best {
+        Some(best) if taker::crosses(side, limit, best) => {
+            let away = match side {
+                BookSide::Bid => best.ticks().checked_sub(tick),
+                BookSide::Ask => best.ticks().checked_add(tick),
+            };
+            let away = away.and_then(Price::new).filter(|_| post_only == PostOnly::Reprice);
+            away.ok_or(Rejection::PostOnlyWouldTake)
         }
+        _ => Ok(limit),
     }
 }

@@ -36,6 +36,13 @@ impl Turn<'_> {
         }
         match message {
             Message::PlaceOrder { id, order } => self.enter_market(*id, order),
+            Message::CancelOrder { account, order } => self.cancel_here(*account, *order),
+            Message::AmendOrder { amendment, raised } => self.amend_here(*amendment, *raised),
+            Message::RaiseHold { amendment, raise } => self.raise_hold(*amendment, *raise, from),
+            Message::MassCancel { account, market, reason } => self.mass_cancel_here(*account, *market, *reason),
+            Message::Batch { account, requests } => self.carry_out(*account, requests),
+            Message::Transfer { from: giver, to, amount } => self.receive_transfer(from, *giver, *to, *amount),
+            Message::ReturnTransfer { from: giver, to, amount, code } => self.take_back(*giver, *to, *amount, *code),
             Message::Settle(settlements) => {
                 self.draft.settlements.extend_from_slice(settlements);
                 self.settle();

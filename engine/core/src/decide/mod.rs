@@ -5,15 +5,22 @@
 //! A refusal is an event like any other. Checks stand in the order of their codes.
 
 mod account;
+mod amend;
+mod batch;
+mod cancel;
+mod limits;
 mod market;
 mod matching;
 mod message;
 mod order;
 mod settle;
 mod sweep;
+mod taker;
+mod transfer;
 
+use schemas::limits::ORDER_FILLS_MAX;
 use schemas::message::Settlement;
-use schemas::{AccountId, Command, Event, MarketId, Rejection};
+use schemas::{Command, Event, MarketId, Rejection, Timestamp};
 
 use crate::Place;
 use crate::state::{Scratch, State};
@@ -23,11 +30,13 @@ impl State {
     /// Decides and applies one command; appends its events, in order, to `events`.
     pub fn handle(&mut self, place: Place, command: &Command, events: &mut Vec<Event>) {
         self.advance_clock(&place);
-        let Scratch { mut settlements, mut touched } = std::mem::take(&mut self.scratch);
-        let draft = Draft { events, settlements: &mut settlements, touched: &mut touched };
+        let Scratch { mut settlements } = std::mem::take(&mut self.scratch);
+        let room = ORDER_FILLS_MAX;
+        let now = self.facts.time;
+        let draft = Draft { events, settlements: &mut settlements, room, now };
         Turn { state: self, place, draft }.dispatch(command);
-        debug_assert!(settlements.is_empty() && touched.is_empty(), "a turn ends with nothing left to tell");
-        self.scratch = Scratch { settlements, touched };
+        debug_assert!(settlements.is_empty() && self.paired.is_empty(), "a turn ends with nothing left to tell");
+        self.scratch = Scratch { settlements };
     }
 
     /// The outcome of a record that is no command.
@@ -42,6 +51,8 @@ impl State {
         for event in events {
             self.apply(&place, event);
         }
+        // The log has the redemptions already.
+        self.paired.clear();
     }
 }
 
@@ -58,8 +69,10 @@ struct Draft<'a> {
     events: &'a mut Vec<Event>,
     /// What it does to wallets; told to the accounts' homes by the last step.
     settlements: &'a mut Vec<Settlement>,
-    /// Accounts whose positions may now hold pairs.
-    touched: &'a mut Vec<AccountId>,
+    /// The time of the command.
+    now: Timestamp,
+    /// Resting orders that matching may still fill, cancel or reduce.
+    room: usize,
 }
 
 impl Turn<'_> {
@@ -71,12 +84,23 @@ impl Turn<'_> {
             Command::Deposit { account, amount, client_id } => self.deposit(*account, *amount, *client_id),
             Command::Withdraw { account, amount, client_id } => self.withdraw(*account, *amount, *client_id),
             Command::CreateMarket(listing) => self.create_market(listing),
-            Command::ChangeMarket { market, transition } => self.change_market(*market, *transition),
+            Command::ChangeMarket { market, by, transition } => self.change_market(*market, *by, *transition),
             Command::PlaceOrder(order) => self.place_order(order),
             Command::CancelOrder { account, order } => self.cancel_order(*account, *order),
             Command::Receive { from, number, message } => self.receive(*from, *number, message),
             Command::Acknowledge { to, number } => self.acknowledge(*to, *number),
             Command::AdvanceTime => self.advance_time(),
+            Command::AmendOrder { account, order, price, quantity } => {
+                self.amend_order(*account, *order, *price, *quantity);
+            }
+            Command::MassCancel { account, market } => self.mass_cancel(*account, *market),
+            Command::SetDeadManSwitch { account, timeout_s } => self.set_dead_man_switch(*account, *timeout_s),
+            Command::Batch { account, all_or_nothing, requests } => self.batch(*account, *all_or_nothing, requests),
+            Command::FreezeAccount { account, by } => self.freeze_account(*account, *by),
+            Command::UnfreezeAccount { account, by } => self.unfreeze_account(*account, *by),
+            Command::LimitAccount { account, limits } => self.limit_account(*account, *limits),
+            Command::LimitMarket { market, limits } => self.limit_market(*market, *limits),
+            Command::Transfer { from, to, amount, client_id } => self.transfer(*from, *to, *amount, *client_id),
         }
     }
 
@@ -100,11 +124,18 @@ impl Turn<'_> {
         })
     }
 
-    /// The last steps of whatever touched a market: pairs become credits, wallets are settled.
+    /// The last steps of whatever traded in a market or brought an order into it.
     fn finish(&mut self, market: MarketId) {
-        self.step(|state, draft| settle::redeem(state, market, draft));
-        self.settle();
+        self.give_back(market);
         self.state.assert_market(market);
+    }
+
+    /// Pairs become credits, wallets are settled. Orders that only leave can break nothing that a market must hold.
+    fn give_back(&mut self, market: MarketId) {
+        if !self.state.paired.is_empty() {
+            self.redeem(market);
+        }
+        self.settle();
     }
 
     fn settle(&mut self) {

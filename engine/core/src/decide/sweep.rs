@@ -1,30 +1,60 @@
-//! What happens by itself: markets close at their expiry, ended markets are swept clean. In slices, so that a market with a
-//! million orders or holders never stops its shard for long: the shard's owner appends `AdvanceTime` until nothing is due.
+//! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, ended markets are swept clean.
+//! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
+//! `AdvanceTime` until nothing is due.
 
 use schemas::event::CancelReason;
-use schemas::limits::SWEEP_MAX;
+use schemas::limits::{SHARDS_MAX, SWEEP_MAX};
 use schemas::message::SettlementReason;
-use schemas::{BookSide, Credits, Event, MarketId, MarketState};
+use schemas::{Credits, Event, MarketId, MarketState};
 
-use super::{Draft, Turn, order, settle};
-use crate::state::{Market, State};
+use super::{Draft, Turn, cancel, settle};
+use crate::state::{MarketView, State};
+
+/// Dead-man switches that fire in one command: each may send every shard a message.
+const SWITCHES_MAX: usize = SWEEP_MAX / SHARDS_MAX as usize;
 
 impl Turn<'_> {
     pub(super) fn advance_time(&mut self) {
-        self.step(|state, draft| close_expired(state, draft.events));
         let mut room = SWEEP_MAX;
+        self.step(|state, draft| move_markets(state, draft.events));
+        self.fire_dead_man_switches();
+        while room > 0 {
+            let now = self.state.facts.time;
+            let due = self.state.lookup.order_expiries.first().copied().filter(|(expires, _)| *expires <= now);
+            let Some((_, order)) = due else { break };
+            let (market, _) = self.state.live_order(order).expect("an order that expires is live");
+            let market = market.listing.market;
+            self.end_order(market, order, CancelReason::Expired);
+            room -= 1;
+        }
+        while room > 0 {
+            let Some((&(account, market), &rest)) = self.state.facts.mass_cancels.first_key_value() else { break };
+            // Looking for orders that are there no more is work too.
+            room -= self.go_on_with_mass_cancel(account, market, rest, room).max(1);
+        }
         while room > 0 {
             let Some(market) = self.state.lookup.sweeping.first().copied() else { break };
-            room -= self.sweep(market, room);
+            room -= self.sweep(market, room).max(1);
         }
     }
 
-    /// Cancels orders of an ended market, then pays positions out, at most `room` of both together. Returns how many.
+    fn fire_dead_man_switches(&mut self) {
+        for _ in 0..SWITCHES_MAX {
+            let now = self.state.facts.time;
+            let due = self.state.lookup.dead_man_switches.first().copied().filter(|(due, _)| *due <= now);
+            let Some((_, account)) = due else { break };
+            self.step(|_, draft| draft.events.push(Event::DeadManSwitchFired { account }));
+            self.mass_cancel_at_homes(account, None, CancelReason::DeadManSwitch);
+        }
+    }
+
+    /// Cancels orders that an ended or paused market lets go, then pays positions out, at most `room` of both together. Returns
+    /// how many.
     pub(super) fn sweep(&mut self, id: MarketId, room: usize) -> usize {
         let needed = |turn: &Self| turn.state.lookup.sweeping.contains(&id);
         let mut done = 0;
         if needed(self) {
-            done += self.step(|state, draft| cancel_some(market(state, id), room, draft));
+            done += self.step(|state, draft| cancel_some(state, market(state, id), room, draft));
             self.finish(id);
         }
         if needed(self) && done < room {
@@ -35,27 +65,34 @@ impl Turn<'_> {
     }
 }
 
-fn market(state: &State, id: MarketId) -> &Market {
+fn market(state: &State, id: MarketId) -> MarketView<'_> {
     state.market(id).expect("a market that is swept is here")
 }
 
-fn close_expired(state: &State, events: &mut Vec<Event>) {
-    let due = state.lookup.expiries.iter().take_while(|(expiry, _)| *expiry <= state.facts.time);
-    events.extend(due.take(SWEEP_MAX).map(|&(_, market)| Event::MarketChanged {
-        market,
-        state: MarketState::Closed,
-        yes_value: None,
+/// Markets whose time has come: those that may still trade close, those with a confirmed answer pay out.
+fn move_markets(state: &State, events: &mut Vec<Event>) {
+    let due = state.lookup.market_times.iter().take_while(|(time, _)| *time <= state.facts.time);
+    events.extend(due.take(SWEEP_MAX).map(|&(_, id)| {
+        let resolution = market(state, id).resolution;
+        let state = resolution.map_or(MarketState::Closed, |resolution| resolution.answer.final_state());
+        Event::MarketChanged { market: id, state, resolution, by: None }
     }));
 }
 
-fn cancel_some(market: &Market, room: usize, draft: &mut Draft<'_>) -> usize {
-    let orders = market.book.queue(BookSide::Bid).chain(market.book.queue(BookSide::Ask)).take(room);
-    orders.map(|resting| order::cancel(market, resting.id, CancelReason::MarketEnded, draft)).count()
+fn cancel_some(state: &State, market: MarketView<'_>, room: usize, draft: &mut Draft<'_>) -> usize {
+    let id = market.listing.market;
+    if market.ends_orders() {
+        let orders = market.all_orders().take(room);
+        return orders.map(|resting| cancel::end(id, resting, CancelReason::MarketEnded, draft)).count();
+    }
+    let orders = state.lookup.paused_orders(id).take(room);
+    let resting = orders.map(|order| state.live_order(order).expect("an order to be cancelled rests").1);
+    resting.map(|resting| cancel::end(id, resting, CancelReason::MarketPaused, draft)).count()
 }
 
 /// Pays positions out, once no order reserves any of them.
-fn pay_some(market: &Market, room: usize, draft: &mut Draft<'_>) -> usize {
-    let Some(value) = market.yes_value.filter(|_| market.book.is_empty()) else { return 0 };
+fn pay_some(market: MarketView<'_>, room: usize, draft: &mut Draft<'_>) -> usize {
+    let Some(value) = market.yes_value().filter(|_| market.has_no_orders()) else { return 0 };
     let id = market.listing.market;
     let mut paid = 0;
     for (account, position) in market.positions().take(room) {

@@ -29,6 +29,11 @@ pub struct ClientIds {
 }
 
 impl ClientIds {
+    /// How many ids are remembered.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// What the id stands for, and the fingerprint of the request that had it first.
     pub fn get(&self, account: AccountId, client_id: ClientId) -> Option<(FirstOutcome, u64)> {
         self.known.get(&(account, client_id)).copied()

@@ -3,83 +3,137 @@
 //! The order is that of their coming, except that a removal moves the last one into the gap. Snapshots keep it, so a restored
 //! shard walks its things just as the one that was never stopped.
 
-use std::hash::{BuildHasherDefault, Hash};
-
 use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
-use indexmap::IndexMap;
+use schemas::{AccountId, MarketId};
 
-use crate::index::IdHasher;
+use crate::book::{BookId, Slots};
 
-/// Things by id.
-#[derive(Clone, Debug)]
-pub struct Table<K, V>(IndexMap<K, V, BuildHasherDefault<IdHasher>>);
+/// The key of a table. Given out by the exchange, not chosen by clients, so a fast mix will do.
+pub trait Key: Copy + Eq {
+    /// 32 well-mixed bits.
+    fn mix(self) -> u32;
+}
 
-impl<K, V> Default for Table<K, V> {
-    fn default() -> Self {
-        Self(IndexMap::default())
+impl Key for AccountId {
+    fn mix(self) -> u32 {
+        self.0.mix()
     }
 }
 
-impl<K: Hash + Eq + Copy, V> Table<K, V> {
+impl Key for MarketId {
+    fn mix(self) -> u32 {
+        self.0.mix()
+    }
+}
+
+/// Things by id.
+#[derive(Clone, Debug)]
+pub struct Table<K, V> {
+    entries: Vec<(K, V)>,
+    slots: Slots,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), slots: Slots::default() }
+    }
+}
+
+impl<K: Key, V> Table<K, V> {
     pub fn get(&self, key: K) -> Option<&V> {
-        self.0.get(&key)
+        self.find(key).map(|slot| &self.entries[slot].1)
     }
 
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        self.0.get_mut(&key)
+        self.find(key).map(|slot| &mut self.entries[slot].1)
     }
 
-    /// What was there before.
-    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        self.0.insert(key, value)
+    /// Adds what is not there yet. False, and nothing is changed, if it is.
+    pub fn insert(&mut self, key: K, value: V) -> bool {
+        let before = self.entries.len();
+        self.find_or_push(key, || value);
+        self.entries.len() > before
     }
 
     pub fn get_or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
     {
-        self.0.entry(key).or_default()
+        let slot = self.find_or_push(key, V::default);
+        &mut self.entries[slot].1
     }
 
     pub fn remove(&mut self, key: K) -> Option<V> {
-        self.0.swap_remove(&key)
+        let slot = self.find(key)?;
+        let last = self.entries.len() - 1;
+        self.slots.remove(key.mix(), index(slot));
+        if slot != last {
+            let moved = self.entries[last].0.mix();
+            self.slots.remove(moved, index(last));
+            if let Err(vacancy) = self.slots.find_or_vacancy(moved, |_| false) {
+                self.slots.fill(vacancy, moved, index(slot));
+            }
+        }
+        Some(self.entries.swap_remove(slot).1)
+    }
+
+    /// What came as the `nth`, if nothing was ever removed.
+    pub fn nth(&self, nth: usize) -> Option<&V> {
+        self.entries.get(nth).map(|(_, value)| value)
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.len()
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &V)> {
-        self.0.iter().map(|(key, value)| (*key, value))
+        self.entries.iter().map(|(key, value)| (*key, value))
     }
 
     pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.0.values()
+        self.entries.iter().map(|(_, value)| value)
+    }
+
+    fn find(&self, key: K) -> Option<usize> {
+        let found = self.slots.find(key.mix(), |slot| self.entries[slot as usize].0 == key);
+        found.map(|(_, slot)| slot as usize)
+    }
+
+    fn find_or_push(&mut self, key: K, value: impl FnOnce() -> V) -> usize {
+        match self.slots.find_or_vacancy(key.mix(), |slot| self.entries[slot as usize].0 == key) {
+            Ok(slot) => slot as usize,
+            Err(vacancy) => {
+                let slot = self.entries.len();
+                self.slots.fill(vacancy, key.mix(), index(slot));
+                self.entries.push((key, value()));
+                slot
+            }
+        }
     }
 }
 
-impl<K: Encode + Hash + Eq, V: Encode> Encode for Table<K, V> {
+fn index(slot: usize) -> u32 {
+    u32::try_from(slot).expect("a table has under 2^32 entries")
+}
+
+impl<K: Encode, V: Encode> Encode for Table<K, V> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        (self.0.len() as u64).encode(encoder)?;
-        self.0.iter().try_for_each(|(key, value)| {
+        (self.entries.len() as u64).encode(encoder)?;
+        self.entries.iter().try_for_each(|(key, value)| {
             key.encode(encoder)?;
             value.encode(encoder)
         })
     }
 }
 
-impl<C, K: Decode<C> + Hash + Eq, V: Decode<C>> Decode<C> for Table<K, V> {
+impl<C, K: Decode<C> + Key, V: Decode<C>> Decode<C> for Table<K, V> {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let mut table = Self::default();
         for _ in 0..u64::decode(decoder)? {
-            if table.0.insert(K::decode(decoder)?, V::decode(decoder)?).is_some() {
+            if !table.insert(K::decode(decoder)?, V::decode(decoder)?) {
                 return Err(DecodeError::Other("a table with an id that stands twice"));
             }
         }
@@ -87,7 +141,7 @@ impl<C, K: Decode<C> + Hash + Eq, V: Decode<C>> Decode<C> for Table<K, V> {
     }
 }
 
-impl<'de, C, K: Decode<C> + Hash + Eq, V: Decode<C>> BorrowDecode<'de, C> for Table<K, V> {
+impl<'de, C, K: Decode<C> + Key, V: Decode<C>> BorrowDecode<'de, C> for Table<K, V> {
     fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         Decode::decode(decoder)
     }

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::{Account, Invariant, Market, Read, Replica, Sums};
+use engine_core::{Account, Invariant, MarketView, Read, Replica, Sums};
+use schemas::message::EnteredRequest;
 use schemas::shard_map::ShardMap;
 use schemas::{
     AccountId, BookSide, Command, CommandId, CommandRecord, Credits, EngineId, Event, Message, Outcome, Shard, Term,
@@ -248,6 +249,46 @@ impl Cluster {
             node.leader.state().assert_all();
         }
         self.check_holds();
+        self.check_live_orders();
+    }
+
+    /// What each account's home believes, over all shards: live orders = those that rest + those on their way, either way.
+    fn check_live_orders(&self) {
+        let mut live: BTreeMap<AccountId, u32> = BTreeMap::new();
+        for node in &self.nodes {
+            let state = node.leader.state();
+            for (_, market) in state.markets() {
+                for (_, account, ..) in market.orders(BookSide::Bid).chain(market.orders(BookSide::Ask)) {
+                    *live.entry(account).or_default() += 1;
+                }
+            }
+            for (to, number, _, message) in node.leader.kept_messages() {
+                if number <= self.leader(to).state().received_from(state.shard()) {
+                    continue;
+                }
+                match message {
+                    Message::PlaceOrder { order, .. } => *live.entry(order.account).or_default() += 1,
+                    Message::Batch { account, requests } => {
+                        let places = requests.iter().filter(|r| matches!(r, EnteredRequest::Place { .. })).count();
+                        *live.entry(*account).or_default() += places as u32;
+                    }
+                    Message::Settle(list) => {
+                        for settlement in list.iter().filter(|settlement| settlement.ended) {
+                            *live.entry(settlement.account).or_default() += 1;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (id, account) in self.nodes.iter().flat_map(|n| n.leader.state().accounts()) {
+            assert_eq!(
+                account.live_orders,
+                live.remove(&id).unwrap_or_default(),
+                "{}: {id}",
+                Invariant::LiveOrdersAreCounted
+            );
+        }
     }
 
     /// I-5, over all shards: held = what live buys could cost + what is on its way.
@@ -266,11 +307,22 @@ impl Cluster {
                 }
                 match message {
                     Message::PlaceOrder { order, .. } => *holds.entry(order.account).or_default() += order.hold(),
+                    Message::Batch { requests, .. } => {
+                        for request in requests {
+                            if let EnteredRequest::Place { order, .. } = request {
+                                *holds.entry(order.account).or_default() += order.hold();
+                            }
+                        }
+                    }
+                    Message::AmendOrder { amendment, raised: Some(raise) } => {
+                        *holds.entry(amendment.account).or_default() += raise.amount;
+                    }
                     Message::Settle(list) => {
                         for s in list {
                             *holds.entry(s.account).or_default() += s.spent + s.released;
                         }
                     }
+                    _ => {}
                 }
             }
         }
@@ -297,8 +349,41 @@ impl Cluster {
             }
         }
         for event in self.events() {
-            if let Event::OrderFunded { id, .. } = event {
-                assert!(born.contains(id), "order {id} was funded and never born");
+            if let Event::OrderEntered { id, .. } = event {
+                assert!(born.contains(id), "order {id} was entered and never born");
+            }
+        }
+    }
+
+    /// An all-or-nothing batch that reached its markets' home was refused whole or carried out whole.
+    pub fn check_all_or_nothing(&self) {
+        for node in &self.nodes {
+            for (outcome, (_, bytes)) in node.outcomes.iter().zip(&node.commands) {
+                let Ok(CommandRecord { command, .. }) = CommandRecord::decode(bytes) else { continue };
+                let whole = match command {
+                    Command::Batch { all_or_nothing, .. } => all_or_nothing,
+                    Command::Receive { message: Message::Batch { .. }, .. } => true,
+                    _ => false,
+                };
+                let count = |is: fn(&Event) -> bool| outcome.events.iter().filter(|event| is(event)).count();
+                let repeated = count(|event| matches!(event, Event::ClientIdRepeated { .. }));
+                if !whole || repeated > 0 {
+                    continue;
+                }
+                let requests = count(|event| matches!(event, Event::BatchItem { .. }));
+                let refused = count(|event| {
+                    matches!(
+                        event,
+                        Event::Rejected { .. }
+                            | Event::OrderRejected { .. }
+                            | Event::CancelRejected { .. }
+                            | Event::AmendRejected { .. }
+                    )
+                });
+                if requests == 0 {
+                    continue;
+                }
+                assert!(refused == 0 || refused == requests, "{refused} of {requests} refused: {:?}", outcome.events);
             }
         }
     }
@@ -309,7 +394,7 @@ impl Cluster {
 }
 
 impl Node {
-    pub fn markets(&self) -> impl Iterator<Item = &Market> {
+    pub fn markets(&self) -> impl Iterator<Item = MarketView<'_>> {
         self.leader.state().markets().map(|(_, market)| market)
     }
 

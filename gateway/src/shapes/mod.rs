@@ -2,13 +2,14 @@
 //!
 //! Ids, prices and credits are strings, quantities are numbers, times are RFC 3339 (see API.md).
 
+pub mod market;
+
 use std::fmt::Display;
 
 use schemas::event::{CancelReason, OrderPlaced, Party, Trade, TradeKind};
-use schemas::market::YesValue;
 use schemas::{
-    AccountId, BookSide, ClientId, CommandId, Credits, Entry, Event, FeeRate, Listing, MarketId, MarketState, NewOrder,
-    OrderId, Outcome, Price, Quantity, Rejection, Shard, Status, Terms, TimeInForce, Timestamp, TradeId,
+    AccountId, BookSide, ClientId, CommandId, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Outcome,
+    PostOnly, Price, Quantity, Rejection, SelfTrade, Status, Terms, TimeInForce, Timestamp, TradeId,
 };
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
@@ -74,52 +75,6 @@ impl Display for Rate {
     }
 }
 
-/// A market.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Market {
-    /// What it was created with.
-    pub listing: Listing,
-    /// Where it stands.
-    pub state: MarketState,
-    /// What a YES pays, once known.
-    pub yes_value: Option<YesValue>,
-    /// Its home.
-    pub shard: Shard,
-}
-
-impl Serialize for Market {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shape<'a> {
-            market_id: String,
-            ticker: &'a str,
-            question: &'a str,
-            state: &'static str,
-            #[serde(serialize_with = "iso")]
-            expiry: Timestamp,
-            tick_size: String,
-            maker_fee: String,
-            taker_fee: String,
-            yes_value: Option<String>,
-            shard: u16,
-        }
-        let listing = &self.listing;
-        let shape = Shape {
-            market_id: listing.market.to_string(),
-            ticker: listing.ticker.as_str(),
-            question: listing.question.as_str(),
-            state: self.state.name(),
-            expiry: listing.expiry,
-            tick_size: Ticks(listing.tick).to_string(),
-            maker_fee: Rate(listing.maker_fee).to_string(),
-            taker_fee: Rate(listing.taker_fee).to_string(),
-            yes_value: self.yes_value.map(|value| Ticks(value.ticks()).to_string()),
-            shard: self.shard.number(),
-        };
-        shape.serialize(serializer)
-    }
-}
-
 /// A trade as everybody may see it: without accounts and orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct PublicTrade {
@@ -170,9 +125,13 @@ pub struct Order {
     pub market: MarketId,
     /// Contract and side.
     pub entry: Entry,
-    /// LIMIT or MARKET, its price and its time in force.
+    /// LIMIT or MARKET, with what belongs to each as it is now.
     pub kind: OrderKind,
-    /// As asked, or what the budget bought.
+    /// What happens when it meets an order of its own account.
+    pub self_trade: SelfTrade,
+    /// Whether it is cancelled when its market pauses.
+    pub cancel_on_pause: bool,
+    /// Contracts that it is for now, or what the budget bought.
     pub quantity: Quantity,
     /// Filled so far.
     pub filled: Quantity,
@@ -180,7 +139,7 @@ pub struct Order {
     pub status: Status,
     /// Why it was refused.
     pub rejection: Option<Rejection>,
-    /// Why it was cancelled, if it had rested.
+    /// Why it ended with a remainder.
     pub cancel_reason: Option<CancelReason>,
     /// What the filled contracts cost or brought, before fees.
     pub notional: Credits,
@@ -197,8 +156,8 @@ pub struct Order {
 /// What a client called the order's `type`, and what belongs to each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderKind {
-    /// At this price or better.
-    Limit(Price, TimeInForce),
+    /// At this price or better; how long it waits, and whether it may take.
+    Limit(Price, TimeInForce, PostOnly),
     /// Now, at this price or better.
     Market(Price),
     /// Now, for so many credits.
@@ -208,7 +167,7 @@ pub enum OrderKind {
 impl From<Terms> for OrderKind {
     fn from(terms: Terms) -> Self {
         match terms {
-            Terms::Limit { price, time_in_force, .. } => Self::Limit(price, time_in_force),
+            Terms::Limit { price, time_in_force, post_only, .. } => Self::Limit(price, time_in_force, post_only),
             Terms::Market { worst_price, .. } => Self::Market(worst_price),
             Terms::Budget { budget } => Self::Budget(budget),
         }
@@ -216,11 +175,18 @@ impl From<Terms> for OrderKind {
 }
 
 impl Order {
-    /// An order that `outcome` took in, right after it.
-    pub fn placed(placed: &OrderPlaced, outcome: &Outcome) -> Self {
+    /// An order that `outcome` took in, right after it. `rest` is what follows in the same outcome.
+    pub fn placed(placed: &OrderPlaced, rest: &[Event], outcome: &Outcome) -> Self {
         let born = Self::born(placed.id, &placed.order, outcome.cause.id, outcome.time);
-        let order = Self { quantity: placed.quantity, filled: placed.filled, status: placed.status, ..born };
-        fills_on_entry(outcome, placed.id).fold(order, |order, fill| Self {
+        let kind = match born.kind {
+            OrderKind::Limit(_, time_in_force, post_only) => {
+                OrderKind::Limit(born.entry.book_price(placed.price), time_in_force, post_only)
+            }
+            other => other,
+        };
+        let OrderPlaced { quantity, filled, status, cancel_reason, .. } = *placed;
+        let order = Self { kind, quantity, filled, status, cancel_reason, ..born };
+        fills_of_taker(rest, placed.id).fold(order, |order, fill| Self {
             notional: order.notional + fill.price.cost(fill.quantity),
             fees: order.fees + fill.fee,
             ..order
@@ -244,6 +210,8 @@ impl Order {
             market: order.market,
             entry: order.entry,
             kind: order.terms.into(),
+            self_trade: order.instructions.self_trade,
+            cancel_on_pause: order.instructions.cancel_on_pause,
             quantity,
             filled: Quantity::ZERO,
             status: Status::Active,
@@ -269,9 +237,11 @@ impl Order {
     }
 }
 
-/// The fills of an order on its way in: it is the taker of all trades of its outcome.
-pub fn fills_on_entry(outcome: &Outcome, id: OrderId) -> impl Iterator<Item = Fill> {
-    outcome.events.iter().filter_map(move |event| match event {
+/// The fills of an order that came in, or changed, just before `rest`: it is the taker of the trades that follow, up to the next
+/// request of a batch.
+pub fn fills_of_taker(rest: &[Event], id: OrderId) -> impl Iterator<Item = Fill> {
+    let of_request = rest.iter().take_while(|event| !matches!(event, Event::BatchItem { .. }));
+    of_request.filter_map(move |event| match event {
         Event::Traded(trade) if trade.taker.order == id => Some(Fill::of(trade, &trade.taker, Role::Taker)),
         _ => None,
     })
@@ -288,6 +258,11 @@ impl Serialize for Order {
             r#type: &'static str,
             price: Option<String>,
             time_in_force: &'static str,
+            #[serde(serialize_with = "iso_or_null")]
+            expires_at: Option<Timestamp>,
+            post_only: &'static str,
+            self_trade: &'static str,
+            cancel_on_pause: bool,
             worst_price: Option<String>,
             budget: Option<String>,
             status: &'static str,
@@ -305,10 +280,14 @@ impl Serialize for Order {
             updated_at: Timestamp,
             command_id: String,
         }
-        let (kind, price, time_in_force, worst_price, budget) = match self.kind {
-            OrderKind::Limit(price, time_in_force) => ("LIMIT", Some(price), time_in_force, None, None),
-            OrderKind::Market(worst) => ("MARKET", None, TimeInForce::Ioc, Some(worst), None),
-            OrderKind::Budget(budget) => ("MARKET", None, TimeInForce::Ioc, None, Some(budget)),
+        let (kind, price, worst_price, budget) = match self.kind {
+            OrderKind::Limit(price, _, _) => ("LIMIT", Some(price), None, None),
+            OrderKind::Market(worst) => ("MARKET", None, Some(worst), None),
+            OrderKind::Budget(budget) => ("MARKET", None, None, Some(budget)),
+        };
+        let (time_in_force, post_only) = match self.kind {
+            OrderKind::Limit(_, time_in_force, post_only) => (time_in_force, post_only),
+            OrderKind::Market(_) | OrderKind::Budget(_) => (TimeInForce::Ioc, PostOnly::Off),
         };
         let shape = Shape {
             order_id: self.id.to_string(),
@@ -318,6 +297,10 @@ impl Serialize for Order {
             r#type: kind,
             price: price.map(|price| price.to_string()),
             time_in_force: time_in_force.name(),
+            expires_at: time_in_force.expires(),
+            post_only: post_only.name(),
+            self_trade: self.self_trade.name(),
+            cancel_on_pause: self.cancel_on_pause,
             worst_price: worst_price.map(|price| price.to_string()),
             budget: budget.map(|budget| budget.to_string()),
             status: self.status.name(),
@@ -398,6 +381,7 @@ impl std::str::FromStr for OrderType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schemas::Instructions;
     use serde_json::json;
 
     fn fill(ticks: u16, contracts: u32, fee: i64) -> Fill {
@@ -408,7 +392,7 @@ mod tests {
     #[test]
     fn an_average_is_exact_to_a_micro_credit() {
         let placed = crate::view::tests::placed(1, Entry::BuyYes, 6_000, 3, 3);
-        let order = Order::placed(&placed, &crate::view::tests::outcome(1, Vec::new()));
+        let order = Order::placed(&placed, &[], &crate::view::tests::outcome(1, Vec::new()));
         let filled = Order { notional: Credits(1_500_200), ..order };
         assert_eq!(filled.average_price().unwrap().to_string(), "0.500067");
         assert_eq!(Order { filled: Quantity::ZERO, ..filled }.average_price(), None);
@@ -435,6 +419,7 @@ mod tests {
             terms: Terms::Budget { budget: Credits::whole(5) },
             fee_rate: FeeRate::ZERO,
             client_id: None,
+            instructions: Instructions::default(),
         };
         let order = Order::rejected(OrderId(3), &order, Rejection::MarketNotOpen, CommandId(4), Timestamp(0));
         let shown = serde_json::to_value(order).unwrap();
@@ -446,6 +431,22 @@ mod tests {
         assert_eq!(
             (&shown["contract"], &shown["side"], &shown["time_in_force"]),
             (&json!("NO"), &json!("BUY"), &json!("IOC"))
+        );
+    }
+
+    #[test]
+    fn a_repriced_order_shows_where_it_went_and_when_it_expires() {
+        let mut placed = crate::view::tests::placed(1, Entry::BuyNo, 4_000, 3, 0);
+        let (price, quantity) = (Price::new(4_000).unwrap(), Quantity::new(3).unwrap());
+        let time_in_force = TimeInForce::Gtd { expires: Timestamp(9_000) };
+        placed.order.terms = Terms::Limit { price, quantity, time_in_force, post_only: PostOnly::Reprice };
+        placed.price = Price::new(6_100).unwrap();
+        let order = Order::placed(&placed, &[], &crate::view::tests::outcome(1, Vec::new()));
+        let shown = serde_json::to_value(order).unwrap();
+        assert_eq!((&shown["price"], &shown["post_only"]), (&json!("0.3900"), &json!("REPRICE")));
+        assert_eq!(
+            (&shown["time_in_force"], &shown["expires_at"]),
+            (&json!("GTD"), &json!("1970-01-01T00:00:09.000Z"))
         );
     }
 }

@@ -1,15 +1,9 @@
-//! What the law says, case by case. Names follow `docs/invariants.md` and the list of what books get wrong.
-
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
-mod scenario;
+//! How orders meet.
 
 use expect_test::expect;
-use scenario::{Scenario, check, quantity_of};
-use schemas::{
-    AccountId, ApiKey, ApiKeyId, Command, Credits, Entry, Event, FeeRate, NewOrder, Price, Scopes, Terms, TimeInForce,
-    Transition,
-};
+use schemas::{Command, Credits, Entry, Event};
+
+use crate::script::{Scenario, check, limit_order};
 
 #[test]
 fn two_buyers_mint_a_pair() {
@@ -162,11 +156,11 @@ fn an_ioc_never_rests() {
          t buy yes 5 @ 0.5 ioc",
         expect![[r#"
             > t buy yes 5 @ 0.5 ioc
-                order #1 CANCELLED 0/5
+                order #1 CANCELLED 0/5 TIME_IN_FORCE
             > a buy no 2 @ 0.5
                 order #2 ACTIVE 0/2
             > t buy yes 5 @ 0.5 ioc
-                order #3 CANCELLED 2/5
+                order #3 CANCELLED 2/5 TIME_IN_FORCE
                 trade 2 @ 0.5000 MINT t with a
             a: 9.000000 + 0.000000 held, 2 NO
             t: 9.000000 + 0.000000 held, 2 YES
@@ -218,7 +212,7 @@ fn a_market_order_sells_what_finds_a_buyer() {
             > b buy yes 2 @ 0.01
                 order #3 ACTIVE 0/2
             > a sell yes 5 @ market
-                order #4 CANCELLED 2/5
+                order #4 CANCELLED 2/5 TIME_IN_FORCE
                 trade 2 @ 0.0100 TRANSFER_YES a with b
                 b redeems 2 pairs
             a: 7.520000 + 0.000000 held, 3 YES
@@ -314,174 +308,19 @@ fn fees_are_held_at_their_worst_and_collected_once_a_fill() {
 }
 
 #[test]
-fn an_account_may_meet_itself() {
+fn an_account_may_meet_itself_if_it_says_so() {
     check(
         "deposit alice 10
          alice buy yes 4 @ 0.5
-         alice buy no 4 @ 0.5",
+         alice buy no 4 @ 0.5 stp allow",
         expect![[r#"
             > alice buy yes 4 @ 0.5
                 order #1 ACTIVE 0/4
-            > alice buy no 4 @ 0.5
+            > alice buy no 4 @ 0.5 stp allow
                 order #2 FILLED 4/4
                 trade 4 @ 0.5000 MINT alice with alice
                 alice redeems 4 pairs
             alice: 10.000000 + 0.000000 held
-        "#]],
-    );
-}
-
-#[test]
-fn refusals_change_nothing() {
-    check(
-        "market tick 100 maker 0 taker 0
-         deposit alice 1
-         deposit bob 1
-         alice buy yes 0 @ 0.5
-         alice buy yes 3 @ 0.5
-         alice buy yes 1 @ 0.505
-         alice sell yes 1 @ 0.5
-         alice sell yes budget 1
-         alice buy yes 1 @ 0.5
-         bob cancel #1
-         alice cancel #1
-         alice cancel #1
-         alice cancel #7
-         pause
-         pause
-         alice buy yes 1 @ 0.5
-         resume
-         resolve yes",
-        expect![[r#"
-            > alice buy yes 0 @ 0.5
-                refused: quantity-is-zero
-            > alice buy yes 3 @ 0.5
-                refused: funds-insufficient
-            > alice buy yes 1 @ 0.505
-                refused: price-off-tick
-            > alice sell yes 1 @ 0.5
-                refused: position-insufficient
-            > alice sell yes budget 1
-                refused: budget-on-sell
-            > alice buy yes 1 @ 0.5
-                order #1 ACTIVE 0/1
-            > bob cancel #1
-                refused: order-unknown
-            > alice cancel #1
-                cancelled 1 of alice: REQUESTED
-            > alice cancel #1
-                refused: order-unknown
-            > alice cancel #7
-                refused: order-unknown
-            > pause
-                market PAUSED
-            > pause
-                refused: transition-invalid
-            > alice buy yes 1 @ 0.5
-                refused: market-not-open
-            > resume
-                market OPEN
-            > resolve yes
-                refused: transition-invalid
-            alice: 1.000000 + 0.000000 held
-            bob: 1.000000 + 0.000000 held
-        "#]],
-    );
-}
-
-#[test]
-fn a_pause_keeps_orders_and_their_places_and_lets_them_be_cancelled() {
-    check(
-        "deposit alice 10
-         alice buy yes 1 @ 0.5
-         alice buy yes 2 @ 0.5
-         pause
-         alice cancel #1
-         resume",
-        expect![[r#"
-            > alice buy yes 1 @ 0.5
-                order #1 ACTIVE 0/1
-            > alice buy yes 2 @ 0.5
-                order #2 ACTIVE 0/2
-            > pause
-                market PAUSED
-            > alice cancel #1
-                cancelled 1 of alice: REQUESTED
-            > resume
-                market OPEN
-            alice: 8.965000 + 1.035000 held
-            BID 2 @ 0.5000 BUY_YES alice
-        "#]],
-    );
-}
-
-#[test]
-fn a_close_cancels_orders_and_a_resolution_pays_once() {
-    check(
-        "deposit alice 10
-         deposit bob 10
-         alice buy yes 10 @ 0.6
-         bob buy no 10 @ 0.4
-         alice sell yes 5 @ 0.9
-         bob buy yes 1 @ 0.2
-         close
-         resolve yes
-         resolve no
-         void",
-        expect![[r#"
-            > alice buy yes 10 @ 0.6
-                order #1 ACTIVE 0/10
-            > bob buy no 10 @ 0.4
-                order #2 FILLED 10/10
-                trade 10 @ 0.6000 MINT bob with alice
-            > alice sell yes 5 @ 0.9
-                order #3 ACTIVE 0/5
-            > bob buy yes 1 @ 0.2
-                order #4 ACTIVE 0/1
-            > close
-                market CLOSED
-                cancelled 1 of bob: MARKET_ENDED
-                cancelled 5 of alice: MARKET_ENDED
-            > resolve yes
-                market RESOLVED
-                alice is paid 10.000000 for 10 YES, 0 NO
-                bob is paid 0.000000 for 0 YES, 10 NO
-                market settled
-            > resolve no
-                refused: transition-invalid
-            > void
-                refused: transition-invalid
-            alice: 14.000000 + 0.000000 held
-            bob: 6.000000 + 0.000000 held
-        "#]],
-    );
-}
-
-#[test]
-fn a_void_pays_half_for_every_contract() {
-    check(
-        "deposit alice 10
-         deposit bob 10
-         alice buy yes 5 @ 0.6
-         bob buy no 5 @ 0.4
-         alice sell yes 5 @ 0.9
-         void",
-        expect![[r#"
-            > alice buy yes 5 @ 0.6
-                order #1 ACTIVE 0/5
-            > bob buy no 5 @ 0.4
-                order #2 FILLED 5/5
-                trade 5 @ 0.6000 MINT bob with alice
-            > alice sell yes 5 @ 0.9
-                order #3 ACTIVE 0/5
-            > void
-                market VOIDED
-                cancelled 5 of alice: MARKET_ENDED
-                alice is paid 2.500000 for 5 YES, 0 NO
-                bob is paid 2.500000 for 0 YES, 5 NO
-                market settled
-            alice: 9.500000 + 0.000000 held
-            bob: 10.500000 + 0.000000 held
         "#]],
     );
 }
@@ -513,36 +352,24 @@ fn prices_at_both_ends_of_the_domain_trade() {
     );
 }
 
-fn order(account: AccountId, scenario: &mut Scenario, entry: Entry, quantity: &str, ticks: u16) -> Command {
-    let (price, quantity) = (Price::new(ticks).unwrap(), quantity_of(quantity));
-    let terms = Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc };
-    Command::PlaceOrder(NewOrder {
-        account,
-        market: scenario.market(),
-        entry,
-        terms,
-        fee_rate: FeeRate::ZERO,
-        client_id: None,
-    })
-}
-
 #[test]
 fn one_order_fills_5000_resting_orders_in_their_order() {
     let mut scenario = Scenario::new();
+    let market = scenario.market();
     let (makers, taker) = (scenario.account("makers"), scenario.account("taker"));
     for account in [makers, taker] {
         scenario.handle(&Command::Deposit { account, amount: Credits::whole(5_000), client_id: None });
     }
     let mut resting = Vec::new();
     for _ in 0..5_000 {
-        let command = order(makers, &mut scenario, Entry::BuyNo, "1", 5_000);
+        let command = limit_order(makers, market, Entry::BuyNo, "1", 5_000);
         for event in scenario.handle(&command) {
             if let Event::OrderPlaced(placed) = event {
                 resting.push(placed.id);
             }
         }
     }
-    let command = order(taker, &mut scenario, Entry::BuyYes, "5000", 5_000);
+    let command = limit_order(taker, market, Entry::BuyYes, "5000", 5_000);
     let filled: Vec<_> = scenario
         .handle(&command)
         .iter()
@@ -552,91 +379,4 @@ fn one_order_fills_5000_resting_orders_in_their_order() {
         })
         .collect();
     assert_eq!(filled, resting);
-}
-
-#[test]
-fn a_market_with_many_holders_pays_each_once_in_slices() {
-    const HOLDERS: u64 = 2_500;
-    let mut scenario = Scenario::new();
-    let market = scenario.market();
-    let house = scenario.account("house");
-    scenario.handle(&Command::Deposit { account: house, amount: Credits::whole(10_000), client_id: None });
-    for account in (100..100 + HOLDERS).map(AccountId) {
-        let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ };
-        scenario.handle(&Command::OpenAccount { account, key });
-        scenario.handle(&Command::Deposit { account, amount: Credits::whole(1), client_id: None });
-        for (who, entry) in [(account, Entry::BuyYes), (house, Entry::BuyNo)] {
-            let command = order(who, &mut scenario, entry, "1", 5_000);
-            scenario.handle(&command);
-        }
-    }
-    scenario.handle(&Command::ChangeMarket { market, transition: Transition::Close });
-    let yes_value = schemas::market::YesValue::YES;
-    let mut events = scenario.handle(&Command::ChangeMarket { market, transition: Transition::Resolve { yes_value } });
-    let mut slices = 1;
-    while scenario.state.next_due().is_some() {
-        let slice = scenario.handle(&Command::AdvanceTime);
-        assert!(slice.len() <= 2 * schemas::limits::SWEEP_MAX + 1, "a slice of {} events", slice.len());
-        events.extend(slice);
-        slices += 1;
-        assert!(slices < 10, "the payout does not end");
-    }
-    let paid = events.iter().filter(|event| matches!(event, Event::PaidOut { .. })).count() as u64;
-    assert_eq!((paid, slices), (HOLDERS + 1, 3));
-    assert!(matches!(events.iter().rfind(|e| !matches!(e, Event::Settled(_))), Some(Event::MarketSettled { .. })));
-    for account in (100..100 + HOLDERS).map(AccountId) {
-        assert_eq!(scenario.state.account(account).unwrap().available, Credits(1_500_000));
-    }
-    assert_eq!(scenario.state.market(market).unwrap().collateral, Credits::ZERO);
-}
-
-#[test]
-fn a_market_closes_by_itself_at_its_expiry() {
-    let mut scenario = Scenario::new();
-    let alice = scenario.account("alice");
-    scenario.handle(&Command::Deposit { account: alice, amount: Credits::whole(1), client_id: None });
-    let command = order(alice, &mut scenario, Entry::BuyYes, "1", 5_000);
-    scenario.handle(&command);
-    assert_eq!(scenario.state.next_due(), Some(schemas::Timestamp(1_000_000)));
-    let market = scenario.market();
-    let place = engine_core::Place {
-        cause: schemas::Cause { offset: 1_000, id: schemas::CommandId(1) },
-        time: schemas::Timestamp(1_000_000),
-    };
-    let mut events = Vec::new();
-    // The clock of the log decides, not the timer: an order in the same millisecond is too late.
-    scenario.state.handle(place, &order_at(alice, market), &mut events);
-    assert!(matches!(events[1], Event::OrderRejected { code: schemas::Rejection::MarketNotOpen, .. }), "{events:?}");
-    events.clear();
-    scenario.state.handle(place, &Command::AdvanceTime, &mut events);
-    assert!(matches!(events[0], Event::MarketChanged { state: schemas::MarketState::Closed, .. }));
-    assert!(matches!(events[1], Event::OrderCancelled { .. }));
-    assert_eq!(scenario.state.account(alice).unwrap().available, Credits::whole(1));
-    assert_eq!(scenario.state.next_due(), None);
-}
-
-fn order_at(account: AccountId, market: schemas::MarketId) -> Command {
-    let terms =
-        Terms::Limit { price: Price::new(100).unwrap(), quantity: quantity_of("1"), time_in_force: TimeInForce::Gtc };
-    let (entry, fee_rate) = (Entry::BuyYes, FeeRate::ZERO);
-    Command::PlaceOrder(NewOrder { account, market, entry, terms, fee_rate, client_id: None })
-}
-
-#[test]
-fn deposits_beyond_what_a_wallet_or_a_shard_may_have_are_refused() {
-    use schemas::limits::{AMOUNT_MAX, SHARD_CREDITS_MAX, WALLET_MAX};
-    let mut scenario = Scenario::new();
-    let mut deposit = |name: &str| {
-        let account = scenario.account(name);
-        scenario.handle(&Command::Deposit { account, amount: Credits(AMOUNT_MAX), client_id: None })[0].clone()
-    };
-    let refused = Event::Rejected { code: schemas::Rejection::WalletLimit };
-    let wallets = SHARD_CREDITS_MAX / WALLET_MAX;
-    for wallet in 0..wallets {
-        for _ in 0..WALLET_MAX / AMOUNT_MAX {
-            assert!(matches!(deposit(&wallet.to_string()), Event::Deposited { .. }));
-        }
-        assert_eq!(deposit(&wallet.to_string()), refused);
-    }
-    assert_eq!(deposit("one more"), refused);
 }

@@ -1,0 +1,143 @@
+//! The reference flow as commands of the law, with 10,000 funded accounts.
+//!
+//! A buy at p is BUY YES at p, a sell at p is BUY NO at 10,000 − p, so nobody needs contracts beforehand.
+
+use engine_core::{Place, State};
+use schemas::shard_map::ShardMap;
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, Credits, Entry, Event, FeeRate, Instructions,
+    Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Scopes, SelfTrade, Shard,
+    Terms, TimeInForce, Timestamp, Transition,
+};
+
+use crate::Tape;
+use crate::flow::Flow;
+
+pub const ACCOUNTS: u64 = 10_000;
+const MAKER_FEE: u32 = 10_000;
+const TAKER_FEE: u32 = 70_000;
+
+/// What a flow is as commands of the law.
+pub struct Script {
+    pub setup: Vec<Command>,
+    pub prefill: Vec<Command>,
+    pub commands: Vec<Command>,
+}
+
+pub fn shard() -> (Shard, ShardMap) {
+    (Shard::new(0).unwrap(), ShardMap::new(1).unwrap())
+}
+
+fn order_id(id: u64) -> OrderId {
+    OrderId::compose(shard().0, shard().0, id)
+}
+
+/// An account for each order, so that makers and takers mix.
+fn account(id: u64) -> AccountId {
+    AccountId(1 + id % ACCOUNTS)
+}
+
+impl Script {
+    pub fn new(flow: &Flow) -> Self {
+        let markets: Vec<_> = (0..flow.books).map(listing).collect();
+        let mut setup = Vec::new();
+        for account in (1..=ACCOUNTS).map(AccountId) {
+            let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+            setup.push(Command::OpenAccount { account, key });
+            setup.push(Command::Deposit { account, amount: Credits::whole(1_000_000), client_id: None });
+        }
+        for listing in &markets {
+            setup.push(Command::CreateMarket(listing.clone()));
+            setup.push(Command::ChangeMarket { market: listing.market, by: AdminId(1), transition: Transition::Open });
+        }
+        // The flow's cancels name only the order: its account follows from its id.
+        let translate = |commands: &[crate::Command]| commands.iter().map(|c| command(c, &markets)).collect();
+        Self { setup, prefill: translate(&flow.prefill), commands: translate(&flow.commands) }
+    }
+}
+
+pub fn listing(number: usize) -> Listing {
+    let ticker: schemas::text::Ticker = format!("M-{number}").parse().unwrap();
+    Listing {
+        market: MarketId::of(&ticker),
+        ticker,
+        question: "Bench?".parse().unwrap(),
+        expiry: Timestamp(u64::MAX),
+        tick: 1,
+        maker_fee: FeeRate::new(MAKER_FEE).unwrap(),
+        taker_fee: FeeRate::new(TAKER_FEE).unwrap(),
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
+    }
+}
+
+fn command(command: &crate::Command, markets: &[Listing]) -> Command {
+    match *command {
+        crate::Command::Cancel { id, .. } => {
+            Command::CancelOrder { account: account(id), order: OrderRef::Id(order_id(id)) }
+        }
+        crate::Command::Add { book, order } => {
+            let yes = Price::new(order.price as u16).unwrap();
+            let (entry, price) = if order.buy { (Entry::BuyYes, yes) } else { (Entry::BuyNo, yes.complement()) };
+            let time_in_force = if order.ioc { TimeInForce::Ioc } else { TimeInForce::Gtc };
+            Command::PlaceOrder(NewOrder {
+                account: account(order.id),
+                market: markets[book as usize].market,
+                entry,
+                terms: Terms::Limit {
+                    price,
+                    quantity: Quantity::new(order.quantity).unwrap(),
+                    time_in_force,
+                    post_only: PostOnly::Off,
+                },
+                fee_rate: FeeRate::new(TAKER_FEE).unwrap(),
+                client_id: None,
+                // The flow knows no accounts: whoever meets, trades.
+                instructions: Instructions { self_trade: SelfTrade::Allow, ..Instructions::default() },
+            })
+        }
+    }
+}
+
+/// A shard's state and the commands that it had.
+pub struct Run {
+    pub state: State,
+    pub tape: Tape,
+    events: Vec<Event>,
+    offset: u64,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        let state = State::new(shard().0, shard().1);
+        Self { state, tape: Tape::default(), events: Vec::new(), offset: 0 }
+    }
+}
+
+impl Run {
+    /// Handles commands, a thousand a millisecond.
+    pub fn all(&mut self, commands: &[Command]) {
+        for command in commands {
+            self.one(command);
+        }
+    }
+
+    pub fn one(&mut self, command: &Command) -> &[Event] {
+        self.offset += 1;
+        let cause = Cause { offset: self.offset, id: CommandId(u128::from(self.offset)) };
+        self.events.clear();
+        self.state.handle(Place { cause, time: Timestamp(self.offset / 1_000) }, command, &mut self.events);
+        record(&mut self.tape, &self.events);
+        &self.events
+    }
+}
+
+fn record(tape: &mut Tape, events: &[Event]) {
+    let counter = |id: OrderId| id.0 & ((1 << 49) - 1);
+    for event in events {
+        if let Event::Traded(t) = event {
+            let (maker, taker) = (counter(t.maker.order), counter(t.taker.order));
+            tape.trade(maker, taker, u32::from(t.price.ticks()), t.quantity.contracts());
+        }
+    }
+}

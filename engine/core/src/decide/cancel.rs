@@ -1,0 +1,205 @@
+//! Ending resting orders: one by one, or all of an account.
+
+use schemas::event::{CancelReason, FirstOutcome};
+use schemas::limits::SWEEP_MAX;
+use schemas::{AccountId, Event, MarketId, Message, OrderId, OrderRef, Quantity, Rejection, Shard};
+
+use super::{Draft, Turn, account, message, settle};
+use crate::state::{MarketOrder, MarketView, MassCancel, State};
+
+impl Turn<'_> {
+    pub(super) fn cancel_order(&mut self, account: AccountId, order: OrderRef) {
+        match resolve(self.state, account, order) {
+            Ok(id) if id.market_shard() == self.state.shard => self.cancel_here(account, id),
+            // Only the account's home knows what was passed on before this.
+            Ok(id) if self.state.map.of_account(account) == self.state.shard => {
+                self.step(|state, draft| {
+                    let to = id.market_shard();
+                    draft.events.push(message::send(state, to, Message::CancelOrder { account, order: id }));
+                });
+            }
+            Ok(_) => self.reject_cancel(account, order, Rejection::WrongShard),
+            Err(code) => self.reject_cancel(account, order, code),
+        }
+    }
+
+    pub(super) fn reject_cancel(&mut self, account: AccountId, order: OrderRef, code: Rejection) {
+        self.step(|_, draft| draft.events.push(Event::CancelRejected { account, order, code }));
+    }
+
+    /// Market's home.
+    pub(super) fn cancel_here(&mut self, account: AccountId, order: OrderId) {
+        let ended = self.step(|state, draft| match check(state, account, order) {
+            Ok((market, resting)) => {
+                let market = market.listing.market;
+                end(market, resting, CancelReason::Requested, draft);
+                Some(market)
+            }
+            Err(code) => {
+                draft.events.push(Event::CancelRejected { account, order: OrderRef::Id(order), code });
+                None
+            }
+        });
+        if let Some(market) = ended {
+            self.give_back(market);
+        }
+    }
+
+    /// Ends one resting order, with all that follows from it.
+    pub(super) fn end_order(&mut self, market: MarketId, order: OrderId, reason: CancelReason) {
+        self.step(|state, draft| {
+            let (_, resting) = state.live_order(order).expect("the caller saw it rest");
+            end(market, resting, reason, draft);
+        });
+        self.give_back(market);
+    }
+
+    /// Account's home: orders on their way to another shard come before the message, so they are ended too.
+    pub(super) fn mass_cancel(&mut self, account: AccountId, market: Option<MarketId>) {
+        let known = self.answer(|state| {
+            account::known(state, account)?;
+            Ok(Event::MassCancelRequested { account, market })
+        });
+        if known {
+            self.mass_cancel_at_homes(account, market, CancelReason::MassCancel);
+        }
+    }
+
+    pub(super) fn mass_cancel_at_homes(&mut self, account: AccountId, market: Option<MarketId>, reason: CancelReason) {
+        self.step(|state, draft| {
+            let home = market.map(|market| state.map.of_market(market));
+            // An order can only be where something was ever sent to.
+            let others = state.facts.outboxes.keys().filter(|to| home.is_none_or(|home| home == **to));
+            let tell = |to: &Shard| message::send(state, *to, Message::MassCancel { account, market, reason });
+            draft.events.extend(others.map(tell));
+        });
+        self.mass_cancel_here(account, market, reason);
+    }
+
+    /// Markets' home: ends as many orders as one command may, and notes that there are more.
+    pub(super) fn mass_cancel_here(&mut self, account: AccountId, market: Option<MarketId>, reason: CancelReason) {
+        let orders = orders_of(self.state, account, market, None);
+        if orders.len() > SWEEP_MAX {
+            let up_to = orders.iter().map(|(_, order)| *order).max().expect("there are some");
+            self.step(|_, draft| draft.events.push(Event::MassCancelOpened { account, market, reason, up_to }));
+        }
+        self.end_orders(&orders[..orders.len().min(SWEEP_MAX)], reason);
+    }
+
+    /// Goes on with a mass cancel, at most `room` orders. Returns how many it ended.
+    pub(super) fn go_on_with_mass_cancel(
+        &mut self,
+        account: AccountId,
+        market: Option<MarketId>,
+        rest: MassCancel,
+        room: usize,
+    ) -> usize {
+        let orders = orders_of(self.state, account, market, Some(rest.up_to));
+        let ended = orders.len().min(room);
+        self.end_orders(&orders[..ended], rest.reason);
+        if ended == orders.len() {
+            self.step(|_, draft| draft.events.push(Event::MassCancelClosed { account, market }));
+        }
+        ended
+    }
+
+    /// Orders market by market, so that what follows from a market's cancels follows once.
+    fn end_orders(&mut self, orders: &[(MarketId, OrderId)], reason: CancelReason) {
+        for of_market in orders.chunk_by(|a, b| a.0 == b.0) {
+            let market = of_market[0].0;
+            self.step(|state, draft| {
+                for (_, order) in of_market {
+                    let (_, resting) = state.live_order(*order).expect("it was just read");
+                    end(market, resting, reason, draft);
+                }
+            });
+            self.give_back(market);
+        }
+    }
+}
+
+/// The id behind a client's word for an order.
+pub(super) fn resolve(state: &State, account: AccountId, order: OrderRef) -> Result<OrderId, Rejection> {
+    match order {
+        OrderRef::Id(id) if id.market_shard().number() >= state.map.shards() => Err(Rejection::OrderUnknown),
+        OrderRef::Id(id) => Ok(id),
+        OrderRef::ClientId(client_id) => {
+            account::known(state, account)?;
+            match state.facts.client_ids.get(account, client_id) {
+                Some((FirstOutcome::Order { id }, _)) => Ok(id),
+                _ => Err(Rejection::OrderUnknown),
+            }
+        }
+    }
+}
+
+/// A live order of this account that may be cancelled now.
+pub(super) fn check(
+    state: &State,
+    account: AccountId,
+    order: OrderId,
+) -> Result<(MarketView<'_>, &MarketOrder), Rejection> {
+    let (market, resting) = find_live(state, account, order)?;
+    if market.state.takes_cancels() { Ok((market, resting)) } else { Err(Rejection::MarketNotOpen) }
+}
+
+/// A live order of this account.
+pub(super) fn find_live(
+    state: &State,
+    account: AccountId,
+    order: OrderId,
+) -> Result<(MarketView<'_>, &MarketOrder), Rejection> {
+    if order.market_shard() != state.shard {
+        return Err(Rejection::WrongShard);
+    }
+    let own = state.live_order(order).filter(|(_, resting)| resting.owner.account == account);
+    // One whose time has come is gone, though the shard may not have swept it yet.
+    own.filter(|(_, resting)| !resting.has_expired(state.facts.time)).ok_or(Rejection::OrderUnknown)
+}
+
+/// An account's orders here, market by market in the order of listing, oldest first in each.
+// A mass cancel is rare and a look-up by account would cost every order; reading through the books takes a few nanoseconds an order.
+fn orders_of(
+    state: &State,
+    account: AccountId,
+    market: Option<MarketId>,
+    up_to: Option<OrderId>,
+) -> Vec<(MarketId, OrderId)> {
+    let markets = state.markets().filter(|(id, _)| market.is_none_or(|market| market == *id));
+    let mut orders = Vec::new();
+    for (id, market) in markets {
+        let from = orders.len();
+        let own = market.all_orders().filter(|order| order.owner.account == account);
+        orders.extend(own.map(|order| (id, order.id)).filter(|(_, order)| up_to.is_none_or(|up_to| *order <= up_to)));
+        orders[from..].sort_unstable();
+    }
+    orders
+}
+
+/// Ends a resting order and gives back what it holds.
+pub(super) fn end(market: MarketId, resting: &MarketOrder, reason: CancelReason, draft: &mut Draft<'_>) {
+    let (order, account) = (resting.id, resting.owner.account);
+    // Whatever meets it first, an order whose time has come has expired.
+    let reason = if resting.has_expired(draft.now) { CancelReason::Expired } else { reason };
+    draft.events.push(Event::OrderCancelled {
+        order,
+        account,
+        market,
+        entry: resting.owner.entry,
+        price: resting.book_price(),
+        quantity: resting.contracts(),
+        reason,
+    });
+    let released = settle::released(account, market, order, resting.held());
+    draft.settlements.push(schemas::message::Settlement { ended: true, ..released });
+}
+
+/// Takes contracts off a resting order and gives back what they hold.
+pub(super) fn reduce(market: MarketId, resting: &MarketOrder, quantity: Quantity, draft: &mut Draft<'_>) {
+    let (order, account, price) = (resting.id, resting.owner.account, resting.book_price());
+    draft.events.push(Event::OrderReduced { order, account, market, entry: resting.owner.entry, price, quantity });
+    let released = resting.owner.hold(price, quantity);
+    if released != schemas::Credits::ZERO {
+        draft.settlements.push(settle::released(account, market, order, released));
+    }
+}

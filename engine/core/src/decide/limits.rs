@@ -1,0 +1,58 @@
+//! What an account may have in a market that limits it.
+
+use schemas::{AccountId, Contract, MarketLimits, Rejection};
+
+use crate::state::{Exposure, MarketView, State};
+
+/// How a request would change what an account's live orders in a market come to.
+pub struct Wanted {
+    pub account: AccountId,
+    /// The contract that it is about.
+    pub contract: Contract,
+    /// What goes.
+    pub before: Exposure,
+    /// What comes.
+    pub after: Exposure,
+}
+
+/// Contracts of one kind that an account may still buy.
+pub fn position_room(state: &State, market: MarketView<'_>, account: AccountId, contract: Contract) -> u64 {
+    if market.limits.position == u64::MAX {
+        return u64::MAX;
+    }
+    let wanted = exposure(state, market, account).wanted(contract);
+    market.limits.position.saturating_sub(market.position(account).held(contract) + wanted)
+}
+
+/// Refuses what would be more than the market's limits.
+pub fn check(state: &State, market: MarketView<'_>, wanted: &Wanted) -> Result<(), Rejection> {
+    if market.limits == MarketLimits::NONE {
+        return Ok(());
+    }
+    let mut exposure = exposure(state, market, wanted.account);
+    exposure.subtract(&wanted.before);
+    exposure.add(&wanted.after);
+    check_exposure(market, wanted, &exposure)
+}
+
+/// What an account's live orders in a limited market come to.
+pub fn exposure(state: &State, market: MarketView<'_>, account: AccountId) -> Exposure {
+    let exposures = state.lookup.exposures.get(&market.listing.market);
+    exposures.and_then(|all| all.get(account)).copied().unwrap_or_default()
+}
+
+/// The same for what the live orders will come to. A change that asks for no more than there was is never refused.
+pub fn check_exposure(market: MarketView<'_>, wanted: &Wanted, exposure: &Exposure) -> Result<(), Rejection> {
+    let Wanted { account, contract, before, after } = wanted;
+    if after.live_orders > before.live_orders && exposure.live_orders > market.limits.live_orders {
+        return Err(Rejection::LiveOrderLimit);
+    }
+    if after.notional > before.notional && exposure.notional > market.limits.notional {
+        return Err(Rejection::NotionalLimit);
+    }
+    let position = market.position(*account).held(*contract) + exposure.wanted(*contract);
+    if after.wanted(*contract) > before.wanted(*contract) && position > market.limits.position {
+        return Err(Rejection::PositionLimit);
+    }
+    Ok(())
+}

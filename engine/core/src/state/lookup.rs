@@ -1,0 +1,117 @@
+//! What follows from the facts and is kept to be found quickly. Not in a snapshot: it is made anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemas::{AccountId, Contract, Credits, MarketId, OrderId, Quantity, Side, Timestamp};
+
+use super::{MarketOrder, Stake, Table};
+
+/// Look-ups over a shard's facts.
+#[derive(Clone, Debug, Default)]
+pub struct Lookup {
+    /// When each market moves on by itself: one that may still trade closes at its expiry, one with a confirmed answer pays out at the
+    /// end of its dispute window.
+    pub market_times: BTreeSet<(Timestamp, MarketId)>,
+    /// When each live order that expires by itself does so.
+    pub order_expiries: BTreeSet<(Timestamp, OrderId)>,
+    /// When each dead-man switch fires.
+    pub dead_man_switches: BTreeSet<(Timestamp, AccountId)>,
+    /// Live orders that are cancelled when their market pauses.
+    pub cancel_on_pause: BTreeSet<(MarketId, OrderId)>,
+    /// Markets that still have orders to cancel or positions to pay out.
+    pub sweeping: BTreeSet<MarketId>,
+    /// What accounts' live orders come to, in the markets that limit it.
+    pub exposures: BTreeMap<MarketId, Table<AccountId, Exposure>>,
+}
+
+/// What one account's live orders in one market come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Exposure {
+    pub live_orders: u32,
+    /// Their worth at their own limits.
+    pub notional: Credits,
+    /// YES contracts that its buys want.
+    pub yes: u64,
+    /// NO contracts that its buys want.
+    pub no: u64,
+}
+
+impl Exposure {
+    /// What an order of `quantity` contracts adds.
+    pub fn of(order: &MarketOrder, quantity: Quantity) -> Self {
+        let price = order.owner.entry.book_price(order.book_price());
+        let wanted = match order.owner.entry.side() {
+            Side::Buy => u64::from(quantity.contracts()),
+            Side::Sell => 0,
+        };
+        let (yes, no) = match order.owner.entry.contract() {
+            Contract::Yes => (wanted, 0),
+            Contract::No => (0, wanted),
+        };
+        Self { live_orders: 0, notional: price.cost(quantity), yes, no }
+    }
+
+    /// Contracts of one kind that its buys want.
+    pub fn wanted(&self, contract: Contract) -> u64 {
+        match contract {
+            Contract::Yes => self.yes,
+            Contract::No => self.no,
+        }
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.live_orders += other.live_orders;
+        self.notional += other.notional;
+        self.yes += other.yes;
+        self.no += other.no;
+    }
+
+    pub fn subtract(&mut self, other: &Self) {
+        self.live_orders -= other.live_orders;
+        self.notional -= other.notional;
+        self.yes -= other.yes;
+        self.no -= other.no;
+    }
+}
+
+impl Lookup {
+    /// An order came to rest in a market's book.
+    pub fn order_rests(&mut self, market: MarketId, order: &MarketOrder) {
+        if order.owner.expires != Stake::NEVER {
+            self.order_expiries.insert((order.owner.expires, order.id));
+        }
+        if order.owner.cancel_on_pause {
+            self.cancel_on_pause.insert((market, order.id));
+        }
+        if let Some(exposures) = self.exposures.get_mut(&market) {
+            let added = Exposure { live_orders: 1, ..Exposure::of(order, order.contracts()) };
+            exposures.get_or_default(order.owner.account).add(&added);
+        }
+    }
+
+    /// A resting order, as it was before, lost `quantity` contracts; with none left it is gone.
+    pub fn order_loses(&mut self, market: MarketId, order: &MarketOrder, quantity: Quantity) {
+        let gone = order.contracts() == quantity;
+        if gone {
+            if order.owner.expires != Stake::NEVER {
+                self.order_expiries.remove(&(order.owner.expires, order.id));
+            }
+            if order.owner.cancel_on_pause {
+                self.cancel_on_pause.remove(&(market, order.id));
+            }
+        }
+        if let Some(exposures) = self.exposures.get_mut(&market) {
+            let exposure = exposures.get_or_default(order.owner.account);
+            exposure.subtract(&Exposure { live_orders: u32::from(gone), ..Exposure::of(order, quantity) });
+            if *exposure == Exposure::default() {
+                exposures.remove(order.owner.account);
+            }
+        }
+    }
+
+    /// A market's orders that are cancelled when it pauses, oldest first.
+    pub fn paused_orders(&self, market: MarketId) -> impl Iterator<Item = OrderId> {
+        let all = (market, OrderId(0))..=(market, OrderId(u64::MAX));
+        self.cancel_on_pause.range(all).map(|(_, order)| *order)
+    }
+}

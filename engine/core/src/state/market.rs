@@ -1,0 +1,226 @@
+//! A market on its home shard: where it stands, its book, its positions.
+
+use bincode::{Decode, Encode};
+use schemas::market::{Resolution, YesValue};
+use schemas::{
+    AccountId, BookSide, Credits, Entry, FeeRate, Listing, MarketLimits, MarketState, OrderId, PostOnly, Price,
+    Quantity, SelfTrade, Timestamp,
+};
+
+use super::Table;
+use crate::book::{BookKey, Books, Queue, Resting};
+
+/// A market, on its home shard.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Market {
+    /// What it was created with.
+    pub listing: Listing,
+    /// Where it stands.
+    pub state: MarketState,
+    /// What each account may have here.
+    pub limits: MarketLimits,
+    /// Everything is paid out.
+    pub settled: bool,
+    /// Its answer, from RESOLVING on.
+    pub resolution: Option<Resolution>,
+    /// Credits that back its pairs (I-2).
+    pub collateral: Credits,
+    /// Fees collected.
+    pub fees: Credits,
+    /// YES contracts in the world (I-2).
+    pub yes: u64,
+    /// NO contracts in the world (I-2).
+    pub no: u64,
+    pub(crate) positions: Table<AccountId, Position>,
+    pub(crate) book: BookKey,
+}
+
+/// Contracts of one account in one market. One that holds nothing is not kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct Position {
+    /// YES contracts held.
+    pub yes: u64,
+    /// NO contracts held.
+    pub no: u64,
+    /// Of the YES, how many resting sells reserve.
+    pub yes_reserved: u64,
+    /// Of the NO, how many resting sells reserve.
+    pub no_reserved: u64,
+}
+
+impl Position {
+    /// Contracts held.
+    pub fn held(&self, contract: schemas::Contract) -> u64 {
+        match contract {
+            schemas::Contract::Yes => self.yes,
+            schemas::Contract::No => self.no,
+        }
+    }
+
+    /// Contracts that no sell reserves.
+    pub fn free(&self, contract: schemas::Contract) -> u64 {
+        match contract {
+            schemas::Contract::Yes => self.yes - self.yes_reserved,
+            schemas::Contract::No => self.no - self.no_reserved,
+        }
+    }
+
+    /// Pairs of unreserved YES and NO: they become credits at once.
+    pub fn pairs(&self) -> u64 {
+        self.free(schemas::Contract::Yes).min(self.free(schemas::Contract::No))
+    }
+}
+
+/// What a resting order carries for its owner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Stake {
+    pub account: AccountId,
+    /// When it expires; [`Stake::NEVER`] if it does not by itself.
+    pub expires: Timestamp,
+    /// The rate that a buy's hold was computed with.
+    pub fee_rate: FeeRate,
+    /// Contracts it is for, with those that are filled.
+    pub quantity: Quantity,
+    pub entry: Entry,
+    /// What an amendment that crosses does when it meets its own account.
+    pub self_trade: SelfTrade,
+    /// What an amendment that crosses does at all.
+    pub post_only: PostOnly,
+    pub cancel_on_pause: bool,
+}
+
+impl Stake {
+    /// No order has a time to expire at this time.
+    pub const NEVER: Timestamp = Timestamp(u64::MAX);
+
+    /// What `quantity` contracts of this order still hold of its account's credits at book price `price`.
+    pub fn hold(&self, price: Price, quantity: Quantity) -> Credits {
+        match self.entry.side() {
+            schemas::Side::Buy => self.fee_rate.hold(self.entry.book_price(price), quantity),
+            schemas::Side::Sell => Credits::ZERO,
+        }
+    }
+}
+
+/// An order in a market's book.
+pub type MarketOrder = Resting<OrderId, Stake>;
+
+impl MarketOrder {
+    /// Its price in the book (YES).
+    pub fn book_price(&self) -> Price {
+        book_price(self.price)
+    }
+
+    /// Contracts left.
+    pub fn contracts(&self) -> Quantity {
+        Quantity::new(self.remaining).expect("an order's quantity is bounded")
+    }
+
+    /// What it holds of its account's credits.
+    pub fn held(&self) -> Credits {
+        self.owner.hold(self.book_price(), self.contracts())
+    }
+
+    /// Contracts filled so far.
+    pub fn filled(&self) -> Quantity {
+        self.owner.quantity - self.contracts()
+    }
+
+    /// True if its time has come: it never trades again, though it may still rest until the next `AdvanceTime`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.owner.expires <= now
+    }
+}
+
+/// A price of a market's book.
+fn book_price(ticks: u32) -> Price {
+    u16::try_from(ticks).ok().and_then(Price::new).expect("a market's book holds prices")
+}
+
+impl Market {
+    /// An account's contracts here.
+    pub fn position(&self, account: AccountId) -> Position {
+        self.positions.get(account).copied().unwrap_or_default()
+    }
+
+    /// All positions, in the order in which they would be paid out.
+    pub fn positions(&self) -> impl Iterator<Item = (AccountId, &Position)> {
+        self.positions.iter()
+    }
+
+    /// What a YES pays, once the market pays out.
+    pub fn yes_value(&self) -> Option<YesValue> {
+        self.resolution.filter(|_| self.state.is_final()).map(|resolution| resolution.answer.yes_value())
+    }
+
+    /// When the market moves on by itself.
+    pub(crate) fn moves_on(&self) -> Option<Timestamp> {
+        match self.state {
+            MarketState::Resolving => Some(self.resolution?.confirmed?.payout),
+            state => state.trades_later().then_some(self.listing.expiry),
+        }
+    }
+
+    /// True if positions are to be paid out, or it is still to be said that there are none.
+    pub(crate) fn pays_out(&self) -> bool {
+        self.state.is_final() && !self.settled
+    }
+}
+
+/// A market with its book.
+#[derive(Clone, Copy, Debug)]
+pub struct MarketView<'a> {
+    pub(crate) market: &'a Market,
+    pub(crate) books: &'a Books<OrderId, Stake>,
+}
+
+impl std::ops::Deref for MarketView<'_> {
+    type Target = Market;
+
+    fn deref(&self) -> &Market {
+        self.market
+    }
+}
+
+impl<'a> MarketView<'a> {
+    /// Live orders of one side in the order in which they would fill.
+    pub(crate) fn queue(self, side: BookSide) -> Queue<'a, OrderId, Stake> {
+        self.books.queue(self.market.book, side)
+    }
+
+    /// True if no order rests.
+    pub(crate) fn has_no_orders(self) -> bool {
+        self.books.is_empty(self.market.book)
+    }
+
+    /// The highest bid or the lowest ask, in YES.
+    pub fn best(self, side: BookSide) -> Option<Price> {
+        self.books.best(self.market.book, side).map(book_price)
+    }
+
+    /// Contracts that rest at a price.
+    pub fn depth(self, side: BookSide, price: Price) -> u64 {
+        self.books.depth(self.market.book, side, u32::from(price.ticks()))
+    }
+
+    /// Live orders of one side in the order in which they would fill: id, account, entry, price, remaining, credits held.
+    pub fn orders(
+        self,
+        side: BookSide,
+    ) -> impl Iterator<Item = (OrderId, AccountId, Entry, Price, Quantity, Credits)> + use<'a> {
+        self.queue(side).map(|order| {
+            let (id, owner) = (order.id, order.owner);
+            (id, owner.account, owner.entry, order.book_price(), order.contracts(), order.held())
+        })
+    }
+
+    /// All resting orders: bids, then asks, each in the order in which they would fill.
+    pub(crate) fn all_orders(self) -> impl Iterator<Item = &'a MarketOrder> {
+        self.queue(BookSide::Bid).chain(self.queue(BookSide::Ask))
+    }
+
+    /// True if live orders are to be cancelled since trading has ended.
+    pub(crate) fn ends_orders(self) -> bool {
+        !self.market.state.trades_later() && !self.has_no_orders()
+    }
+}

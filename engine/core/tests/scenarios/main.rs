@@ -1,0 +1,13 @@
+//! What the law says, case by case. Names follow `docs/invariants.md` and the list of what books get wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod amendments;
+mod batches;
+mod cancels;
+mod instructions;
+mod markets;
+mod matching;
+mod refusals;
+mod script;
+mod wallets;

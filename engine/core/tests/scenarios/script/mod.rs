@@ -1,0 +1,148 @@
+//! Scenarios as text: one line a command, one helper that knows the API. The answer is what the log says and where all ends up.
+//! `command.rs` has the words.
+
+mod command;
+mod report;
+
+use std::fmt::Write;
+
+use engine_core::{Place, State};
+use schemas::shard_map::ShardMap;
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, Entry, Event, FeeRate, Instructions, Listing,
+    MarketId, MarketLimits, NewOrder, OrderId, PostOnly, Price, Quantity, Scopes, Shard, Terms, TimeInForce, Timestamp,
+    Transition,
+};
+
+/// Runs a script on one shard and compares what came of it.
+#[track_caller]
+pub fn check(script: &str, expected: expect_test::Expect) {
+    let mut scenario = Scenario::new();
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        scenario.line(line);
+    }
+    expected.assert_eq(&scenario.report());
+}
+
+pub struct Scenario {
+    pub state: State,
+    names: Vec<String>,
+    orders: Vec<OrderId>,
+    market: Option<MarketId>,
+    offset: u64,
+    waited: u64,
+    said: String,
+}
+
+impl Scenario {
+    pub fn new() -> Self {
+        let state = State::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
+        let (names, orders, said) = (Vec::new(), Vec::new(), String::new());
+        Self { state, names, orders, market: None, offset: 0, waited: 0, said }
+    }
+
+    /// Handles a command one millisecond after the last one.
+    pub fn handle(&mut self, command: &Command) -> Vec<Event> {
+        self.offset += 1;
+        let cause = Cause { offset: self.offset, id: CommandId(u128::from(self.offset)) };
+        let mut events = Vec::new();
+        self.state.handle(Place { cause, time: self.now() }, command, &mut events);
+        self.state.assert_all();
+        let bytes = self.state.to_bytes();
+        let restored = State::from_bytes(self.state.shard(), ShardMap::new(1).unwrap(), &bytes).unwrap();
+        assert_eq!(restored.next_due(), self.state.next_due(), "a restored state waits for something else");
+        events
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.offset + self.waited)
+    }
+
+    pub fn wait(&mut self, milliseconds: u64) {
+        self.waited += milliseconds;
+    }
+
+    pub fn account(&mut self, name: &str) -> AccountId {
+        if let Some(at) = self.names.iter().position(|known| known == name) {
+            return AccountId(at as u64 + 1);
+        }
+        self.names.push(name.to_owned());
+        let account = AccountId(self.names.len() as u64);
+        let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+        self.handle(&Command::OpenAccount { account, key });
+        account
+    }
+
+    fn name(&self, account: AccountId) -> &str {
+        &self.names[usize::try_from(account.0).unwrap() - 1]
+    }
+
+    pub fn market(&mut self) -> MarketId {
+        self.market.unwrap_or_else(|| self.list(1, 0, 0, 0))
+    }
+
+    fn list(&mut self, tick: u16, maker: u32, taker: u32, dispute_window_ms: u64) -> MarketId {
+        let ticker: schemas::text::Ticker = "RAIN".parse().unwrap();
+        let market = MarketId::of(&ticker);
+        let (question, expiry) = ("Rain?".parse().unwrap(), Timestamp(1_000_000));
+        let (maker_fee, taker_fee) = (FeeRate::new(maker).unwrap(), FeeRate::new(taker).unwrap());
+        let limits = MarketLimits::NONE;
+        self.handle(&Command::CreateMarket(Listing {
+            market,
+            ticker,
+            question,
+            expiry,
+            tick,
+            maker_fee,
+            taker_fee,
+            dispute_window_ms,
+            limits,
+        }));
+        self.handle(&Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open });
+        self.market = Some(market);
+        market
+    }
+
+    fn line(&mut self, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["market", "tick", tick, "maker", maker, "taker", taker] => {
+                self.list(tick.parse().unwrap(), maker.parse().unwrap(), taker.parse().unwrap(), 0);
+            }
+            ["market", "dispute", window] => drop(self.list(1, 0, 0, window.parse().unwrap())),
+            ["wait", milliseconds] => self.wait(milliseconds.parse().unwrap()),
+            _ => {
+                let command = self.command(&words);
+                let events = self.handle(&command);
+                if matches!(command, Command::Deposit { .. }) {
+                    return;
+                }
+                writeln!(self.said, "> {line}").unwrap();
+                for event in events {
+                    let text = self.event(&event);
+                    self.said.push_str(&text);
+                }
+            }
+        }
+    }
+}
+
+/// A limit order that rests, at a price in ticks, free of fees.
+pub fn limit_order(account: AccountId, market: MarketId, entry: Entry, quantity: &str, ticks: u16) -> Command {
+    let (price, quantity) = (Price::new(ticks).unwrap(), quantity_of(quantity));
+    let terms = Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off };
+    let instructions = Instructions::default();
+    Command::PlaceOrder(NewOrder {
+        account,
+        market,
+        entry,
+        terms,
+        fee_rate: FeeRate::ZERO,
+        client_id: None,
+        instructions,
+    })
+}
+
+pub fn quantity_of(text: &str) -> Quantity {
+    Quantity::new(text.parse().unwrap()).unwrap()
+}

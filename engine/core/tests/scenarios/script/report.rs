@@ -1,0 +1,98 @@
+//! What the log said and where all ended up, as text.
+
+use std::fmt::Write;
+
+use schemas::{BookSide, Credits, Event, OrderId};
+
+use super::Scenario;
+
+impl Scenario {
+    pub fn event(&mut self, event: &Event) -> String {
+        let mut text = String::new();
+        let mut say = |line: String| writeln!(text, "    {line}").unwrap();
+        match event {
+            Event::OrderPlaced(placed) => {
+                self.orders.push(placed.id);
+                let (number, filled, quantity) = (self.orders.len(), placed.filled, placed.quantity);
+                let asked = placed.order.entry.book_price(placed.order.terms.limit());
+                let moved = if placed.price == asked { String::new() } else { format!(" moved to {}", placed.price) };
+                let reason = placed.cancel_reason.map(|reason| format!(" {reason}")).unwrap_or_default();
+                say(format!("order #{number} {} {filled}/{quantity}{moved}{reason}", placed.status));
+            }
+            Event::OrderRejected { code, .. } | Event::Rejected { code } => say(format!("refused: {code}")),
+            Event::Traded(t) => {
+                let (maker, taker) = (self.name(t.maker.account), self.name(t.taker.account));
+                say(format!("trade {} @ {} {} {taker} with {maker}", t.quantity, t.price, t.kind()));
+            }
+            Event::OrderCancelled { account, quantity, reason, .. } => {
+                say(format!("cancelled {quantity} of {}: {reason}", self.name(*account)));
+            }
+            Event::PairsRedeemed { account, pairs, .. } => {
+                say(format!("{} redeems {pairs} pairs", self.name(*account)))
+            }
+            Event::PaidOut { account, yes, no, credits, .. } => {
+                say(format!("{} is paid {credits} for {yes} YES, {no} NO", self.name(*account)));
+            }
+            Event::MarketChanged { state, .. } => say(format!("market {state}")),
+            Event::MarketSettled { .. } => say("market settled".into()),
+            Event::OrderAmended(a) => {
+                let place = if a.in_place { "in its place" } else { "at the end of its queue" };
+                say(format!(
+                    "{} amended: {} {}/{} @ {} {place}",
+                    self.number(a.order),
+                    a.status,
+                    a.filled,
+                    a.quantity,
+                    a.price
+                ));
+            }
+            Event::OrderReduced { order, quantity, .. } => say(format!("{} loses {quantity}", self.number(*order))),
+            Event::CancelRejected { code, .. } | Event::AmendRejected { code, .. } => say(format!("refused: {code}")),
+            Event::ClientIdRepeated { first, .. } => say(format!("as before: {first:?}")),
+            Event::BatchItem { index } => say(format!("request {index}")),
+            Event::MassCancelRequested { .. } => say("all orders are to be cancelled".into()),
+            Event::DeadManSwitchSet { due, .. } => say(format!("switch {due:?}")),
+            Event::DeadManSwitchFired { account } => say(format!("the switch of {} fires", self.name(*account))),
+            Event::TransferSent { amount, .. } => say(format!("sent {amount}")),
+            Event::TransferReceived { to, amount, .. } => say(format!("{} receives {amount}", self.name(*to))),
+            // Wallets are in the report; entry and amendment are in the holds.
+            Event::Settled(_) | Event::OrderEntered { .. } | Event::HoldRaised { .. } => {}
+            other => say(format!("{other:?}")),
+        }
+        text
+    }
+
+    /// What the script calls an order.
+    fn number(&self, order: OrderId) -> String {
+        self.orders.iter().position(|known| *known == order).map_or("order ?".into(), |at| format!("order #{}", at + 1))
+    }
+
+    pub fn report(&self) -> String {
+        let mut text = self.said.clone();
+        for (id, account) in self.state.accounts() {
+            write!(text, "{}: {} + {} held", self.name(id), account.available, account.held).unwrap();
+            for (_, market) in self.state.markets() {
+                let p = market.position(id);
+                for (held, reserved, contract) in [(p.yes, p.yes_reserved, "YES"), (p.no, p.no_reserved, "NO")] {
+                    match (held, reserved) {
+                        (0, _) => {}
+                        (_, 0) => write!(text, ", {held} {contract}").unwrap(),
+                        _ => write!(text, ", {held} {contract} ({reserved} reserved)").unwrap(),
+                    }
+                }
+            }
+            text.push('\n');
+        }
+        for (_, market) in self.state.markets() {
+            for side in [BookSide::Bid, BookSide::Ask] {
+                for (_, account, entry, price, remaining, _) in market.orders(side) {
+                    writeln!(text, "{side} {remaining} @ {price} {entry} {}", self.name(account)).unwrap();
+                }
+            }
+            if market.collateral != Credits::ZERO || market.fees != Credits::ZERO {
+                writeln!(text, "collateral {}, fees {}", market.collateral, market.fees).unwrap();
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,180 @@
+//! What admins do to accounts and markets beside markets' lives: freezes and limits.
+
+use axum::extract::State;
+use schemas::{AccountId, AccountLimits, AdminId, Command, Event, MarketId, MarketLimits, Shard};
+use serde::Serialize;
+use serde_json::Map;
+
+use crate::answers::refusal;
+use crate::http::answer::Answer;
+use crate::http::auth::Admin;
+use crate::http::command::{Failure, look_at, submit};
+use crate::http::extract::{Body, Query, Segment};
+use crate::http::fields::Fields;
+use crate::http::parse;
+use crate::http::problem::{Problem, kinds};
+use crate::shapes::market::{AccountLimitsShape, MarketLimitsShape};
+use crate::shapes::text;
+use crate::state::Shared;
+use crate::submit::Settled;
+
+fn account_id(segment: &str) -> Result<AccountId, Problem> {
+    parse::account_id(segment).map_err(|_| Problem::new(kinds::ACCOUNT_UNKNOWN))
+}
+
+/// Whether an account is frozen, and who did it.
+#[derive(Serialize)]
+pub struct FreezeAnswer {
+    #[serde(serialize_with = "text")]
+    account_id: AccountId,
+    frozen: bool,
+    #[serde(serialize_with = "text")]
+    by: AdminId,
+    command_id: String,
+}
+
+/// `POST /v1/accounts/{id}/freeze`
+pub async fn freeze(
+    Admin(by): Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+    Body(fields): Body,
+) -> Result<Answer<FreezeAnswer>, Failure> {
+    query.nothing_else()?;
+    fields.finish(Some(()))?;
+    let account = account_id(&id)?;
+    set_frozen(&state, account, Command::FreezeAccount { account, by }).await
+}
+
+/// `POST /v1/accounts/{id}/unfreeze`
+pub async fn unfreeze(
+    Admin(by): Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+    Body(fields): Body,
+) -> Result<Answer<FreezeAnswer>, Failure> {
+    query.nothing_else()?;
+    fields.finish(Some(()))?;
+    let account = account_id(&id)?;
+    set_frozen(&state, account, Command::UnfreezeAccount { account, by }).await
+}
+
+async fn set_frozen(state: &Shared, account: AccountId, command: Command) -> Result<Answer<FreezeAnswer>, Failure> {
+    let settled = submit(state, state.map.of_account(account), command, |_| Map::new()).await?;
+    let done = settled.outcome.events.iter().find_map(|event| match event {
+        Event::AccountFrozen { by, .. } => Some((true, *by)),
+        Event::AccountUnfrozen { by, .. } => Some((false, *by)),
+        _ => None,
+    });
+    let (frozen, by) = done.ok_or_else(|| refusal(&settled.told()))?;
+    let command_id = settled.outcome.cause.id.to_string();
+    Ok(Answer::one(FreezeAnswer { account_id: account, frozen, by, command_id }, settled.at()))
+}
+
+/// An account's limits.
+#[derive(Serialize)]
+pub struct AccountLimitsAnswer {
+    #[serde(serialize_with = "text")]
+    account_id: AccountId,
+    limits: AccountLimitsShape,
+    command_id: String,
+}
+
+/// `PUT /v1/accounts/{id}/limits`
+pub async fn limit_account(
+    _: Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+    Body(mut fields): Body,
+) -> Result<Answer<AccountLimitsAnswer>, Failure> {
+    query.nothing_else()?;
+    let limits = read_account_limits(&mut fields);
+    let limits = fields.finish(limits)?;
+    let account = account_id(&id)?;
+    let command = Command::LimitAccount { account, limits };
+    let settled = submit(&state, state.map.of_account(account), command, |_| Map::new()).await?;
+    let limited = settled.outcome.events.iter().find_map(|event| match event {
+        Event::AccountLimited { limits, .. } => Some(*limits),
+        _ => None,
+    });
+    let limits = limited.ok_or_else(|| refusal(&settled.told()))?.into();
+    let command_id = settled.outcome.cause.id.to_string();
+    Ok(Answer::one(AccountLimitsAnswer { account_id: account, limits, command_id }, settled.at()))
+}
+
+fn read_account_limits(fields: &mut Fields) -> Option<AccountLimits> {
+    let none = AccountLimits::NONE;
+    let live_orders = fields.integer_or("live_orders", none.live_orders, parse::orders_limit);
+    let held = fields.text_or("held", none.held, parse::credits_limit);
+    Some(AccountLimits { live_orders: live_orders?, held: held? })
+}
+
+/// A market's limits.
+#[derive(Serialize)]
+pub struct MarketLimitsAnswer {
+    #[serde(serialize_with = "text")]
+    market_id: MarketId,
+    limits: MarketLimitsShape,
+    command_id: String,
+}
+
+/// `PUT /v1/markets/{market}/limits`
+pub async fn limit_market(
+    _: Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(name): Segment,
+    Body(mut fields): Body,
+) -> Result<Answer<MarketLimitsAnswer>, Failure> {
+    query.nothing_else()?;
+    let limits = read_market_limits(&mut fields);
+    let limits = fields.finish(limits)?;
+    let known = state.live.view().market_named(&name).map(|live| (live.market.listing.market, live.market.shard));
+    let (market, shard) = known.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
+    let settled = limit(&state, market, shard, limits).await?;
+    let limited = settled.outcome.events.iter().find_map(|event| match event {
+        Event::MarketLimited { limits, .. } => Some(*limits),
+        _ => None,
+    });
+    let limits = limited.ok_or_else(|| refusal(&settled.told()))?.into();
+    let command_id = settled.outcome.cause.id.to_string();
+    Ok(Answer::one(MarketLimitsAnswer { market_id: market, limits, command_id }, settled.at()))
+}
+
+async fn limit(state: &Shared, market: MarketId, shard: Shard, limits: MarketLimits) -> Result<Settled, Failure> {
+    let look = |_| look_at(format!("/v1/markets/{market}"));
+    submit(state, shard, Command::LimitMarket { market, limits }, look).await
+}
+
+/// A market's limits; one that is not there, or null, is none.
+pub fn read_market_limits(fields: &mut Fields) -> Option<MarketLimits> {
+    let none = MarketLimits::NONE;
+    let live_orders = fields.integer_or("live_orders", none.live_orders, parse::orders_limit);
+    let notional = fields.text_or("notional", none.notional, parse::credits_limit);
+    let position = fields.integer_or("position", none.position, parse::contracts_limit);
+    Some(MarketLimits { live_orders: live_orders?, notional: notional?, position: position? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::Credits;
+
+    #[test]
+    fn what_is_not_limited_has_no_limit() {
+        let read = |body: &str| {
+            let mut fields = Fields::parse(body.as_bytes()).unwrap();
+            let limits = read_market_limits(&mut fields);
+            fields.finish(limits).map_err(|problem| problem.kind().code)
+        };
+        assert_eq!(read("{}"), Ok(MarketLimits::NONE));
+        let some = MarketLimits { live_orders: 0, notional: Credits::whole(5), ..MarketLimits::NONE };
+        assert_eq!(read(r#"{"live_orders": 0, "notional": "5", "position": null}"#), Ok(some));
+        assert_eq!(read(r#"{"notional": 5}"#), Err("invalid-request"));
+        let shape = serde_json::to_value(MarketLimitsShape::from(some)).unwrap();
+        assert_eq!(shape, serde_json::json!({"live_orders": 0, "notional": "5.000000", "position": null}));
+    }
+}

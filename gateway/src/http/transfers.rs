@@ -1,0 +1,56 @@
+//! Credits from one account to another.
+
+use axum::extract::State;
+use schemas::{AccountId, ClientId, Command, Credits, Rejection};
+use serde::Serialize;
+use serde_json::Map;
+
+use crate::answers::{Moved, refusal, transferred};
+use crate::http::answer::Answer;
+use crate::http::auth::Trader;
+use crate::http::command::{Failure, submit};
+use crate::http::extract::{Body, Query};
+use crate::http::parse;
+use crate::http::problem::Problem;
+use crate::shapes::{text, text_or_null};
+use crate::state::Shared;
+
+/// Credits that were received.
+#[derive(Serialize)]
+pub struct TransferAnswer {
+    #[serde(serialize_with = "text")]
+    from: AccountId,
+    #[serde(serialize_with = "text")]
+    to: AccountId,
+    #[serde(serialize_with = "text")]
+    amount: Credits,
+    #[serde(serialize_with = "text_or_null")]
+    client_id: Option<ClientId>,
+    command_id: String,
+    repeated: bool,
+}
+
+/// `POST /v1/transfers`
+pub async fn transfer(
+    Trader(from): Trader,
+    State(state): State<Shared>,
+    query: Query,
+    Body(mut fields): Body,
+) -> Result<Answer<TransferAnswer>, Failure> {
+    query.nothing_else()?;
+    let to = fields.text("to", parse::account_id);
+    let amount = fields.text("amount", parse::amount);
+    let client_id = fields.text_or("client_id", None, |text| parse::client_id(text).map(Some));
+    let built = (|| Some((to?, amount?, client_id?)))();
+    let (to, amount, client_id) = fields.finish(built)?;
+    if to == from {
+        // What the engine would refuse anyway, told before anything is written.
+        return Err(Problem::rejection(Rejection::TransferToSelf).into());
+    }
+    let command = Command::Transfer { from, to, amount, client_id };
+    let settled = submit(&state, state.map.of_account(from), command, |_| Map::new()).await?;
+    let moved = transferred(&settled, to);
+    let Moved { amount, repeated } = moved.ok_or_else(|| refusal(&settled.told()))?;
+    let command_id = settled.outcome.cause.id.to_string();
+    Ok(Answer::one(TransferAnswer { from, to, amount, client_id, command_id, repeated }, settled.at()).created())
+}

@@ -1,0 +1,170 @@
+//! Markets, their answers and limits, and accounts' limits, as clients get them. Pure.
+
+use std::fmt::Display;
+
+use schemas::market::{Resolution, YesValue};
+use schemas::{AccountLimits, Answer, Credits, Listing, MarketLimits, MarketState, Shard, Timestamp};
+use serde::{Serialize, Serializer};
+
+use super::{Rate, Ticks, iso, iso_or_null, text_or_null};
+
+/// An answer: YES, NO, VOID, or what a YES pays.
+pub struct AnswerText(pub Answer);
+
+impl Display for AnswerText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Answer::Void => f.write_str("VOID"),
+            Answer::Value(YesValue::YES) => f.write_str("YES"),
+            Answer::Value(YesValue::NO) => f.write_str("NO"),
+            Answer::Value(value) => Ticks(value.ticks()).fmt(f),
+        }
+    }
+}
+
+/// What each account may have in a market; null is no limit.
+#[derive(Serialize)]
+pub struct MarketLimitsShape {
+    live_orders: Option<u32>,
+    #[serde(serialize_with = "text_or_null")]
+    notional: Option<Credits>,
+    position: Option<u64>,
+}
+
+impl From<MarketLimits> for MarketLimitsShape {
+    fn from(limits: MarketLimits) -> Self {
+        let MarketLimits { live_orders, notional, position } = limits;
+        Self {
+            live_orders: Some(live_orders).filter(|n| *n != MarketLimits::NONE.live_orders),
+            notional: Some(notional).filter(|n| *n != MarketLimits::NONE.notional),
+            position: Some(position).filter(|n| *n != MarketLimits::NONE.position),
+        }
+    }
+}
+
+/// What an account may have in all markets together; null is no limit.
+#[derive(Serialize)]
+pub struct AccountLimitsShape {
+    live_orders: Option<u32>,
+    #[serde(serialize_with = "text_or_null")]
+    held: Option<Credits>,
+}
+
+impl From<AccountLimits> for AccountLimitsShape {
+    fn from(limits: AccountLimits) -> Self {
+        let AccountLimits { live_orders, held } = limits;
+        Self {
+            live_orders: Some(live_orders).filter(|n| *n != AccountLimits::NONE.live_orders),
+            held: Some(held).filter(|n| *n != AccountLimits::NONE.held),
+        }
+    }
+}
+
+/// A market.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Market {
+    /// What it was created with, and its limits as they are now.
+    pub listing: Listing,
+    /// Where it stands.
+    pub state: MarketState,
+    /// Its answer, from RESOLVING on.
+    pub resolution: Option<Resolution>,
+    /// Its home.
+    pub shard: Shard,
+}
+
+impl Market {
+    /// What a YES pays, once that is certain.
+    fn yes_value(&self) -> Option<YesValue> {
+        self.resolution.filter(|_| self.state.is_final()).map(|resolution| resolution.answer.yes_value())
+    }
+}
+
+#[derive(Serialize)]
+struct ResolutionShape {
+    answer: String,
+    proposed_by: String,
+    confirmed_by: Option<String>,
+    #[serde(serialize_with = "iso_or_null")]
+    payout_at: Option<Timestamp>,
+}
+
+impl From<Resolution> for ResolutionShape {
+    fn from(resolution: Resolution) -> Self {
+        let Resolution { answer, proposed_by, confirmed } = resolution;
+        Self {
+            answer: AnswerText(answer).to_string(),
+            proposed_by: proposed_by.to_string(),
+            confirmed_by: confirmed.map(|confirmed| confirmed.by.to_string()),
+            payout_at: confirmed.map(|confirmed| confirmed.payout),
+        }
+    }
+}
+
+impl Serialize for Market {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shape<'a> {
+            market_id: String,
+            ticker: &'a str,
+            question: &'a str,
+            state: &'static str,
+            #[serde(serialize_with = "iso")]
+            expiry: Timestamp,
+            tick_size: String,
+            maker_fee: String,
+            taker_fee: String,
+            dispute_window_ms: u64,
+            limits: MarketLimitsShape,
+            resolution: Option<ResolutionShape>,
+            yes_value: Option<String>,
+            shard: u16,
+        }
+        let listing = &self.listing;
+        let shape = Shape {
+            market_id: listing.market.to_string(),
+            ticker: listing.ticker.as_str(),
+            question: listing.question.as_str(),
+            state: self.state.name(),
+            expiry: listing.expiry,
+            tick_size: Ticks(listing.tick).to_string(),
+            maker_fee: Rate(listing.maker_fee).to_string(),
+            taker_fee: Rate(listing.taker_fee).to_string(),
+            dispute_window_ms: listing.dispute_window_ms,
+            limits: listing.limits.into(),
+            resolution: self.resolution.map(ResolutionShape::from),
+            yes_value: self.yes_value().map(|value| Ticks(value.ticks()).to_string()),
+            shard: self.shard.number(),
+        };
+        shape.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::AdminId;
+    use schemas::market::Confirmation;
+    use serde_json::json;
+
+    #[test]
+    fn a_market_shows_its_answer_and_what_a_yes_pays_once_that_is_certain() {
+        let listing = crate::view::tests::listing("RAIN");
+        let shown = |state, answer, confirmed| {
+            let resolution = Some(Resolution { answer, proposed_by: AdminId(1), confirmed });
+            let market = Market { listing: listing.clone(), state, resolution, shard: Shard::new(3).unwrap() };
+            serde_json::to_value(market).unwrap()
+        };
+        let quarter = Answer::Value(YesValue::new(2_500).unwrap());
+        let proposed = shown(MarketState::Resolving, quarter, None);
+        assert_eq!(
+            proposed["resolution"],
+            json!({"answer": "0.2500", "proposed_by": "1", "confirmed_by": null, "payout_at": null})
+        );
+        assert_eq!((&proposed["yes_value"], &proposed["limits"]["position"]), (&json!(null), &json!(null)));
+        let confirmed = Some(Confirmation { by: AdminId(2), payout: Timestamp(1_000) });
+        let voided = shown(MarketState::Voided, Answer::Void, confirmed);
+        assert_eq!((&voided["resolution"]["answer"], &voided["yes_value"]), (&json!("VOID"), &json!("0.5000")));
+        assert_eq!(voided["resolution"]["confirmed_by"], "2");
+    }
+}

@@ -1,0 +1,129 @@
+//! Orders that change while they rest.
+
+use schemas::event::OrderAmended;
+use schemas::message::Raise;
+
+use super::*;
+
+impl Exchange {
+    /// An order of the same account met it: it loses a part without a trade.
+    pub(super) fn reduce(&mut self) -> Vec<Told> {
+        let market = self.any_market();
+        let Some(resting) = self.pick(market) else { return Vec::new() };
+        if resting.remaining == 1 {
+            self.put_back(resting);
+            return Vec::new();
+        }
+        let lost = 1 + self.random.below(u64::from(resting.remaining) - 1) as u32;
+        let left = Resting { remaining: resting.remaining - lost, ..resting };
+        self.put_back(left);
+        let Resting { id, order, price, .. } = resting;
+        self.orders.get_mut(&id).unwrap().quantity -= lost;
+        let mut told = Telling::new(self.command(), self.map.of_market(market));
+        let (account, entry, quantity) = (order.account, order.entry, quantity(lost));
+        told.market.push(Event::OrderReduced { order: id, account, market, entry, price, quantity });
+        match order.entry.side() {
+            Side::Sell => *self.reserved(&order) -= i64::from(lost),
+            Side::Buy => {
+                told.settle(settlement(&order, Some(id), SettlementReason::Release, 0, resting.hold(lost), 0));
+            }
+        }
+        self.tell(told)
+    }
+
+    /// A client wants another price, another quantity, or both.
+    pub(super) fn amend(&mut self) -> Vec<Told> {
+        let market = self.any_market();
+        if self.markets[&market].state != MarketState::Open {
+            return Vec::new();
+        }
+        let Some(before) = self.pick(market) else { return Vec::new() };
+        let price = if self.random.below(2) == 0 {
+            before.price
+        } else {
+            Price::new(4_800 + self.random.below(400) as u16).unwrap()
+        };
+        let after = Resting { price, remaining: 1 + self.random.below(60) as u32, ..before };
+        let (order, free) = (before.order, self.free(market, before.order.account, before.order.entry.contract()));
+        let more = i64::from(after.remaining) - i64::from(before.remaining);
+        let needed = after.hold(after.remaining) - before.hold(before.remaining);
+        let code = if (after.price, after.remaining) == (before.price, before.remaining) {
+            Some(Rejection::AmendmentEmpty)
+        } else if order.entry.side() == Side::Sell && free < more {
+            Some(Rejection::PositionInsufficient)
+        } else if self.wallets[&order.account].available < needed {
+            Some(Rejection::FundsInsufficient)
+        } else {
+            None
+        };
+        let mut told = Telling::new(self.command(), self.map.of_market(market));
+        if let Some(code) = code {
+            self.put_back(before);
+            told.market.push(Event::AmendRejected { account: order.account, order: OrderRef::Id(before.id), code });
+            return self.tell(told);
+        }
+        self.raise(&mut told, &after, needed);
+        self.amended(&mut told, before, after, needed.max(0));
+        self.tell(told)
+    }
+
+    /// The account's home holds what the order lacks.
+    fn raise(&mut self, told: &mut Telling, after: &Resting, needed: i64) {
+        let Resting { id, order, .. } = *after;
+        if needed <= 0 {
+            return;
+        }
+        let wallet = self.wallets.get_mut(&order.account).unwrap();
+        wallet.available -= needed;
+        wallet.held += needed;
+        let (account, amount) = (order.account, Credits(needed));
+        told.funded = Some((self.home(account), Event::HoldRaised { account, order: id, amount }));
+        if self.home(account) != told.there {
+            let amendment = Amendment { account, order: id, price: None, quantity: None };
+            let raised = Some(Raise { market: order.market, amount });
+            told.message = Some(Message::AmendOrder { amendment, raised });
+        }
+    }
+
+    fn amended(&mut self, told: &mut Telling, before: Resting, after: Resting, raised: i64) {
+        let Resting { id, order, price, .. } = after;
+        let in_place = before.price == price && after.remaining < before.remaining;
+        let held = before.hold(before.remaining) + raised;
+        if order.entry.side() == Side::Sell {
+            *self.reserved(&order) -= i64::from(before.remaining);
+        }
+        let taken = match in_place {
+            true => Taken::default(),
+            false => self.take(told, id, &order, price, after.remaining, i64::MAX),
+        };
+        let filled_before = self.orders[&id].filled;
+        let (filled, total) = (filled_before + taken.filled, filled_before + after.remaining);
+        let status = status_of(true, filled, total);
+        let row = self.orders.get_mut(&id).unwrap();
+        (row.quantity, row.filled, row.status, row.price) = (total, filled, status, order.entry.book_price(price));
+        told.market.push(Event::OrderAmended(OrderAmended {
+            order: id,
+            account: order.account,
+            market: order.market,
+            entry: order.entry,
+            old_price: before.price,
+            old_remaining: quantity(before.remaining),
+            price,
+            quantity: quantity(total),
+            filled: quantity(filled),
+            status,
+            cancel_reason: None,
+            in_place,
+        }));
+        self.settle_taker(told, Resting { remaining: total - filled, ..after }, held, &taken);
+        told.market.extend(taken.trades);
+        self.redeem(told, order.market, taken.touched);
+    }
+
+    /// Where among its equals is of no concern here.
+    fn put_back(&mut self, resting: Resting) {
+        self.counter += 1;
+        let place = place(&resting, self.counter);
+        self.side(&resting).insert(place, resting);
+    }
+}

@@ -1,0 +1,100 @@
+//! A market's life after it opened: pauses, its answer, its payouts.
+
+use schemas::market::{Confirmation, YesValue};
+
+use super::*;
+
+impl Exchange {
+    pub(super) fn pause_or_resume(&mut self) -> Vec<Told> {
+        let market = self.any_market();
+        let state = match self.markets[&market].state {
+            MarketState::Open if self.random.below(2) == 0 => MarketState::Paused,
+            MarketState::Open => MarketState::CancelOnly,
+            MarketState::Paused | MarketState::CancelOnly => MarketState::Open,
+            _ => return self.limit_market(market),
+        };
+        let mut told = Telling::new(self.command(), self.map.of_market(market));
+        self.change(&mut told, market, state, Some(AdminId(1)));
+        self.tell(told)
+    }
+
+    fn limit_market(&mut self, market: MarketId) -> Vec<Told> {
+        let limited = MarketLimits { live_orders: 3, notional: Credits(4), position: 5 };
+        let limits = if self.random.below(2) == 0 { limited } else { MarketLimits::NONE };
+        let (shard, command) = (self.map.of_market(market), self.command());
+        vec![Told { shard, command, events: vec![Event::MarketLimited { market, limits }] }]
+    }
+
+    fn change(&mut self, told: &mut Telling, market: MarketId, state: MarketState, by: Option<AdminId>) {
+        let book = self.markets.get_mut(&market).unwrap();
+        book.state = state;
+        told.market.push(Event::MarketChanged { market, state, resolution: book.resolution, by });
+    }
+
+    /// A step of a market towards its answer: it closes, an answer is proposed, confirmed, now and then amended, paid out.
+    pub(super) fn go_on_to_an_answer(&mut self) -> Vec<Told> {
+        let market = self.any_market();
+        let mut told = Telling::new(self.command(), self.map.of_market(market));
+        let (first, second) = (AdminId(1), AdminId(2));
+        let (state, resolution) = (self.markets[&market].state, self.markets[&market].resolution);
+        match (state, resolution) {
+            (MarketState::Resolved | MarketState::Voided, _) => return Vec::new(),
+            (MarketState::Closed, _) => self.propose(&mut told, market, first),
+            (MarketState::Resolving, Some(Resolution { confirmed: None, proposed_by, .. })) => {
+                let other = if proposed_by == first { second } else { first };
+                let confirmed = Some(Confirmation { by: other, payout: Timestamp(1_800_000_000_000) });
+                self.markets.get_mut(&market).unwrap().resolution = resolution.map(|r| Resolution { confirmed, ..r });
+                self.change(&mut told, market, MarketState::Resolving, Some(other));
+            }
+            (MarketState::Resolving, _) if self.random.below(3) == 0 => self.propose(&mut told, market, second),
+            (MarketState::Resolving, Some(resolution)) => self.pay_out(&mut told, market, resolution.answer),
+            _ => {
+                self.change(&mut told, market, MarketState::Closed, Some(first));
+                let book = self.markets.get_mut(&market).unwrap();
+                let (bids, asks) = (std::mem::take(&mut book.bids), std::mem::take(&mut book.asks));
+                for resting in bids.into_values().chain(asks.into_values()) {
+                    self.end(&mut told, resting, CancelReason::MarketEnded);
+                }
+            }
+        }
+        self.tell(told)
+    }
+
+    fn propose(&mut self, told: &mut Telling, market: MarketId, proposed_by: AdminId) {
+        let answer = match self.random.below(3) {
+            0 => Answer::Void,
+            1 => Answer::Value(YesValue::new(2_500).unwrap()),
+            _ => Answer::Value(YesValue::YES),
+        };
+        self.markets.get_mut(&market).unwrap().resolution = Some(Resolution { answer, proposed_by, confirmed: None });
+        self.change(told, market, MarketState::Resolving, Some(proposed_by));
+    }
+
+    fn pay_out(&mut self, told: &mut Telling, market: MarketId, answer: Answer) {
+        self.change(told, market, answer.final_state(), None);
+        let value = answer.yes_value();
+        let holders: Vec<AccountId> =
+            self.positions.keys().filter(|(m, _)| *m == market).map(|(_, account)| *account).collect();
+        for account in holders {
+            let position = self.positions.get_mut(&(market, account)).unwrap();
+            let (yes, no) = (position.yes.cast_unsigned(), position.no.cast_unsigned());
+            if (yes, no) == (0, 0) {
+                continue;
+            }
+            *position = Position::default();
+            let credits = value.payout(yes, no);
+            told.market.push(Event::PaidOut { market, account, yes, no, credits });
+            told.settle(Settlement {
+                account,
+                market,
+                order: None,
+                reason: SettlementReason::Payout,
+                spent: Credits::ZERO,
+                released: Credits::ZERO,
+                received: credits,
+                ended: false,
+            });
+        }
+        told.market.push(Event::MarketSettled { market });
+    }
+}

@@ -1,0 +1,89 @@
+//! Every command.
+
+use schemas::*;
+
+use super::parts::{
+    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, account_limits, all_answers, all_order_refs, all_terms, key, limit,
+    listing, market, market_limits, new_order, order_id, price, quantity, shard,
+};
+use super::{REQUESTS, TRANSITIONS, all_of, messages, named};
+
+fn transitions() -> Vec<Transition> {
+    use Transition as T;
+    let mut values =
+        vec![T::Open, T::Pause { cancel_only: false }, T::Pause { cancel_only: true }, T::Resume, T::Close];
+    values.extend(all_answers().into_iter().map(|answer| T::Resolve { answer }));
+    values.extend(all_answers().into_iter().map(|answer| T::Confirm { answer }));
+    all_of(TRANSITIONS, values)
+}
+
+fn requests() -> Vec<Request> {
+    let mut values = vec![
+        Request::Place(new_order(Entry::BuyNo, limit(TimeInForce::Ioc))),
+        Request::Amend { order: OrderRef::Id(order_id()), price: Some(price(6_100)), quantity: None },
+        Request::Amend { order: OrderRef::ClientId(CLIENT_ID), price: None, quantity: Some(quantity(300)) },
+    ];
+    values.extend(all_order_refs().into_iter().map(Request::Cancel));
+    all_of(REQUESTS, values)
+}
+
+/// What the owner of an account asks besides placing orders.
+fn of_an_owner() -> Vec<Command> {
+    let mut values = vec![
+        Command::AmendOrder {
+            account: ACCOUNT,
+            order: OrderRef::Id(order_id()),
+            price: Some(price(6_100)),
+            quantity: Some(quantity(300)),
+        },
+        Command::AmendOrder { account: ACCOUNT, order: OrderRef::ClientId(CLIENT_ID), price: None, quantity: None },
+        Command::MassCancel { account: ACCOUNT, market: Some(market()) },
+        Command::MassCancel { account: ACCOUNT, market: None },
+        Command::SetDeadManSwitch { account: ACCOUNT, timeout_s: Some(61) },
+        Command::SetDeadManSwitch { account: ACCOUNT, timeout_s: None },
+        Command::Batch { account: ACCOUNT, all_or_nothing: true, requests: requests() },
+        Command::Batch { account: ACCOUNT, all_or_nothing: false, requests: Vec::new() },
+        Command::Transfer { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: Some(CLIENT_ID) },
+        Command::Transfer { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: None },
+    ];
+    values.extend(all_order_refs().into_iter().map(|order| Command::CancelOrder { account: ACCOUNT, order }));
+    values
+}
+
+fn of_an_admin() -> Vec<Command> {
+    let mut values = vec![
+        Command::CreateMarket(listing()),
+        Command::FreezeAccount { account: ACCOUNT, by: ADMIN },
+        Command::UnfreezeAccount { account: ACCOUNT, by: ADMIN },
+        Command::LimitAccount { account: ACCOUNT, limits: account_limits() },
+        Command::LimitMarket { market: market(), limits: market_limits() },
+    ];
+    let change = |transition| Command::ChangeMarket { market: market(), by: ADMIN, transition };
+    values.extend(transitions().into_iter().map(change));
+    values
+}
+
+pub fn commands() -> Vec<(String, Command)> {
+    let mut values = vec![
+        Command::OpenAccount { account: ACCOUNT, key: key() },
+        Command::AddApiKey { account: ACCOUNT, key: key() },
+        Command::RevokeApiKey { account: ACCOUNT, key: key().id },
+        Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID) },
+        Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: None },
+        Command::Withdraw { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID) },
+        Command::Acknowledge { to: shard(2), number: 0x0102_0304_0506_0708 },
+        Command::AdvanceTime,
+    ];
+    values.extend(of_an_owner());
+    values.extend(of_an_admin());
+    values.extend(all_terms().into_iter().map(|terms| Command::PlaceOrder(new_order(Entry::BuyNo, terms))));
+    let plain = NewOrder {
+        client_id: None,
+        instructions: Instructions::default(),
+        ..new_order(Entry::SellYes, limit(TimeInForce::Gtc))
+    };
+    values.push(Command::PlaceOrder(plain));
+    let receive = |(_, message)| Command::Receive { from: shard(1), number: 0x0807_0605_0403_0201, message };
+    values.extend(messages().into_iter().map(receive));
+    named(values)
+}

@@ -1,0 +1,183 @@
+//! Every event.
+
+use schemas::event::{CancelReason, FirstOutcome, KnownAs, OrderAmended, OrderPlaced};
+use schemas::message::{Settlement, SettlementReason};
+use schemas::*;
+
+use super::parts::{
+    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, SECOND_ADMIN, account_limits, all_order_refs, answer,
+    counting_up, key, limit, listing, market, market_limits, new_order, order_id, price, quantity, resolution,
+    settlement, shard, trade,
+};
+use super::{FIRST_OUTCOMES, all_of, messages, named};
+
+fn first_outcomes() -> Vec<FirstOutcome> {
+    let values = vec![
+        FirstOutcome::Order { id: order_id() },
+        FirstOutcome::OrderRejected { id: order_id(), code: Rejection::FundsInsufficient },
+        FirstOutcome::Deposit { amount: AMOUNT },
+        FirstOutcome::Withdrawal { amount: AMOUNT },
+        FirstOutcome::Transfer { to: OTHER, amount: AMOUNT },
+    ];
+    all_of(FIRST_OUTCOMES, values)
+}
+
+fn of_accounts() -> Vec<Event> {
+    vec![
+        Event::Rejected { code: Rejection::OrderUnknown },
+        Event::AccountOpened { account: ACCOUNT },
+        Event::ApiKeyAdded { account: ACCOUNT, key: key() },
+        Event::ApiKeyRevoked { account: ACCOUNT, key: key().id },
+        Event::Deposited { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID) },
+        Event::Withdrawn { account: ACCOUNT, amount: AMOUNT, client_id: None },
+        Event::Settled(settlement(SettlementReason::Release)),
+        Event::Settled(Settlement { order: None, ended: false, ..settlement(SettlementReason::Redemption) }),
+        Event::HoldRaised { account: ACCOUNT, order: order_id(), amount: AMOUNT },
+        Event::MassCancelRequested { account: ACCOUNT, market: Some(market()) },
+        Event::MassCancelRequested { account: ACCOUNT, market: None },
+        Event::DeadManSwitchSet { account: ACCOUNT, due: Some(EXPIRES) },
+        Event::DeadManSwitchSet { account: ACCOUNT, due: None },
+        Event::DeadManSwitchFired { account: ACCOUNT },
+        Event::AccountFrozen { account: ACCOUNT, by: ADMIN },
+        Event::AccountUnfrozen { account: ACCOUNT, by: SECOND_ADMIN },
+        Event::AccountLimited { account: ACCOUNT, limits: account_limits() },
+        Event::TransferSent { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: Some(CLIENT_ID) },
+        Event::TransferReceived { from: ACCOUNT, to: OTHER, amount: AMOUNT },
+        Event::TransferReturned { from: ACCOUNT, to: OTHER, amount: AMOUNT, code: Rejection::WalletLimit },
+    ]
+}
+
+fn placed() -> OrderPlaced {
+    OrderPlaced {
+        id: order_id(),
+        order: new_order(Entry::SellNo, limit(TimeInForce::Gtc)),
+        price: price(4_100),
+        quantity: quantity(258),
+        filled: quantity(7),
+        status: Status::PartiallyFilled,
+        cancel_reason: None,
+    }
+}
+
+fn amended() -> OrderAmended {
+    OrderAmended {
+        order: order_id(),
+        account: ACCOUNT,
+        market: market(),
+        entry: Entry::BuyNo,
+        old_price: price(4_000),
+        old_remaining: quantity(251),
+        price: price(3_900),
+        quantity: quantity(300),
+        filled: quantity(9),
+        status: Status::PartiallyFilled,
+        cancel_reason: None,
+        in_place: false,
+    }
+}
+
+fn of_orders() -> Vec<Event> {
+    let known_as = KnownAs { client_id: CLIENT_ID, fingerprint: 0x5a5b_5c5d_5e5f_5152 };
+    let mut values = vec![
+        Event::OrderEntered {
+            id: order_id(),
+            account: ACCOUNT,
+            market: market(),
+            held: Credits(159_099_876),
+            known_as: Some(known_as),
+        },
+        Event::OrderEntered { id: order_id(), account: ACCOUNT, market: market(), held: Credits::ZERO, known_as: None },
+        Event::OrderPlaced(placed()),
+        Event::OrderPlaced(OrderPlaced {
+            status: Status::Cancelled,
+            cancel_reason: Some(CancelReason::SelfTrade),
+            ..placed()
+        }),
+        Event::OrderRejected {
+            id: order_id(),
+            order: new_order(Entry::SellYes, limit(TimeInForce::Ioc)),
+            code: Rejection::PositionInsufficient,
+        },
+        Event::OrderCancelled {
+            order: order_id(),
+            account: ACCOUNT,
+            market: market(),
+            entry: Entry::SellNo,
+            price: price(4_000),
+            quantity: quantity(251),
+            reason: CancelReason::MarketEnded,
+        },
+        Event::OrderReduced {
+            order: order_id(),
+            account: ACCOUNT,
+            market: market(),
+            entry: Entry::SellNo,
+            price: price(4_000),
+            quantity: quantity(12),
+        },
+        Event::OrderAmended(amended()),
+        Event::OrderAmended(OrderAmended {
+            status: Status::Cancelled,
+            cancel_reason: Some(CancelReason::MatchLimit),
+            in_place: true,
+            ..amended()
+        }),
+        Event::BatchItem { index: 99 },
+        Event::StateHashed { hash: counting_up().map(|byte| 0xff - byte) },
+    ];
+    let (cancelled, changed) = (Rejection::OrderUnknown, Rejection::OrderChanged);
+    let refused = |order| Event::CancelRejected { account: ACCOUNT, order, code: cancelled };
+    values.extend(all_order_refs().into_iter().map(refused));
+    let refused = |order| Event::AmendRejected { account: ACCOUNT, order, code: changed };
+    values.extend(all_order_refs().into_iter().map(refused));
+    values
+}
+
+fn of_markets() -> Vec<Event> {
+    let changed = |state, resolution, by| Event::MarketChanged { market: market(), state, resolution, by };
+    let confirmed = Some(resolution(answer(), true));
+    vec![
+        Event::Traded(trade()),
+        Event::PairsRedeemed { market: market(), account: ACCOUNT, pairs: 0x0102_0304 },
+        Event::MarketCreated(listing()),
+        changed(MarketState::Open, None, Some(ADMIN)),
+        changed(MarketState::Closed, None, None),
+        changed(MarketState::Resolving, Some(resolution(Answer::Void, false)), Some(ADMIN)),
+        changed(MarketState::Resolving, confirmed, Some(SECOND_ADMIN)),
+        changed(MarketState::Resolved, confirmed, None),
+        Event::PaidOut { market: market(), account: ACCOUNT, yes: 11, no: 22, credits: Credits::whole(11) },
+        Event::MarketSettled { market: market() },
+        Event::MarketLimited { market: market(), limits: market_limits() },
+        Event::MassCancelOpened {
+            account: ACCOUNT,
+            market: Some(market()),
+            reason: CancelReason::MassCancel,
+            up_to: order_id(),
+        },
+        Event::MassCancelOpened {
+            account: ACCOUNT,
+            market: None,
+            reason: CancelReason::DeadManSwitch,
+            up_to: order_id(),
+        },
+        Event::MassCancelClosed { account: ACCOUNT, market: Some(market()) },
+        Event::MassCancelClosed { account: ACCOUNT, market: None },
+    ]
+}
+
+fn between_shards() -> Vec<Event> {
+    let mut values = vec![
+        Event::Received { from: shard(2), number: 44 },
+        Event::MessageSkipped { from: shard(2), number: 46, expected: 45 },
+        Event::Acknowledged { to: shard(1), number: 43 },
+    ];
+    let sent = |(_, message)| Event::Sent { to: shard(1), number: 43, message };
+    values.extend(messages().into_iter().map(sent));
+    values
+}
+
+pub fn events() -> Vec<(String, Event)> {
+    let repeated = |first| Event::ClientIdRepeated { account: ACCOUNT, client_id: CLIENT_ID, first };
+    let repeats = first_outcomes().into_iter().map(repeated).collect();
+    named([of_accounts(), of_orders(), of_markets(), between_shards(), repeats].concat())
+}

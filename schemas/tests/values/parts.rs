@@ -1,0 +1,162 @@
+//! Ids, money, orders and markets that the values are made of.
+
+use schemas::account::{AccountLimits, Scopes};
+use schemas::event::{Party, Trade};
+use schemas::market::{Confirmation, Resolution, YesValue};
+use schemas::message::{Raise, Settlement, SettlementReason};
+use schemas::*;
+
+pub const CLIENT_ID: ClientId = ClientId(0x1111_2222_3333_4444_5555_6666_7777_8888);
+pub const ACCOUNT: AccountId = AccountId(0x0a0b_0c0d_0e0f_0102);
+pub const OTHER: AccountId = AccountId(0x1a1b_1c1d_1e1f_1112);
+pub const ADMIN: AdminId = AdminId(0x3a3b_3c3d_3e3f_3132);
+pub const SECOND_ADMIN: AdminId = AdminId(0x4a4b_4c4d_4e4f_4142);
+pub const AMOUNT: Credits = Credits(12_345_678_901);
+pub const EXPIRES: Timestamp = Timestamp(1_798_000_000_789);
+
+pub fn shard(number: u16) -> Shard {
+    Shard::new(number).expect("below the limit")
+}
+
+pub fn price(ticks: u16) -> Price {
+    Price::new(ticks).expect("a price")
+}
+
+pub fn quantity(contracts: u32) -> Quantity {
+    Quantity::new(contracts).expect("a quantity")
+}
+
+pub fn rate(millionths: u32) -> FeeRate {
+    FeeRate::new(millionths).expect("a rate")
+}
+
+pub fn market() -> MarketId {
+    MarketId::of(&"RAIN-2026".parse().expect("a ticker"))
+}
+
+pub fn order_id() -> OrderId {
+    OrderId::compose(shard(3), shard(1), 0x0001_2345_6789)
+}
+
+pub fn counting_up() -> [u8; 32] {
+    let mut next = 0..;
+    std::array::from_fn(|_| next.next().expect("32 numbers"))
+}
+
+pub fn key() -> ApiKey {
+    ApiKey { id: ApiKeyId(0x2a2b_2c2d_2e2f_2122), hash: counting_up(), scopes: Scopes::READ_TRADE }
+}
+
+pub fn listing() -> Listing {
+    Listing {
+        market: market(),
+        ticker: "RAIN-2026".parse().expect("a ticker"),
+        question: "Will it rain in 2026? ☂".parse().expect("a question"),
+        expiry: Timestamp(1_798_761_600_000),
+        tick: 100,
+        maker_fee: rate(10_000),
+        taker_fee: rate(70_000),
+        dispute_window_ms: 7_200_001,
+        limits: market_limits(),
+    }
+}
+
+pub fn market_limits() -> MarketLimits {
+    MarketLimits { live_orders: 200, notional: Credits(50_000_002), position: 30_003 }
+}
+
+pub fn account_limits() -> AccountLimits {
+    AccountLimits { live_orders: 1_000, held: Credits(70_000_004) }
+}
+
+pub fn answer() -> Answer {
+    Answer::Value(YesValue::YES)
+}
+
+/// Proposed, and confirmed by a second admin if `confirmed`.
+pub fn resolution(answer: Answer, confirmed: bool) -> Resolution {
+    let confirmation = Confirmation { by: SECOND_ADMIN, payout: Timestamp(1_798_768_800_001) };
+    Resolution { answer, proposed_by: ADMIN, confirmed: confirmed.then_some(confirmation) }
+}
+
+pub fn limit(time_in_force: TimeInForce) -> Terms {
+    Terms::Limit { price: price(6_000), quantity: quantity(258), time_in_force, post_only: PostOnly::Off }
+}
+
+/// A new order with instructions that are not the usual ones.
+pub fn new_order(entry: Entry, terms: Terms) -> NewOrder {
+    NewOrder {
+        account: ACCOUNT,
+        market: market(),
+        entry,
+        terms,
+        fee_rate: rate(70_000),
+        client_id: Some(CLIENT_ID),
+        instructions: Instructions {
+            self_trade: SelfTrade::CancelBoth,
+            deadline: Some(Timestamp(1_763_856_001_234)),
+            cancel_on_pause: true,
+        },
+    }
+}
+
+pub fn amendment() -> Amendment {
+    Amendment { account: ACCOUNT, order: order_id(), price: Some(price(6_100)), quantity: Some(quantity(300)) }
+}
+
+pub fn raise() -> Raise {
+    Raise { market: market(), amount: Credits(25_620_005) }
+}
+
+pub fn settlement(reason: SettlementReason) -> Settlement {
+    Settlement {
+        account: ACCOUNT,
+        market: market(),
+        order: Some(order_id()),
+        reason,
+        spent: Credits(600_001),
+        released: Credits(70_002),
+        received: Credits(5_003),
+        ended: true,
+    }
+}
+
+pub fn trade() -> Trade {
+    Trade {
+        id: TradeId::compose(shard(3), 0x0000_0102_0304),
+        market: market(),
+        price: price(6_001),
+        quantity: quantity(7),
+        maker: Party { order: OrderId(5), account: OTHER, entry: Entry::BuyNo, fee: Credits(101) },
+        taker: Party { order: order_id(), account: ACCOUNT, entry: Entry::BuyYes, fee: Credits(202) },
+        maker_remaining: quantity(9),
+    }
+}
+
+pub fn times_in_force() -> [TimeInForce; 4] {
+    [TimeInForce::Gtc, TimeInForce::Gtd { expires: EXPIRES }, TimeInForce::Ioc, TimeInForce::Fok]
+}
+
+/// Every kind of terms, with every time in force and every word on taking.
+pub fn all_terms() -> Vec<Terms> {
+    let post_only = |post_only| Terms::Limit {
+        price: price(6_000),
+        quantity: quantity(258),
+        time_in_force: TimeInForce::Gtc,
+        post_only,
+    };
+    let times = super::all_of(super::TIMES_IN_FORCE, times_in_force().to_vec());
+    let mut terms: Vec<Terms> = times.into_iter().map(limit).collect();
+    terms.extend([PostOnly::Reject, PostOnly::Reprice].map(post_only));
+    terms.push(Terms::Market { quantity: quantity(258), worst_price: price(6_500) });
+    terms.push(Terms::Budget { budget: Credits(99_000_001) });
+    super::all_of(super::TERMS, terms)
+}
+
+pub fn all_answers() -> Vec<Answer> {
+    super::all_of(super::ANSWERS, vec![answer(), Answer::Void])
+}
+
+pub fn all_order_refs() -> Vec<OrderRef> {
+    super::all_of(super::ORDER_REFS, vec![OrderRef::Id(order_id()), OrderRef::ClientId(CLIENT_ID)])
+}

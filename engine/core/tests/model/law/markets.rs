@@ -1,0 +1,117 @@
+//! Listing markets and moving them through their life.
+
+use schemas::limits::{DISPUTE_WINDOW_MAX_MS, SWEEP_MAX};
+use schemas::market::{Confirmation, Resolution};
+use schemas::{
+    AdminId, Answer as Word, Credits, Event, Listing, MarketId, MarketLimits, MarketState, Rejection, Shard, Timestamp,
+    Transition,
+};
+
+use super::{Answer, Market, Model};
+
+impl Model {
+    pub(super) fn create_market(&mut self, at: Shard, listing: &Listing) {
+        let answer = match () {
+            () if listing.market != MarketId::of(&listing.ticker) => Err(Rejection::MarketIdMismatch),
+            () if self.map.of_market(listing.market) != at => Err(Rejection::WrongShard),
+            () if !Listing::tick_is_valid(listing.tick) => Err(Rejection::TickSizeInvalid),
+            () if listing.expiry <= self.now => Err(Rejection::ExpiryInPast),
+            () if listing.dispute_window_ms > DISPUTE_WINDOW_MAX_MS => Err(Rejection::DisputeWindowInvalid),
+            () if self.find_market(listing.market).is_some() => Err(Rejection::MarketExists),
+            () => Ok(Event::MarketCreated(listing.clone())),
+        };
+        if self.answer(answer) {
+            self.markets.push(Market {
+                listing: listing.clone(),
+                state: MarketState::Created,
+                limits: listing.limits,
+                settled: false,
+                resolution: None,
+                collateral: Credits::ZERO,
+                fees: Credits::ZERO,
+                positions: [].into(),
+                orders: Vec::new(),
+            });
+        }
+    }
+
+    pub(super) fn limit_market(&mut self, at: Shard, market: MarketId, limits: MarketLimits) {
+        let answer = self.market_at(at, market).map(|_| Event::MarketLimited { market, limits });
+        if self.answer(answer) {
+            self.market_mut(market).limits = limits;
+        }
+    }
+
+    pub(super) fn change_market(&mut self, at: Shard, id: MarketId, by: AdminId, transition: Transition) {
+        let moved = self.market_at(at, id).and_then(|market| self.next_state(market, by, transition));
+        let told =
+            moved.map(|(state, resolution)| Event::MarketChanged { market: id, state, resolution, by: Some(by) });
+        if self.answer(told)
+            && let Ok((state, resolution)) = moved
+        {
+            let market = self.market_mut(id);
+            (market.state, market.resolution) = (state, resolution);
+            self.sweep(id, SWEEP_MAX);
+        }
+    }
+
+    fn market_at(&self, at: Shard, id: MarketId) -> Answer<&Market> {
+        if self.map.of_market(id) != at {
+            return Err(Rejection::WrongShard);
+        }
+        self.find_market(id).ok_or(Rejection::MarketUnknown)
+    }
+
+    /// Where an admin's word takes a market.
+    fn next_state(
+        &self,
+        market: &Market,
+        by: AdminId,
+        transition: Transition,
+    ) -> Answer<(MarketState, Option<Resolution>)> {
+        use MarketState as S;
+        let (from, now) = (market.state, self.now);
+        let paused = matches!(from, S::Paused | S::CancelOnly);
+        match transition {
+            Transition::Open if from == S::Created && now < market.listing.expiry => Ok((S::Open, None)),
+            Transition::Resume if paused && now < market.listing.expiry => {
+                let waits = market.orders.iter().any(|order| order.cancel_on_pause);
+                if waits { Err(Rejection::MarketSweeping) } else { Ok((S::Open, None)) }
+            }
+            Transition::Pause { cancel_only } if from == S::Open || paused => {
+                let to = if cancel_only { S::CancelOnly } else { S::Paused };
+                if to == from { Err(Rejection::TransitionInvalid) } else { Ok((to, None)) }
+            }
+            Transition::Close if from.trades_later() => Ok((S::Closed, None)),
+            Transition::Resolve { answer } if from == S::Closed || market.answer_is_open(now) => {
+                Ok((S::Resolving, Some(Resolution { answer, proposed_by: by, confirmed: None })))
+            }
+            Transition::Confirm { answer } => confirm(market, answer, by, now),
+            _ => Err(Rejection::TransitionInvalid),
+        }
+    }
+}
+
+impl Market {
+    /// True if an answer is proposed that can still be amended.
+    fn answer_is_open(&self, now: Timestamp) -> bool {
+        let over = self.resolution.and_then(|r| r.confirmed).is_some_and(|confirmed| confirmed.payout <= now);
+        self.state == MarketState::Resolving && !over
+    }
+}
+
+/// A second admin agrees.
+fn confirm(market: &Market, answer: Word, by: AdminId, now: Timestamp) -> Answer<(MarketState, Option<Resolution>)> {
+    let proposed = market.resolution.filter(|r| market.state == MarketState::Resolving && r.confirmed.is_none());
+    let proposed = proposed.ok_or(Rejection::TransitionInvalid)?;
+    if by == proposed.proposed_by {
+        return Err(Rejection::SecondAdminRequired);
+    }
+    if answer != proposed.answer {
+        return Err(Rejection::AnswerMismatch);
+    }
+    let window = market.listing.dispute_window_ms;
+    let confirmed = Some(Confirmation { by, payout: Timestamp(now.0 + window) });
+    let state = if window == 0 { answer.final_state() } else { MarketState::Resolving };
+    Ok((state, Some(Resolution { confirmed, ..proposed })))
+}

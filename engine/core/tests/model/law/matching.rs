@@ -1,0 +1,292 @@
+//! An order meets the other side of the book: best price first, first come first.
+
+use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade, TradeKind};
+use schemas::limits::QUANTITY_MAX;
+use schemas::{
+    Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Price, Quantity, SelfTrade, Side, Status, Terms,
+    TimeInForce, TradeId,
+};
+
+use super::{Model, Moved, Order, orders};
+
+/// What an order may still have, and what it came to.
+struct Meeting {
+    order: Order,
+    /// Credits to spend, fees included, if it is by budget.
+    budget: Option<Credits>,
+    /// Contracts still wanted.
+    wanted: Quantity,
+    traded: Quantity,
+    /// Paid by a buyer, fee included; received by a seller, less the fee.
+    credits: Credits,
+    /// Contracts taken off since it met its own account.
+    prevented: Quantity,
+    stopped: Option<CancelReason>,
+}
+
+impl Meeting {
+    fn of(order: Order) -> Self {
+        Self {
+            order,
+            budget: None,
+            wanted: order.left(),
+            traded: Quantity::ZERO,
+            credits: Credits::ZERO,
+            prevented: Quantity::ZERO,
+            stopped: None,
+        }
+    }
+
+    /// Where an order stands that is now for `quantity` contracts of which `filled` are filled.
+    fn status(&self, quantity: Quantity, filled: Quantity, rests: bool) -> (Status, Option<CancelReason>) {
+        if quantity == filled && !filled.is_zero() {
+            return (Status::Filled, None);
+        }
+        let all_prevented = quantity.is_zero() && !self.prevented.is_zero();
+        let reason = match self.stopped {
+            _ if all_prevented => CancelReason::SelfTrade,
+            Some(reason) => reason,
+            None if !rests => CancelReason::TimeInForce,
+            None if filled.is_zero() => return (Status::Active, None),
+            None => return (Status::PartiallyFilled, None),
+        };
+        (Status::Cancelled, Some(reason))
+    }
+
+    /// What it did to its account's wallet, if so much was held for it before and so much is now.
+    fn moved(&self, held: Credits, holds: Credits, ended: bool) -> Moved {
+        if self.order.sells() {
+            return Moved { received: self.credits, ended, ..Moved::default() };
+        }
+        Moved { spent: self.credits, released: held - holds - self.credits, ended, ..Moved::default() }
+    }
+}
+
+impl Model {
+    /// A new order that nothing refuses.
+    pub(super) fn take_in(&mut self, id: OrderId, new: &NewOrder, price: Price) {
+        let market = self.market(new.market);
+        let mut meeting = Meeting::of(Order { price, ..orders::as_resting(id, new) });
+        if let Terms::Budget { budget } = new.terms {
+            let held = market.position(new.account).of(new.entry.contract());
+            let wanted = market.wanted(new.account, new.entry.contract());
+            let room = market.limits.position.saturating_sub(held + wanted).min(QUANTITY_MAX.into());
+            meeting.budget = Some(budget);
+            meeting.wanted = u32::try_from(room).ok().and_then(Quantity::new).expect("at most an order's limit");
+        }
+        let place = self.told.len();
+        let kills = new.terms.time_in_force() == TimeInForce::Fok;
+        if !kills || self.fills_whole(new.market, &meeting.order) {
+            self.meet(new.market, &mut meeting);
+        }
+        let quantity =
+            if meeting.budget.is_some() { meeting.traded } else { meeting.order.quantity - meeting.prevented };
+        let filled = meeting.traded;
+        let (status, cancel_reason) = meeting.status(quantity, filled, new.terms.time_in_force().rests());
+        let placed = OrderPlaced { id, order: *new, price, quantity, filled, status, cancel_reason };
+        self.told.insert(place, Event::OrderPlaced(placed));
+        self.come_to_rest(new.market, &meeting, Order { quantity, filled, ..meeting.order }, new.hold(), status);
+    }
+
+    /// A resting order with another price or more contracts. `held` is what is held for it.
+    pub(super) fn change(&mut self, id: MarketId, order: &Order, price: Price, quantity: Quantity, held: Credits) {
+        let old = self.market_mut(id).take_out(order.id);
+        let mut meeting = Meeting::of(Order { price, quantity, ..old });
+        let place = self.told.len();
+        self.meet(id, &mut meeting);
+        let (quantity, filled) = (quantity - meeting.prevented, old.filled + meeting.traded);
+        let (status, cancel_reason) = meeting.status(quantity, filled, true);
+        let amended = OrderAmended {
+            order: old.id,
+            account: old.account,
+            market: id,
+            entry: old.entry,
+            old_price: old.price,
+            old_remaining: old.left(),
+            price,
+            quantity,
+            filled,
+            status,
+            cancel_reason,
+            in_place: false,
+        };
+        self.told.insert(place, Event::OrderAmended(amended));
+        self.come_to_rest(id, &meeting, Order { quantity, filled, ..meeting.order }, held, status);
+    }
+
+    fn come_to_rest(&mut self, market: MarketId, meeting: &Meeting, order: Order, held: Credits, status: Status) {
+        let holds = if status.is_live() { order.hold() } else { Credits::ZERO };
+        if status.is_live() {
+            self.market_mut(market).rest(order);
+        }
+        let moved = meeting.moved(held, holds, !status.is_live());
+        self.settle(order.account, market, Some(order.id), moved);
+    }
+
+    /// True if all of a fill-or-kill fills.
+    pub(super) fn fills_whole(&self, market: MarketId, order: &Order) -> bool {
+        let mut left = order.left();
+        let others = self.market(market).on_side(order.side().opposite());
+        for other in others.take(self.room).take_while(|other| order.reaches(other.price)) {
+            let own = other.account == order.account && order.self_trade != SelfTrade::Allow;
+            if other.is_gone(self.now) || own && order.self_trade == SelfTrade::CancelOldest {
+                continue;
+            }
+            if own {
+                return false;
+            }
+            left = left - left.min(other.left());
+            if left.is_zero() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn meet(&mut self, market: MarketId, meeting: &mut Meeting) {
+        while meeting.stopped.is_none() {
+            let best = self.market(market).on_side(meeting.order.side().opposite()).next().copied();
+            let Some(other) = best.filter(|best| meeting.order.reaches(best.price)) else { return };
+            let quantity = self.may_take(market, meeting, &other);
+            if quantity.is_zero() {
+                return;
+            }
+            if self.room == 0 {
+                meeting.stopped = Some(CancelReason::MatchLimit);
+                return;
+            }
+            self.room -= 1;
+            if other.is_gone(self.now) {
+                self.end(market, other.id, CancelReason::Expired);
+            } else if other.account == meeting.order.account && meeting.order.self_trade != SelfTrade::Allow {
+                self.meet_own(market, meeting, &other, quantity);
+            } else {
+                self.trade(market, meeting, &other, quantity);
+            }
+        }
+    }
+
+    /// How much of the other order it takes at most.
+    fn may_take(&self, market: MarketId, meeting: &Meeting, other: &Order) -> Quantity {
+        let most = meeting.wanted.min(other.left());
+        let Some(budget) = meeting.budget else { return most };
+        let rate = self.market(market).listing.taker_fee;
+        most_for(budget, meeting.order.entry, other.price, rate, most)
+    }
+
+    fn meet_own(&mut self, market: MarketId, meeting: &mut Meeting, other: &Order, quantity: Quantity) {
+        match meeting.order.self_trade {
+            SelfTrade::Allow => unreachable!("they would trade"),
+            SelfTrade::CancelNewest => meeting.stopped = Some(CancelReason::SelfTrade),
+            SelfTrade::CancelOldest => self.end(market, other.id, CancelReason::SelfTrade),
+            SelfTrade::CancelBoth => {
+                self.end(market, other.id, CancelReason::SelfTrade);
+                meeting.stopped = Some(CancelReason::SelfTrade);
+            }
+            SelfTrade::Decrement => {
+                if quantity == other.left() {
+                    self.end(market, other.id, CancelReason::SelfTrade);
+                } else {
+                    self.shrink(market, other, quantity);
+                }
+                meeting.prevented = meeting.prevented + quantity;
+                meeting.wanted = meeting.wanted - quantity;
+                // What would have been paid for them is not spent on others instead.
+                let fee = self.market(market).listing.taker_fee.fee(other.price, quantity);
+                let cost = meeting.order.entry.book_price(other.price).cost(quantity) + fee;
+                meeting.budget = meeting.budget.map(|budget| budget - cost);
+            }
+        }
+    }
+
+    fn shrink(&mut self, market: MarketId, order: &Order, quantity: Quantity) {
+        let Order { id, account, entry, price, .. } = *order;
+        self.market_mut(market).order_mut(id).quantity = order.quantity - quantity;
+        self.tell(Event::OrderReduced { order: id, account, market, entry, price, quantity });
+        let released = order.hold_for(price, quantity);
+        self.settle(account, market, Some(id), Moved { released, ..Moved::default() });
+    }
+
+    fn trade(&mut self, id: MarketId, meeting: &mut Meeting, maker: &Order, quantity: Quantity) {
+        let home = self.map.of_market(id);
+        let counter = self.trades_made.entry(home).or_default();
+        *counter += 1;
+        let counter = *counter;
+        let (taker, price) = (meeting.order, maker.price);
+        let listing = &self.market(id).listing;
+        let party = |order: &Order, rate: FeeRate| Party {
+            order: order.id,
+            account: order.account,
+            entry: order.entry,
+            fee: rate.fee(price, quantity),
+        };
+        let trade = Trade {
+            id: TradeId::compose(home, counter),
+            market: id,
+            price,
+            quantity,
+            maker: party(maker, listing.maker_fee),
+            taker: party(&taker, listing.taker_fee),
+            maker_remaining: maker.left() - quantity,
+        };
+        self.move_contracts(id, &trade);
+        self.tell(Event::Traded(trade));
+        let paid = |party: &Party| party.entry.book_price(price).cost(quantity);
+        let credits = |party: &Party| match party.entry.side() {
+            Side::Buy => paid(party) + party.fee,
+            Side::Sell => paid(party) - party.fee,
+        };
+        let spent = credits(&trade.taker);
+        meeting.credits += spent;
+        meeting.traded = meeting.traded + quantity;
+        meeting.wanted = meeting.wanted - quantity;
+        meeting.budget = meeting.budget.map(|budget| budget - spent);
+        self.settle_maker(id, maker, &trade, credits(&trade.maker));
+    }
+
+    fn move_contracts(&mut self, id: MarketId, trade: &Trade) {
+        let market = self.market_mut(id);
+        let quantity = trade.quantity;
+        for party in [&trade.maker, &trade.taker] {
+            let contract = party.entry.contract();
+            match party.entry.side() {
+                Side::Buy => market.gain(party.account, contract, quantity),
+                Side::Sell => market.lose(party.account, contract, quantity.contracts().into()),
+            }
+        }
+        let credits = Credits::of_pairs(quantity.contracts().into());
+        match trade.kind() {
+            TradeKind::Mint => market.collateral += credits,
+            TradeKind::Burn => market.collateral -= credits,
+            TradeKind::TransferYes | TradeKind::TransferNo => {}
+        }
+        market.fees += trade.maker.fee + trade.taker.fee;
+        market.order_mut(trade.maker.order).filled = trade.quantity + market.order_mut(trade.maker.order).filled;
+        if trade.maker_remaining.is_zero() {
+            market.take_out(trade.maker.order);
+        }
+    }
+
+    fn settle_maker(&mut self, id: MarketId, maker: &Order, trade: &Trade, credits: Credits) {
+        let ended = trade.maker_remaining.is_zero();
+        let moved = if maker.sells() {
+            Moved { received: credits, ended, ..Moved::default() }
+        } else {
+            let released = maker.hold_for(maker.price, trade.quantity) - credits;
+            Moved { spent: credits, released, ended, ..Moved::default() }
+        };
+        self.settle(maker.account, id, Some(maker.id), moved);
+    }
+}
+
+/// As many contracts as the budget buys at this price of the book, fee included, and at most `most`: found by halving.
+fn most_for(budget: Credits, entry: Entry, price: Price, rate: FeeRate, most: Quantity) -> Quantity {
+    let costs = |n: Quantity| entry.book_price(price).cost(n) + rate.fee(price, n);
+    let (mut enough, mut above) = (0, most.contracts() + 1);
+    while above - enough > 1 {
+        let middle = u32::midpoint(enough, above);
+        let quantity = Quantity::new(middle).expect("below an order's limit");
+        if costs(quantity) <= budget { enough = middle } else { above = middle }
+    }
+    Quantity::new(enough).expect("below an order's limit")
+}

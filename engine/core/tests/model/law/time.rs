@@ -1,0 +1,151 @@
+//! What happens by itself, on one shard.
+
+use schemas::event::CancelReason;
+use schemas::limits::{SHARDS_MAX, SWEEP_MAX};
+use schemas::{AccountId, Event, MarketId, MarketState, OrderId, Shard, Timestamp};
+
+use super::{Market, Model, Moved};
+
+impl Model {
+    /// When an `AdvanceTime` has something to do.
+    pub fn next_due(&self, at: Shard) -> Option<Timestamp> {
+        let unfinished = self.mass_cancels.keys().any(|(shard, ..)| *shard == at);
+        if unfinished || self.markets_at(at).any(Market::is_swept) {
+            return Some(self.now);
+        }
+        let markets = self.markets_at(at).filter_map(Market::moves_on);
+        let orders = self.expiries_at(at).into_iter().map(|(expires, ..)| expires);
+        let switches = self.switches_at(at).into_iter().map(|(due, _)| due);
+        markets.chain(orders).chain(switches).min()
+    }
+
+    /// At most so many orders and positions; the rest when it comes again.
+    pub(super) fn advance_time(&mut self, at: Shard) {
+        let mut room = SWEEP_MAX;
+        self.move_markets(at);
+        for (due, account) in self.switches_at(at).into_iter().take(SWEEP_MAX / usize::from(SHARDS_MAX)) {
+            if due <= self.now {
+                self.account_mut(account).dead_man = None;
+                self.tell(Event::DeadManSwitchFired { account });
+                self.mass_cancel_everywhere(at, account, None, CancelReason::DeadManSwitch);
+            }
+        }
+        let mut due = self.expiries_at(at);
+        due.retain(|(expires, ..)| *expires <= self.now);
+        for (_, order, market) in due.into_iter().take(SWEEP_MAX) {
+            self.end(market, order, CancelReason::Expired);
+            self.redeem(market);
+            room -= 1;
+        }
+        let unfinished: Vec<_> = self.mass_cancels.keys().filter(|(shard, ..)| *shard == at).copied().collect();
+        for (_, account, market) in unfinished {
+            if room > 0 {
+                room -= self.go_on(at, account, market, room).max(1);
+            }
+        }
+        let mut swept: Vec<_> = self.markets_at(at).filter(|market| market.is_swept()).map(Market::id).collect();
+        swept.sort_unstable();
+        for market in swept {
+            if room > 0 {
+                room -= self.sweep(market, room).max(1);
+            }
+        }
+    }
+
+    fn markets_at(&self, at: Shard) -> impl Iterator<Item = &Market> {
+        self.markets.iter().filter(move |market| self.map.of_market(market.id()) == at)
+    }
+
+    fn expiries_at(&self, at: Shard) -> Vec<(Timestamp, OrderId, MarketId)> {
+        let of_market = |market: &Market| {
+            let id = market.id();
+            market.orders.iter().filter_map(move |o| Some((o.expires?, o.id, id))).collect::<Vec<_>>()
+        };
+        let mut all: Vec<_> = self.markets_at(at).flat_map(of_market).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn switches_at(&self, at: Shard) -> Vec<(Timestamp, AccountId)> {
+        let here = self.accounts.iter().filter(|(id, _)| self.home(**id) == at);
+        let mut all: Vec<_> = here.filter_map(|(id, account)| Some((account.dead_man?, *id))).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn move_markets(&mut self, at: Shard) {
+        let now = self.now;
+        let mut due: Vec<_> = self.markets_at(at).filter_map(|m| Some((m.moves_on()?, m.id()))).collect();
+        due.retain(|(time, _)| *time <= now);
+        due.sort_unstable();
+        for (_, id) in due {
+            let market = self.market_mut(id);
+            market.state = market.resolution.map_or(MarketState::Closed, |resolution| resolution.answer.final_state());
+            let (state, resolution) = (market.state, market.resolution);
+            self.tell(Event::MarketChanged { market: id, state, resolution, by: None });
+        }
+    }
+
+    /// Cancels what an ended or paused market lets go, then pays out. Returns how many orders and positions that were.
+    pub(super) fn sweep(&mut self, id: MarketId, room: usize) -> usize {
+        let market = self.market(id);
+        if !market.is_swept() {
+            return 0;
+        }
+        let ended = !market.state.trades_later();
+        let reason = if ended { CancelReason::MarketEnded } else { CancelReason::MarketPaused };
+        let mut orders: Vec<_> = market.orders.iter().filter(|o| ended || o.cancel_on_pause).map(|o| o.id).collect();
+        if !ended {
+            orders.sort_unstable();
+        }
+        orders.truncate(room);
+        for order in &orders {
+            self.end(id, *order, reason);
+        }
+        self.redeem(id);
+        orders.len() + self.pay_out(id, room - orders.len())
+    }
+
+    fn pay_out(&mut self, id: MarketId, room: usize) -> usize {
+        let market = self.market(id);
+        let Some(resolution) = market.resolution.filter(|_| market.pays_out() && market.orders.is_empty()) else {
+            return 0;
+        };
+        let positions: Vec<_> = market.positions.iter().map(|(a, p)| (*a, *p)).take(room).collect();
+        for (account, position) in &positions {
+            let (yes, no) = (position.yes, position.no);
+            let credits = resolution.answer.yes_value().payout(yes, no);
+            let market = self.market_mut(id);
+            market.positions.remove(account);
+            market.collateral -= credits;
+            self.tell(Event::PaidOut { market: id, account: *account, yes, no, credits });
+            self.settle(*account, id, None, Moved { received: credits, ..Moved::default() });
+        }
+        if self.market(id).positions.is_empty() {
+            self.market_mut(id).settled = true;
+            self.tell(Event::MarketSettled { market: id });
+        }
+        positions.len()
+    }
+}
+
+impl Market {
+    /// When it moves on by itself.
+    fn moves_on(&self) -> Option<Timestamp> {
+        match self.state {
+            MarketState::Resolving => Some(self.resolution?.confirmed?.payout),
+            state => state.trades_later().then_some(self.listing.expiry),
+        }
+    }
+
+    fn pays_out(&self) -> bool {
+        self.state.is_final() && !self.settled
+    }
+
+    /// True if orders wait for their cancel, or positions for their payout.
+    fn is_swept(&self) -> bool {
+        let paused = matches!(self.state, MarketState::Paused | MarketState::CancelOnly);
+        let ended = !self.state.trades_later() && !self.orders.is_empty();
+        ended || (paused && self.orders.iter().any(|order| order.cancel_on_pause)) || self.pays_out()
+    }
+}

@@ -1,0 +1,206 @@
+//! Whether an all-or-nothing batch can be carried out whole, whatever it does itself on the way. Judged by what is there before it.
+//!
+//! | a request                   | is refused as a conflict if                                                           |
+//! |-----------------------------|---------------------------------------------------------------------------------------|
+//! | cancel, amendment           | its order is the target of another one                                                |
+//! | amendment                   | it needs more credits, or would meet an order that the batch leaves or brings         |
+//! | order that must not take    | it would meet such an order                                                           |
+//! | fill-or-kill                | it is not the batch's first to enter, something touches its market, or it cannot fill |
+//! | order or amendment to buy   | the market is limited, and a budget before it may use up the position                 |
+//! | order or amendment to sell  | its contracts may be redeemed before, with others that the batch frees or gains       |
+
+use schemas::message::EnteredRequest;
+use schemas::{AccountId, Contract, MarketId, NewOrder, OrderId, PostOnly, Rejection, Terms, TimeInForce};
+
+use super::batch::Refused;
+use super::limits::{Swap, Weight};
+use super::{Answer, Market, Model, Order, orders};
+
+/// What the batch does, as far as it was looked through.
+#[derive(Default)]
+struct Plan {
+    targets: Vec<OrderId>,
+    cancelled: Vec<(MarketId, Order)>,
+    /// Orders as they were before their amendments.
+    amended: Vec<(MarketId, Order)>,
+    entering: Vec<Entering>,
+}
+
+/// An order that comes into a market, or comes again.
+#[derive(Clone, Copy)]
+struct Entering {
+    market: MarketId,
+    order: Order,
+    /// Contracts that a sell needs besides those that it had.
+    gives: u64,
+    /// Contracts that it may get, if it buys.
+    takes: u64,
+    by_budget: bool,
+    gone: Option<Weight>,
+    come: Weight,
+}
+
+impl Model {
+    pub(super) fn try_batch(&self, account: AccountId, requests: &[EnteredRequest]) -> Result<(), Refused> {
+        let mut plan = Plan::default();
+        let numbered = || requests.iter().enumerate();
+        for (index, request) in numbered() {
+            if let EnteredRequest::Cancel { order } = *request {
+                self.try_cancel(&mut plan, account, order).map_err(|code| (index, code))?;
+            }
+        }
+        for (index, request) in numbered() {
+            if let EnteredRequest::Amend(amendment) = request {
+                self.try_amend(&mut plan, amendment).map_err(|code| (index, code))?;
+            }
+        }
+        for (index, request) in numbered() {
+            if let EnteredRequest::Place { id, order } = request {
+                self.try_place(&mut plan, *id, order).map_err(|code| (index, code))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn try_cancel(&self, plan: &mut Plan, account: AccountId, id: OrderId) -> Answer<()> {
+        let market = self.may_cancel(account, id)?;
+        plan.aim_at(id)?;
+        plan.cancelled.push((market, *self.market(market).order(id).expect("it may be cancelled")));
+        Ok(())
+    }
+
+    fn try_amend(&self, plan: &mut Plan, amendment: &schemas::Amendment) -> Answer<()> {
+        plan.aim_at(amendment.order)?;
+        let change = self.check_change(amendment, false)?;
+        if change.needs.0 > 0 {
+            return Err(Rejection::BatchConflict);
+        }
+        let (market, old) = (change.market, change.order);
+        plan.amended.push((market, old));
+        if change.reduces {
+            return Ok(());
+        }
+        let order = Order { price: change.price, quantity: change.quantity, ..old };
+        let (left, before) = (u64::from(order.left().contracts()), u64::from(old.left().contracts()));
+        let entering = Entering {
+            market,
+            order,
+            gives: if old.sells() { left.saturating_sub(before) } else { 0 },
+            takes: if old.sells() { 0 } else { left },
+            by_budget: false,
+            gone: Some(Weight::of_resting(&old)),
+            come: Weight::of_resting(&order),
+        };
+        if self.meets(plan, &entering) {
+            return Err(Rejection::BatchConflict);
+        }
+        self.try_enter(plan, entering)
+    }
+
+    fn try_place(&self, plan: &mut Plan, id: OrderId, order: &NewOrder) -> Answer<()> {
+        let market = self.check_listed(order)?;
+        self.check_deadline(order)?;
+        let asked = match order.terms {
+            Terms::Budget { .. } => u64::from(schemas::limits::QUANTITY_MAX),
+            Terms::Limit { .. } | Terms::Market { .. } => u64::from(orders::asked(&order.terms).contracts()),
+        };
+        let resting = orders::as_resting(id, order);
+        let entering = Entering {
+            market: order.market,
+            order: resting,
+            gives: if resting.sells() { asked } else { 0 },
+            takes: if resting.sells() { 0 } else { asked },
+            by_budget: matches!(order.terms, Terms::Budget { .. }),
+            gone: None,
+            come: Weight::of_new(order),
+        };
+        if resting.post_only != PostOnly::Off && self.meets(plan, &entering) {
+            return Err(self.price_to_rest(market, &resting).err().unwrap_or(Rejection::BatchConflict));
+        }
+        let kills = order.terms.time_in_force() == TimeInForce::Fok;
+        let alone = plan.entering.is_empty() && plan.touched(order.market).next().is_none();
+        if kills && !(alone && self.fills_whole(order.market, &resting)) {
+            return Err(Rejection::BatchConflict);
+        }
+        self.try_enter(plan, entering)
+    }
+
+    /// True if it would meet an order that the batch leaves where it is, or that it brings.
+    fn meets(&self, plan: &Plan, entering: &Entering) -> bool {
+        let order = &entering.order;
+        let cancelled = |id: OrderId| plan.cancelled.iter().any(|(_, gone)| gone.id == id);
+        let mut there = self.market(entering.market).on_side(order.side().opposite());
+        let mut brought = plan.entering_at(entering.market).filter(|other| other.order.side() != order.side());
+        there.any(|other| order.reaches(other.price) && !other.is_gone(self.now) && !cancelled(other.id))
+            || brought.any(|other| order.reaches(other.order.price))
+    }
+
+    /// Contracts to give, and the market's limits.
+    fn try_enter(&self, plan: &mut Plan, entering: Entering) -> Answer<()> {
+        let Entering { market: id, order, gives, .. } = entering;
+        let market: &Market = self.market(id);
+        let contract = order.entry.contract();
+        let free = market.free(order.account, contract) + plan.freed_for_sure(id, contract);
+        let needed = gives + plan.given(id, contract);
+        if gives > 0 && free < needed {
+            return Err(Rejection::PositionInsufficient);
+        }
+        let of_the_other_kind = market.free(order.account, contract.other()) + plan.redeemable(id, contract);
+        if gives > 0 && free - free.min(of_the_other_kind) < needed {
+            return Err(Rejection::BatchConflict);
+        }
+        let cancelled = plan.cancelled.iter().filter(|(at, _)| *at == id).map(|(_, order)| Weight::of_resting(order));
+        let changed = plan.entering_at(id).filter_map(|other| other.gone);
+        let come = plan.entering_at(id).map(|other| other.come);
+        let others = Swap { gone: cancelled.chain(changed).collect(), come: come.collect() };
+        let own = Swap { gone: entering.gone.into_iter().collect(), come: vec![entering.come] };
+        market.check_limits(order.account, contract, &own, &others)?;
+        let same = |other: &&Entering| other.order.entry.contract() == contract;
+        let budget_before = plan.entering_at(id).filter(same).any(|other| other.by_budget);
+        if market.limits != schemas::MarketLimits::NONE && !order.sells() && budget_before {
+            return Err(Rejection::BatchConflict);
+        }
+        plan.entering.push(entering);
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn aim_at(&mut self, order: OrderId) -> Answer<()> {
+        if self.targets.contains(&order) {
+            return Err(Rejection::BatchConflict);
+        }
+        self.targets.push(order);
+        Ok(())
+    }
+
+    fn entering_at(&self, market: MarketId) -> impl Iterator<Item = &Entering> {
+        self.entering.iter().filter(move |other| other.market == market)
+    }
+
+    /// Orders of this market that the batch cancels or amends.
+    fn touched(&self, market: MarketId) -> impl Iterator<Item = &Order> {
+        self.cancelled.iter().chain(&self.amended).filter(move |(at, _)| *at == market).map(|(_, order)| order)
+    }
+
+    /// Contracts of this kind that sells before take.
+    fn given(&self, market: MarketId, contract: Contract) -> u64 {
+        self.entering_at(market).filter(|other| other.order.entry.contract() == contract).map(|other| other.gives).sum()
+    }
+
+    /// Contracts of this kind that the batch's cancels free.
+    fn freed_for_sure(&self, market: MarketId, contract: Contract) -> u64 {
+        let cancelled = self.cancelled.iter().filter(|(at, _)| *at == market).map(|(_, order)| order);
+        let freed = cancelled.filter(|order| order.sells() && order.entry.contract() == contract);
+        freed.map(|order| u64::from(order.left().contracts())).sum()
+    }
+
+    /// Contracts of the other kind that the batch may free or gain before.
+    fn redeemable(&self, market: MarketId, contract: Contract) -> u64 {
+        let other_kind = |order: &Order| order.entry.contract() != contract;
+        let freed = self.touched(market).filter(|order| order.sells() && other_kind(order));
+        let gained = self.entering_at(market).filter(|other| !other.order.sells() && other_kind(&other.order));
+        freed.map(|order| u64::from(order.left().contracts())).sum::<u64>()
+            + gained.map(|other| other.takes).sum::<u64>()
+    }
+}

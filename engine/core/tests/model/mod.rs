@@ -1,0 +1,18 @@
+//! The whole core against a naive model of the law: the same random commands to both, everything compared after each.
+//!
+//! - [`law`]: the model, written from the words of `schemas`, not from the core.
+//! - [`shards`]: the core's real states, with every message between them delivered after each command.
+//! - [`compare`]: what must agree.
+//! - [`random`], [`steps`]: what to try; [`commands`]: the commands that it comes to; [`world`]: runs them on both.
+//! - [`corners`]: what random steps hardly reach.
+//! - [`coverage`]: what a run must have seen.
+
+pub mod commands;
+pub mod compare;
+pub mod corners;
+pub mod coverage;
+pub mod law;
+pub mod random;
+pub mod shards;
+pub mod steps;
+pub mod world;

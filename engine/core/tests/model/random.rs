@@ -1,0 +1,256 @@
+//! Random steps: few accounts, markets and prices, so that orders meet; most of them sensible, some not.
+
+use proptest::option::weighted;
+use proptest::prelude::*;
+use schemas::market::YesValue;
+use schemas::{Answer, Credits, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
+
+use super::steps::{Change, Forgery, Item, Kind, Listed, Route, Step, Wait, Which, Wish};
+
+/// Accounts 1 to this are opened at the start; the next two never are, unless by a step.
+pub const ACCOUNTS: u64 = 4;
+/// Markets 0 to this are listed and opened at the start.
+pub const MARKETS: usize = 3;
+
+fn who() -> impl Strategy<Value = u64> {
+    prop_oneof![40 => 1..=ACCOUNTS, 1 => ACCOUNTS + 1..=ACCOUNTS + 2]
+}
+
+fn market() -> impl Strategy<Value = usize> {
+    prop_oneof![40 => 0..MARKETS, 1 => MARKETS..MARKETS + 3]
+}
+
+fn route() -> impl Strategy<Value = Route> {
+    prop_oneof![40 => Just(Route::Home), 1 => (0_usize..3).prop_map(Route::To)]
+}
+
+fn name() -> impl Strategy<Value = Option<u8>> {
+    weighted(0.15, 0_u8..12)
+}
+
+fn price() -> impl Strategy<Value = u16> {
+    prop_oneof![30 => (48_u16..=52).prop_map(|p| p * 100), 1 => Just(100_u16), 1 => Just(9_900), 1 => 1_u16..=9_999]
+}
+
+fn quantity() -> impl Strategy<Value = u32> {
+    prop_oneof![40 => 1_u32..=12, 1 => Just(0_u32), 1 => Just(1_000_000)]
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    prop_oneof![3 => Just(Entry::BuyYes), 3 => Just(Entry::BuyNo), 1 => Just(Entry::SellYes), 1 => Just(Entry::SellNo)]
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let kind = prop_oneof![
+        12 => Just(Kind::Limit),
+        1 => Just(Kind::Market),
+        2 => prop_oneof![9 => 0_i64..=8_000_000, 1 => any::<i64>()].prop_map(Kind::Budget),
+    ];
+    let wait = prop_oneof![
+        20 => Just(Wait::Gtc),
+        3 => (-5_i64..=20_000).prop_map(Wait::Gtd),
+        2 => Just(Wait::Ioc),
+        2 => Just(Wait::Fok),
+    ];
+    let post_only = prop_oneof![12 => Just(PostOnly::Off), 1 => Just(PostOnly::Reject), 2 => Just(PostOnly::Reprice)];
+    let self_trade = prop::sample::select(SelfTrade::ALL);
+    let deadline = weighted(0.1, -50_i64..=50);
+    let rate = prop_oneof![30 => Just(70_000_u32), 1 => Just(0_u32), 3 => Just(200_000_u32)];
+    let what = (who(), market(), entry(), kind, price(), quantity());
+    let how = (wait, post_only, self_trade, deadline, proptest::bool::weighted(0.2), rate, name());
+    (what, how).prop_map(|((who, market, entry, kind, price, quantity), how)| {
+        let (wait, post_only, self_trade, deadline, cancel_on_pause, rate, name) = how;
+        Wish {
+            who,
+            market,
+            entry,
+            kind,
+            price,
+            quantity,
+            wait,
+            post_only,
+            self_trade,
+            deadline,
+            cancel_on_pause,
+            rate,
+            name,
+        }
+    })
+}
+
+fn which() -> impl Strategy<Value = Which> {
+    prop_oneof![
+        30 => any::<usize>().prop_map(Which::Own),
+        4 => any::<usize>().prop_map(Which::Any),
+        4 => (0_u8..8).prop_map(Which::Named),
+        1 => Just(Which::Nowhere),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    (weighted(0.5, price()), weighted(0.7, quantity())).prop_map(|(price, quantity)| Change { price, quantity })
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    prop_oneof![
+        40 => wish().prop_map(Item::Place).boxed(),
+        1 => wish().prop_map(Item::Foreign).boxed(),
+        12 => which().prop_map(Item::Cancel).boxed(),
+        12 => (which(), change()).prop_map(|(which, change)| Item::Amend(which, change)).boxed(),
+    ]
+}
+
+fn batch() -> impl Strategy<Value = Step> {
+    let items = prop_oneof![
+        30 => prop::collection::vec(item(), 1..=3),
+        8 => prop::collection::vec(item(), 1..=8),
+        1 => prop_oneof![Just(Vec::new()), item().prop_map(|item| vec![item; 101])],
+    ];
+    (who(), any::<bool>(), items, route()).prop_map(|(who, all_or_nothing, items, route)| Step::Batch {
+        who,
+        all_or_nothing,
+        items,
+        route,
+    })
+}
+
+fn market_limits() -> impl Strategy<Value = MarketLimits> {
+    let low = (0_u32..=6, 0_i64..=20_000_000, 0_u64..=20).prop_map(|(live_orders, notional, position)| MarketLimits {
+        live_orders,
+        notional: Credits(notional),
+        position,
+    });
+    let some = (low.clone(), 0_u8..3).prop_map(|(low, which)| match which {
+        0 => MarketLimits { live_orders: low.live_orders, ..MarketLimits::NONE },
+        1 => MarketLimits { notional: low.notional, ..MarketLimits::NONE },
+        _ => MarketLimits { position: low.position, ..MarketLimits::NONE },
+    });
+    prop_oneof![3 => Just(MarketLimits::NONE), 1 => low, 3 => some]
+}
+
+pub fn listed() -> impl Strategy<Value = Listed> {
+    let tick = prop_oneof![6 => Just(100_u16), 3 => Just(1_u16), 1 => Just(50_u16)];
+    let fees = prop_oneof![Just((0_u32, 0_u32)), Just((20_000_u32, 70_000_u32)), Just((70_000_u32, 0_u32))];
+    let window = prop_oneof![Just(0_u64), Just(5_000_u64)];
+    let limits = prop_oneof![4 => Just(MarketLimits::NONE), 1 => market_limits()];
+    (tick, fees, window, 5_000_i64..=500_000, limits).prop_map(|(tick, fees, window, expiry, limits)| Listed {
+        tick,
+        fees,
+        window,
+        expiry,
+        limits,
+        wrong_id: false,
+    })
+}
+
+fn create() -> impl Strategy<Value = Step> {
+    let fault = prop_oneof![10 => Just(0_u8), 1 => Just(1), 1 => Just(2), 1 => Just(3), 1 => Just(4)];
+    (0..MARKETS + 3, listed(), fault, route()).prop_map(|(market, listing, fault, route)| {
+        let listing = match fault {
+            1 => Listed { tick: 3, ..listing },
+            2 => Listed { expiry: -listing.expiry, ..listing },
+            3 => Listed { window: u64::MAX, ..listing },
+            4 => Listed { wrong_id: true, ..listing },
+            _ => listing,
+        };
+        Step::Create { market, listing, route }
+    })
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        4 => Just(Answer::Value(YesValue::YES)),
+        1 => Just(Answer::Value(YesValue::new(2_500).expect("a quarter"))),
+        1 => Just(Answer::Void),
+    ]
+}
+
+fn transition() -> impl Strategy<Value = Transition> {
+    prop_oneof![
+        6 => Just(Transition::Open),
+        4 => any::<bool>().prop_map(|cancel_only| Transition::Pause { cancel_only }),
+        8 => Just(Transition::Resume),
+        2 => Just(Transition::Close),
+        5 => answer().prop_map(|answer| Transition::Resolve { answer }),
+        5 => answer().prop_map(|answer| Transition::Confirm { answer }),
+    ]
+}
+
+fn amount() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        20 => 1_i64..=30_000_000,
+        1 => -1_i64..=0,
+        2 => Just(schemas::limits::AMOUNT_MAX),
+        1 => Just(schemas::limits::AMOUNT_MAX + 1),
+    ]
+}
+
+fn account_step() -> impl Strategy<Value = Step> {
+    let key = || 1_u64..=24;
+    let seconds = weighted(0.8, prop_oneof![8 => 1_u32..=4, 1 => Just(0_u32), 1 => Just(86_401_u32)]);
+    let held = prop_oneof![2 => Just(i64::MAX), 1 => 0_i64..=20_000_000];
+    let live = prop_oneof![2 => Just(u32::MAX), 1 => 0_u32..=8];
+    prop_oneof![
+        3 => (who(), weighted(0.5, market()), route())
+            .prop_map(|(who, market, route)| Step::MassCancel { who, market, route }),
+        2 => (who(), seconds, route()).prop_map(|(who, seconds, route)| Step::DeadMan { who, seconds, route }),
+        3 => (who(), proptest::bool::weighted(0.3), route())
+            .prop_map(|(who, frozen, route)| Step::Freeze { who, frozen, route }),
+        2 => (who(), live, held, route())
+            .prop_map(|(who, live_orders, held, route)| Step::LimitAccount { who, live_orders, held, route }),
+        1 => (0..=ACCOUNTS + 2, key(), route()).prop_map(|(who, key, route)| Step::Open { who, key, route }),
+        4 => (who(), key(), route()).prop_map(|(who, key, route)| Step::AddKey { who, key, route }),
+        1 => (who(), key(), route()).prop_map(|(who, key, route)| Step::RevokeKey { who, key, route }),
+        5 => (who(), amount(), name(), route())
+            .prop_map(|(who, amount, name, route)| Step::Deposit { who, amount, name, route }),
+        2 => (who(), amount(), name(), route())
+            .prop_map(|(who, amount, name, route)| Step::Withdraw { who, amount, name, route }),
+        3 => (who(), 1..=ACCOUNTS + 1, amount(), name(), route())
+            .prop_map(|(who, to, amount, name, route)| Step::Transfer { who, to, amount, name, route }),
+    ]
+}
+
+fn market_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => (market(), answer(), weighted(0.2, answer()), prop_oneof![1 => Just(1_u64), 4 => Just(2_u64)])
+            .prop_map(|(market, answer, other, by)| Step::Finish { market, answer, seen: other.unwrap_or(answer), by }),
+        1 => (market(), answer(), 4_990_u64..5_010)
+            .prop_map(|(market, answer, milliseconds)| Step::Appeal { market, answer, milliseconds }),
+        2 => create(),
+        10 => (market(), 1_u64..=2, transition(), route())
+            .prop_map(|(market, by, transition, route)| Step::Change { market, by, transition, route }),
+        2 => (market(), market_limits(), route())
+            .prop_map(|(market, limits, route)| Step::LimitMarket { market, limits, route }),
+    ]
+}
+
+fn forgery() -> impl Strategy<Value = Forgery> {
+    prop::sample::select(vec![Forgery::FromItself, Forgery::TooEarly, Forgery::Acknowledgement, Forgery::Bytes])
+}
+
+fn time_step() -> impl Strategy<Value = Step> {
+    let milliseconds = prop_oneof![20 => 0_u64..=1_000, 1 => 0_u64..=60_000];
+    prop_oneof![
+        8 => (milliseconds, proptest::bool::weighted(0.3))
+            .prop_map(|(milliseconds, late)| Step::Wait { milliseconds, late }),
+        1 => (0_u64..=50).prop_map(|milliseconds| Step::Back { milliseconds }),
+        1 => (0_usize..3).prop_map(|shard| Step::AdvanceTime { shard }),
+        1 => (0_usize..3, forgery()).prop_map(|(shard, forgery)| Step::Forged { shard, forgery }),
+    ]
+}
+
+pub fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        70 => (wish(), route()).prop_map(|(wish, route)| Step::Place(wish, route)).boxed(),
+        8 => (who(), which(), route()).prop_map(|(who, which, route)| Step::Cancel { who, which, route }).boxed(),
+        14 => (who(), which(), change(), route())
+            .prop_map(|(who, which, change, route)| Step::Amend { who, which, change, route })
+            .boxed(),
+        14 => batch().boxed(),
+        3 => (0_usize..20).prop_map(|back| Step::Again { back }).boxed(),
+        1 => (who(), 0_usize..5).prop_map(|(who, back)| Step::Copy { who, back }).boxed(),
+        10 => account_step().boxed(),
+        5 => market_step().boxed(),
+        8 => time_step().boxed(),
+    ]
+}

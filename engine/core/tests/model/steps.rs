@@ -1,0 +1,227 @@
+//! A step of a random run. It speaks of time and orders relative to where the run stands, so that it stays meaningful when a failing run
+//! is cut shorter.
+
+use schemas::{Answer, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    Place(Wish, Route),
+    Cancel {
+        who: u64,
+        which: Which,
+        route: Route,
+    },
+    Amend {
+        who: u64,
+        which: Which,
+        change: Change,
+        route: Route,
+    },
+    Batch {
+        who: u64,
+        all_or_nothing: bool,
+        items: Vec<Item>,
+        route: Route,
+    },
+    /// A named order once more, in an all-or-nothing batch of perhaps another account.
+    Copy {
+        who: u64,
+        back: usize,
+    },
+    /// The same command once more.
+    Again {
+        back: usize,
+    },
+    MassCancel {
+        who: u64,
+        market: Option<usize>,
+        route: Route,
+    },
+    DeadMan {
+        who: u64,
+        seconds: Option<u32>,
+        route: Route,
+    },
+    Freeze {
+        who: u64,
+        frozen: bool,
+        route: Route,
+    },
+    LimitAccount {
+        who: u64,
+        live_orders: u32,
+        held: i64,
+        route: Route,
+    },
+    LimitMarket {
+        market: usize,
+        limits: MarketLimits,
+        route: Route,
+    },
+    Open {
+        who: u64,
+        key: u64,
+        route: Route,
+    },
+    AddKey {
+        who: u64,
+        key: u64,
+        route: Route,
+    },
+    RevokeKey {
+        who: u64,
+        key: u64,
+        route: Route,
+    },
+    Deposit {
+        who: u64,
+        amount: i64,
+        name: Option<u8>,
+        route: Route,
+    },
+    Withdraw {
+        who: u64,
+        amount: i64,
+        name: Option<u8>,
+        route: Route,
+    },
+    Transfer {
+        who: u64,
+        to: u64,
+        amount: i64,
+        name: Option<u8>,
+        route: Route,
+    },
+    Create {
+        market: usize,
+        listing: Listed,
+        route: Route,
+    },
+    Change {
+        market: usize,
+        by: u64,
+        transition: Transition,
+        route: Route,
+    },
+    /// Closed, answered by admin 1, and perhaps confirmed.
+    Finish {
+        market: usize,
+        answer: Answer,
+        seen: Answer,
+        by: u64,
+    },
+    /// Closed, answered, confirmed, and answered again about when the dispute window ends.
+    Appeal {
+        market: usize,
+        answer: Answer,
+        milliseconds: u64,
+    },
+    /// Nobody is late with `AdvanceTime`, unless so said: then it comes after the next command.
+    Wait {
+        milliseconds: u64,
+        late: bool,
+    },
+    /// The broker's clock goes back for one command.
+    Back {
+        milliseconds: u64,
+    },
+    AdvanceTime {
+        shard: usize,
+    },
+    /// A message or an acknowledgement that nobody sent, or bytes that are no command.
+    Forged {
+        shard: usize,
+        forgery: Forgery,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Forgery {
+    FromItself,
+    /// With a number far ahead.
+    TooEarly,
+    Acknowledgement,
+    Bytes,
+}
+
+/// Where a command is sent: home, or to any shard.
+#[derive(Clone, Copy, Debug)]
+pub enum Route {
+    Home,
+    To(usize),
+}
+
+/// An order.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub who: u64,
+    pub market: usize,
+    pub entry: Entry,
+    pub kind: Kind,
+    pub price: u16,
+    pub quantity: u32,
+    pub wait: Wait,
+    pub post_only: PostOnly,
+    pub self_trade: SelfTrade,
+    /// Milliseconds from now.
+    pub deadline: Option<i64>,
+    pub cancel_on_pause: bool,
+    pub rate: u32,
+    pub name: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Limit,
+    Market,
+    /// Micro-credits.
+    Budget(i64),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Wait {
+    Gtc,
+    /// Milliseconds from now.
+    Gtd(i64),
+    Ioc,
+    Fok,
+}
+
+/// An order that somebody speaks of.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    /// One of the account's live orders; if it is asked alone, any live order, by its owner.
+    Own(usize),
+    /// Any order there ever was.
+    Any(usize),
+    /// By the client's name.
+    Named(u8),
+    /// One of a shard that does not exist.
+    Nowhere,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    pub price: Option<u16>,
+    pub quantity: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Item {
+    Place(Wish),
+    /// In another account's name.
+    Foreign(Wish),
+    Cancel(Which),
+    Amend(Which, Change),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    pub tick: u16,
+    pub fees: (u32, u32),
+    pub window: u64,
+    /// Milliseconds from now.
+    pub expiry: i64,
+    pub limits: MarketLimits,
+    pub wrong_id: bool,
+}

@@ -1,0 +1,220 @@
+//! Runs steps on the core and on the model, and compares after each command.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use schemas::shard_map::ShardMap;
+use schemas::{
+    AccountId, Answer, Command, Entry, Event, Message, NewOrder, OrderId, PostOnly, Rejection, Request, SelfTrade,
+    Shard, Timestamp, Transition,
+};
+
+use super::compare;
+use super::coverage::Coverage;
+use super::law::{Model, Outcome};
+use super::random::{ACCOUNTS, MARKETS};
+use super::shards::Shards;
+use super::steps::{Forgery, Kind, Listed, Route, Step, Wait, Wish};
+
+pub struct World<'a> {
+    pub(super) map: ShardMap,
+    pub core: Shards,
+    pub model: Model,
+    pub(super) clock: u64,
+    /// `AdvanceTime` comes only after the next command.
+    late: bool,
+    /// The next command's time is so much before the clock.
+    back: u64,
+    /// Every order there ever was.
+    pub(super) orders: Vec<OrderId>,
+    /// Every command, with its shard and time.
+    log: Vec<(Shard, u64, Command)>,
+    coverage: &'a mut Coverage,
+}
+
+type Done = Result<(), String>;
+
+/// `AdvanceTime`s after which nothing may be due any more.
+const TIMERS_MAX: usize = 100;
+
+impl<'a> World<'a> {
+    /// An empty exchange.
+    pub fn new(shards: u16, coverage: &'a mut Coverage) -> Self {
+        let map = ShardMap::new(shards).unwrap();
+        Self {
+            map,
+            core: Shards::new(map),
+            model: Model::new(map),
+            clock: 1_000_000,
+            late: false,
+            back: 0,
+            orders: Vec::new(),
+            log: Vec::new(),
+            coverage,
+        }
+    }
+
+    /// Open accounts with credits, open markets, and pairs in the hands of two accounts.
+    pub fn furnish(&mut self, listings: &[Listed; MARKETS]) -> Done {
+        for who in 1..=ACCOUNTS {
+            self.step(&Step::Open { who, key: who, route: Route::Home })?;
+            let amount = if who == ACCOUNTS { 5_000_000 } else { 60_000_000 };
+            self.step(&Step::Deposit { who, amount, name: None, route: Route::Home })?;
+        }
+        for (market, listing) in listings.iter().enumerate() {
+            self.step(&Step::Create { market, listing: *listing, route: Route::Home })?;
+            self.step(&Step::Change { market, by: 1, transition: Transition::Open, route: Route::Home })?;
+            for (who, entry) in [(1, Entry::BuyYes), (2, Entry::BuyNo)] {
+                self.step(&Step::Place(plain(who, market, entry, 5_000, 20), Route::Home))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn step(&mut self, step: &Step) -> Done {
+        match *step {
+            Step::Wait { milliseconds, late } => {
+                self.clock += milliseconds;
+                self.late = late;
+                if late { Ok(()) } else { self.timers() }
+            }
+            // Over several shards there is no one time that could go back.
+            Step::Back { milliseconds } => {
+                self.back = if self.map.shards() == 1 { milliseconds } else { 0 };
+                Ok(())
+            }
+            Step::Forged { shard, forgery } => self.forged(self.shard(shard), forgery),
+            Step::Copy { who, back } => match self.log.iter().rev().filter_map(|(.., c)| named(c)).nth(back) {
+                Some(order) => {
+                    let (account, requests) = (AccountId(who), vec![Request::Place(order)]);
+                    self.submit(self.home(who), Command::Batch { account, all_or_nothing: true, requests })
+                }
+                None => Ok(()),
+            },
+            Step::Appeal { market, answer, milliseconds } => {
+                self.step(&Step::Finish { market, answer, seen: answer, by: 2 })?;
+                self.step(&Step::Wait { milliseconds, late: true })?;
+                let transition = Transition::Resolve { answer: Answer::Void };
+                self.step(&Step::Change { market, by: 1, transition, route: Route::Home })
+            }
+            Step::Finish { market, answer, seen, by } => [
+                (1, Transition::Close),
+                (1, Transition::Resolve { answer }),
+                (by, Transition::Confirm { answer: seen }),
+            ]
+            .into_iter()
+            .try_for_each(|(by, transition)| self.step(&Step::Change { market, by, transition, route: Route::Home })),
+            Step::Again { back } => match self.log.iter().rev().filter(|(.., c)| may_repeat(c)).nth(back).cloned() {
+                Some((at, _, command)) => self.submit(at, command),
+                None => Ok(()),
+            },
+            _ => {
+                let (at, command) = self.command(step).expect("all other steps are commands");
+                self.submit(at, command)
+            }
+        }
+    }
+
+    /// One command, with the `AdvanceTime`s that are due before it, or after.
+    pub fn submit(&mut self, at: Shard, command: Command) -> Done {
+        if !self.late {
+            self.timers()?;
+        }
+        let time = self.clock - std::mem::take(&mut self.back);
+        self.run(at, time, command)?;
+        if std::mem::take(&mut self.late) {
+            self.timers()?;
+        }
+        self.clock += 1;
+        Ok(())
+    }
+
+    fn timers(&mut self) -> Done {
+        for _ in 0..TIMERS_MAX {
+            let due = |at: &Shard| self.core.states[at.index()].next_due().is_some_and(|due| due.0 <= self.clock);
+            let Some(at) = Shard::all(self.map.shards()).find(due) else { return Ok(()) };
+            self.run(at, self.clock, Command::AdvanceTime)?;
+        }
+        Err(format!("something is still due after {TIMERS_MAX} times"))
+    }
+
+    fn run(&mut self, at: Shard, time: u64, command: Command) -> Done {
+        self.log.push((at, time, command.clone()));
+        let (core, model) = (&mut self.core, &mut self.model);
+        let both = || (core.handle(at, Timestamp(time), &command), model.handle(at, Timestamp(time), &command));
+        let (events, expected) = catch_unwind(AssertUnwindSafe(both)).map_err(|panic| self.explain(&said(&*panic)))?;
+        self.check(&events, &expected)
+    }
+
+    fn check(&mut self, events: &[Event], expected: &Outcome) -> Done {
+        self.coverage.commands += 1;
+        self.coverage.see(events);
+        self.orders.extend(events.iter().filter_map(|event| match event {
+            Event::OrderEntered { id, .. } => Some(*id),
+            _ => None,
+        }));
+        let (core, model) = (&self.core, &self.model);
+        let both = || compare::events(events, expected).and_then(|()| compare::states(core, model));
+        let compared = catch_unwind(AssertUnwindSafe(both)).unwrap_or_else(|panic| Err(said(&*panic)));
+        compared.map_err(|difference| self.explain(&difference))
+    }
+
+    /// The difference, and the commands that lead to it.
+    fn explain(&self, difference: &str) -> String {
+        let line = |(at, time, command): &(Shard, u64, Command)| format!("  shard {at} at {time}: {command:?}");
+        let commands: Vec<_> = self.log.iter().map(line).collect();
+        format!("{difference}\nof {} shards after:\n{}", self.map.shards(), commands.join("\n"))
+    }
+
+    /// What no client and no shard sends: refused or skipped, and nothing changes.
+    fn forged(&mut self, at: Shard, forgery: Forgery) -> Done {
+        let (number, message) = (1_000_000_000, Message::Settle(Vec::new()));
+        let (time, other) = (Timestamp(self.clock), self.shard(at.index() + 1));
+        let code = if matches!(forgery, Forgery::Bytes) { Rejection::Undecodable } else { Rejection::MessageInvalid };
+        let events = match forgery {
+            Forgery::FromItself => self.core.handle(at, time, &Command::Receive { from: at, number, message }),
+            Forgery::TooEarly => self.core.handle(at, time, &Command::Receive { from: other, number, message }),
+            Forgery::Acknowledgement => self.core.handle(at, time, &Command::Acknowledge { to: other, number }),
+            Forgery::Bytes => self.core.refuse(at, time, code),
+        };
+        self.model.now = self.model.now.max(time);
+        let skipped = matches!(forgery, Forgery::TooEarly) && other != at;
+        let expected = if skipped { Vec::new() } else { vec![Event::Rejected { code }] };
+        self.check(&events, &Outcome { events: expected, wallets: [].into() })
+    }
+}
+
+/// An order that wants nothing special.
+pub fn plain(who: u64, market: usize, entry: Entry, price: u16, quantity: u32) -> Wish {
+    Wish {
+        who,
+        market,
+        entry,
+        kind: Kind::Limit,
+        price,
+        quantity,
+        wait: Wait::Gtc,
+        post_only: PostOnly::Off,
+        self_trade: SelfTrade::CancelNewest,
+        deadline: None,
+        cancel_on_pause: false,
+        rate: 70_000,
+        name: None,
+    }
+}
+
+/// An order that its client named.
+fn named(command: &Command) -> Option<NewOrder> {
+    match command {
+        Command::PlaceOrder(order) => order.client_id.map(|_| *order),
+        _ => None,
+    }
+}
+
+fn may_repeat(command: &Command) -> bool {
+    !matches!(command, Command::AdvanceTime)
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without words"))
+}

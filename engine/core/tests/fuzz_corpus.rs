@@ -1,0 +1,107 @@
+//! The fuzzing targets over their corpus, and over random bytes and random changes of it: what a fuzzer once found stays found, on every
+//! machine and without one.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and reads its corpus")]
+
+#[path = "../../fuzz/src/lib.rs"]
+mod targets;
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 5] = [
+    ("command_record", targets::command_record),
+    ("event_record", targets::event_record),
+    ("reading", targets::reading),
+    ("snapshot", targets::snapshot),
+    ("commands", targets::commands),
+];
+
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn every_target_survives_its_corpus() {
+    for (name, target) in TARGETS {
+        let inputs = corpus(name);
+        assert!(!inputs.is_empty(), "{name} has no corpus");
+        inputs.iter().for_each(|bytes| target(bytes));
+    }
+}
+
+/// Fails when the layout of the state changed: then a new magic goes into `snapshot.rs`, and new snapshots into the corpus.
+#[test]
+fn snapshots_of_this_layout_are_restored() {
+    let (shard, map) = (schemas::Shard::new(0).unwrap(), schemas::shard_map::ShardMap::new(2).unwrap());
+    for bytes in corpus("snapshot") {
+        let restored = engine_core::Replica::restore(shard, map, &bytes);
+        assert!(restored.is_ok(), "the layout changed: {restored:?}");
+    }
+}
+
+/// What a wire, a disk or an attacker may do to good bytes.
+#[derive(Clone, Debug)]
+enum Change {
+    Flip { at: prop::sample::Index, bit: u8 },
+    Set { at: prop::sample::Index, byte: u8 },
+    Cut { at: prop::sample::Index },
+    Append { bytes: Vec<u8> },
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = any::<prop::sample::Index>;
+    prop_oneof![
+        (at(), 0_u8..8).prop_map(|(at, bit)| Change::Flip { at, bit }),
+        (at(), any::<u8>()).prop_map(|(at, byte)| Change::Set { at, byte }),
+        at().prop_map(|at| Change::Cut { at }),
+        prop::collection::vec(any::<u8>(), 1..16).prop_map(|bytes| Change::Append { bytes }),
+    ]
+}
+
+fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
+    for change in changes {
+        match change {
+            Change::Append { bytes: more } => bytes.extend(more),
+            _ if bytes.is_empty() => {}
+            Change::Flip { at, bit } => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << bit;
+            }
+            Change::Set { at, byte } => {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            Change::Cut { at } => bytes.truncate(at.index(bytes.len())),
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_target_survives_changes_of_its_corpus(
+        pick in any::<prop::sample::Index>(), changes in prop::collection::vec(change(), 1..8),
+    ) {
+        for (name, target) in TARGETS {
+            let inputs = corpus(name);
+            target(&changed(inputs[pick.index(inputs.len())].clone(), &changes));
+        }
+    }
+
+    #[test]
+    fn every_target_survives_random_bytes(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        for (_, target) in TARGETS {
+            target(&bytes);
+        }
+    }
+}

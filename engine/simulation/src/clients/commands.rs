@@ -1,0 +1,205 @@
+//! What clients and admins ask: the one module that makes commands, listings and accounts.
+//!
+//! | file     | what                                                               |
+//! |----------|--------------------------------------------------------------------|
+//! | here     | who there is, what is traded; wallets, and what must come first     |
+//! | `orders` | orders, cancels, amendments, batches, switches                     |
+//! | `admins` | markets and their answers, freezes, limits                         |
+
+mod admins;
+mod orders;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use schemas::market::Resolution;
+use schemas::shard_map::ShardMap;
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, ClientId, Command, CommandId, CommandRecord, Credits, Listing, MarketId,
+    MarketState, OrderId, Scopes, Shard, Timestamp, Transition,
+};
+
+use crate::cluster::START;
+use crate::random::Random;
+
+const ACCOUNTS_PER_SHARD: usize = 2;
+const MARKETS_PER_SHARD: usize = 3;
+
+/// An account that nobody opens: what is sent there comes back.
+const NOBODY: AccountId = AccountId(1_000_000);
+
+/// Names of orders that clients think of when they cancel, amend, or use a name twice.
+const NAMES_MAX: usize = 60;
+
+/// A command and where it goes.
+#[derive(Clone)]
+pub struct Asked {
+    pub shard: Shard,
+    pub command: Command,
+    /// The clients' own names in it: a repeat does nothing.
+    pub names: Vec<(AccountId, ClientId)>,
+}
+
+/// What clients know when they ask.
+#[derive(Clone, Copy)]
+pub struct Sight<'a> {
+    /// Milliseconds since 1970.
+    pub now: u64,
+    /// Orders that some account was told of; they may have ended since.
+    pub live: &'a [(AccountId, OrderId)],
+    /// Where markets stood when somebody was told last.
+    pub markets: &'a BTreeMap<MarketId, (MarketState, Option<Resolution>)>,
+}
+
+/// Who there is, and what is traded.
+pub struct World {
+    map: ShardMap,
+    accounts: Vec<AccountId>,
+    listings: Vec<Listing>,
+    names: u128,
+    /// What clients called their last orders, wherever those are now.
+    named: VecDeque<(AccountId, ClientId)>,
+}
+
+impl World {
+    /// Accounts and markets on every shard; some markets expire in the run.
+    pub fn new(map: ShardMap, random: &mut Random) -> Self {
+        let mut homes = vec![0; usize::from(map.shards())];
+        let mut some = |home: Shard, most: usize| {
+            homes[home.index()] += 1;
+            homes[home.index()] <= most
+        };
+        let ids = (1..1_000).map(AccountId);
+        let accounts: Vec<_> = ids.filter(|&id| some(map.of_account(id), ACCOUNTS_PER_SHARD)).collect();
+        let mut homes = vec![0; usize::from(map.shards())];
+        let mut listings = Vec::new();
+        for number in 0..1_000 {
+            let market = admins::listing(&format!("MARKET-{number}"));
+            let seen = &mut homes[map.of_market(market.market).index()];
+            *seen += 1;
+            if *seen <= MARKETS_PER_SHARD {
+                // All but the first market of each shard expire in the run.
+                let expiry = if *seen > 1 { Timestamp(START + 5_000 + random.below(120_000)) } else { market.expiry };
+                listings.push(admins::vary(Listing { expiry, ..market }, random));
+            }
+        }
+        Self { map, accounts, listings, names: 0, named: VecDeque::new() }
+    }
+
+    /// What must come first.
+    pub fn opening(&mut self) -> Vec<Asked> {
+        let mut all = Vec::new();
+        for account in self.accounts.clone() {
+            let key = ApiKey { id: ApiKeyId(account.0), hash: [7; 32], scopes: Scopes::READ_TRADE };
+            all.push(self.at_account(account, Command::OpenAccount { account, key }, None));
+            all.push(self.deposit(account, Credits::whole(1_000)));
+        }
+        for listing in self.listings.clone() {
+            let market = listing.market;
+            all.push(self.at_market(market, Command::CreateMarket(listing)));
+            let (by, transition) = (AdminId(1), Transition::Open);
+            all.push(self.at_market(market, Command::ChangeMarket { market, by, transition }));
+        }
+        all
+    }
+
+    /// Anything that somebody may ask.
+    pub fn any(&mut self, sight: Sight<'_>, random: &mut Random) -> Asked {
+        let account = *random.pick(&self.accounts);
+        match random.below(400) {
+            0..18 => self.deposit(account, some_credits(random)),
+            18..28 => self.withdraw(account, some_credits(random)),
+            28..40 => self.transfer(account, random),
+            40..80 => self.cancel(account, sight, random),
+            80..130 => self.amend(account, sight, random),
+            130..165 => self.batch(account, sight, random),
+            165..170 => self.mass_cancel(account, random),
+            170..176 => self.dead_man_switch(account, random),
+            176..188 => self.supervise(account, random),
+            188..204 => self.change_market(sight, random),
+            204..206 => {
+                let key = ApiKey { id: ApiKeyId(random.below(1_000)), hash: [8; 32], scopes: Scopes::READ_TRADE };
+                self.at_account(account, Command::AddApiKey { account, key }, None)
+            }
+            _ => self.place(account, sight, random),
+        }
+    }
+
+    /// One more command for every shard.
+    pub fn probes(&mut self) -> Vec<Asked> {
+        let mut first: Vec<AccountId> = Vec::new();
+        for &account in &self.accounts {
+            if first.iter().all(|&other| self.map.of_account(other) != self.map.of_account(account)) {
+                first.push(account);
+            }
+        }
+        first.into_iter().map(|account| self.deposit(account, Credits(1))).collect()
+    }
+
+    /// Any market, more often one that does not expire.
+    fn market(&self, random: &mut Random) -> MarketId {
+        let lasting = |listing: &&Listing| listing.expiry == admins::NEVER;
+        let all: Vec<_> = match random.one_in(2) {
+            true => self.listings.iter().filter(lasting).collect(),
+            false => self.listings.iter().collect(),
+        };
+        random.pick(&all).market
+    }
+
+    fn deposit(&mut self, account: AccountId, amount: Credits) -> Asked {
+        let client_id = self.name();
+        let command = Command::Deposit { account, amount, client_id: Some(client_id) };
+        self.at_account(account, command, Some(client_id))
+    }
+
+    fn withdraw(&mut self, account: AccountId, amount: Credits) -> Asked {
+        let client_id = self.name();
+        let command = Command::Withdraw { account, amount, client_id: Some(client_id) };
+        self.at_account(account, command, Some(client_id))
+    }
+
+    /// To another account, now and then to itself, which is refused, or to nobody, from where it comes back.
+    fn transfer(&mut self, from: AccountId, random: &mut Random) -> Asked {
+        let to = if random.one_in(5) { AccountId(NOBODY.0 + random.below(10)) } else { *random.pick(&self.accounts) };
+        let (amount, client_id) = (some_credits(random), self.name());
+        let command = Command::Transfer { from, to, amount, client_id: Some(client_id) };
+        self.at_account(from, command, Some(client_id))
+    }
+
+    fn name(&mut self) -> ClientId {
+        self.names += 1;
+        ClientId(self.names)
+    }
+
+    fn at_account(&self, account: AccountId, command: Command, client_id: Option<ClientId>) -> Asked {
+        let names = client_id.into_iter().map(|client_id| (account, client_id)).collect();
+        Asked { shard: self.map.of_account(account), command, names }
+    }
+
+    fn at_market(&self, market: MarketId, command: Command) -> Asked {
+        Asked { shard: self.map.of_market(market), command, names: Vec::new() }
+    }
+}
+
+fn some_credits(random: &mut Random) -> Credits {
+    Credits(1 + random.below(5_000_000).cast_signed())
+}
+
+/// A number that is small enough for any type.
+fn small(random: &mut Random, below: u32) -> u32 {
+    u32::try_from(random.below(u64::from(below))).expect("below a u32")
+}
+
+/// A command's record.
+pub fn record(id: CommandId, command: Command) -> Vec<u8> {
+    CommandRecord { id, command }.encode()
+}
+
+/// Bytes that are no command.
+pub fn garbage(random: &mut Random) -> Vec<u8> {
+    match random.below(3) {
+        0 => Vec::new(),
+        1 => (0..random.below(50)).map(|_| 0xff).collect(),
+        // A record that was cut short.
+        _ => record(CommandId(9), Command::AdvanceTime)[..5].to_vec(),
+    }
+}

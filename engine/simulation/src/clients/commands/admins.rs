@@ -1,0 +1,113 @@
+//! What admins ask: markets and their answers, freezes, limits.
+
+use schemas::market::YesValue;
+use schemas::{
+    AccountId, AccountLimits, AdminId, Answer, Command, Credits, FeeRate, Listing, MarketId, MarketLimits, MarketState,
+    Timestamp, Transition,
+};
+
+use super::{Asked, Sight, World, small};
+use crate::random::Random;
+
+/// The rate of every market, and what every order accepts.
+pub const FEE: u32 = 10_000;
+
+/// When a market expires that does not expire in a run.
+pub const NEVER: Timestamp = Timestamp(u32::MAX as u64 * 1_000);
+
+/// Milliseconds of a dispute window at most.
+const WINDOW_MAX: u64 = 20_000;
+
+impl World {
+    /// Freezes and limits, and the end of them, which comes more often.
+    pub fn supervise(&mut self, account: AccountId, random: &mut Random) -> Asked {
+        let (by, lifts) = (admin(random), random.below(4) > 0);
+        match random.below(3) {
+            0 if lifts => self.at_account(account, Command::UnfreezeAccount { account, by }, None),
+            0 => self.at_account(account, Command::FreezeAccount { account, by }, None),
+            1 => {
+                let limits = if lifts { AccountLimits::NONE } else { account_limits(random) };
+                self.at_account(account, Command::LimitAccount { account, limits }, None)
+            }
+            _ => {
+                let market = self.market(random);
+                let limits = if lifts { MarketLimits::NONE } else { market_limits(random) };
+                self.at_market(market, Command::LimitMarket { market, limits })
+            }
+        }
+    }
+
+    /// Mostly what the market's state calls for, as far as an admin knows it.
+    pub fn change_market(&mut self, sight: Sight<'_>, random: &mut Random) -> Asked {
+        let waits = |state: MarketState| state != MarketState::Open && !state.is_final();
+        let waiting = sight.markets.iter().filter(|(_, (state, _))| waits(*state)).map(|(market, _)| *market);
+        let waiting: Vec<_> = waiting.collect();
+        let any = if waiting.is_empty() || random.one_in(3) { self.market(random) } else { *random.pick(&waiting) };
+        let some = answer(random);
+        let state = if random.one_in(8) { None } else { sight.markets.get(&any) };
+        let transition = match state {
+            Some((MarketState::Closed, _)) => Transition::Resolve { answer: some },
+            // Amended within the window, or confirmed, seldom as something else.
+            Some((MarketState::Resolving, Some(resolution))) if random.below(4) > 0 => {
+                Transition::Confirm { answer: resolution.answer }
+            }
+            Some((MarketState::Paused | MarketState::CancelOnly, _)) if random.below(6) > 0 => Transition::Resume,
+            Some((MarketState::Open, _)) if random.one_in(3) => Transition::Pause { cancel_only: random.one_in(2) },
+            Some((MarketState::Open, _)) if random.below(10) > 0 => Transition::Resume,
+            _ => *random.pick(&[
+                Transition::Close,
+                Transition::Resume,
+                Transition::Pause { cancel_only: true },
+                Transition::Resolve { answer: some },
+                Transition::Confirm { answer: some },
+            ]),
+        };
+        self.at_market(any, Command::ChangeMarket { market: any, by: admin(random), transition })
+    }
+}
+
+fn admin(random: &mut Random) -> AdminId {
+    AdminId(1 + random.below(3))
+}
+
+fn answer(random: &mut Random) -> Answer {
+    let fraction = YesValue::new(2_500).expect("a part of a credit");
+    *random.pick(&[Answer::Value(YesValue::YES), Answer::Value(YesValue::NO), Answer::Value(fraction), Answer::Void])
+}
+
+fn account_limits(random: &mut Random) -> AccountLimits {
+    AccountLimits { live_orders: 1 + small(random, 6), held: Credits::whole(1 + i64::from(small(random, 8))) }
+}
+
+fn market_limits(random: &mut Random) -> MarketLimits {
+    MarketLimits {
+        live_orders: 1 + small(random, 5),
+        notional: Credits::whole(1 + i64::from(small(random, 20))),
+        position: 1 + random.below(15),
+    }
+}
+
+/// A market that does not expire.
+pub fn listing(ticker: &str) -> Listing {
+    let ticker: schemas::text::Ticker = ticker.parse().expect("a legal ticker");
+    let fee = FeeRate::new(FEE).expect("a legal rate");
+    Listing {
+        market: MarketId::of(&ticker),
+        question: "Will it happen?".parse().expect("a legal question"),
+        ticker,
+        expiry: NEVER,
+        tick: 1,
+        maker_fee: fee,
+        taker_fee: fee,
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
+    }
+}
+
+/// Markets differ: some have a dispute window, few have coarse prices or low limits.
+pub fn vary(listing: Listing, random: &mut Random) -> Listing {
+    let tick = if random.one_in(8) { 10 } else { listing.tick };
+    let dispute_window_ms = if random.one_in(2) { random.below(WINDOW_MAX) } else { 0 };
+    let limits = if random.one_in(10) { market_limits(random) } else { listing.limits };
+    Listing { tick, dispute_window_ms, limits, ..listing }
+}

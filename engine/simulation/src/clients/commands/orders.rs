@@ -1,0 +1,193 @@
+//! What accounts ask about their orders.
+
+use schemas::{
+    AccountId, ClientId, Command, Credits, Entry, FeeRate, Instructions, MarketId, NewOrder, OrderRef, PostOnly, Price,
+    Quantity, Request, SelfTrade, Shard, Side, Terms, TimeInForce, Timestamp,
+};
+
+use super::admins::FEE;
+use super::{Asked, NAMES_MAX, Sight, World, small};
+use crate::random::Random;
+
+/// Requests of a batch at most.
+const BATCH: u64 = 5;
+
+impl World {
+    pub fn place(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+        let market = self.market(random);
+        let order = self.order(account, market, sight.now, random);
+        self.at_account(account, Command::PlaceOrder(order), order.client_id)
+    }
+
+    /// By the order's id where its market lives; by the client's name for it where the account does.
+    pub fn cancel(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+        let any = sight.live.get(random.index(sight.live.len().max(1))).map(|(_, id)| OrderRef::Id(*id));
+        // Somebody else's order is unknown.
+        let order = if random.one_in(20) { any } else { self.reference(account, None, sight, random) };
+        let Some(order) = order else { return self.place(account, sight, random) };
+        let shard = match order {
+            OrderRef::Id(id) => id.market_shard(),
+            OrderRef::ClientId(_) => self.map.of_account(account),
+        };
+        Asked { shard, command: Command::CancelOrder { account, order }, names: Vec::new() }
+    }
+
+    pub fn amend(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+        let Some(order) = self.reference(account, None, sight, random) else {
+            return self.place(account, sight, random);
+        };
+        let (price, quantity) = change(random);
+        self.at_account(account, Command::AmendOrder { account, order, price, quantity }, None)
+    }
+
+    /// Mostly about markets of one shard, as one that is all or nothing must be.
+    pub fn batch(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+        let home = self.map.of_market(self.market(random));
+        let home = if random.one_in(6) { None } else { Some(home) };
+        let all_or_nothing = random.one_in(2);
+        let size = if random.one_in(50) { 0 } else { 1 + random.below(BATCH) };
+        let requests: Vec<_> = (0..size).map(|_| self.request(account, home, sight, random)).collect();
+        let own = requests.iter().filter_map(|request| match request {
+            Request::Place(order) => Some((account, order.client_id?)),
+            Request::Cancel(_) | Request::Amend { .. } => None,
+        });
+        let names = own.collect();
+        let command = Command::Batch { account, all_or_nothing, requests };
+        Asked { names, ..self.at_account(account, command, None) }
+    }
+
+    fn request(&mut self, account: AccountId, home: Option<Shard>, sight: Sight<'_>, random: &mut Random) -> Request {
+        let order = self.reference(account, home, sight, random);
+        match (random.below(5), order) {
+            (0, Some(order)) => Request::Cancel(order),
+            (1, Some(order)) => {
+                let (price, quantity) = change(random);
+                Request::Amend { order, price, quantity }
+            }
+            _ => {
+                let here = |market: &MarketId| home.is_none_or(|home| self.map.of_market(*market) == home);
+                let markets: Vec<_> = self.listings.iter().map(|listing| listing.market).filter(here).collect();
+                let order = self.order(account, *random.pick(&markets), sight.now, random);
+                // Another account's order is refused, whoever that is.
+                let other = random.one_in(60).then_some(AccountId(account.0 + 1));
+                Request::Place(match other {
+                    Some(account) => NewOrder { account, client_id: None, ..order },
+                    None => order,
+                })
+            }
+        }
+    }
+
+    pub fn mass_cancel(&mut self, account: AccountId, random: &mut Random) -> Asked {
+        let market = random.one_in(2).then(|| self.market(random));
+        self.at_account(account, Command::MassCancel { account, market }, None)
+    }
+
+    pub fn dead_man_switch(&mut self, account: AccountId, random: &mut Random) -> Asked {
+        let timeout_s = if random.one_in(4) { None } else { Some(1 + small(random, 20)) };
+        self.at_account(account, Command::SetDeadManSwitch { account, timeout_s }, None)
+    }
+
+    /// One of the account's orders as it may think of it: by the id that it was told (of a market on `home`), or by its own
+    /// name, perhaps before it was told anything.
+    fn reference(
+        &self,
+        account: AccountId,
+        home: Option<Shard>,
+        sight: Sight<'_>,
+        random: &mut Random,
+    ) -> Option<OrderRef> {
+        let own = sight.live.iter().filter(|(owner, _)| *owner == account).map(|(_, id)| *id);
+        let ids: Vec<_> = own.filter(|id| home.is_none_or(|home| id.market_shard() == home)).collect();
+        if random.one_in(4) {
+            return self.old_name(account, random).map(OrderRef::ClientId);
+        }
+        (!ids.is_empty()).then(|| OrderRef::Id(*random.pick(&ids)))
+    }
+
+    fn old_name(&self, account: AccountId, random: &mut Random) -> Option<ClientId> {
+        let own = self.named.iter().filter(|(owner, _)| *owner == account).map(|(_, name)| *name);
+        let names: Vec<_> = own.collect();
+        (!names.is_empty()).then(|| *random.pick(&names))
+    }
+
+    fn order(&mut self, account: AccountId, market: MarketId, now: u64, random: &mut Random) -> NewOrder {
+        let sells = random.one_in(5);
+        let entries = if sells { [Entry::SellYes, Entry::SellNo] } else { [Entry::BuyYes, Entry::BuyNo] };
+        let entry = *random.pick(&entries);
+        NewOrder {
+            account,
+            market,
+            entry,
+            terms: terms(entry, now, random),
+            fee_rate: FeeRate::new(FEE).expect("a legal rate"),
+            client_id: Some(self.order_name(account, random)),
+            instructions: instructions(now, random),
+        }
+    }
+
+    /// A new name; now and then one that stands for another order already.
+    fn order_name(&mut self, account: AccountId, random: &mut Random) -> ClientId {
+        let used = if random.one_in(40) { self.old_name(account, random) } else { None };
+        let name = used.unwrap_or_else(|| self.name());
+        self.named.push_back((account, name));
+        self.named.drain(..self.named.len().saturating_sub(NAMES_MAX));
+        name
+    }
+}
+
+fn price(random: &mut Random) -> Price {
+    let ticks = 4_000 + small(random, 200) * 10 + if random.one_in(10) { 5 } else { 0 };
+    u16::try_from(ticks).ok().and_then(Price::new).expect("between 0 and 1")
+}
+
+fn quantity(random: &mut Random) -> Quantity {
+    Quantity::new(1 + small(random, 6)).expect("small")
+}
+
+/// A price, a quantity, both, or (rarely) nothing.
+fn change(random: &mut Random) -> (Option<Price>, Option<Quantity>) {
+    let (price, quantity) = (price(random), quantity(random));
+    match random.below(20) {
+        0 => (None, None),
+        1..8 => (Some(price), None),
+        8..15 => (None, Some(quantity)),
+        _ => (Some(price), Some(quantity)),
+    }
+}
+
+fn terms(entry: Entry, now: u64, random: &mut Random) -> Terms {
+    let (price, quantity) = (price(random), quantity(random));
+    match random.below(20) {
+        0 | 1 => return Terms::Market { quantity, worst_price: price },
+        2 | 3 if entry.side() == Side::Buy => {
+            return Terms::Budget { budget: Credits(1 + random.below(4_000_000).cast_signed()) };
+        }
+        _ => {}
+    }
+    let time_in_force = match random.below(20) {
+        0 | 1 => TimeInForce::Ioc,
+        2 => TimeInForce::Fok,
+        3..7 => TimeInForce::Gtd { expires: Timestamp(now + random.below(20_000)) },
+        _ => TimeInForce::Gtc,
+    };
+    let post_only = match random.below(20) {
+        // With some times in force it makes no sense, and is refused.
+        0 => PostOnly::Reject,
+        1 | 2 => PostOnly::Reprice,
+        _ => PostOnly::Off,
+    };
+    Terms::Limit { price, quantity, time_in_force, post_only }
+}
+
+fn instructions(now: u64, random: &mut Random) -> Instructions {
+    let self_trade = match random.below(10) {
+        0 => SelfTrade::CancelNewest,
+        1 => SelfTrade::CancelOldest,
+        2 => SelfTrade::CancelBoth,
+        3 => SelfTrade::Decrement,
+        _ => SelfTrade::Allow,
+    };
+    let deadline = random.one_in(10).then(|| Timestamp(now + random.below(5_000)));
+    Instructions { self_trade, deadline, cancel_on_pause: random.one_in(6) }
+}

@@ -1,0 +1,107 @@
+//! Tells clients what became of what they asked: reads the events of all shards by the rule of reading, like the product's gateway.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use schemas::market::Resolution;
+use schemas::reading::{Position, Reader, Reading};
+use schemas::record::Chain;
+use schemas::{AccountId, CommandId, Event, MarketId, MarketState, OrderId, Shard, Status};
+
+use super::commands::Sight;
+use crate::cluster::{Cluster, Topic};
+
+/// Orders that can be cancelled, as far as the gateway remembers.
+const LIVE_MAX: usize = 100;
+
+/// An answer: which outcome a client was told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Told {
+    pub sequence: u64,
+    pub id: CommandId,
+    /// The chain after the outcome: it stands for all that was true then.
+    pub chain: Chain,
+}
+
+pub struct Gateway {
+    cluster: Rc<Cluster>,
+    readers: Vec<Reader>,
+    /// By shard and offset of the command. What was told once stays told, whatever happens to the gateway.
+    pub told: BTreeMap<(Shard, u64), Told>,
+    /// Orders that had not ended when it read of them last.
+    pub live: Vec<(AccountId, OrderId)>,
+    /// Where markets stood when it read of them last.
+    pub markets: BTreeMap<MarketId, (MarketState, Option<Resolution>)>,
+}
+
+impl Gateway {
+    pub fn new(cluster: Rc<Cluster>) -> Self {
+        let (told, live, markets) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        let mut gateway = Self { cluster, readers: Vec::new(), told, live, markets };
+        gateway.crash();
+        gateway
+    }
+
+    /// Begins again from the beginning.
+    pub fn crash(&mut self) {
+        let map = self.cluster.map;
+        let readers = self.cluster.shards().map(|shard| Reader::new(shard, map.shards(), Position::default()));
+        self.readers = readers.collect();
+    }
+
+    /// Reads some events of a shard; `answer` hears of each outcome. Panics if it takes back an answer.
+    pub fn read(&mut self, shard: Shard, most: u64, mut answer: impl FnMut(CommandId)) {
+        let reader = &mut self.readers[shard.index()];
+        for _ in 0..most {
+            let offset = reader.position().offset;
+            let Some((_, bytes)) = self.cluster.record(Topic::Events, shard, offset) else { break };
+            let outcome = match reader.read(offset, &bytes) {
+                Ok(Reading::Outcome(outcome)) => outcome,
+                Ok(Reading::Term(_) | Reading::Ignored) => continue,
+                Err(broken) => panic!("gateway: {broken}"),
+            };
+            let told = Told { sequence: outcome.sequence, id: outcome.cause.id, chain: reader.position().chain };
+            let before = *self.told.entry((shard, outcome.cause.offset)).or_insert(told);
+            assert!(before == told, "the answer to command {} of shard {shard} changed", outcome.cause.offset);
+            for event in &outcome.events {
+                note(&mut self.live, &mut self.markets, event);
+            }
+            answer(outcome.cause.id);
+        }
+        self.live.drain(..self.live.len().saturating_sub(LIVE_MAX));
+    }
+
+    /// What clients know by it.
+    pub fn sight(&self, now: u64) -> Sight<'_> {
+        Sight { now, live: &self.live, markets: &self.markets }
+    }
+
+    pub fn is_at_end(&self, shard: Shard) -> bool {
+        self.readers[shard.index()].position().offset == self.cluster.end(Topic::Events, shard)
+    }
+}
+
+fn note(
+    live: &mut Vec<(AccountId, OrderId)>,
+    markets: &mut BTreeMap<MarketId, (MarketState, Option<Resolution>)>,
+    event: &Event,
+) {
+    let mut stands = |order: OrderId, status: Status, account: AccountId| {
+        live.retain(|(_, known)| *known != order);
+        if status.is_live() {
+            live.push((account, order));
+        }
+    };
+    match event {
+        Event::OrderPlaced(placed) => stands(placed.id, placed.status, placed.order.account),
+        Event::OrderAmended(amended) => stands(amended.order, amended.status, amended.account),
+        Event::OrderCancelled { order, account, reason, .. } => stands(*order, reason.status(), *account),
+        Event::Traded(trade) if trade.maker_remaining.is_zero() => {
+            stands(trade.maker.order, Status::Filled, trade.maker.account);
+        }
+        Event::MarketChanged { market, state, resolution, .. } => {
+            markets.insert(*market, (*state, *resolution));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,170 @@
+//! Clients: ask, wait for the acknowledgement of the append and for the answer, ask again when unsure, and remember what they
+//! were told.
+//!
+//!   client ─▶ (network: lost, late, in any order) ─▶ lfg.commands[s] ─▶ … ─▶ lfg.events[s] ─▶ gateway ─▶ client
+
+pub mod commands;
+pub mod gateway;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use schemas::{CommandId, Shard};
+
+use crate::cluster::{Cluster, Topic};
+use crate::random::Random;
+use crate::seen::Seen;
+use commands::{Asked, World};
+use gateway::Gateway;
+
+/// A request without an acknowledgement or answer for so many milliseconds is sent again.
+const PATIENCE: u64 = 2_000;
+
+/// One thing that a client wants.
+pub struct Request {
+    pub asked: Asked,
+    /// Command ids that it was sent under: a client that asks its gateway again gets another.
+    ids: Vec<CommandId>,
+    /// Appends that the log acknowledged: offset and id.
+    pub acknowledged: Vec<(u64, CommandId)>,
+    pub is_answered: bool,
+    sent_at: u64,
+}
+
+/// A record on its way to the log.
+struct Flight {
+    request: usize,
+    id: CommandId,
+}
+
+pub struct Clients {
+    cluster: Rc<Cluster>,
+    random: Random,
+    world: World,
+    pub requests: Vec<Request>,
+    /// Requests without an answer.
+    open: Vec<usize>,
+    network: Vec<Flight>,
+    by_id: BTreeMap<CommandId, usize>,
+    pub gateway: Gateway,
+}
+
+impl Clients {
+    pub fn new(cluster: Rc<Cluster>, mut random: Random) -> Self {
+        let world = World::new(cluster.map, &mut random);
+        let gateway = Gateway::new(cluster.clone());
+        let (requests, open, network, by_id) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        let mut clients = Self { cluster, random, world, requests, open, network, by_id, gateway };
+        for asked in clients.world.opening() {
+            clients.ask(asked);
+            clients.arrive(0);
+        }
+        clients
+    }
+
+    /// Somebody asks, asks again, or something gets through the network.
+    pub fn act(&mut self) {
+        match self.random.below(10) {
+            0..6 if !self.network.is_empty() => self.deliver(),
+            0..8 if self.open.len() < self.cluster.plan.open_requests => {
+                let sight = self.gateway.sight(self.cluster.now());
+                let asked = self.world.any(sight, &mut self.random);
+                self.ask(asked);
+            }
+            _ if !self.open.is_empty() => {
+                let request = *self.random.pick(&self.open);
+                self.ask_again(request);
+            }
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        let request = self.requests.len();
+        let (ids, acknowledged, sent_at) = (Vec::new(), Vec::new(), 0);
+        self.requests.push(Request { asked, ids, acknowledged, is_answered: false, sent_at });
+        self.open.push(request);
+        let id = self.cluster.command_id();
+        self.send(request, id);
+    }
+
+    /// An impatient client sends the same record again, or (through another gateway) the same request as a new command.
+    fn ask_again(&mut self, request: usize) {
+        let now = self.cluster.now();
+        let impatient = now >= self.requests[request].sent_at + PATIENCE;
+        if !impatient && !self.cluster.strikes(Seen::RequestRepeated) {
+            return;
+        }
+        let again = self.random.pick(&self.requests[request].ids).to_owned();
+        let id = if self.random.one_in(2) { self.cluster.command_id() } else { again };
+        if impatient {
+            self.cluster.saw(Seen::RequestRepeated);
+        }
+        self.send(request, id);
+    }
+
+    fn send(&mut self, request: usize, id: CommandId) {
+        let Request { ids, sent_at, .. } = &mut self.requests[request];
+        ids.push(id);
+        *sent_at = self.cluster.now();
+        self.by_id.insert(id, request);
+        self.network.push(Flight { request, id });
+    }
+
+    /// Some record gets through the network, in any order; or it does not.
+    fn deliver(&mut self) {
+        let which = if self.random.one_in(3) { self.random.index(self.network.len()) } else { 0 };
+        if self.cluster.strikes(Seen::RequestLost) {
+            self.network.remove(which);
+        } else if self.cluster.strikes(Seen::RequestRefused) {
+            // Its sender knows that nothing was written, and may try again at once.
+            let Flight { request, .. } = self.network.remove(which);
+            self.requests[request].sent_at = 0;
+        } else {
+            self.arrive(which);
+        }
+    }
+
+    fn arrive(&mut self, which: usize) {
+        let Flight { request, id } = self.network.remove(which);
+        let Request { asked, acknowledged, .. } = &mut self.requests[request];
+        let bytes = commands::record(id, asked.command.clone());
+        let offset = self.cluster.append(Topic::Commands, asked.shard, bytes.into());
+        if !self.cluster.strikes(Seen::RequestUnsure) {
+            acknowledged.push((offset, id));
+        }
+    }
+
+    /// The gateway reads on, and answers.
+    pub fn hear(&mut self, shard: Shard, most: u64) {
+        let Self { gateway, by_id, requests, open, .. } = self;
+        gateway.read(shard, most, |id| {
+            if let Some(&request) = by_id.get(&id)
+                && !std::mem::replace(&mut requests[request].is_answered, true)
+            {
+                open.retain(|&other| other != request);
+            }
+        });
+    }
+
+    /// Somebody asks for one more thing on every shard.
+    pub fn probe(&mut self) {
+        for asked in self.world.probes() {
+            self.ask(asked);
+        }
+    }
+
+    /// Nothing new is asked any more: what is open is sent until it is answered. True once all is.
+    pub fn finish(&mut self) -> bool {
+        while !self.network.is_empty() {
+            self.arrive(0);
+        }
+        for request in self.open.clone() {
+            self.ask_again(request);
+        }
+        for shard in self.cluster.shards() {
+            self.hear(shard, u64::MAX);
+        }
+        self.open.is_empty() && self.network.is_empty() && self.cluster.shards().all(|s| self.gateway.is_at_end(s))
+    }
+}

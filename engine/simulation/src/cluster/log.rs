@@ -1,0 +1,143 @@
+//! One shard's view of the log, as the shard loop wants it (`engine::log::Log`), over the partitions in memory.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use engine::log::{AppendFault, Incoming, Log, Source};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use schemas::{Shard, Timestamp};
+use service::kafka::KafkaFault;
+
+use super::writer::{Generation, Writer};
+use super::{Cluster, Topic};
+use crate::random::Random;
+use crate::seen::Seen;
+
+/// How often in a row a reader begins after its place at most: the loop rightly gives up when it never gets a command.
+const SKIPS_MAX: u32 = 3;
+
+/// What a run does to one reader from outside, and learns of it.
+#[derive(Default)]
+pub struct Tap {
+    /// No events before this time.
+    pub stalled_until: Cell<u64>,
+    /// Reads so many records of each partition once more.
+    pub go_back: Cell<u64>,
+    /// The loop began to read the events anew.
+    pub recovered: Cell<bool>,
+    /// The loop was told that its writer is broken.
+    pub writer_lost: Cell<bool>,
+}
+
+/// One loop's view of its shard's log.
+pub struct MemoryLog {
+    shard: Shard,
+    cluster: Rc<Cluster>,
+    writer: Writer,
+    generation: Rc<Generation>,
+    tap: Rc<Tap>,
+    random: Random,
+    events: u64,
+    commands: Option<u64>,
+    skips: u32,
+}
+
+impl MemoryLog {
+    pub fn new(shard: Shard, cluster: Rc<Cluster>, writer: Writer, tap: Rc<Tap>, random: Random) -> Self {
+        let generation = writer.current();
+        Self { shard, cluster, writer, generation, tap, random, events: 0, commands: None, skips: 0 }
+    }
+
+    fn append(&mut self, topic: Topic, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+        let appended = self.generation.append(&self.cluster, topic, shard, bytes);
+        if appended == Err(AppendFault::WriterLost) {
+            self.tap.writer_lost.set(true);
+        }
+        appended
+    }
+
+    fn go_back(&mut self) {
+        let by = self.tap.go_back.take();
+        self.events = self.events.saturating_sub(by);
+        self.commands = self.commands.map(|next| next.saturating_sub(by));
+    }
+
+    /// What comes next, if anything is there: which of two partitions has the next record is luck.
+    fn next(&mut self, hungry: bool) -> Option<(Source, u64, u64, Rc<[u8]>)> {
+        let stalled = !self.cluster.is_calm() && self.cluster.now() < self.tap.stalled_until.get();
+        if hungry
+            && (stalled || self.random.one_in(2))
+            && let Some(offset) = self.commands
+            && let Some((time, bytes)) = self.cluster.record(Topic::Commands, self.shard, offset)
+        {
+            self.commands = Some(offset + 1);
+            return Some((Source::Commands, offset, time, bytes));
+        }
+        if stalled {
+            return None;
+        }
+        let (time, bytes) = self.cluster.record(Topic::Events, self.shard, self.events)?;
+        self.events += 1;
+        Some((Source::Events, self.events - 1, time, bytes))
+    }
+}
+
+impl Log for MemoryLog {
+    fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
+        self.cluster.saw(if offset > 0 { Seen::RestoredFromSnapshot } else { Seen::RecoveredFromLog });
+        self.tap.recovered.set(true);
+        (self.events, self.commands) = (offset, None);
+        Ok(())
+    }
+
+    fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
+        // A reader has been seen to begin after the place that it was told.
+        let skip = self.skips < SKIPS_MAX && self.cluster.strikes(Seen::CommandsSkipped);
+        self.skips = if skip { self.skips + 1 } else { 0 };
+        self.commands = Some(offset + u64::from(self.skips > 0));
+        Ok(())
+    }
+
+    fn stop_consuming(&mut self) -> Result<(), KafkaFault> {
+        self.commands = None;
+        Ok(())
+    }
+
+    fn head(&mut self) -> Result<u64, KafkaFault> {
+        if self.cluster.strikes(Seen::HeadUnavailable) {
+            return Err(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure).into());
+        }
+        Ok(self.cluster.end(Topic::Events, self.shard))
+    }
+
+    fn poll<R>(
+        &mut self,
+        hungry: bool,
+        _: Duration,
+        visit: impl FnOnce(Incoming<'_>) -> R,
+    ) -> Result<Option<R>, KafkaFault> {
+        self.go_back();
+        let Some((source, offset, time, bytes)) = self.next(hungry) else { return Ok(None) };
+        Ok(Some(visit(Incoming { source, offset, time: Timestamp(time), bytes: &bytes })))
+    }
+
+    fn append_event(&mut self, bytes: &[u8]) -> Result<(), AppendFault> {
+        self.append(Topic::Events, self.shard, bytes)
+    }
+
+    fn append_command(&mut self, to: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+        self.append(Topic::Commands, to, bytes)
+    }
+
+    fn writer_is_lost(&self) -> bool {
+        let lost = self.generation.has_failed();
+        self.tap.writer_lost.set(self.tap.writer_lost.get() || lost);
+        lost
+    }
+
+    fn renew_writer(&mut self) -> Result<(), KafkaFault> {
+        self.generation = self.writer.renew();
+        Ok(())
+    }
+}

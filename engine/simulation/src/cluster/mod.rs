@@ -1,0 +1,180 @@
+//! What a run happens in: the log, the time, luck, and the notes that are taken of it all. Shared by everything in the run.
+//!
+//! Architecture invariant: nothing in a run reads a clock, a random source or an address; all comes from the seed through here.
+
+pub mod clock;
+pub mod log;
+pub mod shelf;
+mod trace;
+pub mod writer;
+
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use schemas::shard_map::ShardMap;
+use schemas::{CommandId, Shard};
+
+use crate::plan::{OCCASIONS, Plan};
+use crate::random::Random;
+use crate::seen::{Seen, Tally};
+use trace::Trace;
+
+/// When runs begin, in milliseconds since 1970.
+pub const START: u64 = 1_800_000_000_000;
+
+/// One of a shard's two partitions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Topic {
+    Commands,
+    Events,
+}
+
+/// A record in the log.
+pub struct Stored {
+    /// The broker's append time.
+    pub time: u64,
+    /// Its place among all records of the log, over all partitions: every prefix in this order is a cut that the world saw.
+    pub order: u64,
+    pub bytes: Rc<[u8]>,
+}
+
+/// The world of one run.
+pub struct Cluster {
+    pub plan: Plan,
+    pub map: ShardMap,
+    /// True once faults have ended.
+    calm: Cell<bool>,
+    now: Cell<u64>,
+    /// How far the broker's clock is behind.
+    behind: Cell<u64>,
+    ids: Cell<u128>,
+    written: Cell<u64>,
+    random: RefCell<Random>,
+    partitions: RefCell<BTreeMap<(Topic, Shard), Vec<Stored>>>,
+    tally: RefCell<Tally>,
+    trace: RefCell<Trace>,
+}
+
+impl Cluster {
+    pub fn new(plan: Plan, random: Random, aloud: bool) -> Rc<Self> {
+        let map = ShardMap::new(plan.shards).expect("a plan has a legal number of shards");
+        let topics = [Topic::Commands, Topic::Events];
+        let keys = Shard::all(plan.shards).flat_map(|shard| topics.map(|topic| (topic, shard)));
+        let partitions = keys.map(|key| (key, Vec::new())).collect();
+        Rc::new(Self {
+            plan,
+            map,
+            calm: Cell::new(false),
+            now: Cell::new(START),
+            behind: Cell::new(0),
+            ids: Cell::new(1 << 64),
+            written: Cell::new(0),
+            random: RefCell::new(random),
+            partitions: RefCell::new(partitions),
+            tally: RefCell::default(),
+            trace: RefCell::new(Trace::new(aloud)),
+        })
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now(&self) -> u64 {
+        self.now.get()
+    }
+
+    pub fn pass(&self, milliseconds: u64) {
+        self.now.set(self.now.get() + milliseconds);
+    }
+
+    pub fn shards(&self) -> impl Iterator<Item = Shard> + use<> {
+        Shard::all(self.map.shards())
+    }
+
+    pub fn command_id(&self) -> CommandId {
+        self.ids.set(self.ids.get() + 1);
+        CommandId(self.ids.get())
+    }
+
+    /// Writes a record; its offset.
+    pub fn append(&self, topic: Topic, shard: Shard, bytes: Rc<[u8]>) -> u64 {
+        let order = self.written.get();
+        self.written.set(order + 1);
+        let time = self.now.get() - self.behind.get();
+        let mut partitions = self.partitions.borrow_mut();
+        let partition = partitions.get_mut(&(topic, shard)).expect("all partitions exist from the start");
+        partition.push(Stored { time, order, bytes });
+        partition.len() as u64 - 1
+    }
+
+    pub fn partition(&self, topic: Topic, shard: Shard) -> Ref<'_, [Stored]> {
+        Ref::map(self.partitions.borrow(), |all| all[&(topic, shard)].as_slice())
+    }
+
+    /// A record's time and bytes, if it is there.
+    pub fn record(&self, topic: Topic, shard: Shard, offset: u64) -> Option<(u64, Rc<[u8]>)> {
+        let partition = self.partition(topic, shard);
+        let stored = partition.get(usize::try_from(offset).ok()?)?;
+        Some((stored.time, stored.bytes.clone()))
+    }
+
+    /// The offset after the last record.
+    pub fn end(&self, topic: Topic, shard: Shard) -> u64 {
+        self.partition(topic, shard).len() as u64
+    }
+
+    /// Whether a fault of the plan strikes on this occasion; noted if so.
+    pub fn strikes(&self, fault: Seen) -> bool {
+        let rate = self.plan.rate(fault);
+        let strikes = !self.calm.get() && rate > 0 && self.random.borrow_mut().below(OCCASIONS) < rate;
+        if strikes {
+            self.saw(fault);
+        }
+        strikes
+    }
+
+    /// The broker's clock goes back by so many milliseconds against the true time, or is right again.
+    pub fn set_broker_behind(&self, milliseconds: u64) {
+        self.behind.set(milliseconds);
+    }
+
+    /// No more faults.
+    pub fn calm_down(&self) {
+        self.calm.set(true);
+        self.behind.set(0);
+    }
+
+    pub fn is_calm(&self) -> bool {
+        self.calm.get()
+    }
+
+    pub fn saw(&self, seen: Seen) {
+        self.tally.borrow_mut().note(seen);
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.tally.borrow().clone()
+    }
+
+    /// Writes down what happens next.
+    pub fn note(&self, what: std::fmt::Arguments<'_>) {
+        self.trace.borrow_mut().note(self.now.get(), what);
+    }
+
+    /// The last notes, oldest first.
+    pub fn last_notes(&self) -> Vec<String> {
+        self.trace.borrow().last()
+    }
+
+    /// BLAKE3 of all notes and all partitions.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = self.trace.borrow().hasher();
+        for ((topic, shard), records) in &*self.partitions.borrow() {
+            hasher.update(&[*topic as u8]).update(&shard.number().to_le_bytes());
+            for Stored { time, order, bytes } in records {
+                hasher.update(&time.to_le_bytes()).update(&order.to_le_bytes());
+                hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+            }
+        }
+        *hasher.finalize().as_bytes()
+    }
+}

@@ -1,0 +1,154 @@
+//! Where snapshots are kept (`engine::log::Shelf`), and what happens to them there.
+//!
+//! Every whole snapshot that was ever written is remembered beside the shelves, for the checks at the end of a run and to be
+//! found again in place of newer ones.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use engine::log::{Shelf, ShelfFault};
+use engine_core::Replica;
+use schemas::Shard;
+
+use super::Cluster;
+use crate::random::Random;
+use crate::seen::Seen;
+
+/// Snapshots that stay, as in `engine::snapshots`.
+const KEEP: usize = 3;
+
+#[derive(Clone)]
+struct Kept {
+    bytes: Rc<[u8]>,
+    damaged: bool,
+}
+
+/// One shard's snapshots by sequence. They survive their process.
+#[derive(Default)]
+pub struct Cabinet {
+    kept: RefCell<BTreeMap<u64, Kept>>,
+}
+
+/// A snapshot on its way to a cabinet.
+#[derive(Default)]
+pub struct Pending(RefCell<Option<(u64, Rc<[u8]>)>>);
+
+/// Every whole snapshot of one shard that was ever written.
+pub type Archive = Rc<RefCell<BTreeMap<u64, Rc<[u8]>>>>;
+
+pub struct MemoryShelf {
+    pub shard: Shard,
+    pub cluster: Rc<Cluster>,
+    pub cabinet: Rc<Cabinet>,
+    pub archive: Archive,
+    pub pending: Rc<Pending>,
+}
+
+impl Cabinet {
+    fn put(&self, sequence: u64, kept: Kept) {
+        let mut shelf = self.kept.borrow_mut();
+        shelf.insert(sequence, kept);
+        let surplus: Vec<u64> = shelf.range(..=sequence).rev().skip(KEEP).map(|(older, _)| *older).collect();
+        surplus.iter().for_each(|older| drop(shelf.remove(older)));
+    }
+
+    /// The snapshots that are whole.
+    pub fn whole(&self) -> Vec<(u64, Rc<[u8]>)> {
+        let kept = self.kept.borrow();
+        kept.iter().filter(|(_, kept)| !kept.damaged).map(|(sequence, kept)| (*sequence, kept.bytes.clone())).collect()
+    }
+
+    /// One bit of the newest, or of any, is another.
+    pub fn flip(&self, random: &mut Random) -> bool {
+        self.damage(random, |bytes, random| {
+            let at = random.index(bytes.len());
+            bytes[at] ^= 1 << random.below(8);
+        })
+    }
+
+    /// The end of the newest, or of any, is missing.
+    pub fn truncate(&self, random: &mut Random) -> bool {
+        self.damage(random, |bytes, random| bytes.truncate(random.index(bytes.len())))
+    }
+
+    fn damage(&self, random: &mut Random, how: impl FnOnce(&mut Vec<u8>, &mut Random)) -> bool {
+        let mut shelf = self.kept.borrow_mut();
+        let any = random.index(shelf.len().max(1));
+        let which = if random.one_in(3) { any } else { shelf.len().saturating_sub(1) };
+        let Some(kept) = shelf.values_mut().nth(which).filter(|kept| !kept.bytes.is_empty()) else { return false };
+        let mut bytes = kept.bytes.to_vec();
+        how(&mut bytes, random);
+        *kept = Kept { bytes: bytes.into(), damaged: true };
+        true
+    }
+
+    /// All are gone.
+    pub fn clear(&self) -> bool {
+        !std::mem::take(&mut *self.kept.borrow_mut()).is_empty()
+    }
+
+    /// All are gone but an old one from the archive.
+    pub fn replace(&self, archive: &Archive, random: &mut Random) -> bool {
+        let archive = archive.borrow();
+        let Some((sequence, bytes)) = archive.iter().nth(random.index(archive.len().max(1))) else { return false };
+        self.clear();
+        self.put(*sequence, Kept { bytes: bytes.clone(), damaged: false });
+        true
+    }
+}
+
+impl Pending {
+    /// Writing ends well.
+    pub fn complete(&self, cluster: &Cluster, cabinet: &Cabinet, archive: &Archive) {
+        if let Some((sequence, bytes)) = self.0.borrow_mut().take() {
+            cluster.saw(Seen::SnapshotKept);
+            archive.borrow_mut().insert(sequence, bytes.clone());
+            cabinet.put(sequence, Kept { bytes, damaged: false });
+        }
+    }
+
+    /// The process dies: nothing is there, or (on a store that is not as good as it should be) a part.
+    pub fn abandon(&self, cluster: &Cluster, cabinet: &Cabinet, random: &mut Random) {
+        if let Some((sequence, bytes)) = self.0.borrow_mut().take()
+            && cluster.strikes(Seen::SnapshotUnfinished)
+        {
+            let part = bytes[..random.index(bytes.len())].into();
+            cabinet.put(sequence, Kept { bytes: part, damaged: true });
+        }
+    }
+}
+
+impl MemoryShelf {
+    fn readable(&self) -> Result<(), ShelfFault> {
+        if self.cluster.strikes(Seen::ShelfUnreadable) { Err(ShelfFault("out of reach".into())) } else { Ok(()) }
+    }
+}
+
+impl Shelf for MemoryShelf {
+    fn list(&mut self) -> Result<Vec<u64>, ShelfFault> {
+        self.readable()?;
+        Ok(self.cabinet.kept.borrow().keys().rev().copied().collect())
+    }
+
+    fn get(&mut self, sequence: u64) -> Result<Vec<u8>, ShelfFault> {
+        self.readable()?;
+        let kept = self.cabinet.kept.borrow().get(&sequence).cloned().ok_or_else(|| ShelfFault("gone".into()))?;
+        if kept.damaged && Replica::restore(self.shard, self.cluster.map, &kept.bytes).is_err() {
+            self.cluster.saw(Seen::DamagedSnapshotSkipped);
+        }
+        Ok(kept.bytes.to_vec())
+    }
+
+    fn put(&mut self, sequence: u64, bytes: Vec<u8>) {
+        *self.pending.0.borrow_mut() = Some((sequence, bytes.into()));
+    }
+
+    fn is_busy(&self) -> bool {
+        self.pending.0.borrow().is_some()
+    }
+
+    fn finish(&mut self) {
+        self.pending.complete(&self.cluster, &self.cabinet, &self.archive);
+    }
+}

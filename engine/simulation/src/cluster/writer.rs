@@ -1,0 +1,126 @@
+//! A process's writer: what is handed over reaches the log later, in order within each partition, or not at all.
+//!
+//! Like the idempotent producer that it stands for: of what was handed over for a partition, the log gets a prefix.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use engine::log::AppendFault;
+use schemas::{Command, CommandRecord, Shard};
+
+use super::{Cluster, Topic};
+use crate::random::Random;
+use crate::seen::Seen;
+
+/// Records for one partition, in order.
+type Queue = VecDeque<Rc<[u8]>>;
+
+/// One writer, from its making to its failure.
+#[derive(Default)]
+pub struct Generation {
+    queues: RefCell<BTreeMap<(Topic, Shard), Queue>>,
+    waiting: Cell<usize>,
+    failed: Cell<bool>,
+}
+
+/// A process's present writer, shared by its shards.
+#[derive(Clone, Default)]
+pub struct Writer(Rc<RefCell<Rc<Generation>>>);
+
+/// What a dead writer had sent for one partition, and the network still has.
+pub struct Late {
+    topic: Topic,
+    shard: Shard,
+    records: Queue,
+}
+
+impl Writer {
+    pub fn current(&self) -> Rc<Generation> {
+        self.0.borrow().clone()
+    }
+
+    /// The present writer, after making a new one if the present one has failed.
+    pub fn renew(&self) -> Rc<Generation> {
+        if self.0.borrow().has_failed() {
+            *self.0.borrow_mut() = Rc::default();
+        }
+        self.current()
+    }
+}
+
+impl Generation {
+    pub fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.waiting.get() == 0
+    }
+
+    pub fn append(&self, cluster: &Cluster, topic: Topic, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+        if self.failed.get() {
+            return Err(AppendFault::WriterLost);
+        }
+        if !cluster.is_calm() && self.waiting.get() >= cluster.plan.queue {
+            cluster.saw(Seen::QueueFull);
+            return Err(AppendFault::Full);
+        }
+        self.waiting.set(self.waiting.get() + 1);
+        self.queues.borrow_mut().entry((topic, shard)).or_default().push_back(bytes.into());
+        Ok(())
+    }
+
+    /// Up to `most` records of one partition reach the log.
+    pub fn deliver(&self, cluster: &Cluster, random: &mut Random, most: u64) {
+        let mut queues = self.queues.borrow_mut();
+        let full: Vec<_> = queues.iter().filter(|(_, queue)| !queue.is_empty()).map(|(key, _)| *key).collect();
+        if full.is_empty() {
+            return;
+        }
+        let (topic, shard) = *random.pick(&full);
+        let queue = queues.get_mut(&(topic, shard)).expect("its key was just read");
+        for _ in 0..most {
+            let Some(bytes) = queue.pop_front() else { break };
+            self.waiting.set(self.waiting.get() - 1);
+            // Of outcomes the writer keeps its promise. A command that an engine writes must not need it.
+            if topic == Topic::Events || !cluster.strikes(loss(&bytes)) {
+                cluster.append(topic, shard, bytes);
+            }
+        }
+    }
+
+    /// Breaks. Of what waits, a prefix for each partition may still arrive; the rest never does.
+    pub fn fail(&self, cluster: &Cluster, random: &mut Random) -> Vec<Late> {
+        self.failed.set(true);
+        self.waiting.set(0);
+        let mut late = Vec::new();
+        for ((topic, shard), mut records) in std::mem::take(&mut *self.queues.borrow_mut()) {
+            let sent = random.index(records.len() + 1);
+            records.drain(sent..).for_each(|_| cluster.saw(Seen::RecordLost));
+            late.push(Late { topic, shard, records });
+        }
+        late.retain(|late| !late.records.is_empty());
+        late
+    }
+}
+
+/// What the loss of a command is called: timers are rare, so they have a rate of their own.
+fn loss(bytes: &[u8]) -> Seen {
+    let is_timer = |record: CommandRecord| record.command == Command::AdvanceTime;
+    if CommandRecord::decode(bytes).is_ok_and(is_timer) { Seen::TimerLost } else { Seen::CopyLost }
+}
+
+impl Late {
+    /// Up to `most` records arrive.
+    pub fn arrive(&mut self, cluster: &Cluster, most: usize) {
+        for bytes in self.records.drain(..most.min(self.records.len())) {
+            cluster.saw(Seen::RecordLate);
+            cluster.append(self.topic, self.shard, bytes);
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.records.is_empty()
+    }
+}

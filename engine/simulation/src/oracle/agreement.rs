@@ -1,0 +1,30 @@
+//! Replicas of a shard that have read up to the same outcome are the same state, whoever they are and however they came there.
+
+use std::collections::BTreeMap;
+
+use engine_core::Replica;
+use schemas::Shard;
+
+type StateHash = [u8; 32];
+
+/// The state hash at each place where somebody was looked at.
+#[derive(Default)]
+pub struct Agreement(BTreeMap<(Shard, u64), StateHash>);
+
+impl Agreement {
+    /// Panics if the replica differs from another at its place. What a leader has not read back is not compared: it may never
+    /// count.
+    pub fn compare(&mut self, replica: &Replica) {
+        if replica.unconfirmed() > 0 {
+            return;
+        }
+        let (shard, sequence, found) = (replica.state().shard(), replica.position().sequence, replica.state().hash());
+        let expected = *self.0.entry((shard, sequence)).or_insert(found);
+        assert!(found == expected, "two replicas of shard {shard} differ at sequence {sequence}");
+    }
+
+    /// True if somebody was looked at there.
+    pub fn knows(&self, shard: Shard, sequence: u64) -> bool {
+        self.0.contains_key(&(shard, sequence))
+    }
+}

@@ -1,0 +1,161 @@
+//! An engine process: the product's shard loops, one for each shard, with one writer for all of them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use engine::shard::{Control, Pace, Role, ShardLoop};
+use engine_core::Replica;
+use schemas::{EngineId, Shard};
+use service::{Liveness, Readiness};
+
+use crate::cluster::Cluster;
+use crate::cluster::clock::{MemoryClock, SKEW_MAX};
+use crate::cluster::log::{MemoryLog, Tap};
+use crate::cluster::shelf::{Archive, Cabinet, MemoryShelf, Pending};
+use crate::cluster::writer::{Late, Writer};
+use crate::random::Random;
+use crate::seen::Seen;
+
+/// Where one process keeps the snapshots of each shard: its own cabinets, or those of all.
+pub type Store = Vec<Rc<Cabinet>>;
+
+pub struct Process {
+    slot: usize,
+    pub writer: Writer,
+    is_stopping: bool,
+    /// Stands still until this time.
+    pub frozen_until: u64,
+    pub hosted: Vec<Hosted>,
+}
+
+/// One shard's loop in a process.
+pub struct Hosted {
+    pub shard: Shard,
+    shard_loop: ShardLoop<MemoryLog, MemoryClock, MemoryShelf>,
+    pub control: Control,
+    pub tap: Rc<Tap>,
+    pending: Rc<Pending>,
+    pub cabinet: Rc<Cabinet>,
+    archive: Archive,
+    has_ended: bool,
+}
+
+impl Process {
+    pub fn start(
+        cluster: &Rc<Cluster>,
+        (slot, engine): (usize, EngineId),
+        (store, archives): (&Store, &[Archive]),
+        random: &mut Random,
+    ) -> Self {
+        let (writer, skew) = (Writer::default(), random.below(2 * SKEW_MAX));
+        let hosted = cluster.shards().map(|shard| {
+            let (tap, pending) = (Rc::<Tap>::default(), Rc::<Pending>::default());
+            let (cabinet, archive) = (store[shard.index()].clone(), archives[shard.index()].clone());
+            let log = MemoryLog::new(shard, cluster.clone(), writer.clone(), tap.clone(), random.fork());
+            let clock = MemoryClock { cluster: cluster.clone(), skew };
+            let shelf = MemoryShelf {
+                shard,
+                cluster: cluster.clone(),
+                cabinet: cabinet.clone(),
+                archive: archive.clone(),
+                pending: pending.clone(),
+            };
+            let pulse = Liveness::new().watch("shard", Duration::MAX);
+            let control = Control::new(Readiness::new().part("shard"), pulse);
+            let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5));
+            let outside = (log, clock, shelf);
+            let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone(), pace);
+            let mut hosted = Hosted { shard, shard_loop, control, tap, pending, cabinet, archive, has_ended: false };
+            hosted.shard_loop.start().unwrap_or_else(|fatal| panic!("shard {shard} of process {slot}: {fatal}"));
+            hosted
+        });
+        let hosted = hosted.collect();
+        Self { slot, writer, is_stopping: false, frozen_until: 0, hosted }
+    }
+
+    /// Asks it to end in good order. False if it was asked before.
+    pub fn stop(&mut self) -> bool {
+        self.hosted.iter().for_each(|hosted| hosted.control.stop(false));
+        !std::mem::replace(&mut self.is_stopping, true)
+    }
+
+    /// Tells it to lead a shard, or not. One that is ending has left the group, and is told nothing.
+    pub fn want_lead(&self, shard: usize, lead: bool) {
+        if !self.is_stopping {
+            self.hosted[shard].control.want_lead(lead);
+        }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
+    /// True once it was asked to end and did.
+    pub fn has_ended(&self) -> bool {
+        self.is_stopping && self.hosted.iter().all(|hosted| hosted.has_ended)
+    }
+
+    /// One step of one shard's loop, as `ShardLoop::run` makes them.
+    pub fn step(&mut self, cluster: &Cluster, shard: usize) {
+        let slot = self.slot;
+        let hosted = &mut self.hosted[shard];
+        if hosted.has_ended {
+            return;
+        }
+        if hosted.shard_loop.may_end() {
+            hosted.shard_loop.last_snapshot();
+            hosted.has_ended = true;
+            return;
+        }
+        let (before, unconfirmed) = (hosted.control.role(), hosted.replica().unconfirmed());
+        hosted.tap.recovered.set(false);
+        hosted.tap.writer_lost.set(false);
+        if let Err(fatal) = hosted.shard_loop.step() {
+            panic!("shard {shard} of process {slot}, {before}: {fatal}");
+        }
+        let after = hosted.control.role();
+        if before != after || hosted.tap.recovered.get() {
+            let sequence = hosted.replica().position().sequence;
+            cluster.note(format_args!("  process {slot}, shard {shard} at {sequence}: {before} → {after}"));
+            hosted.changed(cluster, before, after, unconfirmed);
+        }
+    }
+
+    /// Dies. What its writer had sent may still arrive.
+    pub fn kill(&mut self, cluster: &Cluster, random: &mut Random) -> Vec<Late> {
+        for hosted in &self.hosted {
+            hosted.pending.abandon(cluster, &hosted.cabinet, random);
+        }
+        self.writer.current().fail(cluster, random)
+    }
+}
+
+impl Hosted {
+    pub fn replica(&self) -> &Replica {
+        self.shard_loop.replica()
+    }
+
+    /// The snapshot that is being written is there.
+    pub fn complete_snapshot(&self, cluster: &Cluster) {
+        self.pending.complete(cluster, &self.cabinet, &self.archive);
+    }
+
+    fn changed(&self, cluster: &Cluster, before: Role, after: Role, unconfirmed: usize) {
+        let led = matches!(before, Role::Leading | Role::Resigning);
+        if led && self.tap.recovered.get() {
+            if self.tap.writer_lost.get() {
+                cluster.saw(Seen::LeadLost);
+            } else {
+                cluster.saw(Seen::Deposed);
+                (0..unconfirmed.min(1)).for_each(|_| cluster.saw(Seen::DeposedUnconfirmed));
+            }
+        } else if led && after == Role::Following {
+            cluster.saw(Seen::Resigned);
+        }
+        match (before, after) {
+            (_, Role::Leading) => cluster.saw(Seen::TookOver),
+            (Role::TakingOver, Role::Following | Role::Recovering) => cluster.saw(Seen::TakeOverAbandoned),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A projection of one shard: the product's fold, into tables in memory that keep the position with the rows.
+//!
+//! Dies between its transactions and begins again from the stored position. What it must show in the end is what a fresh fold
+//! of the log shows.
+
+use std::rc::Rc;
+
+use schemas::Shard;
+use schemas::reading::{Position, Reader, Reading};
+
+use crate::cluster::{Cluster, Topic};
+use crate::fold::Changes;
+use crate::random::Random;
+use crate::tables::Model;
+
+/// The tables, and how far they are: one transaction moves both.
+#[derive(Clone, Default)]
+struct Stored {
+    position: Position,
+    tables: Model,
+}
+
+pub struct Projection {
+    shard: Shard,
+    cluster: Rc<Cluster>,
+    stored: Stored,
+    reader: Reader,
+    changes: Changes,
+}
+
+impl Projection {
+    pub fn new(shard: Shard, cluster: Rc<Cluster>) -> Self {
+        let reader = Reader::new(shard, cluster.map.shards(), Position::default());
+        Self { shard, cluster, stored: Stored::default(), reader, changes: Changes::new() }
+    }
+
+    /// Reads some records into the batch; now and then some that it had.
+    pub fn read(&mut self, most: u64, random: &mut Random) {
+        let next = self.reader.position().offset;
+        let from = if random.one_in(20) { next.saturating_sub(random.below(5)) } else { next };
+        for offset in from..from.saturating_add(most) {
+            let Some((_, bytes)) = self.cluster.record(Topic::Events, self.shard, offset) else { break };
+            match self.reader.read(offset, &bytes) {
+                Ok(Reading::Outcome(outcome)) => {
+                    self.changes.fold(&outcome).unwrap_or_else(|nonsense| panic!("projection: {nonsense}"));
+                }
+                Ok(Reading::Term(_) | Reading::Ignored) => {}
+                Err(broken) => panic!("projection: {broken}"),
+            }
+        }
+    }
+
+    /// One transaction: the rows and the position.
+    pub fn commit(&mut self) {
+        self.stored.tables.apply(&std::mem::take(&mut self.changes));
+        self.stored.position = *self.reader.position();
+    }
+
+    /// What was not committed is gone.
+    pub fn crash(&mut self) {
+        self.changes = Changes::new();
+        self.reader = Reader::new(self.shard, self.cluster.map.shards(), self.stored.position);
+    }
+
+    pub fn is_at_end(&self) -> bool {
+        self.stored.position.offset == self.cluster.end(Topic::Events, self.shard)
+    }
+
+    /// Compares the tables with those of a projection that folds the whole log record by record and never dies.
+    pub fn assert_equals_fresh(&self) {
+        let mut fresh = Self::new(self.shard, self.cluster.clone());
+        let mut luck = Random::new(0);
+        while !fresh.is_at_end() {
+            fresh.read(1, &mut luck);
+            fresh.commit();
+        }
+        let shard = self.shard;
+        assert!(self.stored.position == fresh.stored.position, "projection of shard {shard}: another position");
+        assert!(
+            self.stored.tables == fresh.stored.tables,
+            "projection of shard {shard}: tables differ from a fresh fold's"
+        );
+    }
+}

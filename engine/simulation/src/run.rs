@@ -1,0 +1,123 @@
+//! One seed from beginning to end.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Once;
+
+use crate::cluster::Cluster;
+use crate::oracle::{self, Totals};
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::seen::{Seen, Tally};
+use crate::simulation::Simulation;
+
+/// A run that ended well.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// BLAKE3 of every record of every partition and of all that happened, in order: equal for equal seeds.
+    pub digest: [u8; 32],
+    /// Steps of the scheduler.
+    pub steps: u64,
+    /// Commands in the log; each has one outcome that counts.
+    pub commands: u64,
+    /// What clients asked for.
+    pub requests: u64,
+    /// Trades.
+    pub trades: u64,
+    /// Faults that happened and paths that were taken.
+    pub tally: Tally,
+}
+
+/// A run that showed a fault of the product (or of the simulation).
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The run.
+    pub seed: u64,
+    /// The only fault that was done to it, if others were left out.
+    pub only: Option<Seen>,
+    /// The step of the scheduler at which it showed.
+    pub step: u64,
+    /// What is wrong.
+    pub what: String,
+    /// What happened last, oldest first.
+    pub last: Vec<String>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { seed, only, step, what, last } = self;
+        last.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        writeln!(f, "seed {seed}, step {step}: {what}")?;
+        let only = only.map_or(String::new(), |fault| format!(" --only '{}'", fault.name()));
+        write!(f, "reproduce: ops/simulate --from {seed} --seeds 1{only} --trace")
+    }
+}
+
+/// How to run a seed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// No other fault than this one, and this one often.
+    pub only: Option<Seen>,
+    /// Print what happens to standard error, as it happens.
+    pub aloud: bool,
+}
+
+/// Runs one seed.
+pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
+    let Options { only, aloud } = options;
+    let mut random = Random::new(seed);
+    let mut plan = Plan::draw(&mut random);
+    if let Some(fault) = only {
+        plan.only(fault);
+    }
+    let (steps, step) = (plan.steps, Cell::new(0));
+    let cluster = Cluster::new(plan, random.fork(), aloud);
+    let result = quietly(|| {
+        let mut simulation = Simulation::new(&cluster, random);
+        while step.get() < steps {
+            step.set(step.get() + 1);
+            simulation.step();
+        }
+        simulation.settle();
+        oracle::judge(&mut simulation)
+    });
+    match result {
+        Ok(totals) => Ok(report(&cluster, steps, &totals)),
+        Err(what) => Err(Box::new(Failure { seed, only, step: step.get(), what, last: cluster.last_notes() })),
+    }
+}
+
+fn report(cluster: &Rc<Cluster>, steps: u64, totals: &Totals) -> Report {
+    Report {
+        digest: cluster.digest(),
+        steps,
+        commands: totals.commands,
+        requests: totals.requests,
+        trades: totals.trades,
+        tally: cluster.tally(),
+    }
+}
+
+thread_local! {
+    /// While a run goes on: what the panic that ends it said.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The message and place of a panic in `body`, instead of the panic. An assertion is how product and oracles say that something
+/// is wrong.
+fn quietly<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| match RUNS.get() {
+            true => PANIC.set(Some(info.to_string())),
+            false => before(info),
+        }));
+    });
+    RUNS.set(true);
+    let result = catch_unwind(AssertUnwindSafe(body));
+    RUNS.set(false);
+    result.map_err(|_| PANIC.take().unwrap_or_else(|| "a panic without a message".to_owned()))
+}

@@ -1,0 +1,216 @@
+//! What happened in a run, counted: a simulation proves nothing about what it never reaches.
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+        /// A fault that was done to the system, or a path that it took.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum Seen { $($(#[$doc])* $kind,)* }
+
+        impl Seen {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The one that is called so.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|seen| seen.name() == name)
+            }
+
+            /// What it is called.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    // Processes and who leads.
+    /// A process died at some point of what it was doing, and another was started in its place.
+    ProcessKilled = "process killed",
+    /// All processes died at once.
+    AllKilled = "all processes killed",
+    /// A process was asked to end, ended in good order, and another was started in its place.
+    ProcessStopped = "process stopped in good order",
+    /// A process stood still for a while, and went on as if nothing had happened.
+    ProcessFrozen = "process frozen",
+    /// Two or more processes were told to lead one shard.
+    LeadShared = "lead given to several",
+    /// Nobody was told to lead a shard.
+    LeadWithdrawn = "lead given to nobody",
+    /// Somebody unknown appended a term.
+    StrangerTerm = "stranger's term",
+
+    // The log.
+    /// A process's writer broke with records in its queue.
+    WriterBroken = "writer broken",
+    /// A record of a dead or broken writer reached the log after all.
+    RecordLate = "record of a dead writer arrives late",
+    /// A record that a dead or broken writer had taken never reached the log.
+    RecordLost = "record of a dead writer lost",
+    /// A writer had no room.
+    QueueFull = "queue full",
+    /// A command that an engine had written before was written once more.
+    CopyRepeated = "engine's command repeated",
+    /// A command that an engine wrote never reached the log, and those after it did.
+    CopyLost = "engine's command lost",
+    /// An `AdvanceTime` never reached the log.
+    TimerLost = "engine's timer lost",
+    /// Something that is no command stands among the commands.
+    Garbage = "garbage among commands",
+    /// A reader got no events for a while, and commands all the time.
+    EventsStalled = "events reader stalled",
+    /// A reader began after the place that it was told.
+    CommandsSkipped = "commands reader skipped",
+    /// A reader got records again that it had read.
+    ReadAgain = "records read again",
+    /// The end of the log could not be learned.
+    HeadUnavailable = "head unavailable",
+    /// The broker's clock went back.
+    BrokerClockBack = "broker's clock goes back",
+
+    // Snapshots.
+    /// A byte of a snapshot changed.
+    SnapshotFlipped = "snapshot flipped",
+    /// A snapshot was cut short.
+    SnapshotTruncated = "snapshot truncated",
+    /// Snapshots were removed.
+    SnapshotsGone = "snapshots gone",
+    /// A process found an old snapshot in place of newer ones.
+    SnapshotOld = "snapshots replaced by an old one",
+    /// A process died while it wrote a snapshot.
+    SnapshotUnfinished = "snapshot unfinished",
+    /// The shelf could not be read.
+    ShelfUnreadable = "shelf unreadable",
+
+    // Clients and readers.
+    /// A request never reached the log.
+    RequestLost = "request lost",
+    /// A request reached the log and its sender did not learn of it.
+    RequestUnsure = "request's acknowledgement lost",
+    /// A request was turned away: nothing was written.
+    RequestRefused = "request turned away",
+    /// A request was sent again, under its command id or a new one.
+    RequestRepeated = "request repeated",
+    /// A projection died between its transactions.
+    ProjectionCrashed = "projection crashed",
+    /// A gateway forgot how far it had read.
+    GatewayCrashed = "gateway crashed",
+
+    // What the system did about it.
+    /// A process became a shard's leader.
+    TookOver = "took over",
+    /// A leader gave its shard up in good order.
+    Resigned = "resigned",
+    /// A leader met another's term.
+    Deposed = "deposed",
+    /// A leader was deposed with outcomes that it had decided and not read back.
+    DeposedUnconfirmed = "deposed with unconfirmed outcomes",
+    /// A leader's writer broke.
+    LeadLost = "lead lost with the writer",
+    /// A take-over did not come to its end.
+    TakeOverAbandoned = "take-over abandoned",
+    /// A recovery began at a snapshot.
+    RestoredFromSnapshot = "restored from a snapshot",
+    /// A recovery had only the log.
+    RecoveredFromLog = "recovered from the log alone",
+    /// A damaged snapshot was asked for and another way was found.
+    DamagedSnapshotSkipped = "damaged snapshot skipped",
+    /// A snapshot was put on a shelf.
+    SnapshotKept = "snapshot kept",
+    /// An outcome of a stale writer stands in the log and does not count.
+    StaleOutcome = "stale outcome ignored",
+    /// A message was taken in.
+    MessageTakenIn = "message taken in",
+    /// A message came again and was skipped.
+    MessageRepeated = "duplicate message skipped",
+    /// A message came before one that was still missing, and was skipped.
+    MessageEarly = "message before its turn skipped",
+    /// A market closed by itself.
+    MarketExpired = "market expired",
+    /// A dispute window ended and payouts began.
+    WindowEnded = "dispute window ended",
+    /// A repeat under a client id did nothing.
+    ClientIdRepeated = "client id repeated",
+    /// A client id that stands for another order was refused.
+    ClientIdReused = "client id reused",
+    /// Something that is no command was refused.
+    GarbageRefused = "garbage refused",
+    /// An order was refused.
+    OrderRejected = "order rejected",
+    /// An order was cancelled.
+    OrderCancelled = "order cancelled",
+    /// An order's own time came.
+    OrderExpired = "order expired",
+    /// An order was cancelled since its market paused.
+    OrderPaused = "order cancelled by a pause",
+    /// An order met one of its own account, and one of them lost something.
+    SelfTradePrevented = "self-trade prevented",
+    /// An order was amended.
+    OrderAmended = "order amended",
+    /// An amendment was refused.
+    AmendRejected = "amendment rejected",
+    /// An account held more for an amendment on its way.
+    HoldRaised = "hold raised",
+    /// An amendment from another shard was refused after all, and what was held for it went back.
+    HoldReturned = "raised hold returned",
+    /// An account asked for the end of all its orders.
+    MassCancel = "mass cancel",
+    /// An order ended by that.
+    OrderMassCancelled = "order ended by a mass cancel",
+    /// A dead-man switch was not set again in time.
+    DeadManSwitchFired = "dead-man switch fired",
+    /// An order ended by that.
+    OrderSwitchedOff = "order ended by a dead-man switch",
+    /// A batch was answered request by request.
+    BatchOneByOne = "batch answered one by one",
+    /// An all-or-nothing batch was carried out.
+    BatchCarriedOut = "batch carried out whole",
+    /// An all-or-nothing batch was refused, where it came in or where its markets are.
+    BatchRefused = "batch refused whole",
+    /// An account was frozen.
+    AccountFrozen = "account frozen",
+    /// A transfer came in.
+    TransferReceived = "transfer received",
+    /// A transfer could not be received and came back.
+    TransferReturned = "transfer returned",
+    /// Orders matched.
+    Traded = "traded",
+    /// Pairs became credits.
+    PairsRedeemed = "pairs redeemed",
+    /// A position was paid out.
+    PaidOut = "paid out",
+    /// A projection committed a batch.
+    BatchCommitted = "projection's batch committed",
+}
+
+/// How often each was seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tally([u64; Seen::ALL.len()]);
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self([0; Seen::ALL.len()])
+    }
+}
+
+impl Tally {
+    /// Counts one more.
+    pub fn note(&mut self, seen: Seen) {
+        self.0[seen as usize] += 1;
+    }
+
+    /// How often.
+    pub fn of(&self, seen: Seen) -> u64 {
+        self.0[seen as usize]
+    }
+
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, part)| *sum += part);
+    }
+
+    /// What was never seen.
+    pub fn missing(&self) -> Vec<&'static str> {
+        Seen::ALL.iter().filter(|seen| self.of(**seen) == 0).map(|seen| seen.name()).collect()
+    }
+}

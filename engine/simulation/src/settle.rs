@@ -1,0 +1,121 @@
+//! The end of a run: no more faults, and everything goes on until nothing is left to do.
+
+use engine::shard::Role;
+
+use crate::cluster::Topic;
+use crate::process::Process;
+use crate::projection::Projection;
+use crate::random::Random;
+use crate::simulation::Simulation;
+
+/// Rounds in which everything must come to rest. The longest pause of the product is a minute.
+const ROUNDS: u64 = 3_000;
+
+/// Milliseconds that pass in a round: few first, while work is under way, then more.
+const SHORT: u64 = 20;
+const LONG: u64 = 250;
+
+/// Rounds in which processes that are ending have ended.
+const ENDING: u64 = 100;
+
+/// Before this round nobody asks for more; then each shard gets one more command. A reader that passed over the last command
+/// shows it only when another comes.
+const PROBE: u64 = 2_000;
+
+impl Simulation {
+    /// Ends faults and runs on until all is done. Panics if that never comes.
+    pub fn settle(&mut self) {
+        self.cluster.note(format_args!("no more faults"));
+        self.cluster.calm_down();
+        for mut late in std::mem::take(&mut self.late) {
+            late.arrive(&self.cluster, usize::MAX);
+        }
+        for process in &mut self.processes {
+            process.frozen_until = 0;
+        }
+        // Whoever is ending ends first, so that the lead goes to somebody who stays.
+        for _ in 0..ENDING {
+            if self.processes.iter().any(Process::is_stopping) {
+                self.round();
+                self.cluster.pass(SHORT);
+            }
+        }
+        let shards: Vec<_> = self.cluster.shards().collect();
+        shards.iter().for_each(|shard| self.give_to_one(shard.index()));
+        for round in 0..ROUNDS {
+            if round == PROBE {
+                self.clients.probe();
+            }
+            self.round();
+            self.cluster.pass(if round < 100 { SHORT } else { LONG });
+            if self.clients.finish() && self.is_at_rest() {
+                return;
+            }
+        }
+        panic!("does not come to rest: {}", self.what_is_left());
+    }
+
+    /// Gives a shard to whoever leads it, or to anybody: what a leader forgot, only a leader that stays can show.
+    fn give_to_one(&mut self, shard: usize) {
+        let leads = |process: &Process| process.hosted[shard].control.role() == Role::Leading;
+        match self.processes.iter().position(leads) {
+            Some(slot) if self.random.below(4) > 0 => self.assign_to(slot, shard, true),
+            _ => self.assign(shard, true),
+        }
+    }
+
+    fn round(&mut self) {
+        (0..self.processes.len()).for_each(|slot| self.replace_if_ended(slot));
+        for process in &mut self.processes {
+            for shard in 0..process.hosted.len() {
+                (0..20).for_each(|_| process.step(&self.cluster, shard));
+                process.hosted[shard].complete_snapshot(&self.cluster);
+            }
+            // All that waits, at once; a full queue has room again then.
+            while !process.writer.current().is_idle() && !process.writer.current().has_failed() {
+                process.writer.current().deliver(&self.cluster, &mut self.random, u64::MAX);
+            }
+        }
+        let mut luck = Random::new(0);
+        for projection in &mut self.projections {
+            projection.read(u64::MAX, &mut luck);
+            projection.commit();
+        }
+    }
+
+    /// Every command has its outcome, every message was taken in and is forgotten, every reader is at the end.
+    fn is_at_rest(&self) -> bool {
+        self.projections.iter().all(Projection::is_at_end)
+            && self.cluster.shards().all(|shard| self.left(shard.index()).is_none())
+    }
+
+    fn left(&self, shard: usize) -> Option<String> {
+        let hosted = || self.processes.iter().map(|process| &process.hosted[shard]);
+        let (events, commands) = {
+            let shard = hosted().next()?.shard;
+            (self.cluster.end(Topic::Events, shard), self.cluster.end(Topic::Commands, shard))
+        };
+        let Some(leader) = hosted().find(|hosted| hosted.control.role() == Role::Leading) else {
+            return Some("nobody leads".to_owned());
+        };
+        let replica = leader.replica();
+        if replica.position().next_command < commands {
+            return Some(format!("commands from {} to {commands} have no outcome", replica.position().next_command));
+        }
+        if let Some((to, number, ..)) = replica.kept_messages().next() {
+            return Some(format!("message {number} to shard {to} is not acknowledged"));
+        }
+        if replica.next_due().is_some_and(|due| due.as_millis() <= self.cluster.now()) {
+            return Some("something is due".to_owned());
+        }
+        let behind = hosted().filter(|hosted| hosted.replica().position().offset < events).count();
+        (behind > 0).then(|| format!("{behind} readers are behind"))
+    }
+
+    fn what_is_left(&self) -> String {
+        let shards = self.cluster.shards().map(|shard| shard.index());
+        let left = shards.filter_map(|shard| self.left(shard).map(|what| format!("shard {shard}: {what}; ")));
+        let open = self.clients.requests.iter().filter(|request| !request.is_answered).count();
+        format!("{}{open} requests have no answer", left.collect::<String>())
+    }
+}

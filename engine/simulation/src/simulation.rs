@@ -1,0 +1,181 @@
+//! One run: everything that lives in it, and the scheduler, which does one small thing after the other as the seed decides.
+
+use std::rc::Rc;
+
+use schemas::{EngineId, Shard};
+
+use crate::clients::Clients;
+use crate::cluster::Cluster;
+use crate::cluster::shelf::Archive;
+use crate::cluster::writer::Late;
+use crate::oracle::agreement::Agreement;
+use crate::plan::{OCCASIONS, SCHEDULED};
+use crate::process::{Process, Store};
+use crate::projection::Projection;
+use crate::random::Random;
+use crate::seen::Seen;
+
+/// Steps of a loop that run in a row at most.
+const BURST: u64 = 40;
+
+pub struct Simulation {
+    pub cluster: Rc<Cluster>,
+    pub(crate) random: Random,
+    pub(crate) processes: Vec<Process>,
+    stores: Vec<Store>,
+    pub archives: Vec<Archive>,
+    /// What dead or broken writers still may write.
+    pub(crate) late: Vec<Late>,
+    pub clients: Clients,
+    pub projections: Vec<Projection>,
+    pub agreement: Agreement,
+    engines: u128,
+}
+
+impl Simulation {
+    /// A log with nothing but what clients ask first, and processes that just started.
+    pub fn new(cluster: &Rc<Cluster>, mut random: Random) -> Self {
+        let plan = &cluster.plan;
+        let store = || cluster.shards().map(|_| Rc::default()).collect::<Store>();
+        let shared = store();
+        let stores = (0..plan.processes).map(|_| if plan.one_store { shared.clone() } else { store() });
+        let mut simulation = Self {
+            clients: Clients::new(cluster.clone(), random.fork()),
+            projections: cluster.shards().map(|shard| Projection::new(shard, cluster.clone())).collect(),
+            stores: stores.collect(),
+            archives: cluster.shards().map(|_| Archive::default()).collect(),
+            processes: Vec::new(),
+            late: Vec::new(),
+            agreement: Agreement::default(),
+            engines: 0,
+            random,
+            cluster: cluster.clone(),
+        };
+        for slot in 0..plan.processes {
+            let process = simulation.start(slot);
+            simulation.processes.push(process);
+        }
+        cluster.shards().for_each(|shard| simulation.assign(shard.index(), true));
+        simulation
+    }
+
+    pub(crate) fn start(&mut self, slot: usize) -> Process {
+        self.engines += 1;
+        let identity = (slot, EngineId(self.engines));
+        Process::start(&self.cluster, identity, (&self.stores[slot], &self.archives), &mut self.random)
+    }
+
+    /// One small thing happens: a fault, or some work.
+    pub fn step(&mut self) {
+        let mut luck = self.random.below(OCCASIONS);
+        for &(fault, _) in SCHEDULED {
+            let rate = self.cluster.plan.rate(fault);
+            if luck < rate {
+                return self.strike(fault);
+            }
+            luck -= rate;
+        }
+        self.work();
+    }
+
+    fn work(&mut self) {
+        match self.random.below(100) {
+            0..52 => self.run_a_loop(),
+            52..66 => self.write(),
+            66..69 => self.write_late(),
+            69..73 => self.complete_a_snapshot(),
+            73..83 => (0..=self.random.below(6)).for_each(|_| self.clients.act()),
+            83..88 => {
+                let (shard, most) = (self.any_shard(), self.random.below(60));
+                self.clients.hear(shard, most);
+            }
+            88..93 => self.project(),
+            93..98 => self.pass_time(),
+            98 => {
+                let (shard, alone) = (self.any_shard().index(), self.random.below(4) > 0);
+                self.assign(shard, alone);
+            }
+            _ => self.compare(),
+        }
+    }
+
+    pub(crate) fn any_shard(&mut self) -> Shard {
+        let shards: Vec<_> = self.cluster.shards().collect();
+        *self.random.pick(&shards)
+    }
+
+    pub(crate) fn any_process(&mut self) -> usize {
+        self.random.index(self.processes.len())
+    }
+
+    fn is_frozen(&self, slot: usize) -> bool {
+        self.processes[slot].frozen_until > self.cluster.now()
+    }
+
+    fn run_a_loop(&mut self) {
+        let (slot, shard, steps) = (self.any_process(), self.any_shard().index(), 1 + self.random.below(BURST));
+        if !self.is_frozen(slot) {
+            (0..steps).for_each(|_| self.processes[slot].step(&self.cluster, shard));
+            self.replace_if_ended(slot);
+        }
+    }
+
+    /// Some of what a writer was given reaches the log.
+    fn write(&mut self) {
+        let (slot, most) = (self.any_process(), 1 + self.random.below(20));
+        if !self.is_frozen(slot) {
+            self.processes[slot].writer.current().deliver(&self.cluster, &mut self.random, most);
+        }
+    }
+
+    fn write_late(&mut self) {
+        if !self.late.is_empty() {
+            let (which, most) = (self.random.index(self.late.len()), self.random.index(10));
+            self.late[which].arrive(&self.cluster, most);
+            self.late.retain(|late| !late.is_over());
+        }
+    }
+
+    fn complete_a_snapshot(&mut self) {
+        let (slot, shard) = (self.any_process(), self.any_shard().index());
+        self.processes[slot].hosted[shard].complete_snapshot(&self.cluster);
+    }
+
+    fn project(&mut self) {
+        let shard = self.any_shard().index();
+        let most = self.random.below(30);
+        self.projections[shard].read(most, &mut self.random);
+        if self.random.one_in(2) {
+            self.cluster.saw(Seen::BatchCommitted);
+            self.projections[shard].commit();
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let long = self.random.one_in(40);
+        let milliseconds = self.random.below(if long { 20_000 } else { self.cluster.plan.tick });
+        self.cluster.pass(milliseconds);
+    }
+
+    /// The group decides who leads a shard; unless `alone`, those who were told before are not told otherwise.
+    pub(crate) fn assign(&mut self, shard: usize, alone: bool) {
+        let slot = self.any_process();
+        self.assign_to(slot, shard, alone);
+    }
+
+    pub(crate) fn assign_to(&mut self, slot: usize, shard: usize, alone: bool) {
+        self.cluster
+            .note(format_args!("shard {shard} is given to process {slot}, {}", if alone { "alone" } else { "too" }));
+        for (other, process) in self.processes.iter().enumerate() {
+            if other == slot || alone {
+                process.want_lead(shard, other == slot);
+            }
+        }
+    }
+
+    /// Compares a replica with what others were at the same place.
+    fn compare(&mut self) {
+        let (slot, shard) = (self.any_process(), self.any_shard().index());
+        self.agreement.compare(self.processes[slot].hosted[shard].replica());
+    }
+}

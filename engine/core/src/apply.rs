@@ -100,7 +100,6 @@ impl State {
             Event::MarketLimited { market, limits } => {
                 self.market_mut(*market).limits = *limits;
                 self.limit_exposures(*market);
-                self.count_exposures(*market);
             }
             Event::Sent { to, number, message } => {
                 self.facts.outboxes.entry(*to).or_default().push(*number, place.cause.id, message.clone());
@@ -287,23 +286,18 @@ impl State {
         self.lookup_market(id);
     }
 
-    /// Keeps count of accounts' live orders where they are limited, and only there: it costs memory for every account.
-    pub(crate) fn limit_exposures(&mut self, market: MarketId) {
-        if self.market(market).is_some_and(|market| market.limits == MarketLimits::NONE) {
-            self.lookup.exposures.remove(&market);
-        } else {
-            self.lookup.exposures.insert(market, Table::default());
-        }
-    }
-
-    /// Counts the orders that rested before they were limited.
-    fn count_exposures(&mut self, id: MarketId) {
-        let Some(exposures) = self.lookup.exposures.get_mut(&id) else { return };
+    /// Counts accounts' live orders where they are limited, and only there: it costs memory for every account.
+    pub(crate) fn limit_exposures(&mut self, id: MarketId) {
         let market = self.facts.markets.get(id).expect("the event names a market that is here");
-        for order in (MarketView { market, books: &self.facts.books }).all_orders() {
-            let added = Exposure { live_orders: 1, ..Exposure::of(order, order.contracts()) };
-            exposures.get_or_default(order.owner.account).add(&added);
+        if market.limits == MarketLimits::NONE {
+            self.lookup.exposures.remove(&id);
+            return;
         }
+        let mut exposures: Table<AccountId, Exposure> = Table::default();
+        for order in (MarketView { market, books: &self.facts.books }).all_orders() {
+            exposures.get_or_default(order.owner.account).add(&Exposure::of_live(order));
+        }
+        self.lookup.exposures.insert(id, exposures);
     }
 
     fn set_dead_man_switch(&mut self, id: AccountId, due: Option<Timestamp>) {

@@ -87,11 +87,11 @@ impl State {
         self.lookup.dead_man_switches = switches.collect();
         let markets: Vec<_> = self.markets().map(|(id, _)| id).collect();
         for id in markets {
-            self.limit_exposures(id);
             let market = self.facts.markets.get(id).expect("its id was just read");
             for order in (MarketView { market, books: &self.facts.books }).all_orders() {
                 self.lookup.order_rests(id, order);
             }
+            self.limit_exposures(id);
             self.lookup_market(id);
             self.schedule(id);
         }

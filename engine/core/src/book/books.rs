@@ -270,21 +270,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// # Panics
     /// If the order has less.
     pub fn reduce(&mut self, id: Id, quantity: u32) -> Option<u32> {
-        let (entry, slot) = self.find(id)?;
-        Some(self.draw(entry, slot, quantity))
-    }
-
-    #[inline]
-    fn draw(&mut self, entry: Entry, slot: u32, quantity: u32) -> u32 {
-        let node = &mut self.nodes[slot];
-        let left = node.order.remaining.checked_sub(quantity).expect("an order has what is taken from it");
-        if left == 0 {
-            self.unlink(entry, slot);
-        } else {
-            node.order.remaining = left;
-            self.levels[node.level].total -= u64::from(quantity);
-        }
-        left
+        self.take_from(id, quantity).map(|order| order.remaining - quantity)
     }
 
     /// As [`Books::reduce`], and returns the order as it was.
@@ -294,8 +280,15 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     #[inline]
     pub fn take_from(&mut self, id: Id, quantity: u32) -> Option<Resting<Id, T>> {
         let (entry, slot) = self.find(id)?;
-        let order = self.nodes[slot].order;
-        self.draw(entry, slot, quantity);
+        let node = &mut self.nodes[slot];
+        let order = node.order;
+        let left = order.remaining.checked_sub(quantity).expect("an order has what is taken from it");
+        if left == 0 {
+            self.unlink(entry, slot);
+        } else {
+            node.order.remaining = left;
+            self.levels[node.level].total -= u64::from(quantity);
+        }
         Some(order)
     }
 

@@ -14,7 +14,7 @@ use schemas::{
 use super::limits::{self, Wanted};
 use super::matching::{self, Change};
 use super::{Turn, account, cancel, message, settle};
-use crate::state::{Exposure, MarketOrder, MarketView, State};
+use crate::state::{MarketOrder, MarketView, State};
 
 /// What a change that is otherwise in order still lacks.
 pub(super) enum Lack {
@@ -49,10 +49,6 @@ impl Turn<'_> {
 
     pub(super) fn reject_amend(&mut self, account: AccountId, order: OrderRef, code: Rejection) {
         self.step(|_, draft| draft.events.push(Event::AmendRejected { account, order, code }));
-    }
-
-    fn tell(&mut self, to: Shard, message: Message) {
-        self.step(|state, draft| draft.events.push(message::send(state, to, message)));
     }
 
     /// Market's home. `raised` is what the account's home holds for it beyond what the order holds.
@@ -183,28 +179,17 @@ fn check_room(
     limit: Price,
     remaining: Quantity,
 ) -> Result<(), Rejection> {
-    let Amended { before, after } = Amended::of(resting, limit, remaining);
     let stake = &resting.owner;
     if stake.entry.side() == Side::Sell {
-        let more = u64::from(remaining.contracts()).saturating_sub(u64::from(resting.contracts().contracts()));
+        let more = more_contracts(resting, remaining);
         if market.position(stake.account).free(stake.entry.contract()) < more {
             return Err(Rejection::PositionInsufficient);
         }
     }
-    let wanted = Wanted { account: stake.account, contract: stake.entry.contract(), before, after };
-    limits::check(state, market, &wanted)
+    limits::check(state, market, &Wanted::amended(resting, limit, remaining))
 }
 
-/// What an order comes to before and after a change.
-struct Amended {
-    before: Exposure,
-    after: Exposure,
-}
-
-impl Amended {
-    fn of(resting: &MarketOrder, limit: Price, remaining: Quantity) -> Self {
-        let after = MarketOrder { price: u32::from(limit.ticks()), ..*resting };
-        let one = |order: &MarketOrder, quantity| Exposure { live_orders: 1, ..Exposure::of(order, quantity) };
-        Self { before: one(resting, resting.contracts()), after: one(&after, remaining) }
-    }
+/// Contracts that a change asks for beyond what is left.
+pub(super) fn more_contracts(resting: &MarketOrder, remaining: Quantity) -> u64 {
+    u64::from(remaining.contracts().saturating_sub(resting.remaining))
 }

@@ -15,7 +15,7 @@ use schemas::{
 
 use super::amend::Lack;
 use super::matching::Change;
-use super::{Turn, account, amend, cancel, limits, matching, message, order, settle, taker};
+use super::{Turn, account, amend, cancel, limits, matching, order, settle, taker};
 use crate::state::{Exposure, MarketOrder, MarketView, State};
 
 impl Turn<'_> {
@@ -68,9 +68,7 @@ impl Turn<'_> {
                 if to == self.state.shard {
                     self.carry_out(account, &entered);
                 } else {
-                    self.step(|state, draft| {
-                        draft.events.push(message::send(state, to, Message::Batch { account, requests: entered }));
-                    });
+                    self.tell(to, Message::Batch { account, requests: entered });
                 }
             }
         }
@@ -409,14 +407,12 @@ impl<'a> Trial<'a> {
         self.entering.push(entering);
         Ok(())
     }
-}
 
-impl Trial<'_> {
     /// What the account's live orders come to with this one, after the batch's cancels and with all that enter before.
     fn exposure(&self, market: MarketView<'_>, entering: &Entering) -> Exposure {
         let mut exposure = limits::exposure(self.state, market, self.account);
         for (_, gone) in self.cancelled.iter().filter(|(id, _)| *id == entering.market) {
-            exposure.subtract(&Exposure { live_orders: 1, ..Exposure::of(gone, gone.contracts()) });
+            exposure.subtract(&Exposure::of_live(gone));
         }
         for other in self.others(entering).chain([entering]) {
             exposure.subtract(&other.before);
@@ -470,20 +466,19 @@ impl Entering {
     fn amended(market: MarketView<'_>, resting: &MarketOrder, change: &Change) -> Self {
         let stake = &resting.owner;
         let remaining = change.quantity - resting.filled();
-        let moved = MarketOrder { price: u32::from(change.limit.ticks()), ..*resting };
-        let more = u64::from(remaining.contracts()).saturating_sub(u64::from(resting.contracts().contracts()));
-        let one = |order: &MarketOrder, quantity| Exposure { live_orders: 1, ..Exposure::of(order, quantity) };
+        let more = amend::more_contracts(resting, remaining);
+        let limits::Wanted { contract, before, after, .. } = limits::Wanted::amended(resting, change.limit, remaining);
         Self {
             market: market.listing.market,
             side: stake.entry.book_side(),
             limit: change.limit,
-            contract: stake.entry.contract(),
+            contract,
             buys: stake.entry.side() == Side::Buy,
             by_budget: false,
             gives: if stake.entry.side() == Side::Sell { more } else { 0 },
             takes: u64::from(remaining.contracts()),
-            before: one(resting, resting.contracts()),
-            after: one(&moved, remaining),
+            before,
+            after,
         }
     }
 }

@@ -13,10 +13,7 @@ impl Turn<'_> {
             Ok(id) if id.market_shard() == self.state.shard => self.cancel_here(account, id),
             // Only the account's home knows what was passed on before this.
             Ok(id) if self.state.map.of_account(account) == self.state.shard => {
-                self.step(|state, draft| {
-                    let to = id.market_shard();
-                    draft.events.push(message::send(state, to, Message::CancelOrder { account, order: id }));
-                });
+                self.tell(id.market_shard(), Message::CancelOrder { account, order: id });
             }
             Ok(_) => self.reject_cancel(account, order, Rejection::WrongShard),
             Err(code) => self.reject_cancel(account, order, code),

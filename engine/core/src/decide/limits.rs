@@ -1,8 +1,8 @@
 //! What an account may have in a market that limits it.
 
-use schemas::{AccountId, Contract, MarketLimits, Rejection};
+use schemas::{AccountId, Contract, MarketLimits, Price, Quantity, Rejection};
 
-use crate::state::{Exposure, MarketView, State};
+use crate::state::{Exposure, MarketOrder, MarketView, State};
 
 /// How a request would change what an account's live orders in a market come to.
 pub struct Wanted {
@@ -13,6 +13,19 @@ pub struct Wanted {
     pub before: Exposure,
     /// What comes.
     pub after: Exposure,
+}
+
+impl Wanted {
+    /// A resting order with another limit (in the book's YES) and other contracts left.
+    pub fn amended(resting: &MarketOrder, limit: Price, remaining: Quantity) -> Self {
+        let moved = MarketOrder { price: u32::from(limit.ticks()), remaining: remaining.contracts(), ..*resting };
+        Self {
+            account: resting.owner.account,
+            contract: resting.owner.entry.contract(),
+            before: Exposure::of_live(resting),
+            after: Exposure::of_live(&moved),
+        }
+    }
 }
 
 /// Contracts of one kind that an account may still buy.

@@ -12,6 +12,11 @@ pub fn send(state: &State, to: Shard, message: Message) -> Event {
 }
 
 impl Turn<'_> {
+    /// The step that is one message to another shard.
+    pub(super) fn tell(&mut self, to: Shard, message: Message) {
+        self.step(|state, draft| draft.events.push(send(state, to, message)));
+    }
+
     /// | number         | means                          | do                                  |
     /// |----------------|--------------------------------|-------------------------------------|
     /// | the next       | a new effect                   | take it in                          |

@@ -23,20 +23,20 @@ use schemas::message::Settlement;
 use schemas::{Command, Event, MarketId, Rejection, Timestamp};
 
 use crate::Place;
-use crate::state::{Scratch, State};
+use crate::state::State;
 pub(crate) use order::fingerprint;
 
 impl State {
     /// Decides and applies one command; appends its events, in order, to `events`.
     pub fn handle(&mut self, place: Place, command: &Command, events: &mut Vec<Event>) {
         self.advance_clock(&place);
-        let Scratch { mut settlements } = std::mem::take(&mut self.scratch);
+        let mut settlements = std::mem::take(&mut self.settlements);
         let room = ORDER_FILLS_MAX;
         let now = self.facts.time;
         let draft = Draft { events, settlements: &mut settlements, room, now };
         Turn { state: self, place, draft }.dispatch(command);
         debug_assert!(settlements.is_empty() && self.paired.is_empty(), "a turn ends with nothing left to tell");
-        self.scratch = Scratch { settlements };
+        self.settlements = settlements;
     }
 
     /// The outcome of a record that is no command.

@@ -26,11 +26,7 @@ impl Turn<'_> {
         match self.step(|state, draft| take_in(state, order, draft.events)) {
             Entry::Answered => {}
             Entry::Here(id) => self.enter_market(id, order),
-            Entry::There(to, id) => {
-                self.step(|state, draft| {
-                    draft.events.push(super::message::send(state, to, Message::PlaceOrder { id, order: *order }));
-                });
-            }
+            Entry::There(to, id) => self.tell(to, Message::PlaceOrder { id, order: *order }),
         }
     }
 

@@ -37,7 +37,12 @@ pub struct Exposure {
 }
 
 impl Exposure {
-    /// What an order of `quantity` contracts adds.
+    /// What a live order comes to.
+    pub fn of_live(order: &MarketOrder) -> Self {
+        Self { live_orders: 1, ..Self::of(order, order.contracts()) }
+    }
+
+    /// What `quantity` contracts of an order come to.
     pub fn of(order: &MarketOrder, quantity: Quantity) -> Self {
         let price = order.owner.entry.book_price(order.book_price());
         let wanted = match order.owner.entry.side() {
@@ -84,8 +89,7 @@ impl Lookup {
             self.cancel_on_pause.insert((market, order.id));
         }
         if let Some(exposures) = self.exposures.get_mut(&market) {
-            let added = Exposure { live_orders: 1, ..Exposure::of(order, order.contracts()) };
-            exposures.get_or_default(order.owner.account).add(&added);
+            exposures.get_or_default(order.owner.account).add(&Exposure::of_live(order));
         }
     }
 

@@ -32,7 +32,8 @@ pub struct State {
     pub(crate) map: schemas::shard_map::ShardMap,
     pub(crate) facts: Facts,
     pub(crate) lookup: Lookup,
-    pub(crate) scratch: Scratch,
+    /// Memory for what a command does to wallets, used again from command to command; empty between them.
+    pub(crate) settlements: Vec<Settlement>,
     /// Accounts that came to hold pairs by what the present command did to a market; empty between commands.
     pub(crate) paired: Vec<AccountId>,
 }
@@ -69,12 +70,6 @@ pub struct MassCancel {
     pub up_to: OrderId,
 }
 
-/// Memory that is used again from command to command. Empty between commands, so no part of what a state is.
-#[derive(Clone, Debug, Default)]
-pub struct Scratch {
-    pub settlements: Vec<Settlement>,
-}
-
 /// A holder of credits, on its home shard.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Account {
@@ -101,7 +96,7 @@ impl State {
             map,
             facts: Facts::default(),
             lookup: Lookup::default(),
-            scratch: Scratch::default(),
+            settlements: Vec::new(),
             paired: Vec::new(),
         }
     }

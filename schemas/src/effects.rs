@@ -3,10 +3,11 @@
 //! The engine's `apply` and every projection, gateway and auditor get their numbers from these functions, so that none can
 //! read an event differently from another. Each fold is a sum: order within an outcome does not matter to it.
 
-use crate::event::{Event, Trade, TradeKind};
+use crate::event::{Event, OrderPlaced, Trade, TradeKind};
 use crate::ids::{AccountId, MarketId};
+use crate::message::Settlement;
 use crate::money::{Credits, Price};
-use crate::order::{BookSide, Contract, Entry, Side};
+use crate::order::{BookSide, Contract, Entry, NewOrder, Side};
 
 /// A change of one account's wallet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,22 +22,41 @@ pub struct WalletChange {
     pub live_orders: i32,
 }
 
+impl WalletChange {
+    /// Credits that come in, available, or go, if negative.
+    #[inline]
+    pub fn moved(account: AccountId, amount: Credits) -> Self {
+        Self { account, available: amount, held: Credits::ZERO, live_orders: 0 }
+    }
+
+    /// Available credits that are held from now on, for one more order or for the same.
+    #[inline]
+    pub fn held(account: AccountId, amount: Credits, live_orders: i32) -> Self {
+        Self { account, available: -amount, held: amount, live_orders }
+    }
+
+    /// What a market did.
+    #[inline]
+    pub fn settled(s: &Settlement) -> Self {
+        let (available, held) = (s.released + s.received, -(s.spent + s.released));
+        Self { account: s.account, available, held, live_orders: -i32::from(s.ended) }
+    }
+}
+
 /// The change of a wallet that `event` means, if any. On the account's home.
 #[inline]
 pub fn wallet_change(event: &Event) -> Option<WalletChange> {
-    const NONE: Credits = Credits::ZERO;
-    let (account, available, held, live_orders) = match event {
-        Event::Deposited { account, amount, .. } => (*account, *amount, NONE, 0),
-        Event::Withdrawn { account, amount, .. } => (*account, -*amount, NONE, 0),
-        Event::OrderEntered { account, held, .. } => (*account, -*held, *held, 1),
-        Event::HoldRaised { account, amount, .. } => (*account, -*amount, *amount, 0),
-        Event::Settled(s) => (s.account, s.released + s.received, -(s.spent + s.released), -i32::from(s.ended)),
-        Event::TransferSent { from, amount, .. } => (*from, -*amount, NONE, 0),
-        Event::TransferReceived { to, amount, .. } => (*to, *amount, NONE, 0),
-        Event::TransferReturned { from, amount, .. } => (*from, *amount, NONE, 0),
+    Some(match event {
+        Event::Deposited { account, amount, .. } => WalletChange::moved(*account, *amount),
+        Event::Withdrawn { account, amount, .. } => WalletChange::moved(*account, -*amount),
+        Event::OrderEntered { account, held, .. } => WalletChange::held(*account, *held, 1),
+        Event::HoldRaised { account, amount, .. } => WalletChange::held(*account, *amount, 0),
+        Event::Settled(settlement) => WalletChange::settled(settlement),
+        Event::TransferSent { from, amount, .. } => WalletChange::moved(*from, -*amount),
+        Event::TransferReceived { to, amount, .. } => WalletChange::moved(*to, *amount),
+        Event::TransferReturned { from, amount, .. } => WalletChange::moved(*from, *amount),
         _ => return None,
-    };
-    Some(WalletChange { account, available, held, live_orders })
+    })
 }
 
 /// A change of one account's position in one market, in contracts.
@@ -65,6 +85,28 @@ impl PositionChange {
             Contract::No => Self { no: held, no_reserved: reserved, ..none },
         }
     }
+
+    /// A sell reserves more contracts of its account, or fewer.
+    #[inline]
+    pub fn reserved(market: MarketId, account: AccountId, entry: Entry, more: i64) -> Self {
+        Self::of(market, account, entry.contract(), 0, more)
+    }
+
+    /// What a sell does that comes to rest.
+    #[inline]
+    pub fn placed(placed: &OrderPlaced) -> Self {
+        let NewOrder { market, account, entry, .. } = placed.order;
+        Self::reserved(market, account, entry, i64::from(placed.resting().contracts()))
+    }
+
+    /// What a trade does: to its maker, and to its taker.
+    #[inline]
+    pub fn traded(trade: &Trade) -> [Self; 2] {
+        [
+            fill(trade, trade.maker.account, trade.maker.entry, true),
+            fill(trade, trade.taker.account, trade.taker.entry, false),
+        ]
+    }
 }
 
 /// The changes of positions that `event` means: none, one, or a trade's two (maker first). On the market's home.
@@ -72,25 +114,19 @@ impl PositionChange {
 pub fn position_changes(event: &Event) -> impl Iterator<Item = PositionChange> {
     let changes = match event {
         Event::OrderPlaced(placed) if placed.order.entry.side() == Side::Sell => {
-            let resting = i64::from(placed.resting().contracts());
-            let order = &placed.order;
-            [Some(PositionChange::of(order.market, order.account, order.entry.contract(), 0, resting)), None]
+            [Some(PositionChange::placed(placed)), None]
         }
-        Event::Traded(trade) => [
-            Some(fill(trade, trade.maker.account, trade.maker.entry, true)),
-            Some(fill(trade, trade.taker.account, trade.taker.entry, false)),
-        ],
-        Event::OrderCancelled { account, market, entry, quantity, .. } if entry.side() == Side::Sell => {
-            let resting = i64::from(quantity.contracts());
-            [Some(PositionChange::of(*market, *account, entry.contract(), 0, -resting)), None]
-        }
-        Event::OrderReduced { account, market, entry, quantity, .. } if entry.side() == Side::Sell => {
-            let resting = i64::from(quantity.contracts());
-            [Some(PositionChange::of(*market, *account, entry.contract(), 0, -resting)), None]
+        Event::Traded(trade) => PositionChange::traded(trade).map(Some),
+        Event::OrderCancelled { account, market, entry, quantity, .. }
+        | Event::OrderReduced { account, market, entry, quantity, .. }
+            if entry.side() == Side::Sell =>
+        {
+            let freed = -i64::from(quantity.contracts());
+            [Some(PositionChange::reserved(*market, *account, *entry, freed)), None]
         }
         Event::OrderAmended(amended) if amended.entry.side() == Side::Sell => {
             let resting = i64::from(amended.resting().contracts()) - i64::from(amended.old_remaining.contracts());
-            [Some(PositionChange::of(amended.market, amended.account, amended.entry.contract(), 0, resting)), None]
+            [Some(PositionChange::reserved(amended.market, amended.account, amended.entry, resting)), None]
         }
         Event::PairsRedeemed { market, account, pairs } => [Some(gone(*market, *account, *pairs, *pairs)), None],
         Event::PaidOut { market, account, yes, no, .. } => [Some(gone(*market, *account, *yes, *no)), None],
@@ -137,28 +173,27 @@ pub struct MarketChange {
     pub volume: u64,
 }
 
+impl MarketChange {
+    /// What a trade does.
+    #[inline]
+    pub fn traded(trade: &Trade) -> Self {
+        let quantity = i64::from(trade.quantity.contracts());
+        let pairs = match trade.kind() {
+            TradeKind::Mint => quantity,
+            TradeKind::Burn => -quantity,
+            TradeKind::TransferYes | TradeKind::TransferNo => 0,
+        };
+        let fees = trade.maker.fee + trade.taker.fee;
+        let volume = u64::from(trade.quantity.contracts());
+        Self { market: trade.market, collateral: Credits::whole(pairs), fees, yes: pairs, no: pairs, volume }
+    }
+}
+
 /// The change of a market that `event` means, if any. On the market's home.
 #[inline]
 pub fn market_change(event: &Event) -> Option<MarketChange> {
     match event {
-        Event::Traded(trade) => {
-            let quantity = i64::from(trade.quantity.contracts());
-            let pairs = match trade.kind() {
-                TradeKind::Mint => quantity,
-                TradeKind::Burn => -quantity,
-                TradeKind::TransferYes | TradeKind::TransferNo => 0,
-            };
-            let fees = trade.maker.fee + trade.taker.fee;
-            let volume = u64::from(trade.quantity.contracts());
-            Some(MarketChange {
-                market: trade.market,
-                collateral: Credits::whole(pairs),
-                fees,
-                yes: pairs,
-                no: pairs,
-                volume,
-            })
-        }
+        Event::Traded(trade) => Some(MarketChange::traded(trade)),
         Event::PairsRedeemed { market, pairs, .. } => {
             let pairs = -signed(*pairs);
             let (fees, volume) = (Credits::ZERO, 0);

@@ -338,6 +338,9 @@ pub enum Event {
     },
 }
 
+// Every command builds, applies and encodes a few of them: two cache lines, so that copying one is a few moves.
+const _: () = assert!(size_of::<Event>() <= 128);
+
 /// What a client called an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct KnownAs {

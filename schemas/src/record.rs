@@ -1,7 +1,7 @@
 //! Records of `lfg.events[s]`: a new writer's `Term`, and one `Outcome` for each command.
 //!
 //! Layout: version (1 byte), kind (1 byte), body; an outcome ends with its chain (16 bytes), the hash of all its own bytes up to
-//! there and of the chain before it.
+//! there and of the chain before it. The kind says which hash: see [`Hashing`].
 
 use bincode::{Decode, Encode};
 
@@ -16,22 +16,31 @@ pub struct Chain(pub [u8; CHAIN_BYTES]);
 
 const CHAIN_BYTES: usize = 16;
 
-impl Chain {
-    fn next(self, bytes: &[u8]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(bytes).update(&self.0);
-        Self::of(hasher.finalize())
+/// How an outcome is chained. The chain is a checksum that no accident passes, not a seal: whoever can rewrite a topic can chain it anew,
+/// whatever the hash. (ADR 13.)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hashing {
+    /// XXH3, 128 bits, big-endian: since kind 3.
+    Xxh3,
+    /// The first 16 bytes of BLAKE3: kind 2, only read.
+    Blake3,
+}
+
+impl Hashing {
+    const fn of(kind: u8) -> Option<Self> {
+        match kind {
+            KIND_OUTCOME => Some(Self::Xxh3),
+            KIND_OUTCOME_BLAKE3 => Some(Self::Blake3),
+            _ => None,
+        }
     }
 
-    /// The same for bytes that have this chain behind them already: one call is quicker for a short record.
-    fn next_of(bytes_and_chain: &[u8]) -> Self {
-        Self::of(blake3::hash(bytes_and_chain))
-    }
-
-    fn of(hash: blake3::Hash) -> Self {
-        let mut chain = [0; CHAIN_BYTES];
-        chain.copy_from_slice(&hash.as_bytes()[..CHAIN_BYTES]);
-        Self(chain)
+    /// The chain after a record whose bytes have the chain before it behind them.
+    fn next(self, bytes_and_chain: &[u8]) -> Chain {
+        Chain(match self {
+            Self::Xxh3 => twox_hash::XxHash3_128::oneshot(bytes_and_chain).to_be_bytes(),
+            Self::Blake3 => *blake3::hash(bytes_and_chain).as_bytes().first_chunk().expect("a hash has 32 bytes"),
+        })
     }
 }
 
@@ -82,7 +91,8 @@ pub struct Cause {
 }
 
 const KIND_TERM: u8 = 1;
-const KIND_OUTCOME: u8 = 2;
+const KIND_OUTCOME_BLAKE3: u8 = 2;
+const KIND_OUTCOME: u8 = 3;
 
 impl Term {
     /// The record's bytes.
@@ -101,7 +111,7 @@ impl Outcome {
         codec::encode_into(self, &mut bytes);
         let end = bytes.len();
         bytes.extend_from_slice(&before.0);
-        let chain = Chain::next_of(&bytes);
+        let chain = Hashing::Xxh3.next(&bytes);
         bytes[end..].copy_from_slice(&chain.0);
         (bytes, chain)
     }
@@ -113,7 +123,7 @@ impl Record {
         let (&kind, body) = codec::versioned(bytes)?.split_first().ok_or(DecodeError::Truncated)?;
         match kind {
             KIND_TERM => codec::decode_exact(body).map(Self::Term),
-            KIND_OUTCOME => {
+            KIND_OUTCOME | KIND_OUTCOME_BLAKE3 => {
                 let (body, chain) = body.split_last_chunk().ok_or(DecodeError::Truncated)?;
                 Ok(Self::Outcome(codec::decode_exact(body)?, Chain(*chain)))
             }
@@ -123,7 +133,9 @@ impl Record {
 
     /// True if the chain at the end of an outcome's `bytes` is the one that follows `before`.
     pub fn follows(bytes: &[u8], before: Chain) -> bool {
-        bytes.split_last_chunk().is_some_and(|(body, chain)| before.next(body).0 == *chain)
+        let Some((body, chain)) = bytes.split_last_chunk() else { return false };
+        let hashing = bytes.get(1).copied().and_then(Hashing::of);
+        hashing.is_some_and(|hashing| hashing.next(&[body, before.0.as_slice()].concat()) == Chain(*chain))
     }
 }
 

@@ -127,7 +127,7 @@ proptest! {
 
     /// Random bodies behind a right head get further into the decoder.
     #[test]
-    fn random_bodies_are_survived(kind in 1_u8..=2, body in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn random_bodies_are_survived(kind in 1_u8..=3, body in prop::collection::vec(any::<u8>(), 0..300)) {
         decode_as_everything(&[&[VERSION, kind], body.as_slice()].concat());
     }
 

@@ -81,27 +81,46 @@ fn every_message() {
     check(include_str!("golden/version-2/messages.hex"), &values, body::<Message>, exact::<Message>);
 }
 
+/// The chain before every outcome here.
+const BEFORE: Chain = Chain([0xC4; 16]);
+
 #[test]
 fn every_record() {
-    let before = Chain([0xC4; 16]);
     let values = [
         ("Term".to_owned(), Record::Term(values::term())),
-        ("Outcome".to_owned(), Record::Outcome(values::outcome(), values::outcome().encode(before).1)),
-        ("Outcome/empty".to_owned(), Record::Outcome(values::empty(), values::empty().encode(before).1)),
+        ("Outcome".to_owned(), Record::Outcome(values::outcome(), values::outcome().encode(BEFORE).1)),
+        ("Outcome/empty".to_owned(), Record::Outcome(values::empty(), values::empty().encode(BEFORE).1)),
     ];
     check(
         include_str!("golden/version-2/records.hex"),
         &values,
         |record| match record {
             Record::Term(term) => Term::encode(term),
-            Record::Outcome(outcome, _) => Outcome::encode(outcome, before).0,
+            Record::Outcome(outcome, _) => Outcome::encode(outcome, BEFORE).0,
         },
         |bytes| {
             let record = Record::decode(bytes).expect("golden bytes decode");
-            assert!(matches!(record, Record::Term(_)) || Record::follows(bytes, before));
+            assert!(matches!(record, Record::Term(_)) || Record::follows(bytes, BEFORE));
             record
         },
     );
+}
+
+/// Nobody writes them any more.
+#[test]
+fn outcomes_chained_by_blake3_are_still_read() {
+    let golden = include_str!("golden/version-2/outcomes-kind-2.hex");
+    let lines = golden.lines().filter(|line| !line.starts_with('#'));
+    let lines: Vec<_> = lines.map(|line| line.split_once(' ').expect("a line is NAME HEX")).collect();
+    assert_eq!(lines.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["Outcome", "Outcome/empty"]);
+    for ((name, hex), outcome) in lines.into_iter().zip([values::outcome(), values::empty()]) {
+        let bytes = unhex(hex);
+        let Record::Outcome(decoded, chain) = Record::decode(&bytes).expect("golden bytes decode") else {
+            panic!("{name} is no outcome");
+        };
+        assert_eq!((decoded, &chain.0), (outcome, bytes.last_chunk().expect("a chain")), "{name}");
+        assert!(Record::follows(&bytes, BEFORE) && !Record::follows(&bytes, Chain::default()), "{name}");
+    }
 }
 
 /// No byte of version 1 means anything now: not a command and not a record. (Events and messages are bodies of these and have no version of their own.)

@@ -17,6 +17,9 @@ fn shard() -> (Shard, ShardMap) {
     (Shard::new(0).expect("the first shard"), ShardMap::new(SHARDS).expect("a few shards"))
 }
 
+/// Version and kind of a record.
+const HEAD: usize = 2;
+
 /// A record of the commands topic: decoded or refused. What is decoded has just these bytes.
 pub fn command_record(bytes: &[u8]) {
     if let Ok(record) = CommandRecord::decode(bytes) {
@@ -24,13 +27,13 @@ pub fn command_record(bytes: &[u8]) {
     }
 }
 
-/// A record of the events topic: decoded or refused. What is decoded has just these bytes, but for an outcome's chain.
+/// A record of the events topic: decoded or refused. What is decoded has just these bytes, but for how an outcome is chained.
 pub fn event_record(bytes: &[u8]) {
     match Record::decode(bytes) {
         Ok(Record::Term(term)) => assert_eq!(Term::encode(&term), bytes),
         Ok(Record::Outcome(outcome, chain)) => {
-            let body = bytes.len() - chain.0.len();
-            assert_eq!(Outcome::encode(&outcome, chain).0[..body], bytes[..body]);
+            let body = HEAD..bytes.len() - chain.0.len();
+            assert_eq!(Outcome::encode(&outcome, chain).0[body.clone()], bytes[body]);
         }
         Err(_) => {}
     }

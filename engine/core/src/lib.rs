@@ -22,13 +22,16 @@ mod apply;
 mod book;
 mod decide;
 mod invariants;
+mod prefetch;
 mod replica;
 mod snapshot;
 mod state;
 
-pub use book::{Book, BookId, BookKey, Books, Instruction, Outcome, PRICE_MAX, Queue, Refusal, Resting};
+pub use book::{
+    Book, BookId, BookKey, Books, Instruction, LOOKAHEAD, Outcome, PRICE_MAX, Queue, Refusal, Resting, Upcoming,
+};
 pub use invariants::{Invariant, Sums};
-pub use replica::{Divergence, Halt, Read, Replica};
+pub use replica::{Divergence, Halt, HashPace, Read, Replica};
 pub use snapshot::SnapshotError;
 pub use state::{Account, Market, MarketView, Position, State};
 

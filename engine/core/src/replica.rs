@@ -18,12 +18,31 @@ use crate::snapshot::{self, SnapshotError};
 use crate::state::State;
 use crate::{Place, Sums};
 
-/// A shard publishes the hash of its state with every so many outcomes, while its state is small.
-const STATE_HASH_EVERY: u64 = 1 << 14;
+/// When a leader publishes the hash of its state. Followers check whatever is published.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HashPace {
+    /// With every so many outcomes, while the state is small; not 0.
+    pub every: u64,
+    /// Hashing reads the whole state: so many outcomes are handled for each of its things before it is done again, so that it takes
+    /// a fixed share of the time however large the state is.
+    pub outcomes_a_thing: u64,
+}
 
-/// Hashing reads the whole state: so many outcomes are handled for each of its things before it is done again, so that it takes a
-/// fixed share of the time however large the state is.
-const OUTCOMES_A_THING: u64 = 4;
+impl Default for HashPace {
+    fn default() -> Self {
+        Self { every: 1 << 14, outcomes_a_thing: 4 }
+    }
+}
+
+impl HashPace {
+    /// Follows from the state alone, so that it is the same whoever leads.
+    fn is_due(self, state: &State, sequence: u64) -> bool {
+        sequence.is_multiple_of(self.every) && {
+            let outcomes = state.things() * self.outcomes_a_thing;
+            sequence.is_multiple_of(outcomes.next_power_of_two().max(self.every))
+        }
+    }
+}
 
 /// A shard's state machine and its place in the log.
 #[derive(Debug)]
@@ -32,6 +51,9 @@ pub struct Replica {
     /// What was read.
     reader: Reader,
     lead: Option<Lead>,
+    hash_pace: HashPace,
+    /// Memory for the events of an outcome, used again from command to command; empty between them.
+    events: Vec<Event>,
 }
 
 /// How far a leader is ahead of what it has read back.
@@ -43,6 +65,16 @@ struct Lead {
     next_command: u64,
     /// Chains of the outcomes that were handled and not read back yet.
     unconfirmed: VecDeque<Chain>,
+    /// Commands that were read and not handled yet, the next one first.
+    waiting: VecDeque<Waiting>,
+}
+
+/// A command that waits for its turn.
+#[derive(Debug)]
+struct Waiting {
+    time: Timestamp,
+    /// `None` if the record is no command.
+    record: Option<CommandRecord>,
 }
 
 /// What a record of the own events partition was.
@@ -96,13 +128,20 @@ impl Replica {
     /// At the beginning of the log.
     pub fn new(shard: Shard, map: ShardMap) -> Self {
         let reader = Reader::new(shard, map.shards(), Position::default());
-        Self { state: State::new(shard, map), reader, lead: None }
+        Self { state: State::new(shard, map), reader, lead: None, hash_pace: HashPace::default(), events: Vec::new() }
     }
 
     /// At a snapshot's position.
     pub fn restore(shard: Shard, map: ShardMap, snapshot: &[u8]) -> Result<Self, SnapshotError> {
         let (state, position) = snapshot::read(shard, map, snapshot)?;
-        Ok(Self { state, reader: Reader::new(shard, map.shards(), position), lead: None })
+        let reader = Reader::new(shard, map.shards(), position);
+        Ok(Self { state, reader, lead: None, hash_pace: HashPace::default(), events: Vec::new() })
+    }
+
+    /// Publishes hashes at another pace than the default.
+    #[must_use]
+    pub fn with_hash_pace(self, hash_pace: HashPace) -> Self {
+        Self { hash_pace, ..self }
     }
 
     /// How far the log was read.
@@ -155,10 +194,12 @@ impl Replica {
             chain: position.chain,
             next_command: position.next_command,
             unconfirmed: VecDeque::new(),
+            waiting: VecDeque::new(),
         });
     }
 
-    /// Goes on as a follower. Call when nothing is unconfirmed: then the state is just what was read.
+    /// Goes on as a follower. Call when nothing is unconfirmed: then the state is just what was read. Commands that wait are the next
+    /// leader's.
     ///
     /// # Panics
     /// If something is unconfirmed.
@@ -172,33 +213,64 @@ impl Replica {
         self.lead.is_some()
     }
 
-    /// Decides, applies and encodes the outcome of the command at `offset`. `None` if it has one already.
+    /// Takes the command at `offset` in, to be handled after those that wait already. One that has an outcome or waits is passed over.
+    ///
+    /// # Panics
+    /// If this replica does not lead, or commands are missing before this one: see [`Replica::next_command`].
+    pub fn accept(&mut self, offset: u64, time: Timestamp, bytes: &[u8]) {
+        let next = self.next_command();
+        let lead = self.lead.as_mut().expect("only a leader decides");
+        assert!(offset <= next, "command {offset} where {next} is next");
+        if offset == next {
+            lead.waiting.push_back(Waiting { time, record: CommandRecord::decode(bytes).ok() });
+        }
+    }
+
+    /// Decides, applies and encodes the outcome of the command that has waited longest. `None` if none waits.
+    ///
+    /// It is quickest while [`LOOKAHEAD`](crate::LOOKAHEAD) more commands wait behind it.
     ///
     /// # Panics
     /// If this replica does not lead.
-    pub fn handle(&mut self, offset: u64, time: Timestamp, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub fn handle_next(&mut self) -> Option<Vec<u8>> {
         let lead = self.lead.as_mut().expect("only a leader decides");
-        if offset < lead.next_command {
-            return None;
-        }
-        let sequence = lead.sequence + 1;
-        let mut events = Vec::new();
-        let place = decide(&mut self.state, offset, time, bytes, &mut events);
-        if publishes_hash(&self.state, sequence) {
+        let next = lead.waiting.front()?;
+        self.state.prefetch(|behind| Some(&lead.waiting.get(behind)?.record.as_ref()?.command));
+        let (sequence, mut events) = (lead.sequence + 1, std::mem::take(&mut self.events));
+        let place = decide(&mut self.state, lead.next_command, next, &mut events);
+        if self.hash_pace.is_due(&self.state, sequence) {
             events.push(Event::StateHashed { hash: self.state.hash() });
         }
         let outcome = Outcome { term: lead.term, sequence, time: place.time, cause: place.cause, events };
         let (record, chain) = outcome.encode(lead.chain);
         lead.sequence = sequence;
         lead.chain = chain;
-        lead.next_command = offset + 1;
+        lead.next_command += 1;
         lead.unconfirmed.push_back(chain);
+        lead.waiting.pop_front();
+        self.events = outcome.events;
+        self.events.clear();
         Some(record)
+    }
+
+    /// [`Replica::accept`] and [`Replica::handle_next`] of one command, while none waits. `None` if it has an outcome already.
+    ///
+    /// # Panics
+    /// As they do.
+    pub fn handle(&mut self, offset: u64, time: Timestamp, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.accept(offset, time, bytes);
+        self.handle_next()
+    }
+
+    /// Commands that were taken in and not handled yet.
+    pub fn waiting(&self) -> usize {
+        self.lead.as_ref().map_or(0, |lead| lead.waiting.len())
     }
 
     /// The next offset of the commands partition to consume.
     pub fn next_command(&self) -> u64 {
-        self.lead.as_ref().map_or(self.reader.position().next_command, |lead| lead.next_command)
+        let lead = self.lead.as_ref().map(|lead| lead.next_command + lead.waiting.len() as u64);
+        lead.unwrap_or(self.reader.position().next_command)
     }
 
     /// Outcomes handled and not read back yet.
@@ -243,27 +315,19 @@ impl Replica {
     }
 }
 
-fn decide(state: &mut State, offset: u64, time: Timestamp, bytes: &[u8], events: &mut Vec<Event>) -> Place {
-    let at = |id| Place { cause: Cause { offset, id }, time: time.max(state.time()) };
-    match CommandRecord::decode(bytes) {
-        Ok(record) => {
+fn decide(state: &mut State, offset: u64, waiting: &Waiting, events: &mut Vec<Event>) -> Place {
+    let at = |id| Place { cause: Cause { offset, id }, time: waiting.time.max(state.time()) };
+    match &waiting.record {
+        Some(record) => {
             let place = at(record.id);
             state.handle(place, &record.command, events);
             place
         }
-        Err(_) => {
+        None => {
             let place = at(CommandId(0));
             state.refuse(place, Rejection::Undecodable, events);
             place
         }
-    }
-}
-
-/// Follows from the state alone, so that it is the same whoever leads.
-fn publishes_hash(state: &State, sequence: u64) -> bool {
-    sequence.is_multiple_of(STATE_HASH_EVERY) && {
-        let outcomes = state.things() * OUTCOMES_A_THING;
-        sequence.is_multiple_of(outcomes.next_power_of_two().max(STATE_HASH_EVERY))
     }
 }
 

@@ -89,7 +89,7 @@ impl State {
         for id in markets {
             let market = self.facts.markets.get(id).expect("its id was just read");
             for order in (MarketView { market, books: &self.facts.books }).all_orders() {
-                self.lookup.order_rests(id, order);
+                self.lookup.order_rests(id, &order);
             }
             self.limit_exposures(id);
             self.lookup_market(id);

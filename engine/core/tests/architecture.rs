@@ -27,7 +27,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
 const EXEMPT: &[(&str, &str)] = &[("HashMap", "index.rs")];
 
 /// What the core may depend on, in builds that run.
-const DEPENDENCIES: &[&str] = &["blake3", "bincode", "schemas", "thiserror"];
+const DEPENDENCIES: &[&str] = &["blake3", "bincode", "prefetch-index", "schemas", "thiserror"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

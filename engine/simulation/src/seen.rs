@@ -179,6 +179,8 @@ kinds! {
     PairsRedeemed = "pairs redeemed",
     /// A position was paid out.
     PaidOut = "paid out",
+    /// A leader published the hash of its state; every follower checked it.
+    StateHashed = "state hash published",
     /// A projection committed a batch.
     BatchCommitted = "projection's batch committed",
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-/// When snapshots are taken.
+use engine_core::HashPace;
+
+/// When snapshots are taken, and when state hashes are published.
 #[derive(Debug)]
 pub struct Pace {
+    hashes: HashPace,
     every: u64,
     interval: Duration,
     /// Sequence and time of the last one, or of the start.
@@ -22,7 +25,18 @@ pub struct Taken {
 impl Pace {
     /// A snapshot every `every` outcomes; or after `interval`, if there was any outcome.
     pub fn new(every: u64, interval: Duration) -> Self {
-        Self { every: every.max(1), interval, last: (0, Duration::ZERO), taken: None }
+        let hashes = HashPace::default();
+        Self { hashes, every: every.max(1), interval, last: (0, Duration::ZERO), taken: None }
+    }
+
+    /// State hashes at another pace than the default.
+    #[must_use]
+    pub fn with_hashes(self, hashes: HashPace) -> Self {
+        Self { hashes, ..self }
+    }
+
+    pub(super) fn hashes(&self) -> HashPace {
+        self.hashes
     }
 
     /// Recovered at `sequence`. What was taken may hold what never counted.

@@ -15,7 +15,8 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     /// Drops the state and begins again: at a snapshot, then event by event.
     pub(super) fn recover(&mut self) -> Result<(), Fatal> {
         self.enter(Stage::Recovering { head: u64::MAX });
-        self.replica = self.newest_snapshot().unwrap_or_else(|| Replica::new(self.shard, self.map));
+        let replica = self.newest_snapshot().unwrap_or_else(|| Replica::new(self.shard, self.map));
+        self.replica = replica.with_hash_pace(self.pace.hashes());
         let position = *self.replica.position();
         self.pace.restart(position.sequence, self.clock.elapsed());
         self.log.follow_from(position.offset)?;

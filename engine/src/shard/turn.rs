@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine_core::Read;
+use engine_core::{LOOKAHEAD, Read};
 use schemas::{Outcome, Term};
 
 use super::leader::{Out, UNCONFIRMED_MAX};
@@ -23,7 +23,8 @@ const GAPS_MAX: u32 = 5;
 /// A record, after the replica has seen it.
 enum Turn {
     Read(Read),
-    Handled(Option<Vec<u8>>),
+    /// A command that waits for its turn now, or had one before.
+    Accepted,
     /// A command, but not the next one: at this offset.
     Gap(u64),
 }
@@ -35,27 +36,38 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             Stage::Leading(_) => (self.replica.unconfirmed() < UNCONFIRMED_MAX, IDLE),
             _ => (false, IDLE),
         };
+        // Commands wait only for others that are there already.
+        let timeout = if hungry && self.replica.waiting() > 0 { Duration::ZERO } else { timeout };
         let replica = &mut self.replica;
         let seen = self.log.poll(hungry, timeout, |record| match record.source {
             Source::Events => replica.read(record.offset, record.bytes).map(Turn::Read),
             Source::Commands if record.offset > replica.next_command() => Ok(Turn::Gap(record.offset)),
-            Source::Commands => Ok(Turn::Handled(replica.handle(record.offset, record.time, record.bytes))),
+            Source::Commands => {
+                replica.accept(record.offset, record.time, record.bytes);
+                Ok(Turn::Accepted)
+            }
         })?;
         match seen.transpose()? {
-            None => Ok(()),
-            Some(Turn::Handled(outcome)) => {
+            None => self.handle(hungry),
+            Some(Turn::Accepted) => {
                 self.gaps = 0;
-                self.handled(outcome);
-                Ok(())
+                self.handle(self.replica.waiting() > LOOKAHEAD);
             }
-            Some(Turn::Gap(found)) => self.gap(found),
-            Some(Turn::Read(read)) => self.have_read(read),
+            Some(Turn::Gap(found)) => self.gap(found)?,
+            Some(Turn::Read(read)) => {
+                self.have_read(read)?;
+                self.handle(hungry);
+            }
         }
+        Ok(())
     }
 
-    fn handled(&mut self, outcome: Option<Vec<u8>>) {
-        if let (Some(bytes), Stage::Leading(leader)) = (outcome, &mut self.stage) {
-            leader.out.event(bytes);
+    /// Handles the next command, if it is time to and one waits.
+    fn handle(&mut self, now: bool) {
+        if let (true, Stage::Leading(leader)) = (now, &mut self.stage)
+            && let Some(outcome) = self.replica.handle_next()
+        {
+            leader.out.event(outcome);
             self.metrics.commands_handled.increment(1);
         }
     }

@@ -15,7 +15,7 @@ use super::levels::{Level, Levels, Shelf};
 use super::prices::PRICE_MAX;
 use super::slab::{Linked, NIL, Slab};
 use super::slots::{Entry, Slots};
-use super::{BookId, Queue, Resting};
+use super::{At, BookId, Queue, Resting};
 
 /// Which book of a [`Books`]. Given out in order from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, bincode::Encode, bincode::Decode)]
@@ -31,25 +31,37 @@ impl BookKey {
     }
 
     #[inline]
-    fn shelf(self, side: BookSide) -> u32 {
-        match side {
-            BookSide::Bid => self.0 * 2,
-            BookSide::Ask => self.0 * 2 + 1,
-        }
+    pub(super) fn shelf(self, side: BookSide) -> u32 {
+        self.0 * 2 + u32::from(side.code())
     }
 }
 
-/// An order in its slot.
+/// An order in its slot. Its fields are those of [`Resting`], but not one: so there is no room between it and its links, and an order
+/// with 32 bytes for its owner is one cache line, one with nothing half a line.
 #[derive(Clone, Copy, Debug)]
-struct Node<Id, T> {
-    order: Resting<Id, T>,
-    before: u32,
+pub(super) struct Node<Id, T> {
+    id: Id,
+    owner: T,
+    price: u32,
+    remaining: u32,
+    pub(super) before: u32,
     /// The next order at the price, or [`NIL`].
-    after: u32,
-    level: u32,
+    pub(super) after: u32,
+    pub(super) level: u32,
+    side: BookSide,
 }
 
-impl<Id, T> Linked for Node<Id, T> {
+const _: () = assert!(size_of::<Node<u64, ()>>() == 32 && size_of::<Node<u64, [u64; 4]>>() == 64);
+
+impl<Id: Copy, T: Copy> Node<Id, T> {
+    #[inline]
+    fn order(&self) -> Resting<Id, T> {
+        let Self { id, owner, price, remaining, side, .. } = *self;
+        Resting { id, side, price, remaining, owner }
+    }
+}
+
+impl<Id: Copy, T: Copy> Linked for Node<Id, T> {
     #[inline]
     fn link(&mut self) -> &mut u32 {
         &mut self.after
@@ -62,9 +74,9 @@ impl<Id, T> Linked for Node<Id, T> {
 /// level that were there at the same time, and 64 bytes for each 512 prices that were ever used.
 #[derive(Clone, Debug)]
 pub struct Books<Id, T = ()> {
-    nodes: Slab<Node<Id, T>>,
-    ids: Slots,
-    levels: Levels,
+    pub(super) nodes: Slab<Node<Id, T>>,
+    pub(super) ids: Slots,
+    pub(super) levels: Levels,
 }
 
 impl<Id, T> Default for Books<Id, T> {
@@ -140,23 +152,23 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     /// The order with this id and its book, if it rests.
     #[inline]
-    pub fn get(&self, id: Id) -> Option<(BookKey, &Resting<Id, T>)> {
+    pub fn get(&self, id: Id) -> Option<(BookKey, Resting<Id, T>)> {
         let (_, slot) = self.find(id)?;
         let node = &self.nodes[slot];
-        Some((self.book(node), &node.order))
+        Some((self.book(node), node.order()))
     }
 
     /// What the order with this id carries for its owner, if it rests.
     pub fn owner_mut(&mut self, id: Id) -> Option<&mut T> {
         let (_, slot) = self.find(id)?;
-        Some(&mut self.nodes[slot].order.owner)
+        Some(&mut self.nodes[slot].owner)
     }
 
     /// The prices of one side that have orders, best first, and what rests at each, all orders together.
     pub fn depths(&self, book: BookKey, side: BookSide) -> impl Iterator<Item = (u32, u64)> {
         let best = Some(self.shelf(book, side).best).filter(|&best| best != NIL);
         let levels = std::iter::successors(best, |&level| self.levels.worse(level));
-        levels.map(|level| (self.nodes[self.levels[level].head].order.price, self.levels[level].total))
+        levels.map(|level| (self.nodes[self.levels[level].head].price, self.levels[level].total))
     }
 
     /// Whether an order of `side` with this limit would take.
@@ -169,7 +181,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     #[inline]
     pub fn queue(&self, book: BookKey, side: BookSide) -> Queue<'_, Id, T> {
         let best = self.shelf(book, side).best;
-        Queue { books: self, next: if best == NIL { NIL } else { self.levels[best].head } }
+        Queue { books: self, at: At::Next(if best == NIL { NIL } else { self.levels[best].head }) }
     }
 
     /// Takes up to `quantity` from the orders that an order of `side` with this limit meets, best price first, first come
@@ -199,15 +211,15 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         let mut gone = 0;
         while left > 0 && slot != NIL {
             let node = &mut self.nodes[slot];
-            let taken = left.min(node.order.remaining);
-            fill(&node.order, taken);
+            let taken = left.min(node.remaining);
+            fill(&node.order(), taken);
             left -= taken;
-            node.order.remaining -= taken;
-            if node.order.remaining > 0 {
+            node.remaining -= taken;
+            if node.remaining > 0 {
                 break;
             }
             gone += 1;
-            let (id, after) = (node.order.id, node.after);
+            let (id, after) = (node.id, node.after);
             self.ids.remove(id.mix(), slot);
             self.nodes.release(slot);
             slot = after;
@@ -230,16 +242,22 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// before.
     #[inline]
     pub fn insert(&mut self, book: BookKey, order: Resting<Id, T>) {
-        let Resting { id, side, price, remaining, .. } = order;
+        assert!(self.try_insert(book, order), "order {:?} rests twice", order.id);
+    }
+
+    /// As [`Books::insert`]; false, and nothing is changed, if the id rests already.
+    #[inline]
+    pub(super) fn try_insert(&mut self, book: BookKey, order: Resting<Id, T>) -> bool {
+        let Resting { id, side, price, remaining, owner } = order;
         let key = book.shelf(side);
         let prices = self.levels.shelf(key).prices();
         assert!(remaining > 0 && prices.contains(&price), "order {id:?} rests with {remaining} at {price}");
-        let vacancy = self.ids.find_or_vacancy(id.mix(), |slot| self.nodes[slot].order.id == id);
-        let Err(vacancy) = vacancy else { panic!("order {id:?} rests twice") };
+        let vacancy = self.ids.find_or_vacancy(id.mix(), |slot| self.nodes[slot].id == id);
+        let Err(vacancy) = vacancy else { return false };
         self.levels.shelf_mut(key).orders += 1;
         let level = self.levels.open(key, price);
         let before = self.levels[level].tail;
-        let slot = self.nodes.allocate(Node { order, before, after: NIL, level });
+        let slot = self.nodes.allocate(Node { id, owner, price, remaining, before, after: NIL, level, side });
         self.ids.fill(vacancy, id.mix(), slot);
         if before == NIL {
             self.levels[level].head = slot;
@@ -248,6 +266,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
         self.levels[level].tail = slot;
         self.levels[level].total += u64::from(remaining);
+        true
     }
 
     /// Takes `quantity` from the order that would fill first on `side`. Returns it as it was.
@@ -258,7 +277,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     pub fn take_first(&mut self, book: BookKey, side: BookSide, quantity: u32) -> Resting<Id, T> {
         let Shelf { best, .. } = *self.shelf(book, side);
         assert!(best != NIL, "a fill meets a resting order");
-        let order = self.nodes[self.levels[best].head].order;
+        let order = self.nodes[self.levels[best].head].order();
         assert!(quantity <= order.remaining, "an order has what is taken from it");
         self.take_level(best, quantity, &mut |_, _| {});
         order
@@ -281,12 +300,12 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     pub fn take_from(&mut self, id: Id, quantity: u32) -> Option<Resting<Id, T>> {
         let (entry, slot) = self.find(id)?;
         let node = &mut self.nodes[slot];
-        let order = node.order;
+        let order = node.order();
         let left = order.remaining.checked_sub(quantity).expect("an order has what is taken from it");
         if left == 0 {
             self.unlink(entry, slot);
         } else {
-            node.order.remaining = left;
+            node.remaining = left;
             self.levels[node.level].total -= u64::from(quantity);
         }
         Some(order)
@@ -297,7 +316,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     pub fn remove(&mut self, id: Id) -> Option<(BookKey, Resting<Id, T>)> {
         let (entry, slot) = self.find(id)?;
         let node = &self.nodes[slot];
-        let gone = (self.book(node), node.order);
+        let gone = (self.book(node), node.order());
         self.unlink(entry, slot);
         Some(gone)
     }
@@ -305,7 +324,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// Takes an order out of its queue and gives back what it occupied.
     #[inline]
     fn unlink(&mut self, entry: Entry, slot: u32) {
-        let Node { order, before, after, level: at } = self.nodes[slot];
+        let Node { remaining, before, after, level: at, .. } = self.nodes[slot];
         self.ids.remove_at(entry);
         self.nodes.release(slot);
         let level = &mut self.levels[at];
@@ -313,7 +332,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         if before == NIL && after == NIL {
             self.levels.close(at);
         } else {
-            level.total -= u64::from(order.remaining);
+            level.total -= u64::from(remaining);
             if before == NIL {
                 level.head = after;
             } else {
@@ -335,7 +354,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     #[inline]
     fn find(&self, id: Id) -> Option<(Entry, u32)> {
-        self.ids.find(id.mix(), |slot| self.nodes[slot].order.id == id)
+        self.ids.find(id.mix(), |slot| self.nodes[slot].id == id)
     }
 
     #[inline]
@@ -348,15 +367,20 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.levels.shelf(book.shelf(side))
     }
 
-    /// The order in a slot, and the slot of the order that fills after it, or [`NIL`].
+    /// The order in a slot.
     #[inline]
-    pub(super) fn step(&self, slot: u32) -> (&Resting<Id, T>, u32) {
-        let node = &self.nodes[slot];
-        let next = match node.after {
-            NIL => self.levels.worse(node.level).map_or(NIL, |level: u32| self.levels[level].head),
+    pub(super) fn order(&self, slot: u32) -> Resting<Id, T> {
+        self.nodes[slot].order()
+    }
+
+    /// The slot of the order that fills after another, or [`NIL`].
+    #[inline]
+    pub(super) fn after(&self, slot: u32) -> u32 {
+        let Node { after, level, .. } = self.nodes[slot];
+        match after {
+            NIL => self.levels.worse(level).map_or(NIL, |level: u32| self.levels[level].head),
             after => after,
-        };
-        (&node.order, next)
+        }
     }
 }
 

@@ -121,14 +121,56 @@ impl Levels {
         &mut self.shelves[shelf as usize]
     }
 
+    /// Brings a level into the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, level: u32) {
+        self.levels.prefetch(level);
+    }
+
+    /// A level that is likely the one at a price: where to look ahead without touching it.
+    #[inline]
+    pub fn guess(&self, shelf: u32, price: u32) -> Option<u32> {
+        self.slots.guess(hash(shelf, self.shelf(shelf).rank(price)))
+    }
+
+    /// Brings the way to the level at a price into the processor's caches.
+    #[inline]
+    pub fn prefetch_price(&self, shelf: u32, price: u32) {
+        let rank = self.shelf(shelf).rank(price);
+        self.prefetch_key(shelf, rank);
+        self.prices.prefetch(self.shelf(shelf).ladder, rank);
+    }
+
     /// The level at a price, if it has orders.
     #[inline]
     pub fn find(&self, shelf: u32, price: u32) -> Option<u32> {
         self.find_rank(shelf, self.shelf(shelf).rank(price))
     }
 
+    /// The ranks of one side that have orders, best first.
+    pub fn ranks(&self, shelf: u32) -> impl Iterator<Item = u32> {
+        let Shelf { best, rank, ladder, .. } = *self.shelf(shelf);
+        let first = (best != NIL).then_some(rank);
+        std::iter::successors(first, move |&rank| self.prices.below(ladder, rank))
+    }
+
+    /// Brings the way to the level of a rank into the processor's caches.
     #[inline]
-    fn find_rank(&self, shelf: u32, rank: u32) -> Option<u32> {
+    pub fn prefetch_key(&self, shelf: u32, rank: u32) {
+        self.slots.prefetch(hash(shelf, rank));
+    }
+
+    /// Brings the level of a rank into the processor's caches, once the way to it is there.
+    #[inline]
+    pub fn prefetch_level(&self, shelf: u32, rank: u32) {
+        if let Some(level) = self.slots.guess(hash(shelf, rank)) {
+            self.prefetch(level);
+        }
+    }
+
+    /// The level of a rank, if it has orders.
+    #[inline]
+    pub fn find_rank(&self, shelf: u32, rank: u32) -> Option<u32> {
         let is_it = |slot| self.levels[slot].rank == rank && self.levels[slot].shelf == shelf;
         self.slots.find(hash(shelf, rank), is_it).map(|(_, slot)| slot)
     }

@@ -33,15 +33,19 @@
 //! assert!(book.is_empty());
 //! # Ok::<(), Refusal>(())
 //! ```
+//!
+//! Who has a queue of calls makes them up to twice as quick by telling the book what comes: see [`Books::prefetch`].
 
 mod books;
 mod codec;
 mod levels;
 mod place;
+mod prefetch;
 mod prices;
 mod single;
 mod slab;
 mod slots;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +55,7 @@ use schemas::{BookSide, OrderId};
 pub use books::{BookKey, Books};
 
 pub use place::{Instruction, Outcome, Refusal};
+pub use prefetch::{APART, LOOKAHEAD, Upcoming};
 pub use prices::PRICE_MAX;
 pub use single::Book;
 use slab::NIL;
@@ -104,19 +109,33 @@ pub struct Resting<Id, T = ()> {
 #[derive(Debug)]
 pub struct Queue<'a, Id, T> {
     books: &'a Books<Id, T>,
-    next: u32,
+    at: At,
 }
 
-impl<'a, Id: BookId, T: Copy> Iterator for Queue<'a, Id, T> {
-    type Item = &'a Resting<Id, T>;
+/// Where a walk through a queue is. The order behind another is looked for only when it is asked for: it may be far away, and most
+/// walks end before.
+#[derive(Debug)]
+enum At {
+    /// The slot that comes next, or [`NIL`].
+    Next(u32),
+    /// The slot before the one that comes next.
+    After(u32),
+}
+
+impl<Id: BookId, T: Copy> Iterator for Queue<'_, Id, T> {
+    type Item = Resting<Id, T>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.next == NIL {
+        let slot = match self.at {
+            At::Next(slot) => slot,
+            At::After(slot) => self.books.after(slot),
+        };
+        if slot == NIL {
+            self.at = At::Next(NIL);
             return None;
         }
-        let (order, next) = self.books.step(self.next);
-        self.next = next;
-        Some(order)
+        self.at = At::After(slot);
+        Some(self.books.order(slot))
     }
 }

@@ -103,7 +103,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         quantity: u32,
         fill: impl FnMut(&Resting<Id, T>, u32),
     ) -> Result<Outcome, Refusal> {
-        let (book, order) = self.get(id).map(|(book, order)| (book, *order)).ok_or(Refusal::IdUnknown)?;
+        let (book, order) = self.get(id).ok_or(Refusal::IdUnknown)?;
         self.check(book, price, quantity)?;
         if price == order.price && quantity <= order.remaining {
             self.reduce(id, order.remaining - quantity);

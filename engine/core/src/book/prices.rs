@@ -7,6 +7,8 @@
 //!
 //! A block is one cache line. A side has those that it ever used.
 
+use prefetch_index::prefetch_index;
+
 /// The highest price that a book can be made for: its directories then take 33 KiB a side.
 pub const PRICE_MAX: u32 = (1 << 22) - 1;
 
@@ -77,6 +79,12 @@ impl Prices {
         self.directory.resize(self.directory.len() + blocks, Entry::NONE);
         self.summary.resize(self.summary.len() + blocks.div_ceil(64), 0);
         ladder
+    }
+
+    /// Brings a rank's entry in the directory into the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, ladder: Ladder, rank: u32) {
+        prefetch_index(&self.directory, ladder.entry(rank));
     }
 
     /// A rank has orders now.

@@ -59,7 +59,7 @@ impl<Id: BookId, T: Copy> Book<Id, T> {
 
     /// The order with this id, if it rests.
     #[inline]
-    pub fn get(&self, id: Id) -> Option<&Resting<Id, T>> {
+    pub fn get(&self, id: Id) -> Option<Resting<Id, T>> {
         self.books.get(id).map(|(_, order)| order)
     }
 

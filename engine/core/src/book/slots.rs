@@ -4,6 +4,8 @@
 //! An entry is the hash (high half) and the slot (low half). Places follow from the hash alone, so growing and closing gaps never
 //! touch the slab. Keys are compared by the caller, there.
 
+use prefetch_index::prefetch_index;
+
 /// No entry. Nothing has this hash and slot: slots end below `u32::MAX`.
 const EMPTY: u64 = u64::MAX;
 
@@ -39,6 +41,18 @@ impl Slots {
 
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Brings the places of a hash into the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, hash: u32) {
+        prefetch_index(&self.entries, self.home(hash));
+    }
+
+    /// A slot with this hash, likely the wanted one: where to look ahead without touching the slab.
+    #[inline]
+    pub fn guess(&self, hash: u32) -> Option<u32> {
+        self.find(hash, |_| true).map(|(_, slot)| slot)
     }
 
     /// The entry with this hash for which `is_it` holds: its place and its slot.
@@ -129,9 +143,20 @@ impl Slots {
         self.entries[place] = entry;
     }
 
+    /// Makes room for so many more, so that they need not be moved while they come.
+    pub fn reserve(&mut self, more: usize) {
+        let places = ((self.len + more) * SPARE).next_power_of_two();
+        if places > self.entries.len() {
+            self.resize(places.trailing_zeros());
+        }
+    }
+
     #[cold]
     fn grow(&mut self) {
-        let bits = self.entries.len().trailing_zeros() + 1;
+        self.resize(self.entries.len().trailing_zeros() + 1);
+    }
+
+    fn resize(&mut self, bits: u32) {
         let old = std::mem::replace(self, Self { len: self.len, ..Self::with_bits(bits) });
         for entry in old.entries.into_iter().filter(|entry| *entry != EMPTY) {
             self.put(entry);

@@ -92,10 +92,10 @@ impl Turn<'_> {
 
 /// An account that lives here.
 pub(super) fn known(state: &State, account: AccountId) -> Result<&Account, Rejection> {
-    if state.map.of_account(account) != state.shard {
-        return Err(Rejection::WrongShard);
-    }
-    state.account(account).ok_or(Rejection::AccountUnknown)
+    state.account(account).ok_or_else(|| match state.map.of_account(account) == state.shard {
+        true => Rejection::AccountUnknown,
+        false => Rejection::WrongShard,
+    })
 }
 
 /// An account that lives here and is not frozen.

@@ -74,7 +74,7 @@ impl Turn<'_> {
         let Amendment { account, order, .. } = change.amendment;
         let market = self.step(|state, draft| {
             let (market, resting) = cancel::find_live(state, account, order).expect("it was just checked");
-            matching::amend(state, market, resting, change, draft);
+            matching::amend(state, market, &resting, change, draft);
             market.listing.market
         });
         self.finish(market);
@@ -131,7 +131,7 @@ pub(super) fn check<'a>(
     amendment: &Amendment,
     raised: Credits,
     alone: bool,
-) -> Result<(MarketView<'a>, &'a MarketOrder, Change, Lack), Rejection> {
+) -> Result<(MarketView<'a>, MarketOrder, Change, Lack), Rejection> {
     let Amendment { account, order, price, quantity } = *amendment;
     let (market, resting) = cancel::find_live(state, account, order)?;
     let stake = &resting.owner;
@@ -147,7 +147,7 @@ pub(super) fn check<'a>(
     }
     let remaining = quantity - resting.filled();
     if alone && !in_place {
-        check_room(state, market, resting, limit, remaining)?;
+        check_room(state, market, &resting, limit, remaining)?;
     }
     let needed = stake.hold(limit, remaining) - resting.held();
     let lack = if needed > raised { Lack::Credits(needed) } else { Lack::Nothing };
@@ -186,7 +186,7 @@ fn check_room(
             return Err(Rejection::PositionInsufficient);
         }
     }
-    limits::check(state, market, &Wanted::amended(resting, limit, remaining))
+    limits::check(state, market, || Wanted::amended(resting, limit, remaining))
 }
 
 /// Contracts that a change asks for beyond what is left.

@@ -259,7 +259,7 @@ struct Trial<'a> {
     account: AccountId,
     /// Orders that the batch cancels or amends.
     targets: BTreeSet<OrderId>,
-    cancelled: Vec<(MarketId, &'a MarketOrder)>,
+    cancelled: Vec<(MarketId, MarketOrder)>,
     /// Where orders of the batch may come to rest, or how far they go.
     entering: Vec<Entering>,
     /// What the batch's cancels and reductions touch, and the contracts that they free.
@@ -320,7 +320,7 @@ impl<'a> Trial<'a> {
         let EnteredRequest::Cancel { order } = *request else { return Ok(()) };
         let (market, resting) = cancel::check(self.state, self.account, order)?;
         self.cancelled.push((market.listing.market, resting));
-        self.freed.push(Freed::by(market, resting, true));
+        self.freed.push(Freed::by(market, &resting, true));
         self.admit_target(order)
     }
 
@@ -335,11 +335,11 @@ impl<'a> Trial<'a> {
         if matches!(lack, Lack::Credits(_)) {
             return Err(Rejection::BatchConflict);
         }
-        self.freed.push(Freed::by(market, resting, false));
+        self.freed.push(Freed::by(market, &resting, false));
         if change.in_place {
             return Ok(());
         }
-        let entering = Entering::amended(market, resting, &change);
+        let entering = Entering::amended(market, &resting, &change);
         if self.meets(market, &entering) {
             return Err(Rejection::BatchConflict);
         }
@@ -366,9 +366,9 @@ impl<'a> Trial<'a> {
     fn meets(&self, market: MarketView<'_>, entering: &Entering) -> bool {
         let crosses = |price| taker::crosses(entering.side, entering.limit, price);
         let resting = market.queue(entering.side.opposite());
-        let live = |order: &&MarketOrder| !order.has_expired(self.state.facts.time);
+        let live = |order: &MarketOrder| !order.has_expired(self.state.facts.time);
         let cancelled = |order: &MarketOrder| self.cancelled.iter().any(|(_, gone)| gone.id == order.id);
-        resting.take_while(|order| crosses(order.book_price())).filter(live).any(|order| !cancelled(order))
+        resting.take_while(|order| crosses(order.book_price())).filter(live).any(|order| !cancelled(&order))
             || self.others(entering).any(|other| other.side != entering.side && crosses(other.limit))
     }
 

@@ -29,7 +29,7 @@ impl Turn<'_> {
         let ended = self.step(|state, draft| match check(state, account, order) {
             Ok((market, resting)) => {
                 let market = market.listing.market;
-                end(market, resting, CancelReason::Requested, draft);
+                end(market, &resting, CancelReason::Requested, draft);
                 Some(market)
             }
             Err(code) => {
@@ -46,7 +46,7 @@ impl Turn<'_> {
     pub(super) fn end_order(&mut self, market: MarketId, order: OrderId, reason: CancelReason) {
         self.step(|state, draft| {
             let (_, resting) = state.live_order(order).expect("the caller saw it rest");
-            end(market, resting, reason, draft);
+            end(market, &resting, reason, draft);
         });
         self.give_back(market);
     }
@@ -107,7 +107,7 @@ impl Turn<'_> {
             self.step(|state, draft| {
                 for (_, order) in of_market {
                     let (_, resting) = state.live_order(*order).expect("it was just read");
-                    end(market, resting, reason, draft);
+                    end(market, &resting, reason, draft);
                 }
             });
             self.give_back(market);
@@ -135,7 +135,7 @@ pub(super) fn check(
     state: &State,
     account: AccountId,
     order: OrderId,
-) -> Result<(MarketView<'_>, &MarketOrder), Rejection> {
+) -> Result<(MarketView<'_>, MarketOrder), Rejection> {
     let (market, resting) = find_live(state, account, order)?;
     if market.state.takes_cancels() { Ok((market, resting)) } else { Err(Rejection::MarketNotOpen) }
 }
@@ -145,7 +145,7 @@ pub(super) fn find_live(
     state: &State,
     account: AccountId,
     order: OrderId,
-) -> Result<(MarketView<'_>, &MarketOrder), Rejection> {
+) -> Result<(MarketView<'_>, MarketOrder), Rejection> {
     if order.market_shard() != state.shard {
         return Err(Rejection::WrongShard);
     }

@@ -37,11 +37,13 @@ pub fn position_room(state: &State, market: MarketView<'_>, account: AccountId, 
     market.limits.position.saturating_sub(market.position(account).held(contract) + wanted)
 }
 
-/// Refuses what would be more than the market's limits.
-pub fn check(state: &State, market: MarketView<'_>, wanted: &Wanted) -> Result<(), Rejection> {
-    if market.limits == MarketLimits::NONE {
-        return Ok(());
-    }
+/// Refuses what would be more than the market's limits, if it has any.
+#[inline]
+pub fn check(state: &State, market: MarketView<'_>, wanted: impl FnOnce() -> Wanted) -> Result<(), Rejection> {
+    if market.limits == MarketLimits::NONE { Ok(()) } else { check_limited(state, market, &wanted()) }
+}
+
+fn check_limited(state: &State, market: MarketView<'_>, wanted: &Wanted) -> Result<(), Rejection> {
     let mut exposure = exposure(state, market, wanted.account);
     exposure.subtract(&wanted.before);
     exposure.add(&wanted.after);

@@ -93,8 +93,8 @@ fn confirm(
 
 /// A market that lives here.
 pub(super) fn known(state: &State, id: MarketId) -> Result<MarketView<'_>, Rejection> {
-    if state.map.of_market(id) != state.shard {
-        return Err(Rejection::WrongShard);
-    }
-    state.market(id).ok_or(Rejection::MarketUnknown)
+    state.market(id).ok_or_else(|| match state.map.of_market(id) == state.shard {
+        true => Rejection::MarketUnknown,
+        false => Rejection::WrongShard,
+    })
 }

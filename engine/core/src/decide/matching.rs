@@ -22,18 +22,27 @@ pub fn place(
     draft: &mut Draft<'_>,
 ) {
     let mut taker = incoming(state, market, id, order, limit);
-    let at = draft.events.len();
-    let killed = order.terms.time_in_force() == TimeInForce::Fok && !taker.fills_whole(state, market, draft.room);
-    if !killed {
-        taker.cross(state, market, draft);
-    }
-    let placed = placed(order, &taker);
     // The trades' sums stand in the event before them.
-    draft.events.insert(at, Event::OrderPlaced(placed));
-    draft.settlements.extend(taker.settlement(order.hold(), placed.resting(), !placed.status.is_live()));
+    let at = draft.events.len();
+    draft.events.push(Event::OrderPlaced(place_so_far(order, &taker)));
+    let meets = taker.meets(market);
+    if meets {
+        let fok = order.terms.time_in_force() == TimeInForce::Fok;
+        if !fok || taker.fills_whole(state, market, draft.room) {
+            taker.cross(state, market, draft);
+            draft.events[at] = Event::OrderPlaced(place_so_far(order, &taker));
+        }
+    }
+    // An order that rests as it was asked for holds what it held.
+    let as_asked = limit == order.entry.book_price(order.terms.limit());
+    let rests_as_asked = !meets && as_asked && order.terms.time_in_force().rests();
+    if let (false, Event::OrderPlaced(placed)) = (rests_as_asked, &draft.events[at]) {
+        draft.settlements.extend(taker.settlement(order.hold(), placed.resting(), !placed.status.is_live()));
+    }
 }
 
 /// An order as it enters the book.
+#[inline]
 pub fn incoming(state: &State, market: MarketView<'_>, id: OrderId, order: &NewOrder, limit: Price) -> Taker {
     let NewOrder { account, entry, fee_rate, instructions, .. } = *order;
     let appetite = match order.terms {
@@ -49,7 +58,8 @@ fn most_contracts(state: &State, market: MarketView<'_>, order: &NewOrder) -> Qu
     u32::try_from(room).ok().and_then(Quantity::new).unwrap_or(Quantity::new(QUANTITY_MAX).expect("the limit itself"))
 }
 
-fn placed(order: &NewOrder, taker: &Taker) -> OrderPlaced {
+#[inline]
+fn place_so_far(order: &NewOrder, taker: &Taker) -> OrderPlaced {
     let quantity = match order.terms {
         Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity - taker.prevented,
         Terms::Budget { .. } => taker.filled,
@@ -89,16 +99,18 @@ pub fn amend(state: &State, market: MarketView<'_>, resting: &MarketOrder, chang
         },
     );
     let at = draft.events.len();
-    if !change.in_place {
+    let mut amended = amend_so_far(market, resting, change, &taker);
+    draft.events.push(Event::OrderAmended(amended));
+    if !change.in_place && taker.meets(market) {
         taker.cross(state, market, draft);
+        amended = amend_so_far(market, resting, change, &taker);
+        draft.events[at] = Event::OrderAmended(amended);
     }
-    let amended = amended(market, resting, change, &taker);
-    draft.events.insert(at, Event::OrderAmended(amended));
     let held = resting.held() + change.raised;
     draft.settlements.extend(taker.settlement(held, amended.resting(), !amended.status.is_live()));
 }
 
-fn amended(market: MarketView<'_>, resting: &MarketOrder, change: &Change, taker: &Taker) -> OrderAmended {
+fn amend_so_far(market: MarketView<'_>, resting: &MarketOrder, change: &Change, taker: &Taker) -> OrderAmended {
     let quantity = change.quantity - taker.prevented;
     let filled = resting.filled() + taker.filled;
     let (status, cancel_reason) = taker.stands(quantity, filled, true);
@@ -119,6 +131,7 @@ fn amended(market: MarketView<'_>, resting: &MarketOrder, change: &Change, taker
 }
 
 /// The limit at which an order may enter that perhaps must not take: its own, or one tick away from the best order that it would meet.
+#[inline]
 pub fn limit_to_rest(
     market: MarketView<'_>,
     entry: Entry,
@@ -126,11 +139,18 @@ pub fn limit_to_rest(
     post_only: PostOnly,
     now: Timestamp,
 ) -> Result<Price, Rejection> {
-    if post_only == PostOnly::Off {
-        return Ok(limit);
-    }
+    if post_only == PostOnly::Off { Ok(limit) } else { limit_not_to_take(market, entry, limit, post_only, now) }
+}
+
+fn limit_not_to_take(
+    market: MarketView<'_>,
+    entry: Entry,
+    limit: Price,
+    post_only: PostOnly,
+    now: Timestamp,
+) -> Result<Price, Rejection> {
     let side = entry.book_side();
-    let best = market.queue(side.opposite()).find(|maker| !maker.has_expired(now)).map(MarketOrder::book_price);
+    let best = market.queue(side.opposite()).find(|maker| !maker.has_expired(now)).map(|maker| maker.book_price());
     let tick = market.listing.tick;
     match best {
         Some(best) if taker::crosses(side, limit, best) => {

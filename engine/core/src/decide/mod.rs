@@ -139,6 +139,8 @@ impl Turn<'_> {
     }
 
     fn settle(&mut self) {
-        self.step(settle::tell_homes);
+        if !self.draft.settlements.is_empty() {
+            self.step(settle::tell_homes);
+        }
     }
 }

@@ -23,6 +23,7 @@ enum Entry {
 impl Turn<'_> {
     /// Account's home.
     pub(super) fn place_order(&mut self, order: &NewOrder) {
+        self.state.recall(order.account, order.market);
         match self.step(|state, draft| take_in(state, order, draft.events)) {
             Entry::Answered => {}
             Entry::Here(id) => self.enter_market(id, order),
@@ -91,7 +92,11 @@ fn take_in(state: &State, order: &NewOrder, events: &mut Vec<Event>) -> Entry {
         return Entry::Answered;
     }
     events.push(entered(id, order, hold));
-    if market_home == state.shard { Entry::Here(id) } else { Entry::There(market_home, id) }
+    if market_home != state.shard {
+        return Entry::There(market_home, id);
+    }
+    state.prefetch_order(id, order);
+    Entry::Here(id)
 }
 
 pub(super) fn entered(id: OrderId, order: &NewOrder, held: Credits) -> Event {
@@ -101,8 +106,12 @@ pub(super) fn entered(id: OrderId, order: &NewOrder, held: Credits) -> Event {
 
 /// What the account's home can refuse.
 pub(super) fn check_entry(state: &State, order: &NewOrder, hold: Credits) -> Result<(), Rejection> {
+    let account = account::active(state, order.account);
+    if let Err(code @ Rejection::WrongShard) = account {
+        return Err(code);
+    }
     check_terms(state, order)?;
-    let account = account::active(state, order.account)?;
+    let account = account?;
     if account.available < hold {
         return Err(Rejection::FundsInsufficient);
     }
@@ -118,9 +127,6 @@ pub(super) fn check_entry(state: &State, order: &NewOrder, hold: Credits) -> Res
 
 /// What makes no sense for anybody, ever.
 fn check_terms(state: &State, order: &NewOrder) -> Result<(), Rejection> {
-    if state.map.of_account(order.account) != state.shard {
-        return Err(Rejection::WrongShard);
-    }
     let time_in_force = order.terms.time_in_force();
     match order.terms {
         Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } if quantity.is_zero() => {
@@ -158,7 +164,7 @@ fn check_market<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a
     check_times(state, order)?;
     let limit = order.entry.book_price(order.terms.limit());
     let limit = matching::limit_to_rest(market, order.entry, limit, order.terms.post_only(), state.facts.time)?;
-    limits::check(state, market, &wanted(order))?;
+    limits::check(state, market, || wanted(order))?;
     Ok((market, limit))
 }
 

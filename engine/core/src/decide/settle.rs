@@ -1,5 +1,7 @@
 //! The last steps of a command that touched a market: pairs become credits, and wallets learn of it all.
 
+use std::collections::BTreeMap;
+
 use schemas::message::{Settlement, SettlementReason};
 use schemas::{AccountId, Credits, Event, MarketId, Message, NewOrder, OrderId, Shard};
 
@@ -49,16 +51,26 @@ pub fn ended(id: OrderId, order: &NewOrder) -> Settlement {
 /// Settles wallets that live here, and sends each other home one message with all of its own.
 pub fn tell_homes(state: &State, draft: &mut Draft<'_>) {
     let Draft { events, settlements, .. } = draft;
-    let mut away: Vec<(Shard, Vec<Settlement>)> = Vec::new();
-    for settlement in settlements.drain(..) {
-        let home = state.map.of_account(settlement.account);
-        if home == state.shard {
-            events.push(Event::Settled(settlement));
-            continue;
+    let mut away = 0;
+    for settlement in settlements.iter() {
+        if state.map.of_account(settlement.account) == state.shard {
+            events.push(Event::Settled(*settlement));
+        } else {
+            away += 1;
         }
-        match away.binary_search_by_key(&home, |(shard, _)| *shard) {
-            Ok(at) => away[at].1.push(settlement),
-            Err(at) => away.insert(at, (home, vec![settlement])),
+    }
+    if away > 0 {
+        tell_others(state, settlements, events);
+    }
+    settlements.clear();
+}
+
+fn tell_others(state: &State, settlements: &[Settlement], events: &mut Vec<Event>) {
+    let mut away: BTreeMap<Shard, Vec<Settlement>> = BTreeMap::new();
+    for settlement in settlements {
+        let home = state.map.of_account(settlement.account);
+        if home != state.shard {
+            away.entry(home).or_default().push(*settlement);
         }
     }
     events.extend(away.into_iter().map(|(to, settlements)| send(state, to, Message::Settle(settlements))));

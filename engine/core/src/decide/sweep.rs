@@ -83,11 +83,11 @@ fn cancel_some(state: &State, market: MarketView<'_>, room: usize, draft: &mut D
     let id = market.listing.market;
     if market.ends_orders() {
         let orders = market.all_orders().take(room);
-        return orders.map(|resting| cancel::end(id, resting, CancelReason::MarketEnded, draft)).count();
+        return orders.map(|resting| cancel::end(id, &resting, CancelReason::MarketEnded, draft)).count();
     }
     let orders = state.lookup.paused_orders(id).take(room);
     let resting = orders.map(|order| state.live_order(order).expect("an order to be cancelled rests").1);
-    resting.map(|resting| cancel::end(id, resting, CancelReason::MarketPaused, draft)).count()
+    resting.map(|resting| cancel::end(id, &resting, CancelReason::MarketPaused, draft)).count()
 }
 
 /// Pays positions out, once no order reserves any of them.

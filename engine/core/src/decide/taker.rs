@@ -65,6 +65,7 @@ pub struct Incoming {
 }
 
 impl Taker {
+    #[inline]
     pub fn new(market: MarketView<'_>, order: Incoming) -> Self {
         let Incoming { id, account, entry, fee_rate, self_trade, limit, appetite } = order;
         Self {
@@ -94,11 +95,11 @@ impl Taker {
     /// | is the same account's         | what the taker's self-trade prevention says    |
     /// | any other                     | they trade                                     |
     pub fn cross(&mut self, state: &State, market: MarketView<'_>, draft: &mut Draft<'_>) {
-        for maker in market.queue(self.entry.book_side().opposite()) {
-            if self.stop.is_some() || !self.crosses(maker) {
-                break;
-            }
-            let quantity = self.wants(maker);
+        let mut makers = market.queue(self.entry.book_side().opposite());
+        // The next order is looked for only if this one needs it.
+        while self.goes_on() {
+            let Some(maker) = makers.next().filter(|maker| self.crosses(maker)) else { break };
+            let quantity = self.wants(&maker);
             if quantity.is_zero() {
                 break;
             }
@@ -108,13 +109,14 @@ impl Taker {
             }
             draft.room -= 1;
             if maker.has_expired(state.facts.time) {
-                cancel::end(self.market, maker, CancelReason::Expired, draft);
+                cancel::end(self.market, &maker, CancelReason::Expired, draft);
             } else if maker.owner.account == self.account && self.self_trade != SelfTrade::Allow {
-                self.meet_own(maker, quantity, draft);
+                self.meet_own(&maker, quantity, draft);
             } else {
-                let trade = self.fill(state.next_trade_id(self.trades), maker, quantity);
+                let trade = self.fill(state.next_trade_id(self.trades), &maker, quantity);
+                state.prefetch_maker(market, maker.owner.account);
                 draft.events.push(Event::Traded(trade));
-                draft.settlements.push(maker_settlement(&trade, maker));
+                draft.settlements.push(maker_settlement(&trade, &maker));
             }
         }
     }
@@ -124,7 +126,7 @@ impl Taker {
         let Appetite::Quantity(wanted) = self.appetite else { return false };
         let mut left = wanted;
         for maker in market.queue(self.entry.book_side().opposite()).take(room) {
-            if !self.crosses(maker) {
+            if !self.crosses(&maker) {
                 return false;
             }
             if maker.has_expired(state.facts.time) {
@@ -142,6 +144,21 @@ impl Taker {
             }
         }
         false
+    }
+
+    /// True if it would trade at the best price of the other side.
+    #[inline]
+    pub fn meets(&self, market: MarketView<'_>) -> bool {
+        market.meets(self.entry.book_side(), self.limit)
+    }
+
+    /// False once it has all that it wants, or was stopped.
+    fn goes_on(&self) -> bool {
+        let wants = match self.appetite {
+            Appetite::Quantity(left) => !left.is_zero(),
+            Appetite::Budget(..) => true,
+        };
+        wants && self.stop.is_none()
     }
 
     /// True if it would trade at the price of this order.
@@ -213,6 +230,7 @@ impl Taker {
     }
 
     /// Where an order stands that is now for `quantity` contracts of which `filled` are filled, by this command or before.
+    #[inline]
     pub fn stands(&self, quantity: Quantity, filled: Quantity, rests: bool) -> (Status, Option<CancelReason>) {
         match self.stop {
             _ if filled == quantity && !filled.is_zero() => (Status::Filled, None),
@@ -226,6 +244,7 @@ impl Taker {
 
     /// What it has done to its account's wallet by this command, unless that is nothing. `held` is what was held for it,
     /// `resting` what rests of it now; `ended` tells that it is live no more.
+    #[inline]
     pub fn settlement(&self, held: Credits, resting: Quantity, ended: bool) -> Option<Settlement> {
         let (spent, released, received) = match self.entry.side() {
             Side::Buy => {

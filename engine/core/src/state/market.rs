@@ -188,6 +188,12 @@ impl<'a> MarketView<'a> {
         self.books.queue(self.market.book, side)
     }
 
+    /// True if an order of `side` with this limit meets one on the other side.
+    #[inline]
+    pub(crate) fn meets(self, side: BookSide, limit: Price) -> bool {
+        self.books.meets(self.market.book, side, u32::from(limit.ticks()))
+    }
+
     /// True if no order rests.
     pub(crate) fn has_no_orders(self) -> bool {
         self.books.is_empty(self.market.book)
@@ -215,7 +221,7 @@ impl<'a> MarketView<'a> {
     }
 
     /// All resting orders: bids, then asks, each in the order in which they would fill.
-    pub(crate) fn all_orders(self) -> impl Iterator<Item = &'a MarketOrder> {
+    pub(crate) fn all_orders(self) -> impl Iterator<Item = MarketOrder> + use<'a> {
         self.queue(BookSide::Bid).chain(self.queue(BookSide::Ask))
     }
 

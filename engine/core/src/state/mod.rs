@@ -126,10 +126,16 @@ impl State {
     }
 
     /// A live order, and where it rests.
-    pub(crate) fn live_order(&self, id: OrderId) -> Option<(MarketView<'_>, &MarketOrder)> {
+    pub(crate) fn live_order(&self, id: OrderId) -> Option<(MarketView<'_>, MarketOrder)> {
         let (book, order) = self.facts.books.get(id)?;
         let market = self.facts.markets.nth(book.index()).expect("a book has its market");
         Some((self.view(market), order))
+    }
+
+    /// Looks up what a command is about, so that what follows finds it at once. Changes nothing that anybody can see.
+    pub(crate) fn recall(&mut self, account: AccountId, market: MarketId) {
+        self.facts.accounts.recall(account);
+        self.facts.markets.recall(market);
     }
 
     /// All accounts whose home is here.

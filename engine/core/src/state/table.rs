@@ -7,6 +7,7 @@ use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
+use prefetch_index::prefetch_index;
 use schemas::{AccountId, MarketId};
 
 use crate::book::{BookId, Slots};
@@ -18,12 +19,14 @@ pub trait Key: Copy + Eq {
 }
 
 impl Key for AccountId {
+    #[inline]
     fn mix(self) -> u32 {
         self.0.mix()
     }
 }
 
 impl Key for MarketId {
+    #[inline]
     fn mix(self) -> u32 {
         self.0.mix()
     }
@@ -34,21 +37,47 @@ impl Key for MarketId {
 pub struct Table<K, V> {
     entries: Vec<(K, V)>,
     slots: Slots,
+    /// Where the last one was that somebody wanted to change. A command asks for its account and its market again and again.
+    last: usize,
 }
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { entries: Vec::new(), slots: Slots::default() }
+        Self { entries: Vec::new(), slots: Slots::default(), last: 0 }
     }
 }
 
 impl<K: Key, V> Table<K, V> {
+    #[inline]
     pub fn get(&self, key: K) -> Option<&V> {
         self.find(key).map(|slot| &self.entries[slot].1)
     }
 
+    #[inline]
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        self.find(key).map(|slot| &mut self.entries[slot].1)
+        let slot = self.find(key)?;
+        self.last = slot;
+        Some(&mut self.entries[slot].1)
+    }
+
+    /// Brings the way to a thing into the processor's caches.
+    #[inline]
+    pub fn prefetch_key(&self, key: K) {
+        self.slots.prefetch(key.mix());
+    }
+
+    /// Brings a thing into the processor's caches, once the way to it is there.
+    #[inline]
+    pub fn prefetch(&self, key: K) {
+        if let Some(slot) = self.slots.guess(key.mix()) {
+            prefetch_index(&self.entries, slot as usize);
+        }
+    }
+
+    /// Looks a thing up so that the next look-ups find it at once. Changes nothing else.
+    #[inline]
+    pub fn recall(&mut self, key: K) {
+        self.last = self.find(key).unwrap_or(self.last);
     }
 
     /// Adds what is not there yet. False, and nothing is changed, if it is.
@@ -97,7 +126,15 @@ impl<K: Key, V> Table<K, V> {
         self.entries.iter().map(|(_, value)| value)
     }
 
+    #[inline]
     fn find(&self, key: K) -> Option<usize> {
+        match self.entries.get(self.last) {
+            Some((last, _)) if *last == key => Some(self.last),
+            _ => self.search(key),
+        }
+    }
+
+    fn search(&self, key: K) -> Option<usize> {
         let found = self.slots.find(key.mix(), |slot| self.entries[slot as usize].0 == key);
         found.map(|(_, slot)| slot as usize)
     }

@@ -45,6 +45,7 @@ fn of_event(event: &Event) -> Option<Seen> {
         Event::MarketChanged { state, by: None, .. } if state.is_final() => Seen::WindowEnded,
         Event::MarketChanged { by: None, .. } => Seen::MarketExpired,
         Event::PaidOut { .. } => Seen::PaidOut,
+        Event::StateHashed { .. } => Seen::StateHashed,
         _ => return None,
     })
 }

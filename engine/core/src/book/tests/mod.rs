@@ -99,14 +99,14 @@ impl Naive {
         for side in SIDES {
             let queue = self.queue(side);
             assert_eq!(book.best(side), queue.first().map(|o| o.price));
-            assert!(book.queue(side).eq(queue.iter()), "the queue of {side} differs");
+            assert!(book.queue(side).eq(queue.iter().copied()), "the queue of {side} differs");
             let mut prices: Vec<_> = queue.iter().map(|o| o.price).collect();
             prices.dedup();
             assert!(book.depths(side).eq(prices.iter().map(|&price| (price, self.depth(side, price)))));
             for order in &queue {
                 assert_eq!(book.depth(side, order.price), self.depth(side, order.price));
                 assert_eq!(book.depth(side, order.price + 1), self.depth(side, order.price + 1));
-                assert_eq!(book.get(order.id), Some(order));
+                assert_eq!(book.get(order.id), Some(*order));
             }
         }
     }

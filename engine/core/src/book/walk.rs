@@ -1,0 +1,69 @@
+//! All orders of a side in the order in which they would fill, for whoever wants every one of them: a snapshot.
+//!
+//! A queue walks from order to order and waits for memory at each. Here many levels are walked at once, a step of each in turn, so that
+//! what one waits for arrives while the others go on.
+
+use schemas::BookSide;
+
+use super::books::Books;
+use super::slab::NIL;
+use super::{BookId, BookKey};
+
+/// Levels that are walked at once.
+const ABREAST: usize = 32;
+
+/// Memory for walks, used again from one to the next.
+#[derive(Default)]
+pub struct Walk {
+    ranks: Vec<u32>,
+    levels: Vec<Vec<u32>>,
+    /// Slots in the order in which they would fill.
+    slots: Vec<u32>,
+}
+
+impl Walk {
+    /// The slots of one side's orders in the order in which they would fill.
+    pub fn of<Id: BookId, T: Copy>(&mut self, books: &Books<Id, T>, book: BookKey, side: BookSide) -> &[u32] {
+        let shelf = book.shelf(side);
+        self.ranks.clear();
+        self.ranks.extend(books.levels.ranks(shelf));
+        self.slots.clear();
+        for ranks in self.ranks.chunks(ABREAST) {
+            self.levels.resize_with(ranks.len(), Vec::new);
+            begin(books, shelf, ranks, &mut self.levels);
+            go_on(books, &mut self.levels);
+            self.levels.iter().for_each(|level| self.slots.extend_from_slice(level));
+        }
+        &self.slots
+    }
+}
+
+/// Finds the first order of each level.
+fn begin<Id: BookId, T: Copy>(books: &Books<Id, T>, shelf: u32, ranks: &[u32], levels: &mut [Vec<u32>]) {
+    ranks.iter().for_each(|&rank| books.levels.prefetch_key(shelf, rank));
+    ranks.iter().for_each(|&rank| books.levels.prefetch_level(shelf, rank));
+    for (&rank, slots) in ranks.iter().zip(levels) {
+        let level = books.levels.find_rank(shelf, rank).expect("an occupied price has a level");
+        let head = books.levels[level].head;
+        books.nodes.prefetch_whole(head);
+        slots.clear();
+        slots.push(head);
+    }
+}
+
+/// Follows each level to its end.
+fn go_on<Id: BookId, T: Copy>(books: &Books<Id, T>, levels: &mut [Vec<u32>]) {
+    let mut goes_on = true;
+    while goes_on {
+        goes_on = false;
+        for slots in &mut *levels {
+            let Some(&last) = slots.last() else { continue };
+            let after = books.nodes[last].after;
+            if after != NIL {
+                books.nodes.prefetch_whole(after);
+                slots.push(after);
+                goes_on = true;
+            }
+        }
+    }
+}

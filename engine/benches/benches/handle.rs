@@ -6,10 +6,8 @@ use std::time::Instant;
 use engine_benches::Tape;
 use engine_benches::baseline::Baseline;
 use engine_benches::flow::{Flow, Variant};
-use engine_benches::law::{Run, Script, shard};
+use engine_benches::law::{Leader, Run, Script};
 use engine_benches::report::{median, timed};
-use engine_core::Replica;
-use schemas::{Command, CommandId, CommandRecord, EngineId, Term, Timestamp};
 
 /// Millions of commands a second through `State::handle`, and what traded.
 fn handle(script: &Script) -> (f64, Tape) {
@@ -23,40 +21,25 @@ fn handle(script: &Script) -> (f64, Tape) {
 
 /// Millions of commands a second from command bytes to outcome bytes, chained.
 fn replica(script: &Script) -> f64 {
-    let (shard, map) = shard();
-    let mut replica = Replica::new(shard, map);
-    let term = Term { shard, shards: 1, engine: EngineId(1), attempt: 1 };
-    replica.read(0, &term.encode()).unwrap();
-    replica.lead();
-    let encode = |commands: &[Command]| -> Vec<Vec<u8>> {
-        commands.iter().map(|c| CommandRecord { id: CommandId(1), command: c.clone() }.encode()).collect()
-    };
-    let before = encode(&[script.setup.as_slice(), &script.prefill].concat());
-    let commands = encode(&script.commands[..script.commands.len() / 4]);
-    let mut offset = 0;
-    let mut bytes_out = 0;
-    let mut all = |commands: &[Vec<u8>]| {
-        let start = Instant::now();
-        for bytes in commands {
-            let outcome = replica.handle(offset, Timestamp(offset / 1_000), bytes).unwrap();
-            bytes_out += outcome.len();
-            offset += 1;
-        }
-        commands.len() as f64 / start.elapsed().as_secs_f64() / 1e6
-    };
-    all(&before);
-    let speed = all(&commands);
-    assert!(bytes_out > 0);
-    speed
+    let mut leader = Leader::default();
+    for commands in [&script.setup, &script.prefill] {
+        leader.all(&Leader::encode(commands));
+    }
+    let commands = Leader::encode(&script.commands[..script.commands.len() / 4]);
+    let start = Instant::now();
+    assert!(leader.all(&commands) > 0);
+    commands.len() as f64 / start.elapsed().as_secs_f64() / 1e6
 }
 
 /// `PART=handle|encoded BOOKS=n COMMANDS=n` runs one part once, for a profiler.
 fn profile(part: &str) {
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
     let books = number("BOOKS").unwrap_or(1);
-    let flow = Flow::make(Variant::A, books);
-    let mut script = Script::new(&flow);
-    script.commands.truncate(number("COMMANDS").unwrap_or(usize::MAX));
+    let flow = match number("COMMANDS") {
+        Some(commands) => Flow::start(Variant::A, books, commands),
+        None => Flow::make(Variant::A, books),
+    };
+    let script = Script::new(&flow);
     let speed = if part == "handle" { handle(&script).0 } else { replica(&script) };
     println!("A×{books} {part} {speed:.2}");
 }

@@ -1,89 +1,118 @@
-//! Instructions, cache misses and mispredicted branches of a command, under cachegrind (`valgrind` must be installed): figures that
-//! a busy machine does not change. The caches are simulated as 32 KiB and 1 MiB, 8 ways each.
+//! Instructions, cache misses and mispredicted branches, under callgrind: figures that a busy machine does not change. Needs `valgrind`
+//! and `cargo install gungraun-runner --version 0.20.0 --locked`.
 //!
-//! Each book runs the prefill and then 100,000 and 300,000 commands; the difference, divided by 200,000, is what is printed. The
-//! commands are read from a file, so that making them costs the same in both.
+//! Each part runs the prefill and 100,000 commands that are not counted, and then 100,000 that are. The caches are simulated as 32 KiB
+//! and 512 KiB, 8 ways each.
 
-use std::error::Error;
-use std::process::Command as Process;
-use std::{env, fs};
+use std::hint::black_box;
 
 use engine_benches::baseline::Baseline;
-use engine_benches::flow::{self, Flow};
-use engine_benches::ours::Ours;
-use engine_benches::report::FLOWS;
-use engine_benches::{Matcher, run};
+use engine_benches::flow::{Flow, Variant};
+use engine_benches::law::{Leader, Run, Script};
+use engine_benches::ours::{Ahead, Ours};
+use engine_benches::{Command, Matcher, Tape, run};
+use gungraun::Callgrind;
+use gungraun::prelude::*;
 
-const SHORT: usize = 100_000;
-const LONG: usize = 300_000;
-const COLUMNS: [&str; 4] = ["I   refs", "D1  misses", "LLd misses", "Mispredicts"];
+const COUNTED: usize = 100_000;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+fn flow(variant: Variant, books: usize) -> Flow {
+    Flow::start(variant, books, 2 * COUNTED)
+}
 
-fn main() -> Result<()> {
-    let args: Vec<String> = env::args().collect();
-    match args.get(1).map(String::as_str) {
-        Some("run") => replay(&args[2], &args[3], args[4].parse()?, args[5].parse()?),
-        _ => compare(),
+fn matcher<M: Matcher>(variant: Variant, books: usize, mut matcher: M) -> (M, Vec<Command>) {
+    let flow = flow(variant, books);
+    let (before, counted) = flow.commands.split_at(COUNTED);
+    run(&mut matcher, &flow.prefill);
+    run(&mut matcher, before);
+    (matcher, counted.to_vec())
+}
+
+fn baseline(variant: Variant, books: usize) -> (Baseline, Vec<Command>) {
+    matcher(variant, books, Baseline::new(books))
+}
+
+fn ours(variant: Variant, books: usize) -> (Ours, Vec<Command>) {
+    matcher(variant, books, Ours::new(books))
+}
+
+fn ahead(variant: Variant, books: usize) -> (Ahead, Vec<Command>) {
+    matcher(variant, books, Ahead(Ours::new(books)))
+}
+
+fn state(books: usize) -> (Run, Vec<schemas::Command>) {
+    let script = Script::new(&flow(Variant::A, books));
+    let mut run = Run::default();
+    let (before, counted) = script.commands.split_at(COUNTED);
+    [&script.setup, &script.prefill, before].into_iter().for_each(|commands| run.all(commands));
+    (run, counted.to_vec())
+}
+
+fn leader(books: usize) -> (Leader, Vec<Vec<u8>>) {
+    let script = Script::new(&flow(Variant::A, books));
+    let mut leader = Leader::default();
+    let (before, counted) = script.commands.split_at(COUNTED);
+    for commands in [&script.setup, &script.prefill, before] {
+        leader.all(&Leader::encode(commands));
     }
+    (leader, Leader::encode(counted))
 }
 
-/// Runs a book on a file's first commands.
-fn replay(book: &str, path: &str, books: usize, commands: usize) -> Result<()> {
-    let bytes = fs::read(path)?;
-    let all: Vec<_> = bytes.chunks_exact(24).map(flow::parse).collect();
-    let wanted = &all[..all.len() - LONG + commands];
-    let trades = match book {
-        "book" => go(Ours::new(books), wanted),
-        _ => go(Baseline::new(books), wanted),
-    };
-    assert!(trades > 0, "a flow trades");
-    Ok(())
+#[library_benchmark]
+#[bench::a_1(args = (Variant::A, 1), setup = baseline)]
+#[bench::a_1000(args = (Variant::A, 1_000), setup = baseline)]
+#[bench::b_1(args = (Variant::B, 1), setup = baseline)]
+#[bench::b_1000(args = (Variant::B, 1_000), setup = baseline)]
+fn baseline_book((mut book, commands): (Baseline, Vec<Command>)) -> (Tape, Baseline) {
+    (run(&mut book, black_box(&commands)), book)
 }
 
-#[inline(never)]
-fn go(mut matcher: impl Matcher, commands: &[engine_benches::Command]) -> u64 {
-    run(&mut matcher, commands).trades
+#[library_benchmark]
+#[bench::a_1(args = (Variant::A, 1), setup = ours)]
+#[bench::a_1000(args = (Variant::A, 1_000), setup = ours)]
+#[bench::b_1(args = (Variant::B, 1), setup = ours)]
+#[bench::b_1000(args = (Variant::B, 1_000), setup = ours)]
+fn our_book((mut book, commands): (Ours, Vec<Command>)) -> (Tape, Ours) {
+    (run(&mut book, black_box(&commands)), book)
 }
 
-fn compare() -> Result<()> {
-    println!("{:<18}{:>14}{:>12}{:>12}{:>14}", "per command", "instructions", "L1 misses", "L2 misses", "mispredicted");
-    let folder = env::temp_dir().join(format!("flows-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    for (variant, books) in FLOWS {
-        let flow = Flow::make(variant, books);
-        let path = folder.join(flow.name());
-        let bytes: Vec<u8> = flow.prefill.iter().chain(&flow.commands[..LONG]).flat_map(flow::record).collect();
-        fs::write(&path, bytes)?;
-        for book in ["baseline", "book"] {
-            let run = |commands| simulate(book, &path.to_string_lossy(), books, commands);
-            let (short, long) = (run(SHORT)?, run(LONG)?);
-            let each = |n: usize| (long[n] - short[n]) as f64 / (LONG - SHORT) as f64;
-            let name = format!("{} {book}", flow.name());
-            println!("{name:<18}{:>14.0}{:>12.2}{:>12.2}{:>14.2}", each(0), each(1), each(2), each(3));
-        }
-    }
-    Ok(fs::remove_dir_all(&folder)?)
+#[library_benchmark]
+#[bench::a_1(args = (Variant::A, 1), setup = ahead)]
+#[bench::a_1000(args = (Variant::A, 1_000), setup = ahead)]
+#[bench::b_1(args = (Variant::B, 1), setup = ahead)]
+#[bench::b_1000(args = (Variant::B, 1_000), setup = ahead)]
+fn our_book_looking_ahead((mut book, commands): (Ahead, Vec<Command>)) -> (Tape, Ahead) {
+    (run(&mut book, black_box(&commands)), book)
 }
 
-/// The counts of [`COLUMNS`] of a whole run.
-fn simulate(book: &str, path: &str, books: usize, commands: usize) -> Result<[u64; 4]> {
-    let options = ["--tool=cachegrind", "--cache-sim=yes", "--branch-sim=yes", "--cachegrind-out-file=/dev/null"];
-    let output = Process::new("valgrind")
-        .args(options)
-        .args(["--I1=32768,8,64", "--D1=32768,8,64", "--LL=1048576,8,64"])
-        .arg(env::current_exe()?)
-        .args(["run", book, path, &books.to_string(), &commands.to_string()])
-        .output()?;
-    let text = String::from_utf8(output.stderr)?;
-    if !output.status.success() {
-        return Err(text.into());
-    }
-    let mut counts = [0; 4];
-    for (count, column) in counts.iter_mut().zip(COLUMNS) {
-        let line = text.lines().find(|line| line.contains(&format!("{column}:")));
-        let number = line.and_then(|line| line.split(':').nth(1)).and_then(|rest| rest.split_whitespace().next());
-        *count = number.ok_or_else(|| format!("no {column} in: {text}"))?.replace(',', "").parse()?;
-    }
-    Ok(counts)
+#[library_benchmark]
+#[bench::a_1(args = (1), setup = state)]
+#[bench::a_1000(args = (1_000), setup = state)]
+fn handle((mut run, commands): (Run, Vec<schemas::Command>)) -> Run {
+    run.all(black_box(&commands));
+    run
 }
+
+#[library_benchmark]
+#[bench::a_1(args = (1), setup = leader)]
+#[bench::a_1000(args = (1_000), setup = leader)]
+fn encoded((mut leader, commands): (Leader, Vec<Vec<u8>>)) -> Leader {
+    leader.all(black_box(&commands));
+    leader
+}
+
+library_benchmark_group!(
+    name = per_100_000_commands,
+    benchmarks = [baseline_book, our_book, our_book_looking_ahead, handle, encoded]
+);
+
+main!(
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::with_args([
+        "--cache-sim=yes",
+        "--branch-sim=yes",
+        "--I1=32768,8,64",
+        "--D1=32768,8,64",
+        "--LL=524288,8,64"
+    ])),
+    library_benchmark_groups = per_100_000_commands
+);

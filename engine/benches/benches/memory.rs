@@ -1,6 +1,6 @@
 //! What the book asks of the allocator: nothing in steady state, and at most 150 bytes a resting order all told. Fails otherwise.
 //!
-//! Orders carry 24 bytes for their owner, as in the law.
+//! Orders carry 32 bytes for their owner, as in the law.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -53,7 +53,7 @@ fn measure(variant: Variant, books: usize) {
     let flow = Flow::make(variant, books);
     let before = BYTES.load(Relaxed);
     PEAK.store(before, Relaxed);
-    let mut ours = Ours::with_owner(books, [7_u64; 3]);
+    let mut ours = Ours::with_owner(books, [7_u64; 4]);
     run(&mut ours, &flow.prefill);
     run(&mut ours, &flow.commands);
     let (resting, bytes, peak) = (ours.resting(), BYTES.load(Relaxed) - before, PEAK.load(Relaxed) - before);

@@ -48,11 +48,17 @@ impl Flow {
     pub fn make(variant: Variant, books: usize) -> Self {
         let known =
             KNOWN.iter().find(|known| (known.0, known.1) == (variant, books)).expect("one of the specified flows");
-        let flow = Maker::new(variant, books).make();
+        let flow = Maker::new(variant, books).make(COMMANDS);
         let expected = Tape { trades: known.2, quantity: known.3, hash: known.4 };
         assert_eq!(flow.expected, expected, "flow {variant:?} with {books} books trades differently");
         assert_eq!(flow.file_hash()[..4], known.5, "flow {variant:?} with {books} books has other bytes");
         flow
+    }
+
+    /// A flow's first commands, and no more: for runs under an instrument that makes everything slow. What they trade is the
+    /// baseline's word alone.
+    pub fn start(variant: Variant, books: usize, commands: usize) -> Self {
+        Maker::new(variant, books).make(commands)
     }
 
     /// The flow's first commands, for books too slow for all of them, with what the baseline trades on them.
@@ -167,13 +173,13 @@ impl Maker {
         Self { variant, random, market, refs, cdf, live, next_id: 0, tape }
     }
 
-    fn make(mut self) -> Flow {
+    fn make(mut self, commands: usize) -> Flow {
         let prefill = (0..PREFILL).map(|_| {
             let book = self.pick();
             self.passive(book)
         });
         let prefill = prefill.collect();
-        let commands = (0..COMMANDS).map(|_| self.command()).collect();
+        let commands = (0..commands).map(|_| self.command()).collect();
         Flow { variant: self.variant, books: self.refs.len(), prefill, commands, expected: self.tape }
     }
 

@@ -2,12 +2,12 @@
 //!
 //! A buy at p is BUY YES at p, a sell at p is BUY NO at 10,000 − p, so nobody needs contracts beforehand.
 
-use engine_core::{Place, State};
+use engine_core::{LOOKAHEAD, Place, Replica, State};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, Credits, Entry, Event, FeeRate, Instructions,
-    Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Scopes, SelfTrade, Shard,
-    Terms, TimeInForce, Timestamp, Transition,
+    AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, CommandRecord, Credits, EngineId, Entry, Event,
+    FeeRate, Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity,
+    Scopes, SelfTrade, Shard, Term, Terms, TimeInForce, Timestamp, Transition,
 };
 
 use crate::Tape;
@@ -100,6 +100,7 @@ fn command(command: &crate::Command, markets: &[Listing]) -> Command {
 }
 
 /// A shard's state and the commands that it had.
+#[derive(Clone)]
 pub struct Run {
     pub state: State,
     pub tape: Tape,
@@ -115,9 +116,10 @@ impl Default for Run {
 }
 
 impl Run {
-    /// Handles commands, a thousand a millisecond.
+    /// Handles commands, a thousand a millisecond, with those behind them in sight.
     pub fn all(&mut self, commands: &[Command]) {
-        for command in commands {
+        for (at, command) in commands.iter().enumerate() {
+            self.state.prefetch(|behind| commands.get(at + behind));
             self.one(command);
         }
     }
@@ -139,5 +141,58 @@ fn record(tape: &mut Tape, events: &[Event]) {
             let (maker, taker) = (counter(t.maker.order), counter(t.taker.order));
             tape.trade(maker, taker, u32::from(t.price.ticks()), t.quantity.contracts());
         }
+    }
+}
+
+/// A shard that leads: from a command's bytes to its outcome's, chained.
+pub struct Leader {
+    replica: Replica,
+    offset: u64,
+}
+
+impl Default for Leader {
+    fn default() -> Self {
+        let (shard, map) = shard();
+        Self { replica: lead(Replica::new(shard, map), 0), offset: 0 }
+    }
+}
+
+fn lead(mut replica: Replica, offset: u64) -> Replica {
+    let term = Term { shard: shard().0, shards: shard().1.shards(), engine: EngineId(1), attempt: 1 };
+    replica.read(offset, &term.encode()).expect("a term is read");
+    replica.lead();
+    replica
+}
+
+impl Leader {
+    /// Commands as the log has them.
+    pub fn encode(commands: &[Command]) -> Vec<Vec<u8>> {
+        let record = |command: &Command| CommandRecord { id: CommandId(1), command: command.clone() }.encode();
+        commands.iter().map(record).collect()
+    }
+
+    /// Handles commands as the shard's loop does: each once those behind it are in sight, or none are. Returns the bytes of all
+    /// outcomes.
+    pub fn all(&mut self, commands: &[Vec<u8>]) -> usize {
+        let mut bytes = 0;
+        for command in commands {
+            self.replica.accept(self.offset, Timestamp(self.offset / 1_000), command);
+            self.offset += 1;
+            if self.replica.waiting() > LOOKAHEAD {
+                bytes += self.replica.handle_next().map_or(0, |outcome| outcome.len());
+            }
+        }
+        while let Some(outcome) = self.replica.handle_next() {
+            bytes += outcome.len();
+        }
+        bytes
+    }
+
+    /// Another shard in the same state, at the beginning of its log.
+    pub fn again(&self) -> Self {
+        let (shard, map) = shard();
+        let at_the_beginning = Replica::new(shard, map).snapshot_of(&self.replica.state_bytes());
+        let replica = Replica::restore(shard, map, &at_the_beginning).expect("a state's own bytes");
+        Self { replica: lead(replica, 0), offset: 0 }
     }
 }

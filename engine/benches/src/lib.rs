@@ -14,6 +14,9 @@ pub trait Matcher {
     fn add(&mut self, book: usize, order: Add, tape: &mut Tape);
     /// Cancels a live order.
     fn cancel(&mut self, book: usize, id: u64);
+    /// Tells what comes after the next command; most books have no use for it.
+    #[inline]
+    fn look_ahead(&mut self, _behind: &[Command]) {}
 }
 
 /// A limit order.
@@ -57,7 +60,8 @@ pub enum Command {
 /// Runs commands and returns what traded.
 pub fn run(matcher: &mut impl Matcher, commands: &[Command]) -> Tape {
     let mut tape = Tape::default();
-    for command in commands {
+    for (at, command) in commands.iter().enumerate() {
+        matcher.look_ahead(&commands[at..]);
         match *command {
             Command::Add { book, order } => matcher.add(book as usize, order, &mut tape),
             Command::Cancel { book, id } => matcher.cancel(book as usize, id),

@@ -1,13 +1,14 @@
 //! Our book under test, with whatever an order carries for its owner.
 
-use engine_core::{BookKey, Books, Resting};
+use engine_core::{BookKey, Books, Resting, Upcoming};
 use schemas::BookSide;
 
-use crate::{Add, Matcher, Tape};
+use crate::{Add, Command, Matcher, Tape};
 
 /// The highest price of the flow.
 const HIGHEST: u32 = 9_999;
 
+#[derive(Clone)]
 pub struct Ours<T = ()> {
     books: Books<u64, T>,
     keys: Vec<BookKey>,
@@ -61,5 +62,34 @@ impl<T: Copy> Matcher for Ours<T> {
     #[inline]
     fn cancel(&mut self, _book: usize, id: u64) {
         self.books.remove(id);
+    }
+}
+
+/// The same, told what comes.
+pub struct Ahead<T = ()>(pub Ours<T>);
+
+impl<T: Copy> Matcher for Ahead<T> {
+    #[inline]
+    fn add(&mut self, book: usize, order: Add, tape: &mut Tape) {
+        self.0.add(book, order, tape);
+    }
+
+    #[inline]
+    fn cancel(&mut self, book: usize, id: u64) {
+        self.0.cancel(book, id);
+    }
+
+    #[inline]
+    fn look_ahead(&mut self, behind: &[Command]) {
+        let Ours { books, keys, .. } = &self.0;
+        books.prefetch(|n| {
+            behind.get(n).map(|command| match *command {
+                Command::Add { book, order: Add { id, buy, price, .. } } => {
+                    let side = if buy { BookSide::Bid } else { BookSide::Ask };
+                    Upcoming::Place { book: keys[book as usize], id, side, price }
+                }
+                Command::Cancel { id, .. } => Upcoming::Change { id },
+            })
+        });
     }
 }

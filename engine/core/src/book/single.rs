@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use schemas::BookSide;
 
-use super::{BookId, BookKey, Books, Queue, Resting};
+use super::{BookId, BookKey, Books, Queue, Resting, Upcoming};
 
 /// One book's resting orders by price and time: a [`Books`] with one book, so what it says of each call holds here.
 #[derive(Clone, Debug)]
@@ -13,6 +13,9 @@ pub struct Book<Id, T = ()> {
 }
 
 impl<Id: BookId, T: Copy> Book<Id, T> {
+    /// Its key where one is asked for: see [`Book::prefetch`].
+    pub const KEY: BookKey = BookKey::ONLY;
+
     /// For prices from 0 to `highest`.
     ///
     /// # Panics
@@ -71,6 +74,12 @@ impl<Id: BookId, T: Copy> Book<Id, T> {
     /// The orders of one side in the order in which they would fill.
     pub fn queue(&self, side: BookSide) -> Queue<'_, Id, T> {
         self.books.queue(BookKey::ONLY, side)
+    }
+
+    /// Call before a call is made: see [`Books::prefetch`].
+    #[inline]
+    pub fn prefetch(&self, behind: impl Fn(usize) -> Option<Upcoming<Id>>) {
+        self.books.prefetch(behind);
     }
 
     /// Takes up to `quantity` from the orders that an order of `side` with this limit meets: see [`Books::take`].

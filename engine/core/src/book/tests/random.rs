@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::book::Upcoming;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -36,8 +37,20 @@ fn steps(highest: u32) -> impl Strategy<Value = (u32, Vec<Step>)> {
     (Just(highest), prop::collection::vec(step(highest), 0..120))
 }
 
-/// Does a step in both and compares what they say.
+/// What the book may be told to come, whether it comes or not: also prices that it does not have.
+fn upcoming(step: Step, behind: u32) -> Upcoming<u64> {
+    match step {
+        Step::Place { id, bid, price, .. } => {
+            let side = if bid { BookSide::Bid } else { BookSide::Ask };
+            Upcoming::Place { book: Book::<u64>::KEY, id, side, price: price * behind }
+        }
+        Step::Cancel { id } | Step::Amend { id, .. } => Upcoming::Change { id },
+    }
+}
+
+/// Does a step in both and compares what they say. Looking ahead changes nothing.
 fn run(book: &mut Book<u64>, naive: &mut Naive, step: Step) {
+    book.prefetch(|behind| Some(upcoming(step, u32::try_from(behind).unwrap())));
     let mut fills = Vec::new();
     let fill = |maker: &Resting<u64>, quantity| fills.push((maker.id, maker.price, quantity));
     match step {

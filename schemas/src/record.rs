@@ -1,7 +1,13 @@
 //! Records of `lfg.events[s]`: a new writer's `Term`, and one `Outcome` for each command.
 //!
 //! Layout: version (1 byte), kind (1 byte), body; an outcome ends with its chain (16 bytes), the hash of all its own bytes up to
-//! there and of the chain before it. The kind says which hash: see [`Hashing`].
+//! there and of the chain before it.
+//!
+//! | kind | record  | chained by                                          |
+//! |------|---------|-----------------------------------------------------|
+//! | 1    | term    | not at all                                          |
+//! | 2    | outcome | the first 16 bytes of BLAKE3; only read             |
+//! | 3    | outcome | XXH3, 128 bits, big-endian, without seed and secret |
 
 use bincode::{Decode, Encode};
 
@@ -20,9 +26,7 @@ const CHAIN_BYTES: usize = 16;
 /// whatever the hash. (ADR 13.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Hashing {
-    /// XXH3, 128 bits, big-endian: since kind 3.
     Xxh3,
-    /// The first 16 bytes of BLAKE3: kind 2, only read.
     Blake3,
 }
 

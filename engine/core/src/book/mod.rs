@@ -34,7 +34,8 @@
 //! # Ok::<(), Refusal>(())
 //! ```
 //!
-//! Who has a queue of calls makes them up to twice as quick by telling the book what comes: see [`Books::prefetch`].
+//! Who has a queue of calls for books that no cache holds makes them 1.5 to 1.8 times as quick by telling what comes: see
+//! [`Books::prefetch`].
 
 mod books;
 mod codec;

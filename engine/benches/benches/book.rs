@@ -4,11 +4,10 @@ use engine_benches::baseline::Baseline;
 use engine_benches::flow::{Flow, Variant};
 use engine_benches::heaps::Heaps;
 use engine_benches::ours::{Ahead, Ours};
-use engine_benches::report::{FLOWS, median, timed};
+use engine_benches::report::{FLOWS, median, number, timed};
 
 /// `PART=book|ahead|baseline FLOW=A|B BOOKS=n COMMANDS=n` runs one part once, for a profiler.
 fn profile(part: &str) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
     let books = number("BOOKS").unwrap_or(1);
     let variant = if std::env::var("FLOW").is_ok_and(|flow| flow == "B") { Variant::B } else { Variant::A };
     let flow = Flow::start(variant, books, number("COMMANDS").unwrap_or(1_000_000));

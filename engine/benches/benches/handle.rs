@@ -7,7 +7,7 @@ use engine_benches::Tape;
 use engine_benches::baseline::Baseline;
 use engine_benches::flow::{Flow, Variant};
 use engine_benches::law::{Leader, Run, Script};
-use engine_benches::report::{median, timed};
+use engine_benches::report::{median, number, timed};
 
 /// Millions of commands a second through `State::handle`, and what traded.
 fn handle(script: &Script) -> (f64, Tape) {
@@ -33,7 +33,6 @@ fn replica(script: &Script) -> f64 {
 
 /// `PART=handle|encoded BOOKS=n COMMANDS=n` runs one part once, for a profiler.
 fn profile(part: &str) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
     let books = number("BOOKS").unwrap_or(1);
     let flow = match number("COMMANDS") {
         Some(commands) => Flow::start(Variant::A, books, commands),
@@ -48,7 +47,7 @@ fn main() {
     if let Ok(part) = std::env::var("PART") {
         return profile(&part);
     }
-    let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let rounds = number("ROUNDS").unwrap_or(5);
     println!("{:<10}{:>10}{:>10}{:>8}{:>10}{:>8}", "flow", "baseline", "handle", "ratio", "encoded", "ratio");
     for (variant, books) in [(Variant::A, 1), (Variant::A, 1_000)] {
         let flow = Flow::make(variant, books);

@@ -153,13 +153,14 @@ pub struct Leader {
 impl Default for Leader {
     fn default() -> Self {
         let (shard, map) = shard();
-        Self { replica: lead(Replica::new(shard, map), 0), offset: 0 }
+        Self { replica: lead(Replica::new(shard, map)), offset: 0 }
     }
 }
 
-fn lead(mut replica: Replica, offset: u64) -> Replica {
+/// Its lead begins with the first record of its log.
+fn lead(mut replica: Replica) -> Replica {
     let term = Term { shard: shard().0, shards: shard().1.shards(), engine: EngineId(1), attempt: 1 };
-    replica.read(offset, &term.encode()).expect("a term is read");
+    replica.read(0, &term.encode()).expect("a term is read");
     replica.lead();
     replica
 }
@@ -193,6 +194,6 @@ impl Leader {
         let (shard, map) = shard();
         let at_the_beginning = Replica::new(shard, map).snapshot_of(&self.replica.state_bytes());
         let replica = Replica::restore(shard, map, &at_the_beginning).expect("a state's own bytes");
-        Self { replica: lead(replica, 0), offset: 0 }
+        Self { replica: lead(replica), offset: 0 }
     }
 }

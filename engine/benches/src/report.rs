@@ -21,6 +21,11 @@ pub fn timed(flow: &Flow, mut matcher: impl Matcher) -> f64 {
     flow.commands.len() as f64 / seconds / 1e6
 }
 
+/// A number that the environment may give.
+pub fn number(name: &str) -> Option<usize> {
+    std::env::var(name).ok().and_then(|number| number.parse().ok())
+}
+
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

@@ -153,14 +153,11 @@ impl State {
 
     /// What an event means for positions in its market and for the market's own sums.
     fn change_market(&mut self, id: MarketId, event: &Event) {
-        let market = self.facts.markets.get_mut(id).unwrap_or_else(|| panic!("market {id} lives here"));
         for change in effects::position_changes(event) {
-            if market.change_position(&change) {
-                self.paired.push(change.account);
-            }
+            self.change_position(id, &change);
         }
         if let Some(change) = effects::market_change(event) {
-            market.change(&change);
+            self.market_mut(id).change(&change);
         }
     }
 
@@ -174,15 +171,13 @@ impl State {
     fn trade(&mut self, trade: &Trade) {
         self.facts.trades += 1;
         let id = trade.market;
-        let market = self.facts.markets.get_mut(id).unwrap_or_else(|| panic!("market {id} lives here"));
         for change in PositionChange::traded(trade) {
-            if market.change_position(&change) {
-                self.paired.push(change.account);
-            }
+            self.change_position(id, &change);
         }
+        let market = self.market_mut(id);
         market.change(&MarketChange::traded(trade));
-        let maker = &trade.maker;
-        let filled = self.facts.books.take_first(market.book, maker.entry.book_side(), trade.quantity.contracts());
+        let (book, maker) = (market.book, &trade.maker);
+        let filled = self.facts.books.take_first(book, maker.entry.book_side(), trade.quantity.contracts());
         let agrees = filled.id == maker.order && filled.contracts() - trade.quantity == trade.maker_remaining;
         assert!(agrees, "{}: maker {} is {filled:?}", Invariant::LevelsAddUp, maker.order);
         self.lookup.order_loses(id, &filled, trade.quantity);

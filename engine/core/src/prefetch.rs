@@ -8,7 +8,7 @@
 use schemas::{AccountId, BookSide, Command, Message, NewOrder, OrderId, OrderRef};
 
 use crate::book::APART;
-use crate::state::{MarketOrder, MarketView, State};
+use crate::state::{MarketView, State};
 
 impl State {
     /// Call before a command is handled: `behind(n)` is the `n`-th command after it, from 1 to [`LOOKAHEAD`](crate::LOOKAHEAD).
@@ -78,17 +78,12 @@ impl State {
         if self.facts.books.meets(market.book, side, price) {
             market.positions.prefetch(order.account);
             if let Some(maker) = market.queue(side.opposite()).next() {
-                self.prefetch_maker_keys(market, &maker);
+                market.positions.prefetch_key(maker.owner.account);
+                self.facts.accounts.prefetch_key(maker.owner.account);
             }
         } else {
             self.facts.books.prefetch_level(market.book, side, price);
         }
-    }
-
-    #[inline]
-    fn prefetch_maker_keys(&self, market: MarketView<'_>, maker: &MarketOrder) {
-        market.positions.prefetch_key(maker.owner.account);
-        self.facts.accounts.prefetch_key(maker.owner.account);
     }
 
     /// For a trade that was decided and is about to be made true.

@@ -127,15 +127,18 @@ pub enum Divergence {
 impl Replica {
     /// At the beginning of the log.
     pub fn new(shard: Shard, map: ShardMap) -> Self {
-        let reader = Reader::new(shard, map.shards(), Position::default());
-        Self { state: State::new(shard, map), reader, lead: None, hash_pace: HashPace::default(), events: Vec::new() }
+        Self::at(State::new(shard, map), Position::default())
     }
 
     /// At a snapshot's position.
     pub fn restore(shard: Shard, map: ShardMap, snapshot: &[u8]) -> Result<Self, SnapshotError> {
         let (state, position) = snapshot::read(shard, map, snapshot)?;
-        let reader = Reader::new(shard, map.shards(), position);
-        Ok(Self { state, reader, lead: None, hash_pace: HashPace::default(), events: Vec::new() })
+        Ok(Self::at(state, position))
+    }
+
+    fn at(state: State, position: Position) -> Self {
+        let reader = Reader::new(state.shard, state.map.shards(), position);
+        Self { state, reader, lead: None, hash_pace: HashPace::default(), events: Vec::new() }
     }
 
     /// Publishes hashes at another pace than the default.

@@ -36,8 +36,8 @@ impl BookKey {
     }
 }
 
-/// An order in its slot. Its fields are those of [`Resting`], but not one: so there is no room between it and its links, and an order
-/// with 32 bytes for its owner is one cache line, one with nothing half a line.
+/// An order in its slot. Its fields are those of [`Resting`] and not one of that type: so nothing is left empty before its links, and an
+/// order with 32 bytes for its owner has the size of a cache line, one with nothing half of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node<Id, T> {
     id: Id,

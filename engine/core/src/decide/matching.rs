@@ -139,16 +139,9 @@ pub fn limit_to_rest(
     post_only: PostOnly,
     now: Timestamp,
 ) -> Result<Price, Rejection> {
-    if post_only == PostOnly::Off { Ok(limit) } else { limit_not_to_take(market, entry, limit, post_only, now) }
-}
-
-fn limit_not_to_take(
-    market: MarketView<'_>,
-    entry: Entry,
-    limit: Price,
-    post_only: PostOnly,
-    now: Timestamp,
-) -> Result<Price, Rejection> {
+    if post_only == PostOnly::Off {
+        return Ok(limit);
+    }
     let side = entry.book_side();
     let best = market.queue(side.opposite()).find(|maker| !maker.has_expired(now)).map(|maker| maker.book_price());
     let tick = market.listing.tick;

@@ -41,13 +41,28 @@ CREATE TABLE api_keys (
     PRIMARY KEY (id, account_id)
 );
 
-CREATE TABLE wallets (
-    account_id BIGINT   NOT NULL PRIMARY KEY,
-    available  BIGINT   NOT NULL CHECK (available >= 0),
-    held       BIGINT   NOT NULL CHECK (held >= 0),
-    shard      SMALLINT NOT NULL,
-    sequence   BIGINT   NOT NULL
+-- An account has a purse on each shard where it trades, and on its home from its opening on.
+CREATE TABLE purses (
+    account_id  BIGINT   NOT NULL,
+    shard       SMALLINT NOT NULL,
+    available   BIGINT   NOT NULL CHECK (available >= 0),
+    held        BIGINT   NOT NULL CHECK (held >= 0),
+    live_orders BIGINT   NOT NULL CHECK (live_orders >= 0),
+    sent        BIGINT   NOT NULL CHECK (sent >= 0),      -- to the account's other purses, since its beginning
+    received    BIGINT   NOT NULL CHECK (received >= 0),  -- from them
+    sequence    BIGINT   NOT NULL,
+    PRIMARY KEY (account_id, shard)
 );
+
+-- What an account has on all shards together. Shards are folded independently, so credits that move while they are read may be seen in
+-- both purses or in neither: `in_transit` is negative if they are received before they are seen to be sent. `total` is exact all the same.
+CREATE VIEW wallets AS
+    SELECT account_id, available, held, in_transit, available + held + in_transit AS total
+    FROM (
+        SELECT account_id, sum(available)::BIGINT AS available, sum(held)::BIGINT AS held,
+            (sum(sent) - sum(received))::BIGINT AS in_transit
+        FROM purses GROUP BY account_id
+    ) AS sums;
 
 CREATE TABLE markets (
     id            BIGINT      NOT NULL PRIMARY KEY,
@@ -145,22 +160,23 @@ CREATE TABLE trades (
     PRIMARY KEY (id, created_at)
 ) PARTITION BY RANGE (created_at);
 
--- Every change of every wallet: the sum of an account's entries is its wallet. `index` is the event's place in its outcome.
+-- Every change of every purse's credits: the sum of an account's entries of one shard is its purse there. `index` is the event's place in
+-- its outcome.
 CREATE TABLE ledger_entries (
     account_id BIGINT      NOT NULL,
     shard      SMALLINT    NOT NULL,
     sequence   BIGINT      NOT NULL,
     index      INTEGER     NOT NULL,
     kind       TEXT        NOT NULL
-        CHECK (kind IN ('DEPOSIT', 'WITHDRAWAL', 'HOLD', 'TRADE', 'RELEASE', 'REDEMPTION', 'PAYOUT')),
+        CHECK (kind IN ('DEPOSIT', 'WITHDRAWAL', 'HOLD', 'TRADE', 'RELEASE', 'REDEMPTION', 'PAYOUT', 'PURSE_SENT', 'PURSE_RECEIVED')),
     available  BIGINT      NOT NULL,  -- change
     held       BIGINT      NOT NULL,  -- change
     order_id   BIGINT,
     market_id  BIGINT,
     client_id  UUID,                  -- of a deposit or withdrawal
     created_at TIMESTAMPTZ NOT NULL,
-    -- An account lives on one shard, so this is unique, and serves "an account's entries, newest first".
-    PRIMARY KEY (account_id, created_at, sequence, index)
+    -- Serves "an account's entries, newest first", of all its purses.
+    PRIMARY KEY (account_id, created_at, shard, sequence, index)
 ) PARTITION BY RANGE (created_at);
 
 -- Makes the partition of `parent` for the month (UTC) of `moment`, unless it is there. True if it did anything.

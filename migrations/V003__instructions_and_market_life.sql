@@ -60,15 +60,9 @@ ALTER TABLE accounts
     ADD COLUMN dead_man_due    TIMESTAMPTZ;                     -- when its dead-man switch fires; NULL: it is off
 ALTER TABLE accounts ALTER COLUMN frozen DROP DEFAULT;
 
--- Orders on their way to their market included. (Before, a home did not know of its accounts' sells: rows of before say 0.)
-ALTER TABLE wallets ADD COLUMN live_orders BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE wallets
-    ALTER COLUMN live_orders DROP DEFAULT,
-    ADD CONSTRAINT wallets_live_orders_check CHECK (live_orders >= 0) NOT VALID;
-
 ALTER TABLE ledger_entries
     ADD COLUMN other_account_id BIGINT,  -- of a transfer: who gets, or who gave
     DROP CONSTRAINT ledger_entries_kind_check;
 ALTER TABLE ledger_entries
     ADD CONSTRAINT ledger_entries_kind_check CHECK (kind IN ('DEPOSIT', 'WITHDRAWAL', 'HOLD', 'TRADE', 'RELEASE', 'REDEMPTION',
-        'PAYOUT', 'TRANSFER_SENT', 'TRANSFER_RECEIVED', 'TRANSFER_RETURNED')) NOT VALID;
+        'PAYOUT', 'PURSE_SENT', 'PURSE_RECEIVED', 'TRANSFER_SENT', 'TRANSFER_RECEIVED', 'TRANSFER_RETURNED')) NOT VALID;

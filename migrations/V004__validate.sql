@@ -12,5 +12,4 @@ ALTER TABLE markets
     VALIDATE CONSTRAINT markets_proposed_check,
     VALIDATE CONSTRAINT markets_confirmed_check,
     VALIDATE CONSTRAINT markets_second_admin_check;
-ALTER TABLE wallets VALIDATE CONSTRAINT wallets_live_orders_check;
 ALTER TABLE ledger_entries VALIDATE CONSTRAINT ledger_entries_kind_check;

@@ -25,7 +25,7 @@ CREATE INDEX orders_contract_status ON orders (market_id, contract, status, limi
 -- The order that a command became: where to look after an answer that came too late.
 CREATE INDEX orders_command ON orders (command_id);
 
--- The order that a client's own name stands for.
+-- The orders that a client's own name stands for: at most one a market.
 CREATE INDEX orders_client ON orders (account_id, client_id) WHERE client_id IS NOT NULL;
 
 -- A market's trades, newest first.
@@ -35,8 +35,8 @@ CREATE INDEX trades_market ON trades (market_id, created_at DESC, id DESC);
 CREATE INDEX trades_maker ON trades (maker_account_id, created_at DESC, id DESC);
 CREATE INDEX trades_taker ON trades (taker_account_id, created_at DESC, id DESC);
 
--- Wallets with a positive balance.
-CREATE INDEX wallets_positive ON wallets (account_id) WHERE available + held > 0;
+-- Wallets with a positive balance: their purses that have something, account by account.
+CREATE INDEX purses_positive ON purses (account_id) WHERE available + held > 0;
 
 -- Open markets by expiry.
 CREATE INDEX markets_open ON markets (expiry, id) WHERE state = 'OPEN';

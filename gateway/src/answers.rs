@@ -1,14 +1,20 @@
 //! What an outcome means to the client that asked. Pure.
 //!
 //!   submit ─▶ outcome ─▶ *answers* ─▶ HTTP
+//!
+//! `None` everywhere means that this is no answer, or none yet: the request may be parked, or on its way elsewhere.
 
+use schemas::answers::parts;
 use schemas::event::{CancelReason, FirstOutcome, OrderAmended};
-use schemas::{AccountId, Credits, Event, OrderId, Price, Quantity, Rejection};
+use schemas::{
+    AccountId, CommandId, Credits, Event, Instruction, MarketId, NewOrder, OrderId, OrderRef, Price, Quantity,
+    Rejection, Terms,
+};
 use serde::Serialize;
 
 use crate::http::problem::Problem;
-use crate::shapes::{Fill, Order, fills_of_taker, number, text};
-use crate::submit::{Settled, Told};
+use crate::shapes::{Fill, Order, fills_of_taker, number, text, text_or_null};
+use crate::told::{OrderName, Settled, Told};
 
 /// Fills that one answer lists; the rest is served by `/v1/fills`.
 pub const FILLS_SHOWN: usize = 100;
@@ -16,24 +22,40 @@ pub const FILLS_SHOWN: usize = 100;
 /// What became of an order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OrderOutcome {
-    /// It was taken in.
-    Placed(Box<Order>, Vec<Fill>),
-    /// It was refused.
-    Refused(OrderId, Rejection),
-    /// It had been sent before.
-    Repeated(FirstOutcome),
+    /// It was taken in; `true` if it is that of a request before, which this one repeats.
+    Placed(Box<Order>, Vec<Fill>, bool),
+    /// It was refused; as above.
+    Refused(OrderId, Rejection, bool),
+    /// It was sent and taken in before. Where it stands is in the read models.
+    Known(OrderId),
 }
 
-/// What became of an order; `None` if it is not told of one.
+impl OrderOutcome {
+    /// As the answer of a request that repeats the one that it belongs to.
+    pub fn repeated(self) -> Self {
+        match self {
+            Self::Placed(order, fills, _) => Self::Placed(order, fills, true),
+            Self::Refused(id, code, _) => Self::Refused(id, code, true),
+            Self::Known(id) => Self::Known(id),
+        }
+    }
+}
+
+/// What became of an order.
 pub fn order(told: &Told<'_>) -> Option<OrderOutcome> {
+    let repeated = told.settled.is_repeat();
     told.events.iter().enumerate().find_map(|(index, event)| match event {
         Event::OrderPlaced(placed) => {
             let rest = &told.events[index + 1..];
             let fills = fills_of_taker(rest, placed.id).take(FILLS_SHOWN).collect();
-            Some(OrderOutcome::Placed(Box::new(Order::placed(placed, rest, &told.settled.outcome)), fills))
+            let order = Order::placed(placed, rest, told.settled.command, told.settled.outcome.time);
+            Some(OrderOutcome::Placed(Box::new(order), fills, repeated))
         }
-        Event::OrderRejected { id, code, .. } => Some(OrderOutcome::Refused(*id, *code)),
-        Event::ClientIdRepeated { first, .. } => Some(OrderOutcome::Repeated(*first)),
+        Event::OrderRejected { id, code, .. } => Some(OrderOutcome::Refused(*id, *code, repeated)),
+        Event::ClientIdRepeated { first: FirstOutcome::Order { id }, .. } => Some(OrderOutcome::Known(*id)),
+        Event::ClientIdRepeated { first: FirstOutcome::OrderRejected { id, code }, .. } => {
+            Some(OrderOutcome::Refused(*id, *code, true))
+        }
         _ => None,
     })
 }
@@ -56,28 +78,65 @@ impl OrderAnswer {
     }
 }
 
-/// The remainder that a cancel ended.
-pub fn cancelled(told: &Told<'_>) -> Option<CancelAnswer> {
+/// What a cancel ended: the remainder of a live order, or a parked one.
+pub fn cancelled(told: &Told<'_>, order: OrderRef) -> Option<CancelAnswer> {
     told.events.iter().find_map(|event| match event {
-        Event::OrderCancelled { order, market, quantity, reason: CancelReason::Requested, .. } => Some(CancelAnswer {
-            order_id: order.to_string(),
-            market_id: market.to_string(),
-            status: "CANCELLED",
-            cancelled: quantity.contracts(),
-            command_id: told.settled.outcome.cause.id.to_string(),
-        }),
+        Event::OrderCancelled { order, market, quantity, reason: CancelReason::Requested, .. } => {
+            Some(CancelAnswer::new(told, Some(*order), *market, Some(*quantity)))
+        }
+        Event::ParkedCancelled { command, .. } => {
+            let OrderRef::ClientId { market, client_id } = order else { return None };
+            let ended = refused_while_parked(told.settled, *command, (market, client_id));
+            let (id, quantity) = ended.map(|(id, order)| (id, asked_for(order))).unzip();
+            Some(CancelAnswer::new(told, id, market, quantity))
+        }
         _ => None,
     })
+}
+
+/// The parked order of this name, in the refusal that answers its command in the same outcome.
+fn refused_while_parked(
+    settled: &Settled,
+    command: CommandId,
+    (market, client_id): OrderName,
+) -> Option<(OrderId, &NewOrder)> {
+    let mut of_command = parts(&settled.outcome).filter(|part| part.command == command);
+    of_command.find_map(|part| {
+        part.events.iter().find_map(|event| match event {
+            Event::OrderRejected { id, order, code: Rejection::CancelledWhileParked } => {
+                let named = (order.market, order.client_id) == (market, Some(client_id));
+                named.then_some((*id, order))
+            }
+            _ => None,
+        })
+    })
+}
+
+/// Contracts that an order is for; none if its budget says it.
+fn asked_for(order: &NewOrder) -> Quantity {
+    match order.terms {
+        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity,
+        Terms::Budget { .. } => Quantity::ZERO,
+    }
 }
 
 /// An order that was cancelled.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct CancelAnswer {
-    order_id: String,
-    market_id: String,
+    #[serde(serialize_with = "text_or_null")]
+    order_id: Option<OrderId>,
+    #[serde(serialize_with = "text")]
+    market_id: MarketId,
     status: &'static str,
-    cancelled: u32,
+    cancelled: Option<u32>,
     command_id: String,
+}
+
+impl CancelAnswer {
+    fn new(told: &Told<'_>, order_id: Option<OrderId>, market_id: MarketId, quantity: Option<Quantity>) -> Self {
+        let (cancelled, command_id) = (quantity.map(Quantity::contracts), told.settled.command.to_string());
+        Self { order_id, market_id, status: "CANCELLED", cancelled, command_id }
+    }
 }
 
 /// What an amendment made of an order.
@@ -91,7 +150,7 @@ pub fn amended(told: &Told<'_>) -> Option<AmendAnswer> {
                 market_id: amended.market.to_string(),
                 terms: AmendedTerms::of(amended),
                 fills,
-                command_id: told.settled.outcome.cause.id.to_string(),
+                command_id: told.settled.command.to_string(),
             })
         }
         _ => None,
@@ -140,7 +199,7 @@ impl AmendedTerms {
     }
 }
 
-/// A deposit, withdrawal or transfer that was made, now or before.
+/// A deposit, withdrawal or transfer that was made, with this request or with the one that it repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moved {
     /// How much.
@@ -150,8 +209,8 @@ pub struct Moved {
 }
 
 /// What became of a deposit.
-pub fn deposited(settled: &Settled) -> Option<Moved> {
-    settled.outcome.events.iter().find_map(|event| match event {
+pub fn deposited(told: &Told<'_>) -> Option<Moved> {
+    told.events.iter().find_map(|event| match event {
         Event::Deposited { amount, .. } => Some(Moved { amount: *amount, repeated: false }),
         Event::ClientIdRepeated { first: FirstOutcome::Deposit { amount }, .. } => {
             Some(Moved { amount: *amount, repeated: true })
@@ -161,9 +220,9 @@ pub fn deposited(settled: &Settled) -> Option<Moved> {
 }
 
 /// What became of a withdrawal.
-pub fn withdrawn(settled: &Settled) -> Option<Moved> {
-    settled.outcome.events.iter().find_map(|event| match event {
-        Event::Withdrawn { amount, .. } => Some(Moved { amount: *amount, repeated: false }),
+pub fn withdrawn(told: &Told<'_>) -> Option<Moved> {
+    told.events.iter().find_map(|event| match event {
+        Event::Withdrawn { amount, .. } => Some(Moved { amount: *amount, repeated: told.settled.is_repeat() }),
         Event::ClientIdRepeated { first: FirstOutcome::Withdrawal { amount }, .. } => {
             Some(Moved { amount: *amount, repeated: true })
         }
@@ -171,10 +230,18 @@ pub fn withdrawn(settled: &Settled) -> Option<Moved> {
     })
 }
 
-/// What became of a transfer to this account.
-pub fn transferred(settled: &Settled, receiver: AccountId) -> Option<Moved> {
-    settled.outcome.events.iter().find_map(|event| match event {
-        Event::TransferReceived { amount, .. } => Some(Moved { amount: *amount, repeated: false }),
+/// What became of a transfer to this account. A repeat is told that the credits were sent, not that they have arrived.
+pub fn transferred(told: &Told<'_>, receiver: AccountId) -> Option<Moved> {
+    // Sent and given back at once, if both accounts have one home.
+    let returned = |event: &Event| matches!(event, Event::TransferReturned { .. });
+    let sent = told.settled.is_repeat() && !told.events.iter().any(returned);
+    told.events.iter().find_map(|event| match event {
+        Event::TransferReceived { to, amount, .. } if *to == receiver => {
+            Some(Moved { amount: *amount, repeated: told.settled.is_repeat() })
+        }
+        Event::TransferSent { to, amount, .. } if sent && *to == receiver => {
+            Some(Moved { amount: *amount, repeated: true })
+        }
         Event::ClientIdRepeated { first: FirstOutcome::Transfer { to, amount }, .. } if *to == receiver => {
             Some(Moved { amount: *amount, repeated: true })
         }
@@ -182,39 +249,49 @@ pub fn transferred(settled: &Settled, receiver: AccountId) -> Option<Moved> {
     })
 }
 
-/// The problem that something without the wanted event tells of.
-pub fn refusal(told: &Told<'_>) -> Problem {
+/// What every shard with a purse of the account has been told, and has done.
+pub fn instructed(told: &Told<'_>) -> Option<Instruction> {
+    told.events.iter().find_map(|event| match event {
+        Event::InstructionCompleted { instruction, .. } => Some(*instruction),
+        _ => None,
+    })
+}
+
+/// Why something that has not become what was wanted was refused.
+pub fn refusal(told: &Told<'_>) -> Option<Problem> {
     let code = told.events.iter().find_map(|event| match event {
         Event::Rejected { code }
-        | Event::OrderRejected { code, .. }
         | Event::CancelRejected { code, .. }
         | Event::AmendRejected { code, .. }
         | Event::TransferReturned { code, .. } => Some(*code),
+        Event::ClientIdRepeated { first: FirstOutcome::Parked { .. }, .. } => None,
         // The id stands for a request of another kind.
         Event::ClientIdRepeated { .. } => Some(Rejection::ClientIdReused),
         _ => None,
-    });
-    let settled = told.settled;
-    let problem = code.map_or_else(|| unexpected(settled), Problem::rejection);
-    problem.at(settled.at()).command(settled.outcome.cause.id)
-}
-
-/// An engine of a later version may tell what this gateway does not know.
-fn unexpected(settled: &Settled) -> Problem {
-    tracing::error!(command = %settled.outcome.cause.id, events = ?settled.outcome.events, "an outcome is not understood");
-    Problem::new(crate::http::problem::kinds::INTERNAL)
+    })?;
+    let problem = Problem::rejection(code).at(told.settled.at()).command(told.settled.command);
+    Some(if told.settled.is_repeat() { problem.repeated() } else { problem })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::told::tests::{named, repeats, resumed, settled, settled_of};
     use crate::view::tests::{SHARD, amended as moved, outcome, placed, trade};
     use axum::http::StatusCode;
-    use schemas::{ClientId, Entry, OrderRef, Status};
+    use schemas::{AdminId, ClientId, Entry, Status};
     use serde_json::json;
 
-    fn settled(events: Vec<Event>) -> Settled {
-        Settled { shard: SHARD, outcome: outcome(7, events) }
+    const FIRST: CommandId = CommandId(5);
+
+    fn told(events: Vec<Event>) -> Settled {
+        settled(SHARD, outcome(7, events))
+    }
+
+    /// What is told of the command that is repeated.
+    fn told_of_first(events: impl IntoIterator<Item = Event>) -> Settled {
+        let events = std::iter::once(resumed(FIRST.0)).chain(events).collect();
+        settled_of(SHARD, outcome(8, events), CommandId(7), FIRST)
     }
 
     #[test]
@@ -230,7 +307,7 @@ mod tests {
             Event::BatchItem { index: 1 },
             trade(3, &maker, &taker, 1, 2),
         ];
-        let Some(OrderOutcome::Placed(order, fills)) = order(&settled(events).told()) else { panic!("not placed") };
+        let Some(OrderOutcome::Placed(order, fills, false)) = order(&told(events).told()) else { panic!("not placed") };
         let answer = OrderAnswer::new(*order, Some("RAIN".to_owned()), fills, false);
         let shown = serde_json::to_value(answer).unwrap();
         assert_eq!((&shown["filled"], &shown["remaining"]), (&json!(7), &json!(3)));
@@ -240,34 +317,48 @@ mod tests {
     }
 
     #[test]
-    fn both_homes_refuse_in_the_same_way() {
-        let placed = placed(2, Entry::BuyYes, 5_000, 1, 0);
-        let (id, order_asked, code) = (placed.id, placed.order, Rejection::MarketNotOpen);
-        let at_accounts = settled(vec![Event::OrderRejected { id, order: order_asked, code }]);
-        let received = Event::Received { from: SHARD, number: 1 };
-        let at_markets = settled(vec![received, Event::OrderRejected { id, order: order_asked, code }]);
-        for settled in [at_accounts, at_markets] {
-            assert_eq!(order(&settled.told()), Some(OrderOutcome::Refused(id, code)));
-        }
+    fn a_parked_order_has_no_answer_until_it_is_decided() {
+        let order_asked = named(2, 99);
+        let parked = told(vec![crate::told::tests::parked(7, &order_asked)]);
+        assert_eq!((order(&parked.told()), refusal(&parked.told()).is_none()), (None, true));
+        let repeated = told(vec![repeats(FIRST.0, 99)]);
+        assert_eq!((order(&repeated.told()), refusal(&repeated.told()).is_none()), (None, true));
+        let Some(OrderOutcome::Placed(answer, _, true)) =
+            order(&told_of_first([Event::OrderPlaced(order_asked)]).told())
+        else {
+            panic!("not placed")
+        };
+        assert_eq!(answer.command, FIRST);
+        let (id, order_asked, code) = (order_asked.id, order_asked.order, Rejection::FundingTimeout);
+        let refused = told_of_first([Event::OrderRejected { id, order: order_asked, code }]);
+        assert_eq!(order(&refused.told()), Some(OrderOutcome::Refused(id, code, true)));
     }
 
     #[test]
     fn a_repeat_leads_to_the_first_outcome_or_to_a_refusal() {
         let repeated =
-            |first| settled(vec![Event::ClientIdRepeated { account: AccountId(1), client_id: ClientId(2), first }]);
-        let amount = Credits::whole(3);
-        assert_eq!(deposited(&repeated(FirstOutcome::Deposit { amount })), Some(Moved { amount, repeated: true }));
+            |first| told(vec![Event::ClientIdRepeated { account: AccountId(1), client_id: ClientId(2), first }]);
+        let (id, code, amount) = (OrderId(9), Rejection::MarketNotOpen, Credits::whole(3));
+        assert_eq!(order(&repeated(FirstOutcome::Order { id }).told()), Some(OrderOutcome::Known(id)));
+        let refused = repeated(FirstOutcome::OrderRejected { id, code });
+        assert_eq!(order(&refused.told()), Some(OrderOutcome::Refused(id, code, true)));
+        let deposit = repeated(FirstOutcome::Deposit { amount });
+        assert_eq!(deposited(&deposit.told()), Some(Moved { amount, repeated: true }));
         let withdrawal = repeated(FirstOutcome::Withdrawal { amount });
-        assert_eq!(deposited(&withdrawal), None);
-        assert_eq!(refusal(&withdrawal.told()).kind().code, "client-id-reused");
+        assert_eq!(deposited(&withdrawal.told()), None);
+        assert_eq!(refusal(&withdrawal.told()).unwrap().kind().code, "client-id-reused");
     }
 
     #[test]
     fn a_refusal_names_command_and_position() {
-        let refusal = refusal(&settled(vec![Event::Rejected { code: Rejection::OrderUnknown }]).told());
-        assert_eq!(refusal.kind().status, StatusCode::NOT_FOUND);
-        assert_eq!(refusal.body()["position"], "0:7");
-        assert_eq!(refusal.body()["command_id"], "00000000-0000-0000-0000-000000000007");
+        let refusal_of = |settled: &Settled| refusal(&settled.told()).unwrap().body();
+        let refused = refusal_of(&told(vec![Event::Rejected { code: Rejection::OrderUnknown }]));
+        assert_eq!(refused["status"], StatusCode::NOT_FOUND.as_u16());
+        assert_eq!((&refused["position"], &refused["repeated"]), (&json!("0:7"), &json!(null)));
+        assert_eq!(refused["command_id"], "00000000-0000-0000-0000-000000000007");
+        let repeated = refusal_of(&told_of_first([Event::Rejected { code: Rejection::FundsInsufficient }]));
+        assert_eq!((&repeated["position"], &repeated["repeated"]), (&json!("0:8"), &json!(true)));
+        assert_eq!(repeated["command_id"], "00000000-0000-0000-0000-000000000005");
     }
 
     #[test]
@@ -276,27 +367,68 @@ mod tests {
         let contracts = |n| Quantity::new(n).unwrap();
         let after = OrderAmended { filled: contracts(4), status: Status::PartiallyFilled, ..moved(&before, 4_600, 9) };
         let events = vec![Event::OrderAmended(after), trade(1, &maker, &before, 4, 6)];
-        let shown = serde_json::to_value(amended(&settled(events).told()).unwrap()).unwrap();
+        let shown = serde_json::to_value(amended(&told(events).told()).unwrap()).unwrap();
         assert_eq!((&shown["price"], &shown["remaining"]), (&json!("0.4600"), &json!(5)));
         assert_eq!((&shown["in_place"], &shown["fills"][0]["price"]), (&json!(false), &json!("0.4500")));
         let (account, order, code) = (AccountId(2), OrderRef::Id(before.id), Rejection::QuantityFilled);
-        let refused = settled(vec![Event::AmendRejected { account, order, code }]);
+        let refused = told(vec![Event::AmendRejected { account, order, code }]);
         assert_eq!(amended(&refused.told()), None);
-        assert_eq!(refusal(&refused.told()).kind().code, "quantity-filled");
+        assert_eq!(refusal(&refused.told()).unwrap().kind().code, "quantity-filled");
+    }
+
+    #[test]
+    fn a_parked_order_is_cancelled_by_its_name_and_its_refusal_tells_the_id() {
+        let (parked, other) = (named(2, 99), named(3, 98));
+        let (account, ticket, market) = (AccountId(1), 3, parked.order.market);
+        let by_name = OrderRef::ClientId { market, client_id: ClientId(99) };
+        let ended = Event::ParkedCancelled { account, ticket, command: FIRST };
+        let refused = |placed: schemas::event::OrderPlaced| {
+            let (id, order, code) = (placed.id, placed.order, Rejection::CancelledWhileParked);
+            Event::OrderRejected { id, order, code }
+        };
+        let shown = |events: Vec<Event>, order| {
+            let answer = cancelled(&told(events).told(), order);
+            serde_json::to_value(answer).unwrap()
+        };
+        let told_of_both = vec![ended.clone(), resumed(FIRST.0), refused(other), refused(parked)];
+        assert_eq!(
+            shown(told_of_both.clone(), by_name),
+            json!({"order_id": "2", "market_id": market.to_string(), "status": "CANCELLED", "cancelled": 10,
+                   "command_id": "00000000-0000-0000-0000-000000000007"})
+        );
+        assert_eq!(shown(vec![ended], by_name)["order_id"], json!(null));
+        assert_eq!(shown(told_of_both, OrderRef::Id(parked.id)), json!(null));
     }
 
     #[test]
     fn a_transfer_is_done_when_it_was_received_and_refused_when_it_came_back() {
         let (from, to, amount) = (AccountId(1), AccountId(2), Credits::whole(3));
-        let received = settled(vec![Event::TransferReceived { from, to, amount }]);
-        assert_eq!(transferred(&received, to), Some(Moved { amount, repeated: false }));
+        let (sent, received) =
+            (Event::TransferSent { from, to, amount, client_id: None }, Event::TransferReceived { from, to, amount });
+        assert_eq!(transferred(&told(vec![sent.clone()]).told(), to), None);
+        assert_eq!(transferred(&told(vec![received.clone()]).told(), to), Some(Moved { amount, repeated: false }));
+        assert_eq!(transferred(&told(vec![received]).told(), from), None);
         let code = Rejection::AccountUnknown;
-        let returned = settled(vec![Event::TransferReturned { from, to, amount, code }]);
-        assert_eq!(transferred(&returned, to), None);
-        assert_eq!(refusal(&returned.told()).kind().code, "account-unknown");
+        let returned = Event::TransferReturned { from, to, amount, code };
+        for settled in [told(vec![returned.clone()]), told_of_first([sent.clone(), returned])] {
+            assert_eq!(transferred(&settled.told(), to), None);
+            assert_eq!(refusal(&settled.told()).unwrap().kind().code, "account-unknown");
+        }
+        // A repeat does not wait for the receiver's home, which may be read before this one.
+        assert_eq!(transferred(&told_of_first([sent]).told(), to), Some(Moved { amount, repeated: true }));
         let (client_id, first) = (ClientId(2), FirstOutcome::Transfer { to, amount });
-        let repeated = settled(vec![Event::ClientIdRepeated { account: from, client_id, first }]);
-        assert_eq!(transferred(&repeated, to), Some(Moved { amount, repeated: true }));
-        assert_eq!(transferred(&repeated, AccountId(3)), None);
+        let repeated = told(vec![Event::ClientIdRepeated { account: from, client_id, first }]);
+        assert_eq!(transferred(&repeated.told(), to), Some(Moved { amount, repeated: true }));
+        assert_eq!(transferred(&repeated.told(), AccountId(3)), None);
+    }
+
+    #[test]
+    fn an_instruction_is_done_when_every_shard_has_done_it() {
+        let (account, by) = (AccountId(1), AdminId(4));
+        let instruction = Instruction::Freeze { by };
+        assert_eq!(instructed(&told(vec![Event::AccountFrozen { account, by }]).told()), None);
+        let completed =
+            vec![Event::AccountFrozen { account, by }, Event::InstructionCompleted { account, instruction }];
+        assert_eq!(instructed(&told(completed).told()), Some(instruction));
     }
 }

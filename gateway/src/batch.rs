@@ -1,40 +1,38 @@
-//! Puts the answers to a batch's requests together, from as many outcomes and shards as they come from. Pure.
+//! Puts the answers to a batch's requests together, from as many shards and outcomes as they come from. Pure.
 //!
-//!   submit ─▶ outcomes, in any order ─▶ *batch* ─▶ HTTP
+//!   submit ─▶ what is told of each shard's part of the batch ─▶ *batch* ─▶ HTTP
 //!
-//! The account's home tells of each request behind its `BatchItem`: the answer itself, or the message that carries the request
-//! to another shard. An outcome that begins with `Received` answers the request whose message it received; a message that it
-//! sends on for the request (credits for an amendment) is followed in the same way. So an answer finds its request even if two
-//! requests of a batch are about one order.
+//! A market's shard tells of each of its requests behind a `BatchItem`: at once, or after the request was parked. A request that
+//! repeats a parked one has the answer of that one's command.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use schemas::ids::Coordinate;
-use schemas::message::EnteredRequest;
-use schemas::{Event, Message, OrderId, Shard};
+use schemas::{CommandId, OrderRef, Shard};
 
 use crate::answers::{self, AmendAnswer, CancelAnswer, OrderOutcome, refusal};
 use crate::http::problem::Problem;
-use crate::submit::{Settled, Told};
+use crate::submit::{Gather, SubmitError};
+use crate::told::{OrderName, Settled, Told};
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asked {
-    /// An order.
-    Place,
+    /// An order, under its client's name if it has one.
+    Place(Option<OrderName>),
     /// The end of one.
-    Cancel,
+    Cancel(OrderRef),
     /// The change of one.
-    Amend,
+    Amend(OrderRef),
 }
 
-/// What became of a request, and where that is told.
+/// What a client is told of a request.
 #[derive(Debug)]
-pub struct Reply {
-    /// Its place on the log.
-    pub at: Coordinate,
-    /// What it says.
-    pub content: Content,
+pub enum Reply {
+    /// What became of it, and where on the log that is told, of which command.
+    Told(Content, Coordinate, CommandId),
+    /// Why nothing is known of it.
+    Lost(SubmitError),
 }
 
 /// What became of a request.
@@ -50,135 +48,82 @@ pub enum Content {
     Refused(Problem),
 }
 
-/// A request and what is known of it.
 #[derive(Debug)]
-pub struct Item {
-    /// What is asked.
-    pub asked: Asked,
-    /// The order that it is about, once known.
-    pub order: Option<OrderId>,
-    /// What became of it, once known.
-    pub reply: Option<Reply>,
-}
-
-/// Sender, receiver and number: which message it is.
-type MessageName = (Shard, Shard, u64);
-
-/// What a message carries.
-#[derive(Clone, Copy, Debug)]
-enum Cargo {
-    /// One request.
-    Item(usize),
-    /// All of them.
-    Batch,
+struct Item {
+    asked: Asked,
+    /// The command whose answer it has as well, once that is known.
+    repeats: Option<CommandId>,
+    reply: Option<Reply>,
 }
 
 /// A batch and the answers so far.
 #[derive(Debug)]
 pub struct Batch {
     items: Vec<Item>,
-    messages: HashMap<MessageName, Cargo>,
-    /// Outcomes that were read before the one that tells of their message.
-    early: Vec<Settled>,
+    /// What was sent to each shard, in order: places in `items`.
+    sent: BTreeMap<Shard, Vec<usize>>,
     refused: Option<Problem>,
     at: BTreeMap<Shard, u64>,
 }
 
 impl Batch {
-    /// Nothing is known yet.
-    pub fn new(asked: impl IntoIterator<Item = Asked>) -> Self {
-        let items = asked.into_iter().map(|asked| Item { asked, order: None, reply: None }).collect();
-        let (messages, early, refused, at) = Default::default();
-        Self { items, messages, early, refused, at }
-    }
-
-    /// Takes an outcome of the batch's command in. True once every request has its answer.
-    pub fn fold(&mut self, settled: Settled) -> bool {
-        if !matters(&settled.outcome.events) {
-            return self.is_complete();
+    /// Requests and the shard that each goes to. Nothing is known yet.
+    pub fn new(requests: impl IntoIterator<Item = (Shard, Asked)>) -> Self {
+        let mut batch = Self { items: Vec::new(), sent: BTreeMap::new(), refused: None, at: BTreeMap::new() };
+        for (shard, asked) in requests {
+            batch.sent.entry(shard).or_default().push(batch.items.len());
+            batch.items.push(Item { asked, repeats: None, reply: None });
         }
-        self.early.push(settled);
-        // Each that can be read may be what another one waits for.
-        while let Some(index) = self.early.iter().position(|settled| self.is_readable(settled)) {
-            let settled = self.early.swap_remove(index);
-            self.read(&settled);
-        }
-        self.is_complete()
+        batch
     }
 
     fn is_complete(&self) -> bool {
-        self.refused.is_some() || self.items.iter().all(|item| item.reply.is_some())
+        self.items.iter().all(|item| item.reply.is_some())
     }
 
-    fn is_readable(&self, settled: &Settled) -> bool {
-        received(settled).is_none_or(|name| self.messages.contains_key(&name))
-    }
-
+    /// What a shard tells of its part of the batch.
     fn read(&mut self, settled: &Settled) {
-        let latest = self.at.entry(settled.shard).or_default();
-        *latest = settled.outcome.sequence.max(*latest);
-        let cargo = received(settled).and_then(|name| self.messages.get(&name).copied());
-        if let Some(Cargo::Item(index)) = cargo {
-            self.read_item(index, &settled.told());
-            return;
-        }
-        let mut parts = settled.outcome.events.split_inclusive(|event| matches!(event, Event::BatchItem { .. }));
-        let mut item = None;
-        for part in &mut parts {
-            // The event at the end of a part says whose the next one is.
-            let (next, events) = match part.split_last() {
-                Some((Event::BatchItem { index }, events)) => (Some(usize::from(*index)), events),
-                _ => (None, part),
-            };
+        let Some(places) = self.sent.get(&settled.shard) else { return };
+        for (place, told) in settled.requests() {
+            let item = place.map(|place| places.get(place).map(|&index| &mut self.items[index]));
             match item {
-                Some(index) => self.read_item(index, &Told { settled, events }),
-                None => self.read_head(&Told { settled, events }),
-            }
-            item = next;
-        }
-    }
-
-    /// What is told before the first item: a batch that goes on as a whole, or that is refused as a whole.
-    fn read_head(&mut self, told: &Told<'_>) {
-        for event in told.events {
-            match event {
-                Event::Rejected { .. } => self.refused = Some(refusal(told)),
-                Event::Sent { to, number, message: Message::Batch { requests, .. } } => {
-                    self.messages.insert((told.settled.shard, *to, *number), Cargo::Batch);
-                    for (item, request) in self.items.iter_mut().zip(requests) {
-                        item.order = Some(match request {
-                            EnteredRequest::Place { id, .. } => *id,
-                            EnteredRequest::Cancel { order } => *order,
-                            EnteredRequest::Amend(amendment) => amendment.order,
-                        });
-                    }
+                Some(Some(item)) => item.read(&told),
+                // More than was sent: not this batch.
+                Some(None) => {}
+                None => {
+                    let Some(problem) = refusal(&told) else { continue };
+                    let all = places.clone();
+                    self.refuse(&all, &problem, settled);
+                    return;
                 }
-                _ => {}
             }
         }
     }
 
-    fn read_item(&mut self, index: usize, told: &Told<'_>) {
-        let Some(item) = self.items.get_mut(index) else { return };
-        for event in told.events {
-            let Event::Sent { to, number, message } = event else { continue };
-            let order = match message {
-                Message::PlaceOrder { id, .. } => *id,
-                Message::CancelOrder { order, .. } => *order,
-                Message::AmendOrder { amendment, .. } | Message::RaiseHold { amendment, .. } => amendment.order,
-                _ => continue,
-            };
-            item.order = Some(order);
-            self.messages.insert((told.settled.shard, *to, *number), Cargo::Item(index));
+    /// All that was sent to a shard is refused at once.
+    fn refuse(&mut self, places: &[usize], problem: &Problem, settled: &Settled) {
+        for &index in places {
+            self.items[index].tell(Content::Refused(problem.clone()), settled);
         }
-        if let Some(content) = content(item.asked, told) {
-            item.reply = Some(Reply { at: told.settled.at(), content });
+        if places.len() == self.items.len() {
+            self.refused = Some(problem.clone());
         }
     }
 
-    /// The problem of a batch that was refused as a whole, or its requests in the order in which they were asked.
-    pub fn into_items(self) -> Result<Vec<Item>, Problem> {
-        self.refused.map_or(Ok(self.items), Err)
+    /// Takes note of how far the shards are whose answers are known.
+    fn note(&mut self, settled: &Settled) {
+        let at = settled.at();
+        let told = |item: &Item| matches!(&item.reply, Some(Reply::Told(_, told, _)) if *told == at);
+        if self.items.iter().any(told) {
+            let latest = self.at.entry(at.shard).or_default();
+            *latest = at.sequence.max(*latest);
+        }
+    }
+
+    /// The problem of a batch that was refused as a whole, or what is told of each request, in the order in which they were asked.
+    pub fn into_replies(self) -> Result<Vec<Reply>, Problem> {
+        let reply = |item: Item| item.reply.expect("what is not told is lost before the submission ends");
+        self.refused.map_or(Ok(self.items.into_iter().map(reply).collect()), Err)
     }
 
     /// What all that is known is as of.
@@ -187,90 +132,91 @@ impl Batch {
     }
 }
 
-/// The message that an outcome took in, if it did.
-fn received(settled: &Settled) -> Option<MessageName> {
-    match settled.outcome.events.first() {
-        Some(Event::Received { from, number }) => Some((*from, settled.shard, *number)),
-        _ => None,
+impl Gather for Batch {
+    fn take(&mut self, settled: &Settled) -> bool {
+        if !settled.is_repeat() {
+            self.read(settled);
+        }
+        for item in &mut self.items {
+            item.read_repeated(settled);
+        }
+        self.note(settled);
+        self.is_complete()
+    }
+
+    fn lose(&mut self, shard: Shard, error: SubmitError) -> bool {
+        for &index in self.sent.get(&shard).into_iter().flatten() {
+            self.items[index].reply.get_or_insert(Reply::Lost(error.clone()));
+        }
+        self.is_complete()
     }
 }
 
-/// False for what only follows from the requests, like settlements: nobody waits for its message.
-fn matters(events: &[Event]) -> bool {
-    let answers = |event: &Event| {
-        matches!(
-            event,
-            Event::Rejected { .. }
-                | Event::BatchItem { .. }
-                | Event::OrderPlaced(_)
-                | Event::OrderRejected { .. }
-                | Event::OrderCancelled { .. }
-                | Event::CancelRejected { .. }
-                | Event::OrderAmended(_)
-                | Event::AmendRejected { .. }
-        )
-    };
-    let goes_on = |event: &Event| {
-        let Event::Sent { message, .. } = event else { return false };
-        matches!(message, Message::Batch { .. } | Message::AmendOrder { .. } | Message::RaiseHold { .. })
-    };
-    events.iter().any(|event| answers(event) || goes_on(event))
+impl Item {
+    fn tell(&mut self, content: Content, settled: &Settled) {
+        self.reply.get_or_insert(Reply::Told(content, settled.at(), settled.command));
+    }
+
+    fn read(&mut self, told: &Told<'_>) {
+        self.repeats = told.repeats().or(self.repeats);
+        if let Some(content) = content(self.asked, told) {
+            self.tell(content, told.settled);
+        }
+    }
+
+    /// The answer of the command that it repeats.
+    fn read_repeated(&mut self, settled: &Settled) {
+        let Asked::Place(Some(name)) = self.asked else { return };
+        if self.reply.is_some() || self.repeats != Some(settled.command) {
+            return;
+        }
+        let content = settled.of_order(name).and_then(|told| content(self.asked, &told));
+        if let Some(content) = content {
+            self.tell(content.repeated(), settled);
+        }
+    }
+}
+
+impl Content {
+    /// As the answer of a request that repeats the one that it belongs to.
+    fn repeated(self) -> Self {
+        match self {
+            Self::Order(outcome) => Self::Order(outcome.repeated()),
+            Self::Refused(problem) => Self::Refused(problem.repeated()),
+            other => other,
+        }
+    }
 }
 
 fn content(asked: Asked, told: &Told<'_>) -> Option<Content> {
-    // `Rejected` says that the request is none of this account's: nobody's order or cancel is told of.
-    let refused = |event: &Event| {
-        matches!(event, Event::Rejected { .. } | Event::CancelRejected { .. } | Event::AmendRejected { .. })
+    let content = match asked {
+        Asked::Place(_) => answers::order(told).map(Content::Order),
+        Asked::Cancel(order) => answers::cancelled(told, order).map(Content::Cancelled),
+        Asked::Amend(_) => answers::amended(told).map(Content::Amended),
     };
-    let refusal = || told.events.iter().any(refused).then(|| Content::Refused(refusal(told)));
-    match asked {
-        Asked::Place => answers::order(told).map(Content::Order).or_else(refusal),
-        Asked::Cancel => answers::cancelled(told).map(Content::Cancelled).or_else(refusal),
-        Asked::Amend => answers::amended(told).map(Content::Amended).or_else(refusal),
-    }
+    content.or_else(|| refusal(told).map(Content::Refused))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::told::tests::{named, parked, repeats, resumed, settled_of};
     use crate::view::tests::{amended, outcome, placed};
     use schemas::event::{CancelReason, OrderPlaced};
-    use schemas::message::Raise;
-    use schemas::{AccountId, Amendment, Credits, Entry, OrderRef, Rejection};
+    use schemas::{AccountId, Entry, Event, OrderId, Rejection};
 
-    const HOME: Shard = Shard::new(0).unwrap();
-    const THERE: Shard = Shard::new(1).unwrap();
+    const ONE: Shard = Shard::new(0).unwrap();
+    const OTHER: Shard = Shard::new(1).unwrap();
     const ACCOUNT: AccountId = AccountId(1);
-
-    fn told(shard: Shard, sequence: u64, events: Vec<Event>) -> Settled {
-        Settled { shard, outcome: outcome(sequence, events) }
-    }
+    /// The id of the batch's command in all tests.
+    const BATCH: CommandId = CommandId(7);
 
     fn order(id: u64) -> OrderPlaced {
         placed(id, Entry::BuyYes, 5_000, 10, 0)
     }
 
-    fn entered(id: u64) -> Event {
-        let OrderPlaced { id, order, .. } = order(id);
-        Event::OrderEntered {
-            id,
-            account: order.account,
-            market: order.market,
-            held: Credits::whole(5),
-            known_as: None,
-        }
-    }
-
-    fn sent(to: Shard, number: u64, message: Message) -> Event {
-        Event::Sent { to, number, message }
-    }
-
-    fn place(id: u64) -> Message {
-        Message::PlaceOrder { id: OrderId(id), order: order(id).order }
-    }
-
-    fn amend(id: u64) -> Amendment {
-        Amendment { account: ACCOUNT, order: OrderId(id), price: None, quantity: None }
+    fn name_of(placed: &OrderPlaced) -> Option<OrderName> {
+        Some((placed.order.market, placed.order.client_id?))
     }
 
     fn cancelled(id: u64) -> Event {
@@ -279,155 +225,156 @@ mod tests {
         Event::OrderCancelled { order: id, account, market, entry, price, quantity, reason }
     }
 
-    /// What is known of each request, in a word.
-    fn shown(batch: Batch) -> Vec<String> {
-        let word = |item: Item| match item.reply {
-            None => format!("pending {:?}", item.order.map(|id| id.0)),
-            Some(Reply { at, content }) => match content {
-                Content::Order(OrderOutcome::Placed(order, _)) => format!("{at} placed {}", order.id),
+    fn item(index: u16) -> Event {
+        Event::BatchItem { index }
+    }
+
+    /// What a shard tells of the batch, in the outcome with this sequence.
+    fn told(shard: Shard, sequence: u64, events: Vec<Event>) -> Settled {
+        told_of(shard, sequence, BATCH, events)
+    }
+
+    fn told_of(shard: Shard, sequence: u64, command: CommandId, events: Vec<Event>) -> Settled {
+        let mut outcome = outcome(sequence, events);
+        outcome.cause.id = command;
+        settled_of(shard, outcome, BATCH, command)
+    }
+
+    fn word(reply: Reply) -> String {
+        match reply {
+            Reply::Lost(error) => error.to_string(),
+            Reply::Told(content, at, _) => match content {
+                Content::Order(OrderOutcome::Placed(order, _, repeated)) => {
+                    format!("{at} placed {}{}", order.id, if repeated { " before" } else { "" })
+                }
                 Content::Order(other) => format!("{at} {other:?}"),
                 Content::Cancelled(_) => format!("{at} cancelled"),
                 Content::Amended(_) => format!("{at} amended"),
                 Content::Refused(problem) => format!("{at} {}", problem.kind().code),
             },
+        }
+    }
+
+    fn words(batch: Batch) -> Vec<String> {
+        batch.into_replies().unwrap().into_iter().map(word).collect()
+    }
+
+    /// Takes all in; the batch is complete with the last, and not before.
+    fn complete(mut batch: Batch, all: &[Settled]) -> Vec<String> {
+        let taken: Vec<bool> = all.iter().map(|settled| batch.take(settled)).collect();
+        assert_eq!(taken.iter().position(|complete| *complete), Some(all.len() - 1));
+        words(batch)
+    }
+
+    #[test]
+    fn each_request_finds_its_answer_on_its_markets_shard() {
+        let (account, code, unknown) = (ACCOUNT, Rejection::OrderUnknown, OrderRef::Id(OrderId(9)));
+        let requests = || {
+            let by_id = |id| Asked::Cancel(OrderRef::Id(OrderId(id)));
+            [(OTHER, Asked::Place(None)), (ONE, Asked::Place(None)), (ONE, by_id(9)), (OTHER, by_id(5))]
         };
-        batch.into_items().unwrap().into_iter().map(word).collect()
-    }
-
-    /// Folds outcomes in this order and in the opposite one: the result is the same, and complete only with the last.
-    fn fold(asked: &[Asked], outcomes: &[Settled]) -> Vec<String> {
-        let run = |order: &mut dyn Iterator<Item = &Settled>| {
-            let (mut batch, mut complete) = (Batch::new(asked.iter().copied()), Vec::new());
-            for settled in order {
-                complete.push(batch.fold(Settled { shard: settled.shard, outcome: settled.outcome.clone() }));
-            }
-            assert_eq!(complete.iter().position(|complete| *complete), Some(outcomes.len() - 1));
-            shown(batch)
-        };
-        let (forward, backward) = (run(&mut outcomes.iter()), run(&mut outcomes.iter().rev()));
-        assert_eq!(forward, backward);
-        forward
-    }
-
-    #[test]
-    fn each_request_finds_its_answer_on_whatever_shard_it_is_told() {
-        let (account, code) = (ACCOUNT, Rejection::OrderUnknown);
-        let home = vec![
-            Event::BatchItem { index: 0 },
-            entered(1),
+        let one = vec![
+            item(0),
             Event::OrderPlaced(order(1)),
-            Event::BatchItem { index: 1 },
-            entered(2),
-            sent(THERE, 7, place(2)),
-            Event::BatchItem { index: 2 },
-            Event::CancelRejected { account, order: OrderRef::Id(OrderId(9)), code },
-            Event::BatchItem { index: 3 },
-            sent(THERE, 8, Message::CancelOrder { account, order: OrderId(5) }),
+            item(1),
+            Event::CancelRejected { account, order: unknown, code },
         ];
-        let received = |number| Event::Received { from: HOME, number };
-        let outcomes = [
-            told(HOME, 10, home),
-            told(THERE, 20, vec![received(7), Event::OrderPlaced(order(2))]),
-            told(THERE, 21, vec![received(8), cancelled(5)]),
-        ];
-        let found = fold(&[Asked::Place, Asked::Place, Asked::Cancel, Asked::Cancel], &outcomes);
-        assert_eq!(found, ["0:10 placed 1", "1:20 placed 2", "0:10 order-unknown", "1:21 cancelled"]);
+        let other = vec![item(0), Event::OrderPlaced(order(2)), item(1), cancelled(5)];
+        let found = ["1:20 placed 2", "0:10 placed 1", "0:10 order-unknown", "1:20 cancelled"];
+        let all = [told(ONE, 10, one), told(OTHER, 20, other)];
+        assert_eq!(complete(Batch::new(requests()), &all), found);
+        let mut batch = Batch::new(requests());
+        let taken: Vec<bool> = all.iter().rev().map(|settled| batch.take(settled)).collect();
+        assert_eq!(taken, [false, true]);
+        assert_eq!(batch.positions().iter().map(Coordinate::to_string).collect::<Vec<_>>(), ["0:10", "1:20"]);
+        assert_eq!(words(batch), found);
     }
 
     #[test]
-    fn two_amendments_of_one_order_are_told_apart_though_the_first_waits_for_credits() {
-        let market = order(5).order.market;
-        let raise = Raise { market, amount: Credits::whole(1) };
-        let home = vec![
-            Event::BatchItem { index: 0 },
-            sent(THERE, 1, Message::AmendOrder { amendment: amend(5), raised: None }),
-            Event::BatchItem { index: 1 },
-            sent(THERE, 2, Message::AmendOrder { amendment: amend(5), raised: None }),
-        ];
-        let (account, code) = (ACCOUNT, Rejection::OrderChanged);
-        let raised = Event::HoldRaised { account, order: OrderId(5), amount: raise.amount };
-        let again = Message::AmendOrder { amendment: amend(5), raised: Some(raise) };
-        let outcomes = [
-            told(HOME, 10, home),
-            told(
-                THERE,
-                20,
-                vec![
-                    Event::Received { from: HOME, number: 1 },
-                    sent(HOME, 4, Message::RaiseHold { amendment: amend(5), raise }),
-                ],
-            ),
-            told(
-                THERE,
-                21,
-                vec![Event::Received { from: HOME, number: 2 }, Event::OrderAmended(amended(&order(5), 5_000, 9))],
-            ),
-            told(HOME, 11, vec![Event::Received { from: THERE, number: 4 }, raised, sent(THERE, 3, again)]),
-            told(
-                THERE,
-                22,
-                vec![
-                    Event::Received { from: HOME, number: 3 },
-                    Event::AmendRejected { account, order: OrderRef::Id(OrderId(5)), code },
-                ],
-            ),
-        ];
-        assert_eq!(fold(&[Asked::Amend, Asked::Amend], &outcomes), ["1:22 order-changed", "1:21 amended"]);
+    fn parked_requests_are_answered_when_they_are_decided_each_on_its_own_or_all_at_once() {
+        let requests = [(ONE, Asked::Place(None)), (ONE, Asked::Amend(OrderRef::Id(OrderId(5))))];
+        let at_first = told(ONE, 10, vec![item(0), parked(7, &order(1)), item(1), parked(7, &order(5))]);
+        let amend = |at| told(ONE, at, vec![item(1), Event::OrderAmended(amended(&order(5), 5_000, 9))]);
+        let place = |at| told(ONE, at, vec![item(0), Event::OrderPlaced(order(1))]);
+        let each = [at_first, place(11), amend(12)];
+        assert_eq!(complete(Batch::new(requests), &each), ["0:11 placed 1", "0:12 amended"]);
+
+        let as_a_whole = told(ONE, 10, vec![parked(7, &order(1))]);
+        let events =
+            vec![item(1), Event::OrderAmended(amended(&order(5), 5_000, 9)), item(0), Event::OrderPlaced(order(1))];
+        let all = [as_a_whole, told(ONE, 13, events)];
+        assert_eq!(complete(Batch::new(requests), &all), ["0:13 placed 1", "0:13 amended"]);
     }
 
     #[test]
-    fn a_batch_that_goes_on_as_a_whole_is_answered_by_its_markets_home_in_any_order() {
-        let requests = vec![
-            EnteredRequest::Place { id: OrderId(1), order: order(1).order },
-            EnteredRequest::Cancel { order: OrderId(5) },
-        ];
-        let batch = Message::Batch { account: ACCOUNT, requests };
-        let there = vec![
-            Event::Received { from: HOME, number: 1 },
-            Event::BatchItem { index: 1 },
-            cancelled(5),
-            Event::BatchItem { index: 0 },
-            Event::OrderPlaced(order(1)),
-        ];
-        let outcomes = [told(HOME, 10, vec![entered(1), sent(THERE, 1, batch)]), told(THERE, 20, there)];
-        assert_eq!(fold(&[Asked::Place, Asked::Cancel], &outcomes), ["1:20 placed 1", "1:20 cancelled"]);
+    fn a_request_that_repeats_a_parked_one_has_its_answer_wherever_that_came_from() {
+        let (again, fresh) = (named(1, 99), named(2, 98));
+        let first = CommandId(5);
+        let requests = [(ONE, Asked::Place(name_of(&again))), (ONE, Asked::Place(name_of(&fresh)))];
+        let events = vec![item(0), repeats(5, 99), item(1), Event::OrderPlaced(fresh)];
+        let of_another_batch = vec![item(3), Event::OrderPlaced(named(8, 97)), item(4), Event::OrderPlaced(again)];
+        let all = [told(ONE, 10, events.clone()), told_of(ONE, 11, first, of_another_batch)];
+        assert_eq!(complete(Batch::new(requests), &all), ["0:11 placed 1 before", "0:10 placed 2"]);
+        // The whole of the first is refused, without a word of the order itself.
+        let refused = vec![Event::Rejected { code: Rejection::FundingTimeout }];
+        let all = [told(ONE, 10, events), told_of(ONE, 12, first, refused)];
+        assert_eq!(complete(Batch::new(requests), &all), ["0:12 funding-timeout", "0:10 placed 2"]);
     }
 
     #[test]
-    fn what_only_follows_is_passed_over_and_what_is_missing_says_which_order_it_is_about() {
-        let mut batch = Batch::new([Asked::Place, Asked::Place]);
-        let settle = sent(HOME, 9, Message::Settle(Vec::new()));
-        assert!(!batch.fold(told(THERE, 5, vec![Event::Received { from: HOME, number: 99 }, settle])));
-        assert!(batch.early.is_empty());
-        let home = vec![
-            Event::BatchItem { index: 0 },
-            entered(1),
-            Event::OrderPlaced(order(1)),
-            Event::BatchItem { index: 1 },
-            entered(2),
-            sent(THERE, 7, place(2)),
-        ];
-        assert!(!batch.fold(told(HOME, 10, home)));
-        assert_eq!(batch.positions().iter().map(Coordinate::to_string).collect::<Vec<_>>(), ["0:10"]);
-        assert_eq!(shown(batch), ["0:10 placed 1", "pending Some(2)"]);
+    fn a_batch_that_names_one_parked_order_twice_answers_both_with_it() {
+        let twice = named(1, 99);
+        let requests = [(ONE, Asked::Place(name_of(&twice))), (ONE, Asked::Place(name_of(&twice)))];
+        let parked = vec![item(0), parked(7, &twice), item(1), repeats(7, 99)];
+        let decided = vec![item(0), Event::OrderPlaced(twice)];
+        let all = [told(ONE, 10, parked), told(ONE, 11, decided)];
+        assert_eq!(complete(Batch::new(requests), &all), ["0:11 placed 1", "0:11 placed 1 before"]);
     }
 
     #[test]
-    fn an_order_in_another_accounts_name_is_answered_too() {
-        let home = vec![
-            Event::BatchItem { index: 0 },
-            Event::Rejected { code: Rejection::AccountMismatch },
-            Event::BatchItem { index: 1 },
-            cancelled(5),
-        ];
-        let outcomes = [told(HOME, 10, home)];
-        assert_eq!(fold(&[Asked::Place, Asked::Cancel], &outcomes), ["0:10 account-mismatch", "0:10 cancelled"]);
+    fn what_follows_elsewhere_under_the_same_command_is_passed_over() {
+        let mut batch = Batch::new([(ONE, Asked::Place(None))]);
+        let elsewhere = told(OTHER, 5, vec![item(0), Event::OrderPlaced(order(2))]);
+        assert!(!batch.take(&elsewhere));
+        // The home of the account decides on the same shard what the purse of another one asks.
+        assert!(!batch.take(&told(ONE, 6, vec![Event::Received { from: OTHER, number: 1 }])));
+        assert!(batch.take(&told(ONE, 10, vec![item(0), Event::OrderPlaced(order(1))])));
+        assert_eq!(words(batch), ["0:10 placed 1"]);
     }
 
     #[test]
-    fn a_batch_may_be_refused_as_a_whole() {
-        let mut batch = Batch::new([Asked::Cancel]);
-        assert!(batch.fold(told(HOME, 10, vec![Event::Rejected { code: Rejection::AccountUnknown }])));
-        assert_eq!(batch.into_items().unwrap_err().kind().code, "account-unknown");
+    fn a_shard_that_is_lost_does_not_keep_what_another_one_told() {
+        let mut batch = Batch::new([(ONE, Asked::Place(None)), (OTHER, Asked::Place(None)), (ONE, Asked::Place(None))]);
+        assert!(!batch.take(&told(ONE, 10, vec![item(0), Event::OrderPlaced(order(1))])));
+        assert!(!batch.lose(OTHER, SubmitError::Overloaded));
+        assert!(batch.lose(ONE, SubmitError::Accepted(BATCH)));
+        let accepted = SubmitError::Accepted(BATCH).to_string();
+        assert_eq!(words(batch), ["0:10 placed 1", "too many commands at once", &accepted]);
+    }
+
+    #[test]
+    fn a_batch_may_be_refused_as_a_whole_by_one_shard_or_by_each_for_itself() {
+        let refused = |shard| told(shard, 10, vec![Event::Rejected { code: Rejection::AccountFrozen }]);
+        let mut batch = Batch::new([(ONE, Asked::Place(None)), (ONE, Asked::Place(None))]);
+        assert!(batch.take(&refused(ONE)));
+        assert_eq!(batch.into_replies().unwrap_err().kind().code, "account-frozen");
+        let batch = Batch::new([(ONE, Asked::Place(None)), (OTHER, Asked::Place(None))]);
+        let all = [refused(ONE), told(OTHER, 11, vec![item(0), Event::OrderPlaced(order(1))])];
+        assert_eq!(complete(batch, &all), ["0:10 account-frozen", "1:11 placed 1"]);
+    }
+
+    #[test]
+    fn a_cancel_of_a_parked_order_is_answered() {
+        let ended = named(1, 99);
+        let (market, client_id) = name_of(&ended).unwrap();
+        let requests = [(ONE, Asked::Cancel(OrderRef::ClientId { market, client_id }))];
+        let (id, order, code) = (ended.id, ended.order, Rejection::CancelledWhileParked);
+        let events = vec![
+            item(0),
+            Event::ParkedCancelled { account: ACCOUNT, ticket: 3, command: CommandId(5) },
+            resumed(5),
+            Event::OrderRejected { id, order, code },
+        ];
+        assert_eq!(complete(Batch::new(requests), &[told(ONE, 10, events)]), ["0:10 cancelled"]);
     }
 }

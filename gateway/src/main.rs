@@ -15,12 +15,14 @@ mod config;
 mod db;
 mod http;
 mod live;
+mod pending;
 mod progress;
 mod read_models;
 mod shapes;
 mod state;
 mod submit;
 mod tail;
+mod told;
 mod view;
 mod ws;
 
@@ -38,10 +40,11 @@ use tokio::sync::{Semaphore, oneshot};
 use config::{Cli, Command, Config};
 use db::{Database, DbError, boot::BootError};
 use live::Live;
+use pending::Pending;
 use progress::Progress;
 use read_models::{ReadError, ReadModels};
 use state::{Shared, State};
-use submit::{Pending, Submitter};
+use submit::Submitter;
 use tail::{Tail, TailError};
 use view::LiveView;
 

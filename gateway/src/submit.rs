@@ -1,60 +1,30 @@
-//! Puts a command on the log and waits for its outcome.
+//! Puts commands on the log and waits for their answers.
 //!
-//!   handler ─▶ *submit* ─▶ lfg.commands[s] ─▶ engine ─▶ lfg.events[*] ─▶ tail ─▶ *pending* ─▶ handler
+//!   handler ─▶ *submit* ─▶ lfg.commands[s] ─▶ engine ─▶ lfg.events[*] ─▶ tail ─▶ pending ─▶ handler
 //!
-//! The wait is registered before the command is produced: an outcome cannot come back unnoticed. A handler that goes away
-//! (its client hung up) takes its registration with it; the command goes on.
+//! What one client asks at once has one id, however many shards it is for.
 
-use std::future::Future;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dashmap::DashMap;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use metrics::{counter, gauge, histogram};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
-use schemas::event::CancelReason;
-use schemas::ids::Coordinate;
-use schemas::{Command, CommandId, CommandRecord, Event, Outcome, Shard};
+use rdkafka::producer::future_producer::OwnedDeliveryResult;
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
+use schemas::{Command, CommandId, CommandRecord, Shard};
 use service::KafkaArgs;
 use service::kafka::{KafkaFault, producer_config};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::{OUTCOME_WITHIN, PRODUCE_WITHIN};
+use crate::pending::Pending;
+use crate::told::Settled;
 
-/// A command's outcome and where it stands.
-#[derive(Debug)]
-pub struct Settled {
-    /// The shard that told it.
-    pub shard: Shard,
-    /// What it told.
-    pub outcome: Outcome,
-}
-
-impl Settled {
-    /// Its place on the log.
-    pub fn at(&self) -> Coordinate {
-        Coordinate { shard: self.shard, sequence: self.outcome.sequence }
-    }
-
-    /// What the whole of it tells.
-    pub fn told(&self) -> Told<'_> {
-        Told { settled: self, events: &self.outcome.events }
-    }
-}
-
-/// What answers one request: all events of an outcome, or a part of a batch's.
-#[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
-    /// The outcome.
-    pub settled: &'a Settled,
-    /// The part.
-    pub events: &'a [Event],
-}
-
-/// No outcome; what that means for the caller.
+/// No answer; what that means for the caller.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SubmitError {
     /// Too many commands wait, or the queue to the log is full. Nothing was written. Retry later.
@@ -63,133 +33,51 @@ pub enum SubmitError {
     /// Kafka refused the command. Nothing was written. Retry later.
     #[error("the log refused the command: {0}")]
     NotWritten(KafkaError),
-    /// The command is on the log and will have its outcome; it did not come in time.
-    #[error("command {0} is on the log, without an outcome yet")]
+    /// The command is on the log and will have its answer; it did not come in time.
+    #[error("command {0} is on the log, without an answer yet")]
     Accepted(CommandId),
     /// Written or not, it cannot be told yet. Ask again, or repeat with the same client id.
     #[error("it is not known whether command {0} was written")]
     OutcomeUnknown(CommandId),
 }
 
-/// Who waits for which outcome.
-#[derive(Default)]
-pub struct Pending {
-    waiting: DashMap<CommandId, oneshot::Sender<Settled>>,
-    /// Who wants every outcome of a command: there are few, so an outcome is looked up here only if there is any.
-    following: DashMap<CommandId, mpsc::UnboundedSender<Settled>>,
-    followers: AtomicUsize,
-}
-
-impl Pending {
-    /// An outcome came. Hands it to whoever waits for it, if it is the last word or every word is wanted. Never waits.
-    pub fn settle(&self, shard: Shard, outcome: Outcome) {
-        // Acquire pairs with `follow`: a command that is on the log has been registered.
-        if self.followers.load(Ordering::Acquire) > 0
-            && let Some(following) = self.following.get(&outcome.cause.id)
-        {
-            // As below. The queue is bounded by what one command can lead to.
-            let _ = following.send(Settled { shard, outcome });
-            return;
-        }
-        if !is_final(&outcome) {
-            return;
-        }
-        if let Some((_, waiting)) = self.waiting.remove(&outcome.cause.id) {
-            // The other end is gone if its client hung up at this very moment; then nobody wants to know.
-            let _ = waiting.send(Settled { shard, outcome });
+impl SubmitError {
+    /// For metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::NotWritten(_) => "not-written",
+            Self::Accepted(_) => "accepted",
+            Self::OutcomeUnknown(_) => "unknown",
         }
     }
+}
 
-    fn register(self: &Arc<Self>, id: CommandId) -> Registration {
-        let (sender, outcome) = oneshot::channel();
-        self.waiting.insert(id, sender);
-        Registration { pending: Arc::clone(self), id, outcome }
+/// Puts the answers to commands together.
+pub trait Gather {
+    /// Takes in what is told of a command. True once nothing is missing.
+    fn take(&mut self, settled: &Settled) -> bool;
+
+    /// What is still missing from `shard` does not come. True once nothing is missing.
+    fn lose(&mut self, shard: Shard, error: SubmitError) -> bool;
+}
+
+/// The answer to one command: the first that is found in what is told.
+struct One<F, T> {
+    find: F,
+    found: Option<Result<T, SubmitError>>,
+}
+
+impl<T, F: FnMut(&Settled) -> Option<T>> Gather for One<F, T> {
+    fn take(&mut self, settled: &Settled) -> bool {
+        self.found = (self.find)(settled).map(Ok);
+        self.found.is_some()
     }
 
-    fn follow(self: &Arc<Self>, id: CommandId) -> Following {
-        let (sender, outcomes) = mpsc::unbounded_channel();
-        self.following.insert(id, sender);
-        self.followers.fetch_add(1, Ordering::Release);
-        Following { pending: Arc::clone(self), id, outcomes }
+    fn lose(&mut self, _: Shard, error: SubmitError) -> bool {
+        self.found = Some(Err(error));
+        true
     }
-}
-
-struct Registration {
-    pending: Arc<Pending>,
-    id: CommandId,
-    outcome: oneshot::Receiver<Settled>,
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.pending.waiting.remove(&self.id);
-    }
-}
-
-struct Following {
-    pending: Arc<Pending>,
-    id: CommandId,
-    outcomes: mpsc::UnboundedReceiver<Settled>,
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.pending.following.remove(&self.id);
-        self.pending.followers.fetch_sub(1, Ordering::Release);
-    }
-}
-
-/// True if an outcome says what became of a command that a client sent. (A batch has as many answers as requests: see
-/// [`Submitter::follow`].)
-///
-/// Others with the same id tell of a step on the way (entered, held, sent) or of what followed elsewhere (settled, swept), and
-/// may be read earlier or later, since shards are read independently.
-fn is_final(outcome: &Outcome) -> bool {
-    outcome.events.iter().any(|event| match event {
-        Event::Rejected { .. }
-        | Event::AccountOpened { .. }
-        | Event::ApiKeyAdded { .. }
-        | Event::ApiKeyRevoked { .. }
-        | Event::Deposited { .. }
-        | Event::Withdrawn { .. }
-        | Event::OrderPlaced(_)
-        | Event::OrderRejected { .. }
-        | Event::MarketCreated(_)
-        | Event::MarketChanged { .. }
-        | Event::ClientIdRepeated { .. }
-        | Event::CancelRejected { .. }
-        | Event::OrderAmended(_)
-        | Event::AmendRejected { .. }
-        | Event::MassCancelRequested { .. }
-        | Event::DeadManSwitchSet { .. }
-        | Event::AccountFrozen { .. }
-        | Event::AccountUnfrozen { .. }
-        | Event::AccountLimited { .. }
-        | Event::MarketLimited { .. }
-        | Event::TransferReceived { .. }
-        | Event::TransferReturned { .. } => true,
-        // For any other reason nobody asked for this order's end.
-        Event::OrderCancelled { reason, .. } => *reason == CancelReason::Requested,
-        Event::OrderEntered { .. }
-        | Event::Traded(_)
-        | Event::PairsRedeemed { .. }
-        | Event::Settled(_)
-        | Event::PaidOut { .. }
-        | Event::MarketSettled { .. }
-        | Event::Sent { .. }
-        | Event::Received { .. }
-        | Event::MessageSkipped { .. }
-        | Event::Acknowledged { .. }
-        | Event::StateHashed { .. }
-        | Event::HoldRaised { .. }
-        | Event::OrderReduced { .. }
-        | Event::MassCancelOpened { .. }
-        | Event::MassCancelClosed { .. }
-        | Event::DeadManSwitchFired { .. }
-        | Event::BatchItem { .. }
-        // The credits may come back.
-        | Event::TransferSent { .. } => false,
-    })
 }
 
 /// The way to the log.
@@ -214,94 +102,63 @@ impl Submitter {
         Ok(())
     }
 
-    /// Sends a command to a shard and waits for its outcome, a bounded time.
-    pub async fn submit(&self, shard: Shard, command: Command) -> Result<Settled, SubmitError> {
-        let id = new_id();
-        let mut registration = self.pending.register(id);
-        let outcome = async {
-            match (&mut registration.outcome).await {
-                Ok(settled) => settled,
-                // The sender is dropped only with a settlement or with this registration.
-                Err(_) => std::future::pending().await,
-            }
-        };
-        self.timed(shard, CommandRecord { id, command }, outcome).await
-    }
-
-    /// Sends a command to a shard and hands each of its outcomes, from whichever shard, to `fold` until that says that it has
-    /// all, a bounded time. Fails only if there was none; else says which command it was, and whether `fold` has all.
-    pub async fn follow(
+    /// Sends a command to a shard and waits, a bounded time, until `find` finds the answer in what is told of it.
+    pub async fn ask<T>(
         &self,
         shard: Shard,
         command: Command,
-        mut fold: impl FnMut(Settled) -> bool,
-    ) -> Result<(CommandId, bool), SubmitError> {
-        let id = new_id();
-        let (mut following, mut any) = (self.pending.follow(id), false);
-        let all = async {
-            while let Some(settled) = following.outcomes.recv().await {
-                any = true;
-                if fold(settled) {
-                    return;
-                }
+        find: impl FnMut(&Settled) -> Option<T>,
+    ) -> Result<T, SubmitError> {
+        let mut one = One { find, found: None };
+        let id = self.ask_all(vec![(shard, command)], &mut one).await;
+        one.found.unwrap_or(Err(SubmitError::OutcomeUnknown(id)))
+    }
+
+    /// Sends commands, one to each of these shards, and waits, a bounded time, until their answers are gathered. What does not come is
+    /// told as lost, so in the end `gather` has all.
+    pub async fn ask_all(&self, commands: Vec<(Shard, Command)>, gather: &mut impl Gather) -> CommandId {
+        let (id, start) = (new_id(), Instant::now());
+        let mut exchange = Exchange { id, gather, open: BTreeMap::new(), result: "settled" };
+        self.hold(&mut exchange, commands, start + self.within).await;
+        histogram!("gateway_submit_seconds", "result" => exchange.result).record(start.elapsed());
+        id
+    }
+
+    async fn hold(&self, exchange: &mut Exchange<'_, impl Gather>, commands: Vec<(Shard, Command)>, deadline: Instant) {
+        let permits = u32::try_from(commands.len()).ok().and_then(|n| self.permits.try_acquire_many(n).ok());
+        let Some(_permits) = permits else {
+            for (shard, _) in commands {
+                exchange.lose(shard, SubmitError::Overloaded);
             }
-            // As above.
-            std::future::pending::<()>().await;
+            return;
         };
-        match self.timed(shard, CommandRecord { id, command }, all).await {
-            Ok(()) => Ok((id, true)),
-            Err(SubmitError::Accepted(_) | SubmitError::OutcomeUnknown(_)) if any => Ok((id, false)),
-            Err(error) => Err(error),
+        let _counted = Counted::new(commands.len());
+        // Before anything is produced: an answer cannot come unnoticed.
+        let mut registration = self.pending.register(exchange.id);
+        let (mut deliveries, mut complete) = (FuturesUnordered::new(), false);
+        for (shard, command) in commands {
+            match self.produce(shard, CommandRecord { id: exchange.id, command }) {
+                Ok(delivery) => {
+                    exchange.open.insert(shard, false);
+                    deliveries.push(async move { (shard, delivery.await.ok()) });
+                }
+                Err(error) => complete = exchange.lose(shard, error),
+            }
         }
-    }
-
-    async fn timed<T>(
-        &self,
-        shard: Shard,
-        record: CommandRecord,
-        outcome: impl Future<Output = T>,
-    ) -> Result<T, SubmitError> {
-        let start = Instant::now();
-        let result = self.submit_by(start + self.within, shard, record, outcome).await;
-        let label = match &result {
-            Ok(_) => "settled",
-            Err(SubmitError::Overloaded) => "overloaded",
-            Err(SubmitError::NotWritten(_)) => "not-written",
-            Err(SubmitError::Accepted(_)) => "accepted",
-            Err(SubmitError::OutcomeUnknown(_)) => "unknown",
-        };
-        histogram!("gateway_submit_seconds", "result" => label).record(start.elapsed());
-        result
-    }
-
-    async fn submit_by<T>(
-        &self,
-        deadline: Instant,
-        shard: Shard,
-        record: CommandRecord,
-        outcome: impl Future<Output = T>,
-    ) -> Result<T, SubmitError> {
-        let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
-        let _counted = Counted::new();
-        let (id, bytes) = (record.id, record.encode());
-        let record = FutureRecord::<(), _>::to(&self.topic).partition(shard.partition()).payload(&bytes);
-        let delivery = self.producer.send_result(record).map_err(|(error, _)| not_queued(error))?;
-        tokio::pin!(delivery, outcome);
-        let mut acknowledged = false;
-        loop {
-            tokio::select! {
+        while !complete {
+            complete = tokio::select! {
                 biased;
-                settled = &mut outcome => return Ok(settled),
-                delivered = &mut delivery, if !acknowledged => match delivered {
-                    Ok(Ok(_)) => acknowledged = true,
-                    Ok(Err((error, _))) => return Err(not_delivered(id, error)),
-                    Err(_) => return Err(SubmitError::OutcomeUnknown(id)),
-                },
-                () = sleep_until(deadline) => {
-                    return Err(if acknowledged { SubmitError::Accepted(id) } else { SubmitError::OutcomeUnknown(id) });
-                }
-            }
+                Some(settled) = registration.answers.recv() => exchange.gather.take(&settled),
+                Some((shard, delivered)) = deliveries.next() => exchange.delivered(shard, delivered),
+                () = sleep_until(deadline) => exchange.end(),
+            };
         }
+    }
+
+    fn produce(&self, shard: Shard, record: CommandRecord) -> Result<DeliveryFuture, SubmitError> {
+        let bytes = record.encode();
+        let record = FutureRecord::<(), _>::to(&self.topic).partition(shard.partition()).payload(&bytes);
+        self.producer.send_result(record).map_err(|(error, _)| not_queued(error))
     }
 
     /// Gives what is still queued a last chance to be written.
@@ -314,6 +171,46 @@ impl Submitter {
         if lost > 0 {
             tracing::warn!(lost, "commands were not acknowledged before the end");
         }
+    }
+}
+
+/// Commands under way, and what is known of them.
+struct Exchange<'a, G> {
+    id: CommandId,
+    gather: &'a mut G,
+    /// Shards that may still answer, and whether the command is on their log for certain.
+    open: BTreeMap<Shard, bool>,
+    /// How it went, for metrics.
+    result: &'static str,
+}
+
+impl<G: Gather> Exchange<'_, G> {
+    fn lose(&mut self, shard: Shard, error: SubmitError) -> bool {
+        self.result = error.name();
+        self.open.remove(&shard);
+        self.gather.lose(shard, error)
+    }
+
+    /// What Kafka says of a command; `None` if it says nothing any more. True once nothing is missing.
+    fn delivered(&mut self, shard: Shard, delivered: Option<OwnedDeliveryResult>) -> bool {
+        match delivered {
+            Some(Ok(_)) => {
+                self.open.insert(shard, true);
+                false
+            }
+            Some(Err((error, _))) => self.lose(shard, not_delivered(self.id, error)),
+            None => self.lose(shard, SubmitError::OutcomeUnknown(self.id)),
+        }
+    }
+
+    /// The time is over.
+    fn end(&mut self) -> bool {
+        for (shard, acknowledged) in std::mem::take(&mut self.open) {
+            let id = self.id;
+            let error = if acknowledged { SubmitError::Accepted(id) } else { SubmitError::OutcomeUnknown(id) };
+            self.lose(shard, error);
+        }
+        true
     }
 }
 
@@ -357,113 +254,92 @@ fn not_delivered(id: CommandId, error: KafkaError) -> SubmitError {
 }
 
 /// Counts commands in flight, also when their handler is dropped.
-struct Counted;
+struct Counted(f64);
 
 impl Counted {
-    fn new() -> Self {
-        gauge!("gateway_pending").increment(1.0);
-        Self
+    #[allow(clippy::cast_precision_loss, reason = "as many as a batch has requests")]
+    fn new(commands: usize) -> Self {
+        let counted = Self(commands as f64);
+        gauge!("gateway_pending").increment(counted.0);
+        counted
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        gauge!("gateway_pending").decrement(1.0);
+        gauge!("gateway_pending").decrement(self.0);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::tests::{SHARD, amended, outcome, placed, trade};
-    use schemas::{AccountId, Credits, Entry, OrderRef, Rejection};
+    use crate::told::tests::settled;
+    use crate::view::tests::{SHARD, outcome};
+    use schemas::{Event, Rejection};
 
-    fn entered() -> Event {
-        let placed = placed(1, Entry::BuyYes, 5_000, 10, 0);
-        let (account, market) = (placed.order.account, placed.order.market);
-        Event::OrderEntered { id: placed.id, account, market, held: Credits::whole(5), known_as: None }
+    const OTHER: Shard = Shard::new(1).unwrap();
+    const ID: CommandId = CommandId(7);
+
+    /// Wants one answer of each of its shards.
+    #[derive(Default)]
+    struct Answers {
+        wanted: Vec<Shard>,
+        lost: Vec<(Shard, SubmitError)>,
     }
 
-    fn cancelled(reason: CancelReason) -> Event {
-        let order = placed(1, Entry::BuyYes, 5_000, 10, 0);
-        let (account, market, entry) = (order.order.account, order.order.market, order.order.entry);
-        let (price, quantity) = (order.price, order.quantity);
-        Event::OrderCancelled { order: order.id, account, market, entry, price, quantity, reason }
-    }
-
-    #[test]
-    fn a_step_on_the_way_is_not_the_last_word() {
-        let maker = placed(1, Entry::BuyYes, 5_000, 10, 0);
-        let taker = placed(2, Entry::BuyNo, 5_000, 4, 4);
-        let (account, order, amount) = (AccountId(1), maker.id, Credits::whole(1));
-        let received = Event::Received { from: SHARD, number: 1 };
-        let (from, to) = (account, AccountId(2));
-        let is_last = |events: &[Event]| is_final(&outcome(1, events.to_vec()));
-        for step in [
-            vec![],
-            vec![entered()],
-            vec![received.clone()],
-            vec![received.clone(), Event::HoldRaised { account, order, amount }],
-            vec![received.clone(), cancelled(CancelReason::MassCancel)],
-            vec![Event::TransferSent { from, to, amount, client_id: None }],
-        ] {
-            assert!(!is_last(&step), "{step:?}");
+    impl Gather for Answers {
+        fn take(&mut self, settled: &Settled) -> bool {
+            self.wanted.retain(|shard| *shard != settled.shard);
+            self.wanted.is_empty()
         }
-        let code = Rejection::OrderUnknown;
-        for word in [
-            vec![entered(), Event::OrderPlaced(maker)],
-            vec![received.clone(), Event::OrderPlaced(taker), trade(1, &maker, &taker, 4, 6)],
-            vec![received.clone(), cancelled(CancelReason::Requested)],
-            vec![received.clone(), Event::CancelRejected { account, order: OrderRef::Id(order), code }],
-            vec![received.clone(), Event::OrderAmended(amended(&maker, 5_000, 9))],
-            vec![Event::AmendRejected { account, order: OrderRef::Id(order), code }],
-            vec![Event::MassCancelRequested { account, market: None }, cancelled(CancelReason::MassCancel)],
-            vec![received.clone(), Event::TransferReceived { from, to, amount }],
-            vec![received, Event::TransferReturned { from, to, amount, code }],
-            vec![Event::Rejected { code }],
-        ] {
-            assert!(is_last(&word), "{word:?}");
+
+        fn lose(&mut self, shard: Shard, error: SubmitError) -> bool {
+            self.wanted.retain(|wanted| *wanted != shard);
+            self.lost.push((shard, error));
+            self.wanted.is_empty()
         }
     }
 
     #[test]
-    fn who_follows_a_command_hears_every_word_and_who_waits_only_the_last() {
-        let pending = Arc::new(Pending::default());
-        let (mut following, mut waiting) = (pending.follow(CommandId(1)), pending.register(CommandId(2)));
-        for id in [1, 2] {
-            pending.settle(SHARD, outcome(id, vec![entered()]));
-            pending.settle(SHARD, outcome(id, vec![Event::OrderPlaced(placed(1, Entry::BuyYes, 5_000, 10, 0))]));
-        }
-        let heard: Vec<_> = std::iter::from_fn(|| following.outcomes.try_recv().ok()).collect();
-        assert_eq!(heard.iter().map(|settled| settled.outcome.cause.id.0).collect::<Vec<_>>(), [1, 1]);
-        assert!(matches!(waiting.outcome.try_recv().unwrap().outcome.events[..], [Event::OrderPlaced(_)]));
-        drop(following);
-        assert!(pending.following.is_empty());
-        assert_eq!(pending.followers.load(Ordering::Relaxed), 0);
+    fn at_the_end_it_is_known_of_each_shard_whether_it_has_the_command() {
+        let mut answers = Answers { wanted: vec![SHARD, OTHER], ..Answers::default() };
+        let open = [(SHARD, true), (OTHER, false)].into();
+        let mut exchange = Exchange { id: ID, gather: &mut answers, open, result: "settled" };
+        assert!(exchange.end());
+        assert_eq!(exchange.result, "unknown");
+        assert_eq!(answers.lost, [(SHARD, SubmitError::Accepted(ID)), (OTHER, SubmitError::OutcomeUnknown(ID))]);
     }
 
     #[test]
-    fn the_last_word_reaches_the_one_who_waits_whatever_is_read_first() {
-        let pending = Arc::new(Pending::default());
-        let mut registration = pending.register(CommandId(2));
-        pending.settle(SHARD, outcome(2, vec![entered()]));
-        assert!(registration.outcome.try_recv().is_err());
-        pending.settle(SHARD, outcome(2, vec![Event::OrderPlaced(placed(1, Entry::BuyYes, 5_000, 10, 0))]));
-        assert_eq!(registration.outcome.try_recv().unwrap().outcome.sequence, 2);
+    fn a_shard_whose_command_is_lost_does_not_keep_the_others() {
+        let mut answers = Answers { wanted: vec![SHARD, OTHER], ..Answers::default() };
+        let open = [(SHARD, false), (OTHER, false)].into();
+        let mut exchange = Exchange { id: ID, gather: &mut answers, open, result: "settled" };
+        assert!(!exchange.delivered(SHARD, None));
+        let told = settled(OTHER, outcome(7, vec![Event::Rejected { code: Rejection::OrderUnknown }]));
+        assert!(exchange.gather.take(&told));
+        assert_eq!(answers.lost, [(SHARD, SubmitError::OutcomeUnknown(ID))]);
     }
 
     #[test]
-    fn who_goes_away_leaves_nothing_behind() {
-        let pending = Arc::new(Pending::default());
-        drop(pending.register(CommandId(2)));
-        assert!(pending.waiting.is_empty());
+    fn one_answer_is_the_first_that_is_found() {
+        let told = |code| settled(SHARD, outcome(7, vec![Event::Rejected { code }]));
+        let find = |settled: &Settled| {
+            let wanted = Event::Rejected { code: Rejection::OrderUnknown };
+            settled.told().events.contains(&wanted).then_some(settled.at())
+        };
+        let mut one = One { find, found: None };
+        assert!(!one.take(&told(Rejection::AccountUnknown)));
+        assert!(one.take(&told(Rejection::OrderUnknown)));
+        assert_eq!(one.found.unwrap().unwrap().to_string(), "0:7");
     }
 
     #[test]
     fn only_what_is_certain_is_called_not_written() {
-        let of = |code| not_delivered(CommandId(1), KafkaError::MessageProduction(code));
+        let of = |code| not_delivered(ID, KafkaError::MessageProduction(code));
         assert!(matches!(of(Code::MessageSizeTooLarge), SubmitError::NotWritten(_)));
-        assert_eq!(of(Code::MessageTimedOut), SubmitError::OutcomeUnknown(CommandId(1)));
-        assert_eq!(of(Code::NotEnoughReplicasAfterAppend), SubmitError::OutcomeUnknown(CommandId(1)));
+        assert_eq!(of(Code::MessageTimedOut), SubmitError::OutcomeUnknown(ID));
+        assert_eq!(of(Code::NotEnoughReplicasAfterAppend), SubmitError::OutcomeUnknown(ID));
     }
 }

@@ -16,7 +16,7 @@ use service::{LogArgs, Pulse, Shutdown};
 use tokio::sync::oneshot;
 
 use crate::live::Live;
-use crate::submit::Pending;
+use crate::pending::Pending;
 use crate::view::FoldError;
 
 /// Why the tail ended other than by request. Never retry in the same process.
@@ -41,7 +41,7 @@ pub struct Tail {
     pub positions: Vec<Position>,
     /// What is folded into.
     pub live: Arc<Live>,
-    /// Who waits for outcomes.
+    /// Who waits for answers.
     pub pending: Arc<Pending>,
     /// When to end.
     pub shutdown: Shutdown,

@@ -8,28 +8,18 @@ mod common;
 mod routes;
 
 use common::api::{Answer, Api};
-use common::scribe::Scribe;
+use common::scribe::{Scribe, key, listing};
 use common::socket::{Heard, Socket};
 use common::{ADMIN_KEY, ORIGIN, Platform, SECOND_ADMIN_KEY, eventually};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use routes::{Route, inside, not_texts, routes};
-use schemas::market::Listing;
-use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Event, FeeRate, MarketId, MarketLimits, MarketState, Scopes, Timestamp,
-};
+use schemas::{AccountId, Event, MarketId, Scopes};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 const ACCOUNT: AccountId = AccountId(77);
 const TICKER: &str = "RAIN-2099";
-
-/// The text of a key whose secret is this byte, and what the log knows of it.
-fn key(id: u64, secret: u8, scopes: Scopes) -> (String, ApiKey) {
-    let bytes = [secret; 32];
-    let text = format!("lfg_{id:016x}_{}", format!("{secret:02x}").repeat(32));
-    (text, ApiKey { id: ApiKeyId(id), hash: Sha256::digest(bytes).into(), scopes })
-}
+const NAME: &str = "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11";
 
 struct Keys {
     full: String,
@@ -46,23 +36,18 @@ async fn prepare(platform: &Platform, scribe: &mut Scribe) -> Keys {
     events.extend([full_key, read_key, revoked_key].map(|key| Event::ApiKeyAdded { account, key }));
     events.push(Event::ApiKeyRevoked { account, key: revoked_key.id });
     scribe.tell(platform.map().of_account(account), events).await;
-    let ticker: schemas::text::Ticker = TICKER.parse().unwrap();
-    let market = MarketId::of(&ticker);
-    let listing = Listing {
-        market,
-        ticker,
-        question: "Will it rain?".parse().unwrap(),
-        expiry: Timestamp(4_000_000_000_000),
-        tick: 100,
-        maker_fee: FeeRate::ZERO,
-        taker_fee: FeeRate::ZERO,
-        dispute_window_ms: 0,
-        limits: MarketLimits::NONE,
-    };
-    let by = Some(AdminId(1));
-    let opened = Event::MarketChanged { market, state: MarketState::Open, resolution: None, by };
-    scribe.tell(platform.map().of_market(market), vec![Event::MarketCreated(listing), opened]).await;
+    for ticker in [TICKER, &elsewhere(platform)] {
+        let listing = listing(ticker, 100);
+        scribe.open_market(platform.map().of_market(listing.market), listing).await;
+    }
     Keys { full, read_only, revoked }
+}
+
+/// A market on another shard than the usual one.
+fn elsewhere(platform: &Platform) -> String {
+    let shard = |ticker: &str| platform.map().of_market(MarketId::of(&ticker.parse().unwrap()));
+    let mut tickers = (0..).map(|number| format!("SNOW-{number}"));
+    tickers.find(|ticker| shard(ticker) != shard(TICKER)).unwrap()
 }
 
 /// Every refusal is a problem that is the client's to mend.
@@ -149,7 +134,7 @@ async fn raw_bodies(api: &Api, method: &Method, key: Option<&str>, path: &str) {
 }
 
 /// Orders that are well-formed, but for a market or a price that does not exist there.
-async fn unknown_things(api: &Api, keys: &Keys) {
+async fn unknown_things(api: &Api, keys: &Keys, elsewhere: &str) {
     let full = Some(keys.full.as_str());
     let order = |change: Value| {
         let mut body = json!({"contract": "NO", "side": "SELL", "type": "LIMIT", "price": "0.55", "quantity": 1});
@@ -171,6 +156,23 @@ async fn unknown_things(api: &Api, keys: &Keys) {
         place["price"] = json!("0.5501");
         let body = json!({"requests": [{"cancel": {"order_id": "1"}}, {"place": place}]});
         check(&api.post(full, "/v1/orders/batch", &body).await, "in a batch", code);
+    }
+    for (request, code) in [
+        (json!({"cancel": {"client_id": NAME, "ticker": "NOBODY"}}), "market-unknown"),
+        (json!({"amend": {"client_id": NAME, "market_id": "1", "quantity": 1}}), "market-unknown"),
+        // The shard in the id does not exist.
+        (json!({"cancel": {"order_id": "9223372036854775807"}}), "order-unknown"),
+    ] {
+        let body = json!({"requests": [{"cancel": {"order_id": "1"}}, request]});
+        check(&api.post(full, "/v1/orders/batch", &body).await, "in a batch", code);
+    }
+    let named = |ticker: &str| json!({"cancel": {"client_id": NAME, "ticker": ticker}});
+    let on_two_shards = json!({"all_or_nothing": true, "requests": [named(TICKER), named(elsewhere)]});
+    check(&api.post(full, "/v1/orders/batch", &on_two_shards).await, "on two shards", "batch-conflict");
+    for method in [Method::DELETE, Method::PATCH] {
+        let path = format!("/v1/orders?client_id={NAME}&market=NOBODY");
+        let body = if method == Method::PATCH { json!({"quantity": 1}) } else { json!({}) };
+        check(&api.send_json(method, full, &path, &body).await, "unknown market", "market-unknown");
     }
     let to_self = json!({"to": ACCOUNT.to_string(), "amount": "1"});
     check(&api.post(full, "/v1/transfers", &to_self).await, "to itself", "transfer-to-self");
@@ -219,7 +221,8 @@ async fn query_strings(api: &Api, keys: &Keys) {
         ("/v1/orders", "market_id=x"),
         ("/v1/orders", "market_id=1&ticker=A"),
         ("/v1/orders", "command_id=1"),
-        ("/v1/orders", "client_id=%00"),
+        ("/v1/orders", "client_id=%00&ticker=A"),
+        ("/v1/orders", "client_id=8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11"),
         ("/v1/orders", "colour=red"),
         ("/v1/orders", "min_position=9:1"),
         ("/v1/orders", "min_position=x"),
@@ -240,21 +243,28 @@ async fn query_strings(api: &Api, keys: &Keys) {
     for (path, query) in queries {
         check(&api.get(Some(&keys.full), &format!("{path}?{query}")).await, query, "invalid-request");
     }
-    let name = "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11";
     for query in [
-        "client_id=x".to_owned(),
+        format!("client_id=x&market={TICKER}"),
         "client=1".to_owned(),
-        format!("client_id={name}&client_id={name}"),
-        format!("client_id={name}&market={TICKER}"),
+        format!("client_id={NAME}"),
+        format!("client_id={NAME}&client_id={NAME}&market={TICKER}"),
+        format!("client_id={NAME}&market={TICKER}&order_id=1"),
         format!("market={TICKER}&market={TICKER}"),
     ] {
         check(&api.delete(Some(&keys.full), &format!("/v1/orders?{query}")).await, &query, "invalid-request");
     }
-    for query in ["", "?client_id=x", "?order_id=1"] {
+    let (without, misspelt) = (format!("?client_id={NAME}"), format!("?client_id=x&market={TICKER}"));
+    let alone = format!("?market={TICKER}");
+    for query in ["", &without, &misspelt, &alone, "?order_id=1"] {
         let path = format!("/v1/orders{query}");
         let amended = api.send_json(Method::PATCH, Some(&keys.full), &path, &json!({"quantity": 1})).await;
         check(&amended, query, "invalid-request");
     }
+    let missing = api.delete(Some(&keys.full), &format!("/v1/orders{without}")).await;
+    assert_eq!(
+        (&missing.body["errors"][0]["parameter"], &missing.body["errors"][0]["code"]),
+        (&json!("market"), &json!("missing"))
+    );
     let unknown = api.get(Some(&keys.full), "/v1/orders?ticker=NOBODY").await;
     check(&unknown, "a filter by an unknown market", "market-unknown");
     let order =
@@ -412,13 +422,13 @@ async fn bad_input_gets_a_clear_problem_and_writes_nothing() {
     let mut scribe = Scribe::new(&platform);
     let keys = prepare(&platform, &mut scribe).await;
     let (mut gateway, api) = platform.gateway().await;
-    eventually("the gateway knows the market", async || {
+    eventually("the gateway knows the markets", async || {
         let markets = api.get(None, "/v1/markets").await.expect(200);
-        (markets["items"].as_array()?.len() == 1).then_some(())
+        (markets["items"].as_array()?.len() == 2).then_some(())
     })
     .await;
     bodies(&api, &keys).await;
-    unknown_things(&api, &keys).await;
+    unknown_things(&api, &keys, &elsewhere(&platform)).await;
     query_strings(&api, &keys).await;
     keys_that_do_not_fit(&api, &keys).await;
     routes_and_methods(&api).await;

@@ -65,7 +65,7 @@ async fn an_exchange_from_the_first_account_to_the_payout() {
     wallet_becomes(api, &alice, "97.590400", "0.000000").await;
     wallet_becomes(api, &bob, "98.380800", "0.000000").await;
 
-    // A refusal at the account's home and one at the market's look the same.
+    // A refusal for what no purse has and one for what the market has look the same.
     let poor = api.order(&bob, &limit("SNOW", "BUY YES 1000 @ 0.99")).await;
     poor.problem(409, "funds-insufficient");
     let short = api.order(&bob, &limit("SNOW", "SELL YES 1 @ 0.50")).await;
@@ -116,7 +116,7 @@ async fn one_account_neither_sees_nor_touches_anothers_orders() {
     // Nor can she move it: not by its id, not by its name, not in a batch, all or nothing or one by one.
     let smaller = json!({"quantity": 1});
     api.amend(&mallory, id, &smaller).await.problem(404, "order-unknown");
-    for order in [json!({"order_id": id}), json!({"client_id": NAME})] {
+    for order in [json!({"order_id": id}), json!({"client_id": NAME, "ticker": "WALL"})] {
         for all_or_nothing in [false, true] {
             let requests = json!([{"cancel": order}, {"amend": with(order.clone(), smaller.clone())}]);
             let batch = json!({"all_or_nothing": all_or_nothing, "requests": requests});
@@ -125,7 +125,7 @@ async fn one_account_neither_sees_nor_touches_anothers_orders() {
             assert_eq!(results(&batch), ["404 order-unknown", second], "{batch}");
         }
     }
-    let by_name = format!("/v1/orders?client_id={NAME}");
+    let by_name = format!("/v1/orders?client_id={NAME}&market=WALL");
     api.delete(Some(&mallory.key), &by_name).await.problem(404, "order-unknown");
     api.send_json(Method::PATCH, Some(&mallory.key), &by_name, &smaller).await.problem(404, "order-unknown");
     api.delete(Some(&mallory.key), "/v1/orders").await.expect(200);
@@ -165,7 +165,7 @@ async fn a_repeated_request_leads_to_the_first_outcome() {
     let whole = Platform::whole("repeat").await;
     let api = &whole.api;
     api.market("ECHO").await;
-    // Accounts on every shard, so that both the one-home and the two-home path are taken.
+    // Accounts of every home, so that the purse at the market is their only one, or another.
     let accounts = join_all((0..8).map(|_| api.account("0"))).await;
     for account in &accounts {
         let id = uuid::Uuid::new_v4().to_string();

@@ -12,8 +12,8 @@ use common::{Platform, eventually};
 use futures_util::{SinkExt, StreamExt};
 use schemas::event::OrderPlaced;
 use schemas::{
-    AccountId, Entry, Event, FeeRate, Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, PostOnly,
-    Price, Quantity, Status, Terms, TimeInForce, Timestamp,
+    AccountId, Entry, Event, FeeRate, Instructions, Listing, NewOrder, OrderId, PostOnly, Price, Quantity, Status,
+    Terms, TimeInForce,
 };
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
@@ -24,18 +24,7 @@ const CHUNK: u64 = 500;
 const LEVELS: u16 = 60;
 
 fn listing() -> Listing {
-    let ticker: schemas::text::Ticker = "FLOOD".parse().unwrap();
-    Listing {
-        market: MarketId::of(&ticker),
-        ticker,
-        question: "Will it flood?".parse().unwrap(),
-        expiry: Timestamp(4_000_000_000_000),
-        tick: 1,
-        maker_fee: FeeRate::ZERO,
-        taker_fee: FeeRate::ZERO,
-        dispute_window_ms: 0,
-        limits: MarketLimits::NONE,
-    }
+    common::scribe::listing("FLOOD", 1)
 }
 
 /// One more contract at each of many levels.

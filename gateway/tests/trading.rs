@@ -129,7 +129,7 @@ async fn an_amended_order_keeps_its_place_or_takes_a_new_one() {
 
         // By its client's name, to where it crosses: it trades at the ask's price.
         let ask = place(api, &taker, "MOVE", "BUY NO 3 @ 0.50", json!({})).await;
-        let path = format!("/v1/orders?client_id={first}");
+        let path = format!("/v1/orders?client_id={first}&market=MOVE");
         let crossed =
             api.send_json(Method::PATCH, Some(&account.key), &path, &json!({"price": "0.55"})).await.expect(200);
         assert_eq!((&crossed["filled"], &crossed["fills"][0]["price"]), (&json!(5), &json!("0.5000")));
@@ -164,10 +164,10 @@ async fn orders_are_cancelled_by_name_all_at_once_and_when_nobody_is_heard_of() 
         let key = Some(account.key.as_str());
         let client_id = name();
         let named = place(api, &account, "HERE", "BUY YES 3 @ 0.10", json!({"client_id": client_id})).await;
-        let cancelled = api.delete(key, &format!("/v1/orders?client_id={client_id}")).await.expect(200);
+        let cancelled = api.delete(key, &format!("/v1/orders?client_id={client_id}&market=HERE")).await.expect(200);
         assert_eq!((&cancelled["order_id"], &cancelled["cancelled"]), (&named["order_id"], &json!(3)));
-        api.delete(key, &format!("/v1/orders?client_id={client_id}")).await.problem(404, "order-unknown");
-        api.delete(key, &format!("/v1/orders?client_id={}", name())).await.problem(404, "order-unknown");
+        api.delete(key, &format!("/v1/orders?client_id={client_id}&market=HERE")).await.problem(404, "order-unknown");
+        api.delete(key, &format!("/v1/orders?client_id={}&market=HERE", name())).await.problem(404, "order-unknown");
 
         let mut orders = Vec::new();
         for ticker in ["HERE", "HERE", "ELSE"] {
@@ -224,10 +224,10 @@ async fn each_request_of_a_batch_has_its_own_answer() {
         requests.extend([
             json!({"place": limit("BATCH-C", "SELL YES 1 @ 0.50")}),
             json!({"cancel": {"order_id": old["order_id"]}}),
-            json!({"cancel": {"client_id": unknown}}),
-            // Two changes of one order, the first of which needs credits from home.
+            json!({"cancel": {"client_id": unknown, "ticker": "BATCH-D"}}),
+            // One needs more credits, the other frees some.
             json!({"amend": {"order_id": kept["order_id"], "price": "0.15", "quantity": 7}}),
-            json!({"amend": {"client_id": first, "quantity": 3}}),
+            json!({"amend": {"client_id": first, "ticker": "BATCH-A", "quantity": 3}}),
             json!({"amend": {"order_id": old["order_id"], "quantity": 3}}),
         ]);
         let done = batch(api, &account, false, &json!(requests)).await;
@@ -269,7 +269,7 @@ async fn all_of_a_batch_is_done_or_nothing() {
                 {"place": limit("UNIT", last)},
             ])
         };
-        // One that only the market's home can refuse, and one that the account's refuses.
+        // One that its market refuses, and one for which no purse has enough.
         for (last, code) in
             [("SELL YES 1 @ 0.90", "position-insufficient"), ("BUY YES 900 @ 0.90", "funds-insufficient")]
         {

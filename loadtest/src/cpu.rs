@@ -1,38 +1,98 @@
-//! How much of a processor this process took: a load test that needs the machine for itself measures itself.
+//! Processor time from `/proc`: of this process, since a load test that needs the machine for itself measures itself, and of the
+//! processes that it is told to watch.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Clock ticks a second in `/proc`, fixed by Linux's interface to user space.
 const TICKS: u64 = 100;
 
+/// A process to watch, with all that descends from it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watched {
+    /// What it is called in the report.
+    pub name: String,
+    pid: u32,
+}
+
+impl std::str::FromStr for Watched {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not of the form NAME=PID");
+        let (name, pid) = text.split_once('=').ok_or_else(wrong)?;
+        Ok(Self { name: name.to_owned(), pid: pid.parse().map_err(|_| wrong())? })
+    }
+}
+
 /// Processor time since it was made.
 pub struct Cpu {
     started: Instant,
-    used: Option<Duration>,
+    own: Option<Duration>,
+    watched: Vec<(Watched, Option<Duration>)>,
 }
 
 impl Cpu {
     /// From now on.
-    pub fn start() -> Self {
-        Self { started: Instant::now(), used: used() }
+    pub fn start(watched: &[Watched]) -> Self {
+        let processes = processes();
+        let watched = watched.iter().map(|process| (process.clone(), used(&processes, process.pid))).collect();
+        Self { started: Instant::now(), own: used(&processes, std::process::id()), watched }
     }
 
-    /// Processors kept busy since then, on average; `None` where there is no `/proc`.
+    /// Processors that this process kept busy since then, on average; `None` where there is no `/proc`.
     pub fn share(&self) -> Option<f64> {
-        let used = used()?.checked_sub(self.used?)?;
+        let used = used(&processes(), std::process::id())?.checked_sub(self.own?)?;
         Some(used.as_secs_f64() / self.started.elapsed().as_secs_f64())
     }
+
+    /// What each watched process used since then; `None` if it is not there, or was not.
+    pub fn watched(&self) -> Vec<(String, Option<Duration>)> {
+        let processes = processes();
+        let since = |(process, before): &(Watched, Option<Duration>)| {
+            let used = before.and_then(|before| used(&processes, process.pid)?.checked_sub(before));
+            (process.name.clone(), used)
+        };
+        self.watched.iter().map(since).collect()
+    }
 }
 
-fn used() -> Option<Duration> {
-    ticks(&std::fs::read_to_string("/proc/self/stat").ok()?).map(|ticks| Duration::from_millis(ticks * 1_000 / TICKS))
+/// A process: its parent, and its ticks with those of its children that have ended.
+type Process = (u32, u64);
+
+fn processes() -> HashMap<u32, Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return HashMap::new() };
+    let process = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.ok()?;
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        // A process may end while we look.
+        Some((pid, stat(&std::fs::read_to_string(entry.path().join("stat")).ok()?)?))
+    };
+    entries.filter_map(process).collect()
 }
 
-/// The 14th and 15th field, user and system time. The 2nd is a name in brackets that may hold anything.
-fn ticks(stat: &str) -> Option<u64> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let mut field = || fields.next()?.parse::<u64>().ok();
-    Some(field()? + field()?)
+/// The 4th field is the parent; 14th to 17th are user and system time, its own and of ended children. The 2nd is a name in brackets that
+/// may hold anything.
+fn stat(stat: &str) -> Option<Process> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u64>().ok()).sum::<Option<u64>>()?;
+    Some((fields.get(1)?.parse().ok()?, ticks))
+}
+
+/// What a process and its descendants used.
+fn used(processes: &HashMap<u32, Process>, pid: u32) -> Option<Duration> {
+    let is_of_it = |mut of: u32| {
+        while of != pid {
+            match processes.get(&of) {
+                Some((parent, _)) if *parent != of => of = *parent,
+                _ => return false,
+            }
+        }
+        true
+    };
+    processes.get(&pid)?;
+    let ticks: u64 = processes.iter().filter(|(of, _)| is_of_it(**of)).map(|(_, (_, ticks))| ticks).sum();
+    Some(Duration::from_millis(ticks * 1_000 / TICKS))
 }
 
 #[cfg(test)]
@@ -40,8 +100,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_and_system_time_are_found_behind_any_name() {
-        assert_eq!(ticks("12 (a) b) S 1 2 3 4 5 6 7 8 9 10 300 45 0 0 20"), Some(345));
-        assert_eq!(ticks("nothing"), None);
+    fn times_are_found_behind_any_name() {
+        assert_eq!(stat("12 (a) b) S 7 2 3 4 5 6 7 8 9 10 300 45 20 1 0 20"), Some((7, 366)));
+        assert_eq!(stat("12 (a) S 1 2 3"), None);
+        assert_eq!(stat("nothing"), None);
+    }
+
+    #[test]
+    fn what_descends_from_a_process_counts_with_it() {
+        let processes = HashMap::from([(1, (0, 1_000)), (5, (1, 30)), (6, (5, 7)), (7, (6, 1)), (8, (1, 500))]);
+        assert_eq!(used(&processes, 5), Some(Duration::from_millis(380)));
+        assert_eq!(used(&processes, 9), None);
+    }
+
+    #[test]
+    fn a_watched_process_is_a_name_and_a_number() {
+        assert_eq!("kafka=12".parse(), Ok(Watched { name: "kafka".into(), pid: 12 }));
+        for wrong in ["kafka", "kafka=", "kafka=x"] {
+            assert!(wrong.parse::<Watched>().is_err(), "{wrong}");
+        }
     }
 }

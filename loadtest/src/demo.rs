@@ -9,13 +9,14 @@ use clap::Args;
 use schemas::{AccountId, MarketId};
 use service::LogArgs;
 
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, Watched};
 use crate::drive::{self, Driven, Stage};
 use crate::error::Error;
 use crate::floor::{self, Floor};
 use crate::listen::Listeners;
-use crate::log::Log;
+use crate::log::{Log, LogError};
 use crate::people::{Account, Admin, GatewayArgs, Listing};
+use crate::phase::Phase;
 use crate::plan::{self, CANCELS_PER_ORDER, Shape};
 use crate::report::{self, Row, grouped};
 use crate::verify::settle::{ReadModels, Settled};
@@ -95,6 +96,9 @@ pub struct DemoArgs {
     /// Measure the bare loop through Kafka first, at the same rate.
     #[arg(long)]
     with_floor: bool,
+    /// A process whose processor time is told, with its descendants' (repeatable).
+    #[arg(long = "pid", value_name = "NAME=PID")]
+    pids: Vec<Watched>,
 }
 
 /// Everybody and everything a run needs.
@@ -146,25 +150,32 @@ impl Run {
         Ok(Self { stage: Arc::new(stage), accounts: account_ids, markets: market_ids, listeners })
     }
 
-    /// Waits until everything is told, and compares everything with everything.
-    pub async fn verify(&self, log: &LogArgs, args: &ReadModelArgs, driven: &Driven) -> Result<Vec<Check>, Error> {
-        let mut models = args.connect(log).await?;
-        let mut folded = Log::open(log)?;
-        let settled = verify::settle::settle(&mut folded, &models, args.patience()).await?;
-        tell_settled(&folded, settled);
+    /// Reads the log until everything is told, and compares everything with everything.
+    pub async fn verify(
+        &self,
+        log: &mut Log,
+        log_args: &LogArgs,
+        args: &ReadModelArgs,
+        driven: &Driven,
+    ) -> Result<Vec<Check>, Error> {
+        let mut models = args.connect(log_args).await?;
+        let settled = verify::settle::settle(log, &models, args.patience()).await?;
+        tell_settled(log, settled);
         let started = Instant::now();
-        let fold = &folded.fold;
-        let mut checks = verify::answers::check(&driven.answers, fold, &self.accounts);
+        let fold = &log.fold;
+        let ids = verify::answers::Ids { accounts: &self.accounts, markets: &self.markets };
+        let mut checks = verify::answers::check(&driven.answers, fold, ids);
         checks.push(Check::holds(
             "every request that was due was sent",
             driven.answers.len(),
             driven.unsent == 0,
             || format!("{} were not: too many waited for a connection", driven.unsent),
         ));
-        checks.extend(verify::log::check(fold, folded.map));
+        checks.extend(verify::log::check(fold, log.map));
         checks.extend(verify::money::check(fold));
+        checks.extend(verify::purses::check(fold));
         checks.extend(verify::websocket::check(&self.listeners, fold, &self.markets).await);
-        checks.extend(verify::settle::compare(&mut folded, &mut models, args.patience()).await?);
+        checks.extend(verify::settle::compare(log, &mut models, args.patience()).await?);
         report::step("verify", "everything compared with everything", started.elapsed());
         Ok(checks)
     }
@@ -226,16 +237,24 @@ pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
         seed: args.crowd.seed,
     };
     let plan: Arc<[plan::Intent]> = plan::plan(&shape).into();
-    let (started, cpu) = (Instant::now(), Cpu::start());
+    let phase = tokio::task::block_in_place(|| Phase::begin(&args.log)).map_err(LogError::from)?;
+    let (started, cpu) = (Instant::now(), Cpu::start(&args.pids));
     let driven = drive::drive(run.stage.clone(), plan, 0, true).await?;
     let share =
         cpu.share().map_or_else(String::new, |share| format!("; the load test itself took {share:.2} processors"));
     let what =
         format!("{} requests over {} connections{share}", grouped(driven.answers.len() as u64), args.crowd.connections);
     report::step("drive", &what, started.elapsed());
-    let checks = run.verify(&args.log, &args.models, &driven).await?;
+    let used = cpu.watched();
+    let mut log = Log::open(&args.log)?.during(phase);
+    let checks = run.verify(&mut log, &args.log, &args.models, &driven).await?;
     run.tell_answers(&driven);
     tell_latencies(&driven, floor.as_ref());
+    if let Some(phase) = &log.phase {
+        let causes = tokio::task::block_in_place(|| phase.causes(&args.log))?;
+        report::phase(phase, &causes, driven.answers.len() as u64, driven.orders.count());
+    }
+    report::processors(&used, driven.orders.count());
     Ok(report::checks(&checks))
 }
 

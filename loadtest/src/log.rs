@@ -11,6 +11,7 @@ use service::LogArgs;
 use service::kafka::{EventsTail, KafkaFault, Reading as Tuning};
 
 use crate::fold::Fold;
+use crate::phase::Phase;
 
 /// A log that brings nothing for so long although it has more is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +40,8 @@ pub struct Log {
     pub map: ShardMap,
     /// What it said.
     pub fold: Fold,
+    /// The phase that is looked at by itself.
+    pub phase: Option<Phase>,
     /// Records read, those that do not count included.
     pub records: u64,
     /// Records that did not count: of stale writers.
@@ -51,7 +54,13 @@ impl Log {
         let shards = || Shard::all(args.shards);
         let tail = EventsTail::open(&args.kafka, &args.topics(), Tuning::Bulk, shards().map(|shard| (shard, 0)))?;
         let readers = shards().map(|shard| Reader::new(shard, args.shards, Position::default())).collect();
-        Ok(Self { tail, readers, map: args.shard_map(), fold: Fold::default(), records: 0, stale: 0 })
+        let (map, fold) = (args.shard_map(), Fold::default());
+        Ok(Self { tail, readers, map, fold, phase: None, records: 0, stale: 0 })
+    }
+
+    /// Looks at `phase`, too.
+    pub fn during(self, phase: Phase) -> Self {
+        Self { phase: Some(phase), ..self }
     }
 
     /// Reads to where the log ends now. Blocks.
@@ -69,7 +78,12 @@ impl Log {
             self.records += 1;
             let shard = record.shard();
             match self.readers[shard.index()].read(record.offset(), record.payload())? {
-                Reading::Outcome(outcome) => self.fold.apply(shard, &outcome),
+                Reading::Outcome(outcome) => {
+                    self.fold.apply(shard, &outcome);
+                    if let Some(phase) = &mut self.phase {
+                        phase.take(shard, record.offset(), &outcome);
+                    }
+                }
                 Reading::Term(_) => {}
                 Reading::Ignored => self.stale += 1,
             }

@@ -22,6 +22,7 @@ mod listen;
 mod log;
 mod pace;
 mod people;
+mod phase;
 mod plan;
 mod report;
 mod search;
@@ -124,6 +125,7 @@ async fn whole_log(args: &VerifyArgs) -> Result<bool, Error> {
     let started = Instant::now();
     let mut checks = verify::log::check(&log.fold, log.map);
     checks.extend(verify::money::check(&log.fold));
+    checks.extend(verify::purses::check(&log.fold));
     checks.extend(verify::settle::compare(&mut log, &mut models, args.models.patience()).await?);
     report::step("verify", "the whole log compared with Postgres and Redis", started.elapsed());
     Ok(report::checks(&checks))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::drive::{Answer, Asked};
 use crate::latency::Latencies;
+use crate::phase::{Causes, Phase};
 use crate::verify::Check;
 
 const WIDTH: usize = 96;
@@ -104,6 +105,45 @@ pub fn answers(answers: &[Answer]) {
             .collect();
         wrapped(kind, &cells);
     }
+}
+
+/// What the log has of a phase in which `requests` were sent, `orders` of them orders.
+pub fn phase(phase: &Phase, causes: &Causes, requests: u64, orders: u64) {
+    heading("The log: every outcome that counts of every shard, from the first request until nothing was under way");
+    say!("  {:<44}{:>11}{:>12}", "", "count", "a request");
+    let row = |name: &str, count: u64, aim: &str| {
+        say!("  {name:<44}{:>11}{:>12.3}   {aim}", grouped(count), share(count, requests));
+    };
+    row("outcomes", causes.total(), "aim: at most 1.10");
+    row("  of requests of clients", causes.clients, "");
+    row("  of messages between shards (Receive)", causes.messages, "");
+    row("  of their acknowledgements (Acknowledge)", causes.acknowledgements, "");
+    row("  of what was due (AdvanceTime)", causes.time, "");
+    say!("  {:<44}{:>11}{:>12}", "", "", "of 100 orders");
+    let row = |name: &str, count: u64, aim: &str| {
+        say!("  {name:<44}{:>11}{:>12.2}   {aim}", grouped(count), 100.0 * share(count, orders));
+    };
+    row("requests parked", phase.parked, "aim: fewer than 2");
+    row("asks for what a purse lacked", phase.asks, "aim: fewer than 2");
+}
+
+fn share(count: u64, of: u64) -> f64 {
+    count as f64 / of.max(1) as f64
+}
+
+/// Processor time of the watched processes.
+pub fn processors(used: &[(String, Option<Duration>)], orders: u64) {
+    if used.is_empty() {
+        return;
+    }
+    let cell = |used: Duration| format!("{:.3}", 1_000.0 * used.as_secs_f64() / orders.max(1) as f64);
+    let mut cells: Vec<String> = used
+        .iter()
+        .map(|(name, used)| format!("{name} {}", used.map_or_else(|| "is not there".to_owned(), cell)))
+        .collect();
+    cells.push(format!("together {}", cell(used.iter().filter_map(|(_, used)| *used).sum())));
+    heading("Processor time in ms an order, from the first request to the last answer");
+    wrapped("", &cells);
 }
 
 /// `name  a, b, c`, over as many lines as it takes.

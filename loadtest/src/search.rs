@@ -12,6 +12,7 @@ use service::LogArgs;
 use crate::demo::{CrowdArgs, ReadModelArgs, Run};
 use crate::drive::{self, Driven};
 use crate::error::Error;
+use crate::log::Log;
 use crate::people::GatewayArgs;
 use crate::plan::{self, Shape};
 use crate::report::{self, grouped};
@@ -78,7 +79,7 @@ pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
     }
     let Some(all) = steps.driven else { return Ok(false) };
     report::say!("");
-    let checks = run.verify(&args.log, &args.models, &all).await?;
+    let checks = run.verify(&mut Log::open(&args.log)?, &args.log, &args.models, &all).await?;
     run.tell_answers(&all);
     let sound = report::checks(&checks);
     match held {

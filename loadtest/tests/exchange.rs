@@ -10,14 +10,25 @@ use fred::interfaces::HashesInterface as _;
 #[test]
 fn a_short_demo_holds() {
     let stack = Stack::start("demo");
-    let arguments = ["demo", "--rate", "200", "--seconds", "8", "--markets", "5", "--accounts", "40", "--with-floor"];
-    let output = stack.loadtest(&arguments);
+    let engine = format!("engine={}", stack.pid("engine"));
+    let shape = ["--rate", "200", "--seconds", "8", "--markets", "5", "--accounts", "40", "--with-floor"];
+    let output = stack.loadtest(&[&["demo", "--pid", &engine], &shape[..]].concat());
     let said = text(&output);
     assert!(output.status.success(), "{said}");
-    for part in ["All ", " checks hold.", "p99.9", "orders to floor", "every acknowledged order was born exactly once"]
-    {
+    let parts = [
+        "All ",
+        " checks hold.",
+        "p99.9",
+        "orders to floor",
+        "every acknowledged order was born exactly once",
+        "outcomes  ",
+        "asks for what a purse lacked",
+        "together ",
+    ];
+    for part in parts {
         assert!(said.contains(part), "nothing of {part:?} in:\n{said}");
     }
+    assert!(!said.contains("is not there"), "the engine's processor time is missing:\n{said}");
 }
 
 #[test]
@@ -28,9 +39,16 @@ fn verify_finds_what_was_tampered_with() {
     let sound = stack.loadtest(&["verify"]);
     assert!(sound.status.success(), "{}", text(&sound));
 
-    stack.sql("UPDATE wallets SET available = available + 1 WHERE account_id = (SELECT min(account_id) FROM wallets)");
-    fails_at(&stack, &["FAIL Postgres: wallets", "FAIL Postgres: each wallet = the sum of its ledger entries"]);
-    stack.sql("UPDATE wallets SET available = available - 1 WHERE account_id = (SELECT min(account_id) FROM wallets)");
+    change_a_purse(&stack, 1);
+    let sum = "FAIL Postgres: each purse = the sum of its ledger entries";
+    fails_at(&stack, &["FAIL Postgres: purses", "FAIL Postgres: wallets", sum, "available: Credits "]);
+    change_a_purse(&stack, -1);
+
+    let sent = "FROM ledger_entries WHERE kind = 'PURSE_SENT' ORDER BY account_id, sequence LIMIT 1";
+    stack.sql(&format!("CREATE TABLE kept_entry AS SELECT * {sent}"));
+    stack.sql("DELETE FROM ledger_entries l USING kept_entry k WHERE (l.shard, l.sequence, l.index) = (k.shard, k.sequence, k.index)");
+    fails_at(&stack, &["FAIL Postgres: ledger entries of each purse by kind", sum]);
+    stack.sql("INSERT INTO ledger_entries SELECT * FROM kept_entry");
 
     stack.sql("UPDATE orders SET status = 'EXPIRED' WHERE id = (SELECT min(id) FROM orders WHERE status = 'FILLED')");
     fails_at(&stack, &["FAIL Postgres: one row for each order", "status: Filled in the log, status: Expired found"]);
@@ -40,15 +58,25 @@ fn verify_finds_what_was_tampered_with() {
     fails_at(&stack, &["FAIL Postgres: one row for each trade", "is missing"]);
     stack.sql("INSERT INTO trades SELECT * FROM kept");
 
-    change_a_level(&stack, 1);
+    change_a_hash(&stack, ":book:", |field| field != "sequence", 1);
     fails_at(&stack, &["FAIL Redis: every level of every book"]);
-    change_a_level(&stack, -1);
+    change_a_hash(&stack, ":book:", |field| field != "sequence", -1);
+
+    change_a_hash(&stack, ":purse:", |field| field == "received", 1);
+    fails_at(&stack, &["FAIL Redis: purses", "received: Credits "]);
+    change_a_hash(&stack, ":purse:", |field| field == "received", -1);
 
     let sound = stack.loadtest(&["verify"]);
     assert!(sound.status.success(), "{}", text(&sound));
 }
 
-/// `verify` ends with status 1, and says all of `parts`.
+/// Adds to what is available in one purse of the table.
+fn change_a_purse(stack: &Stack, by: i64) {
+    let first = "(SELECT account_id, shard FROM purses ORDER BY account_id, shard LIMIT 1)";
+    stack.sql(&format!("UPDATE purses SET available = available + {by} WHERE (account_id, shard) = {first}"));
+}
+
+/// `verify` ends with status 1 and says all of `parts`; no check fails but those that are among them.
 fn fails_at(stack: &Stack, parts: &[&str]) {
     let output = stack.loadtest(&["verify"]);
     let said = text(&output);
@@ -56,24 +84,26 @@ fn fails_at(stack: &Stack, parts: &[&str]) {
     for part in parts {
         assert!(said.contains(part), "nothing of {part:?} in:\n{said}");
     }
-    let failed = said.lines().filter(|line| line.trim_start().starts_with("FAIL")).count();
-    assert!(failed <= 2, "more failed than was tampered with:\n{said}");
+    let is_fail = |line: &str| line.trim_start().starts_with("FAIL");
+    let failed = said.lines().filter(|line| is_fail(line)).count();
+    let expected = parts.iter().filter(|part| is_fail(part)).count();
+    assert_eq!(failed, expected, "other checks failed than what was tampered with:\n{said}");
 }
 
-/// Adds to the first level of the first book that has one.
-fn change_a_level(stack: &Stack, by: i64) {
+/// Adds to the first such field of the first key of this kind that has one.
+fn change_a_hash(stack: &Stack, kind: &str, is_meant: fn(&str) -> bool, by: i64) {
     stack.redis(async |client| {
-        let mut keys = stack.keys(client, ":book:").await;
+        let mut keys = stack.keys(client, kind).await;
         keys.sort();
         for key in keys {
-            let mut levels: Vec<String> = client.hkeys(&key).await.unwrap();
-            levels.sort();
-            if let Some(level) = levels.into_iter().find(|field| field != "sequence") {
-                let _: i64 = client.hincrby(&key, level, by).await.unwrap();
+            let mut fields: Vec<String> = client.hkeys(&key).await.unwrap();
+            fields.sort();
+            if let Some(field) = fields.into_iter().find(|field| is_meant(field)) {
+                let _: i64 = client.hincrby(&key, field, by).await.unwrap();
                 return;
             }
         }
-        panic!("no book has a level");
+        panic!("no key of {kind} has such a field");
     });
 }
 

@@ -22,7 +22,7 @@ use common::exchange::Exchange;
 use common::log::{Log, one};
 use common::stack::{Stack, ends};
 use common::worker::Worker;
-use schemas::{AccountId, Credits, Event, Shard, Timestamp};
+use schemas::{Credits, Event, Shard, Timestamp};
 
 const SHARDS: u16 = 4;
 const STEADY: usize = 10_000;
@@ -105,7 +105,7 @@ fn report(sink: &str, took: Duration, steps: usize, log: &Log) {
 
 /// One outcome at a time, with pauses: from its production to its being visible.
 async fn lone(stack: &mut Stack, log: &mut Log, exchange: &Exchange) {
-    let account: AccountId = *exchange.wallets.keys().next().unwrap();
+    let (account, _) = *exchange.purses.keys().next().unwrap();
     let home: Shard = exchange.home(account);
     for sink in ["redis", "postgres"] {
         let mut times = Vec::new();

@@ -1,7 +1,7 @@
 //! Folds the events log into Postgres tables and Redis read models, exactly once by position.
 //!
-//!   lfg.events[s] ─▶ run ─▶ fold ─▶ [`fold::Changes`] ─┬─▶ postgres ─▶ tables ─▶ gateway, analysts
-//!                                                      └─▶ redis ─▶ read models ─▶ gateway
+//!   lfg.events\[s\] ─▶ run ─▶ fold ─▶ [`fold::Changes`] ─┬─▶ postgres ─▶ tables ─▶ gateway, analysts
+//!                                                        └─▶ redis ─▶ read models ─▶ gateway
 //!
 //! | module     | what                                                              |
 //! |------------|-------------------------------------------------------------------|

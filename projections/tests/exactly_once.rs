@@ -10,14 +10,17 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::exchange::Exchange;
+use common::exchange::{Exchange, Purse};
 use common::log::Log;
 use common::random::Random;
 use common::stack::{Stack, dump_postgres, until};
 use common::worker::Worker;
-use schemas::{Shard, Timestamp};
+use fred::interfaces::HashesInterface as _;
+use projections::redis::keys::Keys;
+use schemas::{AccountId, Shard, Timestamp};
 
 const SHARDS: u16 = 3;
 const KILLS: usize = 15;
@@ -108,18 +111,11 @@ async fn rebuild_redis(stack: &Stack) -> Worker {
 
 /// The tables against the exchange that made the log.
 async fn check_truth(stack: &Stack, exchange: &Exchange) {
-    let wallets =
-        stack.postgres.query("SELECT account_id, available, held, live_orders FROM wallets", &[]).await.unwrap();
-    assert_eq!(wallets.len(), exchange.wallets.len());
-    for row in wallets {
-        let (id, available, held): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
-        let wallet = exchange.wallets[&schemas::AccountId(id.cast_unsigned())];
-        let expected = (wallet.available, wallet.held, wallet.live_orders);
-        assert_eq!((available, held, row.get::<_, i64>(3)), expected, "wallet {id}");
-    }
+    check_purses(stack, exchange).await;
+    check_wallets(stack, exchange).await;
     let orders = stack
         .postgres
-        .query("SELECT id, quantity, filled, status, limit_price, cancel_reason FROM orders", &[])
+        .query("SELECT id, quantity, filled, status, limit_price, cancel_reason, command_id FROM orders", &[])
         .await
         .unwrap();
     assert_eq!(orders.len(), exchange.orders.len());
@@ -132,17 +128,59 @@ async fn check_truth(stack: &Stack, exchange: &Exchange) {
             assert_eq!(price, i32::from(order.price.ticks()), "order {id}");
         }
         assert_eq!(row.get::<_, Option<&str>>(5), order.cancel_reason.map(|reason| reason.name()), "order {id}");
+        let command = schemas::CommandId(row.get::<_, uuid::Uuid>(6).as_u128());
+        assert_eq!(command, order.command, "order {id}");
     }
-    let sums = "SELECT count(*) FROM wallets w JOIN (SELECT account_id, sum(available) AS available, sum(held) AS held \
-        FROM ledger_entries GROUP BY 1) l USING (account_id) WHERE (w.available, w.held) <> (l.available, l.held)";
-    assert_eq!(stack.postgres.query_one(sums, &[]).await.unwrap().get::<_, i64>(0), 0);
     for (market, id) in exchange.markets.keys().map(|id| (exchange.market_home(*id), *id)) {
-        let keys = projections::redis::keys::Keys::new(&stack.log.topic_prefix, market);
-        let mut book: std::collections::BTreeMap<String, u64> =
-            fred::prelude::HashesInterface::hgetall(&stack.redis, keys.book(id)).await.unwrap();
+        let keys = Keys::new(&stack.log.topic_prefix, market);
+        let mut book: BTreeMap<String, u64> = stack.redis.hgetall(keys.book(id)).await.unwrap();
         assert!(book.remove("sequence").is_some());
         let level = |((side, price), n): ((_, _), u64)| (projections::redis::keys::level(side, price), n);
-        let expected: std::collections::BTreeMap<String, u64> = exchange.levels(id).into_iter().map(level).collect();
+        let expected: BTreeMap<String, u64> = exchange.levels(id).into_iter().map(level).collect();
         assert_eq!(book, expected, "book of {id}");
+    }
+}
+
+/// The purses in both stores, and their ledger.
+async fn check_purses(stack: &Stack, exchange: &Exchange) {
+    let columns = ["available", "held", "live_orders", "sent", "received"];
+    let query = format!("SELECT account_id, shard, {} FROM purses", columns.join(", "));
+    let rows = stack.postgres.query(&query, &[]).await.unwrap();
+    assert_eq!(rows.len(), exchange.purses.len());
+    for row in rows {
+        let (id, shard): (i64, i16) = (row.get(0), row.get(1));
+        let place = (AccountId(id.cast_unsigned()), Shard::new(shard.cast_unsigned()).unwrap());
+        let Purse { available, held, live_orders, sent, received } = exchange.purses[&place];
+        let expected = [available, held, live_orders, sent, received];
+        let found: [i64; 5] = std::array::from_fn(|nth| row.get(nth + 2));
+        assert_eq!(found, expected, "purse {place:?}");
+        let key = Keys::new(&stack.log.topic_prefix, place.1).purse(place.0);
+        let mut hash: BTreeMap<String, i64> = stack.redis.hgetall(key).await.unwrap();
+        assert!(hash.remove("sequence").is_some());
+        let expected = columns.iter().map(|column| (*column).to_owned()).zip(expected).collect();
+        assert_eq!(hash, expected, "purse {place:?}");
+    }
+    let sums = "SELECT count(*) FROM purses p FULL JOIN \
+        (SELECT account_id, shard, sum(available) AS available, sum(held) AS held FROM ledger_entries GROUP BY 1, 2) l \
+        USING (account_id, shard) WHERE (COALESCE(p.available, 0), COALESCE(p.held, 0)) \
+        IS DISTINCT FROM (COALESCE(l.available, 0), COALESCE(l.held, 0))";
+    assert_eq!(stack.postgres.query_one(sums, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+/// What each account has in all, with what is between its purses, and whether it is frozen.
+async fn check_wallets(stack: &Stack, exchange: &Exchange) {
+    let wallets = stack.postgres.query("SELECT account_id, in_transit, total FROM wallets", &[]).await.unwrap();
+    let accounts: BTreeSet<AccountId> = exchange.purses.keys().map(|(account, _)| *account).collect();
+    assert_eq!(wallets.len(), accounts.len());
+    for row in wallets {
+        let account = AccountId(row.get::<_, i64>(0).cast_unsigned());
+        let in_transit = exchange.in_transit(account);
+        let purses = exchange.purses.iter().filter(|((whose, _), _)| *whose == account);
+        let total = purses.map(|(_, purse)| purse.available + purse.held).sum::<i64>() + in_transit;
+        assert_eq!((row.get::<_, i64>(1), row.get::<_, i64>(2)), (in_transit, total), "wallet {account}");
+        let key = Keys::new(&stack.log.topic_prefix, exchange.home(account)).account(account);
+        let frozen: Option<String> = stack.redis.hget(key, "frozen").await.unwrap();
+        let expected = if exchange.frozen.contains(&account) { "1" } else { "0" };
+        assert_eq!(frozen.as_deref(), Some(expected), "account {account}");
     }
 }

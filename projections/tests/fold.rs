@@ -10,13 +10,15 @@
 
 mod common;
 
-use common::exchange::{Exchange, Position, Wallet};
-use common::log::{Log, one};
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::exchange::{Exchange, Place, Position, Purse};
+use common::log::Log;
 use common::model::Model;
 use common::random::Random;
-use projections::fold::{Changes, Nonsense};
+use projections::fold::{Changes, LedgerKind, Nonsense};
 use proptest::prelude::*;
-use schemas::event::{Party, Trade};
+use schemas::event::{OrderPlaced, Party, Trade};
 use schemas::reading::{Position as At, Reader, Reading};
 use schemas::*;
 
@@ -54,29 +56,44 @@ fn fold(log: &Log, mut size: impl FnMut() -> usize) -> Model {
             }
             room -= 1;
             if room == 0 {
-                model.apply(&std::mem::take(&mut changes));
+                model.apply(shard, &std::mem::take(&mut changes));
                 room = size();
             }
         }
-        model.apply(&changes);
+        model.apply(shard, &changes);
     }
     model
 }
 
+fn check_purses(model: &Model, exchange: &Exchange) {
+    let shown = |[available, held, live_orders, sent, received]: [i64; 5]| Purse {
+        available,
+        held,
+        live_orders,
+        sent,
+        received,
+    };
+    let purses: BTreeMap<Place, Purse> = model.purses.iter().map(|(place, purse)| (*place, shown(purse.0))).collect();
+    assert_eq!(exchange.purses, purses);
+    let mut ledger: BTreeMap<Place, (i64, i64)> = BTreeMap::new();
+    for (shard, entry) in &model.ledger {
+        let (available, held) = ledger.entry((entry.change.account, *shard)).or_default();
+        *available += entry.change.available.micros();
+        *held += entry.change.held.micros();
+    }
+    let mut in_transit: BTreeMap<AccountId, i64> = BTreeMap::new();
+    for (place, purse) in &purses {
+        let summed = ledger.get(place).copied().unwrap_or_default();
+        assert_eq!(summed, (purse.available, purse.held), "{place:?}");
+        *in_transit.entry(place.0).or_default() += purse.sent - purse.received;
+    }
+    for (account, in_transit) in in_transit {
+        assert_eq!(in_transit, exchange.in_transit(account), "account {account}");
+    }
+}
+
 fn check_truth(model: &Model, exchange: &Exchange) {
-    let shown = |[available, held, live_orders]: [i64; 3]| Wallet { available, held, live_orders };
-    let wallets = model.wallets.iter().map(|(id, wallet)| (*id, shown(wallet.0))).collect();
-    assert_eq!(exchange.wallets, wallets);
-    let mut ledger: std::collections::BTreeMap<AccountId, Wallet> = Default::default();
-    for entry in &model.ledger {
-        let wallet = ledger.entry(entry.change.account).or_default();
-        wallet.available += entry.change.available.micros();
-        wallet.held += entry.change.held.micros();
-    }
-    for (id, wallet) in &exchange.wallets {
-        let summed = ledger.get(id).copied().unwrap_or_default();
-        assert_eq!((summed.available, summed.held), (wallet.available, wallet.held));
-    }
+    check_purses(model, exchange);
     let frozen = model.accounts.iter().filter(|(_, account)| account.frozen == Some(true)).map(|(id, _)| *id);
     assert_eq!(exchange.frozen, frozen.collect());
     for (key, position) in &exchange.positions {
@@ -89,6 +106,7 @@ fn check_truth(model: &Model, exchange: &Exchange) {
         let found = (row.quantity.contracts(), row.filled.contracts(), row.status);
         assert_eq!(found, (order.quantity, order.filled, order.status), "order {id}");
         assert_eq!((row.price, row.cancel_reason), (order.price, order.cancel_reason), "order {id}");
+        assert_eq!(row.command, order.command, "order {id}");
     }
     for (market, book) in &exchange.markets {
         let levels = model.levels.range((*market, BookSide::Bid, Price::MIN)..=(*market, BookSide::Ask, Price::MAX));
@@ -122,15 +140,37 @@ proptest! {
     }
 }
 
+/// All outcomes of a log that count.
+fn outcomes(log: &Log) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for shard in Shard::all(SHARDS) {
+        let mut reader = Reader::new(shard, SHARDS, At::default());
+        for (offset, record) in log.shards[shard.index()].records.iter().enumerate() {
+            if let Reading::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
+                outcomes.push(outcome);
+            }
+        }
+    }
+    outcomes
+}
+
+/// An order is placed in the outcome of somebody else's command.
+fn another_is_placed(outcome: &Outcome) -> bool {
+    answers::parts(outcome).any(|part| {
+        part.command != outcome.cause.id && part.events.iter().any(|event| matches!(event, Event::OrderPlaced(_)))
+    })
+}
+
 #[test]
 fn the_small_exchange_does_everything() {
     // As many histories as it takes for each of these to be true of the end of one.
     let histories: Vec<(Log, Exchange)> = (0..4).map(|seed| history(seed, 2_000)).collect();
     let mut model = Model::default();
-    let mut statuses: std::collections::BTreeSet<Status> = std::collections::BTreeSet::new();
+    let (mut statuses, mut refusals) = (BTreeSet::new(), BTreeSet::new());
     for (log, exchange) in &histories {
         statuses.extend(exchange.orders.values().map(|order| order.status));
         let Model { accounts, keys, ledger, orders, trades, markets, .. } = fold(log, || 1);
+        refusals.extend(orders.values().filter_map(|row| row.rejection));
         model.accounts.extend(accounts);
         model.keys.extend(keys);
         model.ledger.extend(ledger);
@@ -143,14 +183,26 @@ fn the_small_exchange_does_everything() {
             .for_each(|(id, market)| drop(model.markets.insert(id, market)));
     }
     assert_eq!(statuses.len(), 6, "{statuses:?}");
-    let kinds: std::collections::BTreeSet<_> = model.trades.iter().map(|row| row.trade.kind()).collect();
+    let kinds: BTreeSet<_> = model.trades.iter().map(|row| row.trade.kind()).collect();
     assert_eq!(kinds.len(), 4, "{kinds:?}");
     assert!(model.keys.values().any(|key| key.2.is_some()));
     assert!(model.accounts.values().any(|account| account.frozen == Some(true)));
     assert!(model.accounts.values().any(|account| matches!(account.dead_man_due, Some(Some(_)))));
     assert!(model.accounts.values().any(|account| account.limits.is_some()));
-    let ledger: std::collections::BTreeSet<&str> = model.ledger.iter().map(|entry| entry.kind.name()).collect();
-    assert_eq!(ledger.len(), 10, "{ledger:?}");
+    let ledger: BTreeSet<&str> = model.ledger.iter().map(|(_, entry)| entry.kind.name()).collect();
+    assert_eq!(ledger.len(), 12, "{ledger:?}");
+    for code in [
+        Rejection::FundsInsufficient,
+        Rejection::FundingTimeout,
+        Rejection::CancelledWhileParked,
+        Rejection::ParkedLimit,
+    ] {
+        assert!(refusals.contains(&code), "{refusals:?}");
+    }
+    let in_transit = |exchange: &Exchange| exchange.purses.keys().any(|(account, _)| exchange.in_transit(*account) > 0);
+    assert!(histories.iter().any(|(_, exchange)| in_transit(exchange)));
+    let waited = histories.iter().flat_map(|(log, _)| outcomes(log)).filter(another_is_placed).count();
+    assert!(waited > 0);
     let moved = |row: &projections::fold::OrderRow| row.price != row.order.terms.limit();
     assert!(model.orders.values().any(|row| row.status.is_live() && moved(row)));
     assert!(model.markets.values().any(|market| market.settled));
@@ -169,15 +221,63 @@ fn a_trade_without_its_taker_is_nonsense_and_changes_nothing() {
         taker: party(OrderId(2)),
         maker_remaining: Quantity::ZERO,
     };
-    let told = one(Shard::new(0).unwrap(), Event::Traded(trade));
-    let outcome = Outcome {
-        term: 0,
-        sequence: 9,
-        time: Timestamp(1),
-        cause: Cause { offset: 0, id: told.command },
-        events: told.events,
-    };
     let mut changes = Changes::new();
-    assert_eq!(changes.fold(&outcome), Err(Nonsense::TakerNotPlaced { sequence: 9, order: OrderId(2) }));
+    let refused = changes.fold(&outcome(1, vec![Event::Traded(trade)]));
+    assert_eq!(refused, Err(Nonsense::TakerNotPlaced { sequence: 9, order: OrderId(2) }));
     assert_eq!(changes, Changes::new());
+}
+
+fn outcome(command: u128, events: Vec<Event>) -> Outcome {
+    let cause = Cause { offset: 0, id: CommandId(command) };
+    Outcome { term: 0, sequence: 9, time: Timestamp(1), cause, events }
+}
+
+#[test]
+fn an_order_that_waited_is_that_of_the_command_that_placed_it() {
+    let (account, limit) = (AccountId(1), Price::new(5_000).unwrap());
+    let quantity = Quantity::new(4).unwrap();
+    let terms = Terms::Limit { price: limit, quantity, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off };
+    let instructions = Instructions { self_trade: SelfTrade::Allow, deadline: None, cancel_on_pause: false };
+    let order = NewOrder {
+        account,
+        market: MarketId(2),
+        entry: Entry::BuyYes,
+        terms,
+        fee_rate: FeeRate::ZERO,
+        client_id: None,
+        instructions,
+    };
+    let (filled, status) = (Quantity::ZERO, Status::Active);
+    let placed = OrderPlaced { id: OrderId(3), order, price: limit, quantity, filled, status, cancel_reason: None };
+    let (first, second) = (OrderId(4), OrderId(5));
+    let code = Rejection::CancelledWhileParked;
+    let mut changes = Changes::new();
+    let events = vec![
+        Event::OrderRejected { id: first, order, code },
+        Event::Resumed { account, ticket: 6, command: CommandId(8) },
+        Event::OrderPlaced(placed),
+        Event::Resumed { account, ticket: 7, command: CommandId(9) },
+        Event::OrderRejected { id: second, order, code },
+    ];
+    changes.fold(&outcome(7, events)).unwrap();
+    let commands = [first, placed.id, second].map(|id| changes.orders.born[&id].command);
+    assert_eq!(commands, [7, 8, 9].map(CommandId));
+    // Its hold stands at its event's own place in the outcome.
+    let entry = changes.ledger[0];
+    assert_eq!((changes.ledger.len(), entry.index, entry.kind), (1, 2, LedgerKind::Hold));
+    assert_eq!((entry.order, entry.market), (Some(placed.id), Some(order.market)));
+    let purse = changes.purses[&account];
+    let hold = order.hold();
+    assert_eq!((purse.available, purse.held, purse.live_orders), (-hold, hold, 1));
+}
+
+#[test]
+fn room_alone_makes_a_purse_and_no_ledger_entry() {
+    let (account, from) = (AccountId(1), Shard::new(2).unwrap());
+    let room = Room { orders: 1, held: Credits::ZERO };
+    let mut changes = Changes::new();
+    let made = Event::PurseReceived { account, from, credits: Credits::ZERO, room };
+    changes.fold(&outcome(1, vec![made])).unwrap();
+    assert_eq!(changes.purses[&account].last.sequence, 9);
+    assert_eq!(changes.ledger, []);
 }

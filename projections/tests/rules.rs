@@ -117,7 +117,7 @@ async fn a_flushed_redis_is_rebuilt_while_the_worker_runs() {
     until("rebuilt", async || stack.dump_redis().await == before).await;
 
     // An operator asks for it; what is there by mistake goes.
-    let stray = Keys::new(&stack.log.topic_prefix, shard(1)).wallet(AccountId(12_345));
+    let stray = Keys::new(&stack.log.topic_prefix, shard(1)).purse(AccountId(12_345));
     let _: () = stack.redis.set(&stray, "?", None, None, false).await.unwrap();
     forget(&stack, &["--shard", "1"]);
     until("rebuilt again", async || stack.dump_redis().await == before).await;
@@ -143,13 +143,13 @@ async fn a_torn_redis_is_rebuilt_at_the_next_start() {
     let (mut stack, mut log, mut exchange) = prepared("torn", 200).await;
     let mut worker = Worker::start(&stack);
     stack.caught_up(&log).await;
-    // Somebody else's value where a wallet should be: the script fails at it, having done a part.
-    let account = *exchange.wallets.keys().next().unwrap();
+    // Somebody else's value where a purse should be: the script fails at it, having done a part.
+    let (account, _) = *exchange.purses.keys().next().unwrap();
     let home = exchange.home(account);
-    let wallet = Keys::new(&stack.log.topic_prefix, home).wallet(account);
-    let _: () = stack.redis.set(&wallet, "?", None, None, false).await.unwrap();
+    let purse = Keys::new(&stack.log.topic_prefix, home).purse(account);
+    let _: () = stack.redis.set(&purse, "?", None, None, false).await.unwrap();
     let deposit = |amount| one(home, Event::Deposited { account, amount: schemas::Credits(amount), client_id: None });
-    exchange.wallets.get_mut(&account).unwrap().available += 1;
+    exchange.purses.get_mut(&(account, home)).unwrap().available += 1;
     log.tell(&deposit(1));
     stack.produce_and_flush(&log);
     assert!(!worker.wait().success());
@@ -276,7 +276,7 @@ async fn what_stale_engines_write_is_not_counted() {
     stack.produce_and_flush(&log);
     let worker = Worker::start(&stack);
     stack.caught_up(&log).await;
-    let row = stack.postgres.query_one("SELECT available, sequence FROM wallets", &[]).await.unwrap();
+    let row = stack.postgres.query_one("SELECT available, sequence FROM purses", &[]).await.unwrap();
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (101_000_000, 3));
     assert!(worker.terminate().success());
     compare_with_fresh_fold(&stack, &log).await;

@@ -49,7 +49,7 @@ pub struct ApiKey {
 /// What one account may have in all markets together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct AccountLimits {
-    /// Live orders, with those on their way to their market.
+    /// Live orders.
     pub live_orders: u32,
     /// Credits that its live buys hold.
     pub held: Credits,

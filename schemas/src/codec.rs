@@ -10,7 +10,7 @@ use crate::command::CommandRecord;
 use crate::limits::RECORD_BYTES_MAX;
 
 /// The version byte in front of every record.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Memory that decoding one record may claim; above the record's own bound, since decoded events are wider than encoded ones.
 const DECODE_BYTES_MAX: usize = 8 * RECORD_BYTES_MAX;

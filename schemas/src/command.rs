@@ -18,11 +18,12 @@ pub struct CommandRecord {
     pub command: Command,
 }
 
-/// What is asked. Goes to the home shard of the account or market that stands behind it.
+/// What is asked. Goes to the shard of the market or account that stands behind it.
 ///
-/// Everything that an account asks goes to the account's home, which knows its credits, its limits, whether it is frozen
-/// and what its clients called their requests; only a cancel by order id goes straight to the market's home, which is in
-/// the id. An all-or-nothing batch goes through only if all of it does; see [`Command::Batch`].
+/// What is about orders goes to the market's shard, which decides it alone, from the purse that the account has there. If that lacks
+/// credits or room, the request is parked (`Parked`) and the account's home is asked; the answer comes later, after `Resumed`. Requests
+/// of one account on one shard are decided in the order in which they came; only cancels, and amendments that take contracts off in
+/// place, pass parked ones. What is about the account itself goes to its home.
 ///
 /// Append-only: variants keep their place and their fields.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -50,16 +51,17 @@ pub enum Command {
     },
     /// Brings credits into the exchange. Home: account. Answer: `Deposited`.
     Deposit {
-        /// Whose wallet.
+        /// Whose.
         account: AccountId,
         /// How much; must be positive.
         amount: Credits,
         /// A repeat moves nothing.
         client_id: Option<ClientId>,
     },
-    /// Takes available credits out of the exchange. Home: account. Answer: `Withdrawn`.
+    /// Takes available credits out of the exchange, wherever they are. Home: account. Answer: `Withdrawn`; if other purses have to give
+    /// them back first, after `Resumed`.
     Withdraw {
-        /// Whose wallet.
+        /// Whose.
         account: AccountId,
         /// How much; must be positive.
         amount: Credits,
@@ -77,10 +79,10 @@ pub enum Command {
         /// What to do to it.
         transition: Transition,
     },
-    /// Places an order. Home: account. Answer: `OrderPlaced` or `OrderRejected`, from the market's home unless refused before.
+    /// Places an order. Home: market. Answer: `OrderPlaced` or `OrderRejected`.
     PlaceOrder(NewOrder),
-    /// Ends a live order. Home: the market's, which is in the order's id; of a client id, the account's.
-    /// Answer: `OrderCancelled` or `CancelRejected`.
+    /// Ends a live order, or one that is parked, by its client id. Home: market. Answer: `OrderCancelled`, `ParkedCancelled` or
+    /// `CancelRejected`.
     CancelOrder {
         /// Whose order; another account's order is as unknown as one that never was.
         account: AccountId,
@@ -106,7 +108,7 @@ pub enum Command {
     /// Does what is due by now: markets and orders expire, dead-man switches fire, dispute windows end, and long work (payouts,
     /// mass cancels) goes on with its next slice. Appended by the shard's owner.
     AdvanceTime,
-    /// Changes a live order; see [`Amendment`](crate::order::Amendment). Home: account. Answer: `OrderAmended` or
+    /// Changes a live order; see [`Amendment`](crate::order::Amendment). Home: market. Answer: `OrderAmended` or
     /// `AmendRejected`.
     AmendOrder {
         /// Whose order.
@@ -118,8 +120,9 @@ pub enum Command {
         /// The new quantity, with what is filled already; `None` leaves it.
         quantity: Option<Quantity>,
     },
-    /// Ends all live orders of an account, those on their way included: on each shard market by market, oldest first. Home: account.
-    /// Answer: `MassCancelRequested`; each cancel is an `OrderCancelled` on its market's home.
+    /// Ends all live and parked orders of an account: on each shard market by market, oldest first. Home: the market if there is
+    /// one, else the account. Answer: `MassCancelRequested`; everywhere, `InstructionCompleted` when every shard has done so. Each
+    /// cancel is an `OrderCancelled` on its market's shard.
     MassCancel {
         /// Whose orders.
         account: AccountId,
@@ -133,14 +136,14 @@ pub enum Command {
         /// Seconds from now, 1..=[`DEAD_MAN_MAX_S`](crate::limits::DEAD_MAN_MAX_S); `None` switches it off.
         timeout_s: Option<u32>,
     },
-    /// Up to [`BATCH_MAX`](crate::limits::BATCH_MAX) requests of one account, each with its own answer, in order. Home: account.
-    /// Answer: for each request `BatchItem`, and after it what the request leads to here.
+    /// Up to [`BATCH_MAX`](crate::limits::BATCH_MAX) requests of one account in markets of one shard, each with its own answer, in
+    /// order. Home: the markets. Answer: for each request `BatchItem`, and after it what the request leads to.
     ///
-    /// With `all_or_nothing` every market must live on one shard, and nothing is done unless all can be: each request is checked
-    /// against what is there before the batch, cancels counted as done and nothing gained in between. Cancels then run first,
-    /// amendments next (they must not take, nor need credits beyond what their order holds), places last (a fill-or-kill must be the
-    /// first, in a market that nothing else of the batch touches). What could depend on the batch itself is refused as
-    /// `batch-conflict`, so a batch that is taken in is carried out whole.
+    /// With `all_or_nothing` nothing is done unless all can be: each request is checked against what is there before the batch, cancels
+    /// counted as done and nothing gained in between. Cancels then run first, amendments next (they must not take; those that free
+    /// credits before those that need some), places last (a fill-or-kill must be the first, in a market that nothing else of the batch
+    /// touches). What cancels and amendments free pays for the rest; what is still lacking is asked for, and the whole batch is parked.
+    /// What could depend on the batch itself is refused as `batch-conflict`, so a batch that is taken in is carried out whole.
     Batch {
         /// Whose requests.
         account: AccountId,
@@ -149,14 +152,15 @@ pub enum Command {
         /// The requests.
         requests: Vec<Request>,
     },
-    /// From now on the account can only cancel, and receive credits. Its live orders stay. Home: account. Answer: `AccountFrozen`.
+    /// From now on the account can only cancel, and receive credits. Its live orders stay. Home: account. Answer: `AccountFrozen`, and
+    /// `InstructionCompleted` when every shard where it has a purse knows.
     FreezeAccount {
         /// Which account.
         account: AccountId,
         /// Who asks.
         by: AdminId,
     },
-    /// Ends a freeze. Home: account. Answer: `AccountUnfrozen`.
+    /// Ends a freeze. Home: account. Answer: `AccountUnfrozen`, then as for a freeze.
     UnfreezeAccount {
         /// Which account.
         account: AccountId,
@@ -164,7 +168,7 @@ pub enum Command {
         by: AdminId,
     },
     /// Sets what an account may have in all markets together. What it has already stays. Home: account.
-    /// Answer: `AccountLimited`.
+    /// Answer: `AccountLimited`, then as for a freeze.
     LimitAccount {
         /// Which account.
         account: AccountId,
@@ -179,7 +183,7 @@ pub enum Command {
         limits: MarketLimits,
     },
     /// Moves available credits to another account. Home: the sender's. Answer: `TransferReceived` on the receiver's home, or
-    /// `TransferReturned` back here.
+    /// `TransferReturned` back here; waits as a withdrawal does.
     Transfer {
         /// Who gives.
         from: AccountId,

@@ -5,56 +5,91 @@
 
 use crate::event::{Event, OrderPlaced, Trade, TradeKind};
 use crate::ids::{AccountId, MarketId};
-use crate::message::Settlement;
 use crate::money::{Credits, Price};
 use crate::order::{BookSide, Contract, Entry, NewOrder, Side};
+use crate::settlement::Settlement;
 
-/// A change of one account's wallet.
+/// A change of one account's purse on the shard whose log has the event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct WalletChange {
+pub struct PurseChange {
     /// Whose.
     pub account: AccountId,
     /// Change of what can be spent.
     pub available: Credits,
     /// Change of what live buy orders hold.
     pub held: Credits,
-    /// Change of how many orders are live, those on their way included.
+    /// Change of how many orders are live.
     pub live_orders: i32,
+    /// Credits that left for the account's purses on other shards.
+    pub sent: Credits,
+    /// Credits that came from them.
+    pub received: Credits,
 }
 
-impl WalletChange {
+impl PurseChange {
+    const NONE: Self = Self {
+        account: AccountId(0),
+        available: Credits::ZERO,
+        held: Credits::ZERO,
+        live_orders: 0,
+        sent: Credits::ZERO,
+        received: Credits::ZERO,
+    };
+
     /// Credits that come in, available, or go, if negative.
     #[inline]
     pub fn moved(account: AccountId, amount: Credits) -> Self {
-        Self { account, available: amount, held: Credits::ZERO, live_orders: 0 }
+        Self { account, available: amount, ..Self::NONE }
     }
 
-    /// Available credits that are held from now on, for one more order or for the same.
+    /// Available credits that are held from now on.
     #[inline]
-    pub fn held(account: AccountId, amount: Credits, live_orders: i32) -> Self {
-        Self { account, available: -amount, held: amount, live_orders }
+    pub fn held(account: AccountId, amount: Credits) -> Self {
+        Self { account, available: -amount, held: amount, ..Self::NONE }
+    }
+
+    /// One order more is live, or one less.
+    #[inline]
+    pub fn live(account: AccountId, live_orders: i32) -> Self {
+        Self { account, live_orders, ..Self::NONE }
+    }
+
+    /// What an order holds that is taken in. (What it spends and does not need any more follows in `Settled`.)
+    #[inline]
+    pub fn placed(placed: &OrderPlaced) -> Self {
+        let live_orders = i32::from(placed.status.is_live());
+        Self { live_orders, ..Self::held(placed.order.account, placed.order.hold()) }
     }
 
     /// What a market did.
     #[inline]
     pub fn settled(s: &Settlement) -> Self {
         let (available, held) = (s.released + s.received, -(s.spent + s.released));
-        Self { account: s.account, available, held, live_orders: -i32::from(s.ended) }
+        Self { account: s.account, available, held, ..Self::NONE }
     }
 }
 
-/// The change of a wallet that `event` means, if any. On the account's home.
+/// The change of a purse that `event` means, if any.
 #[inline]
-pub fn wallet_change(event: &Event) -> Option<WalletChange> {
+pub fn purse_change(event: &Event) -> Option<PurseChange> {
     Some(match event {
-        Event::Deposited { account, amount, .. } => WalletChange::moved(*account, *amount),
-        Event::Withdrawn { account, amount, .. } => WalletChange::moved(*account, -*amount),
-        Event::OrderEntered { account, held, .. } => WalletChange::held(*account, *held, 1),
-        Event::HoldRaised { account, amount, .. } => WalletChange::held(*account, *amount, 0),
-        Event::Settled(settlement) => WalletChange::settled(settlement),
-        Event::TransferSent { from, amount, .. } => WalletChange::moved(*from, -*amount),
-        Event::TransferReceived { to, amount, .. } => WalletChange::moved(*to, *amount),
-        Event::TransferReturned { from, amount, .. } => WalletChange::moved(*from, *amount),
+        Event::Deposited { account, amount, .. } => PurseChange::moved(*account, *amount),
+        Event::Withdrawn { account, amount, .. } => PurseChange::moved(*account, -*amount),
+        Event::OrderPlaced(placed) => PurseChange::placed(placed),
+        Event::Traded(trade) if trade.maker_remaining.is_zero() => PurseChange::live(trade.maker.account, -1),
+        Event::OrderCancelled { account, .. } => PurseChange::live(*account, -1),
+        Event::OrderAmended(amended) if !amended.status.is_live() => PurseChange::live(amended.account, -1),
+        Event::HoldRaised { account, amount, .. } => PurseChange::held(*account, *amount),
+        Event::Settled(settlement) => PurseChange::settled(settlement),
+        Event::PurseSent { account, credits, .. } => {
+            PurseChange { sent: *credits, ..PurseChange::moved(*account, -*credits) }
+        }
+        Event::PurseReceived { account, credits, .. } => {
+            PurseChange { received: *credits, ..PurseChange::moved(*account, *credits) }
+        }
+        Event::TransferSent { from, amount, .. } => PurseChange::moved(*from, -*amount),
+        Event::TransferReceived { to, amount, .. } => PurseChange::moved(*to, *amount),
+        Event::TransferReturned { from, amount, .. } => PurseChange::moved(*from, *amount),
         _ => return None,
     })
 }
@@ -109,7 +144,7 @@ impl PositionChange {
     }
 }
 
-/// The changes of positions that `event` means: none, one, or a trade's two (maker first). On the market's home.
+/// The changes of positions that `event` means: none, one, or a trade's two (maker first).
 #[inline]
 pub fn position_changes(event: &Event) -> impl Iterator<Item = PositionChange> {
     let changes = match event {
@@ -189,7 +224,7 @@ impl MarketChange {
     }
 }
 
-/// The change of a market that `event` means, if any. On the market's home.
+/// The change of a market that `event` means, if any.
 #[inline]
 pub fn market_change(event: &Event) -> Option<MarketChange> {
     match event {
@@ -234,7 +269,7 @@ pub struct BookChange {
     pub quantity: i64,
 }
 
-/// The changes of a book's levels that `event` means: none, one, or the two of an order that moves. On the market's home.
+/// The changes of a book's levels that `event` means: none, one, or the two of an order that moves.
 #[inline]
 pub fn book_changes(event: &Event) -> impl Iterator<Item = BookChange> {
     let change = |market: &MarketId, entry: &Entry, price: Price, quantity: i64| {
@@ -263,4 +298,201 @@ pub fn book_changes(event: &Event) -> impl Iterator<Item = BookChange> {
         _ => [None, None],
     };
     changes.into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::{CancelReason, OrderAmended, Party};
+    use crate::ids::{CommandId, OrderId, Shard, TradeId};
+    use crate::limits::AMOUNT_MAX;
+    use crate::money::{FeeRate, Quantity};
+    use crate::order::{Instructions, PostOnly, Status, Terms, TimeInForce};
+    use crate::purse::{Need, Parked, ParkedRequest, Room};
+    use crate::rejection::Rejection;
+    use crate::settlement::SettlementReason;
+    use crate::time::Timestamp;
+
+    const ACCOUNT: AccountId = AccountId(1);
+    const OTHER: AccountId = AccountId(2);
+    const MARKET: MarketId = MarketId(3);
+    const ORDER: OrderId = OrderId(4);
+    const AMOUNT: Credits = Credits(5_000_006);
+
+    fn quantity(contracts: u32) -> Quantity {
+        Quantity::new(contracts).expect("a quantity")
+    }
+
+    fn shard() -> Shard {
+        Shard::new(7).expect("a shard")
+    }
+
+    /// 10 contracts at 0.6, without a fee: a buy holds 6 credits.
+    fn placed(entry: Entry, status: Status) -> Event {
+        let price = Price::new(6_000).expect("a price");
+        let terms =
+            Terms::Limit { price, quantity: quantity(10), time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off };
+        let order = NewOrder {
+            account: ACCOUNT,
+            market: MARKET,
+            entry,
+            terms,
+            fee_rate: FeeRate::ZERO,
+            client_id: None,
+            instructions: Instructions::default(),
+        };
+        let (quantity, filled, cancel_reason) = (quantity(10), quantity(4), None);
+        Event::OrderPlaced(OrderPlaced { id: ORDER, order, price, quantity, filled, status, cancel_reason })
+    }
+
+    fn amended(status: Status) -> Event {
+        Event::OrderAmended(OrderAmended {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            entry: Entry::BuyYes,
+            old_price: Price::MIN,
+            old_remaining: quantity(5),
+            price: Price::MAX,
+            quantity: quantity(10),
+            filled: quantity(4),
+            status,
+            cancel_reason: None,
+            in_place: false,
+        })
+    }
+
+    fn traded(maker_remaining: u32) -> Event {
+        let party = |account| Party { order: ORDER, account, entry: Entry::BuyYes, fee: Credits(8) };
+        Event::Traded(Trade {
+            id: TradeId(9),
+            market: MARKET,
+            price: Price::MIN,
+            quantity: quantity(1),
+            maker: party(OTHER),
+            taker: party(ACCOUNT),
+            maker_remaining: quantity(maker_remaining),
+        })
+    }
+
+    fn settlement(spent: i64, released: i64, received: i64) -> Settlement {
+        let (spent, released, received) = (Credits(spent), Credits(released), Credits(received));
+        let (order, reason) = (Some(ORDER), SettlementReason::Trade);
+        Settlement { account: ACCOUNT, market: MARKET, order, reason, spent, released, received }
+    }
+
+    fn change(available: i64, held: i64, live_orders: i32) -> Option<PurseChange> {
+        let (available, held) = (Credits(available), Credits(held));
+        Some(PurseChange { available, held, live_orders, ..PurseChange::moved(ACCOUNT, Credits::ZERO) })
+    }
+
+    fn check(event: &Event, expected: Option<PurseChange>) {
+        assert_eq!(purse_change(event), expected, "{event:?}");
+    }
+
+    #[test]
+    fn credits_come_into_a_purse_and_leave_it() {
+        let (in_, out) = (change(AMOUNT.0, 0, 0), change(-AMOUNT.0, 0, 0));
+        let (amount, client_id, code) = (AMOUNT, None, Rejection::AccountUnknown);
+        check(&Event::Deposited { account: ACCOUNT, amount, client_id }, in_);
+        check(&Event::Withdrawn { account: ACCOUNT, amount, client_id }, out);
+        check(&Event::TransferSent { from: ACCOUNT, to: OTHER, amount, client_id }, out);
+        check(&Event::TransferReceived { from: OTHER, to: ACCOUNT, amount }, in_);
+        check(&Event::TransferReturned { from: ACCOUNT, to: OTHER, amount, code }, in_);
+    }
+
+    #[test]
+    fn an_order_holds_what_it_may_need_and_is_live_until_it_ends() {
+        let hold = 6_000_000;
+        check(&placed(Entry::BuyYes, Status::Active), change(-hold, hold, 1));
+        check(&placed(Entry::BuyNo, Status::PartiallyFilled), change(-hold, hold, 1));
+        check(&placed(Entry::BuyYes, Status::Filled), change(-hold, hold, 0));
+        check(&placed(Entry::BuyYes, Status::Cancelled), change(-hold, hold, 0));
+        check(&placed(Entry::SellYes, Status::Active), change(0, 0, 1));
+        check(&placed(Entry::SellNo, Status::Filled), change(0, 0, 0));
+        check(&Event::HoldRaised { account: ACCOUNT, order: ORDER, amount: AMOUNT }, change(-AMOUNT.0, AMOUNT.0, 0));
+        check(&amended(Status::Filled), change(0, 0, -1));
+        check(&amended(Status::Cancelled), change(0, 0, -1));
+        check(&traded(0), Some(PurseChange::live(OTHER, -1)));
+        let cancelled = Event::OrderCancelled {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            entry: Entry::BuyYes,
+            price: Price::MIN,
+            quantity: quantity(1),
+            reason: CancelReason::Requested,
+        };
+        check(&cancelled, change(0, 0, -1));
+    }
+
+    #[test]
+    fn a_settlement_spends_and_releases_what_was_held() {
+        check(&Event::Settled(settlement(40, 2, 0)), change(2, -42, 0));
+        check(&Event::Settled(settlement(0, 7, 0)), change(7, -7, 0));
+        check(&Event::Settled(settlement(0, 0, 30)), change(30, 0, 0));
+    }
+
+    #[test]
+    fn credits_between_purses_are_counted_on_both_sides() {
+        let (credits, room) = (AMOUNT, Room { orders: 1, held: Credits(2) });
+        let sent = PurseChange { sent: AMOUNT, ..PurseChange::moved(ACCOUNT, -AMOUNT) };
+        let received = PurseChange { received: AMOUNT, ..PurseChange::moved(ACCOUNT, AMOUNT) };
+        check(&Event::PurseSent { account: ACCOUNT, to: shard(), credits, room }, Some(sent));
+        check(&Event::PurseReceived { account: ACCOUNT, from: shard(), credits, room }, Some(received));
+    }
+
+    #[test]
+    fn what_changes_no_purse() {
+        let (market, account) = (MARKET, ACCOUNT);
+        check(&Event::AccountOpened { account }, None);
+        check(&traded(1), None);
+        check(&amended(Status::Active), None);
+        check(&amended(Status::PartiallyFilled), None);
+        check(&Event::PairsRedeemed { market, account, pairs: 1 }, None);
+        check(&Event::PaidOut { market, account, yes: 1, no: 0, credits: AMOUNT }, None);
+        check(&Event::Asked { account, need: Need::credits(AMOUNT), given_back: Room::ZERO }, None);
+        check(&Event::AskAnswered { account, refused: None }, None);
+        let parked = Parked {
+            account,
+            ticket: 1,
+            command: CommandId(2),
+            index: None,
+            deadline: Timestamp(3),
+            request: ParkedRequest::Withdraw { amount: AMOUNT, client_id: None },
+        };
+        check(&Event::Parked(Box::new(parked)), None);
+    }
+
+    fn rooms() -> impl Strategy<Value = Room> {
+        (any::<u32>(), 0..=i64::MAX).prop_map(|(orders, held)| Room { orders, held: Credits(held) })
+    }
+
+    proptest! {
+        /// Whatever moves between the purses of an account, `available + held + sent − received` stays on each side, so the sum over
+        /// the rows of an account's purses is right whether or not a row has heard of the other's part.
+        #[test]
+        fn what_moves_between_purses_leaves_each_row_as_it_is(credits in 0..=AMOUNT_MAX, room in rooms()) {
+            let credits = Credits(credits);
+            let sent = Event::PurseSent { account: ACCOUNT, to: shard(), credits, room };
+            let received = Event::PurseReceived { account: ACCOUNT, from: shard(), credits, room };
+            for event in [sent, received] {
+                let change = purse_change(&event).expect("credits move");
+                let row = change.available + change.held + change.sent - change.received;
+                prop_assert_eq!(row, Credits::ZERO);
+                prop_assert_eq!(change.sent + change.received, credits);
+                prop_assert_eq!((change.account, change.live_orders), (ACCOUNT, 0));
+            }
+        }
+
+        /// A settlement changes a purse by what the market gave less what it took, never by what it released.
+        #[test]
+        fn what_is_released_stays_in_the_purse(spent in 0..=AMOUNT_MAX, released in 0..=AMOUNT_MAX, received in 0..=AMOUNT_MAX) {
+            let change = PurseChange::settled(&settlement(spent, released, received));
+            prop_assert_eq!(change.available + change.held, Credits(received - spent));
+            prop_assert_eq!(change.held, Credits(-spent - released));
+        }
+    }
 }

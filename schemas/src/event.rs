@@ -1,16 +1,18 @@
 //! What became true. The meaning of an event is fixed for ever: recovery and every follower apply old ones again.
 //!
-//! What each event changes in wallets, positions, markets and books is written once, in [`crate::effects`].
+//! What each event changes in purses, positions, markets and books is written once, in [`crate::effects`].
 
 use bincode::{Decode, Encode};
 
 use crate::account::{AccountLimits, ApiKey};
-use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, MarketId, OrderId, Shard, TradeId};
+use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, OrderId, Shard, TradeId};
 use crate::market::{Listing, MarketLimits, MarketState, Resolution};
-use crate::message::{Message, Settlement};
+use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
 use crate::order::{BookSide, Contract, Entry, NewOrder, OrderRef, Side, Status};
+use crate::purse::{Instruction, Need, Parked, Room};
 use crate::rejection::Rejection;
+use crate::settlement::Settlement;
 use crate::time::Timestamp;
 
 /// What became true. Append-only: variants keep their place and their fields.
@@ -21,7 +23,7 @@ pub enum Event {
         /// Why.
         code: Rejection,
     },
-    /// An account exists, with an empty wallet.
+    /// An account exists, with an empty purse on its home.
     AccountOpened {
         /// Which.
         account: AccountId,
@@ -40,9 +42,9 @@ pub enum Event {
         /// Which key.
         key: ApiKeyId,
     },
-    /// Credits came into the exchange, available.
+    /// Credits came into the exchange, available in the account's purse on its home.
     Deposited {
-        /// Whose wallet.
+        /// Whose.
         account: AccountId,
         /// How much.
         amount: Credits,
@@ -51,30 +53,16 @@ pub enum Event {
     },
     /// Available credits left the exchange.
     Withdrawn {
-        /// Whose wallet.
+        /// Whose.
         account: AccountId,
         /// How much.
         amount: Credits,
         /// The client's own name for the request.
         client_id: Option<ClientId>,
     },
-    /// Account's home: an order has its id, and what a buy needs went from available to held. The market's home, told in the
-    /// same outcome, decides what becomes of it.
-    OrderEntered {
-        /// The id given to it.
-        id: OrderId,
-        /// Whose order.
-        account: AccountId,
-        /// For which market.
-        market: MarketId,
-        /// How much is held; nothing for a sell.
-        held: Credits,
-        /// What its client called it.
-        known_as: Option<KnownAs>,
-    },
-    /// Market's home: an order was taken in. Its trades follow in the same outcome.
+    /// An order was taken in: what a buy needs went from available to held. Its trades follow in the same outcome.
     OrderPlaced(OrderPlaced),
-    /// An order was refused and nothing else happened: by the account's home before it was funded, or by the market's home.
+    /// An order was refused and nothing else happened.
     OrderRejected {
         /// The id given to it.
         id: OrderId,
@@ -83,9 +71,9 @@ pub enum Event {
         /// Why.
         code: Rejection,
     },
-    /// Market's home: two orders matched.
+    /// Two orders matched.
     Traded(Trade),
-    /// Market's home: a resting order ended with a remainder. (An order that never rested ends in its `OrderPlaced`, one whose
+    /// A resting order ended with a remainder. (An order that never rested ends in its `OrderPlaced`, one whose
     /// amendment ended it in its `OrderAmended`.)
     OrderCancelled {
         /// Which order.
@@ -103,7 +91,7 @@ pub enum Event {
         /// Why.
         reason: CancelReason,
     },
-    /// Market's home: unreserved YES and NO of one account became credits.
+    /// Unreserved YES and NO of one account became credits.
     PairsRedeemed {
         /// Where.
         market: MarketId,
@@ -112,7 +100,7 @@ pub enum Event {
         /// How many of each.
         pairs: u64,
     },
-    /// Account's home: a market changed a wallet.
+    /// A market changed a purse on its shard.
     Settled(Settlement),
     /// A market exists, in CREATED.
     MarketCreated(Listing),
@@ -127,7 +115,7 @@ pub enum Event {
         /// Who did it; nobody if time did.
         by: Option<AdminId>,
     },
-    /// Market's home: a position was paid out and is gone.
+    /// A position was paid out and is gone.
     PaidOut {
         /// Where.
         market: MarketId,
@@ -140,7 +128,7 @@ pub enum Event {
         /// What they paid.
         credits: Credits,
     },
-    /// Market's home: the last position of a resolved or voided market was paid out.
+    /// The last position of a resolved or voided market was paid out.
     MarketSettled {
         /// Which.
         market: MarketId,
@@ -200,7 +188,7 @@ pub enum Event {
         /// Why.
         code: Rejection,
     },
-    /// Account's home: more credits went from available to held, for an amendment on its way to the market's home.
+    /// More credits went from available to held, for the amendment that follows.
     HoldRaised {
         /// Whose.
         account: AccountId,
@@ -209,7 +197,7 @@ pub enum Event {
         /// How much more.
         amount: Credits,
     },
-    /// Market's home: a live order was changed. Its trades follow in the same outcome.
+    /// A live order was changed. Its trades follow in the same outcome.
     OrderAmended(OrderAmended),
     /// An amendment was refused; the order is as it was.
     AmendRejected {
@@ -220,7 +208,7 @@ pub enum Event {
         /// Why.
         code: Rejection,
     },
-    /// Market's home: a resting order lost a part without a trade, since an order of its own account met it. It keeps its place.
+    /// A resting order lost a part without a trade, since an order of its own account met it. It keeps its place.
     OrderReduced {
         /// Which order.
         order: OrderId,
@@ -235,14 +223,15 @@ pub enum Event {
         /// By how much; less than what rested.
         quantity: Quantity,
     },
-    /// Account's home: all orders of an account are to be cancelled, those on their way included.
+    /// Orders of an account are to be cancelled, parked ones included. In one market: on its shard, and all orders end here. Everywhere:
+    /// on the account's home, which instructs each shard where the account has a purse.
     MassCancelRequested {
         /// Whose.
         account: AccountId,
         /// Where; `None` means everywhere.
         market: Option<MarketId>,
     },
-    /// Market's home: more orders wait for a mass cancel than one command may end. The rest goes on with time.
+    /// More orders wait for a mass cancel than one command may end. The rest goes on with time.
     MassCancelOpened {
         /// Whose.
         account: AccountId,
@@ -252,8 +241,10 @@ pub enum Event {
         reason: CancelReason,
         /// Later orders are not meant.
         up_to: OrderId,
+        /// The instruction of the account's home that is answered when it is done.
+        ticket: Option<u64>,
     },
-    /// Market's home: a mass cancel that took longer than one command is done.
+    /// A mass cancel that took longer than one command is done.
     MassCancelClosed {
         /// Whose.
         account: AccountId,
@@ -267,31 +258,31 @@ pub enum Event {
         /// When.
         due: Option<Timestamp>,
     },
-    /// A dead-man switch was not set again in time; it is off, and the account's orders are cancelled everywhere.
+    /// A dead-man switch was not set again in time; it is off, and the account's orders are cancelled everywhere, as by a mass cancel.
     DeadManSwitchFired {
         /// Whose.
         account: AccountId,
     },
-    /// What follows, up to the next of these, answers this request of a batch.
+    /// What follows, up to the next of these or the next `Resumed`, answers this request of a batch.
     BatchItem {
         /// Its place in the batch, from 0.
         index: u16,
     },
-    /// The account can only cancel, and receive credits.
+    /// Home: the account can only cancel, and receive credits. Its other purses are told.
     AccountFrozen {
         /// Which.
         account: AccountId,
         /// Who did it.
         by: AdminId,
     },
-    /// The account is as any other.
+    /// Home: the account is as any other. Its other purses are told.
     AccountUnfrozen {
         /// Which.
         account: AccountId,
         /// Who did it.
         by: AdminId,
     },
-    /// What the account may have in all markets together.
+    /// Home: what the account may have in all markets together. Its purse here keeps the room that it uses; the others are told.
     AccountLimited {
         /// Which.
         account: AccountId,
@@ -305,7 +296,7 @@ pub enum Event {
         /// From now on.
         limits: MarketLimits,
     },
-    /// Sender's home: credits left a wallet for another account's.
+    /// Sender's home: credits left its purse for another account's.
     TransferSent {
         /// Who gives.
         from: AccountId,
@@ -336,19 +327,112 @@ pub enum Event {
         /// Why not.
         code: Rejection,
     },
+    /// A request waits for what its purse lacks, or for what other purses give back. It is answered later, after `Resumed`.
+    Parked(Box<Parked>),
+    /// What follows, up to the next of these, answers a command that waited: a parked request, or an instruction that every shard has
+    /// carried out.
+    Resumed {
+        /// Whose.
+        account: AccountId,
+        /// Which parked request or instruction.
+        ticket: u64,
+        /// The command that is answered.
+        command: CommandId,
+    },
+    /// Another request of the same account ended a parked one before it was decided.
+    ParkedCancelled {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        ticket: u64,
+        /// The command that it came with; its refusal follows.
+        command: CommandId,
+    },
+    /// Market's shard: the account's home is asked for what the oldest parked request lacks.
+    Asked {
+        /// Whose purse.
+        account: AccountId,
+        /// What is lacking.
+        need: Need,
+        /// Room that the purse gives back.
+        given_back: Room,
+    },
+    /// Market's shard: the home has answered; what it lends came before, in `PurseReceived`.
+    AskAnswered {
+        /// Whose purse.
+        account: AccountId,
+        /// Why it gets nothing.
+        refused: Option<Rejection>,
+    },
+    /// Available credits, and room, left the purse here for the account's purse on another shard.
+    PurseSent {
+        /// Whose purse.
+        account: AccountId,
+        /// The other shard.
+        to: Shard,
+        /// How much.
+        credits: Credits,
+        /// Room.
+        room: Room,
+    },
+    /// Credits, and room, came into the purse here from the account's purse on another shard. The first makes the purse.
+    PurseReceived {
+        /// Whose purse.
+        account: AccountId,
+        /// The other shard.
+        from: Shard,
+        /// How much.
+        credits: Credits,
+        /// Room.
+        room: Room,
+    },
+    /// Away from home. True: the purse pays for no orders any more, and what is live stays. False: it pays for orders again.
+    PurseFrozen {
+        /// Whose purse.
+        account: AccountId,
+        /// Frozen or not.
+        frozen: bool,
+    },
+    /// Away from home: the account's limits have changed. The purse keeps the room that it uses, and asks before the next order.
+    PurseLimited {
+        /// Whose purse.
+        account: AccountId,
+        /// Room that it gives back.
+        given_back: Room,
+    },
+    /// Home: shards are told what to do. `InstructionCompleted` follows when all have done so.
+    Instructed {
+        /// Whose purses.
+        account: AccountId,
+        /// Names the instruction here.
+        ticket: u64,
+        /// What to do.
+        instruction: Instruction,
+        /// Who has to answer.
+        shards: Vec<Shard>,
+    },
+    /// Home: a shard has carried an instruction out.
+    Obeyed {
+        /// Whose purse.
+        account: AccountId,
+        /// Which instruction.
+        ticket: u64,
+        /// Which shard.
+        shard: Shard,
+        /// True if a recalled purse still has something free.
+        more: bool,
+    },
+    /// Home: every shard where the account has a purse has carried an instruction out.
+    InstructionCompleted {
+        /// Whose purses.
+        account: AccountId,
+        /// Which.
+        instruction: Instruction,
+    },
 }
 
 // Every command builds, applies and encodes a few of them: two cache lines, so that copying one is a few moves.
 const _: () = assert!(size_of::<Event>() <= 128);
-
-/// What a client called an order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct KnownAs {
-    /// The client's own name for it.
-    pub client_id: ClientId,
-    /// Tells a repeat from another order under the same name: the first 8 bytes (little-endian) of BLAKE3 over the order's bytes.
-    pub fingerprint: u64,
-}
 
 /// What a client id stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
@@ -358,7 +442,7 @@ pub enum FirstOutcome {
         /// Which.
         id: OrderId,
     },
-    /// An order that was refused where it came in.
+    /// An order that was refused.
     OrderRejected {
         /// Which.
         id: OrderId,
@@ -381,6 +465,11 @@ pub enum FirstOutcome {
         to: AccountId,
         /// How much.
         amount: Credits,
+    },
+    /// A request that is parked. This command is answered when it is decided.
+    Parked {
+        /// The command that it came with.
+        command: CommandId,
     },
 }
 
@@ -418,7 +507,7 @@ impl CancelReason {
     }
 }
 
-/// An order as the market's home took it in, after all its matching.
+/// An order as its market took it in, after all its matching.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct OrderPlaced {
     /// Its id.

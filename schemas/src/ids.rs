@@ -17,15 +17,12 @@ id64! {
 }
 
 id64! {
-    /// An order: `0 | market's shard (7 bits) | entry shard (7 bits) | counter (49 bits)`.
-    ///
-    /// The *entry shard* is the one whose log took the order in and gave it this id. A cancel finds the market's
-    /// shard in the id itself.
+    /// An order: `0 | its market's shard (7 bits) | counter (56 bits)`. A cancel finds the shard in the id itself.
     OrderId
 }
 
 id64! {
-    /// A trade: `0 | market's shard (7 bits) | 0 (7 bits) | counter (49 bits)`.
+    /// A trade: `0 | its market's shard (7 bits) | counter (56 bits)`.
     TradeId
 }
 
@@ -45,7 +42,8 @@ id128! {
 }
 
 id128! {
-    /// A client's own name for a request; repeating it yields the first outcome again. Unique per account.
+    /// A client's own name for a request; repeating it yields the first outcome again. It names an order within its account
+    /// and market, a deposit, withdrawal or transfer within its account.
     ClientId
 }
 
@@ -96,43 +94,37 @@ impl std::fmt::Display for Shard {
     }
 }
 
-const COUNTER_BITS: u32 = 49;
+const COUNTER_BITS: u32 = 56;
 const SHARD_BITS: u32 = 7;
 const _: () = assert!(SHARDS_MAX as u64 <= 1 << SHARD_BITS);
 
 #[inline]
-fn shard_at(id: u64, shift: u32) -> Shard {
+fn shard_of(id: u64) -> Shard {
     #[allow(clippy::cast_possible_truncation, reason = "masked to 7 bits")]
-    Shard(((id >> shift) & ((1 << SHARD_BITS) - 1)) as u16)
+    Shard(((id >> COUNTER_BITS) & ((1 << SHARD_BITS) - 1)) as u16)
 }
 
 impl OrderId {
-    /// The `counter`-th order that `entry` took in, for a market of shard `market`.
+    /// The `counter`-th order of a shard.
     #[inline]
-    pub fn compose(market: Shard, entry: Shard, counter: u64) -> Self {
+    pub fn compose(shard: Shard, counter: u64) -> Self {
         assert!(counter < 1 << COUNTER_BITS, "a shard's order counter is exhausted");
-        Self((u64::from(market.0) << (COUNTER_BITS + SHARD_BITS)) | (u64::from(entry.0) << COUNTER_BITS) | counter)
+        Self((u64::from(shard.0) << COUNTER_BITS) | counter)
     }
 
     /// The shard whose book holds the order.
     #[inline]
-    pub fn market_shard(self) -> Shard {
-        shard_at(self.0, COUNTER_BITS + SHARD_BITS)
-    }
-
-    /// The shard that took the order in.
-    #[inline]
-    pub fn entry_shard(self) -> Shard {
-        shard_at(self.0, COUNTER_BITS)
+    pub fn shard(self) -> Shard {
+        shard_of(self.0)
     }
 }
 
 impl TradeId {
-    /// The `counter`-th trade of shard `market`.
+    /// The `counter`-th trade of a shard.
     #[inline]
-    pub fn compose(market: Shard, counter: u64) -> Self {
+    pub fn compose(shard: Shard, counter: u64) -> Self {
         assert!(counter < 1 << COUNTER_BITS, "a shard's trade counter is exhausted");
-        Self((u64::from(market.0) << (COUNTER_BITS + SHARD_BITS)) | counter)
+        Self((u64::from(shard.0) << COUNTER_BITS) | counter)
     }
 }
 
@@ -177,10 +169,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_id_carries_both_shards_and_stays_positive() {
-        let (market, entry) = (Shard::new(127).unwrap(), Shard::new(3).unwrap());
-        let id = OrderId::compose(market, entry, (1 << COUNTER_BITS) - 1);
-        assert_eq!((id.market_shard(), id.entry_shard()), (market, entry));
+    fn an_order_id_carries_its_shard_and_stays_positive() {
+        let shard = Shard::new(127).unwrap();
+        let id = OrderId::compose(shard, (1 << COUNTER_BITS) - 1);
+        assert_eq!(id.shard(), shard);
         assert!(i64::try_from(id.0).is_ok());
     }
 

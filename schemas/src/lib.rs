@@ -14,6 +14,7 @@
 mod wire;
 
 pub mod account;
+pub mod answers;
 pub mod codec;
 pub mod command;
 pub mod effects;
@@ -24,9 +25,11 @@ pub mod market;
 pub mod message;
 pub mod money;
 pub mod order;
+pub mod purse;
 pub mod reading;
 pub mod record;
 pub mod rejection;
+pub mod settlement;
 pub mod shard_map;
 pub mod text;
 pub mod time;
@@ -43,6 +46,8 @@ pub use order::{
     Amendment, BookSide, Contract, Entry, Instructions, NewOrder, OrderRef, PostOnly, SelfTrade, Side, Status, Terms,
     TimeInForce,
 };
+pub use purse::{Instruction, Need, Parked, ParkedRequest, Returned, Room};
 pub use record::{Cause, Outcome, Record, Term};
 pub use rejection::Rejection;
+pub use settlement::{Settlement, SettlementReason};
 pub use time::Timestamp;

@@ -9,7 +9,7 @@ pub const QUANTITY_MAX: u32 = 1_000_000;
 /// Credits (in micro-credits) in one deposit or withdrawal, and the budget of one market order: a billion credits.
 pub const AMOUNT_MAX: i64 = 1_000_000_000 * 1_000_000;
 
-/// Credits (in micro-credits) in one wallet that a deposit may lead to: 10 billion credits.
+/// Credits (in micro-credits) that a deposit may lead an account to, as far as its home knows: 10 billion credits.
 pub const WALLET_MAX: i64 = 10 * AMOUNT_MAX;
 
 /// Credits (in micro-credits) that all accounts of one shard may have deposited, less what they withdrew: 70 billion credits.
@@ -17,6 +17,22 @@ pub const SHARD_CREDITS_MAX: i64 = 70 * AMOUNT_MAX;
 
 /// Fee rates, in millionths: 20 %.
 pub const FEE_RATE_MAX: u32 = 200_000;
+
+/// Requests of one account that may be parked on one shard, each of a batch counted; as many withdrawals and transfers at its home;
+/// and how many parked requests one command decides. The rest goes on at the next `AdvanceTime`.
+pub const PARKED_MAX: usize = 200;
+
+/// Instructions of one account that may be under way.
+pub const INSTRUCTIONS_MAX: usize = 16;
+
+/// How long, in milliseconds, a request may be parked.
+pub const PARKED_MAX_MS: u64 = 10_000;
+
+/// Milliseconds after which the free credits of a purse that nothing has changed go home.
+pub const PURSE_REST_MS: u64 = 10 * 60 * 1_000;
+
+/// Milliseconds to which a purse's last change is known.
+pub const PURSE_STEP_MS: u64 = 60 * 1_000;
 
 /// Resting orders that one command may fill, cancel or reduce by matching. What would match beyond is cancelled; the client may
 /// send it again.
@@ -55,13 +71,15 @@ pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of the largest event that a fill can cause, counted once for each of them (see `record::tests`).
 pub const EVENT_BYTES_MAX: usize = 160;
 
-/// Events that one fill can cause: the trade; the maker's settlement (an event, or an element of a message); and, if the maker
-/// now has both contracts, the redemption of its pairs and the settlement of that.
+/// Events that one fill can cause: the trade; the maker's settlement; and, if the maker now has both contracts, the redemption of its
+/// pairs and the settlement of that.
 pub const FILL_EVENTS_MAX: usize = 4;
 
 // The worst outcome fits one Kafka record.
 const _: () = assert!((ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX) * EVENT_BYTES_MAX < RECORD_BYTES_MAX);
 // The worst fee fits u64 before it is divided: rate × quantity × p × (1 − p).
 const _: () = assert!((FEE_RATE_MAX as u128) * (QUANTITY_MAX as u128) * 5_000 * 5_000 < u64::MAX as u128);
-// All credits of all shards fit one i64, so no sum of wallets, collateral or fees overflows, wherever trading takes them.
+// A batch can be parked as a whole, or each request by itself.
+const _: () = assert!(BATCH_MAX <= PARKED_MAX);
+// All credits of all shards fit one i64, so no sum of purses, collateral or fees overflows, wherever trading takes them.
 const _: () = assert!(SHARD_CREDITS_MAX < i64::MAX / SHARDS_MAX as i64 && WALLET_MAX <= SHARD_CREDITS_MAX);

@@ -5,63 +5,46 @@
 
 use bincode::{Decode, Encode};
 
-use crate::event::CancelReason;
-use crate::ids::{AccountId, MarketId, OrderId};
+use crate::ids::AccountId;
 use crate::money::Credits;
-use crate::order::{Amendment, NewOrder};
+use crate::purse::{Instruction, Need, Returned, Room};
 use crate::rejection::Rejection;
 
-/// An effect on another home.
+/// An effect on another shard.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Message {
-    /// Account's home to market's home: an order that was entered; what a buy needs is held.
-    PlaceOrder {
-        /// The id that the account's shard gave it.
-        id: OrderId,
-        /// The order.
-        order: NewOrder,
-    },
-    /// Market's home to account's home: what one command did to the wallets that live there.
-    Settle(Vec<Settlement>),
-    /// Account's home to market's home: end an order.
-    CancelOrder {
-        /// Whose.
+    /// Market's shard to account's home: a request waits for what its purse lacks. Answer: `Fund`.
+    Ask {
+        /// Whose purse.
         account: AccountId,
-        /// Which.
-        order: OrderId,
+        /// What the request lacks.
+        need: Need,
+        /// Room that the purse gives back, since the account's limits have changed.
+        given_back: Room,
     },
-    /// Account's home to market's home: change an order.
-    AmendOrder {
-        /// The change.
-        amendment: Amendment,
-        /// What is held for it at home beyond what the order holds, if that was asked for.
-        raised: Option<Raise>,
-    },
-    /// Market's home to account's home: the change needs more credits than the order holds. Once they are held, `AmendOrder`
-    /// comes again.
-    RaiseHold {
-        /// The change.
-        amendment: Amendment,
-        /// How much more.
-        raise: Raise,
-    },
-    /// Account's home to markets' homes: end its orders there.
-    MassCancel {
-        /// Whose.
+    /// Account's home to market's shard: what the purse asked for and more, or why not.
+    Fund {
+        /// Whose purse.
         account: AccountId,
-        /// Where; `None` means in every market of the shard.
-        market: Option<MarketId>,
-        /// Why.
-        reason: CancelReason,
+        /// Credits that are available there from now on.
+        credits: Credits,
+        /// Room that the purse has besides.
+        room: Room,
+        /// Why it gets nothing.
+        refused: Option<Rejection>,
     },
-    /// Account's home to markets' home: an all-or-nothing batch whose orders are entered.
-    Batch {
-        /// Whose.
+    /// Account's home to each shard where it has a purse. Answer: `Return`, with this ticket.
+    Instruct {
+        /// Whose purse.
         account: AccountId,
-        /// In the order in which they were asked.
-        requests: Vec<EnteredRequest>,
+        /// Names the instruction on the home's shard.
+        ticket: u64,
+        /// What to do.
+        instruction: Instruction,
     },
-    /// Sender's home to receiver's home: credits that left a wallet.
+    /// Purses to their accounts' home: what they do not need, and which instructions they have carried out.
+    Return(Vec<Returned>),
+    /// Sender's home to receiver's home: credits that left a purse for another account's.
     Transfer {
         /// Who gives.
         from: AccountId,
@@ -83,82 +66,45 @@ pub enum Message {
     },
 }
 
-/// Credits that an amendment needs beyond what its order holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Raise {
-    /// The order's market.
-    pub market: MarketId,
-    /// How much more.
-    pub amount: Credits,
-}
-
-/// One request of an all-or-nothing batch, as its account's home passed it on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub enum EnteredRequest {
-    /// An order that was entered; what a buy needs is held.
-    Place {
-        /// Its id.
-        id: OrderId,
-        /// The order.
-        order: NewOrder,
-    },
-    /// End an order.
-    Cancel {
-        /// Which.
-        order: OrderId,
-    },
-    /// Change an order.
-    Amend(Amendment),
-}
-
 impl Message {
-    /// Credits that are in flight with the message: what wallets will gain less what they will lose.
-    /// Negative while a market's collateral already has what a wallet still holds.
+    /// Credits that are in flight with the message.
     pub fn in_flight(&self) -> Credits {
         match self {
-            Self::PlaceOrder { .. }
-            | Self::CancelOrder { .. }
-            | Self::AmendOrder { .. }
-            | Self::RaiseHold { .. }
-            | Self::MassCancel { .. }
-            | Self::Batch { .. } => Credits::ZERO,
-            Self::Settle(settlements) => settlements.iter().map(|s| s.received - s.spent).sum(),
+            Self::Ask { .. } | Self::Instruct { .. } => Credits::ZERO,
+            Self::Fund { credits, .. } => *credits,
+            Self::Return(returned) => returned.iter().map(|returned| returned.credits).sum(),
             Self::Transfer { amount, .. } | Self::ReturnTransfer { amount, .. } => *amount,
         }
     }
 }
 
-wire_enum! {
-    /// Why a market's home changes a wallet.
-    SettlementReason: u8 {
-        /// Fills of one order in one command (with what its end releases, if it ended there).
-        Trade = 0, "TRADE";
-        /// An order ended, shrank or was refused without a fill in this command.
-        Release = 1, "RELEASE";
-        /// Pairs of YES and NO became credits.
-        Redemption = 2, "REDEMPTION";
-        /// The market was resolved or voided.
-        Payout = 3, "PAYOUT";
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A change of one wallet. All amounts are zero or positive.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Settlement {
-    /// Whose wallet.
-    pub account: AccountId,
-    /// The market that it comes from.
-    pub market: MarketId,
-    /// The order that it concerns, unless a redemption or payout.
-    pub order: Option<OrderId>,
-    /// Why.
-    pub reason: SettlementReason,
-    /// From held credits to the market: cost and fee.
-    pub spent: Credits,
-    /// From held back to available.
-    pub released: Credits,
-    /// From the market to available: proceeds less fee, redemption, payout.
-    pub received: Credits,
-    /// The order ended with this: its account has one live order less.
-    pub ended: bool,
+    const ACCOUNT: AccountId = AccountId(1);
+
+    fn returned(credits: i64) -> Returned {
+        Returned { account: ACCOUNT, credits: Credits(credits), room: Room::ALL, ticket: None, more: false }
+    }
+
+    #[test]
+    fn credits_are_in_flight_with_what_moves_them() {
+        let (account, room, refused, code) = (ACCOUNT, Room::ALL, None, Rejection::AccountUnknown);
+        let (from, to, amount) = (ACCOUNT, AccountId(2), Credits(3));
+        let check = |message: Message, credits| assert_eq!(message.in_flight(), Credits(credits), "{message:?}");
+        check(Message::Fund { account, credits: Credits(4), room, refused }, 4);
+        check(Message::Return(vec![returned(5), returned(0), returned(60)]), 65);
+        check(Message::Return(Vec::new()), 0);
+        check(Message::Transfer { from, to, amount }, 3);
+        check(Message::ReturnTransfer { from, to, amount, code }, 3);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_not_in_flight() {
+        let (account, need, ticket) = (ACCOUNT, Need::credits(Credits(7)), 8);
+        assert_eq!(Message::Ask { account, need, given_back: Room::ALL }.in_flight(), Credits::ZERO);
+        let instruction = Instruction::Recall(need);
+        assert_eq!(Message::Instruct { account, ticket, instruction }.in_flight(), Credits::ZERO);
+    }
 }

@@ -43,7 +43,7 @@ impl Credits {
     }
 }
 
-// Every wallet, fee and collateral is bounded far below i64 (`limits`), so overflow is a broken invariant, not an
+// Every purse, fee and collateral is bounded far below i64 (`limits`), so overflow is a broken invariant, not an
 // input: these operators panic on it in every build rather than wrap.
 impl std::ops::Add for Credits {
     type Output = Self;

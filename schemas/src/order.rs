@@ -2,7 +2,7 @@
 
 use bincode::{Decode, Encode};
 
-use crate::ids::{AccountId, ClientId, MarketId, OrderId};
+use crate::ids::{AccountId, ClientId, MarketId, OrderId, Shard};
 use crate::money::{Credits, FeeRate, Price, Quantity};
 use crate::time::Timestamp;
 
@@ -118,7 +118,7 @@ wire_enum! {
 pub struct Instructions {
     /// What happens when it meets an order of its own account.
     pub self_trade: SelfTrade,
-    /// Refused if the log's time is past this when it comes in, or when it reaches its market.
+    /// Refused if the log's time is past this when it is decided.
     pub deadline: Option<Timestamp>,
     /// Cancelled when its market pauses, instead of keeping its place.
     pub cancel_on_pause: bool,
@@ -301,17 +301,17 @@ pub struct NewOrder {
     pub entry: Entry,
     /// How much, at what price, for how long.
     pub terms: Terms,
-    /// The highest fee rate that the order accepts. A buy holds credits for it, since its account's shard may not know the
-    /// market's rates; the market's shard refuses an order whose rate is below either of its own.
+    /// The highest fee rate that the order accepts. A buy holds credits for it, so what it holds follows from the order alone;
+    /// it is refused if the rate is below either of its market's.
     pub fee_rate: FeeRate,
-    /// The client's own name for this order. A repeat yields the first outcome again.
+    /// The client's own name for this order, within its account and market. A repeat yields the first outcome again.
     pub client_id: Option<ClientId>,
     /// What it wants besides.
     pub instructions: Instructions,
 }
 
 impl NewOrder {
-    /// What a buy holds at its account until it ends; nothing for a sell.
+    /// What a buy holds of its account's credits until it ends; nothing for a sell.
     #[inline]
     pub fn hold(&self) -> Credits {
         match (self.entry.side(), self.terms) {
@@ -329,7 +329,22 @@ pub enum OrderRef {
     /// By the id that the exchange gave it.
     Id(OrderId),
     /// By the client's own name for it.
-    ClientId(ClientId),
+    ClientId {
+        /// The order's market.
+        market: MarketId,
+        /// The name within the account and the market.
+        client_id: ClientId,
+    },
+}
+
+impl OrderRef {
+    /// The shard where the order is, if it is anywhere.
+    pub fn shard(self, map: crate::shard_map::ShardMap) -> Shard {
+        match self {
+            Self::Id(id) => id.shard(),
+            Self::ClientId { market, .. } => map.of_market(market),
+        }
+    }
 }
 
 /// A change of a live order.
@@ -368,6 +383,16 @@ mod tests {
             assert_eq!(Entry::of(entry.contract(), entry.side()), entry);
             let expected = if entry.contract() == Contract::Yes { price } else { price.complement() };
             assert_eq!(entry.book_price(price), expected);
+        }
+    }
+
+    #[test]
+    fn an_order_is_on_its_markets_shard_by_either_name() {
+        let map = crate::shard_map::ShardMap::new(4).unwrap();
+        for market in (0..100).map(MarketId) {
+            let shard = map.of_market(market);
+            assert_eq!(OrderRef::Id(OrderId::compose(shard, 7)).shard(map), shard);
+            assert_eq!(OrderRef::ClientId { market, client_id: ClientId(8) }.shard(map), shard);
         }
     }
 }

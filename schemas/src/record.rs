@@ -6,8 +6,7 @@
 //! | kind | record  | chained by                                          |
 //! |------|---------|-----------------------------------------------------|
 //! | 1    | term    | not at all                                          |
-//! | 2    | outcome | the first 16 bytes of BLAKE3; only read             |
-//! | 3    | outcome | XXH3, 128 bits, big-endian, without seed and secret |
+//! | 2    | outcome | XXH3, 128 bits, big-endian, without seed and secret |
 
 use bincode::{Decode, Encode};
 
@@ -22,30 +21,10 @@ pub struct Chain(pub [u8; CHAIN_BYTES]);
 
 const CHAIN_BYTES: usize = 16;
 
-/// How an outcome is chained. The chain is a checksum that no accident passes, not a seal: whoever can rewrite a topic can chain it anew,
-/// whatever the hash. (ADR 13.)
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Hashing {
-    Xxh3,
-    Blake3,
-}
-
-impl Hashing {
-    const fn of(kind: u8) -> Option<Self> {
-        match kind {
-            KIND_OUTCOME => Some(Self::Xxh3),
-            KIND_OUTCOME_BLAKE3 => Some(Self::Blake3),
-            _ => None,
-        }
-    }
-
-    /// The chain after a record whose bytes have the chain before it behind them.
-    fn next(self, bytes_and_chain: &[u8]) -> Chain {
-        Chain(match self {
-            Self::Xxh3 => twox_hash::XxHash3_128::oneshot(bytes_and_chain).to_be_bytes(),
-            Self::Blake3 => *blake3::hash(bytes_and_chain).as_bytes().first_chunk().expect("a hash has 32 bytes"),
-        })
-    }
+/// The chain after a record whose bytes have the chain before it behind them. It is a checksum that no accident passes, not a seal:
+/// whoever can rewrite a topic can chain it anew, whatever the hash. (ADR 13.)
+fn chain_of(bytes_and_chain: &[u8]) -> Chain {
+    Chain(twox_hash::XxHash3_128::oneshot(bytes_and_chain).to_be_bytes())
 }
 
 /// A record of the events topic.
@@ -95,8 +74,7 @@ pub struct Cause {
 }
 
 const KIND_TERM: u8 = 1;
-const KIND_OUTCOME_BLAKE3: u8 = 2;
-const KIND_OUTCOME: u8 = 3;
+const KIND_OUTCOME: u8 = 2;
 
 impl Term {
     /// The record's bytes.
@@ -115,7 +93,7 @@ impl Outcome {
         codec::encode_into(self, &mut bytes);
         let end = bytes.len();
         bytes.extend_from_slice(&before.0);
-        let chain = Hashing::Xxh3.next(&bytes);
+        let chain = chain_of(&bytes);
         bytes[end..].copy_from_slice(&chain.0);
         (bytes, chain)
     }
@@ -127,7 +105,7 @@ impl Record {
         let (&kind, body) = codec::versioned(bytes)?.split_first().ok_or(DecodeError::Truncated)?;
         match kind {
             KIND_TERM => codec::decode_exact(body).map(Self::Term),
-            KIND_OUTCOME | KIND_OUTCOME_BLAKE3 => {
+            KIND_OUTCOME => {
                 let (body, chain) = body.split_last_chunk().ok_or(DecodeError::Truncated)?;
                 Ok(Self::Outcome(codec::decode_exact(body)?, Chain(*chain)))
             }
@@ -138,22 +116,25 @@ impl Record {
     /// True if the chain at the end of an outcome's `bytes` is the one that follows `before`.
     pub fn follows(bytes: &[u8], before: Chain) -> bool {
         let Some((body, chain)) = bytes.split_last_chunk() else { return false };
-        let hashing = bytes.get(1).copied().and_then(Hashing::of);
-        hashing.is_some_and(|hashing| hashing.next(&[body, before.0.as_slice()].concat()) == Chain(*chain))
+        chain_of(&[body, before.0.as_slice()].concat()) == Chain(*chain)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{CancelReason, KnownAs, OrderAmended, OrderPlaced, Party, Trade};
+    use crate::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade};
     use crate::ids::{AccountId, ClientId, MarketId, OrderId, TradeId};
     use crate::limits::{
-        BATCH_MAX, EVENT_BYTES_MAX, FILL_EVENTS_MAX, ORDER_FILLS_MAX, RECORD_BYTES_MAX, SHARDS_MAX, SWEEP_MAX,
+        BATCH_MAX, EVENT_BYTES_MAX, FILL_EVENTS_MAX, ORDER_FILLS_MAX, PARKED_MAX, RECORD_BYTES_MAX, SHARDS_MAX,
+        SWEEP_MAX,
     };
-    use crate::message::{EnteredRequest, Message, Settlement, SettlementReason};
+    use crate::message::Message;
     use crate::money::{Credits, FeeRate, Price, Quantity};
     use crate::order::{Entry, Instructions, NewOrder, PostOnly, SelfTrade, Status, Terms, TimeInForce};
+    use crate::purse::{Instruction, Need, Parked, ParkedRequest, Returned, Room};
+    use crate::settlement::{Settlement, SettlementReason};
+    use crate::{Rejection, Request};
 
     const MARKET: MarketId = MarketId(1);
     const ACCOUNT: AccountId = AccountId(2);
@@ -169,7 +150,6 @@ mod tests {
             spent: amount,
             released: amount,
             received: amount,
-            ended: true,
         }
     }
 
@@ -227,11 +207,10 @@ mod tests {
         }
     }
 
-    /// What one request of a batch can cause besides fills, on the home of its account and on that of its market alike.
+    /// What one request of a batch can cause besides fills.
     fn request() -> [Event; 5] {
         let (id, quantity, filled, price) = (OrderId(3), Quantity::ZERO, Quantity::ZERO, Price::MAX);
         let (status, cancel_reason) = (Status::Cancelled, Some(CancelReason::MatchLimit));
-        let known_as = Some(KnownAs { client_id: ClientId(9), fingerprint: 10 });
         let amended = OrderAmended {
             order: id,
             account: ACCOUNT,
@@ -248,11 +227,38 @@ mod tests {
         };
         [
             Event::BatchItem { index: u16::MAX },
-            Event::OrderEntered { id, account: ACCOUNT, market: MARKET, held: Credits(1), known_as },
+            Event::HoldRaised { account: ACCOUNT, order: id, amount: Credits(1) },
             Event::OrderPlaced(OrderPlaced { id, order: order(), price, quantity, filled, status, cancel_reason }),
             Event::OrderAmended(amended),
             Event::Settled(settlement(SettlementReason::Release)),
         ]
+    }
+
+    /// What deciding a parked request can cause besides what the request itself does: its end or its answer, and an ask for the next.
+    fn decided() -> [Event; 6] {
+        let (account, ticket, command, room) = (ACCOUNT, u64::MAX, CommandId(2), Room::ALL);
+        let (from, need, given_back) = (Shard::new(1).expect("there are two"), Need::credits(Credits(1)), room);
+        let ask = Message::Ask { account, need, given_back };
+        [
+            Event::PurseReceived { account, from, credits: Credits(1), room },
+            Event::AskAnswered { account, refused: Some(Rejection::FundsInsufficient) },
+            Event::ParkedCancelled { account, ticket, command },
+            Event::Resumed { account, ticket, command },
+            Event::Asked { account, need, given_back },
+            Event::Sent { to: from, number: u64::MAX, message: ask },
+        ]
+    }
+
+    /// What a claim can cause that waits for the purses of its account on every shard.
+    fn recalled() -> Vec<Event> {
+        let (account, ticket, instruction) = (ACCOUNT, u64::MAX, Instruction::Recall(Need::NOTHING));
+        let instruct = |to| {
+            let message = Message::Instruct { account, ticket, instruction };
+            Event::Sent { to, number: u64::MAX, message }
+        };
+        let shards = Shard::all(SHARDS_MAX).collect();
+        let instructed = Event::Instructed { account, ticket, instruction, shards };
+        Shard::all(SHARDS_MAX).map(instruct).chain([instructed]).collect()
     }
 
     fn bytes_of(event: &Event) -> usize {
@@ -273,23 +279,34 @@ mod tests {
         }
     }
 
-    /// A batch that fills as often as a command may, with every maker's wallet on another shard or on this one, its requests
-    /// passed on to each shard besides, and a whole sweep on top fits a record and can be read back.
+    /// A batch that fills as often as a command may, with as many parked requests decided and claims recalled after it as one command
+    /// may decide, and a whole sweep on top, each purse returning credits, fits a record and can be read back.
     #[test]
     fn the_worst_outcome_fits_a_record() {
-        let entered = EnteredRequest::Place { id: OrderId(3), order: order() };
+        let parked = Parked {
+            account: ACCOUNT,
+            ticket: 1,
+            command: CommandId(2),
+            index: None,
+            deadline: Timestamp(3),
+            request: ParkedRequest::Batch(vec![Request::Place(order()); BATCH_MAX]),
+        };
         let mut events = vec![
             Event::StateHashed { hash: [7; 32] },
-            Event::OrderRejected { id: OrderId(3), order: order(), code: crate::rejection::Rejection::OrderUnknown },
+            Event::OrderRejected { id: OrderId(3), order: order(), code: Rejection::OrderUnknown },
+            Event::Parked(Box::new(parked)),
         ];
-        events.extend((0..BATCH_MAX).flat_map(|_| request()));
+        events.extend((0..BATCH_MAX + PARKED_MAX).flat_map(|_| request()));
+        events.extend((0..PARKED_MAX).flat_map(|_| decided()));
+        events.extend((0..PARKED_MAX).flat_map(|_| recalled()));
         events.extend((0..ORDER_FILLS_MAX).flat_map(|_| fill()));
         events.extend((0..SWEEP_MAX).flat_map(|_| without_fill()[0].clone()));
+        let returned = Returned { account: ACCOUNT, credits: Credits(1), room: Room::ALL, ticket: Some(1), more: true };
         for to in Shard::all(SHARDS_MAX) {
-            events.push(Event::Sent { to, number: u64::MAX, message: Message::Settle(Vec::new()) });
-            let message = Message::Batch { account: ACCOUNT, requests: vec![entered; BATCH_MAX] };
-            events.push(Event::Sent { to, number: u64::MAX, message });
+            events.push(Event::Sent { to, number: u64::MAX, message: Message::Return(Vec::new()) });
         }
+        let to = Shard::new(1).expect("there are two");
+        events.push(Event::Sent { to, number: 1, message: Message::Return(vec![returned; SWEEP_MAX]) });
         let cause = Cause { offset: 1, id: CommandId(1) };
         let outcome = Outcome { term: 0, sequence: 1, time: Timestamp(1), cause, events };
         let (bytes, chain) = outcome.encode(Chain::default());

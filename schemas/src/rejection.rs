@@ -70,13 +70,13 @@ wire_enum! {
         /// The proposed answer is another one.
         AnswerMismatch = 215, "answer-mismatch";
 
-        /// The account has not enough available credits.
+        /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";
         /// The account has not enough unreserved contracts.
         PositionInsufficient = 302, "position-insufficient";
         /// The client id stands for a different request.
         ClientIdReused = 303, "client-id-reused";
-        /// The wallet, or all of its shard's together, would exceed the limit.
+        /// The account's credits, or all of its shard's together, would exceed the limit.
         WalletLimit = 304, "wallet-limit";
         /// The account has as many keys as it may.
         ApiKeyLimit = 305, "api-key-limit";
@@ -90,13 +90,17 @@ wire_enum! {
         NotionalLimit = 309, "notional-limit";
         /// The account holds, or wants, as many contracts as it may.
         PositionLimit = 310, "position-limit";
-        /// The order changed while credits for its amendment were on their way. Look at it, and ask again.
-        OrderChanged = 311, "order-changed";
+        /// Its account cancelled the request before it was decided.
+        CancelledWhileParked = 311, "cancelled-while-parked";
         /// No more than what is filled already.
         QuantityFilled = 312, "quantity-filled";
         /// Something else in the same all-or-nothing batch was refused.
         BatchRefused = 313, "batch-refused";
         /// What an all-or-nothing batch asks depends on what it does itself, so it cannot be promised.
         BatchConflict = 314, "batch-conflict";
+        /// What the request lacks did not come in time: its account's home, or another shard with a purse of it, does not answer.
+        FundingTimeout = 315, "funding-timeout";
+        /// As many requests of the account are parked, or instructions to its purses under way, as may be.
+        ParkedLimit = 316, "parked-limit";
     }
 }

@@ -24,13 +24,13 @@ impl ShardMap {
         self.shards
     }
 
-    /// The home of an account's wallet.
+    /// The home of an account: what is one for it, wherever it trades.
     #[inline]
     pub fn of_account(self, account: AccountId) -> Shard {
         self.of(account.0)
     }
 
-    /// The home of a market's book, positions and collateral.
+    /// The home of a market's book, positions and collateral, and of the purses that trade there.
     #[inline]
     pub fn of_market(self, market: MarketId) -> Shard {
         self.of(market.0)

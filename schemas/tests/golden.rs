@@ -1,17 +1,15 @@
-//! Golden bytes: every command, event, message and record, as the log has held them since they exist.
+//! Golden bytes: every command, event, message and record, as the log holds them in format version 3.
 //!
-//! `golden/version-N/*.hex` has one line a value, `NAME HEX`. **Lines are never edited and never removed**: a log written
-//! long ago holds these bytes, and a change that breaks one of them cannot read its own past. Adding is the only way: a
-//! new variant makes a test fail that prints the line to append.
-//!
-//! Version 1 was never released. Its bytes are kept to show that none of them is taken for something else.
+//! `golden/version-3/*.hex` has one line a value, `NAME HEX`. **Lines are never edited and never removed**: a log holds these
+//! bytes for ever, and a change that breaks one of them cannot read its own past. Adding is the only way: a variant without
+//! a line makes a test fail that prints the line to append.
 
 mod values;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use schemas::codec::{self, DecodeError};
+use schemas::codec;
 use schemas::record::Chain;
 use schemas::{Command, CommandRecord, Event, Message, Outcome, Record, Term, TimeInForce};
 
@@ -46,7 +44,7 @@ fn check<T: PartialEq + Debug>(
 fn covers<T>(variants: &[&str], values: &[(String, T)]) {
     for variant in variants {
         let covered = values.iter().any(|(name, _)| name.split('/').next() == Some(variant));
-        assert!(covered, "{variant} has no value in values.rs, so no golden bytes");
+        assert!(covered, "{variant} has no value in `values`, so no golden bytes");
     }
 }
 
@@ -56,7 +54,7 @@ fn every_command() {
     covers(values::COMMANDS, &values);
     let record = |command: &Command| CommandRecord { id: values::COMMAND_ID, command: command.clone() };
     check(
-        include_str!("golden/version-2/commands.hex"),
+        include_str!("golden/version-3/commands.hex"),
         &values,
         |command| record(command).encode(),
         |bytes| {
@@ -71,14 +69,14 @@ fn every_command() {
 fn every_event() {
     let values = values::events();
     covers(values::EVENTS, &values);
-    check(include_str!("golden/version-2/events.hex"), &values, body::<Event>, exact::<Event>);
+    check(include_str!("golden/version-3/events.hex"), &values, body::<Event>, exact::<Event>);
 }
 
 #[test]
 fn every_message() {
     let values = values::messages();
     covers(values::MESSAGES, &values);
-    check(include_str!("golden/version-2/messages.hex"), &values, body::<Message>, exact::<Message>);
+    check(include_str!("golden/version-3/messages.hex"), &values, body::<Message>, exact::<Message>);
 }
 
 /// The chain before every outcome here.
@@ -92,7 +90,7 @@ fn every_record() {
         ("Outcome/empty".to_owned(), Record::Outcome(values::empty(), values::empty().encode(BEFORE).1)),
     ];
     check(
-        include_str!("golden/version-2/records.hex"),
+        include_str!("golden/version-3/records.hex"),
         &values,
         |record| match record {
             Record::Term(term) => Term::encode(term),
@@ -104,43 +102,6 @@ fn every_record() {
             record
         },
     );
-}
-
-/// Nobody writes them any more.
-#[test]
-fn outcomes_chained_by_blake3_are_still_read() {
-    let golden = include_str!("golden/version-2/outcomes-kind-2.hex");
-    let lines = golden.lines().filter(|line| !line.starts_with('#'));
-    let lines: Vec<_> = lines.map(|line| line.split_once(' ').expect("a line is NAME HEX")).collect();
-    assert_eq!(lines.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["Outcome", "Outcome/empty"]);
-    for ((name, hex), outcome) in lines.into_iter().zip([values::outcome(), values::empty()]) {
-        let bytes = unhex(hex);
-        let Record::Outcome(decoded, chain) = Record::decode(&bytes).expect("golden bytes decode") else {
-            panic!("{name} is no outcome");
-        };
-        assert_eq!((decoded, &chain.0), (outcome, bytes.last_chunk().expect("a chain")), "{name}");
-        assert!(Record::follows(&bytes, BEFORE) && !Record::follows(&bytes, Chain::default()), "{name}");
-    }
-}
-
-/// No byte of version 1 means anything now: not a command and not a record. (Events and messages are bodies of these and have no version of their own.)
-#[test]
-fn version_1_is_refused_by_name() {
-    let lines = |golden: &'static str| {
-        golden
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(|line| line.split_once(' ').expect("a line is NAME HEX"))
-    };
-    let (commands, records) =
-        (include_str!("golden/version-1/commands.hex"), include_str!("golden/version-1/records.hex"));
-    for (name, hex) in lines(commands) {
-        assert_eq!(CommandRecord::decode(&unhex(hex)), Err(DecodeError::Unknown(1)), "{name}");
-    }
-    for (name, hex) in lines(records) {
-        assert_eq!(Record::decode(&unhex(hex)), Err(DecodeError::Unknown(1)), "{name}");
-    }
-    assert_eq!((lines(commands).count(), lines(records).count()), (24, 3), "no line is lost");
 }
 
 /// The names of what carries data on the log and is one word in JSON and SQL.

@@ -29,7 +29,7 @@ pub fn shard() -> (Shard, ShardMap) {
 }
 
 fn order_id(id: u64) -> OrderId {
-    OrderId::compose(shard().0, shard().0, id)
+    OrderId::compose(shard().0, id)
 }
 
 /// An account for each order, so that makers and takers mix.
@@ -135,7 +135,7 @@ impl Run {
 }
 
 fn record(tape: &mut Tape, events: &[Event]) {
-    let counter = |id: OrderId| id.0 & ((1 << 49) - 1);
+    let counter = |id: OrderId| id.0 & ((1 << 56) - 1);
     for event in events {
         if let Event::Traded(t) = event {
             let (maker, taker) = (counter(t.maker.order), counter(t.taker.order));

@@ -7,12 +7,12 @@
 
 use std::ops::RangeInclusive;
 
-use schemas::effects::{self, MarketChange, PositionChange, WalletChange};
-use schemas::event::{FirstOutcome, KnownAs, OrderAmended, OrderPlaced, Trade};
+use schemas::effects::{self, MarketChange, PositionChange, PurseChange};
+use schemas::event::{FirstOutcome, OrderAmended, OrderPlaced, Trade};
 use schemas::market::Resolution;
 use schemas::{
-    AccountId, ClientId, Credits, Entry, Event, Listing, MarketId, MarketLimits, MarketState, NewOrder, OrderId, Price,
-    Quantity, Shard, Side, Timestamp,
+    AccountId, AccountLimits, ClientId, Credits, Entry, Event, Instruction, Listing, MarketId, MarketLimits,
+    MarketState, NewOrder, OrderId, Parked, Price, Quantity, Rejection, Room, Shard, Side, Timestamp,
 };
 
 use crate::Place;
@@ -20,7 +20,8 @@ use crate::book::Resting;
 use crate::decide::fingerprint;
 use crate::invariants::Invariant;
 use crate::state::{
-    Account, Exposure, Market, MarketOrder, MarketView, MassCancel, Position, Remembered, Stake, State, Table,
+    Account, Exposure, Market, MarketOrder, MarketView, MassCancel, Name, Pending, Position, Purse, Remembered, Stake,
+    State, Table, Waiting, step_of,
 };
 
 /// The prices of every market's book.
@@ -30,29 +31,25 @@ impl State {
     /// Makes one event true.
     // What orders lead to comes a thousand times as often as all the rest: it shall not pay for the rest's stack.
     #[inline]
-    pub fn apply(&mut self, place: &Place, event: &Event) {
+    pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::OrderEntered { id, account, held, known_as, .. } => self.enter(*id, *account, *held, *known_as),
             Event::OrderPlaced(placed) => self.place(placed),
             Event::Traded(trade) => self.trade(trade),
-            Event::OrderCancelled { order, account, market, entry, quantity, .. }
-            | Event::OrderReduced { order, account, market, entry, quantity, .. } => {
+            Event::OrderCancelled { order, account, market, entry, quantity, .. } => {
+                self.change_purse(&PurseChange::live(*account, -1));
                 self.take_off(*market, *account, *order, *entry, *quantity);
             }
-            Event::Settled(settlement) => self.change_wallet(&WalletChange::settled(settlement)),
-            _ => self.apply_rare(place, event),
+            Event::Settled(settlement) => self.change_purse(&PurseChange::settled(settlement)),
+            _ => self.apply_rare(event),
         }
     }
 
     #[inline(never)]
-    fn apply_rare(&mut self, place: &Place, event: &Event) {
+    fn apply_rare(&mut self, event: &Event) {
         match event {
-            Event::OrderEntered { .. }
-            | Event::OrderPlaced(_)
-            | Event::Traded(_)
-            | Event::OrderCancelled { .. }
-            | Event::OrderReduced { .. }
-            | Event::Settled(_) => unreachable!("see `apply`"),
+            Event::OrderPlaced(_) | Event::Traded(_) | Event::OrderCancelled { .. } | Event::Settled(_) => {
+                unreachable!("see `apply`")
+            }
             Event::Rejected { .. }
             | Event::MessageSkipped { .. }
             | Event::ClientIdRepeated { .. }
@@ -60,9 +57,10 @@ impl State {
             | Event::CancelRejected { .. }
             | Event::AmendRejected { .. }
             | Event::MassCancelRequested { .. }
-            | Event::BatchItem { .. } => {}
+            | Event::BatchItem { .. }
+            | Event::InstructionCompleted { .. } => {}
             Event::HoldRaised { .. } | Event::TransferReceived { .. } | Event::TransferReturned { .. } => {
-                self.change_wallet_by(event);
+                self.change_purse_by(event);
             }
             Event::AccountOpened { account } => self.open_account(*account),
             Event::ApiKeyAdded { account, key } => {
@@ -72,17 +70,21 @@ impl State {
                 self.account_mut(*account).keys.remove(key);
             }
             Event::Deposited { account, amount, client_id } => {
-                self.change_wallet_by(event);
+                self.change_purse_by(event);
                 self.facts.deposited += *amount;
-                self.remember(*account, *client_id, FirstOutcome::Deposit { amount: *amount }, 0);
+                self.remember_movement(*account, *client_id, FirstOutcome::Deposit { amount: *amount });
             }
             Event::Withdrawn { account, amount, client_id } => {
-                self.change_wallet_by(event);
+                self.change_purse_by(event);
                 self.facts.deposited -= *amount;
-                self.remember(*account, *client_id, FirstOutcome::Withdrawal { amount: *amount }, 0);
+                self.remember_movement(*account, *client_id, FirstOutcome::Withdrawal { amount: *amount });
             }
             Event::OrderRejected { id, order, code } => self.reject(*id, order, *code),
+            Event::OrderReduced { order, account, market, entry, quantity, .. } => {
+                self.take_off(*market, *account, *order, *entry, *quantity);
+            }
             Event::OrderAmended(amended) => {
+                self.change_purse_by(event);
                 self.change_market(amended.market, event);
                 self.amend(amended);
             }
@@ -101,54 +103,262 @@ impl State {
                 self.limit_exposures(*market);
             }
             Event::Sent { to, number, message } => {
-                self.facts.outboxes.entry(*to).or_default().push(*number, place.cause.id, message.clone());
+                let origin = self.answering;
+                self.facts.outboxes.entry(*to).or_default().push(*number, origin, message.clone());
             }
             Event::Received { from, number } => self.receive(*from, *number),
             Event::Acknowledged { to, number } => {
                 self.facts.outboxes.entry(*to).or_default().acknowledge(*number);
             }
-            Event::AccountFrozen { account, .. } => self.account_mut(*account).frozen = true,
-            Event::AccountUnfrozen { account, .. } => self.account_mut(*account).frozen = false,
-            Event::AccountLimited { account, limits } => self.account_mut(*account).limits = *limits,
+            Event::AccountFrozen { account, .. } => self.freeze(*account, true),
+            Event::AccountUnfrozen { account, .. } => self.freeze(*account, false),
+            Event::AccountLimited { account, limits } => self.limit_account(*account, *limits),
             Event::DeadManSwitchSet { account, due } => self.set_dead_man_switch(*account, *due),
             Event::DeadManSwitchFired { account } => self.set_dead_man_switch(*account, None),
-            Event::MassCancelOpened { account, market, reason, up_to } => {
-                let rest = MassCancel { reason: *reason, up_to: *up_to };
-                self.facts.mass_cancels.insert((*account, *market), rest);
+            Event::MassCancelOpened { account, market, reason, up_to, ticket } => {
+                let tickets = Vec::new();
+                let rest = MassCancel { reason: *reason, up_to: *up_to, tickets };
+                let rest = self.facts.mass_cancels.entry((*account, *market)).or_insert(rest);
+                (rest.reason, rest.up_to) = (*reason, *up_to);
+                rest.tickets.extend(*ticket);
             }
             Event::MassCancelClosed { account, market } => {
                 self.facts.mass_cancels.remove(&(*account, *market));
             }
             Event::TransferSent { from, to, amount, client_id } => {
-                self.change_wallet_by(event);
-                self.remember(*from, *client_id, FirstOutcome::Transfer { to: *to, amount: *amount }, 0);
+                self.change_purse_by(event);
+                self.remember_movement(*from, *client_id, FirstOutcome::Transfer { to: *to, amount: *amount });
             }
+            Event::Parked(parked) => self.park(parked),
+            Event::Resumed { account, ticket, command } => {
+                self.answering = *command;
+                self.resume(*account, *ticket);
+            }
+            Event::ParkedCancelled { account, ticket, .. } => {
+                self.waiting_mut(*account).ended.insert(*ticket, Rejection::CancelledWhileParked);
+                self.stirred.insert(*account);
+            }
+            Event::Asked { account, given_back, .. } => self.ask(*account, *given_back),
+            Event::AskAnswered { account, .. } => {
+                self.waiting_mut(*account).asked = None;
+                self.forget_waiting(*account);
+            }
+            Event::PurseSent { account, to, credits, room } => self.send_purse(event, *account, *to, *credits, *room),
+            Event::PurseReceived { account, from, credits, room } => {
+                self.receive_purse(event, *account, *from, *credits, *room);
+            }
+            Event::PurseFrozen { account, frozen } => self.purse_mut(*account).frozen = *frozen,
+            Event::PurseLimited { account, given_back } => {
+                let purse = self.purse_mut(*account);
+                purse.room = purse.room - *given_back;
+                purse.sealed = crate::state::Sealed { orders: true, held: true };
+            }
+            Event::Instructed { account, ticket, instruction, shards } => {
+                let shards = shards.iter().copied().collect();
+                let pending = Pending { command: self.answering, instruction: *instruction, shards, more: false };
+                self.instruct(*account, *ticket, pending);
+            }
+            Event::Obeyed { account, ticket, shard, more } => self.obey(*account, *ticket, *shard, *more),
         }
     }
 
-    /// Time never goes back, whatever the broker's clock does.
-    pub(crate) fn advance_clock(&mut self, place: &Place) {
+    /// An outcome begins. Time never goes back, whatever the broker's clock does.
+    pub(crate) fn begin(&mut self, place: &Place) {
+        self.answering = place.cause.id;
         self.facts.time = self.facts.time.max(place.time);
     }
 
-    /// What an event means for the one wallet that it changes.
-    fn change_wallet_by(&mut self, event: &Event) {
-        if let Some(change) = effects::wallet_change(event) {
-            self.change_wallet(&change);
+    /// What an event means for the one purse that it changes, if any.
+    fn change_purse_by(&mut self, event: &Event) {
+        if let Some(change) = effects::purse_change(event) {
+            self.change_purse(&change);
         }
     }
 
     #[inline]
-    fn change_wallet(&mut self, change: &WalletChange) {
-        let account = self.account_mut(change.account);
-        account.available += change.available;
-        account.held += change.held;
-        account.live_orders = account
+    fn change_purse(&mut self, change: &PurseChange) {
+        let step = step_of(self.facts.time);
+        let purse = self.purse_mut(change.account);
+        let before = *purse;
+        purse.available += change.available;
+        purse.held += change.held;
+        purse.live_orders = purse
             .live_orders
             .checked_add_signed(change.live_orders)
             .unwrap_or_else(|| panic!("{}: {} by {change:?}", Invariant::LiveOrdersAreCounted, change.account));
-        let positive = (account.available.0 | account.held.0) >= 0;
-        assert!(positive, "{}: wallet of {} is {account:?}", Invariant::NothingIsNegative, change.account);
+        purse.changed = step;
+        let after = *purse;
+        let positive = (after.available.0 | after.held.0) >= 0;
+        assert!(positive, "{}: purse of {} is {after:?}", Invariant::NothingIsNegative, change.account);
+        if (before.changed, before.available.0 > 0) != (step, after.available.0 > 0) {
+            self.reschedule_purse(change.account, &before, &after);
+        }
+        if !self.facts.waiting.is_empty() {
+            self.stir(change);
+        }
+    }
+
+    /// Notes when a purse away from home has rested long enough.
+    fn reschedule_purse(&mut self, account: AccountId, before: &Purse, after: &Purse) {
+        if self.is_home(account) {
+            return;
+        }
+        if let Some(step) = before.rests_at() {
+            self.lookup.resting_purses.remove(&(step, account));
+        }
+        if let Some(step) = after.rests_at() {
+            self.lookup.resting_purses.insert((step, account));
+        }
+    }
+
+    /// What is freed may be what a parked request waits for.
+    fn stir(&mut self, change: &PurseChange) {
+        let freed = change.available.0 > 0 || change.held.0 < 0 || change.live_orders < 0;
+        if freed && self.facts.waiting.contains_key(&change.account) {
+            self.stirred.insert(change.account);
+        }
+    }
+
+    fn send_purse(&mut self, event: &Event, account: AccountId, to: Shard, credits: Credits, room: Room) {
+        self.change_purse_by(event);
+        if self.is_home(account) {
+            let lent = self.account_mut(account).lent.entry(to).or_default();
+            lent.credits += credits;
+            lent.room = lent.room + room;
+            self.keep_room(account);
+            self.disturb_recall(account);
+        } else {
+            let purse = self.purse_mut(account);
+            purse.room = purse.room - room;
+        }
+    }
+
+    /// A purse that has answered a recall may have something again.
+    fn disturb_recall(&mut self, account: AccountId) {
+        let recall = self.facts.waiting.get(&account).and_then(|waiting| waiting.recall);
+        let pending = recall.and_then(|ticket| self.facts.instructions.get_mut(&(account, ticket)));
+        if let Some(pending) = pending {
+            pending.more = true;
+        }
+    }
+
+    /// At home, what another purse gives back, or room of the account's limits for the purse here. Elsewhere what the home lends; the
+    /// first makes the purse.
+    fn receive_purse(&mut self, event: &Event, account: AccountId, from: Shard, credits: Credits, room: Room) {
+        self.facts.purses.get_or_default(account);
+        self.change_purse_by(event);
+        if self.is_home(account) && from != self.shard {
+            let lent = self.account_mut(account).lent.entry(from).or_default();
+            lent.credits -= credits;
+            lent.room = lent.room - room;
+            self.keep_room(account);
+        } else {
+            let purse = self.purse_mut(account);
+            purse.room = purse.room + room;
+            purse.sealed.orders &= room.orders == 0;
+            purse.sealed.held &= room.held == Credits::ZERO;
+        }
+        if self.facts.waiting.contains_key(&account) {
+            self.stirred.insert(account);
+        }
+    }
+
+    /// At home the purse has all the room that is not lent.
+    fn keep_room(&mut self, account: AccountId) {
+        let room = self.account_mut(account).unlent();
+        self.purse_mut(account).room = room;
+    }
+
+    fn freeze(&mut self, account: AccountId, frozen: bool) {
+        self.account_mut(account).frozen = frozen;
+        self.purse_mut(account).frozen = frozen;
+    }
+
+    fn limit_account(&mut self, account: AccountId, limits: AccountLimits) {
+        self.account_mut(account).limits = limits;
+        self.keep_room(account);
+        if self.facts.waiting.contains_key(&account) {
+            self.stirred.insert(account);
+        }
+    }
+
+    fn park(&mut self, parked: &Parked) {
+        self.facts.tickets = parked.ticket;
+        let (account, step) = (parked.account, step_of(self.facts.time));
+        self.lookup.parked.insert((parked.deadline, account, parked.ticket));
+        let waiting = self.facts.waiting.entry(account).or_default();
+        if parked.request.is_claim() {
+            waiting.claims.push_back(parked.clone());
+        } else {
+            waiting.requests.push_back(parked.clone());
+            self.stirred.insert(account);
+        }
+        // A purse on which somebody waits does not rest.
+        if let Some(purse) = self.facts.purses.get_mut(account) {
+            let before = *purse;
+            purse.changed = step;
+            let after = *purse;
+            self.reschedule_purse(account, &before, &after);
+        }
+    }
+
+    /// A parked request or an instruction is decided.
+    fn resume(&mut self, account: AccountId, ticket: u64) {
+        if self.facts.instructions.remove(&(account, ticket)).is_some() {
+            return;
+        }
+        let parked = self.waiting_mut(account).remove(ticket);
+        let parked = parked.unwrap_or_else(|| panic!("request {ticket} of {account} is parked"));
+        self.lookup.parked.remove(&(parked.deadline, account, ticket));
+        self.forget_waiting(account);
+        // The next in the queue may be decided, too.
+        if self.facts.waiting.contains_key(&account) {
+            self.stirred.insert(account);
+        }
+    }
+
+    fn ask(&mut self, account: AccountId, given_back: Room) {
+        let waiting = self.waiting_mut(account);
+        waiting.asked = waiting.requests.front().map(|parked| parked.ticket);
+        if !given_back.is_zero() {
+            let purse = self.purse_mut(account);
+            purse.room = purse.room - given_back;
+        }
+    }
+
+    fn instruct(&mut self, account: AccountId, ticket: u64, pending: Pending) {
+        self.facts.tickets = ticket;
+        if matches!(pending.instruction, Instruction::Recall(_)) {
+            self.waiting_mut(account).recall = Some(ticket);
+        }
+        self.facts.instructions.insert((account, ticket), pending);
+    }
+
+    /// The last answer to a recall ends it; other instructions end with `Resumed`.
+    fn obey(&mut self, account: AccountId, ticket: u64, shard: Shard, more: bool) {
+        let Some(pending) = self.facts.instructions.get_mut(&(account, ticket)) else { return };
+        pending.shards.remove(&shard);
+        pending.more |= more;
+        let over = pending.shards.is_empty() && matches!(pending.instruction, Instruction::Recall(_));
+        if !over {
+            return;
+        }
+        self.facts.instructions.remove(&(account, ticket));
+        if let Some(waiting) = self.facts.waiting.get_mut(&account).filter(|w| w.recall == Some(ticket)) {
+            waiting.recall = None;
+            self.forget_waiting(account);
+        }
+    }
+
+    fn waiting_mut(&mut self, account: AccountId) -> &mut Waiting {
+        self.facts.waiting.entry(account).or_default()
+    }
+
+    fn forget_waiting(&mut self, account: AccountId) {
+        if self.facts.waiting.get(&account).is_some_and(Waiting::is_over) {
+            self.facts.waiting.remove(&account);
+            self.stirred.remove(&account);
+        }
     }
 
     /// What an event means for positions in its market and for the market's own sums.
@@ -181,45 +391,52 @@ impl State {
         let agrees = filled.id == maker.order && filled.contracts() - trade.quantity == trade.maker_remaining;
         assert!(agrees, "{}: maker {} is {filled:?}", Invariant::LevelsAddUp, maker.order);
         self.lookup.order_loses(id, &filled, trade.quantity);
+        if trade.maker_remaining.is_zero() {
+            self.change_purse(&PurseChange::live(maker.account, -1));
+        }
     }
 
     fn open_account(&mut self, id: AccountId) {
         assert!(self.facts.accounts.insert(id, Account::default()), "account {id} opened twice");
+        self.facts.purses.insert(id, Purse { room: Room::ALL, ..Purse::default() });
     }
 
-    /// Holds what an order needs, counts it as one that came in here and remembers what its client called it.
-    fn enter(&mut self, id: OrderId, account: AccountId, held: Credits, known_as: Option<KnownAs>) {
-        self.change_wallet(&WalletChange::held(account, held, 1));
+    fn reject(&mut self, id: OrderId, order: &NewOrder, code: Rejection) {
         self.facts.orders += 1;
-        if let Some(KnownAs { client_id, fingerprint }) = known_as {
-            self.remember(account, Some(client_id), FirstOutcome::Order { id }, fingerprint);
+        // A name that was used before stands for what it was used for. Who is asked to try again later may do so under the same name.
+        if !matches!(code, Rejection::ClientIdReused | Rejection::FundingTimeout | Rejection::ParkedLimit) {
+            self.remember_order(order, FirstOutcome::OrderRejected { id, code });
         }
     }
 
-    /// The same for an order that was refused where it came in. One that its market refused was counted before.
-    fn reject(&mut self, id: OrderId, order: &NewOrder, code: schemas::Rejection) {
-        if id != self.next_order_id(id.market_shard()) {
-            return;
-        }
-        self.facts.orders += 1;
-        if order.client_id.is_some() {
-            let first = FirstOutcome::OrderRejected { id, code };
-            self.remember(order.account, order.client_id, first, fingerprint(order));
+    #[inline]
+    fn remember_order(&mut self, order: &NewOrder, first: FirstOutcome) {
+        if let Some(client_id) = order.client_id {
+            let name = Name { account: order.account, market: Some(order.market), client_id };
+            self.remember(name, first, fingerprint(order));
         }
     }
 
-    fn remember(&mut self, account: AccountId, client_id: Option<ClientId>, first: FirstOutcome, fingerprint: u64) {
+    fn remember_movement(&mut self, account: AccountId, client_id: Option<ClientId>, first: FirstOutcome) {
         if let Some(client_id) = client_id {
-            let time = self.facts.time;
-            self.facts.client_ids.remember(Remembered { account, client_id, time, first, fingerprint });
+            self.remember(Name { account, market: None, client_id }, first, 0);
         }
     }
 
+    fn remember(&mut self, name: Name, first: FirstOutcome, fingerprint: u64) {
+        let time = self.facts.time;
+        self.facts.client_ids.remember(Remembered { name, time, first, fingerprint });
+    }
+
+    /// Holds what the order needs, remembers what its client called it, and lets it rest.
     fn place(&mut self, placed: &OrderPlaced) {
+        let order = &placed.order;
+        self.facts.orders += 1;
+        self.change_purse(&PurseChange::placed(placed));
+        self.remember_order(order, FirstOutcome::Order { id: placed.id });
         if !placed.status.is_live() {
             return;
         }
-        let order = &placed.order;
         if order.entry.side() == Side::Sell {
             self.change_position(order.market, &PositionChange::placed(placed));
         }
@@ -368,6 +585,11 @@ impl State {
         if let Some(time) = self.market(id).and_then(|market| market.moves_on()) {
             self.lookup.market_times.insert((time, id));
         }
+    }
+
+    #[inline]
+    fn purse_mut(&mut self, id: AccountId) -> &mut Purse {
+        self.facts.purses.get_mut(id).unwrap_or_else(|| panic!("account {id} has a purse here"))
     }
 
     #[inline]

@@ -1,29 +1,31 @@
 //! What must always hold, by the ids of `docs/invariants.md`. Cheap ones are asserted in every build.
 
-use schemas::{BookSide, Credits, MarketId, Message, Shard};
+use schemas::{AccountId, BookSide, Credits, MarketId, Message, Room, Shard};
 
 use crate::state::State;
 
 /// What must always hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Invariant {
-    /// I-1: wallets + collateral + messages in flight + fees = deposits − withdrawals.
+    /// I-1: purses + collateral + messages in flight + fees = deposits − withdrawals.
     CreditsAreConserved,
     /// I-2: a market's collateral in credits = its YES outstanding = its NO outstanding; once its answer is known, what it
     /// still has to pay.
     CollateralCoversPairs,
     /// I-3: the book is never crossed after a command.
     BookIsNotCrossed,
-    /// I-4: no wallet part, position or reservation is negative.
+    /// I-4: no part of a purse, no position or reservation is negative.
     NothingIsNegative,
-    /// I-5: held credits = what the account's live buy orders could still cost.
+    /// I-5: a purse's held credits = what the account's live buy orders on its shard could still cost.
     HoldsMatchOrders,
     /// I-6: per price level, total = sum of its orders.
     LevelsAddUp,
     /// I-7: outcomes, messages and trades are numbered densely.
     MessagesAreDense,
-    /// I-8: an account's live orders at its home = those that rest + those on their way, either way.
+    /// I-8: a purse's live orders = those that rest on its shard.
     LiveOrdersAreCounted,
+    /// I-9: the room of an account's purses, and what is in flight between them, is what its home has lent, and within its limits.
+    RoomIsCounted,
 }
 
 impl std::fmt::Display for Invariant {
@@ -37,6 +39,7 @@ impl std::fmt::Display for Invariant {
             Self::LevelsAddUp => "I-6",
             Self::MessagesAreDense => "I-7",
             Self::LiveOrdersAreCounted => "I-8",
+            Self::RoomIsCounted => "I-9",
         };
         write!(f, "{id} {self:?}")
     }
@@ -47,9 +50,9 @@ impl std::fmt::Display for Invariant {
 pub struct Sums {
     /// Deposits less withdrawals.
     pub deposited: Credits,
-    /// Credits in wallets that can be spent.
+    /// Credits in purses that can be spent.
     pub available: Credits,
-    /// Credits in wallets that buy orders hold.
+    /// Credits in purses that buy orders hold.
     pub held: Credits,
     /// Credits that back pairs.
     pub collateral: Credits,
@@ -87,8 +90,8 @@ impl State {
         let in_flight = self.kept_messages().filter(|(to, number, ..)| *number > taken_in(*to));
         Sums {
             deposited: self.facts.deposited,
-            available: self.facts.accounts.values().map(|a| a.available).sum(),
-            held: self.facts.accounts.values().map(|a| a.held).sum(),
+            available: self.facts.purses.values().map(|purse| purse.available).sum(),
+            held: self.facts.purses.values().map(|purse| purse.held).sum(),
             collateral: self.facts.markets.values().map(|m| m.collateral).sum(),
             fees: self.facts.markets.values().map(|m| m.fees).sum(),
             in_flight: in_flight.map(|(.., message)| Message::in_flight(message)).sum(),
@@ -122,6 +125,28 @@ impl State {
             assert_eq!((yes, no), (market.yes, market.no), "{}: market {id}", Invariant::CollateralCoversPairs);
             self.assert_levels(id);
         }
+        self.assert_purses();
+    }
+
+    /// I-5 and I-8: what the books hold is what the purses say.
+    fn assert_purses(&self) {
+        let mut used: std::collections::BTreeMap<AccountId, Room> = std::collections::BTreeMap::new();
+        for order in self.markets().flat_map(|(_, market)| market.all_orders()) {
+            let used = used.entry(order.owner.account).or_default();
+            *used = *used + Room { orders: 1, held: order.held() };
+        }
+        for (account, purse) in self.purses() {
+            let used = used.remove(&account).unwrap_or_default();
+            assert_eq!(purse.held, used.held, "{}: {account}", Invariant::HoldsMatchOrders);
+            assert_eq!(purse.live_orders, used.orders, "{}: {account}", Invariant::LiveOrdersAreCounted);
+            // At home the purse has what is not lent; when limits are lowered that may be less than it uses.
+            let fits = match self.account(account) {
+                Some(known) => purse.room == known.unlent(),
+                None => used.orders <= purse.room.orders && used.held <= purse.room.held,
+            };
+            assert!(fits, "{}: {account} uses {used:?} of {purse:?}", Invariant::RoomIsCounted);
+        }
+        assert!(used.is_empty(), "{}: orders without a purse: {used:?}", Invariant::LiveOrdersAreCounted);
     }
 
     fn assert_levels(&self, id: MarketId) {

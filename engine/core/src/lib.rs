@@ -33,7 +33,7 @@ pub use book::{
 pub use invariants::{Invariant, Sums};
 pub use replica::{Divergence, Halt, HashPace, Read, Replica};
 pub use snapshot::SnapshotError;
-pub use state::{Account, Market, MarketView, Position, State};
+pub use state::{Account, Lent, Market, MarketView, Position, Purse, Sealed, State};
 
 use schemas::{Cause, Timestamp};
 

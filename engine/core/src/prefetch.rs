@@ -5,7 +5,7 @@
 //!
 //! Architecture invariant: reads only, and nothing that is decided depends on it.
 
-use schemas::{AccountId, BookSide, Command, Message, NewOrder, OrderId, OrderRef};
+use schemas::{AccountId, BookSide, Command, NewOrder, OrderId, OrderRef};
 
 use crate::book::APART;
 use crate::state::{MarketView, State};
@@ -28,11 +28,11 @@ impl State {
     fn prefetch_keys(&self, command: &Command) {
         match named(command) {
             Named::NewOrder(order) => {
-                self.facts.accounts.prefetch_key(order.account);
+                self.facts.purses.prefetch_key(order.account);
                 self.facts.markets.prefetch_key(order.market);
             }
             Named::Order(account, order) => {
-                self.facts.accounts.prefetch_key(account);
+                self.facts.purses.prefetch_key(account);
                 self.facts.books.prefetch_id(order);
             }
             Named::Other => {}
@@ -42,11 +42,11 @@ impl State {
     fn prefetch_things(&self, command: &Command) {
         match named(command) {
             Named::NewOrder(order) => {
-                self.facts.accounts.prefetch(order.account);
+                self.facts.purses.prefetch(order.account);
                 self.facts.markets.prefetch(order.market);
             }
             Named::Order(account, order) => {
-                self.facts.accounts.prefetch(account);
+                self.facts.purses.prefetch(account);
                 self.facts.books.prefetch_order(order);
             }
             Named::Other => {}
@@ -79,7 +79,7 @@ impl State {
             market.positions.prefetch(order.account);
             if let Some(maker) = market.queue(side.opposite()).next() {
                 market.positions.prefetch_key(maker.owner.account);
-                self.facts.accounts.prefetch_key(maker.owner.account);
+                self.facts.purses.prefetch_key(maker.owner.account);
             }
         } else {
             self.facts.books.prefetch_level(market.book, side, price);
@@ -90,7 +90,7 @@ impl State {
     #[inline]
     pub(crate) fn prefetch_maker(&self, market: MarketView<'_>, maker: AccountId) {
         market.positions.prefetch(maker);
-        self.facts.accounts.prefetch(maker);
+        self.facts.purses.prefetch(maker);
     }
 }
 
@@ -106,12 +106,9 @@ enum Named<'a> {
 #[inline]
 fn named(command: &Command) -> Named<'_> {
     match command {
-        Command::PlaceOrder(order) | Command::Receive { message: Message::PlaceOrder { order, .. }, .. } => {
-            Named::NewOrder(order)
-        }
+        Command::PlaceOrder(order) => Named::NewOrder(order),
         Command::CancelOrder { account, order: OrderRef::Id(order) }
-        | Command::AmendOrder { account, order: OrderRef::Id(order), .. }
-        | Command::Receive { message: Message::CancelOrder { account, order }, .. } => Named::Order(*account, *order),
+        | Command::AmendOrder { account, order: OrderRef::Id(order), .. } => Named::Order(*account, *order),
         _ => Named::Other,
     }
 }

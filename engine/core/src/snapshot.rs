@@ -12,9 +12,9 @@ use crate::state::{Facts, MarketView, State};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
-const MAGIC: &[u8; 8] = b"LFGsnap2";
+const MAGIC: &[u8; 8] = b"LFGsnap3";
 
-/// About what an account, a position, an order or a client id takes.
+/// About what a purse, a position, an order or a client id takes.
 const BYTES_A_THING: usize = 80;
 
 /// Memory that reading a snapshot may claim: far above any machine's, so that only a length that cannot be true is refused.
@@ -85,6 +85,11 @@ impl State {
     fn rebuild_lookup(&mut self) {
         let switches = self.facts.accounts.iter().filter_map(|(id, account)| Some((account.dead_man_due?, id)));
         self.lookup.dead_man_switches = switches.collect();
+        let parked = self.parked().map(|parked| (parked.deadline, parked.account, parked.ticket));
+        self.lookup.parked = parked.collect();
+        let away = self.purses().filter(|(id, _)| !self.is_home(*id));
+        self.lookup.resting_purses = away.filter_map(|(id, purse)| Some((purse.rests_at()?, id))).collect();
+        self.stirred = self.facts.waiting.keys().copied().collect();
         let markets: Vec<_> = self.markets().map(|(id, _)| id).collect();
         for id in markets {
             let market = self.facts.markets.get(id).expect("its id was just read");

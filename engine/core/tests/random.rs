@@ -7,12 +7,13 @@ mod cluster;
 
 use cluster::Cluster;
 use proptest::prelude::*;
+use schemas::limits::{PURSE_REST_MS, PURSE_STEP_MS};
 use schemas::market::YesValue;
 use schemas::money::MICROS_PER_CREDIT;
 use schemas::{
     AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, Event, FeeRate,
-    Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Rejection,
-    Request, Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp, Transition,
+    Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Request,
+    Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp, Transition,
 };
 
 const ACCOUNTS: u64 = 6;
@@ -24,7 +25,7 @@ enum Step {
     Place { account: u64, wish: Wish, client_id: Option<u8> },
     Repeat { pick: usize },
     Cancel { account: u64, pick: usize },
-    CancelNamed { account: u64, client_id: u8 },
+    CancelNamed { account: u64, market: usize, client_id: u8 },
     Amend { account: u64, pick: usize, price: Option<Price>, quantity: Option<Quantity> },
     MassCancel { account: u64, market: Option<usize> },
     Switch { account: u64, timeout_s: Option<u32> },
@@ -163,7 +164,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(account, wish, client_id)| Step::Place { account, wish, client_id }),
         4 => any::<usize>().prop_map(|pick| Step::Repeat { pick }),
         10 => (account.clone(), any::<usize>()).prop_map(|(account, pick)| Step::Cancel { account, pick }),
-        2 => (account.clone(), 0_u8..8).prop_map(|(account, client_id)| Step::CancelNamed { account, client_id }),
+        2 => (account.clone(), market.clone(), 0_u8..8)
+            .prop_map(|(account, market, client_id)| Step::CancelNamed { account, market, client_id }),
         14 => (account.clone(), any::<usize>(), change())
             .prop_map(|(account, pick, (price, quantity))| Step::Amend { account, pick, price, quantity }),
         2 => (account.clone(), proptest::option::of(market.clone()))
@@ -192,7 +194,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (shard.clone(), account).prop_map(|(shard, account)| Step::Misrouted { shard, account }),
         1 => (shard.clone(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(shard, bytes)| Step::Garbage { shard, bytes }),
         1 => (shard.clone(), shard.clone(), 0_u64..9).prop_map(|(shard, from, number)| Step::Forged { shard, from, number }),
-        1 => (0_u64..2_000).prop_map(|milliseconds| Step::Wait { milliseconds }),
+        1 => prop_oneof![9 => 0_u64..2_000, 1 => Just(PURSE_REST_MS + PURSE_STEP_MS)]
+            .prop_map(|milliseconds| Step::Wait { milliseconds }),
         40 => shard.clone().prop_map(|shard| Step::Handle { shard }),
         12 => shard.clone().prop_map(|shard| Step::ReadBack { shard }),
         25 => (shard.clone(), shard.clone(), proptest::bool::weighted(0.2))
@@ -248,10 +251,6 @@ impl World {
         self.cluster.map.of_account(AccountId(account))
     }
 
-    fn home_of_market(&self, market: usize) -> Shard {
-        self.cluster.map.of_market(self.markets[market])
-    }
-
     fn shard(&self, number: usize) -> Shard {
         Shard::new(u16::try_from(number % self.cluster.nodes.len()).unwrap()).unwrap()
     }
@@ -273,26 +272,31 @@ impl World {
         let cluster = &mut self.cluster;
         match step {
             Step::Place { account, wish, client_id } => self.place(*account, wish, *client_id),
-            Step::CancelNamed { account, client_id } => {
-                let order = OrderRef::ClientId(ClientId(u128::from(*client_id)));
-                self.ask(*account, |account| Command::CancelOrder { account, order });
+            Step::CancelNamed { account, market, client_id } => {
+                let (market, client_id) = (self.markets[*market], ClientId(u128::from(*client_id)));
+                let (account, order) = (AccountId(*account), OrderRef::ClientId { market, client_id });
+                cluster.submit(cluster.map.of_market(market), Command::CancelOrder { account, order });
             }
             Step::Amend { account, pick, price, quantity } => {
-                let Some(order) = self.order(*pick).map(OrderRef::Id) else { return };
-                let (price, quantity) = (*price, *quantity);
-                self.ask(*account, |account| Command::AmendOrder { account, order, price, quantity });
+                let Some(id) = self.order(*pick) else { return };
+                let (account, order, price, quantity) = (AccountId(*account), OrderRef::Id(id), *price, *quantity);
+                self.cluster.submit(id.shard(), Command::AmendOrder { account, order, price, quantity });
             }
-            Step::MassCancel { account, market } => {
-                let market = market.map(|market| self.markets[market]);
-                self.ask(*account, |account| Command::MassCancel { account, market });
+            Step::MassCancel { account, market: None } => {
+                self.ask(*account, |account| Command::MassCancel { account, market: None });
+            }
+            Step::MassCancel { account, market: Some(market) } => {
+                let (account, market) = (AccountId(*account), self.markets[*market]);
+                cluster.submit(cluster.map.of_market(market), Command::MassCancel { account, market: Some(market) });
             }
             Step::Switch { account, timeout_s } => {
                 self.ask(*account, |account| Command::SetDeadManSwitch { account, timeout_s: *timeout_s });
             }
             Step::Batch { account, all_or_nothing, wishes } => {
-                let requests = wishes.iter().filter_map(|wish| self.request(*account, wish)).collect();
-                let all_or_nothing = *all_or_nothing;
-                self.ask(*account, |account| Command::Batch { account, all_or_nothing, requests });
+                let requests: Vec<_> = wishes.iter().filter_map(|wish| self.request(*account, wish)).collect();
+                let shard = requests.first().map_or(self.home_of(*account), |request| self.shard_of(request));
+                let (account, all_or_nothing) = (AccountId(*account), *all_or_nothing);
+                self.cluster.submit(shard, Command::Batch { account, all_or_nothing, requests });
             }
             Step::Freeze { account, frozen: true } => {
                 self.ask(*account, |account| Command::FreezeAccount { account, by: AdminId(1) });
@@ -320,7 +324,7 @@ impl World {
             Step::Cancel { account, pick } => {
                 let Some(order) = self.order(*pick) else { return };
                 self.cluster.submit(
-                    order.market_shard(),
+                    order.shard(),
                     Command::CancelOrder { account: AccountId(*account), order: OrderRef::Id(order) },
                 );
             }
@@ -386,6 +390,13 @@ impl World {
         self.cluster.submit(self.cluster.map.of_account(account), command(account));
     }
 
+    fn shard_of(&self, request: &Request) -> Shard {
+        match request {
+            Request::Place(order) => self.cluster.map.of_market(order.market),
+            Request::Cancel(order) | Request::Amend { order, .. } => order.shard(self.cluster.map),
+        }
+    }
+
     fn request(&self, account: u64, wish: &BatchWish) -> Option<Request> {
         Some(match wish {
             BatchWish::Place(wish) => Request::Place(self.new_order(account, wish, None)),
@@ -407,7 +418,7 @@ impl World {
 
     fn place(&mut self, account: u64, wish: &Wish, client_id: Option<u8>) {
         let order = self.new_order(account, wish, client_id);
-        let home = self.cluster.map.of_account(order.account);
+        let home = self.cluster.map.of_market(order.market);
         self.cluster.submit(home, Command::PlaceOrder(order));
         if client_id.is_some() {
             self.named.push((home, order));
@@ -437,14 +448,12 @@ impl World {
             assert_eq!((market.collateral, market.yes, market.no), (Credits::ZERO, 0, 0), "a market is not paid out");
             fees += market.fees;
         }
-        let wallets: Credits = self
-            .cluster
-            .nodes
-            .iter()
-            .flat_map(|n| n.accounts())
-            .map(|a| {
-                assert_eq!(a.held, Credits::ZERO, "an ended market still holds credits");
-                a.available
+        self.cluster.check_nothing_waits();
+        let purses = self.cluster.nodes.iter().flat_map(|node| node.purses());
+        let wallets: Credits = purses
+            .map(|purse| {
+                assert_eq!(purse.held, Credits::ZERO, "an ended market still holds credits");
+                purse.available
             })
             .sum();
         let moved: Credits = self
@@ -504,53 +513,6 @@ proptest! {
     }
 }
 
-/// While credits for an amendment are on their way the order may fill, so that what is held no longer suffices: nothing changes then, and
-/// the credits come back.
-#[test]
-fn an_amendment_that_its_order_outran_is_refused_and_its_credits_come_back() {
-    let mut world = World::new(4, 0);
-    let market = (0..MARKETS).find(|market| world.home_of_market(*market) != world.home_of(1)).unwrap();
-    let (home, there) = (world.home_of(1), world.home_of_market(market));
-    let wish = |entry, ticks, contracts| Wish {
-        market,
-        entry,
-        terms: limit(Price::new(ticks).unwrap(), Quantity::new(contracts).unwrap()),
-        instructions: Instructions::default(),
-    };
-    world.cluster.submit(home, Command::Deposit { account: AccountId(1), amount: Credits::whole(20), client_id: None });
-    world.place(1, &wish(Entry::BuyYes, 6_000, 10), None);
-    world.cluster.drain();
-    let own = |event: &Event| match event {
-        Event::OrderPlaced(placed) if placed.order.account == AccountId(1) => Some(OrderRef::Id(placed.id)),
-        _ => None,
-    };
-    let order = world.cluster.events().find_map(own).unwrap();
-    let (price, quantity) = (Price::new(4_000), Quantity::new(20));
-    world.ask(1, |account| Command::AmendOrder { account, order, price, quantity });
-    for (from, to) in [(home, there), (there, home)] {
-        while world.cluster.handle(from) {}
-        world.cluster.read_back(from);
-        assert!(world.cluster.relay(from, to, false));
-    }
-    // The amendment's credits are held now, and it is on its way back; a taker is quicker.
-    while world.cluster.handle(home) {}
-    let taker = (2..ACCOUNTS).find(|account| world.home_of(*account) != home).unwrap();
-    world.place(taker, &wish(Entry::BuyNo, 4_000, 5), None);
-    let taker_home = world.home_of(taker);
-    while world.cluster.handle(taker_home) {}
-    world.cluster.read_back(taker_home);
-    if taker_home != there {
-        assert!(world.cluster.relay(taker_home, there, false));
-    }
-    while world.cluster.handle(there) {}
-    world.cluster.check();
-    world.cluster.drain();
-    world.cluster.check();
-    let refused = |event: &Event| matches!(event, Event::AmendRejected { code: Rejection::OrderChanged, .. });
-    assert_eq!(world.cluster.events().filter(|event| refused(event)).count(), 1);
-    world.wind_up();
-}
-
 /// `PROPTEST_CASES` runs more.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
@@ -582,18 +544,23 @@ fn random_runs_reach_every_kind_of_event() {
         "AccountUnfrozen",
         "Acknowledged",
         "ApiKeyAdded",
+        "AskAnswered",
+        "Asked",
         "BatchItem",
         "ClientIdRepeated",
         "DeadManSwitchFired",
         "DeadManSwitchSet",
         "Deposited",
         "HoldRaised",
+        "Instructed",
+        "InstructionCompleted",
         "MarketChanged",
         "MarketCreated",
         "MarketLimited",
         "MarketSettled",
         "MassCancelRequested",
         "MessageSkipped",
+        "Obeyed",
         "OrderAmended ACTIVE",
         "OrderAmended CANCELLED",
         "OrderAmended FILLED",
@@ -605,7 +572,6 @@ fn random_runs_reach_every_kind_of_event() {
         "OrderCancelled MASS_CANCEL",
         "OrderCancelled REQUESTED",
         "OrderCancelled SELF_TRADE",
-        "OrderEntered",
         "OrderPlaced ACTIVE",
         "OrderPlaced CANCELLED",
         "OrderPlaced FILLED",
@@ -613,7 +579,14 @@ fn random_runs_reach_every_kind_of_event() {
         "OrderReduced",
         "PaidOut",
         "PairsRedeemed",
+        "Parked",
+        "ParkedCancelled",
+        "PurseFrozen",
+        "PurseLimited",
+        "PurseReceived",
+        "PurseSent",
         "Received",
+        "Resumed",
         "Sent",
         "Settled",
         "Traded BURN",
@@ -632,10 +605,12 @@ fn random_runs_reach_every_kind_of_event() {
         "batch-refused",
         "batch-size-invalid",
         "budget-on-sell",
+        "cancelled-while-parked",
         "client-id-reused",
         "deadline-passed",
         "expiry-in-past",
         "fee-rate-too-low",
+        "funding-timeout",
         "funds-insufficient",
         "live-order-limit",
         "market-not-open",

@@ -1,7 +1,8 @@
 //! `engine verify`: folds the whole log, from the beginning, as an auditor would.
 //!
-//! Proves that every shard's log keeps its own rules (sequence, chain, state hashes), that each state keeps its invariants,
-//! and that credits are conserved over all shards (I-1).
+//! Proves that every shard's log keeps its own rules (sequence, chain, state hashes), that each state keeps its invariants (what its
+//! purses hold and count is what its books say, I-5 and I-8, among them), and that credits are conserved over all purses, markets and
+//! what is in flight between shards (I-1).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -116,16 +117,18 @@ pub fn verify(args: &VerifyArgs) -> Result<(), VerifyError> {
         let (term, state) =
             (position.term.map_or("none".to_owned(), |term| term.to_string()), hex(&replica.state().hash()));
         println!(
-            "shard {shard}: offset {} term {term} sequence {} next command {} chain {} state {state}",
+            "shard {shard}: offset {} term {term} sequence {} next command {} purses {} parked {} chain {} state {state}",
             position.offset,
             position.sequence,
             position.next_command,
+            replica.state().purses().count(),
+            replica.state().parked().count(),
             hex(&position.chain.0),
         );
     }
     let total = audit.total();
     println!(
-        "credits: deposited {} = available {} + held {} + collateral {} + fees {} + in flight {}",
+        "credits: deposited {} = available in purses {} + held in purses {} + collateral {} + fees {} + in flight {}",
         total.deposited, total.available, total.held, total.collateral, total.fees, total.in_flight
     );
     if total.balance() == Credits::ZERO { Ok(()) } else { Err(VerifyError::Credits(total.balance())) }

@@ -73,9 +73,11 @@ impl Relay {
 
     /// An own outcome counts: relays what it sent, notes what it took in.
     pub fn confirmed(&mut self, outcome: Outcome, now: Duration, out: &mut Out) {
-        let origin = outcome.cause.id;
+        // What is sent goes on under the command that this part of the outcome answers, as it is kept.
+        let mut origin = outcome.cause.id;
         for event in outcome.events {
             match event {
+                Event::Resumed { command, .. } => origin = command,
                 Event::Sent { to, number, message } => {
                     out.command(to, &copy(self.me, number, origin, message));
                     let fresh = Receiver { confirmed: number, first: number, since: now, wait: RESEND_AFTER };

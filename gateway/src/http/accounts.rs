@@ -5,7 +5,6 @@ use schemas::{AccountId, ApiKey, ApiKeyId, Command, Event, Scopes};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::answers::refusal;
 use crate::http::answer::Answer;
 use crate::http::auth::Trader;
 use crate::http::command::{Failure, submit};
@@ -14,6 +13,7 @@ use crate::http::fields::Fields;
 use crate::http::parse::{self, Fault};
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
+use crate::told::Told;
 use crate::view::keys::PresentedKey;
 
 /// A new key. The only answer that ever shows it.
@@ -64,6 +64,11 @@ fn scopes(texts: &[&str]) -> Result<Scopes, Fault> {
     all.and_then(Scopes::new).ok_or_else(|| Fault::form("one or both of READ, TRADE, each once"))
 }
 
+/// Something if one of the events is like this.
+fn found(told: &Told<'_>, wanted: impl Fn(&Event) -> bool) -> Option<()> {
+    told.events.iter().any(wanted).then_some(())
+}
+
 /// `POST /v1/accounts`
 pub async fn open(State(state): State<Shared>, query: Query, Body(fields): Body) -> Result<Answer<NewKey>, Failure> {
     query.nothing_else()?;
@@ -74,12 +79,10 @@ pub async fn open(State(state): State<Shared>, query: Query, Body(fields): Body)
     let key = ApiKey { id: presented.id, hash: presented.hash(), scopes };
     let command = Command::OpenAccount { account, key };
     let shard = state.map.of_account(account);
-    let settled = submit(&state, shard, command, |_| NewKey::later(account, &presented, scopes)).await?;
-    let opened = |event: &Event| matches!(event, Event::AccountOpened { .. });
-    if !settled.outcome.events.iter().any(opened) {
-        return Err(refusal(&settled.told()).into());
-    }
-    let command_id = settled.outcome.cause.id.to_string();
+    let opened = |told: &Told<'_>| found(told, |event| matches!(event, Event::AccountOpened { .. }));
+    let later = |_| NewKey::later(account, &presented, scopes);
+    let ((), settled) = submit(&state, shard, command, later, opened).await?;
+    let command_id = settled.command.to_string();
     Ok(Answer::one(NewKey::new(account, &presented, scopes, command_id), settled.at()).created())
 }
 
@@ -96,12 +99,10 @@ pub async fn add_key(
     let key = ApiKey { id: presented.id, hash: presented.hash(), scopes };
     let command = Command::AddApiKey { account, key };
     let shard = state.map.of_account(account);
-    let settled = submit(&state, shard, command, |_| NewKey::later(account, &presented, scopes)).await?;
-    let added = |event: &Event| matches!(event, Event::ApiKeyAdded { .. });
-    if !settled.outcome.events.iter().any(added) {
-        return Err(refusal(&settled.told()).into());
-    }
-    let command_id = settled.outcome.cause.id.to_string();
+    let added = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyAdded { .. }));
+    let later = |_| NewKey::later(account, &presented, scopes);
+    let ((), settled) = submit(&state, shard, command, later, added).await?;
+    let command_id = settled.command.to_string();
     Ok(Answer::one(NewKey::new(account, &presented, scopes, command_id), settled.at()).created())
 }
 
@@ -129,12 +130,9 @@ pub async fn revoke_key(
     fields.finish(Some(()))?;
     let key = parse::key_id(&id).map_err(|_| Problem::new(kinds::API_KEY_UNKNOWN))?;
     let command = Command::RevokeApiKey { account, key };
-    let settled = submit(&state, state.map.of_account(account), command, |_| Map::new()).await?;
-    let revoked = |event: &Event| matches!(event, Event::ApiKeyRevoked { .. });
-    if !settled.outcome.events.iter().any(revoked) {
-        return Err(refusal(&settled.told()).into());
-    }
-    let command_id = settled.outcome.cause.id.to_string();
+    let revoked = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyRevoked { .. }));
+    let ((), settled) = submit(&state, state.map.of_account(account), command, |_| Map::new(), revoked).await?;
+    let command_id = settled.command.to_string();
     Ok(Answer::one(RevokedKey { key_id: shown(key), command_id }, settled.at()))
 }
 

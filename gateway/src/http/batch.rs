@@ -1,28 +1,31 @@
 //! Many requests of one account at once: `POST /v1/orders/batch`.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use futures_util::{StreamExt, stream};
 use schemas::ids::Coordinate;
 use schemas::limits::BATCH_MAX;
-use schemas::{AccountId, Command, CommandId, OrderRef, Request};
+use schemas::shard_map::ShardMap;
+use schemas::{AccountId, Command, OrderRef, Rejection, Request, Shard};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::batch::{Asked, Batch, Content, Item, Reply};
+use crate::batch::{Asked, Batch, Content, Reply};
 use crate::config::OUTCOME_WITHIN;
 use crate::http::answer::Answer;
 use crate::http::auth::Trader;
-use crate::http::command::{Failure, look_at, unsettled};
+use crate::http::command::{Failure, unsettled};
 use crate::http::extract::{Body, Query};
 use crate::http::fields::Fields;
-use crate::http::new_order::Wanted;
+use crate::http::new_order::{Wanted, read_market, unknown_market};
 use crate::http::orders::{self, Change, Origin};
 use crate::http::parse::{self, Fault};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
-use crate::submit::Settled;
+use crate::submit::SubmitError;
 use crate::view::LiveView;
 
 /// Repeated orders that are looked up at the same time: a small part of the pool.
@@ -57,37 +60,62 @@ impl Entry {
         }
     }
 
-    fn asked(&self) -> Asked {
-        match self {
-            Self::Place(_) => Asked::Place,
-            Self::Cancel(_) => Asked::Cancel,
-            Self::Amend(..) => Asked::Amend,
-        }
-    }
-
-    /// The request, and the ticker of the market that an order is for.
-    fn request(self, account: AccountId, view: &LiveView, index: usize) -> Result<(Request, String), Problem> {
+    /// The request and the shard of its market, which must be there.
+    fn sound(self, account: AccountId, view: &LiveView, map: ShardMap, index: usize) -> Result<Sound, Problem> {
+        let path = |kind: &str| format!("/requests/{index}/{kind}");
         Ok(match self {
             Self::Place(wanted) => {
-                let (order, listing) = wanted.order(account, view, &format!("/requests/{index}/place"))?;
-                (Request::Place(order), listing.ticker.to_string())
+                let (order, listing) = wanted.order(account, view, &path("place"))?;
+                let name = order.client_id.map(|client_id| (order.market, client_id));
+                let (shard, ticker) = (map.of_market(order.market), listing.ticker.to_string());
+                Sound { shard, request: Request::Place(order), asked: Asked::Place(name), ticker }
             }
-            Self::Cancel(order) => (Request::Cancel(order), String::new()),
+            Self::Cancel(order) => {
+                let shard = shard_of(order, view, map, &path("cancel"))?;
+                Sound { shard, request: Request::Cancel(order), asked: Asked::Cancel(order), ticker: String::new() }
+            }
             Self::Amend(order, Change { price, quantity }) => {
-                (Request::Amend { order, price, quantity }, String::new())
+                let shard = shard_of(order, view, map, &path("amend"))?;
+                let request = Request::Amend { order, price, quantity };
+                Sound { shard, request, asked: Asked::Amend(order), ticker: String::new() }
             }
         })
     }
 }
 
-/// `order_id` or `client_id`, one of the two.
+/// A request that can be sent.
+struct Sound {
+    shard: Shard,
+    request: Request,
+    asked: Asked,
+    /// Of the market that an order is for.
+    ticker: String,
+}
+
+/// Where an order is, if it is anywhere.
+fn shard_of(order: OrderRef, view: &LiveView, map: ShardMap, path: &str) -> Result<Shard, Problem> {
+    match order {
+        OrderRef::ClientId { market, .. } if view.market(market).is_none() => Err(unknown_market(path)),
+        OrderRef::Id(id) if id.shard().number() >= map.shards() => {
+            Err(Problem::new(kinds::ORDER_UNKNOWN).detail(format!("no order can have the id of {path}")))
+        }
+        _ => Ok(order.shard(map)),
+    }
+}
+
+/// `order_id`; or `client_id` and the market in which it names an order.
 fn read_order(fields: &mut Fields) -> Option<OrderRef> {
     const WHY: &str = "give either order_id or client_id";
     if fields.has("client_id") {
         fields.refuse("order_id", WHY);
-        return fields.text("client_id", parse::client_id).map(OrderRef::ClientId);
+        let client_id = fields.text("client_id", parse::client_id);
+        let market = read_market(fields);
+        return Some(OrderRef::ClientId { market: market?, client_id: client_id? });
     }
     fields.refuse("client_id", WHY);
+    for name in ["market_id", "ticker"] {
+        fields.refuse(name, "only with client_id");
+    }
     fields.text("order_id", parse::order_id).map(OrderRef::Id)
 }
 
@@ -98,6 +126,21 @@ fn read(mut fields: Fields) -> Result<(bool, Vec<Entry>), Problem> {
     fields.finish(all_or_nothing.zip(entries))
 }
 
+/// One command for each shard, with its requests in order.
+fn split(account: AccountId, all_or_nothing: bool, requests: &[Sound]) -> Result<Vec<(Shard, Command)>, Problem> {
+    let mut shards: BTreeMap<Shard, Vec<Request>> = BTreeMap::new();
+    for Sound { shard, request, .. } in requests {
+        shards.entry(*shard).or_default().push(*request);
+    }
+    if all_or_nothing && shards.len() > 1 {
+        // No shard could promise for another one.
+        let detail = format!("all_or_nothing needs markets of one shard; these are of {}", shards.len());
+        return Err(Problem::rejection(Rejection::BatchConflict).detail(detail));
+    }
+    let command = |requests| Command::Batch { account, all_or_nothing, requests };
+    Ok(shards.into_iter().map(|(shard, requests)| (shard, command(requests))).collect())
+}
+
 /// What became of each request, in order.
 #[derive(Serialize)]
 pub struct BatchAnswer {
@@ -106,7 +149,7 @@ pub struct BatchAnswer {
     results: Vec<ResultItem>,
     command_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    look: Option<String>,
+    look: Option<Value>,
 }
 
 /// What the request would have been answered with, had it come alone.
@@ -125,50 +168,59 @@ pub async fn batch(
 ) -> Result<Answer<BatchAnswer>, Failure> {
     query.nothing_else()?;
     let (all_or_nothing, entries) = read(fields)?;
-    let mut batch = Batch::new(entries.iter().map(Entry::asked));
-    let (requests, tickers): (Vec<Request>, Vec<String>) = {
+    let requests: Vec<Sound> = {
         let view = state.live.view();
-        let requests = entries.into_iter().enumerate().map(|(index, entry)| entry.request(account, &view, index));
-        requests.collect::<Result<Vec<_>, _>>()?.into_iter().unzip()
+        let sound = |(index, entry): (usize, Entry)| entry.sound(account, &view, state.map, index);
+        entries.into_iter().enumerate().map(sound).collect::<Result<_, _>>()?
     };
-    let command = Command::Batch { account, all_or_nothing, requests };
-    let home = state.map.of_account(account);
-    let followed = state.submitter.follow(home, command, |settled: Settled| batch.fold(settled)).await;
-    let look = |id| format!("/v1/orders?command_id={id}");
-    let (id, complete) = followed.map_err(|error| unsettled(error, |id| look_at(look(id))))?;
+    let commands = split(account, all_or_nothing, &requests)?;
+    let mut batch = Batch::new(requests.iter().map(|sound| (sound.shard, sound.asked)));
+    let id = state.submitter.ask_all(commands, &mut batch).await;
     let positions = batch.positions();
+    let replies = batch.into_replies()?;
+    if let Some(error) = lost_alike(&replies) {
+        return Err(unsettled(error, orders::look_by_command));
+    }
+    let complete = !replies.iter().any(is_to_come);
     let deadline = Instant::now() + OUTCOME_WITHIN;
-    let results = stream::iter(batch.into_items()?.into_iter().zip(tickers))
-        .map(|(item, ticker)| result(&state, account, id, item, ticker, deadline))
+    let results = stream::iter(replies.into_iter().zip(requests))
+        .map(|(reply, sound)| result(&state, account, reply, sound, deadline))
         .buffered(LOOKUPS)
         .collect()
         .await;
-    let look = (!complete).then(|| look(id));
+    let look = (!complete).then(|| orders::look_by_command(id).remove("look")).flatten();
     let answer = Answer::many(BatchAnswer { complete, results, command_id: id.to_string(), look }, positions);
     Ok(if complete { answer } else { answer.accepted() })
 }
 
-async fn result(
-    state: &Shared,
-    account: AccountId,
-    command: CommandId,
-    item: Item,
-    ticker: String,
-    deadline: Instant,
-) -> ResultItem {
-    let Some(Reply { at, content }) = item.reply else {
-        let order = item.order.map(|id| id.to_string());
-        return ResultItem { status: StatusCode::ACCEPTED.as_u16(), body: json!({"order_id": order}) };
-    };
-    let answered = match content {
-        Content::Order(outcome) => {
+/// Why nothing is known of any request, if it is the same for all.
+fn lost_alike(replies: &[Reply]) -> Option<SubmitError> {
+    let mut errors = replies.iter().map(|reply| match reply {
+        Reply::Lost(error) => Some(error),
+        Reply::Told(..) => None,
+    });
+    let first = errors.next()??;
+    errors.all(|error| error == Some(first)).then(|| first.clone())
+}
+
+fn is_to_come(reply: &Reply) -> bool {
+    matches!(reply, Reply::Lost(SubmitError::Accepted(_) | SubmitError::OutcomeUnknown(_)))
+}
+
+async fn result(state: &Shared, account: AccountId, reply: Reply, sound: Sound, deadline: Instant) -> ResultItem {
+    let answered = match reply {
+        Reply::Lost(error) => Err(unsettled(error, |id| match sound.asked {
+            Asked::Place(_) => orders::look_by_command(id),
+            Asked::Cancel(order) | Asked::Amend(order) => orders::look(order),
+        })),
+        Reply::Told(Content::Order(outcome), at, command) => {
             let origin = Origin { at, command };
-            let answer = orders::answered(state, account, outcome, ticker, origin, deadline).await;
+            let answer = orders::answered(state, account, outcome, sound.ticker, origin, deadline).await;
             answer.map(|answer| (StatusCode::CREATED, shown(&answer, at)))
         }
-        Content::Cancelled(answer) => Ok((StatusCode::OK, shown(&answer, at))),
-        Content::Amended(answer) => Ok((StatusCode::OK, shown(&answer, at))),
-        Content::Refused(problem) => Err(Failure::Problem(problem)),
+        Reply::Told(Content::Cancelled(answer), at, _) => Ok((StatusCode::OK, shown(&answer, at))),
+        Reply::Told(Content::Amended(answer), at, _) => Ok((StatusCode::OK, shown(&answer, at))),
+        Reply::Told(Content::Refused(problem), ..) => Err(Failure::Problem(problem)),
     };
     let (status, body) = answered.unwrap_or_else(|failure| match failure {
         Failure::Problem(problem) => (problem.kind().status, problem.body()),
@@ -187,7 +239,11 @@ fn shown(answer: &impl Serialize, at: Coordinate) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::{ClientId, OrderId, Quantity};
+    use crate::view::tests::{listing, outcome};
+    use schemas::reading::Position;
+    use schemas::{ClientId, CommandId, Event, MarketId, OrderId, Quantity};
+
+    const NAME: &str = "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11";
 
     fn faults(body: &Value) -> Vec<String> {
         let problem = read(Fields::parse(body.to_string().as_bytes()).unwrap()).err().unwrap();
@@ -197,18 +253,94 @@ mod tests {
 
     #[test]
     fn requests_are_one_of_three() {
-        let client_id = "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11";
         let body = json!({"all_or_nothing": true, "requests": [
             {"cancel": {"order_id": "7"}, "amend": null},
-            {"amend": {"client_id": client_id, "quantity": 3}},
+            {"amend": {"client_id": NAME, "ticker": "RAIN", "quantity": 3}},
+            {"cancel": {"client_id": NAME, "market_id": "7"}},
         ]});
         let (all_or_nothing, entries) = read(Fields::parse(body.to_string().as_bytes()).unwrap()).unwrap();
         assert!(all_or_nothing);
         let (price, quantity) = (None, Quantity::new(3));
         assert!(matches!(entries[0], Entry::Cancel(OrderRef::Id(OrderId(7)))));
-        let name = ClientId(0x8f14_e45f_ceea_467f_a8f8_6f6c_3d3f_7a11);
-        assert!(matches!(entries[1], Entry::Amend(OrderRef::ClientId(found), change)
-            if found == name && change == Change { price, quantity }));
+        let client_id = ClientId(0x8f14_e45f_ceea_467f_a8f8_6f6c_3d3f_7a11);
+        let named = |market| OrderRef::ClientId { market, client_id };
+        assert!(matches!(entries[1], Entry::Amend(found, change)
+            if found == named(listing("RAIN").market) && change == Change { price, quantity }));
+        assert!(matches!(entries[2], Entry::Cancel(found) if found == named(MarketId(7))));
+    }
+
+    /// A view of 4 shards with these markets, each on its own.
+    fn view(map: ShardMap, tickers: &[&str]) -> LiveView {
+        let mut view = LiveView::at(&[Position::default(); 4]);
+        for ticker in tickers {
+            let listing = listing(ticker);
+            let created = outcome(1, vec![Event::MarketCreated(listing.clone())]);
+            view.apply(map.of_market(listing.market), &created).unwrap();
+        }
+        view
+    }
+
+    fn sound(view: &LiveView, map: ShardMap, requests: &Value) -> Result<Vec<Sound>, String> {
+        let body = json!({"requests": requests});
+        let (_, entries) = read(Fields::parse(body.to_string().as_bytes()).unwrap()).unwrap();
+        let sound = |(index, entry): (usize, Entry)| entry.sound(AccountId(1), view, map, index);
+        let all = entries.into_iter().enumerate().map(sound).collect::<Result<_, _>>();
+        all.map_err(|problem: Problem| format!("{}: {}", problem.kind().code, problem.text()))
+    }
+
+    #[test]
+    fn each_request_goes_to_its_markets_shard_and_all_or_nothing_to_one() {
+        let map = ShardMap::new(4).unwrap();
+        let shard = |ticker: &str| map.of_market(listing(ticker).market);
+        let (here, there) = ("A", ["B", "C", "D", "E"].into_iter().find(|other| shard(other) != shard("A")).unwrap());
+        let view = view(map, &[here, there]);
+        let place = |ticker: &str| json!({"place": {"ticker": ticker, "contract": "YES", "side": "BUY", "type": "LIMIT", "price": "0.5", "quantity": 1}});
+        let by_id = OrderId::compose(shard(there), 5);
+        let requests = json!([
+            place(here),
+            {"cancel": {"order_id": by_id.to_string()}},
+            place(there),
+            {"cancel": {"client_id": NAME, "ticker": here}},
+        ]);
+        let requests = sound(&view, map, &requests).unwrap();
+        let commands = split(AccountId(1), false, &requests).unwrap();
+        let shown: Vec<_> = commands
+            .iter()
+            .map(|(shard, command)| {
+                let Command::Batch { requests, .. } = command else { panic!("{command:?}") };
+                let places = requests.iter().filter(|request| matches!(request, Request::Place(_))).count();
+                (*shard, requests.len(), places, matches!(requests[0], Request::Place(_)))
+            })
+            .collect();
+        let mut wanted = vec![(shard(here), 2, 1, true), (shard(there), 2, 1, false)];
+        wanted.sort_unstable();
+        assert_eq!(shown, wanted);
+        assert_eq!(split(AccountId(1), true, &requests).unwrap_err().kind().code, "batch-conflict");
+        assert_eq!(split(AccountId(1), true, &requests[..1]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_no_shard_can_have_is_refused_before_anything_is_written() {
+        let map = ShardMap::new(4).unwrap();
+        let view = view(map, &["A"]);
+        let refused =
+            |request: Value| sound(&view, map, &json!([{"cancel": {"order_id": "1"}}, request])).err().unwrap();
+        let nowhere = refused(json!({"cancel": {"client_id": NAME, "ticker": "NOBODY"}}));
+        assert_eq!(nowhere, "market-unknown: no market like that of /requests/1/cancel");
+        let beyond = refused(json!({"amend": {"order_id": i64::MAX.to_string(), "quantity": 1}}));
+        assert_eq!(beyond, "order-unknown: no order can have the id of /requests/1/amend");
+    }
+
+    #[test]
+    fn a_batch_of_which_nothing_is_known_is_answered_like_any_command() {
+        let (id, lost) = (CommandId(7), |error: &SubmitError| Reply::Lost(error.clone()));
+        let (accepted, overloaded) = (SubmitError::Accepted(id), SubmitError::Overloaded);
+        assert_eq!(lost_alike(&[lost(&accepted), lost(&accepted)]), Some(accepted.clone()));
+        assert_eq!(lost_alike(&[lost(&accepted), lost(&overloaded)]), None);
+        assert_eq!((is_to_come(&lost(&accepted)), is_to_come(&lost(&overloaded))), (true, false));
+        let refused = Content::Refused(Problem::rejection(Rejection::OrderUnknown));
+        let told = Reply::Told(refused, "0:7".parse().unwrap(), id);
+        assert_eq!((is_to_come(&told), lost_alike(&[told])), (false, None));
     }
 
     #[test]
@@ -223,6 +355,8 @@ mod tests {
             {},
             {"cancel": {"order_id": "1"}, "amend": {"order_id": "1", "quantity": 1}},
             {"cancel": {"order_id": "1", "client_id": "x"}},
+            {"cancel": {"client_id": NAME}},
+            {"cancel": {"order_id": "1", "ticker": "RAIN"}},
             {"amend": {"order_id": "1"}},
             {"place": {"side": "BUY"}},
             {"destroy": {}},
@@ -236,13 +370,16 @@ mod tests {
                 "/requests/1/place conflict",
                 "/requests/2/cancel/order_id conflict",
                 "/requests/2/cancel/client_id form",
-                "/requests/3/amend/price missing",
-                "/requests/4/place/market_id missing",
-                "/requests/4/place/contract missing",
-                "/requests/4/place/type missing",
-                "/requests/5/place missing",
-                "/requests/5/destroy unknown",
-                "/requests/6 type",
+                "/requests/2/cancel/market_id missing",
+                "/requests/3/cancel/market_id missing",
+                "/requests/4/cancel/ticker conflict",
+                "/requests/5/amend/price missing",
+                "/requests/6/place/market_id missing",
+                "/requests/6/place/contract missing",
+                "/requests/6/place/type missing",
+                "/requests/7/place missing",
+                "/requests/7/destroy unknown",
+                "/requests/8 type",
             ]
         );
     }

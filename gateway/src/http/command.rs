@@ -6,15 +6,17 @@ use axum::response::{IntoResponse, Response};
 use schemas::{Command, CommandId, Shard};
 use serde_json::{Map, Value, json};
 
+use crate::answers::refusal;
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
-use crate::submit::{Settled, SubmitError};
+use crate::submit::SubmitError;
+use crate::told::{OrderName, Settled, Told};
 
 /// Anything but the wanted outcome.
 pub enum Failure {
     /// Refused, or not possible now.
     Problem(Problem),
-    /// On the log, but the outcome did not come in time: where to look for it.
+    /// On the log, but the answer did not come in time: where to look for it.
     Accepted(Value),
 }
 
@@ -33,17 +35,59 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Puts a command on the log and waits for its outcome. `look` gives what a client gets that must look for it later.
-pub async fn submit(
+impl Failure {
+    /// The same, if it is a problem, with more said about it.
+    #[must_use]
+    pub fn about(self, more: impl FnOnce(Problem) -> Problem) -> Self {
+        match self {
+            Self::Problem(problem) => Self::Problem(more(problem)),
+            Self::Accepted(body) => Self::Accepted(body),
+        }
+    }
+}
+
+/// Puts a command on the log and waits for its answer: what `wanted` finds in what is told of it, or why it was refused. `look` gives
+/// what a client gets that must look for it later.
+pub async fn submit<T>(
     state: &Shared,
     shard: Shard,
     command: Command,
     look: impl FnOnce(CommandId) -> Map<String, Value>,
-) -> Result<Settled, Failure> {
-    state.submitter.submit(shard, command).await.map_err(|error| unsettled(error, look))
+    wanted: impl Fn(&Told<'_>) -> Option<T>,
+) -> Result<(T, Settled), Failure> {
+    let name = name_of(&command);
+    let found = |settled: &Settled| answered(settled, shard, name, &wanted).map(|found| (found, settled.clone()));
+    let asked = state.submitter.ask(shard, command, found).await;
+    let (found, settled) = asked.map_err(|error| unsettled(error, look))?;
+    Ok((found?, settled))
 }
 
-/// What a client is told when there is no outcome.
+/// What is told of a command that was sent to `shard`, if it is the answer. A repeat is answered with what is told of its order alone,
+/// since the first may have come in a batch.
+fn answered<T>(
+    settled: &Settled,
+    shard: Shard,
+    name: Option<OrderName>,
+    wanted: impl Fn(&Told<'_>) -> Option<T>,
+) -> Option<Result<T, Problem>> {
+    let told = match name.filter(|_| settled.is_repeat()) {
+        Some(name) => settled.of_order(name)?,
+        None => settled.told(),
+    };
+    // What is refused elsewhere is a step on the way; whoever asked for it is told here.
+    let refused = || refusal(&told).filter(|_| settled.shard == shard);
+    wanted(&told).map(Ok).or_else(|| refused().map(Err))
+}
+
+/// The name of the order that a command places.
+fn name_of(command: &Command) -> Option<OrderName> {
+    match command {
+        Command::PlaceOrder(order) => order.client_id.map(|client_id| (order.market, client_id)),
+        _ => None,
+    }
+}
+
+/// What a client is told when there is no answer.
 pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String, Value>) -> Failure {
     match error {
         SubmitError::Overloaded => Problem::new(kinds::OVERLOADED).into(),
@@ -66,4 +110,43 @@ pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String,
 /// The body of an answer that sends the client elsewhere.
 pub fn look_at(path: impl Into<String>) -> Map<String, Value> {
     Map::from_iter([("look".to_owned(), json!(path.into()))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers;
+    use crate::told::tests::{named, resumed, settled, settled_of};
+    use crate::view::tests::{SHARD, outcome};
+    use schemas::{ClientId, Event, Rejection};
+
+    const ELSEWHERE: Shard = Shard::new(1).unwrap();
+
+    fn code(found: Option<Result<answers::OrderOutcome, Problem>>) -> Option<Result<(), &'static str>> {
+        found.map(|found| found.map(|_| ()).map_err(|problem| problem.kind().code))
+    }
+
+    #[test]
+    fn a_refusal_counts_on_the_shard_that_was_asked() {
+        let refused = |shard| settled(shard, outcome(7, vec![Event::Rejected { code: Rejection::AccountFrozen }]));
+        let found = |shard| code(answered(&refused(shard), SHARD, None, answers::order));
+        assert_eq!((found(SHARD), found(ELSEWHERE)), (Some(Err("account-frozen")), None));
+    }
+
+    #[test]
+    fn a_repeat_of_an_order_from_a_batch_has_the_answer_of_that_order_alone() {
+        let (order, other) = (named(1, 99), named(2, 98));
+        let events = vec![
+            resumed(5),
+            Event::BatchItem { index: 0 },
+            Event::OrderPlaced(other),
+            Event::BatchItem { index: 1 },
+            Event::OrderPlaced(order),
+        ];
+        let told = settled_of(SHARD, outcome(8, events), CommandId(7), CommandId(5));
+        let found = |client_id| answered(&told, SHARD, Some((order.order.market, ClientId(client_id))), answers::order);
+        let Some(Ok(answers::OrderOutcome::Placed(placed, _, true))) = found(99) else { panic!("not placed") };
+        assert_eq!(placed.id, order.id);
+        assert!(found(97).is_none());
+    }
 }

@@ -254,6 +254,11 @@ impl Params {
         params
     }
 
+    /// True if the parameter is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.left.contains_key(name)
+    }
+
     /// A parameter that may be there.
     pub fn optional<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
         let text = self.left.remove(name)?;
@@ -262,7 +267,7 @@ impl Params {
 
     /// A parameter that must be there.
     pub fn required<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
-        if !self.left.contains_key(name) {
+        if !self.has(name) {
             self.fault(name, Fault::missing("must be given"));
         }
         self.optional(name, parse)

@@ -30,6 +30,7 @@ pub async fn orders(
     query: Query,
 ) -> Result<Answer<Page<ListedOrder>>, Problem> {
     let (mut params, at_least) = (query.params, query.at_least);
+    name_is_whole(&mut params);
     let filter = OrderFilter {
         status: params.optional("status", status),
         market: market(&mut params),
@@ -64,6 +65,13 @@ fn market(params: &mut Params) -> Option<MarketId> {
         params.fault("ticker", Fault::conflict("give either market_id or ticker"));
     }
     id.or_else(|| ticker.as_ref().map(MarketId::of))
+}
+
+/// A client id names an order within its market.
+fn name_is_whole(params: &mut Params) {
+    if params.has("client_id") && !params.has("market_id") && !params.has("ticker") {
+        params.fault("market_id", Fault::missing("client_id names an order within a market: give market_id or ticker"));
+    }
 }
 
 fn known(state: &Shared, market: Option<MarketId>) -> Result<(), Problem> {
@@ -170,6 +178,23 @@ mod tests {
             assert!(order_place(text).is_err(), "{text}");
         }
         assert!(fill_place(&"f".repeat(34)).is_err());
+    }
+
+    #[test]
+    fn a_client_id_names_an_order_within_its_market() {
+        let finish = |names: &[&'static str]| {
+            let pairs = names.iter().map(|name| ((*name).to_owned(), "1".to_owned()));
+            let mut params = Params::new(pairs.collect());
+            name_is_whole(&mut params);
+            for name in ["client_id", "market_id", "ticker"] {
+                params.optional(name, |_| Ok(()));
+            }
+            params.finish().map_err(|problem| problem.body()["errors"][0]["parameter"].clone())
+        };
+        assert_eq!(finish(&["client_id"]), Err(serde_json::json!("market_id")));
+        for names in [&["client_id", "market_id"][..], &["client_id", "ticker"], &["ticker"], &[]] {
+            assert_eq!(finish(names), Ok(()));
+        }
     }
 
     #[test]

@@ -6,7 +6,6 @@ use schemas::{
 };
 use serde::Serialize;
 
-use crate::answers::refusal;
 use crate::http::answer::Answer;
 use crate::http::auth::Admin;
 use crate::http::command::{Failure, look_at, submit};
@@ -17,6 +16,7 @@ use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
 use crate::shapes::market::Market;
 use crate::state::Shared;
+use crate::told::Told;
 
 /// Ticks, unless the listing says otherwise: the finest there are.
 const TICK_DEFAULT: u16 = 1;
@@ -40,14 +40,15 @@ pub async fn create(
     let listing = read_listing(fields)?;
     let shard = state.map.of_market(listing.market);
     let look = format!("/v1/markets/{}", listing.ticker);
-    let settled = submit(&state, shard, Command::CreateMarket(listing), |_| look_at(look)).await?;
-    let created = settled.outcome.events.iter().find_map(|event| match event {
-        Event::MarketCreated(listing) => Some(listing.clone()),
-        _ => None,
-    });
-    let Some(listing) = created else { return Err(refusal(&settled.told()).into()) };
+    let created = |told: &Told<'_>| {
+        told.events.iter().find_map(|event| match event {
+            Event::MarketCreated(listing) => Some(listing.clone()),
+            _ => None,
+        })
+    };
+    let (listing, settled) = submit(&state, shard, Command::CreateMarket(listing), |_| look_at(look), created).await?;
     let market = Market { listing, state: MarketState::Created, resolution: None, shard };
-    let command_id = settled.outcome.cause.id.to_string();
+    let command_id = settled.command.to_string();
     Ok(Answer::one(MarketAnswer { market, command_id }, settled.at()).created())
 }
 
@@ -154,14 +155,16 @@ async fn change(
     let Market { listing, shard, .. } = known.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
     let market = listing.market;
     let look = format!("/v1/markets/{}", listing.ticker);
-    let settled = submit(state, shard, Command::ChangeMarket { market, by, transition }, |_| look_at(look)).await?;
-    let changed = settled.outcome.events.iter().find_map(|event| match event {
-        Event::MarketChanged { state, resolution, .. } => Some((*state, *resolution)),
-        _ => None,
-    });
-    let Some((state, resolution)) = changed else { return Err(refusal(&settled.told()).into()) };
+    let changed = |told: &Told<'_>| {
+        told.events.iter().find_map(|event| match event {
+            Event::MarketChanged { state, resolution, .. } => Some((*state, *resolution)),
+            _ => None,
+        })
+    };
+    let command = Command::ChangeMarket { market, by, transition };
+    let ((state, resolution), settled) = submit(state, shard, command, |_| look_at(look), changed).await?;
     let market = Market { listing, state, resolution, shard };
-    let command_id = settled.outcome.cause.id.to_string();
+    let command_id = settled.command.to_string();
     Ok(Answer::one(MarketAnswer { market, command_id }, settled.at()))
 }
 

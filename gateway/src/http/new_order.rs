@@ -65,7 +65,8 @@ impl Wanted {
     }
 }
 
-fn unknown_market(path: &str) -> Problem {
+/// A market that is not there.
+pub fn unknown_market(path: &str) -> Problem {
     let problem = Problem::new(kinds::MARKET_UNKNOWN);
     if path.is_empty() { problem } else { problem.detail(format!("no market like that of {path}")) }
 }
@@ -79,7 +80,7 @@ fn off_tick(tick: u16, path: &str) -> Problem {
 }
 
 /// `market_id` or `ticker`, one of the two. A ticker's id follows from it.
-fn read_market(fields: &mut Fields) -> Option<MarketId> {
+pub fn read_market(fields: &mut Fields) -> Option<MarketId> {
     if fields.has("ticker") {
         fields.refuse("market_id", "give either market_id or ticker");
         return fields.text("ticker", parse::ticker).map(|ticker| MarketId::of(&ticker));

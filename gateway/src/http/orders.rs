@@ -1,27 +1,25 @@
 //! Placing, amending and cancelling single orders.
 
-use std::time::Duration;
-
 use axum::extract::State;
-use schemas::event::FirstOutcome;
 use schemas::ids::Coordinate;
-use schemas::{AccountId, Command, CommandId, OrderId, OrderRef, Price, Quantity, Rejection};
+use schemas::{AccountId, ClientId, Command, CommandId, MarketId, OrderId, OrderRef, Price, Quantity, Rejection};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::answers::{self, AmendAnswer, CancelAnswer, FILLS_SHOWN, OrderAnswer, OrderOutcome, refusal};
+use crate::answers::{self, AmendAnswer, CancelAnswer, FILLS_SHOWN, OrderAnswer, OrderOutcome};
 use crate::config::OUTCOME_WITHIN;
-use crate::db::{DbError, ListedOrder};
+use crate::db::ListedOrder;
 use crate::http::answer::Answer;
 use crate::http::auth::Trader;
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
-use crate::http::fields::Fields;
+use crate::http::fields::{Fields, Params};
 use crate::http::history::unreadable;
 use crate::http::new_order::Wanted;
 use crate::http::parse::{self, Fault};
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
+use crate::told::Told;
 
 /// `POST /v1/orders`
 pub async fn place(
@@ -34,10 +32,9 @@ pub async fn place(
     let wanted = Wanted::read(&mut fields);
     let wanted = fields.finish(wanted)?;
     let (order, listing) = wanted.order(account, &state.live.view(), "")?;
-    let look = |id| look_at(format!("/v1/orders?command_id={id}"));
-    let settled = submit(&state, state.map.of_account(account), Command::PlaceOrder(order), look).await?;
-    let outcome = answers::order(&settled.told()).ok_or_else(|| refusal(&settled.told()))?;
-    let origin = Origin { at: settled.at(), command: settled.outcome.cause.id };
+    let (shard, command) = (state.map.of_market(order.market), Command::PlaceOrder(order));
+    let (outcome, settled) = submit(&state, shard, command, look_by_command, answers::order).await?;
+    let origin = Origin { at: settled.at(), command: settled.command };
     let deadline = Instant::now() + OUTCOME_WITHIN;
     let answer = answered(&state, account, outcome, listing.ticker.to_string(), origin, deadline).await?;
     Ok(Answer::one(answer, settled.at()).created())
@@ -48,17 +45,18 @@ pub async fn place(
 pub struct Origin {
     /// The outcome that tells it.
     pub at: Coordinate,
-    /// The command that was sent.
+    /// The command that it answers.
     pub command: CommandId,
 }
 
 impl Origin {
-    fn refusal(self, code: Rejection) -> Problem {
-        Problem::rejection(code).at(self.at).command(self.command)
+    fn refusal(self, id: OrderId, code: Rejection, repeated: bool) -> Problem {
+        let problem = Problem::rejection(code).at(self.at).command(self.command).order(id);
+        if repeated { problem.repeated() } else { problem }
     }
 }
 
-/// What became of an order, as its account is answered. A repeat is looked up until `deadline`.
+/// What became of an order, as its account is answered. One that was taken in before is looked up until `deadline`.
 pub async fn answered(
     state: &Shared,
     account: AccountId,
@@ -68,63 +66,43 @@ pub async fn answered(
     deadline: Instant,
 ) -> Result<OrderAnswer, Failure> {
     match outcome {
-        OrderOutcome::Placed(order, fills) => Ok(OrderAnswer::new(*order, Some(ticker), fills, false)),
-        OrderOutcome::Refused(id, code) => Err(origin.refusal(code).order(id).into()),
-        OrderOutcome::Repeated(first) => repeated(state, account, first, origin, deadline).await,
+        OrderOutcome::Placed(order, fills, repeated) => Ok(OrderAnswer::new(*order, Some(ticker), fills, repeated)),
+        OrderOutcome::Refused(id, code, repeated) => Err(origin.refusal(id, code, repeated).into()),
+        OrderOutcome::Known(id) => known(state, account, id, origin, deadline).await,
     }
 }
 
-/// The same request again: the first one's outcome, as it stands now.
-async fn repeated(
+/// An order that was taken in by an outcome before the one that says so, on the same log, as it stands now.
+async fn known(
     state: &Shared,
     account: AccountId,
-    first: FirstOutcome,
+    id: OrderId,
     origin: Origin,
     deadline: Instant,
 ) -> Result<OrderAnswer, Failure> {
-    let id = match first {
-        FirstOutcome::Order { id } => id,
-        FirstOutcome::OrderRejected { id, code } => return Err(origin.refusal(code).order(id).repeated().into()),
-        // The id stands for a request of another kind.
-        FirstOutcome::Deposit { .. } | FirstOutcome::Withdrawal { .. } | FirstOutcome::Transfer { .. } => {
-            return Err(origin.refusal(Rejection::ClientIdReused).into());
-        }
-    };
-    let found = find(state, account, id, deadline).await.map_err(unreadable)?;
-    let Some(ListedOrder { order, ticker, .. }) = found else {
+    let later = || {
         let mut body = look_at(format!("/v1/orders/{id}"));
         body.insert("order_id".to_owned(), json!(id.to_string()));
         body.insert("repeated".to_owned(), json!(true));
-        return Err(Failure::Accepted(body.into()));
+        Failure::Accepted(body.into())
     };
-    if let Some(code) = order.rejection {
-        return Err(Origin { command: order.command, ..origin }.refusal(code).order(id).repeated().into());
-    }
+    state.database_progress.wait(&[origin.at], deadline).await.map_err(|_| later())?;
+    let (found, _) = state.database.order(account, id).await.map_err(unreadable)?;
+    let ListedOrder { order, ticker, .. } = found.ok_or_else(later)?;
     let fills = state.database.fills_of(&order, FILLS_SHOWN).await.map_err(unreadable)?;
     Ok(OrderAnswer::new(order, ticker, fills, true))
 }
 
-/// The order's birth may be on another shard's log and still on its way: looks for it a bounded time.
-async fn find(
-    state: &Shared,
-    account: AccountId,
-    id: OrderId,
-    deadline: Instant,
-) -> Result<Option<ListedOrder>, DbError> {
-    const PAUSE: Duration = Duration::from_millis(20);
-    loop {
-        let (found, _) = state.database.order(account, id).await?;
-        if found.is_some() || Instant::now() >= deadline {
-            return Ok(found);
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
 /// An order id in a path: one that cannot be is as unknown as one that never was.
 fn order_id(state: &Shared, segment: &str) -> Result<OrderId, Problem> {
-    let id = parse::order_id(segment).ok().filter(|order| order.market_shard().number() < state.map.shards());
+    let id = parse::order_id(segment).ok().filter(|order| order.shard().number() < state.map.shards());
     id.ok_or_else(|| Problem::new(kinds::ORDER_UNKNOWN))
+}
+
+/// A market by its id or ticker.
+pub fn market_id(state: &Shared, name: &str) -> Result<MarketId, Problem> {
+    let market = state.live.view().market_named(name).map(|live| live.market.listing.market);
+    market.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))
 }
 
 /// `DELETE /v1/orders/{id}`
@@ -141,33 +119,42 @@ pub async fn cancel(
     cancel_one(&state, account, OrderRef::Id(order)).await
 }
 
-/// Ends one order. The market's home is in an order's id; only the account's home knows its clients' names.
+/// Ends one order.
 pub async fn cancel_one(state: &Shared, account: AccountId, order: OrderRef) -> Result<Answer<CancelAnswer>, Failure> {
-    let shard = match order {
-        OrderRef::Id(id) => id.market_shard(),
-        OrderRef::ClientId(_) => state.map.of_account(account),
-    };
-    let settled = submit(state, shard, Command::CancelOrder { account, order }, |_| look(order)).await?;
-    let told = settled.told();
-    match answers::cancelled(&told) {
-        Some(answer) => Ok(Answer::one(answer, settled.at())),
-        None => Err(named(refusal(&told), order).into()),
-    }
+    let (shard, command) = (order.shard(state.map), Command::CancelOrder { account, order });
+    let wanted = |told: &Told<'_>| answers::cancelled(told, order);
+    let cancelled = submit(state, shard, command, |_| look(order), wanted).await;
+    let (answer, settled) = cancelled.map_err(|failure| failure.about(|problem| named(problem, order)))?;
+    Ok(Answer::one(answer, settled.at()))
+}
+
+/// Where what a command led to can be looked at.
+pub fn look_by_command(id: CommandId) -> Map<String, Value> {
+    look_at(format!("/v1/orders?command_id={id}"))
 }
 
 /// Where an order can be looked at.
-fn look(order: OrderRef) -> Map<String, Value> {
+pub fn look(order: OrderRef) -> Map<String, Value> {
     match order {
         OrderRef::Id(id) => look_at(format!("/v1/orders/{id}")),
-        OrderRef::ClientId(name) => look_at(format!("/v1/orders?client_id={name}")),
+        OrderRef::ClientId { market, client_id } => {
+            look_at(format!("/v1/orders?client_id={client_id}&market_id={market}"))
+        }
     }
 }
 
 fn named(problem: Problem, order: OrderRef) -> Problem {
     match order {
         OrderRef::Id(id) => problem.order(id),
-        OrderRef::ClientId(_) => problem,
+        OrderRef::ClientId { .. } => problem,
     }
+}
+
+/// `client_id` and the `market` in which it names an order: an id or a ticker.
+pub fn read_name(params: &mut Params) -> Option<(ClientId, String)> {
+    let client_id = params.required("client_id", parse::client_id);
+    let market = params.required("market", |text| Ok(text.to_owned()));
+    client_id.zip(market)
 }
 
 /// What is to change. Invariant: at least one of the two.
@@ -206,16 +193,17 @@ pub async fn amend(
     amend_one(&state, account, order, fields).await
 }
 
-/// `PATCH /v1/orders?client_id=…`
+/// `PATCH /v1/orders?client_id=…&market=…`
 pub async fn amend_by_name(
     Trader(account): Trader,
     State(state): State<Shared>,
     mut query: Query,
     Body(fields): Body,
 ) -> Result<Answer<AmendAnswer>, Failure> {
-    let name = query.params.required("client_id", parse::client_id);
+    let name = read_name(&mut query.params);
     query.nothing_else()?;
-    let order = name.map(OrderRef::ClientId).ok_or_else(|| Problem::new(kinds::ORDER_UNKNOWN))?;
+    let (client_id, market) = name.ok_or_else(|| Problem::new(kinds::ORDER_UNKNOWN))?;
+    let order = OrderRef::ClientId { market: market_id(&state, &market)?, client_id };
     amend_one(&state, account, order, fields).await
 }
 
@@ -228,12 +216,9 @@ async fn amend_one(
     let change = Change::read(&mut fields);
     let Change { price, quantity } = fields.finish(change)?;
     let command = Command::AmendOrder { account, order, price, quantity };
-    let settled = submit(state, state.map.of_account(account), command, |_| look(order)).await?;
-    let told = settled.told();
-    match answers::amended(&told) {
-        Some(answer) => Ok(Answer::one(answer, settled.at())),
-        None => Err(named(refusal(&told), order).into()),
-    }
+    let amended = submit(state, order.shard(state.map), command, |_| look(order), answers::amended).await;
+    let (answer, settled) = amended.map_err(|failure| failure.about(|problem| named(problem, order)))?;
+    Ok(Answer::one(answer, settled.at()))
 }
 
 #[cfg(test)]

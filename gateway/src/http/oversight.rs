@@ -1,11 +1,11 @@
 //! What admins do to accounts and markets beside markets' lives: freezes and limits.
 
 use axum::extract::State;
-use schemas::{AccountId, AccountLimits, AdminId, Command, Event, MarketId, MarketLimits, Shard};
+use schemas::{AccountId, AccountLimits, AdminId, Command, Event, Instruction, MarketId, MarketLimits};
 use serde::Serialize;
 use serde_json::Map;
 
-use crate::answers::refusal;
+use crate::answers::instructed;
 use crate::http::answer::Answer;
 use crate::http::auth::Admin;
 use crate::http::command::{Failure, look_at, submit};
@@ -16,7 +16,7 @@ use crate::http::problem::{Problem, kinds};
 use crate::shapes::market::{AccountLimitsShape, MarketLimitsShape};
 use crate::shapes::text;
 use crate::state::Shared;
-use crate::submit::Settled;
+use crate::told::Told;
 
 fn account_id(segment: &str) -> Result<AccountId, Problem> {
     parse::account_id(segment).map_err(|_| Problem::new(kinds::ACCOUNT_UNKNOWN))
@@ -61,15 +61,16 @@ pub async fn unfreeze(
     set_frozen(&state, account, Command::UnfreezeAccount { account, by }).await
 }
 
+/// Answered when every shard with a purse of the account knows.
 async fn set_frozen(state: &Shared, account: AccountId, command: Command) -> Result<Answer<FreezeAnswer>, Failure> {
-    let settled = submit(state, state.map.of_account(account), command, |_| Map::new()).await?;
-    let done = settled.outcome.events.iter().find_map(|event| match event {
-        Event::AccountFrozen { by, .. } => Some((true, *by)),
-        Event::AccountUnfrozen { by, .. } => Some((false, *by)),
+    let done = |told: &Told<'_>| match instructed(told)? {
+        Instruction::Freeze { by } => Some((true, by)),
+        Instruction::Unfreeze { by } => Some((false, by)),
         _ => None,
-    });
-    let (frozen, by) = done.ok_or_else(|| refusal(&settled.told()))?;
-    let command_id = settled.outcome.cause.id.to_string();
+    };
+    let home = state.map.of_account(account);
+    let ((frozen, by), settled) = submit(state, home, command, |_| Map::new(), done).await?;
+    let command_id = settled.command.to_string();
     Ok(Answer::one(FreezeAnswer { account_id: account, frozen, by, command_id }, settled.at()))
 }
 
@@ -95,14 +96,14 @@ pub async fn limit_account(
     let limits = fields.finish(limits)?;
     let account = account_id(&id)?;
     let command = Command::LimitAccount { account, limits };
-    let settled = submit(&state, state.map.of_account(account), command, |_| Map::new()).await?;
-    let limited = settled.outcome.events.iter().find_map(|event| match event {
-        Event::AccountLimited { limits, .. } => Some(*limits),
+    let done = |told: &Told<'_>| match instructed(told)? {
+        Instruction::Limit(limits) => Some(limits),
         _ => None,
-    });
-    let limits = limited.ok_or_else(|| refusal(&settled.told()))?.into();
-    let command_id = settled.outcome.cause.id.to_string();
-    Ok(Answer::one(AccountLimitsAnswer { account_id: account, limits, command_id }, settled.at()))
+    };
+    let home = state.map.of_account(account);
+    let (limits, settled) = submit(&state, home, command, |_| Map::new(), done).await?;
+    let command_id = settled.command.to_string();
+    Ok(Answer::one(AccountLimitsAnswer { account_id: account, limits: limits.into(), command_id }, settled.at()))
 }
 
 fn read_account_limits(fields: &mut Fields) -> Option<AccountLimits> {
@@ -134,19 +135,17 @@ pub async fn limit_market(
     let limits = fields.finish(limits)?;
     let known = state.live.view().market_named(&name).map(|live| (live.market.listing.market, live.market.shard));
     let (market, shard) = known.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
-    let settled = limit(&state, market, shard, limits).await?;
-    let limited = settled.outcome.events.iter().find_map(|event| match event {
-        Event::MarketLimited { limits, .. } => Some(*limits),
-        _ => None,
-    });
-    let limits = limited.ok_or_else(|| refusal(&settled.told()))?.into();
-    let command_id = settled.outcome.cause.id.to_string();
-    Ok(Answer::one(MarketLimitsAnswer { market_id: market, limits, command_id }, settled.at()))
-}
-
-async fn limit(state: &Shared, market: MarketId, shard: Shard, limits: MarketLimits) -> Result<Settled, Failure> {
     let look = |_| look_at(format!("/v1/markets/{market}"));
-    submit(state, shard, Command::LimitMarket { market, limits }, look).await
+    let limited = |told: &Told<'_>| {
+        told.events.iter().find_map(|event| match event {
+            Event::MarketLimited { limits, .. } => Some(*limits),
+            _ => None,
+        })
+    };
+    let command = Command::LimitMarket { market, limits };
+    let (limits, settled) = submit(&state, shard, command, look, limited).await?;
+    let command_id = settled.command.to_string();
+    Ok(Answer::one(MarketLimitsAnswer { market_id: market, limits: limits.into(), command_id }, settled.at()))
 }
 
 /// A market's limits; one that is not there, or null, is none.

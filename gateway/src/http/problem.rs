@@ -70,11 +70,13 @@ pub mod kinds {
 
 /// The status and title of an engine's refusal; its code is the rejection's name.
 ///
-/// 404 for what is not there, 409 for what may succeed later, 422 for what never will.
+/// 404 for what is not there, 409 for what may succeed later, 422 for what never will; 429 and 503 for what may be repeated as it is.
 pub fn rejection_kind(rejection: Rejection) -> Kind {
     const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
     const CONFLICT: StatusCode = StatusCode::CONFLICT;
     const NEVER: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+    const SLOWER: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+    const LATER: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
     let (status, title) = match rejection {
         Rejection::Undecodable => (NEVER, "The engine does not know this command"),
         Rejection::WrongShard => (NEVER, "The command came to the wrong shard"),
@@ -111,17 +113,19 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::FundsInsufficient => (CONFLICT, "The account has not enough available credits"),
         Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),
         Rejection::ClientIdReused => (NEVER, "The client id stands for a different request"),
-        Rejection::WalletLimit => (CONFLICT, "The wallet would exceed its limit"),
+        Rejection::WalletLimit => (CONFLICT, "The account's credits would exceed their limit"),
         Rejection::ApiKeyLimit => (CONFLICT, "The account has as many keys as it may"),
         Rejection::DeadlinePassed => (CONFLICT, "The order came later than it asked for"),
         Rejection::PostOnlyWouldTake => (CONFLICT, "A post-only order would take"),
         Rejection::LiveOrderLimit => (CONFLICT, "The account has as many live orders as it may"),
         Rejection::NotionalLimit => (CONFLICT, "The account's live orders are worth as much as they may"),
         Rejection::PositionLimit => (CONFLICT, "The account holds, or wants, as many contracts as it may"),
-        Rejection::OrderChanged => (CONFLICT, "The order changed while the amendment was under way"),
+        Rejection::CancelledWhileParked => (CONFLICT, "Its account cancelled the request before it was decided"),
         Rejection::QuantityFilled => (CONFLICT, "As much, or more, is filled already"),
         Rejection::BatchRefused => (CONFLICT, "Something else in the batch was refused"),
         Rejection::BatchConflict => (CONFLICT, "The batch depends on what it does itself"),
+        Rejection::FundingTimeout => (LATER, "What the request lacks did not come in time; nothing was done"),
+        Rejection::ParkedLimit => (SLOWER, "As many requests of the account wait as may"),
     };
     Kind { status, code: rejection.name(), title }
 }
@@ -169,7 +173,7 @@ impl Problem {
     /// An occurrence of `kind`.
     pub fn new(kind: Kind) -> Self {
         let mut headers = Vec::new();
-        if kind.status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(kind.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.push((header::RETRY_AFTER, RETRY_AFTER));
         }
         if kind.status == StatusCode::UNAUTHORIZED {
@@ -297,10 +301,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rejection_is_the_clients_and_has_its_own_name() {
+    fn every_rejection_is_the_clients_or_passes_and_has_its_own_name() {
         for &rejection in Rejection::ALL {
             let kind = rejection_kind(rejection);
-            assert!(kind.status.is_client_error(), "{rejection}");
+            let passes = rejection == Rejection::FundingTimeout;
+            assert_eq!(
+                (kind.status.is_client_error(), kind.status.is_server_error()),
+                (!passes, passes),
+                "{rejection}"
+            );
             assert_eq!(kind.code, rejection.name());
             assert!(!kind.title.is_empty());
         }
@@ -331,7 +340,11 @@ mod tests {
 
     #[test]
     fn what_may_be_tried_again_says_when() {
-        assert!(Problem::new(kinds::OVERLOADED).into_response().headers().contains_key(header::RETRY_AFTER));
+        let later = [Problem::new(kinds::OVERLOADED)];
+        let refused = [Rejection::FundingTimeout, Rejection::ParkedLimit].map(Problem::rejection);
+        for problem in later.into_iter().chain(refused) {
+            assert!(problem.into_response().headers().contains_key(header::RETRY_AFTER));
+        }
         assert!(Problem::new(kinds::UNAUTHENTICATED).into_response().headers().contains_key(header::WWW_AUTHENTICATE));
     }
 }

@@ -1,7 +1,7 @@
 //! What clients read of the present: books, trades, tickers, wallets and positions from Redis, markets from the view.
 
 use axum::extract::State;
-use schemas::{AccountId, Credits, MarketId, MarketState, Price, Shard};
+use schemas::{AccountId, Credits, MarketId, MarketState, Price, Shard, Timestamp};
 use serde::Serialize;
 
 use crate::http::answer::{Answer, Page};
@@ -10,9 +10,9 @@ use crate::http::extract::{Query, Segment};
 use crate::http::gate::reaches;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
-use crate::read_models::{ReadError, TickerData};
-use crate::shapes::market::Market;
-use crate::shapes::{PublicTrade, text, text_or_null};
+use crate::read_models::{ReadError, Standing, TickerData, Wallet};
+use crate::shapes::market::{AccountLimitsShape, Market};
+use crate::shapes::{PublicTrade, iso_or_null, text, text_or_null};
 use crate::state::Shared;
 
 /// Redis did not answer: for the log in full, for the client that it may try again.
@@ -21,7 +21,7 @@ fn unreadable(error: ReadError) -> Problem {
     Problem::new(kinds::READ_MODEL_UNAVAILABLE)
 }
 
-/// A wallet.
+/// What an account has in all its purses, and what it may do.
 #[derive(Serialize)]
 pub struct WalletAnswer {
     #[serde(serialize_with = "text")]
@@ -31,7 +31,14 @@ pub struct WalletAnswer {
     #[serde(serialize_with = "text")]
     held: Credits,
     #[serde(serialize_with = "text")]
+    in_transit: Credits,
+    #[serde(serialize_with = "text")]
     total: Credits,
+    live_orders: u64,
+    frozen: bool,
+    limits: AccountLimitsShape,
+    #[serde(serialize_with = "iso_or_null")]
+    dead_man_due: Option<Timestamp>,
 }
 
 /// `GET /v1/wallet`
@@ -42,10 +49,14 @@ pub async fn wallet(
 ) -> Result<Answer<WalletAnswer>, Problem> {
     let at_least = query.nothing_else()?;
     reaches(&state.read_models_progress, &at_least).await?;
-    let home = state.map.of_account(account_id);
-    let (wallet, at) = state.read_models.wallet(home, account_id).await.map_err(unreadable)?;
-    let (available, held) = (wallet.available, wallet.held);
-    Ok(Answer::one(WalletAnswer { account_id, available, held, total: available + held }, at))
+    let (shards, home) = (state.map.shards(), state.map.of_account(account_id));
+    let (wallet, standing, at) = state.read_models.wallet(shards, home, account_id).await.map_err(unreadable)?;
+    let Wallet { available, held, in_transit, live_orders } = wallet;
+    let Standing { frozen, limits, dead_man_due } = standing;
+    let (total, limits) = (wallet.total(), limits.into());
+    let answer =
+        WalletAnswer { account_id, available, held, in_transit, total, live_orders, frozen, limits, dead_man_due };
+    Ok(Answer::many(answer, at))
 }
 
 /// An account's contracts of one market.

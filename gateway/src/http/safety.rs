@@ -2,47 +2,45 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use schemas::{AccountId, Command, Event, MarketId, OrderRef, Timestamp};
+use schemas::{AccountId, Command, Event, Instruction, MarketId, OrderRef, Timestamp};
 use serde::Serialize;
 use serde_json::Map;
 
-use crate::answers::refusal;
+use crate::answers::instructed;
 use crate::http::answer::Answer;
 use crate::http::auth::Trader;
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query};
-use crate::http::orders::cancel_one;
-use crate::http::parse::{self, Fault};
+use crate::http::orders::{cancel_one, market_id, read_name};
+use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
 use crate::shapes::{iso_or_null, text_or_null};
 use crate::state::Shared;
+use crate::told::Told;
 
-/// `DELETE /v1/orders`: with `client_id` one order, else all, or all of one `market`.
+/// `DELETE /v1/orders`: with `client_id` one order of a `market`, else all, or all of one `market`.
 pub async fn cancel(
     Trader(account): Trader,
     State(state): State<Shared>,
     mut query: Query,
     Body(fields): Body,
 ) -> Result<Response, Failure> {
-    let name = query.params.optional("client_id", parse::client_id);
-    let market = query.params.optional("market", |text| Ok(text.to_owned()));
-    if name.is_some() && market.is_some() {
-        query.params.fault("market", Fault::conflict("give either client_id or market"));
+    if query.params.has("client_id") {
+        let name = read_name(&mut query.params);
+        query.nothing_else()?;
+        fields.finish(Some(()))?;
+        let (client_id, market) = name.ok_or_else(|| Problem::new(kinds::ORDER_UNKNOWN))?;
+        let order = OrderRef::ClientId { market: market_id(&state, &market)?, client_id };
+        return Ok(cancel_one(&state, account, order).await?.into_response());
     }
+    let market = query.params.optional("market", |text| Ok(text.to_owned()));
     query.nothing_else()?;
     fields.finish(Some(()))?;
-    if let Some(name) = name {
-        return Ok(cancel_one(&state, account, OrderRef::ClientId(name)).await?.into_response());
-    }
-    let known = |name: String| state.live.view().market_named(&name).map(|live| live.market.listing.market);
-    let market = match market {
-        Some(name) => Some(known(name).ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?),
-        None => None,
-    };
+    let market = market.map(|name| market_id(&state, &name)).transpose()?;
     Ok(cancel_all(&state, account, market).await?.into_response())
 }
 
-/// What is being cancelled.
+/// What is cancelled.
 #[derive(Serialize)]
 pub struct MassCancelAnswer {
     #[serde(serialize_with = "text_or_null")]
@@ -50,19 +48,21 @@ pub struct MassCancelAnswer {
     command_id: String,
 }
 
+/// In one market, its shard ends the orders; everywhere, every shard has when it is answered.
 async fn cancel_all(
     state: &Shared,
     account: AccountId,
     market_id: Option<MarketId>,
 ) -> Result<Answer<MassCancelAnswer>, Failure> {
+    let shard = market_id.map_or_else(|| state.map.of_account(account), |market| state.map.of_market(market));
     let command = Command::MassCancel { account, market: market_id };
     let look = |_| look_at("/v1/orders?status=live");
-    let settled = submit(state, state.map.of_account(account), command, look).await?;
-    let requested = |event: &Event| matches!(event, Event::MassCancelRequested { .. });
-    if !settled.outcome.events.iter().any(requested) {
-        return Err(refusal(&settled.told()).into());
-    }
-    let command_id = settled.outcome.cause.id.to_string();
+    let done = |told: &Told<'_>| match market_id {
+        Some(_) => told.events.iter().any(|event| matches!(event, Event::MassCancelRequested { .. })),
+        None => matches!(instructed(told), Some(Instruction::MassCancel(_))),
+    };
+    let ((), settled) = submit(state, shard, command, look, |told| done(told).then_some(())).await?;
+    let command_id = settled.command.to_string();
     Ok(Answer::one(MassCancelAnswer { market_id, command_id }, settled.at()))
 }
 
@@ -101,12 +101,13 @@ pub async fn unset_switch(
 
 async fn switch(state: &Shared, account: AccountId, timeout_s: Option<u32>) -> Result<Answer<SwitchAnswer>, Failure> {
     let command = Command::SetDeadManSwitch { account, timeout_s };
-    let settled = submit(state, state.map.of_account(account), command, |_| Map::new()).await?;
-    let set = settled.outcome.events.iter().find_map(|event| match event {
-        Event::DeadManSwitchSet { due, .. } => Some(*due),
-        _ => None,
-    });
-    let due = set.ok_or_else(|| refusal(&settled.told()))?;
-    let command_id = settled.outcome.cause.id.to_string();
+    let set = |told: &Told<'_>| {
+        told.events.iter().find_map(|event| match event {
+            Event::DeadManSwitchSet { due, .. } => Some(*due),
+            _ => None,
+        })
+    };
+    let (due, settled) = submit(state, state.map.of_account(account), command, |_| Map::new(), set).await?;
+    let command_id = settled.command.to_string();
     Ok(Answer::one(SwitchAnswer { due, command_id }, settled.at()))
 }

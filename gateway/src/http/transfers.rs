@@ -5,7 +5,7 @@ use schemas::{AccountId, ClientId, Command, Credits, Rejection};
 use serde::Serialize;
 use serde_json::Map;
 
-use crate::answers::{Moved, refusal, transferred};
+use crate::answers::{Moved, transferred};
 use crate::http::answer::Answer;
 use crate::http::auth::Trader;
 use crate::http::command::{Failure, submit};
@@ -14,6 +14,7 @@ use crate::http::parse;
 use crate::http::problem::Problem;
 use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
+use crate::told::Told;
 
 /// Credits that were received.
 #[derive(Serialize)]
@@ -48,9 +49,9 @@ pub async fn transfer(
         return Err(Problem::rejection(Rejection::TransferToSelf).into());
     }
     let command = Command::Transfer { from, to, amount, client_id };
-    let settled = submit(&state, state.map.of_account(from), command, |_| Map::new()).await?;
-    let moved = transferred(&settled, to);
-    let Moved { amount, repeated } = moved.ok_or_else(|| refusal(&settled.told()))?;
-    let command_id = settled.outcome.cause.id.to_string();
+    let received = |told: &Told<'_>| transferred(told, to);
+    let (moved, settled) = submit(&state, state.map.of_account(from), command, |_| Map::new(), received).await?;
+    let Moved { amount, repeated } = moved;
+    let command_id = settled.command.to_string();
     Ok(Answer::one(TransferAnswer { from, to, amount, client_id, command_id, repeated }, settled.at()).created())
 }

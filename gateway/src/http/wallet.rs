@@ -5,7 +5,7 @@ use schemas::{AccountId, ClientId, Command, Credits};
 use serde::Serialize;
 use serde_json::Map;
 
-use crate::answers::{Moved, deposited, refusal, withdrawn};
+use crate::answers::{Moved, deposited, withdrawn};
 use crate::http::answer::Answer;
 use crate::http::auth::Admin;
 use crate::http::command::{Failure, submit};
@@ -15,7 +15,7 @@ use crate::http::parse;
 use crate::http::problem::Problem;
 use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
-use crate::submit::Settled;
+use crate::told::Told;
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,12 +78,13 @@ async fn moved(
     state: &Shared,
     movement: Movement,
     command: Command,
-    outcome: fn(&Settled) -> Option<Moved>,
+    outcome: fn(&Told<'_>) -> Option<Moved>,
 ) -> Result<Answer<MovedAnswer>, Failure> {
     let Movement { account, client_id, .. } = movement;
-    let settled = submit(state, state.map.of_account(account), command, |_| Map::new()).await?;
-    let Some(Moved { amount, repeated }) = outcome(&settled) else { return Err(refusal(&settled.told()).into()) };
-    let command_id = settled.outcome.cause.id.to_string();
+    let home = state.map.of_account(account);
+    let (moved, settled) = submit(state, home, command, |_| Map::new(), outcome).await?;
+    let Moved { amount, repeated } = moved;
+    let command_id = settled.command.to_string();
     let answer = MovedAnswer { account_id: account, amount, client_id, command_id, repeated };
     Ok(Answer::one(answer, settled.at()).created())
 }

@@ -8,8 +8,8 @@ use std::fmt::Display;
 
 use schemas::event::{CancelReason, OrderPlaced, Party, Trade, TradeKind};
 use schemas::{
-    AccountId, BookSide, ClientId, CommandId, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Outcome,
-    PostOnly, Price, Quantity, Rejection, SelfTrade, Status, Terms, TimeInForce, Timestamp, TradeId,
+    AccountId, BookSide, ClientId, CommandId, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, PostOnly,
+    Price, Quantity, Rejection, SelfTrade, Status, Terms, TimeInForce, Timestamp, TradeId,
 };
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
@@ -175,9 +175,9 @@ impl From<Terms> for OrderKind {
 }
 
 impl Order {
-    /// An order that `outcome` took in, right after it. `rest` is what follows in the same outcome.
-    pub fn placed(placed: &OrderPlaced, rest: &[Event], outcome: &Outcome) -> Self {
-        let born = Self::born(placed.id, &placed.order, outcome.cause.id, outcome.time);
+    /// An order that `command` brought, right after it was taken in. `rest` is what follows in answer to the same command.
+    pub fn placed(placed: &OrderPlaced, rest: &[Event], command: CommandId, time: Timestamp) -> Self {
+        let born = Self::born(placed.id, &placed.order, command, time);
         let kind = match born.kind {
             OrderKind::Limit(_, time_in_force, post_only) => {
                 OrderKind::Limit(born.entry.book_price(placed.price), time_in_force, post_only)
@@ -392,7 +392,7 @@ mod tests {
     #[test]
     fn an_average_is_exact_to_a_micro_credit() {
         let placed = crate::view::tests::placed(1, Entry::BuyYes, 6_000, 3, 3);
-        let order = Order::placed(&placed, &[], &crate::view::tests::outcome(1, Vec::new()));
+        let order = Order::placed(&placed, &[], CommandId(1), Timestamp(1));
         let filled = Order { notional: Credits(1_500_200), ..order };
         assert_eq!(filled.average_price().unwrap().to_string(), "0.500067");
         assert_eq!(Order { filled: Quantity::ZERO, ..filled }.average_price(), None);
@@ -441,7 +441,7 @@ mod tests {
         let time_in_force = TimeInForce::Gtd { expires: Timestamp(9_000) };
         placed.order.terms = Terms::Limit { price, quantity, time_in_force, post_only: PostOnly::Reprice };
         placed.price = Price::new(6_100).unwrap();
-        let order = Order::placed(&placed, &[], &crate::view::tests::outcome(1, Vec::new()));
+        let order = Order::placed(&placed, &[], CommandId(1), Timestamp(1));
         let shown = serde_json::to_value(order).unwrap();
         assert_eq!((&shown["price"], &shown["post_only"]), (&json!("0.3900"), &json!("REPRICE")));
         assert_eq!(

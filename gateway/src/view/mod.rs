@@ -4,7 +4,7 @@
 //!
 //! Each market and each key lives on one shard, so shards can be folded in any interleaving.
 //!
-//! Absent: wallets, positions and orders. Those are asked of Redis and Postgres.
+//! Absent: purses, positions and orders. Those are asked of Redis and Postgres.
 
 pub mod book;
 pub mod keys;

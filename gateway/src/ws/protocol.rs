@@ -1,5 +1,6 @@
 //! The messages of the WebSocket, both ways. Pure; documented in API.md.
 
+use schemas::answers::{Part, parts};
 use schemas::event::{CancelReason, Trade};
 use schemas::ids::Coordinate;
 use schemas::{AccountId, BookSide, Event, MarketId, OrderId, Outcome, Quantity, Rejection, Shard, Status, Timestamp};
@@ -249,9 +250,11 @@ pub fn orders_delta(account: AccountId, outcome: &Outcome, delta: &Delta) -> Str
         changes: Vec<Change>,
     }
     let (mut changes, mut entered) = (Vec::new(), None);
-    for (index, event) in outcome.events.iter().enumerate() {
-        entered = Entered::of(event).or(entered);
-        changes_of(account, outcome, index, entered, &mut changes);
+    for part in parts(outcome) {
+        for (index, event) in part.events.iter().enumerate() {
+            entered = Entered::of(event).or(entered);
+            changes_of(account, &part, index, outcome.time, entered, &mut changes);
+        }
     }
     Envelope::delta("orders", None, delta, Body { changes })
 }
@@ -277,16 +280,17 @@ impl Entered {
 /// What the event at `index` did to the orders of one account.
 fn changes_of(
     account: AccountId,
-    outcome: &Outcome,
+    part: &Part<'_>,
     index: usize,
+    time: Timestamp,
     entered: Option<Entered>,
     changes: &mut Vec<Change>,
 ) {
-    let (command, time) = (outcome.cause.id, outcome.time);
-    match &outcome.events[index] {
+    let Part { command, events } = *part;
+    match &events[index] {
         Event::OrderPlaced(placed) if placed.order.account == account => {
-            let rest = &outcome.events[index + 1..];
-            changes.push(Change::Placed { order: Order::placed(placed, rest, outcome) });
+            let order = Order::placed(placed, &events[index + 1..], command, time);
+            changes.push(Change::Placed { order });
         }
         Event::OrderRejected { id, order, code } if order.account == account => {
             let order = Order::rejected(*id, order, *code, command, time);
@@ -452,6 +456,25 @@ mod tests {
         assert_eq!((&takers[1]["kind"], &takers[1]["remaining"]), (&json!("FILL"), &json!(2)));
         assert_eq!(takers[1]["fill"]["price"], "0.4500");
         assert_eq!(of(3), json!([]));
+    }
+
+    #[test]
+    fn an_order_that_was_parked_is_told_with_its_own_command() {
+        let resting = placed(1, Entry::BuyYes, 5_500, 10, 0);
+        let taker = placed(2, Entry::BuyNo, 4_500, 6, 4);
+        let resumed = Event::Resumed { account: AccountId(2), ticket: 3, command: schemas::CommandId(5) };
+        let events =
+            vec![Event::OrderPlaced(resting), resumed, Event::OrderPlaced(taker), trade(9, &resting, &taker, 4, 6)];
+        let of = |account, outcome: &Outcome| -> Value {
+            let text = orders_delta(AccountId(account), outcome, &DELTA);
+            serde_json::from_str::<Value>(&text).unwrap()["changes"].take()
+        };
+        let outcome = outcome(7, events);
+        let (cause, parked) = ("00000000-0000-0000-0000-000000000007", "00000000-0000-0000-0000-000000000005");
+        let (makers, takers) = (of(1, &outcome), of(2, &outcome));
+        assert_eq!((&makers[0]["order"]["command_id"], &makers[1]["fill"]["role"]), (&json!(cause), &json!("MAKER")));
+        assert_eq!((&takers[0]["order"]["command_id"], &takers[0]["order"]["filled"]), (&json!(parked), &json!(4)));
+        assert_eq!((&takers[1]["remaining"], &takers[0]["order"]["fees"]), (&json!(2), &json!("0.000005")));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "names say it")]
 
 pub mod api;
+pub mod log;
 pub mod process;
 pub mod scribe;
 pub mod socket;

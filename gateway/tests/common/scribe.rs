@@ -1,12 +1,20 @@
-//! Writes outcomes by hand, for tests in which no engine runs.
+//! Stands for the engine in tests in which none runs: reads commands, writes outcomes by hand.
 
 use std::collections::HashMap;
 
+use rdkafka::Message;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
+use rdkafka::{Offset, TopicPartitionList};
 use schemas::record::Chain;
-use schemas::{Cause, CommandId, EngineId, Event, Outcome, Shard, Term, Timestamp};
-use service::kafka::producer_config;
+use schemas::text::Ticker;
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, Cause, CommandId, CommandRecord, EngineId, Event, FeeRate, Listing, MarketId,
+    MarketLimits, MarketState, Outcome, Scopes, Shard, Term, Timestamp,
+};
+use service::kafka::{Reading, consumer_config, producer_config};
+use sha2::{Digest, Sha256};
 
 use super::{PATIENCE, Platform};
 
@@ -15,13 +23,46 @@ pub struct Scribe {
     events: String,
     commands: String,
     shards: HashMap<Shard, (u64, u64, Chain)>,
+    readers: HashMap<Shard, BaseConsumer>,
+}
+
+/// A market without fees, limits and a dispute window.
+pub fn listing(ticker: &str, tick: u16) -> Listing {
+    let ticker: Ticker = ticker.parse().unwrap();
+    Listing {
+        market: MarketId::of(&ticker),
+        ticker,
+        question: "Will it happen?".parse().unwrap(),
+        expiry: Timestamp(4_000_000_000_000),
+        tick,
+        maker_fee: FeeRate::ZERO,
+        taker_fee: FeeRate::ZERO,
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
+    }
+}
+
+/// The text of a key whose secret is this byte, and what the log knows of it.
+pub fn key(id: u64, secret: u8, scopes: Scopes) -> (String, ApiKey) {
+    let bytes = [secret; 32];
+    let text = format!("lfg_{id:016x}_{}", format!("{secret:02x}").repeat(32));
+    (text, ApiKey { id: ApiKeyId(id), hash: Sha256::digest(bytes).into(), scopes })
 }
 
 impl Scribe {
     pub fn new(platform: &Platform) -> Self {
         let producer = producer_config(&platform.log.kafka, PATIENCE).create().unwrap();
         let topics = platform.log.topics();
-        Self { producer, events: topics.events, commands: topics.commands, shards: HashMap::new() }
+        let (shards, mut readers) = (HashMap::new(), HashMap::new());
+        for shard in Shard::all(super::SHARDS) {
+            let config = consumer_config(&platform.log.kafka, "scribe", Reading::Live);
+            let reader: BaseConsumer = config.create().unwrap();
+            let mut from = TopicPartitionList::new();
+            from.add_partition_offset(&topics.commands, shard.partition(), Offset::Beginning).unwrap();
+            reader.assign(&from).unwrap();
+            readers.insert(shard, reader);
+        }
+        Self { producer, events: topics.events, commands: topics.commands, shards, readers }
     }
 
     async fn append(&self, shard: Shard, bytes: &[u8]) -> u64 {
@@ -37,16 +78,48 @@ impl Scribe {
             let offset = self.append(shard, &term.encode()).await;
             self.shards.insert(shard, (offset, 0, Chain::default()));
         }
-        let (bytes, sequence) = self.next(shard, events);
+        let (bytes, sequence) = self.next(shard, None, events);
         self.append(shard, &bytes).await;
         sequence
+    }
+
+    /// The next outcome of a shard, caused by this command. Gives its position.
+    pub async fn answer(&mut self, shard: Shard, command: CommandId, events: Vec<Event>) -> String {
+        let (bytes, sequence) = self.next(shard, Some(command), events);
+        self.append(shard, &bytes).await;
+        format!("{shard}:{sequence}")
+    }
+
+    /// An account with a key that may do all.
+    pub async fn open_account(&mut self, home: Shard, account: AccountId, key: ApiKey) {
+        self.tell(home, vec![Event::AccountOpened { account }, Event::ApiKeyAdded { account, key }]).await;
+    }
+
+    /// A market that takes orders.
+    pub async fn open_market(&mut self, shard: Shard, listing: Listing) {
+        let (market, state, by) = (listing.market, MarketState::Open, Some(AdminId(1)));
+        let opened = Event::MarketChanged { market, state, resolution: None, by };
+        self.tell(shard, vec![Event::MarketCreated(listing), opened]).await;
+    }
+
+    /// The next command that was written for a shard.
+    pub fn command(&self, shard: Shard) -> CommandRecord {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            assert!(!left.is_zero(), "no command for shard {shard}");
+            // A broker that is not there yet is asked again until the time is over.
+            if let Some(Ok(message)) = self.readers[&shard].poll(left) {
+                return CommandRecord::decode(message.payload().unwrap()).unwrap();
+            }
+        }
     }
 
     /// Many outcomes of a shard, in order, without waiting for each.
     pub async fn tell_all(&mut self, shard: Shard, outcomes: impl IntoIterator<Item = Vec<Event>>) {
         let mut deliveries = Vec::new();
         for events in outcomes {
-            let (bytes, _) = self.next(shard, events);
+            let (bytes, _) = self.next(shard, None, events);
             let record = FutureRecord::<(), _>::to(&self.events).partition(shard.partition()).payload(&bytes);
             deliveries.push(self.producer.send_result(record).map_err(|(error, _)| error).expect("an append"));
         }
@@ -55,10 +128,10 @@ impl Scribe {
         }
     }
 
-    fn next(&mut self, shard: Shard, events: Vec<Event>) -> (Vec<u8>, u64) {
+    fn next(&mut self, shard: Shard, command: Option<CommandId>, events: Vec<Event>) -> (Vec<u8>, u64) {
         let (term, sequence, chain) = self.shards[&shard];
         let sequence = sequence + 1;
-        let cause = Cause { offset: sequence, id: CommandId(u128::from(sequence)) };
+        let cause = Cause { offset: sequence, id: command.unwrap_or(CommandId(u128::from(sequence))) };
         let outcome = Outcome { term, sequence, time: Timestamp(1_764_000_000_000 + sequence), cause, events };
         let (bytes, chain) = outcome.encode(chain);
         self.shards.insert(shard, (term, sequence, chain));

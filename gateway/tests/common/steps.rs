@@ -25,7 +25,7 @@ pub async fn wallet(api: &Api, account: &Account) -> (String, String) {
     (wallet["available"].as_str().unwrap().to_owned(), wallet["held"].as_str().unwrap().to_owned())
 }
 
-/// Waits until a wallet is as it should be: what happened at the market's home reaches the account's by message.
+/// Waits until a wallet is as it should be: the read models follow the log, and credits go from purse to purse.
 pub async fn wallet_becomes(api: &Api, account: &Account, available: &str, held: &str) {
     let wanted = (available.to_owned(), held.to_owned());
     let mut last = None;

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::common::ADMIN_KEY;
-use crate::{ACCOUNT, TICKER};
+use crate::{ACCOUNT, NAME, TICKER};
 
 /// A route, a good body, and for each field: what is wrong in it, and the code that says so.
 pub struct Route {
@@ -128,7 +128,7 @@ pub fn routes() -> Vec<Route> {
             ],
         },
         amend_route("/v1/orders/1"),
-        amend_route("/v1/orders?client_id=8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11"),
+        amend_route(&format!("/v1/orders?client_id={NAME}&market={TICKER}")),
         Route {
             key: None,
             method: Method::PUT,
@@ -148,7 +148,7 @@ pub fn routes() -> Vec<Route> {
             key: None,
             method: Method::POST,
             path: "/v1/transfers".to_owned(),
-            good: json!({"to": "78", "amount": "1.5", "client_id": "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11"}),
+            good: json!({"to": "78", "amount": "1.5", "client_id": NAME}),
             required: &["to", "amount"],
             bad: vec![
                 ("to", json!("0"), "form"),
@@ -299,6 +299,10 @@ pub fn inside() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         (BATCH, batch(json!({"cancel": {}})), "/requests/1/cancel/order_id", "missing"),
         (BATCH, batch(json!({"cancel": {"order_id": "x"}})), "/requests/1/cancel/order_id", "form"),
         (BATCH, batch(json!({"cancel": {"client_id": "x"}})), "/requests/1/cancel/client_id", "form"),
+        (BATCH, batch(json!({"cancel": {"client_id": NAME}})), "/requests/1/cancel/market_id", "missing"),
+        (BATCH, batch(json!({"cancel": {"client_id": NAME, "ticker": 1}})), "/requests/1/cancel/ticker", "type"),
+        (BATCH, batch(json!({"cancel": {"order_id": "1", "ticker": TICKER}})), "/requests/1/cancel/ticker", "conflict"),
+        (BATCH, batch(json!({"amend": {"client_id": NAME, "quantity": 1}})), "/requests/1/amend/market_id", "missing"),
         (BATCH, batch(json!({"amend": {"order_id": "1"}})), "/requests/1/amend/price", "missing"),
         (BATCH, batch(json!({"amend": {"order_id": "1", "price": 1}})), "/requests/1/amend/price", "type"),
         (BATCH, batch(json!({"destroy": {}})), "/requests/1/destroy", "unknown"),

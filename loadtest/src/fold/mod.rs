@@ -3,54 +3,64 @@
 //!   lfg.events[s…] ─▶ log ─▶ *fold* ─▶ verify (against Postgres, Redis, WebSocket, answers, the invariants)
 //!
 //! Pure. Shares with the read models only what the log itself is made of: `schemas`, with its reading rule and its
-//! effects. Keeps one entry for each order and trade in memory, which bounds how long a log it can verify.
+//! effects. Keeps one entry for each order, trade and change of credits in memory, which bounds how long a log it can verify.
 //!
 //! Shards may be folded in any interleaving: nothing here depends on the order of outcomes of different shards.
 
+mod facts;
 mod orders;
+mod purses;
 mod rows;
+mod waits;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use schemas::event::Event;
-use schemas::{AccountId, ClientId, CommandId, Credits, MarketId, OrderId, Outcome, Price, Shard, TradeId, effects};
+use schemas::{
+    AccountId, ClientId, CommandId, Credits, MarketId, OrderId, Outcome, Price, Shard, Timestamp, TradeId, answers,
+    effects,
+};
 
-pub use rows::{Account, Births, Ledger, Life, Market, Order, Position, TradeRow, Wallet, level};
+pub use purses::{Ledger, Purse, Wallet};
+pub use rows::{Account, Births, Life, Market, Order, Position, TradeRow, level};
+pub use waits::Waiting;
 
 use crate::verify::Faults;
 
-/// A message between shards: from, to, number.
-pub type MessageKey = (Shard, Shard, u64);
+/// An order as its account names it.
+pub type OrderName = (AccountId, MarketId, ClientId);
 
 /// The state that the log tells.
 #[derive(Default, Debug)]
 pub struct Fold {
     /// Outcomes folded, over all shards.
     pub outcomes: u64,
-    /// Wallets of every account that was opened.
-    pub wallets: HashMap<AccountId, Wallet>,
-    /// What every account may do.
+    /// What every account that was opened may do.
     pub accounts: HashMap<AccountId, Account>,
-    /// Sums of wallet changes by kind of ledger entry.
-    pub ledger: BTreeMap<&'static str, Ledger>,
+    /// Which shards told facts about each account.
+    pub tellers: HashSet<(AccountId, Shard)>,
+    /// Purses, by account and shard.
+    pub purses: HashMap<(AccountId, Shard), Purse>,
+    /// Credits sent from one purse of an account to another, less those received there: account, from, to.
+    pub moved: HashMap<(AccountId, Shard, Shard), Credits>,
+    /// Changes of what each account can spend, wherever, and when: what goes from purse to purse is no change.
+    pub spendable: HashMap<AccountId, Vec<(Timestamp, Credits)>>,
+    /// Sums of each purse's changes by kind of ledger entry.
+    pub ledger: HashMap<(AccountId, Shard, &'static str), Ledger>,
     /// Every order that was born.
     pub orders: HashMap<OrderId, Order>,
     /// How often, and how it filled by its trades.
     pub births: HashMap<OrderId, Births>,
-    /// Orders by the command that began them.
-    pub by_command: HashMap<CommandId, OrderId>,
     /// Orders by their owner's own name for them.
-    pub by_client_id: HashMap<(AccountId, ClientId), Vec<OrderId>>,
-    /// Orders that were entered and whose outcome is still to come (or was told before, with `false`).
-    pub entered: HashMap<OrderId, bool>,
+    pub by_client_id: HashMap<OrderName, Vec<OrderId>>,
     /// Every trade.
     pub trades: HashMap<TradeId, TradeRow>,
     /// Positions, as far as they ever were.
     pub positions: HashMap<(MarketId, AccountId), Position>,
     /// Markets with their books.
     pub markets: HashMap<MarketId, Market>,
-    /// Messages of which only one end was seen: what they carry if it is the sender's, `None` if the receiver's.
-    pub in_flight: HashMap<MessageKey, Option<Credits>>,
+    /// What has begun and not ended.
+    pub waiting: Waiting,
     /// What came in.
     pub deposits: Credits,
     /// What went out.
@@ -64,47 +74,32 @@ pub struct Fold {
 struct Place {
     shard: Shard,
     sequence: u64,
-    time: schemas::Timestamp,
+    time: Timestamp,
+    /// The command that the event answers.
     command: CommandId,
+    /// It answers that command alone, which was no batch.
+    alone: bool,
 }
 
 impl Fold {
     /// Takes in the next outcome of `shard` that counts.
     pub fn apply(&mut self, shard: Shard, outcome: &Outcome) {
         self.outcomes += 1;
-        let place = Place { shard, sequence: outcome.sequence, time: outcome.time, command: outcome.cause.id };
-        for event in &outcome.events {
-            self.wallets_and_ledger(event);
-            self.positions(event);
-            self.market_money_and_book(event, place);
-            self.orders(event, place);
-            self.facts(event, place);
-        }
-    }
-
-    fn wallets_and_ledger(&mut self, event: &Event) {
-        if let Event::AccountOpened { account } = event {
-            let again = self.wallets.insert(*account, Wallet::default()).is_some();
-            self.faults.check(!again, || format!("account {account} was opened twice"));
-            self.accounts.insert(*account, Account::default());
-        }
-        let Some(change) = effects::wallet_change(event) else { return };
-        match self.wallets.get_mut(&change.account) {
-            Some(wallet) => {
-                wallet.available += change.available;
-                wallet.held += change.held;
-                wallet.live_orders += i64::from(change.live_orders);
+        for part in answers::parts(outcome) {
+            let alone = !part.events.iter().any(|event| matches!(event, Event::BatchItem { .. }));
+            let (sequence, time) = (outcome.sequence, outcome.time);
+            let place = Place { shard, sequence, time, command: part.command, alone };
+            for event in part.events {
+                self.facts(event, place);
+                self.purses(event, place);
+                self.positions(event);
+                self.market_money_and_book(event, place);
+                self.orders(event, place);
             }
-            None => self.faults.add(|| format!("a wallet changed before account {} was opened", change.account)),
         }
-        if (change.available, change.held) == (Credits::ZERO, Credits::ZERO) {
-            // No change, no entry: what holds nothing entered or ended.
-            return;
+        for event in &outcome.events {
+            self.waits(event, shard);
         }
-        let ledger = self.ledger.entry(rows::ledger_kind(event)).or_default();
-        ledger.entries += 1;
-        ledger.available += change.available;
-        ledger.held += change.held;
     }
 
     fn positions(&mut self, event: &Event) {
@@ -118,12 +113,8 @@ impl Fold {
     }
 
     fn market_money_and_book(&mut self, event: &Event, place: Place) {
-        if let Event::MarketCreated(listing) = event {
-            let again = self.markets.insert(listing.market, Market::listed(listing, place.shard)).is_some();
-            self.faults.check(!again, || format!("market {} was created twice", listing.ticker));
-        }
         if let Some(change) = effects::market_change(event) {
-            let Some(market) = self.market(change.market) else { return };
+            let Some(market) = self.market(change.market, place) else { return };
             market.collateral += change.collateral;
             market.fees += change.fees;
             market.yes += change.yes;
@@ -131,7 +122,7 @@ impl Fold {
             market.volume += change.volume;
         }
         for change in effects::book_changes(event) {
-            let Some(market) = self.market(change.market) else { return };
+            let Some(market) = self.market(change.market, place) else { return };
             let level = market.book.entry((change.side, change.price)).or_default();
             *level += change.quantity;
             let left = *level;
@@ -142,73 +133,16 @@ impl Fold {
         }
     }
 
-    /// The market, or a fault.
-    fn market(&mut self, market: MarketId) -> Option<&mut Market> {
-        let found = self.markets.get_mut(&market);
-        if found.is_none() {
-            self.faults.add(|| format!("market {market} was never created"));
-        }
-        found
-    }
-
-    fn account(&mut self, account: AccountId) -> &mut Account {
-        let known = self.accounts.contains_key(&account);
-        self.faults.check(known, || format!("account {account} changed before it was opened"));
-        self.accounts.entry(account).or_default()
-    }
-
-    fn facts(&mut self, event: &Event, place: Place) {
-        match event {
-            Event::Deposited { amount, .. } => self.deposits += *amount,
-            Event::Withdrawn { amount, .. } => self.withdrawals += *amount,
-            Event::MarketChanged { market, state, resolution, .. } => {
-                let Some(market) = self.market(*market) else { return };
-                market.state = *state;
-                market.resolution = resolution.or(market.resolution);
-            }
-            Event::MarketLimited { market, limits } => {
-                let Some(market) = self.market(*market) else { return };
-                market.limits = *limits;
-            }
-            Event::AccountFrozen { account, .. } => self.account(*account).frozen = true,
-            Event::AccountUnfrozen { account, .. } => self.account(*account).frozen = false,
-            Event::AccountLimited { account, limits } => {
-                let account = self.account(*account);
-                account.live_orders_max = rows::count_max(limits.live_orders);
-                account.held_max = rows::credits_max(limits.held);
-            }
-            Event::DeadManSwitchSet { account, due } => {
-                self.account(*account).dead_man_due = due.map(|due| due.as_millis());
-            }
-            Event::DeadManSwitchFired { account } => self.account(*account).dead_man_due = None,
-            Event::MarketSettled { market } => {
-                let Some(market) = self.market(*market) else { return };
-                market.settled = true;
-            }
-            Event::Sent { to, number, message } => {
-                self.seen_end((place.shard, *to, *number), Some(message.in_flight()));
-            }
-            Event::Received { from, number } => self.seen_end((*from, place.shard, *number), None),
-            _ => {}
-        }
-    }
-
-    /// One end of a message: it is in flight until the other end is seen, whichever comes first here.
-    fn seen_end(&mut self, key: MessageKey, carries: Option<Credits>) {
-        match self.in_flight.remove(&key) {
-            None => {
-                self.in_flight.insert(key, carries);
-            }
-            Some(other) => {
-                let fits = other.is_some() != carries.is_some();
-                self.faults.check(fits, || format!("message {key:?} was sent or received twice"));
-            }
-        }
-    }
-
-    /// Orders of which the log does not know yet what became of them.
-    pub fn undecided(&self) -> usize {
-        self.entered.values().filter(|waits| **waits).count()
+    /// The market, or a fault; another fault if another shard tells of it.
+    fn market(&mut self, id: MarketId, place: Place) -> Option<&mut Market> {
+        let Some(market) = self.markets.get_mut(&id) else {
+            self.faults.add(|| format!("market {id} was never created"));
+            return None;
+        };
+        let same = market.shard == place.shard;
+        self.faults
+            .check(same, || format!("market {id} was created on shard {}, {} tells of it", market.shard, place.shard));
+        Some(market)
     }
 
     /// Levels of a market's book, bids best first, then asks best first.
@@ -218,5 +152,7 @@ impl Fold {
     }
 }
 
+#[cfg(test)]
+pub mod story;
 #[cfg(test)]
 mod tests;

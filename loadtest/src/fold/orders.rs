@@ -9,7 +9,6 @@ use super::{Fold, Place};
 impl Fold {
     pub(super) fn orders(&mut self, event: &Event, place: Place) {
         match event {
-            Event::OrderEntered { id, .. } => self.order_entered(*id),
             Event::OrderPlaced(placed) => self.order_placed(placed, place),
             Event::OrderRejected { id, order, code } => self.order_rejected(*id, order, *code, place),
             Event::Traded(trade) => self.traded(trade, place),
@@ -22,13 +21,6 @@ impl Fold {
         }
     }
 
-    /// The outcome may have been seen before (on another shard), or is still to come.
-    fn order_entered(&mut self, id: OrderId) {
-        let waits = !self.orders.contains_key(&id);
-        let again = self.entered.insert(id, waits).is_some();
-        self.faults.check(!again, || format!("order {id} was entered twice"));
-    }
-
     fn order_placed(&mut self, placed: &OrderPlaced, place: Place) {
         let born = Order {
             quantity: placed.quantity.contracts(),
@@ -38,34 +30,30 @@ impl Fold {
             cancel_reason: placed.cancel_reason,
             ..unborn(&placed.order, place)
         };
-        self.birth(placed.id, &placed.order, born);
+        self.birth(placed.id, &placed.order, born, place);
     }
 
     fn order_rejected(&mut self, id: OrderId, order: &NewOrder, code: Rejection, place: Place) {
-        self.birth(id, order, Order { rejection: Some(code), ..unborn(order, place) });
+        self.birth(id, order, Order { rejection: Some(code), ..unborn(order, place) }, place);
     }
 
-    fn birth(&mut self, id: OrderId, asked: &NewOrder, born: Order) {
-        if let Some(waits) = self.entered.get_mut(&id) {
-            *waits = false;
-        }
+    fn birth(&mut self, id: OrderId, asked: &NewOrder, born: Order, place: Place) {
         let fee_rate = (asked.entry.side() == Side::Buy).then_some(asked.fee_rate);
-        let births = self.births.entry(id).or_insert(Births { count: 0, traded: 0, fee_rate });
+        let births = self.births.entry(id).or_insert(Births { count: 0, traded: 0, fee_rate, alone: place.alone });
         births.count += 1;
         if births.count > 1 {
             self.faults.add(|| format!("{} was born again", rows::name(id, &born)));
             return;
         }
-        self.by_command.insert(born.command, id);
         if let Some(client_id) = born.client_id {
-            self.by_client_id.entry((born.account, client_id)).or_default().push(id);
+            self.by_client_id.entry((born.account, born.market, client_id)).or_default().push(id);
         }
         self.orders.insert(id, born);
     }
 
     /// The taker's birth told already how far it is filled; the maker learns it here.
     fn traded(&mut self, trade: &Trade, place: Place) {
-        if let Some(market) = self.market(trade.market) {
+        if let Some(market) = self.market(trade.market, place) {
             market.last_price = Some(trade.price.ticks());
             market.trades.push(trade.id);
         }
@@ -98,35 +86,25 @@ impl Fold {
     }
 
     fn order_cancelled(&mut self, id: OrderId, quantity: Quantity, reason: CancelReason, place: Place) {
-        let Some(order) = self.orders.get_mut(&id) else {
-            self.faults.add(|| format!("order {id} was cancelled and never born"));
-            return;
-        };
+        let Some(order) = self.changing(id, place) else { return };
         let left = order.remaining();
         order.status = reason.status();
         order.cancel_reason = Some(reason);
-        order.sequence = place.sequence;
         self.faults.check(left == quantity.contracts() && left > 0, || {
             format!("order {id} was cancelled with {quantity} contracts left, but has {left}")
         });
     }
-}
 
-impl Fold {
     /// Its trades follow, and say what was filled with this change.
     fn order_amended(&mut self, amended: &OrderAmended, place: Place) {
         let id = amended.order;
-        let Some(order) = self.orders.get_mut(&id) else {
-            self.faults.add(|| format!("order {id} was amended and never born"));
-            return;
-        };
+        let Some(order) = self.changing(id, place) else { return };
         let (left, limit) = (order.remaining(), order.limit);
         order.limit = Some(amended.entry.book_price(amended.price).ticks());
         order.quantity = amended.quantity.contracts();
         order.filled = amended.filled.contracts();
         order.status = amended.status;
         order.cancel_reason = amended.cancel_reason;
-        order.sequence = place.sequence;
         let before = (amended.old_remaining.contracts(), Some(amended.entry.book_price(amended.old_price).ticks()));
         self.faults.check((left, limit) == before && left > 0, || {
             format!("order {id} was amended from {before:?}, but has {left} left at {limit:?}")
@@ -134,14 +112,23 @@ impl Fold {
     }
 
     fn order_reduced(&mut self, id: OrderId, quantity: Quantity, place: Place) {
-        let Some(order) = self.orders.get_mut(&id) else {
-            self.faults.add(|| format!("order {id} was reduced and never born"));
-            return;
-        };
+        let Some(order) = self.changing(id, place) else { return };
         let (left, less) = (order.remaining(), quantity.contracts());
         order.quantity = order.quantity.saturating_sub(less);
-        order.sequence = place.sequence;
         self.faults.check(less < left, || format!("order {id} was reduced by {less} of {left} contracts"));
+    }
+
+    /// The order that changes, or a fault; another fault if it is not its own shard that tells of it.
+    fn changing(&mut self, id: OrderId, place: Place) -> Option<&mut Order> {
+        let Some(order) = self.orders.get_mut(&id) else {
+            self.faults.add(|| format!("order {id} changed and was never born"));
+            return None;
+        };
+        let same = order.shard == place.shard;
+        self.faults
+            .check(same, || format!("order {id} was born on shard {}, {} tells of it", order.shard, place.shard));
+        order.sequence = place.sequence;
+        Some(order)
     }
 }
 

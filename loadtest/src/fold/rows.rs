@@ -2,29 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use schemas::event::{CancelReason, Event, Trade};
+use schemas::event::{CancelReason, Trade};
 use schemas::market::{Answer, Listing, Resolution};
-use schemas::message::SettlementReason;
 use schemas::{
     AccountId, BookSide, ClientId, CommandId, Contract, Credits, FeeRate, MarketId, MarketLimits, MarketState,
     NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, SelfTrade, Shard, Side, Status, Terms, Timestamp, TradeId,
 };
 
-/// Credits of one account.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Wallet {
-    /// Can be spent.
-    pub available: Credits,
-    /// Kept for live buys.
-    pub held: Credits,
-    /// Live orders, those on their way included.
-    pub live_orders: i64,
-}
-
 /// What an account may do, as its home tells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Account {
-    /// It can only cancel and reduce.
+    /// Its home.
+    pub shard: Shard,
+    /// It can only cancel, and receive credits.
     pub frozen: bool,
     /// Live orders it may have; `None`: any number.
     pub live_orders_max: Option<u64>,
@@ -34,33 +24,10 @@ pub struct Account {
     pub dead_man_due: Option<u64>,
 }
 
-/// Sums over ledger entries of one kind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Ledger {
-    /// How many.
-    pub entries: i64,
-    /// Their changes of available credits.
-    pub available: Credits,
-    /// Their changes of held credits.
-    pub held: Credits,
-}
-
-/// The kind of ledger entry that an event which changes a wallet is.
-pub fn ledger_kind(event: &Event) -> &'static str {
-    match event {
-        Event::Deposited { .. } => "DEPOSIT",
-        Event::Withdrawn { .. } => "WITHDRAWAL",
-        Event::OrderEntered { .. } | Event::HoldRaised { .. } => "HOLD",
-        Event::TransferSent { .. } => "TRANSFER_SENT",
-        Event::TransferReceived { .. } => "TRANSFER_RECEIVED",
-        Event::TransferReturned { .. } => "TRANSFER_RETURNED",
-        Event::Settled(settlement) => match settlement.reason {
-            SettlementReason::Trade => "TRADE",
-            SettlementReason::Release => "RELEASE",
-            SettlementReason::Redemption => "REDEMPTION",
-            SettlementReason::Payout => "PAYOUT",
-        },
-        _ => "none",
+impl Account {
+    /// As it is opened: without limits.
+    pub fn opened(shard: Shard) -> Self {
+        Self { shard, frozen: false, live_orders_max: None, held_max: None, dead_man_due: None }
     }
 }
 
@@ -124,7 +91,7 @@ pub struct Order {
     pub client_id: Option<ClientId>,
     /// When it was born.
     pub created_at: Timestamp,
-    /// The shard that tells its life.
+    /// The shard that tells its life: its market's.
     pub shard: Shard,
     /// The last outcome there that changed it.
     pub sequence: u64,
@@ -162,6 +129,8 @@ pub struct Births {
     pub traded: u32,
     /// The rate that a buy's hold is computed with; `None` for a sell, which holds nothing.
     pub fee_rate: Option<FeeRate>,
+    /// Decided by itself, not as one request of a batch.
+    pub alone: bool,
 }
 
 /// A trade and its place.

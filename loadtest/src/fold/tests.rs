@@ -1,101 +1,15 @@
-use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade};
-use schemas::message::{Message, Settlement, SettlementReason};
-use schemas::record::Cause;
-use schemas::{
-    BookSide, Entry, FeeRate, Instructions, Listing, MarketLimits, NewOrder, OrderId, PostOnly, Price, Quantity,
-    Status, Terms, TimeInForce, Timestamp,
-};
+use schemas::event::{CancelReason, OrderAmended};
+use schemas::{BookSide, Entry, Rejection, Status};
 
+use super::story::{
+    ALICE, BOB, HOME, MARKET, Story, THERE, fold, matched, order, placed, quantity, resting, shard, taken,
+};
 use super::*;
 
-const ALICE: AccountId = AccountId(1);
-const BOB: AccountId = AccountId(2);
-const MARKET: MarketId = MarketId(9);
-
-fn shard(number: u16) -> Shard {
-    Shard::new(number).unwrap()
-}
-
-fn quantity(contracts: u32) -> Quantity {
-    Quantity::new(contracts).unwrap()
-}
-
-fn order(account: AccountId, entry: Entry, ticks: u16, contracts: u32) -> NewOrder {
-    let terms = Terms::Limit {
-        price: Price::new(ticks).unwrap(),
-        quantity: quantity(contracts),
-        time_in_force: TimeInForce::Gtc,
-        post_only: PostOnly::Off,
-    };
-    let instructions = Instructions::default();
-    NewOrder { account, market: MARKET, entry, terms, fee_rate: FeeRate::ZERO, client_id: None, instructions }
-}
-
-fn placed(id: u64, order: NewOrder, filled: u32, status: Status) -> Event {
-    let Terms::Limit { quantity: asked, price, .. } = order.terms else { unreachable!() };
-    Event::OrderPlaced(OrderPlaced {
-        id: OrderId(id),
-        order,
-        price: order.entry.book_price(price),
-        quantity: asked,
-        filled: quantity(filled),
-        status,
-        cancel_reason: None,
-    })
-}
-
-fn listing() -> Event {
-    Event::MarketCreated(Listing {
-        market: MARKET,
-        ticker: "RAIN".parse().unwrap(),
-        question: "Rain?".parse().unwrap(),
-        expiry: Timestamp(1),
-        tick: 1,
-        maker_fee: FeeRate::ZERO,
-        taker_fee: FeeRate::ZERO,
-        dispute_window_ms: 0,
-        limits: MarketLimits::NONE,
-    })
-}
-
-fn trade(contracts: u32, left: u32) -> Event {
-    let party = |order, account, entry| Party { order: OrderId(order), account, entry, fee: Credits(5) };
-    Event::Traded(Trade {
-        id: TradeId(7),
-        market: MARKET,
-        price: Price::new(6_000).unwrap(),
-        quantity: quantity(contracts),
-        maker: party(1, ALICE, Entry::BuyYes),
-        taker: party(2, BOB, Entry::BuyNo),
-        maker_remaining: quantity(left),
-    })
-}
-
-/// Folds events, one outcome each, told by the shard in front of it.
-fn fold(events: Vec<(u16, Event)>) -> Fold {
-    let mut fold = Fold::default();
-    for (sequence, (number, event)) in events.into_iter().enumerate() {
-        let outcome = Outcome {
-            term: 0,
-            sequence: sequence as u64 + 1,
-            time: Timestamp(1_000),
-            cause: Cause { offset: 0, id: CommandId(sequence as u128) },
-            events: vec![event],
-        };
-        fold.apply(shard(number), &outcome);
-    }
-    fold
-}
-
-fn matched() -> Vec<(u16, Event)> {
-    vec![
-        (0, listing()),
-        (1, Event::AccountOpened { account: ALICE }),
-        (1, Event::AccountOpened { account: BOB }),
-        (0, placed(1, order(ALICE, Entry::BuyYes, 6_000, 10), 0, Status::Active)),
-        (0, placed(2, order(BOB, Entry::BuyNo, 4_000, 4), 4, Status::Filled)),
-        (0, trade(4, 6)),
-    ]
+/// The story, and one more event on the market's shard.
+fn and(mut story: Story, event: Event) -> Fold {
+    story.push((THERE, vec![event]));
+    fold(story)
 }
 
 #[test]
@@ -114,13 +28,63 @@ fn a_match_fills_the_maker_mints_pairs_and_thins_the_book() {
 }
 
 #[test]
+fn a_purse_is_what_came_to_its_shard_and_a_wallet_is_the_sum_of_its_purses() {
+    let fold = fold(matched());
+    let (home, there) = (&fold.purses[&(ALICE, shard(HOME))], &fold.purses[&(ALICE, shard(THERE))]);
+    let (two, eight) = (Credits::whole(2), Credits::whole(8));
+    assert_eq!(*home, Purse { available: two, sent: eight, sequence: 4, ..Purse::default() });
+    let held = Credits(3_600_000);
+    assert_eq!(
+        *there,
+        Purse { available: two, held, live_orders: 1, received: eight, sequence: 11, sent: Credits::ZERO }
+    );
+    assert_eq!(fold.wallets()[&ALICE], Wallet { available: Credits::whole(4), held, in_transit: Credits::ZERO });
+    let kinds = |account, number| {
+        let of_purse = fold.ledger.keys().filter(|(of, on, _)| (*of, *on) == (account, shard(number)));
+        let mut kinds: Vec<_> = of_purse.map(|(.., kind)| *kind).collect();
+        kinds.sort_unstable();
+        kinds
+    };
+    assert_eq!(kinds(ALICE, HOME), ["DEPOSIT", "PURSE_SENT"]);
+    assert_eq!(kinds(BOB, THERE), ["HOLD", "PURSE_RECEIVED", "TRADE"]);
+}
+
+#[test]
+fn a_purse_that_nobody_made_cannot_change() {
+    let home_alone: Story =
+        matched().into_iter().filter(|(_, events)| !matches!(events[0], Event::Received { .. })).collect();
+    assert!(fold(home_alone).faults.count() > 0);
+}
+
+#[test]
+fn an_order_is_told_by_its_own_shard() {
+    let entry = Entry::BuyYes;
+    let (account, market, price) = (ALICE, MARKET, Price::new(6_000).unwrap());
+    let reduced = Event::OrderReduced { order: OrderId(1), account, market, entry, price, quantity: quantity(1) };
+    assert!(and(resting(), reduced.clone()).faults.is_empty());
+    let mut story = resting();
+    story.push((HOME, vec![reduced]));
+    assert_eq!(fold(story).faults.count(), 2, "neither the order nor its book is there");
+}
+
+#[test]
 fn a_second_birth_and_a_wrong_remainder_are_faults() {
-    let mut events = matched();
-    events.push((2, placed(1, order(ALICE, Entry::BuyYes, 6_000, 10), 0, Status::Active)));
-    assert_eq!(fold(events).births[&OrderId(1)].count, 2);
-    let mut events = matched();
-    events[5] = (0, trade(4, 5));
-    assert_eq!(fold(events).faults.count(), 1);
+    let again = placed(1, order(ALICE, Entry::BuyYes, 6_000, 10), 0, Status::Active);
+    assert_eq!(and(matched(), again).births[&OrderId(1)].count, 2);
+    assert_eq!(fold(taken(5)).faults.count(), 1);
+}
+
+#[test]
+fn an_order_answers_the_command_that_waited_for_it() {
+    let asked = order(ALICE, Entry::BuyYes, 6_000, 10);
+    let refused = |id| Event::OrderRejected { id: OrderId(id), order: asked, code: Rejection::FundingTimeout };
+    let resumed = Event::Resumed { account: ALICE, ticket: 5, command: CommandId(77) };
+    let mut story = super::story::opened();
+    story.push((THERE, vec![refused(1), resumed, Event::BatchItem { index: 0 }, refused(2)]));
+    let fold = fold(story);
+    assert_eq!(fold.orders[&OrderId(1)].command, CommandId(10));
+    assert_eq!(fold.orders[&OrderId(2)].command, CommandId(77));
+    assert_eq!([1, 2].map(|id| fold.births[&OrderId(id)].alone), [true, false]);
 }
 
 #[test]
@@ -134,14 +98,13 @@ fn a_cancel_ends_an_order_with_what_it_has_left() {
         quantity: quantity(contracts),
         reason: CancelReason::Requested,
     };
-    let mut events = matched();
-    events.push((0, cancel(6)));
-    let fold_once = fold(events.clone());
-    assert!(fold_once.faults.is_empty());
-    assert_eq!(fold_once.orders[&OrderId(1)].status, Status::Cancelled);
-    assert!(fold_once.levels(MARKET).is_empty());
-    events.push((0, cancel(6)));
-    assert!(!fold(events).faults.is_empty(), "cancelled twice");
+    let once = and(matched(), cancel(6));
+    assert!(once.faults.is_empty());
+    assert_eq!(once.orders[&OrderId(1)].status, Status::Cancelled);
+    assert!(once.levels(MARKET).is_empty());
+    let mut story = matched();
+    story.push((THERE, vec![cancel(6)]));
+    assert!(!and(story, cancel(6)).faults.is_empty(), "cancelled twice");
 }
 
 #[test]
@@ -165,48 +128,12 @@ fn an_amended_order_moves_and_is_for_what_it_was_amended_to() {
     };
     let (order, account, market, entry) = (OrderId(1), ALICE, MARKET, Entry::BuyYes);
     let reduced = Event::OrderReduced { order, account, market, entry, price: price(5_500), quantity: quantity(6) };
-    let mut events = matched();
-    events.extend([(0, amended(6)), (0, reduced)]);
-    let once = fold(events);
+    let mut story = matched();
+    story.push((THERE, vec![amended(6)]));
+    let once = and(story, reduced);
     assert!(once.faults.is_empty(), "{:?}", once.faults);
     let order = &once.orders[&OrderId(1)];
     assert_eq!((order.limit, order.quantity, order.filled, order.remaining()), (Some(5_500), 14, 4, 10));
     assert_eq!(once.levels(MARKET), [(BookSide::Bid, price(5_500), 10)]);
-    let mut events = matched();
-    events.push((0, amended(5)));
-    assert_eq!(fold(events).faults.count(), 1);
-}
-
-#[test]
-fn a_message_is_in_flight_until_both_ends_are_seen_in_either_order() {
-    let settlement = Settlement {
-        account: ALICE,
-        market: MARKET,
-        order: None,
-        reason: SettlementReason::Payout,
-        spent: Credits(1),
-        released: Credits(0),
-        received: Credits(3),
-        ended: false,
-    };
-    let sent = (0, Event::Sent { to: shard(1), number: 1, message: Message::Settle(vec![settlement]) });
-    let received = (1, Event::Received { from: shard(0), number: 1 });
-    let one = fold(vec![sent.clone()]);
-    assert_eq!(one.in_flight.values().copied().collect::<Vec<_>>(), [Some(Credits(2))]);
-    for events in [vec![sent.clone(), received.clone()], vec![received, sent]] {
-        let both = fold(events);
-        assert!(both.in_flight.is_empty() && both.faults.is_empty());
-    }
-}
-
-#[test]
-fn an_entered_order_waits_for_its_outcome_whichever_shard_is_read_first() {
-    let asked = order(ALICE, Entry::BuyYes, 6_000, 10);
-    let (id, account, market, held) = (OrderId(1), ALICE, MARKET, asked.hold());
-    let funded = (1, Event::OrderEntered { id, account, market, held, known_as: None });
-    let birth = (0, placed(1, asked, 0, Status::Active));
-    let opened = (1, Event::AccountOpened { account: ALICE });
-    assert_eq!(fold(vec![opened.clone(), funded.clone()]).undecided(), 1);
-    assert_eq!(fold(vec![opened.clone(), (0, listing()), funded.clone(), birth.clone()]).undecided(), 0);
-    assert_eq!(fold(vec![opened, (0, listing()), birth, funded]).undecided(), 0);
+    assert_eq!(and(matched(), amended(5)).faults.count(), 1);
 }

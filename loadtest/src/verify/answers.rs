@@ -1,38 +1,54 @@
 //! What the gateway answered against what the log says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 use schemas::event::CancelReason;
-use schemas::{AccountId, ClientId, OrderId, Status};
+use schemas::{AccountId, ClientId, MarketId, OrderId, Status};
 use uuid::Uuid;
 
 use super::{Check, Faults};
 use crate::drive::{Answer, AnswerResult, Asked};
-use crate::fold::Fold;
+use crate::fold::{Fold, OrderName};
 
-/// Refusals that trading brings with it: somebody else was quicker, or an account has spent what it had.
+/// Refusals that trading brings with it: somebody else was quicker, or an account has spent what it had. (That it has is checked with
+/// its purses.)
 const EXPECTED: [&str; 3] = ["order-unknown", "position-insufficient", "funds-insufficient"];
 
-/// Compares every answer. `accounts` are the run's, by index.
-pub fn check(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Vec<Check> {
+/// Accounts and markets of a run, by the indexes that answers have.
+#[derive(Clone, Copy)]
+pub struct Ids<'a> {
+    /// Who.
+    pub accounts: &'a [AccountId],
+    /// Where.
+    pub markets: &'a [MarketId],
+}
+
+impl Ids<'_> {
+    /// The name under which the order of an answer was sent.
+    fn name(self, answer: &Answer, client_id: Uuid) -> OrderName {
+        (self.accounts[answer.account], self.markets[answer.market], ClientId(client_id.as_u128()))
+    }
+
+    /// The orders born under that name.
+    fn born<'f>(self, fold: &'f Fold, answer: &Answer, client_id: Uuid) -> &'f [OrderId] {
+        fold.by_client_id.get(&self.name(answer, client_id)).map_or(&[], |ids| ids)
+    }
+}
+
+/// Compares every answer.
+pub fn check(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Vec<Check> {
     vec![
-        acknowledged(answers, fold, accounts),
-        refused(answers, fold, accounts),
-        open_ended(answers, fold, accounts),
+        acknowledged(answers, fold, ids),
+        refused(answers, fold, ids),
+        open_ended(answers, fold, ids),
         cancels(answers, fold),
-        nothing_unasked(answers, fold, accounts),
+        nothing_unasked(answers, fold, ids),
         no_failure(answers),
         no_odd_refusal(answers),
     ]
 }
 
-/// The orders born under a client id of the run.
-fn born<'a>(fold: &'a Fold, accounts: &[AccountId], answer: &Answer, client_id: Uuid) -> &'a [OrderId] {
-    let key = (accounts[answer.account], ClientId(client_id.as_u128()));
-    fold.by_client_id.get(&key).map_or(&[], |ids| ids)
-}
-
-fn acknowledged(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
+fn acknowledged(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     for answer in answers {
         let (Asked::Order { client_id, .. }, AnswerResult::Placed { order: id, status, filled, .. }) =
@@ -41,7 +57,7 @@ fn acknowledged(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Chec
             continue;
         };
         count += 1;
-        let born = born(fold, accounts, answer, *client_id);
+        let born = ids.born(fold, answer, *client_id);
         faults.check(born == [*id], || format!("order {id} was acknowledged; in the log, its client id is {born:?}"));
         let Some(order) = fold.orders.get(id) else { continue };
         let ended = !status.is_live();
@@ -56,7 +72,7 @@ fn acknowledged(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Chec
     Check::of("every acknowledged order was born exactly once, as answered", count, faults)
 }
 
-fn refused(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
+fn refused(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     for answer in answers {
         let (Asked::Order { client_id, .. }, AnswerResult::Refused { code, order, .. }) =
@@ -65,7 +81,7 @@ fn refused(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
             continue;
         };
         count += 1;
-        let born = born(fold, accounts, answer, *client_id);
+        let born = ids.born(fold, answer, *client_id);
         let holds = match order {
             None => born.is_empty(),
             Some(id) => {
@@ -81,7 +97,7 @@ fn refused(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
 }
 
 /// 202 must have come to something; a failure may have, at most once.
-fn open_ended(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
+fn open_ended(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     for answer in answers {
         let Asked::Order { client_id, .. } = &answer.asked else { continue };
@@ -91,7 +107,7 @@ fn open_ended(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check 
             _ => continue,
         };
         count += 1;
-        let births = born(fold, accounts, answer, *client_id).len();
+        let births = ids.born(fold, answer, *client_id).len();
         faults.check((least..=1).contains(&births), || format!("client id {client_id} was born {births} times"));
     }
     Check::of("every 202 and every failure is resolved by the log", count, faults)
@@ -122,20 +138,20 @@ fn cancels(answers: &[Answer], fold: &Fold) -> Check {
     Check::of("every answered cancel did what the answer says", count, faults)
 }
 
-fn nothing_unasked(answers: &[Answer], fold: &Fold, accounts: &[AccountId]) -> Check {
-    let asked: HashMap<(AccountId, ClientId), ()> = answers
-        .iter()
-        .filter_map(|answer| match answer.asked {
-            Asked::Order { client_id, .. } => Some(((accounts[answer.account], ClientId(client_id.as_u128())), ())),
-            Asked::Cancel { .. } => None,
-        })
-        .collect();
-    let ours: std::collections::HashSet<AccountId> = accounts.iter().copied().collect();
+fn nothing_unasked(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
+    let name = |answer: &Answer| match answer.asked {
+        Asked::Order { client_id, .. } => Some(ids.name(answer, client_id)),
+        Asked::Cancel { .. } => None,
+    };
+    let asked: HashSet<OrderName> = answers.iter().filter_map(name).collect();
+    let ours: HashSet<AccountId> = ids.accounts.iter().copied().collect();
     let (mut faults, mut count) = (Faults::default(), 0);
     for (id, order) in fold.orders.iter().filter(|(_, order)| ours.contains(&order.account)) {
         count += 1;
-        let known = order.client_id.is_some_and(|client_id| asked.contains_key(&(order.account, client_id)));
-        faults.check(known, || format!("order {id} was born, and nobody asked for it"));
+        let name = order.client_id.map(|client_id| (order.account, order.market, client_id));
+        faults.check(name.is_some_and(|name| asked.contains(&name)), || {
+            format!("order {id} was born, and nobody asked for it")
+        });
     }
     Check::of("no order was born that was not asked for", count, faults)
 }

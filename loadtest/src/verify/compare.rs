@@ -47,12 +47,17 @@ where
 /// Says where two values differ, not all that they have in common.
 fn differs<K: Debug, T: Debug>(key: &K, expected: &T, found: &T) -> String {
     let (expected, found) = (format!("{expected:#?}"), format!("{found:#?}"));
-    let pairs = expected.lines().zip(found.lines()).filter(|(a, b)| a != b);
-    let lines: Vec<String> = pairs
-        .map(|(a, b)| {
-            format!("{} in the log, {} found", a.trim().trim_end_matches(','), b.trim().trim_end_matches(','))
-        })
-        .collect();
+    let (mut lines, mut field) = (Vec::new(), String::new());
+    for (a, b) in expected.lines().zip(found.lines()) {
+        let [a, b] = [a, b].map(|line| line.trim().trim_end_matches(','));
+        if a != b {
+            let field = if a.contains(':') { "" } else { &field };
+            lines.push(format!("{field}{a} in the log, {b} found"));
+        } else if let Some(opened) = a.strip_suffix('(') {
+            // What is wrapped stands on a line of its own, without the field's name.
+            field = format!("{opened} ");
+        }
+    }
     if lines.is_empty() {
         format!("{key:?}: {expected} in the log, {found} found")
     } else {
@@ -85,14 +90,13 @@ mod tests {
     fn a_difference_names_the_field() {
         #[derive(Debug, PartialEq)]
         struct Row {
-            same: u8,
+            same: Option<u8>,
             other: u8,
+            wrapped: Option<u8>,
         }
-        let check = exactly(
-            "x",
-            &HashMap::from([(1, Row { same: 1, other: 2 })]),
-            &HashMap::from([(1, Row { same: 1, other: 3 })]),
-        );
-        assert_eq!(check.faults.told(), ["1: other: 2 in the log, other: 3 found"]);
+        let row = |other| HashMap::from([(1, Row { same: Some(1), other, wrapped: Some(other) })]);
+        let check = exactly("x", &row(2), &row(3));
+        let told = "1: other: 2 in the log, other: 3 found; wrapped: Some 2 in the log, 3 found";
+        assert_eq!(check.faults.told(), [told]);
     }
 }

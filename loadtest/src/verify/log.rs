@@ -1,7 +1,7 @@
 //! The log against itself.
 
-use schemas::Status;
 use schemas::shard_map::ShardMap;
+use schemas::{Shard, Status};
 
 use super::{Check, Faults};
 use crate::fold::Fold;
@@ -26,8 +26,10 @@ fn one_birth(fold: &Fold) -> Check {
     for (id, births) in &fold.births {
         faults.check(births.count == 1, || format!("order {id} was born {} times", births.count));
     }
-    for (command, ids) in &fold.by_client_id {
-        faults.check(ids.len() == 1, || format!("client id {} of account {} led to {ids:?}", command.1, command.0));
+    for ((account, market, client_id), ids) in &fold.by_client_id {
+        faults.check(ids.len() == 1, || {
+            format!("client id {client_id} of account {account} in market {market} led to {ids:?}")
+        });
     }
     Check::of("every order was born exactly once", fold.births.len(), faults)
 }
@@ -54,32 +56,54 @@ fn fills(fold: &Fold) -> Check {
 }
 
 fn nothing_waits(fold: &Fold) -> Check {
-    let mut faults = Faults::default();
-    for (from, to, number) in fold.in_flight.keys() {
+    let (mut faults, waiting) = (Faults::default(), &fold.waiting);
+    for (from, to, number) in waiting.messages.keys() {
         faults.add(|| format!("message {number} from shard {from} to {to} has one end only"));
     }
-    for (id, waits) in &fold.entered {
-        faults.check(!waits, || format!("order {id} was funded and has no outcome"));
-    }
-    Check::of("no message and no entered order is left under way", fold.entered.len() + fold.in_flight.len(), faults)
-}
-
-/// Facts about a market come from its home; an order may also be refused where it came in.
-fn at_home(fold: &Fold, map: ShardMap) -> Check {
-    let mut faults = Faults::default();
-    for (id, market) in &fold.markets {
-        faults.check(market.shard == map.of_market(*id), || format!("market {id} is told by shard {}", market.shard));
-    }
-    for (id, row) in &fold.trades {
-        let home = map.of_market(row.trade.market);
-        faults.check(row.shard == home, || format!("trade {id} is told by shard {}, its home is {home}", row.shard));
-    }
-    for (id, order) in &fold.orders {
-        let home = map.of_market(order.market);
-        let refused_at_entry = order.status == Status::Rejected && order.shard == id.entry_shard();
-        faults.check(id.market_shard() == home && (order.shard == home || refused_at_entry), || {
-            format!("order {id} is told by shard {}, its market's home is {home}", order.shard)
+    for ((shard, account, ticket), command) in &waiting.parked {
+        faults.add(|| {
+            format!("request {ticket} of account {account} (command {command}) is still parked on shard {shard}")
         });
     }
-    Check::of("every fact is told by its home", fold.markets.len() + fold.trades.len() + fold.orders.len(), faults)
+    for (account, shard) in &waiting.asks {
+        faults.add(|| format!("what shard {shard} asked for account {account} is not answered"));
+    }
+    for ((shard, account, ticket), told) in &waiting.instructions {
+        faults.add(|| format!("instruction {ticket} of account {account}, given by shard {shard}, waits: {told:?}"));
+    }
+    Check::of("no message, parked request, ask or instruction is left under way", waiting.begun, faults)
+}
+
+/// Facts about a market, its orders and trades come from its home, facts about an account from its own. Purses change anywhere, but
+/// credits move only between an account's home and its other purses.
+fn at_home(fold: &Fold, map: ShardMap) -> Check {
+    let (mut faults, mut count) = (Faults::default(), 0);
+    let mut told = |what: &dyn Fn() -> String, by: Shard, home: Shard| {
+        count += 1;
+        faults.check(by == home, || format!("{} is told by shard {by}, its home is {home}", what()));
+    };
+    for (id, market) in &fold.markets {
+        told(&|| format!("market {id}"), market.shard, map.of_market(*id));
+    }
+    for (id, row) in &fold.trades {
+        told(&|| format!("trade {id}"), row.shard, map.of_market(row.trade.market));
+    }
+    for (id, order) in &fold.orders {
+        told(&|| format!("order {id}"), order.shard, map.of_market(order.market));
+        told(&|| format!("the id of order {id}"), id.shard(), map.of_market(order.market));
+    }
+    for (account, shard) in &fold.tellers {
+        told(&|| format!("account {account}"), *shard, map.of_account(*account));
+    }
+    for (account, from, to) in fold.moved.keys() {
+        let home = map.of_account(*account);
+        faults.check(from != to && [from, to].contains(&&home), || {
+            format!("credits of account {account} went from shard {from} to {to}, its home is {home}")
+        });
+    }
+    for (account, shard) in fold.purses.keys() {
+        let opened = fold.accounts.contains_key(account);
+        faults.check(opened, || format!("account {account} has a purse on shard {shard} and was never opened"));
+    }
+    Check::of("every fact is told by its home", count + fold.moved.len() + fold.purses.len(), faults)
 }

@@ -11,6 +11,7 @@ pub mod answers;
 pub mod log;
 pub mod money;
 pub mod postgres;
+pub mod purses;
 pub mod redis;
 pub mod settle;
 pub mod websocket;

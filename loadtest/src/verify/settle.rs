@@ -57,7 +57,7 @@ pub enum ReadModelError {
 pub struct ReadModels {
     /// The tables.
     pub postgres: Postgres,
-    /// The books, wallets and so on.
+    /// The books, purses and so on.
     pub redis: Redis,
 }
 
@@ -97,9 +97,8 @@ pub async fn settle(log: &mut Log, models: &ReadModels, patience: Duration) -> R
                 None => {}
             }
         }
-        let under_way = log.fold.in_flight.len() + log.fold.undecided();
         match postgres.or(redis) {
-            None if under_way == 0 || waited > patience => return Ok(settled),
+            None if log.fold.waiting.count() == 0 || waited > patience => return Ok(settled),
             Some(error) if waited > patience => return Err(error),
             _ => tokio::time::sleep(POLL).await,
         }

@@ -75,6 +75,11 @@ impl Stack {
         format!("http://{}", self.gateway)
     }
 
+    /// The process of a part.
+    pub fn pid(&self, part: &str) -> u32 {
+        self.parts.iter().find(|(name, _)| *name == part).unwrap().1.id()
+    }
+
     /// `loadtest ARGUMENTS`, to its end.
     pub fn loadtest(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_loadtest")));

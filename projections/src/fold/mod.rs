@@ -10,15 +10,18 @@
 mod accounts;
 mod markets;
 mod orders;
+mod purses;
 
 use std::collections::BTreeMap;
 
-use schemas::effects;
-use schemas::{AccountId, ApiKeyId, BookSide, CommandId, Event, MarketId, OrderId, Outcome, Price, Timestamp};
+use schemas::{
+    AccountId, ApiKeyId, BookSide, CommandId, Event, MarketId, OrderId, Outcome, Price, Timestamp, answers, effects,
+};
 
-pub use accounts::{AccountDelta, KeyChange, LedgerEntry, LedgerKind, WalletDelta};
+pub use accounts::{AccountDelta, KeyChange};
 pub use markets::{Birth, MarketDelta, PositionDelta};
 pub use orders::{Number, OrderChange, OrderRow, Orders, TradeRow};
+pub use purses::{LedgerEntry, LedgerKind, PurseDelta};
 
 /// The outcome that changed a row last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,9 +52,9 @@ pub struct Changes {
     pub accounts: BTreeMap<AccountId, AccountDelta>,
     /// API keys that were added or revoked.
     pub api_keys: BTreeMap<(ApiKeyId, AccountId), KeyChange>,
-    /// Wallets that were opened or changed.
-    pub wallets: BTreeMap<AccountId, WalletDelta>,
-    /// Every change of every wallet, in order.
+    /// Purses of the shard that were opened or changed.
+    pub purses: BTreeMap<AccountId, PurseDelta>,
+    /// Every change of their credits, in order.
     pub ledger: Vec<LedgerEntry>,
     /// Orders that were born or changed.
     pub orders: Orders,
@@ -77,9 +80,15 @@ impl Changes {
     pub fn fold(&mut self, outcome: &Outcome) -> Result<(), Nonsense> {
         orders::check(outcome)?;
         let at = Stamp { sequence: outcome.sequence, time: outcome.time };
-        for (index, event) in outcome.events.iter().enumerate() {
-            self.fold_fact(at, outcome.cause.id, event);
-            self.fold_sums(at, index, event);
+        let mut index = 0;
+        for part in answers::parts(outcome) {
+            for event in part.events {
+                self.fold_fact(at, part.command, event);
+                self.fold_sums(at, index, event);
+                index += 1;
+            }
+            // The `Resumed` between two parts has a place, too.
+            index += 1;
         }
         Ok(())
     }
@@ -88,7 +97,7 @@ impl Changes {
     pub fn rows(&self) -> usize {
         self.accounts.len()
             + self.api_keys.len()
-            + self.wallets.len()
+            + self.purses.len()
             + self.ledger.len()
             + self.orders.born.len()
             + self.orders.changed.len()
@@ -97,7 +106,7 @@ impl Changes {
             + self.positions.len()
     }
 
-    /// What the event says in words: births and states.
+    /// What the event, which answers `command`, says in words: births and states.
     fn fold_fact(&mut self, at: Stamp, command: CommandId, event: &Event) {
         match event {
             Event::AccountOpened { account } => self.account_opened(at, *account),
@@ -131,15 +140,16 @@ impl Changes {
             // Told by their sums alone.
             Event::Deposited { .. }
             | Event::Withdrawn { .. }
-            | Event::OrderEntered { .. }
             | Event::HoldRaised { .. }
+            | Event::PurseSent { .. }
+            | Event::PurseReceived { .. }
             | Event::TransferSent { .. }
             | Event::TransferReceived { .. }
             | Event::TransferReturned { .. }
             | Event::Settled(_)
             | Event::PairsRedeemed { .. }
             | Event::PaidOut { .. } => {}
-            // Nobody's row: between a client and the gateway, between engines, or the same fact again.
+            // Nobody's row: between a client and the gateway, between engines, what waits, or the same fact again.
             Event::Rejected { .. }
             | Event::CancelRejected { .. }
             | Event::AmendRejected { .. }
@@ -152,14 +162,24 @@ impl Changes {
             | Event::Received { .. }
             | Event::MessageSkipped { .. }
             | Event::Acknowledged { .. }
+            | Event::Parked(_)
+            | Event::Resumed { .. }
+            | Event::ParkedCancelled { .. }
+            | Event::Asked { .. }
+            | Event::AskAnswered { .. }
+            | Event::PurseFrozen { .. }
+            | Event::PurseLimited { .. }
+            | Event::Instructed { .. }
+            | Event::Obeyed { .. }
+            | Event::InstructionCompleted { .. }
             | Event::StateHashed { .. } => {}
         }
     }
 
     /// What the event means in numbers.
     fn fold_sums(&mut self, at: Stamp, index: usize, event: &Event) {
-        if let Some(change) = effects::wallet_change(event) {
-            self.wallet_changed(at, index, event, change);
+        if let Some(change) = effects::purse_change(event) {
+            self.purse_changed(at, index, event, change);
         }
         for change in effects::position_changes(event) {
             self.position_changed(at, change);

@@ -1,15 +1,14 @@
-//! Rows of an account's home: accounts, keys, wallets, the ledger.
+//! Rows of an account's home: accounts and their keys.
 
 use deadpool_postgres::Transaction;
 use schemas::{AccountId, ApiKey, ApiKeyId, Shard};
 use tokio_postgres::types::ToSql;
 
 use super::arrays::{all, column, meet};
-use super::copy::Copy;
 use super::limit;
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{AccountDelta, Changes, KeyChange, Stamp, WalletDelta};
+use crate::fold::{AccountDelta, Changes, KeyChange, Stamp};
 use crate::sink::SinkError;
 
 // A row is born as any account is, before any outcome (sequence 0), and then changed like any other in the same transaction.
@@ -26,18 +25,6 @@ const CHANGE_ACCOUNTS: &str = "UPDATE accounts AS a \
         $8::timestamptz[]) AS u (id, sequence, frozen, limited, live_orders_max, held_max, switched, dead_man_due) \
     WHERE a.id = u.id AND a.sequence < u.sequence";
 
-const OPEN_WALLETS: &str = "INSERT INTO wallets (account_id, available, held, live_orders, shard, sequence) \
-    SELECT account_id, available, held, live_orders, $1, sequence \
-    FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) \
-    AS u (account_id, available, held, live_orders, sequence)";
-
-const CHANGE_WALLETS: &str = "UPDATE wallets AS w \
-    SET available = w.available + u.available, held = w.held + u.held, live_orders = w.live_orders + u.live_orders, \
-        sequence = u.sequence \
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-    AS u (account_id, available, held, live_orders, sequence) \
-    WHERE w.account_id = u.account_id AND w.sequence < u.sequence";
-
 const ADD_KEYS: &str = "INSERT INTO api_keys (id, account_id, hash, scopes, added_at, revoked_at, shard, sequence) \
     SELECT id, account_id, hash, scopes, added_at, revoked_at, $1, sequence \
     FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::smallint[], $6::timestamptz[], $7::timestamptz[], $8::bigint[]) \
@@ -47,18 +34,9 @@ const REVOKE_KEYS: &str = "UPDATE api_keys AS k SET revoked_at = u.revoked_at, s
     FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::bigint[]) AS u (id, account_id, revoked_at, sequence) \
     WHERE k.id = u.id AND k.account_id = u.account_id AND k.sequence < u.sequence";
 
-const COPY_LEDGER: &str = "COPY ledger_entries (account_id, shard, sequence, index, kind, available, held, order_id, market_id, \
-    client_id, created_at, other_account_id) FROM STDIN BINARY";
-
 /// Writes what changed at the accounts' home.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    all([
-        Box::pin(accounts(tx, shard, changes)),
-        Box::pin(wallets(tx, shard, changes)),
-        Box::pin(keys(tx, shard, changes)),
-        Box::pin(ledger(tx, shard, changes)),
-    ])
-    .await
+    all([Box::pin(accounts(tx, shard, changes)), Box::pin(keys(tx, shard, changes))]).await
 }
 
 async fn accounts(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
@@ -86,43 +64,6 @@ async fn accounts(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Resu
     let params: [&(dyn ToSql + Sync); 8] =
         [&ids, &sequences, &frozen, &limited, &live_orders_max, &held_max, &switched, &due];
     meet(tx, CHANGE_ACCOUNTS, &params, changed.len()).await
-}
-
-async fn wallets(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    let opened = |account: &AccountId| changes.accounts.get(account).is_some_and(|delta| delta.opened.is_some());
-    let (new, changed): (Vec<WalletRow<'_>>, Vec<WalletRow<'_>>) =
-        changes.wallets.iter().partition(|(account, _)| opened(account));
-    if !new.is_empty() {
-        let (columns, shard) = (WalletColumns::of(&new), number(shard));
-        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&shard];
-        params.extend(columns.params());
-        meet(tx, OPEN_WALLETS, &params, new.len()).await?;
-    }
-    if !changed.is_empty() {
-        meet(tx, CHANGE_WALLETS, &WalletColumns::of(&changed).params(), changed.len()).await?;
-    }
-    Ok(())
-}
-
-type WalletRow<'a> = (&'a AccountId, &'a WalletDelta);
-
-/// Account, available, held, live orders, sequence.
-struct WalletColumns([Vec<i64>; 5]);
-
-impl WalletColumns {
-    fn of(wallets: &[WalletRow<'_>]) -> Self {
-        Self([
-            column(wallets, |(id, _)| id.0.cast_signed()),
-            column(wallets, |(_, wallet)| wallet.available.micros()),
-            column(wallets, |(_, wallet)| wallet.held.micros()),
-            column(wallets, |(_, wallet)| wallet.live_orders),
-            column(wallets, |(_, wallet)| wallet.last.sequence.cast_signed()),
-        ])
-    }
-
-    fn params(&self) -> [&(dyn ToSql + Sync); 5] {
-        self.0.each_ref().map(|column| column as &(dyn ToSql + Sync))
-    }
 }
 
 async fn keys(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
@@ -175,18 +116,4 @@ async fn revoke_keys(tx: &Transaction<'_>, revoked: &[(ApiKeyId, AccountId, Stam
         column(revoked, |(_, _, at)| at.sequence.cast_signed()),
     );
     meet(tx, REVOKE_KEYS, &[&ids, &accounts, &times, &sequences], revoked.len()).await
-}
-
-async fn ledger(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    let mut copy = Copy::new(12, changes.ledger.len());
-    for entry in &changes.ledger {
-        let index = i32::try_from(entry.index).map_err(SinkError::refused)?;
-        copy.row().id(entry.change.account.0).int2(number(shard)).id(entry.at.sequence).int4(index);
-        copy.text(entry.kind.name()).int8(entry.change.available.micros()).int8(entry.change.held.micros());
-        copy.optional(entry.order, |copy, order| copy.id(order.0))
-            .optional(entry.market, |copy, market| copy.id(market.0));
-        copy.optional(entry.client_id, |copy, id| copy.uuid(id.0)).time(entry.at.time);
-        copy.optional(entry.other, |copy, account| copy.id(account.0));
-    }
-    copy.send(tx, COPY_LEDGER).await
 }

@@ -21,7 +21,7 @@ mod months;
 mod orders;
 mod pool;
 mod progress;
-
+mod purses;
 mod writer;
 
 pub use error::{causes, classify};

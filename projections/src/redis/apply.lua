@@ -25,6 +25,15 @@ while i <= last do
         local n = tonumber(ARGV[i + 2])
         redis.call('HSET', key, unpack(ARGV, i + 3, i + 2 + n))
         i = i + 3 + n
+    elseif word == 'begin' then
+        -- n, then n fields: all are 0, if there is no such key
+        local n = tonumber(ARGV[i + 2])
+        if redis.call('EXISTS', key) == 0 then
+            for field = i + 3, i + 2 + n do
+                redis.call('HSET', key, ARGV[field], 0)
+            end
+        end
+        i = i + 3 + n
     elseif word == 'add' then
         -- field, difference
         redis.call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3])

@@ -4,8 +4,8 @@
 //!
 //! Every key begins with `PREFIX:{SHARD}:` (braces included), e.g. `lfg:{2}:book:8123`. All keys of a shard so share a
 //! hash tag and live in one slot of a Redis Cluster, and one pattern finds them all. The shard is the one whose log tells
-//! the fact: `shard_map` of the account for wallets, of the market for everything else. An account's positions and
-//! orders are told by the homes of their markets, so a reader asks every shard for them (in one pipeline).
+//! the fact: `shard_map` of the account for `account:`, of the market for markets, books and trades. An account may have a purse,
+//! positions and orders on any shard, so a reader asks every shard for them (in one pipeline).
 //!
 //! | key after `PREFIX:{SHARD}:` | type   | content                                                                           |
 //! |-----------------------------|--------|-----------------------------------------------------------------------------------|
@@ -15,7 +15,8 @@
 //! | `markets:open`              | zset   | ids of OPEN markets, scored by expiry (ms)                                        |
 //! | `book:MARKET`               | hash   | `BID:TICKS` and `ASK:TICKS` (in YES) → contracts resting there, always above 0    |
 //! | `trades:MARKET`             | list   | the last [`RECENT_TRADES_MAX`] trades, newest first, as JSON (below)              |
-//! | `wallet:ACCOUNT`            | hash   | the account's credits and what it may do: see [`wallet`]                          |
+//! | `account:ACCOUNT`           | hash   | what the account may do, on its home alone: see [`account`]                       |
+//! | `purse:ACCOUNT`             | hash   | the account's credits on this shard: see [`purse`]                                |
 //! | `positions:ACCOUNT`         | hash   | `MARKET:yes`, `MARKET:no`, `MARKET:yes_reserved`, `MARKET:no_reserved`, all above 0 |
 //! | `orders:ACCOUNT`            | hash   | live orders: `ORDER` → JSON of what never changes (below); `ORDER:price` → ticks, where it rests now in the contract's own terms; `ORDER:quantity`, `ORDER:filled` → contracts; `ORDER:notional`, `ORDER:fees` → micro-credits of what is filled |
 //!
@@ -23,6 +24,10 @@
 //!   consistent snapshot with its coordinate (shard, sequence), and deltas above that sequence continue it. A hash is never
 //!   deleted, only its fields. A missing hash is an empty one; whoever needs a coordinate for it reads `progress` in the
 //!   same `MULTI`.
+//! - `account:ACCOUNT` and the purse on the account's home are there from its opening on; a purse elsewhere, from its first change on.
+//! - An account's wallet is the sum of its purses. `available + held + sent − received`, summed over all shards, is what it has: exact
+//!   whatever the shards' positions are. `sent − received`, so summed, is on its way between purses; below 0 if a shard that received
+//!   is ahead of the shard that sent.
 //! - Hashes hold the log's integers (ticks, micro-credits, contracts, millionths, milliseconds), because Redis adds to them.
 //!   JSON holds prices and money as decimal strings, ids as strings.
 //! - A live order is ACTIVE while its `filled` is 0, else PARTIALLY_FILLED. Ended orders are in Postgres only.
@@ -101,15 +106,23 @@ pub mod market {
     pub const NO_OUTSTANDING: &str = "no_outstanding";
 }
 
-/// Fields of `wallet:ACCOUNT`.
-pub mod wallet {
-    /// Micro-credits that can be spent.
+/// Fields of `purse:ACCOUNT`, all there if the hash is.
+pub mod purse {
+    /// Micro-credits that can be spent on this shard.
     pub const AVAILABLE: &str = "available";
-    /// Micro-credits that live buy orders hold.
+    /// Micro-credits that live buy orders hold here.
     pub const HELD: &str = "held";
-    /// Live orders everywhere, those on their way to their market included.
+    /// Live orders here.
     pub const LIVE_ORDERS: &str = "live_orders";
-    /// `1` while the account can only cancel and reduce, else `0`.
+    /// Micro-credits that left for the account's purses on other shards, since the purse's beginning.
+    pub const SENT: &str = "sent";
+    /// Micro-credits that came from them.
+    pub const RECEIVED: &str = "received";
+}
+
+/// Fields of `account:ACCOUNT`.
+pub mod account {
+    /// `1` while the account can only cancel, and receive credits; else `0`.
     pub const FROZEN: &str = "frozen";
     /// Live orders that it may have in all markets together; missing: any number.
     pub const LIVE_ORDERS_MAX: &str = "live_orders_max";
@@ -167,9 +180,14 @@ impl Keys {
         format!("{}trades:{market}", self.base)
     }
 
-    /// An account's wallet.
-    pub fn wallet(&self, account: AccountId) -> String {
-        format!("{}wallet:{account}", self.base)
+    /// What is one for an account, on its home.
+    pub fn account(&self, account: AccountId) -> String {
+        format!("{}account:{account}", self.base)
+    }
+
+    /// An account's purse on this shard.
+    pub fn purse(&self, account: AccountId) -> String {
+        format!("{}purse:{account}", self.base)
     }
 
     /// An account's positions in this shard's markets.
@@ -212,6 +230,8 @@ mod tests {
         let keys = Keys::new("lfg", Shard::new(2).unwrap());
         assert_eq!(keys.progress(), "lfg:{2}:progress");
         assert_eq!(keys.book(MarketId(8123)), "lfg:{2}:book:8123");
+        assert_eq!(keys.account(AccountId(9)), "lfg:{2}:account:9");
+        assert_eq!(keys.purse(AccountId(9)), "lfg:{2}:purse:9");
         assert_eq!(level(BookSide::Bid, Price::new(5_500).unwrap()), "BID:5500");
         assert_eq!(order_part(OrderId(7), "filled"), "7:filled");
     }

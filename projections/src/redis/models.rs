@@ -1,10 +1,8 @@
 //! What a batch's changes do to the keys that [`keys`] names. Pure.
 
-use std::collections::BTreeMap;
-
 use schemas::event::Trade;
 use schemas::market::Resolution;
-use schemas::{AccountId, Answer, ClientId, Credits, MarketId, MarketState, OrderId};
+use schemas::{Answer, ClientId, Credits, MarketId, MarketState, OrderId};
 
 use super::keys::{self, Keys, RECENT_TRADES_MAX, SEQUENCE};
 use super::operations::Operations;
@@ -12,7 +10,8 @@ use crate::fold::{Changes, MarketDelta, OrderRow, TradeRow};
 
 /// Adds all operations of `changes`.
 pub fn operate(operations: &mut Operations, keys: &Keys, changes: &Changes) {
-    wallets(operations, keys, changes);
+    accounts(operations, keys, changes);
+    purses(operations, keys, changes);
     // Before the set of open markets, which takes expiries from here.
     for (id, market) in &changes.markets {
         put_market(operations, keys, *id, market);
@@ -27,40 +26,43 @@ fn sequence(sequence: u64) -> (String, String) {
     (SEQUENCE.to_owned(), sequence.to_string())
 }
 
-fn wallets(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+fn accounts(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+    use keys::account as field;
     for (account, delta) in &changes.accounts {
-        let key = keys.wallet(*account);
-        if delta.opened.is_some() {
-            let zeros = [keys::wallet::AVAILABLE, keys::wallet::HELD, keys::wallet::LIVE_ORDERS, keys::wallet::FROZEN];
-            operations.set(key.clone(), zeros.map(|field| (field, "0")));
-        }
-        if let Some(frozen) = delta.frozen {
-            operations.set(key.clone(), [(keys::wallet::FROZEN, if frozen { "1" } else { "0" })]);
+        let key = keys.account(*account);
+        let frozen = delta.frozen.or(delta.opened.map(|_| false));
+        if let Some(frozen) = frozen {
+            operations.set(key.clone(), [(field::FROZEN, if frozen { "1" } else { "0" })]);
         }
         if let Some(limits) = delta.limits {
             let live_orders = (limits.live_orders != u32::MAX).then(|| limits.live_orders.to_string());
-            put(operations, &key, keys::wallet::LIVE_ORDERS_MAX, live_orders);
-            put(operations, &key, keys::wallet::HELD_MAX, credits_max(limits.held));
+            put(operations, &key, field::LIVE_ORDERS_MAX, live_orders);
+            put(operations, &key, field::HELD_MAX, credits_max(limits.held));
         }
         if let Some(due) = delta.dead_man_due {
-            put(operations, &key, keys::wallet::DEAD_MAN_DUE, due.map(|due| due.to_string()));
+            put(operations, &key, field::DEAD_MAN_DUE, due.map(|due| due.to_string()));
         }
+        operations.set(key, [sequence(delta.last.sequence)]);
     }
-    for (account, wallet) in &changes.wallets {
-        let key = keys.wallet(*account);
-        operations.add(key.clone(), keys::wallet::AVAILABLE, wallet.available.micros());
-        operations.add(key.clone(), keys::wallet::HELD, wallet.held.micros());
-        operations.add(key, keys::wallet::LIVE_ORDERS, wallet.live_orders);
-    }
-    // Both share a key: its sequence is that of the last of them.
-    let mut last: BTreeMap<AccountId, u64> = BTreeMap::new();
-    let accounts = changes.accounts.iter().map(|(account, delta)| (account, delta.last));
-    for (account, at) in accounts.chain(changes.wallets.iter().map(|(account, delta)| (account, delta.last))) {
-        let latest = last.entry(*account).or_default();
-        *latest = at.sequence.max(*latest);
-    }
-    for (account, last) in last {
-        operations.set(keys.wallet(account), [sequence(last)]);
+}
+
+fn purses(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+    use keys::purse as field;
+    for (account, purse) in &changes.purses {
+        let key = keys.purse(*account);
+        let sums = [
+            (field::AVAILABLE, purse.available.micros()),
+            (field::HELD, purse.held.micros()),
+            (field::LIVE_ORDERS, purse.live_orders),
+            (field::SENT, purse.sent.micros()),
+            (field::RECEIVED, purse.received.micros()),
+        ];
+        // Its first change, which the log does not tell, makes all fields.
+        operations.begin(key.clone(), sums.map(|(field, _)| field));
+        for (field, difference) in sums {
+            operations.add(key.clone(), field, difference);
+        }
+        operations.set(key, [sequence(purse.last.sequence)]);
     }
 }
 

@@ -47,6 +47,12 @@ impl Operations {
         self.words.extend(words);
     }
 
+    /// Makes a hash whose few fields are 0, unless it is there.
+    pub fn begin<const N: usize>(&mut self, key: String, fields: [&str; N]) {
+        let fields = fields.map(str::to_owned);
+        self.operation("begin", key, std::iter::once(N.to_string()).chain(fields));
+    }
+
     /// Sets fields of a hash.
     pub fn set(&mut self, key: String, fields: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) {
         let words: Vec<String> = fields.into_iter().flat_map(|(field, value)| [field.into(), value.into()]).collect();

@@ -10,9 +10,9 @@ pub struct Model {
     pub accounts: BTreeMap<AccountId, AccountDelta>,
     /// The key, when it was added, when it was revoked, the last change.
     pub keys: BTreeMap<(ApiKeyId, AccountId), Key>,
-    /// Available, held, live orders.
-    pub wallets: BTreeMap<AccountId, ([i64; 3], Stamp)>,
-    pub ledger: Vec<LedgerEntry>,
+    /// Available, held, live orders, sent, received.
+    pub purses: BTreeMap<(AccountId, Shard), ([i64; 5], Stamp)>,
+    pub ledger: Vec<(Shard, LedgerEntry)>,
     pub orders: BTreeMap<OrderId, OrderRow>,
     pub trades: Vec<TradeRow>,
     pub markets: BTreeMap<MarketId, MarketDelta>,
@@ -25,7 +25,8 @@ pub struct Model {
 type Key = (ApiKey, Stamp, Option<Stamp>, Stamp);
 
 impl Model {
-    pub fn apply(&mut self, changes: &Changes) {
+    /// Applies what the log of `shard` changes.
+    pub fn apply(&mut self, shard: Shard, changes: &Changes) {
         for (account, delta) in &changes.accounts {
             self.apply_account(*account, delta);
         }
@@ -40,13 +41,16 @@ impl Model {
                 }
             }
         }
-        for (account, delta) in &changes.wallets {
-            let wallet = self.wallets.get_mut(account).unwrap();
-            let parts = [delta.available.micros(), delta.held.micros(), delta.live_orders];
-            wallet.0.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
-            wallet.1 = later(wallet.1, delta.last);
+        for (account, delta) in &changes.purses {
+            let before = Stamp { sequence: 0, ..delta.last };
+            let purse = self.purses.entry((*account, shard)).or_insert(([0; 5], before));
+            let [available, held, sent, received] =
+                [delta.available, delta.held, delta.sent, delta.received].map(Credits::micros);
+            let parts = [available, held, delta.live_orders, sent, received];
+            purse.0.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+            purse.1 = later(purse.1, delta.last);
         }
-        self.ledger.extend(&changes.ledger);
+        self.ledger.extend(changes.ledger.iter().map(|entry| (shard, *entry)));
         self.trades.extend(&changes.trades);
         self.apply_orders(changes);
         for (id, delta) in &changes.markets {
@@ -80,9 +84,8 @@ impl Model {
 
     fn apply_account(&mut self, id: AccountId, delta: &AccountDelta) {
         let Some(account) = self.accounts.get_mut(&id) else {
-            let at = delta.opened.unwrap();
+            assert!(delta.opened.is_some());
             self.accounts.insert(id, *delta);
-            assert_eq!(self.wallets.insert(id, ([0; 3], Stamp { sequence: 0, ..at })), None);
             return;
         };
         assert!(delta.opened.is_none());

@@ -224,6 +224,7 @@ pub async fn dump_postgres(postgres: &tokio_postgres::Client) -> BTreeMap<String
     let tables = [
         "accounts",
         "api_keys",
+        "purses",
         "wallets",
         "markets",
         "contracts",

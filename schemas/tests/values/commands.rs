@@ -4,7 +4,7 @@ use schemas::*;
 
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, account_limits, all_answers, all_order_refs, all_terms, key, limit,
-    listing, market, market_limits, new_order, order_id, price, quantity, shard,
+    listing, market, market_limits, named_order, new_order, order_id, price, quantity, shard,
 };
 use super::{REQUESTS, TRANSITIONS, all_of, messages, named};
 
@@ -17,11 +17,11 @@ fn transitions() -> Vec<Transition> {
     all_of(TRANSITIONS, values)
 }
 
-fn requests() -> Vec<Request> {
+pub fn requests() -> Vec<Request> {
     let mut values = vec![
         Request::Place(new_order(Entry::BuyNo, limit(TimeInForce::Ioc))),
         Request::Amend { order: OrderRef::Id(order_id()), price: Some(price(6_100)), quantity: None },
-        Request::Amend { order: OrderRef::ClientId(CLIENT_ID), price: None, quantity: Some(quantity(300)) },
+        Request::Amend { order: named_order(), price: None, quantity: Some(quantity(300)) },
     ];
     values.extend(all_order_refs().into_iter().map(Request::Cancel));
     all_of(REQUESTS, values)
@@ -36,7 +36,7 @@ fn of_an_owner() -> Vec<Command> {
             price: Some(price(6_100)),
             quantity: Some(quantity(300)),
         },
-        Command::AmendOrder { account: ACCOUNT, order: OrderRef::ClientId(CLIENT_ID), price: None, quantity: None },
+        Command::AmendOrder { account: ACCOUNT, order: named_order(), price: None, quantity: None },
         Command::MassCancel { account: ACCOUNT, market: Some(market()) },
         Command::MassCancel { account: ACCOUNT, market: None },
         Command::SetDeadManSwitch { account: ACCOUNT, timeout_s: Some(61) },

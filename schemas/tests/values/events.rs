@@ -1,15 +1,15 @@
 //! Every event.
 
-use schemas::event::{CancelReason, FirstOutcome, KnownAs, OrderAmended, OrderPlaced};
-use schemas::message::{Settlement, SettlementReason};
+use schemas::event::{CancelReason, FirstOutcome, OrderAmended, OrderPlaced};
 use schemas::*;
 
 use super::parts::{
-    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, SECOND_ADMIN, account_limits, all_order_refs, answer,
+    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, SECOND_ADMIN, TICKET, account_limits, all_order_refs, answer,
     counting_up, key, limit, listing, market, market_limits, new_order, order_id, price, quantity, resolution,
     settlement, shard, trade,
 };
-use super::{FIRST_OUTCOMES, all_of, messages, named};
+use super::purses::{all_instructions, given_back, need, parked, room};
+use super::{COMMAND_ID, FIRST_OUTCOMES, all_of, messages, named};
 
 fn first_outcomes() -> Vec<FirstOutcome> {
     let values = vec![
@@ -18,6 +18,7 @@ fn first_outcomes() -> Vec<FirstOutcome> {
         FirstOutcome::Deposit { amount: AMOUNT },
         FirstOutcome::Withdrawal { amount: AMOUNT },
         FirstOutcome::Transfer { to: OTHER, amount: AMOUNT },
+        FirstOutcome::Parked { command: COMMAND_ID },
     ];
     all_of(FIRST_OUTCOMES, values)
 }
@@ -31,7 +32,7 @@ fn of_accounts() -> Vec<Event> {
         Event::Deposited { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID) },
         Event::Withdrawn { account: ACCOUNT, amount: AMOUNT, client_id: None },
         Event::Settled(settlement(SettlementReason::Release)),
-        Event::Settled(Settlement { order: None, ended: false, ..settlement(SettlementReason::Redemption) }),
+        Event::Settled(Settlement { order: None, ..settlement(SettlementReason::Redemption) }),
         Event::HoldRaised { account: ACCOUNT, order: order_id(), amount: AMOUNT },
         Event::MassCancelRequested { account: ACCOUNT, market: Some(market()) },
         Event::MassCancelRequested { account: ACCOUNT, market: None },
@@ -77,16 +78,7 @@ fn amended() -> OrderAmended {
 }
 
 fn of_orders() -> Vec<Event> {
-    let known_as = KnownAs { client_id: CLIENT_ID, fingerprint: 0x5a5b_5c5d_5e5f_5152 };
     let mut values = vec![
-        Event::OrderEntered {
-            id: order_id(),
-            account: ACCOUNT,
-            market: market(),
-            held: Credits(159_099_876),
-            known_as: Some(known_as),
-        },
-        Event::OrderEntered { id: order_id(), account: ACCOUNT, market: market(), held: Credits::ZERO, known_as: None },
         Event::OrderPlaced(placed()),
         Event::OrderPlaced(OrderPlaced {
             status: Status::Cancelled,
@@ -125,10 +117,10 @@ fn of_orders() -> Vec<Event> {
         Event::BatchItem { index: 99 },
         Event::StateHashed { hash: counting_up().map(|byte| 0xff - byte) },
     ];
-    let (cancelled, changed) = (Rejection::OrderUnknown, Rejection::OrderChanged);
-    let refused = |order| Event::CancelRejected { account: ACCOUNT, order, code: cancelled };
+    let (unknown, cancelled) = (Rejection::OrderUnknown, Rejection::CancelledWhileParked);
+    let refused = |order| Event::CancelRejected { account: ACCOUNT, order, code: unknown };
     values.extend(all_order_refs().into_iter().map(refused));
-    let refused = |order| Event::AmendRejected { account: ACCOUNT, order, code: changed };
+    let refused = |order| Event::AmendRejected { account: ACCOUNT, order, code: cancelled };
     values.extend(all_order_refs().into_iter().map(refused));
     values
 }
@@ -153,16 +145,52 @@ fn of_markets() -> Vec<Event> {
             market: Some(market()),
             reason: CancelReason::MassCancel,
             up_to: order_id(),
+            ticket: None,
         },
         Event::MassCancelOpened {
             account: ACCOUNT,
             market: None,
             reason: CancelReason::DeadManSwitch,
             up_to: order_id(),
+            ticket: Some(TICKET),
         },
         Event::MassCancelClosed { account: ACCOUNT, market: Some(market()) },
         Event::MassCancelClosed { account: ACCOUNT, market: None },
     ]
+}
+
+fn of_parked_requests() -> Vec<Event> {
+    let (account, ticket, command) = (ACCOUNT, TICKET, COMMAND_ID);
+    let mut values: Vec<Event> = parked().into_iter().map(|parked| Event::Parked(Box::new(parked))).collect();
+    values.extend([
+        Event::Resumed { account, ticket, command },
+        Event::ParkedCancelled { account, ticket, command },
+        Event::Asked { account, need: need(), given_back: given_back() },
+        Event::AskAnswered { account, refused: None },
+        Event::AskAnswered { account, refused: Some(Rejection::FundsInsufficient) },
+    ]);
+    values
+}
+
+fn of_purses() -> Vec<Event> {
+    let (account, ticket) = (ACCOUNT, TICKET);
+    let mut values = vec![
+        Event::PurseSent { account, to: shard(1), credits: AMOUNT, room: room() },
+        Event::PurseReceived { account, from: shard(2), credits: AMOUNT, room: Room::ALL },
+        Event::PurseFrozen { account, frozen: true },
+        Event::PurseFrozen { account, frozen: false },
+        Event::PurseLimited { account, given_back: given_back() },
+        Event::Obeyed { account, ticket, shard: shard(2), more: true },
+        Event::Obeyed { account, ticket, shard: shard(2), more: false },
+    ];
+    for instruction in all_instructions() {
+        let shards = vec![shard(1), shard(2)];
+        values.push(Event::Instructed { account, ticket, instruction, shards });
+        values.push(Event::InstructionCompleted { account, instruction });
+    }
+    let instruction = all_instructions()[0];
+    values.push(Event::Instructed { account, ticket, instruction, shards: Vec::new() });
+    values
 }
 
 fn between_shards() -> Vec<Event> {
@@ -179,5 +207,6 @@ fn between_shards() -> Vec<Event> {
 pub fn events() -> Vec<(String, Event)> {
     let repeated = |first| Event::ClientIdRepeated { account: ACCOUNT, client_id: CLIENT_ID, first };
     let repeats = first_outcomes().into_iter().map(repeated).collect();
-    named([of_accounts(), of_orders(), of_markets(), between_shards(), repeats].concat())
+    let of_shards = [of_parked_requests(), of_purses(), between_shards()].concat();
+    named([of_accounts(), of_orders(), of_markets(), of_shards, repeats].concat())
 }

@@ -1,43 +1,26 @@
 //! Every message between shards.
 
-use schemas::event::CancelReason;
-use schemas::message::{EnteredRequest, Settlement, SettlementReason};
 use schemas::*;
 
-use super::parts::{
-    ACCOUNT, AMOUNT, OTHER, all_terms, amendment, limit, market, new_order, order_id, raise, settlement,
-};
-use super::{ENTERED_REQUESTS, all_of, named};
-
-fn entered_requests() -> Vec<EnteredRequest> {
-    let order = new_order(Entry::SellNo, limit(TimeInForce::Fok));
-    let values = vec![
-        EnteredRequest::Place { id: order_id(), order },
-        EnteredRequest::Cancel { order: order_id() },
-        EnteredRequest::Amend(amendment()),
-        EnteredRequest::Amend(Amendment { price: None, ..amendment() }),
-    ];
-    all_of(ENTERED_REQUESTS, values)
-}
+use super::named;
+use super::parts::{ACCOUNT, AMOUNT, OTHER, TICKET};
+use super::purses::{all_instructions, given_back, need, returned, room};
 
 pub fn messages() -> Vec<(String, Message)> {
+    let (account, ticket) = (ACCOUNT, TICKET);
+    let refused = Some(Rejection::FundingTimeout);
     let mut values = vec![
-        Message::Settle(vec![
-            settlement(SettlementReason::Trade),
-            Settlement { order: None, ended: false, ..settlement(SettlementReason::Payout) },
-        ]),
-        Message::Settle(Vec::new()),
-        Message::CancelOrder { account: ACCOUNT, order: order_id() },
-        Message::AmendOrder { amendment: amendment(), raised: Some(raise()) },
-        Message::AmendOrder { amendment: Amendment { quantity: None, ..amendment() }, raised: None },
-        Message::RaiseHold { amendment: amendment(), raise: raise() },
-        Message::MassCancel { account: ACCOUNT, market: Some(market()), reason: CancelReason::MassCancel },
-        Message::MassCancel { account: ACCOUNT, market: None, reason: CancelReason::DeadManSwitch },
-        Message::Batch { account: ACCOUNT, requests: entered_requests() },
+        Message::Ask { account, need: need(), given_back: Room::ZERO },
+        Message::Ask { account, need: Need::credits(AMOUNT), given_back: given_back() },
+        Message::Fund { account, credits: AMOUNT, room: room(), refused: None },
+        Message::Fund { account, credits: AMOUNT, room: Room::ALL, refused: None },
+        Message::Fund { account, credits: Credits::ZERO, room: Room::ZERO, refused },
+        Message::Return(returned()),
+        Message::Return(Vec::new()),
         Message::Transfer { from: ACCOUNT, to: OTHER, amount: AMOUNT },
         Message::ReturnTransfer { from: ACCOUNT, to: OTHER, amount: AMOUNT, code: Rejection::AccountUnknown },
     ];
-    let place = |terms| Message::PlaceOrder { id: order_id(), order: new_order(Entry::BuyYes, terms) };
-    values.extend(all_terms().into_iter().map(place));
+    let instruct = |instruction| Message::Instruct { account, ticket, instruction };
+    values.extend(all_instructions().into_iter().map(instruct));
     named(values)
 }

@@ -6,9 +6,9 @@ mod commands;
 mod events;
 mod messages;
 mod parts;
+mod purses;
 
 use schemas::event::{CancelReason, FirstOutcome, TradeKind};
-use schemas::message::{EnteredRequest, SettlementReason};
 use schemas::record::Cause;
 use schemas::*;
 
@@ -42,25 +42,25 @@ variants!(COMMANDS: Command {
 });
 
 variants!(EVENTS: Event {
-    Rejected, AccountOpened, ApiKeyAdded, ApiKeyRevoked, Deposited, Withdrawn, OrderEntered, OrderPlaced, OrderRejected,
-    Traded, OrderCancelled, PairsRedeemed, Settled, MarketCreated, MarketChanged, PaidOut, MarketSettled, Sent,
-    Received, MessageSkipped, Acknowledged, ClientIdRepeated, StateHashed, CancelRejected, HoldRaised, OrderAmended,
+    Rejected, AccountOpened, ApiKeyAdded, ApiKeyRevoked, Deposited, Withdrawn, OrderPlaced, OrderRejected, Traded,
+    OrderCancelled, PairsRedeemed, Settled, MarketCreated, MarketChanged, PaidOut, MarketSettled, Sent, Received,
+    MessageSkipped, Acknowledged, ClientIdRepeated, StateHashed, CancelRejected, HoldRaised, OrderAmended,
     AmendRejected, OrderReduced, MassCancelRequested, MassCancelOpened, MassCancelClosed, DeadManSwitchSet,
     DeadManSwitchFired, BatchItem, AccountFrozen, AccountUnfrozen, AccountLimited, MarketLimited, TransferSent,
-    TransferReceived, TransferReturned,
+    TransferReceived, TransferReturned, Parked, Resumed, ParkedCancelled, Asked, AskAnswered, PurseSent, PurseReceived,
+    PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted,
 });
 
-variants!(MESSAGES: Message {
-    PlaceOrder, Settle, CancelOrder, AmendOrder, RaiseHold, MassCancel, Batch, Transfer, ReturnTransfer,
-});
+variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, ReturnTransfer });
 variants!(REQUESTS: Request { Place, Cancel, Amend });
-variants!(ENTERED_REQUESTS: EnteredRequest { Place, Cancel, Amend });
+variants!(PARKED_REQUESTS: ParkedRequest { Place, Amend, Batch, Fund, Withdraw, Transfer });
+variants!(INSTRUCTIONS: Instruction { Recall, Freeze, Unfreeze, Limit, MassCancel });
 variants!(TERMS: Terms { Limit, Market, Budget });
 variants!(TIMES_IN_FORCE: TimeInForce { Gtc, Gtd, Ioc, Fok });
 variants!(ORDER_REFS: OrderRef { Id, ClientId });
 variants!(TRANSITIONS: Transition { Open, Pause, Resume, Close, Resolve, Confirm });
 variants!(ANSWERS: Answer { Value, Void });
-variants!(FIRST_OUTCOMES: FirstOutcome { Order, OrderRejected, Deposit, Withdrawal, Transfer });
+variants!(FIRST_OUTCOMES: FirstOutcome { Order, OrderRejected, Deposit, Withdrawal, Transfer, Parked });
 
 pub const COMMAND_ID: CommandId = CommandId(0x0190_a0b1_c2d3_74e5_86f7_0123_4567_89ab);
 

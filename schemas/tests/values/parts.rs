@@ -3,7 +3,6 @@
 use schemas::account::{AccountLimits, Scopes};
 use schemas::event::{Party, Trade};
 use schemas::market::{Confirmation, Resolution, YesValue};
-use schemas::message::{Raise, Settlement, SettlementReason};
 use schemas::*;
 
 pub const CLIENT_ID: ClientId = ClientId(0x1111_2222_3333_4444_5555_6666_7777_8888);
@@ -12,6 +11,7 @@ pub const OTHER: AccountId = AccountId(0x1a1b_1c1d_1e1f_1112);
 pub const ADMIN: AdminId = AdminId(0x3a3b_3c3d_3e3f_3132);
 pub const SECOND_ADMIN: AdminId = AdminId(0x4a4b_4c4d_4e4f_4142);
 pub const AMOUNT: Credits = Credits(12_345_678_901);
+pub const TICKET: u64 = 0x6a6b_6c6d_6e6f_6162;
 pub const EXPIRES: Timestamp = Timestamp(1_798_000_000_789);
 
 pub fn shard(number: u16) -> Shard {
@@ -35,7 +35,7 @@ pub fn market() -> MarketId {
 }
 
 pub fn order_id() -> OrderId {
-    OrderId::compose(shard(3), shard(1), 0x0001_2345_6789)
+    OrderId::compose(shard(3), 0x0001_2345_6789)
 }
 
 pub fn counting_up() -> [u8; 32] {
@@ -83,7 +83,7 @@ pub fn limit(time_in_force: TimeInForce) -> Terms {
     Terms::Limit { price: price(6_000), quantity: quantity(258), time_in_force, post_only: PostOnly::Off }
 }
 
-/// A new order with instructions that are not the usual ones.
+/// An order with instructions that are not the usual ones.
 pub fn new_order(entry: Entry, terms: Terms) -> NewOrder {
     NewOrder {
         account: ACCOUNT,
@@ -100,14 +100,6 @@ pub fn new_order(entry: Entry, terms: Terms) -> NewOrder {
     }
 }
 
-pub fn amendment() -> Amendment {
-    Amendment { account: ACCOUNT, order: order_id(), price: Some(price(6_100)), quantity: Some(quantity(300)) }
-}
-
-pub fn raise() -> Raise {
-    Raise { market: market(), amount: Credits(25_620_005) }
-}
-
 pub fn settlement(reason: SettlementReason) -> Settlement {
     Settlement {
         account: ACCOUNT,
@@ -117,7 +109,6 @@ pub fn settlement(reason: SettlementReason) -> Settlement {
         spent: Credits(600_001),
         released: Credits(70_002),
         received: Credits(5_003),
-        ended: true,
     }
 }
 
@@ -157,6 +148,10 @@ pub fn all_answers() -> Vec<Answer> {
     super::all_of(super::ANSWERS, vec![answer(), Answer::Void])
 }
 
+pub fn named_order() -> OrderRef {
+    OrderRef::ClientId { market: market(), client_id: CLIENT_ID }
+}
+
 pub fn all_order_refs() -> Vec<OrderRef> {
-    super::all_of(super::ORDER_REFS, vec![OrderRef::Id(order_id()), OrderRef::ClientId(CLIENT_ID)])
+    super::all_of(super::ORDER_REFS, vec![OrderRef::Id(order_id()), named_order()])
 }

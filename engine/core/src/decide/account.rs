@@ -1,11 +1,11 @@
-//! Accounts: their keys, wallets, limits and dead-man switches.
+//! Accounts at home: their keys, deposits and withdrawals, dead-man switches.
 
 use schemas::event::FirstOutcome;
-use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S, SHARD_CREDITS_MAX, WALLET_MAX};
-use schemas::{AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Credits, Event, Rejection, Timestamp};
+use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S, SHARD_CREDITS_MAX};
+use schemas::{AccountId, ApiKey, ApiKeyId, ClientId, CommandId, Credits, Event, ParkedRequest, Rejection, Timestamp};
 
 use super::Turn;
-use crate::state::{Account, State};
+use crate::state::{Account, Name, State};
 
 impl Turn<'_> {
     pub(super) fn open_account(&mut self, account: AccountId, key: &ApiKey) {
@@ -43,9 +43,9 @@ impl Turn<'_> {
             if let Some(repeat) = check_movement(state, account, amount, client_id, first)? {
                 return Ok(repeat);
             }
-            let wallet = known(state, account)?;
-            let (wallet, shard) = (wallet.available + wallet.held + amount, state.facts.deposited + amount);
-            if wallet.0 > WALLET_MAX || shard.0 > SHARD_CREDITS_MAX {
+            let holder = known(state, account)?;
+            let shard = state.facts.deposited + amount;
+            if state.exceeds_wallet(account, holder, amount) || shard.0 > SHARD_CREDITS_MAX {
                 return Err(Rejection::WalletLimit);
             }
             Ok(Event::Deposited { account, amount, client_id })
@@ -53,29 +53,24 @@ impl Turn<'_> {
     }
 
     pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>) {
-        self.answer(|state| {
-            let first = FirstOutcome::Withdrawal { amount };
-            if let Some(repeat) = check_movement(state, account, amount, client_id, first)? {
-                return Ok(repeat);
-            }
-            if active(state, account)?.available < amount {
-                return Err(Rejection::FundsInsufficient);
-            }
-            Ok(Event::Withdrawn { account, amount, client_id })
-        });
+        let first = FirstOutcome::Withdrawal { amount };
+        let admitted = check_movement(self.state, account, amount, client_id, first)
+            .and_then(|repeat| active(self.state, account).map(|_| repeat));
+        self.move_out(account, admitted, ParkedRequest::Withdraw { amount, client_id });
     }
 
-    /// A repeat says so again: who asks wants to be sure.
-    pub(super) fn freeze_account(&mut self, account: AccountId, by: AdminId) {
-        self.answer(|state| known(state, account).map(|_| Event::AccountFrozen { account, by }));
-    }
-
-    pub(super) fn unfreeze_account(&mut self, account: AccountId, by: AdminId) {
-        self.answer(|state| known(state, account).map(|_| Event::AccountUnfrozen { account, by }));
-    }
-
-    pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits) {
-        self.answer(|state| known(state, account).map(|_| Event::AccountLimited { account, limits }));
+    /// A movement that is admitted claims its credits; a repeat and a refusal are answered.
+    pub(super) fn move_out(
+        &mut self,
+        account: AccountId,
+        admitted: Result<Option<Event>, Rejection>,
+        request: ParkedRequest,
+    ) {
+        match admitted {
+            Ok(None) => self.claim(account, request),
+            Ok(Some(repeat)) => self.step(|_, draft| draft.events.push(repeat)),
+            Err(code) => self.step(|_, draft| draft.events.push(Event::Rejected { code })),
+        }
     }
 
     pub(super) fn set_dead_man_switch(&mut self, account: AccountId, timeout_s: Option<u32>) {
@@ -129,9 +124,30 @@ pub(super) fn check_movement(
     }
     known(state, account)?;
     let Some(client_id) = client_id else { return Ok(None) };
-    match state.facts.client_ids.get(account, client_id) {
+    let repeated = |first| Ok(Some(Event::ClientIdRepeated { account, client_id, first }));
+    if let Some((command, waiting)) = waiting_movement(state, account, client_id) {
+        return if waiting == wanted {
+            repeated(FirstOutcome::Parked { command })
+        } else {
+            Err(Rejection::ClientIdReused)
+        };
+    }
+    match state.facts.client_ids.get(Name { account, market: None, client_id }) {
         None => Ok(None),
-        Some((first, _)) if first == wanted => Ok(Some(Event::ClientIdRepeated { account, client_id, first })),
+        Some((first, _)) if first == wanted => repeated(first),
         Some(_) => Err(Rejection::ClientIdReused),
     }
+}
+
+/// A withdrawal or transfer under this name that waits, and what it will be.
+fn waiting_movement(state: &State, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
+    state.waiting(account)?.claims.iter().find_map(|claim| match claim.request {
+        ParkedRequest::Withdraw { amount, client_id: Some(name) } if name == client_id => {
+            Some((claim.command, FirstOutcome::Withdrawal { amount }))
+        }
+        ParkedRequest::Transfer { to, amount, client_id: Some(name) } if name == client_id => {
+            Some((claim.command, FirstOutcome::Transfer { to, amount }))
+        }
+        _ => None,
+    })
 }

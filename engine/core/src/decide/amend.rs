@@ -1,31 +1,16 @@
-//! Changing a live order. A buy that needs more credits than its order holds asks its account's home for them first:
-//!
-//! ```text
-//! account's home ─ AmendOrder ─▶ *market's home* ─ RaiseHold ─▶ account's home ─ AmendOrder, raised ─▶ *market's home*
-//! ```
-//!
-//! Whatever fails on the way, the order is as it was.
+//! Changing a live order. Whatever refuses a change leaves the order as it was.
 
-use schemas::message::Raise;
 use schemas::{
-    AccountId, Amendment, Credits, Event, MarketState, Message, OrderRef, Price, Quantity, Rejection, Shard, Side,
+    AccountId, Amendment, Credits, Event, MarketState, Need, OrderRef, ParkedRequest, Price, Quantity, Rejection, Room,
+    Side,
 };
 
 use super::limits::{self, Wanted};
 use super::matching::{self, Change};
-use super::{Turn, account, cancel, message, settle};
+use super::{Turn, cancel, order, parking};
 use crate::state::{MarketOrder, MarketView, State};
 
-/// What a change that is otherwise in order still lacks.
-pub(super) enum Lack {
-    /// It can be carried out.
-    Nothing,
-    /// Credits beyond what the order holds.
-    Credits(Credits),
-}
-
 impl Turn<'_> {
-    /// Account's home.
     pub(super) fn amend_order(
         &mut self,
         account: AccountId,
@@ -33,17 +18,17 @@ impl Turn<'_> {
         price: Option<Price>,
         quantity: Option<Quantity>,
     ) {
-        let id = account::active(self.state, account).and_then(|_| cancel::resolve(self.state, account, order));
-        match id {
-            Ok(id) => {
-                let amendment = Amendment { account, order: id, price, quantity };
-                if id.market_shard() == self.state.shard {
-                    self.amend_here(amendment, None);
-                } else {
-                    self.tell(id.market_shard(), Message::AmendOrder { amendment, raised: None });
-                }
-            }
-            Err(code) => self.reject_amend(account, order, code),
+        let id =
+            match order::check_active(self.state, account).and_then(|()| cancel::resolve(self.state, account, order)) {
+                Ok(id) => id,
+                Err(code) => return self.reject_amend(account, order, code),
+            };
+        let amendment = Amendment { account, order: id, price, quantity };
+        match look(self.state, &amendment) {
+            Err(code) => self.reject_amend(account, OrderRef::Id(id), code),
+            Ok((change, _)) if change.in_place => self.change(&amendment),
+            Ok((_, need)) if need.is_nothing() && !parking::queues(self.state, account) => self.change(&amendment),
+            Ok((_, need)) => self.park_for(account, need, ParkedRequest::Amend { order: id, price, quantity }),
         }
     }
 
@@ -51,87 +36,47 @@ impl Turn<'_> {
         self.step(|_, draft| draft.events.push(Event::AmendRejected { account, order, code }));
     }
 
-    /// Market's home. `raised` is what the account's home holds for it beyond what the order holds.
-    pub(super) fn amend_here(&mut self, amendment: Amendment, raised: Option<Raise>) {
-        let held = raised.map_or(Credits::ZERO, |raise| raise.amount);
-        match check(self.state, &amendment, held, true) {
-            Ok((.., change, Lack::Nothing)) => self.change(&change),
-            Ok((market, .., Lack::Credits(amount))) if raised.is_none() => {
-                let raise = Raise { market: market.listing.market, amount };
-                let home = self.state.map.of_account(amendment.account);
-                if home == self.state.shard {
-                    self.raise_hold(amendment, raise, home);
-                } else {
-                    self.tell(home, Message::RaiseHold { amendment, raise });
+    /// A change that lacks nothing.
+    pub(super) fn change(&mut self, amendment: &Amendment) {
+        let changed = self.step(|state, draft| {
+            let (market, resting, change) = match check(state, amendment, false) {
+                Ok(checked) => checked,
+                Err(code) => {
+                    let (account, order) = (amendment.account, OrderRef::Id(amendment.order));
+                    draft.events.push(Event::AmendRejected { account, order, code });
+                    return None;
                 }
+            };
+            let Amendment { account, order, .. } = *amendment;
+            if change.raised != Credits::ZERO {
+                draft.events.push(Event::HoldRaised { account, order, amount: change.raised });
             }
-            Ok(_) => self.refuse_amend(&amendment, raised, Rejection::OrderChanged),
-            Err(code) => self.refuse_amend(&amendment, raised, code),
-        }
-    }
-
-    fn change(&mut self, change: &Change) {
-        let Amendment { account, order, .. } = change.amendment;
-        let market = self.step(|state, draft| {
-            let (market, resting) = cancel::find_live(state, account, order).expect("it was just checked");
-            matching::amend(state, market, &resting, change, draft);
-            market.listing.market
+            matching::amend(state, market, &resting, &change, draft);
+            Some(market.listing.market)
         });
-        self.finish(market);
-    }
-
-    fn refuse_amend(&mut self, amendment: &Amendment, raised: Option<Raise>, code: Rejection) {
-        let Amendment { account, order, .. } = *amendment;
-        self.reject_amend(account, OrderRef::Id(order), code);
-        if let Some(Raise { market, amount }) = raised {
-            self.draft.settlements.push(settle::released(account, market, order, amount));
-            self.settle();
-        }
-    }
-
-    /// Account's home: holds what a change needs beyond what its order holds, and lets it go on at the market's home.
-    pub(super) fn raise_hold(&mut self, amendment: Amendment, raise: Raise, market_home: Shard) {
-        let Amendment { account, order, .. } = amendment;
-        let here = market_home == self.state.shard;
-        let raised = self.step(|state, draft| match check_raise(state, account, raise.amount) {
-            Ok(()) => {
-                draft.events.push(Event::HoldRaised { account, order, amount: raise.amount });
-                if !here {
-                    let message = Message::AmendOrder { amendment, raised: Some(raise) };
-                    draft.events.push(message::send(state, market_home, message));
-                }
-                true
-            }
-            Err(code) => {
-                draft.events.push(Event::AmendRejected { account, order: OrderRef::Id(order), code });
-                false
-            }
-        });
-        if raised && here {
-            self.amend_here(amendment, Some(raise));
+        if let Some(market) = changed {
+            self.finish(market);
         }
     }
 }
 
-fn check_raise(state: &State, account: AccountId, amount: Credits) -> Result<(), Rejection> {
-    let account = account::active(state, account)?;
-    if account.available < amount {
-        return Err(Rejection::FundsInsufficient);
-    }
-    if account.held + amount > account.limits.held {
-        return Err(Rejection::NotionalLimit);
-    }
-    Ok(())
+/// A change, and what its purse lacks for it; or what refuses it whatever its purse has.
+pub(super) fn look(state: &State, amendment: &Amendment) -> Result<(Change, Need), Rejection> {
+    order::check_active(state, amendment.account)?;
+    let (.., change) = check(state, amendment, true)?;
+    let raised = change.raised;
+    let wanted = Need { credits: raised, room: Room { orders: 0, held: raised } };
+    let need = parking::lacks(state, amendment.account, wanted)?;
+    Ok((change, need))
 }
 
-/// Everything that can refuse a change, and what it still lacks. One that is not alone is part of an all-or-nothing batch, which
-/// looks itself at what its account may have.
+/// Everything of an order and its market that can refuse a change. One that is not alone is part of an all-or-nothing batch, which looks
+/// itself at what its account may have.
 pub(super) fn check<'a>(
     state: &'a State,
     amendment: &Amendment,
-    raised: Credits,
     alone: bool,
-) -> Result<(MarketView<'a>, MarketOrder, Change, Lack), Rejection> {
+) -> Result<(MarketView<'a>, MarketOrder, Change), Rejection> {
     let Amendment { account, order, price, quantity } = *amendment;
     let (market, resting) = cancel::find_live(state, account, order)?;
     let stake = &resting.owner;
@@ -149,14 +94,14 @@ pub(super) fn check<'a>(
     if alone && !in_place {
         check_room(state, market, &resting, limit, remaining)?;
     }
-    let needed = stake.hold(limit, remaining) - resting.held();
-    let lack = if needed > raised { Lack::Credits(needed) } else { Lack::Nothing };
+    // An order that holds more than the change needs gives the rest back when it is changed.
+    let raised = Credits((stake.hold(limit, remaining) - resting.held()).0.max(0));
     let limit = if in_place {
         limit
     } else {
         matching::limit_to_rest(market, stake.entry, limit, stake.post_only, state.facts.time)?
     };
-    Ok((market, resting, Change { amendment: *amendment, limit, quantity, in_place, raised }, lack))
+    Ok((market, resting, Change { limit, quantity, in_place, raised }))
 }
 
 fn check_market(state: &State, market: MarketView<'_>, limit: Price, in_place: bool) -> Result<(), Rejection> {

@@ -2,20 +2,18 @@
 
 use schemas::event::{CancelReason, FirstOutcome};
 use schemas::limits::SWEEP_MAX;
-use schemas::{AccountId, Event, MarketId, Message, OrderId, OrderRef, Quantity, Rejection, Shard};
+use schemas::{AccountId, Credits, Event, MarketId, OrderId, OrderRef, Quantity, Rejection};
 
-use super::{Draft, Turn, account, message, settle};
-use crate::state::{MarketOrder, MarketView, MassCancel, State};
+use super::{Draft, Turn, parking, settle};
+use crate::state::{MarketOrder, MarketView, MassCancel, Name, State};
 
 impl Turn<'_> {
     pub(super) fn cancel_order(&mut self, account: AccountId, order: OrderRef) {
+        if let Some((ticket, command)) = parking::named(self.state, account, &order) {
+            return self.step(|_, draft| draft.events.push(Event::ParkedCancelled { account, ticket, command }));
+        }
         match resolve(self.state, account, order) {
-            Ok(id) if id.market_shard() == self.state.shard => self.cancel_here(account, id),
-            // Only the account's home knows what was passed on before this.
-            Ok(id) if self.state.map.of_account(account) == self.state.shard => {
-                self.tell(id.market_shard(), Message::CancelOrder { account, order: id });
-            }
-            Ok(_) => self.reject_cancel(account, order, Rejection::WrongShard),
+            Ok(id) => self.cancel_here(account, id),
             Err(code) => self.reject_cancel(account, order, code),
         }
     }
@@ -24,7 +22,6 @@ impl Turn<'_> {
         self.step(|_, draft| draft.events.push(Event::CancelRejected { account, order, code }));
     }
 
-    /// Market's home.
     pub(super) fn cancel_here(&mut self, account: AccountId, order: OrderId) {
         let ended = self.step(|state, draft| match check(state, account, order) {
             Ok((market, resting)) => {
@@ -51,36 +48,22 @@ impl Turn<'_> {
         self.give_back(market);
     }
 
-    /// Account's home: orders on their way to another shard come before the message, so they are ended too.
-    pub(super) fn mass_cancel(&mut self, account: AccountId, market: Option<MarketId>) {
-        let known = self.answer(|state| {
-            account::known(state, account)?;
-            Ok(Event::MassCancelRequested { account, market })
-        });
-        if known {
-            self.mass_cancel_at_homes(account, market, CancelReason::MassCancel);
-        }
-    }
-
-    pub(super) fn mass_cancel_at_homes(&mut self, account: AccountId, market: Option<MarketId>, reason: CancelReason) {
-        self.step(|state, draft| {
-            let home = market.map(|market| state.map.of_market(market));
-            // An order can only be where something was ever sent to.
-            let others = state.facts.outboxes.keys().filter(|to| home.is_none_or(|home| home == **to));
-            let tell = |to: &Shard| message::send(state, *to, Message::MassCancel { account, market, reason });
-            draft.events.extend(others.map(tell));
-        });
-        self.mass_cancel_here(account, market, reason);
-    }
-
-    /// Markets' home: ends as many orders as one command may, and notes that there are more.
-    pub(super) fn mass_cancel_here(&mut self, account: AccountId, market: Option<MarketId>, reason: CancelReason) {
+    /// Ends as many orders as one command may, and notes that there are more.
+    pub(super) fn mass_cancel_here(
+        &mut self,
+        account: AccountId,
+        market: Option<MarketId>,
+        reason: CancelReason,
+        ticket: Option<u64>,
+    ) {
         let orders = orders_of(self.state, account, market, None);
         if orders.len() > SWEEP_MAX {
             let up_to = orders.iter().map(|(_, order)| *order).max().expect("there are some");
-            self.step(|_, draft| draft.events.push(Event::MassCancelOpened { account, market, reason, up_to }));
+            let opened = Event::MassCancelOpened { account, market, reason, up_to, ticket };
+            self.step(|_, draft| draft.events.push(opened));
         }
         self.end_orders(&orders[..orders.len().min(SWEEP_MAX)], reason);
+        self.cancel_parked(account, market);
     }
 
     /// Goes on with a mass cancel, at most `room` orders. Returns how many it ended.
@@ -88,7 +71,7 @@ impl Turn<'_> {
         &mut self,
         account: AccountId,
         market: Option<MarketId>,
-        rest: MassCancel,
+        rest: &MassCancel,
         room: usize,
     ) -> usize {
         let orders = orders_of(self.state, account, market, Some(rest.up_to));
@@ -96,6 +79,7 @@ impl Turn<'_> {
         self.end_orders(&orders[..ended], rest.reason);
         if ended == orders.len() {
             self.step(|_, draft| draft.events.push(Event::MassCancelClosed { account, market }));
+            self.done_at_last(account, &rest.tickets);
         }
         ended
     }
@@ -115,14 +99,20 @@ impl Turn<'_> {
     }
 }
 
-/// The id behind a client's word for an order.
+/// True if an account has more orders here than one command may end.
+pub(super) fn takes_long(state: &State, account: AccountId, market: Option<MarketId>) -> bool {
+    orders_of(state, account, market, None).len() > SWEEP_MAX
+}
+
+/// The id behind a client's word for an order of this shard.
 pub(super) fn resolve(state: &State, account: AccountId, order: OrderRef) -> Result<OrderId, Rejection> {
     match order {
-        OrderRef::Id(id) if id.market_shard().number() >= state.map.shards() => Err(Rejection::OrderUnknown),
+        OrderRef::Id(id) if id.shard().number() >= state.map.shards() => Err(Rejection::OrderUnknown),
+        OrderRef::Id(id) if id.shard() != state.shard => Err(Rejection::WrongShard),
         OrderRef::Id(id) => Ok(id),
-        OrderRef::ClientId(client_id) => {
-            account::known(state, account)?;
-            match state.facts.client_ids.get(account, client_id) {
+        OrderRef::ClientId { market, .. } if state.map.of_market(market) != state.shard => Err(Rejection::WrongShard),
+        OrderRef::ClientId { market, client_id } => {
+            match state.facts.client_ids.get(Name { account, market: Some(market), client_id }) {
                 Some((FirstOutcome::Order { id }, _)) => Ok(id),
                 _ => Err(Rejection::OrderUnknown),
             }
@@ -146,9 +136,6 @@ pub(super) fn find_live(
     account: AccountId,
     order: OrderId,
 ) -> Result<(MarketView<'_>, MarketOrder), Rejection> {
-    if order.market_shard() != state.shard {
-        return Err(Rejection::WrongShard);
-    }
     let own = state.live_order(order).filter(|(_, resting)| resting.owner.account == account);
     // One whose time has come is gone, though the shard may not have swept it yet.
     own.filter(|(_, resting)| !resting.has_expired(state.facts.time)).ok_or(Rejection::OrderUnknown)
@@ -187,16 +174,18 @@ pub(super) fn end(market: MarketId, resting: &MarketOrder, reason: CancelReason,
         quantity: resting.contracts(),
         reason,
     });
-    let released = settle::released(account, market, order, resting.held());
-    draft.settlements.push(schemas::message::Settlement { ended: true, ..released });
+    release(market, resting, resting.held(), draft);
+}
+
+fn release(market: MarketId, resting: &MarketOrder, released: Credits, draft: &mut Draft<'_>) {
+    if released != Credits::ZERO {
+        draft.settlements.push(settle::released(resting.owner.account, market, resting.id, released));
+    }
 }
 
 /// Takes contracts off a resting order and gives back what they hold.
 pub(super) fn reduce(market: MarketId, resting: &MarketOrder, quantity: Quantity, draft: &mut Draft<'_>) {
     let (order, account, price) = (resting.id, resting.owner.account, resting.book_price());
     draft.events.push(Event::OrderReduced { order, account, market, entry: resting.owner.entry, price, quantity });
-    let released = resting.owner.hold(price, quantity);
-    if released != schemas::Credits::ZERO {
-        draft.settlements.push(settle::released(account, market, order, released));
-    }
+    release(market, resting, resting.owner.hold(price, quantity), draft);
 }

@@ -3,8 +3,7 @@
 use schemas::event::{OrderAmended, OrderPlaced};
 use schemas::limits::QUANTITY_MAX;
 use schemas::{
-    Amendment, BookSide, Entry, Event, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Terms, TimeInForce,
-    Timestamp,
+    BookSide, Entry, Event, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Terms, TimeInForce, Timestamp,
 };
 
 use super::taker::{self, Appetite, Incoming, Taker};
@@ -37,7 +36,7 @@ pub fn place(
     let as_asked = limit == order.entry.book_price(order.terms.limit());
     let rests_as_asked = !meets && as_asked && order.terms.time_in_force().rests();
     if let (false, Event::OrderPlaced(placed)) = (rests_as_asked, &draft.events[at]) {
-        draft.settlements.extend(taker.settlement(order.hold(), placed.resting(), !placed.status.is_live()));
+        draft.settlements.extend(taker.settlement(order.hold(), placed.resting()));
     }
 }
 
@@ -71,14 +70,13 @@ fn place_so_far(order: &NewOrder, taker: &Taker) -> OrderPlaced {
 
 /// A change of a resting order that passed all checks.
 pub struct Change {
-    pub amendment: Amendment,
     /// The limit from now on, in the book's YES.
     pub limit: Price,
     /// Contracts from now on, with those that are filled.
     pub quantity: Quantity,
     /// It keeps its place.
     pub in_place: bool,
-    /// What is held for it at home beyond what the order holds.
+    /// What is held for it beyond what the order holds.
     pub raised: schemas::Credits,
 }
 
@@ -107,7 +105,7 @@ pub fn amend(state: &State, market: MarketView<'_>, resting: &MarketOrder, chang
         draft.events[at] = Event::OrderAmended(amended);
     }
     let held = resting.held() + change.raised;
-    draft.settlements.extend(taker.settlement(held, amended.resting(), !amended.status.is_live()));
+    draft.settlements.extend(taker.settlement(held, amended.resting()));
 }
 
 fn amend_so_far(market: MarketView<'_>, resting: &MarketOrder, change: &Change, taker: &Taker) -> OrderAmended {

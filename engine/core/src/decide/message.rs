@@ -3,6 +3,7 @@
 use schemas::{Event, Message, Rejection, Shard};
 
 use super::Turn;
+use super::parking::Lent;
 use crate::state::State;
 
 /// The event that promises a message. At most one a step to each shard, since its number comes from the state.
@@ -40,18 +41,15 @@ impl Turn<'_> {
             return;
         }
         match message {
-            Message::PlaceOrder { id, order } => self.enter_market(*id, order),
-            Message::CancelOrder { account, order } => self.cancel_here(*account, *order),
-            Message::AmendOrder { amendment, raised } => self.amend_here(*amendment, *raised),
-            Message::RaiseHold { amendment, raise } => self.raise_hold(*amendment, *raise, from),
-            Message::MassCancel { account, market, reason } => self.mass_cancel_here(*account, *market, *reason),
-            Message::Batch { account, requests } => self.carry_out(*account, requests),
+            Message::Ask { account, need, given_back } => self.answer_ask(from, *account, *need, *given_back),
+            Message::Fund { account, credits, room, refused } => {
+                let lent = Lent { from, credits: *credits, room: *room };
+                self.funded(*account, refused.is_none().then_some(lent), *refused);
+            }
+            Message::Instruct { account, ticket, instruction } => self.obey(from, *account, *ticket, *instruction),
+            Message::Return(returned) => self.take_returned(from, returned),
             Message::Transfer { from: giver, to, amount } => self.receive_transfer(from, *giver, *to, *amount),
             Message::ReturnTransfer { from: giver, to, amount, code } => self.take_back(*giver, *to, *amount, *code),
-            Message::Settle(settlements) => {
-                self.draft.settlements.extend_from_slice(settlements);
-                self.settle();
-            }
         }
     }
 

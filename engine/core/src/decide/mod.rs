@@ -8,19 +8,22 @@ mod account;
 mod amend;
 mod batch;
 mod cancel;
+mod claims;
+mod instruct;
 mod limits;
 mod market;
 mod matching;
 mod message;
 mod order;
+mod parking;
 mod settle;
 mod sweep;
 mod taker;
 mod transfer;
+mod trial;
 
 use schemas::limits::ORDER_FILLS_MAX;
-use schemas::message::Settlement;
-use schemas::{Command, Event, MarketId, Rejection, Timestamp};
+use schemas::{Command, Event, MarketId, Rejection, Settlement, Timestamp};
 
 use crate::Place;
 use crate::state::State;
@@ -29,27 +32,29 @@ pub(crate) use order::fingerprint;
 impl State {
     /// Decides and applies one command; appends its events, in order, to `events`.
     pub fn handle(&mut self, place: Place, command: &Command, events: &mut Vec<Event>) {
-        self.advance_clock(&place);
+        self.begin(&place);
         let mut settlements = std::mem::take(&mut self.settlements);
         let room = ORDER_FILLS_MAX;
         let now = self.facts.time;
         let draft = Draft { events, settlements: &mut settlements, room, now };
-        Turn { state: self, place, draft }.dispatch(command);
+        let mut turn = Turn { state: self, index: None, frees_later: false, draft };
+        turn.dispatch(command);
+        turn.decide_parked();
         debug_assert!(settlements.is_empty() && self.paired.is_empty(), "a turn ends with nothing left to tell");
         self.settlements = settlements;
     }
 
     /// The outcome of a record that is no command.
     pub fn refuse(&mut self, place: Place, code: Rejection, events: &mut Vec<Event>) {
-        self.advance_clock(&place);
+        self.begin(&place);
         events.push(Event::Rejected { code });
     }
 
     /// Makes the events of an outcome true, decided here before or by another writer.
     pub fn follow(&mut self, place: Place, events: &[Event]) {
-        self.advance_clock(&place);
+        self.begin(&place);
         for event in events {
-            self.apply(&place, event);
+            self.apply(event);
         }
         // The log has the redemptions already.
         self.paired.clear();
@@ -59,7 +64,10 @@ impl State {
 /// One command on its way through the law.
 struct Turn<'a> {
     state: &'a mut State,
-    place: Place,
+    /// The place in its batch of the request that is decided, if it is one of several.
+    index: Option<u16>,
+    /// What comes behind it in its batch may free what it lacks.
+    frees_later: bool,
     draft: Draft<'a>,
 }
 
@@ -67,7 +75,7 @@ struct Turn<'a> {
 struct Draft<'a> {
     /// Its events: those of the present step are not true yet.
     events: &'a mut Vec<Event>,
-    /// What it does to wallets; told to the accounts' homes by the last step.
+    /// What it does to purses; told by the last step.
     settlements: &'a mut Vec<Settlement>,
     /// The time of the command.
     now: Timestamp,
@@ -93,7 +101,8 @@ impl Turn<'_> {
             Command::AmendOrder { account, order, price, quantity } => {
                 self.amend_order(*account, *order, *price, *quantity);
             }
-            Command::MassCancel { account, market } => self.mass_cancel(*account, *market),
+            Command::MassCancel { account, market: Some(market) } => self.mass_cancel_in(*account, *market),
+            Command::MassCancel { account, market: None } => self.mass_cancel_all(*account),
             Command::SetDeadManSwitch { account, timeout_s } => self.set_dead_man_switch(*account, *timeout_s),
             Command::Batch { account, all_or_nothing, requests } => self.batch(*account, *all_or_nothing, requests),
             Command::FreezeAccount { account, by } => self.freeze_account(*account, *by),
@@ -109,7 +118,7 @@ impl Turn<'_> {
         let from = self.draft.events.len();
         let result = decide(self.state, &mut self.draft);
         for event in &self.draft.events[from..] {
-            self.state.apply(&self.place, event);
+            self.state.apply(event);
         }
         result
     }
@@ -130,7 +139,7 @@ impl Turn<'_> {
         self.state.assert_market(market);
     }
 
-    /// Pairs become credits, wallets are settled. Orders that only leave can break nothing that a market must hold.
+    /// Pairs become credits, purses are settled. Orders that only leave can break nothing that a market must hold.
     fn give_back(&mut self, market: MarketId) {
         if !self.state.paired.is_empty() {
             self.redeem(market);
@@ -140,7 +149,7 @@ impl Turn<'_> {
 
     fn settle(&mut self) {
         if !self.draft.settlements.is_empty() {
-            self.step(settle::tell_homes);
+            self.step(|_, draft| settle::settle(draft));
         }
     }
 }

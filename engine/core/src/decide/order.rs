@@ -1,54 +1,67 @@
-//! Orders: taking them in at their account's home, and into the book at their market's.
+//! Orders: what refuses them, what they need, and taking them in.
 
-use schemas::event::KnownAs;
+use schemas::event::FirstOutcome;
 use schemas::limits::AMOUNT_MAX;
 use schemas::{
-    Credits, Event, MarketState, Message, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Shard, Side, Terms,
+    AccountId, Event, MarketState, Need, NewOrder, ParkedRequest, PostOnly, Price, Quantity, Rejection, Room, Side,
+    Terms,
 };
 
 use super::limits::{self, Wanted};
-use super::{Turn, account, market, matching, settle};
-use crate::state::{Exposure, MarketView, State};
-
-/// What becomes of an order after its entry.
-enum Entry {
-    /// Answered: refused, or seen before.
-    Answered,
-    /// To the market that lives here too.
-    Here(OrderId),
-    /// To the market's home.
-    There(Shard, OrderId),
-}
+use super::{Draft, Turn, market, matching, parking};
+use crate::state::{Exposure, MarketView, Name, State};
 
 impl Turn<'_> {
-    /// Account's home.
     pub(super) fn place_order(&mut self, order: &NewOrder) {
         self.state.recall(order.account, order.market);
-        match self.step(|state, draft| take_in(state, order, draft.events)) {
-            Entry::Answered => {}
-            Entry::Here(id) => self.enter_market(id, order),
-            Entry::There(to, id) => self.tell(to, Message::PlaceOrder { id, order: *order }),
+        if self.state.map.of_market(order.market) != self.state.shard {
+            return self.reject_order(order, Rejection::WrongShard);
+        }
+        match repeated(self.state, order) {
+            Some(Ok(answer)) => return self.step(|_, draft| draft.events.push(answer)),
+            Some(Err(code)) => return self.reject_order(order, code),
+            None => {}
+        }
+        let queues = parking::queues(self.state, order.account);
+        let lacking = self.step(|state, draft| match check(state, order) {
+            Ok((market, limit, need)) if need.is_nothing() && !queues => {
+                take_in(state, market, order, limit, draft);
+                None
+            }
+            Ok((.., need)) => Some(need),
+            Err(code) => {
+                refuse(state, order, code, draft);
+                None
+            }
+        });
+        match lacking {
+            Some(need) => self.park_for(order.account, need, ParkedRequest::Place(*order)),
+            None => self.finish(order.market),
         }
     }
 
     pub(super) fn reject_order(&mut self, order: &NewOrder, code: Rejection) {
-        self.step(|state, draft| {
-            let id = state.next_order_id(state.map.of_market(order.market));
-            draft.events.push(Event::OrderRejected { id, order: *order, code });
-        });
+        self.step(|state, draft| refuse(state, order, code, draft));
     }
 
-    /// Market's home: an order that was entered.
-    pub(super) fn enter_market(&mut self, id: OrderId, order: &NewOrder) {
-        self.step(|state, draft| match check_market(state, order) {
-            Ok((market, limit)) => matching::place(state, market, id, order, limit, draft),
-            Err(code) => {
-                draft.events.push(Event::OrderRejected { id, order: *order, code });
-                draft.settlements.push(settle::ended(id, order));
-            }
+    /// An order that lacks nothing, or that was found in order as a part of a whole.
+    pub(super) fn take_in(&mut self, order: &NewOrder) {
+        self.step(|state, draft| match check(state, order) {
+            Ok((market, limit, _)) => take_in(state, market, order, limit, draft),
+            Err(code) => refuse(state, order, code, draft),
         });
         self.finish(order.market);
     }
+}
+
+fn take_in(state: &State, market: MarketView<'_>, order: &NewOrder, limit: Price, draft: &mut Draft<'_>) {
+    let id = state.next_order_id();
+    state.prefetch_order(id, order);
+    matching::place(state, market, id, order, limit, draft);
+}
+
+fn refuse(state: &State, order: &NewOrder, code: Rejection, draft: &mut Draft<'_>) {
+    draft.events.push(Event::OrderRejected { id: state.next_order_id(), order: *order, code });
 }
 
 /// Tells a repeat of a client id from its use for another order.
@@ -60,73 +73,48 @@ pub(crate) fn fingerprint(order: &NewOrder) -> u64 {
     u64::from_le_bytes(head)
 }
 
-/// What the client called the order.
-pub(super) fn known_as(order: &NewOrder) -> Option<KnownAs> {
-    order.client_id.map(|client_id| KnownAs { client_id, fingerprint: fingerprint(order) })
-}
-
 /// The answer to a client id that was used before.
 pub(super) fn repeated(state: &State, order: &NewOrder) -> Option<Result<Event, Rejection>> {
-    let client_id = order.client_id?;
-    let (first, seen) = state.facts.client_ids.get(order.account, client_id)?;
-    let same = seen == fingerprint(order);
-    let answer = Event::ClientIdRepeated { account: order.account, client_id, first };
+    let NewOrder { account, market, client_id, .. } = *order;
+    let client_id = client_id?;
+    let (first, same) = match parking::asks_for(state, order) {
+        Some((command, parked)) => (FirstOutcome::Parked { command }, parked == order),
+        None => {
+            let (first, seen) = state.facts.client_ids.get(Name { account, market: Some(market), client_id })?;
+            (first, seen == fingerprint(order))
+        }
+    };
+    let answer = Event::ClientIdRepeated { account, client_id, first };
     Some(if same { Ok(answer) } else { Err(Rejection::ClientIdReused) })
 }
 
-/// Takes an order in: gives it an id and, for a buy, holds its credits.
-fn take_in(state: &State, order: &NewOrder, events: &mut Vec<Event>) -> Entry {
-    let market_home = state.map.of_market(order.market);
-    let id = state.next_order_id(market_home);
-    let hold = order.hold();
-    let checked = match repeated(state, order) {
-        Some(Ok(answer)) => {
-            events.push(answer);
-            return Entry::Answered;
-        }
-        Some(Err(code)) => Err(code),
-        None => check_entry(state, order, hold),
-    };
-    if let Err(code) = checked {
-        events.push(Event::OrderRejected { id, order: *order, code });
-        return Entry::Answered;
-    }
-    events.push(entered(id, order, hold));
-    if market_home != state.shard {
-        return Entry::There(market_home, id);
-    }
-    state.prefetch_order(id, order);
-    Entry::Here(id)
-}
-
-pub(super) fn entered(id: OrderId, order: &NewOrder, held: Credits) -> Event {
-    let NewOrder { account, market, .. } = *order;
-    Event::OrderEntered { id, account, market, held, known_as: known_as(order) }
-}
-
-/// What the account's home can refuse.
-pub(super) fn check_entry(state: &State, order: &NewOrder, hold: Credits) -> Result<(), Rejection> {
-    let account = account::active(state, order.account);
-    if let Err(code @ Rejection::WrongShard) = account {
-        return Err(code);
-    }
+/// Everything that can refuse an order; where it goes, and what its purse lacks for it. What the purse lacks comes last: it can be
+/// asked for. The limit is the order's own, or where a post-only order goes instead.
+pub(super) fn check<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a>, Price, Need), Rejection> {
     check_terms(state, order)?;
-    let account = account?;
-    if account.available < hold {
-        return Err(Rejection::FundsInsufficient);
+    check_active(state, order.account)?;
+    let (market, limit) = check_market(state, order)?;
+    let need = parking::lacks(state, order.account, needed(order))?;
+    Ok((market, limit, need))
+}
+
+/// As far as its purse knows.
+pub(super) fn check_active(state: &State, account: AccountId) -> Result<(), Rejection> {
+    match state.purse(account) {
+        Some(purse) if purse.frozen => Err(Rejection::AccountFrozen),
+        _ => Ok(()),
     }
-    check_deadline(state, order)?;
-    if account.live_orders >= account.limits.live_orders {
-        return Err(Rejection::LiveOrderLimit);
-    }
-    if hold.0 > 0 && account.held + hold > account.limits.held {
-        return Err(Rejection::NotionalLimit);
-    }
-    Ok(())
+}
+
+/// What an order takes of its purse.
+pub(super) fn needed(order: &NewOrder) -> Need {
+    let held = order.hold();
+    let orders = u32::from(order.terms.time_in_force().rests());
+    Need { credits: held, room: Room { orders, held } }
 }
 
 /// What makes no sense for anybody, ever.
-fn check_terms(state: &State, order: &NewOrder) -> Result<(), Rejection> {
+pub(super) fn check_terms(state: &State, order: &NewOrder) -> Result<(), Rejection> {
     let time_in_force = order.terms.time_in_force();
     match order.terms {
         Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } if quantity.is_zero() => {
@@ -145,14 +133,14 @@ fn check_terms(state: &State, order: &NewOrder) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn check_deadline(state: &State, order: &NewOrder) -> Result<(), Rejection> {
+pub(super) fn check_deadline(state: &State, order: &NewOrder) -> Result<(), Rejection> {
     match order.instructions.deadline {
         Some(deadline) if state.facts.time > deadline => Err(Rejection::DeadlinePassed),
         _ => Ok(()),
     }
 }
 
-/// What the market's home can refuse. The limit is the order's own, or where a post-only order goes instead.
+/// What the market refuses.
 fn check_market<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a>, Price), Rejection> {
     let market = check_listing(state, order)?;
     if order.entry.side() == Side::Sell {
@@ -168,7 +156,7 @@ fn check_market<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a
     Ok((market, limit))
 }
 
-/// Its deadline and expiry, by the time at which it reaches its market.
+/// Its deadline and expiry.
 pub(super) fn check_times(state: &State, order: &NewOrder) -> Result<(), Rejection> {
     check_deadline(state, order)?;
     match order.terms.time_in_force().expires() {

@@ -1,14 +1,14 @@
-//! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, ended markets are swept clean.
+//! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, parked requests come too late, purses
+//! that rest send their credits home, ended markets are swept clean.
 //! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
 //! `AdvanceTime` until nothing is due.
 
 use schemas::event::CancelReason;
 use schemas::limits::{SHARDS_MAX, SWEEP_MAX};
-use schemas::message::SettlementReason;
-use schemas::{Credits, Event, MarketId, MarketState};
+use schemas::{AccountId, Credits, Event, MarketId, MarketState, SettlementReason};
 
 use super::{Draft, Turn, cancel, settle};
-use crate::state::{MarketView, State};
+use crate::state::{MarketView, State, step_begins};
 
 /// Dead-man switches that fire in one command: each may send every shard a message.
 const SWITCHES_MAX: usize = SWEEP_MAX / SHARDS_MAX as usize;
@@ -17,6 +17,8 @@ impl Turn<'_> {
     pub(super) fn advance_time(&mut self) {
         let mut room = SWEEP_MAX;
         self.step(|state, draft| move_markets(state, draft.events));
+        room -= self.refuse_late(room).min(room);
+        room -= self.send_rested_home(room);
         self.fire_dead_man_switches();
         while room > 0 {
             let now = self.state.facts.time;
@@ -28,9 +30,10 @@ impl Turn<'_> {
             room -= 1;
         }
         while room > 0 {
-            let Some((&(account, market), &rest)) = self.state.facts.mass_cancels.first_key_value() else { break };
+            let Some((&(account, market), rest)) = self.state.facts.mass_cancels.first_key_value() else { break };
+            let rest = rest.clone();
             // Looking for orders that are there no more is work too.
-            room -= self.go_on_with_mass_cancel(account, market, rest, room).max(1);
+            room -= self.go_on_with_mass_cancel(account, market, &rest, room).max(1);
         }
         while room > 0 {
             let Some(market) = self.state.lookup.sweeping.first().copied() else { break };
@@ -44,8 +47,19 @@ impl Turn<'_> {
             let due = self.state.lookup.dead_man_switches.first().copied().filter(|(due, _)| *due <= now);
             let Some((_, account)) = due else { break };
             self.step(|_, draft| draft.events.push(Event::DeadManSwitchFired { account }));
-            self.mass_cancel_at_homes(account, None, CancelReason::DeadManSwitch);
+            self.mass_cancel_everywhere(account, CancelReason::DeadManSwitch);
         }
+    }
+
+    /// Free credits of purses that nothing has changed for long go home. Returns how many.
+    fn send_rested_home(&mut self, room: usize) -> usize {
+        let now = self.state.facts.time;
+        let due = self.state.lookup.resting_purses.iter().take_while(|(step, _)| step_begins(*step) <= now);
+        let rested: Vec<AccountId> = due.take(room).map(|(_, account)| *account).collect();
+        if !rested.is_empty() {
+            self.send_home(&rested);
+        }
+        rested.len()
     }
 
     /// Cancels orders that an ended or paused market lets go, then pays positions out, at most `room` of both together. Returns
@@ -58,8 +72,14 @@ impl Turn<'_> {
             self.finish(id);
         }
         if needed(self) && done < room {
-            done += self.step(|state, draft| pay_some(market(state, id), room - done, draft));
+            let mut paid = Vec::new();
+            self.step(|state, draft| pay_some(market(state, id), room - done, draft, &mut paid));
+            done += paid.len();
             self.finish(id);
+            // What a market paid out is not needed here by who has no orders here.
+            let idle = |account: &AccountId| self.state.purse(*account).is_some_and(|purse| purse.live_orders == 0);
+            paid.retain(|account| idle(account) && self.state.waiting(*account).is_none());
+            self.send_home(&paid);
         }
         done
     }
@@ -91,20 +111,18 @@ fn cancel_some(state: &State, market: MarketView<'_>, room: usize, draft: &mut D
 }
 
 /// Pays positions out, once no order reserves any of them.
-fn pay_some(market: MarketView<'_>, room: usize, draft: &mut Draft<'_>) -> usize {
-    let Some(value) = market.yes_value().filter(|_| market.has_no_orders()) else { return 0 };
+fn pay_some(market: MarketView<'_>, room: usize, draft: &mut Draft<'_>, paid: &mut Vec<AccountId>) {
+    let Some(value) = market.yes_value().filter(|_| market.has_no_orders()) else { return };
     let id = market.listing.market;
-    let mut paid = 0;
     for (account, position) in market.positions().take(room) {
         let credits = value.payout(position.yes, position.no);
         draft.events.push(Event::PaidOut { market: id, account, yes: position.yes, no: position.no, credits });
         if credits != Credits::ZERO {
             draft.settlements.push(settle::received(account, id, SettlementReason::Payout, credits));
         }
-        paid += 1;
+        paid.push(account);
     }
-    if paid == market.positions.len() {
+    if paid.len() == market.positions.len() {
         draft.events.push(Event::MarketSettled { market: id });
     }
-    paid
 }

@@ -3,10 +3,9 @@
 //! Reads the book and changes nothing: the events it yields take the makers out of the book when they are applied.
 
 use schemas::event::{CancelReason, Party, Trade};
-use schemas::message::{Settlement, SettlementReason};
 use schemas::{
-    AccountId, BookSide, Credits, Entry, Event, FeeRate, MarketId, OrderId, Price, Quantity, SelfTrade, Side, Status,
-    TradeId,
+    AccountId, BookSide, Credits, Entry, Event, FeeRate, MarketId, OrderId, Price, Quantity, SelfTrade, Settlement,
+    SettlementReason, Side, Status, TradeId,
 };
 
 use super::{Draft, cancel, settle};
@@ -242,10 +241,10 @@ impl Taker {
         }
     }
 
-    /// What it has done to its account's wallet by this command, unless that is nothing. `held` is what was held for it,
-    /// `resting` what rests of it now; `ended` tells that it is live no more.
+    /// What it has done to its account's purse by this command, unless that is nothing. `held` is what was held for it,
+    /// `resting` what rests of it now.
     #[inline]
-    pub fn settlement(&self, held: Credits, resting: Quantity, ended: bool) -> Option<Settlement> {
+    pub fn settlement(&self, held: Credits, resting: Quantity) -> Option<Settlement> {
         let (spent, released, received) = match self.entry.side() {
             Side::Buy => {
                 let spent = self.notional + self.fee;
@@ -254,10 +253,10 @@ impl Taker {
             }
             Side::Sell => (Credits::ZERO, Credits::ZERO, self.notional - self.fee),
         };
-        let nothing = [spent, released, received] == [Credits::ZERO; 3] && !ended;
+        let nothing = [spent, released, received] == [Credits::ZERO; 3];
         let reason = if self.trades == 0 { SettlementReason::Release } else { SettlementReason::Trade };
         let (account, market, order) = (self.account, self.market, Some(self.id));
-        (!nothing).then_some(Settlement { account, market, order, reason, spent, released, received, ended })
+        (!nothing).then_some(Settlement { account, market, order, reason, spent, released, received })
     }
 }
 
@@ -269,7 +268,7 @@ pub fn crosses(side: BookSide, limit: Price, price: Price) -> bool {
     }
 }
 
-/// What a fill does to the maker's wallet: price improvement cannot occur (it trades at its own price), but the hold was for
+/// What a fill does to the maker's purse: price improvement cannot occur (it trades at its own price), but the hold was for
 /// the worst fee, so the rest of its share goes back.
 fn maker_settlement(trade: &Trade, maker: &MarketOrder) -> Settlement {
     let notional = trade.notional(&trade.maker);
@@ -284,7 +283,6 @@ fn maker_settlement(trade: &Trade, maker: &MarketOrder) -> Settlement {
         spent,
         received,
         reason: SettlementReason::Trade,
-        ended: trade.maker_remaining.is_zero(),
         ..settle::released(trade.maker.account, trade.market, trade.maker.order, released)
     }
 }

@@ -14,6 +14,10 @@ pub struct Lookup {
     pub market_times: BTreeSet<(Timestamp, MarketId)>,
     /// When each live order that expires by itself does so.
     pub order_expiries: BTreeSet<(Timestamp, OrderId)>,
+    /// When each parked request or claim is refused: deadline, account, ticket.
+    pub parked: BTreeSet<(Timestamp, AccountId, u64)>,
+    /// At which step each purse away from home has rested long enough to send its free credits home.
+    pub resting_purses: BTreeSet<(u32, AccountId)>,
     /// When each dead-man switch fires.
     pub dead_man_switches: BTreeSet<(Timestamp, AccountId)>,
     /// Live orders that are cancelled when their market pauses.

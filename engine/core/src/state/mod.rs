@@ -6,23 +6,27 @@ mod client_ids;
 mod lookup;
 mod mailbox;
 mod market;
+mod parked;
+mod purse;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bincode::{Decode, Encode};
 use schemas::event::CancelReason;
-use schemas::message::Settlement;
+use schemas::limits::WALLET_MAX;
 use schemas::{
-    AccountId, AccountLimits, ApiKey, ApiKeyId, CommandId, Credits, MarketId, Message, OrderId, Shard, Timestamp,
-    TradeId,
+    AccountId, AccountLimits, ApiKey, ApiKeyId, CommandId, Credits, MarketId, Message, OrderId, Parked, Room,
+    Settlement, Shard, Timestamp, TradeId,
 };
 
 use crate::book::Books;
-pub use client_ids::{ClientIds, Remembered};
+pub use client_ids::{ClientIds, Name, Remembered};
 pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
+pub use parked::{Instructions, Pending, Waiting, weight};
+pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
 pub use table::Table;
 
 /// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.
@@ -32,10 +36,14 @@ pub struct State {
     pub(crate) map: schemas::shard_map::ShardMap,
     pub(crate) facts: Facts,
     pub(crate) lookup: Lookup,
-    /// Memory for what a command does to wallets, used again from command to command; empty between them.
+    /// Memory for what a command does to purses, used again from command to command; empty between them.
     pub(crate) settlements: Vec<Settlement>,
     /// Accounts that came to hold pairs by what the present command did to a market; empty between commands.
     pub(crate) paired: Vec<AccountId>,
+    /// The command that the present part of an outcome answers: what is sent carries its id.
+    pub(crate) answering: CommandId,
+    /// Accounts whose parked requests are to be tried again: something was freed, parked or ended. More than need be is no harm.
+    pub(crate) stirred: BTreeSet<AccountId>,
 }
 
 /// What a snapshot holds.
@@ -49,11 +57,18 @@ pub struct Facts {
     pub trades: u64,
     /// Credits that came into the exchange here, less those that left.
     pub deposited: Credits,
+    /// Counter of the last parked request or instruction.
+    pub tickets: u64,
+    /// Purses of the accounts that trade here, or whose home is here.
+    pub purses: Table<AccountId, Purse>,
+    /// Accounts whose home is here.
     pub accounts: Table<AccountId, Account>,
     pub markets: Table<MarketId, Market>,
     /// The book of each market, in the same order.
     pub books: Books<OrderId, Stake>,
     pub client_ids: ClientIds,
+    pub waiting: BTreeMap<AccountId, Waiting>,
+    pub instructions: Instructions,
     /// Messages to each other shard that were ever sent to.
     pub outboxes: BTreeMap<Shard, Outbox>,
     /// Messages from each other shard that ever sent.
@@ -63,29 +78,49 @@ pub struct Facts {
 }
 
 /// A mass cancel that goes on with time.
-#[derive(Clone, Copy, Debug, Encode, Decode)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub struct MassCancel {
     pub reason: CancelReason,
     /// Later orders are not meant.
     pub up_to: OrderId,
+    /// Instructions of the account's home that are answered when it is done.
+    pub tickets: Vec<u64>,
 }
 
-/// A holder of credits, on its home shard.
+/// A holder of credits, on its home shard: what is one for the account, wherever it trades.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Account {
-    /// What can be spent.
-    pub available: Credits,
-    /// What live buy orders could still cost (I-5).
-    pub held: Credits,
-    /// Orders that were entered and have not ended, as far as this home knows.
-    pub live_orders: u32,
     /// It can only cancel, and receive credits.
     pub frozen: bool,
     /// What it may have in all markets together.
     pub limits: AccountLimits,
     /// When its dead-man switch fires.
     pub dead_man_due: Option<Timestamp>,
+    /// What its purses on other shards have from here.
+    pub lent: BTreeMap<Shard, Lent>,
     pub(crate) keys: BTreeMap<ApiKeyId, ApiKey>,
+}
+
+impl Account {
+    /// Room of its limits that no purse on another shard has. Without limits there is always some.
+    pub(crate) fn unlent(&self) -> Room {
+        let (mut orders, mut held) = (0, 0);
+        for room in self.lent.values().map(|lent| lent.room) {
+            orders += i128::from(room.orders);
+            held += i128::from(room.held.0);
+        }
+        let left = |limit: i128, lent: i128| (limit - lent).max(0);
+        Room {
+            orders: match self.limits.live_orders {
+                u32::MAX => Room::ALL.orders,
+                limit => u32::try_from(left(limit.into(), orders)).unwrap_or(u32::MAX),
+            },
+            held: match self.limits.held.0 {
+                i64::MAX => Room::ALL.held,
+                limit => Credits(i64::try_from(left(limit.into(), held)).unwrap_or(i64::MAX)),
+            },
+        }
+    }
 }
 
 impl State {
@@ -98,6 +133,8 @@ impl State {
             lookup: Lookup::default(),
             settlements: Vec::new(),
             paired: Vec::new(),
+            answering: CommandId(0),
+            stirred: BTreeSet::new(),
         }
     }
 
@@ -109,6 +146,41 @@ impl State {
     /// The latest time of a command.
     pub fn time(&self) -> Timestamp {
         self.facts.time
+    }
+
+    /// An account's purse here.
+    #[inline]
+    pub fn purse(&self, account: AccountId) -> Option<&Purse> {
+        self.facts.purses.get(account)
+    }
+
+    /// All purses here.
+    pub fn purses(&self) -> impl Iterator<Item = (AccountId, &Purse)> {
+        self.facts.purses.iter()
+    }
+
+    /// All parked requests, and claims that wait.
+    pub fn parked(&self) -> impl Iterator<Item = &Parked> {
+        self.facts.waiting.values().flat_map(Waiting::all)
+    }
+
+    /// True if the account's home is here.
+    #[inline]
+    pub(crate) fn is_home(&self, account: AccountId) -> bool {
+        self.map.of_account(account) == self.shard
+    }
+
+    /// What waits for an account. Most of the time nothing waits for anybody.
+    #[inline]
+    pub(crate) fn waiting(&self, account: AccountId) -> Option<&Waiting> {
+        if self.facts.waiting.is_empty() { None } else { self.facts.waiting.get(&account) }
+    }
+
+    /// True if `more` would lead an account beyond what one may have, as far as its home knows.
+    pub(crate) fn exceeds_wallet(&self, id: AccountId, account: &Account, more: Credits) -> bool {
+        let here = self.purse(id).map_or(0, |purse| i128::from(purse.available.0) + i128::from(purse.held.0));
+        let lent: i128 = account.lent.values().map(|lent| i128::from(lent.credits.0)).sum();
+        here + lent + i128::from(more.0) > i128::from(WALLET_MAX)
     }
 
     /// An account whose home is here.
@@ -134,7 +206,7 @@ impl State {
 
     /// Looks up what a command is about, so that what follows finds it at once. Changes nothing that anybody can see.
     pub(crate) fn recall(&mut self, account: AccountId, market: MarketId) {
-        self.facts.accounts.recall(account);
+        self.facts.purses.recall(account);
         self.facts.markets.recall(market);
     }
 
@@ -153,21 +225,24 @@ impl State {
         self.facts.books.orders()
     }
 
-    /// How large the state is: accounts, positions, orders, client ids.
+    /// How large the state is: purses, positions, orders, client ids.
     pub(crate) fn things(&self) -> u64 {
         let positions: usize = self.facts.markets.values().map(|market| market.positions.len()).sum();
-        (self.facts.accounts.len() + positions + self.facts.books.orders() + self.facts.client_ids.len()) as u64
+        (self.facts.purses.len() + positions + self.facts.books.orders() + self.facts.client_ids.len()) as u64
     }
 
     /// When an `AdvanceTime` has something to do; a time that is past means now.
     pub fn next_due(&self) -> Option<Timestamp> {
-        if !self.lookup.sweeping.is_empty() || !self.facts.mass_cancels.is_empty() {
+        let unfinished = !self.facts.mass_cancels.is_empty() || !self.stirred.is_empty();
+        if unfinished || !self.lookup.sweeping.is_empty() {
             return Some(self.facts.time);
         }
         let market = self.lookup.market_times.first().map(|(time, _)| *time);
         let order = self.lookup.order_expiries.first().map(|(time, _)| *time);
         let switch = self.lookup.dead_man_switches.first().map(|(time, _)| *time);
-        [market, order, switch].into_iter().flatten().min()
+        let parked = self.lookup.parked.first().map(|(time, ..)| *time);
+        let purse = self.lookup.resting_purses.first().map(|(step, _)| step_begins(*step));
+        [market, order, switch, parked, purse].into_iter().flatten().min()
     }
 
     /// Messages sent and not yet acknowledged, in order for each receiver: receiver, number, id of the command that began it.
@@ -183,8 +258,8 @@ impl State {
         self.facts.inboxes.get(&from).map_or(0, |inbox| inbox.last)
     }
 
-    pub(crate) fn next_order_id(&self, market: Shard) -> OrderId {
-        OrderId::compose(market, self.shard, self.facts.orders + 1)
+    pub(crate) fn next_order_id(&self) -> OrderId {
+        OrderId::compose(self.shard, self.facts.orders + 1)
     }
 
     /// The id of the `nth` trade (from 0) that a decision makes.

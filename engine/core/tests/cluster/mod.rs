@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::{Account, Invariant, MarketView, Read, Replica, Sums};
-use schemas::message::EnteredRequest;
+use engine_core::{Invariant, MarketView, Purse, Read, Replica, Sums};
+use schemas::event::CancelReason;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, BookSide, Command, CommandId, CommandRecord, Credits, EngineId, Event, Message, Outcome, Shard, Term,
-    Timestamp,
+    AccountId, AccountLimits, Command, CommandId, CommandRecord, Credits, EngineId, Event, Message, Outcome, Room,
+    Shard, Term, Timestamp, answers,
 };
 
 /// A shard: its two logs, the writer, and a standby that only reads.
@@ -32,6 +32,25 @@ pub struct Cluster {
     clock: u64,
     ids: u128,
     attempts: u64,
+    /// The room that each account's purses had together when it was looked at last.
+    lent: BTreeMap<AccountId, Lent>,
+}
+
+/// Room of all purses of an account, in numbers that cannot overflow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Lent {
+    orders: i128,
+    held: i128,
+}
+
+impl Lent {
+    fn of(room: Room) -> Self {
+        Self { orders: room.orders.into(), held: room.held.0.into() }
+    }
+
+    fn plus(self, room: Room) -> Self {
+        Self { orders: self.orders + i128::from(room.orders), held: self.held + i128::from(room.held.0) }
+    }
 }
 
 impl Cluster {
@@ -46,7 +65,8 @@ impl Cluster {
             snapshot: None,
             relay: BTreeMap::new(),
         });
-        let mut cluster = Self { map, nodes: nodes.collect(), clock: 1_000, ids: 0, attempts: 0 };
+        let mut cluster =
+            Self { map, nodes: nodes.collect(), clock: 1_000, ids: 0, attempts: 0, lent: BTreeMap::new() };
         for shard in Shard::all(shards) {
             cluster.take_over(shard);
         }
@@ -177,6 +197,8 @@ impl Cluster {
 
     /// The leader dies; what it wrote last may never have reached the log. Another takes over, from the snapshot if there is one.
     pub fn crash(&mut self, shard: Shard, lost: usize) {
+        // What was lost may have given room back.
+        self.lent.clear();
         let node = &mut self.nodes[shard.index()];
         // What anybody has read back is in the log for good.
         let unread = node.events.len() - node.follower.position().offset as usize;
@@ -240,97 +262,88 @@ impl Cluster {
     }
 
     /// Everything that must hold at every cut of the logs.
-    pub fn check(&self) {
+    pub fn check(&mut self) {
+        self.check_credits();
+        for node in &self.nodes {
+            node.leader.state().assert_all();
+        }
+        self.check_room();
+    }
+
+    fn check_credits(&self) {
         let taken_in = |from: Shard| move |to: Shard| self.leader(to).state().received_from(from);
         let sums = self.nodes.iter().map(|n| n.leader.sums(taken_in(n.leader.state().shard())));
         let sums = sums.fold(Sums::default(), |a, b| a + b);
         assert_eq!(sums.balance(), Credits::ZERO, "{}: {sums:?}", Invariant::CreditsAreConserved);
-        for node in &self.nodes {
-            node.leader.state().assert_all();
-        }
-        self.check_holds();
-        self.check_live_orders();
     }
 
-    /// What each account's home believes, over all shards: live orders = those that rest + those on their way, either way.
-    fn check_live_orders(&self) {
-        let mut live: BTreeMap<AccountId, u32> = BTreeMap::new();
+    /// Messages that were sent and not taken in.
+    fn in_flight(&self) -> impl Iterator<Item = (Shard, Shard, &Message)> {
+        self.nodes.iter().flat_map(move |node| {
+            let from = node.leader.state().shard();
+            let kept = node.leader.kept_messages();
+            let flying = kept.filter(move |(to, number, ..)| *number > self.leader(*to).state().received_from(from));
+            flying.map(move |(to, _, _, message)| (from, to, message))
+        })
+    }
+
+    /// I-9: what a home has lent is what its other purses have, and what is in flight between them. All of it together is within the
+    /// account's limits; where these were lowered below it, it does not grow.
+    fn check_room(&mut self) {
+        let mut found: BTreeMap<(AccountId, Shard), Lent> = BTreeMap::new();
         for node in &self.nodes {
             let state = node.leader.state();
-            for (_, market) in state.markets() {
-                for (_, account, ..) in market.orders(BookSide::Bid).chain(market.orders(BookSide::Ask)) {
-                    *live.entry(account).or_default() += 1;
-                }
-            }
-            for (to, number, _, message) in node.leader.kept_messages() {
-                if number <= self.leader(to).state().received_from(state.shard()) {
-                    continue;
-                }
-                match message {
-                    Message::PlaceOrder { order, .. } => *live.entry(order.account).or_default() += 1,
-                    Message::Batch { account, requests } => {
-                        let places = requests.iter().filter(|r| matches!(r, EnteredRequest::Place { .. })).count();
-                        *live.entry(*account).or_default() += places as u32;
-                    }
-                    Message::Settle(list) => {
-                        for settlement in list.iter().filter(|settlement| settlement.ended) {
-                            *live.entry(settlement.account).or_default() += 1;
-                        }
-                    }
-                    _ => {}
-                }
+            let away = state.purses().filter(|(id, _)| self.map.of_account(*id) != state.shard());
+            found.extend(away.map(|(id, purse)| ((id, state.shard()), Lent::of(purse.room))));
+        }
+        let mut add = |account, shard, room| {
+            let lent = found.entry((account, shard)).or_insert(Lent::of(Room::ZERO));
+            *lent = lent.plus(room);
+        };
+        for (from, to, message) in self.in_flight() {
+            match message {
+                Message::Fund { account, room, .. } => add(*account, to, *room),
+                Message::Ask { account, given_back, .. } => add(*account, from, *given_back),
+                Message::Return(all) => all.iter().for_each(|returned| add(returned.account, from, returned.room)),
+                _ => {}
             }
         }
-        for (id, account) in self.nodes.iter().flat_map(|n| n.leader.state().accounts()) {
-            assert_eq!(
-                account.live_orders,
-                live.remove(&id).unwrap_or_default(),
-                "{}: {id}",
-                Invariant::LiveOrdersAreCounted
-            );
+        let mut all = Vec::new();
+        for state in self.nodes.iter().map(|node| node.leader.state()) {
+            for (id, account) in state.accounts() {
+                let here = state.purse(id).expect("an account has a purse at home");
+                let mut total = Lent::of(here.room);
+                for (shard, lent) in &account.lent {
+                    let there = found.remove(&(id, *shard)).unwrap_or(Lent::of(Room::ZERO));
+                    assert_eq!(there, Lent::of(lent.room), "{}: {id} on {shard}", Invariant::RoomIsCounted);
+                    total = total.plus(lent.room);
+                }
+                all.push((id, account.limits, total));
+            }
+        }
+        found.retain(|_, room| *room != Lent::of(Room::ZERO));
+        assert!(found.is_empty(), "{}: room of nobody: {found:?}", Invariant::RoomIsCounted);
+        for (id, limits, total) in all {
+            self.check_limits(id, limits, total);
         }
     }
 
-    /// I-5, over all shards: held = what live buys could cost + what is on its way.
-    fn check_holds(&self) {
-        let mut holds: BTreeMap<AccountId, Credits> = BTreeMap::new();
+    fn check_limits(&mut self, id: AccountId, limits: AccountLimits, total: Lent) {
+        let before = self.lent.insert(id, total).unwrap_or(total);
+        let within = |total: i128, limit: i128, unlimited: i128, before: i128| {
+            limit == unlimited || total <= limit || total <= before
+        };
+        let orders = within(total.orders, limits.live_orders.into(), u32::MAX.into(), before.orders);
+        let held = within(total.held, limits.held.0.into(), i64::MAX.into(), before.held);
+        assert!(orders && held, "{}: {id} has {total:?} of {limits:?}", Invariant::RoomIsCounted);
+    }
+
+    /// Nothing waits any more once all messages have arrived.
+    pub fn check_nothing_waits(&self) {
         for node in &self.nodes {
-            let state = node.leader.state();
-            for (_, market) in state.markets() {
-                for (_, account, .., held) in market.orders(BookSide::Bid).chain(market.orders(BookSide::Ask)) {
-                    *holds.entry(account).or_default() += held;
-                }
-            }
-            for (to, number, _, message) in node.leader.kept_messages() {
-                if number <= self.leader(to).state().received_from(state.shard()) {
-                    continue;
-                }
-                match message {
-                    Message::PlaceOrder { order, .. } => *holds.entry(order.account).or_default() += order.hold(),
-                    Message::Batch { requests, .. } => {
-                        for request in requests {
-                            if let EnteredRequest::Place { order, .. } = request {
-                                *holds.entry(order.account).or_default() += order.hold();
-                            }
-                        }
-                    }
-                    Message::AmendOrder { amendment, raised: Some(raise) } => {
-                        *holds.entry(amendment.account).or_default() += raise.amount;
-                    }
-                    Message::Settle(list) => {
-                        for s in list {
-                            *holds.entry(s.account).or_default() += s.spent + s.released;
-                        }
-                    }
-                    _ => {}
-                }
-            }
+            let parked: Vec<_> = node.leader.state().parked().collect();
+            assert!(parked.is_empty(), "still parked on {}: {parked:?}", node.leader.state().shard());
         }
-        for (id, account) in self.nodes.iter().flat_map(|n| n.leader.state().accounts()) {
-            let expected = holds.remove(&id).unwrap_or_default();
-            assert_eq!(account.held, expected, "{}: account {id}", Invariant::HoldsMatchOrders);
-        }
-        assert!(holds.values().all(|held| *held == Credits::ZERO), "holds of nobody: {holds:?}");
     }
 
     /// Every command of every log has exactly one outcome that counts, in order; every order exactly one birth.
@@ -347,43 +360,24 @@ impl Cluster {
                     assert!(born.insert(*id), "order {id} was born twice");
                 }
             }
-        }
-        for event in self.events() {
-            if let Event::OrderEntered { id, .. } = event {
-                assert!(born.contains(id), "order {id} was entered and never born");
-            }
+            node.check_answered_once();
         }
     }
 
-    /// An all-or-nothing batch that reached its markets' home was refused whole or carried out whole.
+    /// An all-or-nothing batch was refused whole or carried out whole.
     pub fn check_all_or_nothing(&self) {
         for node in &self.nodes {
-            for (outcome, (_, bytes)) in node.outcomes.iter().zip(&node.commands) {
-                let Ok(CommandRecord { command, .. }) = CommandRecord::decode(bytes) else { continue };
-                let whole = match command {
-                    Command::Batch { all_or_nothing, .. } => all_or_nothing,
-                    Command::Receive { message: Message::Batch { .. }, .. } => true,
-                    _ => false,
-                };
-                let count = |is: fn(&Event) -> bool| outcome.events.iter().filter(|event| is(event)).count();
-                let repeated = count(|event| matches!(event, Event::ClientIdRepeated { .. }));
-                if !whole || repeated > 0 {
-                    continue;
-                }
+            let whole = |command: &Command| matches!(command, Command::Batch { all_or_nothing: true, .. });
+            let whole: BTreeSet<_> = node.asked().filter(|(_, asked)| whole(asked)).map(|(id, _)| id).collect();
+            for part in node.outcomes.iter().flat_map(answers::parts).filter(|part| whole.contains(&part.command)) {
+                let count = |is: fn(&Event) -> bool| part.events.iter().filter(|event| is(event)).count();
                 let requests = count(|event| matches!(event, Event::BatchItem { .. }));
-                let refused = count(|event| {
-                    matches!(
-                        event,
-                        Event::Rejected { .. }
-                            | Event::OrderRejected { .. }
-                            | Event::CancelRejected { .. }
-                            | Event::AmendRejected { .. }
-                    )
-                });
-                if requests == 0 {
+                let repeated = count(|event| matches!(event, Event::ClientIdRepeated { .. }));
+                if requests == 0 || repeated > 0 {
                     continue;
                 }
-                assert!(refused == 0 || refused == requests, "{refused} of {requests} refused: {:?}", outcome.events);
+                let refused = count(is_refusal);
+                assert!(refused == 0 || refused == requests, "{refused} of {requests} refused: {:?}", part.events);
             }
         }
     }
@@ -398,16 +392,67 @@ impl Node {
         self.leader.state().markets().map(|(_, market)| market)
     }
 
-    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.leader.state().accounts().map(|(_, account)| account)
+    pub fn purses(&self) -> impl Iterator<Item = &Purse> {
+        self.leader.state().purses().map(|(_, purse)| purse)
+    }
+
+    /// What was asked, by id.
+    fn asked(&self) -> impl Iterator<Item = (CommandId, Command)> {
+        let records = self.commands.iter().filter_map(|(_, bytes)| CommandRecord::decode(bytes).ok());
+        records.map(|record| (record.id, record.command))
+    }
+
+    /// Each request has one answer, however long it was parked.
+    fn check_answered_once(&self) {
+        let mut answers: BTreeMap<CommandId, usize> = BTreeMap::new();
+        for part in self.outcomes.iter().flat_map(answers::parts) {
+            *answers.entry(part.command).or_default() += part.events.iter().filter(|event| is_answer(event)).count();
+        }
+        for (id, command) in self.asked() {
+            let single = matches!(
+                command,
+                Command::PlaceOrder(_)
+                    | Command::CancelOrder { .. }
+                    | Command::AmendOrder { .. }
+                    | Command::Withdraw { .. }
+            );
+            if single {
+                assert_eq!(answers.get(&id), Some(&1), "answers to {command:?}");
+            }
+        }
     }
 
     fn confirmed(&mut self, outcome: Outcome) {
-        for event in &outcome.events {
-            if let Event::Sent { to, number, message } = event {
-                self.relay.entry(*to).or_default().push((*number, outcome.cause.id, message.clone()));
+        for part in answers::parts(&outcome) {
+            for event in part.events {
+                if let Event::Sent { to, number, message } = event {
+                    self.relay.entry(*to).or_default().push((*number, part.command, message.clone()));
+                }
             }
         }
         self.outcomes.push(outcome);
     }
+}
+
+fn is_refusal(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Rejected { .. }
+            | Event::OrderRejected { .. }
+            | Event::CancelRejected { .. }
+            | Event::AmendRejected { .. }
+    )
+}
+
+fn is_answer(event: &Event) -> bool {
+    is_refusal(event)
+        || matches!(
+            event,
+            Event::OrderPlaced(_)
+                | Event::OrderAmended(_)
+                | Event::OrderCancelled { reason: CancelReason::Requested, .. }
+                | Event::ParkedCancelled { .. }
+                | Event::Withdrawn { .. }
+                | Event::ClientIdRepeated { .. }
+        )
 }

@@ -26,11 +26,17 @@ fn each_request_of_a_batch_has_its_own_answer() {
                 request 2
                 refused: order-unknown
                 request 3
-                refused: funds-insufficient
+                parked
                 request 4
-                order #4 ACTIVE 0/1
+                parked
                 request 5
                 refused: order-unknown
+                what was parked:
+                request 3
+                refused: funds-insufficient
+                what was parked:
+                request 4
+                order #4 ACTIVE 0/1
             a: 8.788800 + 0.211200 held, 2 YES
             b: 9.000000 + 0.000000 held, 2 NO
             BID 1 @ 0.2000 BUY_YES a
@@ -54,9 +60,9 @@ fn all_or_nothing_does_nothing_if_one_request_is_refused() {
                 request 1
                 refused: batch-refused
                 request 2
-                refused: funds-insufficient
-                request 3
                 refused: batch-refused
+                request 3
+                refused: order-unknown
             a: 9.685300 + 0.314700 held
             BID 1 @ 0.3000 BUY_YES a
         "#]],
@@ -141,7 +147,7 @@ fn all_or_nothing_refuses_what_depends_on_itself() {
                 refused: batch-conflict
             > a all amend #2 price 0.4
                 request 0
-                refused: batch-conflict
+                order #2 amended: ACTIVE 0/1 @ 0.4000 at the end of its queue
             > a all buy yes 1 @ 0.5 post
                 request 0
                 refused: post-only-would-take
@@ -151,10 +157,10 @@ fn all_or_nothing_refuses_what_depends_on_itself() {
                 trade 2 @ 0.5000 MINT a with b
                 request 1
                 order #4 ACTIVE 0/1
-            a: 8.268500 + 0.731500 held, 2 YES
+            a: 8.166400 + 0.833600 held, 2 YES
             b: 9.000000 + 0.000000 held, 2 NO
             BID 1 @ 0.4000 BUY_YES a
-            BID 1 @ 0.3000 BUY_YES a
+            BID 1 @ 0.4000 BUY_YES a
             collateral 2.000000, fees 0.000000
         "#]],
     );
@@ -183,9 +189,9 @@ fn all_or_nothing_counts_credits_and_contracts_together() {
                 refused: position-insufficient
             > a all buy yes 10 @ 0.5 ; buy yes 10 @ 0.5
                 request 0
-                refused: batch-refused
-                request 1
                 refused: funds-insufficient
+                request 1
+                refused: batch-refused
             > a all sell yes 3 @ 0.9 ; sell yes 1 @ 0.8
                 request 0
                 order #3 ACTIVE 0/3

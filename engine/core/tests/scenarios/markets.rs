@@ -160,7 +160,7 @@ fn a_market_with_many_holders_pays_each_once_in_slices() {
     assert_eq!((paid, slices), (HOLDERS + 1, 3));
     assert!(matches!(events.iter().rfind(|e| !matches!(e, Event::Settled(_))), Some(Event::MarketSettled { .. })));
     for account in (100..100 + HOLDERS).map(AccountId) {
-        assert_eq!(scenario.state.account(account).unwrap().available, Credits(1_500_000));
+        assert_eq!(scenario.state.purse(account).unwrap().available, Credits(1_500_000));
     }
     assert_eq!(scenario.state.market(market).unwrap().collateral, Credits::ZERO);
 }
@@ -181,12 +181,12 @@ fn a_market_closes_by_itself_at_its_expiry() {
     let mut events = Vec::new();
     // The clock of the log decides, not the timer: an order in the same millisecond is too late.
     scenario.state.handle(place, &command, &mut events);
-    assert!(matches!(events[1], Event::OrderRejected { code: schemas::Rejection::MarketNotOpen, .. }), "{events:?}");
+    assert!(matches!(events[0], Event::OrderRejected { code: schemas::Rejection::MarketNotOpen, .. }), "{events:?}");
     events.clear();
     scenario.state.handle(place, &Command::AdvanceTime, &mut events);
     assert!(matches!(events[0], Event::MarketChanged { state: schemas::MarketState::Closed, .. }));
     assert!(matches!(events[1], Event::OrderCancelled { .. }));
-    assert_eq!(scenario.state.account(alice).unwrap().available, Credits::whole(1));
+    assert_eq!(scenario.state.purse(alice).unwrap().available, Credits::whole(1));
     assert_eq!(scenario.state.next_due(), None);
 }
 
@@ -314,7 +314,7 @@ fn a_market_does_not_resume_while_orders_wait_for_their_cancel() {
         cancelled += ends(&scenario.handle(&Command::AdvanceTime));
     }
     assert!(matches!(scenario.handle(&change(Transition::Resume))[..], [Event::MarketChanged { .. }]));
-    assert_eq!(scenario.state.account(alice).unwrap().available, Credits::whole(10_000));
+    assert_eq!(scenario.state.purse(alice).unwrap().available, Credits::whole(10_000));
 }
 
 fn ends(events: &[Event]) -> usize {

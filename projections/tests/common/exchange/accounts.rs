@@ -3,80 +3,166 @@
 use super::*;
 
 impl Exchange {
+    pub(super) fn open_account(&mut self) -> Vec<Told> {
+        let account = AccountId((self.random.next() >> 1).max(1));
+        self.accounts.push(account);
+        let home = self.home(account);
+        self.purses.insert((account, home), Purse::default());
+        let mut told = Telling::new(self.command(), home);
+        let key = self.new_key(account);
+        told.events.extend([Event::AccountOpened { account }, Event::ApiKeyAdded { account, key }]);
+        self.tell(told)
+    }
+
+    fn new_key(&mut self, account: AccountId) -> ApiKey {
+        let id = ApiKeyId(self.random.next() >> 1);
+        self.keys.push((account, id));
+        ApiKey { id, hash: [self.random.below(256) as u8; 32], scopes: Scopes::READ_TRADE }
+    }
+
+    pub(super) fn change_keys(&mut self) -> Vec<Told> {
+        let (account, event) = if self.random.below(2) == 0 && !self.keys.is_empty() {
+            let nth = self.random.index(self.keys.len());
+            let (account, key) = self.keys.swap_remove(nth);
+            (account, Event::ApiKeyRevoked { account, key })
+        } else {
+            let account = self.any_account();
+            let key = self.new_key(account);
+            (account, Event::ApiKeyAdded { account, key })
+        };
+        let mut told = Telling::new(self.command(), self.home(account));
+        told.events.push(event);
+        self.tell(told)
+    }
+
+    pub(super) fn deposit(&mut self, account: AccountId, amount: i64) -> Vec<Told> {
+        let (home, client_id) = (self.home(account), Some(ClientId(u128::from(self.random.next()))));
+        let mut told = Telling::new(self.command(), home);
+        self.purse((account, home)).available += amount;
+        told.freed(account);
+        told.events.push(Event::Deposited { account, amount: Credits(amount), client_id });
+        self.tell(told)
+    }
+
+    /// Now and then of more than the home has.
+    pub(super) fn withdraw(&mut self) -> Vec<Told> {
+        let account = self.any_account();
+        let mut told = Telling::new(self.command(), self.home(account));
+        let available = self.purses[&(account, told.shard)].available;
+        let amount = match self.random.below(4) {
+            0 => Credits(available) + Credits::whole(1),
+            _ => Credits(available / 10 + 1),
+        };
+        self.claim(&mut told, account, ParkedRequest::Withdraw { amount, client_id: None });
+        self.tell(told)
+    }
+
     /// Frozen, limited, a dead-man switch.
     pub(super) fn change_account(&mut self) -> Vec<Told> {
-        let (account, by, command) = (self.any_account(), AdminId(2), self.command());
-        let event = match self.random.below(6) {
+        let (account, by) = (self.any_account(), AdminId(2));
+        let mut told = Telling::new(self.command(), self.home(account));
+        match self.random.below(6) {
             0 => {
                 self.frozen.insert(account);
-                Event::AccountFrozen { account, by }
+                told.events.push(Event::AccountFrozen { account, by });
+                self.instruct(&mut told, account, Instruction::Freeze { by });
             }
             1 | 2 => {
                 self.frozen.remove(&account);
-                Event::AccountUnfrozen { account, by }
+                told.events.push(Event::AccountUnfrozen { account, by });
+                self.instruct(&mut told, account, Instruction::Unfreeze { by });
             }
-            3 if self.random.below(2) == 0 => Event::AccountLimited { account, limits: AccountLimits::NONE },
             3 => {
-                let limits = AccountLimits { live_orders: 7, held: Credits(1 + self.random.below(9).cast_signed()) };
-                Event::AccountLimited { account, limits }
+                let some = AccountLimits { live_orders: 7, held: Credits(1 + self.random.below(9).cast_signed()) };
+                let limits = if self.random.below(2) == 0 { AccountLimits::NONE } else { some };
+                told.events.push(Event::AccountLimited { account, limits });
+                self.instruct(&mut told, account, Instruction::Limit(limits));
             }
-            4 => Event::DeadManSwitchSet { account, due: Some(Timestamp(1_800_000_000_000 + self.random.below(9))) },
-            _ if self.random.below(2) == 0 => Event::DeadManSwitchFired { account },
-            _ => Event::DeadManSwitchSet { account, due: None },
-        };
-        vec![Told { shard: self.home(account), command, events: vec![event] }]
+            4 => {
+                let due = Timestamp(1_800_000_000_000 + self.random.below(9));
+                told.events.push(Event::DeadManSwitchSet { account, due: Some(due) });
+            }
+            _ if self.random.below(2) == 0 => {
+                told.events.push(Event::DeadManSwitchFired { account });
+                self.end_all(&mut told, account, None, CancelReason::DeadManSwitch);
+                self.instruct(&mut told, account, Instruction::MassCancel(CancelReason::DeadManSwitch));
+            }
+            _ => told.events.push(Event::DeadManSwitchSet { account, due: None }),
+        }
+        self.tell(told)
     }
 
     /// To another account, which now and then cannot receive it.
     pub(super) fn transfer(&mut self) -> Vec<Told> {
-        let (from, to, command) = (self.any_account(), self.any_account(), self.command());
-        let (home, there) = (self.home(from), self.home(to));
-        let amount = self.wallets[&from].available / 20;
-        if from == to || amount == 0 {
-            let code = Rejection::TransferToSelf;
-            return vec![Told { shard: home, command, events: vec![Event::Rejected { code }] }];
+        let (from, to) = (self.any_account(), self.any_account());
+        let mut told = Telling::new(self.command(), self.home(from));
+        let amount = Credits(self.purses[&(from, told.shard)].available / 20);
+        if from == to || amount == Credits::ZERO {
+            told.events.push(Event::Rejected { code: Rejection::TransferToSelf });
+            return self.tell(told);
         }
-        let (credits, client_id) = (Credits(amount), Some(ClientId(u128::from(self.random.next()))));
-        let mut events = vec![Event::TransferSent { from, to, amount: credits, client_id }];
-        self.wallets.get_mut(&from).unwrap().available -= amount;
-        if home == there {
-            self.wallets.get_mut(&to).unwrap().available += amount;
-            events.push(Event::TransferReceived { from, to, amount: credits });
-            return vec![Told { shard: home, command, events }];
-        }
-        let message = Message::Transfer { from, to, amount: credits };
-        events.push(Event::Sent { to: there, number: self.number(home, there), message });
-        let mut told = vec![Told { shard: home, command, events }];
-        let mut events = vec![Event::Received { from: home, number: self.sent[&(home.number(), there.number())] }];
-        if self.random.below(4) > 0 {
-            self.wallets.get_mut(&to).unwrap().available += amount;
-            events.push(Event::TransferReceived { from, to, amount: credits });
-            told.push(Told { shard: there, command, events });
-            return told;
-        }
-        self.wallets.get_mut(&from).unwrap().available += amount;
-        let code = Rejection::WalletLimit;
-        let (number, message) = (self.number(there, home), Message::ReturnTransfer { from, to, amount: credits, code });
-        events.push(Event::Sent { to: home, number, message });
-        told.push(Told { shard: there, command, events });
-        let returned = Event::TransferReturned { from, to, amount: credits, code };
-        told.push(Told { shard: home, command, events: vec![Event::Received { from: there, number }, returned] });
-        told
-    }
-
-    /// All orders of an account in one market.
-    pub(super) fn mass_cancel(&mut self) -> Vec<Told> {
-        let (account, market) = (self.any_account(), self.any_market());
-        let mut told = Telling::new(self.command(), self.map.of_market(market));
-        let book = self.markets.get_mut(&market).unwrap();
-        let mut ended = Vec::new();
-        for side in [&mut book.bids, &mut book.asks] {
-            ended.extend(side.values().filter(|resting| resting.order.account == account).copied());
-            side.retain(|_, resting| resting.order.account != account);
-        }
-        for resting in ended {
-            self.end(&mut told, resting, CancelReason::MassCancel);
+        let (there, client_id) = (self.home(to), Some(ClientId(u128::from(self.random.next()))));
+        self.purse((from, told.shard)).available -= amount.micros();
+        told.events.push(Event::TransferSent { from, to, amount, client_id });
+        if there == told.shard {
+            self.transfer_received(&mut told, from, to, amount);
+        } else {
+            self.send(&mut told, there, Message::Transfer { from, to, amount });
         }
         self.tell(told)
+    }
+
+    pub(super) fn transfer_arrives(&mut self, told: &mut Telling, from: AccountId, to: AccountId, amount: Credits) {
+        if self.random.below(4) > 0 {
+            return self.transfer_received(told, from, to, amount);
+        }
+        let code = Rejection::WalletLimit;
+        self.send(told, self.home(from), Message::ReturnTransfer { from, to, amount, code });
+    }
+
+    fn transfer_received(&mut self, told: &mut Telling, from: AccountId, to: AccountId, amount: Credits) {
+        self.purse((to, told.shard)).available += amount.micros();
+        told.freed(to);
+        told.events.push(Event::TransferReceived { from, to, amount });
+    }
+
+    /// All orders of an account, in one market or everywhere.
+    pub(super) fn mass_cancel(&mut self) -> Vec<Told> {
+        let (account, market) = (self.any_account(), self.any_market());
+        let (market, shard) = match self.random.below(3) {
+            0 => (None, self.home(account)),
+            _ => (Some(market), self.market_home(market)),
+        };
+        let mut told = Telling::new(self.command(), shard);
+        told.events.push(Event::MassCancelRequested { account, market });
+        if market.is_none() {
+            self.instruct(&mut told, account, Instruction::MassCancel(CancelReason::MassCancel));
+        }
+        self.end_all(&mut told, account, market, CancelReason::MassCancel);
+        self.tell(told)
+    }
+
+    /// Ends an account's orders on a shard, in one market or in all; those that wait last.
+    pub(super) fn end_all(
+        &mut self,
+        told: &mut Telling,
+        account: AccountId,
+        market: Option<MarketId>,
+        reason: CancelReason,
+    ) {
+        let (map, shard) = (self.map, told.shard);
+        let meant = |id: MarketId| map.of_market(id) == shard && market.is_none_or(|market| market == id);
+        let mut ended = Vec::new();
+        for (_, book) in self.markets.iter_mut().filter(|(id, _)| meant(**id)) {
+            for side in [&mut book.bids, &mut book.asks] {
+                ended.extend(side.values().filter(|resting| resting.order.account == account).copied());
+                side.retain(|_, resting| resting.order.account != account);
+            }
+        }
+        for resting in ended {
+            self.end(told, resting, reason);
+        }
+        self.settle(told);
+        self.end_waiting(told, account, market);
     }
 }

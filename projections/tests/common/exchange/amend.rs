@@ -1,8 +1,9 @@
 //! Orders that change while they rest.
 
 use schemas::event::OrderAmended;
-use schemas::message::Raise;
 
+use super::matching::Taken;
+use super::orders::{settlement, status_of};
 use super::*;
 
 impl Exchange {
@@ -11,21 +12,21 @@ impl Exchange {
         let market = self.any_market();
         let Some(resting) = self.pick(market) else { return Vec::new() };
         if resting.remaining == 1 {
-            self.put_back(resting);
+            self.put(resting);
             return Vec::new();
         }
         let lost = 1 + self.random.below(u64::from(resting.remaining) - 1) as u32;
         let left = Resting { remaining: resting.remaining - lost, ..resting };
-        self.put_back(left);
+        self.put(left);
         let Resting { id, order, price, .. } = resting;
         self.orders.get_mut(&id).unwrap().quantity -= lost;
         let mut told = Telling::new(self.command(), self.map.of_market(market));
         let (account, entry, quantity) = (order.account, order.entry, quantity(lost));
-        told.market.push(Event::OrderReduced { order: id, account, market, entry, price, quantity });
+        told.events.push(Event::OrderReduced { order: id, account, market, entry, price, quantity });
         match order.entry.side() {
             Side::Sell => *self.reserved(&order) -= i64::from(lost),
             Side::Buy => {
-                told.settle(settlement(&order, Some(id), SettlementReason::Release, 0, resting.hold(lost), 0));
+                told.settle(settlement(&order, id, SettlementReason::Release, [0, resting.hold(lost), 0]));
             }
         }
         self.tell(told)
@@ -47,19 +48,24 @@ impl Exchange {
         let (order, free) = (before.order, self.free(market, before.order.account, before.order.entry.contract()));
         let more = i64::from(after.remaining) - i64::from(before.remaining);
         let needed = after.hold(after.remaining) - before.hold(before.remaining);
+        if needed > 0 && self.waiting((order.account, self.market_home(market))) > 0 {
+            // It would wait behind them, and only places wait here.
+            self.put(before);
+            return Vec::new();
+        }
         let code = if (after.price, after.remaining) == (before.price, before.remaining) {
             Some(Rejection::AmendmentEmpty)
         } else if order.entry.side() == Side::Sell && free < more {
             Some(Rejection::PositionInsufficient)
-        } else if self.wallets[&order.account].available < needed {
+        } else if self.purses[&(order.account, self.market_home(market))].available < needed {
             Some(Rejection::FundsInsufficient)
         } else {
             None
         };
         let mut told = Telling::new(self.command(), self.map.of_market(market));
         if let Some(code) = code {
-            self.put_back(before);
-            told.market.push(Event::AmendRejected { account: order.account, order: OrderRef::Id(before.id), code });
+            self.put(before);
+            told.events.push(Event::AmendRejected { account: order.account, order: OrderRef::Id(before.id), code });
             return self.tell(told);
         }
         self.raise(&mut told, &after, needed);
@@ -67,22 +73,16 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// The account's home holds what the order lacks.
+    /// The purse holds what the order lacks.
     fn raise(&mut self, told: &mut Telling, after: &Resting, needed: i64) {
-        let Resting { id, order, .. } = *after;
         if needed <= 0 {
             return;
         }
-        let wallet = self.wallets.get_mut(&order.account).unwrap();
-        wallet.available -= needed;
-        wallet.held += needed;
-        let (account, amount) = (order.account, Credits(needed));
-        told.funded = Some((self.home(account), Event::HoldRaised { account, order: id, amount }));
-        if self.home(account) != told.there {
-            let amendment = Amendment { account, order: id, price: None, quantity: None };
-            let raised = Some(Raise { market: order.market, amount });
-            told.message = Some(Message::AmendOrder { amendment, raised });
-        }
+        let (account, order) = (after.order.account, after.id);
+        let purse = self.purse((account, told.shard));
+        purse.available -= needed;
+        purse.held += needed;
+        told.events.push(Event::HoldRaised { account, order, amount: Credits(needed) });
     }
 
     fn amended(&mut self, told: &mut Telling, before: Resting, after: Resting, raised: i64) {
@@ -101,7 +101,7 @@ impl Exchange {
         let status = status_of(true, filled, total);
         let row = self.orders.get_mut(&id).unwrap();
         (row.quantity, row.filled, row.status, row.price) = (total, filled, status, order.entry.book_price(price));
-        told.market.push(Event::OrderAmended(OrderAmended {
+        told.events.push(Event::OrderAmended(OrderAmended {
             order: id,
             account: order.account,
             market: order.market,
@@ -115,15 +115,9 @@ impl Exchange {
             cancel_reason: None,
             in_place,
         }));
+        self.purse((order.account, told.shard)).live_orders -= i64::from(!status.is_live());
         self.settle_taker(told, Resting { remaining: total - filled, ..after }, held, &taken);
-        told.market.extend(taken.trades);
+        told.events.extend(taken.trades);
         self.redeem(told, order.market, taken.touched);
-    }
-
-    /// Where among its equals is of no concern here.
-    fn put_back(&mut self, resting: Resting) {
-        self.counter += 1;
-        let place = place(&resting, self.counter);
-        self.side(&resting).insert(place, resting);
     }
 }

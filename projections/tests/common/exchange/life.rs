@@ -1,15 +1,42 @@
-//! A market's life after it opened: pauses, its answer, its payouts.
+//! A market's life: its beginning, pauses, its answer, its payouts.
 
 use schemas::market::{Confirmation, YesValue};
 
 use super::*;
 
 impl Exchange {
+    pub(super) fn create_market(&mut self) -> Vec<Told> {
+        let ticker: text::Ticker = format!("M-{}", self.markets.len()).parse().unwrap();
+        let listing = Listing {
+            market: MarketId::of(&ticker),
+            ticker,
+            question: "Will it \"happen\", ja oder nein? ✓".parse().unwrap(),
+            // Now and then one that no calendar knows.
+            expiry: Timestamp(if self.random.below(5) == 0 { u64::MAX } else { 1_900_000_000_000 }),
+            tick: 1,
+            maker_fee: FeeRate::new(10_000).unwrap(),
+            taker_fee: FeeRate::new(30_000).unwrap(),
+            dispute_window_ms: self.random.below(3) * 1_000,
+            limits: MarketLimits::NONE,
+        };
+        let (market, shard) = (listing.market, self.map.of_market(listing.market));
+        let (bids, asks) = (BTreeMap::new(), BTreeMap::new());
+        self.markets.insert(
+            market,
+            Market { listing: listing.clone(), state: MarketState::Open, resolution: None, bids, asks },
+        );
+        let mut created = Telling::new(self.command(), shard);
+        created.events.push(Event::MarketCreated(listing));
+        let mut opened = Telling::new(self.command(), shard);
+        self.change(&mut opened, market, MarketState::Open, Some(AdminId(1)));
+        [self.tell(created), self.tell(opened)].into_iter().flatten().collect()
+    }
+
     pub(super) fn pause_or_resume(&mut self) -> Vec<Told> {
         let market = self.any_market();
         let state = match self.markets[&market].state {
-            MarketState::Open if self.random.below(2) == 0 => MarketState::Paused,
-            MarketState::Open => MarketState::CancelOnly,
+            MarketState::Open if self.random.below(4) == 0 => MarketState::Paused,
+            MarketState::Open if self.random.below(4) == 0 => MarketState::CancelOnly,
             MarketState::Paused | MarketState::CancelOnly => MarketState::Open,
             _ => return self.limit_market(market),
         };
@@ -21,19 +48,25 @@ impl Exchange {
     fn limit_market(&mut self, market: MarketId) -> Vec<Told> {
         let limited = MarketLimits { live_orders: 3, notional: Credits(4), position: 5 };
         let limits = if self.random.below(2) == 0 { limited } else { MarketLimits::NONE };
-        let (shard, command) = (self.map.of_market(market), self.command());
-        vec![Told { shard, command, events: vec![Event::MarketLimited { market, limits }] }]
+        let mut told = Telling::new(self.command(), self.map.of_market(market));
+        told.events.push(Event::MarketLimited { market, limits });
+        self.tell(told)
     }
 
     fn change(&mut self, told: &mut Telling, market: MarketId, state: MarketState, by: Option<AdminId>) {
         let book = self.markets.get_mut(&market).unwrap();
         book.state = state;
-        told.market.push(Event::MarketChanged { market, state, resolution: book.resolution, by });
+        told.events.push(Event::MarketChanged { market, state, resolution: book.resolution, by });
     }
 
     /// A step of a market towards its answer: it closes, an answer is proposed, confirmed, now and then amended, paid out.
     pub(super) fn go_on_to_an_answer(&mut self) -> Vec<Told> {
-        let market = self.any_market();
+        let on_its_way = |book: &Market| matches!(book.state, MarketState::Closed | MarketState::Resolving);
+        let first = self.markets.iter().find(|(_, book)| on_its_way(book)).map(|(id, _)| *id);
+        let market = match first {
+            Some(market) if self.random.below(4) > 0 => market,
+            _ => self.any_market(),
+        };
         let mut told = Telling::new(self.command(), self.map.of_market(market));
         let (first, second) = (AdminId(1), AdminId(2));
         let (state, resolution) = (self.markets[&market].state, self.markets[&market].resolution);
@@ -83,7 +116,7 @@ impl Exchange {
             }
             *position = Position::default();
             let credits = value.payout(yes, no);
-            told.market.push(Event::PaidOut { market, account, yes, no, credits });
+            told.events.push(Event::PaidOut { market, account, yes, no, credits });
             told.settle(Settlement {
                 account,
                 market,
@@ -92,9 +125,8 @@ impl Exchange {
                 spent: Credits::ZERO,
                 released: Credits::ZERO,
                 received: credits,
-                ended: false,
             });
         }
-        told.market.push(Event::MarketSettled { market });
+        told.events.push(Event::MarketSettled { market });
     }
 }

@@ -88,7 +88,9 @@ impl Scenario {
 
     fn request(&mut self, account: AccountId, words: &[&str]) -> Request {
         match *words {
-            ["cancel", "as", name] => Request::Cancel(OrderRef::ClientId(client_id(name))),
+            ["cancel", "as", name] => {
+                Request::Cancel(OrderRef::ClientId { market: self.market(), client_id: client_id(name) })
+            }
             ["cancel", number] => Request::Cancel(self.order(number)),
             ["amend", number, ref change @ ..] => {
                 let find = |word| change.iter().position(|known| *known == word).map(|at| change[at + 1]);

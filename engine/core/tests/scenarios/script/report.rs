@@ -55,8 +55,16 @@ impl Scenario {
             Event::DeadManSwitchFired { account } => say(format!("the switch of {} fires", self.name(*account))),
             Event::TransferSent { amount, .. } => say(format!("sent {amount}")),
             Event::TransferReceived { to, amount, .. } => say(format!("{} receives {amount}", self.name(*to))),
-            // Wallets are in the report; entry and amendment are in the holds.
-            Event::Settled(_) | Event::OrderEntered { .. } | Event::HoldRaised { .. } => {}
+            Event::Parked(_) => say("parked".into()),
+            Event::Resumed { .. } => say("what was parked:".into()),
+            Event::ParkedCancelled { .. } => say("cancels what is parked".into()),
+            // Purses are in the report. On one shard a home is asked and instructed by itself.
+            Event::Settled(_)
+            | Event::HoldRaised { .. }
+            | Event::Asked { .. }
+            | Event::AskAnswered { .. }
+            | Event::PurseReceived { .. }
+            | Event::InstructionCompleted { .. } => {}
             other => say(format!("{other:?}")),
         }
         text
@@ -69,8 +77,8 @@ impl Scenario {
 
     pub fn report(&self) -> String {
         let mut text = self.said.clone();
-        for (id, account) in self.state.accounts() {
-            write!(text, "{}: {} + {} held", self.name(id), account.available, account.held).unwrap();
+        for (id, purse) in self.state.purses() {
+            write!(text, "{}: {} + {} held", self.name(id), purse.available, purse.held).unwrap();
             for (_, market) in self.state.markets() {
                 let p = market.position(id);
                 for (held, reserved, contract) in [(p.yes, p.yes_reserved, "YES"), (p.no, p.no_reserved, "NO")] {

@@ -1,0 +1,253 @@
+//! The account's home: claims on its credits and room, by its other purses, withdrawals and transfers.
+//!
+//! | a claim                                            | what happens                                              |
+//! |----------------------------------------------------|-----------------------------------------------------------|
+//! | needs no more than the home has                    | it is granted; a purse gets a float besides               |
+//! | comes while others wait                            | it waits behind them                                      |
+//! | is the oldest; no other purse could give anything  | it is refused                                             |
+//! | is the oldest; no recall is under way              | every other shard with a purse is asked to give back      |
+//! | is the oldest; its recall came back, and a purse has more, or the home has lent some meanwhile | the same once more |
+//! | is the oldest; its recall came back with all there was | it is refused                                         |
+//!
+//! So a claim is refused only after every purse was asked while it was the oldest, and a shard that does not answer holds up only what
+//! needs its answer.
+
+use schemas::limits::PARKED_MAX;
+use schemas::{
+    AccountId, Credits, Event, Instruction, Message, Need, Parked, ParkedRequest, Rejection, Returned, Room, Shard,
+};
+
+use super::parking;
+use super::{Turn, message};
+use crate::state::State;
+
+impl Turn<'_> {
+    /// A purse elsewhere asks.
+    pub(super) fn answer_ask(&mut self, from: Shard, account: AccountId, need: Need, given_back: Room) {
+        let refused = match self.state.account(account) {
+            None => Some(Rejection::AccountUnknown),
+            Some(known) => known.frozen.then_some(Rejection::AccountFrozen),
+        };
+        if !given_back.is_zero() {
+            let credits = Credits::ZERO;
+            self.step(|_, draft| {
+                draft.events.push(Event::PurseReceived { account, from, credits, room: given_back });
+            });
+        }
+        match refused {
+            Some(code) => self.fund_nothing(account, from, code),
+            None => self.claim(account, ParkedRequest::Fund { shard: from, need }),
+        }
+    }
+
+    /// Decides a claim at once, or lets it wait for what other purses give back.
+    pub(super) fn claim(&mut self, account: AccountId, request: ParkedRequest) {
+        let lack = lack(self.state, account, &request, self.draft.room);
+        if lack.is_nothing() {
+            return self.grant(account, &request);
+        }
+        let waiting = self.state.waiting(account);
+        let (first, movements) = waiting.map_or((true, 0), |waiting| (waiting.claims.is_empty(), waiting.movements()));
+        if first && lenders(self.state, account, &request).next().is_none() {
+            return self.refuse_claim(account, &request, lack);
+        }
+        let movement = !matches!(request, ParkedRequest::Fund { .. });
+        if movement && movements >= PARKED_MAX {
+            return self.refuse_request(account, &request, super::batch::Refused::all(Rejection::ParkedLimit));
+        }
+        let mut parked = self.parked(account, request);
+        // A purse's request is answered on its own shard.
+        parked.index = None;
+        self.step(|_, draft| draft.events.push(Event::Parked(Box::new(parked))));
+        self.advance_claims(account);
+    }
+
+    /// Decides claims that can be, oldest first, and has credits recalled for the first that cannot.
+    pub(super) fn advance_claims(&mut self, account: AccountId) {
+        while let Some(claim) = oldest_claim(self.state, account) {
+            let lack = lack(self.state, account, &claim.request, self.draft.room);
+            if lack.is_nothing() {
+                self.resumed(&claim);
+                self.grant(account, &claim.request);
+                continue;
+            }
+            if self.state.waiting(account).is_some_and(|waiting| waiting.recall.is_some()) {
+                return;
+            }
+            let lenders: Vec<Shard> = lenders(self.state, account, &claim.request).collect();
+            if !lenders.is_empty() {
+                return self.instruct(account, Instruction::Recall(lack), lenders);
+            }
+            self.resumed(&claim);
+            self.refuse_claim(account, &claim.request, lack);
+        }
+    }
+
+    /// Every purse has given back what it had for the oldest claim.
+    fn recalled(&mut self, account: AccountId, more: bool) {
+        if let (Some(claim), false) = (oldest_claim(self.state, account), more) {
+            let lack = lack(self.state, account, &claim.request, self.draft.room);
+            if !lack.is_nothing() {
+                self.resumed(&claim);
+                self.refuse_claim(account, &claim.request, lack);
+            }
+        }
+        self.advance_claims(account);
+    }
+
+    fn grant(&mut self, account: AccountId, request: &ParkedRequest) {
+        match *request {
+            ParkedRequest::Fund { shard, .. } if shard == self.state.shard => {
+                self.funded(account, None, None);
+            }
+            ParkedRequest::Fund { shard, need } => self.step(|state, draft| {
+                let credits = credits_for(state, account, need.credits);
+                let room = room_for(state, account, shard, need.room);
+                draft.events.push(Event::PurseSent { account, to: shard, credits, room });
+                let fund = Message::Fund { account, credits, room, refused: None };
+                draft.events.push(message::send(state, shard, fund));
+            }),
+            ParkedRequest::Withdraw { amount, client_id } => {
+                self.step(|_, draft| draft.events.push(Event::Withdrawn { account, amount, client_id }));
+            }
+            ParkedRequest::Transfer { to, amount, client_id } => self.send_transfer(account, to, amount, client_id),
+            ParkedRequest::Place(_) | ParkedRequest::Amend { .. } | ParkedRequest::Batch(_) => {
+                unreachable!("it waits at its market")
+            }
+        }
+    }
+
+    fn refuse_claim(&mut self, account: AccountId, request: &ParkedRequest, lack: Need) {
+        self.refuse_request(account, request, super::batch::Refused::all(code_for(lack)));
+    }
+
+    /// An ask comes to nothing.
+    pub(super) fn fund_nothing(&mut self, account: AccountId, shard: Shard, code: Rejection) {
+        if shard == self.state.shard {
+            return self.funded(account, None, Some(code));
+        }
+        let (credits, room, refused) = (Credits::ZERO, Room::ZERO, Some(code));
+        self.tell(shard, Message::Fund { account, credits, room, refused });
+    }
+
+    /// Purses elsewhere give back what they do not need, or have done what they were told.
+    pub(super) fn take_returned(&mut self, from: Shard, all: &[Returned]) {
+        for returned in all {
+            let Returned { account, credits, room, ticket, more } = *returned;
+            let pending = ticket.and_then(|ticket| self.state.facts.instructions.get(&(account, ticket)));
+            let told = pending.is_some_and(|pending| pending.shards.contains(&from));
+            self.step(|_, draft| {
+                if credits != Credits::ZERO || !room.is_zero() {
+                    draft.events.push(Event::PurseReceived { account, from, credits, room });
+                }
+            });
+            match ticket.filter(|_| told) {
+                Some(ticket) => self.note_obedience(account, ticket, from, more),
+                None => {
+                    self.state.stirred.insert(account);
+                }
+            }
+        }
+    }
+
+    /// A shard has carried an instruction out; the last one completes it.
+    pub(super) fn note_obedience(&mut self, account: AccountId, ticket: u64, shard: Shard, more: bool) {
+        let pending = &self.state.facts.instructions[&(account, ticket)];
+        let (command, instruction) = (pending.command, pending.instruction);
+        let more_anywhere = pending.more || more;
+        let last = pending.shards.len() == 1;
+        let current = self.state.waiting(account).is_some_and(|waiting| waiting.recall == Some(ticket));
+        self.step(|_, draft| draft.events.push(Event::Obeyed { account, ticket, shard, more }));
+        match instruction {
+            Instruction::Recall(_) if last && current => self.recalled(account, more_anywhere),
+            Instruction::Recall(_) => self.advance_claims(account),
+            _ if last => {
+                self.step(|_, draft| {
+                    draft.events.push(Event::Resumed { account, ticket, command });
+                    draft.events.push(Event::InstructionCompleted { account, instruction });
+                });
+                self.state.stirred.insert(account);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Why what is lacking refuses.
+fn code_for(lack: Need) -> Rejection {
+    if lack.credits.0 > 0 {
+        Rejection::FundsInsufficient
+    } else if lack.room.orders > 0 {
+        Rejection::LiveOrderLimit
+    } else {
+        Rejection::NotionalLimit
+    }
+}
+
+/// Why a purse at home can never get what it lacks: no other purse has anything to give back, and nobody waits for the same.
+pub(super) fn hopeless(state: &State, account: AccountId, need: Need) -> Option<Rejection> {
+    state.account(account).filter(|known| known.lent.is_empty())?;
+    if state.waiting(account).is_some_and(|waiting| !waiting.claims.is_empty()) {
+        return None;
+    }
+    (!need.is_nothing()).then(|| code_for(need))
+}
+
+fn oldest_claim(state: &State, account: AccountId) -> Option<Parked> {
+    state.waiting(account)?.claims.front().cloned()
+}
+
+/// Other shards that may have something to give back for a claim.
+fn lenders(state: &State, account: AccountId, request: &ParkedRequest) -> impl Iterator<Item = Shard> {
+    let claimant = match request {
+        ParkedRequest::Fund { shard, .. } => Some(*shard),
+        _ => None,
+    };
+    let known = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
+    known.filter(move |shard| Some(*shard) != claimant)
+}
+
+/// What the home lacks for a claim.
+fn lack(state: &State, account: AccountId, request: &ParkedRequest, room: usize) -> Need {
+    let Some(purse) = state.purse(account) else { return Need::NOTHING };
+    let short = |credits: Credits| Credits((credits.0 - purse.available.0).max(0));
+    match *request {
+        // The purse here looks at what it has by itself.
+        ParkedRequest::Fund { shard, .. } if shard == state.shard => parking::oldest_need(state, account, room),
+        ParkedRequest::Fund { need, .. } => Need {
+            credits: if need.credits.0 > 0 { short(need.credits) } else { Credits::ZERO },
+            room: need.room.saturating_sub(purse.free_room()),
+        },
+        ParkedRequest::Withdraw { amount, .. } | ParkedRequest::Transfer { amount, .. } => Need::credits(short(amount)),
+        ParkedRequest::Place(_) | ParkedRequest::Amend { .. } | ParkedRequest::Batch(_) => Need::NOTHING,
+    }
+}
+
+/// The credits that a purse is lent: its need, and half of what is left unless somebody waits for that.
+fn credits_for(state: &State, account: AccountId, need: Credits) -> Credits {
+    let available = state.purse(account).map_or(0, |purse| purse.available.0);
+    let wanted = state.waiting(account).is_some_and(|waiting| !waiting.claims.is_empty());
+    match need.0 {
+        0 => Credits::ZERO,
+        need if wanted => Credits(need),
+        need => Credits(need + (available - need) / 2),
+    }
+}
+
+/// The room that a purse is lent: all there can be if there is no limit, else its need and half of what is left.
+fn room_for(state: &State, account: AccountId, shard: Shard, need: Room) -> Room {
+    let (Some(purse), Some(known)) = (state.purse(account), state.account(account)) else { return Room::ZERO };
+    let has = known.lent.get(&shard).map_or(Room::ZERO, |lent| lent.room);
+    let left = purse.free_room();
+    let orders = match known.limits.live_orders {
+        u32::MAX => Room::ALL.orders - has.orders,
+        _ if need.orders > 0 => need.orders + (left.orders - need.orders) / 2,
+        _ => 0,
+    };
+    let held = match known.limits.held.0 {
+        i64::MAX => Room::ALL.held.0 - has.held.0,
+        _ if need.held.0 > 0 => need.held.0 + (left.held.0 - need.held.0) / 2,
+        _ => 0,
+    };
+    Room { orders, held: Credits(held) }
+}

@@ -1,0 +1,250 @@
+//! What an account's home tells every shard where the account has a purse, and what those do.
+
+use std::collections::BTreeSet;
+
+use schemas::event::CancelReason;
+use schemas::limits::INSTRUCTIONS_MAX;
+use schemas::{
+    AccountId, AccountLimits, AdminId, Credits, Event, Instruction, MarketId, Message, Need, Rejection, Returned, Room,
+    Shard,
+};
+
+use super::{Turn, account, cancel, message};
+use crate::state::{Purse, State};
+
+impl Turn<'_> {
+    /// A repeat says so again: who asks wants to be sure.
+    pub(super) fn freeze_account(&mut self, account: AccountId, by: AdminId) {
+        let known = self.answer(|state| {
+            check_instruction(state, account)?;
+            Ok(Event::AccountFrozen { account, by })
+        });
+        if known {
+            self.instruct_all(account, Instruction::Freeze { by });
+            self.refuse_all(account, Rejection::AccountFrozen);
+        }
+    }
+
+    pub(super) fn unfreeze_account(&mut self, account: AccountId, by: AdminId) {
+        let known = self.answer(|state| {
+            check_instruction(state, account)?;
+            Ok(Event::AccountUnfrozen { account, by })
+        });
+        if known {
+            self.instruct_all(account, Instruction::Unfreeze { by });
+        }
+    }
+
+    pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits) {
+        let known = self.answer(|state| {
+            check_instruction(state, account)?;
+            Ok(Event::AccountLimited { account, limits })
+        });
+        if known {
+            self.instruct_all(account, Instruction::Limit(limits));
+        }
+    }
+
+    /// Everywhere: what the home passes on reaches each shard after all that the home sent there before.
+    pub(super) fn mass_cancel_everywhere(&mut self, account: AccountId, reason: CancelReason) {
+        let mut shards = shards_of(self.state, account);
+        let takes_long = cancel::takes_long(self.state, account, None);
+        if takes_long {
+            shards.insert(self.state.shard);
+        }
+        let instruction = Instruction::MassCancel(reason);
+        let ticket = self.state.facts.tickets + 1;
+        let completed = shards.is_empty();
+        if !completed {
+            self.instruct(account, instruction, shards.into_iter().collect());
+        }
+        self.mass_cancel_here(account, None, reason, takes_long.then_some(ticket));
+        if completed {
+            self.complete(account, instruction);
+        }
+    }
+
+    /// Home: tells all other shards, or says at once that all have done it.
+    fn instruct_all(&mut self, account: AccountId, instruction: Instruction) {
+        let shards: Vec<Shard> = shards_of(self.state, account).into_iter().collect();
+        if shards.is_empty() {
+            self.complete(account, instruction);
+        } else {
+            self.instruct(account, instruction, shards);
+        }
+    }
+
+    fn complete(&mut self, account: AccountId, instruction: Instruction) {
+        self.step(|_, draft| draft.events.push(Event::InstructionCompleted { account, instruction }));
+    }
+
+    /// Home: tells these shards; what the home's own shard does it does itself.
+    pub(super) fn instruct(&mut self, account: AccountId, instruction: Instruction, shards: Vec<Shard>) {
+        self.step(|state, draft| {
+            let ticket = state.facts.tickets + 1;
+            let others = shards.iter().filter(|shard| **shard != state.shard);
+            let tell = |to: &Shard| message::send(state, *to, Message::Instruct { account, ticket, instruction });
+            let sent: Vec<Event> = others.map(tell).collect();
+            draft.events.push(Event::Instructed { account, ticket, instruction, shards });
+            draft.events.extend(sent);
+        });
+    }
+
+    /// Away from home: does what the home says, and answers.
+    pub(super) fn obey(&mut self, home: Shard, account: AccountId, ticket: u64, instruction: Instruction) {
+        match instruction {
+            Instruction::Recall(want) => {
+                let (credits, room, more) = give_back(self.state.purse(account), want);
+                self.return_home(home, Returned { account, credits, room, ticket: Some(ticket), more });
+            }
+            Instruction::Freeze { .. } => {
+                self.freeze_purse(account, true);
+                self.done(home, account, ticket);
+                self.refuse_all(account, Rejection::AccountFrozen);
+            }
+            Instruction::Unfreeze { .. } => {
+                self.freeze_purse(account, false);
+                self.done(home, account, ticket);
+            }
+            Instruction::Limit(_) => {
+                let room = self.state.purse(account).map_or(Room::ZERO, Purse::free_room);
+                if self.state.purse(account).is_some() {
+                    self.step(|_, draft| draft.events.push(Event::PurseLimited { account, given_back: room }));
+                }
+                let credits = Credits::ZERO;
+                self.answer_home(home, Returned { account, credits, room, ticket: Some(ticket), more: false });
+            }
+            Instruction::MassCancel(reason) => {
+                let takes_long = cancel::takes_long(self.state, account, None);
+                self.mass_cancel_here(account, None, reason, takes_long.then_some(ticket));
+                if !takes_long {
+                    self.done(home, account, ticket);
+                }
+            }
+        }
+    }
+
+    fn freeze_purse(&mut self, account: AccountId, frozen: bool) {
+        if self.state.purse(account).is_some() {
+            self.step(|_, draft| draft.events.push(Event::PurseFrozen { account, frozen }));
+        }
+    }
+
+    /// A mass cancel that took longer is done: whoever gave the instruction is told.
+    pub(super) fn done_at_last(&mut self, account: AccountId, tickets: &[u64]) {
+        let home = self.state.map.of_account(account);
+        for &ticket in tickets {
+            if home == self.state.shard {
+                self.note_obedience(account, ticket, home, false);
+            } else {
+                self.done(home, account, ticket);
+            }
+        }
+    }
+
+    fn done(&mut self, home: Shard, account: AccountId, ticket: u64) {
+        let (credits, room, ticket, more) = (Credits::ZERO, Room::ZERO, Some(ticket), false);
+        self.answer_home(home, Returned { account, credits, room, ticket, more });
+    }
+
+    fn answer_home(&mut self, home: Shard, returned: Returned) {
+        self.tell(home, Message::Return(vec![returned]));
+    }
+
+    /// What leaves the purse, and the message with it.
+    fn return_home(&mut self, home: Shard, returned: Returned) {
+        let Returned { account, credits, room, .. } = returned;
+        self.step(|state, draft| {
+            if credits != Credits::ZERO || !room.is_zero() {
+                draft.events.push(Event::PurseSent { account, to: home, credits, room });
+            }
+            draft.events.push(message::send(state, home, Message::Return(vec![returned])));
+        });
+    }
+
+    /// Refuses everything of an account that waits here.
+    fn refuse_all(&mut self, account: AccountId, code: Rejection) {
+        while let Some(parked) = self.state.waiting(account).and_then(|waiting| waiting.all().next().cloned()) {
+            self.refuse_parked(&parked, code);
+        }
+    }
+
+    /// Away from home: free credits of these purses go home, in one message to each home.
+    pub(super) fn send_home(&mut self, accounts: &[AccountId]) {
+        self.step(|state, draft| {
+            let mut homes: std::collections::BTreeMap<Shard, Vec<Returned>> = std::collections::BTreeMap::new();
+            for &account in accounts {
+                let (home, room) = (state.map.of_account(account), Room::ZERO);
+                let credits = state.purse(account).map_or(Credits::ZERO, |purse| purse.available);
+                if home == state.shard || credits == Credits::ZERO {
+                    continue;
+                }
+                draft.events.push(Event::PurseSent { account, to: home, credits, room });
+                let returned = Returned { account, credits, room, ticket: None, more: false };
+                homes.entry(home).or_default().push(returned);
+            }
+            let tell = |(home, returned)| message::send(state, home, Message::Return(returned));
+            draft.events.extend(homes.into_iter().map(tell));
+        });
+    }
+
+    /// In one market: on its shard.
+    pub(super) fn mass_cancel_in(&mut self, account: AccountId, market: MarketId) {
+        let known = self.answer(|state| {
+            super::market::known(state, market)?;
+            Ok(Event::MassCancelRequested { account, market: Some(market) })
+        });
+        if known {
+            self.mass_cancel_here(account, Some(market), CancelReason::MassCancel, None);
+        }
+    }
+
+    /// Everywhere: from the account's home.
+    pub(super) fn mass_cancel_all(&mut self, account: AccountId) {
+        let known = self.answer(|state| {
+            check_instruction(state, account)?;
+            Ok(Event::MassCancelRequested { account, market: None })
+        });
+        if known {
+            self.mass_cancel_everywhere(account, CancelReason::MassCancel);
+        }
+    }
+}
+
+/// An account that lives here, and to whose purses not too much is being told already.
+fn check_instruction(state: &State, account: AccountId) -> Result<(), Rejection> {
+    account::known(state, account)?;
+    let pending = state.facts.instructions.range((account, 0)..=(account, u64::MAX));
+    let told = pending.filter(|(_, pending)| !matches!(pending.instruction, Instruction::Recall(_))).count();
+    if told < INSTRUCTIONS_MAX { Ok(()) } else { Err(Rejection::ParkedLimit) }
+}
+
+/// Other shards where the account has a purse, or will have one if its claim is granted.
+fn shards_of(state: &State, account: AccountId) -> BTreeSet<Shard> {
+    let lent = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
+    let claims = state.waiting(account).into_iter().flat_map(|waiting| &waiting.claims);
+    let claimants = claims.filter_map(|claim| match claim.request {
+        schemas::ParkedRequest::Fund { shard, .. } => Some(shard),
+        _ => None,
+    });
+    lent.chain(claimants).filter(|shard| *shard != state.shard).collect()
+}
+
+/// What a purse gives back: of each what is wanted if it is free, and at least half of what is free. True if more stays free.
+fn give_back(purse: Option<&Purse>, want: Need) -> (Credits, Room, bool) {
+    let Some(purse) = purse else { return (Credits::ZERO, Room::ZERO, false) };
+    let free = purse.free_room();
+    let some = |free: i64, want: i64| if want > 0 { want.min(free).max(free / 2) } else { 0 };
+    let credits = some(purse.available.0, want.credits.0);
+    let orders = some(free.orders.into(), want.room.orders.into());
+    let orders = u32::try_from(orders).expect("at most what is free");
+    // A sealed purse cannot use what is free.
+    let sealed = purse.sealed_room();
+    let room =
+        Room { orders: orders.max(sealed.orders), held: Credits(some(free.held.0, want.room.held.0)).max(sealed.held) };
+    let left = |want: i64, free: i64, gave: i64| want > 0 && free > gave;
+    let more = left(want.credits.0, purse.available.0, credits)
+        || left(want.room.orders.into(), free.orders.into(), room.orders.into())
+        || left(want.room.held.0, free.held.0, room.held.0);
+    (Credits(credits), room, more)
+}

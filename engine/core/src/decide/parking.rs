@@ -1,0 +1,308 @@
+//! Requests that wait for what their account's purse lacks: parked, asked for, decided later.
+//!
+//! ```text
+//! market's shard ─ Ask ─▶ account's home ─ Fund ─▶ *market's shard*
+//! ```
+//!
+//! | a request that comes                                    | what happens                        |
+//! |---------------------------------------------------------|-------------------------------------|
+//! | would be refused whatever its purse had                 | it is refused                       |
+//! | cancels, or only takes contracts off in place           | it is carried out                   |
+//! | while another of its account is parked here             | it is parked behind it              |
+//! | lacks something                                         | it is parked, and the home is asked |
+//! | any other                                               | it is carried out                   |
+//!
+//! A parked request is looked at in the same way when its turn comes. One ask of a purse is under way at a time, for the oldest.
+
+use schemas::limits::{PARKED_MAX, PARKED_MAX_MS};
+use schemas::{
+    AccountId, Amendment, CommandId, Credits, Event, Message, Need, NewOrder, OrderRef, Parked, ParkedRequest,
+    Rejection, Room, Timestamp,
+};
+
+use super::batch::Refused;
+use super::{Turn, amend, claims, message, order};
+use crate::state::{State, weight};
+
+impl Turn<'_> {
+    /// Parks a request for what its purse lacks, or refuses it if it could never get that.
+    pub(super) fn park_for(&mut self, account: AccountId, need: Need, request: ParkedRequest) {
+        let alone = !self.frees_later && !queues(self.state, account);
+        match claims::hopeless(self.state, account, need).filter(|_| alone) {
+            Some(code) => self.refuse_request(account, &request, super::batch::for_lack(&request, code)),
+            None => self.park(account, request),
+        }
+    }
+
+    /// Parks a request, or refuses it if too many are parked.
+    fn park(&mut self, account: AccountId, request: ParkedRequest) {
+        let parked = self.state.waiting(account).map_or(0, crate::state::Waiting::weight);
+        if parked + weight(&request) > PARKED_MAX {
+            self.refuse_request(account, &request, Refused::all(Rejection::ParkedLimit));
+            return;
+        }
+        let parked = self.parked(account, request);
+        self.step(|_, draft| draft.events.push(Event::Parked(Box::new(parked))));
+    }
+
+    /// A request of the present command as it is parked.
+    pub(super) fn parked(&self, account: AccountId, request: ParkedRequest) -> Parked {
+        Parked {
+            account,
+            ticket: self.state.facts.tickets + 1,
+            command: self.state.answering,
+            index: self.index,
+            deadline: Timestamp(self.state.facts.time.0.saturating_add(PARKED_MAX_MS)),
+            request,
+        }
+    }
+
+    /// Tries parked requests of accounts that something was freed for, at most [`PARKED_MAX`] in one command; looking at an account counts
+    /// as one.
+    pub(super) fn decide_parked(&mut self) {
+        let mut room = PARKED_MAX;
+        while room > 0 {
+            let Some(account) = self.state.stirred.pop_first() else { return };
+            let mut done = self.answer_ended(account);
+            self.advance_claims(account);
+            done += self.try_parked(account, room.saturating_sub(done));
+            room = room.saturating_sub(done.max(1));
+        }
+    }
+
+    /// Answers requests that something else has ended. Returns how many.
+    fn answer_ended(&mut self, account: AccountId) -> usize {
+        let mut done = 0;
+        while let Some((parked, code)) = first_ended(self.state, account) {
+            self.refuse_parked(&parked, code);
+            done += weight(&parked.request);
+        }
+        done
+    }
+
+    /// Decides parked requests of an account in order, until one lacks something. Returns how many.
+    fn try_parked(&mut self, account: AccountId, room: usize) -> usize {
+        let mut done = 0;
+        while let Some(parked) = self.state.waiting(account).and_then(|waiting| waiting.requests.front().cloned()) {
+            if done > 0 && done + weight(&parked.request) > room {
+                self.state.stirred.insert(account);
+                break;
+            }
+            match look(self.state, account, &parked.request, self.draft.room) {
+                Err(refused) => {
+                    self.resumed(&parked);
+                    self.refuse_request(account, &parked.request, refused);
+                }
+                Ok(need) if need.is_nothing() => {
+                    self.resumed(&parked);
+                    self.carry_out_parked(account, &parked.request);
+                }
+                Ok(need) => match claims::hopeless(self.state, account, need) {
+                    Some(code) => {
+                        self.resumed(&parked);
+                        self.refuse_request(account, &parked.request, super::batch::for_lack(&parked.request, code));
+                    }
+                    None => {
+                        self.ask(account, need);
+                        break;
+                    }
+                },
+            }
+            done += weight(&parked.request);
+        }
+        done
+    }
+
+    /// What follows answers a parked request.
+    pub(super) fn resumed(&mut self, parked: &Parked) {
+        let Parked { account, ticket, command, index, .. } = *parked;
+        self.step(|_, draft| {
+            draft.events.push(Event::Resumed { account, ticket, command });
+            draft.events.extend(index.map(|index| Event::BatchItem { index }));
+        });
+    }
+
+    /// A parked request ends without being carried out.
+    pub(super) fn refuse_parked(&mut self, parked: &Parked, code: Rejection) {
+        self.resumed(parked);
+        self.refuse_request(parked.account, &parked.request, Refused::all(code));
+    }
+
+    fn carry_out_parked(&mut self, account: AccountId, request: &ParkedRequest) {
+        match request {
+            ParkedRequest::Place(order) => self.take_in(order),
+            ParkedRequest::Amend { order, price, quantity } => {
+                let amendment = Amendment { account, order: *order, price: *price, quantity: *quantity };
+                self.change(&amendment);
+            }
+            ParkedRequest::Batch(requests) => self.carry_out(account, requests),
+            claim => unreachable!("{claim:?} waits at home"),
+        }
+    }
+
+    pub(super) fn refuse_request(&mut self, account: AccountId, request: &ParkedRequest, refused: Refused) {
+        match request {
+            ParkedRequest::Place(order) => self.reject_order(order, refused.first()),
+            ParkedRequest::Amend { order, .. } => self.reject_amend(account, OrderRef::Id(*order), refused.first()),
+            ParkedRequest::Batch(requests) => self.refuse_requests(account, requests, refused),
+            ParkedRequest::Withdraw { .. } | ParkedRequest::Transfer { .. } => {
+                let code = refused.first();
+                self.step(|_, draft| draft.events.push(Event::Rejected { code }));
+            }
+            ParkedRequest::Fund { shard, .. } => self.fund_nothing(account, *shard, refused.first()),
+        }
+    }
+
+    /// Asks the home for what the oldest parked request lacks, unless it is asked already.
+    fn ask(&mut self, account: AccountId, need: Need) {
+        if self.state.waiting(account).is_none_or(|waiting| waiting.asked.is_some()) {
+            return;
+        }
+        let home = self.state.map.of_account(account);
+        let here = home == self.state.shard;
+        self.step(|state, draft| {
+            let given_back = if here {
+                Room::ZERO
+            } else {
+                state.purse(account).map_or(Room::ZERO, crate::state::Purse::sealed_room)
+            };
+            draft.events.push(Event::Asked { account, need, given_back });
+            if !here {
+                draft.events.push(message::send(state, home, Message::Ask { account, need, given_back }));
+            }
+        });
+        if here {
+            self.claim(account, ParkedRequest::Fund { shard: home, need });
+        }
+    }
+
+    /// The home has answered an ask.
+    pub(super) fn funded(&mut self, account: AccountId, lent: Option<Lent>, refused: Option<Rejection>) {
+        let asked = self.state.waiting(account).and_then(|waiting| waiting.asked);
+        self.step(|_, draft| {
+            draft.events.extend(lent.map(|Lent { from, credits, room }| Event::PurseReceived {
+                account,
+                from,
+                credits,
+                room,
+            }));
+            draft.events.push(Event::AskAnswered { account, refused });
+        });
+        if let Some(code) = refused {
+            self.refuse_asked(account, asked, code);
+        }
+        self.state.stirred.insert(account);
+    }
+
+    /// The home refuses what the oldest request lacks, unless that is another one than it was asked for, or lacks nothing any more.
+    fn refuse_asked(&mut self, account: AccountId, asked: Option<u64>, code: Rejection) {
+        let waiting = self.state.waiting(account);
+        let oldest = waiting.and_then(|waiting| waiting.requests.front()).filter(|oldest| Some(oldest.ticket) == asked);
+        let Some(parked) = oldest.cloned() else { return };
+        let lacking = look(self.state, account, &parked.request, self.draft.room);
+        if lacking.is_ok_and(|need| !need.is_nothing()) {
+            let refused = super::batch::for_lack(&parked.request, code);
+            self.resumed(&parked);
+            self.refuse_request(account, &parked.request, refused);
+        }
+    }
+
+    /// Refuses what was not decided in time, at most `room` requests. Returns how many.
+    pub(super) fn refuse_late(&mut self, room: usize) -> usize {
+        let mut done = 0;
+        while done < room {
+            let Some((deadline, account, ticket)) = self.state.lookup.parked.first().copied() else { break };
+            if deadline > self.state.facts.time {
+                break;
+            }
+            let all = self.state.waiting(account).expect("what is parked waits").all();
+            let parked = all.into_iter().find(|parked| parked.ticket == ticket).expect("it is parked").clone();
+            self.refuse_parked(&parked, Rejection::FundingTimeout);
+            done += weight(&parked.request);
+        }
+        done
+    }
+
+    /// Ends parked orders of an account, in one market or in all. They are answered at the end of the command.
+    pub(super) fn cancel_parked(&mut self, account: AccountId, market: Option<schemas::MarketId>) {
+        let ended: Vec<(u64, CommandId)> = {
+            let Some(waiting) = self.state.waiting(account) else { return };
+            let market_of = |order| self.state.live_order(order).map(|(market, _)| market.listing.market);
+            let meant = |parked: &&Parked| market.is_none_or(|market| parked.request.concerns(market, market_of));
+            let ended = waiting.requests.iter().filter(|parked| !waiting.ended.contains_key(&parked.ticket));
+            ended.filter(meant).map(|parked| (parked.ticket, parked.command)).collect()
+        };
+        self.step(|_, draft| {
+            let events = ended.iter().map(|&(ticket, command)| Event::ParkedCancelled { account, ticket, command });
+            draft.events.extend(events);
+        });
+    }
+}
+
+/// What an account's home lends.
+#[derive(Clone, Copy)]
+pub(super) struct Lent {
+    pub from: schemas::Shard,
+    pub credits: Credits,
+    pub room: Room,
+}
+
+/// True if requests of the account wait here.
+pub(super) fn queues(state: &State, account: AccountId) -> bool {
+    state.waiting(account).is_some_and(|waiting| !waiting.requests.is_empty())
+}
+
+/// A parked request by the client's name for its order.
+pub(super) fn named(state: &State, account: AccountId, order: &OrderRef) -> Option<(u64, CommandId)> {
+    let OrderRef::ClientId { market, client_id } = *order else { return None };
+    let waiting = state.waiting(account)?;
+    let named = |parked: &&Parked| {
+        parked.request.order_named(market, client_id).is_some() && !waiting.ended.contains_key(&parked.ticket)
+    };
+    waiting.requests.iter().find(named).map(|parked| (parked.ticket, parked.command))
+}
+
+/// The parked request that asks for an order under this name, and the order.
+pub(super) fn asks_for<'a>(state: &'a State, order: &NewOrder) -> Option<(CommandId, &'a NewOrder)> {
+    let client_id = order.client_id?;
+    let requests = &state.waiting(order.account)?.requests;
+    let named = |parked: &'a Parked| Some((parked.command, parked.request.order_named(order.market, client_id)?));
+    requests.iter().find_map(named)
+}
+
+fn first_ended(state: &State, account: AccountId) -> Option<(Parked, Rejection)> {
+    let waiting = state.waiting(account)?;
+    let (ticket, code) = waiting.ended.first_key_value()?;
+    let parked = waiting.requests.iter().find(|parked| parked.ticket == *ticket).expect("it was parked when it ended");
+    Some((parked.clone(), *code))
+}
+
+/// What a request lacks, or why it is refused whatever its purse has.
+fn look(state: &State, account: AccountId, request: &ParkedRequest, room: usize) -> Result<Need, Refused> {
+    match request {
+        ParkedRequest::Place(order) => order::check(state, order).map(|(.., need)| need).map_err(Refused::all),
+        ParkedRequest::Amend { order, price, quantity } => {
+            let amendment = Amendment { account, order: *order, price: *price, quantity: *quantity };
+            amend::look(state, &amendment).map(|(_, need)| need).map_err(Refused::all)
+        }
+        ParkedRequest::Batch(requests) => super::batch::look(state, account, requests, room),
+        claim => unreachable!("{claim:?} waits at home"),
+    }
+}
+
+/// What a purse lacks of what is wanted. An account without a purse lacks all of it, and the purse itself.
+pub(super) fn lacks(state: &State, account: AccountId, wanted: Need) -> Result<Need, Rejection> {
+    match state.purse(account) {
+        Some(purse) => Ok(purse.lacks(wanted)),
+        None if state.is_home(account) => Err(Rejection::AccountUnknown),
+        // Only a buy comes that far, and that always needs credits.
+        None => Ok(wanted),
+    }
+}
+
+/// The head of the queue of an account whose purse is at home, if it still lacks something.
+pub(super) fn oldest_need(state: &State, account: AccountId, room: usize) -> Need {
+    let oldest = state.waiting(account).and_then(|waiting| waiting.requests.front());
+    let need = oldest.and_then(|parked| look(state, account, &parked.request, room).ok());
+    need.unwrap_or_default()
+}

@@ -1,0 +1,259 @@
+//! Whether an all-or-nothing batch can be carried out whole, and what it takes of its purse.
+
+use std::collections::BTreeSet;
+
+use schemas::{
+    AccountId, Amendment, BookSide, Contract, Credits, MarketId, MarketLimits, Need, NewOrder, OrderId, PostOnly,
+    Price, Rejection, Request, Room, Side, Terms, TimeInForce,
+};
+
+use super::batch::{Refused, takes};
+use super::matching::Change;
+use super::{amend, cancel, limits, matching, order, taker};
+use crate::state::{Exposure, MarketOrder, MarketView, State};
+
+/// An all-or-nothing batch against what is there before it.
+///
+/// Invariant: a batch that passes is carried out whole. Each check is at least as strict as the one that its request meets when it runs.
+pub(super) struct Trial<'a> {
+    state: &'a State,
+    account: AccountId,
+    /// Orders that the batch cancels or amends.
+    targets: BTreeSet<OrderId>,
+    cancelled: Vec<(MarketId, MarketOrder)>,
+    /// Where orders of the batch may come to rest, or how far they go.
+    entering: Vec<Entering>,
+    /// What the batch's cancels and reductions touch, and the contracts that they free.
+    freed: Vec<Freed>,
+    /// Credits that its orders and amendments take, less those that its cancels and amendments free.
+    credits: Credits,
+    /// Orders that may come to rest.
+    resting: u32,
+    room: usize,
+}
+
+/// Contracts of a sell that become free. Together with free ones of the other kind they are redeemed, and can not be sold any more.
+#[derive(Clone, Copy)]
+struct Freed {
+    market: MarketId,
+    contract: Contract,
+    at_least: u64,
+    at_most: u64,
+}
+
+impl Freed {
+    fn by(market: MarketView<'_>, resting: &MarketOrder, cancelled: bool) -> Self {
+        let at_most = match resting.owner.entry.side() {
+            Side::Sell => u64::from(resting.contracts().contracts()),
+            Side::Buy => 0,
+        };
+        let at_least = if cancelled { at_most } else { 0 };
+        Self { market: market.listing.market, contract: resting.owner.entry.contract(), at_least, at_most }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Entering {
+    market: MarketId,
+    side: BookSide,
+    limit: Price,
+    contract: Contract,
+    buys: bool,
+    /// It buys for what it may spend: how many contracts, nobody knows before.
+    by_budget: bool,
+    /// Contracts that a sell takes of its account's free ones; those of an amendment, beyond what it had.
+    gives: u64,
+    /// Contracts that it may take of the other side.
+    takes: u64,
+    before: Exposure,
+    after: Exposure,
+}
+
+impl<'a> Trial<'a> {
+    /// What a batch takes of its purse, or why it cannot be.
+    pub(super) fn of(state: &'a State, account: AccountId, requests: &[Request], room: usize) -> Result<Need, Refused> {
+        let (targets, cancelled, entering, freed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
+        let (credits, resting) = (Credits::ZERO, 0);
+        let mut trial = Self { state, account, targets, cancelled, entering, freed, credits, resting, room };
+        for admit in [Self::admit_cancel, Self::admit_amend, Self::admit_place] {
+            for (index, request) in requests.iter().enumerate() {
+                admit(&mut trial, request).map_err(|code| Refused::at(index, code))?;
+            }
+        }
+        Ok(trial.wanted())
+    }
+
+    /// Live orders that it cancels make room for those that it places.
+    fn wanted(&self) -> Need {
+        let credits = Credits(self.credits.0.max(0));
+        let cancelled = u32::try_from(self.cancelled.len()).expect("a batch is small");
+        Need { credits, room: Room { orders: self.resting.saturating_sub(cancelled), held: credits } }
+    }
+
+    fn admit_cancel(&mut self, request: &Request) -> Result<(), Rejection> {
+        let Request::Cancel(order) = *request else { return Ok(()) };
+        let order = cancel::resolve(self.state, self.account, order)?;
+        let (market, resting) = cancel::check(self.state, self.account, order)?;
+        self.cancelled.push((market.listing.market, resting));
+        self.freed.push(Freed::by(market, &resting, true));
+        self.credits -= resting.held();
+        self.admit_target(order)
+    }
+
+    fn admit_target(&mut self, order: OrderId) -> Result<(), Rejection> {
+        if self.targets.insert(order) { Ok(()) } else { Err(Rejection::BatchConflict) }
+    }
+
+    fn admit_amend(&mut self, request: &Request) -> Result<(), Rejection> {
+        let Request::Amend { order, price, quantity } = *request else { return Ok(()) };
+        let order = cancel::resolve(self.state, self.account, order)?;
+        self.admit_target(order)?;
+        let amendment = Amendment { account: self.account, order, price, quantity };
+        let (market, resting, change) = amend::check(self.state, &amendment, false)?;
+        // It holds what it asks for before its order goes where it holds less.
+        self.credits += match change.raised {
+            Credits::ZERO => resting.owner.hold(change.limit, change.quantity - resting.filled()) - resting.held(),
+            raised => raised,
+        };
+        self.freed.push(Freed::by(market, &resting, false));
+        if change.in_place {
+            return Ok(());
+        }
+        let entering = Entering::amended(market, &resting, &change);
+        if self.meets(market, &entering) {
+            return Err(Rejection::BatchConflict);
+        }
+        self.admit_entering(market, entering)
+    }
+
+    fn admit_place(&mut self, request: &Request) -> Result<(), Rejection> {
+        let Request::Place(order) = request else { return Ok(()) };
+        let market = order::check_listing(self.state, order)?;
+        order::check_times(self.state, order)?;
+        let entering = Entering::placed(order);
+        let post_only = order.terms.post_only();
+        if post_only != PostOnly::Off && self.meets(market, &entering) {
+            let alone = matching::limit_to_rest(market, order.entry, entering.limit, post_only, self.state.facts.time);
+            return Err(alone.err().unwrap_or(Rejection::BatchConflict));
+        }
+        if order.terms.time_in_force() == TimeInForce::Fok && !self.fills_whole(market, order, &entering) {
+            return Err(Rejection::BatchConflict);
+        }
+        self.credits += order.hold();
+        self.resting += u32::from(order.terms.time_in_force().rests());
+        self.admit_entering(market, entering)
+    }
+
+    /// True if it would meet an order that is there, or one of the batch.
+    fn meets(&self, market: MarketView<'_>, entering: &Entering) -> bool {
+        let crosses = |price| taker::crosses(entering.side, entering.limit, price);
+        let resting = market.queue(entering.side.opposite());
+        let live = |order: &MarketOrder| !order.has_expired(self.state.facts.time);
+        let cancelled = |order: &MarketOrder| self.cancelled.iter().any(|(_, gone)| gone.id == order.id);
+        resting.take_while(|order| crosses(order.book_price())).filter(live).any(|order| !cancelled(&order))
+            || self.others(entering).any(|other| other.side != entering.side && crosses(other.limit))
+    }
+
+    /// Orders of the batch that enter the same market.
+    fn others(&self, entering: &Entering) -> impl Iterator<Item = &Entering> {
+        let market = entering.market;
+        self.entering.iter().filter(move |other| other.market == market)
+    }
+
+    /// True if it fills whole, whatever else the batch does: nothing of the batch touches its market or matches before it.
+    fn fills_whole(&self, market: MarketView<'_>, order: &NewOrder, entering: &Entering) -> bool {
+        let id = self.state.next_order_id();
+        let fok = matching::incoming(self.state, market, id, order, entering.limit);
+        let first = self.entering.is_empty() && !self.freed.iter().any(|freed| freed.market == entering.market);
+        first && fok.fills_whole(self.state, market, self.room)
+    }
+
+    fn admit_entering(&mut self, market: MarketView<'_>, entering: Entering) -> Result<(), Rejection> {
+        let same = |other: &&Entering| other.contract == entering.contract;
+        let given: u64 = self.others(&entering).filter(same).map(|other| other.gives).sum();
+        let (free, redeemed) = self.free(market, &entering);
+        if entering.gives > 0 && free < given + entering.gives {
+            return Err(Rejection::PositionInsufficient);
+        }
+        if entering.gives > 0 && free - redeemed < given + entering.gives {
+            return Err(Rejection::BatchConflict);
+        }
+        if market.limits != MarketLimits::NONE {
+            let Entering { contract, before, after, .. } = entering;
+            let wanted = limits::Wanted { account: self.account, contract, before, after };
+            limits::check_exposure(market, &wanted, &self.exposure(market, &entering))?;
+            // A budget before it may buy as much as the position's limit allows.
+            if entering.buys && self.others(&entering).filter(same).any(|other| other.by_budget) {
+                return Err(Rejection::BatchConflict);
+            }
+        }
+        self.entering.push(entering);
+        Ok(())
+    }
+
+    /// What the account's live orders come to with this one, after the batch's cancels and with all that enter before.
+    fn exposure(&self, market: MarketView<'_>, entering: &Entering) -> Exposure {
+        let mut exposure = limits::exposure(self.state, market, self.account);
+        for (_, gone) in self.cancelled.iter().filter(|(id, _)| *id == entering.market) {
+            exposure.subtract(&Exposure::of_live(gone));
+        }
+        for other in self.others(entering).chain([entering]) {
+            exposure.subtract(&other.before);
+            exposure.add(&other.after);
+        }
+        exposure
+    }
+
+    /// Contracts that are free to be sold once the batch's cancels are done, and how many of them may be redeemed with others of the
+    /// other kind that the batch frees or buys before.
+    fn free(&self, market: MarketView<'_>, entering: &Entering) -> (u64, u64) {
+        let here = |freed: &&Freed| freed.market == entering.market;
+        let (same, other): (Vec<&Freed>, Vec<&Freed>) =
+            self.freed.iter().filter(here).partition(|freed| freed.contract == entering.contract);
+        let free = market.position(self.account).free(entering.contract)
+            + same.iter().map(|freed| freed.at_least).sum::<u64>();
+        let buys = self.others(entering).filter(|other| other.contract != entering.contract && other.buys);
+        let others = market.position(self.account).free(entering.contract.other())
+            + other.iter().map(|freed| freed.at_most).sum::<u64>()
+            + buys.map(|buy| buy.takes).sum::<u64>();
+        (free, others.min(free))
+    }
+}
+
+impl Entering {
+    fn placed(order: &NewOrder) -> Self {
+        let contracts = u64::from(order::contracts(order).contracts());
+        let limits::Wanted { contract, before, after, .. } = order::wanted(order);
+        Self {
+            market: order.market,
+            side: order.entry.book_side(),
+            limit: order.entry.book_price(order.terms.limit()),
+            contract,
+            buys: order.entry.side() == Side::Buy,
+            by_budget: matches!(order.terms, Terms::Budget { .. }),
+            gives: if order.entry.side() == Side::Sell { contracts } else { 0 },
+            takes: takes(order),
+            before,
+            after,
+        }
+    }
+
+    fn amended(market: MarketView<'_>, resting: &MarketOrder, change: &Change) -> Self {
+        let stake = &resting.owner;
+        let remaining = change.quantity - resting.filled();
+        let more = amend::more_contracts(resting, remaining);
+        let limits::Wanted { contract, before, after, .. } = limits::Wanted::amended(resting, change.limit, remaining);
+        Self {
+            market: market.listing.market,
+            side: stake.entry.book_side(),
+            limit: change.limit,
+            contract,
+            buys: stake.entry.side() == Side::Buy,
+            by_budget: false,
+            gives: if stake.entry.side() == Side::Sell { more } else { 0 },
+            takes: u64::from(remaining.contracts()),
+            before,
+            after,
+        }
+    }
+}

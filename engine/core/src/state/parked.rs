@@ -1,0 +1,79 @@
+//! What waits: parked requests, claims on credits that other purses have, instructions to other shards.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bincode::{Decode, Encode};
+use schemas::{AccountId, CommandId, Instruction, Parked, ParkedRequest, Rejection, Shard};
+
+/// What waits for one account. Not kept when there is nothing.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub struct Waiting {
+    /// Market's shard: requests that wait for what the purse here lacks, oldest first.
+    pub requests: VecDeque<Parked>,
+    /// Market's shard: parked requests that something else has ended, and why. They are answered with the next that is decided.
+    pub ended: BTreeMap<u64, Rejection>,
+    /// Market's shard: the request for which the home is asked.
+    pub asked: Option<u64>,
+    /// Home: claims that wait for what other purses give back, oldest first.
+    pub claims: VecDeque<Parked>,
+    /// Home: the recall under way for the oldest claim.
+    pub recall: Option<u64>,
+}
+
+impl Waiting {
+    /// True if it need not be kept.
+    pub fn is_over(&self) -> bool {
+        self.requests.is_empty() && self.claims.is_empty() && self.asked.is_none() && self.recall.is_none()
+    }
+
+    /// How many requests are parked, each of a batch counted.
+    pub fn weight(&self) -> usize {
+        self.requests.iter().map(|parked| weight(&parked.request)).sum()
+    }
+
+    /// How many withdrawals and transfers wait.
+    pub fn movements(&self) -> usize {
+        self.claims.iter().filter(|claim| !matches!(claim.request, ParkedRequest::Fund { .. })).count()
+    }
+
+    /// Everything that waits.
+    pub fn all(&self) -> impl Iterator<Item = &Parked> {
+        self.requests.iter().chain(&self.claims)
+    }
+
+    /// Takes out what was decided.
+    pub fn remove(&mut self, ticket: u64) -> Option<Parked> {
+        self.ended.remove(&ticket);
+        if let Some(at) = self.requests.iter().position(|parked| parked.ticket == ticket) {
+            return self.requests.remove(at);
+        }
+        let at = self.claims.iter().position(|claim| claim.ticket == ticket)?;
+        if at == 0 {
+            // A recall serves the oldest claim alone.
+            self.recall = None;
+        }
+        self.claims.remove(at)
+    }
+}
+
+/// How many requests one that is parked counts for.
+pub fn weight(request: &ParkedRequest) -> usize {
+    match request {
+        ParkedRequest::Batch(requests) => requests.len(),
+        _ => 1,
+    }
+}
+
+/// An instruction that some shards have not carried out yet.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Pending {
+    /// The command that is answered when all have.
+    pub command: CommandId,
+    pub instruction: Instruction,
+    pub shards: BTreeSet<Shard>,
+    /// A recalled purse still has something free.
+    pub more: bool,
+}
+
+/// Instructions under way, by account and ticket.
+pub type Instructions = BTreeMap<(AccountId, u64), Pending>;

@@ -1,0 +1,22 @@
+//! An account has a purse on each shard where it trades: every path of ADR 15, told on several shards. `script/mod.rs` has the words.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod at_once;
+mod batches;
+mod cancels;
+mod claims;
+mod credits;
+mod everywhere;
+mod funding;
+mod limits;
+mod lower_limits;
+mod many_orders;
+mod movements;
+mod names;
+mod queue;
+mod recalls;
+mod recovery;
+mod script;
+mod ten_seconds;
+mod too_late;

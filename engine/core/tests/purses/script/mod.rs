@@ -1,0 +1,242 @@
+//! Scenarios over several shards as text: one line a command, one helper that knows the API. The answer is what the shards' logs say, and
+//! what each purse has at the end.
+//!
+//! Each command goes to its shard. What the shards send each other is delivered after each line, unless it is held back:
+//!
+//! ```text
+//! account a home 0 has 10            an account with 10 credits, its home on shard 0
+//! stranger a home 0                  an id without an account
+//! market R on 1                      an open market on shard 1 (`maker 10000`: the maker pays 1 %)
+//! hold 0 1                           messages from shard 0 to shard 1 stay on their way
+//! deliver 0 1  |  deliver            they arrive, and those that are sent later; all of them
+//! cut 1  |  mend 1                   shard 1 is down, and up again
+//! snapshot 1  |  kill 1              shard 1 takes a snapshot; dies, and another engine goes on with its log
+//! wait 10s                           time passes (ms, s, min)
+//! tick                               each shard that is up does what is due
+//! times 100 LINE  |  quietly LINE    the line, 100 times, or once; what the logs say to it is left out
+//! ```
+//!
+//! `command.rs` has the commands, `report.rs` the words of the logs.
+
+mod command;
+mod report;
+mod shards;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use schemas::shard_map::ShardMap;
+use schemas::text::Ticker;
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, Event, FeeRate, Listing, MarketId, MarketLimits, OrderId,
+    ParkedRequest, Rejection, Scopes, Shard, Timestamp, Transition,
+};
+pub use shards::{Said, Shards};
+
+/// When markets close by themselves: long after every scenario.
+const EXPIRY: Timestamp = Timestamp(1_000_000_000);
+
+/// Runs a script on so many shards and compares what came of it.
+#[track_caller]
+pub fn check(shards: u16, script: &str, expected: expect_test::Expect) {
+    let mut scenario = Scenario::new(shards);
+    for line in lines(script) {
+        scenario.tell(line);
+        scenario.shards.check();
+    }
+    expected.assert_eq(&scenario.report());
+}
+
+/// Runs a script whose last line is an order that is refused for this.
+#[track_caller]
+pub fn check_refused(shards: u16, script: &str, expected: Rejection) {
+    let mut scenario = Scenario::new(shards);
+    let mut said = Vec::new();
+    for line in lines(script) {
+        said = scenario.run(line);
+        scenario.shards.check();
+    }
+    let answers = said.iter().flat_map(|said| &said.events).filter_map(|event| match event {
+        Event::OrderPlaced(_) => Some(None),
+        Event::OrderRejected { code, .. } => Some(Some(*code)),
+        _ => None,
+    });
+    assert_eq!(answers.collect::<Vec<Option<Rejection>>>(), [Some(expected)]);
+}
+
+fn lines(script: &str) -> impl Iterator<Item = &str> {
+    script.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+pub struct Scenario {
+    pub shards: Shards,
+    accounts: BTreeMap<String, AccountId>,
+    markets: BTreeMap<String, MarketId>,
+    /// What the script calls orders: #1, #2 and so on.
+    orders: BTreeMap<OrderId, usize>,
+    /// The shard that asks, by the home's shard and ticket.
+    claims: BTreeMap<(Shard, u64), Shard>,
+    /// The line of each command.
+    lines: Vec<String>,
+    said: String,
+}
+
+impl Scenario {
+    pub fn new(shards: u16) -> Self {
+        Self {
+            shards: Shards::new(shards),
+            accounts: BTreeMap::new(),
+            markets: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            lines: Vec::new(),
+            said: String::new(),
+        }
+    }
+
+    fn tell(&mut self, line: &str) {
+        let said = self.run(line);
+        let first = line.split_whitespace().next();
+        if matches!(first, Some("account" | "stranger" | "market")) {
+            return;
+        }
+        writeln!(self.said, "> {line}").unwrap();
+        if !matches!(first, Some("times" | "quietly")) {
+            self.say(&said);
+        }
+    }
+
+    /// Carries a line out. Returns what the logs say to it, the command's own shard first.
+    pub fn run(&mut self, line: &str) -> Vec<Said> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let said = match words[..] {
+            ["account", name, "home", home, "has", credits] => self.open(name, shard(home), credits),
+            ["stranger", name, "home", home] => {
+                self.name_account(name, shard(home));
+                Vec::new()
+            }
+            ["market", name, "on", on] => self.list(name, shard(on), FeeRate::ZERO),
+            ["market", name, "on", on, "maker", rate] => {
+                self.list(name, shard(on), FeeRate::new(rate.parse().unwrap()).unwrap())
+            }
+            ["times", times, ..] => {
+                let line = words[2..].join(" ");
+                (0..times.parse().unwrap()).flat_map(|_: u32| self.run(&line)).collect()
+            }
+            ["quietly", ref words @ ..] => self.run(&words.join(" ")),
+            _ => self.run_word(line, &words),
+        };
+        self.note(&said);
+        said
+    }
+
+    /// Notes what is named by a number: orders as they come, claims by their ticket.
+    fn note(&mut self, said: &[Said]) {
+        for (shard, event) in said.iter().flat_map(|said| said.events.iter().map(|event| (said.shard, event))) {
+            match event {
+                Event::OrderPlaced(placed) => {
+                    let number = self.orders.len() + 1;
+                    self.orders.entry(placed.id).or_insert(number);
+                }
+                Event::Parked(parked) => {
+                    if let ParkedRequest::Fund { shard: claimant, .. } = parked.request {
+                        self.claims.insert((shard, parked.ticket), claimant);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn run_word(&mut self, line: &str, words: &[&str]) -> Vec<Said> {
+        let nothing = Vec::new();
+        match *words {
+            ["hold", from, to] => self.shards.hold(shard(from), shard(to)),
+            ["deliver", from, to] => return self.shards.release(shard(from), shard(to)),
+            ["deliver"] => return self.shards.release_all(),
+            ["cut", one] => self.shards.cut(shard(one)),
+            ["mend", one] => return self.shards.mend(shard(one)),
+            ["snapshot", one] => self.shards.take_snapshot(shard(one)),
+            ["kill", one] => return self.shards.kill(shard(one)),
+            ["wait", time] => self.shards.wait(milliseconds(time)),
+            ["tick"] => {
+                let id = self.next_id(line);
+                return self.shards.tick(id);
+            }
+            _ => {
+                let commands = self.commands(words);
+                return commands.iter().flat_map(|(shard, command)| self.submit(line, *shard, command)).collect();
+            }
+        }
+        nothing
+    }
+
+    fn submit(&mut self, line: &str, shard: Shard, command: &Command) -> Vec<Said> {
+        let id = self.next_id(line);
+        self.shards.submit(shard, id, command)
+    }
+
+    fn next_id(&mut self, line: &str) -> CommandId {
+        self.lines.push(line.to_owned());
+        CommandId(self.lines.len() as u128 - 1)
+    }
+
+    /// The line that a command came with.
+    fn line_of(&self, command: CommandId) -> &str {
+        let id = command.0;
+        &self.lines[usize::try_from(id).unwrap()]
+    }
+
+    /// An account has an id that makes the shard its home.
+    fn name_account(&mut self, name: &str, home: Shard) -> AccountId {
+        let map: ShardMap = self.shards.map;
+        let last = self.accounts.values().max().map_or(0, |account| account.0);
+        let account = (last + 1..).map(AccountId).find(|account| map.of_account(*account) == home).unwrap();
+        self.accounts.insert(name.to_owned(), account);
+        account
+    }
+
+    fn open(&mut self, name: &str, home: Shard, credits: &str) -> Vec<Said> {
+        let account = self.name_account(name, home);
+        let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+        self.submit("", home, &Command::OpenAccount { account, key });
+        if credits == "0" { Vec::new() } else { self.run(&format!("{name} deposit {credits}")) }
+    }
+
+    /// A market has a ticker that puts it on the shard.
+    fn list(&mut self, name: &str, on: Shard, maker_fee: FeeRate) -> Vec<Said> {
+        let map = self.shards.map;
+        let mut tickers = (1..).map(|number: u32| format!("{name}{number}").parse::<Ticker>().unwrap());
+        let ticker = tickers.find(|ticker| map.of_market(MarketId::of(ticker)) == on).unwrap();
+        let market = MarketId::of(&ticker);
+        self.markets.insert(name.to_owned(), market);
+        let listing = Listing {
+            market,
+            ticker,
+            question: "Which?".parse().unwrap(),
+            expiry: EXPIRY,
+            tick: 1,
+            maker_fee,
+            taker_fee: FeeRate::ZERO,
+            dispute_window_ms: 0,
+            limits: MarketLimits::NONE,
+        };
+        self.submit("", on, &Command::CreateMarket(listing));
+        self.submit("", on, &Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open })
+    }
+}
+
+pub fn shard(number: &str) -> Shard {
+    Shard::new(number.parse().unwrap()).unwrap()
+}
+
+fn milliseconds(text: &str) -> u64 {
+    let at = text.find(|c: char| !c.is_ascii_digit()).expect("a time has a unit");
+    let unit = match &text[at..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        other => panic!("no such unit: {other}"),
+    };
+    text[..at].parse::<u64>().unwrap() * unit
+}

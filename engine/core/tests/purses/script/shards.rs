@@ -1,0 +1,286 @@
+//! Shards in memory, and the messages between them: delivered, held back, or waiting for a shard that is down.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use engine_core::{Account, Invariant, Place, State, Sums};
+use schemas::shard_map::ShardMap;
+use schemas::{AccountId, Cause, Command, CommandId, Credits, Event, Instruction, Message, Room, Shard, Timestamp};
+
+/// Messages that may be delivered after one line, before it is said that the shards never come to rest.
+const DELIVERIES_MAX: usize = 10_000;
+
+/// What one shard's log says to one command.
+pub struct Said {
+    pub shard: Shard,
+    pub events: Vec<Event>,
+}
+
+pub struct Shards {
+    pub map: ShardMap,
+    nodes: Vec<Node>,
+    clock: u64,
+    /// Sender and receiver of messages that stay on their way.
+    held_back: BTreeSet<(Shard, Shard)>,
+    down: BTreeSet<Shard>,
+    /// The room of each account's purses, and what they used of it, when it was looked at last.
+    lent: BTreeMap<AccountId, (Rooms, Rooms)>,
+}
+
+struct Node {
+    state: State,
+    /// Restored from the state's bytes after the line before. It has to decide alike.
+    twin: State,
+    log: Vec<(Place, Vec<Event>)>,
+    /// How much of the log it has seen, and its bytes.
+    snapshot: Option<(usize, Vec<u8>)>,
+    /// Messages on their way, by receiver: number, the command that began it, effect.
+    on_their_way: BTreeMap<Shard, VecDeque<(u64, CommandId, Message)>>,
+}
+
+impl Shards {
+    pub fn new(shards: u16) -> Self {
+        let map = ShardMap::new(shards).unwrap();
+        let nodes = Shard::all(shards).map(|shard| Node {
+            state: State::new(shard, map),
+            twin: State::new(shard, map),
+            log: Vec::new(),
+            snapshot: None,
+            on_their_way: BTreeMap::new(),
+        });
+        let (held_back, down, lent) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Self { map, nodes: nodes.collect(), clock: 0, held_back, down, lent }
+    }
+
+    pub fn states(&self) -> impl Iterator<Item = &State> {
+        self.nodes.iter().map(|node| &node.state)
+    }
+
+    pub fn state(&self, shard: Shard) -> &State {
+        &self.nodes[shard.index()].state
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.clock)
+    }
+
+    pub fn wait(&mut self, milliseconds: u64) {
+        self.clock += milliseconds;
+    }
+
+    /// A command, and all messages that follow from it.
+    pub fn submit(&mut self, shard: Shard, id: CommandId, command: &Command) -> Vec<Said> {
+        assert!(!self.down.contains(&shard), "shard {shard} is down");
+        let mut said = vec![self.handle(shard, id, command)];
+        said.extend(self.deliver());
+        said
+    }
+
+    /// Appends `AdvanceTime` wherever something is due.
+    pub fn tick(&mut self, id: CommandId) -> Vec<Said> {
+        let now = self.now();
+        let is_due = |node: &&Node| node.state.next_due().is_some_and(|due| due <= now);
+        let due: Vec<Shard> = self.nodes.iter().filter(is_due).map(|node| node.state.shard()).collect();
+        let up: Vec<Shard> = due.into_iter().filter(|shard| !self.down.contains(shard)).collect();
+        up.into_iter().flat_map(|shard| self.submit(shard, id, &Command::AdvanceTime)).collect()
+    }
+
+    pub fn hold(&mut self, from: Shard, to: Shard) {
+        self.held_back.insert((from, to));
+    }
+
+    pub fn release(&mut self, from: Shard, to: Shard) -> Vec<Said> {
+        self.held_back.remove(&(from, to));
+        self.deliver()
+    }
+
+    pub fn release_all(&mut self) -> Vec<Said> {
+        self.held_back.clear();
+        self.deliver()
+    }
+
+    pub fn cut(&mut self, shard: Shard) {
+        self.down.insert(shard);
+    }
+
+    pub fn mend(&mut self, shard: Shard) -> Vec<Said> {
+        self.down.remove(&shard);
+        self.deliver()
+    }
+
+    pub fn take_snapshot(&mut self, shard: Shard) {
+        let node = &mut self.nodes[shard.index()];
+        node.snapshot = Some((node.log.len(), node.state.to_bytes()));
+    }
+
+    /// The shard's engine dies. Another restores its snapshot, follows the log from there, and sends again what it keeps.
+    pub fn kill(&mut self, shard: Shard) -> Vec<Said> {
+        let map = self.map;
+        let node = &mut self.nodes[shard.index()];
+        let (seen, mut state) = match &node.snapshot {
+            Some((seen, bytes)) => (*seen, State::from_bytes(shard, map, bytes).unwrap()),
+            None => (0, State::new(shard, map)),
+        };
+        for (place, events) in &node.log[seen..] {
+            state.follow(*place, events);
+        }
+        assert_eq!(state.hash(), node.state.hash(), "recovery of shard {shard} differs");
+        node.twin = State::from_bytes(shard, map, &state.to_bytes()).unwrap();
+        node.state = state;
+        node.on_their_way.clear();
+        for (to, number, origin, message) in node.state.kept_messages() {
+            node.on_their_way.entry(to).or_default().push_back((number, origin, message.clone()));
+        }
+        self.deliver()
+    }
+
+    /// Messages on their way, each with sender and receiver.
+    pub fn in_flight(&self) -> impl Iterator<Item = (Shard, Shard, &Message)> {
+        self.nodes.iter().flat_map(|node| {
+            let from = node.state.shard();
+            let all = node.on_their_way.iter().flat_map(|(to, queue)| queue.iter().map(|message| (*to, message)));
+            all.map(move |(to, (.., message))| (from, to, message))
+        })
+    }
+
+    fn handle(&mut self, shard: Shard, id: CommandId, command: &Command) -> Said {
+        self.clock += 1;
+        let time = self.now();
+        let node = &mut self.nodes[shard.index()];
+        let place = Place { cause: Cause { offset: node.log.len() as u64, id }, time };
+        let (mut events, mut restored) = (Vec::new(), Vec::new());
+        node.state.handle(place, command, &mut events);
+        node.twin.handle(place, command, &mut restored);
+        assert_eq!(restored, events, "shard {shard}, restored from its bytes, decides {command:?} otherwise");
+        for event in &events {
+            if let Event::Sent { to, number, message } = event {
+                node.on_their_way.entry(*to).or_default().push_back((*number, id, message.clone()));
+            }
+        }
+        node.log.push((place, events.clone()));
+        Said { shard, events }
+    }
+
+    /// Delivers messages until none can be: each sender's to each receiver in order.
+    fn deliver(&mut self) -> Vec<Said> {
+        let mut said = Vec::new();
+        while let Some((to, id, command)) = self.next_message() {
+            said.push(self.handle(to, id, &command));
+            assert!(said.len() < DELIVERIES_MAX, "the shards do not come to rest");
+        }
+        said
+    }
+
+    fn next_message(&mut self) -> Option<(Shard, CommandId, Command)> {
+        let (held_back, down) = (&self.held_back, &self.down);
+        self.nodes.iter_mut().find_map(|node| {
+            let from = node.state.shard();
+            let goes = |to: &Shard| !down.contains(&from) && !down.contains(to) && !held_back.contains(&(from, *to));
+            let mut queues = node.on_their_way.iter_mut().filter(|(to, queue)| !queue.is_empty() && goes(to));
+            let (to, queue) = queues.next()?;
+            let (number, origin, message) = queue.pop_front()?;
+            Some((*to, origin, Command::Receive { from, number, message }))
+        })
+    }
+
+    /// Everything that must hold after a line.
+    pub fn check(&mut self) {
+        for node in &mut self.nodes {
+            node.state.assert_all();
+            node.twin = twin(&node.state, self.map);
+        }
+        let sums = self.states().map(|state| state.sums(|to| self.state(to).received_from(state.shard())));
+        let sums = sums.fold(Sums::default(), |all, one| all + one);
+        assert_eq!(sums.balance(), Credits::ZERO, "{}: {sums:?}", Invariant::CreditsAreConserved);
+        let accounts: Vec<_> = self.states().flat_map(State::accounts).map(|(id, known)| (id, known.clone())).collect();
+        for (id, known) in accounts {
+            self.check_limits(id, &known);
+        }
+    }
+
+    /// What an account has and uses is within its limits; where these were lowered below it, it does not grow.
+    fn check_limits(&mut self, id: AccountId, known: &Account) {
+        let (lent, used) = self.room_of(id, known);
+        let limit = Room { orders: known.limits.live_orders, held: known.limits.held };
+        let (lent_before, used_before) = self.lent.insert(id, (lent, used)).unwrap_or_default();
+        let within = lent.is_within_or_has_not_grown(limit, lent_before);
+        assert!(within, "{}: account {id} has {lent:?} of {limit:?}", Invariant::RoomIsCounted);
+        let told = |message: &Message| match message {
+            Message::Instruct { account, instruction: Instruction::Limit(_), .. } => *account != id,
+            _ => true,
+        };
+        let knows = self.in_flight().all(|(.., message)| told(message));
+        let within = !knows || used.is_within_or_has_not_grown(limit, used_before);
+        assert!(within, "{}: account {id} uses {used:?} of {limit:?}", Invariant::RoomIsCounted);
+    }
+
+    /// The room that an account's home has lent, and what all purses together use. No purse has more than it was lent, and none uses more
+    /// than it has.
+    fn room_of(&self, id: AccountId, known: &Account) -> (Rooms, Rooms) {
+        let home = self.map.of_account(id);
+        let (mut lent, mut used) = (Rooms::default(), Rooms::default());
+        lent.add(self.state(home).purse(id).expect("a purse at home").room);
+        known.lent.values().for_each(|there| lent.add(there.room));
+        for state in self.states() {
+            let Some(purse) = state.purse(id) else { continue };
+            let has = if state.shard() == home { purse.room } else { known.lent[&state.shard()].room };
+            let within = |part: Room, whole: Room| part.saturating_sub(whole).is_zero();
+            let counted = within(purse.used(), purse.room) && within(purse.room, has);
+            assert!(counted, "{}: account {id} has {purse:?} of {has:?}", Invariant::RoomIsCounted);
+            used.add(purse.used());
+        }
+        (lent, used)
+    }
+}
+
+/// The state restored from its bytes. It looks first at all that waits, which the other has done; from then on both wait for the same
+/// and decide alike.
+///
+/// A parked request may be refused by that look: the other looks at it when what it asked for comes.
+fn twin(state: &State, map: ShardMap) -> State {
+    let restored = State::from_bytes(state.shard(), map, &state.to_bytes()).unwrap();
+    let (mut looks, mut looked) = (restored.clone(), state.clone());
+    let (found, left) = (look(&mut looks), look(&mut looked));
+    if !left.is_empty() {
+        return restored;
+    }
+    if !found.is_empty() {
+        assert!(found.iter().all(is_late_refusal), "restored from its bytes, it decides {found:?}");
+        return state.clone();
+    }
+    assert_eq!(looks.next_due(), looked.next_due(), "a restored state waits for something else");
+    assert_eq!(looks.to_bytes(), state.to_bytes(), "a restored state is another");
+    looks
+}
+
+/// A command that says nothing, and so only makes the shard look at what waits.
+fn look(state: &mut State) -> Vec<Event> {
+    let mut events = Vec::new();
+    let place = Place { cause: Cause { offset: 0, id: CommandId(0) }, time: state.time() };
+    state.handle(place, &Command::Acknowledge { to: state.shard(), number: 0 }, &mut events);
+    events
+}
+
+fn is_late_refusal(event: &Event) -> bool {
+    matches!(event, Event::Resumed { .. } | Event::OrderRejected { .. } | Event::AmendRejected { .. })
+}
+
+/// Room of several purses, in numbers that cannot overflow.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rooms {
+    orders: i128,
+    held: i128,
+}
+
+impl Rooms {
+    fn add(&mut self, room: Room) {
+        self.orders += i128::from(room.orders);
+        self.held += i128::from(room.held.0);
+    }
+
+    /// Part by part. Without a limit there is room without end, on each shard.
+    fn is_within_or_has_not_grown(self, limit: Room, before: Self) -> bool {
+        let part = |now: i128, before: i128, limit: i128, all: i128| limit == all || now <= limit.max(before);
+        part(self.orders, before.orders, limit.orders.into(), Room::ALL.orders.into())
+            && part(self.held, before.held, limit.held.0.into(), Room::ALL.held.0.into())
+    }
+}

@@ -1,0 +1,314 @@
+//! Who waits for the answer to which command, and handing it over.
+//!
+//!   tail ─▶ *pending* ─▶ one bounded queue a handler ─▶ submit
+//!
+//! A handler registers before its command is produced: an answer cannot come unnoticed. A handler that goes away (its client
+//! hung up) takes its registration with it; the command goes on.
+//!
+//! A request that repeats a parked one has the answer of that one's command. From the very outcome on that says so, its handler
+//! waits for that command too. Both are told on one shard's log, the repeat first, so nothing can be missed.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use dashmap::DashMap;
+use metrics::counter;
+use schemas::event::CancelReason;
+use schemas::limits::{BATCH_MAX, PARKED_MAX};
+use schemas::{CommandId, Event, Instruction, Outcome, Shard};
+use tokio::sync::mpsc;
+
+use crate::told::{Settled, places, repeated};
+
+/// Parts of outcomes that wait for one handler at most: as many as its requests and its account's parked ones can lead to. What is
+/// beyond is not handed over, and its client has to look.
+const ANSWERS_MAX: usize = BATCH_MAX + PARKED_MAX;
+
+/// What a poisoned lock means: the tail panicked while it handed something over, and ends the process.
+const POISONED: &str = "the tail panicked; the process is ending";
+
+/// Who waits for which command.
+// Whoever holds both locks has that of its handler first.
+#[derive(Default)]
+pub struct Pending {
+    /// Handlers, by the command that each has sent.
+    handlers: DashMap<CommandId, Handler>,
+    /// Those among them whose requests repeat a parked one, by its command.
+    repeats: Mutex<HashMap<CommandId, Vec<CommandId>>>,
+}
+
+struct Handler {
+    answers: mpsc::Sender<Settled>,
+    /// Its places in `repeats`: at most one for each of its requests.
+    joined: Vec<CommandId>,
+}
+
+impl Pending {
+    fn repeats(&self) -> MutexGuard<'_, HashMap<CommandId, Vec<CommandId>>> {
+        self.repeats.lock().expect(POISONED)
+    }
+
+    /// An outcome came. Hands each of its parts to whoever waits for it. Never waits for a handler.
+    pub fn settle(&self, shard: Shard, outcome: Outcome) {
+        if self.handlers.is_empty() {
+            return;
+        }
+        let outcome = Arc::new(outcome);
+        for (command, events) in places(&outcome) {
+            self.tell(shard, &outcome, command, events);
+        }
+    }
+
+    /// Begins to wait for what is told of a command.
+    pub fn register(self: &Arc<Self>, id: CommandId) -> Registration {
+        let (sender, answers) = mpsc::channel(ANSWERS_MAX);
+        self.handlers.insert(id, Handler { answers: sender, joined: Vec::new() });
+        Registration { pending: Arc::clone(self), id, answers }
+    }
+
+    fn tell(&self, shard: Shard, outcome: &Arc<Outcome>, command: CommandId, events: Range<usize>) {
+        let own = self.handlers.contains_key(&command).then_some(command);
+        let mut hearers: Vec<CommandId> = own.into_iter().collect();
+        hearers.extend(self.repeats().get(&command).into_iter().flatten());
+        let part = &outcome.events[events.clone()];
+        if hearers.is_empty() || !part.iter().any(may_answer) {
+            return;
+        }
+        for asked in hearers {
+            let settled = Settled { shard, outcome: Arc::clone(outcome), command, asked, events: events.clone() };
+            self.hand_over(settled);
+            for first in repeated(part) {
+                self.join(asked, first);
+            }
+        }
+    }
+
+    fn hand_over(&self, settled: Settled) {
+        let Some(handler) = self.handlers.get(&settled.asked) else { return };
+        match handler.answers.try_send(settled) {
+            // A handler that has its answer is about to go, and wants no more.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => counter!("gateway_answers_dropped_total").increment(1),
+        }
+    }
+
+    /// What is told of `first` goes to the handler of `asked` from now on.
+    fn join(&self, asked: CommandId, first: CommandId) {
+        let Some(mut handler) = self.handlers.get_mut(&asked) else { return };
+        // A batch that names one order twice repeats itself.
+        if first == asked || handler.joined.contains(&first) || handler.joined.len() == BATCH_MAX {
+            return;
+        }
+        handler.joined.push(first);
+        self.repeats().entry(first).or_default().push(asked);
+    }
+
+    fn leave(&self, asked: CommandId) {
+        let Some((_, handler)) = self.handlers.remove(&asked) else { return };
+        let mut repeats = self.repeats();
+        for first in handler.joined {
+            let Entry::Occupied(mut hearers) = repeats.entry(first) else { continue };
+            hearers.get_mut().retain(|id| *id != asked);
+            if hearers.get().is_empty() {
+                hearers.remove();
+            }
+        }
+    }
+}
+
+/// A handler that waits.
+pub struct Registration {
+    pending: Arc<Pending>,
+    id: CommandId,
+    /// What is told of its command, and of those that it repeats.
+    pub answers: mpsc::Receiver<Settled>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.pending.leave(self.id);
+    }
+}
+
+/// False for what only follows from a request, or is a step on the way to its answer.
+///
+/// What an answer is depends on what was asked: whoever waits looks for it. This spares the look at what cannot be any.
+fn may_answer(event: &Event) -> bool {
+    match event {
+        Event::Rejected { .. }
+        | Event::AccountOpened { .. }
+        | Event::ApiKeyAdded { .. }
+        | Event::ApiKeyRevoked { .. }
+        | Event::Deposited { .. }
+        | Event::Withdrawn { .. }
+        | Event::OrderPlaced(_)
+        | Event::OrderRejected { .. }
+        | Event::MarketCreated(_)
+        | Event::MarketChanged { .. }
+        | Event::ClientIdRepeated { .. }
+        | Event::CancelRejected { .. }
+        | Event::OrderAmended(_)
+        | Event::AmendRejected { .. }
+        | Event::MassCancelRequested { .. }
+        | Event::DeadManSwitchSet { .. }
+        | Event::MarketLimited { .. }
+        | Event::TransferSent { .. }
+        | Event::TransferReceived { .. }
+        | Event::TransferReturned { .. }
+        | Event::ParkedCancelled { .. } => true,
+        // For any other reason nobody asked for this order's end.
+        Event::OrderCancelled { reason, .. } => *reason == CancelReason::Requested,
+        Event::InstructionCompleted { instruction, .. } => !matches!(instruction, Instruction::Recall(_)),
+        Event::Traded(_)
+        | Event::PairsRedeemed { .. }
+        | Event::Settled(_)
+        | Event::PaidOut { .. }
+        | Event::MarketSettled { .. }
+        | Event::Sent { .. }
+        | Event::Received { .. }
+        | Event::MessageSkipped { .. }
+        | Event::Acknowledged { .. }
+        | Event::StateHashed { .. }
+        | Event::HoldRaised { .. }
+        | Event::OrderReduced { .. }
+        | Event::MassCancelOpened { .. }
+        | Event::MassCancelClosed { .. }
+        | Event::DeadManSwitchFired { .. }
+        | Event::BatchItem { .. }
+        // Answered when every shard knows.
+        | Event::AccountFrozen { .. }
+        | Event::AccountUnfrozen { .. }
+        | Event::AccountLimited { .. }
+        | Event::Parked(_)
+        | Event::Resumed { .. }
+        | Event::Asked { .. }
+        | Event::AskAnswered { .. }
+        | Event::PurseSent { .. }
+        | Event::PurseReceived { .. }
+        | Event::PurseFrozen { .. }
+        | Event::PurseLimited { .. }
+        | Event::Instructed { .. }
+        | Event::Obeyed { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::told::tests::{named, parked, repeats, resumed};
+    use crate::view::tests::{SHARD, outcome, placed, trade};
+    use schemas::{AccountId, AdminId, ClientId, Credits, Entry, Need, Rejection};
+
+    const ACCOUNT: AccountId = AccountId(1);
+
+    fn heard(registration: &mut Registration) -> Vec<Settled> {
+        std::iter::from_fn(|| registration.answers.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn a_step_on_the_way_is_no_answer() {
+        let order = placed(1, Entry::BuyYes, 5_000, 10, 0);
+        let (account, by, amount, shard) = (ACCOUNT, AdminId(1), Credits::whole(1), SHARD);
+        let recall = Instruction::Recall(Need::credits(amount));
+        let (id, market, entry) = (order.id, order.order.market, Entry::BuyYes);
+        let cancelled = |reason| {
+            let (price, quantity) = (order.price, order.quantity);
+            Event::OrderCancelled { order: id, account, market, entry, price, quantity, reason }
+        };
+        for step in [
+            parked(7, &order),
+            Event::Received { from: SHARD, number: 1 },
+            Event::Asked { account, need: Need::credits(amount), given_back: schemas::Room::ZERO },
+            Event::HoldRaised { account, order: id, amount },
+            Event::AccountFrozen { account, by },
+            Event::Obeyed { account, ticket: 1, shard, more: false },
+            Event::InstructionCompleted { account, instruction: recall },
+            cancelled(CancelReason::MassCancel),
+        ] {
+            assert!(!may_answer(&step), "{step:?}");
+        }
+        let ticket = 3;
+        for word in [
+            Event::OrderPlaced(order),
+            cancelled(CancelReason::Requested),
+            Event::ParkedCancelled { account, ticket, command: CommandId(7) },
+            Event::InstructionCompleted { account, instruction: Instruction::Freeze { by } },
+            Event::Rejected { code: Rejection::AccountUnknown },
+        ] {
+            assert!(may_answer(&word), "{word:?}");
+        }
+    }
+
+    #[test]
+    fn each_part_of_an_outcome_goes_to_whoever_waits_for_its_command() {
+        let pending = Arc::new(Pending::default());
+        let (mut seller, mut parked_buyer) = (pending.register(CommandId(7)), pending.register(CommandId(8)));
+        let (maker, buy) = (placed(1, Entry::SellYes, 5_000, 10, 0), placed(2, Entry::BuyYes, 5_000, 10, 4));
+        pending.settle(SHARD, outcome(6, vec![parked(8, &buy)]));
+        let events = vec![Event::OrderPlaced(maker), resumed(8), Event::OrderPlaced(buy), trade(1, &maker, &buy, 4, 6)];
+        pending.settle(SHARD, outcome(7, events));
+        let [sold] = heard(&mut seller).try_into().unwrap();
+        assert_eq!((sold.command, sold.told().events), (CommandId(7), &[Event::OrderPlaced(maker)][..]));
+        let [bought] = heard(&mut parked_buyer).try_into().unwrap();
+        assert_eq!((bought.command, bought.told().events.len(), bought.is_repeat()), (CommandId(8), 2, false));
+        assert_eq!(bought.at().to_string(), "0:7");
+    }
+
+    #[test]
+    fn a_repeat_of_a_parked_request_hears_its_answer_and_so_does_the_first() {
+        let pending = Arc::new(Pending::default());
+        let (mut first, mut again) = (pending.register(CommandId(5)), pending.register(CommandId(6)));
+        let order = named(1, 99);
+        pending.settle(SHARD, outcome(5, vec![parked(5, &order)]));
+        pending.settle(SHARD, outcome(6, vec![repeats(5, 99)]));
+        pending.settle(SHARD, outcome(7, vec![resumed(5), Event::OrderPlaced(order)]));
+        assert_eq!(heard(&mut first).len(), 1);
+        let [says_so, answer] = heard(&mut again).try_into().unwrap();
+        assert_eq!((says_so.told().repeats(), says_so.is_repeat()), (Some(CommandId(5)), false));
+        assert_eq!((answer.command, answer.is_repeat()), (CommandId(5), true));
+        assert!(answer.of_order((order.order.market, ClientId(99))).is_some());
+        assert!(answer.of_order((order.order.market, ClientId(98))).is_none());
+    }
+
+    #[test]
+    fn an_answer_in_the_same_outcome_as_its_repeat_is_not_missed() {
+        let pending = Arc::new(Pending::default());
+        let mut again = pending.register(CommandId(6));
+        let order = named(1, 99);
+        pending.settle(SHARD, outcome(6, vec![repeats(5, 99), resumed(5), Event::OrderPlaced(order)]));
+        assert_eq!(heard(&mut again).len(), 2);
+    }
+
+    #[test]
+    fn who_goes_away_leaves_nothing_behind() {
+        let pending = Arc::new(Pending::default());
+        let (one, other) = (pending.register(CommandId(6)), pending.register(CommandId(7)));
+        for id in [6, 7] {
+            pending.settle(SHARD, outcome(id, vec![repeats(5, 99), repeats(5, 98)]));
+        }
+        assert_eq!(pending.repeats()[&CommandId(5)], [CommandId(6), CommandId(7)]);
+        drop(one);
+        assert_eq!(pending.repeats()[&CommandId(5)], [CommandId(7)]);
+        drop(other);
+        assert!(pending.handlers.is_empty() && pending.repeats().is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_one_handler_is_bounded() {
+        let pending = Arc::new(Pending::default());
+        let mut slow = pending.register(CommandId(1));
+        let all = ANSWERS_MAX as u64 + 10;
+        for sequence in 1..=all {
+            let mut outcome = outcome(sequence, vec![Event::Rejected { code: Rejection::OrderUnknown }]);
+            outcome.cause.id = CommandId(1);
+            pending.settle(SHARD, outcome);
+        }
+        for first in 0..BATCH_MAX as u128 + 10 {
+            pending.join(CommandId(1), CommandId(1_000 + first));
+        }
+        assert_eq!(pending.repeats().len(), BATCH_MAX);
+        assert_eq!(heard(&mut slow).len(), ANSWERS_MAX);
+    }
+}

@@ -1,0 +1,106 @@
+//! What Redis has of an account: its purses, one on each shard where it trades, and what it may do. Pure.
+
+use schemas::{AccountLimits, Credits, Timestamp};
+
+use super::{Hash, ReadError, integer, time};
+
+/// What an account has: the sum of its purses, one on each shard where it trades.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Wallet {
+    /// What can be spent.
+    pub available: Credits,
+    /// What live buy orders hold.
+    pub held: Credits,
+    /// What purses sent less what purses received: below 0 if a shard that received is read further than the one that sent.
+    pub in_transit: Credits,
+    /// Live orders.
+    pub live_orders: u64,
+}
+
+impl Wallet {
+    /// All of it: exact, however far each shard is read.
+    pub fn total(&self) -> Credits {
+        self.available + self.held + self.in_transit
+    }
+
+    /// Adds the purse of one shard; a hash that is not there is an empty one.
+    pub(super) fn add(&mut self, purse: &Hash) -> Result<(), ReadError> {
+        let number = |field| integer(purse, field).map(|value| value.unwrap_or(0));
+        self.available += Credits(number("available")?);
+        self.held += Credits(number("held")?);
+        self.in_transit += Credits(number("sent")?) - Credits(number("received")?);
+        self.live_orders += u64::try_from(number("live_orders")?).map_err(|_| ReadError::Impossible("live_orders"))?;
+        Ok(())
+    }
+}
+
+/// What an account may do, as its home tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// It can only cancel, and receive credits.
+    pub frozen: bool,
+    /// What it may have in all markets together.
+    pub limits: AccountLimits,
+    /// When its dead-man switch fires.
+    pub dead_man_due: Option<Timestamp>,
+}
+
+impl Standing {
+    pub(super) fn read(account: &Hash) -> Result<Self, ReadError> {
+        let live_orders = integer(account, "live_orders_max")?.map(u32::try_from).transpose();
+        let live_orders = live_orders.map_err(|_| ReadError::Impossible("live_orders_max"))?;
+        let held = integer(account, "held_max")?.map(Credits);
+        Ok(Self {
+            frozen: integer(account, "frozen")? == Some(1),
+            limits: AccountLimits {
+                live_orders: live_orders.unwrap_or(AccountLimits::NONE.live_orders),
+                held: held.unwrap_or(AccountLimits::NONE.held),
+            },
+            dead_man_due: integer(account, "dead_man_due")?.map(time).transpose()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read_models::tests::hash;
+
+    #[test]
+    fn a_wallet_is_the_sum_of_its_purses_however_far_each_is_read() {
+        let home = [
+            ("sequence", "9"),
+            ("available", "70"),
+            ("held", "0"),
+            ("live_orders", "0"),
+            ("sent", "30"),
+            ("received", "0"),
+        ];
+        let away = [("available", "10"), ("held", "20"), ("live_orders", "2"), ("sent", "0"), ("received", "30")];
+        let sum = |purses: &[&[(&str, &str)]]| {
+            let mut wallet = Wallet::default();
+            purses.iter().for_each(|purse| wallet.add(&hash(purse)).unwrap());
+            (wallet.available.0, wallet.held.0, wallet.in_transit.0, wallet.live_orders, wallet.total().0)
+        };
+        assert_eq!(sum(&[&home, &away]), (80, 20, 0, 2, 100));
+        // The purse away is not read as far as to have received, and nothing is there yet.
+        assert_eq!(sum(&[&home, &[]]), (70, 0, 30, 0, 100));
+        // The home is not read as far as to have sent.
+        assert_eq!(sum(&[&[("available", "100")], &away]), (110, 20, -30, 2, 100));
+        let mut wallet = Wallet::default();
+        for field in ["available", "sent"] {
+            assert!(wallet.add(&hash(&[(field, "many")])).is_err());
+        }
+        assert!(wallet.add(&hash(&[("live_orders", "-1")])).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_of_an_account_is_no_limit() {
+        let free = Standing { frozen: false, limits: AccountLimits::NONE, dead_man_due: None };
+        assert_eq!(Standing::read(&hash(&[("frozen", "0")])).unwrap(), free);
+        let limited = [("frozen", "1"), ("live_orders_max", "3"), ("held_max", "5"), ("dead_man_due", "7")];
+        let limits = AccountLimits { live_orders: 3, held: Credits(5) };
+        let standing = Standing { frozen: true, limits, dead_man_due: Some(Timestamp(7)) };
+        assert_eq!(Standing::read(&hash(&limited)).unwrap(), standing);
+    }
+}

@@ -1,0 +1,173 @@
+//! What an outcome tells of one command, and of each request of a batch. Pure.
+//!
+//!   tail ─▶ pending ─▶ *told* ─▶ answers, batch
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use schemas::answers::parts;
+use schemas::event::FirstOutcome;
+use schemas::ids::Coordinate;
+use schemas::{ClientId, CommandId, Event, MarketId, Outcome, Shard};
+
+/// What an outcome tells of a command that somebody waits for.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The shard that told it.
+    pub shard: Shard,
+    /// What it told, of other commands as well.
+    pub outcome: Arc<Outcome>,
+    /// The command that is answered.
+    pub command: CommandId,
+    /// The command that was sent: the same, or one that repeats it.
+    pub asked: CommandId,
+    /// What it told of the command, as places among its events.
+    pub events: Range<usize>,
+}
+
+impl Settled {
+    /// Its place on the log.
+    pub fn at(&self) -> Coordinate {
+        Coordinate { shard: self.shard, sequence: self.outcome.sequence }
+    }
+
+    /// True if the command is not the one that was sent, but one that it repeats.
+    pub fn is_repeat(&self) -> bool {
+        self.command != self.asked
+    }
+
+    /// All that is told of the command.
+    pub fn told(&self) -> Told<'_> {
+        Told { settled: self, events: &self.outcome.events[self.events.clone()] }
+    }
+
+    /// What is told of each request of a batch, by its place there. What comes before the first has no place.
+    pub fn requests(&self) -> impl Iterator<Item = (Option<usize>, Told<'_>)> {
+        let mut rest = Some((None, self.told().events));
+        std::iter::from_fn(move || {
+            let (place, events) = rest.take()?;
+            let next = events.iter().enumerate().find_map(|(at, event)| match event {
+                Event::BatchItem { index } => Some((at, usize::from(*index))),
+                _ => None,
+            });
+            let Some((end, index)) = next else { return Some((place, Told { settled: self, events })) };
+            rest = Some((Some(index), &events[end + 1..]));
+            Some((place, Told { settled: self, events: &events[..end] }))
+        })
+    }
+
+    /// What is told of the order with this name, or of the whole batch that it came with.
+    pub fn of_order(&self, (market, client_id): OrderName) -> Option<Told<'_>> {
+        let named = |event: &Event| match event {
+            Event::OrderPlaced(placed) => (placed.order.market, placed.order.client_id) == (market, Some(client_id)),
+            Event::OrderRejected { order, .. } => (order.market, order.client_id) == (market, Some(client_id)),
+            _ => false,
+        };
+        let refused = |event: &Event| matches!(event, Event::Rejected { .. });
+        self.requests().find_map(|(place, told)| {
+            let found = told.events.iter().any(|event| named(event) || place.is_none() && refused(event));
+            found.then_some(told)
+        })
+    }
+}
+
+/// The parts of an outcome, in order: which command each is of, and its place among the events.
+pub fn places(outcome: &Outcome) -> impl Iterator<Item = (CommandId, Range<usize>)> {
+    let mut start = 0;
+    parts(outcome).map(move |part| {
+        let events = start..start + part.events.len();
+        // Between two parts is the event that names the second's command.
+        start = events.end + 1;
+        (part.command, events)
+    })
+}
+
+/// An order's name within its account.
+pub type OrderName = (MarketId, ClientId);
+
+/// What answers one request: all that an outcome tells of a command, or the part of one request of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// The whole.
+    pub settled: &'a Settled,
+    /// The part.
+    pub events: &'a [Event],
+}
+
+impl Told<'_> {
+    /// The command whose answer this request has as well, if it repeats one that is parked.
+    pub fn repeats(&self) -> Option<CommandId> {
+        repeated(self.events).next()
+    }
+}
+
+/// Commands of parked requests that requests of a part repeat.
+pub fn repeated(events: &[Event]) -> impl Iterator<Item = CommandId> {
+    events.iter().filter_map(|event| match event {
+        Event::ClientIdRepeated { first: FirstOutcome::Parked { command }, .. } => Some(*command),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::view::tests::{SHARD, outcome, placed};
+    use schemas::event::OrderPlaced;
+    use schemas::{AccountId, Entry, OrderId, OrderRef, Parked, ParkedRequest, Rejection, Timestamp};
+
+    const ACCOUNT: AccountId = AccountId(1);
+
+    /// All that `outcome` tells of the command that caused it.
+    pub fn settled(shard: Shard, outcome: Outcome) -> Settled {
+        let id = outcome.cause.id;
+        settled_of(shard, outcome, id, id)
+    }
+
+    /// All that `outcome` tells of `command`, for whoever sent `asked`.
+    pub fn settled_of(shard: Shard, outcome: Outcome, asked: CommandId, command: CommandId) -> Settled {
+        let (_, events) = places(&outcome).find(|(of, _)| *of == command).expect("something is told of it");
+        Settled { shard, outcome: Arc::new(outcome), command, asked, events }
+    }
+
+    /// `placed`, under a client's name.
+    pub fn named(id: u64, client_id: u128) -> OrderPlaced {
+        let mut placed = placed(id, Entry::BuyYes, 5_000, 10, 0);
+        placed.order.client_id = Some(ClientId(client_id));
+        placed
+    }
+
+    pub fn resumed(command: u128) -> Event {
+        Event::Resumed { account: ACCOUNT, ticket: 3, command: CommandId(command) }
+    }
+
+    /// A request is parked, with its command.
+    pub fn parked(command: u128, placed: &OrderPlaced) -> Event {
+        let (ticket, index, deadline) = (3, None, Timestamp(9));
+        let (command, request) = (CommandId(command), ParkedRequest::Place(placed.order));
+        Event::Parked(Box::new(Parked { account: ACCOUNT, ticket, command, index, deadline, request }))
+    }
+
+    /// A request has the answer of `command`.
+    pub fn repeats(command: u128, client_id: u128) -> Event {
+        let first = FirstOutcome::Parked { command: CommandId(command) };
+        Event::ClientIdRepeated { account: ACCOUNT, client_id: ClientId(client_id), first }
+    }
+
+    #[test]
+    fn requests_of_a_batch_are_told_apart_by_their_place() {
+        let (account, order, code) = (ACCOUNT, OrderId(9), Rejection::OrderUnknown);
+        let refused = Event::CancelRejected { account, order: OrderRef::Id(order), code };
+        let events = vec![
+            Event::StateHashed { hash: [0; 32] },
+            Event::BatchItem { index: 1 },
+            refused,
+            Event::BatchItem { index: 0 },
+            resumed(5),
+            Event::BatchItem { index: 4 },
+        ];
+        let settled = settled(SHARD, outcome(7, events));
+        let places: Vec<_> = settled.requests().map(|(place, told)| (place, told.events.len())).collect();
+        assert_eq!(places, [(None, 1), (Some(1), 1), (Some(0), 0)]);
+    }
+}

@@ -1,0 +1,90 @@
+//! A wallet is the sum of an account's purses and of what is on its way between them, at any mix of positions.
+//!
+//! No engine runs here: a scribe tells what it would, so that credits stay on their way for as long as the test looks.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod common;
+
+use common::scribe::{Scribe, key, listing};
+use common::steps::get_at;
+use common::{Platform, eventually};
+use schemas::event::OrderPlaced;
+use schemas::{
+    AccountId, AccountLimits, AdminId, CommandId, Credits, Entry, Event, FeeRate, Instructions, MarketId, NewOrder,
+    OrderId, PostOnly, Price, Quantity, Room, Scopes, Shard, Status, Terms, TimeInForce, Timestamp,
+};
+use serde_json::json;
+
+const ACCOUNT: AccountId = AccountId(77);
+
+/// A bid for 10 at 0.30.
+fn bid(market: MarketId, shard: Shard) -> Event {
+    let (price, quantity) = (Price::new(3_000).unwrap(), Quantity::new(10).unwrap());
+    let (time_in_force, post_only) = (TimeInForce::Gtc, PostOnly::Off);
+    let terms = Terms::Limit { price, quantity, time_in_force, post_only };
+    let (entry, fee_rate, client_id) = (Entry::BuyYes, FeeRate::ZERO, None);
+    let instructions = Instructions::default();
+    let order = NewOrder { account: ACCOUNT, market, entry, terms, fee_rate, client_id, instructions };
+    let (id, filled, cancel_reason) = (OrderId::compose(shard, 1), Quantity::ZERO, None);
+    Event::OrderPlaced(OrderPlaced { id, order, price, quantity, filled, status: Status::Active, cancel_reason })
+}
+
+#[tokio::test]
+async fn a_wallet_is_the_sum_of_its_purses_and_of_what_is_between_them() {
+    let platform = Platform::create("wallet").await;
+    let (mut scribe, map, account) = (Scribe::new(&platform), platform.map(), ACCOUNT);
+    let (text, api_key) = key(1, 0x11, Scopes::READ_TRADE);
+    let home = map.of_account(account);
+    scribe.open_account(home, account, api_key).await;
+    let mut listings = (0..).map(|number| listing(&format!("RAIN-{number}"), 1));
+    let listing = listings.find(|listing| map.of_market(listing.market) != home).unwrap();
+    let (market, shard) = (listing.market, map.of_market(listing.market));
+    scribe.open_market(shard, listing).await;
+    let projections = platform.program("projections").await;
+    let (gateway, api) = platform.gateway().await;
+    let wallet = async |at: String| get_at(&api, Some(&text), "/v1/wallet", &json!(at)).await;
+    eventually("the gateway knows the key", async || {
+        api.get(Some(&text), "/v1/wallet").await.status.is_success().then_some(())
+    })
+    .await;
+
+    let (amount, by) = (Credits::whole(100), AdminId(1));
+    let limits = AccountLimits { live_orders: 5, held: Credits::whole(40) };
+    let opened = vec![
+        Event::Deposited { account, amount, client_id: None },
+        Event::AccountLimited { account, limits },
+        Event::DeadManSwitchSet { account, due: Some(Timestamp(1_000)) },
+    ];
+    let alone = wallet(scribe.answer(home, CommandId(1), opened).await).await;
+    let expected = json!({"account_id": "77", "available": "100.000000", "held": "0.000000", "in_transit": "0.000000",
+        "total": "100.000000", "live_orders": 0, "frozen": false, "limits": {"live_orders": 5, "held": "40.000000"},
+        "dead_man_due": "1970-01-01T00:00:01.000Z", "positions": alone["positions"]});
+    assert_eq!(alone, expected);
+    assert_eq!(alone["positions"].as_object().unwrap().len(), usize::from(common::SHARDS));
+
+    let (credits, room) = (Credits::whole(30), Room { orders: 2, held: Credits::whole(10) });
+    let lent = vec![
+        Event::PurseSent { account, to: shard, credits, room },
+        Event::AccountFrozen { account, by },
+        Event::DeadManSwitchFired { account },
+    ];
+    let between = wallet(scribe.answer(home, CommandId(2), lent).await).await;
+    assert_eq!((&between["available"], &between["in_transit"]), (&json!("70.000000"), &json!("30.000000")));
+    assert_eq!((&between["total"], &between["frozen"]), (&json!("100.000000"), &json!(true)));
+    assert_eq!(between["dead_man_due"], json!(null));
+
+    let received = vec![Event::PurseReceived { account, from: home, credits, room }, bid(market, shard)];
+    let there = wallet(scribe.answer(shard, CommandId(3), received).await).await;
+    assert_eq!((&there["available"], &there["held"]), (&json!("97.000000"), &json!("3.000000")));
+    assert_eq!((&there["in_transit"], &there["total"]), (&json!("0.000000"), &json!("100.000000")));
+    assert_eq!(there["live_orders"], 1);
+
+    // The home has what the purse gives back, and is read before the shard that tells of its departure.
+    let (credits, room) = (Credits::whole(5), Room::ZERO);
+    let back = vec![Event::PurseReceived { account, from: shard, credits, room }];
+    let ahead = wallet(scribe.answer(home, CommandId(4), back).await).await;
+    assert_eq!((&ahead["in_transit"], &ahead["total"]), (&json!("-5.000000"), &json!("100.000000")));
+    drop((gateway, projections));
+    platform.remove().await;
+}

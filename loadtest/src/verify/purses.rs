@@ -1,0 +1,137 @@
+//! Purses against their orders, against each other, and against what was refused for the lack of credits.
+
+use std::collections::HashMap;
+
+use schemas::limits::PARKED_MAX_MS;
+use schemas::{AccountId, Credits, OrderId, Rejection, Shard, Side, Timestamp};
+
+use super::{Check, Faults, with_defaults};
+use crate::fold::{Fold, Order, Purse};
+
+/// What a request waits beyond its deadline until its shard sees that it has passed, and what brokers' clocks may differ by.
+const SLACK_MS: u64 = 2_000;
+
+/// Every purse.
+pub fn check(fold: &Fold) -> Vec<Check> {
+    vec![both_sides(fold), held(fold), live_orders(fold), not_refused_for_nothing(fold)]
+}
+
+/// What left one purse of an account came into another, or is in a message between their shards.
+fn both_sides(fold: &Fold) -> Check {
+    let (mut by_pair, mut by_account) = (fold.moved.clone(), HashMap::<AccountId, Credits>::new());
+    for ((from, to, _), freight) in &fold.waiting.messages {
+        for (account, credits) in freight.iter().flat_map(|freight| &freight.purses) {
+            *by_pair.entry((*account, *from, *to)).or_default() -= *credits;
+            *by_account.entry(*account).or_default() -= *credits;
+        }
+    }
+    for ((account, _), purse) in &fold.purses {
+        *by_account.entry(*account).or_default() += purse.sent - purse.received;
+    }
+    let mut faults = Faults::default();
+    for ((account, from, to), lost) in &by_pair {
+        faults.check(*lost == Credits::ZERO, || {
+            format!(
+                "of account {account}, {lost} more were sent from shard {from} to {to} than came in or are in flight"
+            )
+        });
+    }
+    for (account, lost) in &by_account {
+        faults.check(*lost == Credits::ZERO, || {
+            format!("account {account}'s purses sent {lost} more than they received and than is in flight")
+        });
+    }
+    Check::of("each purse's sent and received agree with the other side", by_pair.len() + by_account.len(), faults)
+}
+
+/// A value of every purse.
+fn of_purses<T>(fold: &Fold, value: impl Fn(&Purse) -> T) -> HashMap<(AccountId, Shard), T> {
+    fold.purses.iter().map(|(key, purse)| (*key, value(purse))).collect()
+}
+
+fn held(fold: &Fold) -> Check {
+    let mut could_cost: HashMap<(AccountId, Shard), Credits> = HashMap::new();
+    for (id, order) in fold.orders.iter().filter(|(_, order)| order.side == Side::Buy && order.status.is_live()) {
+        let hold = fold.births.get(id).map(|births| births.hold(order.limit, order.remaining()));
+        *could_cost.entry((order.account, order.shard)).or_default() += hold.unwrap_or_default();
+    }
+    let held = of_purses(fold, |purse| purse.held);
+    with_defaults("I-5 held credits of each purse = what its shard's live buys could still cost", &could_cost, &held)
+}
+
+fn live_orders(fold: &Fold) -> Check {
+    let mut live: HashMap<(AccountId, Shard), i64> = HashMap::new();
+    let orders = fold.orders.values().filter(|order| order.status.is_live());
+    orders.for_each(|order| *live.entry((order.account, order.shard)).or_default() += 1);
+    with_defaults(
+        "I-8 each purse counts its shard's live orders right",
+        &live,
+        &of_purses(fold, |purse| purse.live_orders),
+    )
+}
+
+/// An order that was refused for the lack of credits lacked them: its account had less than it needs that stayed unused, in all of its
+/// purses together, from before the order can have come until it was refused. (What a batch of all or nothing needs is not one order's.)
+fn not_refused_for_nothing(fold: &Fold) -> Check {
+    let mut refused: HashMap<AccountId, Vec<(OrderId, &Order)>> = HashMap::new();
+    for (id, order) in &fold.orders {
+        let alone = fold.births.get(id).is_some_and(|births| births.alone);
+        if order.rejection == Some(Rejection::FundsInsufficient) && alone {
+            refused.entry(order.account).or_default().push((*id, order));
+        }
+    }
+    let (mut faults, mut count) = (Faults::default(), 0);
+    for (account, orders) in refused {
+        let idle = Idle::new(fold.spendable.get(&account).map_or(&[], |changes| changes));
+        for (id, order) in orders {
+            count += 1;
+            let (had, needs) = (idle.around(order.created_at), needs(fold, id, order));
+            faults.check(had < needs, || {
+                format!("order {id} of account {account} needs {needs} and was refused, though {had} lay idle")
+            });
+        }
+    }
+    Check::of("no order was refused for credits that its account had all the while", count, faults)
+}
+
+fn needs(fold: &Fold, id: OrderId, order: &Order) -> Credits {
+    let hold = || fold.births.get(&id).map(|births| births.hold(order.limit, order.quantity));
+    order.budget.or_else(hold).unwrap_or_default()
+}
+
+/// What one account can spend, over time.
+struct Idle {
+    times: Vec<Timestamp>,
+    /// Before the first change, and after each.
+    had: Vec<Credits>,
+    /// What was taken by then, in all.
+    taken: Vec<Credits>,
+}
+
+impl Idle {
+    fn new(changes: &[(Timestamp, Credits)]) -> Self {
+        let mut changes = changes.to_vec();
+        changes.sort_by_key(|(time, _)| *time);
+        let mut idle = Self { times: Vec::new(), had: vec![Credits::ZERO], taken: vec![Credits::ZERO] };
+        let (mut had, mut taken) = (Credits::ZERO, Credits::ZERO);
+        for (time, change) in changes {
+            had += change;
+            taken += (-change).max(Credits::ZERO);
+            idle.times.push(time);
+            idle.had.push(had);
+            idle.taken.push(taken);
+        }
+        idle
+    }
+
+    /// Credits that were there before a request that is refused at `time` can have come, and that nothing took until then.
+    fn around(&self, time: Timestamp) -> Credits {
+        let (begin, end) = (time.0.saturating_sub(PARKED_MAX_MS + SLACK_MS), time.0.saturating_add(SLACK_MS));
+        let begin = self.times.partition_point(|time| time.0 < begin);
+        let end = self.times.partition_point(|time| time.0 <= end);
+        self.had[begin] - (self.taken[end] - self.taken[begin])
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! The read models in Redis against the fold: every key under the prefix. The layout is documented with the projection
+//! that writes it (`projections/src/redis/keys.rs`); a black box knows it from there, not from its code.
+
+mod found;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::interfaces::{ClientLike as _, HashesInterface as _, KeysInterface as _, ListInterface as _};
+use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy};
+use schemas::Shard;
+
+use self::found::Found;
+use super::Check;
+use super::settle::{Heads, ReadModelError};
+use crate::fold::Fold;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Redis, connected.
+pub struct Redis {
+    client: Client,
+    prefix: String,
+    shards: u16,
+}
+
+type Fields = HashMap<String, String>;
+
+impl Redis {
+    /// Connects.
+    pub async fn connect(url: &str, prefix: &str, shards: u16) -> Result<Self, ReadModelError> {
+        let performance = PerformanceConfig { default_command_timeout: TIMEOUT, ..PerformanceConfig::default() };
+        let connection = ConnectionConfig { connection_timeout: TIMEOUT, ..ConnectionConfig::default() };
+        let config = Config { fail_fast: true, ..Config::from_url(url)? };
+        let client =
+            Client::new(config, Some(performance), Some(connection), Some(ReconnectPolicy::new_constant(3, 500)));
+        client.init().await?;
+        Ok(Self { client, prefix: prefix.to_owned(), shards })
+    }
+
+    fn base(&self, shard: Shard) -> String {
+        format!("{}:{{{shard}}}:", self.prefix)
+    }
+
+    /// How far each shard is. Shards without a position, or being rebuilt, are missing.
+    pub async fn heads(&self) -> Result<Heads, ReadModelError> {
+        let mut heads = Heads::new();
+        for shard in Shard::all(self.shards) {
+            let progress: Option<String> = self.client.get(format!("{}progress", self.base(shard))).await?;
+            if let Some(head) = progress.as_deref().and_then(head) {
+                heads.insert(shard, head);
+            }
+        }
+        Ok(heads)
+    }
+
+    /// Compares everything. `None` if Redis moved on from `heads` meanwhile.
+    pub async fn check(&self, fold: &Fold, heads: &Heads) -> Result<Option<Vec<Check>>, ReadModelError> {
+        let before = self.heads().await?;
+        let mut found = Found::default();
+        for shard in Shard::all(self.shards) {
+            self.read_shard(shard, &mut found).await?;
+        }
+        let unmoved = before == *heads && self.heads().await? == *heads;
+        Ok(unmoved.then(|| found.compare(fold)))
+    }
+
+    async fn read_shard(&self, shard: Shard, found: &mut Found) -> Result<(), ReadModelError> {
+        let base = self.base(shard);
+        for key in self.keys(&base).await? {
+            let rest = key.strip_prefix(&base).unwrap_or_default();
+            let Some((kind, id)) = rest.split_once(':') else { continue };
+            if kind == "trades" {
+                let trades: Vec<String> = self.client.lrange(&key, 0, -1).await?;
+                found.take_trades(&key, number(&key, id)?, &trades)?;
+            } else if matches!(kind, "book" | "account" | "purse" | "positions" | "orders" | "market") {
+                let fields: Fields = self.client.hgetall(&key).await?;
+                found.take(&key, shard, kind, number(&key, id)?, &fields)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn keys(&self, base: &str) -> Result<Vec<String>, ReadModelError> {
+        let (pattern, mut cursor) = (format!("{base}*"), "0".to_owned());
+        let mut keys = std::collections::HashSet::new();
+        loop {
+            let (next, page): (String, Vec<String>) =
+                self.client.scan_page(cursor, pattern.clone(), Some(1_000), None).await?;
+            keys.extend(page);
+            if next == "0" {
+                return Ok(keys.into_iter().collect());
+            }
+            cursor = next;
+        }
+    }
+}
+
+/// `OFFSET:TERM:SEQUENCE:CHAIN:NEXT_COMMAND`.
+fn head(progress: &str) -> Option<(u64, Vec<u8>)> {
+    let parts: Vec<&str> = progress.split(':').collect();
+    let [_, _, sequence, chain, _] = parts[..] else { return None };
+    let byte = |at: usize| u8::from_str_radix(chain.get(at..at + 2)?, 16).ok();
+    let chain = (0..chain.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+    Some((sequence.parse().ok()?, chain))
+}
+
+fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, ReadModelError> {
+    text.parse().map_err(|_| nonsense(key, "a number", text))
+}
+
+fn nonsense(key: &str, what: &str, value: &str) -> ReadModelError {
+    ReadModelError::Nonsense(format!("{key}: {what} is {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_read_from_its_text() {
+        let chain = "000102030405060708090a0b0c0d0e0f";
+        assert_eq!(head(&format!("12:3:8:{chain}:20")), Some((8, (0..16).collect())));
+        assert_eq!(head(&format!("0:-:0:{chain}:0")), Some((0, (0..16).collect())));
+        assert_eq!(head("rebuilding:17"), None);
+    }
+}

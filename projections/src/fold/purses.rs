@@ -1,0 +1,133 @@
+//! What changes in the purses of a shard, and the ledger of these changes.
+
+use schemas::effects::PurseChange;
+use schemas::{AccountId, ClientId, Credits, Event, MarketId, OrderId, SettlementReason};
+
+use super::{Changes, Stamp};
+
+/// The sum of a purse's changes. A purse has no birth on the log, except at its account's home: it is there once something
+/// changes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PurseDelta {
+    /// Change of what can be spent.
+    pub available: Credits,
+    /// Change of what live buy orders hold.
+    pub held: Credits,
+    /// Change of the number of live orders.
+    pub live_orders: i64,
+    /// Credits that left for the account's purses on other shards.
+    pub sent: Credits,
+    /// Credits that came from them.
+    pub received: Credits,
+    /// The last change, or the account's opening.
+    pub last: Stamp,
+}
+
+/// One change of one purse's credits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LedgerEntry {
+    /// Whose purse, and by how much.
+    pub change: PurseChange,
+    /// The event's place in its outcome.
+    pub index: usize,
+    /// Why.
+    pub kind: LedgerKind,
+    /// The order that it concerns.
+    pub order: Option<OrderId>,
+    /// The market that it concerns.
+    pub market: Option<MarketId>,
+    /// The client's own name for a deposit, withdrawal or transfer.
+    pub client_id: Option<ClientId>,
+    /// The other account of a transfer.
+    pub other: Option<AccountId>,
+    /// The outcome.
+    pub at: Stamp,
+}
+
+/// Why a purse changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LedgerKind {
+    /// Credits came into the exchange.
+    Deposit,
+    /// Credits left the exchange.
+    Withdrawal,
+    /// A buy order, or its amendment, holds credits.
+    Hold,
+    /// Credits left for the account's purse on another shard.
+    PurseSent,
+    /// Credits came from the account's purse on another shard.
+    PurseReceived,
+    /// Credits left for another account.
+    TransferSent,
+    /// They came in.
+    TransferReceived,
+    /// They came back, since they could not be received.
+    TransferReturned,
+    /// A market settled something.
+    Settlement(SettlementReason),
+}
+
+impl LedgerKind {
+    /// The name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deposit => "DEPOSIT",
+            Self::Withdrawal => "WITHDRAWAL",
+            Self::Hold => "HOLD",
+            Self::PurseSent => "PURSE_SENT",
+            Self::PurseReceived => "PURSE_RECEIVED",
+            Self::TransferSent => "TRANSFER_SENT",
+            Self::TransferReceived => "TRANSFER_RECEIVED",
+            Self::TransferReturned => "TRANSFER_RETURNED",
+            Self::Settlement(reason) => reason.name(),
+        }
+    }
+}
+
+impl Changes {
+    pub(super) fn purse_changed(&mut self, at: Stamp, index: usize, event: &Event, change: PurseChange) {
+        let purse = self.purse(change.account, at);
+        purse.available += change.available;
+        purse.held += change.held;
+        purse.live_orders += i64::from(change.live_orders);
+        purse.sent += change.sent;
+        purse.received += change.received;
+        // An order that holds nothing comes and goes without a change of its account's credits; so does mere room.
+        if (change.available, change.held) != (Credits::ZERO, Credits::ZERO) {
+            self.ledger.push(entry(event, change, index, at));
+        }
+    }
+
+    pub(super) fn purse(&mut self, account: AccountId, at: Stamp) -> &mut PurseDelta {
+        let zero = Credits::ZERO;
+        let unchanged =
+            PurseDelta { available: zero, held: zero, live_orders: 0, sent: zero, received: zero, last: at };
+        let purse = self.purses.entry(account).or_insert(unchanged);
+        purse.last = at;
+        purse
+    }
+}
+
+/// What `event`, which changes a purse's credits, is in the ledger.
+fn entry(event: &Event, change: PurseChange, index: usize, at: Stamp) -> LedgerEntry {
+    let of = |kind| LedgerEntry { change, index, kind, order: None, market: None, client_id: None, other: None, at };
+    match event {
+        Event::Deposited { client_id, .. } => LedgerEntry { client_id: *client_id, ..of(LedgerKind::Deposit) },
+        Event::Withdrawn { client_id, .. } => LedgerEntry { client_id: *client_id, ..of(LedgerKind::Withdrawal) },
+        Event::OrderPlaced(placed) => {
+            LedgerEntry { order: Some(placed.id), market: Some(placed.order.market), ..of(LedgerKind::Hold) }
+        }
+        Event::HoldRaised { order, .. } => LedgerEntry { order: Some(*order), ..of(LedgerKind::Hold) },
+        Event::Settled(s) => {
+            LedgerEntry { order: s.order, market: Some(s.market), ..of(LedgerKind::Settlement(s.reason)) }
+        }
+        Event::PurseSent { .. } => of(LedgerKind::PurseSent),
+        Event::PurseReceived { .. } => of(LedgerKind::PurseReceived),
+        Event::TransferSent { to, client_id, .. } => {
+            LedgerEntry { other: Some(*to), client_id: *client_id, ..of(LedgerKind::TransferSent) }
+        }
+        Event::TransferReceived { from, .. } => LedgerEntry { other: Some(*from), ..of(LedgerKind::TransferReceived) },
+        Event::TransferReturned { to, .. } => LedgerEntry { other: Some(*to), ..of(LedgerKind::TransferReturned) },
+        other => unreachable!("`effects` says that only the events above change a purse's credits, not {other:?}"),
+    }
+}

@@ -12,7 +12,7 @@ use schemas::event::{FirstOutcome, OrderAmended, OrderPlaced, Trade};
 use schemas::market::Resolution;
 use schemas::{
     AccountId, AccountLimits, ClientId, Credits, Entry, Event, Instruction, Listing, MarketId, MarketLimits,
-    MarketState, NewOrder, OrderId, Parked, Price, Quantity, Rejection, Room, Shard, Side, Timestamp,
+    MarketState, Need, NewOrder, OrderId, Parked, Price, Quantity, Rejection, Room, Shard, Side, Timestamp,
 };
 
 use crate::Place;
@@ -20,8 +20,8 @@ use crate::book::Resting;
 use crate::decide::fingerprint;
 use crate::invariants::Invariant;
 use crate::state::{
-    Account, Exposure, Market, MarketOrder, MarketView, MassCancel, Name, Pending, Position, Purse, Remembered, Stake,
-    State, Table, Waiting, step_of,
+    Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Name, Pending, Position, Purse, Remembered,
+    Stake, State, Table, Waiting, step_of,
 };
 
 /// The prices of every market's book.
@@ -138,7 +138,7 @@ impl State {
                 self.waiting_mut(*account).ended.insert(*ticket, Rejection::CancelledWhileParked);
                 self.stirred.insert(*account);
             }
-            Event::Asked { account, given_back, .. } => self.ask(*account, *given_back),
+            Event::Asked { account, need, given_back } => self.ask(*account, *need, *given_back),
             Event::AskAnswered { account, .. } => {
                 self.waiting_mut(*account).asked = None;
                 self.forget_waiting(*account);
@@ -252,6 +252,9 @@ impl State {
             lent.credits -= credits;
             lent.room = lent.room - room;
             self.keep_room(account);
+            if let Some(waiting) = self.facts.waiting.get_mut(&account) {
+                waiting.claims_more(from, credits, room);
+            }
         } else {
             let purse = self.purse_mut(account);
             purse.room = purse.room + room;
@@ -317,9 +320,9 @@ impl State {
         }
     }
 
-    fn ask(&mut self, account: AccountId, given_back: Room) {
+    fn ask(&mut self, account: AccountId, need: Need, given_back: Room) {
         let waiting = self.waiting_mut(account);
-        waiting.asked = waiting.requests.front().map(|parked| parked.ticket);
+        waiting.asked = waiting.requests.front().map(|parked| Asked { ticket: parked.ticket, need });
         if !given_back.is_zero() {
             let purse = self.purse_mut(account);
             purse.room = purse.room - given_back;
@@ -329,7 +332,9 @@ impl State {
     fn instruct(&mut self, account: AccountId, ticket: u64, pending: Pending) {
         self.facts.tickets = ticket;
         if matches!(pending.instruction, Instruction::Recall(_)) {
-            self.waiting_mut(account).recall = Some(ticket);
+            let waiting = self.waiting_mut(account);
+            waiting.recall = Some(ticket);
+            waiting.recalls += 1;
         }
         self.facts.instructions.insert((account, ticket), pending);
     }

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
+use schemas::{Event, Instruction, Message, ParkedRequest, Rejection};
 
 type Target = fn(&[u8]);
 
@@ -37,10 +38,37 @@ fn every_target_survives_its_corpus() {
     }
 }
 
+/// A corpus that never parks a request is no beginning for a fuzzer.
+#[test]
+fn the_corpus_of_commands_asks_and_recalls() {
+    let events: Vec<_> = corpus("commands").iter().flat_map(|bytes| targets::run(bytes)).collect();
+    let reached = |what: &str, is: fn(&Event) -> bool| assert!(events.iter().any(is), "no {what}");
+    reached("ask", |event| matches!(event, Event::Asked { .. }));
+    reached("refused ask", |event| matches!(event, Event::AskAnswered { refused: Some(_), .. }));
+    reached("recall", |event| matches!(event, Event::Instructed { instruction: Instruction::Recall(_), .. }));
+    reached(
+        "parked batch",
+        |event| matches!(event, Event::Parked(parked) if matches!(parked.request, ParkedRequest::Batch(_))),
+    );
+    reached("cancel of what is parked", |event| matches!(event, Event::ParkedCancelled { .. }));
+    reached("request that waited too long", |event| {
+        matches!(event, Event::OrderRejected { code: Rejection::FundingTimeout, .. })
+    });
+    reached("frozen purse", |event| matches!(event, Event::PurseFrozen { frozen: true, .. }));
+    reached("limited purse", |event| matches!(event, Event::PurseLimited { .. }));
+    reached("purse that rests", |event| match event {
+        Event::Sent { message: Message::Return(all), .. } => all.iter().any(|returned| returned.ticket.is_none()),
+        _ => false,
+    });
+    reached("mass cancel everywhere", |event| {
+        matches!(event, Event::InstructionCompleted { instruction: Instruction::MassCancel(_), .. })
+    });
+}
+
 /// Fails when the layout of the state changed: then a new magic goes into `snapshot.rs`, and new snapshots into the corpus.
 #[test]
 fn snapshots_of_this_layout_are_restored() {
-    let (shard, map) = (schemas::Shard::new(0).unwrap(), schemas::shard_map::ShardMap::new(2).unwrap());
+    let (shard, map) = targets::shard();
     for bytes in corpus("snapshot") {
         let restored = engine_core::Replica::restore(shard, map, &bytes);
         assert!(restored.is_ok(), "the layout changed: {restored:?}");

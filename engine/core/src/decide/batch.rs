@@ -183,7 +183,13 @@ impl Refused {
 
 /// A refusal for what the purse lacks: of a batch, the first order that takes most of it is to blame, or else the first amendment.
 pub(super) fn for_lack(request: &ParkedRequest, code: Rejection) -> Refused {
-    let ParkedRequest::Batch(requests) = request else { return Refused::all(code) };
+    match request {
+        ParkedRequest::Batch(requests) => blame(requests, code),
+        _ => Refused::all(code),
+    }
+}
+
+fn blame(requests: &[Request], code: Rejection) -> Refused {
     let takes = |request: &Request| match request {
         Request::Place(order) if code == Rejection::LiveOrderLimit => i64::from(order.terms.time_in_force().rests()),
         Request::Place(order) => order.hold().0,
@@ -217,8 +223,7 @@ pub(super) fn look(state: &State, account: AccountId, requests: &[Request], room
         admit(state, account, request).map_err(|code| Refused::at(index, code))?;
     }
     let wanted = Trial::of(state, account, requests, room)?;
-    let first = |code| Refused::at(0, code);
-    parking::lacks(state, account, wanted).map_err(first)
+    parking::lacks(state, account, wanted).map_err(|code| blame(requests, code))
 }
 
 /// What refuses a request by itself, before its market is looked at.

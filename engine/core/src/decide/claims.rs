@@ -2,7 +2,8 @@
 //!
 //! | a claim                                            | what happens                                              |
 //! |----------------------------------------------------|-----------------------------------------------------------|
-//! | needs no more than the home has                    | it is granted; a purse gets a float besides               |
+//! | comes while the oldest is recalled for once more   | it waits behind it                                        |
+//! | needs no more than the home has                    | it is granted; a purse gets a float besides, if none waits |
 //! | comes while others wait                            | it waits behind them                                      |
 //! | is the oldest; no other purse could give anything  | it is refused                                             |
 //! | is the oldest; no recall is under way              | every other shard with a purse is asked to give back      |
@@ -10,7 +11,8 @@
 //! | is the oldest; its recall came back with all there was | it is refused                                         |
 //!
 //! So a claim is refused only after every purse was asked while it was the oldest, and a shard that does not answer holds up only what
-//! needs its answer.
+//! needs its answer. That later claims pass the oldest during its first recall alone keeps two purses from taking the same credits from
+//! each other again and again.
 
 use schemas::limits::PARKED_MAX;
 use schemas::{
@@ -43,10 +45,10 @@ impl Turn<'_> {
     /// Decides a claim at once, or lets it wait for what other purses give back.
     pub(super) fn claim(&mut self, account: AccountId, request: ParkedRequest) {
         let lack = lack(self.state, account, &request, self.draft.room);
-        if lack.is_nothing() {
+        let waiting = self.state.waiting(account);
+        if lack.is_nothing() && waiting.is_none_or(|waiting| waiting.recalls <= 1) {
             return self.grant(account, &request);
         }
-        let waiting = self.state.waiting(account);
         let (first, movements) = waiting.map_or((true, 0), |waiting| (waiting.claims.is_empty(), waiting.movements()));
         if first && lenders(self.state, account, &request).next().is_none() {
             return self.refuse_claim(account, &request, lack);

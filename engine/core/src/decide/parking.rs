@@ -22,7 +22,7 @@ use schemas::{
 
 use super::batch::Refused;
 use super::{Turn, amend, claims, message, order};
-use crate::state::{State, weight};
+use crate::state::{Asked, State, weight};
 
 impl Turn<'_> {
     /// Parks a request for what its purse lacks, or refuses it if it could never get that.
@@ -194,13 +194,13 @@ impl Turn<'_> {
         self.state.stirred.insert(account);
     }
 
-    /// The home refuses what the oldest request lacks, unless that is another one than it was asked for, or lacks nothing any more.
-    fn refuse_asked(&mut self, account: AccountId, asked: Option<u64>, code: Rejection) {
-        let waiting = self.state.waiting(account);
-        let oldest = waiting.and_then(|waiting| waiting.requests.front()).filter(|oldest| Some(oldest.ticket) == asked);
+    /// The home refuses what the oldest request lacks, unless that is another one than it was asked for, or lacks less by now.
+    fn refuse_asked(&mut self, account: AccountId, asked: Option<Asked>, code: Rejection) {
+        let (Some(waiting), Some(asked)) = (self.state.waiting(account), asked) else { return };
+        let oldest = waiting.requests.front().filter(|oldest| oldest.ticket == asked.ticket);
         let Some(parked) = oldest.cloned() else { return };
         let lacking = look(self.state, account, &parked.request, self.draft.room);
-        if lacking.is_ok_and(|need| !need.is_nothing()) {
+        if lacking.is_ok_and(|need| !need.is_nothing() && lacks_as_much(need, asked.need, code)) {
             let refused = super::batch::for_lack(&parked.request, code);
             self.resumed(&parked);
             self.refuse_request(account, &parked.request, refused);
@@ -260,6 +260,16 @@ pub(super) fn named(state: &State, account: AccountId, order: &OrderRef) -> Opti
         parked.request.order_named(market, client_id).is_some() && !waiting.ended.contains_key(&parked.ticket)
     };
     waiting.requests.iter().find(named).map(|parked| (parked.ticket, parked.command))
+}
+
+/// True if a refusal of what was asked for refuses what is lacking by now.
+fn lacks_as_much(now: Need, asked: Need, code: Rejection) -> bool {
+    match code {
+        Rejection::FundsInsufficient => now.credits >= asked.credits,
+        Rejection::LiveOrderLimit => now.room.orders >= asked.room.orders,
+        Rejection::NotionalLimit => now.room.held >= asked.room.held,
+        _ => true,
+    }
 }
 
 /// The parked request that asks for an order under this name, and the order.

@@ -25,7 +25,7 @@ pub use client_ids::{ClientIds, Name, Remembered};
 pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
-pub use parked::{Instructions, Pending, Waiting, weight};
+pub use parked::{Asked, Instructions, Pending, Waiting, weight};
 pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
 pub use table::Table;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bincode::{Decode, Encode};
-use schemas::{AccountId, CommandId, Instruction, Parked, ParkedRequest, Rejection, Shard};
+use schemas::{AccountId, CommandId, Credits, Instruction, Need, Parked, ParkedRequest, Rejection, Room, Shard};
 
 /// What waits for one account. Not kept when there is nothing.
 #[derive(Clone, Debug, Default, Encode, Decode)]
@@ -12,12 +12,23 @@ pub struct Waiting {
     pub requests: VecDeque<Parked>,
     /// Market's shard: parked requests that something else has ended, and why. They are answered with the next that is decided.
     pub ended: BTreeMap<u64, Rejection>,
-    /// Market's shard: the request for which the home is asked.
-    pub asked: Option<u64>,
+    /// Market's shard: what the home is asked for.
+    pub asked: Option<Asked>,
     /// Home: claims that wait for what other purses give back, oldest first.
     pub claims: VecDeque<Parked>,
     /// Home: the recall under way for the oldest claim.
     pub recall: Option<u64>,
+    /// Home: how many recalls there were for the oldest claim.
+    pub recalls: u32,
+}
+
+/// An ask under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Asked {
+    /// The request that lacks something.
+    pub ticket: u64,
+    /// What it lacked then.
+    pub need: Need,
 }
 
 impl Waiting {
@@ -36,6 +47,26 @@ impl Waiting {
         self.claims.iter().filter(|claim| !matches!(claim.request, ParkedRequest::Fund { .. })).count()
     }
 
+    /// A purse that waits for its claim has given something back: it lacks that, too, where it lacked something before. So a claim brings
+    /// what its request needs when its turn comes, and two of them cannot take the same credits from each other for ever.
+    pub fn claims_more(&mut self, from: Shard, credits: Credits, room: Room) {
+        for claim in &mut self.claims {
+            let ParkedRequest::Fund { shard, need } = &mut claim.request else { continue };
+            if *shard != from {
+                continue;
+            }
+            if need.credits.0 > 0 {
+                need.credits += credits;
+            }
+            if need.room.orders > 0 {
+                need.room.orders = need.room.orders.saturating_add(room.orders);
+            }
+            if need.room.held.0 > 0 {
+                need.room.held = Credits(need.room.held.0.saturating_add(room.held.0));
+            }
+        }
+    }
+
     /// Everything that waits.
     pub fn all(&self) -> impl Iterator<Item = &Parked> {
         self.requests.iter().chain(&self.claims)
@@ -50,7 +81,7 @@ impl Waiting {
         let at = self.claims.iter().position(|claim| claim.ticket == ticket)?;
         if at == 0 {
             // A recall serves the oldest claim alone.
-            self.recall = None;
+            (self.recall, self.recalls) = (None, 0);
         }
         self.claims.remove(at)
     }

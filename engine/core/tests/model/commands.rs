@@ -1,12 +1,15 @@
-//! Turns steps into commands: relative times and picks into what they mean where the run stands.
+//! Turns steps into commands: relative times, amounts and picks into what they mean where the run stands.
 
+use schemas::limits::QUANTITY_MAX;
 use schemas::text::Ticker;
 use schemas::{
     AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Command, Credits, FeeRate, Instructions, Listing,
     MarketId, NewOrder, OrderId, OrderRef, Price, Quantity, Request, Scopes, Shard, Terms, TimeInForce, Timestamp,
 };
 
-use super::steps::{Change, Item, Kind, Listed, Route, Step, Wait, Which, Wish};
+use super::law::Order;
+use super::random::MARKETS;
+use super::steps::{Amount, Change, Item, Kind, Limit, Listed, Route, Size, Step, Wait, Which, Wish};
 use super::world::World;
 
 impl World<'_> {
@@ -14,72 +17,32 @@ impl World<'_> {
     pub(super) fn command(&self, step: &Step) -> Option<(Shard, Command)> {
         let (home, route, command) = match step.clone() {
             Step::Place(wish, route) => {
-                let order = self.order(&wish);
-                (self.home(wish.who), route, Command::PlaceOrder(order))
+                let order = self.order(&wish, self.available(wish.who));
+                (self.map.of_market(order.market), route, Command::PlaceOrder(order))
             }
             Step::Cancel { who, which, route } => {
                 let (who, order) = self.own(who, which);
-                let direct = match order {
-                    OrderRef::Id(id) if id.0 % 2 == 0 && id.market_shard().number() < self.map.shards() => {
-                        id.market_shard()
-                    }
-                    _ => self.home(who),
-                };
-                (direct, route, Command::CancelOrder { account: AccountId(who), order })
+                (self.of_order(order), route, Command::CancelOrder { account: AccountId(who), order })
             }
-            Step::Amend { who, which, change: Change { price, quantity }, route } => {
-                let (price, quantity) = (price.map(price_of), quantity.map(quantity_of));
+            Step::Amend { who, which, change, route } => {
                 let (who, order) = self.own(who, which);
-                (self.home(who), route, Command::AmendOrder { account: AccountId(who), order, price, quantity })
+                let (price, quantity) = self.changed(order, change, self.available(who));
+                let command = Command::AmendOrder { account: AccountId(who), order, price, quantity };
+                (self.of_order(order), route, command)
             }
-            Step::Batch { who, all_or_nothing, items, route } => {
-                let requests = items.iter().map(|item| self.request(who, item)).collect();
-                (self.home(who), route, Command::Batch { account: AccountId(who), all_or_nothing, requests })
+            Step::Batch { who, market, all_or_nothing, items, route } => {
+                let home = self.map.of_market(market_of(market));
+                let requests = self.requests(who, home, &items);
+                (home, route, Command::Batch { account: AccountId(who), all_or_nothing, requests })
             }
             Step::MassCancel { who, market, route } => {
                 let market = market.map(market_of);
-                (self.home(who), route, Command::MassCancel { account: AccountId(who), market })
-            }
-            Step::DeadMan { who, seconds, route } => {
-                (self.home(who), route, Command::SetDeadManSwitch { account: AccountId(who), timeout_s: seconds })
-            }
-            Step::Freeze { who, frozen, route } => {
-                let (account, by) = (AccountId(who), AdminId(1));
-                let command = if frozen {
-                    Command::FreezeAccount { account, by }
-                } else {
-                    Command::UnfreezeAccount { account, by }
-                };
-                (self.home(who), route, command)
-            }
-            Step::LimitAccount { who, live_orders, held, route } => {
-                let limits = AccountLimits { live_orders, held: Credits(held) };
-                (self.home(who), route, Command::LimitAccount { account: AccountId(who), limits })
+                let home = market.map_or(self.home(who), |market| self.map.of_market(market));
+                (home, route, Command::MassCancel { account: AccountId(who), market })
             }
             Step::LimitMarket { market, limits, route } => {
                 let market = market_of(market);
                 (self.map.of_market(market), route, Command::LimitMarket { market, limits })
-            }
-            Step::Open { who, key, route } => {
-                (self.home(who), route, Command::OpenAccount { account: AccountId(who), key: key_of(key) })
-            }
-            Step::AddKey { who, key, route } => {
-                (self.home(who), route, Command::AddApiKey { account: AccountId(who), key: key_of(key) })
-            }
-            Step::RevokeKey { who, key, route } => {
-                (self.home(who), route, Command::RevokeApiKey { account: AccountId(who), key: ApiKeyId(key) })
-            }
-            Step::Deposit { who, amount, name, route } => {
-                let (account, amount, client_id) = (AccountId(who), Credits(amount), name.map(name_of));
-                (self.home(who), route, Command::Deposit { account, amount, client_id })
-            }
-            Step::Withdraw { who, amount, name, route } => {
-                let (account, amount, client_id) = (AccountId(who), Credits(amount), name.map(name_of));
-                (self.home(who), route, Command::Withdraw { account, amount, client_id })
-            }
-            Step::Transfer { who, to, amount, name, route } => {
-                let (from, to, amount) = (AccountId(who), AccountId(to), Credits(amount));
-                (self.home(who), route, Command::Transfer { from, to, amount, client_id: name.map(name_of) })
             }
             Step::Create { market, listing, route } => {
                 let listing = self.listing(market, &listing);
@@ -91,13 +54,61 @@ impl World<'_> {
                 (self.map.of_market(market), route, command)
             }
             Step::AdvanceTime { shard } => (self.shard(shard), Route::Home, Command::AdvanceTime),
-            _ => return None,
+            step => {
+                let (who, route, command) = self.of_account(step)?;
+                (self.home(who), route, command)
+            }
         };
         let at = match route {
             Route::Home => home,
             Route::To(shard) => self.shard(shard),
         };
         Some((at, command))
+    }
+
+    /// What goes to an account's home.
+    fn of_account(&self, step: Step) -> Option<(u64, Route, Command)> {
+        Some(match step {
+            Step::DeadMan { who, seconds, route } => {
+                (who, route, Command::SetDeadManSwitch { account: AccountId(who), timeout_s: seconds })
+            }
+            Step::Freeze { who, frozen, route } => {
+                let (account, by) = (AccountId(who), AdminId(1));
+                let command = if frozen {
+                    Command::FreezeAccount { account, by }
+                } else {
+                    Command::UnfreezeAccount { account, by }
+                };
+                (who, route, command)
+            }
+            Step::LimitAccount { who, live_orders, held, route } => (
+                who,
+                route,
+                Command::LimitAccount { account: AccountId(who), limits: self.limits(who, live_orders, held) },
+            ),
+            Step::Open { who, key, route } => {
+                (who, route, Command::OpenAccount { account: AccountId(who), key: key_of(key) })
+            }
+            Step::AddKey { who, key, route } => {
+                (who, route, Command::AddApiKey { account: AccountId(who), key: key_of(key) })
+            }
+            Step::RevokeKey { who, key, route } => {
+                (who, route, Command::RevokeApiKey { account: AccountId(who), key: ApiKeyId(key) })
+            }
+            Step::Deposit { who, amount, name, route } => {
+                let (account, amount, client_id) = (AccountId(who), Credits(amount), name.map(name_of));
+                (who, route, Command::Deposit { account, amount, client_id })
+            }
+            Step::Withdraw { who, amount, name, route } => {
+                let (amount, client_id) = (amount_of(amount, self.available(who)), name.map(name_of));
+                (who, route, Command::Withdraw { account: AccountId(who), amount, client_id })
+            }
+            Step::Transfer { who, to, amount, name, route } => {
+                let (from, to, amount) = (AccountId(who), AccountId(to), amount_of(amount, self.available(who)));
+                (who, route, Command::Transfer { from, to, amount, client_id: name.map(name_of) })
+            }
+            _ => return None,
+        })
     }
 
     pub(super) fn shard(&self, number: usize) -> Shard {
@@ -108,50 +119,116 @@ impl World<'_> {
         self.map.of_account(AccountId(who))
     }
 
-    /// Who asks, for which order.
-    fn own(&self, who: u64, which: Which) -> (u64, OrderRef) {
-        let Which::Own(at) = which else { return (who, self.meant(who, which)) };
-        let live = self.model.markets.iter().flat_map(|market| &market.orders);
-        let live: Vec<_> = live.map(|order| (order.account.0, OrderRef::Id(order.id))).collect();
-        if live.is_empty() { (who, self.meant(who, which)) } else { live[at % live.len()] }
+    fn of_order(&self, order: OrderRef) -> Shard {
+        self.shard(order.shard(self.map).index())
     }
 
-    fn meant(&self, who: u64, which: Which) -> OrderRef {
+    fn available(&self, who: u64) -> Credits {
+        self.model.accounts.get(&AccountId(who)).map_or(Credits::ZERO, |account| account.available)
+    }
+
+    fn limits(&self, who: u64, live_orders: Limit, held: Limit) -> AccountLimits {
+        let live = i64::try_from(self.model.live_orders(AccountId(who)).len()).unwrap();
+        let live_orders = limit_of(live_orders, live).map_or(u32::MAX, |live| u32::try_from(live).unwrap());
+        let held = limit_of(held, self.model.held(AccountId(who)).micros()).map_or(Credits(i64::MAX), Credits);
+        AccountLimits { live_orders, held }
+    }
+
+    /// Who asks, for which order.
+    fn own(&self, who: u64, which: Which) -> (u64, OrderRef) {
+        let Which::Own(at) = which else { return (who, self.meant(who, which, None)) };
+        let live = self.model.markets.iter().flat_map(|market| &market.orders);
+        let live: Vec<_> = live.map(|order| (order.account.0, OrderRef::Id(order.id))).collect();
+        if live.is_empty() { (who, self.meant(who, which, None)) } else { live[at % live.len()] }
+    }
+
+    fn meant(&self, who: u64, which: Which, on: Option<Shard>) -> OrderRef {
         let pick = |orders: &[OrderId], at: usize| match orders.len() {
             0 => OrderId(1),
             many => orders[at % many],
         };
         match which {
             Which::Own(at) => {
-                let account = self.model.accounts.get(&AccountId(who));
-                let own: Vec<_> = account.iter().flat_map(|account| &account.live_orders).copied().collect();
+                let mut own = self.model.live_orders(AccountId(who));
+                own.retain(|order| on.is_none_or(|shard| order.shard() == shard));
                 OrderRef::Id(pick(&own, at))
             }
             Which::Any(at) => OrderRef::Id(pick(&self.orders, at)),
-            Which::Named(name) => OrderRef::ClientId(name_of(name)),
-            Which::Nowhere => OrderRef::Id(OrderId::compose(Shard::new(127).unwrap(), self.shard(0), 1)),
+            Which::Named(name, market) => {
+                let market = on.map_or(market_of(market), |shard| self.market_on(shard, market));
+                OrderRef::ClientId { market, client_id: name_of(name) }
+            }
+            Which::Nowhere => OrderRef::Id(OrderId::compose(Shard::new(127).unwrap(), 1)),
         }
     }
 
-    fn request(&self, who: u64, item: &Item) -> Request {
-        match item {
-            Item::Place(wish) => Request::Place(self.order(&Wish { who, ..wish.clone() })),
-            Item::Foreign(wish) => Request::Place(self.order(wish)),
-            Item::Cancel(which) => Request::Cancel(self.meant(who, *which)),
-            Item::Amend(which, Change { price, quantity }) => Request::Amend {
-                order: self.meant(who, *which),
-                price: price.map(price_of),
-                quantity: quantity.map(quantity_of),
-            },
-        }
+    /// A market of this shard.
+    fn market_on(&self, shard: Shard, market: usize) -> MarketId {
+        let there = |id: &MarketId| self.map.of_market(*id) == shard;
+        let all: Vec<_> = (0..MARKETS + 3).map(market_of).filter(there).collect();
+        all[market % all.len()]
+    }
+
+    fn live(&self, order: OrderRef) -> Option<&Order> {
+        let OrderRef::Id(id) = order else { return None };
+        self.model.markets.iter().find_map(|market| market.order(id))
+    }
+
+    /// What a batch on this shard asks. Each request counts on what those before it leave, or let go.
+    fn requests(&self, who: u64, shard: Shard, items: &[Item]) -> Vec<Request> {
+        let mut spare = self.available(who);
+        let mut request = |item: &Item| match item {
+            Item::Place(wish) => {
+                let market = self.market_on(shard, wish.market);
+                let order = NewOrder { market, ..self.order(&Wish { who, ..wish.clone() }, spare) };
+                if order.hold() > Credits::ZERO && order.hold() <= spare {
+                    spare -= order.hold();
+                }
+                Request::Place(order)
+            }
+            Item::Stray(wish) => Request::Place(self.order(&Wish { who, ..wish.clone() }, spare)),
+            Item::Foreign(wish) => Request::Place(self.order(wish, spare)),
+            Item::Cancel(which) => {
+                let order = self.meant(who, *which, Some(shard));
+                spare += self.live(order).map_or(Credits::ZERO, Order::hold);
+                Request::Cancel(order)
+            }
+            Item::Amend(which, change) => {
+                let order = self.meant(who, *which, Some(shard));
+                let (price, quantity) = self.changed(order, *change, spare);
+                Request::Amend { order, price, quantity }
+            }
+        };
+        items.iter().map(&mut request).collect()
+    }
+
+    /// What an amendment asks for.
+    fn changed(&self, order: OrderRef, change: Change, spare: Credits) -> (Option<Price>, Option<Quantity>) {
+        let price = change.price.map(price_of);
+        let rest = || {
+            let order = self.live(order)?;
+            let at = price.unwrap_or(order.entry.book_price(order.price));
+            let left = payable(spare + order.hold(), order.fee_rate.hold_per_contract(at));
+            Some(order.filled.contracts() + left)
+        };
+        let quantity = change.quantity.map(|size| match size {
+            Size::Exactly(contracts) => contracts,
+            Size::Rest(more) => rest().unwrap_or_default() + more,
+        });
+        (price, quantity.map(quantity_of))
     }
 
     fn time(&self, from_now: i64) -> Timestamp {
         Timestamp(self.clock.saturating_add_signed(from_now))
     }
 
-    pub fn order(&self, wish: &Wish) -> NewOrder {
-        let (price, quantity) = (price_of(wish.price), quantity_of(wish.quantity));
+    /// An order of an account that has so much to spend.
+    pub fn order(&self, wish: &Wish, spare: Credits) -> NewOrder {
+        let (price, fee_rate) = (price_of(wish.price), FeeRate::new(wish.rate).unwrap());
+        let quantity = quantity_of(match wish.quantity {
+            Size::Exactly(contracts) => contracts,
+            Size::Rest(more) => payable(spare, fee_rate.hold_per_contract(price)) + more,
+        });
         let time_in_force = match wish.wait {
             Wait::Gtc => TimeInForce::Gtc,
             Wait::Gtd(from_now) => TimeInForce::Gtd { expires: self.time(from_now) },
@@ -165,9 +242,9 @@ impl World<'_> {
             terms: match wish.kind {
                 Kind::Limit => Terms::Limit { price, quantity, time_in_force, post_only: wish.post_only },
                 Kind::Market => Terms::Market { quantity, worst_price: price },
-                Kind::Budget(budget) => Terms::Budget { budget: Credits(budget) },
+                Kind::Budget(budget) => Terms::Budget { budget: amount_of(budget, spare) },
             },
-            fee_rate: FeeRate::new(wish.rate).unwrap(),
+            fee_rate,
             client_id: wish.name.map(name_of),
             instructions: Instructions {
                 self_trade: wish.self_trade,
@@ -205,8 +282,29 @@ fn price_of(ticks: u16) -> Price {
     Price::new(ticks).unwrap()
 }
 
+/// At most as many as an order may have.
 fn quantity_of(contracts: u32) -> Quantity {
-    Quantity::new(contracts).unwrap()
+    Quantity::new(contracts.min(QUANTITY_MAX)).unwrap()
+}
+
+/// As many contracts as there is money for, or as an order may have.
+fn payable(credits: Credits, each: Credits) -> u32 {
+    u32::try_from((credits.micros() / each.micros()).clamp(0, QUANTITY_MAX.into())).unwrap()
+}
+
+fn amount_of(amount: Amount, available: Credits) -> Credits {
+    match amount {
+        Amount::Exactly(amount) => Credits(amount),
+        Amount::Rest(more) => Credits(available.micros() + more),
+    }
+}
+
+fn limit_of(limit: Limit, present: i64) -> Option<i64> {
+    match limit {
+        Limit::None => None,
+        Limit::Exactly(limit) => Some(limit),
+        Limit::Near(more) => Some((present + more).max(0)),
+    }
 }
 
 fn name_of(name: u8) -> ClientId {

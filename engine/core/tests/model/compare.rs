@@ -1,11 +1,12 @@
 //! What the core and the model must agree on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::State;
-use schemas::{AccountId, BookSide, Contract, Credits, Entry, Event, MarketId, OrderId, Price, Quantity, Timestamp};
+use engine_core::{Purse, State};
+use schemas::{AccountId, BookSide, Contract, Credits, Entry, Event, OrderId, Price, Quantity, Shard, Timestamp};
 
-use super::law::{Market, Model, Moved, Outcome, Wallets};
+use super::law::{Completed, Market, Model, Moved, Outcome, Wallets};
+use super::normal;
 use super::shards::Shards;
 
 /// Ends the comparison with what differs, and how.
@@ -18,52 +19,39 @@ macro_rules! agree {
     }};
 }
 
-/// The events of a command. What travels between shards is left out, and what wallets got is added up for each order.
-pub fn events(core: &[Event], model: &Outcome) -> Result<(), String> {
-    let (told, wallets) = (tellings(core), wallets(core));
-    let expected = tellings(&model.events);
-    for at in 0..told.len().max(expected.len()) {
-        agree!(told.get(at), expected.get(at), "event {at}");
+/// The events of a command. What wallets got is added up for each order.
+pub fn events(core: &[(Shard, Event)], model: &Outcome) -> Result<(), String> {
+    let (told, expected) = (normal::normal(core), normal::normal(&model.events));
+    let none = Vec::new();
+    for shard in told.keys().chain(expected.keys()) {
+        let (told, expected) = (told.get(shard).unwrap_or(&none), expected.get(shard).unwrap_or(&none));
+        for at in 0..told.len().max(expected.len()) {
+            agree!(told.get(at), expected.get(at), "event {at} on {shard}");
+        }
     }
-    agree!(&wallets, &model.wallets, "wallets");
+    agree!(&wallets(core), &model.wallets, "wallets");
+    let completed = core.iter().filter_map(|(_, event)| match event {
+        Event::InstructionCompleted { account, instruction } => Some((*account, *instruction)),
+        _ => None,
+    });
+    agree!(in_order(completed.collect()), in_order(model.completed.clone()), "completed instructions");
     Ok(())
 }
 
-fn tellings(events: &[Event]) -> Vec<Event> {
-    let travel = |event: &&Event| {
-        !matches!(
-            event,
-            Event::Sent { .. }
-                | Event::Received { .. }
-                | Event::MessageSkipped { .. }
-                | Event::Acknowledged { .. }
-                | Event::Settled(_)
-        )
-    };
-    let mut told: Vec<_> = events.iter().filter(travel).cloned().collect();
-    // No word says whose position is paid out first.
-    for payouts in told.chunk_by_mut(|a, b| payout(a).is_some() && payout(b).is_some()) {
-        payouts.sort_by_key(payout);
-    }
-    told
+/// No word says which of several is completed first.
+fn in_order(mut completed: Vec<Completed>) -> Vec<Completed> {
+    completed.sort_by_cached_key(|instruction| format!("{instruction:?}"));
+    completed
 }
 
-fn payout(event: &Event) -> Option<(MarketId, AccountId)> {
-    match event {
-        Event::PaidOut { market, account, .. } => Some((*market, *account)),
-        _ => None,
-    }
-}
-
-fn wallets(events: &[Event]) -> Wallets {
+fn wallets(events: &[(Shard, Event)]) -> Wallets {
     let mut wallets = Wallets::new();
-    for event in events {
+    for (_, event) in events {
         if let Event::Settled(s) = event {
             let sum = wallets.entry((s.account, s.market, s.order)).or_default();
             sum.spent += s.spent;
             sum.released += s.released;
             sum.received += s.received;
-            sum.ended |= s.ended;
         }
     }
     wallets.retain(|_, moved| *moved != Moved::default());
@@ -80,31 +68,48 @@ pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
         one_market(home, market)?;
     }
     for state in &core.states {
-        // A time that is past means now.
-        let late = |due: Timestamp| due.max(model.now);
-        let (due, expected) = (state.next_due().map(late), model.next_due(state.shard()).map(late));
-        agree!(due, expected, "next due on {}", state.shard());
+        next_due(state, model)?;
+        agree!(state.parked().count(), 0, "requests that wait on {}", state.shard());
         state.assert_all();
     }
     agree!(core.sums().balance(), Credits::ZERO, "I-1");
-    holds(model)
+    Ok(())
+}
+
+/// Besides what the model knows, purses away from home come to rest.
+fn next_due(state: &State, model: &Model) -> Result<(), String> {
+    // A time that is past means now.
+    let late = |due: Timestamp| due.max(model.now);
+    let (due, expected) = (state.next_due().map(late), model.next_due(state.shard()).map(late));
+    let rests =
+        |(account, purse): (AccountId, &Purse)| model.home(account) != state.shard() && purse.available > Credits::ZERO;
+    if due.is_some_and(|due| expected.is_none_or(|expected| due < expected)) && state.purses().any(rests) {
+        return Ok(());
+    }
+    agree!(due, expected, "next due on {}", state.shard());
+    Ok(())
 }
 
 fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
     let there = core.states.iter().map(|state| state.accounts().count()).sum::<usize>();
     agree!(there, model.accounts.len(), "accounts");
+    let purses = core.states.iter().map(|state| state.purses().count()).sum::<usize>();
+    agree!(purses, model.accounts.values().map(|account| account.purses.len()).sum(), "purses");
     for (id, expected) in &model.accounts {
         let Some(account) = core.states[model.home(*id).index()].account(*id) else {
             return Err(format!("account {id} is not there"));
         };
-        let wallet = (account.available, account.held, account.live_orders as usize);
-        agree!(
-            wallet,
-            (expected.available, expected.held, expected.live_orders.len()),
-            "wallet and live orders of {id}"
-        );
         let settings = (account.frozen, account.limits, account.dead_man_due);
         agree!(settings, (expected.frozen, expected.limits, expected.dead_man), "settings of {id}");
+        let purses: Vec<_> = core.states.iter().filter_map(|state| Some((state.shard(), state.purse(*id)?))).collect();
+        agree!(purses.iter().map(|(at, _)| *at).collect::<BTreeSet<_>>(), expected.purses.clone(), "purses of {id}");
+        agree!(purses.iter().all(|(_, purse)| purse.frozen == expected.frozen), true, "frozen purses of {id}");
+        let available = purses.iter().map(|(_, purse)| purse.available).sum::<Credits>();
+        agree!(available, expected.available, "what {id} has available");
+        let held = purses.iter().map(|(_, purse)| purse.held).sum::<Credits>();
+        agree!(held, model.held(*id), "what {id} holds (I-5)");
+        let live = purses.iter().map(|(_, purse)| purse.live_orders as usize).sum::<usize>();
+        agree!(live, model.live_orders(*id).len(), "live orders of {id}");
     }
     Ok(())
 }
@@ -141,14 +146,3 @@ fn one_market(home: &State, expected: &Market) -> Result<(), String> {
 }
 
 type Row = (OrderId, AccountId, Entry, Price, Quantity, Credits);
-
-/// The model's own books: holds are what live buys could still cost (I-5), and an order is live exactly if it rests.
-fn holds(model: &Model) -> Result<(), String> {
-    for (id, account) in &model.accounts {
-        let orders: Vec<_> = model.markets.iter().flat_map(|market| market.of_account(*id)).collect();
-        agree!(account.held, orders.iter().map(|order| order.hold()).sum::<Credits>(), "I-5 of {id}");
-        let resting = orders.iter().map(|order| order.id).collect();
-        agree!(&account.live_orders, &resting, "live orders of {id}");
-    }
-    Ok(())
-}

@@ -1,10 +1,12 @@
 //! Corners that random steps hardly reach: the limits of one command, of a wallet and of an account's keys.
 
-use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, BATCH_MAX, ORDER_FILLS_MAX, SWEEP_MAX};
-use schemas::{Entry, MarketLimits, Transition};
+use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, BATCH_MAX, ORDER_FILLS_MAX, PURSE_REST_MS, SWEEP_MAX};
+use schemas::market::YesValue;
+use schemas::{AccountId, Answer, Credits, Entry, MarketLimits, PostOnly, Transition};
 
 use super::coverage::Coverage;
-use super::steps::{Change, Item, Listed, Route, Step, Which, Wish};
+use super::random::{ACCOUNTS, MARKETS};
+use super::steps::{Amount, Change, Item, Limit, Listed, Route, Size, Step, Wait, Which, Wish};
 use super::world::{World, plain};
 
 type Done = Result<(), String>;
@@ -14,8 +16,16 @@ const LISTING: Listed =
 
 pub fn all(coverage: &mut Coverage) -> Done {
     wallet_and_keys(&mut World::new(1, coverage))?;
-    many_orders(&mut World::new(1, coverage))?;
-    changed_on_the_way(&mut World::new(3, coverage))?;
+    for shards in 1..=3 {
+        many_orders(&mut World::new(shards, coverage))?;
+    }
+    waiting_in_a_batch(&mut World::new(3, coverage))?;
+    purses_at_rest(&mut World::new(3, coverage))?;
+    amended_elsewhere(&mut World::new(1, coverage))?;
+    for shards in 1..=3 {
+        lowered_limits(&mut World::new(shards, coverage))?;
+        unknown_account(&mut World::new(shards, coverage))?;
+    }
     sells_in_one_batch(&mut World::new(1, coverage))
 }
 
@@ -26,7 +36,8 @@ fn wallet_and_keys(world: &mut World<'_>) -> Done {
             world.step(&Step::Deposit { who, amount: AMOUNT_MAX, name: None, route: Route::Home })?;
         }
     }
-    world.step(&Step::Transfer { who: 1, to: 2, amount: 1, name: None, route: Route::Home })?;
+    let amount = Amount::Exactly(1);
+    world.step(&Step::Transfer { who: 1, to: 2, amount, name: None, route: Route::Home })?;
     for key in 1..=ACCOUNT_API_KEYS_MAX as u64 {
         world.step(&Step::AddKey { who: 1, key, route: Route::Home })?;
     }
@@ -49,7 +60,10 @@ fn many_orders(world: &mut World<'_>) -> Done {
     world.step(&Step::Wait { milliseconds: 0, late: true })?;
     world.step(&change(Transition::Resume))?;
     world.step(&change(Transition::Resume))?;
-    rest(world, SWEEP_MAX + BATCH_MAX, &plain(2, 0, Entry::BuyNo, 4_000, 1))?;
+    rest(world, 2 * SWEEP_MAX + BATCH_MAX, &plain(2, 0, Entry::BuyNo, 4_000, 1))?;
+    world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
+    // Before the first is through.
+    world.step(&Step::Wait { milliseconds: 0, late: true })?;
     world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
     world.step(&Step::Wait { milliseconds: 1, late: false })?;
     rest(world, SWEEP_MAX + BATCH_MAX, &plain(2, 0, Entry::BuyNo, 4_000, 1))?;
@@ -60,27 +74,116 @@ fn many_orders(world: &mut World<'_>) -> Done {
 fn rest(world: &mut World<'_>, orders: usize, wish: &Wish) -> Done {
     for from in (0..orders).step_by(BATCH_MAX) {
         let items = vec![Item::Place(wish.clone()); BATCH_MAX.min(orders - from)];
-        world.step(&Step::Batch { who: wish.who, all_or_nothing: false, items, route: Route::Home })?;
+        world.step(&batch(wish.who, wish.market, false, items))?;
     }
     Ok(())
 }
 
-/// Credits for an amendment come back from the account's home, and the order is not what it was.
-fn changed_on_the_way(world: &mut World<'_>) -> Done {
-    world.furnish(&[LISTING; super::random::MARKETS])?;
-    for market in 0..super::random::MARKETS {
-        world.step(&Step::Place(plain(1, market, Entry::BuyYes, 4_000, 5), Route::Home))?;
+fn batch(who: u64, market: usize, all_or_nothing: bool, items: Vec<Item>) -> Step {
+    Step::Batch { who, market, all_or_nothing, items, route: Route::Home }
+}
+
+/// Requests of a batch that wait for credits, while others pass that free some, or that speak of them.
+fn waiting_in_a_batch(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    for market in 0..MARKETS {
+        let buy = |quantity| Wish { quantity, ..plain(3, market, Entry::BuyYes, 4_000, 0) };
         let amend = |price, quantity| Item::Amend(Which::Own(0), Change { price, quantity });
-        let items = vec![amend(Some(4_500), Some(5)), amend(None, Some(2))];
-        world.step(&Step::Batch { who: 1, all_or_nothing: false, items, route: Route::Home })?;
-        world.step(&Step::MassCancel { who: 1, market: None, route: Route::Home })?;
+        let named = |name| Item::Place(Wish { name: Some(name), ..buy(Size::Rest(0)) });
+        for items in [
+            vec![amend(None, Some(Size::Rest(0))), amend(None, Some(Size::Exactly(5)))],
+            vec![Item::Place(buy(Size::Rest(4))), Item::Cancel(Which::Own(0))],
+            vec![Item::Place(buy(Size::Rest(0))), amend(Some(3_900), None)],
+            vec![named(2), Item::Cancel(Which::Named(2, market))],
+            vec![named(3), named(3), Item::Place(Wish { name: Some(3), ..buy(Size::Exactly(1)) })],
+        ] {
+            // All credits are elsewhere, but for those of one order and some more.
+            world.step(&Step::Place(Wish { market: (market + 1) % MARKETS, ..buy(Size::Rest(0)) }, Route::Home))?;
+            world.step(&Step::MassCancel { who: 3, market: None, route: Route::Home })?;
+            world.step(&Step::Place(plain(3, market, Entry::BuyYes, 4_000, 10), Route::Home))?;
+            world.step(&batch(3, market, false, items))?;
+            world.step(&Step::MassCancel { who: 3, market: None, route: Route::Home })?;
+        }
     }
     Ok(())
+}
+
+/// Free credits go home when nothing changes a purse, and what a market pays out at once.
+fn purses_at_rest(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    for market in 0..MARKETS {
+        world.step(&Step::Place(plain(3, market, Entry::BuyYes, 4_000, 10), Route::Home))?;
+        let (answer, by) = (Answer::Value(YesValue::YES), 2);
+        world.step(&Step::Finish { market, answer, seen: answer, by })?;
+    }
+    // Who has traded was paid out; the orders of the third account were cancelled.
+    has_nothing_away(world, 1..=2)?;
+    world.step(&Step::Wait { milliseconds: 2 * PURSE_REST_MS, late: false })?;
+    has_nothing_away(world, 1..=3)
+}
+
+fn has_nothing_away(world: &World<'_>, mut accounts: std::ops::RangeInclusive<u64>) -> Done {
+    let away = |who: u64| {
+        let states = world.core.states.iter().filter(move |state| state.shard() != world.home(who));
+        states.filter_map(move |state| state.purse(AccountId(who)))
+    };
+    match accounts.find(|who| away(*who).any(|purse| purse.available > Credits::ZERO)) {
+        Some(who) => Err(format!("credits of {who} are still away: {:?}", away(who).collect::<Vec<_>>())),
+        None => Ok(()),
+    }
+}
+
+/// An amendment holds what it asks for, though its order goes where it holds less.
+fn amended_elsewhere(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    let (who, free) = (3, Wish { rate: 0, post_only: PostOnly::Reprice, ..plain(3, 0, Entry::BuyYes, 4_000, 10) });
+    world.step(&Step::Place(plain(2, 0, Entry::BuyNo, 5_500, 1), Route::Home))?;
+    world.step(&Step::Place(free, Route::Home))?;
+    for (amount, all_or_nothing) in [(500_000, false), (500_000, true), (800_000, true)] {
+        world.step(&Step::Withdraw { who, amount: Amount::Rest(0), name: None, route: Route::Home })?;
+        world.step(&Step::Deposit { who, amount, name: None, route: Route::Home })?;
+        let higher = Item::Amend(Which::Own(0), Change { price: Some(4_800), quantity: None });
+        world.step(&batch(who, 0, all_or_nothing, vec![higher]))?;
+    }
+    Ok(())
+}
+
+/// Room that orders leave when limits are lower than what there is; room that was used on another shard.
+fn lowered_limits(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    let (who, route) = (3, Route::Home);
+    let buy = |market, wait| Step::Place(Wish { wait, ..plain(who, market, Entry::BuyYes, 4_000, 1) }, route);
+    for (live_orders, held) in
+        [(Limit::Exactly(0), Limit::None), (Limit::None, Limit::Exactly(0)), (Limit::Exactly(1), Limit::None)]
+    {
+        for market in 0..MARKETS {
+            world.step(&Step::LimitAccount { who, live_orders: Limit::None, held: Limit::None, route })?;
+            world.step(&buy(market, Wait::Gtc))?;
+            world.step(&Step::LimitAccount { who, live_orders, held, route })?;
+            world.step(&buy(market, Wait::Ioc))?;
+            world.step(&Step::MassCancel { who, market: None, route })?;
+            for market in 0..MARKETS {
+                world.step(&buy(market, Wait::Gtc))?;
+                world.step(&Step::MassCancel { who, market: None, route })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The same is said of it at its home and elsewhere.
+fn unknown_account(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    let buy = |market, quantity| Item::Place(plain(ACCOUNTS + 1, market, Entry::BuyYes, 4_000, quantity));
+    (0..MARKETS).try_for_each(|market| {
+        world.step(&batch(ACCOUNTS + 1, market, false, vec![buy(market, 1), buy(market, 2)]))?;
+        world.step(&batch(ACCOUNTS + 1, market, true, vec![buy(market, 1), buy(market, 2)]))
+    })
 }
 
 /// YES that an amendment lets go for a moment, and as many NO at least, cannot be promised; more NO can.
 fn sells_in_one_batch(world: &mut World<'_>) -> Done {
-    world.furnish(&[LISTING; super::random::MARKETS])?;
+    world.furnish(&[LISTING; MARKETS])?;
     let place = |who, entry, price, quantity| Step::Place(plain(who, 0, entry, price, quantity), Route::Home);
     world.step(&place(1, Entry::SellYes, 9_900, 20))?;
     world.step(&place(2, Entry::SellNo, 5_000, 20))?;
@@ -90,7 +193,7 @@ fn sells_in_one_batch(world: &mut World<'_>) -> Done {
     for quantity in [6, 3] {
         let lower = Item::Amend(Which::Own(0), Change { price: Some(9_800), quantity: None });
         let items = vec![lower, Item::Place(plain(1, 0, Entry::SellNo, 9_900, quantity))];
-        world.step(&Step::Batch { who: 1, all_or_nothing: true, items, route: Route::Home })?;
+        world.step(&batch(1, 0, true, items))?;
     }
     Ok(())
 }

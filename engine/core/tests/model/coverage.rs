@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemas::event::CancelReason;
-use schemas::{Event, Rejection};
+use schemas::{Event, Rejection, Shard};
 
 /// Names every kind of event, so that a new one must be thought of here.
 macro_rules! kinds {
@@ -17,44 +17,72 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Rejected AccountOpened ApiKeyAdded ApiKeyRevoked Deposited Withdrawn OrderEntered OrderPlaced OrderRejected Traded
+    Rejected AccountOpened ApiKeyAdded ApiKeyRevoked Deposited Withdrawn OrderPlaced OrderRejected Traded
     OrderCancelled PairsRedeemed Settled MarketCreated MarketChanged PaidOut MarketSettled Sent Received MessageSkipped
     Acknowledged ClientIdRepeated StateHashed CancelRejected HoldRaised OrderAmended AmendRejected OrderReduced
     MassCancelRequested MassCancelOpened MassCancelClosed DeadManSwitchSet DeadManSwitchFired BatchItem AccountFrozen
-    AccountUnfrozen AccountLimited MarketLimited TransferSent TransferReceived TransferReturned
+    AccountUnfrozen AccountLimited MarketLimited TransferSent TransferReceived TransferReturned Parked Resumed
+    ParkedCancelled Asked AskAnswered PurseSent PurseReceived PurseFrozen PurseLimited Instructed Obeyed
+    InstructionCompleted
 }
 
 /// The leading process tells it now and then; it is no answer to a command.
 const NOT_DECIDED: &str = "StateHashed";
+
+/// What only messages that are not delivered lead to, or more requests than one command brings.
+const NOT_DELIVERED: [Rejection; 2] = [Rejection::FundingTimeout, Rejection::ParkedLimit];
+
+/// What a request that waited may come to.
+const ANSWERS: [&str; 10] = [
+    "OrderPlaced",
+    "OrderRejected",
+    "HoldRaised",
+    "OrderAmended",
+    "AmendRejected",
+    "BatchItem",
+    "Withdrawn",
+    "TransferSent",
+    "Rejected",
+    "InstructionCompleted",
+];
 
 /// How often what was seen.
 #[derive(Default, Debug)]
 pub struct Coverage {
     pub commands: u64,
     kinds: BTreeMap<&'static str, u64>,
+    /// What followed a `Resumed`.
+    answers: BTreeMap<&'static str, u64>,
     rejections: BTreeMap<Rejection, u64>,
     cancels: BTreeMap<CancelReason, u64>,
 }
 
 impl Coverage {
-    pub fn see(&mut self, events: &[Event]) {
-        for event in events {
+    pub fn see(&mut self, events: &[(Shard, Event)]) {
+        for (_, event) in events {
             *self.kinds.entry(kind(event)).or_default() += 1;
-            match event {
-                Event::Rejected { code }
-                | Event::OrderRejected { code, .. }
-                | Event::CancelRejected { code, .. }
-                | Event::AmendRejected { code, .. }
-                | Event::TransferReturned { code, .. } => {
-                    *self.rejections.entry(*code).or_default() += 1;
-                }
-                Event::OrderCancelled { reason, .. } => {
-                    *self.cancels.entry(*reason).or_default() += 1;
-                }
-                Event::OrderPlaced(placed) => self.see_cancel(placed.cancel_reason),
-                Event::OrderAmended(amended) => self.see_cancel(amended.cancel_reason),
-                _ => {}
+            self.see_codes(event);
+        }
+        for at in 0..events.len() {
+            if let [(_, Event::Resumed { .. }), after @ ..] = &events[at..] {
+                let turn = after.iter().take_while(|(_, event)| matches!(event, Event::BatchItem { .. })).count();
+                let answers = after.iter().take(turn + 1).map(|(_, event)| kind(event));
+                answers.for_each(|answer| *self.answers.entry(answer).or_default() += 1);
             }
+        }
+    }
+
+    fn see_codes(&mut self, event: &Event) {
+        match event {
+            Event::Rejected { code }
+            | Event::OrderRejected { code, .. }
+            | Event::CancelRejected { code, .. }
+            | Event::AmendRejected { code, .. }
+            | Event::TransferReturned { code, .. } => *self.rejections.entry(*code).or_default() += 1,
+            Event::OrderCancelled { reason, .. } => self.see_cancel(Some(*reason)),
+            Event::OrderPlaced(placed) => self.see_cancel(placed.cancel_reason),
+            Event::OrderAmended(amended) => self.see_cancel(amended.cancel_reason),
+            _ => {}
         }
     }
 
@@ -67,9 +95,16 @@ impl Coverage {
     /// What was never seen.
     pub fn missing(&self) -> Vec<String> {
         let kinds = KINDS.iter().filter(|kind| **kind != NOT_DECIDED && !self.kinds.contains_key(*kind));
-        let rejections = Rejection::ALL.iter().filter(|code| !self.rejections.contains_key(code));
+        let answers = ANSWERS.iter().filter(|kind| !self.answers.contains_key(*kind));
+        let possible = Rejection::ALL.iter().filter(|code| !NOT_DELIVERED.contains(code));
+        let rejections = possible.filter(|code| !self.rejections.contains_key(code));
         let cancels = CancelReason::ALL.iter().filter(|reason| !self.cancels.contains_key(reason));
         let kinds = kinds.map(|kind| (*kind).to_owned());
-        kinds.chain(rejections.map(ToString::to_string)).chain(cancels.map(ToString::to_string)).collect()
+        let answers = answers.map(|kind| format!("{kind} after a wait"));
+        kinds
+            .chain(answers)
+            .chain(rejections.map(ToString::to_string))
+            .chain(cancels.map(ToString::to_string))
+            .collect()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`law`]: the model, written from the words of `schemas`, not from the core.
 //! - [`shards`]: the core's real states, with every message between them delivered after each command.
-//! - [`compare`]: what must agree.
+//! - [`compare`]: what must agree; [`normal`]: what the core tells, in the model's form.
 //! - [`random`], [`steps`]: what to try; [`commands`]: the commands that it comes to; [`world`]: runs them on both.
 //! - [`corners`]: what random steps hardly reach.
 //! - [`coverage`]: what a run must have seen.
@@ -12,6 +12,7 @@ pub mod compare;
 pub mod corners;
 pub mod coverage;
 pub mod law;
+pub mod normal;
 pub mod random;
 pub mod shards;
 pub mod steps;

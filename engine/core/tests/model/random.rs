@@ -5,12 +5,13 @@ use proptest::prelude::*;
 use schemas::market::YesValue;
 use schemas::{Answer, Credits, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
 
-use super::steps::{Change, Forgery, Item, Kind, Listed, Route, Step, Wait, Which, Wish};
+use super::steps::{Amount, Change, Forgery, Item, Kind, Limit, Listed, Route, Size, Step, Wait, Which, Wish};
 
 /// Accounts 1 to this are opened at the start; the next two never are, unless by a step.
 pub const ACCOUNTS: u64 = 4;
 /// Markets 0 to this are listed and opened at the start.
-pub const MARKETS: usize = 3;
+/// With three shards, two of them share one; with two, three of them.
+pub const MARKETS: usize = 4;
 
 fn who() -> impl Strategy<Value = u64> {
     prop_oneof![40 => 1..=ACCOUNTS, 1 => ACCOUNTS + 1..=ACCOUNTS + 2]
@@ -32,19 +33,25 @@ fn price() -> impl Strategy<Value = u16> {
     prop_oneof![30 => (48_u16..=52).prop_map(|p| p * 100), 1 => Just(100_u16), 1 => Just(9_900), 1 => 1_u16..=9_999]
 }
 
-fn quantity() -> impl Strategy<Value = u32> {
-    prop_oneof![40 => 1_u32..=12, 1 => Just(0_u32), 1 => Just(1_000_000)]
+fn quantity() -> impl Strategy<Value = Size> {
+    let exactly = prop_oneof![40 => 1_u32..=12, 1 => Just(0_u32), 1 => Just(1_000_000)];
+    prop_oneof![12 => exactly.prop_map(Size::Exactly), 1 => (0_u32..=1).prop_map(Size::Rest)]
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
     prop_oneof![3 => Just(Entry::BuyYes), 3 => Just(Entry::BuyNo), 1 => Just(Entry::SellYes), 1 => Just(Entry::SellNo)]
 }
 
+fn budget() -> impl Strategy<Value = Amount> {
+    let exactly = prop_oneof![9 => 0_i64..=8_000_000, 1 => any::<i64>()];
+    prop_oneof![4 => exactly.prop_map(Amount::Exactly), 1 => (-1_i64..=1).prop_map(Amount::Rest)]
+}
+
 fn wish() -> impl Strategy<Value = Wish> {
     let kind = prop_oneof![
         12 => Just(Kind::Limit),
         1 => Just(Kind::Market),
-        2 => prop_oneof![9 => 0_i64..=8_000_000, 1 => any::<i64>()].prop_map(Kind::Budget),
+        2 => budget().prop_map(Kind::Budget),
     ];
     let wait = prop_oneof![
         20 => Just(Wait::Gtc),
@@ -82,7 +89,7 @@ fn which() -> impl Strategy<Value = Which> {
     prop_oneof![
         30 => any::<usize>().prop_map(Which::Own),
         4 => any::<usize>().prop_map(Which::Any),
-        4 => (0_u8..8).prop_map(Which::Named),
+        4 => (0_u8..8, 0..MARKETS).prop_map(|(name, market)| Which::Named(name, market)),
         1 => Just(Which::Nowhere),
     ]
 }
@@ -94,23 +101,38 @@ fn change() -> impl Strategy<Value = Change> {
 fn item() -> impl Strategy<Value = Item> {
     prop_oneof![
         40 => wish().prop_map(Item::Place).boxed(),
+        1 => wish().prop_map(Item::Stray).boxed(),
         1 => wish().prop_map(Item::Foreign).boxed(),
         12 => which().prop_map(Item::Cancel).boxed(),
         12 => (which(), change()).prop_map(|(which, change)| Item::Amend(which, change)).boxed(),
     ]
 }
 
+/// Nothing special, so that whole batches are carried out: quotes that move, as far as the credits go.
+fn quote() -> impl Strategy<Value = Item> {
+    let size = prop_oneof![4 => (1_u32..=12).prop_map(Size::Exactly), 1 => (0_u32..=1).prop_map(Size::Rest)];
+    let post_only = prop_oneof![1 => Just(PostOnly::Off), 2 => Just(PostOnly::Reprice)];
+    let placed =
+        (market(), entry(), price(), size, post_only).prop_map(|(market, entry, price, quantity, post_only)| {
+            Item::Place(Wish { quantity, post_only, ..super::world::plain(0, market, entry, price, 0) })
+        });
+    let own = || any::<usize>().prop_map(Which::Own);
+    prop_oneof![
+        3 => placed.boxed(),
+        2 => own().prop_map(Item::Cancel).boxed(),
+        2 => (own(), change()).prop_map(|(which, change)| Item::Amend(which, change)).boxed(),
+    ]
+}
+
 fn batch() -> impl Strategy<Value = Step> {
     let items = prop_oneof![
-        30 => prop::collection::vec(item(), 1..=3),
+        30 => prop::collection::vec(quote(), 1..=4),
+        20 => prop::collection::vec(item(), 1..=3),
         8 => prop::collection::vec(item(), 1..=8),
         1 => prop_oneof![Just(Vec::new()), item().prop_map(|item| vec![item; 101])],
     ];
-    (who(), any::<bool>(), items, route()).prop_map(|(who, all_or_nothing, items, route)| Step::Batch {
-        who,
-        all_or_nothing,
-        items,
-        route,
+    (who(), market(), any::<bool>(), items, route()).prop_map(|(who, market, all_or_nothing, items, route)| {
+        Step::Batch { who, market, all_or_nothing, items, route }
     })
 }
 
@@ -133,7 +155,8 @@ pub fn listed() -> impl Strategy<Value = Listed> {
     let fees = prop_oneof![Just((0_u32, 0_u32)), Just((20_000_u32, 70_000_u32)), Just((70_000_u32, 0_u32))];
     let window = prop_oneof![Just(0_u64), Just(5_000_u64)];
     let limits = prop_oneof![4 => Just(MarketLimits::NONE), 1 => market_limits()];
-    (tick, fees, window, 5_000_i64..=500_000, limits).prop_map(|(tick, fees, window, expiry, limits)| Listed {
+    let expiry = prop_oneof![3 => 5_000_i64..=500_000, 1 => 500_000_i64..=5_000_000];
+    (tick, fees, window, expiry, limits).prop_map(|(tick, fees, window, expiry, limits)| Listed {
         tick,
         fees,
         window,
@@ -185,11 +208,23 @@ fn amount() -> impl Strategy<Value = i64> {
     ]
 }
 
+/// To be taken from an account.
+fn taken() -> impl Strategy<Value = Amount> {
+    prop_oneof![2 => amount().prop_map(Amount::Exactly), 3 => (-1_i64..=1).prop_map(Amount::Rest)]
+}
+
+fn limit(
+    low: impl Strategy<Value = i64> + 'static,
+    near: impl Strategy<Value = i64> + 'static,
+) -> impl Strategy<Value = Limit> {
+    prop_oneof![4 => Just(Limit::None), 1 => low.prop_map(Limit::Exactly), 2 => near.prop_map(Limit::Near)]
+}
+
 fn account_step() -> impl Strategy<Value = Step> {
     let key = || 1_u64..=24;
     let seconds = weighted(0.8, prop_oneof![8 => 1_u32..=4, 1 => Just(0_u32), 1 => Just(86_401_u32)]);
-    let held = prop_oneof![2 => Just(i64::MAX), 1 => 0_i64..=20_000_000];
-    let live = prop_oneof![2 => Just(u32::MAX), 1 => 0_u32..=8];
+    let held = limit(0_i64..=20_000_000, -1_000_000_i64..=8_000_000);
+    let live = limit(0_i64..=8, -1_i64..=3);
     prop_oneof![
         3 => (who(), weighted(0.5, market()), route())
             .prop_map(|(who, market, route)| Step::MassCancel { who, market, route }),
@@ -203,9 +238,9 @@ fn account_step() -> impl Strategy<Value = Step> {
         1 => (who(), key(), route()).prop_map(|(who, key, route)| Step::RevokeKey { who, key, route }),
         5 => (who(), amount(), name(), route())
             .prop_map(|(who, amount, name, route)| Step::Deposit { who, amount, name, route }),
-        2 => (who(), amount(), name(), route())
+        3 => (who(), taken(), name(), route())
             .prop_map(|(who, amount, name, route)| Step::Withdraw { who, amount, name, route }),
-        3 => (who(), 1..=ACCOUNTS + 1, amount(), name(), route())
+        3 => (who(), 1..=ACCOUNTS + 1, taken(), name(), route())
             .prop_map(|(who, to, amount, name, route)| Step::Transfer { who, to, amount, name, route }),
     ]
 }
@@ -229,7 +264,8 @@ fn forgery() -> impl Strategy<Value = Forgery> {
 }
 
 fn time_step() -> impl Strategy<Value = Step> {
-    let milliseconds = prop_oneof![20 => 0_u64..=1_000, 1 => 0_u64..=60_000];
+    // The longest, so that purses come to rest.
+    let milliseconds = prop_oneof![40 => 0_u64..=1_000, 2 => 0_u64..=60_000, 1 => 500_000_u64..=800_000];
     prop_oneof![
         8 => (milliseconds, proptest::bool::weighted(0.3))
             .prop_map(|(milliseconds, late)| Step::Wait { milliseconds, late }),

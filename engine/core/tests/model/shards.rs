@@ -1,8 +1,7 @@
 //! The core itself: one state a shard, and the relays between them.
 //!
-//! After each command every message is delivered, and what that leads to. Of the many legal orders of delivery this takes one
-//! that is easy to tell: what comes back to an account's home goes first, what was passed on to markets goes in its turn. Each
-//! shard still gets another's messages in the order of their numbers.
+//! After each command every message is delivered, and what that leads to, until nothing is left. Each shard gets another's messages in
+//! the order of their numbers; otherwise any that waits may be the next, since whatever comes first must come to the same.
 //!
 //! Now and then each shard goes on as its follower, restored from its bytes: nothing may show of it.
 
@@ -22,8 +21,8 @@ pub struct Shards {
     offset: u64,
     waiting: Vec<Waiting>,
     delivered: u64,
-    /// Everything that happened, for the coverage.
-    pub told: Vec<Event>,
+    /// All events of the command so far on all shards, in the order in which they happened.
+    told: Vec<(Shard, Event)>,
 }
 
 struct Waiting {
@@ -31,13 +30,6 @@ struct Waiting {
     to: Shard,
     number: u64,
     message: Message,
-}
-
-impl Waiting {
-    /// True for what a market's home, or a receiver's, answers.
-    fn comes_back(&self) -> bool {
-        matches!(self.message, Message::Settle(_) | Message::RaiseHold { .. } | Message::ReturnTransfer { .. })
-    }
 }
 
 impl Shards {
@@ -56,11 +48,11 @@ impl Shards {
     }
 
     /// All events of a command on all shards, in the order in which they happened.
-    pub fn handle(&mut self, at: Shard, time: Timestamp, command: &Command) -> Vec<Event> {
-        self.told.clear();
+    pub fn handle(&mut self, at: Shard, time: Timestamp, command: &Command) -> Vec<(Shard, Event)> {
+        self.handled += 1;
         self.one(at, time, command);
-        while let Some(next) = self.next() {
-            let Waiting { from, to, number, message } = self.waiting.remove(next);
+        while !self.waiting.is_empty() {
+            let Waiting { from, to, number, message } = self.waiting.remove(self.next());
             let receive = Command::Receive { from, number, message };
             self.one(to, time, &receive);
             self.delivered += 1;
@@ -69,35 +61,35 @@ impl Shards {
             }
         }
         self.acknowledge(time);
-        self.handled += 1;
         if self.handled.is_multiple_of(RESTART_EVERY) {
             self.restart();
         }
-        self.told.clone()
+        std::mem::take(&mut self.told)
     }
 
     /// The outcome of bytes that are no command.
-    pub fn refuse(&mut self, at: Shard, time: Timestamp, code: Rejection) -> Vec<Event> {
-        self.told.clear();
-        let place = self.place(time);
-        self.states[at.index()].refuse(place, code, &mut self.told);
-        self.followers[at.index()].follow(place, &self.told);
-        self.told.clone()
+    pub fn refuse(&mut self, at: Shard, time: Timestamp, code: Rejection) -> Vec<(Shard, Event)> {
+        let (place, mut events) = (self.place(time), Vec::new());
+        self.states[at.index()].refuse(place, code, &mut events);
+        self.followers[at.index()].follow(place, &events);
+        events.into_iter().map(|event| (at, event)).collect()
     }
 
+    /// The command that began it all, and where the next record is in its log.
     fn place(&mut self, time: Timestamp) -> Place {
         self.offset += 1;
-        Place { cause: Cause { offset: self.offset, id: CommandId(self.offset.into()) }, time }
+        Place { cause: Cause { offset: self.offset, id: CommandId(self.handled.into()) }, time }
     }
 
     fn one(&mut self, at: Shard, time: Timestamp, command: &Command) {
-        let (place, before) = (self.place(time), self.told.len());
-        self.states[at.index()].handle(place, command, &mut self.told);
-        self.followers[at.index()].follow(place, &self.told[before..]);
-        for event in &self.told[before..] {
-            if let Event::Sent { to, number, message } = event {
+        let (place, mut events) = (self.place(time), Vec::new());
+        self.states[at.index()].handle(place, command, &mut events);
+        self.followers[at.index()].follow(place, &events);
+        for event in events {
+            if let Event::Sent { to, number, message } = &event {
                 self.waiting.push(Waiting { from: at, to: *to, number: *number, message: message.clone() });
             }
+            self.told.push((at, event));
         }
     }
 
@@ -109,20 +101,22 @@ impl Shards {
         }
     }
 
-    fn next(&self) -> Option<usize> {
-        let first_of_pair = |at: usize| {
-            let this = &self.waiting[at];
-            !self.waiting[..at].iter().any(|before| (before.from, before.to) == (this.from, this.to))
+    /// Any message that is the oldest of its pair of shards; which one, the count of records says.
+    fn next(&self) -> usize {
+        let is_oldest = |at: &usize| {
+            let this = &self.waiting[*at];
+            !self.waiting[..*at].iter().any(|before| (before.from, before.to) == (this.from, this.to))
         };
-        let back = (0..self.waiting.len()).find(|at| self.waiting[*at].comes_back() && first_of_pair(*at));
-        back.or((!self.waiting.is_empty()).then_some(0))
+        let oldest: Vec<_> = (0..self.waiting.len()).filter(is_oldest).collect();
+        let mixed = self.offset.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        oldest[usize::try_from(mixed).expect("32 bits") % oldest.len()]
     }
 
     /// A relay may repeat itself; nothing comes of it.
     fn deliver_again(&mut self, to: Shard, time: Timestamp, receive: &Command) {
         let before = (self.told.len(), self.states[to.index()].hash());
         self.one(to, time, receive);
-        assert!(matches!(self.told[before.0..], [Event::MessageSkipped { .. }]), "a message is taken in once");
+        assert!(matches!(self.told[before.0..], [(_, Event::MessageSkipped { .. })]), "a message is taken in once");
         assert_eq!(self.states[to.index()].hash(), before.1, "a message that is skipped changes nothing");
     }
 

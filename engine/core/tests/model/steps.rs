@@ -17,8 +17,10 @@ pub enum Step {
         change: Change,
         route: Route,
     },
+    /// Of markets on the shard of this one.
     Batch {
         who: u64,
+        market: usize,
         all_or_nothing: bool,
         items: Vec<Item>,
         route: Route,
@@ -49,8 +51,8 @@ pub enum Step {
     },
     LimitAccount {
         who: u64,
-        live_orders: u32,
-        held: i64,
+        live_orders: Limit,
+        held: Limit,
         route: Route,
     },
     LimitMarket {
@@ -81,14 +83,14 @@ pub enum Step {
     },
     Withdraw {
         who: u64,
-        amount: i64,
+        amount: Amount,
         name: Option<u8>,
         route: Route,
     },
     Transfer {
         who: u64,
         to: u64,
-        amount: i64,
+        amount: Amount,
         name: Option<u8>,
         route: Route,
     },
@@ -144,11 +146,37 @@ pub enum Forgery {
     Bytes,
 }
 
-/// Where a command is sent: home, or to any shard.
+/// Where a command is sent: where it belongs, or to any shard.
 #[derive(Clone, Copy, Debug)]
 pub enum Route {
     Home,
     To(usize),
+}
+
+/// Credits.
+#[derive(Clone, Copy, Debug)]
+pub enum Amount {
+    /// Micro-credits.
+    Exactly(i64),
+    /// All that the account has available, and so many micro-credits more.
+    Rest(i64),
+}
+
+/// Contracts.
+#[derive(Clone, Copy, Debug)]
+pub enum Size {
+    Exactly(u32),
+    /// As many as the account can pay for at that price, and so many more.
+    Rest(u32),
+}
+
+/// What an account may have.
+#[derive(Clone, Copy, Debug)]
+pub enum Limit {
+    None,
+    Exactly(i64),
+    /// What it has, and so much more.
+    Near(i64),
 }
 
 /// An order.
@@ -159,7 +187,7 @@ pub struct Wish {
     pub entry: Entry,
     pub kind: Kind,
     pub price: u16,
-    pub quantity: u32,
+    pub quantity: Size,
     pub wait: Wait,
     pub post_only: PostOnly,
     pub self_trade: SelfTrade,
@@ -174,8 +202,7 @@ pub struct Wish {
 pub enum Kind {
     Limit,
     Market,
-    /// Micro-credits.
-    Budget(i64),
+    Budget(Amount),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -190,12 +217,12 @@ pub enum Wait {
 /// An order that somebody speaks of.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {
-    /// One of the account's live orders; if it is asked alone, any live order, by its owner.
+    /// One of the account's live orders, in a batch one of its shard; if it is asked alone, any live order, by its owner.
     Own(usize),
     /// Any order there ever was.
     Any(usize),
-    /// By the client's name.
-    Named(u8),
+    /// By the client's name, in this market.
+    Named(u8, usize),
     /// One of a shard that does not exist.
     Nowhere,
 }
@@ -203,12 +230,15 @@ pub enum Which {
 #[derive(Clone, Copy, Debug)]
 pub struct Change {
     pub price: Option<u16>,
-    pub quantity: Option<u32>,
+    pub quantity: Option<Size>,
 }
 
 #[derive(Clone, Debug)]
 pub enum Item {
+    /// In a market of the batch's shard.
     Place(Wish),
+    /// In the market that it says.
+    Stray(Wish),
     /// In another account's name.
     Foreign(Wish),
     Cancel(Which),

@@ -11,9 +11,10 @@ use schemas::{
 use super::compare;
 use super::coverage::Coverage;
 use super::law::{Model, Outcome};
+use super::normal;
 use super::random::{ACCOUNTS, MARKETS};
 use super::shards::Shards;
-use super::steps::{Forgery, Kind, Listed, Route, Step, Wait, Wish};
+use super::steps::{Forgery, Kind, Listed, Route, Size, Step, Wait, Wish};
 
 pub struct World<'a> {
     pub(super) map: ShardMap,
@@ -86,7 +87,8 @@ impl<'a> World<'a> {
             Step::Copy { who, back } => match self.log.iter().rev().filter_map(|(.., c)| named(c)).nth(back) {
                 Some(order) => {
                     let (account, requests) = (AccountId(who), vec![Request::Place(order)]);
-                    self.submit(self.home(who), Command::Batch { account, all_or_nothing: true, requests })
+                    let home = self.map.of_market(order.market);
+                    self.submit(home, Command::Batch { account, all_or_nothing: true, requests })
                 }
                 None => Ok(()),
             },
@@ -139,17 +141,21 @@ impl<'a> World<'a> {
 
     fn run(&mut self, at: Shard, time: u64, command: Command) -> Done {
         self.log.push((at, time, command.clone()));
-        let (core, model) = (&mut self.core, &mut self.model);
-        let both = || (core.handle(at, Timestamp(time), &command), model.handle(at, Timestamp(time), &command));
-        let (events, expected) = catch_unwind(AssertUnwindSafe(both)).map_err(|panic| self.explain(&said(&*panic)))?;
+        let (core, model, time) = (&mut self.core, &mut self.model, Timestamp(time));
+        let both = || {
+            let events = core.handle(at, time, &command);
+            let decided = normal::decided(&normal::normal(&events), at);
+            (model.handle(at, time, &command, &decided), events)
+        };
+        let (expected, events) = catch_unwind(AssertUnwindSafe(both)).map_err(|panic| self.explain(&said(&*panic)))?;
         self.check(&events, &expected)
     }
 
-    fn check(&mut self, events: &[Event], expected: &Outcome) -> Done {
+    fn check(&mut self, events: &[(Shard, Event)], expected: &Outcome) -> Done {
         self.coverage.commands += 1;
         self.coverage.see(events);
-        self.orders.extend(events.iter().filter_map(|event| match event {
-            Event::OrderEntered { id, .. } => Some(*id),
+        self.orders.extend(events.iter().filter_map(|(_, event)| match event {
+            Event::OrderPlaced(placed) => Some(placed.id),
             _ => None,
         }));
         let (core, model) = (&self.core, &self.model);
@@ -167,7 +173,7 @@ impl<'a> World<'a> {
 
     /// What no client and no shard sends: refused or skipped, and nothing changes.
     fn forged(&mut self, at: Shard, forgery: Forgery) -> Done {
-        let (number, message) = (1_000_000_000, Message::Settle(Vec::new()));
+        let (number, message) = (1_000_000_000, Message::Return(Vec::new()));
         let (time, other) = (Timestamp(self.clock), self.shard(at.index() + 1));
         let code = if matches!(forgery, Forgery::Bytes) { Rejection::Undecodable } else { Rejection::MessageInvalid };
         let events = match forgery {
@@ -178,8 +184,8 @@ impl<'a> World<'a> {
         };
         self.model.now = self.model.now.max(time);
         let skipped = matches!(forgery, Forgery::TooEarly) && other != at;
-        let expected = if skipped { Vec::new() } else { vec![Event::Rejected { code }] };
-        self.check(&events, &Outcome { events: expected, wallets: [].into() })
+        let expected = if skipped { Vec::new() } else { vec![(at, Event::Rejected { code })] };
+        self.check(&events, &Outcome { events: expected, completed: Vec::new(), wallets: [].into() })
     }
 }
 
@@ -191,7 +197,7 @@ pub fn plain(who: u64, market: usize, entry: Entry, price: u16, quantity: u32) -
         entry,
         kind: Kind::Limit,
         price,
-        quantity,
+        quantity: Size::Exactly(quantity),
         wait: Wait::Gtc,
         post_only: PostOnly::Off,
         self_trade: SelfTrade::CancelNewest,

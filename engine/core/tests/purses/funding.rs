@@ -103,9 +103,10 @@ fn an_id_without_an_account_is_refused_by_its_home() {
     );
 }
 
-/// When the order came, the account had 9.00 of the 10.00 that it needs. That a cancel behind it frees the rest comes too late.
+/// When the order came, the account had 9.00 of the 10.00 that it needs. A cancel behind it frees the rest before the refusal arrives: the
+/// home is asked for the smaller lack.
 #[test]
-fn a_refusal_on_its_way_stands() {
+fn a_refusal_of_more_than_is_lacking_by_now_does_not_count() {
     check(
         2,
         "account a home 0 has 10
@@ -133,9 +134,12 @@ fn a_refusal_on_its_way_stands() {
                 1 | a: gets back 1.00
             > deliver
                 1 | a: home refuses, funds-insufficient
+                1 | a: asks home for 4.50
+                0 | a: sends 4.50 to 1
+                1 | a: has 4.50 from 0
                 1 | a: answer to "a buy R yes 20 @ 0.5"
-                1 | a: order refused, funds-insufficient
-            a: 4.50 on 0 (home); 5.50 on 1
+                1 | a: order #2 ACTIVE 0/20
+            a: 0.00 on 0 (home); 0.00 + 10.00 held on 1
         "#]],
     );
 }

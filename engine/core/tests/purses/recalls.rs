@@ -349,22 +349,17 @@ fn a_purse_whose_claim_waits_lends_what_it_has() {
                 0 | a: 1 has done so, and has more
                 0 | a: the claim of 2 is decided
                 0 | a: sends 5.00 and all room to 2
-                0 | a: the claim of 1 is decided
-                0 | a: sends 3.125 to 1
-                1 | a: has 3.125 from 0
-                1 | a: asks home for 7.625
+                0 | a: tells 2: give back 5.50
                 2 | a: has 5.00 and all room from 0
                 2 | a: answer to "a buy S yes 10 @ 0.5"
                 2 | a: order #2 ACTIVE 0/10
-                0 | a: the claim of 1 waits, 7.625
-                0 | a: tells 2: give back 5.50
                 0 | a: 2 has done so
                 0 | a: the claim of 1 is decided
                 0 | a: refuses what 1 asks for, funds-insufficient
                 1 | a: home refuses, funds-insufficient
                 1 | a: answer to "a buy R yes 41 @ 0.5"
                 1 | a: order refused, funds-insufficient
-            a: 2.125 on 0 (home); 12.875 + 1.00 held on 1; 0.00 + 5.00 held on 2
+            a: 5.25 on 0 (home); 9.75 + 1.00 held on 1; 0.00 + 5.00 held on 2
         "#]],
     );
 }

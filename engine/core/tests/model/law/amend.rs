@@ -1,13 +1,13 @@
 //! Changing a live order.
 
 use schemas::event::OrderAmended;
-use schemas::message::Raise;
-use schemas::{AccountId, Amendment, Credits, Event, MarketId, OrderRef, Price, Quantity, Rejection, Shard, Status};
+use schemas::{AccountId, Amendment, Credits, Event, MarketId, OrderId, OrderRef, Price, Quantity, Rejection, Status};
 
 use super::limits::{Swap, Weight};
-use super::{Answer, Errand, Market, Model, Moved, Order};
+use super::means::Wants;
+use super::{Answer, Market, Model, Moved, Order};
 
-/// A change that nothing refuses, but perhaps that credits lack.
+/// A change that nothing refuses, but perhaps that its account's means do not reach.
 pub(super) struct Change {
     pub(super) market: MarketId,
     pub(super) order: Order,
@@ -15,73 +15,37 @@ pub(super) struct Change {
     pub(super) price: Price,
     pub(super) quantity: Quantity,
     pub(super) reduces: bool,
-    /// Credits beyond what the order holds.
+    /// Credits beyond what the order holds, at the price that is asked for.
     pub(super) needs: Credits,
+    /// Credits that it lets go, if it needs none.
+    pub(super) frees: Credits,
 }
 
 impl Model {
-    /// At the account's home.
     pub(super) fn amend(
         &mut self,
-        at: Shard,
         account: AccountId,
         order: OrderRef,
         price: Option<Price>,
         quantity: Option<Quantity>,
     ) {
-        match self.active_at(at, account).and_then(|_| self.meant(at, account, order)) {
-            Ok(id) => {
-                let amendment = Amendment { account, order: id, price, quantity };
-                if id.market_shard() == at {
-                    self.amend_at_market(amendment, None);
-                } else {
-                    self.wait_for(id.market_shard(), Errand::Amend(amendment, None));
-                }
-            }
-            Err(code) => self.tell(Event::AmendRejected { account, order, code }),
-        }
-    }
-
-    /// At the market. `raised` is what was held for it beyond what its order holds, if that was asked for.
-    pub(super) fn amend_at_market(&mut self, amendment: Amendment, raised: Option<Raise>) {
-        let more = raised.map_or(Credits::ZERO, |raise| raise.amount);
-        let code = match self.check_change(&amendment, true) {
-            Ok(change) if change.needs <= more => return self.carry_out_change(&change, more),
-            Ok(change) if raised.is_none() => {
-                return self.raise(amendment, Raise { market: change.market, amount: change.needs });
-            }
-            Ok(_) => Rejection::OrderChanged,
-            Err(code) => code,
+        let id = match self.meant_to_amend(account, order) {
+            Ok(id) => id,
+            Err(code) => return self.tell(Event::AmendRejected { account, order, code }),
         };
-        let Amendment { account, order, .. } = amendment;
-        self.tell(Event::AmendRejected { account, order: OrderRef::Id(order), code });
-        if let Some(Raise { market, amount: released }) = raised {
-            self.settle(account, market, Some(order), Moved { released, ..Moved::default() });
+        let checked = self.check_change(&Amendment { account, order: id, price, quantity }, true).and_then(|change| {
+            self.check_means(account, &Wants { needs: change.needs, ..Wants::default() })?;
+            Ok(change)
+        });
+        match checked {
+            Ok(change) => self.carry_out_change(&change),
+            Err(code) => self.tell(Event::AmendRejected { account, order: OrderRef::Id(id), code }),
         }
     }
 
-    /// At the account's home: holds more, and lets the change go on.
-    fn raise(&mut self, amendment: Amendment, raise: Raise) {
-        let Amendment { account, order, .. } = amendment;
-        let amount = raise.amount;
-        let home = self.home(account);
-        let checked = self.active_at(home, account).and_then(|wallet| match () {
-            () if wallet.available < amount => Err(Rejection::FundsInsufficient),
-            () if wallet.held + amount > wallet.limits.held => Err(Rejection::NotionalLimit),
-            () => Ok(()),
-        });
-        if let Err(code) = checked {
-            return self.tell(Event::AmendRejected { account, order: OrderRef::Id(order), code });
-        }
-        let wallet = self.account_mut(account);
-        wallet.available -= amount;
-        wallet.held += amount;
-        self.tell(Event::HoldRaised { account, order, amount });
-        if order.market_shard() == home {
-            self.amend_at_market(amendment, Some(raise));
-        } else {
-            self.wait_for(order.market_shard(), Errand::Amend(amendment, Some(raise)));
-        }
+    pub(super) fn meant_to_amend(&self, account: AccountId, order: OrderRef) -> Answer<OrderId> {
+        self.check_purse(account)?;
+        self.meant(account, order)
     }
 
     /// One that is not alone is part of an all-or-nothing batch, which looks itself at what its account may have.
@@ -108,25 +72,31 @@ impl Model {
             check_room(market, order, &changed)?;
         }
         let rests_at = if reduces { price } else { self.price_to_rest(market, &changed)? };
-        let needs = changed.hold() - order.hold();
-        Ok(Change { market: market.id(), order: *order, price: rests_at, quantity, reduces, needs })
+        let needs = (changed.hold() - order.hold()).max(Credits::ZERO);
+        let held = order.hold() - Order { price: rests_at, ..changed }.hold();
+        let frees = if needs > Credits::ZERO { Credits::ZERO } else { held };
+        Ok(Change { market: market.id(), order: *order, price: rests_at, quantity, reduces, needs, frees })
     }
 
-    fn carry_out_change(&mut self, change: &Change, raised: Credits) {
-        let Change { market, order, price, quantity, .. } = *change;
+    pub(super) fn carry_out_change(&mut self, change: &Change) {
+        let Change { market, order, price, quantity, needs, .. } = *change;
+        if needs > Credits::ZERO {
+            self.account_mut(order.account).available -= needs;
+            self.tell(Event::HoldRaised { account: order.account, order: order.id, amount: needs });
+        }
         if change.reduces {
-            self.reduce(market, &order, quantity, order.hold() + raised);
+            self.reduce(market, &order, quantity);
         } else {
-            self.change(market, &order, price, quantity, order.hold() + raised);
+            self.change(market, &order, price, quantity, order.hold() + needs);
         }
         self.redeem(market);
     }
 
-    /// Keeps the order's place. `held` is what is held for it.
-    fn reduce(&mut self, market: MarketId, old: &Order, quantity: Quantity, held: Credits) {
+    /// Keeps the order's place.
+    fn reduce(&mut self, market: MarketId, old: &Order, quantity: Quantity) {
         let order = self.market_mut(market).order_mut(old.id);
         order.quantity = quantity;
-        let released = held - order.hold();
+        let released = old.hold() - order.hold();
         let amended = OrderAmended {
             order: old.id,
             account: old.account,

@@ -1,88 +1,110 @@
 //! Many requests of one account in one command.
 
-use schemas::limits::BATCH_MAX;
-use schemas::message::EnteredRequest;
-use schemas::{AccountId, Amendment, Credits, Event, NewOrder, OrderRef, Rejection, Request, Shard};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Answer, Errand, Model};
+use schemas::limits::BATCH_MAX;
+use schemas::{AccountId, Amendment, Credits, Event, NewOrder, OrderRef, Rejection, Request};
+
+use super::Model;
 
 /// Which request cannot be, and why. The others are refused for its sake.
 pub(super) type Refused = (usize, Rejection);
 
+/// What one request of a batch leads to, when its turn has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Cancel,
+    /// It needs no credits.
+    Amend,
+    AmendForMore,
+    Place,
+}
+
 impl Model {
-    pub(super) fn batch(&mut self, at: Shard, account: AccountId, all_or_nothing: bool, requests: &[Request]) {
-        let checked = match requests.len() {
-            0 => Err(Rejection::BatchSizeInvalid),
-            many if many > BATCH_MAX => Err(Rejection::BatchSizeInvalid),
-            _ => self.account_at(at, account).map(drop),
-        };
-        match checked {
-            Err(code) => self.tell(Event::Rejected { code }),
-            Ok(()) if all_or_nothing => self.all_or_nothing(at, account, requests),
-            Ok(()) => self.one_by_one(at, account, requests),
+    pub(super) fn batch(&mut self, account: AccountId, all_or_nothing: bool, requests: &[Request], decided: &[u16]) {
+        if requests.is_empty() || requests.len() > BATCH_MAX {
+            self.tell(Event::Rejected { code: Rejection::BatchSizeInvalid });
+        } else if all_or_nothing {
+            self.all_or_nothing(account, requests);
+        } else {
+            self.one_by_one(account, requests, decided);
         }
     }
 
-    fn one_by_one(&mut self, at: Shard, account: AccountId, requests: &[Request]) {
-        for (index, request) in (0..).zip(requests) {
-            self.tell(Event::BatchItem { index });
-            match *request {
-                Request::Place(order) if order.account != account => {
-                    self.tell(Event::Rejected { code: Rejection::AccountMismatch });
+    /// What waits for credits or room is decided later than it came. Only what takes away passes it.
+    fn one_by_one(&mut self, account: AccountId, requests: &[Request], decided: &[u16]) {
+        let mut open: BTreeMap<u16, &Request> = (0..).zip(requests).collect();
+        let mut ended = BTreeSet::new();
+        for index in decided {
+            let request = open.remove(index).unwrap_or_else(|| panic!("request {index} is decided twice"));
+            let before = || open.range(..index);
+            let waiting: BTreeMap<u16, NewOrder> =
+                before().filter_map(|(at, request)| Some((*at, own(account, request)?))).collect();
+            let from = self.told.len();
+            self.tell(Event::BatchItem { index: *index });
+            let mut ends = waiting.iter().filter(|(at, order)| cancels(request, order) && !ended.contains(*at));
+            match (request, ends.next()) {
+                (_, Some((waits, _))) => {
+                    ended.insert(*waits);
                 }
-                Request::Place(order) => self.place(at, &order),
-                Request::Cancel(order) => self.cancel(at, account, order),
-                Request::Amend { order, price, quantity } => self.amend(at, account, order, price, quantity),
+                (Request::Place(order), _) if ended.contains(index) => {
+                    self.refuse(order, Rejection::CancelledWhileParked)
+                }
+                (request, _) => self.one_of_batch(account, request, &waiting.into_values().collect::<Vec<_>>()),
             }
+            let passes = self.told[from..].iter().all(|(_, event)| may_pass(event));
+            assert!(passes || before().next().is_none(), "request {index} passes those that wait");
+        }
+        assert!(open.is_empty(), "not decided: {open:?}");
+    }
+
+    fn one_of_batch(&mut self, account: AccountId, request: &Request, waiting: &[NewOrder]) {
+        match *request {
+            Request::Place(order) if order.account != account => {
+                self.tell(Event::Rejected { code: Rejection::AccountMismatch });
+            }
+            Request::Place(order) => self.place(&order, waiting),
+            Request::Cancel(order) => self.cancel(account, order),
+            Request::Amend { order, price, quantity } => self.amend(account, order, price, quantity),
         }
     }
 
-    fn all_or_nothing(&mut self, at: Shard, account: AccountId, requests: &[Request]) {
-        if let Some(repeats) = self.seen_batch(at, account, requests) {
-            let refuse =
-                |model: &mut Self, request: &Request| model.refuse_request(at, account, request, BATCH_REFUSED);
+    fn all_or_nothing(&mut self, account: AccountId, requests: &[Request]) {
+        if let Some(repeats) = self.seen_batch(account, requests) {
             let mut repeats = repeats.into_iter();
             for (index, request) in (0..).zip(requests) {
                 self.tell(Event::BatchItem { index });
                 match request {
                     Request::Place(_) => repeats.next().into_iter().for_each(|repeat| self.tell(repeat)),
-                    Request::Cancel(_) | Request::Amend { .. } => refuse(self, request),
+                    Request::Cancel(_) | Request::Amend { .. } => self.refuse_request(account, request, BATCH_REFUSED),
                 }
             }
             return;
         }
-        match self.check_at_home(at, account, requests) {
-            Ok(markets_home) => {
-                let entered =
-                    requests.iter().map(|request| self.enter_request(at, account, request)).collect::<Vec<_>>();
-                if markets_home == at {
-                    self.carry_out(account, &entered);
-                } else {
-                    self.wait_for(markets_home, Errand::Batch(account, entered));
-                }
-            }
+        match self.try_batch(account, requests) {
+            Ok(()) => self.carry_out(account, requests),
             Err((bad, code)) => {
                 for (index, request) in requests.iter().enumerate() {
                     self.tell(Event::BatchItem { index: u16::try_from(index).expect("a batch is small") });
-                    self.refuse_request(at, account, request, if index == bad { code } else { BATCH_REFUSED });
+                    self.refuse_request(account, request, if index == bad { code } else { BATCH_REFUSED });
                 }
             }
         }
     }
 
     /// The first answers to a batch that was sent before, if all its orders were.
-    fn seen_batch(&self, at: Shard, account: AccountId, requests: &[Request]) -> Option<Vec<Event>> {
+    fn seen_batch(&self, account: AccountId, requests: &[Request]) -> Option<Vec<Event>> {
         let orders = requests.iter().filter_map(|request| match request {
             Request::Place(order) => Some(order),
             Request::Cancel(_) | Request::Amend { .. } => None,
         });
-        let seen = |order: &NewOrder| self.seen_order(at, order).filter(|_| order.account == account)?.ok();
+        let seen = |order: &NewOrder| self.seen_order(order, &[]).filter(|_| order.account == account)?.ok();
         orders.map(seen).collect::<Option<Vec<_>>>().filter(|repeats| !repeats.is_empty())
     }
 
-    fn refuse_request(&mut self, at: Shard, account: AccountId, request: &Request, code: Rejection) {
+    fn refuse_request(&mut self, account: AccountId, request: &Request, code: Rejection) {
         match *request {
-            Request::Place(order) if order.account == account => self.refuse_entry(at, &order, code),
+            Request::Place(order) if order.account == account => self.refuse(&order, code),
             // Another account's: nothing of that account is touched.
             Request::Place(_) => self.tell(Event::Rejected { code }),
             Request::Cancel(order) => self.tell(Event::CancelRejected { account, order, code }),
@@ -90,105 +112,39 @@ impl Model {
         }
     }
 
-    fn enter_request(&mut self, at: Shard, account: AccountId, request: &Request) -> EnteredRequest {
-        let meant = |model: &Self, order| model.meant(at, account, order).expect("it was checked");
+    /// Cancels, amendments that free credits, those that need some, places.
+    fn carry_out(&mut self, account: AccountId, requests: &[Request]) {
+        let mut turns: Vec<(Turn, u16)> =
+            (0..).zip(requests).map(|(index, request)| (self.turn(account, request), index)).collect();
+        turns.sort_unstable();
+        for (_, index) in turns {
+            self.tell(Event::BatchItem { index });
+            let from = self.told.len();
+            match requests[usize::from(index)] {
+                Request::Cancel(order) => self.cancel(account, order),
+                Request::Amend { order, price, quantity } => {
+                    let order = self.meant(account, order).expect("it was tried");
+                    let change = self.check_change(&Amendment { account, order, price, quantity }, true);
+                    self.carry_out_change(&change.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}")));
+                }
+                Request::Place(order) => {
+                    let price = self.check_at_market(&order);
+                    self.take_in_named(&order, price.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}")));
+                }
+            }
+            let refused = self.told[from..].iter().find(|(_, event)| matches!(event, Event::CancelRejected { .. }));
+            assert!(refused.is_none(), "{requests:?} breaks off: {refused:?}");
+        }
+    }
+
+    fn turn(&self, account: AccountId, request: &Request) -> Turn {
         match *request {
-            Request::Place(order) => EnteredRequest::Place { id: self.enter(at, &order), order },
-            Request::Cancel(order) => EnteredRequest::Cancel { order: meant(self, order) },
+            Request::Cancel(_) => Turn::Cancel,
+            Request::Place(_) => Turn::Place,
             Request::Amend { order, price, quantity } => {
-                EnteredRequest::Amend(Amendment { account, order: meant(self, order), price, quantity })
-            }
-        }
-    }
-
-    /// What the account's home refuses, request by request. `Ok` is the shard of all the markets.
-    fn check_at_home(&self, at: Shard, account: AccountId, requests: &[Request]) -> Result<Shard, Refused> {
-        let mut markets_home = None;
-        for (index, request) in requests.iter().enumerate() {
-            let checked = match *request {
-                Request::Place(order) => self
-                    .check_entry_in_batch(at, account, &requests[..index], &order)
-                    .map(|()| self.map.of_market(order.market)),
-                Request::Cancel(order) => self.meant(at, account, order).map(|id| id.market_shard()),
-                Request::Amend { order, .. } => {
-                    self.active_at(at, account).and_then(|_| self.meant(at, account, order)).map(|id| id.market_shard())
-                }
-            };
-            let home = checked.map_err(|code| (index, code))?;
-            if *markets_home.get_or_insert(home) != home {
-                return Err((index, Rejection::BatchConflict));
-            }
-        }
-        Ok(markets_home.expect("a batch asks for something"))
-    }
-
-    /// An order, after others of the batch that were let in.
-    fn check_entry_in_batch(&self, at: Shard, account: AccountId, before: &[Request], order: &NewOrder) -> Answer<()> {
-        if order.account != account {
-            return Err(Rejection::AccountMismatch);
-        }
-        let others: Vec<_> =
-            before.iter().filter_map(|r| if let Request::Place(o) = r { Some(o) } else { None }).collect();
-        let taken = |name| self.names.contains_key(&(at, account, name));
-        if order.client_id.is_some_and(|name| taken(name) || others.iter().any(|o| o.client_id == Some(name))) {
-            return Err(Rejection::ClientIdReused);
-        }
-        self.check_entry(at, order)?;
-        let wallet = self.account_at(at, account)?;
-        let holds = others.iter().map(|other| other.hold()).sum::<Credits>() + order.hold();
-        if holds > wallet.available {
-            return Err(Rejection::FundsInsufficient);
-        }
-        if wallet.live_orders.len() + others.len() + 1 > wallet.limits.live_orders as usize {
-            return Err(Rejection::LiveOrderLimit);
-        }
-        if holds > Credits::ZERO && wallet.held + holds > wallet.limits.held {
-            return Err(Rejection::NotionalLimit);
-        }
-        Ok(())
-    }
-
-    /// At the markets' home: first whether all of it can be done; then cancels, amendments, places.
-    pub(super) fn carry_out(&mut self, account: AccountId, requests: &[EnteredRequest]) {
-        if let Err((bad, code)) = self.try_batch(account, requests) {
-            for (index, request) in requests.iter().enumerate() {
-                self.tell(Event::BatchItem { index: u16::try_from(index).expect("a batch is small") });
-                self.refuse_entered(account, request, if index == bad { code } else { BATCH_REFUSED });
-            }
-            return;
-        }
-        let from = self.told.len();
-        for kind in [0, 1, 2] {
-            for (index, request) in (0..).zip(requests) {
-                match *request {
-                    EnteredRequest::Cancel { order } if kind == 0 => {
-                        self.tell(Event::BatchItem { index });
-                        self.cancel_at_market(account, order);
-                    }
-                    EnteredRequest::Amend(amendment) if kind == 1 => {
-                        self.tell(Event::BatchItem { index });
-                        self.amend_at_market(amendment, None);
-                    }
-                    EnteredRequest::Place { id, order } if kind == 2 => {
-                        self.tell(Event::BatchItem { index });
-                        self.enter_market(id, &order);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        let broken = self.told[from..].iter().find_map(refusal);
-        assert!(broken.is_none(), "a batch that was taken in is not carried out whole: {broken:?} of {requests:?}");
-    }
-
-    fn refuse_entered(&mut self, account: AccountId, request: &EnteredRequest, code: Rejection) {
-        match *request {
-            EnteredRequest::Place { id, order } => self.refuse_at_market(id, &order, code),
-            EnteredRequest::Cancel { order } => {
-                self.tell(Event::CancelRejected { account, order: OrderRef::Id(order), code });
-            }
-            EnteredRequest::Amend(Amendment { order, .. }) => {
-                self.tell(Event::AmendRejected { account, order: OrderRef::Id(order), code });
+                let order = self.meant(account, order).expect("it was tried");
+                let change = self.check_change(&Amendment { account, order, price, quantity }, false);
+                if change.is_ok_and(|change| change.needs > Credits::ZERO) { Turn::AmendForMore } else { Turn::Amend }
             }
         }
     }
@@ -196,11 +152,28 @@ impl Model {
 
 const BATCH_REFUSED: Rejection = Rejection::BatchRefused;
 
-fn refusal(event: &Event) -> Option<Rejection> {
-    match event {
-        Event::OrderRejected { code, .. } | Event::CancelRejected { code, .. } | Event::AmendRejected { code, .. } => {
-            Some(*code)
+fn own(account: AccountId, request: &Request) -> Option<NewOrder> {
+    match request {
+        Request::Place(order) if order.account == account => Some(*order),
+        Request::Place(_) | Request::Cancel(_) | Request::Amend { .. } => None,
+    }
+}
+
+/// True if the request cancels this order by its name.
+fn cancels(request: &Request, order: &NewOrder) -> bool {
+    match request {
+        Request::Cancel(OrderRef::ClientId { market, client_id }) => {
+            (order.market, order.client_id) == (*market, Some(*client_id))
         }
-        _ => None,
+        _ => false,
+    }
+}
+
+/// Whether a request that passes others may lead to this.
+fn may_pass(event: &Event) -> bool {
+    match event {
+        Event::OrderPlaced(_) | Event::HoldRaised { .. } => false,
+        Event::OrderAmended(amended) => amended.in_place,
+        _ => true,
     }
 }

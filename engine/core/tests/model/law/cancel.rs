@@ -1,25 +1,22 @@
 //! Ending resting orders.
 
+use std::collections::BTreeSet;
+
 use schemas::event::CancelReason;
 use schemas::limits::SWEEP_MAX;
-use schemas::{AccountId, Event, MarketId, OrderId, OrderRef, Rejection, Shard};
+use schemas::{AccountId, Event, Instruction, MarketId, OrderId, OrderRef, Rejection, Shard};
 
-use super::{Answer, Errand, Model, Moved, Order};
+use super::{Answer, Model, Moved, Order};
 
 impl Model {
-    pub(super) fn cancel(&mut self, at: Shard, account: AccountId, order: OrderRef) {
-        let code = match self.meant(at, account, order) {
-            Ok(id) if id.market_shard() == at => return self.cancel_at_market(account, id),
-            Ok(id) if self.home(account) == at => {
-                return self.wait_for(id.market_shard(), Errand::Cancel(account, id));
-            }
-            Ok(_) => Rejection::WrongShard,
-            Err(code) => code,
-        };
-        self.tell(Event::CancelRejected { account, order, code });
+    pub(super) fn cancel(&mut self, account: AccountId, order: OrderRef) {
+        match self.meant(account, order) {
+            Ok(id) => self.cancel_order(account, id),
+            Err(code) => self.tell(Event::CancelRejected { account, order, code }),
+        }
     }
 
-    pub(super) fn cancel_at_market(&mut self, account: AccountId, id: OrderId) {
+    fn cancel_order(&mut self, account: AccountId, id: OrderId) {
         match self.may_cancel(account, id) {
             Ok(market) => {
                 self.end(market, id, CancelReason::Requested);
@@ -40,65 +37,83 @@ impl Model {
         let reason = if gone.is_gone(self.now) { CancelReason::Expired } else { reason };
         let Order { account, entry, price, .. } = gone;
         self.tell(Event::OrderCancelled { order: id, account, market, entry, price, quantity: gone.left(), reason });
-        let moved = Moved { released: gone.hold(), ended: true, ..Moved::default() };
+        let moved = Moved { released: gone.hold(), ..Moved::default() };
         self.settle(account, market, Some(id), moved);
     }
 
-    pub(super) fn mass_cancel(&mut self, at: Shard, account: AccountId, market: Option<MarketId>) {
-        let answer = self.account_at(at, account).map(|_| Event::MassCancelRequested { account, market });
-        if self.answer(answer) {
-            self.mass_cancel_everywhere(at, account, market, CancelReason::MassCancel);
+    pub(super) fn mass_cancel(&mut self, account: AccountId, market: Option<MarketId>) {
+        let known = match market {
+            Some(market) => self.market_here(market).map(drop),
+            None => self.account_here(account).map(drop),
+        };
+        if self.answer(known.map(|()| Event::MassCancelRequested { account, market })) {
+            match market {
+                Some(_) => {
+                    self.mass_cancel_here(account, market, CancelReason::MassCancel);
+                }
+                None => self.mass_cancel_everywhere(account, CancelReason::MassCancel),
+            }
         }
     }
 
-    /// Here now, on the other shards once they are told.
-    pub(super) fn mass_cancel_everywhere(
-        &mut self,
-        at: Shard,
-        account: AccountId,
-        market: Option<MarketId>,
-        reason: CancelReason,
-    ) {
-        for other in Shard::all(self.map.shards()).filter(|other| *other != at) {
-            self.wait_for(other, Errand::MassCancel(account, market, reason));
+    pub(super) fn mass_cancel_everywhere(&mut self, account: AccountId, reason: CancelReason) {
+        let mut goes_on = BTreeSet::new();
+        for shard in Shard::all(self.map.shards()) {
+            self.on(shard, |model| {
+                if model.mass_cancel_here(account, None, reason) {
+                    goes_on.insert(shard);
+                }
+            });
         }
-        self.mass_cancel_at(at, account, market, reason);
+        self.unfinished.push((account, reason, goes_on));
+        self.complete();
     }
 
-    pub(super) fn mass_cancel_at(
-        &mut self,
-        at: Shard,
-        account: AccountId,
-        market: Option<MarketId>,
-        reason: CancelReason,
-    ) {
-        let orders = self.orders_at(at, account, market);
-        if orders.len() > SWEEP_MAX {
+    /// Those that go on nowhere are done.
+    fn complete(&mut self) {
+        let (done, unfinished) = std::mem::take(&mut self.unfinished).into_iter().partition(|(.., on)| on.is_empty());
+        self.unfinished = unfinished;
+        let done: Vec<(AccountId, CancelReason, BTreeSet<Shard>)> = done;
+        self.completed.extend(done.into_iter().map(|(account, reason, _)| (account, Instruction::MassCancel(reason))));
+    }
+
+    /// True if it goes on with time.
+    fn mass_cancel_here(&mut self, account: AccountId, market: Option<MarketId>, reason: CancelReason) -> bool {
+        let orders = self.orders_here(account, market);
+        let goes_on = orders.len() > SWEEP_MAX;
+        if goes_on {
             let up_to = orders.iter().map(|(_, order)| *order).max().expect("there are many");
-            self.mass_cancels.insert((at, account, market), (reason, up_to));
-            self.tell(Event::MassCancelOpened { account, market, reason, up_to });
+            self.mass_cancels.insert((self.at, account, market), (reason, up_to));
+            self.tell(Event::MassCancelOpened { account, market, reason, up_to, ticket: None });
         }
         self.end_some(orders.into_iter().take(SWEEP_MAX), reason);
+        goes_on
     }
 
     /// Goes on with a mass cancel. Returns how many orders it ended.
-    pub(super) fn go_on(&mut self, at: Shard, account: AccountId, market: Option<MarketId>, room: usize) -> usize {
-        let (reason, up_to) = self.mass_cancels[&(at, account, market)];
-        let mut orders = self.orders_at(at, account, market);
+    pub(super) fn go_on(&mut self, account: AccountId, market: Option<MarketId>, room: usize) -> usize {
+        let (reason, up_to) = self.mass_cancels[&(self.at, account, market)];
+        let mut orders = self.orders_here(account, market);
         orders.retain(|(_, order)| *order <= up_to);
         let ended = orders.len().min(room);
         let all = ended == orders.len();
         self.end_some(orders.into_iter().take(room), reason);
         if all {
-            self.mass_cancels.remove(&(at, account, market));
+            self.mass_cancels.remove(&(self.at, account, market));
             self.tell(Event::MassCancelClosed { account, market });
+            let shard = self.at;
+            let of_account = self.unfinished.iter_mut().filter(|(whose, ..)| *whose == account && market.is_none());
+            for (.., on) in of_account {
+                on.remove(&shard);
+            }
+            self.complete();
         }
         ended
     }
 
-    /// An account's resting orders on one shard: market by market, oldest first.
-    fn orders_at(&self, at: Shard, account: AccountId, only: Option<MarketId>) -> Vec<(MarketId, OrderId)> {
-        let meant = |id: MarketId| self.map.of_market(id) == at && only.is_none_or(|only| only == id);
+    /// An account's resting orders on this shard: market by market, oldest first.
+    fn orders_here(&self, account: AccountId, only: Option<MarketId>) -> Vec<(MarketId, OrderId)> {
+        let meant = |id: MarketId| self.map.of_market(id) == self.at && only.is_none_or(|only| only == id);
         let mut all = Vec::new();
         for market in self.markets.iter().filter(|market| meant(market.id())) {
             let mut orders: Vec<_> = market.of_account(account).map(|order| (market.id(), order.id)).collect();

@@ -3,17 +3,17 @@
 use schemas::limits::{DISPUTE_WINDOW_MAX_MS, SWEEP_MAX};
 use schemas::market::{Confirmation, Resolution};
 use schemas::{
-    AdminId, Answer as Word, Credits, Event, Listing, MarketId, MarketLimits, MarketState, Rejection, Shard, Timestamp,
+    AdminId, Answer as Word, Credits, Event, Listing, MarketId, MarketLimits, MarketState, Rejection, Timestamp,
     Transition,
 };
 
 use super::{Answer, Market, Model};
 
 impl Model {
-    pub(super) fn create_market(&mut self, at: Shard, listing: &Listing) {
+    pub(super) fn create_market(&mut self, listing: &Listing) {
         let answer = match () {
             () if listing.market != MarketId::of(&listing.ticker) => Err(Rejection::MarketIdMismatch),
-            () if self.map.of_market(listing.market) != at => Err(Rejection::WrongShard),
+            () if self.map.of_market(listing.market) != self.at => Err(Rejection::WrongShard),
             () if !Listing::tick_is_valid(listing.tick) => Err(Rejection::TickSizeInvalid),
             () if listing.expiry <= self.now => Err(Rejection::ExpiryInPast),
             () if listing.dispute_window_ms > DISPUTE_WINDOW_MAX_MS => Err(Rejection::DisputeWindowInvalid),
@@ -35,15 +35,15 @@ impl Model {
         }
     }
 
-    pub(super) fn limit_market(&mut self, at: Shard, market: MarketId, limits: MarketLimits) {
-        let answer = self.market_at(at, market).map(|_| Event::MarketLimited { market, limits });
+    pub(super) fn limit_market(&mut self, market: MarketId, limits: MarketLimits) {
+        let answer = self.market_here(market).map(|_| Event::MarketLimited { market, limits });
         if self.answer(answer) {
             self.market_mut(market).limits = limits;
         }
     }
 
-    pub(super) fn change_market(&mut self, at: Shard, id: MarketId, by: AdminId, transition: Transition) {
-        let moved = self.market_at(at, id).and_then(|market| self.next_state(market, by, transition));
+    pub(super) fn change_market(&mut self, id: MarketId, by: AdminId, transition: Transition) {
+        let moved = self.market_here(id).and_then(|market| self.next_state(market, by, transition));
         let told =
             moved.map(|(state, resolution)| Event::MarketChanged { market: id, state, resolution, by: Some(by) });
         if self.answer(told)
@@ -55,8 +55,8 @@ impl Model {
         }
     }
 
-    fn market_at(&self, at: Shard, id: MarketId) -> Answer<&Market> {
-        if self.map.of_market(id) != at {
+    pub(super) fn market_here(&self, id: MarketId) -> Answer<&Market> {
+        if self.map.of_market(id) != self.at {
             return Err(Rejection::WrongShard);
         }
         self.find_market(id).ok_or(Rejection::MarketUnknown)

@@ -54,17 +54,21 @@ impl Meeting {
     }
 
     /// What it did to its account's wallet, if so much was held for it before and so much is now.
-    fn moved(&self, held: Credits, holds: Credits, ended: bool) -> Moved {
+    fn moved(&self, held: Credits, holds: Credits) -> Moved {
         if self.order.sells() {
-            return Moved { received: self.credits, ended, ..Moved::default() };
+            return Moved { received: self.credits, ..Moved::default() };
         }
-        Moved { spent: self.credits, released: held - holds - self.credits, ended, ..Moved::default() }
+        Moved { spent: self.credits, released: held - holds - self.credits, ..Moved::default() }
     }
 }
 
 impl Model {
     /// A new order that nothing refuses.
     pub(super) fn take_in(&mut self, id: OrderId, new: &NewOrder, price: Price) {
+        let at = self.at;
+        let account = self.account_mut(new.account);
+        account.available -= new.hold();
+        account.purses.insert(at);
         let market = self.market(new.market);
         let mut meeting = Meeting::of(Order { price, ..orders::as_resting(id, new) });
         if let Terms::Budget { budget } = new.terms {
@@ -84,7 +88,7 @@ impl Model {
         let filled = meeting.traded;
         let (status, cancel_reason) = meeting.status(quantity, filled, new.terms.time_in_force().rests());
         let placed = OrderPlaced { id, order: *new, price, quantity, filled, status, cancel_reason };
-        self.told.insert(place, Event::OrderPlaced(placed));
+        self.told.insert(place, (at, Event::OrderPlaced(placed)));
         self.come_to_rest(new.market, &meeting, Order { quantity, filled, ..meeting.order }, new.hold(), status);
     }
 
@@ -110,7 +114,7 @@ impl Model {
             cancel_reason,
             in_place: false,
         };
-        self.told.insert(place, Event::OrderAmended(amended));
+        self.told.insert(place, (self.at, Event::OrderAmended(amended)));
         self.come_to_rest(id, &meeting, Order { quantity, filled, ..meeting.order }, held, status);
     }
 
@@ -119,7 +123,7 @@ impl Model {
         if status.is_live() {
             self.market_mut(market).rest(order);
         }
-        let moved = meeting.moved(held, holds, !status.is_live());
+        let moved = meeting.moved(held, holds);
         self.settle(order.account, market, Some(order.id), moved);
     }
 
@@ -208,8 +212,8 @@ impl Model {
     }
 
     fn trade(&mut self, id: MarketId, meeting: &mut Meeting, maker: &Order, quantity: Quantity) {
-        let home = self.map.of_market(id);
-        let counter = self.trades_made.entry(home).or_default();
+        let at = self.at;
+        let counter = self.trades_made.entry(at).or_default();
         *counter += 1;
         let counter = *counter;
         let (taker, price) = (meeting.order, maker.price);
@@ -221,7 +225,7 @@ impl Model {
             fee: rate.fee(price, quantity),
         };
         let trade = Trade {
-            id: TradeId::compose(home, counter),
+            id: TradeId::compose(at, counter),
             market: id,
             price,
             quantity,
@@ -268,12 +272,11 @@ impl Model {
     }
 
     fn settle_maker(&mut self, id: MarketId, maker: &Order, trade: &Trade, credits: Credits) {
-        let ended = trade.maker_remaining.is_zero();
         let moved = if maker.sells() {
-            Moved { received: credits, ended, ..Moved::default() }
+            Moved { received: credits, ..Moved::default() }
         } else {
             let released = maker.hold_for(maker.price, trade.quantity) - credits;
-            Moved { spent: credits, released, ended, ..Moved::default() }
+            Moved { spent: credits, released, ..Moved::default() }
         };
         self.settle(maker.account, id, Some(maker.id), moved);
     }

@@ -1,81 +1,94 @@
-//! Orders on their way in: at their account's home, then at their market.
+//! Orders on their way in.
 
-use schemas::event::{FirstOutcome, KnownAs};
+use schemas::event::FirstOutcome;
 use schemas::limits::AMOUNT_MAX;
 use schemas::{
-    AccountId, BookSide, Event, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Rejection, Shard,
+    AccountId, BookSide, CommandId, Event, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Rejection,
     Side, Terms,
 };
 
 use super::limits::{Swap, Weight};
-use super::{Answer, Errand, Market, Model, Moved, Named, Order};
+use super::means::Wants;
+use super::{Answer, Market, Model, Moved, Named, Order};
+
+/// What a repeat of a request is told that waits. Which command it waits with, the model does not know.
+const PARKED: FirstOutcome = FirstOutcome::Parked { command: CommandId(0) };
 
 impl Model {
-    /// At the account's home.
-    pub(super) fn place(&mut self, at: Shard, order: &NewOrder) {
-        let checked = match self.seen_order(at, order) {
-            Some(Ok(repeat)) => return self.tell(repeat),
-            Some(Err(code)) => Err(code),
-            None => self.check_entry(at, order),
+    /// `waiting` are orders that came before it and are not decided yet.
+    pub(super) fn place(&mut self, order: &NewOrder, waiting: &[NewOrder]) {
+        let checked = match self.check_shard(order.market) {
+            Err(code) => Err(code),
+            Ok(()) => match self.seen_order(order, waiting) {
+                Some(Ok(repeat)) => return self.tell(repeat),
+                Some(Err(code)) => Err(code),
+                None => self.check_order(order),
+            },
         };
         match checked {
-            Err(code) => self.refuse_entry(at, order, code),
-            Ok(()) => {
-                let id = self.enter(at, order);
-                let market_home = self.map.of_market(order.market);
-                if market_home == at {
-                    self.enter_market(id, order);
-                } else {
-                    self.wait_for(market_home, Errand::Place(id, *order));
-                }
-            }
+            Err(code) => self.refuse(order, code),
+            Ok(price) => self.take_in_named(order, price),
+        }
+    }
+
+    /// Gives an order that nothing refuses its id, and lets it into its market.
+    pub(super) fn take_in_named(&mut self, order: &NewOrder, price: Price) {
+        let id = self.next_order_id();
+        self.remember_order(order, FirstOutcome::Order { id });
+        self.take_in(id, order, price);
+        self.redeem(order.market);
+    }
+
+    pub(super) fn refuse(&mut self, order: &NewOrder, code: Rejection) {
+        let id = self.next_order_id();
+        // Another order has the name, or will have it when it is decided.
+        if code != Rejection::ClientIdReused {
+            self.remember_order(order, FirstOutcome::OrderRejected { id, code });
+        }
+        self.tell(Event::OrderRejected { id, order: *order, code });
+    }
+
+    fn next_order_id(&mut self) -> OrderId {
+        let counter = self.orders_numbered.entry(self.at).or_default();
+        *counter += 1;
+        OrderId::compose(self.at, *counter)
+    }
+
+    fn remember_order(&mut self, order: &NewOrder, first: FirstOutcome) {
+        if let Some(name) = order.client_id {
+            let named = Named { order: *order, first };
+            self.orders_named.entry((self.at, order.account, order.market, name)).or_insert(named);
         }
     }
 
     /// The answer to an order whose name was used before, if it was.
-    pub(super) fn seen_order(&self, at: Shard, order: &NewOrder) -> Option<Answer> {
-        let (account, client_id) = (order.account, order.client_id?);
-        let named = self.names.get(&(at, account, client_id))?;
-        let repeat = Event::ClientIdRepeated { account, client_id, first: named.first };
-        Some(if named.order == Some(*order) { Ok(repeat) } else { Err(Rejection::ClientIdReused) })
+    pub(super) fn seen_order(&self, order: &NewOrder, waiting: &[NewOrder]) -> Option<Answer> {
+        let NewOrder { account, market, .. } = *order;
+        let client_id = order.client_id?;
+        let same_name = |other: &&NewOrder| (other.market, other.client_id) == (market, order.client_id);
+        let waits = waiting.iter().find(same_name).map(|other| Named { order: *other, first: PARKED });
+        let Named { order: other, first } =
+            waits.or_else(|| self.orders_named.get(&(self.at, account, market, client_id)).copied())?;
+        let repeat = Event::ClientIdRepeated { account, client_id, first };
+        Some(if other == *order { Ok(repeat) } else { Err(Rejection::ClientIdReused) })
     }
 
-    pub(super) fn refuse_entry(&mut self, at: Shard, order: &NewOrder, code: Rejection) {
-        let id = self.next_order_id(at, order);
-        let named = Named { first: FirstOutcome::OrderRejected { id, code }, order: Some(*order) };
-        self.remember(at, order.account, order.client_id, named);
-        self.tell(Event::OrderRejected { id, order: *order, code });
+    pub(super) fn check_shard(&self, market: MarketId) -> Answer<()> {
+        if self.map.of_market(market) == self.at { Ok(()) } else { Err(Rejection::WrongShard) }
     }
 
-    fn next_order_id(&mut self, at: Shard, order: &NewOrder) -> OrderId {
-        let counter = self.orders_entered.entry(at).or_default();
-        *counter += 1;
-        OrderId::compose(self.map.of_market(order.market), at, *counter)
+    /// What its market can refuse, then what its account's means can.
+    fn check_order(&self, order: &NewOrder) -> Answer<Price> {
+        self.check_terms(order)?;
+        self.check_purse(order.account)?;
+        let price = self.check_at_market(order)?;
+        let rests = usize::from(order.terms.time_in_force().rests());
+        self.check_means(order.account, &Wants { needs: order.hold(), rests, ..Wants::default() })?;
+        Ok(price)
     }
 
-    /// Gives the order its id and holds what it needs.
-    pub(super) fn enter(&mut self, at: Shard, order: &NewOrder) -> OrderId {
-        let id = self.next_order_id(at, order);
-        let held = order.hold();
-        let wallet = self.account_mut(order.account);
-        wallet.available -= held;
-        wallet.held += held;
-        wallet.live_orders.insert(id);
-        self.remember(
-            at,
-            order.account,
-            order.client_id,
-            Named { first: FirstOutcome::Order { id }, order: Some(*order) },
-        );
-        let known_as = order.client_id.map(|client_id| KnownAs { client_id, fingerprint: fingerprint(order) });
-        self.tell(Event::OrderEntered { id, account: order.account, market: order.market, held, known_as });
-        id
-    }
-
-    pub(super) fn check_entry(&self, at: Shard, order: &NewOrder) -> Answer<()> {
-        if self.home(order.account) != at {
-            return Err(Rejection::WrongShard);
-        }
+    /// What makes no sense, whatever there is.
+    pub(super) fn check_terms(&self, order: &NewOrder) -> Answer<()> {
         check_sense(order)?;
         let waits = order.terms.time_in_force();
         if waits.expires().is_some_and(|expires| expires <= self.now) {
@@ -83,17 +96,6 @@ impl Model {
         }
         if order.terms.post_only() != PostOnly::Off && !waits.rests() {
             return Err(Rejection::PostOnlyImmediate);
-        }
-        let account = self.active_at(at, order.account)?;
-        if order.hold() > account.available {
-            return Err(Rejection::FundsInsufficient);
-        }
-        self.check_deadline(order)?;
-        if account.live_orders.len() + 1 > account.limits.live_orders as usize {
-            return Err(Rejection::LiveOrderLimit);
-        }
-        if order.entry.side() == Side::Buy && account.held + order.hold() > account.limits.held {
-            return Err(Rejection::NotionalLimit);
         }
         Ok(())
     }
@@ -103,23 +105,8 @@ impl Model {
         if passed { Err(Rejection::DeadlinePassed) } else { Ok(()) }
     }
 
-    /// At the market.
-    pub(super) fn enter_market(&mut self, id: OrderId, order: &NewOrder) {
-        match self.check_at_market(order) {
-            Ok(price) => self.take_in(id, order, price),
-            Err(code) => self.refuse_at_market(id, order, code),
-        }
-        self.redeem(order.market);
-    }
-
-    pub(super) fn refuse_at_market(&mut self, id: OrderId, order: &NewOrder, code: Rejection) {
-        self.tell(Event::OrderRejected { id, order: *order, code });
-        let moved = Moved { released: order.hold(), ended: true, ..Moved::default() };
-        self.settle(order.account, order.market, Some(id), moved);
-    }
-
     /// The price in the book at which it may come in.
-    fn check_at_market(&self, order: &NewOrder) -> Answer<Price> {
+    pub(super) fn check_at_market(&self, order: &NewOrder) -> Answer<Price> {
         let market = self.check_listed(order)?;
         let free = market.free(order.account, order.entry.contract());
         if order.entry.side() == Side::Sell && free < u64::from(asked(&order.terms).contracts()) {
@@ -162,14 +149,15 @@ impl Model {
         away.filter(|_| order.post_only == PostOnly::Reprice).ok_or(Rejection::PostOnlyWouldTake)
     }
 
-    /// The order that a client means.
-    pub(super) fn meant(&self, at: Shard, account: AccountId, order: OrderRef) -> Answer<OrderId> {
+    /// The order that a client means, on this shard.
+    pub(super) fn meant(&self, account: AccountId, order: OrderRef) -> Answer<OrderId> {
+        let shard = order.shard(self.map);
         match order {
-            OrderRef::Id(id) if id.market_shard().number() < self.map.shards() => Ok(id),
-            OrderRef::Id(_) => Err(Rejection::OrderUnknown),
-            OrderRef::ClientId(name) => {
-                self.account_at(at, account)?;
-                match self.names.get(&(at, account, name)).map(|named| named.first) {
+            _ if shard.number() >= self.map.shards() => Err(Rejection::OrderUnknown),
+            _ if shard != self.at => Err(Rejection::WrongShard),
+            OrderRef::Id(id) => Ok(id),
+            OrderRef::ClientId { market, client_id } => {
+                match self.orders_named.get(&(self.at, account, market, client_id)).map(|named| named.first) {
                     Some(FirstOutcome::Order { id }) => Ok(id),
                     _ => Err(Rejection::OrderUnknown),
                 }
@@ -232,11 +220,4 @@ pub(super) fn as_resting(id: OrderId, order: &NewOrder) -> Order {
         post_only: order.terms.post_only(),
         cancel_on_pause: order.instructions.cancel_on_pause,
     }
-}
-
-/// The first 8 bytes of BLAKE3 over the order's bytes.
-fn fingerprint(order: &NewOrder) -> u64 {
-    let mut bytes = Vec::new();
-    schemas::codec::encode_into(order, &mut bytes);
-    u64::from_le_bytes(*blake3::hash(&bytes).as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }

@@ -12,10 +12,10 @@ use super::{Answer, Model};
 
 #[derive(Clone, Default)]
 pub struct Account {
+    /// On all shards together.
     pub available: Credits,
-    pub held: Credits,
-    /// Those on their way included.
-    pub live_orders: BTreeSet<OrderId>,
+    /// Where it has a purse: at home, and where an order of it was ever taken in.
+    pub purses: BTreeSet<Shard>,
     pub frozen: bool,
     pub limits: AccountLimits,
     pub dead_man: Option<Timestamp>,
@@ -181,18 +181,29 @@ impl Model {
         self.map.of_account(account)
     }
 
-    /// An account whose home this is.
-    pub(super) fn account_at(&self, at: Shard, account: AccountId) -> Answer<&Account> {
-        if self.home(account) != at {
-            return Err(Rejection::WrongShard);
-        }
+    pub(super) fn known(&self, account: AccountId) -> Answer<&Account> {
         self.accounts.get(&account).ok_or(Rejection::AccountUnknown)
     }
 
     /// One that is not frozen.
-    pub(super) fn active_at(&self, at: Shard, account: AccountId) -> Answer<&Account> {
-        let found = self.account_at(at, account)?;
+    pub(super) fn active(&self, account: AccountId) -> Answer<&Account> {
+        let found = self.known(account)?;
         if found.frozen { Err(Rejection::AccountFrozen) } else { Ok(found) }
+    }
+
+    /// One whose home this is.
+    pub(super) fn account_here(&self, account: AccountId) -> Answer<&Account> {
+        if self.home(account) == self.at { self.known(account) } else { Err(Rejection::WrongShard) }
+    }
+
+    /// A purse knows at once that its account is frozen.
+    pub(super) fn check_purse(&self, account: AccountId) -> Answer<()> {
+        let frozen = |found: &Account| found.frozen && found.purses.contains(&self.at);
+        if self.accounts.get(&account).is_some_and(frozen) { Err(Rejection::AccountFrozen) } else { Ok(()) }
+    }
+
+    pub(super) fn account(&self, account: AccountId) -> &Account {
+        self.accounts.get(&account).expect("the account is known")
     }
 
     pub(super) fn account_mut(&mut self, account: AccountId) -> &mut Account {

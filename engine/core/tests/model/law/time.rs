@@ -20,14 +20,14 @@ impl Model {
     }
 
     /// At most so many orders and positions; the rest when it comes again.
-    pub(super) fn advance_time(&mut self, at: Shard) {
-        let mut room = SWEEP_MAX;
+    pub(super) fn advance_time(&mut self) {
+        let (mut room, at) = (SWEEP_MAX, self.at);
         self.move_markets(at);
         for (due, account) in self.switches_at(at).into_iter().take(SWEEP_MAX / usize::from(SHARDS_MAX)) {
             if due <= self.now {
                 self.account_mut(account).dead_man = None;
                 self.tell(Event::DeadManSwitchFired { account });
-                self.mass_cancel_everywhere(at, account, None, CancelReason::DeadManSwitch);
+                self.mass_cancel_everywhere(account, CancelReason::DeadManSwitch);
             }
         }
         let mut due = self.expiries_at(at);
@@ -40,7 +40,7 @@ impl Model {
         let unfinished: Vec<_> = self.mass_cancels.keys().filter(|(shard, ..)| *shard == at).copied().collect();
         for (_, account, market) in unfinished {
             if room > 0 {
-                room -= self.go_on(at, account, market, room).max(1);
+                room -= self.go_on(account, market, room).max(1);
             }
         }
         let mut swept: Vec<_> = self.markets_at(at).filter(|market| market.is_swept()).map(Market::id).collect();

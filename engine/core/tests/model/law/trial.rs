@@ -2,18 +2,24 @@
 //!
 //! | a request                   | is refused as a conflict if                                                           |
 //! |-----------------------------|---------------------------------------------------------------------------------------|
+//! | any                         | it is about another shard                                                             |
 //! | cancel, amendment           | its order is the target of another one                                                |
-//! | amendment                   | it needs more credits, or would meet an order that the batch leaves or brings         |
+//! | amendment                   | it would meet an order that the batch leaves or brings                                |
 //! | order that must not take    | it would meet such an order                                                           |
 //! | fill-or-kill                | it is not the batch's first to enter, something touches its market, or it cannot fill |
 //! | order or amendment to buy   | the market is limited, and a budget before it may use up the position                 |
 //! | order or amendment to sell  | its contracts may be redeemed before, with others that the batch frees or gains       |
+//!
+//! What the account's means must reach is counted for the whole batch: what it lets go pays for what it holds.
 
-use schemas::message::EnteredRequest;
-use schemas::{AccountId, Contract, MarketId, NewOrder, OrderId, PostOnly, Rejection, Terms, TimeInForce};
+use schemas::{
+    AccountId, Amendment, Contract, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection, Request, Terms,
+    TimeInForce,
+};
 
 use super::batch::Refused;
 use super::limits::{Swap, Weight};
+use super::means::Wants;
 use super::{Answer, Market, Model, Order, orders};
 
 /// What the batch does, as far as it was looked through.
@@ -24,6 +30,7 @@ struct Plan {
     /// Orders as they were before their amendments.
     amended: Vec<(MarketId, Order)>,
     entering: Vec<Entering>,
+    wants: Wants,
 }
 
 /// An order that comes into a market, or comes again.
@@ -41,40 +48,83 @@ struct Entering {
 }
 
 impl Model {
-    pub(super) fn try_batch(&self, account: AccountId, requests: &[EnteredRequest]) -> Result<(), Refused> {
+    pub(super) fn try_batch(&self, account: AccountId, requests: &[Request]) -> Result<(), Refused> {
         let mut plan = Plan::default();
         let numbered = || requests.iter().enumerate();
         for (index, request) in numbered() {
-            if let EnteredRequest::Cancel { order } = *request {
+            self.try_name(account, &requests[..index], request).map_err(|code| (index, code))?;
+        }
+        for (index, request) in numbered() {
+            self.try_alone(account, request).map_err(|code| (index, code))?;
+        }
+        for (index, request) in numbered() {
+            if let Request::Cancel(order) = *request {
                 self.try_cancel(&mut plan, account, order).map_err(|code| (index, code))?;
             }
         }
         for (index, request) in numbered() {
-            if let EnteredRequest::Amend(amendment) = request {
-                self.try_amend(&mut plan, amendment).map_err(|code| (index, code))?;
+            if let Request::Amend { order, price, quantity } = *request {
+                let order = self.meant(account, order).map_err(|code| (index, code))?;
+                let amendment = Amendment { account, order, price, quantity };
+                self.try_amend(&mut plan, &amendment).map_err(|code| (index, code))?;
             }
         }
         for (index, request) in numbered() {
-            if let EnteredRequest::Place { id, order } = request {
-                self.try_place(&mut plan, *id, order).map_err(|code| (index, code))?;
+            if let Request::Place(order) = request {
+                self.try_place(&mut plan, order).map_err(|code| (index, code))?;
             }
         }
-        Ok(())
+        self.check_means(account, &plan.wants).map_err(|code| (blamed(requests, code), code))
     }
 
-    fn try_cancel(&self, plan: &mut Plan, account: AccountId, id: OrderId) -> Answer<()> {
+    /// A name that is another order's, before or in this batch.
+    fn try_name(&self, account: AccountId, before: &[Request], request: &Request) -> Answer<()> {
+        let Request::Place(order) = request else { return Ok(()) };
+        let same_name = |other: &Request| match other {
+            Request::Place(other) => (other.market, other.client_id) == (order.market, order.client_id),
+            Request::Cancel(_) | Request::Amend { .. } => false,
+        };
+        let twice = order.client_id.is_some() && before.iter().any(same_name);
+        match () {
+            () if order.account != account => Err(Rejection::AccountMismatch),
+            () if twice || self.seen_order(order, &[]).is_some() => Err(Rejection::ClientIdReused),
+            () => Ok(()),
+        }
+    }
+
+    /// What each request can be refused for by itself, before its market is looked at.
+    fn try_alone(&self, account: AccountId, request: &Request) -> Answer<()> {
+        let checked = match *request {
+            Request::Place(order) => self.try_order_alone(&order),
+            Request::Cancel(order) => self.meant(account, order).map(drop),
+            Request::Amend { order, .. } => self.meant_to_amend(account, order).map(drop),
+        };
+        checked.map_err(|code| if code == Rejection::WrongShard { Rejection::BatchConflict } else { code })
+    }
+
+    fn try_order_alone(&self, order: &NewOrder) -> Answer<()> {
+        self.check_terms(order)?;
+        self.check_purse(order.account)?;
+        self.check_deadline(order)?;
+        self.check_shard(order.market)
+    }
+
+    fn try_cancel(&self, plan: &mut Plan, account: AccountId, order: OrderRef) -> Answer<()> {
+        let id = self.meant(account, order)?;
         let market = self.may_cancel(account, id)?;
         plan.aim_at(id)?;
-        plan.cancelled.push((market, *self.market(market).order(id).expect("it may be cancelled")));
+        let order = *self.market(market).order(id).expect("it may be cancelled");
+        plan.wants.frees += order.hold();
+        plan.wants.ends += 1;
+        plan.cancelled.push((market, order));
         Ok(())
     }
 
-    fn try_amend(&self, plan: &mut Plan, amendment: &schemas::Amendment) -> Answer<()> {
+    fn try_amend(&self, plan: &mut Plan, amendment: &Amendment) -> Answer<()> {
         plan.aim_at(amendment.order)?;
         let change = self.check_change(amendment, false)?;
-        if change.needs.0 > 0 {
-            return Err(Rejection::BatchConflict);
-        }
+        plan.wants.needs += change.needs;
+        plan.wants.frees += change.frees;
         let (market, old) = (change.market, change.order);
         plan.amended.push((market, old));
         if change.reduces {
@@ -97,14 +147,14 @@ impl Model {
         self.try_enter(plan, entering)
     }
 
-    fn try_place(&self, plan: &mut Plan, id: OrderId, order: &NewOrder) -> Answer<()> {
+    fn try_place(&self, plan: &mut Plan, order: &NewOrder) -> Answer<()> {
         let market = self.check_listed(order)?;
         self.check_deadline(order)?;
         let asked = match order.terms {
             Terms::Budget { .. } => u64::from(schemas::limits::QUANTITY_MAX),
             Terms::Limit { .. } | Terms::Market { .. } => u64::from(orders::asked(&order.terms).contracts()),
         };
-        let resting = orders::as_resting(id, order);
+        let resting = orders::as_resting(OrderId(0), order);
         let entering = Entering {
             market: order.market,
             order: resting,
@@ -122,6 +172,8 @@ impl Model {
         if kills && !(alone && self.fills_whole(order.market, &resting)) {
             return Err(Rejection::BatchConflict);
         }
+        plan.wants.needs += order.hold();
+        plan.wants.rests += usize::from(order.terms.time_in_force().rests());
         self.try_enter(plan, entering)
     }
 
@@ -163,6 +215,22 @@ impl Model {
         plan.entering.push(entering);
         Ok(())
     }
+}
+
+/// Which request is refused if a whole batch asks for more than its account has: the first of the orders that take most of it, or else
+/// the first amendment.
+fn blamed(requests: &[Request], code: Rejection) -> usize {
+    let takes = |request: &Request| match request {
+        Request::Place(order) if code == Rejection::LiveOrderLimit => i64::from(order.terms.time_in_force().rests()),
+        Request::Place(order) => order.hold().micros(),
+        Request::Cancel(_) | Request::Amend { .. } => 0,
+    };
+    let most = requests.iter().map(takes).max().expect("a batch asks for something");
+    let blamed = requests.iter().position(|request| match request {
+        Request::Amend { .. } => most == 0,
+        request => most > 0 && takes(request) == most,
+    });
+    blamed.expect("only orders and amendments take something")
 }
 
 impl Plan {

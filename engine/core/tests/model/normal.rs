@@ -1,0 +1,105 @@
+//! What the core tells, in the form in which the model tells it: without purses, waiting and traffic, shard by shard.
+
+use std::collections::BTreeMap;
+
+use schemas::event::FirstOutcome;
+use schemas::{AccountId, CommandId, Event, MarketId, Parked, ParkedRequest, Shard};
+
+/// Events shard by shard, each shard's in the order in which they happened.
+pub type Told = BTreeMap<Shard, Vec<Event>>;
+
+/// A request of a batch that waited is told where it is decided, as if its turn had come only then.
+pub fn normal(events: &[(Shard, Event)]) -> Told {
+    let (mut told, mut waiting) = (Told::new(), Waiting::new());
+    for (at, event) in events {
+        let here = told.entry(*at).or_default();
+        match event {
+            Event::Parked(parked) => park(&mut waiting, *at, parked, here),
+            Event::Resumed { ticket, command, .. } => {
+                if let Some((of, index)) = waiting.remove(&(*at, *ticket)) {
+                    assert_eq!(*command, of, "the command that is answered");
+                    here.extend(index.map(|index| Event::BatchItem { index }));
+                }
+            }
+            Event::BatchItem { .. } if here.last() == Some(event) => {}
+            event if is_hidden(event) => {}
+            event => here.push(anonymous(event.clone())),
+        }
+    }
+    assert!(waiting.is_empty(), "parked and never resumed: {waiting:?}");
+    told.values_mut().for_each(|events| sort_payouts(events));
+    told.retain(|_, events| !events.is_empty());
+    told
+}
+
+/// The command and the place in its batch of what waits, by shard and ticket.
+type Waiting = BTreeMap<(Shard, u64), (CommandId, Option<u16>)>;
+
+/// A purse that asks is no command, so it does not count.
+fn park(waiting: &mut Waiting, at: Shard, parked: &Parked, told: &mut Vec<Event>) {
+    if matches!(parked.request, ParkedRequest::Fund { .. }) {
+        return;
+    }
+    let before = waiting.insert((at, parked.ticket), (parked.command, parked.index));
+    assert!(before.is_none(), "two requests with one ticket");
+    if let Some(index) = parked.index {
+        assert_eq!(told.pop(), Some(Event::BatchItem { index }), "only a request whose turn has come is parked");
+    }
+}
+
+/// No word says whose position is paid out first.
+fn sort_payouts(events: &mut [Event]) {
+    for payouts in events.chunk_by_mut(|a, b| payout(a).is_some() && payout(b).is_some()) {
+        payouts.sort_by_key(payout);
+    }
+}
+
+/// The requests of a batch in the order in which they were decided.
+pub fn decided(told: &Told, at: Shard) -> Vec<u16> {
+    let items = told.get(&at).into_iter().flatten().filter_map(|event| match event {
+        Event::BatchItem { index } => Some(*index),
+        _ => None,
+    });
+    items.collect()
+}
+
+fn is_hidden(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Sent { .. }
+            | Event::Received { .. }
+            | Event::MessageSkipped { .. }
+            | Event::Acknowledged { .. }
+            | Event::Settled(_)
+            | Event::ParkedCancelled { .. }
+            | Event::Asked { .. }
+            | Event::AskAnswered { .. }
+            | Event::PurseSent { .. }
+            | Event::PurseReceived { .. }
+            | Event::PurseFrozen { .. }
+            | Event::PurseLimited { .. }
+            | Event::Instructed { .. }
+            | Event::Obeyed { .. }
+            | Event::InstructionCompleted { .. }
+    )
+}
+
+/// Without the names of commands and instructions, which the model does not know.
+fn anonymous(event: Event) -> Event {
+    match event {
+        Event::MassCancelOpened { account, market, reason, up_to, .. } => {
+            Event::MassCancelOpened { account, market, reason, up_to, ticket: None }
+        }
+        Event::ClientIdRepeated { account, client_id, first: FirstOutcome::Parked { .. } } => {
+            Event::ClientIdRepeated { account, client_id, first: FirstOutcome::Parked { command: CommandId(0) } }
+        }
+        event => event,
+    }
+}
+
+fn payout(event: &Event) -> Option<(MarketId, AccountId)> {
+    match event {
+        Event::PaidOut { market, account, .. } => Some((*market, *account)),
+        _ => None,
+    }
+}

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 
 use schemas::effects::{self, MarketChange, PositionChange, PurseChange};
 use schemas::event::{FirstOutcome, OrderAmended, OrderPlaced, Trade};
+use schemas::limits::PARKED_MAX;
 use schemas::market::Resolution;
 use schemas::{
     AccountId, AccountLimits, ClientId, Credits, Entry, Event, Instruction, Listing, MarketId, MarketLimits,
@@ -17,11 +18,11 @@ use schemas::{
 
 use crate::Place;
 use crate::book::Resting;
-use crate::decide::fingerprint;
+use crate::decide::{asks_for, fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
     Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Name, Pending, Position, Purse, Remembered,
-    Stake, State, Table, Waiting, step_of,
+    Stake, State, Table, Waiting, step_of, weight,
 };
 
 /// The prices of every market's book.
@@ -166,6 +167,16 @@ impl State {
     pub(crate) fn begin(&mut self, place: &Place) {
         self.answering = place.cause.id;
         self.facts.time = self.facts.time.max(place.time);
+        self.decided = 0;
+        if self.facts.untried {
+            self.stirred.extend(self.facts.waiting.keys());
+        }
+    }
+
+    /// An outcome ends. What is left to try follows from the outcome alone, so that it is the same whoever leads next.
+    pub(crate) fn end(&mut self) {
+        self.stirred.clear();
+        self.facts.untried = self.decided >= PARKED_MAX;
     }
 
     /// What an event means for the one purse that it changes, if any.
@@ -312,6 +323,7 @@ impl State {
         }
         let parked = self.waiting_mut(account).remove(ticket);
         let parked = parked.unwrap_or_else(|| panic!("request {ticket} of {account} is parked"));
+        self.decided += weight(&parked.request);
         self.lookup.parked.remove(&(parked.deadline, account, ticket));
         self.forget_waiting(account);
         // The next in the queue may be decided, too.
@@ -321,6 +333,7 @@ impl State {
     }
 
     fn ask(&mut self, account: AccountId, need: Need, given_back: Room) {
+        self.decided += 1;
         let waiting = self.waiting_mut(account);
         waiting.asked = waiting.requests.front().map(|parked| Asked { ticket: parked.ticket, need });
         if !given_back.is_zero() {
@@ -335,6 +348,7 @@ impl State {
             let waiting = self.waiting_mut(account);
             waiting.recall = Some(ticket);
             waiting.recalls += 1;
+            self.decided += 1;
         }
         self.facts.instructions.insert((account, ticket), pending);
     }
@@ -409,7 +423,9 @@ impl State {
     fn reject(&mut self, id: OrderId, order: &NewOrder, code: Rejection) {
         self.facts.orders += 1;
         // A name that was used before stands for what it was used for. Who is asked to try again later may do so under the same name.
-        if !matches!(code, Rejection::ClientIdReused | Rejection::FundingTimeout | Rejection::ParkedLimit) {
+        let is_none = matches!(code, Rejection::ClientIdReused | Rejection::FundingTimeout | Rejection::ParkedLimit);
+        // Nor does it stand for what was refused with a batch, if another request under it is parked.
+        if !is_none && asks_for(self, order).is_none() {
             self.remember_order(order, FirstOutcome::OrderRejected { id, code });
         }
     }

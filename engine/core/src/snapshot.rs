@@ -89,7 +89,6 @@ impl State {
         self.lookup.parked = parked.collect();
         let away = self.purses().filter(|(id, _)| !self.is_home(*id));
         self.lookup.resting_purses = away.filter_map(|(id, purse)| Some((purse.rests_at()?, id))).collect();
-        self.stirred = self.facts.waiting.keys().copied().collect();
         let markets: Vec<_> = self.markets().map(|(id, _)| id).collect();
         for id in markets {
             let market = self.facts.markets.get(id).expect("its id was just read");

@@ -43,7 +43,7 @@ impl Turn<'_> {
     }
 
     /// Nobody's order is touched by what another account asks, not even the names that its client gives.
-    fn refuse_alone(&mut self, code: Rejection) {
+    pub(super) fn refuse_alone(&mut self, code: Rejection) {
         self.step(|_, draft| draft.events.push(Event::Rejected { code }));
     }
 
@@ -184,7 +184,7 @@ impl Refused {
 /// A refusal for what the purse lacks: of a batch, the first order that takes most of it is to blame, or else the first amendment.
 pub(super) fn for_lack(request: &ParkedRequest, code: Rejection) -> Refused {
     match request {
-        ParkedRequest::Batch(requests) => blame(requests, code),
+        ParkedRequest::Batch(requests) if code != Rejection::FundingTimeout => blame(requests, code),
         _ => Refused::all(code),
     }
 }

@@ -85,11 +85,11 @@ impl Turn<'_> {
         }
     }
 
-    /// Every purse has given back what it had for the oldest claim.
-    fn recalled(&mut self, account: AccountId, more: bool) {
+    /// Every purse has given back what it had of what was wanted for the oldest claim.
+    fn recalled(&mut self, account: AccountId, want: Need, more: bool) {
         if let (Some(claim), false) = (oldest_claim(self.state, account), more) {
             let lack = lack(self.state, account, &claim.request, self.draft.room);
-            if !lack.is_nothing() {
+            if !lack.is_nothing() && was_asked(want, lack) {
                 self.resumed(&claim);
                 self.refuse_claim(account, &claim.request, lack);
             }
@@ -161,7 +161,7 @@ impl Turn<'_> {
         let current = self.state.waiting(account).is_some_and(|waiting| waiting.recall == Some(ticket));
         self.step(|_, draft| draft.events.push(Event::Obeyed { account, ticket, shard, more }));
         match instruction {
-            Instruction::Recall(_) if last && current => self.recalled(account, more_anywhere),
+            Instruction::Recall(want) if last && current => self.recalled(account, want, more_anywhere),
             Instruction::Recall(_) => self.advance_claims(account),
             _ if last => {
                 self.step(|_, draft| {
@@ -173,6 +173,14 @@ impl Turn<'_> {
             _ => {}
         }
     }
+}
+
+/// True if a recall asked for each part of what is lacking now: the home may have spent, or its limits changed, since.
+fn was_asked(want: Need, lack: Need) -> bool {
+    let asked = |want: i64, lack: i64| want > 0 || lack == 0;
+    asked(want.credits.0, lack.credits.0)
+        && asked(want.room.orders.into(), lack.room.orders.into())
+        && asked(want.room.held.0, lack.room.held.0)
 }
 
 /// Why what is lacking refuses.

@@ -28,26 +28,31 @@ use schemas::{Command, Event, MarketId, Rejection, Settlement, Timestamp};
 use crate::Place;
 use crate::state::State;
 pub(crate) use order::fingerprint;
+pub(crate) use parking::asks_for;
 
 impl State {
     /// Decides and applies one command; appends its events, in order, to `events`.
     pub fn handle(&mut self, place: Place, command: &Command, events: &mut Vec<Event>) {
+        self.decide(place, events, |turn| turn.dispatch(command));
+    }
+
+    /// The outcome of a record that is no command.
+    pub fn refuse(&mut self, place: Place, code: Rejection, events: &mut Vec<Event>) {
+        self.decide(place, events, |turn| turn.refuse_alone(code));
+    }
+
+    fn decide(&mut self, place: Place, events: &mut Vec<Event>, first: impl FnOnce(&mut Turn<'_>)) {
         self.begin(&place);
         let mut settlements = std::mem::take(&mut self.settlements);
         let room = ORDER_FILLS_MAX;
         let now = self.facts.time;
         let draft = Draft { events, settlements: &mut settlements, room, now };
         let mut turn = Turn { state: self, index: None, frees_later: false, draft };
-        turn.dispatch(command);
+        first(&mut turn);
         turn.decide_parked();
         debug_assert!(settlements.is_empty() && self.paired.is_empty(), "a turn ends with nothing left to tell");
         self.settlements = settlements;
-    }
-
-    /// The outcome of a record that is no command.
-    pub fn refuse(&mut self, place: Place, code: Rejection, events: &mut Vec<Event>) {
-        self.begin(&place);
-        events.push(Event::Rejected { code });
+        self.end();
     }
 
     /// Makes the events of an outcome true, decided here before or by another writer.
@@ -58,6 +63,7 @@ impl State {
         }
         // The log has the redemptions already.
         self.paired.clear();
+        self.end();
     }
 }
 

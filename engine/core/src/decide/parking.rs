@@ -57,35 +57,27 @@ impl Turn<'_> {
         }
     }
 
-    /// Tries parked requests of accounts that something was freed for, at most [`PARKED_MAX`] in one command; looking at an account counts
-    /// as one.
+    /// Tries parked requests of accounts that something was freed for, until about [`PARKED_MAX`] are decided in one command.
     pub(super) fn decide_parked(&mut self) {
-        let mut room = PARKED_MAX;
-        while room > 0 {
+        while self.state.decided < PARKED_MAX {
             let Some(account) = self.state.stirred.pop_first() else { return };
-            let mut done = self.answer_ended(account);
+            self.answer_ended(account);
             self.advance_claims(account);
-            done += self.try_parked(account, room.saturating_sub(done));
-            room = room.saturating_sub(done.max(1));
+            self.try_parked(account);
         }
     }
 
-    /// Answers requests that something else has ended. Returns how many.
-    fn answer_ended(&mut self, account: AccountId) -> usize {
-        let mut done = 0;
+    /// Answers requests that something else has ended.
+    fn answer_ended(&mut self, account: AccountId) {
         while let Some((parked, code)) = first_ended(self.state, account) {
             self.refuse_parked(&parked, code);
-            done += weight(&parked.request);
         }
-        done
     }
 
-    /// Decides parked requests of an account in order, until one lacks something. Returns how many.
-    fn try_parked(&mut self, account: AccountId, room: usize) -> usize {
-        let mut done = 0;
+    /// Decides parked requests of an account in order, until one lacks something.
+    fn try_parked(&mut self, account: AccountId) {
         while let Some(parked) = self.state.waiting(account).and_then(|waiting| waiting.requests.front().cloned()) {
-            if done > 0 && done + weight(&parked.request) > room {
-                self.state.stirred.insert(account);
+            if self.state.decided >= PARKED_MAX {
                 break;
             }
             match look(self.state, account, &parked.request, self.draft.room) {
@@ -108,9 +100,7 @@ impl Turn<'_> {
                     }
                 },
             }
-            done += weight(&parked.request);
         }
-        done
     }
 
     /// What follows answers a parked request.
@@ -273,7 +263,7 @@ fn lacks_as_much(now: Need, asked: Need, code: Rejection) -> bool {
 }
 
 /// The parked request that asks for an order under this name, and the order.
-pub(super) fn asks_for<'a>(state: &'a State, order: &NewOrder) -> Option<(CommandId, &'a NewOrder)> {
+pub(crate) fn asks_for<'a>(state: &'a State, order: &NewOrder) -> Option<(CommandId, &'a NewOrder)> {
     let client_id = order.client_id?;
     let requests = &state.waiting(order.account)?.requests;
     let named = |parked: &'a Parked| Some((parked.command, parked.request.order_named(order.market, client_id)?));

@@ -42,8 +42,10 @@ pub struct State {
     pub(crate) paired: Vec<AccountId>,
     /// The command that the present part of an outcome answers: what is sent carries its id.
     pub(crate) answering: CommandId,
-    /// Accounts whose parked requests are to be tried again: something was freed, parked or ended. More than need be is no harm.
+    /// Accounts whose parked requests the present command has to try: something was freed, parked or ended; empty between commands.
     pub(crate) stirred: BTreeSet<AccountId>,
+    /// How many parked requests the present command has decided, and asks and recalls it has sent.
+    pub(crate) decided: usize,
 }
 
 /// What a snapshot holds.
@@ -59,6 +61,8 @@ pub struct Facts {
     pub deposited: Credits,
     /// Counter of the last parked request or instruction.
     pub tickets: u64,
+    /// The last command decided as many parked requests as one may: the next one tries all that wait.
+    pub untried: bool,
     /// Purses of the accounts that trade here, or whose home is here.
     pub purses: Table<AccountId, Purse>,
     /// Accounts whose home is here.
@@ -135,6 +139,7 @@ impl State {
             paired: Vec::new(),
             answering: CommandId(0),
             stirred: BTreeSet::new(),
+            decided: 0,
         }
     }
 
@@ -233,7 +238,7 @@ impl State {
 
     /// When an `AdvanceTime` has something to do; a time that is past means now.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let unfinished = !self.facts.mass_cancels.is_empty() || !self.stirred.is_empty();
+        let unfinished = !self.facts.mass_cancels.is_empty() || self.facts.untried;
         if unfinished || !self.lookup.sweeping.is_empty() {
             return Some(self.facts.time);
         }

@@ -232,36 +232,12 @@ impl Shards {
     }
 }
 
-/// The state restored from its bytes. It looks first at all that waits, which the other has done; from then on both wait for the same
-/// and decide alike.
-///
-/// A parked request may be refused by that look: the other looks at it when what it asked for comes.
+/// The state restored from its bytes: it waits for the same, and decides alike from here on.
 fn twin(state: &State, map: ShardMap) -> State {
     let restored = State::from_bytes(state.shard(), map, &state.to_bytes()).unwrap();
-    let (mut looks, mut looked) = (restored.clone(), state.clone());
-    let (found, left) = (look(&mut looks), look(&mut looked));
-    if !left.is_empty() {
-        return restored;
-    }
-    if !found.is_empty() {
-        assert!(found.iter().all(is_late_refusal), "restored from its bytes, it decides {found:?}");
-        return state.clone();
-    }
-    assert_eq!(looks.next_due(), looked.next_due(), "a restored state waits for something else");
-    assert_eq!(looks.to_bytes(), state.to_bytes(), "a restored state is another");
-    looks
-}
-
-/// A command that says nothing, and so only makes the shard look at what waits.
-fn look(state: &mut State) -> Vec<Event> {
-    let mut events = Vec::new();
-    let place = Place { cause: Cause { offset: 0, id: CommandId(0) }, time: state.time() };
-    state.handle(place, &Command::Acknowledge { to: state.shard(), number: 0 }, &mut events);
-    events
-}
-
-fn is_late_refusal(event: &Event) -> bool {
-    matches!(event, Event::Resumed { .. } | Event::OrderRejected { .. } | Event::AmendRejected { .. })
+    assert_eq!(restored.to_bytes(), state.to_bytes(), "a restored state is another");
+    assert_eq!(restored.next_due(), state.next_due(), "a restored state waits for something else");
+    restored
 }
 
 /// Room of several purses, in numbers that cannot overflow.

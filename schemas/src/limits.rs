@@ -28,6 +28,9 @@ pub const INSTRUCTIONS_MAX: usize = 16;
 /// How long, in milliseconds, a request may be parked.
 pub const PARKED_MAX_MS: u64 = 10_000;
 
+/// Milliseconds after which a recall that is under way holds up only claims that need it.
+pub const RECALL_PATIENCE_MS: u64 = 1_000;
+
 /// Milliseconds after which the free credits of a purse that nothing has changed go home.
 pub const PURSE_REST_MS: u64 = 10 * 60 * 1_000;
 

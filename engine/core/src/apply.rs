@@ -156,7 +156,8 @@ impl State {
             }
             Event::Instructed { account, ticket, instruction, shards } => {
                 let shards = shards.iter().copied().collect();
-                let pending = Pending { command: self.answering, instruction: *instruction, shards, more: false };
+                let (command, since) = (self.answering, self.facts.time);
+                let pending = Pending { command, instruction: *instruction, shards, since, more: false };
                 self.instruct(*account, *ticket, pending);
             }
             Event::Obeyed { account, ticket, shard, more } => self.obey(*account, *ticket, *shard, *more),
@@ -345,9 +346,7 @@ impl State {
     fn instruct(&mut self, account: AccountId, ticket: u64, pending: Pending) {
         self.facts.tickets = ticket;
         if matches!(pending.instruction, Instruction::Recall(_)) {
-            let waiting = self.waiting_mut(account);
-            waiting.recall = Some(ticket);
-            waiting.recalls += 1;
+            self.waiting_mut(account).recall = Some(ticket);
             self.decided += 1;
         }
         self.facts.instructions.insert((account, ticket), pending);

@@ -1,27 +1,27 @@
 //! The account's home: claims on its credits and room, by its other purses, withdrawals and transfers.
 //!
-//! | a claim                                            | what happens                                              |
-//! |----------------------------------------------------|-----------------------------------------------------------|
-//! | comes while the oldest is recalled for once more   | it waits behind it                                        |
-//! | needs no more than the home has                    | it is granted; a purse gets a float besides, if none waits |
-//! | comes while others wait                            | it waits behind them                                      |
-//! | is the oldest; no other purse could give anything  | it is refused                                             |
-//! | is the oldest; no recall is under way              | every other shard with a purse is asked to give back      |
+//! | a claim                                           | what happens                                              |
+//! |---------------------------------------------------|-----------------------------------------------------------|
+//! | comes while others wait, and none of these is late | it waits behind them                                     |
+//! | needs no more than the home has                   | it is granted; a purse gets a float besides, if none waits |
+//! | comes while others wait                           | it waits behind them                                      |
+//! | is the oldest; no other purse could give anything | it is refused                                             |
+//! | is the oldest; no recall is under way             | every other shard with a purse is asked to give back      |
 //! | is the oldest; its recall came back, and a purse has more, or the home has lent some meanwhile | the same once more |
-//! | is the oldest; its recall came back with all there was | it is refused                                         |
+//! | is the oldest; its recall came back with all there was | it is refused                                        |
 //!
-//! So a claim is refused only after every purse was asked while it was the oldest, and a shard that does not answer holds up only what
-//! needs its answer. That later claims pass the oldest during its first recall alone keeps two purses from taking the same credits from
-//! each other again and again.
+//! So a claim is refused only after every purse was asked while it was the oldest. One is late when a recall has taken a second: some shard
+//! does not answer, and that holds up only what needs its answer. (Were claims always to pass, two purses could take the same credits
+//! from each other again and again.)
 
-use schemas::limits::PARKED_MAX;
+use schemas::limits::{PARKED_MAX, RECALL_PATIENCE_MS};
 use schemas::{
     AccountId, Credits, Event, Instruction, Message, Need, Parked, ParkedRequest, Rejection, Returned, Room, Shard,
 };
 
 use super::parking;
 use super::{Turn, message};
-use crate::state::State;
+use crate::state::{State, Waiting};
 
 impl Turn<'_> {
     /// A purse elsewhere asks.
@@ -46,7 +46,9 @@ impl Turn<'_> {
     pub(super) fn claim(&mut self, account: AccountId, request: ParkedRequest) {
         let lack = lack(self.state, account, &request, self.draft.room);
         let waiting = self.state.waiting(account);
-        if lack.is_nothing() && waiting.is_none_or(|waiting| waiting.recalls <= 1) {
+        if lack.is_nothing()
+            && waiting.is_none_or(|waiting| waiting.claims.is_empty() || self.is_late(account, waiting))
+        {
             return self.grant(account, &request);
         }
         let (first, movements) = waiting.map_or((true, 0), |waiting| (waiting.claims.is_empty(), waiting.movements()));
@@ -62,6 +64,12 @@ impl Turn<'_> {
         parked.index = None;
         self.step(|_, draft| draft.events.push(Event::Parked(Box::new(parked))));
         self.advance_claims(account);
+    }
+
+    /// True if some shard is slow to give back what the oldest claim needs.
+    fn is_late(&self, account: AccountId, waiting: &Waiting) -> bool {
+        let recall = waiting.recall.and_then(|ticket| self.state.facts.instructions.get(&(account, ticket)));
+        recall.is_some_and(|recall| recall.since.0 + RECALL_PATIENCE_MS <= self.state.facts.time.0)
     }
 
     /// Decides claims that can be, oldest first, and has credits recalled for the first that cannot.
@@ -101,6 +109,8 @@ impl Turn<'_> {
         match *request {
             ParkedRequest::Fund { shard, .. } if shard == self.state.shard => {
                 self.funded(account, None, None);
+                // Before the next claim is granted what this one needs.
+                self.try_parked(account);
             }
             ParkedRequest::Fund { shard, need } => self.step(|state, draft| {
                 let credits = credits_for(state, account, need.credits);

@@ -75,7 +75,7 @@ impl Turn<'_> {
     }
 
     /// Decides parked requests of an account in order, until one lacks something.
-    fn try_parked(&mut self, account: AccountId) {
+    pub(super) fn try_parked(&mut self, account: AccountId) {
         while let Some(parked) = self.state.waiting(account).and_then(|waiting| waiting.requests.front().cloned()) {
             if self.state.decided >= PARKED_MAX {
                 break;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bincode::{Decode, Encode};
-use schemas::{AccountId, CommandId, Credits, Instruction, Need, Parked, ParkedRequest, Rejection, Room, Shard};
+use schemas::{
+    AccountId, CommandId, Credits, Instruction, Need, Parked, ParkedRequest, Rejection, Room, Shard, Timestamp,
+};
 
 /// What waits for one account. Not kept when there is nothing.
 #[derive(Clone, Debug, Default, Encode, Decode)]
@@ -18,8 +20,6 @@ pub struct Waiting {
     pub claims: VecDeque<Parked>,
     /// Home: the recall under way for the oldest claim.
     pub recall: Option<u64>,
-    /// Home: how many recalls there were for the oldest claim.
-    pub recalls: u32,
 }
 
 /// An ask under way.
@@ -81,7 +81,7 @@ impl Waiting {
         let at = self.claims.iter().position(|claim| claim.ticket == ticket)?;
         if at == 0 {
             // A recall serves the oldest claim alone.
-            (self.recall, self.recalls) = (None, 0);
+            self.recall = None;
         }
         self.claims.remove(at)
     }
@@ -102,6 +102,8 @@ pub struct Pending {
     pub command: CommandId,
     pub instruction: Instruction,
     pub shards: BTreeSet<Shard>,
+    /// When it was given.
+    pub since: Timestamp,
     /// A recalled purse still has something free.
     pub more: bool,
 }

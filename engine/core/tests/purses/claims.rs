@@ -103,9 +103,9 @@ fn claims_wait_in_order() {
     );
 }
 
-/// What it takes is missing to the one that waits: all purses are recalled again.
+/// When the recall has taken a second. What it takes is missing to the one that waits: all purses are recalled again.
 #[test]
-fn a_later_claim_that_the_home_can_pay_does_not_wait() {
+fn a_later_claim_that_the_home_can_pay_passes_one_that_is_late() {
     check(
         4,
         "account a home 0 has 10
@@ -115,6 +115,7 @@ fn a_later_claim_that_the_home_can_pay_does_not_wait() {
          a buy T yes 2 @ 0.5
          hold 3 0
          a buy R yes 17 @ 0.5
+         wait 1s
          a buy S yes 1 @ 0.5
          deliver",
         expect![[r#"
@@ -132,6 +133,7 @@ fn a_later_claim_that_the_home_can_pay_does_not_wait() {
                 0 | a: the claim of 1 waits, 8.50 and room for 1 order, 8.50 held
                 0 | a: tells 3: give back 4.00
                 3 | a: sends 4.00 to 0
+            > wait 1s
             > a buy S yes 1 @ 0.5
                 2 | a: parked
                 2 | a: asks home for 0.50 and room for 1 order, 0.50 held
@@ -157,7 +159,7 @@ fn a_later_claim_that_the_home_can_pay_does_not_wait() {
     );
 }
 
-/// Both withdrawals need what shard 1 has. The transfer, which the home can pay, does not wait.
+/// Both withdrawals need what shard 1 has. The transfer, which the home can pay, does not wait once the recall has taken a second.
 #[test]
 fn movements_that_need_a_recall_wait_for_each_other() {
     check(
@@ -169,6 +171,7 @@ fn movements_that_need_a_recall_wait_for_each_other() {
          hold 1 0
          a withdraw 7
          a withdraw 4.6
+         wait 1s
          a transfer b 1
          deliver",
         expect![[r#"
@@ -186,6 +189,7 @@ fn movements_that_need_a_recall_wait_for_each_other() {
                 1 | a: sends 2.50 to 0
             > a withdraw 4.6
                 0 | a: the withdrawal waits
+            > wait 1s
             > a transfer b 1
                 0 | a: gives 1.00 to b
                 1 | b: has 1.00 from a
@@ -212,7 +216,7 @@ fn movements_that_need_a_recall_wait_for_each_other() {
 
 /// What the transfer and the withdrawal take before it is what the first withdrawal lacks in the end.
 #[test]
-fn a_withdrawal_that_waits_keeps_nothing_from_later_ones() {
+fn a_withdrawal_that_is_late_keeps_nothing_from_later_ones() {
     check(
         2,
         "account a home 0 has 10
@@ -221,6 +225,7 @@ fn a_withdrawal_that_waits_keeps_nothing_from_later_ones() {
          a buy R yes 2 @ 0.5
          hold 1 0
          a withdraw 8
+         wait 1s
          a transfer b 1
          a withdraw 1
          deliver",
@@ -237,6 +242,7 @@ fn a_withdrawal_that_waits_keeps_nothing_from_later_ones() {
                 0 | a: the withdrawal waits
                 0 | a: tells 1: give back 3.50
                 1 | a: sends 3.50 to 0
+            > wait 1s
             > a transfer b 1
                 0 | a: gives 1.00 to b
                 1 | b: has 1.00 from a

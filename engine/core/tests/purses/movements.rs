@@ -222,15 +222,11 @@ fn two_hundred_movements_of_an_account_wait_at_most() {
             > a transfer b 5
                 0 | refused, parked-limit
             > a withdraw 4
-                0 | a: withdraws 4.00
+                0 | refused, parked-limit
             > quietly deliver
             > a withdraw 1
-                0 | a: the withdrawal waits
-                0 | a: tells 1: give back 1.00
-                0 | a: 1 has done so
-                0 | a: answer to "a withdraw 1"
-                0 | refused, funds-insufficient
-            a: 0.00 on 0 (home); 0.00 + 1.00 held on 1
+                0 | a: withdraws 1.00
+            a: 3.00 on 0 (home); 0.00 + 1.00 held on 1
             b: 0.00 on 1 (home)
         "#]],
     );

@@ -262,6 +262,7 @@ fn a_purse_that_was_lent_something_during_the_recall_is_asked_too() {
          a buy T yes 2 @ 0.5
          hold 3 0
          a buy R yes 18 @ 0.5
+         wait 1s
          a buy S yes 1 @ 0.5
          a cancel #2
          deliver",
@@ -280,6 +281,7 @@ fn a_purse_that_was_lent_something_during_the_recall_is_asked_too() {
                 0 | a: the claim of 1 waits, 9.00 and room for 1 order, 9.00 held
                 0 | a: tells 3: give back 4.50
                 3 | a: sends 4.50 to 0
+            > wait 1s
             > a buy S yes 1 @ 0.5
                 2 | a: parked
                 2 | a: asks home for 0.50 and room for 1 order, 0.50 held

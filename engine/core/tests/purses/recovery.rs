@@ -72,22 +72,25 @@ fn a_home_that_is_killed_goes_on_with_its_claims() {
                 0 | a: tells 1: give back 2.50
                 1 | a: sends 2.50 to 0
             > a withdraw 1
-                0 | a: withdraws 1.00
+                0 | a: the withdrawal waits
             > kill 0
                 1 | had message 1 from 0 before
                 1 | had message 2 from 0 before
             > deliver
                 0 | a: has 2.50 from 1
                 0 | a: 1 has done so, and has more
-                0 | a: tells 1: give back 1.00
-                1 | a: sends 1.00 to 0
-                0 | a: has 1.00 from 1
-                0 | a: 1 has done so, and has more
                 0 | a: the claim of 2 is decided
                 0 | a: sends 7.00 and all room to 2
+                0 | a: tells 1, 2: give back 1.00
+                1 | a: sends 1.00 to 0
                 2 | a: has 7.00 and all room from 0
                 2 | a: answer to "a buy S yes 14 @ 0.5"
                 2 | a: order #2 ACTIVE 0/14
+                0 | a: has 1.00 from 1
+                0 | a: 1 has done so, and has more
+                0 | a: answer to "a withdraw 1"
+                0 | a: withdraws 1.00
+                0 | a: 2 has done so
             a: 0.00 on 0 (home); 1.00 + 1.00 held on 1; 0.00 + 7.00 held on 2
         "#]],
     );

@@ -121,17 +121,18 @@ fn a_freeze_refuses_claims_that_wait_at_home() {
             > a buy S yes 4 @ 0.5
                 2 | a: parked
                 2 | a: asks home for 2.00 and room for 1 order, 2.00 held
-                0 | a: sends 2.00 and all room to 2
-                2 | a: has 2.00 and all room from 0
-                2 | a: answer to "a buy S yes 4 @ 0.5"
-                2 | a: order #2 ACTIVE 0/4
+                0 | a: the claim of 2 waits, 2.00 and room for 1 order, 2.00 held
             > a freeze
                 0 | a: frozen
                 0 | a: tells 1, 2: freeze
                 0 | a: answer to "a withdraw 8"
                 0 | refused, account-frozen
+                0 | a: the claim of 2 is decided
+                0 | a: refuses what 2 asks for, account-frozen
                 1 | a: purse frozen
-                2 | a: purse frozen
+                2 | a: answer to "a buy S yes 4 @ 0.5"
+                2 | a: order refused, account-frozen
+                2 | a: home refuses, account-frozen
                 0 | a: 2 has done so
             > deliver
                 0 | a: has 3.50 from 1
@@ -139,7 +140,7 @@ fn a_freeze_refuses_claims_that_wait_at_home() {
                 0 | a: 1 has done so
                 0 | a: answer to "a freeze"
                 0 | a: done everywhere: freeze
-            a: 6.00 on 0 (home), frozen; 1.00 + 1.00 held on 1, frozen; 0.00 + 2.00 held on 2, frozen
+            a: 8.00 on 0 (home), frozen; 1.00 + 1.00 held on 1, frozen
         "#]],
     );
 }

@@ -6,16 +6,18 @@ mod common;
 
 use std::time::Duration;
 
-use common::TestLog;
-use common::audit::{assert_each_command_has_one_outcome, drained, first};
 use common::engine::Engine;
+use common::idle::IdleMember;
 use common::load::{Client, World};
+use common::logs::{assert_each_command_is_answered_once, drained, first};
+use common::{SHARDS, TestLog, wait_for};
 use engine::log::{Clock, SystemClock};
 use schemas::event::CancelReason;
+use schemas::limits::PARKED_MAX_MS;
 use schemas::market::{Transition, YesValue};
 use schemas::{
     AccountId, AdminId, Answer, Command, CommandId, Entry, Event, FeeRate, Instructions, MarketId, MarketState,
-    NewOrder, Outcome, PostOnly, Price, Quantity, Terms, TimeInForce, Timestamp,
+    NewOrder, Outcome, PostOnly, Price, Quantity, Rejection, Terms, TimeInForce, Timestamp,
 };
 
 const NEVER: Timestamp = Timestamp(4_000_000_000_000);
@@ -65,7 +67,7 @@ fn orders_expire_switches_fire_and_dispute_windows_end() {
     drained(&log, LIMIT);
     let now = || SystemClock::default().wall().as_millis();
 
-    // Each account's home is another shard than the market's for most: what they ask goes through messages.
+    // The home of most accounts is another shard than the market's: orders are parked first, and switches instruct.
     let (market, [expiring, leaving]) = (world.markets[0], [world.accounts[0], world.accounts[5]]);
     let expires = Timestamp(now() + 1_500);
     asked.push(client.ask(buy(expiring, market, TimeInForce::Gtd { expires })));
@@ -107,7 +109,47 @@ fn orders_expire_switches_fire_and_dispute_windows_end() {
     assert_on_time("a dispute window ends", &resolved, confirmed.unwrap().payout);
 
     let audit = drained(&log, LIMIT);
-    assert_each_command_has_one_outcome(&log, &audit, &asked);
+    assert_each_command_is_answered_once(&log, &audit, &asked);
     audit.assert_invariants();
+    engine.stop();
+}
+
+/// Its home stands still, so that nobody answers the ask.
+#[test]
+fn a_parked_request_is_refused_in_time_and_late_credits_stay() {
+    let log = TestLog::create("parked");
+    let folder = tempfile::tempdir().unwrap();
+    let (client, map) = (Client::open(&log), log.args.shard_map());
+    let world = World::new(map, NEVER);
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    let mut asked: Vec<CommandId> = world.opening().into_iter().map(|command| client.ask(command)).collect();
+    client.flush();
+    drained(&log, LIMIT);
+
+    let idle = IdleMember::join(&log);
+    let led = wait_for("half of the shards stand still", LIMIT, || {
+        Some(engine.leads()).filter(|led| led.len() == usize::from(SHARDS) / 2)
+    });
+    let market = *world.markets.iter().find(|market| led.contains(&map.of_market(**market).number())).unwrap();
+    let account = *world.accounts.iter().find(|account| !led.contains(&map.of_account(**account).number())).unwrap();
+    let order = client.ask(buy(account, market, TimeInForce::Gtc));
+    client.flush();
+    let parked = first(&log, "an order is parked", LIMIT, |event| matches!(event, Event::Parked(_)));
+    let [Event::Parked(ref parked_request), ..] = parked.events[..] else { panic!("{:?}", parked.events) };
+    let deadline = parked_request.deadline;
+    assert_eq!((parked_request.command, deadline.as_millis()), (order, parked.time.as_millis() + PARKED_MAX_MS));
+    let late = |event: &Event| matches!(event, Event::OrderRejected { code: Rejection::FundingTimeout, .. });
+    let refused = first(&log, "it is refused", 2 * LIMIT, late);
+    assert_on_time("a parked order is refused", &refused, deadline);
+
+    idle.leave();
+    let funded = |event: &Event| matches!(event, Event::PurseReceived { account: whose, .. } if *whose == account);
+    first(&log, "the purse is funded all the same", LIMIT, funded);
+    asked.extend([order, client.ask(buy(account, market, TimeInForce::Gtc))]);
+    client.flush();
+    let audit = drained(&log, LIMIT);
+    assert_each_command_is_answered_once(&log, &audit, &asked);
+    audit.assert_invariants();
+    assert_eq!((audit.count("Asked"), audit.count("OrderPlaced")), (1, 1), "the second order asks for nothing");
     engine.stop();
 }

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::audit::{Audit, assert_each_command_has_one_outcome, drained};
+use common::audit::Audit;
 use common::engine::Engine;
 use common::load::{Load, World};
+use common::logs::{assert_each_command_is_answered_once, drained, tail};
 use common::{SHARDS, TestLog, wait_for};
 use schemas::{Shard, Timestamp};
-use service::kafka::{EventsTail, Reading};
+use service::kafka::Reading;
 
 /// Required of a kill.
 const KILLED_WITHIN: Duration = Duration::from_secs(3);
@@ -66,9 +67,11 @@ fn shards_move_fast_and_a_woken_leader_does_no_harm() {
 
     let asked = load.end();
     let audit = drained(&log, Duration::from_secs(30));
-    assert_each_command_has_one_outcome(&log, &audit, &asked);
+    assert_each_command_is_answered_once(&log, &audit, &asked);
     audit.assert_invariants();
-    println!("{} records of a stale writer did not count", audit.ignored);
+    println!("{} records of a stale writer did not count; refused: {:?}", audit.ignored, audit.refusals);
+    assert!(audit.count("Parked") > 100, "requests are parked while shards move: {:?}", audit.kinds);
+    assert!(audit.waiting.recalls > 10, "and credits recalled: {}", audit.waiting.recalls);
     watch.end();
     first.stop();
     assert!(killed.values().all(|gap| *gap < KILLED_WITHIN), "after a kill: {killed:?}");
@@ -108,8 +111,7 @@ struct Seen {
 impl Watch {
     fn start(log: &TestLog) -> Self {
         let (end, seen) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let from = Shard::all(SHARDS).map(|shard| (shard, 0));
-        let tail = EventsTail::open(&log.args.kafka, &log.topics, Reading::Live, from).unwrap();
+        let tail = tail(log, Reading::Live);
         let (ended, notes) = (end.clone(), Arc::clone(&seen));
         let thread = std::thread::spawn(move || {
             let mut audit = Audit::new();

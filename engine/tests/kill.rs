@@ -6,21 +6,25 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::audit::{assert_each_command_has_one_outcome, drained};
+use common::audit::Audit;
 use common::engine::Engine;
 use common::load::{Load, World};
+use common::logs::{assert_each_command_is_answered_once, drained, tail};
 use common::{Random, SHARDS, TestLog, wait_for};
 use engine::log::{Clock, Shelf, SystemClock};
 use engine::snapshots::Snapshots;
 use engine_core::Replica;
-use schemas::reading::{Position, Reader};
-use schemas::{Shard, Timestamp};
+use schemas::{Rejection, Shard, Timestamp};
 use service::kafka::{EventsTail, Reading};
 
 const KILLS: u32 = 24;
 const RATE: u32 = 500;
 
-/// What the load must have led to besides trades, so that nothing is killed only while it does not happen.
+/// What the load must lead to all the time.
+const OFTEN: &[(&str, u64)] =
+    &[("Traded", 100), ("Parked", 500), ("Asked", 500), ("PurseReceived", 500), ("Sent", 1_000)];
+
+/// What the load must have led to besides, so that nothing is killed only while it does not happen.
 const COVERED: &[&str] = &[
     "OrderAmended",
     "AmendRejected",
@@ -38,6 +42,20 @@ const COVERED: &[&str] = &[
     "MarketLimited",
     "TransferSent",
     "TransferReceived",
+    "Withdrawn",
+    "ClientIdRepeated",
+    "Parked",
+    "ParkedCancelled",
+    "Resumed",
+    "Asked",
+    "AskAnswered",
+    "PurseSent",
+    "PurseReceived",
+    "PurseFrozen",
+    "PurseLimited",
+    "Instructed",
+    "Obeyed",
+    "InstructionCompleted",
     "MarketChanged",
     "PaidOut",
     "MarketSettled",
@@ -70,56 +88,66 @@ fn killed_under_load_nothing_is_lost_and_nothing_happens_twice() {
     let (took, commands) = (start.elapsed(), load.count());
     let asked = load.end();
     let audit = drained(&log, Duration::from_secs(30));
-    assert_each_command_has_one_outcome(&log, &audit, &asked);
+    assert_each_command_is_answered_once(&log, &audit, &asked);
     audit.assert_invariants();
-    assert!(audit.trades > 100, "the load trades: {}", audit.trades);
-    assert!(audit.messages() > 100, "the load crosses shards: {}", audit.messages());
-    for kind in COVERED {
-        assert!(audit.kinds.contains_key(*kind), "the load leads to {kind}: {:?}", audit.kinds);
+    for (kind, often) in OFTEN {
+        assert!(audit.count(kind) > *often, "the load leads to {kind} often: {:?}", audit.kinds);
     }
+    for kind in COVERED {
+        assert!(audit.count(kind) > 0, "the load leads to {kind}: {:?}", audit.kinds);
+    }
+    assert!(audit.waiting.recalls > 100, "claims have credits recalled: {}", audit.waiting.recalls);
+    let insufficient = audit.refusals.get(&Rejection::FundsInsufficient);
+    assert!(insufficient > Some(&20), "and are refused where there are none: {:?}", audit.refusals);
+    assert!(progress.cuts > u64::from(KILLS) / 2, "the logs were looked at while they grew: {} times", progress.cuts);
     engines.iter_mut().for_each(Engine::stop);
     let restored = assert_snapshots_agree_with_the_log(&log, folder.path());
     println!(
-        "{KILLS} kills in {took:?}: {commands} commands asked, {} outcomes, {} trades, {} messages ({} sent twice), \
-         {} terms, {} records of dead writers, {} state hashes, snapshots at {restored:?}",
+        "{KILLS} kills in {took:?}: {commands} commands asked, {} outcomes, {} messages ({} sent twice), {} recalls, \
+         {} terms, {} records of dead writers, {} cuts, snapshots at {restored:?}: {:?}, {:?}",
         audit.causes.iter().map(Vec::len).sum::<usize>(),
-        audit.trades,
-        audit.messages(),
-        audit.skipped,
+        audit.messages.count(),
+        audit.messages.skipped,
+        audit.waiting.recalls,
         audit.terms.iter().map(Vec::len).sum::<usize>(),
         audit.ignored,
-        audit.state_hashes,
+        progress.cuts,
+        audit.kinds,
+        audit.refusals,
     );
 }
 
-/// Sees how far each shard's log is.
+/// Sees how far each shard's log is, and that all invariants hold there.
 struct Progress {
     tail: EventsTail,
-    readers: Vec<Reader>,
+    audit: Audit,
+    /// How often the logs were at a cut when they were looked at.
+    cuts: u64,
 }
 
 impl Progress {
     fn watch(log: &TestLog) -> Self {
-        let tail =
-            EventsTail::open(&log.args.kafka, &log.topics, Reading::Live, Shard::all(SHARDS).map(|s| (s, 0))).unwrap();
-        Self { tail, readers: Shard::all(SHARDS).map(|s| Reader::new(s, SHARDS, Position::default())).collect() }
+        Self { tail: tail(log, Reading::Live), audit: Audit::new(), cuts: 0 }
     }
 
     /// Waits until every shard has `n` more outcomes than now.
     fn all_shards_go_on(&mut self, n: u64) {
         self.read(Duration::ZERO);
-        let goals: Vec<u64> = self.readers.iter().map(|reader| reader.position().sequence + n).collect();
+        let sequences =
+            |audit: &Audit| Shard::all(SHARDS).map(|shard| audit.position(shard).sequence).collect::<Vec<_>>();
+        let before = sequences(&self.audit);
         wait_for("all shards go on", Duration::from_secs(15), || {
             self.read(Duration::from_millis(5));
-            let there = self.readers.iter().zip(&goals).all(|(reader, goal)| reader.position().sequence >= *goal);
+            let there = sequences(&self.audit).iter().zip(&before).all(|(now, before)| *now >= before + n);
             there.then_some(())
         });
     }
 
     fn read(&mut self, timeout: Duration) {
         while let Some(record) = self.tail.next_or_wait(timeout).unwrap() {
-            self.readers[record.shard().index()].read(record.offset(), record.payload()).unwrap();
+            self.audit.read(record.shard(), record.offset(), record.payload());
         }
+        self.cuts += u64::from(self.audit.assert_cut());
     }
 }
 

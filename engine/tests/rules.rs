@@ -7,9 +7,9 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::audit::{assert_each_command_has_one_outcome, drained, first};
 use common::engine::{Engine, command};
 use common::load::{Client, World};
+use common::logs::{assert_each_command_is_answered_once, drained, first, tail};
 use common::{Random, SHARDS, TestLog, wait_for};
 use engine::log::{Clock, SystemClock};
 use schemas::codec::VERSION;
@@ -68,7 +68,7 @@ fn a_stale_writer_does_not_count_and_a_forged_term_only_interrupts() {
     ask_some(&client, &world, &mut random, &mut asked);
     let audit = drained(&log, LIMIT);
     assert_eq!(audit.ignored, 2);
-    assert_each_command_has_one_outcome(&log, &audit, &asked);
+    assert_each_command_is_answered_once(&log, &audit, &asked);
     audit.assert_invariants();
     engine.stop();
 }
@@ -147,12 +147,14 @@ fn a_damaged_snapshot_is_skipped() {
     assert_eq!(skipped, 1 + of(2).count(), "{}", engine.log());
     ask_some(&client, &world, &mut random, &mut asked);
     let audit = drained(&log, LIMIT);
-    assert_each_command_has_one_outcome(&log, &audit, &asked);
+    assert_each_command_is_answered_once(&log, &audit, &asked);
     audit.assert_invariants();
     engine.stop();
     let verified = command(&log, "verify").output().unwrap();
     assert!(verified.status.success());
-    assert_eq!(String::from_utf8(verified.stdout).unwrap().lines().count(), usize::from(SHARDS) + 1);
+    let lines = String::from_utf8(verified.stdout).unwrap();
+    assert_eq!(lines.lines().count(), usize::from(SHARDS) + 1, "{lines}");
+    assert!(lines.lines().take(4).all(|line| line.contains("purses") && line.contains("parked 0")), "{lines}");
     let inspected = command(&log, "inspect").args(["1", "--from", "1", "--max", "3"]).output().unwrap();
     let lines = String::from_utf8(inspected.stdout).unwrap();
     assert!(lines.lines().count() == 3 && lines.contains("Outcome"), "{lines}");
@@ -207,9 +209,7 @@ fn a_market_expires_by_itself_and_commands_that_are_none_are_refused() {
 }
 
 fn events(log: &TestLog) -> Vec<(Shard, u64, Vec<u8>)> {
-    let from = Shard::all(SHARDS).map(|shard| (shard, 0));
-    let tail =
-        service::kafka::EventsTail::open(&log.args.kafka, &log.topics, service::kafka::Reading::Bulk, from).unwrap();
+    let tail = tail(log, service::kafka::Reading::Bulk);
     let ends = tail.high_watermarks().unwrap();
     let total: u64 = ends.iter().map(|(_, end)| end).sum();
     let mut found = Vec::new();

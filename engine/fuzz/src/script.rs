@@ -1,55 +1,86 @@
-//! Bytes as a script of commands: every sequence of bytes is one, and near sequences are near scripts. Few accounts, two markets and few
-//! prices, so that orders meet.
+//! Bytes as a script of commands and deliveries: every sequence of bytes is one, and near sequences are near scripts. Few accounts, few
+//! markets and few prices, so that orders meet, and few credits, so that purses ask.
 
 use schemas::market::YesValue;
+use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, Event, FeeRate,
+    AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, FeeRate,
     Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Request,
-    Scopes, SelfTrade, Terms, TimeInForce, Timestamp, Transition,
+    Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp, Transition,
 };
 
 /// Commands of one script, so that a run is bounded.
 const COMMANDS_MAX: usize = 400;
 
+/// What each account has in the beginning: a few orders' worth.
+const DEPOSIT: Credits = Credits::whole(40);
+
+/// What a script does next.
+pub enum Step {
+    /// Asks the shard that decides the command.
+    Ask(Command),
+    /// Asks this shard, whether it decides the command or not.
+    Astray(Shard, Command),
+    /// A shard does what is due.
+    Advance(Shard),
+    /// All others take in what this shard has sent.
+    Deliver(Shard),
+    /// All others tell this shard what they have taken in.
+    Acknowledge(Shard),
+}
+
 pub struct Script<'a> {
     bytes: &'a [u8],
     /// What comes before the bytes: accounts with credits, and open markets.
     setup: std::vec::IntoIter<Command>,
-    orders: Vec<OrderId>,
+    /// Two whose home is the first shard, one on each other, and one that nobody opened.
+    accounts: Vec<AccountId>,
+    /// One on each shard, and one that nobody listed.
+    markets: Vec<MarketId>,
+    shards: u16,
     left: usize,
 }
 
 impl<'a> Script<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: &'a [u8], map: ShardMap) -> Self {
+        let accounts = accounts(map);
+        let listings = listings(map);
         let mut setup = Vec::new();
-        for account in 1..=3 {
-            let key = ApiKey { id: ApiKeyId(account), hash: [0; 32], scopes: Scopes::READ_TRADE };
-            let account = AccountId(account);
+        for &account in &accounts {
+            let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
             setup.push(Command::OpenAccount { account, key });
-            setup.push(Command::Deposit { account, amount: Credits::whole(100), client_id: None });
+            setup.push(Command::Deposit { account, amount: DEPOSIT, client_id: None });
         }
-        for number in 0..2 {
-            let listing = listing(number);
+        for listing in &listings {
             let market = listing.market;
-            setup.push(Command::CreateMarket(listing));
+            setup.push(Command::CreateMarket(listing.clone()));
             setup.push(Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open });
         }
-        Self { bytes, setup: setup.into_iter(), orders: Vec::new(), left: COMMANDS_MAX }
+        let accounts = accounts.into_iter().chain([AccountId(u64::from(u32::MAX))]).collect();
+        let markets = listings.iter().map(|listing| listing.market).chain([MarketId(1)]).collect();
+        Self { bytes, setup: setup.into_iter(), accounts, markets, shards: map.shards(), left: COMMANDS_MAX }
     }
 
-    /// The next command and how many milliseconds later it comes; `None` at the end. `told` is what the one before led to.
-    pub fn next(&mut self, told: &[Event]) -> Option<(u64, Command)> {
-        self.orders.extend(told.iter().filter_map(|event| match event {
-            Event::OrderPlaced(placed) => Some(placed.id),
-            _ => None,
-        }));
+    /// The next step and how many milliseconds later it comes; `None` at the end. `orders` are those that were taken in so far.
+    pub fn next(&mut self, orders: &[OrderId]) -> Option<(u64, Step)> {
         if let Some(command) = self.setup.next() {
-            return Some((0, command));
+            return Some((0, Step::Ask(command)));
         }
         self.left = self.left.checked_sub(1)?;
         let kind = self.byte()?;
         let wait = [0, 1, 7, 1_000][usize::from(kind >> 6)];
-        Some((wait, self.command(kind & 63)))
+        Some(match kind & 63 {
+            // Now and then long enough for purses to rest.
+            54 => (wait * 60 * u64::from(self.below(12)), Step::Advance(self.shard())),
+            55 => (wait, Step::Advance(self.shard())),
+            56..=61 => (wait, Step::Deliver(self.shard())),
+            62 => (wait, Step::Acknowledge(self.shard())),
+            63 => {
+                let (at, kind) = (self.shard(), self.below(54));
+                (wait, Step::Astray(at, self.command(kind, orders)))
+            }
+            kind => (wait, Step::Ask(self.command(kind, orders))),
+        })
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -67,60 +98,70 @@ impl<'a> Script<'a> {
         self.below(2) == 1
     }
 
-    fn command(&mut self, kind: u8) -> Command {
+    fn command(&mut self, kind: u8, orders: &[OrderId]) -> Command {
         let account = self.account();
         match kind {
-            0..=29 => Command::PlaceOrder(self.new_order(account)),
-            30..=35 => Command::CancelOrder { account, order: self.order() },
-            36..=42 => {
-                let (order, price, quantity) = (self.order(), self.price_change(), self.quantity_change());
+            0..=25 => {
+                let market = self.market();
+                Command::PlaceOrder(self.new_order(account, market))
+            }
+            26..=31 => Command::CancelOrder { account, order: self.order(orders) },
+            32..=37 => {
+                let (order, price, quantity) = (self.order(orders), self.price_change(), self.quantity_change());
                 Command::AmendOrder { account, order, price, quantity }
             }
-            43..=48 => {
-                let (all_or_nothing, count) = (self.flag(), self.below(5));
-                let requests = (0..count).map(|_| self.request(account)).collect();
+            38..=42 => {
+                let (all_or_nothing, count, market) = (self.flag(), self.below(5), self.market());
+                let requests = (0..count).map(|_| self.request(account, market, orders)).collect();
                 Command::Batch { account, all_or_nothing, requests }
             }
-            49 => Command::MassCancel { account, market: self.flag().then(|| self.market()) },
-            50 => Command::SetDeadManSwitch { account, timeout_s: self.flag().then(|| u32::from(self.below(4))) },
-            51 => Command::FreezeAccount { account, by: AdminId(1) },
-            52 => Command::UnfreezeAccount { account, by: AdminId(1) },
-            53 => {
-                let (live_orders, held) = (u32::from(self.below(8)), Credits::whole(i64::from(self.below(100))));
+            43 => Command::MassCancel { account, market: self.flag().then(|| self.market()) },
+            44 => Command::SetDeadManSwitch { account, timeout_s: self.flag().then(|| u32::from(self.below(4))) },
+            45 => Command::FreezeAccount { account, by: AdminId(1) },
+            46 => Command::UnfreezeAccount { account, by: AdminId(1) },
+            47 => {
+                let (live_orders, held) = (u32::from(self.below(8)), Credits::whole(i64::from(self.below(50))));
                 Command::LimitAccount { account, limits: AccountLimits { live_orders, held } }
             }
-            54 => Command::LimitMarket { market: self.market(), limits: self.limits() },
-            55 => {
+            48 => Command::LimitMarket { market: self.market(), limits: self.limits() },
+            49 => {
                 let amount = Credits::whole(i64::from(self.below(60)));
                 Command::Transfer { from: account, to: self.account(), amount, client_id: self.client_id() }
             }
-            56 => Command::Withdraw {
-                account,
-                amount: Credits(i64::from(self.below(200)) * 99_999),
-                client_id: self.client_id(),
-            },
-            57..=59 => {
+            50 => {
+                let amount = Credits(i64::from(self.below(200)) * 199_999);
+                Command::Withdraw { account, amount, client_id: self.client_id() }
+            }
+            _ => {
                 let by = AdminId(1 + u64::from(self.below(2)));
                 Command::ChangeMarket { market: self.market(), by, transition: self.transition() }
             }
-            _ => Command::AdvanceTime,
         }
     }
 
-    /// One more than there are, so that some are unknown.
+    fn shard(&mut self) -> Shard {
+        let number = u16::from(self.byte().unwrap_or(0)) % self.shards;
+        Shard::new(number).expect("below the number of shards")
+    }
+
     fn account(&mut self) -> AccountId {
-        AccountId(1 + u64::from(self.below(4)))
+        let number = usize::from(self.byte().unwrap_or(0));
+        self.accounts[number % self.accounts.len()]
     }
 
     fn market(&mut self) -> MarketId {
-        listing(self.below(3)).market
+        let number = usize::from(self.byte().unwrap_or(0));
+        self.markets[number % self.markets.len()]
     }
 
-    fn order(&mut self) -> OrderRef {
+    /// One of the last that were taken in, or what a client may have called one, parked or not.
+    fn order(&mut self, orders: &[OrderId]) -> OrderRef {
         let number = usize::from(self.below(64));
-        match self.orders.len() {
-            0 => OrderRef::ClientId(ClientId(1)),
-            count => OrderRef::Id(self.orders[count - 1 - number % count]),
+        match orders.len() {
+            count if count == 0 || number >= 48 => {
+                OrderRef::ClientId { market: self.market(), client_id: ClientId(u128::from(self.below(6))) }
+            }
+            count => OrderRef::Id(orders[count - 1 - number % count]),
         }
     }
 
@@ -158,12 +199,12 @@ impl<'a> Script<'a> {
     }
 
     fn transition(&mut self) -> Transition {
-        let answer = match self.below(3) {
+        let answer = match self.below(6) {
             0 => Answer::Void,
-            1 => Answer::Value(YesValue::YES),
-            _ => Answer::Value(YesValue::new(2_500).expect("a quarter")),
+            1 => Answer::Value(YesValue::new(2_500).expect("a quarter")),
+            _ => Answer::Value(YesValue::YES),
         };
-        match self.below(8) {
+        match self.below(9) {
             0 => Transition::Open,
             1 => Transition::Pause { cancel_only: self.flag() },
             2 | 3 => Transition::Resume,
@@ -173,15 +214,22 @@ impl<'a> Script<'a> {
         }
     }
 
-    fn request(&mut self, account: AccountId) -> Request {
-        match self.below(4) {
-            0 => Request::Cancel(self.order()),
-            1 => Request::Amend { order: self.order(), price: self.price_change(), quantity: self.quantity_change() },
-            _ => Request::Place(self.new_order(account)),
+    fn request(&mut self, account: AccountId, market: MarketId, orders: &[OrderId]) -> Request {
+        match self.below(8) {
+            0 | 1 => Request::Cancel(self.order(orders)),
+            2 | 3 => {
+                let (order, price, quantity) = (self.order(orders), self.price_change(), self.quantity_change());
+                Request::Amend { order, price, quantity }
+            }
+            4 => {
+                let elsewhere = self.market();
+                Request::Place(self.new_order(account, elsewhere))
+            }
+            _ => Request::Place(self.new_order(account, market)),
         }
     }
 
-    fn new_order(&mut self, account: AccountId) -> NewOrder {
+    fn new_order(&mut self, account: AccountId, market: MarketId) -> NewOrder {
         let entry = Entry::ALL[usize::from(self.below(4))];
         let terms = match self.below(8) {
             0 => Terms::Market { quantity: self.quantity(), worst_price: self.price() },
@@ -191,7 +239,7 @@ impl<'a> Script<'a> {
         let self_trade = SelfTrade::ALL[usize::from(self.below(5))];
         let deadline = (self.below(10) == 1).then(|| self.time());
         let instructions = Instructions { self_trade, deadline, cancel_on_pause: self.below(5) == 1 };
-        let (market, client_id) = (self.market(), self.client_id());
+        let client_id = self.client_id();
         let fee_rate = FeeRate::new(70_000).expect("a rate");
         NewOrder { account, market, entry, terms, fee_rate, client_id, instructions }
     }
@@ -209,17 +257,40 @@ impl<'a> Script<'a> {
     }
 }
 
+/// Two whose home is the first shard, and one on each other.
+fn accounts(map: ShardMap) -> Vec<AccountId> {
+    let mut wanted = vec![1; usize::from(map.shards())];
+    wanted[0] = 2;
+    let ids = (1..1_000).map(AccountId);
+    ids.filter(|id| take(&mut wanted, map.of_account(*id))).collect()
+}
+
+/// One on each shard.
+fn listings(map: ShardMap) -> Vec<Listing> {
+    let mut wanted = vec![1; usize::from(map.shards())];
+    let all = (0..100).map(listing);
+    all.filter(|listing| take(&mut wanted, map.of_market(listing.market))).collect()
+}
+
+fn take(wanted: &mut [usize], shard: Shard) -> bool {
+    let left = &mut wanted[shard.index()];
+    let some = *left > 0;
+    *left = left.saturating_sub(1);
+    some
+}
+
 fn listing(number: u8) -> Listing {
     let ticker: schemas::text::Ticker = format!("MARKET-{number}").parse().expect("a ticker");
+    let first = number == 0;
     Listing {
         market: MarketId::of(&ticker),
         ticker,
         question: "Does it hold?".parse().expect("a question"),
-        expiry: Timestamp(30_000),
-        tick: if number == 0 { 100 } else { 1 },
+        expiry: Timestamp(if first { 30_000 } else { 4_000_000 }),
+        tick: if first { 100 } else { 1 },
         maker_fee: FeeRate::new(10_000).expect("a rate"),
         taker_fee: FeeRate::new(70_000).expect("a rate"),
-        dispute_window_ms: if number == 0 { 0 } else { 3_000 },
+        dispute_window_ms: if first { 0 } else { 3_000 },
         limits: MarketLimits::NONE,
     }
 }

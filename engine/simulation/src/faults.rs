@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use schemas::limits::PARKED_MAX_MS;
 use schemas::{Command, CommandRecord, EngineId, Record, Shard, Term};
 
 use crate::clients::commands;
@@ -25,6 +26,7 @@ impl Simulation {
             Seen::ProcessFrozen => set(&mut self.processes[slot].frozen_until, now + long),
             Seen::LeadShared => self.share_lead(shard),
             Seen::LeadWithdrawn => self.withdraw_lead(index),
+            Seen::ShardDown => self.take_down(shard),
             Seen::StrangerTerm => self.claim(shard),
             Seen::WriterBroken => self.break_writer(slot),
             Seen::CopyRepeated => self.repeat_copy(shard),
@@ -93,6 +95,18 @@ impl Simulation {
     fn withdraw_lead(&mut self, shard: usize) -> bool {
         self.processes.iter().for_each(|process| process.want_lead(shard, false));
         true
+    }
+
+    /// Nobody leads a shard for longer than anything may be parked.
+    fn take_down(&mut self, shard: Shard) -> bool {
+        let now = self.cluster.now();
+        if now < self.down_until[shard.index()] {
+            return false;
+        }
+        let until = now + PARKED_MAX_MS + self.random.below(PARKED_MAX_MS);
+        self.down_until[shard.index()] = until;
+        self.cluster.note_down(shard, now, until);
+        self.withdraw_lead(shard.index())
     }
 
     /// Somebody who is no engine of ours appends a term, as an engine of a lost machine might.

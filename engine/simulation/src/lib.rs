@@ -11,6 +11,7 @@
 //! | `cluster`    | the log, time, luck; the product's `Log`, `Clock` and `Shelf` over them                  |
 //! | `process`    | an engine process: the product's `ShardLoop`, once a shard                               |
 //! | `clients`    | ask, repeat, remember; the gateway that answers them; `commands` makes what is asked     |
+//! | `answers`    | which events answer which command                                                        |
 //! | `projection` | the product's fold, with its position kept beside its rows                               |
 //! | `simulation` | the scheduler                                                                            |
 //! | `faults`     | what is done to the system                                                               |
@@ -33,6 +34,7 @@ pub mod fold;
 #[path = "../../../projections/tests/common/model.rs"]
 mod tables;
 
+mod answers;
 mod clients;
 mod cluster;
 mod faults;

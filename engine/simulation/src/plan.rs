@@ -17,6 +17,7 @@ pub const SCHEDULED: &[(Seen, u64)] = &[
     (Seen::ProcessFrozen, 15),
     (Seen::LeadShared, 30),
     (Seen::LeadWithdrawn, 10),
+    (Seen::ShardDown, 4),
     (Seen::StrangerTerm, 4),
     (Seen::WriterBroken, 10),
     (Seen::CopyRepeated, 40),
@@ -62,6 +63,8 @@ pub struct Plan {
     pub queue: usize,
     /// Milliseconds that pass at most when time passes.
     pub tick: u64,
+    /// True if time leaps now and then, so far that purses have rested.
+    pub leaps: bool,
     /// True if all processes keep their snapshots in one place.
     pub one_store: bool,
     /// Requests that clients have under way at most.
@@ -90,6 +93,7 @@ impl Plan {
             snapshot_every: *random.pick(&[often, 20.max(often), 50, 200]),
             queue: *random.pick(&[3, 20, 100, 100_000]),
             tick: *random.pick(&[5, 30, 100]),
+            leaps: random.one_in(4),
             one_store: random.one_in(2),
             open_requests: *random.pick(&[4, 12, 40]),
             rates,

@@ -3,10 +3,12 @@
 //! Dies between its transactions and begins again from the stored position. What it must show in the end is what a fresh fold
 //! of the log shows.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use schemas::Shard;
+use engine_core::State;
 use schemas::reading::{Position, Reader, Reading};
+use schemas::{AccountId, Shard};
 
 use crate::cluster::{Cluster, Topic};
 use crate::fold::Changes;
@@ -52,7 +54,7 @@ impl Projection {
 
     /// One transaction: the rows and the position.
     pub fn commit(&mut self) {
-        self.stored.tables.apply(&std::mem::take(&mut self.changes));
+        self.stored.tables.apply(self.shard, &std::mem::take(&mut self.changes));
         self.stored.position = *self.reader.position();
     }
 
@@ -80,5 +82,31 @@ impl Projection {
             self.stored.tables == fresh.stored.tables,
             "projection of shard {shard}: tables differ from a fresh fold's"
         );
+    }
+
+    /// Compares the rows of purses with a shard's state at the end of its log.
+    pub fn assert_purses_are(&self, state: &State) {
+        let rows = self.stored.tables.purses.iter().map(|((account, shard), (row, _))| {
+            let [available, held, live_orders, ..] = *row;
+            (*account, *shard, available, held, live_orders)
+        });
+        let purses = state.purses().map(|(account, purse)| {
+            let (available, held) = (purse.available.micros(), purse.held.micros());
+            (account, self.shard, available, held, i64::from(purse.live_orders))
+        });
+        let (mut rows, mut purses): (Vec<_>, Vec<_>) = (rows.collect(), purses.collect());
+        rows.sort_unstable();
+        purses.sort_unstable();
+        assert!(rows == purses, "projection of shard {}: purses {rows:?} are {purses:?}", self.shard);
+    }
+
+    /// Nothing is between the purses of an account in the end: what their rows have sent, they have received.
+    pub fn assert_wallets_add_up(all: &[Self]) {
+        let mut under_way: BTreeMap<AccountId, i64> = BTreeMap::new();
+        for ((account, _), ([.., sent, received], _)) in all.iter().flat_map(|one| &one.stored.tables.purses) {
+            *under_way.entry(*account).or_default() += sent - received;
+        }
+        let lost = under_way.iter().find(|(_, credits)| **credits != 0);
+        assert!(lost.is_none(), "projections: on the way between purses for ever: {lost:?}");
     }
 }

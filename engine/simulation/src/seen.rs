@@ -37,6 +37,8 @@ kinds! {
     LeadShared = "lead given to several",
     /// Nobody was told to lead a shard.
     LeadWithdrawn = "lead given to nobody",
+    /// Nobody led a shard for longer than a request may be parked.
+    ShardDown = "shard down",
     /// Somebody unknown appended a term.
     StrangerTerm = "stranger's term",
 
@@ -149,10 +151,8 @@ kinds! {
     OrderAmended = "order amended",
     /// An amendment was refused.
     AmendRejected = "amendment rejected",
-    /// An account held more for an amendment on its way.
+    /// An account held more for an amendment.
     HoldRaised = "hold raised",
-    /// An amendment from another shard was refused after all, and what was held for it went back.
-    HoldReturned = "raised hold returned",
     /// An account asked for the end of all its orders.
     MassCancel = "mass cancel",
     /// An order ended by that.
@@ -165,10 +165,12 @@ kinds! {
     BatchOneByOne = "batch answered one by one",
     /// An all-or-nothing batch was carried out.
     BatchCarriedOut = "batch carried out whole",
-    /// An all-or-nothing batch was refused, where it came in or where its markets are.
+    /// An all-or-nothing batch was refused.
     BatchRefused = "batch refused whole",
     /// An account was frozen.
     AccountFrozen = "account frozen",
+    /// A shard paid for no orders of an account any more.
+    PurseFrozen = "purse frozen",
     /// A transfer came in.
     TransferReceived = "transfer received",
     /// A transfer could not be received and came back.
@@ -179,6 +181,83 @@ kinds! {
     PairsRedeemed = "pairs redeemed",
     /// A position was paid out.
     PaidOut = "paid out",
+
+    // Purses: asking, lending, giving back.
+    /// An order was parked.
+    OrderParked = "order parked",
+    /// An amendment was parked.
+    AmendmentParked = "amendment parked",
+    /// An all-or-nothing batch was parked.
+    BatchParked = "batch parked whole",
+    /// A request was parked while another of its account was.
+    ParkedBehind = "request parked behind another",
+    /// A client id stands for a request that is parked.
+    ParkedRepeated = "parked request repeated",
+    /// A home was asked for credits.
+    CreditsAsked = "credits asked for",
+    /// A home was asked for room alone.
+    RoomAsked = "room asked for",
+    /// A home was asked for what its own purse lacks.
+    AskedAtHome = "home's own purse asks",
+    /// A request for which the home was asked was lacking again.
+    AskedAgain = "asked again for one request",
+    /// A home lent more than it was asked for.
+    FloatLent = "float lent",
+    /// An account came to have a purse on one more shard.
+    PurseMade = "purse made",
+    /// What was asked for came when nobody waited for it any more.
+    FundedLate = "funded when nobody waits",
+    /// An order that was parked was taken in.
+    ParkedPlaced = "parked order placed",
+    /// A parked amendment was carried out.
+    ParkedAmended = "parked amendment carried out",
+    /// A parked batch was carried out.
+    ParkedBatchCarriedOut = "parked batch carried out",
+    /// A claim waited at its account's home.
+    ClaimParked = "claim waits at home",
+    /// Purses were told to give back.
+    Recalled = "recall",
+    /// Purses were told so again for the same claim.
+    RecalledAgain = "recall again for one claim",
+    /// A withdrawal was made with what came back.
+    WithdrawnAfterRecall = "withdrawn after a recall",
+    /// A transfer was made with what came back.
+    TransferredAfterRecall = "transferred after a recall",
+    /// A purse was lent what came back.
+    FundedAfterRecall = "funded after a recall",
+    /// A claim on credits was refused, since there is no other purse.
+    RefusedAtOnce = "funds insufficient at once",
+    /// A claim on credits was refused, since no purse had any left.
+    RefusedAfterRecall = "funds insufficient after a recall",
+    /// A claim was refused for the limits of its account.
+    RoomRefused = "room refused",
+    /// A request was parked for too long at its market's shard.
+    FundingTimeout = "funding timeout",
+    /// A request was parked for too long while nobody led another shard.
+    FundingTimeoutDown = "funding timeout while a shard is down",
+    /// A claim waited for too long.
+    ClaimTimeout = "claim timeout",
+    /// An order was cancelled while it was parked.
+    CancelledWhileParked = "cancelled while parked",
+    /// A market took no orders any more when a parked one was decided.
+    ClosedWhileParked = "market closed while parked",
+    /// An account was frozen while a request of it was parked.
+    FrozenWhileParked = "frozen while parked",
+    /// All shards had carried an instruction out at once, since there are none.
+    CompletedAtOnce = "instruction completed at once",
+    /// The last shard had carried an instruction out.
+    CompletedLater = "instruction completed later",
+    /// The limits of an account changed, and a purse of it keeps just the room that it uses.
+    PurseSealed = "purse sealed",
+    /// A sealed purse asked, and gave free room back.
+    RoomGivenBack = "room given back",
+    /// Free credits of a purse that nothing changed went home.
+    CreditsRested = "credits go home from rest",
+    /// What a market had paid out went home.
+    PayoutSentHome = "payout goes home",
+    /// Time went on by minutes.
+    TimeLeapt = "time leapt",
+
     /// A leader published the hash of its state; every follower checked it.
     StateHashed = "state hash published",
     /// A projection committed a batch.

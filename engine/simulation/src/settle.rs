@@ -1,12 +1,14 @@
 //! The end of a run: no more faults, and everything goes on until nothing is left to do.
 
 use engine::shard::Role;
+use engine_core::State;
+use schemas::Credits;
 
 use crate::cluster::Topic;
 use crate::process::Process;
 use crate::projection::Projection;
 use crate::random::Random;
-use crate::simulation::Simulation;
+use crate::simulation::{REST, Simulation};
 
 /// Rounds in which everything must come to rest. The longest pause of the product is a minute.
 const ROUNDS: u64 = 3_000;
@@ -33,6 +35,7 @@ impl Simulation {
         for process in &mut self.processes {
             process.frozen_until = 0;
         }
+        self.down_until.fill(0);
         // Whoever is ending ends first, so that the lead goes to somebody who stays.
         for _ in 0..ENDING {
             if self.processes.iter().any(Process::is_stopping) {
@@ -42,13 +45,26 @@ impl Simulation {
         }
         let shards: Vec<_> = self.cluster.shards().collect();
         shards.iter().for_each(|shard| self.give_to_one(shard.index()));
+        self.come_to_rest();
+        if self.cluster.plan.leaps {
+            // What expires in the first rest frees credits, which rest in the second.
+            for _ in 0..2 {
+                self.cluster.pass(REST);
+                self.come_to_rest();
+            }
+            self.assert_all_is_at_home();
+        }
+    }
+
+    fn come_to_rest(&mut self) {
         for round in 0..ROUNDS {
             if round == PROBE {
                 self.clients.probe();
             }
             self.round();
             self.cluster.pass(if round < 100 { SHORT } else { LONG });
-            if self.clients.finish() && self.is_at_rest() {
+            let is_at_rest = self.is_at_rest();
+            if self.clients.finish() && is_at_rest {
                 return;
             }
         }
@@ -83,10 +99,34 @@ impl Simulation {
         }
     }
 
-    /// Every command has its outcome, every message was taken in and is forgotten, every reader is at the end.
+    /// Every command has its outcome, every message was taken in and is forgotten, every reader is at the end. Panics if a request is
+    /// parked even so: what could it wait for?
     fn is_at_rest(&self) -> bool {
-        self.projections.iter().all(Projection::is_at_end)
-            && self.cluster.shards().all(|shard| self.left(shard.index()).is_none())
+        let is_done = self.cluster.shards().all(|shard| self.left(shard.index()).is_none());
+        if is_done {
+            self.states().for_each(assert_nothing_waits);
+        }
+        is_done && self.projections.iter().all(Projection::is_at_end)
+    }
+
+    /// The states of all leaders.
+    fn states(&self) -> impl Iterator<Item = &State> {
+        let hosted = self.processes.iter().flat_map(|process| &process.hosted);
+        hosted.filter(|hosted| hosted.control.role() == Role::Leading).map(|hosted| hosted.replica().state())
+    }
+
+    /// Purses that nothing has changed for so long have sent their free credits home.
+    fn assert_all_is_at_home(&self) {
+        for state in self.states() {
+            let away = state.purses().filter(|(account, _)| self.cluster.map.of_account(*account) != state.shard());
+            for (account, purse) in away {
+                let (shard, available) = (state.shard(), purse.available);
+                assert!(
+                    available == Credits::ZERO,
+                    "{available} of {account} rest on shard {shard} and do not go home"
+                );
+            }
+        }
     }
 
     fn left(&self, shard: usize) -> Option<String> {
@@ -118,4 +158,9 @@ impl Simulation {
         let open = self.clients.requests.iter().filter(|request| !request.is_answered).count();
         format!("{}{open} requests have no answer", left.collect::<String>())
     }
+}
+
+fn assert_nothing_waits(state: &State) {
+    let waits = state.parked().next();
+    assert!(waits.is_none(), "shard {}: nothing is under way, and this is parked: {waits:?}", state.shard());
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use schemas::limits::{PURSE_REST_MS, PURSE_STEP_MS};
 use schemas::{EngineId, Shard};
 
 use crate::clients::Clients;
@@ -18,12 +19,17 @@ use crate::seen::Seen;
 /// Steps of a loop that run in a row at most.
 const BURST: u64 = 40;
 
+/// Milliseconds after which a purse that nothing changes has rested.
+pub(crate) const REST: u64 = PURSE_REST_MS + PURSE_STEP_MS;
+
 pub struct Simulation {
     pub cluster: Rc<Cluster>,
     pub(crate) random: Random,
     pub(crate) processes: Vec<Process>,
     stores: Vec<Store>,
     pub archives: Vec<Archive>,
+    /// Nobody is told to lead a shard before this time.
+    pub(crate) down_until: Vec<u64>,
     /// What dead or broken writers still may write.
     pub(crate) late: Vec<Late>,
     pub clients: Clients,
@@ -45,6 +51,7 @@ impl Simulation {
             stores: stores.collect(),
             archives: cluster.shards().map(|_| Archive::default()).collect(),
             processes: Vec::new(),
+            down_until: cluster.shards().map(|_| 0).collect(),
             late: Vec::new(),
             agreement: Agreement::default(),
             engines: 0,
@@ -152,7 +159,11 @@ impl Simulation {
     }
 
     fn pass_time(&mut self) {
-        let long = self.random.one_in(40);
+        if self.cluster.plan.leaps && self.random.one_in(100) {
+            self.cluster.saw(Seen::TimeLeapt);
+            return self.cluster.pass(REST);
+        }
+        let long = self.random.one_in(60);
         let milliseconds = self.random.below(if long { 20_000 } else { self.cluster.plan.tick });
         self.cluster.pass(milliseconds);
     }
@@ -164,6 +175,9 @@ impl Simulation {
     }
 
     pub(crate) fn assign_to(&mut self, slot: usize, shard: usize, alone: bool) {
+        if self.cluster.now() < self.down_until[shard] {
+            return;
+        }
         self.cluster
             .note(format_args!("shard {shard} is given to process {slot}, {}", if alone { "alone" } else { "too" }));
         for (other, process) in self.processes.iter().enumerate() {

@@ -21,6 +21,16 @@ const FAILED_ONCE: &[(u64, Option<Seen>, &str)] = &[
     ),
     (1_365, None, "a budget in an all-or-nothing batch used up the position limit of the order after it"),
     (591, None, "the count of commands passed over outlived the lead in which it was counted, and ended the process"),
+    (0, None, "which parked requests were tried again depended on who led, not on the log alone"),
+    (106, None, "a claim was refused for want of room after a recall that had asked for credits alone"),
+    (
+        375,
+        None,
+        "of an all-or-nothing batch that came too late, only the order to blame could be sent again under its name",
+    ),
+    (400, None, "an order was refused by a home that had been asked for more than it lacked by then"),
+    (2_148, None, "an order that was refused with its batch took the name of one that was parked"),
+    (168, None, "what a purse gave back was added to what it had asked for at its home, and not where it had asked"),
 ];
 
 fn passes(seed: u64, only: Option<Seen>) -> Report {
@@ -54,7 +64,7 @@ fn nothing_is_lost_or_doubled_whatever_happens_and_everything_happens() {
     assert!(tally.missing().is_empty(), "never reached in {SEEDS} seeds: {:?}", tally.missing());
     let often = [Seen::Traded, Seen::TookOver, Seen::StaleOutcome, Seen::MessageRepeated, Seen::RestoredFromSnapshot];
     for seen in often {
-        assert!(tally.of(seen) > 10 * SEEDS, "{}: only {} times", seen.name(), tally.of(seen));
+        assert!(tally.of(seen) > 5 * SEEDS, "{}: only {} times", seen.name(), tally.of(seen));
     }
 }
 

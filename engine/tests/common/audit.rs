@@ -1,22 +1,24 @@
-//! An auditor that knows only the language of the log: the rule of reading, and what events change (`schemas::effects`).
+//! An auditor that knows only the language of the log: the rule of reading, what events change (`schemas::effects`), and which
+//! command each answers (`schemas::answers`).
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Message as _, Offset, TopicPartitionList};
-use schemas::effects::{market_change, position_changes, wallet_change};
+use schemas::effects::{market_change, position_changes};
 use schemas::reading::{Position, Reader, Reading};
-use schemas::{
-    AccountId, Command, CommandId, CommandRecord, Credits, EngineId, Event, MarketId, Message, Outcome, Shard,
-    Timestamp,
-};
-use service::kafka::{EventsTail, consumer_config};
+use schemas::shard_map::ShardMap;
+use schemas::{AccountId, CommandId, Credits, EngineId, Event, MarketId, Outcome, Rejection, Shard, Timestamp};
 
-use super::TestLog;
-use super::orders::{Orders, held_for};
+use super::SHARDS;
+use super::answers::Answers;
+use super::messages::Messages;
+use super::orders::Orders;
+use super::purses::Purses;
+use super::waiting::Waiting;
 
-/// Everything that the events log says, folded as sums.
+/// What is due later than this after the last outcome concerns no test.
+const SOON_MS: u64 = 60_000;
+
+/// Everything that the events logs say, folded as sums.
 pub struct Audit {
     readers: Vec<Reader>,
     /// For each shard: command offset and id of each outcome, in order.
@@ -24,53 +26,61 @@ pub struct Audit {
     pub terms: Vec<Vec<EngineId>>,
     /// Records of writers whose time was over.
     pub ignored: u64,
-    wallets: BTreeMap<AccountId, (Credits, Credits)>,
-    positions: BTreeMap<(MarketId, AccountId), [i64; 4]>,
-    markets: BTreeMap<MarketId, (Credits, Credits, i64, i64)>,
-    deposited: Credits,
+    pub answers: Answers,
+    pub messages: Messages,
     pub orders: Orders,
-    live_orders: BTreeMap<AccountId, i64>,
+    pub purses: Purses,
+    pub waiting: Waiting,
+    positions: BTreeMap<(MarketId, AccountId), [i64; 4]>,
+    markets: BTreeMap<MarketId, Market>,
+    deposited: Credits,
     /// The time of the last outcome.
     time: Timestamp,
-    /// By sender, receiver and number.
-    on_their_way: BTreeMap<(Shard, Shard, u64), Message>,
     /// How often each kind of event was seen.
     pub kinds: BTreeMap<String, u64>,
-    sent: BTreeMap<(Shard, Shard), u64>,
-    received: BTreeMap<(Shard, Shard), u64>,
-    acknowledged: BTreeMap<(Shard, Shard), u64>,
-    pub trades: u64,
-    pub skipped: u64,
-    pub state_hashes: u64,
+    /// How often requests were refused for each reason.
+    pub refusals: BTreeMap<Rejection, u64>,
+}
+
+/// A market's own sums.
+#[derive(Default)]
+struct Market {
+    collateral: Credits,
+    fees: Credits,
+    yes: i64,
+    no: i64,
+    /// It pays out, or has.
+    is_answered: bool,
 }
 
 impl Audit {
     pub fn new() -> Self {
         Self {
-            readers: Shard::all(super::SHARDS).map(|s| Reader::new(s, super::SHARDS, Position::default())).collect(),
-            causes: vec![Vec::new(); usize::from(super::SHARDS)],
-            terms: vec![Vec::new(); usize::from(super::SHARDS)],
+            readers: Shard::all(SHARDS).map(|shard| Reader::new(shard, SHARDS, Position::default())).collect(),
+            causes: vec![Vec::new(); usize::from(SHARDS)],
+            terms: vec![Vec::new(); usize::from(SHARDS)],
             ignored: 0,
-            wallets: BTreeMap::new(),
+            answers: Answers::default(),
+            messages: Messages::default(),
+            orders: Orders::default(),
+            purses: Purses::new(ShardMap::new(SHARDS).expect("a few shards")),
+            waiting: Waiting::default(),
             positions: BTreeMap::new(),
             markets: BTreeMap::new(),
             deposited: Credits::ZERO,
-            orders: Orders::default(),
-            live_orders: BTreeMap::new(),
             time: Timestamp(0),
-            on_their_way: BTreeMap::new(),
             kinds: BTreeMap::new(),
-            sent: BTreeMap::new(),
-            received: BTreeMap::new(),
-            acknowledged: BTreeMap::new(),
-            trades: 0,
-            skipped: 0,
-            state_hashes: 0,
+            refusals: BTreeMap::new(),
         }
     }
 
     pub fn position(&self, shard: Shard) -> &Position {
         self.readers[shard.index()].position()
+    }
+
+    /// How often an event of this kind was seen.
+    pub fn count(&self, kind: &str) -> u64 {
+        self.kinds.get(kind).copied().unwrap_or(0)
     }
 
     /// Reads one record.
@@ -79,7 +89,8 @@ impl Audit {
             Reading::Outcome(outcome) => {
                 self.causes[shard.index()].push((outcome.cause.offset, outcome.cause.id));
                 self.time = self.time.max(outcome.time);
-                outcome.events.iter().for_each(|event| self.fold(shard, event));
+                self.answers.note(shard, &outcome);
+                outcome.events.iter().for_each(|event| self.fold(shard, event, outcome.time));
                 return Some(outcome);
             }
             Reading::Term(term) => self.terms[shard.index()].push(term.engine),
@@ -88,16 +99,12 @@ impl Audit {
         None
     }
 
-    fn fold(&mut self, at: Shard, event: &Event) {
+    fn fold(&mut self, at: Shard, event: &Event, now: Timestamp) {
         *self.kinds.entry(kind(event)).or_default() += 1;
+        self.messages.fold(at, event);
         self.orders.fold(event);
-        if let Some(change) = wallet_change(event) {
-            *self.live_orders.entry(change.account).or_default() += i64::from(change.live_orders);
-            let wallet = self.wallets.entry(change.account).or_default();
-            wallet.0 += change.available;
-            wallet.1 += change.held;
-            assert!(wallet.0 >= Credits::ZERO && wallet.1 >= Credits::ZERO, "I-4: wallet {}", change.account);
-        }
+        self.purses.fold(at, event, now);
+        self.waiting.fold(at, event);
         for change in position_changes(event) {
             let position = self.positions.entry((change.market, change.account)).or_default();
             let by = [change.yes, change.no, change.yes_reserved, change.no_reserved];
@@ -105,91 +112,61 @@ impl Audit {
         }
         if let Some(change) = market_change(event) {
             let market = self.markets.entry(change.market).or_default();
-            market.0 += change.collateral;
-            market.1 += change.fees;
-            market.2 += change.yes;
-            market.3 += change.no;
+            market.collateral += change.collateral;
+            market.fees += change.fees;
+            market.yes += change.yes;
+            market.no += change.no;
         }
         match event {
             Event::Deposited { amount, .. } => self.deposited += *amount,
             Event::Withdrawn { amount, .. } => self.deposited -= *amount,
-            Event::Sent { to, number, message } => {
-                self.expect_next(at, *to, *number);
-                // The receiver's log may have been read before the sender's.
-                if self.received.get(&(at, *to)).is_none_or(|last| last < number) {
-                    self.on_their_way.insert((at, *to, *number), message.clone());
-                }
+            Event::Rejected { code }
+            | Event::OrderRejected { code, .. }
+            | Event::CancelRejected { code, .. }
+            | Event::AmendRejected { code, .. } => *self.refusals.entry(*code).or_default() += 1,
+            Event::MarketChanged { market, state, .. } => {
+                self.markets.entry(*market).or_default().is_answered = state.is_final();
             }
-            Event::Received { from, number } => {
-                self.on_their_way.remove(&(*from, at, *number));
-                let last = self.received.insert((*from, at), *number).unwrap_or(0);
-                assert_eq!(*number, last + 1, "messages are taken in once, in order");
-            }
-            Event::MessageSkipped { .. } => self.skipped += 1,
-            Event::Acknowledged { to, number } => drop(self.acknowledged.insert((at, *to), *number)),
-            Event::Traded(_) => self.trades += 1,
-            Event::StateHashed { .. } => self.state_hashes += 1,
             _ => {}
         }
     }
 
-    fn expect_next(&mut self, from: Shard, to: Shard, number: u64) {
-        let last = self.sent.insert((from, to), number).unwrap_or(0);
-        assert_eq!(number, last + 1, "messages are numbered densely");
-    }
-
-    /// True if no message is on its way, nor kept.
-    pub fn is_settled(&self) -> bool {
-        self.sent == self.received && self.sent == self.acknowledged
-    }
-
-    pub fn messages(&self) -> u64 {
-        self.sent.values().sum()
-    }
-
-    /// True if nothing happens by itself for a while.
+    /// True if no message is on its way, and nothing waits or happens by itself for a while.
     pub fn is_quiet(&self) -> bool {
-        let held = self.positions.iter().filter(|(_, parts)| parts.iter().any(|part| *part != 0));
-        let paid = held.into_iter().all(|((market, _), _)| !self.orders.is_answered(*market));
-        paid && self.orders.is_quiet(self.time)
+        let soon = Timestamp(self.time.as_millis() + SOON_MS);
+        let left = self.positions.iter().filter(|(_, parts)| **parts != [0; 4]);
+        let paid = left.into_iter().all(|((market, _), _)| !self.markets.get(market).is_some_and(|m| m.is_answered));
+        let due = !self.waiting.is_quiet(soon) || !self.orders.are_quiet(soon) || !self.purses.are_quiet(soon);
+        paid && !due && self.messages.are_settled()
     }
 
-    /// I-5: what wallets hold is what their live buys could still cost, and what is held for messages on their way. At any cut at
-    /// which no message is taken in that was not seen sent.
-    pub fn assert_holds(&self) {
-        let mut expected = self.orders.holds();
-        for (account, credits) in self.on_their_way.values().flat_map(held_for) {
-            *expected.entry(account).or_default() += credits;
+    /// I-1, I-5, I-8 and I-9, if this is a cut at which no message is taken in that was not seen sent. False if it is not.
+    pub fn assert_cut(&self) -> bool {
+        if !self.messages.are_seen() {
+            return false;
         }
-        for (account, (_, held)) in &self.wallets {
-            let expected = expected.get(account).copied().unwrap_or_default();
-            assert_eq!(*held, expected, "I-5: what account {account} holds");
-        }
+        let markets: Credits = self.markets.values().map(|market| market.collateral + market.fees).sum();
+        let all = self.purses.credits() + markets + self.messages.credits();
+        assert_eq!(all, self.deposited, "I-1: credits are conserved over purses, markets and what is in flight");
+        self.purses.assert_used(&self.orders.used());
+        self.purses.assert_lent(self.messages.in_flight());
+        true
     }
 
-    /// I-1, I-2, I-4 and I-5, with nothing in flight.
+    /// All invariants, with nothing in flight and nothing left to wait for.
     pub fn assert_invariants(&self) {
         for (key, [yes, no, yes_reserved, no_reserved]) in &self.positions {
             let fine = *yes_reserved >= 0 && *no_reserved >= 0 && yes >= yes_reserved && no >= no_reserved;
             assert!(fine, "I-4: position {key:?}");
         }
-        for (market, (collateral, _, yes, no)) in &self.markets {
-            assert_eq!((*collateral, yes), (Credits::whole(*yes), no), "I-2: market {market}");
+        for (id, market) in &self.markets {
+            let pairs = (Credits::whole(market.yes), market.yes);
+            assert_eq!((market.collateral, market.no), pairs, "I-2: market {id}");
         }
-        let wallets: Credits = self.wallets.values().map(|(available, held)| *available + *held).sum();
-        let markets: Credits = self.markets.values().map(|(collateral, fees, ..)| *collateral + *fees).sum();
-        assert!(
-            self.is_settled(),
-            "messages are in flight: {:?} {:?} {:?}",
-            self.sent,
-            self.received,
-            self.acknowledged
-        );
-        assert_eq!(wallets + markets, self.deposited, "I-1: credits are conserved");
-        self.assert_holds();
-        let counted =
-            self.live_orders.iter().filter(|(_, count)| **count != 0).map(|(account, count)| (*account, *count));
-        assert_eq!(counted.collect::<BTreeMap<_, _>>(), self.orders.counts(), "each home knows how many orders live");
+        assert!(self.messages.are_settled(), "messages are in flight: {:?}", self.messages.in_flight().next());
+        assert!(self.assert_cut(), "a log that is settled is a cut");
+        self.waiting.assert_nothing_waits();
+        self.purses.assert_at_rest();
     }
 }
 
@@ -211,83 +188,4 @@ fn kind(event: &Event) -> String {
     // Ends early, on purpose.
     let _ = std::fmt::write(&mut name, format_args!("{event:?}"));
     name.0
-}
-
-/// Reads the events until everything asked has its outcome, no message is on its way and nothing is due; fails after `limit`.
-pub fn drained(log: &TestLog, limit: Duration) -> Audit {
-    let mut audit = Audit::new();
-    let from = Shard::all(super::SHARDS).map(|shard| (shard, 0));
-    let tail = EventsTail::open(&log.args.kafka, &log.topics, service::kafka::Reading::Bulk, from).unwrap();
-    let start = Instant::now();
-    loop {
-        while let Some(record) = tail.next_or_wait(Duration::from_millis(200)).unwrap() {
-            audit.read(record.shard(), record.offset(), record.payload());
-        }
-        let ends = command_ends(log);
-        let done = ends.iter().all(|(&shard, &end)| audit.position(shard).next_command == end);
-        if done && audit.is_settled() && audit.is_quiet() && command_ends(log) == ends {
-            return audit;
-        }
-        let at: Vec<_> = Shard::all(super::SHARDS).map(|shard| audit.position(shard).next_command).collect();
-        assert!(
-            start.elapsed() < limit,
-            "not drained within {limit:?}: at {at:?} of {ends:?}, {}",
-            if audit.is_quiet() { "quiet" } else { "something is still due" }
-        );
-    }
-}
-
-/// Waits for the first outcome with such an event.
-pub fn first(log: &TestLog, what: &str, limit: Duration, is_it: impl Fn(&Event) -> bool) -> Outcome {
-    let mut audit = Audit::new();
-    let from = Shard::all(super::SHARDS).map(|shard| (shard, 0));
-    let tail = EventsTail::open(&log.args.kafka, &log.topics, service::kafka::Reading::Live, from).unwrap();
-    super::wait_for(what, limit, || {
-        let record = tail.next_or_wait(Duration::from_millis(50)).unwrap()?;
-        let outcome = audit.read(record.shard(), record.offset(), record.payload())?;
-        outcome.events.iter().any(&is_it).then_some(outcome)
-    })
-}
-
-fn command_ends(log: &TestLog) -> BTreeMap<Shard, u64> {
-    let consumer: BaseConsumer =
-        consumer_config(&log.args.kafka, "test", service::kafka::Reading::Live).create().unwrap();
-    let end = |shard: Shard| {
-        let marks = consumer.fetch_watermarks(&log.topics.commands, shard.partition(), Duration::from_secs(5));
-        (shard, u64::try_from(marks.unwrap().1).unwrap())
-    };
-    Shard::all(super::SHARDS).map(end).collect()
-}
-
-/// All commands in the log, in order.
-pub fn commands(log: &TestLog, shard: Shard) -> Vec<(u64, CommandRecord)> {
-    let end = command_ends(log)[&shard];
-    let consumer: BaseConsumer =
-        consumer_config(&log.args.kafka, "test", service::kafka::Reading::Bulk).create().unwrap();
-    let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(&log.topics.commands, shard.partition(), Offset::Offset(0)).unwrap();
-    consumer.assign(&assignment).unwrap();
-    let mut found: Vec<(u64, CommandRecord)> = Vec::new();
-    while found.last().map_or(0, |(offset, _)| offset + 1) < end {
-        let record = consumer.poll(Duration::from_secs(10)).expect("a record before the end").unwrap();
-        let command = CommandRecord::decode(record.payload().unwrap()).unwrap();
-        found.push((u64::try_from(record.offset()).unwrap(), command));
-    }
-    found
-}
-
-/// Every command in the log has exactly one outcome, in order, under its own id; everything asked is in the log once.
-pub fn assert_each_command_has_one_outcome(log: &TestLog, audit: &Audit, asked: &[CommandId]) {
-    let mut seen: HashMap<CommandId, u32> = HashMap::new();
-    for shard in Shard::all(super::SHARDS) {
-        let commands = commands(log, shard);
-        let expected: Vec<_> = commands.iter().map(|(offset, record)| (*offset, record.id)).collect();
-        assert_eq!(audit.causes[shard.index()].len(), expected.len(), "outcomes and commands of shard {shard}");
-        assert!(audit.causes[shard.index()] == expected, "causes of shard {shard}");
-        let entered = commands.iter().filter(|(_, record)| !matches!(record.command, Command::Receive { .. }));
-        entered.for_each(|(_, record)| *seen.entry(record.id).or_default() += 1);
-    }
-    for id in asked {
-        assert_eq!(seen.get(id), Some(&1), "command {id}");
-    }
 }

@@ -9,7 +9,8 @@ use schemas::shard_map::ShardMap;
 use schemas::{Command, CommandId, CommandRecord, Shard};
 use service::kafka::producer_config;
 
-pub use super::world::{World, entry_shard};
+pub use super::world::World;
+use super::world::home_of;
 use super::{Random, TestLog};
 
 /// Writes records to the log, as any client could.
@@ -28,7 +29,7 @@ impl Client {
     /// Asks; returns the id.
     pub fn ask(&self, command: Command) -> CommandId {
         let id = CommandId(uuid::Uuid::now_v7().as_u128());
-        let shard = entry_shard(self.map, &command);
+        let shard = home_of(self.map, &command);
         self.write_command(shard, &CommandRecord { id, command }.encode());
         id
     }

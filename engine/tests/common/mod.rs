@@ -3,10 +3,16 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub mod answers;
 pub mod audit;
 pub mod engine;
+pub mod idle;
 pub mod load;
+pub mod logs;
+pub mod messages;
 pub mod orders;
+pub mod purses;
+pub mod waiting;
 pub mod world;
 
 use std::time::{Duration, Instant};

@@ -1,27 +1,16 @@
-//! Live orders as the log tells them: what buys could still cost (I-5), and what still happens by itself.
+//! Live orders as the logs tell them: what buys could still cost, and when they expire.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemas::event::{OrderAmended, OrderPlaced};
-use schemas::message::EnteredRequest;
-use schemas::{
-    AccountId, Credits, Entry, Event, FeeRate, MarketId, MarketState, Message, OrderId, Price, Quantity, Side,
-    Timestamp,
-};
+use schemas::{AccountId, Credits, Entry, Event, FeeRate, OrderId, Price, Quantity, Side, Timestamp};
 
-/// What is due later than this after the last outcome concerns no test.
-const SOON_MS: u64 = 60_000;
+use super::purses::{Key, Used};
 
-/// Live orders, and all that is due.
+/// Live orders.
 #[derive(Default)]
 pub struct Orders {
     live: BTreeMap<OrderId, Live>,
-    switches: BTreeMap<AccountId, Timestamp>,
-    /// When markets close or begin to pay out.
-    markets: BTreeMap<MarketId, Timestamp>,
-    /// Markets that pay out, or have.
-    answered: BTreeSet<MarketId>,
-    mass_cancels: BTreeSet<(AccountId, Option<MarketId>)>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +53,7 @@ impl Orders {
                 assert!(!reduced.remaining.is_zero(), "order {order} is not reduced to nothing");
             }
             Event::OrderAmended(amended) => self.amended(amended),
-            _ => self.due(event),
+            _ => {}
         }
     }
 
@@ -93,82 +82,19 @@ impl Orders {
         }
     }
 
-    fn due(&mut self, event: &Event) {
-        match event {
-            Event::DeadManSwitchSet { account, due: Some(due) } => drop(self.switches.insert(*account, *due)),
-            Event::DeadManSwitchSet { account, due: None } | Event::DeadManSwitchFired { account } => {
-                self.switches.remove(account);
-            }
-            Event::MassCancelOpened { account, market, .. } => {
-                self.mass_cancels.insert((*account, *market));
-            }
-            Event::MassCancelClosed { account, market } => {
-                self.mass_cancels.remove(&(*account, *market));
-            }
-            Event::MarketCreated(listing) => drop(self.markets.insert(listing.market, listing.expiry)),
-            Event::MarketChanged { market, state, resolution, .. } => {
-                if !state.trades_later() {
-                    self.markets.remove(market);
-                }
-                match resolution.and_then(|resolution| resolution.confirmed) {
-                    Some(confirmed) if *state == MarketState::Resolving => {
-                        self.markets.insert(*market, confirmed.payout);
-                    }
-                    _ if state.is_final() => drop(self.answered.insert(*market)),
-                    _ => {}
-                }
-            }
-            _ => {}
+    /// True if no live order expires until `soon`.
+    pub fn are_quiet(&self, soon: Timestamp) -> bool {
+        self.live.values().filter_map(|order| order.expires).all(|expires| expires > soon)
+    }
+
+    /// How many live orders each account has on each shard, and what they hold.
+    pub fn used(&self) -> BTreeMap<Key, Used> {
+        let mut used: BTreeMap<Key, Used> = BTreeMap::new();
+        for (id, order) in &self.live {
+            let (orders, held) = used.entry((order.account, id.shard())).or_default();
+            *orders += 1;
+            *held += order.hold();
         }
-    }
-
-    /// True if nothing happens by itself for a while after `now`.
-    pub fn is_quiet(&self, now: Timestamp) -> bool {
-        let soon = Timestamp(now.0 + SOON_MS);
-        let orders = self.live.values().filter_map(|order| order.expires);
-        let mut due = orders.chain(self.switches.values().copied()).chain(self.markets.values().copied());
-        self.mass_cancels.is_empty() && due.all(|due| due > soon)
-    }
-
-    /// True if the market pays its positions out.
-    pub fn is_answered(&self, market: MarketId) -> bool {
-        self.answered.contains(&market)
-    }
-
-    /// What each account's live buys hold.
-    pub fn holds(&self) -> BTreeMap<AccountId, Credits> {
-        let mut holds = BTreeMap::new();
-        self.live.values().for_each(|order| *holds.entry(order.account).or_default() += order.hold());
-        holds
-    }
-
-    /// How many live orders each account has.
-    pub fn counts(&self) -> BTreeMap<AccountId, i64> {
-        let mut counts = BTreeMap::new();
-        self.live.values().for_each(|order| *counts.entry(order.account).or_default() += 1);
-        counts
-    }
-}
-
-/// What a message on its way means for what its accounts hold: credits held for what it brings, and those of which it tells that
-/// they are held no more.
-pub fn held_for(message: &Message) -> Vec<(AccountId, Credits)> {
-    match message {
-        Message::PlaceOrder { order, .. } => vec![(order.account, order.hold())],
-        Message::Batch { requests, .. } => {
-            let places = requests.iter().filter_map(|request| match request {
-                EnteredRequest::Place { order, .. } => Some((order.account, order.hold())),
-                EnteredRequest::Cancel { .. } | EnteredRequest::Amend(_) => None,
-            });
-            places.collect()
-        }
-        Message::AmendOrder { amendment, raised: Some(raise) } => vec![(amendment.account, raise.amount)],
-        Message::Settle(settlements) => settlements.iter().map(|s| (s.account, s.spent + s.released)).collect(),
-        Message::AmendOrder { raised: None, .. }
-        | Message::CancelOrder { .. }
-        | Message::RaiseHold { .. }
-        | Message::MassCancel { .. }
-        | Message::Transfer { .. }
-        | Message::ReturnTransfer { .. } => Vec::new(),
+        used
     }
 }

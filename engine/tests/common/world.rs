@@ -22,17 +22,23 @@ pub struct World {
     map: ShardMap,
     /// When one market, and orders about then, expire.
     expiry: Timestamp,
-    /// Clients' names given to orders so far. Whose order has a name follows from the name.
+    /// Clients' names given to orders so far. The whole order follows from its name.
     names: Arc<AtomicU64>,
 }
 
 const FEE: u32 = 10_000;
 
+/// What each account has in the beginning: a few orders' worth, so that purses ask for more all the time, and recall it.
+const DEPOSIT: Credits = Credits::whole(25);
+
 /// Whoever asks for an answer to be taken needs another one to confirm it.
 const ADMINS: [AdminId; 2] = [AdminId(1), AdminId(2)];
 
-/// Orders are cancelled and amended by one of so many last names.
+/// Orders are cancelled, amended and repeated by one of so many last names.
 const RECENT: u64 = 200;
+
+/// Names of deposits, withdrawals and transfers.
+const MOVEMENTS: u64 = 400;
 
 impl World {
     /// Four accounts and two markets on every shard, and one market that expires at `expiry`.
@@ -63,7 +69,7 @@ impl World {
         for &account in &self.accounts {
             let key = ApiKey { id: ApiKeyId(account.0), hash: [7; 32], scopes: Scopes::READ_TRADE };
             commands.push(Command::OpenAccount { account, key });
-            commands.push(Command::Deposit { account, amount: Credits::whole(10_000), client_id: None });
+            commands.push(Command::Deposit { account, amount: DEPOSIT, client_id: None });
         }
         for listing in &self.listings {
             let (market, by, transition) = (listing.market, ADMINS[0], Transition::Open);
@@ -77,32 +83,44 @@ impl World {
     pub fn any(&self, random: &mut Random) -> Command {
         let account = *random.pick(&self.accounts);
         match random.below(1_000) {
-            0..40 => Command::Deposit { account, amount: amount(random), client_id: None },
-            40..60 => Command::Withdraw { account, amount: amount(random), client_id: None },
-            60..90 => {
-                let to = *random.pick(&self.accounts);
-                Command::Transfer { from: account, to, amount: amount(random), client_id: None }
-            }
-            90..170 => {
+            0..130 => self.movement(random),
+            130..210 => {
                 let (account, order) = self.some_order(random);
                 Command::CancelOrder { account, order }
             }
-            170..260 => {
+            210..300 => {
                 let (account, order) = self.some_order(random);
                 let (price, quantity) = change(random);
                 Command::AmendOrder { account, order, price, quantity }
             }
-            260..300 => self.batch(random),
-            300..308 => {
+            300..340 => self.batch(random),
+            340..345 => {
                 let market = (random.below(2) == 0).then(|| *random.pick(&self.markets));
                 Command::MassCancel { account, market }
             }
-            308..314 => {
+            345..348 => {
                 let timeout_s = (random.below(3) > 0).then(|| 1 + small(random, 3));
                 Command::SetDeadManSwitch { account, timeout_s }
             }
-            314..340 => self.by_an_admin(account, random),
-            _ => Command::PlaceOrder(self.order(random)),
+            348..380 => self.by_an_admin(account, random),
+            380..395 => Command::PlaceOrder(self.order_called(self.recent(random))),
+            _ => Command::PlaceOrder(self.order_called(self.names.fetch_add(1, Ordering::Relaxed))),
+        }
+    }
+
+    /// Credits in, out, or to another account. With a name half of the time, which is repeated now and then.
+    fn movement(&self, random: &mut Random) -> Command {
+        let name = random.below(MOVEMENTS);
+        let client_id = (random.below(2) == 0).then_some(ClientId(name.into()));
+        let mut random = if client_id.is_some() { Random(name) } else { Random(random.next()) };
+        let account = *random.pick(&self.accounts);
+        let amount = amount(&mut random);
+        match random.below(12) {
+            0..6 => Command::Deposit { account, amount, client_id },
+            // More than is at home, most of the time.
+            6 | 7 => Command::Withdraw { account, amount: Credits::whole(5) + amount, client_id },
+            8 | 9 => Command::Withdraw { account, amount, client_id },
+            _ => Command::Transfer { from: account, to: *random.pick(&self.accounts), amount, client_id },
         }
     }
 
@@ -113,72 +131,79 @@ impl World {
         let [expiring, paused] = [self.markets.len() - 1, 0].map(|index| self.markets[index]);
         let answer = *random.pick(&[Answer::Value(YesValue::YES), Answer::Void]);
         let change = |market, transition| Command::ChangeMarket { market, by, transition };
-        match random.below(13) {
+        match random.below(20) {
             0 => Command::FreezeAccount { account, by },
-            1..4 => Command::UnfreezeAccount { account, by },
-            4 => {
-                let limits = AccountLimits { live_orders: 40 + small(random, 40), held: Credits::whole(500) };
+            1..11 => Command::UnfreezeAccount { account, by },
+            11 => {
+                let held = Credits::whole(5) + amount(random);
+                let limits = AccountLimits { live_orders: 10 + small(random, 30), held };
                 Command::LimitAccount { account, limits }
             }
-            5 => Command::LimitAccount { account, limits: AccountLimits::NONE },
-            6 => {
+            12 => Command::LimitAccount { account, limits: AccountLimits::NONE },
+            13 => {
                 let (notional, position) = (Credits::whole(100), 200 + random.below(100));
                 let limits = MarketLimits { live_orders: 20 + small(random, 40), notional, position };
                 Command::LimitMarket { market, limits }
             }
-            7 => Command::LimitMarket { market, limits: MarketLimits::NONE },
-            8 => change(paused, Transition::Pause { cancel_only: random.below(2) == 0 }),
-            9 | 10 => change(paused, Transition::Resume),
-            11 => change(expiring, Transition::Resolve { answer }),
+            14 => Command::LimitMarket { market, limits: MarketLimits::NONE },
+            15 => change(paused, Transition::Pause { cancel_only: random.below(2) == 0 }),
+            16 | 17 => change(paused, Transition::Resume),
+            18 => change(expiring, Transition::Resolve { answer }),
             _ => change(expiring, Transition::Confirm { answer }),
         }
     }
 
+    /// Requests in markets of one shard; one is now and then in a market of another, in vain.
     fn batch(&self, random: &mut Random) -> Command {
         let (account, order) = self.some_order(random);
-        let market = *random.pick(&self.markets);
-        let request = |n: u64, random: &mut Random| match (n, random.below(4)) {
-            (0, 0) => Request::Cancel(order),
-            (0, 1) => {
+        let here = order.shard(self.map);
+        let here: Vec<_> = self.markets.iter().copied().filter(|market| self.map.of_market(*market) == here).collect();
+        let request = |n: u64, random: &mut Random| match (n, random.below(8)) {
+            (0, 0 | 1) => Request::Cancel(order),
+            (0, 2 | 3) => {
                 let (price, quantity) = change(random);
                 Request::Amend { order, price, quantity }
             }
-            // Markets of one batch are often not on one shard, as is asked for now and then in vain.
-            (_, 2) => Request::Place(NewOrder { account, client_id: None, ..self.order(random) }),
-            _ => Request::Place(NewOrder { account, market, client_id: None, ..self.order(random) }),
+            (1.., 0) => Request::Place(self.order(account, *random.pick(&self.markets), random)),
+            _ => Request::Place(self.order(account, *random.pick(&here), random)),
         };
         let requests = (0..1 + random.below(4)).map(|n| request(n, random)).collect();
         Command::Batch { account, all_or_nothing: random.below(2) == 0, requests }
     }
 
-    /// An order that was asked for not long ago and may live, by a name or by an id, and whose it is.
+    /// The name of an order that was asked for not long ago.
+    fn recent(&self, random: &mut Random) -> u64 {
+        self.names.load(Ordering::Relaxed).saturating_sub(random.below(RECENT) + 1)
+    }
+
+    /// An order that was asked for not long ago and may live, or be parked, by a name or by an id, and whose it is.
     fn some_order(&self, random: &mut Random) -> (AccountId, OrderRef) {
         if random.below(4) > 0 {
-            let next = self.names.load(Ordering::Relaxed);
-            let name = next.saturating_sub(random.below(RECENT) + 1);
-            return (self.named(name), OrderRef::ClientId(ClientId(name.into())));
+            let NewOrder { account, market, client_id, .. } = self.order_called(self.recent(random));
+            return (account, OrderRef::ClientId { market, client_id: client_id.expect("it has a name") });
         }
-        let account = *random.pick(&self.accounts);
-        let market_home = self.map.of_market(*random.pick(&self.markets));
-        let id = OrderId::compose(market_home, self.map.of_account(account), 1 + random.below(500));
-        (account, OrderRef::Id(id))
+        let shard = self.map.of_market(*random.pick(&self.markets));
+        (*random.pick(&self.accounts), OrderRef::Id(OrderId::compose(shard, 1 + random.below(500))))
     }
 
-    fn named(&self, name: u64) -> AccountId {
-        *Random(name).pick(&self.accounts)
+    /// The order that has this name: always the same.
+    fn order_called(&self, name: u64) -> NewOrder {
+        let mut random = Random(name);
+        let (account, market) = (*random.pick(&self.accounts), *random.pick(&self.markets));
+        NewOrder { client_id: Some(ClientId(name.into())), ..self.order(account, market, &mut random) }
     }
 
-    fn order(&self, random: &mut Random) -> NewOrder {
-        let entry =
-            *random.pick(&[Entry::BuyYes, Entry::BuyNo, Entry::BuyYes, Entry::BuyNo, Entry::SellYes, Entry::SellNo]);
-        let name = self.names.fetch_add(1, Ordering::Relaxed);
+    fn order(&self, account: AccountId, market: MarketId, random: &mut Random) -> NewOrder {
+        // A sell has something to sell now and then only.
+        let buy = random.below(4) > 0;
+        let entry = *random.pick(if buy { &[Entry::BuyYes, Entry::BuyNo] } else { &[Entry::SellYes, Entry::SellNo] });
         NewOrder {
-            account: self.named(name),
-            market: *random.pick(&self.markets),
+            account,
+            market,
             entry,
             terms: self.terms(entry, random),
             fee_rate: FeeRate::new(FEE).unwrap(),
-            client_id: Some(ClientId(name.into())),
+            client_id: None,
             instructions: Instructions {
                 self_trade: *random.pick(SelfTrade::ALL),
                 deadline: (random.below(20) == 0).then_some(self.expiry),
@@ -192,10 +217,10 @@ impl World {
         let quantity = Quantity::new(1 + small(random, 5)).unwrap();
         // Before, at and after the expiry of the market that expires.
         let expires = Timestamp((self.expiry.0 + random.below(10_000)).saturating_sub(2_000));
-        let time_in_force = match random.below(8) {
+        let time_in_force = match random.below(12) {
             0 => TimeInForce::Ioc,
             1 => TimeInForce::Fok,
-            2 | 3 => TimeInForce::Gtd { expires },
+            2 => TimeInForce::Gtd { expires },
             _ => TimeInForce::Gtc,
         };
         let rests = time_in_force.rests() && random.below(4) == 0;
@@ -242,8 +267,8 @@ fn listing(ticker: &str, expiry: Timestamp) -> Listing {
     }
 }
 
-/// The shard where a command enters.
-pub fn entry_shard(map: ShardMap, command: &Command) -> Shard {
+/// The shard that decides a command.
+pub fn home_of(map: ShardMap, command: &Command) -> Shard {
     match command {
         Command::OpenAccount { account, .. }
         | Command::AddApiKey { account, .. }
@@ -251,19 +276,21 @@ pub fn entry_shard(map: ShardMap, command: &Command) -> Shard {
         | Command::Deposit { account, .. }
         | Command::Withdraw { account, .. }
         | Command::Transfer { from: account, .. }
-        | Command::PlaceOrder(NewOrder { account, .. })
-        | Command::CancelOrder { account, order: OrderRef::ClientId(_) }
-        | Command::AmendOrder { account, .. }
-        | Command::MassCancel { account, .. }
+        | Command::MassCancel { account, market: None }
         | Command::SetDeadManSwitch { account, .. }
-        | Command::Batch { account, .. }
         | Command::FreezeAccount { account, .. }
         | Command::UnfreezeAccount { account, .. }
         | Command::LimitAccount { account, .. } => map.of_account(*account),
         Command::CreateMarket(Listing { market, .. })
         | Command::ChangeMarket { market, .. }
-        | Command::LimitMarket { market, .. } => map.of_market(*market),
-        Command::CancelOrder { order: OrderRef::Id(order), .. } => order.market_shard(),
+        | Command::LimitMarket { market, .. }
+        | Command::MassCancel { market: Some(market), .. }
+        | Command::PlaceOrder(NewOrder { market, .. }) => map.of_market(*market),
+        Command::CancelOrder { order, .. } | Command::AmendOrder { order, .. } => order.shard(map),
+        Command::Batch { requests, .. } => match requests.first().expect("a batch asks for something") {
+            Request::Place(order) => map.of_market(order.market),
+            Request::Cancel(order) | Request::Amend { order, .. } => order.shard(map),
+        },
         Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => {
             unreachable!("engines write these")
         }

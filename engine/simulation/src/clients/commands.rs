@@ -2,7 +2,7 @@
 //!
 //! | file     | what                                                               |
 //! |----------|--------------------------------------------------------------------|
-//! | here     | who there is, what is traded; wallets, and what must come first     |
+//! | here     | who there is, what is traded; credits, and what must come first    |
 //! | `orders` | orders, cancels, amendments, batches, switches                     |
 //! | `admins` | markets and their answers, freezes, limits                         |
 
@@ -18,11 +18,12 @@ use schemas::{
     MarketState, OrderId, Scopes, Shard, Timestamp, Transition,
 };
 
+use crate::answers::Name;
 use crate::cluster::START;
 use crate::random::Random;
 
 const ACCOUNTS_PER_SHARD: usize = 2;
-const MARKETS_PER_SHARD: usize = 3;
+const MARKETS_PER_SHARD: usize = 2;
 
 /// An account that nobody opens: what is sent there comes back.
 const NOBODY: AccountId = AccountId(1_000_000);
@@ -30,13 +31,16 @@ const NOBODY: AccountId = AccountId(1_000_000);
 /// Names of orders that clients think of when they cancel, amend, or use a name twice.
 const NAMES_MAX: usize = 60;
 
+/// Credits that an account brings in first: mostly few, so that its purses must lend each other some.
+const FIRST_CREDITS: [i64; 5] = [4, 12, 20, 40, 150];
+
 /// A command and where it goes.
 #[derive(Clone)]
 pub struct Asked {
     pub shard: Shard,
     pub command: Command,
     /// The clients' own names in it: a repeat does nothing.
-    pub names: Vec<(AccountId, ClientId)>,
+    pub names: Vec<Name>,
 }
 
 /// What clients know when they ask.
@@ -48,6 +52,26 @@ pub struct Sight<'a> {
     pub live: &'a [(AccountId, OrderId)],
     /// Where markets stood when somebody was told last.
     pub markets: &'a BTreeMap<MarketId, (MarketState, Option<Resolution>)>,
+    /// What can be spent of each account's purses, by shard.
+    pub available: &'a [BTreeMap<AccountId, Credits>],
+    /// What accounts hold in markets, by shard.
+    pub positions: &'a [Positions],
+}
+
+/// YES and NO contracts.
+pub type Positions = BTreeMap<(AccountId, MarketId), (i64, i64)>;
+
+impl Sight<'_> {
+    /// What an account can spend, as far as somebody was told.
+    fn wallet(&self, account: AccountId) -> Credits {
+        self.available.iter().filter_map(|purses| purses.get(&account)).copied().sum()
+    }
+
+    /// What an account holds in a market, as far as somebody was told.
+    fn position(&self, account: AccountId, market: MarketId) -> (i64, i64) {
+        let all = self.positions.iter().find_map(|positions| positions.get(&(account, market)));
+        all.copied().unwrap_or_default()
+    }
 }
 
 /// Who there is, and what is traded.
@@ -57,11 +81,11 @@ pub struct World {
     listings: Vec<Listing>,
     names: u128,
     /// What clients called their last orders, wherever those are now.
-    named: VecDeque<(AccountId, ClientId)>,
+    named: VecDeque<(AccountId, MarketId, ClientId)>,
 }
 
 impl World {
-    /// Accounts and markets on every shard; some markets expire in the run.
+    /// Accounts and markets on every shard; one market of each expires in the run.
     pub fn new(map: ShardMap, random: &mut Random) -> Self {
         let mut homes = vec![0; usize::from(map.shards())];
         let mut some = |home: Shard, most: usize| {
@@ -77,8 +101,8 @@ impl World {
             let seen = &mut homes[map.of_market(market.market).index()];
             *seen += 1;
             if *seen <= MARKETS_PER_SHARD {
-                // All but the first market of each shard expire in the run.
-                let expiry = if *seen > 1 { Timestamp(START + 5_000 + random.below(120_000)) } else { market.expiry };
+                let expires = *seen == MARKETS_PER_SHARD;
+                let expiry = if expires { Timestamp(START + 5_000 + random.below(120_000)) } else { market.expiry };
                 listings.push(admins::vary(Listing { expiry, ..market }, random));
             }
         }
@@ -86,12 +110,15 @@ impl World {
     }
 
     /// What must come first.
-    pub fn opening(&mut self) -> Vec<Asked> {
+    pub fn opening(&mut self, random: &mut Random) -> Vec<Asked> {
         let mut all = Vec::new();
         for account in self.accounts.clone() {
             let key = ApiKey { id: ApiKeyId(account.0), hash: [7; 32], scopes: Scopes::READ_TRADE };
             all.push(self.at_account(account, Command::OpenAccount { account, key }, None));
-            all.push(self.deposit(account, Credits::whole(1_000)));
+            all.push(self.deposit(account, Credits::whole(*random.pick(&FIRST_CREDITS))));
+            if random.one_in(4) {
+                all.push(self.limit_account(account, random));
+            }
         }
         for listing in self.listings.clone() {
             let market = listing.market;
@@ -107,16 +134,16 @@ impl World {
         let account = *random.pick(&self.accounts);
         match random.below(400) {
             0..18 => self.deposit(account, some_credits(random)),
-            18..28 => self.withdraw(account, some_credits(random)),
-            28..40 => self.transfer(account, random),
-            40..80 => self.cancel(account, sight, random),
-            80..130 => self.amend(account, sight, random),
+            18..28 => self.withdraw(account, sight, random),
+            28..40 => self.transfer(account, sight, random),
+            40..90 => self.cancel(account, sight, random),
+            90..130 => self.amend(account, sight, random),
             130..165 => self.batch(account, sight, random),
-            165..170 => self.mass_cancel(account, random),
-            170..176 => self.dead_man_switch(account, random),
-            176..188 => self.supervise(account, random),
-            188..204 => self.change_market(sight, random),
-            204..206 => {
+            165..172 => self.mass_cancel(account, random),
+            172..178 => self.dead_man_switch(account, random),
+            178..194 => self.supervise(account, random),
+            194..218 => self.change_market(sight, random),
+            218..220 => {
                 let key = ApiKey { id: ApiKeyId(random.below(1_000)), hash: [8; 32], scopes: Scopes::READ_TRADE };
                 self.at_account(account, Command::AddApiKey { account, key }, None)
             }
@@ -135,14 +162,12 @@ impl World {
         first.into_iter().map(|account| self.deposit(account, Credits(1))).collect()
     }
 
-    /// Any market, more often one that does not expire.
+    /// Any market; more often the first of a shard, so that orders meet.
     fn market(&self, random: &mut Random) -> MarketId {
-        let lasting = |listing: &&Listing| listing.expiry == admins::NEVER;
-        let all: Vec<_> = match random.one_in(2) {
-            true => self.listings.iter().filter(lasting).collect(),
-            false => self.listings.iter().collect(),
-        };
-        random.pick(&all).market
+        let any = random.pick(&self.listings).market;
+        let mut markets = self.listings.iter().map(|listing| listing.market);
+        let first = markets.find(|market| self.map.of_market(*market) == self.map.of_market(any));
+        first.filter(|_| random.below(3) > 0).unwrap_or(any)
     }
 
     fn deposit(&mut self, account: AccountId, amount: Credits) -> Asked {
@@ -151,16 +176,16 @@ impl World {
         self.at_account(account, command, Some(client_id))
     }
 
-    fn withdraw(&mut self, account: AccountId, amount: Credits) -> Asked {
-        let client_id = self.name();
+    fn withdraw(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+        let (amount, client_id) = (credits_of(sight.wallet(account), random), self.name());
         let command = Command::Withdraw { account, amount, client_id: Some(client_id) };
         self.at_account(account, command, Some(client_id))
     }
 
     /// To another account, now and then to itself, which is refused, or to nobody, from where it comes back.
-    fn transfer(&mut self, from: AccountId, random: &mut Random) -> Asked {
+    fn transfer(&mut self, from: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
         let to = if random.one_in(5) { AccountId(NOBODY.0 + random.below(10)) } else { *random.pick(&self.accounts) };
-        let (amount, client_id) = (some_credits(random), self.name());
+        let (amount, client_id) = (credits_of(sight.wallet(from), random), self.name());
         let command = Command::Transfer { from, to, amount, client_id: Some(client_id) };
         self.at_account(from, command, Some(client_id))
     }
@@ -171,7 +196,7 @@ impl World {
     }
 
     fn at_account(&self, account: AccountId, command: Command, client_id: Option<ClientId>) -> Asked {
-        let names = client_id.into_iter().map(|client_id| (account, client_id)).collect();
+        let names = client_id.into_iter().map(|client_id| (account, None, client_id)).collect();
         Asked { shard: self.map.of_account(account), command, names }
     }
 
@@ -182,6 +207,15 @@ impl World {
 
 fn some_credits(random: &mut Random) -> Credits {
     Credits(1 + random.below(5_000_000).cast_signed())
+}
+
+/// Some credits; now and then all that the account has, wherever they are, or a little more, which is refused.
+fn credits_of(wallet: Credits, random: &mut Random) -> Credits {
+    match random.below(6) {
+        0 if wallet > Credits::ZERO => wallet,
+        1 if wallet > Credits::ZERO => wallet + Credits(1),
+        _ => some_credits(random),
+    }
 }
 
 /// A number that is small enough for any type.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use schemas::answers::{Part, parts};
 use schemas::market::Resolution;
 use schemas::reading::{Position, Reader, Reading};
 use schemas::record::Chain;
-use schemas::{AccountId, CommandId, Event, MarketId, MarketState, OrderId, Shard, Status};
+use schemas::{AccountId, CommandId, Credits, Event, MarketId, MarketState, OrderId, Shard, Status, effects};
 
-use super::commands::Sight;
+use super::commands::{Positions, Sight};
 use crate::cluster::{Cluster, Topic};
 
 /// Orders that can be cancelled, as far as the gateway remembers.
@@ -32,12 +33,17 @@ pub struct Gateway {
     pub live: Vec<(AccountId, OrderId)>,
     /// Where markets stood when it read of them last.
     pub markets: BTreeMap<MarketId, (MarketState, Option<Resolution>)>,
+    /// What can be spent of each purse, by shard, at the place up to which it has read.
+    available: Vec<BTreeMap<AccountId, Credits>>,
+    /// What accounts hold, by shard, at that place.
+    positions: Vec<Positions>,
 }
 
 impl Gateway {
     pub fn new(cluster: Rc<Cluster>) -> Self {
         let (told, live, markets) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        let mut gateway = Self { cluster, readers: Vec::new(), told, live, markets };
+        let mut gateway =
+            Self { cluster, readers: Vec::new(), told, live, markets, available: Vec::new(), positions: Vec::new() };
         gateway.crash();
         gateway
     }
@@ -47,10 +53,12 @@ impl Gateway {
         let map = self.cluster.map;
         let readers = self.cluster.shards().map(|shard| Reader::new(shard, map.shards(), Position::default()));
         self.readers = readers.collect();
+        self.available = vec![BTreeMap::new(); self.readers.len()];
+        self.positions = vec![BTreeMap::new(); self.readers.len()];
     }
 
-    /// Reads some events of a shard; `answer` hears of each outcome. Panics if it takes back an answer.
-    pub fn read(&mut self, shard: Shard, most: u64, mut answer: impl FnMut(CommandId)) {
+    /// Reads some events of a shard; `answer` hears each part of each outcome. Panics if it takes back an answer.
+    pub fn read(&mut self, shard: Shard, most: u64, mut answer: impl FnMut(&Part<'_>)) {
         let reader = &mut self.readers[shard.index()];
         for _ in 0..most {
             let offset = reader.position().offset;
@@ -65,15 +73,24 @@ impl Gateway {
             assert!(before == told, "the answer to command {} of shard {shard} changed", outcome.cause.offset);
             for event in &outcome.events {
                 note(&mut self.live, &mut self.markets, event);
+                if let Some(change) = effects::purse_change(event) {
+                    *self.available[shard.index()].entry(change.account).or_default() += change.available;
+                }
+                for change in effects::position_changes(event) {
+                    let key = (change.account, change.market);
+                    let (yes, no) = self.positions[shard.index()].entry(key).or_default();
+                    (*yes, *no) = (*yes + change.yes, *no + change.no);
+                }
             }
-            answer(outcome.cause.id);
+            parts(&outcome).for_each(|part| answer(&part));
         }
         self.live.drain(..self.live.len().saturating_sub(LIVE_MAX));
     }
 
     /// What clients know by it.
     pub fn sight(&self, now: u64) -> Sight<'_> {
-        Sight { now, live: &self.live, markets: &self.markets }
+        let Self { live, markets, available, positions, .. } = self;
+        Sight { now, live, markets, available, positions }
     }
 
     pub fn is_at_end(&self, shard: Shard) -> bool {

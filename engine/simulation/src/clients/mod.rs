@@ -5,17 +5,20 @@
 
 pub mod commands;
 pub mod gateway;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use schemas::{CommandId, Shard};
 
+use crate::answers;
 use crate::cluster::{Cluster, Topic};
 use crate::random::Random;
 use crate::seen::Seen;
 use commands::{Asked, World};
 use gateway::Gateway;
+use waiting::Waiting;
 
 /// A request without an acknowledgement or answer for so many milliseconds is sent again.
 const PATIENCE: u64 = 2_000;
@@ -46,6 +49,7 @@ pub struct Clients {
     open: Vec<usize>,
     network: Vec<Flight>,
     by_id: BTreeMap<CommandId, usize>,
+    waiting: Waiting,
     pub gateway: Gateway,
 }
 
@@ -54,8 +58,9 @@ impl Clients {
         let world = World::new(cluster.map, &mut random);
         let gateway = Gateway::new(cluster.clone());
         let (requests, open, network, by_id) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
-        let mut clients = Self { cluster, random, world, requests, open, network, by_id, gateway };
-        for asked in clients.world.opening() {
+        let waiting = Waiting::default();
+        let mut clients = Self { cluster, random, world, requests, open, network, by_id, waiting, gateway };
+        for asked in clients.world.opening(&mut clients.random) {
             clients.ask(asked);
             clients.arrive(0);
         }
@@ -104,9 +109,10 @@ impl Clients {
     }
 
     fn send(&mut self, request: usize, id: CommandId) {
-        let Request { ids, sent_at, .. } = &mut self.requests[request];
+        let Request { asked, ids, sent_at, .. } = &mut self.requests[request];
         ids.push(id);
         *sent_at = self.cluster.now();
+        self.waiting.sent(id, &asked.command);
         self.by_id.insert(id, request);
         self.network.push(Flight { request, id });
     }
@@ -135,14 +141,19 @@ impl Clients {
         }
     }
 
-    /// The gateway reads on, and answers.
+    /// The gateway reads on, and answers. A request is answered with any of the commands that it was sent as.
     pub fn hear(&mut self, shard: Shard, most: u64) {
-        let Self { gateway, by_id, requests, open, .. } = self;
-        gateway.read(shard, most, |id| {
-            if let Some(&request) = by_id.get(&id)
-                && !std::mem::replace(&mut requests[request].is_answered, true)
-            {
-                open.retain(|&other| other != request);
+        let Self { gateway, by_id, requests, open, waiting, .. } = self;
+        gateway.read(shard, most, |part| {
+            // All shards tell of a command: messages carry its id.
+            let asked = by_id.get(&part.command).map(|request| &requests[*request].asked);
+            let answers = |asked: &&Asked| asked.shard == shard || answers::is_told_elsewhere(&asked.command);
+            let Some(asked) = asked.filter(answers) else { return };
+            for id in waiting.hear(&asked.command, part) {
+                let request = by_id[&id];
+                if !std::mem::replace(&mut requests[request].is_answered, true) {
+                    open.retain(|&other| other != request);
+                }
             }
         });
     }

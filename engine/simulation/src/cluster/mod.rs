@@ -39,6 +39,14 @@ pub struct Stored {
     pub bytes: Rc<[u8]>,
 }
 
+/// A time in which nobody led a shard.
+#[derive(Clone, Copy)]
+struct Down {
+    shard: Shard,
+    from: u64,
+    until: u64,
+}
+
 /// The world of one run.
 pub struct Cluster {
     pub plan: Plan,
@@ -52,6 +60,7 @@ pub struct Cluster {
     written: Cell<u64>,
     random: RefCell<Random>,
     partitions: RefCell<BTreeMap<(Topic, Shard), Vec<Stored>>>,
+    downs: RefCell<Vec<Down>>,
     tally: RefCell<Tally>,
     trace: RefCell<Trace>,
 }
@@ -72,6 +81,7 @@ impl Cluster {
             written: Cell::new(0),
             random: RefCell::new(random),
             partitions: RefCell::new(partitions),
+            downs: RefCell::default(),
             tally: RefCell::default(),
             trace: RefCell::new(Trace::new(aloud)),
         })
@@ -137,10 +147,23 @@ impl Cluster {
         self.behind.set(milliseconds);
     }
 
+    /// Nobody leads a shard for some time.
+    pub fn note_down(&self, shard: Shard, from: u64, until: u64) {
+        self.downs.borrow_mut().push(Down { shard, from, until });
+    }
+
+    /// True if nobody led another shard than this one at that time.
+    pub fn was_another_down(&self, shard: Shard, time: u64) -> bool {
+        let downs = self.downs.borrow();
+        downs.iter().any(|down| down.shard != shard && (down.from..down.until).contains(&time))
+    }
+
     /// No more faults.
     pub fn calm_down(&self) {
         self.calm.set(true);
         self.behind.set(0);
+        let now = self.now();
+        self.downs.borrow_mut().iter_mut().for_each(|down| down.until = down.until.min(now));
     }
 
     pub fn is_calm(&self) -> bool {

@@ -1,97 +1,66 @@
-//! An all-or-nothing batch is carried out whole or not at all: where its account lives, and where its markets do.
+//! An all-or-nothing batch is carried out whole or not at all, at once or after it was parked.
 
-use schemas::message::EnteredRequest;
-use schemas::{Command, Event, Message, Outcome, Request};
+use schemas::answers::{Part, parts};
+use schemas::{Command, Event, ParkedRequest, Rejection, Request};
 
-use super::history::{History, takes_in};
-use crate::cluster::Cluster;
+use super::history::History;
+use crate::answers;
 
-/// What an outcome says of a batch.
-struct Told<'a> {
-    outcome: &'a Outcome,
-    /// How many requests it has.
-    requests: usize,
-    /// How many of them are orders.
-    orders: usize,
-}
+/// Refusals after which a client may send the same again.
+const PUT_OFF: [Rejection; 2] = [Rejection::FundingTimeout, Rejection::ParkedLimit];
 
 /// Panics if part of a batch was done and part was not.
-pub fn check(cluster: &Cluster, history: &History) {
-    for (command, outcome) in history.commands(cluster) {
-        match command {
-            Command::Batch { all_or_nothing: true, requests, .. } => {
-                let orders = requests.iter().filter(|request| matches!(request, Request::Place(_))).count();
-                check_home(&Told { outcome, requests: requests.len(), orders });
-            }
-            Command::Receive { message: Message::Batch { requests, .. }, .. } if takes_in(outcome) => {
-                let place = |request: &&EnteredRequest| matches!(request, EnteredRequest::Place { .. });
-                let told = Told { outcome, requests: requests.len(), orders: requests.iter().filter(place).count() };
-                told.assert_whole();
-                told.assert_placed();
-            }
-            _ => {}
+pub fn check(history: &History) {
+    let asked = history.asked();
+    for part in history.outcomes.iter().flat_map(|(outcome, _)| parts(outcome)) {
+        if let Some((Command::Batch { all_or_nothing: true, requests, .. }, _)) = asked.get(&part.command) {
+            Told { part, requests }.check();
         }
     }
 }
 
-fn check_home(told: &Told<'_>) {
-    let items = told.count(|event| matches!(event, Event::BatchItem { .. }));
-    let entered = told.count(|event| matches!(event, Event::OrderEntered { .. }));
-    let repeated = told.count(|event| matches!(event, Event::ClientIdRepeated { .. }));
-    let others = told.count(|event| !matches!(event, Event::StateHashed { .. }));
-    let refused_unread = items == 0 && told.refused() == 1 && others == 1;
-    if refused_unread {
-        return;
-    }
-    assert!(entered == 0 || entered == told.orders, "{entered} of {} orders entered: {}", told.orders, told.events());
-    if repeated > 0 {
-        let answered = repeated == told.orders && entered == 0;
-        assert!(answered, "a batch was repeated in part: {}", told.events());
-    } else if items > 0 {
-        told.assert_whole();
-        if entered > 0 {
-            told.assert_placed();
-        }
-    } else {
-        let passed_on = |event: &Event| matches!(event, Event::Sent { message: Message::Batch { .. }, .. });
-        assert!(told.count(passed_on) == 1, "a batch was lost: {}", told.events());
-        assert!(entered == told.orders, "a batch went on without its orders: {}", told.events());
-    }
+/// What a part of an outcome says of a batch.
+struct Told<'a> {
+    part: Part<'a>,
+    requests: &'a [Request],
 }
 
 impl Told<'_> {
-    fn count(&self, is: impl Fn(&Event) -> bool) -> usize {
-        self.outcome.events.iter().filter(|event| is(event)).count()
-    }
-
-    fn refused(&self) -> usize {
-        self.count(|event| {
-            matches!(
-                event,
-                Event::Rejected { .. }
-                    | Event::OrderRejected { .. }
-                    | Event::CancelRejected { .. }
-                    | Event::AmendRejected { .. }
-            )
-        })
-    }
-
-    fn events(&self) -> String {
-        format!("{:?}", self.outcome.events)
-    }
-
-    /// Each request has its answer, and all or none are refused.
-    fn assert_whole(&self) {
+    /// Messages carry the batch's id to other commands of its shard, which tell nothing of it.
+    fn check(&self) {
         let items = self.count(|event| matches!(event, Event::BatchItem { .. }));
-        let (refused, requests) = (self.refused(), self.requests);
-        assert!(items == requests, "{items} of {requests} requests were answered: {}", self.events());
-        assert!(refused == 0 || refused == requests, "{refused} of {requests} refused: {}", self.events());
+        if items == 0 {
+            let parked = self.count(is_parked);
+            let refused_unread = self.count(answers::refuses) == 1 && self.part.events.len() <= 2;
+            assert!(parked == 1 || refused_unread || self.count(answers::refuses) == 0, "{:?}", self.part.events);
+            return;
+        }
+        let (refused, requests) = (self.count(answers::refuses), self.requests.len());
+        assert!(items == requests, "{items} of {requests} requests were answered: {:?}", self.part.events);
+        let repeated = self.count(|event| matches!(event, Event::ClientIdRepeated { .. }));
+        if repeated > 0 {
+            let answered = repeated == self.orders() && refused == requests - repeated;
+            assert!(answered, "a batch was repeated in part: {:?}", self.part.events);
+            return;
+        }
+        assert!(refused == 0 || refused == requests, "{refused} of {requests} refused: {:?}", self.part.events);
+        // Who may try again under the same names may do so with all of them.
+        let late = self.count(|event| answers::refusal(event).is_some_and(|code| PUT_OFF.contains(&code)));
+        assert!(late == 0 || late == requests, "{late} of {requests} may be sent again: {:?}", self.part.events);
+        let placed = self.count(|event| matches!(event, Event::OrderPlaced(_)));
+        let expected = if refused == 0 { self.orders() } else { 0 };
+        assert!(placed == expected, "{placed} of {expected} orders were placed: {:?}", self.part.events);
     }
 
-    /// Every order became one, or was refused with the rest.
-    fn assert_placed(&self) {
-        let placed = self.count(|event| matches!(event, Event::OrderPlaced(_)));
-        let expected = if self.refused() == 0 { self.orders } else { 0 };
-        assert!(placed == expected, "{placed} of {expected} orders were placed: {}", self.events());
+    fn count(&self, is: impl Fn(&Event) -> bool) -> usize {
+        self.part.events.iter().filter(|event| is(event)).count()
     }
+
+    fn orders(&self) -> usize {
+        self.requests.iter().filter(|request| matches!(request, Request::Place(_))).count()
+    }
+}
+
+fn is_parked(event: &Event) -> bool {
+    matches!(event, Event::Parked(parked) if matches!(parked.request, ParkedRequest::Batch(_)))
 }

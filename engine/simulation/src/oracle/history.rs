@@ -14,6 +14,8 @@ pub struct History {
     pub shard: Shard,
     /// By sequence, from 1; with the chain after each.
     pub outcomes: Vec<(Outcome, Chain)>,
+    /// What each outcome is of; `None` if that is no command.
+    commands: Vec<Option<Command>>,
 }
 
 impl History {
@@ -36,20 +38,33 @@ impl History {
         assert!(outcomes.windows(2).all(times), "time goes back in the outcomes of shard {shard}");
         let commands = cluster.partition(Topic::Commands, shard);
         assert_eq!(outcomes.len(), commands.len(), "outcomes and commands of shard {shard}");
-        for (offset, ((outcome, _), stored)) in (0..).zip(outcomes.iter().zip(&*commands)) {
-            let id = CommandRecord::decode(&stored.bytes).map_or(CommandId(0), |record| record.id);
+        let records = commands.iter().map(|stored| CommandRecord::decode(&stored.bytes).ok());
+        let decide = (0..).zip(outcomes.iter().zip(records)).map(|(offset, ((outcome, _), record))| {
+            let id = record.as_ref().map_or(CommandId(0), |record| record.id);
             assert_eq!((outcome.cause.offset, outcome.cause.id), (offset, id), "outcome of shard {shard}");
-        }
-        Self { shard, outcomes }
+            record.map(|record| record.command)
+        });
+        let commands = decide.collect();
+        Self { shard, outcomes, commands }
+    }
+
+    /// Each outcome, with the command that it is of.
+    pub fn decided(&self) -> impl Iterator<Item = (Option<&Command>, &Outcome)> {
+        self.commands.iter().map(Option::as_ref).zip(self.outcomes.iter().map(|(outcome, _)| outcome))
     }
 
     /// Each command that is one, with its outcome.
-    pub fn commands(&self, cluster: &Cluster) -> Vec<(Command, &Outcome)> {
-        let commands = cluster.partition(Topic::Commands, self.shard);
-        let decoded = self.outcomes.iter().zip(&*commands).filter_map(|((outcome, _), stored)| {
-            CommandRecord::decode(&stored.bytes).ok().map(|record| (record.command, outcome))
-        });
-        decoded.collect()
+    pub fn commands(&self) -> impl Iterator<Item = (&Command, &Outcome)> {
+        self.decided().filter_map(|(command, outcome)| Some((command?, outcome)))
+    }
+
+    /// What clients asked here, by id, and how many records asked it.
+    pub fn asked(&self) -> BTreeMap<CommandId, (&Command, u64)> {
+        let mut asked = BTreeMap::new();
+        for (command, outcome) in self.commands().filter(|(command, _)| !is_by_an_engine(command)) {
+            asked.entry(outcome.cause.id).or_insert((command, 0)).1 += 1;
+        }
+        asked
     }
 
     pub fn events(&self) -> impl Iterator<Item = &Event> {
@@ -58,7 +73,7 @@ impl History {
 }
 
 /// Every message that was promised was taken in once, as it was promised, and in order.
-pub fn assert_messages_arrived(cluster: &Cluster, histories: &[History]) {
+pub fn assert_messages_arrived(histories: &[History]) {
     let mut sent: BTreeMap<(Shard, Shard, u64), &Message> = BTreeMap::new();
     for history in histories {
         for event in history.events() {
@@ -69,12 +84,12 @@ pub fn assert_messages_arrived(cluster: &Cluster, histories: &[History]) {
         }
     }
     for history in histories {
-        for (command, outcome) in history.commands(cluster) {
+        for (command, outcome) in history.commands() {
             if let Command::Receive { from, number, message } = command
                 && takes_in(outcome)
             {
-                let promised = sent.remove(&(from, history.shard, number));
-                let as_promised = promised.is_some_and(|promised| *promised == message);
+                let promised = sent.remove(&(*from, history.shard, *number));
+                let as_promised = promised.is_some_and(|promised| promised == message);
                 assert!(as_promised, "shard {} took in what {from} never sent as {number}", history.shard);
             }
         }
@@ -86,4 +101,9 @@ pub fn assert_messages_arrived(cluster: &Cluster, histories: &[History]) {
 /// True if the outcome is that of a message which came in its turn.
 pub fn takes_in(outcome: &Outcome) -> bool {
     outcome.events.iter().any(|event| matches!(event, Event::Received { .. }))
+}
+
+/// True if an engine wrote the command, under the id of whatever it serves.
+fn is_by_an_engine(command: &Command) -> bool {
+    matches!(command, Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime)
 }

@@ -1,27 +1,34 @@
 //! What must be true after every run. An oracle that does not hold panics; `run` says which seed it was.
 //!
-//! | file          | what                                                                                             |
-//! |---------------|--------------------------------------------------------------------------------------------------|
-//! | `history`     | each command has one outcome that counts, in order (I-7); what was taken in is what was sent     |
-//! | `paths`       | what the system did, counted                                                                     |
-//! | `requests`    | nothing acknowledged is lost, no answer is taken back, no client id acts twice                   |
-//! | `orders`      | every order that entered is born once, under its client's name; none trades when its time is over |
-//! | `batches`     | all of it or nothing                                                                             |
-//! | `undisturbed` | every outcome is the one that a shard without any fault decides                                  |
-//! | `replay`      | I-1 to I-6 and I-8 at cuts of the logs; every replica, every snapshot and the log agree          |
-//! | `in_flight`   | I-5 and I-8, with what is on its way between shards                                              |
-//! | `agreement`   | replicas at the same place are the same                                                          |
+//! | file           | what                                                                                            |
+//! |----------------|-------------------------------------------------------------------------------------------------|
+//! | `history`      | each command has one outcome that counts, in order (I-7); what was taken in is what was sent    |
+//! | `paths`        | what the system did, counted; `purse_paths`: what purses did                                    |
+//! | `requests`     | nothing acknowledged is lost, all is answered once, no answer is taken back, no client id acts twice |
+//! | `orders`       | every order is born once, as it was asked for; none trades when its time is over                |
+//! | `batches`      | all of it or nothing                                                                            |
+//! | `parked`       | what waits is decided in order and in time, and its account's home is asked                     |
+//! | `funds`        | nothing is refused for want of what one of the account's purses has                             |
+//! | `instructions` | what a home tells its purses: all are told, and completed is what all have done                 |
+//! | `undisturbed`  | every outcome is the one that a shard without any fault decides                                 |
+//! | `replay`       | I-1 to I-8 at cuts of the logs; every replica, every snapshot, every purse's row and the log agree |
+//! | `rooms`        | I-9 at cuts of the logs                                                                         |
+//! | `agreement`    | replicas at the same place are the same                                                         |
 //!
 //! And `projection`: the tables are those of a fresh fold.
 
 pub mod agreement;
 mod batches;
+mod funds;
 mod history;
-mod in_flight;
+mod instructions;
 mod orders;
+mod parked;
 mod paths;
+mod purse_paths;
 mod replay;
 mod requests;
+mod rooms;
 mod undisturbed;
 
 use crate::projection::Projection;
@@ -40,14 +47,21 @@ pub struct Totals {
 pub fn judge(simulation: &mut Simulation) -> Totals {
     let cluster = simulation.cluster.clone();
     let histories: Vec<History> = cluster.shards().map(|shard| History::read(&cluster, shard)).collect();
-    history::assert_messages_arrived(&cluster, &histories);
-    histories.iter().for_each(|history| paths::note(&cluster, history));
+    history::assert_messages_arrived(&histories);
+    for history in &histories {
+        paths::note(&cluster, history);
+        purse_paths::note(&cluster, history);
+        batches::check(history);
+        parked::check(history);
+        instructions::check(history);
+    }
     requests::check(simulation, &histories);
     orders::check(&histories);
-    histories.iter().for_each(|history| batches::check(&cluster, history));
+    funds::check(&cluster, &histories);
     let finals: Vec<_> = histories.iter().map(|history| undisturbed::check(&cluster, history)).collect();
     replay::check(simulation, &finals);
     simulation.projections.iter().for_each(Projection::assert_equals_fresh);
+    Projection::assert_wallets_add_up(&simulation.projections);
     Totals {
         commands: histories.iter().map(|history| history.outcomes.len() as u64).sum(),
         requests: simulation.clients.requests.len() as u64,

@@ -1,62 +1,41 @@
-//! What becomes of orders: each that enters is born once, as its client called it, and none trades when its time is over.
+//! What becomes of orders: each is born once, on its market's shard, as it was asked for; none trades when its time is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::event::KnownAs;
-use schemas::{AccountId, Event, MarketId, NewOrder, OrderId, Timestamp};
+use schemas::answers::parts;
+use schemas::{Command, Event, NewOrder, Request, Timestamp};
 
 use super::history::History;
 
-/// What its account's home said of an order.
-struct Entered {
-    account: AccountId,
-    market: MarketId,
-    known_as: Option<KnownAs>,
+pub fn check(histories: &[History]) {
+    for history in histories {
+        check_births(history);
+        check_times(history);
+    }
 }
 
-pub fn check(histories: &[History]) {
-    let entered = entries(histories);
-    let mut born = BTreeMap::new();
-    for history in histories {
-        for event in history.events() {
+fn check_births(history: &History) {
+    let (asked, mut born, shard) = (history.asked(), BTreeSet::new(), history.shard);
+    for part in history.outcomes.iter().flat_map(|(outcome, _)| parts(outcome)) {
+        for event in part.events {
             let (id, order) = match event {
                 Event::OrderPlaced(placed) => (placed.id, &placed.order),
                 Event::OrderRejected { id, order, .. } => (*id, order),
                 _ => continue,
             };
-            *born.entry(id).or_insert(0) += 1;
-            match entered.get(&id) {
-                Some(entered) => assert_same(id, entered, order),
-                None => assert!(!matches!(event, Event::OrderPlaced(_)), "order {id} was placed and never entered"),
-            }
-        }
-        check_times(history);
-    }
-    let twice = born.iter().find(|(_, times)| **times != 1);
-    assert!(twice.is_none(), "an order was born more than once: {twice:?}");
-    let lost = entered.keys().find(|id| !born.contains_key(*id));
-    assert!(lost.is_none(), "order {lost:?} entered and was never born");
-}
-
-fn entries(histories: &[History]) -> BTreeMap<OrderId, Entered> {
-    let mut entered = BTreeMap::new();
-    for history in histories {
-        for event in history.events() {
-            if let Event::OrderEntered { id, account, market, known_as, .. } = *event {
-                assert!(id.entry_shard() == history.shard, "order {id} has the id of another entry");
-                let before = entered.insert(id, Entered { account, market, known_as });
-                assert!(before.is_none(), "order {id} entered twice");
-            }
+            assert!(id.shard() == shard && born.insert(id), "shard {shard}: order {id} is born twice, or elsewhere");
+            let as_asked = asked.get(&part.command).is_some_and(|(command, _)| asks_for(command, order));
+            assert!(as_asked, "shard {shard}: order {id} is not what {} asked for: {order:?}", part.command);
         }
     }
-    entered
 }
 
-fn assert_same(id: OrderId, entered: &Entered, order: &NewOrder) {
-    let name = entered.known_as.map(|known_as| known_as.client_id);
-    let said = (entered.account, entered.market, name);
-    let is = (order.account, order.market, order.client_id);
-    assert!(said == is, "order {id} entered as {said:?} and is {is:?}");
+fn asks_for(command: &Command, order: &NewOrder) -> bool {
+    match command {
+        Command::PlaceOrder(asked) => asked == order,
+        Command::Batch { requests, .. } => requests.contains(&Request::Place(*order)),
+        _ => false,
+    }
 }
 
 /// Neither an order nor its market trades when its time is over.

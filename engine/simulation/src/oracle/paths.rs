@@ -1,16 +1,21 @@
 //! What the system did in a run, counted from its events: a simulation proves nothing about what it never reaches.
 
-use schemas::event::CancelReason;
-use schemas::{Command, Event, Message, Outcome, Rejection};
+use schemas::answers::parts;
+use schemas::event::{CancelReason, FirstOutcome};
+use schemas::{Command, Event, Rejection};
 
-use super::history::{History, takes_in};
+use super::history::History;
+use crate::answers;
 use crate::cluster::Cluster;
 use crate::seen::Seen;
 
 pub fn note(cluster: &Cluster, history: &History) {
     history.events().filter_map(of_event).for_each(|seen| cluster.saw(seen));
-    for (command, outcome) in history.commands(cluster) {
-        of_command(&command, outcome).into_iter().for_each(|seen| cluster.saw(seen));
+    let asked = history.asked();
+    for part in history.outcomes.iter().flat_map(|(outcome, _)| parts(outcome)) {
+        if let Some((Command::Batch { all_or_nothing, .. }, _)) = asked.get(&part.command) {
+            of_batch(*all_or_nothing, part.events).into_iter().for_each(|seen| cluster.saw(seen));
+        }
     }
 }
 
@@ -19,6 +24,7 @@ fn of_event(event: &Event) -> Option<Seen> {
         Event::Received { .. } => Seen::MessageTakenIn,
         Event::MessageSkipped { number, expected, .. } if number < expected => Seen::MessageRepeated,
         Event::MessageSkipped { .. } => Seen::MessageEarly,
+        Event::ClientIdRepeated { first: FirstOutcome::Parked { .. }, .. } => Seen::ParkedRepeated,
         Event::ClientIdRepeated { .. } => Seen::ClientIdRepeated,
         Event::Rejected { code: Rejection::Undecodable } => Seen::GarbageRefused,
         Event::OrderRejected { code: Rejection::ClientIdReused, .. } => Seen::ClientIdReused,
@@ -38,6 +44,8 @@ fn of_event(event: &Event) -> Option<Seen> {
         Event::MassCancelRequested { .. } => Seen::MassCancel,
         Event::DeadManSwitchFired { .. } => Seen::DeadManSwitchFired,
         Event::AccountFrozen { .. } => Seen::AccountFrozen,
+        Event::PurseFrozen { frozen: true, .. } => Seen::PurseFrozen,
+        Event::PurseLimited { .. } => Seen::PurseSealed,
         Event::TransferReceived { .. } => Seen::TransferReceived,
         Event::TransferReturned { .. } => Seen::TransferReturned,
         Event::Traded(_) => Seen::Traded,
@@ -50,32 +58,16 @@ fn of_event(event: &Event) -> Option<Seen> {
     })
 }
 
-fn of_command(command: &Command, outcome: &Outcome) -> Option<Seen> {
-    let any = |is: fn(&Event) -> bool| outcome.events.iter().any(is);
-    match command {
-        Command::Receive { message, .. } if takes_in(outcome) => match message {
-            Message::AmendOrder { raised: Some(_), .. } => {
-                any(|event| matches!(event, Event::AmendRejected { .. })).then_some(Seen::HoldReturned)
-            }
-            Message::Batch { .. } => whole(outcome),
-            _ => None,
-        },
-        Command::Batch { all_or_nothing: true, .. } if any(|event| matches!(event, Event::BatchItem { .. })) => {
-            whole(outcome)
-        }
-        Command::Batch { all_or_nothing: false, .. } => Some(Seen::BatchOneByOne),
-        _ => None,
-    }
-}
-
-fn whole(outcome: &Outcome) -> Option<Seen> {
-    let refused = |event: &Event| {
-        matches!(event, Event::OrderRejected { .. } | Event::CancelRejected { .. } | Event::AmendRejected { .. })
-    };
-    let repeated = |event: &Event| matches!(event, Event::ClientIdRepeated { .. });
-    let events = &outcome.events;
-    if events.iter().any(repeated) {
+/// Nothing if the part does not answer the batch.
+fn of_batch(all_or_nothing: bool, events: &[Event]) -> Option<Seen> {
+    if !events.iter().any(|event| matches!(event, Event::BatchItem { .. })) {
         return None;
     }
-    Some(if events.iter().any(refused) { Seen::BatchRefused } else { Seen::BatchCarriedOut })
+    if !all_or_nothing {
+        return Some(Seen::BatchOneByOne);
+    }
+    if events.iter().any(|event| matches!(event, Event::ClientIdRepeated { .. })) {
+        return None;
+    }
+    Some(if events.iter().any(answers::refuses) { Seen::BatchRefused } else { Seen::BatchCarriedOut })
 }

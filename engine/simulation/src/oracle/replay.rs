@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use engine_core::{Invariant, Replica, Sums};
-use schemas::{Credits, Shard};
+use engine_core::{Invariant, Read, Replica, Sums};
+use schemas::{Credits, Event, Outcome, Shard};
 
-use super::in_flight;
+use super::instructions;
+use super::rooms::Rooms;
 use crate::cluster::{Cluster, Topic};
 use crate::simulation::Simulation;
 
-/// Outcomes from one look at everything to the next.
+/// Outcomes from one look into all books to the next.
 const LOOK_EVERY: usize = 40;
 
 /// Panics unless invariants hold at cuts of the logs, and every replica and snapshot is what the log says. `finals` are the state
@@ -18,19 +19,30 @@ const LOOK_EVERY: usize = 40;
 pub fn check(simulation: &mut Simulation, finals: &[[u8; 32]]) {
     let cluster = simulation.cluster.clone();
     let mut replicas: Vec<_> = cluster.shards().map(|shard| Replica::new(shard, cluster.map)).collect();
+    let (mut balance, mut rooms) = (Balance::new(&replicas), Rooms::new(cluster.map));
     for (count, (shard, offset)) in in_order(&cluster).into_iter().enumerate() {
         let replica = &mut replicas[shard.index()];
-        read(&cluster, replica, offset);
+        let outcome = read(&cluster, replica, offset);
         let sequence = replica.position().sequence;
         if simulation.agreement.knows(shard, sequence) {
             simulation.agreement.compare(replica);
         }
         check_snapshot(simulation, replica, shard, sequence);
+        if let Some(outcome) = outcome {
+            balance.check(shard, &outcome, &replicas);
+            rooms.check(&outcome, &replicas);
+        }
         if count.is_multiple_of(LOOK_EVERY) {
-            assert_invariants(&replicas);
+            assert_all(&replicas);
         }
     }
-    assert_invariants(&replicas);
+    assert_all(&replicas);
+    instructions::check_frozen(replicas.iter().map(Replica::state));
+    simulation
+        .projections
+        .iter()
+        .zip(&replicas)
+        .for_each(|(tables, replica)| tables.assert_purses_are(replica.state()));
     for (replica, expected) in replicas.iter().zip(finals) {
         let shard = replica.state().shard();
         assert!(replica.state().hash() == *expected, "shard {shard}: the log's state is not the undisturbed one");
@@ -50,18 +62,44 @@ fn in_order(cluster: &Cluster) -> Vec<(Shard, u64)> {
     all.into_values().collect()
 }
 
-fn read(cluster: &Cluster, replica: &mut Replica, offset: u64) {
+/// Reads a record; its outcome, if it is one that counts.
+fn read(cluster: &Cluster, replica: &mut Replica, offset: u64) -> Option<Outcome> {
     let (_, bytes) = cluster.record(Topic::Events, replica.state().shard(), offset).expect("the offset is in the log");
-    replica.read(offset, &bytes).unwrap_or_else(|halt| panic!("{halt}"));
+    match replica.read(offset, &bytes).unwrap_or_else(|halt| panic!("{halt}")) {
+        Read::Followed(outcome) => Some(outcome),
+        _ => None,
+    }
 }
 
-fn assert_invariants(replicas: &[Replica]) {
-    let taken_in = |from: Shard| move |to: Shard| replicas[to.index()].state().received_from(from);
-    let sums = replicas.iter().map(|replica| replica.sums(taken_in(replica.state().shard())));
-    let sums = sums.fold(Sums::default(), |a, b| a + b);
-    assert!(sums.balance() == Credits::ZERO, "{}: {sums:?}", Invariant::CreditsAreConserved);
+/// I-1, after every outcome. Each shard's part is made anew when it may be another.
+struct Balance(Vec<Sums>);
+
+impl Balance {
+    fn new(replicas: &[Replica]) -> Self {
+        Self(replicas.iter().map(|replica| sums(replica, replicas)).collect())
+    }
+
+    fn check(&mut self, shard: Shard, outcome: &Outcome, replicas: &[Replica]) {
+        let senders = outcome.events.iter().filter_map(|event| match event {
+            Event::Received { from, .. } => Some(*from),
+            _ => None,
+        });
+        for changed in senders.chain([shard]) {
+            self.0[changed.index()] = sums(&replicas[changed.index()], replicas);
+        }
+        let all = self.0.iter().fold(Sums::default(), |all, sums| all + *sums);
+        assert!(all.balance() == Credits::ZERO, "{}: {all:?}", Invariant::CreditsAreConserved);
+    }
+}
+
+fn sums(replica: &Replica, replicas: &[Replica]) -> Sums {
+    let from = replica.state().shard();
+    replica.sums(|to| replicas[to.index()].state().received_from(from))
+}
+
+/// What one shard alone can see.
+fn assert_all(replicas: &[Replica]) {
     replicas.iter().for_each(|replica| replica.state().assert_all());
-    in_flight::check(replicas);
 }
 
 /// A snapshot that was taken here is the state that the log comes to.

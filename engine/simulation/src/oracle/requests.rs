@@ -1,10 +1,13 @@
-//! What clients were promised: what was acknowledged counts, once; what they were told is so; a client id acts once.
+//! What clients were promised: what was acknowledged counts, once; each command is answered, once; what they were told is so; a client
+//! id acts once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use schemas::{AccountId, ClientId, Command, Event, OrderId, Rejection};
+use schemas::answers::parts;
+use schemas::{AccountId, Command, CommandId, Event, NewOrder, Parked, ParkedRequest, Rejection, Shard};
 
 use super::history::History;
+use crate::answers::{self, Name};
 use crate::clients::Request;
 use crate::simulation::Simulation;
 
@@ -15,6 +18,53 @@ pub fn check(simulation: &Simulation, histories: &[History]) {
         check_acted(request, &acts);
     }
     check_told(simulation, histories);
+    check_answered(histories);
+    check_transfers(histories);
+}
+
+/// Each record of a command has its answer, or one to each of its requests, however long they were parked. (Records of one id cannot be
+/// told apart.)
+fn check_answered(histories: &[History]) {
+    let asked = histories.iter().flat_map(|history| {
+        let shard = history.shard;
+        history.asked().into_iter().map(move |(id, (command, times))| (id, (command, times, shard)))
+    });
+    let asked: BTreeMap<CommandId, (&Command, u64, Shard)> = asked.collect();
+    let mut given: BTreeMap<(CommandId, usize), u64> = BTreeMap::new();
+    for history in histories {
+        for part in history.outcomes.iter().flat_map(|(outcome, _)| parts(outcome)) {
+            let Some((command, _, shard)) = asked.get(&part.command) else { continue };
+            if *shard == history.shard || answers::is_told_elsewhere(command) {
+                for (place, _) in answers::given(command, part.events) {
+                    *given.entry((part.command, place)).or_default() += 1;
+                }
+            }
+        }
+    }
+    for (id, (command, times, _)) in asked {
+        for place in 0..answers::wanted(command) {
+            let answers = given.remove(&(id, place)).unwrap_or(0);
+            assert!(answers == times, "{answers} answers to request {place} of {times} times {command:?}");
+        }
+    }
+    assert!(given.is_empty(), "answers to nothing that was asked: {given:?}");
+}
+
+/// What was sent to another account came in there, or came back.
+fn check_transfers(histories: &[History]) {
+    let mut under_way = BTreeMap::new();
+    for event in histories.iter().flat_map(History::events) {
+        let (transfer, change) = match event {
+            Event::TransferSent { from, to, amount, .. } => ((*from, *to, *amount), 1),
+            Event::TransferReceived { from, to, amount } | Event::TransferReturned { from, to, amount, .. } => {
+                ((*from, *to, *amount), -1)
+            }
+            _ => continue,
+        };
+        *under_way.entry(transfer).or_insert(0) += change;
+    }
+    let lost = under_way.iter().find(|(_, times)| **times != 0);
+    assert!(lost.is_none(), "a transfer was lost, or came in twice: {lost:?}");
 }
 
 /// An acknowledged command has its outcome. (That it has only one was checked: there are as many outcomes as commands.)
@@ -28,13 +78,14 @@ fn check_acknowledged(request: &Request, histories: &[History]) {
 }
 
 /// However often it was sent: under each of its names something acted at most once, and just once if an order has that name. (A
-/// refusal of an order is an act: a repeat is told of it.)
-fn check_acted(request: &Request, acts: &Acts) {
+/// refusal of an order is an act: a repeat is told of it. Only one for which its client is asked to try again later is none.)
+fn check_acted(request: &Request, acts: &BTreeMap<(Shard, Name), Acts>) {
     let orders = matches!(request.asked.command, Command::PlaceOrder(_) | Command::Batch { .. });
     for name in &request.asked.names {
-        let times = acts.get(name).copied().unwrap_or(0);
-        assert!(times <= 1, "client id {name:?} acted {times} times");
-        assert!(times == 1 || !orders, "the order under client id {name:?} was answered and did nothing");
+        let Acts { acted, put_off } = acts.get(&(request.asked.shard, *name)).copied().unwrap_or_default();
+        assert!(acted <= 1, "client id {name:?} acted {acted} times");
+        let told = acted == 1 || put_off > 0;
+        assert!(told || !orders, "the order under client id {name:?} was answered and did nothing");
     }
 }
 
@@ -50,42 +101,67 @@ fn check_told(simulation: &Simulation, histories: &[History]) {
     }
 }
 
-/// How often something happened under each client id.
-type Acts = BTreeMap<(AccountId, ClientId), u64>;
+/// What happened under a client id.
+#[derive(Clone, Copy, Default)]
+struct Acts {
+    acted: u64,
+    /// Orders that their client may send again under the same name.
+    put_off: u64,
+}
 
-fn acts(histories: &[History]) -> Acts {
-    let mut acts = Acts::new();
+fn acts(histories: &[History]) -> BTreeMap<(Shard, Name), Acts> {
+    let mut acts: BTreeMap<_, Acts> = BTreeMap::new();
     for history in histories {
-        // The market's home refuses orders too: those that have acted by their entry.
-        let mut entered = BTreeSet::new();
+        // Names of orders that are parked, by account and ticket.
+        let mut parked: BTreeMap<(AccountId, u64), Vec<Name>> = BTreeMap::new();
         for event in history.events() {
-            let (name, blameless) = match event {
-                Event::Deposited { account, client_id, .. } | Event::Withdrawn { account, client_id, .. } => {
-                    (client_id.map(|client_id| (*account, client_id)), false)
-                }
-                Event::TransferSent { from, client_id, .. } => (client_id.map(|client_id| (*from, client_id)), false),
-                Event::OrderEntered { id, account, known_as, .. } => {
-                    entered.insert(*id);
-                    (known_as.map(|known_as| (*account, known_as.client_id)), false)
-                }
-                Event::OrderRejected { id, order, code } if is_entry(history, *id) && !entered.contains(id) => {
-                    let stands = *code != Rejection::ClientIdReused;
-                    let name = order.client_id.filter(|_| stands).map(|client_id| (order.account, client_id));
-                    (name, *code == Rejection::BatchRefused)
-                }
-                _ => (None, false),
-            };
-            let Some(name) = name else { continue };
-            let times = acts.entry(name).or_default();
-            // Refused for another request's sake: what the name stood for before, it stands for still.
-            if *times == 0 || !blameless {
-                *times += 1;
+            match event {
+                Event::Parked(request) => drop(parked.insert((request.account, request.ticket), names(request))),
+                Event::Resumed { account, ticket, .. } => drop(parked.remove(&(*account, *ticket))),
+                _ => {}
+            }
+            let Some((name, code)) = act(event) else { continue };
+            let acts = acts.entry((history.shard, name)).or_default();
+            match code {
+                // What was sent to a wrong shard is refused there as often as it comes.
+                Some(Rejection::FundingTimeout | Rejection::ParkedLimit | Rejection::WrongShard) => acts.put_off += 1,
+                // The name stands for what it was used for.
+                Some(Rejection::ClientIdReused) => {}
+                // So it does if another request was to blame.
+                Some(Rejection::BatchRefused) if parked.values().flatten().any(|parked| *parked == name) => {}
+                Some(Rejection::BatchRefused) => acts.acted = acts.acted.max(1),
+                _ => acts.acted += 1,
             }
         }
     }
     acts
 }
 
-fn is_entry(history: &History, order: OrderId) -> bool {
-    order.entry_shard() == history.shard
+/// What clients call the orders that a parked request would place.
+fn names(parked: &Parked) -> Vec<Name> {
+    let named = |order: &NewOrder| Some((order.account, Some(order.market), order.client_id?));
+    match &parked.request {
+        ParkedRequest::Place(order) => named(order).into_iter().collect(),
+        ParkedRequest::Batch(requests) => {
+            let orders = requests.iter().filter_map(|request| match request {
+                schemas::Request::Place(order) => named(order),
+                schemas::Request::Cancel(_) | schemas::Request::Amend { .. } => None,
+            });
+            orders.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What happens under a client id, and why that is refused, if it is.
+fn act(event: &Event) -> Option<(Name, Option<Rejection>)> {
+    let (account, market, client_id, code) = match event {
+        Event::Deposited { account, client_id, .. }
+        | Event::Withdrawn { account, client_id, .. }
+        | Event::TransferSent { from: account, client_id, .. } => (*account, None, *client_id, None),
+        Event::OrderPlaced(placed) => (placed.order.account, Some(placed.order.market), placed.order.client_id, None),
+        Event::OrderRejected { order, code, .. } => (order.account, Some(order.market), order.client_id, Some(*code)),
+        _ => return None,
+    };
+    Some(((account, market, client_id?), code))
 }

@@ -19,22 +19,27 @@ pub const NEVER: Timestamp = Timestamp(u32::MAX as u64 * 1_000);
 const WINDOW_MAX: u64 = 20_000;
 
 impl World {
-    /// Freezes and limits, and the end of them, which comes more often.
+    /// Freezes and limits, and the end of them, which mostly comes more often.
     pub fn supervise(&mut self, account: AccountId, random: &mut Random) -> Asked {
         let (by, lifts) = (admin(random), random.below(4) > 0);
-        match random.below(3) {
+        match random.below(4) {
             0 if lifts => self.at_account(account, Command::UnfreezeAccount { account, by }, None),
             0 => self.at_account(account, Command::FreezeAccount { account, by }, None),
-            1 => {
-                let limits = if lifts { AccountLimits::NONE } else { account_limits(random) };
-                self.at_account(account, Command::LimitAccount { account, limits }, None)
+            1 if lifts => {
+                self.at_account(account, Command::LimitAccount { account, limits: AccountLimits::NONE }, None)
             }
+            1 | 2 => self.limit_account(account, random),
             _ => {
                 let market = self.market(random);
                 let limits = if lifts { MarketLimits::NONE } else { market_limits(random) };
                 self.at_market(market, Command::LimitMarket { market, limits })
             }
         }
+    }
+
+    pub fn limit_account(&mut self, account: AccountId, random: &mut Random) -> Asked {
+        let limits = account_limits(random);
+        self.at_account(account, Command::LimitAccount { account, limits }, None)
     }
 
     /// Mostly what the market's state calls for, as far as an admin knows it.
@@ -44,7 +49,7 @@ impl World {
         let waiting: Vec<_> = waiting.collect();
         let any = if waiting.is_empty() || random.one_in(3) { self.market(random) } else { *random.pick(&waiting) };
         let some = answer(random);
-        let state = if random.one_in(8) { None } else { sight.markets.get(&any) };
+        let state = if random.one_in(20) { None } else { sight.markets.get(&any) };
         let transition = match state {
             Some((MarketState::Closed, _)) => Transition::Resolve { answer: some },
             // Amended within the window, or confirmed, seldom as something else.
@@ -52,7 +57,7 @@ impl World {
                 Transition::Confirm { answer: resolution.answer }
             }
             Some((MarketState::Paused | MarketState::CancelOnly, _)) if random.below(6) > 0 => Transition::Resume,
-            Some((MarketState::Open, _)) if random.one_in(3) => Transition::Pause { cancel_only: random.one_in(2) },
+            Some((MarketState::Open, _)) if random.one_in(4) => Transition::Pause { cancel_only: random.one_in(2) },
             Some((MarketState::Open, _)) if random.below(10) > 0 => Transition::Resume,
             _ => *random.pick(&[
                 Transition::Close,
@@ -76,7 +81,7 @@ fn answer(random: &mut Random) -> Answer {
 }
 
 fn account_limits(random: &mut Random) -> AccountLimits {
-    AccountLimits { live_orders: 1 + small(random, 6), held: Credits::whole(1 + i64::from(small(random, 8))) }
+    AccountLimits { live_orders: 1 + small(random, 8), held: Credits::whole(1 + i64::from(small(random, 8))) }
 }
 
 fn market_limits(random: &mut Random) -> MarketLimits {

@@ -1,8 +1,8 @@
 //! What accounts ask about their orders.
 
 use schemas::{
-    AccountId, ClientId, Command, Credits, Entry, FeeRate, Instructions, MarketId, NewOrder, OrderRef, PostOnly, Price,
-    Quantity, Request, SelfTrade, Shard, Side, Terms, TimeInForce, Timestamp,
+    AccountId, ClientId, Command, Credits, Entry, FeeRate, Instructions, MarketId, MarketState, NewOrder, OrderRef,
+    PostOnly, Price, Quantity, Request, SelfTrade, Shard, Side, Terms, TimeInForce, Timestamp,
 };
 
 use super::admins::FEE;
@@ -14,22 +14,18 @@ const BATCH: u64 = 5;
 
 impl World {
     pub fn place(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
-        let market = self.market(random);
-        let order = self.order(account, market, sight.now, random);
-        self.at_account(account, Command::PlaceOrder(order), order.client_id)
+        let market = self.open_market(None, sight, random);
+        let order = self.order(account, market, sight, random);
+        let names = order.client_id.map(|client_id| (account, Some(market), client_id)).into_iter().collect();
+        Asked { names, ..self.at_market(market, Command::PlaceOrder(order)) }
     }
 
-    /// By the order's id where its market lives; by the client's name for it where the account does.
     pub fn cancel(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
         let any = sight.live.get(random.index(sight.live.len().max(1))).map(|(_, id)| OrderRef::Id(*id));
         // Somebody else's order is unknown.
         let order = if random.one_in(20) { any } else { self.reference(account, None, sight, random) };
         let Some(order) = order else { return self.place(account, sight, random) };
-        let shard = match order {
-            OrderRef::Id(id) => id.market_shard(),
-            OrderRef::ClientId(_) => self.map.of_account(account),
-        };
-        Asked { shard, command: Command::CancelOrder { account, order }, names: Vec::new() }
+        self.at_order(order, Command::CancelOrder { account, order })
     }
 
     pub fn amend(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
@@ -37,23 +33,26 @@ impl World {
             return self.place(account, sight, random);
         };
         let (price, quantity) = change(random);
-        self.at_account(account, Command::AmendOrder { account, order, price, quantity }, None)
+        self.at_order(order, Command::AmendOrder { account, order, price, quantity })
     }
 
-    /// Mostly about markets of one shard, as one that is all or nothing must be.
+    fn at_order(&self, order: OrderRef, command: Command) -> Asked {
+        Asked { shard: order.shard(self.map), command, names: Vec::new() }
+    }
+
+    /// Mostly about markets of one shard, as it must be.
     pub fn batch(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
-        let home = self.map.of_market(self.market(random));
-        let home = if random.one_in(6) { None } else { Some(home) };
+        let shard = self.map.of_market(self.market(random));
+        let home = if random.one_in(6) { None } else { Some(shard) };
         let all_or_nothing = random.one_in(2);
         let size = if random.one_in(50) { 0 } else { 1 + random.below(BATCH) };
         let requests: Vec<_> = (0..size).map(|_| self.request(account, home, sight, random)).collect();
         let own = requests.iter().filter_map(|request| match request {
-            Request::Place(order) => Some((account, order.client_id?)),
+            Request::Place(order) => Some((account, Some(order.market), order.client_id?)),
             Request::Cancel(_) | Request::Amend { .. } => None,
         });
         let names = own.collect();
-        let command = Command::Batch { account, all_or_nothing, requests };
-        Asked { names, ..self.at_account(account, command, None) }
+        Asked { shard, command: Command::Batch { account, all_or_nothing, requests }, names }
     }
 
     fn request(&mut self, account: AccountId, home: Option<Shard>, sight: Sight<'_>, random: &mut Random) -> Request {
@@ -65,9 +64,8 @@ impl World {
                 Request::Amend { order, price, quantity }
             }
             _ => {
-                let here = |market: &MarketId| home.is_none_or(|home| self.map.of_market(*market) == home);
-                let markets: Vec<_> = self.listings.iter().map(|listing| listing.market).filter(here).collect();
-                let order = self.order(account, *random.pick(&markets), sight.now, random);
+                let market = self.open_market(home, sight, random);
+                let order = self.order(account, market, sight, random);
                 // Another account's order is refused, whoever that is.
                 let other = random.one_in(60).then_some(AccountId(account.0 + 1));
                 Request::Place(match other {
@@ -78,9 +76,25 @@ impl World {
         }
     }
 
+    /// A market, of those on `home` if one is given; mostly one that takes orders, as far as somebody was told.
+    fn open_market(&self, home: Option<Shard>, sight: Sight<'_>, random: &mut Random) -> MarketId {
+        let any = self.market(random);
+        let here = |market: MarketId| home.is_none_or(|home| self.map.of_market(market) == home);
+        let open = |market| sight.markets.get(&market).is_some_and(|(state, _)| *state == MarketState::Open);
+        let markets: Vec<_> = self.listings.iter().map(|listing| listing.market).filter(|id| here(*id)).collect();
+        if here(any) && (open(any) || random.one_in(4)) {
+            return any;
+        }
+        let best = markets.iter().copied().find(|market| open(*market));
+        best.unwrap_or_else(|| *random.pick(&markets))
+    }
+
     pub fn mass_cancel(&mut self, account: AccountId, random: &mut Random) -> Asked {
-        let market = random.one_in(2).then(|| self.market(random));
-        self.at_account(account, Command::MassCancel { account, market }, None)
+        if random.one_in(2) {
+            return self.at_account(account, Command::MassCancel { account, market: None }, None);
+        }
+        let market = self.market(random);
+        self.at_market(market, Command::MassCancel { account, market: Some(market) })
     }
 
     pub fn dead_man_switch(&mut self, account: AccountId, random: &mut Random) -> Asked {
@@ -88,8 +102,8 @@ impl World {
         self.at_account(account, Command::SetDeadManSwitch { account, timeout_s }, None)
     }
 
-    /// One of the account's orders as it may think of it: by the id that it was told (of a market on `home`), or by its own
-    /// name, perhaps before it was told anything.
+    /// One of the account's orders as it may think of it: by the id that it was told, or by its own name, perhaps before it was told
+    /// anything. Of a market on `home`, if one is given.
     fn reference(
         &self,
         account: AccountId,
@@ -97,42 +111,49 @@ impl World {
         sight: Sight<'_>,
         random: &mut Random,
     ) -> Option<OrderRef> {
-        let own = sight.live.iter().filter(|(owner, _)| *owner == account).map(|(_, id)| *id);
-        let ids: Vec<_> = own.filter(|id| home.is_none_or(|home| id.market_shard() == home)).collect();
-        if random.one_in(4) {
-            return self.old_name(account, random).map(OrderRef::ClientId);
-        }
-        (!ids.is_empty()).then(|| OrderRef::Id(*random.pick(&ids)))
+        let here = |order: &OrderRef| home.is_none_or(|home| order.shard(self.map) == home);
+        let orders: Vec<OrderRef> = if random.one_in(3) {
+            let own = self.named.iter().filter(|(owner, ..)| *owner == account);
+            own.map(|&(_, market, client_id)| OrderRef::ClientId { market, client_id }).filter(here).collect()
+        } else {
+            let own = sight.live.iter().filter(|(owner, _)| *owner == account);
+            own.map(|(_, id)| OrderRef::Id(*id)).filter(here).collect()
+        };
+        (!orders.is_empty()).then(|| *random.pick(&orders))
     }
 
-    fn old_name(&self, account: AccountId, random: &mut Random) -> Option<ClientId> {
-        let own = self.named.iter().filter(|(owner, _)| *owner == account).map(|(_, name)| *name);
-        let names: Vec<_> = own.collect();
-        (!names.is_empty()).then(|| *random.pick(&names))
-    }
-
-    fn order(&mut self, account: AccountId, market: MarketId, now: u64, random: &mut Random) -> NewOrder {
-        let sells = random.one_in(5);
-        let entries = if sells { [Entry::SellYes, Entry::SellNo] } else { [Entry::BuyYes, Entry::BuyNo] };
-        let entry = *random.pick(&entries);
+    fn order(&mut self, account: AccountId, market: MarketId, sight: Sight<'_>, random: &mut Random) -> NewOrder {
+        let (entry, now) = (entry(sight.position(account, market), random), sight.now);
         NewOrder {
             account,
             market,
             entry,
             terms: terms(entry, now, random),
             fee_rate: FeeRate::new(FEE).expect("a legal rate"),
-            client_id: Some(self.order_name(account, random)),
+            client_id: Some(self.order_name(account, market, random)),
             instructions: instructions(now, random),
         }
     }
 
-    /// A new name; now and then one that stands for another order already.
-    fn order_name(&mut self, account: AccountId, random: &mut Random) -> ClientId {
-        let used = if random.one_in(40) { self.old_name(account, random) } else { None };
-        let name = used.unwrap_or_else(|| self.name());
-        self.named.push_back((account, name));
+    /// A new name; now and then one that stands for another order already, if that is in the same market.
+    fn order_name(&mut self, account: AccountId, market: MarketId, random: &mut Random) -> ClientId {
+        let own = self.named.iter().filter(|(owner, ..)| *owner == account).map(|(.., name)| *name);
+        let names: Vec<_> = own.collect();
+        let again = random.one_in(40) && !names.is_empty();
+        let name = if again { *random.pick(&names) } else { self.name() };
+        self.named.push_back((account, market, name));
         self.named.drain(..self.named.len().saturating_sub(NAMES_MAX));
         name
+    }
+}
+
+/// Who holds contracts often sells some; now and then somebody sells what he does not hold.
+fn entry((yes, no): (i64, i64), random: &mut Random) -> Entry {
+    match random.below(20) {
+        0 => *random.pick(&[Entry::SellYes, Entry::SellNo]),
+        1..10 if yes > 0 => Entry::SellYes,
+        1..10 if no > 0 => Entry::SellNo,
+        _ => *random.pick(&[Entry::BuyYes, Entry::BuyNo]),
     }
 }
 

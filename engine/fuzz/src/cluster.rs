@@ -1,0 +1,191 @@
+//! A few shards without a log: each handles what it is asked, and takes messages of the others in when the script says so.
+
+use std::collections::BTreeMap;
+
+use engine_core::{Invariant, Place, State, Sums};
+use schemas::shard_map::ShardMap;
+use schemas::{
+    AccountId, Cause, Command, CommandId, Credits, Event, Message, OrderId, OrderRef, Request, Room, Shard, Timestamp,
+};
+
+/// Rounds of deliveries after a script: far more than its requests, claims and recalls need.
+const ROUNDS_MAX: usize = 1_000;
+
+pub struct Cluster {
+    map: ShardMap,
+    states: Vec<State>,
+    time: Timestamp,
+    /// Commands of all shards so far.
+    commands: u64,
+    /// Orders that were taken in so far.
+    pub orders: Vec<OrderId>,
+    /// All events so far.
+    pub events: Vec<Event>,
+}
+
+impl Cluster {
+    pub fn new(map: ShardMap) -> Self {
+        let states = Shard::all(map.shards()).map(|shard| State::new(shard, map)).collect();
+        Self { map, states, time: Timestamp(0), commands: 0, orders: Vec::new(), events: Vec::new() }
+    }
+
+    pub fn wait(&mut self, milliseconds: u64) {
+        self.time = Timestamp(self.time.0 + milliseconds);
+    }
+
+    fn shards(&self) -> impl Iterator<Item = Shard> + use<> {
+        Shard::all(self.map.shards())
+    }
+
+    /// Asks a shard for something that nobody asked before.
+    pub fn ask(&mut self, at: Shard, command: &Command) {
+        self.handle(at, CommandId(u128::from(self.commands + 1)), command);
+    }
+
+    fn handle(&mut self, at: Shard, id: CommandId, command: &Command) {
+        self.commands += 1;
+        let place = Place { cause: Cause { offset: self.commands, id }, time: self.time };
+        let (from, state) = (self.events.len(), &mut self.states[at.index()]);
+        state.handle(place, command, &mut self.events);
+        let events = &self.events[from..];
+        let may_do_nothing = matches!(command, Command::AdvanceTime | Command::Acknowledge { .. });
+        assert!(may_do_nothing || !events.is_empty(), "nothing answers {command:?}");
+        self.orders.extend(events.iter().filter_map(|event| match event {
+            Event::OrderPlaced(placed) => Some(placed.id),
+            _ => None,
+        }));
+        state.assert_all();
+        self.check_credits();
+        self.check_room();
+    }
+
+    /// Messages that were sent and not taken in: sender, receiver, number, the command that began it.
+    fn in_flight(&self) -> impl Iterator<Item = (Shard, Shard, u64, CommandId, &Message)> {
+        self.states.iter().flat_map(move |state| {
+            let from = state.shard();
+            let kept =
+                state.kept_messages().map(move |(to, number, origin, message)| (from, to, number, origin, message));
+            kept.filter(move |(_, to, number, ..)| *number > self.states[to.index()].received_from(from))
+        })
+    }
+
+    /// All other shards take in what is in flight from one. False if there is nothing.
+    pub fn deliver(&mut self, from: Shard) -> bool {
+        let sent = self.in_flight().filter(|(sender, ..)| *sender == from);
+        let sent: Vec<_> =
+            sent.map(|(from, to, number, origin, message)| (from, to, number, origin, message.clone())).collect();
+        let some = !sent.is_empty();
+        for (from, to, number, origin, message) in sent {
+            self.handle(to, origin, &Command::Receive { from, number, message });
+        }
+        some
+    }
+
+    /// All other shards tell one which of its messages they have.
+    pub fn acknowledge(&mut self, from: Shard) {
+        for to in self.shards().filter(|to| *to != from) {
+            let number = self.states[to.index()].received_from(from);
+            if number > 0 {
+                self.ask(from, &Command::Acknowledge { to, number });
+            }
+        }
+    }
+
+    /// Delivers all messages, and does what is due: then nothing waits any more, and each state is what its bytes say.
+    pub fn come_to_rest(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            let mut busy = false;
+            for shard in self.shards() {
+                busy |= self.deliver(shard);
+                let due = self.states[shard.index()].next_due().is_some_and(|due| due <= self.time);
+                if due {
+                    self.ask(shard, &Command::AdvanceTime);
+                }
+                busy |= due;
+            }
+            if !busy {
+                return self.states.iter().for_each(check_rest);
+            }
+        }
+        panic!("the shards do not come to rest");
+    }
+
+    fn check_credits(&self) {
+        let sums =
+            self.states.iter().map(|state| state.sums(|to| self.states[to.index()].received_from(state.shard())));
+        let sums = sums.fold(Sums::default(), |a, b| a + b);
+        assert_eq!(sums.balance(), Credits::ZERO, "{}: {sums:?}", Invariant::CreditsAreConserved);
+    }
+
+    /// What each home has lent is what its account's other purses have, and what is in flight between them.
+    fn check_room(&self) {
+        let mut lent: BTreeMap<(AccountId, Shard), [i128; 2]> = BTreeMap::new();
+        let mut add = |account, shard, room: Room, sign: i128| {
+            let [orders, held] = lent.entry((account, shard)).or_default();
+            *orders += sign * i128::from(room.orders);
+            *held += sign * i128::from(room.held.micros());
+        };
+        for state in &self.states {
+            for (account, known) in state.accounts() {
+                known.lent.iter().for_each(|(shard, lent)| add(account, *shard, lent.room, 1));
+            }
+            let away = state.purses().filter(|(account, _)| self.map.of_account(*account) != state.shard());
+            away.for_each(|(account, purse)| add(account, state.shard(), purse.room, -1));
+        }
+        for (from, to, .., message) in self.in_flight() {
+            match message {
+                Message::Fund { account, room, .. } => add(*account, to, *room, -1),
+                Message::Ask { account, given_back, .. } => add(*account, from, *given_back, -1),
+                Message::Return(all) => all.iter().for_each(|back| add(back.account, from, back.room, -1)),
+                Message::Instruct { .. } | Message::Transfer { .. } | Message::ReturnTransfer { .. } => {}
+            }
+        }
+        lent.retain(|_, room| *room != [0, 0]);
+        assert!(lent.is_empty(), "{}: {lent:?}", Invariant::RoomIsCounted);
+    }
+}
+
+fn check_rest(state: &State) {
+    assert_eq!(state.parked().next(), None, "still parked on shard {}", state.shard());
+    let shards = ShardMap::new(super::SHARDS).expect("a few shards");
+    let restored = State::from_bytes(state.shard(), shards, &state.to_bytes()).expect("a state's own bytes");
+    assert_eq!(restored.to_bytes(), state.to_bytes());
+    assert_eq!(restored.next_due(), state.next_due());
+}
+
+/// The shard that decides a command. What no client asks may go to any: it goes to the first.
+pub fn home(map: ShardMap, command: &Command) -> Shard {
+    match command {
+        Command::OpenAccount { account, .. }
+        | Command::AddApiKey { account, .. }
+        | Command::RevokeApiKey { account, .. }
+        | Command::Deposit { account, .. }
+        | Command::Withdraw { account, .. }
+        | Command::Transfer { from: account, .. }
+        | Command::MassCancel { account, market: None }
+        | Command::SetDeadManSwitch { account, .. }
+        | Command::FreezeAccount { account, .. }
+        | Command::UnfreezeAccount { account, .. }
+        | Command::LimitAccount { account, .. } => map.of_account(*account),
+        Command::CreateMarket(listing) => map.of_market(listing.market),
+        Command::ChangeMarket { market, .. }
+        | Command::LimitMarket { market, .. }
+        | Command::MassCancel { market: Some(market), .. } => map.of_market(*market),
+        Command::PlaceOrder(order) => map.of_market(order.market),
+        Command::CancelOrder { order, .. } | Command::AmendOrder { order, .. } => order.shard(map),
+        Command::Batch { requests, .. } => requests.first().map_or(FIRST, |request| of_request(map, request)),
+        Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => FIRST,
+    }
+}
+
+fn of_request(map: ShardMap, request: &Request) -> Shard {
+    match request {
+        Request::Place(order) => map.of_market(order.market),
+        Request::Cancel(order) | Request::Amend { order, .. } => OrderRef::shard(*order, map),
+    }
+}
+
+const FIRST: Shard = match Shard::new(0) {
+    Some(shard) => shard,
+    None => unreachable!(),
+};

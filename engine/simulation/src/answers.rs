@@ -1,0 +1,127 @@
+//! Which events answer which command: clients wait for them, and the oracles count them.
+//!
+//! A part of an outcome tells of one command ([`schemas::answers`]). It may hold no answer: a request is parked, or its home was asked.
+
+use schemas::event::CancelReason;
+use schemas::limits::BATCH_MAX;
+use schemas::{AccountId, ClientId, Command, Event, MarketId, NewOrder, Rejection, Request};
+
+/// What a client calls a request: an order within its account and market, a movement of credits within its account.
+pub type Name = (AccountId, Option<MarketId>, ClientId);
+
+/// How many answers a command has: one, or one for each request of its batch.
+pub fn wanted(command: &Command) -> usize {
+    match command {
+        Command::Batch { requests, .. } if (1..=BATCH_MAX).contains(&requests.len()) => requests.len(),
+        Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => 0,
+        _ => 1,
+    }
+}
+
+/// True if a shard may tell the answer to a command that was sent to another.
+pub fn is_told_elsewhere(command: &Command) -> bool {
+    matches!(command, Command::Transfer { .. })
+}
+
+/// The answers to a command among the events of a part that tells of it, each with its request's place in its batch.
+pub fn given<'a>(command: &Command, events: &'a [Event]) -> Vec<(usize, &'a Event)> {
+    let Command::Batch { requests, .. } = command else {
+        return events.iter().filter(|event| answers(command, event)).map(|event| (0, event)).collect();
+    };
+    let mut place = None;
+    let mut given = Vec::new();
+    for event in events {
+        match (event, place) {
+            (Event::BatchItem { index }, _) => place = Some(usize::from(*index)),
+            (_, Some(at)) if answers_request(&requests[at], event) => given.push((at, event)),
+            // Refused unread: of no size that a batch may have.
+            (Event::Rejected { .. }, None) => given.push((0, event)),
+            _ => {}
+        }
+    }
+    given
+}
+
+/// The order that is asked for at this place of a command.
+pub fn order_at(command: &Command, place: usize) -> Option<&NewOrder> {
+    match command {
+        Command::PlaceOrder(order) => Some(order),
+        Command::Batch { requests, .. } => match requests.get(place)? {
+            Request::Place(order) => Some(order),
+            Request::Cancel(_) | Request::Amend { .. } => None,
+        },
+        _ => None,
+    }
+}
+
+/// Why the event refuses a request or a command, if it does.
+pub fn refusal(event: &Event) -> Option<Rejection> {
+    match event {
+        Event::Rejected { code }
+        | Event::OrderRejected { code, .. }
+        | Event::CancelRejected { code, .. }
+        | Event::AmendRejected { code, .. } => Some(*code),
+        _ => None,
+    }
+}
+
+/// True if the event refuses a request or a command.
+pub fn refuses(event: &Event) -> bool {
+    refusal(event).is_some()
+}
+
+fn answers(command: &Command, event: &Event) -> bool {
+    match command {
+        Command::PlaceOrder(_) => places(event),
+        Command::CancelOrder { .. } => cancels(event),
+        Command::AmendOrder { .. } => amends(event),
+        Command::Batch { .. } | Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => false,
+        _ if matches!(event, Event::Rejected { .. }) => true,
+        Command::OpenAccount { .. } => matches!(event, Event::AccountOpened { .. }),
+        Command::AddApiKey { .. } => matches!(event, Event::ApiKeyAdded { .. }),
+        Command::RevokeApiKey { .. } => matches!(event, Event::ApiKeyRevoked { .. }),
+        Command::Deposit { .. } => matches!(event, Event::Deposited { .. } | Event::ClientIdRepeated { .. }),
+        Command::Withdraw { .. } => matches!(event, Event::Withdrawn { .. } | Event::ClientIdRepeated { .. }),
+        // On the receiver's shard, or back here.
+        Command::Transfer { .. } => matches!(
+            event,
+            Event::TransferReceived { .. } | Event::TransferReturned { .. } | Event::ClientIdRepeated { .. }
+        ),
+        Command::CreateMarket(_) => matches!(event, Event::MarketCreated(_)),
+        Command::ChangeMarket { .. } => matches!(event, Event::MarketChanged { by: Some(_), .. }),
+        Command::LimitMarket { .. } => matches!(event, Event::MarketLimited { .. }),
+        Command::SetDeadManSwitch { .. } => matches!(event, Event::DeadManSwitchSet { .. }),
+        Command::MassCancel { market: Some(_), .. } => matches!(event, Event::MassCancelRequested { .. }),
+        // When every shard has done so.
+        Command::MassCancel { market: None, .. }
+        | Command::FreezeAccount { .. }
+        | Command::UnfreezeAccount { .. }
+        | Command::LimitAccount { .. } => matches!(event, Event::InstructionCompleted { .. }),
+    }
+}
+
+fn answers_request(request: &Request, event: &Event) -> bool {
+    match request {
+        // Another account's order is nobody's.
+        Request::Place(_) => places(event) || matches!(event, Event::Rejected { .. }),
+        Request::Cancel(_) => cancels(event),
+        Request::Amend { .. } => amends(event),
+    }
+}
+
+fn places(event: &Event) -> bool {
+    matches!(event, Event::OrderPlaced(_) | Event::OrderRejected { .. } | Event::ClientIdRepeated { .. })
+}
+
+fn cancels(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::OrderCancelled { reason: CancelReason::Requested, .. }
+            | Event::ParkedCancelled { .. }
+            | Event::CancelRejected { .. }
+    )
+}
+
+fn amends(event: &Event) -> bool {
+    matches!(event, Event::OrderAmended(_) | Event::AmendRejected { .. })
+}

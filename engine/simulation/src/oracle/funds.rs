@@ -1,0 +1,88 @@
+//! A request is refused for what its account lacks only if no purse has it.
+//!
+//! Exactly: when a home refuses a claim, all other shards with a purse (but the one that claims) were told to give back while the claim
+//! was the oldest, all have answered, and none had anything left of what is lacking when it had answered; and the home has less than
+//! is claimed. What they gave back is at home by then. So the sum over all purses, each as it was when it answered last, is not enough.
+//! And when an order is refused at its market's shard, even what the home had then would not have been enough for it any more.
+
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemas::{AccountId, Credits, Need, Rejection, Shard};
+
+use super::history::History;
+use crate::cluster::Cluster;
+use walk::Walk;
+
+/// Panics unless every refusal for lack of credits or room is right.
+pub fn check(cluster: &Cluster, histories: &[History]) {
+    let mut facts = Facts::default();
+    for history in histories {
+        Walk::new(cluster, history, &mut facts).read();
+    }
+    facts.claims.iter().for_each(|claim| claim.check(&facts.left));
+    facts.orders.iter().for_each(|order| order.check(&facts.homes));
+}
+
+/// What was free in purses, and what was refused.
+#[derive(Default)]
+struct Facts {
+    /// What was still free in a purse when it had answered a recall: by its shard, its account, and the recall's ticket.
+    left: BTreeMap<(Shard, AccountId, u64), Need>,
+    /// What could be spent at home when it refused an ask: by the message that says so.
+    homes: BTreeMap<MessageKey, Credits>,
+    claims: Vec<RefusedClaim>,
+    orders: Vec<RefusedOrder>,
+}
+
+/// A message by its sender, its receiver and its number.
+type MessageKey = (Shard, Shard, u64);
+
+/// A claim that was refused after a recall.
+struct RefusedClaim {
+    account: AccountId,
+    code: Rejection,
+    /// The recall.
+    ticket: u64,
+    /// Who was told.
+    shards: BTreeSet<Shard>,
+}
+
+/// An order that was refused since its home had refused what its purse lacked.
+struct RefusedOrder {
+    account: AccountId,
+    hold: Credits,
+    /// What could be spent on its market's shard.
+    available: Credits,
+    by: MessageKey,
+}
+
+impl RefusedClaim {
+    fn check(&self, left: &BTreeMap<(Shard, AccountId, u64), Need>) {
+        let Self { account, code, ticket, shards } = self;
+        for shard in shards {
+            let left: Need = left[&(*shard, *account, *ticket)];
+            let nothing = match code {
+                Rejection::FundsInsufficient => left.credits == Credits::ZERO,
+                Rejection::LiveOrderLimit => left.room.orders == 0,
+                _ => left.room.held == Credits::ZERO,
+            };
+            let code = code.name();
+            assert!(
+                nothing,
+                "a claim of {account} was refused ({code}): shard {shard} had {left:?} left after {ticket}"
+            );
+        }
+    }
+}
+
+impl RefusedOrder {
+    fn check(&self, homes: &BTreeMap<MessageKey, Credits>) {
+        let Self { account, hold, available, by } = self;
+        let (home, shard, _) = by;
+        let at_home = homes[by];
+        let short = *available + at_home < *hold;
+        assert!(short, "{account} was refused {hold}, has {available} on shard {shard} and had {at_home} on {home}");
+    }
+}

@@ -1,0 +1,175 @@
+//! What each command was told, wherever and however late: exactly one answer each.
+
+use std::collections::HashMap;
+
+use schemas::answers::parts;
+use schemas::event::{CancelReason, FirstOutcome};
+use schemas::{Command, CommandId, Event, Outcome, Request, Shard};
+
+/// All answers, by command.
+#[derive(Default)]
+pub struct Answers {
+    told: HashMap<CommandId, Vec<Told>>,
+}
+
+/// One event that answers a command, or one request of a batch.
+struct Told {
+    at: Shard,
+    /// The request's place in its batch.
+    item: Option<u16>,
+    event: Event,
+}
+
+impl Answers {
+    pub fn note(&mut self, at: Shard, outcome: &Outcome) {
+        for part in parts(outcome) {
+            let mut item = None;
+            for event in part.events {
+                match event {
+                    Event::BatchItem { index } => item = Some(*index),
+                    event if is_answer(event) => {
+                        let told = Told { at, item, event: event.clone() };
+                        self.told.entry(part.command).or_default().push(told);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Asserts that a command of a shard has one answer there, and what follows it one more.
+    pub fn assert_one(&self, at: Shard, id: CommandId, command: &Command) {
+        let told = self.told.get(&id).map_or(&[][..], Vec::as_slice);
+        let show = || told.iter().map(|told| &told.event).collect::<Vec<_>>();
+        let here = |told: &&Told| told.at == at;
+        let count = told.iter().filter(here).filter(|told| answers(command, &told.event)).count();
+        let wanted = match command {
+            Command::Batch { requests, .. } if told.iter().any(|told| told.item.is_some()) => {
+                self.assert_items(id, requests);
+                requests.len()
+            }
+            _ => 1,
+        };
+        assert_eq!(count, wanted, "answers to {command:?} of {id}: {:?}", show());
+        let accepted = told.iter().any(|told| accepts(command, &told.event));
+        let followed = told.iter().filter(|told| follows(command, &told.event)).count();
+        let wanted = usize::from(accepted && is_followed(command));
+        assert_eq!(followed, wanted, "what follows {command:?} of {id}: {:?}", show());
+        told.iter().for_each(|told| self.assert_first(&told.event));
+    }
+
+    fn assert_items(&self, id: CommandId, requests: &[Request]) {
+        for (index, request) in (0..).zip(requests) {
+            let own = self.told[&id].iter().filter(|told| told.item == Some(index));
+            let own: Vec<&Event> = own.map(|told| &told.event).filter(|event| answers_item(request, event)).collect();
+            assert_eq!(own.len(), 1, "answers to {request:?} of {id}: {own:?}");
+        }
+    }
+
+    /// A repeat of a parked request refers to a command that has its answer.
+    fn assert_first(&self, event: &Event) {
+        if let Event::ClientIdRepeated { first: FirstOutcome::Parked { command }, .. } = event {
+            assert!(self.told.contains_key(command), "command {command} was parked and is not answered");
+        }
+    }
+}
+
+/// Events that answer something, or say that it is done.
+fn is_answer(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Rejected { .. }
+            | Event::OrderPlaced(_)
+            | Event::OrderRejected { .. }
+            | Event::OrderCancelled { reason: CancelReason::Requested, .. }
+            | Event::ParkedCancelled { .. }
+            | Event::CancelRejected { .. }
+            | Event::OrderAmended(_)
+            | Event::AmendRejected { .. }
+            | Event::ClientIdRepeated { .. }
+            | Event::AccountOpened { .. }
+            | Event::Deposited { .. }
+            | Event::Withdrawn { .. }
+            | Event::TransferSent { .. }
+            | Event::TransferReceived { .. }
+            | Event::TransferReturned { .. }
+            | Event::MarketCreated(_)
+            | Event::MarketChanged { by: Some(_), .. }
+            | Event::MarketLimited { .. }
+            | Event::MassCancelRequested { .. }
+            | Event::DeadManSwitchSet { .. }
+            | Event::AccountFrozen { .. }
+            | Event::AccountUnfrozen { .. }
+            | Event::AccountLimited { .. }
+            | Event::InstructionCompleted { .. }
+    )
+}
+
+/// True if the event answers the command, or a request of it.
+fn answers(command: &Command, event: &Event) -> bool {
+    let refused = matches!(event, Event::Rejected { .. });
+    let repeated = matches!(event, Event::ClientIdRepeated { .. });
+    match command {
+        Command::PlaceOrder(order) => answers_item(&Request::Place(*order), event),
+        Command::CancelOrder { order, .. } => answers_item(&Request::Cancel(*order), event),
+        Command::AmendOrder { order, price, quantity, .. } => {
+            answers_item(&Request::Amend { order: *order, price: *price, quantity: *quantity }, event)
+        }
+        Command::Batch { requests, .. } => refused || requests.iter().any(|request| answers_item(request, event)),
+        Command::Deposit { .. } | Command::Withdraw { .. } | Command::Transfer { .. } => {
+            refused || repeated || accepts(command, event)
+        }
+        _ => refused || accepts(command, event),
+    }
+}
+
+fn answers_item(request: &Request, event: &Event) -> bool {
+    match (request, event) {
+        (Request::Place(order), Event::OrderPlaced(placed)) => placed.order == *order,
+        (Request::Place(order), Event::OrderRejected { order: refused, .. }) => refused == order,
+        (Request::Place(order), Event::ClientIdRepeated { client_id, .. }) => order.client_id == Some(*client_id),
+        (
+            Request::Cancel(_),
+            Event::OrderCancelled { .. } | Event::ParkedCancelled { .. } | Event::CancelRejected { .. },
+        )
+        | (Request::Amend { .. }, Event::OrderAmended(_) | Event::AmendRejected { .. }) => true,
+        _ => false,
+    }
+}
+
+/// True if the event says that the account's or market's home did what the command asks.
+fn accepts(command: &Command, event: &Event) -> bool {
+    matches!(
+        (command, event),
+        (Command::OpenAccount { .. }, Event::AccountOpened { .. })
+            | (Command::Deposit { .. }, Event::Deposited { .. })
+            | (Command::Withdraw { .. }, Event::Withdrawn { .. })
+            | (Command::Transfer { .. }, Event::TransferSent { .. })
+            | (Command::CreateMarket(_), Event::MarketCreated(_))
+            | (Command::ChangeMarket { .. }, Event::MarketChanged { .. })
+            | (Command::LimitMarket { .. }, Event::MarketLimited { .. })
+            | (Command::MassCancel { .. }, Event::MassCancelRequested { .. })
+            | (Command::SetDeadManSwitch { .. }, Event::DeadManSwitchSet { .. })
+            | (Command::FreezeAccount { .. }, Event::AccountFrozen { .. })
+            | (Command::UnfreezeAccount { .. }, Event::AccountUnfrozen { .. })
+            | (Command::LimitAccount { .. }, Event::AccountLimited { .. })
+    )
+}
+
+/// True if what the home accepts is done by others, who say so.
+fn is_followed(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Transfer { .. }
+            | Command::MassCancel { market: None, .. }
+            | Command::FreezeAccount { .. }
+            | Command::UnfreezeAccount { .. }
+            | Command::LimitAccount { .. }
+    )
+}
+
+fn follows(command: &Command, event: &Event) -> bool {
+    let ends_transfer = matches!(event, Event::TransferReceived { .. } | Event::TransferReturned { .. });
+    let completes = matches!(event, Event::InstructionCompleted { .. });
+    is_followed(command) && if matches!(command, Command::Transfer { .. }) { ends_transfer } else { completes }
+}

@@ -242,6 +242,9 @@ impl State {
         } else {
             let purse = self.purse_mut(account);
             purse.room = purse.room - room;
+            if let Some(waiting) = self.facts.waiting.get_mut(&account) {
+                waiting.asks_more(credits, room);
+            }
         }
     }
 

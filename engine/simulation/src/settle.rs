@@ -63,8 +63,8 @@ impl Simulation {
             }
             self.round();
             self.cluster.pass(if round < 100 { SHORT } else { LONG });
-            let is_at_rest = self.is_at_rest();
-            if self.clients.finish() && is_at_rest {
+            let is_finished = self.clients.finish();
+            if self.is_at_rest() && is_finished {
                 return;
             }
         }

@@ -27,7 +27,7 @@ pub struct Waiting {
 pub struct Asked {
     /// The request that lacks something.
     pub ticket: u64,
-    /// What it lacked then.
+    /// What it claims: what it lacked then, and what it has given back since.
     pub need: Need,
 }
 
@@ -52,18 +52,16 @@ impl Waiting {
     pub fn claims_more(&mut self, from: Shard, credits: Credits, room: Room) {
         for claim in &mut self.claims {
             let ParkedRequest::Fund { shard, need } = &mut claim.request else { continue };
-            if *shard != from {
-                continue;
+            if *shard == from {
+                lacks_more(need, credits, room);
             }
-            if need.credits.0 > 0 {
-                need.credits += credits;
-            }
-            if need.room.orders > 0 {
-                need.room.orders = need.room.orders.saturating_add(room.orders);
-            }
-            if need.room.held.0 > 0 {
-                need.room.held = Credits(need.room.held.0.saturating_add(room.held.0));
-            }
+        }
+    }
+
+    /// The same where the purse is. It may have given back more than it had when it asked, so what it claims may be more than it lacks.
+    pub fn asks_more(&mut self, credits: Credits, room: Room) {
+        if let Some(asked) = &mut self.asked {
+            lacks_more(&mut asked.need, credits, room);
         }
     }
 
@@ -84,6 +82,18 @@ impl Waiting {
             self.recall = None;
         }
         self.claims.remove(at)
+    }
+}
+
+fn lacks_more(need: &mut Need, credits: Credits, room: Room) {
+    if need.credits.0 > 0 {
+        need.credits += credits;
+    }
+    if need.room.orders > 0 {
+        need.room.orders = need.room.orders.saturating_add(room.orders);
+    }
+    if need.room.held.0 > 0 {
+        need.room.held = Credits(need.room.held.0.saturating_add(room.held.0));
     }
 }
 

@@ -190,7 +190,11 @@ impl Turn<'_> {
         let oldest = waiting.requests.front().filter(|oldest| oldest.ticket == asked.ticket);
         let Some(parked) = oldest.cloned() else { return };
         let lacking = look(self.state, account, &parked.request, self.draft.room);
-        if lacking.is_ok_and(|need| !need.is_nothing() && lacks_as_much(need, asked.need, code)) {
+        // The home looks at its own purse afresh before it refuses. What a recall brings lands there, so the purse may lack less than it
+        // asked for, and still more than there is.
+        let here = self.state.is_home(account);
+        let refused = |need: Need| !need.is_nothing() && (here || lacks_as_much(need, asked.need, code));
+        if lacking.is_ok_and(refused) {
             let refused = super::batch::for_lack(&parked.request, code);
             self.resumed(&parked);
             self.refuse_request(account, &parked.request, refused);

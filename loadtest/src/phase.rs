@@ -4,12 +4,12 @@
 //!
 //! An outcome names its command but not its kind, so the commands are read as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
-use schemas::{Command, CommandRecord, Event, Outcome, Shard};
+use schemas::{AccountId, Command, CommandRecord, Event, Outcome, Shard};
 use service::LogArgs;
 use service::kafka::{EventsTail, KafkaFault, Reading, consumer_config};
 
@@ -29,6 +29,8 @@ pub struct Phase {
     pub parked: u64,
     /// Asks for what a purse lacks.
     pub asks: u64,
+    /// Purses that asked.
+    asked: HashSet<(AccountId, Shard)>,
 }
 
 impl Phase {
@@ -40,7 +42,7 @@ impl Phase {
     }
 
     fn of(begins: BTreeMap<Shard, u64>) -> Self {
-        Self { begins, commands: BTreeMap::new(), parked: 0, asks: 0 }
+        Self { begins, commands: BTreeMap::new(), parked: 0, asks: 0, asked: HashSet::new() }
     }
 
     /// Takes in an outcome that counts, if it is of the phase.
@@ -52,10 +54,19 @@ impl Phase {
         for event in &outcome.events {
             match event {
                 Event::Parked(parked) if !parked.request.is_claim() => self.parked += 1,
-                Event::Asked { .. } => self.asks += 1,
+                Event::Asked { account, .. } => {
+                    self.asks += 1;
+                    self.asked.insert((*account, shard));
+                }
                 _ => {}
             }
         }
+    }
+
+    /// Asks of purses that had asked before in this phase. Accounts are made for each run, and the first request of one on a shard that
+    /// is not its home has to ask: steady trading is what comes after.
+    pub fn repeated_asks(&self) -> u64 {
+        self.asks - self.asked.len() as u64
     }
 
     /// Reads the commands of its outcomes. Blocks.
@@ -149,14 +160,16 @@ mod tests {
     fn only_outcomes_of_the_phase_count_and_a_claim_is_no_parked_request() {
         let shards: Vec<Shard> = Shard::all(2).collect();
         let mut phase = Phase::of(BTreeMap::from([(shards[0], 10), (shards[1], 0)]));
-        let asked = Event::Asked { account: AccountId(1), need: Need::NOTHING, given_back: Room::ZERO };
+        let asked = || Event::Asked { account: AccountId(1), need: Need::NOTHING, given_back: Room::ZERO };
         let batch = || parked(ParkedRequest::Batch(Vec::new()));
         let claim = parked(ParkedRequest::Fund { shard: shards[1], need: Need::NOTHING });
         phase.take(shards[0], 9, &outcome(7, vec![batch()]));
-        phase.take(shards[0], 10, &outcome(8, vec![batch(), asked]));
+        phase.take(shards[0], 10, &outcome(8, vec![batch(), asked()]));
         phase.take(shards[1], 0, &outcome(3, vec![claim]));
-        assert_eq!(phase.commands, BTreeMap::from([(shards[0], vec![8]), (shards[1], vec![3])]));
-        assert_eq!((phase.parked, phase.asks), (1, 1));
+        assert_eq!((phase.asks, phase.repeated_asks()), (1, 0));
+        phase.take(shards[0], 11, &outcome(9, vec![asked()]));
+        assert_eq!(phase.commands, BTreeMap::from([(shards[0], vec![8, 9]), (shards[1], vec![3])]));
+        assert_eq!((phase.parked, phase.asks, phase.repeated_asks()), (1, 2, 1));
     }
 
     #[test]

@@ -123,8 +123,10 @@ pub fn phase(phase: &Phase, causes: &Causes, requests: u64, orders: u64) {
     let row = |name: &str, count: u64, aim: &str| {
         say!("  {name:<44}{:>11}{:>12.2}   {aim}", grouped(count), 100.0 * share(count, orders));
     };
-    row("requests parked", phase.parked, "aim: fewer than 2");
-    row("asks for what a purse lacked", phase.asks, "aim: fewer than 2");
+    row("requests parked", phase.parked, "");
+    row("asks for what a purse lacked", phase.asks, "");
+    row("  the first of each purse", phase.asks - phase.repeated_asks(), "");
+    row("  later ones: steady trading", phase.repeated_asks(), "aim: fewer than 2");
 }
 
 fn share(count: u64, of: u64) -> f64 {

@@ -22,7 +22,7 @@ use crate::decide::{asks_for, fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
     Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Name, Pending, Position, Purse, Remembered,
-    Stake, State, Table, Waiting, step_of, weight,
+    Stake, State, Table, Waiting, rests_at, step_of, weight,
 };
 
 /// The prices of every market's book.
@@ -168,6 +168,7 @@ impl State {
     pub(crate) fn begin(&mut self, place: &Place) {
         self.answering = place.cause.id;
         self.facts.time = self.facts.time.max(place.time);
+        self.step = step_of(self.facts.time);
         self.decided = 0;
         if self.facts.untried {
             self.stirred.extend(self.facts.waiting.keys());
@@ -176,7 +177,9 @@ impl State {
 
     /// An outcome ends. What is left to try follows from the outcome alone, so that it is the same whoever leads next.
     pub(crate) fn end(&mut self) {
-        self.stirred.clear();
+        if !self.stirred.is_empty() {
+            self.stirred.clear();
+        }
         self.facts.untried = self.decided >= PARKED_MAX;
     }
 
@@ -189,41 +192,43 @@ impl State {
 
     #[inline]
     fn change_purse(&mut self, change: &PurseChange) {
-        let step = step_of(self.facts.time);
+        let step = self.step;
         let purse = self.purse_mut(change.account);
-        let before = *purse;
+        let before = (purse.changed, purse.available.0 > 0);
         purse.available += change.available;
         purse.held += change.held;
-        purse.live_orders = purse
-            .live_orders
-            .checked_add_signed(change.live_orders)
-            .unwrap_or_else(|| panic!("{}: {} by {change:?}", Invariant::LiveOrdersAreCounted, change.account));
+        if change.live_orders != 0 {
+            purse.live_orders =
+                purse.live_orders.checked_add_signed(change.live_orders).unwrap_or_else(|| miscounted(change));
+        }
         purse.changed = step;
-        let after = *purse;
-        let positive = (after.available.0 | after.held.0) >= 0;
-        assert!(positive, "{}: purse of {} is {after:?}", Invariant::NothingIsNegative, change.account);
-        if (before.changed, before.available.0 > 0) != (step, after.available.0 > 0) {
-            self.reschedule_purse(change.account, &before, &after);
+        if (purse.available.0 | purse.held.0) < 0 {
+            overdrawn(change.account, purse);
+        }
+        let after = (step, purse.available.0 > 0);
+        if before != after {
+            self.reschedule_purse(change.account, before, after);
         }
         if !self.facts.waiting.is_empty() {
             self.stir(change);
         }
     }
 
-    /// Notes when a purse away from home has rested long enough.
-    fn reschedule_purse(&mut self, account: AccountId, before: &Purse, after: &Purse) {
+    /// Notes when a purse away from home has rested long enough. Before and after: when it changed, and whether it has anything.
+    fn reschedule_purse(&mut self, account: AccountId, before: (u32, bool), after: (u32, bool)) {
         if self.is_home(account) {
             return;
         }
-        if let Some(step) = before.rests_at() {
+        if let Some(step) = rests_at(before) {
             self.lookup.resting_purses.remove(&(step, account));
         }
-        if let Some(step) = after.rests_at() {
+        if let Some(step) = rests_at(after) {
             self.lookup.resting_purses.insert((step, account));
         }
     }
 
     /// What is freed may be what a parked request waits for.
+    #[cold]
     fn stir(&mut self, change: &PurseChange) {
         let freed = change.available.0 > 0 || change.held.0 < 0 || change.live_orders < 0;
         if freed && self.facts.waiting.contains_key(&change.account) {
@@ -302,7 +307,7 @@ impl State {
 
     fn park(&mut self, parked: &Parked) {
         self.facts.tickets = parked.ticket;
-        let (account, step) = (parked.account, step_of(self.facts.time));
+        let account = parked.account;
         self.lookup.parked.insert((parked.deadline, account, parked.ticket));
         let waiting = self.facts.waiting.entry(account).or_default();
         if parked.request.is_claim() {
@@ -313,10 +318,9 @@ impl State {
         }
         // A purse on which somebody waits does not rest.
         if let Some(purse) = self.facts.purses.get_mut(account) {
-            let before = *purse;
-            purse.changed = step;
-            let after = *purse;
-            self.reschedule_purse(account, &before, &after);
+            let (changed, has_credits) = (purse.changed, purse.available.0 > 0);
+            purse.changed = self.step;
+            self.reschedule_purse(account, (changed, has_credits), (self.step, has_credits));
         }
     }
 
@@ -659,4 +663,14 @@ impl Market {
         self.yes = add(self.yes, change.yes);
         self.no = add(self.no, change.no);
     }
+}
+
+#[cold]
+fn miscounted(change: &PurseChange) -> u32 {
+    panic!("{}: {} by {change:?}", Invariant::LiveOrdersAreCounted, change.account)
+}
+
+#[cold]
+fn overdrawn(account: AccountId, purse: &Purse) -> ! {
+    panic!("{}: purse of {account} is {purse:?}", Invariant::NothingIsNegative)
 }

@@ -49,7 +49,10 @@ impl State {
         let draft = Draft { events, settlements: &mut settlements, room, now };
         let mut turn = Turn { state: self, index: None, frees_later: false, draft };
         first(&mut turn);
-        turn.decide_parked();
+        // Most commands stir nobody.
+        if !turn.state.stirred.is_empty() {
+            turn.decide_parked();
+        }
         debug_assert!(settlements.is_empty() && self.paired.is_empty(), "a turn ends with nothing left to tell");
         self.settlements = settlements;
         self.end();

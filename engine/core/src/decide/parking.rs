@@ -58,6 +58,7 @@ impl Turn<'_> {
     }
 
     /// Tries parked requests of accounts that something was freed for, until about [`PARKED_MAX`] are decided in one command.
+    #[inline(never)]
     pub(super) fn decide_parked(&mut self) {
         while self.state.decided < PARKED_MAX {
             let Some(account) = self.state.stirred.pop_first() else { return };
@@ -295,8 +296,10 @@ fn look(state: &State, account: AccountId, request: &ParkedRequest, room: usize)
 }
 
 /// What a purse lacks of what is wanted. An account without a purse lacks all of it, and the purse itself.
+#[inline]
 pub(super) fn lacks(state: &State, account: AccountId, wanted: Need) -> Result<Need, Rejection> {
     match state.purse(account) {
+        Some(purse) if purse.covers(wanted) => Ok(Need::NOTHING),
         Some(purse) => Ok(purse.lacks(wanted)),
         None if state.is_home(account) => Err(Rejection::AccountUnknown),
         // Only a buy comes that far, and that always needs credits.

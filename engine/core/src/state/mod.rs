@@ -26,7 +26,7 @@ pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
-pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
+pub use purse::{Lent, Purse, Sealed, rests_at, step_begins, step_of};
 pub use table::Table;
 
 /// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.
@@ -40,6 +40,8 @@ pub struct State {
     pub(crate) settlements: Vec<Settlement>,
     /// Accounts that came to hold pairs by what the present command did to a market; empty between commands.
     pub(crate) paired: Vec<AccountId>,
+    /// The step of purses' changes that the present command's time falls into.
+    pub(crate) step: u32,
     /// The command that the present part of an outcome answers: what is sent carries its id.
     pub(crate) answering: CommandId,
     /// Accounts whose parked requests the present command has to try: something was freed, parked or ended; empty between commands.
@@ -137,6 +139,7 @@ impl State {
             lookup: Lookup::default(),
             settlements: Vec::new(),
             paired: Vec::new(),
+            step: 0,
             answering: CommandId(0),
             stirred: BTreeSet::new(),
             decided: 0,

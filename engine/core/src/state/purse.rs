@@ -52,8 +52,17 @@ impl Purse {
         }
     }
 
-    /// What it lacks of what is wanted.
+    /// True if it lacks nothing of what is wanted: nearly always, so this comes first.
     #[inline]
+    pub fn covers(&self, wanted: Need) -> bool {
+        let orders = u64::from(self.live_orders) + u64::from(wanted.room.orders);
+        wanted.credits <= self.available
+            && self.sealed == Sealed::default()
+            && orders <= u64::from(self.room.orders)
+            && self.held.0.checked_add(wanted.room.held.0).is_some_and(|held| held <= self.room.held.0)
+    }
+
+    /// What it lacks of what is wanted.
     pub fn lacks(&self, wanted: Need) -> Need {
         let free = self.free_room();
         let free = Room {
@@ -66,11 +75,16 @@ impl Purse {
 
     /// The step at which it has rested long enough, if it has anything to send home.
     pub(crate) fn rests_at(&self) -> Option<u32> {
-        #[allow(clippy::cast_possible_truncation, reason = "a few steps")]
-        const REST_STEPS: u32 = (PURSE_REST_MS / PURSE_STEP_MS) as u32;
-        // It may have changed at the end of its step.
-        (self.available.0 > 0).then(|| self.changed.saturating_add(REST_STEPS + 1))
+        rests_at((self.changed, self.available.0 > 0))
     }
+}
+
+/// The step at which a purse has rested long enough that changed in a step and has something, or not.
+pub fn rests_at((changed, has_credits): (u32, bool)) -> Option<u32> {
+    #[allow(clippy::cast_possible_truncation, reason = "a few steps")]
+    const REST_STEPS: u32 = (PURSE_REST_MS / PURSE_STEP_MS) as u32;
+    // It may have changed at the end of its step.
+    has_credits.then(|| changed.saturating_add(REST_STEPS + 1))
 }
 
 /// The step that a time falls into.

@@ -3,7 +3,8 @@
 //! | request      | answer                                                                             |
 //! |--------------|------------------------------------------------------------------------------------|
 //! | GET /livez   | 200 while every watched part shows signs of life, else 503 with what is wrong      |
-//! | GET /readyz  | 200 when all parts are ready, else 503 with the names of those that are not        |
+//! | GET /readyz  | 200 when all parts are ready or halted shares, else 503; names what is missing and |
+//! |              | what halted, with the reason                                                       |
 //! | GET /metrics | Prometheus's text format                                                           |
 //!
 //! Absent: authentication. The port belongs on a network of operators.
@@ -74,7 +75,8 @@ async fn livez(State(asked): State<Asked>) -> Response {
 async fn readyz(State(asked): State<Asked>) -> Response {
     let ready = asked.readiness.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": ready, "missing": asked.readiness.missing() }))).into_response()
+    let (missing, halted) = (asked.readiness.missing(), asked.readiness.halted());
+    (status, Json(json!({ "ready": ready, "missing": missing, "halted": halted }))).into_response()
 }
 
 async fn metrics(State(asked): State<Asked>) -> Response {

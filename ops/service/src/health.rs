@@ -2,6 +2,10 @@
 //!
 //! *Ready* is about now: a part may come and go. *Alive* is about trust: a part that misses its pulse, or that says
 //! that it failed, makes the whole process one to be restarted.
+//!
+//! A *share* is one of several equal parts of the work (a shard), and may halt for good. A restart meets the same again, and
+//! the other shares are still worth their traffic. So a halted share is named, and neither holds readiness back nor ends life;
+//! only a process whose shares have all halted is not ready.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,13 +15,20 @@ use std::time::{Duration, Instant};
 /// The parts of a process that must be ready before it takes traffic.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
-    parts: Arc<Mutex<BTreeMap<String, Part>>>,
+    parts: Arc<Mutex<BTreeMap<String, Named>>>,
+}
+
+#[derive(Debug, Default)]
+struct Named {
+    part: Part,
+    is_share: bool,
 }
 
 /// One part's word on whether it is ready. Starts as not ready.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
     ready: Arc<AtomicBool>,
+    halted: Arc<Mutex<Option<String>>>,
 }
 
 impl Part {
@@ -28,7 +39,17 @@ impl Part {
 
     /// True if this part is ready.
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.ready.load(Ordering::Acquire) && self.halted().is_none()
+    }
+
+    /// This part stops for good, and the process goes on without it. Only the first reason counts.
+    pub fn halt(&self, reason: impl Into<String>) {
+        lock(&self.halted).get_or_insert_with(|| reason.into());
+    }
+
+    /// Why it halted, if it did.
+    pub fn halted(&self) -> Option<String> {
+        lock(&self.halted).clone()
     }
 }
 
@@ -41,19 +62,42 @@ impl Readiness {
     /// The part of this name, not ready until it says so. The same name gives the same part. Register all parts before
     /// the first becomes ready, or the process looks ready too early.
     pub fn part(&self, name: impl Into<String>) -> Part {
-        lock(&self.parts).entry(name.into()).or_default().clone()
+        lock(&self.parts).entry(name.into()).or_default().part.clone()
     }
 
-    /// The names of the parts that are not ready.
+    /// As [`Readiness::part`], for one of several equal shares of the work.
+    pub fn share(&self, name: impl Into<String>) -> Part {
+        let mut parts = lock(&self.parts);
+        let named = parts.entry(name.into()).or_default();
+        named.is_share = true;
+        named.part.clone()
+    }
+
+    /// The names of the parts that are not ready, and may become so.
     pub fn missing(&self) -> Vec<String> {
         let parts = lock(&self.parts);
-        parts.iter().filter(|(_, part)| !part.is_ready()).map(|(name, _)| name.clone()).collect()
+        let missing = |part: &Part| !part.is_ready() && part.halted().is_none();
+        parts.iter().filter(|(_, named)| missing(&named.part)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// True if there are parts and all of them are ready.
+    /// The names of the parts that halted, and why.
+    pub fn halted(&self) -> BTreeMap<String, String> {
+        let parts = lock(&self.parts);
+        parts.iter().filter_map(|(name, named)| Some((name.clone(), named.part.halted()?))).collect()
+    }
+
+    /// | parts                                              | ready |
+    /// |----------------------------------------------------|-------|
+    /// | none                                               | no    |
+    /// | one that is missing, or halted and no share        | no    |
+    /// | there are shares, and all of them halted           | no    |
+    /// | all are ready, or halted shares beside ready ones  | yes   |
     pub fn is_ready(&self) -> bool {
         let parts = lock(&self.parts);
-        !parts.is_empty() && parts.values().all(Part::is_ready)
+        let is_ready = |named: &Named| named.part.is_ready() || (named.is_share && named.part.halted().is_some());
+        let mut shares = parts.values().filter(|named| named.is_share).peekable();
+        let serves = shares.peek().is_none() || shares.any(|named| named.part.halted().is_none());
+        !parts.is_empty() && serves && parts.values().all(is_ready)
     }
 }
 
@@ -85,6 +129,12 @@ impl Pulse {
     /// A sign of life. Costs a clock reading and one store.
     pub fn beat(&self) {
         self.last.store(millis(self.start.elapsed()), Ordering::Relaxed);
+    }
+
+    /// What follows takes up to `allowed` without a sign of life. Ends with the next beat.
+    pub fn allow(&self, allowed: Duration) {
+        let until = millis(self.start.elapsed()).saturating_add(millis(allowed));
+        self.last.store(until, Ordering::Relaxed);
     }
 
     /// This part will not recover by itself: the process must be restarted, or an operator must look.
@@ -161,6 +211,44 @@ mod tests {
         assert!(readiness.is_ready());
         readiness.part("tail").set(false);
         assert_eq!(readiness.missing(), ["tail"]);
+    }
+
+    #[test]
+    fn a_share_that_halts_is_named_and_the_others_keep_the_process_ready() {
+        let readiness = Readiness::new();
+        let (tail, one, other) = (readiness.part("tail"), readiness.share("shard 0"), readiness.share("shard 1"));
+        tail.set(true);
+        one.set(true);
+        other.halt("offset 7 is broken");
+        other.set(true);
+        other.halt("a later reason");
+        assert!(readiness.is_ready() && readiness.missing().is_empty());
+        assert_eq!(readiness.halted(), [("shard 1".to_owned(), "offset 7 is broken".to_owned())].into());
+        one.set(false);
+        assert!(!readiness.is_ready());
+        assert_eq!(readiness.missing(), ["shard 0"]);
+        one.halt("as well");
+        assert!(!readiness.is_ready() && readiness.missing().is_empty());
+    }
+
+    #[test]
+    fn a_part_that_halts_and_is_no_share_holds_readiness_back() {
+        let readiness = Readiness::new();
+        readiness.part("tail").halt("gone");
+        readiness.share("shard 0").set(true);
+        assert!(!readiness.is_ready());
+    }
+
+    #[test]
+    fn what_is_allowed_to_take_long_is_no_silence_until_the_next_beat() {
+        let liveness = Liveness::new();
+        let pulse = liveness.watch("a", Duration::ZERO);
+        pulse.allow(Duration::from_secs(3600));
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(liveness.complaints().is_empty());
+        pulse.beat();
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(liveness.complaints().len(), 1);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub const OUTCOMES_READ: &str = "lfg_engine_outcomes_read_total";
 pub const OUTCOME_SECONDS: &str = "lfg_engine_outcome_seconds";
 /// Outcomes written and not read back yet.
 pub const UNCONFIRMED: &str = "lfg_engine_unconfirmed_outcomes";
-/// 0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning.
+/// 0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted.
 pub const ROLE: &str = "lfg_engine_role";
 /// The sequence of the last outcome read.
 pub const SEQUENCE: &str = "lfg_engine_position_sequence";
@@ -33,13 +33,20 @@ pub const TERMS_TAKEN: &str = "lfg_engine_terms_taken_total";
 /// Times that this process led and another writer's term ended that.
 pub const DEPOSED: &str = "lfg_engine_deposed_total";
 
+/// 1 if the group gives this process a shard that has halted here, so that nobody new leads it; else 0.
+pub const HALTED_AND_OWNED: &str = "lfg_engine_halted_and_owned";
+/// 1 while the shard is not led here because the broker's clock is too far ahead; else 0.
+pub const CLOCK_ALARM: &str = "lfg_engine_clock_alarm";
+/// Commands whose time was further ahead of the own clock than a leader accepts, and was set back.
+pub const TIMES_CLAMPED: &str = "lfg_engine_times_clamped_total";
+
 /// Tells Prometheus what the names mean.
 pub fn describe() {
     describe_counter!(COMMANDS_HANDLED, "commands that this process decided");
     describe_counter!(OUTCOMES_READ, "outcomes that count, own or followed");
     describe_histogram!(OUTCOME_SECONDS, Unit::Seconds, "from a command's append to its outcome read back");
     describe_gauge!(UNCONFIRMED, "outcomes written and not read back yet");
-    describe_gauge!(ROLE, "0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning");
+    describe_gauge!(ROLE, "0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted");
     describe_gauge!(SEQUENCE, "sequence of the last outcome read");
     describe_gauge!(COMMANDS_LAG, "commands in the log without an outcome, of shards led here");
     describe_histogram!(SNAPSHOT_PAUSE_SECONDS, Unit::Seconds, "how long the loop stood still for a snapshot");
@@ -47,6 +54,9 @@ pub fn describe() {
     describe_counter!(SNAPSHOTS_FAILED, "snapshots that could not be written");
     describe_counter!(RELAY_RESENDS, "messages that the relay sent again");
     describe_counter!(TERMS_TAKEN, "terms that this process began");
+    describe_gauge!(HALTED_AND_OWNED, "1 if the group gives this process a shard that has halted here");
+    describe_gauge!(CLOCK_ALARM, "1 while the shard is not led because the broker's clock is too far ahead");
+    describe_counter!(TIMES_CLAMPED, "commands whose time was set back to near the own clock");
     describe_counter!(DEPOSED, "times that another writer's term ended this process's lead");
 }
 
@@ -74,6 +84,10 @@ pub struct ShardMetrics {
     pub terms_taken: Counter,
     /// [`DEPOSED`].
     pub deposed: Counter,
+    /// [`CLOCK_ALARM`].
+    pub clock_alarm: Gauge,
+    /// [`TIMES_CLAMPED`].
+    pub times_clamped: Counter,
 }
 
 impl ShardMetrics {
@@ -91,7 +105,9 @@ impl ShardMetrics {
             snapshot_bytes: gauge!(SNAPSHOT_BYTES, "shard" => shard.clone()),
             relay_resends: counter!(RELAY_RESENDS, "shard" => shard.clone()),
             terms_taken: counter!(TERMS_TAKEN, "shard" => shard.clone()),
-            deposed: counter!(DEPOSED, "shard" => shard),
+            deposed: counter!(DEPOSED, "shard" => shard.clone()),
+            clock_alarm: gauge!(CLOCK_ALARM, "shard" => shard.clone()),
+            times_clamped: counter!(TIMES_CLAMPED, "shard" => shard),
         }
     }
 }

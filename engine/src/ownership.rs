@@ -5,7 +5,12 @@
 //! The group only chooses; terms make it safe. The member reads no commands: every shard's loop has its own consumer, open
 //! and warm whether it leads or not. Offsets are committed now and then, for lag monitors alone.
 //!
-//! Orderly hand-over: before a shard is given back, its loop resigns, so the next owner starts where this one ended.
+//! | what happens                         | the loop                                                                     |
+//! |--------------------------------------|------------------------------------------------------------------------------|
+//! | this process ends                    | resigns first, so the next owner starts where this one ended                 |
+//! | the group gives the shard to another | goes on until that one takes over: it may be recovering still, or have halted |
+//! | the membership fails                 | resigns                                                                      |
+//! | the group gives us a shard           | takes over as soon as it has recovered; never if it has halted               |
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -19,10 +24,10 @@ use service::config::LogArgs;
 use service::kafka::{GroupProtocol, KafkaFault, may_retry, member_config};
 use service::{Part, Shutdown};
 
-use crate::metrics::COMMANDS_LAG;
+use crate::metrics::{COMMANDS_LAG, HALTED_AND_OWNED};
 use crate::shard::{Control, Role};
 
-/// How long a shard may take to resign before it is given back anyway.
+/// How long a shard may take to resign before the group is left anyway.
 const RESIGN_WITHIN: Duration = Duration::from_secs(2);
 
 /// How fast an end is heard.
@@ -145,6 +150,7 @@ impl Member {
 
     /// Measures the lag of the shards led here, and commits how far they are.
     fn account(&self) {
+        self.context().tell_halted();
         let mut offsets = TopicPartitionList::new();
         for (number, control) in (0_i32..).zip(&self.context().controls) {
             if control.role() != Role::Leading {
@@ -190,6 +196,23 @@ fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
     partitions.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
 }
 
+impl Owned {
+    /// Says which shards nobody can lead because the group gives them to a process where they have halted.
+    fn tell_halted(&self) {
+        for (shard, control) in self.controls.iter().enumerate() {
+            let halted = control.is_halted_and_wanted();
+            gauge!(HALTED_AND_OWNED, "shard" => shard.to_string()).set(if halted { 1.0 } else { 0.0 });
+            if halted {
+                tracing::error!(
+                    shard,
+                    "the group gives this process a shard that has halted here; hint: if another engine follows it well, stop this \
+                     process, and that one takes over"
+                );
+            }
+        }
+    }
+}
+
 impl ClientContext for Owned {}
 
 impl ConsumerContext for Owned {
@@ -197,7 +220,7 @@ impl ConsumerContext for Owned {
         match rebalance {
             Rebalance::Revoke(partitions) => {
                 tracing::info!(shards = ?numbers(partitions), "the group takes shards back");
-                resign(self.of(partitions));
+                self.of(partitions).into_iter().for_each(Control::want_successor);
             }
             Rebalance::Error(error) => {
                 tracing::error!(%error, "the group is in disorder: leading nothing");
@@ -216,6 +239,7 @@ impl ConsumerContext for Owned {
             for control in self.of(partitions) {
                 control.want_lead(true);
             }
+            self.tell_halted();
             self.ready.set(true);
         }
     }

@@ -9,16 +9,15 @@ use schemas::{EngineId, Shard};
 use service::config::{AdminArgs, LogArgs};
 use service::kafka::{GroupProtocol, KafkaFault, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, Telemetry};
-use tokio::sync::mpsc;
 
 use crate::kafka_log::{KafkaLog, Writer};
 use crate::log::SystemClock;
 use crate::ownership::{Group, Ownership};
-use crate::shard::{Control, Fatal, Pace, Role, ShardLoop};
+use crate::shard::{AHEAD_MAX, Control, Pace, ShardLoop};
 use crate::snapshots::{LocationError, Snapshots};
 
-/// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms; only a snapshot or a very long
-/// recovery step takes longer.)
+/// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms, and says so before a snapshot is read,
+/// restored or taken, which may take longer.)
 const SILENT_MAX: Duration = Duration::from_secs(30);
 
 /// How long shards may take to end in good order.
@@ -47,25 +46,17 @@ pub struct RunArgs {
     /// A snapshot after so many seconds, if anything happened.
     #[arg(long, env = "LFG_SNAPSHOT_SECONDS", default_value_t = 600)]
     pub snapshot_seconds: u64,
+    /// A leader stops leading a shard when a command's time, which is the broker's, is so many seconds ahead of its own clock.
+    #[arg(long, env = "LFG_CLOCK_AHEAD_MAX_SECONDS", default_value_t = AHEAD_MAX.as_secs())]
+    pub clock_ahead_max_seconds: u64,
     /// How engines agree on who leads which shard.
     #[arg(long, env = "LFG_GROUP_PROTOCOL", value_enum, default_value_t = GroupProtocol::Consumer)]
     pub group_protocol: GroupProtocol,
 }
 
-/// The process could not start, or had to end.
+/// The process could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A shard cannot go on.
-    #[error("shard {shard}: {fatal}")]
-    Shard {
-        /// Which.
-        shard: Shard,
-        /// Why.
-        fatal: Fatal,
-    },
-    /// A shard's thread panicked: an invariant does not hold.
-    #[error("shard {0} panicked")]
-    Panicked(Shard),
     /// Kafka refuses what the process cannot do without.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
@@ -77,7 +68,7 @@ pub enum RunError {
     Machine(#[from] std::io::Error),
 }
 
-/// Runs until asked to stop; an error means that the process must not pretend to be well.
+/// Runs until asked to stop. A shard that halts does so alone: readiness and metrics tell.
 pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
     crate::metrics::describe();
     let shutdown = Shutdown::on_signals()?;
@@ -86,17 +77,20 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
     let controls: Vec<Control> = Shard::all(args.log.shards)
         .map(|shard| {
             let name = format!("shard {shard}");
-            Control::new(readiness.part(&name), liveness.watch(name, SILENT_MAX))
+            Control::new(readiness.share(&name), liveness.watch(name, SILENT_MAX))
         })
         .collect();
     Admin::start(args.admin.listen, telemetry, liveness, readiness).await?;
     let Some(writer) = connect(&args, &shutdown).await? else { return Ok(()) };
-    let mut shards = Shards::start(&args, &writer, controls.clone())?;
-    let group = Group { log: args.log, protocol: args.group_protocol, controls, ready: owned };
-    let ended = shards.belong(group, &shutdown).await;
+    let shards = Shards::start(&args, &writer, controls.clone())?;
+    // At once: each shard takes over when it has recovered, whatever the others do.
+    let ownership = Ownership::join(Group { log: args.log, protocol: args.group_protocol, controls, ready: owned })?;
+    shutdown.wait().await;
+    tokio::task::block_in_place(|| ownership.leave());
     shards.end().await;
     tokio::task::block_in_place(|| writer.drain(DRAIN_WITHIN));
-    ended.map(|()| tracing::info!("ended in good order"))
+    tracing::info!("ended in good order");
+    Ok(())
 }
 
 /// Waits for Kafka, checks the topics, warms the producer. `None` if asked to stop first.
@@ -118,7 +112,6 @@ async fn connect(args: &RunArgs, shutdown: &Shutdown) -> Result<Option<Arc<Write
 struct Shards {
     threads: Vec<JoinHandle<()>>,
     controls: Vec<Control>,
-    ends: mpsc::Receiver<Result<(), RunError>>,
 }
 
 impl Shards {
@@ -126,44 +119,22 @@ impl Shards {
         let engine = EngineId(uuid::Uuid::now_v7().as_u128());
         tracing::info!(%engine, shards = args.log.shards, prefix = args.log.topic_prefix, "starts");
         let snapshots = Snapshots::open(&args.snapshots, &args.log.topic_prefix)?;
-        let (end, ends) = mpsc::channel(controls.len().max(1));
         let mut threads = Vec::new();
         for (shard, control) in Shard::all(args.log.shards).zip(&controls) {
             let log = KafkaLog::open(&args.log, shard, writer.clone())?;
             let pace = Pace::new(args.snapshot_every, Duration::from_secs(args.snapshot_seconds));
             let outside = (log, SystemClock::default(), snapshots.shelf(shard));
-            let mut shard_loop = ShardLoop::new((shard, args.log.shard_map()), engine, outside, control.clone(), pace);
-            let guard = Guard { shard, control: control.clone(), end: end.clone(), result: None };
+            let shard_loop = ShardLoop::new((shard, args.log.shard_map()), engine, outside, control.clone(), pace);
+            let ahead_max = Duration::from_secs(args.clock_ahead_max_seconds);
+            let mut shard_loop = shard_loop.with_clock_ahead_max(ahead_max);
             let body = move || {
-                let mut guard = guard;
-                let result = shard_loop.run();
-                guard.result = Some(result.map_err(|fatal| RunError::Shard { shard, fatal }));
+                if let Err(halted) = shard_loop.run() {
+                    tracing::error!(%shard, %halted, "the shard halts; the process goes on without it");
+                }
             };
             threads.push(std::thread::Builder::new().name(format!("shard-{shard}")).spawn(body)?);
         }
-        Ok(Self { threads, controls, ends })
-    }
-
-    /// Joins the group once all shards have caught up, and stays until asked to stop or until a shard ends.
-    async fn belong(&mut self, group: Group, shutdown: &Shutdown) -> Result<(), RunError> {
-        let caught_up = |control: &Control| control.role() != Role::Recovering;
-        while !self.controls.iter().all(caught_up) {
-            tokio::select! {
-                () = shutdown.wait() => return Ok(()),
-                end = self.ends.recv() => return end.unwrap_or(Ok(())),
-                () = tokio::time::sleep(Duration::from_millis(10)) => {}
-            }
-        }
-        let ownership = Ownership::join(group)?;
-        let ended = tokio::select! {
-            () = shutdown.wait() => Ok(()),
-            end = self.ends.recv() => end.unwrap_or(Ok(())),
-        };
-        if let Err(error) = &ended {
-            tracing::error!(%error, "the process ends: it must not serve what it cannot trust");
-        }
-        tokio::task::block_in_place(|| ownership.leave());
-        ended
+        Ok(Self { threads, controls })
     }
 
     /// Ends all threads: in good order, or at once after a while.
@@ -176,32 +147,10 @@ impl Shards {
         self.controls.iter().for_each(|control| control.stop(true));
         tokio::task::block_in_place(|| {
             for thread in self.threads {
-                // A panic was reported by the thread's guard.
-                let _ = thread.join();
+                if thread.join().is_err() {
+                    tracing::error!("a shard's thread panicked after its loop had ended");
+                }
             }
         });
-    }
-}
-
-/// Reports how a shard's thread ended, however it ended.
-struct Guard {
-    shard: Shard,
-    control: Control,
-    end: mpsc::Sender<Result<(), RunError>>,
-    result: Option<Result<(), RunError>>,
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let result = self.result.take().unwrap_or(Err(RunError::Panicked(self.shard)));
-        match &result {
-            Ok(()) => self.control.ended(),
-            Err(error) => {
-                tracing::error!(shard = %self.shard, %error, "the shard stops serving");
-                self.control.fail(&error.to_string());
-            }
-        }
-        // One message a thread, and room for all: full or closed only when nobody listens any more.
-        let _ = self.end.try_send(result);
     }
 }

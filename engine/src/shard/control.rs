@@ -21,10 +21,13 @@ pub enum Role {
     Leading,
     /// Decides no more, and waits for what it wrote.
     Resigning,
+    /// Has ended, and an operator must look. Never leads again in this process.
+    Halted,
 }
 
 impl Role {
-    const ALL: [Self; 5] = [Self::Recovering, Self::Following, Self::TakingOver, Self::Leading, Self::Resigning];
+    const ALL: [Self; 6] =
+        [Self::Recovering, Self::Following, Self::TakingOver, Self::Leading, Self::Resigning, Self::Halted];
 
     /// The value of the metric.
     pub const fn code(self) -> u8 {
@@ -40,9 +43,16 @@ impl std::fmt::Display for Role {
             Self::TakingOver => "taking over",
             Self::Leading => "leading",
             Self::Resigning => "resigning",
+            Self::Halted => "halted",
         })
     }
 }
+
+/// Whether the shard should be led here.
+const NO: u8 = 0;
+const YES: u8 = 1;
+/// Another process should lead it. Until that one does, this one goes on: it may still be recovering, or have halted.
+const UNTIL_DEPOSED: u8 = 2;
 
 /// A handle on one shard's loop. Clones share it.
 #[derive(Clone, Debug)]
@@ -52,7 +62,7 @@ pub struct Control {
 
 #[derive(Debug)]
 struct Shared {
-    lead: AtomicBool,
+    lead: AtomicU8,
     stop: AtomicBool,
     hurry: AtomicBool,
     role: AtomicU8,
@@ -65,7 +75,7 @@ impl Control {
     /// A handle that wants a follower.
     pub fn new(ready: Part, pulse: Pulse) -> Self {
         let shared = Shared {
-            lead: AtomicBool::new(false),
+            lead: AtomicU8::new(NO),
             stop: AtomicBool::new(false),
             hurry: AtomicBool::new(false),
             role: AtomicU8::new(Role::Recovering.code()),
@@ -78,13 +88,20 @@ impl Control {
 
     /// Wants the shard led, or not.
     pub fn want_lead(&self, lead: bool) {
-        self.shared.lead.store(lead, Ordering::Release);
+        self.shared.lead.store(if lead { YES } else { NO }, Ordering::Release);
+        self.judge();
+    }
+
+    /// Wants the shard led until another process leads it, if it is led here now; else not led.
+    pub fn want_successor(&self) {
+        let wanted = if self.role() == Role::Leading { UNTIL_DEPOSED } else { NO };
+        self.shared.lead.store(wanted, Ordering::Release);
         self.judge();
     }
 
     /// Wants the loop to end: in good order, or at once (`hurry`).
     pub fn stop(&self, hurry: bool) {
-        self.shared.lead.store(false, Ordering::Release);
+        self.shared.lead.store(NO, Ordering::Release);
         self.shared.hurry.store(hurry, Ordering::Release);
         self.shared.stop.store(true, Ordering::Release);
     }
@@ -99,20 +116,30 @@ impl Control {
         self.shared.next_command.load(Ordering::Relaxed)
     }
 
-    /// The loop ended and cannot go on: nothing here is alive any more.
-    pub fn fail(&self, reason: &str) {
-        self.shared.ready.set(false);
-        self.shared.pulse.fail(reason);
+    /// True if the group wants this shard led here, and it cannot be.
+    pub fn is_halted_and_wanted(&self) -> bool {
+        self.role() == Role::Halted && self.wants_lead()
+    }
+
+    /// The loop ended and cannot go on. The process can, so this is no failure of its liveness.
+    pub(super) fn halt(&self, reason: &str) {
+        self.shared.role.store(Role::Halted.code(), Ordering::Release);
+        self.shared.ready.halt(reason);
+        self.shared.pulse.stop();
     }
 
     /// The loop ended in good order.
-    pub fn ended(&self) {
+    pub(super) fn ended(&self) {
         self.shared.ready.set(false);
         self.shared.pulse.stop();
     }
 
     pub(super) fn wants_lead(&self) -> bool {
-        self.shared.lead.load(Ordering::Acquire)
+        self.shared.lead.load(Ordering::Acquire) != NO
+    }
+
+    pub(super) fn wants_successor(&self) -> bool {
+        self.shared.lead.load(Ordering::Acquire) == UNTIL_DEPOSED
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -125,6 +152,11 @@ impl Control {
 
     pub(super) fn set_role(&self, role: Role) {
         self.shared.role.store(role.code(), Ordering::Release);
+        if role != Role::Leading {
+            // However the lead ended, it is the other's turn. What is wanted anew meanwhile stays.
+            let lead = &self.shared.lead;
+            let _unless_changed = lead.compare_exchange(UNTIL_DEPOSED, NO, Ordering::AcqRel, Ordering::Acquire);
+        }
         self.judge();
     }
 
@@ -134,6 +166,11 @@ impl Control {
 
     pub(super) fn beat(&self) {
         self.shared.pulse.beat();
+    }
+
+    /// What follows may take so long without a beat.
+    pub(super) fn allow(&self, allowed: std::time::Duration) {
+        self.shared.pulse.allow(allowed);
     }
 
     /// Ready: what is wanted is so.

@@ -7,65 +7,41 @@
 //! | taking over| events            | the own `Term` comes back → leading                                   |
 //! | leading    | events, commands  | told not to → resigning; another's `Term` → recovering                |
 //! | resigning  | events            | nothing is unconfirmed → following                                    |
+//! | halted     | nothing           | never: the loop has ended, and the process goes on with other shards  |
 //!
 //! What happens when a record is read is in `turn.rs`; what happens with time in `tend.rs`.
 //!
 //! Architecture invariant: nothing leaves the shard before it came back through the log under the own term: answers,
 //! messages and snapshots alike.
 
+mod clocks;
 mod control;
+mod fatal;
 mod leader;
 mod pace;
 mod recovery;
 mod relay;
 mod tend;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod turn;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use engine_core::{Halt, Replica};
+use engine_core::Replica;
 use schemas::shard_map::ShardMap;
 use schemas::{EngineId, Shard};
-use service::kafka::KafkaFault;
 
-use crate::log::{Clock, Log, Shelf};
+use crate::log::{Clock, Log, Shelf, Source};
 use crate::metrics::ShardMetrics;
+pub use clocks::AHEAD_MAX;
+use clocks::Clocks;
 pub use control::{Control, Role};
+pub use fatal::{Fatal, Halted, Place};
 use leader::Leader;
 pub use pace::Pace;
-
-/// The shard cannot go on, and neither may the process: restarting must not hide it.
-#[derive(Debug, thiserror::Error)]
-pub enum Fatal {
-    /// The log is broken, or this program does not agree with it.
-    #[error(transparent)]
-    Halt(#[from] Halt),
-    /// Kafka refuses what a shard cannot do without.
-    #[error(transparent)]
-    Kafka(#[from] KafkaFault),
-    /// Commands are gone, though each must have an outcome: the log lost records, or somebody wrote them in transactions.
-    #[error("command {next} does not come: the log goes on with {found}")]
-    CommandsMissing {
-        /// The one that should come.
-        next: u64,
-        /// The one that came, each time it was asked for.
-        found: u64,
-    },
-    /// A snapshot is ahead of the log: the log lost records, or was made anew beside old snapshots.
-    #[error(
-        "the snapshot at sequence {sequence} was taken at offset {snapshot}, and the log ends at {head}: the log lost \
-         records, or the snapshots belong to another log (then remove them)"
-    )]
-    LogCut {
-        /// The snapshot's sequence.
-        sequence: u64,
-        /// The offset that the snapshot had read up to.
-        snapshot: u64,
-        /// The end of the log.
-        head: u64,
-    },
-}
 
 /// Everything that one shard's thread has.
 pub struct ShardLoop<L, C, S> {
@@ -86,6 +62,10 @@ pub struct ShardLoop<L, C, S> {
     gaps: u32,
     /// No take-over before this: another writer just took over, and the group may not have told us yet.
     hold_off: HoldOff,
+    /// How the broker's clock compares to ours.
+    clocks: Clocks,
+    /// The last record that was looked at.
+    at: Place,
 }
 
 /// The role, with what only that role has.
@@ -145,11 +125,36 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             attempts,
             gaps: 0,
             hold_off,
+            clocks: Clocks::new(AHEAD_MAX),
+            at: Place { source: Source::Events, offset: 0 },
         }
     }
 
-    /// Runs until [`Control`] asks for the end, then writes a last snapshot.
-    pub fn run(&mut self) -> Result<(), Fatal> {
+    /// Stops leading only where a command's time is further ahead of the own clock than this.
+    #[must_use]
+    pub fn with_clock_ahead_max(self, ahead_max: Duration) -> Self {
+        Self { clocks: Clocks::new(ahead_max), ..self }
+    }
+
+    /// Runs until [`Control`] asks for the end, then writes a last snapshot. Whatever goes wrong, a panic too, is this shard's
+    /// alone: the loop then counts as halted. Call nothing else of it after that.
+    pub fn run(&mut self) -> Result<(), Halted> {
+        // After a panic nothing of the loop is used but the place where it stood.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.run_to_end()));
+        let ended = ended.unwrap_or_else(|payload| Err(Fatal::panicked(&*payload)));
+        match ended {
+            Ok(()) => self.control.ended(),
+            Err(fatal) => {
+                let halted = Halted { at: self.at, fatal };
+                self.control.halt(&halted.to_string());
+                self.metrics.role.set(f64::from(Role::Halted.code()));
+                return Err(halted);
+            }
+        }
+        Ok(())
+    }
+
+    fn run_to_end(&mut self) -> Result<(), Fatal> {
         self.start()?;
         while !self.may_end() {
             self.step()?;

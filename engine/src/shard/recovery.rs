@@ -5,8 +5,11 @@ use std::time::Duration;
 use engine_core::Replica;
 
 use super::pace::Taken;
-use super::{Fatal, ShardLoop, Stage};
-use crate::log::{Clock, Log, Shelf};
+use super::{Fatal, Place, ShardLoop, Stage};
+use crate::log::{Clock, Log, Shelf, Source};
+
+/// Snapshots of any size that a machine can hold are read, restored or written within this time; what takes longer hangs.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// Pause between questions to a cluster that does not answer.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
@@ -15,9 +18,12 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     /// Drops the state and begins again: at a snapshot, then event by event.
     pub(super) fn recover(&mut self) -> Result<(), Fatal> {
         self.enter(Stage::Recovering { head: u64::MAX });
+        self.control.allow(SNAPSHOT_WITHIN);
         let replica = self.newest_snapshot().unwrap_or_else(|| Replica::new(self.shard, self.map));
         self.replica = replica.with_hash_pace(self.pace.hashes());
+        self.control.beat();
         let position = *self.replica.position();
+        self.at = Place { source: Source::Events, offset: position.offset };
         self.pace.restart(position.sequence, self.clock.elapsed());
         self.log.follow_from(position.offset)?;
         let Some(head) = self.head()? else { return Ok(()) };
@@ -75,6 +81,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 
     fn take_snapshot(&mut self, sequence: u64, now: Duration) {
         let start = self.clock.elapsed();
+        self.control.allow(SNAPSHOT_WITHIN);
         let state = self.replica.state_bytes();
         self.metrics.snapshot_pause.record(self.clock.elapsed().saturating_sub(start));
         self.pace.take(Taken { sequence, state }, now);
@@ -88,6 +95,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 
     /// Call after the last [`ShardLoop::step`]: writes a snapshot, so that the next start has little to fold.
     pub fn last_snapshot(&mut self) {
+        self.control.allow(SNAPSHOT_WITHIN);
         self.shelf.finish();
         let sequence = self.replica.position().sequence;
         if sequence > self.pace.last()

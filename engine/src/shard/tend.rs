@@ -17,7 +17,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let wanted = self.control.wants_lead();
         match &self.stage {
             Stage::Recovering { head } if self.replica.position().offset >= *head => self.enter(Stage::Following),
-            Stage::Following if wanted && self.hold_off.until <= self.clock.elapsed() => self.take_over()?,
+            Stage::Following if wanted && self.may_take_over() => self.take_over()?,
             Stage::TakingOver { .. } => self.await_term(wanted),
             Stage::Leading(_) => return self.lead(wanted),
             Stage::Resigning(_) => return self.resign(),
@@ -27,8 +27,16 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         Ok(())
     }
 
+    fn may_take_over(&self) -> bool {
+        self.hold_off.until <= self.clock.elapsed() && !self.clocks.are_apart(self.clock.wall())
+    }
+
     /// Appends a `Term`; when it comes back, this loop has read all that counts.
     fn take_over(&mut self) -> Result<(), Fatal> {
+        if self.clocks.end_alarm() {
+            tracing::info!(shard = %self.shard, "the clocks are near each other again");
+            self.metrics.clock_alarm.set(0.0);
+        }
         self.log.renew_writer()?;
         let attempt = self.attempts + 1;
         let term = Term { shard: self.shard, shards: self.map.shards(), engine: self.engine, attempt };
@@ -63,9 +71,11 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             return self.lost_writer();
         }
         self.report();
-        if wanted {
-            return Ok(());
-        }
+        if wanted { Ok(()) } else { self.begin_to_resign() }
+    }
+
+    /// Decides no more. Commands that wait are the next leader's.
+    pub(super) fn begin_to_resign(&mut self) -> Result<(), Fatal> {
         self.log.stop_consuming()?;
         let stage = std::mem::replace(&mut self.stage, Stage::Following);
         if let Stage::Leading(mut leader) = stage {

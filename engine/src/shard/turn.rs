@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use engine_core::{LOOKAHEAD, Read};
-use schemas::{Outcome, Term};
+use schemas::{Outcome, Term, Timestamp};
 
+use super::clocks::Judged;
 use super::leader::{Out, UNCONFIRMED_MAX};
 use super::relay::Relay;
 use super::timers::Timers;
-use super::{Fatal, Leader, ShardLoop, Stage};
+use super::{Fatal, Leader, Place, ShardLoop, Stage};
 use crate::log::{Clock, Log, Shelf, Source};
 
 /// How long the loop sleeps at most: the grain of its timers, and of how fast it hears what it is told.
@@ -27,6 +28,8 @@ enum Turn {
     Accepted,
     /// A command, but not the next one: at this offset.
     Gap(u64),
+    /// The next command, with a time that one of the two clocks has wrong. Not taken.
+    FarAhead(Timestamp),
 }
 
 impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
@@ -38,12 +41,23 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         };
         // Commands wait only for others that are there already.
         let timeout = if hungry && self.replica.waiting() > 0 { Duration::ZERO } else { timeout };
-        let replica = &mut self.replica;
-        let seen = self.log.poll(hungry, timeout, |record| match record.source {
+        let Self { replica, clock, clocks, metrics, at, .. } = self;
+        let seen = self.log.poll(hungry, timeout, |record| match at.visit(&record) {
             Source::Events => replica.read(record.offset, record.bytes).map(Turn::Read),
             Source::Commands if record.offset > replica.next_command() => Ok(Turn::Gap(record.offset)),
             Source::Commands => {
-                replica.accept(record.offset, record.time, record.bytes);
+                let is_next = record.offset == replica.next_command();
+                let time = match clocks.judge(record.time, clock.wall()) {
+                    Judged::FarAhead if is_next => return Ok(Turn::FarAhead(record.time)),
+                    Judged::Clamped(time) if is_next => {
+                        metrics.times_clamped.increment(1);
+                        time
+                    }
+                    Judged::Taken(time) | Judged::Clamped(time) => time,
+                    // Passed over: it has an outcome, or waits.
+                    Judged::FarAhead => record.time,
+                };
+                replica.accept(record.offset, time, record.bytes);
                 Ok(Turn::Accepted)
             }
         })?;
@@ -54,6 +68,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
                 self.handle(self.replica.waiting() > LOOKAHEAD);
             }
             Some(Turn::Gap(found)) => self.gap(found)?,
+            Some(Turn::FarAhead(time)) => self.clocks_are_apart(time)?,
             Some(Turn::Read(read)) => {
                 self.have_read(read)?;
                 self.handle(hungry);
@@ -64,6 +79,10 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 
     /// Handles the next command, if it is time to and one waits.
     fn handle(&mut self, now: bool) {
+        let waiting = self.replica.waiting() as u64;
+        if now && waiting > 0 {
+            self.at = Place { source: Source::Commands, offset: self.replica.next_command() - waiting };
+        }
         if let (true, Stage::Leading(leader)) = (now, &mut self.stage)
             && let Some(outcome) = self.replica.handle_next()
         {
@@ -81,6 +100,25 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         }
         tracing::error!(shard = %self.shard, next, found, "the reader skipped commands; reading them again");
         Ok(self.log.consume_from(next)?)
+    }
+
+    /// One of the two clocks is wrong, and nobody here can tell which: nothing may expire, close or be paid out by it.
+    fn clocks_are_apart(&mut self, time: Timestamp) -> Result<(), Fatal> {
+        let (own, offset) = (self.clock.wall(), self.at.offset);
+        let ahead = Duration::from_millis(time.as_millis().saturating_sub(own.as_millis()));
+        tracing::error!(
+            shard = %self.shard, command = offset, %time, %own, ?ahead,
+            "gives up its lead: the broker's clock is too far ahead of this machine's; hint: set the wrong one of the two; this \
+             shard goes on when the own clock is near the command's time; if the broker's clock was wrong and is right again, \
+             restart with a larger LFG_CLOCK_AHEAD_MAX_SECONDS, and the command gets the own time"
+        );
+        self.metrics.clock_alarm.set(1.0);
+        // Those before it are sound, and no leader comes for them soon.
+        while self.replica.waiting() > 0 {
+            self.handle(true);
+        }
+        self.clocks.raise_alarm(time);
+        self.begin_to_resign()
     }
 
     fn have_read(&mut self, read: Read) -> Result<(), Fatal> {
@@ -136,7 +174,10 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     fn deposed(&mut self, by: &Term) -> Result<(), Fatal> {
         tracing::warn!(shard = %self.shard, by = %by.engine, unconfirmed = self.replica.unconfirmed(), "deposed");
         self.metrics.deposed.increment(1);
-        self.hold_off.deposed(self.clock.elapsed());
+        // One that was asked for is no dispute.
+        if !self.control.wants_successor() {
+            self.hold_off.deposed(self.clock.elapsed());
+        }
         self.recover()
     }
 }

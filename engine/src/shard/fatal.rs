@@ -1,0 +1,122 @@
+//! Why a shard halts, and what an operator does then.
+//!
+//! A halt is one shard's: its loop ends, and the process goes on with the others. Nothing here goes away by itself, and a
+//! restart meets the same record or command again.
+
+use std::any::Any;
+
+use engine_core::{Divergence, Halt};
+use service::kafka::KafkaFault;
+
+use crate::log::{Incoming, Source};
+
+/// The shard cannot go on. Never retry: an operator must look.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The log is broken, or this program does not agree with it.
+    #[error(transparent)]
+    Halt(#[from] Halt),
+    /// Kafka refuses what a shard cannot do without; above all records that should be there.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFault),
+    /// Commands are gone, though each must have an outcome: the log lost records, or somebody wrote them in transactions.
+    #[error("command {next} does not come: the log goes on with {found}")]
+    CommandsMissing {
+        /// The one that should come.
+        next: u64,
+        /// The one that came, each time it was asked for.
+        found: u64,
+    },
+    /// A snapshot is ahead of the log: the log lost records, or was made anew beside old snapshots.
+    #[error(
+        "the snapshot at sequence {sequence} was taken at offset {snapshot}, and the log ends at {head}: the log lost \
+         records, or the snapshots belong to another log"
+    )]
+    LogCut {
+        /// The snapshot's sequence.
+        sequence: u64,
+        /// The offset that the snapshot had read up to.
+        snapshot: u64,
+        /// The end of the log.
+        head: u64,
+    },
+    /// The law, or the loop, panicked: an invariant does not hold.
+    #[error("panicked: {0}")]
+    Panicked(String),
+}
+
+impl Fatal {
+    /// From what a panic left.
+    pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        Self::Panicked(text.unwrap_or_else(|| "without a message".to_owned()))
+    }
+
+    /// What an operator does, in one line.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Halt(Halt::Broken(_)) => {
+                "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
+                 version; else restore the topic from a copy; then restart this process"
+            }
+            Self::Halt(Halt::Diverged(Divergence::StateHash { .. } | Divergence::Outcome { .. })) => {
+                "run `engine verify` with the version that led; if it finds no fault, remove this process's snapshots of the \
+                 shard and restart it; else keep log and snapshots, and do not restart other engines"
+            }
+            Self::Kafka(_) => {
+                "compare the topics with `engine topics`, and the offset with what `engine inspect` shows; restore the records \
+                 that are missing; then restart this process"
+            }
+            Self::CommandsMissing { .. } => {
+                "look with `engine inspect SHARD --partition commands --from OFFSET`; restore the records that are missing; then \
+                 restart this process"
+            }
+            Self::LogCut { .. } => {
+                "restore the records that are missing; or, if the log was made anew, remove the snapshots; then restart this \
+                 process"
+            }
+            Self::Panicked(_) => {
+                "look at the record with `engine inspect SHARD --from OFFSET --max 1` (`--partition commands` for a command); keep \
+                 the log; install a version that can handle it; then restart this process"
+            }
+        }
+    }
+}
+
+/// What the loop was at: so that a halt names it, however it came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Which partition.
+    pub source: Source,
+    /// The record's offset there.
+    pub offset: u64,
+}
+
+impl Place {
+    /// The loop looks at this record now.
+    pub(super) fn visit(&mut self, record: &Incoming<'_>) -> Source {
+        *self = Self { source: record.source, offset: record.offset };
+        record.source
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let partition = match self.source {
+            Source::Events => "events",
+            Source::Commands => "commands",
+        };
+        write!(f, "{partition} offset {}", self.offset)
+    }
+}
+
+/// How a shard halted.
+#[derive(Debug, thiserror::Error)]
+#[error("at {at}: {fatal}; hint: {}", fatal.hint())]
+pub struct Halted {
+    /// The last record that the loop looked at.
+    pub at: Place,
+    /// Why.
+    pub fatal: Fatal,
+}

@@ -1,0 +1,350 @@
+//! The loop over a log in memory, where a fault is put at one place. What needs a whole cluster is in the simulation.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use engine_core::Read;
+use schemas::shard_map::ShardMap;
+use schemas::text::Ticker;
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, CommandRecord, EngineId, Event, FeeRate, Listing,
+    MarketId, MarketLimits, MarketState, Outcome, Scopes, Shard, Term, Timestamp, market::Transition,
+};
+use service::kafka::KafkaFault;
+use service::{Liveness, Readiness};
+
+use super::*;
+use crate::log::{AppendFault, Incoming, ShelfFault};
+
+const SHARD: Shard = Shard::new(0).unwrap();
+const ENGINE: EngineId = EngineId(7);
+/// Where the own clock starts.
+const NOW: u64 = 1_764_000_000_000;
+/// The loop idles so many steps at most before what a test waits for has happened.
+const STEPS_MAX: usize = 1_000;
+
+/// A shard's two partitions, and the machine's clock.
+#[derive(Default)]
+struct World {
+    events: RefCell<Vec<Vec<u8>>>,
+    commands: RefCell<Vec<(u64, Vec<u8>)>>,
+    /// Milliseconds since the start.
+    passed: Cell<u64>,
+    /// Reading panics.
+    panics: Cell<bool>,
+}
+
+struct Memory {
+    world: Rc<World>,
+    event: usize,
+    command: Option<usize>,
+}
+
+impl Log for Memory {
+    fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
+        (self.event, self.command) = (usize::try_from(offset).unwrap(), None);
+        Ok(())
+    }
+
+    fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
+        self.command = Some(usize::try_from(offset).unwrap());
+        Ok(())
+    }
+
+    fn stop_consuming(&mut self) -> Result<(), KafkaFault> {
+        self.command = None;
+        Ok(())
+    }
+
+    fn head(&mut self) -> Result<u64, KafkaFault> {
+        Ok(self.world.events.borrow().len() as u64)
+    }
+
+    fn poll<R>(
+        &mut self,
+        hungry: bool,
+        _: Duration,
+        visit: impl FnOnce(Incoming<'_>) -> R,
+    ) -> Result<Option<R>, KafkaFault> {
+        let world = Rc::clone(&self.world);
+        if let Some(bytes) = world.events.borrow().get(self.event) {
+            self.event += 1;
+            let (offset, time) = (self.event as u64 - 1, Timestamp(NOW));
+            return Ok(Some(visit(Incoming { source: Source::Events, offset, time, bytes })));
+        }
+        assert!(!world.panics.get(), "a broken invariant");
+        if let (true, Some(next)) = (hungry, self.command)
+            && let Some((time, bytes)) = world.commands.borrow().get(next)
+        {
+            self.command = Some(next + 1);
+            let (offset, time) = (next as u64, Timestamp(*time));
+            return Ok(Some(visit(Incoming { source: Source::Commands, offset, time, bytes })));
+        }
+        Ok(None)
+    }
+
+    fn append_event(&mut self, bytes: &[u8]) -> Result<(), AppendFault> {
+        self.world.events.borrow_mut().push(bytes.to_vec());
+        Ok(())
+    }
+
+    fn append_command(&mut self, _: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+        self.world.commands.borrow_mut().push((NOW + self.world.passed.get(), bytes.to_vec()));
+        Ok(())
+    }
+
+    fn writer_is_lost(&self) -> bool {
+        false
+    }
+
+    fn renew_writer(&mut self) -> Result<(), KafkaFault> {
+        Ok(())
+    }
+}
+
+struct OwnClock(Rc<World>);
+
+impl Clock for OwnClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp(NOW + self.0.passed.get())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.passed.get())
+    }
+
+    fn command_id(&mut self) -> CommandId {
+        CommandId(1_000)
+    }
+
+    fn sleep(&mut self, _: Duration) {}
+}
+
+/// No snapshots; looking for one takes longer than a thread may be silent.
+struct SlowShelf {
+    liveness: Liveness,
+    complaints: Rc<RefCell<Vec<String>>>,
+}
+
+impl Shelf for SlowShelf {
+    fn list(&mut self) -> Result<Vec<u64>, ShelfFault> {
+        std::thread::sleep(3 * SILENT_MAX);
+        self.complaints.borrow_mut().extend(self.liveness.complaints());
+        Ok(Vec::new())
+    }
+
+    fn get(&mut self, _: u64) -> Result<Vec<u8>, ShelfFault> {
+        unreachable!("there is none")
+    }
+
+    fn put(&mut self, _: u64, _: Vec<u8>) {}
+
+    fn is_busy(&self) -> bool {
+        false
+    }
+
+    fn finish(&mut self) {}
+}
+
+const SILENT_MAX: Duration = Duration::from_millis(10);
+
+struct Stage {
+    world: Rc<World>,
+    liveness: Liveness,
+    readiness: Readiness,
+    control: Control,
+    shard_loop: ShardLoop<Memory, OwnClock, SlowShelf>,
+    complaints: Rc<RefCell<Vec<String>>>,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let (world, liveness, readiness) = (Rc::<World>::default(), Liveness::new(), Readiness::new());
+        let control = Control::new(readiness.share("shard 0"), liveness.watch("shard 0", SILENT_MAX));
+        // Another shard of the same process.
+        readiness.share("shard 1").set(true);
+        let log = Memory { world: Rc::clone(&world), event: 0, command: None };
+        let complaints = Rc::<RefCell<Vec<String>>>::default();
+        let shelf = SlowShelf { liveness: liveness.clone(), complaints: Rc::clone(&complaints) };
+        let outside = (log, OwnClock(Rc::clone(&world)), shelf);
+        let (map, pace) = (ShardMap::new(1).unwrap(), Pace::new(u64::MAX, Duration::MAX));
+        let shard_loop = ShardLoop::new((SHARD, map), ENGINE, outside, control.clone(), pace);
+        Self { world, liveness, readiness, control, shard_loop, complaints }
+    }
+
+    /// A loop that leads.
+    fn leading() -> Self {
+        let mut stage = Self::set();
+        stage.shard_loop.start().unwrap();
+        stage.control.want_lead(true);
+        stage.until(|stage| stage.control.role() == Role::Leading);
+        stage
+    }
+
+    fn until(&mut self, done: impl Fn(&Self) -> bool) {
+        for _ in 0..STEPS_MAX {
+            if done(self) {
+                return;
+            }
+            self.shard_loop.step().unwrap();
+        }
+        panic!("not within {STEPS_MAX} steps, {}", self.control.role());
+    }
+
+    /// Lets the loop do all that it can.
+    fn settle(&mut self) {
+        for _ in 0..STEPS_MAX {
+            self.shard_loop.step().unwrap();
+        }
+    }
+
+    /// A command that the broker appends at `NOW + ahead` milliseconds by its clock.
+    fn command(&self, ahead: u64, command: Command) {
+        let mut commands = self.world.commands.borrow_mut();
+        let id = CommandId(commands.len() as u128);
+        commands.push((NOW + ahead, CommandRecord { id, command }.encode()));
+    }
+
+    /// The outcomes on the log.
+    fn outcomes(&self) -> Vec<Outcome> {
+        let mut replica = Replica::new(SHARD, ShardMap::new(1).unwrap());
+        let events = self.world.events.borrow();
+        let read = events.iter().zip(0..).map(|(bytes, offset)| replica.read(offset, bytes).unwrap());
+        read.filter_map(|read| if let Read::Followed(outcome) = read { Some(outcome) } else { None }).collect()
+    }
+
+    /// Their times.
+    fn times(&self) -> Vec<u64> {
+        self.outcomes().iter().map(|outcome| outcome.time.as_millis() - NOW).collect()
+    }
+
+    fn has_closed_a_market(&self) -> bool {
+        let closed = |event: &Event| matches!(event, Event::MarketChanged { state: MarketState::Closed, .. });
+        self.outcomes().iter().any(|outcome| outcome.events.iter().any(closed))
+    }
+
+    fn pass(&self, millis: u64) {
+        self.world.passed.set(self.world.passed.get() + millis);
+    }
+}
+
+fn open(account: u64) -> Command {
+    let key = ApiKey { id: ApiKeyId(account), hash: [0; 32], scopes: Scopes::READ_TRADE };
+    Command::OpenAccount { account: AccountId(account), key }
+}
+
+/// A market that closes a minute from the start.
+fn market() -> [Command; 2] {
+    let ticker: Ticker = "SOON".parse().unwrap();
+    let listing = Listing {
+        market: MarketId::of(&ticker),
+        ticker,
+        question: "Will it?".parse().unwrap(),
+        expiry: Timestamp(NOW + 60_000),
+        tick: 1,
+        maker_fee: FeeRate::ZERO,
+        taker_fee: FeeRate::ZERO,
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
+    };
+    let (market, by, transition) = (listing.market, AdminId(1), Transition::Open);
+    [Command::CreateMarket(listing), Command::ChangeMarket { market, by, transition }]
+}
+
+#[test]
+fn a_time_that_is_ahead_of_the_own_clock_is_set_back() {
+    let mut stage = Stage::leading();
+    stage.command(1_500, open(1));
+    stage.command(20_000, open(2));
+    stage.until(|stage| stage.times().len() == 2);
+    assert_eq!(stage.times(), [1_500, 2_000]);
+    stage.pass(10_000);
+    stage.command(40_000, open(3));
+    stage.until(|stage| stage.times().len() == 3);
+    assert_eq!(stage.times(), [1_500, 2_000, 12_000]);
+    assert_eq!(stage.control.role(), Role::Leading);
+}
+
+#[test]
+fn a_broker_whose_clock_is_far_ahead_closes_no_market_and_loses_the_leader_until_the_clocks_are_near() {
+    let mut stage = Stage::leading();
+    market().into_iter().for_each(|command| stage.command(0, command));
+    // By the broker's clock the market is over.
+    stage.command(90_000, open(1));
+    stage.until(|stage| stage.control.role() == Role::Following);
+    stage.settle();
+    assert_eq!(stage.control.role(), Role::Following);
+    assert_eq!((stage.times(), stage.readiness.missing()), (vec![0, 0], vec!["shard 0".to_owned()]));
+    stage.pass(59_999);
+    stage.settle();
+    assert_eq!(stage.control.role(), Role::Following);
+    assert!(!stage.has_closed_a_market());
+    // Near enough: it leads again, and the command gets a time near the own clock.
+    stage.pass(1);
+    stage.until(|stage| stage.times().len() >= 3);
+    assert_eq!((stage.control.role(), stage.times()[2]), (Role::Leading, 62_000));
+    stage.until(Stage::has_closed_a_market);
+    assert!(stage.readiness.is_ready());
+}
+
+#[test]
+fn a_panic_halts_this_shard_alone_and_names_the_place() {
+    let mut stage = Stage::set();
+    stage.control.want_lead(true);
+    stage.command(0, open(1));
+    stage.world.panics.set(true);
+    let halted = stage.shard_loop.run().unwrap_err();
+    assert!(matches!(&halted.fatal, Fatal::Panicked(why) if why == "a broken invariant"), "{halted}");
+    assert!(halted.to_string().contains("at events offset 0: panicked: a broken invariant; hint: "), "{halted}");
+    assert_halted_alone(&stage, "a broken invariant");
+    // What the group wants later changes nothing.
+    stage.control.want_lead(false);
+    assert!(!stage.control.is_halted_and_wanted());
+    stage.control.want_lead(true);
+    assert!(stage.control.is_halted_and_wanted());
+    assert_halted_alone(&stage, "a broken invariant");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_halts_this_shard_alone_and_names_the_place() {
+    let mut stage = Stage::set();
+    stage.world.events.borrow_mut().push(b"no record".to_vec());
+    let halted = stage.shard_loop.run().unwrap_err();
+    assert!(halted.to_string().starts_with("at events offset 0: events log of shard 0 is broken"), "{halted}");
+    assert_halted_alone(&stage, "broken at offset 0");
+}
+
+fn assert_halted_alone(stage: &Stage, why: &str) {
+    assert_eq!(stage.control.role(), Role::Halted);
+    assert!(stage.readiness.halted()["shard 0"].contains(why), "{:?}", stage.readiness.halted());
+    assert!(stage.readiness.is_ready(), "the other shard is");
+    std::thread::sleep(3 * SILENT_MAX);
+    assert!(stage.liveness.complaints().is_empty(), "{:?}", stage.liveness.complaints());
+}
+
+#[test]
+fn a_restore_that_takes_long_is_no_silence() {
+    let mut stage = Stage::set();
+    stage.shard_loop.start().unwrap();
+    assert!(stage.complaints.borrow().is_empty(), "{:?}", stage.complaints.borrow());
+    std::thread::sleep(3 * SILENT_MAX);
+    assert_eq!(stage.liveness.complaints().len(), 1, "once it is over, silence is silence");
+}
+
+#[test]
+fn a_shard_that_the_group_gives_to_another_is_led_until_that_one_takes_over() {
+    let mut stage = Stage::leading();
+    stage.control.want_successor();
+    stage.command(0, open(1));
+    stage.until(|stage| stage.times().len() == 1);
+    stage.settle();
+    assert_eq!(stage.control.role(), Role::Leading);
+    let other = Term { shard: SHARD, shards: 1, engine: EngineId(8), attempt: 1 };
+    stage.world.events.borrow_mut().push(other.encode());
+    stage.until(|stage| stage.control.role() == Role::Following);
+    stage.pass(600_000);
+    stage.settle();
+    assert_eq!(stage.control.role(), Role::Following);
+    assert!(stage.readiness.is_ready());
+}

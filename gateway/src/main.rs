@@ -13,6 +13,7 @@ mod answers;
 mod batch;
 mod config;
 mod db;
+mod halted;
 mod http;
 mod live;
 mod pending;
@@ -39,13 +40,14 @@ use tokio::sync::{Semaphore, oneshot};
 
 use config::{Cli, Command, Config};
 use db::{Database, DbError, boot::BootError};
+use halted::Halted;
 use live::Live;
 use pending::Pending;
 use progress::Progress;
 use read_models::{ReadError, ReadModels};
 use state::{Shared, State};
 use submit::Submitter;
-use tail::{Tail, TailError};
+use tail::Tail;
 use view::LiveView;
 
 /// The tail beats many times a second; a silence this long is a hang.
@@ -64,8 +66,6 @@ enum Fatal {
     Boot(#[from] BootError),
     #[error(transparent)]
     ReadModels(#[from] ReadError),
-    #[error(transparent)]
-    Tail(#[from] TailError),
     #[error("{0}: {1}")]
     Io(&'static str, std::io::Error),
     #[error("the tail of the log panicked")]
@@ -97,6 +97,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let shutdown = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
     let ready = readiness.part("view");
+    let halted = Halted::new(config.log.shards, &readiness);
     Admin::start(config.admin.listen, telemetry, liveness.clone(), readiness)
         .await
         .map_err(|error| Fatal::Io("admin port", error))?;
@@ -114,13 +115,15 @@ async fn run(config: Config) -> Result<(), Fatal> {
         positions,
         live: Arc::clone(&live),
         pending: Arc::clone(&pending),
+        halted: Arc::clone(&halted),
         shutdown: shutdown.clone(),
         pulse: liveness.watch("tail", TAIL_SILENCE),
     };
     let tail = tail.start(caught_up_sender).map_err(|error| Fatal::Io("tail", error))?;
     let topic = config.log.topics().commands;
-    let submitter = Arc::new(Submitter::new(&config.log.kafka, topic, config.pending_max, pending)?);
-    let state = share(&config, live, Arc::clone(&submitter), database, read_models, shutdown.clone());
+    let submitter =
+        Arc::new(Submitter::new(&config.log.kafka, topic, config.pending_max, (pending, Arc::clone(&halted)))?);
+    let state = share(&config, (live, halted), Arc::clone(&submitter), database, read_models, shutdown.clone());
     start_background(&state);
 
     // If the tail ends first, it has asked for the shutdown, and its error is told below.
@@ -165,7 +168,7 @@ async fn boot(config: &Config, database: &Database) -> Result<(LiveView, Vec<Pos
 
 fn share(
     config: &Config,
-    live: Arc<Live>,
+    (live, halted): (Arc<Live>, Arc<Halted>),
     submitter: Arc<Submitter>,
     database: Database,
     read_models: ReadModels,
@@ -174,6 +177,7 @@ fn share(
     Arc::new(State {
         map: config.log.shard_map(),
         live,
+        halted,
         submitter,
         database,
         database_progress: Progress::new("postgres"),

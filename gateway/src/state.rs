@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::admins::Admins;
 use crate::db::Database;
+use crate::halted::Halted;
 use crate::live::Live;
 use crate::progress::Progress;
 use crate::read_models::ReadModels;
@@ -23,6 +24,8 @@ pub struct State {
     pub map: ShardMap,
     /// What is known from the log.
     pub live: Arc<Live>,
+    /// Shards that are read no further.
+    pub halted: Arc<Halted>,
     /// The way to the log.
     pub submitter: Arc<Submitter>,
     /// Postgres.

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::{OUTCOME_WITHIN, PRODUCE_WITHIN};
+use crate::halted::Halted;
 use crate::pending::Pending;
 use crate::told::Settled;
 
@@ -30,6 +31,9 @@ pub enum SubmitError {
     /// Too many commands wait, or the queue to the log is full. Nothing was written. Retry later.
     #[error("too many commands at once")]
     Overloaded,
+    /// Its log is read no further, so no answer could be found. Nothing was written. An operator must look.
+    #[error("shard {0} has halted")]
+    ShardHalted(Shard),
     /// Kafka refused the command. Nothing was written. Retry later.
     #[error("the log refused the command: {0}")]
     NotWritten(KafkaError),
@@ -46,6 +50,7 @@ impl SubmitError {
     fn name(&self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
+            Self::ShardHalted(_) => "shard-halted",
             Self::NotWritten(_) => "not-written",
             Self::Accepted(_) => "accepted",
             Self::OutcomeUnknown(_) => "unknown",
@@ -85,15 +90,21 @@ pub struct Submitter {
     producer: FutureProducer,
     topic: String,
     pending: Arc<Pending>,
+    halted: Arc<Halted>,
     permits: Semaphore,
     within: Duration,
 }
 
 impl Submitter {
     /// Connects to the log. At most `max` commands wait at the same time.
-    pub fn new(kafka: &KafkaArgs, topic: String, max: usize, pending: Arc<Pending>) -> Result<Self, KafkaFault> {
+    pub fn new(
+        kafka: &KafkaArgs,
+        topic: String,
+        max: usize,
+        (pending, halted): (Arc<Pending>, Arc<Halted>),
+    ) -> Result<Self, KafkaFault> {
         let producer = producer_config(kafka, PRODUCE_WITHIN).create()?;
-        Ok(Self { producer, topic, pending, permits: Semaphore::new(max), within: OUTCOME_WITHIN })
+        Ok(Self { producer, topic, pending, halted, permits: Semaphore::new(max), within: OUTCOME_WITHIN })
     }
 
     /// Makes the first command as quick as the later ones: finds the cluster and the topic's leaders. Blocks.
@@ -137,6 +148,10 @@ impl Submitter {
         let mut registration = self.pending.register(exchange.id);
         let (mut deliveries, mut complete) = (FuturesUnordered::new(), false);
         for (shard, command) in commands {
+            if self.halted.contains(shard) {
+                complete = exchange.lose(shard, SubmitError::ShardHalted(shard));
+                continue;
+            }
             match self.produce(shard, CommandRecord { id: exchange.id, command }) {
                 Ok(delivery) => {
                     exchange.open.insert(shard, false);

@@ -2,7 +2,8 @@
 //!
 //!   lfg.events[*] ─▶ *tail* ─▶ view, WebSocket queues, waiting commands
 //!
-//! Never waits for a client or a database. A log that breaks its rules ends the process: it could only serve falsehoods.
+//! Never waits for a client or a database. A shard whose log breaks its rules, or was cut, is read no further ([`Halted`]), since
+//! it could only serve falsehoods; the others go on.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,27 +12,32 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use metrics::{Gauge, counter, gauge};
 use schemas::reading::{Broken, Position, Reader, Reading as Read};
 use schemas::{Outcome, Shard};
-use service::kafka::{EventsTail, KafkaFault, Reading, TailRecord};
+use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord};
 use service::{LogArgs, Pulse, Shutdown};
 use tokio::sync::oneshot;
 
+use crate::halted::Halted;
 use crate::live::Live;
 use crate::pending::Pending;
 use crate::view::FoldError;
 
-/// Why the tail ended other than by request. Never retry in the same process.
+/// Why a shard is read no further. Never retry: an operator must look.
 #[derive(Debug, thiserror::Error)]
-pub enum TailError {
-    /// Kafka refused to let the log be read.
+pub enum ShardError {
+    /// The log does not have what comes next.
     #[error(transparent)]
-    Kafka(#[from] KafkaFault),
+    Cut(#[from] Cut),
     /// The log breaks the rule of reading.
     #[error(transparent)]
     Broken(#[from] Broken),
     /// The log does not follow from what the view began with.
-    #[error("shard {0}: {1}")]
-    Fold(Shard, FoldError),
+    #[error("events log of shard {0} cannot be folded at offset {1}: {2}")]
+    Fold(Shard, u64, FoldError),
 }
+
+/// What an operator does with a shard that is read no further.
+const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
+    version of the gateway; else restore the topic from a copy; then restart this process";
 
 /// What the tail needs.
 pub struct Tail {
@@ -43,6 +49,8 @@ pub struct Tail {
     pub live: Arc<Live>,
     /// Who waits for answers.
     pub pending: Arc<Pending>,
+    /// Told of each shard that is read no further.
+    pub halted: Arc<Halted>,
     /// When to end.
     pub shutdown: Shutdown,
     /// The watchdog.
@@ -60,9 +68,9 @@ pub fn log_ends(log: &LogArgs) -> Result<Vec<u64>, KafkaFault> {
 const PATIENCE: Duration = Duration::from_millis(200);
 
 impl Tail {
-    /// Starts the thread. `caught_up` is told once the view has all that was on the log at the start. If the tail fails, the
-    /// whole process is asked to end.
-    pub fn start(self, caught_up: oneshot::Sender<()>) -> std::io::Result<JoinHandle<Result<(), TailError>>> {
+    /// Starts the thread. `caught_up` is told once the view has all that was on the log at the start, of shards that can be read.
+    /// If Kafka refuses to let the log be read, the whole process is asked to end.
+    pub fn start(self, caught_up: oneshot::Sender<()>) -> std::io::Result<JoinHandle<Result<(), KafkaFault>>> {
         std::thread::Builder::new().name("tail".to_owned()).spawn(move || {
             let (shutdown, pulse) = (self.shutdown.clone(), self.pulse.clone());
             // Also on a panic, so that nothing is served from a view that stands still.
@@ -79,7 +87,7 @@ impl Tail {
         })
     }
 
-    fn run(self, caught_up: oneshot::Sender<()>) -> Result<(), TailError> {
+    fn run(self, caught_up: oneshot::Sender<()>) -> Result<(), KafkaFault> {
         let shards: Vec<Shard> = Shard::all(self.log.shards).collect();
         let from = shards.iter().zip(&self.positions).map(|(&shard, position)| (shard, position.offset));
         let tail = EventsTail::open(&self.log.kafka, &self.log.topics(), Reading::Live, from)?;
@@ -89,26 +97,53 @@ impl Tail {
         let goals = tail.high_watermarks()?;
         let mut caught_up = Some(caught_up);
         while !self.shutdown.is_triggered() {
-            if caught_up.is_some() && goals.iter().all(|(s, goal)| readers[s.index()].position().offset >= *goal) {
+            let has_caught_up =
+                |&(s, goal): &(Shard, u64)| self.halted.contains(s) || readers[s.index()].position().offset >= goal;
+            if caught_up.is_some() && goals.iter().all(has_caught_up) {
                 tracing::info!("the view has caught up with the log");
+                self.halted.all_caught_up();
                 // Whoever asked may have given up; the tail goes on until the shutdown.
                 let _ = caught_up.take().map(|sender| sender.send(()));
             }
-            if let Some(record) = tail.next_or_wait(PATIENCE)? {
-                let index = record.shard().index();
-                self.read(&mut readers[index], &meters[index], &record)?;
+            match tail.next_or_wait(PATIENCE) {
+                Ok(None) => {}
+                // What was fetched before its shard halted.
+                Ok(Some(record)) if self.halted.contains(record.shard()) => {}
+                Ok(Some(record)) => {
+                    let (shard, index) = (record.shard(), record.shard().index());
+                    if let Err(error) = self.read(&mut readers[index], &meters[index], &record) {
+                        self.halt(&tail, shard, &error)?;
+                    }
+                }
+                Err(fault) => self.find_cut(&tail, &readers, fault)?,
             }
             self.pulse.beat();
         }
         Ok(())
     }
 
-    fn read(&self, reader: &mut Reader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), TailError> {
+    fn halt(&self, tail: &EventsTail, shard: Shard, error: &ShardError) -> Result<(), KafkaFault> {
+        tracing::error!(%shard, %error, hint = HINT, "a shard is read no further; the others go on");
+        self.halted.halt(shard, &format!("{error}; hint: {HINT}"));
+        tail.leave(shard)
+    }
+
+    /// Kafka says that an offset is not there, but not of which shard.
+    fn find_cut(&self, tail: &EventsTail, readers: &[Reader], fault: KafkaFault) -> Result<(), KafkaFault> {
+        let read = readers.iter().filter(|reader| !self.halted.contains(reader.shard()));
+        let cut = tail.cut(read.map(|reader| (reader.shard(), reader.position().offset)))?;
+        if cut.is_empty() {
+            return Err(fault);
+        }
+        cut.into_iter().try_for_each(|cut| self.halt(tail, cut.shard, &cut.into()))
+    }
+
+    fn read(&self, reader: &mut Reader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), ShardError> {
         let shard = record.shard();
         match reader.read(record.offset(), record.payload())? {
             Read::Outcome(outcome) => {
                 meters.observe(&outcome);
-                self.live.apply(shard, &outcome).map_err(|error| TailError::Fold(shard, error))?;
+                self.live.apply(shard, &outcome).map_err(|error| ShardError::Fold(shard, record.offset(), error))?;
                 // After the view, so that a client that got its answer finds its effects in the view.
                 self.pending.settle(shard, outcome);
             }

@@ -91,6 +91,7 @@ fn name_of(command: &Command) -> Option<OrderName> {
 pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String, Value>) -> Failure {
     match error {
         SubmitError::Overloaded => Problem::new(kinds::OVERLOADED).into(),
+        SubmitError::ShardHalted(shard) => Problem::shard_halted(shard).into(),
         SubmitError::NotWritten(_) => Problem::new(kinds::LOG_UNAVAILABLE).into(),
         SubmitError::Accepted(id) => {
             let mut body = look(id);

@@ -51,8 +51,16 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Result<Respon
 
 /// Keys and markets are looked up in the view: it must be as new as the client asks as well.
 async fn view_reaches(state: &Everything, at_least: &[Coordinate]) -> Result<(), Problem> {
+    let out_of_reach = || state.halted.out_of_reach(at_least, |shard| state.live.view().sequence(shard));
+    if let Some(shard) = out_of_reach() {
+        return Err(Problem::shard_halted(shard));
+    }
     let reached = at_least.is_empty() || state.live.wait(at_least, Instant::now() + POSITION_WITHIN).await;
-    if reached { Ok(()) } else { Err(Problem::new(kinds::POSITION_NOT_REACHED)) }
+    match out_of_reach() {
+        _ if reached => Ok(()),
+        Some(shard) => Err(Problem::shard_halted(shard)),
+        None => Err(Problem::new(kinds::POSITION_NOT_REACHED)),
+    }
 }
 
 /// Waits, a bounded time, until a read model is as new as the client asks.

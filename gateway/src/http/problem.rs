@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemas::ids::Coordinate;
-use schemas::{CommandId, OrderId, Rejection};
+use schemas::{CommandId, OrderId, Rejection, Shard};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -59,6 +59,8 @@ pub mod kinds {
         kind(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many requests at once; nothing was written");
     pub const LOG_UNAVAILABLE: Kind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "log-unavailable", "The log cannot be written; nothing was written");
+    pub const SHARD_HALTED: Kind =
+        kind(StatusCode::SERVICE_UNAVAILABLE, "shard-halted", "A part of the log has halted; nothing was written");
     pub const READ_MODEL_UNAVAILABLE: Kind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "read-model-unavailable", "The data cannot be read at the moment");
     pub const POSITION_NOT_REACHED: Kind =
@@ -169,12 +171,16 @@ struct Occurrence {
 /// Seconds after which trying again may help.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// The same where somebody must repair something first.
+const RETRY_LATER: HeaderValue = HeaderValue::from_static("60");
+
 impl Problem {
     /// An occurrence of `kind`.
     pub fn new(kind: Kind) -> Self {
         let mut headers = Vec::new();
         if matches!(kind.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.push((header::RETRY_AFTER, RETRY_AFTER));
+            let after = if kind == kinds::SHARD_HALTED { RETRY_LATER } else { RETRY_AFTER };
+            headers.push((header::RETRY_AFTER, after));
         }
         if kind.status == StatusCode::UNAUTHORIZED {
             headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lfg\"")));
@@ -186,6 +192,11 @@ impl Problem {
     /// A refusal by the engine.
     pub fn rejection(rejection: Rejection) -> Self {
         Self::new(rejection_kind(rejection))
+    }
+
+    /// The request goes to a shard that has halted, or needs more of it than was read.
+    pub fn shard_halted(shard: Shard) -> Self {
+        Self::new(kinds::SHARD_HALTED).detail(format!("shard {shard} has halted; the others go on"))
     }
 
     /// A request with these faults.

@@ -48,6 +48,11 @@ pub async fn transfer(
         // What the engine would refuse anyway, told before anything is written.
         return Err(Problem::rejection(Rejection::TransferToSelf).into());
     }
+    let arrives_at = state.map.of_account(to);
+    if state.halted.contains(arrives_at) {
+        // It would be on its way until that shard is repaired.
+        return Err(Problem::shard_halted(arrives_at).into());
+    }
     let command = Command::Transfer { from, to, amount, client_id };
     let received = |told: &Told<'_>| transferred(told, to);
     let (moved, settled) = submit(&state, state.map.of_account(from), command, |_| Map::new(), received).await?;

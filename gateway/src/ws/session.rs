@@ -247,6 +247,12 @@ impl Session {
     fn subscribe(&mut self, channel: Channel) -> Result<Option<String>, Problem> {
         let client = self.inbox.client;
         let live = &self.state.live;
+        if let Channel::Book(name) | Channel::Trades(name) = &channel {
+            let shard = live.view().market_named(name).map(|live| live.market.shard);
+            if let Some(shard) = shard.filter(|shard| self.state.halted.contains(*shard)) {
+                return Err(Problem::shard_halted(shard));
+            }
+        }
         match channel {
             Channel::Book(name) => snapshot_of(live, client, &name, Topic::Book, protocol::book_snapshot).map(Some),
             Channel::Trades(name) => {

@@ -12,4 +12,4 @@ pub mod topics;
 pub use clients::{GroupProtocol, Reading};
 pub use clients::{admin_config, consumer_config, member_config, outcome_producer_config, producer_config};
 pub use fault::{KafkaFault, may_retry};
-pub use tail::{EventsTail, TailRecord};
+pub use tail::{Cut, EventsTail, TailRecord};

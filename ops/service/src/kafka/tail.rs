@@ -27,6 +27,20 @@ pub struct EventsTail {
 /// A record of the events topic, in the consumer's memory.
 pub struct TailRecord<'a>(BorrowedMessage<'a>);
 
+/// A log does not have what a reader wants next. Never retry: an operator must look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("events log of shard {shard} has no offset {offset}: it has {first} to {end}; it was cut, or made anew")]
+pub struct Cut {
+    /// Whose log.
+    pub shard: Shard,
+    /// The next offset wanted.
+    pub offset: u64,
+    /// The first offset that is there.
+    pub first: u64,
+    /// The offset after the last.
+    pub end: u64,
+}
+
 impl TailRecord<'_> {
     /// Whose log.
     pub fn shard(&self) -> Shard {
@@ -90,6 +104,26 @@ impl EventsTail {
             }
             result => result,
         }
+    }
+
+    /// Reads no more of a shard. What was fetched of it already may still come.
+    pub fn leave(&self, shard: Shard) -> Result<(), KafkaFault> {
+        let mut left = TopicPartitionList::new();
+        left.add_partition(&self.topic, shard.partition());
+        Ok(self.consumer.incremental_unassign(&left)?)
+    }
+
+    /// Those of `positions` that the log does not have, because it was cut there or made anew, with the offsets that it has.
+    pub fn cut(&self, positions: impl IntoIterator<Item = (Shard, u64)>) -> Result<Vec<Cut>, KafkaFault> {
+        let mut found = Vec::new();
+        for (shard, offset) in positions {
+            let (low, high) = self.consumer.fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
+            let (first, end) = (u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0));
+            if offset < first || offset > end {
+                found.push(Cut { shard, offset, first, end });
+            }
+        }
+        Ok(found)
     }
 
     /// For each shard, the offset after its last record now: a reader whose position is there has caught up.

@@ -1,0 +1,80 @@
+//! Shards that this process reads no further: their log cannot be read or folded.
+//!
+//!   tail ─▶ *halted* ─▶ gate, submit, WebSocket
+//!
+//! A shard halts alone and for good: a restart reads the same record again. What is known of it stays as it was; whatever goes
+//! to it, or needs more of it than was read, is refused before anything is written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use metrics::gauge;
+use schemas::Shard;
+use schemas::ids::Coordinate;
+use service::{Part, Readiness};
+
+/// See the module. One for each shard.
+pub struct Halted {
+    shards: Vec<Entry>,
+}
+
+struct Entry {
+    ready: Part,
+    halted: AtomicBool,
+}
+
+impl Halted {
+    /// None, and each has a share in `readiness`.
+    pub fn new(shards: u16, readiness: &Readiness) -> Arc<Self> {
+        let entry = |shard: Shard| {
+            gauge!("gateway_shard_halted", "shard" => shard.to_string()).set(0.0);
+            Entry { ready: readiness.share(format!("shard {shard}")), halted: AtomicBool::new(false) }
+        };
+        Arc::new(Self { shards: Shard::all(shards).map(entry).collect() })
+    }
+
+    /// All that have not halted are read up to where the log ended at the start.
+    pub fn all_caught_up(&self) {
+        self.shards.iter().for_each(|entry| entry.ready.set(true));
+    }
+
+    /// This one is read no further.
+    pub fn halt(&self, shard: Shard, reason: &str) {
+        let entry = &self.shards[shard.index()];
+        entry.ready.halt(reason);
+        entry.halted.store(true, Ordering::Release);
+        gauge!("gateway_shard_halted", "shard" => shard.to_string()).set(1.0);
+    }
+
+    /// True if it is read no further.
+    pub fn contains(&self, shard: Shard) -> bool {
+        self.shards.get(shard.index()).is_some_and(|entry| entry.halted.load(Ordering::Acquire))
+    }
+
+    /// The first halted shard of which more is wanted than `reached` says.
+    pub fn out_of_reach(&self, wanted: &[Coordinate], reached: impl Fn(Shard) -> u64) -> Option<Shard> {
+        let beyond = |at: &&Coordinate| self.contains(at.shard) && reached(at.shard) < at.sequence;
+        wanted.iter().find(beyond).map(|at| at.shard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_of_a_halted_shard_stays_in_reach() {
+        let readiness = Readiness::new();
+        let halted = Halted::new(2, &readiness);
+        halted.all_caught_up();
+        let [one, other] = [0, 1].map(|number| Shard::new(number).unwrap());
+        let wanted = |text: &str| text.split(',').map(|at| at.parse().unwrap()).collect::<Vec<Coordinate>>();
+        let reach = |text: &str| halted.out_of_reach(&wanted(text), |_| 7);
+        assert_eq!(reach("0:9,1:9"), None);
+        halted.halt(other, "broken at offset 8");
+        assert!(!halted.contains(one) && halted.contains(other));
+        assert_eq!((reach("0:9,1:7"), reach("0:9,1:8")), (None, Some(other)));
+        assert!(readiness.is_ready());
+        assert_eq!(readiness.halted()["shard 1"], "broken at offset 8");
+    }
+}

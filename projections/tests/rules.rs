@@ -22,7 +22,11 @@ use fred::interfaces::ClientInterface as _;
 use fred::prelude::KeysInterface as _;
 use fred::types::Value;
 use projections::redis::keys::Keys;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{Offset, TopicPartitionList};
 use schemas::{AccountId, Event, Shard, Timestamp};
+use service::kafka::admin_config;
 
 const SHARDS: u16 = 2;
 const START: Timestamp = Timestamp(1_790_000_000_000);
@@ -235,25 +239,73 @@ async fn kill_redis_clients(stack: &Stack) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_log_stops_the_writer_after_what_was_sound() {
+async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on() {
     let (mut stack, mut log, mut exchange) = prepared("broken", 100).await;
     let sound = log.shards[0].records.len();
     grow(&mut log, &mut exchange, 50);
     // One bit of an outcome's chain.
     *log.shards[0].records[sound].last_mut().unwrap() ^= 1;
     stack.produce_and_flush(&log);
-    let mut worker = Worker::start(&stack);
-    assert!(!worker.wait().success());
     let complaint = format!("events log of shard 0 is broken at offset {sound}");
-    assert!(worker.logged().contains(&complaint), "{}", worker.logged());
-
-    // It stops again each time. (Postgres or Redis may notice first, so ask both in turn.)
-    for store in ["postgres", "redis"] {
-        let mut worker = Worker::start_on(&stack, &stack.database_url, &["--only", store]);
-        assert!(!worker.wait().success());
+    // And again after each start.
+    for _ in 0..2 {
+        let mut worker = Worker::start(&stack);
+        let mut body = String::new();
+        until("both sinks halt there, and are ready elsewhere", async || {
+            let Some((200, ready)) = worker.get("/readyz").await else { return false };
+            body = ready;
+            body.matches(&complaint).count() == 2
+        })
+        .await;
+        assert!(body.contains(r#""missing":[]"#) && body.contains("postgres of shard 0"), "{body}");
+        assert!(matches!(worker.get("/livez").await, Some((200, _))));
+        let (_, metrics) = worker.get("/metrics").await.unwrap();
+        for (shard, halted) in [(0, 1), (1, 0)] {
+            let line =
+                format!("lfg_projections_halted{{process=\"projections\",sink=\"redis\",shard=\"{shard}\"}} {halted}");
+            let told: Vec<&str> = metrics.lines().filter(|line| line.contains("halted")).collect();
+            assert!(told.contains(&line.as_str()), "{line}: {told:?}");
+        }
+        assert!(worker.logged().contains("hint: ") || worker.logged().contains("hint="), "{}", worker.logged());
+        // What comes later for the other one is folded.
+        grow(&mut log, &mut exchange, 20);
+        stack.produce_and_flush(&log);
+        let end = log.shards[1].records.len();
+        until("the other shard goes on", async || {
+            stack.postgres_offsets().await == [sound, end] && stack.redis_offsets().await == [Some(sound), Some(end)]
+        })
+        .await;
+        assert!(worker.runs());
+        assert!(worker.terminate().success());
     }
-    assert_eq!(stack.postgres_offsets().await[0], sound);
-    assert_eq!(stack.redis_offsets().await[0], Some(sound));
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_cut_halts_its_shard_alone() {
+    let (mut stack, mut log, mut exchange) = prepared("cut", 100).await;
+    let worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    assert!(worker.terminate().success());
+    let at = stack.postgres_offsets().await;
+    grow(&mut log, &mut exchange, 50);
+    stack.produce_and_flush(&log);
+    // Records that nobody has folded are gone.
+    let admin: AdminClient<DefaultClientContext> = admin_config(&stack.log.kafka).create().unwrap();
+    let mut cut = TopicPartitionList::new();
+    let first = Offset::Offset(at[0] as i64 + 1);
+    cut.add_partition_offset(&stack.log.topics().events, 0, first).unwrap();
+    admin.delete_records(&cut, &AdminOptions::new()).await.unwrap();
+    let worker = Worker::start(&stack);
+    let complaint = format!("events log of shard 0 has no offset {}", at[0]);
+    until("both sinks halt there, and are ready elsewhere", async || {
+        let Some((200, body)) = worker.get("/readyz").await else { return false };
+        body.matches(&complaint).count() == 2
+    })
+    .await;
+    let end = log.shards[1].records.len();
+    until("the other shard goes on", async || stack.postgres_offsets().await == [at[0], end]).await;
+    assert!(worker.terminate().success());
     stack.remove().await;
 }
 

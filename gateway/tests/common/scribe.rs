@@ -65,7 +65,7 @@ impl Scribe {
         Self { producer, events: topics.events, commands: topics.commands, shards, readers }
     }
 
-    async fn append(&self, shard: Shard, bytes: &[u8]) -> u64 {
+    pub async fn append(&self, shard: Shard, bytes: &[u8]) -> u64 {
         let record = FutureRecord::<(), _>::to(&self.events).partition(shard.partition()).payload(bytes);
         let delivery = self.producer.send(record, Timeout::Never).await.expect("an append");
         u64::try_from(delivery.offset).unwrap()

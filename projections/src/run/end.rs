@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use schemas::Shard;
 use schemas::reading::Broken;
-use service::kafka::KafkaFault;
+use service::kafka::{Cut, KafkaFault};
 
 use crate::fold::Nonsense;
 use crate::sink::SinkError;
 
-/// Why the process stops. None of these goes away by itself.
+/// Why a shard of a sink, or the process, stops. None of these goes away by itself.
+///
+/// | what is wrong                                        | what stops              |
+/// |------------------------------------------------------|-------------------------|
+/// | a shard's log: broken, cut, makes no sense, a panic  | that shard of that sink |
+/// | anything else: stores, settings, Kafka               | the process             |
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
     /// The log breaks its own rules.
@@ -22,6 +27,21 @@ pub enum Stop {
         shard: Shard,
         /// How.
         nonsense: Nonsense,
+    },
+    /// The log does not have what comes next.
+    #[error(transparent)]
+    Cut(#[from] Cut),
+    /// Folding or writing a shard panicked.
+    #[error("{sink} of shard {shard} panicked after offset {offset}: {text}")]
+    WriterPanicked {
+        /// Which store.
+        sink: &'static str,
+        /// Whose rows.
+        shard: Shard,
+        /// The next offset to read, as it was.
+        offset: u64,
+        /// What the panic said.
+        text: String,
     },
     /// Somebody else folds the same shard into the same store.
     #[error("another writer is alive: {sink} of shard {shard} was at {expected} and is at {found}")]
@@ -56,7 +76,16 @@ pub enum Stop {
     Panicked(&'static str),
 }
 
+/// What an operator does with a shard that halted.
+pub const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
+    version of the projections; else restore the topic from a copy; then restart this process";
+
 impl Stop {
+    /// True if one shard stops, and the others go on.
+    pub fn is_one_shards(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::Nonsense { .. } | Self::Cut(_) | Self::WriterPanicked { .. })
+    }
+
     /// An error before anything was written.
     pub fn settings(error: SinkError) -> Self {
         Self::Settings(error)
@@ -68,6 +97,8 @@ impl Stop {
 pub enum End {
     /// It was asked to.
     Asked,
+    /// A shard halted: begin again at once, without it.
+    Halted,
     /// Something that passes: begin again from the stored positions.
     Again(String),
     /// Something that does not.

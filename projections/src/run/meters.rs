@@ -10,6 +10,7 @@
 //! | `lfg_projections_offset`, `…_sequence`  | the position                                                          |
 //! | `lfg_projections_lag_records`           | records between the position and the end of the log                   |
 //! | `lfg_projections_lag_seconds`           | age of the last record written, while there are later ones, else 0    |
+//! | `lfg_projections_halted`                | 1 if the shard halted, and the others go on, else 0                   |
 //! | `lfg_projections_restarts_total`        | (label `sink`) sessions that ended because something had to pass      |
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,7 @@ pub struct Meters {
     sequence: Gauge,
     lag_records: Gauge,
     lag_seconds: Gauge,
+    halted: Gauge,
     /// The position's offset, and the time of the last record before it; 0 before the first.
     at: AtomicU64,
     time: AtomicU64,
@@ -41,7 +43,10 @@ impl Meters {
     /// Of `sink`'s writer of `shard`.
     pub fn new(sink: &'static str, shard: Shard) -> Self {
         let labels = [("sink", sink.to_owned()), ("shard", shard.to_string())];
+        let halted = gauge!("lfg_projections_halted", &labels);
+        halted.set(0.0);
         Self {
+            halted,
             outcomes: counter!("lfg_projections_outcomes_total", &labels),
             rows: counter!("lfg_projections_rows_total", &labels),
             batch_records: histogram!("lfg_projections_batch_records", &labels),
@@ -61,6 +66,11 @@ impl Meters {
         self.at.store(position.offset, Ordering::Relaxed);
         self.offset.set(float(position.offset));
         self.sequence.set(float(position.sequence));
+    }
+
+    /// The shard halted.
+    pub fn halted(&self) {
+        self.halted.set(1.0);
     }
 
     /// A batch was written.

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The sinks share nothing, so a slow Redis does not delay Postgres. The shards of one sink share a Kafka consumer: one that
-//! cannot write makes the others wait once its queue is full, which is no loss, since they write to the same server.
+//! cannot write makes the others wait once its queue is full, which is no loss, since they write to the same server. One whose
+//! log cannot be read or folded halts: the others go on without it.
 
 mod batch;
 mod end;

@@ -4,9 +4,12 @@
 //! Beginning again is the only recovery there is. It is the same after a lost connection, a restarted server, a flushed
 //! Redis and a killed process, so it is well tried.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use schemas::Shard;
 use schemas::reading::{Position, Reader};
@@ -48,7 +51,10 @@ pub struct Worker {
 /// A sink with a writer for each shard.
 pub struct Writers<S> {
     worker: Worker,
+    /// Those that have not halted.
     shards: Vec<ShardWriter<S>>,
+    /// How many have.
+    halted: usize,
 }
 
 impl Worker {
@@ -59,7 +65,7 @@ impl Worker {
             let name = format!("{} of shard {shard}", S::NAME);
             ShardWriter {
                 meters: Arc::new(Meters::new(S::NAME, shard)),
-                ready: self.readiness.part(name.clone()),
+                ready: self.readiness.share(name.clone()),
                 pulse: self.liveness.watch(name, PULSE_LIMIT),
                 writer: self.writer,
                 trust: Trust::Fresh,
@@ -68,7 +74,7 @@ impl Worker {
             }
         };
         let shards = sinks.into_iter().map(writer).collect();
-        Writers { worker: self, shards }
+        Writers { worker: self, shards, halted: 0 }
     }
 }
 
@@ -80,6 +86,7 @@ impl<S: Sink> Writers<S> {
             match self.session().await {
                 End::Asked => break,
                 End::Stop(stop) => return Err(stop),
+                End::Halted => continue,
                 End::Again(why) => {
                     tracing::warn!(sink = S::NAME, why, "beginning again from the stored positions");
                     restarted(S::NAME);
@@ -95,6 +102,10 @@ impl<S: Sink> Writers<S> {
         }
         for writer in &self.shards {
             writer.pulse.stop();
+        }
+        // The last one that halts does not end the process either: a restart would meet the same again.
+        if self.halted > 0 {
+            self.worker.shutdown.wait().await;
         }
         tracing::info!(sink = S::NAME, "stopped");
         Ok(())
@@ -127,11 +138,16 @@ impl<S: Sink> Writers<S> {
         // A batch is not written sooner anyway.
         let wait = self.worker.limits.interval;
         let opened = spawn_blocking(move || {
-            let tail = EventsTail::open(&kafka, &topics, Reading::Gathered { wait }, from)?;
-            let ends = tail.high_watermarks()?;
-            Ok((tail, ends))
+            let tail = EventsTail::open(&kafka, &topics, Reading::Gathered { wait }, from.clone())?;
+            let (ends, cut) = (tail.high_watermarks()?, tail.cut(from)?);
+            Ok((tail, ends, cut))
         });
-        let (tail, ends) = opened.await.map_err(|_| Stop::Panicked("opening the tail"))?.map_err(again_if_passing)?;
+        let (tail, ends, cut) =
+            opened.await.map_err(|_| Stop::Panicked("opening the tail"))?.map_err(again_if_passing)?;
+        if !cut.is_empty() {
+            cut.into_iter().for_each(|cut| self.halt(cut.shard, &cut.into()));
+            return Err(End::Halted);
+        }
         for (writer, (_, end)) in self.shards.iter_mut().zip(ends) {
             writer.target.get_or_insert(end);
         }
@@ -142,6 +158,7 @@ impl<S: Sink> Writers<S> {
     async fn write(&mut self, tail: Arc<EventsTail>, positions: Vec<Position>) -> End {
         let stop = Shutdown::new();
         let (pump, queues) = Pump::new(self.worker.log.shards);
+        let mut queues: Vec<_> = queues.into_iter().map(Some).collect();
         let watch = tokio::spawn(watch_lag(Arc::clone(&tail), self.meters()));
         let pumping = {
             // The pump's is the last hold on the tail, and closing it blocks.
@@ -149,11 +166,16 @@ impl<S: Sink> Writers<S> {
             spawn_blocking(move || pump.run(&tail, &stop, &runtime))
         };
         let mut writing = JoinSet::new();
-        for ((mut writer, queue), position) in self.shards.drain(..).zip(queues).zip(positions) {
+        for (mut writer, position) in self.shards.drain(..).zip(positions) {
+            let queue = queues[writer.shard().index()].take().expect("a writer for each shard");
             let reader = Reader::new(writer.shard(), self.worker.log.shards, position);
             let mut session = Session { reader, queue, limits: self.worker.limits, stop: stop.clone() };
             writing.spawn(async move {
-                let result = writer.run(&mut session).await;
+                let ran = AssertUnwindSafe(writer.run(&mut session)).catch_unwind().await;
+                let result = ran.unwrap_or_else(|panic| {
+                    let (shard, offset, text) = (writer.shard(), session.reader.position().offset, text_of(&*panic));
+                    Err(Stop::WriterPanicked { sink: S::NAME, shard, offset, text }.into())
+                });
                 (writer, result)
             });
         }
@@ -169,8 +191,9 @@ impl<S: Sink> Writers<S> {
             match joined {
                 None => break,
                 Some(Ok((writer, result))) => {
+                    let shard = writer.shard();
                     self.shards.push(writer);
-                    end = end.or(result);
+                    end = end.or(result.map_err(|end| self.halted_by(shard, end)));
                 }
                 Some(Err(_)) => end = End::Stop(Stop::Panicked(S::NAME)),
             }
@@ -180,14 +203,39 @@ impl<S: Sink> Writers<S> {
         watch.abort();
         match pumping.await {
             Ok(Ok(())) => end,
+            // The next session finds out which shard's it is.
+            Ok(Err(fault)) if fault.is_lost_log() => end.or(Err(End::Again(fault.to_string()))),
             Ok(Err(fault)) => end.or(Err(again_if_passing(fault))),
             Err(_) => End::Stop(Stop::Panicked("the pump")),
+        }
+    }
+
+    /// If what happened to a shard is its own, it halts, and the others begin again without it.
+    fn halted_by(&mut self, shard: Shard, end: End) -> End {
+        match end {
+            End::Stop(stop) if stop.is_one_shards() => {
+                self.halt(shard, &stop);
+                End::Halted
+            }
+            end => end,
+        }
+    }
+
+    fn halt(&mut self, shard: Shard, stop: &Stop) {
+        for writer in self.shards.extract_if(.., |writer| writer.shard() == shard) {
+            writer.halt(stop);
+            self.halted += 1;
         }
     }
 
     fn meters(&self) -> Vec<Arc<Meters>> {
         self.shards.iter().map(|writer| Arc::clone(&writer.meters)).collect()
     }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }
 
 fn again_if_passing(fault: KafkaFault) -> End {

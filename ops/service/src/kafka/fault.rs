@@ -36,6 +36,14 @@ impl KafkaFault {
     pub fn may_retry(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
+
+    /// True if a log does not have the offset that its reader wants: it was cut, or made anew.
+    pub fn is_lost_log(&self) -> bool {
+        let lost = |error: &KafkaError| {
+            matches!(error.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))
+        };
+        matches!(self, Self::Refused(error) if lost(error))
+    }
 }
 
 impl From<KafkaError> for KafkaFault {

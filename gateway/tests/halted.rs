@@ -1,0 +1,143 @@
+//! One shard's log has a record that nobody can read: engine, projections and gateway go on with the others.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod common;
+
+use common::api::{Account, Answer, Api, limit};
+use common::process::Process;
+use common::scribe::Scribe;
+use common::socket::Socket;
+use common::steps::{results, text};
+use common::{Platform, Whole, eventually};
+use schemas::{MarketId, Shard};
+use serde_json::{Value, json};
+
+/// A market's ticker and home.
+struct Place {
+    ticker: String,
+    shard: Shard,
+}
+
+/// A market on the shard that breaks, and one elsewhere.
+async fn places(whole: &Whole) -> [Place; 2] {
+    let map = whole.platform.map();
+    let shard = |ticker: &str| map.of_market(MarketId::of(&ticker.parse().unwrap()));
+    let all = || (0..).map(|number| format!("RAIN-{number}")).map(|ticker| Place { shard: shard(&ticker), ticker });
+    let broken = all().next().unwrap();
+    let sound = all().find(|place| place.shard != broken.shard).unwrap();
+    for place in [&broken, &sound] {
+        whole.api.market(&place.ticker).await;
+    }
+    [broken, sound]
+}
+
+/// Accounts with credits whose homes are these.
+async fn account_at(whole: &Whole, home: Shard) -> Account {
+    loop {
+        let account = whole.api.account("100").await;
+        if whole.platform.map().of_account(account.id.parse().unwrap()) == home {
+            return account;
+        }
+    }
+}
+
+/// Waits until a process is ready for everything but the shard, which it names.
+async fn names(process: &Process, shard: Shard, shares: usize) {
+    let address = process.logged("admin port listens", "address");
+    let body: Value = eventually("the shard halts", async || {
+        let answer = reqwest::get(format!("http://{address}/readyz")).await.ok()?;
+        let status = answer.status();
+        let body: Value = serde_json::from_str(&answer.text().await.ok()?).ok()?;
+        let halted = body["halted"].as_object()?.len() == shares;
+        (halted && status == 200).then_some(body)
+    })
+    .await;
+    for (share, reason) in body["halted"].as_object().unwrap() {
+        assert!(share.ends_with(&format!("shard {shard}")), "{body}");
+        assert!(reason.as_str().unwrap().contains("is broken at offset"), "{body}");
+        assert!(reason.as_str().unwrap().contains("hint: "), "{body}");
+    }
+    assert_eq!((&body["ready"], &body["missing"]), (&json!(true), &json!([])));
+    assert_eq!(reqwest::get(format!("http://{address}/livez")).await.unwrap().status(), 200);
+}
+
+fn is_halted(answer: &Answer) {
+    answer.problem(503, "shard-halted");
+    assert_eq!(answer.headers["retry-after"], "60");
+    assert!(answer.body["detail"].as_str().unwrap().starts_with("shard "), "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_shard_is_refused_by_name_and_all_others_are_served() {
+    let mut whole = Platform::whole("halted").await;
+    let [broken, sound] = places(&whole).await;
+    let (there, here) = (account_at(&whole, broken.shard).await, account_at(&whole, sound.shard).await);
+    let before = whole.api.order(&here, &limit(&broken.ticker, "BUY YES 1 @ 0.40")).await.expect(201);
+    whole.api.order(&there, &limit(&sound.ticker, "BUY YES 1 @ 0.40")).await.expect(201);
+
+    let scribe = Scribe::new(&whole.platform);
+    scribe.append(broken.shard, b"\xff\xff nobody can read this").await;
+    for (process, shares) in [(&whole.engine, 1), (&whole.gateway, 1), (&whole.projections, 2)] {
+        names(process, broken.shard, shares).await;
+    }
+    serves_the_rest(&whole.api, &broken, &sound, &there, &here, &before).await;
+
+    // No process needs the broken shard to start.
+    for process in [&mut whole.gateway, &mut whole.projections, &mut whole.engine] {
+        assert!(process.stop(), "{}", process.log());
+    }
+    whole.engine = whole.platform.program("engine").await;
+    whole.projections = whole.platform.program("projections").await;
+    let (gateway, api) = whole.platform.gateway().await;
+    whole.gateway = gateway;
+    for (process, shares) in [(&whole.engine, 1), (&whole.gateway, 1), (&whole.projections, 2)] {
+        names(process, broken.shard, shares).await;
+    }
+    serves_the_rest(&api, &broken, &sound, &there, &here, &before).await;
+    whole.remove().await;
+}
+
+async fn serves_the_rest(api: &Api, broken: &Place, sound: &Place, there: &Account, here: &Account, before: &Value) {
+    // Orders.
+    let placed = api.order(here, &limit(&sound.ticker, "BUY YES 2 @ 0.40")).await.expect(201);
+    is_halted(&api.order(here, &limit(&broken.ticker, "BUY YES 2 @ 0.40")).await);
+    is_halted(&api.order(there, &limit(&broken.ticker, "BUY YES 2 @ 0.40")).await);
+    is_halted(&api.delete(Some(&here.key), &format!("/v1/orders/{}", text(before, "order_id"))).await);
+    is_halted(&api.amend(here, text(before, "order_id"), &json!({"quantity": 2})).await);
+    // From the purse that the account has there.
+    api.order(there, &limit(&sound.ticker, "BUY YES 1 @ 0.10")).await.expect(201);
+    let cancel = format!("/v1/orders/{}", text(&placed, "order_id"));
+    api.delete(Some(&here.key), &cancel).await.expect(200);
+    let place = |ticker: &str| json!({"place": limit(ticker, "BUY YES 1 @ 0.20")});
+    let requests = json!([place(&broken.ticker), place(&sound.ticker)]);
+    let batch = api.post(Some(&here.key), "/v1/orders/batch", &json!({"requests": requests})).await.expect(200);
+    assert_eq!(results(&batch), ["503 shard-halted", "201"], "{batch}");
+    let requests = json!([place(&broken.ticker), place(&broken.ticker)]);
+    is_halted(&api.post(Some(&here.key), "/v1/orders/batch", &json!({"requests": requests})).await);
+
+    // Accounts, and what goes to their homes.
+    let deposit = |account: &Account| json!({"account_id": account.id, "amount": "1"});
+    api.admin("/v1/wallet/deposits", &deposit(here)).await.expect(201);
+    is_halted(&api.admin("/v1/wallet/deposits", &deposit(there)).await);
+    for (from, to) in [(here, there), (there, here)] {
+        is_halted(&api.post(Some(&from.key), "/v1/transfers", &json!({"to": to.id, "amount": "1"})).await);
+    }
+    for _ in 0..8 {
+        api.account("0").await;
+    }
+
+    // Reads: what was read, and what was not.
+    let at = text(before, "position");
+    let path = |position: &str| format!("/v1/markets/{}/book?min_position={position}", broken.ticker);
+    let book = api.get(None, &path(at)).await.expect(200);
+    assert_eq!(book["bids"], json!([["0.4000", 1]]), "{book}");
+    is_halted(&api.get(None, &path(&format!("{}:1000000", broken.shard))).await);
+    let path = format!("/v1/markets/{}/book?min_position={}", sound.ticker, text(&placed, "position"));
+    api.get(None, &path).await.expect(200);
+
+    let mut socket = Socket::anonymous(api).await;
+    let refused = socket.ask(json!({"op": "subscribe", "channel": "book", "market": broken.ticker})).await;
+    assert_eq!(refused["code"], "shard-halted", "{refused}");
+    assert_eq!(socket.subscribe("book", &sound.ticker).await["type"], "snapshot");
+}

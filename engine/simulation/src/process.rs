@@ -89,6 +89,13 @@ impl Process {
         }
     }
 
+    /// Tells it that another should lead a shard.
+    pub fn want_successor(&self, shard: usize) {
+        if !self.is_stopping {
+            self.hosted[shard].control.want_successor();
+        }
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.is_stopping
     }

@@ -180,9 +180,15 @@ impl Simulation {
         }
         self.cluster
             .note(format_args!("shard {shard} is given to process {slot}, {}", if alone { "alone" } else { "too" }));
+        // Whoever led gives its lead up at once, as one that leaves the group, or goes on until it is deposed.
+        let goes_on = self.random.one_in(2);
         for (other, process) in self.processes.iter().enumerate() {
-            if other == slot || alone {
-                process.want_lead(shard, other == slot);
+            if other == slot {
+                process.want_lead(shard, true);
+            } else if alone && goes_on {
+                process.want_successor(shard);
+            } else if alone {
+                process.want_lead(shard, false);
             }
         }
     }

@@ -96,6 +96,7 @@ impl Tail {
         let meters: Vec<Meters> = shards.iter().map(|&shard| Meters::new(shard)).collect();
         let goals = tail.high_watermarks()?;
         let mut caught_up = Some(caught_up);
+        let mut lost = None;
         while !self.shutdown.is_triggered() {
             let has_caught_up =
                 |&(s, goal): &(Shard, u64)| self.halted.contains(s) || readers[s.index()].position().offset >= goal;
@@ -115,7 +116,11 @@ impl Tail {
                         self.halt(&tail, shard, &error)?;
                     }
                 }
-                Err(fault) => self.find_cut(&tail, &readers, fault)?,
+                Err(fault) if fault.is_lost_log() => lost = Some(fault),
+                Err(fault) => return Err(fault),
+            }
+            if let Some(fault) = lost.take() {
+                lost = self.find_cut(&tail, &readers, fault)?;
             }
             self.pulse.beat();
         }
@@ -128,14 +133,26 @@ impl Tail {
         tail.leave(shard)
     }
 
-    /// Kafka says that an offset is not there, but not of which shard.
-    fn find_cut(&self, tail: &EventsTail, readers: &[Reader], fault: KafkaFault) -> Result<(), KafkaFault> {
+    /// Kafka says that an offset is not there, but not of which shard. Gives the fault back if Kafka cannot be asked now.
+    fn find_cut(
+        &self,
+        tail: &EventsTail,
+        readers: &[Reader],
+        fault: KafkaFault,
+    ) -> Result<Option<KafkaFault>, KafkaFault> {
         let read = readers.iter().filter(|reader| !self.halted.contains(reader.shard()));
-        let cut = tail.cut(read.map(|reader| (reader.shard(), reader.position().offset)))?;
-        if cut.is_empty() {
-            return Err(fault);
+        match tail.cut(read.map(|reader| (reader.shard(), reader.position().offset))) {
+            Ok(cut) if cut.is_empty() => Err(fault),
+            Ok(cut) => {
+                cut.into_iter().try_for_each(|cut| self.halt(tail, cut.shard, &cut.into()))?;
+                Ok(None)
+            }
+            Err(unavailable) if unavailable.may_retry() => {
+                tracing::warn!(%unavailable, "a log was cut; which one, is to be asked again");
+                Ok(Some(fault))
+            }
+            Err(refused) => Err(refused),
         }
-        cut.into_iter().try_for_each(|cut| self.halt(tail, cut.shard, &cut.into()))
     }
 
     fn read(&self, reader: &mut Reader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), ShardError> {

@@ -6,12 +6,16 @@ mod common;
 
 use common::api::{Account, Answer, Api, limit};
 use common::process::Process;
-use common::scribe::Scribe;
+use common::scribe::{Scribe, listing};
 use common::socket::Socket;
 use common::steps::{results, text};
 use common::{Platform, Whole, eventually};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{Offset, TopicPartitionList};
 use schemas::{MarketId, Shard};
 use serde_json::{Value, json};
+use service::kafka::admin_config;
 
 /// A market's ticker and home.
 struct Place {
@@ -43,7 +47,7 @@ async fn account_at(whole: &Whole, home: Shard) -> Account {
 }
 
 /// Waits until a process is ready for everything but the shard, which it names.
-async fn names(process: &Process, shard: Shard, shares: usize) {
+async fn names(process: &Process, shard: Shard, shares: usize, why: &str) {
     let address = process.logged("admin port listens", "address");
     let body: Value = eventually("the shard halts", async || {
         let answer = reqwest::get(format!("http://{address}/readyz")).await.ok()?;
@@ -55,7 +59,7 @@ async fn names(process: &Process, shard: Shard, shares: usize) {
     .await;
     for (share, reason) in body["halted"].as_object().unwrap() {
         assert!(share.ends_with(&format!("shard {shard}")), "{body}");
-        assert!(reason.as_str().unwrap().contains("is broken at offset"), "{body}");
+        assert!(reason.as_str().unwrap().contains(why), "{body}");
         assert!(reason.as_str().unwrap().contains("hint: "), "{body}");
     }
     assert_eq!((&body["ready"], &body["missing"]), (&json!(true), &json!([])));
@@ -79,7 +83,7 @@ async fn a_broken_shard_is_refused_by_name_and_all_others_are_served() {
     let scribe = Scribe::new(&whole.platform);
     scribe.append(broken.shard, b"\xff\xff nobody can read this").await;
     for (process, shares) in [(&whole.engine, 1), (&whole.gateway, 1), (&whole.projections, 2)] {
-        names(process, broken.shard, shares).await;
+        names(process, broken.shard, shares, "is broken at offset").await;
     }
     serves_the_rest(&whole.api, &broken, &sound, &there, &here, &before).await;
 
@@ -92,7 +96,7 @@ async fn a_broken_shard_is_refused_by_name_and_all_others_are_served() {
     let (gateway, api) = whole.platform.gateway().await;
     whole.gateway = gateway;
     for (process, shares) in [(&whole.engine, 1), (&whole.gateway, 1), (&whole.projections, 2)] {
-        names(process, broken.shard, shares).await;
+        names(process, broken.shard, shares, "is broken at offset").await;
     }
     serves_the_rest(&api, &broken, &sound, &there, &here, &before).await;
     whole.remove().await;
@@ -140,4 +144,33 @@ async fn serves_the_rest(api: &Api, broken: &Place, sound: &Place, there: &Accou
     let refused = socket.ask(json!({"op": "subscribe", "channel": "book", "market": broken.ticker})).await;
     assert_eq!(refused["code"], "shard-halted", "{refused}");
     assert_eq!(socket.subscribe("book", &sound.ticker).await["type"], "snapshot");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_cut_halts_its_shard_alone() {
+    let platform = Platform::create("cut").await;
+    let mut scribe = Scribe::new(&platform);
+    let map = platform.map();
+    let shard_of = |ticker: &str| map.of_market(MarketId::of(&ticker.parse().unwrap()));
+    let tickers: Vec<String> = (0..20).map(|number| format!("RAIN-{number}")).collect();
+    let cut = shard_of(&tickers[0]);
+    for ticker in &tickers {
+        scribe.open_market(shard_of(ticker), listing(ticker, 1)).await;
+    }
+    // Nobody has folded what is gone: no projections run here.
+    let admin: AdminClient<DefaultClientContext> = admin_config(&platform.log.kafka).create().unwrap();
+    let mut gone = TopicPartitionList::new();
+    gone.add_partition_offset(&platform.log.topics().events, cut.partition(), Offset::Offset(2)).unwrap();
+    admin.delete_records(&gone, &AdminOptions::new()).await.unwrap();
+
+    let (gateway, api) = platform.gateway().await;
+    names(&gateway, cut, 1, "has no offset 0").await;
+    let markets = api.get(None, "/v1/markets").await.expect(200);
+    let shown: Vec<&str> = markets["items"].as_array().unwrap().iter().map(|market| text(market, "ticker")).collect();
+    let mut sound: Vec<&str> = tickers.iter().map(String::as_str).filter(|ticker| shard_of(ticker) != cut).collect();
+    sound.sort_unstable();
+    assert_eq!(shown, sound);
+    is_halted(&api.get(None, &format!("/v1/markets?min_position={cut}:1")).await);
+    drop(gateway);
+    platform.remove().await;
 }

@@ -1,13 +1,16 @@
-//! A member of the engines' group that leads nothing: the shards that it is given stand still.
+//! A member of the engines' group that takes over what it is given, and then does nothing: those shards stand still.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use schemas::{EngineId, Shard, Term};
 use service::kafka::{GroupProtocol, member_config};
 
-use super::TestLog;
+use super::load::Client;
+use super::{SHARDS, TestLog};
 
 /// As an engine that hangs and still answers the broker.
 pub struct IdleMember {
@@ -20,12 +23,19 @@ impl IdleMember {
         let config = member_config(&log.args.kafka, &log.topics.engines_group, GroupProtocol::Consumer);
         let consumer: BaseConsumer = config.create().unwrap();
         consumer.subscribe(&[&log.topics.commands]).unwrap();
+        let (client, mut taken) = (Client::open(log), BTreeSet::new());
         let leave = Arc::new(AtomicBool::new(false));
         let left = leave.clone();
         let thread = std::thread::spawn(move || {
             while !left.load(Ordering::Relaxed) {
                 // Takes part, and reads what is nobody's.
                 consumer.poll(Duration::from_millis(20)).transpose().unwrap();
+                for shard in given(&consumer).into_iter().filter(|shard| taken.insert(*shard)) {
+                    // Whoever led goes on until it reads this.
+                    let term = Term { shard, shards: SHARDS, engine: EngineId(7), attempt: 1 };
+                    client.write_event(shard, &term.encode());
+                    client.flush();
+                }
             }
         });
         Self { leave, thread }
@@ -36,4 +46,10 @@ impl IdleMember {
         self.leave.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
     }
+}
+
+fn given(consumer: &BaseConsumer) -> Vec<Shard> {
+    let assignment = consumer.assignment().unwrap();
+    let partitions = assignment.elements().into_iter().map(|element| element.partition());
+    partitions.map(|partition| Shard::new(u16::try_from(partition).unwrap()).unwrap()).collect()
 }

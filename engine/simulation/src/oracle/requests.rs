@@ -44,10 +44,22 @@ fn check_answered(histories: &[History]) {
     for (id, (command, times, _)) in asked {
         for place in 0..answers::wanted(command) {
             let answers = given.remove(&(id, place)).unwrap_or(0);
-            assert!(answers == times, "{answers} answers to request {place} of {times} times {command:?}");
+            let told = || answers_to(id, histories);
+            assert!(
+                answers == times,
+                "{answers} answers to request {place} of {times} times {command:?}: {:#?}",
+                told()
+            );
         }
     }
     assert!(given.is_empty(), "answers to nothing that was asked: {given:?}");
+}
+
+/// All that answers a command, for whoever looks for a fault.
+fn answers_to(id: CommandId, histories: &[History]) -> Vec<&[Event]> {
+    let outcomes = histories.iter().flat_map(|history| &history.outcomes);
+    let all = outcomes.flat_map(|(outcome, _)| parts(outcome));
+    all.filter(|part| part.command == id).map(|part| part.events).collect()
 }
 
 /// What was sent to another account came in there, or came back.

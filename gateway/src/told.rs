@@ -8,7 +8,7 @@ use std::sync::Arc;
 use schemas::answers::parts;
 use schemas::event::FirstOutcome;
 use schemas::ids::Coordinate;
-use schemas::{ClientId, CommandId, Event, MarketId, Outcome, Shard};
+use schemas::{ClientId, CommandId, Event, MarketId, Outcome, Rejection, Shard};
 
 /// What an outcome tells of a command that somebody waits for.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ impl Settled {
     pub fn of_order(&self, (market, client_id): OrderName) -> Option<Told<'_>> {
         let named = |event: &Event| match event {
             Event::OrderPlaced(placed) => (placed.order.market, placed.order.client_id) == (market, Some(client_id)),
+            // Another request that wanted the same name for something else.
+            Event::OrderRejected { code: Rejection::ClientIdReused, .. } => false,
             Event::OrderRejected { order, .. } => (order.market, order.client_id) == (market, Some(client_id)),
             _ => false,
         };
@@ -114,7 +116,7 @@ pub mod tests {
     use super::*;
     use crate::view::tests::{SHARD, outcome, placed};
     use schemas::event::OrderPlaced;
-    use schemas::{AccountId, Entry, OrderId, OrderRef, Parked, ParkedRequest, Rejection, Timestamp};
+    use schemas::{AccountId, Entry, OrderId, OrderRef, Parked, ParkedRequest, Timestamp};
 
     const ACCOUNT: AccountId = AccountId(1);
 

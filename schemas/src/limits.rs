@@ -22,7 +22,7 @@ pub const FEE_RATE_MAX: u32 = 200_000;
 /// and how many parked requests one command decides. The rest goes on at the next `AdvanceTime`.
 pub const PARKED_MAX: usize = 200;
 
-/// Instructions of one account that may be under way.
+/// Mass cancels of one account that may be under way everywhere, and as many instructions of admins about it.
 pub const INSTRUCTIONS_MAX: usize = 16;
 
 /// How long, in milliseconds, a request may be parked.

@@ -428,10 +428,8 @@ impl State {
 
     fn reject(&mut self, id: OrderId, order: &NewOrder, code: Rejection) {
         self.facts.orders += 1;
-        // A name that was used before stands for what it was used for. Who is asked to try again later may do so under the same name.
-        let is_none = matches!(code, Rejection::ClientIdReused | Rejection::FundingTimeout | Rejection::ParkedLimit);
-        // Nor does it stand for what was refused with a batch, if another request under it is parked.
-        if !is_none && asks_for(self, order).is_none() {
+        // Nor does a name stand for what was refused with a batch, if another request under it is parked.
+        if !code.leaves_client_id_free() && asks_for(self, order).is_none() {
             self.remember_order(order, FirstOutcome::OrderRejected { id, code });
         }
     }

@@ -1,7 +1,7 @@
 //! The log against itself.
 
 use schemas::shard_map::ShardMap;
-use schemas::{Shard, Status};
+use schemas::{OrderId, Rejection, Shard, Status};
 
 use super::{Check, Faults};
 use crate::fold::Fold;
@@ -27,7 +27,9 @@ fn one_birth(fold: &Fold) -> Check {
         faults.check(births.count == 1, || format!("order {id} was born {} times", births.count));
     }
     for ((account, market, client_id), ids) in &fold.by_client_id {
-        faults.check(ids.len() == 1, || {
+        let rejection = |id: &&OrderId| fold.orders.get(id).and_then(|order| order.rejection);
+        let named = ids.iter().filter(|id| !rejection(id).is_some_and(Rejection::leaves_client_id_free));
+        faults.check(named.count() <= 1, || {
             format!("client id {client_id} of account {account} in market {market} led to {ids:?}")
         });
     }

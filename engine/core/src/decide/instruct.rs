@@ -16,7 +16,7 @@ impl Turn<'_> {
     /// A repeat says so again: who asks wants to be sure.
     pub(super) fn freeze_account(&mut self, account: AccountId, by: AdminId) {
         let known = self.answer(|state| {
-            check_instruction(state, account)?;
+            check_admin_instruction(state, account)?;
             Ok(Event::AccountFrozen { account, by })
         });
         if known {
@@ -27,7 +27,7 @@ impl Turn<'_> {
 
     pub(super) fn unfreeze_account(&mut self, account: AccountId, by: AdminId) {
         let known = self.answer(|state| {
-            check_instruction(state, account)?;
+            check_admin_instruction(state, account)?;
             Ok(Event::AccountUnfrozen { account, by })
         });
         if known {
@@ -37,7 +37,7 @@ impl Turn<'_> {
 
     pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits) {
         let known = self.answer(|state| {
-            check_instruction(state, account)?;
+            check_admin_instruction(state, account)?;
             Ok(Event::AccountLimited { account, limits })
         });
         if known {
@@ -202,7 +202,7 @@ impl Turn<'_> {
     /// Everywhere: from the account's home.
     pub(super) fn mass_cancel_all(&mut self, account: AccountId) {
         let known = self.answer(|state| {
-            check_instruction(state, account)?;
+            check_mass_cancel(state, account)?;
             Ok(Event::MassCancelRequested { account, market: None })
         });
         if known {
@@ -211,11 +211,26 @@ impl Turn<'_> {
     }
 }
 
-/// An account that lives here, and to whose purses not too much is being told already.
-fn check_instruction(state: &State, account: AccountId) -> Result<(), Rejection> {
+/// An account that lives here and has not too many mass cancels under way. Those that it asks for do not keep an admin from freezing it.
+fn check_mass_cancel(state: &State, account: AccountId) -> Result<(), Rejection> {
+    check_instructions(state, account, |instruction| matches!(instruction, Instruction::MassCancel(_)))
+}
+
+/// An account that lives here and about which admins have not too much under way.
+fn check_admin_instruction(state: &State, account: AccountId) -> Result<(), Rejection> {
+    check_instructions(state, account, |instruction| {
+        matches!(instruction, Instruction::Freeze { .. } | Instruction::Unfreeze { .. } | Instruction::Limit(_))
+    })
+}
+
+fn check_instructions(
+    state: &State,
+    account: AccountId,
+    counts: impl Fn(&Instruction) -> bool,
+) -> Result<(), Rejection> {
     account::known(state, account)?;
     let pending = state.facts.instructions.range((account, 0)..=(account, u64::MAX));
-    let told = pending.filter(|(_, pending)| !matches!(pending.instruction, Instruction::Recall(_))).count();
+    let told = pending.filter(|(_, pending)| counts(&pending.instruction)).count();
     if told < INSTRUCTIONS_MAX { Ok(()) } else { Err(Rejection::ParkedLimit) }
 }
 

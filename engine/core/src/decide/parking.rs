@@ -202,8 +202,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Refuses what was not decided in time, at most `room` requests. Returns how many.
-    pub(super) fn refuse_late(&mut self, room: usize) -> usize {
+    /// Refuses what was not decided in time, about `room` requests.
+    pub(super) fn refuse_late(&mut self, room: usize) {
         let mut done = 0;
         while done < room {
             let Some((deadline, account, ticket)) = self.state.lookup.parked.first().copied() else { break };
@@ -215,7 +215,6 @@ impl Turn<'_> {
             self.refuse_parked(&parked, Rejection::FundingTimeout);
             done += weight(&parked.request);
         }
-        done
     }
 
     /// Ends parked orders of an account, in one market or in all. They are answered at the end of the command.

@@ -4,7 +4,7 @@
 //! `AdvanceTime` until nothing is due.
 
 use schemas::event::CancelReason;
-use schemas::limits::{SHARDS_MAX, SWEEP_MAX};
+use schemas::limits::{PARKED_MAX, SHARDS_MAX, SWEEP_MAX};
 use schemas::{AccountId, Credits, Event, MarketId, MarketState, SettlementReason};
 
 use super::{Draft, Turn, cancel, settle};
@@ -17,7 +17,6 @@ impl Turn<'_> {
     pub(super) fn advance_time(&mut self) {
         let mut room = SWEEP_MAX;
         self.step(|state, draft| move_markets(state, draft.events));
-        room -= self.refuse_late(room).min(room);
         room -= self.send_rested_home(room);
         self.fire_dead_man_switches();
         while room > 0 {
@@ -39,6 +38,8 @@ impl Turn<'_> {
             let Some(market) = self.state.lookup.sweeping.first().copied() else { break };
             room -= self.sweep(market, room).max(1);
         }
+        // Last, since what follows a `Resumed` answers the command that it names.
+        self.refuse_late(room.max(PARKED_MAX));
     }
 
     fn fire_dead_man_switches(&mut self) {

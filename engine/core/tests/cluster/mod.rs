@@ -120,7 +120,10 @@ impl Cluster {
         while let Some(bytes) = node.events.get(node.leader.position().offset as usize).cloned() {
             let offset = node.leader.position().offset;
             match node.leader.read(offset, &bytes).unwrap() {
-                Read::Confirmed(outcome) => node.confirmed(outcome),
+                Read::Confirmed(outcome) => {
+                    nothing_due_answers(&outcome.events);
+                    node.confirmed(outcome);
+                }
                 Read::Ignored => {}
                 other => panic!("a leader read {other:?}"),
             }
@@ -455,4 +458,18 @@ fn is_answer(event: &Event) -> bool {
                 | Event::Withdrawn { .. }
                 | Event::ClientIdRepeated { .. }
         )
+}
+
+/// What follows a `Resumed` answers the command that it names: what time does by itself comes before.
+fn nothing_due_answers(events: &[Event]) {
+    let resumed = events.iter().position(|event| matches!(event, Event::Resumed { .. })).unwrap_or(events.len());
+    let by_itself = |event: &&Event| match event {
+        Event::DeadManSwitchFired { .. } | Event::MarketSettled { .. } => true,
+        Event::OrderCancelled { reason, .. } => {
+            matches!(reason, CancelReason::DeadManSwitch | CancelReason::MassCancel)
+        }
+        _ => false,
+    };
+    let found = events[resumed..].iter().find(by_itself);
+    assert!(found.is_none(), "{found:?} follows a `Resumed`, and answers nothing: {events:?}");
 }

@@ -279,7 +279,7 @@ fn a_freeze_is_answered_when_all_shards_know() {
 }
 
 #[test]
-fn sixteen_instructions_of_an_account_are_under_way_at_most() {
+fn sixteen_instructions_of_admins_and_sixteen_mass_cancels_are_under_way_at_most() {
     check(
         2,
         "account a home 0 has 10
@@ -289,6 +289,7 @@ fn sixteen_instructions_of_an_account_are_under_way_at_most() {
          times 8 a freeze
          times 8 a unfreeze
          a freeze
+         times 16 a cancel all
          a cancel all
          quietly mend 1
          a freeze",
@@ -305,6 +306,7 @@ fn sixteen_instructions_of_an_account_are_under_way_at_most() {
             > times 8 a unfreeze
             > a freeze
                 0 | refused, parked-limit
+            > times 16 a cancel all
             > a cancel all
                 0 | refused, parked-limit
             > quietly mend 1
@@ -315,7 +317,7 @@ fn sixteen_instructions_of_an_account_are_under_way_at_most() {
                 0 | a: 1 has done so
                 0 | a: answer to "a freeze"
                 0 | a: done everywhere: freeze
-            a: 4.50 on 0 (home), frozen; 4.50 + 1.00 held on 1, frozen
+            a: 4.50 on 0 (home), frozen; 5.50 on 1, frozen
         "#]],
     );
 }

@@ -17,7 +17,7 @@ use schemas::{
 };
 
 use crate::Place;
-use crate::book::Resting;
+use crate::book::{BookKey, Resting};
 use crate::decide::{asks_for, fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
@@ -412,12 +412,14 @@ impl State {
         let market = self.market_mut(id);
         market.change(&MarketChange::traded(trade));
         let (book, maker) = (market.book, &trade.maker);
-        let filled = self.facts.books.take_first(book, maker.entry.book_side(), trade.quantity.contracts());
+        let (slot, filled) =
+            self.facts.books.take_first_slot(book, maker.entry.book_side(), trade.quantity.contracts());
         let agrees = filled.id == maker.order && filled.contracts() - trade.quantity == trade.maker_remaining;
         assert!(agrees, "{}: maker {} is {filled:?}", Invariant::LevelsAddUp, maker.order);
         self.lookup.order_loses(id, &filled, trade.quantity);
         if trade.maker_remaining.is_zero() {
             self.change_purse(&PurseChange::live(maker.account, -1));
+            self.disown(maker.account, book, slot);
         }
     }
 
@@ -478,14 +480,25 @@ impl State {
             cancel_on_pause: order.instructions.cancel_on_pause,
         };
         let (side, price) = (order.entry.book_side(), u32::from(placed.price.ticks()));
-        self.rest(order.market, Resting { id: placed.id, side, price, remaining: placed.resting().contracts(), owner });
+        let resting = Resting { id: placed.id, side, price, remaining: placed.resting().contracts(), owner };
+        let (book, slot) = self.rest(order.market, resting);
+        let account = self.purse_place(order.account);
+        self.lookup.own_orders.append(account, book, slot);
     }
 
     #[inline]
-    fn rest(&mut self, market: MarketId, resting: MarketOrder) {
+    fn rest(&mut self, market: MarketId, resting: MarketOrder) -> (BookKey, u32) {
         let book = self.market_mut(market).book;
-        self.facts.books.insert(book, resting);
+        let slot = self.facts.books.rest(book, resting);
         self.lookup.order_rests(market, &resting);
+        (book, slot)
+    }
+
+    /// An order that rested in this slot is gone.
+    #[inline]
+    fn disown(&mut self, account: AccountId, book: BookKey, slot: u32) {
+        let account = self.purse_place(account);
+        self.lookup.own_orders.remove(account, book, slot);
     }
 
     /// Takes contracts off a resting order without a trade and frees them if it sells.
@@ -500,11 +513,14 @@ impl State {
 
     /// All contracts of an order end it, fewer leave it in its place.
     fn reduce(&mut self, market: MarketId, order: OrderId, quantity: Quantity) {
+        let book = self.market_mut(market).book;
         let books = &mut self.facts.books;
         let gone = || panic!("{}: order {order} ended twice", Invariant::LevelsAddUp);
-        let before = books.take_from(order, quantity.contracts()).unwrap_or_else(gone);
+        let (slot, before) = books.take_from_slot(order, quantity.contracts()).unwrap_or_else(gone);
         if before.contracts() > quantity {
             books.owner_mut(order).expect("it still rests").quantity = before.owner.quantity - quantity;
+        } else {
+            self.disown(before.owner.account, book, slot);
         }
         self.lookup.order_loses(market, &before, quantity);
     }
@@ -515,16 +531,20 @@ impl State {
             self.reduce(market, order, amended.old_remaining - amended.resting());
             return;
         }
-        let (_, before) = self
+        let (slot, book, before) = self
             .facts
             .books
-            .remove(order)
+            .remove_slot(order)
             .unwrap_or_else(|| panic!("{}: order {order} is gone", Invariant::LevelsAddUp));
         self.lookup.order_loses(market, &before, before.contracts());
         if amended.status.is_live() {
             let owner = Stake { quantity: amended.quantity, ..before.owner };
             let (price, remaining) = (u32::from(amended.price.ticks()), amended.resting().contracts());
-            self.rest(market, Resting { price, remaining, owner, ..before });
+            // It keeps its place among its account's orders: that goes by its id, and by its slot in the books.
+            let (_, again) = self.rest(market, Resting { price, remaining, owner, ..before });
+            assert_eq!(again, slot, "{}: order {order} has its slot", Invariant::LevelsAddUp);
+        } else {
+            self.disown(before.owner.account, book, slot);
         }
     }
 
@@ -617,6 +637,11 @@ impl State {
     #[inline]
     fn purse_mut(&mut self, id: AccountId) -> &mut Purse {
         self.facts.purses.get_mut(id).unwrap_or_else(|| panic!("account {id} has a purse here"))
+    }
+
+    #[inline]
+    fn purse_place(&self, id: AccountId) -> usize {
+        self.facts.purses.place(id).unwrap_or_else(|| panic!("account {id} has a purse here"))
     }
 
     #[inline]

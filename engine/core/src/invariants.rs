@@ -1,6 +1,6 @@
 //! What must always hold, by the ids of `docs/invariants.md`. Cheap ones are asserted in every build.
 
-use schemas::{AccountId, BookSide, Credits, MarketId, Message, Room, Shard};
+use schemas::{AccountId, BookSide, Credits, MarketId, Message, OrderId, Room, Shard};
 
 use crate::state::State;
 
@@ -147,6 +147,25 @@ impl State {
             assert!(fits, "{}: {account} uses {used:?} of {purse:?}", Invariant::RoomIsCounted);
         }
         assert!(used.is_empty(), "{}: orders without a purse: {used:?}", Invariant::LiveOrdersAreCounted);
+        self.assert_own_orders();
+    }
+
+    /// I-8 once more: each account's live orders are found market by market, oldest first.
+    fn assert_own_orders(&self) {
+        let mut all: std::collections::BTreeMap<AccountId, Vec<(MarketId, OrderId)>> =
+            std::collections::BTreeMap::new();
+        for (id, market) in self.markets() {
+            let mut orders: Vec<_> = market.all_orders().map(|order| (order.id, order.owner.account)).collect();
+            orders.sort_unstable();
+            for (order, account) in orders {
+                all.entry(account).or_default().push((id, order));
+            }
+        }
+        for (account, _) in self.purses() {
+            let own: Vec<_> = self.own_orders(account, None, OrderId(u64::MAX)).collect();
+            let expected = all.remove(&account).unwrap_or_default();
+            assert_eq!(own, expected, "{}: orders of {account}", Invariant::LiveOrdersAreCounted);
+        }
     }
 
     fn assert_levels(&self, id: MarketId) {

@@ -8,7 +8,7 @@ use schemas::shard_map::ShardMap;
 use schemas::{Shard, codec};
 
 use crate::book::BookKey;
-use crate::state::{Facts, MarketView, State};
+use crate::state::{Facts, State};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
@@ -78,11 +78,11 @@ impl State {
             return Err(SnapshotError::Malformed("a market without its book".into()));
         }
         let mut state = Self { facts, ..Self::new(shard, map) };
-        state.rebuild_lookup();
+        state.rebuild_lookup()?;
         Ok(state)
     }
 
-    fn rebuild_lookup(&mut self) {
+    fn rebuild_lookup(&mut self) -> Result<(), SnapshotError> {
         let switches = self.facts.accounts.iter().filter_map(|(id, account)| Some((account.dead_man_due?, id)));
         self.lookup.dead_man_switches = switches.collect();
         let parked = self.parked().map(|parked| (parked.deadline, parked.account, parked.ticket));
@@ -92,13 +92,23 @@ impl State {
         let markets: Vec<_> = self.markets().map(|(id, _)| id).collect();
         for id in markets {
             let market = self.facts.markets.get(id).expect("its id was just read");
-            for order in (MarketView { market, books: &self.facts.books }).all_orders() {
-                self.lookup.order_rests(id, &order);
+            let mut slots: Vec<u32> = self.facts.books.slots(market.book).collect();
+            for slot in &slots {
+                self.lookup.order_rests(id, &self.facts.books.order(*slot));
+            }
+            slots.sort_unstable_by_key(|slot| self.facts.books.order(*slot).id);
+            for slot in slots {
+                let account = self.facts.books.order(slot).owner.account;
+                let place = self.facts.purses.place(account);
+                let place =
+                    place.ok_or_else(|| SnapshotError::Malformed(format!("orders of {account} without a purse")))?;
+                self.lookup.own_orders.append(place, market.book, slot);
             }
             self.limit_exposures(id);
             self.lookup_market(id);
             self.schedule(id);
         }
+        Ok(())
     }
 }
 

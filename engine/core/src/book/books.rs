@@ -242,18 +242,24 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// before.
     #[inline]
     pub fn insert(&mut self, book: BookKey, order: Resting<Id, T>) {
-        assert!(self.try_insert(book, order), "order {:?} rests twice", order.id);
+        self.rest(book, order);
     }
 
-    /// As [`Books::insert`]; false, and nothing is changed, if the id rests already.
+    /// As [`Books::insert`]; returns the order's slot, which stays the same as long as it rests.
     #[inline]
-    pub(super) fn try_insert(&mut self, book: BookKey, order: Resting<Id, T>) -> bool {
+    pub(crate) fn rest(&mut self, book: BookKey, order: Resting<Id, T>) -> u32 {
+        self.try_insert(book, order).unwrap_or_else(|| panic!("order {:?} rests twice", order.id))
+    }
+
+    /// As [`Books::rest`]; `None`, and nothing is changed, if the id rests already.
+    #[inline]
+    pub(super) fn try_insert(&mut self, book: BookKey, order: Resting<Id, T>) -> Option<u32> {
         let Resting { id, side, price, remaining, owner } = order;
         let key = book.shelf(side);
         let prices = self.levels.shelf(key).prices();
         assert!(remaining > 0 && prices.contains(&price), "order {id:?} rests with {remaining} at {price}");
         let vacancy = self.ids.find_or_vacancy(id.mix(), |slot| self.nodes[slot].id == id);
-        let Err(vacancy) = vacancy else { return false };
+        let Err(vacancy) = vacancy else { return None };
         self.levels.shelf_mut(key).orders += 1;
         let level = self.levels.open(key, price);
         let before = self.levels[level].tail;
@@ -266,7 +272,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
         self.levels[level].tail = slot;
         self.levels[level].total += u64::from(remaining);
-        true
+        Some(slot)
     }
 
     /// Takes `quantity` from the order that would fill first on `side`. Returns it as it was.
@@ -275,12 +281,19 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// If the side is empty or the order has less: the caller saw both in the book.
     #[inline]
     pub fn take_first(&mut self, book: BookKey, side: BookSide, quantity: u32) -> Resting<Id, T> {
+        self.take_first_slot(book, side, quantity).1
+    }
+
+    /// As [`Books::take_first`], with the slot where the order is, or was.
+    #[inline]
+    pub(crate) fn take_first_slot(&mut self, book: BookKey, side: BookSide, quantity: u32) -> (u32, Resting<Id, T>) {
         let Shelf { best, .. } = *self.shelf(book, side);
         assert!(best != NIL, "a fill meets a resting order");
-        let order = self.nodes[self.levels[best].head].order();
+        let slot = self.levels[best].head;
+        let order = self.nodes[slot].order();
         assert!(quantity <= order.remaining, "an order has what is taken from it");
         self.take_level(best, quantity, &mut |_, _| {});
-        order
+        (slot, order)
     }
 
     /// Takes `quantity` from an order, which keeps its place; one with nothing left is gone. Returns what is left.
@@ -298,6 +311,12 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// If the order has less.
     #[inline]
     pub fn take_from(&mut self, id: Id, quantity: u32) -> Option<Resting<Id, T>> {
+        self.take_from_slot(id, quantity).map(|(_, order)| order)
+    }
+
+    /// As [`Books::take_from`], with the slot where the order is, or was.
+    #[inline]
+    pub(crate) fn take_from_slot(&mut self, id: Id, quantity: u32) -> Option<(u32, Resting<Id, T>)> {
         let (entry, slot) = self.find(id)?;
         let node = &mut self.nodes[slot];
         let order = node.order();
@@ -308,17 +327,23 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
             node.remaining = left;
             self.levels[node.level].total -= u64::from(quantity);
         }
-        Some(order)
+        Some((slot, order))
     }
 
     /// Takes an order out. `None` if it does not rest.
     #[inline]
     pub fn remove(&mut self, id: Id) -> Option<(BookKey, Resting<Id, T>)> {
+        self.remove_slot(id).map(|(_, book, order)| (book, order))
+    }
+
+    /// As [`Books::remove`], with the slot where the order was: the next order that comes to rest has it.
+    #[inline]
+    pub(crate) fn remove_slot(&mut self, id: Id) -> Option<(u32, BookKey, Resting<Id, T>)> {
         let (entry, slot) = self.find(id)?;
         let node = &self.nodes[slot];
-        let gone = (self.book(node), node.order());
+        let (book, order) = (self.book(node), node.order());
         self.unlink(entry, slot);
-        Some(gone)
+        Some((slot, book, order))
     }
 
     /// Takes an order out of its queue and gives back what it occupied.
@@ -369,8 +394,20 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     /// The order in a slot.
     #[inline]
-    pub(super) fn order(&self, slot: u32) -> Resting<Id, T> {
+    pub(crate) fn order(&self, slot: u32) -> Resting<Id, T> {
         self.nodes[slot].order()
+    }
+
+    /// The slots of a book's orders: bids, then asks, each in the order in which they would fill.
+    pub(crate) fn slots(&self, book: BookKey) -> impl Iterator<Item = u32> {
+        let first = [BookSide::Bid, BookSide::Ask].map(|side| match self.shelf(book, side).best {
+            NIL => NIL,
+            best => self.levels[best].head,
+        });
+        let known = |slot: u32| (slot != NIL).then_some(slot);
+        first
+            .into_iter()
+            .flat_map(move |first| std::iter::successors(known(first), move |slot| known(self.after(*slot))))
     }
 
     /// The slot of the order that fills after another, or [`NIL`].

@@ -90,7 +90,7 @@ fn decode_book<C, Id: BookId + Decode<C>, T: Copy + Decode<C>, D: Decoder<Contex
         let (side, price, remaining) = <(BookSide, u32, u32)>::decode(decoder)?;
         let owner = T::decode(decoder)?;
         let is_one = remaining > 0 && (lowest..=highest).contains(&price);
-        if !is_one || !books.try_insert(book, Resting { id, side, price, remaining, owner }) {
+        if !is_one || books.try_insert(book, Resting { id, side, price, remaining, owner }).is_none() {
             return Err(DecodeError::Other("a book with an order that is empty, off its prices or rests twice"));
         }
     }

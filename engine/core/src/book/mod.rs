@@ -59,7 +59,7 @@ pub use place::{Instruction, Outcome, Refusal};
 pub use prefetch::{APART, LOOKAHEAD, Upcoming};
 pub use prices::PRICE_MAX;
 pub use single::Book;
-use slab::NIL;
+pub(crate) use slab::NIL;
 pub use slots::Slots;
 
 /// An order's id in a book.

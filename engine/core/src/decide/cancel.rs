@@ -56,9 +56,10 @@ impl Turn<'_> {
         reason: CancelReason,
         ticket: Option<u64>,
     ) {
-        let orders = orders_of(self.state, account, market, None);
+        // Orders that come later are not meant.
+        let up_to = self.state.last_order_id();
+        let orders: Vec<_> = self.state.own_orders(account, market, up_to).take(SWEEP_MAX + 1).collect();
         if orders.len() > SWEEP_MAX {
-            let up_to = orders.iter().map(|(_, order)| *order).max().expect("there are some");
             let opened = Event::MassCancelOpened { account, market, reason, up_to, ticket };
             self.step(|_, draft| draft.events.push(opened));
         }
@@ -74,7 +75,7 @@ impl Turn<'_> {
         rest: &MassCancel,
         room: usize,
     ) -> usize {
-        let orders = orders_of(self.state, account, market, Some(rest.up_to));
+        let orders: Vec<_> = self.state.own_orders(account, market, rest.up_to).take(room + 1).collect();
         let ended = orders.len().min(room);
         self.end_orders(&orders[..ended], rest.reason);
         if ended == orders.len() {
@@ -100,8 +101,8 @@ impl Turn<'_> {
 }
 
 /// True if an account has more orders here than one command may end.
-pub(super) fn takes_long(state: &State, account: AccountId, market: Option<MarketId>) -> bool {
-    orders_of(state, account, market, None).len() > SWEEP_MAX
+pub(super) fn takes_long(state: &State, account: AccountId) -> bool {
+    state.purse(account).is_some_and(|purse| purse.live_orders as usize > SWEEP_MAX)
 }
 
 /// The id behind a client's word for an order of this shard.
@@ -139,25 +140,6 @@ pub(super) fn find_live(
     let own = state.live_order(order).filter(|(_, resting)| resting.owner.account == account);
     // One whose time has come is gone, though the shard may not have swept it yet.
     own.filter(|(_, resting)| !resting.has_expired(state.facts.time)).ok_or(Rejection::OrderUnknown)
-}
-
-/// An account's orders here, market by market in the order of listing, oldest first in each.
-// A mass cancel is rare and a look-up by account would cost every order; reading through the books takes a few nanoseconds an order.
-fn orders_of(
-    state: &State,
-    account: AccountId,
-    market: Option<MarketId>,
-    up_to: Option<OrderId>,
-) -> Vec<(MarketId, OrderId)> {
-    let markets = state.markets().filter(|(id, _)| market.is_none_or(|market| market == *id));
-    let mut orders = Vec::new();
-    for (id, market) in markets {
-        let from = orders.len();
-        let own = market.all_orders().filter(|order| order.owner.account == account);
-        orders.extend(own.map(|order| (id, order.id)).filter(|(_, order)| up_to.is_none_or(|up_to| *order <= up_to)));
-        orders[from..].sort_unstable();
-    }
-    orders
 }
 
 /// Ends a resting order and gives back what it holds.

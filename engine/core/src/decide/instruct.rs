@@ -48,7 +48,7 @@ impl Turn<'_> {
     /// Everywhere: what the home passes on reaches each shard after all that the home sent there before.
     pub(super) fn mass_cancel_everywhere(&mut self, account: AccountId, reason: CancelReason) {
         let mut shards = shards_of(self.state, account);
-        let takes_long = cancel::takes_long(self.state, account, None);
+        let takes_long = cancel::takes_long(self.state, account);
         if takes_long {
             shards.insert(self.state.shard);
         }
@@ -115,7 +115,7 @@ impl Turn<'_> {
                 self.answer_home(home, Returned { account, credits, room, ticket: Some(ticket), more: false });
             }
             Instruction::MassCancel(reason) => {
-                let takes_long = cancel::takes_long(self.state, account, None);
+                let takes_long = cancel::takes_long(self.state, account);
                 self.mass_cancel_here(account, None, reason, takes_long.then_some(ticket));
                 if !takes_long {
                     self.done(home, account, ticket);

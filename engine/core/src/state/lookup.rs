@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{AccountId, Contract, Credits, MarketId, OrderId, Quantity, Side, Timestamp};
 
-use super::{MarketOrder, Stake, Table};
+use super::{MarketOrder, OwnOrders, Stake, Table};
 
 /// Look-ups over a shard's facts.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Lookup {
     pub resting_purses: BTreeSet<(u32, AccountId)>,
     /// When each dead-man switch fires.
     pub dead_man_switches: BTreeSet<(Timestamp, AccountId)>,
+    /// Whose each live order is.
+    pub own_orders: OwnOrders,
     /// Live orders that are cancelled when their market pauses.
     pub cancel_on_pause: BTreeSet<(MarketId, OrderId)>,
     /// Markets that still have orders to cancel or positions to pay out.

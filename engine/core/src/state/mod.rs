@@ -6,6 +6,7 @@ mod client_ids;
 mod lookup;
 mod mailbox;
 mod market;
+mod own_orders;
 mod parked;
 mod purse;
 mod table;
@@ -25,6 +26,7 @@ pub use client_ids::{ClientIds, Name, Remembered};
 pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
+pub use own_orders::OwnOrders;
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
 pub use purse::{Lent, Purse, Sealed, rests_at, step_begins, step_of};
 pub use table::Table;
@@ -212,6 +214,25 @@ impl State {
         Some((self.view(market), order))
     }
 
+    /// An account's live orders here, in one market or in all: market by market in the order of listing, oldest first in each, none
+    /// younger than `up_to`. A market where all are younger costs a look at the oldest.
+    pub(crate) fn own_orders(
+        &self,
+        account: AccountId,
+        only: Option<MarketId>,
+        up_to: OrderId,
+    ) -> impl Iterator<Item = (MarketId, OrderId)> {
+        let own = &self.lookup.own_orders;
+        let place = self.facts.purses.place(account);
+        let one = only.and_then(|market| own.market(place?, self.facts.markets.get(market)?.book));
+        let all = place.filter(|_| only.is_none()).into_iter().flat_map(|place| own.markets(place));
+        one.into_iter().chain(all).flat_map(move |(book, oldest)| {
+            let market = self.facts.markets.nth(book.index()).expect("a book has its market").listing.market;
+            let orders = own.from(oldest).map(|slot| self.facts.books.order(slot).id);
+            orders.take_while(move |order| *order <= up_to).map(move |order| (market, order))
+        })
+    }
+
     /// Looks up what a command is about, so that what follows finds it at once. Changes nothing that anybody can see.
     pub(crate) fn recall(&mut self, account: AccountId, market: MarketId) {
         self.facts.purses.recall(account);
@@ -264,6 +285,11 @@ impl State {
     /// The number of the last message taken in from a shard; 0 before the first.
     pub fn received_from(&self, from: Shard) -> u64 {
         self.facts.inboxes.get(&from).map_or(0, |inbox| inbox.last)
+    }
+
+    /// No order that came in here has a higher id.
+    pub(crate) fn last_order_id(&self) -> OrderId {
+        OrderId::compose(self.shard, self.facts.orders)
     }
 
     pub(crate) fn next_order_id(&self) -> OrderId {

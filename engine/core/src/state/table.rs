@@ -109,6 +109,12 @@ impl<K: Key, V> Table<K, V> {
         Some(self.entries.swap_remove(slot).1)
     }
 
+    /// Which in the order of coming a thing is, from 0. It stays so as long as nothing is removed.
+    #[inline]
+    pub fn place(&self, key: K) -> Option<usize> {
+        self.find(key)
+    }
+
     /// What came as the `nth`, if nothing was ever removed.
     pub fn nth(&self, nth: usize) -> Option<&V> {
         self.entries.get(nth).map(|(_, value)| value)

@@ -82,7 +82,8 @@ impl Model {
         let orders = self.orders_here(account, market);
         let goes_on = orders.len() > SWEEP_MAX;
         if goes_on {
-            let up_to = orders.iter().map(|(_, order)| *order).max().expect("there are many");
+            // Orders that come later are not meant.
+            let up_to = OrderId::compose(self.at, self.orders_numbered[&self.at]);
             self.mass_cancels.insert((self.at, account, market), (reason, up_to));
             self.tell(Event::MassCancelOpened { account, market, reason, up_to, ticket: None });
         }

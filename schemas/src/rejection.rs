@@ -102,5 +102,7 @@ wire_enum! {
         FundingTimeout = 315, "funding-timeout";
         /// As many requests of the account are parked, or instructions to its purses under way, as may be.
         ParkedLimit = 316, "parked-limit";
+        /// The account has used as many client ids in this hour as it may.
+        ClientIdLimit = 317, "client-id-limit";
     }
 }

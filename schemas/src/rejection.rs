@@ -1,13 +1,5 @@
 //! Why a command was refused.
 
-impl Rejection {
-    /// True if an order that is refused for this uses up no client id: the id stands for another order, or its client is asked to send
-    /// the order again later.
-    pub const fn leaves_client_id_free(self) -> bool {
-        matches!(self, Self::ClientIdReused | Self::FundingTimeout | Self::ParkedLimit)
-    }
-}
-
 wire_enum! {
     /// Why a command was refused. Codes are public and append-only.
     /// 1xx the command alone, 2xx against market or account, 3xx against state.
@@ -110,5 +102,13 @@ wire_enum! {
         FundingTimeout = 315, "funding-timeout";
         /// As many requests of the account are parked, or instructions to its purses under way, as may be.
         ParkedLimit = 316, "parked-limit";
+    }
+}
+
+impl Rejection {
+    /// True if an order that is refused for this uses up no client id: the id stands for another order, or its client is asked to send
+    /// the order again later.
+    pub const fn leaves_client_id_free(self) -> bool {
+        matches!(self, Self::ClientIdReused | Self::FundingTimeout | Self::ParkedLimit)
     }
 }

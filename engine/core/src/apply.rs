@@ -22,7 +22,7 @@ use crate::decide::{asks_for, fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
     Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Name, Pending, Position, Purse, Remembered,
-    Stake, State, Table, Waiting, rests_at, step_of, weight,
+    Stake, State, Table, Waiting, step_of, weight,
 };
 
 /// The prices of every market's book.
@@ -194,7 +194,7 @@ impl State {
     fn change_purse(&mut self, change: &PurseChange) {
         let step = self.step;
         let purse = self.purse_mut(change.account);
-        let before = (purse.changed, purse.available.0 > 0);
+        let rested = purse.rests_at();
         purse.available += change.available;
         purse.held += change.held;
         if change.live_orders != 0 {
@@ -205,24 +205,24 @@ impl State {
         if (purse.available.0 | purse.held.0) < 0 {
             overdrawn(change.account, purse);
         }
-        let after = (step, purse.available.0 > 0);
-        if before != after {
-            self.reschedule_purse(change.account, before, after);
+        let rests = purse.rests_at();
+        if rested != rests {
+            self.reschedule_purse(change.account, rested, rests);
         }
         if !self.facts.waiting.is_empty() {
             self.stir(change);
         }
     }
 
-    /// Notes when a purse away from home has rested long enough. Before and after: when it changed, and whether it has anything.
-    fn reschedule_purse(&mut self, account: AccountId, before: (u32, bool), after: (u32, bool)) {
+    /// Notes when a purse away from home has rested long enough.
+    fn reschedule_purse(&mut self, account: AccountId, before: Option<u32>, after: Option<u32>) {
         if self.is_home(account) {
             return;
         }
-        if let Some(step) = rests_at(before) {
+        if let Some(step) = before {
             self.lookup.resting_purses.remove(&(step, account));
         }
-        if let Some(step) = rests_at(after) {
+        if let Some(step) = after {
             self.lookup.resting_purses.insert((step, account));
         }
     }
@@ -318,9 +318,10 @@ impl State {
         }
         // A purse on which somebody waits does not rest.
         if let Some(purse) = self.facts.purses.get_mut(account) {
-            let (changed, has_credits) = (purse.changed, purse.available.0 > 0);
+            let rested = purse.rests_at();
             purse.changed = self.step;
-            self.reschedule_purse(account, (changed, has_credits), (self.step, has_credits));
+            let rests = purse.rests_at();
+            self.reschedule_purse(account, rested, rests);
         }
     }
 
@@ -430,7 +431,7 @@ impl State {
 
     fn reject(&mut self, id: OrderId, order: &NewOrder, code: Rejection) {
         self.facts.orders += 1;
-        // Nor does a name stand for what was refused with a batch, if another request under it is parked.
+        // A name does not stand for what was refused with a batch either, if another request under it is parked.
         if !code.leaves_client_id_free() && asks_for(self, order).is_none() {
             self.remember_order(order, FirstOutcome::OrderRejected { id, code });
         }

@@ -28,7 +28,7 @@ pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
 pub use own_orders::OwnOrders;
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
-pub use purse::{Lent, Purse, Sealed, rests_at, step_begins, step_of};
+pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
 pub use table::Table;
 
 /// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.

@@ -74,17 +74,13 @@ impl Purse {
     }
 
     /// The step at which it has rested long enough, if it has anything to send home.
+    #[inline]
     pub(crate) fn rests_at(&self) -> Option<u32> {
-        rests_at((self.changed, self.available.0 > 0))
+        #[allow(clippy::cast_possible_truncation, reason = "a few steps")]
+        const REST_STEPS: u32 = (PURSE_REST_MS / PURSE_STEP_MS) as u32;
+        // It may have changed at the end of its step.
+        (self.available.0 > 0).then(|| self.changed.saturating_add(REST_STEPS + 1))
     }
-}
-
-/// The step at which a purse has rested long enough that changed in a step and has something, or not.
-pub fn rests_at((changed, has_credits): (u32, bool)) -> Option<u32> {
-    #[allow(clippy::cast_possible_truncation, reason = "a few steps")]
-    const REST_STEPS: u32 = (PURSE_REST_MS / PURSE_STEP_MS) as u32;
-    // It may have changed at the end of its step.
-    has_credits.then(|| changed.saturating_add(REST_STEPS + 1))
 }
 
 /// The step that a time falls into.

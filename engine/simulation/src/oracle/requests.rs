@@ -44,11 +44,10 @@ fn check_answered(histories: &[History]) {
     for (id, (command, times, _)) in asked {
         for place in 0..answers::wanted(command) {
             let answers = given.remove(&(id, place)).unwrap_or(0);
-            let told = || answers_to(id, histories);
             assert!(
                 answers == times,
                 "{answers} answers to request {place} of {times} times {command:?}: {:#?}",
-                told()
+                answers_to(id, histories)
             );
         }
     }

@@ -48,9 +48,7 @@ pub enum Fatal {
 impl Fatal {
     /// From what a panic left.
     pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
-        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        Self::Panicked(text.unwrap_or_else(|| "without a message".to_owned()))
+        Self::Panicked(service::panic_text(payload))
     }
 
     /// What an operator does, in one line.

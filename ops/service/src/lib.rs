@@ -14,6 +14,6 @@ pub mod telemetry;
 
 pub use admin::Admin;
 pub use config::{AdminArgs, KafkaArgs, LogArgs};
-pub use health::{Liveness, Part, Pulse, Readiness};
+pub use health::{Liveness, Part, Pulse, Readiness, panic_text};
 pub use shutdown::Shutdown;
 pub use telemetry::Telemetry;

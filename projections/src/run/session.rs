@@ -4,7 +4,6 @@
 //! Beginning again is the only recovery there is. It is the same after a lost connection, a restarted server, a flushed
 //! Redis and a killed process, so it is well tried.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,7 +172,8 @@ impl<S: Sink> Writers<S> {
             writing.spawn(async move {
                 let ran = AssertUnwindSafe(writer.run(&mut session)).catch_unwind().await;
                 let result = ran.unwrap_or_else(|panic| {
-                    let (shard, offset, text) = (writer.shard(), session.reader.position().offset, text_of(&*panic));
+                    let (shard, offset, text) =
+                        (writer.shard(), session.reader.position().offset, service::panic_text(&*panic));
                     Err(Stop::WriterPanicked { sink: S::NAME, shard, offset, text }.into())
                 });
                 (writer, result)
@@ -231,11 +231,6 @@ impl<S: Sink> Writers<S> {
     fn meters(&self) -> Vec<Arc<Meters>> {
         self.shards.iter().map(|writer| Arc::clone(&writer.meters)).collect()
     }
-}
-
-fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }
 
 fn again_if_passing(fault: KafkaFault) -> End {

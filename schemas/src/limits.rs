@@ -56,11 +56,15 @@ pub const DISPUTE_WINDOW_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// API keys of one account that are not revoked.
 pub const ACCOUNT_API_KEYS_MAX: usize = 20;
 
-/// How long a client id is remembered at least, in milliseconds, once more than [`CLIENT_IDS_MIN`] are known.
+/// How long a client id is remembered at least, in milliseconds.
 pub const CLIENT_ID_WINDOW_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Client ids that a shard always remembers, however old.
-pub const CLIENT_IDS_MIN: usize = 1_000_000;
+/// Client ids of so many milliseconds of the log's time are kept, and forgotten, together.
+pub const CLIENT_ID_GENERATION_MS: u64 = 60 * 60 * 1_000;
+
+/// Client ids that an account may use on one shard in an hour of the log's time. A request that is parked uses its id when it is
+/// decided, so up to [`PARKED_MAX`] may come on top.
+pub const CLIENT_IDS_AN_HOUR_MAX: u32 = 100_000;
 
 /// Bytes of a ticker.
 pub const TICKER_BYTES_MAX: usize = 32;
@@ -82,6 +86,8 @@ pub const FILL_EVENTS_MAX: usize = 4;
 const _: () = assert!((ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX) * EVENT_BYTES_MAX < RECORD_BYTES_MAX);
 // The worst fee fits u64 before it is divided: rate × quantity × p × (1 − p).
 const _: () = assert!((FEE_RATE_MAX as u128) * (QUANTITY_MAX as u128) * 5_000 * 5_000 < u64::MAX as u128);
+// Client ids are kept for a whole number of generations.
+const _: () = assert!(CLIENT_ID_WINDOW_MS.is_multiple_of(CLIENT_ID_GENERATION_MS));
 // A batch can be parked as a whole, or each request by itself.
 const _: () = assert!(BATCH_MAX <= PARKED_MAX);
 // All credits of all shards fit one i64, so no sum of purses, collateral or fees overflows, wherever trading takes them.

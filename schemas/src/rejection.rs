@@ -102,6 +102,8 @@ wire_enum! {
         FundingTimeout = 315, "funding-timeout";
         /// As many requests of the account are parked, or instructions to its purses under way, as may be.
         ParkedLimit = 316, "parked-limit";
+        /// The account has used as many client ids in this hour as it may.
+        ClientIdLimit = 317, "client-id-limit";
     }
 }
 
@@ -109,6 +111,6 @@ impl Rejection {
     /// True if an order that is refused for this uses up no client id: the id stands for another order, or its client is asked to send
     /// the order again later.
     pub const fn leaves_client_id_free(self) -> bool {
-        matches!(self, Self::ClientIdReused | Self::FundingTimeout | Self::ParkedLimit)
+        matches!(self, Self::ClientIdReused | Self::FundingTimeout | Self::ParkedLimit | Self::ClientIdLimit)
     }
 }

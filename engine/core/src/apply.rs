@@ -18,11 +18,11 @@ use schemas::{
 
 use crate::Place;
 use crate::book::{BookKey, Resting};
-use crate::decide::{asks_for, fingerprint};
+use crate::decide::{asks_for, fingerprint, movement_fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
-    Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Name, Pending, Position, Purse, Remembered,
-    Stake, State, Table, Waiting, step_of, weight,
+    Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Meaning, Name, Pending, Position, Purse,
+    Stake, State, Table, Waiting, rests_at, step_of, weight,
 };
 
 /// The prices of every market's book.
@@ -169,6 +169,8 @@ impl State {
         self.answering = place.cause.id;
         self.facts.time = self.facts.time.max(place.time);
         self.step = step_of(self.facts.time);
+        let books = &self.facts.books;
+        self.facts.client_ids.advance(self.facts.time, |order| books.get(order).is_some());
         self.decided = 0;
         if self.facts.untried {
             self.stirred.extend(self.facts.waiting.keys());
@@ -420,7 +422,7 @@ impl State {
         self.lookup.order_loses(id, &filled, trade.quantity);
         if trade.maker_remaining.is_zero() {
             self.change_purse(&PurseChange::live(maker.account, -1));
-            self.disown(maker.account, book, slot);
+            self.disown(&filled, book, slot);
         }
     }
 
@@ -431,29 +433,28 @@ impl State {
 
     fn reject(&mut self, id: OrderId, order: &NewOrder, code: Rejection) {
         self.facts.orders += 1;
-        // A name does not stand for what was refused with a batch either, if another request under it is parked.
-        if !code.leaves_client_id_free() && asks_for(self, order).is_none() {
-            self.remember_order(order, FirstOutcome::OrderRejected { id, code });
+        // An account that has used its names up gets no more by what is refused. Nor does a name stand for what was refused
+        // with a batch, if another request under it is parked.
+        let takes = order.client_id.is_some()
+            && !code.leaves_client_id_free()
+            && !self.facts.client_ids.are_used_up(order.account);
+        if takes && asks_for(self, order).is_none() {
+            self.remember_order(order, Meaning::Refused(id, code));
         }
     }
 
     #[inline]
-    fn remember_order(&mut self, order: &NewOrder, first: FirstOutcome) {
-        if let Some(client_id) = order.client_id {
-            let name = Name { account: order.account, market: Some(order.market), client_id };
-            self.remember(name, first, fingerprint(order));
+    fn remember_order(&mut self, order: &NewOrder, meaning: Meaning) {
+        if let Some(name) = Name::of_order(order) {
+            self.facts.client_ids.remember(name, meaning, fingerprint(order));
         }
     }
 
     fn remember_movement(&mut self, account: AccountId, client_id: Option<ClientId>, first: FirstOutcome) {
         if let Some(client_id) = client_id {
-            self.remember(Name { account, market: None, client_id }, first, 0);
+            let name = Name { account, market: None, client_id };
+            self.facts.client_ids.remember(name, Meaning::Movement, movement_fingerprint(&first));
         }
-    }
-
-    fn remember(&mut self, name: Name, first: FirstOutcome, fingerprint: u64) {
-        let time = self.facts.time;
-        self.facts.client_ids.remember(Remembered { name, time, first, fingerprint });
     }
 
     /// Holds what the order needs, remembers what its client called it, and lets it rest.
@@ -461,7 +462,7 @@ impl State {
         let order = &placed.order;
         self.facts.orders += 1;
         self.change_purse(&PurseChange::placed(placed));
-        self.remember_order(order, FirstOutcome::Order { id: placed.id });
+        self.remember_order(order, Meaning::Order(placed.id));
         if !placed.status.is_live() {
             return;
         }
@@ -495,9 +496,10 @@ impl State {
 
     /// An order that rested in this slot is gone.
     #[inline]
-    fn disown(&mut self, account: AccountId, book: BookKey, slot: u32) {
-        let account = self.purse_place(account);
+    fn disown(&mut self, order: &MarketOrder, book: BookKey, slot: u32) {
+        let account = self.purse_place(order.owner.account);
         self.lookup.own_orders.remove(account, book, slot);
+        self.facts.client_ids.order_ended(order.id);
     }
 
     /// Takes contracts off a resting order without a trade and frees them if it sells.
@@ -519,7 +521,7 @@ impl State {
         if before.contracts() > quantity {
             books.owner_mut(order).expect("it still rests").quantity = before.owner.quantity - quantity;
         } else {
-            self.disown(before.owner.account, book, slot);
+            self.disown(&before, book, slot);
         }
         self.lookup.order_loses(market, &before, quantity);
     }
@@ -543,7 +545,7 @@ impl State {
             let (_, again) = self.rest(market, Resting { price, remaining, owner, ..before });
             assert_eq!(again, slot, "{}: order {order} has its slot", Invariant::LevelsAddUp);
         } else {
-            self.disown(before.owner.account, book, slot);
+            self.disown(&before, book, slot);
         }
     }
 

@@ -128,6 +128,7 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::BatchConflict => (CONFLICT, "The batch depends on what it does itself"),
         Rejection::FundingTimeout => (LATER, "What the request lacks did not come in time; nothing was done"),
         Rejection::ParkedLimit => (SLOWER, "As many requests of the account wait as may"),
+        Rejection::ClientIdLimit => (SLOWER, "The account has used as many client ids in this hour as it may"),
     };
     Kind { status, code: rejection.name(), title }
 }
@@ -352,7 +353,8 @@ mod tests {
     #[test]
     fn what_may_be_tried_again_says_when() {
         let later = [Problem::new(kinds::OVERLOADED)];
-        let refused = [Rejection::FundingTimeout, Rejection::ParkedLimit].map(Problem::rejection);
+        let refused =
+            [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit].map(Problem::rejection);
         for problem in later.into_iter().chain(refused) {
             assert!(problem.into_response().headers().contains_key(header::RETRY_AFTER));
         }

@@ -132,11 +132,19 @@ pub(super) fn check_movement(
             Err(Rejection::ClientIdReused)
         };
     }
-    match state.facts.client_ids.get(Name { account, market: None, client_id }) {
+    let ids = &state.facts.client_ids;
+    match ids.get_first(Name { account, market: None, client_id }, || movement_fingerprint(&wanted)) {
+        None if ids.are_used_up(account) => Err(Rejection::ClientIdLimit),
         None => Ok(None),
-        Some((first, _)) if first == wanted => repeated(first),
-        Some(_) => Err(Rejection::ClientIdReused),
+        // It is the first's word for word.
+        Some((_, true)) => repeated(wanted),
+        Some((_, false)) => Err(Rejection::ClientIdReused),
     }
+}
+
+/// Tells a repeat of a deposit, a withdrawal or a transfer from its name's use for another.
+pub(crate) fn movement_fingerprint(movement: &FirstOutcome) -> u128 {
+    super::order::fingerprint_of(movement)
 }
 
 /// A withdrawal or transfer under this name that waits, and what it will be.

@@ -204,6 +204,7 @@ fn blame(requests: &[Request], code: Rejection) -> Refused {
 /// A name that stands for something already, or twice in the batch.
 fn check_names(state: &State, account: AccountId, requests: &[Request]) -> Result<(), Refused> {
     let mut names: BTreeSet<(schemas::MarketId, ClientId)> = BTreeSet::new();
+    let left = state.facts.client_ids.left(account) as usize;
     for (index, request) in requests.iter().enumerate() {
         let Request::Place(order) = request else { continue };
         if order.account != account {
@@ -212,6 +213,10 @@ fn check_names(state: &State, account: AccountId, requests: &[Request]) -> Resul
         let twice = order.client_id.is_some_and(|client_id| !names.insert((order.market, client_id)));
         if twice || order::repeated(state, order).is_some() {
             return Err(Refused::at(index, Rejection::ClientIdReused));
+        }
+        if names.len() > left {
+            // Blames all alike, so that none of them uses its name.
+            return Err(Refused::all(Rejection::ClientIdLimit));
         }
     }
     Ok(())

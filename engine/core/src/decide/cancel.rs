@@ -1,11 +1,11 @@
 //! Ending resting orders: one by one, or all of an account.
 
-use schemas::event::{CancelReason, FirstOutcome};
+use schemas::event::CancelReason;
 use schemas::limits::SWEEP_MAX;
 use schemas::{AccountId, Credits, Event, MarketId, OrderId, OrderRef, Quantity, Rejection};
 
 use super::{Draft, Turn, parking, settle};
-use crate::state::{MarketOrder, MarketView, MassCancel, Name, State};
+use crate::state::{MarketOrder, MarketView, MassCancel, Meaning, Name, State};
 
 impl Turn<'_> {
     pub(super) fn cancel_order(&mut self, account: AccountId, order: OrderRef) {
@@ -114,7 +114,7 @@ pub(super) fn resolve(state: &State, account: AccountId, order: OrderRef) -> Res
         OrderRef::ClientId { market, .. } if state.map.of_market(market) != state.shard => Err(Rejection::WrongShard),
         OrderRef::ClientId { market, client_id } => {
             match state.facts.client_ids.get(Name { account, market: Some(market), client_id }) {
-                Some((FirstOutcome::Order { id }, _)) => Ok(id),
+                Some(Meaning::Order(id)) => Ok(id),
                 _ => Err(Rejection::OrderUnknown),
             }
         }

@@ -9,17 +9,20 @@ use schemas::{
 
 use super::limits::{self, Wanted};
 use super::{Draft, Turn, market, matching, parking};
-use crate::state::{Exposure, MarketView, Name, State};
+use crate::state::{Exposure, MarketView, Meaning, Name, State};
 
 impl Turn<'_> {
     pub(super) fn place_order(&mut self, order: &NewOrder) {
-        self.state.recall(order.account, order.market);
+        self.state.recall(order);
         if self.state.map.of_market(order.market) != self.state.shard {
             return self.reject_order(order, Rejection::WrongShard);
         }
         match repeated(self.state, order) {
             Some(Ok(answer)) => return self.step(|_, draft| draft.events.push(answer)),
             Some(Err(code)) => return self.reject_order(order, code),
+            None if order.client_id.is_some() && self.state.facts.client_ids.are_used_up(order.account) => {
+                return self.reject_order(order, Rejection::ClientIdLimit);
+            }
             None => {}
         }
         let queues = parking::queues(self.state, order.account);
@@ -65,23 +68,33 @@ fn refuse(state: &State, order: &NewOrder, code: Rejection, draft: &mut Draft<'_
 }
 
 /// Tells a repeat of a client id from its use for another order.
-pub(crate) fn fingerprint(order: &NewOrder) -> u64 {
+pub(crate) fn fingerprint(order: &NewOrder) -> u128 {
+    fingerprint_of(order)
+}
+
+/// The first half of the hash of a request's bytes.
+pub(super) fn fingerprint_of(request: &impl bincode::Encode) -> u128 {
     let mut bytes = Vec::with_capacity(96);
-    schemas::codec::encode_into(order, &mut bytes);
-    let mut head = [0; 8];
-    head.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..8]);
-    u64::from_le_bytes(head)
+    schemas::codec::encode_into(request, &mut bytes);
+    let mut head = [0; 16];
+    head.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
+    u128::from_le_bytes(head)
 }
 
 /// The answer to a client id that was used before.
 pub(super) fn repeated(state: &State, order: &NewOrder) -> Option<Result<Event, Rejection>> {
-    let NewOrder { account, market, client_id, .. } = *order;
-    let client_id = client_id?;
+    let NewOrder { account, client_id, .. } = *order;
+    let (name, client_id) = (Name::of_order(order)?, client_id?);
     let (first, same) = match parking::asks_for(state, order) {
         Some((command, parked)) => (FirstOutcome::Parked { command }, parked == order),
         None => {
-            let (first, seen) = state.facts.client_ids.get(Name { account, market: Some(market), client_id })?;
-            (first, seen == fingerprint(order))
+            let (meaning, same) = state.facts.client_ids.get_first(name, || fingerprint(order))?;
+            let first = match meaning {
+                Meaning::Order(id) => FirstOutcome::Order { id },
+                Meaning::Refused(id, code) => FirstOutcome::OrderRejected { id, code },
+                Meaning::Movement => unreachable!("a movement's name has no market"),
+            };
+            (first, same)
         }
     };
     let answer = Event::ClientIdRepeated { account, client_id, first };

@@ -17,12 +17,12 @@ use bincode::{Decode, Encode};
 use schemas::event::CancelReason;
 use schemas::limits::WALLET_MAX;
 use schemas::{
-    AccountId, AccountLimits, ApiKey, ApiKeyId, CommandId, Credits, MarketId, Message, OrderId, Parked, Room,
+    AccountId, AccountLimits, ApiKey, ApiKeyId, CommandId, Credits, MarketId, Message, NewOrder, OrderId, Parked, Room,
     Settlement, Shard, Timestamp, TradeId,
 };
 
 use crate::book::Books;
-pub use client_ids::{ClientIds, Name, Remembered};
+pub use client_ids::{ClientIds, Meaning, Name};
 pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
@@ -234,9 +234,12 @@ impl State {
     }
 
     /// Looks up what a command is about, so that what follows finds it at once. Changes nothing that anybody can see.
-    pub(crate) fn recall(&mut self, account: AccountId, market: MarketId) {
-        self.facts.purses.recall(account);
-        self.facts.markets.recall(market);
+    pub(crate) fn recall(&mut self, order: &NewOrder) {
+        self.facts.purses.recall(order.account);
+        self.facts.markets.recall(order.market);
+        if let Some(name) = Name::of_order(order) {
+            self.facts.client_ids.recall(name);
+        }
     }
 
     /// All accounts whose home is here.

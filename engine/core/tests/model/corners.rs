@@ -26,6 +26,9 @@ pub fn all(coverage: &mut Coverage) -> Done {
         lowered_limits(&mut World::new(shards, coverage))?;
         unknown_account(&mut World::new(shards, coverage))?;
     }
+    for shards in 1..=3 {
+        old_names(&mut World::new(shards, coverage))?;
+    }
     sells_in_one_batch(&mut World::new(1, coverage))
 }
 
@@ -194,6 +197,43 @@ fn sells_in_one_batch(world: &mut World<'_>) -> Done {
         let lower = Item::Amend(Which::Own(0), Change { price: Some(9_800), quantity: None });
         let items = vec![lower, Item::Place(plain(1, 0, Entry::SellNo, 9_900, quantity))];
         world.step(&batch(1, 0, true, items))?;
+    }
+    Ok(())
+}
+
+/// Names are forgotten after a day, but for those of orders that rest, and for a day those of orders that did.
+fn old_names(world: &mut World<'_>) -> Done {
+    const HOUR: u64 = 60 * 60 * 1_000;
+    let route = Route::Home;
+    world.furnish(&[Listed { expiry: 1_000 * HOUR as i64, ..LISTING }; MARKETS])?;
+    for market in 0..MARKETS {
+        let buy = |name, price| Wish { name: Some(name), ..plain(3, market, Entry::BuyYes, price, 5) };
+        let all = [
+            Step::Place(buy(1, 4_000), route),
+            Step::Place(buy(2, 4_100), route),
+            Step::Place(Wish { wait: Wait::Ioc, ..buy(3, 4_000) }, route),
+            Step::Place(buy(4, 4_050), route),
+            Step::Deposit { who: 3, amount: 1_000_000, name: Some(1), route },
+            Step::Withdraw { who: 3, amount: Amount::Exactly(1_000), name: Some(2), route },
+        ];
+        let again = |world: &mut World<'_>| all.iter().try_for_each(|step| world.step(step));
+        let wait = |world: &mut World<'_>, hours| world.step(&Step::Wait { milliseconds: hours * HOUR, late: false });
+        let cancel = |name| Step::Cancel { who: 3, which: Which::Named(name, market), route };
+        for hours in [0, 23, 2, 26, 50] {
+            wait(world, hours)?;
+            again(world)?;
+        }
+        // One is filled, one is cancelled; both had rested for days.
+        wait(world, 60)?;
+        world.step(&Step::Place(plain(1, market, Entry::BuyNo, 5_900, 5), route))?;
+        world.step(&cancel(1))?;
+        for hours in [0, 23, 3] {
+            wait(world, hours)?;
+            world.step(&cancel(1))?;
+            world.step(&cancel(2))?;
+            again(world)?;
+        }
+        world.step(&Step::MassCancel { who: 3, market: None, route })?;
     }
     Ok(())
 }

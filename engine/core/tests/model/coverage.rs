@@ -29,8 +29,8 @@ kinds! {
 /// The leading process tells it now and then; it is no answer to a command.
 const NOT_DECIDED: &str = "StateHashed";
 
-/// What only messages that are not delivered lead to, or more requests than one command brings.
-const NOT_DELIVERED: [Rejection; 2] = [Rejection::FundingTimeout, Rejection::ParkedLimit];
+/// What only messages that are not delivered lead to, or more requests than one command, or one run, brings.
+const NOT_DELIVERED: [Rejection; 3] = [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit];
 
 /// What a request that waited may come to.
 const ANSWERS: [&str; 10] = [

@@ -5,6 +5,7 @@
 mod amendments;
 mod batches;
 mod cancels;
+mod client_ids;
 mod instructions;
 mod markets;
 mod matching;

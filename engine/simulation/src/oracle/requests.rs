@@ -135,7 +135,12 @@ fn acts(histories: &[History]) -> BTreeMap<(Shard, Name), Acts> {
             let acts = acts.entry((history.shard, name)).or_default();
             match code {
                 // What was sent to a wrong shard is refused there as often as it comes.
-                Some(Rejection::FundingTimeout | Rejection::ParkedLimit | Rejection::WrongShard) => acts.put_off += 1,
+                Some(
+                    Rejection::FundingTimeout
+                    | Rejection::ParkedLimit
+                    | Rejection::ClientIdLimit
+                    | Rejection::WrongShard,
+                ) => acts.put_off += 1,
                 // The name stands for what it was used for.
                 Some(Rejection::ClientIdReused) => {}
                 // So it does if another request was to blame.

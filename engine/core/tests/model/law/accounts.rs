@@ -6,7 +6,7 @@ use schemas::{
     AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Credits, Event, Instruction, Rejection, Timestamp,
 };
 
-use super::{Account, Answer, Model};
+use super::{Account, Answer, FORGOTTEN, Model};
 
 impl Model {
     pub(super) fn open_account(&mut self, account: AccountId, key: &ApiKey) {
@@ -172,14 +172,18 @@ impl Model {
     /// The answer to a name that was used before, if it was.
     fn seen(&self, account: AccountId, name: Option<ClientId>, wanted: FirstOutcome) -> Option<Answer> {
         let client_id = name?;
-        let first = *self.movements_named.get(&(account, client_id))?;
+        let (first, hour) = *self.movements_named.get(&(account, client_id))?;
+        if hour + FORGOTTEN <= self.hour() {
+            return None;
+        }
         let repeat = Event::ClientIdRepeated { account, client_id, first };
         Some(if first == wanted { Ok(repeat) } else { Err(Rejection::ClientIdReused) })
     }
 
     fn remember(&mut self, account: AccountId, name: Option<ClientId>, first: FirstOutcome) {
         if let Some(name) = name {
-            self.movements_named.insert((account, name), first);
+            let hour = self.hour();
+            self.movements_named.insert((account, name), (first, hour));
         }
     }
 

@@ -33,6 +33,7 @@ impl Model {
 
     /// Takes an order out of its book and gives back what it holds. One whose time has come expires, whatever else ends it.
     pub(super) fn end(&mut self, market: MarketId, id: OrderId, reason: CancelReason) {
+        self.renew_name(id);
         let gone = self.market_mut(market).take_out(id);
         let reason = if gone.is_gone(self.now) { CancelReason::Expired } else { reason };
         let Order { account, entry, price, .. } = gone;

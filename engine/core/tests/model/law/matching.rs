@@ -122,6 +122,8 @@ impl Model {
         let holds = if status.is_live() { order.hold() } else { Credits::ZERO };
         if status.is_live() {
             self.market_mut(market).rest(order);
+        } else {
+            self.renew_name(order.id);
         }
         let moved = meeting.moved(held, holds);
         self.settle(order.account, market, Some(order.id), moved);
@@ -267,7 +269,8 @@ impl Model {
         market.fees += trade.maker.fee + trade.taker.fee;
         market.order_mut(trade.maker.order).filled = trade.quantity + market.order_mut(trade.maker.order).filled;
         if trade.maker_remaining.is_zero() {
-            market.take_out(trade.maker.order);
+            self.renew_name(trade.maker.order);
+            self.market_mut(id).take_out(trade.maker.order);
         }
     }
 

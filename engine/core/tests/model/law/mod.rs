@@ -45,8 +45,8 @@ pub struct Model {
     at: Shard,
     /// What clients called their orders, where they came in.
     orders_named: BTreeMap<(Shard, AccountId, MarketId, ClientId), Named>,
-    /// What they called their deposits, withdrawals and transfers.
-    movements_named: BTreeMap<(AccountId, ClientId), FirstOutcome>,
+    /// What they called their deposits, withdrawals and transfers, and in which hour.
+    movements_named: BTreeMap<(AccountId, ClientId), (FirstOutcome, u64)>,
     orders_numbered: BTreeMap<Shard, u64>,
     trades_made: BTreeMap<Shard, u64>,
     /// Deposits less withdrawals.
@@ -81,7 +81,12 @@ pub struct Moved {
 struct Named {
     order: NewOrder,
     first: FirstOutcome,
+    /// The hour in which it was used, or in which its order ended that had rested for more than a day.
+    hour: u64,
 }
+
+/// Hours after which a name is forgotten, unless its order rests.
+const FORGOTTEN: u64 = 25;
 
 /// What a command led to.
 pub struct Outcome {
@@ -151,6 +156,11 @@ impl Model {
             Command::AdvanceTime => self.advance_time(),
             Command::Receive { .. } | Command::Acknowledge { .. } => unreachable!("traffic between shards"),
         }
+    }
+
+    /// The hour of now.
+    fn hour(&self) -> u64 {
+        self.now.0 / (60 * 60 * 1_000)
     }
 
     fn tell(&mut self, event: Event) {

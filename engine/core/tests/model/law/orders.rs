@@ -3,13 +3,13 @@
 use schemas::event::FirstOutcome;
 use schemas::limits::AMOUNT_MAX;
 use schemas::{
-    AccountId, BookSide, CommandId, Event, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Rejection,
-    Side, Terms,
+    AccountId, BookSide, ClientId, CommandId, Event, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity,
+    Rejection, Side, Terms,
 };
 
 use super::limits::{Swap, Weight};
 use super::means::Wants;
-use super::{Answer, Market, Model, Moved, Named, Order};
+use super::{Answer, FORGOTTEN, Market, Model, Moved, Named, Order};
 
 /// What a repeat of a request is told that waits. Which command it waits with, the model does not know.
 const PARKED: FirstOutcome = FirstOutcome::Parked { command: CommandId(0) };
@@ -56,8 +56,31 @@ impl Model {
 
     fn remember_order(&mut self, order: &NewOrder, first: FirstOutcome) {
         if let Some(name) = order.client_id {
-            let named = Named { order: *order, first };
-            self.orders_named.entry((self.at, order.account, order.market, name)).or_insert(named);
+            let named = Named { order: *order, first, hour: self.hour() };
+            if self.named(order.account, order.market, name).is_none() {
+                self.orders_named.insert((self.at, order.account, order.market, name), named);
+            }
+        }
+    }
+
+    /// What a name stands for, unless that is forgotten.
+    fn named(&self, account: AccountId, market: MarketId, name: ClientId) -> Option<Named> {
+        let named = self.orders_named.get(&(self.at, account, market, name)).copied()?;
+        let rests = match named.first {
+            FirstOutcome::Order { id } => self.find_market(market).is_some_and(|market| market.order(id).is_some()),
+            _ => false,
+        };
+        (rests || self.hour() < named.hour + FORGOTTEN).then_some(named)
+    }
+
+    /// An order is about to end: a name that only its resting has kept is kept for a day more.
+    pub(super) fn renew_name(&mut self, order: OrderId) {
+        let hour = self.hour();
+        let names = self.orders_named.values_mut();
+        for named in names.filter(|named| named.first == FirstOutcome::Order { id: order }) {
+            if named.hour + FORGOTTEN <= hour {
+                named.hour = hour;
+            }
         }
     }
 
@@ -66,9 +89,9 @@ impl Model {
         let NewOrder { account, market, .. } = *order;
         let client_id = order.client_id?;
         let same_name = |other: &&NewOrder| (other.market, other.client_id) == (market, order.client_id);
-        let waits = waiting.iter().find(same_name).map(|other| Named { order: *other, first: PARKED });
-        let Named { order: other, first } =
-            waits.or_else(|| self.orders_named.get(&(self.at, account, market, client_id)).copied())?;
+        let waits =
+            waiting.iter().find(same_name).map(|other| Named { order: *other, first: PARKED, hour: self.hour() });
+        let Named { order: other, first, .. } = waits.or_else(|| self.named(account, market, client_id))?;
         let repeat = Event::ClientIdRepeated { account, client_id, first };
         Some(if other == *order { Ok(repeat) } else { Err(Rejection::ClientIdReused) })
     }
@@ -157,7 +180,7 @@ impl Model {
             _ if shard != self.at => Err(Rejection::WrongShard),
             OrderRef::Id(id) => Ok(id),
             OrderRef::ClientId { market, client_id } => {
-                match self.orders_named.get(&(self.at, account, market, client_id)).map(|named| named.first) {
+                match self.named(account, market, client_id).map(|named| named.first) {
                     Some(FirstOutcome::Order { id }) => Ok(id),
                     _ => Err(Rejection::OrderUnknown),
                 }

@@ -1,0 +1,184 @@
+//! One name and what it stands for, in 32 bytes.
+
+use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+use schemas::{OrderId, Rejection};
+
+use super::Name;
+
+/// 128 bits of BLAKE3 of a name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct NameHash(pub [u64; 2]);
+
+impl NameHash {
+    /// Everything of a name is in its hash, with the account first and all parts of fixed width: two names never have the same bytes.
+    pub fn of(name: Name) -> Self {
+        let mut bytes = [0; 33];
+        bytes[..8].copy_from_slice(&name.account.0.to_le_bytes());
+        if let Some(market) = name.market {
+            bytes[8] = 1;
+            bytes[9..17].copy_from_slice(&market.0.to_le_bytes());
+        }
+        bytes[17..].copy_from_slice(&name.client_id.0.to_le_bytes());
+        let hash = blake3::hash(&bytes);
+        let half = |at| {
+            let mut half = [0; 8];
+            half.copy_from_slice(&hash.as_bytes()[at..at + 8]);
+            u64::from_le_bytes(half)
+        };
+        Self([half(0), half(8)])
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Meaning {
+    /// An order that was taken in.
+    Order(OrderId),
+    /// An order that was refused, and why.
+    Refused(OrderId, Rejection),
+    /// A deposit, a withdrawal or a transfer: which, its fingerprint says.
+    Movement,
+}
+
+/// How fingerprints are made. An entry says by which way its own was: a build that makes them in another way takes what it cannot
+/// compare for another request, and does nothing twice.
+const SCHEME: u8 = 1;
+
+/// A name and what it stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub name: NameHash,
+    pub meaning: Meaning,
+    scheme: u8,
+    /// Tells a repeat from another request under the same name: of an order 40 bits, of a movement 120. An order's repeat is answered
+    /// with what the first came to, so whoever makes two of its orders look alike hears nothing wrong; a movement's with what is asked.
+    fingerprint: u128,
+}
+
+const ORDER: u8 = 0;
+const REFUSED: u8 = 1;
+const MOVEMENT: u8 = 2;
+
+impl Entry {
+    pub fn new(name: NameHash, meaning: Meaning, fingerprint: u128) -> Self {
+        Self { name, meaning, scheme: SCHEME, fingerprint: kept(meaning, fingerprint) }
+    }
+
+    /// True if it is of a request with this fingerprint.
+    pub fn is_of(&self, fingerprint: u128) -> bool {
+        self.scheme == SCHEME && self.fingerprint == kept(self.meaning, fingerprint)
+    }
+
+    /// Behind the name an order's id or the low half of a movement's fingerprint; then, from the high end, an order's fingerprint (40
+    /// bits) and the code of its refusal (16) or the rest of a movement's fingerprint (56), scheme (4) and kind (4).
+    #[allow(clippy::cast_possible_truncation, reason = "takes the fingerprint apart")]
+    pub fn pack(&self) -> Packed {
+        let fingerprint = self.fingerprint as u64;
+        let (number, high, kind) = match self.meaning {
+            Meaning::Order(id) => (id.0, fingerprint << 16, ORDER),
+            Meaning::Refused(id, code) => (id.0, fingerprint << 16 | u64::from(code.code()), REFUSED),
+            Meaning::Movement => (fingerprint, (self.fingerprint >> 64) as u64, MOVEMENT),
+        };
+        Packed([self.name.0[0], self.name.0[1], number, high << 8 | u64::from(self.scheme << 4 | kind)])
+    }
+}
+
+/// What is kept of a fingerprint.
+fn kept(meaning: Meaning, fingerprint: u128) -> u128 {
+    match meaning {
+        Meaning::Order(_) | Meaning::Refused(..) => fingerprint >> 88,
+        Meaning::Movement => fingerprint >> 8,
+    }
+}
+
+/// An [`Entry`] as it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed([u64; 4]);
+
+impl Packed {
+    pub fn name(&self) -> NameHash {
+        NameHash([self.0[0], self.0[1]])
+    }
+
+    /// `None` if these words are no entry.
+    #[allow(clippy::cast_possible_truncation, reason = "takes the words apart")]
+    pub fn unpack(&self) -> Option<Entry> {
+        let [.., number, tail] = self.0;
+        let (scheme, kind, code) = (tail as u8 >> 4, tail as u8 & 0xF, (tail >> 8) as u16);
+        let of_order = u128::from(tail >> 24);
+        let (meaning, fingerprint) = match kind {
+            ORDER if code == 0 => (Meaning::Order(OrderId(number)), of_order),
+            REFUSED => (Meaning::Refused(OrderId(number), Rejection::from_code(code)?), of_order),
+            MOVEMENT => (Meaning::Movement, u128::from(tail >> 8) << 64 | u128::from(number)),
+            _ => return None,
+        };
+        Some(Entry { name: self.name(), meaning, scheme, fingerprint })
+    }
+}
+
+impl Encode for Packed {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.0.encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Packed {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let packed = Self(Decode::decode(decoder)?);
+        packed.unpack().map(|_| packed).ok_or(DecodeError::Other("a name that stands for nothing known"))
+    }
+}
+
+impl Encode for Entry {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.pack().encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Entry {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Packed::decode(decoder)?.unpack().ok_or(DecodeError::Other("a name that stands for nothing known"))
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for Packed {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Decode::decode(decoder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::{AccountId, ClientId, MarketId};
+
+    #[test]
+    fn an_entry_is_the_same_once_it_was_packed() {
+        let name = Name { account: AccountId(u64::MAX), market: Some(MarketId(3)), client_id: ClientId(u128::MAX) };
+        let id = OrderId(i64::MAX as u64);
+        let refused = Rejection::ALL.iter().map(|code| Meaning::Refused(id, *code));
+        for meaning in refused.chain([Meaning::Order(id), Meaning::Movement]) {
+            for fingerprint in [0, u128::MAX, 0xABCD_EF01_2345_6789 << 60] {
+                let entry = Entry::new(NameHash::of(name), meaning, fingerprint);
+                assert_eq!(entry.pack().unpack(), Some(entry));
+                assert!(entry.is_of(fingerprint) && !entry.is_of(fingerprint ^ 1 << 90));
+                assert!(!Entry { scheme: SCHEME + 1, ..entry }.is_of(fingerprint), "made in another way");
+            }
+        }
+        assert_eq!(size_of::<Packed>(), 32);
+    }
+
+    #[test]
+    fn every_part_of_a_name_tells_it_from_others() {
+        let name = Name { account: AccountId(1), market: None, client_id: ClientId(1) };
+        let others = [
+            Name { account: AccountId(2), ..name },
+            Name { market: Some(MarketId(0)), ..name },
+            Name { client_id: ClientId(1 << 64), ..name },
+        ];
+        assert!(others.iter().all(|other| NameHash::of(*other) != NameHash::of(name)));
+    }
+}

@@ -1,0 +1,96 @@
+//! From a name's hash to its entry: pages of 64 places, in the order of the hashes that they are for.
+//!
+//! A tree and not a table of hashes: a client chooses its names and can compute their hashes, so it could fill a corner of a table. And a
+//! tree grows by a page at a time, however large it is. What is given up stays in its page until the page is full.
+
+use std::collections::BTreeMap;
+
+use super::entry::{Entry, NameHash};
+use super::generations::Generations;
+
+const PLACES: usize = 64;
+
+/// Entries that a full page keeps at most: with more it is divided.
+const KEPT_MAX: usize = 48;
+
+/// Pages by the lowest hash that each is for; the first one's is 0.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    pages: BTreeMap<u64, Box<Page>>,
+}
+
+/// Places of entries, in no order.
+#[derive(Clone, Debug)]
+struct Page {
+    len: usize,
+    /// A part of the hash that does not choose the page: nearly always only the wanted entry is looked at.
+    tags: [u16; PLACES],
+    places: [u32; PLACES],
+}
+
+impl Index {
+    /// The entry with this hash.
+    pub fn find(&self, name: NameHash, entries: &Generations) -> Option<Entry> {
+        let (_, page) = self.pages.range(..=key(name)).next_back()?;
+        let tagged = (0..page.len).filter(|at| page.tags[*at] == tag(name));
+        let found = tagged.filter_map(|at| entries.get(page.places[at])).find(|entry| entry.name() == name);
+        found.and_then(super::entry::Packed::unpack)
+    }
+
+    /// Notes where the entry with this hash is.
+    pub fn insert(&mut self, name: NameHash, place: u32, entries: &Generations) {
+        if self.pages.is_empty() {
+            self.pages.insert(0, Box::new(Page::new()));
+        }
+        let (_, page) = self.pages.range_mut(..=key(name)).next_back().expect("the first page is for all hashes");
+        if page.len == PLACES {
+            if let Some((lowest, half)) = page.make_room(entries) {
+                self.pages.insert(lowest, half);
+            }
+            return self.insert(name, place, entries);
+        }
+        page.push(tag(name), place);
+    }
+}
+
+/// What chooses the page.
+fn key(name: NameHash) -> u64 {
+    name.0[0]
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "a part")]
+fn tag(name: NameHash) -> u16 {
+    name.0[1] as u16
+}
+
+impl Page {
+    fn new() -> Self {
+        Self { len: 0, tags: [0; PLACES], places: [0; PLACES] }
+    }
+
+    fn push(&mut self, tag: u16, place: u32) {
+        (self.tags[self.len], self.places[self.len]) = (tag, place);
+        self.len += 1;
+    }
+
+    /// Forgets what was given up. If that is not much, the upper half becomes another page: returns it with its lowest hash.
+    fn make_room(&mut self, entries: &Generations) -> Option<(u64, Box<Self>)> {
+        let all = std::mem::replace(self, Self::new());
+        let mut kept: Vec<(u64, u16, u32)> = Vec::with_capacity(PLACES);
+        for at in 0..all.len {
+            let (tag, place) = (all.tags[at], all.places[at]);
+            kept.extend(entries.get(place).map(|entry| (key(entry.name()), tag, place)));
+        }
+        kept.sort_unstable();
+        let divides = kept.len() > KEPT_MAX;
+        let lowest = if divides { kept[kept.len() / 2].0 } else { u64::MAX };
+        // To make so many hashes that agree in 64 bits is beyond anybody.
+        assert!(!divides || kept[0].0 < lowest, "a page of names with one hash");
+        let mut half = Box::new(Self::new());
+        for (key, tag, place) in kept {
+            let page = if divides && key >= lowest { &mut *half } else { &mut *self };
+            page.push(tag, place);
+        }
+        divides.then_some((lowest, half))
+    }
+}

@@ -61,7 +61,7 @@ async fn an_exchange_from_the_first_account_to_the_payout() {
     let path = format!("/v1/orders/{}", text(&placed, "order_id"));
     let cancelled = api.delete(Some(&alice.key), &path).await.expect(200);
     assert_eq!((&cancelled["status"], &cancelled["cancelled"]), (&json!("CANCELLED"), &json!(6)));
-    api.delete(Some(&alice.key), &path).await.problem(404, "order-unknown");
+    api.delete(Some(&alice.key), &path).await.problem(409, "order-cancelled");
     wallet_becomes(api, &alice, "97.590400", "0.000000").await;
     wallet_becomes(api, &bob, "98.380800", "0.000000").await;
 

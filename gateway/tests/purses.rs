@@ -112,7 +112,7 @@ async fn one_client_id_names_an_order_in_each_market() {
     assert_eq!((&amended["order_id"], &amended["remaining"]), (&second["order_id"], &json!(3)));
     let cancelled = api.delete(key, &path(&here)).await.expect(200);
     assert_eq!((&cancelled["order_id"], &cancelled["cancelled"]), (&first["order_id"], &json!(5)));
-    api.delete(key, &path(&here)).await.problem(404, "order-unknown");
+    api.delete(key, &path(&here)).await.problem(409, "order-cancelled");
     let cancelled = api.delete(key, &path(text(&second, "market_id"))).await.expect(200);
     assert_eq!(cancelled["order_id"], second["order_id"]);
     wallet_becomes(api, &account, "100.000000", "0.000000").await;

@@ -149,7 +149,7 @@ async fn an_amended_order_keeps_its_place_or_takes_a_new_one() {
         api.amend(&other, id, &json!({"quantity": 6})).await.problem(404, "order-unknown");
         let cancelled = api.delete(Some(&account.key), &format!("/v1/orders/{id}")).await.expect(200);
         assert_eq!(cancelled["cancelled"], 7);
-        api.amend(&account, id, &json!({"quantity": 6})).await.problem(404, "order-unknown");
+        api.amend(&account, id, &json!({"quantity": 6})).await.problem(409, "order-cancelled");
         api.delete(Some(&other.key), &format!("/v1/orders/{}", text(&behind, "order_id"))).await.expect(200);
     }
     whole.remove().await;
@@ -166,7 +166,7 @@ async fn orders_are_cancelled_by_name_all_at_once_and_when_nobody_is_heard_of() 
         let named = place(api, &account, "HERE", "BUY YES 3 @ 0.10", json!({"client_id": client_id})).await;
         let cancelled = api.delete(key, &format!("/v1/orders?client_id={client_id}&market=HERE")).await.expect(200);
         assert_eq!((&cancelled["order_id"], &cancelled["cancelled"]), (&named["order_id"], &json!(3)));
-        api.delete(key, &format!("/v1/orders?client_id={client_id}&market=HERE")).await.problem(404, "order-unknown");
+        api.delete(key, &format!("/v1/orders?client_id={client_id}&market=HERE")).await.problem(409, "order-cancelled");
         api.delete(key, &format!("/v1/orders?client_id={}&market=HERE", name())).await.problem(404, "order-unknown");
 
         let mut orders = Vec::new();
@@ -232,7 +232,7 @@ async fn each_request_of_a_batch_has_its_own_answer() {
         ]);
         let done = batch(api, &account, false, &json!(requests)).await;
         let mut expected = vec!["201"; 4];
-        expected.extend(["409 position-insufficient", "200", "404 order-unknown", "200", "200", "404 order-unknown"]);
+        expected.extend(["409 position-insufficient", "200", "404 order-unknown", "200", "200", "409 order-cancelled"]);
         assert_eq!(results(&done), expected, "{done}");
         let body = |index: usize| &done["results"][index]["body"];
         for (index, ticker) in tickers.iter().enumerate() {

@@ -482,7 +482,7 @@ wire_enum! {
         MarketEnded = 1, "MARKET_ENDED";
         /// Its own time came; its status is EXPIRED.
         Expired = 2, "EXPIRED";
-        /// It met an order of its own account.
+        /// It met an order of its own account; or it is a fill-or-kill that would have filled if those had been another's.
         SelfTrade = 3, "SELF_TRADE";
         /// Its market paused, and it had asked for this.
         MarketPaused = 4, "MARKET_PAUSED";

@@ -66,6 +66,9 @@ pub const CLIENT_ID_GENERATION_MS: u64 = 60 * 60 * 1_000;
 /// decided, so up to [`PARKED_MAX`] may come on top.
 pub const CLIENT_IDS_AN_HOUR_MAX: u32 = 100_000;
 
+/// Orders of a shard that ended last, of which it is known how. Up to twice as many are.
+pub const ENDED_ORDERS_KEPT: usize = 1 << 17;
+
 /// Bytes of a ticker.
 pub const TICKER_BYTES_MAX: usize = 32;
 

@@ -104,6 +104,12 @@ wire_enum! {
         ParkedLimit = 316, "parked-limit";
         /// The account has used as many client ids in this hour as it may.
         ClientIdLimit = 317, "client-id-limit";
+        /// The account's order is filled: it is not live any more.
+        OrderFilled = 318, "order-filled";
+        /// The account's order was cancelled: it is not live any more.
+        OrderCancelled = 319, "order-cancelled";
+        /// The account's order has expired: it is not live any more.
+        OrderExpired = 320, "order-expired";
     }
 }
 

@@ -13,7 +13,7 @@ use schemas::limits::PARKED_MAX;
 use schemas::market::Resolution;
 use schemas::{
     AccountId, AccountLimits, ClientId, Credits, Entry, Event, Instruction, Listing, MarketId, MarketLimits,
-    MarketState, Need, NewOrder, OrderId, Parked, Price, Quantity, Rejection, Room, Shard, Side, Timestamp,
+    MarketState, Need, NewOrder, OrderId, Parked, Price, Quantity, Rejection, Room, Shard, Side, Status, Timestamp,
 };
 
 use crate::Place;
@@ -36,9 +36,10 @@ impl State {
         match event {
             Event::OrderPlaced(placed) => self.place(placed),
             Event::Traded(trade) => self.trade(trade),
-            Event::OrderCancelled { order, account, market, entry, quantity, .. } => {
+            Event::OrderCancelled { order, account, market, entry, quantity, reason, .. } => {
                 self.change_purse(&PurseChange::live(*account, -1));
                 self.take_off(*market, *account, *order, *entry, *quantity);
+                self.facts.ended_orders.add(*order, *account, reason.status());
             }
             Event::Settled(settlement) => self.change_purse(&PurseChange::settled(settlement)),
             _ => self.apply_rare(event),
@@ -423,6 +424,7 @@ impl State {
         if trade.maker_remaining.is_zero() {
             self.change_purse(&PurseChange::live(maker.account, -1));
             self.disown(&filled, book, slot);
+            self.facts.ended_orders.add(maker.order, maker.account, Status::Filled);
         }
     }
 
@@ -464,7 +466,7 @@ impl State {
         self.change_purse(&PurseChange::placed(placed));
         self.remember_order(order, Meaning::Order(placed.id));
         if !placed.status.is_live() {
-            return;
+            return self.facts.ended_orders.add(placed.id, order.account, placed.status);
         }
         if order.entry.side() == Side::Sell {
             self.change_position(order.market, &PositionChange::placed(placed));
@@ -546,6 +548,7 @@ impl State {
             assert_eq!(again, slot, "{}: order {order} has its slot", Invariant::LevelsAddUp);
         } else {
             self.disown(&before, book, slot);
+            self.facts.ended_orders.add(order, before.owner.account, amended.status);
         }
     }
 

@@ -128,6 +128,9 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::BatchConflict => (CONFLICT, "The batch depends on what it does itself"),
         Rejection::FundingTimeout => (LATER, "What the request lacks did not come in time; nothing was done"),
         Rejection::ParkedLimit => (SLOWER, "As many requests of the account wait as may"),
+        Rejection::OrderFilled => (CONFLICT, "The order is filled"),
+        Rejection::OrderCancelled => (CONFLICT, "The order was cancelled"),
+        Rejection::OrderExpired => (CONFLICT, "The order has expired"),
         Rejection::ClientIdLimit => (SLOWER, "The account has used as many client ids in this hour as it may"),
     };
     Kind { status, code: rejection.name(), title }

@@ -12,7 +12,14 @@ use crate::fold::{Fold, OrderName};
 
 /// Refusals that trading brings with it: somebody else was quicker, or an account has spent what it had. (That it has is checked with
 /// its purses.)
-const EXPECTED: [&str; 3] = ["order-unknown", "position-insufficient", "funds-insufficient"];
+const EXPECTED: [&str; 6] = [
+    "order-unknown",
+    "order-filled",
+    "order-cancelled",
+    "order-expired",
+    "position-insufficient",
+    "funds-insufficient",
+];
 
 /// Accounts and markets of a run, by the indexes that answers have.
 #[derive(Clone, Copy)]

@@ -143,6 +143,12 @@ impl Slots {
         self.entries[place] = entry;
     }
 
+    /// Removes all entries. The places stay.
+    pub fn clear(&mut self) {
+        self.entries.fill(EMPTY);
+        self.len = 0;
+    }
+
     /// Makes room for so many more, so that they need not be moved while they come.
     pub fn reserve(&mut self, more: usize) {
         let places = ((self.len + more) * SPARE).next_power_of_two();

@@ -4,11 +4,12 @@
 //! anything is done. Cancels run first, then amendments that free credits, then those that need some, and places last, so that nothing
 //! the batch does can take away what a later request needs; what could is refused as a conflict.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use schemas::limits::BATCH_MAX;
 use schemas::{
-    AccountId, Amendment, ClientId, Event, Need, NewOrder, OrderId, OrderRef, ParkedRequest, Rejection, Request, Terms,
+    AccountId, Amendment, ClientId, Event, MarketId, Need, NewOrder, OrderId, OrderRef, ParkedRequest, Rejection,
+    Request, Terms,
 };
 
 use super::trial::Trial;
@@ -93,6 +94,7 @@ impl Turn<'_> {
             let code = refused.code(usize::from(index));
             match *request {
                 Request::Place(order) if order.account != account => self.refuse_alone(code),
+                Request::Place(order) if repeats_earlier(requests, usize::from(index)) => self.repeat_or(&order, code),
                 Request::Place(order) => self.reject_order(&order, code),
                 Request::Cancel(order) => self.reject_cancel(account, order, code),
                 Request::Amend { order, .. } => self.reject_amend(account, order, code),
@@ -113,9 +115,31 @@ impl Turn<'_> {
         }
         for (index, order) in steps.places {
             self.item(index);
-            self.take_in(&order);
+            match repeats_earlier(requests, usize::from(index)).then(|| order::repeated(self.state, &order)).flatten() {
+                Some(Ok(answer)) => self.step(|_, draft| draft.events.push(answer)),
+                _ => self.take_in(&order),
+            }
         }
     }
+
+    /// An order under a name that the batch has used before: it has the first one's answer, or is refused if its own request is to blame.
+    fn repeat_or(&mut self, order: &NewOrder, code: Rejection) {
+        match order::repeated(self.state, order) {
+            Some(Ok(answer)) => self.step(|_, draft| draft.events.push(answer)),
+            _ => self.reject_order(order, code),
+        }
+    }
+}
+
+/// True if an order has the name of one before it in the batch.
+pub(super) fn repeats_earlier(requests: &[Request], index: usize) -> bool {
+    let Request::Place(order) = &requests[index] else { return false };
+    let named = (order.account, order.market, order.client_id);
+    let same = |earlier: &Request| match earlier {
+        Request::Place(earlier) => (earlier.account, earlier.market, earlier.client_id) == named,
+        Request::Cancel(_) | Request::Amend { .. } => false,
+    };
+    order.client_id.is_some() && requests[..index].iter().any(same)
 }
 
 /// True if one of these may free credits or room for what comes before it.
@@ -201,17 +225,19 @@ fn blame(requests: &[Request], code: Rejection) -> Refused {
     order.or_else(amended).map_or(Refused::all(code), |index| Refused::at(index, code))
 }
 
-/// A name that stands for something already, or twice in the batch.
+/// A name that stands for something already, or for two different orders of the batch. The same order twice is a repeat, as it is when
+/// each request is decided for itself.
 fn check_names(state: &State, account: AccountId, requests: &[Request]) -> Result<(), Refused> {
-    let mut names: BTreeSet<(schemas::MarketId, ClientId)> = BTreeSet::new();
+    let mut names: BTreeMap<(MarketId, ClientId), &NewOrder> = BTreeMap::new();
     let left = state.facts.client_ids.left(account) as usize;
     for (index, request) in requests.iter().enumerate() {
         let Request::Place(order) = request else { continue };
         if order.account != account {
             return Err(Refused::at(index, Rejection::AccountMismatch));
         }
-        let twice = order.client_id.is_some_and(|client_id| !names.insert((order.market, client_id)));
-        if twice || order::repeated(state, order).is_some() {
+        let Some(client_id) = order.client_id else { continue };
+        let first = *names.entry((order.market, client_id)).or_insert(order);
+        if first != order || order::repeated(state, order).is_some() {
             return Err(Refused::at(index, Rejection::ClientIdReused));
         }
         if names.len() > left {

@@ -2,7 +2,7 @@
 
 use schemas::event::CancelReason;
 use schemas::limits::SWEEP_MAX;
-use schemas::{AccountId, Credits, Event, MarketId, OrderId, OrderRef, Quantity, Rejection};
+use schemas::{AccountId, Credits, Event, MarketId, OrderId, OrderRef, Quantity, Rejection, Status};
 
 use super::{Draft, Turn, parking, settle};
 use crate::state::{MarketOrder, MarketView, MassCancel, Meaning, Name, State};
@@ -132,14 +132,34 @@ pub(super) fn check(
 }
 
 /// A live order of this account.
+///
+/// | the order                             | refused as                                             |
+/// |---------------------------------------|--------------------------------------------------------|
+/// | is the account's and rests            | it is not, unless its time has come: `OrderExpired`    |
+/// | was the account's and ended           | how it ended, while that is known                      |
+/// | is or was another's, or never was one | `OrderUnknown`                                         |
 pub(super) fn find_live(
     state: &State,
     account: AccountId,
     order: OrderId,
 ) -> Result<(MarketView<'_>, MarketOrder), Rejection> {
-    let own = state.live_order(order).filter(|(_, resting)| resting.owner.account == account);
-    // One whose time has come is gone, though the shard may not have swept it yet.
-    own.filter(|(_, resting)| !resting.has_expired(state.facts.time)).ok_or(Rejection::OrderUnknown)
+    match state.live_order(order) {
+        Some((_, resting)) if resting.owner.account != account => Err(Rejection::OrderUnknown),
+        // It is gone, though the shard may not have swept it yet.
+        Some((_, resting)) if resting.has_expired(state.facts.time) => Err(Rejection::OrderExpired),
+        Some(live) => Ok(live),
+        None => Err(ended(state, account, order)),
+    }
+}
+
+/// What refuses a change of an order that does not rest.
+fn ended(state: &State, account: AccountId, order: OrderId) -> Rejection {
+    match state.facts.ended_orders.get(order) {
+        Some((owner, Status::Filled)) if owner == account => Rejection::OrderFilled,
+        Some((owner, Status::Cancelled)) if owner == account => Rejection::OrderCancelled,
+        Some((owner, Status::Expired)) if owner == account => Rejection::OrderExpired,
+        _ => Rejection::OrderUnknown,
+    }
 }
 
 /// Ends a resting order and gives back what it holds.

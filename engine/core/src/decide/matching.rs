@@ -1,12 +1,12 @@
 //! What an order becomes when it enters a market's book, and what one becomes that changes in it.
 
-use schemas::event::{OrderAmended, OrderPlaced};
+use schemas::event::{CancelReason, OrderAmended, OrderPlaced};
 use schemas::limits::QUANTITY_MAX;
 use schemas::{
     BookSide, Entry, Event, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Terms, TimeInForce, Timestamp,
 };
 
-use super::taker::{self, Appetite, Incoming, Taker};
+use super::taker::{self, Appetite, Fills, Incoming, Taker};
 use super::{Draft, limits};
 use crate::state::{MarketOrder, MarketView, State};
 
@@ -27,10 +27,12 @@ pub fn place(
     let meets = taker.meets(market);
     if meets {
         let fok = order.terms.time_in_force() == TimeInForce::Fok;
-        if !fok || taker.fills_whole(state, market, draft.room) {
-            taker.cross(state, market, draft);
-            draft.events[at] = Event::OrderPlaced(place_so_far(order, &taker));
+        match if fok { taker.fills(state, market, draft.room) } else { Fills::Whole } {
+            Fills::Whole => taker.cross(state, market, draft),
+            Fills::NotWhole => {}
+            Fills::NotForItsOwn => taker.stop = Some(CancelReason::SelfTrade),
         }
+        draft.events[at] = Event::OrderPlaced(place_so_far(order, &taker));
     }
     // An order that rests as it was asked for holds what it held.
     let as_asked = limit == order.entry.book_price(order.terms.limit());

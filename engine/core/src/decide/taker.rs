@@ -45,6 +45,17 @@ pub struct Taker {
     trades: usize,
 }
 
+/// Whether a fill-or-kill fills.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fills {
+    /// All of it.
+    Whole,
+    /// There is not enough.
+    NotWhole,
+    /// There is enough, but not without its own account's orders.
+    NotForItsOwn,
+}
+
 /// A market's rates.
 struct Fees {
     maker: FeeRate,
@@ -120,29 +131,35 @@ impl Taker {
         }
     }
 
-    /// True if all it wants can be filled at once. Never sees more orders than `room`.
-    pub fn fills_whole(&self, state: &State, market: MarketView<'_>, room: usize) -> bool {
-        let Appetite::Quantity(wanted) = self.appetite else { return false };
-        let mut left = wanted;
+    /// Whether all it wants can be filled at once. Never sees more orders than `room`.
+    pub fn fills(&self, state: &State, market: MarketView<'_>, room: usize) -> Fills {
+        let Appetite::Quantity(wanted) = self.appetite else { return Fills::NotWhole };
+        // What is left of it, and what would be if its own account's orders were another's.
+        let (mut left, mut left_if_allowed, mut stopped) = (wanted, wanted, false);
         for maker in market.queue(self.entry.book_side().opposite()).take(room) {
             if !self.crosses(&maker) {
-                return false;
+                break;
             }
             if maker.has_expired(state.facts.time) {
                 continue;
             }
+            left_if_allowed = left_if_allowed - left_if_allowed.min(maker.contracts());
             match self.self_trade {
-                _ if maker.owner.account != self.account => {}
-                SelfTrade::Allow => {}
-                SelfTrade::CancelOldest => continue,
-                SelfTrade::CancelNewest | SelfTrade::CancelBoth | SelfTrade::Decrement => return false,
+                SelfTrade::CancelOldest if maker.owner.account == self.account => {}
+                SelfTrade::CancelNewest | SelfTrade::CancelBoth | SelfTrade::Decrement
+                    if maker.owner.account == self.account =>
+                {
+                    stopped = true;
+                }
+                _ => left = left - left.min(maker.contracts()),
             }
-            left = left - left.min(maker.contracts());
-            if left.is_zero() {
-                return true;
+            match (left.is_zero(), left_if_allowed.is_zero()) {
+                (true, _) if !stopped => return Fills::Whole,
+                (_, true) if stopped => return Fills::NotForItsOwn,
+                _ => {}
             }
         }
-        false
+        if left_if_allowed.is_zero() { Fills::NotForItsOwn } else { Fills::NotWhole }
     }
 
     /// True if it would trade at the best price of the other side.

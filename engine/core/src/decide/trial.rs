@@ -7,8 +7,9 @@ use schemas::{
     Price, Rejection, Request, Room, Side, Terms, TimeInForce,
 };
 
-use super::batch::{Refused, takes};
+use super::batch::{Refused, repeats_earlier, takes};
 use super::matching::Change;
+use super::taker::Fills;
 use super::{amend, cancel, limits, matching, order, taker};
 use crate::state::{Exposure, MarketOrder, MarketView, State};
 
@@ -76,7 +77,8 @@ impl<'a> Trial<'a> {
         let (credits, resting) = (Credits::ZERO, 0);
         let mut trial = Self { state, account, targets, cancelled, entering, freed, credits, resting, room };
         for admit in [Self::admit_cancel, Self::admit_amend, Self::admit_place] {
-            for (index, request) in requests.iter().enumerate() {
+            for (index, request) in requests.iter().enumerate().filter(|(index, _)| !repeats_earlier(requests, *index))
+            {
                 admit(&mut trial, request).map_err(|code| Refused::at(index, code))?;
             }
         }
@@ -165,7 +167,7 @@ impl<'a> Trial<'a> {
         let id = self.state.next_order_id();
         let fok = matching::incoming(self.state, market, id, order, entering.limit);
         let first = self.entering.is_empty() && !self.freed.iter().any(|freed| freed.market == entering.market);
-        first && fok.fills_whole(self.state, market, self.room)
+        first && fok.fills(self.state, market, self.room) == Fills::Whole
     }
 
     fn admit_entering(&mut self, market: MarketView<'_>, entering: Entering) -> Result<(), Rejection> {

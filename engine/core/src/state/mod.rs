@@ -3,6 +3,7 @@
 //! Architecture invariant: only `apply.rs` changes a [`State`]. Deciding has `&State`.
 
 mod client_ids;
+mod ended;
 mod lookup;
 mod mailbox;
 mod market;
@@ -23,6 +24,7 @@ use schemas::{
 
 use crate::book::Books;
 pub use client_ids::{ClientIds, Meaning, Name};
+pub use ended::EndedOrders;
 pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
@@ -75,6 +77,7 @@ pub struct Facts {
     /// The book of each market, in the same order.
     pub books: Books<OrderId, Stake>,
     pub client_ids: ClientIds,
+    pub ended_orders: EndedOrders,
     pub waiting: BTreeMap<AccountId, Waiting>,
     pub instructions: Instructions,
     /// Messages to each other shard that were ever sent to.
@@ -257,10 +260,11 @@ impl State {
         self.facts.books.orders()
     }
 
-    /// How large the state is: purses, positions, orders, client ids.
+    /// How large the state is: purses, positions, orders, client ids. Of orders that ended, four take as much.
     pub(crate) fn things(&self) -> u64 {
         let positions: usize = self.facts.markets.values().map(|market| market.positions.len()).sum();
-        (self.facts.purses.len() + positions + self.facts.books.orders() + self.facts.client_ids.len()) as u64
+        let ended = self.facts.ended_orders.len() / 4;
+        (self.facts.purses.len() + positions + self.facts.books.orders() + self.facts.client_ids.len() + ended) as u64
     }
 
     /// When an `AdvanceTime` has something to do; a time that is past means now.

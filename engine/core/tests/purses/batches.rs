@@ -310,7 +310,7 @@ fn a_parked_batch_is_looked_at_afresh() {
                 1 | a: gets back 1.00
                 1 | a: answer to "a all cancel #1 ; buy R yes 18 @ 0.5"
                 1 | request 0
-                1 | a: cancel refused, order-unknown
+                1 | a: cancel refused, order-cancelled
                 1 | request 1
                 1 | a: order refused, batch-refused
             > deliver

@@ -119,7 +119,7 @@ fn a_mass_cancel_in_a_market_ends_what_is_parked_for_it() {
                 1 | a: answer to "a buy S yes 2 @ 0.5"
                 1 | a: order #2 ACTIVE 0/2
                 1 | a: answer to "a amend #1 quantity 20"
-                1 | a: amendment refused, order-unknown
+                1 | a: amendment refused, order-cancelled
             > deliver
                 0 | a: sends 3.50 to 1
                 1 | a: has 3.50 from 0

@@ -66,7 +66,7 @@ fn a_name_stands_for_another_order_in_each_market() {
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, REQUESTED
                 1 | a: gets back 1.00
             > a cancel S as 7
-                1 | a: cancel refused, order-unknown
+                1 | a: cancel refused, order-cancelled
             > a cancel R as 7
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, REQUESTED
                 1 | a: gets back 1.00

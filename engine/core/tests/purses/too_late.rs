@@ -253,7 +253,7 @@ fn an_amendment_of_an_order_that_has_ended_is_refused() {
                 1 | a: BUY_YES 4 @ 0.5000 cancelled, REQUESTED
                 1 | a: gets back 2.00
                 1 | a: answer to "a amend #1 quantity 20"
-                1 | a: amendment refused, order-unknown
+                1 | a: amendment refused, order-cancelled
             > deliver
                 0 | a: sends 4.00 to 1
                 1 | a: has 4.00 from 0

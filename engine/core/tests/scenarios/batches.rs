@@ -24,13 +24,13 @@ fn each_request_of_a_batch_has_its_own_answer() {
                 request 1
                 cancelled 1 of a: REQUESTED
                 request 2
-                refused: order-unknown
+                refused: order-cancelled
                 request 3
                 parked
                 request 4
                 parked
                 request 5
-                refused: order-unknown
+                refused: order-cancelled
                 what was parked:
                 request 3
                 refused: funds-insufficient
@@ -290,6 +290,67 @@ fn all_or_nothing_counts_a_budget_as_all_that_it_may_buy() {
             a: 10.000000 + 0.000000 held
             b: 8.447500 + 1.552500 held
             ASK 3 @ 0.5000 BUY_NO b
+        "#]],
+    );
+}
+
+/// The same order under one name twice is one order; two orders under one name cannot be.
+#[test]
+fn a_name_twice_in_a_batch_is_answered_alike_in_both_modes() {
+    check(
+        "deposit a 10
+         a batch buy yes 2 @ 0.4 as x ; buy yes 2 @ 0.4 as x ; buy yes 1 @ 0.3 as y
+         a cancel all
+         a all buy yes 2 @ 0.4 as v ; buy yes 2 @ 0.4 as v ; buy yes 1 @ 0.3 as w
+         a all buy yes 2 @ 0.4 as v ; buy yes 2 @ 0.4 as v ; buy yes 1 @ 0.3 as w
+         a batch buy yes 2 @ 0.4 as p ; buy yes 3 @ 0.4 as p
+         a all buy yes 2 @ 0.4 as q ; buy yes 3 @ 0.4 as q
+         a all buy yes 90 @ 0.4 as r ; buy yes 90 @ 0.4 as r",
+        expect![[r#"
+            > a batch buy yes 2 @ 0.4 as x ; buy yes 2 @ 0.4 as x ; buy yes 1 @ 0.3 as y
+                request 0
+                order #1 ACTIVE 0/2
+                request 1
+                as before: Order { id: OrderId(1) }
+                request 2
+                order #2 ACTIVE 0/1
+            > a cancel all
+                all orders are to be cancelled
+                cancelled 2 of a: MASS_CANCEL
+                cancelled 1 of a: MASS_CANCEL
+            > a all buy yes 2 @ 0.4 as v ; buy yes 2 @ 0.4 as v ; buy yes 1 @ 0.3 as w
+                request 0
+                order #3 ACTIVE 0/2
+                request 1
+                as before: Order { id: OrderId(3) }
+                request 2
+                order #4 ACTIVE 0/1
+            > a all buy yes 2 @ 0.4 as v ; buy yes 2 @ 0.4 as v ; buy yes 1 @ 0.3 as w
+                request 0
+                as before: Order { id: OrderId(3) }
+                request 1
+                as before: Order { id: OrderId(3) }
+                request 2
+                as before: Order { id: OrderId(4) }
+            > a batch buy yes 2 @ 0.4 as p ; buy yes 3 @ 0.4 as p
+                request 0
+                order #5 ACTIVE 0/2
+                request 1
+                refused: client-id-reused
+            > a all buy yes 2 @ 0.4 as q ; buy yes 3 @ 0.4 as q
+                request 0
+                refused: batch-refused
+                request 1
+                refused: client-id-reused
+            > a all buy yes 90 @ 0.4 as r ; buy yes 90 @ 0.4 as r
+                request 0
+                refused: funds-insufficient
+                request 1
+                as before: OrderRejected { id: OrderId(9), code: FundsInsufficient }
+            a: 8.018100 + 1.981900 held
+            BID 2 @ 0.4000 BUY_YES a
+            BID 2 @ 0.4000 BUY_YES a
+            BID 1 @ 0.3000 BUY_YES a
         "#]],
     );
 }

@@ -21,7 +21,7 @@ fn an_order_is_cancelled_by_its_clients_name() {
             > a cancel as mine
                 cancelled 2 of a: REQUESTED
             > a cancel as mine
-                refused: order-unknown
+                refused: order-cancelled
             > a cancel as other
                 refused: order-unknown
             a: 10.000000 + 0.000000 held
@@ -129,4 +129,76 @@ fn a_mass_cancel_goes_on_with_time_and_spares_later_orders() {
     assert_eq!(ends(scenario.handle(&Command::AdvanceTime)), 1);
     assert_eq!(scenario.state.market(market).unwrap().orders(schemas::BookSide::Bid).count(), 1);
     assert_eq!(ends(scenario.handle(&Command::AdvanceTime)), 0);
+}
+
+#[test]
+fn who_comes_too_late_hears_how_the_order_ended_and_others_hear_nothing() {
+    check(
+        "deposit a 10
+         deposit b 10
+         a buy yes 2 @ 0.4 as filled
+         b buy no 2 @ 0.6
+         a buy yes 2 @ 0.4 gtd 20
+         a buy yes 2 @ 0.4 ioc
+         wait 20
+         a cancel as filled
+         a cancel #1
+         a amend #1 quantity 1
+         b amend #2 quantity 1
+         a amend #3 quantity 1
+         tick
+         a cancel #3
+         a cancel #4
+         b cancel #1
+         b cancel #3
+         a cancel #9
+         a batch cancel #1 ; cancel #9
+         a all cancel #1 ; buy yes 1 @ 0.1",
+        expect![[r#"
+            > a buy yes 2 @ 0.4 as filled
+                order #1 ACTIVE 0/2
+            > b buy no 2 @ 0.6
+                order #2 FILLED 2/2
+                trade 2 @ 0.4000 MINT b with a
+            > a buy yes 2 @ 0.4 gtd 20
+                order #3 ACTIVE 0/2
+            > a buy yes 2 @ 0.4 ioc
+                order #4 CANCELLED 0/2 TIME_IN_FORCE
+            > a cancel as filled
+                refused: order-filled
+            > a cancel #1
+                refused: order-filled
+            > a amend #1 quantity 1
+                refused: order-filled
+            > b amend #2 quantity 1
+                refused: order-filled
+            > a amend #3 quantity 1
+                refused: order-expired
+            > tick
+                cancelled 2 of a: EXPIRED
+            > a cancel #3
+                refused: order-expired
+            > a cancel #4
+                refused: order-cancelled
+            > b cancel #1
+                refused: order-unknown
+            > b cancel #3
+                refused: order-unknown
+            > a cancel #9
+                refused: order-unknown
+            > a batch cancel #1 ; cancel #9
+                request 0
+                refused: order-filled
+                request 1
+                refused: order-unknown
+            > a all cancel #1 ; buy yes 1 @ 0.1
+                request 0
+                refused: order-filled
+                request 1
+                refused: batch-refused
+            a: 9.200000 + 0.000000 held, 2 YES
+            b: 8.800000 + 0.000000 held, 2 NO
+            collateral 2.000000, fees 0.000000
+        "#]],
+    );
 }

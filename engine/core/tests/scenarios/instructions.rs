@@ -108,7 +108,7 @@ fn an_order_good_till_a_date_expires_by_itself_and_never_trades_after() {
             > a buy no 1 @ 0.6 gtd 3
                 refused: expiry-in-past
             > a cancel #1
-                refused: order-unknown
+                refused: order-expired
             > t buy yes 4 @ 0.5
                 order #3 PARTIALLY_FILLED 3/4
                 cancelled 3 of a: EXPIRED
@@ -323,9 +323,9 @@ fn a_fill_or_kill_does_not_count_its_own_accounts_orders() {
             > b buy no 2 @ 0.5
                 order #2 ACTIVE 0/2
             > a buy yes 3 @ 0.5 fok stp cancel_oldest
-                order #3 CANCELLED 0/3 TIME_IN_FORCE
+                order #3 CANCELLED 0/3 SELF_TRADE
             > a buy yes 2 @ 0.5 fok stp cancel_newest
-                order #4 CANCELLED 0/2 TIME_IN_FORCE
+                order #4 CANCELLED 0/2 SELF_TRADE
             > a buy yes 2 @ 0.5 fok stp cancel_oldest
                 order #5 FILLED 2/2
                 cancelled 2 of a: SELF_TRADE
@@ -383,6 +383,66 @@ fn a_budget_that_loses_to_its_own_order_does_not_pass_over_it() {
             b: 9.482500 + 0.517500 held
             BID 2 @ 0.5000 BUY_YES a
             BID 1 @ 0.5000 BUY_YES b
+        "#]],
+    );
+}
+
+/// There would be enough, if the orders that it meets were not its own account's; and there would not be.
+#[test]
+fn a_fill_or_kill_says_if_only_its_own_orders_stop_it() {
+    check(
+        "deposit a 10
+         deposit b 10
+         b buy no 2 @ 0.5
+         a buy no 2 @ 0.45
+         a buy yes 4 @ 0.6 fok stp cancel_newest
+         a buy yes 4 @ 0.6 fok stp cancel_oldest
+         a buy yes 4 @ 0.6 fok stp cancel_both
+         a buy yes 4 @ 0.6 fok stp decrement
+         a buy yes 5 @ 0.6 fok
+         a buy yes 5 @ 0.6 fok stp cancel_oldest
+         a buy yes 4 @ 0.5 fok
+         a buy yes 2 @ 0.6 fok
+         b buy no 1 @ 0.4
+         b buy no 1 @ 0.4
+         a buy yes 2 @ 0.6 fok stp cancel_newest
+         a buy yes 2 @ 0.6 fok stp cancel_oldest",
+        expect![[r#"
+            > b buy no 2 @ 0.5
+                order #1 ACTIVE 0/2
+            > a buy no 2 @ 0.45
+                order #2 ACTIVE 0/2
+            > a buy yes 4 @ 0.6 fok stp cancel_newest
+                order #3 CANCELLED 0/4 SELF_TRADE
+            > a buy yes 4 @ 0.6 fok stp cancel_oldest
+                order #4 CANCELLED 0/4 SELF_TRADE
+            > a buy yes 4 @ 0.6 fok stp cancel_both
+                order #5 CANCELLED 0/4 SELF_TRADE
+            > a buy yes 4 @ 0.6 fok stp decrement
+                order #6 CANCELLED 0/4 SELF_TRADE
+            > a buy yes 5 @ 0.6 fok
+                order #7 CANCELLED 0/5 TIME_IN_FORCE
+            > a buy yes 5 @ 0.6 fok stp cancel_oldest
+                order #8 CANCELLED 0/5 TIME_IN_FORCE
+            > a buy yes 4 @ 0.5 fok
+                order #9 CANCELLED 0/4 TIME_IN_FORCE
+            > a buy yes 2 @ 0.6 fok
+                order #10 FILLED 2/2
+                trade 2 @ 0.5000 MINT a with b
+            > b buy no 1 @ 0.4
+                order #11 ACTIVE 0/1
+            > b buy no 1 @ 0.4
+                order #12 ACTIVE 0/1
+            > a buy yes 2 @ 0.6 fok stp cancel_newest
+                order #13 CANCELLED 0/2 SELF_TRADE
+            > a buy yes 2 @ 0.6 fok stp cancel_oldest
+                order #14 FILLED 2/2
+                cancelled 2 of a: SELF_TRADE
+                trade 1 @ 0.6000 MINT a with b
+                trade 1 @ 0.6000 MINT a with b
+            a: 7.800000 + 0.000000 held, 4 YES
+            b: 8.200000 + 0.000000 held, 4 NO
+            collateral 4.000000, fees 0.000000
         "#]],
     );
 }

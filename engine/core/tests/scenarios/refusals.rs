@@ -44,7 +44,7 @@ fn refusals_change_nothing() {
             > alice cancel #1
                 cancelled 1 of alice: REQUESTED
             > alice cancel #1
-                refused: order-unknown
+                refused: order-cancelled
             > alice cancel #7
                 refused: order-unknown
             > pause

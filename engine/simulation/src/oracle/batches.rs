@@ -37,23 +37,36 @@ impl Told<'_> {
         }
         let (refused, requests) = (self.count(answers::refuses), self.requests.len());
         assert!(items == requests, "{items} of {requests} requests were answered: {:?}", self.part.events);
-        let repeated = self.count(|event| matches!(event, Event::ClientIdRepeated { .. }));
-        if repeated > 0 {
+        // Orders that come twice in the batch are repeats of its own.
+        let (repeated, twice) = (self.count(|event| matches!(event, Event::ClientIdRepeated { .. })), self.twice());
+        if repeated > twice {
             let answered = repeated == self.orders() && refused == requests - repeated;
             assert!(answered, "a batch was repeated in part: {:?}", self.part.events);
             return;
         }
-        assert!(refused == 0 || refused == requests, "{refused} of {requests} refused: {:?}", self.part.events);
+        let whole = refused == 0 && repeated == twice || refused + repeated == requests;
+        assert!(whole, "{refused} of {requests} refused: {:?}", self.part.events);
         // Who may try again under the same names may do so with all of them.
         let late = self.count(|event| answers::refusal(event).is_some_and(|code| PUT_OFF.contains(&code)));
         assert!(late == 0 || late == requests, "{late} of {requests} may be sent again: {:?}", self.part.events);
         let placed = self.count(|event| matches!(event, Event::OrderPlaced(_)));
-        let expected = if refused == 0 { self.orders() } else { 0 };
+        let expected = if refused == 0 { self.orders() - twice } else { 0 };
         assert!(placed == expected, "{placed} of {expected} orders were placed: {:?}", self.part.events);
     }
 
     fn count(&self, is: impl Fn(&Event) -> bool) -> usize {
         self.part.events.iter().filter(|event| is(event)).count()
+    }
+
+    /// Orders that come under their name a second time.
+    fn twice(&self) -> usize {
+        let named = |request: &Request| match request {
+            Request::Place(order) => order.client_id.map(|client_id| (order.account, order.market, client_id)),
+            Request::Cancel(_) | Request::Amend { .. } => None,
+        };
+        let earlier = |at: usize| self.requests[..at].iter().filter_map(named);
+        let again = |at: &usize| named(&self.requests[*at]).is_some_and(|name| earlier(*at).any(|other| other == name));
+        (0..self.requests.len()).filter(again).count()
     }
 
     fn orders(&self) -> usize {

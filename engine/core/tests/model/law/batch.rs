@@ -6,6 +6,7 @@ use schemas::limits::BATCH_MAX;
 use schemas::{AccountId, Amendment, Credits, Event, NewOrder, OrderRef, Rejection, Request};
 
 use super::Model;
+use super::trial::same_name;
 
 /// Which request cannot be, and why. The others are refused for its sake.
 pub(super) type Refused = (usize, Rejection);
@@ -86,7 +87,11 @@ impl Model {
             Err((bad, code)) => {
                 for (index, request) in requests.iter().enumerate() {
                     self.tell(Event::BatchItem { index: u16::try_from(index).expect("a batch is small") });
-                    self.refuse_request(account, request, if index == bad { code } else { BATCH_REFUSED });
+                    let code = if index == bad { code } else { BATCH_REFUSED };
+                    match (request, self.once_more(&requests[..index], request)) {
+                        (Request::Place(order), Some(repeat)) if order.account == account => self.tell(repeat),
+                        _ => self.refuse_request(account, request, code),
+                    }
                 }
             }
         }
@@ -100,6 +105,13 @@ impl Model {
         });
         let seen = |order: &NewOrder| self.seen_order(order, &[]).filter(|_| order.account == account)?.ok();
         orders.map(seen).collect::<Option<Vec<_>>>().filter(|repeats| !repeats.is_empty())
+    }
+
+    /// The answer to an order that comes once more in its batch: what was answered before.
+    fn once_more(&self, before: &[Request], request: &Request) -> Option<Event> {
+        let Request::Place(order) = request else { return None };
+        let earlier = before.iter().any(|other| same_name(other, request));
+        self.seen_order(order, &[]).filter(|_| earlier)?.ok()
     }
 
     fn refuse_request(&mut self, account: AccountId, request: &Request, code: Rejection) {
@@ -127,6 +139,8 @@ impl Model {
                     let change = self.check_change(&Amendment { account, order, price, quantity }, true);
                     self.carry_out_change(&change.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}")));
                 }
+                // Taken in a moment ago, under the same name.
+                Request::Place(order) if self.seen_order(&order, &[]).is_some() => self.place(&order, &[]),
                 Request::Place(order) => {
                     let price = self.check_at_market(&order);
                     self.take_in_named(&order, price.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}")));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use schemas::event::CancelReason;
 use schemas::limits::SWEEP_MAX;
-use schemas::{AccountId, Event, Instruction, MarketId, OrderId, OrderRef, Rejection, Shard};
+use schemas::{AccountId, Event, Instruction, MarketId, OrderId, OrderRef, Rejection, Shard, Status};
 
 use super::{Answer, Model, Moved, Order};
 
@@ -33,9 +33,11 @@ impl Model {
 
     /// Takes an order out of its book and gives back what it holds. One whose time has come expires, whatever else ends it.
     pub(super) fn end(&mut self, market: MarketId, id: OrderId, reason: CancelReason) {
-        self.renew_name(id);
-        let gone = self.market_mut(market).take_out(id);
-        let reason = if gone.is_gone(self.now) { CancelReason::Expired } else { reason };
+        let gone = *self.market(market).order(id).expect("it rests");
+        let expired = gone.is_gone(self.now);
+        self.ends(gone.account, id, if expired { Status::Expired } else { Status::Cancelled });
+        self.market_mut(market).take_out(id);
+        let reason = if expired { CancelReason::Expired } else { reason };
         let Order { account, entry, price, .. } = gone;
         self.tell(Event::OrderCancelled { order: id, account, market, entry, price, quantity: gone.left(), reason });
         let moved = Moved { released: gone.hold(), ..Moved::default() };

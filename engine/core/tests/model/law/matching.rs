@@ -80,8 +80,12 @@ impl Model {
         }
         let place = self.told.len();
         let kills = new.terms.time_in_force() == TimeInForce::Fok;
+        // If they would trade, those of its own account.
+        let allowing = Order { self_trade: SelfTrade::Allow, ..meeting.order };
         if !kills || self.fills_whole(new.market, &meeting.order) {
             self.meet(new.market, &mut meeting);
+        } else if self.fills_whole(new.market, &allowing) {
+            meeting.stopped = Some(CancelReason::SelfTrade);
         }
         let quantity =
             if meeting.budget.is_some() { meeting.traded } else { meeting.order.quantity - meeting.prevented };
@@ -123,7 +127,7 @@ impl Model {
         if status.is_live() {
             self.market_mut(market).rest(order);
         } else {
-            self.renew_name(order.id);
+            self.ends(order.account, order.id, status);
         }
         let moved = meeting.moved(held, holds);
         self.settle(order.account, market, Some(order.id), moved);
@@ -269,7 +273,7 @@ impl Model {
         market.fees += trade.maker.fee + trade.taker.fee;
         market.order_mut(trade.maker.order).filled = trade.quantity + market.order_mut(trade.maker.order).filled;
         if trade.maker_remaining.is_zero() {
-            self.renew_name(trade.maker.order);
+            self.ends(trade.maker.account, trade.maker.order, Status::Filled);
             self.market_mut(id).take_out(trade.maker.order);
         }
     }

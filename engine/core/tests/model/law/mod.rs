@@ -29,7 +29,8 @@ use schemas::event::{CancelReason, FirstOutcome};
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, ClientId, Command, Credits, Event, Instruction, MarketId, NewOrder, OrderId, Rejection, Shard, Timestamp,
+    AccountId, ClientId, Command, Credits, Event, Instruction, MarketId, NewOrder, OrderId, Rejection, Shard, Status,
+    Timestamp,
 };
 
 pub use things::{Account, Market, Order};
@@ -47,6 +48,8 @@ pub struct Model {
     orders_named: BTreeMap<(Shard, AccountId, MarketId, ClientId), Named>,
     /// What they called their deposits, withdrawals and transfers, and in which hour.
     movements_named: BTreeMap<(AccountId, ClientId), (FirstOutcome, u64)>,
+    /// Whose each order was that is over, and how it ended.
+    ended: BTreeMap<OrderId, (AccountId, Status)>,
     orders_numbered: BTreeMap<Shard, u64>,
     trades_made: BTreeMap<Shard, u64>,
     /// Deposits less withdrawals.
@@ -107,6 +110,7 @@ impl Model {
             at: Shard::all(1).next().expect("there is a first"),
             orders_named: BTreeMap::new(),
             movements_named: BTreeMap::new(),
+            ended: BTreeMap::new(),
             orders_numbered: BTreeMap::new(),
             trades_made: BTreeMap::new(),
             deposited: BTreeMap::new(),

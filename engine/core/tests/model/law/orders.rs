@@ -4,7 +4,7 @@ use schemas::event::FirstOutcome;
 use schemas::limits::AMOUNT_MAX;
 use schemas::{
     AccountId, BookSide, ClientId, CommandId, Event, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity,
-    Rejection, Side, Terms,
+    Rejection, Side, Status, Terms,
 };
 
 use super::limits::{Swap, Weight};
@@ -73,8 +73,9 @@ impl Model {
         (rests || self.hour() < named.hour + FORGOTTEN).then_some(named)
     }
 
-    /// An order is about to end: a name that only its resting has kept is kept for a day more.
-    pub(super) fn renew_name(&mut self, order: OrderId) {
+    /// An order is about to end. A name that only its resting has kept is kept for a day more.
+    pub(super) fn ends(&mut self, account: AccountId, order: OrderId, status: Status) {
+        assert!(self.ended.insert(order, (account, status)).is_none(), "{order} ended twice");
         let hour = self.hour();
         let names = self.orders_named.values_mut();
         for named in names.filter(|named| named.first == FirstOutcome::Order { id: order }) {

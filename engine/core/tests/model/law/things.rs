@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::market::Resolution;
 use schemas::{
     AccountId, AccountLimits, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, FeeRate, Listing, MarketId,
-    MarketLimits, MarketState, OrderId, PostOnly, Price, Quantity, Rejection, SelfTrade, Shard, Side, Timestamp,
+    MarketLimits, MarketState, OrderId, PostOnly, Price, Quantity, Rejection, SelfTrade, Shard, Side, Status,
+    Timestamp,
 };
 
 use super::{Answer, Model};
@@ -225,7 +226,14 @@ impl Model {
     /// A live order of this account, and its market. One whose time has come is gone.
     pub(super) fn live_order(&self, account: AccountId, id: OrderId) -> Answer<(&Market, &Order)> {
         let found = self.markets.iter().find_map(|market| Some((market, market.order(id)?)));
-        let own = found.filter(|(_, order)| order.account == account && !order.is_gone(self.now));
-        own.ok_or(Rejection::OrderUnknown)
+        let own = found.filter(|(_, order)| order.account == account);
+        match (own, self.ended.get(&id).filter(|(owner, _)| *owner == account)) {
+            (Some((_, order)), _) if order.is_gone(self.now) => Err(Rejection::OrderExpired),
+            (Some(live), _) => Ok(live),
+            (None, Some((_, Status::Filled))) => Err(Rejection::OrderFilled),
+            (None, Some((_, Status::Expired))) => Err(Rejection::OrderExpired),
+            (None, Some(_)) => Err(Rejection::OrderCancelled),
+            (None, None) => Err(Rejection::OrderUnknown),
+        }
     }
 }

@@ -50,10 +50,13 @@ struct Entering {
 impl Model {
     pub(super) fn try_batch(&self, account: AccountId, requests: &[Request]) -> Result<(), Refused> {
         let mut plan = Plan::default();
-        let numbered = || requests.iter().enumerate();
-        for (index, request) in numbered() {
+        for (index, request) in requests.iter().enumerate() {
             self.try_name(account, &requests[..index], request).map_err(|code| (index, code))?;
         }
+        // What comes once more under its name is done once.
+        let once =
+            |(index, request): &(usize, &Request)| !requests[..*index].iter().any(|other| same_name(other, request));
+        let numbered = || requests.iter().enumerate().filter(once);
         for (index, request) in numbered() {
             self.try_alone(account, request).map_err(|code| (index, code))?;
         }
@@ -80,11 +83,8 @@ impl Model {
     /// A name that is another order's, before or in this batch.
     fn try_name(&self, account: AccountId, before: &[Request], request: &Request) -> Answer<()> {
         let Request::Place(order) = request else { return Ok(()) };
-        let same_name = |other: &Request| match other {
-            Request::Place(other) => (other.market, other.client_id) == (order.market, order.client_id),
-            Request::Cancel(_) | Request::Amend { .. } => false,
-        };
-        let twice = order.client_id.is_some() && before.iter().any(same_name);
+        // The same once more is a repeat, and no use for another order.
+        let twice = before.iter().any(|other| same_name(other, request) && other != request);
         match () {
             () if order.account != account => Err(Rejection::AccountMismatch),
             () if twice || self.seen_order(order, &[]).is_some() => Err(Rejection::ClientIdReused),
@@ -270,5 +270,16 @@ impl Plan {
         let gained = self.entering_at(market).filter(|other| !other.order.sells() && other_kind(&other.order));
         freed.map(|order| u64::from(order.left().contracts())).sum::<u64>()
             + gained.map(|other| other.takes).sum::<u64>()
+    }
+}
+
+/// True if both are orders under one name.
+pub(super) fn same_name(one: &Request, other: &Request) -> bool {
+    match (one, other) {
+        (Request::Place(one), Request::Place(other)) => {
+            let name = |order: &NewOrder| (order.account, order.market, order.client_id);
+            one.client_id.is_some() && name(one) == name(other)
+        }
+        _ => false,
     }
 }

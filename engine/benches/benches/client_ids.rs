@@ -5,7 +5,6 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 use engine_benches::law::shard;
 use engine_core::{Place, State};
@@ -50,17 +49,11 @@ struct Run {
     state: State,
     events: Vec<Event>,
     commands: u64,
-    slowest: Duration,
 }
 
 impl Run {
     fn new() -> Self {
-        let mut run = Self {
-            state: State::new(shard().0, shard().1),
-            events: Vec::with_capacity(100),
-            commands: 0,
-            slowest: Duration::ZERO,
-        };
+        let mut run = Self { state: State::new(shard().0, shard().1), events: Vec::with_capacity(100), commands: 0 };
         for account in (1..=ACCOUNTS).map(AccountId) {
             let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
             run.handle(Timestamp(0), &Command::OpenAccount { account, key });
@@ -70,10 +63,8 @@ impl Run {
 
     fn handle(&mut self, time: Timestamp, command: &Command) {
         self.commands += 1;
-        let start = Instant::now();
         let cause = Cause { offset: self.commands, id: CommandId(u128::from(self.commands)) };
         self.state.handle(Place { cause, time }, command, &mut self.events);
-        self.slowest = self.slowest.max(start.elapsed());
         self.events.clear();
     }
 
@@ -98,9 +89,8 @@ fn measure(hours: u64, an_hour: u64) {
     let (bytes, peak) = (BYTES.load(Relaxed) - before, PEAK.load(Relaxed) - before);
     let kept = (hours.min(25) * an_hour) as f64;
     let snapshot = run.state.to_bytes().len() as f64;
-    let slowest = run.slowest.as_secs_f64() * 1e3;
     println!(
-        "{hours:>6}{an_hour:>12}{bytes:>14}{:>12.1}{:>12.1}{:>12.1}{slowest:>14.2}",
+        "{hours:>6}{an_hour:>12}{bytes:>14}{:>12.1}{:>12.1}{:>12.1}",
         bytes as f64 / kept,
         peak as f64 / kept,
         snapshot / kept
@@ -108,10 +98,7 @@ fn measure(hours: u64, an_hour: u64) {
 }
 
 fn main() {
-    println!(
-        "{:>6}{:>12}{:>14}{:>12}{:>12}{:>12}{:>14}",
-        "hours", "ids an hour", "bytes", "an id", "at peak", "in snapshot", "slowest ms"
-    );
+    println!("{:>6}{:>12}{:>14}{:>12}{:>12}{:>12}", "hours", "ids an hour", "bytes", "an id", "at peak", "in snapshot");
     measure(1, 1_000_000);
     measure(50, 40_000);
 }

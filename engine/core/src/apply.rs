@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use schemas::effects::{self, MarketChange, PositionChange, PurseChange};
 use schemas::event::{FirstOutcome, OrderAmended, OrderPlaced, Trade};
-use schemas::limits::PARKED_MAX;
+use schemas::limits::{PARKED_MAX, SWEEP_MAX};
 use schemas::market::Resolution;
 use schemas::{
     AccountId, AccountLimits, ClientId, Credits, Entry, Event, Instruction, Listing, MarketId, MarketLimits,
@@ -24,6 +24,9 @@ use crate::state::{
     Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Meaning, Name, Pending, Position, Purse,
     Stake, State, Table, Waiting, rests_at, step_of, weight,
 };
+
+/// Accounts whose parked requests one command tries only since another left them untried.
+const UNTRIED_MAX: usize = SWEEP_MAX;
 
 /// The prices of every market's book.
 const PRICES: RangeInclusive<u32> = Price::MIN.ticks() as u32..=Price::MAX.ticks() as u32;
@@ -173,9 +176,16 @@ impl State {
         let books = &self.facts.books;
         self.facts.client_ids.advance(self.facts.time, |order| books.get(order).is_some());
         self.decided = 0;
-        if self.facts.untried {
-            self.stirred.extend(self.facts.waiting.keys());
+        if let Some(from) = self.facts.untried {
+            self.stir_untried(from);
         }
+    }
+
+    #[cold]
+    fn stir_untried(&mut self, from: AccountId) {
+        let mut waiting = self.facts.waiting.range(from..).map(|(account, _)| *account);
+        self.stirred.extend(waiting.by_ref().take(UNTRIED_MAX));
+        self.untried_next = waiting.next();
     }
 
     /// An outcome ends. What is left to try follows from the outcome alone, so that it is the same whoever leads next.
@@ -183,7 +193,8 @@ impl State {
         if !self.stirred.is_empty() {
             self.stirred.clear();
         }
-        self.facts.untried = self.decided >= PARKED_MAX;
+        let next = self.untried_next.take();
+        self.facts.untried = if self.decided >= PARKED_MAX { Some(AccountId(0)) } else { next };
     }
 
     /// What an event means for the one purse that it changes, if any.

@@ -1,7 +1,7 @@
 //! What an order becomes when it enters a market's book, and what one becomes that changes in it.
 
 use schemas::event::{CancelReason, OrderAmended, OrderPlaced};
-use schemas::limits::QUANTITY_MAX;
+use schemas::limits::{ORDER_FILLS_MAX, QUANTITY_MAX};
 use schemas::{
     BookSide, Entry, Event, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Terms, TimeInForce, Timestamp,
 };
@@ -143,7 +143,10 @@ pub fn limit_to_rest(
         return Ok(limit);
     }
     let side = entry.book_side();
-    let best = market.queue(side.opposite()).find(|maker| !maker.has_expired(now)).map(|maker| maker.book_price());
+    // Behind more expired orders than it may take off, the next one counts as live: an order that meets it would not come to rest.
+    let mut behind = market.queue(side.opposite()).enumerate();
+    let best = behind.find(|(nth, maker)| *nth >= ORDER_FILLS_MAX || !maker.has_expired(now));
+    let best = best.map(|(_, maker)| maker.book_price());
     let tick = market.listing.tick;
     match best {
         Some(best) if taker::crosses(side, limit, best) => {

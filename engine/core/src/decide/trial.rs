@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemas::limits::ORDER_FILLS_MAX;
 use schemas::{
     AccountId, Amendment, BookSide, Contract, Credits, MarketId, MarketLimits, Need, NewOrder, OrderId, PostOnly,
     Price, Rejection, Request, Room, Side, Terms, TimeInForce,
@@ -152,7 +153,9 @@ impl<'a> Trial<'a> {
         let resting = market.queue(entering.side.opposite());
         let live = |order: &MarketOrder| !order.has_expired(self.state.facts.time);
         let cancelled = |order: &MarketOrder| self.cancelled.iter().any(|(_, gone)| gone.id == order.id);
-        resting.take_while(|order| crosses(order.book_price())).filter(live).any(|order| !cancelled(&order))
+        let mut crossing = resting.take_while(|order| crosses(order.book_price())).enumerate();
+        // Behind more expired orders than one may take off, the next one counts as live.
+        crossing.any(|(nth, order)| nth >= ORDER_FILLS_MAX || live(&order) && !cancelled(&order))
             || self.others(entering).any(|other| other.side != entering.side && crosses(other.limit))
     }
 

@@ -50,6 +50,8 @@ pub struct State {
     pub(crate) answering: CommandId,
     /// Accounts whose parked requests the present command has to try: something was freed, parked or ended; empty between commands.
     pub(crate) stirred: BTreeSet<AccountId>,
+    /// Where the next command goes on to try what waits, if this one tries all that it should.
+    pub(crate) untried_next: Option<AccountId>,
     /// How many parked requests the present command has decided, and asks and recalls it has sent.
     pub(crate) decided: usize,
 }
@@ -67,8 +69,8 @@ pub struct Facts {
     pub deposited: Credits,
     /// Counter of the last parked request or instruction.
     pub tickets: u64,
-    /// The last command decided as many parked requests as one may: the next one tries all that wait.
-    pub untried: bool,
+    /// A command decided as many parked requests as one may: the next ones try all that wait, some accounts each, from this one on.
+    pub untried: Option<AccountId>,
     /// Purses of the accounts that trade here, or whose home is here.
     pub purses: Table<AccountId, Purse>,
     /// Accounts whose home is here.
@@ -147,6 +149,7 @@ impl State {
             step: 0,
             answering: CommandId(0),
             stirred: BTreeSet::new(),
+            untried_next: None,
             decided: 0,
         }
     }
@@ -269,7 +272,7 @@ impl State {
 
     /// When an `AdvanceTime` has something to do; a time that is past means now.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let unfinished = !self.facts.mass_cancels.is_empty() || self.facts.untried;
+        let unfinished = !self.facts.mass_cancels.is_empty() || self.facts.untried.is_some();
         if unfinished || !self.lookup.sweeping.is_empty() {
             return Some(self.facts.time);
         }

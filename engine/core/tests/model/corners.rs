@@ -29,6 +29,7 @@ pub fn all(coverage: &mut Coverage) -> Done {
     for shards in 1..=3 {
         old_names(&mut World::new(shards, coverage))?;
     }
+    behind_many_expired(&mut World::new(1, coverage))?;
     sells_in_one_batch(&mut World::new(1, coverage))
 }
 
@@ -234,6 +235,34 @@ fn old_names(world: &mut World<'_>) -> Done {
             again(world)?;
         }
         world.step(&Step::MassCancel { who: 3, market: None, route })?;
+    }
+    Ok(())
+}
+
+/// More orders whose time has come than one command may take off, before any of them was swept: nobody sees behind them.
+fn behind_many_expired(world: &mut World<'_>) -> Done {
+    for who in [1, 2] {
+        world.step(&Step::Open { who, key: 1, route: Route::Home })?;
+        world.step(&Step::Deposit { who, amount: AMOUNT_MAX, name: None, route: Route::Home })?;
+    }
+    world.step(&Step::Create { market: 0, listing: LISTING, route: Route::Home })?;
+    world.step(&Step::Change { market: 0, by: 1, transition: Transition::Open, route: Route::Home })?;
+    for (expired, post_only) in [
+        (ORDER_FILLS_MAX, PostOnly::Reject),
+        (ORDER_FILLS_MAX + 1, PostOnly::Reprice),
+    ] {
+        rest(world, expired, &Wish { wait: Wait::Gtd(1_000), ..plain(1, 0, Entry::BuyNo, 5_000, 1) })?;
+        let wish = Wish { post_only, ..plain(2, 0, Entry::BuyYes, 6_000, 1) };
+        for step in [batch(2, 0, true, vec![Item::Place(wish.clone())]), Step::Place(wish, Route::Home)] {
+            world.step(&Step::Wait { milliseconds: 2_000, late: true })?;
+            world.step(&step)?;
+            if matches!(step, Step::Batch { .. }) {
+                world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
+                rest(world, expired, &Wish { wait: Wait::Gtd(1_000), ..plain(1, 0, Entry::BuyNo, 5_000, 1) })?;
+            }
+        }
+        world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
+        world.step(&Step::Wait { milliseconds: 2_000, late: false })?;
     }
     Ok(())
 }

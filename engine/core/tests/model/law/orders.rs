@@ -1,7 +1,7 @@
 //! Orders on their way in.
 
 use schemas::event::FirstOutcome;
-use schemas::limits::AMOUNT_MAX;
+use schemas::limits::{AMOUNT_MAX, ORDER_FILLS_MAX};
 use schemas::{
     AccountId, BookSide, ClientId, CommandId, Event, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity,
     Rejection, Side, Status, Terms,
@@ -163,7 +163,10 @@ impl Model {
 
     /// Where an order rests that must not take: at its own price, or a tick away from the best order that it would take.
     pub(super) fn price_to_rest(&self, market: &Market, order: &Order) -> Answer<Price> {
-        let best = market.on_side(order.side().opposite()).find(|other| !other.is_gone(self.now));
+        let others: Vec<&Order> = market.on_side(order.side().opposite()).collect();
+        let gone = others.iter().take_while(|other| other.is_gone(self.now)).count();
+        // More that are gone than one command may take off stand in the way like one that is there.
+        let best = others.get(gone.min(ORDER_FILLS_MAX)).copied();
         let Some(best) = best.filter(|best| order.post_only != PostOnly::Off && order.reaches(best.price)) else {
             return Ok(order.price);
         };

@@ -12,6 +12,7 @@
 //!
 //! What the account's means must reach is counted for the whole batch: what it lets go pays for what it holds.
 
+use schemas::limits::ORDER_FILLS_MAX;
 use schemas::{
     AccountId, Amendment, Contract, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection, Request, Terms,
     TimeInForce,
@@ -181,9 +182,11 @@ impl Model {
     fn meets(&self, plan: &Plan, entering: &Entering) -> bool {
         let order = &entering.order;
         let cancelled = |id: OrderId| plan.cancelled.iter().any(|(_, gone)| gone.id == id);
-        let mut there = self.market(entering.market).on_side(order.side().opposite());
+        let there = self.market(entering.market).on_side(order.side().opposite());
         let mut brought = plan.entering_at(entering.market).filter(|other| other.order.side() != order.side());
-        there.any(|other| order.reaches(other.price) && !other.is_gone(self.now) && !cancelled(other.id))
+        // In the way, or too many in front to tell.
+        let mut reached = there.filter(|other| order.reaches(other.price)).enumerate();
+        reached.any(|(nth, other)| nth >= ORDER_FILLS_MAX || !other.is_gone(self.now) && !cancelled(other.id))
             || brought.any(|other| order.reaches(other.order.price))
     }
 

@@ -247,10 +247,7 @@ fn behind_many_expired(world: &mut World<'_>) -> Done {
     }
     world.step(&Step::Create { market: 0, listing: LISTING, route: Route::Home })?;
     world.step(&Step::Change { market: 0, by: 1, transition: Transition::Open, route: Route::Home })?;
-    for (expired, post_only) in [
-        (ORDER_FILLS_MAX, PostOnly::Reject),
-        (ORDER_FILLS_MAX + 1, PostOnly::Reprice),
-    ] {
+    for (expired, post_only) in [(ORDER_FILLS_MAX, PostOnly::Reject), (ORDER_FILLS_MAX + 1, PostOnly::Reprice)] {
         rest(world, expired, &Wish { wait: Wait::Gtd(1_000), ..plain(1, 0, Entry::BuyNo, 5_000, 1) })?;
         let wish = Wish { post_only, ..plain(2, 0, Entry::BuyYes, 6_000, 1) };
         for step in [batch(2, 0, true, vec![Item::Place(wish.clone())]), Step::Place(wish, Route::Home)] {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::api::{Account, Api, limit};
 use common::socket::{Heard, Rebuilt, Socket};
 use common::steps::{get_at, results, text, wallet_becomes, with};
-use common::{Platform, Random, eventually};
+use common::{PATIENCE, Platform, Random, eventually};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -328,7 +328,7 @@ impl Watch {
         watch
     }
 
-    /// Takes messages in until the order is seen, and all books are as the answers of the API say.
+    /// Takes messages in until the order is seen, and books, trades and live orders are as the answers of the API say.
     async fn finish(&mut self, api: &Api, account: &Account, last: &Value) -> String {
         while !self.orders.contains_key(text(last, "order_id")) {
             let message = self.socket.next().await;
@@ -336,27 +336,52 @@ impl Watch {
         }
         let mut shown = String::new();
         for ticker in self.tickers {
-            let book = get_at(api, None, &format!("/v1/markets/{ticker}/book"), &last["position"]).await;
-            let id = text(&book, "market_id").to_owned();
-            // The load has ended, but other shards' last messages may still be on their way.
-            while self.books[&id].shown() != (book["bids"].clone(), book["asks"].clone()) {
-                let message = self.socket.next().await;
-                self.take(&message);
-            }
-            let trades = api.get(None, &format!("/v1/markets/{ticker}/trades?limit=20")).await.expect(200);
-            let newest: Vec<&Value> = self.trades[&id].iter().rev().take(20).collect();
-            assert_eq!(trades["items"].as_array().unwrap().iter().collect::<Vec<_>>(), newest, "{ticker}");
+            let path = format!("/v1/markets/{ticker}/book");
+            let id = text(&get_at(api, None, &path, &last["position"]).await, "market_id").to_owned();
+            self.agree(api, None, &path, last, |own, book| {
+                (format!("{:?}", own.books[&id].shown()), format!("{:?}", (book["bids"].clone(), book["asks"].clone())))
+            })
+            .await;
+            self.agree(api, None, &format!("/v1/markets/{ticker}/trades?limit=20"), last, |own, trades| {
+                let newest: Vec<&Value> = own.trades[&id].iter().rev().take(20).collect();
+                let listed: Vec<&Value> = trades["items"].as_array().unwrap().iter().collect();
+                (format!("{newest:?}"), format!("{listed:?}"))
+            })
+            .await;
             shown += &format!("{ticker}: {:?}\n", self.books[&id].shown());
         }
-        // A shard's order may be in its book before the message about it comes over the account's channel.
-        let live = get_at(api, Some(&account.key), "/v1/orders?status=live&limit=100", &last["position"]).await;
-        let mut live: Vec<_> = live["items"].as_array().unwrap().iter().map(|o| text(o, "order_id")).collect();
-        live.sort_unstable();
-        while !self.orders.keys().eq(&live) {
-            let message = self.socket.next().await;
-            self.take(&message);
-        }
+        self.agree(api, Some(&account.key), "/v1/orders?status=live&limit=100", last, |own, live| {
+            let mut live: Vec<_> = live["items"].as_array().unwrap().iter().map(|o| text(o, "order_id")).collect();
+            live.sort_unstable();
+            let own: Vec<_> = own.orders.keys().map(String::as_str).collect();
+            (format!("{own:?}"), format!("{live:?}"))
+        })
+        .await;
         shown + &format!("{:?}", self.orders)
+    }
+
+    /// Compares what the messages came to with an answer of the API until both are the same. The load has ended, but other shards' last
+    /// events may still be on their way to the socket, or to the read models.
+    async fn agree(
+        &mut self,
+        api: &Api,
+        key: Option<&str>,
+        path: &str,
+        last: &Value,
+        shown: impl Fn(&Self, &Value) -> (String, String),
+    ) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = get_at(api, key, path, &last["position"]).await;
+            let (own, theirs) = shown(self, &answer);
+            if own == theirs {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{path}: messages came to\n{own}\nand the API answers\n{theirs}");
+            if let Ok(message) = tokio::time::timeout(Duration::from_millis(100), self.socket.next()).await {
+                self.take(&message);
+            }
+        }
     }
 
     fn take(&mut self, message: &Value) {

@@ -56,8 +56,10 @@ impl Socket {
     }
 
     pub async fn hear(&mut self) -> Heard {
+        // A server's pings are no message: they do not begin the wait anew.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a message in time");
+            let message = tokio::time::timeout_at(deadline, self.0.next()).await.expect("a message in time");
             match message {
                 Some(Ok(Message::Text(text))) => return Heard::Message(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into()),

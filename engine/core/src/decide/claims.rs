@@ -1,17 +1,19 @@
 //! The account's home: claims on its credits and room, by its other purses, withdrawals and transfers.
 //!
+//! The first row that fits decides:
+//!
 //! | a claim                                           | what happens                                              |
 //! |---------------------------------------------------|-----------------------------------------------------------|
-//! | comes while others wait, and none of these is late | it waits behind them                                     |
+//! | comes while others wait, and the oldest is not late | it waits behind them                                    |
 //! | needs no more than the home has                   | it is granted; a purse gets a float besides, if none waits |
-//! | comes while others wait                           | it waits behind them                                      |
+//! | comes while others wait, and the oldest is late   | it waits behind them                                      |
 //! | is the oldest; no other purse could give anything | it is refused                                             |
 //! | is the oldest; no recall is under way             | every other shard with a purse is asked to give back      |
 //! | is the oldest; its recall came back, and a purse has more, or the home has lent some meanwhile | the same once more |
 //! | is the oldest; its recall came back with all there was | it is refused                                        |
 //!
-//! So a claim is refused only after every purse was asked while it was the oldest. One is late when a recall has taken a second: some shard
-//! does not answer, and that holds up only what needs its answer. (Were claims always to pass, two purses could take the same credits
+//! So a claim is refused only after every purse was asked while it was the oldest. A claim is late when its recall has taken a second: some
+//! shard does not answer, and that delays only claims that need its answer. (Were claims always to pass, two purses could take the same credits
 //! from each other again and again.)
 
 use schemas::limits::{PARKED_MAX, RECALL_PATIENCE_MS};

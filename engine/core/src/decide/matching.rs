@@ -3,7 +3,8 @@
 use schemas::event::{CancelReason, OrderAmended, OrderPlaced};
 use schemas::limits::{ORDER_FILLS_MAX, QUANTITY_MAX};
 use schemas::{
-    BookSide, Entry, Event, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Terms, TimeInForce, Timestamp,
+    BookSide, Entry, Event, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Status, Terms, TimeInForce,
+    Timestamp,
 };
 
 use super::taker::{self, Appetite, Fills, Incoming, Taker};
@@ -32,7 +33,10 @@ pub fn place(
             Fills::NotWhole => {}
             Fills::NotForItsOwn => taker.stop = Some(CancelReason::SelfTrade),
         }
-        draft.events[at] = Event::OrderPlaced(place_so_far(order, &taker));
+        if let Event::OrderPlaced(placed) = &mut draft.events[at] {
+            (placed.quantity, placed.filled) = (wanted(order, &taker), taker.filled);
+            (placed.status, placed.cancel_reason) = status(order, &taker, placed.quantity);
+        }
     }
     // An order that rests as it was asked for holds what it held.
     let as_asked = limit == order.entry.book_price(order.terms.limit());
@@ -61,13 +65,24 @@ fn most_contracts(state: &State, market: MarketView<'_>, order: &NewOrder) -> Qu
 
 #[inline]
 fn place_so_far(order: &NewOrder, taker: &Taker) -> OrderPlaced {
-    let quantity = match order.terms {
-        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity - taker.prevented,
-        Terms::Budget { .. } => taker.filled,
-    };
-    let (status, cancel_reason) = taker.stands(quantity, taker.filled, order.terms.time_in_force().rests());
+    let quantity = wanted(order, taker);
+    let (status, cancel_reason) = status(order, taker, quantity);
     let (id, price, filled) = (taker.id, taker.limit, taker.filled);
     OrderPlaced { id, order: *order, price, quantity, filled, status, cancel_reason }
+}
+
+/// Contracts that an order is for, without those that its own account's orders took off.
+#[inline]
+fn wanted(order: &NewOrder, taker: &Taker) -> Quantity {
+    match order.terms {
+        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity - taker.prevented,
+        Terms::Budget { .. } => taker.filled,
+    }
+}
+
+#[inline]
+fn status(order: &NewOrder, taker: &Taker, quantity: Quantity) -> (Status, Option<CancelReason>) {
+    taker.stands(quantity, taker.filled, order.terms.time_in_force().rests())
 }
 
 /// A change of a resting order that passed all checks.

@@ -1,7 +1,7 @@
 //! Decides what a command leads to: the parent of all branching, one file a kind of command.
 //!
 //! A decision reads `&State` and yields events; [`State::apply`] makes them true. A command may take several steps (take an
-//! order in, match it, redeem pairs, settle wallets): each decides, then applies, and all events go into one outcome.
+//! order in, match it, redeem pairs, settle purses): each decides, then applies, and all events go into one outcome.
 //! A refusal is an event like any other. Checks stand in the order of their codes.
 
 mod account;

@@ -13,7 +13,7 @@ use crate::state::{Exposure, MarketView, Meaning, Name, State};
 
 impl Turn<'_> {
     pub(super) fn place_order(&mut self, order: &NewOrder) {
-        self.state.recall(order);
+        self.state.seek(order);
         if self.state.map.of_market(order.market) != self.state.shard {
             return self.reject_order(order, Rejection::WrongShard);
         }

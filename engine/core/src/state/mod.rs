@@ -240,11 +240,11 @@ impl State {
     }
 
     /// Looks up what a command is about, so that what follows finds it at once. Changes nothing that anybody can see.
-    pub(crate) fn recall(&mut self, order: &NewOrder) {
-        self.facts.purses.recall(order.account);
-        self.facts.markets.recall(order.market);
+    pub(crate) fn seek(&mut self, order: &NewOrder) {
+        self.facts.purses.seek(order.account);
+        self.facts.markets.seek(order.market);
         if let Some(name) = Name::of_order(order) {
-            self.facts.client_ids.recall(name);
+            self.facts.client_ids.seek(name);
         }
     }
 

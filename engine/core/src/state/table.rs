@@ -76,7 +76,7 @@ impl<K: Key, V> Table<K, V> {
 
     /// Looks a thing up so that the next look-ups find it at once. Changes nothing else.
     #[inline]
-    pub fn recall(&mut self, key: K) {
+    pub fn seek(&mut self, key: K) {
         self.last = self.find(key).unwrap_or(self.last);
     }
 

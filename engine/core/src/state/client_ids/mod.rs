@@ -84,7 +84,7 @@ impl ClientIds {
 
     /// Notes what the present command asks for again and again. Changes nothing that anybody can see.
     #[inline]
-    pub fn recall(&mut self, name: Name) {
+    pub fn seek(&mut self, name: Name) {
         self.recalled = Some((name, NameHash::of(name)));
     }
 

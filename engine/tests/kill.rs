@@ -171,7 +171,7 @@ fn assert_snapshots_agree_with_the_log(log: &TestLog, folder: &std::path::Path) 
                 let mut from_snapshot = Replica::restore(shard, log.args.shard_map(), &bytes).unwrap();
                 assert_eq!(from_snapshot.position().sequence, sequence);
                 follow(log, &mut from_snapshot, replica.position().offset);
-                assert_eq!(from_snapshot.state().hash(), replica.state().hash(), "shard {shard} from {sequence}");
+                assert_eq!(from_snapshot.state().digest(), replica.state().digest(), "shard {shard} from {sequence}");
                 assert_eq!(from_snapshot.position(), replica.position());
                 restored.push(sequence);
             }

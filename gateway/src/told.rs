@@ -161,7 +161,7 @@ pub mod tests {
         let (account, order, code) = (ACCOUNT, OrderId(9), Rejection::OrderUnknown);
         let refused = Event::CancelRejected { account, order: OrderRef::Id(order), code };
         let events = vec![
-            Event::StateHashed { hash: [0; 32] },
+            Event::StateHashed { hash: schemas::StateHash { way: 1, sum: 0 } },
             Event::BatchItem { index: 1 },
             refused,
             Event::BatchItem { index: 0 },

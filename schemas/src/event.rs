@@ -176,8 +176,8 @@ pub enum Event {
     },
     /// The hash of the shard's state after all other events of this outcome: every follower proves that it agrees.
     StateHashed {
-        /// BLAKE3 of the snapshot's state bytes.
-        hash: [u8; 32],
+        /// Which way of hashing, and what it came to.
+        hash: StateHash,
     },
     /// A cancel was refused; nothing changed.
     CancelRejected {
@@ -504,6 +504,21 @@ impl CancelReason {
             Self::Expired => Status::Expired,
             _ => Status::Cancelled,
         }
+    }
+}
+
+/// The hash of a shard's state: what the state means, however a build lays it out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct StateHash {
+    /// By which way it was made. Who does not know the way cannot check the hash.
+    pub way: u16,
+    /// The sum of the hashes of all entities, modulo 2^64.
+    pub sum: u64,
+}
+
+impl std::fmt::Display for StateHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{:016x}", self.way, self.sum)
     }
 }
 

@@ -37,7 +37,7 @@ pub mod topics;
 
 pub use account::{AccountLimits, ApiKey, Scopes};
 pub use command::{Command, CommandRecord, Request};
-pub use event::Event;
+pub use event::{Event, StateHash};
 pub use ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, Shard, TradeId};
 pub use market::{Answer, Listing, MarketLimits, MarketState, Transition};
 pub use message::Message;

@@ -292,7 +292,7 @@ mod tests {
             request: ParkedRequest::Batch(vec![Request::Place(order()); BATCH_MAX]),
         };
         let mut events = vec![
-            Event::StateHashed { hash: [7; 32] },
+            Event::StateHashed { hash: crate::StateHash { way: 1, sum: 7 } },
             Event::OrderRejected { id: OrderId(3), order: order(), code: Rejection::OrderUnknown },
             Event::Parked(Box::new(parked)),
         ];

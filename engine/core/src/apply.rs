@@ -36,6 +36,7 @@ impl State {
     // What orders lead to comes a thousand times as often as all the rest: it shall not pay for the rest's stack.
     #[inline]
     pub fn apply(&mut self, event: &Event) {
+        self.unhashed += 1;
         match event {
             Event::OrderPlaced(placed) => self.place(placed),
             Event::Traded(trade) => self.trade(trade),
@@ -195,6 +196,7 @@ impl State {
         }
         let next = self.untried_next.take();
         self.facts.untried = if self.decided >= PARKED_MAX { Some(AccountId(0)) } else { next };
+        self.hash_some();
     }
 
     /// What an event means for the one purse that it changes, if any.
@@ -436,6 +438,8 @@ impl State {
             self.change_purse(&PurseChange::live(maker.account, -1));
             self.disown(&filled, book, slot);
             self.facts.ended_orders.add(maker.order, maker.account, Status::Filled);
+        } else {
+            self.lookup.order_hashes.changes(slot);
         }
     }
 
@@ -503,6 +507,7 @@ impl State {
     fn rest(&mut self, market: MarketId, resting: MarketOrder) -> (BookKey, u32) {
         let book = self.market_mut(market).book;
         let slot = self.facts.books.rest(book, resting);
+        self.lookup.order_hashes.comes(slot);
         self.lookup.order_rests(market, &resting);
         (book, slot)
     }
@@ -512,6 +517,7 @@ impl State {
     fn disown(&mut self, order: &MarketOrder, book: BookKey, slot: u32) {
         let account = self.purse_place(order.owner.account);
         self.lookup.own_orders.remove(account, book, slot);
+        self.lookup.order_hashes.goes(slot);
         self.facts.client_ids.order_ended(order.id);
     }
 
@@ -533,6 +539,7 @@ impl State {
         let (slot, before) = books.take_from_slot(order, quantity.contracts()).unwrap_or_else(gone);
         if before.contracts() > quantity {
             books.owner_mut(order).expect("it still rests").quantity = before.owner.quantity - quantity;
+            self.lookup.order_hashes.changes(slot);
         } else {
             self.disown(&before, book, slot);
         }
@@ -554,6 +561,7 @@ impl State {
         if amended.status.is_live() {
             let owner = Stake { quantity: amended.quantity, ..before.owner };
             let (price, remaining) = (u32::from(amended.price.ticks()), amended.resting().contracts());
+            self.lookup.order_hashes.goes(slot);
             // It keeps its place among its account's orders: that goes by its id, and by its slot in the books.
             let (_, again) = self.rest(market, Resting { price, remaining, owner, ..before });
             assert_eq!(again, slot, "{}: order {order} has its slot", Invariant::LevelsAddUp);

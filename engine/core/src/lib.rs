@@ -21,6 +21,7 @@
 mod apply;
 mod book;
 mod decide;
+mod hash;
 mod invariants;
 mod prefetch;
 mod replica;
@@ -31,7 +32,7 @@ pub use book::{
     Book, BookId, BookKey, Books, Instruction, LOOKAHEAD, Outcome, PRICE_MAX, Queue, Refusal, Resting, Upcoming,
 };
 pub use invariants::{Invariant, Sums};
-pub use replica::{Divergence, Halt, HashPace, Read, Replica};
+pub use replica::{Divergence, HASH_EVERY, Halt, Read, Replica};
 pub use snapshot::SnapshotError;
 pub use state::{Account, Lent, Market, MarketView, Position, Purse, Sealed, State};
 

@@ -1,4 +1,4 @@
-//! A shard's state as bytes, and back. The hash of the bytes is the state's identity: followers prove with it that they agree.
+//! A shard's state as bytes, and back.
 //!
 //! File layout: magic (8 bytes), BLAKE3 of all that follows (32), shard (u16), number of shards (u16), position, state.
 
@@ -53,14 +53,9 @@ impl State {
         bytes
     }
 
-    /// BLAKE3 of [`State::to_bytes`].
-    pub fn hash(&self) -> [u8; HASH_BYTES] {
-        Self::hash_of(&self.to_bytes())
-    }
-
-    /// The hash of a state with these bytes.
-    pub fn hash_of(bytes: &[u8]) -> [u8; HASH_BYTES] {
-        *blake3::hash(bytes).as_bytes()
+    /// BLAKE3 of [`State::to_bytes`]: tells states of one build apart. Builds agree by [`State::hash`].
+    pub fn digest(&self) -> [u8; HASH_BYTES] {
+        *blake3::hash(&self.to_bytes()).as_bytes()
     }
 
     /// The state with these bytes.
@@ -79,6 +74,7 @@ impl State {
         }
         let mut state = Self { facts, ..Self::new(shard, map) };
         state.rebuild_lookup()?;
+        state.hash_changed();
         Ok(state)
     }
 
@@ -95,6 +91,7 @@ impl State {
             let mut slots: Vec<u32> = self.facts.books.slots(market.book).collect();
             for slot in &slots {
                 self.lookup.order_rests(id, &self.facts.books.order(*slot));
+                self.lookup.order_hashes.comes(*slot);
             }
             slots.sort_unstable_by_key(|slot| self.facts.books.order(*slot).id);
             for slot in slots {

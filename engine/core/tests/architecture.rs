@@ -24,7 +24,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
 ];
 
 /// What the core may depend on, in builds that run.
-const DEPENDENCIES: &[&str] = &["blake3", "bincode", "prefetch-index", "schemas", "thiserror"];
+const DEPENDENCIES: &[&str] = &["blake3", "bincode", "prefetch-index", "schemas", "thiserror", "twox-hash"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use engine::shard::{Control, Pace, Role, ShardLoop};
-use engine_core::{HashPace, Replica};
+use engine_core::Replica;
 use schemas::{EngineId, Shard};
 use service::{Liveness, Readiness};
 
@@ -16,8 +16,8 @@ use crate::cluster::writer::{Late, Writer};
 use crate::random::Random;
 use crate::seen::Seen;
 
-/// A shard of a simulation lives for some hundred outcomes: hashes come as often as that every run has some.
-pub const HASH_PACE: HashPace = HashPace { every: 16, outcomes_a_thing: 0 };
+/// Outcomes from one state hash to the next. A shard of a simulation lives for some hundred outcomes: every run has some hashes.
+pub const HASH_EVERY: u64 = 16;
 
 /// Where one process keeps the snapshots of each shard: its own cabinets, or those of all.
 pub type Store = Vec<Rc<Cabinet>>;
@@ -65,7 +65,7 @@ impl Process {
             };
             let pulse = Liveness::new().watch("shard", Duration::MAX);
             let control = Control::new(Readiness::new().part("shard"), pulse);
-            let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5)).with_hashes(HASH_PACE);
+            let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5)).with_hash_every(HASH_EVERY);
             let outside = (log, clock, shelf);
             let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone(), pace);
             let mut hosted = Hosted { shard, shard_loop, control, tap, pending, cabinet, archive, has_ended: false };

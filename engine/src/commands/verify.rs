@@ -110,12 +110,12 @@ impl Audit {
 
 /// Folds, prints, and fails if anything is wrong.
 pub fn verify(args: &VerifyArgs) -> Result<(), VerifyError> {
-    let audit = Audit::of(&args.log)?;
-    for replica in &audit.replicas {
+    let mut audit = Audit::of(&args.log)?;
+    for replica in &mut audit.replicas {
+        let state = replica.state_hash();
         replica.state().assert_all();
         let (shard, position) = (replica.state().shard(), replica.position());
-        let (term, state) =
-            (position.term.map_or("none".to_owned(), |term| term.to_string()), hex(&replica.state().hash()));
+        let term = position.term.map_or("none".to_owned(), |term| term.to_string());
         println!(
             "shard {shard}: offset {} term {term} sequence {} next command {} purses {} parked {} chain {} state {state}",
             position.offset,

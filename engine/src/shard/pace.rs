@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use engine_core::HashPace;
+use engine_core::HASH_EVERY;
 
 /// When snapshots are taken, and when state hashes are published.
 #[derive(Debug)]
 pub struct Pace {
-    hashes: HashPace,
+    hash_every: u64,
     every: u64,
     interval: Duration,
     /// Sequence and time of the last one, or of the start.
@@ -25,18 +25,18 @@ pub struct Taken {
 impl Pace {
     /// A snapshot every `every` outcomes; or after `interval`, if there was any outcome.
     pub fn new(every: u64, interval: Duration) -> Self {
-        let hashes = HashPace::default();
-        Self { hashes, every: every.max(1), interval, last: (0, Duration::ZERO), taken: None }
+        let every = every.max(1);
+        Self { hash_every: HASH_EVERY, every, interval, last: (0, Duration::ZERO), taken: None }
     }
 
-    /// State hashes at another pace than the default.
+    /// A state hash every so many outcomes instead of [`HASH_EVERY`].
     #[must_use]
-    pub fn with_hashes(self, hashes: HashPace) -> Self {
-        Self { hashes, ..self }
+    pub fn with_hash_every(self, outcomes: u64) -> Self {
+        Self { hash_every: outcomes.max(1), ..self }
     }
 
-    pub(super) fn hashes(&self) -> HashPace {
-        self.hashes
+    pub(super) fn hash_every(&self) -> u64 {
+        self.hash_every
     }
 
     /// Recovered at `sequence`. What was taken may hold what never counted.

@@ -20,7 +20,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         self.enter(Stage::Recovering { head: u64::MAX });
         self.control.allow(SNAPSHOT_WITHIN);
         let replica = self.newest_snapshot().unwrap_or_else(|| Replica::new(self.shard, self.map));
-        self.replica = replica.with_hash_pace(self.pace.hashes());
+        self.replica = replica.with_hash_every(self.pace.hash_every());
         self.control.beat();
         let position = *self.replica.position();
         self.at = Place { source: Source::Events, offset: position.offset };

@@ -260,7 +260,7 @@ impl Exchange {
         told.events.extend(match self.random.below(5) {
             0 => Some(repeated(FirstOutcome::Deposit { amount: Credits(1) })),
             1 => Some(repeated(FirstOutcome::Parked { command })),
-            2 => Some(Event::StateHashed { hash: [7; 32] }),
+            2 => Some(Event::StateHashed { hash: schemas::StateHash { way: 1, sum: 7 } }),
             3 => Some(Event::Rejected { code: Rejection::AccountExists }),
             _ => None,
         });

@@ -115,7 +115,7 @@ fn of_orders() -> Vec<Event> {
             ..amended()
         }),
         Event::BatchItem { index: 99 },
-        Event::StateHashed { hash: counting_up().map(|byte| 0xff - byte) },
+        Event::StateHashed { hash: schemas::StateHash { way: 0x0102, sum: 0x0304_0506_0708_090a } },
     ];
     let (unknown, cancelled) = (Rejection::OrderUnknown, Rejection::CancelledWhileParked);
     let refused = |order| Event::CancelRejected { account: ACCOUNT, order, code: unknown };

@@ -392,6 +392,12 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.levels.shelf(book.shelf(side))
     }
 
+    /// The order in a slot, and its book.
+    pub(crate) fn at(&self, slot: u32) -> (BookKey, Resting<Id, T>) {
+        let node = &self.nodes[slot];
+        (self.book(node), node.order())
+    }
+
     /// The order in a slot.
     #[inline]
     pub(crate) fn order(&self, slot: u32) -> Resting<Id, T> {

@@ -11,6 +11,7 @@ use schemas::limits::ENDED_ORDERS_KEPT;
 use schemas::{AccountId, OrderId, Status};
 
 use crate::book::{BookId, Slots};
+use crate::hash::ended_order;
 
 /// The orders that ended last.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ struct Generation {
     orders: Vec<Ended>,
     /// By id. Follows from the orders.
     slots: Slots,
+    /// The sum of their hashes.
+    sum: u64,
 }
 
 /// An order that ended.
@@ -54,6 +57,11 @@ impl EndedOrders {
     pub fn len(&self) -> usize {
         self.older.orders.len() + self.younger.orders.len()
     }
+
+    /// The sum of the hashes of all of them.
+    pub fn sum(&self) -> u64 {
+        self.older.sum.wrapping_add(self.younger.sum)
+    }
 }
 
 impl Generation {
@@ -66,6 +74,7 @@ impl Generation {
         };
         let slot = u32::try_from(self.orders.len()).expect("a generation is bounded");
         self.slots.fill(vacancy, hash, slot);
+        self.sum = self.sum.wrapping_add(ended_order(ended.id, ended.account, ended.status));
         self.orders.push(ended);
         true
     }
@@ -78,6 +87,7 @@ impl Generation {
     fn clear(&mut self) {
         self.orders.clear();
         self.slots.clear();
+        self.sum = 0;
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::{AccountId, Contract, Credits, MarketId, OrderId, Quantity, Side, Timestamp};
 
 use super::{MarketOrder, OwnOrders, Stake, Table};
+use crate::hash::SlotHashes;
 
 /// Look-ups over a shard's facts.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Lookup {
     pub dead_man_switches: BTreeSet<(Timestamp, AccountId)>,
     /// Whose each live order is.
     pub own_orders: OwnOrders,
+    /// The hashes of live orders, by their slots in the books.
+    pub order_hashes: SlotHashes,
     /// Live orders that are cancelled when their market pauses.
     pub cancel_on_pause: BTreeSet<(MarketId, OrderId)>,
     /// Markets that still have orders to cancel or positions to pay out.

@@ -2,15 +2,22 @@
 
 use std::collections::VecDeque;
 
+use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use schemas::{CommandId, Message};
 
+use crate::hash::Fields;
+
 /// What was sent to one shard and is not acknowledged yet. Numbers are dense, from 1.
-#[derive(Clone, Debug, Default, Encode, Decode)]
+#[derive(Clone, Debug, Default)]
 pub struct Outbox {
     /// The number of the last message sent.
     pub last: u64,
     kept: VecDeque<Kept>,
+    /// The sum of the hashes of what is kept.
+    sum: u64,
 }
 
 /// A message on its way.
@@ -36,12 +43,47 @@ impl Outbox {
     pub fn push(&mut self, number: u64, origin: CommandId, message: Message) {
         assert_eq!(number, self.last + 1, "messages are numbered densely");
         self.last = number;
+        self.sum = self.sum.wrapping_add(Fields::default().kept(number, origin, &message));
         self.kept.push_back(Kept { origin, message });
     }
 
     /// Drops everything up to `number`.
     pub fn acknowledge(&mut self, number: u64) {
-        while self.first() <= number && self.kept.pop_front().is_some() {}
+        while self.first() <= number {
+            let first = self.first();
+            let Some(Kept { origin, message }) = self.kept.pop_front() else { return };
+            self.sum = self.sum.wrapping_sub(Fields::default().kept(first, origin, &message));
+        }
+    }
+
+    /// The sum of the hashes of the messages that are kept.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+}
+
+impl Encode for Outbox {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (&self.last, &self.kept).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Outbox {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (last, kept): (u64, VecDeque<Kept>) = Decode::decode(decoder)?;
+        let before = last.checked_sub(kept.len() as u64);
+        let before = before.ok_or(DecodeError::Other("more messages than were sent"))?;
+        let mut outbox = Self { last: before, ..Self::default() };
+        for (number, Kept { origin, message }) in (before + 1..).zip(kept) {
+            outbox.push(number, origin, message);
+        }
+        Ok(outbox)
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for Outbox {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Decode::decode(decoder)
     }
 }
 

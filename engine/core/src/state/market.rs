@@ -7,7 +7,7 @@ use schemas::{
     Quantity, SelfTrade, Timestamp,
 };
 
-use super::Table;
+use super::Hashed;
 use crate::book::{BookKey, Books, Queue, Resting};
 
 /// A market, on its home shard.
@@ -31,7 +31,7 @@ pub struct Market {
     pub yes: u64,
     /// NO contracts in the world (I-2).
     pub no: u64,
-    pub(crate) positions: Table<AccountId, Position>,
+    pub(crate) positions: Hashed<AccountId, Position>,
     pub(crate) book: BookKey,
 }
 

@@ -31,7 +31,7 @@ pub use market::{Market, MarketOrder, MarketView, Position, Stake};
 pub use own_orders::OwnOrders;
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
 pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
-pub use table::Table;
+pub use table::{Hashed, Table};
 
 /// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub struct State {
     pub(crate) untried_next: Option<AccountId>,
     /// How many parked requests the present command has decided, and asks and recalls it has sent.
     pub(crate) decided: usize,
+    /// Events since what changed was hashed.
+    pub(crate) unhashed: u32,
 }
 
 /// What a snapshot holds.
@@ -72,10 +74,10 @@ pub struct Facts {
     /// A command decided as many parked requests as one may: the next ones try all that wait, some accounts each, from this one on.
     pub untried: Option<AccountId>,
     /// Purses of the accounts that trade here, or whose home is here.
-    pub purses: Table<AccountId, Purse>,
+    pub purses: Hashed<AccountId, Purse>,
     /// Accounts whose home is here.
-    pub accounts: Table<AccountId, Account>,
-    pub markets: Table<MarketId, Market>,
+    pub accounts: Hashed<AccountId, Account>,
+    pub markets: Hashed<MarketId, Market>,
     /// The book of each market, in the same order.
     pub books: Books<OrderId, Stake>,
     pub client_ids: ClientIds,
@@ -151,6 +153,7 @@ impl State {
             stirred: BTreeSet::new(),
             untried_next: None,
             decided: 0,
+            unhashed: 0,
         }
     }
 

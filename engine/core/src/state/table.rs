@@ -11,6 +11,7 @@ use prefetch_index::prefetch_index;
 use schemas::{AccountId, MarketId};
 
 use crate::book::{BookId, Slots};
+use crate::hash::SlotHashes;
 
 /// The key of a table. Given out by the exchange, not chosen by clients, so a fast mix will do.
 pub trait Key: Copy + Eq {
@@ -32,22 +33,66 @@ impl Key for MarketId {
     }
 }
 
+/// Who hears what comes into a table, changes there and goes.
+pub trait Watch: Default {
+    /// Something came into a slot behind all others.
+    fn comes(&mut self, slot: u32);
+    /// What is in a slot may be about to change.
+    fn changes(&mut self, slot: u32);
+    /// What is in a slot goes.
+    fn goes(&mut self, slot: u32);
+    /// What is in one slot goes to another, which is vacant.
+    fn moves(&mut self, from: u32, to: u32);
+}
+
+/// Nobody.
+impl Watch for () {
+    fn comes(&mut self, _: u32) {}
+    fn changes(&mut self, _: u32) {}
+    fn goes(&mut self, _: u32) {}
+    fn moves(&mut self, _: u32, _: u32) {}
+}
+
+impl Watch for SlotHashes {
+    #[inline]
+    fn comes(&mut self, slot: u32) {
+        self.comes(slot);
+    }
+
+    #[inline]
+    fn changes(&mut self, slot: u32) {
+        self.changes(slot);
+    }
+
+    fn goes(&mut self, slot: u32) {
+        self.goes(slot);
+    }
+
+    fn moves(&mut self, from: u32, to: u32) {
+        self.moves(from, to);
+    }
+}
+
+/// A table whose things count for the state's hash.
+pub type Hashed<K, V> = Table<K, V, SlotHashes>;
+
 /// Things by id.
 #[derive(Clone, Debug)]
-pub struct Table<K, V> {
+pub struct Table<K, V, W = ()> {
     entries: Vec<(K, V)>,
     slots: Slots,
+    watch: W,
     /// Where the last one was that somebody wanted to change. A command asks for its account and its market again and again.
     last: usize,
 }
 
-impl<K, V> Default for Table<K, V> {
+impl<K, V, W: Default> Default for Table<K, V, W> {
     fn default() -> Self {
-        Self { entries: Vec::new(), slots: Slots::default(), last: 0 }
+        Self { entries: Vec::new(), slots: Slots::default(), watch: W::default(), last: 0 }
     }
 }
 
-impl<K: Key, V> Table<K, V> {
+impl<K: Key, V, W: Watch> Table<K, V, W> {
     #[inline]
     pub fn get(&self, key: K) -> Option<&V> {
         self.find(key).map(|slot| &self.entries[slot].1)
@@ -57,6 +102,7 @@ impl<K: Key, V> Table<K, V> {
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         let slot = self.find(key)?;
         self.last = slot;
+        self.watch.changes(index(slot));
         Some(&mut self.entries[slot].1)
     }
 
@@ -92,6 +138,7 @@ impl<K: Key, V> Table<K, V> {
         V: Default,
     {
         let slot = self.find_or_push(key, V::default);
+        self.watch.changes(index(slot));
         &mut self.entries[slot].1
     }
 
@@ -99,7 +146,9 @@ impl<K: Key, V> Table<K, V> {
         let slot = self.find(key)?;
         let last = self.entries.len() - 1;
         self.slots.remove(key.mix(), index(slot));
+        self.watch.goes(index(slot));
         if slot != last {
+            self.watch.moves(index(last), index(slot));
             let moved = self.entries[last].0.mix();
             self.slots.remove(moved, index(last));
             if let Err(vacancy) = self.slots.find_or_vacancy(moved, |_| false) {
@@ -151,6 +200,7 @@ impl<K: Key, V> Table<K, V> {
             Err(vacancy) => {
                 let slot = self.entries.len();
                 self.slots.fill(vacancy, key.mix(), index(slot));
+                self.watch.comes(index(slot));
                 self.entries.push((key, value()));
                 slot
             }
@@ -158,11 +208,27 @@ impl<K: Key, V> Table<K, V> {
     }
 }
 
+impl<K: Key, V> Hashed<K, V> {
+    /// Hashes the things that have changed since they were hashed.
+    pub fn hash_changed(&mut self, mut hash_of: impl FnMut(K, &mut V) -> u64) {
+        let entries = &mut self.entries;
+        self.watch.hash_changed(|slot| {
+            let (key, value) = &mut entries[slot as usize];
+            hash_of(*key, value)
+        });
+    }
+
+    /// The sum of the hashes of all things.
+    pub fn sum(&self) -> u64 {
+        self.watch.sum()
+    }
+}
+
 fn index(slot: usize) -> u32 {
     u32::try_from(slot).expect("a table has under 2^32 entries")
 }
 
-impl<K: Encode, V: Encode> Encode for Table<K, V> {
+impl<K: Encode, V: Encode, W> Encode for Table<K, V, W> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         (self.entries.len() as u64).encode(encoder)?;
         self.entries.iter().try_for_each(|(key, value)| {
@@ -172,7 +238,7 @@ impl<K: Encode, V: Encode> Encode for Table<K, V> {
     }
 }
 
-impl<C, K: Decode<C> + Key, V: Decode<C>> Decode<C> for Table<K, V> {
+impl<C, K: Decode<C> + Key, V: Decode<C>, W: Watch> Decode<C> for Table<K, V, W> {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let mut table = Self::default();
         for _ in 0..u64::decode(decoder)? {
@@ -184,7 +250,7 @@ impl<C, K: Decode<C> + Key, V: Decode<C>> Decode<C> for Table<K, V> {
     }
 }
 
-impl<'de, C, K: Decode<C> + Key, V: Decode<C>> BorrowDecode<'de, C> for Table<K, V> {
+impl<'de, C, K: Decode<C> + Key, V: Decode<C>, W: Watch> BorrowDecode<'de, C> for Table<K, V, W> {
     fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         Decode::decode(decoder)
     }

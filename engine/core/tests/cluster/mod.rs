@@ -188,7 +188,7 @@ impl Cluster {
             node.follower.read(offset, &bytes).unwrap();
         }
         if node.leader.sequence() == node.follower.sequence() {
-            assert_eq!(node.leader.state().hash(), node.follower.state().hash(), "the follower of {shard} differs");
+            assert_eq!(node.leader.state().digest(), node.follower.state().digest(), "the follower of {shard} differs");
         }
     }
 
@@ -215,7 +215,8 @@ impl Cluster {
         self.take_over(shard);
         let node = &mut self.nodes[shard.index()];
         if node.leader.sequence() == dead.sequence() {
-            assert_eq!(node.leader.state().hash(), dead.state().hash(), "recovery of {shard} differs");
+            assert_eq!(node.leader.state().digest(), dead.state().digest(), "recovery of {shard} differs");
+            assert_eq!(node.leader.state_hash(), dead.state().clone().hash(), "hash of {shard} differs");
         }
         self.follow(shard);
         self.relay_again(shard);

@@ -18,7 +18,7 @@ impl Agreement {
         if replica.unconfirmed() > 0 {
             return;
         }
-        let (shard, sequence, found) = (replica.state().shard(), replica.position().sequence, replica.state().hash());
+        let (shard, sequence, found) = (replica.state().shard(), replica.position().sequence, replica.state().digest());
         let expected = *self.0.entry((shard, sequence)).or_insert(found);
         assert!(found == expected, "two replicas of shard {shard} differ at sequence {sequence}");
     }

@@ -6,12 +6,12 @@ use schemas::{Outcome, Record};
 
 use super::history::History;
 use crate::cluster::{Cluster, Topic};
-use crate::process::HASH_PACE;
+use crate::process::HASH_EVERY;
 
-/// Decides all commands of a shard once more; the state hash at the end.
+/// Decides all commands of a shard once more; the state's digest at the end.
 pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
     let shard = history.shard;
-    let mut replica = Replica::new(shard, cluster.map).with_hash_pace(HASH_PACE);
+    let mut replica = Replica::new(shard, cluster.map).with_hash_every(HASH_EVERY);
     let term = first_term(cluster, history);
     let began = replica.read(0, &term);
     assert!(matches!(began, Ok(Read::Term(_))), "the first term begins a term");
@@ -30,7 +30,7 @@ pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
         );
     }
     replica.state().assert_all();
-    replica.state().hash()
+    replica.state().digest()
 }
 
 fn first_term(cluster: &Cluster, history: &History) -> std::rc::Rc<[u8]> {

@@ -99,6 +99,10 @@ fn kept(meaning: Meaning, fingerprint: u128) -> u128 {
 pub struct Packed([u64; 4]);
 
 impl Packed {
+    pub fn words(&self) -> [u64; 4] {
+        self.0
+    }
+
     pub fn name(&self) -> NameHash {
         NameHash([self.0[0], self.0[1]])
     }

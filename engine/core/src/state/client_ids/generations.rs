@@ -8,6 +8,7 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::entry::{Entry, Packed};
+use crate::hash::client_id;
 
 /// Entries that are kept, and given back to the allocator, together. A generation grows by one such piece at a time, so nothing of it
 /// is ever copied.
@@ -21,6 +22,8 @@ pub struct Generations {
     first: u64,
     /// The number that the next entry gets.
     next: u64,
+    /// The sum of the hashes of all entries.
+    sum: u64,
 }
 
 /// The entries of an hour.
@@ -55,13 +58,15 @@ impl Generations {
         }
         let generation = self.all.back_mut().expect("it was just made");
         generation.len += 1;
+        let packed = entry.pack();
+        self.sum = self.sum.wrapping_add(client_id(hour, packed.words()));
         let first = generation.pieces.is_empty();
         match generation.pieces.last_mut() {
-            Some(piece) if piece.len() < PIECE => piece.push(entry.pack()),
+            Some(piece) if piece.len() < PIECE => piece.push(packed),
             _ => {
                 // A quiet hour has few.
                 let mut piece = Vec::with_capacity(if first { 1 } else { PIECE });
-                piece.push(entry.pack());
+                piece.push(packed);
                 generation.pieces.push(piece);
             }
         }
@@ -71,9 +76,10 @@ impl Generations {
     /// Takes the oldest entry out.
     pub fn pop(&mut self) -> Option<Entry> {
         let number = self.first;
-        let entry = self.get(low(number))?.unpack();
+        let packed = *self.get(low(number))?;
         self.first += 1;
         let generation = self.all.front_mut().expect("the entry is there");
+        self.sum = self.sum.wrapping_sub(client_id(generation.hour, packed.words()));
         let (piece, at) = generation.place(number);
         if at + 1 == generation.pieces[piece].len() {
             generation.pieces[piece] = Vec::new();
@@ -81,7 +87,12 @@ impl Generations {
         if generation.base + generation.len == self.first {
             self.all.pop_front();
         }
-        entry
+        packed.unpack()
+    }
+
+    /// The sum of the hashes of all entries.
+    pub fn sum(&self) -> u64 {
+        self.sum
     }
 
     /// The entry at a place, if it is there.

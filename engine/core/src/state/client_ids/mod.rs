@@ -29,7 +29,8 @@ use bincode::{Decode, Encode};
 use schemas::limits::{CLIENT_ID_GENERATION_MS, CLIENT_ID_WINDOW_MS, CLIENT_IDS_AN_HOUR_MAX};
 use schemas::{AccountId, ClientId, MarketId, NewOrder, OrderId, Timestamp};
 
-use super::Table;
+use super::Hashed;
+use crate::hash::{client_ids_used, old_client_id};
 pub use entry::Meaning;
 use entry::{Entry, NameHash};
 use generations::Generations;
@@ -64,12 +65,14 @@ pub struct ClientIds {
     /// The hour of the log's time, counted from its epoch.
     hour: u64,
     /// How many names each account has used in this hour.
-    used: Table<AccountId, u32>,
+    used: Hashed<AccountId, u32>,
     generations: Generations,
     /// Names of orders that rest for longer than names are kept.
     old: BTreeMap<NameHash, Entry>,
     /// The same by order.
     old_orders: BTreeMap<OrderId, NameHash>,
+    /// The sum of the hashes of the old names.
+    old_sum: u64,
     /// Where names are among the generations. Follows from them.
     index: Index,
     /// The name that the present command is about, and its hash. Saves work, and nothing depends on it.
@@ -126,7 +129,7 @@ impl ClientIds {
         let hour = now.0 / CLIENT_ID_GENERATION_MS;
         if hour != self.hour {
             self.hour = hour;
-            self.used = Table::default();
+            self.used = Hashed::default();
         }
         if self.generations.oldest().is_some_and(|oldest| oldest + GENERATIONS < hour) {
             self.give_up(rests);
@@ -143,10 +146,25 @@ impl ClientIds {
             if let Meaning::Order(order) = entry.meaning
                 && rests(order)
             {
-                self.old_orders.insert(order, entry.name);
-                self.old.insert(entry.name, entry);
+                self.keep_old(order, entry);
             }
         }
+    }
+
+    fn keep_old(&mut self, order: OrderId, entry: Entry) {
+        self.old_orders.insert(order, entry.name);
+        self.old_sum = self.old_sum.wrapping_add(old_client_id(entry.pack().words()));
+        self.old.insert(entry.name, entry);
+    }
+
+    /// Hashes what has changed since it was hashed.
+    pub fn hash_changed(&mut self) {
+        self.used.hash_changed(|account, used| client_ids_used(account, self.hour, *used));
+    }
+
+    /// The sum of the hashes of all that is remembered.
+    pub fn sum(&self) -> u64 {
+        self.used.sum().wrapping_add(self.generations.sum()).wrapping_add(self.old_sum)
     }
 
     /// An order rests no longer. Its name is kept as long as if it had just been used.
@@ -161,6 +179,7 @@ impl ClientIds {
     fn renew(&mut self, order: OrderId) {
         let entry = self.old_orders.remove(&order).and_then(|name| self.old.remove(&name));
         if let Some(entry) = entry {
+            self.old_sum = self.old_sum.wrapping_sub(old_client_id(entry.pack().words()));
             self.append(entry);
         }
     }
@@ -195,7 +214,7 @@ impl Encode for ClientIds {
 
 impl<C> Decode<C> for ClientIds {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let (hour, used) = (u64::decode(decoder)?, Table::decode(decoder)?);
+        let (hour, used) = (u64::decode(decoder)?, Hashed::decode(decoder)?);
         let generations = Generations::decode(decoder)?;
         let mut ids = Self { hour, used, ..Self::default() };
         for (at, entry) in generations.iter() {
@@ -212,10 +231,10 @@ impl<C> Decode<C> for ClientIds {
                 return Err(DecodeError::Other("an old name that is no order's"));
             };
             let is_next = last.is_none_or(|last| last < entry.name);
-            if !is_next || ids.old_orders.insert(order, entry.name).is_some() {
+            if !is_next || ids.old_orders.contains_key(&order) {
                 return Err(DecodeError::Other("old names that are out of order or twice of one order"));
             }
-            ids.old.insert(entry.name, entry);
+            ids.keep_old(order, entry);
             last = Some(entry.name);
         }
         Ok(ids)

@@ -123,7 +123,7 @@ impl Shards {
         for (place, events) in &node.log[seen..] {
             state.follow(*place, events);
         }
-        assert_eq!(state.hash(), node.state.hash(), "recovery of shard {shard} differs");
+        assert_eq!(state.digest(), node.state.digest(), "recovery of shard {shard} differs");
         node.twin = State::from_bytes(shard, map, &state.to_bytes()).unwrap();
         node.state = state;
         node.on_their_way.clear();

@@ -1,0 +1,131 @@
+//! The hashes of things in slots, added up. A thing that changed is hashed when the sum is asked for.
+
+use super::LEAST;
+
+/// The thing in this slot has changed since it was hashed; its hash is not in the sum.
+const CHANGED: u64 = 0;
+/// Nothing is in this slot.
+const VACANT: u64 = 1;
+
+/// Hashes by slot, and their sum.
+#[derive(Clone, Debug, Default)]
+pub struct SlotHashes {
+    hashes: Vec<u64>,
+    /// Slots that are [`CHANGED`]; perhaps others, too, and some twice.
+    changed: Vec<u32>,
+    sum: u64,
+}
+
+impl SlotHashes {
+    /// Something came into a vacant slot.
+    #[inline]
+    pub fn comes(&mut self, slot: u32) {
+        match self.hashes.get_mut(slot as usize) {
+            Some(hash) => *hash = CHANGED,
+            None => self.extend(slot),
+        }
+        self.changed.push(slot);
+    }
+
+    #[cold]
+    fn extend(&mut self, slot: u32) {
+        self.hashes.resize(slot as usize, VACANT);
+        self.hashes.push(CHANGED);
+    }
+
+    /// What is in a slot changes.
+    #[inline]
+    pub fn changes(&mut self, slot: u32) {
+        let hash = &mut self.hashes[slot as usize];
+        if *hash >= LEAST {
+            self.sum = self.sum.wrapping_sub(*hash);
+            *hash = CHANGED;
+            self.changed.push(slot);
+        }
+    }
+
+    /// A slot becomes vacant.
+    #[inline]
+    pub fn goes(&mut self, slot: u32) {
+        let hash = std::mem::replace(&mut self.hashes[slot as usize], VACANT);
+        if hash >= LEAST {
+            self.sum = self.sum.wrapping_sub(hash);
+        }
+    }
+
+    /// What is in one slot goes to another, which is vacant.
+    pub fn moves(&mut self, from: u32, to: u32) {
+        let hash = std::mem::replace(&mut self.hashes[from as usize], VACANT);
+        self.hashes[to as usize] = hash;
+        if hash == CHANGED {
+            self.changed.push(to);
+        }
+    }
+
+    /// Hashes what has changed.
+    pub fn hash_changed(&mut self, mut hash_of: impl FnMut(u32) -> u64) {
+        while let Some(slot) = self.changed.pop() {
+            let hash = &mut self.hashes[slot as usize];
+            if *hash == CHANGED {
+                *hash = hash_of(slot);
+                debug_assert!(*hash >= LEAST, "smaller numbers say something else");
+                self.sum = self.sum.wrapping_add(*hash);
+            }
+        }
+    }
+
+    /// The sum of all hashes.
+    ///
+    /// # Panics
+    /// In debug builds, if something has changed since it was hashed.
+    pub fn sum(&self) -> u64 {
+        debug_assert!(self.changed.is_empty(), "what has changed is hashed first");
+        self.sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against a list of numbers that is hashed as a whole.
+        #[test]
+        fn agrees_with_a_list(steps in prop::collection::vec((0_u8..5, 0_u32..12, any::<u64>()), 0..200)) {
+            let hash = |number: u64| number.max(LEAST);
+            let (mut hashes, mut naive) = (SlotHashes::default(), [None; 12]);
+            for (step, slot, number) in steps {
+                let at = slot as usize;
+                match (step, naive[at]) {
+                    (0 | 1, None) => {
+                        naive[at] = Some(number);
+                        hashes.comes(slot);
+                    }
+                    (0, Some(_)) => {
+                        naive[at] = Some(number);
+                        hashes.changes(slot);
+                    }
+                    (1, Some(_)) => {
+                        naive[at] = None;
+                        hashes.goes(slot);
+                    }
+                    (2, Some(number)) => {
+                        if let Some(to) = (0..12).find(|to| naive[*to as usize].is_none()) {
+                            (naive[to as usize], naive[at]) = (Some(number), None);
+                            hashes.comes(to);
+                            hashes.goes(to);
+                            hashes.moves(slot, to);
+                        }
+                    }
+                    (3, _) => {
+                        hashes.hash_changed(|slot| hash(naive[slot as usize].expect("something is there")));
+                        let expected = naive.iter().flatten().fold(0, |sum: u64, number| sum.wrapping_add(hash(*number)));
+                        prop_assert_eq!(hashes.sum(), expected);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}

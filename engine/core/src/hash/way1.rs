@@ -1,0 +1,329 @@
+//! Way 1 of hashing: which fields count, in this order. It stays as it is: what else a state comes to hold, another way hashes.
+//!
+//! A hash is XXH3-64 of the kind (a byte), the id and the fields. Of purses, positions, orders and client ids, which are many, they are
+//! packed into words of 64 bits, little-endian, as the functions here say. Of the others, integers are little-endian at their full width,
+//! flags are a byte, an absent value is a zero byte and one that is there a one byte before it, lists have their length (u64) in front, and a
+//! value of the log's language (a listing, a request, a message) is hashed as the log has it.
+
+use bincode::Encode;
+use schemas::{AccountId, CommandId, Credits, MarketId, Message, OrderId, Shard, Status};
+use twox_hash::XxHash3_64;
+
+use super::LEAST;
+use crate::state::{Account, Asked, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse, Stake, Waiting};
+
+/// Kinds of entities.
+#[derive(Clone, Copy)]
+enum Kind {
+    Shard = 1,
+    Purse = 2,
+    Account = 3,
+    Market = 4,
+    Position = 5,
+    Order = 6,
+    ClientId = 7,
+    OldClientId = 8,
+    ClientIdsUsed = 9,
+    EndedOrder = 10,
+    Waiting = 11,
+    Instruction = 12,
+    Outbox = 13,
+    Kept = 14,
+    Inbox = 15,
+    MassCancel = 16,
+}
+
+/// Memory for the bytes that are hashed, used again from entity to entity.
+#[derive(Default)]
+pub struct Fields(Vec<u8>);
+
+pub fn purse(id: AccountId, purse: &Purse) -> u64 {
+    let Purse { available, held, live_orders, room, frozen, sealed, changed } = *purse;
+    let flags = u64::from(frozen) | u64::from(sealed.orders) << 8 | u64::from(sealed.held) << 16;
+    let room = [room.orders.into(), bits(room.held)];
+    let changed = u64::from(changed);
+    hash_words(Kind::Purse, [id.0, bits(available), bits(held), live_orders.into(), room[0], room[1], flags, changed])
+}
+
+pub fn position(market: MarketId, account: AccountId, position: &Position) -> u64 {
+    let Position { yes, no, yes_reserved, no_reserved } = *position;
+    hash_words(Kind::Position, [market.0, account.0, yes, no, yes_reserved, no_reserved])
+}
+
+pub fn order(market: MarketId, order: &MarketOrder) -> u64 {
+    let Stake { account, expires, fee_rate, quantity, entry, self_trade, post_only, cancel_on_pause } = order.owner;
+    let codes = [entry.code(), self_trade.code(), post_only.code(), cancel_on_pause.into()];
+    let codes = u64::from(u32::from_le_bytes(codes));
+    let left = u64::from(order.price) | u64::from(order.remaining) << 32;
+    let asked = u64::from(quantity.contracts()) | u64::from(fee_rate.millionths()) << 32;
+    hash_words(Kind::Order, [order.id.0, market.0, account.0, left, asked, expires.0, codes])
+}
+
+/// `words` are an entry of the client ids, `hour` is that of its generation.
+pub fn client_id(hour: u64, [name, name_2, number, rest]: [u64; 4]) -> u64 {
+    hash_words(Kind::ClientId, [name, name_2, number, rest, hour])
+}
+
+/// An entry of an order that rests for longer than client ids are kept.
+pub fn old_client_id(words: [u64; 4]) -> u64 {
+    hash_words(Kind::OldClientId, words)
+}
+
+pub fn client_ids_used(account: AccountId, hour: u64, used: u32) -> u64 {
+    hash_words(Kind::ClientIdsUsed, [account.0, hour, used.into()])
+}
+
+pub fn ended_order(id: OrderId, account: AccountId, status: Status) -> u64 {
+    hash_words(Kind::EndedOrder, [id.0, account.0, status.code().into()])
+}
+
+/// Credits as a word: two's complement.
+#[allow(clippy::cast_sign_loss, reason = "the bits")]
+fn bits(credits: Credits) -> u64 {
+    credits.0 as u64
+}
+
+/// As [`Fields::hash`], of words of 64 bits.
+#[inline]
+fn hash_words<const N: usize>(kind: Kind, words: [u64; N]) -> u64 {
+    let mut bytes = [0; 1 + 8 * 8];
+    bytes[0] = kind as u8;
+    let end = 1 + 8 * N;
+    for (place, word) in bytes[1..end].chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    XxHash3_64::oneshot(&bytes[..end]).max(LEAST)
+}
+
+impl Fields {
+    fn hash(&mut self, kind: Kind, fields: impl Encode) -> u64 {
+        self.0.clear();
+        self.0.push(kind as u8);
+        schemas::codec::encode_into(&fields, &mut self.0);
+        XxHash3_64::oneshot(&self.0).max(LEAST)
+    }
+
+    pub fn shard(&mut self, shard: Shard, facts: &Facts) -> u64 {
+        let Facts { time, orders, trades, deposited, tickets, untried, .. } = facts;
+        self.hash(Kind::Shard, (shard, time, orders, trades, deposited, tickets, untried))
+    }
+
+    pub fn account(&mut self, id: AccountId, account: &Account) -> u64 {
+        let Account { frozen, limits, dead_man_due, lent, keys } = account;
+        let lent: Vec<_> =
+            lent.iter().map(|(to, lent)| (*to, lent.credits, lent.room.orders, lent.room.held)).collect();
+        let keys: Vec<_> = keys.values().collect();
+        self.hash(Kind::Account, (id, frozen, limits, dead_man_due, lent, keys))
+    }
+
+    /// `positions` is the sum of the hashes of its positions.
+    pub fn market(&mut self, id: MarketId, market: &Market, positions: u64) -> u64 {
+        let Market { listing, state, limits, settled, resolution, collateral, fees, yes, no, .. } = market;
+        let sums = (collateral, fees, yes, no);
+        self.hash(Kind::Market, (id, listing, state, limits, settled, resolution, sums, positions))
+    }
+
+    pub fn waiting(&mut self, account: AccountId, waiting: &Waiting) -> u64 {
+        let Waiting { requests, ended, asked, claims, recall } = waiting;
+        let asked = asked.map(|Asked { ticket, need }| (ticket, need));
+        self.hash(Kind::Waiting, (account, requests, ended, asked, claims, recall))
+    }
+
+    pub fn instruction(&mut self, (account, ticket): (AccountId, u64), pending: &Pending) -> u64 {
+        let Pending { command, instruction, shards, since, more } = pending;
+        self.hash(Kind::Instruction, (account, ticket, command, instruction, shards, since, more))
+    }
+
+    /// `kept` is the sum of the hashes of its messages.
+    pub fn outbox(&mut self, to: Shard, last: u64, kept: u64) -> u64 {
+        self.hash(Kind::Outbox, (to, last, kept))
+    }
+
+    pub fn kept(&mut self, number: u64, origin: CommandId, message: &Message) -> u64 {
+        self.hash(Kind::Kept, (number, origin, message))
+    }
+
+    pub fn inbox(&mut self, from: Shard, last: u64) -> u64 {
+        self.hash(Kind::Inbox, (from, last))
+    }
+
+    pub fn mass_cancel(&mut self, (account, market): (AccountId, Option<MarketId>), rest: &MassCancel) -> u64 {
+        let MassCancel { reason, up_to, tickets } = rest;
+        self.hash(Kind::MassCancel, (account, market, reason, up_to, tickets))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use expect_test::expect;
+    use schemas::market::{Confirmation, Resolution};
+    use schemas::{
+        AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Credits, Entry, FeeRate, Instruction, Instructions,
+        Listing, MarketLimits, MarketState, Need, NewOrder, Parked, ParkedRequest, PostOnly, Price, Quantity,
+        Rejection, Room, Scopes, SelfTrade, Terms, TimeInForce, Timestamp,
+    };
+
+    use super::*;
+    use crate::book::{Books, Resting};
+    use crate::state::{Hashed, Lent, Sealed};
+
+    const ACCOUNT: AccountId = AccountId(0x0102);
+    const ROOM: Room = Room { orders: 3, held: Credits(4) };
+
+    fn listing() -> Listing {
+        let ticker: schemas::text::Ticker = "RAIN".parse().unwrap();
+        Listing {
+            market: MarketId::of(&ticker),
+            ticker,
+            question: "Rain?".parse().unwrap(),
+            expiry: Timestamp(5),
+            tick: 100,
+            maker_fee: FeeRate::new(6).unwrap(),
+            taker_fee: FeeRate::new(7).unwrap(),
+            dispute_window_ms: 8,
+            limits: MarketLimits { live_orders: 9, notional: Credits(10), position: 11 },
+        }
+    }
+
+    fn parked(ticket: u64) -> Parked {
+        let order = NewOrder {
+            account: ACCOUNT,
+            market: listing().market,
+            entry: Entry::BuyNo,
+            terms: Terms::Limit {
+                price: Price::new(12).unwrap(),
+                quantity: Quantity::new(13).unwrap(),
+                time_in_force: TimeInForce::Gtc,
+                post_only: PostOnly::Off,
+            },
+            fee_rate: FeeRate::new(14).unwrap(),
+            client_id: Some(ClientId(15)),
+            instructions: Instructions::default(),
+        };
+        let deadline = Timestamp(17);
+        Parked {
+            account: ACCOUNT,
+            ticket,
+            command: CommandId(16),
+            index: Some(1),
+            deadline,
+            request: ParkedRequest::Place(order),
+        }
+    }
+
+    /// What a log holds is checked with these numbers as long as somebody reads it: they never change.
+    #[test]
+    fn way_1_stays_as_it_is() {
+        let (mut fields, shard, market) = (Fields::default(), Shard::new(1).unwrap(), listing().market);
+        let facts = Facts {
+            time: Timestamp(1),
+            orders: 2,
+            trades: 3,
+            deposited: Credits(4),
+            tickets: 5,
+            untried: Some(ACCOUNT),
+            ..Facts::default()
+        };
+        let purse = Purse {
+            available: Credits(1),
+            held: Credits(2),
+            live_orders: 3,
+            room: ROOM,
+            frozen: true,
+            sealed: Sealed { orders: true, held: false },
+            changed: 4,
+        };
+        let key = ApiKey { id: ApiKeyId(1), hash: [2; 32], scopes: Scopes::READ };
+        let account = Account {
+            frozen: true,
+            limits: AccountLimits { live_orders: 1, held: Credits(2) },
+            dead_man_due: Some(Timestamp(3)),
+            lent: BTreeMap::from([(shard, Lent { credits: Credits(4), room: ROOM })]),
+            keys: BTreeMap::from([(key.id, key)]),
+        };
+        let resolution = Resolution {
+            answer: Answer::Void,
+            proposed_by: AdminId(1),
+            confirmed: Some(Confirmation { by: AdminId(2), payout: Timestamp(3) }),
+        };
+        let mut books: Books<OrderId, Stake> = Books::new();
+        let entered = Market {
+            listing: listing(),
+            state: MarketState::Open,
+            limits: listing().limits,
+            settled: false,
+            resolution: Some(resolution),
+            collateral: Credits(1),
+            fees: Credits(2),
+            yes: 3,
+            no: 4,
+            positions: Hashed::default(),
+            book: books.add(1),
+        };
+        let owner = Stake {
+            account: ACCOUNT,
+            expires: Timestamp(1),
+            fee_rate: FeeRate::new(2).unwrap(),
+            quantity: Quantity::new(30).unwrap(),
+            entry: Entry::SellYes,
+            self_trade: SelfTrade::CancelBoth,
+            post_only: PostOnly::Reprice,
+            cancel_on_pause: true,
+        };
+        let order = Resting { id: OrderId(1), side: owner.entry.book_side(), price: 2, remaining: 3, owner };
+        let need = Need { credits: Credits(1), room: ROOM };
+        let waiting = Waiting {
+            requests: [parked(1), parked(2)].into(),
+            ended: BTreeMap::from([(2, Rejection::CancelledWhileParked)]),
+            asked: Some(Asked { ticket: 1, need }),
+            claims: [parked(3)].into(),
+            recall: Some(4),
+        };
+        let instruction = Instruction::Recall(need);
+        let pending =
+            Pending { command: CommandId(1), instruction, shards: [shard].into(), since: Timestamp(2), more: true };
+        let rest =
+            MassCancel { reason: schemas::event::CancelReason::Requested, up_to: OrderId(1), tickets: vec![2, 3] };
+        let fund = Message::Fund { account: ACCOUNT, credits: Credits(1), room: ROOM, refused: None };
+        let hashes = [
+            ("shard", fields.shard(shard, &facts)),
+            ("purse", super::purse(ACCOUNT, &purse)),
+            ("account", fields.account(ACCOUNT, &account)),
+            ("market", fields.market(market, &entered, 5)),
+            ("position", position(market, ACCOUNT, &Position { yes: 1, no: 2, yes_reserved: 3, no_reserved: 4 })),
+            ("order", super::order(market, &order)),
+            ("client id", client_id(1, [2, 3, 4, 5])),
+            ("old client id", old_client_id([2, 3, 4, 5])),
+            ("client ids used", client_ids_used(ACCOUNT, 1, 2)),
+            ("ended order", ended_order(OrderId(1), ACCOUNT, Status::Filled)),
+            ("waiting", fields.waiting(ACCOUNT, &waiting)),
+            ("instruction", fields.instruction((ACCOUNT, 1), &pending)),
+            ("outbox", fields.outbox(shard, 1, 2)),
+            ("kept", fields.kept(1, CommandId(2), &fund)),
+            ("inbox", fields.inbox(shard, 1)),
+            ("mass cancel", fields.mass_cancel((ACCOUNT, Some(market)), &rest)),
+        ];
+        let shown: String = hashes.iter().map(|(kind, hash)| format!("{hash:016x} {kind}\n")).collect();
+        expect![[r#"
+            cdca62bbf55a5ed0 shard
+            917074483e84537c purse
+            6c45d67fb96ba3a0 account
+            140581c31b297215 market
+            cc24eaf33cbd7af4 position
+            ce6f8dfdc380f793 order
+            64303f18df6639e9 client id
+            10f164b7330cc00e old client id
+            7034d0efebd72752 client ids used
+            6c0215efa9cd3718 ended order
+            0c52cf8047fa1b9a waiting
+            38820e53adaf972a instruction
+            f98f286131efbc24 outbox
+            a65091b345a704a5 kept
+            7ec13bf6535a0a79 inbox
+            831f0baf0de15cb0 mass cancel
+        "#]]
+        .assert_eq(&shown);
+    }
+}

@@ -47,7 +47,14 @@ fn a_stale_writer_does_not_count_and_a_forged_term_only_interrupts() {
     let first_term = before.position(shard(0)).term.unwrap();
 
     // Somebody else claims the shard; the engine notices, recovers, and takes it back.
-    let stranger = Term { shard: shard(0), shards: SHARDS, engine: EngineId(7), attempt: 1 };
+    let stranger = Term {
+        shard: shard(0),
+        shards: SHARDS,
+        engine: EngineId(7),
+        attempt: 1,
+        vocabulary: schemas::VOCABULARY,
+        build: schemas::Build::THIS,
+    };
     client.write_event(shard(0), &stranger.encode());
     client.flush();
     wait_for("the engine takes the shard back", LIMIT, || {

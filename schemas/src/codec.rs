@@ -1,12 +1,16 @@
-//! Bytes of the log: one version byte, then `bincode` with fixed-width little-endian integers.
+//! Bytes of the log: one version byte, then [frames](crate::frame) of `bincode` with fixed-width little-endian integers.
+//!
+//! A record of the commands topic: version (1 byte), the command's id (16), a frame with the command.
 //!
 //! Decoding is total: bad bytes give an error, never a panic, never unbounded memory. Golden bytes of every kind of
-//! record are in `tests/golden.rs` and are never edited.
+//! record are in `tests/golden.rs`; within a version they stay as they are.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::{Decode, Encode};
 
-use crate::command::CommandRecord;
+use crate::command::{Command, CommandRecord};
+use crate::frame;
+use crate::ids::CommandId;
 use crate::limits::RECORD_BYTES_MAX;
 
 /// The version byte in front of every record.
@@ -27,9 +31,23 @@ pub enum DecodeError {
     /// More bytes than a record may have.
     #[error("record of {0} bytes is above the limit")]
     TooLong(usize),
-    /// A version or kind from the future.
-    #[error("unknown version or kind {0}")]
-    Unknown(u8),
+    /// Another layout.
+    #[error("format version {0}, and this build reads {VERSION}")]
+    Version(u8),
+    /// Written by a later build, for readers that know more. Install one.
+    #[error(
+        "kind {kind} needs vocabulary {needs}, and this build reads {}: install a build that reads it",
+        frame::VOCABULARY
+    )]
+    Newer {
+        /// What it is.
+        kind: u16,
+        /// What a reader must know.
+        needs: u16,
+    },
+    /// A kind that is not one, or that nobody may pass over.
+    #[error("unknown kind {0}")]
+    Kind(u16),
     /// The body is no value of its type.
     #[error("malformed record: {0}")]
     Malformed(String),
@@ -61,17 +79,38 @@ pub fn decode_exact<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
     if used == bytes.len() { Ok(value) } else { Err(DecodeError::Trailing(bytes.len() - used)) }
 }
 
+/// Decodes the value at the front of `bytes`. What a later build added stands behind it and is ignored.
+pub(crate) fn decode_front<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let decoded = bincode::decode_from_slice(bytes, CONFIG);
+    decoded.map(|(value, _)| value).map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
 impl CommandRecord {
     /// The bytes of a record of the commands topic.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        encode_into(self, &mut bytes);
+        let mut bytes = Vec::with_capacity(192);
+        bytes.push(VERSION);
+        encode_into(&self.id, &mut bytes);
+        frame::put(&mut bytes, 0, |bytes| encode_into(&self.command, bytes));
         bytes
     }
 
     /// Reads a record of the commands topic.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        decode_exact(versioned(bytes)?)
+        let (id, mut body) = versioned(bytes)?.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        let (head, command) = frame::take(&mut body)?;
+        if !body.is_empty() {
+            return Err(DecodeError::Trailing(body.len()));
+        }
+        // Nobody may pass over a command: its sender waits for the answer.
+        let command = frame::read(head, command, Command::LAST_KIND)?.ok_or(DecodeError::Kind(head.kind))?;
+        Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command })
+    }
+
+    /// The id of a record whose command cannot be read, for its answer. `None` if there is not even an id.
+    pub fn id_of(bytes: &[u8]) -> Option<CommandId> {
+        let (id, _) = versioned(bytes).ok()?.split_first_chunk()?;
+        Some(CommandId(u128::from_le_bytes(*id)))
     }
 }
 
@@ -83,6 +122,6 @@ pub(crate) fn versioned(bytes: &[u8]) -> Result<&[u8], DecodeError> {
     match bytes.split_first() {
         None => Err(DecodeError::Truncated),
         Some((&VERSION, body)) => Ok(body),
-        Some((&version, _)) => Err(DecodeError::Unknown(version)),
+        Some((&version, _)) => Err(DecodeError::Version(version)),
     }
 }

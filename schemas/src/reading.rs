@@ -10,8 +10,9 @@
 use bincode::{Decode, Encode};
 
 use crate::codec::DecodeError;
+use crate::frame::VOCABULARY;
 use crate::ids::Shard;
-use crate::record::{Chain, Outcome, Record, Term};
+use crate::record::{Build, Chain, Outcome, Record, Term};
 
 /// How far a reader is: everything it needs to go on, kept with its own data in the same transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
@@ -81,6 +82,17 @@ pub enum Fault {
     /// An outcome whose chain does not follow.
     #[error("the hash chain does not follow")]
     Chain,
+    /// A writer that says things which this build does not know. Install the build that it names.
+    #[error(
+        "the writer speaks vocabulary {vocabulary}, and this build reads {}: install build {build} or a later one",
+        VOCABULARY
+    )]
+    Newer {
+        /// What the writer speaks.
+        vocabulary: u16,
+        /// The writer's build.
+        build: Build,
+    },
     /// An outcome for a command that already has one.
     #[error("command {found} has an outcome where {expected} is next")]
     Command {
@@ -96,6 +108,8 @@ pub enum Fault {
 /// | record                                        | means                      | do       |
 /// |-----------------------------------------------|----------------------------|----------|
 /// | offset before the position                    | read before                | repeated |
+/// | a kind that may be passed over                | a later build wrote it     | skip     |
+/// | Term of a vocabulary that this build lacks    | a later build leads        | halt     |
 /// | Term of this shard and number of shards       | a new writer               | adopt    |
 /// | Term, other                                   | the wrong log              | halt     |
 /// | Outcome, term before the current one          | a stale writer still alive | skip     |
@@ -115,6 +129,10 @@ pub fn admit(
         return Ok(Admission::Repeated);
     }
     match record {
+        Record::Unknown { .. } => Ok(Admission::Skip),
+        Record::Term(Term { vocabulary, build, .. }) if *vocabulary > VOCABULARY => {
+            Err(Fault::Newer { vocabulary: *vocabulary, build: *build })
+        }
         Record::Term(term) if term.shard == shard && term.shards == shards => Ok(Admission::Adopt),
         Record::Term(term) => Err(Fault::ForeignTerm { shard: term.shard, shards: term.shards }),
         Record::Outcome(outcome, _) => match position.term {

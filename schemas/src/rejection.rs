@@ -1,9 +1,9 @@
 //! Why a command was refused.
 
-wire_enum! {
+open_enum! {
     /// Why a command was refused. Codes are public and append-only.
     /// 1xx the command alone, 2xx against market or account, 3xx against state.
-    Rejection: u16 {
+    Rejection: u16, unknown "unknown" {
         /// The record is not a command of a known version.
         Undecodable = 100, "undecodable";
         /// The command does not belong on this shard.

@@ -177,7 +177,15 @@ impl World {
 }
 
 fn term(shard: Shard, shards: u16, engine: u64) -> Vec<u8> {
-    Term { shard, shards, engine: EngineId(engine.into()), attempt: 1 }.encode()
+    Term {
+        shard,
+        shards,
+        engine: EngineId(engine.into()),
+        attempt: 1,
+        vocabulary: schemas::VOCABULARY,
+        build: schemas::Build::THIS,
+    }
+    .encode()
 }
 
 fn outcome(writer: Writer, ahead: u64, skipped: u64) -> Vec<u8> {
@@ -224,6 +232,7 @@ fn meaning(history: &[Written]) -> Meaning {
         Err(_) => Meaning::Halt,
         Ok(Record::Term(term)) if (term.shard, term.shards) == (shard(), SHARDS) => Meaning::NewTerm,
         Ok(Record::Term(_)) => Meaning::Halt,
+        Ok(Record::Unknown { .. }) => Meaning::Nothing,
         Ok(Record::Outcome(outcome, chain)) => {
             let Some(current) = current else { return Meaning::Halt };
             if outcome.term != current {
@@ -340,7 +349,16 @@ fn the_table_row_by_row() {
         assert_eq!(admit(&position, (shard(), SHARDS), offset, &record, chained), expected, "{record:?}");
     };
     let outcome = |outcome: Outcome| Record::Outcome(outcome, Chain::default());
-    let term = |shard: Shard, shards: u16| Record::Term(Term { shard, shards, engine: EngineId(1), attempt: 1 });
+    let term = |shard: Shard, shards: u16| {
+        Record::Term(Term {
+            shard,
+            shards,
+            engine: EngineId(1),
+            attempt: 1,
+            vocabulary: schemas::VOCABULARY,
+            build: schemas::Build::THIS,
+        })
+    };
     let other = Shard::new(2).expect("a shard");
 
     // | offset before the position | read before | repeated | whatever the record says

@@ -39,7 +39,14 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         }
         self.log.renew_writer()?;
         let attempt = self.attempts + 1;
-        let term = Term { shard: self.shard, shards: self.map.shards(), engine: self.engine, attempt };
+        let term = Term {
+            shard: self.shard,
+            shards: self.map.shards(),
+            engine: self.engine,
+            attempt,
+            vocabulary: schemas::VOCABULARY,
+            build: schemas::Build::THIS,
+        };
         match self.log.append_event(&term.encode()) {
             Ok(()) => {
                 self.attempts = attempt;

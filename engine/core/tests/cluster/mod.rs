@@ -226,7 +226,14 @@ impl Cluster {
         self.attempts += 1;
         let (shards, attempt) = (self.map.shards(), self.attempts);
         let node = &mut self.nodes[shard.index()];
-        let term = Term { shard, shards, engine: EngineId(7), attempt };
+        let term = Term {
+            shard,
+            shards,
+            engine: EngineId(7),
+            attempt,
+            vocabulary: schemas::VOCABULARY,
+            build: schemas::Build::THIS,
+        };
         node.events.push(term.encode());
         loop {
             let offset = node.leader.position().offset;

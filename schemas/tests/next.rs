@@ -1,0 +1,158 @@
+//! Tomorrow's bytes, read by today's build: what may be passed over is, what must be known stops the reader and says what to install.
+
+mod values;
+
+use schemas::codec::{DecodeError, VERSION};
+use schemas::frame::HEAD_BYTES;
+use schemas::reading::{Fault, Position, Reader, Reading};
+use schemas::record::Chain;
+use schemas::{
+    Build, Command, CommandRecord, Event, NewOrder, Outcome, Record, Rejection, Shard, Term, VOCABULARY, codec,
+};
+
+/// A vocabulary that no build of today knows.
+const NEXT: u16 = VOCABULARY + 1;
+
+fn frame(kind: u16, needs: u16, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_le_bytes();
+    [length.as_slice(), &kind.to_le_bytes(), &needs.to_le_bytes(), body].concat()
+}
+
+/// An event as today's build writes it, with `more` behind its fields.
+fn event(event: &Event, needs: u16, more: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    codec::encode_into(event, &mut bytes);
+    let (kind, fields) = bytes.split_first_chunk::<4>().unwrap();
+    frame(u16::try_from(u32::from_le_bytes(*kind)).unwrap(), needs, &[fields, more].concat())
+}
+
+/// An outcome of these events, chained; `more` are fields that it has behind them.
+fn outcome(events: &[Vec<u8>], more: &[u8]) -> Vec<u8> {
+    let (today, _) = values::empty().encode(Chain::default());
+    let top = &today[1 + HEAD_BYTES..today.len() - size_of::<Chain>() - 4];
+    let count = u32::try_from(events.len()).unwrap().to_le_bytes();
+    let body = [top, &count, &events.concat(), more].concat();
+    let mut bytes = [&[VERSION], frame(2, 0, &body).as_slice()].concat();
+    let chain = twox_hash::XxHash3_128::oneshot(&[bytes.as_slice(), &Chain::default().0].concat());
+    bytes.extend_from_slice(&chain.to_be_bytes());
+    bytes
+}
+
+fn events_of(bytes: &[u8]) -> Result<Vec<Event>, DecodeError> {
+    assert!(Record::follows(bytes, Chain::default()));
+    match Record::decode(bytes)? {
+        Record::Outcome(Outcome { events, .. }, _) => Ok(events),
+        record => panic!("{record:?}"),
+    }
+}
+
+fn known() -> Vec<Event> {
+    values::events().into_iter().map(|(_, event)| event).collect()
+}
+
+#[test]
+fn what_this_test_writes_is_what_today_writes() {
+    for written in known() {
+        let bytes = outcome(&[event(&written, 0, &[])], &[]);
+        let today = Outcome { events: vec![written], ..values::empty() }.encode(Chain::default()).0;
+        assert_eq!(bytes, today);
+    }
+}
+
+#[test]
+fn an_event_with_one_more_field_is_the_event() {
+    for written in known() {
+        let bytes = outcome(&[event(&written, 0, &[7; 9]), event(&written, 0, &[])], &[]);
+        assert_eq!(events_of(&bytes), Ok(vec![written.clone(), written]));
+    }
+}
+
+#[test]
+fn an_outcome_with_one_more_field_is_the_outcome() {
+    let written = known();
+    let frames: Vec<_> = written.iter().map(|written| event(written, 0, &[])).collect();
+    assert_eq!(events_of(&outcome(&frames, &[1, 2, 3])), Ok(written));
+}
+
+#[test]
+fn an_event_of_a_new_kind_is_passed_over() {
+    let (before, after) = (known()[0].clone(), known()[1].clone());
+    let kind = 9_999;
+    let bytes = outcome(&[event(&before, 0, &[]), frame(kind, 0, b"whatever"), event(&after, 0, &[])], &[]);
+    assert_eq!(events_of(&bytes), Ok(vec![before, Event::Unknown { kind }, after]));
+}
+
+#[test]
+fn an_event_that_must_be_known_stops_the_reader() {
+    let kind = 9_999;
+    assert_eq!(events_of(&outcome(&[frame(kind, NEXT, &[])], &[])), Err(DecodeError::Newer { kind, needs: NEXT }));
+    // A known kind whose new field may not be missed.
+    let written = event(&known()[0], NEXT, &[1]);
+    assert!(matches!(events_of(&outcome(&[written], &[])), Err(DecodeError::Newer { needs: NEXT, .. })));
+    // What today's vocabulary has is read, whatever it needs.
+    let written = event(&known()[0], VOCABULARY, &[]);
+    assert_eq!(events_of(&outcome(&[written], &[])), Ok(vec![known()[0].clone()]));
+    let text = DecodeError::Newer { kind, needs: NEXT }.to_string();
+    assert!(text.contains("install a build that reads it"), "{text}");
+}
+
+#[test]
+fn a_new_code_is_read_as_unknown() {
+    let mut bytes = Vec::new();
+    codec::encode_into(&Event::Rejected { code: Rejection::Unknown(9_999) }, &mut bytes);
+    let read: Event = codec::decode_exact(&bytes).unwrap();
+    let Event::Rejected { code } = read else { panic!("{read:?}") };
+    assert_eq!((code, code.code(), code.name()), (Rejection::Unknown(9_999), 9_999, "unknown"));
+}
+
+#[test]
+fn a_nested_order_with_one_more_field_is_the_order() {
+    let order = values::commands().into_iter().find_map(|(_, command)| match command {
+        Command::PlaceOrder(order) => Some(order),
+        _ => None,
+    });
+    let mut bytes = Vec::new();
+    codec::encode_into(&order.unwrap(), &mut bytes);
+    let (length, fields) = bytes.split_first_chunk::<2>().unwrap();
+    let longer = (u16::from_le_bytes(*length) + 3).to_le_bytes();
+    let bytes = [longer.as_slice(), fields, &[1, 2, 3]].concat();
+    assert_eq!(codec::decode_exact::<NewOrder>(&bytes), Ok(order.unwrap()));
+    assert!(codec::decode_exact::<NewOrder>(&bytes[..bytes.len() - 1]).is_err());
+}
+
+#[test]
+fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
+    let shard = Shard::new(3).unwrap();
+    let mut reader = Reader::new(shard, 4, Position::default());
+    let record = |kind, needs| [&[VERSION], frame(kind, needs, b"whatever").as_slice(), b"and a seal"].concat();
+    assert_eq!(reader.read(0, &values::term().encode()), Ok(Reading::Term(values::term())));
+    assert_eq!(reader.read(1, &record(77, 0)), Ok(Reading::Ignored));
+    assert_eq!(reader.position().offset, 2);
+    let newer = DecodeError::Newer { kind: 77, needs: NEXT };
+    assert_eq!(reader.read(2, &record(77, NEXT)).unwrap_err().fault, Fault::Undecodable(newer));
+    assert_eq!(reader.position().offset, 2, "on an error nothing has changed");
+
+    let build = Build { major: 9, minor: 8, patch: 7 };
+    let term = Term { vocabulary: NEXT, build, ..values::term() };
+    let fault = reader.read(2, &term.encode()).unwrap_err().fault;
+    assert_eq!(fault, Fault::Newer { vocabulary: NEXT, build });
+    assert!(fault.to_string().contains("install build 9.8.7 or a later one"), "{fault}");
+}
+
+#[test]
+fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
+    let id = values::COMMAND_ID;
+    let bytes = CommandRecord { id, command: Command::AdvanceTime }.encode();
+    let of = |kind, needs| [&bytes[..17], frame(kind, needs, b"whatever").as_slice()].concat();
+    for (bytes, error) in [
+        (of(9_999, 0), DecodeError::Kind(9_999)),
+        (of(9_999, NEXT), DecodeError::Newer { kind: 9_999, needs: NEXT }),
+        (of(7, NEXT), DecodeError::Newer { kind: 7, needs: NEXT }),
+    ] {
+        assert_eq!(CommandRecord::decode(&bytes), Err(error));
+        assert_eq!(CommandRecord::id_of(&bytes), Some(id));
+    }
+    assert_eq!(CommandRecord::id_of(&bytes[..17]), Some(id));
+    assert_eq!(CommandRecord::id_of(&bytes[..16]), None);
+    assert_eq!(CommandRecord::id_of(&[&[VERSION + 1], &bytes[1..]].concat()), None);
+}

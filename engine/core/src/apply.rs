@@ -22,7 +22,7 @@ use crate::decide::{asks_for, fingerprint, movement_fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
     Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Meaning, Name, Pending, Position, Purse,
-    Stake, State, Table, Waiting, rests_at, step_of, weight,
+    Stake, State, Table, Waiting, step_of, weight,
 };
 
 /// Accounts whose parked requests one command tries only since another left them untried.

@@ -47,14 +47,7 @@ fn a_stale_writer_does_not_count_and_a_forged_term_only_interrupts() {
     let first_term = before.position(shard(0)).term.unwrap();
 
     // Somebody else claims the shard; the engine notices, recovers, and takes it back.
-    let stranger = Term {
-        shard: shard(0),
-        shards: SHARDS,
-        engine: EngineId(7),
-        attempt: 1,
-        vocabulary: schemas::VOCABULARY,
-        build: schemas::Build::THIS,
-    };
+    let stranger = Term::new(shard(0), SHARDS, EngineId(7), 1);
     client.write_event(shard(0), &stranger.encode());
     client.flush();
     wait_for("the engine takes the shard back", LIMIT, || {

@@ -189,7 +189,7 @@ fn the_small_exchange_does_everything() {
     assert!(model.accounts.values().any(|account| account.frozen == Some(true)));
     assert!(model.accounts.values().any(|account| matches!(account.dead_man_due, Some(Some(_)))));
     assert!(model.accounts.values().any(|account| account.limits.is_some()));
-    let ledger: BTreeSet<&str> = model.ledger.iter().map(|(_, entry)| entry.kind.name()).collect();
+    let ledger: BTreeSet<_> = model.ledger.iter().map(|(_, entry)| entry.kind.name()).collect();
     assert_eq!(ledger.len(), 12, "{ledger:?}");
     for code in [
         Rejection::FundsInsufficient,

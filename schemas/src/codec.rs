@@ -1,4 +1,5 @@
-//! Bytes of the log: one version byte, then [frames](crate::frame) of `bincode` with fixed-width little-endian integers.
+//! Bytes of the log: one version byte, then [frames](crate::frame) of `bincode` with fixed-width little-endian
+//! integers.
 //!
 //! A record of the commands topic: version (1 byte), the command's id (16), a frame with the command.
 //!
@@ -107,10 +108,12 @@ impl CommandRecord {
         Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command })
     }
 
-    /// The id of a record whose command cannot be read, for its answer. `None` if there is not even an id.
+    /// The id of a record whose command cannot be read, for its answer. `None` if there is not even an id; or if it is a message
+    /// between shards, which has the id of a command that is answered elsewhere.
     pub fn id_of(bytes: &[u8]) -> Option<CommandId> {
-        let (id, _) = versioned(bytes).ok()?.split_first_chunk()?;
-        Some(CommandId(u128::from_le_bytes(*id)))
+        let (id, mut body) = versioned(bytes).ok()?.split_first_chunk()?;
+        let is_message = frame::take(&mut body).is_ok_and(|(head, _)| Command::BETWEEN_SHARDS.contains(&head.kind));
+        (!is_message).then_some(CommandId(u128::from_le_bytes(*id)))
     }
 }
 

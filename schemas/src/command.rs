@@ -199,6 +199,9 @@ pub enum Command {
 impl Command {
     /// The last kind that this build knows.
     pub(crate) const LAST_KIND: u16 = 20;
+
+    /// `Receive` and `Acknowledge`: what shards tell each other.
+    pub(crate) const BETWEEN_SHARDS: [u16; 2] = [9, 10];
 }
 
 /// One request of a batch.

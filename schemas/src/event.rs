@@ -480,7 +480,7 @@ pub enum FirstOutcome {
 
 open_enum! {
     /// Why an order ended with a remainder.
-    CancelReason: u8, unknown "UNKNOWN" {
+    CancelReason: u8, unknown "UNKNOWN_" {
         /// Its owner asked.
         Requested = 0, "REQUESTED";
         /// Its market closed, was resolved or was voided.
@@ -503,7 +503,8 @@ open_enum! {
 }
 
 impl CancelReason {
-    /// Where an order stands that ended for this.
+    /// Where an order stands that ended for this. A later reason for which an order has not simply been cancelled needs a new
+    /// vocabulary.
     pub const fn status(self) -> Status {
         match self {
             Self::Expired => Status::Expired,

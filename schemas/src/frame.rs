@@ -1,15 +1,18 @@
-//! Frames: how a record, a command or an event says what it is and where it ends, so that an older reader can pass over what it need
-//! not know, and stops at what it must know.
+//! Frames: how a record, a command or an event says what it is and where it ends, so that an older reader can pass over
+//! what it need not know, and stops at what it must know.
 //!
-//! | bytes | field  | meaning                                                                                        |
-//! |-------|--------|------------------------------------------------------------------------------------------------|
-//! | 4     | length | bytes of the body                                                                              |
-//! | 2     | kind   | what the body is                                                                               |
-//! | 2     | needs  | the vocabulary that a reader must know to read it; 0: whoever does not know it may pass over it |
-//! | …     | body   | the fields known when the kind was new, then those added later                                 |
+//! | bytes | field  | meaning                                                                  |
+//! |-------|--------|--------------------------------------------------------------------------|
+//! | 4     | length | bytes of the body                                                        |
+//! | 2     | kind   | what the body is                                                         |
+//! | 2     | needs  | the vocabulary that a reader must know; 0: any reader may pass over it   |
+//! | …     | body   | the fields known when the kind was new, then those added later           |
 //!
-//! A reader takes the fields that it knows and ignores bytes behind them. A field that an older writer did not write is its default:
-//! see [`Added`]. What may be written is agreed on the log: `Term` says which vocabulary its writer speaks.
+//! A reader takes the fields that it knows and ignores bytes behind them. A field that an older writer did not write is its
+//! default: see [`Added`]. What may be written is agreed on the log: `Term` says which vocabulary its writer speaks.
+//!
+//! What a later build adds needs a new vocabulary if `apply` or any sum depends on it; if a reader is merely told less
+//! without it, it need not.
 
 use bincode::de::read::Reader as _;
 use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
@@ -42,7 +45,8 @@ impl Head {
     }
 }
 
-/// Appends a frame around a body that begins with its kind, as an enum's bytes do: four bytes, of which two are always zero.
+/// Appends a frame around a body that begins with its kind, as an enum's bytes do: four bytes, of which two are always
+/// zero.
 #[inline]
 pub fn put(bytes: &mut Vec<u8>, needs: u16, body: impl FnOnce(&mut Vec<u8>)) {
     let start = bytes.len();

@@ -42,9 +42,10 @@ pub enum Admission {
     Skip,
 }
 
-/// The log breaks its own rules at this offset. Never retry: halt, and let an operator look.
+/// The log breaks its own rules at this offset, or says what this build must not guess at. Never retry: halt, and let an
+/// operator look.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("events log of shard {shard} is broken at offset {offset}: {fault}")]
+#[error("events log of shard {shard} is {} at offset {offset}: {fault}", fault.kind())]
 pub struct Broken {
     /// The shard that was read.
     pub shard: Shard,
@@ -82,16 +83,13 @@ pub enum Fault {
     /// An outcome whose chain does not follow.
     #[error("the hash chain does not follow")]
     Chain,
-    /// A writer that says things which this build does not know. Install the build that it names.
-    #[error(
-        "the writer speaks vocabulary {vocabulary}, and this build reads {}: install build {build} or a later one",
-        VOCABULARY
-    )]
+    /// A writer says what this build does not know and must not pass over. Install the build that wrote it, or a later one.
+    #[error("it needs vocabulary {needs}, and this build reads {}: install {writer} or a later one", VOCABULARY)]
     Newer {
-        /// What the writer speaks.
-        vocabulary: u16,
-        /// The writer's build.
-        build: Build,
+        /// What a reader must know.
+        needs: u16,
+        /// Who wrote it.
+        writer: WrittenBy,
     },
     /// An outcome for a command that already has one.
     #[error("command {found} has an outcome where {expected} is next")]
@@ -101,6 +99,33 @@ pub enum Fault {
         /// What the record says.
         found: u64,
     },
+}
+
+impl Fault {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Newer { .. } => "newer than this build",
+            _ => "broken",
+        }
+    }
+}
+
+/// Who wrote the records of a term, as far as the reader knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WrittenBy {
+    /// This build.
+    Build(Build),
+    /// The one that began the term at this offset. The reader began to read behind it.
+    Term(u64),
+}
+
+impl std::fmt::Display for WrittenBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Build(build) => write!(f, "build {build}"),
+            Self::Term(offset) => write!(f, "the build that the term at offset {offset} names"),
+        }
+    }
 }
 
 /// The rule, for a record at `offset` whose chain was checked to follow `position` (`chained`).
@@ -131,7 +156,7 @@ pub fn admit(
     match record {
         Record::Unknown { .. } => Ok(Admission::Skip),
         Record::Term(Term { vocabulary, build, .. }) if *vocabulary > VOCABULARY => {
-            Err(Fault::Newer { vocabulary: *vocabulary, build: *build })
+            Err(Fault::Newer { needs: *vocabulary, writer: WrittenBy::Build(*build) })
         }
         Record::Term(term) if term.shard == shard && term.shards == shards => Ok(Admission::Adopt),
         Record::Term(term) => Err(Fault::ForeignTerm { shard: term.shard, shards: term.shards }),
@@ -166,6 +191,8 @@ pub enum Reading {
     Outcome(Outcome),
     /// Nothing: read before, or written by a stale writer.
     Ignored,
+    /// Nothing that this build knows, or need know: a later one wrote it.
+    Unknown,
 }
 
 /// Reads one shard's events log by the rule, from any position on.
@@ -174,12 +201,14 @@ pub struct Reader {
     shard: Shard,
     shards: u16,
     position: Position,
+    /// The build that the current term names, if it was read here.
+    build: Option<Build>,
 }
 
 impl Reader {
     /// A reader of shard `shard` of a log with `shards` shards, at `position`.
     pub fn new(shard: Shard, shards: u16, position: Position) -> Self {
-        Self { shard, shards, position }
+        Self { shard, shards, position, build: None }
     }
 
     /// The shard that is read.
@@ -203,13 +232,14 @@ impl Reader {
         if offset < self.position.offset {
             return Ok(Reading::Ignored);
         }
-        let record = Record::decode(bytes)?;
+        let record = Record::decode(bytes).map_err(|error| self.undecodable(error))?;
         let chained = Record::follows(bytes, self.position.chain);
         let admission = admit(&self.position, (self.shard, self.shards), offset, &record, chained)?;
         self.position.offset = offset.saturating_add(1);
         Ok(match (admission, record) {
             (Admission::Adopt, Record::Term(term)) => {
                 self.position.term = Some(offset);
+                self.build = Some(term.build);
                 Reading::Term(term)
             }
             (Admission::Apply, Record::Outcome(outcome, chain)) => {
@@ -218,7 +248,18 @@ impl Reader {
                 self.position.next_command = outcome.cause.offset.saturating_add(1);
                 Reading::Outcome(outcome)
             }
+            (_, Record::Unknown { .. }) => Reading::Unknown,
             _ => Reading::Ignored,
         })
+    }
+
+    /// With the build to install, if there is one that reads it.
+    fn undecodable(&self, error: DecodeError) -> Fault {
+        match (error, self.position.term) {
+            (DecodeError::Newer { needs, .. }, Some(term)) => {
+                Fault::Newer { needs, writer: self.build.map_or(WrittenBy::Term(term), WrittenBy::Build) }
+            }
+            (error, _) => Fault::Undecodable(error),
+        }
     }
 }

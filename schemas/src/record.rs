@@ -1,7 +1,7 @@
 //! Records of `lfg.events[s]`: a new writer's `Term`, and one `Outcome` for each command.
 //!
-//! Layout: version (1 byte), a [frame](crate::frame); an outcome ends with its chain (16 bytes), the hash of all its own bytes up to
-//! there and of the chain before it. Each event of an outcome is a frame of its own.
+//! Layout: version (1 byte), a [frame](crate::frame); an outcome ends with its chain (16 bytes), the hash of all its own
+//! bytes up to there and of the chain before it. Each event of an outcome is a frame of its own.
 //!
 //! | kind | record  | chained by                                          |
 //! |------|---------|-----------------------------------------------------|
@@ -133,6 +133,11 @@ struct Top {
 const TOP_BYTES: usize = 8 + 8 + 8 + 24 + 4;
 
 impl Term {
+    /// This build takes over, and writes all that it knows.
+    pub const fn new(shard: Shard, shards: u16, engine: EngineId, attempt: u64) -> Self {
+        Self { shard, shards, engine, attempt, vocabulary: frame::VOCABULARY, build: Build::THIS }
+    }
+
     /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
@@ -165,6 +170,12 @@ impl Outcome {
         (bytes, chain)
     }
 
+    /// How many of the events were passed over because this build does not know them.
+    pub fn unknown(&self) -> u64 {
+        let unknown = |event: &&Event| matches!(event, Event::Unknown { .. });
+        self.events.iter().filter(unknown).count() as u64
+    }
+
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let (top, mut rest) = body.split_at_checked(TOP_BYTES).ok_or(DecodeError::Truncated)?;
         let Top { term, sequence, time, cause, events: count } = codec::decode_exact(top)?;
@@ -173,6 +184,9 @@ impl Outcome {
         let mut events = Vec::with_capacity(count.min(rest.len() / frame::HEAD_BYTES));
         for _ in 0..count {
             let (head, event) = frame::take(&mut rest)?;
+            if head.kind == Event::NO_KIND {
+                return Err(DecodeError::Kind(head.kind));
+            }
             let known = frame::read(head, event, Event::LAST_KIND)?;
             events.push(known.unwrap_or(Event::Unknown { kind: head.kind }));
         }
@@ -181,8 +195,11 @@ impl Outcome {
 }
 
 impl Event {
+    /// The place of [`Event::Unknown`], which is never written.
+    const NO_KIND: u16 = 0;
+
     /// The last kind that this build knows.
-    pub(crate) const LAST_KIND: u16 = 52;
+    const LAST_KIND: u16 = 52;
 
     /// Its kind and fields.
     #[inline]
@@ -361,7 +378,7 @@ mod tests {
 
     fn bytes_of(event: &Event) -> usize {
         let mut bytes = Vec::new();
-        codec::encode_into(event, &mut bytes);
+        frame::put(&mut bytes, 0, |bytes| event.encode_body(bytes));
         bytes.len()
     }
 

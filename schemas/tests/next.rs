@@ -1,13 +1,15 @@
-//! Tomorrow's bytes, read by today's build: what may be passed over is, what must be known stops the reader and says what to install.
+//! Tomorrow's bytes, read by today's build: what may be passed over is, what must be known stops the reader and says what
+//! to install.
 
 mod values;
 
 use schemas::codec::{DecodeError, VERSION};
+use schemas::event::CancelReason;
 use schemas::frame::HEAD_BYTES;
-use schemas::reading::{Fault, Position, Reader, Reading};
+use schemas::reading::{Fault, Position, Reader, Reading, WrittenBy};
 use schemas::record::Chain;
 use schemas::{
-    Build, Command, CommandRecord, Event, NewOrder, Outcome, Record, Rejection, Shard, Term, VOCABULARY, codec,
+    Build, Command, CommandRecord, Event, Message, NewOrder, Outcome, Record, Rejection, Shard, Term, VOCABULARY, codec,
 };
 
 /// A vocabulary that no build of today knows.
@@ -82,6 +84,16 @@ fn an_event_of_a_new_kind_is_passed_over() {
     assert_eq!(events_of(&bytes), Ok(vec![before, Event::Unknown { kind }, after]));
 }
 
+/// The first kinds that today's build does not know.
+#[test]
+fn the_next_kinds_are_not_known() {
+    let kind = u16::try_from(values::EVENTS.len()).unwrap() + 1;
+    assert_eq!(events_of(&outcome(&[frame(kind, 0, &[])], &[])), Ok(vec![Event::Unknown { kind }]));
+    let kind = u16::try_from(values::COMMANDS.len()).unwrap();
+    let bytes = [&[VERSION], [7; 16].as_slice(), &frame(kind, 0, &[])].concat();
+    assert_eq!(CommandRecord::decode(&bytes), Err(DecodeError::Kind(kind)));
+}
+
 #[test]
 fn an_event_that_must_be_known_stops_the_reader() {
     let kind = 9_999;
@@ -97,12 +109,17 @@ fn an_event_that_must_be_known_stops_the_reader() {
 }
 
 #[test]
-fn a_new_code_is_read_as_unknown() {
+fn a_new_code_is_read_as_unknown_and_its_name_has_the_number() {
     let mut bytes = Vec::new();
     codec::encode_into(&Event::Rejected { code: Rejection::Unknown(9_999) }, &mut bytes);
     let read: Event = codec::decode_exact(&bytes).unwrap();
     let Event::Rejected { code } = read else { panic!("{read:?}") };
-    assert_eq!((code, code.code(), code.name()), (Rejection::Unknown(9_999), 9_999, "unknown"));
+    assert_eq!((code, code.code(), code.to_string().as_str()), (Rejection::Unknown(9_999), 9_999, "unknown-9999"));
+    // Whoever knows it reads the name that an older build gave it.
+    assert_eq!("unknown-9999".parse(), Ok(code));
+    assert_eq!("unknown-302".parse(), Ok(Rejection::PositionInsufficient));
+    assert!(["unknown-", "unknown-x", "unknown-65536"].iter().all(|text| text.parse::<Rejection>().is_err()));
+    assert_eq!(CancelReason::from_code(77).to_string(), "UNKNOWN_77");
 }
 
 #[test]
@@ -126,16 +143,24 @@ fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
     let mut reader = Reader::new(shard, 4, Position::default());
     let record = |kind, needs| [&[VERSION], frame(kind, needs, b"whatever").as_slice(), b"and a seal"].concat();
     assert_eq!(reader.read(0, &values::term().encode()), Ok(Reading::Term(values::term())));
-    assert_eq!(reader.read(1, &record(77, 0)), Ok(Reading::Ignored));
+    assert_eq!(reader.read(1, &record(77, 0)), Ok(Reading::Unknown));
     assert_eq!(reader.position().offset, 2);
-    let newer = DecodeError::Newer { kind: 77, needs: NEXT };
-    assert_eq!(reader.read(2, &record(77, NEXT)).unwrap_err().fault, Fault::Undecodable(newer));
+    let fault = reader.read(2, &record(77, NEXT)).unwrap_err().fault;
+    assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Build(values::term().build) });
+    assert!(fault.to_string().ends_with("this build reads 1: install build 0.7.8 or a later one"), "{fault}");
     assert_eq!(reader.position().offset, 2, "on an error nothing has changed");
+
+    // A reader that began behind the term says where its build is named; without a term nobody knows.
+    let fault = Reader::new(shard, 4, *reader.position()).read(2, &record(77, NEXT)).unwrap_err().fault;
+    assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Term(0) });
+    assert!(fault.to_string().ends_with("install the build that the term at offset 0 names or a later one"), "{fault}");
+    let fault = Reader::new(shard, 4, Position::default()).read(0, &record(77, NEXT)).unwrap_err().fault;
+    assert_eq!(fault, Fault::Undecodable(DecodeError::Newer { kind: 77, needs: NEXT }));
 
     let build = Build { major: 9, minor: 8, patch: 7 };
     let term = Term { vocabulary: NEXT, build, ..values::term() };
     let fault = reader.read(2, &term.encode()).unwrap_err().fault;
-    assert_eq!(fault, Fault::Newer { vocabulary: NEXT, build });
+    assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Build(build) });
     assert!(fault.to_string().contains("install build 9.8.7 or a later one"), "{fault}");
 }
 
@@ -151,6 +176,15 @@ fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
     ] {
         assert_eq!(CommandRecord::decode(&bytes), Err(error));
         assert_eq!(CommandRecord::id_of(&bytes), Some(id));
+    }
+    // Its id is that of a command which is answered elsewhere.
+    let between_shards = [
+        Command::Receive { from: Shard::new(1).unwrap(), number: 2, message: Message::Return(Vec::new()) },
+        Command::Acknowledge { to: Shard::new(1).unwrap(), number: 2 },
+    ];
+    for command in between_shards {
+        let bytes = CommandRecord { id, command }.encode();
+        assert_eq!(CommandRecord::id_of(&bytes), None);
     }
     assert_eq!(CommandRecord::id_of(&bytes[..17]), Some(id));
     assert_eq!(CommandRecord::id_of(&bytes[..16]), None);

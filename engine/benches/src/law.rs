@@ -159,7 +159,7 @@ impl Default for Leader {
 
 /// Its lead begins with the first record of its log.
 fn lead(mut replica: Replica) -> Replica {
-    let term = Term { shard: shard().0, shards: shard().1.shards(), engine: EngineId(1), attempt: 1, vocabulary: schemas::VOCABULARY, build: schemas::Build::THIS };
+    let term = Term::new(shard().0, shard().1.shards(), EngineId(1), 1);
     replica.read(0, &term.encode()).expect("a term is read");
     replica.lead();
     replica

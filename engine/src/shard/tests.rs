@@ -340,7 +340,7 @@ fn a_shard_that_the_group_gives_to_another_is_led_until_that_one_takes_over() {
     stage.until(|stage| stage.times().len() == 1);
     stage.settle();
     assert_eq!(stage.control.role(), Role::Leading);
-    let other = Term { shard: SHARD, shards: 1, engine: EngineId(8), attempt: 1 };
+    let other = Term::new(SHARD, 1, EngineId(8), 1);
     stage.world.events.borrow_mut().push(other.encode());
     stage.until(|stage| stage.control.role() == Role::Following);
     stage.pass(600_000);

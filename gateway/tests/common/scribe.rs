@@ -74,14 +74,7 @@ impl Scribe {
     /// The next outcome of a shard; begins a term if there is none. Gives its sequence.
     pub async fn tell(&mut self, shard: Shard, events: Vec<Event>) -> u64 {
         if !self.shards.contains_key(&shard) {
-            let term = Term {
-                shard,
-                shards: super::SHARDS,
-                engine: EngineId(1),
-                attempt: 1,
-                vocabulary: schemas::VOCABULARY,
-                build: schemas::Build::THIS,
-            };
+            let term = Term::new(shard, super::SHARDS, EngineId(1), 1);
             let offset = self.append(shard, &term.encode()).await;
             self.shards.insert(shard, (offset, 0, Chain::default()));
         }

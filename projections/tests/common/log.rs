@@ -45,17 +45,7 @@ impl Log {
         let shards = self.shards.len() as u16;
         let log = &mut self.shards[shard.index()];
         log.term = log.records.len() as u64;
-        log.records.push(
-            Term {
-                shard,
-                shards,
-                engine: EngineId(1),
-                attempt: 0,
-                vocabulary: schemas::VOCABULARY,
-                build: schemas::Build::THIS,
-            }
-            .encode(),
-        );
+        log.records.push(Term::new(shard, shards, EngineId(1), 0).encode());
     }
 
     /// The engine that was before the present one still writes, as if nothing had happened.

@@ -7,6 +7,8 @@
 //! record are in `tests/golden.rs`; within a version they stay as they are.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::de::DecoderImpl;
+use bincode::de::read::SliceReader;
 use bincode::{Decode, Encode};
 
 use crate::command::{Command, CommandRecord};
@@ -75,15 +77,20 @@ pub fn encode_into<T: Encode>(value: &T, bytes: &mut Vec<u8>) {
 
 /// Decodes a value that fills `bytes` exactly, without a version byte.
 pub fn decode_exact<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, used) =
-        bincode::decode_from_slice(bytes, CONFIG).map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    let (value, used) = bincode::decode_from_slice(bytes, CONFIG).map_err(malformed)?;
     if used == bytes.len() { Ok(value) } else { Err(DecodeError::Trailing(bytes.len() - used)) }
 }
 
 /// Decodes the value at the front of `bytes`. What a later build added stands behind it and is ignored.
+// Not by `decode_from_slice`: with the number of bytes used beside it, an event would be moved once more.
+#[inline]
 pub(crate) fn decode_front<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let decoded = bincode::decode_from_slice(bytes, CONFIG);
-    decoded.map(|(value, _)| value).map_err(|error| DecodeError::Malformed(error.to_string()))
+    T::decode(&mut DecoderImpl::new(SliceReader::new(bytes), CONFIG, ())).map_err(malformed)
+}
+
+#[cold]
+fn malformed(error: bincode::error::DecodeError) -> DecodeError {
+    DecodeError::Malformed(error.to_string())
 }
 
 impl CommandRecord {
@@ -104,7 +111,7 @@ impl CommandRecord {
             return Err(DecodeError::Trailing(body.len()));
         }
         // Nobody may pass over a command: its sender waits for the answer.
-        let command = frame::read(head, command, Command::LAST_KIND)?.ok_or(DecodeError::Kind(head.kind))?;
+        let command = frame::read(head, command, Command::LAST_KIND, |kind| Err(DecodeError::Kind(kind)))?;
         Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command })
     }
 

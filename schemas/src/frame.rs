@@ -37,6 +37,7 @@ pub struct Head {
 
 impl Head {
     /// An error if this build must not pass over or guess at what follows.
+    #[inline]
     pub fn check(self) -> Result<(), DecodeError> {
         if self.needs <= VOCABULARY {
             return Ok(());
@@ -60,6 +61,7 @@ pub fn put(bytes: &mut Vec<u8>, needs: u16, body: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// Takes a frame off the front of `bytes`: its head, and its body with the kind in front, as an enum's bytes have it.
+#[inline]
 pub fn take<'a>(bytes: &mut &'a [u8]) -> Result<(Head, &'a [u8]), DecodeError> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or(DecodeError::Truncated)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| DecodeError::Truncated)?;
@@ -70,19 +72,27 @@ pub fn take<'a>(bytes: &mut &'a [u8]) -> Result<(Head, &'a [u8]), DecodeError> {
     Ok((head, body))
 }
 
-/// A body of an enum whose last kind is `last`, or `None` if its kind is a later one that may be passed over.
-pub fn read<T: Decode<()>>(head: Head, body: &[u8], last: u16) -> Result<Option<T>, DecodeError> {
+/// A body of an enum whose last kind is `last`; or `unknown` of its kind, if that is a later one that may be passed over.
+#[inline]
+pub fn read<T: Decode<()>>(
+    head: Head,
+    body: &[u8],
+    last: u16,
+    unknown: impl FnOnce(u16) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
     head.check()?;
     if head.kind > last {
-        return Ok(None);
+        return unknown(head.kind);
     }
-    if head.needs == 0 {
-        return codec::decode_front(body).map(Some);
-    }
-    // Rare: the enum's own bytes have zeros there.
+    if head.needs == 0 { codec::decode_front(body) } else { read_needed(body) }
+}
+
+/// The same where a reader must know something, and this build does: the enum's own bytes have zeros there.
+#[cold]
+fn read_needed<T: Decode<()>>(body: &[u8]) -> Result<T, DecodeError> {
     let mut plain = body.to_vec();
     plain[2..4].fill(0);
-    codec::decode_front(&plain).map(Some)
+    codec::decode_front(&plain)
 }
 
 /// A field that a later build added at the end of what may grow: its default if the writer did not know it yet.

@@ -187,8 +187,7 @@ impl Outcome {
             if head.kind == Event::NO_KIND {
                 return Err(DecodeError::Kind(head.kind));
             }
-            let known = frame::read(head, event, Event::LAST_KIND)?;
-            events.push(known.unwrap_or(Event::Unknown { kind: head.kind }));
+            events.push(frame::read(head, event, Event::LAST_KIND, |kind| Ok(Event::Unknown { kind }))?);
         }
         Ok(Self { term, sequence, time, cause, events })
     }

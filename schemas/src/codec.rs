@@ -118,8 +118,8 @@ impl CommandRecord {
     /// The id of a record whose command cannot be read, for its answer. `None` if there is not even an id; or if it is a message
     /// between shards, which has the id of a command that is answered elsewhere.
     pub fn id_of(bytes: &[u8]) -> Option<CommandId> {
-        let (id, mut body) = versioned(bytes).ok()?.split_first_chunk()?;
-        let is_message = frame::take(&mut body).is_ok_and(|(head, _)| Command::BETWEEN_SHARDS.contains(&head.kind));
+        let (id, body) = versioned(bytes).ok()?.split_first_chunk()?;
+        let is_message = frame::kind(body).is_some_and(|kind| Command::BETWEEN_SHARDS.contains(&kind));
         (!is_message).then_some(CommandId(u128::from_le_bytes(*id)))
     }
 }

@@ -72,6 +72,11 @@ pub fn take<'a>(bytes: &mut &'a [u8]) -> Result<(Head, &'a [u8]), DecodeError> {
     Ok((head, body))
 }
 
+/// The kind of the frame at the front of `bytes`, also where the rest of it is missing or makes no sense.
+pub(crate) fn kind(bytes: &[u8]) -> Option<u16> {
+    bytes.get(4..6).map(|kind| u16::from_le_bytes([kind[0], kind[1]]))
+}
+
 /// A body of an enum whose last kind is `last`; or `unknown` of its kind, if that is a later one that may be passed over.
 #[inline]
 pub fn read<T: Decode<()>>(

@@ -163,10 +163,7 @@ impl Outcome {
                 frame::put(bytes, 0, |bytes| event.encode_body(bytes));
             }
         });
-        let end = bytes.len();
-        bytes.extend_from_slice(&before.0);
-        let chain = chain_of(&bytes);
-        bytes[end..].copy_from_slice(&chain.0);
+        let chain = Record::seal(&mut bytes, before);
         (bytes, chain)
     }
 
@@ -225,6 +222,16 @@ impl Record {
             kind => return Ok(Self::Unknown { kind }),
         };
         if chain.is_empty() { Ok(record) } else { Err(DecodeError::Trailing(chain.len())) }
+    }
+
+    /// Ends the bytes of an outcome with the chain that follows `before`.
+    #[inline]
+    pub fn seal(bytes: &mut Vec<u8>, before: Chain) -> Chain {
+        let end = bytes.len();
+        bytes.extend_from_slice(&before.0);
+        let chain = chain_of(bytes);
+        bytes[end..].copy_from_slice(&chain.0);
+        chain
     }
 
     /// True if the chain at the end of an outcome's `bytes` is the one that follows `before`.

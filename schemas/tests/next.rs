@@ -1,43 +1,19 @@
 //! Tomorrow's bytes, read by today's build: what may be passed over is, what must be known stops the reader and says what
 //! to install.
 
+mod later;
 mod values;
 
+use later::{BUILD, KIND, NEXT, event, frame};
 use schemas::codec::{DecodeError, VERSION};
 use schemas::event::CancelReason;
-use schemas::frame::HEAD_BYTES;
 use schemas::reading::{Fault, Position, Reader, Reading, WrittenBy};
 use schemas::record::Chain;
-use schemas::{
-    Build, Command, CommandRecord, Event, Message, NewOrder, Outcome, Record, Rejection, Shard, Term, VOCABULARY, codec,
-};
-
-/// A vocabulary that no build of today knows.
-const NEXT: u16 = VOCABULARY + 1;
-
-fn frame(kind: u16, needs: u16, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len()).unwrap().to_le_bytes();
-    [length.as_slice(), &kind.to_le_bytes(), &needs.to_le_bytes(), body].concat()
-}
-
-/// An event as today's build writes it, with `more` behind its fields.
-fn event(event: &Event, needs: u16, more: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    codec::encode_into(event, &mut bytes);
-    let (kind, fields) = bytes.split_first_chunk::<4>().unwrap();
-    frame(u16::try_from(u32::from_le_bytes(*kind)).unwrap(), needs, &[fields, more].concat())
-}
+use schemas::{Command, CommandRecord, Event, Message, NewOrder, Outcome, Record, Rejection, Shard, VOCABULARY, codec};
 
 /// An outcome of these events, chained; `more` are fields that it has behind them.
 fn outcome(events: &[Vec<u8>], more: &[u8]) -> Vec<u8> {
-    let (today, _) = values::empty().encode(Chain::default());
-    let top = &today[1 + HEAD_BYTES..today.len() - size_of::<Chain>() - 4];
-    let count = u32::try_from(events.len()).unwrap().to_le_bytes();
-    let body = [top, &count, &events.concat(), more].concat();
-    let mut bytes = [&[VERSION], frame(2, 0, &body).as_slice()].concat();
-    let chain = twox_hash::XxHash3_128::oneshot(&[bytes.as_slice(), &Chain::default().0].concat());
-    bytes.extend_from_slice(&chain.to_be_bytes());
-    bytes
+    later::outcome(&values::empty(), events, more, Chain::default()).0
 }
 
 fn events_of(bytes: &[u8]) -> Result<Vec<Event>, DecodeError> {
@@ -79,9 +55,8 @@ fn an_outcome_with_one_more_field_is_the_outcome() {
 #[test]
 fn an_event_of_a_new_kind_is_passed_over() {
     let (before, after) = (known()[0].clone(), known()[1].clone());
-    let kind = 9_999;
-    let bytes = outcome(&[event(&before, 0, &[]), frame(kind, 0, b"whatever"), event(&after, 0, &[])], &[]);
-    assert_eq!(events_of(&bytes), Ok(vec![before, Event::Unknown { kind }, after]));
+    let bytes = outcome(&[event(&before, 0, &[]), later::unknown(0), event(&after, 0, &[])], &[]);
+    assert_eq!(events_of(&bytes), Ok(vec![before, Event::Unknown { kind: KIND }, after]));
 }
 
 /// The first kinds that today's build does not know.
@@ -96,16 +71,15 @@ fn the_next_kinds_are_not_known() {
 
 #[test]
 fn an_event_that_must_be_known_stops_the_reader() {
-    let kind = 9_999;
-    assert_eq!(events_of(&outcome(&[frame(kind, NEXT, &[])], &[])), Err(DecodeError::Newer { kind, needs: NEXT }));
+    let newer = DecodeError::Newer { kind: KIND, needs: NEXT };
+    assert_eq!(events_of(&outcome(&[later::unknown(NEXT)], &[])), Err(newer.clone()));
     // A known kind whose new field may not be missed.
     let written = event(&known()[0], NEXT, &[1]);
     assert!(matches!(events_of(&outcome(&[written], &[])), Err(DecodeError::Newer { needs: NEXT, .. })));
     // What today's vocabulary has is read, whatever it needs.
     let written = event(&known()[0], VOCABULARY, &[]);
     assert_eq!(events_of(&outcome(&[written], &[])), Ok(vec![known()[0].clone()]));
-    let text = DecodeError::Newer { kind, needs: NEXT }.to_string();
-    assert!(text.contains("install a build that reads it"), "{text}");
+    assert!(newer.to_string().contains("install a build that reads it"), "{newer}");
 }
 
 #[test]
@@ -138,29 +112,34 @@ fn a_nested_order_with_one_more_field_is_the_order() {
 }
 
 #[test]
+fn an_order_within_an_event_may_grow_as_well() {
+    let placed = known().into_iter().find(|event| matches!(event, Event::OrderPlaced(_))).unwrap();
+    assert_eq!(events_of(&outcome(&[later::grown(&placed, 8)], &[])), Ok(vec![placed]));
+    let listed = known().into_iter().find(|event| matches!(event, Event::MarketCreated(_))).unwrap();
+    assert_eq!(events_of(&outcome(&[later::grown(&listed, 0)], &[])), Ok(vec![listed]));
+}
+
+#[test]
 fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
     let shard = Shard::new(3).unwrap();
     let mut reader = Reader::new(shard, 4, Position::default());
-    let record = |kind, needs| [&[VERSION], frame(kind, needs, b"whatever").as_slice(), b"and a seal"].concat();
     assert_eq!(reader.read(0, &values::term().encode()), Ok(Reading::Term(values::term())));
-    assert_eq!(reader.read(1, &record(77, 0)), Ok(Reading::Unknown));
+    assert_eq!(reader.read(1, &later::record(0)), Ok(Reading::Unknown));
     assert_eq!(reader.position().offset, 2);
-    let fault = reader.read(2, &record(77, NEXT)).unwrap_err().fault;
+    let fault = reader.read(2, &later::record(NEXT)).unwrap_err().fault;
     assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Build(values::term().build) });
     assert!(fault.to_string().ends_with("this build reads 1: install build 0.7.8 or a later one"), "{fault}");
     assert_eq!(reader.position().offset, 2, "on an error nothing has changed");
 
     // A reader that began behind the term says where its build is named; without a term nobody knows.
-    let fault = Reader::new(shard, 4, *reader.position()).read(2, &record(77, NEXT)).unwrap_err().fault;
+    let fault = Reader::new(shard, 4, *reader.position()).read(2, &later::record(NEXT)).unwrap_err().fault;
     assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Term(0) });
     assert!(fault.to_string().ends_with("install the build that the term at offset 0 names or a later one"), "{fault}");
-    let fault = Reader::new(shard, 4, Position::default()).read(0, &record(77, NEXT)).unwrap_err().fault;
-    assert_eq!(fault, Fault::Undecodable(DecodeError::Newer { kind: 77, needs: NEXT }));
+    let fault = Reader::new(shard, 4, Position::default()).read(0, &later::record(NEXT)).unwrap_err().fault;
+    assert_eq!(fault, Fault::Undecodable(DecodeError::Newer { kind: KIND, needs: NEXT }));
 
-    let build = Build { major: 9, minor: 8, patch: 7 };
-    let term = Term { vocabulary: NEXT, build, ..values::term() };
-    let fault = reader.read(2, &term.encode()).unwrap_err().fault;
-    assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Build(build) });
+    let fault = reader.read(2, &later::term(values::term())).unwrap_err().fault;
+    assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Build(BUILD) });
     assert!(fault.to_string().contains("install build 9.8.7 or a later one"), "{fault}");
 }
 
@@ -170,8 +149,8 @@ fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
     let bytes = CommandRecord { id, command: Command::AdvanceTime }.encode();
     let of = |kind, needs| [&bytes[..17], frame(kind, needs, b"whatever").as_slice()].concat();
     for (bytes, error) in [
-        (of(9_999, 0), DecodeError::Kind(9_999)),
-        (of(9_999, NEXT), DecodeError::Newer { kind: 9_999, needs: NEXT }),
+        (later::command(id, 0), DecodeError::Kind(KIND)),
+        (later::command(id, NEXT), DecodeError::Newer { kind: KIND, needs: NEXT }),
         (of(7, NEXT), DecodeError::Newer { kind: 7, needs: NEXT }),
     ] {
         assert_eq!(CommandRecord::decode(&bytes), Err(error));

@@ -10,13 +10,13 @@ use std::time::Duration;
 use common::engine::{Engine, command};
 use common::load::{Client, World};
 use common::logs::drained;
-use common::{SHARDS, TestLog, wait_for};
-use engine::metrics::{HALTED_AND_OWNED, ROLE};
+use common::{SHARDS, TestLog, later, wait_for};
+use engine::metrics::{HALTED_AND_OWNED, ROLE, UNKNOWN};
 use engine::shard::Role;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
-use schemas::{Cause, Command, CommandId, Credits, Event, Outcome, Record, Shard, Timestamp};
+use schemas::{Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Record, Shard, Term, Timestamp};
 use service::kafka::{EventsTail, Reading, admin_config};
 
 const NEVER: Timestamp = Timestamp(4_000_000_000_000);
@@ -113,6 +113,33 @@ fn a_record_that_cannot_be_decoded_halts_one_shard_in_every_engine_and_again_aft
     assert!(again.log().contains("the group gives this process a shard that has halted here"), "{}", again.log());
     again.stop();
     assert!(!command(&log, "verify").output().unwrap().status.success());
+}
+
+#[test]
+fn what_a_later_build_writes_is_passed_over_and_its_term_halts_one_shard() {
+    let log = TestLog::create("later");
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    let (client, world) = opened(&log);
+    for shard in Shard::all(SHARDS) {
+        client.write_event(shard, &later::record(0));
+    }
+    client.flush();
+    let counted = |engine: &Engine| (0..SHARDS).all(|number| engine.metric(UNKNOWN, number) == Some(1.0));
+    wait_for("every shard passes over it", LIMIT, || counted(&engine).then_some(()));
+    others_decide(&log, &client, &world, SHARDS);
+    client.write_event(shard(BROKEN), &later::term(Term::new(shard(BROKEN), SHARDS, EngineId(7), 1)));
+    client.flush();
+    let why = "install build 9.8.7 or a later one; hint: install that build in place of this process's";
+    halts_alone(&mut engine, BROKEN, why);
+    others_decide(&log, &client, &world, BROKEN);
+
+    // Another process of the same build halts there as well.
+    engine.stop();
+    let mut again = Engine::start_ready(&log, folder.path(), &[]);
+    halts_alone(&mut again, BROKEN, why);
+    others_decide(&log, &client, &world, BROKEN);
+    again.stop();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::engine::{Engine, command};
 use common::load::{Client, World};
 use common::logs::{assert_each_command_is_answered_once, drained, first, tail};
-use common::{Random, SHARDS, TestLog, wait_for};
+use common::{Random, SHARDS, TestLog, later, wait_for};
 use engine::log::{Clock, SystemClock};
 use schemas::codec::VERSION;
 use schemas::{Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Shard, Term, Timestamp};
@@ -47,7 +47,7 @@ fn a_stale_writer_does_not_count_and_a_forged_term_only_interrupts() {
     let first_term = before.position(shard(0)).term.unwrap();
 
     // Somebody else claims the shard; the engine notices, recovers, and takes it back.
-    let stranger = Term { shard: shard(0), shards: SHARDS, engine: EngineId(7), attempt: 1 };
+    let stranger = Term::new(shard(0), SHARDS, EngineId(7), 1);
     client.write_event(shard(0), &stranger.encode());
     client.flush();
     wait_for("the engine takes the shard back", LIMIT, || {
@@ -164,7 +164,9 @@ fn a_market_expires_by_itself_and_commands_that_are_none_are_refused() {
     for command in opening {
         client.ask(command);
     }
-    for bytes in [&b""[..], &[VERSION], &[VERSION - 1; 100], b"\xff nonsense", &[VERSION; 100]] {
+    // The last one has an id, under which it is answered.
+    let strange = later::command(CommandId(77), later::NEXT);
+    for bytes in [&b""[..], &[VERSION], &[VERSION - 1; 100], b"\xff nonsense", &[VERSION; 16], &strange] {
         client.write_command(shard(3), bytes);
     }
     client.flush();
@@ -180,9 +182,11 @@ fn a_market_expires_by_itself_and_commands_that_are_none_are_refused() {
     let refused = events(&log).into_iter().filter_map(|(at, offset, bytes)| {
         let schemas::Record::Outcome(outcome, _) = schemas::Record::decode(&bytes).unwrap() else { return None };
         let refused = matches!(outcome.events[..], [Event::Rejected { code: schemas::Rejection::Undecodable }]);
-        (refused && at == shard(3)).then_some(offset)
+        (refused && at == shard(3)).then_some((offset, outcome.cause.id))
     });
-    assert_eq!(refused.count(), 5);
+    let mut ids: Vec<_> = refused.map(|(_, id)| id).collect();
+    assert_eq!(ids.pop(), Some(CommandId(77)));
+    assert_eq!(ids, [CommandId(0); 5]);
     engine.stop();
 }
 

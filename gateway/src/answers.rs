@@ -4,6 +4,8 @@
 //!
 //! `None` everywhere means that this is no answer, or none yet: the request may be parked, or on its way elsewhere.
 
+use std::borrow::Cow;
+
 use schemas::answers::parts;
 use schemas::event::{CancelReason, FirstOutcome, OrderAmended};
 use schemas::{
@@ -180,7 +182,7 @@ pub struct AmendedTerms {
     filled: Quantity,
     #[serde(serialize_with = "number")]
     remaining: Quantity,
-    cancel_reason: Option<&'static str>,
+    cancel_reason: Option<Cow<'static, str>>,
     in_place: bool,
 }
 

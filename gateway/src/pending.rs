@@ -161,7 +161,9 @@ fn may_answer(event: &Event) -> bool {
         // For any other reason nobody asked for this order's end.
         Event::OrderCancelled { reason, .. } => *reason == CancelReason::Requested,
         Event::InstructionCompleted { instruction, .. } => !matches!(instruction, Instruction::Recall(_)),
-        Event::Traded(_)
+        // What a later build says answers nothing that this one asks.
+        Event::Unknown { .. }
+        | Event::Traded(_)
         | Event::PairsRedeemed { .. }
         | Event::Settled(_)
         | Event::PaidOut { .. }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use metrics::{Gauge, counter, gauge};
-use schemas::reading::{Broken, Position, Reader, Reading as Read};
+use metrics::{Counter, Gauge, counter, gauge};
+use schemas::reading::{Broken, Fault, Position, Reader, Reading as Read};
 use schemas::{Outcome, Shard};
 use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord};
 use service::{LogArgs, Pulse, Shutdown};
@@ -35,9 +35,21 @@ pub enum ShardError {
     Fold(Shard, u64, FoldError),
 }
 
+impl ShardError {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Broken(Broken { fault: Fault::Newer { .. }, .. }) => HINT_NEWER,
+            _ => HINT,
+        }
+    }
+}
+
 /// What an operator does with a shard that is read no further.
 const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
     version of the gateway; else restore the topic from a copy; then restart this process";
+
+/// The same where a later build writes what this one does not know.
+const HINT_NEWER: &str = "install that build of the gateway in place of this process's";
 
 /// What the tail needs.
 pub struct Tail {
@@ -128,8 +140,9 @@ impl Tail {
     }
 
     fn halt(&self, tail: &EventsTail, shard: Shard, error: &ShardError) -> Result<(), KafkaFault> {
-        tracing::error!(%shard, %error, hint = HINT, "a shard is read no further; the others go on");
-        self.halted.halt(shard, &format!("{error}; hint: {HINT}"));
+        let hint = error.hint();
+        tracing::error!(%shard, %error, hint, "a shard is read no further; the others go on");
+        self.halted.halt(shard, &format!("{error}; hint: {hint}"));
         tail.leave(shard)
     }
 
@@ -166,6 +179,7 @@ impl Tail {
             }
             Read::Term(term) => tracing::info!(%shard, engine = %term.engine, term = record.offset(), "a new term"),
             Read::Ignored => counter!("gateway_tail_ignored_total").increment(1),
+            Read::Unknown => meters.unknown.increment(1),
         }
         Ok(())
     }
@@ -175,13 +189,16 @@ impl Tail {
 struct Meters {
     sequence: Gauge,
     behind: Gauge,
+    /// Records and events that were passed over, since a later build wrote them.
+    unknown: Counter,
 }
 
 impl Meters {
     fn new(shard: Shard) -> Self {
         let label = shard.to_string();
         let sequence = gauge!("gateway_tail_sequence", "shard" => label.clone());
-        Self { sequence, behind: gauge!("gateway_tail_behind_seconds", "shard" => label) }
+        let behind = gauge!("gateway_tail_behind_seconds", "shard" => label.clone());
+        Self { sequence, behind, unknown: counter!("gateway_tail_unknown_total", "shard" => label) }
     }
 
     #[allow(clippy::cast_precision_loss, reason = "sequences stay below 2^52")]
@@ -190,6 +207,7 @@ impl Meters {
         let behind = now.saturating_sub(Duration::from_millis(outcome.time.as_millis()));
         self.sequence.set(outcome.sequence as f64);
         self.behind.set(behind.as_secs_f64());
+        self.unknown.increment(outcome.unknown());
     }
 }
 

@@ -127,7 +127,11 @@ async fn check_truth(stack: &Stack, exchange: &Exchange) {
         if let Some(price) = row.get::<_, Option<i32>>(4) {
             assert_eq!(price, i32::from(order.price.ticks()), "order {id}");
         }
-        assert_eq!(row.get::<_, Option<&str>>(5), order.cancel_reason.map(|reason| reason.name()), "order {id}");
+        assert_eq!(
+            row.get::<_, Option<&str>>(5),
+            order.cancel_reason.map(|reason| reason.name()).as_deref(),
+            "order {id}"
+        );
         let command = schemas::CommandId(row.get::<_, uuid::Uuid>(6).as_u128());
         assert_eq!(command, order.command, "order {id}");
     }

@@ -26,8 +26,13 @@ const SHARDS: u16 = 3;
 
 /// A history of `steps` steps, with take-overs and what stale engines leave.
 fn history(seed: u64, steps: usize) -> (Log, Exchange) {
+    history_by(seed, steps, false)
+}
+
+/// The same; perhaps written by a later build.
+fn history_by(seed: u64, steps: usize, later: bool) -> (Log, Exchange) {
     let mut exchange = Exchange::new(SHARDS, seed);
-    let mut log = Log::new(SHARDS, Timestamp(1_700_000_000_000));
+    let mut log = Log { later, ..Log::new(SHARDS, Timestamp(1_700_000_000_000)) };
     let told = exchange.seed(8, 3);
     log.tell_all(&told);
     for _ in 0..steps {
@@ -140,6 +145,19 @@ proptest! {
     }
 }
 
+#[test]
+fn what_a_later_build_adds_changes_no_row() {
+    for seed in 0..3 {
+        let (today, _) = history_by(seed, 300, false);
+        let (later, exchange) = history_by(seed, 300, true);
+        let model = fold(&later, || 7);
+        check_truth(&model, &exchange);
+        assert!(model == fold(&today, || 7), "seed {seed}");
+        let passed_over: u64 = outcomes(&later).iter().map(Outcome::unknown).sum();
+        assert_eq!(passed_over, later.outcomes());
+    }
+}
+
 /// All outcomes of a log that count.
 fn outcomes(log: &Log) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
@@ -189,7 +207,7 @@ fn the_small_exchange_does_everything() {
     assert!(model.accounts.values().any(|account| account.frozen == Some(true)));
     assert!(model.accounts.values().any(|account| matches!(account.dead_man_due, Some(Some(_)))));
     assert!(model.accounts.values().any(|account| account.limits.is_some()));
-    let ledger: BTreeSet<&str> = model.ledger.iter().map(|(_, entry)| entry.kind.name()).collect();
+    let ledger: BTreeSet<_> = model.ledger.iter().map(|(_, entry)| entry.kind.name()).collect();
     assert_eq!(ledger.len(), 12, "{ledger:?}");
     for code in [
         Rejection::FundsInsufficient,

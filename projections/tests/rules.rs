@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use common::exchange::{Exchange, Told};
+use common::later;
 use common::log::{Log, one};
 use common::stack::{Stack, dump_postgres, until};
 use common::worker::Worker;
@@ -25,7 +26,13 @@ use projections::redis::keys::Keys;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
-use schemas::{AccountId, Event, Shard, Timestamp};
+use schemas::event::{CancelReason, OrderPlaced};
+use schemas::text::Ticker;
+use schemas::{
+    AccountId, CommandId, Credits, EngineId, Entry, Event, FeeRate, Instructions, Listing, MarketId, MarketLimits,
+    NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Settlement, SettlementReason, Shard, Status, Term, Terms,
+    TimeInForce, Timestamp,
+};
 use service::kafka::admin_config;
 
 const SHARDS: u16 = 2;
@@ -278,6 +285,107 @@ async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on(
         assert!(worker.runs());
         assert!(worker.terminate().success());
     }
+    stack.remove().await;
+}
+
+/// An order that ends, and one that is refused, for reasons that nobody here knows.
+fn for_unknown_reasons(account: AccountId) -> Vec<Event> {
+    let ticker: Ticker = "LATER".parse().unwrap();
+    let market = MarketId::of(&ticker);
+    let listing = Listing {
+        market,
+        ticker,
+        question: "Will it?".parse().unwrap(),
+        expiry: Timestamp(4_000_000_000_000),
+        tick: 1,
+        maker_fee: FeeRate::ZERO,
+        taker_fee: FeeRate::ZERO,
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
+    };
+    let (price, quantity) = (Price::new(5_000).unwrap(), Quantity::new(10).unwrap());
+    let order = NewOrder {
+        account,
+        market,
+        entry: Entry::BuyYes,
+        terms: Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off },
+        fee_rate: FeeRate::ZERO,
+        client_id: None,
+        instructions: Instructions::default(),
+    };
+    let id = OrderId::compose(shard(0), 1);
+    let (filled, status, cancel_reason) = (Quantity::ZERO, Status::Active, None);
+    let (spent, received) = (Credits::ZERO, Credits::ZERO);
+    let (reason, code) = (SettlementReason::Unknown(78), Rejection::Unknown(9_999));
+    vec![
+        Event::MarketCreated(listing),
+        Event::OrderPlaced(OrderPlaced { id, order, price, quantity, filled, status, cancel_reason }),
+        Event::OrderCancelled {
+            order: id,
+            account,
+            market,
+            entry: order.entry,
+            price,
+            quantity,
+            reason: CancelReason::Unknown(77),
+        },
+        Event::Settled(Settlement {
+            account,
+            market,
+            order: Some(id),
+            reason,
+            spent,
+            released: order.hold(),
+            received,
+        }),
+        Event::OrderRejected { id: OrderId::compose(shard(0), 2), order, code },
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_later_build_writes_is_passed_over_and_what_must_be_known_halts_its_shard_alone() {
+    let mut stack = Stack::new("later", SHARDS).await;
+    let (mut log, mut exchange) = (Log { later: true, ..Log::new(SHARDS, START) }, Exchange::new(SHARDS, 7));
+    let told = exchange.seed(20, 4);
+    log.tell_all(&told);
+    grow(&mut log, &mut exchange, 200);
+    let account = AccountId(9_999);
+    log.tell(&one(shard(0), Event::AccountOpened { account }));
+    log.tell(&one(shard(0), Event::Deposited { account, amount: Credits::whole(100), client_id: None }));
+    log.tell(&Told { shard: shard(0), command: CommandId(1), events: for_unknown_reasons(account) });
+    stack.produce_and_flush(&log);
+    let mut worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    let query = "SELECT (SELECT cancel_reason FROM orders WHERE account_id = $1 AND status = 'CANCELLED'), \
+        (SELECT reject_code FROM orders WHERE account_id = $1 AND status = 'REJECTED'), \
+        (SELECT string_agg(kind, ' ' ORDER BY sequence, index) FROM ledger_entries WHERE account_id = $1)";
+    let row = stack.postgres.query_one(query, &[&(account.0 as i64)]).await.unwrap();
+    let shown = (row.get::<_, &str>(0), row.get::<_, i32>(1), row.get::<_, &str>(2));
+    assert_eq!(shown, ("UNKNOWN_77", 9_999, "DEPOSIT HOLD UNKNOWN_78"));
+    // Two for each outcome: a record before it, and an event in it.
+    let (_, metrics) = worker.get("/metrics").await.unwrap();
+    let counted = metrics.lines().filter(|line| line.starts_with("lfg_projections_unknown_total{"));
+    let counted: f64 = counted.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
+    assert_eq!(counted as u64, 2 * 2 * log.outcomes(), "both sinks");
+
+    let sound = log.shards[0].records.len();
+    log.shards[0].records.push(later::term(Term::new(shard(0), SHARDS, EngineId(2), 1)));
+    log.take_over(shard(1));
+    stack.produce_and_flush(&log);
+    let complaint = format!("events log of shard 0 is newer than this build at offset {sound}");
+    let says = "install build 9.8.7 or a later one; hint: install that build of the projections";
+    until("both sinks halt there, and are ready elsewhere", async || {
+        let Some((200, body)) = worker.get("/readyz").await else { return false };
+        body.matches(&complaint).count() == 2 && body.matches(says).count() == 2
+    })
+    .await;
+    let end = log.shards[1].records.len();
+    until("the other shard goes on", async || {
+        stack.postgres_offsets().await == [sound, end] && stack.redis_offsets().await == [Some(sound), Some(end)]
+    })
+    .await;
+    assert!(worker.runs());
+    assert!(worker.terminate().success());
     stack.remove().await;
 }
 

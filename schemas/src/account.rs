@@ -1,7 +1,5 @@
 //! Accounts' API keys as the log knows them: never the secret, only its hash.
 
-use bincode::{Decode, Encode};
-
 use crate::ids::ApiKeyId;
 use crate::money::Credits;
 
@@ -35,24 +33,28 @@ impl Scopes {
     }
 }
 
-/// A key that authenticates an account at the gateway.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct ApiKey {
-    /// The public part.
-    pub id: ApiKeyId,
-    /// SHA-256 of the secret part.
-    pub hash: [u8; 32],
-    /// What the key may do.
-    pub scopes: Scopes,
+growing! {
+    /// A key that authenticates an account at the gateway.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct ApiKey {
+        /// The public part.
+        pub id: ApiKeyId,
+        /// SHA-256 of the secret part.
+        pub hash: [u8; 32],
+        /// What the key may do.
+        pub scopes: Scopes,
+    }
 }
 
-/// What one account may have in all markets together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct AccountLimits {
-    /// Live orders.
-    pub live_orders: u32,
-    /// Credits that its live buys hold.
-    pub held: Credits,
+growing! {
+    /// What one account may have in all markets together.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct AccountLimits {
+        /// Live orders.
+        pub live_orders: u32,
+        /// Credits that its live buys hold.
+        pub held: Credits,
+    }
 }
 
 impl AccountLimits {

@@ -1,12 +1,19 @@
-//! Bytes of the log: one version byte, then `bincode` with fixed-width little-endian integers.
+//! Bytes of the log: one version byte, then [frames](crate::frame) of `bincode` with fixed-width little-endian
+//! integers.
+//!
+//! A record of the commands topic: version (1 byte), the command's id (16), a frame with the command.
 //!
 //! Decoding is total: bad bytes give an error, never a panic, never unbounded memory. Golden bytes of every kind of
-//! record are in `tests/golden.rs` and are never edited.
+//! record are in `tests/golden.rs`; within a version they stay as they are.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::de::DecoderImpl;
+use bincode::de::read::SliceReader;
 use bincode::{Decode, Encode};
 
-use crate::command::CommandRecord;
+use crate::command::{Command, CommandRecord};
+use crate::frame;
+use crate::ids::CommandId;
 use crate::limits::RECORD_BYTES_MAX;
 
 /// The version byte in front of every record.
@@ -27,9 +34,23 @@ pub enum DecodeError {
     /// More bytes than a record may have.
     #[error("record of {0} bytes is above the limit")]
     TooLong(usize),
-    /// A version or kind from the future.
-    #[error("unknown version or kind {0}")]
-    Unknown(u8),
+    /// Another layout.
+    #[error("format version {0}, and this build reads {VERSION}")]
+    Version(u8),
+    /// Written by a later build, for readers that know more. Install one.
+    #[error(
+        "kind {kind} needs vocabulary {needs}, and this build reads {}: install a build that reads it",
+        frame::VOCABULARY
+    )]
+    Newer {
+        /// What it is.
+        kind: u16,
+        /// What a reader must know.
+        needs: u16,
+    },
+    /// A kind that is not one, or that nobody may pass over.
+    #[error("unknown kind {0}")]
+    Kind(u16),
     /// The body is no value of its type.
     #[error("malformed record: {0}")]
     Malformed(String),
@@ -56,22 +77,50 @@ pub fn encode_into<T: Encode>(value: &T, bytes: &mut Vec<u8>) {
 
 /// Decodes a value that fills `bytes` exactly, without a version byte.
 pub fn decode_exact<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, used) =
-        bincode::decode_from_slice(bytes, CONFIG).map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    let (value, used) = bincode::decode_from_slice(bytes, CONFIG).map_err(malformed)?;
     if used == bytes.len() { Ok(value) } else { Err(DecodeError::Trailing(bytes.len() - used)) }
+}
+
+/// Decodes the value at the front of `bytes`. What a later build added stands behind it and is ignored.
+// Not by `decode_from_slice`: with the number of bytes used beside it, an event would be moved once more.
+#[inline]
+pub(crate) fn decode_front<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
+    T::decode(&mut DecoderImpl::new(SliceReader::new(bytes), CONFIG, ())).map_err(malformed)
+}
+
+#[cold]
+fn malformed(error: bincode::error::DecodeError) -> DecodeError {
+    DecodeError::Malformed(error.to_string())
 }
 
 impl CommandRecord {
     /// The bytes of a record of the commands topic.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        encode_into(self, &mut bytes);
+        let mut bytes = Vec::with_capacity(192);
+        bytes.push(VERSION);
+        encode_into(&self.id, &mut bytes);
+        frame::put(&mut bytes, 0, |bytes| encode_into(&self.command, bytes));
         bytes
     }
 
     /// Reads a record of the commands topic.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        decode_exact(versioned(bytes)?)
+        let (id, mut body) = versioned(bytes)?.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        let (head, command) = frame::take(&mut body)?;
+        if !body.is_empty() {
+            return Err(DecodeError::Trailing(body.len()));
+        }
+        // Nobody may pass over a command: its sender waits for the answer.
+        let command = frame::read(head, command, Command::LAST_KIND, |kind| Err(DecodeError::Kind(kind)))?;
+        Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command })
+    }
+
+    /// The id of a record whose command cannot be read, for its answer. `None` if there is not even an id; or if it is a message
+    /// between shards, which has the id of a command that is answered elsewhere.
+    pub fn id_of(bytes: &[u8]) -> Option<CommandId> {
+        let (id, body) = versioned(bytes).ok()?.split_first_chunk()?;
+        let is_message = frame::kind(body).is_some_and(|kind| Command::BETWEEN_SHARDS.contains(&kind));
+        (!is_message).then_some(CommandId(u128::from_le_bytes(*id)))
     }
 }
 
@@ -83,6 +132,6 @@ pub(crate) fn versioned(bytes: &[u8]) -> Result<&[u8], DecodeError> {
     match bytes.split_first() {
         None => Err(DecodeError::Truncated),
         Some((&VERSION, body)) => Ok(body),
-        Some((&version, _)) => Err(DecodeError::Unknown(version)),
+        Some((&version, _)) => Err(DecodeError::Version(version)),
     }
 }

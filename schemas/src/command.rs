@@ -10,7 +10,7 @@ use crate::money::{Credits, Price, Quantity};
 use crate::order::{NewOrder, OrderRef};
 
 /// A command and its id, as they are written to the log.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CommandRecord {
     /// Followed through every shard: a `Receive` carries the id of the command that began it all.
     pub id: CommandId,
@@ -194,6 +194,14 @@ pub enum Command {
         /// A repeat moves nothing.
         client_id: Option<ClientId>,
     },
+}
+
+impl Command {
+    /// The last kind that this build knows.
+    pub(crate) const LAST_KIND: u16 = 20;
+
+    /// `Receive` and `Acknowledge`: what shards tell each other.
+    pub(crate) const BETWEEN_SHARDS: [u16; 2] = [9, 10];
 }
 
 /// One request of a batch.

@@ -18,6 +18,11 @@ use crate::time::Timestamp;
 /// What became true. Append-only: variants keep their place and their fields.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Event {
+    /// Something that this build does not know and may pass over: a later one wrote it. Never written.
+    Unknown {
+        /// Its kind.
+        kind: u16,
+    },
     /// A command (not an order) was refused; nothing changed.
     Rejected {
         /// Why.
@@ -473,9 +478,9 @@ pub enum FirstOutcome {
     },
 }
 
-wire_enum! {
+open_enum! {
     /// Why an order ended with a remainder.
-    CancelReason: u8 {
+    CancelReason: u8, unknown "UNKNOWN_" {
         /// Its owner asked.
         Requested = 0, "REQUESTED";
         /// Its market closed, was resolved or was voided.
@@ -498,7 +503,8 @@ wire_enum! {
 }
 
 impl CancelReason {
-    /// Where an order stands that ended for this.
+    /// Where an order stands that ended for this. A later reason for which an order has not simply been cancelled needs a new
+    /// vocabulary.
     pub const fn status(self) -> Status {
         match self {
             Self::Expired => Status::Expired,

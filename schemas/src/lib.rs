@@ -19,6 +19,7 @@ pub mod codec;
 pub mod command;
 pub mod effects;
 pub mod event;
+pub mod frame;
 pub mod ids;
 pub mod limits;
 pub mod market;
@@ -38,6 +39,7 @@ pub mod topics;
 pub use account::{AccountLimits, ApiKey, Scopes};
 pub use command::{Command, CommandRecord, Request};
 pub use event::{Event, StateHash};
+pub use frame::VOCABULARY;
 pub use ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, Shard, TradeId};
 pub use market::{Answer, Listing, MarketLimits, MarketState, Transition};
 pub use message::Message;
@@ -47,7 +49,7 @@ pub use order::{
     TimeInForce,
 };
 pub use purse::{Instruction, Need, Parked, ParkedRequest, Returned, Room};
-pub use record::{Cause, Outcome, Record, Term};
+pub use record::{Build, Cause, Outcome, Record, Term};
 pub use rejection::Rejection;
 pub use settlement::{Settlement, SettlementReason};
 pub use time::Timestamp;

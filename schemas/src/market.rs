@@ -181,39 +181,43 @@ impl YesValue {
     }
 }
 
-/// What a market is created with.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Listing {
-    /// Must be [`MarketId::of`] the ticker.
-    pub market: MarketId,
-    /// Short name, unique.
-    pub ticker: Ticker,
-    /// What the market asks.
-    pub question: Question,
-    /// When it closes by itself.
-    pub expiry: Timestamp,
-    /// Limit prices must be a multiple of this many ticks. 1..=5,000, a divisor of 10,000, so that p and 1 − p both fit.
-    pub tick: u16,
-    /// The rate of the order that was resting.
-    pub maker_fee: FeeRate,
-    /// The rate of the order that came in.
-    pub taker_fee: FeeRate,
-    /// How long, in milliseconds, a confirmed answer can still be amended before it is paid out. At most
-    /// [`DISPUTE_WINDOW_MAX_MS`](crate::limits::DISPUTE_WINDOW_MAX_MS); 0 pays at once.
-    pub dispute_window_ms: u64,
-    /// What each account may have here.
-    pub limits: MarketLimits,
+growing! {
+    /// What a market is created with.
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    pub struct Listing {
+        /// Must be [`MarketId::of`] the ticker.
+        pub market: MarketId,
+        /// Short name, unique.
+        pub ticker: Ticker,
+        /// What the market asks.
+        pub question: Question,
+        /// When it closes by itself.
+        pub expiry: Timestamp,
+        /// Limit prices must be a multiple of this many ticks. 1..=5,000, a divisor of 10,000, so that p and 1 − p both fit.
+        pub tick: u16,
+        /// The rate of the order that was resting.
+        pub maker_fee: FeeRate,
+        /// The rate of the order that came in.
+        pub taker_fee: FeeRate,
+        /// How long, in milliseconds, a confirmed answer can still be amended before it is paid out. At most
+        /// [`DISPUTE_WINDOW_MAX_MS`](crate::limits::DISPUTE_WINDOW_MAX_MS); 0 pays at once.
+        pub dispute_window_ms: u64,
+        /// What each account may have here.
+        pub limits: MarketLimits,
+    }
 }
 
-/// What one account may have in one market.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct MarketLimits {
-    /// Live orders.
-    pub live_orders: u32,
-    /// What its live orders are worth at their own limits, buys and sells together.
-    pub notional: Credits,
-    /// Contracts of one kind, YES or NO: held and wanted by live buys together.
-    pub position: u64,
+growing! {
+    /// What one account may have in one market.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct MarketLimits {
+        /// Live orders.
+        pub live_orders: u32,
+        /// What its live orders are worth at their own limits, buys and sells together.
+        pub notional: Credits,
+        /// Contracts of one kind, YES or NO: held and wanted by live buys together.
+        pub position: u64,
+    }
 }
 
 impl MarketLimits {

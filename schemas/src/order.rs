@@ -290,24 +290,26 @@ impl Terms {
     }
 }
 
-/// An order as its account asks for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct NewOrder {
-    /// Whose order.
-    pub account: AccountId,
-    /// In which market.
-    pub market: MarketId,
-    /// For which contract, and whether to buy or sell it.
-    pub entry: Entry,
-    /// How much, at what price, for how long.
-    pub terms: Terms,
-    /// The highest fee rate that the order accepts. A buy holds credits for it, so what it holds follows from the order alone;
-    /// it is refused if the rate is below either of its market's.
-    pub fee_rate: FeeRate,
-    /// The client's own name for this order, within its account and market. A repeat yields the first outcome again.
-    pub client_id: Option<ClientId>,
-    /// What it wants besides.
-    pub instructions: Instructions,
+growing! {
+    /// An order as its account asks for it.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct NewOrder {
+        /// Whose order.
+        pub account: AccountId,
+        /// In which market.
+        pub market: MarketId,
+        /// For which contract, and whether to buy or sell it.
+        pub entry: Entry,
+        /// How much, at what price, for how long.
+        pub terms: Terms,
+        /// The highest fee rate that the order accepts. A buy holds credits for it, so what it holds follows from the order alone;
+        /// it is refused if the rate is below either of its market's.
+        pub fee_rate: FeeRate,
+        /// The client's own name for this order, within its account and market. A repeat yields the first outcome again.
+        pub client_id: Option<ClientId>,
+        /// What it wants besides.
+        pub instructions: Instructions,
+    }
 }
 
 impl NewOrder {

@@ -10,8 +10,9 @@
 use bincode::{Decode, Encode};
 
 use crate::codec::DecodeError;
+use crate::frame::VOCABULARY;
 use crate::ids::Shard;
-use crate::record::{Chain, Outcome, Record, Term};
+use crate::record::{Build, Chain, Outcome, Record, Term};
 
 /// How far a reader is: everything it needs to go on, kept with its own data in the same transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
@@ -41,9 +42,10 @@ pub enum Admission {
     Skip,
 }
 
-/// The log breaks its own rules at this offset. Never retry: halt, and let an operator look.
+/// The log breaks its own rules at this offset, or says what this build must not guess at. Never retry: halt, and let an
+/// operator look.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("events log of shard {shard} is broken at offset {offset}: {fault}")]
+#[error("events log of shard {shard} is {} at offset {offset}: {fault}", fault.kind())]
 pub struct Broken {
     /// The shard that was read.
     pub shard: Shard,
@@ -81,6 +83,14 @@ pub enum Fault {
     /// An outcome whose chain does not follow.
     #[error("the hash chain does not follow")]
     Chain,
+    /// A writer says what this build does not know and must not pass over. Install the build that wrote it, or a later one.
+    #[error("it needs vocabulary {needs}, and this build reads {}: install {writer} or a later one", VOCABULARY)]
+    Newer {
+        /// What a reader must know.
+        needs: u16,
+        /// Who wrote it.
+        writer: WrittenBy,
+    },
     /// An outcome for a command that already has one.
     #[error("command {found} has an outcome where {expected} is next")]
     Command {
@@ -91,11 +101,40 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Newer { .. } => "newer than this build",
+            _ => "broken",
+        }
+    }
+}
+
+/// Who wrote the records of a term, as far as the reader knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WrittenBy {
+    /// This build.
+    Build(Build),
+    /// The one that began the term at this offset. The reader began to read behind it.
+    Term(u64),
+}
+
+impl std::fmt::Display for WrittenBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Build(build) => write!(f, "build {build}"),
+            Self::Term(offset) => write!(f, "the build that the term at offset {offset} names"),
+        }
+    }
+}
+
 /// The rule, for a record at `offset` whose chain was checked to follow `position` (`chained`).
 ///
 /// | record                                        | means                      | do       |
 /// |-----------------------------------------------|----------------------------|----------|
 /// | offset before the position                    | read before                | repeated |
+/// | a kind that may be passed over                | a later build wrote it     | skip     |
+/// | Term of a vocabulary that this build lacks    | a later build leads        | halt     |
 /// | Term of this shard and number of shards       | a new writer               | adopt    |
 /// | Term, other                                   | the wrong log              | halt     |
 /// | Outcome, term before the current one          | a stale writer still alive | skip     |
@@ -115,6 +154,10 @@ pub fn admit(
         return Ok(Admission::Repeated);
     }
     match record {
+        Record::Unknown { .. } => Ok(Admission::Skip),
+        Record::Term(Term { vocabulary, build, .. }) if *vocabulary > VOCABULARY => {
+            Err(Fault::Newer { needs: *vocabulary, writer: WrittenBy::Build(*build) })
+        }
         Record::Term(term) if term.shard == shard && term.shards == shards => Ok(Admission::Adopt),
         Record::Term(term) => Err(Fault::ForeignTerm { shard: term.shard, shards: term.shards }),
         Record::Outcome(outcome, _) => match position.term {
@@ -148,6 +191,8 @@ pub enum Reading {
     Outcome(Outcome),
     /// Nothing: read before, or written by a stale writer.
     Ignored,
+    /// Nothing that this build knows, or need know: a later one wrote it.
+    Unknown,
 }
 
 /// Reads one shard's events log by the rule, from any position on.
@@ -156,12 +201,14 @@ pub struct Reader {
     shard: Shard,
     shards: u16,
     position: Position,
+    /// The build that the current term names, if it was read here.
+    build: Option<Build>,
 }
 
 impl Reader {
     /// A reader of shard `shard` of a log with `shards` shards, at `position`.
     pub fn new(shard: Shard, shards: u16, position: Position) -> Self {
-        Self { shard, shards, position }
+        Self { shard, shards, position, build: None }
     }
 
     /// The shard that is read.
@@ -185,13 +232,14 @@ impl Reader {
         if offset < self.position.offset {
             return Ok(Reading::Ignored);
         }
-        let record = Record::decode(bytes)?;
+        let record = Record::decode(bytes).map_err(|error| self.undecodable(error))?;
         let chained = Record::follows(bytes, self.position.chain);
         let admission = admit(&self.position, (self.shard, self.shards), offset, &record, chained)?;
         self.position.offset = offset.saturating_add(1);
         Ok(match (admission, record) {
             (Admission::Adopt, Record::Term(term)) => {
                 self.position.term = Some(offset);
+                self.build = Some(term.build);
                 Reading::Term(term)
             }
             (Admission::Apply, Record::Outcome(outcome, chain)) => {
@@ -200,7 +248,18 @@ impl Reader {
                 self.position.next_command = outcome.cause.offset.saturating_add(1);
                 Reading::Outcome(outcome)
             }
+            (_, Record::Unknown { .. }) => Reading::Unknown,
             _ => Reading::Ignored,
         })
+    }
+
+    /// With the build to install, if there is one that reads it.
+    fn undecodable(&self, error: DecodeError) -> Fault {
+        match (error, self.position.term) {
+            (DecodeError::Newer { needs, .. }, Some(term)) => {
+                Fault::Newer { needs, writer: self.build.map_or(WrittenBy::Term(term), WrittenBy::Build) }
+            }
+            (error, _) => Fault::Undecodable(error),
+        }
     }
 }

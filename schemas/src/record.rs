@@ -1,7 +1,7 @@
 //! Records of `lfg.events[s]`: a new writer's `Term`, and one `Outcome` for each command.
 //!
-//! Layout: version (1 byte), kind (1 byte), body; an outcome ends with its chain (16 bytes), the hash of all its own bytes up to
-//! there and of the chain before it.
+//! Layout: version (1 byte), a [frame](crate::frame); an outcome ends with its chain (16 bytes), the hash of all its own
+//! bytes up to there and of the chain before it. Each event of an outcome is a frame of its own.
 //!
 //! | kind | record  | chained by                                          |
 //! |------|---------|-----------------------------------------------------|
@@ -12,6 +12,7 @@ use bincode::{Decode, Encode};
 
 use crate::codec::{self, DecodeError, VERSION};
 use crate::event::Event;
+use crate::frame;
 use crate::ids::{CommandId, EngineId, Shard};
 use crate::time::Timestamp;
 
@@ -34,6 +35,11 @@ pub enum Record {
     Term(Term),
     /// What one command led to, and the chain after it.
     Outcome(Outcome, Chain),
+    /// Something that a later build wrote, and this one may pass over.
+    Unknown {
+        /// Its kind.
+        kind: u16,
+    },
 }
 
 /// A new writer takes the shard over. The offset of this record is the term's number.
@@ -47,10 +53,47 @@ pub struct Term {
     pub engine: EngineId,
     /// Tells the take-overs of one process apart.
     pub attempt: u64,
+    /// The vocabulary that it writes: a reader that knows less stops here.
+    pub vocabulary: u16,
+    /// Which build it is, for whoever has to install one.
+    pub build: Build,
+}
+
+/// Which build of the project a program is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
+pub struct Build {
+    /// The version's first number.
+    pub major: u16,
+    /// Its second.
+    pub minor: u16,
+    /// Its third.
+    pub patch: u16,
+}
+
+impl Build {
+    /// This one.
+    pub const THIS: Self = Self {
+        major: number(env!("CARGO_PKG_VERSION_MAJOR")),
+        minor: number(env!("CARGO_PKG_VERSION_MINOR")),
+        patch: number(env!("CARGO_PKG_VERSION_PATCH")),
+    };
+}
+
+const fn number(digits: &str) -> u16 {
+    match u16::from_str_radix(digits, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("a part of the version is a small number"),
+    }
+}
+
+impl std::fmt::Display for Build {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
 }
 
 /// Everything that one command caused.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
     /// The writer's term: the offset of its `Term` record.
     pub term: u64,
@@ -73,14 +116,35 @@ pub struct Cause {
     pub id: CommandId,
 }
 
-const KIND_TERM: u8 = 1;
-const KIND_OUTCOME: u8 = 2;
+const KIND_TERM: u16 = 1;
+const KIND_OUTCOME: u16 = 2;
+
+/// What stands before an outcome's events.
+#[derive(Encode, Decode)]
+struct Top {
+    term: u64,
+    sequence: u64,
+    time: Timestamp,
+    cause: Cause,
+    events: u32,
+}
+
+/// Bytes of [`Top`].
+const TOP_BYTES: usize = 8 + 8 + 8 + 24 + 4;
 
 impl Term {
+    /// This build takes over, and writes all that it knows.
+    pub const fn new(shard: Shard, shards: u16, engine: EngineId, attempt: u64) -> Self {
+        Self { shard, shards, engine, attempt, vocabulary: frame::VOCABULARY, build: Build::THIS }
+    }
+
     /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION, KIND_TERM];
-        codec::encode_into(self, &mut bytes);
+        let mut bytes = vec![VERSION];
+        frame::put(&mut bytes, 0, |bytes| {
+            codec::encode_into(&u32::from(KIND_TERM), bytes);
+            codec::encode_into(self, bytes);
+        });
         bytes
     }
 }
@@ -89,28 +153,85 @@ impl Outcome {
     /// The record's bytes, and the chain after it.
     pub fn encode(&self, before: Chain) -> (Vec<u8>, Chain) {
         let mut bytes = Vec::with_capacity(512);
-        bytes.extend_from_slice(&[VERSION, KIND_OUTCOME]);
-        codec::encode_into(self, &mut bytes);
-        let end = bytes.len();
-        bytes.extend_from_slice(&before.0);
-        let chain = chain_of(&bytes);
-        bytes[end..].copy_from_slice(&chain.0);
+        bytes.push(VERSION);
+        frame::put(&mut bytes, 0, |bytes| {
+            codec::encode_into(&u32::from(KIND_OUTCOME), bytes);
+            let events = u32::try_from(self.events.len()).expect("a command has bounded effects");
+            let Self { term, sequence, time, cause, .. } = *self;
+            codec::encode_into(&Top { term, sequence, time, cause, events }, bytes);
+            for event in &self.events {
+                frame::put(bytes, 0, |bytes| event.encode_body(bytes));
+            }
+        });
+        let chain = Record::seal(&mut bytes, before);
         (bytes, chain)
+    }
+
+    /// How many of the events were passed over because this build does not know them.
+    pub fn unknown(&self) -> u64 {
+        let unknown = |event: &&Event| matches!(event, Event::Unknown { .. });
+        self.events.iter().filter(unknown).count() as u64
+    }
+
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        let (top, mut rest) = body.split_at_checked(TOP_BYTES).ok_or(DecodeError::Truncated)?;
+        let Top { term, sequence, time, cause, events: count } = codec::decode_exact(top)?;
+        let count = usize::try_from(count).map_err(|_| DecodeError::Truncated)?;
+        // No more than there can be.
+        let mut events = Vec::with_capacity(count.min(rest.len() / frame::HEAD_BYTES));
+        for _ in 0..count {
+            let (head, event) = frame::take(&mut rest)?;
+            if head.kind == Event::NO_KIND {
+                return Err(DecodeError::Kind(head.kind));
+            }
+            events.push(frame::read(head, event, Event::LAST_KIND, |kind| Ok(Event::Unknown { kind }))?);
+        }
+        Ok(Self { term, sequence, time, cause, events })
+    }
+}
+
+impl Event {
+    /// The place of [`Event::Unknown`], which is never written.
+    const NO_KIND: u16 = 0;
+
+    /// The last kind that this build knows.
+    const LAST_KIND: u16 = 52;
+
+    /// Its kind and fields.
+    #[inline]
+    fn encode_body(&self, bytes: &mut Vec<u8>) {
+        debug_assert!(!matches!(self, Self::Unknown { .. }), "what is not known is never written");
+        codec::encode_into(self, bytes);
     }
 }
 
 impl Record {
     /// Reads a record. The chain is what the record claims; [`Record::follows`] checks it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let (&kind, body) = codec::versioned(bytes)?.split_first().ok_or(DecodeError::Truncated)?;
-        match kind {
-            KIND_TERM => codec::decode_exact(body).map(Self::Term),
+        let mut rest = codec::versioned(bytes)?;
+        let (head, body) = frame::take(&mut rest)?;
+        head.check()?;
+        let body = &body[4..];
+        let (record, chain) = match head.kind {
+            KIND_TERM => (Self::Term(codec::decode_front(body)?), rest),
             KIND_OUTCOME => {
-                let (body, chain) = body.split_last_chunk().ok_or(DecodeError::Truncated)?;
-                Ok(Self::Outcome(codec::decode_exact(body)?, Chain(*chain)))
+                let (chain, rest) = rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+                (Self::Outcome(Outcome::decode(body)?, Chain(*chain)), rest)
             }
-            unknown => Err(DecodeError::Unknown(unknown)),
-        }
+            0 => return Err(DecodeError::Kind(0)),
+            kind => return Ok(Self::Unknown { kind }),
+        };
+        if chain.is_empty() { Ok(record) } else { Err(DecodeError::Trailing(chain.len())) }
+    }
+
+    /// Ends the bytes of an outcome with the chain that follows `before`.
+    #[inline]
+    pub fn seal(bytes: &mut Vec<u8>, before: Chain) -> Chain {
+        let end = bytes.len();
+        bytes.extend_from_slice(&before.0);
+        let chain = chain_of(bytes);
+        bytes[end..].copy_from_slice(&chain.0);
+        chain
     }
 
     /// True if the chain at the end of an outcome's `bytes` is the one that follows `before`.
@@ -263,7 +384,7 @@ mod tests {
 
     fn bytes_of(event: &Event) -> usize {
         let mut bytes = Vec::new();
-        codec::encode_into(event, &mut bytes);
+        frame::put(&mut bytes, 0, |bytes| event.encode_body(bytes));
         bytes.len()
     }
 

@@ -1,9 +1,12 @@
 //! Why a command was refused.
 
-wire_enum! {
+open_enum! {
     /// Why a command was refused. Codes are public and append-only.
     /// 1xx the command alone, 2xx against market or account, 3xx against state.
-    Rejection: u16 {
+    ///
+    /// A later build may add codes freely, but for those that [leave a client id free](Rejection::leaves_client_id_free): they need
+    /// a new vocabulary, since `apply` depends on that.
+    Rejection: u16, unknown "unknown-" {
         /// The record is not a command of a known version.
         Undecodable = 100, "undecodable";
         /// The command does not belong on this shard.

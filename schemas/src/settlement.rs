@@ -5,9 +5,9 @@ use bincode::{Decode, Encode};
 use crate::ids::{AccountId, MarketId, OrderId};
 use crate::money::Credits;
 
-wire_enum! {
+open_enum! {
     /// Why a market changes a purse.
-    SettlementReason: u8 {
+    SettlementReason: u8, unknown "UNKNOWN_" {
         /// Fills of one order in one command (with what its end releases, if it ended there).
         Trade = 0, "TRADE";
         /// An order ended or shrank without a fill in this command.

@@ -157,3 +157,138 @@ macro_rules! checked_decode {
         }
     };
 }
+
+/// A struct within others that may get more fields: its length (u16) stands before it. New fields come last, as
+/// [`Added`](crate::frame::Added).
+macro_rules! growing {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident { $($(#[$fmeta:meta])* pub $field:ident: $type:ty,)+ }
+    ) => {
+        $(#[$meta])*
+        pub struct $name { $($(#[$fmeta])* pub $field: $type,)+ }
+
+        impl bincode::Encode for $name {
+            #[inline]
+            fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+                use bincode::enc::write::SizeWriter;
+                let mut size = bincode::enc::EncoderImpl::new(SizeWriter::default(), *encoder.config());
+                $(self.$field.encode(&mut size)?;)+
+                let length = u16::try_from(size.into_writer().bytes_written)
+                    .map_err(|_| bincode::error::EncodeError::Other(concat!("too long: ", stringify!($name))))?;
+                length.encode(encoder)?;
+                $(self.$field.encode(encoder)?;)+
+                Ok(())
+            }
+        }
+
+        impl<Context> bincode::Decode<Context> for $name {
+            fn decode<D: bincode::de::Decoder<Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                use bincode::de::read::{Reader as _, SliceReader};
+                let length = usize::from(u16::decode(decoder)?);
+                let config = *decoder.config();
+                let bytes = decoder.reader().peek_read(length);
+                let bytes = bytes.ok_or(bincode::error::DecodeError::UnexpectedEnd { additional: length })?;
+                let mut fields = bincode::de::DecoderImpl::new(SliceReader::new(&bytes[..length]), config, ());
+                let value = Self { $($field: bincode::Decode::decode(&mut fields)?,)+ };
+                decoder.reader().consume(length);
+                Ok(value)
+            }
+        }
+
+        impl<'de, Context> bincode::BorrowDecode<'de, Context> for $name {
+            fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                bincode::Decode::decode(decoder)
+            }
+        }
+    };
+}
+
+/// As `wire_enum!`, for what nobody decides by: a code from a later build is read as `Unknown`, and written again as it was.
+/// Its name is what stands behind `unknown`, and the code.
+macro_rules! open_enum {
+    (
+        $(#[$meta:meta])*
+        $name:ident: $repr:ty, unknown $unknown:literal {
+            $($(#[$vmeta:meta])* $variant:ident = $code:literal, $text:literal;)+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum $name {
+            $($(#[$vmeta])* $variant,)+
+            /// A code that this build does not know.
+            Unknown($repr),
+        }
+
+        impl $name {
+            /// Every value that this build knows, in the order of the codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The code on the log.
+            pub const fn code(self) -> $repr {
+                match self { $(Self::$variant => $code,)+ Self::Unknown(code) => code }
+            }
+
+            /// The value with this code.
+            pub const fn from_code(code: $repr) -> Self {
+                match code { $($code => Self::$variant,)+ _ => Self::Unknown(code) }
+            }
+
+            /// The name in JSON and SQL.
+            pub fn name(self) -> std::borrow::Cow<'static, str> {
+                match self {
+                    $(Self::$variant => $text.into(),)+
+                    Self::Unknown(code) => format!(concat!($unknown, "{}"), code).into(),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.name())
+            }
+        }
+
+        /// The code of an unknown name may be known here, if an older build gave the name.
+        impl std::str::FromStr for $name {
+            type Err = $crate::text::UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => {
+                        let code = text.strip_prefix($unknown).and_then(|code| code.parse().ok());
+                        code.map(Self::from_code).ok_or($crate::text::UnknownName)
+                    }
+                }
+            }
+        }
+
+        impl bincode::Encode for $name {
+            fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+                self.code().encode(encoder)
+            }
+        }
+
+        impl<Context> bincode::Decode<Context> for $name {
+            fn decode<D: bincode::de::Decoder<Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                <$repr>::decode(decoder).map(Self::from_code)
+            }
+        }
+
+        impl<'de, Context> bincode::BorrowDecode<'de, Context> for $name {
+            fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                bincode::Decode::decode(decoder)
+            }
+        }
+    };
+}

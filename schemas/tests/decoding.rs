@@ -11,6 +11,7 @@ use std::fmt::Debug;
 use bincode::{Decode, Encode};
 use proptest::prelude::*;
 use schemas::codec::{self, DecodeError, VERSION};
+use schemas::frame::HEAD_BYTES;
 use schemas::limits::{BATCH_MAX, RECORD_BYTES_MAX};
 use schemas::reading::{Position, Reader};
 use schemas::record::Chain;
@@ -62,7 +63,7 @@ fn peak_of(work: impl FnOnce()) -> usize {
 /// Memory that vectors may take before their elements are read; what `codec` claims for itself.
 const MEMORY_MAX: usize = 8 * RECORD_BYTES_MAX;
 
-/// Memory that each byte of a record may become once it is read: the smallest event takes 6 bytes, and 128 in memory.
+/// Memory that each byte of a record may become once it is read: the smallest event takes 8 bytes, and 128 in memory.
 const EXPANSION_MAX: usize = 32;
 
 /// What decoding a record of `bytes` bytes may take: what is claimed and not read, and what was read.
@@ -105,6 +106,20 @@ fn event_records() -> Vec<Vec<u8>> {
 
 fn records() -> Vec<Vec<u8>> {
     [command_records(), event_records()].concat()
+}
+
+fn frame(kind: u16, needs: u16, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("a body is short").to_le_bytes();
+    [length.as_slice(), &kind.to_le_bytes(), &needs.to_le_bytes(), body].concat()
+}
+
+/// An outcome which says that it has `count` events, and has these frames.
+fn outcome_of(count: usize, frames: &[u8]) -> Vec<u8> {
+    let empty = outcome_record(Vec::new());
+    let top = &empty[1 + HEAD_BYTES..empty.len() - size_of::<Chain>() - size_of::<u32>()];
+    let count = u32::try_from(count).expect("a count fits");
+    let body = [top, &count.to_le_bytes(), frames].concat();
+    [&[VERSION], frame(2, 0, &body).as_slice(), &[0; size_of::<Chain>()]].concat()
 }
 
 fn bytes_of<T: Encode>(value: &T) -> Vec<u8> {
@@ -181,7 +196,6 @@ fn claims_before_it_allocates<T: Encode + Decode<()> + Debug>(value: &T, element
 
 #[test]
 fn every_vector_claims_its_memory_before_it_allocates_it() {
-    claims_before_it_allocates(&values::empty(), size_of::<Event>());
     claims_before_it_allocates(&Message::Return(Vec::new()), size_of::<Returned>());
     let shards = Event::Instructed {
         account: AccountId(1),
@@ -214,7 +228,8 @@ fn a_full_record_of_nested_values_is_read_in_bounded_memory() {
     let cancel = Request::Cancel(OrderRef::Id(OrderId(5)));
     let event = Event::Parked(Box::new(parked_batch(vec![cancel; BATCH_MAX])));
     let head = outcome_record(Vec::new()).len();
-    let count = (RECORD_BYTES_MAX - head) / bytes_of(&event).len();
+    let framed = outcome_record(vec![event.clone()]).len() - head;
+    let count = (RECORD_BYTES_MAX - head) / framed;
     let bytes = outcome_record(vec![event; count]);
     let peak = peak_of(|| {
         let Ok(Record::Outcome(outcome, _)) = Record::decode(&bytes) else { panic!("a full record is no outcome") };
@@ -222,6 +237,38 @@ fn a_full_record_of_nested_values_is_read_in_bounded_memory() {
     });
     let requests = count * BATCH_MAX * size_of::<Request>();
     assert!((requests..=memory_max(bytes.len())).contains(&peak), "{peak} bytes of memory");
+}
+
+/// Nothing is smaller on the log than an event that is passed over.
+#[test]
+fn a_full_record_of_unknown_events_is_read_in_bounded_memory() {
+    let count = (RECORD_BYTES_MAX - outcome_of(0, &[]).len()) / HEAD_BYTES;
+    let bytes = outcome_of(count, &frame(9_999, 0, &[]).repeat(count));
+    let peak = peak_of(|| {
+        let Ok(Record::Outcome(outcome, _)) = Record::decode(&bytes) else { panic!("a full record is no outcome") };
+        assert_eq!(outcome.events.len(), count);
+    });
+    assert!((count * size_of::<Event>()..=memory_max(bytes.len())).contains(&peak), "{peak} bytes of memory");
+}
+
+/// A count of events allocates no more than the bytes behind it can be; the length of a frame nothing at all.
+#[test]
+fn counts_and_frames_that_lie_allocate_nothing() {
+    let lies = [outcome_of(u32::MAX as usize, &frame(9_999, 0, &[1, 2, 3])), {
+        let mut bytes = outcome_of(1, &frame(9_999, 0, &[1, 2, 3]));
+        let length_at = bytes.len() - size_of::<Chain>() - 3 - HEAD_BYTES;
+        bytes[length_at..length_at + 4].fill(0xFF);
+        bytes
+    }];
+    for bytes in lies {
+        let peak = peak_of(|| assert_eq!(Record::decode(&bytes), Err(DecodeError::Truncated)));
+        assert!(peak <= 2 * size_of::<Event>(), "{peak} bytes of memory");
+    }
+}
+
+#[test]
+fn an_event_that_is_none_is_an_error() {
+    assert_eq!(Record::decode(&outcome_of(1, &frame(0, 0, &[1, 2]))), Err(DecodeError::Kind(0)));
 }
 
 /// As many events as may be, and after them a vector whose length lies.
@@ -245,12 +292,10 @@ fn unknown_versions_and_kinds_are_named() {
     assert_eq!(Record::decode(&[]), Err(DecodeError::Truncated));
     assert_eq!(Record::decode(&[VERSION]), Err(DecodeError::Truncated));
     for version in (0..VERSION).chain([VERSION + 1, u8::MAX]) {
-        assert_eq!(Record::decode(&[version, 1]), Err(DecodeError::Unknown(version)));
-        assert_eq!(CommandRecord::decode(&[version]), Err(DecodeError::Unknown(version)));
+        assert_eq!(Record::decode(&[version, 1]), Err(DecodeError::Version(version)));
+        assert_eq!(CommandRecord::decode(&[version]), Err(DecodeError::Version(version)));
     }
-    for kind in (0..=u8::MAX).filter(|kind| ![1, 2].contains(kind)) {
-        assert_eq!(Record::decode(&[VERSION, kind]), Err(DecodeError::Unknown(kind)));
-    }
+    assert_eq!(Record::decode(&[VERSION, 0, 0, 0, 0, 0, 0, 0, 0]), Err(DecodeError::Kind(0)));
     let long = vec![VERSION; RECORD_BYTES_MAX + 1];
     assert_eq!(Record::decode(&long), Err(DecodeError::TooLong(long.len())));
     assert_eq!(CommandRecord::decode(&long), Err(DecodeError::TooLong(long.len())));
@@ -264,8 +309,21 @@ proptest! {
 
     /// Random bodies behind a right head get further into the decoder.
     #[test]
-    fn random_bodies_are_survived(kind in 1_u8..=2, body in prop::collection::vec(any::<u8>(), 0..300)) {
-        decode_as_everything(&[&[VERSION, kind], body.as_slice()].concat());
+    fn random_bodies_are_survived(
+        kind in 0_u16..=3, needs in 0_u16..=2, body in prop::collection::vec(any::<u8>(), 0..300), id in any::<bool>(),
+    ) {
+        let id = if id { vec![7; 16] } else { Vec::new() };
+        decode_as_everything(&[&[VERSION], id.as_slice(), &frame(kind, needs, &body)].concat());
+    }
+
+    /// Random events in a right outcome get further still.
+    #[test]
+    fn random_events_are_survived(
+        events in prop::collection::vec((0_u16..60, 0_u16..=2, prop::collection::vec(any::<u8>(), 0..60)), 0..8),
+        count in any::<prop::sample::Index>(),
+    ) {
+        let frames: Vec<_> = events.iter().flat_map(|(kind, needs, body)| frame(*kind, *needs, body)).collect();
+        decode_as_everything(&outcome_of(count.index(events.len() + 2), &frames));
     }
 
     #[test]

@@ -5,10 +5,10 @@
 
 mod values;
 
-use schemas::codec;
-use schemas::reading::{Admission, Broken, Fault, Position, Reader, Reading, admit};
+use schemas::codec::{self, VERSION};
+use schemas::reading::{Admission, Broken, Fault, Position, Reader, Reading, WrittenBy, admit};
 use schemas::record::{Cause, Chain};
-use schemas::{CommandId, EngineId, Outcome, Record, Shard, Term, Timestamp};
+use schemas::{CommandId, EngineId, Outcome, Record, Shard, Term, Timestamp, VOCABULARY};
 
 const SHARDS: u16 = 4;
 
@@ -53,9 +53,13 @@ enum Step {
     ForeignShards,
     /// Bytes that are no record.
     Garbage,
+    /// A record of a kind that a later build added.
+    UnknownKind,
+    /// A writer of a later build takes over.
+    NewerTerm,
 }
 
-const STEPS: [Step; 19] = {
+const STEPS: [Step; 21] = {
     use Step::*;
     [
         Term(0),
@@ -77,6 +81,8 @@ const STEPS: [Step; 19] = {
         ForeignShard,
         ForeignShards,
         Garbage,
+        UnknownKind,
+        NewerTerm,
     ]
 };
 
@@ -134,6 +140,8 @@ impl World {
             Step::ForeignShard => term(Shard::new(2).expect("a shard"), SHARDS, 0),
             Step::ForeignShards => term(shard(), SHARDS + 1, 0),
             Step::Garbage => vec![1, 2, 3],
+            Step::UnknownKind => vec![VERSION, 0, 0, 0, 0, 77, 0, 0, 0],
+            Step::NewerTerm => Term { vocabulary: VOCABULARY + 1, ..term_of(shard(), SHARDS, 0) }.encode(),
         };
         world.delivered.push((offset, bytes));
         Some(world)
@@ -177,7 +185,11 @@ impl World {
 }
 
 fn term(shard: Shard, shards: u16, engine: u64) -> Vec<u8> {
-    Term { shard, shards, engine: EngineId(engine.into()), attempt: 1 }.encode()
+    term_of(shard, shards, engine).encode()
+}
+
+fn term_of(shard: Shard, shards: u16, engine: u64) -> Term {
+    Term::new(shard, shards, EngineId(engine.into()), 1)
 }
 
 fn outcome(writer: Writer, ahead: u64, skipped: u64) -> Vec<u8> {
@@ -222,8 +234,10 @@ fn meaning(history: &[Written]) -> Meaning {
     let (facts, current) = look_over(before);
     match Record::decode(bytes) {
         Err(_) => Meaning::Halt,
+        Ok(Record::Term(term)) if term.vocabulary > VOCABULARY => Meaning::Halt,
         Ok(Record::Term(term)) if (term.shard, term.shards) == (shard(), SHARDS) => Meaning::NewTerm,
         Ok(Record::Term(_)) => Meaning::Halt,
+        Ok(Record::Unknown { .. }) => Meaning::Nothing,
         Ok(Record::Outcome(outcome, chain)) => {
             let Some(current) = current else { return Meaning::Halt };
             if outcome.term != current {
@@ -242,7 +256,7 @@ fn meaning_of(reading: &Result<Reading, Broken>) -> Meaning {
     match reading {
         Ok(Reading::Term(_)) => Meaning::NewTerm,
         Ok(Reading::Outcome(outcome)) => Meaning::Fact(outcome.sequence),
-        Ok(Reading::Ignored) => Meaning::Nothing,
+        Ok(Reading::Ignored | Reading::Unknown) => Meaning::Nothing,
         Err(_) => Meaning::Halt,
     }
 }
@@ -340,7 +354,7 @@ fn the_table_row_by_row() {
         assert_eq!(admit(&position, (shard(), SHARDS), offset, &record, chained), expected, "{record:?}");
     };
     let outcome = |outcome: Outcome| Record::Outcome(outcome, Chain::default());
-    let term = |shard: Shard, shards: u16| Record::Term(Term { shard, shards, engine: EngineId(1), attempt: 1 });
+    let term = |shard: Shard, shards: u16| Record::Term(term_of(shard, shards, 1));
     let other = Shard::new(2).expect("a shard");
 
     // | offset before the position | read before | repeated | whatever the record says
@@ -349,6 +363,14 @@ fn the_table_row_by_row() {
     // | Term of this shard and number of shards | a new writer | adopt | also after a gap
     check(20, term(shard(), SHARDS), false, Ok(Admission::Adopt));
     check(25, term(shard(), SHARDS), false, Ok(Admission::Adopt));
+    // | a kind that may be passed over | a later build wrote it | skip |
+    check(20, Record::Unknown { kind: 77 }, false, Ok(Admission::Skip));
+    // | Term of a vocabulary that this build lacks | a later build leads | halt | wherever it says that it is
+    let newer = |shard| Term { vocabulary: VOCABULARY + 1, ..term_of(shard, SHARDS, 1) };
+    let writer = WrittenBy::Build(newer(other).build);
+    for shard in [shard(), other] {
+        check(20, Record::Term(newer(shard)), false, Err(Fault::Newer { needs: VOCABULARY + 1, writer }));
+    }
     // | Term, other | the wrong log | halt |
     check(20, term(other, SHARDS), false, Err(Fault::ForeignTerm { shard: other, shards: SHARDS }));
     check(20, term(shard(), 8), false, Err(Fault::ForeignTerm { shard: shard(), shards: 8 }));

@@ -31,7 +31,16 @@ fn replica(script: &Script) -> f64 {
     commands.len() as f64 / start.elapsed().as_secs_f64() / 1e6
 }
 
-/// `PART=handle|encoded BOOKS=n COMMANDS=n` runs one part once, for a profiler.
+/// Millions of outcomes a second from bytes to events, by the rule of reading.
+fn read(script: &Script) -> f64 {
+    let mut leader = Leader::default();
+    let outcomes = leader.outcomes(&Leader::encode(&[&script.setup[..], &script.prefill].concat()));
+    let start = Instant::now();
+    assert_eq!(engine_benches::law::read(&outcomes), outcomes.len());
+    outcomes.len() as f64 / start.elapsed().as_secs_f64() / 1e6
+}
+
+/// `PART=handle|encoded|read BOOKS=n COMMANDS=n` runs one part once, for a profiler.
 fn profile(part: &str) {
     let books = number("BOOKS").unwrap_or(1);
     let flow = match number("COMMANDS") {
@@ -39,7 +48,11 @@ fn profile(part: &str) {
         None => Flow::make(Variant::A, books),
     };
     let script = Script::new(&flow);
-    let speed = if part == "handle" { handle(&script).0 } else { replica(&script) };
+    let speed = match part {
+        "handle" => handle(&script).0,
+        "read" => read(&script),
+        _ => replica(&script),
+    };
     println!("A×{books} {part} {speed:.2}");
 }
 

@@ -3,6 +3,7 @@
 //! A buy at p is BUY YES at p, a sell at p is BUY NO at 10,000 − p, so nobody needs contracts beforehand.
 
 use engine_core::{LOOKAHEAD, Place, Replica, State};
+use schemas::reading::{Position, Reader, Reading};
 use schemas::shard_map::ShardMap;
 use schemas::{
     AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, CommandRecord, Credits, EngineId, Entry, Event,
@@ -159,10 +160,23 @@ impl Default for Leader {
 
 /// Its lead begins with the first record of its log.
 fn lead(mut replica: Replica) -> Replica {
-    let term = Term { shard: shard().0, shards: shard().1.shards(), engine: EngineId(1), attempt: 1 };
+    let term = Term::new(shard().0, shard().1.shards(), EngineId(1), 1);
     replica.read(0, &term.encode()).expect("a term is read");
     replica.lead();
     replica
+}
+
+/// Reads outcomes of a leader by the rule. Returns how many count.
+pub fn read(outcomes: &[Vec<u8>]) -> usize {
+    let (own, map) = shard();
+    let mut reader = Reader::new(own, map.shards(), Position::default());
+    reader.read(0, &Term::new(own, map.shards(), EngineId(1), 1).encode()).expect("a term is read");
+    let mut next = 0;
+    let mut counts = |bytes: &Vec<u8>| {
+        next += 1;
+        matches!(reader.read(next, bytes).expect("outcomes follow one another"), Reading::Outcome(_))
+    };
+    outcomes.iter().filter(|bytes| counts(bytes)).count()
 }
 
 impl Leader {
@@ -187,6 +201,15 @@ impl Leader {
             bytes += outcome.len();
         }
         bytes
+    }
+
+    /// The bytes of the outcomes of commands, each handled by itself.
+    pub fn outcomes(&mut self, commands: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut handle = |command: &Vec<u8>| {
+            self.offset += 1;
+            self.replica.handle(self.offset - 1, Timestamp((self.offset - 1) / 1_000), command)
+        };
+        commands.iter().filter_map(|command| handle(command)).collect()
     }
 
     /// Another shard in the same state, at the beginning of its log.

@@ -56,7 +56,8 @@ impl State {
             Event::OrderPlaced(_) | Event::Traded(_) | Event::OrderCancelled { .. } | Event::Settled(_) => {
                 unreachable!("see `apply`")
             }
-            Event::Rejected { .. }
+            Event::Unknown { .. }
+            | Event::Rejected { .. }
             | Event::MessageSkipped { .. }
             | Event::ClientIdRepeated { .. }
             | Event::StateHashed { .. }

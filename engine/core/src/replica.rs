@@ -52,8 +52,8 @@ struct Lead {
 #[derive(Debug)]
 struct Waiting {
     time: Timestamp,
-    /// `None` if the record is no command.
-    record: Option<CommandRecord>,
+    /// If the record is no command, the id to answer it under; all zero if it has none.
+    record: Result<CommandRecord, CommandId>,
 }
 
 /// What a record of the own events partition was.
@@ -61,6 +61,8 @@ struct Waiting {
 pub enum Read {
     /// Read before, or a stale writer's.
     Ignored,
+    /// A later build's, and nothing that this one need know.
+    Unknown,
     /// A new writer; the caller knows whether it is itself.
     Term(Term),
     /// Another writer's outcome, now applied.
@@ -150,6 +152,7 @@ impl Replica {
     pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<Read, Halt> {
         match self.reader.read(offset, bytes)? {
             Reading::Ignored => Ok(Read::Ignored),
+            Reading::Unknown => Ok(Read::Unknown),
             Reading::Term(term) if self.lead.is_some() => Ok(Read::Deposed(term)),
             Reading::Term(term) => Ok(Read::Term(term)),
             Reading::Outcome(outcome) => match &mut self.lead {
@@ -215,7 +218,9 @@ impl Replica {
         let lead = self.lead.as_mut().expect("only a leader decides");
         assert!(offset <= next, "command {offset} where {next} is next");
         if offset == next {
-            lead.waiting.push_back(Waiting { time, record: CommandRecord::decode(bytes).ok() });
+            let record = CommandRecord::decode(bytes);
+            let record = record.map_err(|_| CommandRecord::id_of(bytes).unwrap_or(CommandId(0)));
+            lead.waiting.push_back(Waiting { time, record });
         }
     }
 
@@ -228,7 +233,7 @@ impl Replica {
     pub fn handle_next(&mut self) -> Option<Vec<u8>> {
         let lead = self.lead.as_mut().expect("only a leader decides");
         let next = lead.waiting.front()?;
-        self.state.prefetch(|behind| Some(&lead.waiting.get(behind)?.record.as_ref()?.command));
+        self.state.prefetch(|behind| Some(&lead.waiting.get(behind)?.record.as_ref().ok()?.command));
         let (sequence, mut events) = (lead.sequence + 1, std::mem::take(&mut self.events));
         let place = decide(&mut self.state, lead.next_command, next, &mut events);
         if sequence.is_multiple_of(self.hash_every) {
@@ -311,13 +316,13 @@ impl Replica {
 fn decide(state: &mut State, offset: u64, waiting: &Waiting, events: &mut Vec<Event>) -> Place {
     let at = |id| Place { cause: Cause { offset, id }, time: waiting.time.max(state.time()) };
     match &waiting.record {
-        Some(record) => {
+        Ok(record) => {
             let place = at(record.id);
             state.handle(place, &record.command, events);
             place
         }
-        None => {
-            let place = at(CommandId(0));
+        Err(id) => {
+            let place = at(*id);
             state.refuse(place, Rejection::Undecodable, events);
             place
         }

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use schemas::codec::VERSION;
 use schemas::limits::PARKED_MAX_MS;
-use schemas::{Command, CommandRecord, EngineId, Record, Shard, Term};
+use schemas::{Command, CommandRecord, EngineId, Record, Shard, Term, frame};
 
 use crate::clients::commands;
 use crate::cluster::Topic;
@@ -30,6 +31,7 @@ impl Simulation {
             Seen::StrangerTerm => self.claim(shard),
             Seen::WriterBroken => self.break_writer(slot),
             Seen::CopyRepeated => self.repeat_copy(shard),
+            Seen::LaterBuild => self.write_later(shard),
             Seen::Garbage => self.throw_garbage(shard),
             Seen::EventsStalled => tap.stalled_until.replace(now + long) < now,
             Seen::ReadAgain => tap.go_back.replace(few) == 0 && few > 0,
@@ -130,6 +132,17 @@ impl Simulation {
         }
         let copy = self.random.pick(&copies).clone();
         self.cluster.append(Topic::Commands, shard, copy);
+        true
+    }
+
+    /// A record of a kind that nobody knows here, and nobody need.
+    fn write_later(&mut self, shard: Shard) -> bool {
+        let mut record = vec![VERSION];
+        let kind = 1_000 + u32::try_from(self.random.below(1_000)).expect("a small number");
+        frame::put(&mut record, 0, |bytes| bytes.extend_from_slice(&kind.to_le_bytes()));
+        let more = self.random.below(40);
+        record.extend((0..more).map(|byte| u8::try_from(byte).expect("a small number")));
+        self.cluster.append(Topic::Events, shard, record.into());
         true
     }
 

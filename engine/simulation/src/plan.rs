@@ -21,6 +21,7 @@ pub const SCHEDULED: &[(Seen, u64)] = &[
     (Seen::StrangerTerm, 4),
     (Seen::WriterBroken, 10),
     (Seen::CopyRepeated, 40),
+    (Seen::LaterBuild, 10),
     (Seen::Garbage, 10),
     (Seen::EventsStalled, 30),
     (Seen::ReadAgain, 20),

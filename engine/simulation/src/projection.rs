@@ -46,7 +46,7 @@ impl Projection {
                 Ok(Reading::Outcome(outcome)) => {
                     self.changes.fold(&outcome).unwrap_or_else(|nonsense| panic!("projection: {nonsense}"));
                 }
-                Ok(Reading::Term(_) | Reading::Ignored) => {}
+                Ok(Reading::Term(_) | Reading::Ignored | Reading::Unknown) => {}
                 Err(broken) => panic!("projection: {broken}"),
             }
         }

@@ -57,6 +57,8 @@ kinds! {
     CopyLost = "engine's command lost",
     /// An `AdvanceTime` never reached the log.
     TimerLost = "engine's timer lost",
+    /// A later build wrote a record that this one may pass over.
+    LaterBuild = "record of a later build",
     /// Something that is no command stands among the commands.
     Garbage = "garbage among commands",
     /// A reader got no events for a while, and commands all the time.
@@ -121,6 +123,8 @@ kinds! {
     SnapshotKept = "snapshot kept",
     /// An outcome of a stale writer stands in the log and does not count.
     StaleOutcome = "stale outcome ignored",
+    /// A record of a later build was passed over.
+    PassedOver = "record of a later build passed over",
     /// A message was taken in.
     MessageTakenIn = "message taken in",
     /// A message came again and was skipped.
@@ -137,6 +141,8 @@ kinds! {
     ClientIdReused = "client id reused",
     /// Something that is no command was refused.
     GarbageRefused = "garbage refused",
+    /// A command that this build does not know was refused, under its own id.
+    StrangeCommandRefused = "command of a later build refused",
     /// An order was refused.
     OrderRejected = "order rejected",
     /// An order was cancelled.

@@ -6,6 +6,7 @@
 use std::any::Any;
 
 use engine_core::{Divergence, Halt};
+use schemas::reading::{Broken, Fault};
 use service::kafka::KafkaFault;
 
 use crate::log::{Incoming, Source};
@@ -54,6 +55,9 @@ impl Fatal {
     /// What an operator does, in one line.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. })) => {
+                "install that build in place of this process's; it goes on where this shard stands"
+            }
             Self::Halt(Halt::Broken(_)) => {
                 "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
                  version; else restore the topic from a copy; then restart this process"

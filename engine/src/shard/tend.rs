@@ -39,7 +39,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         }
         self.log.renew_writer()?;
         let attempt = self.attempts + 1;
-        let term = Term { shard: self.shard, shards: self.map.shards(), engine: self.engine, attempt };
+        let term = Term::new(self.shard, self.map.shards(), self.engine, attempt);
         match self.log.append_event(&term.encode()) {
             Ok(()) => {
                 self.attempts = attempt;

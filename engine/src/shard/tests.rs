@@ -14,6 +14,9 @@ use schemas::{
 use service::kafka::KafkaFault;
 use service::{Liveness, Readiness};
 
+#[path = "../../../schemas/tests/later/mod.rs"]
+mod later;
+
 use super::*;
 use crate::log::{AppendFault, Incoming, ShelfFault};
 
@@ -315,6 +318,34 @@ fn a_record_that_cannot_be_read_halts_this_shard_alone_and_names_the_place() {
     assert_halted_alone(&stage, "broken at offset 0");
 }
 
+#[test]
+fn what_a_later_build_writes_is_passed_over_and_a_command_of_one_is_refused_under_its_id() {
+    let mut stage = Stage::set();
+    stage.world.events.borrow_mut().push(later::record(0));
+    stage.shard_loop.start().unwrap();
+    stage.control.want_lead(true);
+    stage.until(|stage| stage.control.role() == Role::Leading);
+    let id = CommandId(77);
+    stage.world.commands.borrow_mut().push((NOW, later::command(id, later::NEXT)));
+    stage.command(0, open(1));
+    stage.world.events.borrow_mut().push(later::record(0));
+    stage.until(|stage| stage.times().len() == 2);
+    let outcomes = stage.outcomes();
+    let refused = [Event::Rejected { code: schemas::Rejection::Undecodable }];
+    assert_eq!((outcomes[0].cause.id, outcomes[0].events.as_slice()), (id, refused.as_slice()));
+    assert!(matches!(outcomes[1].events[..], [Event::AccountOpened { .. }, Event::ApiKeyAdded { .. }, ..]));
+}
+
+#[test]
+fn a_later_builds_term_halts_this_shard_alone_and_says_what_to_install() {
+    let mut stage = Stage::set();
+    stage.world.events.borrow_mut().push(later::term(Term::new(SHARD, 1, EngineId(8), 1)));
+    let halted = stage.shard_loop.run().unwrap_err().to_string();
+    let says = "install build 9.8.7 or a later one; hint: install that build in place of this process's";
+    assert!(halted.contains("is newer than this build at offset 0") && halted.contains(says), "{halted}");
+    assert_halted_alone(&stage, says);
+}
+
 fn assert_halted_alone(stage: &Stage, why: &str) {
     assert_eq!(stage.control.role(), Role::Halted);
     assert!(stage.readiness.halted()["shard 0"].contains(why), "{:?}", stage.readiness.halted());
@@ -340,7 +371,7 @@ fn a_shard_that_the_group_gives_to_another_is_led_until_that_one_takes_over() {
     stage.until(|stage| stage.times().len() == 1);
     stage.settle();
     assert_eq!(stage.control.role(), Role::Leading);
-    let other = Term { shard: SHARD, shards: 1, engine: EngineId(8), attempt: 1 };
+    let other = Term::new(SHARD, 1, EngineId(8), 1);
     stage.world.events.borrow_mut().push(other.encode());
     stage.until(|stage| stage.control.role() == Role::Following);
     stage.pass(600_000);

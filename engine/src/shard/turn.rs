@@ -125,9 +125,14 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         self.control.read_up_to(self.replica.position().next_command);
         match read {
             Read::Ignored => Ok(()),
+            Read::Unknown => {
+                self.metrics.unknown.increment(1);
+                Ok(())
+            }
             Read::Term(term) => self.term(&term),
-            Read::Followed(_) => {
+            Read::Followed(outcome) => {
                 self.metrics.outcomes_read.increment(1);
+                self.metrics.unknown.increment(outcome.unknown());
                 Ok(())
             }
             Read::Confirmed(outcome) => {

@@ -94,7 +94,7 @@ impl Audit {
                 return Some(outcome);
             }
             Reading::Term(term) => self.terms[shard.index()].push(term.engine),
-            Reading::Ignored => self.ignored += 1,
+            Reading::Ignored | Reading::Unknown => self.ignored += 1,
         }
         None
     }

@@ -32,7 +32,7 @@ impl IdleMember {
                 consumer.poll(Duration::from_millis(20)).transpose().unwrap();
                 for shard in given(&consumer).into_iter().filter(|shard| taken.insert(*shard)) {
                     // Whoever led goes on until it reads this.
-                    let term = Term { shard, shards: SHARDS, engine: EngineId(7), attempt: 1 };
+                    let term = Term::new(shard, SHARDS, EngineId(7), 1);
                     client.write_event(shard, &term.encode());
                     client.flush();
                 }

@@ -7,6 +7,8 @@ pub mod answers;
 pub mod audit;
 pub mod engine;
 pub mod idle;
+#[path = "../../../schemas/tests/later/mod.rs"]
+pub mod later;
 pub mod load;
 pub mod logs;
 pub mod messages;

@@ -93,7 +93,7 @@ pub fn order(row: &Row) -> Result<Order, DbError> {
 }
 
 fn rejection(code: i32) -> Result<Rejection, DbError> {
-    u16::try_from(code).ok().and_then(Rejection::from_code).ok_or(DbError::Impossible("rejection"))
+    u16::try_from(code).map(Rejection::from_code).map_err(|_| DbError::Impossible("rejection"))
 }
 
 fn kind(row: &Row) -> Result<OrderKind, DbError> {

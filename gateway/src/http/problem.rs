@@ -2,6 +2,8 @@
 //!
 //! The one place that turns a reason into a status. Absent: reasons themselves; each is told where it is found.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -70,7 +72,7 @@ pub mod kinds {
     pub const INTERNAL: Kind = kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed");
 }
 
-/// The status and title of an engine's refusal; its code is the rejection's name.
+/// The status and title of an engine's refusal; its code is the rejection's name, `unknown` if this build has none.
 ///
 /// 404 for what is not there, 409 for what may succeed later, 422 for what never will; 429 and 503 for what may be repeated as it is.
 pub fn rejection_kind(rejection: Rejection) -> Kind {
@@ -79,6 +81,7 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
     const NEVER: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
     const SLOWER: StatusCode = StatusCode::TOO_MANY_REQUESTS;
     const LATER: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+    const UNKNOWN: &str = "The engine refused this for a reason that the gateway does not know yet";
     let (status, title) = match rejection {
         Rejection::Undecodable => (NEVER, "The engine does not know this command"),
         Rejection::WrongShard => (NEVER, "The command came to the wrong shard"),
@@ -132,8 +135,16 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::OrderCancelled => (CONFLICT, "The order was cancelled"),
         Rejection::OrderExpired => (CONFLICT, "The order has expired"),
         Rejection::ClientIdLimit => (SLOWER, "The account has used as many client ids in this hour as it may"),
+        // A later build's. Codes of 1xx are about the command alone.
+        Rejection::Unknown(100..200) => (NEVER, UNKNOWN),
+        Rejection::Unknown(_) => (CONFLICT, UNKNOWN),
     };
-    Kind { status, code: rejection.name(), title }
+    // That of an unknown one has its number, which no kind can have: see `Problem::rejection`.
+    let code = match rejection.name() {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(_) => "unknown",
+    };
+    Kind { status, code, title }
 }
 
 /// Where in the request a fault is.
@@ -165,6 +176,8 @@ pub struct Problem(Box<Occurrence>);
 #[derive(Clone, Debug)]
 struct Occurrence {
     kind: Kind,
+    /// As the kind's, but for a refusal of which this build knows the number alone.
+    code: Cow<'static, str>,
     detail: Option<String>,
     errors: Vec<FieldError>,
     members: Map<String, Value>,
@@ -190,12 +203,15 @@ impl Problem {
             headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lfg\"")));
         }
         let (detail, errors, members, position) = (None, Vec::new(), Map::new(), None);
-        Self(Box::new(Occurrence { kind, detail, errors, members, position, headers }))
+        let code = Cow::Borrowed(kind.code);
+        Self(Box::new(Occurrence { kind, code, detail, errors, members, position, headers }))
     }
 
     /// A refusal by the engine.
     pub fn rejection(rejection: Rejection) -> Self {
-        Self::new(rejection_kind(rejection))
+        let mut problem = Self::new(rejection_kind(rejection));
+        problem.0.code = rejection.name();
+        problem
     }
 
     /// The request goes to a shard that has halted, or needs more of it than was read.
@@ -269,6 +285,11 @@ impl Problem {
         self.0.kind
     }
 
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
     /// The detail, if there is one; else the title.
     pub fn text(&self) -> &str {
         self.0.detail.as_deref().unwrap_or(self.0.kind.title)
@@ -282,10 +303,10 @@ impl Problem {
 
     /// The JSON.
     pub fn body(&self) -> Value {
-        let Occurrence { kind, detail, errors, members, .. } = &*self.0;
+        let Occurrence { kind, code, detail, errors, members, .. } = &*self.0;
         let mut body = members.clone();
-        body.insert("type".to_owned(), json!(format!("urn:lfg:problem:{}", kind.code)));
-        body.insert("code".to_owned(), json!(kind.code));
+        body.insert("type".to_owned(), json!(format!("urn:lfg:problem:{code}")));
+        body.insert("code".to_owned(), json!(code));
         body.insert("title".to_owned(), json!(kind.title));
         body.insert("status".to_owned(), json!(kind.status.as_u16()));
         if let Some(detail) = detail {
@@ -327,6 +348,15 @@ mod tests {
             );
             assert_eq!(kind.code, rejection.name());
             assert!(!kind.title.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_a_later_build_has_its_number() {
+        for (code, status) in [(177, 422), (399, 409), (9_999, 409)] {
+            let body = Problem::rejection(Rejection::from_code(code)).body();
+            assert_eq!((&body["code"], &body["status"]), (&json!(format!("unknown-{code}")), &json!(status)));
+            assert_eq!(body["type"], json!(format!("urn:lfg:problem:unknown-{code}")));
         }
     }
 

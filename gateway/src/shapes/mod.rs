@@ -4,6 +4,7 @@
 
 pub mod market;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use schemas::event::{CancelReason, OrderPlaced, Party, Trade, TradeKind};
@@ -269,8 +270,8 @@ impl Serialize for Order {
             quantity: u32,
             filled: u32,
             remaining: u32,
-            rejection: Option<&'static str>,
-            cancel_reason: Option<&'static str>,
+            rejection: Option<Cow<'static, str>>,
+            cancel_reason: Option<Cow<'static, str>>,
             average_price: Option<String>,
             fees: String,
             client_id: Option<String>,

@@ -378,7 +378,7 @@ pub const PONG: &str = r#"{"type":"pong"}"#;
 
 /// A request was not understood or not granted.
 pub fn error(problem: &Problem, op: Option<&str>) -> String {
-    let (code, detail) = (problem.kind().code, problem.text());
+    let (code, detail) = (problem.code(), problem.text());
     json(&serde_json::json!({ "type": "error", "code": code, "detail": detail, "op": op }))
 }
 

@@ -5,6 +5,8 @@
 #![allow(missing_docs, reason = "names say it")]
 
 pub mod api;
+#[path = "../../../schemas/tests/later/mod.rs"]
+pub mod later;
 pub mod log;
 pub mod process;
 pub mod scribe;

@@ -11,12 +11,12 @@ use schemas::record::Chain;
 use schemas::text::Ticker;
 use schemas::{
     AccountId, AdminId, ApiKey, ApiKeyId, Cause, CommandId, CommandRecord, EngineId, Event, FeeRate, Listing, MarketId,
-    MarketLimits, MarketState, Outcome, Scopes, Shard, Term, Timestamp,
+    MarketLimits, MarketState, Outcome, Record, Scopes, Shard, Term, Timestamp,
 };
 use service::kafka::{Reading, consumer_config, producer_config};
 use sha2::{Digest, Sha256};
 
-use super::{PATIENCE, Platform};
+use super::{PATIENCE, Platform, later};
 
 pub struct Scribe {
     producer: FutureProducer,
@@ -74,7 +74,7 @@ impl Scribe {
     /// The next outcome of a shard; begins a term if there is none. Gives its sequence.
     pub async fn tell(&mut self, shard: Shard, events: Vec<Event>) -> u64 {
         if !self.shards.contains_key(&shard) {
-            let term = Term { shard, shards: super::SHARDS, engine: EngineId(1), attempt: 1 };
+            let term = Term::new(shard, super::SHARDS, EngineId(1), 1);
             let offset = self.append(shard, &term.encode()).await;
             self.shards.insert(shard, (offset, 0, Chain::default()));
         }
@@ -86,6 +86,17 @@ impl Scribe {
     /// The next outcome of a shard, caused by this command. Gives its position.
     pub async fn answer(&mut self, shard: Shard, command: CommandId, events: Vec<Event>) -> String {
         let (bytes, sequence) = self.next(shard, Some(command), events);
+        self.append(shard, &bytes).await;
+        format!("{shard}:{sequence}")
+    }
+
+    /// The same, with these events as a later build writes them.
+    pub async fn answer_later(&mut self, shard: Shard, command: CommandId, events: &[Vec<u8>]) -> String {
+        let before = self.shards[&shard].2;
+        let (bytes, sequence) = self.next(shard, Some(command), Vec::new());
+        let Ok(Record::Outcome(outcome, _)) = Record::decode(&bytes) else { panic!("no outcome") };
+        let (bytes, chain) = later::outcome(&outcome, events, &[], before);
+        self.shards.insert(shard, (outcome.term, sequence, chain));
         self.append(shard, &bytes).await;
         format!("{shard}:{sequence}")
     }

@@ -65,6 +65,8 @@ fn ledger_kind(event: &Event) -> &'static str {
             SettlementReason::Release => "RELEASE",
             SettlementReason::Redemption => "REDEMPTION",
             SettlementReason::Payout => "PAYOUT",
+            // What it is called is not this build's to say.
+            SettlementReason::Unknown(_) => "none",
         },
         _ => "none",
     }

@@ -93,7 +93,7 @@ fn refused(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
             None => born.is_empty(),
             Some(id) => {
                 let rejection = fold.orders.get(id).and_then(|order| order.rejection);
-                born == [*id] && rejection.is_some_and(|rejection| rejection.name() == code)
+                born == [*id] && rejection.is_some_and(|rejection| rejection.name() == *code)
             }
         };
         faults.check(holds, || {

@@ -149,8 +149,10 @@ impl Changes {
             | Event::Settled(_)
             | Event::PairsRedeemed { .. }
             | Event::PaidOut { .. } => {}
-            // Nobody's row: between a client and the gateway, between engines, what waits, or the same fact again.
-            Event::Rejected { .. }
+            // Nobody's row: between a client and the gateway, between engines, what waits, or the same fact again; or
+            // what a later build says and changes no row that this one knows.
+            Event::Unknown { .. }
+            | Event::Rejected { .. }
             | Event::CancelRejected { .. }
             | Event::AmendRejected { .. }
             | Event::BatchItem { .. }

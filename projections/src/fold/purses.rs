@@ -1,5 +1,7 @@
 //! What changes in the purses of a shard, and the ledger of these changes.
 
+use std::borrow::Cow;
+
 use schemas::effects::PurseChange;
 use schemas::{AccountId, ClientId, Credits, Event, MarketId, OrderId, SettlementReason};
 
@@ -69,8 +71,8 @@ pub enum LedgerKind {
 
 impl LedgerKind {
     /// The name in SQL.
-    pub fn name(self) -> &'static str {
-        match self {
+    pub fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Deposit => "DEPOSIT",
             Self::Withdrawal => "WITHDRAWAL",
             Self::Hold => "HOLD",
@@ -79,8 +81,8 @@ impl LedgerKind {
             Self::TransferSent => "TRANSFER_SENT",
             Self::TransferReceived => "TRANSFER_RECEIVED",
             Self::TransferReturned => "TRANSFER_RETURNED",
-            Self::Settlement(reason) => reason.name(),
-        }
+            Self::Settlement(reason) => return reason.name(),
+        })
     }
 }
 

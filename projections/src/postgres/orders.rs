@@ -174,7 +174,7 @@ fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Resu
     copy.int4(contracts(row.quantity)?).int4(contracts(row.filled)?);
     copy.int8(row.notional.micros()).int8(row.fees.micros()).text(row.status.name());
     copy.optional(row.rejection, |copy, code| copy.int4(i32::from(code.code())));
-    copy.optional(row.cancel_reason, |copy, reason| copy.text(reason.name()));
+    copy.optional(row.cancel_reason, |copy, reason| copy.text(&reason.name()));
     copy.int4(i32::try_from(order.fee_rate.millionths()).map_err(SinkError::refused)?);
     copy.optional(order.client_id, |copy, id| copy.uuid(id.0)).time(row.born.time).time(row.last.time);
     copy.int2(number(shard)).id(row.last.sequence);

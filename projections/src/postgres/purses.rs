@@ -85,7 +85,7 @@ async fn ledger(tx: &Transaction<'_>, shard: Shard, entries: &[LedgerEntry]) -> 
     for entry in entries {
         let index = i32::try_from(entry.index).map_err(SinkError::refused)?;
         copy.row().id(entry.change.account.0).int2(number(shard)).id(entry.at.sequence).int4(index);
-        copy.text(entry.kind.name()).int8(entry.change.available.micros()).int8(entry.change.held.micros());
+        copy.text(&entry.kind.name()).int8(entry.change.available.micros()).int8(entry.change.held.micros());
         copy.optional(entry.order, |copy, order| copy.id(order.0))
             .optional(entry.market, |copy, market| copy.id(market.0));
         copy.optional(entry.client_id, |copy, id| copy.uuid(id.0)).time(entry.at.time);

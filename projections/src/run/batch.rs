@@ -44,6 +44,8 @@ pub struct Batch {
     pub records: usize,
     /// How many of them are outcomes that count.
     pub outcomes: usize,
+    /// Records and events that were passed over, since a later build wrote them.
+    pub unknown: u64,
     /// When the broker appended the first.
     pub oldest: Timestamp,
     /// When the broker appended the last.
@@ -55,7 +57,7 @@ impl Batch {
     /// No records, at `from`.
     pub fn new(from: Position) -> Self {
         let (oldest, newest) = (Timestamp(u64::MAX), Timestamp(0));
-        Self { from, changes: Changes::new(), records: 0, outcomes: 0, oldest, newest, bytes: 0 }
+        Self { from, changes: Changes::new(), records: 0, outcomes: 0, unknown: 0, oldest, newest, bytes: 0 }
     }
 
     /// Reads the next record by the rule, and folds it if it counts.
@@ -63,10 +65,15 @@ impl Batch {
     /// After an error the batch still is what the records before that one say.
     pub fn add(&mut self, reader: &mut Reader, record: &Record) -> Result<(), Stop> {
         let mut next = reader.clone();
-        if let Reading::Outcome(outcome) = next.read(record.offset, &record.bytes)? {
-            let shard = reader.shard();
-            self.changes.fold(&outcome).map_err(|nonsense| Stop::Nonsense { shard, nonsense })?;
-            self.outcomes += 1;
+        match next.read(record.offset, &record.bytes)? {
+            Reading::Outcome(outcome) => {
+                let shard = reader.shard();
+                self.changes.fold(&outcome).map_err(|nonsense| Stop::Nonsense { shard, nonsense })?;
+                self.outcomes += 1;
+                self.unknown += outcome.unknown();
+            }
+            Reading::Unknown => self.unknown += 1,
+            Reading::Term(_) | Reading::Ignored => {}
         }
         *reader = next;
         self.records += 1;

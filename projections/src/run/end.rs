@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemas::Shard;
-use schemas::reading::Broken;
+use schemas::reading::{Broken, Fault};
 use service::kafka::{Cut, KafkaFault};
 
 use crate::fold::Nonsense;
@@ -77,10 +77,22 @@ pub enum Stop {
 }
 
 /// What an operator does with a shard that halted.
-pub const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
+const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
     version of the projections; else restore the topic from a copy; then restart this process";
 
+/// The same where a later build writes what this one does not know.
+const HINT_NEWER: &str =
+    "install that build of the projections in place of this process's; it goes on where this shard stands";
+
 impl Stop {
+    /// What an operator does with a shard that halted for this.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Broken(Broken { fault: Fault::Newer { .. }, .. }) => HINT_NEWER,
+            _ => HINT,
+        }
+    }
+
     /// True if one shard stops, and the others go on.
     pub fn is_one_shards(&self) -> bool {
         matches!(self, Self::Broken(_) | Self::Nonsense { .. } | Self::Cut(_) | Self::WriterPanicked { .. })

@@ -3,6 +3,7 @@
 //! | metric (labels `sink`, `shard`)         | what                                                                  |
 //! |-----------------------------------------|-----------------------------------------------------------------------|
 //! | `lfg_projections_outcomes_total`        | outcomes written                                                      |
+//! | `lfg_projections_unknown_total`         | records and events of a later build that were passed over             |
 //! | `lfg_projections_rows_total`            | rows (or, in Redis, entries) that they changed                        |
 //! | `lfg_projections_batch_records`         | records a batch                                                       |
 //! | `lfg_projections_batch_seconds`         | how long writing a batch took                                         |
@@ -25,6 +26,7 @@ use super::batch::Batch;
 /// One writer's metrics.
 pub struct Meters {
     outcomes: Counter,
+    unknown: Counter,
     rows: Counter,
     batch_records: Histogram,
     batch_seconds: Histogram,
@@ -48,6 +50,7 @@ impl Meters {
         Self {
             halted,
             outcomes: counter!("lfg_projections_outcomes_total", &labels),
+            unknown: counter!("lfg_projections_unknown_total", &labels),
             rows: counter!("lfg_projections_rows_total", &labels),
             batch_records: histogram!("lfg_projections_batch_records", &labels),
             batch_seconds: histogram!("lfg_projections_batch_seconds", &labels),
@@ -76,6 +79,7 @@ impl Meters {
     /// A batch was written.
     pub fn written(&self, batch: &Batch, to: &Position, took: Duration) {
         self.outcomes.increment(u64::try_from(batch.outcomes).unwrap_or(u64::MAX));
+        self.unknown.increment(batch.unknown);
         self.rows.increment(u64::try_from(batch.changes.rows()).unwrap_or(u64::MAX));
         self.batch_records.record(float(u64::try_from(batch.records).unwrap_or(u64::MAX)));
         self.batch_seconds.record(took);

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use super::batch::{Batch, Limits, Record};
-use super::end::{End, HINT, Stop};
+use super::end::{End, Stop};
 use super::meters::Meters;
 use crate::sink::{Sink, SinkError, WriterId};
 
@@ -129,9 +129,10 @@ impl<S: Sink> ShardWriter<S> {
 
     /// Halts for good. What was sound is in the store.
     pub fn halt(&self, stop: &Stop) {
-        tracing::error!(sink = S::NAME, shard = %self.shard(), %stop, hint = HINT, "a shard halts; the others go on");
+        let hint = stop.hint();
+        tracing::error!(sink = S::NAME, shard = %self.shard(), %stop, hint, "a shard halts; the others go on");
         self.meters.halted();
-        self.ready.halt(format!("{stop}; hint: {HINT}"));
+        self.ready.halt(format!("{stop}; hint: {hint}"));
         self.pulse.stop();
     }
 

@@ -4,6 +4,7 @@ use schemas::record::Chain;
 use schemas::{Cause, CommandId, EngineId, Event, Outcome, Shard, Term, Timestamp};
 
 use super::exchange::Told;
+use super::later;
 
 /// One shard's log. Offsets are places in `records`: this is the only writer of its partition.
 #[derive(Default)]
@@ -19,12 +20,14 @@ pub struct ShardLog {
 pub struct Log {
     pub shards: Vec<ShardLog>,
     pub time: Timestamp,
+    /// A later build writes: the same, and what nobody here knows.
+    pub later: bool,
 }
 
 impl Log {
     /// Logs that each begin with a term.
     pub fn new(shards: u16, time: Timestamp) -> Self {
-        let mut log = Self { shards: (0..shards).map(|_| ShardLog::default()).collect(), time };
+        let mut log = Self { shards: (0..shards).map(|_| ShardLog::default()).collect(), time, later: false };
         for shard in Shard::all(shards) {
             log.take_over(shard);
         }
@@ -45,14 +48,14 @@ impl Log {
         let shards = self.shards.len() as u16;
         let log = &mut self.shards[shard.index()];
         log.term = log.records.len() as u64;
-        log.records.push(Term { shard, shards, engine: EngineId(1), attempt: 0 }.encode());
+        log.records.push(Term::new(shard, shards, EngineId(1), 0).encode());
     }
 
     /// The engine that was before the present one still writes, as if nothing had happened.
     pub fn stale(&mut self, told: &Told) {
         let log = &mut self.shards[told.shard.index()];
         if log.term > 0 {
-            let (record, _) = log.encode(log.term - 1, self.time, told);
+            let (record, _) = log.outcome(log.term - 1, self.time, told).encode(log.chain);
             log.records.push(record);
         }
     }
@@ -60,7 +63,11 @@ impl Log {
     /// The next outcome.
     pub fn tell(&mut self, told: &Told) {
         let log = &mut self.shards[told.shard.index()];
-        let (record, chain) = log.encode(log.term, self.time, told);
+        let outcome = log.outcome(log.term, self.time, told);
+        let (record, chain) = if self.later { as_later(&outcome, log.chain) } else { outcome.encode(log.chain) };
+        if self.later {
+            log.records.push(later::record(0));
+        }
         log.records.push(record);
         log.sequence += 1;
         log.next_command += 1;
@@ -73,11 +80,21 @@ impl Log {
 }
 
 impl ShardLog {
-    fn encode(&self, term: u64, time: Timestamp, told: &Told) -> (Vec<u8>, Chain) {
+    fn outcome(&self, term: u64, time: Timestamp, told: &Told) -> Outcome {
         let cause = Cause { offset: self.next_command, id: told.command };
-        let outcome = Outcome { term, sequence: self.sequence + 1, time, cause, events: told.events.clone() };
-        outcome.encode(self.chain)
+        Outcome { term, sequence: self.sequence + 1, time, cause, events: told.events.clone() }
     }
+}
+
+/// With a field more in each event, in each order and in the outcome, and an event more.
+fn as_later(outcome: &Outcome, before: Chain) -> (Vec<u8>, Chain) {
+    let longer = |event: &Event| match event {
+        Event::OrderPlaced(_) | Event::OrderRejected { .. } | Event::ApiKeyAdded { .. } => later::grown(event, 8),
+        Event::MarketCreated(_) => later::grown(event, 0),
+        _ => later::event(event, 0, &[7; 5]),
+    };
+    let events: Vec<_> = outcome.events.iter().map(longer).chain([later::unknown(0)]).collect();
+    later::outcome(outcome, &events, &[1, 2, 3], before)
 }
 
 /// A single event on a shard.

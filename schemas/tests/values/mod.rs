@@ -29,6 +29,18 @@ macro_rules! variants {
             }
         }
     };
+    ($names:ident: $type:ident { $($variant:ident),+ $(,)? } and $never:ident) => {
+        pub const $names: &[&str] = &[$(stringify!($variant)),+];
+
+        impl Named for $type {
+            fn name(&self) -> &'static str {
+                match self {
+                    $($type::$variant { .. } => stringify!($variant),)+
+                    $type::$never { .. } => panic!("it is never written"),
+                }
+            }
+        }
+    };
 }
 
 trait Named {
@@ -49,7 +61,7 @@ variants!(EVENTS: Event {
     DeadManSwitchFired, BatchItem, AccountFrozen, AccountUnfrozen, AccountLimited, MarketLimited, TransferSent,
     TransferReceived, TransferReturned, Parked, Resumed, ParkedCancelled, Asked, AskAnswered, PurseSent, PurseReceived,
     PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted,
-});
+} and Unknown);
 
 variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, ReturnTransfer });
 variants!(REQUESTS: Request { Place, Cancel, Amend });
@@ -84,7 +96,14 @@ fn all_of<T: Named>(variants: &[&str], values: Vec<T>) -> Vec<T> {
 }
 
 pub fn term() -> Term {
-    Term { shard: shard(3), shards: 4, engine: EngineId(0x0190_ffff_0000_7111_8222_3333_4444_5555), attempt: 6 }
+    Term {
+        shard: shard(3),
+        shards: 4,
+        engine: EngineId(0x0190_ffff_0000_7111_8222_3333_4444_5555),
+        attempt: 6,
+        vocabulary: 1,
+        build: Build { major: 0, minor: 7, patch: 8 },
+    }
 }
 
 pub fn outcome() -> Outcome {

@@ -309,15 +309,15 @@ mod tests {
         expect![[r#"
             cdca62bbf55a5ed0 shard
             917074483e84537c purse
-            6c45d67fb96ba3a0 account
-            140581c31b297215 market
+            7234949da0259619 account
+            3797321a07e30c7f market
             cc24eaf33cbd7af4 position
             ce6f8dfdc380f793 order
             64303f18df6639e9 client id
             10f164b7330cc00e old client id
             7034d0efebd72752 client ids used
             6c0215efa9cd3718 ended order
-            0c52cf8047fa1b9a waiting
+            fb0b9527b9d12dfa waiting
             38820e53adaf972a instruction
             f98f286131efbc24 outbox
             a65091b345a704a5 kept

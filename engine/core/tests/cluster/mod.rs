@@ -227,7 +227,7 @@ impl Cluster {
         self.attempts += 1;
         let (shards, attempt) = (self.map.shards(), self.attempts);
         let node = &mut self.nodes[shard.index()];
-        let term = Term { shard, shards, engine: EngineId(7), attempt };
+        let term = Term::new(shard, shards, EngineId(7), attempt);
         node.events.push(term.encode());
         loop {
             let offset = node.leader.position().offset;

@@ -11,7 +11,10 @@ macro_rules! kinds {
         const KINDS: &[&str] = &[$(stringify!($kind)),*];
 
         fn kind(event: &Event) -> &'static str {
-            match event { $(Event::$kind { .. } => stringify!($kind),)* }
+            match event {
+                $(Event::$kind { .. } => stringify!($kind),)*
+                Event::Unknown { .. } => panic!("the law never says it"),
+            }
         }
     };
 }

@@ -15,7 +15,7 @@ use schemas::market::Resolution;
 use schemas::shard_map::ShardMap;
 use schemas::{
     AccountId, AdminId, ApiKey, ApiKeyId, ClientId, Command, CommandId, CommandRecord, Credits, Listing, MarketId,
-    MarketState, OrderId, Scopes, Shard, Timestamp, Transition,
+    MarketState, OrderId, Scopes, Shard, Timestamp, Transition, frame,
 };
 
 use crate::answers::Name;
@@ -230,10 +230,17 @@ pub fn record(id: CommandId, command: Command) -> Vec<u8> {
 
 /// Bytes that are no command.
 pub fn garbage(random: &mut Random) -> Vec<u8> {
-    match random.below(3) {
+    match random.below(4) {
         0 => Vec::new(),
         1 => (0..random.below(50)).map(|_| 0xff).collect(),
         // A record that was cut short.
-        _ => record(CommandId(9), Command::AdvanceTime)[..5].to_vec(),
+        2 => record(CommandId(9), Command::AdvanceTime)[..5].to_vec(),
+        // A later build's, which has an id.
+        _ => {
+            let id = CommandId(u128::MAX - u128::from(random.below(1_000)));
+            let mut record = record(id, Command::AdvanceTime)[..1 + size_of::<CommandId>()].to_vec();
+            frame::put(&mut record, 0, |bytes| bytes.extend_from_slice(&9_999_u32.to_le_bytes()));
+            record
+        }
     }
 }

@@ -65,7 +65,7 @@ impl Gateway {
             let Some((_, bytes)) = self.cluster.record(Topic::Events, shard, offset) else { break };
             let outcome = match reader.read(offset, &bytes) {
                 Ok(Reading::Outcome(outcome)) => outcome,
-                Ok(Reading::Term(_) | Reading::Ignored) => continue,
+                Ok(Reading::Term(_) | Reading::Ignored | Reading::Unknown) => continue,
                 Err(broken) => panic!("gateway: {broken}"),
             };
             let told = Told { sequence: outcome.sequence, id: outcome.cause.id, chain: reader.position().chain };

@@ -31,6 +31,7 @@ impl History {
                 }
                 Ok(Reading::Term(_)) => {}
                 Ok(Reading::Ignored) => cluster.saw(Seen::StaleOutcome),
+                Ok(Reading::Unknown) => cluster.saw(Seen::PassedOver),
                 Err(broken) => panic!("{broken}"),
             }
         }
@@ -38,9 +39,13 @@ impl History {
         assert!(outcomes.windows(2).all(times), "time goes back in the outcomes of shard {shard}");
         let commands = cluster.partition(Topic::Commands, shard);
         assert_eq!(outcomes.len(), commands.len(), "outcomes and commands of shard {shard}");
-        let records = commands.iter().map(|stored| CommandRecord::decode(&stored.bytes).ok());
-        let decide = (0..).zip(outcomes.iter().zip(records)).map(|(offset, ((outcome, _), record))| {
-            let id = record.as_ref().map_or(CommandId(0), |record| record.id);
+        let decide = (0..).zip(outcomes.iter().zip(&*commands)).map(|(offset, ((outcome, _), stored))| {
+            let record = CommandRecord::decode(&stored.bytes).ok();
+            let id = record.as_ref().map_or_else(|| CommandRecord::id_of(&stored.bytes), |record| Some(record.id));
+            if record.is_none() && id.is_some() {
+                cluster.saw(Seen::StrangeCommandRefused);
+            }
+            let id = id.unwrap_or(CommandId(0));
             assert_eq!((outcome.cause.offset, outcome.cause.id), (offset, id), "outcome of shard {shard}");
             record.map(|record| record.command)
         });

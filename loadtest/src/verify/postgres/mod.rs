@@ -133,7 +133,7 @@ fn time_in_force(text: &str) -> Result<&'static str, ReadModelError> {
 }
 
 fn code_of(code: i32) -> Option<Rejection> {
-    u16::try_from(code).ok().and_then(Rejection::from_code)
+    u16::try_from(code).ok().map(Rejection::from_code)
 }
 
 async fn trades(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {

@@ -115,7 +115,7 @@ impl Packed {
         let of_order = u128::from(tail >> 24);
         let (meaning, fingerprint) = match kind {
             ORDER if code == 0 => (Meaning::Order(OrderId(number)), of_order),
-            REFUSED => (Meaning::Refused(OrderId(number), Rejection::from_code(code)?), of_order),
+            REFUSED => (Meaning::Refused(OrderId(number), Rejection::from_code(code)), of_order),
             MOVEMENT => (Meaning::Movement, u128::from(tail >> 8) << 64 | u128::from(number)),
             _ => return None,
         };

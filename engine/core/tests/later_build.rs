@@ -1,0 +1,206 @@
+//! A log on which a later build writes, read by this one; and commands that this one cannot read.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../../schemas/tests/later/mod.rs"]
+mod later;
+
+use engine_core::{Halt, Read, Replica};
+use schemas::reading::{Broken, Fault, WrittenBy};
+use schemas::record::Chain;
+use schemas::shard_map::ShardMap;
+use schemas::text::Ticker;
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, Build, ClientId, Command, CommandId, CommandRecord, Credits, EngineId, Entry,
+    Event, FeeRate, Instructions, Listing, MarketId, MarketLimits, Message, NewOrder, OrderRef, Outcome, PostOnly,
+    Price, Quantity, Record, Rejection, Scopes, Shard, Term, Terms, TimeInForce, Timestamp, Transition,
+};
+
+const SHARD: Shard = Shard::new(0).unwrap();
+const ACCOUNT: AccountId = AccountId(1);
+
+fn map() -> ShardMap {
+    ShardMap::new(1).unwrap()
+}
+
+fn listing() -> Listing {
+    let ticker: Ticker = "RAIN".parse().unwrap();
+    Listing {
+        market: MarketId::of(&ticker),
+        ticker,
+        question: "Will it?".parse().unwrap(),
+        expiry: Timestamp(1_000_000),
+        tick: 1,
+        maker_fee: FeeRate::ZERO,
+        taker_fee: FeeRate::ZERO,
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
+    }
+}
+
+fn order(name: u128, quantity: u32) -> Command {
+    let (price, quantity) = (Price::new(5_000).unwrap(), Quantity::new(quantity).unwrap());
+    Command::PlaceOrder(NewOrder {
+        account: ACCOUNT,
+        market: listing().market,
+        entry: Entry::BuyYes,
+        terms: Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off },
+        fee_rate: FeeRate::ZERO,
+        client_id: Some(ClientId(name)),
+        instructions: Instructions::default(),
+    })
+}
+
+/// An account, a market, an order that rests and one that is refused.
+fn commands() -> Vec<Command> {
+    let key = ApiKey { id: ApiKeyId(1), hash: [7; 32], scopes: Scopes::READ_TRADE };
+    let (market, by) = (listing().market, AdminId(1));
+    vec![
+        Command::OpenAccount { account: ACCOUNT, key },
+        Command::Deposit { account: ACCOUNT, amount: Credits::whole(100), client_id: None },
+        Command::CreateMarket(listing()),
+        Command::ChangeMarket { market, by, transition: Transition::Open },
+        order(1, 10),
+        order(2, 1_000),
+        Command::CancelOrder { account: ACCOUNT, order: OrderRef::ClientId { market, client_id: ClientId(9) } },
+    ]
+}
+
+fn term() -> Term {
+    Term::new(SHARD, 1, EngineId(1), 1)
+}
+
+fn leader(log: &[Vec<u8>]) -> Replica {
+    let mut replica = Replica::new(SHARD, map());
+    for (offset, bytes) in (0..).zip(log) {
+        replica.read(offset, bytes).unwrap();
+    }
+    replica.lead();
+    replica
+}
+
+/// What today's build makes of the commands.
+fn outcomes() -> Vec<Outcome> {
+    let mut leader = leader(&[term().encode()]);
+    let handle = |(offset, command)| {
+        let bytes = CommandRecord { id: CommandId(u128::from(offset) + 1), command }.encode();
+        let record = leader.handle(offset, Timestamp(offset), &bytes).unwrap();
+        let Ok(Record::Outcome(outcome, _)) = Record::decode(&record) else { panic!("no outcome") };
+        outcome
+    };
+    (0..).zip(commands()).map(handle).collect()
+}
+
+/// The log of a later build which does the same, and says more in every way that this one need not know. `change` writes the events.
+fn written(change: impl Fn(&Event) -> Vec<u8>) -> Vec<Vec<u8>> {
+    let (mut log, mut chain) = (vec![term().encode()], Chain::default());
+    for outcome in outcomes() {
+        let mut events: Vec<_> = outcome.events.iter().map(&change).collect();
+        events.insert(0, later::unknown(0));
+        events.push(later::unknown(0));
+        let (record, next) = later::outcome(&outcome, &events, &[1, 2, 3], chain);
+        chain = next;
+        log.extend([later::record(0), record]);
+    }
+    log
+}
+
+fn with_more(event: &Event) -> Vec<u8> {
+    match event {
+        Event::OrderPlaced(_) | Event::OrderRejected { .. } | Event::ApiKeyAdded { .. } => later::grown(event, 8),
+        Event::MarketCreated(_) => later::grown(event, 0),
+        _ => later::event(event, 0, &[9; 7]),
+    }
+}
+
+fn follow(log: &[Vec<u8>]) -> (Replica, Vec<Read>) {
+    let mut replica = Replica::new(SHARD, map());
+    let read = (0..).zip(log).map(|(offset, bytes)| replica.read(offset, bytes).unwrap()).collect();
+    (replica, read)
+}
+
+#[test]
+fn what_need_not_be_known_is_passed_over_and_the_state_is_the_same() {
+    let plain = written(|event| later::event(event, 0, &[]));
+    let (today, _) = follow(&plain);
+    assert_eq!((today.state().orders(), today.sequence()), (1, commands().len() as u64));
+    let log = written(with_more);
+    let (replica, read) = follow(&log);
+    assert_eq!(replica.state().digest(), today.state().digest());
+    let passed_over = read.iter().map(|read| match read {
+        Read::Unknown => 1,
+        Read::Followed(outcome) => outcome.unknown(),
+        _ => 0,
+    });
+    assert_eq!(passed_over.sum::<u64>(), 3 * commands().len() as u64);
+
+    // It may take over as well, and from a snapshot.
+    let snapshot = replica.snapshot().unwrap();
+    let mut restored = Replica::restore(SHARD, map(), &snapshot).unwrap();
+    let next = restored.position().offset;
+    restored.read(next, &Term { engine: EngineId(2), ..term() }.encode()).unwrap();
+    restored.lead();
+    let bytes = CommandRecord { id: CommandId(9), command: order(3, 5) }.encode();
+    let record = restored.handle(restored.next_command(), Timestamp(99), &bytes).unwrap();
+    assert!(matches!(restored.read(next + 1, &record), Ok(Read::Confirmed(_))));
+    assert_eq!(restored.state().orders(), 2);
+}
+
+#[test]
+fn a_code_that_nobody_knows_is_kept_as_it_is() {
+    let strange = Rejection::Unknown(9_999);
+    let log = written(|event| match event {
+        Event::OrderRejected { id, order, .. } => {
+            later::event(&Event::OrderRejected { id: *id, order: *order, code: strange }, 0, &[])
+        }
+        other => later::event(other, 0, &[]),
+    });
+    let mut replica = leader(&log);
+    // The name of the order that was refused still stands for its refusal.
+    let bytes = CommandRecord { id: CommandId(9), command: order(2, 1_000) }.encode();
+    let record = replica.handle(replica.next_command(), Timestamp(99), &bytes).unwrap();
+    let Ok(Record::Outcome(outcome, _)) = Record::decode(&record) else { panic!("no outcome") };
+    let told = format!("{:?}", outcome.events);
+    assert!(told.contains("ClientIdRepeated") && told.contains("Unknown(9999)"), "{told}");
+}
+
+#[test]
+fn what_must_be_known_halts_and_names_the_build() {
+    let outcome = Outcome { events: Vec::new(), ..outcomes().remove(0) };
+    let (event, _) = later::outcome(&outcome, &[later::unknown(later::NEXT)], &[], Chain::default());
+    let by = |build| Fault::Newer { needs: later::NEXT, writer: WrittenBy::Build(build) };
+    for (record, fault) in [
+        (event, by(Build::THIS)),
+        (later::record(later::NEXT), by(Build::THIS)),
+        (later::term(term()), by(later::BUILD)),
+    ] {
+        let (mut replica, _) = follow(&[term().encode()]);
+        let halt = Halt::Broken(Broken { shard: SHARD, offset: 1, fault });
+        assert!(halt.to_string().starts_with("events log of shard 0 is newer than this build at offset 1"), "{halt}");
+        assert_eq!(replica.read(1, &record), Err(halt));
+    }
+}
+
+/// The event that answers a command of these bytes, and its id.
+fn answer(bytes: &[u8]) -> (CommandId, Vec<Event>) {
+    let mut leader = leader(&[term().encode()]);
+    let record = leader.handle(0, Timestamp(1), bytes).unwrap();
+    let Ok(Record::Outcome(outcome, _)) = Record::decode(&record) else { panic!("no outcome") };
+    (outcome.cause.id, outcome.events)
+}
+
+#[test]
+fn a_command_that_cannot_be_read_is_refused_under_its_own_id() {
+    let id = CommandId(77);
+    let refused = vec![Event::Rejected { code: Rejection::Undecodable }];
+    let known = CommandRecord { id, command: order(1, 10) }.encode();
+    for bytes in [later::command(id, 0), later::command(id, later::NEXT), known[..known.len() - 1].to_vec()] {
+        assert_eq!(answer(&bytes), (id, refused.clone()));
+    }
+    // Who asked is not known; or the answer is another shard's to give.
+    let message = Command::Receive { from: SHARD, number: 1, message: Message::Return(Vec::new()) };
+    let message = CommandRecord { id, command: message }.encode();
+    for bytes in [b"\xff nonsense".to_vec(), [message.as_slice(), b"more"].concat(), message[..30].to_vec()] {
+        assert_eq!(answer(&bytes), (CommandId(0), refused.clone()));
+    }
+}

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use schemas::codec::VERSION;
 use schemas::limits::PARKED_MAX_MS;
-use schemas::{Command, CommandRecord, EngineId, Record, Shard, Term, frame};
+use schemas::{Command, CommandRecord, EngineId, Shard, Term, frame};
 
 use crate::clients::commands;
 use crate::cluster::Topic;
@@ -113,8 +113,7 @@ impl Simulation {
 
     /// Somebody who is no engine of ours appends a term, as an engine of a lost machine might.
     fn claim(&mut self, shard: Shard) -> bool {
-        let Some((_, bytes)) = self.cluster.record(Topic::Events, shard, 0) else { return false };
-        let Ok(Record::Term(first)) = Record::decode(&bytes) else { return false };
+        let Some(first) = self.cluster.first_term(shard) else { return false };
         let term = Term { engine: EngineId(u128::MAX), attempt: self.random.next(), ..first };
         self.cluster.append(Topic::Events, shard, term.encode().into());
         true

@@ -40,6 +40,8 @@ pub enum VerifyError {
 pub struct Audit {
     /// By number.
     pub replicas: Vec<Replica>,
+    /// Records and events that were passed over, since a later build wrote them; by number of the shard.
+    pub unknown: Vec<u64>,
     messages: Messages,
 }
 
@@ -72,6 +74,7 @@ impl Audit {
         let map = log.shard_map();
         let mut audit = Self {
             replicas: Shard::all(log.shards).map(|shard| Replica::new(shard, map)).collect(),
+            unknown: vec![0; usize::from(log.shards)],
             messages: Messages::default(),
         };
         let from = Shard::all(log.shards).map(|shard| (shard, 0));
@@ -89,8 +92,13 @@ impl Audit {
         while behind(&self.replicas) {
             let Some(record) = tail.next_or_wait(Duration::from_millis(200))? else { continue };
             let shard = record.shard();
-            if let Read::Followed(outcome) = self.replicas[shard.index()].read(record.offset(), record.payload())? {
-                self.messages.note(shard, &outcome.events);
+            match self.replicas[shard.index()].read(record.offset(), record.payload())? {
+                Read::Followed(outcome) => {
+                    self.messages.note(shard, &outcome.events);
+                    self.unknown[shard.index()] += outcome.unknown();
+                }
+                Read::Unknown => self.unknown[shard.index()] += 1,
+                Read::Ignored | Read::Term(_) | Read::Confirmed(_) | Read::Deposed(_) => {}
             }
         }
         Ok(())
@@ -125,6 +133,9 @@ pub fn verify(args: &VerifyArgs) -> Result<(), VerifyError> {
             replica.state().parked().count(),
             hex(&position.chain.0),
         );
+    }
+    for (shard, unknown) in audit.unknown.iter().enumerate().filter(|(_, unknown)| **unknown > 0) {
+        println!("shard {shard}: passed over {unknown} records and events of a later build");
     }
     let total = audit.total();
     println!(

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use schemas::shard_map::ShardMap;
-use schemas::{CommandId, Shard};
+use schemas::{CommandId, Record, Shard, Term};
 
 use crate::plan::{OCCASIONS, Plan};
 use crate::random::Random;
@@ -125,6 +125,14 @@ impl Cluster {
         let partition = self.partition(topic, shard);
         let stored = partition.get(usize::try_from(offset).ok()?)?;
         Some((stored.time, stored.bytes.clone()))
+    }
+
+    /// The first term of a shard, if it was ever led.
+    pub fn first_term(&self, shard: Shard) -> Option<Term> {
+        self.partition(Topic::Events, shard).iter().find_map(|stored| match Record::decode(&stored.bytes) {
+            Ok(Record::Term(term)) => Some(term),
+            _ => None,
+        })
     }
 
     /// The offset after the last record.

@@ -12,8 +12,8 @@ use crate::process::HASH_EVERY;
 pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
     let shard = history.shard;
     let mut replica = Replica::new(shard, cluster.map).with_hash_every(HASH_EVERY);
-    let term = first_term(cluster, history);
-    let began = replica.read(0, &term);
+    let term = cluster.first_term(shard).unwrap_or_else(|| panic!("shard {shard} never had a leader"));
+    let began = replica.read(0, &term.encode());
     assert!(matches!(began, Ok(Read::Term(_))), "the first term begins a term");
     replica.lead();
     for (offset, stored) in (0..).zip(&*cluster.partition(Topic::Commands, shard)) {
@@ -31,10 +31,4 @@ pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
     }
     replica.state().assert_all();
     replica.state().digest()
-}
-
-fn first_term(cluster: &Cluster, history: &History) -> std::rc::Rc<[u8]> {
-    let shard = history.shard;
-    let record = cluster.record(Topic::Events, shard, 0);
-    record.unwrap_or_else(|| panic!("shard {shard} never had a leader")).1
 }

@@ -202,15 +202,3 @@ fn events(log: &TestLog) -> Vec<(Shard, u64, Vec<u8>)> {
     }
     found
 }
-
-#[test]
-fn another_number_of_shards_than_the_topics_have_is_refused() {
-    let log = TestLog::create("shards");
-    for what in ["run", "topics"] {
-        let output = command(&log, what).env("LFG_SHARDS", "3").output().unwrap();
-        assert!(!output.status.success());
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(error.contains("partitions = 4, the log needs 3"), "{error}");
-    }
-    assert!(command(&log, "topics").output().unwrap().status.success());
-}

@@ -96,13 +96,14 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let telemetry = telemetry::init("gateway")?;
     let shutdown = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
-    let ready = readiness.part("view");
+    let (ready, topics_right) = (readiness.part("view"), readiness.part("topics"));
     let halted = Halted::new(config.log.shards, &readiness);
     Admin::start(config.admin.listen, telemetry, liveness.clone(), readiness)
         .await
         .map_err(|error| Fatal::Io("admin port", error))?;
 
     topics::verify(&config.log).await?;
+    tokio::spawn(topics::watch(config.log.clone(), topics_right, shutdown.clone()));
     let database = Database::connect(&config.database_url, &config.pool).await?;
     let read_models = ReadModels::connect(&config.redis_url, &config.log.topic_prefix).await?;
     let (view, positions) = boot(&config, &database).await?;

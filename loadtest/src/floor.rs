@@ -14,7 +14,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use schemas::Shard;
-use service::kafka::topics::{self, Replication};
+use service::kafka::topics;
 use service::kafka::{KafkaFault, Reading, consumer_config, producer_config};
 use service::{LogArgs, Shutdown};
 
@@ -64,7 +64,7 @@ impl From<KafkaError> for FloorError {
 pub async fn measure(log: &LogArgs, rate: f64, length: Duration) -> Result<Floor, FloorError> {
     let prefix = format!("{}.floor-{}", log.topic_prefix, uuid::Uuid::new_v4().simple());
     let log = LogArgs { topic_prefix: prefix, ..log.clone() };
-    topics::create(&log, Replication { factor: 1, min_in_sync: 1 }).await?;
+    topics::create(&log).await?;
     let result = tokio::task::block_in_place(|| run(&log, rate, length));
     topics::delete(&log).await?;
     result

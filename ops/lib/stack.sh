@@ -33,6 +33,9 @@ stack_settle() { # RUN BIN_DIR
     {
       printf 'export LFG_TOPIC_PREFIX=%q\n' "${LFG_TOPIC_PREFIX:-lfg}"
       printf 'export LFG_SHARDS=%q\n' "${LFG_SHARDS:-4}"
+      # One broker. Without these two every process demands 3 copies, of which 2 in sync.
+      printf 'export LFG_REPLICATION=%q\n' "${LFG_REPLICATION:-1}"
+      printf 'export LFG_MIN_IN_SYNC=%q\n' "${LFG_MIN_IN_SYNC:-1}"
       printf 'export LFG_SNAPSHOTS=%q\n' "${LFG_SNAPSHOTS:-$run/snapshots}"
       printf 'export LFG_BIN_DIR=%q\n' "$2"
     } >"$run/settings"

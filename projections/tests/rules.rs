@@ -109,6 +109,8 @@ fn forget(stack: &Stack, arguments: &[&str]) {
         .env("REDIS_URL", &stack.redis_url)
         .env("LFG_TOPIC_PREFIX", &stack.log.topic_prefix)
         .env("LFG_SHARDS", SHARDS.to_string())
+        .env("LFG_REPLICATION", "1")
+        .env("LFG_MIN_IN_SYNC", "1")
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -73,7 +73,7 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
     crate::metrics::describe();
     let shutdown = Shutdown::on_signals()?;
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
-    let owned = readiness.part("ownership");
+    let (owned, topics_right) = (readiness.part("ownership"), readiness.part("topics"));
     let controls: Vec<Control> = Shard::all(args.log.shards)
         .map(|shard| {
             let name = format!("shard {shard}");
@@ -82,6 +82,7 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
         .collect();
     Admin::start(args.admin.listen, telemetry, liveness, readiness).await?;
     let Some(writer) = connect(&args, &shutdown).await? else { return Ok(()) };
+    tokio::spawn(topics::watch(args.log.clone(), topics_right, shutdown.clone()));
     let shards = Shards::start(&args, &writer, controls.clone())?;
     // At once: each shard takes over when it has recovered, whatever the others do.
     let ownership = Ownership::join(Group { log: args.log, protocol: args.group_protocol, controls, ready: owned })?;

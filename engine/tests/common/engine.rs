@@ -116,6 +116,8 @@ pub fn command(log: &TestLog, what: &str) -> Command {
         .env("KAFKA_BROKERS", &log.args.kafka.brokers)
         .env("LFG_TOPIC_PREFIX", &log.args.topic_prefix)
         .env("LFG_SHARDS", log.args.shards.to_string())
+        .env("LFG_REPLICATION", "1")
+        .env("LFG_MIN_IN_SYNC", "1")
         .env("LFG_LOG", "text")
         .env("RUST_LOG", "info")
         .stdin(Stdio::null());

@@ -20,8 +20,9 @@ pub mod world;
 use std::time::{Duration, Instant};
 
 use schemas::topics::Topics;
+use service::config::Copies;
 use service::config::{KafkaArgs, LogArgs};
-use service::kafka::topics::{Replication, create, delete};
+use service::kafka::topics::{create, delete};
 
 pub const SHARDS: u16 = 4;
 
@@ -37,9 +38,14 @@ impl TestLog {
     pub fn create(name: &str) -> Self {
         let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS is not set: run ops/test");
         let topic_prefix = format!("test-engine-{name}-{}", uuid::Uuid::now_v7().simple());
-        let args = LogArgs { kafka: KafkaArgs { brokers, properties: Vec::new() }, topic_prefix, shards: SHARDS };
+        let args = LogArgs {
+            kafka: KafkaArgs { brokers, properties: Vec::new() },
+            topic_prefix,
+            shards: SHARDS,
+            copies: Copies::ONE,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(create(&args, Replication { factor: 1, min_in_sync: 1 })).expect("topics");
+        runtime.block_on(create(&args)).expect("topics");
         Self { topics: args.topics(), args, runtime }
     }
 }

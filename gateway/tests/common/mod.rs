@@ -18,7 +18,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use schemas::shard_map::ShardMap;
-use service::kafka::topics::{Replication, create, delete};
+use service::config::Copies;
+use service::kafka::topics::{create, delete};
 use service::{KafkaArgs, LogArgs};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, NoTls};
@@ -52,8 +53,8 @@ impl Platform {
     pub async fn create(name: &str) -> Self {
         let topic_prefix = format!("test-gateway-{name}-{}", uuid::Uuid::now_v7().simple());
         let kafka = KafkaArgs { brokers: env("KAFKA_BROKERS"), properties: Vec::new() };
-        let log = LogArgs { kafka, topic_prefix: topic_prefix.clone(), shards: SHARDS };
-        create(&log, Replication { factor: 1, min_in_sync: 1 }).await.expect("topics");
+        let log = LogArgs { kafka, topic_prefix: topic_prefix.clone(), shards: SHARDS, copies: Copies::ONE };
+        create(&log).await.expect("topics");
         let database = topic_prefix.replace('-', "_");
         let server = connect(&env("DATABASE_URL")).await;
         server.batch_execute(&format!("CREATE DATABASE {database}")).await.expect("CREATE DATABASE");
@@ -67,6 +68,8 @@ impl Platform {
             ("REDIS_URL", env("REDIS_URL")),
             ("LFG_TOPIC_PREFIX", topic_prefix),
             ("LFG_SHARDS", SHARDS.to_string()),
+            ("LFG_REPLICATION", "1".to_owned()),
+            ("LFG_MIN_IN_SYNC", "1".to_owned()),
             ("LFG_SNAPSHOTS", snapshots.display().to_string()),
             ("LFG_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
             ("LFG_LISTEN", "127.0.0.1:0".to_owned()),

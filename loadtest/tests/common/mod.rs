@@ -95,6 +95,8 @@ impl Stack {
             .env("REDIS_URL", &self.redis_url)
             .env("LFG_TOPIC_PREFIX", &self.prefix)
             .env("LFG_SHARDS", SHARDS.to_string())
+            .env("LFG_REPLICATION", "1")
+            .env("LFG_MIN_IN_SYNC", "1")
             .env("LFG_SNAPSHOTS", self.folder.path().join("snapshots"))
             .env("LFG_URL", self.url())
             .env("LFG_ADMIN_KEY_FILE", self.admin_key_file())
@@ -186,7 +188,8 @@ impl Stack {
 
     fn remove_data(&self) {
         let kafka = KafkaArgs { brokers: self.brokers.clone(), properties: Vec::new() };
-        let log = LogArgs { kafka, topic_prefix: self.prefix.clone(), shards: SHARDS };
+        let log =
+            LogArgs { kafka, topic_prefix: self.prefix.clone(), shards: SHARDS, copies: service::config::Copies::ONE };
         self.runtime.block_on(service::kafka::topics::delete(&log)).unwrap();
         // Autovacuum may be at work in it, and is not ours to stop.
         let (start, drop) = (Instant::now(), format!("DROP DATABASE {} WITH (FORCE)", self.database));

@@ -38,6 +38,25 @@ pub struct LogArgs {
     /// Number of shards. Part of the data: it must be what the topics were created with.
     #[arg(long, env = "LFG_SHARDS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=SHARDS_MAX))]
     pub shards: u16,
+    /// How safe the topics keep what is acknowledged.
+    #[command(flatten)]
+    pub copies: Copies,
+}
+
+/// How many brokers must have a record. New topics are made so; topics that keep less are refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Args)]
+pub struct Copies {
+    /// Copies of each record, on as many brokers.
+    #[arg(long, env = "LFG_REPLICATION", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub replication: u16,
+    /// Copies that must be in sync, or nothing is acknowledged.
+    #[arg(long, env = "LFG_MIN_IN_SYNC", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    pub min_in_sync: u16,
+}
+
+impl Copies {
+    /// One of each record: for tests, and for a stack on one machine. A broken disk loses acknowledged orders.
+    pub const ONE: Self = Self { replication: 1, min_in_sync: 1 };
 }
 
 const SHARDS_MAX: i64 = schemas::limits::SHARDS_MAX as i64;

@@ -103,7 +103,9 @@ pub async fn run(args: &RunArgs, readiness: &Readiness, liveness: &Liveness, shu
     // All parts are named before the first can be ready.
     let postgres = worker(args.postgres_limits()).prepare(postgres);
     let redis = worker(args.redis_limits()).prepare(redis);
+    let topics_right = readiness.part("topics");
     verify_topics(&args.log, shutdown).await?;
+    tokio::spawn(topics::watch(args.log.clone(), topics_right, shutdown.clone()));
     let (postgres, redis) =
         tokio::join!(stopping_others(shutdown, postgres.run()), stopping_others(shutdown, redis.run()),);
     postgres.and(redis)

@@ -11,8 +11,9 @@ use projections::redis::keys::Keys;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use schemas::Shard;
+use service::config::Copies;
 use service::config::{KafkaArgs, LogArgs};
-use service::kafka::topics::{Replication, create, delete};
+use service::kafka::topics::{create, delete};
 use tokio_postgres::NoTls;
 
 use super::log::Log;
@@ -39,8 +40,9 @@ impl Stack {
     pub async fn new(test: &str, shards: u16) -> Self {
         let unique = uuid::Uuid::now_v7().simple().to_string();
         let kafka = KafkaArgs { brokers: variable("KAFKA_BROKERS"), properties: Vec::new() };
-        let log = LogArgs { kafka, topic_prefix: format!("test-projections-{test}-{unique}"), shards };
-        create(&log, Replication { factor: 1, min_in_sync: 1 }).await.expect("topics");
+        let log =
+            LogArgs { kafka, topic_prefix: format!("test-projections-{test}-{unique}"), shards, copies: Copies::ONE };
+        create(&log).await.expect("topics");
 
         let (admin_url, database) = (variable("DATABASE_URL"), format!("test_projections_{unique}"));
         let admin = connect(&admin_url).await;

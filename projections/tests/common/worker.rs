@@ -33,6 +33,8 @@ impl Worker {
             .env("REDIS_URL", &stack.redis_url)
             .env("LFG_TOPIC_PREFIX", &stack.log.topic_prefix)
             .env("LFG_SHARDS", stack.log.shards.to_string())
+            .env("LFG_REPLICATION", "1")
+            .env("LFG_MIN_IN_SYNC", "1")
             .env("LFG_ADMIN_LISTEN", "127.0.0.1:0")
             .env("LFG_LOG", "text")
             .env("RUST_LOG", "info")

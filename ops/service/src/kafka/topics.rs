@@ -14,11 +14,15 @@ use schemas::topics::Topics;
 use super::clients::admin_config;
 use super::fault::KafkaFault;
 use crate::config::LogArgs;
+use crate::{Part, Shutdown};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a creation may take to be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Time between two looks at the topics while a process runs.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// What the log relies on; a topic that differs would lose or reject records, or tell another time.
 fn required() -> Vec<(&'static str, String)> {
@@ -28,6 +32,8 @@ fn required() -> Vec<(&'static str, String)> {
         ("retention.ms", "-1".to_owned()),
         ("retention.bytes", "-1".to_owned()),
         ("cleanup.policy", "delete".to_owned()),
+        // A broker that missed acknowledged records never becomes the leader.
+        ("unclean.leader.election.enable", "false".to_owned()),
     ]
 }
 
@@ -40,34 +46,55 @@ pub enum Made {
     Verified,
 }
 
-/// Replication of new topics.
-#[derive(Clone, Copy, Debug)]
-pub struct Replication {
-    /// Copies of each record.
-    pub factor: u16,
-    /// Copies that must be in sync for a write to count.
-    pub min_in_sync: u16,
-}
-
 /// Creates the topics that are missing and verifies those that are not. Harmless to repeat.
-pub async fn create(log: &LogArgs, replication: Replication) -> Result<Vec<(String, Made)>, KafkaFault> {
+pub async fn create(log: &LogArgs) -> Result<Vec<(String, Made)>, KafkaFault> {
     let admin = admin(log)?;
     let mut made = Vec::new();
     for topic in names(&log.topics()) {
-        let what = create_one(&admin, &topic, log.shards, replication).await?;
+        let what = create_one(&admin, &topic, log).await?;
         made.push((topic, what));
     }
     wait_until_seen(log).await?;
     Ok(made)
 }
 
-/// Verifies both topics: there, with as many partitions as `log.shards`, and configured as the log needs.
+/// Verifies both topics: there, with as many partitions as `log.shards`, as many copies as `log.copies`, and configured as the log
+/// needs.
 pub async fn verify(log: &LogArgs) -> Result<(), KafkaFault> {
     let admin = admin(log)?;
     for topic in names(&log.topics()) {
-        verify_one(&admin, &topic, log.shards).await?;
+        verify_one(&admin, &topic, log).await?;
     }
     Ok(())
+}
+
+/// Verifies both topics again each minute until the shutdown. `ready` is true unless they differ from what the log needs: then what
+/// is acknowledged may be lost, and an operator must look.
+pub async fn watch(log: LogArgs, ready: Part, shutdown: Shutdown) {
+    watch_every(LOOK_EVERY, log, ready, shutdown).await;
+}
+
+/// As [`watch`], at another interval.
+pub async fn watch_every(interval: Duration, log: LogArgs, ready: Part, shutdown: Shutdown) {
+    let (topics, right) = (names(&log.topics()).join(", "), metrics::gauge!("lfg_topics_right"));
+    loop {
+        match verify(&log).await {
+            Ok(()) => {
+                right.set(1.0);
+                ready.set(true);
+            }
+            Err(fault) if fault.may_retry() => tracing::warn!(%fault, "the topics cannot be looked at now"),
+            Err(fault) => {
+                tracing::error!(%fault, topics, "a topic is no longer what the log needs: what is acknowledged may be lost");
+                right.set(0.0);
+                ready.set(false);
+            }
+        }
+        tokio::select! {
+            () = shutdown.wait() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
 }
 
 /// Deletes both topics, with all they hold. For tests and for `ops/reset`.
@@ -95,21 +122,17 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
 }
 
-async fn create_one(
-    admin: &AdminClient<DefaultClientContext>,
-    topic: &str,
-    shards: u16,
-    replication: Replication,
-) -> Result<Made, KafkaFault> {
-    let (required, in_sync) = (required(), replication.min_in_sync.to_string());
-    let mut new = NewTopic::new(topic, i32::from(shards), TopicReplication::Fixed(i32::from(replication.factor)));
+async fn create_one(admin: &AdminClient<DefaultClientContext>, topic: &str, log: &LogArgs) -> Result<Made, KafkaFault> {
+    let (required, in_sync) = (required(), log.copies.min_in_sync.to_string());
+    let replication = TopicReplication::Fixed(i32::from(log.copies.replication));
+    let mut new = NewTopic::new(topic, i32::from(log.shards), replication);
     for (property, value) in &required {
         new = new.set(property, value);
     }
     new = new.set("min.insync.replicas", &in_sync);
     match admin.create_topics([&new], &options()).await?.pop() {
         Some(Err((_, Code::TopicAlreadyExists))) => {
-            verify_one(admin, topic, shards).await?;
+            verify_one(admin, topic, log).await?;
             Ok(Made::Verified)
         }
         Some(Err((_, code))) => Err(KafkaError::AdminOp(code).into()),
@@ -134,14 +157,22 @@ fn is_not_seen_yet(fault: &KafkaFault) -> bool {
     fault.may_retry() || matches!(fault, KafkaFault::TopicMissing { .. })
 }
 
-async fn verify_one(admin: &AdminClient<DefaultClientContext>, topic: &str, shards: u16) -> Result<(), KafkaFault> {
-    let found = partitions(admin, topic)?;
+async fn verify_one(admin: &AdminClient<DefaultClientContext>, topic: &str, log: &LogArgs) -> Result<(), KafkaFault> {
+    let LogArgs { shards, copies, .. } = *log;
+    let (found, replicas) = partitions(admin, topic)?;
     let differs = |property: &str, found: String, wanted: String| {
         let (topic, property) = (topic.to_owned(), property.to_owned());
         Err(KafkaFault::TopicDiffers { topic, property, found, wanted })
     };
     if found != usize::from(shards) {
         return differs("partitions", found.to_string(), format!("{shards} (the number of shards)"));
+    }
+    if replicas < usize::from(copies.replication) {
+        return differs(
+            "copies of a partition",
+            replicas.to_string(),
+            format!("{} (--replication)", copies.replication),
+        );
     }
     let described = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await?;
     let config = described.into_iter().next().ok_or(KafkaError::Canceled)?.map_err(KafkaError::AdminOp)?;
@@ -151,15 +182,20 @@ async fn verify_one(admin: &AdminClient<DefaultClientContext>, topic: &str, shar
             return differs(property, found, wanted);
         }
     }
+    let in_sync = config.get("min.insync.replicas").and_then(|entry| entry.value.clone()).unwrap_or_default();
+    if !in_sync.parse::<u16>().is_ok_and(|found| found >= copies.min_in_sync) {
+        return differs("min.insync.replicas", in_sync, format!("{} or more (--min-in-sync)", copies.min_in_sync));
+    }
     Ok(())
 }
 
-/// Asks the cluster; blocks for one round trip, which at a process's start is nobody's loss.
-fn partitions(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<usize, KafkaFault> {
+/// How many partitions a topic has, and how many copies the one with the fewest. Asks the cluster; blocks for one round trip, which at a process's start is nobody's loss.
+fn partitions(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<(usize, usize), KafkaFault> {
     let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let fewest = found.and_then(|found| found.partitions().iter().map(|partition| partition.replicas().len()).min());
     match found.map(|found| (found.error(), found.partitions().len())) {
-        Some((None, partitions)) if partitions > 0 => Ok(partitions),
+        Some((None, partitions)) if partitions > 0 => Ok((partitions, fewest.unwrap_or_default())),
         _ => Err(KafkaFault::TopicMissing { topic: topic.to_owned() }),
     }
 }

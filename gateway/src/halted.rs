@@ -51,6 +51,11 @@ impl Halted {
         self.shards.get(shard.index()).is_some_and(|entry| entry.halted.load(Ordering::Acquire))
     }
 
+    /// True if one is read no further.
+    pub fn any(&self) -> bool {
+        self.shards.iter().any(|entry| entry.halted.load(Ordering::Acquire))
+    }
+
     /// The first halted shard of which more is wanted than `reached` says.
     pub fn out_of_reach(&self, wanted: &[Coordinate], reached: impl Fn(Shard) -> u64) -> Option<Shard> {
         let beyond = |at: &&Coordinate| self.contains(at.shard) && reached(at.shard) < at.sequence;

@@ -3,8 +3,10 @@
 //! Two locks, always taken in the order view, hub. The tail folds an outcome, takes the hub before it lets the view go,
 //! and then publishes. A subscriber holds both for its snapshot and its registration. So a snapshot has every outcome up
 //! to its sequence and every later one follows as a delta; nothing falls between, and readers do not wait for the fan-out.
+//!
+//! A poisoned lock is used on: if a fold panicked, its shard has halted, and what is here of the others is whole.
 
-use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use schemas::ids::Coordinate;
 use schemas::{Outcome, Shard};
@@ -13,9 +15,6 @@ use tokio::time::Instant;
 
 use crate::view::{FoldError, LiveView};
 use crate::ws::hub::Hub;
-
-/// What a poisoned lock means: the tail panicked while it folded, and ends the process.
-const POISONED: &str = "the fold panicked; the process is ending";
 
 /// See the module.
 pub struct Live {
@@ -32,7 +31,7 @@ impl Live {
 
     /// Folds an outcome and tells whoever watches. Never waits for a client.
     pub fn apply(&self, shard: Shard, outcome: &Outcome) -> Result<(), FoldError> {
-        let mut view = self.view.write().expect(POISONED);
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let changes = view.apply(shard, outcome)?;
         let mut hub = self.hub();
         drop(view);
@@ -44,12 +43,12 @@ impl Live {
 
     /// Reads the view. Short, and never across an await.
     pub fn view(&self) -> RwLockReadGuard<'_, LiveView> {
-        self.view.read().expect(POISONED)
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The subscriptions alone. Never take the view while holding it.
     pub fn hub(&self) -> MutexGuard<'_, Hub> {
-        self.hub.lock().expect(POISONED)
+        self.hub.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the view and changes the subscriptions while nothing new comes in.

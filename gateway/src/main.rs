@@ -32,7 +32,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use schemas::reading::Position;
 use service::kafka::{KafkaFault, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, telemetry};
 use tokio::net::TcpListener;
@@ -48,7 +47,6 @@ use read_models::{ReadError, ReadModels};
 use state::{Shared, State};
 use submit::Submitter;
 use tail::Tail;
-use view::LiveView;
 
 /// The tail beats many times a second; a silence this long is a hang.
 const TAIL_SILENCE: Duration = Duration::from_secs(30);
@@ -106,7 +104,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     tokio::spawn(topics::watch(config.log.clone(), topics_right, shutdown.clone()));
     let database = Database::connect(&config.database_url, &config.pool).await?;
     let read_models = ReadModels::connect(&config.redis_url, &config.log.topic_prefix).await?;
-    let (view, positions) = boot(&config, &database).await?;
+    let (view, positions) = database.boot(config.log.shards).await?;
     tracing::info!(markets = view.markets_len(), keys = view.keys().len(), "the view begins with what Postgres has");
 
     let (live, pending) = (Arc::new(Live::new(view)), Arc::new(Pending::default()));
@@ -147,24 +145,6 @@ async fn run(config: Config) -> Result<(), Fatal> {
         Ok(Ok(result)) => Ok(result?),
         Ok(Err(_)) | Err(_) => Err(Fatal::TailPanicked),
     }
-}
-
-/// The view to begin with, and from where to go on.
-///
-/// A log that ends before Postgres's positions is another one (it was made anew): then Postgres tells of a past that this log
-/// does not have, and the view begins with nothing, at the log's beginning.
-async fn boot(config: &Config, database: &Database) -> Result<(LiveView, Vec<Position>), Fatal> {
-    let shards = config.log.shards;
-    let (view, positions) = database.boot(shards).await?;
-    let log = config.log.clone();
-    let ends = tokio::task::spawn_blocking(move || tail::log_ends(&log));
-    let ends = ends.await.map_err(|_| Fatal::TailPanicked)??;
-    if positions.iter().zip(&ends).all(|(position, end)| position.offset <= *end) {
-        return Ok((view, positions));
-    }
-    tracing::warn!("Postgres is ahead of the log, so it is of another log; the view begins at the log's beginning");
-    let positions = vec![Position::default(); usize::from(shards)];
-    Ok((LiveView::at(&positions), positions))
 }
 
 fn share(

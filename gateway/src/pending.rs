@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
 use metrics::counter;
@@ -25,9 +25,6 @@ use crate::told::{Settled, places, repeated};
 /// Parts of outcomes that wait for one handler at most: as many as its requests and its account's parked ones can lead to. What is
 /// beyond is not handed over, and its client has to look.
 const ANSWERS_MAX: usize = BATCH_MAX + PARKED_MAX;
-
-/// What a poisoned lock means: the tail panicked while it handed something over, and ends the process.
-const POISONED: &str = "the tail panicked; the process is ending";
 
 /// Who waits for which command.
 // Whoever holds both locks has that of its handler first.
@@ -47,7 +44,8 @@ struct Handler {
 
 impl Pending {
     fn repeats(&self) -> MutexGuard<'_, HashMap<CommandId, Vec<CommandId>>> {
-        self.repeats.lock().expect(POISONED)
+        // If the tail panicked while it handed something over, that shard has halted: what is here is used on.
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An outcome came. Hands each of its parts to whoever waits for it. Never waits for a handler.

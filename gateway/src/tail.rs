@@ -5,6 +5,7 @@
 //! Never waits for a client or a database. A shard whose log breaks its rules, or was cut, is read no further ([`Halted`]), since
 //! it could only serve falsehoods; the others go on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,7 +14,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use schemas::reading::{Broken, Fault, Position, Reader, Reading as Read};
 use schemas::{Outcome, Shard};
 use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord};
-use service::{LogArgs, Pulse, Shutdown};
+use service::{LogArgs, Pulse, Shutdown, panic_text};
 use tokio::sync::oneshot;
 
 use crate::halted::Halted;
@@ -33,6 +34,9 @@ pub enum ShardError {
     /// The log does not follow from what the view began with.
     #[error("events log of shard {0} cannot be folded at offset {1}: {2}")]
     Fold(Shard, u64, FoldError),
+    /// The program does not hold what it takes for granted, or the log does not.
+    #[error("reading shard {0} panicked at offset {1}: {2}")]
+    Panicked(Shard, u64, String),
 }
 
 impl ShardError {
@@ -69,13 +73,6 @@ pub struct Tail {
     pub pulse: Pulse,
 }
 
-/// The offset after the last record of each shard. Blocks.
-pub fn log_ends(log: &LogArgs) -> Result<Vec<u64>, KafkaFault> {
-    let from = Shard::all(log.shards).map(|shard| (shard, 0));
-    let tail = EventsTail::open(&log.kafka, &log.topics(), Reading::Live, from)?;
-    Ok(tail.high_watermarks()?.into_iter().map(|(_, end)| end).collect())
-}
-
 /// How long to wait for a record before looking at the shutdown.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -106,6 +103,7 @@ impl Tail {
         let reader = |(&shard, &position)| Reader::new(shard, self.log.shards, position);
         let mut readers: Vec<Reader> = shards.iter().zip(&self.positions).map(reader).collect();
         let meters: Vec<Meters> = shards.iter().map(|&shard| Meters::new(shard)).collect();
+        self.halt_cut(&tail, &readers)?;
         let goals = tail.high_watermarks()?;
         let mut caught_up = Some(caught_up);
         let mut lost = None;
@@ -124,7 +122,7 @@ impl Tail {
                 Ok(Some(record)) if self.halted.contains(record.shard()) => {}
                 Ok(Some(record)) => {
                     let (shard, index) = (record.shard(), record.shard().index());
-                    if let Err(error) = self.read(&mut readers[index], &meters[index], &record) {
+                    if let Err(error) = self.read_or_halt(&mut readers[index], &meters[index], &record) {
                         self.halt(&tail, shard, &error)?;
                     }
                 }
@@ -146,6 +144,15 @@ impl Tail {
         tail.leave(shard)
     }
 
+    /// Halts the shards whose log does not have what comes after what Postgres has. True if there are any.
+    fn halt_cut(&self, tail: &EventsTail, readers: &[Reader]) -> Result<bool, KafkaFault> {
+        let read = readers.iter().filter(|reader| !self.halted.contains(reader.shard()));
+        let cut = tail.cut(read.map(|reader| (reader.shard(), reader.position().offset)))?;
+        let found = !cut.is_empty();
+        cut.into_iter().try_for_each(|cut| self.halt(tail, cut.shard, &cut.into()))?;
+        Ok(found)
+    }
+
     /// Kafka says that an offset is not there, but not of which shard. Gives the fault back if Kafka cannot be asked now.
     fn find_cut(
         &self,
@@ -153,19 +160,25 @@ impl Tail {
         readers: &[Reader],
         fault: KafkaFault,
     ) -> Result<Option<KafkaFault>, KafkaFault> {
-        let read = readers.iter().filter(|reader| !self.halted.contains(reader.shard()));
-        match tail.cut(read.map(|reader| (reader.shard(), reader.position().offset))) {
-            Ok(cut) if cut.is_empty() => Err(fault),
-            Ok(cut) => {
-                cut.into_iter().try_for_each(|cut| self.halt(tail, cut.shard, &cut.into()))?;
-                Ok(None)
-            }
+        match self.halt_cut(tail, readers) {
+            // It may be said late of a shard that has halted.
+            Ok(false) if !self.halted.any() => Err(fault),
+            Ok(_) => Ok(None),
             Err(unavailable) if unavailable.may_retry() => {
                 tracing::warn!(%unavailable, "a log was cut; which one, is to be asked again");
                 Ok(Some(fault))
             }
             Err(refused) => Err(refused),
         }
+    }
+
+    /// Reads a record. A panic on the way is that shard's: what the locks guard of the others is whole.
+    fn read_or_halt(&self, reader: &mut Reader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), ShardError> {
+        let reading = AssertUnwindSafe(|| self.read(reader, meters, record));
+        catch_unwind(reading).unwrap_or_else(|payload| {
+            let text = panic_text(&*payload);
+            Err(ShardError::Panicked(record.shard(), record.offset(), text))
+        })
     }
 
     fn read(&self, reader: &mut Reader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), ShardError> {

@@ -6,16 +6,21 @@ mod common;
 
 use common::api::{Account, Answer, Api, limit};
 use common::process::Process;
-use common::scribe::{Scribe, listing};
+use common::scribe::{Scribe, key, listing};
 use common::socket::Socket;
 use common::steps::{results, text};
-use common::{Platform, Whole, eventually};
+use common::{Platform, SHARDS, Whole, eventually};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
-use schemas::{MarketId, Shard};
+use schemas::event::OrderPlaced;
+use schemas::{
+    AccountId, EngineId, Entry, Event, FeeRate, Instructions, MarketId, NewOrder, OrderId, PostOnly, Price, Quantity,
+    Scopes, Shard, Status, Term, Terms, TimeInForce,
+};
 use serde_json::{Value, json};
 use service::kafka::admin_config;
+use service::kafka::topics::{create, delete};
 
 /// A market's ticker and home.
 struct Place {
@@ -173,4 +178,84 @@ async fn a_log_that_was_cut_halts_its_shard_alone() {
     is_halted(&api.get(None, &format!("/v1/markets?min_position={cut}:1")).await);
     drop(gateway);
     platform.remove().await;
+}
+
+/// As if a broker had lost the end of a log, and another shard's not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_end_is_gone_halts_its_shard_alone() {
+    let platform = Platform::create("end-cut").await;
+    let (map, account) = (platform.map(), AccountId(77));
+    let shard_of = |ticker: &str| map.of_market(MarketId::of(&ticker.parse().unwrap()));
+    let cut = map.of_account(account);
+    let sound = (0..).map(|n| format!("RAIN-{n}")).find(|ticker| shard_of(ticker) != cut).unwrap();
+    let mut scribe = Scribe::new(&platform);
+    let (key, api_key) = key(1, 0x11, Scopes::READ);
+    scribe.open_account(cut, account, api_key).await;
+    let projections = platform.program("projections").await;
+    let (gateway, api) = platform.gateway().await;
+    // Once this is answered, Postgres is as far.
+    api.get(Some(&key), &format!("/v1/fills?min_position={cut}:1")).await.expect(200);
+    for mut process in [gateway, projections] {
+        assert!(process.stop(), "{}", process.log());
+    }
+
+    delete(&platform.log).await.unwrap();
+    eventually("the topics are there again", async || create(&platform.log).await.ok()).await;
+    let mut scribe = Scribe::new(&platform);
+    scribe.append(cut, &Term::new(cut, SHARDS, EngineId(1), 1).encode()).await;
+    scribe.open_market(shard_of(&sound), listing(&sound, 1)).await;
+
+    let projections = platform.program("projections").await;
+    let (gateway, api) = platform.gateway().await;
+    for (process, shares) in [(&gateway, 1), (&projections, 2)] {
+        names(process, cut, shares, "has no offset 2").await;
+    }
+    let path = format!("/v1/markets/{sound}/book?min_position={}:1", shard_of(&sound));
+    api.get(None, &path).await.expect(200);
+    drop((gateway, projections));
+    platform.remove().await;
+}
+
+/// An outcome that no engine writes: more of an order is filled than it is for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_at_which_the_fold_panics_halts_its_shard_alone() {
+    let platform = Platform::create("panic").await;
+    let map = platform.map();
+    let shard_of = |ticker: &str| map.of_market(MarketId::of(&ticker.parse().unwrap()));
+    let (broken, sound) = ("RAIN-0", (1..).map(|n| format!("RAIN-{n}")));
+    let sound = sound.into_iter().find(|ticker| shard_of(ticker) != shard_of(broken)).unwrap();
+    let mut scribe = Scribe::new(&platform);
+    for ticker in [broken, &sound] {
+        scribe.open_market(shard_of(ticker), listing(ticker, 1)).await;
+    }
+    let projections = platform.program("projections").await;
+    let (gateway, api) = platform.gateway().await;
+    let home = shard_of(broken);
+    scribe.tell(home, vec![overfilled(home, listing(broken, 1).market)]).await;
+    for (process, shares) in [(&gateway, 1), (&projections, 2)] {
+        names(process, home, shares, "panicked").await;
+    }
+    scribe.tell(shard_of(&sound), vec![Event::AccountOpened { account: AccountId(1) }]).await;
+    let path = format!("/v1/markets/{sound}/book?min_position={}:2", shard_of(&sound));
+    api.get(None, &path).await.expect(200);
+    api.get(None, &format!("/v1/markets/{broken}/book")).await.expect(200);
+    is_halted(&api.get(None, &format!("/v1/markets/{broken}/book?min_position={home}:2")).await);
+    drop((gateway, projections));
+    platform.remove().await;
+}
+
+fn overfilled(shard: Shard, market: MarketId) -> Event {
+    let (price, one, two) = (Price::new(5_000).unwrap(), Quantity::new(1).unwrap(), Quantity::new(2).unwrap());
+    let terms = Terms::Limit { price, quantity: one, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off };
+    let order = NewOrder {
+        account: AccountId(1),
+        market,
+        entry: Entry::BuyYes,
+        terms,
+        fee_rate: FeeRate::ZERO,
+        client_id: None,
+        instructions: Instructions::default(),
+    };
+    let (id, status) = (OrderId::compose(shard, 1), Status::PartiallyFilled);
+    Event::OrderPlaced(OrderPlaced { id, order, price, quantity: one, filled: two, status, cancel_reason: None })
 }

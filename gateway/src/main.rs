@@ -17,6 +17,7 @@ mod halted;
 mod http;
 mod live;
 mod pending;
+mod producer;
 mod progress;
 mod read_models;
 mod shapes;
@@ -42,6 +43,7 @@ use db::{Database, DbError, boot::BootError};
 use halted::Halted;
 use live::Live;
 use pending::Pending;
+use producer::Producer;
 use progress::Progress;
 use read_models::{ReadError, ReadModels};
 use state::{Shared, State};
@@ -94,7 +96,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let telemetry = telemetry::init("gateway")?;
     let shutdown = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
-    let (ready, topics_right) = (readiness.part("view"), readiness.part("topics"));
+    let [ready, topics_right, can_write] = ["view", "topics", "producer"].map(|part| readiness.part(part));
     let halted = Halted::new(config.log.shards, &readiness);
     Admin::start(config.admin.listen, telemetry, liveness.clone(), readiness)
         .await
@@ -119,15 +121,16 @@ async fn run(config: Config) -> Result<(), Fatal> {
         pulse: liveness.watch("tail", TAIL_SILENCE),
     };
     let tail = tail.start(caught_up_sender).map_err(|error| Fatal::Io("tail", error))?;
-    let topic = config.log.topics().commands;
-    let submitter =
-        Arc::new(Submitter::new(&config.log.kafka, topic, config.pending_max, (pending, Arc::clone(&halted)))?);
-    let state = share(&config, (live, halted), Arc::clone(&submitter), database, read_models, shutdown.clone());
+    let producer = Arc::new(Producer::new(&config.log.kafka, config.log.topics().commands, can_write)?);
+    tokio::spawn(Arc::clone(&producer).look_after(shutdown.clone()));
+    let outcomes = (pending, Arc::clone(&halted));
+    let submitter = Arc::new(Submitter::new(Arc::clone(&producer), config.pending_max, outcomes));
+    let state = share(&config, (live, halted), submitter, database, read_models, shutdown.clone());
     start_background(&state);
 
     // If the tail ends first, it has asked for the shutdown, and its error is told below.
     if caught_up.await.is_ok() {
-        warm_up(&submitter).await?;
+        warm_up(&producer).await?;
         let listener = TcpListener::bind(config.listen).await.map_err(|error| Fatal::Io("listener", error))?;
         let address = listener.local_addr().map_err(|error| Fatal::Io("listener", error))?;
         ready.set(true);
@@ -138,7 +141,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     }
     shutdown.trigger();
     let ended = tokio::task::spawn_blocking(move || {
-        submitter.drain(config::DRAIN_WITHIN);
+        producer.drain(config::DRAIN_WITHIN);
         tail.join()
     });
     match ended.await {
@@ -202,8 +205,8 @@ async fn farewell(state: &Shared, websockets_max: u32) {
     }
 }
 
-async fn warm_up(submitter: &Arc<Submitter>) -> Result<(), Fatal> {
-    let submitter = Arc::clone(submitter);
-    let warm = tokio::task::spawn_blocking(move || submitter.warm_up());
+async fn warm_up(producer: &Arc<Producer>) -> Result<(), Fatal> {
+    let producer = Arc::clone(producer);
+    let warm = tokio::task::spawn_blocking(move || producer.warm_up());
     warm.await.map_err(|_| Fatal::TailPanicked)?.map_err(Fatal::from)
 }

@@ -12,17 +12,16 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use metrics::{counter, gauge, histogram};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::producer::DeliveryFuture;
 use rdkafka::producer::future_producer::OwnedDeliveryResult;
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use schemas::{Command, CommandId, CommandRecord, Shard};
-use service::KafkaArgs;
-use service::kafka::{KafkaFault, producer_config};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::{OUTCOME_WITHIN, PRODUCE_WITHIN};
+use crate::config::OUTCOME_WITHIN;
 use crate::halted::Halted;
 use crate::pending::Pending;
+use crate::producer::Producer;
 use crate::told::Settled;
 
 /// No answer; what that means for the caller.
@@ -87,8 +86,7 @@ impl<T, F: FnMut(&Settled) -> Option<T>> Gather for One<F, T> {
 
 /// The way to the log.
 pub struct Submitter {
-    producer: FutureProducer,
-    topic: String,
+    producer: Arc<Producer>,
     pending: Arc<Pending>,
     halted: Arc<Halted>,
     permits: Semaphore,
@@ -96,21 +94,9 @@ pub struct Submitter {
 }
 
 impl Submitter {
-    /// Connects to the log. At most `max` commands wait at the same time.
-    pub fn new(
-        kafka: &KafkaArgs,
-        topic: String,
-        max: usize,
-        (pending, halted): (Arc<Pending>, Arc<Halted>),
-    ) -> Result<Self, KafkaFault> {
-        let producer = producer_config(kafka, PRODUCE_WITHIN).create()?;
-        Ok(Self { producer, topic, pending, halted, permits: Semaphore::new(max), within: OUTCOME_WITHIN })
-    }
-
-    /// Makes the first command as quick as the later ones: finds the cluster and the topic's leaders. Blocks.
-    pub fn warm_up(&self) -> Result<(), KafkaFault> {
-        self.producer.client().fetch_metadata(Some(&self.topic), Duration::from_secs(10))?;
-        Ok(())
+    /// At most `max` commands wait at the same time.
+    pub fn new(producer: Arc<Producer>, max: usize, (pending, halted): (Arc<Pending>, Arc<Halted>)) -> Self {
+        Self { producer, pending, halted, permits: Semaphore::new(max), within: OUTCOME_WITHIN }
     }
 
     /// Sends a command to a shard and waits, a bounded time, until `find` finds the answer in what is told of it.
@@ -171,21 +157,7 @@ impl Submitter {
     }
 
     fn produce(&self, shard: Shard, record: CommandRecord) -> Result<DeliveryFuture, SubmitError> {
-        let bytes = record.encode();
-        let record = FutureRecord::<(), _>::to(&self.topic).partition(shard.partition()).payload(&bytes);
-        self.producer.send_result(record).map_err(|(error, _)| not_queued(error))
-    }
-
-    /// Gives what is still queued a last chance to be written.
-    pub fn drain(&self, within: Duration) {
-        let deadline = std::time::Instant::now() + within;
-        while self.producer.in_flight_count() > 0 && std::time::Instant::now() < deadline {
-            self.producer.poll(Duration::from_millis(1));
-        }
-        let lost = self.producer.in_flight_count();
-        if lost > 0 {
-            tracing::warn!(lost, "commands were not acknowledged before the end");
-        }
+        self.producer.send(shard, &record.encode()).map_err(not_queued)
     }
 }
 
@@ -241,29 +213,17 @@ fn not_queued(error: KafkaError) -> SubmitError {
     }
 }
 
-/// Kafka did not acknowledge the record.
+/// Kafka did not acknowledge the record. This is about the last try: an earlier one may have been written although no answer to it came.
 ///
-/// | error                                       | the record      |
-/// |---------------------------------------------|-----------------|
-/// | the broker's refusal of this record         | was not written |
-/// | purged before it was sent                   | was not written |
-/// | a time-out, a broken connection, any other  | may be written  |
+/// | error                                                  | the record      |
+/// |--------------------------------------------------------|-----------------|
+/// | the broker's refusal of these bytes, at every try      | was not written |
+/// | any other: a time-out, a lost leader, a broken producer | may be written  |
 fn not_delivered(id: CommandId, error: KafkaError) -> SubmitError {
     counter!("gateway_produce_errors_total").increment(1);
     tracing::warn!(%error, command = %id, "a command was not acknowledged");
     match error.rdkafka_error_code() {
-        Some(
-            Code::MessageSizeTooLarge
-            | Code::InvalidMessage
-            | Code::InvalidRecord
-            | Code::UnknownTopicOrPartition
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::TopicAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::NotEnoughReplicas
-            | Code::PurgeQueue,
-        ) => SubmitError::NotWritten(error),
+        Some(Code::MessageSizeTooLarge | Code::InvalidRecord) => SubmitError::NotWritten(error),
         _ => SubmitError::OutcomeUnknown(id),
     }
 }
@@ -354,7 +314,15 @@ mod tests {
     fn only_what_is_certain_is_called_not_written() {
         let of = |code| not_delivered(ID, KafkaError::MessageProduction(code));
         assert!(matches!(of(Code::MessageSizeTooLarge), SubmitError::NotWritten(_)));
-        assert_eq!(of(Code::MessageTimedOut), SubmitError::OutcomeUnknown(ID));
-        assert_eq!(of(Code::NotEnoughReplicasAfterAppend), SubmitError::OutcomeUnknown(ID));
+        for code in [
+            Code::MessageTimedOut,
+            Code::NotEnoughReplicasAfterAppend,
+            Code::NotEnoughReplicas,
+            Code::UnknownTopicOrPartition,
+            Code::PurgeQueue,
+            Code::Fatal,
+        ] {
+            assert_eq!(of(code), SubmitError::OutcomeUnknown(ID), "{code}");
+        }
     }
 }

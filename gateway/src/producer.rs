@@ -1,0 +1,165 @@
+//! The way to the log: one producer, and the next one when it breaks.
+//!
+//! librdkafka calls an error fatal after which it can no longer keep its promise (each record once, in order), such as a producer id that the
+//! broker does not know any more. Such a producer takes nothing more. What it had taken fails; whether that was written is unknown.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use metrics::counter;
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
+use schemas::Shard;
+use service::kafka::{KafkaFault, producer_config};
+use service::{KafkaArgs, Part, Shutdown};
+
+use crate::config::PRODUCE_WITHIN;
+
+/// Time between two looks at whether the producer is broken.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+const METADATA_WITHIN: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub struct Producer {
+    config: ClientConfig,
+    topic: String,
+    current: RwLock<FutureProducer>,
+    ready: Part,
+}
+
+impl Producer {
+    /// Writes to this topic. `ready` is true while commands can be taken.
+    pub fn new(kafka: &KafkaArgs, topic: String, ready: Part) -> Result<Self, KafkaFault> {
+        let config = producer_config(kafka, PRODUCE_WITHIN);
+        let current = RwLock::new(config.create()?);
+        Ok(Self { config, topic, current, ready })
+    }
+
+    /// Takes a record, or says why not: then it was not written. The future tells what became of it.
+    pub fn send(&self, shard: Shard, bytes: &[u8]) -> Result<DeliveryFuture, KafkaError> {
+        let record = FutureRecord::<(), _>::to(&self.topic).partition(shard.partition()).payload(bytes);
+        self.current().send_result(record).map_err(|(error, _)| error)
+    }
+
+    /// Makes the first record as quick as the later ones: finds the cluster and the topic's leaders. Blocks.
+    pub fn warm_up(&self) -> Result<(), KafkaFault> {
+        self.current().client().fetch_metadata(Some(&self.topic), METADATA_WITHIN)?;
+        self.ready.set(true);
+        Ok(())
+    }
+
+    /// Replaces producers that break, until the shutdown.
+    pub async fn look_after(self: Arc<Self>, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                () = shutdown.wait() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let Some((code, reason)) = self.current().client().fatal_error() else { continue };
+            tracing::error!(%code, reason, "the producer is broken; the next one takes its place");
+            self.ready.set(false);
+            if let Err(fault) = self.replace().await {
+                tracing::error!(%fault, "there is no next producer yet");
+            }
+        }
+    }
+
+    async fn replace(self: &Arc<Self>) -> Result<(), KafkaFault> {
+        let next: FutureProducer = self.config.create()?;
+        let (client, topic) = (next.clone(), self.topic.clone());
+        let warm = tokio::task::spawn_blocking(move || {
+            client.client().fetch_metadata(Some(&topic), METADATA_WITHIN).map(|_| ())
+        });
+        warm.await.unwrap_or(Err(KafkaError::Canceled))?;
+        let broken = {
+            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, next)
+        };
+        // Its last handle ends its thread, and waits for it.
+        tokio::task::spawn_blocking(move || drop(broken));
+        self.ready.set(true);
+        counter!("gateway_producers_replaced_total").increment(1);
+        Ok(())
+    }
+
+    /// Gives what is still queued a last chance to be written.
+    pub fn drain(&self, within: Duration) {
+        let (producer, deadline) = (self.current(), std::time::Instant::now() + within);
+        while producer.in_flight_count() > 0 && std::time::Instant::now() < deadline {
+            producer.poll(Duration::from_millis(1));
+        }
+        let lost = producer.in_flight_count();
+        if lost > 0 {
+            tracing::warn!(lost, "commands were not acknowledged before the end");
+        }
+    }
+
+    fn current(&self) -> FutureProducer {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::bindings::rd_kafka_test_fatal_error;
+    use rdkafka::error::RDKafkaErrorCode;
+    use rdkafka::types::RDKafkaRespErr;
+    use service::config::Copies;
+    use service::kafka::topics::{create, delete};
+    use service::{LogArgs, Readiness};
+    use tokio::time::timeout;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// As the broker does that has forgotten who the producer is. librdkafka offers this for tests.
+    #[allow(unsafe_code, reason = "the only way to break a producer at will")]
+    fn break_it(producer: &Producer) {
+        let current = producer.current();
+        let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        // SAFETY: the client lives as long as `current`, and the text ends with a zero.
+        unsafe { rd_kafka_test_fatal_error(current.client().native_ptr(), error, c"a test".as_ptr()) };
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_broken_producer_is_replaced_and_commands_are_taken_again() {
+        let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS is not set: run ops/test");
+        let kafka = KafkaArgs { brokers, properties: Vec::new() };
+        let topic_prefix = format!("test-producer-{}", uuid::Uuid::now_v7().simple());
+        let log = LogArgs { kafka, topic_prefix, shards: 1, copies: Copies::ONE };
+        create(&log).await.unwrap();
+        let readiness = Readiness::new();
+        let ready = readiness.part("producer");
+        let producer = Arc::new(Producer::new(&log.kafka, log.topics().commands, ready.clone()).unwrap());
+        let warm = Arc::clone(&producer);
+        tokio::task::spawn_blocking(move || warm.warm_up()).await.unwrap().unwrap();
+        let (shard, shutdown) = (Shard::new(0).unwrap(), Shutdown::new());
+        let delivered = async |producer: &Producer| {
+            let delivery = producer.send(shard, b"a record")?;
+            let delivered = timeout(PATIENCE, delivery).await.expect("in time").expect("told");
+            delivered.map(|delivery| delivery.offset).map_err(|(error, _)| error)
+        };
+        assert_eq!(delivered(&producer).await, Ok(0));
+        break_it(&producer);
+        let refused = delivered(&producer).await.unwrap_err();
+        assert_eq!(refused.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal));
+
+        let looking = tokio::spawn(Arc::clone(&producer).look_after(shutdown.clone()));
+        let again = timeout(PATIENCE, async {
+            loop {
+                match delivered(&producer).await {
+                    Ok(offset) => return offset,
+                    Err(error) => assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal)),
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert_eq!(again.await.expect("a new producer"), 1);
+        assert!(readiness.is_ready());
+        shutdown.trigger();
+        looking.await.unwrap();
+        delete(&log).await.unwrap();
+    }
+}

@@ -1,6 +1,6 @@
 //! Records of `lfg.events[s]`: a new writer's `Term`, and one `Outcome` for each command.
 //!
-//! Layout: version (1 byte), a [frame](crate::frame); an outcome ends with its chain (16 bytes), the hash of all its own
+//! Layout: version (1 byte), a [frame]; an outcome ends with its chain (16 bytes), the hash of all its own
 //! bytes up to there and of the chain before it. Each event of an outcome is a frame of its own.
 //!
 //! | kind | record  | chained by                                          |

@@ -232,17 +232,14 @@ pub fn withdrawn(told: &Told<'_>) -> Option<Moved> {
     })
 }
 
-/// What became of a transfer to this account. A repeat is told that the credits were sent, not that they have arrived.
+/// What became of a transfer to this account. The first is answered where the credits came in; a repeat of it perhaps by the sender's home,
+/// since it may have missed that.
 pub fn transferred(told: &Told<'_>, receiver: AccountId) -> Option<Moved> {
-    // Sent and given back at once, if both accounts have one home.
-    let returned = |event: &Event| matches!(event, Event::TransferReturned { .. });
-    let sent = told.settled.is_repeat() && !told.events.iter().any(returned);
+    let repeated = told.settled.is_repeat();
     told.events.iter().find_map(|event| match event {
-        Event::TransferReceived { to, amount, .. } if *to == receiver => {
-            Some(Moved { amount: *amount, repeated: told.settled.is_repeat() })
-        }
-        Event::TransferSent { to, amount, .. } if sent && *to == receiver => {
-            Some(Moved { amount: *amount, repeated: true })
+        Event::TransferReceived { to, amount, .. } if *to == receiver => Some(Moved { amount: *amount, repeated }),
+        Event::TransferCompleted { to, amount, .. } if repeated && *to == receiver => {
+            Some(Moved { amount: *amount, repeated })
         }
         Event::ClientIdRepeated { first: FirstOutcome::Transfer { to, amount }, .. } if *to == receiver => {
             Some(Moved { amount: *amount, repeated: true })
@@ -261,18 +258,20 @@ pub fn instructed(told: &Told<'_>) -> Option<Instruction> {
 
 /// Why something that has not become what was wanted was refused.
 pub fn refusal(told: &Told<'_>) -> Option<Problem> {
-    let code = told.events.iter().find_map(|event| match event {
+    let repeats = told.settled.is_repeat();
+    let (code, repeated) = told.events.iter().find_map(|event| match event {
         Event::Rejected { code }
         | Event::CancelRejected { code, .. }
         | Event::AmendRejected { code, .. }
-        | Event::TransferReturned { code, .. } => Some(*code),
+        | Event::TransferReturned { code, .. } => Some((*code, repeats)),
         Event::ClientIdRepeated { first: FirstOutcome::Parked { .. }, .. } => None,
+        Event::ClientIdRepeated { first: FirstOutcome::TransferRefused { code, .. }, .. } => Some((*code, true)),
         // The id stands for a request of another kind.
-        Event::ClientIdRepeated { .. } => Some(Rejection::ClientIdReused),
+        Event::ClientIdRepeated { .. } => Some((Rejection::ClientIdReused, repeats)),
         _ => None,
     })?;
     let problem = Problem::rejection(code).at(told.settled.at()).command(told.settled.command);
-    Some(if told.settled.is_repeat() { problem.repeated() } else { problem })
+    Some(if repeated { problem.repeated() } else { problem })
 }
 
 #[cfg(test)]
@@ -405,23 +404,43 @@ mod tests {
     #[test]
     fn a_transfer_is_done_when_it_was_received_and_refused_when_it_came_back() {
         let (from, to, amount) = (AccountId(1), AccountId(2), Credits::whole(3));
-        let (sent, received) =
-            (Event::TransferSent { from, to, amount, client_id: None }, Event::TransferReceived { from, to, amount });
+        let (name, code) = (ClientId(2), Rejection::AccountUnknown);
+        let client_id = Some(name);
+        let sent = Event::TransferSent { from, to, amount, client_id };
+        let received = Event::TransferReceived { from, to, amount, client_id };
+        let moved = |repeated| Some(Moved { amount, repeated });
         assert_eq!(transferred(&told(vec![sent.clone()]).told(), to), None);
-        assert_eq!(transferred(&told(vec![received.clone()]).told(), to), Some(Moved { amount, repeated: false }));
-        assert_eq!(transferred(&told(vec![received]).told(), from), None);
-        let code = Rejection::AccountUnknown;
-        let returned = Event::TransferReturned { from, to, amount, code };
-        for settled in [told(vec![returned.clone()]), told_of_first([sent.clone(), returned])] {
+        assert_eq!(transferred(&told(vec![sent.clone(), received.clone()]).told(), to), moved(false));
+        assert_eq!(transferred(&told(vec![received.clone()]).told(), from), None);
+        let returned = Event::TransferReturned { from, to, amount, client_id, code };
+        for (settled, repeated) in
+            [(told(vec![returned.clone()]), json!(null)), (told_of_first([sent.clone(), returned]), json!(true))]
+        {
             assert_eq!(transferred(&settled.told(), to), None);
-            assert_eq!(refusal(&settled.told()).unwrap().kind().code, "account-unknown");
+            let refusal = refusal(&settled.told()).unwrap();
+            assert_eq!((refusal.kind().code, &refusal.body()["repeated"]), ("account-unknown", &repeated));
         }
-        // A repeat does not wait for the receiver's home, which may be read before this one.
-        assert_eq!(transferred(&told_of_first([sent]).told(), to), Some(Moved { amount, repeated: true }));
-        let (client_id, first) = (ClientId(2), FirstOutcome::Transfer { to, amount });
-        let repeated = told(vec![Event::ClientIdRepeated { account: from, client_id, first }]);
-        assert_eq!(transferred(&repeated.told(), to), Some(Moved { amount, repeated: true }));
-        assert_eq!(transferred(&repeated.told(), AccountId(3)), None);
+        // The first is answered where the credits are. A repeat may have come too late to hear that.
+        let completed = Event::TransferCompleted { from, to, amount, client_id: name };
+        assert_eq!(transferred(&told(vec![completed.clone()]).told(), to), None);
+        assert_eq!(transferred(&told_of_first([completed]).told(), to), moved(true));
+        assert_eq!(transferred(&told_of_first([received]).told(), to), moved(true));
+        assert_eq!(transferred(&told_of_first([sent]).told(), to), None);
+    }
+
+    #[test]
+    fn a_repeat_of_a_transfer_is_told_what_became_of_the_first() {
+        let (account, to, amount, client_id) = (AccountId(1), AccountId(2), Credits::whole(3), ClientId(2));
+        let repeats = |first| told(vec![Event::ClientIdRepeated { account, client_id, first }]);
+        let received = repeats(FirstOutcome::Transfer { to, amount });
+        assert_eq!(transferred(&received.told(), to), Some(Moved { amount, repeated: true }));
+        assert_eq!(transferred(&received.told(), AccountId(3)), None);
+        let under_way = repeats(FirstOutcome::Parked { command: FIRST });
+        assert_eq!((transferred(&under_way.told(), to), refusal(&under_way.told()).is_none()), (None, true));
+        let refused = repeats(FirstOutcome::TransferRefused { to, amount, code: Rejection::WalletLimit });
+        assert_eq!(transferred(&refused.told(), to), None);
+        let refused = refusal(&refused.told()).unwrap();
+        assert_eq!((refused.kind().code, &refused.body()["repeated"]), ("wallet-limit", &json!(true)));
     }
 
     #[test]

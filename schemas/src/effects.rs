@@ -306,7 +306,7 @@ mod tests {
 
     use super::*;
     use crate::event::{CancelReason, OrderAmended, Party};
-    use crate::ids::{CommandId, OrderId, Shard, TradeId};
+    use crate::ids::{ClientId, CommandId, OrderId, Shard, TradeId};
     use crate::limits::AMOUNT_MAX;
     use crate::money::{FeeRate, Quantity};
     use crate::order::{Instructions, PostOnly, Status, Terms, TimeInForce};
@@ -399,8 +399,10 @@ mod tests {
         check(&Event::Deposited { account: ACCOUNT, amount, client_id }, in_);
         check(&Event::Withdrawn { account: ACCOUNT, amount, client_id }, out);
         check(&Event::TransferSent { from: ACCOUNT, to: OTHER, amount, client_id }, out);
-        check(&Event::TransferReceived { from: OTHER, to: ACCOUNT, amount }, in_);
-        check(&Event::TransferReturned { from: ACCOUNT, to: OTHER, amount, code }, in_);
+        check(&Event::TransferReceived { from: OTHER, to: ACCOUNT, amount, client_id }, in_);
+        check(&Event::TransferReturned { from: ACCOUNT, to: OTHER, amount, client_id, code }, in_);
+        let client_id = ClientId(1);
+        check(&Event::TransferCompleted { from: ACCOUNT, to: OTHER, amount, client_id }, None);
     }
 
     #[test]

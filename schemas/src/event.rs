@@ -301,7 +301,7 @@ pub enum Event {
         /// From now on.
         limits: MarketLimits,
     },
-    /// Sender's home: credits left its purse for another account's.
+    /// Sender's home: credits left its purse for another account's. Until its end, a transfer with a name is under way.
     TransferSent {
         /// Who gives.
         from: AccountId,
@@ -312,7 +312,7 @@ pub enum Event {
         /// The client's own name for the request.
         client_id: Option<ClientId>,
     },
-    /// Receiver's home: they came in, available.
+    /// Receiver's home: they came in, available. If it is the sender's home too, the transfer has ended.
     TransferReceived {
         /// Who gave.
         from: AccountId,
@@ -320,8 +320,10 @@ pub enum Event {
         to: AccountId,
         /// How much.
         amount: Credits,
+        /// What the sender calls it.
+        client_id: Option<ClientId>,
     },
-    /// Sender's home: they could not be received and are back, available.
+    /// Sender's home: they could not be received and are back, available. The transfer has ended.
     TransferReturned {
         /// Who gave, and has them again.
         from: AccountId,
@@ -329,6 +331,8 @@ pub enum Event {
         to: AccountId,
         /// How much.
         amount: Credits,
+        /// What the sender calls it.
+        client_id: Option<ClientId>,
         /// Why not.
         code: Rejection,
     },
@@ -434,6 +438,17 @@ pub enum Event {
         /// Which.
         instruction: Instruction,
     },
+    /// Sender's home: credits were received on another shard, which said so in `TransferReceived`. The transfer has ended.
+    TransferCompleted {
+        /// Who gave.
+        from: AccountId,
+        /// Who got.
+        to: AccountId,
+        /// How much.
+        amount: Credits,
+        /// What the sender calls it.
+        client_id: ClientId,
+    },
 }
 
 // Every command builds, applies and encodes a few of them: two cache lines, so that copying one is a few moves.
@@ -464,17 +479,26 @@ pub enum FirstOutcome {
         /// How much.
         amount: Credits,
     },
-    /// A transfer to another account.
+    /// A transfer to another account, which received it.
     Transfer {
         /// Who gets.
         to: AccountId,
         /// How much.
         amount: Credits,
     },
-    /// A request that is parked. This command is answered when it is decided.
+    /// A request that is parked, or a transfer that is under way. This command is answered when that one is.
     Parked {
         /// The command that it came with.
         command: CommandId,
+    },
+    /// A transfer that the receiver's home refused: its sender has the credits again.
+    TransferRefused {
+        /// Who should have got them.
+        to: AccountId,
+        /// How much.
+        amount: Credits,
+        /// Why not.
+        code: Rejection,
     },
 }
 

@@ -5,7 +5,7 @@
 
 use bincode::{Decode, Encode};
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, ClientId};
 use crate::money::Credits;
 use crate::purse::{Instruction, Need, Returned, Room};
 use crate::rejection::Rejection;
@@ -52,17 +52,21 @@ pub enum Message {
         to: AccountId,
         /// How much.
         amount: Credits,
+        /// What the sender calls it.
+        client_id: Option<ClientId>,
     },
-    /// Receiver's home to sender's home: the credits could not be received.
-    ReturnTransfer {
+    /// Receiver's home to sender's home: what became of a transfer. A transfer without a name that was received needs no such answer.
+    TransferEnded {
         /// Who gave.
         from: AccountId,
-        /// Who should have got.
+        /// Who got, or should have got.
         to: AccountId,
         /// How much.
         amount: Credits,
-        /// Why not.
-        code: Rejection,
+        /// What the sender calls it.
+        client_id: Option<ClientId>,
+        /// Why the credits were not received: then they come back with this.
+        refused: Option<Rejection>,
     },
 }
 
@@ -70,10 +74,10 @@ impl Message {
     /// Credits that are in flight with the message.
     pub fn in_flight(&self) -> Credits {
         match self {
-            Self::Ask { .. } | Self::Instruct { .. } => Credits::ZERO,
+            Self::Ask { .. } | Self::Instruct { .. } | Self::TransferEnded { refused: None, .. } => Credits::ZERO,
             Self::Fund { credits, .. } => *credits,
             Self::Return(returned) => returned.iter().map(|returned| returned.credits).sum(),
-            Self::Transfer { amount, .. } | Self::ReturnTransfer { amount, .. } => *amount,
+            Self::Transfer { amount, .. } | Self::TransferEnded { amount, .. } => *amount,
         }
     }
 }
@@ -90,14 +94,16 @@ mod tests {
 
     #[test]
     fn credits_are_in_flight_with_what_moves_them() {
-        let (account, room, refused, code) = (ACCOUNT, Room::ALL, None, Rejection::AccountUnknown);
-        let (from, to, amount) = (ACCOUNT, AccountId(2), Credits(3));
+        let (account, room, refused) = (ACCOUNT, Room::ALL, None);
+        let (from, to, amount, client_id) = (ACCOUNT, AccountId(2), Credits(3), Some(ClientId(9)));
         let check = |message: Message, credits| assert_eq!(message.in_flight(), Credits(credits), "{message:?}");
         check(Message::Fund { account, credits: Credits(4), room, refused }, 4);
         check(Message::Return(vec![returned(5), returned(0), returned(60)]), 65);
         check(Message::Return(Vec::new()), 0);
-        check(Message::Transfer { from, to, amount }, 3);
-        check(Message::ReturnTransfer { from, to, amount, code }, 3);
+        check(Message::Transfer { from, to, amount, client_id }, 3);
+        let refused = Some(Rejection::AccountUnknown);
+        check(Message::TransferEnded { from, to, amount, client_id, refused }, 3);
+        check(Message::TransferEnded { from, to, amount, client_id, refused: None }, 0);
     }
 
     #[test]

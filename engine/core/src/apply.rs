@@ -22,7 +22,7 @@ use crate::decide::{asks_for, fingerprint, movement_fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
     Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Meaning, Name, Pending, Position, Purse,
-    Stake, State, Table, Waiting, step_of, weight,
+    Stake, State, Table, UnderWay, Waiting, step_of, weight,
 };
 
 /// Accounts whose parked requests one command tries only since another left them untried.
@@ -66,9 +66,7 @@ impl State {
             | Event::MassCancelRequested { .. }
             | Event::BatchItem { .. }
             | Event::InstructionCompleted { .. } => {}
-            Event::HoldRaised { .. } | Event::TransferReceived { .. } | Event::TransferReturned { .. } => {
-                self.change_purse_by(event);
-            }
+            Event::HoldRaised { .. } => self.change_purse_by(event),
             Event::AccountOpened { account } => self.open_account(*account),
             Event::ApiKeyAdded { account, key } => {
                 self.account_mut(*account).keys.insert(key.id, *key);
@@ -134,7 +132,23 @@ impl State {
             }
             Event::TransferSent { from, to, amount, client_id } => {
                 self.change_purse_by(event);
-                self.remember_movement(*from, *client_id, FirstOutcome::Transfer { to: *to, amount: *amount });
+                if let Some(client_id) = client_id {
+                    let transfer = UnderWay { command: self.answering, to: *to, amount: *amount };
+                    self.facts.transfers.begin((*from, *client_id), transfer);
+                }
+            }
+            Event::TransferReceived { from, client_id, .. } => {
+                self.change_purse_by(event);
+                if self.is_home(*from) {
+                    self.end_transfer(*from, *client_id, Meaning::Movement);
+                }
+            }
+            Event::TransferReturned { from, client_id, code, .. } => {
+                self.change_purse_by(event);
+                self.end_transfer(*from, *client_id, Meaning::RefusedMovement(*code));
+            }
+            Event::TransferCompleted { from, client_id, .. } => {
+                self.end_transfer(*from, Some(*client_id), Meaning::Movement);
             }
             Event::Parked(parked) => self.park(parked),
             Event::Resumed { account, ticket, command } => {
@@ -472,6 +486,15 @@ impl State {
         if let Some(client_id) = client_id {
             let name = Name { account, market: None, client_id };
             self.facts.client_ids.remember(name, Meaning::Movement, movement_fingerprint(&first));
+        }
+    }
+
+    /// A transfer that has a name is not under way any more, and the name stands for what became of it.
+    fn end_transfer(&mut self, from: AccountId, client_id: Option<ClientId>, meaning: Meaning) {
+        if let Some(client_id) = client_id {
+            let UnderWay { to, amount, .. } = self.facts.transfers.end((from, client_id));
+            let fingerprint = movement_fingerprint(&FirstOutcome::Transfer { to, amount });
+            self.facts.client_ids.remember(Name { account: from, market: None, client_id }, meaning, fingerprint);
         }
     }
 

@@ -1,11 +1,12 @@
 //! The whole core against a naive model, over random commands. See `model`.
 //!
 //! An account has a purse on each shard where it trades; the model gives it one pot of credits and one set of limits. All messages are
-//! delivered between commands, so both must come to the same. What shows of shards:
+//! delivered between commands, so both must come to the same; now and then those of a transfer wait for some uses of its client id. What
+//! shows of shards:
 //!
 //! | what                                  | on one shard                                | on several                                        |
 //! |---------------------------------------|---------------------------------------------|---------------------------------------------------|
-//! | transfer that cannot be received      | refused at once; its client id stays unused | sent and returned; its client id stands for it    |
+//! | transfer                              | ends at once                                | is under way until its messages arrive            |
 //! | batch                                 | any markets                                 | markets of one shard only                         |
 //! | order of a frozen account             | refused before its market is looked at      | so where it has a purse, elsewhere after          |
 //! | all deposits together                 | limited for all accounts                    | limited for each shard                            |
@@ -15,7 +16,7 @@
 //! Which requests of a batch, one by one, wait for credits depends on purses. The core tells the model in which order they are decided;
 //! what passes those that wait may only take away.
 //!
-//! Not tried here: commands while messages are under way, crashes and lost records (`random.rs`); payouts in slices, since no word says
+//! Not tried here: other commands while messages are under way, crashes and lost records (`random.rs`); payouts in slices, since no word says
 //! who comes first; more dead-man switches at once than one command fires; client ids so old that they are forgotten; an account near
 //! its limit of credits whose gains are not at home yet.
 //!

@@ -137,7 +137,7 @@ impl Cluster {
                 Message::Fund { account, room, .. } => add(*account, to, *room, -1),
                 Message::Ask { account, given_back, .. } => add(*account, from, *given_back, -1),
                 Message::Return(all) => all.iter().for_each(|back| add(back.account, from, back.room, -1)),
-                Message::Instruct { .. } | Message::Transfer { .. } | Message::ReturnTransfer { .. } => {}
+                Message::Instruct { .. } | Message::Transfer { .. } | Message::TransferEnded { .. } => {}
             }
         }
         lent.retain(|_, room| *room != [0, 0]);

@@ -22,7 +22,9 @@ fn account_of(event: &Event) -> Option<AccountId> {
         | Event::Instructed { account, .. }
         | Event::Obeyed { account, .. }
         | Event::InstructionCompleted { account, .. } => Some(*account),
-        Event::TransferSent { from, .. } | Event::TransferReturned { from, .. } => Some(*from),
+        Event::TransferSent { from, .. }
+        | Event::TransferReturned { from, .. }
+        | Event::TransferCompleted { from, .. } => Some(*from),
         Event::TransferReceived { to, .. } => Some(*to),
         _ => None,
     }

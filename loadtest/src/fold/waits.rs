@@ -60,7 +60,7 @@ impl Freight {
             Message::Ask { .. }
             | Message::Instruct { .. }
             | Message::Transfer { .. }
-            | Message::ReturnTransfer { .. } => Vec::new(),
+            | Message::TransferEnded { .. } => Vec::new(),
         };
         Self { credits: message.in_flight(), purses }
     }

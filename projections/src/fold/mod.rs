@@ -146,6 +146,7 @@ impl Changes {
             | Event::TransferSent { .. }
             | Event::TransferReceived { .. }
             | Event::TransferReturned { .. }
+            | Event::TransferCompleted { .. }
             | Event::Settled(_)
             | Event::PairsRedeemed { .. }
             | Event::PaidOut { .. } => {}

@@ -19,11 +19,15 @@ fn first_outcomes() -> Vec<FirstOutcome> {
         FirstOutcome::Withdrawal { amount: AMOUNT },
         FirstOutcome::Transfer { to: OTHER, amount: AMOUNT },
         FirstOutcome::Parked { command: COMMAND_ID },
+        FirstOutcome::TransferRefused { to: OTHER, amount: AMOUNT, code: Rejection::WalletLimit },
     ];
     all_of(FIRST_OUTCOMES, values)
 }
 
 fn of_accounts() -> Vec<Event> {
+    let received = |client_id| Event::TransferReceived { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id };
+    let code = Rejection::WalletLimit;
+    let returned = |client_id| Event::TransferReturned { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id, code };
     vec![
         Event::Rejected { code: Rejection::OrderUnknown },
         Event::AccountOpened { account: ACCOUNT },
@@ -43,8 +47,11 @@ fn of_accounts() -> Vec<Event> {
         Event::AccountUnfrozen { account: ACCOUNT, by: SECOND_ADMIN },
         Event::AccountLimited { account: ACCOUNT, limits: account_limits() },
         Event::TransferSent { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: Some(CLIENT_ID) },
-        Event::TransferReceived { from: ACCOUNT, to: OTHER, amount: AMOUNT },
-        Event::TransferReturned { from: ACCOUNT, to: OTHER, amount: AMOUNT, code: Rejection::WalletLimit },
+        received(Some(CLIENT_ID)),
+        received(None),
+        returned(Some(CLIENT_ID)),
+        returned(None),
+        Event::TransferCompleted { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: CLIENT_ID },
     ]
 }
 

@@ -3,7 +3,7 @@
 use schemas::*;
 
 use super::named;
-use super::parts::{ACCOUNT, AMOUNT, OTHER, TICKET};
+use super::parts::{ACCOUNT, AMOUNT, CLIENT_ID, OTHER, TICKET};
 use super::purses::{all_instructions, given_back, need, returned, room};
 
 pub fn messages() -> Vec<(String, Message)> {
@@ -17,9 +17,13 @@ pub fn messages() -> Vec<(String, Message)> {
         Message::Fund { account, credits: Credits::ZERO, room: Room::ZERO, refused },
         Message::Return(returned()),
         Message::Return(Vec::new()),
-        Message::Transfer { from: ACCOUNT, to: OTHER, amount: AMOUNT },
-        Message::ReturnTransfer { from: ACCOUNT, to: OTHER, amount: AMOUNT, code: Rejection::AccountUnknown },
+        Message::Transfer { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: None },
+        Message::Transfer { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: Some(CLIENT_ID) },
     ];
+    let ended =
+        |client_id, refused| Message::TransferEnded { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id, refused };
+    let unknown = Some(Rejection::AccountUnknown);
+    values.extend([ended(Some(CLIENT_ID), None), ended(Some(CLIENT_ID), unknown), ended(None, unknown)]);
     let instruct = |instruction| Message::Instruct { account, ticket, instruction };
     values.extend(all_instructions().into_iter().map(instruct));
     named(values)

@@ -60,10 +60,10 @@ variants!(EVENTS: Event {
     AmendRejected, OrderReduced, MassCancelRequested, MassCancelOpened, MassCancelClosed, DeadManSwitchSet,
     DeadManSwitchFired, BatchItem, AccountFrozen, AccountUnfrozen, AccountLimited, MarketLimited, TransferSent,
     TransferReceived, TransferReturned, Parked, Resumed, ParkedCancelled, Asked, AskAnswered, PurseSent, PurseReceived,
-    PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted,
+    PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted, TransferCompleted,
 } and Unknown);
 
-variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, ReturnTransfer });
+variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, TransferEnded });
 variants!(REQUESTS: Request { Place, Cancel, Amend });
 variants!(PARKED_REQUESTS: ParkedRequest { Place, Amend, Batch, Fund, Withdraw, Transfer });
 variants!(INSTRUCTIONS: Instruction { Recall, Freeze, Unfreeze, Limit, MassCancel });
@@ -72,7 +72,7 @@ variants!(TIMES_IN_FORCE: TimeInForce { Gtc, Gtd, Ioc, Fok });
 variants!(ORDER_REFS: OrderRef { Id, ClientId });
 variants!(TRANSITIONS: Transition { Open, Pause, Resume, Close, Resolve, Confirm });
 variants!(ANSWERS: Answer { Value, Void });
-variants!(FIRST_OUTCOMES: FirstOutcome { Order, OrderRejected, Deposit, Withdrawal, Transfer, Parked });
+variants!(FIRST_OUTCOMES: FirstOutcome { Order, OrderRejected, Deposit, Withdrawal, Transfer, Parked, TransferRefused });
 
 pub const COMMAND_ID: CommandId = CommandId(0x0190_a0b1_c2d3_74e5_86f7_0123_4567_89ab);
 

@@ -5,7 +5,7 @@ use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S, SHARD_CR
 use schemas::{AccountId, ApiKey, ApiKeyId, ClientId, CommandId, Credits, Event, ParkedRequest, Rejection, Timestamp};
 
 use super::Turn;
-use crate::state::{Account, Name, State};
+use crate::state::{Account, Meaning, Name, State, UnderWay};
 
 impl Turn<'_> {
     pub(super) fn open_account(&mut self, account: AccountId, key: &ApiKey) {
@@ -112,6 +112,13 @@ fn check_new(state: &State, account: AccountId) -> Result<(), Rejection> {
 }
 
 /// What a deposit, a withdrawal and a transfer have in common. `Some` is the answer to a repeat.
+///
+/// | the name is that of                      | the same movement         | another movement |
+/// |------------------------------------------|---------------------------|------------------|
+/// | a movement that waits, or is under way   | has the first's answer    | is refused       |
+/// | a movement that was made                 | is told that it was made  | is refused       |
+/// | a transfer that was sent and came back   | is told why               | is refused       |
+/// | nothing, or what was refused here        | is the first              | is the first     |
 pub(super) fn check_movement(
     state: &State,
     account: AccountId,
@@ -125,8 +132,9 @@ pub(super) fn check_movement(
     known(state, account)?;
     let Some(client_id) = client_id else { return Ok(None) };
     let repeated = |first| Ok(Some(Event::ClientIdRepeated { account, client_id, first }));
-    if let Some((command, waiting)) = waiting_movement(state, account, client_id) {
-        return if waiting == wanted {
+    let unfinished = under_way(state, account, client_id).or_else(|| waiting_movement(state, account, client_id));
+    if let Some((command, first)) = unfinished {
+        return if first == wanted {
             repeated(FirstOutcome::Parked { command })
         } else {
             Err(Rejection::ClientIdReused)
@@ -136,15 +144,30 @@ pub(super) fn check_movement(
     match ids.get_first(Name { account, market: None, client_id }, || movement_fingerprint(&wanted)) {
         None if ids.are_used_up(account) => Err(Rejection::ClientIdLimit),
         None => Ok(None),
-        // It is the first's word for word.
-        Some((_, true)) => repeated(wanted),
+        Some((meaning, true)) => repeated(what_became(meaning, wanted)),
         Some((_, false)) => Err(Rejection::ClientIdReused),
+    }
+}
+
+/// What became of a movement under this name; of which, its repeat says word for word.
+fn what_became(meaning: Meaning, movement: FirstOutcome) -> FirstOutcome {
+    match (meaning, movement) {
+        (Meaning::RefusedMovement(code), FirstOutcome::Transfer { to, amount }) => {
+            FirstOutcome::TransferRefused { to, amount, code }
+        }
+        _ => movement,
     }
 }
 
 /// Tells a repeat of a deposit, a withdrawal or a transfer from its name's use for another.
 pub(crate) fn movement_fingerprint(movement: &FirstOutcome) -> u128 {
     super::order::fingerprint_of(movement)
+}
+
+/// A transfer under this name that was sent and has not ended, and what it will be if it is received.
+fn under_way(state: &State, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
+    let &UnderWay { command, to, amount } = state.facts.transfers.get((account, client_id))?;
+    Some((command, FirstOutcome::Transfer { to, amount }))
 }
 
 /// A withdrawal or transfer under this name that waits, and what it will be.

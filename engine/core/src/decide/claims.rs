@@ -21,7 +21,9 @@ use schemas::{
     AccountId, Credits, Event, Instruction, Message, Need, Parked, ParkedRequest, Rejection, Returned, Room, Shard,
 };
 
+use super::batch::Refused;
 use super::parking;
+use super::transfer::Transfer;
 use super::{Turn, message};
 use crate::state::{State, Waiting};
 
@@ -51,21 +53,28 @@ impl Turn<'_> {
         if lack.is_nothing()
             && waiting.is_none_or(|waiting| waiting.claims.is_empty() || self.is_late(account, waiting))
         {
-            return self.grant(account, &request);
+            return match is_under_way_once_granted(self.state, &request) && self.has_too_many_movements(account) {
+                true => self.refuse_request(account, &request, Refused::all(Rejection::ParkedLimit)),
+                false => self.grant(account, &request),
+            };
         }
-        let (first, movements) = waiting.map_or((true, 0), |waiting| (waiting.claims.is_empty(), waiting.movements()));
+        let first = waiting.is_none_or(|waiting| waiting.claims.is_empty());
         if first && lenders(self.state, account, &request).next().is_none() {
             return self.refuse_claim(account, &request, lack);
         }
         let movement = !matches!(request, ParkedRequest::Fund { .. });
-        if movement && movements >= PARKED_MAX {
-            return self.refuse_request(account, &request, super::batch::Refused::all(Rejection::ParkedLimit));
+        if movement && self.has_too_many_movements(account) {
+            return self.refuse_request(account, &request, Refused::all(Rejection::ParkedLimit));
         }
         let mut parked = self.parked(account, request);
         // A purse's request is answered on its own shard.
         parked.index = None;
         self.step(|_, draft| draft.events.push(Event::Parked(Box::new(parked))));
         self.advance_claims(account);
+    }
+
+    fn has_too_many_movements(&self, account: AccountId) -> bool {
+        self.state.movements(account) >= PARKED_MAX
     }
 
     /// True if some shard is slow to give back what the oldest claim needs.
@@ -124,7 +133,9 @@ impl Turn<'_> {
             ParkedRequest::Withdraw { amount, client_id } => {
                 self.step(|_, draft| draft.events.push(Event::Withdrawn { account, amount, client_id }));
             }
-            ParkedRequest::Transfer { to, amount, client_id } => self.send_transfer(account, to, amount, client_id),
+            ParkedRequest::Transfer { to, amount, client_id } => {
+                self.send_transfer(Transfer { from: account, to, amount, client_id });
+            }
             ParkedRequest::Place(_) | ParkedRequest::Amend { .. } | ParkedRequest::Batch(_) => {
                 unreachable!("it waits at its market")
             }
@@ -132,7 +143,7 @@ impl Turn<'_> {
     }
 
     fn refuse_claim(&mut self, account: AccountId, request: &ParkedRequest, lack: Need) {
-        self.refuse_request(account, request, super::batch::Refused::all(code_for(lack)));
+        self.refuse_request(account, request, Refused::all(code_for(lack)));
     }
 
     /// An ask comes to nothing.
@@ -227,6 +238,11 @@ fn lenders(state: &State, account: AccountId, request: &ParkedRequest) -> impl I
     };
     let known = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
     known.filter(move |shard| Some(*shard) != claimant)
+}
+
+/// True for a transfer whose end another shard tells. One that has no name is nobody's to repeat, so nobody remembers it.
+fn is_under_way_once_granted(state: &State, request: &ParkedRequest) -> bool {
+    matches!(*request, ParkedRequest::Transfer { to, client_id: Some(_), .. } if !state.is_home(to))
 }
 
 /// What the home lacks for a claim.

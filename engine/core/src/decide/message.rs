@@ -4,6 +4,7 @@ use schemas::{Event, Message, Rejection, Shard};
 
 use super::Turn;
 use super::parking::Lent;
+use super::transfer::Transfer;
 use crate::state::State;
 
 /// The event that promises a message. At most one a step to each shard, since its number comes from the state.
@@ -48,8 +49,13 @@ impl Turn<'_> {
             }
             Message::Instruct { account, ticket, instruction } => self.obey(from, *account, *ticket, *instruction),
             Message::Return(returned) => self.take_returned(from, returned),
-            Message::Transfer { from: giver, to, amount } => self.receive_transfer(from, *giver, *to, *amount),
-            Message::ReturnTransfer { from: giver, to, amount, code } => self.take_back(*giver, *to, *amount, *code),
+            Message::Transfer { from: giver, to, amount, client_id } => {
+                self.receive_transfer(from, Transfer { from: *giver, to: *to, amount: *amount, client_id: *client_id });
+            }
+            Message::TransferEnded { from: giver, to, amount, client_id, refused } => {
+                let transfer = Transfer { from: *giver, to: *to, amount: *amount, client_id: *client_id };
+                self.end_transfer(transfer, *refused);
+            }
         }
     }
 

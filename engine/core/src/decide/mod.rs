@@ -119,7 +119,9 @@ impl Turn<'_> {
             Command::UnfreezeAccount { account, by } => self.unfreeze_account(*account, *by),
             Command::LimitAccount { account, limits } => self.limit_account(*account, *limits),
             Command::LimitMarket { market, limits } => self.limit_market(*market, *limits),
-            Command::Transfer { from, to, amount, client_id } => self.transfer(*from, *to, *amount, *client_id),
+            Command::Transfer { from, to, amount, client_id } => {
+                self.transfer(transfer::Transfer { from: *from, to: *to, amount: *amount, client_id: *client_id });
+            }
         }
     }
 

@@ -92,7 +92,7 @@ pub(super) fn repeated(state: &State, order: &NewOrder) -> Option<Result<Event, 
             let first = match meaning {
                 Meaning::Order(id) => FirstOutcome::Order { id },
                 Meaning::Refused(id, code) => FirstOutcome::OrderRejected { id, code },
-                Meaning::Movement => unreachable!("a movement's name has no market"),
+                Meaning::Movement | Meaning::RefusedMovement(_) => unreachable!("a movement's name has no market"),
             };
             (first, same)
         }

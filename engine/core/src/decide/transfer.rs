@@ -1,4 +1,18 @@
 //! Credits from one account to another. Between shards they travel as a message, and come back if they cannot be received.
+//!
+//! ```text
+//! sender's home ─ Transfer ─▶ receiver's home ─ TransferEnded ─▶ sender's home
+//! ```
+//!
+//! | a transfer                       | at the sender's home                                       | at the receiver's  |
+//! |----------------------------------|------------------------------------------------------------|--------------------|
+//! | cannot be sent                   | `Rejected`                                                 |                    |
+//! | is received on the same shard    | `TransferSent`, `TransferReceived`                         |                    |
+//! | cannot be received there         | `TransferSent`, `TransferReturned`                         |                    |
+//! | is received on another shard     | `TransferSent`; later `TransferCompleted`, if it has a name | `TransferReceived` |
+//! | cannot be received there         | `TransferSent`; later `TransferReturned`                   |                    |
+//!
+//! Nothing is left of one that cannot be sent: its name may be used again. A name stands for all others, and for how they ended.
 
 use schemas::event::FirstOutcome;
 use schemas::{AccountId, ClientId, Credits, Event, Message, ParkedRequest, Rejection, Shard};
@@ -6,60 +20,71 @@ use schemas::{AccountId, ClientId, Credits, Event, Message, ParkedRequest, Rejec
 use super::{Turn, account, message};
 use crate::state::State;
 
+/// What is moved.
+#[derive(Clone, Copy)]
+pub(super) struct Transfer {
+    pub from: AccountId,
+    pub to: AccountId,
+    pub amount: Credits,
+    pub client_id: Option<ClientId>,
+}
+
 impl Turn<'_> {
     /// Sender's home.
-    pub(super) fn transfer(&mut self, from: AccountId, to: AccountId, amount: Credits, client_id: Option<ClientId>) {
-        let admitted = check_transfer(self.state, from, to, amount, client_id);
+    pub(super) fn transfer(&mut self, transfer: Transfer) {
+        let Transfer { from, to, amount, client_id } = transfer;
+        let admitted = check_transfer(self.state, transfer);
         self.move_out(from, admitted, ParkedRequest::Transfer { to, amount, client_id });
     }
 
     /// Sender's home, once the credits are there.
-    pub(super) fn send_transfer(
-        &mut self,
-        from: AccountId,
-        to: AccountId,
-        amount: Credits,
-        client_id: Option<ClientId>,
-    ) {
+    pub(super) fn send_transfer(&mut self, transfer: Transfer) {
+        let Transfer { from, to, amount, client_id } = transfer;
         self.step(|state, draft| {
             let home = state.map.of_account(to);
-            let here = home == state.shard;
-            if let (true, Err(code)) = (here, check_receiver(state, to, amount)) {
-                return draft.events.push(Event::Rejected { code });
-            }
             draft.events.push(Event::TransferSent { from, to, amount, client_id });
-            draft.events.push(if here {
-                Event::TransferReceived { from, to, amount }
+            draft.events.push(if home != state.shard {
+                message::send(state, home, Message::Transfer { from, to, amount, client_id })
             } else {
-                message::send(state, home, Message::Transfer { from, to, amount })
+                match check_receiver(state, to, amount) {
+                    Ok(()) => Event::TransferReceived { from, to, amount, client_id },
+                    Err(code) => Event::TransferReturned { from, to, amount, client_id, code },
+                }
             });
         });
     }
 
-    /// Receiver's home.
-    pub(super) fn receive_transfer(&mut self, sender: Shard, from: AccountId, to: AccountId, amount: Credits) {
+    /// Receiver's home. What became of it is told if the sender's home needs to know.
+    pub(super) fn receive_transfer(&mut self, sender: Shard, transfer: Transfer) {
+        let Transfer { from, to, amount, client_id } = transfer;
         self.step(|state, draft| {
-            draft.events.push(match check_receiver(state, to, amount) {
-                Ok(()) => Event::TransferReceived { from, to, amount },
-                Err(code) => message::send(state, sender, Message::ReturnTransfer { from, to, amount, code }),
-            });
+            let refused = check_receiver(state, to, amount).err();
+            if refused.is_none() {
+                draft.events.push(Event::TransferReceived { from, to, amount, client_id });
+            }
+            if refused.is_some() || client_id.is_some() {
+                let ended = Message::TransferEnded { from, to, amount, client_id, refused };
+                draft.events.push(message::send(state, sender, ended));
+            }
         });
     }
 
-    /// Sender's home: they are back.
-    pub(super) fn take_back(&mut self, from: AccountId, to: AccountId, amount: Credits, code: Rejection) {
-        self.step(|_, draft| draft.events.push(Event::TransferReturned { from, to, amount, code }));
+    /// Sender's home: the receiver has the credits, or they are back.
+    pub(super) fn end_transfer(&mut self, transfer: Transfer, refused: Option<Rejection>) {
+        let Transfer { from, to, amount, client_id } = transfer;
+        self.step(|_, draft| {
+            draft.events.extend(match (refused, client_id) {
+                (Some(code), _) => Some(Event::TransferReturned { from, to, amount, client_id, code }),
+                (None, Some(client_id)) => Some(Event::TransferCompleted { from, to, amount, client_id }),
+                (None, None) => None,
+            });
+        });
     }
 }
 
 /// What the sender's home can refuse, but for its credits. `Some` is the answer to a repeat.
-fn check_transfer(
-    state: &State,
-    from: AccountId,
-    to: AccountId,
-    amount: Credits,
-    client_id: Option<ClientId>,
-) -> Result<Option<Event>, Rejection> {
+fn check_transfer(state: &State, transfer: Transfer) -> Result<Option<Event>, Rejection> {
+    let Transfer { from, to, amount, client_id } = transfer;
     if from == to {
         return Err(Rejection::TransferToSelf);
     }

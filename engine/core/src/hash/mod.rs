@@ -49,6 +49,7 @@ impl State {
         add(self.lookup.order_hashes.sum());
         add(facts.client_ids.sum());
         add(facts.ended_orders.sum());
+        add(facts.transfers.sum());
         // These are few.
         facts.waiting.iter().for_each(|(account, waiting)| add(fields.waiting(*account, waiting)));
         facts.instructions.iter().for_each(|(id, pending)| add(fields.instruction(*id, pending)));

@@ -10,7 +10,10 @@ use schemas::{AccountId, CommandId, Credits, MarketId, Message, OrderId, Shard, 
 use twox_hash::XxHash3_64;
 
 use super::LEAST;
-use crate::state::{Account, Asked, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse, Stake, Waiting};
+use crate::state::{
+    Account, Asked, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse, Stake, TransferName, UnderWay,
+    Waiting,
+};
 
 /// Kinds of entities.
 #[derive(Clone, Copy)]
@@ -31,6 +34,7 @@ enum Kind {
     Kept = 14,
     Inbox = 15,
     MassCancel = 16,
+    Transfer = 17,
 }
 
 /// Memory for the bytes that are hashed, used again from entity to entity.
@@ -150,6 +154,11 @@ impl Fields {
     pub fn mass_cancel(&mut self, (account, market): (AccountId, Option<MarketId>), rest: &MassCancel) -> u64 {
         let MassCancel { reason, up_to, tickets } = rest;
         self.hash(Kind::MassCancel, (account, market, reason, up_to, tickets))
+    }
+
+    pub fn transfer(&mut self, (from, client_id): TransferName, transfer: &UnderWay) -> u64 {
+        let UnderWay { command, to, amount } = transfer;
+        self.hash(Kind::Transfer, (from, client_id, command, to, amount))
     }
 }
 
@@ -286,6 +295,7 @@ mod tests {
             Pending { command: CommandId(1), instruction, shards: [shard].into(), since: Timestamp(2), more: true };
         let rest =
             MassCancel { reason: schemas::event::CancelReason::Requested, up_to: OrderId(1), tickets: vec![2, 3] };
+        let under_way = UnderWay { command: CommandId(2), to: AccountId(3), amount: Credits(4) };
         let fund = Message::Fund { account: ACCOUNT, credits: Credits(1), room: ROOM, refused: None };
         let hashes = [
             ("shard", fields.shard(shard, &facts)),
@@ -304,6 +314,7 @@ mod tests {
             ("kept", fields.kept(1, CommandId(2), &fund)),
             ("inbox", fields.inbox(shard, 1)),
             ("mass cancel", fields.mass_cancel((ACCOUNT, Some(market)), &rest)),
+            ("transfer", fields.transfer((ACCOUNT, ClientId(1)), &under_way)),
         ];
         let shown: String = hashes.iter().map(|(kind, hash)| format!("{hash:016x} {kind}\n")).collect();
         expect![[r#"
@@ -323,6 +334,7 @@ mod tests {
             a65091b345a704a5 kept
             7ec13bf6535a0a79 inbox
             831f0baf0de15cb0 mass cancel
+            161d973fe2e876e4 transfer
         "#]]
         .assert_eq(&shown);
     }

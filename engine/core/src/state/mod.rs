@@ -11,6 +11,7 @@ mod own_orders;
 mod parked;
 mod purse;
 mod table;
+mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +19,8 @@ use bincode::{Decode, Encode};
 use schemas::event::CancelReason;
 use schemas::limits::WALLET_MAX;
 use schemas::{
-    AccountId, AccountLimits, ApiKey, ApiKeyId, CommandId, Credits, MarketId, Message, NewOrder, OrderId, Parked, Room,
-    Settlement, Shard, Timestamp, TradeId,
+    AccountId, AccountLimits, ApiKey, ApiKeyId, ClientId, CommandId, Credits, MarketId, Message, NewOrder, OrderId,
+    Parked, Room, Settlement, Shard, Timestamp, TradeId,
 };
 
 use crate::book::Books;
@@ -32,6 +33,7 @@ pub use own_orders::OwnOrders;
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
 pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
 pub use table::{Hashed, Table};
+pub use transfers::{TransferName, Transfers, UnderWay};
 
 /// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.
 #[derive(Clone, Debug)]
@@ -84,6 +86,8 @@ pub struct Facts {
     pub ended_orders: EndedOrders,
     pub waiting: BTreeMap<AccountId, Waiting>,
     pub instructions: Instructions,
+    /// Transfers of the accounts whose home is here.
+    pub transfers: Transfers,
     /// Messages to each other shard that were ever sent to.
     pub outboxes: BTreeMap<Shard, Outbox>,
     /// Messages from each other shard that ever sent.
@@ -181,6 +185,16 @@ impl State {
     /// All parked requests, and claims that wait.
     pub fn parked(&self) -> impl Iterator<Item = &Parked> {
         self.facts.waiting.values().flat_map(Waiting::all)
+    }
+
+    /// The names of all transfers under way, each with the account that gave.
+    pub fn transfers_under_way(&self) -> impl Iterator<Item = (AccountId, ClientId)> {
+        self.facts.transfers.names()
+    }
+
+    /// How many movements of an account wait or are under way.
+    pub(crate) fn movements(&self, account: AccountId) -> usize {
+        self.waiting(account).map_or(0, Waiting::movements) + self.facts.transfers.count(account)
     }
 
     /// True if the account's home is here.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemas::event::CancelReason;
 use schemas::{Event, Rejection, Shard};
 
+use super::law::Standing;
+
 /// Names every kind of event, so that a new one must be thought of here.
 macro_rules! kinds {
     ($($kind:ident)*) => {
@@ -26,7 +28,7 @@ kinds! {
     MassCancelRequested MassCancelOpened MassCancelClosed DeadManSwitchSet DeadManSwitchFired BatchItem AccountFrozen
     AccountUnfrozen AccountLimited MarketLimited TransferSent TransferReceived TransferReturned Parked Resumed
     ParkedCancelled Asked AskAnswered PurseSent PurseReceived PurseFrozen PurseLimited Instructed Obeyed
-    InstructionCompleted
+    InstructionCompleted TransferCompleted
 }
 
 /// The leading process tells it now and then; it is no answer to a command.
@@ -58,6 +60,8 @@ pub struct Coverage {
     answers: BTreeMap<&'static str, u64>,
     rejections: BTreeMap<Rejection, u64>,
     cancels: BTreeMap<CancelReason, u64>,
+    /// Names of movements that were used again: on one shard or on several, how the movement stood, and whether it was the same.
+    repeats: BTreeMap<(bool, Standing, bool), u64>,
 }
 
 impl Coverage {
@@ -72,6 +76,12 @@ impl Coverage {
                 let answers = after.iter().take(turn + 1).map(|(_, event)| kind(event));
                 answers.for_each(|answer| *self.answers.entry(answer).or_default() += 1);
             }
+        }
+    }
+
+    pub fn see_repeats(&mut self, shards: u16, repeats: Vec<(Standing, bool)>) {
+        for (standing, same) in repeats {
+            *self.repeats.entry((shards == 1, standing, same)).or_default() += 1;
         }
     }
 
@@ -102,10 +112,20 @@ impl Coverage {
         let possible = Rejection::ALL.iter().filter(|code| !NOT_DELIVERED.contains(code));
         let rejections = possible.filter(|code| !self.rejections.contains_key(code));
         let cancels = CancelReason::ALL.iter().filter(|reason| !self.cancels.contains_key(reason));
+        let standings = [Standing::UnderWay, Standing::Made, Standing::Refused].into_iter();
+        let uses = standings.flat_map(|standing| [true, false].map(|same| (standing, same)));
+        let repeats = uses.flat_map(|(standing, same)| [true, false].map(|alone| (alone, standing, same)));
+        // On one shard everything arrives at once.
+        let repeats = repeats.filter(|(alone, standing, _)| !(*alone && *standing == Standing::UnderWay));
+        let repeats = repeats.filter(|repeat| !self.repeats.contains_key(repeat));
+        let repeats = repeats.map(|(alone, standing, same)| {
+            format!("{standing:?} under its name again (one shard: {alone}, the same: {same})")
+        });
         let kinds = kinds.map(|kind| (*kind).to_owned());
         let answers = answers.map(|kind| format!("{kind} after a wait"));
         kinds
             .chain(answers)
+            .chain(repeats)
             .chain(rejections.map(ToString::to_string))
             .chain(cancels.map(ToString::to_string))
             .collect()

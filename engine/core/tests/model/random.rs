@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use schemas::market::YesValue;
 use schemas::{Answer, Credits, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
 
-use super::steps::{Amount, Change, Forgery, Item, Kind, Limit, Listed, Route, Size, Step, Wait, Which, Wish};
+use super::steps::{Again, Amount, Change, Forgery, Item, Kind, Limit, Listed, Route, Size, Step, Wait, Which, Wish};
 
 /// Accounts 1 to this are opened at the start; the next two never are, unless by a step.
 pub const ACCOUNTS: u64 = 4;
@@ -208,6 +208,11 @@ fn amount() -> impl Strategy<Value = i64> {
     ]
 }
 
+fn again() -> impl Strategy<Value = Vec<Again>> {
+    let other = vec![Again::MoreCredits, Again::OtherReceiver, Again::Withdrawal, Again::Deposit];
+    prop::collection::vec(prop_oneof![Just(Again::Same), prop::sample::select(other)], 0..4)
+}
+
 /// To be taken from an account.
 fn taken() -> impl Strategy<Value = Amount> {
     prop_oneof![2 => amount().prop_map(Amount::Exactly), 3 => (-1_i64..=1).prop_map(Amount::Rest)]
@@ -242,6 +247,8 @@ fn account_step() -> impl Strategy<Value = Step> {
             .prop_map(|(who, amount, name, route)| Step::Withdraw { who, amount, name, route }),
         3 => (who(), 1..=ACCOUNTS + 1, taken(), name(), route())
             .prop_map(|(who, to, amount, name, route)| Step::Transfer { who, to, amount, name, route }),
+        3 => (who(), 1..=ACCOUNTS + 1, taken(), any::<u8>(), again(), again())
+            .prop_map(|(who, to, amount, name, before, after)| Step::Named { who, to, amount, name, before, after }),
     ]
 }
 

@@ -20,6 +20,8 @@ pub struct Shards {
     handled: u64,
     offset: u64,
     waiting: Vec<Waiting>,
+    /// Transfers, and what becomes of them, do not arrive, nor what was sent behind them.
+    pub closed: bool,
     delivered: u64,
     /// All events of the command so far on all shards, in the order in which they happened.
     told: Vec<(Shard, Event)>,
@@ -29,6 +31,8 @@ struct Waiting {
     from: Shard,
     to: Shard,
     number: u64,
+    /// The command that began it.
+    origin: CommandId,
     message: Message,
 }
 
@@ -42,6 +46,7 @@ impl Shards {
             handled: 0,
             offset: 0,
             waiting: Vec::new(),
+            closed: false,
             delivered: 0,
             told: Vec::new(),
         }
@@ -50,11 +55,21 @@ impl Shards {
     /// All events of a command on all shards, in the order in which they happened.
     pub fn handle(&mut self, at: Shard, time: Timestamp, command: &Command) -> Vec<(Shard, Event)> {
         self.handled += 1;
-        self.one(at, time, command);
-        while !self.waiting.is_empty() {
-            let Waiting { from, to, number, message } = self.waiting.remove(self.next());
+        self.one(at, time, CommandId(self.handled.into()), command);
+        self.deliver(time)
+    }
+
+    /// What did not arrive does.
+    pub fn open(&mut self, time: Timestamp) -> Vec<(Shard, Event)> {
+        self.closed = false;
+        self.deliver(time)
+    }
+
+    fn deliver(&mut self, time: Timestamp) -> Vec<(Shard, Event)> {
+        while let Some(next) = self.next() {
+            let Waiting { from, to, number, origin, message } = self.waiting.remove(next);
             let receive = Command::Receive { from, number, message };
-            self.one(to, time, &receive);
+            self.one(to, time, origin, &receive);
             self.delivered += 1;
             if self.delivered.is_multiple_of(16) {
                 self.deliver_again(to, time, &receive);
@@ -69,25 +84,31 @@ impl Shards {
 
     /// The outcome of bytes that are no command.
     pub fn refuse(&mut self, at: Shard, time: Timestamp, code: Rejection) -> Vec<(Shard, Event)> {
-        let (place, mut events) = (self.place(time), Vec::new());
+        let (place, mut events) = (self.place(time, CommandId(self.handled.into())), Vec::new());
         self.states[at.index()].refuse(place, code, &mut events);
         self.followers[at.index()].follow(place, &events);
         events.into_iter().map(|event| (at, event)).collect()
     }
 
     /// The command that began it all, and where the next record is in its log.
-    fn place(&mut self, time: Timestamp) -> Place {
+    fn place(&mut self, time: Timestamp, id: CommandId) -> Place {
         self.offset += 1;
-        Place { cause: Cause { offset: self.offset, id: CommandId(self.handled.into()) }, time }
+        Place { cause: Cause { offset: self.offset, id }, time }
     }
 
-    fn one(&mut self, at: Shard, time: Timestamp, command: &Command) {
-        let (place, mut events) = (self.place(time), Vec::new());
+    fn one(&mut self, at: Shard, time: Timestamp, id: CommandId, command: &Command) {
+        let (place, mut events) = (self.place(time, id), Vec::new());
         self.states[at.index()].handle(place, command, &mut events);
         self.followers[at.index()].follow(place, &events);
+        let mut origin = id;
         for event in events {
-            if let Event::Sent { to, number, message } = &event {
-                self.waiting.push(Waiting { from: at, to: *to, number: *number, message: message.clone() });
+            match &event {
+                Event::Resumed { command, .. } => origin = *command,
+                Event::Sent { to, number, message } => {
+                    let (to, number, message) = (*to, *number, message.clone());
+                    self.waiting.push(Waiting { from: at, to, number, origin, message });
+                }
+                _ => {}
             }
             self.told.push((at, event));
         }
@@ -101,33 +122,37 @@ impl Shards {
         }
     }
 
-    /// Any message that is the oldest of its pair of shards; which one, the count of records says.
-    fn next(&self) -> usize {
+    /// Any message that is the oldest of its pair of shards and may arrive; which one, the count of records says.
+    fn next(&self) -> Option<usize> {
         let is_oldest = |at: &usize| {
             let this = &self.waiting[*at];
-            !self.waiting[..*at].iter().any(|before| (before.from, before.to) == (this.from, this.to))
+            let held = self.closed && matches!(this.message, Message::Transfer { .. } | Message::TransferEnded { .. });
+            !held && !self.waiting[..*at].iter().any(|before| (before.from, before.to) == (this.from, this.to))
         };
         let oldest: Vec<_> = (0..self.waiting.len()).filter(is_oldest).collect();
         let mixed = self.offset.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        oldest[usize::try_from(mixed).expect("32 bits") % oldest.len()]
+        let any = usize::try_from(mixed).expect("32 bits").checked_rem(oldest.len())?;
+        Some(oldest[any])
     }
 
     /// A relay may repeat itself; nothing comes of it.
     fn deliver_again(&mut self, to: Shard, time: Timestamp, receive: &Command) {
         let before = (self.told.len(), self.states[to.index()].digest());
-        self.one(to, time, receive);
+        self.one(to, time, CommandId(self.handled.into()), receive);
         assert!(matches!(self.told[before.0..], [(_, Event::MessageSkipped { .. })]), "a message is taken in once");
         assert_eq!(self.states[to.index()].digest(), before.1, "a message that is skipped changes nothing");
     }
 
     fn acknowledge(&mut self, time: Timestamp) {
         for shard in 0..self.states.len() {
-            let kept: Vec<_> = self.states[shard].kept_messages().map(|(to, number, ..)| (to, number)).collect();
-            let last_of = |to| kept.iter().filter(|(other, _)| *other == to).map(|(_, number)| *number).max();
             let from = self.states[shard].shard();
+            let kept = self.states[shard].kept_messages().map(|(to, number, ..)| (to, number));
+            let kept: Vec<_> =
+                kept.filter(|(to, number)| *number <= self.states[to.index()].received_from(from)).collect();
+            let last_of = |to| kept.iter().filter(|(other, _)| *other == to).map(|(_, number)| *number).max();
             for to in kept.iter().map(|(to, _)| *to).collect::<std::collections::BTreeSet<_>>() {
                 let number = last_of(to).expect("one is kept");
-                self.one(from, time, &Command::Acknowledge { to, number });
+                self.one(from, time, CommandId(self.handled.into()), &Command::Acknowledge { to, number });
             }
         }
     }

@@ -94,6 +94,15 @@ pub enum Step {
         name: Option<u8>,
         route: Route,
     },
+    /// A transfer with a name; the name again while it is under way, and once it has ended.
+    Named {
+        who: u64,
+        to: u64,
+        amount: Amount,
+        name: u8,
+        before: Vec<Again>,
+        after: Vec<Again>,
+    },
     Create {
         market: usize,
         listing: Listed,
@@ -135,6 +144,16 @@ pub enum Step {
         shard: usize,
         forgery: Forgery,
     },
+}
+
+/// What a name is used for again.
+#[derive(Clone, Copy, Debug)]
+pub enum Again {
+    Same,
+    MoreCredits,
+    OtherReceiver,
+    Withdrawal,
+    Deposit,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, Answer, Command, Entry, Event, Message, NewOrder, OrderId, PostOnly, Rejection, Request, SelfTrade,
-    Shard, Timestamp, Transition,
+    AccountId, Answer, Command, Credits, Entry, Event, Message, NewOrder, OrderId, PostOnly, Rejection, Request,
+    SelfTrade, Shard, Timestamp, Transition,
 };
 
 use super::compare;
@@ -14,7 +14,7 @@ use super::law::{Model, Outcome};
 use super::normal;
 use super::random::{ACCOUNTS, MARKETS};
 use super::shards::Shards;
-use super::steps::{Forgery, Kind, Listed, Route, Size, Step, Wait, Wish};
+use super::steps::{Again, Forgery, Kind, Listed, Route, Size, Step, Wait, Wish};
 
 pub struct World<'a> {
     pub(super) map: ShardMap,
@@ -105,6 +105,11 @@ impl<'a> World<'a> {
             ]
             .into_iter()
             .try_for_each(|(by, transition)| self.step(&Step::Change { market, by, transition, route: Route::Home })),
+            Step::Named { who, to, amount, name, ref before, ref after } => {
+                let first = Step::Transfer { who, to, amount, name: Some(name), route: Route::Home };
+                let (at, first) = self.command(&first).expect("it is one");
+                self.named(at, &first, before, after)
+            }
             Step::Again { back } => match self.log.iter().rev().filter(|(.., c)| may_repeat(c)).nth(back).cloned() {
                 Some((at, _, command)) => self.submit(at, command),
                 None => Ok(()),
@@ -128,6 +133,20 @@ impl<'a> World<'a> {
         }
         self.clock += 1;
         Ok(())
+    }
+
+    /// Nothing is sent to other shards meanwhile but what the name stands for.
+    fn named(&mut self, at: Shard, first: &Command, before: &[Again], after: &[Again]) -> Done {
+        self.timers()?;
+        (self.core.closed, self.model.closed) = (true, true);
+        self.run(at, self.clock, first.clone())?;
+        before.iter().try_for_each(|again| self.run(at, self.clock, under_name_of(first, *again)))?;
+        let time = Timestamp(self.clock);
+        let (core, model) = (&mut self.core, &mut self.model);
+        let both = || (model.open(time), core.open(time));
+        let (expected, events) = catch_unwind(AssertUnwindSafe(both)).map_err(|panic| self.explain(&said(&*panic)))?;
+        self.check(&events, &expected)?;
+        after.iter().try_for_each(|again| self.submit(at, under_name_of(first, *again)))
     }
 
     fn timers(&mut self) -> Done {
@@ -154,6 +173,7 @@ impl<'a> World<'a> {
     fn check(&mut self, events: &[(Shard, Event)], expected: &Outcome) -> Done {
         self.coverage.commands += 1;
         self.coverage.see(events);
+        self.coverage.see_repeats(self.map.shards(), std::mem::take(&mut self.model.repeats));
         self.orders.extend(events.iter().filter_map(|(_, event)| match event {
             Event::OrderPlaced(placed) => Some(placed.id),
             _ => None,
@@ -213,6 +233,21 @@ fn named(command: &Command) -> Option<NewOrder> {
     match command {
         Command::PlaceOrder(order) => order.client_id.map(|_| *order),
         _ => None,
+    }
+}
+
+/// A movement under the name of a transfer.
+fn under_name_of(first: &Command, again: Again) -> Command {
+    let &Command::Transfer { from, to, amount, client_id } = first else { panic!("{first:?} is no transfer") };
+    match again {
+        Again::Same => first.clone(),
+        Again::MoreCredits => {
+            let amount = Credits(amount.micros().saturating_add(1));
+            Command::Transfer { from, to, amount, client_id }
+        }
+        Again::OtherReceiver => Command::Transfer { from, to: AccountId(1 + to.0 % ACCOUNTS), amount, client_id },
+        Again::Withdrawal => Command::Withdraw { account: from, amount, client_id },
+        Again::Deposit => Command::Deposit { account: from, amount, client_id },
     }
 }
 

@@ -20,3 +20,4 @@ mod recovery;
 mod script;
 mod ten_seconds;
 mod too_late;
+mod transfers;

@@ -67,7 +67,7 @@ fn check_transfers(histories: &[History]) {
     for event in histories.iter().flat_map(History::events) {
         let (transfer, change) = match event {
             Event::TransferSent { from, to, amount, .. } => ((*from, *to, *amount), 1),
-            Event::TransferReceived { from, to, amount } | Event::TransferReturned { from, to, amount, .. } => {
+            Event::TransferReceived { from, to, amount, .. } | Event::TransferReturned { from, to, amount, .. } => {
                 ((*from, *to, *amount), -1)
             }
             _ => continue,

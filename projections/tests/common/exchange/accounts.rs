@@ -105,25 +105,56 @@ impl Exchange {
         self.purse((from, told.shard)).available -= amount.micros();
         told.events.push(Event::TransferSent { from, to, amount, client_id });
         if there == told.shard {
-            self.transfer_received(&mut told, from, to, amount);
+            self.transfer_received(&mut told, from, to, amount, client_id);
         } else {
-            self.send(&mut told, there, Message::Transfer { from, to, amount });
+            self.send(&mut told, there, Message::Transfer { from, to, amount, client_id });
         }
         self.tell(told)
     }
 
-    pub(super) fn transfer_arrives(&mut self, told: &mut Telling, from: AccountId, to: AccountId, amount: Credits) {
-        if self.random.below(4) > 0 {
-            return self.transfer_received(told, from, to, amount);
+    pub(super) fn transfer_arrives(
+        &mut self,
+        told: &mut Telling,
+        (from, to): (AccountId, AccountId),
+        amount: Credits,
+        client_id: Option<ClientId>,
+    ) {
+        let refused = (self.random.below(4) == 0).then_some(Rejection::WalletLimit);
+        if refused.is_none() {
+            self.transfer_received(told, from, to, amount, client_id);
         }
-        let code = Rejection::WalletLimit;
-        self.send(told, self.home(from), Message::ReturnTransfer { from, to, amount, code });
+        self.send(told, self.home(from), Message::TransferEnded { from, to, amount, client_id, refused });
     }
 
-    fn transfer_received(&mut self, told: &mut Telling, from: AccountId, to: AccountId, amount: Credits) {
+    fn transfer_received(
+        &mut self,
+        told: &mut Telling,
+        from: AccountId,
+        to: AccountId,
+        amount: Credits,
+        client_id: Option<ClientId>,
+    ) {
         self.purse((to, told.shard)).available += amount.micros();
         told.freed(to);
-        told.events.push(Event::TransferReceived { from, to, amount });
+        told.events.push(Event::TransferReceived { from, to, amount, client_id });
+    }
+
+    /// The giver's home hears what became of it.
+    pub(super) fn transfer_ended(
+        &mut self,
+        told: &mut Telling,
+        (from, to): (AccountId, AccountId),
+        amount: Credits,
+        client_id: Option<ClientId>,
+        refused: Option<Rejection>,
+    ) {
+        let Some(code) = refused else {
+            let client_id = client_id.expect("each of them has a name");
+            return told.events.push(Event::TransferCompleted { from, to, amount, client_id });
+        };
+        self.purse((from, told.shard)).available += amount.micros();
+        told.freed(from);
+        told.events.push(Event::TransferReturned { from, to, amount, client_id, code });
     }
 
     /// All orders of an account, in one market or everywhere.

@@ -157,13 +157,11 @@ impl Exchange {
                     }
                 }
             }
-            Message::Transfer { from: giver, to: receiver, amount } => {
-                self.transfer_arrives(&mut told, giver, receiver, amount);
+            Message::Transfer { from: giver, to: receiver, amount, client_id } => {
+                self.transfer_arrives(&mut told, (giver, receiver), amount, client_id);
             }
-            Message::ReturnTransfer { from: giver, to: receiver, amount, code } => {
-                self.purse((giver, to)).available += amount.micros();
-                told.freed(giver);
-                told.events.push(Event::TransferReturned { from: giver, to: receiver, amount, code });
+            Message::TransferEnded { from: giver, to: receiver, amount, client_id, refused } => {
+                self.transfer_ended(&mut told, (giver, receiver), amount, client_id, refused);
             }
         }
         self.tell(told)

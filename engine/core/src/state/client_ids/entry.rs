@@ -41,6 +41,8 @@ pub enum Meaning {
     Refused(OrderId, Rejection),
     /// A deposit, a withdrawal or a transfer: which, its fingerprint says.
     Movement,
+    /// A transfer that the receiver's home refused, and why.
+    RefusedMovement(Rejection),
 }
 
 /// How fingerprints are made. An entry says by which way its own was: a build that makes them in another way takes what it cannot
@@ -53,7 +55,7 @@ pub struct Entry {
     pub name: NameHash,
     pub meaning: Meaning,
     scheme: u8,
-    /// Tells a repeat from another request under the same name: of an order 40 bits, of a movement 120. An order's repeat is answered
+    /// Tells a repeat from another request under the same name: of an order 40 bits, of a movement 120 (104 if it was refused). An order's repeat is answered
     /// with what the first came to, so whoever makes two of its orders look alike hears nothing wrong; a movement's with what is asked.
     fingerprint: u128,
 }
@@ -61,6 +63,7 @@ pub struct Entry {
 const ORDER: u8 = 0;
 const REFUSED: u8 = 1;
 const MOVEMENT: u8 = 2;
+const REFUSED_MOVEMENT: u8 = 3;
 
 impl Entry {
     pub fn new(name: NameHash, meaning: Meaning, fingerprint: u128) -> Self {
@@ -72,15 +75,17 @@ impl Entry {
         self.scheme == SCHEME && self.fingerprint == kept(self.meaning, fingerprint)
     }
 
-    /// Behind the name an order's id or the low half of a movement's fingerprint; then, from the high end, an order's fingerprint (40
-    /// bits) and the code of its refusal (16) or the rest of a movement's fingerprint (56), scheme (4) and kind (4).
+    /// Behind the name an order's id or the low half of a movement's fingerprint; then, from the high end, an order's fingerprint or the
+    /// rest of a refused movement's (40 bits) and the code of the refusal (16), or the rest of a movement's fingerprint (56), scheme (4)
+    /// and kind (4).
     #[allow(clippy::cast_possible_truncation, reason = "takes the fingerprint apart")]
     pub fn pack(&self) -> Packed {
-        let fingerprint = self.fingerprint as u64;
+        let (fingerprint, rest) = (self.fingerprint as u64, (self.fingerprint >> 64) as u64);
         let (number, high, kind) = match self.meaning {
             Meaning::Order(id) => (id.0, fingerprint << 16, ORDER),
             Meaning::Refused(id, code) => (id.0, fingerprint << 16 | u64::from(code.code()), REFUSED),
-            Meaning::Movement => (fingerprint, (self.fingerprint >> 64) as u64, MOVEMENT),
+            Meaning::Movement => (fingerprint, rest, MOVEMENT),
+            Meaning::RefusedMovement(code) => (fingerprint, rest << 16 | u64::from(code.code()), REFUSED_MOVEMENT),
         };
         Packed([self.name.0[0], self.name.0[1], number, high << 8 | u64::from(self.scheme << 4 | kind)])
     }
@@ -91,6 +96,7 @@ fn kept(meaning: Meaning, fingerprint: u128) -> u128 {
     match meaning {
         Meaning::Order(_) | Meaning::Refused(..) => fingerprint >> 88,
         Meaning::Movement => fingerprint >> 8,
+        Meaning::RefusedMovement(_) => fingerprint >> 24,
     }
 }
 
@@ -112,11 +118,12 @@ impl Packed {
     pub fn unpack(&self) -> Option<Entry> {
         let [.., number, tail] = self.0;
         let (scheme, kind, code) = (tail as u8 >> 4, tail as u8 & 0xF, (tail >> 8) as u16);
-        let of_order = u128::from(tail >> 24);
+        let high = u128::from(tail >> 24);
         let (meaning, fingerprint) = match kind {
-            ORDER if code == 0 => (Meaning::Order(OrderId(number)), of_order),
-            REFUSED => (Meaning::Refused(OrderId(number), Rejection::from_code(code)), of_order),
+            ORDER if code == 0 => (Meaning::Order(OrderId(number)), high),
+            REFUSED => (Meaning::Refused(OrderId(number), Rejection::from_code(code)), high),
             MOVEMENT => (Meaning::Movement, u128::from(tail >> 8) << 64 | u128::from(number)),
+            REFUSED_MOVEMENT => (Meaning::RefusedMovement(Rejection::from_code(code)), high << 64 | u128::from(number)),
             _ => return None,
         };
         Some(Entry { name: self.name(), meaning, scheme, fingerprint })
@@ -163,7 +170,8 @@ mod tests {
     fn an_entry_is_the_same_once_it_was_packed() {
         let name = Name { account: AccountId(u64::MAX), market: Some(MarketId(3)), client_id: ClientId(u128::MAX) };
         let id = OrderId(i64::MAX as u64);
-        let refused = Rejection::ALL.iter().map(|code| Meaning::Refused(id, *code));
+        let codes = || Rejection::ALL.iter().copied();
+        let refused = codes().map(|code| Meaning::Refused(id, code)).chain(codes().map(Meaning::RefusedMovement));
         for meaning in refused.chain([Meaning::Order(id), Meaning::Movement]) {
             for fingerprint in [0, u128::MAX, 0xABCD_EF01_2345_6789 << 60] {
                 let entry = Entry::new(NameHash::of(name), meaning, fingerprint);

@@ -6,7 +6,7 @@ use schemas::{
     AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Credits, Event, Instruction, Rejection, Timestamp,
 };
 
-use super::{Account, Answer, FORGOTTEN, Model};
+use super::{Account, Answer, FORGOTTEN, Journey, Model, NamedMovement, Standing};
 
 impl Model {
     pub(super) fn open_account(&mut self, account: AccountId, key: &ApiKey) {
@@ -98,7 +98,7 @@ impl Model {
         if self.moves(checked) {
             self.account_mut(account).available += amount;
             *self.deposited.entry(at).or_default() += amount;
-            self.remember(account, name, first);
+            self.remember(account, name, first, first);
         }
     }
 
@@ -116,23 +116,20 @@ impl Model {
         if self.moves(checked) {
             self.account_mut(account).available -= amount;
             *self.deposited.entry(self.at).or_default() -= amount;
-            self.remember(account, name, first);
+            self.remember(account, name, first, first);
         }
     }
 
-    /// Credits that travel to another shard may come back; on one shard the transfer is refused instead.
-    pub(super) fn transfer(&mut self, from: AccountId, to: AccountId, amount: Credits, name: Option<ClientId>) {
-        let (first, there) = (FirstOutcome::Transfer { to, amount }, self.home(to));
+    /// Credits leave their sender, and either arrive or come back: at once on one shard, else when messages arrive.
+    pub(super) fn transfer(&mut self, journey: Journey) {
+        let Journey { from, to, amount, name } = journey;
         let checked = if from == to { Err(Rejection::TransferToSelf) } else { self.check_amount(from, amount) };
         let checked = checked.and_then(|_| {
-            if let Some(seen) = self.seen(from, name, first) {
+            if let Some(seen) = self.seen(from, name, FirstOutcome::Transfer { to, amount }) {
                 return seen;
             }
             if self.active(from)?.available < amount {
                 return Err(Rejection::FundsInsufficient);
-            }
-            if there == self.at {
-                self.can_receive(to, amount)?;
             }
             Ok(Event::TransferSent { from, to, amount, client_id: name })
         });
@@ -140,15 +137,30 @@ impl Model {
             return;
         }
         self.account_mut(from).available -= amount;
-        self.remember(from, name, first);
+        if self.home(to) == self.at { self.arrive(journey) } else { self.journeys.push(journey) }
+    }
+
+    /// A journey ends, and its name stands for how.
+    pub(super) fn arrive(&mut self, journey: Journey) {
+        let Journey { from, to, amount, name } = journey;
+        let (giver, receiver) = (self.home(from), self.home(to));
+        let arrived = FirstOutcome::Transfer { to, amount };
         match self.can_receive(to, amount) {
             Ok(()) => {
                 self.account_mut(to).available += amount;
-                self.on(there, |model| model.tell(Event::TransferReceived { from, to, amount }));
+                let received = Event::TransferReceived { from, to, amount, client_id: name };
+                self.on(receiver, |model| model.tell(received));
+                if let Some(client_id) = name.filter(|_| giver != receiver) {
+                    let completed = Event::TransferCompleted { from, to, amount, client_id };
+                    self.on(giver, |model| model.tell(completed));
+                }
+                self.remember(from, name, arrived, arrived);
             }
             Err(code) => {
                 self.account_mut(from).available += amount;
-                self.tell(Event::TransferReturned { from, to, amount, code });
+                let returned = Event::TransferReturned { from, to, amount, client_id: name, code };
+                self.on(giver, |model| model.tell(returned));
+                self.remember(from, name, arrived, FirstOutcome::TransferRefused { to, amount, code });
             }
         }
     }
@@ -170,20 +182,32 @@ impl Model {
     }
 
     /// The answer to a name that was used before, if it was.
-    fn seen(&self, account: AccountId, name: Option<ClientId>, wanted: FirstOutcome) -> Option<Answer> {
+    fn seen(&mut self, account: AccountId, name: Option<ClientId>, wanted: FirstOutcome) -> Option<Answer> {
         let client_id = name?;
-        let (first, hour) = *self.movements_named.get(&(account, client_id))?;
-        if hour + FORGOTTEN <= self.hour() {
-            return None;
-        }
+        let travels = self.journeys.iter().find(|journey| journey.from == account && journey.name == name);
+        let (standing, asked, first) = match travels {
+            Some(Journey { to, amount, .. }) => {
+                // The model does not know what commands are called.
+                let parked = FirstOutcome::Parked { command: schemas::CommandId(0) };
+                (Standing::UnderWay, FirstOutcome::Transfer { to: *to, amount: *amount }, parked)
+            }
+            None => {
+                let NamedMovement { asked, came_to, hour } = *self.movements_named.get(&(account, client_id))?;
+                if hour + FORGOTTEN <= self.hour() {
+                    return None;
+                }
+                (if asked == came_to { Standing::Made } else { Standing::Refused }, asked, came_to)
+            }
+        };
+        self.repeats.push((standing, asked == wanted));
         let repeat = Event::ClientIdRepeated { account, client_id, first };
-        Some(if first == wanted { Ok(repeat) } else { Err(Rejection::ClientIdReused) })
+        Some(if asked == wanted { Ok(repeat) } else { Err(Rejection::ClientIdReused) })
     }
 
-    fn remember(&mut self, account: AccountId, name: Option<ClientId>, first: FirstOutcome) {
+    fn remember(&mut self, account: AccountId, name: Option<ClientId>, asked: FirstOutcome, came_to: FirstOutcome) {
         if let Some(name) = name {
             let hour = self.hour();
-            self.movements_named.insert((account, name), (first, hour));
+            self.movements_named.insert((account, name), NamedMovement { asked, came_to, hour });
         }
     }
 

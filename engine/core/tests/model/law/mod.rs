@@ -46,8 +46,14 @@ pub struct Model {
     at: Shard,
     /// What clients called their orders, where they came in.
     orders_named: BTreeMap<(Shard, AccountId, MarketId, ClientId), Named>,
-    /// What they called their deposits, withdrawals and transfers, and in which hour.
-    movements_named: BTreeMap<(AccountId, ClientId), (FirstOutcome, u64)>,
+    /// What they called their deposits, withdrawals and transfers that are over.
+    movements_named: BTreeMap<(AccountId, ClientId), NamedMovement>,
+    /// What was sent to other shards and is not there, oldest first.
+    journeys: Vec<Journey>,
+    /// Nothing that is sent to another shard arrives.
+    pub closed: bool,
+    /// What the names stood for that movements came with, and whether they were the same movements.
+    pub repeats: Vec<(Standing, bool)>,
     /// Whose each order was that is over, and how it ended.
     ended: BTreeMap<OrderId, (AccountId, Status)>,
     orders_numbered: BTreeMap<Shard, u64>,
@@ -77,6 +83,31 @@ pub struct Moved {
     pub spent: Credits,
     pub released: Credits,
     pub received: Credits,
+}
+
+/// What the client id of a deposit, a withdrawal or a transfer stands for once it is over.
+#[derive(Clone, Copy)]
+struct NamedMovement {
+    asked: FirstOutcome,
+    came_to: FirstOutcome,
+    hour: u64,
+}
+
+/// Credits between two accounts.
+#[derive(Clone, Copy)]
+struct Journey {
+    from: AccountId,
+    to: AccountId,
+    amount: Credits,
+    name: Option<ClientId>,
+}
+
+/// How a movement stands that has a name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Standing {
+    UnderWay,
+    Made,
+    Refused,
 }
 
 /// What the client id of an order stands for.
@@ -110,6 +141,9 @@ impl Model {
             at: Shard::all(1).next().expect("there is a first"),
             orders_named: BTreeMap::new(),
             movements_named: BTreeMap::new(),
+            journeys: Vec::new(),
+            closed: false,
+            repeats: Vec::new(),
             ended: BTreeMap::new(),
             orders_numbered: BTreeMap::new(),
             trades_made: BTreeMap::new(),
@@ -130,6 +164,20 @@ impl Model {
         self.at = at;
         self.room = ORDER_FILLS_MAX;
         self.obey(command, decided);
+        self.outcome()
+    }
+
+    /// What is on its way arrives from now on.
+    pub fn open(&mut self, time: Timestamp) -> Outcome {
+        self.now = self.now.max(time);
+        self.closed = false;
+        self.outcome()
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        if !self.closed {
+            std::mem::take(&mut self.journeys).into_iter().for_each(|journey| self.arrive(journey));
+        }
         let wallets = std::mem::take(&mut self.wallets).into_iter().filter(|(_, moved)| *moved != Moved::default());
         let (events, completed) = (std::mem::take(&mut self.told), std::mem::take(&mut self.completed));
         Outcome { events, completed, wallets: wallets.collect() }
@@ -142,7 +190,9 @@ impl Model {
             Command::RevokeApiKey { account, key } => self.revoke_key(*account, *key),
             Command::Deposit { account, amount, client_id } => self.deposit(*account, *amount, *client_id),
             Command::Withdraw { account, amount, client_id } => self.withdraw(*account, *amount, *client_id),
-            Command::Transfer { from, to, amount, client_id } => self.transfer(*from, *to, *amount, *client_id),
+            Command::Transfer { from, to, amount, client_id } => {
+                self.transfer(Journey { from: *from, to: *to, amount: *amount, name: *client_id });
+            }
             Command::FreezeAccount { account, by } => self.freeze(*account, *by),
             Command::UnfreezeAccount { account, by } => self.unfreeze(*account, *by),
             Command::LimitAccount { account, limits } => self.limit_account(*account, *limits),

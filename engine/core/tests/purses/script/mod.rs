@@ -13,7 +13,7 @@
 //! snapshot 1  |  kill 1              shard 1 takes a snapshot; dies, and another engine goes on with its log
 //! wait 10s                           time passes (ms, s, min)
 //! tick                               each shard that is up does what is due
-//! times 100 LINE  |  quietly LINE    the line, 100 times, or once; what the logs say to it is left out
+//! times 100 LINE  |  quietly LINE    the line, 100 times (`#` is 0, 1 …), or once; what the logs say to it is left out
 //! ```
 //!
 //! `command.rs` has the commands, `report.rs` the words of the logs.
@@ -121,7 +121,7 @@ impl Scenario {
             }
             ["times", times, ..] => {
                 let line = words[2..].join(" ");
-                (0..times.parse().unwrap()).flat_map(|_: u32| self.run(&line)).collect()
+                (0..times.parse().unwrap()).flat_map(|time: u32| self.run(&line.replace('#', &time.to_string()))).collect()
             }
             ["quietly", ref words @ ..] => self.run(&words.join(" ")),
             _ => self.run_word(line, &words),

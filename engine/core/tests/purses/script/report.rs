@@ -175,10 +175,13 @@ impl Scenario {
             Event::TransferSent { from, to, amount, .. } => {
                 format!("{}: gives {} to {}", self.name(*from), short(*amount), self.name(*to))
             }
-            Event::TransferReceived { from, to, amount } => {
+            Event::TransferReceived { from, to, amount, .. } => {
                 format!("{}: has {} from {}", self.name(*to), short(*amount), self.name(*from))
             }
-            Event::TransferReturned { from, to, amount, code } => {
+            Event::TransferCompleted { from, to, amount, .. } => {
+                format!("{}: {} has the {}", self.name(*from), self.name(*to), short(*amount))
+            }
+            Event::TransferReturned { from, to, amount, code, .. } => {
                 format!("{}: has {} back from {}, {code}", self.name(*from), short(*amount), self.name(*to))
             }
             Event::AccountFrozen { account, .. } => format!("{}: frozen", self.name(*account)),
@@ -205,6 +208,9 @@ impl Scenario {
             FirstOutcome::Deposit { amount } => format!("{name}: repeats a deposit of {}", short(*amount)),
             FirstOutcome::Withdrawal { amount } => format!("{name}: repeats a withdrawal of {}", short(*amount)),
             FirstOutcome::Transfer { amount, .. } => format!("{name}: repeats a transfer of {}", short(*amount)),
+            FirstOutcome::TransferRefused { amount, code, .. } => {
+                format!("{name}: repeats a transfer of {} that came back, {code}", short(*amount))
+            }
             FirstOutcome::Parked { command } => format!("{name}: repeats what is parked, {}", self.quote(*command)),
         }
     }
@@ -281,7 +287,12 @@ impl Scenario {
                 all.collect::<Vec<String>>().join(", ")
             }
             Message::Transfer { to, amount, .. } => format!("{} for {}", short(*amount), self.name(*to)),
-            Message::ReturnTransfer { from, amount, .. } => format!("{} back to {}", short(*amount), self.name(*from)),
+            Message::TransferEnded { from, amount, refused: Some(_), .. } => {
+                format!("{} back to {}", short(*amount), self.name(*from))
+            }
+            Message::TransferEnded { from, to, .. } => {
+                format!("word to {} that {} has them", self.name(*from), self.name(*to))
+            }
         }
     }
 }

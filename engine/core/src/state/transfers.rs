@@ -1,0 +1,89 @@
+//! Transfers with a name that have left their sender's purse and have not ended, at the sender's home.
+
+use std::collections::BTreeMap;
+
+use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+use schemas::{AccountId, ClientId, CommandId, Credits};
+
+use crate::hash::Fields;
+
+/// Who gave, and what it calls the transfer.
+pub type TransferName = (AccountId, ClientId);
+
+/// A transfer under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct UnderWay {
+    /// The command that began it, and that its end answers.
+    pub command: CommandId,
+    /// Who gets.
+    pub to: AccountId,
+    /// How much.
+    pub amount: Credits,
+}
+
+/// All transfers under way. They are many while the home of many receivers is down.
+#[derive(Clone, Debug, Default)]
+pub struct Transfers {
+    all: BTreeMap<TransferName, UnderWay>,
+    /// The sum of their hashes.
+    sum: u64,
+}
+
+impl Transfers {
+    /// The transfer under way that has this name.
+    pub fn get(&self, name: TransferName) -> Option<&UnderWay> {
+        self.all.get(&name)
+    }
+
+    /// How many transfers of an account are under way.
+    pub fn count(&self, account: AccountId) -> usize {
+        self.all.range((account, ClientId(0))..=(account, ClientId(u128::MAX))).count()
+    }
+
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = TransferName> {
+        self.all.keys().copied()
+    }
+
+    pub fn begin(&mut self, name: TransferName, transfer: UnderWay) {
+        self.sum = self.sum.wrapping_add(Fields::default().transfer(name, &transfer));
+        let before = self.all.insert(name, transfer);
+        assert!(before.is_none(), "transfer {} of {} began twice", name.1, name.0);
+    }
+
+    pub fn end(&mut self, name: TransferName) -> UnderWay {
+        let transfer =
+            self.all.remove(&name).unwrap_or_else(|| panic!("transfer {} of {} is not under way", name.1, name.0));
+        self.sum = self.sum.wrapping_sub(Fields::default().transfer(name, &transfer));
+        transfer
+    }
+
+    /// The sum of the hashes of all transfers under way.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+}
+
+impl Encode for Transfers {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.all.encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Transfers {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let all: BTreeMap<TransferName, UnderWay> = Decode::decode(decoder)?;
+        let mut transfers = Self::default();
+        all.into_iter().for_each(|(name, transfer)| transfers.begin(name, transfer));
+        Ok(transfers)
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for Transfers {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Decode::decode(decoder)
+    }
+}

@@ -33,7 +33,8 @@ enum Step {
     Freeze { account: u64, frozen: bool },
     LimitAccount { account: u64, limits: AccountLimits },
     LimitMarket { market: usize, limits: MarketLimits },
-    Transfer { from: u64, to: u64, micros: i64 },
+    Transfer { from: u64, to: u64, micros: i64, client_id: Option<u8> },
+    TransferAgain { pick: usize, more: i64 },
     Deposit { account: u64, micros: i64, client_id: Option<u8> },
     Withdraw { account: u64, micros: i64 },
     Change { market: usize, by: u64, transition: Transition },
@@ -184,8 +185,10 @@ fn step() -> impl Strategy<Value = Step> {
             });
             Step::LimitMarket { market, limits: limits.unwrap_or(MarketLimits::NONE) }
         }),
-        2 => (account.clone(), account.clone(), 0_i64..=30_000_000)
-            .prop_map(|(from, to, micros)| Step::Transfer { from, to, micros }),
+        2 => (account.clone(), account.clone(), 0_i64..=30_000_000, client_id.clone())
+            .prop_map(|(from, to, micros, client_id)| Step::Transfer { from, to, micros, client_id }),
+        2 => (any::<usize>(), prop_oneof![3 => Just(0_i64), 1 => Just(1)])
+            .prop_map(|(pick, more)| Step::TransferAgain { pick, more }),
         3 => (account.clone(), -5_i64..=50, client_id).prop_map(|(account, credits, client_id)| Step::Deposit {
             account, micros: credits * MICROS_PER_CREDIT, client_id,
         }),
@@ -214,6 +217,8 @@ struct World {
     cluster: Cluster,
     /// Orders under a client's own name, as they were sent.
     named: Vec<(Shard, NewOrder)>,
+    /// Transfers with names: giver, receiver, how much, name.
+    transfers: Vec<(AccountId, AccountId, Credits, Option<ClientId>)>,
     markets: Vec<MarketId>,
 }
 
@@ -229,7 +234,7 @@ impl World {
         }
         let markets = (0..MARKETS).map(|n| list(&mut cluster, n, fee)).collect();
         cluster.drain();
-        let mut world = Self { cluster, named: Vec::new(), markets };
+        let mut world = Self { cluster, named: Vec::new(), transfers: Vec::new(), markets };
         world.mint_pairs();
         world
     }
@@ -311,9 +316,20 @@ impl World {
                 let market = self.markets[*market];
                 cluster.submit(cluster.map.of_market(market), Command::LimitMarket { market, limits: *limits });
             }
-            Step::Transfer { from, to, micros } => {
-                let (to, amount) = (AccountId(*to), Credits(*micros));
-                self.ask(*from, |from| Command::Transfer { from, to, amount, client_id: None });
+            Step::Transfer { from, to, micros, client_id } => {
+                let (from, to, amount) = (AccountId(*from), AccountId(*to), Credits(*micros));
+                let client_id = client_id.map(|id| ClientId(u128::from(id)));
+                if client_id.is_some() {
+                    self.transfers.push((from, to, amount, client_id));
+                }
+                self.ask(from.0, |from| Command::Transfer { from, to, amount, client_id });
+            }
+            Step::TransferAgain { pick, more } => {
+                if !self.transfers.is_empty() {
+                    let (from, to, amount, client_id) = self.transfers[pick % self.transfers.len()];
+                    let amount = amount + Credits(*more);
+                    self.ask(from.0, |from| Command::Transfer { from, to, amount, client_id });
+                }
             }
             Step::Repeat { pick } => {
                 if !self.named.is_empty() {
@@ -530,7 +546,7 @@ fn random_runs_reach_every_kind_of_event() {
 
     let mut runner = TestRunner::deterministic();
     let mut seen = BTreeSet::new();
-    for round in 0..250 {
+    for round in 0..400 {
         let steps = prop::collection::vec(step(), 250).new_tree(&mut runner).unwrap().current();
         let mut world = World::new(1 + round % 4, 70_000);
         steps.iter().for_each(|step| world.step(step));
@@ -547,7 +563,11 @@ fn random_runs_reach_every_kind_of_event() {
         "AskAnswered",
         "Asked",
         "BatchItem",
-        "ClientIdRepeated",
+        "ClientIdRepeated Order",
+        "ClientIdRepeated OrderRejected",
+        "ClientIdRepeated Parked",
+        "ClientIdRepeated Transfer",
+        "ClientIdRepeated TransferRefused",
         "DeadManSwitchFired",
         "DeadManSwitchSet",
         "Deposited",
@@ -593,6 +613,7 @@ fn random_runs_reach_every_kind_of_event() {
         "Traded MINT",
         "Traded TRANSFER_NO",
         "Traded TRANSFER_YES",
+        "TransferCompleted",
         "TransferReceived",
         "TransferReturned",
         "TransferSent",
@@ -647,6 +668,10 @@ fn kind(event: &Event) -> String {
         Event::OrderPlaced(placed) => format!("OrderPlaced {}", placed.status),
         Event::Traded(trade) => format!("Traded {}", trade.kind()),
         Event::OrderCancelled { reason, .. } => format!("OrderCancelled {reason}"),
+        Event::ClientIdRepeated { first, .. } => {
+            let text = format!("{first:?}");
+            format!("ClientIdRepeated {}", text.split(' ').next().unwrap_or_default())
+        }
         other => {
             let text = format!("{other:?}");
             text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()

@@ -86,14 +86,14 @@ pub struct Facts {
     pub ended_orders: EndedOrders,
     pub waiting: BTreeMap<AccountId, Waiting>,
     pub instructions: Instructions,
-    /// Transfers of the accounts whose home is here.
-    pub transfers: Transfers,
     /// Messages to each other shard that were ever sent to.
     pub outboxes: BTreeMap<Shard, Outbox>,
     /// Messages from each other shard that ever sent.
     pub inboxes: BTreeMap<Shard, Inbox>,
     /// Mass cancels that one command did not finish: whose, and where.
     pub mass_cancels: BTreeMap<(AccountId, Option<MarketId>), MassCancel>,
+    /// Transfers that accounts whose home is here have named.
+    pub transfers: Transfers,
 }
 
 /// A mass cancel that goes on with time.

@@ -272,6 +272,7 @@ impl Cluster {
             node.leader.state().assert_all();
         }
         self.check_room();
+        self.check_transfers();
     }
 
     fn check_credits(&self) {
@@ -330,6 +331,22 @@ impl Cluster {
         for (id, limits, total) in all {
             self.check_limits(id, limits, total);
         }
+    }
+
+    /// A transfer that has a name is under way as long as its credits, or the word of its end, are in flight.
+    fn check_transfers(&self) {
+        let states = self.nodes.iter().map(|node| node.leader.state());
+        let mut under_way: Vec<_> = states.flat_map(|state| state.transfers_under_way()).collect();
+        let named = self.in_flight().filter_map(|(.., message)| match message {
+            Message::Transfer { from, client_id, .. } | Message::TransferEnded { from, client_id, .. } => {
+                client_id.map(|name| (*from, name))
+            }
+            _ => None,
+        });
+        let mut in_flight: Vec<_> = named.collect();
+        under_way.sort_unstable();
+        in_flight.sort_unstable();
+        assert_eq!(under_way, in_flight, "transfers under way, and messages of some");
     }
 
     fn check_limits(&mut self, id: AccountId, limits: AccountLimits, total: Lent) {

@@ -121,7 +121,9 @@ impl Scenario {
             }
             ["times", times, ..] => {
                 let line = words[2..].join(" ");
-                (0..times.parse().unwrap()).flat_map(|time: u32| self.run(&line.replace('#', &time.to_string()))).collect()
+                (0..times.parse().unwrap())
+                    .flat_map(|time: u32| self.run(&line.replace('#', &time.to_string())))
+                    .collect()
             }
             ["quietly", ref words @ ..] => self.run(&words.join(" ")),
             _ => self.run_word(line, &words),

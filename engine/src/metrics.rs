@@ -12,6 +12,8 @@ pub const COMMANDS_HANDLED: &str = "lfg_engine_commands_handled_total";
 pub const OUTCOMES_READ: &str = "lfg_engine_outcomes_read_total";
 /// Records and events that were passed over because this build does not know them and need not.
 pub const UNKNOWN: &str = "lfg_engine_unknown_total";
+/// State hashes since the last recovery that were made in a way which this build does not know, so that nobody here has checked them.
+pub const UNCHECKED_HASHES: &str = "lfg_engine_unchecked_hashes";
 /// From the broker's append of a command to its outcome read back by its writer.
 pub const OUTCOME_SECONDS: &str = "lfg_engine_outcome_seconds";
 /// Outcomes written and not read back yet.
@@ -47,6 +49,10 @@ pub fn describe() {
     describe_counter!(COMMANDS_HANDLED, "commands that this process decided");
     describe_counter!(OUTCOMES_READ, "outcomes that count, own or followed");
     describe_counter!(UNKNOWN, "records and events of a later build that were passed over");
+    describe_gauge!(
+        UNCHECKED_HASHES,
+        "state hashes of a later build since the last recovery that could not be checked"
+    );
     describe_histogram!(OUTCOME_SECONDS, Unit::Seconds, "from a command's append to its outcome read back");
     describe_gauge!(UNCONFIRMED, "outcomes written and not read back yet");
     describe_gauge!(ROLE, "0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted");
@@ -71,6 +77,8 @@ pub struct ShardMetrics {
     pub outcomes_read: Counter,
     /// [`UNKNOWN`].
     pub unknown: Counter,
+    /// [`UNCHECKED_HASHES`].
+    pub unchecked_hashes: Gauge,
     /// [`OUTCOME_SECONDS`].
     pub outcome_seconds: Histogram,
     /// [`UNCONFIRMED`].
@@ -103,6 +111,7 @@ impl ShardMetrics {
             commands_handled: counter!(COMMANDS_HANDLED, "shard" => shard.clone()),
             outcomes_read: counter!(OUTCOMES_READ, "shard" => shard.clone()),
             unknown: counter!(UNKNOWN, "shard" => shard.clone()),
+            unchecked_hashes: gauge!(UNCHECKED_HASHES, "shard" => shard.clone()),
             outcome_seconds: histogram!(OUTCOME_SECONDS, "shard" => shard.clone()),
             unconfirmed: gauge!(UNCONFIRMED, "shard" => shard.clone()),
             role: gauge!(ROLE, "shard" => shard.clone()),

@@ -5,15 +5,16 @@
 #[path = "../../../schemas/tests/later/mod.rs"]
 mod later;
 
-use engine_core::{Halt, Read, Replica};
+use engine_core::{Divergence, Halt, Read, Replica};
 use schemas::reading::{Broken, Fault, WrittenBy};
 use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
 use schemas::text::Ticker;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Build, ClientId, Command, CommandId, CommandRecord, Credits, EngineId, Entry,
-    Event, FeeRate, Instructions, Listing, MarketId, MarketLimits, Message, NewOrder, OrderRef, Outcome, PostOnly,
-    Price, Quantity, Record, Rejection, Scopes, Shard, Term, Terms, TimeInForce, Timestamp, Transition,
+    AccountId, AdminId, ApiKey, ApiKeyId, Build, Cause, ClientId, Command, CommandId, CommandRecord, Credits, EngineId,
+    Entry, Event, FeeRate, Instructions, Listing, MarketId, MarketLimits, Message, NewOrder, OrderRef, Outcome,
+    PostOnly, Price, Quantity, Record, Rejection, Scopes, Shard, StateHash, Term, Terms, TimeInForce, Timestamp,
+    Transition,
 };
 
 const SHARD: Shard = Shard::new(0).unwrap();
@@ -117,6 +118,32 @@ fn follow(log: &[Vec<u8>]) -> (Replica, Vec<Read>) {
     let mut replica = Replica::new(SHARD, map());
     let read = (0..).zip(log).map(|(offset, bytes)| replica.read(offset, bytes).unwrap()).collect();
     (replica, read)
+}
+
+/// A log of one outcome with this hash in it.
+fn hashed(hash: StateHash) -> Vec<Vec<u8>> {
+    let term = Term::new(SHARD, map().shards(), EngineId(1), 1);
+    let cause = Cause { offset: 0, id: CommandId(1) };
+    let events = vec![Event::AccountOpened { account: ACCOUNT }, Event::StateHashed { hash }];
+    let outcome = Outcome { term: 0, sequence: 1, time: Timestamp(1), cause, events };
+    vec![term.encode(), outcome.encode(Chain::default()).0]
+}
+
+#[test]
+fn a_hash_made_in_a_way_from_the_future_is_counted_and_any_other_is_checked() {
+    let right = {
+        let (replica, _) = follow(&hashed(StateHash { way: u16::MAX, sum: 7 }));
+        assert_eq!(replica.unchecked_hashes(), 1);
+        replica.state().clone().hash()
+    };
+    let (replica, _) = follow(&hashed(right));
+    assert_eq!((replica.unchecked_hashes(), replica.sequence()), (0, 1));
+
+    let log = hashed(StateHash { sum: right.sum ^ 1, ..right });
+    let mut replica = Replica::new(SHARD, map());
+    replica.read(0, &log[0]).unwrap();
+    let differs = Divergence::StateHash { shard: SHARD, sequence: 1 };
+    assert_eq!(replica.read(1, &log[1]), Err(Halt::Diverged(differs)));
 }
 
 #[test]

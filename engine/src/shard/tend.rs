@@ -108,6 +108,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 
     #[allow(clippy::cast_precision_loss, reason = "metrics")]
     fn report(&self) {
+        self.metrics.unchecked_hashes.set(self.replica.unchecked_hashes() as f64);
         self.metrics.sequence.set(self.replica.position().sequence as f64);
         self.metrics.unconfirmed.set(self.replica.unconfirmed() as f64);
     }

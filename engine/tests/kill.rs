@@ -42,6 +42,7 @@ const COVERED: &[&str] = &[
     "MarketLimited",
     "TransferSent",
     "TransferReceived",
+    "TransferCompleted",
     "Withdrawn",
     "ClientIdRepeated",
     "Parked",

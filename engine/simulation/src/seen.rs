@@ -181,6 +181,20 @@ kinds! {
     TransferReceived = "transfer received",
     /// A transfer could not be received and came back.
     TransferReturned = "transfer returned",
+    /// A sender's home learned that its transfer was received on another shard.
+    TransferCompleted = "transfer completed",
+    /// A movement that waited, or a transfer under way, was repeated.
+    MovementRepeatedUnderWay = "movement repeated while under way",
+    /// Its name was used for another movement.
+    MovementReusedUnderWay = "name of a movement under way reused",
+    /// A transfer that had been received was repeated.
+    ReceivedTransferRepeated = "received transfer repeated",
+    /// Its name was used for another movement.
+    ReceivedTransferReused = "name of a received transfer reused",
+    /// A transfer that had come back was repeated.
+    ReturnedTransferRepeated = "returned transfer repeated",
+    /// Its name was used for another movement.
+    ReturnedTransferReused = "name of a returned transfer reused",
     /// Orders matched.
     Traded = "traded",
     /// Pairs became credits.

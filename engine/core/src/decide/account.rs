@@ -54,8 +54,7 @@ impl Turn<'_> {
 
     pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>) {
         let first = FirstOutcome::Withdrawal { amount };
-        let admitted = check_movement(self.state, account, amount, client_id, first)
-            .and_then(|repeat| active(self.state, account).map(|_| repeat));
+        let admitted = admit(self.state, account, amount, client_id, first);
         self.move_out(account, admitted, ParkedRequest::Withdraw { amount, client_id });
     }
 
@@ -111,6 +110,22 @@ fn check_new(state: &State, account: AccountId) -> Result<(), Rejection> {
     }
 }
 
+/// What a withdrawal and a transfer have in common: what the home can refuse, but for its credits. `Some` is the answer to a repeat,
+/// which a frozen account may hear.
+pub(super) fn admit(
+    state: &State,
+    account: AccountId,
+    amount: Credits,
+    client_id: Option<ClientId>,
+    wanted: FirstOutcome,
+) -> Result<Option<Event>, Rejection> {
+    let repeat = check_movement(state, account, amount, client_id, wanted)?;
+    if repeat.is_none() {
+        active(state, account)?;
+    }
+    Ok(repeat)
+}
+
 /// What a deposit, a withdrawal and a transfer have in common. `Some` is the answer to a repeat.
 ///
 /// | the name is that of                      | the same movement         | another movement |
@@ -119,7 +134,7 @@ fn check_new(state: &State, account: AccountId) -> Result<(), Rejection> {
 /// | a movement that was made                 | is told that it was made  | is refused       |
 /// | a transfer that was sent and came back   | is told why               | is refused       |
 /// | nothing, or what was refused here        | is the first              | is the first     |
-pub(super) fn check_movement(
+fn check_movement(
     state: &State,
     account: AccountId,
     amount: Credits,

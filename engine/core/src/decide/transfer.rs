@@ -82,18 +82,13 @@ impl Turn<'_> {
     }
 }
 
-/// What the sender's home can refuse, but for its credits. `Some` is the answer to a repeat.
+/// `Some` is the answer to a repeat.
 fn check_transfer(state: &State, transfer: Transfer) -> Result<Option<Event>, Rejection> {
     let Transfer { from, to, amount, client_id } = transfer;
     if from == to {
         return Err(Rejection::TransferToSelf);
     }
-    let first = FirstOutcome::Transfer { to, amount };
-    if let Some(repeat) = account::check_movement(state, from, amount, client_id, first)? {
-        return Ok(Some(repeat));
-    }
-    account::active(state, from)?;
-    Ok(None)
+    account::admit(state, from, amount, client_id, FirstOutcome::Transfer { to, amount })
 }
 
 /// A frozen account may receive.

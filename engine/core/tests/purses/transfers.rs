@@ -312,6 +312,41 @@ fn two_hundred_movements_of_an_account_are_under_way_at_most() {
     );
 }
 
+/// It may not move anything, and hears what became of what it moved.
+#[test]
+fn a_frozen_account_hears_the_answer_to_a_repeat() {
+    check(
+        2,
+        "account a home 0 has 10
+         account b home 1 has 0
+         a transfer b 4 as 7
+         a withdraw 1 as 8
+         a freeze
+         a transfer b 4 as 7
+         a withdraw 1 as 8
+         a withdraw 1 as 9",
+        expect![[r#"
+            > a transfer b 4 as 7
+                0 | a: gives 4.00 to b
+                1 | b: has 4.00 from a
+                0 | a: b has the 4.00
+            > a withdraw 1 as 8
+                0 | a: withdraws 1.00
+            > a freeze
+                0 | a: frozen
+                0 | a: done everywhere: freeze
+            > a transfer b 4 as 7
+                0 | a: repeats a transfer of 4.00
+            > a withdraw 1 as 8
+                0 | a: repeats a withdrawal of 1.00
+            > a withdraw 1 as 9
+                0 | refused, account-frozen
+            a: 5.00 on 0 (home), frozen
+            b: 4.00 on 1 (home)
+        "#]],
+    );
+}
+
 /// Neither the sender's home nor what it remembers is lost with its engine.
 #[test]
 fn a_home_that_is_killed_knows_what_is_under_way() {

@@ -31,6 +31,9 @@ const NOBODY: AccountId = AccountId(1_000_000);
 /// Names of orders that clients think of when they cancel, amend, or use a name twice.
 const NAMES_MAX: usize = 60;
 
+/// Transfers that clients ask for again, or whose names they use for something else.
+const TRANSFERS_MAX: usize = 4;
+
 /// Credits that an account brings in first: mostly few, so that its purses must lend each other some.
 const FIRST_CREDITS: [i64; 5] = [4, 12, 20, 40, 150];
 
@@ -82,6 +85,8 @@ pub struct World {
     names: u128,
     /// What clients called their last orders, wherever those are now.
     named: VecDeque<(AccountId, MarketId, ClientId)>,
+    /// Their last transfers: from, to, how much, and what they called them.
+    transfers: VecDeque<(AccountId, AccountId, Credits, ClientId)>,
 }
 
 impl World {
@@ -106,7 +111,7 @@ impl World {
                 listings.push(admins::vary(Listing { expiry, ..market }, random));
             }
         }
-        Self { map, accounts, listings, names: 0, named: VecDeque::new() }
+        Self { map, accounts, listings, names: 0, named: VecDeque::new(), transfers: VecDeque::new() }
     }
 
     /// What must come first.
@@ -182,12 +187,31 @@ impl World {
         self.at_account(account, command, Some(client_id))
     }
 
-    /// To another account, now and then to itself, which is refused, or to nobody, from where it comes back.
+    /// To another account, now and then to itself, which is refused, or to nobody, from where it comes back. At times an earlier one again,
+    /// or another movement under its name.
     fn transfer(&mut self, from: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+        if !self.transfers.is_empty() && random.one_in(3) {
+            return self.transfer_again(random);
+        }
         let to = if random.one_in(5) { AccountId(NOBODY.0 + random.below(10)) } else { *random.pick(&self.accounts) };
         let (amount, client_id) = (credits_of(sight.wallet(from), random), self.name());
+        self.transfers.push_back((from, to, amount, client_id));
+        self.transfers.drain(..self.transfers.len().saturating_sub(TRANSFERS_MAX));
         let command = Command::Transfer { from, to, amount, client_id: Some(client_id) };
         self.at_account(from, command, Some(client_id))
+    }
+
+    fn transfer_again(&mut self, random: &mut Random) -> Asked {
+        let (from, to, amount, name) = self.transfers[random.index(self.transfers.len())];
+        let (client_id, more) = (Some(name), amount + Credits(1));
+        let command = match random.below(8) {
+            0 => Command::Transfer { from, to, amount: more, client_id },
+            1 => Command::Transfer { from, to: *random.pick(&self.accounts), amount, client_id },
+            2 => Command::Withdraw { account: from, amount, client_id },
+            3 => Command::Deposit { account: from, amount, client_id },
+            _ => Command::Transfer { from, to, amount, client_id },
+        };
+        self.at_account(from, command, client_id)
     }
 
     fn name(&mut self) -> ClientId {

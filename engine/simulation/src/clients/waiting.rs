@@ -1,5 +1,5 @@
 //! Which answers clients wait for: one to each request of a command, however long it is parked. A request that repeats a parked one has
-//! the answer of that one's command.
+//! the answer of that one's command; so has one that repeats a transfer under way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +72,11 @@ impl Repeat {
         match event {
             Event::OrderPlaced(placed) => named(placed.order.market, placed.order.client_id),
             Event::OrderRejected { order, .. } => named(order.market, order.client_id),
-            Event::Withdrawn { .. } | Event::TransferSent { .. } | Event::Rejected { .. } => self.market.is_none(),
+            Event::Withdrawn { .. }
+            | Event::TransferReceived { .. }
+            | Event::TransferCompleted { .. }
+            | Event::TransferReturned { .. }
+            | Event::Rejected { .. } => self.market.is_none(),
             _ => false,
         }
     }

@@ -5,6 +5,7 @@
 //! | `history`      | each command has one outcome that counts, in order (I-7); what was taken in is what was sent    |
 //! | `paths`        | what the system did, counted; `purse_paths`: what purses did                                    |
 //! | `requests`     | nothing acknowledged is lost, all is answered once, no answer is taken back, no client id acts twice |
+//! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
 //! | `orders`       | every order is born once, as it was asked for; none trades when its time is over                |
 //! | `batches`      | all of it or nothing                                                                            |
 //! | `parked`       | what waits is decided in order and in time, and its account's home is asked                     |
@@ -22,6 +23,7 @@ mod batches;
 mod funds;
 mod history;
 mod instructions;
+mod movements;
 mod orders;
 mod parked;
 mod paths;
@@ -54,6 +56,7 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         batches::check(history);
         parked::check(history);
         instructions::check(history);
+        movements::check(&cluster, history);
     }
     requests::check(simulation, &histories);
     orders::check(&histories);

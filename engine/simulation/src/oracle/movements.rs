@@ -1,0 +1,186 @@
+//! What the names of deposits, withdrawals and transfers stand for, on their account's home: a repeat is told what its first came to, or has
+//! its answer while that waits or is under way; for another movement the name is refused. In the end nothing is under way.
+
+use std::collections::BTreeMap;
+
+use schemas::answers::parts;
+use schemas::event::FirstOutcome;
+use schemas::limits::CLIENT_ID_WINDOW_MS;
+use schemas::{AccountId, ClientId, Command, CommandId, Event, Outcome, Parked, ParkedRequest, Rejection, Timestamp};
+
+use super::history::History;
+use crate::cluster::Cluster;
+use crate::seen::Seen;
+
+/// Panics unless names stand for what happened under them.
+pub fn check(cluster: &Cluster, history: &History) {
+    let mut names = Names { cluster, history, standing: BTreeMap::new(), waiting: BTreeMap::new() };
+    for (command, outcome) in history.decided() {
+        if let Some((name, movement)) = command.and_then(named) {
+            names.assert_answered(name, movement, outcome);
+        }
+        names.read(outcome);
+    }
+    let left = names.standing.iter().find(|(_, standing)| matches!(standing.end, End::Open(_)));
+    assert!(left.is_none(), "shard {}: never ended: {left:?}", history.shard);
+}
+
+type Name = (AccountId, ClientId);
+
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    movement: FirstOutcome,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// It waits or is under way, and its command is this.
+    Open(CommandId),
+    /// What it came to, and when.
+    Came(FirstOutcome, Timestamp),
+}
+
+struct Names<'a> {
+    cluster: &'a Cluster,
+    history: &'a History,
+    standing: BTreeMap<Name, Standing>,
+    /// Names of claims that wait, by account and ticket.
+    waiting: BTreeMap<(AccountId, u64), Name>,
+}
+
+impl Names<'_> {
+    fn assert_answered(&self, name: Name, movement: FirstOutcome, outcome: &Outcome) {
+        let own = parts(outcome).next().expect("an outcome has a first part");
+        let told = own.events.iter().find_map(|event| match event {
+            Event::ClientIdRepeated { first, .. } => Some(Ok(*first)),
+            Event::Rejected { code } => Some(Err(*code)),
+            _ => None,
+        });
+        let shard = self.history.shard;
+        let Some(Standing { movement: before, end }) = self.standing.get(&name).copied() else {
+            let first = !matches!(told, Some(Ok(_) | Err(Rejection::ClientIdReused)));
+            assert!(first, "shard {shard}: {name:?} stands for nothing, and {movement:?} is told {told:?}");
+            return;
+        };
+        let first = match end {
+            End::Open(command) => FirstOutcome::Parked { command },
+            // It may be forgotten by now.
+            End::Came(_, time) if time.0 + CLIENT_ID_WINDOW_MS <= outcome.time.0 => return,
+            End::Came(first, _) => first,
+        };
+        let same = movement == before;
+        let as_it_must = match told {
+            Some(Ok(told)) => same && told == first,
+            Some(Err(code)) => !same && (code == Rejection::ClientIdReused || is_of_itself(code)),
+            None => false,
+        };
+        assert!(as_it_must, "shard {shard}: {name:?} is {before:?}, {first:?}; {movement:?} is told {told:?}");
+        self.saw(first, same);
+    }
+
+    fn saw(&self, first: FirstOutcome, same: bool) {
+        let seen = match (first, same) {
+            (FirstOutcome::Transfer { .. }, true) => Seen::ReceivedTransferRepeated,
+            (FirstOutcome::TransferRefused { .. }, true) => Seen::ReturnedTransferRepeated,
+            (FirstOutcome::Parked { .. }, true) => Seen::MovementRepeatedUnderWay,
+            (FirstOutcome::Transfer { .. }, false) => Seen::ReceivedTransferReused,
+            (FirstOutcome::TransferRefused { .. }, false) => Seen::ReturnedTransferReused,
+            (FirstOutcome::Parked { .. }, false) => Seen::MovementReusedUnderWay,
+            _ => return,
+        };
+        self.cluster.saw(seen);
+    }
+
+    fn read(&mut self, outcome: &Outcome) {
+        for part in parts(outcome) {
+            for event in part.events {
+                self.note(event, part.command, outcome.time);
+            }
+        }
+        // A claim that was resumed and not granted leaves nothing.
+        for event in &outcome.events {
+            if let Event::Resumed { account, ticket, command } = event
+                && let Some(name) = self.waiting.remove(&(*account, *ticket))
+            {
+                let refused = parts(outcome).any(|part| {
+                    part.command == *command && part.events.iter().any(|event| matches!(event, Event::Rejected { .. }))
+                });
+                if refused {
+                    self.standing.remove(&name);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, event: &Event, command: CommandId, time: Timestamp) {
+        let (account, client_id, movement, end) = match event {
+            Event::Parked(parked) => {
+                let Some((name, movement)) = waits(parked) else { return };
+                self.waiting.insert((parked.account, parked.ticket), name);
+                (name.0, Some(name.1), movement, End::Open(parked.command))
+            }
+            Event::Deposited { account, amount, client_id } => {
+                let movement = FirstOutcome::Deposit { amount: *amount };
+                (*account, *client_id, movement, End::Came(movement, time))
+            }
+            Event::Withdrawn { account, amount, client_id } => {
+                let movement = FirstOutcome::Withdrawal { amount: *amount };
+                (*account, *client_id, movement, End::Came(movement, time))
+            }
+            Event::TransferSent { from, to, amount, client_id } => {
+                (*from, *client_id, FirstOutcome::Transfer { to: *to, amount: *amount }, End::Open(command))
+            }
+            Event::TransferReceived { from, to, amount, client_id }
+                if self.cluster.map.of_account(*from) == self.history.shard =>
+            {
+                let movement = FirstOutcome::Transfer { to: *to, amount: *amount };
+                (*from, *client_id, movement, End::Came(movement, time))
+            }
+            Event::TransferCompleted { from, to, amount, client_id } => {
+                self.cluster.saw(Seen::TransferCompleted);
+                let movement = FirstOutcome::Transfer { to: *to, amount: *amount };
+                (*from, Some(*client_id), movement, End::Came(movement, time))
+            }
+            Event::TransferReturned { from, to, amount, client_id, code } => {
+                let (to, amount, code) = (*to, *amount, *code);
+                let came = FirstOutcome::TransferRefused { to, amount, code };
+                (*from, *client_id, FirstOutcome::Transfer { to, amount }, End::Came(came, time))
+            }
+            _ => return,
+        };
+        if let Some(client_id) = client_id {
+            self.standing.insert((account, client_id), Standing { movement, end });
+        }
+    }
+}
+
+/// A movement's name, and what it will be if it is made.
+fn named(command: &Command) -> Option<(Name, FirstOutcome)> {
+    Some(match *command {
+        Command::Deposit { account, amount, client_id } => ((account, client_id?), FirstOutcome::Deposit { amount }),
+        Command::Withdraw { account, amount, client_id } => {
+            ((account, client_id?), FirstOutcome::Withdrawal { amount })
+        }
+        Command::Transfer { from, to, amount, client_id } => {
+            ((from, client_id?), FirstOutcome::Transfer { to, amount })
+        }
+        _ => return None,
+    })
+}
+
+fn waits(parked: &Parked) -> Option<(Name, FirstOutcome)> {
+    let account = parked.account;
+    Some(match parked.request {
+        ParkedRequest::Withdraw { amount, client_id } => ((account, client_id?), FirstOutcome::Withdrawal { amount }),
+        ParkedRequest::Transfer { to, amount, client_id } => {
+            ((account, client_id?), FirstOutcome::Transfer { to, amount })
+        }
+        _ => return None,
+    })
+}
+
+/// True for what refuses a movement before its name is looked at.
+fn is_of_itself(code: Rejection) -> bool {
+    matches!(code, Rejection::TransferToSelf | Rejection::AmountOutOfRange)
+}

@@ -42,13 +42,13 @@ struct Reads {
 
 impl Reads {
     async fn all(&self, api: &Api, query: &str) -> Vec<Answer> {
-        let market = |what: &str| format!("/v1/markets/{}/{what}{query}", self.market);
+        let market = |what: &str| format!("/v1/markets/{}{what}{query}", self.market);
         let paths = [
             format!("/v1/wallet{query}"),
             format!("/v1/positions{query}"),
-            market("book"),
-            market("ticker"),
-            market("trades"),
+            market("/book"),
+            market(""),
+            market("/trades"),
         ];
         let mut answers = Vec::new();
         for path in &paths {
@@ -73,7 +73,7 @@ impl Reads {
             assert_eq!(answers[2].body["bids"], json!([["0.3000", 10]]));
         }
         if answers[3].status == 200 {
-            assert_eq!(answers[3].body["best_bid"], "0.3000");
+            assert_eq!(answers[3].body["ticker_data"]["best_bid"], "0.3000");
         }
         answers.iter().all(|answer| answer.status == 200)
     }

@@ -453,6 +453,38 @@ async fn a_rebuild_says_until_its_end_that_it_is_not_done_also_after_a_restart()
     stack.remove().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_connection() {
+    let (stack, log, _) = prepared("tables", 50).await;
+    let newer = "INSERT INTO refinery_schema_history SELECT version + 1, 'later', applied_on, checksum \
+        FROM refinery_schema_history ORDER BY version DESC LIMIT 1";
+    let drop_last =
+        "DELETE FROM refinery_schema_history WHERE version = (SELECT max(version) FROM refinery_schema_history)";
+    let refused = |worker: &mut Worker, says: &str| {
+        assert!(!worker.wait().success());
+        assert!(worker.logged().contains(says), "{}", worker.logged());
+    };
+    let later = "a later build has migrated Postgres's tables to version";
+    stack.postgres.batch_execute(newer).await.unwrap();
+    refused(&mut Worker::start(&stack), later);
+    stack.postgres.batch_execute(drop_last).await.unwrap();
+
+    let mut worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    stack.postgres.batch_execute(newer).await.unwrap();
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name = 'lfg-projections'";
+    stack.postgres.query_one(cut, &[]).await.unwrap();
+    refused(&mut worker, later);
+
+    stack.postgres.batch_execute(drop_last).await.unwrap();
+    stack.postgres.batch_execute(drop_last).await.unwrap();
+    refused(&mut Worker::start(&stack), "run `projections migrate`");
+    stack.postgres.batch_execute("ALTER TABLE refinery_schema_history RENAME TO history").await.unwrap();
+    refused(&mut Worker::start(&stack), "Postgres has no tables: run `projections migrate`");
+    stack.remove().await;
+}
+
 /// An order that ends, and one that is refused, for reasons that nobody here knows.
 fn for_unknown_reasons(account: AccountId) -> Vec<Event> {
     let ticker: Ticker = "LATER".parse().unwrap();

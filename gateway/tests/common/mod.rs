@@ -113,6 +113,15 @@ impl Platform {
         (gateway, api)
     }
 
+    /// A gateway that ends at its start: what it says.
+    pub async fn fails_at_its_start(&self) -> String {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gateway"));
+        let ended = command.arg("run").envs(&self.env).kill_on_drop(true).output();
+        let done = tokio::time::timeout(PATIENCE, ended).await.expect("the gateway ends").expect("the gateway");
+        assert!(!done.status.success());
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    }
+
     /// The engine or the projections, once all of their parts are ready.
     pub async fn program(&self, name: &str) -> Process {
         let path = PathBuf::from(env("LFG_BIN_DIR")).join(name);

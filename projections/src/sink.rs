@@ -31,8 +31,9 @@ pub trait Sink: Send + 'static {
     /// Whose rows.
     fn shard(&self) -> Shard;
 
-    /// Connects (again) and says how far the store is; whatever was known of the store before is forgotten.
-    fn load(&mut self) -> impl Future<Output = Result<Position, SinkError>> + Send;
+    /// Connects (again) and says how far the store is; whatever was known of the store before is forgotten. `end`: the offset
+    /// after the log's last record, which a store that must begin anew has to reach before it is the present again.
+    fn load(&mut self, end: u64) -> impl Future<Output = Result<Position, SinkError>> + Send;
 
     /// Writes `changes` and moves the position `from` → `to`, together or not at all.
     fn write(
@@ -47,6 +48,15 @@ pub trait Sink: Send + 'static {
 }
 
 /// A store did not do what was asked. From the writer's side: what now?
+///
+/// | error         | the shard's writer                                                      |
+/// |---------------|-------------------------------------------------------------------------|
+/// | `Unavailable` | loads after a while, and goes on from there                             |
+/// | `Moved`       | loads, or ends the process: see `run::shard::Trust`                     |
+/// | `Gone`        | loads, which rebuilds                                                   |
+/// | `Refused`     | halts alone                                                             |
+/// | `Denied`      | ends the process if nothing was loaded before, else as `Unavailable`    |
+/// | `Foreign`     | ends the process                                                        |
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// It cannot be reached, is busy or gave up. Whether the batch was written is unknown: load, and go on from there.
@@ -66,15 +76,26 @@ pub enum SinkError {
     /// It lost all it had, or was told to forget it. Load rebuilds it from the log.
     #[error("the read models are gone")]
     Gone,
-    /// It refused, or holds what the log says cannot be. Nothing was written. Never retry: an operator must look.
+    /// It refused this shard's data, or holds what the log says cannot be. Never retry: an operator must look.
     #[error("{0}")]
     Refused(Box<dyn std::error::Error + Send + Sync>),
+    /// It does not let this program in, or there is no such store: settings, mostly.
+    #[error("{0}")]
+    Denied(Box<dyn std::error::Error + Send + Sync>),
+    /// It is not laid out as this build writes it.
+    #[error("{0}")]
+    Foreign(String),
 }
 
 impl SinkError {
     /// From any error that a later try may not meet.
     pub fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(error.into())
+    }
+
+    /// From any error by which the store shuts this program out.
+    pub fn denied(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Denied(error.into())
     }
 
     /// From any error that a later try would meet again.

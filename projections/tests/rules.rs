@@ -152,7 +152,7 @@ async fn a_flushed_redis_is_rebuilt_while_the_worker_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_torn_redis_is_rebuilt_at_the_next_start() {
+async fn a_torn_redis_halts_its_shard_alone_and_is_rebuilt_at_the_next_start() {
     let (mut stack, mut log, mut exchange) = prepared("torn", 200).await;
     let mut worker = Worker::start(&stack);
     stack.caught_up(&log).await;
@@ -165,9 +165,21 @@ async fn a_torn_redis_is_rebuilt_at_the_next_start() {
     exchange.purses.get_mut(&(account, home)).unwrap().available += 1;
     log.tell(&deposit(1));
     stack.produce_and_flush(&log);
-    assert!(!worker.wait().success());
-    assert!(worker.logged().contains("WRONGTYPE"), "{}", worker.logged());
-    assert_eq!(stack.redis_offsets().await[home.index()], None);
+    let names = format!("redis of shard {home} refuses: ");
+    until("that shard of Redis halts", async || {
+        let Some((200, body)) = worker.get("/readyz").await else { return false };
+        body.contains(&names) && body.contains("WRONGTYPE") && body.contains("projections rebuild redis --shard")
+    })
+    .await;
+    // Everything else goes on.
+    grow(&mut log, &mut exchange, 50);
+    stack.produce_and_flush(&log);
+    stack.postgres_caught_up(&log).await;
+    let ends = common::stack::ends(&log);
+    let expected: Vec<_> = (0..ends.len()).map(|nth| (nth != home.index()).then_some(ends[nth])).collect();
+    until("the other shard of Redis goes on", async || stack.redis_offsets().await == expected).await;
+    assert!(worker.runs());
+    assert!(worker.terminate().success());
 
     let worker = Worker::start(&stack);
     stack.caught_up(&log).await;
@@ -225,7 +237,7 @@ async fn lost_connections_lose_nothing() {
     assert!(backends > 0 && clients > 0, "{backends} backends, {clients} clients");
     stack.caught_up(&log).await;
     assert!(worker.runs());
-    assert!(worker.logged().contains("beginning again from the stored positions"));
+    assert!(worker.logged().contains("beginning again from the stored position"));
     let (_, metrics) = worker.get("/metrics").await.unwrap();
     assert!(metrics.contains("lfg_projections_restarts_total"), "{metrics}");
     assert!(worker.terminate().success());
@@ -281,12 +293,195 @@ async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on(
         stack.produce_and_flush(&log);
         let end = log.shards[1].records.len();
         until("the other shard goes on", async || {
-            stack.postgres_offsets().await == [sound, end] && stack.redis_offsets().await == [Some(sound), Some(end)]
+            // Redis has what was sound as well, but is not where its first fold would have been done.
+            stack.postgres_offsets().await == [sound, end] && stack.redis_offsets().await == [None, Some(end)]
         })
         .await;
+        let progress = Keys::new(&stack.log.topic_prefix, shard(0)).progress();
+        let progress: String = stack.redis.get(progress).await.unwrap();
+        assert!(progress.starts_with("rebuilding:") && progress.contains(&format!("/{sound}/")), "{progress}");
         assert!(worker.runs());
         assert!(worker.terminate().success());
     }
+    stack.remove().await;
+}
+
+/// One metric of a sink's writer.
+async fn metric(worker: &Worker, name: &str, sink: &str, shard: u16) -> f64 {
+    let (_, metrics) = worker.get("/metrics").await.unwrap();
+    let head = format!("{name}{{process=\"projections\",sink=\"{sink}\",shard=\"{shard}\"}} ");
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&head));
+    line.unwrap_or_else(|| panic!("no {head}: {metrics}")).parse().unwrap()
+}
+
+/// So many outcomes on a shard that change one purse.
+fn deposits(log: &mut Log, shard: Shard, account: AccountId, count: usize) {
+    for _ in 0..count {
+        log.tell(&one(shard, Event::Deposited { account, amount: Credits::whole(1), client_id: None }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_postgres_refuses_for_one_shard_halts_that_shard_alone() {
+    let (mut stack, mut log, mut exchange) = prepared("refused", 100).await;
+    let sound = log.shards[0].records.len();
+    let account = AccountId(9_999);
+    let statement = "ALTER TABLE purses ADD CONSTRAINT not_this_one CHECK (account_id <> 9999)";
+    stack.postgres.batch_execute(statement).await.unwrap();
+    stack.produce_and_flush(&log);
+    let mut worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    log.tell(&one(shard(0), Event::AccountOpened { account }));
+    // And again after a restart.
+    for round in 0..2 {
+        grow(&mut log, &mut exchange, 50);
+        stack.produce_and_flush(&log);
+        if round > 0 {
+            assert!(worker.terminate().success());
+            worker = Worker::start(&stack);
+        }
+        until("that shard of Postgres halts", async || {
+            let Some((200, body)) = worker.get("/readyz").await else { return false };
+            body.contains("postgres of shard 0 refuses: ") && body.contains("not_this_one") && body.contains("hint: ")
+        })
+        .await;
+        stack.redis_caught_up(&log).await;
+        let end = log.shards[1].records.len();
+        until("the other shard goes on", async || stack.postgres_offsets().await[1] == end).await;
+        assert_eq!(stack.postgres_offsets().await[0], sound);
+        for (sink, shard, halted) in [("postgres", 0, 1.0), ("postgres", 1, 0.0), ("redis", 0, 0.0)] {
+            let told = metric(&worker, "lfg_projections_halted", sink, shard).await;
+            assert!((told - halted).abs() < 0.5, "{sink} {shard}");
+        }
+        assert!(worker.runs());
+    }
+    assert!(worker.terminate().success());
+    stack.postgres.batch_execute("ALTER TABLE purses DROP CONSTRAINT not_this_one").await.unwrap();
+    let worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    assert!(worker.terminate().success());
+    compare_with_fresh_fold(&stack, &log).await;
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_shards_store_that_fails_or_waits_makes_no_other_shard_wait_or_begin_again() {
+    let (mut stack, mut log, mut exchange) = prepared("alone", 100).await;
+    let mut worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    let account = AccountId(9_999);
+    log.tell(&one(shard(0), Event::AccountOpened { account }));
+
+    // Each transaction of shard 0 is the victim of a deadlock, for more records than its queue holds.
+    let fault = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+        IF NEW.shard = 0 THEN RAISE EXCEPTION 'a deadlock' USING ERRCODE = '40P01'; END IF; RETURN NEW; END $$; \
+        CREATE TRIGGER fault BEFORE UPDATE ON progress FOR EACH ROW EXECUTE FUNCTION fault()";
+    stack.postgres.batch_execute(fault).await.unwrap();
+    deposits(&mut log, shard(0), account, 20_000);
+    stack.produce_and_flush(&log);
+    grow(&mut log, &mut exchange, 100);
+    stack.produce_and_flush(&log);
+    stack.redis_caught_up(&log).await;
+    let end = log.shards[1].records.len();
+    until("the other shard goes on", async || stack.postgres_offsets().await[1] == end).await;
+    until("it is tried again and again", async || {
+        metric(&worker, "lfg_projections_restarts_total", "postgres", 0).await > 2.0
+    })
+    .await;
+    for (sink, shard) in [("postgres", 1), ("redis", 0), ("redis", 1)] {
+        assert!(metric(&worker, "lfg_projections_restarts_total", sink, shard).await < 0.5, "{sink} {shard}");
+    }
+    stack.postgres.batch_execute("DROP TRIGGER fault ON progress").await.unwrap();
+    stack.postgres_caught_up(&log).await;
+
+    // Somebody locks its position, and it waits, and its queue fills.
+    let other = common::stack::connect(&stack.database_url).await;
+    other.batch_execute("BEGIN; SELECT 1 FROM progress WHERE shard = 0 FOR UPDATE").await.unwrap();
+    deposits(&mut log, shard(0), account, 20_000);
+    stack.produce_and_flush(&log);
+    grow(&mut log, &mut exchange, 100);
+    stack.produce_and_flush(&log);
+    let end = log.shards[1].records.len();
+    let start = std::time::Instant::now();
+    until("the other shard goes on", async || stack.postgres_offsets().await[1] == end).await;
+    assert!(start.elapsed().as_secs() < 20, "it waited for the lock's time-out");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    stack.caught_up(&log).await;
+    assert!(metric(&worker, "lfg_projections_restarts_total", "postgres", 1).await < 0.5);
+    assert!(worker.runs());
+    assert!(worker.terminate().success());
+    compare_with_fresh_fold(&stack, &log).await;
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_says_until_its_end_that_it_is_not_done_also_after_a_restart() {
+    let (mut stack, mut log, _) = prepared("unfinished", 100).await;
+    log.tell(&one(shard(0), Event::AccountOpened { account: AccountId(9_999) }));
+    deposits(&mut log, shard(0), AccountId(9_999), 5_000);
+    stack.produce_and_flush(&log);
+    let slowly = || Worker::start_on(&stack, &stack.database_url, &["--redis-interval-ms", "200"]);
+    let worker = slowly();
+    stack.caught_up(&log).await;
+    let before = stack.dump_redis().await;
+    forget(&stack, &["--shard", "0"]);
+    let key = Keys::new(&stack.log.topic_prefix, shard(0)).progress();
+    let progress = async || -> Option<String> { stack.redis.get(&key).await.unwrap() };
+    let end = log.shards[0].records.len();
+    let begun = format!("rebuilding:{end}/");
+    until("the rebuild is in the middle", async || {
+        progress().await.is_some_and(|text| {
+            assert!(text.starts_with("rebuilding:"), "{text}");
+            text.starts_with(&begun) && !text.starts_with(&format!("{begun}0/"))
+        })
+    })
+    .await;
+    worker.kill();
+    let left = progress().await.unwrap();
+    assert!(left.starts_with(&begun), "{left}");
+    let worker = slowly();
+    until("the rebuild is done", async || {
+        let text = progress().await.unwrap();
+        let done = text.starts_with(&format!("{end}:"));
+        assert!(done || text.starts_with(&begun), "{text}");
+        done
+    })
+    .await;
+    assert!(!worker.logged().contains("are rebuilt from the log"), "it goes on where it was: {}", worker.logged());
+    assert_eq!(stack.dump_redis().await, before);
+    assert!(worker.terminate().success());
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_connection() {
+    let (stack, log, _) = prepared("tables", 50).await;
+    let newer = "INSERT INTO refinery_schema_history SELECT version + 1, 'later', applied_on, checksum \
+        FROM refinery_schema_history ORDER BY version DESC LIMIT 1";
+    let drop_last =
+        "DELETE FROM refinery_schema_history WHERE version = (SELECT max(version) FROM refinery_schema_history)";
+    let refused = |worker: &mut Worker, says: &str| {
+        assert!(!worker.wait().success());
+        assert!(worker.logged().contains(says), "{}", worker.logged());
+    };
+    let later = "a later build has migrated Postgres's tables to version";
+    stack.postgres.batch_execute(newer).await.unwrap();
+    refused(&mut Worker::start(&stack), later);
+    stack.postgres.batch_execute(drop_last).await.unwrap();
+
+    let mut worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    stack.postgres.batch_execute(newer).await.unwrap();
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name = 'lfg-projections'";
+    stack.postgres.query_one(cut, &[]).await.unwrap();
+    refused(&mut worker, later);
+
+    stack.postgres.batch_execute(drop_last).await.unwrap();
+    stack.postgres.batch_execute(drop_last).await.unwrap();
+    refused(&mut Worker::start(&stack), "run `projections migrate`");
+    stack.postgres.batch_execute("ALTER TABLE refinery_schema_history RENAME TO history").await.unwrap();
+    refused(&mut Worker::start(&stack), "Postgres has no tables: run `projections migrate`");
     stack.remove().await;
 }
 

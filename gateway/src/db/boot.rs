@@ -23,9 +23,6 @@ pub enum BootError {
     /// Postgres did not give it.
     #[error(transparent)]
     Db(#[from] DbError),
-    /// The tables are not there.
-    #[error("Postgres has no tables; `projections migrate` creates them")]
-    NotMigrated,
     /// The rows do not fit each other: the projection is broken. Rebuild it.
     #[error("Postgres's rows do not fit each other: {0}")]
     Inconsistent(#[from] FoldError),
@@ -33,10 +30,7 @@ pub enum BootError {
 
 impl From<tokio_postgres::Error> for BootError {
     fn from(error: tokio_postgres::Error) -> Self {
-        match error.code() {
-            Some(&tokio_postgres::error::SqlState::UNDEFINED_TABLE) => Self::NotMigrated,
-            _ => Self::Db(error.into()),
-        }
+        Self::Db(error.into())
     }
 }
 

@@ -7,6 +7,7 @@ pub mod rows;
 
 mod fills;
 mod orders;
+mod tables;
 
 use std::time::Duration;
 
@@ -49,6 +50,9 @@ pub enum DbError {
     /// A row holds what the log cannot have said. Never retry; an operator must look.
     #[error("a row of Postgres has an impossible {0}")]
     Impossible(&'static str),
+    /// The tables are not those that this build reads. Never retry; the message says what to do.
+    #[error("{0}")]
+    Tables(String),
     /// A connection does not have the settings it must have. Never retry.
     #[error("a connection has statement_timeout {0} instead of 30s")]
     Settings(String),
@@ -85,8 +89,17 @@ impl Database {
         if timeout == "30s" { Ok(database) } else { Err(DbError::Settings(timeout)) }
     }
 
+    /// A connection to tables that are this build's.
     async fn connection(&self) -> Result<Object, DbError> {
-        Ok(self.pool.get().await?)
+        let connection = self.pool.get().await?;
+        if Object::metrics(&connection).recycle_count == 0
+            && let Err(error) = tables::check(&connection).await
+        {
+            // Whoever asks next is to be told the same.
+            drop(Object::take(connection));
+            return Err(error);
+        }
+        Ok(connection)
     }
 
     /// Looks after the pool for as long as the process runs: closes connections that are old or idle, keeps the least

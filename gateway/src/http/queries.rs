@@ -1,6 +1,7 @@
 //! What clients read of the present: books, trades, tickers, wallets and positions from Redis, markets from the view.
 
 use axum::extract::State;
+use schemas::ids::Coordinate;
 use schemas::{AccountId, Credits, MarketId, MarketState, Price, Shard, Timestamp};
 use serde::Serialize;
 
@@ -19,6 +20,13 @@ use crate::state::Shared;
 fn unreadable(error: ReadError) -> Problem {
     tracing::warn!(%error, "a read model cannot be read");
     Problem::new(kinds::READ_MODEL_UNAVAILABLE)
+}
+
+/// As [`reaches`]: a shard that is being rebuilt is not merely behind.
+async fn reaches_models(state: &Shared, at_least: &[Coordinate]) -> Result<(), Problem> {
+    let Err(behind) = reaches(&state.read_models_progress, at_least).await else { return Ok(()) };
+    state.read_models.complete(at_least).await.map_err(unreadable)?;
+    Err(behind)
 }
 
 /// What an account has in all its purses, and what it may do.
@@ -48,7 +56,7 @@ pub async fn wallet(
     query: Query,
 ) -> Result<Answer<WalletAnswer>, Problem> {
     let at_least = query.nothing_else()?;
-    reaches(&state.read_models_progress, &at_least).await?;
+    reaches_models(&state, &at_least).await?;
     let (shards, home) = (state.map.shards(), state.map.of_account(account_id));
     let (wallet, standing, at) = state.read_models.wallet(shards, home, account_id).await.map_err(unreadable)?;
     let Wallet { available, held, in_transit, live_orders } = wallet;
@@ -85,7 +93,7 @@ pub async fn positions(
     query: Query,
 ) -> Result<Answer<PositionList>, Problem> {
     let at_least = query.nothing_else()?;
-    reaches(&state.read_models_progress, &at_least).await?;
+    reaches_models(&state, &at_least).await?;
     let (holdings, at) = state.read_models.positions(state.map.shards(), account).await.map_err(unreadable)?;
     let view = state.live.view();
     let item = |(market_id, holding): (MarketId, crate::read_models::Holding)| PositionItem {
@@ -140,7 +148,7 @@ pub async fn market(
 ) -> Result<Answer<MarketAnswer>, Problem> {
     let at_least = query.nothing_else()?;
     let (market, home) = find(&state, &name)?;
-    reaches(&state.read_models_progress, &at_least).await?;
+    reaches_models(&state, &at_least).await?;
     let id = market.listing.market;
     let (ticker_data, at) = state.read_models.ticker(home, id).await.map_err(unreadable)?;
     Ok(Answer::one(MarketAnswer { market, ticker_data }, at))
@@ -164,7 +172,7 @@ pub async fn book(
     let depth = query.params.optional("depth", parse::depth).unwrap_or(usize::MAX);
     let at_least = query.nothing_else()?;
     let (market, home) = find(&state, &name)?;
-    reaches(&state.read_models_progress, &at_least).await?;
+    reaches_models(&state, &at_least).await?;
     let market_id = market.listing.market;
     let (levels, at) = state.read_models.book(home, market_id).await.map_err(unreadable)?;
     let shown = |side: Vec<(Price, u64)>| side.into_iter().take(depth).map(|(p, n)| (p.to_string(), n)).collect();
@@ -188,7 +196,7 @@ pub async fn trades(
     let limit = query.params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let at_least = query.nothing_else()?;
     let (market, home) = find(&state, &name)?;
-    reaches(&state.read_models_progress, &at_least).await?;
+    reaches_models(&state, &at_least).await?;
     let market_id = market.listing.market;
     let (items, at) = state.read_models.trades(home, market_id, limit).await.map_err(unreadable)?;
     Ok(Answer::one(TradesAnswer { market_id, items }, at))

@@ -181,6 +181,15 @@ impl ReadModels {
         Shard::all(shards).zip(all).map(at).collect()
     }
 
+    /// Fails if a shard of these positions is being rebuilt.
+    pub async fn complete(&self, positions: &[Coordinate]) -> Result<(), ReadError> {
+        for Coordinate { shard, .. } in positions.iter().copied() {
+            let progress: Option<String> = self.read(READ_PROGRESS, shard, &[], 0).await?;
+            reached(shard, progress.as_deref())?;
+        }
+        Ok(())
+    }
+
     async fn hash(&self, shard: Shard, key: String) -> Result<(Hash, Coordinate), ReadError> {
         let (progress, flat): (Option<String>, Value) = self.read(READ_HASH, shard, &[key], 0).await?;
         Ok((flat.convert()?, reached(shard, progress.as_deref())?))
@@ -269,8 +278,10 @@ impl ReadModels {
     }
 }
 
-/// `OFFSET:TERM:SEQUENCE:CHAIN:NEXT_COMMAND`; missing or of another form while the shard is being rebuilt.
+/// `OFFSET:TERM:SEQUENCE:CHAIN:NEXT_COMMAND`; missing or `rebuilding:…` while the shard is being rebuilt, up to where its log ended
+/// when that began: then its keys are not the present.
 fn reached(shard: Shard, progress: Option<&str>) -> Result<Coordinate, ReadError> {
+    let progress = progress.filter(|text| !text.starts_with("rebuilding:"));
     let sequence = progress.and_then(|text| text.split(':').nth(2)?.parse().ok());
     sequence.map(|sequence| Coordinate { shard, sequence }).ok_or(ReadError::Incomplete(shard))
 }
@@ -362,7 +373,7 @@ mod tests {
         let full = "10:3:7:00000000000000000000000000000000:9";
         assert_eq!(reached(shard, Some(full)).unwrap().to_string(), "1:7");
         assert_eq!(reached(shard, Some("0:-:0:00:0")).unwrap().sequence, 0);
-        for text in [None, Some("rebuilding:abc"), Some(""), Some("rebuilding:a:b")] {
+        for text in [None, Some("rebuilding:abc"), Some(""), Some("rebuilding:a:b"), Some("rebuilding:9/3/0/2/00/2")] {
             assert!(matches!(reached(shard, text), Err(ReadError::Incomplete(_))), "{text:?}");
         }
     }

@@ -89,12 +89,37 @@ impl Platform {
         self.log.shard_map()
     }
 
+    /// A setting of all processes that start from here on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub fn redis_url(&self) -> String {
+        env("REDIS_URL")
+    }
+
+    /// Runs a command of a program to its end.
+    pub async fn run(&self, program: &str, arguments: &[&str]) {
+        let path = PathBuf::from(env("LFG_BIN_DIR")).join(program);
+        let done = tokio::process::Command::new(path).args(arguments).envs(&self.env).output().await.expect(program);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// A gateway, once it listens.
     pub async fn gateway(&self) -> (Process, Api) {
         let mut gateway = Process::start(env!("CARGO_BIN_EXE_gateway"), &self.env);
         let address = gateway.value_of("the gateway listens", "address");
         let api = Api::new(&address);
         (gateway, api)
+    }
+
+    /// A gateway that ends at its start: what it says.
+    pub async fn fails_at_its_start(&self) -> String {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gateway"));
+        let ended = command.arg("run").envs(&self.env).kill_on_drop(true).output();
+        let done = tokio::time::timeout(PATIENCE, ended).await.expect("the gateway ends").expect("the gateway");
+        assert!(!done.status.success());
+        String::from_utf8_lossy(&done.stderr).into_owned()
     }
 
     /// The engine or the projections, once all of their parts are ready.

@@ -3,6 +3,7 @@
 
 mod indexes;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use refinery::Report;
@@ -13,6 +14,15 @@ use crate::sink::SinkError;
 
 mod embedded {
     refinery::embed_migrations!("../migrations");
+}
+
+/// The version of the tables that this build writes: that of its last migration.
+pub fn tables_version() -> i32 {
+    static VERSION: LazyLock<i32> = LazyLock::new(|| {
+        let runner = embedded::migrations::runner();
+        runner.get_migrations().iter().map(refinery::Migration::version).max().unwrap_or(0)
+    });
+    *VERSION
 }
 
 /// The database is not what this program writes, and why. Correct that, and repeat.

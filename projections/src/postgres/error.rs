@@ -1,46 +1,55 @@
-//! What an error of Postgres means to the writer: try again from the stored position, or stop.
+//! What an error of Postgres means to the writer: try again from the stored position, halt the shard, or stop.
 
 use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
 use crate::sink::SinkError;
 
-/// States, beside the classes below, that a later try may not meet.
-const PASSING: [SqlState; 7] = [
-    SqlState::QUERY_CANCELED,
-    // An echo of another statement's failure.
-    SqlState::IN_FAILED_SQL_TRANSACTION,
-    SqlState::LOCK_NOT_AVAILABLE,
-    // A replica that was primary a moment ago, or will be.
-    SqlState::READ_ONLY_SQL_TRANSACTION,
-    SqlState::T_R_SERIALIZATION_FAILURE,
-    SqlState::T_R_DEADLOCK_DETECTED,
-    // The statement was prepared before somebody altered a table.
-    SqlState::FEATURE_NOT_SUPPORTED,
-];
-
-/// Connection exceptions, insufficient resources, operator intervention (shutdown, failover), system errors.
-const PASSING_CLASSES: [&str; 4] = ["08", "53", "57", "58"];
-
-/// Sorts an error of a statement.
-///
-/// | error                                            | means                                   | do    |
-/// |--------------------------------------------------|-----------------------------------------|-------|
-/// | not from the server                              | the connection is lost                  | retry |
-/// | a passing state or class                         | the server is busy, stopping, elsewhere | retry |
-/// | check violation without a constraint             | a month's partition went away           | retry |
-/// | anything else                                    | log and tables disagree, or no tables   | stop  |
-pub fn classify(error: tokio_postgres::Error) -> SinkError {
-    if may_retry(&error) { SinkError::unavailable(Caused(error)) } else { SinkError::refused(Caused(error)) }
+/// What is to be done about an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Means {
+    Retry,
+    Denied,
+    Refused,
 }
 
-fn may_retry(error: &tokio_postgres::Error) -> bool {
-    match error.as_db_error() {
-        None => true,
-        Some(db) if *db.code() == SqlState::CHECK_VIOLATION => db.constraint().is_none(),
-        Some(db) => {
-            PASSING.contains(db.code()) || PASSING_CLASSES.iter().any(|class| db.code().code().starts_with(class))
-        }
+/// Sorts an error of a statement, by its SQLSTATE.
+///
+/// | state                          | means                                                       | do                                  |
+/// |--------------------------------|-------------------------------------------------------------|-------------------------------------|
+/// | none, not from the server      | the connection is lost                                      | retry                               |
+/// | class 08                       | connection exceptions                                       | retry                               |
+/// | class 40                       | serialization failures, deadlocks: the transaction is undone | retry                              |
+/// | class 53                       | disk full, out of memory, too many connections              | retry                               |
+/// | class 57                       | cancelled, timed out, shutting down, starting up, failover  | retry                               |
+/// | class 58                       | errors of the system below: I/O                             | retry                               |
+/// | 25006                          | read-only: a replica that was primary, or will be           | retry                               |
+/// | 25P02                          | an echo of another statement's failure                      | retry                               |
+/// | 25P03                          | the transaction was idle too long: we were frozen           | retry                               |
+/// | 55P03, 55006                   | somebody holds a lock for long                              | retry                               |
+/// | 0A000, 26000                   | prepared before somebody altered a table, or elsewhere      | retry                               |
+/// | 23514 without a constraint     | a month's partition went away                               | retry                               |
+/// | class 28, 3D000                | password or role refused, no such database                  | at the start stop, later retry      |
+/// | anything else, also 23, 22, 42 | log and tables disagree, a missing table, column or right   | the shard halts                     |
+pub fn classify(error: tokio_postgres::Error) -> SinkError {
+    let means = match error.as_db_error() {
+        None => Means::Retry,
+        Some(db) => means(db.code().code(), db.constraint().is_some()),
+    };
+    match means {
+        Means::Retry => SinkError::unavailable(Caused(error)),
+        Means::Denied => SinkError::denied(Caused(error)),
+        Means::Refused => SinkError::refused(Caused(error)),
+    }
+}
+
+fn means(state: &str, names_constraint: bool) -> Means {
+    match (state.get(..2).unwrap_or_default(), state) {
+        ("08" | "40" | "53" | "57" | "58", _) => Means::Retry,
+        (_, "25006" | "25P02" | "25P03" | "55P03" | "55006" | "0A000" | "26000") => Means::Retry,
+        (_, "23514") if !names_constraint => Means::Retry,
+        ("28", _) | (_, "3D000") => Means::Denied,
+        _ => Means::Refused,
     }
 }
 
@@ -48,7 +57,7 @@ fn may_retry(error: &tokio_postgres::Error) -> bool {
 pub fn classify_pool(error: PoolError) -> SinkError {
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => classify(error),
-        PoolError::PostCreateHook(error @ HookError::Message(_)) => SinkError::refused(error),
+        PoolError::PostCreateHook(error @ HookError::Message(_)) => SinkError::denied(error),
         error => SinkError::unavailable(error),
     }
 }
@@ -86,4 +95,27 @@ pub fn causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_tried_again_and_what_the_data_break_is_not() {
+        let passing = [
+            "08006", "08P01", "40001", "40P01", "40003", "53100", "53200", "53300", "57014", "57P01", "57P03", "58030",
+            "25006", "25P02", "55P03", "0A000",
+        ];
+        for state in passing {
+            assert_eq!(means(state, false), Means::Retry, "{state}");
+        }
+        for state in ["28000", "28P01", "3D000"] {
+            assert_eq!(means(state, false), Means::Denied, "{state}");
+        }
+        for state in ["23505", "23502", "23514", "22003", "42P01", "42703", "42501", "P0001", "XX001", ""] {
+            assert_eq!(means(state, true), Means::Refused, "{state}");
+        }
+        assert_eq!(means("23514", false), Means::Retry);
+    }
 }

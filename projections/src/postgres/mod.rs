@@ -22,6 +22,7 @@ mod orders;
 mod pool;
 mod progress;
 mod purses;
+mod tables;
 mod writer;
 
 pub use error::{causes, classify};

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls};
 
 use super::error::{classify, classify_pool};
+use super::tables;
+use crate::migrate::tables_version;
 use crate::sink::SinkError;
 
 /// How long any statement may take, on every connection.
@@ -95,9 +97,17 @@ async fn verify(client: &tokio_postgres::Client) -> Result<(), HookError> {
 }
 
 impl Connections {
-    /// A connection that answers to the limits.
-    pub async fn get(&self) -> Result<deadpool_postgres::Client, SinkError> {
-        self.pool.get().await.map_err(classify_pool)
+    /// A connection that answers to the limits, to tables that are this build's.
+    pub async fn get(&self) -> Result<Client, SinkError> {
+        let client = self.pool.get().await.map_err(classify_pool)?;
+        if Client::metrics(&client).recycle_count == 0
+            && let Err(error) = tables::check(&client, tables_version()).await
+        {
+            // Whoever asks next is to be told the same.
+            drop(Client::take(client));
+            return Err(error);
+        }
+        Ok(client)
     }
 
     /// Forgets all connections, since one of them was lost and the others probably are.

@@ -75,7 +75,7 @@ impl Sink for PostgresSink {
         self.shard
     }
 
-    async fn load(&mut self) -> Result<Position, SinkError> {
+    async fn load(&mut self, _end: u64) -> Result<Position, SinkError> {
         let loaded = self.load_once().await;
         self.doubt(loaded)
     }

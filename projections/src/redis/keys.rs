@@ -31,8 +31,10 @@
 //! - Hashes hold the log's integers (ticks, micro-credits, contracts, millionths, milliseconds), because Redis adds to them.
 //!   JSON holds prices and money as decimal strings, ids as strings.
 //! - A live order is ACTIVE while its `filled` is 0, else PARTIALLY_FILLED. Ended orders are in Postgres only.
-//! - `progress` is missing, or `rebuilding:TOKEN`, while a shard is being rebuilt: then its other keys are incomplete, and a
-//!   reader says 503 rather than serve them. `TERM` is `-` before the first term; `CHAIN` is 32 hex digits.
+//! - While a shard is being rebuilt, `progress` is missing, `rebuilding:TOKEN` (its keys are cleared), or
+//!   `rebuilding:UNTIL/OFFSET/TERM/SEQUENCE/CHAIN/NEXT_COMMAND` (its log is folded again, up to OFFSET so far, and is as far as it was
+//!   when that began at UNTIL). Its other keys are then those of no state or of one of long ago, and a reader says 503 rather than
+//!   serve them. `TERM` is `-` before the first term; `CHAIN` is 32 hex digits.
 //! - Everything a batch changes, `progress` included, changes in one script call: readers never see half of it.
 //!
 //! A trade: `{"trade_id":"9","price":"0.5500","quantity":4,"taker_side":"BID","kind":"MINT","time":1764000000000,"sequence":77}`;

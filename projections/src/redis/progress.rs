@@ -1,7 +1,5 @@
 //! How far a shard's keys are, as the text under its `progress` key.
 
-use std::fmt::Write as _;
-
 use schemas::reading::Position;
 use schemas::record::Chain;
 
@@ -13,28 +11,51 @@ pub enum Progress {
     /// The keys are those of this position.
     At(Position),
     /// Somebody, named by a token, clears the keys and will fold the log again.
-    Rebuilding(u128),
+    Clearing(u128),
+    /// The log is folded again, and is not yet where it ended when that began. The keys are those of a position of long ago:
+    /// readers must not take them for the present.
+    Refolding {
+        /// The position of the keys.
+        at: Position,
+        /// The offset after the last record of the log when the rebuild began.
+        until: u64,
+    },
+}
+
+impl Progress {
+    /// The keys are those of `at`. `until`: of a rebuild that is under way, where it is done.
+    pub fn new(at: Position, until: Option<u64>) -> Self {
+        match until {
+            Some(until) if at.offset < until => Self::Refolding { at, until },
+            _ => Self::At(at),
+        }
+    }
 }
 
 impl std::fmt::Display for Progress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Rebuilding(token) => write!(f, "{REBUILDING}{token:032x}"),
-            Self::At(position) => {
-                write!(f, "{}:", position.offset)?;
-                match position.term {
-                    Some(term) => write!(f, "{term}:")?,
-                    None => f.write_str("-:")?,
-                }
-                write!(f, "{}:", position.sequence)?;
-                for byte in position.chain.0 {
-                    write!(f, "{byte:02x}")?;
-                }
-                f.write_char(':')?;
-                write!(f, "{}", position.next_command)
+            Self::At(position) => write_position(f, position, ':'),
+            Self::Clearing(token) => write!(f, "{REBUILDING}{token:032x}"),
+            Self::Refolding { at, until } => {
+                write!(f, "{REBUILDING}{until}/")?;
+                write_position(f, at, '/')
             }
         }
     }
+}
+
+fn write_position(f: &mut std::fmt::Formatter<'_>, position: &Position, between: char) -> std::fmt::Result {
+    write!(f, "{}{between}", position.offset)?;
+    match position.term {
+        Some(term) => write!(f, "{term}{between}")?,
+        None => write!(f, "-{between}")?,
+    }
+    write!(f, "{}{between}", position.sequence)?;
+    for byte in position.chain.0 {
+        write!(f, "{byte:02x}")?;
+    }
+    write!(f, "{between}{}", position.next_command)
 }
 
 impl std::str::FromStr for Progress {
@@ -51,10 +72,17 @@ impl std::str::FromStr for Progress {
 pub struct NoProgress(String);
 
 fn parse(text: &str) -> Option<Progress> {
-    if let Some(token) = text.strip_prefix(REBUILDING) {
-        return u128::from_str_radix(token, 16).ok().map(Progress::Rebuilding);
+    match text.strip_prefix(REBUILDING) {
+        None => position(text, ':').map(Progress::At),
+        Some(rest) => match rest.split_once('/') {
+            None => u128::from_str_radix(rest, 16).ok().map(Progress::Clearing),
+            Some((until, at)) => Some(Progress::Refolding { at: position(at, '/')?, until: until.parse().ok()? }),
+        },
     }
-    let mut parts = text.split(':');
+}
+
+fn position(text: &str, between: char) -> Option<Position> {
+    let mut parts = text.split(between);
     let position = Position {
         offset: parts.next()?.parse().ok()?,
         term: match parts.next()? {
@@ -65,7 +93,7 @@ fn parse(text: &str) -> Option<Progress> {
         chain: chain(parts.next()?)?,
         next_command: parts.next()?.parse().ok()?,
     };
-    parts.next().is_none().then_some(Progress::At(position))
+    parts.next().is_none().then_some(position)
 }
 
 fn chain(text: &str) -> Option<Chain> {
@@ -90,13 +118,24 @@ mod tests {
         let texts = [
             (Progress::At(Position::default()), "0:-:0:00000000000000000000000000000000:0"),
             (Progress::At(position), "12:7:4:00017f80ff636861696e206279746573:9"),
-            (Progress::Rebuilding(10), "rebuilding:0000000000000000000000000000000a"),
+            (Progress::Clearing(10), "rebuilding:0000000000000000000000000000000a"),
+            (Progress::new(position, Some(13)), "rebuilding:13/12/7/4/00017f80ff636861696e206279746573/9"),
+            (Progress::new(position, Some(12)), "12:7:4:00017f80ff636861696e206279746573:9"),
+            (Progress::new(Position::default(), Some(1)), "rebuilding:1/0/-/0/00000000000000000000000000000000/0"),
         ];
         for (progress, text) in texts {
             assert_eq!(progress.to_string(), text);
             assert_eq!(text.parse(), Ok(progress));
         }
-        for text in ["", "1:2:3", "1:-:1:zz:1", "rebuilding:x", "0:-:0:00000000000000000000000000000000:0:0"] {
+        for text in [
+            "",
+            "1:2:3",
+            "1:-:1:zz:1",
+            "rebuilding:x",
+            "rebuilding:1/2",
+            "rebuilding:/0/-/0/00000000000000000000000000000000/0",
+            "0:-:0:00000000000000000000000000000000:0:0",
+        ] {
             assert!(text.parse::<Progress>().is_err(), "{text}");
         }
     }

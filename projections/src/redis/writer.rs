@@ -4,8 +4,12 @@
 //! |-------------------------|------------------------------------------------|------------------------|
 //! | as expected             | the keys are where the writer left them        | apply the batch        |
 //! | missing                 | never filled, flushed, or torn by a failure    | clear, fold from 0     |
-//! | rebuilding, at the load | a rebuilder that died                          | clear, fold from 0     |
+//! | clearing, at the load   | a rebuilder that died                          | clear, fold from 0     |
+//! | refolding               | a rebuild that is not done                     | go on with it          |
 //! | another position        | see [`SinkError::Moved`]                       | load                   |
+//!
+//! A rebuild is done when the fold is where the log ended as it began. Until then `progress` says that it is not, through
+//! restarts of anybody, and readers answer nothing from these keys.
 //!
 //! A store that lost its last second in a crash lost the position with it, and simply goes on from there.
 
@@ -42,6 +46,8 @@ pub struct RedisSink {
     keys: Keys,
     writer: WriterId,
     shard: Shard,
+    /// Where the rebuild that is under way is done.
+    until: Option<u64>,
     connection: Option<Connection>,
 }
 
@@ -57,23 +63,34 @@ impl RedisSink {
     pub fn new(url: &str, prefix: &str, writer: WriterId, shard: Shard) -> Result<Self, SinkError> {
         let config = Config::from_url(url).map_err(classify)?;
         let name = format!("lfg-projections:{prefix}:{shard}");
-        Ok(Self { config, name, keys: Keys::new(prefix, shard), writer, shard, connection: None })
+        Ok(Self { config, name, keys: Keys::new(prefix, shard), writer, shard, until: None, connection: None })
     }
 
-    async fn load_once(&mut self) -> Result<Position, SinkError> {
+    async fn load_once(&mut self, end: u64) -> Result<Position, SinkError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => connect(&self.config, &self.name).await?,
         };
         let connection = self.connection.insert(connection);
         let found: Option<String> = connection.client.get(self.keys.progress()).await.map_err(classify)?;
-        match found.map(|text| text.parse()).transpose().map_err(SinkError::refused)? {
-            Some(Progress::At(position)) => Ok(position),
-            found @ (None | Some(Progress::Rebuilding(_))) => {
-                tracing::info!(shard = %self.shard, ?found, "the read models are rebuilt from the log");
-                connection.clear(&self.keys, self.writer).await
+        let found: Option<Progress> = found.map(|text| text.parse()).transpose().map_err(SinkError::refused)?;
+        let (mark, at, until) = match found {
+            Some(Progress::At(position)) => {
+                self.until = None;
+                return Ok(position);
             }
-        }
+            // The log may have lost its end since: the rebuild is done at what is left.
+            Some(found @ Progress::Refolding { at, until }) => (found.to_string(), at, until.min(end)),
+            None | Some(Progress::Clearing(_)) => {
+                tracing::info!(shard = %self.shard, ?found, "the read models are rebuilt from the log");
+                (connection.clear(&self.keys, self.writer).await?, Position::default(), end)
+            }
+        };
+        let next = Progress::new(at, Some(until));
+        self.until = matches!(next, Progress::Refolding { .. }).then_some(until);
+        let marked = Operations::new(&self.keys, self.writer, mark.clone(), next.to_string());
+        connection.apply(marked, &mark).await?;
+        Ok(at)
     }
 
     fn connection(&self) -> Result<&Connection, SinkError> {
@@ -81,13 +98,15 @@ impl RedisSink {
     }
 
     async fn apply(&self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
-        let connection = self.connection()?;
-        let (expected, next) = (Progress::At(*from).to_string(), Progress::At(*to).to_string());
+        let (expected, next) = (self.progress(from), self.progress(to));
         let mut operations = Operations::new(&self.keys, self.writer, expected.clone(), next);
         operate(&mut operations, &self.keys, changes);
-        let (keys, words) = operations.into_parts();
-        let answer = connection.client.evalsha(connection.apply.as_str(), keys, words).await.map_err(classify)?;
-        verdict(&answer, &expected)
+        self.connection()?.apply(operations, &expected).await
+    }
+
+    /// What stands under `progress` when the keys are those of `position`.
+    fn progress(&self, position: &Position) -> String {
+        Progress::new(*position, self.until).to_string()
     }
 
     /// After a fault the connection, and what is under way on it, is given up.
@@ -108,9 +127,15 @@ impl RedisSink {
 }
 
 impl Connection {
-    /// Deletes all the shard's keys; the position is then that of an empty log.
-    async fn clear(&self, keys: &Keys, writer: WriterId) -> Result<Position, SinkError> {
-        let mark = Progress::Rebuilding(uuid::Uuid::new_v4().as_u128()).to_string();
+    async fn apply(&self, operations: Operations, expected: &str) -> Result<(), SinkError> {
+        let (keys, words) = operations.into_parts();
+        let answer = self.client.evalsha(self.apply.as_str(), keys, words).await.map_err(classify)?;
+        verdict(&answer, expected)
+    }
+
+    /// Deletes all the shard's keys; returns the mark that stands under `progress` then.
+    async fn clear(&self, keys: &Keys, writer: WriterId) -> Result<String, SinkError> {
+        let mark = Progress::Clearing(uuid::Uuid::new_v4().as_u128()).to_string();
         let own = [keys.progress(), keys.writer()];
         let values = [(own[0].clone(), mark.clone()), (own[1].clone(), writer.0.to_string())];
         let _: () = self.client.mset(values.to_vec()).await.map_err(classify)?;
@@ -124,15 +149,9 @@ impl Connection {
             verdict(&answer, &mark)?;
             cursor = next;
             if cursor == "0" {
-                break;
+                return Ok(mark);
             }
         }
-        let start = Position::default();
-        let begun = Operations::new(keys, writer, mark.clone(), Progress::At(start).to_string());
-        let (keys, words) = begun.into_parts();
-        let answer = self.client.evalsha(self.apply.as_str(), keys, words).await.map_err(classify)?;
-        verdict(&answer, &mark)?;
-        Ok(start)
     }
 }
 
@@ -143,14 +162,19 @@ impl Sink for RedisSink {
         self.shard
     }
 
-    async fn load(&mut self) -> Result<Position, SinkError> {
-        let loaded = self.load_once().await;
+    async fn load(&mut self, end: u64) -> Result<Position, SinkError> {
+        let loaded = self.load_once(end).await;
         self.doubt(loaded).await
     }
 
     async fn write(&mut self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
         let written = self.apply(changes, from, to).await;
-        self.doubt(written).await
+        self.doubt(written).await?;
+        if self.until.is_some_and(|until| to.offset >= until) {
+            tracing::info!(shard = %self.shard, offset = to.offset, "the read models are rebuilt");
+            self.until = None;
+        }
+        Ok(())
     }
 
     async fn check(&mut self, at: &Position) -> Result<(), SinkError> {
@@ -158,7 +182,7 @@ impl Sink for RedisSink {
         let both = vec![self.keys.progress(), self.keys.writer()];
         let found: Result<(Option<String>, Option<String>), SinkError> = client.mget(both).await.map_err(classify);
         let (found, by) = self.doubt(found).await?;
-        let expected = Progress::At(*at).to_string();
+        let expected = self.progress(at);
         match found {
             Some(found) if found == expected => Ok(()),
             found => Err(moved(&expected, &found.unwrap_or_default(), &by.unwrap_or_default())),
@@ -209,20 +233,40 @@ fn moved(expected: &str, found: &str, by: &str) -> SinkError {
     SinkError::Moved { expected: expected.to_owned(), found: found.to_owned(), by }
 }
 
+/// First words of replies that say how the server is, not what it thinks of a command.
+const PASSING: [&str; 13] = [
+    "OOM",
+    "LOADING",
+    "READONLY",
+    "MISCONF",
+    "BUSY",
+    "TRYAGAIN",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "MOVED",
+    "ASK",
+    "NOSCRIPT",
+    "UNBLOCKED",
+];
+
 /// Sorts an error.
 ///
-/// | error                                   | means                                             | do    |
-/// |-----------------------------------------|---------------------------------------------------|-------|
-/// | settings, authentication                | not ours to mend                                  | stop  |
-/// | from within a script, not for memory    | the keys are not what the log says; now torn      | stop  |
-/// | anything else                           | busy, loading, a replica, full, unreachable       | retry |
+/// | error                                             | means                                          | do                             |
+/// |---------------------------------------------------|------------------------------------------------|--------------------------------|
+/// | settings, authentication, `NOAUTH`, `WRONGPASS`   | not ours to mend                               | at the start stop, later retry |
+/// | a reply that begins with a word of [`PASSING`]    | full, busy, loading, a replica, elsewhere now  | retry                          |
+/// | any other from within a script, or `WRONGTYPE`    | the keys are not what the log says; now torn   | the shard halts                |
+/// | anything else                                     | unreachable, timed out, closed                 | retry                          |
 ///
 /// Torn keys have no progress: the next start rebuilds them.
 pub(super) fn classify(error: Error) -> SinkError {
-    let within_script = error.details().contains("@user_script");
+    let word = error.details().split_whitespace().next().unwrap_or_default();
     match error.kind() {
-        ErrorKind::Config | ErrorKind::Auth | ErrorKind::Url => SinkError::refused(error),
-        _ if within_script && !error.details().starts_with("OOM") => SinkError::refused(error),
+        ErrorKind::Config | ErrorKind::Auth | ErrorKind::Url => SinkError::denied(error),
+        _ if ["NOAUTH", "WRONGPASS"].contains(&word) => SinkError::denied(error),
+        _ if PASSING.contains(&word) => SinkError::unavailable(error),
+        _ if word == "WRONGTYPE" || error.details().contains("@user_script") => SinkError::refused(error),
         _ => SinkError::unavailable(error),
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use schemas::Timestamp;
 use schemas::reading::{Position, Reader, Reading};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::end::Stop;
+use super::pump::Room;
 use crate::fold::Changes;
 
 /// How large a batch may be, and how often one may be written: whichever comes first.
@@ -30,7 +30,7 @@ pub struct Record {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Its share of the queues' memory, given back when it is folded.
-    pub _room: OwnedSemaphorePermit,
+    pub _room: Room,
 }
 
 /// What some records change.

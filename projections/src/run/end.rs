@@ -14,7 +14,9 @@ use crate::sink::SinkError;
 /// | what is wrong                                        | what stops              |
 /// |------------------------------------------------------|-------------------------|
 /// | a shard's log: broken, cut, makes no sense, a panic  | that shard of that sink |
-/// | anything else: stores, settings, Kafka               | the process             |
+/// | a shard's rows: the store refuses what the log says  | that shard of that sink |
+/// | another writer, a store that shuts this program out  | the process             |
+/// | or is laid out otherwise, settings, Kafka            | the process             |
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
     /// The log breaks its own rules.
@@ -55,13 +57,21 @@ pub enum Stop {
         /// Where it is.
         found: String,
     },
-    /// The store holds what the log says cannot be, or refuses this program.
-    #[error("{sink} of shard {shard}: {reason}")]
+    /// The store refuses what the log says of this shard, or holds what the log says cannot be.
+    #[error("{sink} of shard {shard} refuses: {reason}")]
     Refused {
         /// Which store.
         sink: &'static str,
         /// Whose rows.
         shard: Shard,
+        /// What it said.
+        reason: String,
+    },
+    /// The store shuts this program out, or is laid out otherwise.
+    #[error("{sink}: {reason}")]
+    Shut {
+        /// Which store.
+        sink: &'static str,
         /// What it said.
         reason: String,
     },
@@ -84,18 +94,30 @@ const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET 
 const HINT_NEWER: &str =
     "install that build of the projections in place of this process's; it goes on where this shard stands";
 
+/// The same where a store refuses a shard.
+const HINT_POSTGRES: &str = "nothing of that batch was written; correct in Postgres what the message names (a constraint, a row, a \
+    right), or, if the rows do not fit the log, fold into a new database; then restart this process, which goes on from the shard's \
+    stored position";
+const HINT_REDIS: &str = "readers get 503 for what the refused batch left incomplete; `projections rebuild redis --shard SHARD`, then \
+    restart this process, which folds the shard again from the beginning of its log";
+
 impl Stop {
     /// What an operator does with a shard that halted for this.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Broken(Broken { fault: Fault::Newer { .. }, .. }) => HINT_NEWER,
+            Self::Refused { sink: "redis", .. } => HINT_REDIS,
+            Self::Refused { .. } => HINT_POSTGRES,
             _ => HINT,
         }
     }
 
     /// True if one shard stops, and the others go on.
     pub fn is_one_shards(&self) -> bool {
-        matches!(self, Self::Broken(_) | Self::Nonsense { .. } | Self::Cut(_) | Self::WriterPanicked { .. })
+        matches!(
+            self,
+            Self::Broken(_) | Self::Nonsense { .. } | Self::Cut(_) | Self::WriterPanicked { .. } | Self::Refused { .. }
+        )
     }
 
     /// An error before anything was written.
@@ -104,28 +126,13 @@ impl Stop {
     }
 }
 
-/// Why a session of a sink's writers ended.
+/// Why a session of a shard's writer ended, if nobody asked for it.
 #[derive(Debug)]
 pub enum End {
-    /// It was asked to.
-    Asked,
-    /// A shard halted: begin again at once, without it.
-    Halted,
-    /// Something that passes: begin again from the stored positions.
+    /// Something that passes: begin again from the stored position.
     Again(String),
     /// Something that does not.
     Stop(Stop),
-}
-
-impl End {
-    /// Of two reasons the graver one, or else the first.
-    pub fn or(self, result: Result<(), End>) -> Self {
-        match (self, result) {
-            (Self::Stop(stop), _) | (_, Err(Self::Stop(stop))) => Self::Stop(stop),
-            (Self::Asked, Err(end)) => end,
-            (end, _) => end,
-        }
-    }
 }
 
 impl<E: Into<Stop>> From<E> for End {

@@ -12,7 +12,7 @@
 //! | `lfg_projections_lag_records`           | records between the position and the end of the log                   |
 //! | `lfg_projections_lag_seconds`           | age of the last record written, while there are later ones, else 0    |
 //! | `lfg_projections_halted`                | 1 if the shard halted, and the others go on, else 0                   |
-//! | `lfg_projections_restarts_total`        | (label `sink`) sessions that ended because something had to pass      |
+//! | `lfg_projections_restarts_total`        | times that it began again because something had to pass               |
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -36,6 +36,7 @@ pub struct Meters {
     lag_records: Gauge,
     lag_seconds: Gauge,
     halted: Gauge,
+    restarts: Counter,
     /// The position's offset, and the time of the last record before it; 0 before the first.
     at: AtomicU64,
     time: AtomicU64,
@@ -49,6 +50,7 @@ impl Meters {
         halted.set(0.0);
         Self {
             halted,
+            restarts: counter!("lfg_projections_restarts_total", &labels),
             outcomes: counter!("lfg_projections_outcomes_total", &labels),
             unknown: counter!("lfg_projections_unknown_total", &labels),
             rows: counter!("lfg_projections_rows_total", &labels),
@@ -76,6 +78,11 @@ impl Meters {
         self.halted.set(1.0);
     }
 
+    /// The shard begins again because something has to pass.
+    pub fn restarted(&self) {
+        self.restarts.increment(1);
+    }
+
     /// A batch was written.
     pub fn written(&self, batch: &Batch, to: &Position, took: Duration) {
         self.outcomes.increment(u64::try_from(batch.outcomes).unwrap_or(u64::MAX));
@@ -100,11 +107,6 @@ impl Meters {
             (_, time) => self.lag_seconds.set(since(Timestamp(time)).as_secs_f64()),
         }
     }
-}
-
-/// A session of `sink` ended because something had to pass.
-pub fn restarted(sink: &'static str) {
-    counter!("lfg_projections_restarts_total", "sink" => sink).increment(1);
 }
 
 /// The time from then to now, by two machines' clocks.

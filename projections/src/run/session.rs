@@ -1,5 +1,5 @@
-//! A sink's writers from one load to the next fault: load, tail from there, write; when one writer cannot go on, all begin
-//! again from what is stored.
+//! A sink's writers. Each goes from load to load: load, enter the tail there, write; when it cannot go on, it leaves the tail, and
+//! begins again from what is stored, alone.
 //!
 //! Beginning again is the only recovery there is. It is the same after a lost connection, a restarted server, a flushed
 //! Redis and a killed process, so it is well tried.
@@ -9,21 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::try_join_all;
 use schemas::Shard;
-use schemas::reading::{Position, Reader};
+use schemas::reading::Reader;
 use service::kafka::{EventsTail, KafkaFault, Reading};
 use service::{Liveness, LogArgs, Readiness, Shutdown};
-use tokio::runtime::Handle;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::batch::Limits;
 use super::end::{Backoff, End, Stop};
-use super::meters::{Meters, restarted};
-use super::pump::Pump;
+use super::meters::Meters;
+use super::pump::{Port, Pump};
 use super::shard::{Session, ShardWriter, Trust};
-use crate::sink::{Sink, SinkError, WriterId};
+use crate::sink::{Sink, WriterId};
 
 /// A writer without a sign of life for so long is to be restarted: above all the time-outs of its store together.
 const PULSE_LIMIT: Duration = Duration::from_secs(120);
@@ -32,6 +30,7 @@ const PULSE_LIMIT: Duration = Duration::from_secs(120);
 const LAG_PERIOD: Duration = Duration::from_secs(1);
 
 /// What a sink needs beside its stores.
+#[derive(Clone)]
 pub struct Worker {
     /// This process.
     pub writer: WriterId,
@@ -50,10 +49,7 @@ pub struct Worker {
 /// A sink with a writer for each shard.
 pub struct Writers<S> {
     worker: Worker,
-    /// Those that have not halted.
     shards: Vec<ShardWriter<S>>,
-    /// How many have.
-    halted: usize,
 }
 
 impl Worker {
@@ -69,167 +65,162 @@ impl Worker {
                 writer: self.writer,
                 trust: Trust::Fresh,
                 target: None,
+                let_in: false,
                 sink,
             }
         };
         let shards = sinks.into_iter().map(writer).collect();
-        Writers { worker: self, shards, halted: 0 }
+        Writers { worker: self, shards }
     }
 }
 
 impl<S: Sink> Writers<S> {
-    /// Session after session, until asked to stop or until something does not pass.
-    pub async fn run(mut self) -> Result<(), Stop> {
-        let mut backoff = Backoff::new();
-        while !self.shards.is_empty() && !self.worker.shutdown.is_triggered() {
-            match self.session().await {
-                End::Asked => break,
-                End::Stop(stop) => return Err(stop),
-                End::Halted => continue,
-                End::Again(why) => {
-                    tracing::warn!(sink = S::NAME, why, "beginning again from the stored positions");
-                    restarted(S::NAME);
+    /// Runs until asked to stop or until something ends the process. Shards that halt end neither: a restart would meet the
+    /// same again.
+    pub async fn run(self) -> Result<(), Stop> {
+        let Self { worker, shards } = self;
+        if shards.is_empty() {
+            return Ok(());
+        }
+        // A batch is not written sooner anyway.
+        let reading = Reading::Gathered { wait: worker.limits.interval };
+        let tail = Arc::new(EventsTail::open(&worker.log.kafka, &worker.log.topics(), reading, [])?);
+        let meters = shards.iter().map(|writer| (writer.shard(), Arc::clone(&writer.meters))).collect();
+        let watch = tokio::spawn(watch_lag(Arc::clone(&tail), meters));
+        let (pump, port) = Pump::new(Arc::clone(&tail), worker.log.shards);
+        let (stop, pump_stop) = (Shutdown::new(), Shutdown::new());
+        let mut pumping = {
+            let stop = pump_stop.clone();
+            spawn_blocking(move || pump.run(&stop))
+        };
+        let mut lives = JoinSet::new();
+        for writer in shards {
+            let (worker, tail, port, stop) = (worker.clone(), Arc::clone(&tail), port.clone(), stop.clone());
+            lives.spawn(Life { writer, worker, tail, port, stop }.run());
+        }
+        drop((tail, port));
+        let (mut result, mut pumped) = (Ok(()), None);
+        loop {
+            let ended = tokio::select! {
+                ended = lives.join_next() => match ended {
+                    None => break,
+                    Some(ended) => ended.unwrap_or(Err(Stop::Panicked(S::NAME))),
+                },
+                ended = &mut pumping, if pumped.is_none() => {
+                    pumped = Some(());
+                    stop.trigger();
+                    told_by_pump(ended)
+                }
+                () = worker.shutdown.wait(), if !stop.is_triggered() => {
+                    stop.trigger();
+                    Ok(())
+                }
+            };
+            if ended.is_err() {
+                stop.trigger();
+                result = result.and(ended);
+            }
+        }
+        if result.is_ok() {
+            // All halted, unless this was asked for.
+            worker.shutdown.wait().await;
+        }
+        watch.abort();
+        pump_stop.trigger();
+        if pumped.is_none() {
+            result = result.and(told_by_pump(pumping.await));
+        }
+        tracing::info!(sink = S::NAME, "stopped");
+        result
+    }
+}
+
+fn told_by_pump(ended: Result<Result<(), KafkaFault>, tokio::task::JoinError>) -> Result<(), Stop> {
+    ended.map_err(|_| Stop::Panicked("the pump"))?.map_err(Stop::from)
+}
+
+/// One shard's writer, from session to session.
+struct Life<S> {
+    writer: ShardWriter<S>,
+    worker: Worker,
+    tail: Arc<EventsTail>,
+    port: Port,
+    stop: Shutdown,
+}
+
+impl<S: Sink> Life<S> {
+    /// Until asked to stop, or until the shard halts; or what ends the process.
+    async fn run(mut self) -> Result<(), Stop> {
+        let (shard, mut backoff) = (self.writer.shard(), Backoff::new());
+        while !self.stop.is_triggered() {
+            let end = self.session().await;
+            self.port.leave(shard);
+            match end {
+                Ok(()) => break,
+                Err(End::Stop(stop)) if stop.is_one_shards() => {
+                    self.writer.halt(&stop);
+                    return Ok(());
+                }
+                Err(End::Stop(stop)) => {
+                    self.writer.pulse.stop();
+                    return Err(stop);
+                }
+                Err(End::Again(why)) => {
+                    tracing::warn!(sink = S::NAME, %shard, why, "beginning again from the stored position");
+                    self.writer.meters.restarted();
                 }
             }
-            if self.shards.iter().any(|writer| writer.trust == Trust::Confirmed) {
+            if self.writer.trust == Trust::Confirmed {
                 backoff = Backoff::new();
             }
             tokio::select! {
-                () = self.worker.shutdown.wait() => break,
+                () = self.stop.wait() => break,
                 () = backoff.wait() => {}
             }
         }
-        for writer in &self.shards {
-            writer.pulse.stop();
-        }
-        // The last one that halts does not end the process either: a restart would meet the same again.
-        if self.halted > 0 {
-            self.worker.shutdown.wait().await;
-        }
-        tracing::info!(sink = S::NAME, "stopped");
+        self.writer.pulse.stop();
         Ok(())
     }
 
-    async fn session(&mut self) -> End {
-        match self.begin().await {
-            Ok((tail, positions)) => self.write(tail, positions).await,
-            Err(end) => end,
-        }
+    async fn session(&mut self) -> Result<(), End> {
+        let Some(mut session) = self.begin().await? else { return Ok(()) };
+        let ran = AssertUnwindSafe(self.writer.run(&mut session)).catch_unwind().await;
+        ran.unwrap_or_else(|panic| {
+            let (shard, offset) = (self.writer.shard(), session.reader.position().offset);
+            let text = service::panic_text(&*panic);
+            Err(Stop::WriterPanicked { sink: S::NAME, shard, offset, text }.into())
+        })
     }
 
-    /// Loads the positions and opens the tail there.
-    async fn begin(&mut self) -> Result<(Arc<EventsTail>, Vec<Position>), End> {
-        let loads = self.shards.iter_mut().map(|writer| async {
-            writer.pulse.beat();
-            let shard = writer.shard();
-            writer.sink.load().await.map_err(|error| match error {
-                SinkError::Refused(reason) => {
-                    End::Stop(Stop::Refused { sink: S::NAME, shard, reason: reason.to_string() })
-                }
-                error => End::Again(format!("shard {shard}: {error}")),
-            })
-        });
-        let positions = try_join_all(loads).await?;
-        let from: Vec<(Shard, u64)> =
-            self.shards.iter().zip(&positions).map(|(writer, at)| (writer.shard(), at.offset)).collect();
-        tracing::info!(sink = S::NAME, offsets = ?from.iter().map(|(_, offset)| offset).collect::<Vec<_>>(), "loaded");
-        let (kafka, topics) = (self.worker.log.kafka.clone(), self.worker.log.topics());
-        // A batch is not written sooner anyway.
-        let wait = self.worker.limits.interval;
-        let opened = spawn_blocking(move || {
-            let tail = EventsTail::open(&kafka, &topics, Reading::Gathered { wait }, from.clone())?;
-            let (ends, cut) = (tail.high_watermarks()?, tail.cut(from)?);
-            Ok((tail, ends, cut))
-        });
-        let (tail, ends, cut) =
-            opened.await.map_err(|_| Stop::Panicked("opening the tail"))?.map_err(again_if_passing)?;
-        if !cut.is_empty() {
-            cut.into_iter().for_each(|cut| self.halt(cut.shard, &cut.into()));
-            return Err(End::Halted);
-        }
-        for (writer, (_, end)) in self.shards.iter_mut().zip(ends) {
-            writer.target.get_or_insert(end);
-        }
-        Ok((Arc::new(tail), positions))
-    }
-
-    /// Runs all writers until one of them ends, then ends the others.
-    async fn write(&mut self, tail: Arc<EventsTail>, positions: Vec<Position>) -> End {
-        let stop = Shutdown::new();
-        let (pump, queues) = Pump::new(self.worker.log.shards);
-        let mut queues: Vec<_> = queues.into_iter().map(Some).collect();
-        let watch = tokio::spawn(watch_lag(Arc::clone(&tail), self.meters()));
-        let pumping = {
-            // The pump's is the last hold on the tail, and closing it blocks.
-            let (stop, runtime) = (stop.clone(), Handle::current());
-            spawn_blocking(move || pump.run(&tail, &stop, &runtime))
+    /// Loads the position and enters the tail there; `None` if asked to stop meanwhile.
+    async fn begin(&mut self) -> Result<Option<Session>, End> {
+        let shard = self.writer.shard();
+        let end = self.ask_kafka(move |tail| tail.end(shard)).await?;
+        let stop = self.stop.clone();
+        let position = tokio::select! {
+            position = self.writer.load(end) => position?,
+            () = stop.wait() => return Ok(None),
         };
-        let mut writing = JoinSet::new();
-        for (mut writer, position) in self.shards.drain(..).zip(positions) {
-            let queue = queues[writer.shard().index()].take().expect("a writer for each shard");
-            let reader = Reader::new(writer.shard(), self.worker.log.shards, position);
-            let mut session = Session { reader, queue, limits: self.worker.limits, stop: stop.clone() };
-            writing.spawn(async move {
-                let ran = AssertUnwindSafe(writer.run(&mut session)).catch_unwind().await;
-                let result = ran.unwrap_or_else(|panic| {
-                    let (shard, offset, text) =
-                        (writer.shard(), session.reader.position().offset, service::panic_text(&*panic));
-                    Err(Stop::WriterPanicked { sink: S::NAME, shard, offset, text }.into())
-                });
-                (writer, result)
-            });
+        // Asked again: another writer may have been at work since.
+        let cut = self.ask_kafka(move |tail| tail.cut([(shard, position.offset)])).await?;
+        if let Some(cut) = cut.first() {
+            return Err(Stop::from(*cut).into());
         }
-        let mut end = End::Asked;
-        loop {
-            let joined = tokio::select! {
-                joined = writing.join_next() => joined,
-                () = self.worker.shutdown.wait(), if !stop.is_triggered() => {
-                    stop.trigger();
-                    continue;
-                }
-            };
-            match joined {
-                None => break,
-                Some(Ok((writer, result))) => {
-                    let shard = writer.shard();
-                    self.shards.push(writer);
-                    end = end.or(result.map_err(|end| self.halted_by(shard, end)));
-                }
-                Some(Err(_)) => end = End::Stop(Stop::Panicked(S::NAME)),
-            }
-            stop.trigger();
-        }
-        self.shards.sort_by_key(ShardWriter::shard);
-        watch.abort();
-        match pumping.await {
-            Ok(Ok(())) => end,
-            // The next session finds out which shard's it is.
-            Ok(Err(fault)) if fault.is_lost_log() => end.or(Err(End::Again(fault.to_string()))),
-            Ok(Err(fault)) => end.or(Err(again_if_passing(fault))),
-            Err(_) => End::Stop(Stop::Panicked("the pump")),
-        }
+        tracing::info!(sink = S::NAME, %shard, offset = position.offset, "loaded");
+        let queue = self.port.enter(shard, position.offset);
+        let reader = Reader::new(shard, self.worker.log.shards, position);
+        Ok(Some(Session { reader, queue, limits: self.worker.limits, stop }))
     }
 
-    /// If what happened to a shard is its own, it halts, and the others begin again without it.
-    fn halted_by(&mut self, shard: Shard, end: End) -> End {
-        match end {
-            End::Stop(stop) if stop.is_one_shards() => {
-                self.halt(shard, &stop);
-                End::Halted
-            }
-            end => end,
-        }
-    }
-
-    fn halt(&mut self, shard: Shard, stop: &Stop) {
-        for writer in self.shards.extract_if(.., |writer| writer.shard() == shard) {
-            writer.halt(stop);
-            self.halted += 1;
-        }
-    }
-
-    fn meters(&self) -> Vec<Arc<Meters>> {
-        self.shards.iter().map(|writer| Arc::clone(&writer.meters)).collect()
+    /// Asks in a thread, since the client blocks.
+    async fn ask_kafka<T: Send + 'static>(
+        &mut self,
+        question: impl FnOnce(&EventsTail) -> Result<T, KafkaFault> + Send + 'static,
+    ) -> Result<T, End> {
+        self.writer.pulse.beat();
+        let tail = Arc::clone(&self.tail);
+        let answer = spawn_blocking(move || question(&tail)).await.map_err(|_| Stop::Panicked("asking Kafka"))?;
+        answer.map_err(again_if_passing)
     }
 }
 
@@ -237,17 +228,19 @@ fn again_if_passing(fault: KafkaFault) -> End {
     if fault.may_retry() { End::Again(fault.to_string()) } else { End::Stop(Stop::Kafka(fault)) }
 }
 
-/// Asks for the end of the log from time to time, for the metrics.
-async fn watch_lag(tail: Arc<EventsTail>, meters: Vec<Arc<Meters>>) {
+/// Asks for the ends of the logs from time to time, for the metrics.
+async fn watch_lag(tail: Arc<EventsTail>, meters: Vec<(Shard, Arc<Meters>)>) {
     let mut tick = interval(LAG_PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let tail = Arc::clone(&tail);
-        match spawn_blocking(move || tail.high_watermarks()).await {
-            Ok(Ok(ends)) => meters.iter().zip(ends).for_each(|(meters, (_, end))| meters.log_ends(end)),
-            Ok(Err(fault)) => tracing::debug!(%fault, "the end of the log is not known now"),
-            Err(_) => return,
+        for (shard, meters) in &meters {
+            let (tail, shard) = (Arc::clone(&tail), *shard);
+            match spawn_blocking(move || tail.end(shard)).await {
+                Ok(Ok(end)) => meters.log_ends(end),
+                Ok(Err(fault)) => tracing::debug!(%fault, "the end of the log is not known now"),
+                Err(_) => return,
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One shard's writer: collect, fold, write, again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::Shard;
@@ -28,7 +29,7 @@ pub struct ShardWriter<S> {
     /// Its rows.
     pub sink: S,
     /// Its metrics.
-    pub meters: std::sync::Arc<Meters>,
+    pub meters: Arc<Meters>,
     /// Ready once it caught up with the log as it was at the start.
     pub ready: Part,
     /// Its signs of life.
@@ -39,6 +40,8 @@ pub struct ShardWriter<S> {
     pub trust: Trust,
     /// The end of the log when this process first saw it.
     pub target: Option<u64>,
+    /// The store let this process in once.
+    pub let_in: bool,
 }
 
 /// What it means if the store is not where this writer left it.
@@ -79,7 +82,17 @@ impl<S: Sink> ShardWriter<S> {
         self.sink.shard()
     }
 
-    /// Writes until asked to stop, or until something happens. `Ok`: asked, or the queue ended.
+    /// Asks the store how far it is. `end`: where the log ends.
+    pub async fn load(&mut self, end: u64) -> Result<Position, End> {
+        self.pulse.beat();
+        let loaded = self.sink.load(end).await;
+        let position = loaded.map_err(|error| self.fault(error))?;
+        self.let_in = true;
+        self.target.get_or_insert(end);
+        Ok(position)
+    }
+
+    /// Writes until asked to stop, which is `Ok`, or until something happens.
     pub async fn run(&mut self, session: &mut Session) -> Result<(), End> {
         let mut checks = interval(CHECK_PERIOD);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -97,7 +110,7 @@ impl<S: Sink> ShardWriter<S> {
                     continue;
                 }
             };
-            let Some(first) = first else { return Ok(()) };
+            let Some(first) = first else { return Err(End::Again("the tail lost its place in the log".to_owned())) };
             let (batch, broken) = session.collect(first, earliest).await;
             earliest = Instant::now() + session.limits.interval;
             if batch.records > 0 {
@@ -144,32 +157,36 @@ impl<S: Sink> ShardWriter<S> {
         }
     }
 
-    /// What the store's answer means for the session.
+    /// What the store's answer to a write or a check means for the session.
     fn judge(&mut self, answer: Result<(), SinkError>) -> Result<(), End> {
         let (sink, shard) = (S::NAME, self.shard());
         let (trust, end) = match answer {
             Ok(()) => return Ok(()),
-            Err(error @ SinkError::Moved { by: Some(by), .. }) if by >= self.writer => {
-                (self.trust, again(shard, &error))
-            }
-            Err(error @ SinkError::Moved { .. }) if self.trust == Trust::Fresh => {
-                (Trust::Excused, again(shard, &error))
-            }
+            Err(error @ SinkError::Moved { by: Some(by), .. }) if by >= self.writer => (self.trust, again(&error)),
+            Err(error @ SinkError::Moved { .. }) if self.trust == Trust::Fresh => (Trust::Excused, again(&error)),
             Err(SinkError::Moved { expected, found, .. }) => {
                 (self.trust, Stop::AnotherWriter { sink, shard, expected, found }.into())
             }
-            Err(error @ (SinkError::Unavailable(_) | SinkError::Gone)) => (Trust::Fresh, again(shard, &error)),
-            Err(SinkError::Refused(reason)) => {
-                (self.trust, Stop::Refused { sink, shard, reason: reason.to_string() }.into())
-            }
+            Err(error) => (Trust::Fresh, self.fault(error)),
         };
         self.trust = trust;
         Err(end)
     }
+
+    /// What an error of the store means for the session, whatever was asked.
+    fn fault(&self, error: SinkError) -> End {
+        let (sink, shard) = (S::NAME, self.shard());
+        match error {
+            SinkError::Refused(reason) => Stop::Refused { sink, shard, reason: reason.to_string() }.into(),
+            SinkError::Denied(reason) if !self.let_in => Stop::Shut { sink, reason: reason.to_string() }.into(),
+            SinkError::Foreign(reason) => Stop::Shut { sink, reason }.into(),
+            error => again(&error),
+        }
+    }
 }
 
-fn again(shard: Shard, error: &SinkError) -> End {
-    End::Again(format!("shard {shard}: {error}"))
+fn again(error: &SinkError) -> End {
+    End::Again(error.to_string())
 }
 
 impl Session {

@@ -106,11 +106,32 @@ impl EventsTail {
         }
     }
 
+    /// Reads a shard, too, from `offset` on. It must not be read already.
+    pub fn enter(&self, shard: Shard, offset: u64) -> Result<(), KafkaFault> {
+        let mut entered = TopicPartitionList::new();
+        entered.add_partition_offset(&self.topic, shard.partition(), to_offset(offset))?;
+        Ok(self.consumer.incremental_assign(&entered)?)
+    }
+
     /// Reads no more of a shard. What was fetched of it already may still come.
     pub fn leave(&self, shard: Shard) -> Result<(), KafkaFault> {
-        let mut left = TopicPartitionList::new();
-        left.add_partition(&self.topic, shard.partition());
-        Ok(self.consumer.incremental_unassign(&left)?)
+        Ok(self.consumer.incremental_unassign(&self.partition(shard))?)
+    }
+
+    /// Fetches no more of a shard until [`EventsTail::resume`]. What was fetched of it already may still come.
+    pub fn pause(&self, shard: Shard) -> Result<(), KafkaFault> {
+        Ok(self.consumer.pause(&self.partition(shard))?)
+    }
+
+    /// Goes on with a shard after the last record of it that came.
+    pub fn resume(&self, shard: Shard) -> Result<(), KafkaFault> {
+        Ok(self.consumer.resume(&self.partition(shard))?)
+    }
+
+    fn partition(&self, shard: Shard) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, shard.partition());
+        list
     }
 
     /// Those of `positions` that the log does not have, because it was cut there or made anew, with the offsets that it has.
@@ -126,13 +147,15 @@ impl EventsTail {
         Ok(found)
     }
 
-    /// For each shard, the offset after its last record now: a reader whose position is there has caught up.
+    /// For each shard that the tail was opened with, [`EventsTail::end`].
     pub fn high_watermarks(&self) -> Result<Vec<(Shard, u64)>, KafkaFault> {
-        let ask = |&shard: &Shard| {
-            let (_, high) = self.consumer.fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
-            Ok((shard, u64::try_from(high).unwrap_or(0)))
-        };
-        self.shards.iter().map(ask).collect()
+        self.shards.iter().map(|&shard| Ok((shard, self.end(shard)?))).collect()
+    }
+
+    /// The offset after a shard's last record now: a reader whose position is there has caught up.
+    pub fn end(&self, shard: Shard) -> Result<u64, KafkaFault> {
+        let (_, high) = self.consumer.fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
+        Ok(u64::try_from(high).unwrap_or(0))
     }
 }
 

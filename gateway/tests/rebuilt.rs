@@ -1,0 +1,145 @@
+//! Redis is built anew from the log: until that is done, nothing of the past is shown.
+//!
+//! No engine runs here: a scribe tells what it would.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod common;
+
+use common::api::{Answer, Api};
+use common::scribe::{Scribe, key, listing};
+use common::{Platform, eventually};
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::Builder;
+use fred::types::config::Config;
+use schemas::event::OrderPlaced;
+use schemas::{
+    AccountId, Credits, Entry, Event, FeeRate, Instructions, MarketId, NewOrder, OrderId, PostOnly, Price, Quantity,
+    Scopes, Shard, Status, Terms, TimeInForce,
+};
+use serde_json::json;
+
+const ACCOUNT: AccountId = AccountId(77);
+const DEPOSITS: usize = 10_000;
+
+/// A bid for 10 at 0.30.
+fn bid(market: MarketId, shard: Shard) -> Event {
+    let (price, quantity) = (Price::new(3_000).unwrap(), Quantity::new(10).unwrap());
+    let (time_in_force, post_only) = (TimeInForce::Gtc, PostOnly::Off);
+    let terms = Terms::Limit { price, quantity, time_in_force, post_only };
+    let (entry, fee_rate, client_id) = (Entry::BuyYes, FeeRate::ZERO, None);
+    let instructions = Instructions::default();
+    let order = NewOrder { account: ACCOUNT, market, entry, terms, fee_rate, client_id, instructions };
+    let (id, filled, cancel_reason) = (OrderId::compose(shard, 1), Quantity::ZERO, None);
+    Event::OrderPlaced(OrderPlaced { id, order, price, quantity, filled, status: Status::Active, cancel_reason })
+}
+
+/// Everything that is read from Redis.
+struct Reads {
+    key: String,
+    market: MarketId,
+}
+
+impl Reads {
+    async fn all(&self, api: &Api, query: &str) -> Vec<Answer> {
+        let market = |what: &str| format!("/v1/markets/{}{what}{query}", self.market);
+        let paths = [
+            format!("/v1/wallet{query}"),
+            format!("/v1/positions{query}"),
+            market("/book"),
+            market(""),
+            market("/trades"),
+        ];
+        let mut answers = Vec::new();
+        for path in &paths {
+            answers.push(api.get(Some(&self.key), path).await);
+        }
+        answers
+    }
+
+    /// Each read is refused, or shows the present; true if all show it.
+    async fn are_present(&self, api: &Api) -> bool {
+        let answers = self.all(api, "").await;
+        for answer in &answers {
+            if answer.status != 200 {
+                is_refused(answer);
+            }
+        }
+        if answers[0].status == 200 {
+            let (total, held) = (format!("{DEPOSITS}.000000"), "3.000000");
+            assert_eq!((&answers[0].body["total"], &answers[0].body["held"]), (&json!(total), &json!(held)));
+        }
+        if answers[2].status == 200 {
+            assert_eq!(answers[2].body["bids"], json!([["0.3000", 10]]));
+        }
+        if answers[3].status == 200 {
+            assert_eq!(answers[3].body["ticker_data"]["best_bid"], "0.3000");
+        }
+        answers.iter().all(|answer| answer.status == 200)
+    }
+}
+
+fn is_refused(answer: &Answer) {
+    answer.problem(503, "read-model-unavailable");
+    assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_redis_is_rebuilt_nothing_of_the_past_is_answered() {
+    let mut platform = Platform::create("rebuilt").await;
+    // A rebuild takes seconds.
+    platform.set("LFG_REDIS_INTERVAL_MS", "200");
+    let (mut scribe, map) = (Scribe::new(&platform), platform.map());
+    let (text, api_key) = key(1, 0x11, Scopes::READ_TRADE);
+    let home = map.of_account(ACCOUNT);
+    scribe.open_account(home, ACCOUNT, api_key).await;
+    let deposit = || vec![Event::Deposited { account: ACCOUNT, amount: Credits::whole(1), client_id: None }];
+    scribe.tell_all(home, (0..DEPOSITS).map(|_| deposit())).await;
+    let mut listings = (0..).map(|number| listing(&format!("RAIN-{number}"), 1));
+    let listing = listings.find(|listing| map.of_market(listing.market) == home).unwrap();
+    let market = listing.market;
+    scribe.open_market(home, listing).await;
+    let last = scribe.tell(home, vec![bid(market, home)]).await;
+    let mut projections = platform.program("projections").await;
+    let (mut gateway, api) = platform.gateway().await;
+    let reads = Reads { key: text, market };
+    eventually("all is shown", async || reads.are_present(&api).await.then_some(())).await;
+
+    let redis = Builder::from_config(Config::from_url(&platform.redis_url()).unwrap()).build().unwrap();
+    redis.init().await.unwrap();
+    let progress = format!("{}:{{{home}}}:progress", platform.log.topic_prefix);
+    let progress = async || -> Option<String> { redis.get(&progress).await.unwrap() };
+
+    // The command forgets all shards; the worker is then killed in the middle.
+    platform.run("projections", &["rebuild", "redis"]).await;
+    assert!(!reads.are_present(&api).await);
+    eventually("the home is being folded again", async || {
+        assert!(!reads.are_present(&api).await);
+        let text = progress().await?;
+        assert!(text.starts_with("rebuilding:"), "{text}");
+        text.split('/').nth(1)?.parse::<u64>().is_ok_and(|offset| offset > 0).then_some(())
+    })
+    .await;
+    projections.kill();
+    for answer in reads.all(&api, "").await {
+        is_refused(&answer);
+    }
+
+    // It stays so, whoever restarts, and whatever position is asked for.
+    gateway.kill();
+    let (_gateway, api) = platform.gateway().await;
+    for query in ["", &format!("?min_position={home}:1"), &format!("?min_position={home}:{last}")] {
+        for answer in reads.all(&api, query).await {
+            is_refused(&answer);
+        }
+    }
+    let done = eventually("all is shown again", async || reads.are_present(&api).await.then_some(()));
+    let (_projections, ()) = tokio::join!(platform.program("projections"), done);
+
+    // Redis loses a shard's keys.
+    let _: i64 = redis.del(format!("{}:{{{home}}}:progress", platform.log.topic_prefix)).await.unwrap();
+    assert!(!reads.are_present(&api).await);
+    eventually("all is shown once more", async || reads.are_present(&api).await.then_some(())).await;
+    drop((_gateway, _projections));
+    platform.remove().await;
+}

@@ -1,5 +1,5 @@
 //! Brings a database to what this program writes: tables, the partitions of the next months, indexes. Harmless to repeat, and
-//! to run while writers of the version before are at work.
+//! to run while writers of the version before are at work: those end at the next connection that they make.
 
 mod indexes;
 

@@ -7,6 +7,8 @@ use engine_benches::law::{Run, Script, shard};
 use engine_benches::report::median;
 use engine_core::State;
 
+/// Commands between two hashes.
+const CHANGES: usize = 400;
 const ROUNDS: usize = 9;
 
 fn main() {
@@ -24,7 +26,8 @@ fn main() {
         let mut run = Run::default();
         run.all(&script.setup);
         run.all(&script.prefill);
-        for command in &script.commands {
+        let mut commands = script.commands.iter();
+        for command in &mut commands {
             run.one(command);
             if resting(&run.state) >= 100_000 {
                 break;
@@ -33,6 +36,10 @@ fn main() {
         let (mut bytes_ms, mut hash_ms, mut restore_ms) = (Vec::new(), Vec::new(), Vec::new());
         let mut size = 0;
         for _ in 0..ROUNDS {
+            // About as many events as may be unhashed at most.
+            for command in commands.by_ref().take(CHANGES) {
+                run.one(command);
+            }
             let start = Instant::now();
             let bytes = run.state.to_bytes();
             bytes_ms.push(start.elapsed().as_secs_f64() * 1e3);

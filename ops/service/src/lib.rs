@@ -10,6 +10,7 @@ pub mod config;
 pub mod health;
 pub mod kafka;
 pub mod shutdown;
+pub mod tables;
 pub mod telemetry;
 
 pub use admin::Admin;

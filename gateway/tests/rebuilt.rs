@@ -7,32 +7,16 @@
 mod common;
 
 use common::api::{Answer, Api};
-use common::scribe::{Scribe, key, listing};
+use common::scribe::{Scribe, bid, key, listing};
 use common::{Platform, eventually};
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::Builder;
 use fred::types::config::Config;
-use schemas::event::OrderPlaced;
-use schemas::{
-    AccountId, Credits, Entry, Event, FeeRate, Instructions, MarketId, NewOrder, OrderId, PostOnly, Price, Quantity,
-    Scopes, Shard, Status, Terms, TimeInForce,
-};
+use schemas::{AccountId, Credits, Event, MarketId, Scopes};
 use serde_json::json;
 
 const ACCOUNT: AccountId = AccountId(77);
 const DEPOSITS: usize = 10_000;
-
-/// A bid for 10 at 0.30.
-fn bid(market: MarketId, shard: Shard) -> Event {
-    let (price, quantity) = (Price::new(3_000).unwrap(), Quantity::new(10).unwrap());
-    let (time_in_force, post_only) = (TimeInForce::Gtc, PostOnly::Off);
-    let terms = Terms::Limit { price, quantity, time_in_force, post_only };
-    let (entry, fee_rate, client_id) = (Entry::BuyYes, FeeRate::ZERO, None);
-    let instructions = Instructions::default();
-    let order = NewOrder { account: ACCOUNT, market, entry, terms, fee_rate, client_id, instructions };
-    let (id, filled, cancel_reason) = (OrderId::compose(shard, 1), Quantity::ZERO, None);
-    Event::OrderPlaced(OrderPlaced { id, order, price, quantity, filled, status: Status::Active, cancel_reason })
-}
 
 /// Everything that is read from Redis.
 struct Reads {
@@ -99,7 +83,7 @@ async fn while_redis_is_rebuilt_nothing_of_the_past_is_answered() {
     let listing = listings.find(|listing| map.of_market(listing.market) == home).unwrap();
     let market = listing.market;
     scribe.open_market(home, listing).await;
-    let last = scribe.tell(home, vec![bid(market, home)]).await;
+    let last = scribe.tell(home, vec![bid(ACCOUNT, market, home)]).await;
     let mut projections = platform.program("projections").await;
     let (mut gateway, api) = platform.gateway().await;
     let reads = Reads { key: text, market };

@@ -6,29 +6,13 @@
 
 mod common;
 
-use common::scribe::{Scribe, key, listing};
+use common::scribe::{Scribe, bid, key, listing};
 use common::steps::get_at;
 use common::{Platform, eventually};
-use schemas::event::OrderPlaced;
-use schemas::{
-    AccountId, AccountLimits, AdminId, CommandId, Credits, Entry, Event, FeeRate, Instructions, MarketId, NewOrder,
-    OrderId, PostOnly, Price, Quantity, Room, Scopes, Shard, Status, Terms, TimeInForce, Timestamp,
-};
+use schemas::{AccountId, AccountLimits, AdminId, CommandId, Credits, Event, Room, Scopes, Timestamp};
 use serde_json::json;
 
 const ACCOUNT: AccountId = AccountId(77);
-
-/// A bid for 10 at 0.30.
-fn bid(market: MarketId, shard: Shard) -> Event {
-    let (price, quantity) = (Price::new(3_000).unwrap(), Quantity::new(10).unwrap());
-    let (time_in_force, post_only) = (TimeInForce::Gtc, PostOnly::Off);
-    let terms = Terms::Limit { price, quantity, time_in_force, post_only };
-    let (entry, fee_rate, client_id) = (Entry::BuyYes, FeeRate::ZERO, None);
-    let instructions = Instructions::default();
-    let order = NewOrder { account: ACCOUNT, market, entry, terms, fee_rate, client_id, instructions };
-    let (id, filled, cancel_reason) = (OrderId::compose(shard, 1), Quantity::ZERO, None);
-    Event::OrderPlaced(OrderPlaced { id, order, price, quantity, filled, status: Status::Active, cancel_reason })
-}
 
 #[tokio::test]
 async fn a_wallet_is_the_sum_of_its_purses_and_of_what_is_between_them() {
@@ -74,7 +58,7 @@ async fn a_wallet_is_the_sum_of_its_purses_and_of_what_is_between_them() {
     assert_eq!((&between["total"], &between["frozen"]), (&json!("100.000000"), &json!(true)));
     assert_eq!(between["dead_man_due"], json!(null));
 
-    let received = vec![Event::PurseReceived { account, from: home, credits, room }, bid(market, shard)];
+    let received = vec![Event::PurseReceived { account, from: home, credits, room }, bid(ACCOUNT, market, shard)];
     let there = wallet(scribe.answer(shard, CommandId(3), received).await).await;
     assert_eq!((&there["available"], &there["held"]), (&json!("97.000000"), &json!("3.000000")));
     assert_eq!((&there["in_transit"], &there["total"]), (&json!("0.000000"), &json!("100.000000")));

@@ -7,11 +7,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
+use schemas::event::OrderPlaced;
 use schemas::record::Chain;
 use schemas::text::Ticker;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Cause, CommandId, CommandRecord, EngineId, Event, FeeRate, Listing, MarketId,
-    MarketLimits, MarketState, Outcome, Record, Scopes, Shard, Term, Timestamp,
+    AccountId, AdminId, ApiKey, ApiKeyId, Cause, CommandId, CommandRecord, EngineId, Entry, Event, FeeRate,
+    Instructions, Listing, MarketId, MarketLimits, MarketState, NewOrder, OrderId, Outcome, PostOnly, Price, Quantity,
+    Record, Scopes, Shard, Status, Term, Terms, TimeInForce, Timestamp,
 };
 use service::kafka::{Reading, consumer_config, producer_config};
 use sha2::{Digest, Sha256};
@@ -47,6 +49,18 @@ pub fn key(id: u64, secret: u8, scopes: Scopes) -> (String, ApiKey) {
     let bytes = [secret; 32];
     let text = format!("lfg_{id:016x}_{}", format!("{secret:02x}").repeat(32));
     (text, ApiKey { id: ApiKeyId(id), hash: Sha256::digest(bytes).into(), scopes })
+}
+
+/// A bid for 10 at 0.30, the first order of its shard.
+pub fn bid(account: AccountId, market: MarketId, shard: Shard) -> Event {
+    let (price, quantity) = (Price::new(3_000).unwrap(), Quantity::new(10).unwrap());
+    let (time_in_force, post_only) = (TimeInForce::Gtc, PostOnly::Off);
+    let terms = Terms::Limit { price, quantity, time_in_force, post_only };
+    let (entry, fee_rate, client_id) = (Entry::BuyYes, FeeRate::ZERO, None);
+    let instructions = Instructions::default();
+    let order = NewOrder { account, market, entry, terms, fee_rate, client_id, instructions };
+    let (id, filled, cancel_reason) = (OrderId::compose(shard, 1), Quantity::ZERO, None);
+    Event::OrderPlaced(OrderPlaced { id, order, price, quantity, filled, status: Status::Active, cancel_reason })
 }
 
 impl Scribe {

@@ -22,7 +22,7 @@ use crate::decide::{asks_for, fingerprint, movement_fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
     Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Meaning, Name, Pending, Position, Purse,
-    Stake, State, Table, UnderWay, Waiting, step_of, weight,
+    Stake, State, Table, UnderWay, Waiting, Watch, step_of, weight,
 };
 
 /// Accounts whose parked requests one command tries only since another left them untried.
@@ -465,8 +465,8 @@ impl State {
 
     fn reject(&mut self, id: OrderId, order: &NewOrder, code: Rejection) {
         self.facts.orders += 1;
-        // An account that has used its names up gets no more by what is refused. Nor does a name stand for what was refused
-        // with a batch, if another request under it is parked.
+        // An account that has used its names up gets no more by what is refused. Nor does a name stand for what was
+        // refused with a batch, if another request under it is parked.
         let takes = order.client_id.is_some()
             && !code.leaves_client_id_free()
             && !self.facts.client_ids.are_used_up(order.account);

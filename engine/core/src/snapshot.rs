@@ -8,7 +8,7 @@ use schemas::shard_map::ShardMap;
 use schemas::{Shard, codec};
 
 use crate::book::BookKey;
-use crate::state::{Facts, State};
+use crate::state::{Facts, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.

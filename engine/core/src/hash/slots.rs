@@ -1,6 +1,7 @@
 //! The hashes of things in slots, added up. A thing that changed is hashed when the sum is asked for.
 
 use super::LEAST;
+use crate::state::Watch;
 
 /// The thing in this slot has changed since it was hashed; its hash is not in the sum.
 const CHANGED: u64 = 0;
@@ -16,10 +17,9 @@ pub struct SlotHashes {
     sum: u64,
 }
 
-impl SlotHashes {
-    /// Something came into a vacant slot.
+impl Watch for SlotHashes {
     #[inline]
-    pub fn comes(&mut self, slot: u32) {
+    fn comes(&mut self, slot: u32) {
         match self.hashes.get_mut(slot as usize) {
             Some(hash) => *hash = CHANGED,
             None => self.extend(slot),
@@ -27,15 +27,8 @@ impl SlotHashes {
         self.changed.push(slot);
     }
 
-    #[cold]
-    fn extend(&mut self, slot: u32) {
-        self.hashes.resize(slot as usize, VACANT);
-        self.hashes.push(CHANGED);
-    }
-
-    /// What is in a slot changes.
     #[inline]
-    pub fn changes(&mut self, slot: u32) {
+    fn changes(&mut self, slot: u32) {
         let hash = &mut self.hashes[slot as usize];
         if *hash >= LEAST {
             self.sum = self.sum.wrapping_sub(*hash);
@@ -44,22 +37,28 @@ impl SlotHashes {
         }
     }
 
-    /// A slot becomes vacant.
     #[inline]
-    pub fn goes(&mut self, slot: u32) {
+    fn goes(&mut self, slot: u32) {
         let hash = std::mem::replace(&mut self.hashes[slot as usize], VACANT);
         if hash >= LEAST {
             self.sum = self.sum.wrapping_sub(hash);
         }
     }
 
-    /// What is in one slot goes to another, which is vacant.
-    pub fn moves(&mut self, from: u32, to: u32) {
+    fn moves(&mut self, from: u32, to: u32) {
         let hash = std::mem::replace(&mut self.hashes[from as usize], VACANT);
         self.hashes[to as usize] = hash;
         if hash == CHANGED {
             self.changed.push(to);
         }
+    }
+}
+
+impl SlotHashes {
+    #[cold]
+    fn extend(&mut self, slot: u32) {
+        self.hashes.resize(slot as usize, VACANT);
+        self.hashes.push(CHANGED);
     }
 
     /// Hashes what has changed.

@@ -32,7 +32,7 @@ pub use market::{Market, MarketOrder, MarketView, Position, Stake};
 pub use own_orders::OwnOrders;
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
 pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
-pub use table::{Hashed, Table};
+pub use table::{Hashed, Table, Watch};
 pub use transfers::{TransferName, Transfers, UnderWay};
 
 /// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.
@@ -73,7 +73,8 @@ pub struct Facts {
     pub deposited: Credits,
     /// Counter of the last parked request or instruction.
     pub tickets: u64,
-    /// A command decided as many parked requests as one may: the next ones try all that wait, some accounts each, from this one on.
+    /// A command decided as many parked requests as one may: the next ones try all that wait, some accounts each, from
+    /// this one on.
     pub untried: Option<AccountId>,
     /// Purses of the accounts that trade here, or whose home is here.
     pub purses: Hashed<AccountId, Purse>,

@@ -35,7 +35,7 @@ impl Key for MarketId {
 
 /// Who hears what comes into a table, changes there and goes.
 pub trait Watch: Default {
-    /// Something came into a slot behind all others.
+    /// Something came into a vacant slot.
     fn comes(&mut self, slot: u32);
     /// What is in a slot may be about to change.
     fn changes(&mut self, slot: u32);
@@ -51,26 +51,6 @@ impl Watch for () {
     fn changes(&mut self, _: u32) {}
     fn goes(&mut self, _: u32) {}
     fn moves(&mut self, _: u32, _: u32) {}
-}
-
-impl Watch for SlotHashes {
-    #[inline]
-    fn comes(&mut self, slot: u32) {
-        self.comes(slot);
-    }
-
-    #[inline]
-    fn changes(&mut self, slot: u32) {
-        self.changes(slot);
-    }
-
-    fn goes(&mut self, slot: u32) {
-        self.goes(slot);
-    }
-
-    fn moves(&mut self, from: u32, to: u32) {
-        self.moves(from, to);
-    }
 }
 
 /// A table whose things count for the state's hash.

@@ -12,7 +12,8 @@ pub const COMMANDS_HANDLED: &str = "lfg_engine_commands_handled_total";
 pub const OUTCOMES_READ: &str = "lfg_engine_outcomes_read_total";
 /// Records and events that were passed over because this build does not know them and need not.
 pub const UNKNOWN: &str = "lfg_engine_unknown_total";
-/// State hashes since the last recovery that were made in a way which this build does not know, so that nobody here has checked them.
+/// State hashes since the last recovery that were made in a way which this build does not know, so that nobody here has
+/// checked them.
 pub const UNCHECKED_HASHES: &str = "lfg_engine_unchecked_hashes";
 /// From the broker's append of a command to its outcome read back by its writer.
 pub const OUTCOME_SECONDS: &str = "lfg_engine_outcome_seconds";

@@ -232,8 +232,8 @@ pub fn withdrawn(told: &Told<'_>) -> Option<Moved> {
     })
 }
 
-/// What became of a transfer to this account. The first is answered where the credits came in; a repeat of it perhaps by the sender's home,
-/// since it may have missed that.
+/// What became of a transfer to this account. The first is answered where the credits came in; a repeat of it perhaps
+/// by the sender's home, since it may have missed that.
 pub fn transferred(told: &Told<'_>, receiver: AccountId) -> Option<Moved> {
     let repeated = told.settled.is_repeat();
     told.events.iter().find_map(|event| match event {

@@ -2,8 +2,8 @@
 //!
 //!   tail ─▶ *halted* ─▶ gate, submit, WebSocket
 //!
-//! A shard halts alone and for good: a restart reads the same record again. What is known of it stays as it was; whatever goes
-//! to it, or needs more of it than was read, is refused before anything is written.
+//! A shard halts alone and for good: a restart reads the same record again. What is known of it stays as it was;
+//! whatever goes to it, or needs more of it than was read, is refused before anything is written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

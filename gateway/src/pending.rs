@@ -5,9 +5,9 @@
 //! A handler registers before its command is produced: an answer cannot come unnoticed. A handler that goes away (its client
 //! hung up) takes its registration with it; the command goes on.
 //!
-//! A request that repeats a parked one, or a transfer under way, has the answer of that one's command. From the very outcome on that says
-//! so, its handler waits for that command too. Both are told on one shard's log, the repeat first, so nothing can be missed: what the
-//! receiver's home says of a transfer, the sender's says once more.
+//! A request that repeats a parked one, or a transfer under way, has the answer of that one's command. From the very
+//! outcome on that says so, its handler waits for that command too. Both are told on one shard's log, the repeat first,
+//! so nothing can be missed: what the receiver's home says of a transfer, the sender's says once more.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

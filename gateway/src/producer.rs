@@ -1,7 +1,8 @@
 //! The way to the log: one producer, and the next one when it breaks.
 //!
-//! librdkafka calls an error fatal after which it can no longer keep its promise (each record once, in order), such as a producer id that the
-//! broker does not know any more. Such a producer takes nothing more. What it had taken fails; whether that was written is unknown.
+//! librdkafka calls an error fatal after which it can no longer keep its promise (each record once, in order), such as
+//! a producer id that the broker does not know any more. Such a producer takes nothing more. What it had taken fails;
+//! whether that was written is unknown.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -213,7 +213,8 @@ fn not_queued(error: KafkaError) -> SubmitError {
     }
 }
 
-/// Kafka did not acknowledge the record. This is about the last try: an earlier one may have been written although no answer to it came.
+/// Kafka did not acknowledge the record. This is about the last try: an earlier one may have been written although no
+/// answer to it came.
 ///
 /// | error                                                  | the record      |
 /// |--------------------------------------------------------|-----------------|

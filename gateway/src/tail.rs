@@ -2,8 +2,8 @@
 //!
 //!   lfg.events[*] ─▶ *tail* ─▶ view, WebSocket queues, waiting commands
 //!
-//! Never waits for a client or a database. A shard whose log breaks its rules, or was cut, is read no further ([`Halted`]), since
-//! it could only serve falsehoods; the others go on.
+//! Never waits for a client or a database. A shard whose log breaks its rules, or was cut, is read no further
+//! ([`Halted`]), since it could only serve falsehoods; the others go on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -77,8 +77,8 @@ pub struct Tail {
 const PATIENCE: Duration = Duration::from_millis(200);
 
 impl Tail {
-    /// Starts the thread. `caught_up` is told once the view has all that was on the log at the start, of shards that can be read.
-    /// If Kafka refuses to let the log be read, the whole process is asked to end.
+    /// Starts the thread. `caught_up` is told once the view has all that was on the log at the start, of shards that
+    /// can be read. If Kafka refuses to let the log be read, the whole process is asked to end.
     pub fn start(self, caught_up: oneshot::Sender<()>) -> std::io::Result<JoinHandle<Result<(), KafkaFault>>> {
         std::thread::Builder::new().name("tail".to_owned()).spawn(move || {
             let (shutdown, pulse) = (self.shutdown.clone(), self.pulse.clone());
@@ -153,7 +153,8 @@ impl Tail {
         Ok(found)
     }
 
-    /// Kafka says that an offset is not there, but not of which shard. Gives the fault back if Kafka cannot be asked now.
+    /// Kafka says that an offset is not there, but not of which shard. Gives the fault back if Kafka cannot be asked
+    /// now.
     fn find_cut(
         &self,
         tail: &EventsTail,

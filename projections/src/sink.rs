@@ -31,8 +31,9 @@ pub trait Sink: Send + 'static {
     /// Whose rows.
     fn shard(&self) -> Shard;
 
-    /// Connects (again) and says how far the store is; whatever was known of the store before is forgotten. `end`: the offset
-    /// after the log's last record, which a store that must begin anew has to reach before it is the present again.
+    /// Connects (again) and says how far the store is; whatever was known of the store before is forgotten. `end`: the
+    /// offset after the log's last record, which a store that must begin anew has to reach before it is the present
+    /// again.
     fn load(&mut self, end: u64) -> impl Future<Output = Result<Position, SinkError>> + Send;
 
     /// Writes `changes` and moves the position `from` → `to`, together or not at all.

@@ -115,8 +115,8 @@ impl CommandRecord {
         Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command })
     }
 
-    /// The id of a record whose command cannot be read, for its answer. `None` if there is not even an id; or if it is a message
-    /// between shards, which has the id of a command that is answered elsewhere.
+    /// The id of a record whose command cannot be read, for its answer. `None` if there is not even an id; or if it is
+    /// a message between shards, which has the id of a command that is answered elsewhere.
     pub fn id_of(bytes: &[u8]) -> Option<CommandId> {
         let (id, body) = versioned(bytes).ok()?.split_first_chunk()?;
         let is_message = frame::kind(body).is_some_and(|kind| Command::BETWEEN_SHARDS.contains(&kind));

@@ -182,8 +182,9 @@ pub enum Command {
         /// From now on.
         limits: MarketLimits,
     },
-    /// Moves available credits to another account. Home: the sender's, where it waits as a withdrawal does and is refused if they cannot
-    /// be sent. Answer once they were sent: `TransferReceived` on the receiver's home, or `TransferReturned` back here.
+    /// Moves available credits to another account. Home: the sender's, where it waits as a withdrawal does and is
+    /// refused if they cannot be sent. Answer once they were sent: `TransferReceived` on the receiver's home, or
+    /// `TransferReturned` back here.
     Transfer {
         /// Who gives.
         from: AccountId,
@@ -191,7 +192,8 @@ pub enum Command {
         to: AccountId,
         /// How much; must be positive.
         amount: Credits,
-        /// A repeat moves nothing. It is answered with what became of the first, also if the receiver's home refused that.
+        /// A repeat moves nothing. It is answered with what became of the first, also if the receiver's home refused
+        /// that.
         client_id: Option<ClientId>,
     },
 }

@@ -438,7 +438,8 @@ pub enum Event {
         /// Which.
         instruction: Instruction,
     },
-    /// Sender's home: credits were received on another shard, which said so in `TransferReceived`. The transfer has ended.
+    /// Sender's home: credits were received on another shard, which said so in `TransferReceived`. The transfer has
+    /// ended.
     TransferCompleted {
         /// Who gave.
         from: AccountId,
@@ -527,8 +528,8 @@ open_enum! {
 }
 
 impl CancelReason {
-    /// Where an order stands that ended for this. A later reason for which an order has not simply been cancelled needs a new
-    /// vocabulary.
+    /// Where an order stands that ended for this. A later reason for which an order has not simply been cancelled needs
+    /// a new vocabulary.
     pub const fn status(self) -> Status {
         match self {
             Self::Expired => Status::Expired,

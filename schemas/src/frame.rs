@@ -8,8 +8,9 @@
 //! | 2     | needs  | the vocabulary that a reader must know; 0: any reader may pass over it   |
 //! | …     | body   | the fields known when the kind was new, then those added later           |
 //!
-//! A reader takes the fields that it knows and ignores bytes behind them. A field that an older writer did not write is its
-//! default: see [`Added`]. What may be written is agreed on the log: `Term` says which vocabulary its writer speaks.
+//! A reader takes the fields that it knows and ignores bytes behind them. A field that an older writer did not write is
+//! its default: see [`Added`]. What may be written is agreed on the log: `Term` says which vocabulary its writer
+//! speaks.
 //!
 //! What a later build adds needs a new vocabulary if `apply` or any sum depends on it; if a reader is merely told less
 //! without it, it need not.
@@ -77,7 +78,8 @@ pub(crate) fn kind(bytes: &[u8]) -> Option<u16> {
     bytes.get(4..6).map(|kind| u16::from_le_bytes([kind[0], kind[1]]))
 }
 
-/// A body of an enum whose last kind is `last`; or `unknown` of its kind, if that is a later one that may be passed over.
+/// A body of an enum whose last kind is `last`; or `unknown` of its kind, if that is a later one that may be passed
+/// over.
 #[inline]
 pub fn read<T: Decode<()>>(
     head: Head,

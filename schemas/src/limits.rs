@@ -78,7 +78,8 @@ pub const QUESTION_BYTES_MAX: usize = 500;
 /// Bytes of one encoded record; the topics' `max.message.bytes`.
 pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Bytes of the largest event that a fill can cause, with its frame, counted once for each of them (see `record::tests`).
+/// Bytes of the largest event that a fill can cause, with its frame, counted once for each of them (see
+/// `record::tests`).
 pub const EVENT_BYTES_MAX: usize = 160;
 
 /// Events that one fill can cause: the trade; the maker's settlement; and, if the maker now has both contracts, the redemption of its

@@ -193,7 +193,8 @@ growing! {
         pub question: Question,
         /// When it closes by itself.
         pub expiry: Timestamp,
-        /// Limit prices must be a multiple of this many ticks. 1..=5,000, a divisor of 10,000, so that p and 1 − p both fit.
+        /// Limit prices must be a multiple of this many ticks. 1..=5,000, a divisor of 10,000, so that p and 1 − p both
+        /// fit.
         pub tick: u16,
         /// The rate of the order that was resting.
         pub maker_fee: FeeRate,

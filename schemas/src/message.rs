@@ -55,7 +55,8 @@ pub enum Message {
         /// What the sender calls it.
         client_id: Option<ClientId>,
     },
-    /// Receiver's home to sender's home: what became of a transfer. A transfer without a name that was received needs no such answer.
+    /// Receiver's home to sender's home: what became of a transfer. A transfer without a name that was received needs
+    /// no such answer.
     TransferEnded {
         /// Who gave.
         from: AccountId,

@@ -302,10 +302,11 @@ growing! {
         pub entry: Entry,
         /// How much, at what price, for how long.
         pub terms: Terms,
-        /// The highest fee rate that the order accepts. A buy holds credits for it, so what it holds follows from the order alone;
-        /// it is refused if the rate is below either of its market's.
+        /// The highest fee rate that the order accepts. A buy holds credits for it, so what it holds follows from the
+        /// order alone; it is refused if the rate is below either of its market's.
         pub fee_rate: FeeRate,
-        /// The client's own name for this order, within its account and market. A repeat yields the first outcome again.
+        /// The client's own name for this order, within its account and market. A repeat yields the first outcome
+        /// again.
         pub client_id: Option<ClientId>,
         /// What it wants besides.
         pub instructions: Instructions,

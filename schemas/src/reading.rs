@@ -42,8 +42,8 @@ pub enum Admission {
     Skip,
 }
 
-/// The log breaks its own rules at this offset, or says what this build must not guess at. Never retry: halt, and let an
-/// operator look.
+/// The log breaks its own rules at this offset, or says what this build must not guess at. Never retry: halt, and let
+/// an operator look.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("events log of shard {shard} is {} at offset {offset}: {fault}", fault.kind())]
 pub struct Broken {
@@ -83,7 +83,8 @@ pub enum Fault {
     /// An outcome whose chain does not follow.
     #[error("the hash chain does not follow")]
     Chain,
-    /// A writer says what this build does not know and must not pass over. Install the build that wrote it, or a later one.
+    /// A writer says what this build does not know and must not pass over. Install the build that wrote it, or a later
+    /// one.
     #[error("it needs vocabulary {needs}, and this build reads {}: install {writer} or a later one", VOCABULARY)]
     Newer {
         /// What a reader must know.

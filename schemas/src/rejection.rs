@@ -4,8 +4,8 @@ open_enum! {
     /// Why a command was refused. Codes are public and append-only.
     /// 1xx the command alone, 2xx against market or account, 3xx against state.
     ///
-    /// A later build may add codes freely, but for those that [leave a client id free](Rejection::leaves_client_id_free): they need
-    /// a new vocabulary, since `apply` depends on that.
+    /// A later build may add codes freely, but for those that [leave a client id
+    /// free](Rejection::leaves_client_id_free): they need a new vocabulary, since `apply` depends on that.
     Rejection: u16, unknown "unknown-" {
         /// The record is not a command of a known version.
         Undecodable = 100, "undecodable";
@@ -117,8 +117,8 @@ open_enum! {
 }
 
 impl Rejection {
-    /// True if an order that is refused for this uses up no client id: the id stands for another order, or its client is asked to send
-    /// the order again later.
+    /// True if an order that is refused for this uses up no client id: the id stands for another order, or its client
+    /// is asked to send the order again later.
     pub const fn leaves_client_id_free(self) -> bool {
         matches!(self, Self::ClientIdReused | Self::FundingTimeout | Self::ParkedLimit | Self::ClientIdLimit)
     }

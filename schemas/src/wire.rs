@@ -208,8 +208,8 @@ macro_rules! growing {
     };
 }
 
-/// As `wire_enum!`, for what nobody decides by: a code from a later build is read as `Unknown`, and written again as it was.
-/// Its name is what stands behind `unknown`, and the code.
+/// As `wire_enum!`, for what nobody decides by: a code from a later build is read as `Unknown`, and written again as it
+/// was. Its name is what stands behind `unknown`, and the code.
 macro_rules! open_enum {
     (
         $(#[$meta:meta])*

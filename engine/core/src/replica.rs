@@ -133,7 +133,8 @@ impl Replica {
         self.reader.position()
     }
 
-    /// Hashes of the state that were read and not checked, since another build made them in a way that this one does not know.
+    /// Hashes of the state that were read and not checked, since another build made them in a way that this one does
+    /// not know.
     pub fn unchecked_hashes(&self) -> u64 {
         self.unchecked
     }

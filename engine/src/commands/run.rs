@@ -16,8 +16,8 @@ use crate::ownership::{Group, Ownership};
 use crate::shard::{AHEAD_MAX, Control, Pace, ShardLoop};
 use crate::snapshots::{LocationError, Snapshots};
 
-/// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms, and says so before a snapshot is read,
-/// restored or taken, which may take longer.)
+/// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms, and says so before a snapshot is
+/// read, restored or taken, which may take longer.)
 const SILENT_MAX: Duration = Duration::from_secs(30);
 
 /// How long shards may take to end in good order.
@@ -46,7 +46,8 @@ pub struct RunArgs {
     /// A snapshot after so many seconds, if anything happened.
     #[arg(long, env = "LFG_SNAPSHOT_SECONDS", default_value_t = 600)]
     pub snapshot_seconds: u64,
-    /// A leader stops leading a shard when a command's time, which is the broker's, is so many seconds ahead of its own clock.
+    /// A leader stops leading a shard when a command's time, which is the broker's, is so many seconds ahead of its own
+    /// clock.
     #[arg(long, env = "LFG_CLOCK_AHEAD_MAX_SECONDS", default_value_t = AHEAD_MAX.as_secs())]
     pub clock_ahead_max_seconds: u64,
     /// How engines agree on who leads which shard.

@@ -1,7 +1,7 @@
 //! The broker's clock against this machine's.
 //!
-//! Commands have the time at which the broker appended them, and that time expires orders, closes markets and pays out. A leader
-//! lets no broker run ahead:
+//! Commands have the time at which the broker appended them, and that time expires orders, closes markets and pays out.
+//! A leader lets no broker run ahead:
 //!
 //! | the command's time is ahead of the own clock by | the leader                                                  |
 //! |-------------------------------------------------|-------------------------------------------------------------|

@@ -1,7 +1,7 @@
 //! Why a shard halts, and what an operator does then.
 //!
-//! A halt is one shard's: its loop ends, and the process goes on with the others. Nothing here goes away by itself, and a
-//! restart meets the same record or command again.
+//! A halt is one shard's: its loop ends, and the process goes on with the others. Nothing here goes away by itself, and
+//! a restart meets the same record or command again.
 
 use std::any::Any;
 
@@ -20,7 +20,8 @@ pub enum Fatal {
     /// Kafka refuses what a shard cannot do without; above all records that should be there.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// Commands are gone, though each must have an outcome: the log lost records, or somebody wrote them in transactions.
+    /// Commands are gone, though each must have an outcome: the log lost records, or somebody wrote them in
+    /// transactions.
     #[error("command {next} does not come: the log goes on with {found}")]
     CommandsMissing {
         /// The one that should come.

@@ -136,8 +136,8 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         Self { clocks: Clocks::new(ahead_max), ..self }
     }
 
-    /// Runs until [`Control`] asks for the end, then writes a last snapshot. Whatever goes wrong, a panic too, is this shard's
-    /// alone: the loop then counts as halted. Call nothing else of it after that.
+    /// Runs until [`Control`] asks for the end, then writes a last snapshot. Whatever goes wrong, a panic too, is this
+    /// shard's alone: the loop then counts as halted. Call nothing else of it after that.
     pub fn run(&mut self) -> Result<(), Halted> {
         // After a panic nothing of the loop is used but the place where it stood.
         let ended = catch_unwind(AssertUnwindSafe(|| self.run_to_end()));

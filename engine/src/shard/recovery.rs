@@ -8,7 +8,8 @@ use super::pace::Taken;
 use super::{Fatal, Place, ShardLoop, Stage};
 use crate::log::{Clock, Log, Shelf, Source};
 
-/// Snapshots of any size that a machine can hold are read, restored or written within this time; what takes longer hangs.
+/// Snapshots of any size that a machine can hold are read, restored or written within this time; what takes longer
+/// hangs.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// Pause between questions to a cluster that does not answer.

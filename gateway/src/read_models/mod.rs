@@ -278,8 +278,8 @@ impl ReadModels {
     }
 }
 
-/// `OFFSET:TERM:SEQUENCE:CHAIN:NEXT_COMMAND`; missing or `rebuilding:…` while the shard is being rebuilt, up to where its log ended
-/// when that began: then its keys are not the present.
+/// `OFFSET:TERM:SEQUENCE:CHAIN:NEXT_COMMAND`; missing or `rebuilding:…` while the shard is being rebuilt, up to where
+/// its log ended when that began: then its keys are not the present.
 fn reached(shard: Shard, progress: Option<&str>) -> Result<Coordinate, ReadError> {
     let progress = progress.filter(|text| !text.starts_with("rebuilding:"));
     let sequence = progress.and_then(|text| text.split(':').nth(2)?.parse().ok());

@@ -3,9 +3,9 @@
 //! *Ready* is about now: a part may come and go. *Alive* is about trust: a part that misses its pulse, or that says
 //! that it failed, makes the whole process one to be restarted.
 //!
-//! A *share* is one of several equal parts of the work (a shard), and may halt for good. A restart meets the same again, and
-//! the other shares are still worth their traffic. So a halted share is named, and neither holds readiness back nor ends life;
-//! only a process whose shares have all halted is not ready.
+//! A *share* is one of several equal parts of the work (a shard), and may halt for good. A restart meets the same
+//! again, and the other shares are still worth their traffic. So a halted share is named, and neither holds readiness
+//! back nor ends life; only a process whose shares have all halted is not ready.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -12,8 +12,8 @@ pub enum Progress {
     At(Position),
     /// Somebody, named by a token, clears the keys and will fold the log again.
     Clearing(u128),
-    /// The log is folded again, and is not yet where it ended when that began. The keys are those of a position of long ago:
-    /// readers must not take them for the present.
+    /// The log is folded again, and is not yet where it ended when that began. The keys are those of a position of long
+    /// ago: readers must not take them for the present.
     Refolding {
         /// The position of the keys.
         at: Position,

@@ -8,8 +8,8 @@
 //! | refolding               | a rebuild that is not done                     | go on with it          |
 //! | another position        | see [`SinkError::Moved`]                       | load                   |
 //!
-//! A rebuild is done when the fold is where the log ended as it began. Until then `progress` says that it is not, through
-//! restarts of anybody, and readers answer nothing from these keys.
+//! A rebuild is done when the fold is where the log ended as it began. Until then `progress` says that it is not,
+//! through restarts of anybody, and readers answer nothing from these keys.
 //!
 //! A store that lost its last second in a crash lost the position with it, and simply goes on from there.
 

@@ -6,9 +6,9 @@
 //!                      └─ pump ─▶ queue ─▶ shard 0 ─▶ script call ─▶ Redis
 //! ```
 //!
-//! The sinks share nothing, so a slow Redis does not delay Postgres. The shards of one sink share a Kafka consumer, and nothing
-//! else: one that cannot write is paused there, begins again by itself, and makes nobody wait. One whose log cannot be read or
-//! folded, or whose store refuses what the log says, halts: the others go on without it.
+//! The sinks share nothing, so a slow Redis does not delay Postgres. The shards of one sink share a Kafka consumer, and
+//! nothing else: one that cannot write is paused there, begins again by itself, and makes nobody wait. One whose log
+//! cannot be read or folded, or whose store refuses what the log says, halts: the others go on without it.
 
 mod batch;
 mod end;

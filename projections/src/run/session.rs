@@ -1,5 +1,5 @@
-//! A sink's writers. Each goes from load to load: load, enter the tail there, write; when it cannot go on, it leaves the tail, and
-//! begins again from what is stored, alone.
+//! A sink's writers. Each goes from load to load: load, enter the tail there, write; when it cannot go on, it leaves
+//! the tail, and begins again from what is stored, alone.
 //!
 //! Beginning again is the only recovery there is. It is the same after a lost connection, a restarted server, a flushed
 //! Redis and a killed process, so it is well tried.
@@ -75,8 +75,8 @@ impl Worker {
 }
 
 impl<S: Sink> Writers<S> {
-    /// Runs until asked to stop or until something ends the process. Shards that halt end neither: a restart would meet the
-    /// same again.
+    /// Runs until asked to stop or until something ends the process. Shards that halt end neither: a restart would meet
+    /// the same again.
     pub async fn run(self) -> Result<(), Stop> {
         let Self { worker, shards } = self;
         if shards.is_empty() {

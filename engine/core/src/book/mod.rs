@@ -1,5 +1,5 @@
-//! Resting orders by price and time. Knows nothing of accounts, purses or Kafka: prices are ticks, quantities are numbers, and what
-//! an order carries for its owner is a type parameter.
+//! Resting orders by price and time. Knows nothing of accounts, purses or Kafka: prices are ticks, quantities are
+//! numbers, and what an order carries for its owner is a type parameter.
 //!
 //! [`Book`] is one market's; [`Books`] are many in one memory, as a shard has them.
 //!

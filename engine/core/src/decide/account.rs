@@ -110,8 +110,8 @@ fn check_new(state: &State, account: AccountId) -> Result<(), Rejection> {
     }
 }
 
-/// What a withdrawal and a transfer have in common: what the home can refuse, but for its credits. `Some` is the answer to a repeat,
-/// which a frozen account may hear.
+/// What a withdrawal and a transfer have in common: what the home can refuse, but for its credits. `Some` is the answer
+/// to a repeat, which a frozen account may hear.
 pub(super) fn admit(
     state: &State,
     account: AccountId,

@@ -12,9 +12,9 @@
 //! | is the oldest; its recall came back, and a purse has more, or the home has lent some meanwhile | the same once more |
 //! | is the oldest; its recall came back with all there was | it is refused                                        |
 //!
-//! So a claim is refused only after every purse was asked while it was the oldest. A claim is late when its recall has taken a second: some
-//! shard does not answer, and that delays only claims that need its answer. (Were claims always to pass, two purses could take the same credits
-//! from each other again and again.)
+//! So a claim is refused only after every purse was asked while it was the oldest. A claim is late when its recall has
+//! taken a second: some shard does not answer, and that delays only claims that need its answer. (Were claims always to
+//! pass, two purses could take the same credits from each other again and again.)
 
 use schemas::limits::{PARKED_MAX, RECALL_PATIENCE_MS};
 use schemas::{
@@ -240,7 +240,8 @@ fn lenders(state: &State, account: AccountId, request: &ParkedRequest) -> impl I
     known.filter(move |shard| Some(*shard) != claimant)
 }
 
-/// True for a transfer whose end another shard tells. One that has no name is nobody's to repeat, so nobody remembers it.
+/// True for a transfer whose end another shard tells. One that has no name is nobody's to repeat, so nobody remembers
+/// it.
 fn is_under_way_once_granted(state: &State, request: &ParkedRequest) -> bool {
     matches!(*request, ParkedRequest::Transfer { to, client_id: Some(_), .. } if !state.is_home(to))
 }

@@ -211,7 +211,8 @@ impl Turn<'_> {
     }
 }
 
-/// An account that lives here and has not too many mass cancels under way. Those that it asks for do not keep an admin from freezing it.
+/// An account that lives here and has not too many mass cancels under way. Those that it asks for do not keep an admin
+/// from freezing it.
 fn check_mass_cancel(state: &State, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| matches!(instruction, Instruction::MassCancel(_)))
 }

@@ -158,7 +158,8 @@ pub fn limit_to_rest(
         return Ok(limit);
     }
     let side = entry.book_side();
-    // Behind more expired orders than it may take off, the next one counts as live: an order that meets it would not come to rest.
+    // Behind more expired orders than it may take off, the next one counts as live: an order that meets it would not
+    // come to rest.
     let mut behind = market.queue(side.opposite()).enumerate();
     let best = behind.find(|(nth, maker)| *nth >= ORDER_FILLS_MAX || !maker.has_expired(now));
     let best = best.map(|(_, maker)| maker.book_price());

@@ -306,7 +306,8 @@ pub(super) fn lacks(state: &State, account: AccountId, wanted: Need) -> Result<N
     }
 }
 
-/// What the oldest parked request of an account lacks here; nothing if none is parked, or if it is refused when its turn comes.
+/// What the oldest parked request of an account lacks here; nothing if none is parked, or if it is refused when its
+/// turn comes.
 pub(super) fn oldest_need(state: &State, account: AccountId, room: usize) -> Need {
     let oldest = state.waiting(account).and_then(|waiting| waiting.requests.front());
     let need = oldest.and_then(|parked| look(state, account, &parked.request, room).ok());

@@ -12,7 +12,8 @@
 //! | is received on another shard     | `TransferSent`; later `TransferCompleted`, if it has a name | `TransferReceived` |
 //! | cannot be received there         | `TransferSent`; later `TransferReturned`                   |                    |
 //!
-//! Nothing is left of one that cannot be sent: its name may be used again. A name stands for all others, and for how they ended.
+//! Nothing is left of one that cannot be sent: its name may be used again. A name stands for all others, and for how
+//! they ended.
 
 use schemas::event::FirstOutcome;
 use schemas::{AccountId, ClientId, Credits, Event, Message, ParkedRequest, Rejection, Shard};

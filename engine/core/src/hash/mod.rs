@@ -5,17 +5,17 @@
 //! entity ───────────────────────────────────────▶ + ─▶ state hash
 //! ```
 //!
-//! Every entity (a purse, a market, an order …) has a hash of its kind, its id and its fields; the state's hash is their sum, modulo 2^64.
-//! `apply` notes which entities change, and only these are hashed again. So a hash costs what has changed since the last one, however large
-//! the state is.
+//! Every entity (a purse, a market, an order …) has a hash of its kind, its id and its fields; the state's hash is
+//! their sum, modulo 2^64. `apply` notes which entities change, and only these are hashed again. So a hash costs what
+//! has changed since the last one, however large the state is.
 //!
-//! Which fields of which entities count, and how, is a *way* of hashing with a number ([`WAY`]). An event says by which way its hash was
-//! made, and a build checks the ways that it knows. A later build may keep more in its state: as long as the older way does not ask for
-//! it, the older way's hash stays what it was.
+//! Which fields of which entities count, and how, is a *way* of hashing with a number ([`WAY`]). An event says by which
+//! way its hash was made, and a build checks the ways that it knows. A later build may keep more in its state: as long
+//! as the older way does not ask for it, the older way's hash stays what it was.
 //!
-//! It finds accidents, and 64 bits are enough for that. It is no defence against who writes the log: such a writer needs no collision.
-//! Places in queues and the order of tables are not hashed. A follower asserts the first with each trade (I-6), and only the leader depends
-//! on the second.
+//! It finds accidents, and 64 bits are enough for that. It is no defence against who writes the log: such a writer
+//! needs no collision. Places in queues and the order of tables are not hashed. A follower asserts the first with each
+//! trade (I-6), and only the leader depends on the second.
 
 mod slots;
 mod way1;

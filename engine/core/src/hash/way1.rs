@@ -1,9 +1,11 @@
-//! Way 1 of hashing: which fields count, in this order. It stays as it is: what else a state comes to hold, another way hashes.
+//! Way 1 of hashing: which fields count, in this order. It stays as it is: what else a state comes to hold, another way
+//! hashes.
 //!
-//! A hash is XXH3-64 of the kind (a byte), the id and the fields. Of purses, positions, orders and client ids, which are many, they are
-//! packed into words of 64 bits, little-endian, as the functions here say. Of the others, integers are little-endian at their full width,
-//! flags are a byte, an absent value is a zero byte and one that is there a one byte before it, lists have their length (u64) in front, and a
-//! value of the log's language (a listing, a request, a message) is hashed as the log has it.
+//! A hash is XXH3-64 of the kind (a byte), the id and the fields. Of purses, positions, orders and client ids, which
+//! are many, they are packed into words of 64 bits, little-endian, as the functions here say. Of the others, integers
+//! are little-endian at their full width, flags are a byte, an absent value is a zero byte and one that is there a one
+//! byte before it, lists have their length (u64) in front, and a value of the log's language (a listing, a request, a
+//! message) is hashed as the log has it.
 
 use bincode::Encode;
 use schemas::{AccountId, CommandId, Credits, MarketId, Message, OrderId, Shard, Status};

@@ -134,7 +134,8 @@ impl EventsTail {
         list
     }
 
-    /// Those of `positions` that the log does not have, because it was cut there or made anew, with the offsets that it has.
+    /// Those of `positions` that the log does not have, because it was cut there or made anew, with the offsets that it
+    /// has.
     pub fn cut(&self, positions: impl IntoIterator<Item = (Shard, u64)>) -> Result<Vec<Cut>, KafkaFault> {
         let mut found = Vec::new();
         for (shard, offset) in positions {

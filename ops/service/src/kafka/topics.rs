@@ -58,8 +58,8 @@ pub async fn create(log: &LogArgs) -> Result<Vec<(String, Made)>, KafkaFault> {
     Ok(made)
 }
 
-/// Verifies both topics: there, with as many partitions as `log.shards`, as many copies as `log.copies`, and configured as the log
-/// needs.
+/// Verifies both topics: there, with as many partitions as `log.shards`, as many copies as `log.copies`, and configured
+/// as the log needs.
 pub async fn verify(log: &LogArgs) -> Result<(), KafkaFault> {
     let admin = admin(log)?;
     for topic in names(&log.topics()) {
@@ -68,8 +68,8 @@ pub async fn verify(log: &LogArgs) -> Result<(), KafkaFault> {
     Ok(())
 }
 
-/// Verifies both topics again each minute until the shutdown. `ready` is true unless they differ from what the log needs: then what
-/// is acknowledged may be lost, and an operator must look.
+/// Verifies both topics again each minute until the shutdown. `ready` is true unless they differ from what the log
+/// needs: then what is acknowledged may be lost, and an operator must look.
 pub async fn watch(log: LogArgs, ready: Part, shutdown: Shutdown) {
     watch_every(LOOK_EVERY, log, ready, shutdown).await;
 }
@@ -189,7 +189,8 @@ async fn verify_one(admin: &AdminClient<DefaultClientContext>, topic: &str, log:
     Ok(())
 }
 
-/// How many partitions a topic has, and how many copies the one with the fewest. Asks the cluster; blocks for one round trip, which at a process's start is nobody's loss.
+/// How many partitions a topic has, and how many copies the one with the fewest. Asks the cluster; blocks for one round
+/// trip, which at a process's start is nobody's loss.
 fn partitions(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<(usize, usize), KafkaFault> {
     let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);

@@ -55,8 +55,9 @@ pub struct Entry {
     pub name: NameHash,
     pub meaning: Meaning,
     scheme: u8,
-    /// Tells a repeat from another request under the same name: of an order 40 bits, of a movement 120 (104 if it was refused). An order's repeat is answered
-    /// with what the first came to, so whoever makes two of its orders look alike hears nothing wrong; a movement's with what is asked.
+    /// Tells a repeat from another request under the same name: of an order 40 bits, of a movement 120 (104 if it was
+    /// refused). An order's repeat is answered with what the first came to, so whoever makes two of its orders look
+    /// alike hears nothing wrong; a movement's with what is asked.
     fingerprint: u128,
 }
 
@@ -75,9 +76,9 @@ impl Entry {
         self.scheme == SCHEME && self.fingerprint == kept(self.meaning, fingerprint)
     }
 
-    /// Behind the name an order's id or the low half of a movement's fingerprint; then, from the high end, an order's fingerprint or the
-    /// rest of a refused movement's (40 bits) and the code of the refusal (16), or the rest of a movement's fingerprint (56), scheme (4)
-    /// and kind (4).
+    /// Behind the name an order's id or the low half of a movement's fingerprint; then, from the high end, an order's
+    /// fingerprint or the rest of a refused movement's (40 bits) and the code of the refusal (16), or the rest of a
+    /// movement's fingerprint (56), scheme (4) and kind (4).
     #[allow(clippy::cast_possible_truncation, reason = "takes the fingerprint apart")]
     pub fn pack(&self) -> Packed {
         let (fingerprint, rest) = (self.fingerprint as u64, (self.fingerprint >> 64) as u64);

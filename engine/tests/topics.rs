@@ -7,10 +7,9 @@ mod common;
 use std::time::Duration;
 
 use common::engine::command;
+use common::settings::change_events;
 use common::{TestLog, wait_for};
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
-use service::kafka::{admin_config, topics};
+use service::kafka::topics;
 use service::{Readiness, Shutdown};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -63,37 +62,16 @@ fn a_topic_that_was_changed_is_refused_at_start_and_seen_while_running() {
         ("cleanup.policy", "compact"),
         ("unclean.leader.election.enable", "true"),
     ] {
-        runtime.block_on(change_topic(&log, Some((property, value))));
+        runtime.block_on(change_events(&log, Some((property, value))));
         becomes(property, || !readiness.is_ready());
         let output = command(&log, "run").output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && error.contains(&format!("{property} = {value}")), "{error}");
-        runtime.block_on(change_topic(&log, None));
+        runtime.block_on(change_events(&log, None));
         becomes("the topics are right again", || readiness.is_ready());
     }
     shutdown.trigger();
     runtime.block_on(watch).unwrap();
-}
-
-/// Gives the events topic the configuration that the log needs, but for one property.
-async fn change_topic(log: &TestLog, change: Option<(&str, &str)>) {
-    let bytes_max = schemas::limits::RECORD_BYTES_MAX.to_string();
-    let topic = log.args.topics().events;
-    let mut config = AlterConfig::new(ResourceSpecifier::Topic(&topic));
-    for (property, value) in [
-        ("message.timestamp.type", "LogAppendTime"),
-        ("max.message.bytes", &bytes_max),
-        ("retention.ms", "-1"),
-        ("retention.bytes", "-1"),
-        ("cleanup.policy", "delete"),
-        ("unclean.leader.election.enable", "false"),
-        ("min.insync.replicas", "1"),
-    ] {
-        let changed = change.filter(|(changed, _)| *changed == property);
-        config = config.set(property, changed.map_or(value, |(_, value)| value));
-    }
-    let admin: AdminClient<DefaultClientContext> = admin_config(&log.args.kafka).create().unwrap();
-    admin.alter_configs([&config], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
 }
 
 fn becomes(what: &str, is_true: impl Fn() -> bool) {

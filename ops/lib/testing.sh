@@ -39,6 +39,18 @@ testing_begin() {
   done
 }
 
+# A full disk shows as an error of the linker, or of a server. What is built already needs no more room.
+testing_room() {
+  local target place need free
+  target="$(cargo_target)"
+  mkdir -p "$target"
+  for place in "$target" "$TEST_PARENT"; do
+    need=$((place == target ? TEST_ROOM_TARGET_MIB : TEST_ROOM_SERVERS_MIB))
+    free="$(df --output=avail -BM "$place" | tail -n 1 | tr -dc 0-9)"
+    ((free >= need)) || warn "only $free MiB are free in $place"
+  done
+}
+
 # A check that fails is remembered and the rest still runs: one run tells everything.
 testing_check() { # TITLE HINT COMMAND…
   local title=$1 hint=$2 log

@@ -138,3 +138,6 @@ impl Generation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ pub mod logs;
 pub mod messages;
 pub mod orders;
 pub mod purses;
+pub mod settings;
 pub mod waiting;
 pub mod world;
 

@@ -1,6 +1,6 @@
 //! The engine's metrics: every name, in one place.
 //!
-//! All but the snapshot totals carry the label `shard`.
+//! All carry the label `shard`.
 
 use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics::{gauge, histogram};
@@ -25,11 +25,11 @@ pub const ROLE: &str = "lfg_engine_role";
 pub const SEQUENCE: &str = "lfg_engine_position_sequence";
 /// Commands in the log that have no outcome yet; of shards that this process leads.
 pub const COMMANDS_LAG: &str = "lfg_engine_commands_lag";
-/// How long the loop stood still to take a snapshot's bytes.
-pub const SNAPSHOT_PAUSE_SECONDS: &str = "lfg_engine_snapshot_pause_seconds";
+/// How long a snapshot took to make: from the one before it and the log since. No loop stands still for it.
+pub const SNAPSHOT_SECONDS: &str = "lfg_engine_snapshot_seconds";
 /// Bytes of the last snapshot.
 pub const SNAPSHOT_BYTES: &str = "lfg_engine_snapshot_bytes";
-/// Snapshots that could not be written.
+/// Snapshots that could not be made or written.
 pub const SNAPSHOTS_FAILED: &str = "lfg_engine_snapshots_failed_total";
 /// Messages that the relay sent again.
 pub const RELAY_RESENDS: &str = "lfg_engine_relay_resends_total";
@@ -59,9 +59,9 @@ pub fn describe() {
     describe_gauge!(ROLE, "0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted");
     describe_gauge!(SEQUENCE, "sequence of the last outcome read");
     describe_gauge!(COMMANDS_LAG, "commands in the log without an outcome, of shards led here");
-    describe_histogram!(SNAPSHOT_PAUSE_SECONDS, Unit::Seconds, "how long the loop stood still for a snapshot");
+    describe_histogram!(SNAPSHOT_SECONDS, Unit::Seconds, "how long a snapshot took to make, beside the loops");
     describe_gauge!(SNAPSHOT_BYTES, Unit::Bytes, "bytes of the last snapshot");
-    describe_counter!(SNAPSHOTS_FAILED, "snapshots that could not be written");
+    describe_counter!(SNAPSHOTS_FAILED, "snapshots that could not be made or written");
     describe_counter!(RELAY_RESENDS, "messages that the relay sent again");
     describe_counter!(TERMS_TAKEN, "terms that this process began");
     describe_gauge!(HALTED_AND_OWNED, "1 if the group gives this process a shard that has halted here");
@@ -88,10 +88,6 @@ pub struct ShardMetrics {
     pub role: Gauge,
     /// [`SEQUENCE`].
     pub sequence: Gauge,
-    /// [`SNAPSHOT_PAUSE_SECONDS`].
-    pub snapshot_pause: Histogram,
-    /// [`SNAPSHOT_BYTES`].
-    pub snapshot_bytes: Gauge,
     /// [`RELAY_RESENDS`].
     pub relay_resends: Counter,
     /// [`TERMS_TAKEN`].
@@ -117,8 +113,6 @@ impl ShardMetrics {
             unconfirmed: gauge!(UNCONFIRMED, "shard" => shard.clone()),
             role: gauge!(ROLE, "shard" => shard.clone()),
             sequence: gauge!(SEQUENCE, "shard" => shard.clone()),
-            snapshot_pause: histogram!(SNAPSHOT_PAUSE_SECONDS, "shard" => shard.clone()),
-            snapshot_bytes: gauge!(SNAPSHOT_BYTES, "shard" => shard.clone()),
             relay_resends: counter!(RELAY_RESENDS, "shard" => shard.clone()),
             terms_taken: counter!(TERMS_TAKEN, "shard" => shard.clone()),
             deposed: counter!(DEPOSED, "shard" => shard.clone()),

@@ -43,6 +43,10 @@ fn a_leader_whose_records_are_refused_leads_again_and_nothing_is_lost() {
     engine.stop();
     let producers = engine.log().matches("a new producer replaces the broken one").count();
     let terms: usize = audit.terms.iter().map(Vec::len).sum();
-    println!("{} commands, {producers} producers replaced, {terms} terms, {} records did not count", asked.len(), audit.ignored);
+    println!(
+        "{} commands, {producers} producers replaced, {terms} terms, {} records did not count",
+        asked.len(),
+        audit.ignored
+    );
     assert!(producers >= REFUSALS);
 }

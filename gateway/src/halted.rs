@@ -3,7 +3,8 @@
 //!   tail ─▶ *halted* ─▶ gate, submit, WebSocket
 //!
 //! A shard halts alone and for good: a restart reads the same record again. What is known of it stays as it was;
-//! whatever goes to it, or needs more of it than was read, is refused before anything is written.
+//! whatever goes to it, or needs more of it than was read, is refused before anything is written. If its log goes on all
+//! the same (this build is too old, or is wrong), the keys of accounts that live there open nothing any more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ pub struct Halted {
 struct Entry {
     ready: Part,
     halted: AtomicBool,
+    left_behind: AtomicBool,
 }
 
 impl Halted {
@@ -28,7 +30,8 @@ impl Halted {
     pub fn new(shards: u16, readiness: &Readiness) -> Arc<Self> {
         let entry = |shard: Shard| {
             gauge!("gateway_shard_halted", "shard" => shard.to_string()).set(0.0);
-            Entry { ready: readiness.share(format!("shard {shard}")), halted: AtomicBool::new(false) }
+            let ready = readiness.share(format!("shard {shard}"));
+            Entry { ready, halted: AtomicBool::new(false), left_behind: AtomicBool::new(false) }
         };
         Arc::new(Self { shards: Shard::all(shards).map(entry).collect() })
     }
@@ -49,6 +52,16 @@ impl Halted {
     /// True if it is read no further.
     pub fn contains(&self, shard: Shard) -> bool {
         self.shards.get(shard.index()).is_some_and(|entry| entry.halted.load(Ordering::Acquire))
+    }
+
+    /// Its log goes on, and this process does not see how: a key of an account that lives there may be revoked.
+    pub fn leave_behind(&self, shard: Shard) {
+        self.shards[shard.index()].left_behind.store(true, Ordering::Release);
+    }
+
+    /// True if its log goes on without this process.
+    pub fn is_left_behind(&self, shard: Shard) -> bool {
+        self.shards.get(shard.index()).is_some_and(|entry| entry.left_behind.load(Ordering::Acquire))
     }
 
     /// True if one is read no further.

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use schemas::reading::{Broken, Fault, Position, Reader, Reading as Read};
-use schemas::{Outcome, Shard};
+use schemas::{Outcome, Record, Shard};
 use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord};
 use service::{LogArgs, Pulse, Shutdown, panic_text};
 use tokio::sync::oneshot;
@@ -118,8 +118,7 @@ impl Tail {
             }
             match tail.next_or_wait(PATIENCE) {
                 Ok(None) => {}
-                // What was fetched before its shard halted.
-                Ok(Some(record)) if self.halted.contains(record.shard()) => {}
+                Ok(Some(record)) if self.halted.contains(record.shard()) => self.look_behind(&tail, &record)?,
                 Ok(Some(record)) => {
                     let (shard, index) = (record.shard(), record.shard().index());
                     if let Err(error) = self.read_or_halt(&mut readers[index], &meters[index], &record) {
@@ -141,6 +140,23 @@ impl Tail {
         let hint = error.hint();
         tracing::error!(%shard, %error, hint, "a shard is read no further; the others go on");
         self.halted.halt(shard, &format!("{error}; hint: {hint}"));
+        match error {
+            // Nothing can be read there.
+            ShardError::Cut(_) => tail.leave(shard),
+            ShardError::Broken(_) | ShardError::Fold(..) | ShardError::Panicked(..) => Ok(()),
+        }
+    }
+
+    /// A record of a shard that has halted. Anything but a `Term` says that engines go on there: they read what this
+    /// process cannot, or had written it already.
+    fn look_behind(&self, tail: &EventsTail, record: &TailRecord<'_>) -> Result<(), KafkaFault> {
+        let shard = record.shard();
+        if matches!(Record::decode(record.payload()), Ok(Record::Term(_) | Record::Unknown { .. })) {
+            return Ok(());
+        }
+        tracing::error!(%shard, offset = record.offset(), "a halted shard's log goes on; keys of its accounts are refused");
+        self.halted.leave_behind(shard);
+        self.live.hub().evict_accounts(|account| self.log.shard_map().of_account(account) == shard);
         tail.leave(shard)
     }
 

@@ -7,7 +7,7 @@ mod common;
 use common::api::{Account, Answer, Api, limit};
 use common::process::Process;
 use common::scribe::{Scribe, key, listing};
-use common::socket::Socket;
+use common::socket::{Heard, Socket};
 use common::steps::{results, text};
 use common::{Platform, SHARDS, Whole, eventually};
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -258,4 +258,48 @@ fn overfilled(shard: Shard, market: MarketId) -> Event {
     };
     let (id, status) = (OrderId::compose(shard, 1), Status::PartiallyFilled);
     Event::OrderPlaced(OrderPlaced { id, order, price, quantity: one, filled: two, status, cancel_reason: None })
+}
+
+/// Nothing is known of revocations there any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_opens_nothing_once_the_log_of_its_home_goes_on_without_the_gateway() {
+    let platform = Platform::create("behind").await;
+    let map = platform.map();
+    let account = AccountId(9);
+    let home = map.of_account(account);
+    let tickers = || (0..).map(|n| format!("RAIN-{n}"));
+    let at_home = |ticker: &String| map.of_market(MarketId::of(&ticker.parse().unwrap())) == home;
+    let broken = tickers().find(at_home).unwrap();
+    let stranger = (10..).map(AccountId).find(|other| map.of_account(*other) != home).unwrap();
+    let mut scribe = Scribe::new(&platform);
+    let [(text, api_key), (strangers, strangers_key)] = [key(1, 0x11, Scopes::READ), key(2, 0x22, Scopes::READ)];
+    scribe.open_market(home, listing(&broken, 1)).await;
+    scribe.open_account(home, account, api_key).await;
+    scribe.open_account(map.of_account(stranger), stranger, strangers_key).await;
+    let projections = platform.program("projections").await;
+    let (gateway, api) = platform.gateway().await;
+    let mut sockets = Vec::new();
+    for key in [&text, &strangers] {
+        let mut socket = Socket::anonymous(&api).await;
+        assert_eq!(socket.ask(json!({"op": "auth", "api_key": key})).await["type"], "authenticated");
+        sockets.push(socket);
+    }
+
+    scribe.tell(home, vec![overfilled(home, listing(&broken, 1).market)]).await;
+    names(&gateway, home, 1, "panicked").await;
+    // Whoever would revoke it is refused as well.
+    let fills = "/v1/fills";
+    api.get(Some(&text), fills).await.expect(200);
+    scribe.tell(home, vec![Event::ApiKeyRevoked { account, key: api_key.id }]).await;
+    eventually("the key opens nothing", async || {
+        let answer = api.get(Some(&text), fills).await;
+        (answer.status == 503).then(|| is_halted(&answer))
+    })
+    .await;
+    assert!(matches!(sockets[0].hear().await, Heard::Closed(4004)));
+    is_halted(&api.get(Some(&text), "/v1/wallet").await);
+    api.get(Some(&strangers), fills).await.expect(200);
+    assert_eq!(sockets[1].ask(json!({"op": "ping"})).await["type"], "pong");
+    drop((gateway, projections));
+    platform.remove().await;
 }

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use engine::shard::{Control, Pace, Role, ShardLoop};
+use engine::log::Clock as _;
+use engine::scribe::{Desk, Pace, TakeFault};
+use engine::shard::{Control, Role, ShardLoop};
 use engine_core::Replica;
 use schemas::{EngineId, Shard};
 use service::{Liveness, Readiness};
@@ -35,6 +37,10 @@ pub struct Process {
 pub struct Hosted {
     pub shard: Shard,
     shard_loop: ShardLoop<MemoryLog, MemoryClock, MemoryShelf>,
+    /// Where its snapshots are made.
+    desk: Desk<MemoryShelf>,
+    clock: MemoryClock,
+    random: Random,
     pub control: Control,
     pub tap: Rc<Tap>,
     pending: Rc<Pending>,
@@ -65,10 +71,25 @@ impl Process {
             };
             let pulse = Liveness::new().watch("shard", Duration::MAX);
             let control = Control::new(Readiness::new().part("shard"), pulse);
-            let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5)).with_hash_every(HASH_EVERY);
-            let outside = (log, clock, shelf);
-            let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone(), pace);
-            let mut hosted = Hosted { shard, shard_loop, control, tap, pending, cabinet, archive, has_ended: false };
+            let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5));
+            let desk = Desk::new((shard, cluster.map), shelf.clone(), pace);
+            let outside = (log, clock.clone(), shelf);
+            let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone());
+            let shard_loop = shard_loop.with_hash_every(HASH_EVERY);
+            let random = random.fork();
+            let mut hosted = Hosted {
+                shard,
+                shard_loop,
+                desk,
+                clock,
+                random,
+                control,
+                tap,
+                pending,
+                cabinet,
+                archive,
+                has_ended: false,
+            };
             hosted.shard_loop.start().unwrap_or_else(|fatal| panic!("shard {shard} of process {slot}: {fatal}"));
             hosted
         });
@@ -105,15 +126,14 @@ impl Process {
         self.is_stopping && self.hosted.iter().all(|hosted| hosted.has_ended)
     }
 
-    /// One step of one shard's loop, as `ShardLoop::run` makes them.
-    pub fn step(&mut self, cluster: &Cluster, shard: usize) {
+    /// One step of one shard's loop, as `ShardLoop::run` makes them, and of the scribe.
+    pub fn step(&mut self, cluster: &Rc<Cluster>, shard: usize) {
         let slot = self.slot;
         let hosted = &mut self.hosted[shard];
         if hosted.has_ended {
             return;
         }
         if hosted.shard_loop.may_end() {
-            hosted.shard_loop.last_snapshot();
             hosted.has_ended = true;
             return;
         }
@@ -123,6 +143,7 @@ impl Process {
         if let Err(fatal) = hosted.shard_loop.step() {
             panic!("shard {shard} of process {slot}, {before}: {fatal}");
         }
+        hosted.write_snapshot(cluster, &self.writer);
         let after = hosted.control.role();
         if before != after || hosted.tap.recovered.get() {
             let sequence = hosted.replica().position().sequence;
@@ -143,6 +164,19 @@ impl Process {
 impl Hosted {
     pub fn replica(&self) -> &Replica {
         self.shard_loop.replica()
+    }
+
+    /// As the scribe's thread does.
+    fn write_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &Writer) {
+        if self.control.role() == Role::Recovering {
+            return;
+        }
+        let Self { shard, desk, clock, random, control, .. } = self;
+        let open = || Ok(MemoryLog::of_scribe(*shard, cluster.clone(), writer.clone(), random.fork()));
+        match desk.tend((control.sequence(), clock.elapsed()), open, || true) {
+            Ok(_) | Err(TakeFault::Kafka(_) | TakeFault::Silent { .. }) => {}
+            Err(fault @ TakeFault::Halt(_)) => panic!("the scribe of shard {shard}: {fault}"),
+        }
     }
 
     /// The snapshot that is being written is there.

@@ -7,18 +7,22 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use schemas::{EngineId, Shard};
 use service::config::{AdminArgs, LogArgs};
-use service::kafka::{GroupProtocol, KafkaFault, topics};
+use service::kafka::{GroupProtocol, KafkaFault, Reading, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, Telemetry};
 
 use crate::kafka_log::{KafkaLog, Writer};
 use crate::log::SystemClock;
 use crate::ownership::{Group, Ownership};
-use crate::shard::{AHEAD_MAX, Control, Pace, ShardLoop};
+use crate::scribe::{Pace, Scribe, Tools};
+use crate::shard::{AHEAD_MAX, Control, ShardLoop};
 use crate::snapshots::{LocationError, Snapshots};
 
 /// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms, and says so before a snapshot is
-/// read, restored or taken, which may take longer.)
+/// read and restored, which may take longer.)
 const SILENT_MAX: Duration = Duration::from_secs(30);
+
+/// A snapshot of any size that a machine can hold is made within this time.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// How long shards may take to end in good order.
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -40,7 +44,7 @@ pub struct RunArgs {
     /// Where snapshots are kept: a path or a URL.
     #[arg(long, env = "LFG_SNAPSHOTS", default_value = ".run/snapshots")]
     pub snapshots: String,
-    /// A snapshot after so many outcomes.
+    /// A snapshot after so many outcomes, more if the state is large.
     #[arg(long, env = "LFG_SNAPSHOT_EVERY", default_value_t = 100_000)]
     pub snapshot_every: u64,
     /// A snapshot after so many seconds, if anything happened.
@@ -81,15 +85,25 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
             Control::new(readiness.share(&name), liveness.watch(name, SILENT_MAX))
         })
         .collect();
-    Admin::start(args.admin.listen, telemetry, liveness, readiness).await?;
+    Admin::start(args.admin.listen, telemetry, liveness.clone(), readiness).await?;
     let Some(writer) = connect(&args, &shutdown).await? else { return Ok(()) };
     tokio::spawn(topics::watch(args.log.clone(), topics_right, shutdown.clone()));
-    let shards = Shards::start(&args, &writer, controls.clone())?;
+    let snapshots = Snapshots::open(&args.snapshots, &args.log.topic_prefix)?;
+    let shards = Shards::start(&args, &writer, &snapshots, controls.clone())?;
+    let scribe = Scribe::start(Tools {
+        log: args.log.clone(),
+        snapshots,
+        pace: Pace::new(args.snapshot_every, Duration::from_secs(args.snapshot_seconds)),
+        controls: controls.clone(),
+        writer: Arc::clone(&writer),
+        pulse: liveness.watch("scribe", SNAPSHOT_WITHIN),
+    })?;
     // At once: each shard takes over when it has recovered, whatever the others do.
     let ownership = Ownership::join(Group { log: args.log, protocol: args.group_protocol, controls, ready: owned })?;
     shutdown.wait().await;
     tokio::task::block_in_place(|| ownership.leave());
     shards.end().await;
+    tokio::task::block_in_place(|| scribe.end());
     tokio::task::block_in_place(|| writer.drain(DRAIN_WITHIN));
     tracing::info!("ended in good order");
     Ok(())
@@ -117,16 +131,19 @@ struct Shards {
 }
 
 impl Shards {
-    fn start(args: &RunArgs, writer: &Arc<Writer>, controls: Vec<Control>) -> Result<Self, RunError> {
+    fn start(
+        args: &RunArgs,
+        writer: &Arc<Writer>,
+        snapshots: &Snapshots,
+        controls: Vec<Control>,
+    ) -> Result<Self, RunError> {
         let engine = EngineId(uuid::Uuid::now_v7().as_u128());
         tracing::info!(%engine, shards = args.log.shards, prefix = args.log.topic_prefix, "starts");
-        let snapshots = Snapshots::open(&args.snapshots, &args.log.topic_prefix)?;
         let mut threads = Vec::new();
         for (shard, control) in Shard::all(args.log.shards).zip(&controls) {
-            let log = KafkaLog::open(&args.log, shard, writer.clone())?;
-            let pace = Pace::new(args.snapshot_every, Duration::from_secs(args.snapshot_seconds));
+            let log = KafkaLog::open(&args.log, shard, writer.clone(), Reading::Live)?;
             let outside = (log, SystemClock::default(), snapshots.shelf(shard));
-            let shard_loop = ShardLoop::new((shard, args.log.shard_map()), engine, outside, control.clone(), pace);
+            let shard_loop = ShardLoop::new((shard, args.log.shard_map()), engine, outside, control.clone());
             let ahead_max = Duration::from_secs(args.clock_ahead_max_seconds);
             let mut shard_loop = shard_loop.with_clock_ahead_max(ahead_max);
             let body = move || {

@@ -50,10 +50,10 @@ struct KeptCommand {
 
 impl KafkaLog {
     /// Opens the shard's consumer; it reads nothing until [`Log::follow_from`].
-    pub fn open(args: &LogArgs, shard: Shard, writer: Arc<Writer>) -> Result<Self, KafkaFault> {
+    pub fn open(args: &LogArgs, shard: Shard, writer: Arc<Writer>, reading: Reading) -> Result<Self, KafkaFault> {
         let topics = args.topics();
         let group = format!("{}.shards", args.topic_prefix);
-        let consumer = consumer_config(&args.kafka, &group, Reading::Live).create()?;
+        let consumer = consumer_config(&args.kafka, &group, reading).create()?;
         let generation = writer.current();
         Ok(Self { shard, topics, consumer, writer, generation, commands: Kept::default() })
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
+use schemas::reading::Position;
 use service::{Part, Pulse};
 
 /// What a shard's loop is doing.
@@ -67,6 +68,7 @@ struct Shared {
     hurry: AtomicBool,
     role: AtomicU8,
     next_command: AtomicU64,
+    sequence: AtomicU64,
     ready: Part,
     pulse: Pulse,
 }
@@ -80,6 +82,7 @@ impl Control {
             hurry: AtomicBool::new(false),
             role: AtomicU8::new(Role::Recovering.code()),
             next_command: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
             ready,
             pulse,
         };
@@ -114,6 +117,11 @@ impl Control {
     /// The next command that has no outcome, as far as the log was read.
     pub fn next_command(&self) -> u64 {
         self.shared.next_command.load(Ordering::Relaxed)
+    }
+
+    /// The last outcome that was read.
+    pub fn sequence(&self) -> u64 {
+        self.shared.sequence.load(Ordering::Relaxed)
     }
 
     /// True if the group wants this shard led here, and it cannot be.
@@ -160,8 +168,9 @@ impl Control {
         self.judge();
     }
 
-    pub(super) fn read_up_to(&self, next_command: u64) {
-        self.shared.next_command.store(next_command, Ordering::Relaxed);
+    pub(super) fn read_up_to(&self, position: &Position) {
+        self.shared.next_command.store(position.next_command, Ordering::Relaxed);
+        self.shared.sequence.store(position.sequence, Ordering::Relaxed);
     }
 
     pub(super) fn beat(&self) {

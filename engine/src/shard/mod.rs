@@ -12,13 +12,12 @@
 //! What happens when a record is read is in `turn.rs`; what happens with time in `tend.rs`.
 //!
 //! Architecture invariant: nothing leaves the shard before it came back through the log under the own term: answers,
-//! messages and snapshots alike.
+//! and messages alike. (Snapshots are made from the log alone: `scribe`.)
 
 mod clocks;
 mod control;
 mod fatal;
 mod leader;
-mod pace;
 mod recovery;
 mod relay;
 mod tend;
@@ -30,7 +29,7 @@ mod turn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use engine_core::Replica;
+use engine_core::{HASH_EVERY, Replica};
 use schemas::shard_map::ShardMap;
 use schemas::{EngineId, Shard};
 
@@ -41,7 +40,6 @@ use clocks::Clocks;
 pub use control::{Control, Role};
 pub use fatal::{Fatal, Halted, Place};
 use leader::Leader;
-pub use pace::Pace;
 
 /// Everything that one shard's thread has.
 pub struct ShardLoop<L, C, S> {
@@ -55,7 +53,8 @@ pub struct ShardLoop<L, C, S> {
     metrics: ShardMetrics,
     replica: Replica,
     stage: Stage,
-    pace: Pace,
+    /// Outcomes from one state hash to the next.
+    hash_every: u64,
     /// Terms that this process appended for this shard.
     attempts: u64,
     /// How often in a row a command came that was not the next.
@@ -104,7 +103,6 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         engine: EngineId,
         (log, clock, shelf): (L, C, S),
         control: Control,
-        pace: Pace,
     ) -> Self {
         let replica = Replica::new(shard, map);
         let metrics = ShardMetrics::of(shard);
@@ -121,7 +119,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             metrics,
             replica,
             stage,
-            pace,
+            hash_every: HASH_EVERY,
             attempts,
             gaps: 0,
             hold_off,
@@ -136,7 +134,13 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         Self { clocks: Clocks::new(ahead_max), ..self }
     }
 
-    /// Runs until [`Control`] asks for the end, then writes a last snapshot. Whatever goes wrong, a panic too, is this
+    /// Publishes a state hash with every so many outcomes instead of [`HASH_EVERY`].
+    #[must_use]
+    pub fn with_hash_every(self, outcomes: u64) -> Self {
+        Self { hash_every: outcomes.max(1), ..self }
+    }
+
+    /// Runs until [`Control`] asks for the end. Whatever goes wrong, a panic too, is this
     /// shard's alone: the loop then counts as halted. Call nothing else of it after that.
     pub fn run(&mut self) -> Result<(), Halted> {
         // After a panic nothing of the loop is used but the place where it stood.
@@ -159,7 +163,6 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         while !self.may_end() {
             self.step()?;
         }
-        self.last_snapshot();
         Ok(())
     }
 

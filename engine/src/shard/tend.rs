@@ -13,7 +13,6 @@ const TAKE_OVER_IS_SLOW: Duration = Duration::from_secs(10);
 
 impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     pub(super) fn tend(&mut self) -> Result<(), Fatal> {
-        self.keep_snapshots();
         let wanted = self.control.wants_lead();
         match &self.stage {
             Stage::Recovering { head } if self.replica.position().offset >= *head => self.enter(Stage::Following),

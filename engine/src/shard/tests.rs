@@ -171,8 +171,8 @@ impl Stage {
         let complaints = Rc::<RefCell<Vec<String>>>::default();
         let shelf = SlowShelf { liveness: liveness.clone(), complaints: Rc::clone(&complaints) };
         let outside = (log, OwnClock(Rc::clone(&world)), shelf);
-        let (map, pace) = (ShardMap::new(1).unwrap(), Pace::new(u64::MAX, Duration::MAX));
-        let shard_loop = ShardLoop::new((SHARD, map), ENGINE, outside, control.clone(), pace);
+        let map = ShardMap::new(1).unwrap();
+        let shard_loop = ShardLoop::new((SHARD, map), ENGINE, outside, control.clone());
         Self { world, liveness, readiness, control, shard_loop, complaints }
     }
 

@@ -122,7 +122,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     fn have_read(&mut self, read: Read) -> Result<(), Fatal> {
-        self.control.read_up_to(self.replica.position().next_command);
+        self.control.read_up_to(self.replica.position());
         match read {
             Read::Ignored => Ok(()),
             Read::Unknown => {

@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, header};
 use schemas::{AccountId, AdminId, Scopes};
 
 use crate::http::problem::{Problem, kinds};
-use crate::live::Live;
 use crate::state::Shared;
 use crate::view::keys::{KeyHolder, PresentedKey};
 
@@ -49,7 +48,7 @@ impl FromRequestParts<Shared> for Admin {
             return Ok(Self(admin));
         }
         // A valid key of somebody else is not allowed to; anything else is nobody.
-        holder(token, &state.live).and_then(|_| Err(Problem::new(kinds::ADMIN_ONLY)))
+        holder(token, state).and_then(|_| Err(Problem::new(kinds::ADMIN_ONLY)))
     }
 }
 
@@ -58,7 +57,7 @@ fn account(headers: &HeaderMap, state: &Shared, scope: Scopes) -> Result<Account
     if state.admins.holder(token).is_some() {
         return Err(Problem::new(kinds::ACCOUNT_ONLY));
     }
-    let holder = holder(token, &state.live)?;
+    let holder = holder(token, state)?;
     if holder.scopes.contains(scope) { Ok(holder.account) } else { Err(Problem::new(kinds::SCOPE_MISSING)) }
 }
 
@@ -80,11 +79,13 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     }
 }
 
-/// Who holds an account's key.
-pub fn holder(token: &str, live: &Live) -> Result<KeyHolder, Problem> {
+/// Who holds an account's key. Refused where its revocation would not be seen.
+pub fn holder(token: &str, state: &Shared) -> Result<KeyHolder, Problem> {
     let unknown = || Problem::new(kinds::UNAUTHENTICATED).detail("the key is malformed, unknown or revoked");
     let presented = PresentedKey::parse(token).ok_or_else(unknown)?;
-    live.view().keys().holder(&presented).ok_or_else(unknown)
+    let holder = state.live.view().keys().holder(&presented).ok_or_else(unknown)?;
+    let home = state.map.of_account(holder.account);
+    if state.halted.is_left_behind(home) { Err(Problem::shard_halted(home)) } else { Ok(holder) }
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub enum Eviction {
     TooSlow,
     /// The key that it came with was revoked.
     KeyRevoked,
+    /// Whether that key was revoked cannot be seen any more.
+    HomeHalted,
 }
 
 /// A client's end of its queue.
@@ -198,10 +200,19 @@ impl Hub {
     }
 
     fn revoke(&mut self, account: AccountId, key: ApiKeyId) {
-        let came_with = |state: &Client| state.key == Some((account, key));
-        let clients: Vec<_> = self.clients.iter().filter(|(_, state)| came_with(state)).map(|(c, _)| *c).collect();
+        self.evict_if(|with| with == (account, key), Eviction::KeyRevoked);
+    }
+
+    /// Lets all clients go that came with a key of such an account.
+    pub fn evict_accounts(&mut self, is_one: impl Fn(AccountId) -> bool) {
+        self.evict_if(|(account, _)| is_one(account), Eviction::HomeHalted);
+    }
+
+    fn evict_if(&mut self, came_with: impl Fn((AccountId, ApiKeyId)) -> bool, why: Eviction) {
+        let is_one = |state: &Client| state.key.is_some_and(&came_with);
+        let clients: Vec<_> = self.clients.iter().filter(|(_, state)| is_one(state)).map(|(c, _)| *c).collect();
         for client in clients {
-            self.evict(client, Eviction::KeyRevoked);
+            self.evict(client, why);
         }
     }
 
@@ -226,6 +237,7 @@ impl Eviction {
         match self {
             Self::TooSlow => "too-slow",
             Self::KeyRevoked => "key-revoked",
+            Self::HomeHalted => "home-halted",
         }
     }
 }

@@ -37,7 +37,7 @@ pub async fn upgrade(
     query.nothing_else()?;
     check_origin(&headers, &state.allowed_origins)?;
     let key = match headers.contains_key(header::AUTHORIZATION) {
-        true => Some(holder(bearer(&headers)?, &state.live)?),
+        true => Some(holder(bearer(&headers)?, &state)?),
         false => None,
     };
     let upgrade = upgrade.map_err(|rejection| Problem::new(kinds::UPGRADE_REQUIRED).detail(rejection.body_text()))?;

@@ -43,6 +43,8 @@ enum End {
     TooSlow,
     /// Its key was revoked.
     KeyRevoked,
+    /// Whether its key was revoked cannot be seen any more.
+    HomeHalted,
 }
 
 impl End {
@@ -55,6 +57,7 @@ impl End {
             Self::KeyRevoked => (4001, "the key was revoked"),
             Self::Silent => (4002, "nothing heard for 60 s"),
             Self::TooSlow => (4003, "the client does not keep up"),
+            Self::HomeHalted => (4004, "the part of the log that has the account has halted"),
         };
         Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
     }
@@ -65,6 +68,7 @@ impl From<Eviction> for End {
         match eviction {
             Eviction::TooSlow => Self::TooSlow,
             Eviction::KeyRevoked => Self::KeyRevoked,
+            Eviction::HomeHalted => Self::HomeHalted,
         }
     }
 }
@@ -215,7 +219,7 @@ impl Session {
     async fn serve(&mut self, request: Request) -> Result<(), End> {
         let (op, result) = match request {
             Request::Ping => ("ping", Ok(Some(protocol::PONG.to_owned()))),
-            Request::Auth { api_key } => match holder(&api_key, &self.state.live) {
+            Request::Auth { api_key } => match holder(&api_key, &self.state) {
                 Ok(key) => return self.authenticate(key).await,
                 Err(problem) => {
                     self.bad_requests += 1;
@@ -239,6 +243,10 @@ impl Session {
             return self.refuse(&problem, Some("auth")).await;
         }
         self.state.live.hub().authenticated(self.inbox.client, key.account, key.key);
+        // It may have been left behind since the key was looked at, and before the hub knew of this connection.
+        if self.state.halted.is_left_behind(self.state.map.of_account(key.account)) {
+            return Err(End::HomeHalted);
+        }
         self.key = Some(key);
         self.say(protocol::authenticated(key.account)).await
     }

@@ -11,6 +11,7 @@ use super::{Cluster, START};
 /// Milliseconds that a machine's clock is away from the true time at most.
 pub const SKEW_MAX: u64 = 200;
 
+#[derive(Clone)]
 pub struct MemoryClock {
     pub cluster: Rc<Cluster>,
     /// How far this machine's clock is ahead, less [`SKEW_MAX`].

@@ -41,12 +41,19 @@ pub struct MemoryLog {
     events: u64,
     commands: Option<u64>,
     skips: u32,
+    /// What is read is no recovery.
+    of_scribe: bool,
 }
 
 impl MemoryLog {
     pub fn new(shard: Shard, cluster: Rc<Cluster>, writer: Writer, tap: Rc<Tap>, random: Random) -> Self {
         let generation = writer.current();
-        Self { shard, cluster, writer, generation, tap, random, events: 0, commands: None, skips: 0 }
+        Self { shard, cluster, writer, generation, tap, random, events: 0, commands: None, skips: 0, of_scribe: false }
+    }
+
+    /// For whoever makes snapshots, and nothing else.
+    pub fn of_scribe(shard: Shard, cluster: Rc<Cluster>, writer: Writer, random: Random) -> Self {
+        Self { of_scribe: true, ..Self::new(shard, cluster, writer, Rc::default(), random) }
     }
 
     fn append(&mut self, topic: Topic, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
@@ -85,8 +92,10 @@ impl MemoryLog {
 
 impl Log for MemoryLog {
     fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
-        self.cluster.saw(if offset > 0 { Seen::RestoredFromSnapshot } else { Seen::RecoveredFromLog });
-        self.tap.recovered.set(true);
+        if !self.of_scribe {
+            self.cluster.saw(if offset > 0 { Seen::RestoredFromSnapshot } else { Seen::RecoveredFromLog });
+            self.tap.recovered.set(true);
+        }
         (self.events, self.commands) = (offset, None);
         Ok(())
     }

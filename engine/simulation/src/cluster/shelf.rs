@@ -37,6 +37,7 @@ pub struct Pending(RefCell<Option<(u64, Rc<[u8]>)>>);
 /// Every whole snapshot of one shard that was ever written.
 pub type Archive = Rc<RefCell<BTreeMap<u64, Rc<[u8]>>>>;
 
+#[derive(Clone)]
 pub struct MemoryShelf {
     pub shard: Shard,
     pub cluster: Rc<Cluster>,

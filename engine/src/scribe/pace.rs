@@ -1,0 +1,91 @@
+//! When the next snapshot of a shard is due.
+
+use std::time::Duration;
+
+/// About what an outcome takes on the log. A snapshot is due when the log has grown by as much as the last one took, so
+/// that snapshots never cost more than the log.
+const OUTCOME_BYTES: u64 = 200;
+
+/// When snapshots are taken. A copy for each shard keeps count.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    every: u64,
+    interval: Duration,
+    /// Sequence and time of the newest one.
+    last: (u64, Duration),
+    /// Bytes of the newest one, if this process wrote it.
+    bytes: u64,
+    /// The last attempt failed: none before this time.
+    not_before: Duration,
+}
+
+impl Pace {
+    /// How long after a failure the next attempt comes.
+    const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+    /// A snapshot every `every` outcomes, more if the state is large; or after `interval`, if there was any outcome (in a
+    /// large state: an eighth of what makes one due).
+    pub fn new(every: u64, interval: Duration) -> Self {
+        Self { every: every.max(1), interval, last: (0, Duration::ZERO), bytes: 0, not_before: Duration::ZERO }
+    }
+
+    /// True if the shard, which is at `sequence` now, should be written.
+    pub fn is_due(&self, sequence: u64, now: Duration) -> bool {
+        let (last, at) = self.last;
+        let outcomes = sequence.saturating_sub(last);
+        let grown = self.bytes / OUTCOME_BYTES;
+        let many = outcomes >= self.every.max(grown);
+        let old = outcomes > grown / 8 && now.saturating_sub(at) >= self.interval;
+        now >= self.not_before && (many || old)
+    }
+
+    /// A snapshot of this sequence is there: written here, if its size is known.
+    pub fn is_there(&mut self, sequence: u64, bytes: Option<u64>, now: Duration) {
+        if sequence > self.last.0 {
+            self.last = (sequence, now);
+            self.bytes = bytes.unwrap_or(self.bytes);
+            self.not_before = now;
+        }
+    }
+
+    /// There is none, though one was due.
+    pub fn failed(&mut self, now: Duration) {
+        self.not_before = now + Self::AGAIN_AFTER;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn a_snapshot_is_due_after_outcomes_or_time() {
+        let mut pace = Pace::new(100, seconds(60));
+        assert!(!pace.is_due(99, seconds(59)) && !pace.is_due(0, seconds(600)));
+        assert!(pace.is_due(100, seconds(1)) && pace.is_due(1, seconds(60)));
+        pace.is_there(100, Some(0), seconds(10));
+        assert!(!pace.is_due(199, seconds(69)) && pace.is_due(200, seconds(11)) && pace.is_due(101, seconds(70)));
+        // Another process wrote one.
+        pace.is_there(150, None, seconds(20));
+        assert!(!pace.is_due(249, seconds(21)) && pace.is_due(250, seconds(21)));
+    }
+
+    #[test]
+    fn a_large_state_is_written_when_the_log_has_grown_by_as_much() {
+        let mut pace = Pace::new(100, seconds(60));
+        pace.is_there(100, Some(1_000 * OUTCOME_BYTES), seconds(0));
+        assert!(!pace.is_due(1_099, seconds(59)) && pace.is_due(1_100, seconds(1)));
+        assert!(!pace.is_due(225, seconds(60)) && pace.is_due(226, seconds(60)));
+    }
+
+    #[test]
+    fn a_failure_is_tried_again_after_a_while() {
+        let mut pace = Pace::new(100, seconds(60));
+        pace.failed(seconds(10));
+        assert!(!pace.is_due(100, seconds(14)) && pace.is_due(100, seconds(15)));
+    }
+}

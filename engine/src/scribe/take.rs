@@ -1,0 +1,70 @@
+//! Makes one snapshot: from the one before it, and the log since.
+
+use std::time::Duration;
+
+use engine_core::{Halt, Replica};
+use schemas::Shard;
+use schemas::shard_map::ShardMap;
+use service::kafka::KafkaFault;
+
+use crate::log::{Log, Shelf};
+use crate::restore::newest_snapshot;
+
+/// How long one look for the next record takes at most, and how many in a row find none before the log counts as out of
+/// reach.
+const PATIENCE: Duration = Duration::from_millis(100);
+const LOOKS_MAX: u32 = 100;
+
+/// No snapshot can be made. The shard's loop meets the same, and says what an operator does.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeFault {
+    /// The log is broken, or the snapshot before does not lead to what the log says.
+    #[error(transparent)]
+    Halt(#[from] Halt),
+    /// Kafka cannot be read now.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFault),
+    /// Records that are on the log do not come.
+    #[error("the log ends at {head}, and nothing comes after {at}")]
+    Silent {
+        /// Where the reader is.
+        at: u64,
+        /// The end of the log.
+        head: u64,
+    },
+}
+
+/// A snapshot, and how far it is.
+pub struct Snapshot {
+    /// Its sequence.
+    pub sequence: u64,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+/// A snapshot of the shard as the log has it now. `None` if nothing came since the newest one, or `go_on` says no.
+pub fn take<L: Log, S: Shelf>(
+    (shard, map): (Shard, ShardMap),
+    (log, shelf): (&mut L, &mut S),
+    go_on: impl Fn() -> bool,
+) -> Result<Option<Snapshot>, TakeFault> {
+    let mut replica = newest_snapshot(shard, map, shelf).unwrap_or_else(|| Replica::new(shard, map));
+    let begun_at = replica.position().sequence;
+    log.follow_from(replica.position().offset)?;
+    let head = log.head()?;
+    let mut looks = 0;
+    while replica.position().offset < head {
+        if !go_on() {
+            return Ok(None);
+        }
+        let read = log.poll(false, PATIENCE, |record| replica.read(record.offset, record.bytes))?;
+        match read.transpose()? {
+            Some(_) => looks = 0,
+            None if looks == LOOKS_MAX => return Err(TakeFault::Silent { at: replica.position().offset, head }),
+            None => looks += 1,
+        }
+    }
+    let sequence = replica.position().sequence;
+    let bytes = if sequence > begun_at { replica.snapshot() } else { None };
+    Ok(bytes.map(|bytes| Snapshot { sequence, bytes }))
+}

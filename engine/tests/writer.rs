@@ -26,13 +26,13 @@ fn a_leader_whose_records_are_refused_leads_again_and_nothing_is_lost() {
     let mut engine = Engine::start_ready(&log, &folder.path().join("engine"), &[]);
     let never = Timestamp(u64::from(u32::MAX) * 1_000);
     let load = Load::start(&log, World::new(log.args.shard_map(), never), 20_261_127, 300);
-    let broken = |engine: &Engine| engine.log().matches("the producer is broken").count();
+    let broken = |engine: &Engine| engine.log().matches("gives up its lead: the writer failed").count();
     for _ in 0..REFUSALS {
         let (before, asked) = (broken(&engine), load.count());
         wait_for("the load goes on", LIMIT, || (load.count() > asked + 100).then_some(()));
         // Enough for a term, and for no batch of outcomes.
         runtime.block_on(change_events(&log, Some(("max.message.bytes", "200"))));
-        wait_for("the producer breaks", LIMIT, || (broken(&engine) > before).then_some(()));
+        wait_for("a leader loses its producer", LIMIT, || (broken(&engine) > before).then_some(()));
         runtime.block_on(change_events(&log, None));
         wait_for("all shards are led again", LIMIT, || (engine.leads().len() == usize::from(SHARDS)).then_some(()));
     }

@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Records that a producer is given, of which it breaks at one in the middle.
 const RECORDS: u32 = 20_000;
 
+/// Of these, so many are acknowledged before it breaks.
+const WRITTEN: u32 = 1_000;
+
 /// A topic of one partition, and a writer to it.
 struct Bench {
     log: LogArgs,
@@ -115,15 +118,17 @@ fn break_it(generation: &Generation, error: RDKafkaRespErr) {
 #[test]
 fn a_producer_that_is_fenced_or_forgotten_leaves_a_prefix() {
     use RDKafkaRespErr::*;
-    let bench = Bench::new();
     for error in [
         RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
         RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
         RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
     ] {
+        let bench = Bench::new();
         let generation = bench.writer.current();
+        assert_eq!(bench.write(&generation, 0..WRITTEN), WRITTEN);
+        bench.writer.drain(PATIENCE);
         let handed_over = std::thread::scope(|scope| {
-            let writing = scope.spawn(|| bench.write(&generation, 0..RECORDS));
+            let writing = scope.spawn(|| bench.write(&generation, WRITTEN..RECORDS));
             // In the middle of its work.
             let start = Instant::now();
             while generation.producer.in_flight_count() < 1_000 && !writing.is_finished() {
@@ -135,6 +140,7 @@ fn a_producer_that_is_fenced_or_forgotten_leaves_a_prefix() {
         });
         bench.wait_until_broken(&generation);
         let written = bench.goes_on(&generation, handed_over);
+        assert!(written >= WRITTEN);
         println!("{error:?}: {handed_over} handed over, {written} written");
     }
 }

@@ -144,7 +144,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::Withdrawn { .. }
         | Event::OrderPlaced(_)
         | Event::OrderRejected { .. }
-        | Event::MarketCreated(_)
+        | Event::MarketCreated { .. }
         | Event::MarketChanged { .. }
         | Event::ClientIdRepeated { .. }
         | Event::CancelRejected { .. }

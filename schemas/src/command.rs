@@ -57,6 +57,8 @@ pub enum Command {
         amount: Credits,
         /// A repeat moves nothing.
         client_id: Option<ClientId>,
+        /// Who asks.
+        by: AdminId,
     },
     /// Takes available credits out of the exchange, wherever they are. Home: account. Answer: `Withdrawn`; if other purses have to give
     /// them back first, after `Resumed`.
@@ -67,9 +69,16 @@ pub enum Command {
         amount: Credits,
         /// A repeat moves nothing.
         client_id: Option<ClientId>,
+        /// Who asks.
+        by: AdminId,
     },
     /// Lists a market. Home: market. Answer: `MarketCreated`.
-    CreateMarket(Listing),
+    CreateMarket {
+        /// The market.
+        listing: Listing,
+        /// Who asks.
+        by: AdminId,
+    },
     /// Changes where a market stands. Home: market. Answer: `MarketChanged`.
     ChangeMarket {
         /// Which market.
@@ -174,6 +183,8 @@ pub enum Command {
         account: AccountId,
         /// From now on.
         limits: AccountLimits,
+        /// Who asks.
+        by: AdminId,
     },
     /// Sets what each account may have in one market. What they have already stays. Home: market. Answer: `MarketLimited`.
     LimitMarket {
@@ -181,6 +192,8 @@ pub enum Command {
         market: MarketId,
         /// From now on.
         limits: MarketLimits,
+        /// Who asks.
+        by: AdminId,
     },
     /// Moves available credits to another account. Home: the sender's, where it waits as a withdrawal does and is
     /// refused if they cannot be sent. Answer once they were sent: `TransferReceived` on the receiver's home, or

@@ -55,6 +55,8 @@ pub enum Event {
         amount: Credits,
         /// The client's own name for the request.
         client_id: Option<ClientId>,
+        /// Who did it.
+        by: AdminId,
     },
     /// Available credits left the exchange.
     Withdrawn {
@@ -64,6 +66,8 @@ pub enum Event {
         amount: Credits,
         /// The client's own name for the request.
         client_id: Option<ClientId>,
+        /// Who did it.
+        by: AdminId,
     },
     /// An order was taken in: what a buy needs went from available to held. Its trades follow in the same outcome.
     OrderPlaced(OrderPlaced),
@@ -108,7 +112,12 @@ pub enum Event {
     /// A market changed a purse on its shard.
     Settled(Settlement),
     /// A market exists, in CREATED.
-    MarketCreated(Listing),
+    MarketCreated {
+        /// The market.
+        listing: Listing,
+        /// Who listed it.
+        by: AdminId,
+    },
     /// A market moved on.
     MarketChanged {
         /// Which.
@@ -293,6 +302,8 @@ pub enum Event {
         account: AccountId,
         /// From now on.
         limits: AccountLimits,
+        /// Who did it.
+        by: AdminId,
     },
     /// What each account may have in a market.
     MarketLimited {
@@ -300,6 +311,8 @@ pub enum Event {
         market: MarketId,
         /// From now on.
         limits: MarketLimits,
+        /// Who did it.
+        by: AdminId,
     },
     /// Sender's home: credits left its purse for another account's. Until its end, a transfer with a name is under way.
     TransferSent {

@@ -74,12 +74,12 @@ impl State {
             Event::ApiKeyRevoked { account, key } => {
                 self.account_mut(*account).keys.remove(key);
             }
-            Event::Deposited { account, amount, client_id } => {
+            Event::Deposited { account, amount, client_id, .. } => {
                 self.change_purse_by(event);
                 self.facts.deposited += *amount;
                 self.remember_movement(*account, *client_id, FirstOutcome::Deposit { amount: *amount });
             }
-            Event::Withdrawn { account, amount, client_id } => {
+            Event::Withdrawn { account, amount, client_id, .. } => {
                 self.change_purse_by(event);
                 self.facts.deposited -= *amount;
                 self.remember_movement(*account, *client_id, FirstOutcome::Withdrawal { amount: *amount });
@@ -101,9 +101,9 @@ impl State {
                 self.market_mut(*market).settled = true;
                 self.lookup_market(*market);
             }
-            Event::MarketCreated(listing) => self.list(listing),
+            Event::MarketCreated { listing, .. } => self.list(listing),
             Event::MarketChanged { market, state, resolution, .. } => self.move_on(*market, *state, *resolution),
-            Event::MarketLimited { market, limits } => {
+            Event::MarketLimited { market, limits, .. } => {
                 self.market_mut(*market).limits = *limits;
                 self.limit_exposures(*market);
             }
@@ -117,7 +117,7 @@ impl State {
             }
             Event::AccountFrozen { account, .. } => self.freeze(*account, true),
             Event::AccountUnfrozen { account, .. } => self.freeze(*account, false),
-            Event::AccountLimited { account, limits } => self.limit_account(*account, *limits),
+            Event::AccountLimited { account, limits, .. } => self.limit_account(*account, *limits),
             Event::DeadManSwitchSet { account, due } => self.set_dead_man_switch(*account, *due),
             Event::DeadManSwitchFired { account } => self.set_dead_man_switch(*account, None),
             Event::MassCancelOpened { account, market, reason, up_to, ticket } => {

@@ -49,11 +49,11 @@ impl<'a> Script<'a> {
         for &account in &accounts {
             let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
             setup.push(Command::OpenAccount { account, key });
-            setup.push(Command::Deposit { account, amount: DEPOSIT, client_id: None });
+            setup.push(Command::Deposit { account, amount: DEPOSIT, client_id: None, by: AdminId(1) });
         }
         for listing in &listings {
             let market = listing.market;
-            setup.push(Command::CreateMarket(listing.clone()));
+            setup.push(Command::CreateMarket { listing: listing.clone(), by: AdminId(1) });
             setup.push(Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open });
         }
         let accounts = accounts.into_iter().chain([AccountId(u64::from(u32::MAX))]).collect();
@@ -121,16 +121,16 @@ impl<'a> Script<'a> {
             46 => Command::UnfreezeAccount { account, by: AdminId(1) },
             47 => {
                 let (live_orders, held) = (u32::from(self.below(8)), Credits::whole(i64::from(self.below(50))));
-                Command::LimitAccount { account, limits: AccountLimits { live_orders, held } }
+                Command::LimitAccount { account, limits: AccountLimits { live_orders, held }, by: AdminId(1) }
             }
-            48 => Command::LimitMarket { market: self.market(), limits: self.limits() },
+            48 => Command::LimitMarket { market: self.market(), limits: self.limits(), by: AdminId(1) },
             49 => {
                 let amount = Credits::whole(i64::from(self.below(60)));
                 Command::Transfer { from: account, to: self.account(), amount, client_id: self.client_id() }
             }
             50 => {
                 let amount = Credits(i64::from(self.below(200)) * 199_999);
-                Command::Withdraw { account, amount, client_id: self.client_id() }
+                Command::Withdraw { account, amount, client_id: self.client_id(), by: AdminId(1) }
             }
             _ => {
                 let by = AdminId(1 + u64::from(self.below(2)));

@@ -93,7 +93,7 @@ fn is_answer(event: &Event) -> bool {
             | Event::TransferSent { .. }
             | Event::TransferReceived { .. }
             | Event::TransferReturned { .. }
-            | Event::MarketCreated(_)
+            | Event::MarketCreated { .. }
             | Event::MarketChanged { by: Some(_), .. }
             | Event::MarketLimited { .. }
             | Event::MassCancelRequested { .. }
@@ -145,7 +145,7 @@ fn accepts(command: &Command, event: &Event) -> bool {
             | (Command::Deposit { .. }, Event::Deposited { .. })
             | (Command::Withdraw { .. }, Event::Withdrawn { .. })
             | (Command::Transfer { .. }, Event::TransferSent { .. })
-            | (Command::CreateMarket(_), Event::MarketCreated(_))
+            | (Command::CreateMarket { .. }, Event::MarketCreated { .. })
             | (Command::ChangeMarket { .. }, Event::MarketChanged { .. })
             | (Command::LimitMarket { .. }, Event::MarketLimited { .. })
             | (Command::MassCancel { .. }, Event::MassCancelRequested { .. })

@@ -1,7 +1,7 @@
 //! Credits in and out, by an admin.
 
 use axum::extract::State;
-use schemas::{AccountId, ClientId, Command, Credits};
+use schemas::{AccountId, AdminId, ClientId, Command, Credits};
 use serde::Serialize;
 use serde_json::Map;
 
@@ -44,13 +44,16 @@ pub struct MovedAnswer {
     amount: Credits,
     #[serde(serialize_with = "text_or_null")]
     client_id: Option<ClientId>,
+    /// Who did it; null in the answer to a repeat, which may have been another admin's.
+    #[serde(serialize_with = "text_or_null")]
+    by: Option<AdminId>,
     command_id: String,
     repeated: bool,
 }
 
 /// `POST /v1/wallet/deposits`
 pub async fn deposit(
-    _: Admin,
+    Admin(by): Admin,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,
@@ -58,12 +61,12 @@ pub async fn deposit(
     query.nothing_else()?;
     let movement = Movement::read(fields)?;
     let Movement { account, amount, client_id } = movement;
-    moved(&state, movement, Command::Deposit { account, amount, client_id }, deposited).await
+    moved(&state, movement, Command::Deposit { account, amount, client_id, by }, deposited).await
 }
 
 /// `POST /v1/wallet/withdrawals`
 pub async fn withdraw(
-    _: Admin,
+    Admin(by): Admin,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,
@@ -71,7 +74,7 @@ pub async fn withdraw(
     query.nothing_else()?;
     let movement = Movement::read(fields)?;
     let Movement { account, amount, client_id } = movement;
-    moved(&state, movement, Command::Withdraw { account, amount, client_id }, withdrawn).await
+    moved(&state, movement, Command::Withdraw { account, amount, client_id, by }, withdrawn).await
 }
 
 async fn moved(
@@ -83,8 +86,8 @@ async fn moved(
     let Movement { account, client_id, .. } = movement;
     let home = state.map.of_account(account);
     let (moved, settled) = submit(state, home, command, |_| Map::new(), outcome).await?;
-    let Moved { amount, repeated } = moved;
+    let Moved { amount, by, repeated } = moved;
     let command_id = settled.command.to_string();
-    let answer = MovedAnswer { account_id: account, amount, client_id, command_id, repeated };
+    let answer = MovedAnswer { account_id: account, amount, client_id, by, command_id, repeated };
     Ok(Answer::one(answer, settled.at()).created())
 }

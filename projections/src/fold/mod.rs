@@ -128,11 +128,11 @@ impl Changes {
             }
             Event::AccountFrozen { account, .. } => self.account(*account, at).frozen = Some(true),
             Event::AccountUnfrozen { account, .. } => self.account(*account, at).frozen = Some(false),
-            Event::AccountLimited { account, limits } => self.account(*account, at).limits = Some(*limits),
+            Event::AccountLimited { account, limits, .. } => self.account(*account, at).limits = Some(*limits),
             Event::DeadManSwitchSet { account, due } => self.account(*account, at).dead_man_due = Some(*due),
             Event::DeadManSwitchFired { account } => self.account(*account, at).dead_man_due = Some(None),
-            Event::MarketLimited { market, limits } => self.market(*market, at).limits = Some(*limits),
-            Event::MarketCreated(listing) => self.market_created(at, listing),
+            Event::MarketLimited { market, limits, .. } => self.market(*market, at).limits = Some(*limits),
+            Event::MarketCreated { listing, .. } => self.market_created(at, listing),
             Event::MarketChanged { market, state, resolution, .. } => {
                 self.market_changed(at, *market, *state, *resolution);
             }

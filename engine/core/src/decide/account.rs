@@ -2,7 +2,9 @@
 
 use schemas::event::FirstOutcome;
 use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S, SHARD_CREDITS_MAX};
-use schemas::{AccountId, ApiKey, ApiKeyId, ClientId, CommandId, Credits, Event, ParkedRequest, Rejection, Timestamp};
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, ClientId, CommandId, Credits, Event, ParkedRequest, Rejection, Timestamp,
+};
 
 use super::Turn;
 use crate::state::{Account, Meaning, Name, State, UnderWay};
@@ -37,7 +39,7 @@ impl Turn<'_> {
         });
     }
 
-    pub(super) fn deposit(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>) {
+    pub(super) fn deposit(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>, by: AdminId) {
         self.answer(|state| {
             let first = FirstOutcome::Deposit { amount };
             if let Some(repeat) = check_movement(state, account, amount, client_id, first)? {
@@ -48,14 +50,14 @@ impl Turn<'_> {
             if state.exceeds_wallet(account, holder, amount) || shard.0 > SHARD_CREDITS_MAX {
                 return Err(Rejection::WalletLimit);
             }
-            Ok(Event::Deposited { account, amount, client_id })
+            Ok(Event::Deposited { account, amount, client_id, by })
         });
     }
 
-    pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>) {
+    pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>, by: AdminId) {
         let first = FirstOutcome::Withdrawal { amount };
         let admitted = admit(self.state, account, amount, client_id, first);
-        self.move_out(account, admitted, ParkedRequest::Withdraw { amount, client_id });
+        self.move_out(account, admitted, ParkedRequest::Withdraw { amount, client_id, by });
     }
 
     /// A movement that is admitted claims its credits; a repeat and a refusal are answered.
@@ -188,7 +190,7 @@ fn under_way(state: &State, account: AccountId, client_id: ClientId) -> Option<(
 /// A withdrawal or transfer under this name that waits, and what it will be.
 fn waiting_movement(state: &State, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
     state.waiting(account)?.claims.iter().find_map(|claim| match claim.request {
-        ParkedRequest::Withdraw { amount, client_id: Some(name) } if name == client_id => {
+        ParkedRequest::Withdraw { amount, client_id: Some(name), .. } if name == client_id => {
             Some((claim.command, FirstOutcome::Withdrawal { amount }))
         }
         ParkedRequest::Transfer { to, amount, client_id: Some(name) } if name == client_id => {

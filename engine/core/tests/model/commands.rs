@@ -42,11 +42,11 @@ impl World<'_> {
             }
             Step::LimitMarket { market, limits, route } => {
                 let market = market_of(market);
-                (self.map.of_market(market), route, Command::LimitMarket { market, limits })
+                (self.map.of_market(market), route, Command::LimitMarket { market, limits, by: AdminId(1) })
             }
             Step::Create { market, listing, route } => {
                 let listing = self.listing(market, &listing);
-                (self.map.of_market(market_of(market)), route, Command::CreateMarket(listing))
+                (self.map.of_market(market_of(market)), route, Command::CreateMarket { listing, by: AdminId(1) })
             }
             Step::Change { market, by, transition, route } => {
                 let market = market_of(market);
@@ -84,7 +84,11 @@ impl World<'_> {
             Step::LimitAccount { who, live_orders, held, route } => (
                 who,
                 route,
-                Command::LimitAccount { account: AccountId(who), limits: self.limits(who, live_orders, held) },
+                Command::LimitAccount {
+                    account: AccountId(who),
+                    limits: self.limits(who, live_orders, held),
+                    by: AdminId(1),
+                },
             ),
             Step::Open { who, key, route } => {
                 (who, route, Command::OpenAccount { account: AccountId(who), key: key_of(key) })
@@ -97,11 +101,11 @@ impl World<'_> {
             }
             Step::Deposit { who, amount, name, route } => {
                 let (account, amount, client_id) = (AccountId(who), Credits(amount), name.map(name_of));
-                (who, route, Command::Deposit { account, amount, client_id })
+                (who, route, Command::Deposit { account, amount, client_id, by: AdminId(1) })
             }
             Step::Withdraw { who, amount, name, route } => {
                 let (amount, client_id) = (amount_of(amount, self.available(who)), name.map(name_of));
-                (who, route, Command::Withdraw { account: AccountId(who), amount, client_id })
+                (who, route, Command::Withdraw { account: AccountId(who), amount, client_id, by: AdminId(1) })
             }
             Step::Transfer { who, to, amount, name, route } => {
                 let (from, to, amount) = (AccountId(who), AccountId(to), amount_of(amount, self.available(who)));

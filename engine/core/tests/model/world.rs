@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, Answer, Command, Credits, Entry, Event, Message, NewOrder, OrderId, PostOnly, Rejection, Request,
-    SelfTrade, Shard, Timestamp, Transition,
+    AccountId, AdminId, Answer, Command, Credits, Entry, Event, Message, NewOrder, OrderId, PostOnly, Rejection,
+    Request, SelfTrade, Shard, Timestamp, Transition,
 };
 
 use super::compare;
@@ -246,8 +246,8 @@ fn under_name_of(first: &Command, again: Again) -> Command {
             Command::Transfer { from, to, amount, client_id }
         }
         Again::OtherReceiver => Command::Transfer { from, to: AccountId(1 + to.0 % ACCOUNTS), amount, client_id },
-        Again::Withdrawal => Command::Withdraw { account: from, amount, client_id },
-        Again::Deposit => Command::Deposit { account: from, amount, client_id },
+        Again::Withdrawal => Command::Withdraw { account: from, amount, client_id, by: AdminId(1) },
+        Again::Deposit => Command::Deposit { account: from, amount, client_id, by: AdminId(1) },
     }
 }
 

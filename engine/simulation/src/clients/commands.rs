@@ -127,7 +127,7 @@ impl World {
         }
         for listing in self.listings.clone() {
             let market = listing.market;
-            all.push(self.at_market(market, Command::CreateMarket(listing)));
+            all.push(self.at_market(market, Command::CreateMarket { listing, by: AdminId(1) }));
             let (by, transition) = (AdminId(1), Transition::Open);
             all.push(self.at_market(market, Command::ChangeMarket { market, by, transition }));
         }
@@ -177,13 +177,13 @@ impl World {
 
     fn deposit(&mut self, account: AccountId, amount: Credits) -> Asked {
         let client_id = self.name();
-        let command = Command::Deposit { account, amount, client_id: Some(client_id) };
+        let command = Command::Deposit { account, amount, client_id: Some(client_id), by: AdminId(1) };
         self.at_account(account, command, Some(client_id))
     }
 
     fn withdraw(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
         let (amount, client_id) = (credits_of(sight.wallet(account), random), self.name());
-        let command = Command::Withdraw { account, amount, client_id: Some(client_id) };
+        let command = Command::Withdraw { account, amount, client_id: Some(client_id), by: admins::admin(random) };
         self.at_account(account, command, Some(client_id))
     }
 
@@ -203,12 +203,12 @@ impl World {
 
     fn transfer_again(&mut self, random: &mut Random) -> Asked {
         let (from, to, amount, name) = self.transfers[random.index(self.transfers.len())];
-        let (client_id, more) = (Some(name), amount + Credits(1));
+        let (client_id, more, by) = (Some(name), amount + Credits(1), admins::admin(random));
         let command = match random.below(8) {
             0 => Command::Transfer { from, to, amount: more, client_id },
             1 => Command::Transfer { from, to: *random.pick(&self.accounts), amount, client_id },
-            2 => Command::Withdraw { account: from, amount, client_id },
-            3 => Command::Deposit { account: from, amount, client_id },
+            2 => Command::Withdraw { account: from, amount, client_id, by },
+            3 => Command::Deposit { account: from, amount, client_id, by },
             _ => Command::Transfer { from, to, amount, client_id },
         };
         self.at_account(from, command, client_id)

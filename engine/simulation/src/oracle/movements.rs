@@ -120,11 +120,11 @@ impl Names<'_> {
                 self.waiting.insert((parked.account, parked.ticket), name);
                 (name.0, Some(name.1), movement, End::Open(parked.command))
             }
-            Event::Deposited { account, amount, client_id } => {
+            Event::Deposited { account, amount, client_id, .. } => {
                 let movement = FirstOutcome::Deposit { amount: *amount };
                 (*account, *client_id, movement, End::Came(movement, time))
             }
-            Event::Withdrawn { account, amount, client_id } => {
+            Event::Withdrawn { account, amount, client_id, .. } => {
                 let movement = FirstOutcome::Withdrawal { amount: *amount };
                 (*account, *client_id, movement, End::Came(movement, time))
             }
@@ -158,8 +158,10 @@ impl Names<'_> {
 /// A movement's name, and what it will be if it is made.
 fn named(command: &Command) -> Option<(Name, FirstOutcome)> {
     Some(match *command {
-        Command::Deposit { account, amount, client_id } => ((account, client_id?), FirstOutcome::Deposit { amount }),
-        Command::Withdraw { account, amount, client_id } => {
+        Command::Deposit { account, amount, client_id, .. } => {
+            ((account, client_id?), FirstOutcome::Deposit { amount })
+        }
+        Command::Withdraw { account, amount, client_id, .. } => {
             ((account, client_id?), FirstOutcome::Withdrawal { amount })
         }
         Command::Transfer { from, to, amount, client_id } => {
@@ -172,7 +174,9 @@ fn named(command: &Command) -> Option<(Name, FirstOutcome)> {
 fn waits(parked: &Parked) -> Option<(Name, FirstOutcome)> {
     let account = parked.account;
     Some(match parked.request {
-        ParkedRequest::Withdraw { amount, client_id } => ((account, client_id?), FirstOutcome::Withdrawal { amount }),
+        ParkedRequest::Withdraw { amount, client_id, .. } => {
+            ((account, client_id?), FirstOutcome::Withdrawal { amount })
+        }
         ParkedRequest::Transfer { to, amount, client_id } => {
             ((account, client_id?), FirstOutcome::Transfer { to, amount })
         }

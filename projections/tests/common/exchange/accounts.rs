@@ -40,7 +40,7 @@ impl Exchange {
         let mut told = Telling::new(self.command(), home);
         self.purse((account, home)).available += amount;
         told.freed(account);
-        told.events.push(Event::Deposited { account, amount: Credits(amount), client_id });
+        told.events.push(Event::Deposited { account, amount: Credits(amount), client_id, by: AdminId(1) });
         self.tell(told)
     }
 
@@ -53,7 +53,7 @@ impl Exchange {
             0 => Credits(available) + Credits::whole(1),
             _ => Credits(available / 10 + 1),
         };
-        self.claim(&mut told, account, ParkedRequest::Withdraw { amount, client_id: None });
+        self.claim(&mut told, account, ParkedRequest::Withdraw { amount, client_id: None, by: AdminId(1) });
         self.tell(told)
     }
 
@@ -75,8 +75,8 @@ impl Exchange {
             3 => {
                 let some = AccountLimits { live_orders: 7, held: Credits(1 + self.random.below(9).cast_signed()) };
                 let limits = if self.random.below(2) == 0 { AccountLimits::NONE } else { some };
-                told.events.push(Event::AccountLimited { account, limits });
-                self.instruct(&mut told, account, Instruction::Limit(limits));
+                told.events.push(Event::AccountLimited { account, limits, by: AdminId(1) });
+                self.instruct(&mut told, account, Instruction::Limit { limits, by: AdminId(1) });
             }
             4 => {
                 let due = Timestamp(1_800_000_000_000 + self.random.below(9));

@@ -64,11 +64,11 @@ impl Model {
         }
     }
 
-    pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits) {
-        let answer = self.account_here(account).map(|_| Event::AccountLimited { account, limits });
+    pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits, by: AdminId) {
+        let answer = self.account_here(account).map(|_| Event::AccountLimited { account, limits, by });
         if self.answer(answer) {
             self.account_mut(account).limits = limits;
-            self.completed.push((account, Instruction::Limit(limits)));
+            self.completed.push((account, Instruction::Limit { limits, by }));
         }
     }
 
@@ -83,7 +83,7 @@ impl Model {
         }
     }
 
-    pub(super) fn deposit(&mut self, account: AccountId, amount: Credits, name: Option<ClientId>) {
+    pub(super) fn deposit(&mut self, account: AccountId, amount: Credits, name: Option<ClientId>, by: AdminId) {
         let (first, at) = (FirstOutcome::Deposit { amount }, self.at);
         let in_shard = self.deposited.get(&at).copied().unwrap_or_default();
         let checked = self.check_amount(account, amount).and_then(|_| {
@@ -93,7 +93,7 @@ impl Model {
             if self.is_too_much(account, amount) || (in_shard + amount).0 > SHARD_CREDITS_MAX {
                 return Err(Rejection::WalletLimit);
             }
-            Ok(Event::Deposited { account, amount, client_id: name })
+            Ok(Event::Deposited { account, amount, client_id: name, by })
         });
         if self.moves(checked) {
             self.account_mut(account).available += amount;
@@ -102,7 +102,7 @@ impl Model {
         }
     }
 
-    pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, name: Option<ClientId>) {
+    pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, name: Option<ClientId>, by: AdminId) {
         let first = FirstOutcome::Withdrawal { amount };
         let checked = self.check_amount(account, amount).and_then(|_| {
             if let Some(seen) = self.seen(account, name, first) {
@@ -111,7 +111,7 @@ impl Model {
             if self.active(account)?.available < amount {
                 return Err(Rejection::FundsInsufficient);
             }
-            Ok(Event::Withdrawn { account, amount, client_id: name })
+            Ok(Event::Withdrawn { account, amount, client_id: name, by })
         });
         if self.moves(checked) {
             self.account_mut(account).available -= amount;

@@ -188,18 +188,18 @@ impl Model {
             Command::OpenAccount { account, key } => self.open_account(*account, key),
             Command::AddApiKey { account, key } => self.add_key(*account, key),
             Command::RevokeApiKey { account, key } => self.revoke_key(*account, *key),
-            Command::Deposit { account, amount, client_id } => self.deposit(*account, *amount, *client_id),
-            Command::Withdraw { account, amount, client_id } => self.withdraw(*account, *amount, *client_id),
+            Command::Deposit { account, amount, client_id, by } => self.deposit(*account, *amount, *client_id, *by),
+            Command::Withdraw { account, amount, client_id, by } => self.withdraw(*account, *amount, *client_id, *by),
             Command::Transfer { from, to, amount, client_id } => {
                 self.transfer(Journey { from: *from, to: *to, amount: *amount, name: *client_id });
             }
             Command::FreezeAccount { account, by } => self.freeze(*account, *by),
             Command::UnfreezeAccount { account, by } => self.unfreeze(*account, *by),
-            Command::LimitAccount { account, limits } => self.limit_account(*account, *limits),
+            Command::LimitAccount { account, limits, by } => self.limit_account(*account, *limits, *by),
             Command::SetDeadManSwitch { account, timeout_s } => self.set_dead_man(*account, *timeout_s),
-            Command::CreateMarket(listing) => self.create_market(listing),
+            Command::CreateMarket { listing, by } => self.create_market(listing, *by),
             Command::ChangeMarket { market, by, transition } => self.change_market(*market, *by, *transition),
-            Command::LimitMarket { market, limits } => self.limit_market(*market, *limits),
+            Command::LimitMarket { market, limits, by } => self.limit_market(*market, *limits, *by),
             Command::PlaceOrder(order) => self.place(order, &[]),
             Command::CancelOrder { account, order } => self.cancel(*account, *order),
             Command::AmendOrder { account, order, price, quantity } => self.amend(*account, *order, *price, *quantity),

@@ -186,7 +186,7 @@ impl Scenario {
             }
             Event::AccountFrozen { account, .. } => format!("{}: frozen", self.name(*account)),
             Event::AccountUnfrozen { account, .. } => format!("{}: unfrozen", self.name(*account)),
-            Event::AccountLimited { account, limits } => {
+            Event::AccountLimited { account, limits, .. } => {
                 let all = Room { orders: limits.live_orders, held: limits.held };
                 format!("{}: is limited to {}", self.name(*account), room(all))
             }
@@ -302,7 +302,7 @@ fn words(instruction: &Instruction) -> String {
         Instruction::Recall(need) => format!("give back {}", needs(*need)),
         Instruction::Freeze { .. } => "freeze".to_owned(),
         Instruction::Unfreeze { .. } => "unfreeze".to_owned(),
-        Instruction::Limit(_) => "new limits".to_owned(),
+        Instruction::Limit { .. } => "new limits".to_owned(),
         Instruction::MassCancel(reason) => format!("cancel all, {reason}"),
     }
 }

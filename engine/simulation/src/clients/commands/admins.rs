@@ -26,20 +26,20 @@ impl World {
             0 if lifts => self.at_account(account, Command::UnfreezeAccount { account, by }, None),
             0 => self.at_account(account, Command::FreezeAccount { account, by }, None),
             1 if lifts => {
-                self.at_account(account, Command::LimitAccount { account, limits: AccountLimits::NONE }, None)
+                self.at_account(account, Command::LimitAccount { account, limits: AccountLimits::NONE, by }, None)
             }
             1 | 2 => self.limit_account(account, random),
             _ => {
                 let market = self.market(random);
                 let limits = if lifts { MarketLimits::NONE } else { market_limits(random) };
-                self.at_market(market, Command::LimitMarket { market, limits })
+                self.at_market(market, Command::LimitMarket { market, limits, by })
             }
         }
     }
 
     pub fn limit_account(&mut self, account: AccountId, random: &mut Random) -> Asked {
         let limits = account_limits(random);
-        self.at_account(account, Command::LimitAccount { account, limits }, None)
+        self.at_account(account, Command::LimitAccount { account, limits, by: admin(random) }, None)
     }
 
     /// Mostly what the market's state calls for, as far as an admin knows it.
@@ -71,7 +71,7 @@ impl World {
     }
 }
 
-fn admin(random: &mut Random) -> AdminId {
+pub fn admin(random: &mut Random) -> AdminId {
     AdminId(1 + random.below(3))
 }
 

@@ -155,6 +155,7 @@ fn a_broken_chain_halts_one_shard() {
         amount: Credits::whole(1_000_000),
         client_id: None,
         by: AdminId(1),
+        seconded: None,
     };
     let cause = Cause { offset: position.next_command, id: CommandId(1) };
     let (term, sequence) = (position.term.unwrap(), position.sequence + 5);

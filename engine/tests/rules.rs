@@ -34,6 +34,7 @@ fn forged(term: u64, position: &schemas::reading::Position, sequence: u64, world
         amount: Credits::whole(1_000_000),
         client_id: None,
         by: AdminId(1),
+        seconded: None,
     };
     let cause = Cause { offset: position.next_command, id: CommandId(1) };
     let outcome = Outcome { term, sequence, time: NEVER, cause, events: vec![gift] };

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use schemas::answers::parts;
 use schemas::event::{CancelReason, FirstOutcome, OrderAmended};
 use schemas::{
-    AccountId, AdminId, CommandId, Credits, Event, Instruction, MarketId, NewOrder, OrderId, OrderRef, Price, Quantity,
-    Rejection, Terms,
+    AccountId, AdminId, ClientId, CommandId, Credits, Event, Instruction, MarketId, NewOrder, OrderId, OrderRef, Price,
+    ProposalId, Quantity, Rejection, Seconded, Terms, Timestamp,
 };
 use serde::Serialize;
 
@@ -201,7 +201,7 @@ impl AmendedTerms {
     }
 }
 
-/// A deposit, withdrawal or transfer that was made, with this request or with the one that it repeats.
+/// A withdrawal or transfer that was made, with this request or with the one that it repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moved {
     /// How much.
@@ -212,12 +212,52 @@ pub struct Moved {
     pub repeated: bool,
 }
 
+/// What became of a deposit, with this request or with the one that it repeats.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deposit {
+    /// Credits came in.
+    Made {
+        /// How much.
+        amount: Credits,
+        /// The client's own name for it.
+        client_id: Option<ClientId>,
+        /// Who did it, or proposed it; `None` of a repeat, which only knows what was done.
+        by: Option<AdminId>,
+        /// The second admin's word, if one was needed and this is no repeat.
+        seconded: Option<Seconded>,
+        /// True if the request had been sent before.
+        repeated: bool,
+    },
+    /// It waits for a second admin.
+    Proposed {
+        /// Its name.
+        proposal: ProposalId,
+        /// How much.
+        amount: Credits,
+        /// Who proposed it; `None` of a repeat.
+        by: Option<AdminId>,
+        /// It waits until then; `None` of a repeat.
+        expires: Option<Timestamp>,
+        /// True if the request had been sent before.
+        repeated: bool,
+    },
+}
+
 /// What became of a deposit.
-pub fn deposited(told: &Told<'_>) -> Option<Moved> {
-    told.events.iter().find_map(|event| match event {
-        Event::Deposited { amount, by, .. } => Some(Moved { amount: *amount, by: Some(*by), repeated: false }),
-        Event::ClientIdRepeated { first: FirstOutcome::Deposit { amount }, .. } => {
-            Some(Moved { amount: *amount, by: None, repeated: true })
+pub fn deposited(told: &Told<'_>) -> Option<Deposit> {
+    told.events.iter().find_map(|event| match *event {
+        Event::Deposited { amount, client_id, by, seconded, .. } => {
+            Some(Deposit::Made { amount, client_id, by: Some(by), seconded, repeated: false })
+        }
+        Event::DepositProposed { proposal, amount, by, expires, .. } => {
+            Some(Deposit::Proposed { proposal, amount, by: Some(by), expires: Some(expires), repeated: false })
+        }
+        Event::ClientIdRepeated { client_id, first: FirstOutcome::Deposit { amount }, .. } => {
+            let client_id = Some(client_id);
+            Some(Deposit::Made { amount, client_id, by: None, seconded: None, repeated: true })
+        }
+        Event::ClientIdRepeated { first: FirstOutcome::DepositProposed { proposal, amount }, .. } => {
+            Some(Deposit::Proposed { proposal, amount, by: None, expires: None, repeated: true })
         }
         _ => None,
     })
@@ -350,7 +390,13 @@ mod tests {
         let refused = repeated(FirstOutcome::OrderRejected { id, code });
         assert_eq!(order(&refused.told()), Some(OrderOutcome::Refused(id, code, true)));
         let deposit = repeated(FirstOutcome::Deposit { amount });
-        assert_eq!(deposited(&deposit.told()), Some(Moved { amount, by: None, repeated: true }));
+        let client_id = Some(ClientId(2));
+        let made = Deposit::Made { amount, client_id, by: None, seconded: None, repeated: true };
+        assert_eq!(deposited(&deposit.told()), Some(made));
+        let proposal = ProposalId(5);
+        let waits = repeated(FirstOutcome::DepositProposed { proposal, amount });
+        let proposed = Deposit::Proposed { proposal, amount, by: None, expires: None, repeated: true };
+        assert_eq!(deposited(&waits.told()), Some(proposed));
         let withdrawal = repeated(FirstOutcome::Withdrawal { amount });
         assert_eq!(deposited(&withdrawal.told()), None);
         assert_eq!(refusal(&withdrawal.told()).unwrap().kind().code, "client-id-reused");

@@ -77,8 +77,15 @@ async fn while_redis_is_rebuilt_nothing_of_the_past_is_answered() {
     let (text, api_key) = key(1, 0x11, Scopes::READ_TRADE);
     let home = map.of_account(ACCOUNT);
     scribe.open_account(home, ACCOUNT, api_key).await;
-    let deposit =
-        || vec![Event::Deposited { account: ACCOUNT, amount: Credits::whole(1), client_id: None, by: AdminId(1) }];
+    let deposit = || {
+        vec![Event::Deposited {
+            account: ACCOUNT,
+            amount: Credits::whole(1),
+            client_id: None,
+            by: AdminId(1),
+            seconded: None,
+        }]
+    };
     scribe.tell_all(home, (0..DEPOSITS).map(|_| deposit())).await;
     let mut listings = (0..).map(|number| listing(&format!("RAIN-{number}"), 1));
     let listing = listings.find(|listing| map.of_market(listing.market) == home).unwrap();

@@ -162,7 +162,16 @@ async fn a_torn_redis_halts_its_shard_alone_and_is_rebuilt_at_the_next_start() {
     let purse = Keys::new(&stack.log.topic_prefix, home).purse(account);
     let _: () = stack.redis.set(&purse, "?", None, None, false).await.unwrap();
     let deposit = |amount| {
-        one(home, Event::Deposited { account, amount: schemas::Credits(amount), client_id: None, by: AdminId(1) })
+        one(
+            home,
+            Event::Deposited {
+                account,
+                amount: schemas::Credits(amount),
+                client_id: None,
+                by: AdminId(1),
+                seconded: None,
+            },
+        )
     };
     exchange.purses.get_mut(&(account, home)).unwrap().available += 1;
     log.tell(&deposit(1));
@@ -319,7 +328,10 @@ async fn metric(worker: &Worker, name: &str, sink: &str, shard: u16) -> f64 {
 /// So many outcomes on a shard that change one purse.
 fn deposits(log: &mut Log, shard: Shard, account: AccountId, count: usize) {
     for _ in 0..count {
-        log.tell(&one(shard, Event::Deposited { account, amount: Credits::whole(1), client_id: None, by: AdminId(1) }));
+        log.tell(&one(
+            shard,
+            Event::Deposited { account, amount: Credits::whole(1), client_id: None, by: AdminId(1), seconded: None },
+        ));
     }
 }
 
@@ -552,7 +564,7 @@ async fn what_a_later_build_writes_is_passed_over_and_what_must_be_known_halts_i
     log.tell(&one(shard(0), Event::AccountOpened { account }));
     log.tell(&one(
         shard(0),
-        Event::Deposited { account, amount: Credits::whole(100), client_id: None, by: AdminId(1) },
+        Event::Deposited { account, amount: Credits::whole(100), client_id: None, by: AdminId(1), seconded: None },
     ));
     log.tell(&Told { shard: shard(0), command: CommandId(1), events: for_unknown_reasons(account) });
     stack.produce_and_flush(&log);
@@ -628,7 +640,13 @@ async fn what_stale_engines_write_is_not_counted() {
     let deposit = |amount| -> Told {
         one(
             home,
-            Event::Deposited { account, amount: schemas::Credits::whole(amount), client_id: None, by: AdminId(1) },
+            Event::Deposited {
+                account,
+                amount: schemas::Credits::whole(amount),
+                client_id: None,
+                by: AdminId(1),
+                seconded: None,
+            },
         )
     };
     log.tell(&deposit(1));

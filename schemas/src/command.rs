@@ -3,7 +3,7 @@
 use bincode::{Decode, Encode};
 
 use crate::account::{AccountLimits, ApiKey};
-use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, Shard};
+use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, ProposalId, Shard};
 use crate::market::{Listing, MarketLimits, Transition};
 use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
@@ -49,7 +49,9 @@ pub enum Command {
         /// Which key.
         key: ApiKeyId,
     },
-    /// Brings credits into the exchange. Home: account. Answer: `Deposited`.
+    /// Brings credits into the exchange. Home: account. Answer: `Deposited`; or `DepositProposed`, if the amount, or what the admin has
+    /// deposited alone on this shard today, is above a limit ([`DEPOSIT_ALONE_MAX`](crate::limits::DEPOSIT_ALONE_MAX),
+    /// [`DEPOSITS_ALONE_A_DAY_MAX`](crate::limits::DEPOSITS_ALONE_A_DAY_MAX)): then it waits for a second admin.
     Deposit {
         /// Whose.
         account: AccountId,
@@ -209,11 +211,29 @@ pub enum Command {
         /// that.
         client_id: Option<ClientId>,
     },
+    /// Makes a proposed deposit true. Home: the proposal's shard. Answer: `Deposited`.
+    ConfirmDeposit {
+        /// Which.
+        proposal: ProposalId,
+        /// The account as this admin saw it; another one is not confirmed.
+        account: AccountId,
+        /// The amount as this admin saw it; another one is not confirmed.
+        amount: Credits,
+        /// Who asks; not the one who proposed.
+        by: AdminId,
+    },
+    /// Ends a proposed deposit; nothing was moved. Home: the proposal's shard. Answer: `DepositDropped`.
+    DropDeposit {
+        /// Which.
+        proposal: ProposalId,
+        /// Who asks: any admin.
+        by: AdminId,
+    },
 }
 
 impl Command {
     /// The last kind that this build knows.
-    pub(crate) const LAST_KIND: u16 = 20;
+    pub(crate) const LAST_KIND: u16 = 22;
 
     /// `Receive` and `Acknowledge`: what shards tell each other.
     pub(crate) const BETWEEN_SHARDS: [u16; 2] = [9, 10];

@@ -396,7 +396,7 @@ mod tests {
     fn credits_come_into_a_purse_and_leave_it() {
         let (in_, out) = (change(AMOUNT.0, 0, 0), change(-AMOUNT.0, 0, 0));
         let (amount, client_id, code) = (AMOUNT, None, Rejection::AccountUnknown);
-        check(&Event::Deposited { account: ACCOUNT, amount, client_id, by: AdminId(1) }, in_);
+        check(&Event::Deposited { account: ACCOUNT, amount, client_id, by: AdminId(1), seconded: None }, in_);
         check(&Event::Withdrawn { account: ACCOUNT, amount, client_id, by: AdminId(1) }, out);
         check(&Event::TransferSent { from: ACCOUNT, to: OTHER, amount, client_id }, out);
         check(&Event::TransferReceived { from: OTHER, to: ACCOUNT, amount, client_id }, in_);

@@ -167,6 +167,7 @@ pub fn home(map: ShardMap, command: &Command) -> Shard {
         | Command::FreezeAccount { account, .. }
         | Command::UnfreezeAccount { account, .. }
         | Command::LimitAccount { account, .. } => map.of_account(*account),
+        Command::ConfirmDeposit { proposal, .. } | Command::DropDeposit { proposal, .. } => proposal.shard(),
         Command::CreateMarket { listing, .. } => map.of_market(listing.market),
         Command::ChangeMarket { market, .. }
         | Command::LimitMarket { market, .. }

@@ -81,8 +81,20 @@ fn answers(command: &Command, event: &Event) -> bool {
         Command::OpenAccount { .. } => matches!(event, Event::AccountOpened { .. }),
         Command::AddApiKey { .. } => matches!(event, Event::ApiKeyAdded { .. }),
         Command::RevokeApiKey { .. } => matches!(event, Event::ApiKeyRevoked { .. }),
+        Command::ConfirmDeposit { by, .. } => {
+            matches!(event, Event::Deposited { seconded: Some(told), .. } if told.by == *by)
+        }
+        Command::DropDeposit { by, .. } => {
+            matches!(event, Event::DepositDropped { by: Some(told), .. } if told == by)
+        }
         Command::Deposit { by, .. } => {
-            matches!(event, Event::Deposited { by: told, .. } if told == by) || repeats(event)
+            let told = match event {
+                Event::Deposited { by: told, seconded: None, .. } | Event::DepositProposed { by: told, .. } => {
+                    told == by
+                }
+                _ => false,
+            };
+            told || repeats(event)
         }
         Command::Withdraw { by, .. } => {
             matches!(event, Event::Withdrawn { by: told, .. } if told == by) || repeats(event)

@@ -90,6 +90,8 @@ fn is_answer(event: &Event) -> bool {
             | Event::AccountOpened { .. }
             | Event::Deposited { .. }
             | Event::Withdrawn { .. }
+            | Event::DepositProposed { .. }
+            | Event::DepositDropped { by: Some(_), .. }
             | Event::TransferSent { .. }
             | Event::TransferReceived { .. }
             | Event::TransferReturned { .. }
@@ -142,7 +144,9 @@ fn accepts(command: &Command, event: &Event) -> bool {
     matches!(
         (command, event),
         (Command::OpenAccount { .. }, Event::AccountOpened { .. })
-            | (Command::Deposit { .. }, Event::Deposited { .. })
+            | (Command::Deposit { .. }, Event::Deposited { seconded: None, .. } | Event::DepositProposed { .. })
+            | (Command::ConfirmDeposit { .. }, Event::Deposited { seconded: Some(_), .. })
+            | (Command::DropDeposit { .. }, Event::DepositDropped { .. })
             | (Command::Withdraw { .. }, Event::Withdrawn { .. })
             | (Command::Transfer { .. }, Event::TransferSent { .. })
             | (Command::CreateMarket { .. }, Event::MarketCreated { .. })

@@ -281,6 +281,7 @@ pub fn home_of(map: ShardMap, command: &Command) -> Shard {
         | Command::FreezeAccount { account, .. }
         | Command::UnfreezeAccount { account, .. }
         | Command::LimitAccount { account, .. } => map.of_account(*account),
+        Command::ConfirmDeposit { proposal, .. } | Command::DropDeposit { proposal, .. } => proposal.shard(),
         Command::CreateMarket { listing: Listing { market, .. }, .. }
         | Command::ChangeMarket { market, .. }
         | Command::LimitMarket { market, .. }

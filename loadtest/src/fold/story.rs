@@ -109,7 +109,7 @@ pub fn opened() -> Story {
     for (account, number) in [(ALICE, 1), (BOB, 2)] {
         let (amount, credits) = (Credits::whole(10), Credits::whole(8));
         story.push((HOME, vec![Event::AccountOpened { account }]));
-        story.push((HOME, vec![Event::Deposited { account, amount, client_id: None, by: AdminId(1) }]));
+        story.push((HOME, vec![Event::Deposited { account, amount, client_id: None, by: AdminId(1), seconded: None }]));
         story.extend([funded(account, credits, number), received(account, credits, number)]);
     }
     story

@@ -113,6 +113,8 @@ pub struct Exchange {
     pub orders: BTreeMap<OrderId, Order>,
     counter: u64,
     keys: Vec<(AccountId, ApiKeyId)>,
+    /// Deposits that wait for a second admin.
+    proposals: Vec<(ProposalId, AccountId, Credits, Option<ClientId>)>,
     pub frozen: BTreeSet<AccountId>,
     /// Messages sent, per sender and receiver.
     sent: BTreeMap<(Shard, Shard), u64>,
@@ -143,6 +145,7 @@ impl Exchange {
             orders: BTreeMap::new(),
             counter: 0,
             keys: Vec::new(),
+            proposals: Vec::new(),
             frozen: BTreeSet::new(),
             sent: BTreeMap::new(),
             mail: VecDeque::new(),
@@ -196,7 +199,8 @@ impl Exchange {
             43..46 => self.pause_or_resume(),
             46..50 => self.change_keys(),
             50..60 => self.meaningless(),
-            60..70 => self.change_account(),
+            60..69 => self.change_account(),
+            69 => self.deposit_by_two(),
             70..85 => self.transfer(),
             85..90 => self.mass_cancel(),
             90..120 => self.reduce(),

@@ -3,8 +3,8 @@
 use schemas::*;
 
 use super::parts::{
-    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, account_limits, all_answers, all_order_refs, all_terms, key, limit,
-    listing, market, market_limits, named_order, new_order, order_id, price, quantity, shard,
+    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, PROPOSAL, SECOND_ADMIN, account_limits, all_answers, all_order_refs,
+    all_terms, key, limit, listing, market, market_limits, named_order, new_order, order_id, price, quantity, shard,
 };
 use super::{REQUESTS, TRANSITIONS, all_of, messages, named};
 
@@ -71,6 +71,8 @@ pub fn commands() -> Vec<(String, Command)> {
         Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN },
         Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: None, by: ADMIN },
         Command::Withdraw { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN },
+        Command::ConfirmDeposit { proposal: PROPOSAL, account: ACCOUNT, amount: AMOUNT, by: SECOND_ADMIN },
+        Command::DropDeposit { proposal: PROPOSAL, by: ADMIN },
         Command::Acknowledge { to: shard(2), number: 0x0102_0304_0506_0708 },
         Command::AdvanceTime,
     ];

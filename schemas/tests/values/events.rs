@@ -4,8 +4,8 @@ use schemas::event::{CancelReason, FirstOutcome, OrderAmended, OrderPlaced};
 use schemas::*;
 
 use super::parts::{
-    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, SECOND_ADMIN, TICKET, account_limits, all_order_refs, answer,
-    counting_up, key, limit, listing, market, market_limits, new_order, order_id, price, quantity, resolution,
+    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, PROPOSAL, SECOND_ADMIN, TICKET, account_limits, all_order_refs,
+    answer, counting_up, key, limit, listing, market, market_limits, new_order, order_id, price, quantity, resolution,
     settlement, shard, trade,
 };
 use super::purses::{all_instructions, given_back, need, parked, room};
@@ -20,6 +20,7 @@ fn first_outcomes() -> Vec<FirstOutcome> {
         FirstOutcome::Transfer { to: OTHER, amount: AMOUNT },
         FirstOutcome::Parked { command: COMMAND_ID },
         FirstOutcome::TransferRefused { to: OTHER, amount: AMOUNT, code: Rejection::WalletLimit },
+        FirstOutcome::DepositProposed { proposal: PROPOSAL, amount: AMOUNT },
     ];
     all_of(FIRST_OUTCOMES, values)
 }
@@ -33,7 +34,7 @@ fn of_accounts() -> Vec<Event> {
         Event::AccountOpened { account: ACCOUNT },
         Event::ApiKeyAdded { account: ACCOUNT, key: key() },
         Event::ApiKeyRevoked { account: ACCOUNT, key: key().id },
-        Event::Deposited { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN },
+        Event::Deposited { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN, seconded: None },
         Event::Withdrawn { account: ACCOUNT, amount: AMOUNT, client_id: None, by: ADMIN },
         Event::Settled(settlement(SettlementReason::Release)),
         Event::Settled(Settlement { order: None, ..settlement(SettlementReason::Redemption) }),
@@ -52,6 +53,23 @@ fn of_accounts() -> Vec<Event> {
         returned(Some(CLIENT_ID)),
         returned(None),
         Event::TransferCompleted { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: CLIENT_ID },
+        Event::DepositProposed {
+            proposal: PROPOSAL,
+            account: ACCOUNT,
+            amount: AMOUNT,
+            client_id: Some(CLIENT_ID),
+            by: ADMIN,
+            expires: EXPIRES,
+        },
+        Event::Deposited {
+            account: ACCOUNT,
+            amount: AMOUNT,
+            client_id: None,
+            by: ADMIN,
+            seconded: Some(Seconded { proposal: PROPOSAL, by: SECOND_ADMIN }),
+        },
+        Event::DepositDropped { proposal: PROPOSAL, account: ACCOUNT, by: Some(ADMIN) },
+        Event::DepositDropped { proposal: PROPOSAL, account: ACCOUNT, by: None },
     ]
 }
 

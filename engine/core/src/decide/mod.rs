@@ -9,6 +9,7 @@ mod amend;
 mod batch;
 mod cancel;
 mod claims;
+mod deposits;
 mod instruct;
 mod limits;
 mod market;
@@ -119,6 +120,10 @@ impl Turn<'_> {
             Command::UnfreezeAccount { account, by } => self.unfreeze_account(*account, *by),
             Command::LimitAccount { account, limits, by } => self.limit_account(*account, *limits, *by),
             Command::LimitMarket { market, limits, by } => self.limit_market(*market, *limits, *by),
+            Command::ConfirmDeposit { proposal, account, amount, by } => {
+                self.confirm_deposit(*proposal, *account, *amount, *by);
+            }
+            Command::DropDeposit { proposal, by } => self.drop_deposit(*proposal, *by),
             Command::Transfer { from, to, amount, client_id } => {
                 self.transfer(transfer::Transfer { from: *from, to: *to, amount: *amount, client_id: *client_id });
             }

@@ -14,6 +14,7 @@ mod accounts;
 mod amend;
 mod batch;
 mod cancel;
+mod deposits;
 mod limits;
 mod markets;
 mod matching;
@@ -60,6 +61,10 @@ pub struct Model {
     trades_made: BTreeMap<Shard, u64>,
     /// Deposits less withdrawals.
     deposited: BTreeMap<Shard, Credits>,
+    /// Every deposit that was ever proposed.
+    proposals: Vec<deposits::Proposal>,
+    /// Every deposit that an admin ever made alone.
+    alone: Vec<deposits::Alone>,
     /// Mass cancels that go on with time.
     mass_cancels: BTreeMap<(Shard, AccountId, Option<MarketId>), (CancelReason, OrderId)>,
     /// Resting orders that matching may still meet in this command.
@@ -148,6 +153,8 @@ impl Model {
             orders_numbered: BTreeMap::new(),
             trades_made: BTreeMap::new(),
             deposited: BTreeMap::new(),
+            proposals: Vec::new(),
+            alone: Vec::new(),
             mass_cancels: BTreeMap::new(),
             room: 0,
             unfinished: Vec::new(),
@@ -189,6 +196,10 @@ impl Model {
             Command::AddApiKey { account, key } => self.add_key(*account, key),
             Command::RevokeApiKey { account, key } => self.revoke_key(*account, *key),
             Command::Deposit { account, amount, client_id, by } => self.deposit(*account, *amount, *client_id, *by),
+            Command::ConfirmDeposit { proposal, account, amount, by } => {
+                self.confirm_deposit(*proposal, *account, *amount, *by);
+            }
+            Command::DropDeposit { proposal, by } => self.drop_deposit(*proposal, *by),
             Command::Withdraw { account, amount, client_id, by } => self.withdraw(*account, *amount, *client_id, *by),
             Command::Transfer { from, to, amount, client_id } => {
                 self.transfer(Journey { from: *from, to: *to, amount: *amount, name: *client_id });

@@ -206,6 +206,9 @@ impl Scenario {
             FirstOutcome::Order { id } => format!("{name}: repeats order {}", self.number(*id)),
             FirstOutcome::OrderRejected { code, .. } => format!("{name}: repeats an order that was refused, {code}"),
             FirstOutcome::Deposit { amount } => format!("{name}: repeats a deposit of {}", short(*amount)),
+            FirstOutcome::DepositProposed { amount, .. } => {
+                format!("{name}: repeats a deposit of {} that waits", short(*amount))
+            }
             FirstOutcome::Withdrawal { amount } => format!("{name}: repeats a withdrawal of {}", short(*amount)),
             FirstOutcome::Transfer { amount, .. } => format!("{name}: repeats a transfer of {}", short(*amount)),
             FirstOutcome::TransferRefused { amount, code, .. } => {

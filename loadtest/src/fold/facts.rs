@@ -13,6 +13,8 @@ fn account_of(event: &Event) -> Option<AccountId> {
         | Event::ApiKeyRevoked { account, .. }
         | Event::Deposited { account, .. }
         | Event::Withdrawn { account, .. }
+        | Event::DepositProposed { account, .. }
+        | Event::DepositDropped { account, .. }
         | Event::MassCancelRequested { account, market: None }
         | Event::DeadManSwitchSet { account, .. }
         | Event::DeadManSwitchFired { account }

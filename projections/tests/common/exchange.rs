@@ -199,8 +199,7 @@ impl Exchange {
             43..46 => self.pause_or_resume(),
             46..50 => self.change_keys(),
             50..60 => self.meaningless(),
-            60..69 => self.change_account(),
-            69 => self.deposit_by_two(),
+            60..70 => self.change_account(),
             70..85 => self.transfer(),
             85..90 => self.mass_cancel(),
             90..120 => self.reduce(),
@@ -209,6 +208,7 @@ impl Exchange {
             330..335 => self.time_out(),
             335..340 => self.cancel_parked(),
             340..350 => self.rest_purses(),
+            350..360 => self.deposit_by_two(),
             _ => self.place_any(),
         }
     }

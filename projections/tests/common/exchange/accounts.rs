@@ -53,7 +53,7 @@ impl Exchange {
     /// A deposit that waits for a second admin, or the end of one.
     pub(super) fn deposit_by_two(&mut self) -> Vec<Told> {
         let (first, second) = (AdminId(1), AdminId(2));
-        if self.proposals.is_empty() || self.random.below(3) == 0 {
+        if self.proposals.is_empty() || self.random.below(5) < 2 {
             let account = self.any_account();
             let home = self.home(account);
             self.counter += 1;
@@ -70,9 +70,9 @@ impl Exchange {
         let home = self.home(account);
         let mut told = Telling::new(self.command(), home);
         let dropped = |by| Event::DepositDropped { proposal, account, by };
-        match self.random.below(4) {
-            0 => told.events.push(dropped(Some(second))),
-            1 => told.events.push(dropped(None)),
+        match self.random.below(3) {
+            0 => told.events.push(dropped(None)),
+            1 => told.events.push(dropped(Some(second))),
             _ => {
                 self.purse((account, home)).available += amount.micros();
                 told.freed(account);

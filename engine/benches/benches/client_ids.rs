@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use engine_benches::law::shard;
 use engine_core::{Place, State};
-use schemas::{AdminId, AccountId, ApiKey, ApiKeyId, Cause, ClientId, Command, CommandId, Credits, Event, Scopes, Timestamp};
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, Cause, ClientId, Command, CommandId, Credits, Event, Scopes, Timestamp,
+};
 
 const ACCOUNTS: u64 = 1_000;
 const HOUR_MS: u64 = 60 * 60 * 1_000;

@@ -46,3 +46,9 @@ CREATE INDEX positions_account ON positions (account_id, market_id);
 
 -- An account's keys.
 CREATE INDEX api_keys_account ON api_keys (account_id);
+
+-- What an admin did, newest first.
+CREATE INDEX admin_acts_admin ON admin_acts (admin, created_at DESC);
+
+-- Deposits that wait for a second admin, the first to expire first.
+CREATE INDEX deposit_proposals_open ON deposit_proposals (expires_at, id) WHERE status = 'OPEN';

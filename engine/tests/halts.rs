@@ -16,7 +16,7 @@ use engine::shard::Role;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
-use schemas::{Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Record, Shard, Term, Timestamp};
+use schemas::{AdminId, Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Record, Shard, Term, Timestamp};
 use service::kafka::{EventsTail, Reading, admin_config};
 
 const NEVER: Timestamp = Timestamp(4_000_000_000_000);
@@ -51,7 +51,7 @@ fn others_decide(log: &TestLog, client: &Client, world: &World, broken: u16) {
         world.accounts.iter().copied().find(|account| log.args.shard_map().of_account(*account) == *other).unwrap()
     });
     let deposits = homes
-        .map(|account| Command::Deposit { account, amount: Credits::whole(1), client_id: None })
+        .map(|account| Command::Deposit { account, amount: Credits::whole(1), client_id: None, by: AdminId(1) })
         .collect::<Vec<_>>();
     let mut asked: Vec<CommandId> = deposits.into_iter().map(|deposit| client.ask(deposit)).collect();
     client.flush();
@@ -150,7 +150,13 @@ fn a_broken_chain_halts_one_shard() {
     let (client, world) = opened(&log);
     let position = *drained(&log, LIMIT).position(shard(BROKEN));
     // The present term, and not the next sequence.
-    let gift = Event::Deposited { account: world.accounts[0], amount: Credits::whole(1_000_000), client_id: None };
+    let gift = Event::Deposited {
+        account: world.accounts[0],
+        amount: Credits::whole(1_000_000),
+        client_id: None,
+        by: AdminId(1),
+        seconded: None,
+    };
     let cause = Cause { offset: position.next_command, id: CommandId(1) };
     let (term, sequence) = (position.term.unwrap(), position.sequence + 5);
     let outcome = Outcome { term, sequence, time: NEVER, cause, events: vec![gift] };

@@ -13,7 +13,7 @@ use common::logs::{assert_each_command_is_answered_once, drained, first, tail};
 use common::{Random, SHARDS, TestLog, later, wait_for};
 use engine::log::{Clock, SystemClock};
 use schemas::codec::VERSION;
-use schemas::{Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Shard, Term, Timestamp};
+use schemas::{AdminId, Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Shard, Term, Timestamp};
 
 const NEVER: Timestamp = Timestamp(4_000_000_000_000);
 const LIMIT: Duration = Duration::from_secs(30);
@@ -29,7 +29,13 @@ fn ask_some(client: &Client, world: &World, random: &mut Random, asked: &mut Vec
 
 /// An outcome that would give away credits, if it counted.
 fn forged(term: u64, position: &schemas::reading::Position, sequence: u64, world: &World) -> Vec<u8> {
-    let gift = Event::Deposited { account: world.accounts[0], amount: Credits::whole(1_000_000), client_id: None };
+    let gift = Event::Deposited {
+        account: world.accounts[0],
+        amount: Credits::whole(1_000_000),
+        client_id: None,
+        by: AdminId(1),
+        seconded: None,
+    };
     let cause = Cause { offset: position.next_command, id: CommandId(1) };
     let outcome = Outcome { term, sequence, time: NEVER, cause, events: vec![gift] };
     outcome.encode(position.chain).0

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use schemas::answers::parts;
 use schemas::event::{CancelReason, FirstOutcome, OrderAmended};
 use schemas::{
-    AccountId, CommandId, Credits, Event, Instruction, MarketId, NewOrder, OrderId, OrderRef, Price, Quantity,
-    Rejection, Terms,
+    AccountId, AdminId, ClientId, CommandId, Credits, Event, Instruction, MarketId, NewOrder, OrderId, OrderRef, Price,
+    ProposalId, Quantity, Rejection, Seconded, Terms, Timestamp,
 };
 use serde::Serialize;
 
@@ -201,21 +201,63 @@ impl AmendedTerms {
     }
 }
 
-/// A deposit, withdrawal or transfer that was made, with this request or with the one that it repeats.
+/// A withdrawal or transfer that was made, with this request or with the one that it repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moved {
     /// How much.
     pub amount: Credits,
+    /// The admin who did it; `None` of a transfer, and of a repeat, which only knows what was done.
+    pub by: Option<AdminId>,
     /// True if the request had been sent before.
     pub repeated: bool,
 }
 
+/// What became of a deposit, with this request or with the one that it repeats.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deposit {
+    /// Credits came in.
+    Made {
+        /// How much.
+        amount: Credits,
+        /// The client's own name for it.
+        client_id: Option<ClientId>,
+        /// Who did it, or proposed it; `None` of a repeat, which only knows what was done.
+        by: Option<AdminId>,
+        /// The second admin's word, if one was needed and this is no repeat.
+        seconded: Option<Seconded>,
+        /// True if the request had been sent before.
+        repeated: bool,
+    },
+    /// It waits for a second admin.
+    Proposed {
+        /// Its name.
+        proposal: ProposalId,
+        /// How much.
+        amount: Credits,
+        /// Who proposed it; `None` of a repeat.
+        by: Option<AdminId>,
+        /// It waits until then; `None` of a repeat.
+        expires: Option<Timestamp>,
+        /// True if the request had been sent before.
+        repeated: bool,
+    },
+}
+
 /// What became of a deposit.
-pub fn deposited(told: &Told<'_>) -> Option<Moved> {
-    told.events.iter().find_map(|event| match event {
-        Event::Deposited { amount, .. } => Some(Moved { amount: *amount, repeated: false }),
-        Event::ClientIdRepeated { first: FirstOutcome::Deposit { amount }, .. } => {
-            Some(Moved { amount: *amount, repeated: true })
+pub fn deposited(told: &Told<'_>) -> Option<Deposit> {
+    told.events.iter().find_map(|event| match *event {
+        Event::Deposited { amount, client_id, by, seconded, .. } => {
+            Some(Deposit::Made { amount, client_id, by: Some(by), seconded, repeated: false })
+        }
+        Event::DepositProposed { proposal, amount, by, expires, .. } => {
+            Some(Deposit::Proposed { proposal, amount, by: Some(by), expires: Some(expires), repeated: false })
+        }
+        Event::ClientIdRepeated { client_id, first: FirstOutcome::Deposit { amount }, .. } => {
+            let client_id = Some(client_id);
+            Some(Deposit::Made { amount, client_id, by: None, seconded: None, repeated: true })
+        }
+        Event::ClientIdRepeated { first: FirstOutcome::DepositProposed { proposal, amount }, .. } => {
+            Some(Deposit::Proposed { proposal, amount, by: None, expires: None, repeated: true })
         }
         _ => None,
     })
@@ -224,9 +266,11 @@ pub fn deposited(told: &Told<'_>) -> Option<Moved> {
 /// What became of a withdrawal.
 pub fn withdrawn(told: &Told<'_>) -> Option<Moved> {
     told.events.iter().find_map(|event| match event {
-        Event::Withdrawn { amount, .. } => Some(Moved { amount: *amount, repeated: told.settled.is_repeat() }),
+        Event::Withdrawn { amount, by, .. } => {
+            Some(Moved { amount: *amount, by: Some(*by), repeated: told.settled.is_repeat() })
+        }
         Event::ClientIdRepeated { first: FirstOutcome::Withdrawal { amount }, .. } => {
-            Some(Moved { amount: *amount, repeated: true })
+            Some(Moved { amount: *amount, by: None, repeated: true })
         }
         _ => None,
     })
@@ -237,12 +281,14 @@ pub fn withdrawn(told: &Told<'_>) -> Option<Moved> {
 pub fn transferred(told: &Told<'_>, receiver: AccountId) -> Option<Moved> {
     let repeated = told.settled.is_repeat();
     told.events.iter().find_map(|event| match event {
-        Event::TransferReceived { to, amount, .. } if *to == receiver => Some(Moved { amount: *amount, repeated }),
+        Event::TransferReceived { to, amount, .. } if *to == receiver => {
+            Some(Moved { amount: *amount, by: None, repeated })
+        }
         Event::TransferCompleted { to, amount, .. } if repeated && *to == receiver => {
-            Some(Moved { amount: *amount, repeated })
+            Some(Moved { amount: *amount, by: None, repeated })
         }
         Event::ClientIdRepeated { first: FirstOutcome::Transfer { to, amount }, .. } if *to == receiver => {
-            Some(Moved { amount: *amount, repeated: true })
+            Some(Moved { amount: *amount, by: None, repeated: true })
         }
         _ => None,
     })
@@ -344,7 +390,13 @@ mod tests {
         let refused = repeated(FirstOutcome::OrderRejected { id, code });
         assert_eq!(order(&refused.told()), Some(OrderOutcome::Refused(id, code, true)));
         let deposit = repeated(FirstOutcome::Deposit { amount });
-        assert_eq!(deposited(&deposit.told()), Some(Moved { amount, repeated: true }));
+        let client_id = Some(ClientId(2));
+        let made = Deposit::Made { amount, client_id, by: None, seconded: None, repeated: true };
+        assert_eq!(deposited(&deposit.told()), Some(made));
+        let proposal = ProposalId(5);
+        let waits = repeated(FirstOutcome::DepositProposed { proposal, amount });
+        let proposed = Deposit::Proposed { proposal, amount, by: None, expires: None, repeated: true };
+        assert_eq!(deposited(&waits.told()), Some(proposed));
         let withdrawal = repeated(FirstOutcome::Withdrawal { amount });
         assert_eq!(deposited(&withdrawal.told()), None);
         assert_eq!(refusal(&withdrawal.told()).unwrap().kind().code, "client-id-reused");
@@ -408,7 +460,7 @@ mod tests {
         let client_id = Some(name);
         let sent = Event::TransferSent { from, to, amount, client_id };
         let received = Event::TransferReceived { from, to, amount, client_id };
-        let moved = |repeated| Some(Moved { amount, repeated });
+        let moved = |repeated| Some(Moved { amount, by: None, repeated });
         assert_eq!(transferred(&told(vec![sent.clone()]).told(), to), None);
         assert_eq!(transferred(&told(vec![sent.clone(), received.clone()]).told(), to), moved(false));
         assert_eq!(transferred(&told(vec![received.clone()]).told(), from), None);
@@ -433,7 +485,7 @@ mod tests {
         let (account, to, amount, client_id) = (AccountId(1), AccountId(2), Credits::whole(3), ClientId(2));
         let repeats = |first| told(vec![Event::ClientIdRepeated { account, client_id, first }]);
         let received = repeats(FirstOutcome::Transfer { to, amount });
-        assert_eq!(transferred(&received.told(), to), Some(Moved { amount, repeated: true }));
+        assert_eq!(transferred(&received.told(), to), Some(Moved { amount, by: None, repeated: true }));
         assert_eq!(transferred(&received.told(), AccountId(3)), None);
         let under_way = repeats(FirstOutcome::Parked { command: FIRST });
         assert_eq!((transferred(&under_way.told(), to), refusal(&under_way.told()).is_none()), (None, true));

@@ -142,9 +142,10 @@ fn may_answer(event: &Event) -> bool {
         | Event::ApiKeyRevoked { .. }
         | Event::Deposited { .. }
         | Event::Withdrawn { .. }
+        | Event::DepositProposed { .. }
         | Event::OrderPlaced(_)
         | Event::OrderRejected { .. }
-        | Event::MarketCreated(_)
+        | Event::MarketCreated { .. }
         | Event::MarketChanged { .. }
         | Event::ClientIdRepeated { .. }
         | Event::CancelRejected { .. }
@@ -159,6 +160,8 @@ fn may_answer(event: &Event) -> bool {
         | Event::ParkedCancelled { .. } => true,
         // For any other reason nobody asked for this order's end.
         Event::OrderCancelled { reason, .. } => *reason == CancelReason::Requested,
+        // Nobody asked for the end of what nobody confirmed.
+        Event::DepositDropped { by, .. } => by.is_some(),
         Event::InstructionCompleted { instruction, .. } => !matches!(instruction, Instruction::Recall(_)),
         // What a later build says answers nothing that this one asks.
         Event::Unknown { .. }

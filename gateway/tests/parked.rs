@@ -310,8 +310,8 @@ async fn an_instruction_is_answered_when_every_shard_has_carried_it_out() {
         let account = ID;
         let (known, instruction) = match asked.command {
             Command::FreezeAccount { by, .. } => (Event::AccountFrozen { account, by }, Instruction::Freeze { by }),
-            Command::LimitAccount { limits, .. } => {
-                (Event::AccountLimited { account, limits }, Instruction::Limit(limits))
+            Command::LimitAccount { limits, by, .. } => {
+                (Event::AccountLimited { account, limits, by }, Instruction::Limit { limits, by })
             }
             Command::MassCancel { market: None, .. } => {
                 let reason = schemas::event::CancelReason::MassCancel;
@@ -350,8 +350,8 @@ async fn a_withdrawal_waits_for_what_other_purses_give_back_and_so_does_its_repe
     let body = json!({"account_id": ID.to_string(), "amount": "10", "client_id": client_id});
     let first = stage.admin(Method::POST, "/v1/wallet/withdrawals", body.clone());
     let asked = stage.scribe.command(home);
-    let Command::Withdraw { account, amount, client_id: named } = asked.command else { panic!("{asked:?}") };
-    let claim = ParkedRequest::Withdraw { amount, client_id: named };
+    let Command::Withdraw { account, amount, client_id: named, by } = asked.command else { panic!("{asked:?}") };
+    let claim = ParkedRequest::Withdraw { amount, client_id: named, by };
     stage.scribe.answer(home, asked.id, vec![parked(asked.id, None, claim)]).await;
     let again = stage.admin(Method::POST, "/v1/wallet/withdrawals", body);
     let repeat = stage.scribe.command(home);
@@ -359,7 +359,7 @@ async fn a_withdrawal_waits_for_what_other_purses_give_back_and_so_does_its_repe
     let returned = vec![
         Event::Received { from: stage.near.1, number: 1 },
         resumed(asked.id),
-        Event::Withdrawn { account, amount, client_id: named },
+        Event::Withdrawn { account, amount, client_id: named, by },
     ];
     stage.scribe.answer(home, CommandId(u128::MAX), returned).await;
     let (first, again) = (first.await.unwrap().expect(201), again.await.unwrap().expect(201));

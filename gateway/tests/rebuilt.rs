@@ -12,7 +12,7 @@ use common::{Platform, eventually};
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::Builder;
 use fred::types::config::Config;
-use schemas::{AccountId, Credits, Event, MarketId, Scopes};
+use schemas::{AccountId, AdminId, Credits, Event, MarketId, Scopes};
 use serde_json::json;
 
 const ACCOUNT: AccountId = AccountId(77);
@@ -77,7 +77,15 @@ async fn while_redis_is_rebuilt_nothing_of_the_past_is_answered() {
     let (text, api_key) = key(1, 0x11, Scopes::READ_TRADE);
     let home = map.of_account(ACCOUNT);
     scribe.open_account(home, ACCOUNT, api_key).await;
-    let deposit = || vec![Event::Deposited { account: ACCOUNT, amount: Credits::whole(1), client_id: None }];
+    let deposit = || {
+        vec![Event::Deposited {
+            account: ACCOUNT,
+            amount: Credits::whole(1),
+            client_id: None,
+            by: AdminId(1),
+            seconded: None,
+        }]
+    };
     scribe.tell_all(home, (0..DEPOSITS).map(|_| deposit())).await;
     let mut listings = (0..).map(|number| listing(&format!("RAIN-{number}"), 1));
     let listing = listings.find(|listing| map.of_market(listing.market) == home).unwrap();

@@ -12,8 +12,8 @@ use common::{Platform, eventually};
 use futures_util::{SinkExt, StreamExt};
 use schemas::event::OrderPlaced;
 use schemas::{
-    AccountId, Entry, Event, FeeRate, Instructions, Listing, NewOrder, OrderId, PostOnly, Price, Quantity, Status,
-    Terms, TimeInForce,
+    AccountId, AdminId, Entry, Event, FeeRate, Instructions, Listing, NewOrder, OrderId, PostOnly, Price, Quantity,
+    Status, Terms, TimeInForce,
 };
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
@@ -49,7 +49,7 @@ async fn a_slow_client_is_let_go_and_the_others_miss_nothing() {
     let platform = Platform::create("slow-client").await;
     let mut scribe = Scribe::new(&platform);
     let shard = platform.map().of_market(listing().market);
-    scribe.tell(shard, vec![Event::MarketCreated(listing())]).await;
+    scribe.tell(shard, vec![Event::MarketCreated { listing: listing(), by: AdminId(1) }]).await;
     let (gateway, api) = platform.gateway().await;
     let metrics = format!("http://{}/metrics", gateway.logged("admin port listens", "address"));
 

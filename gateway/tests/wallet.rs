@@ -36,8 +36,8 @@ async fn a_wallet_is_the_sum_of_its_purses_and_of_what_is_between_them() {
     let (amount, by) = (Credits::whole(100), AdminId(1));
     let limits = AccountLimits { live_orders: 5, held: Credits::whole(40) };
     let opened = vec![
-        Event::Deposited { account, amount, client_id: None },
-        Event::AccountLimited { account, limits },
+        Event::Deposited { account, amount, client_id: None, by: AdminId(1), seconded: None },
+        Event::AccountLimited { account, limits, by: AdminId(1) },
         Event::DeadManSwitchSet { account, due: Some(Timestamp(1_000)) },
     ];
     let alone = wallet(scribe.answer(home, CommandId(1), opened).await).await;

@@ -22,7 +22,7 @@ use common::exchange::Exchange;
 use common::log::{Log, one};
 use common::stack::{Stack, ends};
 use common::worker::Worker;
-use schemas::{Credits, Event, Shard, Timestamp};
+use schemas::{AdminId, Credits, Event, Shard, Timestamp};
 
 const SHARDS: u16 = 4;
 const STEADY: usize = 10_000;
@@ -111,7 +111,10 @@ async fn lone(stack: &mut Stack, log: &mut Log, exchange: &Exchange) {
         let mut times = Vec::new();
         // A new consumer's first records are slow: they are not what is measured here.
         for round in 0..LONE + WARM_UP {
-            log.tell(&one(home, Event::Deposited { account, amount: Credits(1), client_id: None }));
+            log.tell(&one(
+                home,
+                Event::Deposited { account, amount: Credits(1), client_id: None, by: AdminId(1), seconded: None },
+            ));
             let (end, start) = (log.shards[home.index()].records.len(), Instant::now());
             stack.produce(log);
             while offset(stack, sink, home).await != end {}

@@ -16,7 +16,7 @@ use common::exchange::{Exchange, Place, Position, Purse};
 use common::log::Log;
 use common::model::Model;
 use common::random::Random;
-use projections::fold::{Changes, LedgerKind, Nonsense};
+use projections::fold::{Changes, LedgerKind, Nonsense, ProposalEnd};
 use proptest::prelude::*;
 use schemas::event::{OrderPlaced, Party, Trade};
 use schemas::reading::{Position as At, Reader, Reading};
@@ -184,10 +184,12 @@ fn the_small_exchange_does_everything() {
     // As many histories as it takes for each of these to be true of the end of one.
     let histories: Vec<(Log, Exchange)> = (0..4).map(|seed| history(seed, 2_000)).collect();
     let mut model = Model::default();
-    let (mut statuses, mut refusals) = (BTreeSet::new(), BTreeSet::new());
+    let (mut statuses, mut refusals, mut ends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (log, exchange) in &histories {
         statuses.extend(exchange.orders.values().map(|order| order.status));
-        let Model { accounts, keys, ledger, orders, trades, markets, .. } = fold(log, || 1);
+        let Model { accounts, keys, ledger, admin_acts, proposals, orders, trades, markets, .. } = fold(log, || 1);
+        model.admin_acts.extend(admin_acts);
+        ends.extend(proposals.values().map(|proposal| proposal.end.map(ProposalEnd::name)));
         refusals.extend(orders.values().filter_map(|row| row.rejection));
         model.accounts.extend(accounts);
         model.keys.extend(keys);
@@ -209,6 +211,9 @@ fn the_small_exchange_does_everything() {
     assert!(model.accounts.values().any(|account| account.limits.is_some()));
     let ledger: BTreeSet<_> = model.ledger.iter().map(|(_, entry)| entry.kind.name()).collect();
     assert_eq!(ledger.len(), 12, "{ledger:?}");
+    let acts: BTreeSet<_> = model.admin_acts.iter().map(|(_, act)| act.act.name()).collect();
+    assert_eq!(acts.len(), 11, "{acts:?}");
+    assert_eq!(ends.len(), 4, "{ends:?}");
     for code in [
         Rejection::FundsInsufficient,
         Rejection::FundingTimeout,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::stack::{Stack, connect, pool_args};
+use projections::fold::{Act, ProposalEnd};
 use projections::migrate::migrate;
 
 /// Some months of a small exchange: 100 accounts with 1,000 orders each, of which 20 live; 100,000 trades in 50 markets.
@@ -250,6 +251,23 @@ async fn names_in_sql_are_those_of_the_log() {
         "TRANSFER_RETURNED",
     ];
     let settled: Vec<_> = SettlementReason::ALL.iter().map(|name| name.to_string()).chain([unknown]).collect();
+    let acts = [
+        Act::Deposit,
+        Act::DepositProposed,
+        Act::DepositConfirmed,
+        Act::DepositDropped,
+        Act::Withdrawal,
+        Act::AccountFrozen,
+        Act::AccountUnfrozen,
+        Act::AccountLimited,
+        Act::MarketCreated,
+        Act::MarketChanged,
+        Act::MarketLimited,
+    ];
+    check("admin_acts", "act", acts.map(Act::name).to_vec()).await;
+    let by = schemas::AdminId(1);
+    let ends = [ProposalEnd::Confirmed(by), ProposalEnd::Dropped(by), ProposalEnd::Expired].map(ProposalEnd::name);
+    check("deposit_proposals", "status", std::iter::once("OPEN").chain(ends).collect()).await;
     check("ledger_entries", "kind", settled.iter().map(String::as_str).chain(moved).collect()).await;
     stack.remove().await;
 }

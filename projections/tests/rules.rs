@@ -29,9 +29,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use schemas::event::{CancelReason, OrderPlaced};
 use schemas::text::Ticker;
 use schemas::{
-    AccountId, CommandId, Credits, EngineId, Entry, Event, FeeRate, Instructions, Listing, MarketId, MarketLimits,
-    NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Settlement, SettlementReason, Shard, Status, Term, Terms,
-    TimeInForce, Timestamp,
+    AccountId, AdminId, CommandId, Credits, EngineId, Entry, Event, FeeRate, Instructions, Listing, MarketId,
+    MarketLimits, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Settlement, SettlementReason, Shard, Status,
+    Term, Terms, TimeInForce, Timestamp,
 };
 use service::kafka::admin_config;
 
@@ -161,7 +161,18 @@ async fn a_torn_redis_halts_its_shard_alone_and_is_rebuilt_at_the_next_start() {
     let home = exchange.home(account);
     let purse = Keys::new(&stack.log.topic_prefix, home).purse(account);
     let _: () = stack.redis.set(&purse, "?", None, None, false).await.unwrap();
-    let deposit = |amount| one(home, Event::Deposited { account, amount: schemas::Credits(amount), client_id: None });
+    let deposit = |amount| {
+        one(
+            home,
+            Event::Deposited {
+                account,
+                amount: schemas::Credits(amount),
+                client_id: None,
+                by: AdminId(1),
+                seconded: None,
+            },
+        )
+    };
     exchange.purses.get_mut(&(account, home)).unwrap().available += 1;
     log.tell(&deposit(1));
     stack.produce_and_flush(&log);
@@ -317,7 +328,10 @@ async fn metric(worker: &Worker, name: &str, sink: &str, shard: u16) -> f64 {
 /// So many outcomes on a shard that change one purse.
 fn deposits(log: &mut Log, shard: Shard, account: AccountId, count: usize) {
     for _ in 0..count {
-        log.tell(&one(shard, Event::Deposited { account, amount: Credits::whole(1), client_id: None }));
+        log.tell(&one(
+            shard,
+            Event::Deposited { account, amount: Credits::whole(1), client_id: None, by: AdminId(1), seconded: None },
+        ));
     }
 }
 
@@ -515,7 +529,7 @@ fn for_unknown_reasons(account: AccountId) -> Vec<Event> {
     let (spent, received) = (Credits::ZERO, Credits::ZERO);
     let (reason, code) = (SettlementReason::Unknown(78), Rejection::Unknown(9_999));
     vec![
-        Event::MarketCreated(listing),
+        Event::MarketCreated { listing, by: AdminId(1) },
         Event::OrderPlaced(OrderPlaced { id, order, price, quantity, filled, status, cancel_reason }),
         Event::OrderCancelled {
             order: id,
@@ -548,7 +562,10 @@ async fn what_a_later_build_writes_is_passed_over_and_what_must_be_known_halts_i
     grow(&mut log, &mut exchange, 200);
     let account = AccountId(9_999);
     log.tell(&one(shard(0), Event::AccountOpened { account }));
-    log.tell(&one(shard(0), Event::Deposited { account, amount: Credits::whole(100), client_id: None }));
+    log.tell(&one(
+        shard(0),
+        Event::Deposited { account, amount: Credits::whole(100), client_id: None, by: AdminId(1), seconded: None },
+    ));
     log.tell(&Told { shard: shard(0), command: CommandId(1), events: for_unknown_reasons(account) });
     stack.produce_and_flush(&log);
     let mut worker = Worker::start(&stack);
@@ -621,7 +638,16 @@ async fn what_stale_engines_write_is_not_counted() {
     let (account, home) = (AccountId(1), shard(0));
     log.tell(&one(home, Event::AccountOpened { account }));
     let deposit = |amount| -> Told {
-        one(home, Event::Deposited { account, amount: schemas::Credits::whole(amount), client_id: None })
+        one(
+            home,
+            Event::Deposited {
+                account,
+                amount: schemas::Credits::whole(amount),
+                client_id: None,
+                by: AdminId(1),
+                seconded: None,
+            },
+        )
     };
     log.tell(&deposit(1));
     log.take_over(home);

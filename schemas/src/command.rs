@@ -3,7 +3,7 @@
 use bincode::{Decode, Encode};
 
 use crate::account::{AccountLimits, ApiKey};
-use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, Shard};
+use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, ProposalId, Shard};
 use crate::market::{Listing, MarketLimits, Transition};
 use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
@@ -49,7 +49,9 @@ pub enum Command {
         /// Which key.
         key: ApiKeyId,
     },
-    /// Brings credits into the exchange. Home: account. Answer: `Deposited`.
+    /// Brings credits into the exchange. Home: account. Answer: `Deposited`; or `DepositProposed`, if the amount, or what the admin has
+    /// deposited alone on this shard today, is above a limit ([`DEPOSIT_ALONE_MAX`](crate::limits::DEPOSIT_ALONE_MAX),
+    /// [`DEPOSITS_ALONE_A_DAY_MAX`](crate::limits::DEPOSITS_ALONE_A_DAY_MAX)): then it waits for a second admin.
     Deposit {
         /// Whose.
         account: AccountId,
@@ -57,6 +59,8 @@ pub enum Command {
         amount: Credits,
         /// A repeat moves nothing.
         client_id: Option<ClientId>,
+        /// Who asks.
+        by: AdminId,
     },
     /// Takes available credits out of the exchange, wherever they are. Home: account. Answer: `Withdrawn`; if other purses have to give
     /// them back first, after `Resumed`.
@@ -67,9 +71,16 @@ pub enum Command {
         amount: Credits,
         /// A repeat moves nothing.
         client_id: Option<ClientId>,
+        /// Who asks.
+        by: AdminId,
     },
     /// Lists a market. Home: market. Answer: `MarketCreated`.
-    CreateMarket(Listing),
+    CreateMarket {
+        /// The market.
+        listing: Listing,
+        /// Who asks.
+        by: AdminId,
+    },
     /// Changes where a market stands. Home: market. Answer: `MarketChanged`.
     ChangeMarket {
         /// Which market.
@@ -174,6 +185,8 @@ pub enum Command {
         account: AccountId,
         /// From now on.
         limits: AccountLimits,
+        /// Who asks.
+        by: AdminId,
     },
     /// Sets what each account may have in one market. What they have already stays. Home: market. Answer: `MarketLimited`.
     LimitMarket {
@@ -181,6 +194,8 @@ pub enum Command {
         market: MarketId,
         /// From now on.
         limits: MarketLimits,
+        /// Who asks.
+        by: AdminId,
     },
     /// Moves available credits to another account. Home: the sender's, where it waits as a withdrawal does and is
     /// refused if they cannot be sent. Answer once they were sent: `TransferReceived` on the receiver's home, or
@@ -196,11 +211,29 @@ pub enum Command {
         /// that.
         client_id: Option<ClientId>,
     },
+    /// Makes a proposed deposit true. Home: the proposal's shard. Answer: `Deposited`.
+    ConfirmDeposit {
+        /// Which.
+        proposal: ProposalId,
+        /// The account as this admin saw it; another one is not confirmed.
+        account: AccountId,
+        /// The amount as this admin saw it; another one is not confirmed.
+        amount: Credits,
+        /// Who asks; not the one who proposed.
+        by: AdminId,
+    },
+    /// Ends a proposed deposit; nothing was moved. Home: the proposal's shard. Answer: `DepositDropped`.
+    DropDeposit {
+        /// Which.
+        proposal: ProposalId,
+        /// Who asks: any admin.
+        by: AdminId,
+    },
 }
 
 impl Command {
     /// The last kind that this build knows.
-    pub(crate) const LAST_KIND: u16 = 20;
+    pub(crate) const LAST_KIND: u16 = 22;
 
     /// `Receive` and `Acknowledge`: what shards tell each other.
     pub(crate) const BETWEEN_SHARDS: [u16; 2] = [9, 10];

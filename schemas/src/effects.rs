@@ -306,7 +306,7 @@ mod tests {
 
     use super::*;
     use crate::event::{CancelReason, OrderAmended, Party};
-    use crate::ids::{ClientId, CommandId, OrderId, Shard, TradeId};
+    use crate::ids::{AdminId, ClientId, CommandId, OrderId, Shard, TradeId};
     use crate::limits::AMOUNT_MAX;
     use crate::money::{FeeRate, Quantity};
     use crate::order::{Instructions, PostOnly, Status, Terms, TimeInForce};
@@ -396,8 +396,8 @@ mod tests {
     fn credits_come_into_a_purse_and_leave_it() {
         let (in_, out) = (change(AMOUNT.0, 0, 0), change(-AMOUNT.0, 0, 0));
         let (amount, client_id, code) = (AMOUNT, None, Rejection::AccountUnknown);
-        check(&Event::Deposited { account: ACCOUNT, amount, client_id }, in_);
-        check(&Event::Withdrawn { account: ACCOUNT, amount, client_id }, out);
+        check(&Event::Deposited { account: ACCOUNT, amount, client_id, by: AdminId(1), seconded: None }, in_);
+        check(&Event::Withdrawn { account: ACCOUNT, amount, client_id, by: AdminId(1) }, out);
         check(&Event::TransferSent { from: ACCOUNT, to: OTHER, amount, client_id }, out);
         check(&Event::TransferReceived { from: OTHER, to: ACCOUNT, amount, client_id }, in_);
         check(&Event::TransferReturned { from: ACCOUNT, to: OTHER, amount, client_id, code }, in_);
@@ -463,7 +463,7 @@ mod tests {
             command: CommandId(2),
             index: None,
             deadline: Timestamp(3),
-            request: ParkedRequest::Withdraw { amount: AMOUNT, client_id: None },
+            request: ParkedRequest::Withdraw { amount: AMOUNT, client_id: None, by: AdminId(1) },
         };
         check(&Event::Parked(Box::new(parked)), None);
     }

@@ -5,7 +5,7 @@
 use bincode::{Decode, Encode};
 
 use crate::account::{AccountLimits, ApiKey};
-use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, OrderId, Shard, TradeId};
+use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, OrderId, ProposalId, Shard, TradeId};
 use crate::market::{Listing, MarketLimits, MarketState, Resolution};
 use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
@@ -55,6 +55,10 @@ pub enum Event {
         amount: Credits,
         /// The client's own name for the request.
         client_id: Option<ClientId>,
+        /// Who did it, or proposed it.
+        by: AdminId,
+        /// The second admin's word, if one was needed: the proposal waits no more.
+        seconded: Option<Seconded>,
     },
     /// Available credits left the exchange.
     Withdrawn {
@@ -64,6 +68,8 @@ pub enum Event {
         amount: Credits,
         /// The client's own name for the request.
         client_id: Option<ClientId>,
+        /// Who did it.
+        by: AdminId,
     },
     /// An order was taken in: what a buy needs went from available to held. Its trades follow in the same outcome.
     OrderPlaced(OrderPlaced),
@@ -108,7 +114,12 @@ pub enum Event {
     /// A market changed a purse on its shard.
     Settled(Settlement),
     /// A market exists, in CREATED.
-    MarketCreated(Listing),
+    MarketCreated {
+        /// The market.
+        listing: Listing,
+        /// Who listed it.
+        by: AdminId,
+    },
     /// A market moved on.
     MarketChanged {
         /// Which.
@@ -293,6 +304,8 @@ pub enum Event {
         account: AccountId,
         /// From now on.
         limits: AccountLimits,
+        /// Who did it.
+        by: AdminId,
     },
     /// What each account may have in a market.
     MarketLimited {
@@ -300,6 +313,8 @@ pub enum Event {
         market: MarketId,
         /// From now on.
         limits: MarketLimits,
+        /// Who did it.
+        by: AdminId,
     },
     /// Sender's home: credits left its purse for another account's. Until its end, a transfer with a name is under way.
     TransferSent {
@@ -450,6 +465,30 @@ pub enum Event {
         /// What the sender calls it.
         client_id: ClientId,
     },
+    /// A deposit waits for a second admin. It is no credit before `Deposited`.
+    DepositProposed {
+        /// Names it.
+        proposal: ProposalId,
+        /// Whose credits they would be.
+        account: AccountId,
+        /// How much.
+        amount: Credits,
+        /// The client's own name for the request.
+        client_id: Option<ClientId>,
+        /// Who proposed it.
+        by: AdminId,
+        /// It waits until then.
+        expires: Timestamp,
+    },
+    /// A proposed deposit waits no more; nothing was moved.
+    DepositDropped {
+        /// Which.
+        proposal: ProposalId,
+        /// Whose credits they would have been.
+        account: AccountId,
+        /// Who did it; nobody if its time came.
+        by: Option<AdminId>,
+    },
 }
 
 // Every command builds, applies and encodes a few of them: two cache lines, so that copying one is a few moves.
@@ -501,6 +540,22 @@ pub enum FirstOutcome {
         /// Why not.
         code: Rejection,
     },
+    /// A deposit that waits for a second admin.
+    DepositProposed {
+        /// Which.
+        proposal: ProposalId,
+        /// How much.
+        amount: Credits,
+    },
+}
+
+/// A second admin's word on a deposit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Seconded {
+    /// Which proposal is confirmed.
+    pub proposal: ProposalId,
+    /// Not the one who proposed.
+    pub by: AdminId,
 }
 
 open_enum! {

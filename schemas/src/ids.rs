@@ -36,6 +36,11 @@ id64! {
     AdminId
 }
 
+id64! {
+    /// A proposed deposit: `0 | its account's home (7 bits) | counter (56 bits)`. A confirmation finds the shard in the id itself.
+    ProposalId
+}
+
 id128! {
     /// A command, from the first record to the last outcome it causes on any shard (a UUID v7, made by the gateway).
     CommandId
@@ -125,6 +130,24 @@ impl TradeId {
     pub fn compose(shard: Shard, counter: u64) -> Self {
         assert!(counter < 1 << COUNTER_BITS, "a shard's trade counter is exhausted");
         Self((u64::from(shard.0) << COUNTER_BITS) | counter)
+    }
+}
+
+impl ProposalId {
+    /// The `counter`-th proposal of a shard.
+    pub fn compose(shard: Shard, counter: u64) -> Self {
+        assert!(counter < 1 << COUNTER_BITS, "a shard's proposal counter is exhausted");
+        Self((u64::from(shard.0) << COUNTER_BITS) | counter)
+    }
+
+    /// The home of the account that it is for.
+    pub fn shard(self) -> Shard {
+        shard_of(self.0)
+    }
+
+    /// Which of its shard's proposals it is, from 1.
+    pub fn counter(self) -> u64 {
+        self.0 & ((1 << COUNTER_BITS) - 1)
     }
 }
 

@@ -38,9 +38,11 @@ pub mod topics;
 
 pub use account::{AccountLimits, ApiKey, Scopes};
 pub use command::{Command, CommandRecord, Request};
-pub use event::{Event, StateHash};
+pub use event::{Event, Seconded, StateHash};
 pub use frame::VOCABULARY;
-pub use ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, Shard, TradeId};
+pub use ids::{
+    AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, ProposalId, Shard, TradeId,
+};
 pub use market::{Answer, Listing, MarketLimits, MarketState, Transition};
 pub use message::Message;
 pub use money::{Credits, FeeRate, Price, Quantity};

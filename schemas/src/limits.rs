@@ -15,6 +15,25 @@ pub const WALLET_MAX: i64 = 10 * AMOUNT_MAX;
 /// Credits (in micro-credits) that all accounts of one shard may have deposited, less what they withdrew: 70 billion credits.
 pub const SHARD_CREDITS_MAX: i64 = 70 * AMOUNT_MAX;
 
+/// Milliseconds of a day.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Credits (in micro-credits) in one deposit that an admin makes alone: a million credits. What is above needs a second admin.
+pub const DEPOSIT_ALONE_MAX: i64 = 1_000_000 * 1_000_000;
+
+/// Credits (in micro-credits) that an admin deposits alone on one shard in one day (UTC) of the log's time: two billion credits, so
+/// that ten thousand accounts can be given a hundred thousand credits each. What is above needs a second admin.
+pub const DEPOSITS_ALONE_A_DAY_MAX: i64 = 2 * AMOUNT_MAX;
+
+/// Admins whose deposits of a day are counted on one shard. Every deposit of any other one needs a second admin.
+pub const DEPOSITING_ADMINS_MAX: usize = 64;
+
+/// Proposed deposits of one shard that wait for a second admin.
+pub const DEPOSIT_PROPOSALS_MAX: usize = 100;
+
+/// How long, in milliseconds, a proposed deposit waits for a second admin: 8 hours, a working day.
+pub const DEPOSIT_PROPOSAL_MS: u64 = 8 * 60 * 60 * 1_000;
+
 /// Fee rates, in millionths: 20 %.
 pub const FEE_RATE_MAX: u32 = 200_000;
 
@@ -63,7 +82,7 @@ pub const CLIENT_ID_WINDOW_MS: u64 = 24 * 60 * 60 * 1_000;
 pub const CLIENT_ID_GENERATION_MS: u64 = 60 * 60 * 1_000;
 
 /// Client ids that an account may use on one shard in an hour of the log's time. A request that is parked uses its id when it is
-/// decided, so up to [`PARKED_MAX`] may come on top.
+/// decided, and a proposed deposit when it is confirmed, so up to [`PARKED_MAX`] and [`DEPOSIT_PROPOSALS_MAX`] may come on top.
 pub const CLIENT_IDS_AN_HOUR_MAX: u32 = 100_000;
 
 /// Orders of a shard that ended last, of which it is known how. Up to twice as many are.
@@ -88,6 +107,10 @@ pub const FILL_EVENTS_MAX: usize = 4;
 
 // The worst outcome fits one Kafka record.
 const _: () = assert!((ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX) * EVENT_BYTES_MAX < RECORD_BYTES_MAX);
+// What one deposit may be alone is within what a day's may be.
+const _: () = assert!(DEPOSIT_ALONE_MAX <= AMOUNT_MAX && DEPOSIT_ALONE_MAX <= DEPOSITS_ALONE_A_DAY_MAX);
+// All proposals of a shard may end in one command.
+const _: () = assert!(DEPOSIT_PROPOSALS_MAX < SWEEP_MAX);
 // The worst fee fits u64 before it is divided: rate × quantity × p × (1 − p).
 const _: () = assert!((FEE_RATE_MAX as u128) * (QUANTITY_MAX as u128) * 5_000 * 5_000 < u64::MAX as u128);
 // Client ids are kept for a whole number of generations.

@@ -132,6 +132,8 @@ pub enum ParkedRequest {
         amount: Credits,
         /// The client's own name for it.
         client_id: Option<ClientId>,
+        /// Who asks.
+        by: AdminId,
     },
     /// Home: as [`Command::Transfer`](crate::Command::Transfer).
     Transfer {
@@ -197,7 +199,12 @@ pub enum Instruction {
         by: AdminId,
     },
     /// Give back all free room, and ask again before the next order: the account's limits have changed.
-    Limit(AccountLimits),
+    Limit {
+        /// From now on.
+        limits: AccountLimits,
+        /// Who asks.
+        by: AdminId,
+    },
     /// End all orders of the account, parked ones included.
     MassCancel(CancelReason),
 }
@@ -308,7 +315,7 @@ mod tests {
         let (amount, client_id) = (Credits(8), Some(NAME));
         [
             ParkedRequest::Fund { shard: Shard::new(0).expect("a shard"), need: Need::credits(amount) },
-            ParkedRequest::Withdraw { amount, client_id },
+            ParkedRequest::Withdraw { amount, client_id, by: AdminId(1) },
             ParkedRequest::Transfer { to: AccountId(9), amount, client_id },
         ]
     }

@@ -68,10 +68,16 @@ open_enum! {
         AccountFrozen = 212, "account-frozen";
         /// Orders of the market still wait for their cancel.
         MarketSweeping = 213, "market-sweeping";
-        /// The admin who proposed an answer cannot confirm it.
+        /// The admin who proposed an answer or a deposit cannot confirm it.
         SecondAdminRequired = 214, "second-admin-required";
         /// The proposed answer is another one.
         AnswerMismatch = 215, "answer-mismatch";
+        /// No such deposit was ever proposed.
+        DepositUnknown = 216, "deposit-unknown";
+        /// The proposed deposit waits no more: it is confirmed or dropped, or its time has come.
+        DepositEnded = 217, "deposit-ended";
+        /// The proposed deposit is to another account, or of another amount.
+        DepositMismatch = 218, "deposit-mismatch";
 
         /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";
@@ -113,6 +119,8 @@ open_enum! {
         OrderCancelled = 319, "order-cancelled";
         /// The account's order has expired: it is not live any more.
         OrderExpired = 320, "order-expired";
+        /// As many proposed deposits of the shard wait for a second admin as may.
+        DepositProposalLimit = 321, "deposit-proposal-limit";
     }
 }
 

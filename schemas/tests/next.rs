@@ -115,7 +115,7 @@ fn a_nested_order_with_one_more_field_is_the_order() {
 fn an_order_within_an_event_may_grow_as_well() {
     let placed = known().into_iter().find(|event| matches!(event, Event::OrderPlaced(_))).unwrap();
     assert_eq!(events_of(&outcome(&[later::grown(&placed, 8)], &[])), Ok(vec![placed]));
-    let listed = known().into_iter().find(|event| matches!(event, Event::MarketCreated(_))).unwrap();
+    let listed = known().into_iter().find(|event| matches!(event, Event::MarketCreated { .. })).unwrap();
     assert_eq!(events_of(&outcome(&[later::grown(&listed, 0)], &[])), Ok(vec![listed]));
 }
 

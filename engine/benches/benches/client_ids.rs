@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use engine_benches::law::shard;
 use engine_core::{Place, State};
-use schemas::{AccountId, ApiKey, ApiKeyId, Cause, ClientId, Command, CommandId, Credits, Event, Scopes, Timestamp};
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, Cause, ClientId, Command, CommandId, Credits, Event, Scopes, Timestamp,
+};
 
 const ACCOUNTS: u64 = 1_000;
 const HOUR_MS: u64 = 60 * 60 * 1_000;
@@ -72,7 +74,7 @@ impl Run {
         let account = AccountId(1 + self.commands % ACCOUNTS);
         // As random as clients' ids are.
         let client_id = Some(ClientId(u128::from(self.commands.wrapping_mul(0x9E37_79B9_7F4A_7C15)) << 64));
-        self.handle(time, &Command::Deposit { account, amount: Credits(1), client_id });
+        self.handle(time, &Command::Deposit { account, amount: Credits(1), client_id, by: AdminId(1) });
     }
 }
 

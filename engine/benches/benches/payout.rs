@@ -16,12 +16,12 @@ fn main() {
     let listing = listing(0);
     let market = listing.market;
     let change = |by, transition| Command::ChangeMarket { market, by: AdminId(by), transition };
-    run.one(&Command::CreateMarket(listing));
+    run.one(&Command::CreateMarket { listing, by: AdminId(1) });
     run.one(&change(1, Transition::Open));
     for account in (1..=HOLDERS).map(AccountId) {
         let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ };
         run.one(&Command::OpenAccount { account, key });
-        run.one(&Command::Deposit { account, amount: Credits::whole(1), client_id: None });
+        run.one(&Command::Deposit { account, amount: Credits::whole(1), client_id: None, by: AdminId(1) });
         let entry = if account.0 % 2 == 0 { Entry::BuyYes } else { Entry::BuyNo };
         let (price, quantity) = (Price::new(5_000).unwrap(), Quantity::new(1).unwrap());
         let terms = Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off };

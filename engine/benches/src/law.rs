@@ -45,10 +45,16 @@ impl Script {
         for account in (1..=ACCOUNTS).map(AccountId) {
             let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
             setup.push(Command::OpenAccount { account, key });
-            setup.push(Command::Deposit { account, amount: Credits::whole(1_000_000), client_id: None });
+            // As much as one admin may deposit alone in a day is given to 2,000 accounts.
+            setup.push(Command::Deposit {
+                account,
+                amount: Credits::whole(1_000_000),
+                client_id: None,
+                by: AdminId(1 + account.0 / 2_000),
+            });
         }
         for listing in &markets {
-            setup.push(Command::CreateMarket(listing.clone()));
+            setup.push(Command::CreateMarket { listing: listing.clone(), by: AdminId(1) });
             setup.push(Command::ChangeMarket { market: listing.market, by: AdminId(1), transition: Transition::Open });
         }
         // The flow's cancels name only the order: its account follows from its id.

@@ -13,7 +13,8 @@ use schemas::limits::{PARKED_MAX, SWEEP_MAX};
 use schemas::market::Resolution;
 use schemas::{
     AccountId, AccountLimits, ClientId, Credits, Entry, Event, Instruction, Listing, MarketId, MarketLimits,
-    MarketState, Need, NewOrder, OrderId, Parked, Price, Quantity, Rejection, Room, Shard, Side, Status, Timestamp,
+    MarketState, Need, NewOrder, OrderId, Parked, Price, ProposalId, Quantity, Rejection, Room, Shard, Side, Status,
+    Timestamp,
 };
 
 use crate::Place;
@@ -21,8 +22,8 @@ use crate::book::{BookKey, Resting};
 use crate::decide::{asks_for, fingerprint, movement_fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
-    Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Meaning, Name, Pending, Position, Purse,
-    Stake, State, Table, UnderWay, Waiting, Watch, step_of, weight,
+    Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Meaning, Name, Pending, Position, Proposed,
+    Purse, Stake, State, Table, UnderWay, Waiting, Watch, step_of, weight,
 };
 
 /// Accounts whose parked requests one command tries only since another left them untried.
@@ -74,16 +75,27 @@ impl State {
             Event::ApiKeyRevoked { account, key } => {
                 self.account_mut(*account).keys.remove(key);
             }
-            Event::Deposited { account, amount, client_id } => {
+            Event::Deposited { account, amount, client_id, by, seconded } => {
                 self.change_purse_by(event);
+                match seconded {
+                    None => self.facts.deposits.add_alone(*by, *amount, self.facts.time),
+                    Some(seconded) => self.end_proposal(seconded.proposal),
+                }
                 self.facts.deposited += *amount;
                 self.remember_movement(*account, *client_id, FirstOutcome::Deposit { amount: *amount });
             }
-            Event::Withdrawn { account, amount, client_id } => {
+            Event::Withdrawn { account, amount, client_id, .. } => {
                 self.change_purse_by(event);
                 self.facts.deposited -= *amount;
                 self.remember_movement(*account, *client_id, FirstOutcome::Withdrawal { amount: *amount });
             }
+            Event::DepositProposed { proposal, account, amount, client_id, by, expires } => {
+                let (account, amount, client_id, by, expires) = (*account, *amount, *client_id, *by, *expires);
+                let deposits = &mut self.facts.deposits;
+                deposits.proposed = proposal.counter();
+                deposits.open.insert(*proposal, Proposed { account, amount, client_id, by, expires });
+            }
+            Event::DepositDropped { proposal, .. } => self.end_proposal(*proposal),
             Event::OrderRejected { id, order, code } => self.reject(*id, order, *code),
             Event::OrderReduced { order, account, market, entry, quantity, .. } => {
                 self.take_off(*market, *account, *order, *entry, *quantity);
@@ -101,9 +113,9 @@ impl State {
                 self.market_mut(*market).settled = true;
                 self.lookup_market(*market);
             }
-            Event::MarketCreated(listing) => self.list(listing),
+            Event::MarketCreated { listing, .. } => self.list(listing),
             Event::MarketChanged { market, state, resolution, .. } => self.move_on(*market, *state, *resolution),
-            Event::MarketLimited { market, limits } => {
+            Event::MarketLimited { market, limits, .. } => {
                 self.market_mut(*market).limits = *limits;
                 self.limit_exposures(*market);
             }
@@ -117,7 +129,7 @@ impl State {
             }
             Event::AccountFrozen { account, .. } => self.freeze(*account, true),
             Event::AccountUnfrozen { account, .. } => self.freeze(*account, false),
-            Event::AccountLimited { account, limits } => self.limit_account(*account, *limits),
+            Event::AccountLimited { account, limits, .. } => self.limit_account(*account, *limits),
             Event::DeadManSwitchSet { account, due } => self.set_dead_man_switch(*account, *due),
             Event::DeadManSwitchFired { account } => self.set_dead_man_switch(*account, None),
             Event::MassCancelOpened { account, market, reason, up_to, ticket } => {
@@ -480,6 +492,12 @@ impl State {
         if let Some(name) = Name::of_order(order) {
             self.facts.client_ids.remember(name, meaning, fingerprint(order));
         }
+    }
+
+    /// A deposit that was proposed waits no more.
+    fn end_proposal(&mut self, id: ProposalId) {
+        let ended = self.facts.deposits.open.remove(&id);
+        assert!(ended.is_some(), "{}: proposal {id} does not wait", Invariant::DepositsHaveTheirAdmins);
     }
 
     fn remember_movement(&mut self, account: AccountId, client_id: Option<ClientId>, first: FirstOutcome) {

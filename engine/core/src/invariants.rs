@@ -1,5 +1,6 @@
 //! What must always hold, by the ids of `docs/invariants.md`. Cheap ones are asserted in every build.
 
+use schemas::limits::{DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX};
 use schemas::{AccountId, BookSide, Credits, MarketId, Message, OrderId, Room, Shard};
 
 use crate::state::State;
@@ -26,6 +27,8 @@ pub enum Invariant {
     LiveOrdersAreCounted,
     /// I-9: the room of an account's purses, and what is in flight between them, is what its home has lent, and within its limits.
     RoomIsCounted,
+    /// I-10: a deposit above what an admin may make alone has a second admin; before that it is no credit.
+    DepositsHaveTheirAdmins,
 }
 
 impl std::fmt::Display for Invariant {
@@ -40,6 +43,7 @@ impl std::fmt::Display for Invariant {
             Self::MessagesAreDense => "I-7",
             Self::LiveOrdersAreCounted => "I-8",
             Self::RoomIsCounted => "I-9",
+            Self::DepositsHaveTheirAdmins => "I-10",
         };
         write!(f, "{id} {self:?}")
     }
@@ -126,6 +130,17 @@ impl State {
             self.assert_levels(id);
         }
         self.assert_purses();
+        self.assert_deposits();
+    }
+
+    /// I-10, as far as a state shows it.
+    fn assert_deposits(&self) {
+        let (deposits, id) = (self.deposits(), Invariant::DepositsHaveTheirAdmins);
+        let within = deposits.alone.values().all(|sum| (1..=DEPOSITS_ALONE_A_DAY_MAX).contains(&sum.0));
+        assert!(within && deposits.alone.len() <= DEPOSITING_ADMINS_MAX, "{id}: {:?}", deposits.alone);
+        assert!(deposits.open.len() <= DEPOSIT_PROPOSALS_MAX, "{id}: {} wait", deposits.open.len());
+        let last = deposits.open.last_key_value().map_or(0, |(id, _)| id.counter());
+        assert!(last <= deposits.proposed, "{id}: {last} of {}", deposits.proposed);
     }
 
     /// I-5 and I-8: what the books hold is what the purses say.

@@ -60,6 +60,7 @@ fn the_corpus_of_commands_asks_and_recalls() {
         Event::Sent { message: Message::Return(all), .. } => all.iter().any(|returned| returned.ticket.is_none()),
         _ => false,
     });
+    reached("deposit by two admins", |event| matches!(event, Event::Deposited { seconded: Some(_), .. }));
     reached("mass cancel everywhere", |event| {
         matches!(event, Event::InstructionCompleted { instruction: Instruction::MassCancel(_), .. })
     });

@@ -58,8 +58,8 @@ fn commands() -> Vec<Command> {
     let (market, by) = (listing().market, AdminId(1));
     vec![
         Command::OpenAccount { account: ACCOUNT, key },
-        Command::Deposit { account: ACCOUNT, amount: Credits::whole(100), client_id: None },
-        Command::CreateMarket(listing()),
+        Command::Deposit { account: ACCOUNT, amount: Credits::whole(100), client_id: None, by: AdminId(1) },
+        Command::CreateMarket { listing: listing(), by: AdminId(1) },
         Command::ChangeMarket { market, by, transition: Transition::Open },
         order(1, 10),
         order(2, 1_000),
@@ -109,7 +109,7 @@ fn written(change: impl Fn(&Event) -> Vec<u8>) -> Vec<Vec<u8>> {
 fn with_more(event: &Event) -> Vec<u8> {
     match event {
         Event::OrderPlaced(_) | Event::OrderRejected { .. } | Event::ApiKeyAdded { .. } => later::grown(event, 8),
-        Event::MarketCreated(_) => later::grown(event, 0),
+        Event::MarketCreated { .. } => later::grown(event, 0),
         _ => later::event(event, 0, &[9; 7]),
     }
 }

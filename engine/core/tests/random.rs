@@ -230,7 +230,7 @@ impl World {
             let key = ApiKey { id: ApiKeyId(account.0), hash: [1; 32], scopes: Scopes::READ_TRADE };
             cluster.submit(home, Command::OpenAccount { account, key });
             let amount = Credits::whole(if account.0 == 1 { 5 } else { 200 });
-            cluster.submit(home, Command::Deposit { account, amount, client_id: None });
+            cluster.submit(home, Command::Deposit { account, amount, client_id: None, by: AdminId(1) });
         }
         let markets = (0..MARKETS).map(|n| list(&mut cluster, n, fee)).collect();
         cluster.drain();
@@ -310,11 +310,14 @@ impl World {
                 self.ask(*account, |account| Command::UnfreezeAccount { account, by: AdminId(1) });
             }
             Step::LimitAccount { account, limits } => {
-                self.ask(*account, |account| Command::LimitAccount { account, limits: *limits });
+                self.ask(*account, |account| Command::LimitAccount { account, limits: *limits, by: AdminId(1) });
             }
             Step::LimitMarket { market, limits } => {
                 let market = self.markets[*market];
-                cluster.submit(cluster.map.of_market(market), Command::LimitMarket { market, limits: *limits });
+                cluster.submit(
+                    cluster.map.of_market(market),
+                    Command::LimitMarket { market, limits: *limits, by: AdminId(1) },
+                );
             }
             Step::Transfer { from, to, micros, client_id } => {
                 let (from, to, amount) = (AccountId(*from), AccountId(*to), Credits(*micros));
@@ -349,12 +352,12 @@ impl World {
                 let client_id = client_id.map(|id| ClientId(u128::from(id)));
                 cluster.submit(
                     cluster.map.of_account(account),
-                    Command::Deposit { account, amount: Credits(*micros), client_id },
+                    Command::Deposit { account, amount: Credits(*micros), client_id, by: AdminId(1) },
                 );
             }
             Step::Withdraw { account, micros } => {
                 let account = AccountId(*account);
-                let command = Command::Withdraw { account, amount: Credits(*micros), client_id: None };
+                let command = Command::Withdraw { account, amount: Credits(*micros), client_id: None, by: AdminId(1) };
                 cluster.submit(cluster.map.of_account(account), command);
             }
             Step::Change { market, by, transition } => {
@@ -363,7 +366,7 @@ impl World {
             }
             Step::Misrouted { shard, account } => {
                 let account = AccountId(*account);
-                let command = Command::Deposit { account, amount: Credits::whole(1), client_id: None };
+                let command = Command::Deposit { account, amount: Credits::whole(1), client_id: None, by: AdminId(1) };
                 let shard = self.shard(*shard);
                 self.cluster.submit(shard, command);
             }
@@ -494,18 +497,21 @@ fn list(cluster: &mut Cluster, number: usize, fee: u32) -> MarketId {
     let rate = |millionths| FeeRate::new(millionths).unwrap();
     cluster.submit(
         home,
-        Command::CreateMarket(Listing {
-            market,
-            ticker,
-            question: "Does it hold?".parse().unwrap(),
-            // The first market closes by itself, if the test waits.
-            expiry: Timestamp(if number == 0 { 10_000 } else { u64::MAX }),
-            tick: if number == 1 { 100 } else { 1 },
-            maker_fee: rate(fee / 2),
-            taker_fee: rate(fee),
-            dispute_window_ms: if number == 2 { DISPUTE_WINDOW_MS } else { 0 },
-            limits: MarketLimits::NONE,
-        }),
+        Command::CreateMarket {
+            listing: Listing {
+                market,
+                ticker,
+                question: "Does it hold?".parse().unwrap(),
+                // The first market closes by itself, if the test waits.
+                expiry: Timestamp(if number == 0 { 10_000 } else { u64::MAX }),
+                tick: if number == 1 { 100 } else { 1 },
+                maker_fee: rate(fee / 2),
+                taker_fee: rate(fee),
+                dispute_window_ms: if number == 2 { DISPUTE_WINDOW_MS } else { 0 },
+                limits: MarketLimits::NONE,
+            },
+            by: AdminId(1),
+        },
     );
     let by = AdminId(1);
     cluster.submit(home, Command::ChangeMarket { market, by, transition: Transition::Open });

@@ -167,7 +167,8 @@ pub fn home(map: ShardMap, command: &Command) -> Shard {
         | Command::FreezeAccount { account, .. }
         | Command::UnfreezeAccount { account, .. }
         | Command::LimitAccount { account, .. } => map.of_account(*account),
-        Command::CreateMarket(listing) => map.of_market(listing.market),
+        Command::ConfirmDeposit { proposal, .. } | Command::DropDeposit { proposal, .. } => proposal.shard(),
+        Command::CreateMarket { listing, .. } => map.of_market(listing.market),
         Command::ChangeMarket { market, .. }
         | Command::LimitMarket { market, .. }
         | Command::MassCancel { market: Some(market), .. } => map.of_market(*market),

@@ -1,16 +1,20 @@
 //! Bytes as a script of commands and deliveries: every sequence of bytes is one, and near sequences are near scripts. Few accounts, few
 //! markets and few prices, so that orders meet, and few credits, so that purses ask.
 
+use schemas::limits::DEPOSIT_ALONE_MAX;
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
     AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, FeeRate,
-    Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Request,
-    Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp, Transition,
+    Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, ProposalId, Quantity,
+    Request, Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp, Transition,
 };
 
 /// Commands of one script, so that a run is bounded.
 const COMMANDS_MAX: usize = 400;
+
+/// The byte for a deposit by two admins.
+const DEPOSIT_KIND: u8 = 0xf5;
 
 /// What each account has in the beginning: a few orders' worth.
 const DEPOSIT: Credits = Credits::whole(40);
@@ -49,11 +53,11 @@ impl<'a> Script<'a> {
         for &account in &accounts {
             let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
             setup.push(Command::OpenAccount { account, key });
-            setup.push(Command::Deposit { account, amount: DEPOSIT, client_id: None });
+            setup.push(Command::Deposit { account, amount: DEPOSIT, client_id: None, by: AdminId(1) });
         }
         for listing in &listings {
             let market = listing.market;
-            setup.push(Command::CreateMarket(listing.clone()));
+            setup.push(Command::CreateMarket { listing: listing.clone(), by: AdminId(1) });
             setup.push(Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open });
         }
         let accounts = accounts.into_iter().chain([AccountId(u64::from(u32::MAX))]).collect();
@@ -69,6 +73,9 @@ impl<'a> Script<'a> {
         self.left = self.left.checked_sub(1)?;
         let kind = self.byte()?;
         let wait = [0, 1, 7, 1_000][usize::from(kind >> 6)];
+        if kind == DEPOSIT_KIND {
+            return Some((0, Step::Ask(self.deposit())));
+        }
         Some(match kind & 63 {
             // Now and then long enough for purses to rest.
             54 => (wait * 60 * u64::from(self.below(12)), Step::Advance(self.shard())),
@@ -81,6 +88,19 @@ impl<'a> Script<'a> {
             }
             kind => (wait, Step::Ask(self.command(kind, orders))),
         })
+    }
+
+    /// A deposit that needs a second admin, its confirmation, or its end.
+    fn deposit(&mut self) -> Command {
+        let account = self.account();
+        let (kind, by) = (self.below(4), AdminId(1 + u64::from(self.below(2))));
+        let (amount, shard) = (Credits(DEPOSIT_ALONE_MAX + 1), self.shard());
+        let proposal = ProposalId::compose(shard, 1 + u64::from(self.below(3)));
+        match kind {
+            0 | 1 => Command::Deposit { account, amount, client_id: self.client_id(), by },
+            2 => Command::ConfirmDeposit { proposal, account, amount, by },
+            _ => Command::DropDeposit { proposal, by },
+        }
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -121,16 +141,16 @@ impl<'a> Script<'a> {
             46 => Command::UnfreezeAccount { account, by: AdminId(1) },
             47 => {
                 let (live_orders, held) = (u32::from(self.below(8)), Credits::whole(i64::from(self.below(50))));
-                Command::LimitAccount { account, limits: AccountLimits { live_orders, held } }
+                Command::LimitAccount { account, limits: AccountLimits { live_orders, held }, by: AdminId(1) }
             }
-            48 => Command::LimitMarket { market: self.market(), limits: self.limits() },
+            48 => Command::LimitMarket { market: self.market(), limits: self.limits(), by: AdminId(1) },
             49 => {
                 let amount = Credits::whole(i64::from(self.below(60)));
                 Command::Transfer { from: account, to: self.account(), amount, client_id: self.client_id() }
             }
             50 => {
                 let amount = Credits(i64::from(self.below(200)) * 199_999);
-                Command::Withdraw { account, amount, client_id: self.client_id() }
+                Command::Withdraw { account, amount, client_id: self.client_id(), by: AdminId(1) }
             }
             _ => {
                 let by = AdminId(1 + u64::from(self.below(2)));

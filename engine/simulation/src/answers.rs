@@ -70,6 +70,7 @@ pub fn refuses(event: &Event) -> bool {
     refusal(event).is_some()
 }
 
+/// What an admin did is an answer only if the event names that admin.
 fn answers(command: &Command, event: &Event) -> bool {
     match command {
         Command::PlaceOrder(_) => places(event),
@@ -80,16 +81,34 @@ fn answers(command: &Command, event: &Event) -> bool {
         Command::OpenAccount { .. } => matches!(event, Event::AccountOpened { .. }),
         Command::AddApiKey { .. } => matches!(event, Event::ApiKeyAdded { .. }),
         Command::RevokeApiKey { .. } => matches!(event, Event::ApiKeyRevoked { .. }),
-        Command::Deposit { .. } => matches!(event, Event::Deposited { .. } | Event::ClientIdRepeated { .. }),
-        Command::Withdraw { .. } => matches!(event, Event::Withdrawn { .. } | Event::ClientIdRepeated { .. }),
+        Command::ConfirmDeposit { by, .. } => {
+            matches!(event, Event::Deposited { seconded: Some(told), .. } if told.by == *by)
+        }
+        Command::DropDeposit { by, .. } => {
+            matches!(event, Event::DepositDropped { by: Some(told), .. } if told == by)
+        }
+        Command::Deposit { by, .. } => {
+            let told = match event {
+                Event::Deposited { by: told, seconded: None, .. } | Event::DepositProposed { by: told, .. } => {
+                    told == by
+                }
+                _ => false,
+            };
+            told || repeats(event)
+        }
+        Command::Withdraw { by, .. } => {
+            matches!(event, Event::Withdrawn { by: told, .. } if told == by) || repeats(event)
+        }
         // On the receiver's shard, or back here.
         Command::Transfer { .. } => matches!(
             event,
             Event::TransferReceived { .. } | Event::TransferReturned { .. } | Event::ClientIdRepeated { .. }
         ),
-        Command::CreateMarket(_) => matches!(event, Event::MarketCreated(_)),
-        Command::ChangeMarket { .. } => matches!(event, Event::MarketChanged { by: Some(_), .. }),
-        Command::LimitMarket { .. } => matches!(event, Event::MarketLimited { .. }),
+        Command::CreateMarket { by, .. } => matches!(event, Event::MarketCreated { by: told, .. } if told == by),
+        Command::ChangeMarket { by, .. } => {
+            matches!(event, Event::MarketChanged { by: Some(told), .. } if told == by)
+        }
+        Command::LimitMarket { by, .. } => matches!(event, Event::MarketLimited { by: told, .. } if told == by),
         Command::SetDeadManSwitch { .. } => matches!(event, Event::DeadManSwitchSet { .. }),
         Command::MassCancel { market: Some(_), .. } => matches!(event, Event::MassCancelRequested { .. }),
         // When every shard has done so.
@@ -98,6 +117,10 @@ fn answers(command: &Command, event: &Event) -> bool {
         | Command::UnfreezeAccount { .. }
         | Command::LimitAccount { .. } => matches!(event, Event::InstructionCompleted { .. }),
     }
+}
+
+fn repeats(event: &Event) -> bool {
+    matches!(event, Event::ClientIdRepeated { .. })
 }
 
 fn answers_request(request: &Request, event: &Event) -> bool {

@@ -275,6 +275,16 @@ kinds! {
     CreditsRested = "credits go home from rest",
     /// What a market had paid out went home.
     PayoutSentHome = "payout goes home",
+    /// A deposit waited for a second admin.
+    DepositProposed = "deposit proposed",
+    /// The second admin confirmed it.
+    DepositConfirmed = "deposit confirmed",
+    /// An admin dropped it.
+    DepositDropped = "deposit dropped",
+    /// Nobody confirmed it in time.
+    DepositExpired = "proposed deposit expired",
+    /// It was asked for again while it waited.
+    ProposalRepeated = "proposed deposit repeated",
     /// Time went on by minutes.
     TimeLeapt = "time leapt",
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use schemas::limits::{PURSE_REST_MS, PURSE_STEP_MS};
+use schemas::limits::{DEPOSIT_PROPOSAL_MS, PURSE_REST_MS, PURSE_STEP_MS};
 use schemas::{EngineId, Shard};
 
 use crate::clients::Clients;
@@ -36,6 +36,7 @@ pub struct Simulation {
     pub projections: Vec<Projection>,
     pub agreement: Agreement,
     engines: u128,
+    leapt_far: bool,
 }
 
 impl Simulation {
@@ -55,6 +56,7 @@ impl Simulation {
             late: Vec::new(),
             agreement: Agreement::default(),
             engines: 0,
+            leapt_far: false,
             random,
             cluster: cluster.clone(),
         };
@@ -161,7 +163,10 @@ impl Simulation {
     fn pass_time(&mut self) {
         if self.cluster.plan.leaps && self.random.one_in(100) {
             self.cluster.saw(Seen::TimeLeapt);
-            return self.cluster.pass(REST);
+            // Once so far that what waits for a second admin expires, and never so far that client ids are forgotten.
+            let far = !self.leapt_far && self.random.one_in(3);
+            self.leapt_far |= far;
+            return self.cluster.pass(if far { DEPOSIT_PROPOSAL_MS } else { REST });
         }
         let long = self.random.one_in(60);
         let milliseconds = self.random.below(if long { 20_000 } else { self.cluster.plan.tick });

@@ -252,7 +252,7 @@ fn market() -> [Command; 2] {
         limits: MarketLimits::NONE,
     };
     let (market, by, transition) = (listing.market, AdminId(1), Transition::Open);
-    [Command::CreateMarket(listing), Command::ChangeMarket { market, by, transition }]
+    [Command::CreateMarket { listing, by: AdminId(1) }, Command::ChangeMarket { market, by, transition }]
 }
 
 #[test]

@@ -90,10 +90,12 @@ fn is_answer(event: &Event) -> bool {
             | Event::AccountOpened { .. }
             | Event::Deposited { .. }
             | Event::Withdrawn { .. }
+            | Event::DepositProposed { .. }
+            | Event::DepositDropped { by: Some(_), .. }
             | Event::TransferSent { .. }
             | Event::TransferReceived { .. }
             | Event::TransferReturned { .. }
-            | Event::MarketCreated(_)
+            | Event::MarketCreated { .. }
             | Event::MarketChanged { by: Some(_), .. }
             | Event::MarketLimited { .. }
             | Event::MassCancelRequested { .. }
@@ -142,10 +144,12 @@ fn accepts(command: &Command, event: &Event) -> bool {
     matches!(
         (command, event),
         (Command::OpenAccount { .. }, Event::AccountOpened { .. })
-            | (Command::Deposit { .. }, Event::Deposited { .. })
+            | (Command::Deposit { .. }, Event::Deposited { seconded: None, .. } | Event::DepositProposed { .. })
+            | (Command::ConfirmDeposit { .. }, Event::Deposited { seconded: Some(_), .. })
+            | (Command::DropDeposit { .. }, Event::DepositDropped { .. })
             | (Command::Withdraw { .. }, Event::Withdrawn { .. })
             | (Command::Transfer { .. }, Event::TransferSent { .. })
-            | (Command::CreateMarket(_), Event::MarketCreated(_))
+            | (Command::CreateMarket { .. }, Event::MarketCreated { .. })
             | (Command::ChangeMarket { .. }, Event::MarketChanged { .. })
             | (Command::LimitMarket { .. }, Event::MarketLimited { .. })
             | (Command::MassCancel { .. }, Event::MassCancelRequested { .. })

@@ -78,7 +78,7 @@ impl Purses {
                 self.homes.insert(*account, Home::default());
                 self.purses.insert((*account, at), Purse::default());
             }
-            Event::AccountLimited { account, limits } => {
+            Event::AccountLimited { account, limits, .. } => {
                 self.homes.get_mut(account).expect("a home limits its accounts").limits = *limits;
             }
             // Before the first is answered there is no purse.

@@ -66,7 +66,7 @@ impl Waiting {
             Event::MassCancelClosed { account, market } => {
                 self.mass_cancels.remove(&(at, *account, *market));
             }
-            Event::MarketCreated(listing) => drop(self.markets.insert(listing.market, listing.expiry)),
+            Event::MarketCreated { listing, .. } => drop(self.markets.insert(listing.market, listing.expiry)),
             Event::MarketChanged { market, state, resolution, .. } => {
                 if !state.trades_later() {
                     self.markets.remove(market);

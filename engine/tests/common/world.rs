@@ -69,11 +69,11 @@ impl World {
         for &account in &self.accounts {
             let key = ApiKey { id: ApiKeyId(account.0), hash: [7; 32], scopes: Scopes::READ_TRADE };
             commands.push(Command::OpenAccount { account, key });
-            commands.push(Command::Deposit { account, amount: DEPOSIT, client_id: None });
+            commands.push(Command::Deposit { account, amount: DEPOSIT, client_id: None, by: AdminId(1) });
         }
         for listing in &self.listings {
             let (market, by, transition) = (listing.market, ADMINS[0], Transition::Open);
-            commands.push(Command::CreateMarket(listing.clone()));
+            commands.push(Command::CreateMarket { listing: listing.clone(), by: AdminId(1) });
             commands.push(Command::ChangeMarket { market, by, transition });
         }
         commands
@@ -116,10 +116,10 @@ impl World {
         let account = *random.pick(&self.accounts);
         let amount = amount(&mut random);
         match random.below(12) {
-            0..6 => Command::Deposit { account, amount, client_id },
+            0..6 => Command::Deposit { account, amount, client_id, by: AdminId(1) },
             // More than is at home, most of the time.
-            6 | 7 => Command::Withdraw { account, amount: Credits::whole(5) + amount, client_id },
-            8 | 9 => Command::Withdraw { account, amount, client_id },
+            6 | 7 => Command::Withdraw { account, amount: Credits::whole(5) + amount, client_id, by: AdminId(1) },
+            8 | 9 => Command::Withdraw { account, amount, client_id, by: AdminId(1) },
             _ => Command::Transfer { from: account, to: *random.pick(&self.accounts), amount, client_id },
         }
     }
@@ -137,15 +137,15 @@ impl World {
             11 => {
                 let held = Credits::whole(5) + amount(random);
                 let limits = AccountLimits { live_orders: 10 + small(random, 30), held };
-                Command::LimitAccount { account, limits }
+                Command::LimitAccount { account, limits, by: AdminId(1) }
             }
-            12 => Command::LimitAccount { account, limits: AccountLimits::NONE },
+            12 => Command::LimitAccount { account, limits: AccountLimits::NONE, by: AdminId(1) },
             13 => {
                 let (notional, position) = (Credits::whole(100), 200 + random.below(100));
                 let limits = MarketLimits { live_orders: 20 + small(random, 40), notional, position };
-                Command::LimitMarket { market, limits }
+                Command::LimitMarket { market, limits, by: AdminId(1) }
             }
-            14 => Command::LimitMarket { market, limits: MarketLimits::NONE },
+            14 => Command::LimitMarket { market, limits: MarketLimits::NONE, by: AdminId(1) },
             15 => change(paused, Transition::Pause { cancel_only: random.below(2) == 0 }),
             16 | 17 => change(paused, Transition::Resume),
             18 => change(expiring, Transition::Resolve { answer }),
@@ -281,7 +281,8 @@ pub fn home_of(map: ShardMap, command: &Command) -> Shard {
         | Command::FreezeAccount { account, .. }
         | Command::UnfreezeAccount { account, .. }
         | Command::LimitAccount { account, .. } => map.of_account(*account),
-        Command::CreateMarket(Listing { market, .. })
+        Command::ConfirmDeposit { proposal, .. } | Command::DropDeposit { proposal, .. } => proposal.shard(),
+        Command::CreateMarket { listing: Listing { market, .. }, .. }
         | Command::ChangeMarket { market, .. }
         | Command::LimitMarket { market, .. }
         | Command::MassCancel { market: Some(market), .. }

@@ -7,6 +7,7 @@ pub mod rows;
 
 mod fills;
 mod orders;
+mod proposals;
 mod tables;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::config::PoolArgs;
 
 pub use fills::{FillRow, FillsWanted};
 pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
+pub use proposals::OpenProposal;
 
 /// What every connection is set to. 30 s is far above any query here: it frees a connection whose query went wrong.
 const SETTINGS: &str = "-c statement_timeout=30000 -c default_transaction_read_only=on -c timezone=UTC";

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use crate::view::tests::{listing, outcome};
     use schemas::reading::Position;
-    use schemas::{ClientId, CommandId, Event, MarketId, OrderId, Quantity};
+    use schemas::{AdminId, ClientId, CommandId, Event, MarketId, OrderId, Quantity};
 
     const NAME: &str = "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11";
 
@@ -274,7 +274,7 @@ mod tests {
         let mut view = LiveView::at(&[Position::default(); 4]);
         for ticker in tickers {
             let listing = listing(ticker);
-            let created = outcome(1, vec![Event::MarketCreated(listing.clone())]);
+            let created = outcome(1, vec![Event::MarketCreated { listing: listing.clone(), by: AdminId(1) }]);
             view.apply(map.of_market(listing.market), &created).unwrap();
         }
         view

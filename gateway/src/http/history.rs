@@ -126,11 +126,11 @@ pub async fn fills(
 
 // Cursors are opaque to clients: the place of the last row of a page, in hex.
 
-fn order_cursor(time: Timestamp, id: OrderId) -> String {
+pub fn order_cursor(time: Timestamp, id: OrderId) -> String {
     to_hex(&[time.as_millis().to_be_bytes(), id.0.to_be_bytes()].concat())
 }
 
-fn order_place(text: &str) -> Result<(Timestamp, OrderId), Fault> {
+pub fn order_place(text: &str) -> Result<(Timestamp, OrderId), Fault> {
     let bytes: [u8; 16] = from_hex(text).ok_or_else(foreign_cursor)?;
     let (time, id) = halves(bytes);
     Ok((Timestamp(time), OrderId(id)))

@@ -15,23 +15,26 @@ use crate::http::oversight::read_market_limits;
 use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
 use crate::shapes::market::Market;
+use crate::shapes::text_or_null;
 use crate::state::Shared;
 use crate::told::Told;
 
 /// Ticks, unless the listing says otherwise: the finest there are.
 const TICK_DEFAULT: u16 = 1;
 
-/// A market and the command that changed it.
+/// A market, the command that changed it, and who asked for that.
 #[derive(Serialize)]
 pub struct MarketAnswer {
     #[serde(flatten)]
     market: Market,
+    #[serde(serialize_with = "text_or_null")]
+    by: Option<AdminId>,
     command_id: String,
 }
 
 /// `POST /v1/markets`
 pub async fn create(
-    _: Admin,
+    Admin(by): Admin,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,
@@ -42,14 +45,15 @@ pub async fn create(
     let look = format!("/v1/markets/{}", listing.ticker);
     let created = |told: &Told<'_>| {
         told.events.iter().find_map(|event| match event {
-            Event::MarketCreated(listing) => Some(listing.clone()),
+            Event::MarketCreated { listing, by } => Some((listing.clone(), *by)),
             _ => None,
         })
     };
-    let (listing, settled) = submit(&state, shard, Command::CreateMarket(listing), |_| look_at(look), created).await?;
+    let command = Command::CreateMarket { listing, by };
+    let ((listing, by), settled) = submit(&state, shard, command, |_| look_at(look), created).await?;
     let market = Market { listing, state: MarketState::Created, resolution: None, shard };
     let command_id = settled.command.to_string();
-    Ok(Answer::one(MarketAnswer { market, command_id }, settled.at()).created())
+    Ok(Answer::one(MarketAnswer { market, by: Some(by), command_id }, settled.at()).created())
 }
 
 fn read_listing(mut fields: Fields) -> Result<Listing, Problem> {
@@ -157,15 +161,15 @@ async fn change(
     let look = format!("/v1/markets/{}", listing.ticker);
     let changed = |told: &Told<'_>| {
         told.events.iter().find_map(|event| match event {
-            Event::MarketChanged { state, resolution, .. } => Some((*state, *resolution)),
+            Event::MarketChanged { state, resolution, by, .. } => Some((*state, *resolution, *by)),
             _ => None,
         })
     };
     let command = Command::ChangeMarket { market, by, transition };
-    let ((state, resolution), settled) = submit(state, shard, command, |_| look_at(look), changed).await?;
+    let ((state, resolution, by), settled) = submit(state, shard, command, |_| look_at(look), changed).await?;
     let market = Market { listing, state, resolution, shard };
     let command_id = settled.command.to_string();
-    Ok(Answer::one(MarketAnswer { market, command_id }, settled.at()))
+    Ok(Answer::one(MarketAnswer { market, by, command_id }, settled.at()))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod auth;
 pub mod batch;
 pub mod command;
+pub mod deposits;
 pub mod extract;
 pub mod fields;
 pub mod gate;
@@ -46,7 +47,10 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/api-keys", post(accounts::add_key))
         .route("/v1/api-keys/{id}", delete(accounts::revoke_key))
         .route("/v1/wallet", get(queries::wallet))
-        .route("/v1/wallet/deposits", post(wallet::deposit))
+        .route("/v1/wallet/deposits", post(deposits::deposit))
+        .route("/v1/wallet/deposits/proposals", get(deposits::proposals))
+        .route("/v1/wallet/deposits/proposals/{id}", delete(deposits::drop))
+        .route("/v1/wallet/deposits/proposals/{id}/confirm", post(deposits::confirm))
         .route("/v1/wallet/withdrawals", post(wallet::withdraw))
         .route("/v1/transfers", post(transfers::transfer))
         .route("/v1/positions", get(queries::positions))

@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::view::tests::{SHARD, listing, outcome};
     use schemas::reading::Position;
-    use schemas::{Credits, Event, Quantity, SelfTrade, Timestamp};
+    use schemas::{AdminId, Credits, Event, Quantity, SelfTrade, Timestamp};
     use serde_json::json;
 
     fn read(body: serde_json::Value) -> Result<Wanted, Vec<String>> {
@@ -300,7 +300,7 @@ mod tests {
         let mut listed = listing("RAIN");
         listed.tick = 100;
         let mut view = LiveView::at(&[Position::default()]);
-        view.apply(SHARD, &outcome(1, vec![Event::MarketCreated(listed.clone())])).unwrap();
+        view.apply(SHARD, &outcome(1, vec![Event::MarketCreated { listing: listed.clone(), by: AdminId(1) }])).unwrap();
         let wanted = |price: &str| read(order(json!({"price": price, "quantity": 1}))).unwrap();
         let (order, _) = wanted("0.55").order(AccountId(1), &view, "").unwrap();
         assert_eq!(order.fee_rate, listed.taker_fee);

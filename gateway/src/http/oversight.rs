@@ -74,18 +74,20 @@ async fn set_frozen(state: &Shared, account: AccountId, command: Command) -> Res
     Ok(Answer::one(FreezeAnswer { account_id: account, frozen, by, command_id }, settled.at()))
 }
 
-/// An account's limits.
+/// An account's limits, and who set them.
 #[derive(Serialize)]
 pub struct AccountLimitsAnswer {
     #[serde(serialize_with = "text")]
     account_id: AccountId,
     limits: AccountLimitsShape,
+    #[serde(serialize_with = "text")]
+    by: AdminId,
     command_id: String,
 }
 
 /// `PUT /v1/accounts/{id}/limits`
 pub async fn limit_account(
-    _: Admin,
+    Admin(by): Admin,
     State(state): State<Shared>,
     query: Query,
     Segment(id): Segment,
@@ -95,15 +97,16 @@ pub async fn limit_account(
     let limits = read_account_limits(&mut fields);
     let limits = fields.finish(limits)?;
     let account = account_id(&id)?;
-    let command = Command::LimitAccount { account, limits };
+    let command = Command::LimitAccount { account, limits, by };
     let done = |told: &Told<'_>| match instructed(told)? {
-        Instruction::Limit(limits) => Some(limits),
+        Instruction::Limit { limits, by } => Some((limits, by)),
         _ => None,
     };
     let home = state.map.of_account(account);
-    let (limits, settled) = submit(&state, home, command, |_| Map::new(), done).await?;
+    let ((limits, by), settled) = submit(&state, home, command, |_| Map::new(), done).await?;
     let command_id = settled.command.to_string();
-    Ok(Answer::one(AccountLimitsAnswer { account_id: account, limits: limits.into(), command_id }, settled.at()))
+    let limits = limits.into();
+    Ok(Answer::one(AccountLimitsAnswer { account_id: account, limits, by, command_id }, settled.at()))
 }
 
 fn read_account_limits(fields: &mut Fields) -> Option<AccountLimits> {
@@ -113,18 +116,20 @@ fn read_account_limits(fields: &mut Fields) -> Option<AccountLimits> {
     Some(AccountLimits { live_orders: live_orders?, held: held? })
 }
 
-/// A market's limits.
+/// A market's limits, and who set them.
 #[derive(Serialize)]
 pub struct MarketLimitsAnswer {
     #[serde(serialize_with = "text")]
     market_id: MarketId,
     limits: MarketLimitsShape,
+    #[serde(serialize_with = "text")]
+    by: AdminId,
     command_id: String,
 }
 
 /// `PUT /v1/markets/{market}/limits`
 pub async fn limit_market(
-    _: Admin,
+    Admin(by): Admin,
     State(state): State<Shared>,
     query: Query,
     Segment(name): Segment,
@@ -138,14 +143,15 @@ pub async fn limit_market(
     let look = |_| look_at(format!("/v1/markets/{market}"));
     let limited = |told: &Told<'_>| {
         told.events.iter().find_map(|event| match event {
-            Event::MarketLimited { limits, .. } => Some(*limits),
+            Event::MarketLimited { limits, by, .. } => Some((*limits, *by)),
             _ => None,
         })
     };
-    let command = Command::LimitMarket { market, limits };
-    let (limits, settled) = submit(&state, shard, command, look, limited).await?;
+    let command = Command::LimitMarket { market, limits, by };
+    let ((limits, by), settled) = submit(&state, shard, command, look, limited).await?;
     let command_id = settled.command.to_string();
-    Ok(Answer::one(MarketLimitsAnswer { market_id: market, limits: limits.into(), command_id }, settled.at()))
+    let limits = limits.into();
+    Ok(Answer::one(MarketLimitsAnswer { market_id: market, limits, by, command_id }, settled.at()))
 }
 
 /// A market's limits; one that is not there, or null, is none.

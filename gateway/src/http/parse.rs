@@ -8,7 +8,8 @@ use schemas::market::YesValue;
 use schemas::money::{DecimalError, TICKS_PER_CREDIT};
 use schemas::text::{Question, Ticker};
 use schemas::{
-    AccountId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, Listing, MarketId, OrderId, Price, Quantity,
+    AccountId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, Listing, MarketId, OrderId, Price, ProposalId,
+    Quantity,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -186,6 +187,11 @@ pub fn market_id(text: &str) -> Parsed<MarketId> {
 /// An order's id.
 pub fn order_id(text: &str) -> Parsed<OrderId> {
     id64(text).map(OrderId).ok_or_else(|| Fault::form(ID))
+}
+
+/// A proposed deposit's id.
+pub fn proposal_id(text: &str) -> Parsed<ProposalId> {
+    id64(text).map(ProposalId).ok_or_else(|| Fault::form(ID))
 }
 
 /// A key's id: 16 hex digits.

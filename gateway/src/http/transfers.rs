@@ -56,7 +56,7 @@ pub async fn transfer(
     let command = Command::Transfer { from, to, amount, client_id };
     let received = |told: &Told<'_>| transferred(told, to);
     let (moved, settled) = submit(&state, state.map.of_account(from), command, |_| Map::new(), received).await?;
-    let Moved { amount, repeated } = moved;
+    let Moved { amount, repeated, .. } = moved;
     let command_id = settled.command.to_string();
     Ok(Answer::one(TransferAnswer { from, to, amount, client_id, command_id, repeated }, settled.at()).created())
 }

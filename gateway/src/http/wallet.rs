@@ -1,11 +1,11 @@
-//! Credits in and out, by an admin.
+//! Credits out, by an admin; and how a deposit and a withdrawal are asked for.
 
 use axum::extract::State;
-use schemas::{AccountId, ClientId, Command, Credits};
+use schemas::{AccountId, AdminId, ClientId, Command, Credits};
 use serde::Serialize;
 use serde_json::Map;
 
-use crate::answers::{Moved, deposited, withdrawn};
+use crate::answers::{Moved, withdrawn};
 use crate::http::answer::Answer;
 use crate::http::auth::Admin;
 use crate::http::command::{Failure, submit};
@@ -15,18 +15,21 @@ use crate::http::parse;
 use crate::http::problem::Problem;
 use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
-use crate::told::Told;
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Movement {
-    account: AccountId,
-    amount: Credits,
-    client_id: Option<ClientId>,
+pub struct Movement {
+    /// Whose.
+    pub account: AccountId,
+    /// How much.
+    pub amount: Credits,
+    /// The client's own name for it.
+    pub client_id: Option<ClientId>,
 }
 
 impl Movement {
-    fn read(mut fields: Fields) -> Result<Self, Problem> {
+    /// From a body.
+    pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let account = fields.text("account_id", parse::account_id);
         let amount = fields.text("amount", parse::amount);
         let client_id = fields.text_or("client_id", None, |text| parse::client_id(text).map(Some));
@@ -44,47 +47,27 @@ pub struct MovedAnswer {
     amount: Credits,
     #[serde(serialize_with = "text_or_null")]
     client_id: Option<ClientId>,
+    /// Who did it; null in the answer to a repeat, which may have been another admin's.
+    #[serde(serialize_with = "text_or_null")]
+    by: Option<AdminId>,
     command_id: String,
     repeated: bool,
 }
 
-/// `POST /v1/wallet/deposits`
-pub async fn deposit(
-    _: Admin,
-    State(state): State<Shared>,
-    query: Query,
-    Body(fields): Body,
-) -> Result<Answer<MovedAnswer>, Failure> {
-    query.nothing_else()?;
-    let movement = Movement::read(fields)?;
-    let Movement { account, amount, client_id } = movement;
-    moved(&state, movement, Command::Deposit { account, amount, client_id }, deposited).await
-}
-
 /// `POST /v1/wallet/withdrawals`
 pub async fn withdraw(
-    _: Admin,
+    Admin(by): Admin,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,
 ) -> Result<Answer<MovedAnswer>, Failure> {
     query.nothing_else()?;
-    let movement = Movement::read(fields)?;
-    let Movement { account, amount, client_id } = movement;
-    moved(&state, movement, Command::Withdraw { account, amount, client_id }, withdrawn).await
-}
-
-async fn moved(
-    state: &Shared,
-    movement: Movement,
-    command: Command,
-    outcome: fn(&Told<'_>) -> Option<Moved>,
-) -> Result<Answer<MovedAnswer>, Failure> {
-    let Movement { account, client_id, .. } = movement;
+    let Movement { account, amount, client_id } = Movement::read(fields)?;
+    let command = Command::Withdraw { account, amount, client_id, by };
     let home = state.map.of_account(account);
-    let (moved, settled) = submit(state, home, command, |_| Map::new(), outcome).await?;
-    let Moved { amount, repeated } = moved;
+    let (moved, settled) = submit(&state, home, command, |_| Map::new(), withdrawn).await?;
+    let Moved { amount, by, repeated } = moved;
     let command_id = settled.command.to_string();
-    let answer = MovedAnswer { account_id: account, amount, client_id, command_id, repeated };
+    let answer = MovedAnswer { account_id: account, amount, client_id, by, command_id, repeated };
     Ok(Answer::one(answer, settled.at()).created())
 }

@@ -106,13 +106,13 @@ impl LiveView {
                 self.keys.revoke(*account, *key);
                 changes.revoked.push((*account, *key));
             }
-            Event::MarketCreated(listing) => self.list(shard, listing.clone(), MarketState::Created, None),
+            Event::MarketCreated { listing, .. } => self.list(shard, listing.clone(), MarketState::Created, None),
             Event::MarketChanged { market, state, resolution, .. } => {
                 let live = self.market_mut(*market)?;
                 live.market.state = *state;
                 live.market.resolution = *resolution;
             }
-            Event::MarketLimited { market, limits } => self.market_mut(*market)?.market.listing.limits = *limits,
+            Event::MarketLimited { market, limits, .. } => self.market_mut(*market)?.market.listing.limits = *limits,
             Event::Traded(trade) => {
                 let public = PublicTrade::of(trade, time);
                 self.market_mut(trade.market)?.trades.push(public);
@@ -295,7 +295,8 @@ pub mod tests {
 
     pub fn view_with_market() -> LiveView {
         let mut view = LiveView::at(&[Position::default()]);
-        view.apply(SHARD, &outcome(1, vec![Event::MarketCreated(listing("RAIN"))])).unwrap();
+        view.apply(SHARD, &outcome(1, vec![Event::MarketCreated { listing: listing("RAIN"), by: AdminId(1) }]))
+            .unwrap();
         view
     }
 
@@ -362,7 +363,7 @@ pub mod tests {
     #[test]
     fn markets_are_found_by_id_and_ticker_and_listed_by_ticker() {
         let mut view = view_with_market();
-        let events = ["A-1", "ZZ"].map(|ticker| Event::MarketCreated(listing(ticker)));
+        let events = ["A-1", "ZZ"].map(|ticker| Event::MarketCreated { listing: listing(ticker), by: AdminId(1) });
         view.apply(SHARD, &outcome(2, events.into())).unwrap();
         let id = listing("RAIN").market;
         assert_eq!(view.market_named("RAIN").unwrap().market.listing.market, id);
@@ -387,7 +388,7 @@ pub mod tests {
         let resolution = Some(Resolution { answer: Answer::Void, proposed_by: AdminId(1), confirmed: None });
         let events = vec![
             Event::MarketChanged { market, state, resolution, by: Some(AdminId(1)) },
-            Event::MarketLimited { market, limits },
+            Event::MarketLimited { market, limits, by: AdminId(1) },
             Event::ApiKeyAdded { account, key },
         ];
         view.apply(SHARD, &outcome(2, events)).unwrap();

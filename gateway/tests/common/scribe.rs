@@ -124,7 +124,7 @@ impl Scribe {
     pub async fn open_market(&mut self, shard: Shard, listing: Listing) {
         let (market, state, by) = (listing.market, MarketState::Open, Some(AdminId(1)));
         let opened = Event::MarketChanged { market, state, resolution: None, by };
-        self.tell(shard, vec![Event::MarketCreated(listing), opened]).await;
+        self.tell(shard, vec![Event::MarketCreated { listing, by: AdminId(1) }, opened]).await;
     }
 
     /// The next command that was written for a shard.

@@ -215,6 +215,14 @@ pub fn routes() -> Vec<Route> {
         Route {
             key: Some(ADMIN_KEY),
             method: Method::POST,
+            path: "/v1/wallet/deposits/proposals/1/confirm".to_owned(),
+            good: json!({"account_id": account, "amount": "1.5"}),
+            required: &["account_id", "amount"],
+            bad: vec![("account_id", json!("0"), "form"), ("amount", json!("0"), "out-of-range")],
+        },
+        Route {
+            key: Some(ADMIN_KEY),
+            method: Method::POST,
             path: "/v1/markets".to_owned(),
             good: market,
             required: &["ticker", "question", "expiry"],

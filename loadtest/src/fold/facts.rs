@@ -13,6 +13,8 @@ fn account_of(event: &Event) -> Option<AccountId> {
         | Event::ApiKeyRevoked { account, .. }
         | Event::Deposited { account, .. }
         | Event::Withdrawn { account, .. }
+        | Event::DepositProposed { account, .. }
+        | Event::DepositDropped { account, .. }
         | Event::MassCancelRequested { account, market: None }
         | Event::DeadManSwitchSet { account, .. }
         | Event::DeadManSwitchFired { account }
@@ -49,7 +51,7 @@ impl Fold {
         match event {
             Event::AccountFrozen { account, .. } => self.account_fact(*account, |account| account.frozen = true),
             Event::AccountUnfrozen { account, .. } => self.account_fact(*account, |account| account.frozen = false),
-            Event::AccountLimited { account, limits } => self.account_fact(*account, |account| {
+            Event::AccountLimited { account, limits, .. } => self.account_fact(*account, |account| {
                 account.live_orders_max = rows::count_max(limits.live_orders);
                 account.held_max = rows::credits_max(limits.held);
             }),
@@ -70,7 +72,7 @@ impl Fold {
 
     fn market_facts(&mut self, event: &Event, place: Place) {
         match event {
-            Event::MarketCreated(listing) => {
+            Event::MarketCreated { listing, .. } => {
                 let again = self.markets.insert(listing.market, Market::listed(listing, place.shard)).is_some();
                 self.faults.check(!again, || format!("market {} was created twice", listing.ticker));
             }
@@ -78,7 +80,7 @@ impl Fold {
                 market.state = *state;
                 market.resolution = resolution.or(market.resolution);
             }),
-            Event::MarketLimited { market, limits } => {
+            Event::MarketLimited { market, limits, .. } => {
                 self.market_fact(*market, place, |market| market.limits = *limits);
             }
             Event::MarketSettled { market } => self.market_fact(*market, place, |market| market.settled = true),

@@ -7,6 +7,7 @@
 //!
 //! Shards may be folded in any interleaving: nothing here depends on the order of outcomes of different shards.
 
+mod admins;
 mod facts;
 mod orders;
 mod purses;
@@ -17,10 +18,11 @@ use std::collections::{HashMap, HashSet};
 
 use schemas::event::Event;
 use schemas::{
-    AccountId, ClientId, CommandId, Credits, MarketId, OrderId, Outcome, Price, Shard, Timestamp, TradeId, answers,
-    effects,
+    AccountId, AdminId, ClientId, CommandId, Credits, MarketId, OrderId, Outcome, Price, ProposalId, Shard, Timestamp,
+    TradeId, answers, effects,
 };
 
+pub use admins::Proposal;
 pub use purses::{Ledger, Purse, Wallet};
 pub use rows::{Account, Births, Life, Market, Order, Position, TradeRow, level};
 pub use waits::Waiting;
@@ -61,6 +63,10 @@ pub struct Fold {
     pub markets: HashMap<MarketId, Market>,
     /// What has begun and not ended.
     pub waiting: Waiting,
+    /// How often each admin did what, and the credits of it.
+    pub admin_acts: HashMap<(String, AdminId), (u64, Credits)>,
+    /// Deposits that needed a second admin.
+    pub proposals: HashMap<ProposalId, Proposal>,
     /// What came in.
     pub deposits: Credits,
     /// What went out.
@@ -91,6 +97,7 @@ impl Fold {
             let place = Place { shard, sequence, time, command: part.command, alone };
             for event in part.events {
                 self.facts(event, place);
+                self.admins(event);
                 self.purses(event, place);
                 self.positions(event);
                 self.market_money_and_book(event, place);

@@ -2,9 +2,9 @@
 
 use schemas::event::{OrderPlaced, Party, Trade};
 use schemas::{
-    AccountId, Cause, CommandId, Credits, Entry, Event, FeeRate, Instructions, Listing, MarketId, MarketLimits,
-    Message, NewOrder, OrderId, Outcome, PostOnly, Price, Quantity, Room, Settlement, SettlementReason, Shard, Status,
-    Terms, TimeInForce, Timestamp, TradeId,
+    AccountId, AdminId, Cause, CommandId, Credits, Entry, Event, FeeRate, Instructions, Listing, MarketId,
+    MarketLimits, Message, NewOrder, OrderId, Outcome, PostOnly, Price, Quantity, Room, Settlement, SettlementReason,
+    Shard, Status, Terms, TimeInForce, Timestamp, TradeId,
 };
 
 use super::Fold;
@@ -67,17 +67,20 @@ pub fn trade(contracts: u32, left: u32) -> Event {
 }
 
 fn listing() -> Event {
-    Event::MarketCreated(Listing {
-        market: MARKET,
-        ticker: "RAIN".parse().unwrap(),
-        question: "Rain?".parse().unwrap(),
-        expiry: Timestamp(1),
-        tick: 1,
-        maker_fee: FeeRate::ZERO,
-        taker_fee: FeeRate::ZERO,
-        dispute_window_ms: 0,
-        limits: MarketLimits::NONE,
-    })
+    Event::MarketCreated {
+        listing: Listing {
+            market: MARKET,
+            ticker: "RAIN".parse().unwrap(),
+            question: "Rain?".parse().unwrap(),
+            expiry: Timestamp(1),
+            tick: 1,
+            maker_fee: FeeRate::ZERO,
+            taker_fee: FeeRate::ZERO,
+            dispute_window_ms: 0,
+            limits: MarketLimits::NONE,
+        },
+        by: AdminId(1),
+    }
 }
 
 /// What an order spends.
@@ -106,7 +109,7 @@ pub fn opened() -> Story {
     for (account, number) in [(ALICE, 1), (BOB, 2)] {
         let (amount, credits) = (Credits::whole(10), Credits::whole(8));
         story.push((HOME, vec![Event::AccountOpened { account }]));
-        story.push((HOME, vec![Event::Deposited { account, amount, client_id: None }]));
+        story.push((HOME, vec![Event::Deposited { account, amount, client_id: None, by: AdminId(1), seconded: None }]));
         story.extend([funded(account, credits, number), received(account, credits, number)]);
     }
     story

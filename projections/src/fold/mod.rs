@@ -8,6 +8,7 @@
 //! came before the batch: a change says the new value where an event tells it, and a difference where it does not.
 
 mod accounts;
+mod admins;
 mod markets;
 mod orders;
 mod purses;
@@ -15,10 +16,12 @@ mod purses;
 use std::collections::BTreeMap;
 
 use schemas::{
-    AccountId, ApiKeyId, BookSide, CommandId, Event, MarketId, OrderId, Outcome, Price, Timestamp, answers, effects,
+    AccountId, ApiKeyId, BookSide, CommandId, Event, MarketId, OrderId, Outcome, Price, ProposalId, Timestamp, answers,
+    effects,
 };
 
 pub use accounts::{AccountDelta, KeyChange};
+pub use admins::{About, Act, AdminAct, Proposal, ProposalDelta, ProposalEnd};
 pub use markets::{Birth, MarketDelta, PositionDelta};
 pub use orders::{Number, OrderChange, OrderRow, Orders, TradeRow};
 pub use purses::{LedgerEntry, LedgerKind, PurseDelta};
@@ -56,6 +59,10 @@ pub struct Changes {
     pub purses: BTreeMap<AccountId, PurseDelta>,
     /// Every change of their credits, in order.
     pub ledger: Vec<LedgerEntry>,
+    /// Every act of an admin, in order.
+    pub admin_acts: Vec<AdminAct>,
+    /// Deposits that were proposed to a second admin, or ended.
+    pub proposals: BTreeMap<ProposalId, ProposalDelta>,
     /// Orders that were born or changed.
     pub orders: Orders,
     /// Trades, in order.
@@ -85,6 +92,7 @@ impl Changes {
             for event in part.events {
                 self.fold_fact(at, part.command, event);
                 self.fold_sums(at, index, event);
+                self.fold_admins(at, index, part.command, event);
                 index += 1;
             }
             // The `Resumed` between two parts has a place, too.
@@ -99,6 +107,8 @@ impl Changes {
             + self.api_keys.len()
             + self.purses.len()
             + self.ledger.len()
+            + self.admin_acts.len()
+            + self.proposals.len()
             + self.orders.born.len()
             + self.orders.changed.len()
             + self.trades.len()
@@ -128,17 +138,19 @@ impl Changes {
             }
             Event::AccountFrozen { account, .. } => self.account(*account, at).frozen = Some(true),
             Event::AccountUnfrozen { account, .. } => self.account(*account, at).frozen = Some(false),
-            Event::AccountLimited { account, limits } => self.account(*account, at).limits = Some(*limits),
+            Event::AccountLimited { account, limits, .. } => self.account(*account, at).limits = Some(*limits),
             Event::DeadManSwitchSet { account, due } => self.account(*account, at).dead_man_due = Some(*due),
             Event::DeadManSwitchFired { account } => self.account(*account, at).dead_man_due = Some(None),
-            Event::MarketLimited { market, limits } => self.market(*market, at).limits = Some(*limits),
-            Event::MarketCreated(listing) => self.market_created(at, listing),
+            Event::MarketLimited { market, limits, .. } => self.market(*market, at).limits = Some(*limits),
+            Event::MarketCreated { listing, .. } => self.market_created(at, listing),
             Event::MarketChanged { market, state, resolution, .. } => {
                 self.market_changed(at, *market, *state, *resolution);
             }
             Event::MarketSettled { market } => self.market(*market, at).settled = true,
-            // Told by their sums alone.
+            // Told by their sums, or with admins' acts.
             Event::Deposited { .. }
+            | Event::DepositProposed { .. }
+            | Event::DepositDropped { .. }
             | Event::Withdrawn { .. }
             | Event::HoldRaised { .. }
             | Event::PurseSent { .. }

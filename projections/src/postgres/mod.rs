@@ -11,6 +11,7 @@
 //! Each statement says how many rows it must meet; anything else means that table and log disagree, and the writer stops.
 
 mod accounts;
+mod admins;
 mod arrays;
 mod copy;
 mod error;

@@ -10,7 +10,7 @@ use super::error::classify;
 use super::months::Months;
 use super::orders::Births;
 use super::pool::Connections;
-use super::{accounts, markets, orders, progress, purses};
+use super::{accounts, admins, markets, orders, progress, purses};
 use crate::fold::Changes;
 use crate::sink::{Sink, SinkError, WriterId};
 
@@ -50,6 +50,7 @@ impl PostgresSink {
         // The rest is under way at once: a batch costs a few round trips, not one a statement.
         all([
             Box::pin(accounts::write(&tx, self.shard, changes)),
+            Box::pin(admins::write(&tx, self.shard, changes)),
             Box::pin(purses::write(&tx, self.shard, changes)),
             Box::pin(orders::write(&tx, self.shard, &self.births, changes)),
             Box::pin(markets::write(&tx, self.shard, changes)),

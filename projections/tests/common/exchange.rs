@@ -113,6 +113,8 @@ pub struct Exchange {
     pub orders: BTreeMap<OrderId, Order>,
     counter: u64,
     keys: Vec<(AccountId, ApiKeyId)>,
+    /// Deposits that wait for a second admin.
+    proposals: Vec<(ProposalId, AccountId, Credits, Option<ClientId>)>,
     pub frozen: BTreeSet<AccountId>,
     /// Messages sent, per sender and receiver.
     sent: BTreeMap<(Shard, Shard), u64>,
@@ -143,6 +145,7 @@ impl Exchange {
             orders: BTreeMap::new(),
             counter: 0,
             keys: Vec::new(),
+            proposals: Vec::new(),
             frozen: BTreeSet::new(),
             sent: BTreeMap::new(),
             mail: VecDeque::new(),
@@ -205,6 +208,7 @@ impl Exchange {
             330..335 => self.time_out(),
             335..340 => self.cancel_parked(),
             340..350 => self.rest_purses(),
+            350..360 => self.deposit_by_two(),
             _ => self.place_any(),
         }
     }

@@ -90,7 +90,7 @@ impl ShardLog {
 fn as_later(outcome: &Outcome, before: Chain) -> (Vec<u8>, Chain) {
     let longer = |event: &Event| match event {
         Event::OrderPlaced(_) | Event::OrderRejected { .. } | Event::ApiKeyAdded { .. } => later::grown(event, 8),
-        Event::MarketCreated(_) => later::grown(event, 0),
+        Event::MarketCreated { .. } => later::grown(event, 0),
         _ => later::event(event, 0, &[7; 5]),
     };
     let events: Vec<_> = outcome.events.iter().map(longer).chain([later::unknown(0)]).collect();

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use projections::fold::{AccountDelta, Changes, LedgerEntry, MarketDelta, OrderRow, Stamp, TradeRow};
+use projections::fold::{
+    AccountDelta, AdminAct, Changes, LedgerEntry, MarketDelta, OrderRow, ProposalDelta, Stamp, TradeRow,
+};
 use schemas::*;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -13,6 +15,8 @@ pub struct Model {
     /// Available, held, live orders, sent, received.
     pub purses: BTreeMap<(AccountId, Shard), ([i64; 5], Stamp)>,
     pub ledger: Vec<(Shard, LedgerEntry)>,
+    pub admin_acts: Vec<(Shard, AdminAct)>,
+    pub proposals: BTreeMap<ProposalId, ProposalDelta>,
     pub orders: BTreeMap<OrderId, OrderRow>,
     pub trades: Vec<TradeRow>,
     pub markets: BTreeMap<MarketId, MarketDelta>,
@@ -51,6 +55,8 @@ impl Model {
             purse.1 = later(purse.1, delta.last);
         }
         self.ledger.extend(changes.ledger.iter().map(|entry| (shard, *entry)));
+        self.admin_acts.extend(changes.admin_acts.iter().map(|act| (shard, *act)));
+        self.apply_proposals(changes);
         self.trades.extend(&changes.trades);
         self.apply_orders(changes);
         for (id, delta) in &changes.markets {
@@ -79,6 +85,18 @@ impl Model {
             let row = self.orders.get_mut(id).unwrap();
             assert!(change.last.sequence > row.last.sequence);
             row.change(change);
+        }
+    }
+
+    fn apply_proposals(&mut self, changes: &Changes) {
+        for (id, delta) in &changes.proposals {
+            let Some(proposal) = self.proposals.get_mut(id) else {
+                assert!(delta.born.is_some());
+                self.proposals.insert(*id, *delta);
+                continue;
+            };
+            assert!(delta.born.is_none() && proposal.end.is_none() && delta.end.is_some());
+            (proposal.end, proposal.last) = (delta.end, later(proposal.last, delta.last));
         }
     }
 

@@ -234,6 +234,8 @@ pub async fn dump_postgres(postgres: &tokio_postgres::Client) -> BTreeMap<String
         "orders",
         "trades",
         "ledger_entries",
+        "admin_acts",
+        "deposit_proposals",
         "(SELECT shard, events_offset, term, sequence, chain, next_command FROM progress)",
     ];
     let mut dump = BTreeMap::new();

@@ -3,8 +3,8 @@
 use schemas::*;
 
 use super::parts::{
-    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, account_limits, all_answers, all_order_refs, all_terms, key, limit,
-    listing, market, market_limits, named_order, new_order, order_id, price, quantity, shard,
+    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, PROPOSAL, SECOND_ADMIN, account_limits, all_answers, all_order_refs,
+    all_terms, key, limit, listing, market, market_limits, named_order, new_order, order_id, price, quantity, shard,
 };
 use super::{REQUESTS, TRANSITIONS, all_of, messages, named};
 
@@ -52,11 +52,11 @@ fn of_an_owner() -> Vec<Command> {
 
 fn of_an_admin() -> Vec<Command> {
     let mut values = vec![
-        Command::CreateMarket(listing()),
+        Command::CreateMarket { listing: listing(), by: ADMIN },
         Command::FreezeAccount { account: ACCOUNT, by: ADMIN },
         Command::UnfreezeAccount { account: ACCOUNT, by: ADMIN },
-        Command::LimitAccount { account: ACCOUNT, limits: account_limits() },
-        Command::LimitMarket { market: market(), limits: market_limits() },
+        Command::LimitAccount { account: ACCOUNT, limits: account_limits(), by: ADMIN },
+        Command::LimitMarket { market: market(), limits: market_limits(), by: ADMIN },
     ];
     let change = |transition| Command::ChangeMarket { market: market(), by: ADMIN, transition };
     values.extend(transitions().into_iter().map(change));
@@ -68,9 +68,11 @@ pub fn commands() -> Vec<(String, Command)> {
         Command::OpenAccount { account: ACCOUNT, key: key() },
         Command::AddApiKey { account: ACCOUNT, key: key() },
         Command::RevokeApiKey { account: ACCOUNT, key: key().id },
-        Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID) },
-        Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: None },
-        Command::Withdraw { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID) },
+        Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN },
+        Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: None, by: ADMIN },
+        Command::Withdraw { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN },
+        Command::ConfirmDeposit { proposal: PROPOSAL, account: ACCOUNT, amount: AMOUNT, by: SECOND_ADMIN },
+        Command::DropDeposit { proposal: PROPOSAL, by: ADMIN },
         Command::Acknowledge { to: shard(2), number: 0x0102_0304_0506_0708 },
         Command::AdvanceTime,
     ];

@@ -4,8 +4,8 @@ use schemas::event::{CancelReason, FirstOutcome, OrderAmended, OrderPlaced};
 use schemas::*;
 
 use super::parts::{
-    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, SECOND_ADMIN, TICKET, account_limits, all_order_refs, answer,
-    counting_up, key, limit, listing, market, market_limits, new_order, order_id, price, quantity, resolution,
+    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, PROPOSAL, SECOND_ADMIN, TICKET, account_limits, all_order_refs,
+    answer, counting_up, key, limit, listing, market, market_limits, new_order, order_id, price, quantity, resolution,
     settlement, shard, trade,
 };
 use super::purses::{all_instructions, given_back, need, parked, room};
@@ -20,6 +20,7 @@ fn first_outcomes() -> Vec<FirstOutcome> {
         FirstOutcome::Transfer { to: OTHER, amount: AMOUNT },
         FirstOutcome::Parked { command: COMMAND_ID },
         FirstOutcome::TransferRefused { to: OTHER, amount: AMOUNT, code: Rejection::WalletLimit },
+        FirstOutcome::DepositProposed { proposal: PROPOSAL, amount: AMOUNT },
     ];
     all_of(FIRST_OUTCOMES, values)
 }
@@ -33,8 +34,8 @@ fn of_accounts() -> Vec<Event> {
         Event::AccountOpened { account: ACCOUNT },
         Event::ApiKeyAdded { account: ACCOUNT, key: key() },
         Event::ApiKeyRevoked { account: ACCOUNT, key: key().id },
-        Event::Deposited { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID) },
-        Event::Withdrawn { account: ACCOUNT, amount: AMOUNT, client_id: None },
+        Event::Deposited { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN, seconded: None },
+        Event::Withdrawn { account: ACCOUNT, amount: AMOUNT, client_id: None, by: ADMIN },
         Event::Settled(settlement(SettlementReason::Release)),
         Event::Settled(Settlement { order: None, ..settlement(SettlementReason::Redemption) }),
         Event::HoldRaised { account: ACCOUNT, order: order_id(), amount: AMOUNT },
@@ -45,13 +46,30 @@ fn of_accounts() -> Vec<Event> {
         Event::DeadManSwitchFired { account: ACCOUNT },
         Event::AccountFrozen { account: ACCOUNT, by: ADMIN },
         Event::AccountUnfrozen { account: ACCOUNT, by: SECOND_ADMIN },
-        Event::AccountLimited { account: ACCOUNT, limits: account_limits() },
+        Event::AccountLimited { account: ACCOUNT, limits: account_limits(), by: ADMIN },
         Event::TransferSent { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: Some(CLIENT_ID) },
         received(Some(CLIENT_ID)),
         received(None),
         returned(Some(CLIENT_ID)),
         returned(None),
         Event::TransferCompleted { from: ACCOUNT, to: OTHER, amount: AMOUNT, client_id: CLIENT_ID },
+        Event::DepositProposed {
+            proposal: PROPOSAL,
+            account: ACCOUNT,
+            amount: AMOUNT,
+            client_id: Some(CLIENT_ID),
+            by: ADMIN,
+            expires: EXPIRES,
+        },
+        Event::Deposited {
+            account: ACCOUNT,
+            amount: AMOUNT,
+            client_id: None,
+            by: ADMIN,
+            seconded: Some(Seconded { proposal: PROPOSAL, by: SECOND_ADMIN }),
+        },
+        Event::DepositDropped { proposal: PROPOSAL, account: ACCOUNT, by: Some(ADMIN) },
+        Event::DepositDropped { proposal: PROPOSAL, account: ACCOUNT, by: None },
     ]
 }
 
@@ -138,7 +156,7 @@ fn of_markets() -> Vec<Event> {
     vec![
         Event::Traded(trade()),
         Event::PairsRedeemed { market: market(), account: ACCOUNT, pairs: 0x0102_0304 },
-        Event::MarketCreated(listing()),
+        Event::MarketCreated { listing: listing(), by: ADMIN },
         changed(MarketState::Open, None, Some(ADMIN)),
         changed(MarketState::Closed, None, None),
         changed(MarketState::Resolving, Some(resolution(Answer::Void, false)), Some(ADMIN)),
@@ -146,7 +164,7 @@ fn of_markets() -> Vec<Event> {
         changed(MarketState::Resolved, confirmed, None),
         Event::PaidOut { market: market(), account: ACCOUNT, yes: 11, no: 22, credits: Credits::whole(11) },
         Event::MarketSettled { market: market() },
-        Event::MarketLimited { market: market(), limits: market_limits() },
+        Event::MarketLimited { market: market(), limits: market_limits(), by: ADMIN },
         Event::MassCancelOpened {
             account: ACCOUNT,
             market: Some(market()),

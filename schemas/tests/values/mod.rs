@@ -50,7 +50,7 @@ trait Named {
 variants!(COMMANDS: Command {
     OpenAccount, AddApiKey, RevokeApiKey, Deposit, Withdraw, CreateMarket, ChangeMarket, PlaceOrder, CancelOrder,
     Receive, Acknowledge, AdvanceTime, AmendOrder, MassCancel, SetDeadManSwitch, Batch, FreezeAccount, UnfreezeAccount,
-    LimitAccount, LimitMarket, Transfer,
+    LimitAccount, LimitMarket, Transfer, ConfirmDeposit, DropDeposit,
 });
 
 variants!(EVENTS: Event {
@@ -61,6 +61,7 @@ variants!(EVENTS: Event {
     DeadManSwitchFired, BatchItem, AccountFrozen, AccountUnfrozen, AccountLimited, MarketLimited, TransferSent,
     TransferReceived, TransferReturned, Parked, Resumed, ParkedCancelled, Asked, AskAnswered, PurseSent, PurseReceived,
     PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted, TransferCompleted,
+    DepositProposed, DepositDropped,
 } and Unknown);
 
 variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, TransferEnded });
@@ -72,7 +73,7 @@ variants!(TIMES_IN_FORCE: TimeInForce { Gtc, Gtd, Ioc, Fok });
 variants!(ORDER_REFS: OrderRef { Id, ClientId });
 variants!(TRANSITIONS: Transition { Open, Pause, Resume, Close, Resolve, Confirm });
 variants!(ANSWERS: Answer { Value, Void });
-variants!(FIRST_OUTCOMES: FirstOutcome { Order, OrderRejected, Deposit, Withdrawal, Transfer, Parked, TransferRefused });
+variants!(FIRST_OUTCOMES: FirstOutcome { Order, OrderRejected, Deposit, Withdrawal, Transfer, Parked, TransferRefused, DepositProposed });
 
 pub const COMMAND_ID: CommandId = CommandId(0x0190_a0b1_c2d3_74e5_86f7_0123_4567_89ab);
 

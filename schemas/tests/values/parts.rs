@@ -8,6 +8,7 @@ use schemas::*;
 pub const CLIENT_ID: ClientId = ClientId(0x1111_2222_3333_4444_5555_6666_7777_8888);
 pub const ACCOUNT: AccountId = AccountId(0x0a0b_0c0d_0e0f_0102);
 pub const OTHER: AccountId = AccountId(0x1a1b_1c1d_1e1f_1112);
+pub const PROPOSAL: ProposalId = ProposalId(0x0302_0100_5a5b_5c5d);
 pub const ADMIN: AdminId = AdminId(0x3a3b_3c3d_3e3f_3132);
 pub const SECOND_ADMIN: AdminId = AdminId(0x4a4b_4c4d_4e4f_4142);
 pub const AMOUNT: Credits = Credits(12_345_678_901);

@@ -34,7 +34,7 @@ pub fn all_instructions() -> Vec<Instruction> {
         Instruction::Recall(need()),
         Instruction::Freeze { by: ADMIN },
         Instruction::Unfreeze { by: SECOND_ADMIN },
-        Instruction::Limit(account_limits()),
+        Instruction::Limit { limits: account_limits(), by: ADMIN },
         Instruction::MassCancel(CancelReason::DeadManSwitch),
     ];
     all_of(INSTRUCTIONS, values)
@@ -49,8 +49,8 @@ fn parked_requests() -> Vec<ParkedRequest> {
         ParkedRequest::Batch(requests()),
         ParkedRequest::Batch(Vec::new()),
         ParkedRequest::Fund { shard: shard(2), need: need() },
-        ParkedRequest::Withdraw { amount, client_id: Some(CLIENT_ID) },
-        ParkedRequest::Withdraw { amount, client_id: None },
+        ParkedRequest::Withdraw { amount, client_id: Some(CLIENT_ID), by: ADMIN },
+        ParkedRequest::Withdraw { amount, client_id: None, by: ADMIN },
         ParkedRequest::Transfer { to: OTHER, amount, client_id: Some(CLIENT_ID) },
         ParkedRequest::Transfer { to: OTHER, amount, client_id: None },
     ];

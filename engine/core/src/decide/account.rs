@@ -1,8 +1,10 @@
-//! Accounts at home: their keys, deposits and withdrawals, dead-man switches.
+//! Accounts at home: their keys, withdrawals, dead-man switches; what all movements of credits have in common.
 
 use schemas::event::FirstOutcome;
-use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S, SHARD_CREDITS_MAX};
-use schemas::{AccountId, ApiKey, ApiKeyId, ClientId, CommandId, Credits, Event, ParkedRequest, Rejection, Timestamp};
+use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S};
+use schemas::{
+    AccountId, AdminId, ApiKey, ApiKeyId, ClientId, CommandId, Credits, Event, ParkedRequest, Rejection, Timestamp,
+};
 
 use super::Turn;
 use crate::state::{Account, Meaning, Name, State, UnderWay};
@@ -37,25 +39,10 @@ impl Turn<'_> {
         });
     }
 
-    pub(super) fn deposit(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>) {
-        self.answer(|state| {
-            let first = FirstOutcome::Deposit { amount };
-            if let Some(repeat) = check_movement(state, account, amount, client_id, first)? {
-                return Ok(repeat);
-            }
-            let holder = known(state, account)?;
-            let shard = state.facts.deposited + amount;
-            if state.exceeds_wallet(account, holder, amount) || shard.0 > SHARD_CREDITS_MAX {
-                return Err(Rejection::WalletLimit);
-            }
-            Ok(Event::Deposited { account, amount, client_id })
-        });
-    }
-
-    pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>) {
+    pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>, by: AdminId) {
         let first = FirstOutcome::Withdrawal { amount };
         let admitted = admit(self.state, account, amount, client_id, first);
-        self.move_out(account, admitted, ParkedRequest::Withdraw { amount, client_id });
+        self.move_out(account, admitted, ParkedRequest::Withdraw { amount, client_id, by });
     }
 
     /// A movement that is admitted claims its credits; a repeat and a refusal are answered.
@@ -131,10 +118,11 @@ pub(super) fn admit(
 /// | the name is that of                      | the same movement         | another movement |
 /// |------------------------------------------|---------------------------|------------------|
 /// | a movement that waits, or is under way   | has the first's answer    | is refused       |
+/// | a deposit that waits for a second admin  | is told which             | is refused       |
 /// | a movement that was made                 | is told that it was made  | is refused       |
 /// | a transfer that was sent and came back   | is told why               | is refused       |
 /// | nothing, or what was refused here        | is the first              | is the first     |
-fn check_movement(
+pub(super) fn check_movement(
     state: &State,
     account: AccountId,
     amount: Credits,
@@ -153,6 +141,13 @@ fn check_movement(
             repeated(FirstOutcome::Parked { command })
         } else {
             Err(Rejection::ClientIdReused)
+        };
+    }
+    if let Some((proposal, proposed)) = state.facts.deposits.named(account, client_id) {
+        let amount = proposed.amount;
+        return match wanted == (FirstOutcome::Deposit { amount }) {
+            true => repeated(FirstOutcome::DepositProposed { proposal, amount }),
+            false => Err(Rejection::ClientIdReused),
         };
     }
     let ids = &state.facts.client_ids;
@@ -188,7 +183,7 @@ fn under_way(state: &State, account: AccountId, client_id: ClientId) -> Option<(
 /// A withdrawal or transfer under this name that waits, and what it will be.
 fn waiting_movement(state: &State, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
     state.waiting(account)?.claims.iter().find_map(|claim| match claim.request {
-        ParkedRequest::Withdraw { amount, client_id: Some(name) } if name == client_id => {
+        ParkedRequest::Withdraw { amount, client_id: Some(name), .. } if name == client_id => {
             Some((claim.command, FirstOutcome::Withdrawal { amount }))
         }
         ParkedRequest::Transfer { to, amount, client_id: Some(name) } if name == client_id => {

@@ -130,8 +130,8 @@ impl Turn<'_> {
                 let fund = Message::Fund { account, credits, room, refused: None };
                 draft.events.push(message::send(state, shard, fund));
             }),
-            ParkedRequest::Withdraw { amount, client_id } => {
-                self.step(|_, draft| draft.events.push(Event::Withdrawn { account, amount, client_id }));
+            ParkedRequest::Withdraw { amount, client_id, by } => {
+                self.step(|_, draft| draft.events.push(Event::Withdrawn { account, amount, client_id, by }));
             }
             ParkedRequest::Transfer { to, amount, client_id } => {
                 self.send_transfer(Transfer { from: account, to, amount, client_id });

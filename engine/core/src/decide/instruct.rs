@@ -35,13 +35,13 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits) {
+    pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits, by: AdminId) {
         let known = self.answer(|state| {
             check_admin_instruction(state, account)?;
-            Ok(Event::AccountLimited { account, limits })
+            Ok(Event::AccountLimited { account, limits, by })
         });
         if known {
-            self.instruct_all(account, Instruction::Limit(limits));
+            self.instruct_all(account, Instruction::Limit { limits, by });
         }
     }
 
@@ -106,7 +106,7 @@ impl Turn<'_> {
                 self.freeze_purse(account, false);
                 self.done(home, account, ticket);
             }
-            Instruction::Limit(_) => {
+            Instruction::Limit { .. } => {
                 let room = self.state.purse(account).map_or(Room::ZERO, Purse::free_room);
                 if self.state.purse(account).is_some() {
                     self.step(|_, draft| draft.events.push(Event::PurseLimited { account, given_back: room }));
@@ -220,7 +220,7 @@ fn check_mass_cancel(state: &State, account: AccountId) -> Result<(), Rejection>
 /// An account that lives here and about which admins have not too much under way.
 fn check_admin_instruction(state: &State, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| {
-        matches!(instruction, Instruction::Freeze { .. } | Instruction::Unfreeze { .. } | Instruction::Limit(_))
+        matches!(instruction, Instruction::Freeze { .. } | Instruction::Unfreeze { .. } | Instruction::Limit { .. })
     })
 }
 

@@ -8,7 +8,7 @@ use super::Turn;
 use crate::state::{MarketView, State};
 
 impl Turn<'_> {
-    pub(super) fn create_market(&mut self, listing: &Listing) {
+    pub(super) fn create_market(&mut self, listing: &Listing, by: AdminId) {
         self.answer(|state| {
             let id = listing.market;
             if id != MarketId::of(&listing.ticker) {
@@ -28,7 +28,7 @@ impl Turn<'_> {
             }
             match state.market(id) {
                 Some(_) => Err(Rejection::MarketExists),
-                None => Ok(Event::MarketCreated(listing.clone())),
+                None => Ok(Event::MarketCreated { listing: listing.clone(), by }),
             }
         });
     }
@@ -39,8 +39,8 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn limit_market(&mut self, market: MarketId, limits: MarketLimits) {
-        self.answer(|state| known(state, market).map(|_| Event::MarketLimited { market, limits }));
+    pub(super) fn limit_market(&mut self, market: MarketId, limits: MarketLimits, by: AdminId) {
+        self.answer(|state| known(state, market).map(|_| Event::MarketLimited { market, limits, by }));
     }
 }
 

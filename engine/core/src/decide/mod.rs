@@ -9,6 +9,7 @@ mod amend;
 mod batch;
 mod cancel;
 mod claims;
+mod deposits;
 mod instruct;
 mod limits;
 mod market;
@@ -99,9 +100,9 @@ impl Turn<'_> {
             Command::OpenAccount { account, key } => self.open_account(*account, key),
             Command::AddApiKey { account, key } => self.add_api_key(*account, key),
             Command::RevokeApiKey { account, key } => self.revoke_api_key(*account, *key),
-            Command::Deposit { account, amount, client_id } => self.deposit(*account, *amount, *client_id),
-            Command::Withdraw { account, amount, client_id } => self.withdraw(*account, *amount, *client_id),
-            Command::CreateMarket(listing) => self.create_market(listing),
+            Command::Deposit { account, amount, client_id, by } => self.deposit(*account, *amount, *client_id, *by),
+            Command::Withdraw { account, amount, client_id, by } => self.withdraw(*account, *amount, *client_id, *by),
+            Command::CreateMarket { listing, by } => self.create_market(listing, *by),
             Command::ChangeMarket { market, by, transition } => self.change_market(*market, *by, *transition),
             Command::PlaceOrder(order) => self.place_order(order),
             Command::CancelOrder { account, order } => self.cancel_order(*account, *order),
@@ -117,8 +118,12 @@ impl Turn<'_> {
             Command::Batch { account, all_or_nothing, requests } => self.batch(*account, *all_or_nothing, requests),
             Command::FreezeAccount { account, by } => self.freeze_account(*account, *by),
             Command::UnfreezeAccount { account, by } => self.unfreeze_account(*account, *by),
-            Command::LimitAccount { account, limits } => self.limit_account(*account, *limits),
-            Command::LimitMarket { market, limits } => self.limit_market(*market, *limits),
+            Command::LimitAccount { account, limits, by } => self.limit_account(*account, *limits, *by),
+            Command::LimitMarket { market, limits, by } => self.limit_market(*market, *limits, *by),
+            Command::ConfirmDeposit { proposal, account, amount, by } => {
+                self.confirm_deposit(*proposal, *account, *amount, *by);
+            }
+            Command::DropDeposit { proposal, by } => self.drop_deposit(*proposal, *by),
             Command::Transfer { from, to, amount, client_id } => {
                 self.transfer(transfer::Transfer { from: *from, to: *to, amount: *amount, client_id: *client_id });
             }

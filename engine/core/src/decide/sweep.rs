@@ -1,5 +1,5 @@
-//! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, parked requests come too late, purses
-//! that rest send their credits home, ended markets are swept clean.
+//! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, proposed deposits end, parked requests come too
+//! late, purses that rest send their credits home, ended markets are swept clean.
 //! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
 //! `AdvanceTime` until nothing is due.
 
@@ -17,6 +17,7 @@ impl Turn<'_> {
     pub(super) fn advance_time(&mut self) {
         let mut room = SWEEP_MAX;
         self.step(|state, draft| move_markets(state, draft.events));
+        room -= self.drop_late_deposits();
         room -= self.send_rested_home(room);
         self.fire_dead_man_switches();
         while room > 0 {

@@ -50,6 +50,7 @@ impl State {
         add(facts.client_ids.sum());
         add(facts.ended_orders.sum());
         add(facts.transfers.sum());
+        add(fields.deposits(&facts.deposits));
         // These are few.
         facts.waiting.iter().for_each(|(account, waiting)| add(fields.waiting(*account, waiting)));
         facts.instructions.iter().for_each(|(id, pending)| add(fields.instruction(*id, pending)));

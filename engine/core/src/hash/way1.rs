@@ -13,8 +13,8 @@ use twox_hash::XxHash3_64;
 
 use super::LEAST;
 use crate::state::{
-    Account, Asked, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse, Stake, TransferName, UnderWay,
-    Waiting,
+    Account, Asked, Deposits, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse, Stake, TransferName,
+    UnderWay, Waiting,
 };
 
 /// Kinds of entities.
@@ -37,6 +37,7 @@ enum Kind {
     Inbox = 15,
     MassCancel = 16,
     Transfer = 17,
+    Deposits = 18,
 }
 
 /// Memory for the bytes that are hashed, used again from entity to entity.
@@ -158,6 +159,14 @@ impl Fields {
         self.hash(Kind::MassCancel, (account, market, reason, up_to, tickets))
     }
 
+    /// Few: those that wait, and admins who have deposited alone today.
+    pub fn deposits(&mut self, deposits: &Deposits) -> u64 {
+        let Deposits { proposed, open, day, alone } = deposits;
+        let open: Vec<_> = open.iter().collect();
+        let alone: Vec<_> = alone.iter().collect();
+        self.hash(Kind::Deposits, (proposed, open, day, alone))
+    }
+
     pub fn transfer(&mut self, (from, client_id): TransferName, transfer: &UnderWay) -> u64 {
         let UnderWay { command, to, amount } = transfer;
         self.hash(Kind::Transfer, (from, client_id, command, to, amount))
@@ -172,13 +181,13 @@ mod tests {
     use schemas::market::{Confirmation, Resolution};
     use schemas::{
         AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Credits, Entry, FeeRate, Instruction, Instructions,
-        Listing, MarketLimits, MarketState, Need, NewOrder, Parked, ParkedRequest, PostOnly, Price, Quantity,
-        Rejection, Room, Scopes, SelfTrade, Terms, TimeInForce, Timestamp,
+        Listing, MarketLimits, MarketState, Need, NewOrder, Parked, ParkedRequest, PostOnly, Price, ProposalId,
+        Quantity, Rejection, Room, Scopes, SelfTrade, Terms, TimeInForce, Timestamp,
     };
 
     use super::*;
     use crate::book::{Books, Resting};
-    use crate::state::{Hashed, Lent, Sealed};
+    use crate::state::{Hashed, Lent, Proposed, Sealed};
 
     const ACCOUNT: AccountId = AccountId(0x0102);
     const ROOM: Room = Room { orders: 3, held: Credits(4) };
@@ -298,6 +307,19 @@ mod tests {
         let rest =
             MassCancel { reason: schemas::event::CancelReason::Requested, up_to: OrderId(1), tickets: vec![2, 3] };
         let under_way = UnderWay { command: CommandId(2), to: AccountId(3), amount: Credits(4) };
+        let proposed = Proposed {
+            account: ACCOUNT,
+            amount: Credits(1),
+            client_id: Some(ClientId(2)),
+            by: AdminId(3),
+            expires: Timestamp(4),
+        };
+        let deposits = Deposits {
+            proposed: 5,
+            open: BTreeMap::from([(ProposalId(5), proposed)]),
+            day: 6,
+            alone: BTreeMap::from([(AdminId(7), Credits(8))]),
+        };
         let fund = Message::Fund { account: ACCOUNT, credits: Credits(1), room: ROOM, refused: None };
         let hashes = [
             ("shard", fields.shard(shard, &facts)),
@@ -316,6 +338,7 @@ mod tests {
             ("kept", fields.kept(1, CommandId(2), &fund)),
             ("inbox", fields.inbox(shard, 1)),
             ("mass cancel", fields.mass_cancel((ACCOUNT, Some(market)), &rest)),
+            ("deposits", fields.deposits(&deposits)),
             ("transfer", fields.transfer((ACCOUNT, ClientId(1)), &under_way)),
         ];
         let shown: String = hashes.iter().map(|(kind, hash)| format!("{hash:016x} {kind}\n")).collect();
@@ -336,6 +359,7 @@ mod tests {
             a65091b345a704a5 kept
             7ec13bf6535a0a79 inbox
             831f0baf0de15cb0 mass cancel
+            40a26974fb6871cd deposits
             161d973fe2e876e4 transfer
         "#]]
         .assert_eq(&shown);

@@ -3,6 +3,7 @@
 //! Architecture invariant: only `apply.rs` changes a [`State`]. Deciding has `&State`.
 
 mod client_ids;
+mod deposits;
 mod ended;
 mod lookup;
 mod mailbox;
@@ -25,6 +26,7 @@ use schemas::{
 
 use crate::book::Books;
 pub use client_ids::{ClientIds, Meaning, Name};
+pub use deposits::{Deposits, Proposed};
 pub use ended::EndedOrders;
 pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
@@ -95,6 +97,8 @@ pub struct Facts {
     pub mass_cancels: BTreeMap<(AccountId, Option<MarketId>), MassCancel>,
     /// Transfers that accounts whose home is here have named.
     pub transfers: Transfers,
+    /// Deposits that wait for a second admin, and what admins have deposited alone today.
+    pub deposits: Deposits,
 }
 
 /// A mass cancel that goes on with time.
@@ -186,6 +190,11 @@ impl State {
     /// All parked requests, and claims that wait.
     pub fn parked(&self) -> impl Iterator<Item = &Parked> {
         self.facts.waiting.values().flat_map(Waiting::all)
+    }
+
+    /// Deposits that wait for a second admin, and what each admin has deposited alone today.
+    pub fn deposits(&self) -> &Deposits {
+        &self.facts.deposits
     }
 
     /// The names of all transfers under way, each with the account that gave.
@@ -299,7 +308,8 @@ impl State {
         let switch = self.lookup.dead_man_switches.first().map(|(time, _)| *time);
         let parked = self.lookup.parked.first().map(|(time, ..)| *time);
         let purse = self.lookup.resting_purses.first().map(|(step, _)| step_begins(*step));
-        [market, order, switch, parked, purse].into_iter().flatten().min()
+        let deposit = self.facts.deposits.open.first_key_value().map(|(_, proposed)| proposed.expires);
+        [market, order, switch, parked, purse, deposit].into_iter().flatten().min()
     }
 
     /// Messages sent and not yet acknowledged, in order for each receiver: receiver, number, id of the command that began it.

@@ -4,12 +4,13 @@ use schemas::limits::QUANTITY_MAX;
 use schemas::text::Ticker;
 use schemas::{
     AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Command, Credits, FeeRate, Instructions, Listing,
-    MarketId, NewOrder, OrderId, OrderRef, Price, Quantity, Request, Scopes, Shard, Terms, TimeInForce, Timestamp,
+    MarketId, NewOrder, OrderId, OrderRef, Price, ProposalId, Quantity, Request, Scopes, Shard, Terms, TimeInForce,
+    Timestamp,
 };
 
 use super::law::Order;
 use super::random::MARKETS;
-use super::steps::{Amount, Change, Item, Kind, Limit, Listed, Route, Size, Step, Wait, Which, Wish};
+use super::steps::{Amount, Change, Item, Kind, Limit, Listed, Route, SeenDeposit, Size, Step, Wait, Which, Wish};
 use super::world::World;
 
 impl World<'_> {
@@ -42,16 +43,28 @@ impl World<'_> {
             }
             Step::LimitMarket { market, limits, route } => {
                 let market = market_of(market);
-                (self.map.of_market(market), route, Command::LimitMarket { market, limits })
+                (self.map.of_market(market), route, Command::LimitMarket { market, limits, by: AdminId(1) })
             }
             Step::Create { market, listing, route } => {
                 let listing = self.listing(market, &listing);
-                (self.map.of_market(market_of(market)), route, Command::CreateMarket(listing))
+                (self.map.of_market(market_of(market)), route, Command::CreateMarket { listing, by: AdminId(1) })
             }
             Step::Change { market, by, transition, route } => {
                 let market = market_of(market);
                 let command = Command::ChangeMarket { market, by: AdminId(by), transition };
                 (self.map.of_market(market), route, command)
+            }
+            Step::ConfirmDeposit { back, seen, by, route } => {
+                let (proposal, account, amount) = self.proposed(back);
+                let account = AccountId(account.0 + u64::from(seen == SeenDeposit::OtherAccount));
+                let amount = amount + Credits(i64::from(seen == SeenDeposit::OtherAmount));
+                let command = Command::ConfirmDeposit { proposal, account, amount, by: AdminId(by) };
+                (self.shard(proposal.shard().index()), route, command)
+            }
+            Step::DropDeposit { back, by, route } => {
+                let (proposal, ..) = self.proposed(back);
+                let command = Command::DropDeposit { proposal, by: AdminId(by) };
+                (self.shard(proposal.shard().index()), route, command)
             }
             Step::AdvanceTime { shard } => (self.shard(shard), Route::Home, Command::AdvanceTime),
             step => {
@@ -84,7 +97,11 @@ impl World<'_> {
             Step::LimitAccount { who, live_orders, held, route } => (
                 who,
                 route,
-                Command::LimitAccount { account: AccountId(who), limits: self.limits(who, live_orders, held) },
+                Command::LimitAccount {
+                    account: AccountId(who),
+                    limits: self.limits(who, live_orders, held),
+                    by: AdminId(1),
+                },
             ),
             Step::Open { who, key, route } => {
                 (who, route, Command::OpenAccount { account: AccountId(who), key: key_of(key) })
@@ -95,13 +112,13 @@ impl World<'_> {
             Step::RevokeKey { who, key, route } => {
                 (who, route, Command::RevokeApiKey { account: AccountId(who), key: ApiKeyId(key) })
             }
-            Step::Deposit { who, amount, name, route } => {
+            Step::Deposit { who, amount, name, by, route } => {
                 let (account, amount, client_id) = (AccountId(who), Credits(amount), name.map(name_of));
-                (who, route, Command::Deposit { account, amount, client_id })
+                (who, route, Command::Deposit { account, amount, client_id, by: AdminId(by) })
             }
             Step::Withdraw { who, amount, name, route } => {
                 let (amount, client_id) = (amount_of(amount, self.available(who)), name.map(name_of));
-                (who, route, Command::Withdraw { account: AccountId(who), amount, client_id })
+                (who, route, Command::Withdraw { account: AccountId(who), amount, client_id, by: AdminId(1) })
             }
             Step::Transfer { who, to, amount, name, route } => {
                 let (from, to, amount) = (AccountId(who), AccountId(to), amount_of(amount, self.available(who)));
@@ -109,6 +126,12 @@ impl World<'_> {
             }
             _ => return None,
         })
+    }
+
+    /// One that was never proposed, before the first.
+    fn proposed(&self, back: usize) -> (ProposalId, AccountId, Credits) {
+        let known = self.proposals.iter().rev().nth(back).copied();
+        known.unwrap_or((ProposalId::compose(self.shard(0), 1_000_000), AccountId(1), Credits(1)))
     }
 
     pub(super) fn shard(&self, number: usize) -> Shard {

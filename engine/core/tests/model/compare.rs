@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine_core::{Purse, State};
+use schemas::limits::DAY_MS;
 use schemas::{AccountId, BookSide, Contract, Credits, Entry, Event, OrderId, Price, Quantity, Shard, Timestamp};
 
 use super::law::{Completed, Market, Model, Moved, Outcome, Wallets};
@@ -70,6 +71,7 @@ pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
     for state in &core.states {
         next_due(state, model)?;
         agree!(state.parked().count(), 0, "requests that wait on {}", state.shard());
+        deposits(state, model)?;
         state.assert_all();
     }
     agree!(core.sums().balance(), Credits::ZERO, "I-1");
@@ -110,6 +112,21 @@ fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
         agree!(held, model.held(*id), "what {id} holds (I-5)");
         let live = purses.iter().map(|(_, purse)| purse.live_orders as usize).sum::<usize>();
         agree!(live, model.live_orders(*id).len(), "live orders of {id}");
+    }
+    Ok(())
+}
+
+/// What waits for a second admin, and what each admin has deposited alone today.
+fn deposits(state: &State, model: &Model) -> Result<(), String> {
+    let at = state.shard();
+    let open: Vec<_> =
+        state.deposits().open.iter().map(|(id, p)| (*id, p.account, p.amount, p.by, p.expires)).collect();
+    let expected: Vec<_> = model.open_at(at).iter().map(|p| (p.id, p.account, p.amount, p.by, p.expires)).collect();
+    agree!(open, expected, "deposits that wait on {at}");
+    if state.deposits().day == model.now.0 / DAY_MS {
+        for (by, sum) in &state.deposits().alone {
+            agree!(*sum, model.sum_alone(at, *by), "what {by} has deposited alone on {at}");
+        }
     }
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! Corners that random steps hardly reach: the limits of one command, of a wallet and of an account's keys.
 
-use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, BATCH_MAX, ORDER_FILLS_MAX, PURSE_REST_MS, SWEEP_MAX};
+use schemas::limits::{
+    ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX,
+    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, ORDER_FILLS_MAX, PURSE_REST_MS, SWEEP_MAX,
+};
 use schemas::market::YesValue;
 use schemas::{AccountId, Answer, Credits, Entry, MarketLimits, PostOnly, Transition};
 
 use super::coverage::Coverage;
 use super::random::{ACCOUNTS, MARKETS};
-use super::steps::{Amount, Change, Item, Limit, Listed, Route, Size, Step, Wait, Which, Wish};
+use super::steps::{Amount, Change, Item, Limit, Listed, Route, SeenDeposit, Size, Step, Wait, Which, Wish};
 use super::world::{World, plain};
 
 type Done = Result<(), String>;
@@ -29,6 +32,10 @@ pub fn all(coverage: &mut Coverage) -> Done {
     for shards in 1..=3 {
         old_names(&mut World::new(shards, coverage))?;
     }
+    for shards in 1..=2 {
+        two_admins(&mut World::new(shards, coverage))?;
+    }
+    splitting(&mut World::new(1, coverage))?;
     behind_many_expired(&mut World::new(1, coverage))?;
     sells_in_one_batch(&mut World::new(1, coverage))
 }
@@ -37,7 +44,7 @@ fn wallet_and_keys(world: &mut World<'_>) -> Done {
     for who in 1..=8 {
         world.step(&Step::Open { who, key: 0, route: Route::Home })?;
         for _ in 0..11 {
-            world.step(&Step::Deposit { who, amount: AMOUNT_MAX, name: None, route: Route::Home })?;
+            world.enrich(who, AMOUNT_MAX)?;
         }
     }
     let amount = Amount::Exactly(1);
@@ -52,7 +59,7 @@ fn wallet_and_keys(world: &mut World<'_>) -> Done {
 fn many_orders(world: &mut World<'_>) -> Done {
     for who in [1, 2] {
         world.step(&Step::Open { who, key: 1, route: Route::Home })?;
-        world.step(&Step::Deposit { who, amount: AMOUNT_MAX, name: None, route: Route::Home })?;
+        world.enrich(who, AMOUNT_MAX)?;
     }
     world.step(&Step::Create { market: 0, listing: LISTING, route: Route::Home })?;
     world.step(&Step::Change { market: 0, by: 1, transition: Transition::Open, route: Route::Home })?;
@@ -145,7 +152,7 @@ fn amended_elsewhere(world: &mut World<'_>) -> Done {
     world.step(&Step::Place(free, Route::Home))?;
     for (amount, all_or_nothing) in [(500_000, false), (500_000, true), (800_000, true)] {
         world.step(&Step::Withdraw { who, amount: Amount::Rest(0), name: None, route: Route::Home })?;
-        world.step(&Step::Deposit { who, amount, name: None, route: Route::Home })?;
+        world.step(&Step::Deposit { who, amount, name: None, by: 1, route: Route::Home })?;
         let higher = Item::Amend(Which::Own(0), Change { price: Some(4_800), quantity: None });
         world.step(&batch(who, 0, all_or_nothing, vec![higher]))?;
     }
@@ -214,7 +221,7 @@ fn old_names(world: &mut World<'_>) -> Done {
             Step::Place(buy(2, 4_100), route),
             Step::Place(Wish { wait: Wait::Ioc, ..buy(3, 4_000) }, route),
             Step::Place(buy(4, 4_050), route),
-            Step::Deposit { who: 3, amount: 1_000_000, name: Some(1), route },
+            Step::Deposit { who: 3, amount: 1_000_000, name: Some(1), by: 1, route },
             Step::Withdraw { who: 3, amount: Amount::Exactly(1_000), name: Some(2), route },
         ];
         let again = |world: &mut World<'_>| all.iter().try_for_each(|step| world.step(step));
@@ -243,7 +250,7 @@ fn old_names(world: &mut World<'_>) -> Done {
 fn behind_many_expired(world: &mut World<'_>) -> Done {
     for who in [1, 2] {
         world.step(&Step::Open { who, key: 1, route: Route::Home })?;
-        world.step(&Step::Deposit { who, amount: AMOUNT_MAX, name: None, route: Route::Home })?;
+        world.enrich(who, AMOUNT_MAX)?;
     }
     world.step(&Step::Create { market: 0, listing: LISTING, route: Route::Home })?;
     world.step(&Step::Change { market: 0, by: 1, transition: Transition::Open, route: Route::Home })?;
@@ -262,4 +269,55 @@ fn behind_many_expired(world: &mut World<'_>) -> Done {
         world.step(&Step::Wait { milliseconds: 2_000, late: false })?;
     }
     Ok(())
+}
+
+/// Proposed deposits: under a name, confirmed, dropped, forgotten by all, and as many as may wait.
+fn two_admins(world: &mut World<'_>) -> Done {
+    let (who, amount, route) = (1, DEPOSIT_ALONE_MAX + 1, Route::Home);
+    let propose = |name| Step::Deposit { who, amount, name, by: 1, route };
+    let confirm = |seen, by| Step::ConfirmDeposit { back: 0, seen, by, route };
+    let as_proposed = SeenDeposit::AsProposed;
+    world.step(&Step::Open { who, key: 1, route })?;
+    world.step(&confirm(as_proposed, 2))?;
+    for name in [None, Some(1)] {
+        world.step(&propose(name))?;
+        world.step(&propose(name))?;
+        world.step(&Step::Withdraw { who, amount: Amount::Exactly(amount), name, route })?;
+        world.step(&Step::Deposit { who, amount: 1, name, by: 3, route })?;
+        for (seen, by) in
+            [(as_proposed, 1), (SeenDeposit::OtherAccount, 2), (SeenDeposit::OtherAmount, 2), (as_proposed, 2)]
+        {
+            world.step(&confirm(seen, by))?;
+        }
+        world.step(&confirm(as_proposed, 3))?;
+        world.step(&propose(name))?;
+    }
+    world.step(&propose(Some(2)))?;
+    world.step(&Step::DropDeposit { back: 0, by: 3, route })?;
+    world.step(&propose(Some(2)))?;
+    // Its time comes; before and after `AdvanceTime` it is as good as gone.
+    world.step(&Step::Wait { milliseconds: DEPOSIT_PROPOSAL_MS, late: true })?;
+    world.step(&confirm(as_proposed, 2))?;
+    world.step(&confirm(as_proposed, 2))?;
+    (0..=DEPOSIT_PROPOSALS_MAX).try_for_each(|_| world.step(&propose(None)))?;
+    world.step(&Step::Wait { milliseconds: DEPOSIT_PROPOSAL_MS, late: false })?;
+    world.step(&propose(Some(2)))?;
+    world.step(&confirm(as_proposed, 2))
+}
+
+/// The limit of a day counts what an admin has deposited alone, in whatever parts; each admin has one, and each day, up to so many admins.
+fn splitting(world: &mut World<'_>) -> Done {
+    let route = Route::Home;
+    let deposit = |who, amount, by| Step::Deposit { who, amount, name: None, by, route };
+    for who in [1, 2] {
+        world.step(&Step::Open { who, key: 1, route })?;
+    }
+    for part in 0..DEPOSITS_ALONE_A_DAY_MAX / DEPOSIT_ALONE_MAX {
+        world.step(&deposit(1 + part.unsigned_abs() % 2, DEPOSIT_ALONE_MAX, 1))?;
+    }
+    for by in 1..=DEPOSITING_ADMINS_MAX as u64 + 1 {
+        world.step(&deposit(1, 1, by))?;
+    }
+    world.step(&Step::Wait { milliseconds: DAY_MS, late: false })?;
+    (1..=2).try_for_each(|by| world.step(&deposit(1, DEPOSIT_ALONE_MAX, by)))
 }

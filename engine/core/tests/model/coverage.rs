@@ -28,7 +28,7 @@ kinds! {
     MassCancelRequested MassCancelOpened MassCancelClosed DeadManSwitchSet DeadManSwitchFired BatchItem AccountFrozen
     AccountUnfrozen AccountLimited MarketLimited TransferSent TransferReceived TransferReturned Parked Resumed
     ParkedCancelled Asked AskAnswered PurseSent PurseReceived PurseFrozen PurseLimited Instructed Obeyed
-    InstructionCompleted TransferCompleted
+    InstructionCompleted TransferCompleted DepositProposed DepositDropped
 }
 
 /// The leading process tells it now and then; it is no answer to a command.

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use schemas::market::YesValue;
 use schemas::{Answer, Credits, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
 
-use super::steps::{Again, Amount, Change, Forgery, Item, Kind, Limit, Listed, Route, Size, Step, Wait, Which, Wish};
+use super::steps::{
+    Again, Amount, Change, Forgery, Item, Kind, Limit, Listed, Route, SeenDeposit, Size, Step, Wait, Which, Wish,
+};
 
 /// Accounts 1 to this are opened at the start; the next two never are, unless by a step.
 pub const ACCOUNTS: u64 = 4;
@@ -204,7 +206,19 @@ fn amount() -> impl Strategy<Value = i64> {
         20 => 1_i64..=30_000_000,
         1 => -1_i64..=0,
         2 => Just(schemas::limits::AMOUNT_MAX),
+        2 => schemas::limits::DEPOSIT_ALONE_MAX..=schemas::limits::DEPOSIT_ALONE_MAX + 1,
         1 => Just(schemas::limits::AMOUNT_MAX + 1),
+    ]
+}
+
+fn admin() -> impl Strategy<Value = u64> {
+    1_u64..=3
+}
+
+fn seen_deposit() -> impl Strategy<Value = SeenDeposit> {
+    prop_oneof![
+        4 => Just(SeenDeposit::AsProposed),
+        1 => prop::sample::select(vec![SeenDeposit::OtherAccount, SeenDeposit::OtherAmount]),
     ]
 }
 
@@ -241,8 +255,11 @@ fn account_step() -> impl Strategy<Value = Step> {
         1 => (0..=ACCOUNTS + 2, key(), route()).prop_map(|(who, key, route)| Step::Open { who, key, route }),
         4 => (who(), key(), route()).prop_map(|(who, key, route)| Step::AddKey { who, key, route }),
         1 => (who(), key(), route()).prop_map(|(who, key, route)| Step::RevokeKey { who, key, route }),
-        5 => (who(), amount(), name(), route())
-            .prop_map(|(who, amount, name, route)| Step::Deposit { who, amount, name, route }),
+        5 => (who(), amount(), name(), admin(), route())
+            .prop_map(|(who, amount, name, by, route)| Step::Deposit { who, amount, name, by, route }),
+        2 => (0_usize..3, seen_deposit(), admin(), route())
+            .prop_map(|(back, seen, by, route)| Step::ConfirmDeposit { back, seen, by, route }),
+        1 => (0_usize..3, admin(), route()).prop_map(|(back, by, route)| Step::DropDeposit { back, by, route }),
         3 => (who(), taken(), name(), route())
             .prop_map(|(who, amount, name, route)| Step::Withdraw { who, amount, name, route }),
         3 => (who(), 1..=ACCOUNTS + 1, taken(), name(), route())

@@ -79,6 +79,19 @@ pub enum Step {
         who: u64,
         amount: i64,
         name: Option<u8>,
+        by: u64,
+        route: Route,
+    },
+    /// Of the deposits that were proposed, counted back from the last.
+    ConfirmDeposit {
+        back: usize,
+        seen: SeenDeposit,
+        by: u64,
+        route: Route,
+    },
+    DropDeposit {
+        back: usize,
+        by: u64,
         route: Route,
     },
     Withdraw {
@@ -273,4 +286,12 @@ pub struct Listed {
     pub expiry: i64,
     pub limits: MarketLimits,
     pub wrong_id: bool,
+}
+
+/// What an admin saw who confirms a deposit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SeenDeposit {
+    AsProposed,
+    OtherAccount,
+    OtherAmount,
 }

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, Answer, Command, Credits, Entry, Event, Message, NewOrder, OrderId, PostOnly, Rejection, Request,
-    SelfTrade, Shard, Timestamp, Transition,
+    AccountId, AdminId, Answer, Command, Credits, Entry, Event, Message, NewOrder, OrderId, PostOnly, ProposalId,
+    Rejection, Request, SelfTrade, Shard, Timestamp, Transition,
 };
 
 use super::compare;
@@ -14,7 +14,7 @@ use super::law::{Model, Outcome};
 use super::normal;
 use super::random::{ACCOUNTS, MARKETS};
 use super::shards::Shards;
-use super::steps::{Again, Forgery, Kind, Listed, Route, Size, Step, Wait, Wish};
+use super::steps::{Again, Forgery, Kind, Listed, Route, SeenDeposit, Size, Step, Wait, Wish};
 
 pub struct World<'a> {
     pub(super) map: ShardMap,
@@ -27,6 +27,8 @@ pub struct World<'a> {
     back: u64,
     /// Every order there ever was.
     pub(super) orders: Vec<OrderId>,
+    /// Every deposit that was ever proposed: to whom, and how much.
+    pub(super) proposals: Vec<(ProposalId, AccountId, Credits)>,
     /// Every command, with its shard and time.
     log: Vec<(Shard, u64, Command)>,
     coverage: &'a mut Coverage,
@@ -49,6 +51,7 @@ impl<'a> World<'a> {
             late: false,
             back: 0,
             orders: Vec::new(),
+            proposals: Vec::new(),
             log: Vec::new(),
             coverage,
         }
@@ -59,7 +62,7 @@ impl<'a> World<'a> {
         for who in 1..=ACCOUNTS {
             self.step(&Step::Open { who, key: who, route: Route::Home })?;
             let amount = if who == ACCOUNTS { 5_000_000 } else { 60_000_000 };
-            self.step(&Step::Deposit { who, amount, name: None, route: Route::Home })?;
+            self.step(&Step::Deposit { who, amount, name: None, by: 1, route: Route::Home })?;
         }
         for (market, listing) in listings.iter().enumerate() {
             self.step(&Step::Create { market, listing: *listing, route: Route::Home })?;
@@ -69,6 +72,13 @@ impl<'a> World<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A deposit that takes two admins.
+    pub fn enrich(&mut self, who: u64, amount: i64) -> Done {
+        let route = Route::Home;
+        self.step(&Step::Deposit { who, amount, name: None, by: 1, route })?;
+        self.step(&Step::ConfirmDeposit { back: 0, seen: SeenDeposit::AsProposed, by: 2, route })
     }
 
     pub fn step(&mut self, step: &Step) -> Done {
@@ -178,6 +188,10 @@ impl<'a> World<'a> {
             Event::OrderPlaced(placed) => Some(placed.id),
             _ => None,
         }));
+        self.proposals.extend(events.iter().filter_map(|(_, event)| match event {
+            Event::DepositProposed { proposal, account, amount, .. } => Some((*proposal, *account, *amount)),
+            _ => None,
+        }));
         let (core, model) = (&self.core, &self.model);
         let both = || compare::events(events, expected).and_then(|()| compare::states(core, model));
         let compared = catch_unwind(AssertUnwindSafe(both)).unwrap_or_else(|panic| Err(said(&*panic)));
@@ -246,8 +260,8 @@ fn under_name_of(first: &Command, again: Again) -> Command {
             Command::Transfer { from, to, amount, client_id }
         }
         Again::OtherReceiver => Command::Transfer { from, to: AccountId(1 + to.0 % ACCOUNTS), amount, client_id },
-        Again::Withdrawal => Command::Withdraw { account: from, amount, client_id },
-        Again::Deposit => Command::Deposit { account: from, amount, client_id },
+        Again::Withdrawal => Command::Withdraw { account: from, amount, client_id, by: AdminId(1) },
+        Again::Deposit => Command::Deposit { account: from, amount, client_id, by: AdminId(1) },
     }
 }
 

@@ -255,7 +255,7 @@ fn all_or_nothing_meets_limits_that_were_lowered_since() {
             > a buy yes 1 @ 0.3
                 order #3 ACTIVE 0/1
             > limit market orders 0 notional 9 position 99
-                MarketLimited { market: MarketId(1234329560869061990), limits: MarketLimits { live_orders: 0, notional: Credits(9000000), position: 99 } }
+                MarketLimited { market: MarketId(1234329560869061990), limits: MarketLimits { live_orders: 0, notional: Credits(9000000), position: 99 }, by: AdminId(1) }
             > a all sell yes 1 @ 0.9 ; cancel #3
                 request 0
                 refused: live-order-limit
@@ -279,7 +279,7 @@ fn all_or_nothing_counts_a_budget_as_all_that_it_may_buy() {
          a all buy yes budget 5 ; buy yes 1 @ 0.4",
         expect![[r#"
             > limit market orders 9 notional 99 position 3
-                MarketLimited { market: MarketId(1234329560869061990), limits: MarketLimits { live_orders: 9, notional: Credits(99000000), position: 3 } }
+                MarketLimited { market: MarketId(1234329560869061990), limits: MarketLimits { live_orders: 9, notional: Credits(99000000), position: 3 }, by: AdminId(1) }
             > b buy no 3 @ 0.5
                 order #1 ACTIVE 0/3
             > a all buy yes budget 5 ; buy yes 1 @ 0.4

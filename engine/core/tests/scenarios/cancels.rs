@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use schemas::limits::SWEEP_MAX;
-use schemas::{Command, Credits, Entry, Event};
+use schemas::{AdminId, Command, Credits, Entry, Event};
 
 use crate::script::{Scenario, check, limit_order};
 
@@ -118,7 +118,12 @@ fn a_dead_man_switch_fires_unless_it_is_set_again() {
 fn a_mass_cancel_goes_on_with_time_and_spares_later_orders() {
     let mut scenario = Scenario::new();
     let (alice, market) = (scenario.account("alice"), scenario.market());
-    scenario.handle(&Command::Deposit { account: alice, amount: Credits::whole(10_000), client_id: None });
+    scenario.handle(&Command::Deposit {
+        account: alice,
+        amount: Credits::whole(10_000),
+        client_id: None,
+        by: AdminId(1),
+    });
     for _ in 0..2 * SWEEP_MAX + 1 {
         scenario.handle(&limit_order(alice, market, Entry::BuyYes, "1", 5_000));
     }

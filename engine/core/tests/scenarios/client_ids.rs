@@ -4,8 +4,9 @@ use engine_core::{Place, State};
 use schemas::limits::{CLIENT_ID_GENERATION_MS, CLIENT_IDS_AN_HOUR_MAX};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, ApiKey, ApiKeyId, Cause, ClientId, Command, CommandId, Credits, Entry, Event, FeeRate, Instructions,
-    MarketId, NewOrder, PostOnly, Price, Quantity, Rejection, Request, Scopes, Shard, Terms, TimeInForce, Timestamp,
+    AccountId, AdminId, ApiKey, ApiKeyId, Cause, ClientId, Command, CommandId, Credits, Entry, Event, FeeRate,
+    Instructions, MarketId, NewOrder, PostOnly, Price, Quantity, Rejection, Request, Scopes, Shard, Terms, TimeInForce,
+    Timestamp,
 };
 
 const ACCOUNT: AccountId = AccountId(1);
@@ -68,7 +69,8 @@ fn beyond_its_client_ids_of_an_hour_an_account_is_refused_and_nothing_is_kept() 
     assert_eq!(shell.codes(&batch(true)), [Rejection::ClientIdLimit; 2], "one too many");
     assert_eq!(shell.state.to_bytes().len(), before);
     assert_eq!(shell.codes(&batch(false)), [Rejection::MarketUnknown, Rejection::ClientIdLimit]);
-    let deposit = Command::Deposit { account: ACCOUNT, amount: Credits(1), client_id: Some(ClientId(1)) };
+    let deposit =
+        Command::Deposit { account: ACCOUNT, amount: Credits(1), client_id: Some(ClientId(1)), by: AdminId(1) };
     let before = shell.state.to_bytes().len();
     assert_eq!(shell.codes(&deposit), [Rejection::ClientIdLimit]);
     assert_eq!(shell.place(Some(next)), [Rejection::ClientIdLimit]);

@@ -133,11 +133,16 @@ fn a_market_with_many_holders_pays_each_once_in_slices() {
     let mut scenario = Scenario::new();
     let market = scenario.market();
     let house = scenario.account("house");
-    scenario.handle(&Command::Deposit { account: house, amount: Credits::whole(10_000), client_id: None });
+    scenario.handle(&Command::Deposit {
+        account: house,
+        amount: Credits::whole(10_000),
+        client_id: None,
+        by: AdminId(1),
+    });
     for account in (100..100 + HOLDERS).map(AccountId) {
         let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ };
         scenario.handle(&Command::OpenAccount { account, key });
-        scenario.handle(&Command::Deposit { account, amount: Credits::whole(1), client_id: None });
+        scenario.handle(&Command::Deposit { account, amount: Credits::whole(1), client_id: None, by: AdminId(1) });
         for (who, entry) in [(account, Entry::BuyYes), (house, Entry::BuyNo)] {
             let command = limit_order(who, market, entry, "1", 5_000);
             scenario.handle(&command);
@@ -169,7 +174,7 @@ fn a_market_with_many_holders_pays_each_once_in_slices() {
 fn a_market_closes_by_itself_at_its_expiry() {
     let mut scenario = Scenario::new();
     let alice = scenario.account("alice");
-    scenario.handle(&Command::Deposit { account: alice, amount: Credits::whole(1), client_id: None });
+    scenario.handle(&Command::Deposit { account: alice, amount: Credits::whole(1), client_id: None, by: AdminId(1) });
     let market = scenario.market();
     let command = limit_order(alice, market, Entry::BuyYes, "1", 5_000);
     scenario.handle(&command);
@@ -300,7 +305,12 @@ fn a_market_does_not_resume_while_orders_wait_for_their_cancel() {
     let mut scenario = Scenario::new();
     let alice = scenario.account("alice");
     let market = scenario.market();
-    scenario.handle(&Command::Deposit { account: alice, amount: Credits::whole(10_000), client_id: None });
+    scenario.handle(&Command::Deposit {
+        account: alice,
+        amount: Credits::whole(10_000),
+        client_id: None,
+        by: AdminId(1),
+    });
     for _ in 0..2 * schemas::limits::SWEEP_MAX + 1 {
         let Command::PlaceOrder(order) = limit_order(alice, market, Entry::BuyYes, "1", 5_000) else { return };
         let instructions = schemas::Instructions { cancel_on_pause: true, ..order.instructions };

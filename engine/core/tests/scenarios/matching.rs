@@ -1,7 +1,7 @@
 //! How orders meet.
 
 use expect_test::expect;
-use schemas::{Command, Credits, Entry, Event};
+use schemas::{AdminId, Command, Credits, Entry, Event};
 
 use crate::script::{Scenario, check, limit_order};
 
@@ -358,7 +358,7 @@ fn one_order_fills_5000_resting_orders_in_their_order() {
     let market = scenario.market();
     let (makers, taker) = (scenario.account("makers"), scenario.account("taker"));
     for account in [makers, taker] {
-        scenario.handle(&Command::Deposit { account, amount: Credits::whole(5_000), client_id: None });
+        scenario.handle(&Command::Deposit { account, amount: Credits::whole(5_000), client_id: None, by: AdminId(1) });
     }
     let mut resting = Vec::new();
     for _ in 0..5_000 {

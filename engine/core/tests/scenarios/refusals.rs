@@ -1,7 +1,7 @@
 //! What is refused changes nothing.
 
 use expect_test::expect;
-use schemas::{Command, Credits, Event};
+use schemas::{AdminId, Command, Credits, Event};
 
 use crate::script::{Scenario, check};
 
@@ -69,7 +69,15 @@ fn deposits_beyond_what_a_wallet_or_a_shard_may_have_are_refused() {
     let mut scenario = Scenario::new();
     let mut deposit = |name: &str| {
         let account = scenario.account(name);
-        scenario.handle(&Command::Deposit { account, amount: Credits(AMOUNT_MAX), client_id: None })[0].clone()
+        let amount = Credits(AMOUNT_MAX);
+        let deposit = Command::Deposit { account, amount, client_id: None, by: AdminId(1) };
+        match scenario.handle(&deposit)[0] {
+            Event::DepositProposed { proposal, .. } => {
+                let by = AdminId(2);
+                scenario.handle(&Command::ConfirmDeposit { proposal, account, amount, by })[0].clone()
+            }
+            ref other => other.clone(),
+        }
     };
     let refused = Event::Rejected { code: schemas::Rejection::WalletLimit };
     let wallets = SHARD_CREDITS_MAX / WALLET_MAX;

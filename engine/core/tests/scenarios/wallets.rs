@@ -87,7 +87,7 @@ fn an_account_is_limited_in_all_markets_together() {
          a buy yes 1 @ 0.1",
         expect![[r#"
             > limit a orders 2 held 1.5
-                AccountLimited { account: AccountId(1), limits: AccountLimits { live_orders: 2, held: Credits(1500000) } }
+                AccountLimited { account: AccountId(1), limits: AccountLimits { live_orders: 2, held: Credits(1500000) }, by: AdminId(1) }
             > a buy yes 1 @ 0.9
                 order #1 ACTIVE 0/1
             > a buy yes 1 @ 0.8
@@ -131,7 +131,7 @@ fn each_account_is_limited_in_a_market() {
             > a buy yes 1 @ 0.5
                 order #1 ACTIVE 0/1
             > limit market orders 2 notional 2 position 4
-                MarketLimited { market: MarketId(1234329560869061990), limits: MarketLimits { live_orders: 2, notional: Credits(2000000), position: 4 } }
+                MarketLimited { market: MarketId(1234329560869061990), limits: MarketLimits { live_orders: 2, notional: Credits(2000000), position: 4 }, by: AdminId(1) }
             > a buy yes 1 @ 0.6
                 order #2 ACTIVE 0/1
             > a buy yes 1 @ 0.1
@@ -174,7 +174,7 @@ fn a_budget_buys_no_more_than_a_position_may_be() {
          a buy yes budget 5",
         expect![[r#"
             > limit market orders 9 notional 9 position 4
-                MarketLimited { market: MarketId(1234329560869061990), limits: MarketLimits { live_orders: 9, notional: Credits(9000000), position: 4 } }
+                MarketLimited { market: MarketId(1234329560869061990), limits: MarketLimits { live_orders: 9, notional: Credits(9000000), position: 4 }, by: AdminId(1) }
             > b buy no 4 @ 0.5
                 order #1 ACTIVE 0/4
             > a buy yes budget 5

@@ -28,6 +28,9 @@ const MARKETS_PER_SHARD: usize = 2;
 /// An account that nobody opens: what is sent there comes back.
 const NOBODY: AccountId = AccountId(1_000_000);
 
+/// The first of the accounts of which a run has one for deposits by two admins.
+const VAULTS: AccountId = AccountId(2_000);
+
 /// Names of orders that clients think of when they cancel, amend, or use a name twice.
 const NAMES_MAX: usize = 60;
 
@@ -85,6 +88,10 @@ pub struct World {
     names: u128,
     /// What clients called their last orders, wherever those are now.
     named: VecDeque<(AccountId, MarketId, ClientId)>,
+    /// Gets deposits that need a second admin, and does nothing else: who trades stays poor.
+    vault: AccountId,
+    /// How many of those were asked for.
+    proposed: u64,
     /// Their last transfers: from, to, how much, and what they called them.
     transfers: VecDeque<(AccountId, AccountId, Credits, ClientId)>,
 }
@@ -99,6 +106,7 @@ impl World {
         };
         let ids = (1..1_000).map(AccountId);
         let accounts: Vec<_> = ids.filter(|&id| some(map.of_account(id), ACCOUNTS_PER_SHARD)).collect();
+        let vault = AccountId(VAULTS.0 + random.below(100));
         let mut homes = vec![0; usize::from(map.shards())];
         let mut listings = Vec::new();
         for number in 0..1_000 {
@@ -111,7 +119,16 @@ impl World {
                 listings.push(admins::vary(Listing { expiry, ..market }, random));
             }
         }
-        Self { map, accounts, listings, names: 0, named: VecDeque::new(), transfers: VecDeque::new() }
+        Self {
+            map,
+            accounts,
+            listings,
+            names: 0,
+            named: VecDeque::new(),
+            vault,
+            proposed: 0,
+            transfers: VecDeque::new(),
+        }
     }
 
     /// What must come first.
@@ -125,9 +142,11 @@ impl World {
                 all.push(self.limit_account(account, random));
             }
         }
+        let (account, key) = (self.vault, ApiKey { id: ApiKeyId(self.vault.0), hash: [7; 32], scopes: Scopes::READ });
+        all.push(self.at_account(account, Command::OpenAccount { account, key }, None));
         for listing in self.listings.clone() {
             let market = listing.market;
-            all.push(self.at_market(market, Command::CreateMarket(listing)));
+            all.push(self.at_market(market, Command::CreateMarket { listing, by: AdminId(1) }));
             let (by, transition) = (AdminId(1), Transition::Open);
             all.push(self.at_market(market, Command::ChangeMarket { market, by, transition }));
         }
@@ -152,6 +171,7 @@ impl World {
                 let key = ApiKey { id: ApiKeyId(random.below(1_000)), hash: [8; 32], scopes: Scopes::READ_TRADE };
                 self.at_account(account, Command::AddApiKey { account, key }, None)
             }
+            220..230 => self.deposit_by_two(random),
             _ => self.place(account, sight, random),
         }
     }
@@ -177,13 +197,13 @@ impl World {
 
     fn deposit(&mut self, account: AccountId, amount: Credits) -> Asked {
         let client_id = self.name();
-        let command = Command::Deposit { account, amount, client_id: Some(client_id) };
+        let command = Command::Deposit { account, amount, client_id: Some(client_id), by: AdminId(1) };
         self.at_account(account, command, Some(client_id))
     }
 
     fn withdraw(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
         let (amount, client_id) = (credits_of(sight.wallet(account), random), self.name());
-        let command = Command::Withdraw { account, amount, client_id: Some(client_id) };
+        let command = Command::Withdraw { account, amount, client_id: Some(client_id), by: admins::admin(random) };
         self.at_account(account, command, Some(client_id))
     }
 
@@ -203,12 +223,12 @@ impl World {
 
     fn transfer_again(&mut self, random: &mut Random) -> Asked {
         let (from, to, amount, name) = self.transfers[random.index(self.transfers.len())];
-        let (client_id, more) = (Some(name), amount + Credits(1));
+        let (client_id, more, by) = (Some(name), amount + Credits(1), admins::admin(random));
         let command = match random.below(8) {
             0 => Command::Transfer { from, to, amount: more, client_id },
             1 => Command::Transfer { from, to: *random.pick(&self.accounts), amount, client_id },
-            2 => Command::Withdraw { account: from, amount, client_id },
-            3 => Command::Deposit { account: from, amount, client_id },
+            2 => Command::Withdraw { account: from, amount, client_id, by },
+            3 => Command::Deposit { account: from, amount, client_id, by },
             _ => Command::Transfer { from, to, amount, client_id },
         };
         self.at_account(from, command, client_id)

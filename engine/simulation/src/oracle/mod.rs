@@ -6,6 +6,7 @@
 //! | `paths`        | what the system did, counted; `purse_paths`: what purses did                                    |
 //! | `requests`     | nothing acknowledged is lost, all is answered once, no answer is taken back, no client id acts twice |
 //! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
+//! | `deposits`     | I-10: what is above the limit has two admins, and is no credit before                            |
 //! | `orders`       | every order is born once, as it was asked for; none trades when its time is over                |
 //! | `batches`      | all of it or nothing                                                                            |
 //! | `parked`       | what waits is decided in order and in time, and its account's home is asked                     |
@@ -20,6 +21,7 @@
 
 pub mod agreement;
 mod batches;
+mod deposits;
 mod funds;
 mod history;
 mod instructions;
@@ -57,6 +59,7 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         parked::check(history);
         instructions::check(history);
         movements::check(&cluster, history);
+        deposits::check(&cluster, history);
     }
     requests::check(simulation, &histories);
     orders::check(&histories);

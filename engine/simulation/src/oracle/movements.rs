@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use schemas::answers::parts;
 use schemas::event::FirstOutcome;
 use schemas::limits::CLIENT_ID_WINDOW_MS;
-use schemas::{AccountId, ClientId, Command, CommandId, Event, Outcome, Parked, ParkedRequest, Rejection, Timestamp};
+use schemas::{
+    AccountId, ClientId, Command, CommandId, Event, Outcome, Parked, ParkedRequest, ProposalId, Rejection, Timestamp,
+};
 
 use super::history::History;
 use crate::cluster::Cluster;
@@ -37,6 +39,8 @@ struct Standing {
 enum End {
     /// It waits or is under way, and its command is this.
     Open(CommandId),
+    /// It waits for a second admin.
+    Proposed(ProposalId),
     /// What it came to, and when.
     Came(FirstOutcome, Timestamp),
 }
@@ -65,6 +69,10 @@ impl Names<'_> {
         };
         let first = match end {
             End::Open(command) => FirstOutcome::Parked { command },
+            End::Proposed(proposal) => {
+                let FirstOutcome::Deposit { amount } = before else { panic!("{before:?} is proposed") };
+                FirstOutcome::DepositProposed { proposal, amount }
+            }
             // It may be forgotten by now.
             End::Came(_, time) if time.0 + CLIENT_ID_WINDOW_MS <= outcome.time.0 => return,
             End::Came(first, _) => first,
@@ -84,6 +92,7 @@ impl Names<'_> {
             (FirstOutcome::Transfer { .. }, true) => Seen::ReceivedTransferRepeated,
             (FirstOutcome::TransferRefused { .. }, true) => Seen::ReturnedTransferRepeated,
             (FirstOutcome::Parked { .. }, true) => Seen::MovementRepeatedUnderWay,
+            (FirstOutcome::DepositProposed { .. }, true) => Seen::ProposalRepeated,
             (FirstOutcome::Transfer { .. }, false) => Seen::ReceivedTransferReused,
             (FirstOutcome::TransferRefused { .. }, false) => Seen::ReturnedTransferReused,
             (FirstOutcome::Parked { .. }, false) => Seen::MovementReusedUnderWay,
@@ -115,16 +124,25 @@ impl Names<'_> {
 
     fn note(&mut self, event: &Event, command: CommandId, time: Timestamp) {
         let (account, client_id, movement, end) = match event {
+            Event::DepositProposed { proposal, account, amount, client_id, .. } => {
+                (*account, *client_id, FirstOutcome::Deposit { amount: *amount }, End::Proposed(*proposal))
+            }
+            // Nothing is left of what was dropped.
+            Event::DepositDropped { proposal, .. } => {
+                return self
+                    .standing
+                    .retain(|_, standing| !matches!(standing.end, End::Proposed(id) if id == *proposal));
+            }
             Event::Parked(parked) => {
                 let Some((name, movement)) = waits(parked) else { return };
                 self.waiting.insert((parked.account, parked.ticket), name);
                 (name.0, Some(name.1), movement, End::Open(parked.command))
             }
-            Event::Deposited { account, amount, client_id } => {
+            Event::Deposited { account, amount, client_id, .. } => {
                 let movement = FirstOutcome::Deposit { amount: *amount };
                 (*account, *client_id, movement, End::Came(movement, time))
             }
-            Event::Withdrawn { account, amount, client_id } => {
+            Event::Withdrawn { account, amount, client_id, .. } => {
                 let movement = FirstOutcome::Withdrawal { amount: *amount };
                 (*account, *client_id, movement, End::Came(movement, time))
             }
@@ -158,8 +176,10 @@ impl Names<'_> {
 /// A movement's name, and what it will be if it is made.
 fn named(command: &Command) -> Option<(Name, FirstOutcome)> {
     Some(match *command {
-        Command::Deposit { account, amount, client_id } => ((account, client_id?), FirstOutcome::Deposit { amount }),
-        Command::Withdraw { account, amount, client_id } => {
+        Command::Deposit { account, amount, client_id, .. } => {
+            ((account, client_id?), FirstOutcome::Deposit { amount })
+        }
+        Command::Withdraw { account, amount, client_id, .. } => {
             ((account, client_id?), FirstOutcome::Withdrawal { amount })
         }
         Command::Transfer { from, to, amount, client_id } => {
@@ -172,7 +192,9 @@ fn named(command: &Command) -> Option<(Name, FirstOutcome)> {
 fn waits(parked: &Parked) -> Option<(Name, FirstOutcome)> {
     let account = parked.account;
     Some(match parked.request {
-        ParkedRequest::Withdraw { amount, client_id } => ((account, client_id?), FirstOutcome::Withdrawal { amount }),
+        ParkedRequest::Withdraw { amount, client_id, .. } => {
+            ((account, client_id?), FirstOutcome::Withdrawal { amount })
+        }
         ParkedRequest::Transfer { to, amount, client_id } => {
             ((account, client_id?), FirstOutcome::Transfer { to, amount })
         }

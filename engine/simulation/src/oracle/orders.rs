@@ -44,7 +44,7 @@ fn check_times(history: &History) {
     for (outcome, _) in &history.outcomes {
         for event in &outcome.events {
             match event {
-                Event::MarketCreated(listing) => drop(markets.insert(listing.market, listing.expiry)),
+                Event::MarketCreated { listing, .. } => drop(markets.insert(listing.market, listing.expiry)),
                 Event::OrderPlaced(placed) => {
                     let expires = placed.order.terms.time_in_force().expires();
                     orders.insert(placed.id, expires.unwrap_or(Timestamp(u64::MAX)));

@@ -1,6 +1,7 @@
 //! The tables of Postgres against the fold: every row, in one snapshot.
 
 mod accounts;
+mod admins;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -61,6 +62,8 @@ impl Postgres {
             markets(&tx, fold).await?,
             accounts::ledger(&tx, fold).await?,
             accounts::ledger_by_purse(&tx).await?,
+            admins::acts(&tx, fold).await?,
+            admins::proposals(&tx, fold).await?,
         ];
         tx.commit().await?;
         // Positions only move forward, so an unmoved one means that nothing was written in between.

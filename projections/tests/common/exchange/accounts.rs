@@ -40,7 +40,46 @@ impl Exchange {
         let mut told = Telling::new(self.command(), home);
         self.purse((account, home)).available += amount;
         told.freed(account);
-        told.events.push(Event::Deposited { account, amount: Credits(amount), client_id });
+        told.events.push(Event::Deposited {
+            account,
+            amount: Credits(amount),
+            client_id,
+            by: AdminId(1),
+            seconded: None,
+        });
+        self.tell(told)
+    }
+
+    /// A deposit that waits for a second admin, or the end of one.
+    pub(super) fn deposit_by_two(&mut self) -> Vec<Told> {
+        let (first, second) = (AdminId(1), AdminId(2));
+        if self.proposals.is_empty() || self.random.below(5) < 2 {
+            let account = self.any_account();
+            let home = self.home(account);
+            self.counter += 1;
+            let (proposal, amount) = (ProposalId::compose(home, self.counter), Credits::whole(2_000_000));
+            let client_id = Some(ClientId(u128::from(self.random.next())));
+            self.proposals.push((proposal, account, amount, client_id));
+            let mut told = Telling::new(self.command(), home);
+            let expires = Timestamp(1_800_000_000_000);
+            told.events.push(Event::DepositProposed { proposal, account, amount, client_id, by: first, expires });
+            return self.tell(told);
+        }
+        let nth = self.random.index(self.proposals.len());
+        let (proposal, account, amount, client_id) = self.proposals.swap_remove(nth);
+        let home = self.home(account);
+        let mut told = Telling::new(self.command(), home);
+        let dropped = |by| Event::DepositDropped { proposal, account, by };
+        match self.random.below(3) {
+            0 => told.events.push(dropped(None)),
+            1 => told.events.push(dropped(Some(second))),
+            _ => {
+                self.purse((account, home)).available += amount.micros();
+                told.freed(account);
+                let seconded = Some(Seconded { proposal, by: second });
+                told.events.push(Event::Deposited { account, amount, client_id, by: first, seconded });
+            }
+        }
         self.tell(told)
     }
 
@@ -53,7 +92,7 @@ impl Exchange {
             0 => Credits(available) + Credits::whole(1),
             _ => Credits(available / 10 + 1),
         };
-        self.claim(&mut told, account, ParkedRequest::Withdraw { amount, client_id: None });
+        self.claim(&mut told, account, ParkedRequest::Withdraw { amount, client_id: None, by: AdminId(1) });
         self.tell(told)
     }
 
@@ -75,8 +114,8 @@ impl Exchange {
             3 => {
                 let some = AccountLimits { live_orders: 7, held: Credits(1 + self.random.below(9).cast_signed()) };
                 let limits = if self.random.below(2) == 0 { AccountLimits::NONE } else { some };
-                told.events.push(Event::AccountLimited { account, limits });
-                self.instruct(&mut told, account, Instruction::Limit(limits));
+                told.events.push(Event::AccountLimited { account, limits, by: AdminId(1) });
+                self.instruct(&mut told, account, Instruction::Limit { limits, by: AdminId(1) });
             }
             4 => {
                 let due = Timestamp(1_800_000_000_000 + self.random.below(9));

@@ -116,9 +116,9 @@ impl Exchange {
                 self.send_from_purse(told, account, shard, credits, room);
                 self.send(told, shard, Message::Fund { account, credits, room, refused });
             }
-            ParkedRequest::Withdraw { amount, client_id } if granted => {
+            ParkedRequest::Withdraw { amount, client_id, by } if granted => {
                 self.purse((account, home)).available -= amount.micros();
-                told.events.push(Event::Withdrawn { account, amount, client_id });
+                told.events.push(Event::Withdrawn { account, amount, client_id, by });
             }
             _ => told.events.push(Event::Rejected { code: Rejection::FundsInsufficient }),
         }
@@ -162,7 +162,7 @@ impl Exchange {
             }
             Instruction::Freeze { .. } => told.events.push(Event::PurseFrozen { account, frozen: true }),
             Instruction::Unfreeze { .. } => told.events.push(Event::PurseFrozen { account, frozen: false }),
-            Instruction::Limit(_) => told.events.push(Event::PurseLimited { account, given_back: Room::ZERO }),
+            Instruction::Limit { .. } => told.events.push(Event::PurseLimited { account, given_back: Room::ZERO }),
             Instruction::MassCancel(reason) => self.end_all(told, account, None, reason),
         }
         let more = self.purses[&(account, told.shard)].available > 0;

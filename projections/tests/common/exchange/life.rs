@@ -26,7 +26,7 @@ impl Exchange {
             Market { listing: listing.clone(), state: MarketState::Open, resolution: None, bids, asks },
         );
         let mut created = Telling::new(self.command(), shard);
-        created.events.push(Event::MarketCreated(listing));
+        created.events.push(Event::MarketCreated { listing, by: AdminId(1) });
         let mut opened = Telling::new(self.command(), shard);
         self.change(&mut opened, market, MarketState::Open, Some(AdminId(1)));
         [self.tell(created), self.tell(opened)].into_iter().flatten().collect()
@@ -49,7 +49,7 @@ impl Exchange {
         let limited = MarketLimits { live_orders: 3, notional: Credits(4), position: 5 };
         let limits = if self.random.below(2) == 0 { limited } else { MarketLimits::NONE };
         let mut told = Telling::new(self.command(), self.map.of_market(market));
-        told.events.push(Event::MarketLimited { market, limits });
+        told.events.push(Event::MarketLimited { market, limits, by: AdminId(1) });
         self.tell(told)
     }
 

@@ -1,11 +1,12 @@
 //! Accounts, their keys, and credits that come, go and move from one to another.
 
 use schemas::event::FirstOutcome;
-use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S, SHARD_CREDITS_MAX, WALLET_MAX};
+use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S, WALLET_MAX};
 use schemas::{
     AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Credits, Event, Instruction, Rejection, Timestamp,
 };
 
+use super::deposits::Proposal;
 use super::{Account, Answer, FORGOTTEN, Journey, Model, NamedMovement, Standing};
 
 impl Model {
@@ -64,11 +65,11 @@ impl Model {
         }
     }
 
-    pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits) {
-        let answer = self.account_here(account).map(|_| Event::AccountLimited { account, limits });
+    pub(super) fn limit_account(&mut self, account: AccountId, limits: AccountLimits, by: AdminId) {
+        let answer = self.account_here(account).map(|_| Event::AccountLimited { account, limits, by });
         if self.answer(answer) {
             self.account_mut(account).limits = limits;
-            self.completed.push((account, Instruction::Limit(limits)));
+            self.completed.push((account, Instruction::Limit { limits, by }));
         }
     }
 
@@ -83,26 +84,7 @@ impl Model {
         }
     }
 
-    pub(super) fn deposit(&mut self, account: AccountId, amount: Credits, name: Option<ClientId>) {
-        let (first, at) = (FirstOutcome::Deposit { amount }, self.at);
-        let in_shard = self.deposited.get(&at).copied().unwrap_or_default();
-        let checked = self.check_amount(account, amount).and_then(|_| {
-            if let Some(seen) = self.seen(account, name, first) {
-                return seen;
-            }
-            if self.is_too_much(account, amount) || (in_shard + amount).0 > SHARD_CREDITS_MAX {
-                return Err(Rejection::WalletLimit);
-            }
-            Ok(Event::Deposited { account, amount, client_id: name })
-        });
-        if self.moves(checked) {
-            self.account_mut(account).available += amount;
-            *self.deposited.entry(at).or_default() += amount;
-            self.remember(account, name, first, first);
-        }
-    }
-
-    pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, name: Option<ClientId>) {
+    pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, name: Option<ClientId>, by: AdminId) {
         let first = FirstOutcome::Withdrawal { amount };
         let checked = self.check_amount(account, amount).and_then(|_| {
             if let Some(seen) = self.seen(account, name, first) {
@@ -111,7 +93,7 @@ impl Model {
             if self.active(account)?.available < amount {
                 return Err(Rejection::FundsInsufficient);
             }
-            Ok(Event::Withdrawn { account, amount, client_id: name })
+            Ok(Event::Withdrawn { account, amount, client_id: name, by })
         });
         if self.moves(checked) {
             self.account_mut(account).available -= amount;
@@ -170,11 +152,11 @@ impl Model {
         if self.is_too_much(to, amount) { Err(Rejection::WalletLimit) } else { Ok(()) }
     }
 
-    fn is_too_much(&self, account: AccountId, more: Credits) -> bool {
+    pub(super) fn is_too_much(&self, account: AccountId, more: Credits) -> bool {
         (self.account(account).available + self.held(account) + more).0 > WALLET_MAX
     }
 
-    fn check_amount(&self, account: AccountId, amount: Credits) -> Answer<()> {
+    pub(super) fn check_amount(&self, account: AccountId, amount: Credits) -> Answer<()> {
         if amount.0 < 1 || amount.0 > AMOUNT_MAX {
             return Err(Rejection::AmountOutOfRange);
         }
@@ -182,8 +164,15 @@ impl Model {
     }
 
     /// The answer to a name that was used before, if it was.
-    fn seen(&mut self, account: AccountId, name: Option<ClientId>, wanted: FirstOutcome) -> Option<Answer> {
+    pub(super) fn seen(&mut self, account: AccountId, name: Option<ClientId>, wanted: FirstOutcome) -> Option<Answer> {
         let client_id = name?;
+        let waits = self.proposals.iter().find(|waits| waits.open && (waits.account, waits.name) == (account, name));
+        if let Some(&Proposal { id: proposal, amount, .. }) = waits {
+            let first = FirstOutcome::DepositProposed { proposal, amount };
+            let repeat = Event::ClientIdRepeated { account, client_id, first };
+            let same = wanted == FirstOutcome::Deposit { amount };
+            return Some(if same { Ok(repeat) } else { Err(Rejection::ClientIdReused) });
+        }
         let travels = self.journeys.iter().find(|journey| journey.from == account && journey.name == name);
         let (standing, asked, first) = match travels {
             Some(Journey { to, amount, .. }) => {
@@ -204,7 +193,13 @@ impl Model {
         Some(if asked == wanted { Ok(repeat) } else { Err(Rejection::ClientIdReused) })
     }
 
-    fn remember(&mut self, account: AccountId, name: Option<ClientId>, asked: FirstOutcome, came_to: FirstOutcome) {
+    pub(super) fn remember(
+        &mut self,
+        account: AccountId,
+        name: Option<ClientId>,
+        asked: FirstOutcome,
+        came_to: FirstOutcome,
+    ) {
         if let Some(name) = name {
             let hour = self.hour();
             self.movements_named.insert((account, name), NamedMovement { asked, came_to, hour });

@@ -10,7 +10,7 @@ use schemas::{
 use super::{Answer, Market, Model};
 
 impl Model {
-    pub(super) fn create_market(&mut self, listing: &Listing) {
+    pub(super) fn create_market(&mut self, listing: &Listing, by: AdminId) {
         let answer = match () {
             () if listing.market != MarketId::of(&listing.ticker) => Err(Rejection::MarketIdMismatch),
             () if self.map.of_market(listing.market) != self.at => Err(Rejection::WrongShard),
@@ -18,7 +18,7 @@ impl Model {
             () if listing.expiry <= self.now => Err(Rejection::ExpiryInPast),
             () if listing.dispute_window_ms > DISPUTE_WINDOW_MAX_MS => Err(Rejection::DisputeWindowInvalid),
             () if self.find_market(listing.market).is_some() => Err(Rejection::MarketExists),
-            () => Ok(Event::MarketCreated(listing.clone())),
+            () => Ok(Event::MarketCreated { listing: listing.clone(), by }),
         };
         if self.answer(answer) {
             self.markets.push(Market {
@@ -35,8 +35,8 @@ impl Model {
         }
     }
 
-    pub(super) fn limit_market(&mut self, market: MarketId, limits: MarketLimits) {
-        let answer = self.market_here(market).map(|_| Event::MarketLimited { market, limits });
+    pub(super) fn limit_market(&mut self, market: MarketId, limits: MarketLimits, by: AdminId) {
+        let answer = self.market_here(market).map(|_| Event::MarketLimited { market, limits, by });
         if self.answer(answer) {
             self.market_mut(market).limits = limits;
         }

@@ -14,6 +14,7 @@ mod accounts;
 mod amend;
 mod batch;
 mod cancel;
+mod deposits;
 mod limits;
 mod markets;
 mod matching;
@@ -60,6 +61,10 @@ pub struct Model {
     trades_made: BTreeMap<Shard, u64>,
     /// Deposits less withdrawals.
     deposited: BTreeMap<Shard, Credits>,
+    /// Every deposit that was ever proposed.
+    proposals: Vec<deposits::Proposal>,
+    /// Every deposit that an admin ever made alone.
+    alone: Vec<deposits::Alone>,
     /// Mass cancels that go on with time.
     mass_cancels: BTreeMap<(Shard, AccountId, Option<MarketId>), (CancelReason, OrderId)>,
     /// Resting orders that matching may still meet in this command.
@@ -148,6 +153,8 @@ impl Model {
             orders_numbered: BTreeMap::new(),
             trades_made: BTreeMap::new(),
             deposited: BTreeMap::new(),
+            proposals: Vec::new(),
+            alone: Vec::new(),
             mass_cancels: BTreeMap::new(),
             room: 0,
             unfinished: Vec::new(),
@@ -188,18 +195,22 @@ impl Model {
             Command::OpenAccount { account, key } => self.open_account(*account, key),
             Command::AddApiKey { account, key } => self.add_key(*account, key),
             Command::RevokeApiKey { account, key } => self.revoke_key(*account, *key),
-            Command::Deposit { account, amount, client_id } => self.deposit(*account, *amount, *client_id),
-            Command::Withdraw { account, amount, client_id } => self.withdraw(*account, *amount, *client_id),
+            Command::Deposit { account, amount, client_id, by } => self.deposit(*account, *amount, *client_id, *by),
+            Command::ConfirmDeposit { proposal, account, amount, by } => {
+                self.confirm_deposit(*proposal, *account, *amount, *by);
+            }
+            Command::DropDeposit { proposal, by } => self.drop_deposit(*proposal, *by),
+            Command::Withdraw { account, amount, client_id, by } => self.withdraw(*account, *amount, *client_id, *by),
             Command::Transfer { from, to, amount, client_id } => {
                 self.transfer(Journey { from: *from, to: *to, amount: *amount, name: *client_id });
             }
             Command::FreezeAccount { account, by } => self.freeze(*account, *by),
             Command::UnfreezeAccount { account, by } => self.unfreeze(*account, *by),
-            Command::LimitAccount { account, limits } => self.limit_account(*account, *limits),
+            Command::LimitAccount { account, limits, by } => self.limit_account(*account, *limits, *by),
             Command::SetDeadManSwitch { account, timeout_s } => self.set_dead_man(*account, *timeout_s),
-            Command::CreateMarket(listing) => self.create_market(listing),
+            Command::CreateMarket { listing, by } => self.create_market(listing, *by),
             Command::ChangeMarket { market, by, transition } => self.change_market(*market, *by, *transition),
-            Command::LimitMarket { market, limits } => self.limit_market(*market, *limits),
+            Command::LimitMarket { market, limits, by } => self.limit_market(*market, *limits, *by),
             Command::PlaceOrder(order) => self.place(order, &[]),
             Command::CancelOrder { account, order } => self.cancel(*account, *order),
             Command::AmendOrder { account, order, price, quantity } => self.amend(*account, *order, *price, *quantity),

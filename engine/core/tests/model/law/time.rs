@@ -16,13 +16,15 @@ impl Model {
         let markets = self.markets_at(at).filter_map(Market::moves_on);
         let orders = self.expiries_at(at).into_iter().map(|(expires, ..)| expires);
         let switches = self.switches_at(at).into_iter().map(|(due, _)| due);
-        markets.chain(orders).chain(switches).min()
+        let deposits = self.open_at(at).into_iter().map(|proposal| proposal.expires);
+        markets.chain(orders).chain(switches).chain(deposits).min()
     }
 
     /// At most so many orders and positions; the rest when it comes again.
     pub(super) fn advance_time(&mut self) {
         let (mut room, at) = (SWEEP_MAX, self.at);
         self.move_markets(at);
+        room -= self.drop_late_deposits();
         for (due, account) in self.switches_at(at).into_iter().take(SWEEP_MAX / usize::from(SHARDS_MAX)) {
             if due <= self.now {
                 self.account_mut(account).dead_man = None;

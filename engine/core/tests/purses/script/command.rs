@@ -63,10 +63,10 @@ impl Scenario {
         let by = AdminId(1);
         Some(match *words {
             ["deposit", amount, ref rest @ ..] => {
-                Command::Deposit { account, amount: credits(amount), client_id: name(rest) }
+                Command::Deposit { account, amount: credits(amount), client_id: name(rest), by: AdminId(1) }
             }
             ["withdraw", amount, ref rest @ ..] => {
-                Command::Withdraw { account, amount: credits(amount), client_id: name(rest) }
+                Command::Withdraw { account, amount: credits(amount), client_id: name(rest), by: AdminId(1) }
             }
             ["transfer", to, amount, ref rest @ ..] => {
                 let (from, to) = (account, self.account(to));
@@ -77,7 +77,7 @@ impl Scenario {
             ["limit", "orders", orders, "held", held] => {
                 let live_orders = if orders == "any" { u32::MAX } else { orders.parse().unwrap() };
                 let held = if held == "any" { Credits(i64::MAX) } else { credits(held) };
-                Command::LimitAccount { account, limits: AccountLimits { live_orders, held } }
+                Command::LimitAccount { account, limits: AccountLimits { live_orders, held }, by: AdminId(1) }
             }
             ["switch", "off"] => Command::SetDeadManSwitch { account, timeout_s: None },
             ["switch", seconds] => Command::SetDeadManSwitch { account, timeout_s: Some(seconds.parse().unwrap()) },

@@ -223,7 +223,7 @@ impl Scenario {
             dispute_window_ms: 0,
             limits: MarketLimits::NONE,
         };
-        self.submit("", on, &Command::CreateMarket(listing));
+        self.submit("", on, &Command::CreateMarket { listing, by: AdminId(1) });
         self.submit("", on, &Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open })
     }
 }

@@ -186,7 +186,7 @@ impl Scenario {
             }
             Event::AccountFrozen { account, .. } => format!("{}: frozen", self.name(*account)),
             Event::AccountUnfrozen { account, .. } => format!("{}: unfrozen", self.name(*account)),
-            Event::AccountLimited { account, limits } => {
+            Event::AccountLimited { account, limits, .. } => {
                 let all = Room { orders: limits.live_orders, held: limits.held };
                 format!("{}: is limited to {}", self.name(*account), room(all))
             }
@@ -206,6 +206,9 @@ impl Scenario {
             FirstOutcome::Order { id } => format!("{name}: repeats order {}", self.number(*id)),
             FirstOutcome::OrderRejected { code, .. } => format!("{name}: repeats an order that was refused, {code}"),
             FirstOutcome::Deposit { amount } => format!("{name}: repeats a deposit of {}", short(*amount)),
+            FirstOutcome::DepositProposed { amount, .. } => {
+                format!("{name}: repeats a deposit of {} that waits", short(*amount))
+            }
             FirstOutcome::Withdrawal { amount } => format!("{name}: repeats a withdrawal of {}", short(*amount)),
             FirstOutcome::Transfer { amount, .. } => format!("{name}: repeats a transfer of {}", short(*amount)),
             FirstOutcome::TransferRefused { amount, code, .. } => {
@@ -302,7 +305,7 @@ fn words(instruction: &Instruction) -> String {
         Instruction::Recall(need) => format!("give back {}", needs(*need)),
         Instruction::Freeze { .. } => "freeze".to_owned(),
         Instruction::Unfreeze { .. } => "unfreeze".to_owned(),
-        Instruction::Limit(_) => "new limits".to_owned(),
+        Instruction::Limit { .. } => "new limits".to_owned(),
         Instruction::MassCancel(reason) => format!("cancel all, {reason}"),
     }
 }

@@ -205,7 +205,7 @@ impl Shards {
         let within = lent.is_within_or_has_not_grown(limit, lent_before);
         assert!(within, "{}: account {id} has {lent:?} of {limit:?}", Invariant::RoomIsCounted);
         let told = |message: &Message| match message {
-            Message::Instruct { account, instruction: Instruction::Limit(_), .. } => *account != id,
+            Message::Instruct { account, instruction: Instruction::Limit { .. }, .. } => *account != id,
             _ => true,
         };
         let knows = self.in_flight().all(|(.., message)| told(message));

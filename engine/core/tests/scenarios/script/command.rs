@@ -24,9 +24,12 @@ use super::{Scenario, quantity_of};
 impl Scenario {
     pub fn command(&mut self, words: &[&str]) -> Command {
         match *words {
-            ["deposit", name, amount] => {
-                Command::Deposit { account: self.account(name), amount: amount.parse().unwrap(), client_id: None }
-            }
+            ["deposit", name, amount] => Command::Deposit {
+                account: self.account(name),
+                amount: amount.parse().unwrap(),
+                client_id: None,
+                by: AdminId(1),
+            },
             ["transfer", from, to, amount] => {
                 let (from, to) = (self.account(from), self.account(to));
                 Command::Transfer { from, to, amount: amount.parse().unwrap(), client_id: None }
@@ -40,11 +43,11 @@ impl Scenario {
                     notional: notional.parse().unwrap(),
                     position: position.parse().unwrap(),
                 };
-                Command::LimitMarket { market: self.market(), limits }
+                Command::LimitMarket { market: self.market(), limits, by: AdminId(1) }
             }
             ["limit", name, "orders", orders, "held", held] => {
                 let limits = AccountLimits { live_orders: orders.parse().unwrap(), held: held.parse().unwrap() };
-                Command::LimitAccount { account: self.account(name), limits }
+                Command::LimitAccount { account: self.account(name), limits, by: AdminId(1) }
             }
             ["open"] => self.change(1, Transition::Open),
             ["pause"] => self.change(1, Transition::Pause { cancel_only: false }),

@@ -87,17 +87,20 @@ impl Scenario {
         let (question, expiry) = ("Rain?".parse().unwrap(), Timestamp(1_000_000));
         let (maker_fee, taker_fee) = (FeeRate::new(maker).unwrap(), FeeRate::new(taker).unwrap());
         let limits = MarketLimits::NONE;
-        self.handle(&Command::CreateMarket(Listing {
-            market,
-            ticker,
-            question,
-            expiry,
-            tick,
-            maker_fee,
-            taker_fee,
-            dispute_window_ms,
-            limits,
-        }));
+        self.handle(&Command::CreateMarket {
+            listing: Listing {
+                market,
+                ticker,
+                question,
+                expiry,
+                tick,
+                maker_fee,
+                taker_fee,
+                dispute_window_ms,
+                limits,
+            },
+            by: AdminId(1),
+        });
         self.handle(&Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open });
         self.market = Some(market);
         market

@@ -1,9 +1,10 @@
 //! What admins ask: markets and their answers, freezes, limits.
 
+use schemas::limits::DEPOSIT_ALONE_MAX;
 use schemas::market::YesValue;
 use schemas::{
     AccountId, AccountLimits, AdminId, Answer, Command, Credits, FeeRate, Listing, MarketId, MarketLimits, MarketState,
-    Timestamp, Transition,
+    ProposalId, Timestamp, Transition,
 };
 
 use super::{Asked, Sight, World, small};
@@ -26,20 +27,39 @@ impl World {
             0 if lifts => self.at_account(account, Command::UnfreezeAccount { account, by }, None),
             0 => self.at_account(account, Command::FreezeAccount { account, by }, None),
             1 if lifts => {
-                self.at_account(account, Command::LimitAccount { account, limits: AccountLimits::NONE }, None)
+                self.at_account(account, Command::LimitAccount { account, limits: AccountLimits::NONE, by }, None)
             }
             1 | 2 => self.limit_account(account, random),
             _ => {
                 let market = self.market(random);
                 let limits = if lifts { MarketLimits::NONE } else { market_limits(random) };
-                self.at_market(market, Command::LimitMarket { market, limits })
+                self.at_market(market, Command::LimitMarket { market, limits, by })
             }
         }
     }
 
     pub fn limit_account(&mut self, account: AccountId, random: &mut Random) -> Asked {
         let limits = account_limits(random);
-        self.at_account(account, Command::LimitAccount { account, limits }, None)
+        self.at_account(account, Command::LimitAccount { account, limits, by: admin(random) }, None)
+    }
+
+    /// A deposit above the limit, and what becomes of one that waits: mostly the last.
+    pub fn deposit_by_two(&mut self, random: &mut Random) -> Asked {
+        let (account, amount, by) = (self.vault, Credits(DEPOSIT_ALONE_MAX + 1), admin(random));
+        if self.proposed == 0 || random.below(5) < 2 {
+            self.proposed += 1;
+            let client_id = self.name();
+            let command = Command::Deposit { account, amount, client_id: Some(client_id), by };
+            return self.at_account(account, command, Some(client_id));
+        }
+        let last = if random.one_in(2) { self.proposed } else { 1 + random.below(self.proposed) };
+        let proposal = ProposalId::compose(self.map.of_account(account), last);
+        let amount = if random.one_in(8) { amount + Credits(1) } else { amount };
+        let command = match random.below(6) {
+            0 => Command::DropDeposit { proposal, by },
+            _ => Command::ConfirmDeposit { proposal, account, amount, by },
+        };
+        self.at_account(account, command, None)
     }
 
     /// Mostly what the market's state calls for, as far as an admin knows it.
@@ -71,7 +91,7 @@ impl World {
     }
 }
 
-fn admin(random: &mut Random) -> AdminId {
+pub fn admin(random: &mut Random) -> AdminId {
     AdminId(1 + random.below(3))
 }
 

@@ -1,0 +1,77 @@
+//! Deposits that wait for a second admin.
+
+use schemas::ids::Coordinate;
+use schemas::{AccountId, AdminId, ClientId, Credits, ProposalId, Timestamp};
+use serde::Serialize;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Database, DbError, Timed, positions, rows, snapshot};
+use crate::shapes::{iso, text, text_or_null};
+
+/// A deposit that waits.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct OpenProposal {
+    /// Its name.
+    #[serde(rename = "proposal_id", serialize_with = "text")]
+    pub id: ProposalId,
+    /// Whose credits they would be.
+    #[serde(serialize_with = "text")]
+    pub account_id: AccountId,
+    /// How much.
+    #[serde(serialize_with = "text")]
+    pub amount: Credits,
+    /// The client's own name for it.
+    #[serde(serialize_with = "text_or_null")]
+    pub client_id: Option<ClientId>,
+    /// Who proposed it.
+    #[serde(serialize_with = "text")]
+    pub proposed_by: AdminId,
+    /// When.
+    #[serde(serialize_with = "iso")]
+    pub created_at: Timestamp,
+    /// It waits until then.
+    #[serde(serialize_with = "iso")]
+    pub expires_at: Timestamp,
+}
+
+const OPEN: &str = "SELECT id, account_id, amount, client_id, proposed_by, created_at, expires_at FROM deposit_proposals \
+    WHERE status = 'OPEN' AND (expires_at, id) > ($1, $2) ORDER BY expires_at, id LIMIT $3";
+
+/// A page, whether there is more after it, and what it is as of.
+pub type ProposalPage = (Vec<OpenProposal>, bool, Vec<Coordinate>);
+
+impl Database {
+    /// A page of what waits, the first to expire first.
+    pub async fn open_proposals(
+        &self,
+        after: Option<(Timestamp, ProposalId)>,
+        limit: usize,
+    ) -> Result<ProposalPage, DbError> {
+        let _timed = Timed::start("proposals");
+        let mut connection = self.connection().await?;
+        let transaction = snapshot(&mut connection).await?;
+        let at = positions(&transaction).await?;
+        let (expires, id) = after.unwrap_or((Timestamp(0), ProposalId(0)));
+        let statement = transaction.prepare_cached(OPEN).await?;
+        let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+        let found = transaction.query(&statement, &[&rows::to_time(expires), &rows::to_i64(id.0), &most]).await?;
+        transaction.commit().await?;
+        let mut open = found.iter().map(proposal).collect::<Result<Vec<_>, _>>()?;
+        let more = open.len() > limit;
+        open.truncate(limit);
+        Ok((open, more, at))
+    }
+}
+
+fn proposal(row: &Row) -> Result<OpenProposal, DbError> {
+    Ok(OpenProposal {
+        id: ProposalId(rows::unsigned(row.get("id"), "proposal id")?),
+        account_id: AccountId(rows::unsigned(row.get("account_id"), "account id")?),
+        amount: Credits(row.get("amount")),
+        client_id: row.get::<_, Option<Uuid>>("client_id").map(|id| ClientId(id.as_u128())),
+        proposed_by: AdminId(rows::unsigned(row.get("proposed_by"), "admin")?),
+        created_at: rows::timestamp(row.get("created_at"))?,
+        expires_at: rows::timestamp(row.get("expires_at"))?,
+    })
+}

@@ -1,0 +1,215 @@
+//! Credits in, by an admin; above a limit by two.
+//!
+//! A deposit that needs a second admin is answered with 202 and what it is called, and waits. What waits is read from Postgres, as lists
+//! are; what is done with it is decided by the engine alone.
+
+use axum::extract::State;
+use schemas::{AccountId, AdminId, ClientId, Command, Credits, Event, OrderId, ProposalId, Rejection, Timestamp};
+use serde::Serialize;
+use serde_json::Map;
+
+use crate::answers::{Deposit, deposited};
+use crate::db::OpenProposal;
+use crate::http::answer::{Answer, Page};
+use crate::http::auth::Admin;
+use crate::http::command::{Failure, look_at, submit};
+use crate::http::extract::{Body, Query, Segment};
+use crate::http::gate::reaches;
+use crate::http::history::{order_cursor, order_place, unreadable};
+use crate::http::parse::{self, PAGE_DEFAULT};
+use crate::http::problem::{Problem, rejection_kind};
+use crate::http::wallet::Movement;
+use crate::shapes::{iso_or_null, text, text_or_null};
+use crate::state::Shared;
+use crate::told::Told;
+
+/// Where what waits is listed.
+const PROPOSALS: &str = "/v1/wallet/deposits/proposals";
+
+/// A deposit: made, or proposed.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum DepositAnswer {
+    /// 201.
+    Made(MadeAnswer),
+    /// 202.
+    Proposed(ProposedAnswer),
+}
+
+/// What was done.
+#[derive(Serialize)]
+pub struct MadeAnswer {
+    #[serde(serialize_with = "text")]
+    account_id: AccountId,
+    #[serde(serialize_with = "text")]
+    amount: Credits,
+    #[serde(serialize_with = "text_or_null")]
+    client_id: Option<ClientId>,
+    /// Who did it, or proposed it; null in the answer to a repeat, which only knows what was done.
+    #[serde(serialize_with = "text_or_null")]
+    by: Option<AdminId>,
+    /// The second admin, if one was needed.
+    #[serde(serialize_with = "text_or_null")]
+    confirmed_by: Option<AdminId>,
+    #[serde(serialize_with = "text_or_null")]
+    proposal_id: Option<ProposalId>,
+    command_id: String,
+    repeated: bool,
+}
+
+/// What waits for a second admin. Nothing was moved.
+#[derive(Serialize)]
+pub struct ProposedAnswer {
+    #[serde(serialize_with = "text")]
+    proposal_id: ProposalId,
+    #[serde(serialize_with = "text")]
+    account_id: AccountId,
+    #[serde(serialize_with = "text")]
+    amount: Credits,
+    #[serde(serialize_with = "text_or_null")]
+    client_id: Option<ClientId>,
+    /// Null in the answer to a repeat, as `expires_at` is.
+    #[serde(serialize_with = "text_or_null")]
+    proposed_by: Option<AdminId>,
+    #[serde(serialize_with = "iso_or_null")]
+    expires_at: Option<Timestamp>,
+    look: &'static str,
+    command_id: String,
+    repeated: bool,
+}
+
+/// `POST /v1/wallet/deposits`
+pub async fn deposit(
+    Admin(by): Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Body(fields): Body,
+) -> Result<Answer<DepositAnswer>, Failure> {
+    query.nothing_else()?;
+    let Movement { account, amount, client_id } = Movement::read(fields)?;
+    let command = Command::Deposit { account, amount, client_id, by };
+    let home = state.map.of_account(account);
+    let (outcome, settled) = submit(&state, home, command, |_| Map::new(), deposited).await?;
+    let command_id = settled.command.to_string();
+    Ok(match outcome {
+        Deposit::Made { amount, by, seconded, repeated, .. } => {
+            let (confirmed_by, proposal_id) = (seconded.map(|word| word.by), seconded.map(|word| word.proposal));
+            let made = MadeAnswer {
+                account_id: account,
+                amount,
+                client_id,
+                by,
+                confirmed_by,
+                proposal_id,
+                command_id,
+                repeated,
+            };
+            Answer::one(DepositAnswer::Made(made), settled.at()).created()
+        }
+        Deposit::Proposed { proposal, amount, by, expires, repeated } => {
+            let proposed = ProposedAnswer {
+                proposal_id: proposal,
+                account_id: account,
+                amount,
+                client_id,
+                proposed_by: by,
+                expires_at: expires,
+                look: PROPOSALS,
+                command_id,
+                repeated,
+            };
+            Answer::one(DepositAnswer::Proposed(proposed), settled.at()).accepted()
+        }
+    })
+}
+
+/// `POST /v1/wallet/deposits/proposals/{id}/confirm`
+pub async fn confirm(
+    Admin(by): Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+    Body(mut fields): Body,
+) -> Result<Answer<MadeAnswer>, Failure> {
+    query.nothing_else()?;
+    let seen = (fields.text("account_id", parse::account_id), fields.text("amount", parse::amount));
+    let (account, amount) = fields.finish(seen.0.zip(seen.1))?;
+    let proposal = known(&state, &id)?;
+    let command = Command::ConfirmDeposit { proposal, account, amount, by };
+    let made = |told: &Told<'_>| match deposited(told)? {
+        Deposit::Made { amount, by, seconded, client_id, .. } => Some((amount, by, seconded, client_id)),
+        Deposit::Proposed { .. } => None,
+    };
+    let (made, settled) = submit(&state, proposal.shard(), command, |_| look_at(PROPOSALS), made).await?;
+    let (amount, by, seconded, client_id) = made;
+    let answer = MadeAnswer {
+        account_id: account,
+        amount,
+        client_id,
+        by,
+        confirmed_by: seconded.map(|word| word.by),
+        proposal_id: Some(proposal),
+        command_id: settled.command.to_string(),
+        repeated: false,
+    };
+    Ok(Answer::one(answer, settled.at()).created())
+}
+
+/// A proposal that waits no more.
+#[derive(Serialize)]
+pub struct DroppedAnswer {
+    #[serde(serialize_with = "text")]
+    proposal_id: ProposalId,
+    #[serde(serialize_with = "text")]
+    account_id: AccountId,
+    #[serde(serialize_with = "text")]
+    by: AdminId,
+    command_id: String,
+}
+
+/// `DELETE /v1/wallet/deposits/proposals/{id}`
+pub async fn drop(
+    Admin(by): Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+    Body(fields): Body,
+) -> Result<Answer<DroppedAnswer>, Failure> {
+    query.nothing_else()?;
+    fields.finish(Some(()))?;
+    let proposal = known(&state, &id)?;
+    let dropped = |told: &Told<'_>| {
+        told.events.iter().find_map(|event| match event {
+            Event::DepositDropped { account, by: Some(by), .. } => Some((*account, *by)),
+            _ => None,
+        })
+    };
+    let command = Command::DropDeposit { proposal, by };
+    let ((account_id, by), settled) =
+        submit(&state, proposal.shard(), command, |_| look_at(PROPOSALS), dropped).await?;
+    let command_id = settled.command.to_string();
+    Ok(Answer::one(DroppedAnswer { proposal_id: proposal, account_id, by, command_id }, settled.at()))
+}
+
+/// `GET /v1/wallet/deposits/proposals`: what waits, the first to expire first.
+pub async fn proposals(
+    _: Admin,
+    State(state): State<Shared>,
+    query: Query,
+) -> Result<Answer<Page<OpenProposal>>, Problem> {
+    let (mut params, at_least) = (query.params, query.at_least);
+    let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
+    let after = params.optional("cursor", order_place).map(|(expires, id)| (expires, ProposalId(id.0)));
+    params.finish()?;
+    reaches(&state.database_progress, &at_least).await?;
+    let (items, more, at) = state.database.open_proposals(after, limit).await.map_err(unreadable)?;
+    let next = items.last().filter(|_| more).map(|last| order_cursor(last.expires_at, OrderId(last.id.0)));
+    Ok(Answer::many(Page { items, next }, at))
+}
+
+/// An id whose shard there is.
+fn known(state: &Shared, text: &str) -> Result<ProposalId, Problem> {
+    let unknown = || Problem::new(rejection_kind(Rejection::DepositUnknown));
+    let id = parse::proposal_id(text).map_err(|_| unknown())?;
+    if id.shard().number() < state.map.shards() { Ok(id) } else { Err(unknown()) }
+}

@@ -1,0 +1,36 @@
+//! Admins' acts, and deposits that needed a second admin.
+
+use schemas::{AccountId, AdminId, Credits, ProposalId};
+use tokio_postgres::Transaction;
+
+use super::{Check, ReadModelError, exactly, natural, optional, table};
+use crate::fold::{Fold, Proposal};
+
+const ACTS: &str = "SELECT act, admin, count(*) AS count, coalesce(sum(amount), 0)::bigint AS amount FROM admin_acts \
+    GROUP BY act, admin";
+
+/// How often each admin did what, and the credits of it.
+pub async fn acts(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
+    let found = table(tx, ACTS, |row| {
+        let key = (row.try_get::<_, String>("act")?, AdminId(natural(row, "admin")?));
+        Ok((key, (natural(row, "count")?, Credits(row.try_get("amount")?))))
+    })
+    .await?;
+    Ok(exactly("Postgres: acts of admins", &fold.admin_acts, &found))
+}
+
+/// Every deposit that was ever proposed, as it stands.
+pub async fn proposals(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
+    let found = table(tx, "SELECT * FROM deposit_proposals", |row| {
+        let proposal = Proposal {
+            account: AccountId(natural(row, "account_id")?),
+            amount: Credits(row.try_get("amount")?),
+            by: AdminId(natural(row, "proposed_by")?),
+            status: row.try_get("status")?,
+            ended_by: optional(row, "ended_by")?.map(AdminId),
+        };
+        Ok((ProposalId(natural(row, "id")?), proposal))
+    })
+    .await?;
+    Ok(exactly("Postgres: proposed deposits", &fold.proposals, &found))
+}

@@ -1,0 +1,204 @@
+//! What admins did, and what became of deposits that need a second one.
+
+use schemas::{AccountId, AdminId, ClientId, CommandId, Credits, Event, MarketId, ProposalId, Timestamp};
+
+use super::{Changes, Stamp};
+
+/// One act of one admin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AdminAct {
+    /// What.
+    pub act: Act,
+    /// Who.
+    pub admin: AdminId,
+    /// About what.
+    pub about: About,
+    /// The proposed deposit that it is about.
+    pub proposal: Option<ProposalId>,
+    /// The credits that it moves, or would.
+    pub amount: Option<Credits>,
+    /// The command that it answers.
+    pub command: CommandId,
+    /// The event's place in its outcome.
+    pub index: usize,
+    /// The outcome.
+    pub at: Stamp,
+}
+
+/// What an act is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum About {
+    /// An account.
+    Account(AccountId),
+    /// A market.
+    Market(MarketId),
+}
+
+/// What admins do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// Credits came in, by one admin alone.
+    Deposit,
+    /// A deposit waits for a second admin.
+    DepositProposed,
+    /// The second admin's word: credits came in.
+    DepositConfirmed,
+    /// A proposed deposit was dropped.
+    DepositDropped,
+    /// Credits went out.
+    Withdrawal,
+    /// An account can only cancel, and receive credits.
+    AccountFrozen,
+    /// An account is as any other.
+    AccountUnfrozen,
+    /// What an account may have in all markets together.
+    AccountLimited,
+    /// A market was listed.
+    MarketCreated,
+    /// A market moved on.
+    MarketChanged,
+    /// What each account may have in a market.
+    MarketLimited,
+}
+
+impl Act {
+    /// The name in SQL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deposit => "DEPOSIT",
+            Self::DepositProposed => "DEPOSIT_PROPOSED",
+            Self::DepositConfirmed => "DEPOSIT_CONFIRMED",
+            Self::DepositDropped => "DEPOSIT_DROPPED",
+            Self::Withdrawal => "WITHDRAWAL",
+            Self::AccountFrozen => "ACCOUNT_FROZEN",
+            Self::AccountUnfrozen => "ACCOUNT_UNFROZEN",
+            Self::AccountLimited => "ACCOUNT_LIMITED",
+            Self::MarketCreated => "MARKET_CREATED",
+            Self::MarketChanged => "MARKET_CHANGED",
+            Self::MarketLimited => "MARKET_LIMITED",
+        }
+    }
+}
+
+/// What became of a proposed deposit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProposalDelta {
+    /// How it was proposed, if that was in this batch.
+    pub born: Option<Proposal>,
+    /// How it ended, if that was in this batch.
+    pub end: Option<ProposalEnd>,
+    /// The last change.
+    pub last: Stamp,
+}
+
+/// A deposit as it was proposed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Proposal {
+    /// Whose credits they would be.
+    pub account: AccountId,
+    /// How much.
+    pub amount: Credits,
+    /// The client's own name for it.
+    pub client_id: Option<ClientId>,
+    /// Who proposed it.
+    pub by: AdminId,
+    /// It waits until then.
+    pub expires: Timestamp,
+    /// When.
+    pub at: Stamp,
+}
+
+/// How a proposed deposit ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProposalEnd {
+    /// Another admin confirmed it.
+    Confirmed(AdminId),
+    /// An admin dropped it.
+    Dropped(AdminId),
+    /// Its time came.
+    Expired,
+}
+
+impl ProposalEnd {
+    /// The name in SQL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed(_) => "CONFIRMED",
+            Self::Dropped(_) => "DROPPED",
+            Self::Expired => "EXPIRED",
+        }
+    }
+
+    /// Who did it.
+    pub const fn by(self) -> Option<AdminId> {
+        match self {
+            Self::Confirmed(by) | Self::Dropped(by) => Some(by),
+            Self::Expired => None,
+        }
+    }
+}
+
+impl Changes {
+    pub(super) fn fold_admins(&mut self, at: Stamp, index: usize, command: CommandId, event: &Event) {
+        if let Some((act, admin, about)) = act(event) {
+            let (proposal, amount) = (proposal(event), amount(event));
+            self.admin_acts.push(AdminAct { act, admin, about, proposal, amount, command, index, at });
+        }
+        match event {
+            Event::DepositProposed { proposal, account, amount, client_id, by, expires } => {
+                let (account, amount, client_id, by, expires) = (*account, *amount, *client_id, *by, *expires);
+                self.proposal(*proposal, at).born = Some(Proposal { account, amount, client_id, by, expires, at });
+            }
+            Event::Deposited { seconded: Some(seconded), .. } => {
+                self.proposal(seconded.proposal, at).end = Some(ProposalEnd::Confirmed(seconded.by));
+            }
+            Event::DepositDropped { proposal, by, .. } => {
+                self.proposal(*proposal, at).end = Some(by.map_or(ProposalEnd::Expired, ProposalEnd::Dropped));
+            }
+            _ => {}
+        }
+    }
+
+    fn proposal(&mut self, id: ProposalId, at: Stamp) -> &mut ProposalDelta {
+        let delta = self.proposals.entry(id).or_insert(ProposalDelta { born: None, end: None, last: at });
+        delta.last = at;
+        delta
+    }
+}
+
+/// What an admin did, if the event is an admin's act.
+fn act(event: &Event) -> Option<(Act, AdminId, About)> {
+    Some(match event {
+        Event::Deposited { account, seconded: Some(second), .. } => {
+            (Act::DepositConfirmed, second.by, About::Account(*account))
+        }
+        Event::Deposited { account, by, .. } => (Act::Deposit, *by, About::Account(*account)),
+        Event::DepositProposed { account, by, .. } => (Act::DepositProposed, *by, About::Account(*account)),
+        Event::DepositDropped { account, by, .. } => (Act::DepositDropped, (*by)?, About::Account(*account)),
+        Event::Withdrawn { account, by, .. } => (Act::Withdrawal, *by, About::Account(*account)),
+        Event::AccountFrozen { account, by } => (Act::AccountFrozen, *by, About::Account(*account)),
+        Event::AccountUnfrozen { account, by } => (Act::AccountUnfrozen, *by, About::Account(*account)),
+        Event::AccountLimited { account, by, .. } => (Act::AccountLimited, *by, About::Account(*account)),
+        Event::MarketCreated { listing, by } => (Act::MarketCreated, *by, About::Market(listing.market)),
+        Event::MarketChanged { market, by, .. } => (Act::MarketChanged, (*by)?, About::Market(*market)),
+        Event::MarketLimited { market, by, .. } => (Act::MarketLimited, *by, About::Market(*market)),
+        _ => return None,
+    })
+}
+
+fn proposal(event: &Event) -> Option<ProposalId> {
+    match event {
+        Event::DepositProposed { proposal, .. } | Event::DepositDropped { proposal, .. } => Some(*proposal),
+        Event::Deposited { seconded, .. } => seconded.map(|second| second.proposal),
+        _ => None,
+    }
+}
+
+fn amount(event: &Event) -> Option<Credits> {
+    match event {
+        Event::Deposited { amount, .. } | Event::DepositProposed { amount, .. } | Event::Withdrawn { amount, .. } => {
+            Some(*amount)
+        }
+        _ => None,
+    }
+}

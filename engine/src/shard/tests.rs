@@ -404,7 +404,8 @@ fn commands_without_the_next_or_a_place_for_it_are_not_read() {
 #[test]
 fn the_commands_of_another_log_are_not_decided() {
     let world = decided();
-    world.commands.replace(vec![(NOW, b"another".to_vec()), (NOW, b"and one more".to_vec())]);
+    let another = |id| (NOW, CommandRecord { id: CommandId(id), command: open(1) }.encode());
+    world.commands.replace(vec![another(98), another(99)]);
     let fatal = halts_on(world, 1);
     assert!(matches!(fatal, Fatal::OtherCommands { offset: 0 }), "{fatal}");
 }

@@ -28,6 +28,22 @@ pub struct Incoming<'a> {
     pub bytes: &'a [u8],
 }
 
+/// What a partition has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extent {
+    /// The offset of the first record.
+    pub first: u64,
+    /// The offset after the last.
+    pub end: u64,
+}
+
+impl std::fmt::Display for Extent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { first, end } = self;
+        if first == end { write!(f, "nothing before {end}") } else { write!(f, "{first} to {}", end - 1) }
+    }
+}
+
 /// A record was not taken for writing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AppendFault {
@@ -41,8 +57,8 @@ pub enum AppendFault {
 
 /// One shard's view of the log: its own two partitions to read, all commands partitions to write.
 pub trait Log {
-    /// Reads events from `offset` on, and no commands.
-    fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault>;
+    /// Reads events from `events` on, and no commands. `commands`: an offset of theirs that is there.
+    fn follow_from(&mut self, events: u64, commands: u64) -> Result<(), KafkaFault>;
 
     /// Reads commands as well, from `offset` on.
     fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault>;
@@ -50,8 +66,12 @@ pub trait Log {
     /// Reads no more commands.
     fn stop_consuming(&mut self) -> Result<(), KafkaFault>;
 
-    /// The offset after the last record of the events partition now.
-    fn head(&mut self) -> Result<u64, KafkaFault>;
+    /// What a partition of the shard has now. Its end is that of what no broker can lose alone.
+    fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault>;
+
+    /// The first command that had no outcome when a leader last said so, in a place that is not the log; 0 if none ever
+    /// did.
+    fn committed(&mut self) -> Result<u64, KafkaFault>;
 
     /// Hands the next record to `visit`; `None` when there was none within `timeout`. A command comes only if `hungry`; it
     /// is kept, in order, until then. Passing troubles of the cluster are waited out.

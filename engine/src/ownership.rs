@@ -2,8 +2,10 @@
 //!
 //!   group coordinator ─▶ *ownership* ─▶ wants of each shard's loop
 //!
-//! The group only chooses; terms make it safe. The member reads no commands: every shard's loop has its own consumer, open
-//! and warm whether it leads or not. Offsets are committed now and then, for lag monitors alone.
+//! The group only chooses; terms make it safe. The member reads no commands: every shard's loop has its own consumer,
+//! open and warm whether it leads or not. How far the outcomes of the shards led here have come back is committed every
+//! second: for lag monitors, and because it is kept apart from the events. An engine that finds fewer outcomes there
+//! leads nothing (ADR 19).
 //!
 //! | what happens                         | the loop                                                                     |
 //! |--------------------------------------|------------------------------------------------------------------------------|
@@ -33,8 +35,11 @@ const RESIGN_WITHIN: Duration = Duration::from_secs(2);
 /// How fast an end is heard.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How often lag is measured and offsets are committed.
+/// How often lag is measured.
 const ACCOUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// How often offsets are committed: what the events lose goes unnoticed if it is younger.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
 
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -122,6 +127,7 @@ impl Member {
 
     fn stay(&self, leave: &Shutdown) -> Result<(), KafkaFault> {
         let mut account_at = Instant::now() + ACCOUNT_EVERY;
+        let mut commit_at = Instant::now() + COMMIT_EVERY;
         while !leave.is_triggered() {
             match self.consumer.poll(POLL) {
                 // Nothing is fetched on purpose; what slips through between assignment and pause is nobody's.
@@ -137,8 +143,14 @@ impl Member {
                 account_at = Instant::now() + ACCOUNT_EVERY;
                 self.account();
             }
+            if Instant::now() >= commit_at {
+                commit_at = Instant::now() + COMMIT_EVERY;
+                self.commit(&self.led());
+            }
         }
+        let led = self.led();
         resign(&self.context().controls);
+        self.commit(&led);
         self.context().ready.set(false);
         // Dropping the consumer leaves the group.
         Ok(())
@@ -148,14 +160,16 @@ impl Member {
         self.consumer.context()
     }
 
-    /// Measures the lag of the shards led here, and commits how far they are.
+    /// The shards led here.
+    fn led(&self) -> Vec<(i32, &Control)> {
+        let controls = (0_i32..).zip(&self.context().controls);
+        controls.filter(|(_, control)| control.role() == Role::Leading).collect()
+    }
+
+    /// Measures the lag of the shards led here.
     fn account(&self) {
         self.context().tell_halted();
-        let mut offsets = TopicPartitionList::new();
-        for (number, control) in (0_i32..).zip(&self.context().controls) {
-            if control.role() != Role::Leading {
-                continue;
-            }
+        for (number, control) in self.led() {
             let next = control.next_command();
             match self.consumer.fetch_watermarks(&self.topics.commands, number, WATERMARK_TIMEOUT) {
                 Ok((_, high)) => {
@@ -165,7 +179,15 @@ impl Member {
                 }
                 Err(error) => tracing::warn!(shard = number, %error, "the lag is not known"),
             }
-            let offset = i64::try_from(next).map_or(Offset::Invalid, Offset::Offset);
+        }
+    }
+
+    /// Commits how far shards are: up to the last command whose outcome was read from the log, so that all copies in
+    /// sync have it.
+    fn commit(&self, led: &[(i32, &Control)]) {
+        let mut offsets = TopicPartitionList::new();
+        for &(number, control) in led {
+            let offset = i64::try_from(control.next_command()).map_or(Offset::Invalid, Offset::Offset);
             if let Err(error) = offsets.add_partition_offset(&self.topics.commands, number, offset) {
                 tracing::warn!(shard = number, %error, "an offset cannot be committed");
             }

@@ -4,78 +4,13 @@
 
 mod common;
 
-use std::path::Path;
-use std::time::Duration;
-
 use common::engine::{Engine, command};
-use common::load::{Client, World};
+use common::halting::{BROKEN, LIMIT, NEVER, cut_beginning, halts_alone, opened, others_decide, shard, snapshots};
 use common::logs::drained;
 use common::{SHARDS, TestLog, later, wait_for};
-use engine::metrics::{HALTED_AND_OWNED, ROLE, UNKNOWN};
-use engine::shard::Role;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::{Offset, TopicPartitionList};
-use schemas::{AdminId, Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Record, Shard, Term, Timestamp};
-use service::kafka::{EventsTail, Reading, admin_config};
-
-const NEVER: Timestamp = Timestamp(4_000_000_000_000);
-const LIMIT: Duration = Duration::from_secs(30);
-const BROKEN: u16 = 2;
-
-fn shard(number: u16) -> Shard {
-    Shard::new(number).unwrap()
-}
-
-fn has_halted(engine: &Engine, number: u16) -> bool {
-    engine.metric(ROLE, number) == Some(f64::from(Role::Halted.code()))
-}
-
-/// Waits until a shard has halted, and the process is as it should be then.
-fn halts_alone(engine: &mut Engine, number: u16, why: &str) {
-    wait_for("the shard halts", LIMIT, || has_halted(engine, number).then_some(()));
-    // Ready, too: the others lead.
-    engine.wait_ready();
-    let (ready, live) = (engine.get("/readyz").unwrap(), engine.get("/livez").unwrap());
-    assert!(ready.contains(r#""missing":[]"#), "{ready}");
-    assert!(ready.contains(&format!(r#""halted":{{"shard {number}":"#)) && ready.contains(why), "{ready}");
-    assert!(live.starts_with("HTTP/1.1 200"), "{live}");
-    let line = engine.log().lines().find(|line| line.contains("the shard halts")).unwrap().to_owned();
-    assert!(line.contains(why) && line.contains("hint: ") && line.contains("events offset"), "{line}");
-}
-
-/// Asks for a deposit on every other shard, and waits for each outcome.
-fn others_decide(log: &TestLog, client: &Client, world: &World, broken: u16) {
-    let others: Vec<Shard> = Shard::all(SHARDS).filter(|other| other.number() != broken).collect();
-    let homes = others.iter().map(|other| {
-        world.accounts.iter().copied().find(|account| log.args.shard_map().of_account(*account) == *other).unwrap()
-    });
-    let deposits = homes
-        .map(|account| Command::Deposit { account, amount: Credits::whole(1), client_id: None, by: AdminId(1) })
-        .collect::<Vec<_>>();
-    let mut asked: Vec<CommandId> = deposits.into_iter().map(|deposit| client.ask(deposit)).collect();
-    client.flush();
-    let from = others.iter().map(|other| (*other, 0));
-    let tail = EventsTail::open(&log.args.kafka, &log.topics, Reading::Live, from).unwrap();
-    wait_for("the other shards decide", LIMIT, || {
-        while let Some(record) = tail.next_or_wait(Duration::from_millis(50)).unwrap() {
-            if let Record::Outcome(outcome, _) = Record::decode(record.payload()).unwrap() {
-                asked.retain(|id| *id != outcome.cause.id);
-            }
-        }
-        asked.is_empty().then_some(())
-    });
-}
-
-fn opened(log: &TestLog) -> (Client, World) {
-    let (client, world) = (Client::open(log), World::new(log.args.shard_map(), NEVER));
-    for command in world.opening() {
-        client.ask(command);
-    }
-    client.flush();
-    drained(log, LIMIT);
-    (client, world)
-}
+use engine::metrics::{HALTED_AND_OWNED, UNKNOWN};
+use rdkafka::Offset;
+use schemas::{Cause, CommandId, Credits, EngineId, Event, Outcome, Shard, Term};
 
 #[test]
 fn a_record_that_cannot_be_decoded_halts_one_shard_in_every_engine_and_again_after_a_restart() {
@@ -176,26 +111,10 @@ fn a_log_that_was_cut_halts_one_shard() {
     let (client, world) = opened(&log);
     engine.stop();
     // The beginning of the log is gone, and no snapshot makes up for it.
-    cut_before_end(&log, shard(BROKEN));
-    remove_snapshots(folder.path(), BROKEN);
+    cut_beginning(&log, &log.topics.events, shard(BROKEN), Offset::End);
+    std::fs::remove_dir_all(snapshots(&log, folder.path(), BROKEN)).unwrap();
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
-    halts_alone(&mut engine, BROKEN, "Kafka refused");
+    halts_alone(&mut engine, BROKEN, "going on from sequence 0 takes events from offset 0 on");
     others_decide(&log, &client, &world, BROKEN);
     engine.stop();
-}
-
-/// Deletes all records of a shard's events.
-fn cut_before_end(log: &TestLog, shard: Shard) {
-    let admin: AdminClient<DefaultClientContext> = admin_config(&log.args.kafka).create().unwrap();
-    let mut cut = TopicPartitionList::new();
-    cut.add_partition_offset(&log.topics.events, shard.partition(), Offset::End).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(admin.delete_records(&cut, &AdminOptions::new())).unwrap();
-}
-
-fn remove_snapshots(folder: &Path, number: u16) {
-    let snapshots = std::fs::read_dir(folder.join("snapshots")).unwrap();
-    for prefix in snapshots {
-        std::fs::remove_dir_all(prefix.unwrap().path().join(format!("shard-{number:03}"))).unwrap();
-    }
 }

@@ -183,9 +183,9 @@ fn assert_snapshots_agree_with_the_log(log: &TestLog, folder: &std::path::Path) 
 }
 
 fn follow(log: &TestLog, replica: &mut Replica, end: u64) {
-    let from = [(replica.state().shard(), replica.position().offset)];
+    let from = [(replica.state().shard(), replica.next_offset())];
     let tail = EventsTail::open(&log.args.kafka, &log.topics, Reading::Bulk, from).unwrap();
-    while replica.position().offset < end {
+    while replica.next_offset() < end {
         if let Some(record) = tail.next_or_wait(Duration::from_secs(1)).unwrap() {
             replica.read(record.offset(), record.payload()).unwrap();
         }

@@ -43,6 +43,7 @@ impl ShardError {
     fn hint(&self) -> &'static str {
         match self {
             Self::Broken(Broken { fault: Fault::Newer { .. }, .. }) => HINT_NEWER,
+            Self::Broken(Broken { fault: Fault::OtherLog(_), .. }) | Self::Cut(_) => HINT_OTHER_LOG,
             _ => HINT,
         }
     }
@@ -51,6 +52,10 @@ impl ShardError {
 /// What an operator does with a shard that is read no further.
 const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
     version of the gateway; else restore the topic from a copy; then restart this process";
+
+/// The same where the log does not have what Postgres was filled from.
+const HINT_OTHER_LOG: &str = "compare brokers, topic prefix and database with each other; if the log was made anew, \
+    have the projections fold it into a new database; else restore the topic from a copy; then restart this process";
 
 /// The same where a later build writes what this one does not know.
 const HINT_NEWER: &str = "install that build of the gateway in place of this process's";
@@ -98,7 +103,7 @@ impl Tail {
 
     fn run(self, caught_up: oneshot::Sender<()>) -> Result<(), KafkaFault> {
         let shards: Vec<Shard> = Shard::all(self.log.shards).collect();
-        let from = shards.iter().zip(&self.positions).map(|(&shard, position)| (shard, position.offset));
+        let from = shards.iter().zip(&self.positions).map(|(&shard, position)| (shard, position.start()));
         let tail = EventsTail::open(&self.log.kafka, &self.log.topics(), Reading::Live, from)?;
         let reader = |(&shard, &position)| Reader::new(shard, self.log.shards, position);
         let mut readers: Vec<Reader> = shards.iter().zip(&self.positions).map(reader).collect();
@@ -109,7 +114,7 @@ impl Tail {
         let mut lost = None;
         while !self.shutdown.is_triggered() {
             let has_caught_up =
-                |&(s, goal): &(Shard, u64)| self.halted.contains(s) || readers[s.index()].position().offset >= goal;
+                |&(s, goal): &(Shard, u64)| self.halted.contains(s) || readers[s.index()].next_offset() >= goal;
             if caught_up.is_some() && goals.iter().all(has_caught_up) {
                 tracing::info!("the view has caught up with the log");
                 self.halted.all_caught_up();
@@ -163,7 +168,7 @@ impl Tail {
     /// Halts the shards whose log does not have what comes after what Postgres has. True if there are any.
     fn halt_cut(&self, tail: &EventsTail, readers: &[Reader]) -> Result<bool, KafkaFault> {
         let read = readers.iter().filter(|reader| !self.halted.contains(reader.shard()));
-        let cut = tail.cut(read.map(|reader| (reader.shard(), reader.position().offset)))?;
+        let cut = tail.cut(read)?;
         let found = !cut.is_empty();
         cut.into_iter().try_for_each(|cut| self.halt(tail, cut.shard, &cut.into()))?;
         Ok(found)

@@ -15,8 +15,8 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::event::OrderPlaced;
 use schemas::{
-    AccountId, EngineId, Entry, Event, FeeRate, Instructions, MarketId, NewOrder, OrderId, PostOnly, Price, Quantity,
-    Scopes, Shard, Status, Term, Terms, TimeInForce,
+    AccountId, ApiKey, ApiKeyId, EngineId, Entry, Event, FeeRate, Instructions, MarketId, NewOrder, OrderId, PostOnly,
+    Price, Quantity, Scopes, Shard, Status, Term, Terms, TimeInForce,
 };
 use serde_json::{Value, json};
 use service::kafka::admin_config;
@@ -212,6 +212,46 @@ async fn a_log_whose_end_is_gone_halts_its_shard_alone() {
     }
     let path = format!("/v1/markets/{sound}/book?min_position={}:1", shard_of(&sound));
     api.get(None, &path).await.expect(200);
+    drop((gateway, projections));
+    platform.remove().await;
+}
+
+/// As if the processes were given the brokers of another stack: its log of the same name is longer than what Postgres
+/// has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_others_halts_its_shard_alone() {
+    let platform = Platform::create("other").await;
+    let (map, account) = (platform.map(), AccountId(77));
+    let shard_of = |ticker: &str| map.of_market(MarketId::of(&ticker.parse().unwrap()));
+    let home = map.of_account(account);
+    let sound = (0..).map(|n| format!("RAIN-{n}")).find(|ticker| shard_of(ticker) != home).unwrap();
+    let mut scribe = Scribe::new(&platform);
+    let (key, api_key) = key(1, 0x11, Scopes::READ);
+    scribe.open_account(home, account, api_key).await;
+    let projections = platform.program("projections").await;
+    let (gateway, api) = platform.gateway().await;
+    // Once this is answered, Postgres is as far.
+    api.get(Some(&key), &format!("/v1/fills?min_position={home}:1")).await.expect(200);
+    for mut process in [gateway, projections] {
+        assert!(process.stop(), "{}", process.log());
+    }
+
+    delete(&platform.log).await.unwrap();
+    eventually("the topics are there again", async || create(&platform.log).await.ok()).await;
+    let mut scribe = Scribe::new(&platform);
+    for number in 1..4 {
+        scribe.open_account(home, AccountId(number), ApiKey { id: ApiKeyId(number), ..api_key }).await;
+    }
+    scribe.open_market(shard_of(&sound), listing(&sound, 1)).await;
+
+    let projections = platform.program("projections").await;
+    let (gateway, api) = platform.gateway().await;
+    for (process, shares) in [(&gateway, 1), (&projections, 2)] {
+        names(process, home, shares, "is another log at offset 1").await;
+    }
+    let path = format!("/v1/markets/{sound}/book?min_position={}:1", shard_of(&sound));
+    api.get(None, &path).await.expect(200);
+    is_halted(&api.get(Some(&key), &format!("/v1/fills?min_position={home}:2")).await);
     drop((gateway, projections));
     platform.remove().await;
 }

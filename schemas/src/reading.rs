@@ -6,16 +6,19 @@
 //!
 //! Engines, projections, gateway and auditors all read through here, so they all see the same history, whatever stale
 //! writers append. Pure: knows bytes and offsets, not where they come from.
+//!
+//! A reader that starts from a stored position first reads again what that position was made of last, and so sees
+//! whether this is the log that the position is of. (ADR 19.)
 
 use bincode::{Decode, Encode};
 
 use crate::codec::DecodeError;
 use crate::frame::VOCABULARY;
 use crate::ids::Shard;
-use crate::record::{Build, Chain, Outcome, Record, Term};
+use crate::record::{Build, Cause, Chain, Outcome, Record, Term};
 
 /// How far a reader is: everything it needs to go on, kept with its own data in the same transaction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Encode, Decode)]
 pub struct Position {
     /// The next offset of the events log to read.
     pub offset: u64,
@@ -25,8 +28,32 @@ pub struct Position {
     pub sequence: u64,
     /// The chain after it.
     pub chain: Chain,
+    /// The offset of that outcome's record; 0 before the first. There the log shows that it is the one that the
+    /// position is of: the chain there is the hash of all outcomes up to it.
+    pub anchor: u64,
     /// The offset of the command after the last one with an outcome that counted: where an owner resumes.
     pub next_command: u64,
+}
+
+impl Position {
+    /// Where a reader that was given this position begins to read: at the last outcome that counted, or, if there is
+    /// none, at the beginning. Nothing from there on may be deleted.
+    pub fn start(&self) -> u64 {
+        if self.sequence == 0 { 0 } else { self.anchor }
+    }
+
+    /// What is known at [`Position::start`], before the record there was read.
+    fn at_start(&self) -> Self {
+        Self { offset: self.start(), ..Self::default() }
+    }
+
+    fn moved_to(&mut self, offset: u64, outcome: &Outcome, chain: Chain) {
+        self.offset = offset.saturating_add(1);
+        self.sequence = outcome.sequence;
+        self.chain = chain;
+        self.anchor = offset;
+        self.next_command = outcome.cause.offset.saturating_add(1);
+    }
 }
 
 /// What a record is to a reader.
@@ -100,11 +127,24 @@ pub enum Fault {
         /// What the record says.
         found: u64,
     },
+    /// The log is not the one that the stored position is of: another one, or one that was cut and has grown since.
+    #[error("the stored position is of a log with {}, and this one goes on otherwise", past(.0))]
+    OtherLog(Position),
+}
+
+/// What a log has if the position is of it.
+fn past(position: &Position) -> String {
+    let Position { offset, sequence, anchor, .. } = position;
+    match sequence {
+        0 => format!("no outcome before offset {offset}"),
+        _ => format!("outcome {sequence} at offset {anchor} and no other before offset {offset}"),
+    }
 }
 
 impl Fault {
     fn kind(&self) -> &'static str {
         match self {
+            Self::OtherLog(_) => "another log",
             Self::Newer { .. } => "newer than this build",
             _ => "broken",
         }
@@ -144,6 +184,9 @@ impl std::fmt::Display for WrittenBy {
 /// | Outcome, current term, other                  | the log is broken          | halt     |
 ///
 /// "Next in every way": the sequence is the next, the chain follows, and the command comes after the last one.
+///
+/// What stands before the position is looked at once, by [`Reader`], when it starts from a stored one: it must be what
+/// the position is of.
 pub fn admit(
     position: &Position,
     (shard, shards): (Shard, u16),
@@ -202,14 +245,20 @@ pub struct Reader {
     shard: Shard,
     shards: u16,
     position: Position,
+    /// What was read again of the log so far. Once that is `position`, the log is the right one.
+    again: Option<Position>,
+    /// The command of the last outcome that counted, if that was read here.
+    cause: Option<Cause>,
     /// The build that the current term names, if it was read here.
     build: Option<Build>,
 }
 
 impl Reader {
-    /// A reader of shard `shard` of a log with `shards` shards, at `position`.
+    /// A reader of shard `shard` of a log with `shards` shards, at `position`. Give it the records from
+    /// [`Position::start`] on.
     pub fn new(shard: Shard, shards: u16, position: Position) -> Self {
-        Self { shard, shards, position, build: None }
+        let again = (position != Position::default()).then(|| position.at_start());
+        Self { shard, shards, position, again, cause: None, build: None }
     }
 
     /// The shard that is read.
@@ -217,41 +266,119 @@ impl Reader {
         self.shard
     }
 
-    /// How far it is.
+    /// How far it is. Until it [is verified](Reader::is_verified) that is as it was stored.
     pub fn position(&self) -> &Position {
         &self.position
+    }
+
+    /// The next offset to read.
+    pub fn next_offset(&self) -> u64 {
+        self.again.as_ref().unwrap_or(&self.position).offset
+    }
+
+    /// True once the log has shown that it is the one that the position is of. Nothing may be written to it before.
+    pub fn is_verified(&self) -> bool {
+        self.again.is_none()
+    }
+
+    /// The command of the last outcome that counted; `None` before the first, and before the reader is verified.
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause
     }
 
     /// Reads the record at `offset`. Offsets may have gaps (a broker's own records) and may repeat, but not go back and change.
     ///
     /// On an error nothing has changed and the reader must not go on.
     pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<Reading, Broken> {
-        self.admit(offset, bytes).map_err(|fault| Broken { shard: self.shard, offset, fault })
+        let read = match self.again {
+            Some(again) => self.read_again(again, offset, bytes),
+            None => self.step(self.position, offset, bytes).map(|(position, reading)| {
+                self.position = position;
+                self.note(&reading);
+                reading
+            }),
+        };
+        read.map_err(|fault| Broken { shard: self.shard, offset, fault })
     }
 
-    fn admit(&mut self, offset: u64, bytes: &[u8]) -> Result<Reading, Fault> {
-        if offset < self.position.offset {
+    /// Reads a record that the stored position has behind it.
+    fn read_again(&mut self, again: Position, offset: u64, bytes: &[u8]) -> Result<Reading, Fault> {
+        if offset < again.offset {
             return Ok(Reading::Ignored);
         }
+        let other = Fault::OtherLog(self.position);
+        // The record before it must be there, since it was read.
+        if offset >= self.position.offset {
+            return Err(other);
+        }
+        let next = if again.sequence == self.position.sequence {
+            match self.step(again, offset, bytes) {
+                Err(unread @ (Fault::Undecodable(_) | Fault::Newer { .. })) => return Err(unread),
+                // None of this was there when the position was made.
+                Err(_) | Ok((_, Reading::Outcome(_))) => return Err(other),
+                Ok((next, reading)) => {
+                    self.note(&reading);
+                    next
+                }
+            }
+        } else {
+            self.anchored(offset, bytes)?.ok_or_else(|| other.clone())?
+        };
+        if next.offset < self.position.offset {
+            self.again = Some(next);
+        } else if next == self.position {
+            self.again = None;
+        } else {
+            return Err(other);
+        }
+        Ok(Reading::Ignored)
+    }
+
+    fn note(&mut self, reading: &Reading) {
+        match reading {
+            Reading::Term(term) => self.build = Some(term.build),
+            Reading::Outcome(outcome) => self.cause = Some(outcome.cause),
+            Reading::Ignored | Reading::Unknown => {}
+        }
+    }
+
+    /// The position after the record at the anchor, if it is the outcome that the stored position says.
+    fn anchored(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Position>, Fault> {
+        let Position { sequence, chain, anchor, .. } = self.position;
         let record = Record::decode(bytes).map_err(|error| self.undecodable(error))?;
-        let chained = Record::follows(bytes, self.position.chain);
-        let admission = admit(&self.position, (self.shard, self.shards), offset, &record, chained)?;
-        self.position.offset = offset.saturating_add(1);
-        Ok(match (admission, record) {
+        Ok(match record {
+            Record::Outcome(outcome, found) if (offset, outcome.sequence, found) == (anchor, sequence, chain) => {
+                let mut position = Position { term: Some(outcome.term), ..Position::default() };
+                position.moved_to(offset, &outcome, found);
+                self.cause = Some(outcome.cause);
+                Some(position)
+            }
+            _ => None,
+        })
+    }
+
+    /// Where a record leads to, by the rule.
+    fn step(&self, mut position: Position, offset: u64, bytes: &[u8]) -> Result<(Position, Reading), Fault> {
+        if offset < position.offset {
+            return Ok((position, Reading::Ignored));
+        }
+        let record = Record::decode(bytes).map_err(|error| self.undecodable(error))?;
+        let chained = Record::follows(bytes, position.chain);
+        let admission = admit(&position, (self.shard, self.shards), offset, &record, chained)?;
+        position.offset = offset.saturating_add(1);
+        let reading = match (admission, record) {
             (Admission::Adopt, Record::Term(term)) => {
-                self.position.term = Some(offset);
-                self.build = Some(term.build);
+                position.term = Some(offset);
                 Reading::Term(term)
             }
             (Admission::Apply, Record::Outcome(outcome, chain)) => {
-                self.position.sequence = outcome.sequence;
-                self.position.chain = chain;
-                self.position.next_command = outcome.cause.offset.saturating_add(1);
+                position.moved_to(offset, &outcome, chain);
                 Reading::Outcome(outcome)
             }
             (_, Record::Unknown { .. }) => Reading::Unknown,
             _ => Reading::Ignored,
-        })
+        };
+        Ok((position, reading))
     }
 
     /// With the build to install, if there is one that reads it.

@@ -132,13 +132,17 @@ fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
     assert_eq!(reader.position().offset, 2, "on an error nothing has changed");
 
     // A reader that began behind the term says where its build is named; without a term nobody knows.
-    let fault = Reader::new(shard, 4, *reader.position()).read(2, &later::record(NEXT)).unwrap_err().fault;
+    let first = Outcome { term: 0, sequence: 1, ..values::outcome() }.encode(Chain::default()).0;
+    assert!(matches!(reader.read(2, &first), Ok(Reading::Outcome(_))));
+    let mut behind = Reader::new(shard, 4, *reader.position());
+    assert_eq!(behind.read(2, &first), Ok(Reading::Ignored));
+    let fault = behind.read(3, &later::record(NEXT)).unwrap_err().fault;
     assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Term(0) });
     assert!(fault.to_string().ends_with("install the build that the term at offset 0 names or a later one"), "{fault}");
     let fault = Reader::new(shard, 4, Position::default()).read(0, &later::record(NEXT)).unwrap_err().fault;
     assert_eq!(fault, Fault::Undecodable(DecodeError::Newer { kind: KIND, needs: NEXT }));
 
-    let fault = reader.read(2, &later::term(values::term())).unwrap_err().fault;
+    let fault = reader.read(3, &later::term(values::term())).unwrap_err().fault;
     assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Build(BUILD) });
     assert!(fault.to_string().contains("install build 9.8.7 or a later one"), "{fault}");
 }

@@ -5,6 +5,8 @@
 
 mod values;
 
+use std::collections::HashSet;
+
 use schemas::codec::{self, VERSION};
 use schemas::reading::{Admission, Broken, Fault, Position, Reader, Reading, WrittenBy, admit};
 use schemas::record::{Cause, Chain};
@@ -268,13 +270,20 @@ fn stored(position: &Position) -> Position {
     codec::decode_exact(&bytes).expect("a position survives its own bytes")
 }
 
-/// Reads `history` on from a stored position; `Err` if the log is broken on the way.
+/// Reads `history` from a stored position; `Err` if the log is broken on the way.
 fn read_on(position: Position, history: &[Written]) -> Result<Position, Broken> {
     let mut reader = reader(stored(&position));
     for (offset, bytes) in history {
         reader.read(*offset, bytes)?;
     }
+    assert!(reader.is_verified() || reader.next_offset() < position.offset);
     Ok(*reader.position())
+}
+
+/// What a reader is given that starts from `position`, which was stored after record `at` of `history`.
+fn from_start(position: &Position, history: &[Written], at: usize) -> Vec<Written> {
+    let read = history[..=at].iter().filter(|(offset, _)| *offset >= position.start());
+    read.chain(&history[at + 1..]).cloned().collect()
 }
 
 #[derive(Default)]
@@ -293,6 +302,10 @@ impl Walk {
             let (offset, bytes) = next.delivered.last().expect("a step delivers a record");
             let before = self.positions.last().copied().unwrap_or_default();
             let mut reader = reader(before);
+            for (offset, bytes) in &world.delivered {
+                assert_eq!(reader.read(*offset, bytes), Ok(Reading::Ignored), "read again");
+            }
+            assert!(reader.is_verified(), "{before:?} after {:?}", world.delivered);
             let reading = reader.read(*offset, bytes);
             let expected = meaning(&next.delivered);
             assert_eq!(meaning_of(&reading), expected, "{step:?} after {:?}", world.delivered);
@@ -318,7 +331,8 @@ impl Walk {
     fn every_split_agrees(&self, history: &[Written]) {
         let end = self.positions.last().copied().expect("an unbroken history");
         for (at, position) in self.positions.iter().enumerate() {
-            assert_eq!(read_on(*position, &history[at + 1..]), Ok(end), "gone on after record {at}");
+            let from_start = from_start(position, history, at);
+            assert_eq!(read_on(*position, &from_start), Ok(end), "gone on after record {at}");
             assert_eq!(read_on(*position, history), Ok(end), "stored after record {at}, started over");
         }
         let twice: Vec<Written> = history.iter().flat_map(|record| [record.clone(), record.clone()]).collect();
@@ -339,10 +353,81 @@ fn a_reading_may_be_split_anywhere_and_heard_twice() {
     Walk::default().from(&World::default(), 5, true);
 }
 
+/// Every unbroken history of `depth` records, with the position after each of them.
+fn sound_histories(depth: usize) -> Vec<(Vec<Written>, Vec<Position>)> {
+    let mut found = Vec::new();
+    let mut open = vec![(World::default(), reader(Position::default()), Vec::new())];
+    while let Some((world, reader, positions)) = open.pop() {
+        if positions.len() == depth {
+            found.push((world.delivered, positions));
+            continue;
+        }
+        for step in STEPS.into_iter().filter(|step| !matches!(step, Step::Repeated | Step::FirstAgain)) {
+            let Some(next) = world.after(step) else { continue };
+            let (mut reader, (offset, bytes)) =
+                (reader.clone(), next.delivered.last().expect("a step delivers a record"));
+            if reader.read(*offset, bytes).is_ok() {
+                let positions = positions.iter().copied().chain([*reader.position()]).collect();
+                open.push((next, reader, positions));
+            }
+        }
+    }
+    found
+}
+
+/// Whichever log a position meets that is longer than the position: either the log leads to just this position, or the
+/// reader says that it is another log, before it takes anything from it.
+#[test]
+fn a_position_is_read_on_in_its_own_log_alone() {
+    let logs = sound_histories(4);
+    let positions: HashSet<Position> = logs.iter().flat_map(|(_, positions)| positions.iter().copied()).collect();
+    let (mut own, mut other, mut late) = (0, 0, 0);
+    for (log, found) in &logs {
+        let (end, _) = log.last().expect("four records");
+        for position in positions.iter().filter(|position| position.offset <= *end) {
+            let mut reader = reader(stored(position));
+            let read = log.iter().filter(|(offset, _)| *offset >= position.start());
+            let mut readings = read.map(|(offset, bytes)| (reader.read(*offset, bytes), reader.is_verified()));
+            let first = readings.find(|(reading, verified)| reading != &Ok(Reading::Ignored) || *verified);
+            let Some((first, verified)) = first else { panic!("{position:?} was not looked for in {log:?}") };
+            if verified && !found.contains(position) {
+                // Terms are not chained: the same outcome may count in one log and come too late in another. No log was
+                // seen to be cut and to go on with the same bytes at the same place.
+                late += 1;
+                let place = log.iter().position(|(offset, _)| *offset == position.anchor).expect("it was read");
+                assert!(log[place].1.ends_with(&position.chain.0), "{position:?} in {log:?}");
+                assert_ne!(found[place].anchor, position.anchor, "{position:?} in {log:?}");
+            } else if verified {
+                own += 1;
+            } else {
+                other += 1;
+                assert!(!found.contains(position), "{position:?} in {log:?}");
+                let fault = first.expect_err("another log").fault;
+                assert_eq!(fault, Fault::OtherLog(*position), "in {log:?}");
+            }
+        }
+    }
+    assert!(own > 1_000 && other > 100 * late, "{own} in their own log, {other} in another, {late} too late there");
+}
+
+#[test]
+fn a_log_that_ends_before_the_position_was_looked_for_verifies_nothing() {
+    let (log, positions) = sound_histories(3).into_iter().find(|(_, found)| found[2].sequence == 2).expect("two facts");
+    let mut reader = reader(positions[2]);
+    assert_eq!((positions[2].start(), reader.next_offset()), (2, 2));
+    for (offset, bytes) in &log[..2] {
+        assert_eq!(reader.read(*offset, bytes), Ok(Reading::Ignored));
+    }
+    assert!(!reader.is_verified());
+    assert_eq!(reader.read(log[2].0, &log[2].1), Ok(Reading::Ignored));
+    assert!(reader.is_verified() && reader.next_offset() == 3);
+}
+
 /// One line of the table above `admit` each, at a position that has seen something.
 #[test]
 fn the_table_row_by_row() {
-    let position = Position { offset: 20, term: Some(10), sequence: 5, chain: Chain([3; 16]), next_command: 40 };
+    let position =
+        Position { offset: 20, term: Some(10), sequence: 5, chain: Chain([3; 16]), anchor: 15, next_command: 40 };
     let next = Outcome {
         term: 10,
         sequence: 6,
@@ -405,7 +490,7 @@ fn what_is_read_is_what_was_written() {
     let (bytes, chain) = outcome.encode(Chain::default());
     assert_eq!(reader.read(1, &bytes), Ok(Reading::Outcome(outcome.clone())));
     let next_command = outcome.cause.offset + 1;
-    let expected = Position { offset: 2, term: Some(0), sequence: 1, chain, next_command };
+    let expected = Position { offset: 2, term: Some(0), sequence: 1, chain, anchor: 1, next_command };
     assert_eq!(reader.position(), &expected);
 }
 

@@ -111,7 +111,7 @@ impl Replica {
         Self::at(State::new(shard, map), Position::default())
     }
 
-    /// At a snapshot's position.
+    /// At a snapshot's position. Read on from its [`Position::start`].
     pub fn restore(shard: Shard, map: ShardMap, snapshot: &[u8]) -> Result<Self, SnapshotError> {
         let (state, position) = snapshot::read(shard, map, snapshot)?;
         Ok(Self::at(state, position))
@@ -131,6 +131,17 @@ impl Replica {
     /// How far the log was read.
     pub fn position(&self) -> &Position {
         self.reader.position()
+    }
+
+    /// The next offset of the log to read. Before [`Replica::position`] while the log is still to show that it is the
+    /// snapshot's.
+    pub fn next_offset(&self) -> u64 {
+        self.reader.next_offset()
+    }
+
+    /// The command of the last outcome that was read; `None` before the first.
+    pub fn last_cause(&self) -> Option<Cause> {
+        self.reader.cause()
     }
 
     /// Hashes of the state that were read and not checked, since another build made them in a way that this one does
@@ -184,6 +195,7 @@ impl Replica {
     /// If no term was read yet, or this replica leads already.
     pub fn lead(&mut self) {
         assert!(self.lead.is_none(), "a leader does not take over from itself");
+        assert!(self.reader.is_verified(), "nobody leads a log that may be another");
         let position = self.reader.position();
         self.lead = Some(Lead {
             term: position.term.expect("the own term was read"),

@@ -12,7 +12,7 @@ use crate::state::{Facts, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
-const MAGIC: &[u8; 8] = b"LFGsnap8";
+const MAGIC: &[u8; 8] = b"LFGsnap9";
 
 /// About what a purse, a position, an order or a client id takes.
 const BYTES_A_THING: usize = 80;

@@ -6,8 +6,9 @@
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use schemas::{Event, Instruction, Message, ParkedRequest, Rejection};
@@ -22,11 +23,17 @@ const TARGETS: [(&str, Target); 5] = [
     ("commands", targets::commands),
 ];
 
+fn folder(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target)
+}
+
+fn files(target: &str) -> BTreeMap<String, Vec<u8>> {
+    let read = |path: PathBuf| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap());
+    fs::read_dir(folder(target)).unwrap().map(|entry| read(entry.unwrap().path())).collect()
+}
+
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
-    let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+    files(target).into_values().collect()
 }
 
 #[test]
@@ -66,9 +73,16 @@ fn the_corpus_of_commands_asks_and_recalls() {
     });
 }
 
-/// Fails when the layout of the state changed: then a new magic goes into `snapshot.rs`, and new snapshots into the corpus.
+/// Fails when the layout of the state changed: then a new magic goes into `snapshot.rs`, and new snapshots into the corpus
+/// (`UPDATE_EXPECT=1` makes one after each sequence of commands).
 #[test]
 fn snapshots_of_this_layout_are_restored() {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        files("snapshot").keys().for_each(|name| fs::remove_file(folder("snapshot").join(name)).unwrap());
+        for (name, script) in files("commands") {
+            fs::write(folder("snapshot").join(name), targets::snapshot_after(&script)).unwrap();
+        }
+    }
     let (shard, map) = targets::shard();
     for bytes in corpus("snapshot") {
         let restored = engine_core::Replica::restore(shard, map, &bytes);

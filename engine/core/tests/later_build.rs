@@ -165,6 +165,9 @@ fn what_need_not_be_known_is_passed_over_and_the_state_is_the_same() {
     let snapshot = replica.snapshot().unwrap();
     let mut restored = Replica::restore(SHARD, map(), &snapshot).unwrap();
     let next = restored.position().offset;
+    for offset in restored.next_offset()..next {
+        assert_eq!(restored.read(offset, &log[usize::try_from(offset).unwrap()]), Ok(Read::Ignored));
+    }
     restored.read(next, &Term { engine: EngineId(2), ..term() }.encode()).unwrap();
     restored.lead();
     let bytes = CommandRecord { id: CommandId(9), command: order(3, 5) }.encode();

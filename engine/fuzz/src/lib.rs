@@ -11,7 +11,7 @@ use engine_core::Replica;
 use schemas::reading::{Position, Reader};
 use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
-use schemas::{Command, CommandRecord, Event, Record, Shard, Term};
+use schemas::{Command, CommandId, CommandRecord, EngineId, Event, Record, Shard, Term, Timestamp};
 use script::{Script, Step};
 
 /// Shards of the log that the targets pretend to be on: an account's home, a shard whose purse asks, and one whose purse is recalled.
@@ -68,6 +68,30 @@ pub fn snapshot(bytes: &[u8]) {
     if let Ok(replica) = Replica::restore(shard, map, bytes) {
         assert_eq!(replica.snapshot().as_deref(), Some(bytes));
     }
+}
+
+/// A snapshot of the first shard after its part of a sequence of commands. Nobody else answers it, so what it asks others for
+/// is still to come.
+pub fn snapshot_after(bytes: &[u8]) -> Vec<u8> {
+    let (shard, map) = shard();
+    let (mut script, mut replica, mut time) = (Script::new(bytes, map), Replica::new(shard, map), 0);
+    let term = Term::new(shard, map.shards(), EngineId(1), 1);
+    replica.read(0, &term.encode()).expect("a term");
+    replica.lead();
+    while let Some((wait, step)) = script.next(&[]) {
+        time += wait;
+        let command = match step {
+            Step::Ask(command) if cluster::home(map, &command) == shard => command,
+            Step::Astray(at, command) if at == shard => command,
+            Step::Advance(at) if at == shard => Command::AdvanceTime,
+            _ => continue,
+        };
+        let offset = replica.next_command();
+        let record = CommandRecord { id: CommandId(u128::from(offset + 1)), command }.encode();
+        let outcome = replica.handle(offset, Timestamp(time), &record).expect("the next command");
+        replica.read(offset + 1, &outcome).expect("its own outcome");
+    }
+    replica.snapshot().expect("all has come back")
 }
 
 /// A sequence of commands and deliveries of messages: all invariants hold after each, in the end nothing waits, and a state restored

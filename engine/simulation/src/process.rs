@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::log::Clock as _;
 use engine::scribe::{Desk, Pace, TakeFault};
-use engine::shard::{Control, Role, ShardLoop};
+use engine::shard::{Control, Fatal, Role, ShardLoop};
 use engine_core::Replica;
 use schemas::{EngineId, Shard};
 use service::{Liveness, Readiness};
@@ -58,39 +58,9 @@ impl Process {
     ) -> Self {
         let (writer, skew) = (Writer::default(), random.below(2 * SKEW_MAX));
         let hosted = cluster.shards().map(|shard| {
-            let (tap, pending) = (Rc::<Tap>::default(), Rc::<Pending>::default());
-            let (cabinet, archive) = (store[shard.index()].clone(), archives[shard.index()].clone());
-            let log = MemoryLog::new(shard, cluster.clone(), writer.clone(), tap.clone(), random.fork());
-            let clock = MemoryClock { cluster: cluster.clone(), skew };
-            let shelf = MemoryShelf {
-                shard,
-                cluster: cluster.clone(),
-                cabinet: cabinet.clone(),
-                archive: archive.clone(),
-                pending: pending.clone(),
-            };
-            let pulse = Liveness::new().watch("shard", Duration::MAX);
-            let control = Control::new(Readiness::new().part("shard"), pulse);
-            let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5));
-            let desk = Desk::new((shard, cluster.map), shelf.clone(), pace);
-            let outside = (log, clock.clone(), shelf);
-            let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone());
-            let shard_loop = shard_loop.with_hash_every(HASH_EVERY);
-            let random = random.fork();
-            let mut hosted = Hosted {
-                shard,
-                shard_loop,
-                desk,
-                clock,
-                random,
-                control,
-                tap,
-                pending,
-                cabinet,
-                archive,
-                has_ended: false,
-            };
-            hosted.shard_loop.start().unwrap_or_else(|fatal| panic!("shard {shard} of process {slot}: {fatal}"));
+            let identity = (engine, writer.clone(), skew);
+            let mut hosted = Hosted::open(cluster, shard, identity, (store, archives), random);
+            hosted.start().unwrap_or_else(|fatal| panic!("shard {shard} of process {slot}: {fatal}"));
             hosted
         });
         let hosted = hosted.collect();
@@ -145,6 +115,9 @@ impl Process {
         }
         hosted.write_snapshot(cluster, &self.writer);
         let after = hosted.control.role();
+        if after == Role::Leading {
+            cluster.commit(hosted.shard, hosted.control.next_command());
+        }
         if before != after || hosted.tap.recovered.get() {
             let sequence = hosted.replica().position().sequence;
             cluster.note(format_args!("  process {slot}, shard {shard} at {sequence}: {before} → {after}"));
@@ -162,6 +135,43 @@ impl Process {
 }
 
 impl Hosted {
+    pub fn open(
+        cluster: &Rc<Cluster>,
+        shard: Shard,
+        (engine, writer, skew): (EngineId, Writer, u64),
+        (store, archives): (&Store, &[Archive]),
+        random: &mut Random,
+    ) -> Self {
+        let (tap, pending) = (Rc::<Tap>::default(), Rc::<Pending>::default());
+        let (cabinet, archive) = (store[shard.index()].clone(), archives[shard.index()].clone());
+        let log = MemoryLog::new(shard, cluster.clone(), writer, tap.clone(), random.fork());
+        let clock = MemoryClock { cluster: cluster.clone(), skew };
+        let shelf = MemoryShelf {
+            shard,
+            cluster: cluster.clone(),
+            cabinet: cabinet.clone(),
+            archive: archive.clone(),
+            pending: pending.clone(),
+        };
+        let pulse = Liveness::new().watch("shard", Duration::MAX);
+        let control = Control::new(Readiness::new().part("shard"), pulse);
+        let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5));
+        let desk = Desk::new((shard, cluster.map), shelf.clone(), pace);
+        let outside = (log, clock.clone(), shelf);
+        let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone());
+        let shard_loop = shard_loop.with_hash_every(HASH_EVERY);
+        let random = random.fork();
+        Self { shard, shard_loop, desk, clock, random, control, tap, pending, cabinet, archive, has_ended: false }
+    }
+
+    pub fn start(&mut self) -> Result<(), Fatal> {
+        self.shard_loop.start()
+    }
+
+    pub fn step(&mut self) -> Result<(), Fatal> {
+        self.shard_loop.step()
+    }
+
     pub fn replica(&self) -> &Replica {
         self.shard_loop.replica()
     }

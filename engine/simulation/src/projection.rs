@@ -38,7 +38,7 @@ impl Projection {
 
     /// Reads some records into the batch; now and then some that it had.
     pub fn read(&mut self, most: u64, random: &mut Random) {
-        let next = self.reader.position().offset;
+        let next = self.reader.next_offset();
         let from = if random.one_in(20) { next.saturating_sub(random.below(5)) } else { next };
         for offset in from..from.saturating_add(most) {
             let Some((_, bytes)) = self.cluster.record(Topic::Events, self.shard, offset) else { break };
@@ -65,7 +65,7 @@ impl Projection {
     }
 
     pub fn is_at_end(&self) -> bool {
-        self.stored.position.offset == self.cluster.end(Topic::Events, self.shard)
+        self.reader.is_verified() && self.stored.position.offset == self.cluster.end(Topic::Events, self.shard)
     }
 
     /// Compares the tables with those of a projection that folds the whole log record by record and never dies.

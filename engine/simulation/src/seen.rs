@@ -288,6 +288,18 @@ kinds! {
     /// Time went on by minutes.
     TimeLeapt = "time leapt",
 
+    // After a run, a shard's log has lost its end.
+    /// An engine's snapshot was ahead of the log.
+    LogCutFound = "log found cut",
+    /// An engine's snapshot was of what the log no longer has, though it is longer.
+    OtherLogFound = "other log found",
+    /// The log had fewer outcomes than a leader had said.
+    OutcomesGoneFound = "outcomes found gone",
+    /// Commands were gone that had outcomes.
+    CommandsCutFound = "commands found cut",
+    /// The last command with an outcome was another.
+    OtherCommandsFound = "other commands found",
+
     /// A leader published the hash of its state; every follower checked it.
     StateHashed = "state hash published",
     /// A projection committed a batch.

@@ -8,10 +8,10 @@ use schemas::{EngineId, Shard};
 use crate::clients::Clients;
 use crate::cluster::Cluster;
 use crate::cluster::shelf::Archive;
-use crate::cluster::writer::Late;
+use crate::cluster::writer::{Late, Writer};
 use crate::oracle::agreement::Agreement;
 use crate::plan::{OCCASIONS, SCHEDULED};
-use crate::process::{Process, Store};
+use crate::process::{Hosted, Process, Store};
 use crate::projection::Projection;
 use crate::random::Random;
 use crate::seen::Seen;
@@ -72,6 +72,16 @@ impl Simulation {
         self.engines += 1;
         let identity = (slot, EngineId(self.engines));
         Process::start(&self.cluster, identity, (&self.stores[slot], &self.archives), &mut self.random)
+    }
+
+    /// A loop of one shard, as a process in this place has it before it starts.
+    pub(crate) fn open(&mut self, slot: usize, shard: Shard) -> (Hosted, Writer) {
+        self.engines += 1;
+        let writer = Writer::default();
+        let identity = (EngineId(self.engines), writer.clone(), 0);
+        let hosted =
+            Hosted::open(&self.cluster, shard, identity, (&self.stores[slot], &self.archives), &mut self.random);
+        (hosted, writer)
     }
 
     /// One small thing happens: a fault, or some work.

@@ -14,13 +14,13 @@ use schemas::{Shard, Timestamp};
 use service::config::LogArgs;
 use service::kafka::{KafkaFault, Reading, consumer_config, may_retry};
 
-use crate::log::{AppendFault, Incoming, Log, Source};
+use crate::log::{AppendFault, Extent, Incoming, Log, Source};
 pub use writer::{Generation, Writer};
 
 /// Commands kept while the loop wants none, before their partition is paused.
 const KEPT_MAX: usize = 1_000;
 
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One shard's partitions, and the process's writer.
 pub struct KafkaLog {
@@ -52,20 +52,23 @@ impl KafkaLog {
     /// Opens the shard's consumer; it reads nothing until [`Log::follow_from`].
     pub fn open(args: &LogArgs, shard: Shard, writer: Arc<Writer>, reading: Reading) -> Result<Self, KafkaFault> {
         let topics = args.topics();
-        let group = format!("{}.shards", args.topic_prefix);
-        let consumer = consumer_config(&args.kafka, &group, reading).create()?;
+        // Never a member, since it subscribes to nothing; it asks what the members have committed.
+        let consumer = consumer_config(&args.kafka, &topics.engines_group, reading).create()?;
         let generation = writer.current();
         Ok(Self { shard, topics, consumer, writer, generation, commands: Kept::default() })
     }
 
-    fn one(&self, source: Source, offset: u64) -> Result<TopicPartitionList, KafkaFault> {
-        let topic = match source {
+    fn topic(&self, source: Source) -> &str {
+        match source {
             Source::Events => &self.topics.events,
             Source::Commands => &self.topics.commands,
-        };
+        }
+    }
+
+    fn one(&self, source: Source, offset: u64) -> Result<TopicPartitionList, KafkaFault> {
         let offset = i64::try_from(offset).map_or(Offset::Invalid, Offset::Offset);
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, self.shard.partition(), offset)?;
+        list.add_partition_offset(self.topic(source), self.shard.partition(), offset)?;
         Ok(list)
     }
 
@@ -82,13 +85,14 @@ impl KafkaLog {
 }
 
 impl Log for KafkaLog {
-    fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
+    fn follow_from(&mut self, events: u64, commands: u64) -> Result<(), KafkaFault> {
         self.commands = Kept::default();
-        let mut both = self.one(Source::Events, offset)?;
-        // Commands are assigned from the start, but paused: a consumer needs up to a second to find a topic that is new to it.
-        // At an absolute offset, not at the end: with the end, commands that came during a take-over were seen to be skipped,
-        // presumably because its lookup was answered after the offset that was asked for then.
-        both.add_partition_offset(&self.topics.commands, self.shard.partition(), Offset::Offset(0))?;
+        let mut both = self.one(Source::Events, events)?;
+        // Commands are assigned from the first on, but paused: a consumer needs up to a second to find a topic that is
+        // new to it. At an absolute offset, not at the end: with the end, commands that came during a take-over were
+        // seen to be skipped, presumably because its lookup was answered after the offset that was asked for then.
+        let commands = i64::try_from(commands).map_or(Offset::Invalid, Offset::Offset);
+        both.add_partition_offset(&self.topics.commands, self.shard.partition(), commands)?;
         self.consumer.assign(&both)?;
         self.pause(true)
     }
@@ -106,9 +110,23 @@ impl Log for KafkaLog {
         self.pause(true)
     }
 
-    fn head(&mut self) -> Result<u64, KafkaFault> {
-        let (_, high) = self.consumer.fetch_watermarks(&self.topics.events, self.shard.partition(), HEAD_TIMEOUT)?;
-        Ok(u64::try_from(high).unwrap_or(0))
+    fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
+        let (low, high) = self.consumer.fetch_watermarks(self.topic(source), self.shard.partition(), ASK_TIMEOUT)?;
+        let natural = |offset| u64::try_from(offset).unwrap_or(0);
+        Ok(Extent { first: natural(low), end: natural(high) })
+    }
+
+    fn committed(&mut self) -> Result<u64, KafkaFault> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(&self.topics.commands, self.shard.partition());
+        let answered = self.consumer.committed_offsets(asked, ASK_TIMEOUT)?;
+        for element in answered.elements() {
+            element.error()?;
+            if let Offset::Offset(offset) = element.offset() {
+                return Ok(u64::try_from(offset).unwrap_or(0));
+            }
+        }
+        Ok(0)
     }
 
     fn poll<R>(

@@ -7,7 +7,7 @@ use schemas::Shard;
 use schemas::shard_map::ShardMap;
 use service::kafka::KafkaFault;
 
-use crate::log::{Log, Shelf};
+use crate::log::{Log, Shelf, Source};
 use crate::restore::newest_snapshot;
 
 /// How long one look for the next record takes at most, and how many in a row find none before the log counts as out of
@@ -50,17 +50,17 @@ pub fn take<L: Log, S: Shelf>(
 ) -> Result<Option<Snapshot>, TakeFault> {
     let mut replica = newest_snapshot(shard, map, shelf).unwrap_or_else(|| Replica::new(shard, map));
     let begun_at = replica.position().sequence;
-    log.follow_from(replica.position().offset)?;
-    let head = log.head()?;
+    let (head, commands) = (log.extent(Source::Events)?.end, log.extent(Source::Commands)?);
+    log.follow_from(replica.next_offset(), commands.first)?;
     let mut looks = 0;
-    while replica.position().offset < head {
+    while replica.next_offset() < head {
         if !go_on() {
             return Ok(None);
         }
         let read = log.poll(false, PATIENCE, |record| replica.read(record.offset, record.bytes))?;
         match read.transpose()? {
             Some(_) => looks = 0,
-            None if looks == LOOKS_MAX => return Err(TakeFault::Silent { at: replica.position().offset, head }),
+            None if looks == LOOKS_MAX => return Err(TakeFault::Silent { at: replica.next_offset(), head }),
             None => looks += 1,
         }
     }

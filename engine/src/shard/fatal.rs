@@ -9,7 +9,7 @@ use engine_core::{Divergence, Halt};
 use schemas::reading::{Broken, Fault};
 use service::kafka::KafkaFault;
 
-use crate::log::{Incoming, Source};
+use crate::log::{Extent, Incoming, Source};
 
 /// The shard cannot go on. Never retry: an operator must look.
 #[derive(Debug, thiserror::Error)]
@@ -29,18 +29,48 @@ pub enum Fatal {
         /// The one that came, each time it was asked for.
         found: u64,
     },
-    /// A snapshot is ahead of the log: the log lost records, or was made anew beside old snapshots.
+    /// The log lacks what the snapshot has read last, or what comes then: it lost records, or was made anew beside old
+    /// snapshots.
     #[error(
-        "the snapshot at sequence {sequence} was taken at offset {snapshot}, and the log ends at {head}: the log lost \
-         records, or the snapshots belong to another log"
+        "going on from sequence {sequence} takes events from offset {from} on, read up to {to} before, and there is \
+         {events}: the log lost records, or the snapshots are of another log"
     )]
     LogCut {
-        /// The snapshot's sequence.
+        /// The snapshot's sequence; 0 without a snapshot.
         sequence: u64,
+        /// The offset of the first record that is wanted.
+        from: u64,
         /// The offset that the snapshot had read up to.
-        snapshot: u64,
-        /// The end of the log.
+        to: u64,
+        /// What there is.
+        events: Extent,
+    },
+    /// Outcomes are gone that were on the log once, and that were told to clients.
+    #[error(
+        "outcomes were there for all commands before {committed}, and the log, which ends at {head}, has none from \
+         command {next} on: it lost its end"
+    )]
+    OutcomesGone {
+        /// The first command without an outcome.
+        next: u64,
+        /// The same, as the leader has committed it.
+        committed: u64,
+        /// The end of the events.
         head: u64,
+    },
+    /// The commands lack the next one, or a place for it.
+    #[error("command {next} is next, and there is {commands}: the commands were cut, or made anew")]
+    CommandsCut {
+        /// The first command without an outcome.
+        next: u64,
+        /// What there is.
+        commands: Extent,
+    },
+    /// The commands are not those that the events are of.
+    #[error("the command at offset {offset} is not the one that has the last outcome: the commands were made anew")]
+    OtherCommands {
+        /// The last command with an outcome.
+        offset: u64,
     },
     /// The law, or the loop, panicked: an invariant does not hold.
     #[error("panicked: {0}")]
@@ -59,6 +89,7 @@ impl Fatal {
             Self::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. })) => {
                 "install that build in place of this process's; it goes on where this shard stands"
             }
+            Self::Halt(Halt::Broken(Broken { fault: Fault::OtherLog(_), .. })) | Self::LogCut { .. } => HINT_OTHER_LOG,
             Self::Halt(Halt::Broken(_)) => {
                 "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
                  version; else restore the topic from a copy; then restart this process"
@@ -75,10 +106,8 @@ impl Fatal {
                 "look with `engine inspect SHARD --partition commands --from OFFSET`; restore the records that are missing; then \
                  restart this process"
             }
-            Self::LogCut { .. } => {
-                "restore the records that are missing; or, if the log was made anew, remove the snapshots; then restart this \
-                 process"
-            }
+            Self::OutcomesGone { .. } => HINT_OUTCOMES_GONE,
+            Self::CommandsCut { .. } | Self::OtherCommands { .. } => HINT_COMMANDS,
             Self::Panicked(_) => {
                 "look at the record with `engine inspect SHARD --from OFFSET --max 1` (`--partition commands` for a command); keep \
                  the log; install a version that can handle it; then restart this process"
@@ -86,6 +115,18 @@ impl Fatal {
         }
     }
 }
+
+const HINT_OTHER_LOG: &str = "compare brokers and topic prefix with what the snapshots' folder was made for; if the \
+    folder is of another log, give this process its own; if the log was made anew, or its end is lost for good, \
+    remove this shard's snapshots; else restore the topic from a copy; then restart this process";
+
+const HINT_OUTCOMES_GONE: &str = "restore the records that are missing at the end of the events; or, if they are lost \
+    for good and those commands may be decided again, stop all engines and set the committed offset of group \
+    PREFIX.engines for this partition of the commands back to the first command without an outcome \
+    (`kafka-consumer-groups.sh --reset-offsets`); then restart the engines";
+
+const HINT_COMMANDS: &str = "commands and events belong together: restore the commands topic that these events are of \
+    (look with `engine inspect SHARD --partition commands`); then restart this process";
 
 /// What the loop was at: so that a halt names it, however it came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

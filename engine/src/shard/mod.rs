@@ -33,7 +33,7 @@ use engine_core::{HASH_EVERY, Replica};
 use schemas::shard_map::ShardMap;
 use schemas::{EngineId, Shard};
 
-use crate::log::{Clock, Log, Shelf, Source};
+use crate::log::{Clock, Extent, Log, Shelf, Source};
 use crate::metrics::ShardMetrics;
 pub use clocks::AHEAD_MAX;
 use clocks::Clocks;
@@ -69,11 +69,25 @@ pub struct ShardLoop<L, C, S> {
 
 /// The role, with what only that role has.
 enum Stage {
-    Recovering { head: u64 },
+    Recovering(Goal),
     Following,
-    TakingOver { attempt: u64, since: Duration },
+    TakingOver { attempt: u64, since: Duration, commands: Extent },
     Leading(Leader),
     Resigning(Leader),
+}
+
+/// Where recovery is done.
+#[derive(Clone, Copy)]
+struct Goal {
+    /// The end of the events, as it was at the start.
+    head: u64,
+    /// Commands below this one have an outcome, as a leader has said before that.
+    committed: u64,
+}
+
+impl Goal {
+    /// Before it is known.
+    const NONE: Self = Self { head: u64::MAX, committed: 0 };
 }
 
 /// Two processes that both believe they should lead must not depose each other in a tight loop.
@@ -106,7 +120,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     ) -> Self {
         let replica = Replica::new(shard, map);
         let metrics = ShardMetrics::of(shard);
-        let (stage, attempts) = (Stage::Recovering { head: 0 }, 0);
+        let (stage, attempts) = (Stage::Recovering(Goal::NONE), 0);
         let hold_off = HoldOff { until: Duration::ZERO, wait: HoldOff::FIRST };
         Self {
             shard,
@@ -201,7 +215,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 impl Stage {
     fn role(&self) -> Role {
         match self {
-            Self::Recovering { .. } => Role::Recovering,
+            Self::Recovering(_) => Role::Recovering,
             Self::Following => Role::Following,
             Self::TakingOver { .. } => Role::TakingOver,
             Self::Leading(_) => Role::Leading,

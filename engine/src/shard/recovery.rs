@@ -1,11 +1,25 @@
 //! To the head of the log: from the newest snapshot that is whole, or from the beginning.
+//!
+//! Nothing is written to a log that does not have what is known of it:
+//!
+//! | what is known of the log                     | looked at                          | if it does not have it    |
+//! |----------------------------------------------|------------------------------------|---------------------------|
+//! | the last outcome that the snapshot has read  | when it is read again ([`Reader`]) | [`Fault::OtherLog`]       |
+//! | how far the snapshot has read                | before anything is read            | [`Fatal::LogCut`]         |
+//! | commands that had an outcome (the group's)   | when the head is reached           | [`Fatal::OutcomesGone`]   |
+//! | the next command, or a place for it          | before each take-over              | [`Fatal::CommandsCut`]    |
+//! | the id of the last command with an outcome   | when a leader begins to read       | [`Fatal::OtherCommands`]  |
+//!
+//! [`Reader`]: schemas::reading::Reader
+//! [`Fault::OtherLog`]: schemas::reading::Fault::OtherLog
 
 use std::time::Duration;
 
 use engine_core::Replica;
+use service::kafka::KafkaFault;
 
-use super::{Fatal, Place, ShardLoop, Stage};
-use crate::log::{Clock, Log, Shelf, Source};
+use super::{Fatal, Goal, Place, ShardLoop, Stage};
+use crate::log::{Clock, Extent, Log, Shelf, Source};
 use crate::restore::newest_snapshot;
 
 /// Snapshots of any size that a machine can hold are read and restored within this time; what takes longer
@@ -18,30 +32,66 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     /// Drops the state and begins again: at a snapshot, then event by event.
     pub(super) fn recover(&mut self) -> Result<(), Fatal> {
-        self.enter(Stage::Recovering { head: u64::MAX });
+        self.enter(Stage::Recovering(Goal::NONE));
         self.control.allow(SNAPSHOT_WITHIN);
         let replica = newest_snapshot(self.shard, self.map, &mut self.shelf)
             .unwrap_or_else(|| Replica::new(self.shard, self.map));
         self.replica = replica.with_hash_every(self.hash_every);
         self.control.beat();
         let position = *self.replica.position();
-        self.at = Place { source: Source::Events, offset: position.offset };
-        self.log.follow_from(position.offset)?;
-        let Some(head) = self.head()? else { return Ok(()) };
-        if position.offset > head {
-            return Err(Fatal::LogCut { sequence: position.sequence, snapshot: position.offset, head });
+        self.at = Place { source: Source::Events, offset: position.start() };
+        // In this order: what a leader has committed was on the log before its end is asked for.
+        let Some(committed) = self.ask(L::committed)? else { return Ok(()) };
+        let Some(events) = self.ask(|log| log.extent(Source::Events))? else { return Ok(()) };
+        let Some(commands) = self.ask(|log| log.extent(Source::Commands))? else { return Ok(()) };
+        if position.start() < events.first || position.offset > events.end {
+            return Err(Fatal::LogCut {
+                sequence: position.sequence,
+                from: position.start(),
+                to: position.offset,
+                events,
+            });
         }
+        self.log.follow_from(position.start(), commands.first)?;
+        let head = events.end;
         tracing::info!(shard = %self.shard, sequence = position.sequence, offset = position.offset, head, "recovering");
-        self.stage = Stage::Recovering { head };
+        self.stage = Stage::Recovering(Goal { head, committed });
         Ok(())
     }
 
-    /// The end of the log; waits for Kafka. `None` if the loop must end first.
-    fn head(&mut self) -> Result<Option<u64>, Fatal> {
+    /// Follows from here on, if the goal is reached.
+    pub(super) fn end_recovery(&mut self, Goal { head, committed }: Goal) -> Result<(), Fatal> {
+        if self.replica.next_offset() < head {
+            return Ok(());
+        }
+        let next = self.replica.next_command();
+        if committed > next {
+            return Err(Fatal::OutcomesGone { next, committed, head });
+        }
+        self.enter(Stage::Following);
+        Ok(())
+    }
+
+    /// What there is of the commands: the next one, or a place for it. `None` if Kafka cannot tell now.
+    pub(super) fn commands(&mut self) -> Result<Option<Extent>, Fatal> {
+        let next = self.replica.next_command();
+        match self.log.extent(Source::Commands) {
+            Ok(commands) if commands.first <= next && next <= commands.end => Ok(Some(commands)),
+            Ok(commands) => Err(Fatal::CommandsCut { next, commands }),
+            Err(fault) if fault.may_retry() => {
+                tracing::warn!(shard = %self.shard, %fault, "a take-over waits for Kafka");
+                Ok(None)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// An answer of the log; waits for Kafka. `None` if the loop must end first.
+    fn ask<T>(&mut self, question: impl Fn(&mut L) -> Result<T, KafkaFault>) -> Result<Option<T>, Fatal> {
         while !self.control.is_stopping() {
             self.control.beat();
-            match self.log.head() {
-                Ok(head) => return Ok(Some(head)),
+            match question(&mut self.log) {
+                Ok(answer) => return Ok(Some(answer)),
                 Err(fault) if fault.may_retry() => {
                     tracing::warn!(shard = %self.shard, %fault, "recovery waits for Kafka");
                     self.clock.sleep(ASK_AGAIN);

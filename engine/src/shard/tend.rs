@@ -15,12 +15,12 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     pub(super) fn tend(&mut self) -> Result<(), Fatal> {
         let wanted = self.control.wants_lead();
         match &self.stage {
-            Stage::Recovering { head } if self.replica.position().offset >= *head => self.enter(Stage::Following),
+            Stage::Recovering(goal) => self.end_recovery(*goal)?,
             Stage::Following if wanted && self.may_take_over() => self.take_over()?,
             Stage::TakingOver { .. } => self.await_term(wanted),
             Stage::Leading(_) => return self.lead(wanted),
             Stage::Resigning(_) => return self.resign(),
-            Stage::Recovering { .. } | Stage::Following => {}
+            Stage::Following => {}
         }
         self.report();
         Ok(())
@@ -36,13 +36,14 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             tracing::info!(shard = %self.shard, "the clocks are near each other again");
             self.metrics.clock_alarm.set(0.0);
         }
+        let Some(commands) = self.commands()? else { return Ok(()) };
         self.log.renew_writer()?;
         let attempt = self.attempts + 1;
         let term = Term::new(self.shard, self.map.shards(), self.engine, attempt);
         match self.log.append_event(&term.encode()) {
             Ok(()) => {
                 self.attempts = attempt;
-                self.enter(Stage::TakingOver { attempt, since: self.clock.elapsed() });
+                self.enter(Stage::TakingOver { attempt, since: self.clock.elapsed(), commands });
             }
             // Next time round.
             Err(AppendFault::Full | AppendFault::WriterLost) => {}

@@ -18,7 +18,7 @@ use service::{Liveness, Readiness};
 mod later;
 
 use super::*;
-use crate::log::{AppendFault, Incoming, ShelfFault};
+use crate::log::{AppendFault, Extent, Incoming, ShelfFault};
 
 const SHARD: Shard = Shard::new(0).unwrap();
 const ENGINE: EngineId = EngineId(7);
@@ -32,6 +32,10 @@ const STEPS_MAX: usize = 1_000;
 struct World {
     events: RefCell<Vec<Vec<u8>>>,
     commands: RefCell<Vec<(u64, Vec<u8>)>>,
+    /// The first command that is there.
+    commands_from: Cell<u64>,
+    /// The first command without an outcome, as the group has it.
+    committed: Cell<u64>,
     /// Milliseconds since the start.
     passed: Cell<u64>,
     /// Reading panics.
@@ -45,8 +49,8 @@ struct Memory {
 }
 
 impl Log for Memory {
-    fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
-        (self.event, self.command) = (usize::try_from(offset).unwrap(), None);
+    fn follow_from(&mut self, events: u64, _: u64) -> Result<(), KafkaFault> {
+        (self.event, self.command) = (usize::try_from(events).unwrap(), None);
         Ok(())
     }
 
@@ -60,8 +64,16 @@ impl Log for Memory {
         Ok(())
     }
 
-    fn head(&mut self) -> Result<u64, KafkaFault> {
-        Ok(self.world.events.borrow().len() as u64)
+    fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
+        let (first, end) = match source {
+            Source::Events => (0, self.world.events.borrow().len()),
+            Source::Commands => (self.world.commands_from.get(), self.world.commands.borrow().len()),
+        };
+        Ok(Extent { first, end: end as u64 })
+    }
+
+    fn committed(&mut self) -> Result<u64, KafkaFault> {
+        Ok(self.world.committed.get())
     }
 
     fn poll<R>(
@@ -163,7 +175,11 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
-        let (world, liveness, readiness) = (Rc::<World>::default(), Liveness::new(), Readiness::new());
+        Self::on(Rc::default())
+    }
+
+    fn on(world: Rc<World>) -> Self {
+        let (liveness, readiness) = (Liveness::new(), Readiness::new());
         let control = Control::new(readiness.share("shard 0"), liveness.watch("shard 0", SILENT_MAX));
         // Another shard of the same process.
         readiness.share("shard 1").set(true);
@@ -344,6 +360,54 @@ fn a_later_builds_term_halts_this_shard_alone_and_says_what_to_install() {
     let says = "install build 9.8.7 or a later one; hint: install that build in place of this process's";
     assert!(halted.contains("is newer than this build at offset 0") && halted.contains(says), "{halted}");
     assert_halted_alone(&stage, says);
+}
+
+/// A log whose first leader decided one command.
+fn decided() -> Rc<World> {
+    let mut stage = Stage::leading();
+    stage.command(0, open(1));
+    stage.until(|stage| stage.times().len() == 1);
+    stage.world
+}
+
+/// Why the next loop over such a log halts. It has appended so many terms by then.
+fn halts_on(world: Rc<World>, terms: usize) -> Fatal {
+    let mut stage = Stage::on(world);
+    let before = stage.world.events.borrow().len();
+    stage.control.want_lead(true);
+    let halted = stage.shard_loop.run().unwrap_err();
+    assert_eq!(stage.world.events.borrow().len(), before + terms, "{halted}");
+    assert_halted_alone(&stage, &halted.to_string());
+    halted.fatal
+}
+
+#[test]
+fn a_log_with_fewer_outcomes_than_were_committed_is_not_led() {
+    let world = decided();
+    world.committed.set(2);
+    let fatal = halts_on(world, 0);
+    assert!(matches!(fatal, Fatal::OutcomesGone { next: 1, committed: 2, head: 2 }), "{fatal}");
+}
+
+#[test]
+fn commands_without_the_next_or_a_place_for_it_are_not_read() {
+    let world = decided();
+    world.commands_from.set(2);
+    let fatal = halts_on(world, 0);
+    assert!(matches!(fatal, Fatal::CommandsCut { next: 1, .. }), "{fatal}");
+    let world = decided();
+    world.commands.borrow_mut().clear();
+    let fatal = halts_on(world, 0);
+    assert!(matches!(fatal, Fatal::CommandsCut { next: 1, commands: Extent { first: 0, end: 0 } }), "{fatal}");
+}
+
+#[test]
+fn the_commands_of_another_log_are_not_decided() {
+    let world = decided();
+    let another = |id| (NOW, CommandRecord { id: CommandId(id), command: open(1) }.encode());
+    world.commands.replace(vec![another(98), another(99)]);
+    let fatal = halts_on(world, 1);
+    assert!(matches!(fatal, Fatal::OtherCommands { offset: 0 }), "{fatal}");
 }
 
 fn assert_halted_alone(stage: &Stage, why: &str) {

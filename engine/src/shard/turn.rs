@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use engine_core::{LOOKAHEAD, Read};
-use schemas::{Outcome, Term, Timestamp};
+use schemas::{Cause, CommandId, CommandRecord, Outcome, Term, Timestamp};
 
 use super::clocks::Judged;
 use super::leader::{Out, UNCONFIRMED_MAX};
 use super::relay::Relay;
 use super::timers::Timers;
 use super::{Fatal, Leader, Place, ShardLoop, Stage};
-use crate::log::{Clock, Log, Shelf, Source};
+use crate::log::{Clock, Incoming, Log, Shelf, Source};
 
 /// How long the loop sleeps at most: the grain of its timers, and of how fast it hears what it is told.
 const IDLE: Duration = Duration::from_millis(20);
@@ -28,8 +28,17 @@ enum Turn {
     Accepted,
     /// A command, but not the next one: at this offset.
     Gap(u64),
+    /// Another command than the one that has the last outcome: at this offset.
+    OtherCommand(u64),
     /// The next command, with a time that one of the two clocks has wrong. Not taken.
     FarAhead(Timestamp),
+}
+
+/// True if a command is at the offset of the one that has the last outcome, and not that one.
+fn is_other(command: &Incoming<'_>, last: Option<Cause>) -> bool {
+    let id_of_none = || CommandRecord::id_of(command.bytes).unwrap_or(CommandId(0));
+    let id = || CommandRecord::decode(command.bytes).map_or_else(|_| id_of_none(), |record| record.id);
+    last.is_some_and(|cause| cause.offset == command.offset && cause.id != id())
 }
 
 impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
@@ -45,6 +54,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let seen = self.log.poll(hungry, timeout, |record| match at.visit(&record) {
             Source::Events => replica.read(record.offset, record.bytes).map(Turn::Read),
             Source::Commands if record.offset > replica.next_command() => Ok(Turn::Gap(record.offset)),
+            Source::Commands if is_other(&record, replica.last_cause()) => Ok(Turn::OtherCommand(record.offset)),
             Source::Commands => {
                 let is_next = record.offset == replica.next_command();
                 let time = match clocks.judge(record.time, clock.wall()) {
@@ -68,6 +78,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
                 self.handle(self.replica.waiting() > LOOKAHEAD);
             }
             Some(Turn::Gap(found)) => self.gap(found)?,
+            Some(Turn::OtherCommand(offset)) => return Err(Fatal::OtherCommands { offset }),
             Some(Turn::FarAhead(time)) => self.clocks_are_apart(time)?,
             Some(Turn::Read(read)) => {
                 self.have_read(read)?;
@@ -145,13 +156,15 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 
     /// A new writer. If it is this loop, it leads from here on: it has read every outcome that counts.
     fn term(&mut self, term: &Term) -> Result<(), Fatal> {
-        let Stage::TakingOver { attempt, since } = self.stage else { return Ok(()) };
+        let Stage::TakingOver { attempt, since, commands } = self.stage else { return Ok(()) };
         if (term.engine, term.attempt) != (self.engine, attempt) {
             return Ok(());
         }
         self.replica.lead();
         self.gaps = 0;
-        self.log.consume_from(self.replica.next_command())?;
+        // From the last one with an outcome on, which shows that these are the commands that the events are of.
+        let next = self.replica.next_command();
+        self.log.consume_from(if commands.first < next { next - 1 } else { next })?;
         let now = self.clock.elapsed();
         let mut out = Out::default();
         let relay = Relay::begin(&self.replica, self.shard, now, &mut out);

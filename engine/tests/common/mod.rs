@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod audit;
 pub mod engine;
+pub mod halting;
 pub mod idle;
 #[path = "../../../schemas/tests/later/mod.rs"]
 pub mod later;

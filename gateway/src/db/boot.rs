@@ -68,7 +68,7 @@ impl Database {
 }
 
 const POSITIONS: &str =
-    "SELECT shard, events_offset, term, sequence, chain, next_command FROM progress WHERE projection = $1";
+    "SELECT shard, events_offset, term, sequence, chain, anchor, next_command FROM progress WHERE projection = $1";
 
 fn position(row: &Row) -> Result<Position, DbError> {
     let term = row.get::<_, Option<i64>>("term").map(|term| rows::unsigned(term, "term")).transpose()?;
@@ -78,8 +78,14 @@ fn position(row: &Row) -> Result<Position, DbError> {
         term,
         sequence: rows::unsigned(row.get("sequence"), "sequence")?,
         chain: Chain(chain),
+        anchor: anchor(row)?,
         next_command: rows::unsigned(row.get("next_command"), "next command")?,
     })
+}
+
+/// NULL is what an older build left: of which log it was, nobody knows.
+fn anchor(row: &Row) -> Result<u64, DbError> {
+    rows::unsigned(row.get::<_, Option<i64>>("anchor").ok_or(DbError::Impossible("anchor"))?, "anchor")
 }
 
 const KEYS: &str = "SELECT id, account_id, hash, scopes FROM api_keys WHERE revoked_at IS NULL";

@@ -12,16 +12,18 @@ use crate::sink::{SinkError, WriterId};
 /// The name of this projection in `progress`.
 pub const PROJECTION: &str = "tables";
 
-const BEGIN: &str = "INSERT INTO progress (projection, shard, events_offset, term, sequence, chain, next_command, updated_at) \
-    VALUES ($1, $2, 0, NULL, 0, $3, 0, now()) ON CONFLICT DO NOTHING";
+const BEGIN: &str = "INSERT INTO progress \
+    (projection, shard, events_offset, term, sequence, chain, anchor, next_command, updated_at) \
+    VALUES ($1, $2, 0, NULL, 0, $3, 0, 0, now()) ON CONFLICT DO NOTHING";
 
-const READ: &str = "SELECT events_offset, term, sequence, chain, next_command, writer FROM progress \
+const READ: &str = "SELECT events_offset, term, sequence, chain, anchor, next_command, writer FROM progress \
     WHERE projection = $1 AND shard = $2";
 
 const MOVE: &str = "UPDATE progress \
-    SET events_offset = $3, term = $4, sequence = $5, chain = $6, next_command = $7, writer = $13, updated_at = now() \
-    WHERE projection = $1 AND shard = $2 AND events_offset = $8 AND term IS NOT DISTINCT FROM $9 AND sequence = $10 \
-    AND chain = $11 AND next_command = $12";
+    SET events_offset = $3, term = $4, sequence = $5, chain = $6, anchor = $7, next_command = $8, writer = $15, \
+    updated_at = now() \
+    WHERE projection = $1 AND shard = $2 AND events_offset = $9 AND term IS NOT DISTINCT FROM $10 AND sequence = $11 \
+    AND chain = $12 AND anchor = $13 AND next_command = $14";
 
 /// Reads the position; the first time ever, makes the row.
 pub async fn read(tx: &Transaction<'_>, shard: Shard) -> Result<Position, SinkError> {
@@ -46,8 +48,8 @@ pub async fn advance(
     to: &Position,
 ) -> Result<(), SinkError> {
     let statement = tx.prepare_cached(MOVE).await.map_err(classify)?;
-    let ((to_offset, to_term, to_sequence, to_chain, to_next), (offset, term, sequence, chain, next)) =
-        (columns(to), columns(from));
+    let (to_offset, to_term, to_sequence, to_chain, to_anchor, to_next) = columns(to);
+    let (offset, term, sequence, chain, anchor, next) = columns(from);
     let moved = tx
         .execute(
             &statement,
@@ -58,11 +60,13 @@ pub async fn advance(
                 &to_term,
                 &to_sequence,
                 &to_chain,
+                &to_anchor,
                 &to_next,
                 &offset,
                 &term,
                 &sequence,
                 &chain,
+                &anchor,
                 &next,
                 &writer.0,
             ],
@@ -92,7 +96,7 @@ pub fn number(shard: Shard) -> i16 {
     i16::try_from(shard.number()).expect("at most 128 shards")
 }
 
-type Columns = (i64, Option<i64>, i64, Vec<u8>, i64);
+type Columns = (i64, Option<i64>, i64, Vec<u8>, i64, i64);
 
 fn columns(position: &Position) -> Columns {
     (
@@ -100,6 +104,7 @@ fn columns(position: &Position) -> Columns {
         position.term.map(u64::cast_signed),
         position.sequence.cast_signed(),
         position.chain.0.to_vec(),
+        position.anchor.cast_signed(),
         position.next_command.cast_signed(),
     )
 }
@@ -115,7 +120,9 @@ fn from_row(row: &Row) -> Option<(Position, Option<WriterId>)> {
         },
         sequence: natural(row.get(2))?,
         chain: Chain(row.get::<_, &[u8]>(3).try_into().ok()?),
-        next_command: natural(row.get(4))?,
+        // NULL is what an older build left: of which log it was, nobody knows.
+        anchor: natural(row.get::<_, Option<i64>>(4)?)?,
+        next_command: natural(row.get(5))?,
     };
-    Some((position, row.get::<_, Option<uuid::Uuid>>(5).map(WriterId)))
+    Some((position, row.get::<_, Option<uuid::Uuid>>(6).map(WriterId)))
 }

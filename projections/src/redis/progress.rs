@@ -55,7 +55,7 @@ fn write_position(f: &mut std::fmt::Formatter<'_>, position: &Position, between:
     for byte in position.chain.0 {
         write!(f, "{byte:02x}")?;
     }
-    write!(f, "{between}{}", position.next_command)
+    write!(f, "{between}{}{between}{}", position.anchor, position.next_command)
 }
 
 impl std::str::FromStr for Progress {
@@ -91,6 +91,7 @@ fn position(text: &str, between: char) -> Option<Position> {
         },
         sequence: parts.next()?.parse().ok()?,
         chain: chain(parts.next()?)?,
+        anchor: parts.next()?.parse().ok()?,
         next_command: parts.next()?.parse().ok()?,
     };
     parts.next().is_none().then_some(position)
@@ -114,14 +115,14 @@ mod tests {
     #[test]
     fn texts_survive_a_round_trip() {
         let chain = Chain(*b"\x00\x01\x7f\x80\xffchain bytes");
-        let position = Position { offset: 12, term: Some(7), sequence: 4, chain, next_command: 9 };
+        let position = Position { offset: 12, term: Some(7), sequence: 4, chain, anchor: 8, next_command: 9 };
         let texts = [
-            (Progress::At(Position::default()), "0:-:0:00000000000000000000000000000000:0"),
-            (Progress::At(position), "12:7:4:00017f80ff636861696e206279746573:9"),
+            (Progress::At(Position::default()), "0:-:0:00000000000000000000000000000000:0:0"),
+            (Progress::At(position), "12:7:4:00017f80ff636861696e206279746573:8:9"),
             (Progress::Clearing(10), "rebuilding:0000000000000000000000000000000a"),
-            (Progress::new(position, Some(13)), "rebuilding:13/12/7/4/00017f80ff636861696e206279746573/9"),
-            (Progress::new(position, Some(12)), "12:7:4:00017f80ff636861696e206279746573:9"),
-            (Progress::new(Position::default(), Some(1)), "rebuilding:1/0/-/0/00000000000000000000000000000000/0"),
+            (Progress::new(position, Some(13)), "rebuilding:13/12/7/4/00017f80ff636861696e206279746573/8/9"),
+            (Progress::new(position, Some(12)), "12:7:4:00017f80ff636861696e206279746573:8:9"),
+            (Progress::new(Position::default(), Some(1)), "rebuilding:1/0/-/0/00000000000000000000000000000000/0/0"),
         ];
         for (progress, text) in texts {
             assert_eq!(progress.to_string(), text);
@@ -133,8 +134,10 @@ mod tests {
             "1:-:1:zz:1",
             "rebuilding:x",
             "rebuilding:1/2",
-            "rebuilding:/0/-/0/00000000000000000000000000000000/0",
-            "0:-:0:00000000000000000000000000000000:0:0",
+            "rebuilding:/0/-/0/00000000000000000000000000000000/0/0",
+            "0:-:0:00000000000000000000000000000000:0:0:0",
+            // As a build without anchors wrote it.
+            "12:7:4:00017f80ff636861696e206279746573:9",
         ] {
             assert!(text.parse::<Progress>().is_err(), "{text}");
         }

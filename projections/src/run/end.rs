@@ -13,7 +13,8 @@ use crate::sink::SinkError;
 ///
 /// | what is wrong                                        | what stops              |
 /// |------------------------------------------------------|-------------------------|
-/// | a shard's log: broken, cut, makes no sense, a panic  | that shard of that sink |
+/// | a shard's log: broken, cut, another, makes no sense  | that shard of that sink |
+/// | a panic                                              | that shard of that sink |
 /// | a shard's rows: the store refuses what the log says  | that shard of that sink |
 /// | another writer, a store that shuts this program out  | the process             |
 /// | or is laid out otherwise, settings, Kafka            | the process             |
@@ -94,6 +95,11 @@ const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET 
 const HINT_NEWER: &str =
     "install that build of the projections in place of this process's; it goes on where this shard stands";
 
+/// The same where the log does not have what the store's rows come from.
+const HINT_OTHER_LOG: &str = "compare brokers and topic prefix with what this store was filled from; if the log was \
+    made anew, fold it into a new database (Postgres) or run `projections rebuild redis --shard SHARD` (Redis); else \
+    restore the topic from a copy; then restart this process";
+
 /// The same where a store refuses a shard.
 const HINT_POSTGRES: &str = "nothing of that batch was written; correct in Postgres what the message names (a constraint, a row, a \
     right), or, if the rows do not fit the log, fold into a new database; then restart this process, which goes on from the shard's \
@@ -106,6 +112,7 @@ impl Stop {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Broken(Broken { fault: Fault::Newer { .. }, .. }) => HINT_NEWER,
+            Self::Broken(Broken { fault: Fault::OtherLog(_), .. }) | Self::Cut(_) => HINT_OTHER_LOG,
             Self::Refused { sink: "redis", .. } => HINT_REDIS,
             Self::Refused { .. } => HINT_POSTGRES,
             _ => HINT,

@@ -202,13 +202,14 @@ impl<S: Sink> Life<S> {
             () = stop.wait() => return Ok(None),
         };
         // Asked again: another writer may have been at work since.
-        let cut = self.ask_kafka(move |tail| tail.cut([(shard, position.offset)])).await?;
+        let reader = Reader::new(shard, self.worker.log.shards, position);
+        let asked = reader.clone();
+        let cut = self.ask_kafka(move |tail| tail.cut([&asked])).await?;
         if let Some(cut) = cut.first() {
             return Err(Stop::from(*cut).into());
         }
         tracing::info!(sink = S::NAME, %shard, offset = position.offset, "loaded");
-        let queue = self.port.enter(shard, position.offset);
-        let reader = Reader::new(shard, self.worker.log.shards, position);
+        let queue = self.port.enter(shard, position.start());
         Ok(Some(Session { reader, queue, limits: self.worker.limits, stop }))
     }
 

@@ -97,7 +97,7 @@ impl<S: Sink> ShardWriter<S> {
         let mut checks = interval(CHECK_PERIOD);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut earliest = Instant::now();
-        self.stands_at(session.reader.position());
+        self.stands_at(&session.reader);
         loop {
             self.pulse.beat();
             let first = tokio::select! {
@@ -113,10 +113,11 @@ impl<S: Sink> ShardWriter<S> {
             let Some(first) = first else { return Err(End::Again("the tail lost its place in the log".to_owned())) };
             let (batch, broken) = session.collect(first, earliest).await;
             earliest = Instant::now() + session.limits.interval;
-            if batch.records > 0 {
+            if batch.from != *session.reader.position() {
                 self.write(session, &batch).await?;
                 checks.reset();
             }
+            self.stands_at(&session.reader);
             // What came before a broken record counts, and is in the store now.
             if let Some(stop) = broken {
                 return Err(stop.into());
@@ -136,7 +137,6 @@ impl<S: Sink> ShardWriter<S> {
         self.judge(written)?;
         self.trust = Trust::Confirmed;
         self.meters.written(batch, &to, started.elapsed());
-        self.stands_at(&to);
         Ok(())
     }
 
@@ -149,10 +149,11 @@ impl<S: Sink> ShardWriter<S> {
         self.pulse.stop();
     }
 
-    fn stands_at(&self, position: &Position) {
-        self.meters.at(position);
-        if self.target.is_some_and(|target| position.offset >= target) && !self.ready.is_ready() {
-            tracing::info!(sink = S::NAME, shard = %self.shard(), offset = position.offset, "caught up");
+    fn stands_at(&self, reader: &Reader) {
+        self.meters.at(reader.position());
+        let next = reader.next_offset();
+        if self.target.is_some_and(|target| next >= target) && !self.ready.is_ready() {
+            tracing::info!(sink = S::NAME, shard = %self.shard(), offset = next, "caught up");
             self.ready.set(true);
         }
     }

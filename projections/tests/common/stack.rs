@@ -36,6 +36,19 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run ops/test"))
 }
 
+fn producer(kafka: &KafkaArgs) -> ThreadedProducer<rdkafka::producer::DefaultProducerContext> {
+    ClientConfig::new()
+        .set("bootstrap.servers", &kafka.brokers)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "0")
+        .set("batch.size", "1000000")
+        .set("queue.buffering.max.messages", "2000000")
+        .set("queue.buffering.max.kbytes", "2000000")
+        .set("message.max.bytes", "9000000")
+        .create()
+        .expect("a producer")
+}
+
 impl Stack {
     pub async fn new(test: &str, shards: u16) -> Self {
         let unique = uuid::Uuid::now_v7().simple().to_string();
@@ -54,16 +67,7 @@ impl Stack {
         let redis_url = variable("REDIS_URL");
         let redis = Builder::from_config(Config::from_url(&redis_url).expect("REDIS_URL")).build().unwrap();
         redis.init().await.expect("Redis");
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &log.kafka.brokers)
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "0")
-            .set("batch.size", "1000000")
-            .set("queue.buffering.max.messages", "2000000")
-            .set("queue.buffering.max.kbytes", "2000000")
-            .set("message.max.bytes", "9000000")
-            .create()
-            .expect("a producer");
+        let producer = producer(&log.kafka);
         let produced = vec![0; usize::from(shards)];
         Self { log, database_url, redis_url, postgres, redis, admin_url, database, producer, produced }
     }
@@ -76,6 +80,14 @@ impl Stack {
         migrate(&pool_args(&url)).await.expect("migrations");
         let client = connect(&url).await;
         (url, client)
+    }
+
+    /// Deletes the topics and makes them again, empty.
+    pub async fn make_topics_anew(&mut self) {
+        delete(&self.log).await.expect("topics are deleted");
+        until("the topics are there again", async || create(&self.log).await.is_ok()).await;
+        self.producer = producer(&self.log.kafka);
+        self.produced.fill(0);
     }
 
     /// Produces what `log` has and the topic has not; returns without waiting for the broker.
@@ -236,7 +248,7 @@ pub async fn dump_postgres(postgres: &tokio_postgres::Client) -> BTreeMap<String
         "ledger_entries",
         "admin_acts",
         "deposit_proposals",
-        "(SELECT shard, events_offset, term, sequence, chain, next_command FROM progress)",
+        "(SELECT shard, events_offset, term, sequence, chain, anchor, next_command FROM progress)",
     ];
     let mut dump = BTreeMap::new();
     for table in tables {

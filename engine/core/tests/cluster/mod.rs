@@ -117,8 +117,8 @@ impl Cluster {
     /// The leader reads its partition back; what is confirmed goes to the relay.
     pub fn read_back(&mut self, shard: Shard) {
         let node = &mut self.nodes[shard.index()];
-        while let Some(bytes) = node.events.get(node.leader.position().offset as usize).cloned() {
-            let offset = node.leader.position().offset;
+        while let Some(bytes) = node.events.get(node.leader.next_offset() as usize).cloned() {
+            let offset = node.leader.next_offset();
             match node.leader.read(offset, &bytes).unwrap() {
                 Read::Confirmed(outcome) => {
                     nothing_due_answers(&outcome.events);
@@ -230,7 +230,7 @@ impl Cluster {
         let term = Term::new(shard, shards, EngineId(7), attempt);
         node.events.push(term.encode());
         loop {
-            let offset = node.leader.position().offset;
+            let offset = node.leader.next_offset();
             let bytes = node.events[offset as usize].clone();
             match node.leader.read(offset, &bytes).unwrap() {
                 Read::Term(found) if found == term => break node.leader.lead(),

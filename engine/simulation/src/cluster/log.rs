@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use engine::log::{AppendFault, Incoming, Log, Source};
+use engine::log::{AppendFault, Extent, Incoming, Log, Source};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::{Shard, Timestamp};
 use service::kafka::KafkaFault;
@@ -64,6 +64,14 @@ impl MemoryLog {
         appended
     }
 
+    /// Whether the cluster can be asked now.
+    fn answers(&self) -> Result<(), KafkaFault> {
+        if self.cluster.strikes(Seen::HeadUnavailable) {
+            return Err(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure).into());
+        }
+        Ok(())
+    }
+
     fn go_back(&mut self) {
         let by = self.tap.go_back.take();
         self.events = self.events.saturating_sub(by);
@@ -91,12 +99,12 @@ impl MemoryLog {
 }
 
 impl Log for MemoryLog {
-    fn follow_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
+    fn follow_from(&mut self, events: u64, _: u64) -> Result<(), KafkaFault> {
         if !self.of_scribe {
-            self.cluster.saw(if offset > 0 { Seen::RestoredFromSnapshot } else { Seen::RecoveredFromLog });
+            self.cluster.saw(if events > 0 { Seen::RestoredFromSnapshot } else { Seen::RecoveredFromLog });
             self.tap.recovered.set(true);
         }
-        (self.events, self.commands) = (offset, None);
+        (self.events, self.commands) = (events, None);
         Ok(())
     }
 
@@ -104,7 +112,8 @@ impl Log for MemoryLog {
         // A reader has been seen to begin after the place that it was told.
         let skip = self.skips < SKIPS_MAX && self.cluster.strikes(Seen::CommandsSkipped);
         self.skips = if skip { self.skips + 1 } else { 0 };
-        self.commands = Some(offset + u64::from(self.skips > 0));
+        // A leader asks for the one before the next as well.
+        self.commands = Some(if skip { offset + 2 } else { offset });
         Ok(())
     }
 
@@ -113,11 +122,18 @@ impl Log for MemoryLog {
         Ok(())
     }
 
-    fn head(&mut self) -> Result<u64, KafkaFault> {
-        if self.cluster.strikes(Seen::HeadUnavailable) {
-            return Err(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure).into());
-        }
-        Ok(self.cluster.end(Topic::Events, self.shard))
+    fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
+        self.answers()?;
+        let topic = match source {
+            Source::Events => Topic::Events,
+            Source::Commands => Topic::Commands,
+        };
+        Ok(Extent { first: 0, end: self.cluster.end(topic, self.shard) })
+    }
+
+    fn committed(&mut self) -> Result<u64, KafkaFault> {
+        self.answers()?;
+        Ok(self.cluster.committed(self.shard))
     }
 
     fn poll<R>(

@@ -30,6 +30,10 @@ pub enum Topic {
     Events,
 }
 
+impl Topic {
+    pub const ALL: [Self; 2] = [Self::Commands, Self::Events];
+}
+
 /// A record in the log.
 pub struct Stored {
     /// The broker's append time.
@@ -60,6 +64,8 @@ pub struct Cluster {
     written: Cell<u64>,
     random: RefCell<Random>,
     partitions: RefCell<BTreeMap<(Topic, Shard), Vec<Stored>>>,
+    /// The first command of each shard that had no outcome, as the last leader that said so had read.
+    committed: RefCell<BTreeMap<Shard, u64>>,
     downs: RefCell<Vec<Down>>,
     tally: RefCell<Tally>,
     trace: RefCell<Trace>,
@@ -68,8 +74,7 @@ pub struct Cluster {
 impl Cluster {
     pub fn new(plan: Plan, random: Random, aloud: bool) -> Rc<Self> {
         let map = ShardMap::new(plan.shards).expect("a plan has a legal number of shards");
-        let topics = [Topic::Commands, Topic::Events];
-        let keys = Shard::all(plan.shards).flat_map(|shard| topics.map(|topic| (topic, shard)));
+        let keys = Shard::all(plan.shards).flat_map(|shard| Topic::ALL.map(|topic| (topic, shard)));
         let partitions = keys.map(|key| (key, Vec::new())).collect();
         Rc::new(Self {
             plan,
@@ -81,6 +86,7 @@ impl Cluster {
             written: Cell::new(0),
             random: RefCell::new(random),
             partitions: RefCell::new(partitions),
+            committed: RefCell::default(),
             downs: RefCell::default(),
             tally: RefCell::default(),
             trace: RefCell::new(Trace::new(aloud)),
@@ -138,6 +144,23 @@ impl Cluster {
     /// The offset after the last record.
     pub fn end(&self, topic: Topic, shard: Shard) -> u64 {
         self.partition(topic, shard).len() as u64
+    }
+
+    /// What the group has committed for a shard.
+    pub fn committed(&self, shard: Shard) -> u64 {
+        self.committed.borrow().get(&shard).copied().unwrap_or(0)
+    }
+
+    /// A leader says how far it is. It may be out of date: the last word counts, as with Kafka.
+    pub fn commit(&self, shard: Shard, next_command: u64) {
+        self.committed.borrow_mut().insert(shard, next_command);
+    }
+
+    /// The records of a partition from `end` on are gone.
+    pub fn cut(&self, topic: Topic, shard: Shard, end: u64) {
+        let mut partitions = self.partitions.borrow_mut();
+        let partition = partitions.get_mut(&(topic, shard)).expect("all partitions exist from the start");
+        partition.truncate(usize::try_from(end).expect("an offset of records in memory"));
     }
 
     /// Whether a fault of the plan strikes on this occasion; noted if so.

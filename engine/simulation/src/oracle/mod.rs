@@ -16,11 +16,13 @@
 //! | `replay`       | I-1 to I-8 at cuts of the logs; every replica, every snapshot, every purse's row and the log agree |
 //! | `rooms`        | I-9 at cuts of the logs                                                                         |
 //! | `agreement`    | replicas at the same place are the same                                                         |
+//! | `cuts`         | a log that has lost its end is not led                                                          |
 //!
 //! And `projection`: the tables are those of a fresh fold.
 
 pub mod agreement;
 mod batches;
+mod cuts;
 mod deposits;
 mod funds;
 mod history;
@@ -68,6 +70,7 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
     replay::check(simulation, &finals);
     simulation.projections.iter().for_each(Projection::assert_equals_fresh);
     Projection::assert_wallets_add_up(&simulation.projections);
+    cuts::check(simulation);
     Totals {
         commands: histories.iter().map(|history| history.outcomes.len() as u64).sum(),
         requests: simulation.clients.requests.len() as u64,

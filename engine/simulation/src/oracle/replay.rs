@@ -139,7 +139,7 @@ fn check_processes(simulation: &mut Simulation, replicas: &[Replica]) {
         for (sequence, bytes) in hosted.cabinet.whole() {
             let mut restored = restore(simulation, hosted.shard, &bytes);
             let end = simulation.cluster.end(Topic::Events, hosted.shard);
-            for offset in restored.position().offset..end {
+            for offset in restored.next_offset()..end {
                 read(&simulation.cluster, &mut restored, offset);
             }
             let same = restored.state().digest() == replicas[hosted.shard.index()].state().digest();

@@ -8,6 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
+use schemas::reading::Reader;
 use schemas::topics::Topics;
 use schemas::{Shard, Timestamp};
 
@@ -134,14 +135,16 @@ impl EventsTail {
         list
     }
 
-    /// Those of `positions` that the log does not have, because it was cut there or made anew, with the offsets that it
-    /// has.
-    pub fn cut(&self, positions: impl IntoIterator<Item = (Shard, u64)>) -> Result<Vec<Cut>, KafkaFault> {
+    /// What the logs of `readers` do not have of what these read next, or have read, because they were cut there or
+    /// made anew, with the offsets that they have.
+    pub fn cut<'a>(&self, readers: impl IntoIterator<Item = &'a Reader>) -> Result<Vec<Cut>, KafkaFault> {
         let mut found = Vec::new();
-        for (shard, offset) in positions {
+        for reader in readers {
+            let (shard, next, read) = (reader.shard(), reader.next_offset(), reader.position().offset);
             let (low, high) = self.consumer.fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
             let (first, end) = (u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0));
-            if offset < first || offset > end {
+            if next < first || read > end {
+                let offset = if next < first { next } else { read };
                 found.push(Cut { shard, offset, first, end });
             }
         }

@@ -1,0 +1,182 @@
+//! A log that is not the one, or not all of it: nobody leads it, and nothing is written to it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::path::Path;
+
+use common::engine::Engine;
+use common::halting::{
+    BROKEN, LIMIT, cut_beginning, extent, halts_alone, make_anew, opened, others_decide, records, shard, snapshots,
+};
+use common::load::Client;
+use common::logs::drained;
+use common::{SHARDS, TestLog, wait_for};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+use schemas::{AdminId, Command, Credits, Record, Shard};
+use service::kafka::{Reading, consumer_config};
+
+/// A log that an engine has led and left, with snapshots at its end.
+fn left(name: &str) -> (TestLog, tempfile::TempDir) {
+    let (log, folder) = (TestLog::create(name), tempfile::tempdir().unwrap());
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    opened(&log);
+    engine.stop();
+    (log, folder)
+}
+
+fn leads_all(engine: &Engine) {
+    wait_for("it leads all shards", LIMIT, || (engine.leads().len() == usize::from(SHARDS)).then_some(()));
+}
+
+/// Writes records to a partition, in their order.
+fn restore(client: &Client, log: &TestLog, topic: &str, shard: Shard, records: &[Vec<u8>]) {
+    for record in records {
+        if topic == log.topics.events {
+            client.write_event(shard, record);
+        } else {
+            client.write_command(shard, record);
+        }
+    }
+    client.flush();
+}
+
+/// A topic is made anew with what it had, but for the last `lost` records of one shard.
+fn lose_end(log: &TestLog, topic: &str, lost: usize) -> usize {
+    let all: Vec<(Shard, Vec<Vec<u8>>)> = Shard::all(SHARDS).map(|shard| (shard, records(log, topic, shard))).collect();
+    make_anew(log, topic);
+    let client = Client::open(log);
+    let mut left = 0;
+    for (of, mut records) in all {
+        if of == shard(BROKEN) {
+            left = records.len() - lost;
+            records.truncate(left);
+        }
+        restore(&client, log, topic, of, &records);
+    }
+    left
+}
+
+#[test]
+fn a_snapshot_of_another_log_halts_its_shard_before_anything_is_written() {
+    let (log, folder) = left("other");
+    make_anew(&log, &log.topics.events);
+    make_anew(&log, &log.topics.commands);
+    // The log that is there now, longer than the first.
+    let now = folder.path().join("now");
+    let mut engine = Engine::start_ready(&log, &now, &[]);
+    let (client, world) = opened(&log);
+    for account in world.accounts.iter().chain(&world.accounts) {
+        client.ask(Command::Deposit { account: *account, amount: Credits::whole(1), client_id: None, by: AdminId(1) });
+    }
+    client.flush();
+    drained(&log, LIMIT);
+    engine.stop();
+    exchange_snapshots(&log, folder.path(), &now);
+
+    let before = records(&log, &log.topics.events, shard(BROKEN));
+    for _ in 0..2 {
+        let mut engine = Engine::start_ready(&log, &now, &[]);
+        halts_alone(&mut engine, BROKEN, "events log of shard 2 is another log at offset");
+        assert!(engine.log().contains("compare brokers and topic prefix"), "{}", engine.log());
+        others_decide(&log, &client, &world, BROKEN);
+        engine.stop();
+        assert!(records(&log, &log.topics.events, shard(BROKEN)) == before, "something was written");
+    }
+
+    // As the hint says.
+    std::fs::remove_dir_all(snapshots(&log, &now, BROKEN)).unwrap();
+    let mut engine = Engine::start_ready(&log, &now, &[]);
+    leads_all(&engine);
+    others_decide(&log, &client, &world, SHARDS);
+    engine.stop();
+}
+
+/// The snapshots of the broken shard are those of an engine that started under `from`.
+fn exchange_snapshots(log: &TestLog, from: &Path, to: &Path) {
+    let (from, to) = (snapshots(log, from, BROKEN), snapshots(log, to, BROKEN));
+    std::fs::remove_dir_all(&to).unwrap();
+    std::fs::rename(from, to).unwrap();
+}
+
+#[test]
+fn events_that_have_lost_their_end_are_not_led() {
+    let (log, folder) = left("end-gone");
+    let whole = extent(&log, &log.topics.events, shard(BROKEN)).1;
+    let end = lose_end(&log, &log.topics.events, 3);
+    assert_eq!(end as u64 + 3, whole);
+    // With a snapshot that is ahead, and with none.
+    for why in [
+        format!("read up to {whole} before, and there is 0 to {}", end - 1),
+        "outcomes were there for all commands before".to_owned(),
+    ] {
+        let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+        halts_alone(&mut engine, BROKEN, &why);
+        engine.stop();
+        assert_eq!(extent(&log, &log.topics.events, shard(BROKEN)), (0, end as u64), "something was written");
+        let _gone_already = std::fs::remove_dir_all(snapshots(&log, folder.path(), BROKEN));
+    }
+
+    // An operator who gives those outcomes up sets the group's offset back.
+    let consumer: BaseConsumer =
+        consumer_config(&log.args.kafka, &log.topics.engines_group, Reading::Live).create().unwrap();
+    let mut back = TopicPartitionList::new();
+    back.add_partition_offset(&log.topics.commands, shard(BROKEN).partition(), Offset::Offset(0)).unwrap();
+    wait_for("the group lets it be set", LIMIT, || consumer.commit(&back, CommitMode::Sync).ok());
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    leads_all(&engine);
+    drained(&log, LIMIT);
+    engine.stop();
+}
+
+#[test]
+fn commands_that_end_before_the_next_are_not_read() {
+    let (log, folder) = left("commands-anew");
+    let commands = lose_end(&log, &log.topics.commands, 2);
+    let before = extent(&log, &log.topics.events, shard(BROKEN));
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    let why = format!("command {} is next, and there is 0 to {}", commands + 2, commands - 1);
+    halts_alone(&mut engine, BROKEN, &why);
+    engine.stop();
+    assert_eq!(extent(&log, &log.topics.events, shard(BROKEN)), before, "something was written");
+}
+
+#[test]
+fn commands_made_anew_are_not_decided() {
+    let (log, folder) = left("commands-other");
+    let count = records(&log, &log.topics.commands, shard(BROKEN)).len();
+    lose_end(&log, &log.topics.commands, count);
+    let client = Client::open(&log);
+    (0..=count).for_each(|_| client.write_command(shard(BROKEN), b"of another exchange"));
+    client.flush();
+    let before = records(&log, &log.topics.events, shard(BROKEN));
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    let why = format!("the command at offset {} is not the one that has the last outcome", count - 1);
+    halts_alone(&mut engine, BROKEN, &why);
+    engine.stop();
+    // Commands are read by a leader alone.
+    let written = records(&log, &log.topics.events, shard(BROKEN)).split_off(before.len());
+    assert!(matches!(written.as_slice(), [term] if matches!(Record::decode(term), Ok(Record::Term(_)))), "{written:?}");
+}
+
+#[test]
+fn commands_may_lose_their_beginning_up_to_the_next_and_no_further() {
+    let (log, folder) = left("commands-cut");
+    for shard in Shard::all(SHARDS) {
+        cut_beginning(&log, &log.topics.commands, shard, Offset::End);
+    }
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    leads_all(&engine);
+    let client = Client::open(&log);
+    engine.stop();
+    client.write_command(shard(BROKEN), b"one that nobody has decided");
+    client.flush();
+    cut_beginning(&log, &log.topics.commands, shard(BROKEN), Offset::End);
+    let (first, end) = extent(&log, &log.topics.commands, shard(BROKEN));
+    assert_eq!(first, end);
+    let mut engine = Engine::start_ready(&log, folder.path(), &[]);
+    halts_alone(&mut engine, BROKEN, &format!("command {} is next, and there is nothing before {end}", end - 1));
+    engine.stop();
+}

@@ -10,7 +10,7 @@ use common::logs::drained;
 use common::{SHARDS, TestLog, later, wait_for};
 use engine::metrics::{HALTED_AND_OWNED, UNKNOWN};
 use rdkafka::Offset;
-use schemas::{Cause, CommandId, Credits, EngineId, Event, Outcome, Shard, Term};
+use schemas::{AdminId, Cause, CommandId, Credits, EngineId, Event, Outcome, Shard, Term};
 
 #[test]
 fn a_record_that_cannot_be_decoded_halts_one_shard_in_every_engine_and_again_after_a_restart() {

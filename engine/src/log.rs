@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use schemas::{CommandId, Shard, Timestamp};
+use schemas::{CommandId, Quarantine, Shard, Timestamp};
 use service::kafka::KafkaFault;
 
 /// Which of a shard's two partitions a record came from.
@@ -72,6 +72,9 @@ pub trait Log {
     /// The first command that had no outcome when a leader last said so, in a place that is not the log; 0 if none ever
     /// did.
     fn committed(&mut self) -> Result<u64, KafkaFault>;
+
+    /// The quarantine of the events record at `offset`, if admins put it aside.
+    fn quarantine_of(&mut self, offset: u64) -> Result<Option<Quarantine>, KafkaFault>;
 
     /// Hands the next record to `visit`; `None` when there was none within `timeout`. A command comes only if `hungry`; it
     /// is kept, in order, until then. Passing troubles of the cluster are waited out.

@@ -5,13 +5,15 @@
 //! A shard halts alone and for good: a restart reads the same record again. What is known of it stays as it was;
 //! whatever goes to it, or needs more of it than was read, is refused before anything is written. If its log goes on all
 //! the same (this build is too old, or is wrong), the keys of accounts that live there open nothing any more.
+//!
+//! Where only the leader has halted, everything is read on, and commands alone are refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use metrics::gauge;
-use schemas::Shard;
 use schemas::ids::Coordinate;
+use schemas::{LeaderHalted, Shard};
 use service::{Part, Readiness};
 
 /// See the module. One for each shard.
@@ -23,6 +25,7 @@ struct Entry {
     ready: Part,
     halted: AtomicBool,
     left_behind: AtomicBool,
+    leaderless: AtomicBool,
 }
 
 impl Halted {
@@ -30,8 +33,14 @@ impl Halted {
     pub fn new(shards: u16, readiness: &Readiness) -> Arc<Self> {
         let entry = |shard: Shard| {
             gauge!("gateway_shard_halted", "shard" => shard.to_string()).set(0.0);
+            gauge!("gateway_shard_leaderless", "shard" => shard.to_string()).set(0.0);
             let ready = readiness.share(format!("shard {shard}"));
-            Entry { ready, halted: AtomicBool::new(false), left_behind: AtomicBool::new(false) }
+            Entry {
+                ready,
+                halted: AtomicBool::new(false),
+                left_behind: AtomicBool::new(false),
+                leaderless: AtomicBool::new(false),
+            }
         };
         Arc::new(Self { shards: Shard::all(shards).map(entry).collect() })
     }
@@ -52,6 +61,21 @@ impl Halted {
     /// True if it is read no further.
     pub fn contains(&self, shard: Shard) -> bool {
         self.shards.get(shard.index()).is_some_and(|entry| entry.halted.load(Ordering::Acquire))
+    }
+
+    /// Its leader has said on the log that it has halted, or another has begun since (`None`).
+    pub fn set_leaderless(&self, shard: Shard, halted: Option<&LeaderHalted>) {
+        let leaderless = &self.shards[shard.index()].leaderless;
+        if leaderless.swap(halted.is_some(), Ordering::AcqRel) != halted.is_some() {
+            let value = if halted.is_some() { 1.0 } else { 0.0 };
+            gauge!("gateway_shard_leaderless", "shard" => shard.to_string()).set(value);
+        }
+    }
+
+    /// True if commands to it would not be decided, as far as is known: it is read no further here, or its leader has halted.
+    pub fn takes_no_commands(&self, shard: Shard) -> bool {
+        let is_leaderless = |entry: &Entry| entry.leaderless.load(Ordering::Acquire);
+        self.contains(shard) || self.shards.get(shard.index()).is_some_and(is_leaderless)
     }
 
     /// Its log goes on, and this process does not see how: a key of an account that lives there may be revoked.

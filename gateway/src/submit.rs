@@ -134,7 +134,7 @@ impl Submitter {
         let mut registration = self.pending.register(exchange.id);
         let (mut deliveries, mut complete) = (FuturesUnordered::new(), false);
         for (shard, command) in commands {
-            if self.halted.contains(shard) {
+            if self.halted.takes_no_commands(shard) {
                 complete = exchange.lose(shard, SubmitError::ShardHalted(shard));
                 continue;
             }

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use metrics::{Counter, Gauge, counter, gauge};
 use schemas::reading::{Broken, Fault, Position, Reader, Reading as Read};
 use schemas::{Outcome, Record, Shard};
-use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord};
+use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord, quarantine};
 use service::{LogArgs, Pulse, Shutdown, panic_text};
 use tokio::sync::oneshot;
 
@@ -126,8 +126,12 @@ impl Tail {
                 Ok(Some(record)) if self.halted.contains(record.shard()) => self.look_behind(&tail, &record)?,
                 Ok(Some(record)) => {
                     let (shard, index) = (record.shard(), record.shard().index());
-                    if let Err(error) = self.read_or_halt(&mut readers[index], &meters[index], &record) {
-                        self.halt(&tail, shard, &error)?;
+                    match self.read_or_halt(&mut readers[index], &meters[index], &record) {
+                        Ok(()) => self.halted.set_leaderless(shard, readers[index].leader_halted()),
+                        Err(ShardError::Broken(broken)) if self.is_put_aside(&broken)? => {
+                            readers[index].pass_over(broken.offset);
+                        }
+                        Err(error) => self.halt(&tail, shard, &error)?,
                     }
                 }
                 Err(fault) if fault.is_lost_log() => lost = Some(fault),
@@ -141,6 +145,24 @@ impl Tail {
         Ok(())
     }
 
+    /// Whether admins have put aside the record at which a shard would halt.
+    fn is_put_aside(&self, broken: &Broken) -> Result<bool, KafkaFault> {
+        let Broken { shard, offset, .. } = *broken;
+        let found = loop {
+            match quarantine::of_record(&self.log, shard, offset) {
+                Err(fault) if fault.may_retry() && !self.shutdown.is_triggered() => {
+                    tracing::warn!(%shard, offset, %fault, "whether a record is put aside is to be asked again");
+                    self.pulse.beat();
+                }
+                found => break found?,
+            }
+        };
+        if let Some(quarantine) = &found {
+            tracing::warn!(%shard, offset, %broken, reason = %quarantine.reason, "passed over: it is put aside");
+        }
+        Ok(found.is_some())
+    }
+
     fn halt(&self, tail: &EventsTail, shard: Shard, error: &ShardError) -> Result<(), KafkaFault> {
         let hint = error.hint();
         tracing::error!(%shard, %error, hint, "a shard is read no further; the others go on");
@@ -152,11 +174,14 @@ impl Tail {
         }
     }
 
-    /// A record of a shard that has halted. Anything but a `Term` says that engines go on there: they read what this
+    /// A record of a shard that has halted. An outcome, or what nobody can read, says that engines go on there: they read what this
     /// process cannot, or had written it already.
     fn look_behind(&self, tail: &EventsTail, record: &TailRecord<'_>) -> Result<(), KafkaFault> {
         let shard = record.shard();
-        if matches!(Record::decode(record.payload()), Ok(Record::Term(_) | Record::Unknown { .. })) {
+        if matches!(
+            Record::decode(record.payload()),
+            Ok(Record::Term(_) | Record::Halted(_) | Record::Quarantine(_) | Record::Unknown { .. })
+        ) {
             return Ok(());
         }
         tracing::error!(%shard, offset = record.offset(), "a halted shard's log goes on; keys of its accounts are refused");
@@ -212,6 +237,10 @@ impl Tail {
                 // After the view, so that a client that got its answer finds its effects in the view.
                 self.pending.settle(shard, outcome);
             }
+            Read::Halted(halted) => {
+                tracing::error!(%shard, engine = %halted.engine, reason = %halted.reason, "the leader has halted");
+            }
+            Read::Quarantine(quarantine) => tracing::warn!(%shard, ?quarantine, "put aside"),
             Read::Term(term) => tracing::info!(%shard, engine = %term.engine, term = record.offset(), "a new term"),
             Read::Ignored => counter!("gateway_tail_ignored_total").increment(1),
             Read::Unknown => meters.unknown.increment(1),

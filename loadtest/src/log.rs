@@ -8,7 +8,7 @@ use schemas::Shard;
 use schemas::reading::{Broken, Position, Reader, Reading};
 use schemas::shard_map::ShardMap;
 use service::LogArgs;
-use service::kafka::{EventsTail, KafkaFault, Reading as Tuning};
+use service::kafka::{EventsTail, KafkaFault, Reading as Tuning, quarantine};
 
 use crate::fold::Fold;
 use crate::phase::Phase;
@@ -34,6 +34,7 @@ pub enum LogError {
 
 /// The log and what it said so far.
 pub struct Log {
+    args: LogArgs,
     tail: EventsTail,
     readers: Vec<Reader>,
     /// The shards' homes.
@@ -55,7 +56,8 @@ impl Log {
         let tail = EventsTail::open(&args.kafka, &args.topics(), Tuning::Bulk, shards().map(|shard| (shard, 0)))?;
         let readers = shards().map(|shard| Reader::new(shard, args.shards, Position::default())).collect();
         let (map, fold) = (args.shard_map(), Fold::default());
-        Ok(Self { tail, readers, map, fold, phase: None, records: 0, stale: 0 })
+        let args = args.clone();
+        Ok(Self { args, tail, readers, map, fold, phase: None, records: 0, stale: 0 })
     }
 
     /// Looks at `phase`, too.
@@ -77,14 +79,22 @@ impl Log {
             heard = Instant::now();
             self.records += 1;
             let shard = record.shard();
-            match self.readers[shard.index()].read(record.offset(), record.payload())? {
+            let reader = &mut self.readers[shard.index()];
+            let reading = match reader.read(record.offset(), record.payload()) {
+                Err(broken) if quarantine::of_record(&self.args, shard, broken.offset)?.is_some() => {
+                    reader.pass_over(broken.offset);
+                    Reading::Ignored
+                }
+                reading => reading?,
+            };
+            match reading {
                 Reading::Outcome(outcome) => {
                     self.fold.apply(shard, &outcome);
                     if let Some(phase) = &mut self.phase {
                         phase.take(shard, record.offset(), &outcome);
                     }
                 }
-                Reading::Term(_) => {}
+                Reading::Term(_) | Reading::Halted(_) | Reading::Quarantine(_) => {}
                 Reading::Ignored => self.stale += 1,
                 // Of a later build, which changes nothing that is checked here.
                 Reading::Unknown => {}

@@ -20,6 +20,7 @@ pub mod command;
 pub mod effects;
 pub mod event;
 pub mod frame;
+pub mod halting;
 pub mod ids;
 pub mod limits;
 pub mod market;
@@ -40,6 +41,7 @@ pub use account::{AccountLimits, ApiKey, Scopes};
 pub use command::{Command, CommandRecord, Request};
 pub use event::{Event, Seconded, StateHash};
 pub use frame::VOCABULARY;
+pub use halting::{LeaderHalted, Quarantine, Quarantined};
 pub use ids::{
     AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, ProposalId, Shard, TradeId,
 };

@@ -94,6 +94,9 @@ pub const TICKER_BYTES_MAX: usize = 32;
 /// Bytes of a market's question.
 pub const QUESTION_BYTES_MAX: usize = 500;
 
+/// Bytes of the reason of a quarantine, or of a halt.
+pub const REASON_BYTES_MAX: usize = 1_000;
+
 /// Bytes of one encoded record; the topics' `max.message.bytes`.
 pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 

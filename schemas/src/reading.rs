@@ -10,10 +10,13 @@
 //! A reader that starts from a stored position first reads again what that position was made of last, and so sees
 //! whether this is the log that the position is of. (ADR 19.)
 
+use std::collections::BTreeSet;
+
 use bincode::{Decode, Encode};
 
 use crate::codec::DecodeError;
 use crate::frame::VOCABULARY;
+use crate::halting::{LeaderHalted, Quarantine, Quarantined};
 use crate::ids::Shard;
 use crate::record::{Build, Cause, Chain, Outcome, Record, Term};
 
@@ -178,6 +181,11 @@ impl std::fmt::Display for WrittenBy {
 /// | Term of a vocabulary that this build lacks    | a later build leads        | halt     |
 /// | Term of this shard and number of shards       | a new writer               | adopt    |
 /// | Term, other                                   | the wrong log              | halt     |
+/// | Halted, of this shard and the current term    | nobody decides             | tell     |
+/// | Halted, other                                 | of a term that is over     | skip     |
+/// | Quarantine, of this shard, by two admins      | something is put aside     | note     |
+/// | Quarantine, by one                            | nothing                    | skip     |
+/// | Quarantine, of another shard                  | the wrong log              | halt     |
 /// | Outcome, term before the current one          | a stale writer still alive | skip     |
 /// | Outcome, term after the current one, or none  | a term nobody began        | halt     |
 /// | Outcome, current term, next in every way      | the next fact              | apply    |
@@ -199,6 +207,13 @@ pub fn admit(
     }
     match record {
         Record::Unknown { .. } => Ok(Admission::Skip),
+        Record::Halted(halted) if halted.shard == shard && position.term == Some(halted.term) => Ok(Admission::Apply),
+        Record::Halted(_) => Ok(Admission::Skip),
+        Record::Quarantine(quarantine) if quarantine.shard != shard => {
+            Err(Fault::ForeignTerm { shard: quarantine.shard, shards })
+        }
+        Record::Quarantine(quarantine) if quarantine.by == quarantine.seconded => Ok(Admission::Skip),
+        Record::Quarantine(_) => Ok(Admission::Apply),
         Record::Term(Term { vocabulary, build, .. }) if *vocabulary > VOCABULARY => {
             Err(Fault::Newer { needs: *vocabulary, writer: WrittenBy::Build(*build) })
         }
@@ -233,6 +248,10 @@ pub enum Reading {
     Term(Term),
     /// The next fact.
     Outcome(Outcome),
+    /// The writer of the current term decides no more.
+    Halted(LeaderHalted),
+    /// What readers or leaders halted at is put aside.
+    Quarantine(Quarantine),
     /// Nothing: read before, or written by a stale writer.
     Ignored,
     /// Nothing that this build knows, or need know: a later one wrote it.
@@ -251,6 +270,11 @@ pub struct Reader {
     cause: Option<Cause>,
     /// The build that the current term names, if it was read here.
     build: Option<Build>,
+    /// The leader of the current term has said that it decides no more.
+    halted: Option<LeaderHalted>,
+    /// Commands without an outcome that admins put aside. Said after the last outcome, so a reader that goes on from its
+    /// position reads it again.
+    quarantined: BTreeSet<u64>,
 }
 
 impl Reader {
@@ -258,7 +282,7 @@ impl Reader {
     /// [`Position::start`] on.
     pub fn new(shard: Shard, shards: u16, position: Position) -> Self {
         let again = (position != Position::default()).then(|| position.at_start());
-        Self { shard, shards, position, again, cause: None, build: None }
+        Self { shard, shards, position, again, cause: None, build: None, halted: None, quarantined: BTreeSet::new() }
     }
 
     /// The shard that is read.
@@ -334,11 +358,46 @@ impl Reader {
         Ok(Reading::Ignored)
     }
 
+    /// What the leader of the current term said when it halted: nobody decides commands until another term begins.
+    pub fn leader_halted(&self) -> Option<&LeaderHalted> {
+        self.halted.as_ref()
+    }
+
+    /// True if admins put this command aside: a leader refuses it. Known once everything before it has been read.
+    pub fn is_quarantined(&self, command: u64) -> bool {
+        self.quarantined.contains(&command)
+    }
+
+    /// Goes on behind the record at `offset`, at which [`Reader::read`] has just failed: a later record says that it is
+    /// put aside.
+    pub fn pass_over(&mut self, offset: u64) {
+        let next = offset.saturating_add(1);
+        match &mut self.again {
+            None => self.position.offset = next,
+            Some(again) => {
+                again.offset = next;
+                if *again == self.position {
+                    self.again = None;
+                }
+            }
+        }
+    }
+
     fn note(&mut self, reading: &Reading) {
         match reading {
-            Reading::Term(term) => self.build = Some(term.build),
-            Reading::Outcome(outcome) => self.cause = Some(outcome.cause),
-            Reading::Ignored | Reading::Unknown => {}
+            Reading::Term(term) => {
+                self.build = Some(term.build);
+                self.halted = None;
+            }
+            Reading::Halted(halted) => self.halted = Some(halted.clone()),
+            Reading::Outcome(outcome) => {
+                self.cause = Some(outcome.cause);
+                self.quarantined.retain(|command| *command > outcome.cause.offset);
+            }
+            Reading::Quarantine(Quarantine { what: Quarantined::Command { offset }, .. }) => {
+                self.quarantined.insert(*offset);
+            }
+            Reading::Quarantine(_) | Reading::Ignored | Reading::Unknown => {}
         }
     }
 
@@ -375,6 +434,8 @@ impl Reader {
                 position.moved_to(offset, &outcome, chain);
                 Reading::Outcome(outcome)
             }
+            (Admission::Apply, Record::Halted(halted)) => Reading::Halted(halted),
+            (Admission::Apply, Record::Quarantine(quarantine)) => Reading::Quarantine(quarantine),
             (_, Record::Unknown { .. }) => Reading::Unknown,
             _ => Reading::Ignored,
         };

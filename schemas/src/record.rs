@@ -1,4 +1,4 @@
-//! Records of `lfg.events[s]`: a new writer's `Term`, and one `Outcome` for each command.
+//! Records of `lfg.events[s]`: a new writer's `Term`, one `Outcome` for each command, and what is said of a shard that halts.
 //!
 //! Layout: version (1 byte), a [frame]; an outcome ends with its chain (16 bytes), the hash of all its own
 //! bytes up to there and of the chain before it. Each event of an outcome is a frame of its own.
@@ -7,12 +7,15 @@
 //! |------|---------|-----------------------------------------------------|
 //! | 1    | term    | not at all                                          |
 //! | 2    | outcome | XXH3, 128 bits, big-endian, without seed and secret |
+//! | 3    | halted  | not at all; may be passed over                      |
+//! | 4    | quarantine | not at all                                       |
 
 use bincode::{Decode, Encode};
 
 use crate::codec::{self, DecodeError, VERSION};
 use crate::event::Event;
 use crate::frame;
+use crate::halting::{LeaderHalted, Quarantine};
 use crate::ids::{CommandId, EngineId, Shard};
 use crate::time::Timestamp;
 
@@ -35,6 +38,10 @@ pub enum Record {
     Term(Term),
     /// What one command led to, and the chain after it.
     Outcome(Outcome, Chain),
+    /// A leader has halted.
+    Halted(LeaderHalted),
+    /// Admins put something aside.
+    Quarantine(Quarantine),
     /// Something that a later build wrote, and this one may pass over.
     Unknown {
         /// Its kind.
@@ -116,8 +123,13 @@ pub struct Cause {
     pub id: CommandId,
 }
 
+/// The first vocabulary.
+const FIRST: u16 = 1;
+
 const KIND_TERM: u16 = 1;
 const KIND_OUTCOME: u16 = 2;
+const KIND_HALTED: u16 = 3;
+const KIND_QUARANTINE: u16 = 4;
 
 /// What stands before an outcome's events.
 #[derive(Encode, Decode)]
@@ -140,12 +152,32 @@ impl Term {
 
     /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        frame::put(&mut bytes, 0, |bytes| {
-            codec::encode_into(&u32::from(KIND_TERM), bytes);
-            codec::encode_into(self, bytes);
-        });
-        bytes
+        // A term needs nothing: else nobody could read the build's name.
+        alone(KIND_TERM, 0, self)
+    }
+}
+
+/// A record that is no outcome.
+fn alone(kind: u16, needs: u16, body: &impl Encode) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    frame::put(&mut bytes, needs, |bytes| {
+        codec::encode_into(&u32::from(kind), bytes);
+        codec::encode_into(body, bytes);
+    });
+    bytes
+}
+
+impl LeaderHalted {
+    /// The record's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        alone(KIND_HALTED, 0, self)
+    }
+}
+
+impl Quarantine {
+    /// The record's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        alone(KIND_QUARANTINE, FIRST, self)
     }
 }
 
@@ -218,6 +250,8 @@ impl Record {
                 let (chain, rest) = rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
                 (Self::Outcome(Outcome::decode(body)?, Chain(*chain)), rest)
             }
+            KIND_HALTED => (Self::Halted(codec::decode_front(body)?), rest),
+            KIND_QUARANTINE => (Self::Quarantine(codec::decode_front(body)?), rest),
             0 => return Err(DecodeError::Kind(0)),
             kind => return Ok(Self::Unknown { kind }),
         };

@@ -41,6 +41,8 @@ open_enum! {
         AmendmentEmpty = 115, "amendment-empty";
         /// A dispute window longer than it may be.
         DisputeWindowInvalid = 116, "dispute-window-invalid";
+        /// Leaders halted at the command, and two admins put it aside.
+        Quarantined = 117, "quarantined";
 
         /// There is no such account.
         AccountUnknown = 201, "account-unknown";

@@ -1,6 +1,6 @@
 //! Short texts with a bound and an alphabet.
 
-use crate::limits::{QUESTION_BYTES_MAX, TICKER_BYTES_MAX};
+use crate::limits::{QUESTION_BYTES_MAX, REASON_BYTES_MAX, TICKER_BYTES_MAX};
 
 /// The text is not one of the known names, or has not the form that was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -46,6 +46,33 @@ impl Question {
     }
 }
 
+/// Why an operator, or a process, did something. Invariant: 1 to 1,000 bytes of UTF-8 without control characters, not only
+/// white space.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reason(String);
+
+checked_decode!(Reason(String));
+
+impl Reason {
+    /// `None` if the text breaks the invariant.
+    pub fn new(text: String) -> Option<Self> {
+        let fits = text.len() <= REASON_BYTES_MAX && !text.trim().is_empty();
+        (fits && !text.chars().any(char::is_control)).then_some(Self(text))
+    }
+
+    /// Of any text: control characters become spaces, and what is too long is cut off.
+    pub fn of(text: &str) -> Self {
+        let mut plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        plain.truncate(plain.floor_char_boundary(REASON_BYTES_MAX));
+        Self::new(plain).unwrap_or_else(|| Self("none given".to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 macro_rules! text_traits {
     ($name:ident) => {
         impl std::str::FromStr for $name {
@@ -66,3 +93,4 @@ macro_rules! text_traits {
 
 text_traits!(Ticker);
 text_traits!(Question);
+text_traits!(Reason);

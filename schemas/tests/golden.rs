@@ -11,7 +11,7 @@ use std::fmt::Debug;
 
 use schemas::codec;
 use schemas::record::Chain;
-use schemas::{Command, CommandRecord, Event, Message, Outcome, Record, Term, TimeInForce};
+use schemas::{Command, CommandRecord, Event, Message, Outcome, Quarantined, Record, Term, TimeInForce};
 
 /// Checks each value against its golden line, both ways, and that no line is left without a value.
 fn check<T: PartialEq + Debug>(
@@ -88,6 +88,12 @@ fn every_record() {
         ("Term".to_owned(), Record::Term(values::term())),
         ("Outcome".to_owned(), Record::Outcome(values::outcome(), values::outcome().encode(BEFORE).1)),
         ("Outcome/empty".to_owned(), Record::Outcome(values::empty(), values::empty().encode(BEFORE).1)),
+        ("Halted".to_owned(), Record::Halted(values::leader_halted())),
+        ("Quarantine/record".to_owned(), Record::Quarantine(values::quarantine(Quarantined::Record { offset: 0x51 }))),
+        (
+            "Quarantine/command".to_owned(),
+            Record::Quarantine(values::quarantine(Quarantined::Command { offset: 0x52 })),
+        ),
     ];
     check(
         include_str!("golden/version-3/records.hex"),
@@ -95,11 +101,13 @@ fn every_record() {
         |record| match record {
             Record::Term(term) => Term::encode(term),
             Record::Outcome(outcome, _) => Outcome::encode(outcome, BEFORE).0,
+            Record::Halted(halted) => halted.encode(),
+            Record::Quarantine(quarantine) => quarantine.encode(),
             Record::Unknown { .. } => unreachable!("it is never written"),
         },
         |bytes| {
             let record = Record::decode(bytes).expect("golden bytes decode");
-            assert!(matches!(record, Record::Term(_)) || Record::follows(bytes, BEFORE));
+            assert_eq!(matches!(record, Record::Outcome(..)), Record::follows(bytes, BEFORE));
             record
         },
     );

@@ -10,7 +10,11 @@ use std::collections::HashSet;
 use schemas::codec::{self, VERSION};
 use schemas::reading::{Admission, Broken, Fault, Position, Reader, Reading, WrittenBy, admit};
 use schemas::record::{Cause, Chain};
-use schemas::{CommandId, EngineId, Outcome, Record, Shard, Term, Timestamp, VOCABULARY};
+use schemas::text::Reason;
+use schemas::{
+    AdminId, CommandId, EngineId, LeaderHalted, Outcome, Quarantine, Quarantined, Record, Shard, Term, Timestamp,
+    VOCABULARY,
+};
 
 const SHARDS: u16 = 4;
 
@@ -239,7 +243,9 @@ fn meaning(history: &[Written]) -> Meaning {
         Ok(Record::Term(term)) if term.vocabulary > VOCABULARY => Meaning::Halt,
         Ok(Record::Term(term)) if (term.shard, term.shards) == (shard(), SHARDS) => Meaning::NewTerm,
         Ok(Record::Term(_)) => Meaning::Halt,
-        Ok(Record::Unknown { .. }) => Meaning::Nothing,
+        // Neither begins a term nor is a fact.
+        Ok(Record::Quarantine(quarantine)) if quarantine.shard != shard() => Meaning::Halt,
+        Ok(Record::Halted(_) | Record::Quarantine(_) | Record::Unknown { .. }) => Meaning::Nothing,
         Ok(Record::Outcome(outcome, chain)) => {
             let Some(current) = current else { return Meaning::Halt };
             if outcome.term != current {
@@ -258,7 +264,7 @@ fn meaning_of(reading: &Result<Reading, Broken>) -> Meaning {
     match reading {
         Ok(Reading::Term(_)) => Meaning::NewTerm,
         Ok(Reading::Outcome(outcome)) => Meaning::Fact(outcome.sequence),
-        Ok(Reading::Ignored | Reading::Unknown) => Meaning::Nothing,
+        Ok(Reading::Halted(_) | Reading::Quarantine(_) | Reading::Ignored | Reading::Unknown) => Meaning::Nothing,
         Err(_) => Meaning::Halt,
     }
 }
@@ -456,6 +462,20 @@ fn the_table_row_by_row() {
     for shard in [shard(), other] {
         check(20, Record::Term(newer(shard)), false, Err(Fault::Newer { needs: VOCABULARY + 1, writer }));
     }
+    // | Halted, of this shard and the current term | nobody decides | tell | else skip
+    let halted =
+        |shard, term| Record::Halted(LeaderHalted { shard, term, engine: EngineId(1), reason: Reason::of("a test") });
+    check(20, halted(shard(), 10), false, Ok(Admission::Apply));
+    check(20, halted(shard(), 9), false, Ok(Admission::Skip));
+    check(20, halted(other, 10), false, Ok(Admission::Skip));
+    // | Quarantine, of this shard, by two admins | something is put aside | note | by one: nothing
+    let quarantine = |shard, seconded| {
+        let (what, reason) = (Quarantined::Record { offset: 17 }, Reason::of("a test"));
+        Record::Quarantine(Quarantine { shard, what, by: AdminId(1), seconded: AdminId(seconded), reason })
+    };
+    check(20, quarantine(shard(), 2), false, Ok(Admission::Apply));
+    check(20, quarantine(shard(), 1), false, Ok(Admission::Skip));
+    check(20, quarantine(other, 2), false, Err(Fault::ForeignTerm { shard: other, shards: SHARDS }));
     // | Term, other | the wrong log | halt |
     check(20, term(other, SHARDS), false, Err(Fault::ForeignTerm { shard: other, shards: SHARDS }));
     check(20, term(shard(), 8), false, Err(Fault::ForeignTerm { shard: shard(), shards: 8 }));

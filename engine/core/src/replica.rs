@@ -12,7 +12,9 @@ use std::collections::VecDeque;
 use schemas::reading::{Broken, Position, Reader, Reading};
 use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
-use schemas::{Cause, CommandId, CommandRecord, Event, Message, Outcome, Rejection, Shard, StateHash, Term, Timestamp};
+use schemas::{
+    Cause, CommandId, CommandRecord, Event, Message, Outcome, Quarantine, Rejection, Shard, StateHash, Term, Timestamp,
+};
 
 use crate::hash::WAY;
 use crate::snapshot::{self, SnapshotError};
@@ -52,8 +54,15 @@ struct Lead {
 #[derive(Debug)]
 struct Waiting {
     time: Timestamp,
-    /// If the record is no command, the id to answer it under; all zero if it has none.
-    record: Result<CommandRecord, CommandId>,
+    record: Result<CommandRecord, Refused>,
+}
+
+/// A command that is refused without a look at what it asks.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    /// What to answer it under; all zero if it has no id.
+    id: CommandId,
+    code: Rejection,
 }
 
 /// What a record of the own events partition was.
@@ -63,6 +72,8 @@ pub enum Read {
     Ignored,
     /// A later build's, and nothing that this one need know.
     Unknown,
+    /// What readers or leaders halted at is put aside.
+    Quarantine(Quarantine),
     /// A new writer; the caller knows whether it is itself.
     Term(Term),
     /// Another writer's outcome, now applied.
@@ -165,6 +176,9 @@ impl Replica {
         match self.reader.read(offset, bytes)? {
             Reading::Ignored => Ok(Read::Ignored),
             Reading::Unknown => Ok(Read::Unknown),
+            Reading::Quarantine(quarantine) => Ok(Read::Quarantine(quarantine)),
+            // Another's, or it was about us and came too late.
+            Reading::Halted(_) => Ok(Read::Ignored),
             Reading::Term(term) if self.lead.is_some() => Ok(Read::Deposed(term)),
             Reading::Term(term) => Ok(Read::Term(term)),
             Reading::Outcome(outcome) => match &mut self.lead {
@@ -187,6 +201,12 @@ impl Replica {
             }
         }
         Ok(Read::Followed(outcome))
+    }
+
+    /// Goes on behind the record at `offset`, at which [`Replica::read`] has just failed: a later record says that it is
+    /// put aside.
+    pub fn pass_over(&mut self, offset: u64) {
+        self.reader.pass_over(offset);
     }
 
     /// Becomes the writer. Call when [`Replica::read`] returned one's own `Term`.
@@ -231,8 +251,12 @@ impl Replica {
         let lead = self.lead.as_mut().expect("only a leader decides");
         assert!(offset <= next, "command {offset} where {next} is next");
         if offset == next {
-            let record = CommandRecord::decode(bytes);
-            let record = record.map_err(|_| CommandRecord::id_of(bytes).unwrap_or(CommandId(0)));
+            let refused = |code| Refused { id: CommandRecord::id_of(bytes).unwrap_or(CommandId(0)), code };
+            let record = if self.reader.is_quarantined(offset) {
+                Err(refused(Rejection::Quarantined))
+            } else {
+                CommandRecord::decode(bytes).map_err(|_| refused(Rejection::Undecodable))
+            };
             lead.waiting.push_back(Waiting { time, record });
         }
     }
@@ -334,9 +358,9 @@ fn decide(state: &mut State, offset: u64, waiting: &Waiting, events: &mut Vec<Ev
             state.handle(place, &record.command, events);
             place
         }
-        Err(id) => {
+        Err(Refused { id, code }) => {
             let place = at(*id);
-            state.refuse(place, Rejection::Undecodable, events);
+            state.refuse(place, *code, events);
             place
         }
     }

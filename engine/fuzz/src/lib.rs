@@ -42,6 +42,8 @@ pub fn event_record(bytes: &[u8]) {
             assert_eq!(Record::decode(&again), Ok(Record::Outcome(outcome, chain)));
             again
         }
+        Ok(Record::Halted(halted)) => halted.encode(),
+        Ok(Record::Quarantine(quarantine)) => quarantine.encode(),
         Ok(Record::Unknown { .. }) | Err(_) => return,
     };
     assert!(again.len() <= bytes.len(), "it grew");

@@ -46,7 +46,13 @@ impl Projection {
                 Ok(Reading::Outcome(outcome)) => {
                     self.changes.fold(&outcome).unwrap_or_else(|nonsense| panic!("projection: {nonsense}"));
                 }
-                Ok(Reading::Term(_) | Reading::Ignored | Reading::Unknown) => {}
+                Ok(
+                    Reading::Term(_)
+                    | Reading::Halted(_)
+                    | Reading::Quarantine(_)
+                    | Reading::Ignored
+                    | Reading::Unknown,
+                ) => {}
                 Err(broken) => panic!("projection: {broken}"),
             }
         }

@@ -72,6 +72,8 @@ fn describe(partition: Partition, bytes: &[u8]) -> String {
         Partition::Events => Record::decode(bytes).map(|record| match record {
             Record::Term(term) => format!("{term:?}"),
             Record::Outcome(outcome, _) => format!("{outcome:?}"),
+            Record::Halted(halted) => format!("{halted:?}"),
+            Record::Quarantine(quarantine) => format!("{quarantine:?}"),
             Record::Unknown { kind } => format!("unknown: kind {kind}, written by a later build"),
         }),
         Partition::Commands => CommandRecord::decode(bytes).map(|record| format!("{record:?}")),

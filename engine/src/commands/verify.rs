@@ -12,7 +12,7 @@ use clap::Args;
 use engine_core::{Halt, Read, Replica, Sums};
 use schemas::{Credits, Event, Shard};
 use service::config::LogArgs;
-use service::kafka::{EventsTail, KafkaFault, Reading};
+use service::kafka::{EventsTail, KafkaFault, Reading, quarantine};
 
 /// Arguments of `engine verify`.
 #[derive(Clone, Debug, Args)]
@@ -38,6 +38,7 @@ pub enum VerifyError {
 
 /// All shards, folded up to a consistent cut: no message is taken in that was not sent.
 pub struct Audit {
+    log: LogArgs,
     /// By number.
     pub replicas: Vec<Replica>,
     /// Records and events that were passed over, since a later build wrote them; by number of the shard.
@@ -74,6 +75,7 @@ impl Audit {
         let map = log.shard_map();
         let mut audit = Self {
             replicas: Shard::all(log.shards).map(|shard| Replica::new(shard, map)).collect(),
+            log: log.clone(),
             unknown: vec![0; usize::from(log.shards)],
             messages: Messages::default(),
         };
@@ -92,13 +94,21 @@ impl Audit {
         while behind(&self.replicas) {
             let Some(record) = tail.next_or_wait(Duration::from_millis(200))? else { continue };
             let shard = record.shard();
-            match self.replicas[shard.index()].read(record.offset(), record.payload())? {
+            let replica = &mut self.replicas[shard.index()];
+            let read = match replica.read(record.offset(), record.payload()) {
+                Err(Halt::Broken(broken)) if quarantine::of_record(&self.log, shard, broken.offset)?.is_some() => {
+                    replica.pass_over(broken.offset);
+                    Read::Ignored
+                }
+                read => read?,
+            };
+            match read {
                 Read::Followed(outcome) => {
                     self.messages.note(shard, &outcome.events);
                     self.unknown[shard.index()] += outcome.unknown();
                 }
                 Read::Unknown => self.unknown[shard.index()] += 1,
-                Read::Ignored | Read::Term(_) | Read::Confirmed(_) | Read::Deposed(_) => {}
+                Read::Ignored | Read::Quarantine(_) | Read::Term(_) | Read::Confirmed(_) | Read::Deposed(_) => {}
             }
         }
         Ok(())

@@ -10,9 +10,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use schemas::topics::Topics;
-use schemas::{Shard, Timestamp};
+use schemas::{Quarantine, Shard, Timestamp};
 use service::config::LogArgs;
-use service::kafka::{KafkaFault, Reading, consumer_config, may_retry};
+use service::kafka::{KafkaFault, Reading, consumer_config, may_retry, quarantine};
 
 use crate::log::{AppendFault, Extent, Incoming, Log, Source};
 pub use writer::{Generation, Writer};
@@ -25,6 +25,7 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// One shard's partitions, and the process's writer.
 pub struct KafkaLog {
     shard: Shard,
+    args: LogArgs,
     topics: Topics,
     consumer: BaseConsumer,
     writer: Arc<Writer>,
@@ -55,7 +56,8 @@ impl KafkaLog {
         // Never a member, since it subscribes to nothing; it asks what the members have committed.
         let consumer = consumer_config(&args.kafka, &topics.engines_group, reading).create()?;
         let generation = writer.current();
-        Ok(Self { shard, topics, consumer, writer, generation, commands: Kept::default() })
+        let args = args.clone();
+        Ok(Self { shard, args, topics, consumer, writer, generation, commands: Kept::default() })
     }
 
     fn topic(&self, source: Source) -> &str {
@@ -127,6 +129,10 @@ impl Log for KafkaLog {
             }
         }
         Ok(0)
+    }
+
+    fn quarantine_of(&mut self, offset: u64) -> Result<Option<Quarantine>, KafkaFault> {
+        quarantine::of_record(&self.args, self.shard, offset)
     }
 
     fn poll<R>(

@@ -58,10 +58,14 @@ pub fn take<L: Log, S: Shelf>(
             return Ok(None);
         }
         let read = log.poll(false, PATIENCE, |record| replica.read(record.offset, record.bytes))?;
-        match read.transpose()? {
-            Some(_) => looks = 0,
-            None if looks == LOOKS_MAX => return Err(TakeFault::Silent { at: replica.next_offset(), head }),
-            None => looks += 1,
+        match read.transpose() {
+            Err(Halt::Broken(broken)) if log.quarantine_of(broken.offset)?.is_some() => {
+                replica.pass_over(broken.offset);
+            }
+            Err(halt) => return Err(halt.into()),
+            Ok(Some(_)) => looks = 0,
+            Ok(None) if looks == LOOKS_MAX => return Err(TakeFault::Silent { at: replica.next_offset(), head }),
+            Ok(None) => looks += 1,
         }
     }
     let sequence = replica.position().sequence;

@@ -31,7 +31,8 @@ use std::time::Duration;
 
 use engine_core::{HASH_EVERY, Replica};
 use schemas::shard_map::ShardMap;
-use schemas::{EngineId, Shard};
+use schemas::text::Reason;
+use schemas::{EngineId, LeaderHalted, Shard};
 
 use crate::log::{Clock, Extent, Log, Shelf, Source};
 use crate::metrics::ShardMetrics;
@@ -155,21 +156,34 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Runs until [`Control`] asks for the end. Whatever goes wrong, a panic too, is this
-    /// shard's alone: the loop then counts as halted. Call nothing else of it after that.
+    /// shard's alone: the loop then counts as halted, and says so on the log if it led. Call nothing else of it after that.
     pub fn run(&mut self) -> Result<(), Halted> {
-        // After a panic nothing of the loop is used but the place where it stood.
+        // After a panic nothing of the loop is used but the place where it stood, its term and its writer.
         let ended = catch_unwind(AssertUnwindSafe(|| self.run_to_end()));
         let ended = ended.unwrap_or_else(|payload| Err(Fatal::panicked(&*payload)));
         match ended {
             Ok(()) => self.control.ended(),
             Err(fatal) => {
                 let halted = Halted { at: self.at, fatal };
+                self.tell_halt(&halted);
                 self.control.halt(&halted.to_string());
                 self.metrics.role.set(f64::from(Role::Halted.code()));
                 return Err(halted);
             }
         }
         Ok(())
+    }
+
+    /// Says on the log that nobody decides until another term begins, so that gateways take no commands meanwhile. Best
+    /// effort: a leader that is killed says nothing either.
+    fn tell_halt(&mut self, halted: &Halted) {
+        let leads = matches!(self.stage, Stage::Leading(_) | Stage::Resigning(_));
+        let Some(term) = self.replica.position().term.filter(|_| leads) else { return };
+        let reason = Reason::of(&halted.to_string());
+        let record = LeaderHalted { shard: self.shard, term, engine: self.engine, reason };
+        if let Err(fault) = self.log.append_event(&record.encode()) {
+            tracing::warn!(shard = %self.shard, %fault, "the halt is not on the log");
+        }
     }
 
     fn run_to_end(&mut self) -> Result<(), Fatal> {

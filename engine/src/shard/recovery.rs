@@ -87,7 +87,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// An answer of the log; waits for Kafka. `None` if the loop must end first.
-    fn ask<T>(&mut self, question: impl Fn(&mut L) -> Result<T, KafkaFault>) -> Result<Option<T>, Fatal> {
+    pub(super) fn ask<T>(&mut self, question: impl Fn(&mut L) -> Result<T, KafkaFault>) -> Result<Option<T>, Fatal> {
         while !self.control.is_stopping() {
             self.control.beat();
             match question(&mut self.log) {

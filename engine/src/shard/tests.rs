@@ -4,14 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use engine_core::Read;
+use engine_core::{Halt, Read};
 use schemas::shard_map::ShardMap;
-use schemas::text::Ticker;
+use schemas::text::{Reason, Ticker};
 use schemas::{
     AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, CommandRecord, EngineId, Event, FeeRate, Listing,
-    MarketId, MarketLimits, MarketState, Outcome, Scopes, Shard, Term, Timestamp, market::Transition,
+    MarketId, MarketLimits, MarketState, Outcome, Quarantine, Quarantined, Record, Rejection, Scopes, Shard, Term,
+    Timestamp, market::Transition,
 };
 use service::kafka::KafkaFault;
+use service::kafka::quarantine::quarantine;
 use service::{Liveness, Readiness};
 
 #[path = "../../../schemas/tests/later/mod.rs"]
@@ -74,6 +76,12 @@ impl Log for Memory {
 
     fn committed(&mut self) -> Result<u64, KafkaFault> {
         Ok(self.world.committed.get())
+    }
+
+    fn quarantine_of(&mut self, offset: u64) -> Result<Option<Quarantine>, KafkaFault> {
+        let events = self.world.events.borrow();
+        let is_it = |found: &Quarantine| found.what == Quarantined::Record { offset };
+        Ok(events.iter().filter_map(|bytes| quarantine(bytes, SHARD)).find(is_it))
     }
 
     fn poll<R>(
@@ -332,6 +340,56 @@ fn a_record_that_cannot_be_read_halts_this_shard_alone_and_names_the_place() {
     let halted = stage.shard_loop.run().unwrap_err();
     assert!(halted.to_string().starts_with("at events offset 0: events log of shard 0 is broken"), "{halted}");
     assert_halted_alone(&stage, "broken at offset 0");
+}
+
+fn put_aside(what: Quarantined, seconded: u64) -> Vec<u8> {
+    let (by, seconded, reason) = (AdminId(1), AdminId(seconded), Reason::of("a test"));
+    Quarantine { shard: SHARD, what, by, seconded, reason }.encode()
+}
+
+#[test]
+fn a_record_that_two_admins_put_aside_is_passed_over() {
+    // What becomes of the loop in some steps, and how many outcomes it has written then.
+    let run = |seconded: u64| {
+        let mut stage = Stage::set();
+        stage.world.events.borrow_mut().push(b"no record".to_vec());
+        stage.world.events.borrow_mut().push(put_aside(Quarantined::Record { offset: 0 }, seconded));
+        stage.command(0, open(1));
+        stage.shard_loop.start().unwrap();
+        stage.control.want_lead(true);
+        let fatal = (0..STEPS_MAX).find_map(|_| stage.shard_loop.step().err());
+        (fatal, stage.shard_loop.replica().position().sequence)
+    };
+    assert!(matches!(run(2), (None, 1)));
+    // One admin alone does not count.
+    assert!(matches!(run(1), (Some(Fatal::Halt(Halt::Broken(_))), 0)));
+}
+
+#[test]
+fn a_command_that_is_put_aside_is_refused_and_the_next_is_decided() {
+    let mut stage = Stage::set();
+    stage.world.events.borrow_mut().push(put_aside(Quarantined::Command { offset: 0 }, 2));
+    stage.command(0, open(1));
+    stage.command(0, open(2));
+    stage.shard_loop.start().unwrap();
+    stage.control.want_lead(true);
+    stage.until(|stage| stage.times().len() == 2);
+    let outcomes = stage.outcomes();
+    let [refused, decided] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(refused.events, [Event::Rejected { code: Rejection::Quarantined }]);
+    assert!(matches!(decided.events[..], [Event::AccountOpened { account: AccountId(2) }, ..]), "{decided:?}");
+}
+
+#[test]
+fn a_leader_that_halts_says_so_on_the_log() {
+    let mut stage = Stage::leading();
+    let term = stage.shard_loop.replica().position().term.unwrap();
+    stage.world.events.borrow_mut().push(b"no record".to_vec());
+    let halted = stage.shard_loop.run().unwrap_err();
+    let last = stage.world.events.borrow().last().cloned().unwrap();
+    let Ok(Record::Halted(told)) = Record::decode(&last) else { panic!("the log says nothing") };
+    assert_eq!((told.shard, told.term, told.engine), (SHARD, term, ENGINE));
+    assert_eq!(told.reason.as_str(), halted.to_string());
 }
 
 #[test]

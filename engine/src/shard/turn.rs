@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use engine_core::{LOOKAHEAD, Read};
-use schemas::{Cause, CommandId, CommandRecord, Outcome, Term, Timestamp};
+use engine_core::{Halt, LOOKAHEAD, Read};
+use schemas::reading::Broken;
+use schemas::{Cause, CommandId, CommandRecord, Outcome, Quarantine, Term, Timestamp};
 
 use super::clocks::Judged;
 use super::leader::{Out, UNCONFIRMED_MAX};
@@ -71,7 +72,11 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
                 Ok(Turn::Accepted)
             }
         })?;
-        match seen.transpose()? {
+        let seen = match seen.transpose() {
+            Err(Halt::Broken(broken)) => return self.passed_over(broken),
+            seen => seen?,
+        };
+        match seen {
             None => self.handle(hungry),
             Some(Turn::Accepted) => {
                 self.gaps = 0;
@@ -86,6 +91,21 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             }
         }
         Ok(())
+    }
+
+    /// A record at which the shard would halt: goes on behind it if admins put it aside.
+    fn passed_over(&mut self, broken: Broken) -> Result<(), Fatal> {
+        let offset = broken.offset;
+        match self.ask(|log| log.quarantine_of(offset))? {
+            // None if the loop must end first: then what counts is the next start.
+            None => Ok(()),
+            Some(None) => Err(Halt::Broken(broken).into()),
+            Some(Some(Quarantine { reason, .. })) => {
+                tracing::warn!(shard = %self.shard, offset, %broken, %reason, "passed over: it is put aside");
+                self.replica.pass_over(offset);
+                Ok(())
+            }
+        }
     }
 
     /// Handles the next command, if it is time to and one waits.
@@ -136,6 +156,10 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         self.control.read_up_to(self.replica.position());
         match read {
             Read::Ignored => Ok(()),
+            Read::Quarantine(Quarantine { what, by, seconded, reason, .. }) => {
+                tracing::warn!(shard = %self.shard, %what, %by, %seconded, %reason, "put aside");
+                Ok(())
+            }
             Read::Unknown => {
                 self.metrics.unknown.increment(1);
                 Ok(())

@@ -94,6 +94,7 @@ impl Audit {
                 return Some(outcome);
             }
             Reading::Term(term) => self.terms[shard.index()].push(term.engine),
+            Reading::Halted(_) | Reading::Quarantine(_) => {}
             Reading::Ignored | Reading::Unknown => self.ignored += 1,
         }
         None

@@ -79,7 +79,7 @@ pub async fn open(State(state): State<Shared>, query: Query, Body(fields): Body)
     // 63 random bits; the account's shard refuses the one in 2^63 that is taken.
     let any = || AccountId((rand::random::<u64>() >> 1).max(1));
     // It may live on any shard: rather on one that has not halted.
-    let is_served = |account: &AccountId| !state.halted.contains(state.map.of_account(*account));
+    let is_served = |account: &AccountId| !state.halted.takes_no_commands(state.map.of_account(*account));
     let account = std::iter::repeat_with(any).take(HOMES_TRIED).find(is_served).unwrap_or_else(any);
     let (presented, scopes) = (PresentedKey::random(), Scopes::READ_TRADE);
     let key = ApiKey { id: presented.id, hash: presented.hash(), scopes };

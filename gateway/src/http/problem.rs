@@ -79,6 +79,7 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
     const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
     const CONFLICT: StatusCode = StatusCode::CONFLICT;
     const NEVER: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+    const BROKEN: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
     const SLOWER: StatusCode = StatusCode::TOO_MANY_REQUESTS;
     const LATER: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
     const UNKNOWN: &str = "The engine refused this for a reason that the gateway does not know yet";
@@ -100,6 +101,7 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::TransferToSelf => (NEVER, "An account cannot send credits to itself"),
         Rejection::AmendmentEmpty => (NEVER, "The amendment changes nothing"),
         Rejection::DisputeWindowInvalid => (NEVER, "The dispute window is longer than it may be"),
+        Rejection::Quarantined => (BROKEN, "The engine failed at this command, and it was put aside"),
         Rejection::AccountUnknown => (NOT_FOUND, kinds::ACCOUNT_UNKNOWN.title),
         Rejection::AccountExists => (CONFLICT, "The account exists already"),
         Rejection::MarketUnknown => (NOT_FOUND, kinds::MARKET_UNKNOWN.title),

@@ -49,7 +49,7 @@ pub async fn transfer(
         return Err(Problem::rejection(Rejection::TransferToSelf).into());
     }
     let arrives_at = state.map.of_account(to);
-    if state.halted.contains(arrives_at) {
+    if state.halted.takes_no_commands(arrives_at) {
         // It would be on its way until that shard is repaired.
         return Err(Problem::shard_halted(arrives_at).into());
     }

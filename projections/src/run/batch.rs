@@ -1,5 +1,6 @@
 //! Records of one shard, folded into one batch.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use schemas::Timestamp;
@@ -60,12 +61,20 @@ impl Batch {
         Self { from, changes: Changes::new(), records: 0, outcomes: 0, unknown: 0, oldest, newest, bytes: 0 }
     }
 
-    /// Reads the next record by the rule, and folds it if it counts.
+    /// Reads the next record by the rule, and folds it if it counts. Passes over one that nobody can read and that admins
+    /// put aside.
     ///
     /// After an error the batch still is what the records before that one say.
-    pub fn add(&mut self, reader: &mut Reader, record: &Record) -> Result<(), Stop> {
+    pub fn add(&mut self, reader: &mut Reader, record: &Record, put_aside: &BTreeSet<u64>) -> Result<(), Stop> {
         let mut next = reader.clone();
-        match next.read(record.offset, &record.bytes)? {
+        let reading = match next.read(record.offset, &record.bytes) {
+            Err(_) if put_aside.contains(&record.offset) => {
+                next.pass_over(record.offset);
+                Reading::Ignored
+            }
+            read => read?,
+        };
+        match reading {
             Reading::Outcome(outcome) => {
                 let shard = reader.shard();
                 self.changes.fold(&outcome).map_err(|nonsense| Stop::Nonsense { shard, nonsense })?;
@@ -73,7 +82,7 @@ impl Batch {
                 self.unknown += outcome.unknown();
             }
             Reading::Unknown => self.unknown += 1,
-            Reading::Term(_) | Reading::Ignored => {}
+            Reading::Term(_) | Reading::Halted(_) | Reading::Quarantine(_) | Reading::Ignored => {}
         }
         *reader = next;
         self.records += 1;

@@ -4,14 +4,15 @@
 //! Beginning again is the only recovery there is. It is the same after a lost connection, a restarted server, a flushed
 //! Redis and a killed process, so it is well tried.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use schemas::Shard;
-use schemas::reading::Reader;
-use service::kafka::{EventsTail, KafkaFault, Reading};
+use schemas::reading::{Broken, Reader};
+use service::kafka::{EventsTail, KafkaFault, Reading, quarantine};
 use service::{Liveness, LogArgs, Readiness, Shutdown};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
@@ -96,7 +97,7 @@ impl<S: Sink> Writers<S> {
         let mut lives = JoinSet::new();
         for writer in shards {
             let (worker, tail, port, stop) = (worker.clone(), Arc::clone(&tail), port.clone(), stop.clone());
-            lives.spawn(Life { writer, worker, tail, port, stop }.run());
+            lives.spawn(Life { writer, worker, tail, port, stop, put_aside: BTreeSet::new() }.run());
         }
         drop((tail, port));
         let (mut result, mut pumped) = (Ok(()), None);
@@ -146,6 +147,8 @@ struct Life<S> {
     tail: Arc<EventsTail>,
     port: Port,
     stop: Shutdown,
+    /// Offsets of records at which it stopped, and which admins put aside.
+    put_aside: BTreeSet<u64>,
 }
 
 impl<S: Sink> Life<S> {
@@ -155,6 +158,10 @@ impl<S: Sink> Life<S> {
         while !self.stop.is_triggered() {
             let end = self.session().await;
             self.port.leave(shard);
+            let end = match end {
+                Err(End::Stop(Stop::Broken(broken))) => Err(self.put_aside(broken).await),
+                end => end,
+            };
             match end {
                 Ok(()) => break,
                 Err(End::Stop(stop)) if stop.is_one_shards() => {
@@ -180,6 +187,20 @@ impl<S: Sink> Life<S> {
         }
         self.writer.pulse.stop();
         Ok(())
+    }
+
+    /// What to do about a record at which the shard would halt: admins may have put it aside.
+    async fn put_aside(&mut self, broken: Broken) -> End {
+        let Broken { shard, offset, .. } = broken;
+        let log = self.worker.log.clone();
+        match self.ask_kafka(move |_| quarantine::of_record(&log, shard, offset)).await {
+            Ok(None) => End::Stop(broken.into()),
+            Ok(Some(quarantine)) => {
+                self.put_aside.insert(offset);
+                End::Again(format!("record {offset} is put aside: {}", quarantine.reason))
+            }
+            Err(end) => end,
+        }
     }
 
     async fn session(&mut self) -> Result<(), End> {
@@ -210,7 +231,7 @@ impl<S: Sink> Life<S> {
         }
         tracing::info!(sink = S::NAME, %shard, offset = position.offset, "loaded");
         let queue = self.port.enter(shard, position.start());
-        Ok(Some(Session { reader, queue, limits: self.worker.limits, stop }))
+        Ok(Some(Session { reader, put_aside: self.put_aside.clone(), queue, limits: self.worker.limits, stop }))
     }
 
     /// Asks in a thread, since the client blocks.

@@ -1,5 +1,6 @@
 //! One shard's writer: collect, fold, write, again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub enum Trust {
 pub struct Session {
     /// Reads from the stored position on.
     pub reader: Reader,
+    /// Offsets of records that admins put aside.
+    pub put_aside: BTreeSet<u64>,
     /// Where records come from.
     pub queue: mpsc::Receiver<Record>,
     /// How to cut batches.
@@ -196,7 +199,7 @@ impl Session {
         let mut batch = Batch::new(*self.reader.position());
         let mut next = Some(first);
         while let Some(record) = next {
-            if let Err(stop) = batch.add(&mut self.reader, &record) {
+            if let Err(stop) = batch.add(&mut self.reader, &record, &self.put_aside) {
                 return (batch, Some(stop));
             }
             if batch.records.is_multiple_of(TURN) {

@@ -10,6 +10,7 @@ mod purses;
 
 use schemas::event::{CancelReason, FirstOutcome, TradeKind};
 use schemas::record::Cause;
+use schemas::text::Reason;
 use schemas::*;
 
 pub use commands::commands;
@@ -105,6 +106,16 @@ pub fn term() -> Term {
         vocabulary: 1,
         build: Build { major: 0, minor: 7, patch: 8 },
     }
+}
+
+pub fn leader_halted() -> LeaderHalted {
+    let reason = Reason::of("at commands offset 5: panicked: a broken invariant");
+    LeaderHalted { shard: shard(3), term: 16, engine: term().engine, reason }
+}
+
+pub fn quarantine(what: Quarantined) -> Quarantine {
+    let (by, seconded, reason) = (AdminId(0x61), AdminId(0x62), Reason::of("nobody can read it"));
+    Quarantine { shard: shard(3), what, by, seconded, reason }
 }
 
 pub fn outcome() -> Outcome {

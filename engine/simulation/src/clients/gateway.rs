@@ -65,7 +65,13 @@ impl Gateway {
             let Some((_, bytes)) = self.cluster.record(Topic::Events, shard, offset) else { break };
             let outcome = match reader.read(offset, &bytes) {
                 Ok(Reading::Outcome(outcome)) => outcome,
-                Ok(Reading::Term(_) | Reading::Ignored | Reading::Unknown) => continue,
+                Ok(
+                    Reading::Term(_)
+                    | Reading::Halted(_)
+                    | Reading::Quarantine(_)
+                    | Reading::Ignored
+                    | Reading::Unknown,
+                ) => continue,
                 Err(broken) => panic!("gateway: {broken}"),
             };
             let told = Told { sequence: outcome.sequence, id: outcome.cause.id, chain: reader.position().chain };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use engine::log::{AppendFault, Extent, Incoming, Log, Source};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use schemas::{Shard, Timestamp};
+use schemas::{Quarantine, Shard, Timestamp};
 use service::kafka::KafkaFault;
 
 use super::writer::{Generation, Writer};
@@ -134,6 +134,11 @@ impl Log for MemoryLog {
     fn committed(&mut self) -> Result<u64, KafkaFault> {
         self.answers()?;
         Ok(self.cluster.committed(self.shard))
+    }
+
+    /// No admin puts anything aside here.
+    fn quarantine_of(&mut self, _: u64) -> Result<Option<Quarantine>, KafkaFault> {
+        Ok(None)
     }
 
     fn poll<R>(

@@ -30,6 +30,7 @@ impl History {
                     outcomes.push((outcome, reader.position().chain));
                 }
                 Ok(Reading::Term(_)) => {}
+                Ok(Reading::Halted(_) | Reading::Quarantine(_)) => panic!("nothing halts in a run"),
                 Ok(Reading::Ignored) => cluster.saw(Seen::StaleOutcome),
                 Ok(Reading::Unknown) => cluster.saw(Seen::PassedOver),
                 Err(broken) => panic!("{broken}"),

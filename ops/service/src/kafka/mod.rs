@@ -6,6 +6,7 @@
 
 mod clients;
 mod fault;
+pub mod quarantine;
 mod tail;
 pub mod topics;
 

@@ -1,0 +1,47 @@
+//! Whether two admins have put a record of the events aside. A reader that halts at one asks before it does.
+
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use schemas::{Quarantine, Quarantined, Record, Shard};
+
+use super::{EventsTail, KafkaFault, Reading};
+use crate::config::LogArgs;
+
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// So many looks in a row without a record, and Kafka counts as out of reach.
+const LOOKS_MAX: u32 = 100;
+
+/// The quarantine of the record at `offset`, if there is one: it stands behind that record, which nobody could read on from,
+/// so there is little to look through. Blocks.
+pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quarantine>, KafkaFault> {
+    let mut next = offset + 1;
+    let tail = EventsTail::open(&log.kafka, &log.topics(), Reading::Bulk, [(shard, next)])?;
+    let end = tail.high_watermarks()?.first().map_or(0, |(_, end)| *end);
+    let mut looks = 0;
+    while next < end {
+        let Some(record) = tail.next_or_wait(PATIENCE)? else {
+            looks += 1;
+            if looks == LOOKS_MAX {
+                return Err(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut).into());
+            }
+            continue;
+        };
+        (looks, next) = (0, record.offset() + 1);
+        if let Some(quarantine) = quarantine(record.payload(), shard)
+            && quarantine.what == (Quarantined::Record { offset })
+        {
+            return Ok(Some(quarantine));
+        }
+    }
+    Ok(None)
+}
+
+/// The quarantine in a record, if it is one that counts.
+pub fn quarantine(bytes: &[u8], shard: Shard) -> Option<Quarantine> {
+    match Record::decode(bytes) {
+        Ok(Record::Quarantine(found)) if found.shard == shard && found.by != found.seconded => Some(found),
+        _ => None,
+    }
+}

@@ -26,6 +26,7 @@ pub mod market;
 pub mod message;
 pub mod money;
 pub mod order;
+pub mod part;
 pub mod purse;
 pub mod reading;
 pub mod record;
@@ -40,7 +41,7 @@ pub use account::{AccountLimits, ApiKey, Scopes};
 pub use command::{Command, CommandRecord, Request};
 pub use event::{Event, StateHash};
 pub use frame::VOCABULARY;
-pub use ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, Shard, TradeId};
+pub use ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, PartId, Shard, TradeId};
 pub use market::{Answer, Listing, MarketLimits, MarketState, Transition};
 pub use message::Message;
 pub use money::{Credits, FeeRate, Price, Quantity};
@@ -48,6 +49,7 @@ pub use order::{
     Amendment, BookSide, Contract, Entry, Instructions, NewOrder, OrderRef, PostOnly, SelfTrade, Side, Status, Terms,
     TimeInForce,
 };
+pub use part::{Part, PartKind, Program};
 pub use purse::{Instruction, Need, Parked, ParkedRequest, Returned, Room};
 pub use record::{Build, Cause, Outcome, Record, Term};
 pub use rejection::Rejection;

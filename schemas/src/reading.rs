@@ -85,10 +85,12 @@ pub enum Fault {
     Chain,
     /// A writer says what this build does not know and must not pass over. Install the build that wrote it, or a later
     /// one.
-    #[error("it needs vocabulary {needs}, and this build reads {}: install {writer} or a later one", VOCABULARY)]
+    #[error("it needs vocabulary {needs}, and this build reads {reads}: install {writer} or a later one")]
     Newer {
         /// What a reader must know.
         needs: u16,
+        /// What this one knows.
+        reads: u16,
         /// Who wrote it.
         writer: WrittenBy,
     },
@@ -111,7 +113,7 @@ impl Fault {
     }
 }
 
-/// Who wrote the records of a term, as far as the reader knows.
+/// Who wrote the records of a term, as far as the reader knows; or which build a raise names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WrittenBy {
     /// This build.
@@ -146,7 +148,7 @@ impl std::fmt::Display for WrittenBy {
 /// "Next in every way": the sequence is the next, the chain follows, and the command comes after the last one.
 pub fn admit(
     position: &Position,
-    (shard, shards): (Shard, u16),
+    (shard, shards, reads): (Shard, u16, u16),
     offset: u64,
     record: &Record,
     chained: bool,
@@ -156,8 +158,8 @@ pub fn admit(
     }
     match record {
         Record::Unknown { .. } => Ok(Admission::Skip),
-        Record::Term(Term { vocabulary, build, .. }) if *vocabulary > VOCABULARY => {
-            Err(Fault::Newer { needs: *vocabulary, writer: WrittenBy::Build(*build) })
+        Record::Term(Term { vocabulary, build, .. }) if *vocabulary > reads => {
+            Err(Fault::Newer { needs: *vocabulary, reads, writer: WrittenBy::Build(*build) })
         }
         Record::Term(term) if term.shard == shard && term.shards == shards => Ok(Admission::Adopt),
         Record::Term(term) => Err(Fault::ForeignTerm { shard: term.shard, shards: term.shards }),
@@ -201,6 +203,8 @@ pub enum Reading {
 pub struct Reader {
     shard: Shard,
     shards: u16,
+    /// The vocabulary that it knows.
+    reads: u16,
     position: Position,
     /// The build that the current term names, if it was read here.
     build: Option<Build>,
@@ -209,7 +213,18 @@ pub struct Reader {
 impl Reader {
     /// A reader of shard `shard` of a log with `shards` shards, at `position`.
     pub fn new(shard: Shard, shards: u16, position: Position) -> Self {
-        Self { shard, shards, position, build: None }
+        Self { shard, shards, reads: VOCABULARY, position, build: None }
+    }
+
+    /// Reads as a build that knows this vocabulary.
+    #[must_use]
+    pub fn knowing(self, reads: u16) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// The vocabulary that it knows.
+    pub fn reads(&self) -> u16 {
+        self.reads
     }
 
     /// The shard that is read.
@@ -233,9 +248,9 @@ impl Reader {
         if offset < self.position.offset {
             return Ok(Reading::Ignored);
         }
-        let record = Record::decode(bytes).map_err(|error| self.undecodable(error))?;
+        let record = Record::decode_knowing(self.reads, bytes).map_err(|error| self.undecodable(error))?;
         let chained = Record::follows(bytes, self.position.chain);
-        let admission = admit(&self.position, (self.shard, self.shards), offset, &record, chained)?;
+        let admission = admit(&self.position, (self.shard, self.shards, self.reads), offset, &record, chained)?;
         self.position.offset = offset.saturating_add(1);
         Ok(match (admission, record) {
             (Admission::Adopt, Record::Term(term)) => {
@@ -257,8 +272,9 @@ impl Reader {
     /// With the build to install, if there is one that reads it.
     fn undecodable(&self, error: DecodeError) -> Fault {
         match (error, self.position.term) {
-            (DecodeError::Newer { needs, .. }, Some(term)) => {
-                Fault::Newer { needs, writer: self.build.map_or(WrittenBy::Term(term), WrittenBy::Build) }
+            (DecodeError::Newer { needs, reads, install, .. }, Some(term)) => {
+                let writer = install.or(self.build).map_or(WrittenBy::Term(term), WrittenBy::Build);
+                Fault::Newer { needs, reads, writer }
             }
             (error, _) => Fault::Undecodable(error),
         }

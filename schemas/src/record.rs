@@ -53,14 +53,14 @@ pub struct Term {
     pub engine: EngineId,
     /// Tells the take-overs of one process apart.
     pub attempt: u64,
-    /// The vocabulary that it writes: a reader that knows less stops here.
+    /// The shard's vocabulary, which it writes: a reader that knows less stops here.
     pub vocabulary: u16,
     /// Which build it is, for whoever has to install one.
     pub build: Build,
 }
 
-/// Which build of the project a program is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
+/// Which build of the project a program is. The default is none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Encode, Decode)]
 pub struct Build {
     /// The version's first number.
     pub major: u16,
@@ -133,7 +133,7 @@ struct Top {
 const TOP_BYTES: usize = 8 + 8 + 8 + 24 + 4;
 
 impl Term {
-    /// This build takes over, and writes all that it knows.
+    /// This build takes over, and writes all that it knows. (A leader writes the vocabulary of its shard's state.)
     pub const fn new(shard: Shard, shards: u16, engine: EngineId, attempt: u64) -> Self {
         Self { shard, shards, engine, attempt, vocabulary: frame::VOCABULARY, build: Build::THIS }
     }
@@ -160,7 +160,7 @@ impl Outcome {
             let Self { term, sequence, time, cause, .. } = *self;
             codec::encode_into(&Top { term, sequence, time, cause, events }, bytes);
             for event in &self.events {
-                frame::put(bytes, 0, |bytes| event.encode_body(bytes));
+                frame::put(bytes, event.needs(), |bytes| event.encode_body(bytes));
             }
         });
         let chain = Record::seal(&mut bytes, before);
@@ -173,7 +173,7 @@ impl Outcome {
         self.events.iter().filter(unknown).count() as u64
     }
 
-    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+    fn decode(reads: u16, body: &[u8]) -> Result<Self, DecodeError> {
         let (top, mut rest) = body.split_at_checked(TOP_BYTES).ok_or(DecodeError::Truncated)?;
         let Top { term, sequence, time, cause, events: count } = codec::decode_exact(top)?;
         let count = usize::try_from(count).map_err(|_| DecodeError::Truncated)?;
@@ -184,7 +184,8 @@ impl Outcome {
             if head.kind == Event::NO_KIND {
                 return Err(DecodeError::Kind(head.kind));
             }
-            events.push(frame::read(head, event, Event::LAST_KIND, |kind| Ok(Event::Unknown { kind }))?);
+            let read = frame::read((head, reads), event, Event::LAST_KIND, |kind| Ok(Event::Unknown { kind }));
+            events.push(read.map_err(|error| Event::name_build(error, event))?);
         }
         Ok(Self { term, sequence, time, cause, events })
     }
@@ -195,7 +196,31 @@ impl Event {
     const NO_KIND: u16 = 0;
 
     /// The last kind that this build knows.
-    const LAST_KIND: u16 = 53;
+    const LAST_KIND: u16 = 56;
+
+    /// That of [`Event::VocabularyRaised`].
+    const RAISED_KIND: u16 = 56;
+
+    /// The vocabulary that a reader must know; 0 for what was there from the first, or may be passed over.
+    #[inline]
+    const fn needs(&self) -> u16 {
+        match self {
+            Self::VocabularyRaised { to, .. } => *to,
+            _ => 0,
+        }
+    }
+
+    /// A raise says which build reads what it raises to, also to a reader that does not know that.
+    #[cold]
+    fn name_build(error: DecodeError, body: &[u8]) -> DecodeError {
+        match error {
+            DecodeError::Newer { kind: Self::RAISED_KIND, needs, reads, .. } => {
+                let named = codec::decode_front::<(u32, u16, Build)>(body).ok();
+                DecodeError::Newer { kind: Self::RAISED_KIND, needs, reads, install: named.map(|(.., build)| build) }
+            }
+            error => error,
+        }
+    }
 
     /// Its kind and fields.
     #[inline]
@@ -208,15 +233,20 @@ impl Event {
 impl Record {
     /// Reads a record. The chain is what the record claims; [`Record::follows`] checks it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_knowing(frame::VOCABULARY, bytes)
+    }
+
+    /// The same as a build that reads vocabulary `reads`.
+    pub fn decode_knowing(reads: u16, bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut rest = codec::versioned(bytes)?;
         let (head, body) = frame::take(&mut rest)?;
-        head.check()?;
+        head.check(reads)?;
         let body = &body[4..];
         let (record, chain) = match head.kind {
             KIND_TERM => (Self::Term(codec::decode_front(body)?), rest),
             KIND_OUTCOME => {
                 let (chain, rest) = rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
-                (Self::Outcome(Outcome::decode(body)?, Chain(*chain)), rest)
+                (Self::Outcome(Outcome::decode(reads, body)?, Chain(*chain)), rest)
             }
             0 => return Err(DecodeError::Kind(0)),
             kind => return Ok(Self::Unknown { kind }),

@@ -72,6 +72,10 @@ open_enum! {
         SecondAdminRequired = 214, "second-admin-required";
         /// The proposed answer is another one.
         AnswerMismatch = 215, "answer-mismatch";
+        /// The shard's vocabulary is that one already, or a higher one.
+        VocabularyNotHigher = 216, "vocabulary-not-higher";
+        /// A part that reads the shard's log does not know the vocabulary; or none has said that it does.
+        VocabularyUnread = 217, "vocabulary-unread";
 
         /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";
@@ -113,6 +117,8 @@ open_enum! {
         OrderCancelled = 319, "order-cancelled";
         /// The account's order has expired: it is not live any more.
         OrderExpired = 320, "order-expired";
+        /// As many parts as may have announced themselves to the shard.
+        PartsLimit = 321, "parts-limit";
     }
 }
 

@@ -50,7 +50,7 @@ trait Named {
 variants!(COMMANDS: Command {
     OpenAccount, AddApiKey, RevokeApiKey, Deposit, Withdraw, CreateMarket, ChangeMarket, PlaceOrder, CancelOrder,
     Receive, Acknowledge, AdvanceTime, AmendOrder, MassCancel, SetDeadManSwitch, Batch, FreezeAccount, UnfreezeAccount,
-    LimitAccount, LimitMarket, Transfer,
+    LimitAccount, LimitMarket, Transfer, Announce, Leave, RaiseVocabulary,
 });
 
 variants!(EVENTS: Event {
@@ -61,6 +61,7 @@ variants!(EVENTS: Event {
     DeadManSwitchFired, BatchItem, AccountFrozen, AccountUnfrozen, AccountLimited, MarketLimited, TransferSent,
     TransferReceived, TransferReturned, Parked, Resumed, ParkedCancelled, Asked, AskAnswered, PurseSent, PurseReceived,
     PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted, TransferCompleted,
+    PartAnnounced, PartLeft, VocabularyRaised,
 } and Unknown);
 
 variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, TransferEnded });
@@ -136,7 +137,8 @@ pub fn codes() -> Vec<String> {
         SettlementReason,
         CancelReason,
         TradeKind,
-        Rejection
+        Rejection,
+        PartKind
     )
     .concat()
 }

@@ -12,7 +12,9 @@ use std::collections::VecDeque;
 use schemas::reading::{Broken, Position, Reader, Reading};
 use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
-use schemas::{Cause, CommandId, CommandRecord, Event, Message, Outcome, Rejection, Shard, StateHash, Term, Timestamp};
+use schemas::{
+    Cause, CommandId, CommandRecord, Event, Message, Outcome, Rejection, Shard, StateHash, Term, Timestamp, VOCABULARY,
+};
 
 use crate::hash::WAY;
 use crate::snapshot::{self, SnapshotError};
@@ -113,13 +115,29 @@ impl Replica {
 
     /// At a snapshot's position.
     pub fn restore(shard: Shard, map: ShardMap, snapshot: &[u8]) -> Result<Self, SnapshotError> {
-        let (state, position) = snapshot::read(shard, map, snapshot)?;
-        Ok(Self::at(state, position))
+        Self::restore_knowing(VOCABULARY, (shard, map), snapshot)
+    }
+
+    /// The same in a build that reads this vocabulary. What it cannot read on from is refused.
+    pub fn restore_knowing(reads: u16, shard: (Shard, ShardMap), snapshot: &[u8]) -> Result<Self, SnapshotError> {
+        let (state, position) = snapshot::read(shard.0, shard.1, snapshot)?;
+        let vocabulary = state.vocabulary();
+        if vocabulary > reads {
+            return Err(SnapshotError::Newer { vocabulary, reads, install: state.facts.install });
+        }
+        Ok(Self::at(state, position).knowing(reads))
     }
 
     fn at(state: State, position: Position) -> Self {
         let reader = Reader::new(state.shard, state.map.shards(), position);
         Self { state, reader, lead: None, hash_every: HASH_EVERY, unchecked: 0, events: Vec::new() }
+    }
+
+    /// Reads and decides as a build that knows this vocabulary.
+    #[must_use]
+    pub fn knowing(mut self, reads: u16) -> Self {
+        self.state.reads = reads;
+        Self { reader: self.reader.knowing(reads), ..self }
     }
 
     /// Publishes a hash with every so many outcomes, not 0, instead of [`HASH_EVERY`].
@@ -155,7 +173,13 @@ impl Replica {
             Reading::Ignored => Ok(Read::Ignored),
             Reading::Unknown => Ok(Read::Unknown),
             Reading::Term(term) if self.lead.is_some() => Ok(Read::Deposed(term)),
-            Reading::Term(term) => Ok(Read::Term(term)),
+            Reading::Term(term) => {
+                // Nobody has decided anything: the vocabulary is whatever the one who begins says.
+                if self.reader.position().sequence == 0 {
+                    self.state.begin_log(&term);
+                }
+                Ok(Read::Term(term))
+            }
             Reading::Outcome(outcome) => match &mut self.lead {
                 Some(lead) => confirm(lead, &self.reader, outcome),
                 None => self.follow(outcome),
@@ -219,7 +243,7 @@ impl Replica {
         let lead = self.lead.as_mut().expect("only a leader decides");
         assert!(offset <= next, "command {offset} where {next} is next");
         if offset == next {
-            let record = CommandRecord::decode(bytes);
+            let record = CommandRecord::decode_knowing(self.reader.reads(), bytes);
             let record = record.map_err(|_| CommandRecord::id_of(bytes).unwrap_or(CommandId(0)));
             lead.waiting.push_back(Waiting { time, record });
         }

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use engine_core::Replica;
 use schemas::shard_map::ShardMap;
-use schemas::{EngineId, Shard};
+use schemas::{EngineId, Program, Shard};
 
 use crate::log::{Clock, Log, Shelf, Source};
 use crate::metrics::ShardMetrics;
@@ -64,6 +64,8 @@ pub struct ShardLoop<L, C, S> {
     hold_off: HoldOff,
     /// How the broker's clock compares to ours.
     clocks: Clocks,
+    /// What this program reads, and is called.
+    program: Program,
     /// The last record that was looked at.
     at: Place,
 }
@@ -126,6 +128,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             gaps: 0,
             hold_off,
             clocks: Clocks::new(AHEAD_MAX),
+            program: Program::THIS,
             at: Place { source: Source::Events, offset: 0 },
         }
     }
@@ -134,6 +137,13 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     #[must_use]
     pub fn with_clock_ahead_max(self, ahead_max: Duration) -> Self {
         Self { clocks: Clocks::new(ahead_max), ..self }
+    }
+
+    /// Reads, decides and signs as another build than this one. For tests.
+    #[must_use]
+    pub fn with_program(self, program: Program) -> Self {
+        let replica = self.replica.knowing(program.reads);
+        Self { program, replica, ..self }
     }
 
     /// Runs until [`Control`] asks for the end, then writes a last snapshot. Whatever goes wrong, a panic too, is this

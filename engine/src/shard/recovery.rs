@@ -20,7 +20,8 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     pub(super) fn recover(&mut self) -> Result<(), Fatal> {
         self.enter(Stage::Recovering { head: u64::MAX });
         self.control.allow(SNAPSHOT_WITHIN);
-        let replica = self.newest_snapshot().unwrap_or_else(|| Replica::new(self.shard, self.map));
+        let replica =
+            self.newest_snapshot().unwrap_or_else(|| Replica::new(self.shard, self.map).knowing(self.program.reads));
         self.replica = replica.with_hash_every(self.pace.hash_every());
         self.control.beat();
         let position = *self.replica.position();
@@ -42,7 +43,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             self.shelf.list().inspect_err(|error| tracing::warn!(%shard, %error, "recovering from the log alone"));
         for sequence in list.unwrap_or_default() {
             match self.shelf.get(sequence) {
-                Ok(bytes) => match Replica::restore(shard, self.map, &bytes) {
+                Ok(bytes) => match Replica::restore_knowing(self.program.reads, (shard, self.map), &bytes) {
                     Ok(replica) => return Some(replica),
                     Err(error) => tracing::warn!(%shard, sequence, %error, "a snapshot is skipped"),
                 },

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use engine::shard::{Control, Pace, Role, ShardLoop};
-use engine_core::Replica;
-use schemas::{EngineId, Shard};
+use engine::shard::{Control, Fatal, Pace, Role, ShardLoop};
+use engine_core::{Halt, Replica};
+use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use service::{Liveness, Readiness};
 
+use crate::builds::Identity;
 use crate::cluster::Cluster;
 use crate::cluster::clock::{MemoryClock, SKEW_MAX};
 use crate::cluster::log::{MemoryLog, Tap};
@@ -24,6 +25,7 @@ pub type Store = Vec<Rc<Cabinet>>;
 
 pub struct Process {
     slot: usize,
+    identity: Identity,
     pub writer: Writer,
     is_stopping: bool,
     /// Stands still until this time.
@@ -41,12 +43,14 @@ pub struct Hosted {
     pub cabinet: Rc<Cabinet>,
     archive: Archive,
     has_ended: bool,
+    /// An older build that found a newer one's vocabulary.
+    has_halted: bool,
 }
 
 impl Process {
     pub fn start(
         cluster: &Rc<Cluster>,
-        (slot, engine): (usize, EngineId),
+        (slot, engine, program): (usize, EngineId, Program),
         (store, archives): (&Store, &[Archive]),
         random: &mut Random,
     ) -> Self {
@@ -68,16 +72,23 @@ impl Process {
             let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5)).with_hash_every(HASH_EVERY);
             let outside = (log, clock, shelf);
             let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone(), pace);
-            let mut hosted = Hosted { shard, shard_loop, control, tap, pending, cabinet, archive, has_ended: false };
+            let shard_loop = shard_loop.with_program(program);
+            let (has_ended, has_halted) = (false, false);
+            let mut hosted =
+                Hosted { shard, shard_loop, control, tap, pending, cabinet, archive, has_ended, has_halted };
             hosted.shard_loop.start().unwrap_or_else(|fatal| panic!("shard {shard} of process {slot}: {fatal}"));
             hosted
         });
         let hosted = hosted.collect();
-        Self { slot, writer, is_stopping: false, frozen_until: 0, hosted }
+        let identity = Identity::new(cluster, program, PartId(engine.0), PartKind::Engine);
+        Self { slot, identity, writer, is_stopping: false, frozen_until: 0, hosted }
     }
 
     /// Asks it to end in good order. False if it was asked before.
-    pub fn stop(&mut self) -> bool {
+    pub fn stop(&mut self, cluster: &Cluster) -> bool {
+        if !self.is_stopping {
+            self.identity.leave(cluster);
+        }
         self.hosted.iter().for_each(|hosted| hosted.control.stop(false));
         !std::mem::replace(&mut self.is_stopping, true)
     }
@@ -96,6 +107,11 @@ impl Process {
         }
     }
 
+    /// True if it stands still on a shard, as an older build, and nobody has told it to end.
+    pub fn has_halted(&self) -> bool {
+        !self.is_stopping && self.hosted.iter().any(|hosted| hosted.has_halted)
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.is_stopping
     }
@@ -112,6 +128,13 @@ impl Process {
         if hosted.has_ended {
             return;
         }
+        if !self.is_stopping {
+            self.identity.announce(cluster, hosted.shard);
+        }
+        if hosted.has_halted {
+            hosted.has_ended = self.is_stopping;
+            return;
+        }
         if hosted.shard_loop.may_end() {
             hosted.shard_loop.last_snapshot();
             hosted.has_ended = true;
@@ -120,8 +143,14 @@ impl Process {
         let (before, unconfirmed) = (hosted.control.role(), hosted.replica().unconfirmed());
         hosted.tap.recovered.set(false);
         hosted.tap.writer_lost.set(false);
-        if let Err(fatal) = hosted.shard_loop.step() {
-            panic!("shard {shard} of process {slot}, {before}: {fatal}");
+        match hosted.shard_loop.step() {
+            Ok(()) => {}
+            Err(Fatal::Halt(Halt::Broken(broken))) if before != Role::Leading => {
+                self.identity.halts(cluster, &broken);
+                hosted.has_halted = true;
+                return;
+            }
+            Err(fatal) => panic!("shard {shard} of process {slot}, {before}: {fatal}"),
         }
         let after = hosted.control.role();
         if before != after || hosted.tap.recovered.get() {

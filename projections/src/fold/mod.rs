@@ -175,6 +175,9 @@ impl Changes {
             | Event::Instructed { .. }
             | Event::Obeyed { .. }
             | Event::InstructionCompleted { .. }
+            | Event::PartAnnounced { .. }
+            | Event::PartLeft { .. }
+            | Event::VocabularyRaised { .. }
             | Event::StateHashed { .. } => {}
         }
     }

@@ -157,6 +157,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::TransferReturned { .. }
         | Event::TransferCompleted { .. }
         | Event::ParkedCancelled { .. } => true,
+        Event::VocabularyRaised { by, .. } => by.is_some(),
         // For any other reason nobody asked for this order's end.
         Event::OrderCancelled { reason, .. } => *reason == CancelReason::Requested,
         Event::InstructionCompleted { instruction, .. } => !matches!(instruction, Instruction::Recall(_)),
@@ -172,6 +173,8 @@ fn may_answer(event: &Event) -> bool {
         | Event::MessageSkipped { .. }
         | Event::Acknowledged { .. }
         | Event::StateHashed { .. }
+        | Event::PartAnnounced { .. }
+        | Event::PartLeft { .. }
         | Event::HoldRaised { .. }
         | Event::OrderReduced { .. }
         | Event::MassCancelOpened { .. }

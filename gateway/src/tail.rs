@@ -191,7 +191,10 @@ impl Tail {
                 // After the view, so that a client that got its answer finds its effects in the view.
                 self.pending.settle(shard, outcome);
             }
-            Read::Term(term) => tracing::info!(%shard, engine = %term.engine, term = record.offset(), "a new term"),
+            Read::Term(term) => {
+                tracing::info!(%shard, engine = %term.engine, term = record.offset(), build = %term.build, "a new term");
+                self.live.term(shard, &term);
+            }
             Read::Ignored => counter!("gateway_tail_ignored_total").increment(1),
             Read::Unknown => meters.unknown.increment(1),
         }

@@ -5,9 +5,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use schemas::{EngineId, Shard};
+use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use service::config::{AdminArgs, LogArgs};
-use service::kafka::{GroupProtocol, KafkaFault, topics};
+use service::kafka::{GroupProtocol, KafkaFault, announce, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, Telemetry};
 
 use crate::kafka_log::{KafkaLog, Writer};
@@ -84,13 +84,17 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
     Admin::start(args.admin.listen, telemetry, liveness, readiness).await?;
     let Some(writer) = connect(&args, &shutdown).await? else { return Ok(()) };
     tokio::spawn(topics::watch(args.log.clone(), topics_right, shutdown.clone()));
-    let shards = Shards::start(&args, &writer, controls.clone())?;
+    let engine = EngineId(uuid::Uuid::now_v7().as_u128());
+    let part = Program::THIS.part(PartId(engine.0), PartKind::Engine);
+    let announced = tokio::spawn(announce(args.log.clone(), part, shutdown.clone()));
+    let shards = Shards::start(&args, engine, &writer, controls.clone())?;
     // At once: each shard takes over when it has recovered, whatever the others do.
     let ownership = Ownership::join(Group { log: args.log, protocol: args.group_protocol, controls, ready: owned })?;
     shutdown.wait().await;
     tokio::task::block_in_place(|| ownership.leave());
     shards.end().await;
     tokio::task::block_in_place(|| writer.drain(DRAIN_WITHIN));
+    let _ended = announced.await;
     tracing::info!("ended in good order");
     Ok(())
 }
@@ -117,8 +121,7 @@ struct Shards {
 }
 
 impl Shards {
-    fn start(args: &RunArgs, writer: &Arc<Writer>, controls: Vec<Control>) -> Result<Self, RunError> {
-        let engine = EngineId(uuid::Uuid::now_v7().as_u128());
+    fn start(args: &RunArgs, engine: EngineId, writer: &Arc<Writer>, controls: Vec<Control>) -> Result<Self, RunError> {
         tracing::info!(%engine, shards = args.log.shards, prefix = args.log.topic_prefix, "starts");
         let snapshots = Snapshots::open(&args.snapshots, &args.log.topic_prefix)?;
         let mut threads = Vec::new();

@@ -152,6 +152,12 @@ impl Term {
 impl Outcome {
     /// The record's bytes, and the chain after it.
     pub fn encode(&self, before: Chain) -> (Vec<u8>, Chain) {
+        self.encode_naming(before, None)
+    }
+
+    /// The same. Where a reader must know something, it names the build to install behind the events, for a reader that
+    /// does not know it and began behind the term.
+    pub fn encode_naming(&self, before: Chain, install: Option<Build>) -> (Vec<u8>, Chain) {
         let mut bytes = Vec::with_capacity(512);
         bytes.push(VERSION);
         frame::put(&mut bytes, 0, |bytes| {
@@ -159,8 +165,13 @@ impl Outcome {
             let events = u32::try_from(self.events.len()).expect("a command has bounded effects");
             let Self { term, sequence, time, cause, .. } = *self;
             codec::encode_into(&Top { term, sequence, time, cause, events }, bytes);
+            let mut needs = 0;
             for event in &self.events {
+                needs |= event.needs();
                 frame::put(bytes, event.needs(), |bytes| event.encode_body(bytes));
+            }
+            if let Some(install) = install.filter(|_| needs != 0) {
+                codec::encode_into(&install, bytes);
             }
         });
         let chain = Record::seal(&mut bytes, before);
@@ -179,16 +190,25 @@ impl Outcome {
         let count = usize::try_from(count).map_err(|_| DecodeError::Truncated)?;
         // No more than there can be.
         let mut events = Vec::with_capacity(count.min(rest.len() / frame::HEAD_BYTES));
-        for _ in 0..count {
+        for left in (0..count).rev() {
             let (head, event) = frame::take(&mut rest)?;
             if head.kind == Event::NO_KIND {
                 return Err(DecodeError::Kind(head.kind));
             }
             let read = frame::read((head, reads), event, Event::LAST_KIND, |kind| Ok(Event::Unknown { kind }));
-            events.push(read.map_err(|error| Event::name_build(error, event))?);
+            events.push(read.map_err(|error| Event::name_build(error, event, || named_behind(rest, left)))?);
         }
         Ok(Self { term, sequence, time, cause, events })
     }
+}
+
+/// The build that an outcome names behind its last events, of which so many are left.
+#[cold]
+fn named_behind(mut rest: &[u8], left: usize) -> Option<Build> {
+    for _ in 0..left {
+        frame::take(&mut rest).ok()?;
+    }
+    codec::decode_front(rest).ok()
 }
 
 impl Event {
@@ -210,16 +230,14 @@ impl Event {
         }
     }
 
-    /// A raise says which build reads what it raises to, also to a reader that does not know that.
+    /// A raise says which build reads what it raises to, also to a reader that does not know that; where another event
+    /// needs more, the outcome says it `behind` its events.
     #[cold]
-    fn name_build(error: DecodeError, body: &[u8]) -> DecodeError {
-        match error {
-            DecodeError::Newer { kind: Self::RAISED_KIND, needs, reads, .. } => {
-                let named = codec::decode_front::<(u32, u16, Build)>(body).ok();
-                DecodeError::Newer { kind: Self::RAISED_KIND, needs, reads, install: named.map(|(.., build)| build) }
-            }
-            error => error,
-        }
+    fn name_build(error: DecodeError, body: &[u8], behind: impl FnOnce() -> Option<Build>) -> DecodeError {
+        let DecodeError::Newer { kind, needs, reads, .. } = error else { return error };
+        let raised = || codec::decode_front::<(u32, u16, Build)>(body).ok().map(|(.., build)| build);
+        let install = if kind == Self::RAISED_KIND { raised() } else { behind() };
+        DecodeError::Newer { kind, needs, reads, install }
     }
 
     /// Its kind and fields.

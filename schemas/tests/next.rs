@@ -196,3 +196,25 @@ fn a_raise_names_the_build_to_install() {
         assert!(matches!(reader.read(1, &bytes(VOCABULARY)), Ok(Reading::Outcome(_))));
     }
 }
+
+/// So does whatever needs more: its outcome names the build behind its events.
+#[test]
+fn an_outcome_names_the_build_to_install() {
+    let (shard, named) = (values::term().shard, [9, 0, 8, 0, 7, 0]);
+    let behind = Position { offset: 5, term: Some(0), ..Position::default() };
+    let empty = Outcome { term: 0, sequence: 1, ..values::empty() };
+    let after = event(&known()[0], 0, &[]);
+    for (more, writer) in [(named.as_slice(), WrittenBy::Build(BUILD)), (&[], WrittenBy::Term(0))] {
+        let bytes = later::outcome(&empty, &[later::unknown(NEXT), after.clone()], more, Chain::default()).0;
+        let fault = Reader::new(shard, 4, behind).read(5, &bytes).unwrap_err().fault;
+        assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer });
+    }
+    // What everybody reads names nobody.
+    let outcome = Outcome { events: known(), ..empty };
+    let plain = outcome.encode(Chain::default());
+    let needing = Outcome { events: vec![Event::VocabularyRaised { to: 1, install: BUILD, by: None }], ..outcome };
+    assert_eq!(Outcome { events: known(), ..needing.clone() }.encode_naming(Chain::default(), Some(BUILD)), plain);
+    let (without, with) = (needing.encode(Chain::default()).0, needing.encode_naming(Chain::default(), Some(BUILD)).0);
+    assert_eq!(with.len(), without.len() + named.len());
+    assert_eq!(Record::decode(&with).is_ok(), Record::decode(&without).is_ok());
+}

@@ -265,7 +265,7 @@ impl Replica {
             events.push(Event::StateHashed { hash: self.state.hash() });
         }
         let outcome = Outcome { term: lead.term, sequence, time: place.time, cause: place.cause, events };
-        let (record, chain) = outcome.encode(lead.chain);
+        let (record, chain) = outcome.encode_naming(lead.chain, Some(self.state.install()));
         lead.sequence = sequence;
         lead.chain = chain;
         lead.next_command += 1;

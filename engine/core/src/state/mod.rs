@@ -179,6 +179,11 @@ impl State {
         self.facts.vocabulary
     }
 
+    /// The oldest build known to read that vocabulary.
+    pub fn install(&self) -> Build {
+        self.facts.install
+    }
+
     /// True if what came with this vocabulary may be written. Whatever a build adds asks this first.
     #[inline]
     pub fn speaks(&self, vocabulary: u16) -> bool {

@@ -41,8 +41,8 @@ impl ShardParts {
         self.vocabulary
     }
 
+    /// True if commands for the shard may be written in this vocabulary. As long as nothing told it, only in the first.
     #[allow(dead_code, reason = "every command that a gateway writes is of the first vocabulary; see docs/upgrades.md")]
-    /// True if commands for the shard may be written in this vocabulary. As long as nothing told it, in the first alone.
     pub fn speaks(&self, vocabulary: u16) -> bool {
         self.vocabulary.unwrap_or(FIRST_VOCABULARY) >= vocabulary
     }

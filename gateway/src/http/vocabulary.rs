@@ -105,7 +105,7 @@ pub async fn raise(
     let complete = raise.results.values().all(|result| result.speaks());
     let results = raise.results.into_iter().map(|(shard, result)| RaiseShape {
         shard: shard.number(),
-        raised: matches!(result, Raised::Raised),
+        raised: matches!(result, Became::Raised),
         code: result.code(),
     });
     let answer = RaiseAnswer { to, by, complete, shards: results.collect(), command_id };
@@ -113,13 +113,13 @@ pub async fn raise(
 }
 
 /// What became of it on a shard.
-enum Raised {
+enum Became {
     Raised,
     Refused(Rejection),
     Lost(SubmitError),
 }
 
-impl Raised {
+impl Became {
     fn speaks(&self) -> bool {
         matches!(self, Self::Raised | Self::Refused(Rejection::VocabularyNotHigher))
     }
@@ -137,12 +137,12 @@ impl Raised {
 #[derive(Default)]
 struct Raise {
     open: usize,
-    results: BTreeMap<Shard, Raised>,
+    results: BTreeMap<Shard, Became>,
     at: Vec<Coordinate>,
 }
 
 impl Raise {
-    fn note(&mut self, shard: Shard, result: Raised) -> bool {
+    fn note(&mut self, shard: Shard, result: Became) -> bool {
         self.results.entry(shard).or_insert(result);
         self.results.len() >= self.open
     }
@@ -151,8 +151,8 @@ impl Raise {
 impl Gather for Raise {
     fn take(&mut self, settled: &Settled) -> bool {
         let result = settled.told().events.iter().find_map(|event| match event {
-            Event::VocabularyRaised { by: Some(_), .. } => Some(Raised::Raised),
-            Event::Rejected { code } => Some(Raised::Refused(*code)),
+            Event::VocabularyRaised { by: Some(_), .. } => Some(Became::Raised),
+            Event::Rejected { code } => Some(Became::Refused(*code)),
             _ => None,
         });
         let Some(result) = result else { return false };
@@ -161,7 +161,7 @@ impl Gather for Raise {
     }
 
     fn lose(&mut self, shard: Shard, error: SubmitError) -> bool {
-        self.note(shard, Raised::Lost(error))
+        self.note(shard, Became::Lost(error))
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
         let codes: Vec<_> = raise.results.values().map(|result| (result.speaks(), result.code())).collect();
         let code = |text: &str| Some(text.to_owned());
         assert_eq!(codes, [(true, None), (false, code("shard-halted")), (false, code("vocabulary-unread"))]);
-        assert!(Raised::Refused(Rejection::VocabularyNotHigher).speaks(), "it is there already");
+        assert!(Became::Refused(Rejection::VocabularyNotHigher).speaks(), "it is there already");
         assert_eq!(raise.at.len(), 2);
     }
 }

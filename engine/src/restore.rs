@@ -7,14 +7,14 @@ use schemas::shard_map::ShardMap;
 use crate::log::Shelf;
 
 /// The shard as its newest whole snapshot has it; `None` if only the log can tell. A snapshot that cannot serve is passed
-/// over with a warning.
-pub fn newest_snapshot(shard: Shard, map: ShardMap, shelf: &mut impl Shelf) -> Option<Replica> {
+/// over with a warning. `reads`: the vocabulary that the program knows.
+pub fn newest_snapshot(reads: u16, (shard, map): (Shard, ShardMap), shelf: &mut impl Shelf) -> Option<Replica> {
     let list = shelf.list().inspect_err(|error| tracing::warn!(%shard, %error, "snapshots are out of reach"));
     list.unwrap_or_default().into_iter().find_map(|sequence| {
         let skipped = |error: &dyn std::error::Error| {
             tracing::warn!(%shard, sequence, %error, "a snapshot is skipped");
         };
         let bytes = shelf.get(sequence).inspect_err(|error| skipped(error)).ok()?;
-        Replica::restore(shard, map, &bytes).inspect_err(|error| skipped(error)).ok()
+        Replica::restore_knowing(reads, (shard, map), &bytes).inspect_err(|error| skipped(error)).ok()
     })
 }

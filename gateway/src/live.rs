@@ -9,7 +9,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use schemas::ids::Coordinate;
-use schemas::{Outcome, Shard};
+use schemas::{Outcome, Shard, Term};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -39,6 +39,11 @@ impl Live {
         drop(hub);
         self.advanced.notify_waiters();
         Ok(())
+    }
+
+    /// A leader began a term.
+    pub fn term(&self, shard: Shard, term: &Term) {
+        self.view.write().unwrap_or_else(PoisonError::into_inner).term(shard, term);
     }
 
     /// Reads the view. Short, and never across an await.

@@ -33,7 +33,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use service::kafka::{KafkaFault, topics};
+use schemas::{PartId, PartKind, Program};
+use service::kafka::{KafkaFault, announce, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -123,6 +124,8 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let tail = tail.start(caught_up_sender).map_err(|error| Fatal::Io("tail", error))?;
     let producer = Arc::new(Producer::new(&config.log.kafka, config.log.topics().commands, can_write)?);
     tokio::spawn(Arc::clone(&producer).look_after(shutdown.clone()));
+    let part = Program::THIS.part(PartId(uuid::Uuid::now_v7().as_u128()), PartKind::Gateway);
+    let announced = tokio::spawn(announce(config.log.clone(), part, shutdown.clone()));
     let outcomes = (pending, Arc::clone(&halted));
     let submitter = Arc::new(Submitter::new(Arc::clone(&producer), config.pending_max, outcomes));
     let state = share(&config, (live, halted), submitter, database, read_models, shutdown.clone());
@@ -140,6 +143,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
         farewell(&state, config.websockets_max).await;
     }
     shutdown.trigger();
+    let _ended = announced.await;
     let ended = tokio::task::spawn_blocking(move || {
         producer.drain(config::DRAIN_WITHIN);
         tail.join()

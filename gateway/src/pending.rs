@@ -158,6 +158,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::TransferReturned { .. }
         | Event::TransferCompleted { .. }
         | Event::ParkedCancelled { .. } => true,
+        Event::VocabularyRaised { by, .. } => by.is_some(),
         // For any other reason nobody asked for this order's end.
         Event::OrderCancelled { reason, .. } => *reason == CancelReason::Requested,
         // Nobody asked for the end of what nobody confirmed.
@@ -175,6 +176,8 @@ fn may_answer(event: &Event) -> bool {
         | Event::MessageSkipped { .. }
         | Event::Acknowledged { .. }
         | Event::StateHashed { .. }
+        | Event::PartAnnounced { .. }
+        | Event::PartLeft { .. }
         | Event::HoldRaised { .. }
         | Event::OrderReduced { .. }
         | Event::MassCancelOpened { .. }

@@ -45,6 +45,16 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
+    /// For clients, where one answer tells of several shards: the code of the problem that one alone would have.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::ShardHalted(_) => "shard-halted",
+            Self::NotWritten(_) => "log-unavailable",
+            Self::Accepted(_) | Self::OutcomeUnknown(_) => "outcome-unknown",
+        }
+    }
+
     /// For metrics.
     fn name(&self) -> &'static str {
         match self {

@@ -241,7 +241,10 @@ impl Tail {
                 tracing::error!(%shard, engine = %halted.engine, reason = %halted.reason, "the leader has halted");
             }
             Read::Quarantine(quarantine) => tracing::warn!(%shard, ?quarantine, "put aside"),
-            Read::Term(term) => tracing::info!(%shard, engine = %term.engine, term = record.offset(), "a new term"),
+            Read::Term(term) => {
+                tracing::info!(%shard, engine = %term.engine, term = record.offset(), build = %term.build, "a new term");
+                self.live.term(shard, &term);
+            }
             Read::Ignored => counter!("gateway_tail_ignored_total").increment(1),
             Read::Unknown => meters.unknown.increment(1),
         }

@@ -119,7 +119,7 @@ pub struct Causes {
     pub messages: u64,
     /// Acknowledgements of messages: `Acknowledge`.
     pub acknowledgements: u64,
-    /// Something was due: `AdvanceTime`.
+    /// Something was due: `AdvanceTime`; or a part spoke of itself: `Announce`, `Leave`.
     pub time: u64,
 }
 
@@ -134,7 +134,7 @@ impl Causes {
         *match record.map(|record| &record.command) {
             Some(Command::Receive { .. }) => &mut self.messages,
             Some(Command::Acknowledge { .. }) => &mut self.acknowledgements,
-            Some(Command::AdvanceTime) => &mut self.time,
+            Some(Command::AdvanceTime | Command::Announce(_) | Command::Leave { .. }) => &mut self.time,
             _ => &mut self.clients,
         } += 1;
     }

@@ -118,7 +118,7 @@ pub fn phase(phase: &Phase, causes: &Causes, requests: u64, orders: u64) {
     row("  of requests of clients", causes.clients, "");
     row("  of messages between shards (Receive)", causes.messages, "");
     row("  of their acknowledgements (Acknowledge)", causes.acknowledgements, "");
-    row("  of what was due (AdvanceTime)", causes.time, "");
+    row("  of what was due (AdvanceTime, Announce)", causes.time, "");
     say!("  {:<44}{:>11}{:>12}", "", "", "of 100 orders");
     let row = |name: &str, count: u64, aim: &str| {
         say!("  {name:<44}{:>11}{:>12.2}   {aim}", grouped(count), 100.0 * share(count, orders));

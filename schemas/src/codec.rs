@@ -15,6 +15,7 @@ use crate::command::{Command, CommandRecord};
 use crate::frame;
 use crate::ids::CommandId;
 use crate::limits::RECORD_BYTES_MAX;
+use crate::record::Build;
 
 /// The version byte in front of every record.
 pub const VERSION: u8 = 3;
@@ -38,15 +39,16 @@ pub enum DecodeError {
     #[error("format version {0}, and this build reads {VERSION}")]
     Version(u8),
     /// Written by a later build, for readers that know more. Install one.
-    #[error(
-        "kind {kind} needs vocabulary {needs}, and this build reads {}: install a build that reads it",
-        frame::VOCABULARY
-    )]
+    #[error("kind {kind} needs vocabulary {needs}, and this build reads {reads}: install a build that reads it")]
     Newer {
         /// What it is.
         kind: u16,
         /// What a reader must know.
         needs: u16,
+        /// What this one knows.
+        reads: u16,
+        /// The build to install, if the bytes name it.
+        install: Option<Build>,
     },
     /// A kind that is not one, or that nobody may pass over.
     #[error("unknown kind {0}")]
@@ -99,19 +101,24 @@ impl CommandRecord {
         let mut bytes = Vec::with_capacity(192);
         bytes.push(VERSION);
         encode_into(&self.id, &mut bytes);
-        frame::put(&mut bytes, 0, |bytes| encode_into(&self.command, bytes));
+        frame::put(&mut bytes, self.command.needs(), |bytes| encode_into(&self.command, bytes));
         bytes
     }
 
     /// Reads a record of the commands topic.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_knowing(frame::VOCABULARY, bytes)
+    }
+
+    /// The same as a build that reads vocabulary `reads`.
+    pub fn decode_knowing(reads: u16, bytes: &[u8]) -> Result<Self, DecodeError> {
         let (id, mut body) = versioned(bytes)?.split_first_chunk().ok_or(DecodeError::Truncated)?;
         let (head, command) = frame::take(&mut body)?;
         if !body.is_empty() {
             return Err(DecodeError::Trailing(body.len()));
         }
         // Nobody may pass over a command: its sender waits for the answer.
-        let command = frame::read(head, command, Command::LAST_KIND, |kind| Err(DecodeError::Kind(kind)))?;
+        let command = frame::read((head, reads), command, Command::LAST_KIND, |kind| Err(DecodeError::Kind(kind)))?;
         Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command })
     }
 

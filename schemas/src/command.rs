@@ -3,11 +3,12 @@
 use bincode::{Decode, Encode};
 
 use crate::account::{AccountLimits, ApiKey};
-use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, ProposalId, Shard};
+use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, PartId, ProposalId, Shard};
 use crate::market::{Listing, MarketLimits, Transition};
 use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
 use crate::order::{NewOrder, OrderRef};
+use crate::part::Part;
 
 /// A command and its id, as they are written to the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -229,11 +230,33 @@ pub enum Command {
         /// Who asks: any admin.
         by: AdminId,
     },
+    /// A part says that it reads the shard's log, and which vocabulary it can read. Repeated every few minutes, as long
+    /// as it runs. To every shard. Answer: `PartAnnounced`; `VocabularyRaised`, said again, if it reads less than the
+    /// shard's vocabulary.
+    Announce(Part),
+    /// A part ends. To every shard. Answer: `PartLeft`.
+    Leave {
+        /// Which.
+        part: PartId,
+    },
+    /// Raises the shard's vocabulary: from then on its leaders write what needs it. Refused unless each part that has
+    /// announced itself lately can read it. Answer: `VocabularyRaised`.
+    RaiseVocabulary {
+        /// To which; higher than it is.
+        to: u16,
+        /// Who asks.
+        by: AdminId,
+    },
 }
 
 impl Command {
     /// The last kind that this build knows.
-    pub(crate) const LAST_KIND: u16 = 22;
+    pub(crate) const LAST_KIND: u16 = 25;
+
+    /// The vocabulary that its reader must know; 0 for what was there from the first.
+    pub(crate) const fn needs(&self) -> u16 {
+        0
+    }
 
     /// `Receive` and `Acknowledge`: what shards tell each other.
     pub(crate) const BETWEEN_SHARDS: [u16; 2] = [9, 10];

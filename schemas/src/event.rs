@@ -5,12 +5,16 @@
 use bincode::{Decode, Encode};
 
 use crate::account::{AccountLimits, ApiKey};
-use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, OrderId, ProposalId, Shard, TradeId};
+use crate::ids::{
+    AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, OrderId, PartId, ProposalId, Shard, TradeId,
+};
 use crate::market::{Listing, MarketLimits, MarketState, Resolution};
 use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
 use crate::order::{BookSide, Contract, Entry, NewOrder, OrderRef, Side, Status};
+use crate::part::Part;
 use crate::purse::{Instruction, Need, Parked, Room};
+use crate::record::Build;
 use crate::rejection::Rejection;
 use crate::settlement::Settlement;
 use crate::time::Timestamp;
@@ -487,6 +491,28 @@ pub enum Event {
         /// Whose credits they would have been.
         account: AccountId,
         /// Who did it; nobody if its time came.
+        by: Option<AdminId>,
+    },
+    /// A part reads this shard's log. It counts for [`PART_COUNTS_MS`](crate::limits::PART_COUNTS_MS).
+    PartAnnounced {
+        /// What it says of itself.
+        part: Part,
+        /// The shard's vocabulary, for parts that began to read behind its last change.
+        vocabulary: u16,
+    },
+    /// A part has ended.
+    PartLeft {
+        /// Which.
+        part: PartId,
+    },
+    /// From here on the shard's leaders write this vocabulary. A reader that knows less stops here.
+    VocabularyRaised {
+        /// The vocabulary. Its frame needs it, and its bytes are fixed for ever: a reader that knows less reads from
+        /// them which build to install.
+        to: u16,
+        /// The oldest build known to read it.
+        install: Build,
+        /// Who raised it; nobody if it is said again, to a part that reads less.
         by: Option<AdminId>,
     },
 }

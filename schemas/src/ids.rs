@@ -57,6 +57,11 @@ id128! {
     EngineId
 }
 
+id128! {
+    /// One run of a process that reads the log. An engine's is its [`EngineId`].
+    PartId
+}
+
 /// A partition number of `lfg.commands` and `lfg.events`. Invariant: below [`SHARDS_MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Shard(u16);

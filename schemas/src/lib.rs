@@ -27,6 +27,7 @@ pub mod market;
 pub mod message;
 pub mod money;
 pub mod order;
+pub mod part;
 pub mod purse;
 pub mod reading;
 pub mod record;
@@ -43,7 +44,7 @@ pub use event::{Event, Seconded, StateHash};
 pub use frame::VOCABULARY;
 pub use halting::{LeaderHalted, Quarantine, Quarantined};
 pub use ids::{
-    AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, ProposalId, Shard, TradeId,
+    AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, PartId, ProposalId, Shard, TradeId,
 };
 pub use market::{Answer, Listing, MarketLimits, MarketState, Transition};
 pub use message::Message;
@@ -52,6 +53,7 @@ pub use order::{
     Amendment, BookSide, Contract, Entry, Instructions, NewOrder, OrderRef, PostOnly, SelfTrade, Side, Status, Terms,
     TimeInForce,
 };
+pub use part::{Part, PartKind, Program};
 pub use purse::{Instruction, Need, Parked, ParkedRequest, Returned, Room};
 pub use record::{Build, Cause, Outcome, Record, Term};
 pub use rejection::Rejection;

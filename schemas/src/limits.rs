@@ -88,6 +88,15 @@ pub const CLIENT_IDS_AN_HOUR_MAX: u32 = 100_000;
 /// Orders of a shard that ended last, of which it is known how. Up to twice as many are.
 pub const ENDED_ORDERS_KEPT: usize = 1 << 17;
 
+/// Parts that may have announced themselves to one shard.
+pub const PARTS_MAX: usize = 1_000;
+
+/// Milliseconds from one announcement of a part to its next.
+pub const PART_ANNOUNCES_MS: u64 = 5 * 60 * 1_000;
+
+/// Milliseconds of the log's time for which an announcement counts.
+pub const PART_COUNTS_MS: u64 = 15 * 60 * 1_000;
+
 /// Bytes of a ticker.
 pub const TICKER_BYTES_MAX: usize = 32;
 
@@ -118,6 +127,8 @@ const _: () = assert!(DEPOSIT_PROPOSALS_MAX < SWEEP_MAX);
 const _: () = assert!((FEE_RATE_MAX as u128) * (QUANTITY_MAX as u128) * 5_000 * 5_000 < u64::MAX as u128);
 // Client ids are kept for a whole number of generations.
 const _: () = assert!(CLIENT_ID_WINDOW_MS.is_multiple_of(CLIENT_ID_GENERATION_MS));
+// Two announcements of a part may be lost.
+const _: () = assert!(3 * PART_ANNOUNCES_MS <= PART_COUNTS_MS);
 // A batch can be parked as a whole, or each request by itself.
 const _: () = assert!(BATCH_MAX <= PARKED_MAX);
 // All credits of all shards fit one i64, so no sum of purses, collateral or fees overflows, wherever trading takes them.

@@ -115,10 +115,12 @@ pub enum Fault {
     Chain,
     /// A writer says what this build does not know and must not pass over. Install the build that wrote it, or a later
     /// one.
-    #[error("it needs vocabulary {needs}, and this build reads {}: install {writer} or a later one", VOCABULARY)]
+    #[error("it needs vocabulary {needs}, and this build reads {reads}: install {writer} or a later one")]
     Newer {
         /// What a reader must know.
         needs: u16,
+        /// What this one knows.
+        reads: u16,
         /// Who wrote it.
         writer: WrittenBy,
     },
@@ -154,7 +156,7 @@ impl Fault {
     }
 }
 
-/// Who wrote the records of a term, as far as the reader knows.
+/// Who wrote the records of a term, as far as the reader knows; or which build a raise names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WrittenBy {
     /// This build.
@@ -197,7 +199,7 @@ impl std::fmt::Display for WrittenBy {
 /// the position is of.
 pub fn admit(
     position: &Position,
-    (shard, shards): (Shard, u16),
+    (shard, shards, reads): (Shard, u16, u16),
     offset: u64,
     record: &Record,
     chained: bool,
@@ -214,8 +216,8 @@ pub fn admit(
         }
         Record::Quarantine(quarantine) if quarantine.by == quarantine.seconded => Ok(Admission::Skip),
         Record::Quarantine(_) => Ok(Admission::Apply),
-        Record::Term(Term { vocabulary, build, .. }) if *vocabulary > VOCABULARY => {
-            Err(Fault::Newer { needs: *vocabulary, writer: WrittenBy::Build(*build) })
+        Record::Term(Term { vocabulary, build, .. }) if *vocabulary > reads => {
+            Err(Fault::Newer { needs: *vocabulary, reads, writer: WrittenBy::Build(*build) })
         }
         Record::Term(term) if term.shard == shard && term.shards == shards => Ok(Admission::Adopt),
         Record::Term(term) => Err(Fault::ForeignTerm { shard: term.shard, shards: term.shards }),
@@ -263,6 +265,8 @@ pub enum Reading {
 pub struct Reader {
     shard: Shard,
     shards: u16,
+    /// The vocabulary that it knows.
+    reads: u16,
     position: Position,
     /// What was read again of the log so far. Once that is `position`, the log is the right one.
     again: Option<Position>,
@@ -282,7 +286,19 @@ impl Reader {
     /// [`Position::start`] on.
     pub fn new(shard: Shard, shards: u16, position: Position) -> Self {
         let again = (position != Position::default()).then(|| position.at_start());
-        Self { shard, shards, position, again, cause: None, build: None, halted: None, quarantined: BTreeSet::new() }
+        let (cause, build, halted, quarantined) = (None, None, None, BTreeSet::new());
+        Self { shard, shards, reads: VOCABULARY, position, again, cause, build, halted, quarantined }
+    }
+
+    /// Reads as a build that knows this vocabulary.
+    #[must_use]
+    pub fn knowing(self, reads: u16) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// The vocabulary that it knows.
+    pub fn reads(&self) -> u16 {
+        self.reads
     }
 
     /// The shard that is read.
@@ -404,7 +420,7 @@ impl Reader {
     /// The position after the record at the anchor, if it is the outcome that the stored position says.
     fn anchored(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Position>, Fault> {
         let Position { sequence, chain, anchor, .. } = self.position;
-        let record = Record::decode(bytes).map_err(|error| self.undecodable(error))?;
+        let record = Record::decode_knowing(self.reads, bytes).map_err(|error| self.undecodable(error))?;
         Ok(match record {
             Record::Outcome(outcome, found) if (offset, outcome.sequence, found) == (anchor, sequence, chain) => {
                 let mut position = Position { term: Some(outcome.term), ..Position::default() };
@@ -421,9 +437,9 @@ impl Reader {
         if offset < position.offset {
             return Ok((position, Reading::Ignored));
         }
-        let record = Record::decode(bytes).map_err(|error| self.undecodable(error))?;
+        let record = Record::decode_knowing(self.reads, bytes).map_err(|error| self.undecodable(error))?;
         let chained = Record::follows(bytes, position.chain);
-        let admission = admit(&position, (self.shard, self.shards), offset, &record, chained)?;
+        let admission = admit(&position, (self.shard, self.shards, self.reads), offset, &record, chained)?;
         position.offset = offset.saturating_add(1);
         let reading = match (admission, record) {
             (Admission::Adopt, Record::Term(term)) => {
@@ -445,8 +461,9 @@ impl Reader {
     /// With the build to install, if there is one that reads it.
     fn undecodable(&self, error: DecodeError) -> Fault {
         match (error, self.position.term) {
-            (DecodeError::Newer { needs, .. }, Some(term)) => {
-                Fault::Newer { needs, writer: self.build.map_or(WrittenBy::Term(term), WrittenBy::Build) }
+            (DecodeError::Newer { needs, reads, install, .. }, Some(term)) => {
+                let writer = install.or(self.build).map_or(WrittenBy::Term(term), WrittenBy::Build);
+                Fault::Newer { needs, reads, writer }
             }
             (error, _) => Fault::Undecodable(error),
         }

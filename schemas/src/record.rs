@@ -60,14 +60,14 @@ pub struct Term {
     pub engine: EngineId,
     /// Tells the take-overs of one process apart.
     pub attempt: u64,
-    /// The vocabulary that it writes: a reader that knows less stops here.
+    /// The shard's vocabulary, which it writes: a reader that knows less stops here.
     pub vocabulary: u16,
     /// Which build it is, for whoever has to install one.
     pub build: Build,
 }
 
-/// Which build of the project a program is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
+/// Which build of the project a program is. The default is none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Encode, Decode)]
 pub struct Build {
     /// The version's first number.
     pub major: u16,
@@ -145,7 +145,7 @@ struct Top {
 const TOP_BYTES: usize = 8 + 8 + 8 + 24 + 4;
 
 impl Term {
-    /// This build takes over, and writes all that it knows.
+    /// This build takes over, and writes all that it knows. (A leader writes the vocabulary of its shard's state.)
     pub const fn new(shard: Shard, shards: u16, engine: EngineId, attempt: u64) -> Self {
         Self { shard, shards, engine, attempt, vocabulary: frame::VOCABULARY, build: Build::THIS }
     }
@@ -184,6 +184,12 @@ impl Quarantine {
 impl Outcome {
     /// The record's bytes, and the chain after it.
     pub fn encode(&self, before: Chain) -> (Vec<u8>, Chain) {
+        self.encode_naming(before, None)
+    }
+
+    /// The same. Where a reader must know something, it names the build to install behind the events, for a reader that
+    /// does not know it and began behind the term.
+    pub fn encode_naming(&self, before: Chain, install: Option<Build>) -> (Vec<u8>, Chain) {
         let mut bytes = Vec::with_capacity(512);
         bytes.push(VERSION);
         frame::put(&mut bytes, 0, |bytes| {
@@ -191,8 +197,13 @@ impl Outcome {
             let events = u32::try_from(self.events.len()).expect("a command has bounded effects");
             let Self { term, sequence, time, cause, .. } = *self;
             codec::encode_into(&Top { term, sequence, time, cause, events }, bytes);
+            let mut needs = 0;
             for event in &self.events {
-                frame::put(bytes, 0, |bytes| event.encode_body(bytes));
+                needs |= event.needs();
+                frame::put(bytes, event.needs(), |bytes| event.encode_body(bytes));
+            }
+            if let Some(install) = install.filter(|_| needs != 0) {
+                codec::encode_into(&install, bytes);
             }
         });
         let chain = Record::seal(&mut bytes, before);
@@ -205,21 +216,31 @@ impl Outcome {
         self.events.iter().filter(unknown).count() as u64
     }
 
-    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+    fn decode(reads: u16, body: &[u8]) -> Result<Self, DecodeError> {
         let (top, mut rest) = body.split_at_checked(TOP_BYTES).ok_or(DecodeError::Truncated)?;
         let Top { term, sequence, time, cause, events: count } = codec::decode_exact(top)?;
         let count = usize::try_from(count).map_err(|_| DecodeError::Truncated)?;
         // No more than there can be.
         let mut events = Vec::with_capacity(count.min(rest.len() / frame::HEAD_BYTES));
-        for _ in 0..count {
+        for left in (0..count).rev() {
             let (head, event) = frame::take(&mut rest)?;
             if head.kind == Event::NO_KIND {
                 return Err(DecodeError::Kind(head.kind));
             }
-            events.push(frame::read(head, event, Event::LAST_KIND, |kind| Ok(Event::Unknown { kind }))?);
+            let read = frame::read((head, reads), event, Event::LAST_KIND, |kind| Ok(Event::Unknown { kind }));
+            events.push(read.map_err(|error| Event::name_build(error, event, || named_behind(rest, left)))?);
         }
         Ok(Self { term, sequence, time, cause, events })
     }
+}
+
+/// The build that an outcome names behind its last events, of which so many are left.
+#[cold]
+fn named_behind(mut rest: &[u8], left: usize) -> Option<Build> {
+    for _ in 0..left {
+        frame::take(&mut rest).ok()?;
+    }
+    codec::decode_front(rest).ok()
 }
 
 impl Event {
@@ -227,7 +248,29 @@ impl Event {
     const NO_KIND: u16 = 0;
 
     /// The last kind that this build knows.
-    const LAST_KIND: u16 = 55;
+    const LAST_KIND: u16 = 58;
+
+    /// That of [`Event::VocabularyRaised`].
+    const RAISED_KIND: u16 = 58;
+
+    /// The vocabulary that a reader must know; 0 for what was there from the first, or may be passed over.
+    #[inline]
+    const fn needs(&self) -> u16 {
+        match self {
+            Self::VocabularyRaised { to, .. } => *to,
+            _ => 0,
+        }
+    }
+
+    /// A raise says which build reads what it raises to, also to a reader that does not know that; where another event
+    /// needs more, the outcome says it `behind` its events.
+    #[cold]
+    fn name_build(error: DecodeError, body: &[u8], behind: impl FnOnce() -> Option<Build>) -> DecodeError {
+        let DecodeError::Newer { kind, needs, reads, .. } = error else { return error };
+        let raised = || codec::decode_front::<(u32, u16, Build)>(body).ok().map(|(.., build)| build);
+        let install = if kind == Self::RAISED_KIND { raised() } else { behind() };
+        DecodeError::Newer { kind, needs, reads, install }
+    }
 
     /// Its kind and fields.
     #[inline]
@@ -240,15 +283,20 @@ impl Event {
 impl Record {
     /// Reads a record. The chain is what the record claims; [`Record::follows`] checks it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_knowing(frame::VOCABULARY, bytes)
+    }
+
+    /// The same as a build that reads vocabulary `reads`.
+    pub fn decode_knowing(reads: u16, bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut rest = codec::versioned(bytes)?;
         let (head, body) = frame::take(&mut rest)?;
-        head.check()?;
+        head.check(reads)?;
         let body = &body[4..];
         let (record, chain) = match head.kind {
             KIND_TERM => (Self::Term(codec::decode_front(body)?), rest),
             KIND_OUTCOME => {
                 let (chain, rest) = rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
-                (Self::Outcome(Outcome::decode(body)?, Chain(*chain)), rest)
+                (Self::Outcome(Outcome::decode(reads, body)?, Chain(*chain)), rest)
             }
             KIND_HALTED => (Self::Halted(codec::decode_front(body)?), rest),
             KIND_QUARANTINE => (Self::Quarantine(codec::decode_front(body)?), rest),

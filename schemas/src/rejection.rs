@@ -80,6 +80,10 @@ open_enum! {
         DepositEnded = 217, "deposit-ended";
         /// The proposed deposit is to another account, or of another amount.
         DepositMismatch = 218, "deposit-mismatch";
+        /// The shard's vocabulary is that one already, or a higher one.
+        VocabularyNotHigher = 219, "vocabulary-not-higher";
+        /// A part that reads the shard's log does not know the vocabulary; or none has said that it does.
+        VocabularyUnread = 220, "vocabulary-unread";
 
         /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";
@@ -123,6 +127,8 @@ open_enum! {
         OrderExpired = 320, "order-expired";
         /// As many proposed deposits of the shard wait for a second admin as may.
         DepositProposalLimit = 321, "deposit-proposal-limit";
+        /// As many parts as may have announced themselves to the shard.
+        PartsLimit = 322, "parts-limit";
     }
 }
 

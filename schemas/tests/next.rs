@@ -9,7 +9,9 @@ use schemas::codec::{DecodeError, VERSION};
 use schemas::event::CancelReason;
 use schemas::reading::{Fault, Position, Reader, Reading, WrittenBy};
 use schemas::record::Chain;
-use schemas::{Command, CommandRecord, Event, Message, NewOrder, Outcome, Record, Rejection, Shard, VOCABULARY, codec};
+use schemas::{
+    AdminId, Command, CommandRecord, Event, Message, NewOrder, Outcome, Record, Rejection, Shard, VOCABULARY, codec,
+};
 
 /// An outcome of these events, chained; `more` are fields that it has behind them.
 fn outcome(events: &[Vec<u8>], more: &[u8]) -> Vec<u8> {
@@ -71,7 +73,7 @@ fn the_next_kinds_are_not_known() {
 
 #[test]
 fn an_event_that_must_be_known_stops_the_reader() {
-    let newer = DecodeError::Newer { kind: KIND, needs: NEXT };
+    let newer = DecodeError::Newer { kind: KIND, needs: NEXT, reads: VOCABULARY, install: None };
     assert_eq!(events_of(&outcome(&[later::unknown(NEXT)], &[])), Err(newer.clone()));
     // A known kind whose new field may not be missed.
     let written = event(&known()[0], NEXT, &[1]);
@@ -127,7 +129,7 @@ fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
     assert_eq!(reader.read(1, &later::record(0)), Ok(Reading::Unknown));
     assert_eq!(reader.position().offset, 2);
     let fault = reader.read(2, &later::record(NEXT)).unwrap_err().fault;
-    assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Build(values::term().build) });
+    assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(values::term().build) });
     assert!(fault.to_string().ends_with("this build reads 1: install build 0.7.8 or a later one"), "{fault}");
     assert_eq!(reader.position().offset, 2, "on an error nothing has changed");
 
@@ -137,13 +139,16 @@ fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
     let mut behind = Reader::new(shard, 4, *reader.position());
     assert_eq!(behind.read(2, &first), Ok(Reading::Ignored));
     let fault = behind.read(3, &later::record(NEXT)).unwrap_err().fault;
-    assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Term(0) });
+    assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Term(0) });
     assert!(fault.to_string().ends_with("install the build that the term at offset 0 names or a later one"), "{fault}");
     let fault = Reader::new(shard, 4, Position::default()).read(0, &later::record(NEXT)).unwrap_err().fault;
-    assert_eq!(fault, Fault::Undecodable(DecodeError::Newer { kind: KIND, needs: NEXT }));
+    assert_eq!(
+        fault,
+        Fault::Undecodable(DecodeError::Newer { kind: KIND, needs: NEXT, reads: VOCABULARY, install: None })
+    );
 
     let fault = reader.read(3, &later::term(values::term())).unwrap_err().fault;
-    assert_eq!(fault, Fault::Newer { needs: NEXT, writer: WrittenBy::Build(BUILD) });
+    assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(BUILD) });
     assert!(fault.to_string().contains("install build 9.8.7 or a later one"), "{fault}");
 }
 
@@ -154,8 +159,8 @@ fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
     let of = |kind, needs| [&bytes[..17], frame(kind, needs, b"whatever").as_slice()].concat();
     for (bytes, error) in [
         (later::command(id, 0), DecodeError::Kind(KIND)),
-        (later::command(id, NEXT), DecodeError::Newer { kind: KIND, needs: NEXT }),
-        (of(7, NEXT), DecodeError::Newer { kind: 7, needs: NEXT }),
+        (later::command(id, NEXT), DecodeError::Newer { kind: KIND, needs: NEXT, reads: VOCABULARY, install: None }),
+        (of(7, NEXT), DecodeError::Newer { kind: 7, needs: NEXT, reads: VOCABULARY, install: None }),
     ] {
         assert_eq!(CommandRecord::decode(&bytes), Err(error));
         assert_eq!(CommandRecord::id_of(&bytes), Some(id));
@@ -172,4 +177,48 @@ fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
     assert_eq!(CommandRecord::id_of(&bytes[..17]), Some(id));
     assert_eq!(CommandRecord::id_of(&bytes[..16]), None);
     assert_eq!(CommandRecord::id_of(&[&[VERSION + 1], &bytes[1..]].concat()), None);
+}
+
+/// A reader that began behind the term still learns what to install: a raise names it.
+#[test]
+fn a_raise_names_the_build_to_install() {
+    let raised = |to| Event::VocabularyRaised { to, install: BUILD, by: Some(AdminId(1)) };
+    let term = values::term();
+    let bytes = |to| {
+        let outcome = Outcome { term: 0, sequence: 1, events: vec![raised(to)], ..values::empty() };
+        outcome.encode(Chain::default()).0
+    };
+    let mut first = Reader::new(term.shard, term.shards, Position::default());
+    first.read(0, &term.encode()).unwrap();
+    let behind = Reader::new(term.shard, term.shards, *first.position());
+    for mut reader in [first, behind] {
+        let fault = reader.clone().read(1, &bytes(NEXT)).unwrap_err().fault;
+        assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(BUILD) });
+        // Whoever knows it reads on.
+        let mut next = reader.clone().knowing(NEXT);
+        assert!(matches!(next.read(1, &bytes(NEXT)), Ok(Reading::Outcome(_))));
+        assert!(matches!(reader.read(1, &bytes(VOCABULARY)), Ok(Reading::Outcome(_))));
+    }
+}
+
+/// So does whatever needs more: its outcome names the build behind its events.
+#[test]
+fn an_outcome_names_the_build_to_install() {
+    let (shard, named) = (values::term().shard, [9, 0, 8, 0, 7, 0]);
+    let behind = Position { offset: 5, term: Some(0), ..Position::default() };
+    let empty = Outcome { term: 0, sequence: 1, ..values::empty() };
+    let after = event(&known()[0], 0, &[]);
+    for (more, writer) in [(named.as_slice(), WrittenBy::Build(BUILD)), (&[], WrittenBy::Term(0))] {
+        let bytes = later::outcome(&empty, &[later::unknown(NEXT), after.clone()], more, Chain::default()).0;
+        let fault = Reader::new(shard, 4, behind).read(5, &bytes).unwrap_err().fault;
+        assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer });
+    }
+    // What everybody reads names nobody.
+    let outcome = Outcome { events: known(), ..empty };
+    let plain = outcome.encode(Chain::default());
+    let needing = Outcome { events: vec![Event::VocabularyRaised { to: 1, install: BUILD, by: None }], ..outcome };
+    assert_eq!(Outcome { events: known(), ..needing.clone() }.encode_naming(Chain::default(), Some(BUILD)), plain);
+    let (without, with) = (needing.encode(Chain::default()).0, needing.encode_naming(Chain::default(), Some(BUILD)).0);
+    assert_eq!(with.len(), without.len() + named.len());
+    assert_eq!(Record::decode(&with).is_ok(), Record::decode(&without).is_ok());
 }

@@ -442,7 +442,7 @@ fn the_table_row_by_row() {
         events: Vec::new(),
     };
     let check = |offset: u64, record: Record, chained: bool, expected: Result<Admission, Fault>| {
-        assert_eq!(admit(&position, (shard(), SHARDS), offset, &record, chained), expected, "{record:?}");
+        assert_eq!(admit(&position, (shard(), SHARDS, VOCABULARY), offset, &record, chained), expected, "{record:?}");
     };
     let outcome = |outcome: Outcome| Record::Outcome(outcome, Chain::default());
     let term = |shard: Shard, shards: u16| Record::Term(term_of(shard, shards, 1));
@@ -460,7 +460,12 @@ fn the_table_row_by_row() {
     let newer = |shard| Term { vocabulary: VOCABULARY + 1, ..term_of(shard, SHARDS, 1) };
     let writer = WrittenBy::Build(newer(other).build);
     for shard in [shard(), other] {
-        check(20, Record::Term(newer(shard)), false, Err(Fault::Newer { needs: VOCABULARY + 1, writer }));
+        check(
+            20,
+            Record::Term(newer(shard)),
+            false,
+            Err(Fault::Newer { needs: VOCABULARY + 1, reads: VOCABULARY, writer }),
+        );
     }
     // | Halted, of this shard and the current term | nobody decides | tell | else skip
     let halted =
@@ -486,7 +491,7 @@ fn the_table_row_by_row() {
     check(20, outcome(Outcome { term: 11, ..next.clone() }), true, Err(Fault::UnknownTerm(11)));
     let fresh = Position::default();
     let first = outcome(Outcome { term: 0, sequence: 1, ..next.clone() });
-    assert_eq!(admit(&fresh, (shard(), SHARDS), 0, &first, true), Err(Fault::UnknownTerm(0)));
+    assert_eq!(admit(&fresh, (shard(), SHARDS, VOCABULARY), 0, &first, true), Err(Fault::UnknownTerm(0)));
     // | Outcome, current term, next in every way | the next fact | apply | commands may be skipped
     check(20, outcome(next.clone()), true, Ok(Admission::Apply));
     let later = Cause { offset: 47, ..next.cause };

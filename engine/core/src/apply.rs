@@ -193,6 +193,12 @@ impl State {
                 self.instruct(*account, *ticket, pending);
             }
             Event::Obeyed { account, ticket, shard, more } => self.obey(*account, *ticket, *shard, *more),
+            Event::PartAnnounced { part, .. } => self.facts.parts.announce(*part, self.facts.time),
+            Event::PartLeft { part } => self.facts.parts.leave(*part),
+            Event::VocabularyRaised { to, install, .. } => {
+                (self.facts.vocabulary, self.facts.install) = (*to, *install);
+                self.facts.parts.drop_silent(self.facts.time);
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
 use schemas::{
     Cause, CommandId, CommandRecord, Event, Message, Outcome, Quarantine, Rejection, Shard, StateHash, Term, Timestamp,
+    VOCABULARY,
 };
 
 use crate::hash::WAY;
@@ -124,13 +125,29 @@ impl Replica {
 
     /// At a snapshot's position. Read on from its [`Position::start`].
     pub fn restore(shard: Shard, map: ShardMap, snapshot: &[u8]) -> Result<Self, SnapshotError> {
-        let (state, position) = snapshot::read(shard, map, snapshot)?;
-        Ok(Self::at(state, position))
+        Self::restore_knowing(VOCABULARY, (shard, map), snapshot)
+    }
+
+    /// The same in a build that reads this vocabulary. What it cannot read on from is refused.
+    pub fn restore_knowing(reads: u16, shard: (Shard, ShardMap), snapshot: &[u8]) -> Result<Self, SnapshotError> {
+        let (state, position) = snapshot::read(shard.0, shard.1, snapshot)?;
+        let vocabulary = state.vocabulary();
+        if vocabulary > reads {
+            return Err(SnapshotError::Newer { vocabulary, reads, install: state.facts.install });
+        }
+        Ok(Self::at(state, position).knowing(reads))
     }
 
     fn at(state: State, position: Position) -> Self {
         let reader = Reader::new(state.shard, state.map.shards(), position);
         Self { state, reader, lead: None, hash_every: HASH_EVERY, unchecked: 0, events: Vec::new() }
+    }
+
+    /// Reads and decides as a build that knows this vocabulary.
+    #[must_use]
+    pub fn knowing(mut self, reads: u16) -> Self {
+        self.state.reads = reads;
+        Self { reader: self.reader.knowing(reads), ..self }
     }
 
     /// Publishes a hash with every so many outcomes, not 0, instead of [`HASH_EVERY`].
@@ -180,7 +197,13 @@ impl Replica {
             // Another's, or it was about us and came too late.
             Reading::Halted(_) => Ok(Read::Ignored),
             Reading::Term(term) if self.lead.is_some() => Ok(Read::Deposed(term)),
-            Reading::Term(term) => Ok(Read::Term(term)),
+            Reading::Term(term) => {
+                // Nobody has decided anything: the vocabulary is whatever the one who begins says.
+                if self.reader.position().sequence == 0 {
+                    self.state.begin_log(&term);
+                }
+                Ok(Read::Term(term))
+            }
             Reading::Outcome(outcome) => match &mut self.lead {
                 Some(lead) => confirm(lead, &self.reader, outcome),
                 None => self.follow(outcome),
@@ -255,7 +278,7 @@ impl Replica {
             let record = if self.reader.is_quarantined(offset) {
                 Err(refused(Rejection::Quarantined))
             } else {
-                CommandRecord::decode(bytes).map_err(|_| refused(Rejection::Undecodable))
+                CommandRecord::decode_knowing(self.reader.reads(), bytes).map_err(|_| refused(Rejection::Undecodable))
             };
             lead.waiting.push_back(Waiting { time, record });
         }
@@ -277,7 +300,7 @@ impl Replica {
             events.push(Event::StateHashed { hash: self.state.hash() });
         }
         let outcome = Outcome { term: lead.term, sequence, time: place.time, cause: place.cause, events };
-        let (record, chain) = outcome.encode(lead.chain);
+        let (record, chain) = outcome.encode_naming(lead.chain, Some(self.state.install()));
         lead.sequence = sequence;
         lead.chain = chain;
         lead.next_command += 1;

@@ -5,14 +5,14 @@
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use schemas::reading::Position;
 use schemas::shard_map::ShardMap;
-use schemas::{Shard, codec};
+use schemas::{Build, Shard, codec};
 
 use crate::book::BookKey;
 use crate::state::{Facts, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
-const MAGIC: &[u8; 8] = b"LFGsnap9";
+const MAGIC: &[u8; 8] = b"LFGsnapA";
 
 /// About what a purse, a position, an order or a client id takes.
 const BYTES_A_THING: usize = 80;
@@ -27,6 +27,16 @@ pub enum SnapshotError {
     /// Not a snapshot, or of another version.
     #[error("not a snapshot of this version")]
     Foreign,
+    /// Of a shard whose log this build cannot read.
+    #[error("the shard writes vocabulary {vocabulary}, and this build reads {reads}: install build {install} or later")]
+    Newer {
+        /// What the shard's log needs.
+        vocabulary: u16,
+        /// What this build reads.
+        reads: u16,
+        /// The oldest build known to read it.
+        install: Build,
+    },
     /// Bytes were lost or changed.
     #[error("the snapshot's bytes do not match its hash")]
     Damaged,

@@ -198,7 +198,7 @@ fn a_code_that_nobody_knows_is_kept_as_it_is() {
 fn what_must_be_known_halts_and_names_the_build() {
     let outcome = Outcome { events: Vec::new(), ..outcomes().remove(0) };
     let (event, _) = later::outcome(&outcome, &[later::unknown(later::NEXT)], &[], Chain::default());
-    let by = |build| Fault::Newer { needs: later::NEXT, writer: WrittenBy::Build(build) };
+    let by = |build| Fault::Newer { needs: later::NEXT, reads: schemas::VOCABULARY, writer: WrittenBy::Build(build) };
     for (record, fault) in [
         (event, by(Build::THIS)),
         (later::record(later::NEXT), by(Build::THIS)),

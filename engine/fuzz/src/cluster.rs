@@ -175,7 +175,12 @@ pub fn home(map: ShardMap, command: &Command) -> Shard {
         Command::PlaceOrder(order) => map.of_market(order.market),
         Command::CancelOrder { order, .. } | Command::AmendOrder { order, .. } => order.shard(map),
         Command::Batch { requests, .. } => requests.first().map_or(FIRST, |request| of_request(map, request)),
-        Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => FIRST,
+        Command::Receive { .. }
+        | Command::Acknowledge { .. }
+        | Command::AdvanceTime
+        | Command::Announce(_)
+        | Command::Leave { .. }
+        | Command::RaiseVocabulary { .. } => FIRST,
     }
 }
 

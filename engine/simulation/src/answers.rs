@@ -13,7 +13,11 @@ pub type Name = (AccountId, Option<MarketId>, ClientId);
 pub fn wanted(command: &Command) -> usize {
     match command {
         Command::Batch { requests, .. } if (1..=BATCH_MAX).contains(&requests.len()) => requests.len(),
-        Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => 0,
+        Command::Receive { .. }
+        | Command::Acknowledge { .. }
+        | Command::AdvanceTime
+        | Command::Announce(_)
+        | Command::Leave { .. } => 0,
         _ => 1,
     }
 }
@@ -76,7 +80,12 @@ fn answers(command: &Command, event: &Event) -> bool {
         Command::PlaceOrder(_) => places(event),
         Command::CancelOrder { .. } => cancels(event),
         Command::AmendOrder { .. } => amends(event),
-        Command::Batch { .. } | Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => false,
+        Command::Batch { .. }
+        | Command::Receive { .. }
+        | Command::Acknowledge { .. }
+        | Command::AdvanceTime
+        | Command::Announce(_)
+        | Command::Leave { .. } => false,
         _ if matches!(event, Event::Rejected { .. }) => true,
         Command::OpenAccount { .. } => matches!(event, Event::AccountOpened { .. }),
         Command::AddApiKey { .. } => matches!(event, Event::ApiKeyAdded { .. }),
@@ -109,6 +118,7 @@ fn answers(command: &Command, event: &Event) -> bool {
             matches!(event, Event::MarketChanged { by: Some(told), .. } if told == by)
         }
         Command::LimitMarket { by, .. } => matches!(event, Event::MarketLimited { by: told, .. } if told == by),
+        Command::RaiseVocabulary { .. } => matches!(event, Event::VocabularyRaised { by: Some(_), .. }),
         Command::SetDeadManSwitch { .. } => matches!(event, Event::DeadManSwitchSet { .. }),
         Command::MassCancel { market: Some(_), .. } => matches!(event, Event::MassCancelRequested { .. }),
         // When every shard has done so.

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use schemas::codec::VERSION;
 use schemas::limits::PARKED_MAX_MS;
-use schemas::{Command, CommandRecord, EngineId, Shard, Term, frame};
+use schemas::{Command, CommandRecord, EngineId, Program, Shard, Term, frame};
 
+use crate::builds::{NEWER, OLDER};
 use crate::clients::commands;
 use crate::cluster::Topic;
 use crate::seen::Seen;
@@ -23,7 +24,13 @@ impl Simulation {
         let happened = match fault {
             Seen::ProcessKilled => self.kill(slot),
             Seen::AllKilled => (0..self.processes.len()).all(|slot| self.kill(slot)),
-            Seen::ProcessStopped => self.processes[slot].stop(),
+            Seen::ProcessStopped => self.processes[slot].stop(&self.cluster),
+            Seen::PartUpgraded => self.replace_any(NEWER),
+            Seen::PartDowngraded => self.replace_any(OLDER),
+            Seen::RaiseAsked => {
+                self.clients.raise();
+                true
+            }
             Seen::ProcessFrozen => set(&mut self.processes[slot].frozen_until, now + long),
             Seen::LeadShared => self.share_lead(shard),
             Seen::LeadWithdrawn => self.withdraw_lead(index),
@@ -69,6 +76,13 @@ impl Simulation {
             }
             self.processes[slot] = self.start(slot);
         }
+    }
+
+    /// A process, projections or gateways.
+    fn replace_any(&mut self, program: Program) -> bool {
+        let part = self.random.index(self.processes.len() + 2);
+        self.replace(part, program);
+        true
     }
 
     fn kill(&mut self, slot: usize) -> bool {
@@ -159,6 +173,9 @@ fn set(place: &mut u64, value: u64) -> bool {
 
 fn is_by_an_engine(bytes: &[u8]) -> bool {
     CommandRecord::decode(bytes).is_ok_and(|record| {
-        matches!(record.command, Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime)
+        matches!(
+            record.command,
+            Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime | Command::Announce(_)
+        )
     })
 }

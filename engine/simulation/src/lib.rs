@@ -9,6 +9,7 @@
 //! |--------------|------------------------------------------------------------------------------------------|
 //! | `plan`       | what one run is like: its size, and which faults happen how often                        |
 //! | `cluster`    | the log, time, luck; the product's `Log`, `Clock` and `Shelf` over them                  |
+//! | `builds`     | two builds of the product, and how a process says on the log which one it is             |
 //! | `process`    | an engine process: the product's `ShardLoop`, once a shard                               |
 //! | `clients`    | ask, repeat, remember; the gateway that answers them; `commands` makes what is asked     |
 //! | `answers`    | which events answer which command                                                        |
@@ -35,6 +36,7 @@ pub mod fold;
 mod tables;
 
 mod answers;
+mod builds;
 mod clients;
 mod cluster;
 mod faults;

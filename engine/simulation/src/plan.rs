@@ -3,6 +3,9 @@
 //! Every seed enables another random part of the faults, each at another rate ("swarm testing"): with all of them on, none
 //! would ever have a long run to itself, and what one hides another would not find.
 
+use schemas::Program;
+
+use crate::builds::{NEWER, OLDER};
 use crate::random::Random;
 use crate::seen::Seen;
 
@@ -15,6 +18,9 @@ pub const SCHEDULED: &[(Seen, u64)] = &[
     (Seen::AllKilled, 4),
     (Seen::ProcessStopped, 10),
     (Seen::ProcessFrozen, 15),
+    (Seen::PartUpgraded, 15),
+    (Seen::PartDowngraded, 6),
+    (Seen::RaiseAsked, 15),
     (Seen::LeadShared, 30),
     (Seen::LeadWithdrawn, 10),
     (Seen::ShardDown, 4),
@@ -36,6 +42,7 @@ pub const SCHEDULED: &[(Seen, u64)] = &[
 
 /// Faults that strike something else that happens: how often in [`OCCASIONS`] of that, at the usual rate.
 const STRIKING: &[(Seen, u64)] = &[
+    (Seen::AnnouncementLost, 1_000),
     (Seen::CopyLost, 500),
     (Seen::TimerLost, 3_000),
     (Seen::CommandsSkipped, 1_500),
@@ -68,6 +75,8 @@ pub struct Plan {
     pub leaps: bool,
     /// True if all processes keep their snapshots in one place.
     pub one_store: bool,
+    /// The build that all parts are of at the beginning.
+    pub program: Program,
     /// Requests that clients have under way at most.
     pub open_requests: usize,
     rates: [u64; Seen::ALL.len()],
@@ -96,6 +105,7 @@ impl Plan {
             tick: *random.pick(&[5, 30, 100]),
             leaps: random.one_in(4),
             one_store: random.one_in(2),
+            program: *random.pick(&[OLDER, NEWER]),
             open_requests: *random.pick(&[4, 12, 40]),
             rates,
         }

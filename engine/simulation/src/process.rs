@@ -6,10 +6,12 @@ use std::time::Duration;
 use engine::log::Clock as _;
 use engine::scribe::{Desk, Pace, TakeFault};
 use engine::shard::{Control, Fatal, Role, ShardLoop};
-use engine_core::Replica;
-use schemas::{EngineId, Shard};
+use engine_core::{Halt, Replica};
+use schemas::reading::{Broken, Fault};
+use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use service::{Liveness, Readiness};
 
+use crate::builds::Identity;
 use crate::cluster::Cluster;
 use crate::cluster::clock::{MemoryClock, SKEW_MAX};
 use crate::cluster::log::{MemoryLog, Tap};
@@ -26,6 +28,7 @@ pub type Store = Vec<Rc<Cabinet>>;
 
 pub struct Process {
     slot: usize,
+    identity: Identity,
     pub writer: Writer,
     is_stopping: bool,
     /// Stands still until this time.
@@ -47,28 +50,34 @@ pub struct Hosted {
     pub cabinet: Rc<Cabinet>,
     archive: Archive,
     has_ended: bool,
+    /// An older build that found a newer one's vocabulary.
+    has_halted: bool,
 }
 
 impl Process {
     pub fn start(
         cluster: &Rc<Cluster>,
-        (slot, engine): (usize, EngineId),
+        (slot, engine, program): (usize, EngineId, Program),
         (store, archives): (&Store, &[Archive]),
         random: &mut Random,
     ) -> Self {
         let (writer, skew) = (Writer::default(), random.below(2 * SKEW_MAX));
         let hosted = cluster.shards().map(|shard| {
-            let identity = (engine, writer.clone(), skew);
+            let identity = (engine, program, writer.clone(), skew);
             let mut hosted = Hosted::open(cluster, shard, identity, (store, archives), random);
             hosted.start().unwrap_or_else(|fatal| panic!("shard {shard} of process {slot}: {fatal}"));
             hosted
         });
         let hosted = hosted.collect();
-        Self { slot, writer, is_stopping: false, frozen_until: 0, hosted }
+        let identity = Identity::new(cluster, program, PartId(engine.0), PartKind::Engine);
+        Self { slot, identity, writer, is_stopping: false, frozen_until: 0, hosted }
     }
 
     /// Asks it to end in good order. False if it was asked before.
-    pub fn stop(&mut self) -> bool {
+    pub fn stop(&mut self, cluster: &Cluster) -> bool {
+        if !self.is_stopping {
+            self.identity.leave(cluster);
+        }
         self.hosted.iter().for_each(|hosted| hosted.control.stop(false));
         !std::mem::replace(&mut self.is_stopping, true)
     }
@@ -87,6 +96,11 @@ impl Process {
         }
     }
 
+    /// True if it stands still on a shard, as an older build, and nobody has told it to end.
+    pub fn has_halted(&self) -> bool {
+        !self.is_stopping && self.hosted.iter().any(|hosted| hosted.has_halted)
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.is_stopping
     }
@@ -103,6 +117,13 @@ impl Process {
         if hosted.has_ended {
             return;
         }
+        if !self.is_stopping {
+            self.identity.announce(cluster, hosted.shard);
+        }
+        if hosted.has_halted {
+            hosted.has_ended = self.is_stopping;
+            return;
+        }
         if hosted.shard_loop.may_end() {
             hosted.has_ended = true;
             return;
@@ -110,8 +131,14 @@ impl Process {
         let (before, unconfirmed) = (hosted.control.role(), hosted.replica().unconfirmed());
         hosted.tap.recovered.set(false);
         hosted.tap.writer_lost.set(false);
-        if let Err(fatal) = hosted.shard_loop.step() {
-            panic!("shard {shard} of process {slot}, {before}: {fatal}");
+        match hosted.shard_loop.step() {
+            Ok(()) => {}
+            Err(Fatal::Halt(Halt::Broken(broken))) if before != Role::Leading => {
+                self.identity.halts(cluster, &broken);
+                hosted.has_halted = true;
+                return;
+            }
+            Err(fatal) => panic!("shard {shard} of process {slot}, {before}: {fatal}"),
         }
         hosted.write_snapshot(cluster, &self.writer);
         let after = hosted.control.role();
@@ -138,7 +165,7 @@ impl Hosted {
     pub fn open(
         cluster: &Rc<Cluster>,
         shard: Shard,
-        (engine, writer, skew): (EngineId, Writer, u64),
+        (engine, program, writer, skew): (EngineId, Program, Writer, u64),
         (store, archives): (&Store, &[Archive]),
         random: &mut Random,
     ) -> Self {
@@ -156,12 +183,25 @@ impl Hosted {
         let pulse = Liveness::new().watch("shard", Duration::MAX);
         let control = Control::new(Readiness::new().part("shard"), pulse);
         let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5));
-        let desk = Desk::new((shard, cluster.map), shelf.clone(), pace);
+        let desk = Desk::new((shard, cluster.map), shelf.clone(), pace).knowing(program.reads);
         let outside = (log, clock.clone(), shelf);
         let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone());
-        let shard_loop = shard_loop.with_hash_every(HASH_EVERY);
+        let shard_loop = shard_loop.with_hash_every(HASH_EVERY).with_program(program);
         let random = random.fork();
-        Self { shard, shard_loop, desk, clock, random, control, tap, pending, cabinet, archive, has_ended: false }
+        Self {
+            shard,
+            shard_loop,
+            desk,
+            clock,
+            random,
+            control,
+            tap,
+            pending,
+            cabinet,
+            archive,
+            has_ended: false,
+            has_halted: false,
+        }
     }
 
     pub fn start(&mut self) -> Result<(), Fatal> {
@@ -185,6 +225,8 @@ impl Hosted {
         let open = || Ok(MemoryLog::of_scribe(*shard, cluster.clone(), writer.clone(), random.fork()));
         match desk.tend((control.sequence(), clock.elapsed()), open, || true) {
             Ok(_) | Err(TakeFault::Kafka(_) | TakeFault::Silent { .. }) => {}
+            // It reads further than the loop, which meets the same soon.
+            Err(TakeFault::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. }))) => {}
             Err(fault @ TakeFault::Halt(_)) => panic!("the scribe of shard {shard}: {fault}"),
         }
     }

@@ -8,8 +8,9 @@ use std::rc::Rc;
 
 use engine_core::State;
 use schemas::reading::{Position, Reader, Reading};
-use schemas::{AccountId, Shard};
+use schemas::{AccountId, PartId, PartKind, Shard};
 
+use crate::builds::{Identity, NEWER};
 use crate::cluster::{Cluster, Topic};
 use crate::fold::Changes;
 use crate::random::Random;
@@ -28,16 +29,22 @@ pub struct Projection {
     stored: Stored,
     reader: Reader,
     changes: Changes,
+    /// An older build that found a newer one's vocabulary reads no further.
+    pub has_halted: bool,
 }
 
 impl Projection {
     pub fn new(shard: Shard, cluster: Rc<Cluster>) -> Self {
         let reader = Reader::new(shard, cluster.map.shards(), Position::default());
-        Self { shard, cluster, stored: Stored::default(), reader, changes: Changes::new() }
+        Self { shard, cluster, stored: Stored::default(), reader, changes: Changes::new(), has_halted: false }
     }
 
     /// Reads some records into the batch; now and then some that it had.
-    pub fn read(&mut self, most: u64, random: &mut Random) {
+    pub fn read(&mut self, by: &Identity, most: u64, random: &mut Random) {
+        if self.has_halted {
+            return;
+        }
+        self.reader = self.reader.clone().knowing(by.program.reads);
         let next = self.reader.next_offset();
         let from = if random.one_in(20) { next.saturating_sub(random.below(5)) } else { next };
         for offset in from..from.saturating_add(most) {
@@ -53,7 +60,11 @@ impl Projection {
                     | Reading::Ignored
                     | Reading::Unknown,
                 ) => {}
-                Err(broken) => panic!("projection: {broken}"),
+                Err(broken) => {
+                    by.halts(&self.cluster, &broken);
+                    self.has_halted = true;
+                    break;
+                }
             }
         }
     }
@@ -67,6 +78,7 @@ impl Projection {
     /// What was not committed is gone.
     pub fn crash(&mut self) {
         self.changes = Changes::new();
+        self.has_halted = false;
         self.reader = Reader::new(self.shard, self.cluster.map.shards(), self.stored.position);
     }
 
@@ -78,8 +90,9 @@ impl Projection {
     pub fn assert_equals_fresh(&self) {
         let mut fresh = Self::new(self.shard, self.cluster.clone());
         let mut luck = Random::new(0);
+        let reader = Identity::new(&self.cluster, NEWER, PartId(0), PartKind::Projections);
         while !fresh.is_at_end() {
-            fresh.read(1, &mut luck);
+            fresh.read(&reader, 1, &mut luck);
             fresh.commit();
         }
         let shard = self.shard;

@@ -33,6 +33,14 @@ kinds! {
     ProcessStopped = "process stopped in good order",
     /// A process stood still for a while, and went on as if nothing had happened.
     ProcessFrozen = "process frozen",
+    /// A process, or what stands for all gateways or all projections, was replaced by one of the newer build.
+    PartUpgraded = "part upgraded",
+    /// The same with the older build.
+    PartDowngraded = "part downgraded",
+    /// An admin asked for a vocabulary.
+    RaiseAsked = "raise of the vocabulary asked for",
+    /// An announcement never reached the log.
+    AnnouncementLost = "announcement lost",
     /// Two or more processes were told to lead one shard.
     LeadShared = "lead given to several",
     /// Nobody was told to lead a shard.
@@ -101,6 +109,14 @@ kinds! {
     GatewayCrashed = "gateway crashed",
 
     // What the system did about it.
+    /// The vocabulary of a shard was raised.
+    VocabularyRaised = "vocabulary raised",
+    /// It was not, since somebody could not read it, or nobody had said that it can.
+    RaiseRefused = "raise refused",
+    /// A part of the older build stopped where it was raised.
+    OlderBuildHalted = "older build halted",
+    /// A part of the older build was told what to install.
+    OlderBuildTold = "older build told",
     /// A process became a shard's leader.
     TookOver = "took over",
     /// A leader gave its shard up in good order.

@@ -4,6 +4,7 @@ use engine::shard::Role;
 use engine_core::State;
 use schemas::Credits;
 
+use crate::builds::NEWER;
 use crate::cluster::Topic;
 use crate::process::Process;
 use crate::projection::Projection;
@@ -43,8 +44,7 @@ impl Simulation {
                 self.cluster.pass(SHORT);
             }
         }
-        let shards: Vec<_> = self.cluster.shards().collect();
-        shards.iter().for_each(|shard| self.give_to_one(shard.index()));
+        self.give_all();
         self.come_to_rest();
         if self.cluster.plan.leaps {
             // What expires in the first rest frees credits, which rest in the second.
@@ -56,12 +56,32 @@ impl Simulation {
         }
     }
 
+    /// Does what a halt says: a part that met a vocabulary which it does not know is replaced by one that does. True if
+    /// there was one.
+    pub(crate) fn install(&mut self) -> bool {
+        let mut halted: Vec<usize> = Vec::new();
+        let processes = self.processes.iter().enumerate();
+        halted.extend(processes.filter(|(_, process)| process.has_halted()).map(|(slot, _)| slot));
+        halted.extend(self.projections.iter().any(|one| one.has_halted).then_some(self.processes.len()));
+        halted.extend(self.clients.gateway.has_halted().then_some(self.processes.len() + 1));
+        for part in &halted {
+            self.replace(*part, NEWER);
+        }
+        !halted.is_empty()
+    }
+
     fn come_to_rest(&mut self) {
+        let mut installed = false;
         for round in 0..ROUNDS {
             if round == PROBE {
                 self.clients.probe();
             }
             self.round();
+            installed |= self.install();
+            if installed && !self.processes.iter().any(Process::is_stopping) {
+                installed = false;
+                self.give_all();
+            }
             self.cluster.pass(if round < 100 { SHORT } else { LONG });
             let is_finished = self.clients.finish();
             if self.is_at_rest() && is_finished {
@@ -69,6 +89,11 @@ impl Simulation {
             }
         }
         panic!("does not come to rest: {}", self.what_is_left());
+    }
+
+    fn give_all(&mut self) {
+        let shards: Vec<_> = self.cluster.shards().collect();
+        shards.iter().for_each(|shard| self.give_to_one(shard.index()));
     }
 
     /// Gives a shard to whoever leads it, or to anybody: what a leader forgot, only a leader that stays can show.
@@ -93,8 +118,9 @@ impl Simulation {
             }
         }
         let mut luck = Random::new(0);
+        self.cluster.shards().for_each(|shard| self.projecting.announce(&self.cluster, shard));
         for projection in &mut self.projections {
-            projection.read(u64::MAX, &mut luck);
+            projection.read(&self.projecting, u64::MAX, &mut luck);
             projection.commit();
         }
     }

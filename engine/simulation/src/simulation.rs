@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use schemas::limits::{DEPOSIT_PROPOSAL_MS, PURSE_REST_MS, PURSE_STEP_MS};
-use schemas::{EngineId, Shard};
+use schemas::{EngineId, PartId, PartKind, Program, Shard};
 
+use crate::builds::Identity;
 use crate::clients::Clients;
 use crate::cluster::Cluster;
 use crate::cluster::shelf::Archive;
@@ -22,10 +23,17 @@ const BURST: u64 = 40;
 /// Milliseconds after which a purse that nothing changes has rested.
 pub(crate) const REST: u64 = PURSE_REST_MS + PURSE_STEP_MS;
 
+/// The part that stands for projections; each build of it is the next number.
+const PROJECTIONS: u128 = 1 << 100;
+
 pub struct Simulation {
     pub cluster: Rc<Cluster>,
     pub(crate) random: Random,
     pub(crate) processes: Vec<Process>,
+    /// The build of each process's successor.
+    pub(crate) programs: Vec<Program>,
+    /// What stands for all processes of projections.
+    pub(crate) projecting: Identity,
     stores: Vec<Store>,
     pub archives: Vec<Archive>,
     /// Nobody is told to lead a shard before this time.
@@ -49,6 +57,8 @@ impl Simulation {
         let mut simulation = Self {
             clients: Clients::new(cluster.clone(), random.fork()),
             projections: cluster.shards().map(|shard| Projection::new(shard, cluster.clone())).collect(),
+            programs: vec![plan.program; plan.processes],
+            projecting: Identity::new(cluster, plan.program, PartId(PROJECTIONS), PartKind::Projections),
             stores: stores.collect(),
             archives: cluster.shards().map(|_| Archive::default()).collect(),
             processes: Vec::new(),
@@ -70,7 +80,7 @@ impl Simulation {
 
     pub(crate) fn start(&mut self, slot: usize) -> Process {
         self.engines += 1;
-        let identity = (slot, EngineId(self.engines));
+        let identity = (slot, EngineId(self.engines), self.programs[slot]);
         Process::start(&self.cluster, identity, (&self.stores[slot], &self.archives), &mut self.random)
     }
 
@@ -78,10 +88,29 @@ impl Simulation {
     pub(crate) fn open(&mut self, slot: usize, shard: Shard) -> (Hosted, Writer) {
         self.engines += 1;
         let writer = Writer::default();
-        let identity = (EngineId(self.engines), writer.clone(), 0);
+        let identity = (EngineId(self.engines), self.programs[slot], writer.clone(), 0);
         let hosted =
             Hosted::open(&self.cluster, shard, identity, (&self.stores[slot], &self.archives), &mut self.random);
         (hosted, writer)
+    }
+
+    /// A part is replaced by one of this build: a process in good order, projections and gateways at once.
+    pub(crate) fn replace(&mut self, part: usize, program: Program) {
+        self.cluster.note(format_args!("part {part} is to be build {}", program.build));
+        match part.checked_sub(self.processes.len()) {
+            None => {
+                self.programs[part] = program;
+                self.processes[part].stop(&self.cluster);
+            }
+            Some(0) => {
+                self.projecting.leave(&self.cluster);
+                self.engines += 1;
+                let id = PartId(PROJECTIONS + self.engines);
+                self.projecting = Identity::new(&self.cluster, program, id, PartKind::Projections);
+                self.projections.iter_mut().for_each(Projection::crash);
+            }
+            Some(_) => self.clients.gateway.replace(program),
+        }
     }
 
     /// One small thing happens: a fault, or some work.
@@ -111,6 +140,10 @@ impl Simulation {
             88..93 => self.project(),
             93..98 => self.pass_time(),
             98 => {
+                // An operator looks at what has halted, now and then.
+                if self.random.one_in(4) {
+                    self.install();
+                }
                 let (shard, alone) = (self.any_shard().index(), self.random.below(4) > 0);
                 self.assign(shard, alone);
             }
@@ -161,9 +194,10 @@ impl Simulation {
     }
 
     fn project(&mut self) {
-        let shard = self.any_shard().index();
-        let most = self.random.below(30);
-        self.projections[shard].read(most, &mut self.random);
+        let shard = self.any_shard();
+        self.projecting.announce(&self.cluster, shard);
+        let (shard, most) = (shard.index(), self.random.below(30));
+        self.projections[shard].read(&self.projecting, most, &mut self.random);
         if self.random.one_in(2) {
             self.cluster.saw(Seen::BatchCommitted);
             self.projections[shard].commit();

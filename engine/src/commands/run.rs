@@ -5,9 +5,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use schemas::{EngineId, Shard};
+use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use service::config::{AdminArgs, LogArgs};
-use service::kafka::{GroupProtocol, KafkaFault, Reading, topics};
+use service::kafka::{GroupProtocol, KafkaFault, Reading, announce, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, Telemetry};
 
 use crate::kafka_log::{KafkaLog, Writer};
@@ -88,8 +88,11 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
     Admin::start(args.admin.listen, telemetry, liveness.clone(), readiness).await?;
     let Some(writer) = connect(&args, &shutdown).await? else { return Ok(()) };
     tokio::spawn(topics::watch(args.log.clone(), topics_right, shutdown.clone()));
+    let engine = EngineId(uuid::Uuid::now_v7().as_u128());
+    let part = Program::THIS.part(PartId(engine.0), PartKind::Engine);
+    let announced = tokio::spawn(announce(args.log.clone(), part, shutdown.clone()));
     let snapshots = Snapshots::open(&args.snapshots, &args.log.topic_prefix)?;
-    let shards = Shards::start(&args, &writer, &snapshots, controls.clone())?;
+    let shards = Shards::start(&args, engine, &writer, &snapshots, controls.clone())?;
     let scribe = Scribe::start(Tools {
         log: args.log.clone(),
         snapshots,
@@ -105,6 +108,7 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
     shards.end().await;
     tokio::task::block_in_place(|| scribe.end());
     tokio::task::block_in_place(|| writer.drain(DRAIN_WITHIN));
+    let _ended = announced.await;
     tracing::info!("ended in good order");
     Ok(())
 }
@@ -133,11 +137,11 @@ struct Shards {
 impl Shards {
     fn start(
         args: &RunArgs,
+        engine: EngineId,
         writer: &Arc<Writer>,
         snapshots: &Snapshots,
         controls: Vec<Control>,
     ) -> Result<Self, RunError> {
-        let engine = EngineId(uuid::Uuid::now_v7().as_u128());
         tracing::info!(%engine, shards = args.log.shards, prefix = args.log.topic_prefix, "starts");
         let mut threads = Vec::new();
         for (shard, control) in Shard::all(args.log.shards).zip(&controls) {

@@ -17,8 +17,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
-use schemas::Shard;
 use schemas::shard_map::ShardMap;
+use schemas::{Shard, VOCABULARY};
 use service::config::LogArgs;
 use service::kafka::{KafkaFault, Reading};
 use service::{Pulse, panic_text};
@@ -36,6 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One shard's snapshots.
 pub struct Desk<S> {
+    /// The vocabulary that the program knows.
+    reads: u16,
     shard: Shard,
     map: ShardMap,
     shelf: S,
@@ -45,7 +47,13 @@ pub struct Desk<S> {
 impl<S: Shelf> Desk<S> {
     /// The desk for a shard.
     pub fn new((shard, map): (Shard, ShardMap), shelf: S, pace: Pace) -> Self {
-        Self { shard, map, shelf, pace }
+        Self { reads: VOCABULARY, shard, map, shelf, pace }
+    }
+
+    /// Reads as a build that knows this vocabulary. For tests.
+    #[must_use]
+    pub fn knowing(self, reads: u16) -> Self {
+        Self { reads, ..self }
     }
 
     /// Writes a snapshot if one is due for a shard that is at `sequence` now: opens the log, reads, and begins to write.
@@ -68,7 +76,7 @@ impl<S: Shelf> Desk<S> {
         }
         // Until it is known better.
         self.pace.failed(now);
-        let taken = take::take((self.shard, self.map), (&mut open()?, &mut self.shelf), go_on)?;
+        let taken = take::take(self.reads, (self.shard, self.map), (&mut open()?, &mut self.shelf), go_on)?;
         Ok(taken.map(|Snapshot { sequence, bytes }| {
             let size = bytes.len();
             self.pace.is_there(sequence, Some(size as u64), now);

@@ -44,11 +44,13 @@ pub struct Snapshot {
 
 /// A snapshot of the shard as the log has it now. `None` if nothing came since the newest one, or `go_on` says no.
 pub fn take<L: Log, S: Shelf>(
+    reads: u16,
     (shard, map): (Shard, ShardMap),
     (log, shelf): (&mut L, &mut S),
     go_on: impl Fn() -> bool,
 ) -> Result<Option<Snapshot>, TakeFault> {
-    let mut replica = newest_snapshot(shard, map, shelf).unwrap_or_else(|| Replica::new(shard, map));
+    let newest = newest_snapshot(reads, (shard, map), shelf);
+    let mut replica = newest.unwrap_or_else(|| Replica::new(shard, map).knowing(reads));
     let begun_at = replica.position().sequence;
     let (head, commands) = (log.extent(Source::Events)?.end, log.extent(Source::Commands)?);
     log.follow_from(replica.next_offset(), commands.first)?;

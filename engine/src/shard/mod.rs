@@ -32,7 +32,7 @@ use std::time::Duration;
 use engine_core::{HASH_EVERY, Replica};
 use schemas::shard_map::ShardMap;
 use schemas::text::Reason;
-use schemas::{EngineId, LeaderHalted, Shard};
+use schemas::{EngineId, LeaderHalted, Program, Shard};
 
 use crate::log::{Clock, Extent, Log, Shelf, Source};
 use crate::metrics::ShardMetrics;
@@ -64,6 +64,8 @@ pub struct ShardLoop<L, C, S> {
     hold_off: HoldOff,
     /// How the broker's clock compares to ours.
     clocks: Clocks,
+    /// What this program reads, and is called.
+    program: Program,
     /// The last record that was looked at.
     at: Place,
 }
@@ -139,6 +141,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             gaps: 0,
             hold_off,
             clocks: Clocks::new(AHEAD_MAX),
+            program: Program::THIS,
             at: Place { source: Source::Events, offset: 0 },
         }
     }
@@ -147,6 +150,13 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     #[must_use]
     pub fn with_clock_ahead_max(self, ahead_max: Duration) -> Self {
         Self { clocks: Clocks::new(ahead_max), ..self }
+    }
+
+    /// Reads, decides and signs as another build than this one. For tests.
+    #[must_use]
+    pub fn with_program(self, program: Program) -> Self {
+        let replica = self.replica.knowing(program.reads);
+        Self { program, replica, ..self }
     }
 
     /// Publishes a state hash with every so many outcomes instead of [`HASH_EVERY`].

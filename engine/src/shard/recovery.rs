@@ -34,8 +34,9 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     pub(super) fn recover(&mut self) -> Result<(), Fatal> {
         self.enter(Stage::Recovering(Goal::NONE));
         self.control.allow(SNAPSHOT_WITHIN);
-        let replica = newest_snapshot(self.shard, self.map, &mut self.shelf)
-            .unwrap_or_else(|| Replica::new(self.shard, self.map));
+        let (reads, shard) = (self.program.reads, (self.shard, self.map));
+        let newest = newest_snapshot(reads, shard, &mut self.shelf);
+        let replica = newest.unwrap_or_else(|| Replica::new(self.shard, self.map).knowing(reads));
         self.replica = replica.with_hash_every(self.hash_every);
         self.control.beat();
         let position = *self.replica.position();

@@ -39,7 +39,9 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let Some(commands) = self.commands()? else { return Ok(()) };
         self.log.renew_writer()?;
         let attempt = self.attempts + 1;
-        let term = Term::new(self.shard, self.map.shards(), self.engine, attempt);
+        // What was agreed on the log, not what this build could write.
+        let (vocabulary, build) = (self.replica.state().vocabulary(), self.program.build);
+        let term = Term { vocabulary, build, ..Term::new(self.shard, self.map.shards(), self.engine, attempt) };
         match self.log.append_event(&term.encode()) {
             Ok(()) => {
                 self.attempts = attempt;

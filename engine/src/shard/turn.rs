@@ -184,6 +184,13 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         if (term.engine, term.attempt) != (self.engine, attempt) {
             return Ok(());
         }
+        if term.vocabulary != self.replica.state().vocabulary() {
+            // It was raised before this term began. Readers that know less stop where it was raised; those that begin
+            // behind that must find it in a term.
+            tracing::info!(shard = %self.shard, "takes over once more: the vocabulary was raised meanwhile");
+            self.enter(Stage::Following);
+            return Ok(());
+        }
         self.replica.lead();
         self.gaps = 0;
         // From the last one with an outcome on, which shows that these are the commands that the events are of.

@@ -295,5 +295,8 @@ pub fn home_of(map: ShardMap, command: &Command) -> Shard {
         Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => {
             unreachable!("engines write these")
         }
+        Command::Announce(_) | Command::Leave { .. } | Command::RaiseVocabulary { .. } => {
+            unreachable!("no client writes these")
+        }
     }
 }

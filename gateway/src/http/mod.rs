@@ -23,6 +23,7 @@ pub mod queries;
 pub mod safety;
 pub mod serve;
 pub mod transfers;
+pub mod vocabulary;
 pub mod wallet;
 
 use axum::Router;
@@ -73,6 +74,8 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/orders/{id}", get(history::order).patch(orders::amend).delete(orders::cancel))
         .route("/v1/dead-man-switch", put(safety::set_switch).delete(safety::unset_switch))
         .route("/v1/fills", get(history::fills))
+        .route("/v1/admin/parts", get(vocabulary::parts))
+        .route("/v1/admin/vocabulary", post(vocabulary::raise))
         .route("/v1/ws", get(ws::upgrade))
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED))
         .fallback(async || Problem::new(kinds::ROUTE_UNKNOWN))

@@ -129,6 +129,12 @@ pub fn contracts_limit(number: u64) -> Parsed<u64> {
     if number <= MAX { Ok(number) } else { Err(Fault::range(&format!("0 to {MAX}"))) }
 }
 
+/// A vocabulary.
+pub fn vocabulary(number: u64) -> Parsed<u16> {
+    let range = || Fault::range(&format!("1 to {}", u16::MAX));
+    u16::try_from(number).ok().filter(|number| *number > 0).ok_or_else(range)
+}
+
 /// A dispute window, in milliseconds.
 pub fn dispute_window(number: u64) -> Parsed<u64> {
     let range = || Fault::range(&format!("0 to {DISPUTE_WINDOW_MAX_MS}"));

@@ -8,6 +8,7 @@
 
 pub mod book;
 pub mod keys;
+pub mod parts;
 pub mod trades;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,18 +18,21 @@ use schemas::ids::Coordinate;
 use schemas::market::Resolution;
 use schemas::reading::Position;
 use schemas::text::Ticker;
-use schemas::{AccountId, ApiKeyId, Event, Listing, MarketId, MarketState, Outcome, Shard, Timestamp};
+use schemas::{AccountId, ApiKeyId, Event, Listing, MarketId, MarketState, Outcome, Shard, Term, Timestamp};
 
 use crate::shapes::PublicTrade;
 use crate::shapes::market::Market;
 use book::{Book, Level, NegativeLevel};
 use keys::Keys;
+use parts::ShardParts;
 use trades::RecentTrades;
 
 /// The state of all shards that the gateway needs for every request.
 #[derive(Debug)]
 pub struct LiveView {
     sequences: Vec<u64>,
+    /// What is written on each shard, and by whom it is read.
+    parts: Vec<ShardParts>,
     keys: Keys,
     markets: HashMap<MarketId, LiveMarket>,
     tickers: BTreeMap<Ticker, MarketId>,
@@ -71,7 +75,8 @@ impl LiveView {
     /// The view at `positions`, one for each shard, before anything is added.
     pub fn at(positions: &[Position]) -> Self {
         let sequences = positions.iter().map(|position| position.sequence).collect();
-        Self { sequences, keys: Keys::default(), markets: HashMap::new(), tickers: BTreeMap::new() }
+        let parts = positions.iter().map(|_| ShardParts::default()).collect();
+        Self { sequences, parts, keys: Keys::default(), markets: HashMap::new(), tickers: BTreeMap::new() }
     }
 
     /// Makes an outcome true.
@@ -79,6 +84,7 @@ impl LiveView {
         let mut changes = Changes::default();
         let mut levels: BTreeMap<MarketId, Vec<effects::BookChange>> = BTreeMap::new();
         for event in &outcome.events {
+            self.parts[shard.index()].apply(event, outcome.time);
             for change in effects::book_changes(event) {
                 levels.entry(change.market).or_default().push(change);
             }
@@ -178,6 +184,16 @@ impl LiveView {
     /// How many markets there are.
     pub fn markets_len(&self) -> usize {
         self.markets.len()
+    }
+
+    /// What is written on a shard, and by whom it is read.
+    pub fn parts(&self, shard: Shard) -> Option<&ShardParts> {
+        self.parts.get(shard.index())
+    }
+
+    /// A leader began a term on a shard.
+    pub fn term(&mut self, shard: Shard, term: &Term) {
+        self.parts[shard.index()].term(term);
     }
 
     /// How far a shard is folded; 0 for one that is not there.

@@ -16,8 +16,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
-const SHARDS: u16 = 4;
-const ADMIN_KEY: &str = "the-key-of-a-test";
+pub const SHARDS: u16 = 4;
+pub const ADMIN_KEY: &str = "the-key-of-a-test";
 const SECOND_ADMIN_KEY: &str = "another-key-of-a-test";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -31,8 +31,39 @@ pub struct Stack {
     brokers: String,
     servers_database_url: String,
     database: String,
-    parts: Vec<(&'static str, Child)>,
+    parts: Vec<Part>,
     pub runtime: Runtime,
+}
+
+/// A process of the exchange.
+pub struct Part {
+    name: String,
+    child: Child,
+    pub admin: SocketAddr,
+    log: PathBuf,
+}
+
+impl Part {
+    /// What it has said on standard error.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The body of its readiness.
+    pub fn readiness(&self) -> String {
+        get(self.admin, "/readyz").unwrap_or_default()
+    }
+}
+
+/// Where a client connects.
+#[derive(Clone, Copy)]
+pub struct Client(SocketAddr);
+
+impl Client {
+    /// One HTTP request: status and body.
+    pub fn http(self, method: &str, path: &str, key: &str, body: &str) -> std::io::Result<(u16, String)> {
+        request(self.0, method, path, &format!("Authorization: Bearer {key}\r\n"), body)
+    }
 }
 
 fn variable(name: &str) -> String {
@@ -42,10 +73,19 @@ fn variable(name: &str) -> String {
 impl Stack {
     /// Starts everything and waits until it is ready.
     pub fn start(name: &str) -> Self {
+        let mut stack = Self::empty(name);
+        for part in ["engine", "projections", "gateway"] {
+            stack.start_part(part);
+        }
+        stack
+    }
+
+    /// Topics and tables, and no process.
+    pub fn empty(name: &str) -> Self {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let servers_database_url = variable("DATABASE_URL");
         let database = format!("test_loadtest_{name}_{id}");
-        let mut stack = Self {
+        let stack = Self {
             prefix: format!("test-loadtest-{name}-{id}"),
             database_url: with_database(&servers_database_url, &database),
             redis_url: variable("REDIS_URL"),
@@ -61,9 +101,6 @@ impl Stack {
         std::fs::write(stack.admin_key_file(), ADMIN_KEY).unwrap();
         stack.run_once("engine", "topics");
         stack.run_once("projections", "migrate");
-        for part in ["engine", "projections", "gateway"] {
-            stack.start_part(part);
-        }
         stack
     }
 
@@ -77,7 +114,7 @@ impl Stack {
 
     /// The process of a part.
     pub fn pid(&self, part: &str) -> u32 {
-        self.parts.iter().find(|(name, _)| *name == part).unwrap().1.id()
+        self.part(part).child.id()
     }
 
     /// `loadtest ARGUMENTS`, to its end.
@@ -118,26 +155,72 @@ impl Stack {
     }
 
     fn start_part(&mut self, part: &'static str) {
-        let admin = free_address();
-        let log = self.folder.path().join(format!("{part}.log"));
-        let mut child = self
-            .program(part)
+        self.begin(part, part, &PathBuf::from(variable("LFG_BIN_DIR")), &[]);
+        self.await_ready(part);
+    }
+
+    /// Starts a process called `name` with the program in this folder, and does not wait for it.
+    pub fn begin(&mut self, name: &str, program: &str, folder: &Path, settings: &[(&str, String)]) {
+        let (admin, started) = (free_address(), uuid::Uuid::now_v7());
+        let log = self.folder.path().join(format!("{name}-{started}.log"));
+        let child = self
+            .command(&folder.join(program))
             .arg("run")
             .env("LFG_ADMIN_LISTEN", admin.to_string())
+            .envs(settings.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
+        self.parts.push(Part { name: name.to_owned(), child, admin, log });
+    }
+
+    pub fn part(&self, name: &str) -> &Part {
+        self.parts.iter().find(|part| part.name == name).unwrap()
+    }
+
+    /// Waits until a process is ready.
+    pub fn await_ready(&mut self, name: &str) {
         let started = Instant::now();
-        while !is_ready(admin) {
-            let ended = child.try_wait().unwrap();
+        let part = self.parts.iter_mut().find(|part| part.name == name).unwrap();
+        while !is_ready(part.admin) {
+            let ended = part.child.try_wait().unwrap();
             if ended.is_some() || started.elapsed() > READY_WITHIN {
-                let _ = child.kill();
-                panic!("{part} is not ready ({ended:?}):\n{}", std::fs::read_to_string(&log).unwrap_or_default());
+                let _ = part.child.kill();
+                panic!("{name} is not ready ({ended:?}):\n{}", part.log());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        self.parts.push((part, child));
+    }
+
+    /// Asks a process to end in good order, and waits until it has.
+    pub fn stop(&mut self, name: &str) {
+        let at = self.parts.iter().position(|part| part.name == name).unwrap();
+        let mut part = self.parts.remove(at);
+        let pid = part.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let ended = part.child.wait().unwrap();
+        assert!(ended.success(), "{name} ended with {ended}:\n{}", part.log());
+    }
+
+    /// Runs a program in this folder to its end.
+    pub fn run_in(&self, folder: &Path, program: &str, arguments: &[&str]) -> Output {
+        self.command(&folder.join(program)).args(arguments).output().unwrap()
+    }
+
+    /// A client of the gateway, whichever process that is.
+    pub fn client(&self) -> Client {
+        Client(self.gateway)
+    }
+
+    /// Rows of two texts.
+    pub fn query(&self, sql: &str) -> Vec<(String, String)> {
+        self.runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&self.database_url, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let rows = client.query(sql, &[]).await.unwrap();
+            rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+        })
     }
 
     /// Runs SQL in the exchange's own database.
@@ -206,16 +289,16 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        for (_, child) in &mut self.parts {
+        for part in &mut self.parts {
             // Ended already, or ends now.
-            let _ = child.kill();
-            let _ = child.wait();
+            let _ = part.child.kill();
+            let _ = part.child.wait();
         }
         if !std::thread::panicking() {
             return self.remove_data();
         }
-        for (part, _) in &self.parts {
-            let log = std::fs::read_to_string(self.folder.path().join(format!("{part}.log"))).unwrap_or_default();
+        for part in &self.parts {
+            let (log, part) = (part.log(), &part.name);
             let tail: Vec<&str> = log.lines().rev().take(30).collect();
             eprintln!("--- {part}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
         }
@@ -235,15 +318,28 @@ fn with_database(url: &str, database: &str) -> String {
 }
 
 fn is_ready(admin: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_millis(200))?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        write!(stream, "GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    request(admin, "GET", "/readyz", "", "").is_ok_and(|(status, _)| status == 200)
+}
+
+fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    request(address, "GET", path, "", "").map(|(_, body)| body)
+}
+
+/// One request on a connection of its own: status and body.
+fn request(address: SocketAddr, method: &str, path: &str, head: &str, body: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(200))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{head}Content-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| std::io::Error::other("no answer"))?;
+    Ok((status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
 }
 
 fn free_address() -> SocketAddr {

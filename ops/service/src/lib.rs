@@ -6,6 +6,7 @@
 //! Absent: anything that knows what the platform does. Business rules live in `schemas` and above.
 
 pub mod admin;
+pub mod announce;
 pub mod config;
 pub mod health;
 pub mod kafka;
@@ -14,6 +15,7 @@ pub mod tables;
 pub mod telemetry;
 
 pub use admin::Admin;
+pub use announce::Announcements;
 pub use config::{AdminArgs, KafkaArgs, LogArgs};
 pub use health::{Liveness, Part, Pulse, Readiness, panic_text};
 pub use shutdown::Shutdown;

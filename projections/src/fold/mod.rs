@@ -187,6 +187,9 @@ impl Changes {
             | Event::Instructed { .. }
             | Event::Obeyed { .. }
             | Event::InstructionCompleted { .. }
+            | Event::PartAnnounced { .. }
+            | Event::PartLeft { .. }
+            | Event::VocabularyRaised { .. }
             | Event::StateHashed { .. } => {}
         }
     }

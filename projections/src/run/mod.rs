@@ -20,8 +20,8 @@ mod shard;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use schemas::Shard;
-use service::kafka::topics;
+use schemas::{PartId, PartKind, Program, Shard};
+use service::kafka::{announce, topics};
 use service::{Liveness, LogArgs, Readiness, Shutdown};
 
 pub use batch::Limits;
@@ -106,8 +106,10 @@ pub async fn run(args: &RunArgs, readiness: &Readiness, liveness: &Liveness, shu
     let topics_right = readiness.part("topics");
     verify_topics(&args.log, shutdown).await?;
     tokio::spawn(topics::watch(args.log.clone(), topics_right, shutdown.clone()));
-    let (postgres, redis) =
-        tokio::join!(stopping_others(shutdown, postgres.run()), stopping_others(shutdown, redis.run()),);
+    let part = Program::THIS.part(PartId(writer.0.as_u128()), PartKind::Projections);
+    let announced = announce(args.log.clone(), part, shutdown.clone());
+    let (postgres, redis, ()) =
+        tokio::join!(stopping_others(shutdown, postgres.run()), stopping_others(shutdown, redis.run()), announced);
     postgres.and(redis)
 }
 

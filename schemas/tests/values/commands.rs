@@ -4,7 +4,8 @@ use schemas::*;
 
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, PROPOSAL, SECOND_ADMIN, account_limits, all_answers, all_order_refs,
-    all_terms, key, limit, listing, market, market_limits, named_order, new_order, order_id, price, quantity, shard,
+    all_terms, key, limit, listing, market, market_limits, named_order, new_order, order_id, part, price, quantity,
+    shard,
 };
 use super::{REQUESTS, TRANSITIONS, all_of, messages, named};
 
@@ -75,6 +76,9 @@ pub fn commands() -> Vec<(String, Command)> {
         Command::DropDeposit { proposal: PROPOSAL, by: ADMIN },
         Command::Acknowledge { to: shard(2), number: 0x0102_0304_0506_0708 },
         Command::AdvanceTime,
+        Command::Announce(part()),
+        Command::Leave { part: part().id },
+        Command::RaiseVocabulary { to: 0x1112, by: ADMIN },
     ];
     values.extend(of_an_owner());
     values.extend(of_an_admin());

@@ -5,8 +5,8 @@ use schemas::*;
 
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, PROPOSAL, SECOND_ADMIN, TICKET, account_limits, all_order_refs,
-    answer, counting_up, key, limit, listing, market, market_limits, new_order, order_id, price, quantity, resolution,
-    settlement, shard, trade,
+    answer, build, counting_up, key, limit, listing, market, market_limits, new_order, order_id, part, price, quantity,
+    resolution, settlement, shard, trade,
 };
 use super::purses::{all_instructions, given_back, need, parked, room};
 use super::{COMMAND_ID, FIRST_OUTCOMES, all_of, messages, named};
@@ -229,9 +229,20 @@ fn between_shards() -> Vec<Event> {
     values
 }
 
+fn of_the_vocabulary() -> Vec<Event> {
+    // What any reader knows, so that its frame is like that of the others.
+    let to = 0;
+    vec![
+        Event::PartAnnounced { part: part(), vocabulary: 0x0a0b },
+        Event::PartLeft { part: part().id },
+        Event::VocabularyRaised { to, install: build(), by: Some(ADMIN) },
+        Event::VocabularyRaised { to, install: build(), by: None },
+    ]
+}
+
 pub fn events() -> Vec<(String, Event)> {
     let repeated = |first| Event::ClientIdRepeated { account: ACCOUNT, client_id: CLIENT_ID, first };
     let repeats = first_outcomes().into_iter().map(repeated).collect();
     let of_shards = [of_parked_requests(), of_purses(), between_shards()].concat();
-    named([of_accounts(), of_orders(), of_markets(), of_shards, repeats].concat())
+    named([of_accounts(), of_orders(), of_markets(), of_shards, repeats, of_the_vocabulary()].concat())
 }

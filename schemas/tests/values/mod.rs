@@ -51,7 +51,7 @@ trait Named {
 variants!(COMMANDS: Command {
     OpenAccount, AddApiKey, RevokeApiKey, Deposit, Withdraw, CreateMarket, ChangeMarket, PlaceOrder, CancelOrder,
     Receive, Acknowledge, AdvanceTime, AmendOrder, MassCancel, SetDeadManSwitch, Batch, FreezeAccount, UnfreezeAccount,
-    LimitAccount, LimitMarket, Transfer, ConfirmDeposit, DropDeposit,
+    LimitAccount, LimitMarket, Transfer, ConfirmDeposit, DropDeposit, Announce, Leave, RaiseVocabulary,
 });
 
 variants!(EVENTS: Event {
@@ -62,7 +62,7 @@ variants!(EVENTS: Event {
     DeadManSwitchFired, BatchItem, AccountFrozen, AccountUnfrozen, AccountLimited, MarketLimited, TransferSent,
     TransferReceived, TransferReturned, Parked, Resumed, ParkedCancelled, Asked, AskAnswered, PurseSent, PurseReceived,
     PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted, TransferCompleted,
-    DepositProposed, DepositDropped,
+    DepositProposed, DepositDropped, PartAnnounced, PartLeft, VocabularyRaised,
 } and Unknown);
 
 variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, TransferEnded });
@@ -148,7 +148,8 @@ pub fn codes() -> Vec<String> {
         SettlementReason,
         CancelReason,
         TradeKind,
-        Rejection
+        Rejection,
+        PartKind
     )
     .concat()
 }

@@ -48,6 +48,19 @@ pub fn key() -> ApiKey {
     ApiKey { id: ApiKeyId(0x2a2b_2c2d_2e2f_2122), hash: counting_up(), scopes: Scopes::READ_TRADE }
 }
 
+pub fn part() -> Part {
+    Part {
+        id: PartId(0x0190_eeee_0000_7222_8333_4444_5555_6666),
+        kind: PartKind::Projections,
+        reads: 0x0203,
+        build: build(),
+    }
+}
+
+pub fn build() -> Build {
+    Build { major: 0x0405, minor: 0x0607, patch: 0x0809 }
+}
+
 pub fn listing() -> Listing {
     Listing {
         market: market(),

@@ -22,6 +22,7 @@ mod sweep;
 mod taker;
 mod transfer;
 mod trial;
+mod vocabulary;
 
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::{Command, Event, MarketId, Rejection, Settlement, Timestamp};
@@ -127,6 +128,9 @@ impl Turn<'_> {
             Command::Transfer { from, to, amount, client_id } => {
                 self.transfer(transfer::Transfer { from: *from, to: *to, amount: *amount, client_id: *client_id });
             }
+            Command::Announce(part) => self.announce(part),
+            Command::Leave { part } => self.leave(*part),
+            Command::RaiseVocabulary { to, by } => self.raise_vocabulary(*to, *by),
         }
     }
 

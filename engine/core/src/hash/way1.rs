@@ -13,8 +13,8 @@ use twox_hash::XxHash3_64;
 
 use super::LEAST;
 use crate::state::{
-    Account, Asked, Deposits, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse, Stake, TransferName,
-    UnderWay, Waiting,
+    Account, Announced, Asked, Deposits, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse, Stake,
+    TransferName, UnderWay, Waiting,
 };
 
 /// Kinds of entities.
@@ -38,6 +38,7 @@ enum Kind {
     MassCancel = 16,
     Transfer = 17,
     Deposits = 18,
+    Part = 19,
 }
 
 /// Memory for the bytes that are hashed, used again from entity to entity.
@@ -111,8 +112,13 @@ impl Fields {
     }
 
     pub fn shard(&mut self, shard: Shard, facts: &Facts) -> u64 {
-        let Facts { time, orders, trades, deposited, tickets, untried, .. } = facts;
-        self.hash(Kind::Shard, (shard, time, orders, trades, deposited, tickets, untried))
+        let Facts { time, orders, trades, deposited, tickets, untried, vocabulary, install, .. } = facts;
+        self.hash(Kind::Shard, (shard, time, orders, trades, deposited, tickets, untried, (vocabulary, install)))
+    }
+
+    pub fn part(&mut self, announced: &Announced) -> u64 {
+        let Announced { part, at } = announced;
+        self.hash(Kind::Part, (part, at))
     }
 
     pub fn account(&mut self, id: AccountId, account: &Account) -> u64 {
@@ -343,7 +349,7 @@ mod tests {
         ];
         let shown: String = hashes.iter().map(|(kind, hash)| format!("{hash:016x} {kind}\n")).collect();
         expect![[r#"
-            cdca62bbf55a5ed0 shard
+            b4c1567b9a9e0937 shard
             917074483e84537c purse
             7234949da0259619 account
             3797321a07e30c7f market

@@ -10,6 +10,7 @@ mod mailbox;
 mod market;
 mod own_orders;
 mod parked;
+mod parts;
 mod purse;
 mod table;
 mod transfers;
@@ -18,10 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bincode::{Decode, Encode};
 use schemas::event::CancelReason;
+use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::WALLET_MAX;
 use schemas::{
-    AccountId, AccountLimits, ApiKey, ApiKeyId, ClientId, CommandId, Credits, MarketId, Message, NewOrder, OrderId,
-    Parked, Room, Settlement, Shard, Timestamp, TradeId,
+    AccountId, AccountLimits, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, MarketId, Message, NewOrder,
+    OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId, VOCABULARY,
 };
 
 use crate::book::Books;
@@ -33,6 +35,7 @@ pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
 pub use own_orders::OwnOrders;
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
+pub use parts::{Announced, Parts};
 pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
 pub use table::{Hashed, Table, Watch};
 pub use transfers::{TransferName, Transfers, UnderWay};
@@ -60,6 +63,8 @@ pub struct State {
     pub(crate) decided: usize,
     /// Events since what changed was hashed.
     pub(crate) unhashed: u32,
+    /// The vocabulary that the program reads which has this state. Only what it decides depends on it.
+    pub(crate) reads: u16,
 }
 
 /// What a snapshot holds.
@@ -99,6 +104,12 @@ pub struct Facts {
     pub transfers: Transfers,
     /// Deposits that wait for a second admin, and what admins have deposited alone today.
     pub deposits: Deposits,
+    /// What is written here may need this vocabulary.
+    pub vocabulary: u16,
+    /// The oldest build known to read it.
+    pub install: Build,
+    /// Who reads this shard's log.
+    pub parts: Parts,
 }
 
 /// A mass cancel that goes on with time.
@@ -153,7 +164,7 @@ impl State {
         Self {
             shard,
             map,
-            facts: Facts::default(),
+            facts: Facts { vocabulary: FIRST_VOCABULARY, ..Facts::default() },
             lookup: Lookup::default(),
             settlements: Vec::new(),
             paired: Vec::new(),
@@ -163,7 +174,34 @@ impl State {
             untried_next: None,
             decided: 0,
             unhashed: 0,
+            reads: VOCABULARY,
         }
+    }
+
+    /// What is written here may need this vocabulary, and no higher one.
+    pub fn vocabulary(&self) -> u16 {
+        self.facts.vocabulary
+    }
+
+    /// The oldest build known to read that vocabulary.
+    pub fn install(&self) -> Build {
+        self.facts.install
+    }
+
+    /// True if what came with this vocabulary may be written. Whatever a build adds asks this first.
+    #[inline]
+    pub fn speaks(&self, vocabulary: u16) -> bool {
+        self.facts.vocabulary >= vocabulary
+    }
+
+    /// Which parts read this shard's log, as far as they have said so.
+    pub fn parts(&self) -> &Parts {
+        &self.facts.parts
+    }
+
+    /// The log begins: its first outcome will be written in this term.
+    pub(crate) fn begin_log(&mut self, term: &Term) {
+        (self.facts.vocabulary, self.facts.install) = (term.vocabulary, term.build);
     }
 
     /// The shard.

@@ -7,13 +7,20 @@ use schemas::answers::{Part, parts};
 use schemas::market::Resolution;
 use schemas::reading::{Position, Reader, Reading};
 use schemas::record::Chain;
-use schemas::{AccountId, CommandId, Credits, Event, MarketId, MarketState, OrderId, Shard, Status, effects};
+use schemas::{
+    AccountId, CommandId, Credits, Event, MarketId, MarketState, OrderId, PartId, PartKind, Program, Shard, Status,
+    effects,
+};
 
 use super::commands::{Positions, Sight};
+use crate::builds::Identity;
 use crate::cluster::{Cluster, Topic};
 
 /// Orders that can be cancelled, as far as the gateway remembers.
 const LIVE_MAX: usize = 100;
+
+/// The part that stands for gateways; each build of it is the next number.
+const GATEWAY: u128 = 2 << 100;
 
 /// An answer: which outcome a client was told of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +33,12 @@ pub struct Told {
 
 pub struct Gateway {
     cluster: Rc<Cluster>,
+    identity: Identity,
+    /// How often it was replaced.
+    replaced: u128,
     readers: Vec<Reader>,
+    /// Shards that it reads no further: an older build that found a newer one's vocabulary.
+    halted: Vec<bool>,
     /// By shard and offset of the command. What was told once stays told, whatever happens to the gateway.
     pub told: BTreeMap<(Shard, u64), Told>,
     /// Orders that had not ended when it read of them last.
@@ -42,8 +54,19 @@ pub struct Gateway {
 impl Gateway {
     pub fn new(cluster: Rc<Cluster>) -> Self {
         let (told, live, markets) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        let mut gateway =
-            Self { cluster, readers: Vec::new(), told, live, markets, available: Vec::new(), positions: Vec::new() };
+        let identity = Identity::new(&cluster, cluster.plan.program, PartId(GATEWAY), PartKind::Gateway);
+        let mut gateway = Self {
+            cluster,
+            identity,
+            replaced: 0,
+            readers: Vec::new(),
+            halted: Vec::new(),
+            told,
+            live,
+            markets,
+            available: Vec::new(),
+            positions: Vec::new(),
+        };
         gateway.crash();
         gateway
     }
@@ -51,14 +74,28 @@ impl Gateway {
     /// Begins again from the beginning.
     pub fn crash(&mut self) {
         let map = self.cluster.map;
-        let readers = self.cluster.shards().map(|shard| Reader::new(shard, map.shards(), Position::default()));
-        self.readers = readers.collect();
+        let reader = |shard| Reader::new(shard, map.shards(), Position::default()).knowing(self.identity.program.reads);
+        self.readers = self.cluster.shards().map(reader).collect();
+        self.halted = vec![false; self.readers.len()];
         self.available = vec![BTreeMap::new(); self.readers.len()];
         self.positions = vec![BTreeMap::new(); self.readers.len()];
     }
 
+    /// One of this build takes its place.
+    pub fn replace(&mut self, program: Program) {
+        self.identity.leave(&self.cluster);
+        self.replaced += 1;
+        let id = PartId(GATEWAY + self.replaced);
+        self.identity = Identity::new(&self.cluster, program, id, PartKind::Gateway);
+        self.crash();
+    }
+
     /// Reads some events of a shard; `answer` hears each part of each outcome. Panics if it takes back an answer.
     pub fn read(&mut self, shard: Shard, most: u64, mut answer: impl FnMut(&Part<'_>)) {
+        self.identity.announce(&self.cluster, shard);
+        if self.halted[shard.index()] {
+            return;
+        }
         let reader = &mut self.readers[shard.index()];
         for _ in 0..most {
             let offset = reader.position().offset;
@@ -72,7 +109,11 @@ impl Gateway {
                     | Reading::Ignored
                     | Reading::Unknown,
                 ) => continue,
-                Err(broken) => panic!("gateway: {broken}"),
+                Err(broken) => {
+                    self.identity.halts(&self.cluster, &broken);
+                    self.halted[shard.index()] = true;
+                    break;
+                }
             };
             let told = Told { sequence: outcome.sequence, id: outcome.cause.id, chain: reader.position().chain };
             let before = *self.told.entry((shard, outcome.cause.offset)).or_insert(told);
@@ -91,6 +132,10 @@ impl Gateway {
             parts(&outcome).for_each(|part| answer(&part));
         }
         self.live.drain(..self.live.len().saturating_sub(LIVE_MAX));
+    }
+
+    pub fn has_halted(&self) -> bool {
+        self.halted.contains(&true)
     }
 
     /// What clients know by it.

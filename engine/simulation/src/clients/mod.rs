@@ -10,9 +10,10 @@ mod waiting;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use schemas::{CommandId, Shard};
+use schemas::{AdminId, Command, CommandId, Shard};
 
 use crate::answers;
+use crate::builds::{NEXT, OLDER};
 use crate::cluster::{Cluster, Topic};
 use crate::random::Random;
 use crate::seen::Seen;
@@ -156,6 +157,15 @@ impl Clients {
                 }
             }
         });
+    }
+
+    /// An admin wants a vocabulary on every shard; at times one that is there already, or that nobody knows.
+    pub fn raise(&mut self) {
+        let to = *self.random.pick(&[NEXT, NEXT, NEXT, NEXT, OLDER.reads, NEXT + 1]);
+        for shard in self.cluster.shards() {
+            let command = Command::RaiseVocabulary { to, by: AdminId(1) };
+            self.ask(Asked { shard, command, names: Vec::new() });
+        }
     }
 
     /// Somebody asks for one more thing on every shard.

@@ -141,6 +141,16 @@ impl Cluster {
         })
     }
 
+    /// All terms of a shard, by their numbers.
+    pub fn terms(&self, shard: Shard) -> BTreeMap<u64, Term> {
+        let partition = self.partition(Topic::Events, shard);
+        let terms = (0..).zip(&*partition).filter_map(|(offset, stored)| match Record::decode(&stored.bytes) {
+            Ok(Record::Term(term)) => Some((offset, term)),
+            _ => None,
+        });
+        terms.collect()
+    }
+
     /// The offset after the last record.
     pub fn end(&self, topic: Topic, shard: Shard) -> u64 {
         self.partition(topic, shard).len() as u64

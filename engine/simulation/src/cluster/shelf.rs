@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use engine::log::{Shelf, ShelfFault};
-use engine_core::Replica;
+use engine_core::{Replica, SnapshotError};
 use schemas::Shard;
 
 use super::Cluster;
+use crate::builds::NEXT;
 use crate::random::Random;
 use crate::seen::Seen;
 
@@ -126,6 +127,11 @@ impl MemoryShelf {
     }
 }
 
+/// The replica in a snapshot, whatever vocabulary its shard writes.
+pub fn restore(cluster: &Cluster, shard: Shard, bytes: &[u8]) -> Result<Replica, SnapshotError> {
+    Replica::restore_knowing(NEXT, (shard, cluster.map), bytes)
+}
+
 impl Shelf for MemoryShelf {
     fn list(&mut self) -> Result<Vec<u64>, ShelfFault> {
         self.readable()?;
@@ -135,7 +141,7 @@ impl Shelf for MemoryShelf {
     fn get(&mut self, sequence: u64) -> Result<Vec<u8>, ShelfFault> {
         self.readable()?;
         let kept = self.cabinet.kept.borrow().get(&sequence).cloned().ok_or_else(|| ShelfFault("gone".into()))?;
-        if kept.damaged && Replica::restore(self.shard, self.cluster.map, &kept.bytes).is_err() {
+        if kept.damaged && restore(&self.cluster, self.shard, &kept.bytes).is_err() {
             self.cluster.saw(Seen::DamagedSnapshotSkipped);
         }
         Ok(kept.bytes.to_vec())

@@ -13,9 +13,9 @@ pub struct Agreement(BTreeMap<(Shard, u64), StateHash>);
 
 impl Agreement {
     /// Panics if the replica differs from another at its place. What a leader has not read back is not compared: it may never
-    /// count.
+    /// count. Before the first outcome a state has of its log only the term that was read last.
     pub fn compare(&mut self, replica: &Replica) {
-        if replica.unconfirmed() > 0 {
+        if replica.unconfirmed() > 0 || replica.position().sequence == 0 {
             return;
         }
         let (shard, sequence, found) = (replica.state().shard(), replica.position().sequence, replica.state().digest());

@@ -6,6 +6,7 @@ use schemas::reading::{Position, Reader, Reading};
 use schemas::record::Chain;
 use schemas::{Command, CommandId, CommandRecord, Event, Message, Outcome, Shard};
 
+use crate::builds::NEXT;
 use crate::cluster::{Cluster, Topic};
 use crate::seen::Seen;
 
@@ -22,7 +23,7 @@ impl History {
     /// Reads a shard's log; panics unless each command has exactly one outcome, in order, under its own id, and time never goes
     /// back.
     pub fn read(cluster: &Cluster, shard: Shard) -> Self {
-        let mut reader = Reader::new(shard, cluster.map.shards(), Position::default());
+        let mut reader = Reader::new(shard, cluster.map.shards(), Position::default()).knowing(NEXT);
         let mut outcomes = Vec::new();
         for (offset, stored) in (0..).zip(&*cluster.partition(Topic::Events, shard)) {
             match reader.read(offset, &stored.bytes) {
@@ -109,7 +110,14 @@ pub fn takes_in(outcome: &Outcome) -> bool {
     outcome.events.iter().any(|event| matches!(event, Event::Received { .. }))
 }
 
-/// True if an engine wrote the command, under the id of whatever it serves.
+/// True if no client wrote the command: an engine, under the id of whatever it serves, or a part that speaks of itself.
 fn is_by_an_engine(command: &Command) -> bool {
-    matches!(command, Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime)
+    matches!(
+        command,
+        Command::Receive { .. }
+            | Command::Acknowledge { .. }
+            | Command::AdvanceTime
+            | Command::Announce(_)
+            | Command::Leave { .. }
+    )
 }

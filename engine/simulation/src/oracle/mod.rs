@@ -12,6 +12,7 @@
 //! | `parked`       | what waits is decided in order and in time, and its account's home is asked                     |
 //! | `funds`        | nothing is refused for want of what one of the account's purses has                             |
 //! | `instructions` | what a home tells its purses: all are told, and completed is what all have done                 |
+//! | `vocabulary`   | nothing is written that a part which has said so cannot read                                    |
 //! | `undisturbed`  | every outcome is the one that a shard without any fault decides                                 |
 //! | `replay`       | I-1 to I-8 at cuts of the logs; every replica, every snapshot, every purse's row and the log agree |
 //! | `rooms`        | I-9 at cuts of the logs                                                                         |
@@ -36,6 +37,7 @@ mod replay;
 mod requests;
 mod rooms;
 mod undisturbed;
+mod vocabulary;
 
 use crate::projection::Projection;
 use crate::seen::Seen;
@@ -60,6 +62,7 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         batches::check(history);
         parked::check(history);
         instructions::check(history);
+        vocabulary::check(&cluster, history);
         movements::check(&cluster, history);
         deposits::check(&cluster, history);
     }

@@ -8,7 +8,8 @@ use schemas::{Credits, Event, Outcome, Shard};
 
 use super::instructions;
 use super::rooms::Rooms;
-use crate::cluster::{Cluster, Topic};
+use crate::builds::NEXT;
+use crate::cluster::{Cluster, Topic, shelf};
 use crate::simulation::Simulation;
 
 /// Outcomes from one look into all books to the next.
@@ -18,7 +19,7 @@ const LOOK_EVERY: usize = 40;
 /// hashes at the end.
 pub fn check(simulation: &mut Simulation, finals: &[[u8; 32]]) {
     let cluster = simulation.cluster.clone();
-    let mut replicas: Vec<_> = cluster.shards().map(|shard| Replica::new(shard, cluster.map)).collect();
+    let mut replicas: Vec<_> = cluster.shards().map(|shard| Replica::new(shard, cluster.map).knowing(NEXT)).collect();
     let (mut balance, mut rooms) = (Balance::new(&replicas), Rooms::new(cluster.map));
     for (count, (shard, offset)) in in_order(&cluster).into_iter().enumerate() {
         let replica = &mut replicas[shard.index()];
@@ -116,7 +117,7 @@ fn check_snapshot(simulation: &Simulation, replica: &Replica, shard: Shard, sequ
 }
 
 fn restore(simulation: &Simulation, shard: Shard, bytes: &[u8]) -> Replica {
-    Replica::restore(shard, simulation.cluster.map, bytes)
+    shelf::restore(&simulation.cluster, shard, bytes)
         .unwrap_or_else(|error| panic!("a whole snapshot of shard {shard} cannot be restored: {error}"))
 }
 

@@ -2,25 +2,32 @@
 //! lead, from the same commands.
 
 use engine_core::{Read, Replica};
-use schemas::{Outcome, Record};
+use schemas::{Event, Outcome, Record, Rejection};
 
 use super::history::History;
+use crate::builds::{NEXT, OLDER};
 use crate::cluster::{Cluster, Topic};
 use crate::process::HASH_EVERY;
 
 /// Decides all commands of a shard once more; the state's digest at the end.
 pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
     let shard = history.shard;
-    let mut replica = Replica::new(shard, cluster.map).with_hash_every(HASH_EVERY);
-    let term = cluster.first_term(shard).unwrap_or_else(|| panic!("shard {shard} never had a leader"));
+    let mut replica = Replica::new(shard, cluster.map).knowing(NEXT).with_hash_every(HASH_EVERY);
+    let (first, _) = history.outcomes.first().unwrap_or_else(|| panic!("shard {shard} never had a leader"));
+    let term = cluster.terms(shard)[&first.term].clone();
     let began = replica.read(0, &term.encode());
     assert!(matches!(began, Ok(Read::Term(_))), "the first term begins a term");
     replica.lead();
     for (offset, stored) in (0..).zip(&*cluster.partition(Topic::Commands, shard)) {
-        let bytes = replica.handle(offset, schemas::Timestamp(stored.time), &stored.bytes).expect("handled only once");
-        let Ok(Record::Outcome(decided, _)) = Record::decode(&bytes) else { panic!("an outcome decodes") };
         let index = usize::try_from(offset).expect("a small log");
         let (counted, _) = &history.outcomes[index];
+        // A leader of the older build refuses what it could not read back (`vocabulary` judges when it may).
+        let unread = counted.events.contains(&Event::Rejected { code: Rejection::VocabularyUnread });
+        replica = replica.knowing(if unread { OLDER.reads } else { NEXT });
+        let bytes = replica.handle(offset, schemas::Timestamp(stored.time), &stored.bytes).expect("handled only once");
+        let Ok(Record::Outcome(decided, _)) = Record::decode_knowing(NEXT, &bytes) else {
+            panic!("an outcome decodes")
+        };
         let same = |a: &Outcome, b: &Outcome| {
             (a.sequence, a.time, a.cause, &a.events) == (b.sequence, b.time, b.cause, &b.events)
         };

@@ -4,12 +4,14 @@
 //! waits 5 ms; `fetch.queue.backoff.ms` defaults to a second's pause after a burst; a fetch under way must end before a
 //! new partition joins it, so `fetch.wait.max.ms` bounds how fast an engine can start to consume a shard's commands.
 
+mod announce;
 mod clients;
 mod fault;
 pub mod quarantine;
 mod tail;
 pub mod topics;
 
+pub use announce::announce;
 pub use clients::{GroupProtocol, Reading};
 pub use clients::{admin_config, consumer_config, member_config, outcome_producer_config, producer_config};
 pub use fault::{KafkaFault, may_retry};

@@ -220,6 +220,9 @@ impl Model {
             }
             Command::AdvanceTime => self.advance_time(),
             Command::Receive { .. } | Command::Acknowledge { .. } => unreachable!("traffic between shards"),
+            Command::Announce(_) | Command::Leave { .. } | Command::RaiseVocabulary { .. } => {
+                unreachable!("see tests/vocabulary.rs")
+            }
         }
     }
 

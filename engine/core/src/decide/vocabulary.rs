@@ -1,0 +1,39 @@
+//! What may be written: parts say what they can read, and an admin raises the vocabulary once all can (ADR 21).
+
+use schemas::limits::PARTS_MAX;
+use schemas::{AdminId, Event, Part, PartId, Rejection};
+
+use super::Turn;
+
+impl Turn<'_> {
+    /// A part that reads less than what is written here is told so where it must stop: at a frame that it cannot read.
+    pub(super) fn announce(&mut self, part: &Part) {
+        self.answer(|state| {
+            let (vocabulary, now) = (state.vocabulary(), state.time());
+            if part.reads < vocabulary {
+                return Ok(Event::VocabularyRaised { to: vocabulary, install: state.facts.install, by: None });
+            }
+            let others = state.facts.parts.counting(now).filter(|other| other.id != part.id).count();
+            if others >= PARTS_MAX {
+                return Err(Rejection::PartsLimit);
+            }
+            Ok(Event::PartAnnounced { part: *part, vocabulary })
+        });
+    }
+
+    pub(super) fn leave(&mut self, part: PartId) {
+        self.answer(|_| Ok(Event::PartLeft { part }));
+    }
+
+    pub(super) fn raise_vocabulary(&mut self, to: u16, by: AdminId) {
+        self.answer(|state| {
+            if to <= state.vocabulary() {
+                return Err(Rejection::VocabularyNotHigher);
+            }
+            let install = state.facts.parts.all_read(to, state.time());
+            // Whoever decides reads its own outcomes back, also if its announcement was lost.
+            let install = install.filter(|_| to <= state.reads).ok_or(Rejection::VocabularyUnread)?;
+            Ok(Event::VocabularyRaised { to, install, by: Some(by) })
+        });
+    }
+}

@@ -1,0 +1,55 @@
+//! Which parts read this shard's log, and what they can read: so that its vocabulary is raised only when all can.
+
+use std::collections::BTreeMap;
+
+use bincode::{Decode, Encode};
+use schemas::limits::PART_COUNTS_MS;
+use schemas::{Build, Part, PartId, Timestamp};
+
+/// A part, and when it said so last.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+pub struct Announced {
+    pub part: Part,
+    pub at: Timestamp,
+}
+
+impl Announced {
+    fn counts(&self, now: Timestamp) -> bool {
+        now.0 <= self.at.0.saturating_add(PART_COUNTS_MS)
+    }
+}
+
+/// What parts have said of themselves. Those that were silent for too long are dropped when another says something.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub struct Parts(BTreeMap<PartId, Announced>);
+
+impl Parts {
+    /// Those that count now.
+    pub fn counting(&self, now: Timestamp) -> impl Iterator<Item = &Part> {
+        self.0.values().filter(move |announced| announced.counts(now)).map(|announced| &announced.part)
+    }
+
+    /// All, with those that do not count any more.
+    pub fn all(&self) -> impl Iterator<Item = &Announced> {
+        self.0.values()
+    }
+
+    /// The oldest build of all that count, if each of them reads this vocabulary, and there is one.
+    pub fn all_read(&self, vocabulary: u16, now: Timestamp) -> Option<Build> {
+        let unread = self.counting(now).any(|part| part.reads < vocabulary);
+        self.counting(now).map(|part| part.build).min().filter(|_| !unread)
+    }
+
+    pub(crate) fn announce(&mut self, part: Part, now: Timestamp) {
+        self.drop_silent(now);
+        self.0.insert(part.id, Announced { part, at: now });
+    }
+
+    pub(crate) fn leave(&mut self, part: PartId) {
+        self.0.remove(&part);
+    }
+
+    pub(crate) fn drop_silent(&mut self, now: Timestamp) {
+        self.0.retain(|_, announced| announced.counts(now));
+    }
+}

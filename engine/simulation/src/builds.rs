@@ -1,0 +1,63 @@
+//! Two builds of the product side by side: one that knows the first vocabulary, and one that knows the next.
+//!
+//! Both run the same code. What an older build cannot know is only what the log says of itself: vocabularies, and the
+//! frames that need them. (`ops/upgrade` runs two real builds.)
+
+use schemas::frame::FIRST_VOCABULARY;
+use schemas::reading::{Broken, Fault, WrittenBy};
+use schemas::{Build, CommandRecord, PartId, PartKind, Program, Shard};
+use service::Announcements;
+use std::time::Duration;
+
+use crate::cluster::{Cluster, START, Topic};
+use crate::seen::Seen;
+
+/// The vocabulary that only the newer build knows. What judges a run reads all.
+pub const NEXT: u16 = FIRST_VOCABULARY + 1;
+
+pub const OLDER: Program = Program { reads: FIRST_VOCABULARY, build: Build { major: 1, minor: 0, patch: 0 } };
+pub const NEWER: Program = Program { reads: NEXT, build: Build { major: 1, minor: 1, patch: 0 } };
+
+/// A process as the log knows it.
+pub struct Identity {
+    pub program: Program,
+    announcements: Vec<Announcements>,
+}
+
+impl Identity {
+    pub fn new(cluster: &Cluster, program: Program, id: PartId, kind: PartKind) -> Self {
+        let announcements = cluster.shards().map(|_| Announcements::new(program.part(id, kind))).collect();
+        Self { program, announcements }
+    }
+
+    /// Announces itself to a shard if that is due.
+    pub fn announce(&mut self, cluster: &Cluster, shard: Shard) {
+        let announcements = &mut self.announcements[shard.index()];
+        let now = Duration::from_millis(cluster.now() - START);
+        let Some(command) = announcements.due(now) else { return };
+        if cluster.strikes(Seen::AnnouncementLost) {
+            // It does not learn of it: nothing is repeated before its time.
+            return;
+        }
+        let record = CommandRecord { id: cluster.command_id(), command };
+        cluster.append(Topic::Commands, shard, record.encode().into());
+    }
+
+    /// Ends in good order.
+    pub fn leave(&self, cluster: &Cluster) {
+        for (shard, announcements) in cluster.shards().zip(&self.announcements) {
+            let record = CommandRecord { id: cluster.command_id(), command: announcements.leave() };
+            cluster.append(Topic::Commands, shard, record.encode().into());
+        }
+    }
+
+    /// It reads a shard no further. Panics unless that is what an older build must do, and it says what to install.
+    pub fn halts(&self, cluster: &Cluster, broken: &Broken) {
+        let expected = Fault::Newer { needs: NEXT, reads: self.program.reads, writer: WrittenBy::Build(NEWER.build) };
+        assert!(self.program == OLDER && broken.fault == expected, "{:?} halts: {broken}", self.program);
+        let install = format!("install build {} or a later one", NEWER.build);
+        assert!(broken.to_string().ends_with(&install), "{broken}");
+        cluster.note(format_args!("  an older build stops: {broken}"));
+        cluster.saw(Seen::OlderBuildHalted);
+    }
+}

@@ -1,0 +1,190 @@
+//! What may be written on the log: who reads it, and the raise of its vocabulary once all can.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use schemas::ids::Coordinate;
+use schemas::{AdminId, Command, Event, Part, Rejection, Shard, Timestamp};
+use serde::Serialize;
+
+use crate::http::answer::Answer;
+use crate::http::auth::Admin;
+use crate::http::extract::{Body, Query};
+use crate::http::parse::vocabulary;
+use crate::http::problem::Problem;
+use crate::shapes::text;
+use crate::state::Shared;
+use crate::submit::{Gather, SubmitError};
+use crate::told::Settled;
+use crate::view::parts::ShardParts;
+
+/// A part that has announced itself.
+#[derive(Serialize)]
+struct PartShape {
+    part_id: String,
+    kind: String,
+    reads: u16,
+    build: String,
+    #[serde(serialize_with = "text")]
+    announced_at: Timestamp,
+}
+
+impl PartShape {
+    fn new((part, at): &(Part, Timestamp)) -> Self {
+        let Part { id, kind, reads, build } = *part;
+        let (part_id, kind, build) = (id.to_string(), kind.to_string(), build.to_string());
+        Self { part_id, kind, reads, build, announced_at: *at }
+    }
+}
+
+/// What is written on a shard, and by whom it is read.
+#[derive(Serialize)]
+struct ShardShape {
+    shard: u16,
+    vocabulary: Option<u16>,
+    parts: Vec<PartShape>,
+}
+
+impl ShardShape {
+    fn new(shard: Shard, known: Option<&ShardParts>) -> Self {
+        let parts = known.into_iter().flat_map(ShardParts::all).map(PartShape::new).collect();
+        Self { shard: shard.number(), vocabulary: known.and_then(ShardParts::vocabulary), parts }
+    }
+}
+
+/// All shards.
+#[derive(Serialize)]
+pub struct PartsAnswer {
+    shards: Vec<ShardShape>,
+}
+
+/// `GET /v1/admin/parts`
+pub async fn parts(_: Admin, State(state): State<Shared>, query: Query) -> Result<Answer<PartsAnswer>, Problem> {
+    query.nothing_else()?;
+    let view = state.live.view();
+    let shards = Shard::all(state.map.shards()).map(|shard| ShardShape::new(shard, view.parts(shard))).collect();
+    Ok(Answer::many(PartsAnswer { shards }, view.positions()))
+}
+
+/// What became of the raise on one shard.
+#[derive(Serialize)]
+struct RaiseShape {
+    shard: u16,
+    raised: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+}
+
+/// What became of it everywhere.
+#[derive(Serialize)]
+pub struct RaiseAnswer {
+    to: u16,
+    #[serde(serialize_with = "text")]
+    by: AdminId,
+    /// True if every shard writes this vocabulary, or a higher one, from now on.
+    complete: bool,
+    shards: Vec<RaiseShape>,
+    command_id: String,
+}
+
+/// `POST /v1/admin/vocabulary`
+pub async fn raise(
+    Admin(by): Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Body(mut fields): Body,
+) -> Result<Answer<RaiseAnswer>, Problem> {
+    query.nothing_else()?;
+    let to = fields.integer("to", vocabulary);
+    let to = fields.finish(to)?;
+    let shards = || Shard::all(state.map.shards());
+    let commands = shards().map(|shard| (shard, Command::RaiseVocabulary { to, by })).collect();
+    let mut raise = Raise { open: shards().count(), ..Raise::default() };
+    let command_id = state.submitter.ask_all(commands, &mut raise).await.to_string();
+    let complete = raise.results.values().all(|result| result.speaks());
+    let results = raise.results.into_iter().map(|(shard, result)| RaiseShape {
+        shard: shard.number(),
+        raised: matches!(result, Became::Raised),
+        code: result.code(),
+    });
+    let answer = RaiseAnswer { to, by, complete, shards: results.collect(), command_id };
+    Ok(Answer::many(answer, raise.at))
+}
+
+/// What became of it on a shard.
+enum Became {
+    Raised,
+    Refused(Rejection),
+    Lost(SubmitError),
+}
+
+impl Became {
+    fn speaks(&self) -> bool {
+        matches!(self, Self::Raised | Self::Refused(Rejection::VocabularyNotHigher))
+    }
+
+    fn code(&self) -> Option<String> {
+        match self {
+            Self::Raised => None,
+            Self::Refused(code) => Some(code.to_string()),
+            Self::Lost(error) => Some(error.code().to_owned()),
+        }
+    }
+}
+
+/// The answers of all shards.
+#[derive(Default)]
+struct Raise {
+    open: usize,
+    results: BTreeMap<Shard, Became>,
+    at: Vec<Coordinate>,
+}
+
+impl Raise {
+    fn note(&mut self, shard: Shard, result: Became) -> bool {
+        self.results.entry(shard).or_insert(result);
+        self.results.len() >= self.open
+    }
+}
+
+impl Gather for Raise {
+    fn take(&mut self, settled: &Settled) -> bool {
+        let result = settled.told().events.iter().find_map(|event| match event {
+            Event::VocabularyRaised { by: Some(_), .. } => Some(Became::Raised),
+            Event::Rejected { code } => Some(Became::Refused(*code)),
+            _ => None,
+        });
+        let Some(result) = result else { return false };
+        self.at.push(settled.at());
+        self.note(settled.shard, result)
+    }
+
+    fn lose(&mut self, shard: Shard, error: SubmitError) -> bool {
+        self.note(shard, Became::Lost(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::told::tests::settled;
+    use crate::view::tests::{SHARD, outcome};
+    use schemas::Build;
+
+    #[test]
+    fn each_shard_says_what_became_of_it() {
+        let [one, two] = [1, 2].map(|number| Shard::new(number).unwrap());
+        let mut raise = Raise { open: 3, ..Raise::default() };
+        let raised = Event::VocabularyRaised { to: 2, install: Build::THIS, by: Some(AdminId(1)) };
+        assert!(!raise.take(&settled(SHARD, outcome(7, vec![raised]))));
+        assert!(!raise.lose(one, SubmitError::ShardHalted(one)));
+        let refused = |code| settled(two, outcome(9, vec![Event::Rejected { code }]));
+        assert!(raise.take(&refused(Rejection::VocabularyUnread)));
+        let codes: Vec<_> = raise.results.values().map(|result| (result.speaks(), result.code())).collect();
+        let code = |text: &str| Some(text.to_owned());
+        assert_eq!(codes, [(true, None), (false, code("shard-halted")), (false, code("vocabulary-unread"))]);
+        assert!(Became::Refused(Rejection::VocabularyNotHigher).speaks(), "it is there already");
+        assert_eq!(raise.at.len(), 2);
+    }
+}

@@ -1,0 +1,68 @@
+//! When a part announces itself to the shards whose log it reads: at its start, then every few minutes, and once more
+//! when it ends. Pure; [`kafka::announce`](crate::kafka::announce) does it.
+
+use std::time::Duration;
+
+use schemas::limits::PART_ANNOUNCES_MS;
+use schemas::{Command, Part};
+
+/// Pause after an announcement that did not reach the log.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// One part's announcements to one shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Announcements {
+    part: Part,
+    due: Duration,
+}
+
+impl Announcements {
+    /// The first is due at once.
+    pub const fn new(part: Part) -> Self {
+        Self { part, due: Duration::ZERO }
+    }
+
+    /// What to write now, if it is time to. `now` is any clock that never goes back.
+    pub fn due(&mut self, now: Duration) -> Option<Command> {
+        let is_due = self.due <= now;
+        if is_due {
+            self.due = now + Duration::from_millis(PART_ANNOUNCES_MS);
+        }
+        is_due.then_some(Command::Announce(self.part))
+    }
+
+    /// The last one did not reach the log.
+    pub fn failed(&mut self, now: Duration) {
+        self.due = now + AGAIN_AFTER;
+    }
+
+    /// When the next one is due.
+    pub const fn next(&self) -> Duration {
+        self.due
+    }
+
+    /// What to write at the end.
+    pub const fn leave(&self) -> Command {
+        Command::Leave { part: self.part.id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::{PartId, PartKind, Program};
+
+    #[test]
+    fn a_part_announces_itself_at_once_and_again_and_sooner_if_nobody_heard() {
+        let part = Program::THIS.part(PartId(1), PartKind::Gateway);
+        let mut announcements = Announcements::new(part);
+        let at = Duration::from_secs;
+        assert_eq!(announcements.due(at(3)), Some(Command::Announce(part)));
+        assert_eq!((announcements.due(at(3)), announcements.due(at(302))), (None, None));
+        assert_eq!(announcements.due(at(303)), Some(Command::Announce(part)));
+        announcements.failed(at(310));
+        assert_eq!((announcements.due(at(310)), announcements.next()), (None, at(311)));
+        assert_eq!(announcements.due(at(311)), Some(Command::Announce(part)));
+        assert_eq!(announcements.leave(), Command::Leave { part: part.id });
+    }
+}

@@ -1,0 +1,83 @@
+//! A process says on the log of every shard that it reads it, and which vocabulary it can read.
+//!
+//! With a producer of its own: whoever writes nothing else, as projections, announces itself all the same, and a
+//! producer that must not leave gaps has nothing to do with it.
+
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use schemas::{Command, CommandId, CommandRecord, Part, Shard};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::producer_config;
+use crate::announce::Announcements;
+use crate::{LogArgs, Shutdown};
+
+/// An announcement that is not acknowledged within this time is made again.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// How long the end of a process waits for its last words. Without them it counts for some minutes more.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Announces `part` to all shards until the shutdown, and then that it ends. Never fails: a part that cannot announce
+/// itself can do nothing else on the log either.
+pub async fn announce(log: LogArgs, part: Part, shutdown: Shutdown) {
+    let begin = Instant::now();
+    let mut shards: Vec<_> = Shard::all(log.shards).map(|shard| (shard, Announcements::new(part))).collect();
+    let mut producer = None;
+    while !shutdown.is_triggered() {
+        let now = begin.elapsed();
+        let due = shards.iter_mut().filter_map(|(shard, announcements)| Some((*shard, announcements.due(now)?)));
+        let due: Vec<_> = due.collect();
+        for shard in tell(&log, &mut producer, due).await {
+            shards[shard.index()].1.failed(begin.elapsed());
+        }
+        let next = shards.iter().map(|(_, announcements)| announcements.next()).min().unwrap_or(WITHIN);
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = sleep(next.saturating_sub(begin.elapsed())) => {}
+        }
+    }
+    let last = shards.iter().map(|(shard, announcements)| (*shard, announcements.leave())).collect();
+    if timeout(FAREWELL, tell(&log, &mut producer, last)).await.is_err() {
+        tracing::info!("the log was not told of the end; this part counts until it was silent for long enough");
+    }
+}
+
+/// Writes these commands; the shards where that failed. A producer that fails is not used again: it may be broken.
+async fn tell(log: &LogArgs, producer: &mut Option<FutureProducer>, commands: Vec<(Shard, Command)>) -> Vec<Shard> {
+    let all: Vec<Shard> = commands.iter().map(|(shard, _)| *shard).collect();
+    let with = match producer.take().map_or_else(|| producer_config(&log.kafka, WITHIN).create(), Ok) {
+        Ok(with) => with,
+        Err(error) => {
+            tracing::warn!(%error, "no producer to announce this part with");
+            return all;
+        }
+    };
+    let topic = log.topics().commands;
+    let sent = commands.into_iter().map(|(shard, command)| {
+        let id = CommandId(uuid::Uuid::now_v7().as_u128());
+        let bytes = CommandRecord { id, command }.encode();
+        let record = FutureRecord::<(), _>::to(&topic).partition(shard.partition()).payload(&bytes);
+        (shard, with.send_result(record).map_err(|(error, _)| error))
+    });
+    let mut failed = Vec::new();
+    for (shard, sent) in sent.collect::<Vec<_>>() {
+        let delivered = match sent {
+            Ok(delivery) => match delivery.await {
+                Ok(delivered) => delivered.map(drop).map_err(|(error, _)| error),
+                Err(_) => Err(KafkaError::Canceled),
+            },
+            Err(error) => Err(error),
+        };
+        if let Err(error) = delivered {
+            tracing::warn!(%shard, %error, "the log was not told of this part; it will be again");
+            failed.push(shard);
+        }
+    }
+    if failed.is_empty() {
+        *producer = Some(with);
+    }
+    failed
+}

@@ -8,7 +8,7 @@ use later::{BUILD, KIND, NEXT, event, frame};
 use schemas::codec::{DecodeError, VERSION};
 use schemas::event::CancelReason;
 use schemas::reading::{Fault, Position, Reader, Reading, WrittenBy};
-use schemas::record::Chain;
+use schemas::record::{Cause, Chain};
 use schemas::{
     AdminId, Command, CommandRecord, Event, Message, NewOrder, Outcome, Record, Rejection, Shard, VOCABULARY, codec,
 };
@@ -179,38 +179,57 @@ fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
     assert_eq!(CommandRecord::id_of(&[&[VERSION + 1], &bytes[1..]].concat()), None);
 }
 
+/// The first outcome, which everybody reads.
+fn plain_outcome() -> Outcome {
+    Outcome { term: 0, sequence: 1, ..values::empty() }
+}
+
+/// A reader of a term and the first outcome.
+fn with_term() -> Reader {
+    let term = values::term();
+    let mut reader = Reader::new(term.shard, term.shards, Position::default());
+    reader.read(0, &term.encode()).unwrap();
+    reader.read(1, &plain_outcome().encode(Chain::default()).0).unwrap();
+    reader
+}
+
+/// One that goes on from there, and has not read the term.
+fn behind_term() -> Reader {
+    let term = values::term();
+    let mut reader = Reader::new(term.shard, term.shards, *with_term().position());
+    reader.read(1, &plain_outcome().encode(Chain::default()).0).unwrap();
+    reader
+}
+
 /// A reader that began behind the term still learns what to install: a raise names it.
 #[test]
 fn a_raise_names_the_build_to_install() {
     let raised = |to| Event::VocabularyRaised { to, install: BUILD, by: Some(AdminId(1)) };
-    let term = values::term();
+    let plain = plain_outcome();
     let bytes = |to| {
-        let outcome = Outcome { term: 0, sequence: 1, events: vec![raised(to)], ..values::empty() };
-        outcome.encode(Chain::default()).0
+        let cause = Cause { offset: plain.cause.offset + 1, ..plain.cause };
+        let outcome = Outcome { sequence: 2, cause, events: vec![raised(to)], ..plain.clone() };
+        outcome.encode(plain.encode(Chain::default()).1).0
     };
-    let mut first = Reader::new(term.shard, term.shards, Position::default());
-    first.read(0, &term.encode()).unwrap();
-    let behind = Reader::new(term.shard, term.shards, *first.position());
-    for mut reader in [first, behind] {
-        let fault = reader.clone().read(1, &bytes(NEXT)).unwrap_err().fault;
+    for mut reader in [with_term(), behind_term()] {
+        let fault = reader.clone().read(2, &bytes(NEXT)).unwrap_err().fault;
         assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(BUILD) });
         // Whoever knows it reads on.
         let mut next = reader.clone().knowing(NEXT);
-        assert!(matches!(next.read(1, &bytes(NEXT)), Ok(Reading::Outcome(_))));
-        assert!(matches!(reader.read(1, &bytes(VOCABULARY)), Ok(Reading::Outcome(_))));
+        assert!(matches!(next.read(2, &bytes(NEXT)), Ok(Reading::Outcome(_))));
+        assert!(matches!(reader.read(2, &bytes(VOCABULARY)), Ok(Reading::Outcome(_))));
     }
 }
 
 /// So does whatever needs more: its outcome names the build behind its events.
 #[test]
 fn an_outcome_names_the_build_to_install() {
-    let (shard, named) = (values::term().shard, [9, 0, 8, 0, 7, 0]);
-    let behind = Position { offset: 5, term: Some(0), ..Position::default() };
-    let empty = Outcome { term: 0, sequence: 1, ..values::empty() };
+    let named = [9, 0, 8, 0, 7, 0];
+    let empty = Outcome { sequence: 2, ..plain_outcome() };
     let after = event(&known()[0], 0, &[]);
     for (more, writer) in [(named.as_slice(), WrittenBy::Build(BUILD)), (&[], WrittenBy::Term(0))] {
         let bytes = later::outcome(&empty, &[later::unknown(NEXT), after.clone()], more, Chain::default()).0;
-        let fault = Reader::new(shard, 4, behind).read(5, &bytes).unwrap_err().fault;
+        let fault = behind_term().read(2, &bytes).unwrap_err().fault;
         assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer });
     }
     // What everybody reads names nobody.

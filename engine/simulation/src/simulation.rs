@@ -5,7 +5,7 @@ use std::rc::Rc;
 use schemas::limits::{DEPOSIT_PROPOSAL_MS, PURSE_REST_MS, PURSE_STEP_MS};
 use schemas::{EngineId, PartId, PartKind, Program, Shard};
 
-use crate::builds::Identity;
+use crate::builds::{Identity, NEWER};
 use crate::clients::Clients;
 use crate::cluster::Cluster;
 use crate::cluster::shelf::Archive;
@@ -88,7 +88,7 @@ impl Simulation {
     pub(crate) fn open(&mut self, slot: usize, shard: Shard) -> (Hosted, Writer) {
         self.engines += 1;
         let writer = Writer::default();
-        let identity = (EngineId(self.engines), self.programs[slot], writer.clone(), 0);
+        let identity = (EngineId(self.engines), NEWER, writer.clone(), 0);
         let hosted =
             Hosted::open(&self.cluster, shard, identity, (&self.stores[slot], &self.archives), &mut self.random);
         (hosted, writer)

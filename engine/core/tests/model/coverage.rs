@@ -39,8 +39,10 @@ const VOCABULARY: [&str; 3] = ["PartAnnounced", "PartLeft", "VocabularyRaised"];
 const VOCABULARY_REFUSED: [Rejection; 3] =
     [Rejection::VocabularyNotHigher, Rejection::VocabularyUnread, Rejection::PartsLimit];
 
-/// What only messages that are not delivered lead to, or more requests than one command, or one run, brings.
-const NOT_DELIVERED: [Rejection; 3] = [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit];
+/// What only messages that are not delivered lead to, or more requests than one command, or one run, brings; or what two
+/// admins say beside the law.
+const NOT_DELIVERED: [Rejection; 4] =
+    [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit, Rejection::Quarantined];
 
 /// What a request that waited may come to.
 const ANSWERS: [&str; 10] = [

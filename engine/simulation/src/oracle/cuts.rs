@@ -6,6 +6,7 @@ use engine_core::{Halt, Replica};
 use schemas::reading::{Broken, Fault};
 use schemas::{Command, CommandRecord, Shard, Term};
 
+use crate::builds::NEXT;
 use crate::cluster::{Cluster, Topic};
 use crate::seen::Seen;
 use crate::simulation::Simulation;
@@ -80,7 +81,7 @@ pub fn check(simulation: &mut Simulation) {
 
 /// At any place before the last outcome that a leader has said was there.
 fn cut_events(simulation: &mut Simulation, shard: Shard) {
-    let (cluster, mut replica) = (&simulation.cluster, Replica::new(shard, simulation.cluster.map));
+    let (cluster, mut replica) = (&simulation.cluster, Replica::new(shard, simulation.cluster.map).knowing(NEXT));
     let committed = cluster.committed(shard);
     let lost = (0..cluster.end(Topic::Events, shard)).find(|&offset| {
         read(cluster, &mut replica, offset);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use engine::commands::{inspect, run, topics, verify};
+use engine::commands::{inspect, quarantine, run, topics, verify};
 
 /// Runs the shards of the exchange's log, and looks after it.
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Prints a shard's records, decoded.
     Inspect(inspect::InspectArgs),
+    /// Puts aside a record or a command at which a shard halts, by two admins' word.
+    Quarantine(quarantine::QuarantineArgs),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,10 @@ fn start(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         Command::Run(args) => runtime.block_on(run::run(args, telemetry))?,
         Command::Verify(args) => verify::verify(&args)?,
         Command::Inspect(args) => inspect::inspect(&args)?,
+        Command::Quarantine(args) => {
+            let _within = runtime.enter();
+            quarantine::quarantine(&args)?;
+        }
     }
     Ok(())
 }

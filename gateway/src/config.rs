@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use service::{AdminArgs, LogArgs};
-
-use crate::admins::Admins;
+use service::{AdminArgs, Admins, LogArgs};
 
 /// HTTP and WebSocket in front of the log.
 #[derive(Debug, Parser)]

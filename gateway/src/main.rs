@@ -8,7 +8,6 @@
 //!
 //! Architecture invariant: any number of gateways may run side by side. None has a state that the log does not have.
 
-mod admins;
 mod answers;
 mod batch;
 mod config;

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use schemas::shard_map::ShardMap;
-use service::Shutdown;
+use service::{Admins, Shutdown};
 use tokio::sync::Semaphore;
 
-use crate::admins::Admins;
 use crate::db::Database;
 use crate::halted::Halted;
 use crate::live::Live;

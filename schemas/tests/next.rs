@@ -188,8 +188,8 @@ fn plain_outcome() -> Outcome {
 fn with_term() -> Reader {
     let term = values::term();
     let mut reader = Reader::new(term.shard, term.shards, Position::default());
-    reader.read(0, &term.encode()).unwrap();
-    reader.read(1, &plain_outcome().encode(Chain::default()).0).unwrap();
+    reader.read(0, &term.encode()).expect("it is read");
+    reader.read(1, &plain_outcome().encode(Chain::default()).0).expect("it is read");
     reader
 }
 
@@ -197,7 +197,7 @@ fn with_term() -> Reader {
 fn behind_term() -> Reader {
     let term = values::term();
     let mut reader = Reader::new(term.shard, term.shards, *with_term().position());
-    reader.read(1, &plain_outcome().encode(Chain::default()).0).unwrap();
+    reader.read(1, &plain_outcome().encode(Chain::default()).0).expect("it is read");
     reader
 }
 

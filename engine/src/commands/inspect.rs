@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message, Offset, TopicPartitionList};
-use schemas::{CommandRecord, Record};
+use schemas::{CommandRecord, Record, Shard};
 use service::config::LogArgs;
 use service::kafka::{KafkaFault, Reading, consumer_config, may_retry};
 
@@ -65,6 +65,25 @@ pub fn inspect(args: &InspectArgs) -> Result<(), KafkaFault> {
         }
     }
     Ok(())
+}
+
+/// The bytes of one command; `None` if there is none. Blocks.
+pub fn one_command(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Vec<u8>>, KafkaFault> {
+    let (topic, partition) = (log.topics().commands, shard.partition());
+    let group = format!("{}.inspect", log.topic_prefix);
+    let consumer: BaseConsumer = consumer_config(&log.kafka, &group, Reading::Bulk).create()?;
+    let (first, end) = consumer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT)?;
+    let Some(offset) = i64::try_from(offset).ok().filter(|offset| (first..end).contains(offset)) else {
+        return Ok(None);
+    };
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
+    consumer.assign(&assignment)?;
+    match consumer.poll(WATERMARK_TIMEOUT) {
+        Some(Ok(record)) if record.offset() == offset => Ok(record.payload().map(<[u8]>::to_vec)),
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(_)) | None => Ok(None),
+    }
 }
 
 fn describe(partition: Partition, bytes: &[u8]) -> String {

@@ -15,7 +15,7 @@ use crate::http::parse::{self, Fault, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
 use crate::shapes::{Fill, Role};
 use crate::state::Shared;
-use crate::view::keys::{from_hex, to_hex};
+use service::hex::{from_hex, to_hex};
 
 /// Postgres did not answer: for the log in full, for the client that it may try again.
 pub fn unreadable(error: DbError) -> Problem {

@@ -105,6 +105,15 @@ impl Platform {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
+    /// What a program says that is run to its end: what it prints, or its error.
+    pub async fn asked(&self, program: &str, arguments: &[&str], more: &[(&str, &str)]) -> Result<String, String> {
+        let path = PathBuf::from(env("LFG_BIN_DIR")).join(program);
+        let mut command = tokio::process::Command::new(path);
+        let done = command.args(arguments).envs(&self.env).envs(more.iter().copied()).output().await.expect(program);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        if done.status.success() { Ok(text(done.stdout)) } else { Err(text(done.stderr)) }
+    }
+
     /// A gateway, once it listens.
     pub async fn gateway(&self) -> (Process, Api) {
         let mut gateway = Process::start(env!("CARGO_BIN_EXE_gateway"), &self.env);

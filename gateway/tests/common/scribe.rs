@@ -131,6 +131,11 @@ impl Scribe {
         self.tell(shard, vec![Event::MarketCreated { listing, by: AdminId(1) }, opened]).await;
     }
 
+    /// The term that it writes under.
+    pub fn term(&self, shard: Shard) -> u64 {
+        self.shards[&shard].0
+    }
+
     /// The next command that was written for a shard.
     pub fn command(&self, shard: Shard) -> CommandRecord {
         let deadline = std::time::Instant::now() + PATIENCE;

@@ -6,15 +6,18 @@
 //! Absent: anything that knows what the platform does. Business rules live in `schemas` and above.
 
 pub mod admin;
+pub mod admins;
 pub mod announce;
 pub mod config;
 pub mod health;
+pub mod hex;
 pub mod kafka;
 pub mod shutdown;
 pub mod tables;
 pub mod telemetry;
 
 pub use admin::Admin;
+pub use admins::Admins;
 pub use announce::Announcements;
 pub use config::{AdminArgs, KafkaArgs, LogArgs};
 pub use health::{Liveness, Part, Pulse, Readiness, panic_text};

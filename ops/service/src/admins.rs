@@ -8,7 +8,7 @@ use schemas::AdminId;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::view::keys::from_hex;
+use crate::hex::from_hex;
 
 /// Who may administer, by the SHA-256 of their keys. An admin may have several keys, so that one can be exchanged for another.
 #[derive(Clone)]
@@ -62,7 +62,7 @@ fn one(entry: &str) -> Option<(AdminId, [u8; 32])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::keys::to_hex;
+    use crate::hex::to_hex;
 
     fn hash(key: &str) -> String {
         to_hex(&Sha256::digest(key))

@@ -1,0 +1,203 @@
+//! `engine quarantine`: two admins put aside what a shard halts at.
+//!
+//! Writes one record behind everything on the shard's events. All readers honour it: see [`schemas::halting`].
+
+use std::time::Duration;
+
+use clap::Args;
+use engine_core::{Halt, Replica};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
+use schemas::text::Reason;
+use schemas::{AdminId, Command, CommandRecord, Quarantine, Quarantined, Shard};
+use service::Admins;
+use service::config::LogArgs;
+use service::kafka::{EventsTail, KafkaFault, Reading, producer_config, quarantine};
+
+use super::inspect::one_command;
+
+/// How long one look for the next record takes, and how many in a row find none before Kafka counts as out of reach.
+const PATIENCE: Duration = Duration::from_millis(200);
+const LOOKS_MAX: u32 = 100;
+
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Arguments of `engine quarantine`.
+#[derive(Clone, Debug, Args)]
+pub struct QuarantineArgs {
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// Which shard.
+    #[arg(value_name = "SHARD")]
+    pub shard: u16,
+    /// The offset of an events record that no reader can read on from, and that is no outcome which others follow from.
+    #[arg(long, value_name = "OFFSET", conflicts_with = "command", required_unless_present = "command")]
+    pub record: Option<u64>,
+    /// The offset of the next command, at which leaders halt. Its sender is told `quarantined`.
+    #[arg(long, value_name = "OFFSET")]
+    pub command: Option<u64>,
+    /// Why, for whoever reads the log later.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Reason,
+    /// The admins, as the gateway has them.
+    #[arg(long, env = "LFG_ADMINS", hide_env_values = true, value_name = "ID=SHA256,…")]
+    pub admins: Admins,
+    /// The key of the admin who asks.
+    #[arg(long, env = "LFG_ADMIN_KEY", hide_env_values = true, value_name = "KEY")]
+    pub admin_key: String,
+    /// The key of another admin, who agrees.
+    #[arg(long, env = "LFG_SECOND_ADMIN_KEY", hide_env_values = true, value_name = "KEY")]
+    pub second_admin_key: String,
+}
+
+/// Nothing is put aside.
+#[derive(Debug, thiserror::Error)]
+pub enum QuarantineError {
+    /// Kafka refuses.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFault),
+    /// There is no such shard.
+    #[error("the log has shards 0 to {0}")]
+    NoSuchShard(u16),
+    /// A key is no admin's.
+    #[error("{0} is no admin's key")]
+    NotAnAdmin(&'static str),
+    /// Both keys are one admin's.
+    #[error("both keys are of admin {0}: another admin must agree")]
+    OneAdmin(AdminId),
+    /// Readers halt somewhere else, or nowhere.
+    #[error("readers of shard {shard} do not halt at record {record}: {instead}")]
+    NotThere {
+        /// The shard.
+        shard: Shard,
+        /// What was to be put aside.
+        record: u64,
+        /// What they do.
+        instead: String,
+    },
+    /// What follows cannot be read on from before the record.
+    #[error("behind record {record} readers halt all the same: {next}")]
+    NoUse {
+        /// What was to be put aside.
+        record: u64,
+        /// Where they halt then.
+        next: Halt,
+    },
+    /// The command has an outcome, or others come before it.
+    #[error("command {command} is not the next of shard {shard}: that is {next}")]
+    NotTheNext {
+        /// The shard.
+        shard: Shard,
+        /// What was to be put aside.
+        command: u64,
+        /// What is to be decided next.
+        next: u64,
+    },
+    /// It carries what another shard has sent and will send again; without it credits would be lost.
+    #[error("command {0} is a message between shards: without it credits would be lost")]
+    BetweenShards(u64),
+    /// Records do not come.
+    #[error("the log does not bring what it has")]
+    Silent,
+}
+
+/// Checks that it would help, and writes it. Blocks.
+pub fn quarantine(args: &QuarantineArgs) -> Result<(), QuarantineError> {
+    let shard = Shard::all(args.log.shards).find(|shard| shard.number() == args.shard);
+    let shard = shard.ok_or(QuarantineError::NoSuchShard(args.log.shards - 1))?;
+    let by = args.admins.holder(&args.admin_key).ok_or(QuarantineError::NotAnAdmin("LFG_ADMIN_KEY"))?;
+    let seconded = args.admins.holder(&args.second_admin_key);
+    let seconded = seconded.ok_or(QuarantineError::NotAnAdmin("LFG_SECOND_ADMIN_KEY"))?;
+    if by == seconded {
+        return Err(QuarantineError::OneAdmin(by));
+    }
+    let what = match (args.record, args.command) {
+        (Some(offset), _) => {
+            check_record(&args.log, shard, offset)?;
+            Quarantined::Record { offset }
+        }
+        (None, offset) => {
+            let offset = offset.unwrap_or_default();
+            check_command(&args.log, shard, offset)?;
+            Quarantined::Command { offset }
+        }
+    };
+    let quarantine = Quarantine { shard, what, by, seconded, reason: args.reason.clone() };
+    let offset = write(&args.log, &quarantine)?;
+    println!("{what} of shard {shard} is put aside by admins {by} and {seconded}: events record {offset} says so");
+    if args.record.is_some() {
+        println!("restart each process that has halted there");
+    } else {
+        println!("restart the engine that has halted there, or let another lead");
+    }
+    Ok(())
+}
+
+/// What the log says of a shard up to its end, passing over what is put aside already, and `also`.
+struct Read {
+    /// Where a reader stands, or the last it could read.
+    replica: Replica,
+    /// Why it goes no further.
+    halt: Option<Halt>,
+}
+
+fn read(log: &LogArgs, shard: Shard, also: Option<u64>) -> Result<Read, QuarantineError> {
+    let tail = EventsTail::open(&log.kafka, &log.topics(), Reading::Bulk, [(shard, 0)])?;
+    let (mut replica, end, mut looks) = (Replica::new(shard, log.shard_map()), tail.end(shard)?, 0);
+    while replica.next_offset() < end {
+        let Some(record) = tail.next_or_wait(PATIENCE)? else {
+            looks += 1;
+            if looks == LOOKS_MAX {
+                return Err(QuarantineError::Silent);
+            }
+            continue;
+        };
+        looks = 0;
+        if let Err(halt) = replica.read(record.offset(), record.payload()) {
+            let Halt::Broken(broken) = &halt else { return Ok(Read { replica, halt: Some(halt) }) };
+            let offset = broken.offset;
+            if also != Some(offset) && quarantine::of_record(log, shard, offset)?.is_none() {
+                return Ok(Read { replica, halt: Some(halt) });
+            }
+            replica.pass_over(offset);
+        }
+    }
+    Ok(Read { replica, halt: None })
+}
+
+/// Readers halt there, and behind it they would read on.
+fn check_record(log: &LogArgs, shard: Shard, record: u64) -> Result<(), QuarantineError> {
+    let instead = match read(log, shard, None)?.halt {
+        Some(Halt::Broken(broken)) if broken.offset == record => {
+            let Some(next) = read(log, shard, Some(record))?.halt else { return Ok(()) };
+            return Err(QuarantineError::NoUse { record, next });
+        }
+        Some(halt) => halt.to_string(),
+        None => "they read all of it".to_owned(),
+    };
+    Err(QuarantineError::NotThere { shard, record, instead })
+}
+
+/// It is the next, and no other shard's.
+fn check_command(log: &LogArgs, shard: Shard, command: u64) -> Result<(), QuarantineError> {
+    let next = read(log, shard, None)?.replica.next_command();
+    let Some(bytes) = one_command(log, shard, command)?.filter(|_| next == command) else {
+        return Err(QuarantineError::NotTheNext { shard, command, next });
+    };
+    match CommandRecord::decode(&bytes) {
+        Ok(CommandRecord { command: Command::Receive { .. } | Command::Acknowledge { .. }, .. }) => {
+            Err(QuarantineError::BetweenShards(command))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(log: &LogArgs, quarantine: &Quarantine) -> Result<u64, KafkaFault> {
+    let producer: FutureProducer = producer_config(&log.kafka, WRITE_WITHIN).create()?;
+    let (topic, bytes) = (log.topics().events, quarantine.encode());
+    let record = FutureRecord::<(), _>::to(&topic).partition(quarantine.shard.partition()).payload(&bytes);
+    let written = tokio::runtime::Handle::current().block_on(producer.send(record, Timeout::After(WRITE_WITHIN)));
+    let delivery = written.map_err(|(error, _)| KafkaFault::from(error))?;
+    Ok(u64::try_from(delivery.offset).unwrap_or_default())
+}

@@ -4,7 +4,7 @@
 //! snapshot appears whole or not at all. Written beside the shard's thread; the last [`KEEP`] stay.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
@@ -19,6 +19,9 @@ use crate::metrics;
 
 /// Snapshots kept of each shard: if the newest is damaged, an older one saves most of the way.
 const KEEP: usize = 3;
+
+/// No snapshot takes so long to write.
+const UNFINISHED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The location of snapshots cannot be used. Never retry: configuration.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +81,29 @@ fn open_store(location: &str) -> Result<(Arc<dyn ObjectStore>, Path), LocationEr
     };
     let made = std::fs::create_dir_all(&folder);
     made.map_err(|error| LocationError::Folder { location: location.to_owned(), error })?;
+    sweep(&folder);
     let found = LocalFileSystem::new_with_prefix(folder).map_err(store)?.with_fsync(true);
     Ok((Arc::new(found), Path::default()))
+}
+
+/// Removes what engines left that died while they wrote: the store writes to `….snapshot#N` first, and renames it. A young one
+/// may be another engine's, and still growing. Best effort, with a line in the log.
+fn sweep(folder: &std::path::Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() {
+            sweep(&path);
+            continue;
+        }
+        let is_unfinished = entry.file_name().to_str().is_some_and(|name| name.contains(&format!("{SUFFIX}#")));
+        let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
+        if is_unfinished && age.is_some_and(|age| age >= UNFINISHED_FOR) {
+            let removed = std::fs::remove_file(&path);
+            tracing::info!(path = %path.display(), ?removed, "an unfinished snapshot");
+        }
+    }
 }
 
 /// One shard's snapshots. For use from the shard's own thread.
@@ -164,6 +188,26 @@ fn fault(error: object_store::Error) -> ShelfFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_dead_engines_left_unfinished_is_removed() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let shard = folder.path().join("lfg/shard-003");
+        std::fs::create_dir_all(&shard).unwrap();
+        let old = std::time::SystemTime::now() - 2 * UNFINISHED_FOR;
+        let left = |name: &str, modified| {
+            let path = shard.join(name);
+            std::fs::File::create(&path).unwrap().set_modified(modified).unwrap();
+            path
+        };
+        let unfinished = left("00000000000000000005.snapshot#1", old);
+        let growing = left("00000000000000000006.snapshot#1", std::time::SystemTime::now());
+        let whole = left("00000000000000000004.snapshot", old);
+        let _within = runtime.enter();
+        Snapshots::open(folder.path().to_str().unwrap(), "lfg").unwrap();
+        assert_eq!([unfinished.exists(), growing.exists(), whole.exists()], [false, true, true]);
+    }
 
     #[test]
     fn the_last_three_stay_and_come_newest_first() {

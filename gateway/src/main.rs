@@ -15,6 +15,7 @@ mod db;
 mod halted;
 mod http;
 mod live;
+mod patience;
 mod pending;
 mod producer;
 mod progress;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use schemas::reading::Position;
 use schemas::{PartId, PartKind, Program};
 use service::kafka::{KafkaFault, announce, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, telemetry};
@@ -42,6 +44,7 @@ use config::{Cli, Command, Config};
 use db::{Database, DbError, boot::BootError};
 use halted::Halted;
 use live::Live;
+use patience::when_there;
 use pending::Pending;
 use producer::Producer;
 use progress::Progress;
@@ -49,6 +52,7 @@ use read_models::{ReadError, ReadModels};
 use state::{Shared, State};
 use submit::Submitter;
 use tail::Tail;
+use view::LiveView;
 
 /// The tail beats many times a second; a silence this long is a hang.
 const TAIL_SILENCE: Duration = Duration::from_secs(30);
@@ -102,11 +106,10 @@ async fn run(config: Config) -> Result<(), Fatal> {
         .await
         .map_err(|error| Fatal::Io("admin port", error))?;
 
-    topics::verify(&config.log).await?;
+    let Some(Servers { database, read_models, view, positions }) = connect(&config, &shutdown).await? else {
+        return Ok(());
+    };
     tokio::spawn(topics::watch(config.log.clone(), topics_right, shutdown.clone()));
-    let database = Database::connect(&config.database_url, &config.pool).await?;
-    let read_models = ReadModels::connect(&config.redis_url, &config.log.topic_prefix).await?;
-    let (view, positions) = database.boot(config.log.shards).await?;
     tracing::info!(markets = view.markets_len(), keys = view.keys().len(), "the view begins with what Postgres has");
 
     let (live, pending) = (Arc::new(Live::new(view)), Arc::new(Pending::default()));
@@ -151,6 +154,33 @@ async fn run(config: Config) -> Result<(), Fatal> {
         Ok(Ok(result)) => Ok(result?),
         Ok(Err(_)) | Err(_) => Err(Fatal::TailPanicked),
     }
+}
+
+/// What the servers give at the start.
+struct Servers {
+    database: Database,
+    read_models: ReadModels,
+    view: LiveView,
+    positions: Vec<Position>,
+}
+
+/// Waits for Kafka, Postgres and Redis, in that order. `None` if asked to end meanwhile.
+async fn connect(config: &Config, shutdown: &Shutdown) -> Result<Option<Servers>, Fatal> {
+    let verify = async || topics::verify(&config.log).await;
+    if when_there("Kafka", shutdown, KafkaFault::may_retry, verify).await?.is_none() {
+        return Ok(None);
+    }
+    let boot = async || {
+        let database = Database::connect(&config.database_url, &config.pool).await?;
+        let (view, positions) = database.boot(config.log.shards).await?;
+        Ok((database, view, positions))
+    };
+    let Some((database, view, positions)) = when_there("Postgres", shutdown, BootError::may_wait, boot).await? else {
+        return Ok(None);
+    };
+    let connect = async || ReadModels::connect(&config.redis_url, &config.log.topic_prefix).await;
+    let read_models = when_there("Redis", shutdown, ReadError::may_wait, connect).await?;
+    Ok(read_models.map(|read_models| Servers { database, read_models, view, positions }))
 }
 
 fn share(

@@ -51,7 +51,7 @@ impl ShardError {
 
 /// What an operator does with a shard that is read no further.
 const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
-    version of the gateway; else restore the topic from a copy; then restart this process";
+    version of the gateway; else restore the topic from a copy, or put the record aside with `engine quarantine`; then restart this process";
 
 /// The same where the log does not have what Postgres was filled from.
 const HINT_OTHER_LOG: &str = "compare brokers, topic prefix and database with each other; if the log was made anew, \

@@ -28,6 +28,13 @@ pub enum BootError {
     Inconsistent(#[from] FoldError),
 }
 
+impl BootError {
+    /// See [`DbError::may_wait`].
+    pub fn may_wait(&self) -> bool {
+        matches!(self, Self::Db(error) if error.may_wait())
+    }
+}
+
 impl From<tokio_postgres::Error> for BootError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Db(error.into())

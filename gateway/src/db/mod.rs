@@ -60,6 +60,21 @@ pub enum DbError {
     Settings(String),
 }
 
+impl DbError {
+    /// True if it may be well later without a hand: Postgres cannot be reached, starts, or has no room for a connection.
+    pub fn may_wait(&self) -> bool {
+        match self {
+            Self::Pool(PoolError::Backend(error)) | Self::Query(error) => match error.code() {
+                None => true,
+                // Connection exceptions, insufficient resources, operator intervention (starting, shutting down).
+                Some(state) => ["08", "53", "57"].iter().any(|class| state.code().starts_with(class)),
+            },
+            Self::Pool(PoolError::Timeout(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 /// The client's own text of a server's error is only "db error".
 fn detailed(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |db| format!("{} ({})", db.message(), db.code().code()))

@@ -55,6 +55,16 @@ pub enum ReadError {
     Impossible(&'static str),
 }
 
+impl ReadError {
+    /// True if it may be well later without a hand: Redis cannot be reached, or starts.
+    pub fn may_wait(&self) -> bool {
+        use fred::error::ErrorKind::{Auth, Config, InvalidArgument, InvalidCommand, Url};
+        let by_hand =
+            |error: &fred::error::Error| matches!(error.kind(), Auth | Config | InvalidArgument | InvalidCommand | Url);
+        matches!(self, Self::Redis(error) if !by_hand(error))
+    }
+}
+
 /// The Redis read models under one prefix.
 #[derive(Clone)]
 pub struct ReadModels {

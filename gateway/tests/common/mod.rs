@@ -105,6 +105,11 @@ impl Platform {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
+    /// A program that runs; nothing is waited for.
+    pub fn start(&self, name: &str) -> Process {
+        Process::start(&PathBuf::from(env("LFG_BIN_DIR")).join(name).display().to_string(), &self.env)
+    }
+
     /// What a program says that is run to its end: what it prints, or its error.
     pub async fn asked(&self, program: &str, arguments: &[&str], more: &[(&str, &str)]) -> Result<String, String> {
         let path = PathBuf::from(env("LFG_BIN_DIR")).join(program);

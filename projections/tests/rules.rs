@@ -753,7 +753,7 @@ async fn months_appear_before_their_rows() {
 
     // One is detached, without blocking anybody, behind the worker's back, and then needed.
     stack.postgres.batch_execute("ALTER TABLE trades DETACH PARTITION trades_2100_01 CONCURRENTLY").await.unwrap();
-    grow(&mut log, &mut exchange, 50);
+    grow(&mut log, &mut exchange, 200);
     stack.produce_and_flush(&log);
     stack.caught_up(&log).await;
     assert!(worker.runs());

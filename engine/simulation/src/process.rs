@@ -125,6 +125,7 @@ impl Process {
             return;
         }
         if hosted.shard_loop.may_end() {
+            hosted.write_last_snapshot(cluster, &self.writer);
             hosted.has_ended = true;
             return;
         }
@@ -216,6 +217,12 @@ impl Hosted {
         self.shard_loop.replica()
     }
 
+    fn write_last_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &Writer) {
+        let Self { shard, desk, clock, random, control, .. } = self;
+        let open = || Ok(MemoryLog::of_scribe(*shard, cluster.clone(), writer.clone(), random.fork()));
+        Self::check(*shard, desk.tend_last((control.sequence(), clock.elapsed()), open, || true));
+    }
+
     /// As the scribe's thread does.
     fn write_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &Writer) {
         if self.control.role() == Role::Recovering {
@@ -223,7 +230,11 @@ impl Hosted {
         }
         let Self { shard, desk, clock, random, control, .. } = self;
         let open = || Ok(MemoryLog::of_scribe(*shard, cluster.clone(), writer.clone(), random.fork()));
-        match desk.tend((control.sequence(), clock.elapsed()), open, || true) {
+        Self::check(*shard, desk.tend((control.sequence(), clock.elapsed()), open, || true));
+    }
+
+    fn check(shard: Shard, written: Result<Option<usize>, TakeFault>) {
+        match written {
             Ok(_) | Err(TakeFault::Kafka(_) | TakeFault::Silent { .. }) => {}
             // It reads further than the loop, which meets the same soon.
             Err(TakeFault::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. }))) => {}

@@ -31,6 +31,9 @@ use crate::snapshots::Snapshots;
 pub use pace::Pace;
 pub use take::{Snapshot, TakeFault};
 
+/// How long the last snapshots may take at an orderly end, all shards together.
+const LAST_WITHIN: Duration = Duration::from_secs(10);
+
 /// Time between two looks at what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -67,13 +70,40 @@ impl<S: Shelf> Desk<S> {
         if self.shelf.is_busy() || !self.pace.is_due(sequence, now) {
             return Ok(None);
         }
-        // Another process may have written to the same place.
+        self.look_for_others(now);
+        if !self.pace.is_due(sequence, now) {
+            return Ok(None);
+        }
+        self.write(now, open, go_on)
+    }
+
+    /// The same at an orderly end, if anything came since the newest one: so the next start has little to fold.
+    pub fn tend_last<L: Log>(
+        &mut self,
+        (sequence, now): (u64, Duration),
+        open: impl FnOnce() -> Result<L, KafkaFault>,
+        go_on: impl Fn() -> bool,
+    ) -> Result<Option<usize>, TakeFault> {
+        self.shelf.finish();
+        self.look_for_others(now);
+        let written = if self.pace.is_behind(sequence) { self.write(now, open, go_on)? } else { None };
+        self.shelf.finish();
+        Ok(written)
+    }
+
+    /// Another process may have written to the same place.
+    fn look_for_others(&mut self, now: Duration) {
         if let Ok(Some(&newest)) = self.shelf.list().as_deref().map(<[u64]>::first) {
             self.pace.is_there(newest, None, now);
-            if !self.pace.is_due(sequence, now) {
-                return Ok(None);
-            }
         }
+    }
+
+    fn write<L: Log>(
+        &mut self,
+        now: Duration,
+        open: impl FnOnce() -> Result<L, KafkaFault>,
+        go_on: impl Fn() -> bool,
+    ) -> Result<Option<usize>, TakeFault> {
         // Until it is known better.
         self.pace.failed(now);
         let taken = take::take(self.reads, (self.shard, self.map), (&mut open()?, &mut self.shelf), go_on)?;
@@ -83,11 +113,6 @@ impl<S: Shelf> Desk<S> {
             self.shelf.put(sequence, bytes);
             size
         }))
-    }
-
-    /// Waits until nothing is being written.
-    fn finish(&mut self) {
-        self.shelf.finish();
     }
 }
 
@@ -122,7 +147,7 @@ impl Scribe {
         Ok(Self { stop, thread })
     }
 
-    /// Ends it: a snapshot that is being written is finished, one that is being made is not. Blocks.
+    /// Ends it, once no loop runs any more: writes a last snapshot of each shard, as far as there is time. Blocks.
     pub fn end(self) {
         self.stop.store(true, Ordering::Release);
         if self.thread.join().is_err() {
@@ -142,29 +167,31 @@ fn work(tools: &Tools, stop: &AtomicBool) {
             if !matches!(control.role(), Role::Recovering | Role::Halted) {
                 let shard = desk.shard;
                 let open = || KafkaLog::open(&tools.log, shard, tools.writer.clone(), Reading::Bulk);
-                write_if_due(desk, (control.sequence(), start.elapsed()), open, go_on);
+                let at = (control.sequence(), start.elapsed());
+                tell(shard, || desk.tend(at, open, go_on));
             }
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    desks.iter_mut().for_each(Desk::finish);
+    let (end, now) = (Instant::now(), start.elapsed());
+    let go_on = || end.elapsed() < LAST_WITHIN;
+    for (desk, control) in desks.iter_mut().zip(&tools.controls).filter(|(_, control)| control.role() != Role::Halted) {
+        let shard = desk.shard;
+        let open = || KafkaLog::open(&tools.log, shard, tools.writer.clone(), Reading::Bulk);
+        tell(shard, || desk.tend_last((control.sequence(), now), open, go_on));
+    }
     tools.pulse.stop();
 }
 
 /// Whatever goes wrong, a panic of the law too, costs a snapshot and no more.
-fn write_if_due(
-    desk: &mut Desk<impl Shelf>,
-    at: (u64, Duration),
-    open: impl FnOnce() -> Result<KafkaLog, KafkaFault>,
-    go_on: impl Fn() -> bool,
-) {
-    let (shard, start) = (desk.shard, Instant::now());
+fn tell(shard: Shard, tend: impl FnOnce() -> Result<Option<usize>, TakeFault>) {
+    let start = Instant::now();
     let label = shard.to_string();
     let failed = |why: &str| {
         tracing::error!(%shard, why, "no snapshot can be made");
         counter!(SNAPSHOTS_FAILED, "shard" => label.clone()).increment(1);
     };
-    match catch_unwind(AssertUnwindSafe(|| desk.tend(at, open, go_on))) {
+    match catch_unwind(AssertUnwindSafe(tend)) {
         Ok(Ok(None)) => {}
         Ok(Ok(Some(size))) => {
             histogram!(SNAPSHOT_SECONDS, "shard" => label.clone()).record(start.elapsed());

@@ -39,6 +39,11 @@ impl Pace {
         now >= self.not_before && (many || old)
     }
 
+    /// True if anything came since the newest one.
+    pub fn is_behind(&self, sequence: u64) -> bool {
+        sequence > self.last.0
+    }
+
     /// A snapshot of this sequence is there: written here, if its size is known.
     pub fn is_there(&mut self, sequence: u64, bytes: Option<u64>, now: Duration) {
         if sequence > self.last.0 {

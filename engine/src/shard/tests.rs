@@ -42,6 +42,8 @@ struct World {
     passed: Cell<u64>,
     /// Reading panics.
     panics: Cell<bool>,
+    /// A leader's reading panics.
+    leader_panics: Cell<bool>,
 }
 
 struct Memory {
@@ -96,7 +98,8 @@ impl Log for Memory {
             let (offset, time) = (self.event as u64 - 1, Timestamp(NOW));
             return Ok(Some(visit(Incoming { source: Source::Events, offset, time, bytes })));
         }
-        assert!(!world.panics.get(), "a broken invariant");
+        let panics = world.panics.get() || (world.leader_panics.get() && self.command.is_some());
+        assert!(!panics, "a broken invariant");
         if let (true, Some(next)) = (hungry, self.command)
             && let Some((time, bytes)) = world.commands.borrow().get(next)
         {
@@ -382,13 +385,14 @@ fn a_command_that_is_put_aside_is_refused_and_the_next_is_decided() {
 
 #[test]
 fn a_leader_that_halts_says_so_on_the_log() {
-    let mut stage = Stage::leading();
-    let term = stage.shard_loop.replica().position().term.unwrap();
-    stage.world.events.borrow_mut().push(b"no record".to_vec());
+    let mut stage = Stage::set();
+    stage.control.want_lead(true);
+    stage.world.leader_panics.set(true);
     let halted = stage.shard_loop.run().unwrap_err();
     let last = stage.world.events.borrow().last().cloned().unwrap();
     let Ok(Record::Halted(told)) = Record::decode(&last) else { panic!("the log says nothing") };
-    assert_eq!((told.shard, told.term, told.engine), (SHARD, term, ENGINE));
+    // Its term is the only record before.
+    assert_eq!((told.shard, told.term, told.engine), (SHARD, 0, ENGINE));
     assert_eq!(told.reason.as_str(), halted.to_string());
 }
 
@@ -428,13 +432,13 @@ fn decided() -> Rc<World> {
     stage.world
 }
 
-/// Why the next loop over such a log halts. It has appended so many terms by then.
-fn halts_on(world: Rc<World>, terms: usize) -> Fatal {
+/// Why the next loop over such a log halts. It has appended so many records by then: if it led, its term, and that it halts.
+fn halts_on(world: Rc<World>, records: usize) -> Fatal {
     let mut stage = Stage::on(world);
     let before = stage.world.events.borrow().len();
     stage.control.want_lead(true);
     let halted = stage.shard_loop.run().unwrap_err();
-    assert_eq!(stage.world.events.borrow().len(), before + terms, "{halted}");
+    assert_eq!(stage.world.events.borrow().len(), before + records, "{halted}");
     assert_halted_alone(&stage, &halted.to_string());
     halted.fatal
 }
@@ -464,7 +468,7 @@ fn the_commands_of_another_log_are_not_decided() {
     let world = decided();
     let another = |id| (NOW, CommandRecord { id: CommandId(id), command: open(1) }.encode());
     world.commands.replace(vec![another(98), another(99)]);
-    let fatal = halts_on(world, 1);
+    let fatal = halts_on(world, 2);
     assert!(matches!(fatal, Fatal::OtherCommands { offset: 0 }), "{fatal}");
 }
 

@@ -195,7 +195,7 @@ impl Event {
     const NO_KIND: u16 = 0;
 
     /// The last kind that this build knows.
-    const LAST_KIND: u16 = 55;
+    const LAST_KIND: u16 = 56;
 
     /// Its kind and fields.
     #[inline]

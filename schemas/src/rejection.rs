@@ -78,6 +78,8 @@ open_enum! {
         DepositEnded = 217, "deposit-ended";
         /// The proposed deposit is to another account, or of another amount.
         DepositMismatch = 218, "deposit-mismatch";
+        /// The market was paid out long ago and is archived. Its ticker is never listed again.
+        MarketArchived = 219, "market-archived";
 
         /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";

@@ -1,5 +1,5 @@
 //! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, proposed deposits end, parked requests come too
-//! late, purses that rest send their credits home, ended markets are swept clean.
+//! late, markets that were paid out long ago are archived, purses that rest send their credits home, ended markets are swept clean.
 //! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
 //! `AdvanceTime` until nothing is due.
 
@@ -8,7 +8,7 @@ use schemas::limits::{PARKED_MAX, SHARDS_MAX, SWEEP_MAX};
 use schemas::{AccountId, Credits, Event, MarketId, MarketState, SettlementReason};
 
 use super::{Draft, Turn, cancel, settle};
-use crate::state::{MarketView, State, step_begins};
+use crate::state::{Market, MarketView, State, step_begins};
 
 /// Dead-man switches that fire in one command: each may send every shard a message.
 const SWITCHES_MAX: usize = SWEEP_MAX / SHARDS_MAX as usize;
@@ -91,11 +91,15 @@ fn market(state: &State, id: MarketId) -> MarketView<'_> {
     state.market(id).expect("a market that is swept is here")
 }
 
-/// Markets whose time has come: those that may still trade close, those with a confirmed answer pay out.
+/// Markets whose time has come: those that may still trade close, those with a confirmed answer pay out, those that were paid out
+/// long ago are archived.
 fn move_markets(state: &State, events: &mut Vec<Event>) {
     let due = state.lookup.market_times.iter().take_while(|(time, _)| *time <= state.facts.time);
     events.extend(due.take(SWEEP_MAX).map(|&(_, id)| {
-        let resolution = market(state, id).resolution;
+        let Market { state, resolution, settled, fees, .. } = *market(state, id);
+        if let Some(settled) = settled {
+            return Event::MarketArchived { market: id, state, resolution, settled, fees };
+        }
         let state = resolution.map_or(MarketState::Closed, |resolution| resolution.answer.final_state());
         Event::MarketChanged { market: id, state, resolution, by: None }
     }));

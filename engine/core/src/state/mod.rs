@@ -2,12 +2,14 @@
 //!
 //! Architecture invariant: only `apply.rs` changes a [`State`]. Deciding has `&State`.
 
+mod archive;
 mod client_ids;
 mod deposits;
 mod ended;
 mod lookup;
 mod mailbox;
 mod market;
+mod market_places;
 mod own_orders;
 mod parked;
 mod purse;
@@ -24,13 +26,15 @@ use schemas::{
     Parked, Room, Settlement, Shard, Timestamp, TradeId,
 };
 
-use crate::book::Books;
+use crate::book::{BookKey, Books};
+pub use archive::Archive;
 pub use client_ids::{ClientIds, Meaning, Name};
 pub use deposits::{Deposits, Proposed};
 pub use ended::EndedOrders;
 pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
+pub use market_places::MarketPlaces;
 pub use own_orders::OwnOrders;
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
 pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
@@ -83,7 +87,7 @@ pub struct Facts {
     /// Accounts whose home is here.
     pub accounts: Hashed<AccountId, Account>,
     pub markets: Hashed<MarketId, Market>,
-    /// The book of each market, in the same order.
+    /// The book of each market, and those of archived markets that no other has yet.
     pub books: Books<OrderId, Stake>,
     pub client_ids: ClientIds,
     pub ended_orders: EndedOrders,
@@ -99,6 +103,8 @@ pub struct Facts {
     pub transfers: Transfers,
     /// Deposits that wait for a second admin, and what admins have deposited alone today.
     pub deposits: Deposits,
+    /// Markets that were paid out long ago.
+    pub archive: Archive,
 }
 
 /// A mass cancel that goes on with time.
@@ -243,11 +249,16 @@ impl State {
     /// A live order, and where it rests.
     pub(crate) fn live_order(&self, id: OrderId) -> Option<(MarketView<'_>, MarketOrder)> {
         let (book, order) = self.facts.books.get(id)?;
-        let market = self.facts.markets.nth(book.index()).expect("a book has its market");
-        Some((self.view(market), order))
+        Some((self.view(self.market_of(book)), order))
     }
 
-    /// An account's live orders here, in one market or in all: market by market in the order of listing, oldest first in each, none
+    /// The market that has a book.
+    #[inline]
+    pub(crate) fn market_of(&self, book: BookKey) -> &Market {
+        self.facts.markets.nth(self.lookup.market_places.place(book)).expect("a book with orders has its market")
+    }
+
+    /// An account's live orders here, in one market or in all: market by market in the order of their books, oldest first in each, none
     /// younger than `up_to`. A market where all are younger costs a look at the oldest.
     pub(crate) fn own_orders(
         &self,
@@ -260,7 +271,7 @@ impl State {
         let one = only.and_then(|market| own.market(place?, self.facts.markets.get(market)?.book));
         let all = place.filter(|_| only.is_none()).into_iter().flat_map(|place| own.markets(place));
         one.into_iter().chain(all).flat_map(move |(book, oldest)| {
-            let market = self.facts.markets.nth(book.index()).expect("a book has its market").listing.market;
+            let market = self.market_of(book).listing.market;
             let orders = own.from(oldest).map(|slot| self.facts.books.order(slot).id);
             orders.take_while(move |order| *order <= up_to).map(move |order| (market, order))
         })
@@ -283,6 +294,11 @@ impl State {
     /// All markets whose home is here.
     pub fn markets(&self) -> impl Iterator<Item = (MarketId, MarketView<'_>)> {
         self.facts.markets.iter().map(|(id, market)| (id, self.view(market)))
+    }
+
+    /// What is left of markets that are archived.
+    pub fn archive(&self) -> &Archive {
+        &self.facts.archive
     }
 
     /// How many orders rest in all markets together.

@@ -28,7 +28,7 @@ kinds! {
     MassCancelRequested MassCancelOpened MassCancelClosed DeadManSwitchSet DeadManSwitchFired BatchItem AccountFrozen
     AccountUnfrozen AccountLimited MarketLimited TransferSent TransferReceived TransferReturned Parked Resumed
     ParkedCancelled Asked AskAnswered PurseSent PurseReceived PurseFrozen PurseLimited Instructed Obeyed
-    InstructionCompleted TransferCompleted DepositProposed DepositDropped
+    InstructionCompleted TransferCompleted DepositProposed DepositDropped MarketArchived
 }
 
 /// The leading process tells it now and then; it is no answer to a command.

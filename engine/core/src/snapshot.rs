@@ -67,16 +67,16 @@ impl State {
         if used != bytes.len() {
             return Err(SnapshotError::Malformed(format!("{} bytes too many", bytes.len() - used)));
         }
-        let places = MarketPlaces::of(&facts.markets, facts.books.keys());
-        let places = places.ok_or_else(|| SnapshotError::Malformed("a market without its book".into()))?;
         let mut state = Self { facts, ..Self::new(shard, map) };
-        state.lookup.market_places = places;
         state.rebuild_lookup()?;
         state.hash_changed();
         Ok(state)
     }
 
     fn rebuild_lookup(&mut self) -> Result<(), SnapshotError> {
+        let places = MarketPlaces::of(&self.facts.markets, self.facts.books.keys());
+        self.lookup.market_places =
+            places.ok_or_else(|| SnapshotError::Malformed("a market without its book".into()))?;
         let switches = self.facts.accounts.iter().filter_map(|(id, account)| Some((account.dead_man_due?, id)));
         self.lookup.dead_man_switches = switches.collect();
         let parked = self.parked().map(|parked| (parked.deadline, parked.account, parked.ticket));

@@ -285,6 +285,10 @@ kinds! {
     DepositExpired = "proposed deposit expired",
     /// It was asked for again while it waited.
     ProposalRepeated = "proposed deposit repeated",
+    /// A market left its shard's state, a week after it was paid out.
+    MarketArchived = "market archived",
+    /// Somebody asked for something in an archived market, or for its ticker.
+    ArchivedRefused = "request in an archived market refused",
     /// Time went on by minutes.
     TimeLeapt = "time leapt",
 

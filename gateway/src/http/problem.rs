@@ -118,6 +118,7 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::DepositUnknown => (NOT_FOUND, "No such deposit was proposed"),
         Rejection::DepositEnded => (CONFLICT, "The proposed deposit waits no more"),
         Rejection::DepositMismatch => (CONFLICT, "The proposed deposit is to another account, or of another amount"),
+        Rejection::MarketArchived => (CONFLICT, "The market was paid out long ago and is archived"),
         Rejection::DepositProposalLimit => (SLOWER, "Too many proposed deposits wait for a second admin"),
         Rejection::FundsInsufficient => (CONFLICT, "The account has not enough available credits"),
         Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),
@@ -196,6 +197,11 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const RETRY_LATER: HeaderValue = HeaderValue::from_static("60");
 
 impl Problem {
+    /// Of a market that is not in the view.
+    pub fn no_market(is_archived: bool) -> Self {
+        if is_archived { Self::rejection(Rejection::MarketArchived) } else { Self::new(kinds::MARKET_UNKNOWN) }
+    }
+
     /// An occurrence of `kind`.
     pub fn new(kind: Kind) -> Self {
         let mut headers = Vec::new();

@@ -7,6 +7,7 @@
 //! | `requests`     | nothing acknowledged is lost, all is answered once, no answer is taken back, no client id acts twice |
 //! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
 //! | `deposits`     | I-10: what is above the limit has two admins, and is no credit before                            |
+//! | `archive`      | paid-out markets are archived in time, with their fees, and never spoken of again                |
 //! | `orders`       | every order is born once, as it was asked for; none trades when its time is over                |
 //! | `batches`      | all of it or nothing                                                                            |
 //! | `parked`       | what waits is decided in order and in time, and its account's home is asked                     |
@@ -20,6 +21,7 @@
 //! And `projection`: the tables are those of a fresh fold.
 
 pub mod agreement;
+mod archive;
 mod batches;
 mod deposits;
 mod funds;
@@ -60,6 +62,7 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         instructions::check(history);
         movements::check(&cluster, history);
         deposits::check(&cluster, history);
+        archive::check(&cluster, history);
     }
     requests::check(simulation, &histories);
     orders::check(&histories);

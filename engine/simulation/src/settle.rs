@@ -61,6 +61,11 @@ impl Simulation {
     /// So long after the last payout that markets are archived, which is too long for client ids: so it comes last. Others are listed in
     /// their places, and shards have other leaders.
     fn archive_markets(&mut self) {
+        self.clients.answer_markets();
+        self.come_to_rest();
+        // Dispute windows end.
+        self.cluster.pass(REST);
+        self.come_to_rest();
         self.cluster.pass(MARKET_KEPT_MS);
         self.come_to_rest();
         for state in self.states() {

@@ -165,6 +165,13 @@ impl Clients {
         }
     }
 
+    /// Most markets get their answer.
+    pub fn answer_markets(&mut self) {
+        for asked in self.world.final_answers(&mut self.random) {
+            self.ask(asked);
+        }
+    }
+
     /// Other markets are listed, and everybody trades once more in all.
     pub fn list_more(&mut self) {
         for asked in self.world.listings_again() {

@@ -123,6 +123,8 @@ open_enum! {
         OrderExpired = 320, "order-expired";
         /// As many proposed deposits of the shard wait for a second admin as may.
         DepositProposalLimit = 321, "deposit-proposal-limit";
+        /// It needs another shard, which has not taken in what was sent there for long. Nothing was held or sent.
+        ShardUnavailable = 322, "shard-unavailable";
     }
 }
 
@@ -130,6 +132,13 @@ impl Rejection {
     /// True if an order that is refused for this uses up no client id: the id stands for another order, or its client
     /// is asked to send the order again later.
     pub const fn leaves_client_id_free(self) -> bool {
-        matches!(self, Self::ClientIdReused | Self::FundingTimeout | Self::ParkedLimit | Self::ClientIdLimit)
+        matches!(
+            self,
+            Self::ClientIdReused
+                | Self::FundingTimeout
+                | Self::ParkedLimit
+                | Self::ClientIdLimit
+                | Self::ShardUnavailable
+        )
     }
 }

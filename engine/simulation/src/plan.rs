@@ -3,6 +3,8 @@
 //! Every seed enables another random part of the faults, each at another rate ("swarm testing"): with all of them on, none
 //! would ever have a long run to itself, and what one hides another would not find.
 
+use schemas::limits::OUTBOX_MAX;
+
 use crate::random::Random;
 use crate::seen::Seen;
 
@@ -62,6 +64,8 @@ pub struct Plan {
     pub snapshot_every: u64,
     /// Records that a process's writer has room for.
     pub queue: usize,
+    /// Messages that a shard keeps for another before it counts as full.
+    pub outbox: usize,
     /// Milliseconds that pass at most when time passes.
     pub tick: u64,
     /// True if time leaps now and then, so far that purses have rested.
@@ -93,6 +97,7 @@ impl Plan {
             steps,
             snapshot_every: *random.pick(&[often, 20.max(often), 50, 200]),
             queue: *random.pick(&[3, 20, 100, 100_000]),
+            outbox: *random.pick(&[2, 8, OUTBOX_MAX, OUTBOX_MAX]),
             tick: *random.pick(&[5, 30, 100]),
             leaps: random.one_in(4),
             one_store: random.one_in(2),

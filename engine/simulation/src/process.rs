@@ -75,7 +75,7 @@ impl Process {
             let desk = Desk::new((shard, cluster.map), shelf.clone(), pace);
             let outside = (log, clock.clone(), shelf);
             let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone());
-            let shard_loop = shard_loop.with_hash_every(HASH_EVERY);
+            let shard_loop = shard_loop.with_hash_every(HASH_EVERY).with_outbox_max(cluster.plan.outbox);
             let random = random.fork();
             let mut hosted = Hosted {
                 shard,

@@ -22,7 +22,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         self.control.allow(SNAPSHOT_WITHIN);
         let replica = newest_snapshot(self.shard, self.map, &mut self.shelf)
             .unwrap_or_else(|| Replica::new(self.shard, self.map));
-        self.replica = replica.with_hash_every(self.hash_every);
+        self.replica = replica.with_hash_every(self.hash_every).with_outbox_max(self.outbox_max);
         self.control.beat();
         let position = *self.replica.position();
         self.at = Place { source: Source::Events, offset: position.offset };

@@ -134,6 +134,9 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::QuantityFilled => (CONFLICT, "As much, or more, is filled already"),
         Rejection::BatchRefused => (CONFLICT, "Something else in the batch was refused"),
         Rejection::BatchConflict => (CONFLICT, "The batch depends on what it does itself"),
+        Rejection::ShardUnavailable => {
+            (LATER, "It needs a part of the exchange that does not answer; nothing was done")
+        }
         Rejection::FundingTimeout => (LATER, "What the request lacks did not come in time; nothing was done"),
         Rejection::ParkedLimit => (SLOWER, "As many requests of the account wait as may"),
         Rejection::OrderFilled => (CONFLICT, "The order is filled"),
@@ -350,7 +353,7 @@ mod tests {
     fn every_rejection_is_the_clients_or_passes_and_has_its_own_name() {
         for &rejection in Rejection::ALL {
             let kind = rejection_kind(rejection);
-            let passes = rejection == Rejection::FundingTimeout;
+            let passes = matches!(rejection, Rejection::FundingTimeout | Rejection::ShardUnavailable);
             assert_eq!(
                 (kind.status.is_client_error(), kind.status.is_server_error()),
                 (!passes, passes),
@@ -397,8 +400,8 @@ mod tests {
     fn what_may_be_tried_again_says_when() {
         let later = [Problem::new(kinds::OVERLOADED)];
         let refused =
-            [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit].map(Problem::rejection);
-        for problem in later.into_iter().chain(refused) {
+            [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit, Rejection::ShardUnavailable];
+        for problem in later.into_iter().chain(refused.map(Problem::rejection)) {
             assert!(problem.into_response().headers().contains_key(header::RETRY_AFTER));
         }
         assert!(Problem::new(kinds::UNAUTHENTICATED).into_response().headers().contains_key(header::WWW_AUTHENTICATE));

@@ -46,7 +46,7 @@ impl Turn<'_> {
     fn fire_dead_man_switches(&mut self) {
         for _ in 0..SWITCHES_MAX {
             let now = self.state.facts.time;
-            let due = self.state.lookup.dead_man_switches.first().copied().filter(|(due, _)| *due <= now);
+            let due = self.state.next_switch().filter(|(due, _)| *due <= now);
             let Some((_, account)) = due else { break };
             self.step(|_, draft| draft.events.push(Event::DeadManSwitchFired { account }));
             self.mass_cancel_everywhere(account, CancelReason::DeadManSwitch);
@@ -56,8 +56,8 @@ impl Turn<'_> {
     /// Free credits of purses that nothing has changed for long go home. Returns how many.
     fn send_rested_home(&mut self, room: usize) -> usize {
         let now = self.state.facts.time;
-        let due = self.state.lookup.resting_purses.iter().take_while(|(step, _)| step_begins(*step) <= now);
-        let rested: Vec<AccountId> = due.take(room).map(|(_, account)| *account).collect();
+        let due = self.state.resting_purses().take_while(|(step, _)| step_begins(*step) <= now);
+        let rested: Vec<AccountId> = due.take(room).map(|(_, account)| account).collect();
         if !rested.is_empty() {
             self.send_home(&rested);
         }

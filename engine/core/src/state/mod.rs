@@ -20,13 +20,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bincode::{Decode, Encode};
 use schemas::event::CancelReason;
-use schemas::limits::WALLET_MAX;
+use schemas::limits::{OUTBOX_MAX, SWEEP_MAX, WALLET_MAX};
 use schemas::{
     AccountId, AccountLimits, ApiKey, ApiKeyId, ClientId, CommandId, Credits, MarketId, Message, NewOrder, OrderId,
     Parked, Room, Settlement, Shard, Timestamp, TradeId,
 };
 
 use crate::book::{BookKey, Books};
+use crate::decide::purse_shards;
 pub use archive::Archive;
 pub use client_ids::{ClientIds, Meaning, Name};
 pub use deposits::{Deposits, Proposed};
@@ -64,6 +65,8 @@ pub struct State {
     pub(crate) decided: usize,
     /// Events since what changed was hashed.
     pub(crate) unhashed: u32,
+    /// Messages kept for another shard from which on it counts as full: [`OUTBOX_MAX`]. Only deciding looks at it.
+    pub(crate) outbox_max: usize,
 }
 
 /// What a snapshot holds.
@@ -169,7 +172,41 @@ impl State {
             untried_next: None,
             decided: 0,
             unhashed: 0,
+            outbox_max: OUTBOX_MAX,
         }
+    }
+
+    /// Takes another shard for full from so many messages on, instead of [`OUTBOX_MAX`].
+    #[must_use]
+    pub fn with_outbox_max(self, messages: usize) -> Self {
+        Self { outbox_max: messages, ..self }
+    }
+
+    /// True if as many messages are kept for a shard as may be: nothing is begun that would send it more.
+    pub(crate) fn is_full(&self, to: Shard) -> bool {
+        self.facts.outboxes.get(&to).is_some_and(|outbox| outbox.len() >= self.outbox_max)
+    }
+
+    fn any_is_full(&self) -> bool {
+        self.facts.outboxes.values().any(|outbox| outbox.len() >= self.outbox_max)
+    }
+
+    /// The first dead-man switch that fires, and when. Those wait of accounts with a purse on a shard that is full; and those behind
+    /// many that wait.
+    pub(crate) fn next_switch(&self) -> Option<(Timestamp, AccountId)> {
+        let mut switches = self.lookup.dead_man_switches.iter().copied();
+        if !self.any_is_full() {
+            return switches.next();
+        }
+        switches.take(SWEEP_MAX).find(|(_, account)| purse_shards(self, *account).iter().all(|to| !self.is_full(*to)))
+    }
+
+    /// Purses that send their free credits home, and at which step, the first first. Those wait whose home is full; and those behind
+    /// many that wait.
+    pub(crate) fn resting_purses(&self) -> impl Iterator<Item = (u32, AccountId)> {
+        let (any, all) = (self.any_is_full(), self.lookup.resting_purses.iter().copied());
+        all.take(if any { SWEEP_MAX } else { usize::MAX })
+            .filter(move |(_, account)| !any || !self.is_full(self.map.of_account(*account)))
     }
 
     /// The shard.
@@ -321,9 +358,9 @@ impl State {
         }
         let market = self.lookup.market_times.first().map(|(time, _)| *time);
         let order = self.lookup.order_expiries.first().map(|(time, _)| *time);
-        let switch = self.lookup.dead_man_switches.first().map(|(time, _)| *time);
+        let switch = self.next_switch().map(|(time, _)| time);
         let parked = self.lookup.parked.first().map(|(time, ..)| *time);
-        let purse = self.lookup.resting_purses.first().map(|(step, _)| step_begins(*step));
+        let purse = self.resting_purses().next().map(|(step, _)| step_begins(step));
         let deposit = self.facts.deposits.open.first_key_value().map(|(_, proposed)| proposed.expires);
         [market, order, switch, parked, purse, deposit].into_iter().flatten().min()
     }

@@ -35,7 +35,8 @@ kinds! {
 const NOT_DECIDED: &str = "StateHashed";
 
 /// What only messages that are not delivered lead to, or more requests than one command, or one run, brings.
-const NOT_DELIVERED: [Rejection; 3] = [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit];
+const NOT_DELIVERED: [Rejection; 4] =
+    [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit, Rejection::ShardUnavailable];
 
 /// What a request that waited may come to.
 const ANSWERS: [&str; 10] = [

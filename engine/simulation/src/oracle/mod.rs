@@ -8,6 +8,7 @@
 //! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
 //! | `deposits`     | I-10: what is above the limit has two admins, and is no credit before                            |
 //! | `archive`      | paid-out markets are archived in time, with their fees, and never spoken of again                |
+//! | `outboxes`     | nothing is begun that a shard must hear for which as many messages are kept as may be            |
 //! | `orders`       | every order is born once, as it was asked for; none trades when its time is over                |
 //! | `batches`      | all of it or nothing                                                                            |
 //! | `parked`       | what waits is decided in order and in time, and its account's home is asked                     |
@@ -29,6 +30,7 @@ mod history;
 mod instructions;
 mod movements;
 mod orders;
+mod outboxes;
 mod parked;
 mod paths;
 mod purse_paths;
@@ -63,6 +65,7 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         movements::check(&cluster, history);
         deposits::check(&cluster, history);
         archive::check(&cluster, history);
+        outboxes::check(&cluster, history);
     }
     requests::check(simulation, &histories);
     orders::check(&histories);

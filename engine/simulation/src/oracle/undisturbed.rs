@@ -11,7 +11,7 @@ use crate::process::HASH_EVERY;
 /// Decides all commands of a shard once more; the state's digest at the end.
 pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
     let shard = history.shard;
-    let mut replica = Replica::new(shard, cluster.map).with_hash_every(HASH_EVERY);
+    let mut replica = Replica::new(shard, cluster.map).with_hash_every(HASH_EVERY).with_outbox_max(cluster.plan.outbox);
     let term = cluster.first_term(shard).unwrap_or_else(|| panic!("shard {shard} never had a leader"));
     let began = replica.read(0, &term.encode());
     assert!(matches!(began, Ok(Read::Term(_))), "the first term begins a term");

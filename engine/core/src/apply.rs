@@ -284,7 +284,7 @@ impl State {
     fn send_purse(&mut self, event: &Event, account: AccountId, to: Shard, credits: Credits, room: Room) {
         self.change_purse_by(event);
         if self.is_home(account) {
-            let lent = self.account_mut(account).lent.entry(to).or_default();
+            let lent = self.account_mut(account).lent.get_or_default(to);
             lent.credits += credits;
             lent.room = lent.room + room;
             self.keep_room(account);
@@ -313,7 +313,7 @@ impl State {
         self.facts.purses.get_or_default(account);
         self.change_purse_by(event);
         if self.is_home(account) && from != self.shard {
-            let lent = self.account_mut(account).lent.entry(from).or_default();
+            let lent = self.account_mut(account).lent.get_or_default(from);
             lent.credits -= credits;
             lent.room = lent.room - room;
             self.keep_room(account);

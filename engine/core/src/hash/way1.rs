@@ -272,8 +272,8 @@ mod tests {
             frozen: true,
             limits: AccountLimits { live_orders: 1, held: Credits(2) },
             dead_man_due: Some(Timestamp(3)),
-            lent: BTreeMap::from([(shard, Lent { credits: Credits(4), room: ROOM })]),
-            keys: BTreeMap::from([(key.id, key)]),
+            lent: [(shard, Lent { credits: Credits(4), room: ROOM })].into_iter().collect(),
+            keys: [(key.id, key)].into_iter().collect(),
         };
         let resolution = Resolution {
             answer: Answer::Void,

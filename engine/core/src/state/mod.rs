@@ -6,6 +6,7 @@ mod archive;
 mod client_ids;
 mod deposits;
 mod ended;
+mod few;
 mod lookup;
 mod mailbox;
 mod market;
@@ -32,6 +33,7 @@ pub use archive::Archive;
 pub use client_ids::{ClientIds, Meaning, Name};
 pub use deposits::{Deposits, Proposed};
 pub use ended::EndedOrders;
+pub use few::Few;
 pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
@@ -130,8 +132,9 @@ pub struct Account {
     /// When its dead-man switch fires.
     pub dead_man_due: Option<Timestamp>,
     /// What its purses on other shards have from here.
-    pub lent: BTreeMap<Shard, Lent>,
-    pub(crate) keys: BTreeMap<ApiKeyId, ApiKey>,
+    pub lent: Few<Shard, Lent>,
+    /// Those that are not revoked.
+    pub(crate) keys: Few<ApiKeyId, ApiKey>,
 }
 
 impl Account {

@@ -85,8 +85,8 @@ fn key(id: u64) -> ApiKey {
     ApiKey { id: ApiKeyId(id), hash: [7; 32], scopes: Scopes::READ_TRADE }
 }
 
-fn accounts(map: ShardMap) -> Vec<AccountId> {
-    let home = Shard::new(0).expect("the first");
+fn accounts(map: ShardMap, home: u16) -> Vec<AccountId> {
+    let home = Shard::new(home).expect("one of two");
     (1..).map(AccountId).filter(|account| map.of_account(*account) == home).take(MANY).collect()
 }
 
@@ -111,7 +111,7 @@ fn listings(map: ShardMap) -> impl Iterator<Item = Listing> {
 
 fn of_accounts() {
     let mut run = Run::new();
-    let accounts = accounts(run.map);
+    let (accounts, strangers) = (accounts(run.map, 0), accounts(run.map, 1));
     run.measure("account with a key", accounts.iter(), |run, account| {
         run.handle(&Command::OpenAccount { account: *account, key: key(account.0) });
     });
@@ -128,11 +128,17 @@ fn of_accounts() {
         run.handle(&Command::Receive { from: other, number, message });
         run.handle(&Command::Acknowledge { to: other, number });
     });
+    let first = 1 + MANY as u64;
+    run.measure("purse away from home, with credits", strangers.iter().zip(first..), |run, (account, number)| {
+        let room = Room { orders: 1, held: Credits(1) };
+        let message = Message::Fund { account: *account, credits: Credits(1), room, refused: None };
+        run.handle(&Command::Receive { from: other, number, message });
+    });
 }
 
 fn of_orders() {
     let mut run = Run::new();
-    let accounts: Vec<AccountId> = accounts(run.map).into_iter().take(1_000).collect();
+    let accounts: Vec<AccountId> = accounts(run.map, 0).into_iter().take(1_000).collect();
     for account in &accounts {
         run.handle(&Command::OpenAccount { account: *account, key: key(account.0) });
         let (amount, client_id) = (Credits::whole(500_000), None);

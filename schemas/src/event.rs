@@ -489,7 +489,8 @@ pub enum Event {
         /// Who did it; nobody if its time came.
         by: Option<AdminId>,
     },
-    /// A market that was paid out long ago has left its shard's state: the last that the log says of it. Its ticker is never listed again.
+    /// A market that was paid out long ago has left its shard's state: the last that the log says of it. Its ticker is
+    /// never listed again.
     MarketArchived {
         /// Which.
         market: MarketId,

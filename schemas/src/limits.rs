@@ -75,8 +75,8 @@ pub const DISPUTE_WINDOW_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// How long, in milliseconds, a market that has paid everything out stays in the state: 7 days. Then it is archived.
 pub const MARKET_KEPT_MS: u64 = 7 * DAY_MS;
 
-/// Messages that a shard keeps for each other one before it refuses what would send more. Answers go all the same, and what was
-/// admitted before: `decide/message.rs` says what bounds those.
+/// Messages that a shard keeps for each other one before it refuses what would send more. Answers go all the same, and
+/// what was admitted before: `decide/message.rs` says what bounds those.
 pub const OUTBOX_MAX: usize = 10_000;
 
 /// API keys of one account that are not revoked.

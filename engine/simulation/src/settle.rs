@@ -58,8 +58,8 @@ impl Simulation {
         }
     }
 
-    /// So long after the last payout that markets are archived, which is too long for client ids: so it comes last. Others are listed in
-    /// their places, and shards have other leaders.
+    /// So long after the last payout that markets are archived, which is too long for client ids: so it comes last.
+    /// Others are listed in their places, and shards have other leaders.
     fn archive_markets(&mut self) {
         self.clients.answer_markets();
         self.come_to_rest();

@@ -21,7 +21,8 @@ impl Database {
         let transaction = snapshot(&mut connection).await?;
         let at = positions(&transaction).await?;
         let sql = format!(
-            "SELECT {MARKET_COLUMNS}, last_price, last_trade_at, volume, collateral, created_at FROM markets WHERE id = $1"
+            "SELECT {MARKET_COLUMNS}, last_price, last_trade_at, volume, collateral, created_at FROM markets \
+             WHERE id = $1"
         );
         let statement = transaction.prepare_cached(&sql).await?;
         let row = transaction.query_opt(&statement, &[&rows::to_i64(id.0)]).await?;

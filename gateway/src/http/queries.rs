@@ -1,5 +1,5 @@
-//! What clients read of the present: books, trades, tickers, wallets and positions from Redis, markets from the view; those that are
-//! archived, from Postgres.
+//! What clients read of the present: books, trades, tickers, wallets and positions from Redis, markets from the view;
+//! those that are archived, from Postgres.
 
 use axum::extract::State;
 use schemas::ids::Coordinate;

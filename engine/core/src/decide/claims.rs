@@ -87,8 +87,8 @@ impl Turn<'_> {
         lenders(self.state, account, request).any(|to| self.state.is_full(to))
     }
 
-    /// Some shard that was full has room: claims that wait for that go on, of the first accounts for which anything waits. The others go
-    /// on when anything else changes for them, or are refused in time.
+    /// Some shard that was full has room: claims that wait for that go on, of the first accounts for which anything
+    /// waits. The others go on when anything else changes for them, or are refused in time.
     pub(super) fn stir_claims(&mut self) {
         let held_up = |waiting: &Waiting| waiting.recall.is_none() && !waiting.claims.is_empty();
         let some = self.state.facts.waiting.iter().take(SWEEP_MAX).filter(|(_, waiting)| held_up(waiting));

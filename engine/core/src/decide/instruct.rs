@@ -212,8 +212,8 @@ impl Turn<'_> {
     }
 }
 
-/// An account that lives here, whose shards can be told, and that has not too many mass cancels under way. Those that it asks for do not keep an admin
-/// from freezing it.
+/// An account that lives here, whose shards can be told, and that has not too many mass cancels under way. Those that
+/// it asks for do not keep an admin from freezing it.
 fn check_mass_cancel(state: &State, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| matches!(instruction, Instruction::MassCancel(_)))
 }

@@ -1,6 +1,7 @@
 //! Messages between shards: sending, taking in exactly once and in order, forgetting.
 //!
-//! For a shard that takes nothing in, [`OUTBOX_MAX`](schemas::limits::OUTBOX_MAX) messages are kept; then it is *full*. What comes with a message, and what becomes of it then:
+//! For a shard that takes nothing in, [`OUTBOX_MAX`](schemas::limits::OUTBOX_MAX) messages are kept; then it is *full*.
+//! What comes with a message, and what becomes of it then:
 //!
 //! | message                                    | comes with                         | if the receiver is full                             |
 //! |--------------------------------------------|------------------------------------|-----------------------------------------------------|
@@ -12,7 +13,8 @@
 //! | `Return` of a purse that rests, or payouts | time                               | the credits stay                                    |
 //! | `Ask` for the next that is parked          | requests that were parked before   | goes: one for each account that has any, at a time  |
 //! | `Transfer` that waited for a recall        | claims that waited before          | goes: `PARKED_MAX` an account, within 10 seconds    |
-//! | `Fund`, `Return` with a ticket, `TransferEnded` | a message of the receiver     | goes: one for each message of the receiver's own outbox, which is bounded in the same way |
+//! | `Fund`, `Return` with a ticket,            | a message of the receiver          | goes: one for each message of the receiver's        |
+//! | `TransferEnded`                            |                                    | own outbox, which is bounded in the same way        |
 
 use schemas::{Event, Message, Rejection, Shard};
 

@@ -1,5 +1,6 @@
 //! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, proposed deposits end, parked requests come too
-//! late, markets that were paid out long ago are archived, purses that rest send their credits home, ended markets are swept clean.
+//! late, markets that were paid out long ago are archived, purses that rest send their credits home, ended markets are
+//! swept clean.
 //! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
 //! `AdvanceTime` until nothing is due.
 
@@ -91,8 +92,8 @@ fn market(state: &State, id: MarketId) -> MarketView<'_> {
     state.market(id).expect("a market that is swept is here")
 }
 
-/// Markets whose time has come: those that may still trade close, those with a confirmed answer pay out, those that were paid out
-/// long ago are archived.
+/// Markets whose time has come: those that may still trade close, those with a confirmed answer pay out, those that
+/// were paid out long ago are archived.
 fn move_markets(state: &State, events: &mut Vec<Event>) {
     let due = state.lookup.market_times.iter().take_while(|(time, _)| *time <= state.facts.time);
     events.extend(due.take(SWEEP_MAX).map(|&(_, id)| {

@@ -10,7 +10,8 @@ use schemas::{Credits, MarketId};
 
 use crate::hash::archived_market;
 
-/// Markets that have left the state. A tree of ids, and nothing else of each: it grows for ever, with every market that is archived.
+/// Markets that have left the state. A tree of ids, and nothing else of each: it grows for ever, with every market that
+/// is archived.
 #[derive(Clone, Debug, Default)]
 pub struct Archive {
     /// No ticker is listed twice, and an id is the hash of one.

@@ -1,5 +1,5 @@
-//! A map of few things, sorted by their keys in one piece of memory: most accounts have a key or two, and a purse or two elsewhere. A tree
-//! takes room for eleven at once.
+//! A map of few things, sorted by their keys in one piece of memory: most accounts have a key or two, and a purse or
+//! two elsewhere. A tree takes room for eleven at once.
 
 use std::ops::Index;
 

@@ -1,4 +1,5 @@
-//! Which market has a book. Books stay where they are, since their orders' levels and their accounts' lists name them; markets move in
+//! Which market has a book. Books stay where they are, since their orders' levels and their accounts' lists name them;
+//! markets move in
 //! their table when one before them is archived. The book of an archived market serves the next that is listed.
 
 use std::collections::BTreeSet;

@@ -194,8 +194,8 @@ impl State {
         self.facts.outboxes.values().any(|outbox| outbox.len() >= self.outbox_max)
     }
 
-    /// The first dead-man switch that fires, and when. Those wait of accounts with a purse on a shard that is full; and those behind
-    /// many that wait.
+    /// The first dead-man switch that fires, and when. Those wait of accounts with a purse on a shard that is full; and
+    /// those behind many that wait.
     pub(crate) fn next_switch(&self) -> Option<(Timestamp, AccountId)> {
         let mut switches = self.lookup.dead_man_switches.iter().copied();
         if !self.any_is_full() {
@@ -204,8 +204,8 @@ impl State {
         switches.take(SWEEP_MAX).find(|(_, account)| purse_shards(self, *account).iter().all(|to| !self.is_full(*to)))
     }
 
-    /// Purses that send their free credits home, and at which step, the first first. Those wait whose home is full; and those behind
-    /// many that wait.
+    /// Purses that send their free credits home, and at which step, the first first. Those wait whose home is full; and
+    /// those behind many that wait.
     pub(crate) fn resting_purses(&self) -> impl Iterator<Item = (u32, AccountId)> {
         let (any, all) = (self.any_is_full(), self.lookup.resting_purses.iter().copied());
         all.take(if any { SWEEP_MAX } else { usize::MAX })
@@ -298,8 +298,8 @@ impl State {
         self.facts.markets.nth(self.lookup.market_places.place(book)).expect("a book with orders has its market")
     }
 
-    /// An account's live orders here, in one market or in all: market by market in the order of their books, oldest first in each, none
-    /// younger than `up_to`. A market where all are younger costs a look at the oldest.
+    /// An account's live orders here, in one market or in all: market by market in the order of their books, oldest
+    /// first in each, none younger than `up_to`. A market where all are younger costs a look at the oldest.
     pub(crate) fn own_orders(
         &self,
         account: AccountId,

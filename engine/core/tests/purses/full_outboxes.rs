@@ -1,5 +1,5 @@
-//! A shard that takes nothing in: messages are kept for it up to a bound, and what would send it more is refused before anything is held,
-//! or waits.
+//! A shard that takes nothing in: messages are kept for it up to a bound, and what would send it more is refused before
+//! anything is held, or waits.
 
 use expect_test::expect;
 

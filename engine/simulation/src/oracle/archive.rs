@@ -1,5 +1,5 @@
-//! What becomes of markets that were paid out, from the log alone: each is archived in its time, with all its fees, and never again
-//! spoken of but to refuse.
+//! What becomes of markets that were paid out, from the log alone: each is archived in its time, with all its fees, and
+//! never again spoken of but to refuse.
 
 use std::collections::BTreeMap;
 

@@ -41,6 +41,9 @@ CREATE INDEX purses_positive ON purses (account_id) WHERE available + held > 0;
 -- Open markets by expiry.
 CREATE INDEX markets_open ON markets (expiry, id) WHERE state = 'OPEN';
 
+-- Markets that have paid out, by ticker: those that are archived are listed from here.
+CREATE INDEX markets_settled ON markets (ticker COLLATE "C") WHERE settled;
+
 -- An account's positions.
 CREATE INDEX positions_account ON positions (account_id, market_id);
 

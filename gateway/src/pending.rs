@@ -171,6 +171,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::Settled(_)
         | Event::PaidOut { .. }
         | Event::MarketSettled { .. }
+        | Event::MarketArchived { .. }
         | Event::Sent { .. }
         | Event::Received { .. }
         | Event::MessageSkipped { .. }

@@ -23,7 +23,7 @@ const FILL: &str = "
     SELECT ensure_month(parent, TIMESTAMPTZ '2026-01-01Z' + month * INTERVAL '1 month')
         FROM unnest(ARRAY['orders', 'trades', 'ledger_entries']) AS parent, generate_series(0, 5) AS month;
     INSERT INTO markets SELECT i, 'M-' || i, 'Will it?', CASE WHEN i % 10 = 0 THEN 'OPEN' ELSE 'RESOLVED' END,
-        TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '1 hour', 1, 0, 0, NULL, FALSE, 0, 0, 0, NULL, NULL, now(), now(), 0, 1, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL
+        TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '1 hour', 1, 0, 0, NULL, FALSE, 0, 0, 0, NULL, NULL, now(), now(), 0, 1, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL
         FROM generate_series(1, 2000) AS i;
     INSERT INTO purses SELECT i, shard, CASE WHEN i % 20 = 0 THEN 5 ELSE 0 END, 0, 0, 0, 0, 1
         FROM generate_series(1, 20000) AS i, generate_series(0, 3) AS shard;

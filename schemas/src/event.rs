@@ -515,6 +515,20 @@ pub enum Event {
         /// Who raised it; nobody if it is said again, to a part that reads less.
         by: Option<AdminId>,
     },
+    /// A market that was paid out long ago has left its shard's state: the last that the log says of it. Its ticker is
+    /// never listed again.
+    MarketArchived {
+        /// Which.
+        market: MarketId,
+        /// Where it stood at the end.
+        state: MarketState,
+        /// Its answer.
+        resolution: Option<Resolution>,
+        /// When its last position was paid out.
+        settled: Timestamp,
+        /// All fees that were ever collected in it. They stay with the shard (I-1).
+        fees: Credits,
+    },
 }
 
 // Every command builds, applies and encodes a few of them: two cache lines, so that copying one is a few moves.

@@ -72,6 +72,13 @@ pub const DEAD_MAN_MAX_S: u32 = 24 * 60 * 60;
 /// Milliseconds of a dispute window: 30 days.
 pub const DISPUTE_WINDOW_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
+/// How long, in milliseconds, a market that has paid everything out stays in the state: 7 days. Then it is archived.
+pub const MARKET_KEPT_MS: u64 = 7 * DAY_MS;
+
+/// Messages that a shard keeps for each other one before it refuses what would send more. Answers go all the same, and
+/// what was admitted before: `decide/message.rs` says what bounds those.
+pub const OUTBOX_MAX: usize = 10_000;
+
 /// API keys of one account that are not revoked.
 pub const ACCOUNT_API_KEYS_MAX: usize = 20;
 
@@ -119,6 +126,8 @@ pub const FILL_EVENTS_MAX: usize = 4;
 
 // The worst outcome fits one Kafka record.
 const _: () = assert!((ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX) * EVENT_BYTES_MAX < RECORD_BYTES_MAX);
+// While an order's client id is known, so is its market: a repeat is told the same before and after.
+const _: () = assert!(MARKET_KEPT_MS > CLIENT_ID_WINDOW_MS + CLIENT_ID_GENERATION_MS);
 // What one deposit may be alone is within what a day's may be.
 const _: () = assert!(DEPOSIT_ALONE_MAX <= AMOUNT_MAX && DEPOSIT_ALONE_MAX <= DEPOSITS_ALONE_A_DAY_MAX);
 // All proposals of a shard may end in one command.

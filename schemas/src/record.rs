@@ -248,7 +248,7 @@ impl Event {
     const NO_KIND: u16 = 0;
 
     /// The last kind that this build knows.
-    const LAST_KIND: u16 = 58;
+    const LAST_KIND: u16 = 59;
 
     /// That of [`Event::VocabularyRaised`].
     const RAISED_KIND: u16 = 58;

@@ -84,6 +84,8 @@ open_enum! {
         VocabularyNotHigher = 219, "vocabulary-not-higher";
         /// A part that reads the shard's log does not know the vocabulary; or none has said that it does.
         VocabularyUnread = 220, "vocabulary-unread";
+        /// The market was paid out long ago and is archived. Its ticker is never listed again.
+        MarketArchived = 221, "market-archived";
 
         /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";
@@ -129,6 +131,8 @@ open_enum! {
         DepositProposalLimit = 321, "deposit-proposal-limit";
         /// As many parts as may have announced themselves to the shard.
         PartsLimit = 322, "parts-limit";
+        /// It needs another shard, which has not taken in what was sent there for long. Nothing was held or sent.
+        ShardUnavailable = 323, "shard-unavailable";
     }
 }
 
@@ -136,6 +140,13 @@ impl Rejection {
     /// True if an order that is refused for this uses up no client id: the id stands for another order, or its client
     /// is asked to send the order again later.
     pub const fn leaves_client_id_free(self) -> bool {
-        matches!(self, Self::ClientIdReused | Self::FundingTimeout | Self::ParkedLimit | Self::ClientIdLimit)
+        matches!(
+            self,
+            Self::ClientIdReused
+                | Self::FundingTimeout
+                | Self::ParkedLimit
+                | Self::ClientIdLimit
+                | Self::ShardUnavailable
+        )
     }
 }

@@ -110,9 +110,11 @@ impl State {
                 self.refresh_lookup(*market);
             }
             Event::MarketSettled { market } => {
-                self.market_mut(*market).settled = true;
+                self.market_mut(*market).settled = Some(self.facts.time);
                 self.lookup_market(*market);
+                self.schedule(*market);
             }
+            Event::MarketArchived { market, .. } => self.leave(*market),
             Event::MarketCreated { listing, .. } => self.list(listing),
             Event::MarketChanged { market, state, resolution, .. } => self.move_on(*market, *state, *resolution),
             Event::MarketLimited { market, limits, .. } => {
@@ -288,7 +290,7 @@ impl State {
     fn send_purse(&mut self, event: &Event, account: AccountId, to: Shard, credits: Credits, room: Room) {
         self.change_purse_by(event);
         if self.is_home(account) {
-            let lent = self.account_mut(account).lent.entry(to).or_default();
+            let lent = self.account_mut(account).lent.get_or_default(to);
             lent.credits += credits;
             lent.room = lent.room + room;
             self.keep_room(account);
@@ -317,7 +319,7 @@ impl State {
         self.facts.purses.get_or_default(account);
         self.change_purse_by(event);
         if self.is_home(account) && from != self.shard {
-            let lent = self.account_mut(account).lent.entry(from).or_default();
+            let lent = self.account_mut(account).lent.get_or_default(from);
             lent.credits -= credits;
             lent.room = lent.room - room;
             self.keep_room(account);
@@ -620,22 +622,41 @@ impl State {
     }
 
     fn list(&mut self, listing: &Listing) {
+        let book = self.lookup.market_places.take_vacant();
+        let book = book.unwrap_or_else(|| self.facts.books.add_with(PRICES));
         let market = Market {
             listing: listing.clone(),
             state: MarketState::Created,
             limits: listing.limits,
-            settled: false,
+            settled: None,
             resolution: None,
             collateral: Credits::ZERO,
             fees: Credits::ZERO,
             yes: 0,
             no: 0,
             positions: Table::default(),
-            book: self.facts.books.add_with(PRICES),
+            book,
         };
+        self.lookup.market_places.put(book, self.facts.markets.len());
         assert!(self.facts.markets.insert(listing.market, market), "market {} listed twice", listing.market);
         self.limit_exposures(listing.market);
         self.schedule(listing.market);
+    }
+
+    /// A market leaves the state. The last one of the table moves to its place.
+    fn leave(&mut self, id: MarketId) {
+        let time = self.market(id).and_then(|market| market.moves_on());
+        time.map(|time| self.lookup.market_times.remove(&(time, id)));
+        let place = self.facts.markets.place(id).unwrap_or_else(|| panic!("market {id} lives here"));
+        let market = self.facts.markets.remove(id).expect("it has a place");
+        let empty = market.collateral == Credits::ZERO && self.facts.books.is_empty(market.book);
+        assert!(empty, "{}: market {id} is archived", Invariant::CollateralCoversPairs);
+        if let Some(moved) = self.facts.markets.nth(place) {
+            self.lookup.market_places.put(moved.book, place);
+        }
+        self.lookup.market_places.vacate(market.book);
+        self.lookup.exposures.remove(&id);
+        self.facts.archive.add(id, market.fees);
     }
 
     fn move_on(&mut self, id: MarketId, state: MarketState, resolution: Option<Resolution>) {

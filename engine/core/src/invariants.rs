@@ -60,7 +60,7 @@ pub struct Sums {
     pub held: Credits,
     /// Credits that back pairs.
     pub collateral: Credits,
-    /// Fees collected.
+    /// Fees collected, also in markets that are archived.
     pub fees: Credits,
     /// Credits in messages that this shard sent and that are not taken in.
     pub in_flight: Credits,
@@ -97,7 +97,7 @@ impl State {
             available: self.facts.purses.values().map(|purse| purse.available).sum(),
             held: self.facts.purses.values().map(|purse| purse.held).sum(),
             collateral: self.facts.markets.values().map(|m| m.collateral).sum(),
-            fees: self.facts.markets.values().map(|m| m.fees).sum(),
+            fees: self.facts.markets.values().map(|m| m.fees).sum::<Credits>() + self.facts.archive.fees(),
             in_flight: in_flight.map(|(.., message)| Message::in_flight(message)).sum(),
         }
     }
@@ -128,6 +128,8 @@ impl State {
             }
             assert_eq!((yes, no), (market.yes, market.no), "{}: market {id}", Invariant::CollateralCoversPairs);
             self.assert_levels(id);
+            assert_eq!(self.market_of(market.book).listing.market, id, "book of market {id}");
+            assert!(!self.archive().contains(id), "market {id} is archived");
         }
         self.assert_purses();
         self.assert_deposits();
@@ -169,7 +171,9 @@ impl State {
     fn assert_own_orders(&self) {
         let mut all: std::collections::BTreeMap<AccountId, Vec<(MarketId, OrderId)>> =
             std::collections::BTreeMap::new();
-        for (id, market) in self.markets() {
+        let mut markets: Vec<_> = self.markets().collect();
+        markets.sort_unstable_by_key(|(_, market)| market.book);
+        for (id, market) in markets {
             let mut orders: Vec<_> = market.all_orders().map(|order| (order.id, order.owner.account)).collect();
             orders.sort_unstable();
             for (order, account) in orders {

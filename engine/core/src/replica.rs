@@ -156,6 +156,12 @@ impl Replica {
         Self { hash_every: outcomes, ..self }
     }
 
+    /// See [`State::with_outbox_max`].
+    #[must_use]
+    pub fn with_outbox_max(self, messages: usize) -> Self {
+        Self { state: self.state.with_outbox_max(messages), ..self }
+    }
+
     /// How far the log was read.
     pub fn position(&self) -> &Position {
         self.reader.position()

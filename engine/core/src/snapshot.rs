@@ -7,12 +7,11 @@ use schemas::reading::Position;
 use schemas::shard_map::ShardMap;
 use schemas::{Build, Shard, codec};
 
-use crate::book::BookKey;
-use crate::state::{Facts, State, Watch};
+use crate::state::{Facts, MarketPlaces, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
-const MAGIC: &[u8; 8] = b"LFGsnapA";
+const MAGIC: &[u8; 8] = b"LFGsnapB";
 
 /// About what a purse, a position, an order or a client id takes.
 const BYTES_A_THING: usize = 80;
@@ -78,10 +77,6 @@ impl State {
         if used != bytes.len() {
             return Err(SnapshotError::Malformed(format!("{} bytes too many", bytes.len() - used)));
         }
-        let books = facts.books.keys().map(BookKey::index);
-        if !facts.markets.values().map(|market| market.book.index()).eq(books) {
-            return Err(SnapshotError::Malformed("a market without its book".into()));
-        }
         let mut state = Self { facts, ..Self::new(shard, map) };
         state.rebuild_lookup()?;
         state.hash_changed();
@@ -89,6 +84,9 @@ impl State {
     }
 
     fn rebuild_lookup(&mut self) -> Result<(), SnapshotError> {
+        let places = MarketPlaces::of(&self.facts.markets, self.facts.books.keys());
+        self.lookup.market_places =
+            places.ok_or_else(|| SnapshotError::Malformed("a market without its book".into()))?;
         let switches = self.facts.accounts.iter().filter_map(|(id, account)| Some((account.dead_man_due?, id)));
         self.lookup.dead_man_switches = switches.collect();
         let parked = self.parked().map(|parked| (parked.deadline, parked.account, parked.ticket));

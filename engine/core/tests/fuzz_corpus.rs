@@ -68,6 +68,10 @@ fn the_corpus_of_commands_asks_and_recalls() {
         _ => false,
     });
     reached("deposit by two admins", |event| matches!(event, Event::Deposited { seconded: Some(_), .. }));
+    reached("archived market", |event| matches!(event, Event::MarketArchived { .. }));
+    reached("order in an archived market", |event| {
+        matches!(event, Event::OrderRejected { code: Rejection::MarketArchived, .. })
+    });
     reached("mass cancel everywhere", |event| {
         matches!(event, Event::InstructionCompleted { instruction: Instruction::MassCancel(_), .. })
     });

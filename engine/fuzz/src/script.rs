@@ -1,7 +1,7 @@
 //! Bytes as a script of commands and deliveries: every sequence of bytes is one, and near sequences are near scripts. Few accounts, few
 //! markets and few prices, so that orders meet, and few credits, so that purses ask.
 
-use schemas::limits::DEPOSIT_ALONE_MAX;
+use schemas::limits::{DEPOSIT_ALONE_MAX, MARKET_KEPT_MS};
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
@@ -15,6 +15,9 @@ const COMMANDS_MAX: usize = 400;
 
 /// The byte for a deposit by two admins.
 const DEPOSIT_KIND: u8 = 0xf5;
+
+/// The byte for so long a wait that markets which were paid out are archived.
+const LEAP_KIND: u8 = 0xf6;
 
 /// What each account has in the beginning: a few orders' worth.
 const DEPOSIT: Credits = Credits::whole(40);
@@ -75,6 +78,9 @@ impl<'a> Script<'a> {
         let wait = [0, 1, 7, 1_000][usize::from(kind >> 6)];
         if kind == DEPOSIT_KIND {
             return Some((0, Step::Ask(self.deposit())));
+        }
+        if kind == LEAP_KIND {
+            return Some((MARKET_KEPT_MS, Step::Advance(self.shard())));
         }
         Some(match kind & 63 {
             // Now and then long enough for purses to rest.

@@ -4,6 +4,7 @@
 //! would ever have a long run to itself, and what one hides another would not find.
 
 use schemas::Program;
+use schemas::limits::OUTBOX_MAX;
 
 use crate::builds::{NEWER, OLDER};
 use crate::random::Random;
@@ -69,6 +70,8 @@ pub struct Plan {
     pub snapshot_every: u64,
     /// Records that a process's writer has room for.
     pub queue: usize,
+    /// Messages that a shard keeps for another before it counts as full.
+    pub outbox: usize,
     /// Milliseconds that pass at most when time passes.
     pub tick: u64,
     /// True if time leaps now and then, so far that purses have rested.
@@ -102,6 +105,7 @@ impl Plan {
             steps,
             snapshot_every: *random.pick(&[often, 20.max(often), 50, 200]),
             queue: *random.pick(&[3, 20, 100, 100_000]),
+            outbox: *random.pick(&[2, 8, OUTBOX_MAX, OUTBOX_MAX]),
             tick: *random.pick(&[5, 30, 100]),
             leaps: random.one_in(4),
             one_store: random.one_in(2),

@@ -188,6 +188,7 @@ impl Hosted {
         let outside = (log, clock.clone(), shelf);
         let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone());
         let shard_loop = shard_loop.with_hash_every(HASH_EVERY).with_program(program);
+        let shard_loop = shard_loop.with_outbox_max(cluster.plan.outbox);
         let random = random.fork();
         Self {
             shard,

@@ -301,6 +301,14 @@ kinds! {
     DepositExpired = "proposed deposit expired",
     /// It was asked for again while it waited.
     ProposalRepeated = "proposed deposit repeated",
+    /// A market left its shard's state, a week after it was paid out.
+    MarketArchived = "market archived",
+    /// A shard kept as many messages for another one as it may.
+    OutboxFull = "outbox full",
+    /// What would have sent it more was refused.
+    ShardUnavailable = "shard unavailable",
+    /// Somebody asked for something in an archived market, or for its ticker.
+    ArchivedRefused = "request in an archived market refused",
     /// Time went on by minutes.
     TimeLeapt = "time leapt",
 

@@ -3,6 +3,7 @@
 use engine::shard::Role;
 use engine_core::State;
 use schemas::Credits;
+use schemas::limits::MARKET_KEPT_MS;
 
 use crate::builds::NEWER;
 use crate::cluster::Topic;
@@ -53,6 +54,7 @@ impl Simulation {
                 self.come_to_rest();
             }
             self.assert_all_is_at_home();
+            self.archive_markets();
         }
     }
 
@@ -68,6 +70,25 @@ impl Simulation {
             self.replace(*part, NEWER);
         }
         !halted.is_empty()
+    }
+
+    /// So long after the last payout that markets are archived, which is too long for client ids: so it comes last.
+    /// Others are listed in their places, and shards have other leaders.
+    fn archive_markets(&mut self) {
+        self.clients.answer_markets();
+        self.come_to_rest();
+        // Dispute windows end.
+        self.cluster.pass(REST);
+        self.come_to_rest();
+        self.cluster.pass(MARKET_KEPT_MS);
+        self.come_to_rest();
+        for state in self.states() {
+            let settled = state.markets().find(|(_, market)| market.settled.is_some());
+            assert!(settled.is_none(), "shard {}: {settled:?} is not archived", state.shard());
+        }
+        self.clients.list_more();
+        self.cluster.shards().for_each(|shard| self.assign(shard.index(), true));
+        self.come_to_rest();
     }
 
     fn come_to_rest(&mut self) {

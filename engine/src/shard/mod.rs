@@ -30,6 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use engine_core::{HASH_EVERY, Replica};
+use schemas::limits::OUTBOX_MAX;
 use schemas::shard_map::ShardMap;
 use schemas::text::Reason;
 use schemas::{EngineId, LeaderHalted, Program, Shard};
@@ -56,6 +57,7 @@ pub struct ShardLoop<L, C, S> {
     stage: Stage,
     /// Outcomes from one state hash to the next.
     hash_every: u64,
+    outbox_max: usize,
     /// Terms that this process appended for this shard.
     attempts: u64,
     /// How often in a row a command came that was not the next.
@@ -137,6 +139,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             replica,
             stage,
             hash_every: HASH_EVERY,
+            outbox_max: OUTBOX_MAX,
             attempts,
             gaps: 0,
             hold_off,
@@ -163,6 +166,12 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     #[must_use]
     pub fn with_hash_every(self, outcomes: u64) -> Self {
         Self { hash_every: outcomes.max(1), ..self }
+    }
+
+    /// Takes another shard for full from so many messages on instead of [`OUTBOX_MAX`].
+    #[must_use]
+    pub fn with_outbox_max(self, messages: usize) -> Self {
+        Self { outbox_max: messages, ..self }
     }
 
     /// Runs until [`Control`] asks for the end. Whatever goes wrong, a panic too, is this

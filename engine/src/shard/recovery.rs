@@ -37,7 +37,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let (reads, shard) = (self.program.reads, (self.shard, self.map));
         let newest = newest_snapshot(reads, shard, &mut self.shelf);
         let replica = newest.unwrap_or_else(|| Replica::new(self.shard, self.map).knowing(reads));
-        self.replica = replica.with_hash_every(self.hash_every);
+        self.replica = replica.with_hash_every(self.hash_every).with_outbox_max(self.outbox_max);
         self.control.beat();
         let position = *self.replica.position();
         self.at = Place { source: Source::Events, offset: position.start() };

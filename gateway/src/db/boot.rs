@@ -57,7 +57,11 @@ impl Database {
             let (account, key) = key(&row)?;
             view.keys_mut().add(account, key);
         }
-        for row in transaction.query(MARKETS, &[]).await? {
+        for row in transaction.query(ARCHIVED, &[]).await? {
+            view.archive(MarketId(rows::unsigned(row.get("id"), "market id")?));
+        }
+        let markets = format!("SELECT {MARKET_COLUMNS} FROM markets WHERE archived_at IS NULL");
+        for row in transaction.query(&markets, &[]).await? {
             let (shard, listing, state, resolution) = market(&row)?;
             view.list(shard, listing, state, resolution);
         }
@@ -107,10 +111,13 @@ fn key(row: &Row) -> Result<(AccountId, ApiKey), DbError> {
     Ok((AccountId(rows::unsigned(row.get("account_id"), "account id")?), key))
 }
 
-const MARKETS: &str = "SELECT id, ticker, question, state, expiry, tick, maker_fee, taker_fee, answer, yes_value, proposed_by, \
-     confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max, shard FROM markets";
+/// What [`market`] reads.
+pub(super) const MARKET_COLUMNS: &str = "id, ticker, question, state, expiry, tick, maker_fee, taker_fee, answer, yes_value, \
+     proposed_by, confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max, shard";
 
-fn market(row: &Row) -> Result<(Shard, Listing, MarketState, Option<Resolution>), DbError> {
+const ARCHIVED: &str = "SELECT id FROM markets WHERE archived_at IS NOT NULL";
+
+pub(super) fn market(row: &Row) -> Result<(Shard, Listing, MarketState, Option<Resolution>), DbError> {
     let listing = Listing {
         market: MarketId(rows::unsigned(row.get("id"), "market id")?),
         ticker: rows::name(row.get("ticker"), "ticker")?,
@@ -173,9 +180,9 @@ fn level(row: &Row) -> Result<BookChange, DbError> {
 
 const TRADES: &str = "SELECT t.* FROM markets m CROSS JOIN LATERAL (\
      SELECT id, market_id, price, quantity, kind, taker_entry, created_at FROM trades WHERE market_id = m.id \
-     ORDER BY created_at DESC, id DESC LIMIT $1) t ORDER BY t.created_at, t.id";
+     ORDER BY created_at DESC, id DESC LIMIT $1) t WHERE m.archived_at IS NULL ORDER BY t.created_at, t.id";
 
-fn trade(row: &Row) -> Result<(MarketId, PublicTrade), DbError> {
+pub(super) fn trade(row: &Row) -> Result<(MarketId, PublicTrade), DbError> {
     let taker: Entry = rows::name(row.get("taker_entry"), "entry")?;
     let taker_side: BookSide = taker.book_side();
     let trade = PublicTrade {

@@ -5,6 +5,7 @@
 pub mod boot;
 pub mod rows;
 
+mod archived;
 mod fills;
 mod orders;
 mod proposals;

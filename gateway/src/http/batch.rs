@@ -20,7 +20,7 @@ use crate::http::auth::Trader;
 use crate::http::command::{Failure, unsettled};
 use crate::http::extract::{Body, Query};
 use crate::http::fields::Fields;
-use crate::http::new_order::{Wanted, read_market, unknown_market};
+use crate::http::new_order::{Wanted, no_market, read_market};
 use crate::http::orders::{self, Change, Origin};
 use crate::http::parse::{self, Fault};
 use crate::http::problem::{Problem, kinds};
@@ -95,7 +95,10 @@ struct Sound {
 /// Where an order is, if it is anywhere.
 fn shard_of(order: OrderRef, view: &LiveView, map: ShardMap, path: &str) -> Result<Shard, Problem> {
     match order {
-        OrderRef::ClientId { market, .. } if view.market(market).is_none() => Err(unknown_market(path)),
+        // Orders of archived markets have answers, too: how they ended.
+        OrderRef::ClientId { market, .. } if view.market(market).is_none() && !view.is_archived(market) => {
+            Err(no_market(view, market, path))
+        }
         OrderRef::Id(id) if id.shard().number() >= map.shards() => {
             Err(Problem::new(kinds::ORDER_UNKNOWN).detail(format!("no order can have the id of {path}")))
         }

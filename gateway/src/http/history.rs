@@ -75,7 +75,8 @@ fn name_is_whole(params: &mut Params) {
 }
 
 fn known(state: &Shared, market: Option<MarketId>) -> Result<(), Problem> {
-    let known = market.is_none_or(|id| state.live.view().market(id).is_some());
+    let view = state.live.view();
+    let known = market.is_none_or(|id| view.market(id).is_some() || view.is_archived(id));
     if known { Ok(()) } else { Err(Problem::new(kinds::MARKET_UNKNOWN)) }
 }
 

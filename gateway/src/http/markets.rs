@@ -13,7 +13,8 @@ use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
 use crate::http::oversight::read_market_limits;
 use crate::http::parse;
-use crate::http::problem::{Problem, kinds};
+use crate::http::problem::Problem;
+use crate::http::queries::find;
 use crate::shapes::market::Market;
 use crate::shapes::text_or_null;
 use crate::state::Shared;
@@ -155,8 +156,7 @@ async fn change(
     by: AdminId,
     transition: Transition,
 ) -> Result<Answer<MarketAnswer>, Failure> {
-    let known = state.live.view().market_named(name).map(|live| live.market.clone());
-    let Market { listing, shard, .. } = known.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
+    let (Market { listing, shard, .. }, _) = find(state, name)?;
     let market = listing.market;
     let look = format!("/v1/markets/{}", listing.ticker);
     let changed = |told: &Told<'_>| {

@@ -7,7 +7,7 @@ use schemas::{
 
 use crate::http::fields::Fields;
 use crate::http::parse::{self, Fault};
-use crate::http::problem::{FieldError, Place, Problem, kinds};
+use crate::http::problem::{FieldError, Place, Problem};
 use crate::shapes::OrderType;
 use crate::view::LiveView;
 
@@ -54,7 +54,7 @@ impl Wanted {
     pub fn order(self, account: AccountId, view: &LiveView, path: &str) -> Result<(NewOrder, Listing), Problem> {
         let Self { market, entry, terms, client_id, instructions } = self;
         let listing = view.market(market).map(|live| live.market.listing.clone());
-        let listing = listing.ok_or_else(|| unknown_market(path))?;
+        let listing = listing.ok_or_else(|| no_market(view, market, path))?;
         if let Terms::Limit { price, .. } = terms
             && !price.ticks().is_multiple_of(listing.tick)
         {
@@ -65,9 +65,9 @@ impl Wanted {
     }
 }
 
-/// A market that is not there.
-pub fn unknown_market(path: &str) -> Problem {
-    let problem = Problem::new(kinds::MARKET_UNKNOWN);
+/// A market that is not there, or not any more.
+pub fn no_market(view: &LiveView, market: MarketId, path: &str) -> Problem {
+    let problem = Problem::no_market(view.is_archived(market));
     if path.is_empty() { problem } else { problem.detail(format!("no market like that of {path}")) }
 }
 

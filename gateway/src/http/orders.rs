@@ -101,8 +101,9 @@ fn order_id(state: &Shared, segment: &str) -> Result<OrderId, Problem> {
 
 /// A market by its id or ticker.
 pub fn market_id(state: &Shared, name: &str) -> Result<MarketId, Problem> {
-    let market = state.live.view().market_named(name).map(|live| live.market.listing.market);
-    market.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))
+    let view = state.live.view();
+    let market = view.market_named(name).map(|live| live.market.listing.market);
+    market.ok_or_else(|| Problem::no_market(view.archived_named(name).is_some()))
 }
 
 /// `DELETE /v1/orders/{id}`

@@ -13,6 +13,7 @@ use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
 use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
+use crate::http::queries::find;
 use crate::shapes::market::{AccountLimitsShape, MarketLimitsShape};
 use crate::shapes::text;
 use crate::state::Shared;
@@ -138,8 +139,8 @@ pub async fn limit_market(
     query.nothing_else()?;
     let limits = read_market_limits(&mut fields);
     let limits = fields.finish(limits)?;
-    let known = state.live.view().market_named(&name).map(|live| (live.market.listing.market, live.market.shard));
-    let (market, shard) = known.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
+    let (known, shard) = find(&state, &name)?;
+    let market = known.listing.market;
     let look = |_| look_at(format!("/v1/markets/{market}"));
     let limited = |told: &Told<'_>| {
         told.events.iter().find_map(|event| match event {

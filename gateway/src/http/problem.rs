@@ -123,6 +123,7 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::DepositUnknown => (NOT_FOUND, "No such deposit was proposed"),
         Rejection::DepositEnded => (CONFLICT, "The proposed deposit waits no more"),
         Rejection::DepositMismatch => (CONFLICT, "The proposed deposit is to another account, or of another amount"),
+        Rejection::MarketArchived => (CONFLICT, "The market was paid out long ago and is archived"),
         Rejection::DepositProposalLimit => (SLOWER, "Too many proposed deposits wait for a second admin"),
         Rejection::FundsInsufficient => (CONFLICT, "The account has not enough available credits"),
         Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),
@@ -138,6 +139,9 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::QuantityFilled => (CONFLICT, "As much, or more, is filled already"),
         Rejection::BatchRefused => (CONFLICT, "Something else in the batch was refused"),
         Rejection::BatchConflict => (CONFLICT, "The batch depends on what it does itself"),
+        Rejection::ShardUnavailable => {
+            (LATER, "It needs a part of the exchange that does not answer; nothing was done")
+        }
         Rejection::FundingTimeout => (LATER, "What the request lacks did not come in time; nothing was done"),
         Rejection::ParkedLimit => (SLOWER, "As many requests of the account wait as may"),
         Rejection::OrderFilled => (CONFLICT, "The order is filled"),
@@ -201,6 +205,11 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const RETRY_LATER: HeaderValue = HeaderValue::from_static("60");
 
 impl Problem {
+    /// Of a market that is not in the view.
+    pub fn no_market(is_archived: bool) -> Self {
+        if is_archived { Self::rejection(Rejection::MarketArchived) } else { Self::new(kinds::MARKET_UNKNOWN) }
+    }
+
     /// An occurrence of `kind`.
     pub fn new(kind: Kind) -> Self {
         let mut headers = Vec::new();
@@ -349,7 +358,7 @@ mod tests {
     fn every_rejection_is_the_clients_or_passes_and_has_its_own_name() {
         for &rejection in Rejection::ALL {
             let kind = rejection_kind(rejection);
-            let passes = rejection == Rejection::FundingTimeout;
+            let passes = matches!(rejection, Rejection::FundingTimeout | Rejection::ShardUnavailable);
             assert_eq!(
                 (kind.status.is_client_error(), kind.status.is_server_error()),
                 (!passes, passes),
@@ -396,8 +405,8 @@ mod tests {
     fn what_may_be_tried_again_says_when() {
         let later = [Problem::new(kinds::OVERLOADED)];
         let refused =
-            [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit].map(Problem::rejection);
-        for problem in later.into_iter().chain(refused) {
+            [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit, Rejection::ShardUnavailable];
+        for problem in later.into_iter().chain(refused.map(Problem::rejection)) {
             assert!(problem.into_response().headers().contains_key(header::RETRY_AFTER));
         }
         assert!(Problem::new(kinds::UNAUTHENTICATED).into_response().headers().contains_key(header::WWW_AUTHENTICATE));

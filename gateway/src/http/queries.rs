@@ -1,4 +1,5 @@
-//! What clients read of the present: books, trades, tickers, wallets and positions from Redis, markets from the view.
+//! What clients read of the present: books, trades, tickers, wallets and positions from Redis, markets from the view;
+//! those that are archived, from Postgres.
 
 use axum::extract::State;
 use schemas::ids::Coordinate;
@@ -9,6 +10,7 @@ use crate::http::answer::{Answer, Page};
 use crate::http::auth::Reader;
 use crate::http::extract::{Query, Segment};
 use crate::http::gate::reaches;
+use crate::http::history;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
 use crate::read_models::{ReadError, Standing, TickerData, Wallet};
@@ -115,21 +117,42 @@ pub async fn markets(State(state): State<Shared>, query: Query) -> Result<Answer
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", parse::ticker);
     params.finish()?;
+    // Those that are archived are among them; taken before the view, which may let one go meanwhile.
+    let settled = match wanted {
+        Some(state) if !state.is_final() => Vec::new(),
+        _ => state.database.settled_markets(after.as_ref(), wanted, limit + 1).await.map_err(history::unreadable)?,
+    };
     let view = state.live.view();
     let fits = |market: &&Market| wanted.is_none_or(|state| market.state == state);
-    let mut items: Vec<Market> = view.markets_after(after.as_ref()).filter(fits).take(limit + 1).cloned().collect();
+    let live = view.markets_after(after.as_ref()).filter(fits).take(limit + 1).cloned();
+    let gone = settled.into_iter().filter(|market| view.market(market.listing.market).is_none());
+    let mut items: Vec<Market> = live.chain(gone).collect();
+    items.sort_by(|a, b| a.listing.ticker.cmp(&b.listing.ticker));
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|market| market.listing.ticker.to_string());
     Ok(Answer::many(Page { items, next }, view.positions()))
 }
 
-/// A market's home, by id or ticker.
-fn find(state: &Shared, name: &str) -> Result<(Market, Shard), Problem> {
-    let market = state.live.view().market_named(name).map(|live| live.market.clone());
-    let market = market.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
+/// A market and its home, by id or ticker.
+pub fn find(state: &Shared, name: &str) -> Result<(Market, Shard), Problem> {
+    let view = state.live.view();
+    let market = view.market_named(name).map(|live| live.market.clone());
+    let market = market.ok_or_else(|| Problem::no_market(view.archived_named(name).is_some()))?;
     let shard = market.shard;
     Ok((market, shard))
+}
+
+/// A market that the view has no more, by id or ticker.
+fn archived(state: &Shared, name: &str) -> Option<MarketId> {
+    state.live.view().archived_named(name)
+}
+
+/// As the read models, of an archived market: Postgres may be behind the view.
+async fn from_archive(state: &Shared, id: MarketId) -> Result<(Market, TickerData, Vec<Coordinate>), Problem> {
+    let (found, at) = state.database.market(id).await.map_err(history::unreadable)?;
+    let (market, figures) = found.ok_or_else(|| Problem::new(kinds::READ_MODEL_UNAVAILABLE))?;
+    Ok((market, figures, at))
 }
 
 /// A market at a glance.
@@ -147,10 +170,21 @@ pub async fn market(
     Segment(name): Segment,
 ) -> Result<Answer<MarketAnswer>, Problem> {
     let at_least = query.nothing_else()?;
+    if let Some(id) = archived(&state, &name) {
+        reaches(&state.database_progress, &at_least).await?;
+        let (market, ticker_data, at) = from_archive(&state, id).await?;
+        return Ok(Answer::many(MarketAnswer { market, ticker_data }, at));
+    }
     let (market, home) = find(&state, &name)?;
     reaches_models(&state, &at_least).await?;
     let id = market.listing.market;
     let (ticker_data, at) = state.read_models.ticker(home, id).await.map_err(unreadable)?;
+    // Redis may have let an archived market go before the view does.
+    if ticker_data.created_at == Timestamp(0)
+        && let Ok((market, ticker_data, at)) = from_archive(&state, id).await
+    {
+        return Ok(Answer::many(MarketAnswer { market, ticker_data }, at));
+    }
     Ok(Answer::one(MarketAnswer { market, ticker_data }, at))
 }
 
@@ -171,6 +205,11 @@ pub async fn book(
 ) -> Result<Answer<BookAnswer>, Problem> {
     let depth = query.params.optional("depth", parse::depth).unwrap_or(usize::MAX);
     let at_least = query.nothing_else()?;
+    if let Some(market_id) = archived(&state, &name) {
+        reaches(&state.database_progress, &at_least).await?;
+        let (.., at) = from_archive(&state, market_id).await?;
+        return Ok(Answer::many(BookAnswer { market_id, bids: Vec::new(), asks: Vec::new() }, at));
+    }
     let (market, home) = find(&state, &name)?;
     reaches_models(&state, &at_least).await?;
     let market_id = market.listing.market;
@@ -195,6 +234,11 @@ pub async fn trades(
 ) -> Result<Answer<TradesAnswer>, Problem> {
     let limit = query.params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let at_least = query.nothing_else()?;
+    if let Some(market_id) = archived(&state, &name) {
+        reaches(&state.database_progress, &at_least).await?;
+        let (items, at) = state.database.last_trades(market_id, limit).await.map_err(history::unreadable)?;
+        return Ok(Answer::many(TradesAnswer { market_id, items }, at));
+    }
     let (market, home) = find(&state, &name)?;
     reaches_models(&state, &at_least).await?;
     let market_id = market.listing.market;

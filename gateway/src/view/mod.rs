@@ -11,7 +11,7 @@ pub mod keys;
 pub mod parts;
 pub mod trades;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemas::effects;
 use schemas::ids::Coordinate;
@@ -36,6 +36,8 @@ pub struct LiveView {
     keys: Keys,
     markets: HashMap<MarketId, LiveMarket>,
     tickers: BTreeMap<Ticker, MarketId>,
+    /// Markets that have left their shard's state: Postgres has what is left of them.
+    archived: BTreeSet<MarketId>,
 }
 
 /// A market and what moves in it.
@@ -76,7 +78,8 @@ impl LiveView {
     pub fn at(positions: &[Position]) -> Self {
         let sequences = positions.iter().map(|position| position.sequence).collect();
         let parts = positions.iter().map(|_| ShardParts::default()).collect();
-        Self { sequences, parts, keys: Keys::default(), markets: HashMap::new(), tickers: BTreeMap::new() }
+        let (keys, archived) = (Keys::default(), BTreeSet::new());
+        Self { sequences, parts, keys, markets: HashMap::new(), tickers: BTreeMap::new(), archived }
     }
 
     /// Makes an outcome true.
@@ -118,6 +121,10 @@ impl LiveView {
                 live.market.state = *state;
                 live.market.resolution = *resolution;
             }
+            Event::MarketArchived { market, .. } => {
+                self.market_mut(*market)?;
+                self.archive(*market);
+            }
             Event::MarketLimited { market, limits, .. } => self.market_mut(*market)?.market.listing.limits = *limits,
             Event::Traded(trade) => {
                 let public = PublicTrade::of(trade, time);
@@ -135,6 +142,25 @@ impl LiveView {
         self.tickers.insert(listing.ticker.clone(), id);
         let market = Market { listing, state, resolution, shard };
         self.markets.insert(id, LiveMarket { market, book: Book::default(), trades: RecentTrades::default() });
+    }
+
+    /// A market leaves the view, or never came into it.
+    pub fn archive(&mut self, id: MarketId) {
+        if let Some(live) = self.markets.remove(&id) {
+            self.tickers.remove(&live.market.listing.ticker);
+        }
+        self.archived.insert(id);
+    }
+
+    /// True of a market that has left.
+    pub fn is_archived(&self, id: MarketId) -> bool {
+        self.archived.contains(&id)
+    }
+
+    /// A market that has left, by its id or ticker, of which the id is the hash.
+    pub fn archived_named(&self, name: &str) -> Option<MarketId> {
+        let by_id = name.parse().ok().filter(|id| self.is_archived(*id));
+        by_id.or_else(|| Some(MarketId::of(&name.parse::<Ticker>().ok()?)).filter(|id| self.is_archived(*id)))
     }
 
     fn market_mut(&mut self, id: MarketId) -> Result<&mut LiveMarket, FoldError> {
@@ -415,6 +441,27 @@ pub mod tests {
         let changes = view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id }])).unwrap();
         assert_eq!(changes.revoked, [(account, key.id)]);
         assert!(view.keys().holder(&presented).is_none());
+    }
+
+    #[test]
+    fn an_archived_market_is_no_more_than_known() {
+        let mut view = view_with_market();
+        let id = listing("RAIN").market;
+        let state = MarketState::Voided;
+        let event = |market| Event::MarketArchived {
+            market,
+            state,
+            resolution: None,
+            settled: Timestamp(1),
+            fees: Credits::ZERO,
+        };
+        view.apply(SHARD, &outcome(2, vec![event(id)])).unwrap();
+        assert!(view.market(id).is_none() && view.market_named("RAIN").is_none());
+        assert!(view.markets_after(None).all(|market| market.listing.market != id));
+        assert!(view.is_archived(id) && view.archived_named("RAIN") == Some(id));
+        assert_eq!((view.archived_named(&id.to_string()), view.archived_named("SNOW")), (Some(id), None));
+        let again = view.apply(SHARD, &outcome(3, vec![event(id)]));
+        assert!(matches!(again, Err(FoldError::MarketUnknown(_))));
     }
 
     #[test]

@@ -309,8 +309,10 @@ impl Session {
     }
 
     fn market(&self, name: &str) -> Result<MarketId, Problem> {
-        let market = self.state.live.view().market_named(name).map(|live| live.market.listing.market);
-        market.ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))
+        let view = self.state.live.view();
+        let market = view.market_named(name).map(|live| live.market.listing.market);
+        // What was subscribed to before the market was archived can be given up.
+        market.or_else(|| view.archived_named(name)).ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))
     }
 }
 
@@ -323,7 +325,8 @@ fn snapshot_of(
     snapshot: fn(&LiveMarket, u64) -> String,
 ) -> Result<String, Problem> {
     live.subscribe(|view, hub| {
-        let market = view.market_named(name).ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))?;
+        let market = view.market_named(name);
+        let market = market.ok_or_else(|| Problem::no_market(view.archived_named(name).is_some()))?;
         let (id, shard) = (market.market.listing.market, market.market.shard);
         let sequence = view.sequence(shard);
         hub.subscribe(client, topic(id), [(shard, sequence)]).map_err(too_many)?;

@@ -1,7 +1,7 @@
 //! What is said in words: accounts and what they may do, markets and where they stand.
 
 use schemas::event::Event;
-use schemas::{AccountId, MarketId};
+use schemas::{AccountId, Credits, MarketId};
 
 use super::{Account, Fold, Market, Place, rows};
 
@@ -84,8 +84,17 @@ impl Fold {
                 self.market_fact(*market, place, |market| market.limits = *limits);
             }
             Event::MarketSettled { market } => self.market_fact(*market, place, |market| market.settled = true),
+            Event::MarketArchived { market, fees, .. } => self.archived(*market, place, *fees),
             _ => {}
         }
+    }
+
+    /// What its shard says of it in the end is what the log said before.
+    fn archived(&mut self, market: MarketId, place: Place, fees: Credits) {
+        let Some(known) = self.market(market, place) else { return };
+        known.archived = true;
+        let (collected, agrees) = (known.fees, known.settled && known.fees == fees);
+        self.faults.check(agrees, || format!("market {market} is archived with fees of {fees}, not {collected}"));
     }
 
     fn market_fact(&mut self, market: MarketId, place: Place, change: impl FnOnce(&mut Market)) {

@@ -161,6 +161,8 @@ pub struct Market {
     pub dispute_window_ms: u64,
     /// Every position was paid out.
     pub settled: bool,
+    /// It has left its shard's state, and Redis.
+    pub archived: bool,
     /// Credits that back its pairs.
     pub collateral: Credits,
     /// Fees collected.
@@ -191,6 +193,7 @@ impl Market {
             limits: listing.limits,
             dispute_window_ms: listing.dispute_window_ms,
             settled: false,
+            archived: false,
             collateral: Credits::ZERO,
             fees: Credits::ZERO,
             yes: 0,

@@ -19,6 +19,8 @@ pub struct MarketDelta {
     pub limits: Option<MarketLimits>,
     /// True if its last position was paid out.
     pub settled: bool,
+    /// When it left its shard's state, if it did: nothing changes it afterwards.
+    pub archived: Option<Timestamp>,
     /// Change of the credits that back its pairs.
     pub collateral: Credits,
     /// Change of the fees collected.
@@ -75,6 +77,7 @@ impl MarketDelta {
             resolution: None,
             limits: None,
             settled: false,
+            archived: None,
             collateral: Credits::ZERO,
             fees: Credits::ZERO,
             yes: 0,

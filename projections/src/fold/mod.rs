@@ -147,6 +147,7 @@ impl Changes {
                 self.market_changed(at, *market, *state, *resolution);
             }
             Event::MarketSettled { market } => self.market(*market, at).settled = true,
+            Event::MarketArchived { market, .. } => self.market(*market, at).archived = Some(at.time),
             // Told by their sums, or with admins' acts.
             Event::Deposited { .. }
             | Event::DepositProposed { .. }

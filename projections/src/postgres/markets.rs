@@ -19,9 +19,9 @@ use crate::sink::SinkError;
 // A row is born empty, before any outcome (sequence 0), and then changed like any other in the same transaction.
 const CREATE_MARKETS: &str = "INSERT INTO markets (id, ticker, question, state, expiry, tick, maker_fee, taker_fee, yes_value, settled, \
         collateral, fees, volume, last_price, last_trade_at, created_at, updated_at, shard, sequence, answer, proposed_by, \
-        confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max) \
+        confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max, archived_at) \
     SELECT id, ticker, question, 'CREATED', expiry, tick, maker_fee, taker_fee, NULL, FALSE, 0, 0, 0, NULL, NULL, created_at, \
-        created_at, $1, 0, NULL, NULL, NULL, NULL, dispute_window_ms, NULL, NULL, NULL \
+        created_at, $1, 0, NULL, NULL, NULL, NULL, dispute_window_ms, NULL, NULL, NULL, NULL \
     FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::integer[], $7::integer[], $8::integer[], \
         $9::timestamptz[], $10::bigint[]) \
         AS u (id, ticker, question, expiry, tick, maker_fee, taker_fee, created_at, dispute_window_ms)";
@@ -37,12 +37,13 @@ const CHANGE_MARKETS: &str = "UPDATE markets AS m \
         payout_at = CASE WHEN u.answer IS NULL THEN m.payout_at ELSE u.payout_at END, \
         live_orders_max = CASE WHEN u.limited THEN u.live_orders_max ELSE m.live_orders_max END, \
         notional_max = CASE WHEN u.limited THEN u.notional_max ELSE m.notional_max END, \
-        position_max = CASE WHEN u.limited THEN u.position_max ELSE m.position_max END \
+        position_max = CASE WHEN u.limited THEN u.position_max ELSE m.position_max END, \
+        archived_at = COALESCE(u.archived_at, m.archived_at) \
     FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::bigint[], $8::bigint[], \
         $9::integer[], $10::timestamptz[], $11::text[], $12::integer[], $13::bigint[], $14::bigint[], $15::timestamptz[], \
-        $16::boolean[], $17::bigint[], $18::bigint[], $19::bigint[]) \
+        $16::boolean[], $17::bigint[], $18::bigint[], $19::bigint[], $20::timestamptz[]) \
         AS u (id, updated_at, sequence, state, settled, collateral, fees, volume, last_price, last_trade_at, answer, yes_value, \
-            proposed_by, confirmed_by, payout_at, limited, live_orders_max, notional_max, position_max) \
+            proposed_by, confirmed_by, payout_at, limited, live_orders_max, notional_max, position_max, archived_at) \
     WHERE m.id = u.id AND m.sequence < u.sequence";
 
 const CREATE_CONTRACTS: &str = "INSERT INTO contracts (market_id, contract, outstanding, payout, shard, sequence) \
@@ -146,8 +147,19 @@ async fn change(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> 
         column(markets, |(_, market)| market.limits.and_then(|limits| limit::credits(limits.notional))),
         column(markets, |(_, market)| market.limits.and_then(|limits| limit::contracts(limits.position))),
     );
-    let life: [&(dyn ToSql + Sync); 9] =
-        [&answers, &yes_values, &proposed_by, &confirmed_by, &payouts, &limited, &live_orders, &notional, &position];
+    let archived = column(markets, |(_, market)| market.archived.map(moment));
+    let life: [&(dyn ToSql + Sync); 10] = [
+        &answers,
+        &yes_values,
+        &proposed_by,
+        &confirmed_by,
+        &payouts,
+        &limited,
+        &live_orders,
+        &notional,
+        &position,
+        &archived,
+    ];
     meet(tx, CHANGE_MARKETS, &[sums.as_slice(), life.as_slice()].concat(), markets.len()).await
 }
 

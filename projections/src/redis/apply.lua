@@ -55,6 +55,10 @@ while i <= last do
         redis.call('LPUSH', key, unpack(ARGV, i + 4, i + 3 + n))
         redis.call('LTRIM', key, 0, ARGV[i + 2])
         i = i + 4 + n
+    elseif word == 'forget' then
+        -- a key that nothing is said of any more
+        redis.call('DEL', key)
+        i = i + 2
     elseif word == 'list' then
         -- number of a market's key, its id: into the set, scored by its expiry
         redis.call('ZADD', key, redis.call('HGET', KEYS[tonumber(ARGV[i + 2])], 'expiry'), ARGV[i + 3])

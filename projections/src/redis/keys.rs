@@ -22,7 +22,8 @@
 //!
 //! - Every hash also has the field `sequence`: the last outcome of that shard that changed it. So one `HGETALL` is a
 //!   consistent snapshot with its coordinate (shard, sequence), and deltas above that sequence continue it. A hash is never
-//!   deleted, only its fields. A missing hash is an empty one; whoever needs a coordinate for it reads `progress` in the
+//!   deleted, only its fields; but an archived market's `market:`, `book:` and `trades:` are gone, and Postgres has
+//!   what is left. A missing hash is an empty one; whoever needs a coordinate for it reads `progress` in the
 //!   same `MULTI`.
 //! - `account:ACCOUNT` and the purse on the account's home are there from its opening on; a purse elsewhere, from its first change on.
 //! - An account's wallet is the sum of its purses. `available + held + sent − received`, summed over all shards, is what it has: exact

@@ -20,6 +20,14 @@ pub fn operate(operations: &mut Operations, keys: &Keys, changes: &Changes) {
     trades(operations, keys, changes);
     positions(operations, keys, changes);
     orders(operations, keys, changes);
+    archived(operations, keys, changes);
+}
+
+/// Nothing is said of an archived market any more: last, since a batch may begin before that.
+fn archived(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+    for (id, _) in changes.markets.iter().filter(|(_, market)| market.archived.is_some()) {
+        [keys.market(*id), keys.book(*id), keys.trades(*id)].into_iter().for_each(|key| operations.forget(key));
+    }
 }
 
 fn sequence(sequence: u64) -> (String, String) {

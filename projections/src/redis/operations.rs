@@ -94,6 +94,11 @@ impl Operations {
         }
     }
 
+    /// Drops a key: nothing will be said of it any more.
+    pub fn forget(&mut self, key: String) {
+        self.operation("forget", key, []);
+    }
+
     /// Puts a market into the set, scored by the expiry that `market` has.
     pub fn list(&mut self, set: String, market: String, id: String) {
         let market = self.number(market);

@@ -110,6 +110,8 @@ pub struct Exchange {
     pub purses: BTreeMap<Place, Purse>,
     pub positions: BTreeMap<(MarketId, AccountId), Position>,
     pub markets: BTreeMap<MarketId, Market>,
+    /// Those of which nothing is said any more.
+    pub archived: BTreeSet<MarketId>,
     pub orders: BTreeMap<OrderId, Order>,
     counter: u64,
     keys: Vec<(AccountId, ApiKeyId)>,
@@ -142,6 +144,7 @@ impl Exchange {
             purses: BTreeMap::new(),
             positions: BTreeMap::new(),
             markets: BTreeMap::new(),
+            archived: BTreeSet::new(),
             orders: BTreeMap::new(),
             counter: 0,
             keys: Vec::new(),
@@ -242,8 +245,8 @@ impl Exchange {
     }
 
     fn any_market(&mut self) -> MarketId {
-        let nth = self.random.index(self.markets.len());
-        *self.markets.keys().nth(nth).unwrap()
+        let nth = self.random.index(self.markets.len() - self.archived.len());
+        *self.markets.keys().filter(|market| !self.archived.contains(market)).nth(nth).unwrap()
     }
 
     fn purse(&mut self, place: Place) -> &mut Purse {

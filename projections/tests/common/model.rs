@@ -124,6 +124,8 @@ impl Model {
         market.resolution = delta.resolution.or(market.resolution);
         market.limits = delta.limits.or(market.limits);
         market.settled |= delta.settled;
+        assert!(market.archived.is_none(), "nothing changes market {id} after its archive");
+        market.archived = delta.archived;
         market.collateral += delta.collateral;
         market.fees += delta.fees;
         market.yes += delta.yes;

@@ -164,6 +164,13 @@ fn of_markets() -> Vec<Event> {
         changed(MarketState::Resolved, confirmed, None),
         Event::PaidOut { market: market(), account: ACCOUNT, yes: 11, no: 22, credits: Credits::whole(11) },
         Event::MarketSettled { market: market() },
+        Event::MarketArchived {
+            market: market(),
+            state: MarketState::Resolved,
+            resolution: confirmed,
+            settled: Timestamp(1_763_856_000_124),
+            fees: Credits(7),
+        },
         Event::MarketLimited { market: market(), limits: market_limits(), by: ADMIN },
         Event::MassCancelOpened {
             account: ACCOUNT,

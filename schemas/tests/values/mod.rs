@@ -62,7 +62,7 @@ variants!(EVENTS: Event {
     DeadManSwitchFired, BatchItem, AccountFrozen, AccountUnfrozen, AccountLimited, MarketLimited, TransferSent,
     TransferReceived, TransferReturned, Parked, Resumed, ParkedCancelled, Asked, AskAnswered, PurseSent, PurseReceived,
     PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted, TransferCompleted,
-    DepositProposed, DepositDropped, PartAnnounced, PartLeft, VocabularyRaised,
+    DepositProposed, DepositDropped, PartAnnounced, PartLeft, VocabularyRaised, MarketArchived,
 } and Unknown);
 
 variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, TransferEnded });

@@ -208,7 +208,9 @@ impl Refused {
 /// A refusal for what the purse lacks: of a batch, the first order that takes most of it is to blame, or else the first amendment.
 pub(super) fn for_lack(request: &ParkedRequest, code: Rejection) -> Refused {
     match request {
-        ParkedRequest::Batch(requests) if code != Rejection::FundingTimeout => blame(requests, code),
+        // All of it may be sent again under its names.
+        _ if code.leaves_client_id_free() => Refused::all(code),
+        ParkedRequest::Batch(requests) => blame(requests, code),
         _ => Refused::all(code),
     }
 }

@@ -8,6 +8,8 @@
 //! | needs no more than the home has                   | it is granted; a purse gets a float besides, if none waits |
 //! | comes while others wait, and the oldest is late   | it waits behind them                                      |
 //! | is the oldest; no other purse could give anything | it is refused                                             |
+//! | comes, and a shard with a purse is full           | it is refused: `ShardUnavailable`                         |
+//! | is the oldest; a shard with a purse is full       | it waits until there is room there, or until its deadline |
 //! | is the oldest; no recall is under way             | every other shard with a purse is asked to give back      |
 //! | is the oldest; its recall came back, and a purse has more, or the home has lent some meanwhile | the same once more |
 //! | is the oldest; its recall came back with all there was | it is refused                                        |
@@ -16,7 +18,7 @@
 //! taken a second: some shard does not answer, and that delays only claims that need its answer. (Were claims always to
 //! pass, two purses could take the same credits from each other again and again.)
 
-use schemas::limits::{PARKED_MAX, RECALL_PATIENCE_MS};
+use schemas::limits::{PARKED_MAX, RECALL_PATIENCE_MS, SWEEP_MAX};
 use schemas::{
     AccountId, Credits, Event, Instruction, Message, Need, Parked, ParkedRequest, Rejection, Returned, Room, Shard,
 };
@@ -62,6 +64,9 @@ impl Turn<'_> {
         if first && lenders(self.state, account, &request).next().is_none() {
             return self.refuse_claim(account, &request, lack);
         }
+        if self.is_held_up(account, &request) {
+            return self.refuse_request(account, &request, Refused::all(Rejection::ShardUnavailable));
+        }
         let movement = !matches!(request, ParkedRequest::Fund { .. });
         if movement && self.has_too_many_movements(account) {
             return self.refuse_request(account, &request, Refused::all(Rejection::ParkedLimit));
@@ -75,6 +80,20 @@ impl Turn<'_> {
 
     fn has_too_many_movements(&self, account: AccountId) -> bool {
         self.state.movements(account) >= PARKED_MAX
+    }
+
+    /// True if a shard that would be asked to give back is full.
+    fn is_held_up(&self, account: AccountId, request: &ParkedRequest) -> bool {
+        lenders(self.state, account, request).any(|to| self.state.is_full(to))
+    }
+
+    /// Some shard that was full has room: claims that wait for that go on, of the first accounts for which anything
+    /// waits. The others go on when anything else changes for them, or are refused in time.
+    pub(super) fn stir_claims(&mut self) {
+        let held_up = |waiting: &Waiting| waiting.recall.is_none() && !waiting.claims.is_empty();
+        let some = self.state.facts.waiting.iter().take(SWEEP_MAX).filter(|(_, waiting)| held_up(waiting));
+        let some: Vec<AccountId> = some.map(|(account, _)| *account).collect();
+        self.state.stirred.extend(some);
     }
 
     /// True if some shard is slow to give back what the oldest claim needs.
@@ -96,6 +115,9 @@ impl Turn<'_> {
                 return;
             }
             let lenders: Vec<Shard> = lenders(self.state, account, &claim.request).collect();
+            if lenders.iter().any(|to| self.state.is_full(*to)) {
+                return;
+            }
             if !lenders.is_empty() {
                 return self.instruct(account, Instruction::Recall(lack), lenders);
             }

@@ -47,7 +47,7 @@ impl Turn<'_> {
 
     /// Everywhere: what the home passes on reaches each shard after all that the home sent there before.
     pub(super) fn mass_cancel_everywhere(&mut self, account: AccountId, reason: CancelReason) {
-        let mut shards = shards_of(self.state, account);
+        let mut shards = purse_shards(self.state, account);
         let takes_long = cancel::takes_long(self.state, account);
         if takes_long {
             shards.insert(self.state.shard);
@@ -66,7 +66,7 @@ impl Turn<'_> {
 
     /// Home: tells all other shards, or says at once that all have done it.
     fn instruct_all(&mut self, account: AccountId, instruction: Instruction) {
-        let shards: Vec<Shard> = shards_of(self.state, account).into_iter().collect();
+        let shards: Vec<Shard> = purse_shards(self.state, account).into_iter().collect();
         if shards.is_empty() {
             self.complete(account, instruction);
         } else {
@@ -176,7 +176,8 @@ impl Turn<'_> {
             for &account in accounts {
                 let (home, room) = (state.map.of_account(account), Room::ZERO);
                 let credits = state.purse(account).map_or(Credits::ZERO, |purse| purse.available);
-                if home == state.shard || credits == Credits::ZERO {
+                // Where the home is full, they stay and rest.
+                if home == state.shard || credits == Credits::ZERO || state.is_full(home) {
                     continue;
                 }
                 draft.events.push(Event::PurseSent { account, to: home, credits, room });
@@ -211,8 +212,8 @@ impl Turn<'_> {
     }
 }
 
-/// An account that lives here and has not too many mass cancels under way. Those that it asks for do not keep an admin
-/// from freezing it.
+/// An account that lives here, whose shards can be told, and that has not too many mass cancels under way. Those that
+/// it asks for do not keep an admin from freezing it.
 fn check_mass_cancel(state: &State, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| matches!(instruction, Instruction::MassCancel(_)))
 }
@@ -232,11 +233,17 @@ fn check_instructions(
     account::known(state, account)?;
     let pending = state.facts.instructions.range((account, 0)..=(account, u64::MAX));
     let told = pending.filter(|(_, pending)| counts(&pending.instruction)).count();
-    if told < INSTRUCTIONS_MAX { Ok(()) } else { Err(Rejection::ParkedLimit) }
+    if told >= INSTRUCTIONS_MAX {
+        return Err(Rejection::ParkedLimit);
+    }
+    match purse_shards(state, account).iter().any(|to| state.is_full(*to)) {
+        true => Err(Rejection::ShardUnavailable),
+        false => Ok(()),
+    }
 }
 
 /// Other shards where the account has a purse, or will have one if its claim is granted.
-fn shards_of(state: &State, account: AccountId) -> BTreeSet<Shard> {
+pub(crate) fn purse_shards(state: &State, account: AccountId) -> BTreeSet<Shard> {
     let lent = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
     let claims = state.waiting(account).into_iter().flat_map(|waiting| &waiting.claims);
     let claimants = claims.filter_map(|claim| match claim.request {

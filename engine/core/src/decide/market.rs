@@ -26,9 +26,10 @@ impl Turn<'_> {
             if listing.dispute_window_ms > DISPUTE_WINDOW_MAX_MS {
                 return Err(Rejection::DisputeWindowInvalid);
             }
-            match state.market(id) {
-                Some(_) => Err(Rejection::MarketExists),
-                None => Ok(Event::MarketCreated { listing: listing.clone(), by }),
+            match known(state, id) {
+                Ok(_) => Err(Rejection::MarketExists),
+                Err(Rejection::MarketArchived) => Err(Rejection::MarketArchived),
+                Err(_) => Ok(Event::MarketCreated { listing: listing.clone(), by }),
             }
         });
     }
@@ -94,6 +95,7 @@ fn confirm(
 /// A market that lives here.
 pub(super) fn known(state: &State, id: MarketId) -> Result<MarketView<'_>, Rejection> {
     state.market(id).ok_or_else(|| match state.map.of_market(id) == state.shard {
+        true if state.facts.archive.contains(id) => Rejection::MarketArchived,
         true => Rejection::MarketUnknown,
         false => Rejection::WrongShard,
     })

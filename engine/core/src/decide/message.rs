@@ -1,4 +1,20 @@
 //! Messages between shards: sending, taking in exactly once and in order, forgetting.
+//!
+//! For a shard that takes nothing in, [`OUTBOX_MAX`](schemas::limits::OUTBOX_MAX) messages are kept; then it is *full*.
+//! What comes with a message, and what becomes of it then:
+//!
+//! | message                                    | comes with                         | if the receiver is full                             |
+//! |--------------------------------------------|------------------------------------|-----------------------------------------------------|
+//! | `Ask`                                      | a request that is parked           | the request is refused before: `ShardUnavailable`   |
+//! | `Transfer`                                 | a transfer                         | the transfer is refused before                      |
+//! | `Instruct` of admins, mass cancels         | the command                        | it is refused before                                |
+//! | `Instruct` of a dead-man switch            | time                               | the switch waits                                    |
+//! | `Instruct { Recall }`                      | a claim                            | a claim that comes is refused, one that waits waits |
+//! | `Return` of a purse that rests, or payouts | time                               | the credits stay                                    |
+//! | `Ask` for the next that is parked          | requests that were parked before   | goes: one for each account that has any, at a time  |
+//! | `Transfer` that waited for a recall        | claims that waited before          | goes: `PARKED_MAX` an account, within 10 seconds    |
+//! | `Fund`, `Return` with a ticket,            | a message of the receiver          | goes: one for each message of the receiver's        |
+//! | `TransferEnded`                            |                                    | own outbox, which is bounded in the same way        |
 
 use schemas::{Event, Message, Rejection, Shard};
 
@@ -60,6 +76,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn acknowledge(&mut self, to: Shard, number: u64) {
+        let was_full = self.state.is_full(to);
         self.step(|state, draft| {
             let (first, last) = state.facts.outboxes.get(&to).map_or((1, 0), |outbox| (outbox.first(), outbox.last));
             if number > last {
@@ -68,5 +85,8 @@ impl Turn<'_> {
                 draft.events.push(Event::Acknowledged { to, number });
             }
         });
+        if was_full && !self.state.is_full(to) {
+            self.stir_claims();
+        }
     }
 }

@@ -34,11 +34,15 @@ impl Turn<'_> {
         }
     }
 
-    /// Parks a request, or refuses it if too many are parked.
+    /// Parks a request, or refuses it if too many are parked, or its home cannot be asked.
     fn park(&mut self, account: AccountId, request: ParkedRequest) {
         let parked = self.state.waiting(account).map_or(0, crate::state::Waiting::weight);
         if parked + weight(&request) > PARKED_MAX {
             self.refuse_request(account, &request, Refused::all(Rejection::ParkedLimit));
+            return;
+        }
+        if self.state.is_full(self.state.map.of_account(account)) {
+            self.refuse_request(account, &request, Refused::all(Rejection::ShardUnavailable));
             return;
         }
         let parked = self.parked(account, request);

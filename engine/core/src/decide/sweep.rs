@@ -1,5 +1,6 @@
 //! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, proposed deposits end, parked requests come too
-//! late, purses that rest send their credits home, ended markets are swept clean.
+//! late, markets that were paid out long ago are archived, purses that rest send their credits home, ended markets are
+//! swept clean.
 //! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
 //! `AdvanceTime` until nothing is due.
 
@@ -8,7 +9,7 @@ use schemas::limits::{PARKED_MAX, SHARDS_MAX, SWEEP_MAX};
 use schemas::{AccountId, Credits, Event, MarketId, MarketState, SettlementReason};
 
 use super::{Draft, Turn, cancel, settle};
-use crate::state::{MarketView, State, step_begins};
+use crate::state::{Market, MarketView, State, step_begins};
 
 /// Dead-man switches that fire in one command: each may send every shard a message.
 const SWITCHES_MAX: usize = SWEEP_MAX / SHARDS_MAX as usize;
@@ -46,7 +47,7 @@ impl Turn<'_> {
     fn fire_dead_man_switches(&mut self) {
         for _ in 0..SWITCHES_MAX {
             let now = self.state.facts.time;
-            let due = self.state.lookup.dead_man_switches.first().copied().filter(|(due, _)| *due <= now);
+            let due = self.state.next_switch().filter(|(due, _)| *due <= now);
             let Some((_, account)) = due else { break };
             self.step(|_, draft| draft.events.push(Event::DeadManSwitchFired { account }));
             self.mass_cancel_everywhere(account, CancelReason::DeadManSwitch);
@@ -56,8 +57,8 @@ impl Turn<'_> {
     /// Free credits of purses that nothing has changed for long go home. Returns how many.
     fn send_rested_home(&mut self, room: usize) -> usize {
         let now = self.state.facts.time;
-        let due = self.state.lookup.resting_purses.iter().take_while(|(step, _)| step_begins(*step) <= now);
-        let rested: Vec<AccountId> = due.take(room).map(|(_, account)| *account).collect();
+        let due = self.state.resting_purses().take_while(|(step, _)| step_begins(*step) <= now);
+        let rested: Vec<AccountId> = due.take(room).map(|(_, account)| account).collect();
         if !rested.is_empty() {
             self.send_home(&rested);
         }
@@ -91,11 +92,15 @@ fn market(state: &State, id: MarketId) -> MarketView<'_> {
     state.market(id).expect("a market that is swept is here")
 }
 
-/// Markets whose time has come: those that may still trade close, those with a confirmed answer pay out.
+/// Markets whose time has come: those that may still trade close, those with a confirmed answer pay out, those that
+/// were paid out long ago are archived.
 fn move_markets(state: &State, events: &mut Vec<Event>) {
     let due = state.lookup.market_times.iter().take_while(|(time, _)| *time <= state.facts.time);
     events.extend(due.take(SWEEP_MAX).map(|&(_, id)| {
-        let resolution = market(state, id).resolution;
+        let Market { state, resolution, settled, fees, .. } = *market(state, id);
+        if let Some(settled) = settled {
+            return Event::MarketArchived { market: id, state, resolution, settled, fees };
+        }
         let state = resolution.map_or(MarketState::Closed, |resolution| resolution.answer.final_state());
         Event::MarketChanged { market: id, state, resolution, by: None }
     }));

@@ -89,7 +89,11 @@ fn check_transfer(state: &State, transfer: Transfer) -> Result<Option<Event>, Re
     if from == to {
         return Err(Rejection::TransferToSelf);
     }
-    account::admit(state, from, amount, client_id, FirstOutcome::Transfer { to, amount })
+    let admitted = account::admit(state, from, amount, client_id, FirstOutcome::Transfer { to, amount })?;
+    match admitted.is_none() && state.is_full(state.map.of_account(to)) {
+        true => Err(Rejection::ShardUnavailable),
+        false => Ok(admitted),
+    }
 }
 
 /// A frozen account may receive.

@@ -24,7 +24,7 @@ use schemas::StateHash;
 
 use crate::state::State;
 pub use slots::SlotHashes;
-pub use way1::{Fields, client_id, client_ids_used, ended_order, old_client_id};
+pub use way1::{Fields, archived_market, client_id, client_ids_used, ended_order, old_client_id};
 
 /// The way in which this build hashes.
 pub const WAY: u16 = 1;
@@ -51,6 +51,7 @@ impl State {
         add(facts.ended_orders.sum());
         add(facts.transfers.sum());
         add(fields.deposits(&facts.deposits));
+        add(fields.archive(&facts.archive));
         // These are few.
         facts.waiting.iter().for_each(|(account, waiting)| add(fields.waiting(*account, waiting)));
         facts.instructions.iter().for_each(|(id, pending)| add(fields.instruction(*id, pending)));
@@ -80,10 +81,10 @@ impl State {
             let positions = market.positions.sum();
             fields.market(id, market, positions)
         });
-        let (books, markets) = (&facts.books, &facts.markets);
+        let (books, markets, places) = (&facts.books, &facts.markets, &self.lookup.market_places);
         self.lookup.order_hashes.hash_changed(|slot| {
             let (book, order) = books.at(slot);
-            let market = markets.nth(book.index()).expect("a book has its market").listing.market;
+            let market = markets.nth(places.place(book)).expect("a book with orders has its market").listing.market;
             way1::order(market, &order)
         });
         facts.client_ids.hash_changed();

@@ -13,8 +13,8 @@ use twox_hash::XxHash3_64;
 
 use super::LEAST;
 use crate::state::{
-    Account, Announced, Asked, Deposits, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse, Stake,
-    TransferName, UnderWay, Waiting,
+    Account, Announced, Archive, Asked, Deposits, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse,
+    Stake, TransferName, UnderWay, Waiting,
 };
 
 /// Kinds of entities.
@@ -39,6 +39,8 @@ enum Kind {
     Transfer = 17,
     Deposits = 18,
     Part = 19,
+    Archive = 20,
+    ArchivedMarket = 21,
 }
 
 /// Memory for the bytes that are hashed, used again from entity to entity.
@@ -83,6 +85,11 @@ pub fn client_ids_used(account: AccountId, hour: u64, used: u32) -> u64 {
 
 pub fn ended_order(id: OrderId, account: AccountId, status: Status) -> u64 {
     hash_words(Kind::EndedOrder, [id.0, account.0, status.code().into()])
+}
+
+/// It has left the state.
+pub fn archived_market(id: MarketId) -> u64 {
+    hash_words(Kind::ArchivedMarket, [id.0])
 }
 
 /// Credits as a word: two's complement.
@@ -171,6 +178,11 @@ impl Fields {
         let open: Vec<_> = open.iter().collect();
         let alone: Vec<_> = alone.iter().collect();
         self.hash(Kind::Deposits, (proposed, open, day, alone))
+    }
+
+    /// Of what is left of markets.
+    pub fn archive(&mut self, archive: &Archive) -> u64 {
+        self.hash(Kind::Archive, (archive.fees(), archive.sum()))
     }
 
     pub fn transfer(&mut self, (from, client_id): TransferName, transfer: &UnderWay) -> u64 {
@@ -266,8 +278,8 @@ mod tests {
             frozen: true,
             limits: AccountLimits { live_orders: 1, held: Credits(2) },
             dead_man_due: Some(Timestamp(3)),
-            lent: BTreeMap::from([(shard, Lent { credits: Credits(4), room: ROOM })]),
-            keys: BTreeMap::from([(key.id, key)]),
+            lent: [(shard, Lent { credits: Credits(4), room: ROOM })].into_iter().collect(),
+            keys: [(key.id, key)].into_iter().collect(),
         };
         let resolution = Resolution {
             answer: Answer::Void,
@@ -279,7 +291,7 @@ mod tests {
             listing: listing(),
             state: MarketState::Open,
             limits: listing().limits,
-            settled: false,
+            settled: Some(Timestamp(6)),
             resolution: Some(resolution),
             collateral: Credits(1),
             fees: Credits(2),
@@ -312,6 +324,8 @@ mod tests {
             Pending { command: CommandId(1), instruction, shards: [shard].into(), since: Timestamp(2), more: true };
         let rest =
             MassCancel { reason: schemas::event::CancelReason::Requested, up_to: OrderId(1), tickets: vec![2, 3] };
+        let mut archive = Archive::default();
+        archive.add(market, Credits(1));
         let under_way = UnderWay { command: CommandId(2), to: AccountId(3), amount: Credits(4) };
         let proposed = Proposed {
             account: ACCOUNT,
@@ -345,6 +359,8 @@ mod tests {
             ("inbox", fields.inbox(shard, 1)),
             ("mass cancel", fields.mass_cancel((ACCOUNT, Some(market)), &rest)),
             ("deposits", fields.deposits(&deposits)),
+            ("archive", fields.archive(&archive)),
+            ("archived market", archived_market(market)),
             ("transfer", fields.transfer((ACCOUNT, ClientId(1)), &under_way)),
         ];
         let shown: String = hashes.iter().map(|(kind, hash)| format!("{hash:016x} {kind}\n")).collect();
@@ -352,7 +368,7 @@ mod tests {
             b4c1567b9a9e0937 shard
             917074483e84537c purse
             7234949da0259619 account
-            3797321a07e30c7f market
+            4e505eb3b5ebf80a market
             cc24eaf33cbd7af4 position
             ce6f8dfdc380f793 order
             64303f18df6639e9 client id
@@ -366,6 +382,8 @@ mod tests {
             7ec13bf6535a0a79 inbox
             831f0baf0de15cb0 mass cancel
             40a26974fb6871cd deposits
+            8dd23add595d32c0 archive
+            88e8ded46aa0567b archived market
             161d973fe2e876e4 transfer
         "#]]
         .assert_eq(&shown);

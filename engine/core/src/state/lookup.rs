@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{AccountId, Contract, Credits, MarketId, OrderId, Quantity, Side, Timestamp};
 
-use super::{MarketOrder, OwnOrders, Stake, Table};
+use super::{MarketOrder, MarketPlaces, OwnOrders, Stake, Table};
 use crate::hash::SlotHashes;
 
 /// Look-ups over a shard's facts.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
     /// When each market moves on by itself: one that may still trade closes at its expiry, one with a confirmed answer pays out at the
-    /// end of its dispute window.
+    /// end of its dispute window, one that has paid out is archived.
     pub market_times: BTreeSet<(Timestamp, MarketId)>,
+    /// Which market has which book.
+    pub market_places: MarketPlaces,
     /// When each live order that expires by itself does so.
     pub order_expiries: BTreeSet<(Timestamp, OrderId)>,
     /// When each parked request or claim is refused: deadline, account, ticket.

@@ -40,6 +40,11 @@ impl Outbox {
         self.last + 1 - self.kept.len() as u64
     }
 
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     pub fn push(&mut self, number: u64, origin: CommandId, message: Message) {
         assert_eq!(number, self.last + 1, "messages are numbered densely");
         self.last = number;

@@ -1,6 +1,7 @@
 //! A market on its home shard: where it stands, its book, its positions.
 
 use bincode::{Decode, Encode};
+use schemas::limits::MARKET_KEPT_MS;
 use schemas::market::{Resolution, YesValue};
 use schemas::{
     AccountId, BookSide, Credits, Entry, FeeRate, Listing, MarketLimits, MarketState, OrderId, PostOnly, Price,
@@ -19,8 +20,8 @@ pub struct Market {
     pub state: MarketState,
     /// What each account may have here.
     pub limits: MarketLimits,
-    /// Everything is paid out.
-    pub settled: bool,
+    /// When everything was paid out.
+    pub settled: Option<Timestamp>,
     /// Its answer, from RESOLVING on.
     pub resolution: Option<Resolution>,
     /// Credits that back its pairs (I-2).
@@ -155,6 +156,9 @@ impl Market {
 
     /// When the market moves on by itself.
     pub(crate) fn moves_on(&self) -> Option<Timestamp> {
+        if let Some(settled) = self.settled {
+            return Some(Timestamp(settled.0.saturating_add(MARKET_KEPT_MS)));
+        }
         match self.state {
             MarketState::Resolving => Some(self.resolution?.confirmed?.payout),
             state => state.trades_later().then_some(self.listing.expiry),
@@ -163,7 +167,7 @@ impl Market {
 
     /// True if positions are to be paid out, or it is still to be said that there are none.
     pub(crate) fn pays_out(&self) -> bool {
-        self.state.is_final() && !self.settled
+        self.state.is_final() && self.settled.is_none()
     }
 }
 

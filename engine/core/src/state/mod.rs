@@ -2,12 +2,15 @@
 //!
 //! Architecture invariant: only `apply.rs` changes a [`State`]. Deciding has `&State`.
 
+mod archive;
 mod client_ids;
 mod deposits;
 mod ended;
+mod few;
 mod lookup;
 mod mailbox;
 mod market;
+mod market_places;
 mod own_orders;
 mod parked;
 mod parts;
@@ -20,19 +23,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use bincode::{Decode, Encode};
 use schemas::event::CancelReason;
 use schemas::frame::FIRST_VOCABULARY;
-use schemas::limits::WALLET_MAX;
+use schemas::limits::{OUTBOX_MAX, SWEEP_MAX, WALLET_MAX};
 use schemas::{
     AccountId, AccountLimits, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, MarketId, Message, NewOrder,
     OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId, VOCABULARY,
 };
 
-use crate::book::Books;
+use crate::book::{BookKey, Books};
+use crate::decide::purse_shards;
+pub use archive::Archive;
 pub use client_ids::{ClientIds, Meaning, Name};
 pub use deposits::{Deposits, Proposed};
 pub use ended::EndedOrders;
+pub use few::Few;
 pub use lookup::{Exposure, Lookup};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
+pub use market_places::MarketPlaces;
 pub use own_orders::OwnOrders;
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
 pub use parts::{Announced, Parts};
@@ -65,6 +72,8 @@ pub struct State {
     pub(crate) unhashed: u32,
     /// The vocabulary that the program reads which has this state. Only what it decides depends on it.
     pub(crate) reads: u16,
+    /// Messages kept for another shard from which on it counts as full: [`OUTBOX_MAX`]. Only deciding looks at it.
+    pub(crate) outbox_max: usize,
 }
 
 /// What a snapshot holds.
@@ -88,7 +97,7 @@ pub struct Facts {
     /// Accounts whose home is here.
     pub accounts: Hashed<AccountId, Account>,
     pub markets: Hashed<MarketId, Market>,
-    /// The book of each market, in the same order.
+    /// The book of each market, and those of archived markets that no other has yet.
     pub books: Books<OrderId, Stake>,
     pub client_ids: ClientIds,
     pub ended_orders: EndedOrders,
@@ -110,6 +119,8 @@ pub struct Facts {
     pub install: Build,
     /// Who reads this shard's log.
     pub parts: Parts,
+    /// Markets that were paid out long ago.
+    pub archive: Archive,
 }
 
 /// A mass cancel that goes on with time.
@@ -132,8 +143,9 @@ pub struct Account {
     /// When its dead-man switch fires.
     pub dead_man_due: Option<Timestamp>,
     /// What its purses on other shards have from here.
-    pub lent: BTreeMap<Shard, Lent>,
-    pub(crate) keys: BTreeMap<ApiKeyId, ApiKey>,
+    pub lent: Few<Shard, Lent>,
+    /// Those that are not revoked.
+    pub(crate) keys: Few<ApiKeyId, ApiKey>,
 }
 
 impl Account {
@@ -175,6 +187,7 @@ impl State {
             decided: 0,
             unhashed: 0,
             reads: VOCABULARY,
+            outbox_max: OUTBOX_MAX,
         }
     }
 
@@ -202,6 +215,39 @@ impl State {
     /// The log begins: its first outcome will be written in this term.
     pub(crate) fn begin_log(&mut self, term: &Term) {
         (self.facts.vocabulary, self.facts.install) = (term.vocabulary, term.build);
+    }
+
+    /// Takes another shard for full from so many messages on, instead of [`OUTBOX_MAX`].
+    #[must_use]
+    pub fn with_outbox_max(self, messages: usize) -> Self {
+        Self { outbox_max: messages, ..self }
+    }
+
+    /// True if as many messages are kept for a shard as may be: nothing is begun that would send it more.
+    pub(crate) fn is_full(&self, to: Shard) -> bool {
+        self.facts.outboxes.get(&to).is_some_and(|outbox| outbox.len() >= self.outbox_max)
+    }
+
+    fn any_is_full(&self) -> bool {
+        self.facts.outboxes.values().any(|outbox| outbox.len() >= self.outbox_max)
+    }
+
+    /// The first dead-man switch that fires, and when. Those wait of accounts with a purse on a shard that is full; and
+    /// those behind many that wait.
+    pub(crate) fn next_switch(&self) -> Option<(Timestamp, AccountId)> {
+        let mut switches = self.lookup.dead_man_switches.iter().copied();
+        if !self.any_is_full() {
+            return switches.next();
+        }
+        switches.take(SWEEP_MAX).find(|(_, account)| purse_shards(self, *account).iter().all(|to| !self.is_full(*to)))
+    }
+
+    /// Purses that send their free credits home, and at which step, the first first. Those wait whose home is full; and
+    /// those behind many that wait.
+    pub(crate) fn resting_purses(&self) -> impl Iterator<Item = (u32, AccountId)> {
+        let (any, all) = (self.any_is_full(), self.lookup.resting_purses.iter().copied());
+        all.take(if any { SWEEP_MAX } else { usize::MAX })
+            .filter(move |(_, account)| !any || !self.is_full(self.map.of_account(*account)))
     }
 
     /// The shard.
@@ -281,12 +327,17 @@ impl State {
     /// A live order, and where it rests.
     pub(crate) fn live_order(&self, id: OrderId) -> Option<(MarketView<'_>, MarketOrder)> {
         let (book, order) = self.facts.books.get(id)?;
-        let market = self.facts.markets.nth(book.index()).expect("a book has its market");
-        Some((self.view(market), order))
+        Some((self.view(self.market_of(book)), order))
     }
 
-    /// An account's live orders here, in one market or in all: market by market in the order of listing, oldest first in each, none
-    /// younger than `up_to`. A market where all are younger costs a look at the oldest.
+    /// The market that has a book.
+    #[inline]
+    pub(crate) fn market_of(&self, book: BookKey) -> &Market {
+        self.facts.markets.nth(self.lookup.market_places.place(book)).expect("a book with orders has its market")
+    }
+
+    /// An account's live orders here, in one market or in all: market by market in the order of their books, oldest
+    /// first in each, none younger than `up_to`. A market where all are younger costs a look at the oldest.
     pub(crate) fn own_orders(
         &self,
         account: AccountId,
@@ -298,7 +349,7 @@ impl State {
         let one = only.and_then(|market| own.market(place?, self.facts.markets.get(market)?.book));
         let all = place.filter(|_| only.is_none()).into_iter().flat_map(|place| own.markets(place));
         one.into_iter().chain(all).flat_map(move |(book, oldest)| {
-            let market = self.facts.markets.nth(book.index()).expect("a book has its market").listing.market;
+            let market = self.market_of(book).listing.market;
             let orders = own.from(oldest).map(|slot| self.facts.books.order(slot).id);
             orders.take_while(move |order| *order <= up_to).map(move |order| (market, order))
         })
@@ -323,6 +374,11 @@ impl State {
         self.facts.markets.iter().map(|(id, market)| (id, self.view(market)))
     }
 
+    /// What is left of markets that are archived.
+    pub fn archive(&self) -> &Archive {
+        &self.facts.archive
+    }
+
     /// How many orders rest in all markets together.
     pub fn orders(&self) -> usize {
         self.facts.books.orders()
@@ -343,9 +399,9 @@ impl State {
         }
         let market = self.lookup.market_times.first().map(|(time, _)| *time);
         let order = self.lookup.order_expiries.first().map(|(time, _)| *time);
-        let switch = self.lookup.dead_man_switches.first().map(|(time, _)| *time);
+        let switch = self.next_switch().map(|(time, _)| time);
         let parked = self.lookup.parked.first().map(|(time, ..)| *time);
-        let purse = self.lookup.resting_purses.first().map(|(step, _)| step_begins(*step));
+        let purse = self.resting_purses().next().map(|(step, _)| step_begins(step));
         let deposit = self.facts.deposits.open.first_key_value().map(|(_, proposed)| proposed.expires);
         [market, order, switch, parked, purse, deposit].into_iter().flatten().min()
     }

@@ -1,5 +1,5 @@
-//! Each account's live orders: market by market in the order of listing, oldest first in each. A mass cancel ends them, and costs what
-//! it ends.
+//! Each account's live orders: market by market in the order of their books, oldest first in each. A mass cancel ends
+//! them, and costs what it ends.
 //!
 //! ```text
 //! account ─▶ its markets, in order ─▶ oldest order ─▶ next ─▶ … ─▶ newest order
@@ -87,7 +87,8 @@ impl OwnOrders {
         }
     }
 
-    /// The markets where an account has live orders, in the order of listing, and the slot of its oldest order in each.
+    /// The markets where an account has live orders, in the order of their books, and the slot of its oldest order in
+    /// each.
     pub fn markets(&self, account: usize) -> impl Iterator<Item = (BookKey, u32)> {
         self.accounts.get(account).into_iter().flat_map(Markets::iter)
     }

@@ -482,7 +482,7 @@ fn is_answer(event: &Event) -> bool {
 fn nothing_due_answers(events: &[Event]) {
     let resumed = events.iter().position(|event| matches!(event, Event::Resumed { .. })).unwrap_or(events.len());
     let by_itself = |event: &&Event| match event {
-        Event::DeadManSwitchFired { .. } | Event::MarketSettled { .. } => true,
+        Event::DeadManSwitchFired { .. } | Event::MarketSettled { .. } | Event::MarketArchived { .. } => true,
         Event::OrderCancelled { reason, .. } => {
             matches!(reason, CancelReason::DeadManSwitch | CancelReason::MassCancel)
         }

@@ -64,6 +64,10 @@ pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
     accounts(core, model)?;
     let markets = core.states.iter().map(|state| state.markets().count()).sum::<usize>();
     agree!(markets, model.markets.len(), "markets");
+    let archived = core.states.iter().flat_map(|state| state.archive().markets()).collect::<BTreeSet<_>>();
+    agree!(archived, model.archived.keys().copied().collect(), "archived markets");
+    let fees = core.states.iter().map(|state| state.archive().fees()).sum::<Credits>();
+    agree!(fees, model.archived.values().copied().sum(), "fees of archived markets");
     for market in &model.markets {
         let home = &core.states[model.map.of_market(market.id()).index()];
         one_market(home, market)?;
@@ -136,6 +140,7 @@ fn one_market(home: &State, expected: &Market) -> Result<(), String> {
     let Some(market) = home.market(id) else { return Err(format!("market {id} is not there")) };
     agree!(&market.listing, &expected.listing, "listing of {id}");
     agree!((market.state, market.limits), (expected.state, expected.limits), "state and limits of {id}");
+    agree!(market.settled, expected.settled, "payout of {id}");
     agree!(market.resolution, expected.resolution, "resolution of {id}");
     agree!((market.collateral, market.fees), (expected.collateral, expected.fees), "collateral and fees of {id}");
     let outstanding = expected.positions.values().fold((0, 0), |sum, p| (sum.0 + p.yes, sum.1 + p.no));

@@ -2,7 +2,7 @@
 
 use schemas::limits::{
     ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX,
-    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, ORDER_FILLS_MAX, PURSE_REST_MS, SWEEP_MAX,
+    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, MARKET_KEPT_MS, ORDER_FILLS_MAX, PURSE_REST_MS, SWEEP_MAX,
 };
 use schemas::market::YesValue;
 use schemas::{AccountId, Answer, Credits, Entry, MarketLimits, PostOnly, Transition};
@@ -34,6 +34,9 @@ pub fn all(coverage: &mut Coverage) -> Done {
     }
     for shards in 1..=2 {
         two_admins(&mut World::new(shards, coverage))?;
+    }
+    for shards in 1..=3 {
+        archived(&mut World::new(shards, coverage))?;
     }
     splitting(&mut World::new(1, coverage))?;
     behind_many_expired(&mut World::new(1, coverage))?;
@@ -320,4 +323,44 @@ fn splitting(world: &mut World<'_>) -> Done {
     }
     world.step(&Step::Wait { milliseconds: DAY_MS, late: false })?;
     (1..=2).try_for_each(|by| world.step(&deposit(1, DEPOSIT_ALONE_MAX, by)))
+}
+
+/// Markets that were paid out leave, their tickers are never listed again, and others come to their places.
+fn archived(world: &mut World<'_>) -> Done {
+    let (route, who) = (Route::Home, 3);
+    let listing = Listed { fees: (10_000, 20_000), expiry: (2 * MARKET_KEPT_MS).cast_signed(), ..LISTING };
+    world.furnish(&[listing; MARKETS])?;
+    let buy = |market, name| Wish { name, ..plain(who, market, Entry::BuyYes, 4_000, 1) };
+    let about = |market, name| {
+        [
+            Step::Create { market, listing, route },
+            Step::Change { market, by: 1, transition: Transition::Open, route },
+            Step::LimitMarket { market, limits: MarketLimits::NONE, route },
+            Step::Place(buy(market, Some(1)), route),
+            Step::Place(buy(market, Some(name)), route),
+            Step::Cancel { who, which: Which::Named(1, market), route },
+            Step::MassCancel { who, market: Some(market), route },
+            batch(who, market, false, vec![Item::Place(buy(market, None))]),
+            batch(who, market, true, vec![Item::Place(buy(market, None))]),
+        ]
+    };
+    for market in 0..MARKETS - 1 {
+        world.step(&Step::Place(buy(market, Some(1)), route))?;
+        world.step(&Step::Finish { market, answer: Answer::Void, seen: Answer::Void, by: 2 })?;
+        world.step(&Step::Wait { milliseconds: MARKET_KEPT_MS - 1_000, late: false })?;
+        about(market, 2).iter().try_for_each(|step| world.step(step))?;
+        world.step(&Step::Wait { milliseconds: 1_000, late: market > 0 })?;
+        about(market, 3).iter().try_for_each(|step| world.step(step))?;
+        about(market, 2).iter().try_for_each(|step| world.step(step))?;
+        // Orders in all markets that there are, the one at the place of another among them.
+        let listing = Listed { expiry: (2 * MARKET_KEPT_MS).cast_signed(), ..listing };
+        world.step(&Step::Create { market: MARKETS + market, listing, route })?;
+        world.step(&Step::Change { market: MARKETS + market, by: 1, transition: Transition::Open, route })?;
+        let all = (0..=MARKETS + market).rev();
+        all.clone().try_for_each(|market| world.step(&Step::Place(buy(market, None), route)))?;
+        world.step(&Step::Place(plain(1, MARKETS + market, Entry::BuyNo, 6_000, 3), route))?;
+        world.step(&Step::Place(plain(who, MARKETS + market, Entry::BuyYes, 4_000, 3), route))?;
+        world.step(&Step::MassCancel { who, market: None, route })?;
+    }
+    Ok(())
 }

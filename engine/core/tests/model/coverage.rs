@@ -29,6 +29,7 @@ kinds! {
     AccountUnfrozen AccountLimited MarketLimited TransferSent TransferReceived TransferReturned Parked Resumed
     ParkedCancelled Asked AskAnswered PurseSent PurseReceived PurseFrozen PurseLimited Instructed Obeyed
     InstructionCompleted TransferCompleted DepositProposed DepositDropped PartAnnounced PartLeft VocabularyRaised
+    MarketArchived
 }
 
 /// The leading process tells it now and then; it is no answer to a command.
@@ -41,8 +42,13 @@ const VOCABULARY_REFUSED: [Rejection; 3] =
 
 /// What only messages that are not delivered lead to, or more requests than one command, or one run, brings; or what two
 /// admins say beside the law.
-const NOT_DELIVERED: [Rejection; 4] =
-    [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit, Rejection::Quarantined];
+const NOT_DELIVERED: [Rejection; 5] = [
+    Rejection::FundingTimeout,
+    Rejection::ParkedLimit,
+    Rejection::ClientIdLimit,
+    Rejection::ShardUnavailable,
+    Rejection::Quarantined,
+];
 
 /// What a request that waited may come to.
 const ANSWERS: [&str; 10] = [

@@ -2,6 +2,7 @@
 
 use proptest::option::weighted;
 use proptest::prelude::*;
+use schemas::limits::MARKET_KEPT_MS;
 use schemas::market::YesValue;
 use schemas::{Answer, Credits, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
 
@@ -289,7 +290,12 @@ fn forgery() -> impl Strategy<Value = Forgery> {
 
 fn time_step() -> impl Strategy<Value = Step> {
     // The longest, so that purses come to rest.
-    let milliseconds = prop_oneof![40 => 0_u64..=1_000, 2 => 0_u64..=60_000, 1 => 500_000_u64..=800_000];
+    let milliseconds = prop_oneof![
+        800 => 0_u64..=1_000,
+        40 => 0_u64..=60_000,
+        20 => 500_000_u64..=800_000,
+        1 => Just(MARKET_KEPT_MS),
+    ];
     prop_oneof![
         8 => (milliseconds, proptest::bool::weighted(0.3))
             .prop_map(|(milliseconds, late)| Step::Wait { milliseconds, late }),

@@ -8,6 +8,7 @@ mod cancels;
 mod claims;
 mod credits;
 mod everywhere;
+mod full_outboxes;
 mod funding;
 mod limits;
 mod lower_limits;

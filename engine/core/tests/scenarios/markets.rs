@@ -1,8 +1,12 @@
 //! How markets live and end.
 
 use expect_test::expect;
+use schemas::limits::MARKET_KEPT_MS;
 use schemas::market::YesValue;
-use schemas::{AccountId, AdminId, Answer, ApiKey, ApiKeyId, Command, Credits, Entry, Event, Scopes, Transition};
+use schemas::{
+    AccountId, AdminId, Answer, ApiKey, ApiKeyId, Command, Credits, Entry, Event, Listing, Rejection, Scopes,
+    Timestamp, Transition,
+};
 
 use crate::script::{Scenario, check, limit_order};
 
@@ -154,7 +158,7 @@ fn a_market_with_many_holders_pays_each_once_in_slices() {
     scenario.handle(&change(1, Transition::Resolve { answer }));
     let mut events = scenario.handle(&change(2, Transition::Confirm { answer }));
     let mut slices = 1;
-    while scenario.state.next_due().is_some() {
+    while scenario.state.next_due().is_some_and(|due| due <= scenario.state.time()) {
         let slice = scenario.handle(&Command::AdvanceTime);
         assert!(slice.len() <= 2 * schemas::limits::SWEEP_MAX + 1, "a slice of {} events", slice.len());
         events.extend(slice);
@@ -329,4 +333,33 @@ fn a_market_does_not_resume_while_orders_wait_for_their_cancel() {
 
 fn ends(events: &[Event]) -> usize {
     events.iter().filter(|event| matches!(event, Event::OrderCancelled { .. })).count()
+}
+
+/// A week after its last payout; what is left of it are its fees and that its ticker was used.
+#[test]
+fn a_market_that_was_paid_out_long_ago_is_archived() {
+    let mut scenario = Scenario::new();
+    let market = scenario.market();
+    let listing = scenario.state.market(market).unwrap().listing.clone();
+    let who = scenario.account("alice");
+    let change = |by, transition| Command::ChangeMarket { market, by: AdminId(by), transition };
+    scenario.handle(&change(1, Transition::Close));
+    scenario.handle(&change(1, Transition::Resolve { answer: Answer::Void }));
+    scenario.handle(&change(2, Transition::Confirm { answer: Answer::Void }));
+    assert_eq!(scenario.state.next_due(), Some(Timestamp(scenario.state.time().0 + MARKET_KEPT_MS)));
+    scenario.wait(MARKET_KEPT_MS - 2);
+    assert_eq!(scenario.handle(&Command::AdvanceTime), []);
+    let archived = scenario.handle(&Command::AdvanceTime);
+    assert!(matches!(archived[..], [Event::MarketArchived { market: told, .. }] if told == market), "{archived:?}");
+    assert!(scenario.state.market(market).is_none() && scenario.state.next_due().is_none());
+    let listing = Listing { expiry: Timestamp(scenario.state.time().0 + 1_000), ..listing };
+    for command in [
+        Command::CreateMarket { listing, by: AdminId(1) },
+        change(1, Transition::Open),
+        Command::MassCancel { account: who, market: Some(market) },
+    ] {
+        assert_eq!(scenario.handle(&command), [Event::Rejected { code: Rejection::MarketArchived }], "{command:?}");
+    }
+    let refused = scenario.handle(&limit_order(who, market, Entry::BuyYes, "1", 5_000));
+    assert!(matches!(refused[..], [Event::OrderRejected { code: Rejection::MarketArchived, .. }]), "{refused:?}");
 }

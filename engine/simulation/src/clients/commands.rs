@@ -187,6 +187,28 @@ impl World {
         first.into_iter().map(|account| self.deposit(account, Credits(1))).collect()
     }
 
+    pub fn everybody(&self) -> Vec<AccountId> {
+        self.accounts.clone()
+    }
+
+    /// All markets once more, which is refused, and as many others.
+    pub fn listings_again(&mut self) -> Vec<Asked> {
+        // Names of before are forgotten by now: they would stand for something else.
+        self.named.clear();
+        let others = (0..self.listings.len()).map(|number| admins::listing(&format!("LATER-{number}")));
+        let others: Vec<Listing> = others.collect();
+        self.listings.splice(0..0, others);
+        let listings: Vec<Listing> =
+            self.listings.iter().map(|l| Listing { expiry: admins::NEVER, ..l.clone() }).collect();
+        let mut all = Vec::new();
+        for listing in listings {
+            let (market, by, transition) = (listing.market, AdminId(1), Transition::Open);
+            all.push(self.at_market(market, Command::CreateMarket { listing, by }));
+            all.push(self.at_market(market, Command::ChangeMarket { market, by, transition }));
+        }
+        all
+    }
+
     /// Any market; more often the first of a shard, so that orders meet.
     fn market(&self, random: &mut Random) -> MarketId {
         let any = random.pick(&self.listings).market;

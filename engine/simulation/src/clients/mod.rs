@@ -175,6 +175,30 @@ impl Clients {
         }
     }
 
+    /// Most markets get their answer.
+    pub fn answer_markets(&mut self) {
+        for asked in self.world.final_answers(&mut self.random) {
+            self.ask(asked);
+        }
+    }
+
+    /// Other markets are listed, and everybody trades once more in all.
+    pub fn list_more(&mut self) {
+        for asked in self.world.listings_again() {
+            self.ask(asked);
+        }
+        let accounts = self.world.everybody();
+        for account in accounts.iter().cycle().take(6 * accounts.len()) {
+            let sight = self.gateway.sight(self.cluster.now());
+            let asked = self.world.place(*account, sight, &mut self.random);
+            self.ask(asked);
+        }
+        for account in accounts {
+            let asked = self.world.mass_cancel(account, &mut self.random);
+            self.ask(asked);
+        }
+    }
+
     /// Nothing new is asked any more: what is open is sent until it is answered. True once all is.
     pub fn finish(&mut self) -> bool {
         while !self.network.is_empty() {

@@ -7,7 +7,8 @@ use super::history::History;
 use crate::answers;
 
 /// Refusals after which a client may send the same again.
-const PUT_OFF: [Rejection; 3] = [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit];
+const PUT_OFF: [Rejection; 4] =
+    [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit, Rejection::ShardUnavailable];
 
 /// Panics if part of a batch was done and part was not.
 pub fn check(history: &History) {

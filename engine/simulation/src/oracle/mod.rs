@@ -7,6 +7,8 @@
 //! | `requests`     | nothing acknowledged is lost, all is answered once, no answer is taken back, no client id acts twice |
 //! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
 //! | `deposits`     | I-10: what is above the limit has two admins, and is no credit before                            |
+//! | `archive`      | paid-out markets are archived in time, with their fees, and never spoken of again                |
+//! | `outboxes`     | nothing is begun that a shard must hear for which as many messages are kept as may be            |
 //! | `orders`       | every order is born once, as it was asked for; none trades when its time is over                |
 //! | `batches`      | all of it or nothing                                                                            |
 //! | `parked`       | what waits is decided in order and in time, and its account's home is asked                     |
@@ -22,6 +24,7 @@
 //! And `projection`: the tables are those of a fresh fold.
 
 pub mod agreement;
+mod archive;
 mod batches;
 mod cuts;
 mod deposits;
@@ -30,6 +33,7 @@ mod history;
 mod instructions;
 mod movements;
 mod orders;
+mod outboxes;
 mod parked;
 mod paths;
 mod purse_paths;
@@ -65,6 +69,8 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         vocabulary::check(&cluster, history);
         movements::check(&cluster, history);
         deposits::check(&cluster, history);
+        archive::check(&cluster, history);
+        outboxes::check(&cluster, history);
     }
     requests::check(simulation, &histories);
     orders::check(&histories);

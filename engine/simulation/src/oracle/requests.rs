@@ -139,6 +139,7 @@ fn acts(histories: &[History]) -> BTreeMap<(Shard, Name), Acts> {
                     Rejection::FundingTimeout
                     | Rejection::ParkedLimit
                     | Rejection::ClientIdLimit
+                    | Rejection::ShardUnavailable
                     | Rejection::WrongShard,
                 ) => acts.put_off += 1,
                 // The name stands for what it was used for.

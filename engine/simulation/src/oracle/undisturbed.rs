@@ -13,6 +13,7 @@ use crate::process::HASH_EVERY;
 pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
     let shard = history.shard;
     let mut replica = Replica::new(shard, cluster.map).knowing(NEXT).with_hash_every(HASH_EVERY);
+    replica = replica.with_outbox_max(cluster.plan.outbox);
     let (first, _) = history.outcomes.first().unwrap_or_else(|| panic!("shard {shard} never had a leader"));
     let term = cluster.terms(shard)[&first.term].clone();
     let began = replica.read(0, &term.encode());

@@ -137,11 +137,10 @@ impl Found {
             ((order.account, *id), live)
         });
         let accounts = fold.accounts.iter().map(|(id, account)| ((*id, account.shard), *account));
-        let markets = fold.markets.iter().map(|(id, market)| (*id, expected_figures(market)));
-        let recent = fold
-            .markets
-            .iter()
-            .map(|(id, market)| (*id, market.trades.iter().rev().take(RECENT_TRADES).copied().collect()));
+        let kept = || fold.markets.iter().filter(|(_, market)| !market.archived);
+        let markets = kept().map(|(id, market)| (*id, expected_figures(market)));
+        let recent =
+            kept().map(|(id, market)| (*id, market.trades.iter().rev().take(RECENT_TRADES).copied().collect()));
         vec![
             exactly("Redis: every level of every book", &books.collect(), &self.books),
             exactly("Redis: live orders, where they rest and what they filled", &orders.collect(), &self.orders),

@@ -71,7 +71,12 @@ impl Exchange {
         let (first, second) = (AdminId(1), AdminId(2));
         let (state, resolution) = (self.markets[&market].state, self.markets[&market].resolution);
         match (state, resolution) {
-            (MarketState::Resolved | MarketState::Voided, _) => return Vec::new(),
+            (MarketState::Resolved | MarketState::Voided, resolution) => {
+                if self.markets.len() - self.archived.len() < 3 {
+                    return Vec::new();
+                }
+                self.archive(&mut told, market, state, resolution);
+            }
             (MarketState::Closed, _) => self.propose(&mut told, market, first),
             (MarketState::Resolving, Some(Resolution { confirmed: None, proposed_by, .. })) => {
                 let other = if proposed_by == first { second } else { first };
@@ -91,6 +96,13 @@ impl Exchange {
             }
         }
         self.tell(told)
+    }
+
+    /// It is never spoken of again. Some others stay.
+    fn archive(&mut self, told: &mut Telling, market: MarketId, state: MarketState, resolution: Option<Resolution>) {
+        self.archived.insert(market);
+        let (settled, fees) = (Timestamp(1), Credits::ZERO);
+        told.events.push(Event::MarketArchived { market, state, resolution, settled, fees });
     }
 
     fn propose(&mut self, told: &mut Telling, market: MarketId, proposed_by: AdminId) {

@@ -119,7 +119,9 @@ impl Model {
     fn orders_here(&self, account: AccountId, only: Option<MarketId>) -> Vec<(MarketId, OrderId)> {
         let meant = |id: MarketId| self.map.of_market(id) == self.at && only.is_none_or(|only| only == id);
         let mut all = Vec::new();
-        for market in self.markets.iter().filter(|market| meant(market.id())) {
+        let mut markets: Vec<_> = self.markets.iter().filter(|market| meant(market.id())).collect();
+        markets.sort_unstable_by_key(|market| market.place);
+        for market in markets {
             let mut orders: Vec<_> = market.of_account(account).map(|order| (market.id(), order.id)).collect();
             orders.sort_unstable();
             all.append(&mut orders);

@@ -1,5 +1,7 @@
 //! Listing markets and moving them through their life.
 
+use std::collections::BTreeSet;
+
 use schemas::limits::{DISPUTE_WINDOW_MAX_MS, SWEEP_MAX};
 use schemas::market::{Confirmation, Resolution};
 use schemas::{
@@ -18,6 +20,7 @@ impl Model {
             () if listing.expiry <= self.now => Err(Rejection::ExpiryInPast),
             () if listing.dispute_window_ms > DISPUTE_WINDOW_MAX_MS => Err(Rejection::DisputeWindowInvalid),
             () if self.find_market(listing.market).is_some() => Err(Rejection::MarketExists),
+            () if self.archived.contains_key(&listing.market) => Err(Rejection::MarketArchived),
             () => Ok(Event::MarketCreated { listing: listing.clone(), by }),
         };
         if self.answer(answer) {
@@ -25,7 +28,8 @@ impl Model {
                 listing: listing.clone(),
                 state: MarketState::Created,
                 limits: listing.limits,
-                settled: false,
+                settled: None,
+                place: self.free_place(),
                 resolution: None,
                 collateral: Credits::ZERO,
                 fees: Credits::ZERO,
@@ -59,7 +63,18 @@ impl Model {
         if self.map.of_market(id) != self.at {
             return Err(Rejection::WrongShard);
         }
-        self.find_market(id).ok_or(Rejection::MarketUnknown)
+        self.find_market(id).ok_or_else(|| self.not_listed(id))
+    }
+
+    /// Why a market is not there.
+    pub(super) fn not_listed(&self, id: MarketId) -> Rejection {
+        if self.archived.contains_key(&id) { Rejection::MarketArchived } else { Rejection::MarketUnknown }
+    }
+
+    /// The first that no market of this shard has.
+    fn free_place(&self) -> usize {
+        let taken: BTreeSet<usize> = self.markets_at(self.at).map(|market| market.place).collect();
+        (0..).find(|place| !taken.contains(place)).expect("there are more places than markets")
     }
 
     /// Where an admin's word takes a market.

@@ -43,6 +43,8 @@ pub struct Model {
     pub accounts: BTreeMap<AccountId, Account>,
     /// In the order of listing.
     pub markets: Vec<Market>,
+    /// Markets that were paid out long ago, and the fees of each.
+    pub archived: BTreeMap<MarketId, Credits>,
     /// The shard where things happen.
     at: Shard,
     /// What clients called their orders, where they came in.
@@ -143,6 +145,7 @@ impl Model {
             now: Timestamp(0),
             accounts: BTreeMap::new(),
             markets: Vec::new(),
+            archived: BTreeMap::new(),
             at: Shard::all(1).next().expect("there is a first"),
             orders_named: BTreeMap::new(),
             movements_named: BTreeMap::new(),

@@ -144,7 +144,7 @@ impl Model {
     }
 
     pub(super) fn check_listed(&self, order: &NewOrder) -> Answer<&Market> {
-        let market = self.find_market(order.market).ok_or(Rejection::MarketUnknown)?;
+        let market = self.find_market(order.market).ok_or_else(|| self.not_listed(order.market))?;
         if !market.is_open(self.now) {
             return Err(Rejection::MarketNotOpen);
         }

@@ -27,7 +27,10 @@ pub struct Market {
     pub listing: Listing,
     pub state: MarketState,
     pub limits: MarketLimits,
-    pub settled: bool,
+    /// When it was paid out.
+    pub settled: Option<Timestamp>,
+    /// Which place it has among the markets of its shard: the first that is free when it is listed.
+    pub place: usize,
     pub resolution: Option<Resolution>,
     pub collateral: Credits,
     pub fees: Credits,

@@ -1,7 +1,7 @@
 //! What happens by itself, on one shard.
 
 use schemas::event::CancelReason;
-use schemas::limits::{SHARDS_MAX, SWEEP_MAX};
+use schemas::limits::{MARKET_KEPT_MS, SHARDS_MAX, SWEEP_MAX};
 use schemas::{AccountId, Event, MarketId, MarketState, OrderId, Shard, Timestamp};
 
 use super::{Market, Model, Moved};
@@ -54,7 +54,7 @@ impl Model {
         }
     }
 
-    fn markets_at(&self, at: Shard) -> impl Iterator<Item = &Market> {
+    pub(super) fn markets_at(&self, at: Shard) -> impl Iterator<Item = &Market> {
         self.markets.iter().filter(move |market| self.map.of_market(market.id()) == at)
     }
 
@@ -81,11 +81,22 @@ impl Model {
         due.retain(|(time, _)| *time <= now);
         due.sort_unstable();
         for (_, id) in due {
+            if let Some(settled) = self.market(id).settled {
+                self.archive(id, settled);
+                continue;
+            }
             let market = self.market_mut(id);
             market.state = market.resolution.map_or(MarketState::Closed, |resolution| resolution.answer.final_state());
             let (state, resolution) = (market.state, market.resolution);
             self.tell(Event::MarketChanged { market: id, state, resolution, by: None });
         }
+    }
+
+    fn archive(&mut self, id: MarketId, settled: Timestamp) {
+        let at = self.markets.iter().position(|market| market.id() == id).expect("the market is known");
+        let Market { state, resolution, fees, .. } = self.markets.remove(at);
+        self.archived.insert(id, fees);
+        self.tell(Event::MarketArchived { market: id, state, resolution, settled, fees });
     }
 
     /// Cancels what an ended or paused market lets go, then pays out. Returns how many orders and positions that were.
@@ -124,7 +135,7 @@ impl Model {
             self.settle(*account, id, None, Moved { received: credits, ..Moved::default() });
         }
         if self.market(id).positions.is_empty() {
-            self.market_mut(id).settled = true;
+            self.market_mut(id).settled = Some(self.now);
             self.tell(Event::MarketSettled { market: id });
         }
         positions.len()
@@ -134,6 +145,9 @@ impl Model {
 impl Market {
     /// When it moves on by itself.
     fn moves_on(&self) -> Option<Timestamp> {
+        if let Some(settled) = self.settled {
+            return Some(Timestamp(settled.0 + MARKET_KEPT_MS));
+        }
         match self.state {
             MarketState::Resolving => Some(self.resolution?.confirmed?.payout),
             state => state.trades_later().then_some(self.listing.expiry),
@@ -141,7 +155,7 @@ impl Market {
     }
 
     fn pays_out(&self) -> bool {
-        self.state.is_final() && !self.settled
+        self.state.is_final() && self.settled.is_none()
     }
 
     /// True if orders wait for their cancel, or positions for their payout.

@@ -12,6 +12,8 @@
 //! cut 1  |  mend 1                   shard 1 is down, and up again
 //! snapshot 1  |  kill 1              shard 1 takes a snapshot; dies, and another engine goes on with its log
 //! wait 10s                           time passes (ms, s, min)
+//! outboxes 3                         a shard is full for another that keeps 3 messages for it
+//! acknowledge                        each shard hears what the others have taken in
 //! tick                               each shard that is up does what is due
 //! times 100 LINE  |  quietly LINE    the line, 100 times (`#` is 0, 1 …), or once; what the logs say to it is left out
 //! ```
@@ -153,6 +155,7 @@ impl Scenario {
     fn run_word(&mut self, line: &str, words: &[&str]) -> Vec<Said> {
         let nothing = Vec::new();
         match *words {
+            ["outboxes", most] => self.shards.bound_outboxes(most.parse().unwrap()),
             ["hold", from, to] => self.shards.hold(shard(from), shard(to)),
             ["deliver", from, to] => return self.shards.release(shard(from), shard(to)),
             ["deliver"] => return self.shards.release_all(),
@@ -161,6 +164,10 @@ impl Scenario {
             ["snapshot", one] => self.shards.take_snapshot(shard(one)),
             ["kill", one] => return self.shards.kill(shard(one)),
             ["wait", time] => self.shards.wait(milliseconds(time)),
+            ["acknowledge"] => {
+                let id = self.next_id(line);
+                return self.shards.acknowledge(id);
+            }
             ["tick"] => {
                 let id = self.next_id(line);
                 return self.shards.tick(id);

@@ -22,6 +22,8 @@ pub struct Shards {
     /// Sender and receiver of messages that stay on their way.
     held_back: BTreeSet<(Shard, Shard)>,
     down: BTreeSet<Shard>,
+    /// Messages kept for a shard from which on it is full.
+    outbox_max: usize,
     /// The room of each account's purses, and what they used of it, when it was looked at last.
     lent: BTreeMap<AccountId, (Rooms, Rooms)>,
 }
@@ -48,7 +50,17 @@ impl Shards {
             on_their_way: BTreeMap::new(),
         });
         let (held_back, down, lent) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        Self { map, nodes: nodes.collect(), clock: 0, held_back, down, lent }
+        let outbox_max = schemas::limits::OUTBOX_MAX;
+        Self { map, nodes: nodes.collect(), clock: 0, held_back, down, outbox_max, lent }
+    }
+
+    /// Shards are full of so many messages.
+    pub fn bound_outboxes(&mut self, outbox_max: usize) {
+        self.outbox_max = outbox_max;
+        for node in &mut self.nodes {
+            node.state = node.state.clone().with_outbox_max(outbox_max);
+            node.twin = node.twin.clone().with_outbox_max(outbox_max);
+        }
     }
 
     pub fn states(&self) -> impl Iterator<Item = &State> {
@@ -125,7 +137,8 @@ impl Shards {
         }
         assert_eq!(state.digest(), node.state.digest(), "recovery of shard {shard} differs");
         node.twin = State::from_bytes(shard, map, &state.to_bytes()).unwrap();
-        node.state = state;
+        node.twin = node.twin.clone().with_outbox_max(self.outbox_max);
+        node.state = state.with_outbox_max(self.outbox_max);
         node.on_their_way.clear();
         for (to, number, origin, message) in node.state.kept_messages() {
             node.on_their_way.entry(to).or_default().push_back((number, origin, message.clone()));
@@ -182,11 +195,24 @@ impl Shards {
         })
     }
 
+    /// Each shard hears what the others have taken in.
+    pub fn acknowledge(&mut self, id: CommandId) -> Vec<Said> {
+        let all: Vec<Shard> = Shard::all(self.map.shards()).collect();
+        let pairs = all.iter().flat_map(|from| all.iter().map(move |to| (*from, *to)));
+        let taken_in: Vec<_> = pairs.map(|(from, to)| (from, to, self.state(to).received_from(from))).collect();
+        let mut said = Vec::new();
+        for (from, to, number) in taken_in.into_iter().filter(|(.., number)| *number > 0) {
+            said.push(self.handle(from, id, &Command::Acknowledge { to, number }));
+        }
+        said.extend(self.deliver());
+        said
+    }
+
     /// Everything that must hold after a line.
     pub fn check(&mut self) {
         for node in &mut self.nodes {
             node.state.assert_all();
-            node.twin = twin(&node.state, self.map);
+            node.twin = twin(&node.state, self.map, self.outbox_max);
         }
         let sums = self.states().map(|state| state.sums(|to| self.state(to).received_from(state.shard())));
         let sums = sums.fold(Sums::default(), |all, one| all + one);
@@ -233,8 +259,8 @@ impl Shards {
 }
 
 /// The state restored from its bytes: it waits for the same, and decides alike from here on.
-fn twin(state: &State, map: ShardMap) -> State {
-    let restored = State::from_bytes(state.shard(), map, &state.to_bytes()).unwrap();
+fn twin(state: &State, map: ShardMap, outbox_max: usize) -> State {
+    let restored = State::from_bytes(state.shard(), map, &state.to_bytes()).unwrap().with_outbox_max(outbox_max);
     assert_eq!(restored.to_bytes(), state.to_bytes(), "a restored state is another");
     assert_eq!(restored.next_due(), state.next_due(), "a restored state waits for something else");
     restored

@@ -35,6 +35,7 @@ impl Scenario {
             }
             Event::MarketChanged { state, .. } => say(format!("market {state}")),
             Event::MarketSettled { .. } => say("market settled".into()),
+            Event::MarketArchived { fees, .. } => say(format!("market archived, fees {fees}")),
             Event::OrderAmended(a) => {
                 let place = if a.in_place { "in its place" } else { "at the end of its queue" };
                 say(format!(

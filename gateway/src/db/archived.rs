@@ -1,0 +1,93 @@
+//! Markets that have left their shard's state, and so the view and Redis: Postgres has what is left of them.
+
+use schemas::ids::Coordinate;
+use schemas::text::Ticker;
+use schemas::{Credits, MarketId, MarketState};
+
+use super::boot::{MARKET_COLUMNS, market, trade};
+use super::{Database, DbError, Timed, positions, rows, snapshot};
+use crate::read_models::TickerData;
+use crate::shapes::PublicTrade;
+use crate::shapes::market::Market;
+
+/// A market and its last figures.
+pub type Archived = (Market, TickerData);
+
+impl Database {
+    /// A market, whether it is archived or not.
+    pub async fn market(&self, id: MarketId) -> Result<(Option<Archived>, Vec<Coordinate>), DbError> {
+        let _timed = Timed::start("market");
+        let mut connection = self.connection().await?;
+        let transaction = snapshot(&mut connection).await?;
+        let at = positions(&transaction).await?;
+        let sql = format!(
+            "SELECT {MARKET_COLUMNS}, last_price, last_trade_at, volume, collateral, created_at FROM markets \
+             WHERE id = $1"
+        );
+        let statement = transaction.prepare_cached(&sql).await?;
+        let row = transaction.query_opt(&statement, &[&rows::to_i64(id.0)]).await?;
+        transaction.commit().await?;
+        Ok((row.map(|row| with_figures(&row)).transpose()?, at))
+    }
+
+    /// Markets that have paid out, in order of ticker, from the one after `after` on: those that the view may not have.
+    pub async fn settled_markets(
+        &self,
+        after: Option<&Ticker>,
+        state: Option<MarketState>,
+        limit: usize,
+    ) -> Result<Vec<Market>, DbError> {
+        let _timed = Timed::start("settled_markets");
+        let connection = self.connection().await?;
+        let sql = format!(
+            "SELECT {MARKET_COLUMNS} FROM markets WHERE settled AND ticker COLLATE \"C\" > $1 \
+             AND ($2::text IS NULL OR state = $2) ORDER BY ticker COLLATE \"C\" LIMIT $3"
+        );
+        let statement = connection.prepare_cached(&sql).await?;
+        let after = after.map_or("", Ticker::as_str);
+        let state = state.map(MarketState::name);
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = connection.query(&statement, &[&after, &state, &most]).await?;
+        found.iter().map(known).collect()
+    }
+
+    /// A market's last trades, newest first.
+    pub async fn last_trades(
+        &self,
+        id: MarketId,
+        limit: usize,
+    ) -> Result<(Vec<PublicTrade>, Vec<Coordinate>), DbError> {
+        let _timed = Timed::start("last_trades");
+        let mut connection = self.connection().await?;
+        let transaction = snapshot(&mut connection).await?;
+        let at = positions(&transaction).await?;
+        let statement = transaction.prepare_cached(LAST_TRADES).await?;
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = transaction.query(&statement, &[&rows::to_i64(id.0), &most]).await?;
+        transaction.commit().await?;
+        Ok((found.iter().map(|row| Ok(trade(row)?.1)).collect::<Result<_, DbError>>()?, at))
+    }
+}
+
+const LAST_TRADES: &str = "SELECT id, market_id, price, quantity, kind, taker_entry, created_at FROM trades \
+    WHERE market_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2";
+
+fn known(row: &tokio_postgres::Row) -> Result<Market, DbError> {
+    let (shard, listing, state, resolution) = market(row)?;
+    Ok(Market { listing, state, resolution, shard })
+}
+
+/// Nothing of an archived market rests, and nobody holds any of it.
+fn with_figures(row: &tokio_postgres::Row) -> Result<Archived, DbError> {
+    let figures = TickerData {
+        best_bid: None,
+        best_ask: None,
+        last_price: row.get::<_, Option<i32>>("last_price").map(rows::price).transpose()?,
+        last_time: row.get::<_, Option<time::OffsetDateTime>>("last_trade_at").map(rows::timestamp).transpose()?,
+        volume: rows::unsigned(row.get("volume"), "volume")?,
+        collateral: Credits(row.get("collateral")),
+        open_interest: 0,
+        created_at: rows::timestamp(row.get("created_at"))?,
+    };
+    Ok((known(row)?, figures))
+}

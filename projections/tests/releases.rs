@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod common;
 #[path = "../../schemas/tests/releases/mod.rs"]
 mod files;
+#[path = "common/model.rs"]
+mod model;
 #[path = "releases/tables.rs"]
 mod tables;
 
-use common::model::Model;
 use files::Release;
+use model::Model;
 use projections::fold::Changes;
 use schemas::Shard;
 use schemas::reading::{Position, Reader, Reading};

@@ -1,7 +1,8 @@
 //! A shard's state as bytes, and back.
 //!
-//! File layout: magic (8 bytes), BLAKE3 of all that follows (32), and the body. The magic says what the body is; magic and hash stay
-//! for ever. Today's body: shard (u16), number of shards (u16), position, length of the state (u64), state.
+//! File layout: magic (8 bytes), BLAKE3 of all that follows (32), and the body. The magic says what the body is; magic
+//! and hash stay for ever. Today's body: shard (u16), number of shards (u16), position, length of the state (u64),
+//! state.
 //!
 //! | magic      | released with | reader        |
 //! |------------|---------------|---------------|
@@ -23,8 +24,8 @@ const MAGIC_BYTES: usize = 8;
 /// Makes a state and its position of a body.
 type BodyReader = fn(Shard, ShardMap, &[u8]) -> Result<(State, Position), SnapshotError>;
 
-/// Who reads which layout. The layout of a release stays here, with its reader in `snapshot/`, for as long as a release may be
-/// followed by this one (docs/upgrades.md).
+/// Who reads which layout. The layout of a release stays here, with its reader in `snapshot/`, for as long as a
+/// release may be followed by this one (docs/upgrades.md).
 const READERS: &[(&[u8; MAGIC_BYTES], BodyReader)] = &[(MAGIC, read_body)];
 
 /// About what a purse, a position, an order or a client id takes.

@@ -1,5 +1,5 @@
-//! The tables as text: a line a row, `table/key column=value column=value`, sorted as the model is. Names are those of the tables in
-//! `migrations/`.
+//! The tables as text: a line a row, `table/key column=value column=value`, sorted as the model is. Names are those of
+//! the tables in `migrations/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display, Write};
@@ -7,7 +7,7 @@ use std::fmt::{Debug, Display, Write};
 use projections::fold::{AccountDelta, AdminAct, LedgerEntry, MarketDelta, OrderRow, ProposalDelta, Stamp, TradeRow};
 use schemas::{AccountId, MarketId, OrderId, ProposalId, Shard, Terms};
 
-use super::common::model::Model;
+use super::model::Model;
 
 /// All rows of all tables.
 pub fn dump(model: &Model) -> String {

@@ -3,7 +3,7 @@
 //! | file                       | what                                                                             |
 //! |----------------------------|----------------------------------------------------------------------------------|
 //! | `shards.txt`               | a line a shard: its records, outcomes, and the hash of its state in the end       |
-//! | `events-N.log`             | the events partition of shard N, each record behind its length (4 bytes, little-endian) |
+//! | `events-N.log`             | the events partition of shard N, each record behind its length (`u32`, little-endian) |
 //! | `middle-N.snapshot`        | its snapshot somewhere in the middle                                             |
 //! | `end-N.snapshot`           | its snapshot behind the last record                                              |
 //! | `tables.txt`               | the tables that the fold makes of all these logs, a line a row                   |

@@ -1,4 +1,5 @@
-//! A small exchange from its first account to its last payout: nearly every kind of event, with as few commands as it takes.
+//! A small exchange from its first account to its last payout: nearly every kind of event, with as few commands as it
+//! takes.
 
 use schemas::limits::{DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, PURSE_REST_MS};
 use schemas::market::YesValue;

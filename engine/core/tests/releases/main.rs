@@ -1,5 +1,5 @@
-//! Today's engine over what engines of each release wrote: it reads the whole log, goes on from each snapshot, and arrives at the
-//! same state.
+//! Today's engine over what engines of each release wrote: it reads the whole log, goes on from each snapshot, and
+//! arrives at the same state.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,7 +37,7 @@ fn read_on(release: &Release, mut replica: Replica, log: &[Vec<u8>]) -> Replica 
 
 /// What a shard's line says.
 fn line(replica: &mut Replica) -> String {
-    let (shard, position) = (replica.state().shard(), replica.position().clone());
+    let (shard, position) = (replica.state().shard(), *replica.position());
     let hash = replica.state_hash();
     format!("shard {shard}: {} records, {} outcomes, state {hash}", position.offset, position.sequence)
 }
@@ -47,9 +47,9 @@ fn restore(release: &Release, shard: Shard, map: ShardMap, file: &str) -> Replic
     match Replica::restore(shard, map, &bytes) {
         Ok(replica) => replica,
         Err(SnapshotError::Foreign) => panic!(
-            "{}/{file} has the layout {}, for which `snapshot.rs` has no reader. If the layout has changed since that release: keep \
-             its reader, in `engine/core/src/snapshot/`, and name it in `READERS` (docs/upgrades.md). If it is `unreleased`: make \
-             it anew with UPDATE_EXPECT=1",
+            "{}/{file} has the layout {}, for which `snapshot.rs` has no reader. If the layout has changed since that \
+             release: keep its reader, in `engine/core/src/snapshot/`, and name it in `READERS` (docs/upgrades.md). If it \
+             is `unreleased`: make it anew with UPDATE_EXPECT=1",
             release.name,
             bytes[..8.min(bytes.len())].escape_ascii(),
         ),

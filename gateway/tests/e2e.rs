@@ -46,7 +46,7 @@ async fn an_exchange_from_the_first_account_to_the_payout() {
     let glance = get_at(api, None, &format!("/v1/markets/{market}"), at).await;
     let data = &glance["ticker_data"];
     assert_eq!((&data["best_bid"], &data["best_ask"]), (&json!("0.6000"), &json!(null)));
-    assert_eq!((&data["volume"], &data["open_interest"]), (&json!(4), &json!(4)));
+    assert_eq!((&data["volume"], &data["open_interest"]), (&json!("4"), &json!(4)));
 
     let detail = get_at(api, Some(&alice.key), &format!("/v1/orders/{}", text(&placed, "order_id")), at).await;
     assert_eq!((&detail["status"], &detail["filled"]), (&json!("PARTIALLY_FILLED"), &json!(4)));

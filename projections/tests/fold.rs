@@ -295,6 +295,21 @@ fn an_order_that_waited_is_that_of_the_command_that_placed_it() {
 }
 
 #[test]
+fn what_moves_to_and_fro_for_ever_overflows_nothing() {
+    let (account, to, room) = (AccountId(1), Shard::new(2).unwrap(), Room::ZERO);
+    let mut changes = Changes::new();
+    let credits = Credits(limits::WALLET_MAX);
+    for _ in 0..2_000 {
+        let sent = Event::PurseSent { account, to, credits, room };
+        let received = Event::PurseReceived { account, from: to, credits, room };
+        changes.fold(&outcome(1, vec![received, sent])).unwrap();
+    }
+    let purse = changes.purses[&account];
+    assert_eq!((purse.available, purse.sent), (Credits::ZERO, purse.received));
+    assert_eq!(purse.sent.micros(), (i128::from(limits::WALLET_MAX) * 2_000) as i64);
+}
+
+#[test]
 fn room_alone_makes_a_purse_and_no_ledger_entry() {
     let (account, from) = (AccountId(1), Shard::new(2).unwrap());
     let room = Room { orders: 1, held: Credits::ZERO };

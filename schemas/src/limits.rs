@@ -142,3 +142,23 @@ const _: () = assert!(3 * PART_ANNOUNCES_MS <= PART_COUNTS_MS);
 const _: () = assert!(BATCH_MAX <= PARKED_MAX);
 // All credits of all shards fit one i64, so no sum of purses, collateral or fees overflows, wherever trading takes them.
 const _: () = assert!(SHARD_CREDITS_MAX < i64::MAX / SHARDS_MAX as i64 && WALLET_MAX <= SHARD_CREDITS_MAX);
+
+// Sums over the exchange's life (docs/sums.md). What is counted for ever must not overflow in this much service:
+
+/// Trades of all markets in ten years at 10,000 a second.
+const LIFE_TRADES: u64 = 10_000 * 60 * 60 * 24 * 3_653;
+
+/// The largest whole number up to which JavaScript knows every other one.
+const JSON_NUMBER_MAX: i64 = (1 << 53) - 1;
+
+// Contracts traded on one market: `volume`.
+const _: () = assert!(LIFE_TRADES * (QUANTITY_MAX as u64) < i64::MAX as u64);
+// Contracts in the world and in positions, each backed by a credit: also as numbers in JSON.
+const _: () = assert!(SHARD_CREDITS_MAX / 1_000_000 * (SHARDS_MAX as i64) < JSON_NUMBER_MAX);
+// A level's contracts: a book names its orders by 32 bits. Also as numbers in JSON.
+const _: () = assert!((u32::MAX as u64) * (QUANTITY_MAX as u64) < JSON_NUMBER_MAX as u64);
+// What one order holds, its highest fee included; and what a whole batch needs, budgets included.
+const _: () = assert!((QUANTITY_MAX as i64) * (1_000_000 + FEE_RATE_MAX as i64) < AMOUNT_MAX);
+const _: () = assert!((BATCH_MAX as i64) < i64::MAX / AMOUNT_MAX);
+// Outcomes of a shard in JSON, should each trade be one of its own and nine of ten commands trade nothing.
+const _: () = assert!(LIFE_TRADES * 10 < JSON_NUMBER_MAX as u64);

@@ -1,6 +1,12 @@
 //! A shard's state as bytes, and back.
 //!
-//! File layout: magic (8 bytes), BLAKE3 of all that follows (32), shard (u16), number of shards (u16), position, state.
+//! File layout: magic (8 bytes), BLAKE3 of all that follows (32), and the body. The magic says what the body is; magic
+//! and hash stay for ever. Today's body: shard (u16), number of shards (u16), position, length of the state (u64),
+//! state.
+//!
+//! | magic      | released with | reader        |
+//! |------------|---------------|---------------|
+//! | `LFGsnapB` | not yet       | [`read_body`] |
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use schemas::reading::Position;
@@ -11,7 +17,15 @@ use crate::state::{Facts, MarketPlaces, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
-const MAGIC: &[u8; 8] = b"LFGsnapB";
+const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapB";
+const MAGIC_BYTES: usize = 8;
+
+/// Makes a state and its position of a body.
+type BodyReader = fn(Shard, ShardMap, &[u8]) -> Result<(State, Position), SnapshotError>;
+
+/// Who reads which layout. The layout of a release stays here, with its reader in `snapshot/`, for as long as a
+/// release may be followed by this one (docs/upgrades.md).
+const READERS: &[(&[u8; MAGIC_BYTES], BodyReader)] = &[(MAGIC, read_body)];
 
 /// About what a purse, a position, an order or a client id takes.
 const BYTES_A_THING: usize = 80;
@@ -130,11 +144,18 @@ pub fn write(state: &State, state_bytes: &[u8], position: &Position) -> Vec<u8> 
 
 /// The state and position in a snapshot.
 pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(State, Position), SnapshotError> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or(SnapshotError::Foreign)?;
+    let (magic, rest) = bytes.split_first_chunk().ok_or(SnapshotError::Foreign)?;
+    let reader = READERS.iter().find(|(known, _)| *known == magic);
+    let (_, read_body) = reader.ok_or(SnapshotError::Foreign)?;
     let (hash, body) = rest.split_at_checked(HASH_BYTES).ok_or(SnapshotError::Damaged)?;
     if blake3::hash(body).as_bytes() != hash {
         return Err(SnapshotError::Damaged);
     }
+    read_body(shard, map, body)
+}
+
+/// The reader of today's layout.
+fn read_body(shard: Shard, map: ShardMap, body: &[u8]) -> Result<(State, Position), SnapshotError> {
     let config = bincode::config::legacy();
     let malformed = |error: bincode::error::DecodeError| SnapshotError::Malformed(error.to_string());
     let (((found, shards), position, length), used): (((u16, u16), Position, u64), usize) =

@@ -6,6 +6,8 @@
 mod cluster;
 mod script;
 
+pub use cluster::home;
+
 use cluster::Cluster;
 use engine_core::Replica;
 use schemas::reading::{Position, Reader};
@@ -83,7 +85,7 @@ pub fn snapshot_after(bytes: &[u8]) -> Vec<u8> {
     while let Some((wait, step)) = script.next(&[]) {
         time += wait;
         let command = match step {
-            Step::Ask(command) if cluster::home(map, &command) == shard => command,
+            Step::Ask(command) if home(map, &command) == shard => command,
             Step::Astray(at, command) if at == shard => command,
             Step::Advance(at) if at == shard => Command::AdvanceTime,
             _ => continue,
@@ -109,7 +111,7 @@ pub fn run(bytes: &[u8]) -> Vec<Event> {
     while let Some((wait, step)) = script.next(&cluster.orders) {
         cluster.wait(wait);
         match step {
-            Step::Ask(command) => cluster.ask(cluster::home(map, &command), &command),
+            Step::Ask(command) => cluster.ask(home(map, &command), &command),
             Step::Astray(at, command) => cluster.ask(at, &command),
             Step::Advance(shard) => cluster.ask(shard, &Command::AdvanceTime),
             Step::Deliver(from) => {

@@ -96,7 +96,8 @@ pub struct TickerData {
     /// When that was.
     #[serde(serialize_with = "iso_or_null")]
     pub last_time: Option<Timestamp>,
-    /// Contracts traded.
+    /// Contracts traded; in years more than a JSON number holds.
+    #[serde(serialize_with = "text")]
     pub volume: u64,
     /// Credits that back the pairs in the world.
     #[serde(serialize_with = "text")]

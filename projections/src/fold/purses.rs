@@ -17,9 +17,10 @@ pub struct PurseDelta {
     pub held: Credits,
     /// Change of the number of live orders.
     pub live_orders: i64,
-    /// Credits that left for the account's purses on other shards.
+    /// Credits that left for the account's purses on other shards, modulo 2^64: all that ever left may be more than a
+    /// number holds, and only its difference to what came means anything.
     pub sent: Credits,
-    /// Credits that came from them.
+    /// Credits that came from them, modulo 2^64.
     pub received: Credits,
     /// The last change, or the account's opening.
     pub last: Stamp,
@@ -92,8 +93,8 @@ impl Changes {
         purse.available += change.available;
         purse.held += change.held;
         purse.live_orders += i64::from(change.live_orders);
-        purse.sent += change.sent;
-        purse.received += change.received;
+        purse.sent = Credits(purse.sent.0.wrapping_add(change.sent.0));
+        purse.received = Credits(purse.received.0.wrapping_add(change.received.0));
         // An order that holds nothing comes and goes without a change of its account's credits; so does mere room.
         if (change.available, change.held) != (Credits::ZERO, Credits::ZERO) {
             self.ledger.push(entry(event, change, index, at));

@@ -38,6 +38,18 @@ while i <= last do
         -- field, difference
         redis.call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3])
         i = i + 4
+    elseif word == 'turn' then
+        -- field, difference: as add, modulo 2^64, between -2^63 and 2^63 - 1
+        local field, difference = ARGV[i + 2], ARGV[i + 3]
+        local sum = redis.pcall('HINCRBY', key, field, difference)
+        if type(sum) == 'table' then
+            -- Beyond one end: half a turn back before the difference, and half behind it.
+            local half = difference:sub(1, 1) == '-' and { '9223372036854775807', '1' } or { '-9223372036854775808' }
+            for _, part in ipairs(half) do redis.call('HINCRBY', key, field, part) end
+            redis.call('HINCRBY', key, field, difference)
+            for _, part in ipairs(half) do redis.call('HINCRBY', key, field, part) end
+        end
+        i = i + 4
     elseif word == 'sum' then
         -- as add, but a field that becomes 0 goes
         if redis.call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3]) == 0 then

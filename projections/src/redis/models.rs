@@ -62,13 +62,16 @@ fn purses(operations: &mut Operations, keys: &Keys, changes: &Changes) {
             (field::AVAILABLE, purse.available.micros()),
             (field::HELD, purse.held.micros()),
             (field::LIVE_ORDERS, purse.live_orders),
-            (field::SENT, purse.sent.micros()),
-            (field::RECEIVED, purse.received.micros()),
         ];
+        let turns = [(field::SENT, purse.sent.micros()), (field::RECEIVED, purse.received.micros())];
         // Its first change, which the log does not tell, makes all fields.
-        operations.begin(key.clone(), sums.map(|(field, _)| field));
+        let fields = [field::AVAILABLE, field::HELD, field::LIVE_ORDERS, field::SENT, field::RECEIVED];
+        operations.begin(key.clone(), fields);
         for (field, difference) in sums {
             operations.add(key.clone(), field, difference);
+        }
+        for (field, difference) in turns {
+            operations.turn(key.clone(), field, difference);
         }
         operations.set(key, [sequence(purse.last.sequence)]);
     }

@@ -69,6 +69,13 @@ impl Operations {
         }
     }
 
+    /// Adds to a hash's number, modulo 2^64.
+    pub fn turn(&mut self, key: String, field: impl Into<String>, difference: i64) {
+        if difference != 0 {
+            self.operation("turn", key, [field.into(), difference.to_string()]);
+        }
+    }
+
     /// Adds to a hash's number, and drops the field when it becomes 0.
     pub fn sum(&mut self, key: String, field: impl Into<String>, difference: i64) {
         if difference != 0 {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::{Invariant, MarketView, Purse, Read, Replica, Sums};
+use engine_core::{HASH_EVERY, Invariant, MarketView, Purse, Read, Replica, Sums};
 use schemas::event::CancelReason;
 use schemas::shard_map::ShardMap;
 use schemas::{
@@ -32,6 +32,8 @@ pub struct Cluster {
     clock: u64,
     ids: u128,
     attempts: u64,
+    /// Outcomes from one published hash of a state to the next.
+    hash_every: u64,
     /// The room that each account's purses had together when it was looked at last.
     lent: BTreeMap<AccountId, Lent>,
 }
@@ -55,18 +57,23 @@ impl Lent {
 
 impl Cluster {
     pub fn new(shards: u16) -> Self {
+        Self::with_hash_every(shards, HASH_EVERY)
+    }
+
+    /// Leaders publish their state's hash with every so many outcomes.
+    pub fn with_hash_every(shards: u16, hash_every: u64) -> Self {
         let map = ShardMap::new(shards).unwrap();
         let nodes = Shard::all(shards).map(|shard| Node {
             commands: Vec::new(),
             events: Vec::new(),
-            leader: Replica::new(shard, map),
+            leader: Replica::new(shard, map).with_hash_every(hash_every),
             follower: Replica::new(shard, map),
             outcomes: Vec::new(),
             snapshot: None,
             relay: BTreeMap::new(),
         });
-        let mut cluster =
-            Self { map, nodes: nodes.collect(), clock: 1_000, ids: 0, attempts: 0, lent: BTreeMap::new() };
+        let (nodes, lent) = (nodes.collect(), BTreeMap::new());
+        let mut cluster = Self { map, nodes, clock: 1_000, ids: 0, attempts: 0, hash_every, lent };
         for shard in Shard::all(shards) {
             cluster.take_over(shard);
         }
@@ -211,7 +218,7 @@ impl Cluster {
             Some(bytes) => Replica::restore(shard, self.map, bytes).unwrap(),
             None => Replica::new(shard, self.map),
         };
-        let dead = std::mem::replace(&mut node.leader, fresh);
+        let dead = std::mem::replace(&mut node.leader, fresh.with_hash_every(self.hash_every));
         self.take_over(shard);
         let node = &mut self.nodes[shard.index()];
         if node.leader.sequence() == dead.sequence() {
@@ -409,6 +416,18 @@ impl Cluster {
 }
 
 impl Node {
+    /// All records of the events partition.
+    #[allow(dead_code, reason = "tests share this code, and not all keep what it writes")]
+    pub fn log(&self) -> &[Vec<u8>] {
+        &self.events
+    }
+
+    /// What [`Cluster::take_snapshot`] took last.
+    #[allow(dead_code, reason = "tests share this code, and not all keep what it writes")]
+    pub fn snapshot(&self) -> Option<&[u8]> {
+        self.snapshot.as_deref()
+    }
+
     pub fn markets(&self) -> impl Iterator<Item = MarketView<'_>> {
         self.leader.state().markets().map(|(_, market)| market)
     }

@@ -26,6 +26,7 @@ struct Entry {
     halted: AtomicBool,
     left_behind: AtomicBool,
     leaderless: AtomicBool,
+    unreadable: AtomicBool,
 }
 
 impl Halted {
@@ -40,6 +41,7 @@ impl Halted {
                 halted: AtomicBool::new(false),
                 left_behind: AtomicBool::new(false),
                 leaderless: AtomicBool::new(false),
+                unreadable: AtomicBool::new(false),
             }
         };
         Arc::new(Self { shards: Shard::all(shards).map(entry).collect() })
@@ -81,6 +83,17 @@ impl Halted {
     /// Its log goes on, and this process does not see how: a key of an account that lives there may be revoked.
     pub fn leave_behind(&self, shard: Shard) {
         self.shards[shard.index()].left_behind.store(true, Ordering::Release);
+    }
+
+    /// Nothing more of its log can be read, so whether it goes on will not be known.
+    pub fn give_up(&self, shard: Shard) {
+        self.shards[shard.index()].unreadable.store(true, Ordering::Release);
+    }
+
+    /// True if no more will be known of it.
+    pub fn is_looked_through(&self, shard: Shard) -> bool {
+        let unreadable = |entry: &Entry| entry.unreadable.load(Ordering::Acquire);
+        self.is_left_behind(shard) || self.shards.get(shard.index()).is_some_and(unreadable)
     }
 
     /// True if its log goes on without this process.

@@ -6,13 +6,13 @@
 //! ([`Halted`]), since it could only serve falsehoods; the others go on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use schemas::reading::{Broken, Fault, Position, Reader, Reading as Read};
-use schemas::{Outcome, Record, Shard};
+use schemas::{Outcome, Quarantine, Record, Shard};
 use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord, quarantine};
 use service::{LogArgs, Pulse, Shutdown, panic_text};
 use tokio::sync::oneshot;
@@ -59,6 +59,12 @@ const HINT_OTHER_LOG: &str = "compare brokers, topic prefix and database with ea
 
 /// The same where a later build writes what this one does not know.
 const HINT_NEWER: &str = "install that build of the gateway in place of this process's";
+
+/// Whether a record at which a shard would halt is put aside.
+struct Answer {
+    broken: Broken,
+    put_aside: Option<Quarantine>,
+}
 
 /// What the tail needs.
 pub struct Tail {
@@ -112,9 +118,21 @@ impl Tail {
         let goals = tail.high_watermarks()?;
         let mut caught_up = Some(caught_up);
         let mut lost = None;
+        let (answers, answered) = mpsc::channel::<Answer>();
+        let mut asked = vec![false; shards.len()];
+        // Up to where records came, whether or not they could be read.
+        let mut seen = vec![0; shards.len()];
         while !self.shutdown.is_triggered() {
-            let has_caught_up =
-                |&(s, goal): &(Shard, u64)| self.halted.contains(s) || readers[s.index()].next_offset() >= goal;
+            while let Ok(answer) = answered.try_recv() {
+                let index = answer.broken.shard.index();
+                asked[index] = false;
+                self.hear(&tail, &mut readers[index], answer)?;
+            }
+            // Of a halted shard, too, it must be known whether its log goes on: then keys of its accounts open nothing.
+            let has_caught_up = |&(shard, goal): &(Shard, u64)| match self.halted.contains(shard) {
+                true => self.halted.is_looked_through(shard) || seen[shard.index()] >= goal,
+                false => readers[shard.index()].next_offset() >= goal,
+            };
             if caught_up.is_some() && goals.iter().all(has_caught_up) {
                 tracing::info!("the view has caught up with the log");
                 self.halted.all_caught_up();
@@ -123,13 +141,23 @@ impl Tail {
             }
             match tail.next_or_wait(PATIENCE) {
                 Ok(None) => {}
-                Ok(Some(record)) if self.halted.contains(record.shard()) => self.look_behind(&tail, &record)?,
+                // Fetched before it was asked about the one before, and read again after.
+                Ok(Some(record)) if asked[record.shard().index()] => {}
+                Ok(Some(record)) if self.halted.contains(record.shard()) => {
+                    seen[record.shard().index()] = record.offset() + 1;
+                    self.look_behind(&tail, &record)?;
+                }
                 Ok(Some(record)) => {
                     let (shard, index) = (record.shard(), record.shard().index());
+                    seen[index] = record.offset() + 1;
                     match self.read_or_halt(&mut readers[index], &meters[index], &record) {
                         Ok(()) => self.halted.set_leaderless(shard, readers[index].leader_halted()),
-                        Err(ShardError::Broken(broken)) if self.is_put_aside(&broken)? => {
-                            readers[index].pass_over(broken.offset);
+                        Err(ShardError::Broken(broken)) => {
+                            tail.leave(shard)?;
+                            asked[index] = self.ask(broken.clone(), answers.clone()).is_ok();
+                            if !asked[index] {
+                                self.hear(&tail, &mut readers[index], Answer { broken, put_aside: None })?;
+                            }
                         }
                         Err(error) => self.halt(&tail, shard, &error)?,
                     }
@@ -145,22 +173,39 @@ impl Tail {
         Ok(())
     }
 
-    /// Whether admins have put aside the record at which a shard would halt.
-    fn is_put_aside(&self, broken: &Broken) -> Result<bool, KafkaFault> {
-        let Broken { shard, offset, .. } = *broken;
-        let found = loop {
-            match quarantine::of_record(&self.log, shard, offset) {
-                Err(fault) if fault.may_retry() && !self.shutdown.is_triggered() => {
-                    tracing::warn!(%shard, offset, %fault, "whether a record is put aside is to be asked again");
-                    self.pulse.beat();
+    /// Asks, in a thread of its own, whether admins have put aside the record at which a shard would halt. Until that is
+    /// answered the shard is not read, and the others are.
+    fn ask(&self, broken: Broken, answers: mpsc::Sender<Answer>) -> std::io::Result<()> {
+        let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
+        let ask = move || {
+            let Broken { shard, offset, .. } = broken;
+            let put_aside = loop {
+                match quarantine::of_record(&log, shard, offset) {
+                    Err(fault) if fault.may_retry() && !shutdown.is_triggered() => {
+                        tracing::warn!(%shard, offset, %fault, "whether a record is put aside is to be asked again");
+                        std::thread::sleep(PATIENCE);
+                    }
+                    found => break found.unwrap_or_default(),
                 }
-                found => break found?,
-            }
+            };
+            // Nobody hears it if the tail has ended.
+            let _ = answers.send(Answer { broken, put_aside });
         };
-        if let Some(quarantine) = &found {
-            tracing::warn!(%shard, offset, %broken, reason = %quarantine.reason, "passed over: it is put aside");
+        std::thread::Builder::new().name("quarantine".to_owned()).spawn(ask).map(|_| ())
+    }
+
+    /// Goes on with a shard behind the record that was asked about: reads it, or looks whether others do.
+    fn hear(&self, tail: &EventsTail, reader: &mut Reader, answer: Answer) -> Result<(), KafkaFault> {
+        let Answer { broken, put_aside } = answer;
+        let (shard, next) = (broken.shard, broken.offset + 1);
+        match put_aside {
+            Some(Quarantine { reason, .. }) => {
+                tracing::warn!(%shard, %broken, %reason, "passed over: it is put aside");
+                reader.pass_over(broken.offset);
+            }
+            None => self.halt(tail, shard, &broken.into())?,
         }
-        Ok(found.is_some())
+        tail.enter(shard, next)
     }
 
     fn halt(&self, tail: &EventsTail, shard: Shard, error: &ShardError) -> Result<(), KafkaFault> {
@@ -169,7 +214,10 @@ impl Tail {
         self.halted.halt(shard, &format!("{error}; hint: {hint}"));
         match error {
             // Nothing can be read there.
-            ShardError::Cut(_) => tail.leave(shard),
+            ShardError::Cut(_) => {
+                self.halted.give_up(shard);
+                tail.leave(shard)
+            }
             ShardError::Broken(_) | ShardError::Fold(..) | ShardError::Panicked(..) => Ok(()),
         }
     }

@@ -9,6 +9,8 @@ use schemas::{CommandRecord, Record, Shard};
 use service::config::LogArgs;
 use service::kafka::{KafkaFault, Reading, consumer_config, may_retry};
 
+use crate::log::Source;
+
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Arguments of `engine inspect`.
@@ -67,9 +69,10 @@ pub fn inspect(args: &InspectArgs) -> Result<(), KafkaFault> {
     Ok(())
 }
 
-/// The bytes of one command; `None` if there is none. Blocks.
-pub fn one_command(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Vec<u8>>, KafkaFault> {
-    let (topic, partition) = (log.topics().commands, shard.partition());
+/// The bytes of one record; `None` if there is none. Blocks.
+pub fn one_record(log: &LogArgs, source: Source, shard: Shard, offset: u64) -> Result<Option<Vec<u8>>, KafkaFault> {
+    let (topics, partition) = (log.topics(), shard.partition());
+    let topic = if source == Source::Events { topics.events } else { topics.commands };
     let group = format!("{}.inspect", log.topic_prefix);
     let consumer: BaseConsumer = consumer_config(&log.kafka, &group, Reading::Bulk).create()?;
     let (first, end) = consumer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT)?;

@@ -8,13 +8,16 @@ use clap::Args;
 use engine_core::{Halt, Replica};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
+use schemas::codec::DecodeError;
+use schemas::reading::Fault;
 use schemas::text::Reason;
-use schemas::{AdminId, Command, CommandRecord, Quarantine, Quarantined, Shard};
+use schemas::{AdminId, Command, CommandRecord, Quarantine, Quarantined, Record, Shard};
 use service::Admins;
 use service::config::LogArgs;
 use service::kafka::{EventsTail, KafkaFault, Reading, producer_config, quarantine};
 
-use super::inspect::one_command;
+use super::inspect::one_record;
+use crate::log::Source;
 
 /// How long one look for the next record takes, and how many in a row find none before Kafka counts as out of reach.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -76,6 +79,19 @@ pub enum QuarantineError {
         /// What they do.
         instead: String,
     },
+    /// A later build wrote it: to put it aside would make two histories of one log.
+    #[error("record {record} is a later build's: {newer}")]
+    Later {
+        /// What was to be put aside.
+        record: u64,
+        /// Which build to install.
+        newer: Halt,
+    },
+    /// It follows from all outcomes before it, so some reader may have taken it for true.
+    #[error(
+        "record {0} is the next outcome of its shard: whoever can read it has made it true; restore it from a copy"
+    )]
+    AnOutcome(u64),
     /// What follows cannot be read on from before the record.
     #[error("behind record {record} readers halt all the same: {next}")]
     NoUse {
@@ -94,6 +110,12 @@ pub enum QuarantineError {
         /// What is to be decided next.
         next: u64,
     },
+    /// Readers halt before the last outcome, so which command is next is not known.
+    #[error("readers halt before the end of the events: {0}")]
+    HaltsBefore(Halt),
+    /// Each leader appends another.
+    #[error("command {0} only says that time has passed: each leader appends another, so what it meets must be mended")]
+    OfTime(u64),
     /// It carries what another shard has sent and will send again; without it credits would be lost.
     #[error("command {0} is a message between shards: without it credits would be lost")]
     BetweenShards(u64),
@@ -168,8 +190,16 @@ fn read(log: &LogArgs, shard: Shard, also: Option<u64>) -> Result<Read, Quaranti
 
 /// Readers halt there, and behind it they would read on.
 fn check_record(log: &LogArgs, shard: Shard, record: u64) -> Result<(), QuarantineError> {
-    let instead = match read(log, shard, None)?.halt {
+    let Read { replica, halt } = read(log, shard, None)?;
+    let instead = match halt {
         Some(Halt::Broken(broken)) if broken.offset == record => {
+            if matches!(broken.fault, Fault::Newer { .. } | Fault::Undecodable(DecodeError::Newer { .. })) {
+                return Err(QuarantineError::Later { record, newer: broken.into() });
+            }
+            let bytes = one_record(log, Source::Events, shard, record)?.unwrap_or_default();
+            if Record::follows(&bytes, replica.position().chain) {
+                return Err(QuarantineError::AnOutcome(record));
+            }
             let Some(next) = read(log, shard, Some(record))?.halt else { return Ok(()) };
             return Err(QuarantineError::NoUse { record, next });
         }
@@ -181,14 +211,19 @@ fn check_record(log: &LogArgs, shard: Shard, record: u64) -> Result<(), Quaranti
 
 /// It is the next, and no other shard's.
 fn check_command(log: &LogArgs, shard: Shard, command: u64) -> Result<(), QuarantineError> {
-    let next = read(log, shard, None)?.replica.next_command();
-    let Some(bytes) = one_command(log, shard, command)?.filter(|_| next == command) else {
+    let Read { replica, halt } = read(log, shard, None)?;
+    if let Some(halt) = halt {
+        return Err(QuarantineError::HaltsBefore(halt));
+    }
+    let next = replica.next_command();
+    let Some(bytes) = one_record(log, Source::Commands, shard, command)?.filter(|_| next == command) else {
         return Err(QuarantineError::NotTheNext { shard, command, next });
     };
     match CommandRecord::decode(&bytes) {
         Ok(CommandRecord { command: Command::Receive { .. } | Command::Acknowledge { .. }, .. }) => {
             Err(QuarantineError::BetweenShards(command))
         }
+        Ok(CommandRecord { command: Command::AdvanceTime, .. }) => Err(QuarantineError::OfTime(command)),
         _ => Ok(()),
     }
 }

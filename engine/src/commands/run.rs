@@ -21,7 +21,7 @@ use crate::snapshots::{LocationError, Snapshots};
 /// read and restored, which may take longer.)
 const SILENT_MAX: Duration = Duration::from_secs(30);
 
-/// A snapshot of any size that a machine can hold is made within this time.
+/// A snapshot of any size that a machine can hold is restored, or written, within this time. (The scribe beats while it reads.)
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// How long shards may take to end in good order.

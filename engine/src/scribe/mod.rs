@@ -160,10 +160,13 @@ fn work(tools: &Tools, stop: &AtomicBool) {
     let (start, map) = (Instant::now(), tools.log.shard_map());
     let desk = |shard| Desk::new((shard, map), tools.snapshots.shelf(shard), tools.pace.clone());
     let mut desks: Vec<_> = Shard::all(tools.log.shards).map(desk).collect();
-    let go_on = || !stop.load(Ordering::Acquire);
+    // Asked once a record, or while one is waited for: what takes long goes on, what hangs does not.
+    let go_on = || {
+        tools.pulse.beat();
+        !stop.load(Ordering::Acquire)
+    };
     while go_on() {
         for (desk, control) in desks.iter_mut().zip(&tools.controls) {
-            tools.pulse.beat();
             if !matches!(control.role(), Role::Recovering | Role::Halted) {
                 let shard = desk.shard;
                 let open = || KafkaLog::open(&tools.log, shard, tools.writer.clone(), Reading::Bulk);
@@ -174,7 +177,10 @@ fn work(tools: &Tools, stop: &AtomicBool) {
         std::thread::sleep(LOOK_EVERY);
     }
     let (end, now) = (Instant::now(), start.elapsed());
-    let go_on = || end.elapsed() < LAST_WITHIN;
+    let go_on = || {
+        tools.pulse.beat();
+        end.elapsed() < LAST_WITHIN
+    };
     for (desk, control) in desks.iter_mut().zip(&tools.controls).filter(|(_, control)| control.role() != Role::Halted) {
         let shard = desk.shard;
         let open = || KafkaLog::open(&tools.log, shard, tools.writer.clone(), Reading::Bulk);

@@ -97,9 +97,8 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     fn passed_over(&mut self, broken: Broken) -> Result<(), Fatal> {
         let offset = broken.offset;
         match self.ask(|log| log.quarantine_of(offset))? {
-            // None if the loop must end first: then what counts is the next start.
-            None => Ok(()),
-            Some(None) => Err(Halt::Broken(broken).into()),
+            // None if the loop must end first. Nothing behind the record may be read all the same.
+            None | Some(None) => Err(Halt::Broken(broken).into()),
             Some(Some(Quarantine { reason, .. })) => {
                 tracing::warn!(shard = %self.shard, offset, %broken, %reason, "passed over: it is put aside");
                 self.replica.pass_over(offset);
@@ -186,7 +185,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         }
         if term.vocabulary != self.replica.state().vocabulary() {
             // It was raised before this term began. Readers that know less stop where it was raised; those that begin
-            // behind that must find it in a term.
+            // behind that find it in this one.
             tracing::info!(shard = %self.shard, "takes over once more: the vocabulary was raised meanwhile");
             self.enter(Stage::Following);
             return Ok(());

@@ -7,6 +7,7 @@ use schemas::{
 };
 
 use super::Turn;
+use super::instruct::check_mass_cancel;
 use crate::state::{Account, Meaning, Name, State, UnderWay};
 
 impl Turn<'_> {
@@ -65,6 +66,10 @@ impl Turn<'_> {
                 return Err(Rejection::TimeoutOutOfRange);
             }
             known(state, account)?;
+            if timeout_s.is_some() {
+                // When it fires it is not asked any more.
+                check_mass_cancel(state, account)?;
+            }
             let due = timeout_s.map(|seconds| Timestamp(state.facts.time.0 + u64::from(seconds) * 1_000));
             Ok(Event::DeadManSwitchSet { account, due })
         });

@@ -212,9 +212,9 @@ impl Turn<'_> {
     }
 }
 
-/// An account that lives here, whose shards can be told, and that has not too many mass cancels under way. Those that
-/// it asks for do not keep an admin from freezing it.
-fn check_mass_cancel(state: &State, account: AccountId) -> Result<(), Rejection> {
+/// An account that lives here and has not too many mass cancels under way. Those that it asks for do not keep an admin
+/// from freezing it.
+pub(super) fn check_mass_cancel(state: &State, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| matches!(instruction, Instruction::MassCancel(_)))
 }
 
@@ -233,17 +233,11 @@ fn check_instructions(
     account::known(state, account)?;
     let pending = state.facts.instructions.range((account, 0)..=(account, u64::MAX));
     let told = pending.filter(|(_, pending)| counts(&pending.instruction)).count();
-    if told >= INSTRUCTIONS_MAX {
-        return Err(Rejection::ParkedLimit);
-    }
-    match purse_shards(state, account).iter().any(|to| state.is_full(*to)) {
-        true => Err(Rejection::ShardUnavailable),
-        false => Ok(()),
-    }
+    if told < INSTRUCTIONS_MAX { Ok(()) } else { Err(Rejection::ParkedLimit) }
 }
 
 /// Other shards where the account has a purse, or will have one if its claim is granted.
-pub(crate) fn purse_shards(state: &State, account: AccountId) -> BTreeSet<Shard> {
+fn purse_shards(state: &State, account: AccountId) -> BTreeSet<Shard> {
     let lent = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
     let claims = state.waiting(account).into_iter().flat_map(|waiting| &waiting.claims);
     let claimants = claims.filter_map(|claim| match claim.request {

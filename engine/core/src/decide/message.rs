@@ -7,8 +7,8 @@
 //! |--------------------------------------------|------------------------------------|-----------------------------------------------------|
 //! | `Ask`                                      | a request that is parked           | the request is refused before: `ShardUnavailable`   |
 //! | `Transfer`                                 | a transfer                         | the transfer is refused before                      |
-//! | `Instruct` of admins, mass cancels         | the command                        | it is refused before                                |
-//! | `Instruct` of a dead-man switch            | time                               | the switch waits                                    |
+//! | `Instruct` of admins, mass cancels,        | the command, or time               | goes, since it makes things safe where it arrives:  |
+//! | dead-man switches                          |                                    | at most `INSTRUCTIONS_MAX` of each kind an account  |
 //! | `Instruct { Recall }`                      | a claim                            | a claim that comes is refused, one that waits waits |
 //! | `Return` of a purse that rests, or payouts | time                               | the credits stay                                    |
 //! | `Ask` for the next that is parked          | requests that were parked before   | goes: one for each account that has any, at a time  |

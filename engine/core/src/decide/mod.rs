@@ -30,7 +30,6 @@ use schemas::{Command, Event, MarketId, Rejection, Settlement, Timestamp};
 use crate::Place;
 use crate::state::State;
 pub(crate) use account::movement_fingerprint;
-pub(crate) use instruct::purse_shards;
 pub(crate) use order::fingerprint;
 pub(crate) use parking::asks_for;
 

@@ -47,7 +47,7 @@ impl Turn<'_> {
     fn fire_dead_man_switches(&mut self) {
         for _ in 0..SWITCHES_MAX {
             let now = self.state.facts.time;
-            let due = self.state.next_switch().filter(|(due, _)| *due <= now);
+            let due = self.state.lookup.dead_man_switches.first().copied().filter(|(due, _)| *due <= now);
             let Some((_, account)) = due else { break };
             self.step(|_, draft| draft.events.push(Event::DeadManSwitchFired { account }));
             self.mass_cancel_everywhere(account, CancelReason::DeadManSwitch);

@@ -23,14 +23,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bincode::{Decode, Encode};
 use schemas::event::CancelReason;
 use schemas::frame::FIRST_VOCABULARY;
-use schemas::limits::{OUTBOX_MAX, SWEEP_MAX, WALLET_MAX};
+use schemas::limits::{OUTBOX_MAX, WALLET_MAX};
 use schemas::{
     AccountId, AccountLimits, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, MarketId, Message, NewOrder,
     OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId, VOCABULARY,
 };
 
 use crate::book::{BookKey, Books};
-use crate::decide::purse_shards;
 pub use archive::Archive;
 pub use client_ids::{ClientIds, Meaning, Name};
 pub use deposits::{Deposits, Proposed};
@@ -46,6 +45,9 @@ pub use parts::{Announced, Parts};
 pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
 pub use table::{Hashed, Table, Watch};
 pub use transfers::{TransferName, Transfers, UnderWay};
+
+/// While a shard is full, so many purses that rest are looked at: each step of a leader asks what is due.
+const LOOKED_AT: usize = 16;
 
 /// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.
 #[derive(Clone, Debug)]
@@ -232,21 +234,11 @@ impl State {
         self.facts.outboxes.values().any(|outbox| outbox.len() >= self.outbox_max)
     }
 
-    /// The first dead-man switch that fires, and when. Those wait of accounts with a purse on a shard that is full; and
-    /// those behind many that wait.
-    pub(crate) fn next_switch(&self) -> Option<(Timestamp, AccountId)> {
-        let mut switches = self.lookup.dead_man_switches.iter().copied();
-        if !self.any_is_full() {
-            return switches.next();
-        }
-        switches.take(SWEEP_MAX).find(|(_, account)| purse_shards(self, *account).iter().all(|to| !self.is_full(*to)))
-    }
-
     /// Purses that send their free credits home, and at which step, the first first. Those wait whose home is full; and
-    /// those behind many that wait.
+    /// those behind some that wait: that costs nobody anything, since credits are recalled where they are needed.
     pub(crate) fn resting_purses(&self) -> impl Iterator<Item = (u32, AccountId)> {
         let (any, all) = (self.any_is_full(), self.lookup.resting_purses.iter().copied());
-        all.take(if any { SWEEP_MAX } else { usize::MAX })
+        all.take(if any { LOOKED_AT } else { usize::MAX })
             .filter(move |(_, account)| !any || !self.is_full(self.map.of_account(*account)))
     }
 
@@ -399,7 +391,7 @@ impl State {
         }
         let market = self.lookup.market_times.first().map(|(time, _)| *time);
         let order = self.lookup.order_expiries.first().map(|(time, _)| *time);
-        let switch = self.next_switch().map(|(time, _)| time);
+        let switch = self.lookup.dead_man_switches.first().map(|(time, _)| *time);
         let parked = self.lookup.parked.first().map(|(time, ..)| *time);
         let purse = self.resting_purses().next().map(|(step, _)| step_begins(step));
         let deposit = self.facts.deposits.open.first_key_value().map(|(_, proposed)| proposed.expires);

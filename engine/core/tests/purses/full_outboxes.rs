@@ -6,7 +6,7 @@ use expect_test::expect;
 use crate::script::check;
 
 #[test]
-fn transfers_and_what_admins_say_are_refused() {
+fn transfers_are_refused_and_what_makes_things_safe_is_told() {
     check(
         2,
         "account a home 0 has 10
@@ -19,13 +19,13 @@ fn transfers_and_what_admins_say_are_refused() {
          a transfer b 1 as 1
          a transfer b 1 as 2
          a transfer b 1 as 1
-         a freeze
          a limit orders 3 held 5
          a cancel all
          a withdraw 1
          deliver
          acknowledge
-         a transfer b 1 as 2",
+         a transfer b 1 as 2
+         a freeze",
         expect![[r#"
             > a buy R yes 2 @ 0.5
                 1 | a: parked
@@ -45,25 +45,42 @@ fn transfers_and_what_admins_say_are_refused() {
                 0 | refused, shard-unavailable
             > a transfer b 1 as 1
                 0 | a: repeats what is parked, "a transfer b 1 as 1"
-            > a freeze
-                0 | refused, shard-unavailable
             > a limit orders 3 held 5
-                0 | refused, shard-unavailable
+                0 | a: is limited to room for 3 orders, 5.00 held
+                0 | a: tells 1: new limits
             > a cancel all
-                0 | refused, shard-unavailable
+                0 | a: asks to cancel all
+                0 | a: tells 1: cancel all, MASS_CANCEL
             > a withdraw 1
                 0 | a: withdraws 1.00
             > deliver
                 1 | b: has 1.00 from a
+                1 | a: purse sealed, gives back all room
+                1 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
+                1 | a: gets back 1.00
                 0 | a: b has the 1.00
+                0 | a: has all room from 1
+                0 | a: 1 has done so
+                0 | a: answer to "a limit orders 3 held 5"
+                0 | a: done everywhere: new limits
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
             > acknowledge
-                0 | Acknowledged { to: Shard(1), number: 2 }
-                1 | Acknowledged { to: Shard(0), number: 2 }
+                0 | Acknowledged { to: Shard(1), number: 4 }
+                1 | Acknowledged { to: Shard(0), number: 4 }
             > a transfer b 1 as 2
                 0 | a: gives 1.00 to b
                 1 | b: has 1.00 from a
                 0 | a: b has the 1.00
-            a: 1.50 on 0 (home); 4.50 + 1.00 held on 1
+            > a freeze
+                0 | a: frozen
+                0 | a: tells 1: freeze
+                1 | a: purse frozen
+                0 | a: 1 has done so
+                0 | a: answer to "a freeze"
+                0 | a: done everywhere: freeze
+            a: 1.50 on 0 (home), room for 2 orders, 4.00 held, frozen; 5.50 on 1, room for 1 order, 1.00 held, frozen, sealed
             b: 12.00 on 1 (home)
         "#]],
     );
@@ -194,9 +211,9 @@ fn claims_that_need_a_recall_are_refused_or_wait() {
     );
 }
 
-/// A dead-man switch and credits that would go home wait; nothing is due meanwhile.
+/// A dead-man switch fires, everywhere else at once.
 #[test]
-fn what_time_does_waits_for_room() {
+fn switches_fire_for_a_shard_that_is_full() {
     check(
         2,
         "account a home 0 has 10
@@ -232,20 +249,111 @@ fn what_time_does_waits_for_room() {
                 0 | a: switch set
             > wait 6s
             > tick
-            > deliver
-                1 | b: has 1.00 from a
-            > acknowledge
-                0 | Acknowledged { to: Shard(1), number: 2 }
-            > tick
                 0 | a: switch fires
                 0 | a: tells 1: cancel all, DEAD_MAN_SWITCH
+            > deliver
+                1 | b: has 1.00 from a
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, DEAD_MAN_SWITCH
                 1 | a: gets back 1.00
                 0 | a: 1 has done so
                 0 | a: answer to "tick"
                 0 | a: done everywhere: cancel all, DEAD_MAN_SWITCH
+            > acknowledge
+                0 | Acknowledged { to: Shard(1), number: 3 }
+                1 | Acknowledged { to: Shard(0), number: 2 }
+            > tick
             a: 3.50 on 0 (home); 5.50 on 1
             b: 11.00 on 1 (home)
+        "#]],
+    );
+}
+
+/// What makes things safe is bounded by how much of it may be under way.
+#[test]
+fn a_switch_is_not_set_where_too_many_mass_cancels_are_under_way() {
+    check(
+        2,
+        "account a home 0 has 10
+         market R on 1
+         a buy R yes 2 @ 0.5
+         acknowledge
+         hold 0 1
+         times 16 a cancel all
+         a switch 5
+         a cancel all
+         deliver
+         a switch 5",
+        expect![[r#"
+            > a buy R yes 2 @ 0.5
+                1 | a: parked
+                1 | a: asks home for 1.00 and room for 1 order, 1.00 held
+                0 | a: sends 5.50 and all room to 1
+                1 | a: has 5.50 and all room from 0
+                1 | a: answer to "a buy R yes 2 @ 0.5"
+                1 | a: order #1 ACTIVE 0/2
+            > acknowledge
+                0 | Acknowledged { to: Shard(1), number: 1 }
+                1 | Acknowledged { to: Shard(0), number: 1 }
+            > hold 0 1
+            > times 16 a cancel all
+            > a switch 5
+                0 | refused, parked-limit
+            > a cancel all
+                0 | refused, parked-limit
+            > deliver
+                1 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
+                1 | a: gets back 1.00
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+                0 | a: 1 has done so
+                0 | a: answer to "a cancel all"
+                0 | a: done everywhere: cancel all, MASS_CANCEL
+            > a switch 5
+                0 | a: switch set
+            a: 4.50 on 0 (home); 5.50 on 1
         "#]],
     );
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemas::answers::parts;
-use schemas::{Event, Instruction, Message, Outcome, Rejection, Shard};
+use schemas::{Event, Message, Outcome, Rejection, Shard};
 
 use super::history::History;
 use crate::cluster::Cluster;
@@ -42,12 +42,12 @@ pub fn check(cluster: &Cluster, history: &History) {
     }
 }
 
-/// Neither an answer nor what follows for others: a recall for whoever waits, an ask for who was parked before.
+/// Neither an answer, nor what follows for others (a recall for whoever waits, an ask for who was parked before), nor what makes
+/// things safe.
 fn begins(outcome: &Outcome, message: &Message) -> bool {
     match message {
         Message::Transfer { .. } => true,
-        Message::Instruct { instruction, .. } => !matches!(instruction, Instruction::Recall(_)),
         Message::Ask { .. } => outcome.events.iter().any(|event| matches!(event, Event::Parked(_))),
-        Message::Fund { .. } | Message::Return(_) | Message::TransferEnded { .. } => false,
+        Message::Instruct { .. } | Message::Fund { .. } | Message::Return(_) | Message::TransferEnded { .. } => false,
     }
 }

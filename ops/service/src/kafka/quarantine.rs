@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::{Quarantine, Quarantined, Record, Shard};
 
 use super::{EventsTail, KafkaFault, Reading};
@@ -10,7 +9,7 @@ use crate::config::LogArgs;
 
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// So many looks in a row without a record, and Kafka counts as out of reach.
+/// So many looks in a row without a record, and there is none, or Kafka is out of reach.
 const LOOKS_MAX: u32 = 100;
 
 /// The quarantine of the record at `offset`, if there is one: it stands behind that record, which nobody could read on from,
@@ -23,10 +22,12 @@ pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quar
     while next < end {
         let Some(record) = tail.next_or_wait(PATIENCE)? else {
             looks += 1;
-            if looks == LOOKS_MAX {
-                return Err(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut).into());
+            if looks < LOOKS_MAX {
+                continue;
             }
-            continue;
+            // The broker answers, and has no more for us: at the end is a record of its own (of a transaction).
+            tail.end(shard)?;
+            break;
         };
         (looks, next) = (0, record.offset() + 1);
         if let Some(quarantine) = quarantine(record.payload(), shard)

@@ -178,6 +178,7 @@ fn commands_may_lose_their_beginning_up_to_the_next_and_no_further() {
     let (first, end) = extent(&log, &log.topics.commands, shard(BROKEN));
     assert_eq!(first, end);
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
-    halts_alone(&mut engine, BROKEN, &format!("command {} is next, and there is nothing before {end}", end - 1));
+    // What the engine that left wrote about itself is undecided, too.
+    halts_alone(&mut engine, BROKEN, &format!("is next, and there is nothing before {end}"));
     engine.stop();
 }

@@ -358,12 +358,12 @@ mod tests {
     fn every_rejection_is_the_clients_or_passes_and_has_its_own_name() {
         for &rejection in Rejection::ALL {
             let kind = rejection_kind(rejection);
-            let passes = matches!(rejection, Rejection::FundingTimeout | Rejection::ShardUnavailable);
-            assert_eq!(
-                (kind.status.is_client_error(), kind.status.is_server_error()),
-                (!passes, passes),
-                "{rejection}"
-            );
+            match rejection {
+                Rejection::FundingTimeout | Rejection::ShardUnavailable => assert_eq!(kind.status, 503, "{rejection}"),
+                // Our own fault, and it does not pass.
+                Rejection::Quarantined => assert_eq!(kind.status, 500),
+                _ => assert!(kind.status.is_client_error(), "{rejection}"),
+            }
             assert_eq!(kind.code, rejection.name());
             assert!(!kind.title.is_empty());
         }

@@ -54,7 +54,7 @@ async fn a_record_that_two_admins_put_aside_is_passed_over_by_all() {
         (["--record", &at], [ADMIN_KEY, ADMIN_KEY], "another admin must agree"),
         (["--record", &at], [ADMIN_KEY, "a guess"], "LFG_SECOND_ADMIN_KEY is no admin's key"),
         (["--record", "0"], both, "do not halt at record 0: events log of shard"),
-        (["--command", "7777"], both, "is not the next"),
+        (["--command", "7777"], both, "readers halt before the end of the events"),
     ] {
         let refused = quarantine(&whole, shard, what, keys).await.unwrap_err();
         assert!(refused.contains(why), "{refused}");

@@ -1,13 +1,19 @@
 //! The newest snapshot that is whole: where a recovery begins, and the next snapshot.
 
+use std::time::Duration;
+
 use engine_core::Replica;
 use schemas::Shard;
 use schemas::shard_map::ShardMap;
 
 use crate::log::Shelf;
 
-/// The shard as its newest whole snapshot has it; `None` if only the log can tell. A snapshot that cannot serve is passed
-/// over with a warning. `reads`: the vocabulary that the program knows.
+/// A snapshot of any size that a machine can hold is read and restored, or written, within this time; what takes longer
+/// hangs.
+pub const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// The shard as its newest whole snapshot has it; `None` if only the log can tell. A snapshot that cannot serve is
+/// passed over with a warning. `reads`: the vocabulary that the program knows.
 pub fn newest_snapshot(reads: u16, (shard, map): (Shard, ShardMap), shelf: &mut impl Shelf) -> Option<Replica> {
     let list = shelf.list().inspect_err(|error| tracing::warn!(%shard, %error, "snapshots are out of reach"));
     list.unwrap_or_default().into_iter().find_map(|sequence| {

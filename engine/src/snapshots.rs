@@ -86,8 +86,8 @@ fn open_store(location: &str) -> Result<(Arc<dyn ObjectStore>, Path), LocationEr
     Ok((Arc::new(found), Path::default()))
 }
 
-/// Removes what engines left that died while they wrote: the store writes to `….snapshot#N` first, and renames it. A young one
-/// may be another engine's, and still growing. Best effort, with a line in the log.
+/// Removes what engines left that died while they wrote: the store writes to `….snapshot#N` first, and renames it. A
+/// young one may be another engine's, and still growing. Best effort, with a line in the log.
 fn sweep(folder: &std::path::Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {

@@ -3,8 +3,8 @@
 //!   tail ─▶ *halted* ─▶ gate, submit, WebSocket
 //!
 //! A shard halts alone and for good: a restart reads the same record again. What is known of it stays as it was;
-//! whatever goes to it, or needs more of it than was read, is refused before anything is written. If its log goes on all
-//! the same (this build is too old, or is wrong), the keys of accounts that live there open nothing any more.
+//! whatever goes to it, or needs more of it than was read, is refused before anything is written. If its log goes on
+//! all the same (this build is too old, or is wrong), the keys of accounts that live there open nothing any more.
 //!
 //! Where only the leader has halted, everything is read on, and commands alone are refused.
 
@@ -74,7 +74,8 @@ impl Halted {
         }
     }
 
-    /// True if commands to it would not be decided, as far as is known: it is read no further here, or its leader has halted.
+    /// True if commands to it would not be decided, as far as is known: it is read no further here, or its leader has
+    /// halted.
     pub fn takes_no_commands(&self, shard: Shard) -> bool {
         let is_leaderless = |entry: &Entry| entry.leaderless.load(Ordering::Acquire);
         self.contains(shard) || self.shards.get(shard.index()).is_some_and(is_leaderless)

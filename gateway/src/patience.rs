@@ -1,4 +1,5 @@
-//! A server that is not there yet at the start is waited for, as all programs do. What no waiting mends ends the process.
+//! A server that is not there yet at the start is waited for, as all programs do. What no waiting mends ends the
+//! process.
 
 use std::fmt::Display;
 use std::time::Duration;

@@ -51,7 +51,8 @@ impl ShardError {
 
 /// What an operator does with a shard that is read no further.
 const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
-    version of the gateway; else restore the topic from a copy, or put the record aside with `engine quarantine`; then restart this process";
+    version of the gateway; else restore the topic from a copy, or put the record aside with `engine \
+    quarantine`; then restart this process";
 
 /// The same where the log does not have what Postgres was filled from.
 const HINT_OTHER_LOG: &str = "compare brokers, topic prefix and database with each other; if the log was made anew, \
@@ -61,7 +62,7 @@ const HINT_OTHER_LOG: &str = "compare brokers, topic prefix and database with ea
 const HINT_NEWER: &str = "install that build of the gateway in place of this process's";
 
 /// Whether a record at which a shard would halt is put aside.
-struct Answer {
+struct Verdict {
     broken: Broken,
     put_aside: Option<Quarantine>,
 }
@@ -118,7 +119,7 @@ impl Tail {
         let goals = tail.high_watermarks()?;
         let mut caught_up = Some(caught_up);
         let mut lost = None;
-        let (answers, answered) = mpsc::channel::<Answer>();
+        let (answers, answered) = mpsc::channel::<Verdict>();
         let mut asked = vec![false; shards.len()];
         // Up to where records came, whether or not they could be read.
         let mut seen = vec![0; shards.len()];
@@ -156,7 +157,7 @@ impl Tail {
                             tail.leave(shard)?;
                             asked[index] = self.ask(broken.clone(), answers.clone()).is_ok();
                             if !asked[index] {
-                                self.hear(&tail, &mut readers[index], Answer { broken, put_aside: None })?;
+                                self.hear(&tail, &mut readers[index], Verdict { broken, put_aside: None })?;
                             }
                         }
                         Err(error) => self.halt(&tail, shard, &error)?,
@@ -173,9 +174,9 @@ impl Tail {
         Ok(())
     }
 
-    /// Asks, in a thread of its own, whether admins have put aside the record at which a shard would halt. Until that is
-    /// answered the shard is not read, and the others are.
-    fn ask(&self, broken: Broken, answers: mpsc::Sender<Answer>) -> std::io::Result<()> {
+    /// Asks, in a thread of its own, whether admins have put aside the record at which a shard would halt. Until that
+    /// is answered the shard is not read, and the others are.
+    fn ask(&self, broken: Broken, answers: mpsc::Sender<Verdict>) -> std::io::Result<()> {
         let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
         let ask = move || {
             let Broken { shard, offset, .. } = broken;
@@ -189,14 +190,14 @@ impl Tail {
                 }
             };
             // Nobody hears it if the tail has ended.
-            let _ = answers.send(Answer { broken, put_aside });
+            let _ = answers.send(Verdict { broken, put_aside });
         };
         std::thread::Builder::new().name("quarantine".to_owned()).spawn(ask).map(|_| ())
     }
 
     /// Goes on with a shard behind the record that was asked about: reads it, or looks whether others do.
-    fn hear(&self, tail: &EventsTail, reader: &mut Reader, answer: Answer) -> Result<(), KafkaFault> {
-        let Answer { broken, put_aside } = answer;
+    fn hear(&self, tail: &EventsTail, reader: &mut Reader, answer: Verdict) -> Result<(), KafkaFault> {
+        let Verdict { broken, put_aside } = answer;
         let (shard, next) = (broken.shard, broken.offset + 1);
         match put_aside {
             Some(Quarantine { reason, .. }) => {
@@ -222,8 +223,8 @@ impl Tail {
         }
     }
 
-    /// A record of a shard that has halted. An outcome, or what nobody can read, says that engines go on there: they read what this
-    /// process cannot, or had written it already.
+    /// A record of a shard that has halted. An outcome, or what nobody can read, says that engines go on there: they
+    /// read what this process cannot, or had written it already.
     fn look_behind(&self, tail: &EventsTail, record: &TailRecord<'_>) -> Result<(), KafkaFault> {
         let shard = record.shard();
         if matches!(

@@ -50,8 +50,9 @@ pub enum Command {
         /// Which key.
         key: ApiKeyId,
     },
-    /// Brings credits into the exchange. Home: account. Answer: `Deposited`; or `DepositProposed`, if the amount, or what the admin has
-    /// deposited alone on this shard today, is above a limit ([`DEPOSIT_ALONE_MAX`](crate::limits::DEPOSIT_ALONE_MAX),
+    /// Brings credits into the exchange. Home: account. Answer: `Deposited`; or `DepositProposed`, if the amount, or
+    /// what the admin has deposited alone on this shard today, is above a limit
+    /// ([`DEPOSIT_ALONE_MAX`](crate::limits::DEPOSIT_ALONE_MAX),
     /// [`DEPOSITS_ALONE_A_DAY_MAX`](crate::limits::DEPOSITS_ALONE_A_DAY_MAX)): then it waits for a second admin.
     Deposit {
         /// Whose.

@@ -34,10 +34,18 @@ pub struct Quarantine {
     pub reason: Reason,
 }
 
+impl Quarantine {
+    /// True if it is of this shard's log and two admins stand for it. One with the same admin twice counts for nothing.
+    pub fn counts(&self, shard: Shard) -> bool {
+        self.shard == shard && self.by != self.seconded
+    }
+}
+
 /// What is put aside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Quarantined {
-    /// A record of the events at which readers halt: they pass over it. It must not be an outcome that others follow from.
+    /// A record of the events at which readers halt: they pass over it. It must not be an outcome that others follow
+    /// from.
     Record {
         /// Its offset, before this record's own.
         offset: u64,

@@ -37,7 +37,8 @@ id64! {
 }
 
 id64! {
-    /// A proposed deposit: `0 | its account's home (7 bits) | counter (56 bits)`. A confirmation finds the shard in the id itself.
+    /// A proposed deposit: `0 | its account's home (7 bits) | counter (56 bits)`. A confirmation finds the shard in the
+    /// id itself.
     ProposalId
 }
 

@@ -18,11 +18,13 @@ pub const SHARD_CREDITS_MAX: i64 = 70 * AMOUNT_MAX;
 /// Milliseconds of a day.
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Credits (in micro-credits) in one deposit that an admin makes alone: a million credits. What is above needs a second admin.
+/// Credits (in micro-credits) in one deposit that an admin makes alone: a million credits. What is above needs a second
+/// admin.
 pub const DEPOSIT_ALONE_MAX: i64 = 1_000_000 * 1_000_000;
 
-/// Credits (in micro-credits) that an admin deposits alone on one shard in one day (UTC) of the log's time: two billion credits, so
-/// that ten thousand accounts can be given a hundred thousand credits each. What is above needs a second admin.
+/// Credits (in micro-credits) that an admin deposits alone on one shard in one day (UTC) of the log's time: two billion
+/// credits, so that ten thousand accounts can be given a hundred thousand credits each. What is above needs a second
+/// admin.
 pub const DEPOSITS_ALONE_A_DAY_MAX: i64 = 2 * AMOUNT_MAX;
 
 /// Admins whose deposits of a day are counted on one shard. Every deposit of any other one needs a second admin.
@@ -89,7 +91,8 @@ pub const CLIENT_ID_WINDOW_MS: u64 = 24 * 60 * 60 * 1_000;
 pub const CLIENT_ID_GENERATION_MS: u64 = 60 * 60 * 1_000;
 
 /// Client ids that an account may use on one shard in an hour of the log's time. A request that is parked uses its id when it is
-/// decided, and a proposed deposit when it is confirmed, so up to [`PARKED_MAX`] and [`DEPOSIT_PROPOSALS_MAX`] may come on top.
+/// decided, and a proposed deposit when it is confirmed, so up to [`PARKED_MAX`] and [`DEPOSIT_PROPOSALS_MAX`] may come
+/// on top.
 pub const CLIENT_IDS_AN_HOUR_MAX: u32 = 100_000;
 
 /// Orders of a shard that ended last, of which it is known how. Up to twice as many are.

@@ -214,8 +214,8 @@ pub fn admit(
         Record::Quarantine(quarantine) if quarantine.shard != shard => {
             Err(Fault::ForeignTerm { shard: quarantine.shard, shards })
         }
-        Record::Quarantine(quarantine) if quarantine.by == quarantine.seconded => Ok(Admission::Skip),
-        Record::Quarantine(_) => Ok(Admission::Apply),
+        Record::Quarantine(quarantine) if quarantine.counts(shard) => Ok(Admission::Apply),
+        Record::Quarantine(_) => Ok(Admission::Skip),
         Record::Term(Term { vocabulary, build, .. }) if *vocabulary > reads => {
             Err(Fault::Newer { needs: *vocabulary, reads, writer: WrittenBy::Build(*build) })
         }
@@ -276,8 +276,8 @@ pub struct Reader {
     build: Option<Build>,
     /// The leader of the current term has said that it decides no more.
     halted: Option<LeaderHalted>,
-    /// Commands without an outcome that admins put aside. Said after the last outcome, so a reader that goes on from its
-    /// position reads it again.
+    /// Commands without an outcome that admins put aside. Said after the last outcome, so a reader that goes on from
+    /// its position reads it again.
     quarantined: BTreeSet<u64>,
 }
 

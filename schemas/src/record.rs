@@ -1,4 +1,5 @@
-//! Records of `lfg.events[s]`: a new writer's `Term`, one `Outcome` for each command, and what is said of a shard that halts.
+//! Records of `lfg.events[s]`: a new writer's `Term`, one `Outcome` for each command, and what is said of a shard that
+//! halts.
 //!
 //! Layout: version (1 byte), a [frame]; an outcome ends with its chain (16 bytes), the hash of all its own
 //! bytes up to there and of the chain before it. Each event of an outcome is a frame of its own.

@@ -46,8 +46,8 @@ impl Question {
     }
 }
 
-/// Why an operator, or a process, did something. Invariant: 1 to 1,000 bytes of UTF-8 without control characters, not only
-/// white space.
+/// Why an operator, or a process, did something. Invariant: 1 to 1,000 bytes of UTF-8 without control characters, not
+/// only white space.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reason(String);
 

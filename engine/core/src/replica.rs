@@ -232,8 +232,8 @@ impl Replica {
         Ok(Read::Followed(outcome))
     }
 
-    /// Goes on behind the record at `offset`, at which [`Replica::read`] has just failed: a later record says that it is
-    /// put aside.
+    /// Goes on behind the record at `offset`, at which [`Replica::read`] has just failed: a later record says that it
+    /// is put aside.
     pub fn pass_over(&mut self, offset: u64) {
         self.reader.pass_over(offset);
     }

@@ -24,6 +24,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod kinds;
 mod model;
 
 use std::cell::RefCell;

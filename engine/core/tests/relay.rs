@@ -1,8 +1,8 @@
 //! Messages between two shards, exhaustively: every order of what relays and the wire can do with a few messages,
 //! breadth first, each state once, until there is no other. The states are the product's. Of the relay
 //! (`engine/src/shard/relay.rs`) only its rules are here: what is sent is copied, what is taken in or was had before is
-//! acknowledged some time, what is kept is sent again; a restart forgets what was to be acknowledged, and sends all that
-//! is kept.
+//! acknowledged some time, what is kept is sent again; a restart forgets what was to be acknowledged, and sends all
+//! that is kept.
 //!
 //! | step        | what                                                                        |
 //! |-------------|-----------------------------------------------------------------------------|

@@ -74,8 +74,8 @@ pub fn snapshot(bytes: &[u8]) {
     }
 }
 
-/// A snapshot of the first shard after its part of a sequence of commands. Nobody else answers it, so what it asks others for
-/// is still to come.
+/// A snapshot of the first shard after its part of a sequence of commands. Nobody else answers it, so what it asks
+/// others for is still to come.
 pub fn snapshot_after(bytes: &[u8]) -> Vec<u8> {
     let (shard, map) = shard();
     let (mut script, mut replica, mut time) = (Script::new(bytes, map), Replica::new(shard, map), 0);

@@ -1,5 +1,6 @@
 //! `engine inspect`: prints a shard's records, decoded.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -8,8 +9,6 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use schemas::{CommandRecord, Record, Shard};
 use service::config::LogArgs;
 use service::kafka::{KafkaFault, Reading, consumer_config, may_retry};
-
-use crate::log::Source;
 
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -44,15 +43,8 @@ pub enum Partition {
 
 /// Prints a line for each record up to the present end: offset, time, content. Blocks.
 pub fn inspect(args: &InspectArgs) -> Result<(), KafkaFault> {
-    let (topics, partition) = (args.log.topics(), i32::from(args.shard));
-    let topic = if args.partition == Partition::Events { topics.events } else { topics.commands };
-    let group = format!("{}.inspect", args.log.topic_prefix);
-    let consumer: BaseConsumer = consumer_config(&args.log.kafka, &group, Reading::Bulk).create()?;
-    let (_, end) = consumer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT)?;
     let from = i64::try_from(args.from).unwrap_or(i64::MAX);
-    let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(&topic, partition, Offset::Offset(from))?;
-    consumer.assign(&assignment)?;
+    let (consumer, Range { end, .. }) = open(&args.log, args.partition, i32::from(args.shard), from)?;
     let (mut next, mut left) = (from, args.max);
     while next < end && left > 0 {
         match consumer.poll(Duration::from_millis(100)) {
@@ -69,19 +61,26 @@ pub fn inspect(args: &InspectArgs) -> Result<(), KafkaFault> {
     Ok(())
 }
 
-/// The bytes of one record; `None` if there is none. Blocks.
-pub fn one_record(log: &LogArgs, source: Source, shard: Shard, offset: u64) -> Result<Option<Vec<u8>>, KafkaFault> {
-    let (topics, partition) = (log.topics(), shard.partition());
-    let topic = if source == Source::Events { topics.events } else { topics.commands };
+/// A reader of a partition from an offset on, and what the partition has.
+fn open(log: &LogArgs, which: Partition, partition: i32, from: i64) -> Result<(BaseConsumer, Range<i64>), KafkaFault> {
+    let topics = log.topics();
+    let topic = if which == Partition::Events { topics.events } else { topics.commands };
     let group = format!("{}.inspect", log.topic_prefix);
     let consumer: BaseConsumer = consumer_config(&log.kafka, &group, Reading::Bulk).create()?;
     let (first, end) = consumer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT)?;
-    let Some(offset) = i64::try_from(offset).ok().filter(|offset| (first..end).contains(offset)) else {
-        return Ok(None);
-    };
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
+    assignment.add_partition_offset(&topic, partition, Offset::Offset(from))?;
     consumer.assign(&assignment)?;
+    Ok((consumer, first..end))
+}
+
+/// The bytes of one record; `None` if there is none. Blocks.
+pub fn one_record(log: &LogArgs, which: Partition, shard: Shard, offset: u64) -> Result<Option<Vec<u8>>, KafkaFault> {
+    let Ok(offset) = i64::try_from(offset) else { return Ok(None) };
+    let (consumer, there) = open(log, which, shard.partition(), offset)?;
+    if !there.contains(&offset) {
+        return Ok(None);
+    }
     match consumer.poll(WATERMARK_TIMEOUT) {
         Some(Ok(record)) if record.offset() == offset => Ok(record.payload().map(<[u8]>::to_vec)),
         Some(Err(error)) => Err(error.into()),

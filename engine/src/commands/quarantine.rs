@@ -16,8 +16,7 @@ use service::Admins;
 use service::config::LogArgs;
 use service::kafka::{EventsTail, KafkaFault, Reading, producer_config, quarantine};
 
-use super::inspect::one_record;
-use crate::log::Source;
+use super::inspect::{Partition, one_record};
 
 /// How long one look for the next record takes, and how many in a row find none before Kafka counts as out of reach.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -196,7 +195,7 @@ fn check_record(log: &LogArgs, shard: Shard, record: u64) -> Result<(), Quaranti
             if matches!(broken.fault, Fault::Newer { .. } | Fault::Undecodable(DecodeError::Newer { .. })) {
                 return Err(QuarantineError::Later { record, newer: broken.into() });
             }
-            let bytes = one_record(log, Source::Events, shard, record)?.unwrap_or_default();
+            let bytes = one_record(log, Partition::Events, shard, record)?.unwrap_or_default();
             if Record::follows(&bytes, replica.position().chain) {
                 return Err(QuarantineError::AnOutcome(record));
             }
@@ -216,7 +215,7 @@ fn check_command(log: &LogArgs, shard: Shard, command: u64) -> Result<(), Quaran
         return Err(QuarantineError::HaltsBefore(halt));
     }
     let next = replica.next_command();
-    let Some(bytes) = one_record(log, Source::Commands, shard, command)?.filter(|_| next == command) else {
+    let Some(bytes) = one_record(log, Partition::Commands, shard, command)?.filter(|_| next == command) else {
         return Err(QuarantineError::NotTheNext { shard, command, next });
     };
     match CommandRecord::decode(&bytes) {

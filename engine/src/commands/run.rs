@@ -13,6 +13,7 @@ use service::{Admin, Liveness, Readiness, Shutdown, Telemetry};
 use crate::kafka_log::{KafkaLog, Writer};
 use crate::log::SystemClock;
 use crate::ownership::{Group, Ownership};
+use crate::restore::SNAPSHOT_WITHIN;
 use crate::scribe::{Pace, Scribe, Tools};
 use crate::shard::{AHEAD_MAX, Control, ShardLoop};
 use crate::snapshots::{LocationError, Snapshots};
@@ -20,9 +21,6 @@ use crate::snapshots::{LocationError, Snapshots};
 /// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms, and says so before a snapshot is
 /// read and restored, which may take longer.)
 const SILENT_MAX: Duration = Duration::from_secs(30);
-
-/// A snapshot of any size that a machine can hold is restored, or written, within this time. (The scribe beats while it reads.)
-const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// How long shards may take to end in good order.
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -99,6 +97,7 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
         pace: Pace::new(args.snapshot_every, Duration::from_secs(args.snapshot_seconds)),
         controls: controls.clone(),
         writer: Arc::clone(&writer),
+        // It beats while it reads.
         pulse: liveness.watch("scribe", SNAPSHOT_WITHIN),
     })?;
     // At once: each shard takes over when it has recovered, whatever the others do.

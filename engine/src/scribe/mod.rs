@@ -59,8 +59,8 @@ impl<S: Shelf> Desk<S> {
         Self { reads, ..self }
     }
 
-    /// Writes a snapshot if one is due for a shard that is at `sequence` now: opens the log, reads, and begins to write.
-    /// Its size, or `None` if none was due.
+    /// Writes a snapshot if one is due for a shard that is at `sequence` now: opens the log, reads, and begins to
+    /// write. Its size, or `None` if none was due.
     pub fn tend<L: Log>(
         &mut self,
         (sequence, now): (u64, Duration),

@@ -23,8 +23,8 @@ impl Pace {
     /// How long after a failure the next attempt comes.
     const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-    /// A snapshot every `every` outcomes, more if the state is large; or after `interval`, if there was any outcome (in a
-    /// large state: an eighth of what makes one due).
+    /// A snapshot every `every` outcomes, more if the state is large; or after `interval`, if there was any outcome (in
+    /// a large state: an eighth of what makes one due).
     pub fn new(every: u64, interval: Duration) -> Self {
         Self { every: every.max(1), interval, last: (0, Duration::ZERO), bytes: 0, not_before: Duration::ZERO }
     }

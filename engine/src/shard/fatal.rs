@@ -92,7 +92,8 @@ impl Fatal {
             Self::Halt(Halt::Broken(Broken { fault: Fault::OtherLog(_), .. })) | Self::LogCut { .. } => HINT_OTHER_LOG,
             Self::Halt(Halt::Broken(_)) => {
                 "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
-                 version; else restore the topic from a copy, or put the record aside with `engine quarantine`; then restart this process"
+                 version; else restore the topic from a copy, or put the record aside \
+                 with `engine quarantine`; then restart this process"
             }
             Self::Halt(Halt::Diverged(Divergence::StateHash { .. } | Divergence::Outcome { .. })) => {
                 "run `engine verify` with the version that led; if it finds no fault, remove this process's snapshots of the \
@@ -110,7 +111,8 @@ impl Fatal {
             Self::CommandsCut { .. } | Self::OtherCommands { .. } => HINT_COMMANDS,
             Self::Panicked(_) => {
                 "look at the record with `engine inspect SHARD --from OFFSET --max 1` (`--partition commands` for a command); keep \
-                 the log; install a version that can handle it, or put the command aside with `engine quarantine`; then restart this process"
+                 the log; install a version that can handle it, or put the command aside \
+                 with `engine quarantine`; then restart this process"
             }
         }
     }

@@ -175,7 +175,8 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Runs until [`Control`] asks for the end. Whatever goes wrong, a panic too, is this
-    /// shard's alone: the loop then counts as halted, and says so on the log if it led. Call nothing else of it after that.
+    /// shard's alone: the loop then counts as halted, and says so on the log if it led. Call nothing else of it after
+    /// that.
     pub fn run(&mut self) -> Result<(), Halted> {
         // After a panic nothing of the loop is used but the place where it stood, its term and its writer.
         let ended = catch_unwind(AssertUnwindSafe(|| self.run_to_end()));

@@ -20,11 +20,7 @@ use service::kafka::KafkaFault;
 
 use super::{Fatal, Goal, Place, ShardLoop, Stage};
 use crate::log::{Clock, Extent, Log, Shelf, Source};
-use crate::restore::newest_snapshot;
-
-/// Snapshots of any size that a machine can hold are read and restored within this time; what takes longer
-/// hangs.
-const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
+use crate::restore::{SNAPSHOT_WITHIN, newest_snapshot};
 
 /// Pause between questions to a cluster that does not answer.
 const ASK_AGAIN: Duration = Duration::from_millis(200);

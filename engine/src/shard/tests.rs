@@ -432,7 +432,8 @@ fn decided() -> Rc<World> {
     stage.world
 }
 
-/// Why the next loop over such a log halts. It has appended so many records by then: if it led, its term, and that it halts.
+/// Why the next loop over such a log halts. It has appended so many records by then: if it led, its term, and that it
+/// halts.
 fn halts_on(world: Rc<World>, records: usize) -> Fatal {
     let mut stage = Stage::on(world);
     let before = stage.world.events.borrow().len();

@@ -62,7 +62,8 @@ pub enum DbError {
 }
 
 impl DbError {
-    /// True if it may be well later without a hand: Postgres cannot be reached, starts, or has no room for a connection.
+    /// True if it may be well later without a hand: Postgres cannot be reached, starts, or has no room for a
+    /// connection.
     pub fn may_wait(&self) -> bool {
         match self {
             Self::Pool(PoolError::Backend(error)) | Self::Query(error) => match error.code() {

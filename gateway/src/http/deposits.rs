@@ -1,7 +1,7 @@
 //! Credits in, by an admin; above a limit by two.
 //!
-//! A deposit that needs a second admin is answered with 202 and what it is called, and waits. What waits is read from Postgres, as lists
-//! are; what is done with it is decided by the engine alone.
+//! A deposit that needs a second admin is answered with 202 and what it is called, and waits. What waits is read from
+//! Postgres, as lists are; what is done with it is decided by the engine alone.
 
 use axum::extract::State;
 use schemas::{AccountId, AdminId, ClientId, Command, Credits, Event, OrderId, ProposalId, Rejection, Timestamp};
@@ -93,14 +93,13 @@ pub async fn deposit(
     let command_id = settled.command.to_string();
     Ok(match outcome {
         Deposit::Made { amount, by, seconded, repeated, .. } => {
-            let (confirmed_by, proposal_id) = (seconded.map(|word| word.by), seconded.map(|word| word.proposal));
             let made = MadeAnswer {
                 account_id: account,
                 amount,
                 client_id,
                 by,
-                confirmed_by,
-                proposal_id,
+                confirmed_by: seconded.map(|word| word.by),
+                proposal_id: seconded.map(|word| word.proposal),
                 command_id,
                 repeated,
             };

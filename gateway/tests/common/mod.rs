@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use schemas::shard_map::ShardMap;
 use service::config::Copies;
+use service::hex::to_hex;
 use service::kafka::topics::{create, delete};
 use service::{KafkaArgs, LogArgs};
 use sha2::{Digest, Sha256};
@@ -75,7 +76,7 @@ impl Platform {
             ("LFG_LISTEN", "127.0.0.1:0".to_owned()),
             (
                 "LFG_ADMINS",
-                format!("1={},2={}", hex(&Sha256::digest(ADMIN_KEY)), hex(&Sha256::digest(SECOND_ADMIN_KEY))),
+                format!("1={},2={}", to_hex(&Sha256::digest(ADMIN_KEY)), to_hex(&Sha256::digest(SECOND_ADMIN_KEY))),
             ),
             ("LFG_ALLOWED_ORIGINS", ORIGIN.to_owned()),
             ("LFG_LOG", "json".to_owned()),
@@ -100,9 +101,7 @@ impl Platform {
 
     /// Runs a command of a program to its end.
     pub async fn run(&self, program: &str, arguments: &[&str]) {
-        let path = PathBuf::from(env("LFG_BIN_DIR")).join(program);
-        let done = tokio::process::Command::new(path).args(arguments).envs(&self.env).output().await.expect(program);
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        self.asked(program, arguments, &[]).await.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// A program that runs; nothing is waited for.
@@ -200,10 +199,6 @@ async fn migrate(url: &str) {
     let mut command = tokio::process::Command::new(path);
     let done = command.arg("migrate").env("DATABASE_URL", url).env("LFG_LOG", "json").output().await.expect("migrate");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Asks again and again until there is an answer, within a time that is generous.

@@ -27,7 +27,8 @@
 //!   same `MULTI`.
 //! - `account:ACCOUNT` and the purse on the account's home are there from its opening on; a purse elsewhere, from its first change on.
 //! - An account's wallet is the sum of its purses. `available + held + sent − received`, summed over all shards, is what it has: exact
-//!   whatever the shards' positions are. (`sent` and `received` are counted modulo 2^64.) `sent − received`, so summed, is on its way between purses; below 0 if a shard that received
+//!   whatever the shards' positions are. (`sent` and `received` are counted modulo 2^64.) `sent − received`, so summed,
+//!   is on its way between purses; below 0 if a shard that received
 //!   is ahead of the shard that sent.
 //! - Hashes hold the log's integers (ticks, micro-credits, contracts, millionths, milliseconds), because Redis adds to them.
 //!   JSON holds prices and money as decimal strings, ids as strings.

@@ -61,8 +61,8 @@ impl Batch {
         Self { from, changes: Changes::new(), records: 0, outcomes: 0, unknown: 0, oldest, newest, bytes: 0 }
     }
 
-    /// Reads the next record by the rule, and folds it if it counts. Passes over one that nobody can read and that admins
-    /// put aside.
+    /// Reads the next record by the rule, and folds it if it counts. Passes over one that nobody can read and that
+    /// admins put aside.
     ///
     /// After an error the batch still is what the records before that one say.
     pub fn add(&mut self, reader: &mut Reader, record: &Record, put_aside: &BTreeSet<u64>) -> Result<(), Stop> {

@@ -89,7 +89,8 @@ pub enum Stop {
 
 /// What an operator does with a shard that halted.
 const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
-    version of the projections; else restore the topic from a copy, or put the record aside with `engine quarantine`; then restart this process";
+    version of the projections; else restore the topic from a copy, or put the record aside with `engine \
+    quarantine`; then restart this process";
 
 /// The same where a later build writes what this one does not know.
 const HINT_NEWER: &str =

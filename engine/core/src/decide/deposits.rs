@@ -7,8 +7,8 @@
 //! | that waits, and another admin confirms account and amount  | `Deposited`       | the event names both admins                |
 //! | that waits, and any admin drops it, or its time comes      | `DepositDropped`  | nothing was moved, its name is free again  |
 //!
-//! What is above the limit is not refused, since who asks has done nothing wrong. Limits of wallet and shard are checked both when it is
-//! proposed and when it is confirmed: in between there may have come more.
+//! What is above the limit is not refused, since who asks has done nothing wrong. Limits of wallet and shard are
+//! checked both when it is proposed and when it is confirmed: in between there may have come more.
 
 use schemas::event::FirstOutcome;
 use schemas::limits::{DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX, SHARD_CREDITS_MAX};

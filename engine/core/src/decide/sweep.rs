@@ -1,6 +1,6 @@
-//! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, proposed deposits end, parked requests come too
-//! late, markets that were paid out long ago are archived, purses that rest send their credits home, ended markets are
-//! swept clean.
+//! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, proposed deposits
+//! end, parked requests come too late, markets that were paid out long ago are archived, purses that rest send their
+//! credits home, ended markets are swept clean.
 //! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
 //! `AdvanceTime` until nothing is due.
 

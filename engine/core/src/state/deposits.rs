@@ -30,7 +30,8 @@ pub struct Deposits {
     pub open: BTreeMap<ProposalId, Proposed>,
     /// The day (UTC, since 1970) that `alone` is about.
     pub day: u64,
-    /// What each admin has deposited alone on that day. That of days before is forgotten with the first such deposit of a day.
+    /// What each admin has deposited alone on that day. That of days before is forgotten with the first such deposit of
+    /// a day.
     pub alone: BTreeMap<AdminId, Credits>,
 }
 

@@ -308,7 +308,8 @@ fn two_admins(world: &mut World<'_>) -> Done {
     world.step(&confirm(as_proposed, 2))
 }
 
-/// The limit of a day counts what an admin has deposited alone, in whatever parts; each admin has one, and each day, up to so many admins.
+/// The limit of a day counts what an admin has deposited alone, in whatever parts; each admin has one, and each day, up
+/// to so many admins.
 fn splitting(world: &mut World<'_>) -> Done {
     let route = Route::Home;
     let deposit = |who, amount, by| Step::Deposit { who, amount, name: None, by, route };

@@ -6,31 +6,7 @@ use schemas::event::CancelReason;
 use schemas::{Event, Rejection, Shard};
 
 use super::law::Standing;
-
-/// Names every kind of event, so that a new one must be thought of here.
-macro_rules! kinds {
-    ($($kind:ident)*) => {
-        const KINDS: &[&str] = &[$(stringify!($kind)),*];
-
-        fn kind(event: &Event) -> &'static str {
-            match event {
-                $(Event::$kind { .. } => stringify!($kind),)*
-                Event::Unknown { .. } => panic!("the law never says it"),
-            }
-        }
-    };
-}
-
-kinds! {
-    Rejected AccountOpened ApiKeyAdded ApiKeyRevoked Deposited Withdrawn OrderPlaced OrderRejected Traded
-    OrderCancelled PairsRedeemed Settled MarketCreated MarketChanged PaidOut MarketSettled Sent Received MessageSkipped
-    Acknowledged ClientIdRepeated StateHashed CancelRejected HoldRaised OrderAmended AmendRejected OrderReduced
-    MassCancelRequested MassCancelOpened MassCancelClosed DeadManSwitchSet DeadManSwitchFired BatchItem AccountFrozen
-    AccountUnfrozen AccountLimited MarketLimited TransferSent TransferReceived TransferReturned Parked Resumed
-    ParkedCancelled Asked AskAnswered PurseSent PurseReceived PurseFrozen PurseLimited Instructed Obeyed
-    InstructionCompleted TransferCompleted DepositProposed DepositDropped PartAnnounced PartLeft VocabularyRaised
-    MarketArchived
-}
+use crate::kinds::{KINDS, kind};
 
 /// The leading process tells it now and then; it is no answer to a command.
 const NOT_DECIDED: &str = "StateHashed";
@@ -40,8 +16,8 @@ const VOCABULARY: [&str; 3] = ["PartAnnounced", "PartLeft", "VocabularyRaised"];
 const VOCABULARY_REFUSED: [Rejection; 3] =
     [Rejection::VocabularyNotHigher, Rejection::VocabularyUnread, Rejection::PartsLimit];
 
-/// What only messages that are not delivered lead to, or more requests than one command, or one run, brings; or what two
-/// admins say beside the law.
+/// What only messages that are not delivered lead to, or more requests than one command, or one run, brings; or what
+/// two admins say beside the law.
 const NOT_DELIVERED: [Rejection; 5] = [
     Rejection::FundingTimeout,
     Rejection::ParkedLimit,

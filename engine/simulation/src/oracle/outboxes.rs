@@ -42,8 +42,8 @@ pub fn check(cluster: &Cluster, history: &History) {
     }
 }
 
-/// Neither an answer, nor what follows for others (a recall for whoever waits, an ask for who was parked before), nor what makes
-/// things safe.
+/// Neither an answer, nor what follows for others (a recall for whoever waits, an ask for who was parked before), nor
+/// what makes things safe.
 fn begins(outcome: &Outcome, message: &Message) -> bool {
     match message {
         Message::Transfer { .. } => true,

@@ -45,7 +45,8 @@ impl Bench {
         Self { log, runtime, writer, shard: Shard::new(0).unwrap() }
     }
 
-    /// Writes records that say whose they are and which, until the producer takes no more. Waits while its queue is full.
+    /// Writes records that say whose they are and which, until the producer takes no more. Waits while its queue is
+    /// full.
     fn write(&self, generation: &Generation, numbers: std::ops::Range<u32>) -> u32 {
         let topic = self.log.topics().events;
         let end = numbers.end;

@@ -12,8 +12,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// So many looks in a row without a record, and there is none, or Kafka is out of reach.
 const LOOKS_MAX: u32 = 100;
 
-/// The quarantine of the record at `offset`, if there is one: it stands behind that record, which nobody could read on from,
-/// so there is little to look through. Blocks.
+/// The quarantine of the record at `offset`, if there is one: it stands behind that record, which nobody could read on
+/// from, so there is little to look through. Blocks.
 pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quarantine>, KafkaFault> {
     let mut next = offset + 1;
     let tail = EventsTail::open(&log.kafka, &log.topics(), Reading::Bulk, [(shard, next)])?;
@@ -42,7 +42,7 @@ pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quar
 /// The quarantine in a record, if it is one that counts.
 pub fn quarantine(bytes: &[u8], shard: Shard) -> Option<Quarantine> {
     match Record::decode(bytes) {
-        Ok(Record::Quarantine(found)) if found.shard == shard && found.by != found.seconded => Some(found),
+        Ok(Record::Quarantine(found)) if found.counts(shard) => Some(found),
         _ => None,
     }
 }

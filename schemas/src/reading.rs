@@ -124,7 +124,7 @@ pub enum Fault {
         /// Who wrote it.
         writer: WrittenBy,
     },
-    /// An outcome for a command that already has one.
+    /// An outcome of a command that already has one, or of one that is not the next: then commands were lost.
     #[error("command {found} has an outcome where {expected} is next")]
     Command {
         /// The next one.
@@ -193,10 +193,11 @@ impl std::fmt::Display for WrittenBy {
 /// | Outcome, current term, next in every way      | the next fact              | apply    |
 /// | Outcome, current term, other                  | the log is broken          | halt     |
 ///
-/// "Next in every way": the sequence is the next, the chain follows, and the command comes after the last one.
+/// "Next in every way": the sequence is the next, the chain follows, and so is the command: each has an outcome, so every
+/// follower notices one that was lost.
 ///
 /// What stands before the position is looked at once, by [`Reader`], when it starts from a stored one: it must be what
-/// the position is of.
+/// the position is of. Nor does a [`Reader`] decode the events of a stale writer's outcome.
 pub fn admit(
     position: &Position,
     (shard, shards, reads): (Shard, u16, u16),
@@ -237,7 +238,7 @@ fn next_fact(position: &Position, outcome: &Outcome, chained: bool) -> Result<Ad
     if !chained {
         return Err(Fault::Chain);
     }
-    if outcome.cause.offset < position.next_command {
+    if outcome.cause.offset != position.next_command {
         return Err(Fault::Command { expected: position.next_command, found: outcome.cause.offset });
     }
     Ok(Admission::Apply)
@@ -420,7 +421,12 @@ impl Reader {
     /// The position after the record at the anchor, if it is the outcome that the stored position says.
     fn anchored(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Position>, Fault> {
         let Position { sequence, chain, anchor, .. } = self.position;
-        let record = Record::decode_knowing(self.reads, bytes).map_err(|error| self.undecodable(error))?;
+        let record = match Record::decode_knowing(self.reads, bytes) {
+            Ok(record) => record,
+            // A later build's, and not the one that the position is of.
+            Err(DecodeError::Newer { .. }) if !bytes.ends_with(&chain.0) => return Ok(None),
+            Err(error) => return Err(self.undecodable(error)),
+        };
         Ok(match record {
             Record::Outcome(outcome, found) if (offset, outcome.sequence, found) == (anchor, sequence, chain) => {
                 let mut position = Position { term: Some(outcome.term), ..Position::default() };
@@ -435,6 +441,12 @@ impl Reader {
     /// Where a record leads to, by the rule.
     fn step(&self, mut position: Position, offset: u64, bytes: &[u8]) -> Result<(Position, Reading), Fault> {
         if offset < position.offset {
+            return Ok((position, Reading::Ignored));
+        }
+        // It may hold what only a later build reads: a raise that was decided after its writer was deposed.
+        let is_stale = |current| Record::term_of_outcome(bytes).is_some_and(|term| term < current);
+        if position.term.is_some_and(is_stale) {
+            position.offset = offset.saturating_add(1);
             return Ok((position, Reading::Ignored));
         }
         let record = Record::decode_knowing(self.reads, bytes).map_err(|error| self.undecodable(error))?;

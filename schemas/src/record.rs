@@ -307,6 +307,15 @@ impl Record {
         if chain.is_empty() { Ok(record) } else { Err(DecodeError::Trailing(chain.len())) }
     }
 
+    /// The term of an outcome, without a look at its events, which a later build may have written. `None` if it is no
+    /// outcome, or one whose form this build does not know.
+    pub fn term_of_outcome(bytes: &[u8]) -> Option<u64> {
+        let mut rest = codec::versioned(bytes).ok()?;
+        let (head, body) = frame::take(&mut rest).ok()?;
+        let is_known = head.kind == KIND_OUTCOME && head.needs == 0;
+        body.get(4..).filter(|_| is_known)?.first_chunk().copied().map(u64::from_le_bytes)
+    }
+
     /// Ends the bytes of an outcome with the chain that follows `before`.
     #[inline]
     pub fn seal(bytes: &mut Vec<u8>, before: Chain) -> Chain {

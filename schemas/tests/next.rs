@@ -134,7 +134,8 @@ fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
     assert_eq!(reader.position().offset, 2, "on an error nothing has changed");
 
     // A reader that began behind the term says where its build is named; without a term nobody knows.
-    let first = Outcome { term: 0, sequence: 1, ..values::outcome() }.encode(Chain::default()).0;
+    let cause = Cause { offset: 0, ..values::outcome().cause };
+    let first = Outcome { term: 0, sequence: 1, cause, ..values::outcome() }.encode(Chain::default()).0;
     assert!(matches!(reader.read(2, &first), Ok(Reading::Outcome(_))));
     let mut behind = Reader::new(shard, 4, *reader.position());
     assert_eq!(behind.read(2, &first), Ok(Reading::Ignored));
@@ -181,7 +182,8 @@ fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
 
 /// The first outcome, which everybody reads.
 fn plain_outcome() -> Outcome {
-    Outcome { term: 0, sequence: 1, ..values::empty() }
+    let cause = Cause { offset: 0, ..values::empty().cause };
+    Outcome { term: 0, sequence: 1, cause, ..values::empty() }
 }
 
 /// A reader of a term and the first outcome.

@@ -3,11 +3,13 @@
 //!
 //! A history that breaks the log ends there (the reader halts), so the tree of histories stays small enough to walk whole.
 
+mod later;
 mod values;
 
 use std::collections::HashSet;
 
-use schemas::codec::{self, VERSION};
+use schemas::codec::{self, DecodeError, VERSION};
+use schemas::frame::HEAD_BYTES;
 use schemas::reading::{Admission, Broken, Fault, Position, Reader, Reading, WrittenBy, admit};
 use schemas::record::{Cause, Chain};
 use schemas::text::Reason;
@@ -35,14 +37,18 @@ enum Step {
     Next(usize),
     /// As if a former term's writer knew everything: all is right but the term.
     StaleButPerfect,
+    /// A former term's writer is of a later build, and raises the vocabulary.
+    StaleRaise,
+    /// The current writer raises the vocabulary above what this build reads.
+    Raise,
     /// The record before is delivered again, at its own offset.
     Repeated,
     /// The first record is delivered again.
     FirstAgain,
     /// The broker used an offset for itself; then the current writer goes on.
     Gap,
-    /// The current writer goes on after commands that led to nothing (a gap in the commands' offsets).
-    CommandsSkipped,
+    /// The current writer goes on after a command that it has lost.
+    CommandLost,
     /// The current term's outcome, a sequence too far.
     SequenceAhead,
     /// The current term's outcome, the last sequence again.
@@ -65,7 +71,7 @@ enum Step {
     NewerTerm,
 }
 
-const STEPS: [Step; 21] = {
+const STEPS: [Step; 23] = {
     use Step::*;
     [
         Term(0),
@@ -75,10 +81,12 @@ const STEPS: [Step; 21] = {
         Next(1),
         Next(2),
         StaleButPerfect,
+        StaleRaise,
+        Raise,
         Repeated,
         FirstAgain,
         Gap,
-        CommandsSkipped,
+        CommandLost,
         SequenceAhead,
         SequenceAgain,
         WrongChain,
@@ -125,7 +133,7 @@ impl World {
         let bytes = match step {
             Step::Term(writer) => world.take_over(writer, offset),
             Step::Next(writer) => world.next(writer, 0)?,
-            Step::CommandsSkipped => world.next(self.current?, 5)?,
+            Step::CommandLost => world.next(self.current?, 1)?,
             Step::Gap => {
                 world.next_offset += 1;
                 let bytes = world.next(self.current?, 0)?;
@@ -133,6 +141,8 @@ impl World {
                 return Some(world);
             }
             Step::StaleButPerfect => outcome(Writer { term: self.former?, ..self.truth }, 1, 0),
+            Step::StaleRaise => raise(Writer { term: self.former?, ..self.truth }),
+            Step::Raise => raise(self.belief()?),
             Step::Repeated => return world.again(self.delivered.last()?.clone()),
             Step::FirstAgain => return world.again(self.delivered.first()?.clone()),
             Step::SequenceAhead => outcome(self.belief()?, 2, 0),
@@ -171,7 +181,7 @@ impl World {
         term(shard(), SHARDS, writer as u64)
     }
 
-    /// What `writer` writes next, after `skipped` commands without an outcome. Its belief moves on whether or not it counts.
+    /// What `writer` writes next, after it has lost `skipped` commands. Its belief moves on whether or not it counts.
     fn next(&mut self, writer: usize, skipped: u64) -> Option<Vec<u8>> {
         let belief = self.writers[writer]?;
         let bytes = outcome(belief, 1, skipped);
@@ -209,6 +219,12 @@ fn outcome(writer: Writer, ahead: u64, skipped: u64) -> Vec<u8> {
     outcome.encode(writer.chain).0
 }
 
+/// An outcome with an event that this build must know, and does not.
+fn raise(writer: Writer) -> Vec<u8> {
+    let Ok(Record::Outcome(plain, _)) = Record::decode(&outcome(writer, 1, 0)) else { panic!("an outcome") };
+    later::outcome(&plain, &[later::unknown(VOCABULARY + 1)], &[], writer.chain).0
+}
+
 /// What the last record of a history is, found by looking at the whole history with no memory but the history itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Meaning {
@@ -216,6 +232,11 @@ enum Meaning {
     Fact(u64),
     Nothing,
     Halt,
+}
+
+/// The term of an outcome: the first field behind the version and the frame's head.
+fn term_in(outcome: &[u8]) -> u64 {
+    u64::from_le_bytes(*outcome[1 + HEAD_BYTES..].first_chunk().expect("a field"))
 }
 
 /// The facts of an unbroken history, and the term it ends in.
@@ -239,6 +260,7 @@ fn meaning(history: &[Written]) -> Meaning {
     }
     let (facts, current) = look_over(before);
     match Record::decode(bytes) {
+        Err(DecodeError::Newer { .. }) if current.is_some_and(|current| term_in(bytes) < current) => Meaning::Nothing,
         Err(_) => Meaning::Halt,
         Ok(Record::Term(term)) if term.vocabulary > VOCABULARY => Meaning::Halt,
         Ok(Record::Term(term)) if (term.shard, term.shards) == (shard(), SHARDS) => Meaning::NewTerm,
@@ -253,7 +275,7 @@ fn meaning(history: &[Written]) -> Meaning {
             }
             let before = facts.last().map_or(Chain::default(), |(_, chain)| *chain);
             let next = outcome.sequence == facts.len() as u64 + 1
-                && facts.iter().all(|(fact, _)| fact.cause.offset < outcome.cause.offset)
+                && outcome.cause.offset == facts.len() as u64
                 && outcome.encode(before).1 == chain;
             if next { Meaning::Fact(outcome.sequence) } else { Meaning::Halt }
         }
@@ -418,7 +440,8 @@ fn a_position_is_read_on_in_its_own_log_alone() {
 
 #[test]
 fn a_log_that_ends_before_the_position_was_looked_for_verifies_nothing() {
-    let (log, positions) = sound_histories(3).into_iter().find(|(_, found)| found[2].sequence == 2).expect("two facts");
+    let two_facts = |(log, found): &(Vec<Written>, Vec<Position>)| found[2].sequence == 2 && log[2].0 == 2;
+    let (log, positions) = sound_histories(3).into_iter().find(two_facts).expect("two facts");
     let mut reader = reader(positions[2]);
     assert_eq!((positions[2].start(), reader.next_offset()), (2, 2));
     for (offset, bytes) in &log[..2] {
@@ -492,30 +515,31 @@ fn the_table_row_by_row() {
     let fresh = Position::default();
     let first = outcome(Outcome { term: 0, sequence: 1, ..next.clone() });
     assert_eq!(admit(&fresh, (shard(), SHARDS, VOCABULARY), 0, &first, true), Err(Fault::UnknownTerm(0)));
-    // | Outcome, current term, next in every way | the next fact | apply | commands may be skipped
+    // | Outcome, current term, next in every way | the next fact | apply | also after a gap in the events' offsets
     check(20, outcome(next.clone()), true, Ok(Admission::Apply));
-    let later = Cause { offset: 47, ..next.cause };
-    check(30, outcome(Outcome { cause: later, ..next.clone() }), true, Ok(Admission::Apply));
+    check(30, outcome(next.clone()), true, Ok(Admission::Apply));
     // | Outcome, current term, other | the log is broken | halt |
     for found in [0, 5, 7, u64::MAX] {
         let fault = Fault::Sequence { expected: 6, found };
         check(20, outcome(Outcome { sequence: found, ..next.clone() }), true, Err(fault));
     }
     check(20, outcome(next.clone()), false, Err(Fault::Chain));
-    let back = Cause { offset: 39, ..next.cause };
-    let fault = Fault::Command { expected: 40, found: 39 };
-    check(20, outcome(Outcome { cause: back, ..next }), true, Err(fault));
+    for found in [0, 39, 41, u64::MAX] {
+        let cause = Cause { offset: found, ..next.cause };
+        let fault = Fault::Command { expected: 40, found };
+        check(20, outcome(Outcome { cause, ..next.clone() }), true, Err(fault));
+    }
 }
 
 #[test]
 fn what_is_read_is_what_was_written() {
-    let outcome = Outcome { term: 0, sequence: 1, ..values::outcome() };
+    let cause = Cause { offset: 0, ..values::outcome().cause };
+    let outcome = Outcome { term: 0, sequence: 1, cause, ..values::outcome() };
     let mut reader = Reader::new(values::term().shard, SHARDS, Position::default());
     assert_eq!(reader.read(0, &values::term().encode()), Ok(Reading::Term(values::term())));
     let (bytes, chain) = outcome.encode(Chain::default());
     assert_eq!(reader.read(1, &bytes), Ok(Reading::Outcome(outcome.clone())));
-    let next_command = outcome.cause.offset + 1;
-    let expected = Position { offset: 2, term: Some(0), sequence: 1, chain, anchor: 1, next_command };
+    let expected = Position { offset: 2, term: Some(0), sequence: 1, chain, anchor: 1, next_command: 1 };
     assert_eq!(reader.position(), &expected);
 }
 

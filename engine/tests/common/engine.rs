@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{TestLog, wait_for};
 
@@ -39,12 +39,18 @@ impl Engine {
     }
 
     pub fn wait_ready(&mut self) {
-        wait_for("the engine is ready", Duration::from_secs(20), || {
+        let (start, limit) = (Instant::now(), Duration::from_secs(20));
+        loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the engine ended with {status}:\n{}", self.log());
             }
-            self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")).then_some(())
-        });
+            let answer = self.get("/readyz");
+            if answer.as_ref().is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+                return;
+            }
+            assert!(start.elapsed() < limit, "not ready within {limit:?}: {answer:?}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// `kill -9`, and gone.

@@ -169,7 +169,7 @@ impl Scribe {
     fn next(&mut self, shard: Shard, command: Option<CommandId>, events: Vec<Event>) -> (Vec<u8>, u64) {
         let (term, sequence, chain) = self.shards[&shard];
         let sequence = sequence + 1;
-        let cause = Cause { offset: sequence, id: command.unwrap_or(CommandId(u128::from(sequence))) };
+        let cause = Cause { offset: sequence - 1, id: command.unwrap_or(CommandId(u128::from(sequence))) };
         let outcome = Outcome { term, sequence, time: Timestamp(1_764_000_000_000 + sequence), cause, events };
         let (bytes, chain) = outcome.encode(chain);
         self.shards.insert(shard, (term, sequence, chain));

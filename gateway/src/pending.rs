@@ -172,6 +172,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::PaidOut { .. }
         | Event::MarketSettled { .. }
         | Event::MarketArchived { .. }
+        | Event::CameWith(_)
         | Event::Sent { .. }
         | Event::Received { .. }
         | Event::MessageSkipped { .. }

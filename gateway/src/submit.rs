@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::OUTCOME_WITHIN;
 use crate::halted::Halted;
+use crate::http::origin;
 use crate::pending::Pending;
 use crate::producer::Producer;
 use crate::told::Settled;
@@ -148,7 +149,7 @@ impl Submitter {
                 complete = exchange.lose(shard, SubmitError::ShardHalted(shard));
                 continue;
             }
-            match self.produce(shard, CommandRecord { id: exchange.id, command }) {
+            match self.produce(shard, CommandRecord { id: exchange.id, command, origin: origin::current() }) {
                 Ok(delivery) => {
                     exchange.open.insert(shard, false);
                     deliveries.push(async move { (shard, delivery.await.ok()) });

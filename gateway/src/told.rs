@@ -75,13 +75,7 @@ impl Settled {
 
 /// The parts of an outcome, in order: which command each is of, and its place among the events.
 pub fn places(outcome: &Outcome) -> impl Iterator<Item = (CommandId, Range<usize>)> {
-    let mut start = 0;
-    parts(outcome).map(move |part| {
-        let events = start..start + part.events.len();
-        // Between two parts is the event that names the second's command.
-        start = events.end + 1;
-        (part.command, events)
-    })
+    parts(outcome).map(|part| (part.command, part.at..part.at + part.events.len()))
 }
 
 /// An order's name within its account.

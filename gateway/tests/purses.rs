@@ -9,7 +9,8 @@ use common::log::outcomes_of;
 use common::steps::{get_at, name, near_and_far, order_becomes, results, text, wallet_becomes, with};
 use common::{Platform, Whole};
 use futures_util::future::join_all;
-use schemas::{Event, MarketId};
+use reqwest::Method;
+use schemas::{Event, MarketId, Outcome, Shard, answers};
 use serde_json::{Value, json};
 
 /// A market without fees, and two accounts: at its home and elsewhere.
@@ -54,6 +55,32 @@ async fn an_order_is_answered_with_one_outcome_once_its_purse_is_there() {
         api.delete(Some(&account.key), &path).await.expect(200);
         let again = place(api, account, "TRIP", "BUY YES 90 @ 0.50", json!({})).await;
         assert_eq!(outcomes_of(&whole.platform, text(&again, "command_id")).len(), 1);
+    }
+    whole.remove().await;
+}
+
+#[tokio::test]
+async fn outcomes_lead_back_to_the_trace_and_the_key_of_their_request() {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let whole = Platform::whole("traced").await;
+    let api = &whole.api;
+    for (account, trips) in arena(&whole, "TRACED").await.iter().zip([1, 3]) {
+        let request = api.request(Method::POST, "/v1/orders").bearer_auth(&account.key);
+        let request = request.header("traceparent", TRACE).header("idempotency-key", "\"once\"");
+        let placed = api.send(request.json(&limit("TRACED", "BUY YES 1 @ 0.10"))).await.expect(201);
+        let outcomes = outcomes_of(&whole.platform, text(&placed, "command_id"));
+        let came_with = |(_, outcome): &(Shard, Outcome)| {
+            let origin = answers::parts(outcome).next()?.origin?.clone();
+            Some((origin.trace?.to_string(), origin.idempotency_key.map(|key| key.as_str().to_owned())))
+        };
+        let found: Vec<_> = outcomes.iter().map(came_with).collect();
+        let keys: Vec<_> = found.iter().flatten().filter_map(|(_, key)| key.as_deref()).collect();
+        assert_eq!((found.len(), keys), (trips, vec!["once"]), "{outcomes:?}");
+        assert!(found.iter().all(|found| found.as_ref().is_some_and(|(trace, _)| trace == TRACE)), "{found:?}");
+        // The next one came with nothing.
+        let plain = place(api, account, "TRACED", "BUY YES 1 @ 0.10", json!({})).await;
+        let of_plain = outcomes_of(&whole.platform, text(&plain, "command_id"));
+        assert!(of_plain.iter().all(|found| came_with(found).is_none()), "{of_plain:?}");
     }
     whole.remove().await;
 }

@@ -182,7 +182,7 @@ mod tests {
             Command::MassCancel { account: AccountId(1), market: None },
         ];
         for command in commands {
-            causes.add(Some(&CommandRecord { id: CommandId(1), command }));
+            causes.add(Some(&CommandRecord::new(CommandId(1), command)));
         }
         causes.add(None);
         assert_eq!(causes, Causes { clients: 2, messages: 0, acknowledgements: 1, time: 1 });

@@ -5,6 +5,7 @@
 
 use crate::event::Event;
 use crate::ids::CommandId;
+use crate::origin::Origin;
 use crate::record::Outcome;
 
 /// Events of one outcome that answer one command.
@@ -12,22 +13,31 @@ use crate::record::Outcome;
 pub struct Part<'a> {
     /// The command.
     pub command: CommandId,
-    /// The events, without the `Resumed` before them.
+    /// What the command came with. A command that waited came with what the outcome says in which it was parked.
+    pub origin: Option<&'a Origin>,
+    /// The place of the first of the events in the outcome.
+    pub at: usize,
+    /// The events, without the `CameWith` or `Resumed` before them.
     pub events: &'a [Event],
 }
 
 /// The parts of an outcome, in order; the first answers its cause. None is left out, though some may be empty.
 pub fn parts(outcome: &Outcome) -> impl Iterator<Item = Part<'_>> {
-    let mut rest = Some((outcome.cause.id, outcome.events.as_slice()));
+    let origin = match outcome.events.first() {
+        Some(Event::CameWith(origin)) => Some(&**origin),
+        _ => None,
+    };
+    let mut rest = Some((outcome.cause.id, origin, usize::from(origin.is_some())));
     std::iter::from_fn(move || {
-        let (command, events) = rest.take()?;
-        let next = events.iter().enumerate().find_map(|(at, event)| match event {
-            Event::Resumed { command, .. } => Some((at, *command)),
+        let (command, origin, at) = rest.take()?;
+        let events = &outcome.events[at..];
+        let next = events.iter().enumerate().find_map(|(end, event)| match event {
+            Event::Resumed { command, .. } => Some((end, *command)),
             _ => None,
         });
-        let Some((end, resumed)) = next else { return Some(Part { command, events }) };
-        rest = Some((resumed, &events[end + 1..]));
-        Some(Part { command, events: &events[..end] })
+        let Some((end, resumed)) = next else { return Some(Part { command, origin, at, events }) };
+        rest = Some((resumed, None, at + end + 1));
+        Some(Part { command, origin, at, events: &events[..end] })
     })
 }
 
@@ -35,6 +45,7 @@ pub fn parts(outcome: &Outcome) -> impl Iterator<Item = Part<'_>> {
 mod tests {
     use super::*;
     use crate::ids::AccountId;
+    use crate::origin::IdempotencyKey;
     use crate::record::Cause;
     use crate::rejection::Rejection;
     use crate::time::Timestamp;
@@ -53,8 +64,22 @@ mod tests {
         let cause = Cause { offset: 3, id: CommandId(7) };
         let outcome = Outcome { term: 1, sequence: 2, time: Timestamp(4), cause, events: events.clone() };
         let parts: Vec<Part<'_>> = parts(&outcome).collect();
-        let part = |command, events| Part { command: CommandId(command), events };
-        assert_eq!(parts, [part(7, &events[..1]), part(8, &events[2..4]), part(9, &events[5..])]);
+        let part = |command, at, events| Part { command: CommandId(command), origin: None, at, events };
+        assert_eq!(parts, [part(7, 0, &events[..1]), part(8, 2, &events[2..4]), part(9, 5, &events[5..])]);
+    }
+
+    #[test]
+    fn what_a_command_came_with_is_no_part_of_its_answer() {
+        let key = IdempotencyKey::new("once".to_owned());
+        let origin = Origin { trace: None, idempotency_key: key };
+        let resumed = Event::Resumed { account: AccountId(1), ticket: 2, command: CommandId(8) };
+        let refused = Event::Rejected { code: Rejection::WrongShard };
+        let events = vec![Event::CameWith(Box::new(origin.clone())), refused.clone(), resumed];
+        let cause = Cause { offset: 3, id: CommandId(7) };
+        let outcome = Outcome { term: 1, sequence: 2, time: Timestamp(4), cause, events };
+        let parts: Vec<Part<'_>> = parts(&outcome).collect();
+        let first = Part { command: CommandId(7), origin: Some(&origin), at: 1, events: &[refused] };
+        assert_eq!(parts, [first, Part { command: CommandId(8), origin: None, at: 3, events: &[] }]);
     }
 
     #[test]

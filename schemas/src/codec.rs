@@ -1,7 +1,8 @@
 //! Bytes of the log: one version byte, then [frames](crate::frame) of `bincode` with fixed-width little-endian
 //! integers.
 //!
-//! A record of the commands topic: version (1 byte), the command's id (16), a frame with the command.
+//! A record of the commands topic: version (1 byte), the command's id (16), a frame with the command; then, if it came
+//! with something, a frame of kind 1 with its [`Origin`]. Readers pass over frames of other kinds there.
 //!
 //! Decoding is total: bad bytes give an error, never a panic, never unbounded memory. Golden bytes of every kind of
 //! record are in `tests/golden.rs`; within a version they stay as they are.
@@ -15,6 +16,7 @@ use crate::command::{Command, CommandRecord};
 use crate::frame;
 use crate::ids::CommandId;
 use crate::limits::RECORD_BYTES_MAX;
+use crate::origin::Origin;
 use crate::record::Build;
 
 /// The version byte in front of every record.
@@ -25,6 +27,9 @@ const DECODE_BYTES_MAX: usize = 8 * RECORD_BYTES_MAX;
 
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<DECODE_BYTES_MAX>> =
     bincode::config::legacy().with_limit::<DECODE_BYTES_MAX>();
+
+/// The frame behind a command that says what it came with.
+const KIND_ORIGIN: u16 = 1;
 
 /// Bytes that are not a record. Never retry: the same bytes fail again.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -102,6 +107,9 @@ impl CommandRecord {
         bytes.push(VERSION);
         encode_into(&self.id, &mut bytes);
         frame::put(&mut bytes, self.command.needs(), |bytes| encode_into(&self.command, bytes));
+        if let Some(origin) = &self.origin {
+            frame::put(&mut bytes, 0, |bytes| encode_into(&(u32::from(KIND_ORIGIN), origin), bytes));
+        }
         bytes
     }
 
@@ -114,12 +122,17 @@ impl CommandRecord {
     pub fn decode_knowing(reads: u16, bytes: &[u8]) -> Result<Self, DecodeError> {
         let (id, mut body) = versioned(bytes)?.split_first_chunk().ok_or(DecodeError::Truncated)?;
         let (head, command) = frame::take(&mut body)?;
-        if !body.is_empty() {
-            return Err(DecodeError::Trailing(body.len()));
-        }
         // Nobody may pass over a command: its sender waits for the answer.
         let command = frame::read((head, reads), command, Command::LAST_KIND, |kind| Err(DecodeError::Kind(kind)))?;
-        Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command })
+        let mut origin = None;
+        while !body.is_empty() {
+            let (head, more) = frame::take(&mut body)?;
+            head.check(reads)?;
+            if head.kind == KIND_ORIGIN {
+                origin = Some(Box::new(decode_front::<Origin>(&more[size_of::<u32>()..])?));
+            }
+        }
+        Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command, origin })
     }
 
     /// The id of a record whose command cannot be read, for its answer. `None` if there is not even an id; or if it is

@@ -8,6 +8,7 @@ use crate::market::{Listing, MarketLimits, Transition};
 use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
 use crate::order::{NewOrder, OrderRef};
+use crate::origin::Origin;
 use crate::part::Part;
 
 /// A command and its id, as they are written to the log.
@@ -17,6 +18,15 @@ pub struct CommandRecord {
     pub id: CommandId,
     /// What is asked.
     pub command: Command,
+    /// What the request came with, if anything. Nothing is decided by it.
+    pub origin: Option<Box<Origin>>,
+}
+
+impl CommandRecord {
+    /// A command that came with nothing.
+    pub fn new(id: CommandId, command: Command) -> Self {
+        Self { id, command, origin: None }
+    }
 }
 
 /// What is asked. Goes to the shard of the market or account that stands behind it.

@@ -12,6 +12,7 @@ use crate::market::{Listing, MarketLimits, MarketState, Resolution};
 use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
 use crate::order::{BookSide, Contract, Entry, NewOrder, OrderRef, Side, Status};
+use crate::origin::Origin;
 use crate::part::Part;
 use crate::purse::{Instruction, Need, Parked, Room};
 use crate::record::Build;
@@ -529,6 +530,8 @@ pub enum Event {
         /// All fees that were ever collected in it. They stay with the shard (I-1).
         fees: Credits,
     },
+    /// What the command of this outcome came with: the outcome's first event, if there is anything. Changes nothing.
+    CameWith(Box<Origin>),
 }
 
 // Every command builds, applies and encodes a few of them: two cache lines, so that copying one is a few moves.

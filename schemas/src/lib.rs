@@ -27,6 +27,7 @@ pub mod market;
 pub mod message;
 pub mod money;
 pub mod order;
+pub mod origin;
 pub mod part;
 pub mod purse;
 pub mod reading;
@@ -53,6 +54,7 @@ pub use order::{
     Amendment, BookSide, Contract, Entry, Instructions, NewOrder, OrderRef, PostOnly, SelfTrade, Side, Status, Terms,
     TimeInForce,
 };
+pub use origin::{IdempotencyKey, Origin, TraceContext};
 pub use part::{Part, PartKind, Program};
 pub use purse::{Instruction, Need, Parked, ParkedRequest, Returned, Room};
 pub use record::{Build, Cause, Outcome, Record, Term};

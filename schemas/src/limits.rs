@@ -116,6 +116,9 @@ pub const QUESTION_BYTES_MAX: usize = 500;
 /// Bytes of the reason of a quarantine, or of a halt.
 pub const REASON_BYTES_MAX: usize = 1_000;
 
+/// Bytes of an idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
 /// Bytes of one encoded record; the topics' `max.message.bytes`.
 pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 

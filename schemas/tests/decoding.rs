@@ -89,8 +89,8 @@ fn decode_as_everything(bytes: &[u8]) {
 
 /// Records of commands that are right, to be spoilt.
 fn command_records() -> Vec<Vec<u8>> {
-    let record = |(_, command)| CommandRecord { id: values::COMMAND_ID, command }.encode();
-    values::commands().into_iter().map(record).collect()
+    let record = |(_, command)| CommandRecord::new(values::COMMAND_ID, command);
+    values::commands().into_iter().map(|named| record(named).encode()).collect()
 }
 
 fn outcome_record(events: Vec<Event>) -> Vec<u8> {
@@ -106,6 +106,12 @@ fn event_records() -> Vec<Vec<u8>> {
 
 fn records() -> Vec<Vec<u8>> {
     [command_records(), event_records()].concat()
+}
+
+/// A command with what it came with. Without its last frame it is one that came with nothing.
+fn traced_record() -> Vec<u8> {
+    let origin = Some(Box::new(values::came_with()));
+    CommandRecord { origin, ..CommandRecord::new(values::COMMAND_ID, Command::AdvanceTime) }.encode()
 }
 
 fn frame(kind: u16, needs: u16, body: &[u8]) -> Vec<u8> {
@@ -140,10 +146,25 @@ fn every_truncation_of_every_record_is_an_error() {
 }
 
 #[test]
+fn what_a_command_came_with_is_whole_or_absent() {
+    let (traced, plain) = (traced_record(), CommandRecord::new(values::COMMAND_ID, Command::AdvanceTime).encode());
+    for end in plain.len()..=traced.len() {
+        let came_with = CommandRecord::decode(&traced[..end]).map(|record| record.origin.map(|origin| *origin));
+        let expected = match end {
+            end if end == plain.len() => Ok(None),
+            end if end == traced.len() => Ok(Some(values::came_with())),
+            _ => Err(DecodeError::Truncated),
+        };
+        assert_eq!(came_with, expected, "{end} bytes");
+    }
+}
+
+#[test]
 fn every_byte_too_many_is_an_error() {
     for mut bytes in command_records() {
+        // Behind a command stand frames.
         bytes.push(0);
-        assert_eq!(CommandRecord::decode(&bytes), Err(DecodeError::Trailing(1)));
+        assert_eq!(CommandRecord::decode(&bytes), Err(DecodeError::Truncated));
     }
     for mut bytes in event_records() {
         bytes.push(0);
@@ -153,7 +174,7 @@ fn every_byte_too_many_is_an_error() {
 
 #[test]
 fn every_flipped_bit_of_every_record_is_survived() {
-    for record in records() {
+    for record in [records(), vec![traced_record()]].concat() {
         for bit in 0..record.len() * 8 {
             let mut bytes = record.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);

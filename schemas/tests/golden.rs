@@ -4,12 +4,13 @@
 //! wrote the version: a log holds these bytes for ever, and a change that breaks one of them cannot read its own past.
 //! Adding is the only way: a variant without a line makes a test fail that prints the line to append.
 
+mod later;
 mod values;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use schemas::codec;
+use schemas::codec::{self, DecodeError};
 use schemas::record::Chain;
 use schemas::{Command, CommandRecord, Event, Message, Outcome, Quarantined, Record, Term, TimeInForce};
 
@@ -52,7 +53,7 @@ fn covers<T>(variants: &[&str], values: &[(String, T)]) {
 fn every_command() {
     let values = values::commands();
     covers(values::COMMANDS, &values);
-    let record = |command: &Command| CommandRecord { id: values::COMMAND_ID, command: command.clone() };
+    let record = |command: &Command| CommandRecord::new(values::COMMAND_ID, command.clone());
     check(
         include_str!("golden/version-3/commands.hex"),
         &values,
@@ -63,6 +64,23 @@ fn every_command() {
             record.command
         },
     );
+}
+
+/// What a command came with stands behind it.
+#[test]
+fn a_command_with_its_origin() {
+    let plain = CommandRecord::new(values::COMMAND_ID, Command::AdvanceTime);
+    let record = CommandRecord { origin: Some(Box::new(values::came_with())), ..plain.clone() };
+    check(
+        include_str!("golden/version-3/origins.hex"),
+        &[("AdvanceTime".to_owned(), record)],
+        CommandRecord::encode,
+        |bytes| CommandRecord::decode(bytes).expect("golden bytes decode"),
+    );
+    // A reader passes over other frames there, as long as it need not know them.
+    let later = |needs| [plain.encode(), later::unknown(needs)].concat();
+    assert_eq!(CommandRecord::decode(&later(0)), Ok(plain.clone()));
+    assert!(matches!(CommandRecord::decode(&later(later::NEXT)), Err(DecodeError::Newer { .. })));
 }
 
 #[test]

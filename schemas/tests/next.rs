@@ -156,7 +156,7 @@ fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
 #[test]
 fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
     let id = values::COMMAND_ID;
-    let bytes = CommandRecord { id, command: Command::AdvanceTime }.encode();
+    let bytes = CommandRecord::new(id, Command::AdvanceTime).encode();
     let of = |kind, needs| [&bytes[..17], frame(kind, needs, b"whatever").as_slice()].concat();
     for (bytes, error) in [
         (later::command(id, 0), DecodeError::Kind(KIND)),
@@ -172,7 +172,7 @@ fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
         Command::Acknowledge { to: Shard::new(1).unwrap(), number: 2 },
     ];
     for command in between_shards {
-        let bytes = CommandRecord { id, command }.encode();
+        let bytes = CommandRecord::new(id, command).encode();
         assert_eq!(CommandRecord::id_of(&bytes), None);
     }
     assert_eq!(CommandRecord::id_of(&bytes[..17]), Some(id));

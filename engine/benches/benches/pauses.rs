@@ -38,7 +38,7 @@ impl Leader {
     }
 
     fn handle(&mut self, command: Command) {
-        let record = CommandRecord { id: CommandId(u128::from(self.commands + 1)), command }.encode();
+        let record = CommandRecord::new(CommandId(u128::from(self.commands + 1)), command).encode();
         let start = Instant::now();
         let outcome = self.replica.handle(self.commands, Timestamp(self.commands / 100), &record).expect("the next");
         self.replica.read(self.records, &outcome).expect("its own outcome");

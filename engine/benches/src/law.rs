@@ -188,7 +188,7 @@ pub fn read(outcomes: &[Vec<u8>]) -> usize {
 impl Leader {
     /// Commands as the log has them.
     pub fn encode(commands: &[Command]) -> Vec<Vec<u8>> {
-        let record = |command: &Command| CommandRecord { id: CommandId(1), command: command.clone() }.encode();
+        let record = |command: &Command| CommandRecord::new(CommandId(1), command.clone()).encode();
         commands.iter().map(record).collect()
     }
 

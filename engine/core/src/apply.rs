@@ -58,6 +58,7 @@ impl State {
                 unreachable!("see `apply`")
             }
             Event::Unknown { .. }
+            | Event::CameWith(_)
             | Event::Rejected { .. }
             | Event::MessageSkipped { .. }
             | Event::ClientIdRepeated { .. }

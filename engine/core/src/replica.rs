@@ -384,7 +384,7 @@ fn decide(state: &mut State, offset: u64, waiting: &Waiting, events: &mut Vec<Ev
     match &waiting.record {
         Ok(record) => {
             let place = at(record.id);
-            state.handle(place, &record.command, events);
+            state.handle_record(place, record, events);
             place
         }
         Err(Refused { id, code }) => {

@@ -110,7 +110,7 @@ impl World {
     fn ask(&mut self, command: Command) {
         let time = 1_000 + if self.waited { PART_COUNTS_MS + 1 } else { 0 };
         let id = CommandId(self.commands.len() as u128 + 1);
-        self.commands.push((time, CommandRecord { id, command }.encode().into()));
+        self.commands.push((time, CommandRecord::new(id, command).encode().into()));
     }
 
     /// The replica of an engine: what it read and, if it leads, what it decided.

@@ -19,7 +19,7 @@ use schemas::market::YesValue;
 use schemas::{
     AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, Command, Credits, Entry, Event, FeeRate, Instructions,
     Listing, MarketId, MarketLimits, NewOrder, PostOnly, Price, ProposalId, Quantity, Rejection, Scopes, SelfTrade,
-    Shard, Terms, TimeInForce, Timestamp, Transition,
+    Shard, Terms, TimeInForce, Timestamp, Transition, answers,
 };
 
 const SHARDS: u16 = 2;
@@ -118,13 +118,14 @@ impl Extremes {
         }
     }
 
-    /// What one command led to.
+    /// What one command led to, but for what it came with.
     fn ask(&mut self, shard: Shard, command: Command) -> Vec<Event> {
         self.cluster.submit(shard, command);
         self.cluster.handle(shard);
         self.cluster.read_back(shard);
         self.cluster.check();
-        self.cluster.nodes[shard.index()].outcomes.last().unwrap().events.clone()
+        let outcome = self.cluster.nodes[shard.index()].outcomes.last().unwrap();
+        answers::parts(outcome).next().unwrap().events.to_vec()
     }
 
     fn account(&self, pick: usize) -> AccountId {

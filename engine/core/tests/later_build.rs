@@ -84,7 +84,7 @@ fn leader(log: &[Vec<u8>]) -> Replica {
 fn outcomes() -> Vec<Outcome> {
     let mut leader = leader(&[term().encode()]);
     let handle = |(offset, command)| {
-        let bytes = CommandRecord { id: CommandId(u128::from(offset) + 1), command }.encode();
+        let bytes = CommandRecord::new(CommandId(u128::from(offset) + 1), command).encode();
         let record = leader.handle(offset, Timestamp(offset), &bytes).unwrap();
         let Ok(Record::Outcome(outcome, _)) = Record::decode(&record) else { panic!("no outcome") };
         outcome
@@ -170,7 +170,7 @@ fn what_need_not_be_known_is_passed_over_and_the_state_is_the_same() {
     }
     restored.read(next, &Term { engine: EngineId(2), ..term() }.encode()).unwrap();
     restored.lead();
-    let bytes = CommandRecord { id: CommandId(9), command: order(3, 5) }.encode();
+    let bytes = CommandRecord::new(CommandId(9), order(3, 5)).encode();
     let record = restored.handle(restored.next_command(), Timestamp(99), &bytes).unwrap();
     assert!(matches!(restored.read(next + 1, &record), Ok(Read::Confirmed(_))));
     assert_eq!(restored.state().orders(), 2);
@@ -187,7 +187,7 @@ fn a_code_that_nobody_knows_is_kept_as_it_is() {
     });
     let mut replica = leader(&log);
     // The name of the order that was refused still stands for its refusal.
-    let bytes = CommandRecord { id: CommandId(9), command: order(2, 1_000) }.encode();
+    let bytes = CommandRecord::new(CommandId(9), order(2, 1_000)).encode();
     let record = replica.handle(replica.next_command(), Timestamp(99), &bytes).unwrap();
     let Ok(Record::Outcome(outcome, _)) = Record::decode(&record) else { panic!("no outcome") };
     let told = format!("{:?}", outcome.events);
@@ -223,13 +223,13 @@ fn answer(bytes: &[u8]) -> (CommandId, Vec<Event>) {
 fn a_command_that_cannot_be_read_is_refused_under_its_own_id() {
     let id = CommandId(77);
     let refused = vec![Event::Rejected { code: Rejection::Undecodable }];
-    let known = CommandRecord { id, command: order(1, 10) }.encode();
+    let known = CommandRecord::new(id, order(1, 10)).encode();
     for bytes in [later::command(id, 0), later::command(id, later::NEXT), known[..known.len() - 1].to_vec()] {
         assert_eq!(answer(&bytes), (id, refused.clone()));
     }
     // Who asked is not known; or the answer is another shard's to give.
     let message = Command::Receive { from: SHARD, number: 1, message: Message::Return(Vec::new()) };
-    let message = CommandRecord { id, command: message }.encode();
+    let message = CommandRecord::new(id, message).encode();
     for bytes in [b"\xff nonsense".to_vec(), [message.as_slice(), b"more"].concat(), message[..30].to_vec()] {
         assert_eq!(answer(&bytes), (CommandId(0), refused.clone()));
     }

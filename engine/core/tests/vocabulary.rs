@@ -47,7 +47,7 @@ impl Stage {
 
     /// The first event of a command's outcome.
     fn handle(&mut self, command: Command) -> Event {
-        let bytes = CommandRecord { id: CommandId(7), command }.encode();
+        let bytes = CommandRecord::new(CommandId(7), command).encode();
         let outcome = self.leader.handle(self.commands, Timestamp(self.now), &bytes).unwrap();
         self.commands += 1;
         let offset = self.log.len() as u64;

@@ -91,7 +91,7 @@ pub fn snapshot_after(bytes: &[u8]) -> Vec<u8> {
             _ => continue,
         };
         let offset = replica.next_command();
-        let record = CommandRecord { id: CommandId(u128::from(offset + 1)), command }.encode();
+        let record = CommandRecord::new(CommandId(u128::from(offset + 1)), command).encode();
         let outcome = replica.handle(offset, Timestamp(time), &record).expect("the next command");
         replica.read(offset + 1, &outcome).expect("its own outcome");
     }

@@ -39,14 +39,14 @@ impl Identity {
             // It does not learn of it: nothing is repeated before its time.
             return;
         }
-        let record = CommandRecord { id: cluster.command_id(), command };
+        let record = CommandRecord::new(cluster.command_id(), command);
         cluster.append(Topic::Commands, shard, record.encode().into());
     }
 
     /// Ends in good order.
     pub fn leave(&self, cluster: &Cluster) {
         for (shard, announcements) in cluster.shards().zip(&self.announcements) {
-            let record = CommandRecord { id: cluster.command_id(), command: announcements.leave() };
+            let record = CommandRecord::new(cluster.command_id(), announcements.leave());
             cluster.append(Topic::Commands, shard, record.encode().into());
         }
     }

@@ -309,6 +309,10 @@ kinds! {
     ShardUnavailable = "shard unavailable",
     /// Somebody asked for something in an archived market, or for its ticker.
     ArchivedRefused = "request in an archived market refused",
+    /// An outcome said what its command came with.
+    OriginSaid = "outcome leads back to its request",
+    /// A message had the trace of the command that it serves.
+    TraceFollowed = "trace followed to another shard",
     /// Time went on by minutes.
     TimeLeapt = "time leapt",
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine_core::Replica;
-use schemas::{Command, CommandId, CommandRecord, Event, Message, Outcome, Shard};
+use schemas::{Command, CommandId, CommandRecord, Event, Message, Origin, Outcome, Shard, TraceContext};
 
 use super::leader::Out;
 use crate::log::Clock;
@@ -64,7 +64,7 @@ impl Relay {
     pub fn begin(replica: &Replica, me: Shard, now: Duration, out: &mut Out) -> Self {
         let mut receivers = BTreeMap::new();
         for (to, number, origin, message) in replica.kept_messages() {
-            out.command(to, &copy(me, number, origin, message.clone()));
+            out.command(to, &copy(me, number, (origin, None), message.clone()));
             let fresh = Receiver { confirmed: number, first: number, since: now, wait: RESEND_AFTER };
             receivers.entry(to).or_insert(fresh).confirmed = number;
         }
@@ -74,12 +74,15 @@ impl Relay {
     /// An own outcome counts: relays what it sent, notes what it took in.
     pub fn confirmed(&mut self, outcome: Outcome, now: Duration, out: &mut Out) {
         // What is sent goes on under the command that this part of the outcome answers, as it is kept.
-        let mut origin = outcome.cause.id;
+        let cause = outcome.cause.id;
+        let (mut origin, mut trace) = (cause, None);
         for event in outcome.events {
             match event {
+                Event::CameWith(origin) => trace = origin.trace,
                 Event::Resumed { command, .. } => origin = command,
                 Event::Sent { to, number, message } => {
-                    out.command(to, &copy(self.me, number, origin, message));
+                    let trace = trace.filter(|_| origin == cause);
+                    out.command(to, &copy(self.me, number, (origin, trace), message));
                     let fresh = Receiver { confirmed: number, first: number, since: now, wait: RESEND_AFTER };
                     self.receivers.entry(to).or_insert(fresh).confirmed = number;
                 }
@@ -118,7 +121,7 @@ impl Relay {
         self.acknowledge_at = None;
         for (from, Acknowledgement { number, .. }) in std::mem::take(&mut self.acknowledge) {
             let command = Command::Acknowledge { to: self.me, number };
-            out.command(from, &CommandRecord { id: clock.command_id(), command });
+            out.command(from, &CommandRecord::new(clock.command_id(), command));
         }
     }
 
@@ -130,7 +133,7 @@ impl Relay {
             let count = sent.entry(to).or_default();
             if *count < RESEND_MAX {
                 *count += 1;
-                out.command(to, &copy(self.me, number, origin, message.clone()));
+                out.command(to, &copy(self.me, number, (origin, None), message.clone()));
             }
         }
         for (to, count) in &sent {
@@ -166,7 +169,9 @@ impl Relay {
     }
 }
 
-/// A message as the receiver's command, under the id of the command that began it all.
-fn copy(from: Shard, number: u64, origin: CommandId, message: Message) -> CommandRecord {
-    CommandRecord { id: origin, command: Command::Receive { from, number, message } }
+/// A message as the receiver's command, under the id of the command that began it all. Its trace is not part of the state,
+/// so what is sent again has none.
+fn copy(from: Shard, number: u64, (id, trace): (CommandId, Option<TraceContext>), message: Message) -> CommandRecord {
+    let origin = trace.map(|_| Box::new(Origin { trace, idempotency_key: None }));
+    CommandRecord { origin, ..CommandRecord::new(id, Command::Receive { from, number, message }) }
 }

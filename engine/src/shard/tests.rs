@@ -233,7 +233,7 @@ impl Stage {
     fn command(&self, ahead: u64, command: Command) {
         let mut commands = self.world.commands.borrow_mut();
         let id = CommandId(commands.len() as u128);
-        commands.push((NOW + ahead, CommandRecord { id, command }.encode()));
+        commands.push((NOW + ahead, CommandRecord::new(id, command).encode()));
     }
 
     /// The outcomes on the log.
@@ -467,7 +467,7 @@ fn commands_without_the_next_or_a_place_for_it_are_not_read() {
 #[test]
 fn the_commands_of_another_log_are_not_decided() {
     let world = decided();
-    let another = |id| (NOW, CommandRecord { id: CommandId(id), command: open(1) }.encode());
+    let another = |id| (NOW, CommandRecord::new(CommandId(id), open(1)).encode());
     world.commands.replace(vec![another(98), another(99)]);
     let fatal = halts_on(world, 2);
     assert!(matches!(fatal, Fatal::OtherCommands { offset: 0 }), "{fatal}");

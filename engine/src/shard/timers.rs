@@ -40,7 +40,7 @@ impl Timers {
         if is_due && self.outstanding.is_none() && self.not_before <= now {
             let id = clock.command_id();
             self.outstanding = Some((id, now));
-            out.command(self.me, &CommandRecord { id, command: Command::AdvanceTime });
+            out.command(self.me, &CommandRecord::new(id, Command::AdvanceTime));
         }
     }
 

@@ -30,7 +30,7 @@ impl Client {
     pub fn ask(&self, command: Command) -> CommandId {
         let id = CommandId(uuid::Uuid::now_v7().as_u128());
         let shard = home_of(self.map, &command);
-        self.write_command(shard, &CommandRecord { id, command }.encode());
+        self.write_command(shard, &CommandRecord::new(id, command).encode());
         id
     }
 

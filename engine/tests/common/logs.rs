@@ -90,7 +90,7 @@ pub fn assert_each_command_is_answered_once(log: &TestLog, audit: &Audit, asked:
         let expected: Vec<_> = commands.iter().map(|(offset, record)| (*offset, record.id)).collect();
         assert_eq!(audit.causes[shard.index()].len(), expected.len(), "outcomes and commands of shard {shard}");
         assert!(audit.causes[shard.index()] == expected, "causes of shard {shard}");
-        for CommandRecord { id, command } in commands.iter().map(|(_, record)| record) {
+        for CommandRecord { id, command, .. } in commands.iter().map(|(_, record)| record) {
             match command {
                 // What engines ask of themselves and of each other is answered by its outcome.
                 Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => {}

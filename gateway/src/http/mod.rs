@@ -16,6 +16,7 @@ pub mod json;
 pub mod markets;
 pub mod new_order;
 pub mod orders;
+pub mod origin;
 pub mod oversight;
 pub mod parse;
 pub mod problem;
@@ -28,7 +29,7 @@ pub mod wallet;
 
 use axum::Router;
 use axum::http::HeaderName;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
 
 use crate::state::Shared;
@@ -79,6 +80,7 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/ws", get(ws::upgrade))
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED))
         .fallback(async || Problem::new(kinds::ROUTE_UNKNOWN))
+        .layer(from_fn(origin::carry))
         .layer(from_fn_with_state(state.clone(), gate::pass))
         .with_state(state)
 }

@@ -286,7 +286,7 @@ fn changes_of(
     entered: Option<Entered>,
     changes: &mut Vec<Change>,
 ) {
-    let Part { command, events } = *part;
+    let Part { command, events, .. } = *part;
     match &events[index] {
         Event::OrderPlaced(placed) if placed.order.account == account => {
             let order = Order::placed(placed, &events[index + 1..], command, time);

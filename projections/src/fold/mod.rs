@@ -87,16 +87,12 @@ impl Changes {
     pub fn fold(&mut self, outcome: &Outcome) -> Result<(), Nonsense> {
         orders::check(outcome)?;
         let at = Stamp { sequence: outcome.sequence, time: outcome.time };
-        let mut index = 0;
         for part in answers::parts(outcome) {
-            for event in part.events {
+            for (index, event) in (part.at..).zip(part.events) {
                 self.fold_fact(at, part.command, event);
                 self.fold_sums(at, index, event);
                 self.fold_admins(at, index, part.command, event);
-                index += 1;
             }
-            // The `Resumed` between two parts has a place, too.
-            index += 1;
         }
         Ok(())
     }
@@ -166,6 +162,7 @@ impl Changes {
             // Nobody's row: between a client and the gateway, between engines, what waits, or the same fact again; or
             // what a later build says and changes no row that this one knows.
             Event::Unknown { .. }
+            | Event::CameWith(_)
             | Event::Rejected { .. }
             | Event::CancelRejected { .. }
             | Event::AmendRejected { .. }

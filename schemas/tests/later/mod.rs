@@ -72,6 +72,6 @@ pub fn term(term: Term) -> Vec<u8> {
 
 /// A command of a kind that nobody knows.
 pub fn command(id: CommandId, needs: u16) -> Vec<u8> {
-    let today = CommandRecord { id, command: Command::AdvanceTime }.encode();
+    let today = CommandRecord::new(id, Command::AdvanceTime).encode();
     [&today[..1 + size_of::<CommandId>()], &frame(KIND, needs, b"whatever")].concat()
 }

@@ -5,8 +5,8 @@ use schemas::*;
 
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, PROPOSAL, SECOND_ADMIN, TICKET, account_limits, all_order_refs,
-    answer, build, counting_up, key, limit, listing, market, market_limits, new_order, order_id, part, price, quantity,
-    resolution, settlement, shard, trade,
+    answer, build, came_with, counting_up, key, limit, listing, market, market_limits, new_order, order_id, part,
+    price, quantity, resolution, settlement, shard, trade,
 };
 use super::purses::{all_instructions, given_back, need, parked, room};
 use super::{COMMAND_ID, FIRST_OUTCOMES, all_of, messages, named};
@@ -172,6 +172,8 @@ fn of_markets() -> Vec<Event> {
             fees: Credits(7),
         },
         Event::MarketLimited { market: market(), limits: market_limits(), by: ADMIN },
+        Event::CameWith(Box::new(came_with())),
+        Event::CameWith(Box::new(Origin { idempotency_key: None, ..came_with() })),
         Event::MassCancelOpened {
             account: ACCOUNT,
             market: Some(market()),

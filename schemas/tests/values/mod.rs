@@ -16,7 +16,7 @@ use schemas::*;
 pub use commands::commands;
 pub use events::events;
 pub use messages::messages;
-pub use parts::times_in_force;
+pub use parts::{came_with, times_in_force};
 use parts::{settlement, shard, trade};
 
 /// Lists the variants of an enum, with a match that stops compiling when one is added and not listed.
@@ -62,7 +62,7 @@ variants!(EVENTS: Event {
     DeadManSwitchFired, BatchItem, AccountFrozen, AccountUnfrozen, AccountLimited, MarketLimited, TransferSent,
     TransferReceived, TransferReturned, Parked, Resumed, ParkedCancelled, Asked, AskAnswered, PurseSent, PurseReceived,
     PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted, TransferCompleted,
-    DepositProposed, DepositDropped, PartAnnounced, PartLeft, VocabularyRaised, MarketArchived,
+    DepositProposed, DepositDropped, PartAnnounced, PartLeft, VocabularyRaised, MarketArchived, CameWith,
 } and Unknown);
 
 variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, TransferEnded });

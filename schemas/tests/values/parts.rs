@@ -169,3 +169,10 @@ pub fn named_order() -> OrderRef {
 pub fn all_order_refs() -> Vec<OrderRef> {
     super::all_of(super::ORDER_REFS, vec![OrderRef::Id(order_id()), named_order()])
 }
+
+pub fn came_with() -> Origin {
+    Origin {
+        trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().expect("a traceparent")),
+        idempotency_key: IdempotencyKey::new("8e03978e-40d5-43dd-bc93-6894a57f9324".to_owned()),
+    }
+}

@@ -25,7 +25,7 @@ mod trial;
 mod vocabulary;
 
 use schemas::limits::ORDER_FILLS_MAX;
-use schemas::{Command, Event, MarketId, Rejection, Settlement, Timestamp};
+use schemas::{Command, CommandRecord, Event, MarketId, Rejection, Settlement, Timestamp};
 
 use crate::Place;
 use crate::state::State;
@@ -37,6 +37,16 @@ impl State {
     /// Decides and applies one command; appends its events, in order, to `events`.
     pub fn handle(&mut self, place: Place, command: &Command, events: &mut Vec<Event>) {
         self.decide(place, events, |turn| turn.dispatch(command));
+    }
+
+    /// The same for a command as its record has it: its outcome leads back to what it came with.
+    pub(crate) fn handle_record(&mut self, place: Place, record: &CommandRecord, events: &mut Vec<Event>) {
+        self.decide(place, events, |turn| {
+            if let Some(origin) = &record.origin {
+                turn.step(|_, draft| draft.events.push(Event::CameWith(origin.clone())));
+            }
+            turn.dispatch(&record.command);
+        });
     }
 
     /// The outcome of a record that is no command.

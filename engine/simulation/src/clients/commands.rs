@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 use schemas::market::Resolution;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, ClientId, Command, CommandId, CommandRecord, Credits, Listing, MarketId,
-    MarketState, OrderId, Scopes, Shard, Timestamp, Transition, frame,
+    AccountId, AdminId, ApiKey, ApiKeyId, ClientId, Command, CommandId, CommandRecord, Credits, IdempotencyKey,
+    Listing, MarketId, MarketState, OrderId, Origin, Scopes, Shard, Timestamp, TraceContext, Transition, frame,
 };
 
 use crate::answers::Name;
@@ -289,9 +289,19 @@ fn small(random: &mut Random, below: u32) -> u32 {
     u32::try_from(random.below(u64::from(below))).expect("below a u32")
 }
 
-/// A command's record.
+/// A command's record, with what it came with.
 pub fn record(id: CommandId, command: Command) -> Vec<u8> {
-    CommandRecord { id, command }.encode()
+    CommandRecord { origin: origin(id), ..CommandRecord::new(id, command) }.encode()
+}
+
+/// What a command came with, if anything: by its id, so that every record under it can be judged.
+pub fn origin(id: CommandId) -> Option<Box<Origin>> {
+    let id = id.0;
+    let mut trace = [1; 25];
+    trace[..16].copy_from_slice(&id.to_le_bytes());
+    let trace = TraceContext::new(trace).filter(|_| id.is_multiple_of(3));
+    let idempotency_key = id.is_multiple_of(2).then(|| IdempotencyKey::new(format!("key-{id}"))).flatten();
+    (trace.is_some() || idempotency_key.is_some()).then(|| Box::new(Origin { trace, idempotency_key }))
 }
 
 /// Bytes that are no command.

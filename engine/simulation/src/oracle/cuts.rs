@@ -53,7 +53,7 @@ pub fn check(simulation: &mut Simulation) {
             cluster.cut(Topic::Commands, shard, 0);
             while cluster.end(Topic::Commands, shard) <= end {
                 let id = cluster.command_id();
-                let record = CommandRecord { id, command: Command::AdvanceTime };
+                let record = CommandRecord::new(id, Command::AdvanceTime);
                 cluster.append(Topic::Commands, shard, record.encode().into());
             }
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use schemas::reading::{Position, Reader, Reading};
 use schemas::record::Chain;
-use schemas::{Command, CommandId, CommandRecord, Event, Message, Outcome, Shard};
+use schemas::{Command, CommandId, CommandRecord, Event, Message, Origin, Outcome, Shard};
 
 use crate::builds::NEXT;
+use crate::clients::commands;
 use crate::cluster::{Cluster, Topic};
 use crate::seen::Seen;
 
@@ -49,6 +50,7 @@ impl History {
             }
             let id = id.unwrap_or(CommandId(0));
             assert_eq!((outcome.cause.offset, outcome.cause.id), (offset, id), "outcome of shard {shard}");
+            check_origin(cluster, record.as_ref(), outcome);
             record.map(|record| record.command)
         });
         let commands = decide.collect();
@@ -76,6 +78,28 @@ impl History {
 
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.outcomes.iter().flat_map(|(outcome, _)| &outcome.events)
+    }
+}
+
+/// An outcome says what its command came with. A message has the trace of the command that it serves, unless it was sent
+/// again.
+fn check_origin(cluster: &Cluster, record: Option<&CommandRecord>, outcome: &Outcome) {
+    let came_with = record.and_then(|record| record.origin.as_deref());
+    let said = outcome.events.iter().enumerate().filter_map(|(at, event)| match event {
+        Event::CameWith(origin) => Some((at, &**origin)),
+        _ => None,
+    });
+    let said: Vec<(usize, &Origin)> = said.collect();
+    assert_eq!(said, came_with.map(|origin| (0, origin)).into_iter().collect::<Vec<_>>(), "{record:?}");
+    let (Some(origin), Some(CommandRecord { id, command, .. })) = (came_with, record) else { return };
+    let (first, found) = (commands::origin(*id).map(|first| *first), origin.clone());
+    if let Command::Receive { .. } = command {
+        let trace = first.and_then(|first| first.trace);
+        assert_eq!(found, Origin { trace, idempotency_key: None }, "a message under command {id}");
+        cluster.saw(Seen::TraceFollowed);
+    } else {
+        assert_eq!(first, Some(found), "command {id}");
+        cluster.saw(Seen::OriginSaid);
     }
 }
 

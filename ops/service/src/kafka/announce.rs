@@ -58,7 +58,7 @@ async fn tell(log: &LogArgs, producer: &mut Option<FutureProducer>, commands: Ve
     let topic = log.topics().commands;
     let sent = commands.into_iter().map(|(shard, command)| {
         let id = CommandId(uuid::Uuid::now_v7().as_u128());
-        let bytes = CommandRecord { id, command }.encode();
+        let bytes = CommandRecord::new(id, command).encode();
         let record = FutureRecord::<(), _>::to(&topic).partition(shard.partition()).payload(&bytes);
         (shard, with.send_result(record).map_err(|(error, _)| error))
     });

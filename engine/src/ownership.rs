@@ -20,9 +20,10 @@ use std::time::{Duration, Instant};
 
 use metrics::gauge;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use schemas::topics::Topics;
 use service::config::LogArgs;
+use service::kafka::requests::Requests;
 use service::kafka::{GroupProtocol, KafkaFault, may_retry, member_config};
 use service::{Part, Shutdown};
 
@@ -88,8 +89,7 @@ impl Ownership {
 /// One membership after the other, until asked to leave.
 fn belong(group: &Group, leave: &Shutdown) {
     while !leave.is_triggered() {
-        let owned = Owned { topics: group.log.topics(), controls: group.controls.clone(), ready: group.ready.clone() };
-        if let Err(fault) = Member::join(group, owned).and_then(|member| member.stay(leave)) {
+        if let Err(fault) = Member::join(group).and_then(|member| member.stay(leave)) {
             tracing::error!(%fault, "membership ended; joining again");
             group.ready.set(false);
             resign(&group.controls);
@@ -117,9 +117,12 @@ struct Member {
 }
 
 impl Member {
-    fn join(group: &Group, owned: Owned) -> Result<Self, KafkaFault> {
+    fn join(group: &Group) -> Result<Self, KafkaFault> {
         let topics = group.log.topics();
-        let config = member_config(&group.log.kafka, &topics.engines_group, group.protocol);
+        let mut config = member_config(&group.log.kafka, &topics.engines_group, group.protocol);
+        let requests = Requests::of("membership", &mut config);
+        let (controls, ready) = (group.controls.clone(), group.ready.clone());
+        let owned = Owned { topics: topics.clone(), controls, ready, requests };
         let consumer: BaseConsumer<Owned> = config.create_with_context(owned)?;
         consumer.subscribe(&[&topics.commands])?;
         Ok(Self { consumer, topics, joined: Instant::now() })
@@ -205,6 +208,7 @@ struct Owned {
     topics: Topics,
     controls: Vec<Control>,
     ready: Part,
+    requests: Requests,
 }
 
 impl Owned {
@@ -235,7 +239,11 @@ impl Owned {
     }
 }
 
-impl ClientContext for Owned {}
+impl ClientContext for Owned {
+    fn stats(&self, statistics: Statistics) {
+        self.requests.count(&statistics);
+    }
+}
 
 impl ConsumerContext for Owned {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
 use schemas::Shard;
+use service::kafka::requests::Requests;
 use service::kafka::{KafkaFault, producer_config};
 use service::{KafkaArgs, Part, Shutdown};
 
@@ -26,15 +27,16 @@ const METADATA_WITHIN: Duration = Duration::from_secs(10);
 pub struct Producer {
     config: ClientConfig,
     topic: String,
-    current: RwLock<FutureProducer>,
+    current: RwLock<FutureProducer<Requests>>,
     ready: Part,
 }
 
 impl Producer {
     /// Writes to this topic. `ready` is true while commands can be taken.
     pub fn new(kafka: &KafkaArgs, topic: String, ready: Part) -> Result<Self, KafkaFault> {
-        let config = producer_config(kafka, PRODUCE_WITHIN);
-        let current = RwLock::new(config.create()?);
+        let mut config = producer_config(kafka, PRODUCE_WITHIN);
+        let requests = Requests::of("commands", &mut config);
+        let current = RwLock::new(config.create_with_context(requests)?);
         Ok(Self { config, topic, current, ready })
     }
 
@@ -68,7 +70,9 @@ impl Producer {
     }
 
     async fn replace(self: &Arc<Self>) -> Result<(), KafkaFault> {
-        let next: FutureProducer = self.config.create()?;
+        let mut config = self.config.clone();
+        let requests = Requests::of("commands", &mut config);
+        let next: FutureProducer<Requests> = config.create_with_context(requests)?;
         let (client, topic) = (next.clone(), self.topic.clone());
         let warm = tokio::task::spawn_blocking(move || {
             client.client().fetch_metadata(Some(&topic), METADATA_WITHIN).map(|_| ())
@@ -97,7 +101,7 @@ impl Producer {
         }
     }
 
-    fn current(&self) -> FutureProducer {
+    fn current(&self) -> FutureProducer<Requests> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

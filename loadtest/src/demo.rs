@@ -9,7 +9,7 @@ use clap::Args;
 use schemas::{AccountId, MarketId};
 use service::LogArgs;
 
-use crate::cpu::{Cpu, Watched};
+use crate::cost::{Before, Scraped, Watched};
 use crate::drive::{self, Driven, Stage};
 use crate::error::Error;
 use crate::floor::{self, Floor};
@@ -30,6 +30,9 @@ const CREDITS: u32 = 100_000;
 
 /// How long the floor is measured within a demo.
 const FLOOR_LENGTH: Duration = Duration::from_secs(10);
+
+/// How late clients of Kafka, and Postgres, tell what they have counted.
+const COUNTED_WITHIN: Duration = Duration::from_millis(1_200);
 
 /// Where the read models are.
 #[derive(Clone, Debug, Args)]
@@ -99,6 +102,9 @@ pub struct DemoArgs {
     /// A process whose processor time is told, with its descendants' (repeatable).
     #[arg(long = "pid", value_name = "NAME=PID")]
     pids: Vec<Watched>,
+    /// A process whose metrics tell what it asks of Kafka (repeatable).
+    #[arg(long = "metrics", value_name = "NAME=URL")]
+    metrics: Vec<Scraped>,
 }
 
 /// Everybody and everything a run needs.
@@ -238,14 +244,17 @@ pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
     };
     let plan: Arc<[plan::Intent]> = plan::plan(&shape).into();
     let phase = tokio::task::block_in_place(|| Phase::begin(&args.log)).map_err(LogError::from)?;
-    let (started, cpu) = (Instant::now(), Cpu::start(&args.pids));
+    let models = args.models.connect(&args.log).await?;
+    let (started, before) = (Instant::now(), Before::now(&args.pids, &args.metrics, &models).await?);
     let driven = drive::drive(run.stage.clone(), plan, 0, true).await?;
     let share =
-        cpu.share().map_or_else(String::new, |share| format!("; the load test itself took {share:.2} processors"));
+        before.share().map_or_else(String::new, |share| format!("; the load test itself took {share:.2} processors"));
     let what =
         format!("{} requests over {} connections{share}", grouped(driven.answers.len() as u64), args.crowd.connections);
     report::step("drive", &what, started.elapsed());
-    let used = cpu.watched();
+    // What librdkafka and Postgres count is told up to a second late.
+    tokio::time::sleep(COUNTED_WITHIN).await;
+    let cost = before.until_now(&models).await?;
     let mut log = Log::open(&args.log)?.during(phase);
     let checks = run.verify(&mut log, &args.log, &args.models, &driven).await?;
     run.tell_answers(&driven);
@@ -254,7 +263,7 @@ pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
         let causes = tokio::task::block_in_place(|| phase.causes(&args.log))?;
         report::phase(phase, &causes, driven.answers.len() as u64, driven.orders.count());
     }
-    report::processors(&used, driven.orders.count());
+    report::cost(&cost, driven.orders.count());
     Ok(report::checks(&checks))
 }
 

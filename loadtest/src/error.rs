@@ -1,6 +1,7 @@
 //! Why a load test could not be carried out. (That a check fails is not one of these: it is a result.)
 
 use crate::api::ApiError;
+use crate::cost::CostError;
 use crate::floor::FloorError;
 use crate::listen::ListenError;
 use crate::log::LogError;
@@ -29,6 +30,9 @@ pub enum Error {
     /// Postgres or Redis.
     #[error(transparent)]
     ReadModel(#[from] ReadModelError),
+    /// What the run takes.
+    #[error(transparent)]
+    Cost(#[from] CostError),
     /// The bare loop.
     #[error(transparent)]
     Floor(#[from] FloorError),

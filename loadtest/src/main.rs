@@ -11,7 +11,7 @@
 //! Results go to standard output, logs to standard error. Exit status: 0 all checks hold, 1 a check fails, 2 it could not be done.
 
 mod api;
-mod cpu;
+mod cost;
 mod demo;
 mod drive;
 mod error;

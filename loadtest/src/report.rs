@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::drive::{Answer, Asked};
+use crate::cost::{Asked, Cost, Stored, Usage};
+use crate::drive::{Answer, Asked as Request};
 use crate::latency::Latencies;
 use crate::phase::{Causes, Phase};
 use crate::verify::Check;
@@ -92,8 +93,8 @@ pub fn answers(answers: &[Answer]) {
     let mut counts: BTreeMap<(&str, String), u64> = BTreeMap::new();
     for answer in answers {
         let kind = match answer.asked {
-            Asked::Order { .. } => "orders",
-            Asked::Cancel { .. } => "cancels",
+            Request::Order { .. } => "orders",
+            Request::Cancel { .. } => "cancels",
         };
         *counts.entry((kind, answer.result.label())).or_default() += 1;
     }
@@ -133,19 +134,40 @@ fn share(count: u64, of: u64) -> f64 {
     count as f64 / of.max(1) as f64
 }
 
-/// Processor time of the watched processes.
-pub fn processors(used: &[(String, Option<Duration>)], orders: u64) {
-    if used.is_empty() {
-        return;
+/// What an order cost, by process.
+pub fn cost(cost: &Cost, orders: u64) {
+    let each = |count: u64| count as f64 / orders.max(1) as f64;
+    if !cost.used.is_empty() {
+        heading("Cost of an order, from the first request to a second after the last answer");
+        say!("  {:<14}{:>9}{:>10}{:>32}{:>20}", "", "CPU in ms", "waits", "requests to Kafka", "records of Kafka");
+        say!("  {:<14}{:>9}{:>10}{:>32}{:>20}", "", "", "", "all   Produce     Fetch", "sent and received");
+        let (mut together, mut asked_together) = (Usage::default(), Asked::default());
+        for (name, used) in &cost.used {
+            let asked = cost.asked.get(name);
+            cost_row(name, *used, asked, each);
+            together += used.unwrap_or_default();
+            asked_together.add(asked.unwrap_or(&Asked::default()));
+        }
+        cost_row("together", Some(together), Some(&asked_together), each);
     }
-    let cell = |used: Duration| format!("{:.3}", 1_000.0 * used.as_secs_f64() / orders.max(1) as f64);
-    let mut cells: Vec<String> = used
-        .iter()
-        .map(|(name, used)| format!("{name} {}", used.map_or_else(|| "is not there".to_owned(), cell)))
-        .collect();
-    cells.push(format!("together {}", cell(used.iter().filter_map(|(_, used)| *used).sum())));
-    heading("Processor time in ms an order, from the first request to the last answer");
-    wrapped("", &cells);
+    let Stored { redis_calls, commits, rows, .. } = cost.stored;
+    let hot = cost.stored.hot_share().map_or_else(String::new, |share| format!(", {share:.0} % of updates in place"));
+    say!(
+        "  Redis: {:.2} commands an order. Postgres: {:.3} transactions, {:.2} rows{hot}.",
+        each(redis_calls),
+        each(commits),
+        each(rows)
+    );
+}
+
+fn cost_row(name: &str, used: Option<Usage>, asked: Option<&Asked>, each: impl Fn(u64) -> f64) {
+    let Some(Usage { cpu, switches }) = used else { return say!("  {name:<14} is not there") };
+    let micros = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
+    let kafka = asked.map_or_else(String::new, |asked| {
+        let [all, produce, fetch] = [asked.total(), asked.of("Produce"), asked.of("Fetch")].map(&each);
+        format!("{all:>12.3}{produce:>10.3}{fetch:>10.3}{:>20.2}", each(asked.records))
+    });
+    say!("  {name:<14}{:>9.3}{:>10.2}{kafka}", each(micros) / 1_000.0, each(switches));
 }
 
 /// `name  a, b, c`, over as many lines as it takes.

@@ -12,6 +12,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use schemas::topics::Topics;
 use schemas::{Quarantine, Shard, Timestamp};
 use service::config::LogArgs;
+use service::kafka::requests::Requests;
 use service::kafka::{KafkaFault, Reading, consumer_config, may_retry, quarantine};
 
 use crate::log::{AppendFault, Extent, Incoming, Log, Source};
@@ -27,7 +28,7 @@ pub struct KafkaLog {
     shard: Shard,
     args: LogArgs,
     topics: Topics,
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Requests>,
     writer: Arc<Writer>,
     generation: Arc<Generation>,
     commands: Kept,
@@ -54,7 +55,9 @@ impl KafkaLog {
     pub fn open(args: &LogArgs, shard: Shard, writer: Arc<Writer>, reading: Reading) -> Result<Self, KafkaFault> {
         let topics = args.topics();
         // Never a member, since it subscribes to nothing; it asks what the members have committed.
-        let consumer = consumer_config(&args.kafka, &topics.engines_group, reading).create()?;
+        let mut config = consumer_config(&args.kafka, &topics.engines_group, reading);
+        let requests = Requests::of("shard", &mut config);
+        let consumer = config.create_with_context(requests)?;
         let generation = writer.current();
         let args = args.clone();
         Ok(Self { shard, args, topics, consumer, writer, generation, commands: Kept::default() })

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
-use rdkafka::{ClientConfig, ClientContext};
+use rdkafka::{ClientConfig, ClientContext, Statistics};
 use schemas::Shard;
 use schemas::topics::Topics;
 use service::config::LogArgs;
+use service::kafka::requests::Requests;
 use service::kafka::{KafkaFault, outcome_producer_config};
 
 use crate::log::AppendFault;
@@ -37,9 +38,14 @@ pub struct Generation {
 /// Hears of failures. Successes are not reported: a leader sees them when its outcomes come back.
 struct Reports {
     failed: Arc<AtomicBool>,
+    requests: Requests,
 }
 
 impl ClientContext for Reports {
+    fn stats(&self, statistics: Statistics) {
+        self.requests.count(&statistics);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.failed.store(true, Ordering::Release);
@@ -110,7 +116,9 @@ impl Writer {
 impl Generation {
     fn make(config: &ClientConfig, number: u64) -> Result<Arc<Self>, KafkaFault> {
         let failed = Arc::new(AtomicBool::new(false));
-        let producer = config.create_with_context(Reports { failed: failed.clone() })?;
+        let mut config = config.clone();
+        let requests = Requests::of("writer", &mut config);
+        let producer = config.create_with_context(Reports { failed: failed.clone(), requests })?;
         Ok(Arc::new(Self { number, producer, failed }))
     }
 

@@ -47,6 +47,14 @@ impl Postgres {
         Ok(heads)
     }
 
+    /// What the server counts in this database: transactions committed; rows inserted, updated or deleted; rows updated;
+    /// rows updated in place.
+    pub async fn activity(&self) -> Result<[u64; 4], ReadModelError> {
+        let row = self.0.query_one(ACTIVITY, &[]).await?;
+        let count = |column: &str| natural(&row, column);
+        Ok([count("commits")?, count("rows")?, count("updated")?, count("updated_hot")?])
+    }
+
     /// Compares everything. `None` if the tables moved on from `heads` meanwhile.
     pub async fn check(&mut self, fold: &Fold, heads: &Heads) -> Result<Option<Vec<Check>>, ReadModelError> {
         let before = self.heads().await?;
@@ -72,6 +80,11 @@ impl Postgres {
 }
 
 const HEADS: &str = "SELECT shard, sequence, chain FROM progress WHERE projection = 'tables'";
+
+const ACTIVITY: &str = "SELECT xact_commit AS commits, tup_inserted + tup_updated + tup_deleted AS rows, \
+     (SELECT coalesce(sum(n_tup_upd), 0)::bigint FROM pg_stat_user_tables) AS updated, \
+     (SELECT coalesce(sum(n_tup_hot_upd), 0)::bigint FROM pg_stat_user_tables) AS updated_hot \
+     FROM pg_stat_database WHERE datname = current_database()";
 
 /// Reads a table row by row into a map.
 async fn table<K: Eq + Hash, T>(

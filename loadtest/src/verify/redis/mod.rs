@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fred::clients::Client;
 use fred::interfaces::{ClientLike as _, HashesInterface as _, KeysInterface as _, ListInterface as _};
+use fred::types::InfoKind;
 use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy};
 use schemas::Shard;
 
@@ -53,6 +54,14 @@ impl Redis {
             }
         }
         Ok(heads)
+    }
+
+    /// How many commands the server has carried out since it started.
+    pub async fn commands_processed(&self) -> Result<u64, ReadModelError> {
+        const NAME: &str = "total_commands_processed:";
+        let info: String = self.client.info(Some(InfoKind::Stats)).await?;
+        let count = info.lines().find_map(|line| line.strip_prefix(NAME)?.trim().parse().ok());
+        count.ok_or_else(|| ReadModelError::Nonsense(format!("INFO has no `{NAME}`")))
     }
 
     /// Compares everything. `None` if Redis moved on from `heads` meanwhile.

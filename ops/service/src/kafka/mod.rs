@@ -8,6 +8,7 @@ mod announce;
 mod clients;
 mod fault;
 pub mod quarantine;
+pub mod requests;
 mod tail;
 pub mod topics;
 

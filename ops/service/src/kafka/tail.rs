@@ -14,13 +14,14 @@ use schemas::{Shard, Timestamp};
 
 use super::clients::{Reading, consumer_config};
 use super::fault::{KafkaFault, may_retry};
+use super::requests::Requests;
 use crate::config::KafkaArgs;
 
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads partitions of the events topic from given offsets on. In order within a partition; across partitions in any.
 pub struct EventsTail {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Requests>,
     topic: String,
     shards: Vec<Shard>,
 }
@@ -75,7 +76,9 @@ impl EventsTail {
         from: impl IntoIterator<Item = (Shard, u64)>,
     ) -> Result<Self, KafkaFault> {
         let topic = topics.events.clone();
-        let consumer: BaseConsumer = consumer_config(kafka, &format!("{topic}.tail"), reading).create()?;
+        let mut config = consumer_config(kafka, &format!("{topic}.tail"), reading);
+        let requests = Requests::of("tail", &mut config);
+        let consumer: BaseConsumer<_> = config.create_with_context(requests)?;
         let mut assignment = TopicPartitionList::new();
         let mut shards = Vec::new();
         for (shard, offset) in from {

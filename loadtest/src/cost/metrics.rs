@@ -1,0 +1,127 @@
+//! What processes asked of Kafka, from their metrics.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use hyper::Method;
+use service::kafka::requests::{RECORDS, REQUESTS};
+
+use crate::api::{ApiError, Connection, Endpoint};
+
+/// A process that has metrics.
+#[derive(Clone, Debug)]
+pub struct Scraped {
+    /// What it is called in the report.
+    name: String,
+    endpoint: Endpoint,
+}
+
+impl FromStr for Scraped {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, url) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form NAME=URL"))?;
+        let endpoint = Endpoint::new(url).map_err(|error| error.to_string())?;
+        Ok(Self { name: name.to_owned(), endpoint })
+    }
+}
+
+/// What one process asked of Kafka.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Asked {
+    /// Requests, by kind.
+    pub requests: BTreeMap<String, u64>,
+    /// Records, sent and received.
+    pub records: u64,
+}
+
+impl Asked {
+    /// All requests.
+    pub fn total(&self) -> u64 {
+        self.requests.values().sum()
+    }
+
+    /// Requests of a kind.
+    pub fn of(&self, kind: &str) -> u64 {
+        self.requests.get(kind).copied().unwrap_or(0)
+    }
+
+    /// What is new since `before`.
+    pub fn less(&mut self, before: &Self) {
+        self.records = self.records.saturating_sub(before.records);
+        for (kind, count) in &mut self.requests {
+            *count = count.saturating_sub(before.of(kind));
+        }
+    }
+
+    /// Adds what another asked.
+    pub fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        for (kind, count) in &other.requests {
+            *self.requests.entry(kind.clone()).or_default() += count;
+        }
+    }
+
+    /// From metrics in Prometheus's text form.
+    fn read(text: &str) -> Self {
+        let mut asked = Self::default();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((metric, value)) = line.rsplit_once(' ') else { continue };
+            let (name, labels) = metric.split_once('{').unwrap_or((metric, ""));
+            let Ok(value) = value.parse::<u64>() else { continue };
+            match name {
+                REQUESTS => *asked.requests.entry(label(labels, "kind").to_owned()).or_default() += value,
+                RECORDS => asked.records += value,
+                _ => {}
+            }
+        }
+        asked
+    }
+}
+
+/// The value of a label that has no quotes in it.
+fn label<'a>(labels: &'a str, name: &str) -> &'a str {
+    let value = labels.split(',').find_map(|label| label.trim_end_matches('}').strip_prefix(name)?.strip_prefix("=\""));
+    value.map_or("", |value| value.trim_end_matches('"'))
+}
+
+/// What each process has asked so far.
+pub async fn asked(scraped: &[Scraped]) -> Result<BTreeMap<String, Asked>, ApiError> {
+    let mut all: BTreeMap<String, Asked> = BTreeMap::new();
+    for Scraped { name, endpoint } in scraped {
+        let reply = Connection::new(endpoint.clone()).send(Method::GET, "/metrics", None, None).await?;
+        if reply.status != 200 {
+            let (request, body) = ("GET /metrics".to_owned(), String::from_utf8_lossy(&reply.body).into_owned());
+            return Err(ApiError::Unexpected { request, status: reply.status, body });
+        }
+        all.entry(name.clone()).or_default().add(&Asked::read(&String::from_utf8_lossy(&reply.body)));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_summed_by_kind_over_clients() {
+        let text = "# TYPE lfg_kafka_requests_total counter\n\
+            lfg_kafka_requests_total{process=\"engine\",client=\"shard\",kind=\"Fetch\"} 7\n\
+            lfg_kafka_requests_total{process=\"engine\",client=\"membership\",kind=\"Fetch\"} 2\n\
+            lfg_kafka_requests_total{process=\"engine\",client=\"writer\",kind=\"Produce\"} 5\n\
+            lfg_kafka_records_total{process=\"engine\",client=\"writer\",direction=\"sent\"} 40\n\
+            lfg_other_total{kind=\"Fetch\"} 9\n";
+        let mut asked = Asked::read(text);
+        assert_eq!((asked.of("Fetch"), asked.of("Produce"), asked.total(), asked.records), (9, 5, 14, 40));
+        asked.less(&Asked { requests: [("Fetch".to_owned(), 4)].into(), records: 1 });
+        assert_eq!((asked.of("Fetch"), asked.of("Produce"), asked.records), (5, 5, 39));
+    }
+
+    #[test]
+    fn a_process_is_a_name_and_a_url() {
+        assert!("engine=http://127.0.0.1:9100".parse::<Scraped>().is_ok());
+        for wrong in ["engine", "engine=", "engine=127.0.0.1"] {
+            assert!(wrong.parse::<Scraped>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What our clients ask of the broker, counted: most of what an order costs at moderate rates is requests and wake-ups.
+//!
+//! | metric                     | labels                                     | meaning                   |
+//! |----------------------------|--------------------------------------------|---------------------------|
+//! | `lfg_kafka_requests_total` | `client`, `kind` (`Produce`, `Fetch`, …)   | requests sent to brokers  |
+//! | `lfg_kafka_records_total`  | `client`, `direction` (`sent`, `received`) | records sent or received  |
+//!
+//! `client` says what the client is for. The figures are librdkafka's own, and come once a second, when the client is
+//! polled.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use metrics::{counter, describe_counter};
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::statistics::Statistics;
+
+/// Requests to brokers.
+pub const REQUESTS: &str = "lfg_kafka_requests_total";
+
+/// Records sent or received.
+pub const RECORDS: &str = "lfg_kafka_records_total";
+
+/// Milliseconds from one report of librdkafka to the next.
+const EVERY_MS: &str = "1000";
+
+/// What one client has asked so far. As a client's context it only counts; a context of another kind passes its
+/// [`stats`](ClientContext::stats) on to it.
+pub struct Requests {
+    client: &'static str,
+    counted: Mutex<Counted>,
+}
+
+/// What was counted already: librdkafka tells sums.
+#[derive(Default)]
+struct Counted {
+    requests: HashMap<String, u64>,
+    sent: u64,
+    received: u64,
+}
+
+impl Requests {
+    /// Of a client that is for `client`, and has this configuration: it is made to tell.
+    pub fn of(client: &'static str, config: &mut ClientConfig) -> Self {
+        describe_counter!(REQUESTS, "requests to Kafka by client and kind");
+        describe_counter!(RECORDS, "records sent to Kafka or received from it, by client");
+        config.set("statistics.interval.ms", EVERY_MS);
+        Self { client, counted: Mutex::default() }
+    }
+
+    /// Counts what is new.
+    pub fn count(&self, statistics: &Statistics) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests: HashMap<&str, u64> = HashMap::new();
+        for (kind, count) in statistics.brokers.values().flat_map(|broker| &broker.req) {
+            *requests.entry(kind).or_default() += u64::try_from(*count).unwrap_or(0);
+        }
+        for (kind, count) in requests.into_iter().filter(|(_, count)| *count > 0) {
+            let before = counted.requests.get(kind).copied().unwrap_or(0);
+            // Brokers that are gone take their counts with them.
+            counter!(REQUESTS, "client" => self.client, "kind" => kind.to_owned())
+                .increment(count.saturating_sub(before));
+            counted.requests.insert(kind.to_owned(), count);
+        }
+        let [sent, received] = [statistics.txmsgs, statistics.rxmsgs].map(|count| u64::try_from(count).unwrap_or(0));
+        let records = |direction| counter!(RECORDS, "client" => self.client, "direction" => direction);
+        records("sent").increment(sent.saturating_sub(counted.sent));
+        records("received").increment(received.saturating_sub(counted.received));
+        (counted.sent, counted.received) = (sent, received);
+    }
+}
+
+impl ClientContext for Requests {
+    fn stats(&self, statistics: Statistics) {
+        self.count(&statistics);
+    }
+}
+
+impl ConsumerContext for Requests {}

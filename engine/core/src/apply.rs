@@ -30,7 +30,7 @@ use crate::state::{
 const UNTRIED_MAX: usize = SWEEP_MAX;
 
 /// The prices of every market's book.
-const PRICES: RangeInclusive<u32> = Price::MIN.ticks() as u32..=Price::MAX.ticks() as u32;
+pub const PRICES: RangeInclusive<u32> = Price::MIN.ticks() as u32..=Price::MAX.ticks() as u32;
 
 impl State {
     /// Makes one event true.
@@ -589,7 +589,7 @@ impl State {
         let gone = || panic!("{}: order {order} ended twice", Invariant::LevelsAddUp);
         let (slot, before) = books.take_from_slot(order, quantity.contracts()).unwrap_or_else(gone);
         if before.contracts() > quantity {
-            books.owner_mut(order).expect("it still rests").quantity = before.owner.quantity - quantity;
+            books.owner_at(slot).quantity = before.owner.quantity - quantity;
             self.lookup.order_hashes.changes(slot);
         } else {
             self.disown(&before, book, slot);
@@ -603,28 +603,25 @@ impl State {
             self.reduce(market, order, amended.old_remaining - amended.resting());
             return;
         }
-        let (slot, book, before) = self
-            .facts
-            .books
-            .remove_slot(order)
-            .unwrap_or_else(|| panic!("{}: order {order} is gone", Invariant::LevelsAddUp));
+        let books = &mut self.facts.books;
+        let slot = books.slot(order).unwrap_or_else(|| panic!("{}: order {order} is gone", Invariant::LevelsAddUp));
+        let before = books.order(slot);
         self.lookup.order_loses(market, &before, before.contracts());
         if amended.status.is_live() {
-            let owner = Stake { quantity: amended.quantity, ..before.owner };
-            let (price, remaining) = (u32::from(amended.price.ticks()), amended.resting().contracts());
-            self.lookup.order_hashes.goes(slot);
-            // It keeps its place among its account's orders: that goes by its id, and by its slot in the books.
-            let (_, again) = self.rest(market, Resting { price, remaining, owner, ..before });
-            assert_eq!(again, slot, "{}: order {order} has its slot", Invariant::LevelsAddUp);
+            // It keeps its slot, and so its place among its account's orders.
+            books.move_to(slot, amended.price.ticks().into(), amended.resting().contracts());
+            books.owner_at(slot).quantity = amended.quantity;
+            self.lookup.order_hashes.changes(slot);
+            self.lookup.order_rests(market, &books.order(slot));
         } else {
+            let (book, _) = books.remove(order).expect("it has a slot");
             self.disown(&before, book, slot);
             self.facts.ended_orders.add(order, before.owner.account, amended.status);
         }
     }
 
     fn list(&mut self, listing: &Listing) {
-        let book = self.lookup.market_places.take_vacant();
-        let book = book.unwrap_or_else(|| self.facts.books.add_with(PRICES));
+        let book = self.facts.books.add_with(PRICES);
         let market = Market {
             listing: listing.clone(),
             state: MarketState::Created,
@@ -655,6 +652,7 @@ impl State {
         if let Some(moved) = self.facts.markets.nth(place) {
             self.lookup.market_places.put(moved.book, place);
         }
+        self.facts.books.close(market.book);
         self.lookup.market_places.vacate(market.book);
         self.lookup.exposures.remove(&id);
         self.facts.archive.add(id, market.fees);

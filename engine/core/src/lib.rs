@@ -23,13 +23,14 @@ mod book;
 mod decide;
 mod hash;
 mod invariants;
+mod pages;
 mod prefetch;
 mod replica;
 mod snapshot;
 mod state;
 
 pub use book::{
-    Book, BookId, BookKey, Books, Instruction, LOOKAHEAD, Outcome, PRICE_MAX, Queue, Refusal, Resting, Upcoming,
+    Book, BookId, BookKey, Books, IdKey, Instruction, LOOKAHEAD, Outcome, PRICE_MAX, Queue, Refusal, Resting, Upcoming,
 };
 pub use invariants::{Invariant, Sums};
 pub use replica::{Divergence, HASH_EVERY, Halt, Read, Replica};

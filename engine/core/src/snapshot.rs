@@ -13,6 +13,7 @@ use schemas::reading::Position;
 use schemas::shard_map::ShardMap;
 use schemas::{Build, Shard, codec};
 
+use crate::apply::PRICES;
 use crate::state::{Facts, MarketPlaces, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
@@ -110,6 +111,9 @@ impl State {
         let markets: Vec<_> = self.markets().map(|(id, _)| id).collect();
         for id in markets {
             let market = self.facts.markets.get(id).expect("its id was just read");
+            if self.facts.books.prices(market.book) != PRICES {
+                return Err(SnapshotError::Malformed(format!("the book of market {id} has other prices")));
+            }
             let mut slots: Vec<u32> = self.facts.books.slots(market.book).collect();
             for slot in &slots {
                 self.lookup.order_rests(id, &self.facts.books.order(*slot));

@@ -7,6 +7,7 @@
 //!
 //! Only an order that opens a level or closes one asks for more than these: where a price's level is, and which price is next.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use schemas::BookSide;
@@ -14,10 +15,10 @@ use schemas::BookSide;
 use super::levels::{Level, Levels, Shelf};
 use super::prices::PRICE_MAX;
 use super::slab::{Linked, NIL, Slab};
-use super::slots::{Entry, Slots};
-use super::{At, BookId, Queue, Resting};
+use super::slots::{Place, Slots, Vacancy};
+use super::{At, BookId, IdKey, Queue, Resting};
 
-/// Which book of a [`Books`]. Given out in order from 0.
+/// Which book of a [`Books`]. Given out in order from 0; that of a book that was closed serves again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, bincode::Encode, bincode::Decode)]
 pub struct BookKey(pub(super) u32);
 
@@ -63,32 +64,60 @@ impl<Id: Copy, T: Copy> Node<Id, T> {
 
 impl<Id: Copy, T: Copy> Linked for Node<Id, T> {
     #[inline]
-    fn link(&mut self) -> &mut u32 {
-        &mut self.after
+    fn link(&self) -> u32 {
+        self.after
+    }
+
+    #[inline]
+    fn set_link(&mut self, link: u32) {
+        self.after = link;
     }
 }
 
 /// The resting orders of many books by price and time.
 ///
-/// Best price: constant. Insert, take, reduce, remove: constant time, with one look-up by id. Memory: a slot for each order and each
-/// level that were there at the same time, and 64 bytes for each 512 prices that were ever used.
+/// Best price: constant. Insert, take, reduce, remove: constant time, with one look-up by id; what one of them moves while memory grows or
+/// is given back is bounded. Memory follows what is there, not what there ever was: a slot for each order and each level, 64 bytes for each
+/// 512 prices that have orders, two sides of 36 bytes a book.
+///
+/// # Panics
+/// Every call, if the callback that it was given panics. Then what that was told before has happened, and nothing else.
 #[derive(Clone, Debug)]
 pub struct Books<Id, T = ()> {
     pub(super) nodes: Slab<Node<Id, T>>,
     pub(super) ids: Slots,
     pub(super) levels: Levels,
+    /// Books that were closed.
+    vacant: BTreeSet<BookKey>,
+    key: IdKey,
 }
 
 impl<Id, T> Default for Books<Id, T> {
     fn default() -> Self {
-        Self { nodes: Slab::default(), ids: Slots::default(), levels: Levels::default() }
+        let (nodes, ids, levels) = (Slab::default(), Slots::default(), Levels::default());
+        Self { nodes, ids, levels, vacant: BTreeSet::new(), key: IdKey::default() }
     }
 }
 
 impl<Id: BookId, T: Copy> Books<Id, T> {
-    /// No books.
+    /// No books. For ids that the exchange gives out; see [`Books::keyed`].
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same books for ids that come from outside: whoever chooses them, and does not know `key`, cannot choose ones that are slow to
+    /// find. No outcome depends on the key, nor is it part of the bytes.
+    #[must_use]
+    pub fn keyed(self, key: u128) -> Self {
+        let mut books = Self { key: IdKey::new(key), ids: Slots::with_room(self.ids.len()), ..self };
+        for book in books.keys().collect::<Vec<_>>() {
+            for slot in books.slots(book).collect::<Vec<_>>() {
+                let hash = books.hash(books.nodes[slot].id);
+                let vacancy = books.ids.vacancy(hash);
+                books.ids.fill(vacancy, hash, slot);
+            }
+        }
+        books
     }
 
     /// Adds a book for prices from 0 to `highest`.
@@ -105,14 +134,46 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// If there are none, or one is above [`PRICE_MAX`].
     pub fn add_with(&mut self, prices: RangeInclusive<u32>) -> BookKey {
         assert!(!prices.is_empty() && *prices.end() <= PRICE_MAX, "a book for prices {prices:?}");
-        let bids = self.levels.add(BookSide::Bid, &prices);
-        self.levels.add(BookSide::Ask, &prices);
-        BookKey(bids / 2)
+        let book = self.vacant.pop_first().unwrap_or_else(|| BookKey(self.levels.books()));
+        self.levels.add(book, &prices);
+        book
     }
 
-    /// The keys of all books, in the order in which they were added.
-    pub fn keys(&self) -> impl Iterator<Item = BookKey> + use<Id, T> {
-        (0..self.levels.shelves() / 2).map(BookKey)
+    /// Adds a book behind all others.
+    pub(super) fn add_behind(&mut self, prices: RangeInclusive<u32>) -> BookKey {
+        let book = BookKey(self.levels.books());
+        self.levels.add(book, &prices);
+        book
+    }
+
+    /// Gives a book back that is empty. Its key serves the next that is added: the lowest first.
+    ///
+    /// # Panics
+    /// If orders rest in it, or it was closed already.
+    pub fn close(&mut self, book: BookKey) {
+        assert!(self.is_empty(book), "orders rest in book {}", book.0);
+        assert!(book.0 < self.levels.books() && self.vacant.insert(book), "book {} is closed", book.0);
+        while let Some(last) = self.levels.books().checked_sub(1).map(BookKey)
+            && self.vacant.remove(&last)
+        {
+            self.levels.drop_last();
+        }
+    }
+
+    /// The keys of all books, in order.
+    pub fn keys(&self) -> impl Iterator<Item = BookKey> {
+        self.places().flatten()
+    }
+
+    /// The keys of all books, and gaps where others were closed.
+    pub(super) fn places(&self) -> impl Iterator<Item = Option<BookKey>> {
+        (0..self.levels.books()).map(BookKey).map(|book| (!self.vacant.contains(&book)).then_some(book))
+    }
+
+    /// Adds a gap, as [`Books::places`] has them.
+    pub(super) fn add_gap(&mut self) {
+        let book = self.add_behind(0..=0);
+        self.vacant.insert(book);
     }
 
     /// How many orders rest in a book.
@@ -205,34 +266,11 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     /// Takes up to `quantity`, which is not 0, from a level.
     #[inline]
-    fn take_level(&mut self, at: u32, quantity: u32, fill: &mut impl FnMut(&Resting<Id, T>, u32)) -> u32 {
-        let level = &mut self.levels[at];
-        let (mut left, mut slot, shelf) = (quantity, level.head, level.shelf);
-        let mut gone = 0;
-        while left > 0 && slot != NIL {
-            let node = &mut self.nodes[slot];
-            let taken = left.min(node.remaining);
-            fill(&node.order(), taken);
-            left -= taken;
-            node.remaining -= taken;
-            if node.remaining > 0 {
-                break;
-            }
-            gone += 1;
-            let (id, after) = (node.id, node.after);
-            self.ids.remove(id.mix(), slot);
-            self.nodes.release(slot);
-            slot = after;
-        }
-        if slot == NIL {
-            self.levels.close(at);
-        } else {
-            level.head = slot;
-            level.total -= u64::from(quantity - left);
-            self.nodes[slot].before = NIL;
-        }
-        self.forget(shelf, gone);
-        left
+    fn take_level(&mut self, level: u32, quantity: u32, fill: &mut impl FnMut(&Resting<Id, T>, u32)) -> u32 {
+        let slot = self.levels[level].head;
+        let mut taking = Taking { level, slot, taken: 0, gone: 0, books: self };
+        taking.run(quantity, fill);
+        quantity - taking.taken
     }
 
     /// Rests an order behind all others at its price.
@@ -248,31 +286,46 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// As [`Books::insert`]; returns the order's slot, which stays the same as long as it rests.
     #[inline]
     pub(crate) fn rest(&mut self, book: BookKey, order: Resting<Id, T>) -> u32 {
-        self.try_insert(book, order).unwrap_or_else(|| panic!("order {:?} rests twice", order.id))
+        let vacancy = self.find_or_vacancy(order.id).unwrap_or_else(|_| panic!("order {:?} rests twice", order.id));
+        self.rest_at(vacancy, book, order)
     }
 
-    /// As [`Books::rest`]; `None`, and nothing is changed, if the id rests already.
+    /// As [`Books::rest`], where the id's entry would be.
     #[inline]
-    pub(super) fn try_insert(&mut self, book: BookKey, order: Resting<Id, T>) -> Option<u32> {
-        let Resting { id, side, price, remaining, owner } = order;
+    pub(super) fn rest_at(&mut self, vacancy: Vacancy, book: BookKey, order: Resting<Id, T>) -> u32 {
+        let Resting { id, side, price, remaining, .. } = order;
         let key = book.shelf(side);
         let prices = self.levels.shelf(key).prices();
         assert!(remaining > 0 && prices.contains(&price), "order {id:?} rests with {remaining} at {price}");
-        let vacancy = self.ids.find_or_vacancy(id.mix(), |slot| self.nodes[slot].id == id);
-        let Err(vacancy) = vacancy else { return None };
-        self.levels.shelf_mut(key).orders += 1;
         let level = self.levels.open(key, price);
-        let before = self.levels[level].tail;
-        let slot = self.nodes.allocate(Node { id, owner, price, remaining, before, after: NIL, level, side });
-        self.ids.fill(vacancy, id.mix(), slot);
+        self.append(vacancy, key, level, order)
+    }
+
+    /// Rests an order behind all others of a level.
+    #[inline]
+    pub(super) fn append(&mut self, vacancy: Vacancy, shelf: u32, at: u32, order: Resting<Id, T>) -> u32 {
+        let Resting { id, side, price, remaining, owner } = order;
+        let node = Node { id, owner, price, remaining, before: NIL, after: NIL, level: at, side };
+        let slot = self.nodes.allocate(node);
+        self.ids.fill(vacancy, self.hash(id), slot);
+        self.levels.shelf_mut(shelf).orders += 1;
+        self.link(slot, at);
+        slot
+    }
+
+    /// Puts an order that is in its slot at the end of a level.
+    #[inline]
+    fn link(&mut self, slot: u32, at: u32) {
+        let node = &mut self.nodes[slot];
+        let level = &mut self.levels[at];
+        let before = std::mem::replace(&mut level.tail, slot);
+        level.total += u64::from(node.remaining);
+        (node.before, node.after, node.level) = (before, NIL, at);
         if before == NIL {
-            self.levels[level].head = slot;
+            level.head = slot;
         } else {
             self.nodes[before].after = slot;
         }
-        self.levels[level].tail = slot;
-        self.levels[level].total += u64::from(remaining);
-        Some(slot)
     }
 
     /// Takes `quantity` from the order that would fill first on `side`. Returns it as it was.
@@ -322,7 +375,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         let order = node.order();
         let left = order.remaining.checked_sub(quantity).expect("an order has what is taken from it");
         if left == 0 {
-            self.unlink(entry, slot);
+            self.leave(entry, slot);
         } else {
             node.remaining = left;
             self.levels[node.level].total -= u64::from(quantity);
@@ -333,43 +386,66 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// Takes an order out. `None` if it does not rest.
     #[inline]
     pub fn remove(&mut self, id: Id) -> Option<(BookKey, Resting<Id, T>)> {
-        self.remove_slot(id).map(|(_, book, order)| (book, order))
+        let (entry, slot) = self.find(id)?;
+        let found = self.at(slot);
+        self.leave(entry, slot);
+        Some(found)
     }
 
-    /// As [`Books::remove`], with the slot where the order was: the next order that comes to rest has it.
+    /// Gives an order another price and quantity: it goes behind all others at its price, in the slot where it is.
+    ///
+    /// # Panics
+    /// If nothing remains, or the price is outside the domain: the caller decides that before.
     #[inline]
-    pub(crate) fn remove_slot(&mut self, id: Id) -> Option<(u32, BookKey, Resting<Id, T>)> {
-        let (entry, slot) = self.find(id)?;
-        let node = &self.nodes[slot];
-        let (book, order) = (self.book(node), node.order());
-        self.unlink(entry, slot);
-        Some((slot, book, order))
+    pub(crate) fn move_to(&mut self, slot: u32, price: u32, remaining: u32) {
+        let Node { level, side, id, .. } = self.nodes[slot];
+        let (shelf, prices) = (self.levels[level].shelf, self.prices(self.book(&self.nodes[slot])));
+        assert!(remaining > 0 && prices.contains(&price), "order {id:?} ({side}) rests with {remaining} at {price}");
+        self.unlink(slot);
+        let node = &mut self.nodes[slot];
+        (node.price, node.remaining) = (price, remaining);
+        let level = self.levels.open(shelf, price);
+        self.link(slot, level);
+    }
+
+    /// Leaves an order `remaining`, which is not more than it has.
+    #[inline]
+    pub(super) fn reduce_at(&mut self, slot: u32, remaining: u32) {
+        let node = &mut self.nodes[slot];
+        let quantity = node.remaining - remaining;
+        node.remaining = remaining;
+        self.levels[node.level].total -= u64::from(quantity);
     }
 
     /// Takes an order out of its queue and gives back what it occupied.
     #[inline]
-    fn unlink(&mut self, entry: Entry, slot: u32) {
-        let Node { remaining, before, after, level: at, .. } = self.nodes[slot];
+    fn leave(&mut self, entry: Place, slot: u32) {
+        let shelf = self.levels[self.nodes[slot].level].shelf;
+        self.unlink(slot);
         self.ids.remove_at(entry);
         self.nodes.release(slot);
-        let level = &mut self.levels[at];
-        let shelf = level.shelf;
-        if before == NIL && after == NIL {
-            self.levels.close(at);
-        } else {
-            level.total -= u64::from(remaining);
-            if before == NIL {
-                level.head = after;
-            } else {
-                self.nodes[before].after = after;
-            }
-            if after == NIL {
-                level.tail = before;
-            } else {
-                self.nodes[after].before = before;
-            }
-        }
         self.forget(shelf, 1);
+    }
+
+    /// Takes an order out of its queue.
+    #[inline]
+    fn unlink(&mut self, slot: u32) {
+        let Node { remaining, before, after, level: at, .. } = self.nodes[slot];
+        if before == NIL && after == NIL {
+            return self.levels.close(at);
+        }
+        let level = &mut self.levels[at];
+        level.total -= u64::from(remaining);
+        if before == NIL {
+            level.head = after;
+        } else {
+            self.nodes[before].after = after;
+        }
+        if after == NIL {
+            level.tail = before;
+        } else {
+            self.nodes[after].before = before;
+        }
     }
 
     #[inline]
@@ -378,12 +454,31 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     }
 
     #[inline]
-    fn find(&self, id: Id) -> Option<(Entry, u32)> {
-        self.ids.find(id.mix(), |slot| self.nodes[slot].id == id)
+    pub(super) fn hash(&self, id: Id) -> u32 {
+        id.mix(self.key)
+    }
+
+    /// The price of a level that has orders.
+    pub(super) fn price_of(&self, level: u32) -> u32 {
+        self.nodes[self.levels[level].head].price
+    }
+
+    /// Where the entry of an id would be, or else its slot.
+    #[inline]
+    pub(super) fn find_or_vacancy(&mut self, id: Id) -> Result<Vacancy, u32> {
+        match self.ids.find_or_vacancy(id.mix(self.key), |slot| self.nodes[slot].id == id) {
+            Ok(slot) => Err(slot),
+            Err(vacancy) => Ok(vacancy),
+        }
     }
 
     #[inline]
-    fn book(&self, node: &Node<Id, T>) -> BookKey {
+    pub(super) fn find(&self, id: Id) -> Option<(Place, u32)> {
+        self.ids.find(self.hash(id), |slot| self.nodes[slot].id == id)
+    }
+
+    #[inline]
+    pub(super) fn book(&self, node: &Node<Id, T>) -> BookKey {
         BookKey(self.levels[node.level].shelf / 2)
     }
 
@@ -402,6 +497,18 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     #[inline]
     pub(crate) fn order(&self, slot: u32) -> Resting<Id, T> {
         self.nodes[slot].order()
+    }
+
+    /// Where the order with this id is, if it rests. It stays there as long as it does.
+    #[inline]
+    pub(crate) fn slot(&self, id: Id) -> Option<u32> {
+        self.find(id).map(|(_, slot)| slot)
+    }
+
+    /// What the order in a slot carries for its owner.
+    #[inline]
+    pub(crate) fn owner_at(&mut self, slot: u32) -> &mut T {
+        &mut self.nodes[slot].owner
     }
 
     /// The slots of a book's orders: bids, then asks, each in the order in which they would fill.
@@ -424,6 +531,57 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
             NIL => self.levels.worse(level).map_or(NIL, |level: u32| self.levels[level].head),
             after => after,
         }
+    }
+}
+
+/// Orders that are being taken from one level. What follows from the fills so far for the level and its side is made true at the end, and
+/// also when the callback panics: the order that it was told of then is left as it was.
+struct Taking<'a, Id: BookId, T: Copy> {
+    books: &'a mut Books<Id, T>,
+    level: u32,
+    /// The first order that is not taken whole, or [`NIL`].
+    slot: u32,
+    taken: u32,
+    /// Orders that are taken whole.
+    gone: u32,
+}
+
+impl<Id: BookId, T: Copy> Taking<'_, Id, T> {
+    #[inline]
+    fn run(&mut self, quantity: u32, fill: &mut impl FnMut(&Resting<Id, T>, u32)) {
+        while self.taken < quantity && self.slot != NIL {
+            let order = self.books.nodes[self.slot].order();
+            let taken = (quantity - self.taken).min(order.remaining);
+            fill(&order, taken);
+            self.taken += taken;
+            let node = &mut self.books.nodes[self.slot];
+            node.remaining -= taken;
+            if node.remaining > 0 {
+                break;
+            }
+            self.gone += 1;
+            let after = node.after;
+            self.books.ids.remove(order.id.mix(self.books.key), self.slot);
+            self.books.nodes.release(self.slot);
+            self.slot = after;
+        }
+    }
+}
+
+impl<Id: BookId, T: Copy> Drop for Taking<'_, Id, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let Self { level: at, slot, taken, gone, .. } = *self;
+        let level = &mut self.books.levels[at];
+        let shelf = level.shelf;
+        if slot == NIL {
+            self.books.levels.close(at);
+        } else {
+            level.head = slot;
+            level.total -= u64::from(taken);
+            self.books.nodes[slot].before = NIL;
+        }
+        self.books.forget(shelf, gone);
     }
 }
 

@@ -1,5 +1,8 @@
 //! Books in a snapshot: of each its prices and the orders of each side in the order in which they would fill. Slots, free lists and
 //! the places of hash tables are not part of what a book is, so they are not part of its bytes.
+//!
+//! Equal books have equal bytes, and bytes that no book has are refused: orders that cross, or that stand in another order. What is read
+//! takes memory as it comes; no number that stands in the bytes is believed beyond [`RESERVED_MAX`].
 
 use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
@@ -7,20 +10,31 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use schemas::BookSide;
 
+use super::slab::NIL;
+use super::slots::Slots;
 use super::walk::Walk;
 use super::{Book, BookId, BookKey, Books, PRICE_MAX, Resting};
 
-/// Orders that memory is taken for before they are read.
+/// Orders that places of the index are taken for before they are read.
 const RESERVED_MAX: usize = 1 << 17;
 
 /// Orders between the one that is written and the one that is fetched.
 const AHEAD: usize = 8;
 
+/// Orders that are read before they come to rest, so that their places in the index are fetched meanwhile.
+const TOGETHER: usize = 32;
+
+/// What stands for the prices of a book that was closed.
+const GAP: (u32, u32) = (1, 0);
+
 impl<Id: BookId + Encode, T: Copy + Encode> Encode for Books<Id, T> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         let mut walk = Walk::default();
-        (self.keys().count() as u64).encode(encoder)?;
-        self.keys().try_for_each(|book| encode_book(self, book, &mut walk, encoder))
+        (self.places().count() as u64, self.orders() as u64).encode(encoder)?;
+        self.places().try_for_each(|place| match place {
+            Some(book) => encode_book(self, book, &mut walk, encoder),
+            None => (GAP.0, GAP.1, 0_u64).encode(encoder),
+        })
     }
 }
 
@@ -55,9 +69,16 @@ fn encode_book<Id: BookId + Encode, T: Copy + Encode, E: Encoder>(
 
 impl<C, Id: BookId + Decode<C>, T: Copy + Decode<C>> Decode<C> for Books<Id, T> {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let mut books = Self::new();
-        for _ in 0..u64::decode(decoder)? {
-            decode_book(&mut books, decoder)?;
+        let (places, orders) = <(u64, u64)>::decode(decoder)?;
+        let mut books = with_room(orders);
+        for place in 1..=places {
+            let is_gap = decode_book(&mut books, decoder)?;
+            if is_gap && place == places {
+                return Err(DecodeError::Other("a gap behind all books"));
+            }
+        }
+        if books.orders() as u64 != orders {
+            return Err(DecodeError::Other("more or fewer orders than there should be"));
         }
         Ok(books)
     }
@@ -66,35 +87,90 @@ impl<C, Id: BookId + Decode<C>, T: Copy + Decode<C>> Decode<C> for Books<Id, T> 
 impl<C, Id: BookId + Decode<C>, T: Copy + Decode<C>> Decode<C> for Book<Id, T> {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let mut books = Books::new();
-        decode_book(&mut books, decoder)?;
+        if decode_book(&mut books, decoder)? {
+            return Err(DecodeError::Other(NO_PRICES));
+        }
         Ok(Self { books })
     }
 }
 
-/// Adds one more book.
+const NO_PRICES: &str = "a book of no prices, or of more than there are";
+
+/// Without books, with room for that many orders in the index, as far as that is believed.
+fn with_room<Id: BookId, T: Copy>(orders: u64) -> Books<Id, T> {
+    let room = usize::try_from(orders).map_or(RESERVED_MAX, |orders| orders.min(RESERVED_MAX));
+    let mut books = Books::new();
+    books.ids = Slots::with_room(room);
+    books
+}
+
+/// Adds one more book. True if it is a gap.
 fn decode_book<C, Id: BookId + Decode<C>, T: Copy + Decode<C>, D: Decoder<Context = C>>(
     books: &mut Books<Id, T>,
     decoder: &mut D,
-) -> Result<(), DecodeError> {
-    let (lowest, highest, orders) = <(u32, u32, u64)>::decode(decoder)?;
+) -> Result<bool, DecodeError> {
+    let (lowest, highest, mut orders) = <(u32, u32, u64)>::decode(decoder)?;
+    if (lowest, highest, orders) == (GAP.0, GAP.1, 0) {
+        books.add_gap();
+        return Ok(true);
+    }
     if lowest > highest || highest > PRICE_MAX {
-        return Err(DecodeError::Other("a book of no prices, or of more than there are"));
+        return Err(DecodeError::Other(NO_PRICES));
     }
-    let book = books.add_with(lowest..=highest);
-    // Not believed beyond what one mistake may cost.
-    let expected = usize::try_from(orders).map_or(RESERVED_MAX, |orders| orders.min(RESERVED_MAX));
-    books.nodes.reserve(expected);
-    books.ids.reserve(expected);
-    for _ in 0..orders {
-        let id = Id::decode(decoder)?;
-        let (side, price, remaining) = <(BookSide, u32, u32)>::decode(decoder)?;
-        let owner = T::decode(decoder)?;
-        let is_one = remaining > 0 && (lowest..=highest).contains(&price);
-        if !is_one || books.try_insert(book, Resting { id, side, price, remaining, owner }).is_none() {
-            return Err(DecodeError::Other("a book with an order that is empty, off its prices or rests twice"));
+    let book = books.add_behind(lowest..=highest);
+    let mut filling = Filling { books, book, side: BookSide::Bid, level: NIL };
+    let mut together: Vec<Resting<Id, T>> = Vec::with_capacity(TOGETHER);
+    while orders > 0 {
+        let many = orders.min(TOGETHER as u64);
+        orders -= many;
+        for _ in 0..many {
+            let id = Id::decode(decoder)?;
+            let (side, price, remaining) = <(BookSide, u32, u32)>::decode(decoder)?;
+            let order = Resting { id, side, price, remaining, owner: T::decode(decoder)? };
+            filling.books.prefetch_id(id);
+            together.push(order);
         }
+        together.drain(..).try_for_each(|order| filling.push(order).map_err(DecodeError::Other))?;
     }
-    Ok(())
+    Ok(false)
+}
+
+/// A book that orders come into in the order in which they would fill.
+struct Filling<'a, Id, T> {
+    books: &'a mut Books<Id, T>,
+    book: BookKey,
+    side: BookSide,
+    /// Of the last order, or [`NIL`] before a side's first.
+    level: u32,
+}
+
+impl<Id: BookId, T: Copy> Filling<'_, Id, T> {
+    fn push(&mut self, order: Resting<Id, T>) -> Result<(), &'static str> {
+        let Resting { id, side, price, remaining, .. } = order;
+        if remaining == 0 || !self.books.prices(self.book).contains(&price) {
+            return Err("a book with an order that is empty or off its prices");
+        }
+        let vacancy = self.books.find_or_vacancy(id).map_err(|_| "an order that rests twice")?;
+        if side != self.side {
+            if side == BookSide::Bid {
+                return Err("a bid behind asks");
+            }
+            (self.side, self.level) = (side, NIL);
+            if self.books.meets(self.book, side, price) {
+                return Err("a book that is crossed");
+            }
+        }
+        let shelf = self.book.shelf(side);
+        let last = (self.level != NIL).then(|| self.books.price_of(self.level));
+        if last != Some(price) {
+            if last.is_some_and(|last| if side == BookSide::Bid { price > last } else { price < last }) {
+                return Err("a better price behind a worse one");
+            }
+            self.level = self.books.levels.open(shelf, price);
+        }
+        self.books.append(vacancy, shelf, self.level, order);
+        Ok(())
+    }
 }
 
 impl<'de, C, Id: BookId + Decode<C>, T: Copy + Decode<C>> BorrowDecode<'de, C> for Books<Id, T> {

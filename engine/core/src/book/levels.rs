@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use schemas::BookSide;
 
+use super::books::BookKey;
 use super::prices::{Ladder, Prices};
 use super::slab::{Linked, NIL, Slab};
 use super::slots::Slots;
@@ -26,8 +27,13 @@ pub struct Level {
 
 impl Linked for Level {
     #[inline]
-    fn link(&mut self) -> &mut u32 {
-        &mut self.head
+    fn link(&self) -> u32 {
+        self.head
+    }
+
+    #[inline]
+    fn set_link(&mut self, link: u32) {
+        self.head = link;
     }
 }
 
@@ -52,13 +58,13 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    fn new(side: BookSide, prices: &RangeInclusive<u32>, ladder: Ladder) -> Self {
+    fn new(side: BookSide, prices: &RangeInclusive<u32>) -> Self {
         let (lowest, highest) = (*prices.start(), *prices.end());
         let (flip, base) = match side {
             BookSide::Bid => (0, 0),
             BookSide::Ask => (u32::MAX, highest + 1),
         };
-        Self { best: NIL, rank: 0, orders: 0, lowest, highest, flip, base, ladder }
+        Self { best: NIL, rank: 0, orders: 0, lowest, highest, flip, base, ladder: Ladder::new(highest) }
     }
 
     /// A price as a number of which the higher is better: the price itself for bids, its distance to the highest for asks. Which
@@ -98,17 +104,26 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// Adds a side. Returns its number.
-    pub fn add(&mut self, side: BookSide, prices: &RangeInclusive<u32>) -> u32 {
-        let shelf = self.shelves();
-        let ladder = self.prices.add(*prices.end());
-        self.shelves.push(Shelf::new(side, prices, ladder));
-        shelf
+    /// Adds the sides of a book: behind all others, or where a book was closed.
+    pub fn add(&mut self, book: BookKey, prices: &RangeInclusive<u32>) {
+        for side in [BookSide::Bid, BookSide::Ask] {
+            let shelf = Shelf::new(side, prices);
+            match book.shelf(side) as usize {
+                at if at < self.shelves.len() => self.shelves[at] = shelf,
+                _ => self.shelves.push(shelf),
+            }
+        }
     }
 
-    /// How many sides there are.
-    pub fn shelves(&self) -> u32 {
-        u32::try_from(self.shelves.len()).expect("fewer than 2^31 books")
+    /// Drops the last book.
+    pub fn drop_last(&mut self) {
+        self.shelves.pop();
+        self.shelves.pop();
+    }
+
+    /// How many books there are, with those that were closed.
+    pub fn books(&self) -> u32 {
+        u32::try_from(self.shelves.len() / 2).expect("fewer than 2^31 books")
     }
 
     #[inline]
@@ -187,7 +202,7 @@ impl Levels {
         };
         let level = self.levels.allocate(Level { total: 0, head: NIL, tail: NIL, shelf: at, rank });
         self.slots.fill(vacancy, hash(at, rank), level);
-        self.prices.occupy(shelf.ladder, rank);
+        self.prices.occupy(&mut shelf.ladder, rank);
         if rank > shelf.rank || shelf.best == NIL {
             (shelf.best, shelf.rank) = (level, rank);
         }
@@ -200,9 +215,9 @@ impl Levels {
         let Level { shelf, rank, .. } = self.levels[level];
         self.slots.remove(hash(shelf, rank), level);
         self.levels.release(level);
-        let Shelf { best, ladder, .. } = self.shelves[shelf as usize];
-        self.prices.vacate(ladder, rank);
-        if best == level {
+        let side = &mut self.shelves[shelf as usize];
+        self.prices.vacate(&mut side.ladder, rank);
+        if side.best == level {
             let next = self.below(shelf, rank);
             let shelf = &mut self.shelves[shelf as usize];
             (shelf.best, shelf.rank) = next.unwrap_or((NIL, 0));

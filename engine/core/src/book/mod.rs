@@ -64,30 +64,50 @@ pub use slots::Slots;
 
 /// An order's id in a book.
 pub trait BookId: Copy + Eq + std::fmt::Debug {
-    /// 32 well-mixed bits. Ids are given out by the exchange, not chosen by clients, so a fast mix will do.
-    fn mix(self) -> u32;
+    /// 32 well-mixed bits.
+    fn mix(self, key: IdKey) -> u32;
+}
+
+/// What ids are mixed with: two odd numbers. Who does not know them can choose no ids that often mix alike (multiply-shift hashing).
+#[derive(Clone, Copy, Debug)]
+pub struct IdKey([u64; 2]);
+
+impl IdKey {
+    #[allow(clippy::cast_possible_truncation, reason = "takes both halves")]
+    fn new(key: u128) -> Self {
+        Self([key as u64 | 1, (key >> 64) as u64 | 1])
+    }
+}
+
+/// For ids that the exchange gives out, in order or well mixed.
+impl Default for IdKey {
+    fn default() -> Self {
+        Self([0x9E37_79B9_7F4A_7C15, 0xD1B5_4A32_D192_ED03])
+    }
 }
 
 impl BookId for u64 {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "the product's high half")]
-    fn mix(self) -> u32 {
-        (self.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+    fn mix(self, key: IdKey) -> u32 {
+        (self.wrapping_mul(key.0[0]) >> 32) as u32
     }
 }
 
 impl BookId for u128 {
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "takes both halves")]
-    fn mix(self) -> u32 {
-        (self as u64 ^ ((self >> 64) as u64).rotate_left(32)).mix()
+    #[allow(clippy::cast_possible_truncation, reason = "takes both halves, and the sum's high half")]
+    fn mix(self, key: IdKey) -> u32 {
+        let (low, high) = (self as u64, (self >> 64) as u64);
+        (low.wrapping_mul(key.0[0]).wrapping_add(high.wrapping_mul(key.0[1])) >> 32) as u32
     }
 }
 
+/// Given out by the shard, one after the other, whatever clients do.
 impl BookId for OrderId {
     #[inline]
-    fn mix(self) -> u32 {
-        self.0.mix()
+    fn mix(self, key: IdKey) -> u32 {
+        self.0.mix(key)
     }
 }
 

@@ -55,6 +55,9 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     ///
     /// # Errors
     /// Every [`Refusal`] but `IdUnknown`. Nothing was filled.
+    ///
+    /// # Panics
+    /// If `fill` does: what it was told before has happened, and the order does not rest.
     #[inline]
     pub fn place(
         &mut self,
@@ -65,9 +68,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     ) -> Result<Outcome, Refusal> {
         let Resting { id, side, price, remaining: quantity, .. } = order;
         self.check(book, price, quantity)?;
-        if self.get(id).is_some() {
-            return Err(Refusal::IdIsLive);
-        }
+        let vacancy = self.find_or_vacancy(id).map_err(|_| Refusal::IdIsLive)?;
         match instruction {
             Instruction::PostOnly if self.meets(book, side, price) => return Err(Refusal::WouldTake),
             Instruction::FillOrKill if !self.holds(book, side, price, quantity) => return Err(Refusal::WouldNotFill),
@@ -77,7 +78,9 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         let rests = !matches!(instruction, Instruction::ImmediateOrCancel | Instruction::FillOrKill);
         let resting = if rests { left } else { 0 };
         if resting > 0 {
-            self.insert(book, Resting { remaining: resting, ..order });
+            // An order that fills may have moved others' entries.
+            let vacancy = if left == quantity { vacancy } else { self.ids.vacancy(self.hash(id)) };
+            self.rest_at(vacancy, book, Resting { remaining: resting, ..order });
         }
         Ok(Outcome { filled: quantity - left, resting })
     }
@@ -96,6 +99,9 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     ///
     /// # Errors
     /// `QuantityIsZero`, `PriceOutOfDomain` or `IdUnknown`.
+    ///
+    /// # Panics
+    /// If `fill` does: what it was told before has happened, and the order is as it was.
     pub fn amend(
         &mut self,
         id: Id,
@@ -103,16 +109,20 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         quantity: u32,
         fill: impl FnMut(&Resting<Id, T>, u32),
     ) -> Result<Outcome, Refusal> {
-        let (book, order) = self.get(id).ok_or(Refusal::IdUnknown)?;
+        let (_, slot) = self.find(id).ok_or(Refusal::IdUnknown)?;
+        let (book, order) = self.at(slot);
         self.check(book, price, quantity)?;
         if price == order.price && quantity <= order.remaining {
-            self.reduce(id, order.remaining - quantity);
+            self.reduce_at(slot, quantity);
             return Ok(Outcome { filled: 0, resting: quantity });
         }
-        self.remove(id);
+        // It stays where it is until that is done: what it meets is on the other side.
         let left = self.take(book, order.side, price, quantity, fill);
         if left > 0 {
-            self.insert(book, Resting { price, remaining: left, ..order });
+            self.move_to(slot, price, left);
+        } else {
+            // What filled may have moved its entry.
+            self.remove(id);
         }
         Ok(Outcome { filled: quantity - left, resting: left })
     }

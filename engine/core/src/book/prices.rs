@@ -1,156 +1,238 @@
-//! Which prices of a side have orders, and which of them comes next, however far away it is. Without a loop for domains up to
-//! 32,768 prices, and without a branch on the side: prices are ranks here, of which the higher is better.
+//! Which prices of a side have orders, and which of them comes next, however far away it is: without a loop for domains up to 16,384
+//! prices, and without a branch on the side. Prices are ranks here, of which the higher is better.
 //!
 //! ```text
-//! summary: a bit for each block ─▶ directory: a bit for each word of the block ─▶ block: a bit for each of 512 ranks
+//! fan: a bit for each of 32 blocks, or of 32 fans of a larger domain ─▶ block: a bit for each of 512 ranks
 //! ```
 //!
-//! A block is one cache line. A side has those that it ever used.
+//! A block is one cache line. A side has those that have orders: what empties is given back at once, so an empty book has none, and there are
+//! never more than there are levels.
 
-use prefetch_index::prefetch_index;
+use super::slab::{Linked, Slab};
 
-/// The highest price that a book can be made for: its directories then take 33 KiB a side.
+/// The highest price that a book can be made for.
 pub const PRICE_MAX: u32 = (1 << 22) - 1;
+
+const BLOCK_BITS: u32 = 9;
+const FAN_BITS: u32 = 5;
+const FANS: usize = 1 << FAN_BITS;
+
+/// Of blocks and of fans the one that stays empty: what is not there.
+const NONE: u32 = 0;
 
 /// 512 ranks, a bit each.
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(align(64))]
 struct Block([u64; 8]);
 
-/// A block's place, and a bit for each of its words that is not zero.
-#[derive(Clone, Copy, Default, Debug)]
-struct Entry(u32);
-
-impl Entry {
-    /// The block of ranks that were never used.
-    const NONE: Self = Self(0);
-
-    #[inline]
-    fn block(self) -> usize {
-        (self.0 >> 8) as usize
+impl Linked for Block {
+    #[allow(clippy::cast_possible_truncation, reason = "what set_link was told")]
+    fn link(&self) -> u32 {
+        self.0[0] as u32
     }
 
-    #[inline]
-    fn words(self) -> u32 {
-        self.0 & 0xFF
+    fn set_link(&mut self, link: u32) {
+        self.0[0] = link.into();
     }
 }
 
-/// Where a side's parts of the shared arrays begin.
+/// What lies below a node of a side's tree.
+#[derive(Clone, Copy, Default, Debug)]
+struct Fan {
+    /// A bit for each that is there.
+    present: u32,
+    /// Of each block a bit for each of its words that is not zero.
+    words: [u8; FANS],
+    /// Blocks, or fans.
+    below: [u32; FANS],
+}
+
+impl Linked for Fan {
+    fn link(&self) -> u32 {
+        self.present
+    }
+
+    fn set_link(&mut self, link: u32) {
+        self.present = link;
+    }
+}
+
+/// A side's tree.
 #[derive(Clone, Copy, Debug)]
 pub struct Ladder {
-    directory: u32,
-    summary: u32,
+    /// Its fan, if any rank has orders.
+    root: u32,
+    /// Fans from the root to a block.
+    height: u32,
 }
 
 impl Ladder {
-    #[inline]
-    fn entry(self, rank: u32) -> usize {
-        (self.directory + rank / 512) as usize
+    /// For ranks up to `highest`.
+    pub fn new(highest: u32) -> Self {
+        let height = (highest.max(1).ilog2() + 1).saturating_sub(BLOCK_BITS).div_ceil(FAN_BITS).max(1);
+        Self { root: NONE, height }
     }
+}
 
-    #[inline]
-    fn summary(self, rank: u32) -> usize {
-        (self.summary + rank / 512 / 64) as usize
-    }
+/// Which of the nodes below a fan of this height a rank belongs to.
+#[inline]
+fn branch(rank: u32, height: u32) -> usize {
+    (rank >> (BLOCK_BITS + FAN_BITS * (height - 1))) as usize % FANS
 }
 
 /// The occupied ranks of all sides.
 #[derive(Clone, Debug)]
 pub struct Prices {
-    directory: Vec<Entry>,
-    /// The first stays empty.
-    blocks: Vec<Block>,
-    summary: Vec<u64>,
+    fans: Slab<Fan>,
+    blocks: Slab<Block>,
 }
 
 impl Default for Prices {
     fn default() -> Self {
-        Self { directory: Vec::new(), blocks: vec![Block::default()], summary: Vec::new() }
+        let mut prices = Self { fans: Slab::default(), blocks: Slab::default() };
+        let none = (prices.fans.allocate(Fan::default()), prices.blocks.allocate(Block::default()));
+        debug_assert_eq!(none, (NONE, NONE));
+        prices
     }
 }
 
 impl Prices {
-    /// Makes room for one more side with ranks up to `highest`.
-    pub fn add(&mut self, highest: u32) -> Ladder {
-        let start = |len: usize| u32::try_from(len).expect("fewer than 2^32 blocks of prices");
-        let ladder = Ladder { directory: start(self.directory.len()), summary: start(self.summary.len()) };
-        let blocks = (highest / 512 + 1) as usize;
-        self.directory.resize(self.directory.len() + blocks, Entry::NONE);
-        self.summary.resize(self.summary.len() + blocks.div_ceil(64), 0);
-        ladder
-    }
-
-    /// Brings a rank's entry in the directory into the processor's caches.
+    /// Brings what is known of a rank into the processor's caches.
     #[inline]
     pub fn prefetch(&self, ladder: Ladder, rank: u32) {
-        prefetch_index(&self.directory, ladder.entry(rank));
+        if ladder.height == 1 {
+            prefetch_index::prefetch_index(&self.fans[ladder.root].below, branch(rank, 1));
+        }
     }
 
     /// A rank has orders now.
     #[inline]
-    pub fn occupy(&mut self, ladder: Ladder, rank: u32) {
-        let mut entry = self.directory[ladder.entry(rank)];
-        if entry.block() == 0 {
-            entry = self.extend();
+    pub fn occupy(&mut self, ladder: &mut Ladder, rank: u32) {
+        if ladder.root == NONE {
+            ladder.root = self.fans.allocate(Fan::default());
         }
-        self.directory[ladder.entry(rank)] = Entry(entry.0 | 1 << word(rank));
-        self.blocks[entry.block()].0[word(rank)] |= 1 << (rank % 64);
-        self.summary[ladder.summary(rank)] |= 1 << (rank / 512 % 64);
-    }
-
-    #[cold]
-    fn extend(&mut self) -> Entry {
-        let block = u32::try_from(self.blocks.len()).ok().filter(|block| block >> 24 == 0);
-        self.blocks.push(Block::default());
-        Entry(block.expect("fewer than 2^24 blocks of prices") << 8)
+        let mut at = ladder.root;
+        for height in (2..=ladder.height).rev() {
+            let branch = branch(rank, height);
+            let mut below = self.fans[at].below[branch];
+            if below == NONE {
+                below = self.fans.allocate(Fan::default());
+                self.fans[at].add(branch, below);
+            }
+            at = below;
+        }
+        let (branch, fan) = (branch(rank, 1), &mut self.fans[at]);
+        if fan.below[branch] == NONE {
+            fan.add(branch, self.blocks.allocate(Block::default()));
+        }
+        fan.words[branch] |= 1 << word(rank);
+        self.blocks[fan.below[branch]].0[word(rank)] |= 1 << (rank % 64);
     }
 
     /// A rank that had orders has none.
     #[inline]
-    pub fn vacate(&mut self, ladder: Ladder, rank: u32) {
-        let entry = &mut self.directory[ladder.entry(rank)];
-        let bits = &mut self.blocks[entry.block()].0[word(rank)];
+    pub fn vacate(&mut self, ladder: &mut Ladder, rank: u32) {
+        self.vacate_below(ladder.root, ladder.height, rank);
+        if self.fans[ladder.root].present == 0 {
+            self.fans.release(ladder.root);
+            ladder.root = NONE;
+        }
+    }
+
+    #[inline]
+    fn vacate_below(&mut self, at: u32, height: u32, rank: u32) {
+        let branch = branch(rank, height);
+        if height > 1 {
+            return self.vacate_far_below(at, height, branch, rank);
+        }
+        let fan = &mut self.fans[at];
+        let below = fan.below[branch];
+        let bits = &mut self.blocks[below].0[word(rank)];
         *bits &= !(1 << (rank % 64));
         if *bits == 0 {
-            entry.0 &= !(1 << word(rank));
-            if entry.words() == 0 {
-                self.summary[ladder.summary(rank)] &= !(1 << (rank / 512 % 64));
+            fan.words[branch] &= !(1 << word(rank));
+            if fan.words[branch] == 0 {
+                fan.remove(branch);
+                self.blocks.release(below);
             }
+        }
+    }
+
+    #[cold]
+    fn vacate_far_below(&mut self, at: u32, height: u32, branch: usize, rank: u32) {
+        let below = self.fans[at].below[branch];
+        self.vacate_below(below, height - 1, rank);
+        if self.fans[below].present == 0 {
+            self.fans[at].remove(branch);
+            self.fans.release(below);
         }
     }
 
     /// The best rank strictly below `rank`.
     #[inline]
     pub fn below(&self, ladder: Ladder, rank: u32) -> Option<u32> {
-        let entry = self.directory[ladder.entry(rank)];
-        let block = &self.blocks[entry.block()].0;
+        self.below_in(ladder.root, ladder.height, rank)
+    }
+
+    #[inline]
+    fn below_in(&self, at: u32, height: u32, rank: u32) -> Option<u32> {
+        let (fan, branch) = (&self.fans[at], branch(rank, height));
+        if height > 1 {
+            return self.below_far(fan, height, branch, rank);
+        }
+        let block = &self.blocks[fan.below[branch]].0;
         let bits = block[word(rank)] & ((1 << (rank % 64)) - 1);
         if bits != 0 {
             return Some(rank & !63 | bits.ilog2());
         }
-        let words = entry.words() & ((1 << word(rank)) - 1);
+        let words = u32::from(fan.words[branch]) & ((1 << word(rank)) - 1);
         if words != 0 {
             return Some(rank & !511 | best(block, words));
         }
-        self.below_block(ladder, rank / 512)
+        let before = fan.present & ((1 << branch) - 1);
+        (before != 0).then(|| self.best_of(fan, before.ilog2(), 1, rank))
     }
 
-    /// The best rank in the blocks before `block`.
-    #[inline]
-    fn below_block(&self, ladder: Ladder, block: u32) -> Option<u32> {
-        let summary = &self.summary[ladder.summary as usize..=(ladder.summary + block / 64) as usize];
-        let (last, before) = summary.split_last().expect("a side has a summary");
-        let blocks = last & ((1 << (block % 64)) - 1);
-        let block = match blocks {
-            0 => {
-                let (at, blocks) = before.iter().enumerate().rfind(|(_, blocks)| **blocks != 0)?;
-                u32::try_from(at).expect("at most 128 words") * 64 + blocks.ilog2()
-            }
-            blocks => block & !63 | blocks.ilog2(),
-        };
-        let entry = self.directory[(ladder.directory + block) as usize];
-        Some(block * 512 + best(&self.blocks[entry.block()].0, entry.words()))
+    #[cold]
+    fn below_far(&self, fan: &Fan, height: u32, branch: usize, rank: u32) -> Option<u32> {
+        let below = fan.below[branch];
+        if below != NONE
+            && let Some(found) = self.below_in(below, height - 1, rank)
+        {
+            return Some(found);
+        }
+        let before = fan.present & ((1 << branch) - 1);
+        (before != 0).then(|| self.best_of(fan, before.ilog2(), height, rank))
+    }
+
+    /// The best rank below one branch of a fan. What `rank` has above the fan, it has as well.
+    fn best_of(&self, fan: &Fan, branch: u32, height: u32, rank: u32) -> u32 {
+        let bits = BLOCK_BITS + FAN_BITS * (height - 1);
+        let first = rank >> bits >> FAN_BITS << FAN_BITS << bits | branch << bits;
+        let below = fan.below[branch as usize];
+        if height == 1 {
+            return first | best(&self.blocks[below].0, fan.words[branch as usize].into());
+        }
+        let fan = &self.fans[below];
+        self.best_of(fan, fan.present.ilog2(), height - 1, first)
+    }
+
+    /// Fans and blocks that are there.
+    #[cfg(test)]
+    pub fn nodes(&self) -> [usize; 2] {
+        [self.fans.used() - 1, self.blocks.used() - 1]
+    }
+}
+
+impl Fan {
+    fn add(&mut self, branch: usize, below: u32) {
+        self.below[branch] = below;
+        self.present |= 1 << branch;
+    }
+
+    fn remove(&mut self, branch: usize) {
+        self.below[branch] = NONE;
+        self.present &= !(1 << branch);
     }
 }
 
@@ -165,4 +247,44 @@ fn best(block: &[u64; 8], words: u32) -> u32 {
 #[inline]
 fn word(rank: u32) -> usize {
     (rank / 64 % 8) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Domains of one, two and three fans' height; two sides in one memory.
+        #[test]
+        fn agrees_with_sets(
+            highest in prop_oneof![Just(7_u32), Just(511), Just(512), Just(9_999), Just(16_383), Just(16_384), Just(1 << 20), Just(PRICE_MAX)],
+            steps in prop::collection::vec((any::<bool>(), prop_oneof![0_u32..8, 60_u32..70, 508_u32..516, any::<u32>()]), 0..300),
+        ) {
+            let mut prices = Prices::default();
+            let mut ladders = [Ladder::new(highest); 2];
+            let mut naive = [BTreeSet::new(), BTreeSet::new()];
+            for (side, rank) in steps {
+                let (side, rank) = (usize::from(side), rank % (highest + 1));
+                if naive[side].insert(rank) {
+                    prices.occupy(&mut ladders[side], rank);
+                } else {
+                    naive[side].remove(&rank);
+                    prices.vacate(&mut ladders[side], rank);
+                }
+                for from in [rank, highest, rank / 2] {
+                    prop_assert_eq!(prices.below(ladders[side], from), naive[side].range(..from).next_back().copied());
+                }
+                let blocks: BTreeSet<_> = (0..2).flat_map(|side| naive[side].iter().map(move |rank| (side, rank / 512))).collect();
+                prop_assert_eq!(prices.nodes()[1], blocks.len(), "a block for each 512 ranks that have orders");
+            }
+            for (side, ranks) in naive.into_iter().enumerate() {
+                ranks.into_iter().for_each(|rank| prices.vacate(&mut ladders[side], rank));
+            }
+            prop_assert_eq!(prices.nodes(), [0, 0], "an empty side has nothing");
+        }
+    }
 }

@@ -34,6 +34,12 @@ impl<Id: BookId, T: Copy> Book<Id, T> {
         Self { books }
     }
 
+    /// The same book for ids that come from outside: see [`Books::keyed`].
+    #[must_use]
+    pub fn keyed(self, key: u128) -> Self {
+        Self { books: self.books.keyed(key) }
+    }
+
     /// The prices of the domain.
     pub fn prices(&self) -> RangeInclusive<u32> {
         self.books.prices(BookKey::ONLY)

@@ -1,26 +1,52 @@
 //! Things of one kind in one array: a slot each, which stays the same as long as the thing is there.
+//!
+//! The array grows by parts (`pages.rs`), and a page with nothing in it goes back to the allocator. What comes has the first part if that
+//! has room, else the lowest page with much room: so what is left of many gathers in few pages as others come and go.
 
-use prefetch_index::prefetch_index;
+use crate::pages::{PAGE, Spare, behind, extend_first, first_part};
 
 /// No slot: the end of a queue.
 pub const NIL: u32 = u32::MAX;
 
+/// A page is opened again once an eighth of its slots are free: so it serves for a while, and no more than an eighth stays empty.
+const ROOMY: usize = PAGE / 8;
+
 /// What a slab holds. Of a free slot only the link matters.
-pub trait Linked {
-    /// A number of the thing that a free slot does not need, to chain free slots with.
-    fn link(&mut self) -> &mut u32;
+pub trait Linked: Copy {
+    /// What [`Linked::set_link`] was told.
+    fn link(&self) -> u32;
+    /// Keeps a number in the thing, which nothing needs any more, to chain free slots with.
+    fn set_link(&mut self, link: u32);
 }
 
 #[derive(Clone, Debug)]
 pub struct Slab<N> {
-    places: Vec<N>,
-    /// The slot that was freed last, which is likely still in the processor's cache, or [`NIL`].
+    first: Vec<N>,
+    /// The slot of the first part that was freed last, which is likely still in the processor's cache, or [`NIL`].
     free: u32,
+    pages: Vec<Page<N>>,
+    /// The page that things come into.
+    open: usize,
+    /// A bit for each page with much room.
+    roomy: Vec<u64>,
+    spare: Spare,
+}
+
+#[derive(Clone, Debug)]
+struct Page<N> {
+    places: Vec<N>,
+    /// The place that was freed last, or [`NIL`].
+    free: u32,
+    used: usize,
+}
+
+impl<N> Page<N> {
+    const EMPTY: Self = Self { places: Vec::new(), free: NIL, used: 0 };
 }
 
 impl<N> Default for Slab<N> {
     fn default() -> Self {
-        Self { places: Vec::new(), free: NIL }
+        Self { first: Vec::new(), free: NIL, pages: Vec::new(), open: 0, roomy: Vec::new(), spare: Spare::default() }
     }
 }
 
@@ -29,65 +55,243 @@ impl<N: Linked> Slab<N> {
     #[inline]
     pub fn allocate(&mut self, thing: N) -> u32 {
         let slot = self.free;
-        if slot != NIL {
-            let place = &mut self.places[slot as usize];
-            self.free = *place.link();
+        if let Some(place) = self.first.get_mut(slot as usize) {
+            self.free = place.link();
             *place = thing;
             return slot;
         }
         self.extend(thing)
     }
 
-    /// Makes room for so many more, so that they need not be moved while they come.
-    pub fn reserve(&mut self, more: usize) {
-        self.places.reserve_exact(more.max(self.places.len() / 8));
+    #[inline(never)]
+    fn extend(&mut self, thing: N) -> u32 {
+        let len = self.first.len();
+        if len == first_part::<N>() {
+            return self.allocate_behind(thing);
+        }
+        if len == self.first.capacity() {
+            extend_first(&mut self.first);
+        }
+        self.first.push(thing);
+        low(len)
     }
 
-    /// Brings a slot into the processor's caches.
-    #[inline]
-    pub fn prefetch(&self, slot: u32) {
-        prefetch_index(&self.places, slot as usize);
-    }
-
-    /// The same to its last byte: a slot of a cache line's size lies across two, and the second is where the next slot begins.
-    #[inline]
-    pub fn prefetch_whole(&self, slot: u32) {
-        prefetch_index(&self.places, slot as usize);
-        prefetch_index(&self.places, slot as usize + 1);
+    fn allocate_behind(&mut self, thing: N) -> u32 {
+        if self.pages.get(self.open).is_none_or(|page| page.used == PAGE) {
+            self.open_next();
+        }
+        let number = self.open;
+        let page = &mut self.pages[number];
+        page.used += 1;
+        if page.used == 1 {
+            self.spare.used(number);
+            page.places.reserve_exact(PAGE - page.places.len());
+        }
+        let at = page.free as usize;
+        let slot = |at: usize| low(first_part::<N>() + number * PAGE + at);
+        let Some(place) = page.places.get_mut(at) else {
+            page.places.push(thing);
+            return slot(page.places.len() - 1);
+        };
+        page.free = place.link();
+        *place = thing;
+        slot(at)
     }
 
     /// Gives a slot back.
     #[inline]
     pub fn release(&mut self, slot: u32) {
-        *self.places[slot as usize].link() = self.free;
-        self.free = slot;
+        match self.first.get_mut(slot as usize) {
+            Some(place) => {
+                place.set_link(self.free);
+                self.free = slot;
+            }
+            None => self.release_behind(slot as usize),
+        }
     }
 
-    #[cold]
-    fn extend(&mut self, thing: N) -> u32 {
-        let slot =
-            u32::try_from(self.places.len()).ok().filter(|&slot| slot != NIL).expect("fewer than 2^32 - 1 slots");
-        if self.places.len() == self.places.capacity() {
-            // An eighth and not twice: most of the memory of many orders is here.
-            self.places.reserve_exact((self.places.len() / 8).max(16));
+    #[inline(never)]
+    fn release_behind(&mut self, slot: usize) {
+        let (number, at) = behind::<N>(slot);
+        let page = &mut self.pages[number];
+        page.places[at].set_link(page.free);
+        page.free = low(at);
+        page.used -= 1;
+        if page.used == PAGE - ROOMY {
+            self.roomy[number / 64] |= 1 << (number % 64);
         }
-        self.places.push(thing);
-        slot
+        if page.used == 0
+            && let Some(page) = self.spare.emptied(number)
+        {
+            self.pages[page] = Page::EMPTY;
+        }
+    }
+
+    /// The open page is full: the lowest with much room is opened, or another one.
+    fn open_next(&mut self) {
+        let words = self.roomy.iter().enumerate().find(|(_, word)| **word != 0);
+        let lowest = words.map(|(at, word)| at * 64 + word.trailing_zeros() as usize);
+        // The open one may have had much room before it was full.
+        let lowest = lowest.filter(|page| *page != self.open);
+        self.open = lowest.unwrap_or(self.pages.len());
+        if self.open == self.pages.len() {
+            // The highest slot would be no slot.
+            assert!(first_part::<N>() + (self.open + 1) * PAGE < NIL as usize, "fewer than 2^32 - 1 slots");
+            self.pages.push(Page::EMPTY);
+            self.roomy.resize(self.pages.len().div_ceil(64), 0);
+        }
+        self.roomy[self.open / 64] &= !(1 << (self.open % 64));
+    }
+
+    /// Brings a slot into the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, slot: u32) {
+        if (slot as usize) < first_part::<N>() {
+            return prefetch_index::prefetch_index(&self.first, slot as usize);
+        }
+        let (number, at) = behind::<N>(slot as usize);
+        prefetch_index::prefetch_index(&self.pages[number].places, at);
+    }
+
+    /// The same to its last byte: a slot of a cache line's size lies across two, and the second is where the next slot begins.
+    #[inline]
+    pub fn prefetch_whole(&self, slot: u32) {
+        if (slot as usize) < first_part::<N>() {
+            prefetch_index::prefetch_index(&self.first, slot as usize);
+            return prefetch_index::prefetch_index(&self.first, slot as usize + 1);
+        }
+        let (number, at) = behind::<N>(slot as usize);
+        prefetch_index::prefetch_index(&self.pages[number].places, at);
+        prefetch_index::prefetch_index(&self.pages[number].places, at + 1);
+    }
+
+    #[inline(never)]
+    fn get_behind(&self, slot: usize) -> &N {
+        let (number, at) = behind::<N>(slot);
+        &self.pages[number].places[at]
+    }
+
+    #[inline(never)]
+    fn get_mut_behind(&mut self, slot: usize) -> &mut N {
+        let (number, at) = behind::<N>(slot);
+        &mut self.pages[number].places[at]
     }
 }
 
-impl<N> std::ops::Index<u32> for Slab<N> {
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "there are fewer than 2^32 slots")]
+fn low(at: usize) -> u32 {
+    at as u32
+}
+
+impl<N: Linked> std::ops::Index<u32> for Slab<N> {
     type Output = N;
 
     #[inline]
     fn index(&self, slot: u32) -> &N {
-        &self.places[slot as usize]
+        match self.first.get(slot as usize) {
+            Some(thing) => thing,
+            None => self.get_behind(slot as usize),
+        }
     }
 }
 
-impl<N> std::ops::IndexMut<u32> for Slab<N> {
+impl<N: Linked> std::ops::IndexMut<u32> for Slab<N> {
     #[inline]
     fn index_mut(&mut self, slot: u32) -> &mut N {
-        &mut self.places[slot as usize]
+        if (slot as usize) < self.first.len() {
+            return &mut self.first[slot as usize];
+        }
+        self.get_mut_behind(slot as usize)
+    }
+}
+
+#[cfg(test)]
+impl<N> Slab<N> {
+    /// Things that there is memory for.
+    pub fn room(&self) -> usize {
+        self.first.capacity() + self.pages.iter().map(|page| page.places.capacity()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+impl<N: Linked> Slab<N> {
+    /// Slots that are not free.
+    pub fn used(&self) -> usize {
+        let first = |slot: u32| self.first.get(slot as usize);
+        let free = std::iter::successors(first(self.free), |place| first(place.link())).count();
+        self.first.len() - free + self.pages.iter().map(|page| page.used).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// So large that the first part is short.
+    type Large = [u64; 512];
+
+    const FIRST: usize = first_part::<Large>();
+
+    impl Linked for Large {
+        fn link(&self) -> u32 {
+            u32::try_from(self[0]).unwrap()
+        }
+
+        fn set_link(&mut self, link: u32) {
+            self[0] = link.into();
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Slots stay, none is given out twice, what comes has the first part or a page with room, and empty pages but one are given back.
+        #[test]
+        fn keeps_what_it_holds_where_it_is(
+            steps in prop::collection::vec((any::<bool>(), 1_usize..3 * FIRST, 1_u64..1_000), 0..10),
+        ) {
+            let (mut slab, mut naive) = (Slab::<Large>::default(), BTreeMap::new());
+            let mut number = 0;
+            for (grows, many, stride) in steps {
+                for _ in 0..many {
+                    number += 1;
+                    if grows {
+                        let slot = slab.allocate([number; 512]);
+                        prop_assert_eq!(naive.insert(slot, number), None);
+                    } else if !naive.is_empty() {
+                        let from = number.wrapping_mul(stride) % (1 + u64::from(*naive.last_key_value().unwrap().0));
+                        let slot = *naive.range(u32::try_from(from).unwrap()..).next().unwrap().0;
+                        naive.remove(&slot);
+                        slab.release(slot);
+                    }
+                }
+                prop_assert!(naive.iter().all(|(slot, thing)| slab[*slot][0] == *thing));
+                prop_assert_eq!(slab.used(), naive.len());
+                let pages: BTreeSet<_> = naive.keys().map(|slot| behind::<Large>(*slot as usize).0).collect();
+                prop_assert!(slab.room() <= FIRST + (pages.len() + 1) * PAGE);
+            }
+        }
+    }
+
+    /// A tenth of many is left, scattered; as others come and go in their turn, they gather in few pages.
+    #[test]
+    fn what_is_left_of_many_gathers() {
+        let mut slab = Slab::<Large>::default();
+        let mut slots: Vec<_> = (0..FIRST + 20 * PAGE).map(|_| slab.allocate([0; 512])).collect();
+        let many = slab.room();
+        let mut left = Vec::new();
+        for (at, slot) in slots.drain(..).enumerate() {
+            if at % 10 == 0 { left.push(slot) } else { slab.release(slot) }
+        }
+        assert_eq!(slab.room(), many, "a few in each page");
+        for slot in left {
+            slab.release(slot);
+            slots.push(slab.allocate([0; 512]));
+        }
+        assert_eq!(slab.used(), slots.len());
+        assert!(slab.room() <= FIRST + 4 * PAGE, "{} places for {}", slab.room(), slots.len());
     }
 }

@@ -1,7 +1,16 @@
-//! From a hash to a slot: where in its slab an order is by its id, and a level by its side and price. Open addressing, linear probing,
-//! and removal that leaves no tombstones, so that a book that lives for years is as fast as a fresh one.
+//! From a hash to a slot: where in its slab an order is by its id, a level by its side and price, a thing of a table by its key. Open
+//! addressing, linear probing, and removal that leaves no tombstones, so that a table that lives for years is as fast as a fresh one.
 //!
-//! An entry is the hash (high half) and the slot (low half). Places follow from the hash alone, so growing and closing gaps never
+//! ```text
+//! up to 65,536 places: hash ─highest bits─▶ place
+//! more:                hash ─highest bits─▶ directory ─▶ page ─next bits─▶ place
+//! ```
+//!
+//! A table is one root page, which doubles. One that outgrows it has many pages: a page of [`PLACES`] that is half full is divided into two by
+//! one more bit of its hashes, and two that are nearly empty become one again (extendible hashing). So what one insertion or removal moves
+//! is bounded however large the table is, and what a table that was large does not need any more goes back to the allocator.
+//!
+//! An entry is the hash (high half) and the slot (low half). Places follow from the hash alone, so dividing pages and closing gaps never
 //! touch the slab. Keys are compared by the caller, there.
 
 use prefetch_index::prefetch_index;
@@ -9,112 +18,94 @@ use prefetch_index::prefetch_index;
 /// No entry. Nothing has this hash and slot: slots end below `u32::MAX`.
 const EMPTY: u64 = u64::MAX;
 
-/// At least so many places for each entry; else it grows. Longer walks from place to place would cost more mispredicted branches
+/// At least so many places for each entry; else a page grows. Longer walks from place to place would cost more mispredicted branches
 /// than the smaller table saves in cache misses.
 const SPARE: usize = 2;
 
+/// A page with fewer entries than a place in so many shrinks.
+const SPARSE: usize = 8;
+
+/// Places of the smallest page.
+const PLACES_MIN: usize = 8;
+
+/// Places of a page of a large table. Dividing one moves half as many entries.
+pub const PLACES: usize = 4_096;
+
+/// Pages that the largest root page is as large as. Moving half as many places' entries takes a fraction of a millisecond.
+const ROOT_PAGES: usize = 16;
+
+/// The number of the root page.
+const ROOT: u32 = u32::MAX;
+
+/// Directory entries for each page, at most. Well-mixed hashes need two or four; others have pages that double instead.
+const SHARES_MAX: usize = 8;
+
 /// Where an entry would be, until the next change.
-pub struct Vacancy(usize);
+pub struct Vacancy(Place);
 
 /// Where an entry is, until the next change.
-pub type Entry = usize;
+#[derive(Clone, Copy)]
+pub struct Place {
+    page: u32,
+    at: u32,
+}
 
+/// See the module. `FULL` is [`PLACES`] but in tests.
 #[derive(Clone, Debug)]
-pub struct Slots {
-    /// A power of two of them.
-    entries: Box<[u64]>,
-    /// Takes a hash to its place: the hash's high bits.
+pub struct Slots<const FULL: usize = PLACES> {
+    /// All entries, if there is no directory.
+    root: Page,
+    /// By the highest bits of a hash.
+    directory: Vec<u32>,
+    /// Takes a hash to its place in the directory.
     shift: u32,
+    pages: Vec<Page>,
     len: usize,
 }
 
-impl Default for Slots {
-    fn default() -> Self {
-        Self::with_bits(3)
-    }
+#[derive(Clone, Debug)]
+struct Page {
+    /// A power of two of them.
+    entries: Box<[u64]>,
+    /// Takes what is left of a hash to its place in the page.
+    shift: u32,
+    /// How many bits of a hash choose this page.
+    depth: u32,
+    /// Those bits.
+    prefix: u32,
+    len: u32,
 }
 
-impl Slots {
-    fn with_bits(bits: u32) -> Self {
-        Self { entries: vec![EMPTY; 1 << bits].into_boxed_slice(), shift: 32 - bits, len: 0 }
+impl Page {
+    fn new(places: usize, depth: u32, prefix: u32) -> Self {
+        let entries = vec![EMPTY; places].into_boxed_slice();
+        Self { entries, shift: 32 - places.trailing_zeros(), depth, prefix, len: 0 }
     }
 
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Brings the places of a hash into the processor's caches.
+    /// Where the entry of a hash is, unless another is there.
     #[inline]
-    pub fn prefetch(&self, hash: u32) {
-        prefetch_index(&self.entries, self.home(hash));
+    fn home(&self, hash: u32) -> usize {
+        (hash << self.depth >> self.shift) as usize
     }
 
-    /// A slot with this hash, likely the wanted one: where to look ahead without touching the slab.
     #[inline]
-    pub fn guess(&self, hash: u32) -> Option<u32> {
-        self.find(hash, |_| true).map(|(_, slot)| slot)
+    fn after(&self, place: usize) -> usize {
+        (place + 1) & (self.entries.len() - 1)
     }
 
-    /// The entry with this hash for which `is_it` holds: its place and its slot.
     #[inline]
-    pub fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
-        let mut place = self.home(hash);
-        loop {
-            let entry = self.entries[place];
-            if entry == EMPTY {
-                return None;
-            }
-            if hash_of(entry) == hash && is_it(slot_of(entry)) {
-                return Some((place, slot_of(entry)));
-            }
+    fn put(&mut self, entry: u64) {
+        let mut place = self.home(hash_of(entry));
+        while self.entries[place] != EMPTY {
             place = self.after(place);
         }
-    }
-
-    /// The slot with this hash for which `is_it` holds, or else the place where its entry would be: see [`Slots::fill`].
-    #[inline]
-    pub fn find_or_vacancy(&mut self, hash: u32, is_it: impl Fn(u32) -> bool) -> Result<u32, Vacancy> {
-        if (self.len + 1) * SPARE > self.entries.len() {
-            self.grow();
-        }
-        let mut place = self.home(hash);
-        loop {
-            let entry = self.entries[place];
-            if entry == EMPTY {
-                return Err(Vacancy(place));
-            }
-            if hash_of(entry) == hash && is_it(slot_of(entry)) {
-                return Ok(slot_of(entry));
-            }
-            place = self.after(place);
-        }
-    }
-
-    /// Adds an entry where there was none of its hash.
-    #[inline]
-    pub fn fill(&mut self, vacancy: Vacancy, hash: u32, slot: u32) {
+        self.entries[place] = entry;
         self.len += 1;
-        self.entries[vacancy.0] = u64::from(hash) << 32 | u64::from(slot);
     }
 
-    /// Removes the entry of `slot`, which has this hash.
-    ///
-    /// # Panics
-    /// If there is none: the slab and this index disagree.
+    /// Takes the entry at a place out and closes the gap.
     #[inline]
-    pub fn remove(&mut self, hash: u32, slot: u32) {
-        let wanted = u64::from(hash) << 32 | u64::from(slot);
-        let mut gap = self.home(hash);
-        while self.entries[gap] != wanted {
-            assert!(self.entries[gap] != EMPTY, "slot {slot} is not in the index");
-            gap = self.after(gap);
-        }
-        self.remove_at(gap);
-    }
-
-    /// Removes the entry at a place that [`Slots::find`] told.
-    #[inline]
-    pub fn remove_at(&mut self, mut gap: usize) {
+    fn remove(&mut self, mut gap: usize) {
         self.len -= 1;
         let mut place = gap;
         loop {
@@ -135,48 +126,282 @@ impl Slots {
         self.entries[gap] = EMPTY;
     }
 
-    fn put(&mut self, entry: u64) {
-        let mut place = self.home(hash_of(entry));
-        while self.entries[place] != EMPTY {
-            place = self.after(place);
+    /// The same entries in another number of places.
+    fn resize(&mut self, places: usize) {
+        let old = std::mem::replace(self, Self::new(places, self.depth, self.prefix));
+        old.all().for_each(|entry| self.put(entry));
+    }
+
+    fn all(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().copied().filter(|entry| *entry != EMPTY)
+    }
+
+    /// Whether one more entry would leave too few places.
+    #[inline]
+    fn is_full(&self) -> bool {
+        (self.len as usize + 1) * SPARE > self.entries.len()
+    }
+
+    #[inline]
+    fn is_sparse(&self) -> bool {
+        self.len as usize * SPARSE < self.entries.len()
+    }
+}
+
+impl<const FULL: usize> Default for Slots<FULL> {
+    fn default() -> Self {
+        Self::with_root(PLACES_MIN)
+    }
+}
+
+impl<const FULL: usize> Slots<FULL> {
+    fn with_root(places: usize) -> Self {
+        Self { root: Page::new(places, 0, 0), directory: Vec::new(), shift: 32, pages: Vec::new(), len: 0 }
+    }
+
+    /// Without entries, with places for so many.
+    pub fn with_room(entries: usize) -> Self {
+        let places = (entries * SPARE).next_power_of_two();
+        if places <= FULL * ROOT_PAGES {
+            return Self::with_root(places.max(PLACES_MIN));
         }
-        self.entries[place] = entry;
+        let depth = (places / FULL).trailing_zeros();
+        let pages = (0..1 << depth).map(|prefix| Page::new(FULL, depth, prefix)).collect();
+        let directory = (0..1 << depth).collect();
+        Self { directory, shift: 32 - depth, pages, ..Self::with_root(PLACES_MIN) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The page of a hash, and its number.
+    #[inline]
+    fn page(&self, hash: u32) -> (u32, &Page) {
+        if self.directory.is_empty() { (ROOT, &self.root) } else { self.far_page(hash) }
+    }
+
+    #[inline(never)]
+    fn far_page(&self, hash: u32) -> (u32, &Page) {
+        let number = self.directory[self.share(hash)];
+        (number, &self.pages[number as usize])
+    }
+
+    #[inline]
+    fn page_mut(&mut self, number: u32) -> &mut Page {
+        if number == ROOT { &mut self.root } else { &mut self.pages[number as usize] }
+    }
+
+    /// Brings the places of a hash into the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, hash: u32) {
+        let (_, page) = self.page(hash);
+        prefetch_index(&page.entries, page.home(hash));
+    }
+
+    /// A slot with this hash, likely the wanted one: where to look ahead without touching the slab.
+    #[inline]
+    pub fn guess(&self, hash: u32) -> Option<u32> {
+        self.find(hash, |_| true).map(|(_, slot)| slot)
+    }
+
+    /// The entry with this hash for which `is_it` holds: its place and its slot.
+    #[inline]
+    pub fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<(Place, u32)> {
+        let (number, page) = self.page(hash);
+        let mut at = page.home(hash);
+        loop {
+            let entry = page.entries[at];
+            if entry == EMPTY {
+                return None;
+            }
+            if hash_of(entry) == hash && is_it(slot_of(entry)) {
+                return Some((Place { page: number, at: low(at) }, slot_of(entry)));
+            }
+            at = page.after(at);
+        }
+    }
+
+    /// The slot with this hash for which `is_it` holds, or else the place where its entry would be: see [`Slots::fill`].
+    #[inline]
+    pub fn find_or_vacancy(&mut self, hash: u32, is_it: impl Fn(u32) -> bool) -> Result<u32, Vacancy> {
+        let (number, page) = self.page(hash);
+        let mut at = page.home(hash);
+        loop {
+            let entry = page.entries[at];
+            if entry == EMPTY {
+                break;
+            }
+            if hash_of(entry) == hash && is_it(slot_of(entry)) {
+                return Ok(slot_of(entry));
+            }
+            at = page.after(at);
+        }
+        if page.is_full() {
+            return Err(self.grow(hash));
+        }
+        Err(Vacancy(Place { page: number, at: low(at) }))
+    }
+
+    /// The place where an entry would be, for a key that has none.
+    #[inline]
+    pub fn vacancy(&mut self, hash: u32) -> Vacancy {
+        match self.find_or_vacancy(hash, |_| false) {
+            Ok(_) => unreachable!("nothing is looked for"),
+            Err(vacancy) => vacancy,
+        }
+    }
+
+    /// Adds an entry where there was none of its key.
+    #[inline]
+    pub fn fill(&mut self, vacancy: Vacancy, hash: u32, slot: u32) {
+        let page = self.page_mut(vacancy.0.page);
+        page.entries[vacancy.0.at as usize] = u64::from(hash) << 32 | u64::from(slot);
+        page.len += 1;
+        self.len += 1;
+    }
+
+    /// Removes the entry of `slot`, which has this hash.
+    ///
+    /// # Panics
+    /// If there is none: the slab and this index disagree.
+    #[inline]
+    pub fn remove(&mut self, hash: u32, slot: u32) {
+        let found = self.find(hash, |other| other == slot);
+        let (place, _) = found.unwrap_or_else(|| panic!("slot {slot} is not in the index"));
+        self.remove_at(place);
+    }
+
+    /// Removes the entry at a place that [`Slots::find`] told.
+    #[inline]
+    pub fn remove_at(&mut self, place: Place) {
+        self.len -= 1;
+        let page = self.page_mut(place.page);
+        page.remove(place.at as usize);
+        if page.is_sparse() && page.entries.len() > PLACES_MIN {
+            self.shrink(place.page);
+        }
     }
 
     /// Removes all entries. The places stay.
     pub fn clear(&mut self) {
-        self.entries.fill(EMPTY);
+        for page in self.pages.iter_mut().chain([&mut self.root]) {
+            page.entries.fill(EMPTY);
+            page.len = 0;
+        }
         self.len = 0;
     }
 
-    /// Makes room for so many more, so that they need not be moved while they come.
-    pub fn reserve(&mut self, more: usize) {
-        let places = ((self.len + more) * SPARE).next_power_of_two();
-        if places > self.entries.len() {
-            self.resize(places.trailing_zeros());
-        }
+    /// A hash's place in the directory.
+    #[inline]
+    fn share(&self, hash: u32) -> usize {
+        (u64::from(hash) >> self.shift) as usize
     }
 
+    fn depth(&self) -> u32 {
+        32 - self.shift
+    }
+
+    /// Makes room where a hash belongs.
     #[cold]
-    fn grow(&mut self) {
-        self.resize(self.entries.len().trailing_zeros() + 1);
+    fn grow(&mut self, hash: u32) -> Vacancy {
+        let many_shares = self.directory.len() * 2 > self.pages.len() * SHARES_MAX;
+        let (number, page) = self.page(hash);
+        let (depth, places) = (page.depth, page.entries.len());
+        if number == ROOT {
+            if places < FULL * ROOT_PAGES {
+                self.root.resize(places * 2);
+            } else {
+                self.move_to(Self::with_room(places));
+            }
+        } else if places < FULL || depth == self.depth() && many_shares {
+            self.page_mut(number).resize(places * 2);
+        } else {
+            self.divide(number);
+        }
+        self.vacancy(hash)
     }
 
-    fn resize(&mut self, bits: u32) {
-        let old = std::mem::replace(self, Self { len: self.len, ..Self::with_bits(bits) });
-        for entry in old.entries.into_iter().filter(|entry| *entry != EMPTY) {
-            self.put(entry);
+    /// Moves all entries.
+    fn move_to(&mut self, to: Self) {
+        let from = std::mem::replace(self, to);
+        for entry in from.pages.iter().chain([&from.root]).flat_map(Page::all) {
+            let vacancy = self.vacancy(hash_of(entry));
+            self.fill(vacancy, hash_of(entry), slot_of(entry));
         }
     }
 
-    #[inline]
-    fn home(&self, hash: u32) -> usize {
-        (hash >> self.shift) as usize
+    /// Makes two pages of one.
+    fn divide(&mut self, number: u32) {
+        if self.pages[number as usize].depth == self.depth() {
+            self.directory = self.directory.iter().flat_map(|page| [*page; 2]).collect();
+            self.shift -= 1;
+        }
+        let Page { depth, prefix, .. } = self.pages[number as usize];
+        let (depth, places) = (depth + 1, self.pages[number as usize].entries.len().max(FULL));
+        let halves = [Page::new(places, depth, prefix << 1), Page::new(places, depth, prefix << 1 | 1)];
+        let [lower, mut upper] = halves;
+        let old = std::mem::replace(&mut self.pages[number as usize], lower);
+        let lower = &mut self.pages[number as usize];
+        for entry in old.all() {
+            let half = if hash_of(entry) >> (32 - depth) & 1 == 0 { &mut *lower } else { &mut upper };
+            half.put(entry);
+        }
+        let other = low(self.pages.len());
+        self.pages.push(upper);
+        self.share_out(other);
     }
 
-    #[inline]
-    fn after(&self, place: usize) -> usize {
-        (place + 1) & (self.entries.len() - 1)
+    /// Enters a page into the directory where it belongs.
+    fn share_out(&mut self, number: u32) {
+        let page = &self.pages[number as usize];
+        let shares = self.depth() - page.depth;
+        let first = (page.prefix as usize) << shares;
+        self.directory[first..first + (1 << shares)].fill(number);
+    }
+
+    /// Gives back what a page with few entries does not need.
+    #[cold]
+    fn shrink(&mut self, number: u32) {
+        if number != ROOT && self.len * SPARSE < FULL * ROOT_PAGES {
+            return self.move_to(Self::with_room(self.len * 2));
+        }
+        let page = self.page_mut(number);
+        if number == ROOT || page.entries.len() > FULL {
+            return page.resize(page.entries.len() / 2);
+        }
+        let (depth, prefix) = (page.depth, page.prefix);
+        let other = self.directory[((prefix ^ 1) as usize) << (self.depth() - depth)];
+        let (page, twin) = (&self.pages[number as usize], &self.pages[other as usize]);
+        let both = (page.len + twin.len) as usize;
+        if twin.depth != depth || both * SPARE * 2 > FULL {
+            return;
+        }
+        let mut merged = Page::new(FULL, depth - 1, prefix >> 1);
+        page.all().chain(twin.all()).for_each(|entry| merged.put(entry));
+        let (number, other) = (number.min(other), number.max(other));
+        self.pages[number as usize] = merged;
+        self.share_out(number);
+        self.pages.swap_remove(other as usize);
+        if (other as usize) < self.pages.len() {
+            // Another has its number.
+            self.share_out(other);
+        }
+        self.halve();
+    }
+
+    /// Halves the directory as often as no page needs all of it.
+    fn halve(&mut self) {
+        while self.directory.len() > self.pages.len() * 2 {
+            if self.pages.iter().any(|page| page.depth == self.depth()) {
+                return;
+            }
+            self.directory = self.directory.iter().copied().step_by(2).collect();
+            self.shift += 1;
+        }
+        if self.pages.capacity() > self.pages.len() * 4 {
+            self.pages.shrink_to_fit();
+        }
     }
 }
 
@@ -190,19 +415,55 @@ fn slot_of(entry: u64) -> u32 {
     entry as u32
 }
 
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "there are at most 2^32 entries")]
+fn low(number: usize) -> u32 {
+    number as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
+    impl<const FULL: usize> Slots<FULL> {
+        fn places(&self) -> usize {
+            self.pages.iter().chain([&self.root]).map(|page| page.entries.len()).sum()
+        }
+
+        /// Directory and pages say the same.
+        fn is_sound(&self) {
+            assert_eq!(self.directory.len(), if self.pages.is_empty() { 0 } else { 1 << self.depth() });
+            assert!(self.pages.is_empty() || self.root.len == 0);
+            for (share, page) in (0..).zip(&self.directory) {
+                let page = &self.pages[*page as usize];
+                assert_eq!(share >> (self.depth() - page.depth), page.prefix);
+            }
+            for page in self.pages.iter().chain([&self.root]) {
+                assert_eq!(page.all().count(), page.len as usize);
+                assert!(page.len as usize * SPARE <= page.entries.len());
+                let is_its = |entry| u64::from(hash_of(entry)) >> (32 - page.depth) == u64::from(page.prefix);
+                assert!(page.all().all(is_its), "an entry is where its hash says");
+            }
+        }
+    }
+
     proptest! {
-        /// Few hashes, also at both ends of the table, so that runs collide, wrap around and close again.
+        #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Few hashes, also at both ends of the table, so that runs collide, wrap around and close again; pages so small that they are
+        /// divided and become one again.
         #[test]
-        fn agrees_with_a_map(steps in prop::collection::vec((any::<bool>(), prop_oneof![0_u32..4, u32::MAX - 4..=u32::MAX, any::<u32>()], 0_u32..64), 0..300)) {
-            let mut slots = Slots::default();
+        fn agrees_with_a_map(
+            steps in prop::collection::vec(
+                (0_u8..8, prop_oneof![0_u32..4, u32::MAX - 4..=u32::MAX, any::<u32>()], 0_u32..200), 0..600),
+        ) {
+            let mut slots = Slots::<8>::default();
             let mut naive = BTreeMap::new();
-            for (insert, hash, slot) in steps {
+            for (at, (step, hash, slot)) in steps.into_iter().enumerate() {
+                // Fills for a while, then empties.
+                let insert = step < if at / 100 % 2 == 0 { 6 } else { 2 };
                 if insert && !naive.contains_key(&slot) {
                     let Err(vacancy) = slots.find_or_vacancy(hash, |found| found == slot) else { panic!("{slot} is not there") };
                     slots.fill(vacancy, hash, slot);
@@ -210,13 +471,68 @@ mod tests {
                 } else if let Some(hash) = naive.remove(&slot) {
                     slots.remove(hash, slot);
                 }
+                slots.is_sound();
                 prop_assert_eq!(slots.len(), naive.len());
-                for (&slot, &hash) in &naive {
-                    prop_assert_eq!(slots.find(hash, |found| found == slot).map(|(_, slot)| slot), Some(slot));
-                    prop_assert_eq!(slots.find_or_vacancy(hash, |found| found == slot).ok(), Some(slot));
-                }
+            }
+            for (&slot, &hash) in &naive {
+                prop_assert_eq!(slots.find(hash, |found| found == slot).map(|(_, slot)| slot), Some(slot));
+                prop_assert_eq!(slots.find_or_vacancy(hash, |found| found == slot).ok(), Some(slot));
             }
             prop_assert_eq!(slots.find(12_345, |_| true).is_some(), naive.values().any(|&hash| hash == 12_345));
+            for (slot, hash) in naive {
+                slots.remove(hash, slot);
+                slots.is_sound();
+            }
+            prop_assert_eq!(slots.places(), PLACES_MIN);
         }
+    }
+
+    fn mixed(slot: u32) -> u32 {
+        slot.wrapping_mul(0x9E37_79B1) ^ slot.wrapping_mul(0x85EB_CA77).rotate_left(15)
+    }
+
+    fn insert(slots: &mut Slots, hash: u32, slot: u32) {
+        let vacancy = slots.vacancy(hash);
+        slots.fill(vacancy, hash, slot);
+    }
+
+    #[test]
+    fn a_table_that_was_large_is_small_again() {
+        let mut slots = Slots::<PLACES>::default();
+        (0..300_000).for_each(|slot| insert(&mut slots, mixed(slot), slot));
+        slots.is_sound();
+        assert!(slots.pages.iter().all(|page| page.entries.len() == PLACES), "no page is larger than it may be");
+        assert!(slots.directory.len() <= SHARES_MAX * slots.pages.len());
+        (20_000..300_000).for_each(|slot| slots.remove(mixed(slot), slot));
+        slots.is_sound();
+        assert!(slots.places() <= 20_000 * 16 && slots.directory.len() <= 128 && slots.pages.capacity() <= 4 * slots.pages.len());
+        (100..20_000).for_each(|slot| slots.remove(mixed(slot), slot));
+        slots.is_sound();
+        assert!((0..100).all(|slot| slots.find(mixed(slot), |found| found == slot).is_some()));
+        assert_eq!((slots.places(), slots.directory.len(), slots.pages.capacity()), (512, 0, 0));
+    }
+
+    #[test]
+    fn hashes_that_are_all_the_same_only_make_it_slow() {
+        let mut slots = Slots::<PLACES>::default();
+        for slot in 0..10_000 {
+            insert(&mut slots, 7 << 20, slot);
+        }
+        slots.is_sound();
+        assert!(slots.directory.len() <= SHARES_MAX * slots.pages.len(), "the directory stays small");
+        (0..10_000).for_each(|slot| slots.remove(7 << 20, slot));
+        assert_eq!(slots.len(), 0);
+    }
+
+    #[test]
+    fn room_that_is_made_at_once_is_as_good_as_what_grew() {
+        let (mut at_once, mut grown) = (Slots::<PLACES>::with_room(100_000), Slots::<PLACES>::default());
+        let places = at_once.places();
+        for slot in 0..100_000 {
+            insert(&mut at_once, mixed(slot), slot);
+            insert(&mut grown, mixed(slot), slot);
+        }
+        at_once.is_sound();
+        assert_eq!((at_once.places(), grown.places()), (places, places));
     }
 }

@@ -1,6 +1,7 @@
 //! The hashes of things in slots, added up. A thing that changed is hashed when the sum is asked for.
 
 use super::LEAST;
+use crate::pages::BySlot;
 use crate::state::Watch;
 
 /// The thing in this slot has changed since it was hashed; its hash is not in the sum.
@@ -11,7 +12,7 @@ const VACANT: u64 = 1;
 /// Hashes by slot, and their sum.
 #[derive(Clone, Debug, Default)]
 pub struct SlotHashes {
-    hashes: Vec<u64>,
+    hashes: BySlot<u64>,
     /// Slots that are [`CHANGED`]; perhaps others, too, and some twice.
     changed: Vec<u32>,
     sum: u64,
@@ -20,16 +21,13 @@ pub struct SlotHashes {
 impl Watch for SlotHashes {
     #[inline]
     fn comes(&mut self, slot: u32) {
-        match self.hashes.get_mut(slot as usize) {
-            Some(hash) => *hash = CHANGED,
-            None => self.extend(slot),
-        }
+        self.hashes.comes(slot, CHANGED, VACANT);
         self.changed.push(slot);
     }
 
     #[inline]
     fn changes(&mut self, slot: u32) {
-        let hash = &mut self.hashes[slot as usize];
+        let hash = &mut self.hashes[slot];
         if *hash >= LEAST {
             self.sum = self.sum.wrapping_sub(*hash);
             *hash = CHANGED;
@@ -39,15 +37,17 @@ impl Watch for SlotHashes {
 
     #[inline]
     fn goes(&mut self, slot: u32) {
-        let hash = std::mem::replace(&mut self.hashes[slot as usize], VACANT);
+        let hash = std::mem::replace(&mut self.hashes[slot], VACANT);
+        self.hashes.goes(slot);
         if hash >= LEAST {
             self.sum = self.sum.wrapping_sub(hash);
         }
     }
 
     fn moves(&mut self, from: u32, to: u32) {
-        let hash = std::mem::replace(&mut self.hashes[from as usize], VACANT);
-        self.hashes[to as usize] = hash;
+        let hash = std::mem::replace(&mut self.hashes[from], VACANT);
+        self.hashes.goes(from);
+        self.hashes.comes(to, hash, VACANT);
         if hash == CHANGED {
             self.changed.push(to);
         }
@@ -55,17 +55,13 @@ impl Watch for SlotHashes {
 }
 
 impl SlotHashes {
-    #[cold]
-    fn extend(&mut self, slot: u32) {
-        self.hashes.resize(slot as usize, VACANT);
-        self.hashes.push(CHANGED);
-    }
-
     /// Hashes what has changed.
     pub fn hash_changed(&mut self, mut hash_of: impl FnMut(u32) -> u64) {
         while let Some(slot) = self.changed.pop() {
-            let hash = &mut self.hashes[slot as usize];
-            if *hash == CHANGED {
+            // Where nothing is any more there may be no memory, either.
+            if let Some(hash) = self.hashes.get_mut(slot)
+                && *hash == CHANGED
+            {
                 *hash = hash_of(slot);
                 debug_assert!(*hash >= LEAST, "smaller numbers say something else");
                 self.sum = self.sum.wrapping_add(*hash);

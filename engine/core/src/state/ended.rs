@@ -10,7 +10,8 @@ use bincode::{Decode, Encode};
 use schemas::limits::ENDED_ORDERS_KEPT;
 use schemas::{AccountId, OrderId, Status};
 
-use crate::book::{BookId, Slots};
+use super::table::mixed;
+use crate::book::Slots;
 use crate::hash::ended_order;
 
 /// The orders that ended last.
@@ -68,7 +69,7 @@ impl Generation {
     /// False, and nothing is changed, if the order is there already.
     #[inline]
     fn add(&mut self, ended: Ended) -> bool {
-        let hash = ended.id.mix();
+        let hash = mixed(ended.id.0);
         let Err(vacancy) = self.slots.find_or_vacancy(hash, |slot| self.orders[slot as usize].id == ended.id) else {
             return false;
         };
@@ -80,7 +81,7 @@ impl Generation {
     }
 
     fn get(&self, id: OrderId) -> Option<Ended> {
-        let found = self.slots.find(id.mix(), |slot| self.orders[slot as usize].id == id);
+        let found = self.slots.find(mixed(id.0), |slot| self.orders[slot as usize].id == id);
         found.map(|(_, slot)| self.orders[slot as usize])
     }
 

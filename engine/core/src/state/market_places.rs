@@ -13,33 +13,25 @@ use crate::book::{BookKey, NIL};
 #[derive(Clone, Debug, Default)]
 pub struct MarketPlaces {
     places: Vec<u32>,
-    /// Books that no market has.
-    vacant: BTreeSet<BookKey>,
 }
 
 impl MarketPlaces {
-    /// Of these markets, which have these books; `None` if two have the same, or one has none of them.
+    /// Of these markets, which have these books; `None` unless each has one of its own, and all are had.
     pub fn of(markets: &Hashed<MarketId, Market>, books: impl Iterator<Item = BookKey>) -> Option<Self> {
-        let vacant: BTreeSet<BookKey> = books.collect();
-        let mut all = Self { places: vec![NIL; vacant.len()], vacant };
+        let (mut all, mut unclaimed) = (Self::default(), books.collect::<BTreeSet<_>>());
         for (place, market) in markets.values().enumerate() {
-            if !all.vacant.remove(&market.book) {
+            if !unclaimed.remove(&market.book) {
                 return None;
             }
             all.put(market.book, place);
         }
-        Some(all)
+        unclaimed.is_empty().then_some(all)
     }
 
     /// The place of the market that has a book.
     #[inline]
     pub fn place(&self, book: BookKey) -> usize {
         self.places[book.index()] as usize
-    }
-
-    /// The first book that no market has.
-    pub fn take_vacant(&mut self) -> Option<BookKey> {
-        self.vacant.pop_first()
     }
 
     /// A market that has a book is at a place of the table.
@@ -53,6 +45,8 @@ impl MarketPlaces {
     /// A market is gone that had a book.
     pub fn vacate(&mut self, book: BookKey) {
         self.places[book.index()] = NIL;
-        self.vacant.insert(book);
+        while self.places.last() == Some(&NIL) {
+            self.places.pop();
+        }
     }
 }

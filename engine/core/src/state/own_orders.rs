@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::book::{BookKey, NIL};
+use crate::pages::{BySlot, Paged};
 
 /// Markets of one account that are kept in an array; more are kept in a tree, so that each costs little however many there are.
 const FEW_MAX: usize = 32;
@@ -19,9 +20,9 @@ const FEW_MAX: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub struct OwnOrders {
     /// By the account's slot among the purses.
-    accounts: Vec<Markets>,
+    accounts: Paged<Markets>,
     /// By the order's slot in the books.
-    links: Vec<Link>,
+    links: BySlot<Link>,
 }
 
 /// Neighbours in a list, or [`NIL`].
@@ -49,35 +50,24 @@ impl OwnOrders {
     /// An order came to rest that is younger than all others of its shard.
     #[inline]
     pub fn append(&mut self, account: usize, book: BookKey, slot: u32) {
-        if account >= self.accounts.len() {
-            self.accounts.resize_with(account + 1, Markets::default);
-        }
+        self.accounts.extend_to(account + 1, Markets::default);
         let before = self.accounts[account].push(book, slot);
         if before != NIL {
-            self.links[before as usize].after = slot;
+            self.links[before].after = slot;
         }
-        let link = Link { before, after: NIL };
-        match self.links.get_mut(slot as usize) {
-            Some(place) => *place = link,
-            None => self.extend(slot, link),
-        }
-    }
-
-    #[cold]
-    fn extend(&mut self, slot: u32, link: Link) {
-        self.links.resize(slot as usize, Link { before: NIL, after: NIL });
-        self.links.push(link);
+        self.links.comes(slot, Link { before, after: NIL }, Link { before: NIL, after: NIL });
     }
 
     /// An order is gone.
     #[inline]
     pub fn remove(&mut self, account: usize, book: BookKey, slot: u32) {
-        let Link { before, after } = self.links[slot as usize];
+        let Link { before, after } = self.links[slot];
+        self.links.goes(slot);
         if before != NIL {
-            self.links[before as usize].after = after;
+            self.links[before].after = after;
         }
         if after != NIL {
-            self.links[after as usize].before = before;
+            self.links[after].before = before;
         }
         match (before, after) {
             (NIL, NIL) => self.accounts[account].remove(book),
@@ -100,7 +90,7 @@ impl OwnOrders {
 
     /// An order's slot and those after it in its list.
     pub fn from(&self, oldest: u32) -> impl Iterator<Item = u32> {
-        std::iter::successors(Some(oldest), |slot| Some(self.links[*slot as usize].after).filter(|after| *after != NIL))
+        std::iter::successors(Some(oldest), |slot| Some(self.links[*slot].after).filter(|after| *after != NIL))
     }
 }
 

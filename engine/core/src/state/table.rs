@@ -7,11 +7,11 @@ use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
-use prefetch_index::prefetch_index;
 use schemas::{AccountId, MarketId};
 
-use crate::book::{BookId, Slots};
+use crate::book::Slots;
 use crate::hash::SlotHashes;
+use crate::pages::Paged;
 
 /// The key of a table. Given out by the exchange, not chosen by clients, so a fast mix will do.
 pub trait Key: Copy + Eq {
@@ -22,15 +22,22 @@ pub trait Key: Copy + Eq {
 impl Key for AccountId {
     #[inline]
     fn mix(self) -> u32 {
-        self.0.mix()
+        mixed(self.0)
     }
 }
 
 impl Key for MarketId {
     #[inline]
     fn mix(self) -> u32 {
-        self.0.mix()
+        mixed(self.0)
     }
+}
+
+/// Fibonacci hashing.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "the product's high half")]
+pub fn mixed(id: u64) -> u32 {
+    (id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }
 
 /// Who hears what comes into a table, changes there and goes.
@@ -59,7 +66,7 @@ pub type Hashed<K, V> = Table<K, V, SlotHashes>;
 /// Things by id.
 #[derive(Clone, Debug)]
 pub struct Table<K, V, W = ()> {
-    entries: Vec<(K, V)>,
+    entries: Paged<(K, V)>,
     slots: Slots,
     watch: W,
     /// Where the last one was that somebody wanted to change. A command asks for its account and its market again and again.
@@ -68,7 +75,7 @@ pub struct Table<K, V, W = ()> {
 
 impl<K, V, W: Default> Default for Table<K, V, W> {
     fn default() -> Self {
-        Self { entries: Vec::new(), slots: Slots::default(), watch: W::default(), last: 0 }
+        Self { entries: Paged::default(), slots: Slots::default(), watch: W::default(), last: 0 }
     }
 }
 
@@ -96,7 +103,7 @@ impl<K: Key, V, W: Watch> Table<K, V, W> {
     #[inline]
     pub fn prefetch(&self, key: K) {
         if let Some(slot) = self.slots.guess(key.mix()) {
-            prefetch_index(&self.entries, slot as usize);
+            self.entries.prefetch(slot as usize);
         }
     }
 
@@ -131,9 +138,8 @@ impl<K: Key, V, W: Watch> Table<K, V, W> {
             self.watch.moves(index(last), index(slot));
             let moved = self.entries[last].0.mix();
             self.slots.remove(moved, index(last));
-            if let Err(vacancy) = self.slots.find_or_vacancy(moved, |_| false) {
-                self.slots.fill(vacancy, moved, index(slot));
-            }
+            let vacancy = self.slots.vacancy(moved);
+            self.slots.fill(vacancy, moved, index(slot));
         }
         Some(self.entries.swap_remove(slot).1)
     }

@@ -1,0 +1,370 @@
+//! Arrays that grow and shrink by parts. However long one is, nothing of it is ever copied but its first part, which is bounded; and pages
+//! that nothing needs go back to the allocator.
+//!
+//! ```text
+//! first part: one piece that doubles up to 4 MiB ─▶ page ─▶ page ─▶ …
+//! ```
+//!
+//! What is in the first part is found as in any array. Only what lies behind it costs another load.
+
+/// Things in a page, of whatever kind.
+pub const PAGE: usize = 1 << 10;
+
+/// Bytes of a first part, at most. Copying so many takes a fraction of a millisecond.
+const FIRST_BYTES: usize = 4 << 20;
+
+/// Things in a full first part.
+pub const fn first_part<T>() -> usize {
+    let most = FIRST_BYTES / size_of::<T>();
+    let power = 1 << most.ilog2();
+    if power > 1 << 16 { 1 << 16 } else { power }
+}
+
+/// Makes room for one more thing in the first part, which has fewer than it may.
+#[cold]
+pub fn extend_first<T>(first: &mut Vec<T>) {
+    let room = (first.len() * 2).clamp(4, first_part::<T>());
+    first.reserve_exact(room - first.len());
+}
+
+/// Which page is empty and keeps its memory: one, so that who comes and goes at the border of a page asks for nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spare(Option<usize>);
+
+impl Spare {
+    /// Something came into a page that was empty.
+    pub fn used(&mut self, page: usize) {
+        if self.0 == Some(page) {
+            self.0 = None;
+        }
+    }
+
+    /// A page is empty. Returns the page that gives its memory back: the higher one, if another is empty.
+    pub fn emptied(&mut self, page: usize) -> Option<usize> {
+        let spare = self.0.unwrap_or(page);
+        self.0 = Some(spare.min(page));
+        (spare != page).then_some(spare.max(page))
+    }
+}
+
+/// Where a thing is that is not in the first part: its page, and its place there.
+#[inline]
+pub fn behind<T>(at: usize) -> (usize, usize) {
+    let behind = at.wrapping_sub(first_part::<T>());
+    (behind / PAGE, behind % PAGE)
+}
+
+/// An array without holes.
+#[derive(Clone, Debug)]
+pub struct Paged<T> {
+    first: Vec<T>,
+    /// All are full but the last that is not empty; behind it one may wait.
+    pages: Vec<Vec<T>>,
+    len: usize,
+}
+
+impl<T> Default for Paged<T> {
+    fn default() -> Self {
+        Self { first: Vec::new(), pages: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> Paged<T> {
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub fn get(&self, at: usize) -> Option<&T> {
+        match self.first.get(at) {
+            None => self.get_behind(at),
+            found => found,
+        }
+    }
+
+    #[inline(never)]
+    fn get_behind(&self, at: usize) -> Option<&T> {
+        let (page, at) = behind::<T>(at);
+        self.pages.get(page)?.get(at)
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        if at < self.first.len() {
+            return self.first.get_mut(at);
+        }
+        let (page, at) = behind::<T>(at);
+        self.pages.get_mut(page)?.get_mut(at)
+    }
+
+    /// Brings a thing into the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, at: usize) {
+        if at < first_part::<T>() {
+            return prefetch_index::prefetch_index(&self.first, at);
+        }
+        let (page, at) = behind::<T>(at);
+        if let Some(page) = self.pages.get(page) {
+            prefetch_index::prefetch_index(page, at);
+        }
+    }
+
+    pub fn push(&mut self, thing: T) {
+        if self.len < first_part::<T>() {
+            if self.len == self.first.capacity() {
+                extend_first(&mut self.first);
+            }
+            self.first.push(thing);
+        } else {
+            let (number, _) = behind::<T>(self.len);
+            if number == self.pages.len() {
+                self.pages.push(Vec::with_capacity(PAGE));
+            }
+            self.pages[number].push(thing);
+        }
+        self.len += 1;
+    }
+
+    pub fn pop(&mut self) -> Option<T> {
+        self.len = self.len.checked_sub(1)?;
+        if self.len < first_part::<T>() {
+            self.pages = Vec::new();
+            let thing = self.first.pop();
+            if self.len * 8 < self.first.capacity() {
+                self.first.shrink_to(self.len * 2);
+            }
+            return thing;
+        }
+        let (number, at) = behind::<T>(self.len);
+        if at == 0 {
+            // One empty page waits for what comes next.
+            self.pages.truncate(number + 1);
+        }
+        self.pages[number].pop()
+    }
+
+    /// Takes a thing out. The last one comes into its place.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn swap_remove(&mut self, at: usize) -> T {
+        let last = self.pop().expect("there is one to take out");
+        if at == self.len { last } else { std::mem::replace(&mut self[at], last) }
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.first.iter().chain(self.pages.iter().flatten())
+    }
+
+    /// Makes it at least as long as that with things that are made.
+    #[inline]
+    pub fn extend_to(&mut self, len: usize, mut thing: impl FnMut() -> T) {
+        while self.len < len {
+            self.push(thing());
+        }
+    }
+}
+
+impl<T> std::ops::Index<usize> for Paged<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, at: usize) -> &T {
+        self.get(at).expect("a place of the array")
+    }
+}
+
+impl<T> std::ops::IndexMut<usize> for Paged<T> {
+    #[inline]
+    fn index_mut(&mut self, at: usize) -> &mut T {
+        self.get_mut(at).expect("a place of the array")
+    }
+}
+
+/// What is kept beside each thing of a slab, by its slot. Where no thing is, nothing need be.
+#[derive(Clone, Debug)]
+pub struct BySlot<T> {
+    first: Vec<T>,
+    pages: Vec<Beside<T>>,
+    spare: Spare,
+}
+
+#[derive(Clone, Debug)]
+struct Beside<T> {
+    things: Vec<T>,
+    /// How many of the slots have a thing.
+    used: usize,
+}
+
+impl<T> Default for BySlot<T> {
+    fn default() -> Self {
+        Self { first: Vec::new(), pages: Vec::new(), spare: Spare::default() }
+    }
+}
+
+impl<T: Copy> BySlot<T> {
+    /// Something comes into a vacant slot. `nothing` stands in slots where nothing was yet.
+    #[inline]
+    pub fn comes(&mut self, slot: u32, thing: T, nothing: T) {
+        match self.first.get_mut(slot as usize) {
+            Some(place) => *place = thing,
+            None => self.comes_behind(slot as usize, thing, nothing),
+        }
+    }
+
+    #[inline(never)]
+    fn comes_behind(&mut self, slot: usize, thing: T, nothing: T) {
+        if slot < first_part::<T>() {
+            while self.first.len() <= slot {
+                if self.first.len() == self.first.capacity() {
+                    extend_first(&mut self.first);
+                }
+                self.first.push(nothing);
+            }
+            self.first[slot] = thing;
+            return;
+        }
+        let (number, at) = behind::<T>(slot);
+        if number >= self.pages.len() {
+            self.pages.resize_with(number + 1, || Beside { things: Vec::new(), used: 0 });
+        }
+        let page = &mut self.pages[number];
+        page.used += 1;
+        if page.used == 1 {
+            self.spare.used(number);
+            page.things.resize(PAGE, nothing);
+        }
+        page.things[at] = thing;
+    }
+
+    /// What is in a slot goes; what is kept beside it stays as it is until something else comes, or the page is given back.
+    #[inline]
+    pub fn goes(&mut self, slot: u32) {
+        if slot as usize >= first_part::<T>() {
+            self.goes_behind(slot as usize);
+        }
+    }
+
+    #[inline(never)]
+    fn goes_behind(&mut self, slot: usize) {
+        let (number, _) = behind::<T>(slot);
+        self.pages[number].used -= 1;
+        if self.pages[number].used == 0
+            && let Some(page) = self.spare.emptied(number)
+        {
+            self.pages[page].things = Vec::new();
+        }
+    }
+
+    #[inline]
+    pub fn get(&self, slot: u32) -> Option<&T> {
+        match self.first.get(slot as usize) {
+            None => {
+                let (number, at) = behind::<T>(slot as usize);
+                self.pages.get(number)?.things.get(at)
+            }
+            found => found,
+        }
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        if (slot as usize) < self.first.len() {
+            return self.first.get_mut(slot as usize);
+        }
+        let (number, at) = behind::<T>(slot as usize);
+        self.pages.get_mut(number)?.things.get_mut(at)
+    }
+}
+
+impl<T: Copy> std::ops::Index<u32> for BySlot<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, slot: u32) -> &T {
+        self.get(slot).expect("a slot that is taken")
+    }
+}
+
+impl<T: Copy> std::ops::IndexMut<u32> for BySlot<T> {
+    #[inline]
+    fn index_mut(&mut self, slot: u32) -> &mut T {
+        self.get_mut(slot).expect("a slot that is taken")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// So large that a first part is short.
+    type Large = [u64; 512];
+
+    const FIRST: usize = first_part::<Large>();
+
+    fn large(number: usize) -> Large {
+        [number as u64; 512]
+    }
+
+    fn room(paged: &Paged<Large>) -> usize {
+        paged.first.capacity() + paged.pages.iter().map(Vec::capacity).sum::<usize>()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Grows and shrinks across borders of pages.
+        #[test]
+        fn a_paged_array_is_an_array(steps in prop::collection::vec((any::<bool>(), 1_usize..2 * FIRST), 0..8)) {
+            let (mut paged, mut naive) = (Paged::default(), Vec::new());
+            for (grows, many) in steps {
+                for step in 0..many {
+                    match grows {
+                        true => {
+                            paged.push(large(step));
+                            naive.push(step);
+                        }
+                        false if naive.is_empty() => prop_assert_eq!(paged.pop(), None),
+                        false => {
+                            let at = step * 7919 % naive.len();
+                            prop_assert_eq!(paged.swap_remove(at)[0], naive.swap_remove(at) as u64);
+                        }
+                    }
+                }
+                prop_assert_eq!(paged.len(), naive.len());
+                prop_assert!(paged.iter().map(|thing| thing[0] as usize).eq(naive.iter().copied()));
+                prop_assert!(naive.iter().enumerate().all(|(at, thing)| paged[at][0] as usize == *thing));
+                prop_assert_eq!(paged.get(naive.len()), None);
+                prop_assert!(room(&paged) <= 8 * naive.len().min(FIRST) + naive.len() + 2 * PAGE, "memory comes back");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_by_slot_gives_back_all_pages_but_one() {
+        let mut by_slot = BySlot::default();
+        let first = u32::try_from(first_part::<u32>()).unwrap();
+        let page = u32::try_from(PAGE).unwrap();
+        let slots = first + 5 * page + 3;
+        (0..slots).for_each(|slot| by_slot.comes(slot, slot, u32::MAX));
+        assert!((0..slots).all(|slot| by_slot[slot] == slot));
+        (0..slots).rev().for_each(|slot| by_slot.goes(slot));
+        let room = |by_slot: &BySlot<u32>| by_slot.pages.iter().map(|page| page.things.capacity()).sum::<usize>();
+        assert_eq!(room(&by_slot), PAGE, "the first one waits");
+        by_slot.comes(first + 2 * page + 1, 7, u32::MAX);
+        assert_eq!((by_slot[first + 2 * page + 1], by_slot[first + 2 * page]), (7, u32::MAX));
+        assert_eq!(by_slot.get_mut(first + 5 * page), None);
+    }
+
+    #[test]
+    fn a_small_array_takes_little() {
+        let mut paged = Paged::default();
+        paged.push(large(1));
+        assert_eq!(room(&paged), 4);
+        let mut by_slot = BySlot::default();
+        by_slot.comes(0, 1_u64, 0);
+        assert_eq!((by_slot.first.capacity(), by_slot.pages.capacity()), (4, 0));
+    }
+}

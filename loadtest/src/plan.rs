@@ -72,11 +72,24 @@ pub enum Action {
         reference: u16,
         /// Contracts at most.
         quantity: u32,
+        /// How they are sold.
+        way: Way,
         /// The buy instead.
         otherwise: Buy,
     },
     /// A cancel of one of the live orders, chosen by this number.
     Cancel(u64),
+}
+
+/// How contracts are sold.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Way {
+    /// Those that are sold must be there.
+    Plainly,
+    /// At most what is there: the order only reduces.
+    Reducing,
+    /// The other contract is bought, and only reduces.
+    ByTheOther,
 }
 
 /// An order to buy.
@@ -196,6 +209,7 @@ impl Planner {
             crossing: self.random.unit() < 0.5,
             reference: self.references[market],
             quantity: self.quantity(20),
+            way: [Way::Plainly, Way::Plainly, Way::Reducing, Way::ByTheOther][self.random.below_usize(4)],
             otherwise: self.make(account, market),
         }
     }
@@ -279,10 +293,24 @@ pub fn buy_body(market: &str, buy: &Buy, client_id: uuid::Uuid) -> String {
     body
 }
 
-/// The JSON of a limit order to sell.
-pub fn sell_body(market: &str, contract: Contract, price: Price, quantity: u32, client_id: uuid::Uuid) -> String {
-    let mut body = opening(market, "SELL", contract);
-    write!(body, r#""type":"LIMIT","price":"{price}","quantity":{quantity},"client_id":"{client_id}"}}"#)
+/// The JSON of a limit order that sells, or buys the other contract instead. One that only reduces asks for twice as many: what is beyond
+/// is cut off.
+pub fn sell_body(
+    market: &str,
+    contract: Contract,
+    price: Price,
+    quantity: u32,
+    way: Way,
+    client_id: uuid::Uuid,
+) -> String {
+    let (side, contract, price) = match way {
+        Way::Plainly | Way::Reducing => ("SELL", contract, price),
+        Way::ByTheOther => ("BUY", contract.other(), price.complement()),
+    };
+    let (reduce_only, quantity) = if way == Way::Plainly { (false, quantity) } else { (true, 2 * quantity) };
+    let mut body = opening(market, side, contract);
+    write!(body, r#""type":"LIMIT","price":"{price}","quantity":{quantity},"reduce_only":{reduce_only},"#)
+        .and_then(|()| write!(body, r#""client_id":"{client_id}"}}"#))
         .expect("writing to memory cannot fail");
     body
 }
@@ -393,7 +421,13 @@ mod tests {
             let body = buy_body("12", &Buy { contract: Contract::Yes, terms }, id);
             assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");
         }
-        let body = sell_body("12", Contract::Yes, Price::MIN, 2, id);
-        assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");
+        let sold = |way| {
+            let body = sell_body("12", Contract::Yes, Price::MIN, 2, way, id);
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            ["side", "contract", "price", "quantity", "reduce_only"].map(|field| body[field].to_string())
+        };
+        assert_eq!(sold(Way::Plainly), [r#""SELL""#, r#""YES""#, r#""0.0001""#, "2", "false"]);
+        assert_eq!(sold(Way::Reducing), [r#""SELL""#, r#""YES""#, r#""0.0001""#, "4", "true"]);
+        assert_eq!(sold(Way::ByTheOther), [r#""BUY""#, r#""NO""#, r#""0.9999""#, "4", "true"]);
     }
 }

@@ -260,7 +260,7 @@ fn an_order_that_waited_is_that_of_the_command_that_placed_it() {
     let (account, limit) = (AccountId(1), Price::new(5_000).unwrap());
     let quantity = Quantity::new(4).unwrap();
     let terms = Terms::Limit { price: limit, quantity, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off };
-    let instructions = Instructions { self_trade: SelfTrade::Allow, deadline: None, cancel_on_pause: false };
+    let instructions = Instructions { self_trade: SelfTrade::Allow, ..Instructions::default() };
     let order = NewOrder {
         account,
         market: MarketId(2),

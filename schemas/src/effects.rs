@@ -58,7 +58,7 @@ impl PurseChange {
     #[inline]
     pub fn placed(placed: &OrderPlaced) -> Self {
         let live_orders = i32::from(placed.status.is_live());
-        Self { live_orders, ..Self::held(placed.order.account, placed.order.hold()) }
+        Self { live_orders, ..Self::held(placed.order.account, placed.hold()) }
     }
 
     /// What a market did.

@@ -229,7 +229,8 @@ pub enum Event {
         /// Why.
         code: Rejection,
     },
-    /// A resting order lost a part without a trade, since an order of its own account met it. It keeps its place.
+    /// A resting order lost a part without a trade: an order of its own account met it, or it only reduces a position that has become
+    /// smaller. It keeps its place.
     OrderReduced {
         /// Which order.
         order: OrderId,
@@ -243,6 +244,8 @@ pub enum Event {
         price: Price,
         /// By how much; less than what rested.
         quantity: Quantity,
+        /// Why.
+        reason: CancelReason,
     },
     /// Orders of an account are to be cancelled, parked ones included. In one market: on its shard, and all orders end here. Everywhere:
     /// on the account's home, which instructs each shard where the account has a purse.
@@ -622,6 +625,8 @@ open_enum! {
         TimeInForce = 7, "TIME_IN_FORCE";
         /// It matched as much as one command may.
         MatchLimit = 8, "MATCH_LIMIT";
+        /// It only reduces its account's position, and there was no more to reduce.
+        ReduceOnly = 9, "REDUCE_ONLY";
     }
 }
 
@@ -660,17 +665,24 @@ pub struct OrderPlaced {
     pub order: NewOrder,
     /// Its limit in the book (YES): as asked, or where a post-only order went instead.
     pub price: Price,
-    /// Contracts it is for: as asked, less what meeting its own account's orders took off; or what the budget bought.
+    /// Contracts it is for: as asked, less what meeting its own account's orders took off, and what an order that only reduces would
+    /// have had beyond its account's position; or what the budget bought.
     pub quantity: Quantity,
     /// Contracts filled on the way in; its trades follow.
     pub filled: Quantity,
     /// Where it stands after them: ACTIVE and PARTIALLY_FILLED rest in the book, FILLED and CANCELLED do not.
     pub status: Status,
-    /// Why it is CANCELLED, if it is.
+    /// Why it is CANCELLED, if it is. Of any other it is REDUCE_ONLY, if that took off a part of it.
     pub cancel_reason: Option<CancelReason>,
 }
 
 impl OrderPlaced {
+    /// What it held of its account's credits when it was let in. What it spent and did not need any more follows in `Settled`.
+    #[inline]
+    pub fn hold(&self) -> Credits {
+        if self.order.instructions.reduce_only { self.order.hold_for(self.quantity) } else { self.order.hold() }
+    }
+
     /// Contracts that rest in the book.
     #[inline]
     pub fn resting(&self) -> Quantity {
@@ -701,7 +713,7 @@ pub struct OrderAmended {
     pub filled: Quantity,
     /// Where it stands after them.
     pub status: Status,
-    /// Why it is CANCELLED, if it is.
+    /// Why it is CANCELLED, if it is. Of any other it is REDUCE_ONLY, if that took off a part of what was asked for.
     pub cancel_reason: Option<CancelReason>,
     /// True if it kept its place in the queue: only its quantity went down.
     pub in_place: bool,

@@ -62,6 +62,9 @@ pub const PURSE_STEP_MS: u64 = 60 * 1_000;
 /// send it again.
 pub const ORDER_FILLS_MAX: usize = 10_000;
 
+/// Buys of one account that only reduce and rest in one market. Each may shrink whenever the account's position does.
+pub const REDUCE_ONLY_MAX: usize = 20;
+
 /// Orders cancelled or positions paid out by one command; the rest goes on at the next `AdvanceTime`.
 pub const SWEEP_MAX: usize = 1_000;
 
@@ -130,8 +133,12 @@ pub const EVENT_BYTES_MAX: usize = 160;
 /// pairs and the settlement of that.
 pub const FILL_EVENTS_MAX: usize = 4;
 
-// The worst outcome fits one Kafka record.
-const _: () = assert!((ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX) * EVENT_BYTES_MAX < RECORD_BYTES_MAX);
+// The worst outcome fits one Kafka record. Each request, of a batch or parked, may shrink its own account's buys that only reduce; what
+// others' shrink by is counted among the fills. The two events of one that shrinks are no larger than the largest of a fill.
+const _: () = assert!(
+    (ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX + (BATCH_MAX + PARKED_MAX) * REDUCE_ONLY_MAX) * EVENT_BYTES_MAX
+        < RECORD_BYTES_MAX
+);
 // While an order's client id is known, so is its market: a repeat is told the same before and after.
 const _: () = assert!(MARKET_KEPT_MS > CLIENT_ID_WINDOW_MS + CLIENT_ID_GENERATION_MS);
 // What one deposit may be alone is within what a day's may be.

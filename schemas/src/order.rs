@@ -122,12 +122,16 @@ pub struct Instructions {
     pub deadline: Option<Timestamp>,
     /// Cancelled when its market pauses, instead of keeping its place.
     pub cancel_on_pause: bool,
+    /// It leaves its account with fewer contracts, never with more. It sells, or buys the other contract, at most what its account has
+    /// of them that no resting sell reserves and no other resting reduce-only buy will take. What is beyond is cut off when
+    /// it comes in; a buy that rests loses what comes to be beyond later.
+    pub reduce_only: bool,
 }
 
 impl Default for Instructions {
-    /// Cancels the newest on self-trade; no deadline; keeps its place in a pause.
+    /// Cancels the newest on self-trade; no deadline; keeps its place in a pause; may enlarge its account's position.
     fn default() -> Self {
-        Self { self_trade: SelfTrade::CancelNewest, deadline: None, cancel_on_pause: false }
+        Self { self_trade: SelfTrade::CancelNewest, deadline: None, cancel_on_pause: false, reduce_only: false }
     }
 }
 
@@ -230,6 +234,16 @@ impl Entry {
     pub const fn book_price(self, price: Price) -> Price {
         if self.code() & 1 == 0 { price } else { price.complement() }
     }
+
+    /// The contracts that an account has fewer of once such an order has filled and its pairs are redeemed: those that are sold, or the
+    /// other ones of those that are bought.
+    #[inline]
+    pub const fn reduces(self) -> Contract {
+        match self.side() {
+            Side::Buy => self.contract().other(),
+            Side::Sell => self.contract(),
+        }
+    }
 }
 
 /// How much, at what price, for how long. Prices are the contract's own (not the book's).
@@ -268,6 +282,15 @@ impl Terms {
             Self::Limit { price, .. } => *price,
             Self::Market { worst_price, .. } => *worst_price,
             Self::Budget { .. } => Price::MAX,
+        }
+    }
+
+    /// Contracts that are asked for; none by budget.
+    #[inline]
+    pub const fn contracts(&self) -> Quantity {
+        match self {
+            Self::Limit { quantity, .. } | Self::Market { quantity, .. } => *quantity,
+            Self::Budget { .. } => Quantity::ZERO,
         }
     }
 
@@ -314,14 +337,22 @@ growing! {
 }
 
 impl NewOrder {
-    /// What a buy holds of its account's credits until it ends; nothing for a sell.
+    /// What a buy holds of its account's credits until it ends; nothing for a sell. One that only reduces holds that for
+    /// the contracts that it is let in with: [`NewOrder::hold_for`].
     #[inline]
     pub fn hold(&self) -> Credits {
+        self.hold_for(self.terms.contracts())
+    }
+
+    /// What a buy holds that is let in with so many contracts; a budget, whatever it buys.
+    #[inline]
+    pub fn hold_for(&self, contracts: Quantity) -> Credits {
         match (self.entry.side(), self.terms) {
             (Side::Sell, _) => Credits::ZERO,
             (Side::Buy, Terms::Budget { budget }) => budget,
-            (Side::Buy, Terms::Limit { price, quantity, .. }) => self.fee_rate.hold(price, quantity),
-            (Side::Buy, Terms::Market { worst_price, quantity }) => self.fee_rate.hold(worst_price, quantity),
+            (Side::Buy, Terms::Limit { .. } | Terms::Market { .. }) => {
+                self.fee_rate.hold(self.terms.limit(), contracts)
+            }
         }
     }
 }

@@ -339,8 +339,8 @@ mod tests {
     use crate::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade};
     use crate::ids::{AccountId, ClientId, MarketId, OrderId, TradeId};
     use crate::limits::{
-        BATCH_MAX, EVENT_BYTES_MAX, FILL_EVENTS_MAX, ORDER_FILLS_MAX, PARKED_MAX, RECORD_BYTES_MAX, SHARDS_MAX,
-        SWEEP_MAX,
+        BATCH_MAX, EVENT_BYTES_MAX, FILL_EVENTS_MAX, ORDER_FILLS_MAX, PARKED_MAX, RECORD_BYTES_MAX, REDUCE_ONLY_MAX,
+        SHARDS_MAX, SWEEP_MAX,
     };
     use crate::message::Message;
     use crate::money::{Credits, FeeRate, Price, Quantity};
@@ -393,7 +393,7 @@ mod tests {
         let released = Event::Settled(settlement(SettlementReason::Release));
         [
             [Event::OrderCancelled { order, account, market, entry, price, quantity, reason }, released.clone()],
-            [Event::OrderReduced { order, account, market, entry, price, quantity }, released],
+            [Event::OrderReduced { order, account, market, entry, price, quantity, reason }, released],
         ]
     }
 
@@ -416,6 +416,7 @@ mod tests {
                 self_trade: SelfTrade::CancelOldest,
                 deadline: Some(Timestamp(11)),
                 cancel_on_pause: true,
+                reduce_only: true,
             },
         }
     }
@@ -489,6 +490,7 @@ mod tests {
         for events in without_fill() {
             let bytes: usize = events.iter().map(bytes_of).sum();
             assert!(bytes <= filled, "{events:?} take {bytes}, a fill {filled}");
+            assert!(bytes <= EVENT_BYTES_MAX, "{events:?} take {bytes}");
         }
     }
 
@@ -514,6 +516,9 @@ mod tests {
         events.extend((0..PARKED_MAX).flat_map(|_| recalled()));
         events.extend((0..ORDER_FILLS_MAX).flat_map(|_| fill()));
         events.extend((0..SWEEP_MAX).flat_map(|_| without_fill()[0].clone()));
+        // What only reduces, of the account of each request.
+        let shrunk = (BATCH_MAX + PARKED_MAX) * REDUCE_ONLY_MAX;
+        events.extend((0..shrunk).flat_map(|_| without_fill()[1].clone()));
         let returned = Returned { account: ACCOUNT, credits: Credits(1), room: Room::ALL, ticket: Some(1), more: true };
         for to in Shard::all(SHARDS_MAX) {
             events.push(Event::Sent { to, number: u64::MAX, message: Message::Return(Vec::new()) });

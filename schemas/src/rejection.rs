@@ -133,6 +133,10 @@ open_enum! {
         PartsLimit = 322, "parts-limit";
         /// It needs another shard, which has not taken in what was sent there for long. Nothing was held or sent.
         ShardUnavailable = 323, "shard-unavailable";
+        /// The order only reduces its account's position, and there is nothing to reduce.
+        NothingToReduce = 324, "nothing-to-reduce";
+        /// As many buys of the account that only reduce rest in the market as may.
+        ReduceOnlyLimit = 325, "reduce-only-limit";
     }
 }
 

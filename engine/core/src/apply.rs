@@ -12,7 +12,7 @@ use schemas::event::{FirstOutcome, OrderAmended, OrderPlaced, Trade};
 use schemas::limits::{PARKED_MAX, SWEEP_MAX};
 use schemas::market::Resolution;
 use schemas::{
-    AccountId, AccountLimits, ClientId, Credits, Entry, Event, Instruction, Listing, MarketId, MarketLimits,
+    AccountId, AccountLimits, ClientId, Contract, Credits, Entry, Event, Instruction, Listing, MarketId, MarketLimits,
     MarketState, Need, NewOrder, OrderId, Parked, Price, ProposalId, Quantity, Rejection, Room, Shard, Side, Status,
     Timestamp,
 };
@@ -453,6 +453,18 @@ impl State {
         if self.market_mut(id).change_position(change) {
             self.paired.push(change.account);
         }
+        if !self.lookup.reducing.is_empty() {
+            self.note_shrinking(id, change.account);
+        }
+    }
+
+    /// What an account has may be less than its buys that only reduce would take.
+    #[cold]
+    fn note_shrinking(&mut self, market: MarketId, account: AccountId) {
+        let reduces = |bought: &Contract| self.lookup.reducing(market, account, *bought).is_some();
+        if Contract::ALL.iter().any(reduces) {
+            self.shrinking.push(account);
+        }
     }
 
     /// Two orders matched: contracts move, the market's sums change, and the maker gives what it had first.
@@ -546,6 +558,7 @@ impl State {
             self_trade: order.instructions.self_trade,
             post_only: order.terms.post_only(),
             cancel_on_pause: order.instructions.cancel_on_pause,
+            reduce_only: order.instructions.reduce_only,
         };
         let (side, price) = (order.entry.book_side(), u32::from(placed.price.ticks()));
         let resting = Resting { id: placed.id, side, price, remaining: placed.resting().contracts(), owner };

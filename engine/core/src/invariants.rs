@@ -1,9 +1,9 @@
 //! What must always hold, by the ids of `docs/invariants.md`. Cheap ones are asserted in every build.
 
-use schemas::limits::{DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX};
-use schemas::{AccountId, BookSide, Credits, MarketId, Message, OrderId, Room, Shard};
+use schemas::limits::{DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, REDUCE_ONLY_MAX};
+use schemas::{AccountId, BookSide, Contract, Credits, MarketId, Message, OrderId, Room, Shard};
 
-use crate::state::State;
+use crate::state::{MarketOrder, Reducing, State};
 
 /// What must always hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +29,9 @@ pub enum Invariant {
     RoomIsCounted,
     /// I-10: a deposit above what an admin may make alone has a second admin; before that it is no credit.
     DepositsHaveTheirAdmins,
+    /// I-11: while a market may trade, an account's resting buys that only reduce want no more contracts than it has of the other kind, those
+    /// apart that its sells reserve.
+    ReducedIsHeld,
 }
 
 impl std::fmt::Display for Invariant {
@@ -44,6 +47,7 @@ impl std::fmt::Display for Invariant {
             Self::LiveOrdersAreCounted => "I-8",
             Self::RoomIsCounted => "I-9",
             Self::DepositsHaveTheirAdmins => "I-10",
+            Self::ReducedIsHeld => "I-11",
         };
         write!(f, "{id} {self:?}")
     }
@@ -128,6 +132,7 @@ impl State {
             }
             assert_eq!((yes, no), (market.yes, market.no), "{}: market {id}", Invariant::CollateralCoversPairs);
             self.assert_levels(id);
+            self.assert_reducing(id);
             assert_eq!(self.market_of(market.book).listing.market, id, "book of market {id}");
             assert!(!self.archive().contains(id), "market {id} is archived");
         }
@@ -185,6 +190,26 @@ impl State {
             let expected = all.remove(&account).unwrap_or_default();
             assert_eq!(own, expected, "{}: orders of {account}", Invariant::LiveOrdersAreCounted);
         }
+    }
+
+    /// I-11.
+    fn assert_reducing(&self, id: MarketId) {
+        let Some(market) = self.market(id) else { return };
+        let mut all: std::collections::BTreeMap<(AccountId, Contract), Reducing> = std::collections::BTreeMap::new();
+        for order in market.all_orders().filter(MarketOrder::shrinks) {
+            let reducing = all.entry((order.owner.account, order.owner.entry.contract())).or_default();
+            reducing.contracts += u64::from(order.remaining);
+            reducing.orders.insert(order.id);
+        }
+        for ((account, bought), reducing) in &all {
+            let (free, invariant) = (market.position(*account).free(bought.other()), Invariant::ReducedIsHeld);
+            let held = reducing.contracts <= free || !market.state.trades_later();
+            assert!(held, "{invariant}: {account} reduces {free} by {reducing:?} in {id}");
+            assert!(reducing.orders.len() <= REDUCE_ONLY_MAX, "{invariant}: {account} has {reducing:?} in {id}");
+        }
+        let known = self.lookup.reducing.iter().filter(|((market, ..), _)| *market == id);
+        let known = known.map(|((_, account, bought), reducing)| ((*account, *bought), reducing.clone())).collect();
+        assert_eq!(all, known, "{}: {id}", Invariant::ReducedIsHeld);
     }
 
     fn assert_levels(&self, id: MarketId) {

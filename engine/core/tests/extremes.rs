@@ -142,8 +142,7 @@ impl Extremes {
         match *step {
             Step::Place { account, market, entry, terms, times } => {
                 let (account, market) = (self.account(account), self.market(market));
-                let instructions =
-                    Instructions { self_trade: SelfTrade::Allow, deadline: None, cancel_on_pause: false };
+                let instructions = Instructions { self_trade: SelfTrade::Allow, ..Instructions::default() };
                 let fee_rate = FeeRate::new(FEE_RATE_MAX).unwrap();
                 for _ in 0..times {
                     let order = NewOrder { account, market, entry, terms, fee_rate, client_id: None, instructions };

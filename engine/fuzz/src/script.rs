@@ -264,7 +264,9 @@ impl<'a> Script<'a> {
         };
         let self_trade = SelfTrade::ALL[usize::from(self.below(5))];
         let deadline = (self.below(10) == 1).then(|| self.time());
-        let instructions = Instructions { self_trade, deadline, cancel_on_pause: self.below(5) == 1 };
+        let flags = self.below(15);
+        let (cancel_on_pause, reduce_only) = (flags % 5 == 1, flags / 5 == 1);
+        let instructions = Instructions { self_trade, deadline, cancel_on_pause, reduce_only };
         let client_id = self.client_id();
         let fee_rate = FeeRate::new(70_000).expect("a rate");
         NewOrder { account, market, entry, terms, fee_rate, client_id, instructions }

@@ -169,6 +169,14 @@ kinds! {
     OrderPaused = "order cancelled by a pause",
     /// An order met one of its own account, and one of them lost something.
     SelfTradePrevented = "self-trade prevented",
+    /// An order that only reduces came in for more contracts than it may.
+    ReducingCut = "order that only reduces cut",
+    /// One that rested lost a part.
+    ReducingShrunk = "order that only reduces shrunk",
+    /// One that rested lost all.
+    ReducingEnded = "order that only reduces ended",
+    /// One found nothing to reduce.
+    NothingToReduce = "nothing to reduce",
     /// An order was amended.
     OrderAmended = "order amended",
     /// An amendment was refused.

@@ -208,6 +208,7 @@ impl World {
                 self_trade: *random.pick(SelfTrade::ALL),
                 deadline: (random.below(20) == 0).then_some(self.expiry),
                 cancel_on_pause: random.below(4) == 0,
+                reduce_only: random.below(4) == 0,
             },
         }
     }

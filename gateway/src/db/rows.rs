@@ -62,7 +62,7 @@ pub fn to_i64(id: u64) -> i64 {
 
 /// The columns that [`order`] reads, of a table `orders o`.
 pub const ORDER_COLUMNS: &str = "o.id, o.command_id, o.account_id, o.market_id, o.contract, o.side, o.type, o.time_in_force, \
-     o.expires_at, o.post_only, o.self_trade, o.cancel_on_pause, o.limit_price, o.budget, o.quantity, o.filled, o.status, o.reject_code, o.cancel_reason, o.notional, o.fees, o.client_id, \
+     o.expires_at, o.post_only, o.self_trade, o.cancel_on_pause, o.reduce_only, o.limit_price, o.budget, o.quantity, o.filled, o.status, o.reject_code, o.cancel_reason, o.notional, o.fees, o.client_id, \
      o.created_at, o.updated_at";
 
 /// An order.
@@ -79,6 +79,7 @@ pub fn order(row: &Row) -> Result<Order, DbError> {
         kind: kind(row)?,
         self_trade: name::<SelfTrade>(row.get("self_trade"), "self-trade prevention")?,
         cancel_on_pause: row.get("cancel_on_pause"),
+        reduce_only: row.get("reduce_only"),
         quantity: quantity(row.get("quantity"))?,
         filled: quantity(row.get("filled"))?,
         status: name::<Status>(row.get("status"), "status")?,

@@ -38,6 +38,7 @@ impl Wanted {
         let default = Instructions::default();
         let self_trade = fields.text_or("self_trade", default.self_trade, parse::name(SELF_TRADE));
         let deadline = fields.text_or("deadline", None, |text| parse::time(text).map(Some));
+        let reduce_only = fields.flag("reduce_only");
         let terms = match side.zip(kind) {
             Some((side, kind)) => read_terms(fields, side, kind),
             // Nothing can be said about them, not even that they are unknown.
@@ -45,7 +46,8 @@ impl Wanted {
         };
         let entry = Entry::of(contract?, side?);
         let (terms, cancel_on_pause) = terms?;
-        let instructions = Instructions { self_trade: self_trade?, deadline: deadline?, cancel_on_pause };
+        let (self_trade, deadline, reduce_only) = (self_trade?, deadline?, reduce_only?);
+        let instructions = Instructions { self_trade, deadline, cancel_on_pause, reduce_only };
         Some(Self { market: market?, entry, terms, client_id: client_id?, instructions })
     }
 
@@ -276,9 +278,10 @@ mod tests {
             read(body).unwrap().instructions
         };
         assert_eq!(wanted(json!({"deadline": null})), Instructions::default());
-        let asked = json!({"self_trade": "DECREMENT", "deadline": "1970-01-01T00:00:01Z", "cancel_on_pause": true});
+        let asked = json!({"self_trade": "DECREMENT", "deadline": "1970-01-01T00:00:01Z", "cancel_on_pause": true,
+            "reduce_only": true});
         let (self_trade, deadline) = (SelfTrade::Decrement, Some(Timestamp(1_000)));
-        assert_eq!(wanted(asked), Instructions { self_trade, deadline, cancel_on_pause: true });
+        assert_eq!(wanted(asked), Instructions { self_trade, deadline, cancel_on_pause: true, reduce_only: true });
     }
 
     #[test]

@@ -135,6 +135,10 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::LiveOrderLimit => (CONFLICT, "The account has as many live orders as it may"),
         Rejection::NotionalLimit => (CONFLICT, "The account's live orders are worth as much as they may"),
         Rejection::PositionLimit => (CONFLICT, "The account holds, or wants, as many contracts as it may"),
+        Rejection::NothingToReduce => (CONFLICT, "The order only reduces, and there is nothing to reduce"),
+        Rejection::ReduceOnlyLimit => {
+            (CONFLICT, "As many buys of the account that only reduce rest in the market as may")
+        }
         Rejection::CancelledWhileParked => (CONFLICT, "Its account cancelled the request before it was decided"),
         Rejection::QuantityFilled => (CONFLICT, "As much, or more, is filled already"),
         Rejection::BatchRefused => (CONFLICT, "Something else in the batch was refused"),

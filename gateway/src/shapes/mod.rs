@@ -132,6 +132,8 @@ pub struct Order {
     pub self_trade: SelfTrade,
     /// Whether it is cancelled when its market pauses.
     pub cancel_on_pause: bool,
+    /// Whether it never leaves its account with more contracts.
+    pub reduce_only: bool,
     /// Contracts that it is for now, or what the budget bought.
     pub quantity: Quantity,
     /// Filled so far.
@@ -140,7 +142,7 @@ pub struct Order {
     pub status: Status,
     /// Why it was refused.
     pub rejection: Option<Rejection>,
-    /// Why it ended with a remainder.
+    /// Why it ended with a remainder; or REDUCE_ONLY, if that took off a part of what was asked for.
     pub cancel_reason: Option<CancelReason>,
     /// What the filled contracts cost or brought, before fees.
     pub notional: Credits,
@@ -213,6 +215,7 @@ impl Order {
             kind: order.terms.into(),
             self_trade: order.instructions.self_trade,
             cancel_on_pause: order.instructions.cancel_on_pause,
+            reduce_only: order.instructions.reduce_only,
             quantity,
             filled: Quantity::ZERO,
             status: Status::Active,
@@ -264,6 +267,7 @@ impl Serialize for Order {
             post_only: &'static str,
             self_trade: &'static str,
             cancel_on_pause: bool,
+            reduce_only: bool,
             worst_price: Option<String>,
             budget: Option<String>,
             status: &'static str,
@@ -302,6 +306,7 @@ impl Serialize for Order {
             post_only: post_only.name(),
             self_trade: self.self_trade.name(),
             cancel_on_pause: self.cancel_on_pause,
+            reduce_only: self.reduce_only,
             worst_price: worst_price.map(|price| price.to_string()),
             budget: budget.map(|budget| budget.to_string()),
             status: self.status.name(),

@@ -377,7 +377,15 @@ pub mod tests {
             (vec![Event::OrderPlaced(bid)], vec![(5_000, 10)]),
             (vec![Event::OrderAmended(moved)], vec![(5_100, 8)]),
             (
-                vec![Event::OrderReduced { order, account, market, entry, price, quantity: contracts(3) }],
+                vec![Event::OrderReduced {
+                    order,
+                    account,
+                    market,
+                    entry,
+                    price,
+                    quantity: contracts(3),
+                    reason: CancelReason::SelfTrade,
+                }],
                 vec![(5_100, 5)],
             ),
             (

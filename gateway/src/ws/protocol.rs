@@ -227,6 +227,8 @@ enum Change {
         order_id: OrderId,
         #[serde(serialize_with = "number")]
         reduced: Quantity,
+        #[serde(serialize_with = "text")]
+        reason: CancelReason,
     },
 }
 
@@ -303,8 +305,8 @@ fn changes_of(
         Event::OrderAmended(amended) if amended.account == account => {
             changes.push(Change::Amended { order_id: amended.order, terms: AmendedTerms::of(amended) });
         }
-        Event::OrderReduced { order, account: owner, quantity, .. } if *owner == account => {
-            changes.push(Change::Reduced { order_id: *order, reduced: *quantity });
+        Event::OrderReduced { order, account: owner, quantity, reason, .. } if *owner == account => {
+            changes.push(Change::Reduced { order_id: *order, reduced: *quantity, reason: *reason });
         }
         Event::Traded(trade) => changes.extend(fills_of(account, trade, entered)),
         _ => {}
@@ -488,7 +490,15 @@ mod tests {
         let events = vec![
             Event::OrderAmended(after),
             trade(9, &maker, &before, 4, 0),
-            Event::OrderReduced { order, account, market, entry, price, quantity: contracts(2) },
+            Event::OrderReduced {
+                order,
+                account,
+                market,
+                entry,
+                price,
+                quantity: contracts(2),
+                reason: CancelReason::ReduceOnly,
+            },
         ];
         let text = orders_delta(AccountId(2), &outcome(7, events), &DELTA);
         let changes = serde_json::from_str::<Value>(&text).unwrap()["changes"].take();
@@ -498,7 +508,7 @@ mod tests {
                    "filled": 4, "remaining": 5, "cancel_reason": null, "in_place": false})
         );
         assert_eq!((&changes[1]["kind"], &changes[1]["remaining"]), (&json!("FILL"), &json!(5)));
-        assert_eq!(changes[2], json!({"kind": "REDUCED", "order_id": "2", "reduced": 2}));
+        assert_eq!(changes[2], json!({"kind": "REDUCED", "order_id": "2", "reduced": 2, "reason": "REDUCE_ONLY"}));
     }
 
     #[test]

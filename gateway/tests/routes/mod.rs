@@ -97,6 +97,7 @@ pub fn routes() -> Vec<Route> {
                 ("deadline", json!(1), "type"),
                 ("cancel_on_pause", json!("yes"), "type"),
                 ("cancel_on_pause", json!(1), "type"),
+                ("reduce_only", json!("yes"), "type"),
                 ("client_id", json!("1234"), "form"),
                 ("market_id", json!("1"), "conflict"),
                 ("budget", json!("1"), "conflict"),

@@ -174,12 +174,12 @@ fn prepare(shared: &Shared, index: usize) -> Option<Prepared> {
     };
     match intent.action {
         Action::Buy(buy) => order(intent.account, Some(buy.contract), plan::buy_body(market, &buy, client_id)),
-        Action::Sell { crossing, reference, quantity, otherwise } => {
+        Action::Sell { crossing, reference, quantity, way, otherwise } => {
             match lock(&shared.live).take_lot(intent.market, quantity) {
                 None => order(intent.account, Some(otherwise.contract), plan::buy_body(market, &otherwise, client_id)),
                 Some(lot) => {
                     let price = plan::sell_price(reference, lot.contract, crossing, intent.market);
-                    let body = plan::sell_body(market, lot.contract, price, lot.quantity, client_id);
+                    let body = plan::sell_body(market, lot.contract, price, lot.quantity, way, client_id);
                     order(lot.account, None, body)
                 }
             }

@@ -104,7 +104,7 @@ impl Fold {
         order.quantity = amended.quantity.contracts();
         order.filled = amended.filled.contracts();
         order.status = amended.status;
-        order.cancel_reason = amended.cancel_reason;
+        order.cancel_reason = amended.cancel_reason.or(order.cancel_reason);
         let before = (amended.old_remaining.contracts(), Some(amended.entry.book_price(amended.old_price).ticks()));
         self.faults.check((left, limit) == before && left > 0, || {
             format!("order {id} was amended from {before:?}, but has {left} left at {limit:?}")
@@ -154,6 +154,7 @@ fn unborn(order: &NewOrder, place: Place) -> Order {
         post_only: order.terms.post_only(),
         self_trade: order.instructions.self_trade,
         cancel_on_pause: order.instructions.cancel_on_pause,
+        reduce_only: order.instructions.reduce_only,
         limit,
         budget,
         quantity,

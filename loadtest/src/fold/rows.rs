@@ -69,6 +69,8 @@ pub struct Order {
     pub self_trade: SelfTrade,
     /// Whether it ends when its market pauses.
     pub cancel_on_pause: bool,
+    /// Whether it only reduces its account's position.
+    pub reduce_only: bool,
     /// Where it rests, or the worst price, in the contract's own ticks, unless there is a budget.
     pub limit: Option<u16>,
     /// What may be spent.
@@ -85,7 +87,7 @@ pub struct Order {
     pub status: Status,
     /// Why it was refused.
     pub rejection: Option<Rejection>,
-    /// Why it ended with a remainder.
+    /// Why it ended with a remainder; or REDUCE_ONLY, if that took off a part of what was asked for.
     pub cancel_reason: Option<CancelReason>,
     /// The owner's own name for it.
     pub client_id: Option<ClientId>,

@@ -60,7 +60,8 @@ fn a_purse_that_nobody_made_cannot_change() {
 fn an_order_is_told_by_its_own_shard() {
     let entry = Entry::BuyYes;
     let (account, market, price) = (ALICE, MARKET, Price::new(6_000).unwrap());
-    let reduced = Event::OrderReduced { order: OrderId(1), account, market, entry, price, quantity: quantity(1) };
+    let (order, quantity, reason) = (OrderId(1), quantity(1), CancelReason::SelfTrade);
+    let reduced = Event::OrderReduced { order, account, market, entry, price, quantity, reason };
     assert!(and(resting(), reduced.clone()).faults.is_empty());
     let mut story = resting();
     story.push((HOME, vec![reduced]));
@@ -127,7 +128,8 @@ fn an_amended_order_moves_and_is_for_what_it_was_amended_to() {
         })
     };
     let (order, account, market, entry) = (OrderId(1), ALICE, MARKET, Entry::BuyYes);
-    let reduced = Event::OrderReduced { order, account, market, entry, price: price(5_500), quantity: quantity(6) };
+    let (at, quantity, reason) = (price(5_500), quantity(6), CancelReason::ReduceOnly);
+    let reduced = Event::OrderReduced { order, account, market, entry, price: at, quantity, reason };
     let mut story = matched();
     story.push((THERE, vec![amended(6)]));
     let once = and(story, reduced);

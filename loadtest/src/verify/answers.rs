@@ -12,13 +12,15 @@ use crate::fold::{Fold, OrderName};
 
 /// Refusals that trading brings with it: somebody else was quicker, or an account has spent what it had. (That it has is checked with
 /// its purses.)
-const EXPECTED: [&str; 6] = [
+const EXPECTED: [&str; 8] = [
     "order-unknown",
     "order-filled",
     "order-cancelled",
     "order-expired",
     "position-insufficient",
     "funds-insufficient",
+    "nothing-to-reduce",
+    "reduce-only-limit",
 ];
 
 /// Accounts and markets of a run, by the indexes that answers have.

@@ -53,7 +53,7 @@ pub struct OrderRow {
     pub status: Status,
     /// Why it was refused.
     pub rejection: Option<Rejection>,
-    /// Why it ended with a remainder, if it did.
+    /// Why it ended with a remainder, if it did; or REDUCE_ONLY, if that took off a part of what was asked for.
     pub cancel_reason: Option<CancelReason>,
     /// Its birth.
     pub born: Stamp,

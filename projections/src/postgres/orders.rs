@@ -20,7 +20,7 @@ const LIVE: &str = "SELECT id, created_at FROM orders WHERE status IN ('ACTIVE',
 
 const COPY_ORDERS: &str = "COPY orders (id, command_id, account_id, market_id, contract, side, type, time_in_force, limit_price, \
     budget, quantity, filled, notional, fees, status, reject_code, cancel_reason, fee_rate, client_id, created_at, updated_at, \
-    shard, sequence, expires_at, post_only, self_trade, cancel_on_pause) FROM STDIN BINARY";
+    shard, sequence, expires_at, post_only, self_trade, cancel_on_pause, reduce_only) FROM STDIN BINARY";
 
 // The bounds on `created_at` let the planner leave out the other months before it looks at any row.
 const CHANGE_ORDERS: &str = "UPDATE orders AS o \
@@ -180,6 +180,7 @@ fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Resu
     copy.int2(number(shard)).id(row.last.sequence);
     copy.optional(time_in_force.expires(), Copy::time).text(order.terms.post_only().name());
     copy.text(order.instructions.self_trade.name()).boolean(order.instructions.cancel_on_pause);
+    copy.boolean(order.instructions.reduce_only);
     Ok(())
 }
 

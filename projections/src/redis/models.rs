@@ -258,7 +258,7 @@ fn order_json(id: OrderId, row: &OrderRow) -> String {
     let time_in_force = order.terms.time_in_force();
     let expires = time_in_force.expires().map_or_else(|| "null".to_owned(), |expires| expires.to_string());
     format!(
-        r#"{{"order_id":"{id}","command_id":"{}","market_id":"{}","contract":"{}","side":"{}","time_in_force":"{}","expires":{expires},"post_only":"{}","self_trade":"{}","cancel_on_pause":{},"fee_rate":{},"client_id":{},"time":{}}}"#,
+        r#"{{"order_id":"{id}","command_id":"{}","market_id":"{}","contract":"{}","side":"{}","time_in_force":"{}","expires":{expires},"post_only":"{}","self_trade":"{}","cancel_on_pause":{},"reduce_only":{},"fee_rate":{},"client_id":{},"time":{}}}"#,
         row.command,
         order.market,
         order.entry.contract(),
@@ -267,6 +267,7 @@ fn order_json(id: OrderId, row: &OrderRow) -> String {
         order.terms.post_only(),
         order.instructions.self_trade,
         order.instructions.cancel_on_pause,
+        order.instructions.reduce_only,
         order.fee_rate.millionths(),
         client_json(order.client_id),
         row.born.time,

@@ -131,6 +131,7 @@ fn of_orders() -> Vec<Event> {
             entry: Entry::SellNo,
             price: price(4_000),
             quantity: quantity(12),
+            reason: CancelReason::ReduceOnly,
         },
         Event::OrderAmended(amended()),
         Event::OrderAmended(OrderAmended {

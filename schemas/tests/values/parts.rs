@@ -110,6 +110,7 @@ pub fn new_order(entry: Entry, terms: Terms) -> NewOrder {
             self_trade: SelfTrade::CancelBoth,
             deadline: Some(Timestamp(1_763_856_001_234)),
             cancel_on_pause: true,
+            reduce_only: true,
         },
     }
 }

@@ -7,7 +7,7 @@ use schemas::{
 
 use super::limits::{self, Wanted};
 use super::matching::{self, Change};
-use super::{Turn, cancel, order, parking};
+use super::{Turn, cancel, order, parking, reduce};
 use crate::state::{MarketOrder, MarketView, State};
 
 impl Turn<'_> {
@@ -90,7 +90,10 @@ pub(super) fn check<'a>(
     if quantity <= resting.filled() {
         return Err(Rejection::QuantityFilled);
     }
-    let remaining = quantity - resting.filled();
+    let asked = quantity - resting.filled();
+    let remaining =
+        if stake.reduce_only && !in_place { reduce::at_most(asked, allowance(state, market, &resting)) } else { asked };
+    let (quantity, cut) = (resting.filled() + remaining, remaining < asked);
     if alone && !in_place {
         check_room(state, market, &resting, limit, remaining)?;
     }
@@ -101,7 +104,7 @@ pub(super) fn check<'a>(
     } else {
         matching::limit_to_rest(market, stake.entry, limit, stake.post_only, state.facts.time)?
     };
-    Ok((market, resting, Change { limit, quantity, in_place, raised }))
+    Ok((market, resting, Change { limit, quantity, in_place, cut, raised }))
 }
 
 fn check_market(state: &State, market: MarketView<'_>, limit: Price, in_place: bool) -> Result<(), Rejection> {
@@ -114,6 +117,13 @@ fn check_market(state: &State, market: MarketView<'_>, limit: Price, in_place: b
         return Err(Rejection::PriceOffTick);
     }
     Ok(())
+}
+
+/// Contracts that an order may have that only reduces, besides those that are filled: what it has left, and what its account has that
+/// nothing else takes.
+pub(super) fn allowance(state: &State, market: MarketView<'_>, resting: &MarketOrder) -> u64 {
+    let stake = &resting.owner;
+    u64::from(resting.remaining) + reduce::allowance(state, market, stake.account, stake.entry)
 }
 
 /// Contracts to give, and limits.

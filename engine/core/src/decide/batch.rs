@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemas::limits::BATCH_MAX;
 use schemas::{
     AccountId, Amendment, ClientId, Event, MarketId, Need, NewOrder, OrderId, OrderRef, ParkedRequest, Rejection,
-    Request, Terms,
+    Request, Side, Terms,
 };
 
 use super::trial::Trial;
@@ -171,8 +171,14 @@ impl Steps {
             }
         }
         freeing.append(&mut needing);
+        // What a sell frees may end a buy that only reduces, which the batch cancels as well.
+        cancels.sort_by_key(|(_, order)| sells(state, *order));
         Self { cancels, amendments: freeing, places }
     }
+}
+
+fn sells(state: &State, order: OrderId) -> bool {
+    state.live_order(order).is_some_and(|(_, resting)| resting.owner.entry.side() == Side::Sell)
 }
 
 /// The first request that cannot be, and why; for its sake the others are refused too.
@@ -287,6 +293,6 @@ fn admit(state: &State, account: AccountId, request: &Request) -> Result<(), Rej
 pub(super) fn takes(order: &NewOrder) -> u64 {
     match order.terms {
         Terms::Budget { .. } => u64::from(schemas::limits::QUANTITY_MAX),
-        Terms::Limit { .. } | Terms::Market { .. } => u64::from(order::contracts(order).contracts()),
+        Terms::Limit { .. } | Terms::Market { .. } => u64::from(order.terms.contracts().contracts()),
     }
 }

@@ -40,12 +40,14 @@ impl Turn<'_> {
     }
 
     /// Ends one resting order, with all that follows from it.
-    pub(super) fn end_order(&mut self, market: MarketId, order: OrderId, reason: CancelReason) {
+    ///
+    /// Returns how many others shrank for it.
+    pub(super) fn end_order(&mut self, market: MarketId, order: OrderId, reason: CancelReason) -> usize {
         self.step(|state, draft| {
             let (_, resting) = state.live_order(order).expect("the caller saw it rest");
             end(market, &resting, reason, draft);
         });
-        self.give_back(market);
+        self.give_back(market)
     }
 
     /// Ends as many orders as one command may, and notes that there are more.
@@ -179,15 +181,31 @@ pub(super) fn end(market: MarketId, resting: &MarketOrder, reason: CancelReason,
     release(market, resting, resting.held(), draft);
 }
 
+/// Takes contracts off a resting order; all of them end it.
+pub(super) fn take_off(
+    market: MarketId,
+    resting: &MarketOrder,
+    quantity: Quantity,
+    reason: CancelReason,
+    draft: &mut Draft<'_>,
+) {
+    if quantity == resting.contracts() {
+        end(market, resting, reason, draft);
+    } else {
+        reduce(market, resting, quantity, reason, draft);
+    }
+}
+
 fn release(market: MarketId, resting: &MarketOrder, released: Credits, draft: &mut Draft<'_>) {
     if released != Credits::ZERO {
         draft.settlements.push(settle::released(resting.owner.account, market, resting.id, released));
     }
 }
 
-/// Takes contracts off a resting order and gives back what they hold.
-pub(super) fn reduce(market: MarketId, resting: &MarketOrder, quantity: Quantity, draft: &mut Draft<'_>) {
+/// Takes contracts off a resting order, but not all, and gives back what they hold.
+fn reduce(market: MarketId, resting: &MarketOrder, quantity: Quantity, reason: CancelReason, draft: &mut Draft<'_>) {
     let (order, account, price) = (resting.id, resting.owner.account, resting.book_price());
-    draft.events.push(Event::OrderReduced { order, account, market, entry: resting.owner.entry, price, quantity });
+    let entry = resting.owner.entry;
+    draft.events.push(Event::OrderReduced { order, account, market, entry, price, quantity, reason });
     release(market, resting, resting.owner.hold(price, quantity), draft);
 }

@@ -8,7 +8,7 @@ use schemas::{
 };
 
 use super::taker::{self, Appetite, Fills, Incoming, Taker};
-use super::{Draft, limits};
+use super::{Draft, amend, limits, reduce};
 use crate::state::{MarketOrder, MarketView, State};
 
 /// Takes in an order that passed all checks; `limit` is what became of its own. Yields its `OrderPlaced`, its trades, what
@@ -28,7 +28,7 @@ pub fn place(
     let meets = taker.meets(market);
     if meets {
         let fok = order.terms.time_in_force() == TimeInForce::Fok;
-        match if fok { taker.fills(state, market, draft.room) } else { Fills::Whole } {
+        match if fok && taker.stop.is_none() { taker.fills(state, market, draft.room) } else { Fills::Whole } {
             Fills::Whole => taker.cross(state, market, draft),
             Fills::NotWhole => {}
             Fills::NotForItsOwn => taker.stop = Some(CancelReason::SelfTrade),
@@ -38,11 +38,11 @@ pub fn place(
             (placed.status, placed.cancel_reason) = status(order, &taker, placed.quantity);
         }
     }
-    // An order that rests as it was asked for holds what it held.
+    // An order that rests where it was asked to holds what it held.
     let as_asked = limit == order.entry.book_price(order.terms.limit());
     let rests_as_asked = !meets && as_asked && order.terms.time_in_force().rests();
     if let (false, Event::OrderPlaced(placed)) = (rests_as_asked, &draft.events[at]) {
-        draft.settlements.extend(taker.settlement(order.hold(), placed.resting()));
+        draft.settlements.extend(taker.settlement(placed.hold(), placed.resting()));
     }
 }
 
@@ -50,11 +50,18 @@ pub fn place(
 #[inline]
 pub fn incoming(state: &State, market: MarketView<'_>, id: OrderId, order: &NewOrder, limit: Price) -> Taker {
     let NewOrder { account, entry, fee_rate, instructions, .. } = *order;
+    let self_trade = instructions.self_trade;
+    let allowance = instructions.reduce_only.then(|| reduce::allowance(state, market, account, entry));
     let appetite = match order.terms {
         Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => Appetite::Quantity(quantity),
         Terms::Budget { budget } => Appetite::Budget(budget, most_contracts(state, market, order)),
     };
-    Taker::new(market, Incoming { id, account, entry, fee_rate, self_trade: instructions.self_trade, limit, appetite })
+    let mut taker =
+        Taker::new(market, Incoming { id, account, entry, fee_rate, self_trade, limit, appetite, allowance });
+    if taker.is_cut() && order.terms.time_in_force() == TimeInForce::Fok {
+        taker.stop = Some(CancelReason::ReduceOnly);
+    }
+    taker
 }
 
 /// Contracts that an order by budget may buy: what one order may, and what the market lets its account hold.
@@ -71,11 +78,11 @@ fn place_so_far(order: &NewOrder, taker: &Taker) -> OrderPlaced {
     OrderPlaced { id, order: *order, price, quantity, filled, status, cancel_reason }
 }
 
-/// Contracts that an order is for, without those that its own account's orders took off.
+/// Contracts that an order is for, without those that its own account's orders took off and those that are beyond what it may reduce.
 #[inline]
 fn wanted(order: &NewOrder, taker: &Taker) -> Quantity {
     match order.terms {
-        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity - taker.prevented,
+        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity - taker.prevented - taker.beyond,
         Terms::Budget { .. } => taker.filled,
     }
 }
@@ -93,6 +100,8 @@ pub struct Change {
     pub quantity: Quantity,
     /// It keeps its place.
     pub in_place: bool,
+    /// It only reduces, and was asked to be for more contracts than it may.
+    pub cut: bool,
     /// What is held for it beyond what the order holds.
     pub raised: schemas::Credits,
 }
@@ -111,8 +120,12 @@ pub fn amend(state: &State, market: MarketView<'_>, resting: &MarketOrder, chang
             self_trade: stake.self_trade,
             limit: change.limit,
             appetite: Appetite::Quantity(change.quantity - before),
+            allowance: stake.reduce_only.then(|| amend::allowance(state, market, resting)),
         },
     );
+    if change.cut {
+        taker.was_cut();
+    }
     let at = draft.events.len();
     let mut amended = amend_so_far(market, resting, change, &taker);
     draft.events.push(Event::OrderAmended(amended));
@@ -126,7 +139,7 @@ pub fn amend(state: &State, market: MarketView<'_>, resting: &MarketOrder, chang
 }
 
 fn amend_so_far(market: MarketView<'_>, resting: &MarketOrder, change: &Change, taker: &Taker) -> OrderAmended {
-    let quantity = change.quantity - taker.prevented;
+    let quantity = change.quantity - taker.prevented - taker.beyond;
     let filled = resting.filled() + taker.filled;
     let (status, cancel_reason) = taker.stands(quantity, filled, true);
     OrderAmended {

@@ -17,6 +17,7 @@ mod matching;
 mod message;
 mod order;
 mod parking;
+mod reduce;
 mod settle;
 mod sweep;
 mod taker;
@@ -66,7 +67,8 @@ impl State {
         if !turn.state.stirred.is_empty() {
             turn.decide_parked();
         }
-        debug_assert!(settlements.is_empty() && self.paired.is_empty(), "a turn ends with nothing left to tell");
+        let told = settlements.is_empty() && self.paired.is_empty() && self.shrinking.is_empty();
+        debug_assert!(told, "a turn ends with nothing left to tell");
         self.settlements = settlements;
         self.end();
     }
@@ -77,8 +79,9 @@ impl State {
         for event in events {
             self.apply(event);
         }
-        // The log has the redemptions already.
+        // The log has the redemptions, and what shrank, already.
         self.paired.clear();
+        self.shrinking.clear();
         self.end();
     }
 }
@@ -170,12 +173,15 @@ impl Turn<'_> {
         self.state.assert_market(market);
     }
 
-    /// Pairs become credits, purses are settled. Orders that only leave can break nothing that a market must hold.
-    fn give_back(&mut self, market: MarketId) {
+    /// Pairs become credits, what only reduces shrinks, purses are settled. Orders that only leave can break nothing that a market must
+    /// hold. Returns how many orders shrank.
+    fn give_back(&mut self, market: MarketId) -> usize {
         if !self.state.paired.is_empty() {
             self.redeem(market);
         }
+        let shrunk = if self.state.shrinking.is_empty() { 0 } else { self.shrink(market) };
         self.settle();
+        shrunk
     }
 
     fn settle(&mut self) {

@@ -8,7 +8,7 @@ use schemas::{
 };
 
 use super::limits::{self, Wanted};
-use super::{Draft, Turn, market, matching, parking};
+use super::{Draft, Turn, market, matching, parking, reduce};
 use crate::state::{Exposure, MarketView, Meaning, Name, State};
 
 impl Turn<'_> {
@@ -106,8 +106,8 @@ pub(super) fn repeated(state: &State, order: &NewOrder) -> Option<Result<Event, 
 pub(super) fn check<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a>, Price, Need), Rejection> {
     check_terms(state, order)?;
     check_active(state, order.account)?;
-    let (market, limit) = check_market(state, order)?;
-    let need = parking::lacks(state, order.account, needed(order))?;
+    let (market, limit, contracts) = check_market(state, order)?;
+    let need = parking::lacks(state, order.account, needed(order, contracts))?;
     Ok((market, limit, need))
 }
 
@@ -119,9 +119,9 @@ pub(super) fn check_active(state: &State, account: AccountId) -> Result<(), Reje
     }
 }
 
-/// What an order takes of its purse.
-pub(super) fn needed(order: &NewOrder) -> Need {
-    let held = order.hold();
+/// What an order takes of its purse that comes in with so many contracts.
+fn needed(order: &NewOrder, contracts: Quantity) -> Need {
+    let held = order.hold_for(contracts);
     let orders = u32::from(order.terms.time_in_force().rests());
     Need { credits: held, room: Room { orders, held } }
 }
@@ -153,20 +153,21 @@ pub(super) fn check_deadline(state: &State, order: &NewOrder) -> Result<(), Reje
     }
 }
 
-/// What the market refuses.
-fn check_market<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a>, Price), Rejection> {
+/// What the market refuses; else the limit, and the contracts that the order comes in with.
+fn check_market<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a>, Price, Quantity), Rejection> {
     let market = check_listing(state, order)?;
+    let contracts = reduce::admit(state, market, order)?;
     if order.entry.side() == Side::Sell {
         let free = market.position(order.account).free(order.entry.contract());
-        if free < u64::from(contracts(order).contracts()) {
+        if free < u64::from(contracts.contracts()) {
             return Err(Rejection::PositionInsufficient);
         }
     }
     check_times(state, order)?;
     let limit = order.entry.book_price(order.terms.limit());
     let limit = matching::limit_to_rest(market, order.entry, limit, order.terms.post_only(), state.facts.time)?;
-    limits::check(state, market, || wanted(order))?;
-    Ok((market, limit))
+    limits::check(state, market, || wanted(order, contracts))?;
+    Ok((market, limit, contracts))
 }
 
 /// Its deadline and expiry.
@@ -195,11 +196,11 @@ pub(super) fn check_listing<'a>(state: &'a State, order: &NewOrder) -> Result<Ma
     Ok(market)
 }
 
-/// What an order comes to among its account's live orders, at most.
-pub(super) fn wanted(order: &NewOrder) -> Wanted {
+/// What an order that comes in with so many contracts comes to among its account's live orders, at most.
+pub(super) fn wanted(order: &NewOrder, contracts: Quantity) -> Wanted {
     let buys = match order.entry.side() {
         // By budget it buys no more than the position's limit lets it; one contract tells whether there is room.
-        Side::Buy => u64::from(contracts(order).contracts()).max(1),
+        Side::Buy => u64::from(contracts.contracts()).max(1),
         Side::Sell => 0,
     };
     let (yes, no) = match order.entry.contract() {
@@ -208,17 +209,9 @@ pub(super) fn wanted(order: &NewOrder) -> Wanted {
     };
     let notional = match order.terms {
         Terms::Budget { budget } => budget,
-        Terms::Limit { .. } | Terms::Market { .. } => order.terms.limit().cost(contracts(order)),
+        Terms::Limit { .. } | Terms::Market { .. } => order.terms.limit().cost(contracts),
     };
     let live_orders = u32::from(order.terms.time_in_force().rests());
     let (account, contract) = (order.account, order.entry.contract());
     Wanted { account, contract, before: Exposure::default(), after: Exposure { live_orders, notional, yes, no } }
-}
-
-/// Contracts that are asked for; none by budget.
-pub(super) fn contracts(order: &NewOrder) -> Quantity {
-    match order.terms {
-        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity,
-        Terms::Budget { .. } => Quantity::ZERO,
-    }
 }

@@ -8,7 +8,7 @@ use schemas::event::CancelReason;
 use schemas::limits::{PARKED_MAX, SHARDS_MAX, SWEEP_MAX};
 use schemas::{AccountId, Credits, Event, MarketId, MarketState, SettlementReason};
 
-use super::{Draft, Turn, cancel, settle};
+use super::{Draft, Turn, cancel, reduce, settle};
 use crate::state::{Market, MarketView, State, step_begins};
 
 /// Dead-man switches that fire in one command: each may send every shard a message.
@@ -27,8 +27,8 @@ impl Turn<'_> {
             let Some((_, order)) = due else { break };
             let (market, _) = self.state.live_order(order).expect("an order that expires is live");
             let market = market.listing.market;
-            self.end_order(market, order, CancelReason::Expired);
-            room -= 1;
+            let shrunk = self.end_order(market, order, CancelReason::Expired);
+            room = room.saturating_sub(1 + shrunk);
         }
         while room > 0 {
             let Some((&(account, market), rest)) = self.state.facts.mass_cancels.first_key_value() else { break };
@@ -112,9 +112,17 @@ fn cancel_some(state: &State, market: MarketView<'_>, room: usize, draft: &mut D
         let orders = market.all_orders().take(room);
         return orders.map(|resting| cancel::end(id, &resting, CancelReason::MarketEnded, draft)).count();
     }
-    let orders = state.lookup.paused_orders(id).take(room);
-    let resting = orders.map(|order| state.live_order(order).expect("an order to be cancelled rests").1);
-    resting.map(|resting| cancel::end(id, &resting, CancelReason::MarketPaused, draft)).count()
+    let resting = state.lookup.paused_orders(id).map(|order| state.live_order(order).expect("it rests").1);
+    let mut left = room;
+    let within = resting.take_while(|resting| {
+        // What it frees may shrink what only reduces.
+        let most = 1 + reduce::most_shrunk(state, id, resting.owner.account);
+        let fits = most <= left;
+        left = left.saturating_sub(most);
+        fits
+    });
+    within.for_each(|resting| cancel::end(id, &resting, CancelReason::MarketPaused, draft));
+    room - left
 }
 
 /// Pays positions out, once no order reserves any of them.

@@ -8,6 +8,7 @@ use schemas::{
     SettlementReason, Side, Status, TradeId,
 };
 
+use super::reduce::{self, Makers};
 use super::{Draft, cancel, settle};
 use crate::state::{MarketOrder, MarketView, State};
 
@@ -31,12 +32,18 @@ pub struct Taker {
     /// The worst price, in the book's YES.
     pub limit: Price,
     pub appetite: Appetite,
+    /// Contracts that it may still have, if it only reduces.
+    allowance: u64,
+    /// A part of what was asked for was cut off, since it only reduces.
+    cut: bool,
     market: MarketId,
     fees: Fees,
     /// Contracts filled by this command.
     pub filled: Quantity,
     /// Contracts taken off since it met its own account's orders.
     pub prevented: Quantity,
+    /// Contracts taken off by this command since it only reduces.
+    pub beyond: Quantity,
     /// Why it stopped before it had enough or met no more orders.
     pub stop: Option<CancelReason>,
     /// Paid or received for the contracts.
@@ -72,13 +79,15 @@ pub struct Incoming {
     /// The worst price, in the book's YES.
     pub limit: Price,
     pub appetite: Appetite,
+    /// Contracts that it may have, if it only reduces.
+    pub allowance: Option<u64>,
 }
 
 impl Taker {
     #[inline]
     pub fn new(market: MarketView<'_>, order: Incoming) -> Self {
-        let Incoming { id, account, entry, fee_rate, self_trade, limit, appetite } = order;
-        Self {
+        let Incoming { id, account, entry, fee_rate, self_trade, limit, appetite, allowance } = order;
+        let mut taker = Self {
             id,
             account,
             entry,
@@ -86,15 +95,46 @@ impl Taker {
             self_trade,
             limit,
             appetite,
+            allowance: allowance.unwrap_or(u64::MAX),
+            cut: false,
             market: market.listing.market,
             fees: Fees { maker: market.listing.maker_fee, taker: market.listing.taker_fee },
             filled: Quantity::ZERO,
             prevented: Quantity::ZERO,
+            beyond: Quantity::ZERO,
             stop: None,
             notional: Credits::ZERO,
             fee: Credits::ZERO,
             trades: 0,
+        };
+        if allowance.is_some() {
+            taker.keep_within_allowance();
         }
+        taker
+    }
+
+    /// What it wants beyond what it may reduce is cut off.
+    fn keep_within_allowance(&mut self) {
+        match &mut self.appetite {
+            Appetite::Quantity(left) => {
+                let within = reduce::at_most(*left, self.allowance);
+                self.beyond = self.beyond + (*left - within);
+                *left = within;
+            }
+            Appetite::Budget(_, most) => *most = reduce::at_most(*most, self.allowance),
+        }
+        self.cut |= !self.beyond.is_zero();
+    }
+
+    /// Notes that a part was cut off before.
+    pub fn was_cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// True if a part of what was asked for was cut off, since it only reduces. One by budget was, if it has all that it may.
+    #[inline]
+    pub fn is_cut(&self) -> bool {
+        self.cut || self.allowance == 0 && matches!(self.appetite, Appetite::Budget(..))
     }
 
     /// Meets the other side's orders until it has enough, none crosses, or something stops it.
@@ -103,9 +143,12 @@ impl Taker {
     /// |-------------------------------|------------------------------------------------|
     /// | its time has come             | it expires; the taker goes on                  |
     /// | is the same account's         | what the taker's self-trade prevention says    |
+    /// | only reduces, beyond what is  | it loses that first; with nothing left it ends |
+    /// | there to reduce               |                                                |
     /// | any other                     | they trade                                     |
     pub fn cross(&mut self, state: &State, market: MarketView<'_>, draft: &mut Draft<'_>) {
-        let mut makers = market.queue(self.entry.book_side().opposite());
+        let side = self.entry.book_side().opposite();
+        let (mut makers, mut reducers) = (market.queue(side), Makers::new(market, side));
         // The next order is looked for only if this one needs it.
         while self.goes_on() {
             let Some(maker) = makers.next().filter(|maker| self.crosses(maker)) else { break };
@@ -113,17 +156,21 @@ impl Taker {
             if quantity.is_zero() {
                 break;
             }
-            if draft.room == 0 {
+            let counts = reducers.counts(state, &maker);
+            if draft.room < counts {
                 self.stop = Some(CancelReason::MatchLimit);
                 break;
             }
-            draft.room -= 1;
+            draft.room -= counts;
+            reducers.meets(state, market, &maker);
             if maker.has_expired(state.facts.time) {
                 cancel::end(self.market, &maker, CancelReason::Expired, draft);
+                self.frees(&maker, maker.contracts(), &mut reducers);
             } else if maker.owner.account == self.account && self.self_trade != SelfTrade::Allow {
-                self.meet_own(&maker, quantity, draft);
-            } else {
+                self.meet_own(&maker, quantity, &mut reducers, draft);
+            } else if let Some((maker, quantity)) = self.keep_within_position(maker, quantity, &reducers, draft) {
                 let trade = self.fill(state.next_trade_id(self.trades), &maker, quantity);
+                reducers.traded(&maker, quantity);
                 state.prefetch_maker(market, maker.owner.account);
                 draft.events.push(Event::Traded(trade));
                 draft.settlements.push(maker_settlement(&trade, &maker));
@@ -131,35 +178,87 @@ impl Taker {
         }
     }
 
-    /// Whether all it wants can be filled at once. Never sees more orders than `room`.
+    /// A maker that only reduces, without what is beyond; nothing if all of it is.
+    fn keep_within_position(
+        &self,
+        mut maker: MarketOrder,
+        quantity: Quantity,
+        reducers: &Makers,
+        draft: &mut Draft<'_>,
+    ) -> Option<(MarketOrder, Quantity)> {
+        let within = reducers.may_trade(&maker, self.gained(&maker, self.filled));
+        let beyond = maker.contracts() - within;
+        if !beyond.is_zero() {
+            cancel::take_off(self.market, &maker, beyond, CancelReason::ReduceOnly, draft);
+            maker.remaining = within.contracts();
+            maker.owner.quantity = maker.owner.quantity - beyond;
+        }
+        (!within.is_zero()).then_some((maker, quantity.min(within)))
+    }
+
+    /// Of what it has bought, what is its maker's account's, too.
+    fn gained(&self, maker: &MarketOrder, filled: Quantity) -> u64 {
+        let own = maker.owner.account == self.account && self.entry.side() == Side::Buy;
+        if own { filled.contracts().into() } else { 0 }
+    }
+
+    /// A maker lost contracts without a trade. Those that its own account was to sell are redeemed with what a buy may reduce.
+    fn frees(&mut self, maker: &MarketOrder, quantity: Quantity, reducers: &mut Makers) {
+        reducers.lost(maker, quantity);
+        if self.loses_allowance(maker) {
+            self.allowance = self.allowance.saturating_sub(quantity.contracts().into());
+            self.keep_within_allowance();
+        }
+    }
+
+    fn loses_allowance(&self, maker: &MarketOrder) -> bool {
+        let own = maker.owner.account == self.account && maker.owner.entry.side() == Side::Sell;
+        own && self.allowance != u64::MAX && self.entry.side() == Side::Buy
+    }
+
+    /// Whether all it wants can be filled at once.
     pub fn fills(&self, state: &State, market: MarketView<'_>, room: usize) -> Fills {
-        let Appetite::Quantity(wanted) = self.appetite else { return Fills::NotWhole };
-        // What is left of it, and what would be if its own account's orders were another's.
-        let (mut left, mut left_if_allowed, mut stopped) = (wanted, wanted, false);
-        for maker in market.queue(self.entry.book_side().opposite()).take(room) {
-            if !self.crosses(&maker) {
-                break;
+        if self.fills_whole(state, market, room, self.self_trade) {
+            Fills::Whole
+        } else if self.fills_whole(state, market, room, SelfTrade::Allow) {
+            Fills::NotForItsOwn
+        } else {
+            Fills::NotWhole
+        }
+    }
+
+    /// Never sees more orders than `room`.
+    fn fills_whole(&self, state: &State, market: MarketView<'_>, mut room: usize, self_trade: SelfTrade) -> bool {
+        let Appetite::Quantity(wanted) = self.appetite else { return false };
+        let (mut left, mut allowance) = (wanted, self.allowance);
+        let side = self.entry.book_side().opposite();
+        let mut reducers = Makers::new(market, side);
+        for maker in market.queue(side) {
+            let counts = reducers.counts(state, &maker);
+            if self.stop.is_some() || !self.crosses(&maker) || room < counts {
+                return false;
             }
-            if maker.has_expired(state.facts.time) {
+            room -= counts;
+            reducers.meets(state, market, &maker);
+            let own = maker.owner.account == self.account && self_trade != SelfTrade::Allow;
+            if maker.has_expired(state.facts.time) || own && self_trade == SelfTrade::CancelOldest {
+                reducers.lost(&maker, maker.contracts());
+                if self.loses_allowance(&maker) {
+                    allowance = allowance.saturating_sub(maker.contracts().contracts().into());
+                }
                 continue;
             }
-            left_if_allowed = left_if_allowed - left_if_allowed.min(maker.contracts());
-            match self.self_trade {
-                SelfTrade::CancelOldest if maker.owner.account == self.account => {}
-                SelfTrade::CancelNewest | SelfTrade::CancelBoth | SelfTrade::Decrement
-                    if maker.owner.account == self.account =>
-                {
-                    stopped = true;
-                }
-                _ => left = left - left.min(maker.contracts()),
+            if own || u64::from(wanted.contracts()) > allowance {
+                return false;
             }
-            match (left.is_zero(), left_if_allowed.is_zero()) {
-                (true, _) if !stopped => return Fills::Whole,
-                (_, true) if stopped => return Fills::NotForItsOwn,
-                _ => {}
+            let quantity = left.min(reducers.may_trade(&maker, self.gained(&maker, wanted - left)));
+            reducers.traded(&maker, quantity);
+            left = left - quantity;
+            if left.is_zero() {
+                return true;
             }
         }
-        if left_if_allowed.is_zero() { Fills::NotForItsOwn } else { Fills::NotWhole }
+        false
     }
 
     /// True if it would trade at the best price of the other side.
@@ -192,7 +291,7 @@ impl Taker {
         }
     }
 
-    fn meet_own(&mut self, maker: &MarketOrder, quantity: Quantity, draft: &mut Draft<'_>) {
+    fn meet_own(&mut self, maker: &MarketOrder, quantity: Quantity, reducers: &mut Makers, draft: &mut Draft<'_>) {
         let stops = matches!(self.self_trade, SelfTrade::CancelNewest | SelfTrade::CancelBoth);
         if stops {
             self.stop = Some(CancelReason::SelfTrade);
@@ -201,17 +300,15 @@ impl Taker {
             SelfTrade::Allow | SelfTrade::CancelNewest => {}
             SelfTrade::CancelOldest | SelfTrade::CancelBoth => {
                 cancel::end(self.market, maker, CancelReason::SelfTrade, draft);
+                self.frees(maker, maker.contracts(), reducers);
             }
             SelfTrade::Decrement => {
-                if quantity == maker.contracts() {
-                    cancel::end(self.market, maker, CancelReason::SelfTrade, draft);
-                } else {
-                    cancel::reduce(self.market, maker, quantity, draft);
-                }
+                cancel::take_off(self.market, maker, quantity, CancelReason::SelfTrade, draft);
                 self.prevented = self.prevented + quantity;
                 // A budget loses what they would have cost, or there would be money for orders behind this one.
                 let cost = self.entry.book_price(maker.book_price()).cost(quantity);
                 self.eat(quantity, cost + self.fees.taker.fee(maker.book_price(), quantity));
+                self.frees(maker, quantity, reducers);
             }
         }
     }
@@ -242,19 +339,26 @@ impl Taker {
         self.notional += notional;
         self.fee += trade.taker.fee;
         self.eat(quantity, notional + trade.taker.fee);
+        // What it buys of itself is redeemed with what it sells to itself.
+        let pairs = maker.owner.account == self.account && maker.owner.entry.side() == Side::Buy;
+        if self.allowance != u64::MAX && !(pairs && self.entry.side() == Side::Buy) {
+            self.allowance -= u64::from(quantity.contracts());
+        }
         trade
     }
 
     /// Where an order stands that is now for `quantity` contracts of which `filled` are filled, by this command or before.
     #[inline]
     pub fn stands(&self, quantity: Quantity, filled: Quantity, rests: bool) -> (Status, Option<CancelReason>) {
+        let cut = self.is_cut().then_some(CancelReason::ReduceOnly);
         match self.stop {
-            _ if filled == quantity && !filled.is_zero() => (Status::Filled, None),
+            _ if filled == quantity && !filled.is_zero() => (Status::Filled, cut),
             _ if filled == quantity && !self.prevented.is_zero() => (Status::Cancelled, Some(CancelReason::SelfTrade)),
+            _ if filled == quantity && cut.is_some() => (Status::Cancelled, cut),
             Some(reason) => (Status::Cancelled, Some(reason)),
             None if !rests => (Status::Cancelled, Some(CancelReason::TimeInForce)),
-            None if filled.is_zero() => (Status::Active, None),
-            None => (Status::PartiallyFilled, None),
+            None if filled.is_zero() => (Status::Active, cut),
+            None => (Status::PartiallyFilled, cut),
         }
     }
 

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use schemas::limits::ORDER_FILLS_MAX;
+use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
     AccountId, Amendment, BookSide, Contract, Credits, MarketId, MarketLimits, Need, NewOrder, OrderId, PostOnly,
-    Price, Rejection, Request, Room, Side, Terms, TimeInForce,
+    Price, Quantity, Rejection, Request, Room, Side, Terms, TimeInForce,
 };
 
 use super::batch::{Refused, repeats_earlier, takes};
-use super::matching::Change;
 use super::taker::Fills;
-use super::{amend, cancel, limits, matching, order, taker};
+use super::{amend, cancel, limits, matching, order, reduce, taker};
 use crate::state::{Exposure, MarketOrder, MarketView, State};
 
 /// An all-or-nothing batch against what is there before it.
@@ -23,6 +22,7 @@ pub(super) struct Trial<'a> {
     /// Orders that the batch cancels or amends.
     targets: BTreeSet<OrderId>,
     cancelled: Vec<(MarketId, MarketOrder)>,
+    amended: Vec<(MarketId, MarketOrder)>,
     /// Where orders of the batch may come to rest, or how far they go.
     entering: Vec<Entering>,
     /// What the batch's cancels and reductions touch, and the contracts that they free.
@@ -65,6 +65,9 @@ struct Entering {
     by_budget: bool,
     /// Contracts that a sell takes of its account's free ones; those of an amendment, beyond what it had.
     gives: u64,
+    /// It only reduces: it is content with fewer, but one that comes in needs one.
+    reduces: bool,
+    amends: bool,
     /// Contracts that it may take of the other side.
     takes: u64,
     before: Exposure,
@@ -75,13 +78,21 @@ impl<'a> Trial<'a> {
     /// What a batch takes of its purse, or why it cannot be.
     pub(super) fn of(state: &'a State, account: AccountId, requests: &[Request], room: usize) -> Result<Need, Refused> {
         let (targets, cancelled, entering, freed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
-        let (credits, resting) = (Credits::ZERO, 0);
-        let mut trial = Self { state, account, targets, cancelled, entering, freed, credits, resting, room };
+        let (amended, credits, resting) = (Vec::new(), Credits::ZERO, 0);
+        let mut trial = Self { state, account, targets, cancelled, amended, entering, freed, credits, resting, room };
         for admit in [Self::admit_cancel, Self::admit_amend, Self::admit_place] {
             for (index, request) in requests.iter().enumerate().filter(|(index, _)| !repeats_earlier(requests, *index))
             {
                 admit(&mut trial, request).map_err(|code| Refused::at(index, code))?;
             }
+        }
+        if let Some(order) = trial.amended_and_shrunk() {
+            let amends = |request: &Request| match *request {
+                Request::Amend { order: other, .. } => cancel::resolve(state, account, other) == Ok(order),
+                Request::Cancel(_) | Request::Place(_) => false,
+            };
+            let index = requests.iter().position(amends).expect("the batch amends it");
+            return Err(Refused::at(index, Rejection::BatchConflict));
         }
         Ok(trial.wanted())
     }
@@ -119,10 +130,13 @@ impl<'a> Trial<'a> {
             raised => raised,
         };
         self.freed.push(Freed::by(market, &resting, false));
+        self.amended.push((market.listing.market, resting));
         if change.in_place {
             return Ok(());
         }
-        let entering = Entering::amended(market, &resting, &change);
+        // What one that only reduces is cut to when its turn comes, nobody knows yet.
+        let most = if resting.owner.reduce_only { quantity.unwrap_or(change.quantity) } else { change.quantity };
+        let entering = Entering::amended(market, &resting, change.limit, most);
         if self.meets(market, &entering) {
             return Err(Rejection::BatchConflict);
         }
@@ -145,6 +159,20 @@ impl<'a> Trial<'a> {
         self.credits += order.hold();
         self.resting += u32::from(order.terms.time_in_force().rests());
         self.admit_entering(market, entering)
+    }
+
+    /// The first amended order that only reduces, if what it may have depends on what the batch cancels or amends before it: a sell, or
+    /// another order that only reduces.
+    fn amended_and_shrunk(&self) -> Option<OrderId> {
+        let depends = |(market, order): &&(MarketId, MarketOrder)| {
+            let mut others = self.cancelled.iter().chain(&self.amended);
+            order.shrinks()
+                && others.any(|(at, other)| {
+                    let matters = other.owner.entry.side() == Side::Sell || other.shrinks();
+                    at == market && other.id != order.id && matters
+                })
+        };
+        self.amended.iter().find(depends).map(|(_, order)| order.id)
     }
 
     /// True if it would meet an order that is there, or one of the batch.
@@ -175,13 +203,11 @@ impl<'a> Trial<'a> {
 
     fn admit_entering(&mut self, market: MarketView<'_>, entering: Entering) -> Result<(), Rejection> {
         let same = |other: &&Entering| other.contract == entering.contract;
-        let given: u64 = self.others(&entering).filter(same).map(|other| other.gives).sum();
-        let (free, redeemed) = self.free(market, &entering);
-        if entering.gives > 0 && free < given + entering.gives {
-            return Err(Rejection::PositionInsufficient);
-        }
-        if entering.gives > 0 && free - redeemed < given + entering.gives {
-            return Err(Rejection::BatchConflict);
+        match entering {
+            Entering { reduces: false, .. } => self.admit_sale(market, &entering)?,
+            Entering { amends: false, .. } => self.admit_reducing(market, &entering)?,
+            // It is content with what it has.
+            Entering { reduces: true, amends: true, .. } => {}
         }
         if market.limits != MarketLimits::NONE {
             let Entering { contract, before, after, .. } = entering;
@@ -194,6 +220,55 @@ impl<'a> Trial<'a> {
         }
         self.entering.push(entering);
         Ok(())
+    }
+
+    /// A sell has all its contracts, whatever else the batch does.
+    fn admit_sale(&self, market: MarketView<'_>, entering: &Entering) -> Result<(), Rejection> {
+        let contract = entering.contract;
+        let (free, redeemed) = self.free(market, entering, contract);
+        let (given, at_most) = self.given(entering, contract);
+        if entering.gives > 0 && free < given + entering.gives {
+            return Err(Rejection::PositionInsufficient);
+        }
+        if entering.gives > 0 && free - redeemed < at_most + entering.gives {
+            return Err(Rejection::BatchConflict);
+        }
+        Ok(())
+    }
+
+    /// An order that only reduces has something to reduce, whatever else the batch does.
+    fn admit_reducing(&self, market: MarketView<'_>, entering: &Entering) -> Result<(), Rejection> {
+        let contract = if entering.buys { entering.contract.other() } else { entering.contract };
+        let (free, redeemed) = self.free(market, entering, contract);
+        let (given, at_most) = self.given(entering, contract);
+        let (id, bought) = (entering.market, contract.other());
+        let resting = self.state.lookup.reducing(id, self.account, bought).map_or(0, |all| all.contracts);
+        let gone = |(at, order): &&(MarketId, MarketOrder)| {
+            *at == id && order.shrinks() && order.owner.entry.contract() == bought
+        };
+        let gone = self.cancelled.iter().filter(gone);
+        let taken = resting - gone.clone().map(|(_, order)| u64::from(order.remaining)).sum::<u64>();
+        if free <= given + taken {
+            return Err(Rejection::NothingToReduce);
+        }
+        if free - redeemed <= at_most + taken {
+            return Err(Rejection::BatchConflict);
+        }
+        let shrinks = |other: &&Entering| other.reduces && other.buys && other.after.live_orders > 0;
+        let come = self.others(entering).filter(shrinks).filter(|other| !other.amends && other.contract == bought);
+        let there = reduce::count(self.state, id, self.account, bought) - gone.count();
+        if entering.buys && entering.after.live_orders > 0 && there + come.count() >= REDUCE_ONLY_MAX {
+            return Err(Rejection::ReduceOnlyLimit);
+        }
+        Ok(())
+    }
+
+    /// Contracts of one kind that sells of the batch give which enter before: for sure, and at most.
+    fn given(&self, entering: &Entering, contract: Contract) -> (u64, u64) {
+        let sells = self.others(entering).filter(|other| other.contract == contract);
+        sells.fold((0, 0), |(sure, most), other| {
+            (sure + if other.reduces { 0 } else { other.gives }, most + other.gives)
+        })
     }
 
     /// What the account's live orders come to with this one, after the batch's cancels and with all that enter before.
@@ -209,16 +284,15 @@ impl<'a> Trial<'a> {
         exposure
     }
 
-    /// Contracts that are free to be sold once the batch's cancels are done, and how many of them may be redeemed with others of the
-    /// other kind that the batch frees or buys before.
-    fn free(&self, market: MarketView<'_>, entering: &Entering) -> (u64, u64) {
+    /// Contracts of one kind that are free to be sold once the batch's cancels are done, and how many of them may be redeemed with others
+    /// of the other kind that the batch frees or buys before.
+    fn free(&self, market: MarketView<'_>, entering: &Entering, contract: Contract) -> (u64, u64) {
         let here = |freed: &&Freed| freed.market == entering.market;
         let (same, other): (Vec<&Freed>, Vec<&Freed>) =
-            self.freed.iter().filter(here).partition(|freed| freed.contract == entering.contract);
-        let free = market.position(self.account).free(entering.contract)
-            + same.iter().map(|freed| freed.at_least).sum::<u64>();
-        let buys = self.others(entering).filter(|other| other.contract != entering.contract && other.buys);
-        let others = market.position(self.account).free(entering.contract.other())
+            self.freed.iter().filter(here).partition(|freed| freed.contract == contract);
+        let free = market.position(self.account).free(contract) + same.iter().map(|freed| freed.at_least).sum::<u64>();
+        let buys = self.others(entering).filter(|other| other.contract != contract && other.buys);
+        let others = market.position(self.account).free(contract.other())
             + other.iter().map(|freed| freed.at_most).sum::<u64>()
             + buys.map(|buy| buy.takes).sum::<u64>();
         (free, others.min(free))
@@ -227,8 +301,8 @@ impl<'a> Trial<'a> {
 
 impl Entering {
     fn placed(order: &NewOrder) -> Self {
-        let contracts = u64::from(order::contracts(order).contracts());
-        let limits::Wanted { contract, before, after, .. } = order::wanted(order);
+        let contracts = u64::from(order.terms.contracts().contracts());
+        let limits::Wanted { contract, before, after, .. } = order::wanted(order, order.terms.contracts());
         Self {
             market: order.market,
             side: order.entry.book_side(),
@@ -237,25 +311,29 @@ impl Entering {
             buys: order.entry.side() == Side::Buy,
             by_budget: matches!(order.terms, Terms::Budget { .. }),
             gives: if order.entry.side() == Side::Sell { contracts } else { 0 },
+            reduces: order.instructions.reduce_only,
+            amends: false,
             takes: takes(order),
             before,
             after,
         }
     }
 
-    fn amended(market: MarketView<'_>, resting: &MarketOrder, change: &Change) -> Self {
+    fn amended(market: MarketView<'_>, resting: &MarketOrder, limit: Price, quantity: Quantity) -> Self {
         let stake = &resting.owner;
-        let remaining = change.quantity - resting.filled();
+        let remaining = quantity - resting.filled();
         let more = amend::more_contracts(resting, remaining);
-        let limits::Wanted { contract, before, after, .. } = limits::Wanted::amended(resting, change.limit, remaining);
+        let limits::Wanted { contract, before, after, .. } = limits::Wanted::amended(resting, limit, remaining);
         Self {
             market: market.listing.market,
             side: stake.entry.book_side(),
-            limit: change.limit,
+            limit,
             contract,
             buys: stake.entry.side() == Side::Buy,
             by_budget: false,
             gives: if stake.entry.side() == Side::Sell { more } else { 0 },
+            reduces: stake.reduce_only,
+            amends: true,
             takes: u64::from(remaining.contracts()),
             before,
             after,

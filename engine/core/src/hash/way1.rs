@@ -61,9 +61,11 @@ pub fn position(market: MarketId, account: AccountId, position: &Position) -> u6
 }
 
 pub fn order(market: MarketId, order: &MarketOrder) -> u64 {
-    let Stake { account, expires, fee_rate, quantity, entry, self_trade, post_only, cancel_on_pause } = order.owner;
-    let codes = [entry.code(), self_trade.code(), post_only.code(), cancel_on_pause.into()];
-    let codes = u64::from(u32::from_le_bytes(codes));
+    let Stake { account, expires, fee_rate, quantity, entry, self_trade, post_only, cancel_on_pause, reduce_only } =
+        order.owner;
+    let flags = [cancel_on_pause.into(), reduce_only.into()];
+    let codes = [entry.code(), self_trade.code(), post_only.code(), flags[0], flags[1], 0, 0, 0];
+    let codes = u64::from_le_bytes(codes);
     let left = u64::from(order.price) | u64::from(order.remaining) << 32;
     let asked = u64::from(quantity.contracts()) | u64::from(fee_rate.millionths()) << 32;
     hash_words(Kind::Order, [order.id.0, market.0, account.0, left, asked, expires.0, codes])
@@ -309,6 +311,7 @@ mod tests {
             self_trade: SelfTrade::CancelBoth,
             post_only: PostOnly::Reprice,
             cancel_on_pause: true,
+            reduce_only: true,
         };
         let order = Resting { id: OrderId(1), side: owner.entry.book_side(), price: 2, remaining: 3, owner };
         let need = Need { credits: Credits(1), room: ROOM };
@@ -370,12 +373,12 @@ mod tests {
             7234949da0259619 account
             4e505eb3b5ebf80a market
             cc24eaf33cbd7af4 position
-            ce6f8dfdc380f793 order
+            fcddcf6fd5a0d780 order
             64303f18df6639e9 client id
             10f164b7330cc00e old client id
             7034d0efebd72752 client ids used
             6c0215efa9cd3718 ended order
-            fb0b9527b9d12dfa waiting
+            61f3415f76312025 waiting
             38820e53adaf972a instruction
             f98f286131efbc24 outbox
             a65091b345a704a5 kept

@@ -31,8 +31,19 @@ pub struct Lookup {
     pub cancel_on_pause: BTreeSet<(MarketId, OrderId)>,
     /// Markets that still have orders to cancel or positions to pay out.
     pub sweeping: BTreeSet<MarketId>,
+    /// Buys that only reduce and rest: where, whose, and which contract they buy.
+    pub reducing: BTreeMap<(MarketId, AccountId, Contract), Reducing>,
     /// What accounts' live orders come to, in the markets that limit it.
     pub exposures: BTreeMap<MarketId, Table<AccountId, Exposure>>,
+}
+
+/// Buys of one account for one contract of one market that only reduce and rest.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reducing {
+    /// Contracts that they want.
+    pub contracts: u64,
+    /// The orders, oldest first; at most [`REDUCE_ONLY_MAX`](schemas::limits::REDUCE_ONLY_MAX).
+    pub orders: BTreeSet<OrderId>,
 }
 
 /// What one account's live orders in one market come to.
@@ -99,6 +110,11 @@ impl Lookup {
         if order.owner.cancel_on_pause {
             self.cancel_on_pause.insert((market, order.id));
         }
+        if order.shrinks() {
+            let reducing = self.reducing.entry(reducing_key(market, order)).or_default();
+            reducing.contracts += u64::from(order.remaining);
+            reducing.orders.insert(order.id);
+        }
         if let Some(exposures) = self.exposures.get_mut(&market) {
             exposures.get_or_default(order.owner.account).add(&Exposure::of_live(order));
         }
@@ -115,6 +131,9 @@ impl Lookup {
                 self.cancel_on_pause.remove(&(market, order.id));
             }
         }
+        if order.shrinks() {
+            self.reduces_less(market, order, quantity);
+        }
         if let Some(exposures) = self.exposures.get_mut(&market) {
             let exposure = exposures.get_or_default(order.owner.account);
             exposure.subtract(&Exposure { live_orders: u32::from(gone), ..Exposure::of(order, quantity) });
@@ -124,9 +143,32 @@ impl Lookup {
         }
     }
 
+    #[cold]
+    fn reduces_less(&mut self, market: MarketId, order: &MarketOrder, quantity: Quantity) {
+        let key = reducing_key(market, order);
+        let reducing = self.reducing.get_mut(&key).expect("it came to rest");
+        reducing.contracts -= u64::from(quantity.contracts());
+        if order.contracts() == quantity {
+            reducing.orders.remove(&order.id);
+            if reducing.orders.is_empty() {
+                self.reducing.remove(&key);
+            }
+        }
+    }
+
+    /// An account's buys for one contract of a market that only reduce. Most of the time there are none anywhere.
+    #[inline]
+    pub fn reducing(&self, market: MarketId, account: AccountId, bought: Contract) -> Option<&Reducing> {
+        if self.reducing.is_empty() { None } else { self.reducing.get(&(market, account, bought)) }
+    }
+
     /// A market's orders that are cancelled when it pauses, oldest first.
     pub fn paused_orders(&self, market: MarketId) -> impl Iterator<Item = OrderId> {
         let all = (market, OrderId(0))..=(market, OrderId(u64::MAX));
         self.cancel_on_pause.range(all).map(|(_, order)| *order)
     }
+}
+
+fn reducing_key(market: MarketId, order: &MarketOrder) -> (MarketId, AccountId, Contract) {
+    (market, order.owner.account, order.owner.entry.contract())
 }

@@ -88,7 +88,12 @@ pub struct Stake {
     /// What an amendment that crosses does at all.
     pub post_only: PostOnly,
     pub cancel_on_pause: bool,
+    /// It never leaves its account with more contracts.
+    pub reduce_only: bool,
 }
+
+// An order is a cache line with its place in its queue.
+const _: () = assert!(size_of::<Stake>() <= 32);
 
 impl Stake {
     /// No order has a time to expire at this time.
@@ -107,6 +112,12 @@ impl Stake {
 pub type MarketOrder = Resting<OrderId, Stake>;
 
 impl MarketOrder {
+    /// True for a buy that only reduces: it shrinks when its account's position does. (What a sell gives is reserved, and stays.)
+    #[inline]
+    pub fn shrinks(&self) -> bool {
+        self.owner.reduce_only && self.owner.entry.side() == schemas::Side::Buy
+    }
+
     /// Its price in the book (YES).
     pub fn book_price(&self) -> Price {
         book_price(self.price)

@@ -35,7 +35,7 @@ pub use client_ids::{ClientIds, Meaning, Name};
 pub use deposits::{Deposits, Proposed};
 pub use ended::EndedOrders;
 pub use few::Few;
-pub use lookup::{Exposure, Lookup};
+pub use lookup::{Exposure, Lookup, Reducing};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
 pub use market_places::MarketPlaces;
@@ -60,6 +60,8 @@ pub struct State {
     pub(crate) settlements: Vec<Settlement>,
     /// Accounts that came to hold pairs by what the present command did to a market; empty between commands.
     pub(crate) paired: Vec<AccountId>,
+    /// Accounts whose positions the present command changed in a market where they have buys that only reduce; empty between commands.
+    pub(crate) shrinking: Vec<AccountId>,
     /// The step of purses' changes that the present command's time falls into.
     pub(crate) step: u32,
     /// The command that the present part of an outcome answers: what is sent carries its id.
@@ -182,6 +184,7 @@ impl State {
             lookup: Lookup::default(),
             settlements: Vec::new(),
             paired: Vec::new(),
+            shrinking: Vec::new(),
             step: 0,
             answering: CommandId(0),
             stirred: BTreeSet::new(),

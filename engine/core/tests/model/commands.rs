@@ -273,6 +273,7 @@ impl World<'_> {
                 self_trade: wish.self_trade,
                 deadline: wish.deadline.map(|from_now| self.time(from_now)),
                 cancel_on_pause: wish.cancel_on_pause,
+                reduce_only: wish.reduce_only,
             },
         }
     }

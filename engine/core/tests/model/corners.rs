@@ -2,7 +2,8 @@
 
 use schemas::limits::{
     ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX,
-    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, MARKET_KEPT_MS, ORDER_FILLS_MAX, PURSE_REST_MS, SWEEP_MAX,
+    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, MARKET_KEPT_MS, ORDER_FILLS_MAX, PURSE_REST_MS, REDUCE_ONLY_MAX,
+    SWEEP_MAX,
 };
 use schemas::market::YesValue;
 use schemas::{AccountId, Answer, Credits, Entry, MarketLimits, PostOnly, Transition};
@@ -40,7 +41,9 @@ pub fn all(coverage: &mut Coverage) -> Done {
     }
     splitting(&mut World::new(1, coverage))?;
     behind_many_expired(&mut World::new(1, coverage))?;
-    sells_in_one_batch(&mut World::new(1, coverage))
+    sells_in_one_batch(&mut World::new(1, coverage))?;
+    too_late_to_cancel(&mut World::new(1, coverage))?;
+    many_that_reduce(&mut World::new(1, coverage))
 }
 
 fn wallet_and_keys(world: &mut World<'_>) -> Done {
@@ -364,4 +367,40 @@ fn archived(world: &mut World<'_>) -> Done {
         world.step(&Step::MassCancel { who, market: None, route })?;
     }
     Ok(())
+}
+
+fn too_late_to_cancel(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    world.step(&Step::Place(Wish { wait: Wait::Gtd(1_000), ..plain(1, 0, Entry::BuyNo, 5_000, 1) }, Route::Home))?;
+    world.step(&Step::Wait { milliseconds: 2_000, late: true })?;
+    world.step(&Step::Cancel { who: 1, which: Which::Own(0), route: Route::Home })
+}
+
+/// As many buys that only reduce as may rest, in front of the limit of what one order may meet.
+fn many_that_reduce(world: &mut World<'_>) -> Done {
+    for who in 1..=3 {
+        world.step(&Step::Open { who, key: 1, route: Route::Home })?;
+        world.enrich(who, AMOUNT_MAX)?;
+    }
+    world.step(&Step::Create { market: 0, listing: LISTING, route: Route::Home })?;
+    world.step(&Step::Change { market: 0, by: 1, transition: Transition::Open, route: Route::Home })?;
+    let place = |wish| Step::Place(wish, Route::Home);
+    world.step(&place(plain(2, 0, Entry::BuyNo, 5_000, 100)))?;
+    world.step(&place(plain(1, 0, Entry::BuyYes, 5_000, 100)))?;
+    let reducing = |entry, price, quantity| Wish { reduce_only: true, ..plain(1, 0, entry, price, quantity) };
+    for all_or_nothing in [true, false] {
+        let items = vec![Item::Place(reducing(Entry::BuyNo, 4_000, 4)); REDUCE_ONLY_MAX + 1];
+        world.step(&batch(1, 0, all_or_nothing, items))?;
+    }
+    world.step(&place(reducing(Entry::SellYes, 9_000, 1)))?;
+    // The makers before leave room for its order and all of those that shrink for it but one.
+    rest(world, ORDER_FILLS_MAX - REDUCE_ONLY_MAX, &plain(2, 0, Entry::BuyNo, 5_000, 1))?;
+    world.step(&place(plain(1, 0, Entry::BuyNo, 5_000, 10)))?;
+    let all = u32::try_from(ORDER_FILLS_MAX).unwrap();
+    let kill = Wish { wait: Wait::Fok, ..plain(3, 0, Entry::BuyYes, 5_000, all - 19) };
+    world.step(&place(kill))?;
+    world.step(&place(plain(3, 0, Entry::BuyYes, 5_000, 20_000)))?;
+    // Now there is room, for that and for those behind.
+    world.step(&place(plain(3, 0, Entry::BuyYes, 6_000, 200)))?;
+    world.step(&Step::MassCancel { who: 1, market: None, route: Route::Home })
 }

@@ -84,7 +84,7 @@ impl Coverage {
             | Event::CancelRejected { code, .. }
             | Event::AmendRejected { code, .. }
             | Event::TransferReturned { code, .. } => *self.rejections.entry(*code).or_default() += 1,
-            Event::OrderCancelled { reason, .. } => self.see_cancel(Some(*reason)),
+            Event::OrderCancelled { reason, .. } | Event::OrderReduced { reason, .. } => self.see_cancel(Some(*reason)),
             Event::OrderPlaced(placed) => self.see_cancel(placed.cancel_reason),
             Event::OrderAmended(amended) => self.see_cancel(amended.cancel_reason),
             _ => {}

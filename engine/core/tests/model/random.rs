@@ -67,9 +67,10 @@ fn wish() -> impl Strategy<Value = Wish> {
     let deadline = weighted(0.1, -50_i64..=50);
     let rate = prop_oneof![30 => Just(70_000_u32), 1 => Just(0_u32), 3 => Just(200_000_u32)];
     let what = (who(), market(), entry(), kind, price(), quantity());
-    let how = (wait, post_only, self_trade, deadline, proptest::bool::weighted(0.2), rate, name());
+    let flags = (proptest::bool::weighted(0.2), proptest::bool::weighted(0.25));
+    let how = (wait, post_only, self_trade, deadline, flags, rate, name());
     (what, how).prop_map(|((who, market, entry, kind, price, quantity), how)| {
-        let (wait, post_only, self_trade, deadline, cancel_on_pause, rate, name) = how;
+        let (wait, post_only, self_trade, deadline, (cancel_on_pause, reduce_only), rate, name) = how;
         Wish {
             who,
             market,
@@ -82,6 +83,7 @@ fn wish() -> impl Strategy<Value = Wish> {
             self_trade,
             deadline,
             cancel_on_pause,
+            reduce_only,
             rate,
             name,
         }

@@ -226,6 +226,7 @@ pub struct Wish {
     /// Milliseconds from now.
     pub deadline: Option<i64>,
     pub cancel_on_pause: bool,
+    pub reduce_only: bool,
     pub rate: u32,
     pub name: Option<u8>,
 }

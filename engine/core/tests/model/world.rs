@@ -237,6 +237,7 @@ pub fn plain(who: u64, market: usize, entry: Entry, price: u16, quantity: u32) -
         self_trade: SelfTrade::CancelNewest,
         deadline: None,
         cancel_on_pause: false,
+        reduce_only: false,
         rate: 70_000,
         name: None,
     }

@@ -68,7 +68,7 @@ fn two_orders_of_one_account_meet() {
                 1 | a: gets back 2.50
             > a buy R no 2 @ 0.5 stp decrement
                 1 | a: order #3 CANCELLED 0/0, SELF_TRADE
-                1 | a: order #1 loses 2
+                1 | a: order #1 loses 2, SELF_TRADE
                 1 | a: gets back 1.00 (2 times)
             > a buy R no 3 @ 0.5 stp cancel_both
                 1 | a: order #4 CANCELLED 0/3, SELF_TRADE

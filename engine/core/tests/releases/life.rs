@@ -237,6 +237,7 @@ impl Life {
             self_trade: SelfTrade::ALL[self.pick(5)],
             deadline: None,
             cancel_on_pause: self.below(3) == 0,
+            reduce_only: self.below(4) == 0,
         };
         let client_id = self.name().filter(|_| self.below(3) > 0);
         NewOrder { account, market, entry, terms, fee_rate: FeeRate::new(70_000).unwrap(), client_id, instructions }

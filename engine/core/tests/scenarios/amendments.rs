@@ -266,7 +266,7 @@ fn an_amended_order_meets_its_own_account() {
             > a buy yes 2 @ 0.4
                 order #2 ACTIVE 0/2
             > a amend #2 price 0.5
-                order #2 amended: CANCELLED 0/2 @ 0.5000 at the end of its queue
+                order #2 amended: CANCELLED 0/2 @ 0.5000 at the end of its queue SELF_TRADE
             a: 7.412500 + 2.587500 held
             ASK 5 @ 0.5000 BUY_NO a
         "#]],

@@ -378,7 +378,7 @@ fn a_budget_that_loses_to_its_own_order_does_not_pass_over_it() {
                 order #2 ACTIVE 0/1
             > a buy no budget 3.0175 stp decrement
                 order #3 CANCELLED 0/0 SELF_TRADE
-                order #1 loses 5
+                order #1 loses 5: SELF_TRADE
             a: 8.965000 + 1.035000 held
             b: 9.482500 + 0.517500 held
             BID 2 @ 0.5000 BUY_YES a

@@ -9,6 +9,7 @@ mod client_ids;
 mod instructions;
 mod markets;
 mod matching;
+mod reducing;
 mod refusals;
 mod script;
 mod wallets;

@@ -1,9 +1,10 @@
-//! What becomes of orders: each is born once, on its market's shard, as it was asked for; none trades when its time is over.
+//! What becomes of orders: each is born once, on its market's shard, as it was asked for; none trades when its time is over; what one buys
+//! that only reduces is redeemed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::answers::parts;
-use schemas::{Command, Event, NewOrder, Request, Timestamp};
+use schemas::{Command, Event, NewOrder, Request, Side, Timestamp};
 
 use super::history::History;
 
@@ -11,6 +12,7 @@ pub fn check(histories: &[History]) {
     for history in histories {
         check_births(history);
         check_times(history);
+        check_reducing(history);
     }
 }
 
@@ -60,5 +62,33 @@ fn check_times(history: &History) {
                 _ => {}
             }
         }
+    }
+}
+
+/// An order that only reduces leaves its account with no more contracts: each that it buys is redeemed in the same outcome.
+fn check_reducing(history: &History) {
+    let mut reducing = BTreeSet::new();
+    for (outcome, _) in &history.outcomes {
+        // Contracts bought by such orders, less pairs redeemed.
+        let mut kept: BTreeMap<_, i128> = BTreeMap::new();
+        for event in &outcome.events {
+            match event {
+                Event::OrderPlaced(placed) if placed.order.instructions.reduce_only => drop(reducing.insert(placed.id)),
+                Event::Traded(trade) => {
+                    for party in [&trade.maker, &trade.taker] {
+                        if reducing.contains(&party.order) && party.entry.side() == Side::Buy {
+                            let bought = kept.entry((party.account, trade.market)).or_default();
+                            *bought += i128::from(trade.quantity.contracts());
+                        }
+                    }
+                }
+                Event::PairsRedeemed { market, account, pairs } => {
+                    *kept.entry((*account, *market)).or_default() -= i128::from(*pairs);
+                }
+                _ => {}
+            }
+        }
+        let more = kept.into_iter().find(|(_, contracts)| *contracts > 0);
+        assert!(more.is_none(), "{more:?}: an order that only reduces bought more than was redeemed");
     }
 }

@@ -125,6 +125,7 @@ fn order(row: &Row) -> Result<(OrderId, Order), ReadModelError> {
         post_only: word(row, "post_only")?,
         self_trade: word(row, "self_trade")?,
         cancel_on_pause: row.try_get("cancel_on_pause")?,
+        reduce_only: row.try_get("reduce_only")?,
         limit: limit.map(small).transpose()?,
         budget: row.try_get::<_, Option<i64>>("budget")?.map(Credits),
         quantity: contracts(row, "quantity")?,

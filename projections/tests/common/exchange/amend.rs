@@ -22,7 +22,8 @@ impl Exchange {
         self.orders.get_mut(&id).unwrap().quantity -= lost;
         let mut told = Telling::new(self.command(), self.map.of_market(market));
         let (account, entry, quantity) = (order.account, order.entry, quantity(lost));
-        told.events.push(Event::OrderReduced { order: id, account, market, entry, price, quantity });
+        let reason = [CancelReason::SelfTrade, CancelReason::ReduceOnly][self.random.index(2)];
+        told.events.push(Event::OrderReduced { order: id, account, market, entry, price, quantity, reason });
         match order.entry.side() {
             Side::Sell => *self.reserved(&order) -= i64::from(lost),
             Side::Buy => {

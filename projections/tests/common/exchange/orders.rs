@@ -71,8 +71,12 @@ impl Exchange {
             (4, _) => limit(TimeInForce::Gtc, PostOnly::Reprice),
             _ => limit(TimeInForce::Gtc, PostOnly::Off),
         };
-        let instructions =
-            Instructions { self_trade: SelfTrade::Allow, deadline: None, cancel_on_pause: self.random.below(4) == 0 };
+        let instructions = Instructions {
+            self_trade: SelfTrade::Allow,
+            deadline: None,
+            cancel_on_pause: self.random.below(4) == 0,
+            reduce_only: self.random.below(4) == 0,
+        };
         let client_id = (self.random.below(2) == 0).then(|| ClientId(u128::from(self.random.next())));
         let fee_rate = FeeRate::new(30_000).unwrap();
         self.place(NewOrder { account, market, entry, terms, fee_rate, client_id, instructions })
@@ -96,13 +100,18 @@ impl Exchange {
             Terms::Budget { budget } => budget.micros(),
             _ => i64::MAX,
         };
-        let wanted = if matches!(order.terms, Terms::Budget { .. }) { u32::MAX } else { asked(&order) };
+        let wanted = match order.terms {
+            Terms::Budget { .. } => u32::MAX,
+            // For as many as it was let in with.
+            _ if order.instructions.reduce_only => 1 + self.random.below(asked(&order).into()) as u32,
+            _ => asked(&order),
+        };
         let mut limit = order.entry.book_price(order.terms.limit());
         if order.terms.post_only() == PostOnly::Reprice {
             limit = self.behind_the_other_side(&order, limit);
         }
         let taken = self.take(told, id, &order, limit, wanted, budget);
-        self.placed(told, id, order, limit, &taken);
+        self.placed(told, id, order, limit, &taken, wanted);
         told.events.extend(taken.trades);
         self.redeem(told, order.market, taken.touched);
     }
@@ -123,15 +132,16 @@ impl Exchange {
     }
 
     /// After the matching: what is left rests or ends, and the taker's own settlement.
-    fn placed(&mut self, told: &mut Telling, id: OrderId, order: NewOrder, price: Price, taken: &Taken) {
+    fn placed(&mut self, told: &mut Telling, id: OrderId, order: NewOrder, price: Price, taken: &Taken, wanted: u32) {
         let filled = taken.filled;
-        let total = if matches!(order.terms, Terms::Budget { .. }) { filled } else { asked(&order) };
+        let total = if matches!(order.terms, Terms::Budget { .. }) { filled } else { wanted };
         let status = status_of(order.terms.time_in_force().rests(), filled, total);
-        let cancel_reason = (status == Status::Cancelled).then_some(CancelReason::TimeInForce);
+        let cut = (total < asked(&order)).then_some(CancelReason::ReduceOnly);
+        let cancel_reason = if status == Status::Cancelled { Some(CancelReason::TimeInForce) } else { cut };
         self.note(told, id, &order, total, filled, status);
         let row = self.orders.get_mut(&id).unwrap();
         (row.price, row.cancel_reason) = (order.entry.book_price(price), cancel_reason);
-        told.events.push(Event::OrderPlaced(OrderPlaced {
+        let placed = OrderPlaced {
             id,
             order,
             price,
@@ -139,8 +149,9 @@ impl Exchange {
             filled: quantity(filled),
             status,
             cancel_reason,
-        }));
-        let (hold, purse) = (order.hold().micros(), self.purse((order.account, told.shard)));
+        };
+        told.events.push(Event::OrderPlaced(placed));
+        let (hold, purse) = (placed.hold().micros(), self.purse((order.account, told.shard)));
         purse.available -= hold;
         purse.held += hold;
         purse.live_orders += i64::from(status.is_live());

@@ -4,8 +4,9 @@ use schemas::event::OrderAmended;
 use schemas::{AccountId, Amendment, Credits, Event, MarketId, OrderId, OrderRef, Price, Quantity, Rejection, Status};
 
 use super::limits::{Swap, Weight};
+use super::matching::Changed;
 use super::means::Wants;
-use super::{Answer, Market, Model, Moved, Order};
+use super::{Answer, Market, Model, Moved, Order, reduce};
 
 /// A change that nothing refuses, but perhaps that its account's means do not reach.
 pub(super) struct Change {
@@ -15,6 +16,8 @@ pub(super) struct Change {
     pub(super) price: Price,
     pub(super) quantity: Quantity,
     pub(super) reduces: bool,
+    /// It was asked to be for more, and would enlarge its account's position.
+    pub(super) cut: bool,
     /// Credits beyond what the order holds, at the price that is asked for.
     pub(super) needs: Credits,
     /// Credits that it lets go, if it needs none.
@@ -67,7 +70,12 @@ impl Model {
         if quantity <= order.filled {
             return Err(Rejection::QuantityFilled);
         }
-        let changed = Order { price, quantity, ..*order };
+        let mut changed = Order { price, quantity, ..*order };
+        if order.reduce_only && !reduces {
+            let most = market.reducible(order.account, order.reduces()) + u64::from(order.left().contracts());
+            changed.quantity = order.filled + reduce::smaller(changed.left(), most);
+        }
+        let (asked, quantity) = (quantity, changed.quantity);
         if alone && !reduces {
             check_room(market, order, &changed)?;
         }
@@ -75,11 +83,12 @@ impl Model {
         let needs = (changed.hold() - order.hold()).max(Credits::ZERO);
         let held = order.hold() - Order { price: rests_at, ..changed }.hold();
         let frees = if needs > Credits::ZERO { Credits::ZERO } else { held };
-        Ok(Change { market: market.id(), order: *order, price: rests_at, quantity, reduces, needs, frees })
+        let cut = quantity < asked;
+        Ok(Change { market: market.id(), order: *order, price: rests_at, quantity, reduces, cut, needs, frees })
     }
 
     pub(super) fn carry_out_change(&mut self, change: &Change) {
-        let Change { market, order, price, quantity, needs, .. } = *change;
+        let Change { market, order, price, quantity, cut, needs, .. } = *change;
         if needs > Credits::ZERO {
             self.account_mut(order.account).available -= needs;
             self.tell(Event::HoldRaised { account: order.account, order: order.id, amount: needs });
@@ -87,7 +96,7 @@ impl Model {
         if change.reduces {
             self.reduce(market, &order, quantity);
         } else {
-            self.change(market, &order, price, quantity, order.hold() + needs);
+            self.change(market, &order, &Changed { price, quantity, cut, held: order.hold() + needs });
         }
         self.redeem(market);
     }

@@ -14,7 +14,8 @@ pub(super) type Refused = (usize, Rejection);
 /// What one request of a batch leads to, when its turn has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
-    Cancel,
+    CancelBuy,
+    CancelSell,
     /// It needs no credits.
     Amend,
     AmendForMore,
@@ -142,8 +143,9 @@ impl Model {
                 // Taken in a moment ago, under the same name.
                 Request::Place(order) if self.seen_order(&order, &[]).is_some() => self.place(&order, &[]),
                 Request::Place(order) => {
-                    let price = self.check_at_market(&order);
-                    self.take_in_named(&order, price.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}")));
+                    let checked = self.check_at_market(&order);
+                    let (price, _) = checked.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}"));
+                    self.take_in_named(&order, price);
                 }
             }
             let refused = self.told[from..].iter().find(|(_, event)| matches!(event, Event::CancelRejected { .. }));
@@ -153,7 +155,11 @@ impl Model {
 
     fn turn(&self, account: AccountId, request: &Request) -> Turn {
         match *request {
-            Request::Cancel(_) => Turn::Cancel,
+            Request::Cancel(order) => {
+                let id = self.meant(account, order).expect("it was tried");
+                let sells = self.live_order(account, id).is_ok_and(|(_, order)| order.sells());
+                if sells { Turn::CancelSell } else { Turn::CancelBuy }
+            }
             Request::Place(_) => Turn::Place,
             Request::Amend { order, price, quantity } => {
                 let order = self.meant(account, order).expect("it was tried");

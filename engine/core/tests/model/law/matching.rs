@@ -1,26 +1,32 @@
 //! An order meets the other side of the book: best price first, first come first.
 
+use std::collections::BTreeSet;
+
 use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade, TradeKind};
 use schemas::limits::QUANTITY_MAX;
 use schemas::{
-    Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Price, Quantity, SelfTrade, Side, Status, Terms,
-    TimeInForce, TradeId,
+    AccountId, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, Price, Quantity, SelfTrade, Side, Status,
+    Terms, TimeInForce, TradeId,
 };
 
-use super::{Model, Moved, Order, orders};
+use super::{Market, Model, Moved, Order, orders, reduce};
 
 /// What an order may still have, and what it came to.
-struct Meeting {
-    order: Order,
+pub(super) struct Meeting {
+    pub(super) order: Order,
     /// Credits to spend, fees included, if it is by budget.
-    budget: Option<Credits>,
+    pub(super) budget: Option<Credits>,
     /// Contracts still wanted.
-    wanted: Quantity,
+    pub(super) wanted: Quantity,
     traded: Quantity,
     /// Paid by a buyer, fee included; received by a seller, less the fee.
     credits: Credits,
     /// Contracts taken off since it met its own account.
     prevented: Quantity,
+    /// Contracts taken off since it would have enlarged its account's position.
+    pub(super) beyond: Quantity,
+    /// Such were taken off now or when it came.
+    pub(super) cut: bool,
     stopped: Option<CancelReason>,
 }
 
@@ -33,24 +39,33 @@ impl Meeting {
             traded: Quantity::ZERO,
             credits: Credits::ZERO,
             prevented: Quantity::ZERO,
+            beyond: Quantity::ZERO,
+            cut: false,
             stopped: None,
         }
     }
 
     /// Where an order stands that is now for `quantity` contracts of which `filled` are filled.
     fn status(&self, quantity: Quantity, filled: Quantity, rests: bool) -> (Status, Option<CancelReason>) {
+        let cut = self.cut.then_some(CancelReason::ReduceOnly);
         if quantity == filled && !filled.is_zero() {
-            return (Status::Filled, None);
+            return (Status::Filled, cut);
         }
         let all_prevented = quantity.is_zero() && !self.prevented.is_zero();
-        let reason = match self.stopped {
+        let reason = match (self.stopped, cut) {
             _ if all_prevented => CancelReason::SelfTrade,
-            Some(reason) => reason,
-            None if !rests => CancelReason::TimeInForce,
-            None if filled.is_zero() => return (Status::Active, None),
-            None => return (Status::PartiallyFilled, None),
+            (_, Some(cut)) if quantity.is_zero() => cut,
+            (Some(reason), _) => reason,
+            (None, _) if !rests => CancelReason::TimeInForce,
+            (None, cut) if filled.is_zero() => return (Status::Active, cut),
+            (None, cut) => return (Status::PartiallyFilled, cut),
         };
         (Status::Cancelled, Some(reason))
+    }
+
+    /// True if this account is on its way to sell with it.
+    pub(super) fn sells_of(&self, account: AccountId) -> bool {
+        self.order.sells() && self.order.account == account
     }
 
     /// What it did to its account's wallet, if so much was held for it before and so much is now.
@@ -66,11 +81,10 @@ impl Model {
     /// A new order that nothing refuses.
     pub(super) fn take_in(&mut self, id: OrderId, new: &NewOrder, price: Price) {
         let at = self.at;
-        let account = self.account_mut(new.account);
-        account.available -= new.hold();
-        account.purses.insert(at);
         let market = self.market(new.market);
-        let mut meeting = Meeting::of(Order { price, ..orders::as_resting(id, new) });
+        let admitted = self.check_reduces(market, new).expect("nothing refuses it");
+        let mut meeting = Meeting::of(Order { price, ..orders::as_resting(id, &admitted) });
+        meeting.cut = admitted != *new;
         if let Terms::Budget { budget } = new.terms {
             let held = market.position(new.account).of(new.entry.contract());
             let wanted = market.wanted(new.account, new.entry.contract());
@@ -78,31 +92,45 @@ impl Model {
             meeting.budget = Some(budget);
             meeting.wanted = u32::try_from(room).ok().and_then(Quantity::new).expect("at most an order's limit");
         }
+        self.keep_reducing(new.market, &mut meeting);
         let place = self.told.len();
         let kills = new.terms.time_in_force() == TimeInForce::Fok;
         // If they would trade, those of its own account.
         let allowing = Order { self_trade: SelfTrade::Allow, ..meeting.order };
-        if !kills || self.fills_whole(new.market, &meeting.order) {
+        if kills && meeting.cut {
+            meeting.stopped = Some(CancelReason::ReduceOnly);
+        } else if !kills || self.fills_whole(new.market, &meeting.order) {
             self.meet(new.market, &mut meeting);
         } else if self.fills_whole(new.market, &allowing) {
             meeting.stopped = Some(CancelReason::SelfTrade);
         }
-        let quantity =
-            if meeting.budget.is_some() { meeting.traded } else { meeting.order.quantity - meeting.prevented };
+        let taken_off = meeting.prevented + meeting.beyond;
+        let quantity = if meeting.budget.is_some() { meeting.traded } else { meeting.order.quantity - taken_off };
         let filled = meeting.traded;
         let (status, cancel_reason) = meeting.status(quantity, filled, new.terms.time_in_force().rests());
         let placed = OrderPlaced { id, order: *new, price, quantity, filled, status, cancel_reason };
         self.told.insert(place, (at, Event::OrderPlaced(placed)));
-        self.come_to_rest(new.market, &meeting, Order { quantity, filled, ..meeting.order }, new.hold(), status);
+        // Nothing is held for what was taken off of an order that only reduces.
+        let prevented = if meeting.order.reduce_only { taken_off } else { Quantity::ZERO };
+        let held = match new.terms {
+            Terms::Budget { budget } => budget,
+            _ => meeting.order.hold_for(new.entry.book_price(new.terms.limit()), meeting.order.quantity - prevented),
+        };
+        let account = self.account_mut(new.account);
+        account.available -= held;
+        account.purses.insert(at);
+        self.come_to_rest(new.market, &meeting, Order { quantity, filled, ..meeting.order }, held, status);
     }
 
     /// A resting order with another price or more contracts. `held` is what is held for it.
-    pub(super) fn change(&mut self, id: MarketId, order: &Order, price: Price, quantity: Quantity, held: Credits) {
+    pub(super) fn change(&mut self, id: MarketId, order: &Order, to: &Changed) {
+        let Changed { price, quantity, cut, held } = *to;
         let old = self.market_mut(id).take_out(order.id);
         let mut meeting = Meeting::of(Order { price, quantity, ..old });
+        meeting.cut = cut;
         let place = self.told.len();
         self.meet(id, &mut meeting);
-        let (quantity, filled) = (quantity - meeting.prevented, old.filled + meeting.traded);
+        let (quantity, filled) = (quantity - meeting.prevented - meeting.beyond, old.filled + meeting.traded);
         let (status, cancel_reason) = meeting.status(quantity, filled, true);
         let amended = OrderAmended {
             order: old.id,
@@ -133,27 +161,60 @@ impl Model {
         self.settle(order.account, market, Some(order.id), moved);
     }
 
-    /// True if all of a fill-or-kill fills.
-    pub(super) fn fills_whole(&self, market: MarketId, order: &Order) -> bool {
-        let mut left = order.left();
-        let others = self.market(market).on_side(order.side().opposite());
-        for other in others.take(self.room).take_while(|other| order.reaches(other.price)) {
-            let own = other.account == order.account && order.self_trade != SelfTrade::Allow;
-            if other.is_gone(self.now) || own && order.self_trade == SelfTrade::CancelOldest {
-                continue;
-            }
-            if own {
+    /// True if all of a fill-or-kill fills. Found by trying: a copy of the market, in which contracts go from hand to hand.
+    pub(super) fn fills_whole(&self, id: MarketId, order: &Order) -> bool {
+        let mut market = self.market(id).clone();
+        let mut meeting = Meeting::of(*order);
+        let (mut room, mut met) = (self.room, BTreeSet::new());
+        while !meeting.wanted.is_zero() {
+            let other = market.on_side(order.side().opposite()).next().copied();
+            let Some(other) = other.filter(|other| order.reaches(other.price)) else { return false };
+            let counts = counts(&market, &other, &mut met);
+            if room < counts {
                 return false;
             }
-            left = left - left.min(other.left());
-            if left.is_zero() {
-                return true;
+            room -= counts;
+            let own = other.account == order.account && order.self_trade != SelfTrade::Allow;
+            if other.is_gone(self.now) || own && order.self_trade == SelfTrade::CancelOldest {
+                market.take_out(other.id);
+                continue;
             }
+            let account = order.account;
+            let most = match order.shrinks() {
+                true => market
+                    .net(account, order.reduces(), &meeting)
+                    .saturating_sub(market.taken(account, order.reduces())),
+                false => u64::MAX,
+            };
+            if own || most < u64::from(meeting.wanted.contracts()) {
+                return false;
+            }
+            let left = match other.shrinks() {
+                true => reduce::smaller(other.left(), market.net(other.account, other.reduces(), &meeting)),
+                false => other.left(),
+            };
+            let quantity = meeting.wanted.min(left);
+            for (account, entry) in [(account, order.entry), (other.account, other.entry)] {
+                match entry.side() {
+                    Side::Buy => market.gain(account, entry.contract(), quantity),
+                    // A batch is tried before anybody has looked whether the order has anything to give.
+                    Side::Sell => {
+                        let has = market.position(account).of(entry.contract());
+                        market.lose(account, entry.contract(), has.min(quantity.contracts().into()));
+                    }
+                }
+            }
+            market.order_mut(other.id).filled = other.filled + quantity;
+            if quantity == left {
+                market.take_out(other.id);
+            }
+            meeting.wanted = meeting.wanted - quantity;
         }
-        false
+        true
     }
 
     fn meet(&mut self, market: MarketId, meeting: &mut Meeting) {
+        let mut met = BTreeSet::new();
         while meeting.stopped.is_none() {
             let best = self.market(market).on_side(meeting.order.side().opposite()).next().copied();
             let Some(other) = best.filter(|best| meeting.order.reaches(best.price)) else { return };
@@ -161,18 +222,20 @@ impl Model {
             if quantity.is_zero() {
                 return;
             }
-            if self.room == 0 {
+            let counts = counts(self.market(market), &other, &mut met);
+            if self.room < counts {
                 meeting.stopped = Some(CancelReason::MatchLimit);
                 return;
             }
-            self.room -= 1;
+            self.room -= counts;
             if other.is_gone(self.now) {
                 self.end(market, other.id, CancelReason::Expired);
             } else if other.account == meeting.order.account && meeting.order.self_trade != SelfTrade::Allow {
                 self.meet_own(market, meeting, &other, quantity);
-            } else {
-                self.trade(market, meeting, &other, quantity);
+            } else if let Some(other) = self.keep_maker_reducing(market, meeting, &other) {
+                self.trade(market, meeting, &other, quantity.min(other.left()));
             }
+            self.keep_reducing(market, meeting);
         }
     }
 
@@ -197,7 +260,7 @@ impl Model {
                 if quantity == other.left() {
                     self.end(market, other.id, CancelReason::SelfTrade);
                 } else {
-                    self.shrink(market, other, quantity);
+                    self.shrink(market, other, quantity, CancelReason::SelfTrade);
                 }
                 meeting.prevented = meeting.prevented + quantity;
                 meeting.wanted = meeting.wanted - quantity;
@@ -209,10 +272,10 @@ impl Model {
         }
     }
 
-    fn shrink(&mut self, market: MarketId, order: &Order, quantity: Quantity) {
+    pub(super) fn shrink(&mut self, market: MarketId, order: &Order, quantity: Quantity, reason: CancelReason) {
         let Order { id, account, entry, price, .. } = *order;
         self.market_mut(market).order_mut(id).quantity = order.quantity - quantity;
-        self.tell(Event::OrderReduced { order: id, account, market, entry, price, quantity });
+        self.tell(Event::OrderReduced { order: id, account, market, entry, price, quantity, reason });
         let released = order.hold_for(price, quantity);
         self.settle(account, market, Some(id), Moved { released, ..Moved::default() });
     }
@@ -287,6 +350,23 @@ impl Model {
         };
         self.settle(maker.account, id, Some(maker.id), moved);
     }
+}
+
+/// Orders that meeting this one counts for: with the first of an account also those of its side that may shrink for it.
+fn counts(market: &Market, other: &Order, met: &mut BTreeSet<AccountId>) -> usize {
+    let first = met.insert(other.account);
+    let on_side = |order: &&Order| order.shrinks() && order.side() == other.side();
+    1 + if first { market.of_account(other.account).filter(on_side).count() } else { 0 }
+}
+
+/// What an order is changed to.
+pub(super) struct Changed {
+    pub(super) price: Price,
+    pub(super) quantity: Quantity,
+    /// It was asked to be for more.
+    pub(super) cut: bool,
+    /// What is held for it.
+    pub(super) held: Credits,
 }
 
 /// As many contracts as the budget buys at this price of the book, fee included, and at most `most`: found by halving.

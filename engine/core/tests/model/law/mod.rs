@@ -20,6 +20,7 @@ mod markets;
 mod matching;
 mod means;
 mod orders;
+mod reduce;
 mod things;
 mod time;
 mod trial;

@@ -105,9 +105,9 @@ impl Model {
     fn check_order(&self, order: &NewOrder) -> Answer<Price> {
         self.check_terms(order)?;
         self.check_purse(order.account)?;
-        let price = self.check_at_market(order)?;
+        let (price, admitted) = self.check_at_market(order)?;
         let rests = usize::from(order.terms.time_in_force().rests());
-        self.check_means(order.account, &Wants { needs: order.hold(), rests, ..Wants::default() })?;
+        self.check_means(order.account, &Wants { needs: admitted.hold(), rests, ..Wants::default() })?;
         Ok(price)
     }
 
@@ -129,9 +129,10 @@ impl Model {
         if passed { Err(Rejection::DeadlinePassed) } else { Ok(()) }
     }
 
-    /// The price in the book at which it may come in.
-    pub(super) fn check_at_market(&self, order: &NewOrder) -> Answer<Price> {
+    /// The price in the book at which it may come in, and the order as it may: one that only reduces perhaps for fewer contracts.
+    pub(super) fn check_at_market(&self, order: &NewOrder) -> Answer<(Price, NewOrder)> {
         let market = self.check_listed(order)?;
+        let order = &self.check_reduces(market, order)?;
         let free = market.free(order.account, order.entry.contract());
         if order.entry.side() == Side::Sell && free < u64::from(asked(&order.terms).contracts()) {
             return Err(Rejection::PositionInsufficient);
@@ -140,7 +141,7 @@ impl Model {
         let price = self.price_to_rest(market, &as_resting(OrderId(0), order))?;
         let swap = Swap { gone: vec![], come: vec![Weight::of_new(order)] };
         market.check_limits(order.account, order.entry.contract(), &swap, &Swap::default())?;
-        Ok(price)
+        Ok((price, *order))
     }
 
     pub(super) fn check_listed(&self, order: &NewOrder) -> Answer<&Market> {
@@ -192,14 +193,16 @@ impl Model {
         }
     }
 
-    /// An account that has both contracts unreserved gets credits for the pairs.
-    pub(super) fn redeem(&mut self, id: MarketId) {
-        let Some(market) = self.find_market(id) else { return };
+    /// An account that has both contracts unreserved gets credits for the pairs. Orders that would enlarge a position then lose what is
+    /// beyond. Returns how many did.
+    pub(super) fn redeem(&mut self, id: MarketId) -> usize {
+        let Some(market) = self.find_market(id) else { return 0 };
         let free = |account| {
             let of = |contract| market.free(account, contract);
             of(schemas::Contract::Yes).min(of(schemas::Contract::No))
         };
         let pairs: Vec<_> = market.positions.keys().map(|account| (*account, free(*account))).collect();
+        let mut shrunk = 0;
         for (account, pairs) in pairs.into_iter().filter(|(_, pairs)| *pairs > 0) {
             let credits = schemas::Credits::of_pairs(pairs);
             let market = self.market_mut(id);
@@ -209,6 +212,10 @@ impl Model {
             self.tell(Event::PairsRedeemed { market: id, account, pairs });
             self.settle(account, id, None, Moved { received: credits, ..Moved::default() });
         }
+        while self.shrink_one(id) {
+            shrunk += 1;
+        }
+        shrunk
     }
 }
 
@@ -246,5 +253,6 @@ pub(super) fn as_resting(id: OrderId, order: &NewOrder) -> Order {
         self_trade: order.instructions.self_trade,
         post_only: order.terms.post_only(),
         cancel_on_pause: order.instructions.cancel_on_pause,
+        reduce_only: order.instructions.reduce_only,
     }
 }

@@ -23,6 +23,7 @@ pub struct Account {
     pub keys: BTreeMap<ApiKeyId, ApiKey>,
 }
 
+#[derive(Clone)]
 pub struct Market {
     pub listing: Listing,
     pub state: MarketState,
@@ -77,6 +78,7 @@ pub struct Order {
     pub self_trade: SelfTrade,
     pub post_only: PostOnly,
     pub cancel_on_pause: bool,
+    pub reduce_only: bool,
 }
 
 impl Order {

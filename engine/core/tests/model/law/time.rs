@@ -34,10 +34,12 @@ impl Model {
         }
         let mut due = self.expiries_at(at);
         due.retain(|(expires, ..)| *expires <= self.now);
-        for (_, order, market) in due.into_iter().take(SWEEP_MAX) {
-            self.end(market, order, CancelReason::Expired);
-            self.redeem(market);
-            room -= 1;
+        for (_, order, market) in due {
+            // Another's end may have ended it.
+            if room > 0 && self.market(market).order(order).is_some() {
+                self.end(market, order, CancelReason::Expired);
+                room = room.saturating_sub(1 + self.redeem(market));
+            }
         }
         let unfinished: Vec<_> = self.mass_cancels.keys().filter(|(shard, ..)| *shard == at).copied().collect();
         for (_, account, market) in unfinished {
@@ -108,15 +110,27 @@ impl Model {
         let ended = !market.state.trades_later();
         let reason = if ended { CancelReason::MarketEnded } else { CancelReason::MarketPaused };
         let mut orders: Vec<_> = market.orders.iter().filter(|o| ended || o.cancel_on_pause).map(|o| o.id).collect();
-        if !ended {
+        let mut done = orders.len().min(room);
+        if ended {
+            orders.truncate(done);
+        } else {
             orders.sort_unstable();
+            // What one frees may shrink others.
+            let most =
+                |id| 1 + market.of_account(market.order(id).expect("it rests").account).filter(|o| o.shrinks()).count();
+            let sums = orders.iter().scan(0, |sum, id| {
+                *sum += most(*id);
+                Some(*sum)
+            });
+            let sums: Vec<usize> = sums.collect();
+            orders.truncate(sums.iter().filter(|sum| **sum <= room).count());
+            done = sums.last().map_or(0, |all| room.min(*all));
         }
-        orders.truncate(room);
         for order in &orders {
             self.end(id, *order, reason);
         }
         self.redeem(id);
-        orders.len() + self.pay_out(id, room - orders.len())
+        done + self.pay_out(id, room - done)
     }
 
     fn pay_out(&mut self, id: MarketId, room: usize) -> usize {

@@ -9,10 +9,13 @@
 //! | fill-or-kill                | it is not the batch's first to enter, something touches its market, or it cannot fill |
 //! | order or amendment to buy   | the market is limited, and a budget before it may use up the position                 |
 //! | order or amendment to sell  | its contracts may be redeemed before, with others that the batch frees or gains       |
+//! | order that only reduces     | nothing may be left to reduce when its turn comes                                     |
+//! | amendment of a buy that     | the batch cancels or amends a sell, or another buy that only reduces, in its market   |
+//! | only reduces                |                                                                                       |
 //!
 //! What the account's means must reach is counted for the whole batch: what it lets go pays for what it holds.
 
-use schemas::limits::ORDER_FILLS_MAX;
+use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
     AccountId, Amendment, Contract, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection, Request, Terms,
     TimeInForce,
@@ -44,6 +47,8 @@ struct Entering {
     /// Contracts that it may get, if it buys.
     takes: u64,
     by_budget: bool,
+    reduces: bool,
+    rests: bool,
     gone: Option<Weight>,
     come: Weight,
 }
@@ -76,6 +81,12 @@ impl Model {
         for (index, request) in numbered() {
             if let Request::Place(order) = request {
                 self.try_place(&mut plan, order).map_err(|code| (index, code))?;
+            }
+        }
+        for (index, request) in numbered() {
+            if let Request::Amend { order, .. } = *request {
+                let order = self.meant(account, order).map_err(|code| (index, code))?;
+                plan.check_amended(order).map_err(|code| (index, code))?;
             }
         }
         self.check_means(account, &plan.wants).map_err(|code| (blamed(requests, code), code))
@@ -128,10 +139,11 @@ impl Model {
         plan.wants.frees += change.frees;
         let (market, old) = (change.market, change.order);
         plan.amended.push((market, old));
+        let most = amendment.quantity.filter(|_| old.reduce_only).unwrap_or(change.quantity);
         if change.reduces {
             return Ok(());
         }
-        let order = Order { price: change.price, quantity: change.quantity, ..old };
+        let order = Order { price: change.price, quantity: most, ..old };
         let (left, before) = (u64::from(order.left().contracts()), u64::from(old.left().contracts()));
         let entering = Entering {
             market,
@@ -139,6 +151,8 @@ impl Model {
             gives: if old.sells() { left.saturating_sub(before) } else { 0 },
             takes: if old.sells() { 0 } else { left },
             by_budget: false,
+            reduces: old.reduce_only,
+            rests: true,
             gone: Some(Weight::of_resting(&old)),
             come: Weight::of_resting(&order),
         };
@@ -162,6 +176,8 @@ impl Model {
             gives: if resting.sells() { asked } else { 0 },
             takes: if resting.sells() { 0 } else { asked },
             by_budget: matches!(order.terms, Terms::Budget { .. }),
+            reduces: resting.reduce_only,
+            rests: order.terms.time_in_force().rests(),
             gone: None,
             come: Weight::of_new(order),
         };
@@ -170,7 +186,9 @@ impl Model {
         }
         let kills = order.terms.time_in_force() == TimeInForce::Fok;
         let alone = plan.entering.is_empty() && plan.touched(order.market).next().is_none();
-        if kills && !(alone && self.fills_whole(order.market, &resting)) {
+        let cut = resting.reduce_only
+            && market.reducible(order.account, resting.reduces()) < u64::from(resting.quantity.contracts());
+        if kills && !(alone && !cut && self.fills_whole(order.market, &resting)) {
             return Err(Rejection::BatchConflict);
         }
         plan.wants.needs += order.hold();
@@ -190,19 +208,54 @@ impl Model {
             || brought.any(|other| order.reaches(other.order.price))
     }
 
+    /// Contracts of a kind that one more order could give, if what depends on the batch turns out well, and if it turns out badly.
+    fn may_give(&self, plan: &Plan, market: &Market, order: &Order, contract: Contract) -> (u64, u64) {
+        let id = market.id();
+        let free = market.free(order.account, contract) + plan.freed_for_sure(id, contract);
+        let others = market.free(order.account, contract.other()) + plan.redeemable(id, contract);
+        let sells = |reducing: bool| {
+            let same = plan.entering_at(id).filter(move |o| o.order.entry.contract() == contract);
+            same.filter(move |o| reducing || !o.reduces).map(|o| o.gives).sum::<u64>()
+        };
+        (free.saturating_sub(sells(false)), free.saturating_sub(free.min(others) + sells(true)))
+    }
+
+    fn try_reduce(&self, plan: &Plan, market: &Market, entering: &Entering) -> Answer<()> {
+        let order = &entering.order;
+        let (most, least) = self.may_give(plan, market, order, order.reduces());
+        let stays = |other: &&&Order| !plan.cancelled.iter().any(|(_, gone)| gone.id == other.id);
+        let there = market.shrinking(order.account, order.reduces());
+        let stay: Vec<_> = there.iter().filter(stays).collect();
+        let taken = stay.iter().map(|other| u64::from(other.left().contracts())).sum::<u64>();
+        if most <= taken {
+            return Err(Rejection::NothingToReduce);
+        }
+        if least <= taken {
+            return Err(Rejection::BatchConflict);
+        }
+        let rest = |other: &&Entering| other.order.shrinks() && other.gone.is_none() && other.rests;
+        let come = plan.entering_at(market.id()).filter(rest).filter(|other| other.order.reduces() == order.reduces());
+        if order.shrinks() && entering.rests && stay.len() + come.count() >= REDUCE_ONLY_MAX {
+            return Err(Rejection::ReduceOnlyLimit);
+        }
+        Ok(())
+    }
+
     /// Contracts to give, and the market's limits.
     fn try_enter(&self, plan: &mut Plan, entering: Entering) -> Answer<()> {
         let Entering { market: id, order, gives, .. } = entering;
         let market: &Market = self.market(id);
         let contract = order.entry.contract();
-        let free = market.free(order.account, contract) + plan.freed_for_sure(id, contract);
-        let needed = gives + plan.given(id, contract);
-        if gives > 0 && free < needed {
-            return Err(Rejection::PositionInsufficient);
-        }
-        let of_the_other_kind = market.free(order.account, contract.other()) + plan.redeemable(id, contract);
-        if gives > 0 && free - free.min(of_the_other_kind) < needed {
-            return Err(Rejection::BatchConflict);
+        if entering.reduces && entering.gone.is_none() {
+            self.try_reduce(plan, market, &entering)?;
+        } else if gives > 0 && !entering.reduces {
+            let (most, least) = self.may_give(plan, market, &order, contract);
+            if most < gives {
+                return Err(Rejection::PositionInsufficient);
+            }
+            if least < gives {
+                return Err(Rejection::BatchConflict);
+            }
         }
         let cancelled = plan.cancelled.iter().filter(|(at, _)| *at == id).map(|(_, order)| Weight::of_resting(order));
         let changed = plan.entering_at(id).filter_map(|other| other.gone);
@@ -245,6 +298,13 @@ impl Plan {
         Ok(())
     }
 
+    /// What an amended buy may have that only reduces does not depend on the batch.
+    fn check_amended(&self, order: OrderId) -> Answer<()> {
+        let Some((market, _)) = self.amended.iter().find(|(_, o)| o.id == order && o.shrinks()) else { return Ok(()) };
+        let mut others = self.touched(*market).filter(|other| other.id != order);
+        if others.any(|other| other.sells() || other.shrinks()) { Err(Rejection::BatchConflict) } else { Ok(()) }
+    }
+
     fn entering_at(&self, market: MarketId) -> impl Iterator<Item = &Entering> {
         self.entering.iter().filter(move |other| other.market == market)
     }
@@ -252,11 +312,6 @@ impl Plan {
     /// Orders of this market that the batch cancels or amends.
     fn touched(&self, market: MarketId) -> impl Iterator<Item = &Order> {
         self.cancelled.iter().chain(&self.amended).filter(move |(at, _)| *at == market).map(|(_, order)| order)
-    }
-
-    /// Contracts of this kind that sells before take.
-    fn given(&self, market: MarketId, contract: Contract) -> u64 {
-        self.entering_at(market).filter(|other| other.order.entry.contract() == contract).map(|other| other.gives).sum()
     }
 
     /// Contracts of this kind that the batch's cancels free.

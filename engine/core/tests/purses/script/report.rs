@@ -64,8 +64,8 @@ impl Scenario {
                     entry.book_price(*price)
                 )
             }
-            Event::OrderReduced { order, account, quantity, .. } => {
-                format!("{}: order {} loses {quantity}", self.name(*account), self.number(*order))
+            Event::OrderReduced { order, account, quantity, reason, .. } => {
+                format!("{}: order {} loses {quantity}, {reason}", self.name(*account), self.number(*order))
             }
             Event::OrderAmended(amended) => self.amended(amended),
             Event::HoldRaised { account, amount, .. } => {

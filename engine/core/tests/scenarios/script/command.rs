@@ -3,7 +3,7 @@
 //! ```text
 //! deposit alice 10                       market tick 100 maker 0 taker 70000  |  market dispute 5000   (before anything else)
 //! alice buy yes 10 @ 0.6 OPTION…         alice sell no 5 @ market     alice buy no budget 5
-//!     OPTION: ioc, fok, gtd TIME, post, reprice, stp MODE, deadline TIME, pausable, as NAME
+//!     OPTION: ioc, fok, gtd TIME, post, reprice, stp MODE, deadline TIME, pausable, reducing, as NAME
 //! alice cancel #1  |  cancel all  |  cancel as NAME       alice amend #1 price 0.5 quantity 3
 //! alice switch SECONDS  |  switch off    transfer alice bob 5        freeze alice  |  unfreeze alice
 //! limit alice orders 2 held 5            limit market orders 2 notional 5 position 10
@@ -152,6 +152,7 @@ fn set<'a>(order: &mut NewOrder, option: &str, value: &mut dyn FnMut() -> &'a &'
         "reprice" => *post_only = PostOnly::Reprice,
         "stp" => order.instructions.self_trade = value().to_uppercase().parse::<SelfTrade>().unwrap(),
         "deadline" => order.instructions.deadline = Some(Timestamp(value().parse().unwrap())),
+        "reducing" => order.instructions.reduce_only = true,
         "pausable" => order.instructions.cancel_on_pause = true,
         "as" => order.client_id = Some(client_id(value())),
         other => panic!("no such option: {other}"),

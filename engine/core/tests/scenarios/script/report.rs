@@ -38,8 +38,9 @@ impl Scenario {
             Event::MarketArchived { fees, .. } => say(format!("market archived, fees {fees}")),
             Event::OrderAmended(a) => {
                 let place = if a.in_place { "in its place" } else { "at the end of its queue" };
+                let reason = a.cancel_reason.map(|reason| format!(" {reason}")).unwrap_or_default();
                 say(format!(
-                    "{} amended: {} {}/{} @ {} {place}",
+                    "{} amended: {} {}/{} @ {} {place}{reason}",
                     self.number(a.order),
                     a.status,
                     a.filled,
@@ -47,7 +48,9 @@ impl Scenario {
                     a.price
                 ));
             }
-            Event::OrderReduced { order, quantity, .. } => say(format!("{} loses {quantity}", self.number(*order))),
+            Event::OrderReduced { order, quantity, reason, .. } => {
+                say(format!("{} loses {quantity}: {reason}", self.number(*order)));
+            }
             Event::CancelRejected { code, .. } | Event::AmendRejected { code, .. } => say(format!("refused: {code}")),
             Event::ClientIdRepeated { first, .. } => say(format!("as before: {first:?}")),
             Event::BatchItem { index } => say(format!("request {index}")),

@@ -210,5 +210,5 @@ fn instructions(now: u64, random: &mut Random) -> Instructions {
         _ => SelfTrade::Allow,
     };
     let deadline = random.one_in(10).then(|| Timestamp(now + random.below(5_000)));
-    Instructions { self_trade, deadline, cancel_on_pause: random.one_in(6) }
+    Instructions { self_trade, deadline, cancel_on_pause: random.one_in(6), reduce_only: random.one_in(4) }
 }

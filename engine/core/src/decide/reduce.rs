@@ -1,0 +1,198 @@
+//! Orders that only reduce: they leave their account with fewer contracts, never with more.
+//!
+//! What such an order sells, its account has; what it buys, is redeemed with what its account has. So for each account, market and contract
+//! (I-11):
+//!
+//! ```text
+//! contracts that its resting buys of the other contract want, which only reduce  ≤  contracts that none of its resting sells reserves
+//! ```
+//!
+//! | an order that only reduces        | happens                                                              |
+//! |-----------------------------------|----------------------------------------------------------------------|
+//! | comes in and asks for more        | what is beyond is cut off; with nothing to reduce it is refused      |
+//! | is amended to more                | what is beyond is cut off                                            |
+//! | sells and rests                   | its contracts are reserved: nothing takes them, it never shrinks     |
+//! | buys and rests, and is met        | it trades what there is still to reduce, and loses the rest before   |
+//! | buys and rests, and a request has | it loses what is beyond, once the request's pairs are redeemed: the  |
+//! | made its account's contracts fewer| youngest order first, and a whole order ends                         |
+//!
+//! What makes them fewer: another order's sale, or its reservation when it comes to rest; pairs that are redeemed, after a buy of the other
+//! contract or when a sell of it ends. Orders that do not only reduce go before. In a market that trades no more, orders end anyway,
+//! and nothing shrinks.
+
+use std::collections::BTreeMap;
+
+use schemas::event::CancelReason;
+use schemas::limits::REDUCE_ONLY_MAX;
+use schemas::{AccountId, BookSide, Contract, Entry, MarketId, NewOrder, Quantity, Rejection, Side};
+
+use super::{Draft, Turn, cancel};
+use crate::state::{MarketOrder, MarketView, State};
+
+impl Turn<'_> {
+    /// Buys that only reduce lose what their accounts do not have any more. Returns how many orders did.
+    #[cold]
+    pub(super) fn shrink(&mut self, id: MarketId) -> usize {
+        let mut accounts = std::mem::take(&mut self.state.shrinking);
+        accounts.sort_unstable();
+        accounts.dedup();
+        let shrunk = self.step(|state, draft| {
+            let market = state.market(id).filter(|market| market.state.trades_later());
+            market.map_or(0, |market| accounts.iter().map(|account| shrink(state, market, *account, draft)).sum())
+        });
+        accounts.clear();
+        self.state.shrinking = accounts;
+        shrunk
+    }
+}
+
+fn shrink(state: &State, market: MarketView<'_>, account: AccountId, draft: &mut Draft<'_>) -> usize {
+    Contract::ALL.iter().map(|bought| shrink_buys(state, market, account, *bought, draft)).sum()
+}
+
+fn shrink_buys(
+    state: &State,
+    market: MarketView<'_>,
+    account: AccountId,
+    bought: Contract,
+    draft: &mut Draft<'_>,
+) -> usize {
+    let id = market.listing.market;
+    let Some(reducing) = state.lookup.reducing(id, account, bought) else { return 0 };
+    let mut beyond = reducing.contracts.saturating_sub(market.position(account).free(bought.other()));
+    let mut shrunk = 0;
+    for order in reducing.orders.iter().rev() {
+        if beyond == 0 {
+            break;
+        }
+        let (_, resting) = state.live_order(*order).expect("what reduces rests");
+        let quantity = at_most(resting.contracts(), beyond);
+        cancel::take_off(id, &resting, quantity, CancelReason::ReduceOnly, draft);
+        beyond -= u64::from(quantity.contracts());
+        shrunk += 1;
+    }
+    shrunk
+}
+
+/// The smaller of both.
+pub fn at_most(quantity: Quantity, most: u64) -> Quantity {
+    u32::try_from(most).ok().and_then(Quantity::new).map_or(quantity, |most| quantity.min(most))
+}
+
+/// Contracts that one more order of this kind may sell, or buy, if it only reduces.
+pub fn allowance(state: &State, market: MarketView<'_>, account: AccountId, entry: Entry) -> u64 {
+    let reduced = entry.reduces();
+    let taken = state.lookup.reducing(market.listing.market, account, reduced.other());
+    // In a market that trades no more they may take more than there is.
+    market.position(account).free(reduced).saturating_sub(taken.map_or(0, |taken| taken.contracts))
+}
+
+/// Contracts that an order may come in with: as asked, or what it may reduce. By budget, none are asked for.
+pub fn admit(state: &State, market: MarketView<'_>, order: &NewOrder) -> Result<Quantity, Rejection> {
+    let asked = order.terms.contracts();
+    if !order.instructions.reduce_only {
+        return Ok(asked);
+    }
+    let allowed = allowance(state, market, order.account, order.entry);
+    if allowed == 0 {
+        return Err(Rejection::NothingToReduce);
+    }
+    if rests_to_shrink(order)
+        && count(state, market.listing.market, order.account, order.entry.contract()) >= REDUCE_ONLY_MAX
+    {
+        return Err(Rejection::ReduceOnlyLimit);
+    }
+    Ok(at_most(asked, allowed))
+}
+
+/// True for a buy that only reduces and may come to rest.
+fn rests_to_shrink(order: &NewOrder) -> bool {
+    order.instructions.reduce_only && order.entry.side() == Side::Buy && order.terms.time_in_force().rests()
+}
+
+/// Resting buys of this contract that only reduce.
+pub fn count(state: &State, market: MarketId, account: AccountId, bought: Contract) -> usize {
+    state.lookup.reducing(market, account, bought).map_or(0, |reducing| reducing.orders.len())
+}
+
+/// Orders that may shrink when an account's contracts become fewer.
+pub fn most_shrunk(state: &State, market: MarketId, account: AccountId) -> usize {
+    Contract::ALL.iter().map(|bought| count(state, market, account, *bought)).sum()
+}
+
+/// Makers of one side of a book whose accounts have buys there that only reduce, while one taker meets them. Their contracts change with
+/// each fill, and the state only when all is decided.
+pub struct Makers {
+    market: MarketId,
+    /// The contract that buys of this side want.
+    bought: Contract,
+    /// For each account that was met: contracts that its buys may still reduce, less those of the bought contract that it has too many.
+    left: BTreeMap<AccountId, i64>,
+}
+
+impl Makers {
+    pub fn new(market: MarketView<'_>, side: BookSide) -> Self {
+        let bought = match side {
+            BookSide::Bid => Contract::Yes,
+            BookSide::Ask => Contract::No,
+        };
+        Self { market: market.listing.market, bought, left: BTreeMap::new() }
+    }
+
+    /// Orders that meeting this one counts for: itself, and with the first of its account those that it may shrink.
+    #[inline]
+    pub fn counts(&self, state: &State, maker: &MarketOrder) -> usize {
+        let account = maker.owner.account;
+        match state.lookup.reducing(self.market, account, self.bought) {
+            Some(reducing) if !self.left.contains_key(&account) => 1 + reducing.orders.len(),
+            _ => 1,
+        }
+    }
+
+    /// It is met.
+    #[inline]
+    pub fn meets(&mut self, state: &State, market: MarketView<'_>, maker: &MarketOrder) {
+        let account = maker.owner.account;
+        if state.lookup.reducing(self.market, account, self.bought).is_some() {
+            let left = || {
+                let position = market.position(account);
+                signed(position.free(self.bought.other())) - signed(position.free(self.bought))
+            };
+            self.left.entry(account).or_insert_with(left);
+        }
+    }
+
+    /// What a maker may trade that was met. `gained` is what the taker has bought, if it is the same account's.
+    #[inline]
+    pub fn may_trade(&self, maker: &MarketOrder, gained: u64) -> Quantity {
+        if !maker.shrinks() {
+            return maker.contracts();
+        }
+        let left = self.left.get(&maker.owner.account).copied().unwrap_or(0) + signed(gained);
+        at_most(maker.contracts(), u64::try_from(left).unwrap_or(0))
+    }
+
+    /// It traded: what it bought is redeemed with what its account had.
+    #[inline]
+    pub fn traded(&mut self, maker: &MarketOrder, quantity: Quantity) {
+        if maker.owner.entry.side() == Side::Buy
+            && let Some(left) = self.left.get_mut(&maker.owner.account)
+        {
+            *left -= i64::from(quantity.contracts());
+        }
+    }
+
+    /// It lost contracts without a trade: what a sell reserved is free.
+    #[inline]
+    pub fn lost(&mut self, maker: &MarketOrder, quantity: Quantity) {
+        if maker.owner.entry.side() == Side::Sell
+            && let Some(left) = self.left.get_mut(&maker.owner.account)
+        {
+            *left += i64::from(quantity.contracts());
+        }
+    }
+}
+
+fn signed(contracts: u64) -> i64 {
+    i64::try_from(contracts).expect("contracts are bounded by the credits that minted them")
+}

@@ -249,7 +249,7 @@ impl Event {
     const NO_KIND: u16 = 0;
 
     /// The last kind that this build knows.
-    const LAST_KIND: u16 = 59;
+    const LAST_KIND: u16 = 66;
 
     /// That of [`Event::VocabularyRaised`].
     const RAISED_KIND: u16 = 58;

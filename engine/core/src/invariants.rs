@@ -3,7 +3,7 @@
 use schemas::limits::{DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX};
 use schemas::{AccountId, BookSide, Credits, MarketId, Message, OrderId, Room, Shard};
 
-use crate::state::State;
+use crate::state::{State, YesClaim};
 
 /// What must always hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +29,8 @@ pub enum Invariant {
     RoomIsCounted,
     /// I-10: a deposit above what an admin may make alone has a second admin; before that it is no credit.
     DepositsHaveTheirAdmins,
+    /// I-11: at most one market of an exclusive market event is paid out YES, and it holds the event's YES.
+    EventsHaveOneYes,
 }
 
 impl std::fmt::Display for Invariant {
@@ -44,6 +46,7 @@ impl std::fmt::Display for Invariant {
             Self::LiveOrdersAreCounted => "I-8",
             Self::RoomIsCounted => "I-9",
             Self::DepositsHaveTheirAdmins => "I-10",
+            Self::EventsHaveOneYes => "I-11",
         };
         write!(f, "{id} {self:?}")
     }
@@ -130,9 +133,20 @@ impl State {
             self.assert_levels(id);
             assert_eq!(self.market_of(market.book).listing.market, id, "book of market {id}");
             assert!(!self.archive().contains(id), "market {id} is archived");
+            self.assert_yes(id);
         }
         self.assert_purses();
         self.assert_deposits();
+    }
+
+    /// I-11, as far as the market's shard shows it.
+    fn assert_yes(&self, id: MarketId) {
+        let Some(market) = self.market(id).filter(|market| market.listing.event.is_some()) else { return };
+        let answered = market.resolution.filter(|resolution| resolution.confirmed.is_some());
+        if answered.is_some_and(|resolution| resolution.answer.is_yes()) {
+            let granted = market.yes_claim == Some(YesClaim::Granted);
+            assert!(granted, "{}: market {id} has {:?}", Invariant::EventsHaveOneYes, market.yes_claim);
+        }
     }
 
     /// I-10, as far as a state shows it.

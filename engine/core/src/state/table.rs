@@ -8,7 +8,7 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use prefetch_index::prefetch_index;
-use schemas::{AccountId, MarketId};
+use schemas::{AccountId, MarketEventId, MarketId};
 
 use crate::book::{BookId, Slots};
 use crate::hash::SlotHashes;
@@ -20,6 +20,13 @@ pub trait Key: Copy + Eq {
 }
 
 impl Key for AccountId {
+    #[inline]
+    fn mix(self) -> u32 {
+        self.0.mix()
+    }
+}
+
+impl Key for MarketEventId {
     #[inline]
     fn mix(self) -> u32 {
         self.0.mix()

@@ -44,6 +44,11 @@ CREATE INDEX markets_open ON markets (expiry, id) WHERE state = 'OPEN';
 -- Markets that have paid out, by ticker: those that are archived are listed from here.
 CREATE INDEX markets_settled ON markets (ticker COLLATE "C") WHERE settled;
 
+-- Those of a category, a tag, a market event.
+CREATE INDEX markets_category ON markets (category, ticker COLLATE "C");
+CREATE INDEX markets_tags ON markets USING gin (tags);
+CREATE INDEX markets_event ON markets (event_id, ticker COLLATE "C") WHERE event_id IS NOT NULL;
+
 -- An account's positions.
 CREATE INDEX positions_account ON positions (account_id, market_id);
 

@@ -154,6 +154,9 @@ fn may_answer(event: &Event) -> bool {
         | Event::MassCancelRequested { .. }
         | Event::DeadManSwitchSet { .. }
         | Event::MarketLimited { .. }
+        | Event::MarketEventCreated { .. }
+        | Event::MarketEdited { .. }
+        | Event::MarketAddedTo { .. }
         | Event::TransferReceived { .. }
         | Event::TransferReturned { .. }
         | Event::TransferCompleted { .. }
@@ -173,6 +176,10 @@ fn may_answer(event: &Event) -> bool {
         | Event::MarketSettled { .. }
         | Event::MarketArchived { .. }
         | Event::CameWith(_)
+        | Event::YesClaimed { .. }
+        | Event::YesReleased { .. }
+        | Event::YesHeld { .. }
+        | Event::YesAnswered { .. }
         | Event::Sent { .. }
         | Event::Received { .. }
         | Event::MessageSkipped { .. }

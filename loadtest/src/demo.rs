@@ -214,6 +214,12 @@ fn listings(count: u16, run: u64) -> Vec<Listing> {
         Listing {
             ticker: format!("LOAD-{run:016X}-{index}"),
             question: format!("Does market {index} of this load test hold?"),
+            rules: "Nobody answers this market: it is there to be traded.\nIf somebody does all the same, it is void."
+                .into(),
+            sources: vec!["The report of `loadtest verify`".into()],
+            category: "load-test",
+            tags: vec![format!("run-{run:x}"), format!("part-{}", index % 4)],
+            event: None,
             tick_size: format!("0.{:04}", plan::tick(usize::from(index))),
             maker_fee,
             taker_fee,

@@ -87,6 +87,16 @@ pub struct Listing {
     pub ticker: String,
     /// What it asks.
     pub question: String,
+    /// How its answer is found.
+    pub rules: String,
+    /// Where its answer is looked up.
+    pub sources: Vec<String>,
+    /// Its category.
+    pub category: &'static str,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The name of its market event.
+    pub event: Option<&'static str>,
     /// Decimal.
     pub tick_size: String,
     /// Decimal.
@@ -126,6 +136,14 @@ impl Admin {
         Ok(account)
     }
 
+    /// Creates an exclusive market event, unless it is there.
+    pub async fn market_event(&self, name: &str, title: &str) -> Result<(), PeopleError> {
+        let mut connection = Connection::new(self.endpoint.clone());
+        let body = json!({"name": name, "title": title, "exclusive": true});
+        connection.json(Method::POST, "/v1/events", Some(&self.key), Some(&body), &[201, 409]).await?;
+        Ok(())
+    }
+
     /// Lists and opens markets; finds those that are there already by their tickers.
     pub async fn markets(&self, listings: &[Listing]) -> Result<Vec<Market>, PeopleError> {
         self.side_by_side(listings.len(), async |connection, index| self.market(connection, &listings[index]).await)
@@ -133,8 +151,9 @@ impl Admin {
     }
 
     async fn market(&self, connection: &mut Connection, listing: &Listing) -> Result<Market, PeopleError> {
-        let body = json!({"ticker": listing.ticker, "question": listing.question, "expiry": in_a_year(),
-            "tick_size": listing.tick_size, "maker_fee": listing.maker_fee, "taker_fee": listing.taker_fee});
+        let body = json!({"ticker": listing.ticker, "question": listing.question, "rules": listing.rules,
+            "sources": listing.sources, "category": listing.category, "tags": listing.tags, "event": listing.event,
+            "expiry": in_a_year(), "tick_size": listing.tick_size, "maker_fee": listing.maker_fee, "taker_fee": listing.taker_fee});
         let (mut status, mut market) =
             connection.json(Method::POST, "/v1/markets", Some(&self.key), Some(&body), &[201, 409]).await?;
         if status == 409 {

@@ -12,11 +12,62 @@ use crate::people::{Account, Admin, GatewayArgs, Listing, Market, PeopleError};
 const ACCOUNTS: usize = 3;
 const CREDITS: u32 = 10_000;
 
-const QUESTIONS: [(&str, &str); 4] = [
-    ("RAIN-TOMORROW", "Will it rain in Lisbon tomorrow?"),
-    ("MOON-2030", "Will a person walk on the Moon before 2030?"),
-    ("MARATHON-2H", "Will a marathon be run in less than two hours this year?"),
-    ("RUST-2027", "Will there be a Rust edition 2027?"),
+/// The market event of some of them.
+const EVENT: &str = "rust-edition";
+const EVENT_TITLE: &str = "When does the next edition of Rust come?";
+
+/// A market: ticker, question, rules, source, category, tags, and whether it is in the event.
+type Text = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static [&'static str], bool);
+
+const MARKETS: [Text; 5] = [
+    (
+        "RAIN-TOMORROW",
+        "Will it rain in Lisbon tomorrow?",
+        "YES if the station Lisboa (Geofísico) reports at least 0.1 mm of rain between 00:00 and 24:00, local time, of the day \
+         after this market opened. NO if it reports less.\nIf it reports nothing within a week, the market is void.",
+        "https://www.ipma.pt",
+        "weather",
+        &["rain", "lisbon", "daily"],
+        false,
+    ),
+    (
+        "MOON-2030",
+        "Will a person walk on the Moon before 2030?",
+        "YES if a person stands on the surface of the Moon before 2030-01-01T00:00:00Z, and two space agencies confirm it. \
+         Otherwise NO.",
+        "https://www.nasa.gov",
+        "science",
+        &["space", "moon"],
+        false,
+    ),
+    (
+        "MARATHON-2H",
+        "Will a marathon be run in less than two hours this year?",
+        "YES if World Athletics ratifies a time below 2:00:00 in a marathon of this calendar year. A race outside of its rules \
+         does not count. Otherwise NO, on the last day of March of the next year.",
+        "https://worldathletics.org/records",
+        "sports",
+        &["athletics", "records"],
+        false,
+    ),
+    (
+        "RUST-2027",
+        "Will the next edition of Rust be that of 2027?",
+        "YES if a stable release of rustc takes `--edition 2027`, and no earlier one took a later edition than 2024. Otherwise NO.",
+        "https://doc.rust-lang.org/edition-guide",
+        "technology",
+        &["rust", "software"],
+        true,
+    ),
+    (
+        "RUST-2028",
+        "Will the next edition of Rust be that of 2028?",
+        "YES if a stable release of rustc takes `--edition 2028`, and no earlier one took a later edition than 2024. Otherwise NO.",
+        "https://doc.rust-lang.org/edition-guide",
+        "technology",
+        &["rust", "software"],
+        true,
+    ),
 ];
 
 /// Demo accounts and markets.
@@ -69,6 +120,7 @@ pub async fn run(args: &Args) -> Result<(), SeedError> {
         Some(accounts) => (accounts, true),
         None => (admin.accounts(ACCOUNTS, CREDITS).await?, false),
     };
+    admin.market_event(EVENT, EVENT_TITLE).await?;
     let markets = admin.markets(&listings()).await?;
     let demo = Demo { api_key: accounts[0].api_key.clone(), market: markets[0].ticker.clone(), accounts, markets };
     write(&args.out, &demo)?;
@@ -92,14 +144,19 @@ async fn known(path: &Path, admin: &Admin) -> Result<Option<Vec<Account>>, SeedE
 }
 
 fn listings() -> Vec<Listing> {
-    let listing = |(ticker, question): &(&str, &str)| Listing {
+    let listing = |(ticker, question, rules, source, category, tags, in_event): &Text| Listing {
         ticker: (*ticker).to_owned(),
         question: (*question).to_owned(),
+        rules: (*rules).to_owned(),
+        sources: vec![(*source).to_owned()],
+        category,
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        event: in_event.then_some(EVENT),
         tick_size: "0.01".to_owned(),
         maker_fee: "0",
         taker_fee: "0.02",
     };
-    QUESTIONS.iter().map(listing).collect()
+    MARKETS.iter().map(listing).collect()
 }
 
 /// Keys are in it, so only its owner may read it; and it is whole or not there at all.

@@ -20,7 +20,7 @@ use common::stack::{Stack, dump_postgres, until};
 use common::worker::Worker;
 use fred::interfaces::HashesInterface as _;
 use projections::redis::keys::Keys;
-use schemas::{AccountId, Shard, Timestamp};
+use schemas::{AccountId, MarketEventId, MarketId, Shard, Timestamp};
 
 const SHARDS: u16 = 3;
 const KILLS: usize = 15;
@@ -135,6 +135,7 @@ async fn check_truth(stack: &Stack, exchange: &Exchange) {
         let command = schemas::CommandId(row.get::<_, uuid::Uuid>(6).as_u128());
         assert_eq!(command, order.command, "order {id}");
     }
+    check_markets(stack, exchange).await;
     for (market, id) in exchange.markets.keys().map(|id| (exchange.market_home(*id), *id)) {
         let keys = Keys::new(&stack.log.topic_prefix, market);
         let mut book: BTreeMap<String, u64> = stack.redis.hgetall(keys.book(id)).await.unwrap();
@@ -144,6 +145,38 @@ async fn check_truth(stack: &Stack, exchange: &Exchange) {
         let expected: BTreeMap<String, u64> = exchange.levels(id).into_iter().map(level).collect();
         assert_eq!(book, expected, "book of {id}");
     }
+}
+
+/// What markets and market events are.
+async fn check_markets(stack: &Stack, exchange: &Exchange) {
+    let columns = "id, question, rules, sources, category, tags, event_id, opens_at, expiry";
+    let rows = stack.postgres.query(&format!("SELECT {columns} FROM markets"), &[]).await.unwrap();
+    assert_eq!(rows.len(), exchange.markets.len());
+    for row in rows {
+        let listing = &exchange.markets[&MarketId(row.get::<_, i64>(0).cast_unsigned())].listing;
+        let about = &listing.about;
+        let texts = [1, 2, 4].map(|nth| row.get::<_, &str>(nth));
+        assert_eq!(texts, [about.question.as_str(), about.rules.as_str(), about.category.as_str()]);
+        let sources: Vec<&str> = about.sources.iter().map(|source| source.as_str()).collect();
+        let tags: Vec<&str> = about.tags.iter().map(|tag| tag.as_str()).collect();
+        assert_eq!((row.get::<_, Vec<&str>>(3), row.get::<_, Vec<&str>>(5)), (sources, tags));
+        assert_eq!(row.get::<_, Option<i64>>(6), about.event.map(|event| event.0.cast_signed()));
+        let millis = |time: time::OffsetDateTime| (time.unix_timestamp_nanos() / 1_000_000) as u64;
+        let opens: Option<time::OffsetDateTime> = row.get(7);
+        assert_eq!(opens.map(millis), listing.opens.map(Timestamp::as_millis));
+        let expiry: time::OffsetDateTime = row.get(8);
+        assert!(listing.expiry.as_millis() == u64::MAX || millis(expiry) == listing.expiry.as_millis());
+    }
+    let rows = stack.postgres.query("SELECT id, name, exclusive, yes_market_id FROM market_events", &[]).await.unwrap();
+    assert_eq!(rows.len(), exchange.events.len());
+    for row in rows {
+        let (event, yes) = &exchange.events[&MarketEventId(row.get::<_, i64>(0).cast_unsigned())];
+        assert_eq!((row.get(1), row.get(2)), (event.name.as_str(), event.exclusive));
+        assert_eq!(row.get::<_, Option<i64>>(3), yes.map(|market| market.0.cast_signed()));
+    }
+    let clarified = "SELECT count(*) FROM market_clarifications JOIN markets m ON m.id = market_id";
+    let clarified: i64 = stack.postgres.query_one(clarified, &[]).await.unwrap().get(0);
+    assert_eq!(usize::try_from(clarified), Ok(exchange.clarifications));
 }
 
 /// The purses in both stores, and their ledger.

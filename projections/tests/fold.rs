@@ -113,6 +113,9 @@ fn check_truth(model: &Model, exchange: &Exchange) {
         assert_eq!((row.price, row.cancel_reason), (order.price, order.cancel_reason), "order {id}");
         assert_eq!(row.command, order.command, "order {id}");
     }
+    let yes: BTreeMap<_, _> = model.market_events.iter().map(|(id, event)| (*id, event.yes.flatten())).collect();
+    assert_eq!(yes, exchange.events.iter().map(|(id, (_, yes))| (*id, *yes)).collect());
+    assert_eq!(model.clarifications.len(), exchange.clarifications);
     for (market, book) in &exchange.markets {
         let levels = model.levels.range((*market, BookSide::Bid, Price::MIN)..=(*market, BookSide::Ask, Price::MAX));
         let levels = levels.map(|((_, side, price), n)| ((*side, *price), n.cast_unsigned())).collect();
@@ -120,6 +123,13 @@ fn check_truth(model: &Model, exchange: &Exchange) {
         let row = &model.markets[market];
         assert_eq!(row.state, Some(book.state));
         assert_eq!(row.resolution, book.resolution);
+        let edit = &row.about.as_ref().unwrap().edit;
+        let mut listing = row.born.as_ref().unwrap().listing.clone();
+        listing.edit(edit);
+        assert_eq!((&listing.about, listing.opens, listing.expiry), {
+            let book = &book.listing;
+            (&book.about, book.opens, book.expiry)
+        });
         // I-2: a market's collateral is its YES outstanding is its NO outstanding.
         assert_eq!((row.collateral, row.yes), (Credits::whole(row.yes), row.no));
         let held = model.positions.iter().filter(|((m, _), _)| m == market).map(|(_, p)| p.0[0]).sum::<i64>();
@@ -212,7 +222,7 @@ fn the_small_exchange_does_everything() {
     let ledger: BTreeSet<_> = model.ledger.iter().map(|(_, entry)| entry.kind.name()).collect();
     assert_eq!(ledger.len(), 12, "{ledger:?}");
     let acts: BTreeSet<_> = model.admin_acts.iter().map(|(_, act)| act.act.name()).collect();
-    assert_eq!(acts.len(), 11, "{acts:?}");
+    assert_eq!(acts.len(), 14, "{acts:?}");
     assert_eq!(ends.len(), 4, "{ends:?}");
     for code in [
         Rejection::FundsInsufficient,

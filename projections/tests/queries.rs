@@ -263,6 +263,9 @@ async fn names_in_sql_are_those_of_the_log() {
         Act::MarketCreated,
         Act::MarketChanged,
         Act::MarketLimited,
+        Act::MarketEventCreated,
+        Act::MarketEdited,
+        Act::MarketAddedTo,
     ];
     check("admin_acts", "act", acts.map(Act::name).to_vec()).await;
     let by = schemas::AdminId(1);

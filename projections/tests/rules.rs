@@ -29,7 +29,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use schemas::event::{CancelReason, OrderPlaced};
 use schemas::text::Ticker;
 use schemas::{
-    AccountId, AdminId, CommandId, Credits, EngineId, Entry, Event, FeeRate, Instructions, Listing, MarketId,
+    About, AccountId, AdminId, CommandId, Credits, EngineId, Entry, Event, FeeRate, Instructions, Listing, MarketId,
     MarketLimits, NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, Settlement, SettlementReason, Shard, Status,
     Term, Terms, TimeInForce, Timestamp,
 };
@@ -558,7 +558,8 @@ fn for_unknown_reasons(account: AccountId) -> Vec<Event> {
     let listing = Listing {
         market,
         ticker,
-        question: "Will it?".parse().unwrap(),
+        about: About::plain("Will it?", "YES if it does.", "tests").unwrap().into(),
+        opens: None,
         expiry: Timestamp(4_000_000_000_000),
         tick: 1,
         maker_fee: FeeRate::ZERO,

@@ -2,6 +2,7 @@
 
 use bincode::{Decode, Encode};
 
+use crate::about::{MarketAddition, MarketEdit, MarketEvent};
 use crate::account::{AccountLimits, ApiKey};
 use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, PartId, ProposalId, Shard};
 use crate::market::{Listing, MarketLimits, Transition};
@@ -128,8 +129,8 @@ pub enum Command {
         /// The highest that it has.
         number: u64,
     },
-    /// Does what is due by now: markets and orders expire, dead-man switches fire, dispute windows end, and long work (payouts,
-    /// mass cancels) goes on with its next slice. Appended by the shard's owner.
+    /// Does what is due by now: markets open and close, orders expire, dead-man switches fire, dispute windows end, and
+    /// long work (payouts, mass cancels) goes on with its next slice. Appended by the shard's owner.
     AdvanceTime,
     /// Changes a live order; see [`Amendment`](crate::order::Amendment). Home: market. Answer: `OrderAmended` or
     /// `AmendRejected`.
@@ -258,11 +259,36 @@ pub enum Command {
         /// Who asks.
         by: AdminId,
     },
+    /// Creates a market event: a named group of markets. Home: the event. Answer: `MarketEventCreated`.
+    CreateMarketEvent {
+        /// The event.
+        event: Box<MarketEvent>,
+        /// Who asks.
+        by: AdminId,
+    },
+    /// Replaces what a market is, before its first trade. Home: market. Answer: `MarketEdited`.
+    EditMarket {
+        /// Which market.
+        market: MarketId,
+        /// What is replaced.
+        edit: Box<MarketEdit>,
+        /// Who asks.
+        by: AdminId,
+    },
+    /// Adds to what a market is, until it is resolved. Home: market. Answer: `MarketAddedTo`.
+    AddToMarket {
+        /// Which market.
+        market: MarketId,
+        /// What is added.
+        addition: Box<MarketAddition>,
+        /// Who asks.
+        by: AdminId,
+    },
 }
 
 impl Command {
     /// The last kind that this build knows.
-    pub(crate) const LAST_KIND: u16 = 25;
+    pub(crate) const LAST_KIND: u16 = 28;
 
     /// The vocabulary that its reader must know; 0 for what was there from the first.
     pub(crate) const fn needs(&self) -> u16 {

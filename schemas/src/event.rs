@@ -4,9 +4,11 @@
 
 use bincode::{Decode, Encode};
 
+use crate::about::{MarketAddition, MarketEdit, MarketEvent};
 use crate::account::{AccountLimits, ApiKey};
 use crate::ids::{
-    AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, OrderId, PartId, ProposalId, Shard, TradeId,
+    AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketEventId, MarketId, OrderId, PartId, ProposalId, Shard,
+    TradeId,
 };
 use crate::market::{Listing, MarketLimits, MarketState, Resolution};
 use crate::message::Message;
@@ -535,6 +537,64 @@ pub enum Event {
     },
     /// What the command of this outcome came with: the outcome's first event, if there is anything. Changes nothing.
     CameWith(Box<Origin>),
+    /// A market event exists. Markets can be listed in it, on whatever shards.
+    MarketEventCreated {
+        /// The event.
+        event: Box<MarketEvent>,
+        /// Who created it.
+        by: AdminId,
+    },
+    /// What a market is was changed, before its first trade.
+    MarketEdited {
+        /// Which.
+        market: MarketId,
+        /// What was replaced.
+        edit: Box<MarketEdit>,
+        /// Who did it.
+        by: AdminId,
+    },
+    /// Something was added to what a market is.
+    MarketAddedTo {
+        /// Which.
+        market: MarketId,
+        /// What.
+        addition: Box<MarketAddition>,
+        /// Who did it.
+        by: AdminId,
+    },
+    /// Market's shard: YES is proposed as the answer of a market in a market event, whose home is asked for the event's
+    /// YES.
+    YesClaimed {
+        /// Which market.
+        market: MarketId,
+        /// Its event.
+        event: MarketEventId,
+        /// Counts the claims of the market, from 1.
+        claim: u32,
+    },
+    /// Market's shard: YES is not the proposed answer any more, so the market claims and holds nothing of its event.
+    YesReleased {
+        /// Which market.
+        market: MarketId,
+        /// Its event.
+        event: MarketEventId,
+    },
+    /// Event's home: who holds the event's YES. Told of exclusive events only.
+    YesHeld {
+        /// Which event.
+        event: MarketEventId,
+        /// The market that holds it; `None`: nobody does.
+        market: Option<MarketId>,
+    },
+    /// Market's shard: the event's home has answered a claim.
+    YesAnswered {
+        /// Which market.
+        market: MarketId,
+        /// Which claim.
+        claim: u32,
+        /// Another market of the event, which holds its YES; `None`: this one can be answered YES.
+        taken_by: Option<MarketId>,
+    },
 }
 
 // Every command builds, applies and encodes a few of them: two cache lines, so that copying one is a few moves.

@@ -17,6 +17,12 @@ id64! {
 }
 
 id64! {
+    /// A market event: a named group of markets. Derived from its name by [`MarketEventId::of`], so that a name is
+    /// unique over all shards.
+    MarketEventId
+}
+
+id64! {
     /// An order: `0 | its market's shard (7 bits) | counter (56 bits)`. A cancel finds the shard in the id itself.
     OrderId
 }
@@ -160,11 +166,22 @@ impl ProposalId {
 impl MarketId {
     /// The id of the market with this ticker: the first 63 bits of BLAKE3(ticker), never 0.
     pub fn of(ticker: &crate::text::Ticker) -> Self {
-        let hash = blake3::hash(ticker.as_str().as_bytes());
-        let mut head = [0; 8];
-        head.copy_from_slice(&hash.as_bytes()[..8]);
-        Self((u64::from_be_bytes(head) >> 1).max(1))
+        Self(hash_of(ticker.as_str()))
     }
+}
+
+impl MarketEventId {
+    /// The id of the market event with this name: the first 63 bits of BLAKE3(name), never 0.
+    pub fn of(name: &crate::text::Label) -> Self {
+        Self(hash_of(name.as_str()))
+    }
+}
+
+fn hash_of(name: &str) -> u64 {
+    let hash = blake3::hash(name.as_bytes());
+    let mut head = [0; 8];
+    head.copy_from_slice(&hash.as_bytes()[..8]);
+    (u64::from_be_bytes(head) >> 1).max(1)
 }
 
 /// A record's place among all that one command caused, as `shard:sequence`.

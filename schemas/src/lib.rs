@@ -13,6 +13,7 @@
 #[macro_use]
 mod wire;
 
+pub mod about;
 pub mod account;
 pub mod answers;
 pub mod codec;
@@ -39,13 +40,15 @@ pub mod text;
 pub mod time;
 pub mod topics;
 
+pub use about::{About, MarketAddition, MarketEdit, MarketEvent, Sources, Tags};
 pub use account::{AccountLimits, ApiKey, Scopes};
 pub use command::{Command, CommandRecord, Request};
 pub use event::{Event, Seconded, StateHash};
 pub use frame::VOCABULARY;
 pub use halting::{LeaderHalted, Quarantine, Quarantined};
 pub use ids::{
-    AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketId, OrderId, PartId, ProposalId, Shard, TradeId,
+    AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketEventId, MarketId, OrderId, PartId, ProposalId,
+    Shard, TradeId,
 };
 pub use market::{Answer, Listing, MarketLimits, MarketState, Transition};
 pub use message::Message;

@@ -116,6 +116,30 @@ pub const TICKER_BYTES_MAX: usize = 32;
 /// Bytes of a market's question.
 pub const QUESTION_BYTES_MAX: usize = 500;
 
+/// Bytes of a market's rules.
+pub const RULES_BYTES_MAX: usize = 10_000;
+
+/// Bytes of one clarification of a market's rules.
+pub const CLARIFICATION_BYTES_MAX: usize = 2_000;
+
+/// Clarifications of one market.
+pub const MARKET_CLARIFICATIONS_MAX: u8 = 20;
+
+/// Bytes of one source of a market's answer.
+pub const SOURCE_BYTES_MAX: usize = 500;
+
+/// Sources of one market's answer.
+pub const MARKET_SOURCES_MAX: usize = 10;
+
+/// Bytes of a category, a tag, or the short name of a market event.
+pub const LABEL_BYTES_MAX: usize = 32;
+
+/// Tags of one market.
+pub const MARKET_TAGS_MAX: usize = 10;
+
+/// Market events of one shard. They are never forgotten.
+pub const MARKET_EVENTS_MAX: usize = 100_000;
+
 /// Bytes of the reason of a quarantine, or of a halt.
 pub const REASON_BYTES_MAX: usize = 1_000;
 
@@ -141,6 +165,15 @@ const _: () = assert!(
 );
 // While an order's client id is known, so is its market: a repeat is told the same before and after.
 const _: () = assert!(MARKET_KEPT_MS > CLIENT_ID_WINDOW_MS + CLIENT_ID_GENERATION_MS);
+// What a market is about has its length in 16 bits on the log: texts, and what stands before each.
+const _: () = assert!(
+    QUESTION_BYTES_MAX
+        + RULES_BYTES_MAX
+        + MARKET_SOURCES_MAX * (SOURCE_BYTES_MAX + 8)
+        + (MARKET_TAGS_MAX + 1) * (LABEL_BYTES_MAX + 8)
+        + 1_000
+        < u16::MAX as usize
+);
 // What one deposit may be alone is within what a day's may be.
 const _: () = assert!(DEPOSIT_ALONE_MAX <= AMOUNT_MAX && DEPOSIT_ALONE_MAX <= DEPOSITS_ALONE_A_DAY_MAX);
 // All proposals of a shard may end in one command.

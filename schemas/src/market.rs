@@ -1,16 +1,19 @@
 //! Markets: what is listed and how it lives.
 
+use std::sync::Arc;
+
 use bincode::{Decode, Encode};
 
+use crate::about::About;
 use crate::ids::{AdminId, MarketId};
 use crate::money::{Credits, FeeRate, TICKS_PER_CREDIT};
-use crate::text::{Question, Ticker};
+use crate::text::Ticker;
 use crate::time::Timestamp;
 
 wire_enum! {
     /// Where a market stands.
     MarketState: u8 {
-        /// Listed; not traded yet.
+        /// Listed; not traded yet. It opens at its opening time, if it has one.
         Created = 0, "CREATED";
         /// Takes orders.
         Open = 1, "OPEN";
@@ -51,7 +54,7 @@ impl MarketState {
 ///
 /// | transition  | from                                  | to                                          |
 /// |-------------|---------------------------------------|---------------------------------------------|
-/// | Open        | CREATED                               | OPEN                                        |
+/// | Open        | CREATED                               | OPEN, also before the opening time          |
 /// | Pause       | OPEN, CANCEL_ONLY                     | PAUSED                                      |
 /// | Pause, cancel only | OPEN, PAUSED                   | CANCEL_ONLY                                 |
 /// | Resume      | PAUSED, CANCEL_ONLY                   | OPEN, once no order waits for its cancel     |
@@ -59,6 +62,7 @@ impl MarketState {
 /// | Resolve     | CLOSED, RESOLVING                     | RESOLVING, with this answer, not confirmed   |
 /// | Confirm     | RESOLVING, not confirmed              | RESOLVING until the dispute window is over   |
 ///
+/// A market in an exclusive market event is confirmed as YES only if it holds the event's YES.
 /// After the window the market is RESOLVED or VOIDED by itself; without a window at once. `Resolve` within the window amends
 /// the answer: it needs a confirmation and a window of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
@@ -113,6 +117,11 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// True if a YES pays the whole credit.
+    pub const fn is_yes(self) -> bool {
+        matches!(self, Self::Value(YesValue::YES))
+    }
+
     /// What a YES pays.
     pub const fn yes_value(self) -> YesValue {
         match self {
@@ -189,8 +198,10 @@ growing! {
         pub market: MarketId,
         /// Short name, unique.
         pub ticker: Ticker,
-        /// What the market asks.
-        pub question: Question,
+        /// What it is about.
+        pub about: Arc<About>,
+        /// When it opens by itself, unless an admin has opened it before; `None`: only an admin opens it.
+        pub opens: Option<Timestamp>,
         /// When it closes by itself.
         pub expiry: Timestamp,
         /// Limit prices must be a multiple of this many ticks. 1..=5,000, a divisor of 10,000, so that p and 1 − p both

@@ -5,7 +5,7 @@
 
 use bincode::{Decode, Encode};
 
-use crate::ids::{AccountId, ClientId};
+use crate::ids::{AccountId, ClientId, MarketEventId, MarketId};
 use crate::money::Credits;
 use crate::purse::{Instruction, Need, Returned, Room};
 use crate::rejection::Rejection;
@@ -69,13 +69,43 @@ pub enum Message {
         /// Why the credits were not received: then they come back with this.
         refused: Option<Rejection>,
     },
+    /// Market's shard to event's home: YES is proposed as a market's answer. Answer: `YesAnswered`.
+    ClaimYes {
+        /// The event.
+        event: MarketEventId,
+        /// The market.
+        market: MarketId,
+        /// Counts the claims of the market.
+        claim: u32,
+    },
+    /// Market's shard to event's home: YES is not proposed any more.
+    ReleaseYes {
+        /// The event.
+        event: MarketEventId,
+        /// The market.
+        market: MarketId,
+    },
+    /// Event's home to market's shard: whether a market can be answered YES.
+    YesAnswered {
+        /// The market.
+        market: MarketId,
+        /// Which claim.
+        claim: u32,
+        /// Another market, which holds the event's YES.
+        taken_by: Option<MarketId>,
+    },
 }
 
 impl Message {
     /// Credits that are in flight with the message.
     pub fn in_flight(&self) -> Credits {
         match self {
-            Self::Ask { .. } | Self::Instruct { .. } | Self::TransferEnded { refused: None, .. } => Credits::ZERO,
+            Self::Ask { .. }
+            | Self::Instruct { .. }
+            | Self::TransferEnded { refused: None, .. }
+            | Self::ClaimYes { .. }
+            | Self::ReleaseYes { .. }
+            | Self::YesAnswered { .. } => Credits::ZERO,
             Self::Fund { credits, .. } => *credits,
             Self::Return(returned) => returned.iter().map(|returned| returned.credits).sum(),
             Self::Transfer { amount, .. } | Self::TransferEnded { amount, .. } => *amount,

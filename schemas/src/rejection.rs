@@ -43,6 +43,12 @@ open_enum! {
         DisputeWindowInvalid = 116, "dispute-window-invalid";
         /// Leaders halted at the command, and two admins put it aside.
         Quarantined = 117, "quarantined";
+        /// An opening time that is not in the future, or not before the closing time.
+        OpeningInvalid = 118, "opening-invalid";
+        /// A change of a market, or an addition to it, that changes nothing.
+        EditEmpty = 119, "edit-empty";
+        /// The market event's id is not that of its name.
+        MarketEventIdMismatch = 120, "market-event-id-mismatch";
 
         /// There is no such account.
         AccountUnknown = 201, "account-unknown";
@@ -86,6 +92,16 @@ open_enum! {
         VocabularyUnread = 220, "vocabulary-unread";
         /// The market was paid out long ago and is archived. Its ticker is never listed again.
         MarketArchived = 221, "market-archived";
+        /// The market has traded: what it is can be added to, and not be replaced.
+        MarketTraded = 230, "market-traded";
+        /// Trading has ended, or the market is resolved: what it is stays as it is.
+        MarketEnded = 231, "market-ended";
+        /// The market is open or was: its opening time stays as it is.
+        MarketOpened = 232, "market-opened";
+        /// The market event's name is taken.
+        MarketEventExists = 233, "market-event-exists";
+        /// Another market of the exclusive market event holds its YES.
+        YesTaken = 234, "yes-taken";
 
         /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";
@@ -137,6 +153,14 @@ open_enum! {
         NothingToReduce = 324, "nothing-to-reduce";
         /// As many buys of the account that only reduce rest in the market as may.
         ReduceOnlyLimit = 325, "reduce-only-limit";
+        /// The market would have more sources, tags or clarifications than it may.
+        MarketTextsLimit = 330, "market-texts-limit";
+        /// The market has that source or tag already.
+        AdditionRepeated = 331, "addition-repeated";
+        /// As many market events of the shard as may be.
+        MarketEventsLimit = 332, "market-events-limit";
+        /// The home of the market's event has not answered yet whether the market can be answered YES.
+        YesPending = 333, "yes-pending";
     }
 }
 

@@ -3,7 +3,7 @@
 //! `shard(id, n) = (mix(id) × n) >> 64`, where `mix` is the finaliser of SplitMix64. Clients in other languages
 //! check themselves against the vectors in this file's tests. Partition counts never change, so neither does this.
 
-use crate::ids::{AccountId, MarketId, Shard};
+use crate::ids::{AccountId, MarketEventId, MarketId, Shard};
 
 /// Where each account and market of a log lives. Invariant: 1..=128 shards.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +34,12 @@ impl ShardMap {
     #[inline]
     pub fn of_market(self, market: MarketId) -> Shard {
         self.of(market.0)
+    }
+
+    /// The home of a market event. Its markets may live elsewhere.
+    #[inline]
+    pub fn of_market_event(self, event: MarketEventId) -> Shard {
+        self.of(event.0)
     }
 
     #[inline]

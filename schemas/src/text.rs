@@ -1,11 +1,32 @@
-//! Short texts with a bound and an alphabet.
+//! Texts with a bound and an alphabet.
 
-use crate::limits::{QUESTION_BYTES_MAX, REASON_BYTES_MAX, TICKER_BYTES_MAX};
+use crate::limits::{
+    CLARIFICATION_BYTES_MAX, LABEL_BYTES_MAX, QUESTION_BYTES_MAX, REASON_BYTES_MAX, RULES_BYTES_MAX, SOURCE_BYTES_MAX,
+    TICKER_BYTES_MAX,
+};
 
 /// The text is not one of the known names, or has not the form that was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not a known name or form")]
 pub struct UnknownName;
+
+macro_rules! text_traits {
+    ($name:ident) => {
+        impl std::str::FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::new(text.to_owned()).ok_or(UnknownName)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
 
 /// A market's short name. Invariant: 1 to 32 of `A–Z`, `0–9` and `-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -27,17 +48,71 @@ impl Ticker {
     }
 }
 
-/// What a market asks. Invariant: 1 to 500 bytes of UTF-8 without control characters, not only white space.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Question(String);
+/// True of 1 to `most` bytes of text, not only white space, in which no control character is but those in `allowed`.
+fn is_text(text: &str, most: usize, allowed: &[char]) -> bool {
+    let plain = |c: char| !c.is_control() || allowed.contains(&c);
+    text.len() <= most && !text.trim().is_empty() && text.chars().all(plain)
+}
 
-checked_decode!(Question(String));
+macro_rules! text {
+    ($(#[$meta:meta])* $name:ident, $most:expr, $allowed:expr) => {
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub struct $name(String);
 
-impl Question {
+        checked_decode!($name(String));
+
+        impl $name {
+            /// `None` if the text breaks the invariant.
+            pub fn new(text: String) -> Option<Self> {
+                is_text(&text, $most, $allowed).then_some(Self(text))
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        text_traits!($name);
+    };
+}
+
+text! {
+    /// What a market asks, or what a market event is called. Invariant: 1 to 500 bytes of UTF-8 without control
+    /// characters, not only white space.
+    Question, QUESTION_BYTES_MAX, &[]
+}
+
+text! {
+    /// How a market's answer is found. Invariant: 1 to 10,000 bytes of UTF-8 without control characters but line ends,
+    /// not only white space.
+    Rules, RULES_BYTES_MAX, &['\n']
+}
+
+text! {
+    /// What a market's rules mean in a case that they leave open. Invariant: 1 to 2,000 bytes, otherwise as [`Rules`].
+    Clarification, CLARIFICATION_BYTES_MAX, &['\n']
+}
+
+text! {
+    /// Where a market's answer is looked up: an address or a name. Invariant: 1 to 500 bytes of UTF-8 without control
+    /// characters, not only white space.
+    Source, SOURCE_BYTES_MAX, &[]
+}
+
+/// A category, a tag, or the short name of a market event. Invariant: 1 to 32 of `a–z`, `0–9` and `-`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Label(String);
+
+checked_decode!(Label(String));
+
+impl Label {
     /// `None` if the text breaks the invariant.
     pub fn new(text: String) -> Option<Self> {
-        let fits = text.len() <= QUESTION_BYTES_MAX && !text.trim().is_empty();
-        (fits && !text.chars().any(char::is_control)).then_some(Self(text))
+        let fits = (1..=LABEL_BYTES_MAX).contains(&text.len());
+        let plain = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        (fits && plain).then_some(Self(text))
     }
 
     /// The text.
@@ -56,8 +131,7 @@ checked_decode!(Reason(String));
 impl Reason {
     /// `None` if the text breaks the invariant.
     pub fn new(text: String) -> Option<Self> {
-        let fits = text.len() <= REASON_BYTES_MAX && !text.trim().is_empty();
-        (fits && !text.chars().any(char::is_control)).then_some(Self(text))
+        is_text(&text, REASON_BYTES_MAX, &[]).then_some(Self(text))
     }
 
     /// Of any text: control characters become spaces, and what is too long is cut off.
@@ -73,24 +147,41 @@ impl Reason {
     }
 }
 
-macro_rules! text_traits {
-    ($name:ident) => {
-        impl std::str::FromStr for $name {
-            type Err = UnknownName;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::new(text.to_owned()).ok_or(UnknownName)
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
 text_traits!(Ticker);
-text_traits!(Question);
+text_traits!(Label);
 text_traits!(Reason);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_bounded_and_has_no_control_characters() {
+        assert!(Question::new("a".repeat(QUESTION_BYTES_MAX)).is_some());
+        assert_eq!(Question::new("a".repeat(QUESTION_BYTES_MAX + 1)), None);
+        for text in ["", "  ", "a\nb", "a\u{7}"] {
+            assert_eq!(Question::new(text.to_owned()), None, "{text:?}");
+            assert_eq!(Source::new(text.to_owned()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_rules_and_what_clarifies_them_have_lines() {
+        let lines = "If it rains: YES.\nElse: NO.";
+        assert!(Rules::new(lines.to_owned()).is_some() && Clarification::new(lines.to_owned()).is_some());
+        for text in ["\n", "a\rb", "a\tb", "a\u{0}"] {
+            assert_eq!(Rules::new(text.to_owned()), None, "{text:?}");
+        }
+        assert!(Rules::new("a".repeat(RULES_BYTES_MAX)).is_some());
+        assert_eq!(Rules::new("a".repeat(RULES_BYTES_MAX + 1)), None);
+        assert_eq!(Clarification::new("a".repeat(CLARIFICATION_BYTES_MAX + 1)), None);
+    }
+
+    #[test]
+    fn a_label_has_one_spelling() {
+        assert!("us-politics-2026".parse::<Label>().is_ok());
+        for text in ["", "Weather", "a b", "ä", &"a".repeat(LABEL_BYTES_MAX + 1)] {
+            assert!(text.parse::<Label>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use engine_core::Replica;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, CommandRecord, Credits, EngineId, Entry, FeeRate,
+    About, AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, CommandRecord, Credits, EngineId, Entry, FeeRate,
     Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Scopes,
     Shard, Term, Terms, TimeInForce, Timestamp, Transition,
 };
@@ -53,7 +53,11 @@ impl Leader {
 
     fn tell(&mut self, what: &str, commands: u64) {
         let each = self.total / u32::try_from(commands).expect("few");
-        println!("{what}: {} orders rest, {each:?} a command; the longest: {:?}", self.replica.state().orders(), self.longest);
+        println!(
+            "{what}: {} orders rest, {each:?} a command; the longest: {:?}",
+            self.replica.state().orders(),
+            self.longest
+        );
         (self.longest, self.total) = (Vec::new(), Duration::ZERO);
     }
 }
@@ -63,7 +67,8 @@ fn market(number: u64) -> Listing {
     Listing {
         market: MarketId::of(&ticker),
         ticker,
-        question: "Will it rain?".parse().expect("a question"),
+        about: About::plain("Will it rain?", "YES if it does.", "tests").expect("legal texts").into(),
+        opens: None,
         expiry: Timestamp(1 << 50),
         tick: 1,
         maker_fee: FeeRate::ZERO,

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use engine_core::{Place, State};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AdminId, Answer, ApiKey, ApiKeyId, Cause, Command, CommandId, Credits, Entry, Event, FeeRate,
+    About, AccountId, AdminId, Answer, ApiKey, ApiKeyId, Cause, Command, CommandId, Credits, Entry, Event, FeeRate,
     Instructions, Listing, MarketId, MarketLimits, Message, Need, NewOrder, PostOnly, Price, Quantity, Room, Scopes,
     Shard, Terms, TimeInForce, Timestamp, Transition,
 };
@@ -98,7 +98,10 @@ fn listings(map: ShardMap) -> impl Iterator<Item = Listing> {
         Listing {
             market: MarketId::of(&ticker),
             ticker,
-            question: "Will it rain in the capital on the first of May?".parse().expect("a question"),
+            about: About::plain("Will it rain in the capital on the first of May?", "YES if it does.", "tests")
+                .expect("legal texts")
+                .into(),
+            opens: None,
             expiry: NEVER,
             tick: 1,
             maker_fee: FeeRate::ZERO,
@@ -180,8 +183,7 @@ fn of_markets() {
     let by = |by| AdminId(by);
     run.measure("market, paid out (besides)", all.iter(), |run, listing| {
         let (market, answer) = (listing.market, Answer::Void);
-        let steps =
-            [(1, Transition::Close), (1, Transition::Resolve { answer }), (2, Transition::Confirm { answer })];
+        let steps = [(1, Transition::Close), (1, Transition::Resolve { answer }), (2, Transition::Confirm { answer })];
         for (admin, transition) in steps {
             run.handle(&Command::ChangeMarket { market, by: by(admin), transition });
         }

@@ -6,9 +6,9 @@ use engine_core::{LOOKAHEAD, Place, Replica, State};
 use schemas::reading::{Position, Reader, Reading};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, CommandRecord, Credits, EngineId, Entry, Event,
-    FeeRate, Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity,
-    Scopes, SelfTrade, Shard, Term, Terms, TimeInForce, Timestamp, Transition,
+    About, AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, CommandRecord, Credits, EngineId, Entry,
+    Event, FeeRate, Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price,
+    Quantity, Scopes, SelfTrade, Shard, Term, Terms, TimeInForce, Timestamp, Transition,
 };
 
 use crate::Tape;
@@ -68,7 +68,8 @@ pub fn listing(number: usize) -> Listing {
     Listing {
         market: MarketId::of(&ticker),
         ticker,
-        question: "Bench?".parse().unwrap(),
+        about: About::plain("Bench?", "YES if it does.", "tests").unwrap().into(),
+        opens: None,
         expiry: Timestamp(u64::MAX),
         tick: 1,
         maker_fee: FeeRate::new(MAKER_FEE).unwrap(),

@@ -12,9 +12,9 @@ use schemas::event::{FirstOutcome, OrderAmended, OrderPlaced, Trade};
 use schemas::limits::{PARKED_MAX, SWEEP_MAX};
 use schemas::market::Resolution;
 use schemas::{
-    AccountId, AccountLimits, ClientId, Contract, Credits, Entry, Event, Instruction, Listing, MarketId, MarketLimits,
-    MarketState, Need, NewOrder, OrderId, Parked, Price, ProposalId, Quantity, Rejection, Room, Shard, Side, Status,
-    Timestamp,
+    AccountId, AccountLimits, ClientId, Contract, Credits, Entry, Event, Instruction, Listing, MarketEdit, MarketId,
+    MarketLimits, MarketState, Need, NewOrder, OrderId, Parked, Price, ProposalId, Quantity, Rejection, Room, Shard,
+    Side, Status, Timestamp,
 };
 
 use crate::Place;
@@ -22,8 +22,8 @@ use crate::book::{BookKey, Resting};
 use crate::decide::{asks_for, fingerprint, movement_fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
-    Account, Asked, Exposure, Market, MarketOrder, MarketView, MassCancel, Meaning, Name, Pending, Position, Proposed,
-    Purse, Stake, State, Table, UnderWay, Waiting, Watch, step_of, weight,
+    Account, Asked, Exposure, KnownMarketEvent, Listed, Market, MarketOrder, MarketView, MassCancel, Meaning, Name,
+    Pending, Position, Proposed, Purse, Stake, State, Table, UnderWay, Waiting, Watch, YesClaim, step_of, weight,
 };
 
 /// Accounts whose parked requests one command tries only since another left them untried.
@@ -117,6 +117,25 @@ impl State {
             }
             Event::MarketArchived { market, .. } => self.leave(*market),
             Event::MarketCreated { listing, .. } => self.list(listing),
+            Event::MarketEdited { market, edit, .. } => self.edit(*market, edit),
+            Event::MarketAddedTo { market, addition, .. } => self.market_mut(*market).listing.add(addition),
+            Event::MarketEventCreated { event, .. } => {
+                let known = KnownMarketEvent { exclusive: event.exclusive, yes: None };
+                assert!(self.facts.market_events.insert(event.id, known), "market event {} created twice", event.id);
+            }
+            Event::YesClaimed { market, claim, .. } => {
+                let market = self.market_mut(*market);
+                (market.claims, market.yes_claim) = (*claim, Some(YesClaim::Asked));
+            }
+            Event::YesReleased { market, .. } => self.market_mut(*market).yes_claim = None,
+            Event::YesHeld { event, market } => {
+                let known = self.facts.market_events.get_mut(*event);
+                known.unwrap_or_else(|| panic!("market event {event} lives here")).yes = *market;
+            }
+            Event::YesAnswered { market, taken_by, .. } => {
+                let claim = taken_by.map_or(YesClaim::Granted, YesClaim::Taken);
+                self.market_mut(*market).yes_claim = Some(claim);
+            }
             Event::MarketChanged { market, state, resolution, .. } => self.move_on(*market, *state, *resolution),
             Event::MarketLimited { market, limits, .. } => {
                 self.market_mut(*market).limits = *limits;
@@ -475,6 +494,7 @@ impl State {
             self.change_position(id, &change);
         }
         let market = self.market_mut(id);
+        market.traded = true;
         market.change(&MarketChange::traded(trade));
         let (book, maker) = (market.book, &trade.maker);
         let (slot, filled) =
@@ -636,11 +656,14 @@ impl State {
     fn list(&mut self, listing: &Listing) {
         let book = self.facts.books.add_with(PRICES);
         let market = Market {
-            listing: listing.clone(),
+            listing: Listed::of(listing),
             state: MarketState::Created,
             limits: listing.limits,
             settled: None,
             resolution: None,
+            traded: false,
+            claims: 0,
+            yes_claim: None,
             collateral: Credits::ZERO,
             fees: Credits::ZERO,
             yes: 0,
@@ -652,6 +675,15 @@ impl State {
         assert!(self.facts.markets.insert(listing.market, market), "market {} listed twice", listing.market);
         self.limit_exposures(listing.market);
         self.schedule(listing.market);
+    }
+
+    /// What a market is changes, and with it perhaps when it moves on.
+    fn edit(&mut self, id: MarketId, edit: &MarketEdit) {
+        if let Some(time) = self.market(id).and_then(|market| market.moves_on()) {
+            self.lookup.market_times.remove(&(time, id));
+        }
+        self.market_mut(id).listing.edit(edit);
+        self.schedule(id);
     }
 
     /// A market leaves the state. The last one of the table moves to its place.

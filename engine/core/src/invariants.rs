@@ -3,7 +3,7 @@
 use schemas::limits::{DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, REDUCE_ONLY_MAX};
 use schemas::{AccountId, BookSide, Contract, Credits, MarketId, Message, OrderId, Room, Shard};
 
-use crate::state::{MarketOrder, Reducing, State};
+use crate::state::{MarketOrder, Reducing, State, YesClaim};
 
 /// What must always hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +32,8 @@ pub enum Invariant {
     /// I-11: while a market may trade, an account's resting buys that only reduce want no more contracts than it has of the other kind, those
     /// apart that its sells reserve.
     ReducedIsHeld,
+    /// I-12: at most one market of an exclusive market event is paid out YES, and it holds the event's YES.
+    EventsHaveOneYes,
 }
 
 impl std::fmt::Display for Invariant {
@@ -48,6 +50,7 @@ impl std::fmt::Display for Invariant {
             Self::RoomIsCounted => "I-9",
             Self::DepositsHaveTheirAdmins => "I-10",
             Self::ReducedIsHeld => "I-11",
+            Self::EventsHaveOneYes => "I-12",
         };
         write!(f, "{id} {self:?}")
     }
@@ -135,9 +138,20 @@ impl State {
             self.assert_reducing(id);
             assert_eq!(self.market_of(market.book).listing.market, id, "book of market {id}");
             assert!(!self.archive().contains(id), "market {id} is archived");
+            self.assert_yes(id);
         }
         self.assert_purses();
         self.assert_deposits();
+    }
+
+    /// I-12, as far as the market's shard shows it.
+    fn assert_yes(&self, id: MarketId) {
+        let Some(market) = self.market(id).filter(|market| market.listing.event.is_some()) else { return };
+        let answered = market.resolution.filter(|resolution| resolution.confirmed.is_some());
+        if answered.is_some_and(|resolution| resolution.answer.is_yes()) {
+            let granted = market.yes_claim == Some(YesClaim::Granted);
+            assert!(granted, "{}: market {id} has {:?}", Invariant::EventsHaveOneYes, market.yes_claim);
+        }
     }
 
     /// I-10, as far as a state shows it.

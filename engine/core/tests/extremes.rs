@@ -8,18 +8,21 @@
 #[allow(dead_code, reason = "tests share this code, and this one does not crash anything")]
 mod cluster;
 
+use std::sync::Arc;
+
 use cluster::Cluster;
 use engine_core::Sums;
 use proptest::prelude::*;
 use schemas::limits::{
-    AMOUNT_MAX, DEPOSIT_ALONE_MAX, DISPUTE_WINDOW_MAX_MS, FEE_RATE_MAX, PARKED_MAX_MS, QUANTITY_MAX, SHARD_CREDITS_MAX,
-    WALLET_MAX,
+    AMOUNT_MAX, DEPOSIT_ALONE_MAX, DISPUTE_WINDOW_MAX_MS, FEE_RATE_MAX, LABEL_BYTES_MAX, MARKET_SOURCES_MAX,
+    MARKET_TAGS_MAX, PARKED_MAX_MS, QUANTITY_MAX, QUESTION_BYTES_MAX, RULES_BYTES_MAX, SHARD_CREDITS_MAX,
+    SOURCE_BYTES_MAX, WALLET_MAX,
 };
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, Command, Credits, Entry, Event, FeeRate, Instructions,
-    Listing, MarketId, MarketLimits, NewOrder, PostOnly, Price, ProposalId, Quantity, Rejection, Scopes, SelfTrade,
-    Shard, Terms, TimeInForce, Timestamp, Transition, answers,
+    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, Command, Credits, Entry, Event, FeeRate,
+    Instructions, Listing, MarketEventId, MarketId, MarketLimits, NewOrder, PostOnly, Price, ProposalId, Quantity,
+    Rejection, Scopes, SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Timestamp, Transition, answers,
 };
 
 const SHARDS: u16 = 2;
@@ -82,6 +85,20 @@ impl Extremes {
         }
     }
 
+    /// Texts at their largest, in an event.
+    fn about() -> Arc<About> {
+        let numbered = |number: usize, most: usize| format!("{number:0most$}");
+        let sources = (0..MARKET_SOURCES_MAX).map(|n| numbered(n, SOURCE_BYTES_MAX).parse().unwrap()).collect();
+        let tags = (0..MARKET_TAGS_MAX).map(|n| numbered(n, LABEL_BYTES_MAX).parse().unwrap()).collect();
+        let (question, rules) = ("?".repeat(QUESTION_BYTES_MAX), "!".repeat(RULES_BYTES_MAX));
+        Arc::new(About {
+            sources: Sources::new(sources).unwrap(),
+            tags: Tags::new(tags).unwrap(),
+            event: Some(MarketEventId(u64::MAX)),
+            ..About::plain(&question, &rules, &"c".repeat(LABEL_BYTES_MAX)).unwrap()
+        })
+    }
+
     /// The largest amount, by two admins.
     fn deposit(&mut self, account: AccountId, number: u64) {
         let (shard, amount) = (self.cluster.map.of_account(account), Credits(AMOUNT_MAX));
@@ -94,7 +111,7 @@ impl Extremes {
     fn list(&mut self) {
         let mut wanted = vec![FEES.to_vec(); usize::from(SHARDS)];
         for number in 0.. {
-            let (ticker, question) = (format!("EXTREME-{number}").parse().unwrap(), "Most?".parse().unwrap());
+            let (ticker, about) = (format!("EXTREME-{number}").parse().unwrap(), Self::about());
             let market = MarketId::of(&ticker);
             let shard = self.cluster.map.of_market(market);
             if wanted.iter().all(Vec::is_empty) {
@@ -104,7 +121,8 @@ impl Extremes {
             let listing = Listing {
                 market,
                 ticker,
-                question,
+                about,
+                opens: None,
                 expiry: Timestamp(u64::MAX >> 2),
                 tick: 1,
                 maker_fee: FeeRate::new(maker).unwrap(),
@@ -190,6 +208,8 @@ impl Extremes {
             let (shard, answer) = (self.cluster.map.of_market(market), *answer);
             self.ask(shard, Command::ChangeMarket { market, by: ADMIN, transition: Transition::Close });
             self.ask(shard, Command::ChangeMarket { market, by: ADMIN, transition: Transition::Resolve { answer } });
+            // Its event's home answers.
+            self.rest();
             let confirm = Transition::Confirm { answer };
             self.ask(shard, Command::ChangeMarket { market, by: OTHER_ADMIN, transition: confirm });
         }

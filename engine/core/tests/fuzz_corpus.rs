@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use schemas::{Event, Instruction, Message, ParkedRequest, Rejection};
+use schemas::{Event, Instruction, MarketState, Message, ParkedRequest, Rejection};
 
 type Target = fn(&[u8]);
 
@@ -71,6 +71,22 @@ fn the_corpus_of_commands_asks_and_recalls() {
     reached("archived market", |event| matches!(event, Event::MarketArchived { .. }));
     reached("order in an archived market", |event| {
         matches!(event, Event::OrderRejected { code: Rejection::MarketArchived, .. })
+    });
+    reached("edited market", |event| matches!(event, Event::MarketEdited { .. }));
+    reached("edit of a market that has traded", |event| {
+        matches!(event, Event::Rejected { code: Rejection::MarketTraded })
+    });
+    reached("added text", |event| matches!(event, Event::MarketAddedTo { .. }));
+    reached("market that opens by itself", |event| {
+        matches!(event, Event::MarketChanged { state: MarketState::Open, by: None, .. })
+    });
+    reached("YES that is taken", |event| matches!(event, Event::YesAnswered { taken_by: Some(_), .. }));
+    reached("YES that is released", |event| matches!(event, Event::YesReleased { .. }));
+    reached("confirmed YES", |event| match event {
+        Event::MarketChanged { state: MarketState::Resolved, resolution, .. } => {
+            resolution.is_some_and(|resolution| resolution.answer.is_yes())
+        }
+        _ => false,
     });
     reached("mass cancel everywhere", |event| {
         matches!(event, Event::InstructionCompleted { instruction: Instruction::MassCancel(_), .. })

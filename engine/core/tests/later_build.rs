@@ -11,10 +11,10 @@ use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
 use schemas::text::Ticker;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Build, Cause, ClientId, Command, CommandId, CommandRecord, Credits, EngineId,
-    Entry, Event, FeeRate, Instructions, Listing, MarketId, MarketLimits, Message, NewOrder, OrderRef, Outcome,
-    PostOnly, Price, Quantity, Record, Rejection, Scopes, Shard, StateHash, Term, Terms, TimeInForce, Timestamp,
-    Transition,
+    About, AccountId, AdminId, ApiKey, ApiKeyId, Build, Cause, ClientId, Command, CommandId, CommandRecord, Credits,
+    EngineId, Entry, Event, FeeRate, Instructions, Listing, MarketId, MarketLimits, Message, NewOrder, OrderRef,
+    Outcome, PostOnly, Price, Quantity, Record, Rejection, Scopes, Shard, StateHash, Term, Terms, TimeInForce,
+    Timestamp, Transition,
 };
 
 const SHARD: Shard = Shard::new(0).unwrap();
@@ -29,7 +29,8 @@ fn listing() -> Listing {
     Listing {
         market: MarketId::of(&ticker),
         ticker,
-        question: "Will it?".parse().unwrap(),
+        about: About::plain("Will it?", "YES if it does.", "tests").unwrap().into(),
+        opens: None,
         expiry: Timestamp(1_000_000),
         tick: 1,
         maker_fee: FeeRate::ZERO,

@@ -5,52 +5,159 @@
 
 mod cluster;
 
+use std::sync::Arc;
+
 use cluster::Cluster;
 use proptest::prelude::*;
 use schemas::limits::{PURSE_REST_MS, PURSE_STEP_MS};
 use schemas::market::YesValue;
 use schemas::money::MICROS_PER_CREDIT;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, Event, FeeRate,
-    Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Request,
-    Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp, Transition,
+    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, Event,
+    FeeRate, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits,
+    MarketState, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Request, Scopes, SelfTrade, Shard, Tags,
+    Terms, TimeInForce, Timestamp, Transition,
 };
 
 const ACCOUNTS: u64 = 6;
+/// In which orders are placed; one more is never traded.
 const MARKETS: usize = 3;
 const DISPUTE_WINDOW_MS: u64 = 500;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Place { account: u64, wish: Wish, client_id: Option<u8> },
-    Repeat { pick: usize },
-    Cancel { account: u64, pick: usize },
-    CancelNamed { account: u64, market: usize, client_id: u8 },
-    Amend { account: u64, pick: usize, price: Option<Price>, quantity: Option<Quantity> },
-    MassCancel { account: u64, market: Option<usize> },
-    Switch { account: u64, timeout_s: Option<u32> },
-    Batch { account: u64, all_or_nothing: bool, wishes: Vec<BatchWish> },
-    Freeze { account: u64, frozen: bool },
-    LimitAccount { account: u64, limits: AccountLimits },
-    LimitMarket { market: usize, limits: MarketLimits },
-    Transfer { from: u64, to: u64, micros: i64, client_id: Option<u8> },
-    TransferAgain { pick: usize, more: i64 },
-    Deposit { account: u64, micros: i64, client_id: Option<u8> },
-    Withdraw { account: u64, micros: i64 },
-    Change { market: usize, by: u64, transition: Transition },
-    Misrouted { shard: usize, account: u64 },
-    Garbage { shard: usize, bytes: Vec<u8> },
-    Forged { shard: usize, from: usize, number: u64 },
-    Wait { milliseconds: u64 },
-    Handle { shard: usize },
-    ReadBack { shard: usize },
-    Relay { from: usize, to: usize, repeat: bool },
-    RelayAgain { shard: usize },
-    Acknowledge { from: usize, to: usize },
-    Tick { shard: usize },
-    Follow { shard: usize },
-    Snapshot { shard: usize },
-    Crash { shard: usize, lost: usize },
+    Place {
+        account: u64,
+        wish: Wish,
+        client_id: Option<u8>,
+    },
+    Repeat {
+        pick: usize,
+    },
+    Cancel {
+        account: u64,
+        pick: usize,
+    },
+    CancelNamed {
+        account: u64,
+        market: usize,
+        client_id: u8,
+    },
+    Amend {
+        account: u64,
+        pick: usize,
+        price: Option<Price>,
+        quantity: Option<Quantity>,
+    },
+    MassCancel {
+        account: u64,
+        market: Option<usize>,
+    },
+    Switch {
+        account: u64,
+        timeout_s: Option<u32>,
+    },
+    Batch {
+        account: u64,
+        all_or_nothing: bool,
+        wishes: Vec<BatchWish>,
+    },
+    Freeze {
+        account: u64,
+        frozen: bool,
+    },
+    LimitAccount {
+        account: u64,
+        limits: AccountLimits,
+    },
+    LimitMarket {
+        market: usize,
+        limits: MarketLimits,
+    },
+    Transfer {
+        from: u64,
+        to: u64,
+        micros: i64,
+        client_id: Option<u8>,
+    },
+    TransferAgain {
+        pick: usize,
+        more: i64,
+    },
+    Deposit {
+        account: u64,
+        micros: i64,
+        client_id: Option<u8>,
+    },
+    Withdraw {
+        account: u64,
+        micros: i64,
+    },
+    Change {
+        market: usize,
+        by: u64,
+        transition: Transition,
+    },
+    /// Of the market that is never traded.
+    Answer {
+        answer: Answer,
+        confirmed: bool,
+    },
+    Edit {
+        market: usize,
+        tag: u8,
+    },
+    Add {
+        market: usize,
+        tag: u8,
+    },
+    Misrouted {
+        shard: usize,
+        account: u64,
+    },
+    Garbage {
+        shard: usize,
+        bytes: Vec<u8>,
+    },
+    Forged {
+        shard: usize,
+        from: usize,
+        number: u64,
+    },
+    Wait {
+        milliseconds: u64,
+    },
+    Handle {
+        shard: usize,
+    },
+    ReadBack {
+        shard: usize,
+    },
+    Relay {
+        from: usize,
+        to: usize,
+        repeat: bool,
+    },
+    RelayAgain {
+        shard: usize,
+    },
+    Acknowledge {
+        from: usize,
+        to: usize,
+    },
+    Tick {
+        shard: usize,
+    },
+    Follow {
+        shard: usize,
+    },
+    Snapshot {
+        shard: usize,
+    },
+    Crash {
+        shard: usize,
+        lost: usize,
+    },
     Drain,
 }
 
@@ -199,6 +306,12 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         2 => (account.clone(), 0_i64..=30_000_000).prop_map(|(account, micros)| Step::Withdraw { account, micros }),
         3 => (market, 1_u64..=3, transition()).prop_map(|(market, by, transition)| Step::Change { market, by, transition }),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(yes, confirmed)| {
+            let answer = if yes { Answer::Value(YesValue::YES) } else { Answer::Void };
+            Step::Answer { answer, confirmed }
+        }),
+        1 => (0..=MARKETS, 0_u8..9).prop_map(|(market, tag)| Step::Edit { market, tag }),
+        1 => (0..=MARKETS, 0_u8..9).prop_map(|(market, tag)| Step::Add { market, tag }),
         1 => (shard.clone(), account).prop_map(|(shard, account)| Step::Misrouted { shard, account }),
         1 => (shard.clone(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(shard, bytes)| Step::Garbage { shard, bytes }),
         1 => (shard.clone(), shard.clone(), 0_u64..9).prop_map(|(shard, from, number)| Step::Forged { shard, from, number }),
@@ -237,7 +350,8 @@ impl World {
             let amount = Credits::whole(if account.0 == 1 { 5 } else { 200 });
             cluster.submit(home, Command::Deposit { account, amount, client_id: None, by: AdminId(1) });
         }
-        let markets = (0..MARKETS).map(|n| list(&mut cluster, n, fee)).collect();
+        create_event(&mut cluster);
+        let markets = (0..=MARKETS).map(|n| list(&mut cluster, n, fee)).collect();
         cluster.drain();
         let mut world = Self { cluster, named: Vec::new(), transfers: Vec::new(), markets };
         world.mint_pairs();
@@ -369,6 +483,25 @@ impl World {
                 let (market, by, transition) = (self.markets[*market], AdminId(*by), *transition);
                 cluster.submit(cluster.map.of_market(market), Command::ChangeMarket { market, by, transition });
             }
+            Step::Answer { answer, confirmed } => {
+                let (market, answer) = (self.markets[MARKETS], *answer);
+                let last = confirmed.then_some((2, Transition::Confirm { answer }));
+                let life = [(1, Transition::Close), (1, Transition::Resolve { answer })];
+                for (by, transition) in life.into_iter().chain(last) {
+                    let change = Command::ChangeMarket { market, by: AdminId(by), transition };
+                    cluster.submit(cluster.map.of_market(market), change);
+                }
+            }
+            Step::Edit { market, tag } => {
+                let (market, by) = (self.markets[*market], AdminId(1));
+                let edit = Box::new(MarketEdit { tags: Some(one_tag(*tag)), ..MarketEdit::default() });
+                cluster.submit(cluster.map.of_market(market), Command::EditMarket { market, edit, by });
+            }
+            Step::Add { market, tag } => {
+                let (market, by) = (self.markets[*market], AdminId(1));
+                let addition = Box::new(MarketAddition { tags: one_tag(*tag), ..MarketAddition::default() });
+                cluster.submit(cluster.map.of_market(market), Command::AddToMarket { market, addition, by });
+            }
             Step::Misrouted { shard, account } => {
                 let account = AccountId(*account);
                 let command = Command::Deposit { account, amount: Credits::whole(1), client_id: None, by: AdminId(1) };
@@ -449,16 +582,41 @@ impl World {
         }
     }
 
+    fn change(&mut self, home: Shard, market: MarketId, by: u64, transition: Transition) {
+        self.cluster.submit(home, Command::ChangeMarket { market, by: AdminId(by), transition });
+        self.cluster.drain();
+    }
+
+    fn is_answered(&self, home: Shard, market: MarketId) -> bool {
+        let resolution = self.cluster.leader(home).state().market(market).and_then(|market| market.resolution);
+        resolution.is_some_and(|resolution| resolution.confirmed.is_some())
+    }
+
+    /// I-12, from all that was ever told.
+    fn check_yes(&self) {
+        let in_event = [0, 1, MARKETS].map(|number| self.markets[number]);
+        let paid = self.cluster.events().filter_map(|event| match event {
+            Event::MarketChanged { market, state: MarketState::Resolved, resolution: Some(resolution), .. } => {
+                Some((*market, resolution.answer))
+            }
+            _ => None,
+        });
+        let yes = paid.filter(|(market, answer)| in_event.contains(market) && answer.is_yes()).count();
+        assert!(yes <= 1, "{yes} markets of an exclusive event are YES");
+    }
+
     /// Ends every market and looks where every credit is.
     fn wind_up(&mut self) {
         self.cluster.drain();
         for market in self.markets.clone() {
             let home = self.cluster.map.of_market(market);
-            let answer = Answer::Value(YesValue::YES);
-            let life =
-                [(1, Transition::Close), (1, Transition::Resolve { answer }), (2, Transition::Confirm { answer })];
-            for (by, transition) in life {
-                self.cluster.submit(home, Command::ChangeMarket { market, by: AdminId(by), transition });
+            self.change(home, market, 1, Transition::Close);
+            // Of the markets of the event one can be YES; the others are NO.
+            for answer in [YesValue::YES, YesValue::NO].map(Answer::Value) {
+                if !self.is_answered(home, market) {
+                    self.change(home, market, 1, Transition::Resolve { answer });
+                    self.change(home, market, 2, Transition::Confirm { answer });
+                }
             }
         }
         self.cluster.drain();
@@ -467,6 +625,7 @@ impl World {
         self.cluster.check();
         self.cluster.check_exactly_once();
         self.cluster.check_all_or_nothing();
+        self.check_yes();
         let mut fees = Credits::ZERO;
         for market in self.cluster.nodes.iter().flat_map(|n| n.markets()) {
             assert_eq!((market.collateral, market.yes, market.no), (Credits::ZERO, 0, 0), "a market is not paid out");
@@ -491,8 +650,25 @@ impl World {
             .sum();
         assert_eq!(wallets + fees, moved, "credits came or went");
         let settled = self.cluster.events().filter(|e| matches!(e, Event::MarketSettled { .. })).count();
-        assert!(settled <= MARKETS, "a market was paid out twice");
+        assert!(settled <= MARKETS + 1, "a market was paid out twice");
     }
+}
+
+const EVENT: &str = "which";
+
+fn event_id() -> MarketEventId {
+    MarketEventId::of(&EVENT.parse().unwrap())
+}
+
+/// That of all markets but the third.
+fn create_event(cluster: &mut Cluster) {
+    let (name, title) = (EVENT.parse().unwrap(), "Which one?".parse().unwrap());
+    let event = Box::new(MarketEvent { id: event_id(), name, title, exclusive: true });
+    cluster.submit(cluster.map.of_market_event(event_id()), Command::CreateMarketEvent { event, by: AdminId(1) });
+}
+
+fn one_tag(tag: u8) -> Tags {
+    Tags::new(vec![format!("tag-{tag}").parse().unwrap()]).unwrap()
 }
 
 fn list(cluster: &mut Cluster, number: usize, fee: u32) -> MarketId {
@@ -506,7 +682,11 @@ fn list(cluster: &mut Cluster, number: usize, fee: u32) -> MarketId {
             listing: Listing {
                 market,
                 ticker,
-                question: "Does it hold?".parse().unwrap(),
+                about: Arc::new(About {
+                    event: (number != 2).then(event_id),
+                    ..About::plain("Does it hold?", "YES if it does.", "tests").unwrap()
+                }),
+                opens: None,
                 // The first market closes by itself, if the test waits.
                 expiry: Timestamp(if number == 0 { 10_000 } else { u64::MAX }),
                 tick: if number == 1 { 100 } else { 1 },
@@ -578,8 +758,11 @@ fn random_runs_reach_every_kind_of_event() {
         "HoldRaised",
         "Instructed",
         "InstructionCompleted",
+        "MarketAddedTo",
         "MarketChanged",
         "MarketCreated",
+        "MarketEdited",
+        "MarketEventCreated",
         "MarketLimited",
         "MarketSettled",
         "MassCancelRequested",
@@ -624,8 +807,13 @@ fn random_runs_reach_every_kind_of_event() {
         "TransferReturned",
         "TransferSent",
         "Withdrawn",
+        "YesAnswered",
+        "YesClaimed",
+        "YesHeld",
+        "YesReleased",
         "account-frozen",
         "account-unknown",
+        "addition-repeated",
         "amendment-empty",
         "amount-out-of-range",
         "batch-conflict",
@@ -640,7 +828,9 @@ fn random_runs_reach_every_kind_of_event() {
         "funding-timeout",
         "funds-insufficient",
         "live-order-limit",
+        "market-ended",
         "market-not-open",
+        "market-traded",
         "message-invalid",
         "nothing-to-reduce",
         "notional-limit",
@@ -660,6 +850,8 @@ fn random_runs_reach_every_kind_of_event() {
         "transition-invalid",
         "undecodable",
         "wrong-shard",
+        "yes-pending",
+        "yes-taken",
     ];
     // Mostly a few hundred are enough.
     for round in 0..4_000 {

@@ -57,6 +57,7 @@ impl Cluster {
         state.assert_all();
         self.check_credits();
         self.check_room();
+        self.check_yes();
     }
 
     /// Messages that were sent and not taken in: sender, receiver, number, the command that began it.
@@ -117,6 +118,16 @@ impl Cluster {
         assert_eq!(sums.balance(), Credits::ZERO, "{}: {sums:?}", Invariant::CreditsAreConserved);
     }
 
+    /// There is one market event, and it is exclusive.
+    fn check_yes(&self) {
+        let markets = self.states.iter().flat_map(|state| state.markets());
+        let markets = markets.filter(|(_, market)| market.listing.event.is_some());
+        let confirmed =
+            markets.filter_map(|(id, market)| Some((id, market.resolution.filter(|r| r.confirmed.is_some())?)));
+        let yes: Vec<_> = confirmed.filter(|(_, resolution)| resolution.answer.is_yes()).map(|(id, _)| id).collect();
+        assert!(yes.len() <= 1, "{}: {yes:?}", Invariant::EventsHaveOneYes);
+    }
+
     /// What each home has lent is what its account's other purses have, and what is in flight between them.
     fn check_room(&self) {
         let mut lent: BTreeMap<(AccountId, Shard), [i128; 2]> = BTreeMap::new();
@@ -137,7 +148,12 @@ impl Cluster {
                 Message::Fund { account, room, .. } => add(*account, to, *room, -1),
                 Message::Ask { account, given_back, .. } => add(*account, from, *given_back, -1),
                 Message::Return(all) => all.iter().for_each(|back| add(back.account, from, back.room, -1)),
-                Message::Instruct { .. } | Message::Transfer { .. } | Message::TransferEnded { .. } => {}
+                Message::Instruct { .. }
+                | Message::Transfer { .. }
+                | Message::TransferEnded { .. }
+                | Message::ClaimYes { .. }
+                | Message::ReleaseYes { .. }
+                | Message::YesAnswered { .. } => {}
             }
         }
         lent.retain(|_, room| *room != [0, 0]);
@@ -169,8 +185,11 @@ pub fn home(map: ShardMap, command: &Command) -> Shard {
         | Command::LimitAccount { account, .. } => map.of_account(*account),
         Command::ConfirmDeposit { proposal, .. } | Command::DropDeposit { proposal, .. } => proposal.shard(),
         Command::CreateMarket { listing, .. } => map.of_market(listing.market),
+        Command::CreateMarketEvent { event, .. } => map.of_market_event(event.id),
         Command::ChangeMarket { market, .. }
         | Command::LimitMarket { market, .. }
+        | Command::EditMarket { market, .. }
+        | Command::AddToMarket { market, .. }
         | Command::MassCancel { market: Some(market), .. } => map.of_market(*market),
         Command::PlaceOrder(order) => map.of_market(order.market),
         Command::CancelOrder { order, .. } | Command::AmendOrder { order, .. } => order.shard(map),

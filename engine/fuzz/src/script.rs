@@ -5,9 +5,10 @@ use schemas::limits::{DEPOSIT_ALONE_MAX, MARKET_KEPT_MS};
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, FeeRate,
-    Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, ProposalId, Quantity,
-    Request, Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp, Transition,
+    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, FeeRate,
+    Instructions, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits, NewOrder,
+    OrderId, OrderRef, PostOnly, Price, ProposalId, Quantity, Request, Scopes, SelfTrade, Shard, Tags, Terms,
+    TimeInForce, Timestamp, Transition,
 };
 
 /// Commands of one script, so that a run is bounded.
@@ -18,6 +19,9 @@ const DEPOSIT_KIND: u8 = 0xf5;
 
 /// The byte for so long a wait that markets which were paid out are archived.
 const LEAP_KIND: u8 = 0xf6;
+
+/// The byte for what says what a market is.
+const ABOUT_KIND: u8 = 0xfe;
 
 /// What each account has in the beginning: a few orders' worth.
 const DEPOSIT: Credits = Credits::whole(40);
@@ -58,6 +62,7 @@ impl<'a> Script<'a> {
             setup.push(Command::OpenAccount { account, key });
             setup.push(Command::Deposit { account, amount: DEPOSIT, client_id: None, by: AdminId(1) });
         }
+        setup.push(Command::CreateMarketEvent { event: event(true), by: AdminId(1) });
         for listing in &listings {
             let market = listing.market;
             setup.push(Command::CreateMarket { listing: listing.clone(), by: AdminId(1) });
@@ -81,6 +86,9 @@ impl<'a> Script<'a> {
         }
         if kind == LEAP_KIND {
             return Some((MARKET_KEPT_MS, Step::Advance(self.shard())));
+        }
+        if kind == ABOUT_KIND {
+            return Some((0, Step::Ask(self.about())));
         }
         Some(match kind & 63 {
             // Now and then long enough for purses to rest.
@@ -107,6 +115,35 @@ impl<'a> Script<'a> {
             2 => Command::ConfirmDeposit { proposal, account, amount, by },
             _ => Command::DropDeposit { proposal, by },
         }
+    }
+
+    /// Changes what a market is, or adds to it.
+    fn about(&mut self) -> Command {
+        let (market, kind, by) = (self.market(), self.below(8), AdminId(1));
+        let tag = format!("tag-{}", self.below(14)).parse().expect("a label");
+        let tags = Tags::new(vec![tag]).expect("one tag");
+        let mut edit = MarketEdit::default();
+        match kind {
+            0 => edit.tags = Some(tags),
+            1 => edit.opens = Some(self.flag().then(|| self.time())),
+            2 => edit.expiry = Some(self.time()),
+            3 => edit.event = Some(self.flag().then(event_id)),
+            4 => {
+                let addition = MarketAddition { tags, ..MarketAddition::default() };
+                return Command::AddToMarket { market, addition: Box::new(addition), by };
+            }
+            5 => {
+                let clarification = Some("It does.".parse().expect("a legal text"));
+                let addition = MarketAddition { clarification, ..MarketAddition::default() };
+                return Command::AddToMarket { market, addition: Box::new(addition), by };
+            }
+            6 => {
+                let listing = Listing { opens: Some(self.time()), expiry: self.time(), ..listing(20 + self.below(8)) };
+                return Command::CreateMarket { listing, by };
+            }
+            _ => return Command::CreateMarketEvent { event: event(self.flag()), by },
+        }
+        Command::EditMarket { market, edit: Box::new(edit), by }
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -293,6 +330,18 @@ fn accounts(map: ShardMap) -> Vec<AccountId> {
     ids.filter(|id| take(&mut wanted, map.of_account(*id))).collect()
 }
 
+const EVENT: &str = "final";
+
+fn event_id() -> MarketEventId {
+    MarketEventId::of(&EVENT.parse().expect("a label"))
+}
+
+/// The only one: markets come into it.
+fn event(exclusive: bool) -> Box<MarketEvent> {
+    let (name, title) = (EVENT.parse().expect("a label"), "Which one?".parse().expect("a legal text"));
+    Box::new(MarketEvent { id: event_id(), name, title, exclusive })
+}
+
 /// One on each shard.
 fn listings(map: ShardMap) -> Vec<Listing> {
     let mut wanted = vec![1; usize::from(map.shards())];
@@ -313,7 +362,8 @@ fn listing(number: u8) -> Listing {
     Listing {
         market: MarketId::of(&ticker),
         ticker,
-        question: "Does it hold?".parse().expect("a question"),
+        about: About::plain("Does it hold?", "YES if it does.", "tests").expect("legal texts").into(),
+        opens: None,
         expiry: Timestamp(if first { 30_000 } else { 4_000_000 }),
         tick: if first { 100 } else { 1 },
         maker_fee: FeeRate::new(10_000).expect("a rate"),

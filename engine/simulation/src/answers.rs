@@ -117,6 +117,11 @@ fn answers(command: &Command, event: &Event) -> bool {
         Command::ChangeMarket { by, .. } => {
             matches!(event, Event::MarketChanged { by: Some(told), .. } if told == by)
         }
+        Command::CreateMarketEvent { by, .. } => {
+            matches!(event, Event::MarketEventCreated { by: told, .. } if told == by)
+        }
+        Command::EditMarket { by, .. } => matches!(event, Event::MarketEdited { by: told, .. } if told == by),
+        Command::AddToMarket { by, .. } => matches!(event, Event::MarketAddedTo { by: told, .. } if told == by),
         Command::LimitMarket { by, .. } => matches!(event, Event::MarketLimited { by: told, .. } if told == by),
         Command::RaiseVocabulary { .. } => matches!(event, Event::VocabularyRaised { by: Some(_), .. }),
         Command::SetDeadManSwitch { .. } => matches!(event, Event::DeadManSwitchSet { .. }),

@@ -321,6 +321,18 @@ kinds! {
     OriginSaid = "outcome leads back to its request",
     /// A message had the trace of the command that it serves.
     TraceFollowed = "trace followed to another shard",
+    /// A market opened at its opening time.
+    MarketOpened = "market opened by itself",
+    /// What a market is was replaced.
+    MarketEdited = "market edited",
+    /// It was not, since the market had traded.
+    EditTooLate = "edit of a market that has traded refused",
+    /// A market that was to be YES is not any more.
+    YesReleased = "YES of a market event released",
+    /// A market was not confirmed as YES, since another one of its event is.
+    YesTaken = "YES of a market event taken",
+    /// A market was not confirmed as YES, since its event's home had not answered.
+    YesPending = "YES of a market event pending",
     /// Time went on by minutes.
     TimeLeapt = "time leapt",
 

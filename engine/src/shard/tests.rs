@@ -8,7 +8,7 @@ use engine_core::{Halt, Read};
 use schemas::shard_map::ShardMap;
 use schemas::text::{Reason, Ticker};
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, CommandRecord, EngineId, Event, FeeRate, Listing,
+    About, AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, CommandRecord, EngineId, Event, FeeRate, Listing,
     MarketId, MarketLimits, MarketState, Outcome, Quarantine, Quarantined, Record, Rejection, Scopes, Shard, Term,
     Timestamp, market::Transition,
 };
@@ -270,7 +270,8 @@ fn market() -> [Command; 2] {
     let listing = Listing {
         market: MarketId::of(&ticker),
         ticker,
-        question: "Will it?".parse().unwrap(),
+        about: About::plain("Will it?", "YES if it does.", "tests").unwrap().into(),
+        opens: None,
         expiry: Timestamp(NOW + 60_000),
         tick: 1,
         maker_fee: FeeRate::ZERO,

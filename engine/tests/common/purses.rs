@@ -174,7 +174,12 @@ impl Purses {
                 Message::Fund { account, room, .. } => add((*account, to), *room),
                 Message::Ask { account, given_back, .. } => add((*account, from), *given_back),
                 Message::Return(all) => all.iter().for_each(|returned| add((returned.account, from), returned.room)),
-                Message::Instruct { .. } | Message::Transfer { .. } | Message::TransferEnded { .. } => {}
+                Message::Instruct { .. }
+                | Message::Transfer { .. }
+                | Message::TransferEnded { .. }
+                | Message::ClaimYes { .. }
+                | Message::ReleaseYes { .. }
+                | Message::YesAnswered { .. } => {}
             }
         }
         found.retain(|_, room| *room != [0, 0]);

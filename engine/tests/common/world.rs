@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use schemas::market::{Transition, YesValue};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, FeeRate,
+    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, FeeRate,
     Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Request,
     Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp,
 };
@@ -257,7 +257,8 @@ fn listing(ticker: &str, expiry: Timestamp) -> Listing {
     let fee = FeeRate::new(FEE).unwrap();
     Listing {
         market: MarketId::of(&ticker),
-        question: "Will it happen?".parse().unwrap(),
+        about: About::plain("Will it happen?", "YES if it does.", "tests").unwrap().into(),
+        opens: None,
         ticker,
         expiry,
         tick: 1,
@@ -283,9 +284,12 @@ pub fn home_of(map: ShardMap, command: &Command) -> Shard {
         | Command::UnfreezeAccount { account, .. }
         | Command::LimitAccount { account, .. } => map.of_account(*account),
         Command::ConfirmDeposit { proposal, .. } | Command::DropDeposit { proposal, .. } => proposal.shard(),
+        Command::CreateMarketEvent { event, .. } => map.of_market_event(event.id),
         Command::CreateMarket { listing: Listing { market, .. }, .. }
         | Command::ChangeMarket { market, .. }
         | Command::LimitMarket { market, .. }
+        | Command::EditMarket { market, .. }
+        | Command::AddToMarket { market, .. }
         | Command::MassCancel { market: Some(market), .. }
         | Command::PlaceOrder(NewOrder { market, .. }) => map.of_market(*market),
         Command::CancelOrder { order, .. } | Command::AmendOrder { order, .. } => order.shard(map),

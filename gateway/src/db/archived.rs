@@ -9,6 +9,7 @@ use super::{Database, DbError, Timed, positions, rows, snapshot};
 use crate::read_models::TickerData;
 use crate::shapes::PublicTrade;
 use crate::shapes::market::Market;
+use crate::view::topics::Topic;
 
 /// A market and its last figures.
 pub type Archived = (Market, TickerData);
@@ -35,20 +36,30 @@ impl Database {
         &self,
         after: Option<&Ticker>,
         state: Option<MarketState>,
+        topics: &[Topic],
         limit: usize,
     ) -> Result<Vec<Market>, DbError> {
         let _timed = Timed::start("settled_markets");
         let connection = self.connection().await?;
         let sql = format!(
             "SELECT {MARKET_COLUMNS} FROM markets WHERE settled AND ticker COLLATE \"C\" > $1 \
-             AND ($2::text IS NULL OR state = $2) ORDER BY ticker COLLATE \"C\" LIMIT $3"
+             AND ($2::text IS NULL OR state = $2) AND ($4::text IS NULL OR category = $4) \
+             AND ($5::text IS NULL OR tags @> ARRAY[$5]) AND ($6::bigint IS NULL OR event_id = $6) ORDER BY ticker COLLATE \"C\" LIMIT $3"
         );
         let statement = connection.prepare_cached(&sql).await?;
         let after = after.map_or("", Ticker::as_str);
         let state = state.map(MarketState::name);
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let found = connection.query(&statement, &[&after, &state, &most]).await?;
-        found.iter().map(known).collect()
+        let (mut category, mut tag, mut event) = (None, None, None);
+        for topic in topics {
+            match topic {
+                Topic::Category(label) => category = Some(label.as_str()),
+                Topic::Tag(label) => tag = Some(label.as_str()),
+                Topic::Event(id) => event = Some(rows::to_i64(id.0)),
+            }
+        }
+        let found = connection.query(&statement, &[&after, &state, &most, &category, &tag, &event]).await?;
+        found.iter().map(market).collect()
     }
 
     /// A market's last trades, newest first.
@@ -72,11 +83,6 @@ impl Database {
 const LAST_TRADES: &str = "SELECT id, market_id, price, quantity, kind, taker_entry, created_at FROM trades \
     WHERE market_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2";
 
-fn known(row: &tokio_postgres::Row) -> Result<Market, DbError> {
-    let (shard, listing, state, resolution) = market(row)?;
-    Ok(Market { listing, state, resolution, shard })
-}
-
 /// Nothing of an archived market rests, and nobody holds any of it.
 fn with_figures(row: &tokio_postgres::Row) -> Result<Archived, DbError> {
     let figures = TickerData {
@@ -89,5 +95,5 @@ fn with_figures(row: &tokio_postgres::Row) -> Result<Archived, DbError> {
         open_interest: 0,
         created_at: rows::timestamp(row.get("created_at"))?,
     };
-    Ok((known(row)?, figures))
+    Ok((market(row)?, figures))
 }

@@ -2,18 +2,22 @@
 //!
 //! An empty database is a good start as well: the view then folds the log from its beginning.
 
+use std::sync::Arc;
+
 use schemas::effects::BookChange;
 use schemas::market::{Confirmation, Resolution, YesValue};
 use schemas::reading::Position;
 use schemas::record::Chain;
 use schemas::{
-    AccountId, AdminId, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, Listing, MarketId, MarketLimits,
-    MarketState, Scopes, Shard, Side, TradeId,
+    About, AccountId, AdminId, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, Listing, MarketEvent,
+    MarketEventId, MarketId, MarketLimits, Scopes, Side, Sources, Tags, TradeId,
 };
 use tokio_postgres::Row;
 
 use super::{Database, DbError, PROJECTION, Timed, rows, shard_index, snapshot};
 use crate::shapes::PublicTrade;
+use crate::shapes::market::{Clarified, Market};
+use crate::view::market_events::KnownMarketEvent;
 use crate::view::trades::RECENT_TRADES_MAX;
 use crate::view::{FoldError, LiveView};
 
@@ -62,8 +66,10 @@ impl Database {
         }
         let markets = format!("SELECT {MARKET_COLUMNS} FROM markets WHERE archived_at IS NULL");
         for row in transaction.query(&markets, &[]).await? {
-            let (shard, listing, state, resolution) = market(&row)?;
-            view.list(shard, listing, state, resolution);
+            view.list(market(&row)?);
+        }
+        for row in transaction.query(EVENTS, &[]).await? {
+            view.market_events_mut().add(market_event(&row)?);
         }
         for row in transaction.query(LEVELS, &[]).await? {
             view.restore_level(level(&row)?)?;
@@ -113,15 +119,61 @@ fn key(row: &Row) -> Result<(AccountId, ApiKey), DbError> {
 
 /// What [`market`] reads.
 pub(super) const MARKET_COLUMNS: &str = "id, ticker, question, state, expiry, tick, maker_fee, taker_fee, answer, yes_value, \
-     proposed_by, confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max, shard";
+     proposed_by, confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max, shard, rules, sources, \
+     category, tags, event_id, opens_at, \
+     (SELECT array_agg(c.text ORDER BY c.sequence) FROM market_clarifications c WHERE c.market_id = markets.id) AS clarified, \
+     (SELECT array_agg(c.admin ORDER BY c.sequence) FROM market_clarifications c WHERE c.market_id = markets.id) AS clarified_by, \
+     (SELECT array_agg(c.created_at ORDER BY c.sequence) FROM market_clarifications c WHERE c.market_id = markets.id) AS clarified_at";
 
 const ARCHIVED: &str = "SELECT id FROM markets WHERE archived_at IS NOT NULL";
 
-pub(super) fn market(row: &Row) -> Result<(Shard, Listing, MarketState, Option<Resolution>), DbError> {
+const EVENTS: &str = "SELECT id, name, title, exclusive, yes_market_id, shard FROM market_events";
+
+fn market_event(row: &Row) -> Result<KnownMarketEvent, DbError> {
+    let event = MarketEvent {
+        id: MarketEventId(rows::unsigned(row.get("id"), "market event id")?),
+        name: rows::name(row.get("name"), "market event")?,
+        title: rows::name(row.get("title"), "title")?,
+        exclusive: row.get("exclusive"),
+    };
+    let yes = row.get::<_, Option<i64>>("yes_market_id").map(|id| rows::unsigned(id, "market id").map(MarketId));
+    Ok(KnownMarketEvent { event, yes: yes.transpose()?, shard: rows::shard(row.get("shard"))? })
+}
+
+fn about(row: &Row) -> Result<About, DbError> {
+    let sources: Result<Vec<_>, _> =
+        row.get::<_, Vec<&str>>("sources").iter().map(|t| rows::name(t, "source")).collect();
+    let tags: Result<Vec<_>, _> = row.get::<_, Vec<&str>>("tags").iter().map(|t| rows::name(t, "tag")).collect();
+    let event = row.get::<_, Option<i64>>("event_id").map(|id| rows::unsigned(id, "event id").map(MarketEventId));
+    Ok(About {
+        question: rows::name(row.get("question"), "question")?,
+        rules: rows::name(row.get("rules"), "rules")?,
+        sources: Sources::new(sources?).ok_or(DbError::Impossible("sources"))?,
+        category: rows::name(row.get("category"), "category")?,
+        tags: Tags::new(tags?).ok_or(DbError::Impossible("tags"))?,
+        event: event.transpose()?,
+    })
+}
+
+/// Oldest first. NULL if there is none.
+fn clarifications(row: &Row) -> Result<Vec<Clarified>, DbError> {
+    let texts = row.get::<_, Option<Vec<&str>>>("clarified").unwrap_or_default();
+    let admins = row.get::<_, Option<Vec<i64>>>("clarified_by").unwrap_or_default();
+    let times = row.get::<_, Option<Vec<time::OffsetDateTime>>>("clarified_at").unwrap_or_default();
+    let all = texts.into_iter().zip(admins).zip(times).map(|((text, admin), time)| {
+        let (text, by) = (rows::name(text, "clarification")?, AdminId(rows::unsigned(admin, "admin id")?));
+        Ok(Clarified { text, by, time: rows::timestamp(time)? })
+    });
+    all.collect()
+}
+
+pub(super) fn market(row: &Row) -> Result<Market, DbError> {
+    let opens = row.get::<_, Option<time::OffsetDateTime>>("opens_at").map(rows::timestamp);
     let listing = Listing {
         market: MarketId(rows::unsigned(row.get("id"), "market id")?),
         ticker: rows::name(row.get("ticker"), "ticker")?,
-        question: rows::name(row.get("question"), "question")?,
+        about: Arc::new(about(row)?),
+        opens: opens.transpose()?,
         expiry: rows::timestamp(row.get("expiry"))?,
         tick: u16::try_from(row.get::<_, i32>("tick")).map_err(|_| DbError::Impossible("tick"))?,
         maker_fee: rows::fee_rate(row.get("maker_fee"))?,
@@ -129,7 +181,13 @@ pub(super) fn market(row: &Row) -> Result<(Shard, Listing, MarketState, Option<R
         dispute_window_ms: rows::unsigned(row.get("dispute_window_ms"), "dispute window")?,
         limits: limits(row)?,
     };
-    Ok((rows::shard(row.get("shard"))?, listing, rows::name(row.get("state"), "state")?, resolution(row)?))
+    Ok(Market {
+        listing,
+        state: rows::name(row.get("state"), "state")?,
+        resolution: resolution(row)?,
+        shard: rows::shard(row.get("shard"))?,
+        clarifications: Arc::new(clarifications(row)?),
+    })
 }
 
 /// NULL is no limit.

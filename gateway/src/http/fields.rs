@@ -67,6 +67,19 @@ impl Fields {
         if self.is_absent(name) { Some(absent) } else { self.text(name, parse) }
     }
 
+    /// A string that replaces something. `None` within if it is not there; `Some(None)` if it is null, which takes
+    /// away.
+    pub fn replaced<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Option<Option<Option<T>>> {
+        if !self.left.contains_key(name) {
+            return Some(None);
+        }
+        self.text_or(name, None, |text| parse(text).map(Some)).map(Some)
+    }
+
     /// A whole number that must be there.
     pub fn integer<T>(&mut self, name: &'static str, parse: impl FnOnce(u64) -> Result<T, Fault>) -> Option<T> {
         let parsed = match self.required(name)? {

@@ -2,6 +2,7 @@
 //!
 //!   socket ─▶ serve ─▶ *gate* ─▶ route ─▶ extract ─▶ handler ─▶ answer or problem
 
+pub mod about;
 pub mod accounts;
 pub mod answer;
 pub mod auth;
@@ -13,6 +14,7 @@ pub mod fields;
 pub mod gate;
 pub mod history;
 pub mod json;
+pub mod market_events;
 pub mod markets;
 pub mod new_order;
 pub mod orders;
@@ -57,7 +59,10 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/transfers", post(transfers::transfer))
         .route("/v1/positions", get(queries::positions))
         .route("/v1/markets", get(queries::markets).post(markets::create))
-        .route("/v1/markets/{market}", get(queries::market))
+        .route("/v1/markets/{market}", get(queries::market).patch(about::edit))
+        .route("/v1/markets/{market}/additions", post(about::add))
+        .route("/v1/events", get(market_events::list).post(market_events::create))
+        .route("/v1/events/{event}", get(market_events::one))
         .route("/v1/markets/{market}/book", get(queries::book))
         .route("/v1/markets/{market}/trades", get(queries::trades))
         .route("/v1/markets/{market}/open", post(markets::open))

@@ -6,7 +6,7 @@ use schemas::Timestamp;
 use schemas::limits::{AMOUNT_MAX, DEAD_MAN_MAX_S, DISPUTE_WINDOW_MAX_MS, FEE_RATE_MAX, QUANTITY_MAX, WALLET_MAX};
 use schemas::market::YesValue;
 use schemas::money::{DecimalError, TICKS_PER_CREDIT};
-use schemas::text::{Question, Ticker};
+use schemas::text::{Clarification, Label, Question, Rules, Ticker};
 use schemas::{
     AccountId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, Listing, MarketId, OrderId, Price, ProposalId,
     Quantity,
@@ -162,6 +162,21 @@ pub fn ticker(text: &str) -> Parsed<Ticker> {
 /// What a market asks.
 pub fn question(text: &str) -> Parsed<Question> {
     text.parse().map_err(|_| Fault::form("1 to 500 bytes of text without control characters"))
+}
+
+/// How a market's answer is found.
+pub fn rules(text: &str) -> Parsed<Rules> {
+    text.parse().map_err(|_| Fault::form("1 to 10000 bytes of text without control characters but line ends"))
+}
+
+/// What is added to them.
+pub fn clarification(text: &str) -> Parsed<Clarification> {
+    text.parse().map_err(|_| Fault::form("1 to 2000 bytes of text without control characters but line ends"))
+}
+
+/// A category, a tag, or the name of a market event.
+pub fn label(text: &str) -> Parsed<Label> {
+    text.parse().map_err(|_| Fault::form("1 to 32 of a-z, 0-9 and -"))
 }
 
 /// A point in time.

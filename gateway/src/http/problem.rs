@@ -46,6 +46,7 @@ pub mod kinds {
     pub const API_KEY_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "api-key-unknown", "The account has no such key");
     pub const ACCOUNT_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "account-unknown", "There is no such account");
     pub const MARKET_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "market-unknown", "There is no such market");
+    pub const EVENT_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "event-unknown", "There is no such market event");
     pub const ORDER_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "order-unknown", "The account has no such order");
     pub const METHOD_NOT_ALLOWED: Kind =
         kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not take this method");
@@ -101,6 +102,9 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::TransferToSelf => (NEVER, "An account cannot send credits to itself"),
         Rejection::AmendmentEmpty => (NEVER, "The amendment changes nothing"),
         Rejection::DisputeWindowInvalid => (NEVER, "The dispute window is longer than it may be"),
+        Rejection::OpeningInvalid => (NEVER, "The opening time is not in the future, or not before the expiry"),
+        Rejection::EditEmpty => (NEVER, "It would change nothing"),
+        Rejection::MarketEventIdMismatch => (NEVER, "The market event's id is not that of its name"),
         Rejection::Quarantined => (BROKEN, "The engine failed at this command, and it was put aside"),
         Rejection::AccountUnknown => (NOT_FOUND, kinds::ACCOUNT_UNKNOWN.title),
         Rejection::AccountExists => (CONFLICT, "The account exists already"),
@@ -124,6 +128,17 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::DepositEnded => (CONFLICT, "The proposed deposit waits no more"),
         Rejection::DepositMismatch => (CONFLICT, "The proposed deposit is to another account, or of another amount"),
         Rejection::MarketArchived => (CONFLICT, "The market was paid out long ago and is archived"),
+        Rejection::MarketTraded => (CONFLICT, "The market has traded: what it is can only be added to"),
+        Rejection::MarketEnded => (CONFLICT, "The market has ended: what it is stays as it is"),
+        Rejection::MarketOpened => (CONFLICT, "The market is open, or was: its opening time stays as it is"),
+        Rejection::MarketEventExists => (CONFLICT, "The name is taken"),
+        Rejection::YesTaken => (CONFLICT, "Another market of the exclusive market event is YES, or is proposed to be"),
+        Rejection::YesPending => (LATER, "The market event's home has not yet said whether the market can be YES"),
+        Rejection::MarketTextsLimit => {
+            (CONFLICT, "The market would have more sources, tags or clarifications than it may")
+        }
+        Rejection::AdditionRepeated => (CONFLICT, "The market has that source or tag already"),
+        Rejection::MarketEventsLimit => (CONFLICT, "There are as many market events as may be"),
         Rejection::DepositProposalLimit => (SLOWER, "Too many proposed deposits wait for a second admin"),
         Rejection::FundsInsufficient => (CONFLICT, "The account has not enough available credits"),
         Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),
@@ -363,7 +378,9 @@ mod tests {
         for &rejection in Rejection::ALL {
             let kind = rejection_kind(rejection);
             match rejection {
-                Rejection::FundingTimeout | Rejection::ShardUnavailable => assert_eq!(kind.status, 503, "{rejection}"),
+                Rejection::FundingTimeout | Rejection::ShardUnavailable | Rejection::YesPending => {
+                    assert_eq!(kind.status, 503, "{rejection}");
+                }
                 // Our own fault, and it does not pass.
                 Rejection::Quarantined => assert_eq!(kind.status, 500),
                 _ => assert!(kind.status.is_client_error(), "{rejection}"),

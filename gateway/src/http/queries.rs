@@ -11,12 +11,14 @@ use crate::http::auth::Reader;
 use crate::http::extract::{Query, Segment};
 use crate::http::gate::reaches;
 use crate::http::history;
+use crate::http::market_events;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
 use crate::read_models::{ReadError, Standing, TickerData, Wallet};
-use crate::shapes::market::{AccountLimitsShape, Market};
+use crate::shapes::market::{AccountLimitsShape, Brief, Market};
 use crate::shapes::{PublicTrade, iso_or_null, text, text_or_null};
 use crate::state::Shared;
+use crate::view::topics::Topic;
 
 /// Redis did not answer: for the log in full, for the client that it may try again.
 fn unreadable(error: ReadError) -> Problem {
@@ -110,27 +112,37 @@ pub async fn positions(
 }
 
 /// `GET /v1/markets`
-pub async fn markets(State(state): State<Shared>, query: Query) -> Result<Answer<Page<Market>>, Problem> {
+pub async fn markets(State(state): State<Shared>, query: Query) -> Result<Answer<Page<Brief>>, Problem> {
     const STATES: &str = "CREATED, OPEN, PAUSED, CANCEL_ONLY, CLOSED, RESOLVING, RESOLVED, VOIDED";
     let mut params = query.params;
     let wanted = params.optional("state", parse::name::<MarketState>(STATES));
+    let category = params.optional("category", parse::label).map(Topic::Category);
+    let tag = params.optional("tag", parse::label).map(Topic::Tag);
+    let event = params.optional("event", |name| Ok(name.to_owned()));
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", parse::ticker);
     params.finish()?;
+    let event = event.map(|name| market_events::find(&state, &name)).transpose()?;
+    let event = event.map(|known| Topic::Event(known.event.id));
+    let topics: Vec<Topic> = [category, tag, event].into_iter().flatten().collect();
     // Those that are archived are among them; taken before the view, which may let one go meanwhile.
     let settled = match wanted {
         Some(state) if !state.is_final() => Vec::new(),
-        _ => state.database.settled_markets(after.as_ref(), wanted, limit + 1).await.map_err(history::unreadable)?,
+        _ => {
+            let found = state.database.settled_markets(after.as_ref(), wanted, &topics, limit + 1).await;
+            found.map_err(history::unreadable)?
+        }
     };
     let view = state.live.view();
     let fits = |market: &&Market| wanted.is_none_or(|state| market.state == state);
-    let live = view.markets_after(after.as_ref()).filter(fits).take(limit + 1).cloned();
+    let live = view.markets_under(&topics, after.as_ref()).filter(fits).take(limit + 1).cloned();
     let gone = settled.into_iter().filter(|market| view.market(market.listing.market).is_none());
     let mut items: Vec<Market> = live.chain(gone).collect();
     items.sort_by(|a, b| a.listing.ticker.cmp(&b.listing.ticker));
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|market| market.listing.ticker.to_string());
+    let items = items.into_iter().map(Brief).collect();
     Ok(Answer::many(Page { items, next }, view.positions()))
 }
 

@@ -1,12 +1,18 @@
 //! Markets, their answers and limits, and accounts' limits, as clients get them. Pure.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use schemas::market::{Resolution, YesValue};
-use schemas::{AccountLimits, Answer, Credits, Listing, MarketLimits, MarketState, Shard, Timestamp};
+use schemas::text::{Clarification, Label, Source};
+use schemas::{
+    AccountLimits, AdminId, Answer, Credits, Listing, MarketEventId, MarketId, MarketLimits, MarketState, Shard,
+    Timestamp,
+};
 use serde::{Serialize, Serializer};
 
-use super::{Rate, Ticks, iso, iso_or_null, text_or_null};
+use super::{Rate, Ticks, iso, iso_or_null, text, text_or_null};
+use crate::view::market_events::KnownMarketEvent;
 
 /// An answer: YES, NO, VOID, or what a YES pays.
 pub struct AnswerText(pub Answer);
@@ -71,9 +77,65 @@ pub struct Market {
     pub resolution: Option<Resolution>,
     /// Its home.
     pub shard: Shard,
+    /// What was added to its rules, oldest first.
+    pub clarifications: Arc<Vec<Clarified>>,
+}
+
+/// What an admin added to a market's rules.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Clarified {
+    /// What.
+    #[serde(serialize_with = "text")]
+    pub text: Clarification,
+    /// Who.
+    #[serde(serialize_with = "text")]
+    pub by: AdminId,
+    /// When.
+    #[serde(serialize_with = "iso")]
+    pub time: Timestamp,
+}
+
+/// A market in a list: without its rules, what clarifies them, and its sources.
+pub struct Brief(pub Market);
+
+/// A market event.
+#[derive(Serialize)]
+pub struct MarketEventShape {
+    #[serde(serialize_with = "text")]
+    event_id: MarketEventId,
+    name: String,
+    title: String,
+    exclusive: bool,
+    #[serde(serialize_with = "text_or_null")]
+    yes_market_id: Option<MarketId>,
+    shard: u16,
+}
+
+impl From<KnownMarketEvent> for MarketEventShape {
+    fn from(known: KnownMarketEvent) -> Self {
+        let KnownMarketEvent { event, yes, shard } = known;
+        Self {
+            event_id: event.id,
+            name: event.name.to_string(),
+            title: event.title.to_string(),
+            exclusive: event.exclusive,
+            yes_market_id: yes,
+            shard: shard.number(),
+        }
+    }
 }
 
 impl Market {
+    /// As it is created.
+    pub fn listed(listing: Listing, shard: Shard) -> Self {
+        Self { listing, state: MarketState::Created, resolution: None, shard, clarifications: Arc::default() }
+    }
+
+    /// Something was added to its rules.
+    pub fn clarify(&mut self, clarified: Clarified) {
+        Arc::make_mut(&mut self.clarifications).push(clarified);
+    }
+
     /// What a YES pays, once that is certain.
     fn yes_value(&self) -> Option<YesValue> {
         self.resolution.filter(|_| self.state.is_final()).map(|resolution| resolution.answer.yes_value())
@@ -101,49 +163,84 @@ impl From<Resolution> for ResolutionShape {
     }
 }
 
-impl Serialize for Market {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shape<'a> {
-            market_id: String,
-            ticker: &'a str,
-            question: &'a str,
-            state: &'static str,
-            #[serde(serialize_with = "iso")]
-            expiry: Timestamp,
-            tick_size: String,
-            maker_fee: String,
-            taker_fee: String,
-            dispute_window_ms: u64,
-            limits: MarketLimitsShape,
-            resolution: Option<ResolutionShape>,
-            yes_value: Option<String>,
-            shard: u16,
-        }
-        let listing = &self.listing;
-        let shape = Shape {
+#[derive(Serialize)]
+struct Shape<'a> {
+    market_id: String,
+    ticker: &'a str,
+    question: &'a str,
+    category: &'a str,
+    tags: Vec<&'a str>,
+    #[serde(serialize_with = "text_or_null")]
+    event_id: Option<MarketEventId>,
+    state: &'static str,
+    #[serde(serialize_with = "iso_or_null")]
+    opens_at: Option<Timestamp>,
+    #[serde(serialize_with = "iso")]
+    expiry: Timestamp,
+    tick_size: String,
+    maker_fee: String,
+    taker_fee: String,
+    dispute_window_ms: u64,
+    limits: MarketLimitsShape,
+    resolution: Option<ResolutionShape>,
+    yes_value: Option<String>,
+    shard: u16,
+    #[serde(flatten)]
+    texts: Option<Texts<'a>>,
+}
+
+/// What is long.
+#[derive(Serialize)]
+struct Texts<'a> {
+    rules: &'a str,
+    clarifications: &'a [Clarified],
+    sources: Vec<&'a str>,
+}
+
+impl<'a> Shape<'a> {
+    fn brief(market: &'a Market) -> Self {
+        let (listing, about) = (&market.listing, &market.listing.about);
+        Self {
             market_id: listing.market.to_string(),
             ticker: listing.ticker.as_str(),
-            question: listing.question.as_str(),
-            state: self.state.name(),
+            question: about.question.as_str(),
+            category: about.category.as_str(),
+            tags: about.tags.iter().map(Label::as_str).collect(),
+            event_id: about.event,
+            state: market.state.name(),
+            opens_at: listing.opens,
             expiry: listing.expiry,
             tick_size: Ticks(listing.tick).to_string(),
             maker_fee: Rate(listing.maker_fee).to_string(),
             taker_fee: Rate(listing.taker_fee).to_string(),
             dispute_window_ms: listing.dispute_window_ms,
             limits: listing.limits.into(),
-            resolution: self.resolution.map(ResolutionShape::from),
-            yes_value: self.yes_value().map(|value| Ticks(value.ticks()).to_string()),
-            shard: self.shard.number(),
-        };
-        shape.serialize(serializer)
+            resolution: market.resolution.map(ResolutionShape::from),
+            yes_value: market.yes_value().map(|value| Ticks(value.ticks()).to_string()),
+            shard: market.shard.number(),
+            texts: None,
+        }
+    }
+}
+
+impl Serialize for Market {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let about = &self.listing.about;
+        let sources = about.sources.iter().map(Source::as_str).collect();
+        let texts = Texts { rules: about.rules.as_str(), clarifications: &self.clarifications, sources };
+        Shape { texts: Some(texts), ..Shape::brief(self) }.serialize(serializer)
+    }
+}
+
+impl Serialize for Brief {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Shape::brief(&self.0).serialize(serializer)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::AdminId;
     use schemas::market::Confirmation;
     use serde_json::json;
 
@@ -152,7 +249,7 @@ mod tests {
         let listing = crate::view::tests::listing("RAIN");
         let shown = |state, answer, confirmed| {
             let resolution = Some(Resolution { answer, proposed_by: AdminId(1), confirmed });
-            let market = Market { listing: listing.clone(), state, resolution, shard: Shard::new(3).unwrap() };
+            let market = Market { state, resolution, ..Market::listed(listing.clone(), Shard::new(3).unwrap()) };
             serde_json::to_value(market).unwrap()
         };
         let quarter = Answer::Value(YesValue::new(2_500).unwrap());
@@ -166,5 +263,24 @@ mod tests {
         let voided = shown(MarketState::Voided, Answer::Void, confirmed);
         assert_eq!((&voided["resolution"]["answer"], &voided["yes_value"]), (&json!("VOID"), &json!("0.5000")));
         assert_eq!(voided["resolution"]["confirmed_by"], "2");
+    }
+
+    #[test]
+    fn a_market_in_a_list_is_brief() {
+        let mut market = Market::listed(crate::view::tests::listing("RAIN"), Shard::new(3).unwrap());
+        let (text, by, time) = ("Hail is no rain.".parse().unwrap(), AdminId(2), Timestamp(1_000));
+        market.clarify(Clarified { text, by, time });
+        let whole = serde_json::to_value(&market).unwrap();
+        assert_eq!(
+            whole["clarifications"],
+            json!([{"text": "Hail is no rain.", "by": "2", "time": "1970-01-01T00:00:01.000Z"}])
+        );
+        assert_eq!((&whole["rules"], &whole["sources"]), (&json!("YES if it does."), &json!([])));
+        let brief = serde_json::to_value(Brief(market)).unwrap();
+        assert_eq!(
+            (&brief["category"], &brief["event_id"], &brief["opens_at"]),
+            (&json!("tests"), &json!(null), &json!(null))
+        );
+        assert!(["rules", "clarifications", "sources"].iter().all(|field| brief.get(field).is_none()), "{brief}");
     }
 }

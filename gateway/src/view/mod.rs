@@ -8,23 +8,26 @@
 
 pub mod book;
 pub mod keys;
+pub mod market_events;
 pub mod parts;
+pub mod topics;
 pub mod trades;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemas::effects;
 use schemas::ids::Coordinate;
-use schemas::market::Resolution;
 use schemas::reading::Position;
 use schemas::text::Ticker;
-use schemas::{AccountId, ApiKeyId, Event, Listing, MarketId, MarketState, Outcome, Shard, Term, Timestamp};
+use schemas::{AccountId, ApiKeyId, Event, MarketEventId, MarketId, Outcome, Shard, Term, Timestamp};
 
 use crate::shapes::PublicTrade;
-use crate::shapes::market::Market;
+use crate::shapes::market::{Clarified, Market};
 use book::{Book, Level, NegativeLevel};
 use keys::Keys;
+use market_events::{KnownMarketEvent, MarketEvents};
 use parts::ShardParts;
+use topics::{Topic, Topics};
 use trades::RecentTrades;
 
 /// The state of all shards that the gateway needs for every request.
@@ -36,6 +39,8 @@ pub struct LiveView {
     keys: Keys,
     markets: HashMap<MarketId, LiveMarket>,
     tickers: BTreeMap<Ticker, MarketId>,
+    topics: Topics,
+    market_events: MarketEvents,
     /// Markets that have left their shard's state: Postgres has what is left of them.
     archived: BTreeSet<MarketId>,
 }
@@ -68,6 +73,12 @@ pub enum FoldError {
     /// An event of a market that was never created.
     #[error("an event of market {0}, which was never created")]
     MarketUnknown(MarketId),
+    /// An event of a market event that was never created.
+    #[error("an event of market event {0}, which was never created")]
+    MarketEventUnknown(MarketEventId),
+    /// A source or a tag that a market has already, or one too many.
+    #[error("market {0} has more than a market may have")]
+    Texts(MarketId),
     /// A level below zero.
     #[error("market {0}: {1}")]
     Level(MarketId, NegativeLevel),
@@ -79,7 +90,8 @@ impl LiveView {
         let sequences = positions.iter().map(|position| position.sequence).collect();
         let parts = positions.iter().map(|_| ShardParts::default()).collect();
         let (keys, archived) = (Keys::default(), BTreeSet::new());
-        Self { sequences, parts, keys, markets: HashMap::new(), tickers: BTreeMap::new(), archived }
+        let (markets, tickers, topics) = (HashMap::new(), BTreeMap::new(), Topics::default());
+        Self { sequences, parts, keys, markets, tickers, topics, market_events: MarketEvents::default(), archived }
     }
 
     /// Makes an outcome true.
@@ -115,7 +127,25 @@ impl LiveView {
                 self.keys.revoke(*account, *key);
                 changes.revoked.push((*account, *key));
             }
-            Event::MarketCreated { listing, .. } => self.list(shard, listing.clone(), MarketState::Created, None),
+            Event::MarketCreated { listing, .. } => self.list(Market::listed(listing.clone(), shard)),
+            Event::MarketEdited { market, edit, .. } => self.describe(*market, |market| {
+                market.listing.edit(edit);
+                Some(())
+            })?,
+            Event::MarketAddedTo { market, addition, by } => self.describe(*market, |market| {
+                market.listing.add(addition)?;
+                if let Some(text) = addition.clarification.clone() {
+                    market.clarify(Clarified { text, by: *by, time });
+                }
+                Some(())
+            })?,
+            Event::MarketEventCreated { event, .. } => {
+                self.market_events.add(KnownMarketEvent { event: event.as_ref().clone(), yes: None, shard });
+            }
+            Event::YesHeld { event, market } => {
+                let held = self.market_events.hold(*event, *market);
+                held.then_some(()).ok_or(FoldError::MarketEventUnknown(*event))?;
+            }
             Event::MarketChanged { market, state, resolution, .. } => {
                 let live = self.market_mut(*market)?;
                 live.market.state = *state;
@@ -136,18 +166,29 @@ impl LiveView {
         Ok(())
     }
 
+    /// What a market is changes.
+    fn describe(&mut self, id: MarketId, change: impl FnOnce(&mut Market) -> Option<()>) -> Result<(), FoldError> {
+        let live = self.markets.get_mut(&id).ok_or(FoldError::MarketUnknown(id))?;
+        self.topics.remove(&live.market.listing.ticker, &live.market.listing.about);
+        change(&mut live.market).ok_or(FoldError::Texts(id))?;
+        self.topics.add(&live.market.listing.ticker, &live.market.listing.about);
+        Ok(())
+    }
+
     /// Adds a market, with an empty book.
-    pub fn list(&mut self, shard: Shard, listing: Listing, state: MarketState, resolution: Option<Resolution>) {
-        let id = listing.market;
+    pub fn list(&mut self, market: Market) {
+        let (id, listing) = (market.listing.market, &market.listing);
         self.tickers.insert(listing.ticker.clone(), id);
-        let market = Market { listing, state, resolution, shard };
+        self.topics.add(&listing.ticker, &listing.about);
         self.markets.insert(id, LiveMarket { market, book: Book::default(), trades: RecentTrades::default() });
     }
 
     /// A market leaves the view, or never came into it.
     pub fn archive(&mut self, id: MarketId) {
         if let Some(live) = self.markets.remove(&id) {
-            self.tickers.remove(&live.market.listing.ticker);
+            let listing = &live.market.listing;
+            self.tickers.remove(&listing.ticker);
+            self.topics.remove(&listing.ticker, &listing.about);
         }
         self.archived.insert(id);
     }
@@ -207,6 +248,31 @@ impl LiveView {
         self.tickers.range::<Ticker, _>((from, Unbounded)).filter_map(|(_, id)| Some(&self.markets.get(id)?.market))
     }
 
+    /// The same of those that are listed under all of these topics.
+    pub fn markets_under<'a>(
+        &'a self,
+        topics: &'a [Topic],
+        after: Option<&'a Ticker>,
+    ) -> Box<dyn Iterator<Item = &'a Market> + 'a> {
+        // The topic with the fewest is walked.
+        let Some(fewest) = topics.iter().min_by_key(|topic| self.topics.count(topic)) else {
+            return Box::new(self.markets_after(after));
+        };
+        let found = self.topics.after(fewest, after).filter_map(|ticker| self.tickers.get(ticker));
+        let markets = found.filter_map(|id| Some(&self.markets.get(id)?.market));
+        Box::new(markets.filter(|market| topics.iter().all(|topic| topic.has(&market.listing.about))))
+    }
+
+    /// Market events.
+    pub fn market_events(&self) -> &MarketEvents {
+        &self.market_events
+    }
+
+    /// Market events, to add those from before the view was built.
+    pub fn market_events_mut(&mut self) -> &mut MarketEvents {
+        &mut self.market_events
+    }
+
     /// How many markets there are.
     pub fn markets_len(&self) -> usize {
         self.markets.len()
@@ -244,9 +310,11 @@ pub mod tests {
     use super::*;
     use keys::PresentedKey;
     use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade};
+    use schemas::market::Resolution;
     use schemas::{
-        AdminId, Answer, ApiKey, BookSide, Cause, CommandId, Credits, Entry, FeeRate, Instructions, MarketLimits,
-        NewOrder, OrderId, PostOnly, Price, Quantity, Scopes, Status, Terms, TimeInForce, TradeId,
+        About, AdminId, Answer, ApiKey, BookSide, Cause, CommandId, Credits, Entry, FeeRate, Instructions, Listing,
+        MarketLimits, MarketState, NewOrder, OrderId, PostOnly, Price, Quantity, Scopes, Status, Terms, TimeInForce,
+        TradeId,
     };
 
     pub const SHARD: Shard = Shard::new(0).unwrap();
@@ -256,7 +324,8 @@ pub mod tests {
         Listing {
             market: MarketId::of(&ticker),
             ticker,
-            question: "Will it rain?".parse().unwrap(),
+            about: About::plain("Will it rain?", "YES if it does.", "tests").unwrap().into(),
+            opens: None,
             expiry: Timestamp(1),
             tick: 1,
             maker_fee: FeeRate::ZERO,

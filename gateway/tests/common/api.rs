@@ -116,7 +116,8 @@ impl Api {
     /// A new open market with more fields; its id.
     pub async fn market_with(&self, ticker: &str, more: Value) -> String {
         let question = format!("Will {ticker} happen?");
-        let mut body = json!({"ticker": ticker, "question": question, "expiry": "2099-01-01T00:00:00Z"});
+        let mut body = json!({"ticker": ticker, "question": question, "rules": "YES if it does.", "category": "tests",
+            "expiry": "2099-01-01T00:00:00Z"});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let created = self.admin("/v1/markets", &body).await.expect(201);
         assert_eq!(created["state"], "CREATED");

@@ -11,9 +11,9 @@ use schemas::event::OrderPlaced;
 use schemas::record::Chain;
 use schemas::text::Ticker;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, CommandRecord, EngineId, Entry, Event, FeeRate,
-    Instructions, Listing, MarketId, MarketLimits, MarketState, NewOrder, OrderId, Outcome, PostOnly, Price, Quantity,
-    Record, Scopes, Shard, Status, Term, Terms, TimeInForce, Timestamp,
+    About, AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, CommandRecord, EngineId, Entry, Event,
+    FeeRate, Instructions, Listing, MarketId, MarketLimits, MarketState, NewOrder, OrderId, Outcome, PostOnly, Price,
+    Quantity, Record, Scopes, Shard, Status, Term, Terms, TimeInForce, Timestamp,
 };
 use service::kafka::{Reading, consumer_config, producer_config};
 use sha2::{Digest, Sha256};
@@ -34,7 +34,8 @@ pub fn listing(ticker: &str, tick: u16) -> Listing {
     Listing {
         market: MarketId::of(&ticker),
         ticker,
-        question: "Will it happen?".parse().unwrap(),
+        about: About::plain("Will it happen?", "YES if it does.", "tests").unwrap().into(),
+        opens: None,
         expiry: Timestamp(4_000_000_000_000),
         tick,
         maker_fee: FeeRate::ZERO,

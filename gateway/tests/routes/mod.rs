@@ -34,7 +34,8 @@ pub fn routes() -> Vec<Route> {
     };
     let gtd = with(json!({"time_in_force": "GTD", "expires_at": "2099-01-01T00:00:00Z"}));
     let fok = with(json!({"time_in_force": "FOK"}));
-    let market = json!({"ticker": "NEW-1", "question": "New?", "expiry": "2099-01-01T00:00:00Z"});
+    let market = json!({"ticker": "NEW-1", "question": "New?", "rules": "YES if it is.\nElse NO.", "category": "tests",
+        "expiry": "2099-01-01T00:00:00Z"});
     let transfer = json!({"account_id": account, "amount": "1.5"});
     let bad_transfer = || {
         vec![
@@ -226,7 +227,7 @@ pub fn routes() -> Vec<Route> {
             method: Method::POST,
             path: "/v1/markets".to_owned(),
             good: market,
-            required: &["ticker", "question", "expiry"],
+            required: &["ticker", "question", "rules", "category", "expiry"],
             bad: vec![
                 ("ticker", json!(""), "form"),
                 ("ticker", json!("new 1"), "form"),
@@ -235,6 +236,19 @@ pub fn routes() -> Vec<Route> {
                 ("question", json!("   "), "form"),
                 ("question", json!("a\u{0}b"), "form"),
                 ("question", json!("é".repeat(251)), "form"),
+                ("rules", json!("\n "), "form"),
+                ("rules", json!("a\rb"), "form"),
+                ("rules", json!("é".repeat(5_001)), "form"),
+                ("category", json!("Tests"), "form"),
+                ("category", json!("a".repeat(33)), "form"),
+                ("sources", json!("https://a.example"), "type"),
+                ("sources", json!(["a\nb"]), "form"),
+                ("sources", json!(["a", "a"]), "form"),
+                ("tags", json!(["Rain"]), "form"),
+                ("tags", json!(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"]), "form"),
+                ("tags", json!([1]), "type"),
+                ("event", json!(7), "type"),
+                ("opens_at", json!("soon"), "form"),
                 ("expiry", json!("soon"), "form"),
                 ("expiry", json!("1969-01-01T00:00:00Z"), "out-of-range"),
                 ("expiry", json!("2099-13-01T00:00:00Z"), "form"),
@@ -245,6 +259,50 @@ pub fn routes() -> Vec<Route> {
                 ("dispute_window_ms", json!(2_592_000_001_u64), "out-of-range"),
                 ("dispute_window_ms", json!("5"), "type"),
                 ("limits", json!([]), "type"),
+            ],
+        },
+        Route {
+            key: Some(ADMIN_KEY),
+            method: Method::PATCH,
+            path: format!("/v1/markets/{TICKER}"),
+            good: json!({"question": "New?", "rules": "None.", "opens_at": "2098-01-01T00:00:00Z"}),
+            required: &[],
+            bad: vec![
+                ("question", json!(""), "form"),
+                ("rules", json!("a\u{7}"), "form"),
+                ("category", json!("a b"), "form"),
+                ("tags", json!(["a", "a"]), "form"),
+                ("sources", json!([""]), "form"),
+                ("event", json!(["a"]), "type"),
+                ("opens_at", json!("now"), "form"),
+                ("expiry", json!("1969-01-01T00:00:00Z"), "out-of-range"),
+                ("ticker", json!("NEW-2"), "unknown"),
+                ("tick_size", json!("0.01"), "unknown"),
+            ],
+        },
+        Route {
+            key: Some(ADMIN_KEY),
+            method: Method::POST,
+            path: format!("/v1/markets/{TICKER}/additions"),
+            good: json!({"clarification": "Hail is no rain."}),
+            required: &[],
+            bad: vec![
+                ("clarification", json!("x".repeat(2_001)), "form"),
+                ("tags", json!(["A"]), "form"),
+                ("sources", json!("a"), "type"),
+                ("rules", json!("Others."), "unknown"),
+            ],
+        },
+        Route {
+            key: Some(ADMIN_KEY),
+            method: Method::POST,
+            path: "/v1/events".to_owned(),
+            good: json!({"name": "cup-final", "title": "Who wins the cup?"}),
+            required: &["name", "title"],
+            bad: vec![
+                ("name", json!("Cup"), "form"),
+                ("title", json!("a\nb"), "form"),
+                ("exclusive", json!("yes"), "type"),
             ],
         },
         answer_route("resolve"),
@@ -294,7 +352,10 @@ pub fn inside() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         batch(json!({"place": order}))
     };
-    let listing = |limits: Value| json!({"ticker": "NEW-1", "question": "New?", "expiry": "2099-01-01T00:00:00Z", "limits": limits});
+    let listing = |limits: Value| {
+        json!({"ticker": "NEW-1", "question": "New?", "rules": "None.", "category": "tests",
+            "expiry": "2099-01-01T00:00:00Z", "limits": limits})
+    };
     const BATCH: &str = "/v1/orders/batch";
     vec![
         (BATCH, json!({}), "/requests", "missing"),

@@ -71,6 +71,9 @@ fn act(event: &Event) -> Option<(&'static str, AdminId, Credits)> {
         Event::MarketCreated { by, .. } => ("MARKET_CREATED", *by, none),
         Event::MarketChanged { by, .. } => ("MARKET_CHANGED", (*by)?, none),
         Event::MarketLimited { by, .. } => ("MARKET_LIMITED", *by, none),
+        Event::MarketEventCreated { by, .. } => ("MARKET_EVENT_CREATED", *by, none),
+        Event::MarketEdited { by, .. } => ("MARKET_EDITED", *by, none),
+        Event::MarketAddedTo { by, .. } => ("MARKET_ADDED_TO", *by, none),
         _ => return None,
     })
 }

@@ -7,6 +7,7 @@
 //!
 //! Shards may be folded in any interleaving: nothing here depends on the order of outcomes of different shards.
 
+mod about;
 mod admins;
 mod facts;
 mod orders;
@@ -18,10 +19,11 @@ use std::collections::{HashMap, HashSet};
 
 use schemas::event::Event;
 use schemas::{
-    AccountId, AdminId, ClientId, CommandId, Credits, MarketId, OrderId, Outcome, Price, ProposalId, Shard, Timestamp,
-    TradeId, answers, effects,
+    AccountId, AdminId, ClientId, CommandId, Credits, MarketEventId, MarketId, OrderId, Outcome, Price, ProposalId,
+    Shard, Timestamp, TradeId, answers, effects,
 };
 
+pub use about::{Description, MarketEventRow};
 pub use admins::Proposal;
 pub use purses::{Ledger, Purse, Wallet};
 pub use rows::{Account, Births, Life, Market, Order, Position, TradeRow, level};
@@ -61,6 +63,8 @@ pub struct Fold {
     pub positions: HashMap<(MarketId, AccountId), Position>,
     /// Markets with their books.
     pub markets: HashMap<MarketId, Market>,
+    /// Market events.
+    pub market_events: HashMap<MarketEventId, MarketEventRow>,
     /// What has begun and not ended.
     pub waiting: Waiting,
     /// How often each admin did what, and the credits of it.
@@ -97,6 +101,7 @@ impl Fold {
             let place = Place { shard, sequence, time, command: part.command, alone };
             for event in part.events {
                 self.facts(event, place);
+                self.describe(event, place);
                 self.admins(event);
                 self.purses(event, place);
                 self.positions(event);

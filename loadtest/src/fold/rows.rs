@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Description;
 use schemas::event::{CancelReason, Trade};
 use schemas::market::{Answer, Listing, Resolution};
 use schemas::{
@@ -153,6 +154,8 @@ pub struct TradeRow {
 pub struct Market {
     /// Its name.
     pub ticker: String,
+    /// What it is.
+    pub about: Description,
     /// Where it stands.
     pub state: MarketState,
     /// Its answer, from its proposal on.
@@ -190,6 +193,7 @@ impl Market {
     pub fn listed(listing: &Listing, shard: Shard) -> Self {
         Self {
             ticker: listing.ticker.to_string(),
+            about: Description { listing: listing.clone(), clarifications: Vec::new() },
             state: MarketState::Created,
             resolution: None,
             limits: listing.limits,

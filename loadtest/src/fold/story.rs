@@ -2,7 +2,7 @@
 
 use schemas::event::{OrderPlaced, Party, Trade};
 use schemas::{
-    AccountId, AdminId, Cause, CommandId, Credits, Entry, Event, FeeRate, Instructions, Listing, MarketId,
+    About, AccountId, AdminId, Cause, CommandId, Credits, Entry, Event, FeeRate, Instructions, Listing, MarketId,
     MarketLimits, Message, NewOrder, OrderId, Outcome, PostOnly, Price, Quantity, Room, Settlement, SettlementReason,
     Shard, Status, Terms, TimeInForce, Timestamp, TradeId,
 };
@@ -71,7 +71,8 @@ fn listing() -> Event {
         listing: Listing {
             market: MARKET,
             ticker: "RAIN".parse().unwrap(),
-            question: "Rain?".parse().unwrap(),
+            about: About::plain("Rain?", "YES if it does.", "tests").unwrap().into(),
+            opens: None,
             expiry: Timestamp(1),
             tick: 1,
             maker_fee: FeeRate::ZERO,

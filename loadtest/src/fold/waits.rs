@@ -60,7 +60,10 @@ impl Freight {
             Message::Ask { .. }
             | Message::Instruct { .. }
             | Message::Transfer { .. }
-            | Message::TransferEnded { .. } => Vec::new(),
+            | Message::TransferEnded { .. }
+            | Message::ClaimYes { .. }
+            | Message::ReleaseYes { .. }
+            | Message::YesAnswered { .. } => Vec::new(),
         };
         Self { credits: message.in_flight(), purses }
     }

@@ -17,6 +17,7 @@ pub fn check(fold: &Fold, map: ShardMap) -> Vec<Check> {
         one_birth(fold),
         fills(fold),
         nothing_waits(fold),
+        one_yes(fold),
         at_home(fold, map),
     ]
 }
@@ -74,6 +75,16 @@ fn nothing_waits(fold: &Fold) -> Check {
         faults.add(|| format!("instruction {ticket} of account {account}, given by shard {shard}, waits: {told:?}"));
     }
     Check::of("no message, parked request, ask or instruction is left under way", waiting.begun, faults)
+}
+
+fn one_yes(fold: &Fold) -> Check {
+    let mut faults = Faults::default();
+    for (event, markets) in fold.yes_of_events() {
+        let holder = fold.market_events.get(&event).and_then(|known| known.yes);
+        let one = markets.len() == 1 && holder == markets.first().copied();
+        faults.check(one, || format!("markets {markets:?} of the exclusive event {event} are YES, {holder:?} may be"));
+    }
+    Check::of("I-12 at most one market of an exclusive event is YES", fold.market_events.len(), faults)
 }
 
 /// Facts about a market, its orders and trades come from its home, facts about an account from its own. Purses change anywhere, but

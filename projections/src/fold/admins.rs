@@ -1,6 +1,8 @@
 //! What admins did, and what became of deposits that need a second one.
 
-use schemas::{AccountId, AdminId, ClientId, CommandId, Credits, Event, MarketId, ProposalId, Timestamp};
+use schemas::{
+    AccountId, AdminId, ClientId, CommandId, Credits, Event, MarketEventId, MarketId, ProposalId, Timestamp,
+};
 
 use super::{Changes, Stamp};
 
@@ -32,6 +34,8 @@ pub enum About {
     Account(AccountId),
     /// A market.
     Market(MarketId),
+    /// A market event.
+    MarketEvent(MarketEventId),
 }
 
 /// What admins do.
@@ -59,6 +63,12 @@ pub enum Act {
     MarketChanged,
     /// What each account may have in a market.
     MarketLimited,
+    /// A market event was created.
+    MarketEventCreated,
+    /// What a market is was changed.
+    MarketEdited,
+    /// Something was added to what a market is.
+    MarketAddedTo,
 }
 
 impl Act {
@@ -76,6 +86,9 @@ impl Act {
             Self::MarketCreated => "MARKET_CREATED",
             Self::MarketChanged => "MARKET_CHANGED",
             Self::MarketLimited => "MARKET_LIMITED",
+            Self::MarketEventCreated => "MARKET_EVENT_CREATED",
+            Self::MarketEdited => "MARKET_EDITED",
+            Self::MarketAddedTo => "MARKET_ADDED_TO",
         }
     }
 }
@@ -182,6 +195,9 @@ fn act(event: &Event) -> Option<(Act, AdminId, About)> {
         Event::MarketCreated { listing, by } => (Act::MarketCreated, *by, About::Market(listing.market)),
         Event::MarketChanged { market, by, .. } => (Act::MarketChanged, (*by)?, About::Market(*market)),
         Event::MarketLimited { market, by, .. } => (Act::MarketLimited, *by, About::Market(*market)),
+        Event::MarketEventCreated { event, by } => (Act::MarketEventCreated, *by, About::MarketEvent(event.id)),
+        Event::MarketEdited { market, by, .. } => (Act::MarketEdited, *by, About::Market(*market)),
+        Event::MarketAddedTo { market, by, .. } => (Act::MarketAddedTo, *by, About::Market(*market)),
         _ => return None,
     })
 }

@@ -2,7 +2,11 @@
 
 use schemas::effects::{MarketChange, PositionChange};
 use schemas::market::{Resolution, YesValue};
-use schemas::{Credits, Listing, MarketId, MarketLimits, MarketState, Price, Timestamp};
+use schemas::text::{Clarification, Label, Source};
+use schemas::{
+    AdminId, Credits, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits,
+    MarketState, Price, Timestamp,
+};
 
 use super::{Changes, Stamp};
 
@@ -17,6 +21,8 @@ pub struct MarketDelta {
     pub resolution: Option<Resolution>,
     /// What each account may have there, if that changed.
     pub limits: Option<MarketLimits>,
+    /// What it is, as far as that changed.
+    pub about: Option<Box<AboutDelta>>,
     /// True if its last position was paid out.
     pub settled: bool,
     /// When it left its shard's state, if it did: nothing changes it afterwards.
@@ -48,6 +54,73 @@ pub struct Birth {
     pub at: Stamp,
 }
 
+/// How what a market is has changed: first what was replaced, then what was added.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AboutDelta {
+    /// What was replaced; all of it for a market that was born.
+    pub edit: MarketEdit,
+    /// Sources that were added since.
+    pub sources: Vec<Source>,
+    /// Tags that were added since.
+    pub tags: Vec<Label>,
+}
+
+/// What an admin added to a market's rules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClarificationRow {
+    /// To which market's.
+    pub market: MarketId,
+    /// What.
+    pub text: Clarification,
+    /// Who.
+    pub by: AdminId,
+    /// When.
+    pub at: Stamp,
+}
+
+/// What became of a market event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MarketEventDelta {
+    /// How it was created, and when, if that was in this batch.
+    pub born: Option<(Box<MarketEvent>, Stamp)>,
+    /// Who holds its YES, if that changed.
+    pub yes: Option<Option<MarketId>>,
+    /// The last change.
+    pub last: Stamp,
+}
+
+impl AboutDelta {
+    fn of(listing: &Listing) -> Self {
+        let about = listing.about.as_ref().clone();
+        let edit = MarketEdit {
+            question: Some(about.question),
+            rules: Some(about.rules),
+            sources: Some(about.sources),
+            category: Some(about.category),
+            tags: Some(about.tags),
+            event: Some(about.event),
+            opens: Some(listing.opens),
+            expiry: Some(listing.expiry),
+        };
+        Self { edit, ..Self::default() }
+    }
+
+    fn edit(&mut self, edit: &MarketEdit) {
+        if edit.sources.is_some() {
+            self.sources.clear();
+        }
+        if edit.tags.is_some() {
+            self.tags.clear();
+        }
+        self.edit = std::mem::take(&mut self.edit).then(edit);
+    }
+
+    fn add(&mut self, addition: &MarketAddition) {
+        self.sources.extend_from_slice(&addition.sources);
+        self.tags.extend_from_slice(&addition.tags);
+    }
+}
+
 /// The sum of a position's changes, in contracts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PositionDelta {
@@ -76,6 +149,7 @@ impl MarketDelta {
             state: None,
             resolution: None,
             limits: None,
+            about: None,
             settled: false,
             archived: None,
             collateral: Credits::ZERO,
@@ -102,8 +176,27 @@ impl Changes {
         market.born = Some(Box::new(Birth { listing: listing.clone(), at }));
         market.state = Some(MarketState::Created);
         market.limits = Some(listing.limits);
+        market.about = Some(Box::new(AboutDelta::of(listing)));
         market.contracts = Some(at);
         self.books.insert(listing.market, at.sequence);
+    }
+
+    pub(super) fn market_edited(&mut self, at: Stamp, market: MarketId, edit: &MarketEdit) {
+        self.market(market, at).about.get_or_insert_default().edit(edit);
+    }
+
+    pub(super) fn market_added_to(&mut self, at: Stamp, market: MarketId, addition: &MarketAddition, by: AdminId) {
+        self.market(market, at).about.get_or_insert_default().add(addition);
+        if let Some(text) = addition.clarification.clone() {
+            self.clarifications.push(ClarificationRow { market, text, by, at });
+        }
+    }
+
+    pub(super) fn market_event(&mut self, event: MarketEventId, at: Stamp) -> &mut MarketEventDelta {
+        let unchanged = MarketEventDelta { born: None, yes: None, last: at };
+        let delta = self.market_events.entry(event).or_insert(unchanged);
+        delta.last = at;
+        delta
     }
 
     pub(super) fn market_changed(

@@ -16,13 +16,13 @@ mod purses;
 use std::collections::BTreeMap;
 
 use schemas::{
-    AccountId, ApiKeyId, BookSide, CommandId, Event, MarketId, OrderId, Outcome, Price, ProposalId, Timestamp, answers,
-    effects,
+    AccountId, ApiKeyId, BookSide, CommandId, Event, MarketEventId, MarketId, OrderId, Outcome, Price, ProposalId,
+    Timestamp, answers, effects,
 };
 
 pub use accounts::{AccountDelta, KeyChange};
 pub use admins::{About, Act, AdminAct, Proposal, ProposalDelta, ProposalEnd};
-pub use markets::{Birth, MarketDelta, PositionDelta};
+pub use markets::{AboutDelta, Birth, ClarificationRow, MarketDelta, MarketEventDelta, PositionDelta};
 pub use orders::{Number, OrderChange, OrderRow, Orders, TradeRow};
 pub use purses::{LedgerEntry, LedgerKind, PurseDelta};
 
@@ -69,6 +69,10 @@ pub struct Changes {
     pub trades: Vec<TradeRow>,
     /// Markets that were created or changed.
     pub markets: BTreeMap<MarketId, MarketDelta>,
+    /// What was added to markets' rules, in order.
+    pub clarifications: Vec<ClarificationRow>,
+    /// Market events that were created, or whose YES changed hands.
+    pub market_events: BTreeMap<MarketEventId, MarketEventDelta>,
     /// Positions that changed.
     pub positions: BTreeMap<(MarketId, AccountId), PositionDelta>,
     /// Changes of the books' levels, in contracts; some may be 0.
@@ -109,6 +113,8 @@ impl Changes {
             + self.orders.changed.len()
             + self.trades.len()
             + self.markets.len()
+            + self.clarifications.len()
+            + self.market_events.len()
             + self.positions.len()
     }
 
@@ -142,6 +148,12 @@ impl Changes {
             Event::MarketChanged { market, state, resolution, .. } => {
                 self.market_changed(at, *market, *state, *resolution);
             }
+            Event::MarketEdited { market, edit, .. } => self.market_edited(at, *market, edit),
+            Event::MarketAddedTo { market, addition, by } => self.market_added_to(at, *market, addition, *by),
+            Event::MarketEventCreated { event, .. } => {
+                self.market_event(event.id, at).born = Some((event.clone(), at));
+            }
+            Event::YesHeld { event, market } => self.market_event(*event, at).yes = Some(*market),
             Event::MarketSettled { market } => self.market(*market, at).settled = true,
             Event::MarketArchived { market, .. } => self.market(*market, at).archived = Some(at.time),
             // Told by their sums, or with admins' acts.
@@ -188,6 +200,9 @@ impl Changes {
             | Event::PartAnnounced { .. }
             | Event::PartLeft { .. }
             | Event::VocabularyRaised { .. }
+            | Event::YesClaimed { .. }
+            | Event::YesReleased { .. }
+            | Event::YesAnswered { .. }
             | Event::StateHashed { .. } => {}
         }
     }

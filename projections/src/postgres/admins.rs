@@ -10,8 +10,8 @@ use super::progress::number;
 use crate::fold::{About, AdminAct, Changes, Proposal, ProposalDelta, ProposalEnd};
 use crate::sink::SinkError;
 
-const COPY_ACTS: &str = "COPY admin_acts (shard, sequence, index, command_id, admin, act, account_id, market_id, proposal_id, \
-    amount, created_at) FROM STDIN BINARY";
+const COPY_ACTS: &str = "COPY admin_acts (shard, sequence, index, command_id, admin, act, account_id, market_id, \
+    market_event_id, proposal_id, amount, created_at) FROM STDIN BINARY";
 
 const COPY_PROPOSALS: &str = "COPY deposit_proposals (id, account_id, amount, client_id, proposed_by, status, ended_by, \
     expires_at, created_at, updated_at, shard, sequence) FROM STDIN BINARY";
@@ -28,16 +28,18 @@ pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Res
 }
 
 async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(), SinkError> {
-    let mut copy = Copy::new(11, acts.len());
+    let mut copy = Copy::new(12, acts.len());
     for act in acts {
         let index = i32::try_from(act.index).map_err(SinkError::refused)?;
-        let (account, market) = match act.about {
-            About::Account(account) => (Some(account), None),
-            About::Market(market) => (None, Some(market)),
+        let (account, market, event) = match act.about {
+            About::Account(account) => (Some(account), None, None),
+            About::Market(market) => (None, Some(market), None),
+            About::MarketEvent(event) => (None, None, Some(event)),
         };
         copy.row().int2(number(shard)).id(act.at.sequence).int4(index).uuid(act.command.0);
         copy.id(act.admin.0).text(act.act.name());
         copy.optional(account, |copy, id| copy.id(id.0)).optional(market, |copy, id| copy.id(id.0));
+        copy.optional(event, |copy, id| copy.id(id.0));
         copy.optional(act.proposal, |copy, id| copy.id(id.0));
         copy.optional(act.amount, |copy, amount| copy.int8(amount.micros())).time(act.at.time);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use deadpool_postgres::Transaction;
 use schemas::market::{Resolution, YesValue};
 use schemas::money::TICKS_PER_CREDIT;
+use schemas::text::{Label, Question, Rules, Source};
 use schemas::{AccountId, Answer, Contract, MarketId, Shard};
 use tokio_postgres::types::ToSql;
 
@@ -13,7 +14,7 @@ use super::error::classify;
 use super::limit;
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{Birth, Changes, MarketDelta, PositionDelta};
+use crate::fold::{AboutDelta, Birth, Changes, MarketDelta, PositionDelta};
 use crate::sink::SinkError;
 
 // A row is born empty, before any outcome (sequence 0), and then changed like any other in the same transaction.
@@ -46,6 +47,15 @@ const CHANGE_MARKETS: &str = "UPDATE markets AS m \
             proposed_by, confirmed_by, payout_at, limited, live_orders_max, notional_max, position_max, archived_at) \
     WHERE m.id = u.id AND m.sequence < u.sequence";
 
+// What a market is changes seldom, and its lists do not fit arrays of columns: one statement a market. Before the row
+// is changed otherwise, so that its sequence is still that of the batch before.
+const DESCRIBE_MARKET: &str = "UPDATE markets \
+    SET question = COALESCE($2, question), rules = COALESCE($3, rules), sources = COALESCE($4, sources) || $5::text[], \
+        category = COALESCE($6, category), tags = COALESCE($7, tags) || $8::text[], \
+        event_id = CASE WHEN $9 THEN $10 ELSE event_id END, opens_at = CASE WHEN $11 THEN $12 ELSE opens_at END, \
+        expiry = COALESCE($13, expiry) \
+    WHERE id = $1 AND sequence < $14";
+
 const CREATE_CONTRACTS: &str = "INSERT INTO contracts (market_id, contract, outstanding, payout, shard, sequence) \
     SELECT market_id, contract, 0, NULL, $1, 0 FROM unnest($2::bigint[]) AS u (market_id), \
         (VALUES ('YES'), ('NO')) AS both_of (contract)";
@@ -73,6 +83,11 @@ const CREATE_POSITIONS: &str = "INSERT INTO positions (market_id, account_id, ye
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
     // They must be there before they are changed.
     create(tx, shard, changes.markets.values().filter_map(|market| market.born.as_deref()).collect()).await?;
+    for (id, market) in &changes.markets {
+        if let Some(about) = &market.about {
+            describe(tx, *id, about, market.last.sequence).await?;
+        }
+    }
     let markets: Vec<(&MarketId, &MarketDelta)> = changes.markets.iter().collect();
     all([
         Box::pin(change(tx, &markets)),
@@ -91,7 +106,7 @@ async fn create(tx: &Transaction<'_>, shard: Shard, born: Vec<&Birth>) -> Result
     let (ids, tickers, questions, expiries, ticks, maker_fees, taker_fees, times) = (
         column(&born, |birth| birth.listing.market.0.cast_signed()),
         column(&born, |birth| birth.listing.ticker.as_str()),
-        column(&born, |birth| birth.listing.question.as_str()),
+        column(&born, |birth| birth.listing.about.question.as_str()),
         column(&born, |birth| moment(birth.listing.expiry)),
         column(&born, |birth| i32::from(birth.listing.tick)),
         column(&born, |birth| rate(birth.listing.maker_fee)),
@@ -108,6 +123,36 @@ async fn create(tx: &Transaction<'_>, shard: Shard, born: Vec<&Birth>) -> Result
     )
     .await?;
     meet(tx, CREATE_CONTRACTS, &[&number(shard), &ids], 2 * born.len()).await
+}
+
+async fn describe(tx: &Transaction<'_>, id: MarketId, about: &AboutDelta, sequence: u64) -> Result<(), SinkError> {
+    let AboutDelta { edit, sources, tags } = about;
+    let texts = |sources: &[Source]| column(sources, |source| source.as_str().to_owned());
+    let labels = |labels: &[Label]| column(labels, |label| label.as_str().to_owned());
+    let (question, rules) = (edit.question.as_ref().map(Question::as_str), edit.rules.as_ref().map(Rules::as_str));
+    let (all_sources, all_tags) = (edit.sources.as_deref().map(texts), edit.tags.as_deref().map(labels));
+    let (sources, tags) = (texts(sources), labels(tags));
+    let category = edit.category.as_ref().map(Label::as_str);
+    let (moved, event) = (edit.event.is_some(), edit.event.flatten().map(|event| event.0.cast_signed()));
+    let (timed, opens, expiry) = (edit.opens.is_some(), edit.opens.flatten().map(moment), edit.expiry.map(moment));
+    let (id, sequence) = (id.0.cast_signed(), sequence.cast_signed());
+    let params: [&(dyn ToSql + Sync); 14] = [
+        &id,
+        &question,
+        &rules,
+        &all_sources,
+        &sources,
+        &category,
+        &all_tags,
+        &tags,
+        &moved,
+        &event,
+        &timed,
+        &opens,
+        &expiry,
+        &sequence,
+    ];
+    meet(tx, DESCRIBE_MARKET, &params, 1).await
 }
 
 async fn change(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> Result<(), SinkError> {

@@ -6,6 +6,7 @@
 //! |-------------------------------------------------|----------------------------------|
 //! | `progress`                                      | UPDATE of exactly one row        |
 //! | orders born, trades, ledger entries             | binary COPY                      |
+//! | what markets are: few in a life                 | one statement a market           |
 //! | the rest: born or changed, few a batch          | one statement over arrays each   |
 //!
 //! Each statement says how many rows it must meet; anything else means that table and log disagree, and the writer stops.
@@ -16,6 +17,7 @@ mod arrays;
 mod copy;
 mod error;
 mod limit;
+mod market_events;
 mod markets;
 mod moment;
 mod months;

@@ -10,7 +10,7 @@ use super::error::classify;
 use super::months::Months;
 use super::orders::Births;
 use super::pool::Connections;
-use super::{accounts, admins, markets, orders, progress, purses};
+use super::{accounts, admins, market_events, markets, orders, progress, purses};
 use crate::fold::Changes;
 use crate::sink::{Sink, SinkError, WriterId};
 
@@ -54,6 +54,7 @@ impl PostgresSink {
             Box::pin(purses::write(&tx, self.shard, changes)),
             Box::pin(orders::write(&tx, self.shard, &self.births, changes)),
             Box::pin(markets::write(&tx, self.shard, changes)),
+            Box::pin(market_events::write(&tx, self.shard, changes)),
         ])
         .await?;
         tx.commit().await.map_err(classify)

@@ -62,6 +62,12 @@ pub mod market {
     pub const TICKER: &str = "ticker";
     /// The listing's question.
     pub const QUESTION: &str = "question";
+    /// The category that it is listed under. (Its rules, sources and tags are in Postgres alone.)
+    pub const CATEGORY: &str = "category";
+    /// The market event that it belongs to; missing if there is none.
+    pub const EVENT: &str = "event";
+    /// When it opens by itself, in milliseconds since 1970; missing if it does not.
+    pub const OPENS: &str = "opens";
     /// When it closes by itself, in milliseconds since 1970.
     pub const EXPIRY: &str = "expiry";
     /// Limit prices are a multiple of this many ticks.

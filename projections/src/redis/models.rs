@@ -97,8 +97,6 @@ fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &M
     if let Some(birth) = &market.born {
         let listing = &birth.listing;
         set(field::TICKER, listing.ticker.to_string());
-        set(field::QUESTION, listing.question.to_string());
-        set(field::EXPIRY, listing.expiry.to_string());
         set(field::TICK, listing.tick.to_string());
         set(field::MAKER_FEE, listing.maker_fee.millionths().to_string());
         set(field::TAKER_FEE, listing.taker_fee.millionths().to_string());
@@ -114,6 +112,12 @@ fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &M
         ] {
             set(zero, "0".to_owned());
         }
+    }
+    if let Some(about) = &market.about {
+        let edit = &about.edit;
+        edit.question.iter().for_each(|question| set(field::QUESTION, question.to_string()));
+        edit.category.iter().for_each(|category| set(field::CATEGORY, category.to_string()));
+        edit.expiry.iter().for_each(|expiry| set(field::EXPIRY, expiry.to_string()));
     }
     if let Some(state) = market.state {
         set(field::STATE, state.name().to_owned());
@@ -144,9 +148,15 @@ fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &M
     }
 }
 
-/// What may be taken away again: an answer's confirmation, limits.
+/// What may be taken away again: an answer's confirmation, limits, an opening time, the event.
 fn put_life(operations: &mut Operations, key: &str, market: &MarketDelta) {
     use keys::market as field;
+    if let Some(event) = market.about.as_ref().and_then(|about| about.edit.event) {
+        put(operations, key, field::EVENT, event.map(|event| event.to_string()));
+    }
+    if let Some(opens) = market.about.as_ref().and_then(|about| about.edit.opens) {
+        put(operations, key, field::OPENS, opens.map(|opens| opens.to_string()));
+    }
     if let Some(Resolution { confirmed, .. }) = market.resolution {
         put(operations, key, field::CONFIRMED_BY, confirmed.map(|confirmed| confirmed.by.to_string()));
         put(operations, key, field::PAYOUT_AT, confirmed.map(|confirmed| confirmed.payout.to_string()));

@@ -110,6 +110,10 @@ pub struct Exchange {
     pub purses: BTreeMap<Place, Purse>,
     pub positions: BTreeMap<(MarketId, AccountId), Position>,
     pub markets: BTreeMap<MarketId, Market>,
+    /// Market events, and who holds the YES of each.
+    pub events: BTreeMap<MarketEventId, (Box<MarketEvent>, Option<MarketId>)>,
+    /// How often a market's rules were clarified.
+    pub clarifications: usize,
     /// Those of which nothing is said any more.
     pub archived: BTreeSet<MarketId>,
     pub orders: BTreeMap<OrderId, Order>,
@@ -144,6 +148,8 @@ impl Exchange {
             purses: BTreeMap::new(),
             positions: BTreeMap::new(),
             markets: BTreeMap::new(),
+            events: BTreeMap::new(),
+            clarifications: 0,
             archived: BTreeSet::new(),
             orders: BTreeMap::new(),
             counter: 0,
@@ -212,6 +218,7 @@ impl Exchange {
             335..340 => self.cancel_parked(),
             340..350 => self.rest_purses(),
             350..360 => self.deposit_by_two(),
+            360..368 => self.describe(),
             _ => self.place_any(),
         }
     }

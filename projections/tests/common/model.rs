@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use projections::fold::{
-    AccountDelta, AdminAct, Changes, LedgerEntry, MarketDelta, OrderRow, ProposalDelta, Stamp, TradeRow,
+    AboutDelta, AccountDelta, AdminAct, Changes, ClarificationRow, LedgerEntry, MarketDelta, MarketEventDelta,
+    OrderRow, ProposalDelta, Stamp, TradeRow,
 };
 use schemas::*;
 
@@ -20,6 +21,8 @@ pub struct Model {
     pub orders: BTreeMap<OrderId, OrderRow>,
     pub trades: Vec<TradeRow>,
     pub markets: BTreeMap<MarketId, MarketDelta>,
+    pub clarifications: Vec<(Shard, ClarificationRow)>,
+    pub market_events: BTreeMap<MarketEventId, MarketEventDelta>,
     pub positions: BTreeMap<(MarketId, AccountId), ([i64; 4], Stamp)>,
     pub levels: BTreeMap<(MarketId, BookSide, Price), i64>,
     pub books: BTreeMap<MarketId, u64>,
@@ -62,6 +65,8 @@ impl Model {
         for (id, delta) in &changes.markets {
             self.apply_market(*id, delta);
         }
+        self.clarifications.extend(changes.clarifications.iter().map(|row| (shard, row.clone())));
+        self.apply_market_events(changes);
         for (key, delta) in &changes.positions {
             let before = Stamp { sequence: 0, ..delta.last };
             let position = self.positions.entry(*key).or_insert(([0; 4], before));
@@ -100,6 +105,18 @@ impl Model {
         }
     }
 
+    fn apply_market_events(&mut self, changes: &Changes) {
+        for (id, delta) in &changes.market_events {
+            let Some(event) = self.market_events.get_mut(id) else {
+                assert!(delta.born.is_some());
+                self.market_events.insert(*id, delta.clone());
+                continue;
+            };
+            assert!(delta.born.is_none());
+            (event.yes, event.last) = (delta.yes.or(event.yes), later(event.last, delta.last));
+        }
+    }
+
     fn apply_account(&mut self, id: AccountId, delta: &AccountDelta) {
         let Some(account) = self.accounts.get_mut(&id) else {
             assert!(delta.opened.is_some());
@@ -116,13 +133,18 @@ impl Model {
     fn apply_market(&mut self, id: MarketId, delta: &MarketDelta) {
         let Some(market) = self.markets.get_mut(&id) else {
             assert!(delta.born.is_some());
-            self.markets.insert(id, delta.clone());
+            let about = delta.about.as_ref().map(|about| Box::new(whole(AboutDelta::default(), about)));
+            self.markets.insert(id, MarketDelta { about, ..delta.clone() });
             return;
         };
         assert!(delta.born.is_none());
         market.state = delta.state.or(market.state);
         market.resolution = delta.resolution.or(market.resolution);
         market.limits = delta.limits.or(market.limits);
+        if let Some(delta) = &delta.about {
+            let before = market.about.take().unwrap();
+            market.about = Some(Box::new(whole(*before, delta)));
+        }
         market.settled |= delta.settled;
         assert!(market.archived.is_none(), "nothing changes market {id} after its archive");
         market.archived = delta.archived;
@@ -135,6 +157,14 @@ impl Model {
         market.contracts = delta.contracts.or(market.contracts);
         market.last = later(market.last, delta.last);
     }
+}
+
+/// What a market is after the batch, however its history was cut.
+fn whole(before: AboutDelta, delta: &AboutDelta) -> AboutDelta {
+    let mut edit = before.edit.then(&delta.edit);
+    edit.sources = edit.sources.and_then(|all| all.with(&Sources::new(delta.sources.clone())?));
+    edit.tags = edit.tags.and_then(|all| all.with(&Tags::new(delta.tags.clone())?));
+    AboutDelta { edit, ..AboutDelta::default() }
 }
 
 fn later(before: Stamp, after: Stamp) -> Stamp {

@@ -248,6 +248,8 @@ pub async fn dump_postgres(postgres: &tokio_postgres::Client) -> BTreeMap<String
         "ledger_entries",
         "admin_acts",
         "deposit_proposals",
+        "market_clarifications",
+        "market_events",
         "(SELECT shard, events_offset, term, sequence, chain, anchor, next_command FROM progress)",
     ];
     let mut dump = BTreeMap::new();

@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display, Write};
 
-use projections::fold::{AccountDelta, AdminAct, LedgerEntry, MarketDelta, OrderRow, ProposalDelta, Stamp, TradeRow};
-use schemas::{AccountId, MarketId, OrderId, ProposalId, Shard, Terms};
+use projections::fold::{
+    AboutDelta, AccountDelta, AdminAct, LedgerEntry, MarketDelta, MarketEventDelta, OrderRow, ProposalDelta, Stamp,
+    TradeRow,
+};
+use schemas::{AccountId, MarketEventId, MarketId, OrderId, ProposalId, Shard, Terms};
 
 use super::model::Model;
 
@@ -30,6 +33,11 @@ pub fn dump(model: &Model) -> String {
     model.orders.iter().for_each(|(id, order)| rows.order(*id, order));
     model.trades.iter().for_each(|trade| rows.trade(trade));
     model.markets.iter().for_each(|(id, market)| rows.market(*id, market));
+    for (shard, row) in &model.clarifications {
+        rows.row("market_clarifications", format!("{}/{}", row.market.0, row.at.sequence)).plain("text", &row.text);
+        rows.plain("by", row.by.0).plain("shard", shard);
+    }
+    model.market_events.iter().for_each(|(id, event)| rows.market_event(*id, event));
     for ((market, account), ([yes, no, yes_reserved, no_reserved], last)) in &model.positions {
         rows.row("positions", format!("{}/{}", market.0, account.0)).plain("yes", yes).plain("no", no);
         rows.plain("yes_reserved", yes_reserved).plain("no_reserved", no_reserved).stamp("last", *last);
@@ -108,7 +116,7 @@ impl Rows {
     }
 
     fn plain(&mut self, column: &str, value: impl Display) -> &mut Self {
-        let value = value.to_string().replace(' ', "_");
+        let value = value.to_string().replace([' ', '\n'], "_");
         write!(self.0, " {column}={value}").unwrap();
         self
     }
@@ -123,6 +131,10 @@ impl Rows {
             self.plain(column, value);
         }
         self
+    }
+
+    fn list<'a>(&mut self, column: &str, items: impl Iterator<Item = &'a str>) -> &mut Self {
+        self.option(column, items.map(str::to_owned).reduce(|all, item| format!("{all},{item}")))
     }
 
     fn stamp(&mut self, column: &str, at: Stamp) -> &mut Self {
@@ -184,11 +196,29 @@ impl Rows {
         }
     }
 
+    fn market_event(&mut self, id: MarketEventId, event: &MarketEventDelta) {
+        self.row("market_events", id.0);
+        if let Some((event, at)) = &event.born {
+            self.plain("name", &event.name).plain("title", &event.title).plain("exclusive", event.exclusive);
+            self.stamp("born", *at);
+        }
+        self.option("yes", event.yes.flatten().map(|market| market.0)).stamp("last", event.last);
+    }
+
     fn market(&mut self, id: MarketId, market: &MarketDelta) {
         self.row("markets", id.0).option("state", market.state);
         if let Some(birth) = &market.born {
-            self.plain("ticker", &birth.listing.ticker).plain("question", &birth.listing.question);
-            self.plain("expiry", birth.listing.expiry.as_millis()).stamp("born", birth.at);
+            self.plain("ticker", &birth.listing.ticker).stamp("born", birth.at);
+        }
+        if let Some(AboutDelta { edit, sources, tags }) = market.about.as_deref() {
+            self.option("question", edit.question.as_ref()).option("rules", edit.rules.as_ref());
+            self.option("category", edit.category.as_ref()).option("expiry", edit.expiry.map(|t| t.as_millis()));
+            self.option("opens", edit.opens.flatten().map(|opens| opens.as_millis()));
+            self.option("event", edit.event.flatten().map(|event| event.0));
+            let all_sources = edit.sources.iter().flat_map(|all| all.iter()).chain(sources);
+            self.list("sources", all_sources.map(|source| source.as_str()));
+            let all_tags = edit.tags.iter().flat_map(|all| all.iter()).chain(tags);
+            self.list("tags", all_tags.map(|tag| tag.as_str()));
         }
         if let Some(limits) = market.limits {
             self.plain("limit_live_orders", limits.live_orders).plain("limit_notional", limits.notional.micros());

@@ -4,8 +4,8 @@ use schemas::*;
 
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, PROPOSAL, SECOND_ADMIN, account_limits, all_answers, all_order_refs,
-    all_terms, key, limit, listing, market, market_limits, named_order, new_order, order_id, part, price, quantity,
-    shard,
+    all_terms, key, limit, listing, market, market_additions, market_edits, market_event, market_limits, named_order,
+    new_order, order_id, part, price, quantity, shard,
 };
 use super::{REQUESTS, TRANSITIONS, all_of, messages, named};
 
@@ -59,6 +59,12 @@ fn of_an_admin() -> Vec<Command> {
         Command::LimitAccount { account: ACCOUNT, limits: account_limits(), by: ADMIN },
         Command::LimitMarket { market: market(), limits: market_limits(), by: ADMIN },
     ];
+    let event = Box::new(market_event());
+    values.push(Command::CreateMarketEvent { event, by: ADMIN });
+    let edit = |edit| Command::EditMarket { market: market(), edit: Box::new(edit), by: ADMIN };
+    values.extend(market_edits().into_iter().map(edit));
+    let add = |addition| Command::AddToMarket { market: market(), addition: Box::new(addition), by: ADMIN };
+    values.extend(market_additions().into_iter().map(add));
     let change = |transition| Command::ChangeMarket { market: market(), by: ADMIN, transition };
     values.extend(transitions().into_iter().map(change));
     values

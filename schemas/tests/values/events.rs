@@ -4,9 +4,9 @@ use schemas::event::{CancelReason, FirstOutcome, OrderAmended, OrderPlaced};
 use schemas::*;
 
 use super::parts::{
-    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, PROPOSAL, SECOND_ADMIN, TICKET, account_limits, all_order_refs,
-    answer, build, came_with, counting_up, key, limit, listing, market, market_limits, new_order, order_id, part,
-    price, quantity, resolution, settlement, shard, trade,
+    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, OTHER_MARKET, PROPOSAL, SECOND_ADMIN, TICKET, account_limits,
+    all_order_refs, answer, build, came_with, counting_up, key, limit, listing, market, market_additions, market_edits,
+    market_event, market_limits, new_order, order_id, part, price, quantity, resolution, settlement, shard, trade,
 };
 use super::purses::{all_instructions, given_back, need, parked, room};
 use super::{COMMAND_ID, FIRST_OUTCOMES, all_of, messages, named};
@@ -154,7 +154,8 @@ fn of_orders() -> Vec<Event> {
 fn of_markets() -> Vec<Event> {
     let changed = |state, resolution, by| Event::MarketChanged { market: market(), state, resolution, by };
     let confirmed = Some(resolution(answer(), true));
-    vec![
+    let mut values = of_what_markets_are();
+    values.extend([
         Event::Traded(trade()),
         Event::PairsRedeemed { market: market(), account: ACCOUNT, pairs: 0x0102_0304 },
         Event::MarketCreated { listing: listing(), by: ADMIN },
@@ -191,7 +192,24 @@ fn of_markets() -> Vec<Event> {
         },
         Event::MassCancelClosed { account: ACCOUNT, market: Some(market()) },
         Event::MassCancelClosed { account: ACCOUNT, market: None },
-    ]
+    ]);
+    values
+}
+
+fn of_what_markets_are() -> Vec<Event> {
+    let (market, event, claim) = (market(), market_event().id, 0x0405_0607);
+    let edited = |edit| Event::MarketEdited { market, edit: Box::new(edit), by: ADMIN };
+    let added = |addition| Event::MarketAddedTo { market, addition: Box::new(addition), by: ADMIN };
+    let mut values = vec![
+        Event::MarketEventCreated { event: Box::new(market_event()), by: ADMIN },
+        Event::YesClaimed { market, event, claim },
+        Event::YesReleased { market, event },
+    ];
+    values.extend(market_edits().into_iter().map(edited));
+    values.extend(market_additions().into_iter().map(added));
+    values.extend([None, Some(market)].map(|market| Event::YesHeld { event, market }));
+    values.extend([None, Some(OTHER_MARKET)].map(|taken_by| Event::YesAnswered { market, claim, taken_by }));
+    values
 }
 
 fn of_parked_requests() -> Vec<Event> {

@@ -3,7 +3,7 @@
 use schemas::*;
 
 use super::named;
-use super::parts::{ACCOUNT, AMOUNT, CLIENT_ID, OTHER, TICKET};
+use super::parts::{ACCOUNT, AMOUNT, CLIENT_ID, OTHER, OTHER_MARKET, TICKET, market, market_event};
 use super::purses::{all_instructions, given_back, need, returned, room};
 
 pub fn messages() -> Vec<(String, Message)> {
@@ -26,5 +26,10 @@ pub fn messages() -> Vec<(String, Message)> {
     values.extend([ended(Some(CLIENT_ID), None), ended(Some(CLIENT_ID), unknown), ended(None, unknown)]);
     let instruct = |instruction| Message::Instruct { account, ticket, instruction };
     values.extend(all_instructions().into_iter().map(instruct));
+    let (event, market) = (market_event().id, market());
+    values.push(Message::ClaimYes { event, market, claim: 0x0405_0607 });
+    values.push(Message::ReleaseYes { event, market });
+    let answered = |taken_by| Message::YesAnswered { market, claim: 0x0405_0607, taken_by };
+    values.extend([None, Some(OTHER_MARKET)].map(answered));
     named(values)
 }

@@ -52,6 +52,7 @@ variants!(COMMANDS: Command {
     OpenAccount, AddApiKey, RevokeApiKey, Deposit, Withdraw, CreateMarket, ChangeMarket, PlaceOrder, CancelOrder,
     Receive, Acknowledge, AdvanceTime, AmendOrder, MassCancel, SetDeadManSwitch, Batch, FreezeAccount, UnfreezeAccount,
     LimitAccount, LimitMarket, Transfer, ConfirmDeposit, DropDeposit, Announce, Leave, RaiseVocabulary,
+    CreateMarketEvent, EditMarket, AddToMarket,
 });
 
 variants!(EVENTS: Event {
@@ -63,9 +64,12 @@ variants!(EVENTS: Event {
     TransferReceived, TransferReturned, Parked, Resumed, ParkedCancelled, Asked, AskAnswered, PurseSent, PurseReceived,
     PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted, TransferCompleted,
     DepositProposed, DepositDropped, PartAnnounced, PartLeft, VocabularyRaised, MarketArchived, CameWith,
+    MarketEventCreated, MarketEdited, MarketAddedTo, YesClaimed, YesReleased, YesHeld, YesAnswered,
 } and Unknown);
 
-variants!(MESSAGES: Message { Ask, Fund, Instruct, Return, Transfer, TransferEnded });
+variants!(MESSAGES: Message {
+    Ask, Fund, Instruct, Return, Transfer, TransferEnded, ClaimYes, ReleaseYes, YesAnswered,
+});
 variants!(REQUESTS: Request { Place, Cancel, Amend });
 variants!(PARKED_REQUESTS: ParkedRequest { Place, Amend, Batch, Fund, Withdraw, Transfer });
 variants!(INSTRUCTIONS: Instruction { Recall, Freeze, Unfreeze, Limit, MassCancel });

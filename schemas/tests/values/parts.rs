@@ -1,5 +1,7 @@
 //! Ids, money, orders and markets that the values are made of.
 
+use std::sync::Arc;
+
 use schemas::account::{AccountLimits, Scopes};
 use schemas::event::{Party, Trade};
 use schemas::market::{Confirmation, Resolution, YesValue};
@@ -8,6 +10,7 @@ use schemas::*;
 pub const CLIENT_ID: ClientId = ClientId(0x1111_2222_3333_4444_5555_6666_7777_8888);
 pub const ACCOUNT: AccountId = AccountId(0x0a0b_0c0d_0e0f_0102);
 pub const OTHER: AccountId = AccountId(0x1a1b_1c1d_1e1f_1112);
+pub const OTHER_MARKET: MarketId = MarketId(0x0706_0504_6a6b_6c6d);
 pub const PROPOSAL: ProposalId = ProposalId(0x0302_0100_5a5b_5c5d);
 pub const ADMIN: AdminId = AdminId(0x3a3b_3c3d_3e3f_3132);
 pub const SECOND_ADMIN: AdminId = AdminId(0x4a4b_4c4d_4e4f_4142);
@@ -65,7 +68,8 @@ pub fn listing() -> Listing {
     Listing {
         market: market(),
         ticker: "RAIN-2026".parse().expect("a ticker"),
-        question: "Will it rain in 2026? ☂".parse().expect("a question"),
+        about: Arc::new(about()),
+        opens: Some(Timestamp(1_798_761_500_001)),
         expiry: Timestamp(1_798_761_600_000),
         tick: 100,
         maker_fee: rate(10_000),
@@ -73,6 +77,52 @@ pub fn listing() -> Listing {
         dispute_window_ms: 7_200_001,
         limits: market_limits(),
     }
+}
+
+pub fn about() -> About {
+    About {
+        sources: sources(),
+        tags: tags(),
+        event: Some(market_event().id),
+        ..About::plain("Will it rain in 2026? ☂", "YES if it rains.\nElse NO.", "weather").expect("texts")
+    }
+}
+
+pub fn sources() -> Sources {
+    Sources::new(vec!["https://rain.example/2026".parse().expect("a source")]).expect("one")
+}
+
+pub fn tags() -> Tags {
+    Tags::new(vec!["rain".parse().expect("a label"), "2026".parse().expect("a label")]).expect("two")
+}
+
+pub fn market_event() -> MarketEvent {
+    let name = "weather-of-2026".parse().expect("a label");
+    let title = "Which weather has 2026?".parse().expect("a title");
+    MarketEvent { id: MarketEventId::of(&name), name, title, exclusive: true }
+}
+
+/// One that replaces everything, one that takes away what can be taken away, and an empty one.
+pub fn market_edits() -> [MarketEdit; 3] {
+    let about = about();
+    let all = MarketEdit {
+        question: Some(about.question),
+        rules: Some(about.rules),
+        sources: Some(about.sources),
+        category: Some(about.category),
+        tags: Some(about.tags),
+        event: Some(about.event),
+        opens: Some(listing().opens),
+        expiry: Some(EXPIRES),
+    };
+    let taken = MarketEdit { event: Some(None), opens: Some(None), ..MarketEdit::default() };
+    [all, taken, MarketEdit::default()]
+}
+
+/// One that adds everything, and an empty one.
+pub fn market_additions() -> [MarketAddition; 2] {
+    let clarification = Some("Hail is no rain.\nSnow neither.".parse().expect("a text"));
+    [MarketAddition { clarification, sources: sources(), tags: tags() }, MarketAddition::default()]
 }
 
 pub fn market_limits() -> MarketLimits {

@@ -129,10 +129,12 @@ impl<N: Linked> Slab<N> {
 
     /// The open page is full: the lowest with much room is opened, or another one.
     fn open_next(&mut self) {
+        // It may have had much room before it was full.
+        if let Some(word) = self.roomy.get_mut(self.open / 64) {
+            *word &= !(1 << (self.open % 64));
+        }
         let words = self.roomy.iter().enumerate().find(|(_, word)| **word != 0);
         let lowest = words.map(|(at, word)| at * 64 + word.trailing_zeros() as usize);
-        // The open one may have had much room before it was full.
-        let lowest = lowest.filter(|page| *page != self.open);
         self.open = lowest.unwrap_or(self.pages.len());
         if self.open == self.pages.len() {
             // The highest slot would be no slot.

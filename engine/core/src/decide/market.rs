@@ -1,10 +1,13 @@
 //! Listing markets and moving them through their life.
 
-use schemas::limits::{DISPUTE_WINDOW_MAX_MS, SWEEP_MAX};
+use schemas::limits::{DISPUTE_WINDOW_MAX_MS, MARKET_EVENTS_MAX, SWEEP_MAX};
 use schemas::market::{Confirmation, Resolution};
-use schemas::{AdminId, Answer, Event, Listing, MarketId, MarketLimits, MarketState, Rejection, Timestamp, Transition};
+use schemas::{
+    AdminId, Answer, Event, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, MarketState, Rejection,
+    Timestamp, Transition,
+};
 
-use super::Turn;
+use super::{Turn, about, yes};
 use crate::state::{MarketView, State};
 
 impl Turn<'_> {
@@ -26,6 +29,7 @@ impl Turn<'_> {
             if listing.dispute_window_ms > DISPUTE_WINDOW_MAX_MS {
                 return Err(Rejection::DisputeWindowInvalid);
             }
+            about::check_opening(listing.opens, listing.expiry, state.facts.time)?;
             match known(state, id) {
                 Ok(_) => Err(Rejection::MarketExists),
                 Err(Rejection::MarketArchived) => Err(Rejection::MarketArchived),
@@ -36,8 +40,29 @@ impl Turn<'_> {
 
     pub(super) fn change_market(&mut self, id: MarketId, by: AdminId, transition: Transition) {
         if self.answer(|state| decide_change(state, id, by, transition)) {
+            if let Transition::Resolve { answer } = transition {
+                self.claim_or_release(id, answer);
+            }
             self.sweep(id, SWEEP_MAX);
         }
+    }
+
+    pub(super) fn create_market_event(&mut self, event: &MarketEvent, by: AdminId) {
+        self.answer(|state| {
+            if event.id != MarketEventId::of(&event.name) {
+                return Err(Rejection::MarketEventIdMismatch);
+            }
+            if state.map.of_market_event(event.id) != state.shard {
+                return Err(Rejection::WrongShard);
+            }
+            if state.market_event(event.id).is_some() {
+                return Err(Rejection::MarketEventExists);
+            }
+            if state.facts.market_events.len() >= MARKET_EVENTS_MAX {
+                return Err(Rejection::MarketEventsLimit);
+            }
+            Ok(Event::MarketEventCreated { event: Box::new(event.clone()), by })
+        });
     }
 
     pub(super) fn limit_market(&mut self, market: MarketId, limits: MarketLimits, by: AdminId) {
@@ -62,7 +87,10 @@ fn decide_change(state: &State, id: MarketId, by: AdminId, transition: Transitio
         }
     }
     let (state, resolution) = match transition {
-        Transition::Resolve { answer } => (target, Some(Resolution { answer, proposed_by: by, confirmed: None })),
+        Transition::Resolve { answer } => {
+            yes::check_proposal(state, market, answer)?;
+            (target, Some(Resolution { answer, proposed_by: by, confirmed: None }))
+        }
         Transition::Confirm { answer } => confirm(market, answer, by, now)?,
         Transition::Open | Transition::Pause { .. } | Transition::Resume | Transition::Close => (target, None),
     };
@@ -85,6 +113,7 @@ fn confirm(
     if proposed.answer != answer {
         return Err(Rejection::AnswerMismatch);
     }
+    yes::check_confirmation(market, answer)?;
     let window = market.listing.dispute_window_ms;
     let payout = Timestamp(now.0.saturating_add(window));
     let resolution = Resolution { confirmed: Some(Confirmation { by, payout }), ..proposed };

@@ -7,6 +7,7 @@
 //! |--------------------------------------------|------------------------------------|-----------------------------------------------------|
 //! | `Ask`                                      | a request that is parked           | the request is refused before: `ShardUnavailable`   |
 //! | `Transfer`                                 | a transfer                         | the transfer is refused before                      |
+//! | `ClaimYes`, `ReleaseYes`                   | a proposed answer                  | the proposal is refused before                      |
 //! | `Instruct` of admins, mass cancels,        | the command, or time               | goes, since it makes things safe where it arrives:  |
 //! | dead-man switches                          |                                    | at most `INSTRUCTIONS_MAX` of each kind an account  |
 //! | `Instruct { Recall }`                      | a claim                            | a claim that comes is refused, one that waits waits |
@@ -14,7 +15,7 @@
 //! | `Ask` for the next that is parked          | requests that were parked before   | goes: one for each account that has any, at a time  |
 //! | `Transfer` that waited for a recall        | claims that waited before          | goes: `PARKED_MAX` an account, within 10 seconds    |
 //! | `Fund`, `Return` with a ticket,            | a message of the receiver          | goes: one for each message of the receiver's        |
-//! | `TransferEnded`                            |                                    | own outbox, which is bounded in the same way        |
+//! | `TransferEnded`, `YesAnswered`             |                                    | own outbox, which is bounded in the same way        |
 
 use schemas::{Event, Message, Rejection, Shard};
 
@@ -72,6 +73,9 @@ impl Turn<'_> {
                 let transfer = Transfer { from: *giver, to: *to, amount: *amount, client_id: *client_id };
                 self.end_transfer(transfer, *refused);
             }
+            Message::ClaimYes { event, market, claim } => self.answer_claim(from, *event, *market, *claim),
+            Message::ReleaseYes { event, market } => self.let_go_yes(*event, *market),
+            Message::YesAnswered { market, claim, taken_by } => self.yes_answered(*market, *claim, *taken_by),
         }
     }
 

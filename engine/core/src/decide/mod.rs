@@ -4,6 +4,7 @@
 //! order in, match it, redeem pairs, settle purses): each decides, then applies, and all events go into one outcome.
 //! A refusal is an event like any other. Checks stand in the order of their codes.
 
+mod about;
 mod account;
 mod amend;
 mod batch;
@@ -24,6 +25,7 @@ mod taker;
 mod transfer;
 mod trial;
 mod vocabulary;
+mod yes;
 
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::{Command, CommandRecord, Event, MarketId, Rejection, Settlement, Timestamp};
@@ -144,6 +146,9 @@ impl Turn<'_> {
             Command::Announce(part) => self.announce(part),
             Command::Leave { part } => self.leave(*part),
             Command::RaiseVocabulary { to, by } => self.raise_vocabulary(*to, *by),
+            Command::CreateMarketEvent { event, by } => self.create_market_event(event, *by),
+            Command::EditMarket { market, edit, by } => self.edit_market(*market, edit, *by),
+            Command::AddToMarket { market, addition, by } => self.add_to_market(*market, addition, *by),
         }
     }
 

@@ -1,6 +1,6 @@
-//! What happens by itself: orders and markets expire, dispute windows end, dead-man switches fire, proposed deposits
-//! end, parked requests come too late, markets that were paid out long ago are archived, purses that rest send their
-//! credits home, ended markets are swept clean.
+//! What happens by itself: markets open and close, orders expire, dispute windows end, dead-man switches fire, proposed
+//! deposits end, parked requests come too late, markets that were paid out long ago are archived, purses that rest send
+//! their credits home, ended markets are swept clean.
 //! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
 //! `AdvanceTime` until nothing is due.
 
@@ -92,16 +92,24 @@ fn market(state: &State, id: MarketId) -> MarketView<'_> {
     state.market(id).expect("a market that is swept is here")
 }
 
-/// Markets whose time has come: those that may still trade close, those with a confirmed answer pay out, those that
-/// were paid out long ago are archived.
+/// Markets whose time has come: those with an opening time open, those that may still trade close, those with a
+/// confirmed answer pay out, those that were paid out long ago are archived.
 fn move_markets(state: &State, events: &mut Vec<Event>) {
-    let due = state.lookup.market_times.iter().take_while(|(time, _)| *time <= state.facts.time);
+    let now = state.facts.time;
+    let due = state.lookup.market_times.iter().take_while(|(time, _)| *time <= now);
     events.extend(due.take(SWEEP_MAX).map(|&(_, id)| {
-        let Market { state, resolution, settled, fees, .. } = *market(state, id);
+        let market = market(state, id);
+        let Market { state, resolution, settled, fees, .. } = *market;
+        let expiry = market.listing.expiry;
         if let Some(settled) = settled {
             return Event::MarketArchived { market: id, state, resolution, settled, fees };
         }
-        let state = resolution.map_or(MarketState::Closed, |resolution| resolution.answer.final_state());
+        let opens = state == MarketState::Created && now < expiry;
+        let state = match resolution {
+            Some(resolution) => resolution.answer.final_state(),
+            None if opens => MarketState::Open,
+            None => MarketState::Closed,
+        };
         Event::MarketChanged { market: id, state, resolution, by: None }
     }));
 }

@@ -46,6 +46,7 @@ impl State {
         add(facts.purses.sum());
         add(facts.accounts.sum());
         add(facts.markets.sum());
+        add(facts.market_events.sum());
         add(self.lookup.order_hashes.sum());
         add(facts.client_ids.sum());
         add(facts.ended_orders.sum());
@@ -81,6 +82,7 @@ impl State {
             let positions = market.positions.sum();
             fields.market(id, market, positions)
         });
+        facts.market_events.hash_changed(|id, event| fields.market_event(id, event));
         let (books, markets, places) = (&facts.books, &facts.markets, &self.lookup.market_places);
         self.lookup.order_hashes.hash_changed(|slot| {
             let (book, order) = books.at(slot);

@@ -8,13 +8,13 @@
 //! message) is hashed as the log has it.
 
 use bincode::Encode;
-use schemas::{AccountId, CommandId, Credits, MarketId, Message, OrderId, Shard, Status};
+use schemas::{AccountId, CommandId, Credits, MarketEventId, MarketId, Message, OrderId, Shard, Status};
 use twox_hash::XxHash3_64;
 
 use super::LEAST;
 use crate::state::{
-    Account, Announced, Archive, Asked, Deposits, Facts, Market, MarketOrder, MassCancel, Pending, Position, Purse,
-    Stake, TransferName, UnderWay, Waiting,
+    Account, Announced, Archive, Asked, Deposits, Facts, KnownMarketEvent, Market, MarketOrder, MassCancel, Pending,
+    Position, Purse, Stake, TransferName, UnderWay, Waiting, YesClaim,
 };
 
 /// Kinds of entities.
@@ -41,6 +41,7 @@ enum Kind {
     Part = 19,
     Archive = 20,
     ArchivedMarket = 21,
+    MarketEvent = 22,
 }
 
 /// Memory for the bytes that are hashed, used again from entity to entity.
@@ -94,6 +95,15 @@ pub fn archived_market(id: MarketId) -> u64 {
     hash_words(Kind::ArchivedMarket, [id.0])
 }
 
+/// What became of a claim, and who holds what was claimed if it is another market.
+fn claim(claim: YesClaim) -> (u8, MarketId) {
+    match claim {
+        YesClaim::Asked => (0, MarketId(0)),
+        YesClaim::Granted => (1, MarketId(0)),
+        YesClaim::Taken(by) => (2, by),
+    }
+}
+
 /// Credits as a word: two's complement.
 #[allow(clippy::cast_sign_loss, reason = "the bits")]
 fn bits(credits: Credits) -> u64 {
@@ -142,7 +152,14 @@ impl Fields {
     pub fn market(&mut self, id: MarketId, market: &Market, positions: u64) -> u64 {
         let Market { listing, state, limits, settled, resolution, collateral, fees, yes, no, .. } = market;
         let sums = (collateral, fees, yes, no);
-        self.hash(Kind::Market, (id, listing, state, limits, settled, resolution, sums, positions))
+        let claim = (market.claims, market.yes_claim.map(claim));
+        let life = (state, limits, settled, resolution, market.traded, claim);
+        self.hash(Kind::Market, (id, listing, life, sums, positions))
+    }
+
+    pub fn market_event(&mut self, id: MarketEventId, event: &KnownMarketEvent) -> u64 {
+        let KnownMarketEvent { exclusive, yes } = *event;
+        self.hash(Kind::MarketEvent, (id, exclusive, yes))
     }
 
     pub fn waiting(&mut self, account: AccountId, waiting: &Waiting) -> u64 {
@@ -196,28 +213,41 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use expect_test::expect;
     use schemas::market::{Confirmation, Resolution};
     use schemas::{
-        AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Credits, Entry, FeeRate, Instruction, Instructions,
-        Listing, MarketLimits, MarketState, Need, NewOrder, Parked, ParkedRequest, PostOnly, Price, ProposalId,
-        Quantity, Rejection, Room, Scopes, SelfTrade, Terms, TimeInForce, Timestamp,
+        About, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Credits, Entry, FeeRate, Instruction,
+        Instructions, Listing, MarketLimits, MarketState, Need, NewOrder, Parked, ParkedRequest, PostOnly, Price,
+        ProposalId, Quantity, Rejection, Room, Scopes, SelfTrade, Sources, Tags, Terms, TimeInForce, Timestamp,
     };
 
     use super::*;
     use crate::book::{Books, Resting};
-    use crate::state::{Hashed, Lent, Proposed, Sealed};
+    use crate::state::{Hashed, Lent, Listed, Proposed, Sealed};
 
     const ACCOUNT: AccountId = AccountId(0x0102);
     const ROOM: Room = Room { orders: 3, held: Credits(4) };
+
+    fn listed() -> Listed {
+        Listed { clarifications: 1, ..Listed::of(&listing()) }
+    }
 
     fn listing() -> Listing {
         let ticker: schemas::text::Ticker = "RAIN".parse().unwrap();
         Listing {
             market: MarketId::of(&ticker),
             ticker,
-            question: "Rain?".parse().unwrap(),
+            about: Arc::new(About {
+                question: "Rain?".parse().unwrap(),
+                rules: "YES if it rains.".parse().unwrap(),
+                sources: Sources::new(vec!["https://rain.example".parse().unwrap()]).unwrap(),
+                category: "weather".parse().unwrap(),
+                tags: Tags::new(vec!["rain".parse().unwrap(), "2026".parse().unwrap()]).unwrap(),
+                event: Some(MarketEventId(12)),
+            }),
+            opens: Some(Timestamp(4)),
             expiry: Timestamp(5),
             tick: 100,
             maker_fee: FeeRate::new(6).unwrap(),
@@ -290,11 +320,14 @@ mod tests {
         };
         let mut books: Books<OrderId, Stake> = Books::new();
         let entered = Market {
-            listing: listing(),
+            listing: listed(),
             state: MarketState::Open,
             limits: listing().limits,
             settled: Some(Timestamp(6)),
             resolution: Some(resolution),
+            traded: true,
+            claims: 2,
+            yes_claim: Some(YesClaim::Taken(MarketId(3))),
             collateral: Credits(1),
             fees: Credits(2),
             yes: 3,
@@ -327,6 +360,7 @@ mod tests {
             Pending { command: CommandId(1), instruction, shards: [shard].into(), since: Timestamp(2), more: true };
         let rest =
             MassCancel { reason: schemas::event::CancelReason::Requested, up_to: OrderId(1), tickets: vec![2, 3] };
+        let exclusive = KnownMarketEvent { exclusive: true, yes: Some(MarketId(2)) };
         let mut archive = Archive::default();
         archive.add(market, Credits(1));
         let under_way = UnderWay { command: CommandId(2), to: AccountId(3), amount: Credits(4) };
@@ -349,6 +383,7 @@ mod tests {
             ("purse", super::purse(ACCOUNT, &purse)),
             ("account", fields.account(ACCOUNT, &account)),
             ("market", fields.market(market, &entered, 5)),
+            ("market event", fields.market_event(MarketEventId(1), &exclusive)),
             ("position", position(market, ACCOUNT, &Position { yes: 1, no: 2, yes_reserved: 3, no_reserved: 4 })),
             ("order", super::order(market, &order)),
             ("client id", client_id(1, [2, 3, 4, 5])),
@@ -371,7 +406,8 @@ mod tests {
             b4c1567b9a9e0937 shard
             917074483e84537c purse
             7234949da0259619 account
-            4e505eb3b5ebf80a market
+            718e9d9a4556c9ec market
+            ef780774438acd33 market event
             cc24eaf33cbd7af4 position
             fcddcf6fd5a0d780 order
             64303f18df6639e9 client id

@@ -10,8 +10,8 @@ use crate::hash::SlotHashes;
 /// Look-ups over a shard's facts.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
-    /// When each market moves on by itself: one that may still trade closes at its expiry, one with a confirmed answer pays out at the
-    /// end of its dispute window, one that has paid out is archived.
+    /// When each market moves on by itself: one with an opening time opens, one that may still trade closes at its
+    /// expiry, one with a confirmed answer pays out at the end of its dispute window, one that has paid out is archived.
     pub market_times: BTreeSet<(Timestamp, MarketId)>,
     /// Which market has which book.
     pub market_places: MarketPlaces,

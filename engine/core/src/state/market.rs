@@ -4,18 +4,18 @@ use bincode::{Decode, Encode};
 use schemas::limits::MARKET_KEPT_MS;
 use schemas::market::{Resolution, YesValue};
 use schemas::{
-    AccountId, BookSide, Credits, Entry, FeeRate, Listing, MarketLimits, MarketState, OrderId, PostOnly, Price,
-    Quantity, SelfTrade, Timestamp,
+    AccountId, BookSide, Credits, Entry, FeeRate, MarketLimits, MarketState, OrderId, PostOnly, Price, Quantity,
+    SelfTrade, Timestamp,
 };
 
-use super::Hashed;
+use super::{Hashed, Listed, YesClaim};
 use crate::book::{BookKey, Books, Queue, Resting};
 
 /// A market, on its home shard.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct Market {
-    /// What it was created with.
-    pub listing: Listing,
+    /// What it is, without its texts.
+    pub listing: Listed,
     /// Where it stands.
     pub state: MarketState,
     /// What each account may have here.
@@ -24,6 +24,12 @@ pub struct Market {
     pub settled: Option<Timestamp>,
     /// Its answer, from RESOLVING on.
     pub resolution: Option<Resolution>,
+    /// It has traded: what it is can only be added to.
+    pub traded: bool,
+    /// How often it has claimed the YES of its market event.
+    pub claims: u32,
+    /// What became of the last claim, unless it was released.
+    pub yes_claim: Option<YesClaim>,
     /// Credits that back its pairs (I-2).
     pub collateral: Credits,
     /// Fees collected.
@@ -172,6 +178,9 @@ impl Market {
         }
         match self.state {
             MarketState::Resolving => Some(self.resolution?.confirmed?.payout),
+            MarketState::Created => {
+                Some(self.listing.opens.map_or(self.listing.expiry, |opens| opens.min(self.listing.expiry)))
+            }
             state => state.trades_later().then_some(self.listing.expiry),
         }
     }

@@ -7,9 +7,11 @@ mod client_ids;
 mod deposits;
 mod ended;
 mod few;
+mod listed;
 mod lookup;
 mod mailbox;
 mod market;
+mod market_events;
 mod market_places;
 mod own_orders;
 mod parked;
@@ -25,8 +27,8 @@ use schemas::event::CancelReason;
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::{OUTBOX_MAX, WALLET_MAX};
 use schemas::{
-    AccountId, AccountLimits, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, MarketId, Message, NewOrder,
-    OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId, VOCABULARY,
+    AccountId, AccountLimits, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, MarketEventId, MarketId, Message,
+    NewOrder, OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId, VOCABULARY,
 };
 
 use crate::book::{BookKey, Books};
@@ -35,9 +37,11 @@ pub use client_ids::{ClientIds, Meaning, Name};
 pub use deposits::{Deposits, Proposed};
 pub use ended::EndedOrders;
 pub use few::Few;
+pub use listed::Listed;
 pub use lookup::{Exposure, Lookup, Reducing};
 pub use mailbox::{Inbox, Outbox};
 pub use market::{Market, MarketOrder, MarketView, Position, Stake};
+pub use market_events::{KnownMarketEvent, YesClaim};
 pub use market_places::MarketPlaces;
 pub use own_orders::OwnOrders;
 pub use parked::{Asked, Instructions, Pending, Waiting, weight};
@@ -125,6 +129,8 @@ pub struct Facts {
     pub parts: Parts,
     /// Markets that were paid out long ago.
     pub archive: Archive,
+    /// Market events whose home is here.
+    pub market_events: Hashed<MarketEventId, KnownMarketEvent>,
 }
 
 /// A mass cancel that goes on with time.
@@ -313,6 +319,16 @@ impl State {
     /// A market whose home is here.
     pub fn market(&self, id: MarketId) -> Option<MarketView<'_>> {
         self.facts.markets.get(id).map(|market| self.view(market))
+    }
+
+    /// A market event whose home is here.
+    pub fn market_event(&self, id: MarketEventId) -> Option<&KnownMarketEvent> {
+        self.facts.market_events.get(id)
+    }
+
+    /// All market events whose home is here.
+    pub fn market_events(&self) -> impl Iterator<Item = (MarketEventId, &KnownMarketEvent)> {
+        self.facts.market_events.iter()
     }
 
     fn view<'a>(&'a self, market: &'a Market) -> MarketView<'a> {

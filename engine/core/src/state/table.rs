@@ -7,7 +7,7 @@ use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
-use schemas::{AccountId, MarketId};
+use schemas::{AccountId, MarketEventId, MarketId};
 
 use crate::book::Slots;
 use crate::hash::SlotHashes;
@@ -20,6 +20,13 @@ pub trait Key: Copy + Eq {
 }
 
 impl Key for AccountId {
+    #[inline]
+    fn mix(self) -> u32 {
+        mixed(self.0)
+    }
+}
+
+impl Key for MarketEventId {
     #[inline]
     fn mix(self) -> u32 {
         mixed(self.0)

@@ -24,5 +24,5 @@ kinds! {
     AccountUnfrozen AccountLimited MarketLimited TransferSent TransferReceived TransferReturned Parked Resumed
     ParkedCancelled Asked AskAnswered PurseSent PurseReceived PurseFrozen PurseLimited Instructed Obeyed
     InstructionCompleted TransferCompleted DepositProposed DepositDropped PartAnnounced PartLeft VocabularyRaised
-    MarketArchived CameWith
+    MarketArchived CameWith MarketEventCreated MarketEdited MarketAddedTo YesClaimed YesReleased YesHeld YesAnswered
 }

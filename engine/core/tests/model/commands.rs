@@ -1,16 +1,20 @@
 //! Turns steps into commands: relative times, amounts and picks into what they mean where the run stands.
 
+use std::sync::Arc;
+
 use schemas::limits::QUANTITY_MAX;
-use schemas::text::Ticker;
+use schemas::text::{Label, Ticker};
 use schemas::{
-    AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Command, Credits, FeeRate, Instructions, Listing,
-    MarketId, NewOrder, OrderId, OrderRef, Price, ProposalId, Quantity, Request, Scopes, Shard, Terms, TimeInForce,
-    Timestamp,
+    About, AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Command, Credits, FeeRate, Instructions,
+    Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, NewOrder, OrderId, OrderRef, Price,
+    ProposalId, Quantity, Request, Scopes, Shard, Sources, Tags, Terms, TimeInForce, Timestamp,
 };
 
 use super::law::Order;
 use super::random::MARKETS;
-use super::steps::{Amount, Change, Item, Kind, Limit, Listed, Route, SeenDeposit, Size, Step, Wait, Which, Wish};
+use super::steps::{
+    Added, Amount, Change, Edited, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, Which, Wish,
+};
 use super::world::World;
 
 impl World<'_> {
@@ -53,6 +57,22 @@ impl World<'_> {
                 let market = market_of(market);
                 let command = Command::ChangeMarket { market, by: AdminId(by), transition };
                 (self.map.of_market(market), route, command)
+            }
+            Step::CreateEvent { event, exclusive, wrong_id, route } => {
+                let name = event_name(event);
+                let id = MarketEventId::of(&name);
+                let title = "Who wins?".parse().unwrap();
+                let wrong = MarketEventId(id.0 ^ u64::from(wrong_id));
+                let event = Box::new(MarketEvent { id: wrong, name, title, exclusive });
+                (self.map.of_market_event(id), route, Command::CreateMarketEvent { event, by: AdminId(1) })
+            }
+            Step::Edit { market, edit, route } => {
+                let (market, edit) = (market_of(market), Box::new(self.edit(edit)));
+                (self.map.of_market(market), route, Command::EditMarket { market, edit, by: AdminId(1) })
+            }
+            Step::Add { market, addition, route } => {
+                let (market, addition) = (market_of(market), Box::new(addition_of(addition)));
+                (self.map.of_market(market), route, Command::AddToMarket { market, addition, by: AdminId(1) })
             }
             Step::ConfirmDeposit { back, seen, by, route } => {
                 let (proposal, account, amount) = self.proposed(back);
@@ -278,12 +298,29 @@ impl World<'_> {
         }
     }
 
+    fn edit(&self, edited: Edited) -> MarketEdit {
+        MarketEdit {
+            rules: edited.rules.then(|| "NO if it does not.".parse().unwrap()),
+            tags: edited.tags.map(tags_of),
+            sources: edited.sources.map(sources_of),
+            event: edited.event.map(|event| event.map(event_of)),
+            opens: edited.opens.map(|opens| opens.map(|from_now| self.time(from_now))),
+            expiry: edited.expiry.map(|from_now| self.time(from_now)),
+            ..MarketEdit::default()
+        }
+    }
+
     fn listing(&self, market: usize, listed: &Listed) -> Listing {
         let id = market_of(market);
         Listing {
             market: if listed.wrong_id { MarketId(id.0 ^ 1) } else { id },
             ticker: ticker(market),
-            question: "Will it?".parse().unwrap(),
+            about: Arc::new(About {
+                event: listed.event.map(event_of),
+                tags: tags_of(listed.tags),
+                ..About::plain("Will it?", "YES if it does.", "tests").unwrap()
+            }),
+            opens: listed.opens.map(|from_now| self.time(from_now)),
             expiry: self.time(listed.expiry),
             tick: listed.tick,
             maker_fee: FeeRate::new(listed.fees.0).unwrap(),
@@ -291,6 +328,32 @@ impl World<'_> {
             dispute_window_ms: listed.window,
             limits: listed.limits,
         }
+    }
+}
+
+fn event_name(event: usize) -> Label {
+    format!("event-{event}").parse().unwrap()
+}
+
+fn event_of(event: usize) -> MarketEventId {
+    MarketEventId::of(&event_name(event))
+}
+
+fn tags_of(names: Names) -> Tags {
+    let all = (0..names.count).map(|more| format!("tag-{}", names.first + more).parse().unwrap());
+    Tags::new(all.collect()).unwrap()
+}
+
+fn sources_of(names: Names) -> Sources {
+    let all = (0..names.count).map(|more| format!("https://source.example/{}", names.first + more).parse().unwrap());
+    Sources::new(all.collect()).unwrap()
+}
+
+fn addition_of(added: Added) -> MarketAddition {
+    MarketAddition {
+        clarification: added.clarified.then(|| "It means\nwhat it says.".parse().unwrap()),
+        sources: sources_of(added.sources),
+        tags: tags_of(added.tags),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::{Purse, State};
+use engine_core::{Purse, State, YesClaim};
 use schemas::limits::DAY_MS;
 use schemas::{AccountId, BookSide, Contract, Credits, Entry, Event, OrderId, Price, Quantity, Shard, Timestamp};
 
-use super::law::{Completed, Market, Model, Moved, Outcome, Wallets};
+use super::law::{Completed, Market, Model, Moved, Outcome, Wallets, Yes};
 use super::normal;
 use super::shards::Shards;
 
@@ -72,6 +72,10 @@ pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
         let home = &core.states[model.map.of_market(market.id()).index()];
         one_market(home, market)?;
     }
+    let groups = core.states.iter().flat_map(|state| state.market_events());
+    let groups: BTreeMap<_, _> = groups.map(|(id, known)| (id, (known.exclusive, known.yes))).collect();
+    let expected: BTreeMap<_, _> = model.groups.iter().map(|(id, group)| (*id, (group.exclusive, group.yes))).collect();
+    agree!(groups, expected, "market events");
     for state in &core.states {
         next_due(state, model)?;
         agree!(state.parked().count(), 0, "requests that wait on {}", state.shard());
@@ -138,7 +142,18 @@ fn deposits(state: &State, model: &Model) -> Result<(), String> {
 fn one_market(home: &State, expected: &Market) -> Result<(), String> {
     let id = expected.id();
     let Some(market) = home.market(id) else { return Err(format!("market {id} is not there")) };
-    agree!(&market.listing, &expected.listing, "listing of {id}");
+    let listed = engine_core::Listed::of(&expected.listing);
+    agree!(
+        &market.listing,
+        &engine_core::Listed { clarifications: expected.clarifications, ..listed },
+        "listing of {id}"
+    );
+    agree!(market.traded, expected.traded, "whether {id} has traded");
+    let claim = expected.yes.map(|yes| match yes {
+        Yes::Its => YesClaim::Granted,
+        Yes::Of(other) => YesClaim::Taken(other),
+    });
+    agree!((market.claims, market.yes_claim), (expected.claims, claim), "the claims of {id}");
     agree!((market.state, market.limits), (expected.state, expected.limits), "state and limits of {id}");
     agree!(market.settled, expected.settled, "payout of {id}");
     agree!(market.resolution, expected.resolution, "resolution of {id}");

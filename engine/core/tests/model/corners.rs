@@ -2,21 +2,32 @@
 
 use schemas::limits::{
     ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX,
-    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, MARKET_KEPT_MS, ORDER_FILLS_MAX, PURSE_REST_MS, REDUCE_ONLY_MAX,
-    SWEEP_MAX,
+    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, MARKET_CLARIFICATIONS_MAX, MARKET_KEPT_MS, ORDER_FILLS_MAX,
+    PURSE_REST_MS, REDUCE_ONLY_MAX, SWEEP_MAX,
 };
 use schemas::market::YesValue;
 use schemas::{AccountId, Answer, Credits, Entry, MarketLimits, PostOnly, Transition};
 
 use super::coverage::Coverage;
 use super::random::{ACCOUNTS, MARKETS};
-use super::steps::{Amount, Change, Item, Limit, Listed, Route, SeenDeposit, Size, Step, Wait, Which, Wish};
+use super::steps::{
+    Added, Amount, Change, Edited, Item, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, Which, Wish,
+};
 use super::world::{World, plain};
 
 type Done = Result<(), String>;
 
-const LISTING: Listed =
-    Listed { tick: 100, fees: (0, 0), window: 0, expiry: 1_000_000, limits: MarketLimits::NONE, wrong_id: false };
+const LISTING: Listed = Listed {
+    tick: 100,
+    fees: (0, 0),
+    window: 0,
+    expiry: 1_000_000,
+    limits: MarketLimits::NONE,
+    wrong_id: false,
+    opens: None,
+    event: None,
+    tags: Names::NONE,
+};
 
 pub fn all(coverage: &mut Coverage) -> Done {
     wallet_and_keys(&mut World::new(1, coverage))?;
@@ -38,6 +49,10 @@ pub fn all(coverage: &mut Coverage) -> Done {
     }
     for shards in 1..=3 {
         archived(&mut World::new(shards, coverage))?;
+    }
+    for shards in 1..=3 {
+        one_yes(&mut World::new(shards, coverage))?;
+        many_texts(&mut World::new(shards, coverage))?;
     }
     splitting(&mut World::new(1, coverage))?;
     behind_many_expired(&mut World::new(1, coverage))?;
@@ -403,4 +418,84 @@ fn many_that_reduce(world: &mut World<'_>) -> Done {
     // Now there is room, for that and for those behind.
     world.step(&place(plain(3, 0, Entry::BuyYes, 6_000, 200)))?;
     world.step(&Step::MassCancel { who: 1, market: None, route: Route::Home })
+}
+
+/// The YES of an exclusive event goes from market to market, and once one is paid out with it, to no other.
+fn one_yes(world: &mut World<'_>) -> Done {
+    let route = Route::Home;
+    let listing = Listed { window: 5_000, event: Some(0), ..LISTING };
+    world.furnish(&[listing, listing, listing, LISTING])?;
+    world.step(&Step::CreateEvent { event: 0, exclusive: true, wrong_id: false, route })?;
+    world.step(&Step::CreateEvent { event: 0, exclusive: false, wrong_id: false, route })?;
+    let (yes, no) = (Answer::Value(YesValue::YES), Answer::Value(YesValue::NO));
+    let change = |market, by, transition| Step::Change { market, by, transition, route };
+    let propose = |market, answer| change(market, 1, Transition::Resolve { answer });
+    let confirm = |market, answer| change(market, 2, Transition::Confirm { answer });
+    for market in 0..MARKETS {
+        world.step(&change(market, 1, Transition::Close))?;
+    }
+    let steps = [
+        propose(0, yes),
+        propose(1, yes),
+        confirm(1, yes),
+        confirm(0, yes),
+        propose(1, yes),
+        confirm(1, yes),
+        // Within the window.
+        propose(0, no),
+        propose(1, yes),
+        confirm(1, yes),
+        propose(2, Answer::Void),
+        confirm(2, Answer::Void),
+        propose(0, yes),
+        confirm(0, yes),
+        propose(0, no),
+        confirm(0, no),
+        propose(3, yes),
+        confirm(3, yes),
+        Step::Wait { milliseconds: 5_000, late: false },
+    ];
+    steps.iter().try_for_each(|step| world.step(step))
+}
+
+/// As many texts as a market may have, and its times up to the last moment.
+fn many_texts(world: &mut World<'_>) -> Done {
+    let (route, market) = (Route::Home, 0);
+    let opens = Listed { opens: Some(1_000), tags: Names { first: 0, count: 3 }, ..LISTING };
+    world.step(&Step::Create { market, listing: opens, route })?;
+    let none = Added { clarified: false, tags: Names::NONE, sources: Names::NONE };
+    let clarified = Added { clarified: true, ..none };
+    for _ in 0..=MARKET_CLARIFICATIONS_MAX {
+        world.step(&Step::Add { market, addition: clarified, route })?;
+    }
+    let tags = |first, count| Added { tags: Names { first, count }, ..none };
+    let sources = |first, count| Added { sources: Names { first, count }, ..none };
+    for addition in [tags(2, 1), tags(3, 7), tags(20, 1), sources(0, 10), sources(20, 1), none] {
+        world.step(&Step::Add { market, addition, route })?;
+    }
+    let same = Edited { rules: false, tags: None, sources: None, event: None, opens: None, expiry: None };
+    let edits = [
+        Edited { tags: Some(Names { first: 0, count: 1 }), ..same },
+        Edited { expiry: Some(900), ..same },
+        Edited { opens: Some(Some(2_000)), expiry: Some(1_999), ..same },
+        Edited { opens: Some(Some(2_000)), expiry: Some(4_000), ..same },
+        Edited { opens: Some(None), ..same },
+        Edited { opens: Some(Some(3_000)), ..same },
+        same,
+    ];
+    for edit in edits {
+        world.step(&Step::Edit { market, edit, route })?;
+    }
+    world.step(&Step::Add { market, addition: tags(1, 1), route })?;
+    // It opens, and closes, by itself; both at once if nobody looks in between.
+    world.step(&Step::Create { market: 1, listing: Listed { expiry: 2_000, ..opens }, route })?;
+    world.step(&Step::Wait { milliseconds: 2_990, late: true })?;
+    world.step(&Step::Edit { market, edit: Edited { opens: Some(None), ..same }, route })?;
+    for (edit, milliseconds) in [(Edited { opens: Some(None), ..same }, 1_000), (Edited { rules: true, ..same }, 0)] {
+        world.step(&Step::Wait { milliseconds: 10, late: false })?;
+        world.step(&Step::Edit { market, edit, route })?;
+        world.step(&Step::Edit { market, edit: Edited { expiry: Some(1_000), ..same }, route })?;
+        world.step(&Step::Wait { milliseconds, late: false })?;
+    }
+    Ok(())
 }

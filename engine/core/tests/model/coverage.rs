@@ -21,12 +21,14 @@ const VOCABULARY_REFUSED: [Rejection; 3] =
 
 /// What only messages that are not delivered lead to, or more requests than one command, or one run, brings; or what
 /// two admins say beside the law.
-const NOT_DELIVERED: [Rejection; 5] = [
+const NOT_DELIVERED: [Rejection; 7] = [
     Rejection::FundingTimeout,
     Rejection::ParkedLimit,
     Rejection::ClientIdLimit,
     Rejection::ShardUnavailable,
     Rejection::Quarantined,
+    Rejection::MarketEventsLimit,
+    Rejection::YesPending,
 ];
 
 /// What a request that waited may come to.

@@ -7,7 +7,8 @@ use schemas::market::YesValue;
 use schemas::{Answer, Credits, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
 
 use super::steps::{
-    Again, Amount, Change, Forgery, Item, Kind, Limit, Listed, Route, SeenDeposit, Size, Step, Wait, Which, Wish,
+    Added, Again, Amount, Change, Edited, Forgery, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step,
+    Wait, Which, Wish,
 };
 
 /// Accounts 1 to this are opened at the start; the next two never are, unless by a step.
@@ -155,30 +156,63 @@ fn market_limits() -> impl Strategy<Value = MarketLimits> {
     prop_oneof![3 => Just(MarketLimits::NONE), 1 => low, 3 => some]
 }
 
+/// Few, so that several markets are in each.
+fn event() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 0_usize..2, 1 => Just(2_usize)]
+}
+
+fn names(most: u8) -> impl Strategy<Value = Names> {
+    (0_u8..12, 0..=most).prop_map(|(first, count)| Names { first, count })
+}
+
+fn create_event() -> impl Strategy<Value = Step> {
+    (event(), proptest::bool::weighted(0.8), proptest::bool::weighted(0.05), route())
+        .prop_map(|(event, exclusive, wrong_id, route)| Step::CreateEvent { event, exclusive, wrong_id, route })
+}
+
+fn edit() -> impl Strategy<Value = Step> {
+    let times = (weighted(0.3, weighted(0.8, -100_i64..=20_000)), weighted(0.3, -100_i64..=100_000));
+    let lists = (weighted(0.2, names(10)), weighted(0.2, names(10)));
+    let event = weighted(0.3, weighted(0.7, event()));
+    (market(), proptest::bool::weighted(0.3), lists, event, times, route()).prop_map(
+        |(market, rules, (tags, sources), event, (opens, expiry), route)| Step::Edit {
+            market,
+            edit: Edited { rules, tags, sources, event, opens, expiry },
+            route,
+        },
+    )
+}
+
+fn add() -> impl Strategy<Value = Step> {
+    (market(), any::<bool>(), names(3), names(3), route()).prop_map(|(market, clarified, tags, sources, route)| {
+        Step::Add { market, addition: Added { clarified, tags, sources }, route }
+    })
+}
+
 pub fn listed() -> impl Strategy<Value = Listed> {
     let tick = prop_oneof![6 => Just(100_u16), 3 => Just(1_u16), 1 => Just(50_u16)];
     let fees = prop_oneof![Just((0_u32, 0_u32)), Just((20_000_u32, 70_000_u32)), Just((70_000_u32, 0_u32))];
     let window = prop_oneof![Just(0_u64), Just(5_000_u64)];
     let limits = prop_oneof![4 => Just(MarketLimits::NONE), 1 => market_limits()];
     let expiry = prop_oneof![3 => 5_000_i64..=500_000, 1 => 500_000_i64..=5_000_000];
-    (tick, fees, window, expiry, limits).prop_map(|(tick, fees, window, expiry, limits)| Listed {
-        tick,
-        fees,
-        window,
-        expiry,
-        limits,
-        wrong_id: false,
-    })
+    let opens = weighted(0.3, 1_i64..=20_000);
+    (tick, fees, window, expiry, limits, opens, weighted(0.6, event()), names(4)).prop_map(
+        |(tick, fees, window, expiry, limits, opens, event, tags)| {
+            let opens = opens.filter(|opens| *opens < expiry);
+            Listed { tick, fees, window, expiry, limits, wrong_id: false, opens, event, tags }
+        },
+    )
 }
 
 fn create() -> impl Strategy<Value = Step> {
-    let fault = prop_oneof![10 => Just(0_u8), 1 => Just(1), 1 => Just(2), 1 => Just(3), 1 => Just(4)];
+    let fault = prop_oneof![10 => Just(0_u8), 1 => Just(1), 1 => Just(2), 1 => Just(3), 1 => Just(4), 1 => Just(5)];
     (0..MARKETS + 3, listed(), fault, route()).prop_map(|(market, listing, fault, route)| {
         let listing = match fault {
             1 => Listed { tick: 3, ..listing },
             2 => Listed { expiry: -listing.expiry, ..listing },
             3 => Listed { window: u64::MAX, ..listing },
             4 => Listed { wrong_id: true, ..listing },
+            5 => Listed { opens: Some(listing.expiry), ..listing },
             _ => listing,
         };
         Step::Create { market, listing, route }
@@ -279,6 +313,9 @@ fn market_step() -> impl Strategy<Value = Step> {
         1 => (market(), answer(), 4_990_u64..5_010)
             .prop_map(|(market, answer, milliseconds)| Step::Appeal { market, answer, milliseconds }),
         2 => create(),
+        2 => create_event(),
+        3 => edit(),
+        2 => add(),
         10 => (market(), 1_u64..=2, transition(), route())
             .prop_map(|(market, by, transition, route)| Step::Change { market, by, transition, route }),
         2 => (market(), market_limits(), route())

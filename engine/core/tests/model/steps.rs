@@ -127,6 +127,22 @@ pub enum Step {
         transition: Transition,
         route: Route,
     },
+    CreateEvent {
+        event: usize,
+        exclusive: bool,
+        wrong_id: bool,
+        route: Route,
+    },
+    Edit {
+        market: usize,
+        edit: Edited,
+        route: Route,
+    },
+    Add {
+        market: usize,
+        addition: Added,
+        route: Route,
+    },
     /// Closed, answered by admin 1, and perhaps confirmed.
     Finish {
         market: usize,
@@ -287,6 +303,41 @@ pub struct Listed {
     pub expiry: i64,
     pub limits: MarketLimits,
     pub wrong_id: bool,
+    /// Milliseconds from now.
+    pub opens: Option<i64>,
+    pub event: Option<usize>,
+    pub tags: Names,
+}
+
+/// So many names, from this one on.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    pub first: u8,
+    pub count: u8,
+}
+
+impl Names {
+    pub const NONE: Self = Self { first: 0, count: 0 };
+}
+
+/// What is replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct Edited {
+    pub rules: bool,
+    pub tags: Option<Names>,
+    pub sources: Option<Names>,
+    pub event: Option<Option<usize>>,
+    /// Milliseconds from now.
+    pub opens: Option<Option<i64>>,
+    pub expiry: Option<i64>,
+}
+
+/// What is added.
+#[derive(Clone, Copy, Debug)]
+pub struct Added {
+    pub clarified: bool,
+    pub tags: Names,
+    pub sources: Names,
 }
 
 /// What an admin saw who confirms a deposit.

@@ -22,3 +22,4 @@ mod script;
 mod ten_seconds;
 mod too_late;
 mod transfers;
+mod yes;

@@ -1,13 +1,16 @@
 //! A small exchange from its first account to its last payout: nearly every kind of event, with as few commands as it
 //! takes.
 
+use std::sync::Arc;
+
 use schemas::limits::{DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, MARKET_KEPT_MS, PURSE_REST_MS};
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, Build, ClientId, Command, Credits, Entry, FeeRate,
-    Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, Part, PartId, PartKind, PostOnly,
-    Price, ProposalId, Quantity, Request, Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp, Transition,
+    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, Build, ClientId, Command, Credits, Entry,
+    FeeRate, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits,
+    NewOrder, OrderId, OrderRef, Part, PartId, PartKind, PostOnly, Price, ProposalId, Quantity, Request, Scopes,
+    SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 use super::run::Run;
@@ -59,11 +62,19 @@ impl Life {
             }
         }
         self.proposals(run);
+        let (id, name, title) = (event(), EVENT.parse().unwrap(), "Which is read last?".parse().unwrap());
+        let event = Box::new(MarketEvent { id, name, title, exclusive: true });
+        run.ask(Command::CreateMarketEvent { event, by: ADMIN });
         for number in (0..100).filter(|number| self.markets.contains(&listing(*number).market)) {
             let (listing, by) = (listing(number), ADMIN);
             let market = listing.market;
             run.ask(Command::CreateMarket { listing, by });
+            let edit = Box::new(MarketEdit { opens: Some(None), ..MarketEdit::default() });
+            run.ask(Command::EditMarket { market, edit, by });
             run.ask(Command::ChangeMarket { market, by, transition: Transition::Open });
+            let clarification = Some("Ten years are ten years.".parse().unwrap());
+            let addition = Box::new(MarketAddition { clarification, ..MarketAddition::default() });
+            run.ask(Command::AddToMarket { market, addition, by });
         }
         self.meets_itself(run);
         self.trade(run, 90);
@@ -287,7 +298,14 @@ fn settle(run: &mut Run, market: MarketId, index: usize) {
     }
     change(ADMIN, Transition::Close);
     change(ADMIN, Transition::Resolve { answer });
+    // The event's home answers; of two markets that would be YES it lets one.
+    run.settle_messages();
+    let mut change = |by, transition| run.ask(Command::ChangeMarket { market, by, transition });
     change(OTHER_ADMIN, Transition::Confirm { answer });
+    if index == 0 {
+        change(ADMIN, Transition::Resolve { answer: Answer::Void });
+        change(OTHER_ADMIN, Transition::Confirm { answer: Answer::Void });
+    }
     run.wait(4_000);
     run.settle_messages();
 }
@@ -310,12 +328,24 @@ fn each<T>(map: ShardMap, all: impl Iterator<Item = T>, home: impl Fn(&T) -> Sha
     found
 }
 
+const EVENT: &str = "read-last";
+
+fn event() -> MarketEventId {
+    MarketEventId::of(&EVENT.parse().unwrap())
+}
+
 fn listing(number: u32) -> Listing {
     let ticker: schemas::text::Ticker = format!("GOLD-{number}").parse().unwrap();
     Listing {
         market: MarketId::of(&ticker),
         ticker,
-        question: "Will it be read in ten years?".parse().unwrap(),
+        about: Arc::new(About {
+            sources: Sources::new(vec!["https://releases.example".parse().unwrap()]).unwrap(),
+            tags: Tags::new(vec!["gold".parse().unwrap(), "ten-years".parse().unwrap()]).unwrap(),
+            event: Some(event()),
+            ..About::plain("Will it be read in ten years?", "YES if it is.\nElse NO.", "tests").unwrap()
+        }),
+        opens: Some(Timestamp(3_000_000)),
         expiry: Timestamp(4_000_000),
         tick: 100,
         maker_fee: FeeRate::new(10_000).unwrap(),

@@ -340,7 +340,7 @@ fn ends(events: &[Event]) -> usize {
 fn a_market_that_was_paid_out_long_ago_is_archived() {
     let mut scenario = Scenario::new();
     let market = scenario.market();
-    let listing = scenario.state.market(market).unwrap().listing.clone();
+    let listing = scenario.listing(1, 0, 0, 0);
     let who = scenario.account("alice");
     let change = |by, transition| Command::ChangeMarket { market, by: AdminId(by), transition };
     scenario.handle(&change(1, Transition::Close));

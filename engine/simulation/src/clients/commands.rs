@@ -144,11 +144,15 @@ impl World {
         }
         let (account, key) = (self.vault, ApiKey { id: ApiKeyId(self.vault.0), hash: [7; 32], scopes: Scopes::READ });
         all.push(self.at_account(account, Command::OpenAccount { account, key }, None));
+        all.push(self.create_event());
         for listing in self.listings.clone() {
-            let market = listing.market;
+            let (market, opens) = (listing.market, listing.opens);
             all.push(self.at_market(market, Command::CreateMarket { listing, by: AdminId(1) }));
             let (by, transition) = (AdminId(1), Transition::Open);
-            all.push(self.at_market(market, Command::ChangeMarket { market, by, transition }));
+            // The others open by themselves.
+            if opens.is_none() {
+                all.push(self.at_market(market, Command::ChangeMarket { market, by, transition }));
+            }
         }
         all
     }
@@ -172,6 +176,7 @@ impl World {
                 self.at_account(account, Command::AddApiKey { account, key }, None)
             }
             220..230 => self.deposit_by_two(random),
+            230..236 => self.describe(sight, random),
             _ => self.place(account, sight, random),
         }
     }
@@ -199,7 +204,7 @@ impl World {
         let others: Vec<Listing> = others.collect();
         self.listings.splice(0..0, others);
         let listings: Vec<Listing> =
-            self.listings.iter().map(|l| Listing { expiry: admins::NEVER, ..l.clone() }).collect();
+            self.listings.iter().map(|l| Listing { opens: None, expiry: admins::NEVER, ..l.clone() }).collect();
         let mut all = Vec::new();
         for listing in listings {
             let (market, by, transition) = (listing.market, AdminId(1), Transition::Open);

@@ -8,6 +8,7 @@
 //! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
 //! | `deposits`     | I-10: what is above the limit has two admins, and is no credit before                            |
 //! | `archive`      | paid-out markets are archived in time, with their fees, and never spoken of again                |
+//! | `markets`      | what markets are changes only as it may, they open and close in time, and I-12                   |
 //! | `outboxes`     | nothing is begun that a shard must hear for which as many messages are kept as may be            |
 //! | `orders`       | every order is born once, as it was asked for; none trades when its time is over                |
 //! | `batches`      | all of it or nothing                                                                            |
@@ -31,6 +32,7 @@ mod deposits;
 mod funds;
 mod history;
 mod instructions;
+mod markets;
 mod movements;
 mod orders;
 mod outboxes;
@@ -70,8 +72,10 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         movements::check(&cluster, history);
         deposits::check(&cluster, history);
         archive::check(&cluster, history);
+        markets::check(&cluster, history);
         outboxes::check(&cluster, history);
     }
+    markets::check_yes(&histories);
     requests::check(simulation, &histories);
     orders::check(&histories);
     funds::check(&cluster, &histories);

@@ -47,6 +47,11 @@ fn check_times(history: &History) {
         for event in &outcome.events {
             match event {
                 Event::MarketCreated { listing, .. } => drop(markets.insert(listing.market, listing.expiry)),
+                Event::MarketEdited { market, edit, .. } => {
+                    if let Some(expiry) = edit.expiry {
+                        markets.insert(*market, expiry);
+                    }
+                }
                 Event::OrderPlaced(placed) => {
                     let expires = placed.order.terms.time_in_force().expires();
                     orders.insert(placed.id, expires.unwrap_or(Timestamp(u64::MAX)));

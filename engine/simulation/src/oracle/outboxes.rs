@@ -46,8 +46,12 @@ pub fn check(cluster: &Cluster, history: &History) {
 /// what makes things safe.
 fn begins(outcome: &Outcome, message: &Message) -> bool {
     match message {
-        Message::Transfer { .. } => true,
+        Message::Transfer { .. } | Message::ClaimYes { .. } | Message::ReleaseYes { .. } => true,
         Message::Ask { .. } => outcome.events.iter().any(|event| matches!(event, Event::Parked(_))),
-        Message::Instruct { .. } | Message::Fund { .. } | Message::Return(_) | Message::TransferEnded { .. } => false,
+        Message::Instruct { .. }
+        | Message::Fund { .. }
+        | Message::Return(_)
+        | Message::TransferEnded { .. }
+        | Message::YesAnswered { .. } => false,
     }
 }

@@ -106,7 +106,12 @@ impl Away {
                 Message::Fund { account, room, .. } => self.add(*account, to, *room),
                 Message::Ask { account, given_back, .. } => self.add(*account, from, *given_back),
                 Message::Return(all) => all.iter().for_each(|one| self.add(one.account, from, one.room)),
-                Message::Instruct { .. } | Message::Transfer { .. } | Message::TransferEnded { .. } => {}
+                Message::Instruct { .. }
+                | Message::Transfer { .. }
+                | Message::TransferEnded { .. }
+                | Message::ClaimYes { .. }
+                | Message::ReleaseYes { .. }
+                | Message::YesAnswered { .. } => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admins;
+mod markets;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -67,11 +68,13 @@ impl Postgres {
             accounts::wallets(&tx, fold).await?,
             accounts::accounts(&tx, fold).await?,
             positions(&tx, fold).await?,
-            markets(&tx, fold).await?,
+            figures(&tx, fold).await?,
             accounts::ledger(&tx, fold).await?,
             accounts::ledger_by_purse(&tx).await?,
             admins::acts(&tx, fold).await?,
             admins::proposals(&tx, fold).await?,
+            markets::about(&tx, fold).await?,
+            markets::events(&tx, fold).await?,
         ];
         tx.commit().await?;
         // Positions only move forward, so an unmoved one means that nothing was written in between.
@@ -219,7 +222,7 @@ struct Figures {
     no: i64,
 }
 
-async fn markets(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
+async fn figures(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     const SQL: &str = "SELECT m.*, yes.outstanding AS yes, no.outstanding AS no, yes.payout AS yes_payout, \
         no.payout AS no_payout FROM markets m \
         LEFT JOIN contracts yes ON yes.market_id = m.id AND yes.contract = 'YES' \

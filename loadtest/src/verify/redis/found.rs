@@ -39,6 +39,10 @@ struct Live {
 #[derive(PartialEq, Eq, Debug, Default)]
 struct Figures {
     ticker: String,
+    question: String,
+    category: String,
+    event: Option<u64>,
+    opens: Option<u64>,
     state: String,
     life: Life,
     settled: bool,
@@ -187,6 +191,10 @@ fn figures(key: &str, fields: &Fields) -> Result<Figures, ReadModelError> {
     let or_zero = |name: &str| Ok::<_, ReadModelError>(maybe(name)?.unwrap_or(0));
     Ok(Figures {
         ticker: text("ticker"),
+        question: text("question"),
+        category: text("category"),
+        event: maybe("event")?,
+        opens: maybe("opens")?,
         state: text("state"),
         life: Life {
             answer: fields.get("answer").cloned(),
@@ -210,8 +218,13 @@ fn figures(key: &str, fields: &Fields) -> Result<Figures, ReadModelError> {
 }
 
 fn expected_figures(market: &Market) -> Figures {
+    let listing = &market.about.listing;
     Figures {
         ticker: market.ticker.clone(),
+        question: listing.about.question.to_string(),
+        category: listing.about.category.to_string(),
+        event: listing.about.event.map(|event| event.0),
+        opens: listing.opens.map(|opens| opens.as_millis()),
         state: market.state.to_string(),
         life: Life::of(market),
         settled: market.settled,

@@ -10,7 +10,8 @@ impl Exchange {
         let listing = Listing {
             market: MarketId::of(&ticker),
             ticker,
-            question: "Will it \"happen\", ja oder nein? ✓".parse().unwrap(),
+            about: self.about().into(),
+            opens: (self.random.below(2) == 0).then_some(Timestamp(1_850_000_000_000)),
             // Now and then one that no calendar knows.
             expiry: Timestamp(if self.random.below(5) == 0 { u64::MAX } else { 1_900_000_000_000 }),
             tick: 1,
@@ -30,6 +31,92 @@ impl Exchange {
         let mut opened = Telling::new(self.command(), shard);
         self.change(&mut opened, market, MarketState::Open, Some(AdminId(1)));
         [self.tell(created), self.tell(opened)].into_iter().flatten().collect()
+    }
+
+    fn about(&mut self) -> About {
+        let plain = About::plain("Will it \"happen\", ja oder nein? ✓", "YES if it does.\nNO else: {\"\\,}", "tests");
+        About { tags: self.tags(), sources: self.sources(), event: self.any_event(), ..plain.unwrap() }
+    }
+
+    fn tags(&mut self) -> Tags {
+        let (first, count) = (self.random.below(4), self.random.below(4));
+        Tags::new((first..first + count).map(|n| format!("tag-{n}").parse().unwrap()).collect()).unwrap()
+    }
+
+    fn sources(&mut self) -> Sources {
+        let (first, count) = (self.random.below(4), self.random.below(3));
+        let source = |n| format!("https://source.example/?a=\"{n}\",{{NULL}}").parse().unwrap();
+        Sources::new((first..first + count).map(source).collect()).unwrap()
+    }
+
+    fn any_event(&mut self) -> Option<MarketEventId> {
+        let events: Vec<MarketEventId> = self.events.keys().copied().collect();
+        events.get(self.random.below(4) as usize).copied()
+    }
+
+    /// What a market is changes, or is added to; or an event is created, or its YES changes hands.
+    pub(super) fn describe(&mut self) -> Vec<Told> {
+        match self.random.below(8) {
+            0 => self.create_event(),
+            1 => self.hold_yes(),
+            2..5 => self.edit_market(),
+            _ => self.add_to_market(),
+        }
+    }
+
+    fn create_event(&mut self) -> Vec<Told> {
+        let name: text::Label = format!("event-{}", self.events.len()).parse().unwrap();
+        let (id, exclusive) = (MarketEventId::of(&name), self.random.below(4) > 0);
+        let title = "Who \"wins\"?".parse().unwrap();
+        let event = Box::new(MarketEvent { id, name, title, exclusive });
+        self.events.insert(id, (event.clone(), None));
+        let mut told = Telling::new(self.command(), self.map.of_market_event(id));
+        told.events.push(Event::MarketEventCreated { event, by: AdminId(2) });
+        self.tell(told)
+    }
+
+    fn hold_yes(&mut self) -> Vec<Told> {
+        let market = (self.random.below(2) == 0).then(|| self.any_market());
+        let Some(id) = self.any_event().filter(|id| self.events[id].0.exclusive) else { return Vec::new() };
+        self.events.get_mut(&id).unwrap().1 = market;
+        let mut told = Telling::new(self.command(), self.map.of_market_event(id));
+        told.events.push(Event::YesHeld { event: id, market });
+        self.tell(told)
+    }
+
+    fn edit_market(&mut self) -> Vec<Told> {
+        let (market, about) = (self.any_market(), self.about());
+        let mut some = || self.random.below(3) == 0;
+        let edit = MarketEdit {
+            question: some().then(|| "Or \"won't\" it?".parse().unwrap()),
+            rules: some().then(|| "NO if it does not.".parse().unwrap()),
+            sources: some().then_some(about.sources),
+            category: some().then(|| "other-tests".parse().unwrap()),
+            tags: some().then_some(about.tags),
+            event: some().then_some(about.event),
+            opens: some().then(|| some().then_some(Timestamp(1_860_000_000_000))),
+            expiry: some().then_some(Timestamp(1_910_000_000_000)),
+        };
+        self.markets.get_mut(&market).unwrap().listing.edit(&edit);
+        let mut told = Telling::new(self.command(), self.map.of_market(market));
+        told.events.push(Event::MarketEdited { market, edit: Box::new(edit), by: AdminId(1) });
+        self.tell(told)
+    }
+
+    fn add_to_market(&mut self) -> Vec<Told> {
+        let clarified = self.random.below(2) == 0;
+        let clarification = clarified.then(|| "It means\n\"what\" it says.".parse().unwrap());
+        let addition = MarketAddition { clarification, tags: self.tags(), sources: self.sources() };
+        let market = self.any_market();
+        let listing = &mut self.markets.get_mut(&market).unwrap().listing;
+        let added = listing.add(&addition);
+        if added.is_none() {
+            return Vec::new();
+        }
+        self.clarifications += usize::from(clarified);
+        let mut told = Telling::new(self.command(), self.map.of_market(market));
+        told.events.push(Event::MarketAddedTo { market, addition: Box::new(addition), by: AdminId(1) });
+        self.tell(told)
     }
 
     pub(super) fn pause_or_resume(&mut self) -> Vec<Told> {

@@ -163,6 +163,9 @@ impl Exchange {
             Message::TransferEnded { from: giver, to: receiver, amount, client_id, refused } => {
                 self.transfer_ended(&mut told, (giver, receiver), amount, client_id, refused);
             }
+            Message::ClaimYes { .. } | Message::ReleaseYes { .. } | Message::YesAnswered { .. } => {
+                unreachable!("here a market is YES as its event's home says, which nobody asks")
+            }
         }
         self.tell(told)
     }

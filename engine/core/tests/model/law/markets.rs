@@ -19,6 +19,9 @@ impl Model {
             () if !Listing::tick_is_valid(listing.tick) => Err(Rejection::TickSizeInvalid),
             () if listing.expiry <= self.now => Err(Rejection::ExpiryInPast),
             () if listing.dispute_window_ms > DISPUTE_WINDOW_MAX_MS => Err(Rejection::DisputeWindowInvalid),
+            () if listing.opens.is_some_and(|opens| opens <= self.now || opens >= listing.expiry) => {
+                Err(Rejection::OpeningInvalid)
+            }
             () if self.find_market(listing.market).is_some() => Err(Rejection::MarketExists),
             () if self.archived.contains_key(&listing.market) => Err(Rejection::MarketArchived),
             () => Ok(Event::MarketCreated { listing: listing.clone(), by }),
@@ -31,6 +34,10 @@ impl Model {
                 settled: None,
                 place: self.free_place(),
                 resolution: None,
+                traded: false,
+                clarifications: 0,
+                claims: 0,
+                yes: None,
                 collateral: Credits::ZERO,
                 fees: Credits::ZERO,
                 positions: [].into(),
@@ -55,6 +62,9 @@ impl Model {
         {
             let market = self.market_mut(id);
             (market.state, market.resolution) = (state, resolution);
+            if let Transition::Resolve { answer } = transition {
+                self.want_yes(id, answer);
+            }
             self.sweep(id, SWEEP_MAX);
         }
     }
@@ -125,6 +135,7 @@ fn confirm(market: &Market, answer: Word, by: AdminId, now: Timestamp) -> Answer
     if answer != proposed.answer {
         return Err(Rejection::AnswerMismatch);
     }
+    market.may_be(answer)?;
     let window = market.listing.dispute_window_ms;
     let confirmed = Some(Confirmation { by, payout: Timestamp(now.0 + window) });
     let state = if window == 0 { answer.final_state() } else { MarketState::Resolving };

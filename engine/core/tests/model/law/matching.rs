@@ -303,6 +303,7 @@ impl Model {
             maker_remaining: maker.left() - quantity,
         };
         self.move_contracts(id, &trade);
+        self.market_mut(trade.market).traded = true;
         self.tell(Event::Traded(trade));
         let paid = |party: &Party| party.entry.book_price(price).cost(quantity);
         let credits = |party: &Party| match party.entry.side() {

@@ -10,6 +10,7 @@
 //! - a frozen account is refused before the market is looked at, if it has a purse there ([`Account::purses`]);
 //! - requests of a batch, one by one, are decided in the order that the core tells: some may wait for credits while others pass.
 
+mod about;
 mod accounts;
 mod amend;
 mod batch;
@@ -31,10 +32,11 @@ use schemas::event::{CancelReason, FirstOutcome};
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, ClientId, Command, Credits, Event, Instruction, MarketId, NewOrder, OrderId, Rejection, Shard, Status,
-    Timestamp,
+    AccountId, ClientId, Command, Credits, Event, Instruction, MarketEventId, MarketId, NewOrder, OrderId, Rejection,
+    Shard, Status, Timestamp,
 };
 
+pub use about::{Group, Yes};
 pub use things::{Account, Market, Order};
 
 /// The exchange.
@@ -46,6 +48,8 @@ pub struct Model {
     pub markets: Vec<Market>,
     /// Markets that were paid out long ago, and the fees of each.
     pub archived: BTreeMap<MarketId, Credits>,
+    /// Named groups of markets.
+    pub groups: BTreeMap<MarketEventId, Group>,
     /// The shard where things happen.
     at: Shard,
     /// What clients called their orders, where they came in.
@@ -147,6 +151,7 @@ impl Model {
             accounts: BTreeMap::new(),
             markets: Vec::new(),
             archived: BTreeMap::new(),
+            groups: BTreeMap::new(),
             at: Shard::all(1).next().expect("there is a first"),
             orders_named: BTreeMap::new(),
             movements_named: BTreeMap::new(),
@@ -215,6 +220,9 @@ impl Model {
             Command::CreateMarket { listing, by } => self.create_market(listing, *by),
             Command::ChangeMarket { market, by, transition } => self.change_market(*market, *by, *transition),
             Command::LimitMarket { market, limits, by } => self.limit_market(*market, *limits, *by),
+            Command::CreateMarketEvent { event, by } => self.create_market_event(event, *by),
+            Command::EditMarket { market, edit, by } => self.edit_market(*market, edit, *by),
+            Command::AddToMarket { market, addition, by } => self.add_to_market(*market, addition, *by),
             Command::PlaceOrder(order) => self.place(order, &[]),
             Command::CancelOrder { account, order } => self.cancel(*account, *order),
             Command::AmendOrder { account, order, price, quantity } => self.amend(*account, *order, *price, *quantity),

@@ -9,6 +9,7 @@ use schemas::{
     Timestamp,
 };
 
+use super::about::Yes;
 use super::{Answer, Model};
 
 #[derive(Clone, Default)]
@@ -33,6 +34,14 @@ pub struct Market {
     /// Which place it has among the markets of its shard: the first that is free when it is listed.
     pub place: usize,
     pub resolution: Option<Resolution>,
+    /// It has traded.
+    pub traded: bool,
+    /// How often its rules were clarified.
+    pub clarifications: u8,
+    /// How often it has wanted its event's YES.
+    pub claims: u32,
+    /// What came of it the last time, if it still wants it.
+    pub yes: Option<Yes>,
     pub collateral: Credits,
     pub fees: Credits,
     pub positions: BTreeMap<AccountId, Position>,

@@ -88,7 +88,11 @@ impl Model {
                 continue;
             }
             let market = self.market_mut(id);
-            market.state = market.resolution.map_or(MarketState::Closed, |resolution| resolution.answer.final_state());
+            market.state = match market.resolution {
+                Some(resolution) => resolution.answer.final_state(),
+                None if market.state == MarketState::Created && now < market.listing.expiry => MarketState::Open,
+                None => MarketState::Closed,
+            };
             let (state, resolution) = (market.state, market.resolution);
             self.tell(Event::MarketChanged { market: id, state, resolution, by: None });
         }
@@ -164,6 +168,7 @@ impl Market {
         }
         match self.state {
             MarketState::Resolving => Some(self.resolution?.confirmed?.payout),
+            MarketState::Created => Some(self.listing.opens.unwrap_or(self.listing.expiry)),
             state => state.trades_later().then_some(self.listing.expiry),
         }
     }

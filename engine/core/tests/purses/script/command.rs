@@ -10,6 +10,7 @@
 //! a freeze  |  unfreeze  |  limit orders 2 held 5                     (`any`: as many as it wants)
 //! a switch 5  |  switch off          (seconds)
 //! close R  |  resolve R yes          (proposed by one admin, confirmed by another)
+//! propose R yes by 1  |  confirm R yes by 2                           (yes, no or void)
 //! ```
 //!
 //! Names are numbers. Times count from the line.
@@ -29,9 +30,15 @@ impl Scenario {
         match *words {
             ["close", market] => vec![self.change(market, 1, Transition::Close)],
             ["resolve", market, answer] => {
-                let answer = Answer::Value(if answer == "yes" { YesValue::YES } else { YesValue::NO });
+                let answer = answer_of(answer);
                 let (propose, confirm) = (Transition::Resolve { answer }, Transition::Confirm { answer });
                 vec![self.change(market, 1, propose), self.change(market, 2, confirm)]
+            }
+            ["propose", market, answer, "by", by] => {
+                vec![self.change(market, by.parse().unwrap(), Transition::Resolve { answer: answer_of(answer) })]
+            }
+            ["confirm", market, answer, "by", by] => {
+                vec![self.change(market, by.parse().unwrap(), Transition::Confirm { answer: answer_of(answer) })]
             }
             [name, ref rest @ ..] => vec![self.of_account(self.account(name), rest)],
             [] => panic!("an empty line"),
@@ -184,6 +191,15 @@ impl Scenario {
                 }
             }
         }
+    }
+}
+
+fn answer_of(word: &str) -> Answer {
+    match word {
+        "yes" => Answer::Value(YesValue::YES),
+        "no" => Answer::Value(YesValue::NO),
+        "void" => Answer::Void,
+        other => panic!("no such answer: {other}"),
     }
 }
 

@@ -7,6 +7,8 @@
 //! account a home 0 has 10            an account with 10 credits, its home on shard 0
 //! stranger a home 0                  an id without an account
 //! market R on 1                      an open market on shard 1 (`maker 10000`: the maker pays 1 %)
+//! event E on 0                       an exclusive market event, its home on shard 0; `open event`: not exclusive
+//! market R on 1 in E                 a market of this event, with a dispute window of 10 s
 //! hold 0 1                           messages from shard 0 to shard 1 stay on their way
 //! deliver 0 1  |  deliver            they arrive, and those that are sent later; all of them
 //! cut 1  |  mend 1                   shard 1 is down, and up again
@@ -26,12 +28,13 @@ mod shards;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use schemas::shard_map::ShardMap;
-use schemas::text::Ticker;
+use schemas::text::{Label, Ticker};
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, Event, FeeRate, Listing, MarketId, MarketLimits, OrderId,
-    ParkedRequest, Rejection, Scopes, Shard, Timestamp, Transition,
+    About, AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, Event, FeeRate, Listing, MarketEvent,
+    MarketEventId, MarketId, MarketLimits, OrderId, ParkedRequest, Rejection, Scopes, Shard, Timestamp, Transition,
 };
 pub use shards::{Said, Shards};
 
@@ -74,6 +77,7 @@ pub struct Scenario {
     pub shards: Shards,
     accounts: BTreeMap<String, AccountId>,
     markets: BTreeMap<String, MarketId>,
+    events: BTreeMap<String, MarketEventId>,
     /// What the script calls orders: #1, #2 and so on.
     orders: BTreeMap<OrderId, usize>,
     /// The shard that asks, by the home's shard and ticket.
@@ -89,6 +93,7 @@ impl Scenario {
             shards: Shards::new(shards),
             accounts: BTreeMap::new(),
             markets: BTreeMap::new(),
+            events: BTreeMap::new(),
             orders: BTreeMap::new(),
             claims: BTreeMap::new(),
             lines: Vec::new(),
@@ -99,7 +104,7 @@ impl Scenario {
     fn tell(&mut self, line: &str) {
         let said = self.run(line);
         let first = line.split_whitespace().next();
-        if matches!(first, Some("account" | "stranger" | "market")) {
+        if matches!(first, Some("account" | "stranger" | "market" | "event" | "open")) {
             return;
         }
         writeln!(self.said, "> {line}").unwrap();
@@ -117,10 +122,19 @@ impl Scenario {
                 self.name_account(name, shard(home));
                 Vec::new()
             }
-            ["market", name, "on", on] => self.list(name, shard(on), FeeRate::ZERO),
+            ["market", name, "on", on] => self.list(name, shard(on), |listing| listing),
             ["market", name, "on", on, "maker", rate] => {
-                self.list(name, shard(on), FeeRate::new(rate.parse().unwrap()).unwrap())
+                let maker_fee = FeeRate::new(rate.parse().unwrap()).unwrap();
+                self.list(name, shard(on), |listing| Listing { maker_fee, ..listing })
             }
+            ["market", name, "on", on, "in", event] => {
+                let event = Some(self.events[event]);
+                let plain = About::plain("Which?", "YES if it does.", "tests").unwrap();
+                let about = Arc::new(About { event, ..plain });
+                self.list(name, shard(on), |listing| Listing { about, dispute_window_ms: 10_000, ..listing })
+            }
+            ["event", name, "on", on] => self.create_event(name, shard(on), true),
+            ["open", "event", name, "on", on] => self.create_event(name, shard(on), false),
             ["times", times, ..] => {
                 let line = words[2..].join(" ");
                 (0..times.parse().unwrap())
@@ -212,8 +226,20 @@ impl Scenario {
         if credits == "0" { Vec::new() } else { self.run(&format!("{name} deposit {credits}")) }
     }
 
+    /// A market event has a name that makes the shard its home.
+    fn create_event(&mut self, name: &str, on: Shard, exclusive: bool) -> Vec<Said> {
+        let map = self.shards.map;
+        let mut labels = (1..).map(|number: u32| format!("event-{number}").parse::<Label>().unwrap());
+        let here = |label: &Label| map.of_market_event(MarketEventId::of(label)) == on;
+        let label = labels.find(here).unwrap();
+        let id = MarketEventId::of(&label);
+        self.events.insert(name.to_owned(), id);
+        let event = Box::new(MarketEvent { id, name: label, title: "Who?".parse().unwrap(), exclusive });
+        self.submit("", on, &Command::CreateMarketEvent { event, by: AdminId(1) })
+    }
+
     /// A market has a ticker that puts it on the shard.
-    fn list(&mut self, name: &str, on: Shard, maker_fee: FeeRate) -> Vec<Said> {
+    fn list(&mut self, name: &str, on: Shard, with: impl FnOnce(Listing) -> Listing) -> Vec<Said> {
         let map = self.shards.map;
         let mut tickers = (1..).map(|number: u32| format!("{name}{number}").parse::<Ticker>().unwrap());
         let ticker = tickers.find(|ticker| map.of_market(MarketId::of(ticker)) == on).unwrap();
@@ -222,14 +248,16 @@ impl Scenario {
         let listing = Listing {
             market,
             ticker,
-            question: "Which?".parse().unwrap(),
+            about: About::plain("Which?", "YES if it does.", "tests").unwrap().into(),
+            opens: None,
             expiry: EXPIRY,
             tick: 1,
-            maker_fee,
+            maker_fee: FeeRate::ZERO,
             taker_fee: FeeRate::ZERO,
             dispute_window_ms: 0,
             limits: MarketLimits::NONE,
         };
+        let listing = with(listing);
         self.submit("", on, &Command::CreateMarket { listing, by: AdminId(1) });
         self.submit("", on, &Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open })
     }

@@ -102,6 +102,13 @@ impl Scenario {
             }
             Event::MarketChanged { market, state, .. } => format!("{}: {state}", self.market_name(*market)),
             Event::MarketSettled { market } => format!("{}: all is paid out", self.market_name(*market)),
+            Event::YesClaimed { market, claim, .. } => format!("{}: claims YES ({claim})", self.market_name(*market)),
+            Event::YesReleased { market, .. } => format!("{}: lets YES go", self.market_name(*market)),
+            Event::YesHeld { market: Some(market), .. } => format!("{} holds YES", self.market_name(*market)),
+            Event::YesHeld { market: None, .. } => "nobody holds YES".to_owned(),
+            Event::YesAnswered { market, taken_by, .. } => {
+                format!("{}: {}", self.market_name(*market), self.taken(*taken_by))
+            }
             _ => return None,
         })
     }
@@ -230,6 +237,10 @@ impl Scenario {
         self.markets.iter().find(|(_, id)| **id == market).map(|(name, _)| name).expect("a script names its markets")
     }
 
+    fn taken(&self, taken_by: Option<MarketId>) -> String {
+        taken_by.map_or("can be YES".to_owned(), |by| format!("YES is taken by {}", self.market_name(by)))
+    }
+
     fn number(&self, order: OrderId) -> String {
         format!("#{}", self.orders[&order])
     }
@@ -295,6 +306,11 @@ impl Scenario {
             }
             Message::TransferEnded { from, to, .. } => {
                 format!("word to {} that {} has them", self.name(*from), self.name(*to))
+            }
+            Message::ClaimYes { market, claim, .. } => format!("{} claims YES ({claim})", self.market_name(*market)),
+            Message::ReleaseYes { market, .. } => format!("{} lets YES go", self.market_name(*market)),
+            Message::YesAnswered { market, claim, taken_by } => {
+                format!("answer to claim {claim} of {}: {}", self.market_name(*market), self.taken(*taken_by))
             }
         }
     }

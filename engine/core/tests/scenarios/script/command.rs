@@ -7,6 +7,8 @@
 //! alice cancel #1  |  cancel all  |  cancel as NAME       alice amend #1 price 0.5 quantity 3
 //! alice switch SECONDS  |  switch off    transfer alice bob 5        freeze alice  |  unfreeze alice
 //! limit alice orders 2 held 5            limit market orders 2 notional 5 position 10
+//! market opens 1000                  (not open yet; before anything else)
+//! edit FIELD VALUE  |  add FIELD VALUE   (question, rules, tags, opens, expiry; clarification, tags, source)
 //! open  |  close  |  resume  |  pause  |  cancel_only
 //! resolve ANSWER by 1  |  confirm ANSWER by 2             ANSWER: yes, no, void, or what a YES pays
 //! wait MILLISECONDS  |  tick
@@ -15,8 +17,9 @@
 
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Contract, Entry, FeeRate, Instructions, MarketLimits,
-    NewOrder, OrderId, OrderRef, PostOnly, Price, Request, SelfTrade, Side, Terms, TimeInForce, Timestamp, Transition,
+    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Contract, Entry, FeeRate, Instructions,
+    MarketAddition, MarketEdit, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Request, SelfTrade, Side,
+    Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 use super::{Scenario, quantity_of};
@@ -49,6 +52,14 @@ impl Scenario {
                 let limits = AccountLimits { live_orders: orders.parse().unwrap(), held: held.parse().unwrap() };
                 Command::LimitAccount { account: self.account(name), limits, by: AdminId(1) }
             }
+            ["edit", field, ref rest @ ..] => {
+                let edit = Box::new(self.edit(field, &rest.join(" ")));
+                Command::EditMarket { market: self.market(), edit, by: AdminId(1) }
+            }
+            ["add", field, ref rest @ ..] => {
+                let addition = Box::new(addition(field, &rest.join(" ")));
+                Command::AddToMarket { market: self.market(), addition, by: AdminId(1) }
+            }
             ["open"] => self.change(1, Transition::Open),
             ["pause"] => self.change(1, Transition::Pause { cancel_only: false }),
             ["cancel_only"] => self.change(1, Transition::Pause { cancel_only: true }),
@@ -66,6 +77,21 @@ impl Scenario {
             }
             [] => panic!("an empty line"),
         }
+    }
+
+    fn edit(&self, field: &str, value: &str) -> MarketEdit {
+        let time = |text: &str| Timestamp(text.parse().unwrap());
+        let mut edit = MarketEdit::default();
+        match field {
+            "nothing" => {}
+            "question" => edit.question = Some(value.parse().unwrap()),
+            "rules" => edit.rules = Some(value.parse().unwrap()),
+            "opens" => edit.opens = Some((value != "never").then(|| time(value))),
+            "expiry" => edit.expiry = Some(time(value)),
+            "tags" => edit.tags = Some(tags(value)),
+            other => panic!("no such field: {other}"),
+        }
+        edit
     }
 
     fn change(&mut self, admin: u64, transition: Transition) -> Command {
@@ -162,6 +188,22 @@ fn set<'a>(order: &mut NewOrder, option: &str, value: &mut dyn FnMut() -> &'a &'
 /// A client's name for an order, as the number that it is on the log.
 fn client_id(name: &str) -> ClientId {
     ClientId(name.bytes().fold(0, |number, byte| number << 8 | u128::from(byte)))
+}
+
+fn addition(field: &str, value: &str) -> MarketAddition {
+    let mut addition = MarketAddition::default();
+    match field {
+        "nothing" => {}
+        "clarification" => addition.clarification = Some(value.parse().unwrap()),
+        "tags" => addition.tags = tags(value),
+        "source" => addition.sources = Sources::new(vec![value.parse().unwrap()]).unwrap(),
+        other => panic!("no such field: {other}"),
+    }
+    addition
+}
+
+fn tags(words: &str) -> Tags {
+    Tags::new(words.split_whitespace().map(|word| word.parse().unwrap()).collect()).unwrap()
 }
 
 fn answer_of(word: &str) -> Answer {

@@ -9,9 +9,9 @@ use std::fmt::Write;
 use engine_core::{Place, State};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, Entry, Event, FeeRate, Instructions, Listing,
-    MarketId, MarketLimits, NewOrder, OrderId, PostOnly, Price, Quantity, Scopes, Shard, Terms, TimeInForce, Timestamp,
-    Transition,
+    About, AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, Entry, Event, FeeRate, Instructions,
+    Listing, MarketId, MarketLimits, NewOrder, OrderId, PostOnly, Price, Quantity, Scopes, Shard, Terms, TimeInForce,
+    Timestamp, Transition,
 };
 
 /// Runs a script on one shard and compares what came of it.
@@ -41,12 +41,18 @@ impl Scenario {
         Self { state, names, orders, market: None, offset: 0, waited: 0, said }
     }
 
-    /// Handles a command one millisecond after the last one.
-    pub fn handle(&mut self, command: &Command) -> Vec<Event> {
+    /// The same without a look at everything after it.
+    pub fn quickly(&mut self, command: &Command) -> Vec<Event> {
         self.offset += 1;
         let cause = Cause { offset: self.offset, id: CommandId(u128::from(self.offset)) };
         let mut events = Vec::new();
         self.state.handle(Place { cause, time: self.now() }, command, &mut events);
+        events
+    }
+
+    /// Handles a command one millisecond after the last one.
+    pub fn handle(&mut self, command: &Command) -> Vec<Event> {
+        let events = self.quickly(command);
         self.state.assert_all();
         let bytes = self.state.to_bytes();
         let restored = State::from_bytes(self.state.shard(), ShardMap::new(1).unwrap(), &bytes).unwrap();
@@ -81,29 +87,35 @@ impl Scenario {
         self.market.unwrap_or_else(|| self.list(1, 0, 0, 0))
     }
 
+    fn list_later(&mut self, opens: Timestamp) {
+        let listing = self.listing(1, 0, 0, 0);
+        self.market = Some(listing.market);
+        self.handle(&Command::CreateMarket { listing: Listing { opens: Some(opens), ..listing }, by: AdminId(1) });
+    }
+
     fn list(&mut self, tick: u16, maker: u32, taker: u32, dispute_window_ms: u64) -> MarketId {
-        let ticker: schemas::text::Ticker = "RAIN".parse().unwrap();
-        let market = MarketId::of(&ticker);
-        let (question, expiry) = ("Rain?".parse().unwrap(), Timestamp(1_000_000));
-        let (maker_fee, taker_fee) = (FeeRate::new(maker).unwrap(), FeeRate::new(taker).unwrap());
-        let limits = MarketLimits::NONE;
-        self.handle(&Command::CreateMarket {
-            listing: Listing {
-                market,
-                ticker,
-                question,
-                expiry,
-                tick,
-                maker_fee,
-                taker_fee,
-                dispute_window_ms,
-                limits,
-            },
-            by: AdminId(1),
-        });
+        let listing = self.listing(tick, maker, taker, dispute_window_ms);
+        let market = listing.market;
+        self.handle(&Command::CreateMarket { listing, by: AdminId(1) });
         self.handle(&Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open });
         self.market = Some(market);
         market
+    }
+
+    pub fn listing(&self, tick: u16, maker: u32, taker: u32, dispute_window_ms: u64) -> Listing {
+        let ticker: schemas::text::Ticker = "RAIN".parse().unwrap();
+        Listing {
+            market: MarketId::of(&ticker),
+            ticker,
+            about: About::plain("Rain?", "YES if it rains.", "weather").unwrap().into(),
+            opens: None,
+            expiry: Timestamp(1_000_000),
+            tick,
+            maker_fee: FeeRate::new(maker).unwrap(),
+            taker_fee: FeeRate::new(taker).unwrap(),
+            dispute_window_ms,
+            limits: MarketLimits::NONE,
+        }
     }
 
     fn line(&mut self, line: &str) {
@@ -112,6 +124,7 @@ impl Scenario {
             ["market", "tick", tick, "maker", maker, "taker", taker] => {
                 self.list(tick.parse().unwrap(), maker.parse().unwrap(), taker.parse().unwrap(), 0);
             }
+            ["market", "opens", opens] => self.list_later(Timestamp(opens.parse().unwrap())),
             ["market", "dispute", window] => drop(self.list(1, 0, 0, window.parse().unwrap())),
             ["wait", milliseconds] => self.wait(milliseconds.parse().unwrap()),
             _ => {

@@ -34,6 +34,8 @@ impl Scenario {
                 say(format!("{} is paid {credits} for {yes} YES, {no} NO", self.name(*account)));
             }
             Event::MarketChanged { state, .. } => say(format!("market {state}")),
+            Event::MarketEdited { .. } => say("market edited".into()),
+            Event::MarketAddedTo { .. } => say("market added to".into()),
             Event::MarketSettled { .. } => say("market settled".into()),
             Event::MarketArchived { fees, .. } => say(format!("market archived, fees {fees}")),
             Event::OrderAmended(a) => {

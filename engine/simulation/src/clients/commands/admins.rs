@@ -1,13 +1,16 @@
 //! What admins ask: markets and their answers, freezes, limits.
 
+use std::sync::Arc;
+
 use schemas::limits::DEPOSIT_ALONE_MAX;
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, Command, Credits, FeeRate, Listing, MarketId, MarketLimits, MarketState,
-    ProposalId, Timestamp, Transition,
+    About, AccountId, AccountLimits, AdminId, Answer, Command, Credits, FeeRate, Listing, MarketAddition, MarketEdit,
+    MarketEvent, MarketEventId, MarketId, MarketLimits, MarketState, ProposalId, Tags, Timestamp, Transition,
 };
 
 use super::{Asked, Sight, World, small};
+use crate::cluster::START;
 use crate::random::Random;
 
 /// The rate of every market, and what every order accepts.
@@ -36,6 +39,31 @@ impl World {
                 self.at_market(market, Command::LimitMarket { market, limits, by })
             }
         }
+    }
+
+    /// What a market is: replaced, or added to; mostly of one that may not have traded.
+    pub fn describe(&mut self, sight: Sight<'_>, random: &mut Random) -> Asked {
+        let (market, by) = (random.pick(&self.listings).market, admin(random));
+        let tags = one_tag(random);
+        if random.one_in(3) {
+            let addition = Box::new(MarketAddition { tags, ..MarketAddition::default() });
+            return self.at_market(market, Command::AddToMarket { market, addition, by });
+        }
+        let mut edit = MarketEdit { tags: Some(tags), ..MarketEdit::default() };
+        let soon = |random: &mut Random| Timestamp(sight.now + 1 + random.below(30_000));
+        match random.below(4) {
+            0 => edit.opens = Some(Some(soon(random))),
+            1 => edit.event = Some(random.one_in(2).then(event_id)),
+            _ => {}
+        }
+        self.at_market(market, Command::EditMarket { market, edit: Box::new(edit), by })
+    }
+
+    pub fn create_event(&self) -> Asked {
+        let (name, title) = (EVENT.parse().expect("a label"), "Which one?".parse().expect("a legal text"));
+        let event = Box::new(MarketEvent { id: event_id(), name, title, exclusive: true });
+        let command = Command::CreateMarketEvent { event, by: AdminId(1) };
+        Asked { shard: self.map.of_market_event(event_id()), command, names: Vec::new() }
     }
 
     pub fn limit_account(&mut self, account: AccountId, random: &mut Random) -> Asked {
@@ -132,13 +160,25 @@ fn market_limits(random: &mut Random) -> MarketLimits {
     }
 }
 
+const EVENT: &str = "final";
+
+fn event_id() -> MarketEventId {
+    MarketEventId::of(&EVENT.parse().expect("a label"))
+}
+
+fn one_tag(random: &mut Random) -> Tags {
+    let tag = format!("tag-{}", random.below(20)).parse().expect("a label");
+    Tags::new(vec![tag]).expect("one tag")
+}
+
 /// A market that does not expire.
 pub fn listing(ticker: &str) -> Listing {
     let ticker: schemas::text::Ticker = ticker.parse().expect("a legal ticker");
     let fee = FeeRate::new(FEE).expect("a legal rate");
     Listing {
         market: MarketId::of(&ticker),
-        question: "Will it happen?".parse().expect("a legal question"),
+        about: About::plain("Will it happen?", "YES if it does.", "tests").expect("legal texts").into(),
+        opens: None,
         ticker,
         expiry: NEVER,
         tick: 1,
@@ -149,10 +189,14 @@ pub fn listing(ticker: &str) -> Listing {
     }
 }
 
-/// Markets differ: some have a dispute window, few have coarse prices or low limits.
+/// Markets differ: some have a dispute window, some are in the event, few have coarse prices or low limits. Some of
+/// those that expire open by themselves before.
 pub fn vary(listing: Listing, random: &mut Random) -> Listing {
+    let event = random.one_in(2).then(event_id);
+    let about = Arc::new(About { event, ..listing.about.as_ref().clone() });
+    let opens = (listing.expiry != NEVER && random.one_in(2)).then(|| Timestamp(START + 500 + random.below(4_000)));
     let tick = if random.one_in(8) { 10 } else { listing.tick };
     let dispute_window_ms = if random.one_in(2) { random.below(WINDOW_MAX) } else { 0 };
     let limits = if random.one_in(10) { market_limits(random) } else { listing.limits };
-    Listing { tick, dispute_window_ms, limits, ..listing }
+    Listing { tick, dispute_window_ms, limits, about, opens, ..listing }
 }

@@ -1,0 +1,110 @@
+//! Market events: named groups of markets, and which of an exclusive one is YES.
+
+use axum::extract::State;
+use schemas::{AdminId, Command, Event, MarketEvent, MarketEventId};
+use serde::Serialize;
+
+use crate::http::answer::{Answer, Page};
+use crate::http::auth::Admin;
+use crate::http::command::{Failure, look_at, submit};
+use crate::http::extract::{Body, Query, Segment};
+use crate::http::fields::Fields;
+use crate::http::parse::{self, PAGE_DEFAULT};
+use crate::http::problem::{Problem, kinds};
+use crate::shapes::market::MarketEventShape;
+use crate::shapes::text;
+use crate::state::Shared;
+use crate::told::Told;
+use crate::view::market_events::KnownMarketEvent;
+
+/// A market event, and who created it.
+#[derive(Serialize)]
+pub struct CreatedAnswer {
+    #[serde(flatten)]
+    event: MarketEventShape,
+    #[serde(serialize_with = "text")]
+    by: AdminId,
+    command_id: String,
+}
+
+/// `POST /v1/events`
+pub async fn create(
+    Admin(by): Admin,
+    State(state): State<Shared>,
+    query: Query,
+    Body(fields): Body,
+) -> Result<Answer<CreatedAnswer>, Failure> {
+    query.nothing_else()?;
+    let event = read_event(fields)?;
+    let (shard, look) = (state.map.of_market_event(event.id), format!("/v1/events/{}", event.name));
+    let created = |told: &Told<'_>| {
+        told.events.iter().find_map(|told| match told {
+            Event::MarketEventCreated { event, by } => Some((event.as_ref().clone(), *by)),
+            _ => None,
+        })
+    };
+    let command = Command::CreateMarketEvent { event: Box::new(event), by };
+    let ((event, by), settled) = submit(&state, shard, command, |_| look_at(look), created).await?;
+    let event = KnownMarketEvent { event, yes: None, shard }.into();
+    let command_id = settled.command.to_string();
+    Ok(Answer::one(CreatedAnswer { event, by, command_id }, settled.at()).created())
+}
+
+fn read_event(mut fields: Fields) -> Result<MarketEvent, Problem> {
+    let name = fields.text("name", parse::label);
+    let title = fields.text("title", parse::question);
+    let exclusive = fields.flag("exclusive");
+    let built = (|| {
+        let (name, title, exclusive) = (name?, title?, exclusive?);
+        Some(MarketEvent { id: MarketEventId::of(&name), name, title, exclusive })
+    })();
+    fields.finish(built)
+}
+
+/// `GET /v1/events`
+pub async fn list(State(state): State<Shared>, query: Query) -> Result<Answer<Page<MarketEventShape>>, Problem> {
+    let mut params = query.params;
+    let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
+    let after = params.optional("cursor", parse::label);
+    params.finish()?;
+    let view = state.live.view();
+    let mut found: Vec<&KnownMarketEvent> = view.market_events().after(after.as_ref()).take(limit + 1).collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|known| known.event.name.to_string());
+    let items = found.into_iter().cloned().map(MarketEventShape::from).collect();
+    Ok(Answer::many(Page { items, next }, view.positions()))
+}
+
+/// `GET /v1/events/{event}`
+pub async fn one(
+    State(state): State<Shared>,
+    query: Query,
+    Segment(name): Segment,
+) -> Result<Answer<MarketEventShape>, Problem> {
+    query.nothing_else()?;
+    let known = find(&state, &name)?;
+    let at = state.live.view().positions();
+    Ok(Answer::many(known.into(), at))
+}
+
+/// A market event by id or name.
+pub fn find(state: &Shared, name: &str) -> Result<KnownMarketEvent, Problem> {
+    let known = state.live.view().market_events().named(name).cloned();
+    known.ok_or_else(|| Problem::new(kinds::EVENT_UNKNOWN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_its_names_id_and_is_not_exclusive_by_itself() {
+        let read = |body: &str| read_event(Fields::parse(body.as_bytes()).unwrap());
+        let event = read(r#"{"name": "cup-final", "title": "Who wins the cup?"}"#).unwrap();
+        assert_eq!((event.id, event.exclusive), (MarketEventId::of(&event.name), false));
+        assert!(read(r#"{"name": "cup-final", "title": "Who?", "exclusive": true}"#).unwrap().exclusive);
+        let problem = read(r#"{"name": "Cup", "exclusive": 1, "id": "7"}"#).unwrap_err();
+        assert_eq!(problem.errors().len(), 4);
+    }
+}

@@ -1,0 +1,82 @@
+//! Market events: named groups of markets. Each lives on one shard, its markets on any.
+
+use std::collections::{BTreeMap, HashMap};
+
+use schemas::text::Label;
+use schemas::{MarketEvent, MarketEventId, MarketId, Shard};
+
+/// A market event as it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KnownMarketEvent {
+    /// What it was created with.
+    pub event: MarketEvent,
+    /// The market that holds its YES.
+    pub yes: Option<MarketId>,
+    /// Its home.
+    pub shard: Shard,
+}
+
+/// All market events.
+#[derive(Debug, Default)]
+pub struct MarketEvents {
+    events: HashMap<MarketEventId, KnownMarketEvent>,
+    names: BTreeMap<Label, MarketEventId>,
+}
+
+impl MarketEvents {
+    /// One that was created.
+    pub fn add(&mut self, known: KnownMarketEvent) {
+        self.names.insert(known.event.name.clone(), known.event.id);
+        self.events.insert(known.event.id, known);
+    }
+
+    /// Its YES changes hands. False if there is no such event.
+    pub fn hold(&mut self, event: MarketEventId, yes: Option<MarketId>) -> bool {
+        let known = self.events.get_mut(&event);
+        known.map(|known| known.yes = yes).is_some()
+    }
+
+    /// One by its id or name. An all-digit name that is also an id is found as the id.
+    pub fn named(&self, name: &str) -> Option<&KnownMarketEvent> {
+        let by_id = name.parse().ok().and_then(|id| self.events.get(&MarketEventId(id)));
+        by_id.or_else(|| self.events.get(self.names.get(&name.parse::<Label>().ok()?)?))
+    }
+
+    /// In order of name, from the one after `after` on.
+    pub fn after(&self, after: Option<&Label>) -> impl Iterator<Item = &KnownMarketEvent> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        self.names.range::<Label, _>((from, Unbounded)).filter_map(|(_, id)| self.events.get(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(name: &str) -> KnownMarketEvent {
+        let name: Label = name.parse().unwrap();
+        let (id, title) = (MarketEventId::of(&name), "Who?".parse().unwrap());
+        let event = MarketEvent { id, name, title, exclusive: true };
+        KnownMarketEvent { event, yes: None, shard: Shard::new(0).unwrap() }
+    }
+
+    #[test]
+    fn an_event_is_found_by_name_and_id_and_listed_by_name() {
+        let mut events = MarketEvents::default();
+        ["final", "cup", "2026"].into_iter().for_each(|name| events.add(known(name)));
+        let id = known("final").event.id;
+        assert_eq!(events.named("final").unwrap().event.id, id);
+        assert_eq!(events.named(&id.to_string()).unwrap().event.id, id);
+        assert_eq!(events.named("2026"), Some(&known("2026")));
+        assert!(events.named("none").is_none() && events.named("Final").is_none());
+        let names = |after: Option<&Label>| -> Vec<String> {
+            events.after(after).map(|known| known.event.name.to_string()).collect()
+        };
+        assert_eq!(names(None), ["2026", "cup", "final"]);
+        assert_eq!(names(Some(&"cup".parse().unwrap())), ["final"]);
+        let holder = Some(MarketId(7));
+        assert!(events.hold(id, holder) && !events.hold(MarketEventId(1), holder));
+        assert_eq!(events.named("final").unwrap().yes, holder);
+    }
+}

@@ -1,0 +1,61 @@
+//! Rows of market events, and of what was added to markets' rules.
+
+use deadpool_postgres::Transaction;
+use schemas::{MarketEvent, MarketEventId, Shard};
+
+use super::arrays::{all, column, meet};
+use super::copy::Copy;
+use super::moment::moment;
+use super::progress::number;
+use crate::fold::{Changes, MarketEventDelta, Stamp};
+use crate::sink::SinkError;
+
+const COPY_CLARIFICATIONS: &str =
+    "COPY market_clarifications (market_id, sequence, text, admin, created_at, shard) FROM STDIN BINARY";
+
+const COPY_EVENTS: &str = "COPY market_events (id, name, title, exclusive, yes_market_id, created_at, updated_at, shard, \
+    sequence) FROM STDIN BINARY";
+
+const CHANGE_EVENTS: &str = "UPDATE market_events AS e \
+    SET yes_market_id = u.yes_market_id, updated_at = u.updated_at, sequence = u.sequence \
+    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::bigint[]) AS u (id, yes_market_id, updated_at, sequence) \
+    WHERE e.id = u.id AND e.sequence < u.sequence";
+
+/// Writes them.
+pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+    all([Box::pin(clarifications(tx, shard, changes)), Box::pin(events(tx, shard, changes))]).await
+}
+
+async fn clarifications(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+    let mut copy = Copy::new(6, changes.clarifications.len());
+    for row in &changes.clarifications {
+        copy.row().id(row.market.0).id(row.at.sequence).text(row.text.as_str()).id(row.by.0).time(row.at.time);
+        copy.int2(number(shard));
+    }
+    copy.send(tx, COPY_CLARIFICATIONS).await
+}
+
+/// Those that were created are written as they stand after the batch; others are changed.
+async fn events(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+    let born = changes.market_events.values().filter_map(|delta| Some((delta.born.as_ref()?, delta)));
+    let born: Vec<(&(Box<MarketEvent>, Stamp), &MarketEventDelta)> = born.collect();
+    let mut copy = Copy::new(9, born.len());
+    for ((event, at), delta) in born {
+        copy.row().id(event.id.0).text(event.name.as_str()).text(event.title.as_str()).boolean(event.exclusive);
+        copy.optional(delta.yes.flatten(), |copy, market| copy.id(market.0));
+        copy.time(at.time).time(delta.last.time).int2(number(shard)).id(delta.last.sequence);
+    }
+    copy.send(tx, COPY_EVENTS).await?;
+    let before = changes.market_events.iter().filter(|(_, delta)| delta.born.is_none());
+    let changed: Vec<(&MarketEventId, &MarketEventDelta)> = before.collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let (ids, holders, times, sequences) = (
+        column(&changed, |(id, _)| id.0.cast_signed()),
+        column(&changed, |(_, delta)| delta.yes.flatten().map(|market| market.0.cast_signed())),
+        column(&changed, |(_, delta)| moment(delta.last.time)),
+        column(&changed, |(_, delta)| delta.last.sequence.cast_signed()),
+    );
+    meet(tx, CHANGE_EVENTS, &[&ids, &holders, &times, &sequences], changed.len()).await
+}

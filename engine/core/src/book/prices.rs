@@ -101,7 +101,7 @@ impl Prices {
     #[inline]
     pub fn prefetch(&self, ladder: Ladder, rank: u32) {
         if ladder.height == 1 {
-            prefetch_index::prefetch_index(&self.fans[ladder.root].below, branch(rank, 1));
+            prefetch_index::prefetch_index(self.fans[ladder.root].below, branch(rank, 1));
         }
     }
 

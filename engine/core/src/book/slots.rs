@@ -294,6 +294,7 @@ impl<const FULL: usize> Slots<FULL> {
 
     /// A hash's place in the directory.
     #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "of 32 bits")]
     fn share(&self, hash: u32) -> usize {
         (u64::from(hash) >> self.shift) as usize
     }

@@ -88,6 +88,57 @@ async fn orders_wait_and_end_as_they_were_told() {
 }
 
 #[tokio::test]
+async fn an_order_that_only_reduces_shrinks_with_its_position() {
+    let whole = Platform::whole("reduce").await;
+    let api = &whole.api;
+    let [near, far] = arena(&whole, "LESS").await;
+    for account in [&near, &far] {
+        let order = async |words: &str, more: Value| place(api, account, "LESS", words, more).await;
+        let reducing = || json!({"reduce_only": true});
+        api.order(account, &with(limit("LESS", "SELL YES 1 @ 0.90"), reducing()))
+            .await
+            .problem(409, "nothing-to-reduce");
+        let other = api.account("100").await;
+        place(api, &other, "LESS", "BUY NO 10 @ 0.50", json!({})).await;
+        assert_eq!(order("BUY YES 10 @ 0.50", json!({})).await["status"], "FILLED");
+
+        let bearer = format!("Bearer {}", account.key);
+        let mut socket = Socket::open(api, &[("authorization", &bearer)]).await.expect("an open socket");
+        assert_eq!(socket.next().await["type"], "authenticated");
+        socket.ask(json!({"op": "subscribe", "channel": "orders"})).await;
+
+        // All that there is, however much is asked for; and no more is held.
+        let closing = order("BUY NO 1000 @ 0.40", reducing()).await;
+        let id = text(&closing, "order_id");
+        assert_eq!((&closing["status"], &closing["quantity"]), (&json!("ACTIVE"), &json!(10)));
+        assert_eq!((&closing["cancel_reason"], &closing["reduce_only"]), (&json!("REDUCE_ONLY"), &json!(true)));
+        assert_eq!(socket.next().await["changes"][0]["kind"], "PLACED");
+        wallet_becomes(api, account, "91.000000", "4.000000").await;
+        api.order(account, &with(limit("LESS", "SELL YES 1 @ 0.90"), reducing()))
+            .await
+            .problem(409, "nothing-to-reduce");
+
+        // Another order goes before, and it shrinks in the same outcome.
+        order("SELL YES 4 @ 0.90", json!({})).await;
+        let shrunk = json!({"kind": "REDUCED", "order_id": id, "reduced": 4, "reason": "REDUCE_ONLY"});
+        let changes = socket.next().await["changes"].clone();
+        assert_eq!((&changes[0]["kind"], &changes[1]), (&json!("PLACED"), &shrunk));
+        wallet_becomes(api, account, "92.600000", "2.400000").await;
+        let shown = order_becomes(api, account, id, "ACTIVE").await;
+        assert_eq!(
+            (&shown["quantity"], &shown["remaining"], &shown["reduce_only"]),
+            (&json!(6), &json!(6), &json!(true))
+        );
+        order("SELL YES 6 @ 0.90", json!({})).await;
+        let ended = order_becomes(api, account, id, "CANCELLED").await;
+        assert_eq!(ended["cancel_reason"], "REDUCE_ONLY");
+        wallet_becomes(api, account, "95.000000", "0.000000").await;
+        api.delete(Some(&account.key), "/v1/orders").await.expect(200);
+    }
+    whole.remove().await;
+}
+
+#[tokio::test]
 async fn an_amended_order_keeps_its_place_or_takes_a_new_one() {
     let whole = Platform::whole("amend").await;
     let api = &whole.api;

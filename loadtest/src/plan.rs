@@ -293,8 +293,8 @@ pub fn buy_body(market: &str, buy: &Buy, client_id: uuid::Uuid) -> String {
     body
 }
 
-/// The JSON of a limit order that sells, or buys the other contract instead. One that only reduces asks for twice as many: what is beyond
-/// is cut off.
+/// The JSON of a limit order that sells, or buys the other contract instead. One that only reduces asks for twice as
+/// many: what is beyond is cut off.
 pub fn sell_body(
     market: &str,
     contract: Contract,

@@ -31,7 +31,7 @@ const FILL: &str = "
         FROM generate_series(1, 50000) AS i ON CONFLICT DO NOTHING;
     INSERT INTO orders SELECT i, md5(i::text)::uuid, i % 100, 1 + i % 200, CASE WHEN i % 2 = 0 THEN 'YES' ELSE 'NO' END, 'BUY',
         'LIMIT', 'GTC', 4000 + i % 997, NULL, 10, 0, 0, 0, CASE WHEN i % 49 = 7 THEN 'ACTIVE' ELSE 'CANCELLED' END, NULL, NULL, 0,
-        md5('c' || i)::uuid, TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds', now(), 0, i, NULL, 'OFF', 'ALLOW', FALSE
+        md5('c' || i)::uuid, TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds', now(), 0, i, NULL, 'OFF', 'ALLOW', FALSE, FALSE
         FROM generate_series(1, 100000) AS i;
     INSERT INTO trades SELECT i, i % 50, 5000, 1, 'MINT', i, i % 100, 'BUY_YES', 0, i + 1, (i + 7) % 100, 'BUY_NO', 0,
         TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds', 0, i FROM generate_series(1, 100000) AS i;

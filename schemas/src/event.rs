@@ -231,8 +231,8 @@ pub enum Event {
         /// Why.
         code: Rejection,
     },
-    /// A resting order lost a part without a trade: an order of its own account met it, or it only reduces a position that has become
-    /// smaller. It keeps its place.
+    /// A resting order lost a part without a trade: an order of its own account met it, or it only reduces a position
+    /// that has become smaller. It keeps its place.
     OrderReduced {
         /// Which order.
         order: OrderId,
@@ -725,8 +725,8 @@ pub struct OrderPlaced {
     pub order: NewOrder,
     /// Its limit in the book (YES): as asked, or where a post-only order went instead.
     pub price: Price,
-    /// Contracts it is for: as asked, less what meeting its own account's orders took off, and what an order that only reduces would
-    /// have had beyond its account's position; or what the budget bought.
+    /// Contracts it is for: as asked, less what meeting its own account's orders took off, and what an order that only
+    /// reduces would have had beyond its account's position; or what the budget bought.
     pub quantity: Quantity,
     /// Contracts filled on the way in; its trades follow.
     pub filled: Quantity,
@@ -737,7 +737,8 @@ pub struct OrderPlaced {
 }
 
 impl OrderPlaced {
-    /// What it held of its account's credits when it was let in. What it spent and did not need any more follows in `Settled`.
+    /// What it held of its account's credits when it was let in. What it spent and did not need any more follows in
+    /// `Settled`.
     #[inline]
     pub fn hold(&self) -> Credits {
         if self.order.instructions.reduce_only { self.order.hold_for(self.quantity) } else { self.order.hold() }

@@ -157,8 +157,9 @@ pub const EVENT_BYTES_MAX: usize = 160;
 /// pairs and the settlement of that.
 pub const FILL_EVENTS_MAX: usize = 4;
 
-// The worst outcome fits one Kafka record. Each request, of a batch or parked, may shrink its own account's buys that only reduce; what
-// others' shrink by is counted among the fills. The two events of one that shrinks are no larger than the largest of a fill.
+// The worst outcome fits one Kafka record. Each request, of a batch or parked, may shrink its own account's buys that
+// only reduce; what others' shrink by is counted among the fills. The two events of one that shrinks are no larger than
+// the largest of a fill.
 const _: () = assert!(
     (ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX + (BATCH_MAX + PARKED_MAX) * REDUCE_ONLY_MAX) * EVENT_BYTES_MAX
         < RECORD_BYTES_MAX

@@ -122,9 +122,9 @@ pub struct Instructions {
     pub deadline: Option<Timestamp>,
     /// Cancelled when its market pauses, instead of keeping its place.
     pub cancel_on_pause: bool,
-    /// It leaves its account with fewer contracts, never with more. It sells, or buys the other contract, at most what its account has
-    /// of them that no resting sell reserves and no other resting reduce-only buy will take. What is beyond is cut off when
-    /// it comes in; a buy that rests loses what comes to be beyond later.
+    /// It leaves its account with fewer contracts, never with more. It sells, or buys the other contract, at most what
+    /// its account has of them that no resting sell reserves and no other resting reduce-only buy will take. What is
+    /// beyond is cut off when it comes in; a buy that rests loses what comes to be beyond later.
     pub reduce_only: bool,
 }
 
@@ -235,8 +235,8 @@ impl Entry {
         if self.code() & 1 == 0 { price } else { price.complement() }
     }
 
-    /// The contracts that an account has fewer of once such an order has filled and its pairs are redeemed: those that are sold, or the
-    /// other ones of those that are bought.
+    /// The contracts that an account has fewer of once such an order has filled and its pairs are redeemed: those that
+    /// are sold, or the other ones of those that are bought.
     #[inline]
     pub const fn reduces(self) -> Contract {
         match self.side() {
@@ -337,8 +337,8 @@ growing! {
 }
 
 impl NewOrder {
-    /// What a buy holds of its account's credits until it ends; nothing for a sell. One that only reduces holds that for
-    /// the contracts that it is let in with: [`NewOrder::hold_for`].
+    /// What a buy holds of its account's credits until it ends; nothing for a sell. One that only reduces holds that
+    /// for the contracts that it is let in with: [`NewOrder::hold_for`].
     #[inline]
     pub fn hold(&self) -> Credits {
         self.hold_for(self.terms.contracts())

@@ -29,8 +29,8 @@ pub enum Invariant {
     RoomIsCounted,
     /// I-10: a deposit above what an admin may make alone has a second admin; before that it is no credit.
     DepositsHaveTheirAdmins,
-    /// I-11: while a market may trade, an account's resting buys that only reduce want no more contracts than it has of the other kind, those
-    /// apart that its sells reserve.
+    /// I-11: while a market may trade, an account's resting buys that only reduce want no more contracts than it has of
+    /// the other kind, those apart that its sells reserve.
     ReducedIsHeld,
     /// I-12: at most one market of an exclusive market event is paid out YES, and it holds the event's YES.
     EventsHaveOneYes,

@@ -727,8 +727,8 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases, max_shrink_iters: 20_000, failure_persistence: None, ..default }
 }
 
-/// A property test proves nothing about what it never reaches: over some thousand random runs every kind of event must occur, and the
-/// refusals that random commands can cause.
+/// A property test proves nothing about what it never reaches: over some thousand random runs every kind of event must
+/// occur, and the refusals that random commands can cause.
 #[test]
 fn random_runs_reach_every_kind_of_event() {
     use proptest::strategy::ValueTree;

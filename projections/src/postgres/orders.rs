@@ -78,7 +78,7 @@ impl Births {
 
 /// Writes what became of orders, and the trades.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, births: &Births, changes: &Changes) -> Result<(), SinkError> {
-    let mut born = Copy::new(27, changes.orders.born.len());
+    let mut born = Copy::new(28, changes.orders.born.len());
     for (id, row) in &changes.orders.born {
         put_order(&mut born, shard, *id, row)?;
     }

@@ -119,8 +119,8 @@ fn check_market(state: &State, market: MarketView<'_>, limit: Price, in_place: b
     Ok(())
 }
 
-/// Contracts that an order may have that only reduces, besides those that are filled: what it has left, and what its account has that
-/// nothing else takes.
+/// Contracts that an order may have that only reduces, besides those that are filled: what it has left, and what its
+/// account has that nothing else takes.
 pub(super) fn allowance(state: &State, market: MarketView<'_>, resting: &MarketOrder) -> u64 {
     let stake = &resting.owner;
     u64::from(resting.remaining) + reduce::allowance(state, market, stake.account, stake.entry)

@@ -78,7 +78,8 @@ fn place_so_far(order: &NewOrder, taker: &Taker) -> OrderPlaced {
     OrderPlaced { id, order: *order, price, quantity, filled, status, cancel_reason }
 }
 
-/// Contracts that an order is for, without those that its own account's orders took off and those that are beyond what it may reduce.
+/// Contracts that an order is for, without those that its own account's orders took off and those that are beyond what
+/// it may reduce.
 #[inline]
 fn wanted(order: &NewOrder, taker: &Taker) -> Quantity {
     match order.terms {

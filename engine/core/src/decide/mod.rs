@@ -178,8 +178,8 @@ impl Turn<'_> {
         self.state.assert_market(market);
     }
 
-    /// Pairs become credits, what only reduces shrinks, purses are settled. Orders that only leave can break nothing that a market must
-    /// hold. Returns how many orders shrank.
+    /// Pairs become credits, what only reduces shrinks, purses are settled. Orders that only leave can break nothing
+    /// that a market must hold. Returns how many orders shrank.
     fn give_back(&mut self, market: MarketId) -> usize {
         if !self.state.paired.is_empty() {
             self.redeem(market);

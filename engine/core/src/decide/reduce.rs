@@ -1,10 +1,10 @@
 //! Orders that only reduce: they leave their account with fewer contracts, never with more.
 //!
-//! What such an order sells, its account has; what it buys, is redeemed with what its account has. So for each account, market and contract
-//! (I-11):
+//! What such an order sells, its account has; what it buys, is redeemed with what its account has. So for each account,
+//! market and contract (I-11):
 //!
 //! ```text
-//! contracts that its resting buys of the other contract want, which only reduce  ≤  contracts that none of its resting sells reserves
+//! contracts of the other kind that its resting reduce-only buys want  ≤  contracts that none of its resting sells reserves
 //! ```
 //!
 //! | an order that only reduces        | happens                                                              |
@@ -16,9 +16,9 @@
 //! | buys and rests, and a request has | it loses what is beyond, once the request's pairs are redeemed: the  |
 //! | made its account's contracts fewer| youngest order first, and a whole order ends                         |
 //!
-//! What makes them fewer: another order's sale, or its reservation when it comes to rest; pairs that are redeemed, after a buy of the other
-//! contract or when a sell of it ends. Orders that do not only reduce go before. In a market that trades no more, orders end anyway,
-//! and nothing shrinks.
+//! What makes them fewer: another order's sale, or its reservation when it comes to rest; pairs that are redeemed,
+//! after a buy of the other contract or when a sell of it ends. Orders that do not only reduce go before. In a market
+//! that trades no more, orders end anyway, and nothing shrinks.
 
 use std::collections::BTreeMap;
 
@@ -120,13 +120,14 @@ pub fn most_shrunk(state: &State, market: MarketId, account: AccountId) -> usize
     Contract::ALL.iter().map(|bought| count(state, market, account, *bought)).sum()
 }
 
-/// Makers of one side of a book whose accounts have buys there that only reduce, while one taker meets them. Their contracts change with
-/// each fill, and the state only when all is decided.
+/// Makers of one side of a book whose accounts have buys there that only reduce, while one taker meets them. Their
+/// contracts change with each fill, and the state only when all is decided.
 pub struct Makers {
     market: MarketId,
     /// The contract that buys of this side want.
     bought: Contract,
-    /// For each account that was met: contracts that its buys may still reduce, less those of the bought contract that it has too many.
+    /// For each account that was met: contracts that its buys may still reduce, less those of the bought contract that
+    /// it has too many.
     left: BTreeMap<AccountId, i64>,
 }
 

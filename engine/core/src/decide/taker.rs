@@ -131,7 +131,8 @@ impl Taker {
         self.cut = true;
     }
 
-    /// True if a part of what was asked for was cut off, since it only reduces. One by budget was, if it has all that it may.
+    /// True if a part of what was asked for was cut off, since it only reduces. One by budget was, if it has all that
+    /// it may.
     #[inline]
     pub fn is_cut(&self) -> bool {
         self.cut || self.allowance == 0 && matches!(self.appetite, Appetite::Budget(..))
@@ -202,7 +203,8 @@ impl Taker {
         if own { filled.contracts().into() } else { 0 }
     }
 
-    /// A maker lost contracts without a trade. Those that its own account was to sell are redeemed with what a buy may reduce.
+    /// A maker lost contracts without a trade. Those that its own account was to sell are redeemed with what a buy may
+    /// reduce.
     fn frees(&mut self, maker: &MarketOrder, quantity: Quantity, reducers: &mut Makers) {
         reducers.lost(maker, quantity);
         if self.loses_allowance(maker) {

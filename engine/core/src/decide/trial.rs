@@ -161,8 +161,8 @@ impl<'a> Trial<'a> {
         self.admit_entering(market, entering)
     }
 
-    /// The first amended order that only reduces, if what it may have depends on what the batch cancels or amends before it: a sell, or
-    /// another order that only reduces.
+    /// The first amended order that only reduces, if what it may have depends on what the batch cancels or amends
+    /// before it: a sell, or another order that only reduces.
     fn amended_and_shrunk(&self) -> Option<OrderId> {
         let depends = |(market, order): &&(MarketId, MarketOrder)| {
             let mut others = self.cancelled.iter().chain(&self.amended);
@@ -284,8 +284,8 @@ impl<'a> Trial<'a> {
         exposure
     }
 
-    /// Contracts of one kind that are free to be sold once the batch's cancels are done, and how many of them may be redeemed with others
-    /// of the other kind that the batch frees or buys before.
+    /// Contracts of one kind that are free to be sold once the batch's cancels are done, and how many of them may be
+    /// redeemed with others of the other kind that the batch frees or buys before.
     fn free(&self, market: MarketView<'_>, entering: &Entering, contract: Contract) -> (u64, u64) {
         let here = |freed: &&Freed| freed.market == entering.market;
         let (same, other): (Vec<&Freed>, Vec<&Freed>) =

@@ -118,7 +118,8 @@ impl Stake {
 pub type MarketOrder = Resting<OrderId, Stake>;
 
 impl MarketOrder {
-    /// True for a buy that only reduces: it shrinks when its account's position does. (What a sell gives is reserved, and stays.)
+    /// True for a buy that only reduces: it shrinks when its account's position does. (What a sell gives is reserved,
+    /// and stays.)
     #[inline]
     pub fn shrinks(&self) -> bool {
         self.owner.reduce_only && self.owner.entry.side() == schemas::Side::Buy

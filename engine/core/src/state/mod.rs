@@ -64,7 +64,8 @@ pub struct State {
     pub(crate) settlements: Vec<Settlement>,
     /// Accounts that came to hold pairs by what the present command did to a market; empty between commands.
     pub(crate) paired: Vec<AccountId>,
-    /// Accounts whose positions the present command changed in a market where they have buys that only reduce; empty between commands.
+    /// Accounts whose positions the present command changed in a market where they have buys that only reduce; empty
+    /// between commands.
     pub(crate) shrinking: Vec<AccountId>,
     /// The step of purses' changes that the present command's time falls into.
     pub(crate) step: u32,

@@ -1,5 +1,5 @@
-//! What becomes of orders: each is born once, on its market's shard, as it was asked for; none trades when its time is over; what one buys
-//! that only reduces is redeemed.
+//! What becomes of orders: each is born once, on its market's shard, as it was asked for; none trades when its time is
+//! over; what one buys that only reduces is redeemed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +70,8 @@ fn check_times(history: &History) {
     }
 }
 
-/// An order that only reduces leaves its account with no more contracts: each that it buys is redeemed in the same outcome.
+/// An order that only reduces leaves its account with no more contracts: each that it buys is redeemed in the same
+/// outcome.
 fn check_reducing(history: &History) {
     let mut reducing = BTreeSet::new();
     for (outcome, _) in &history.outcomes {

@@ -161,7 +161,8 @@ impl Model {
         self.settle(order.account, market, Some(order.id), moved);
     }
 
-    /// True if all of a fill-or-kill fills. Found by trying: a copy of the market, in which contracts go from hand to hand.
+    /// True if all of a fill-or-kill fills. Found by trying: a copy of the market, in which contracts go from hand to
+    /// hand.
     pub(super) fn fills_whole(&self, id: MarketId, order: &Order) -> bool {
         let mut market = self.market(id).clone();
         let mut meeting = Meeting::of(*order);

@@ -129,7 +129,8 @@ impl Model {
         if passed { Err(Rejection::DeadlinePassed) } else { Ok(()) }
     }
 
-    /// The price in the book at which it may come in, and the order as it may: one that only reduces perhaps for fewer contracts.
+    /// The price in the book at which it may come in, and the order as it may: one that only reduces perhaps for fewer
+    /// contracts.
     pub(super) fn check_at_market(&self, order: &NewOrder) -> Answer<(Price, NewOrder)> {
         let market = self.check_listed(order)?;
         let order = &self.check_reduces(market, order)?;
@@ -193,8 +194,8 @@ impl Model {
         }
     }
 
-    /// An account that has both contracts unreserved gets credits for the pairs. Orders that would enlarge a position then lose what is
-    /// beyond. Returns how many did.
+    /// An account that has both contracts unreserved gets credits for the pairs. Orders that would enlarge a position
+    /// then lose what is beyond. Returns how many did.
     pub(super) fn redeem(&mut self, id: MarketId) -> usize {
         let Some(market) = self.find_market(id) else { return 0 };
         let free = |account| {

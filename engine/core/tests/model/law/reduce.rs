@@ -1,5 +1,5 @@
-//! Orders that never leave their account with more contracts. Nothing is kept for them: what they may have is counted from the
-//! positions and orders that there are, each time that it matters.
+//! Orders that never leave their account with more contracts. Nothing is kept for them: what they may have is counted
+//! from the positions and orders that there are, each time that it matters.
 
 use schemas::event::CancelReason;
 use schemas::limits::REDUCE_ONLY_MAX;
@@ -38,7 +38,8 @@ impl Market {
         self.free(account, reduced).saturating_sub(self.taken(account, reduced))
     }
 
-    /// Contracts that would stay if all pairs were redeemed now, those apart that `order` is on its way to sell. None if others would.
+    /// Contracts that would stay if all pairs were redeemed now, those apart that `order` is on its way to sell. None
+    /// if others would.
     pub(super) fn net(&self, account: AccountId, reduced: Contract, order: &Meeting) -> u64 {
         let selling = if order.sells_of(account) { u64::from(order.wanted.contracts()) } else { 0 };
         (self.free(account, reduced) + selling).saturating_sub(self.free(account, reduced.other()))

@@ -208,7 +208,8 @@ impl Model {
             || brought.any(|other| order.reaches(other.order.price))
     }
 
-    /// Contracts of a kind that one more order could give, if what depends on the batch turns out well, and if it turns out badly.
+    /// Contracts of a kind that one more order could give, if what depends on the batch turns out well, and if it turns
+    /// out badly.
     fn may_give(&self, plan: &Plan, market: &Market, order: &Order, contract: Contract) -> (u64, u64) {
         let id = market.id();
         let free = market.free(order.account, contract) + plan.freed_for_sure(id, contract);

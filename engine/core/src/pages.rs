@@ -334,8 +334,8 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(paged.len(), naive.len());
-                prop_assert!(paged.iter().map(|thing| thing[0] as usize).eq(naive.iter().copied()));
-                prop_assert!(naive.iter().enumerate().all(|(at, thing)| paged[at][0] as usize == *thing));
+                prop_assert!(paged.iter().map(|thing| usize::try_from(thing[0]).unwrap()).eq(naive.iter().copied()));
+                prop_assert!(naive.iter().enumerate().all(|(at, thing)| usize::try_from(paged[at][0]).unwrap() == *thing));
                 prop_assert_eq!(paged.get(naive.len()), None);
                 prop_assert!(room(&paged) <= 8 * naive.len().min(FIRST) + naive.len() + 2 * PAGE, "memory comes back");
             }

@@ -159,6 +159,11 @@ impl Feed {
         if let Some(order) = &change.order {
             return self.order(order);
         }
+        if let Some(reduced) = change.reduced {
+            let (_, remaining) = self.orders.get_mut(&change.order_id?.parse().ok()?)?;
+            *remaining = remaining.checked_sub(reduced)?;
+            return Some(());
+        }
         let status = change.status?.parse().ok()?;
         self.orders.insert(change.order_id?.parse().ok()?, (status, change.remaining.unwrap_or(0)));
         Some(())
@@ -237,7 +242,8 @@ mod tests {
         feed.take(r#"{"type":"snapshot","channel":"orders","positions":{"0":17,"1":77},"orders":[]}"#);
         feed.take(
             r#"{"type":"delta","channel":"orders","shard":1,"sequence":78,"previous":77,"time":"t","changes":[
-            {"kind":"PLACED","order":{"order_id":"1","status":"PARTIALLY_FILLED","remaining":6,"quantity":10}},
+            {"kind":"PLACED","order":{"order_id":"1","status":"PARTIALLY_FILLED","remaining":9,"quantity":10}},
+            {"kind":"REDUCED","order_id":"1","reduced":3,"reason":"REDUCE_ONLY"},
             {"kind":"FILL","order_id":"2","status":"FILLED","remaining":0,"fill":{"trade_id":"3"}},
             {"kind":"CANCELLED","order_id":"4","status":"CANCELLED","cancelled":2,"reason":"REQUESTED"},
             {"kind":"REJECTED","order":{"order_id":"5","status":"REJECTED","remaining":0},"rejection":"x"}]}"#,

@@ -64,7 +64,7 @@ pub struct Order<'a> {
 /// A change of an order.
 #[derive(Deserialize, Debug)]
 pub struct Change<'a> {
-    /// `PLACED` and `REJECTED` have the order; `FILL` and `CANCELLED` its id.
+    /// `PLACED` and `REJECTED` have the order; `FILL`, `CANCELLED` and `REDUCED` its id.
     pub order: Option<Order<'a>>,
     /// Which order.
     pub order_id: Option<&'a str>,
@@ -72,4 +72,6 @@ pub struct Change<'a> {
     pub status: Option<&'a str>,
     /// Contracts that rest now; none after a cancel.
     pub remaining: Option<u32>,
+    /// Of a `REDUCED` order, which stands where it stood: contracts that rest no more.
+    pub reduced: Option<u32>,
 }

@@ -129,18 +129,18 @@ impl<N: Linked> Slab<N> {
 
     /// The open page is full: the lowest with much room is opened, or another one.
     fn open_next(&mut self) {
-        let words = self.roomy.iter().enumerate().find(|(_, word)| **word != 0);
-        let lowest = words.map(|(at, word)| at * 64 + word.trailing_zeros() as usize);
-        // The open one may have had much room before it was full.
-        let lowest = lowest.filter(|page| *page != self.open);
-        self.open = lowest.unwrap_or(self.pages.len());
+        if let Some(word) = self.roomy.get_mut(self.open / 64) {
+            // It may have had much room before it was full.
+            *word &= !(1 << (self.open % 64));
+        }
+        let word = self.roomy.iter().enumerate().find(|(_, word)| **word != 0);
+        self.open = word.map_or(self.pages.len(), |(at, word)| at * 64 + word.trailing_zeros() as usize);
         if self.open == self.pages.len() {
             // The highest slot would be no slot.
             assert!(first_part::<N>() + (self.open + 1) * PAGE < NIL as usize, "fewer than 2^32 - 1 slots");
             self.pages.push(Page::EMPTY);
             self.roomy.resize(self.pages.len().div_ceil(64), 0);
         }
-        self.roomy[self.open / 64] &= !(1 << (self.open % 64));
     }
 
     /// Brings a slot into the processor's caches.

@@ -523,7 +523,11 @@ mod tests {
         assert!(slots.directory.len() <= SHARES_MAX * slots.pages.len());
         (20_000..300_000).for_each(|slot| slots.remove(mixed(slot), slot));
         slots.is_sound();
-        assert!(slots.places() <= 20_000 * 16 && slots.directory.len() <= 128 && slots.pages.capacity() <= 4 * slots.pages.len());
+        assert!(
+            slots.places() <= 20_000 * 16
+                && slots.directory.len() <= 128
+                && slots.pages.capacity() <= 4 * slots.pages.len()
+        );
         (100..20_000).for_each(|slot| slots.remove(mixed(slot), slot));
         slots.is_sound();
         assert!((0..100).all(|slot| slots.find(mixed(slot), |found| found == slot).is_some()));

@@ -86,6 +86,8 @@ open_enum! {
         VocabularyUnread = 220, "vocabulary-unread";
         /// The market was paid out long ago and is archived. Its ticker is never listed again.
         MarketArchived = 221, "market-archived";
+        /// As many orders rest on the shard, or as many markets are there, as may be.
+        BooksFull = 222, "books-full";
 
         /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";

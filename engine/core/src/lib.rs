@@ -35,7 +35,9 @@ pub use book::{
 pub use invariants::{Invariant, Sums};
 pub use replica::{Divergence, HASH_EVERY, Halt, Read, Replica};
 pub use snapshot::SnapshotError;
-pub use state::{Account, Archive, Deposits, Few, Lent, Market, MarketView, Position, Proposed, Purse, Sealed, State};
+pub use state::{
+    Account, Archive, BooksMax, Deposits, Few, Lent, Market, MarketView, Position, Proposed, Purse, Sealed, State,
+};
 
 use schemas::{Cause, Timestamp};
 

@@ -124,6 +124,7 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::DepositEnded => (CONFLICT, "The proposed deposit waits no more"),
         Rejection::DepositMismatch => (CONFLICT, "The proposed deposit is to another account, or of another amount"),
         Rejection::MarketArchived => (CONFLICT, "The market was paid out long ago and is archived"),
+        Rejection::BooksFull => (CONFLICT, "The shard's books hold as many orders or markets as they may"),
         Rejection::DepositProposalLimit => (SLOWER, "Too many proposed deposits wait for a second admin"),
         Rejection::FundsInsufficient => (CONFLICT, "The account has not enough available credits"),
         Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),

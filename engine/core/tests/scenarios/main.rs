@@ -4,6 +4,7 @@
 
 mod amendments;
 mod batches;
+mod books;
 mod cancels;
 mod client_ids;
 mod instructions;

@@ -118,6 +118,8 @@ async fn an_order_that_only_reduces_shrinks_with_its_position() {
             .await
             .problem(409, "nothing-to-reduce");
 
+        assert_eq!(socket.next().await["changes"][0]["rejection"], "nothing-to-reduce");
+
         // Another order goes before, and it shrinks in the same outcome.
         order("SELL YES 4 @ 0.90", json!({})).await;
         let shrunk = json!({"kind": "REDUCED", "order_id": id, "reduced": 4, "reason": "REDUCE_ONLY"});

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
     AccountId, Amendment, BookSide, Contract, Credits, MarketId, MarketLimits, Need, NewOrder, OrderId, PostOnly,
-    Price, Quantity, Rejection, Request, Room, Side, Terms, TimeInForce,
+    Price, Quantity, Rejection, Request, Room, SelfTrade, Side, Terms, TimeInForce,
 };
 
 use super::batch::{Refused, repeats_earlier, takes};
@@ -158,7 +158,24 @@ impl<'a> Trial<'a> {
         }
         self.credits += order.hold();
         self.resting += u32::from(order.terms.time_in_force().rests());
-        self.admit_entering(market, entering)
+        self.admit_entering(market, entering)?;
+        let ends_own = matches!(order.instructions.self_trade, SelfTrade::CancelOldest | SelfTrade::CancelBoth);
+        if ends_own && self.meets(market, &entering) {
+            self.free_own(market, &entering);
+        }
+        Ok(())
+    }
+
+    /// It may end sells of its own account that it meets, whole, however few contracts it wants.
+    fn free_own(&mut self, market: MarketView<'_>, entering: &Entering) {
+        let contract = match entering.side {
+            BookSide::Bid => Contract::Yes,
+            BookSide::Ask => Contract::No,
+        };
+        let position = market.position(self.account);
+        let reserved = position.held(contract) - position.free(contract);
+        let (_, given) = self.given(entering, contract);
+        self.freed.push(Freed { market: entering.market, contract, at_least: 0, at_most: reserved + given });
     }
 
     /// The first amended order that only reduces, if what it may have depends on what the batch cancels or amends

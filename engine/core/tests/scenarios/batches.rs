@@ -354,3 +354,22 @@ fn a_name_twice_in_a_batch_is_answered_alike_in_both_modes() {
         "#]],
     );
 }
+
+#[test]
+fn an_order_of_a_batch_may_end_own_sells_whose_contracts_are_redeemed() {
+    check(
+        "deposit a 100
+         deposit m 100
+         deposit t 100
+         m buy no 10 @ 0.5
+         a buy yes 10 @ 0.5
+         a sell yes 10 @ 0.9
+         a buy no 10 @ 0.5
+         t buy yes 10 @ 0.5
+         a sell no 10 @ 0.5
+         a cancel #3
+         a all buy no 1 @ 0.5 stp cancel_oldest ; sell yes 9 @ 0.9
+         a all buy no 1 @ 0.5 ; sell yes 9 @ 0.9",
+        expect![[""]],
+    );
+}

@@ -17,8 +17,8 @@
 
 use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
-    AccountId, Amendment, Contract, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection, Request, Terms,
-    TimeInForce,
+    AccountId, Amendment, BookSide, Contract, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection, Request,
+    SelfTrade, Terms, TimeInForce,
 };
 
 use super::batch::Refused;
@@ -34,6 +34,8 @@ struct Plan {
     /// Orders as they were before their amendments.
     amended: Vec<(MarketId, Order)>,
     entering: Vec<Entering>,
+    /// Contracts of sells of its account's that orders of the batch may end when they meet them.
+    ended: Vec<(MarketId, Contract, u64)>,
     wants: Wants,
 }
 
@@ -193,7 +195,16 @@ impl Model {
         }
         plan.wants.needs += order.hold();
         plan.wants.rests += usize::from(order.terms.time_in_force().rests());
-        self.try_enter(plan, entering)
+        self.try_enter(plan, entering)?;
+        let ends_own = [SelfTrade::CancelOldest, SelfTrade::CancelBoth].contains(&resting.self_trade);
+        if ends_own && self.meets(plan, &entering) {
+            let across = if resting.side() == BookSide::Bid { Contract::Yes } else { Contract::No };
+            let brought =
+                plan.entering_at(order.market).filter(|o| o.order.sells() && o.order.entry.contract() == across);
+            let brought: u64 = brought.map(|other| other.gives).sum();
+            plan.ended.push((order.market, across, market.reserved(order.account, across) + brought));
+        }
+        Ok(())
     }
 
     /// True if it would meet an order that the batch leaves where it is, or that it brings.
@@ -327,8 +338,10 @@ impl Plan {
         let other_kind = |order: &Order| order.entry.contract() != contract;
         let freed = self.touched(market).filter(|order| order.sells() && other_kind(order));
         let gained = self.entering_at(market).filter(|other| !other.order.sells() && other_kind(&other.order));
+        let ended = self.ended.iter().filter(|(at, other, _)| *at == market && *other != contract);
         freed.map(|order| u64::from(order.left().contracts())).sum::<u64>()
             + gained.map(|other| other.takes).sum::<u64>()
+            + ended.map(|(.., most)| most).sum::<u64>()
     }
 }
 

@@ -24,14 +24,18 @@ mod decide;
 mod hash;
 mod invariants;
 mod prefetch;
+mod queue;
 mod replica;
 mod snapshot;
 mod state;
 
 pub use book::{
-    Book, BookId, BookKey, Books, Instruction, LOOKAHEAD, Outcome, PRICE_MAX, Queue, Refusal, Resting, Upcoming,
+    Ahead, Book, BookId, BookKey, Books, Instruction, LOOKAHEAD, Outcome, PRICE_MAX, Queue, QueueCount, Refusal,
+    Resting, Upcoming,
 };
+pub use decide::{Change, Does, Lending, Preview, PriceFill, Recall};
 pub use invariants::{Invariant, Sums};
+pub use queue::QueuedOrder;
 pub use replica::{Divergence, HASH_EVERY, Halt, Read, Replica};
 pub use snapshot::SnapshotError;
 pub use state::{Account, Archive, Deposits, Few, Lent, Market, MarketView, Position, Proposed, Purse, Sealed, State};

@@ -382,6 +382,11 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.ids.find(id.mix(), |slot| self.nodes[slot].id == id)
     }
 
+    /// The slot of the order with this id, if it rests.
+    pub(super) fn slot(&self, id: Id) -> Option<u32> {
+        self.find(id).map(|(_, slot)| slot)
+    }
+
     #[inline]
     fn book(&self, node: &Node<Id, T>) -> BookKey {
         BookKey(self.levels[node.level].shelf / 2)

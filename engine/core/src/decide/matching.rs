@@ -28,7 +28,7 @@ pub fn place(
     let meets = taker.meets(market);
     if meets {
         let fok = order.terms.time_in_force() == TimeInForce::Fok;
-        match if fok { taker.fills(state, market, draft.room) } else { Fills::Whole } {
+        match if fok { taker.fills(draft.now, market, draft.room) } else { Fills::Whole } {
             Fills::Whole => taker.cross(state, market, draft),
             Fills::NotWhole => {}
             Fills::NotForItsOwn => taker.stop = Some(CancelReason::SelfTrade),

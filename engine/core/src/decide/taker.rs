@@ -5,7 +5,7 @@
 use schemas::event::{CancelReason, Party, Trade};
 use schemas::{
     AccountId, BookSide, Credits, Entry, Event, FeeRate, MarketId, OrderId, Price, Quantity, SelfTrade, Settlement,
-    SettlementReason, Side, Status, TradeId,
+    SettlementReason, Side, Status, Timestamp, TradeId,
 };
 
 use super::{Draft, cancel, settle};
@@ -118,7 +118,7 @@ impl Taker {
                 break;
             }
             draft.room -= 1;
-            if maker.has_expired(state.facts.time) {
+            if maker.has_expired(draft.now) {
                 cancel::end(self.market, &maker, CancelReason::Expired, draft);
             } else if maker.owner.account == self.account && self.self_trade != SelfTrade::Allow {
                 self.meet_own(&maker, quantity, draft);
@@ -132,7 +132,7 @@ impl Taker {
     }
 
     /// Whether all it wants can be filled at once. Never sees more orders than `room`.
-    pub fn fills(&self, state: &State, market: MarketView<'_>, room: usize) -> Fills {
+    pub fn fills(&self, now: Timestamp, market: MarketView<'_>, room: usize) -> Fills {
         let Appetite::Quantity(wanted) = self.appetite else { return Fills::NotWhole };
         // What is left of it, and what would be if its own account's orders were another's.
         let (mut left, mut left_if_allowed, mut stopped) = (wanted, wanted, false);
@@ -140,7 +140,7 @@ impl Taker {
             if !self.crosses(&maker) {
                 break;
             }
-            if maker.has_expired(state.facts.time) {
+            if maker.has_expired(now) {
                 continue;
             }
             left_if_allowed = left_if_allowed - left_if_allowed.min(maker.contracts());

@@ -35,6 +35,12 @@ impl QueueCount {
     pub fn of_at_most(orders: usize) -> Self {
         Self { left: orders, known: BTreeMap::new() }
     }
+
+    /// What is left of it for another state, of which nothing is known yet.
+    #[must_use]
+    pub fn elsewhere(self) -> Self {
+        Self::of_at_most(self.left)
+    }
 }
 
 impl<Id: BookId, T: Copy> Books<Id, T> {

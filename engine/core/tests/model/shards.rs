@@ -52,6 +52,10 @@ impl Shards {
         }
     }
 
+    pub fn map(&self) -> ShardMap {
+        self.map
+    }
+
     /// All events of a command on all shards, in the order in which they happened.
     pub fn handle(&mut self, at: Shard, time: Timestamp, command: &Command) -> Vec<(Shard, Event)> {
         self.handled += 1;

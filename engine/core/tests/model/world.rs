@@ -12,6 +12,7 @@ use super::compare;
 use super::coverage::Coverage;
 use super::law::{Model, Outcome};
 use super::normal;
+use super::preview;
 use super::random::{ACCOUNTS, MARKETS};
 use super::shards::Shards;
 use super::steps::{Again, Forgery, Kind, Listed, Route, SeenDeposit, Size, Step, Wait, Wish};
@@ -172,11 +173,21 @@ impl<'a> World<'a> {
         self.log.push((at, time, command.clone()));
         let (core, model, time) = (&mut self.core, &mut self.model, Timestamp(time));
         let both = || {
+            let previewed = match &command {
+                Command::PlaceOrder(order) => Some((order, preview::before(core, at, time, order))),
+                _ => None,
+            };
             let events = core.handle(at, time, &command);
             let decided = normal::decided(&normal::normal(&events), at);
-            (model.handle(at, time, &command, &decided), events)
+            (model.handle(at, time, &command, &decided), events, previewed)
         };
-        let (expected, events) = catch_unwind(AssertUnwindSafe(both)).map_err(|panic| self.explain(&said(&*panic)))?;
+        let ran = catch_unwind(AssertUnwindSafe(both)).map_err(|panic| self.explain(&said(&*panic)))?;
+        let (expected, events, previewed) = ran;
+        if let Some((order, said)) = previewed {
+            let (home, seen) = (&self.core.states[at.index()], &mut self.coverage.previews);
+            let agrees = preview::after(&said, order, (home, &events), seen);
+            agrees.map_err(|difference| self.explain(&difference))?;
+        }
         self.check(&events, &expected)
     }
 

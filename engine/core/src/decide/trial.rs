@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
     AccountId, Amendment, BookSide, Contract, Credits, MarketId, MarketLimits, Need, NewOrder, OrderId, PostOnly,
-    Price, Quantity, Rejection, Request, Room, Side, Terms, TimeInForce,
+    Price, Quantity, Rejection, Request, Room, SelfTrade, Side, Terms, TimeInForce,
 };
 
 use super::batch::{Refused, repeats_earlier, takes};
@@ -140,7 +140,9 @@ impl<'a> Trial<'a> {
         if self.meets(market, &entering) {
             return Err(Rejection::BatchConflict);
         }
-        self.admit_entering(market, entering)
+        self.admit_entering(market, entering)?;
+        self.free_own(market, &entering, resting.owner.self_trade);
+        Ok(())
     }
 
     fn admit_place(&mut self, request: &Request) -> Result<(), Rejection> {
@@ -158,7 +160,36 @@ impl<'a> Trial<'a> {
         }
         self.credits += order.hold();
         self.resting += u32::from(order.terms.time_in_force().rests());
-        self.admit_entering(market, entering)
+        self.admit_entering(market, entering)?;
+        self.free_own(market, &entering, order.instructions.self_trade);
+        Ok(())
+    }
+
+    /// The contracts of its account's own sells that an order may end on its way into the book.
+    fn free_own(&mut self, market: MarketView<'_>, entering: &Entering, self_trade: SelfTrade) {
+        if !self.ends_own(market, entering, self_trade) {
+            return;
+        }
+        let contract = match entering.side {
+            BookSide::Bid => Contract::Yes,
+            BookSide::Ask => Contract::No,
+        };
+        let position = market.position(self.account);
+        let reserved = position.held(contract) - position.free(contract);
+        let (_, given) = self.given(entering, contract);
+        self.freed.push(Freed { market: entering.market, contract, at_least: 0, at_most: reserved + given });
+    }
+
+    /// True if it may take orders of its own account off the other side: expired ones always, live ones if that is
+    /// what it does when it meets them.
+    fn ends_own(&self, market: MarketView<'_>, entering: &Entering, self_trade: SelfTrade) -> bool {
+        let ends_live = matches!(self_trade, SelfTrade::CancelOldest | SelfTrade::CancelBoth);
+        let own = |order: &MarketOrder| order.owner.account == self.account;
+        let ends = |order: &MarketOrder| ends_live || order.has_expired(self.state.facts.time);
+        // It reaches as much farther as the batch's cancels clear its way.
+        let reached = self.crossing(market, entering).take(ORDER_FILLS_MAX + self.cancelled.len() + 1);
+        let mut reached = reached.filter(|order| !self.cancels(order.id));
+        reached.any(|order| own(&order) && ends(&order)) || ends_live && self.crosses_another(entering)
     }
 
     /// The first amended order that only reduces, if what it may have depends on what the batch cancels or amends
@@ -177,14 +208,31 @@ impl<'a> Trial<'a> {
 
     /// True if it would meet an order that is there, or one of the batch.
     fn meets(&self, market: MarketView<'_>, entering: &Entering) -> bool {
-        let crosses = |price| taker::crosses(entering.side, entering.limit, price);
-        let resting = market.queue(entering.side.opposite());
         let live = |order: &MarketOrder| !order.has_expired(self.state.facts.time);
-        let cancelled = |order: &MarketOrder| self.cancelled.iter().any(|(_, gone)| gone.id == order.id);
-        let mut crossing = resting.take_while(|order| crosses(order.book_price())).enumerate();
+        let mut crossing = self.crossing(market, entering).enumerate();
         // Behind more expired orders than one may take off, the next one counts as live.
-        crossing.any(|(nth, order)| nth >= ORDER_FILLS_MAX || live(&order) && !cancelled(&order))
-            || self.others(entering).any(|other| other.side != entering.side && crosses(other.limit))
+        crossing.any(|(nth, order)| nth >= ORDER_FILLS_MAX || live(&order) && !self.cancels(order.id))
+            || self.crosses_another(entering)
+    }
+
+    /// Resting orders at prices that it takes, the best first.
+    fn crossing<'b>(
+        &self,
+        market: MarketView<'b>,
+        entering: &'b Entering,
+    ) -> impl Iterator<Item = MarketOrder> + use<'a, 'b> {
+        let queue = market.queue(entering.side.opposite());
+        queue.take_while(|order| taker::crosses(entering.side, entering.limit, order.book_price()))
+    }
+
+    /// True if it takes the price of another order that the batch brings.
+    fn crosses_another(&self, entering: &Entering) -> bool {
+        let crosses = |price| taker::crosses(entering.side, entering.limit, price);
+        self.others(entering).any(|other| other.side != entering.side && crosses(other.limit))
+    }
+
+    fn cancels(&self, order: OrderId) -> bool {
+        self.cancelled.iter().any(|(_, gone)| gone.id == order)
     }
 
     /// Orders of the batch that enter the same market.

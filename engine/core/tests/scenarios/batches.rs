@@ -354,3 +354,55 @@ fn a_name_twice_in_a_batch_is_answered_alike_in_both_modes() {
         "#]],
     );
 }
+
+#[test]
+fn an_order_of_a_batch_may_end_own_sells_whose_contracts_are_redeemed() {
+    check(
+        "deposit a 100
+         deposit m 100
+         deposit t 100
+         m buy no 10 @ 0.5
+         a buy yes 10 @ 0.5
+         a sell yes 10 @ 0.9
+         a buy no 10 @ 0.5
+         t buy yes 10 @ 0.5
+         a sell no 10 @ 0.5
+         a cancel #3
+         a all buy no 1 @ 0.5 stp cancel_oldest ; sell yes 9 @ 0.9
+         a all buy no 1 @ 0.5 ; sell yes 9 @ 0.9",
+        expect![[r#"
+            > m buy no 10 @ 0.5
+                order #1 ACTIVE 0/10
+            > a buy yes 10 @ 0.5
+                order #2 FILLED 10/10
+                trade 10 @ 0.5000 MINT a with m
+            > a sell yes 10 @ 0.9
+                order #3 ACTIVE 0/10
+            > a buy no 10 @ 0.5
+                order #4 ACTIVE 0/10
+            > t buy yes 10 @ 0.5
+                order #5 FILLED 10/10
+                trade 10 @ 0.5000 MINT t with a
+            > a sell no 10 @ 0.5
+                order #6 ACTIVE 0/10
+            > a cancel #3
+                cancelled 10 of a: REQUESTED
+            > a all buy no 1 @ 0.5 stp cancel_oldest ; sell yes 9 @ 0.9
+                request 0
+                refused: batch-refused
+                request 1
+                refused: batch-conflict
+            > a all buy no 1 @ 0.5 ; sell yes 9 @ 0.9
+                request 0
+                order #7 CANCELLED 0/1 SELF_TRADE
+                request 1
+                order #8 ACTIVE 0/9
+            a: 90.000000 + 0.000000 held, 10 YES (9 reserved), 10 NO (10 reserved)
+            m: 95.000000 + 0.000000 held, 10 NO
+            t: 95.000000 + 0.000000 held, 10 YES
+            BID 10 @ 0.5000 SELL_NO a
+            ASK 9 @ 0.9000 SELL_YES a
+            collateral 20.000000, fees 0.000000
+        "#]],
+    );
+}

@@ -8,7 +8,7 @@
 //! | order that must not take    | it would meet such an order                                                           |
 //! | fill-or-kill                | it is not the batch's first to enter, something touches its market, or it cannot fill |
 //! | order or amendment to buy   | the market is limited, and a budget before it may use up the position                 |
-//! | order or amendment to sell  | its contracts may be redeemed before, with others that the batch frees or gains       |
+//! | order or amendment to sell  | its contracts may be redeemed before, with others that the batch frees, ends or gains |
 //! | order that only reduces     | nothing may be left to reduce when its turn comes                                     |
 //! | amendment of a buy that     | the batch cancels or amends a sell, or another buy that only reduces, in its market   |
 //! | only reduces                |                                                                                       |
@@ -17,8 +17,8 @@
 
 use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
-    AccountId, Amendment, Contract, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection, Request, Terms,
-    TimeInForce,
+    AccountId, Amendment, BookSide, Contract, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection, Request,
+    SelfTrade, Terms, TimeInForce,
 };
 
 use super::batch::Refused;
@@ -34,6 +34,8 @@ struct Plan {
     /// Orders as they were before their amendments.
     amended: Vec<(MarketId, Order)>,
     entering: Vec<Entering>,
+    /// Contracts of sells of its account's that orders of the batch may end when they meet them.
+    ended: Vec<(MarketId, Contract, u64)>,
     wants: Wants,
 }
 
@@ -159,7 +161,9 @@ impl Model {
         if self.meets(plan, &entering) {
             return Err(Rejection::BatchConflict);
         }
-        self.try_enter(plan, entering)
+        self.try_enter(plan, entering)?;
+        self.note_ended(plan, &entering);
+        Ok(())
     }
 
     fn try_place(&self, plan: &mut Plan, order: &NewOrder) -> Answer<()> {
@@ -193,7 +197,30 @@ impl Model {
         }
         plan.wants.needs += order.hold();
         plan.wants.rests += usize::from(order.terms.time_in_force().rests());
-        self.try_enter(plan, entering)
+        self.try_enter(plan, entering)?;
+        self.note_ended(plan, &entering);
+        Ok(())
+    }
+
+    /// Sells of its own account that come off the book when it arrives: expired ones, and live ones by its self-trade
+    /// prevention. All contracts that the account has in sells of that kind may be theirs.
+    fn note_ended(&self, plan: &mut Plan, entering: &Entering) {
+        let Entering { market, order, .. } = entering;
+        let ends_live = [SelfTrade::CancelOldest, SelfTrade::CancelBoth].contains(&order.self_trade);
+        let kept = |other: &&Order| !plan.cancelled.iter().any(|(_, gone)| gone.id == other.id);
+        let there =
+            self.market(*market).on_side(order.side().opposite()).take_while(|other| order.reaches(other.price));
+        let most = ORDER_FILLS_MAX + plan.cancelled.len() + 1;
+        let own = there.take(most).filter(kept).filter(|other| other.account == order.account);
+        let brings_one =
+            plan.entering_at(*market).any(|o| o.order.side() != order.side() && order.reaches(o.order.price));
+        if own.into_iter().any(|other| ends_live || other.is_gone(self.now)) || ends_live && brings_one {
+            let across = if order.side() == BookSide::Bid { Contract::Yes } else { Contract::No };
+            let brought = plan.entering_at(*market).filter(|o| o.order.sells() && o.order.entry.contract() == across);
+            let brought: u64 = brought.map(|other| other.gives).sum();
+            let reserved = self.market(*market).reserved(order.account, across);
+            plan.ended.push((*market, across, reserved + brought));
+        }
     }
 
     /// True if it would meet an order that the batch leaves where it is, or that it brings.
@@ -327,8 +354,10 @@ impl Plan {
         let other_kind = |order: &Order| order.entry.contract() != contract;
         let freed = self.touched(market).filter(|order| order.sells() && other_kind(order));
         let gained = self.entering_at(market).filter(|other| !other.order.sells() && other_kind(&other.order));
+        let ended = self.ended.iter().filter(|(at, other, _)| *at == market && *other != contract);
         freed.map(|order| u64::from(order.left().contracts())).sum::<u64>()
             + gained.map(|other| other.takes).sum::<u64>()
+            + ended.map(|(.., most)| most).sum::<u64>()
     }
 }
 

@@ -12,10 +12,11 @@ use std::ops::RangeInclusive;
 
 use schemas::BookSide;
 
+use super::ids::Ids;
 use super::levels::{Level, Levels, Shelf};
 use super::prices::PRICE_MAX;
 use super::slab::{Linked, NIL, Slab};
-use super::slots::{Place, Slots, Vacancy};
+use super::slots::Place;
 use super::{At, BookId, IdKey, Queue, Resting};
 
 /// Which book of a [`Books`]. Given out in order from 0; that of a book that was closed serves again.
@@ -85,17 +86,15 @@ impl<Id: Copy, T: Copy> Linked for Node<Id, T> {
 #[derive(Clone, Debug)]
 pub struct Books<Id, T = ()> {
     pub(super) nodes: Slab<Node<Id, T>>,
-    pub(super) ids: Slots,
+    pub(super) ids: Ids,
     pub(super) levels: Levels,
     /// Books that were closed.
     vacant: BTreeSet<BookKey>,
-    key: IdKey,
 }
 
 impl<Id, T> Default for Books<Id, T> {
     fn default() -> Self {
-        let (nodes, ids, levels) = (Slab::default(), Slots::default(), Levels::default());
-        Self { nodes, ids, levels, vacant: BTreeSet::new(), key: IdKey::default() }
+        Self { nodes: Slab::default(), ids: Ids::default(), levels: Levels::default(), vacant: BTreeSet::new() }
     }
 }
 
@@ -109,12 +108,11 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// find. No outcome depends on the key, nor is it part of the bytes.
     #[must_use]
     pub fn keyed(self, key: u128) -> Self {
-        let mut books = Self { key: IdKey::new(key), ids: Slots::with_room(self.ids.len()), ..self };
+        let mut books = Self { ids: Ids::new(IdKey::new(key), self.ids.len()), ..self };
         for book in books.keys().collect::<Vec<_>>() {
             for slot in books.slots(book).collect::<Vec<_>>() {
-                let hash = books.hash(books.nodes[slot].id);
-                let vacancy = books.ids.vacancy(hash);
-                books.ids.fill(vacancy, hash, slot);
+                let nodes = &books.nodes;
+                books.ids.insert(nodes[slot].id, slot, |slot| nodes[slot].id);
             }
         }
         books
@@ -286,46 +284,39 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// As [`Books::insert`]; returns the order's slot, which stays the same as long as it rests.
     #[inline]
     pub(crate) fn rest(&mut self, book: BookKey, order: Resting<Id, T>) -> u32 {
-        let vacancy = self.find_or_vacancy(order.id).unwrap_or_else(|_| panic!("order {:?} rests twice", order.id));
-        self.rest_at(vacancy, book, order)
+        assert!(self.find(order.id).is_none(), "order {:?} rests twice", order.id);
+        self.rest_new(book, order)
     }
 
-    /// As [`Books::rest`], where the id's entry would be.
+    /// As [`Books::rest`], of an order whose id was looked up.
     #[inline]
-    pub(super) fn rest_at(&mut self, vacancy: Vacancy, book: BookKey, order: Resting<Id, T>) -> u32 {
+    pub(super) fn rest_new(&mut self, book: BookKey, order: Resting<Id, T>) -> u32 {
         let Resting { id, side, price, remaining, .. } = order;
         let key = book.shelf(side);
         let prices = self.levels.shelf(key).prices();
         assert!(remaining > 0 && prices.contains(&price), "order {id:?} rests with {remaining} at {price}");
         let level = self.levels.open(key, price);
-        self.append(vacancy, key, level, order)
+        self.append(key, level, order)
     }
 
     /// Rests an order behind all others of a level.
     #[inline]
-    pub(super) fn append(&mut self, vacancy: Vacancy, shelf: u32, at: u32, order: Resting<Id, T>) -> u32 {
+    pub(super) fn append(&mut self, shelf: u32, at: u32, order: Resting<Id, T>) -> u32 {
         let Resting { id, side, price, remaining, owner } = order;
-        let node = Node { id, owner, price, remaining, before: NIL, after: NIL, level: at, side };
-        let slot = self.nodes.allocate(node);
-        self.ids.fill(vacancy, self.hash(id), slot);
-        self.levels.shelf_mut(shelf).orders += 1;
-        self.link(slot, at);
-        slot
-    }
-
-    /// Puts an order that is in its slot at the end of a level.
-    #[inline]
-    fn link(&mut self, slot: u32, at: u32) {
-        let node = &mut self.nodes[slot];
         let level = &mut self.levels[at];
-        let before = std::mem::replace(&mut level.tail, slot);
-        level.total += u64::from(node.remaining);
-        (node.before, node.after, node.level) = (before, NIL, at);
+        let before = level.tail;
+        let slot = self.nodes.allocate(Node { id, owner, price, remaining, before, after: NIL, level: at, side });
+        level.tail = slot;
+        level.total += u64::from(remaining);
         if before == NIL {
             level.head = slot;
         } else {
             self.nodes[before].after = slot;
         }
+        self.levels.shelf_mut(shelf).orders += 1;
+        let nodes = &self.nodes;
+        self.ids.insert(id, slot, |slot| nodes[slot].id);
+        slot
     }
 
     /// Takes `quantity` from the order that would fill first on `side`. Returns it as it was.
@@ -402,10 +393,17 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         let (shelf, prices) = (self.levels[level].shelf, self.prices(self.book(&self.nodes[slot])));
         assert!(remaining > 0 && prices.contains(&price), "order {id:?} ({side}) rests with {remaining} at {price}");
         self.unlink(slot);
+        let at = self.levels.open(shelf, price);
+        let level = &mut self.levels[at];
+        let before = std::mem::replace(&mut level.tail, slot);
+        level.total += u64::from(remaining);
+        if before == NIL {
+            level.head = slot;
+        } else {
+            self.nodes[before].after = slot;
+        }
         let node = &mut self.nodes[slot];
-        (node.price, node.remaining) = (price, remaining);
-        let level = self.levels.open(shelf, price);
-        self.link(slot, level);
+        *node = Node { price, remaining, before, after: NIL, level: at, ..*node };
     }
 
     /// Leaves an order `remaining`, which is not more than it has.
@@ -420,21 +418,22 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// Takes an order out of its queue and gives back what it occupied.
     #[inline]
     fn leave(&mut self, entry: Place, slot: u32) {
-        let shelf = self.levels[self.nodes[slot].level].shelf;
-        self.unlink(slot);
+        let shelf = self.unlink(slot);
         self.ids.remove_at(entry);
         self.nodes.release(slot);
         self.forget(shelf, 1);
     }
 
-    /// Takes an order out of its queue.
+    /// Takes an order out of its queue. Returns its side.
     #[inline]
-    fn unlink(&mut self, slot: u32) {
+    fn unlink(&mut self, slot: u32) -> u32 {
         let Node { remaining, before, after, level: at, .. } = self.nodes[slot];
-        if before == NIL && after == NIL {
-            return self.levels.close(at);
-        }
         let level = &mut self.levels[at];
+        let shelf = level.shelf;
+        if before == NIL && after == NIL {
+            self.levels.close(at);
+            return shelf;
+        }
         level.total -= u64::from(remaining);
         if before == NIL {
             level.head = after;
@@ -446,6 +445,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         } else {
             self.nodes[after].before = before;
         }
+        shelf
     }
 
     #[inline]
@@ -453,28 +453,14 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.levels.shelf_mut(shelf).orders -= orders;
     }
 
-    #[inline]
-    pub(super) fn hash(&self, id: Id) -> u32 {
-        id.mix(self.key)
-    }
-
     /// The price of a level that has orders.
     pub(super) fn price_of(&self, level: u32) -> u32 {
         self.nodes[self.levels[level].head].price
     }
 
-    /// Where the entry of an id would be, or else its slot.
-    #[inline]
-    pub(super) fn find_or_vacancy(&mut self, id: Id) -> Result<Vacancy, u32> {
-        match self.ids.find_or_vacancy(id.mix(self.key), |slot| self.nodes[slot].id == id) {
-            Ok(slot) => Err(slot),
-            Err(vacancy) => Ok(vacancy),
-        }
-    }
-
     #[inline]
     pub(super) fn find(&self, id: Id) -> Option<(Place, u32)> {
-        self.ids.find(self.hash(id), |slot| self.nodes[slot].id == id)
+        self.ids.find(id, |slot| self.nodes[slot].id == id)
     }
 
     #[inline]
@@ -561,7 +547,7 @@ impl<Id: BookId, T: Copy> Taking<'_, Id, T> {
             }
             self.gone += 1;
             let after = node.after;
-            self.books.ids.remove(order.id.mix(self.books.key), self.slot);
+            self.books.ids.remove(order.id, self.slot);
             self.books.nodes.release(self.slot);
             self.slot = after;
         }

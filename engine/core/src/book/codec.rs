@@ -10,10 +10,10 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use schemas::BookSide;
 
+use super::ids::Ids;
 use super::slab::NIL;
-use super::slots::Slots;
 use super::walk::Walk;
-use super::{Book, BookId, BookKey, Books, PRICE_MAX, Resting};
+use super::{Book, BookId, BookKey, Books, IdKey, PRICE_MAX, Resting};
 
 /// Orders that places of the index are taken for before they are read.
 const RESERVED_MAX: usize = 1 << 17;
@@ -100,7 +100,7 @@ const NO_PRICES: &str = "a book of no prices, or of more than there are";
 fn with_room<Id: BookId, T: Copy>(orders: u64) -> Books<Id, T> {
     let room = usize::try_from(orders).map_or(RESERVED_MAX, |orders| orders.min(RESERVED_MAX));
     let mut books = Books::new();
-    books.ids = Slots::with_room(room);
+    books.ids = Ids::new(IdKey::default(), room);
     books
 }
 
@@ -150,7 +150,9 @@ impl<Id: BookId, T: Copy> Filling<'_, Id, T> {
         if remaining == 0 || !self.books.prices(self.book).contains(&price) {
             return Err("a book with an order that is empty or off its prices");
         }
-        let vacancy = self.books.find_or_vacancy(id).map_err(|_| "an order that rests twice")?;
+        if self.books.find(id).is_some() {
+            return Err("an order that rests twice");
+        }
         if side != self.side {
             if side == BookSide::Bid {
                 return Err("a bid behind asks");
@@ -168,7 +170,7 @@ impl<Id: BookId, T: Copy> Filling<'_, Id, T> {
             }
             self.level = self.books.levels.open(shelf, price);
         }
-        self.books.append(vacancy, shelf, self.level, order);
+        self.books.append(shelf, self.level, order);
         Ok(())
     }
 }

@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 
 use schemas::BookSide;
 
+use super::by_rank::{self, ByRank};
 use super::books::BookKey;
 use super::prices::{Ladder, Prices};
 use super::slab::{Linked, NIL, Slab};
-use super::slots::Slots;
 
 /// The orders at one price, first come first.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,8 @@ pub struct Shelf {
     flip: u32,
     /// What takes a flipped price to its rank.
     base: u32,
+    /// Its table of levels, or [`by_rank::NONE`].
+    table: u32,
     ladder: Ladder,
 }
 
@@ -64,7 +66,7 @@ impl Shelf {
             BookSide::Bid => (0, 0),
             BookSide::Ask => (u32::MAX, highest + 1),
         };
-        Self { best: NIL, rank: 0, orders: 0, lowest, highest, flip, base, ladder: Ladder::new(highest) }
+        Self { best: NIL, rank: 0, orders: 0, lowest, highest, flip, base, table: by_rank::NONE, ladder: Ladder::new(highest) }
     }
 
     /// A price as a number of which the higher is better: the price itself for bids, its distance to the highest for asks. Which
@@ -72,6 +74,12 @@ impl Shelf {
     #[inline]
     fn rank(&self, price: u32) -> u32 {
         (price ^ self.flip).wrapping_add(self.base)
+    }
+
+    /// More than its highest rank.
+    #[inline]
+    fn ranks(&self) -> usize {
+        self.highest as usize + 1
     }
 
     /// The prices of the domain.
@@ -99,7 +107,7 @@ pub struct Levels {
     /// The bids of each book and, next to them, its asks.
     shelves: Vec<Shelf>,
     levels: Slab<Level>,
-    slots: Slots,
+    by_rank: ByRank,
     prices: Prices,
 }
 
@@ -145,15 +153,16 @@ impl Levels {
     /// A level that is likely the one at a price: where to look ahead without touching it.
     #[inline]
     pub fn guess(&self, shelf: u32, price: u32) -> Option<u32> {
-        self.slots.guess(hash(shelf, self.shelf(shelf).rank(price)))
+        let side = self.shelf(shelf);
+        self.by_rank.guess(side.table, shelf, side.rank(price))
     }
 
     /// Brings the way to the level at a price into the processor's caches.
     #[inline]
     pub fn prefetch_price(&self, shelf: u32, price: u32) {
-        let rank = self.shelf(shelf).rank(price);
-        self.prefetch_key(shelf, rank);
-        self.prices.prefetch(self.shelf(shelf).ladder, rank);
+        let side = self.shelf(shelf);
+        self.by_rank.prefetch(side.table, shelf, side.rank(price));
+        self.prices.prefetch(side.ladder, side.rank(price));
     }
 
     /// The level at a price, if it has orders.
@@ -172,13 +181,13 @@ impl Levels {
     /// Brings the way to the level of a rank into the processor's caches.
     #[inline]
     pub fn prefetch_key(&self, shelf: u32, rank: u32) {
-        self.slots.prefetch(hash(shelf, rank));
+        self.by_rank.prefetch(self.shelf(shelf).table, shelf, rank);
     }
 
     /// Brings the level of a rank into the processor's caches, once the way to it is there.
     #[inline]
     pub fn prefetch_level(&self, shelf: u32, rank: u32) {
-        if let Some(level) = self.slots.guess(hash(shelf, rank)) {
+        if let Some(level) = self.by_rank.guess(self.shelf(shelf).table, shelf, rank) {
             self.prefetch(level);
         }
     }
@@ -187,24 +196,25 @@ impl Levels {
     #[inline]
     pub fn find_rank(&self, shelf: u32, rank: u32) -> Option<u32> {
         let is_it = |slot| self.levels[slot].rank == rank && self.levels[slot].shelf == shelf;
-        self.slots.find(hash(shelf, rank), is_it).map(|(_, slot)| slot)
+        self.by_rank.find(self.shelf(shelf).table, shelf, rank, is_it)
     }
 
     /// The level at a price, to be filled further or for the first time.
     #[inline]
     pub fn open(&mut self, at: u32, price: u32) -> u32 {
+        let rank = self.shelf(at).rank(price);
+        if let Some(level) = self.find_rank(at, rank) {
+            return level;
+        }
         let shelf = &mut self.shelves[at as usize];
-        let rank = shelf.rank(price);
-        let is_it = |slot| self.levels[slot].rank == rank && self.levels[slot].shelf == at;
-        let vacancy = match self.slots.find_or_vacancy(hash(at, rank), is_it) {
-            Ok(level) => return level,
-            Err(vacancy) => vacancy,
-        };
         let level = self.levels.allocate(Level { total: 0, head: NIL, tail: NIL, shelf: at, rank });
-        self.slots.fill(vacancy, hash(at, rank), level);
+        self.by_rank.insert(shelf.table, at, rank, level);
         self.prices.occupy(&mut shelf.ladder, rank);
         if rank > shelf.rank || shelf.best == NIL {
             (shelf.best, shelf.rank) = (level, rank);
+        }
+        if shelf.table == by_rank::NONE && by_rank::is_dense(shelf.ranks(), shelf.orders) {
+            self.add_table(at);
         }
         level
     }
@@ -212,16 +222,48 @@ impl Levels {
     /// A level has no more orders.
     #[inline]
     pub fn close(&mut self, level: u32) {
-        let Level { shelf, rank, .. } = self.levels[level];
-        self.slots.remove(hash(shelf, rank), level);
+        let Level { shelf: at, rank, .. } = self.levels[level];
+        let shelf = &mut self.shelves[at as usize];
+        self.by_rank.remove(shelf.table, at, rank, level);
         self.levels.release(level);
-        let side = &mut self.shelves[shelf as usize];
-        self.prices.vacate(&mut side.ladder, rank);
-        if side.best == level {
-            let next = self.below(shelf, rank);
-            let shelf = &mut self.shelves[shelf as usize];
+        self.prices.vacate(&mut shelf.ladder, rank);
+        if shelf.best == level {
+            let next = self.below(at, rank);
+            let shelf = &mut self.shelves[at as usize];
             (shelf.best, shelf.rank) = next.unwrap_or((NIL, 0));
         }
+        let shelf = self.shelf(at);
+        if shelf.table != by_rank::NONE && by_rank::is_sparse(shelf.ranks(), shelf.orders) {
+            self.drop_table(at);
+        }
+    }
+
+    /// A side has come to have many orders.
+    #[cold]
+    fn add_table(&mut self, at: u32) {
+        let table = self.by_rank.add_table(self.shelf(at).ranks());
+        self.move_levels(at, table);
+    }
+
+    /// A side has few orders left.
+    #[cold]
+    fn drop_table(&mut self, at: u32) {
+        let table = self.shelf(at).table;
+        self.move_levels(at, by_rank::NONE);
+        self.by_rank.drop_table(table);
+    }
+
+    /// Finds the levels of a side in another table from here on.
+    fn move_levels(&mut self, at: u32, to: u32) {
+        let Shelf { table: from, ladder, best, rank, .. } = *self.shelf(at);
+        let mut next = (best != NIL).then_some(rank);
+        while let Some(rank) = next {
+            let level = self.find_rank(at, rank).expect("an occupied price has a level");
+            self.by_rank.remove(from, at, rank, level);
+            self.by_rank.insert(to, at, rank, level);
+            next = self.prices.below(ladder, rank);
+        }
+        self.shelf_mut(at).table = to;
     }
 
     /// The next level on the worse side.
@@ -252,10 +294,4 @@ impl std::ops::IndexMut<u32> for Levels {
     fn index_mut(&mut self, level: u32) -> &mut Level {
         &mut self.levels[level]
     }
-}
-
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "the product's high half")]
-fn hash(shelf: u32, rank: u32) -> u32 {
-    ((u64::from(shelf) << 32 | u64::from(rank)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }

@@ -38,7 +38,9 @@
 //! [`Books::prefetch`].
 
 mod books;
+mod by_rank;
 mod codec;
+mod ids;
 mod levels;
 mod place;
 mod prefetch;
@@ -64,6 +66,8 @@ pub use slots::Slots;
 
 /// An order's id in a book.
 pub trait BookId: Copy + Eq + std::fmt::Debug {
+    /// The id as a number below `u64::MAX`, if it is one. Books of ids that are given out in their order are quicker.
+    fn number(self) -> Option<u64>;
     /// 32 well-mixed bits.
     fn mix(self, key: IdKey) -> u32;
 }
@@ -88,6 +92,11 @@ impl Default for IdKey {
 
 impl BookId for u64 {
     #[inline]
+    fn number(self) -> Option<u64> {
+        (self < u64::MAX).then_some(self)
+    }
+
+    #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "the product's high half")]
     fn mix(self, key: IdKey) -> u32 {
         (self.wrapping_mul(key.0[0]) >> 32) as u32
@@ -95,6 +104,11 @@ impl BookId for u64 {
 }
 
 impl BookId for u128 {
+    #[inline]
+    fn number(self) -> Option<u64> {
+        u64::try_from(self).ok().and_then(BookId::number)
+    }
+
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "takes both halves, and the sum's high half")]
     fn mix(self, key: IdKey) -> u32 {
@@ -105,6 +119,11 @@ impl BookId for u128 {
 
 /// Given out by the shard, one after the other, whatever clients do.
 impl BookId for OrderId {
+    #[inline]
+    fn number(self) -> Option<u64> {
+        self.0.number()
+    }
+
     #[inline]
     fn mix(self, key: IdKey) -> u32 {
         self.0.mix(key)

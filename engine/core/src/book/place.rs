@@ -68,7 +68,9 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     ) -> Result<Outcome, Refusal> {
         let Resting { id, side, price, remaining: quantity, .. } = order;
         self.check(book, price, quantity)?;
-        let vacancy = self.find_or_vacancy(id).map_err(|_| Refusal::IdIsLive)?;
+        if self.find(id).is_some() {
+            return Err(Refusal::IdIsLive);
+        }
         match instruction {
             Instruction::PostOnly if self.meets(book, side, price) => return Err(Refusal::WouldTake),
             Instruction::FillOrKill if !self.holds(book, side, price, quantity) => return Err(Refusal::WouldNotFill),
@@ -78,9 +80,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         let rests = !matches!(instruction, Instruction::ImmediateOrCancel | Instruction::FillOrKill);
         let resting = if rests { left } else { 0 };
         if resting > 0 {
-            // An order that fills may have moved others' entries.
-            let vacancy = if left == quantity { vacancy } else { self.ids.vacancy(self.hash(id)) };
-            self.rest_at(vacancy, book, Resting { remaining: resting, ..order });
+            self.rest_new(book, Resting { remaining: resting, ..order });
         }
         Ok(Outcome { filled: quantity - left, resting })
     }
@@ -121,7 +121,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         if left > 0 {
             self.move_to(slot, price, left);
         } else {
-            // What filled may have moved its entry.
+            // What was taken may have moved its entry.
             self.remove(id);
         }
         Ok(Outcome { filled: quantity - left, resting: left })

@@ -67,13 +67,13 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// First: where an order is by its id.
     #[inline]
     pub(crate) fn prefetch_id(&self, id: Id) {
-        self.ids.prefetch(self.hash(id));
+        self.ids.prefetch(id);
     }
 
     /// Second: the order.
     #[inline]
     pub(crate) fn prefetch_order(&self, id: Id) {
-        if let Some(slot) = self.ids.guess(self.hash(id)) {
+        if let Some(slot) = self.ids.guess(id) {
             self.nodes.prefetch(slot);
         }
     }
@@ -81,7 +81,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// Third: what an order that leaves lets go.
     #[inline]
     pub(crate) fn prefetch_neighbours(&self, id: Id) {
-        let Some(slot) = self.ids.guess(self.hash(id)) else { return };
+        let Some(slot) = self.ids.guess(id) else { return };
         let node = &self.nodes[slot];
         self.levels.prefetch(node.level);
         for neighbour in [node.before, node.after].into_iter().filter(|&slot| slot != NIL) {

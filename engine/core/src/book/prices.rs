@@ -36,15 +36,19 @@ impl Linked for Block {
     }
 }
 
+/// A block or a fan, and of a block a bit for each of its words that is not zero.
+#[derive(Clone, Copy, Default, Debug)]
+struct Branch {
+    node: u32,
+    words: u32,
+}
+
 /// What lies below a node of a side's tree.
 #[derive(Clone, Copy, Default, Debug)]
 struct Fan {
+    below: [Branch; FANS],
     /// A bit for each that is there.
     present: u32,
-    /// Of each block a bit for each of its words that is not zero.
-    words: [u8; FANS],
-    /// Blocks, or fans.
-    below: [u32; FANS],
 }
 
 impl Linked for Fan {
@@ -114,7 +118,7 @@ impl Prices {
         let mut at = ladder.root;
         for height in (2..=ladder.height).rev() {
             let branch = branch(rank, height);
-            let mut below = self.fans[at].below[branch];
+            let mut below = self.fans[at].below[branch].node;
             if below == NONE {
                 below = self.fans.allocate(Fan::default());
                 self.fans[at].add(branch, below);
@@ -122,50 +126,53 @@ impl Prices {
             at = below;
         }
         let (branch, fan) = (branch(rank, 1), &mut self.fans[at]);
-        if fan.below[branch] == NONE {
+        if fan.below[branch].node == NONE {
             fan.add(branch, self.blocks.allocate(Block::default()));
         }
-        fan.words[branch] |= 1 << word(rank);
-        self.blocks[fan.below[branch]].0[word(rank)] |= 1 << (rank % 64);
+        let below = &mut fan.below[branch];
+        below.words |= 1 << word(rank);
+        self.blocks[below.node].0[word(rank)] |= 1 << (rank % 64);
     }
 
     /// A rank that had orders has none.
     #[inline]
     pub fn vacate(&mut self, ladder: &mut Ladder, rank: u32) {
-        self.vacate_below(ladder.root, ladder.height, rank);
-        if self.fans[ladder.root].present == 0 {
+        if self.vacate_below(ladder.root, ladder.height, rank) {
             self.fans.release(ladder.root);
             ladder.root = NONE;
         }
     }
 
+    /// True if nothing is left below the fan.
     #[inline]
-    fn vacate_below(&mut self, at: u32, height: u32, rank: u32) {
+    fn vacate_below(&mut self, at: u32, height: u32, rank: u32) -> bool {
         let branch = branch(rank, height);
         if height > 1 {
             return self.vacate_far_below(at, height, branch, rank);
         }
         let fan = &mut self.fans[at];
-        let below = fan.below[branch];
-        let bits = &mut self.blocks[below].0[word(rank)];
+        let Branch { node, words } = &mut fan.below[branch];
+        let bits = &mut self.blocks[*node].0[word(rank)];
         *bits &= !(1 << (rank % 64));
-        if *bits == 0 {
-            fan.words[branch] &= !(1 << word(rank));
-            if fan.words[branch] == 0 {
-                fan.remove(branch);
-                self.blocks.release(below);
-            }
+        if *bits != 0 {
+            return false;
         }
+        *words &= !(1 << word(rank));
+        if *words != 0 {
+            return false;
+        }
+        self.blocks.release(*node);
+        fan.remove(branch)
     }
 
     #[cold]
-    fn vacate_far_below(&mut self, at: u32, height: u32, branch: usize, rank: u32) {
-        let below = self.fans[at].below[branch];
-        self.vacate_below(below, height - 1, rank);
-        if self.fans[below].present == 0 {
-            self.fans[at].remove(branch);
-            self.fans.release(below);
+    fn vacate_far_below(&mut self, at: u32, height: u32, branch: usize, rank: u32) -> bool {
+        let below = self.fans[at].below[branch].node;
+        if !self.vacate_below(below, height - 1, rank) {
+            return false;
         }
+        self.fans.release(below);
+        self.fans[at].remove(branch)
     }
 
     /// The best rank strictly below `rank`.
@@ -180,12 +187,13 @@ impl Prices {
         if height > 1 {
             return self.below_far(fan, height, branch, rank);
         }
-        let block = &self.blocks[fan.below[branch]].0;
+        let Branch { node, words } = fan.below[branch];
+        let block = &self.blocks[node].0;
         let bits = block[word(rank)] & ((1 << (rank % 64)) - 1);
         if bits != 0 {
             return Some(rank & !63 | bits.ilog2());
         }
-        let words = u32::from(fan.words[branch]) & ((1 << word(rank)) - 1);
+        let words = words & ((1 << word(rank)) - 1);
         if words != 0 {
             return Some(rank & !511 | best(block, words));
         }
@@ -195,7 +203,7 @@ impl Prices {
 
     #[cold]
     fn below_far(&self, fan: &Fan, height: u32, branch: usize, rank: u32) -> Option<u32> {
-        let below = fan.below[branch];
+        let below = fan.below[branch].node;
         if below != NONE
             && let Some(found) = self.below_in(below, height - 1, rank)
         {
@@ -209,11 +217,11 @@ impl Prices {
     fn best_of(&self, fan: &Fan, branch: u32, height: u32, rank: u32) -> u32 {
         let bits = BLOCK_BITS + FAN_BITS * (height - 1);
         let first = rank >> bits >> FAN_BITS << FAN_BITS << bits | branch << bits;
-        let below = fan.below[branch as usize];
+        let Branch { node, words } = fan.below[branch as usize];
         if height == 1 {
-            return first | best(&self.blocks[below].0, fan.words[branch as usize].into());
+            return first | best(&self.blocks[node].0, words);
         }
-        let fan = &self.fans[below];
+        let fan = &self.fans[node];
         self.best_of(fan, fan.present.ilog2(), height - 1, first)
     }
 
@@ -226,13 +234,15 @@ impl Prices {
 
 impl Fan {
     fn add(&mut self, branch: usize, below: u32) {
-        self.below[branch] = below;
+        self.below[branch].node = below;
         self.present |= 1 << branch;
     }
 
-    fn remove(&mut self, branch: usize) {
-        self.below[branch] = NONE;
+    /// True if nothing is left.
+    fn remove(&mut self, branch: usize) -> bool {
+        self.below[branch] = Branch::default();
         self.present &= !(1 << branch);
+        self.present == 0
     }
 }
 

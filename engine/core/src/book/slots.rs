@@ -2,8 +2,8 @@
 //! addressing, linear probing, and removal that leaves no tombstones, so that a table that lives for years is as fast as a fresh one.
 //!
 //! ```text
-//! up to 65,536 places: hash ─highest bits─▶ place
-//! more:                hash ─highest bits─▶ directory ─▶ page ─next bits─▶ place
+//! up to 131,072 places: hash ─highest bits─▶ place
+//! more:                 hash ─highest bits─▶ directory ─▶ page ─next bits─▶ place
 //! ```
 //!
 //! A table is one root page, which doubles. One that outgrows it has many pages: a page of [`PLACES`] that is half full is divided into two by
@@ -32,7 +32,7 @@ const PLACES_MIN: usize = 8;
 pub const PLACES: usize = 4_096;
 
 /// Pages that the largest root page is as large as. Moving half as many places' entries takes a fraction of a millisecond.
-const ROOT_PAGES: usize = 16;
+const ROOT_PAGES: usize = 32;
 
 /// The number of the root page.
 const ROOT: u32 = u32::MAX;
@@ -46,8 +46,8 @@ pub struct Vacancy(Place);
 /// Where an entry is, until the next change.
 #[derive(Clone, Copy)]
 pub struct Place {
-    page: u32,
-    at: u32,
+    pub page: u32,
+    pub at: u32,
 }
 
 /// See the module. `FULL` is [`PLACES`] but in tests.
@@ -60,14 +60,15 @@ pub struct Slots<const FULL: usize = PLACES> {
     /// Takes a hash to its place in the directory.
     shift: u32,
     pages: Vec<Page>,
-    len: usize,
+    /// Entries in the pages.
+    far: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Page {
     /// A power of two of them.
     entries: Box<[u64]>,
-    /// Takes what is left of a hash to its place in the page.
+    /// Takes a hash to its place in the page: the bits behind those that choose the page.
     shift: u32,
     /// How many bits of a hash choose this page.
     depth: u32,
@@ -79,13 +80,13 @@ struct Page {
 impl Page {
     fn new(places: usize, depth: u32, prefix: u32) -> Self {
         let entries = vec![EMPTY; places].into_boxed_slice();
-        Self { entries, shift: 32 - places.trailing_zeros(), depth, prefix, len: 0 }
+        Self { entries, shift: 32_u32.saturating_sub(depth + places.trailing_zeros()), depth, prefix, len: 0 }
     }
 
     /// Where the entry of a hash is, unless another is there.
     #[inline]
     fn home(&self, hash: u32) -> usize {
-        (hash << self.depth >> self.shift) as usize
+        (hash >> self.shift) as usize & (self.entries.len() - 1)
     }
 
     #[inline]
@@ -156,7 +157,7 @@ impl<const FULL: usize> Default for Slots<FULL> {
 
 impl<const FULL: usize> Slots<FULL> {
     fn with_root(places: usize) -> Self {
-        Self { root: Page::new(places, 0, 0), directory: Vec::new(), shift: 32, pages: Vec::new(), len: 0 }
+        Self { root: Page::new(places, 0, 0), directory: Vec::new(), shift: 32, pages: Vec::new(), far: 0 }
     }
 
     /// Without entries, with places for so many.
@@ -172,7 +173,7 @@ impl<const FULL: usize> Slots<FULL> {
     }
 
     pub fn len(&self) -> usize {
-        self.len
+        self.root.len as usize + self.far
     }
 
     /// The page of a hash, and its number.
@@ -258,7 +259,9 @@ impl<const FULL: usize> Slots<FULL> {
         let page = self.page_mut(vacancy.0.page);
         page.entries[vacancy.0.at as usize] = u64::from(hash) << 32 | u64::from(slot);
         page.len += 1;
-        self.len += 1;
+        if vacancy.0.page != ROOT {
+            self.far += 1;
+        }
     }
 
     /// Removes the entry of `slot`, which has this hash.
@@ -267,19 +270,34 @@ impl<const FULL: usize> Slots<FULL> {
     /// If there is none: the slab and this index disagree.
     #[inline]
     pub fn remove(&mut self, hash: u32, slot: u32) {
-        let found = self.find(hash, |other| other == slot);
-        let (place, _) = found.unwrap_or_else(|| panic!("slot {slot} is not in the index"));
-        self.remove_at(place);
+        let wanted = u64::from(hash) << 32 | u64::from(slot);
+        let (number, page) = self.page(hash);
+        let mut at = page.home(hash);
+        while page.entries[at] != wanted {
+            assert!(page.entries[at] != EMPTY, "slot {slot} is not in the index");
+            at = page.after(at);
+        }
+        self.remove_at(Place { page: number, at: low(at) });
     }
 
     /// Removes the entry at a place that [`Slots::find`] told.
     #[inline]
     pub fn remove_at(&mut self, place: Place) {
-        self.len -= 1;
         let page = self.page_mut(place.page);
         page.remove(place.at as usize);
+        if page.is_sparse() || place.page != ROOT {
+            self.removed_far(place.page);
+        }
+    }
+
+    #[inline(never)]
+    fn removed_far(&mut self, number: u32) {
+        if number != ROOT {
+            self.far -= 1;
+        }
+        let page = self.page_mut(number);
         if page.is_sparse() && page.entries.len() > PLACES_MIN {
-            self.shrink(place.page);
+            self.shrink(number);
         }
     }
 
@@ -289,7 +307,7 @@ impl<const FULL: usize> Slots<FULL> {
             page.entries.fill(EMPTY);
             page.len = 0;
         }
-        self.len = 0;
+        self.far = 0;
     }
 
     /// A hash's place in the directory.
@@ -364,8 +382,8 @@ impl<const FULL: usize> Slots<FULL> {
     /// Gives back what a page with few entries does not need.
     #[cold]
     fn shrink(&mut self, number: u32) {
-        if number != ROOT && self.len * SPARSE < FULL * ROOT_PAGES {
-            return self.move_to(Self::with_room(self.len * 2));
+        if number != ROOT && self.far * SPARSE < FULL * ROOT_PAGES {
+            return self.move_to(Self::with_room(self.far * 2));
         }
         let page = self.page_mut(number);
         if number == ROOT || page.entries.len() > FULL {

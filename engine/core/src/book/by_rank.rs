@@ -1,0 +1,110 @@
+//! From a price of a side to its level.
+//!
+//! Most sides have few orders for the prices that they might have: their levels are in a hash table, by side and rank. A side with many
+//! orders has a place for each rank instead, found without a hash and without a look at the level. So a level is found as quickly as the memory
+//! for it is worth: such a table takes at most [`BYTES_AN_ORDER`] for each order.
+
+use super::slab::NIL;
+use super::slots::Slots;
+
+/// A table is given up when it takes eight times as much.
+const BYTES_AN_ORDER: usize = 16;
+
+/// Sides with more prices have no tables: making one would take too long.
+const PRICES_MAX: usize = 1 << 16;
+
+/// No table.
+pub const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Debug, Default)]
+pub struct ByRank {
+    slots: Slots,
+    tables: Vec<Box<[u32]>>,
+    /// Tables that no side has.
+    vacant: Vec<u32>,
+}
+
+/// True if a side with so many orders should have a table for so many ranks.
+#[inline]
+pub fn is_dense(ranks: usize, orders: u32) -> bool {
+    orders as usize * BYTES_AN_ORDER >= ranks * size_of::<u32>() && ranks <= PRICES_MAX
+}
+
+/// True if it should have none any more.
+#[inline]
+pub fn is_sparse(ranks: usize, orders: u32) -> bool {
+    orders as usize * BYTES_AN_ORDER * 8 < ranks * size_of::<u32>()
+}
+
+impl ByRank {
+    /// Brings the way to a level into the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, table: u32, shelf: u32, rank: u32) {
+        match self.tables.get(table as usize) {
+            Some(table) => prefetch_index::prefetch_index(table, rank as usize),
+            None => self.slots.prefetch(hash(shelf, rank)),
+        }
+    }
+
+    /// A level that is likely the one of a rank: where to look ahead without touching it.
+    #[inline]
+    pub fn guess(&self, table: u32, shelf: u32, rank: u32) -> Option<u32> {
+        self.find(table, shelf, rank, |_| true)
+    }
+
+    /// The level of a rank; `is_it` tells whether a level is that one.
+    #[inline]
+    pub fn find(&self, table: u32, shelf: u32, rank: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        match self.tables.get(table as usize) {
+            // Who looks ahead may ask for prices that there are not.
+            Some(table) => table.get(rank as usize).copied().filter(|level| *level != NIL),
+            None => self.slots.find(hash(shelf, rank), is_it).map(|(_, level)| level),
+        }
+    }
+
+    /// Enters a level where there was none.
+    #[inline]
+    pub fn insert(&mut self, table: u32, shelf: u32, rank: u32, level: u32) {
+        match self.tables.get_mut(table as usize) {
+            Some(table) => table[rank as usize] = level,
+            None => {
+                let vacancy = self.slots.vacancy(hash(shelf, rank));
+                self.slots.fill(vacancy, hash(shelf, rank), level);
+            }
+        }
+    }
+
+    #[inline]
+    pub fn remove(&mut self, table: u32, shelf: u32, rank: u32, level: u32) {
+        match self.tables.get_mut(table as usize) {
+            Some(table) => table[rank as usize] = NIL,
+            None => self.slots.remove(hash(shelf, rank), level),
+        }
+    }
+
+    /// A table for so many ranks.
+    pub fn add_table(&mut self, ranks: usize) -> u32 {
+        let table = vec![NIL; ranks].into_boxed_slice();
+        match self.vacant.pop() {
+            Some(at) => {
+                self.tables[at as usize] = table;
+                at
+            }
+            None => {
+                self.tables.push(table);
+                u32::try_from(self.tables.len() - 1).expect("fewer than 2^32 sides")
+            }
+        }
+    }
+
+    pub fn drop_table(&mut self, table: u32) {
+        self.tables[table as usize] = Box::default();
+        self.vacant.push(table);
+    }
+}
+
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "the product's high half")]
+fn hash(shelf: u32, rank: u32) -> u32 {
+    ((u64::from(shelf) << 32 | u64::from(rank)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+}

@@ -281,7 +281,10 @@ mod tests {
             assert_eq!(self.ids.len(), self.naive.len());
             for (&id, &slot) in &self.naive {
                 assert_eq!(self.ids.find(id, |slot| self.slots[slot as usize] == id).map(|(_, slot)| slot), Some(slot));
-                assert_eq!(self.ids.find(id + 1, |slot| self.slots[slot as usize] == id + 1).is_some(), self.naive.contains_key(&(id + 1)));
+                assert_eq!(
+                    self.ids.find(id + 1, |slot| self.slots[slot as usize] == id + 1).is_some(),
+                    self.naive.contains_key(&(id + 1))
+                );
             }
         }
     }

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use schemas::BookSide;
 
-use super::by_rank::{self, ByRank};
 use super::books::BookKey;
+use super::by_rank::{self, ByRank};
 use super::prices::{Ladder, Prices};
 use super::slab::{Linked, NIL, Slab};
 
@@ -66,7 +66,17 @@ impl Shelf {
             BookSide::Bid => (0, 0),
             BookSide::Ask => (u32::MAX, highest + 1),
         };
-        Self { best: NIL, rank: 0, orders: 0, lowest, highest, flip, base, table: by_rank::NONE, ladder: Ladder::new(highest) }
+        Self {
+            best: NIL,
+            rank: 0,
+            orders: 0,
+            lowest,
+            highest,
+            flip,
+            base,
+            table: by_rank::NONE,
+            ladder: Ladder::new(highest),
+        }
     }
 
     /// A price as a number of which the higher is better: the price itself for bids, its distance to the highest for asks. Which
@@ -293,5 +303,28 @@ impl std::ops::IndexMut<u32> for Levels {
     #[inline]
     fn index_mut(&mut self, level: u32) -> &mut Level {
         &mut self.levels[level]
+    }
+}
+
+#[cfg(test)]
+impl Levels {
+    /// Levels that there is memory for, and bytes of what else there is.
+    pub fn rooms(&self) -> [usize; 2] {
+        [self.levels.room(), self.prices.bytes()]
+    }
+
+    /// Blocks of prices that have orders.
+    pub fn blocks(&self) -> usize {
+        self.prices.nodes()[1]
+    }
+
+    /// Sides that have a table.
+    pub fn tables(&self) -> usize {
+        self.shelves.iter().filter(|shelf| shelf.table != by_rank::NONE).count()
+    }
+
+    pub fn bytes(&self) -> usize {
+        let shelves = self.shelves.capacity() * size_of::<Shelf>();
+        shelves + self.levels.room() * size_of::<Level>() + self.prices.bytes()
     }
 }

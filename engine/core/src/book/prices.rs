@@ -224,11 +224,17 @@ impl Prices {
         let fan = &self.fans[node];
         self.best_of(fan, fan.present.ilog2(), height - 1, first)
     }
+}
 
+#[cfg(test)]
+impl Prices {
     /// Fans and blocks that are there.
-    #[cfg(test)]
     pub fn nodes(&self) -> [usize; 2] {
         [self.fans.used() - 1, self.blocks.used() - 1]
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.fans.room() * size_of::<Fan>() + self.blocks.room() * size_of::<Block>()
     }
 }
 

@@ -1,12 +1,14 @@
 //! The book against a naive one that is a sorted list, and the rules that every price-time book must keep, by name.
 
+mod hostile;
+mod memory;
 mod primitives;
 mod random;
 mod rules;
 
 use schemas::BookSide;
 
-use super::{Book, Books, Instruction, Outcome, Refusal, Resting};
+use super::{Book, BookId, Books, IdKey, Instruction, Outcome, PRICE_MAX, Refusal, Resting};
 
 const SIDES: [BookSide; 2] = [BookSide::Bid, BookSide::Ask];
 

@@ -78,6 +78,34 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// So few prices that a side comes to have many orders for each, and then few: its levels move to a table and back.
+    #[test]
+    fn sides_that_fill_and_empty_agree_with_a_sorted_list(
+        steps in prop::collection::vec((any::<bool>(), 0_u32..20, 1_u32..4, any::<usize>()), 0..300),
+    ) {
+        let (mut book, mut naive) = (Book::new(40), Naive::default());
+        for (id, (fills, price, remaining, pick)) in (0..).zip(steps) {
+            // Fills for a while, then empties.
+            if (id / 75 % 2 == 0) == (fills || pick % 4 == 0) {
+                let side = side(pick % 2 == 0);
+                let order = Resting { id, side, price: if side == BookSide::Bid { price } else { 40 - price }, remaining, owner: () };
+                book.insert(order);
+                naive.0.push(order);
+            } else if let Some(first) = naive.queue(side(fills)).first() {
+                let price = if pick % 3 == 0 { first.price } else { naive.0[pick % naive.0.len()].price };
+                let limit = if fills { price } else { price.max(20) };
+                let (taker, mut told) = (side(fills).opposite(), Vec::new());
+                let left = book.take(taker, limit, remaining, |maker, n| told.push((maker.id, maker.price, n)));
+                assert_eq!((left, told), naive.take(taker, limit, remaining));
+            }
+            naive.agrees(&book);
+        }
+    }
+}
+
 fn order<Id: BookId>(id: Id, price: u32) -> Resting<Id> {
     Resting { id, side: BookSide::Ask, price, remaining: 3, owner: () }
 }

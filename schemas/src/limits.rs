@@ -15,6 +15,12 @@ pub const WALLET_MAX: i64 = 10 * AMOUNT_MAX;
 /// Credits (in micro-credits) that all accounts of one shard may have deposited, less what they withdrew: 70 billion credits.
 pub const SHARD_CREDITS_MAX: i64 = 70 * AMOUNT_MAX;
 
+/// Orders that may rest on one shard: 64 million take some 7 GB. Far below what the books could number.
+pub const SHARD_ORDERS_MAX: usize = 1 << 26;
+
+/// Markets that may be on one shard at a time, those that were paid out and are not archived yet with them.
+pub const SHARD_MARKETS_MAX: usize = 1 << 17;
+
 /// Milliseconds of a day.
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 

@@ -92,6 +92,8 @@ open_enum! {
         VocabularyUnread = 220, "vocabulary-unread";
         /// The market was paid out long ago and is archived. Its ticker is never listed again.
         MarketArchived = 221, "market-archived";
+        /// As many orders rest on the shard, or as many markets are there, as may be.
+        BooksFull = 222, "books-full";
         /// The market has traded: what it is can be added to, and not be replaced.
         MarketTraded = 230, "market-traded";
         /// Trading has ended, or the market is resolved: what it is stays as it is.

@@ -36,8 +36,8 @@ pub use invariants::{Invariant, Sums};
 pub use replica::{Divergence, HASH_EVERY, Halt, Read, Replica};
 pub use snapshot::SnapshotError;
 pub use state::{
-    Account, Archive, Deposits, Few, KnownMarketEvent, Lent, Listed, Market, MarketView, Position, Proposed, Purse,
-    Sealed, State, YesClaim,
+    Account, Archive, BooksMax, Deposits, Few, KnownMarketEvent, Lent, Listed, Market, MarketView, Position, Proposed,
+    Purse, Sealed, State, YesClaim,
 };
 
 use schemas::{Cause, Timestamp};

@@ -139,6 +139,7 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         }
         Rejection::AdditionRepeated => (CONFLICT, "The market has that source or tag already"),
         Rejection::MarketEventsLimit => (CONFLICT, "There are as many market events as may be"),
+        Rejection::BooksFull => (CONFLICT, "The shard's books hold as many orders or markets as they may"),
         Rejection::DepositProposalLimit => (SLOWER, "Too many proposed deposits wait for a second admin"),
         Rejection::FundsInsufficient => (CONFLICT, "The account has not enough available credits"),
         Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),

@@ -33,6 +33,7 @@ impl Turn<'_> {
             match known(state, id) {
                 Ok(_) => Err(Rejection::MarketExists),
                 Err(Rejection::MarketArchived) => Err(Rejection::MarketArchived),
+                Err(_) if state.facts.markets.len() >= state.books_max.markets => Err(Rejection::BooksFull),
                 Err(_) => Ok(Event::MarketCreated { listing: listing.clone(), by }),
             }
         });

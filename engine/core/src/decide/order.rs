@@ -193,6 +193,9 @@ pub(super) fn check_listing<'a>(state: &'a State, order: &NewOrder) -> Result<Ma
     if order.entry.side() == Side::Buy && order.fee_rate < listing.maker_fee.max(listing.taker_fee) {
         return Err(Rejection::FeeRateTooLow);
     }
+    if order.terms.time_in_force().rests() && state.orders() >= state.books_max.orders {
+        return Err(Rejection::BooksFull);
+    }
     Ok(market)
 }
 

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bincode::{Decode, Encode};
 use schemas::event::CancelReason;
 use schemas::frame::FIRST_VOCABULARY;
-use schemas::limits::{OUTBOX_MAX, WALLET_MAX};
+use schemas::limits::{OUTBOX_MAX, SHARD_MARKETS_MAX, SHARD_ORDERS_MAX, WALLET_MAX};
 use schemas::{
     AccountId, AccountLimits, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, MarketEventId, MarketId, Message,
     NewOrder, OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId, VOCABULARY,
@@ -83,6 +83,23 @@ pub struct State {
     pub(crate) reads: u16,
     /// Messages kept for another shard from which on it counts as full: [`OUTBOX_MAX`]. Only deciding looks at it.
     pub(crate) outbox_max: usize,
+    /// From how many on the books count as full. Only deciding looks at it.
+    pub(crate) books_max: BooksMax,
+}
+
+/// What may be in a shard's books at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BooksMax {
+    /// Orders that rest: [`SHARD_ORDERS_MAX`].
+    pub orders: usize,
+    /// Markets: [`SHARD_MARKETS_MAX`].
+    pub markets: usize,
+}
+
+impl Default for BooksMax {
+    fn default() -> Self {
+        Self { orders: SHARD_ORDERS_MAX, markets: SHARD_MARKETS_MAX }
+    }
 }
 
 /// What a snapshot holds.
@@ -200,6 +217,7 @@ impl State {
             unhashed: 0,
             reads: VOCABULARY,
             outbox_max: OUTBOX_MAX,
+            books_max: BooksMax::default(),
         }
     }
 
@@ -233,6 +251,12 @@ impl State {
     #[must_use]
     pub fn with_outbox_max(self, messages: usize) -> Self {
         Self { outbox_max: messages, ..self }
+    }
+
+    /// Takes the books for full from so much on, instead of [`BooksMax::default`].
+    #[must_use]
+    pub fn with_books_max(self, books_max: BooksMax) -> Self {
+        Self { books_max, ..self }
     }
 
     /// True if as many messages are kept for a shard as may be: nothing is begun that would send it more.

@@ -5,6 +5,7 @@
 mod about;
 mod amendments;
 mod batches;
+mod books;
 mod cancels;
 mod client_ids;
 mod instructions;

@@ -1,0 +1,118 @@
+//! A shard's books: what they hold at most, and what is left of those of archived markets.
+
+use engine_core::{BooksMax, State};
+use schemas::limits::{MARKET_KEPT_MS, SWEEP_MAX};
+use schemas::market::Answer;
+use schemas::shard_map::ShardMap;
+use schemas::{
+    AdminId, Command, Credits, Entry, Event, Listing, MarketId, OrderId, OrderRef, Rejection, TimeInForce, Timestamp,
+    Transition,
+};
+
+use crate::script::{Scenario, limit_order};
+
+fn create(scenario: &Scenario, ticker: &str) -> Command {
+    let ticker: schemas::text::Ticker = ticker.parse().unwrap();
+    let (market, expiry) = (MarketId::of(&ticker), Timestamp(scenario.state.time().0 + 1_000_000));
+    let like = scenario.state.markets().next().map(|(_, market)| market.listing.clone()).unwrap();
+    Command::CreateMarket { listing: Listing { market, ticker, expiry, ..like }, by: AdminId(1) }
+}
+
+fn fund(scenario: &mut Scenario, name: &str) -> schemas::AccountId {
+    let account = scenario.account(name);
+    let amount = Credits::whole(100_000);
+    scenario.handle(&Command::Deposit { account, amount, client_id: None, by: AdminId(1) });
+    account
+}
+
+fn code(events: &[Event]) -> Option<Rejection> {
+    match events {
+        [Event::OrderRejected { code, .. } | Event::Rejected { code }] => Some(*code),
+        _ => None,
+    }
+}
+
+#[test]
+fn full_books_take_no_more_orders_that_rest_and_all_else_goes_on() {
+    let mut scenario = Scenario::new();
+    let (market, who) = (scenario.market(), fund(&mut scenario, "alice"));
+    scenario.state = scenario.state.clone().with_books_max(BooksMax { orders: 2, markets: 9 });
+    let order = |entry, ticks| limit_order(who, market, entry, "1", ticks);
+    for ticks in [4_000, 4_001] {
+        assert_eq!(code(&scenario.handle(&order(Entry::BuyYes, ticks))), None);
+    }
+    assert_eq!(code(&scenario.handle(&order(Entry::BuyYes, 4_002))), Some(Rejection::BooksFull));
+    let Command::PlaceOrder(mut taker) = order(Entry::BuyNo, 6_001) else { unreachable!("an order") };
+    taker.account = fund(&mut scenario, "bob");
+    let schemas::Terms::Limit { time_in_force, .. } = &mut taker.terms else { unreachable!("a limit order") };
+    *time_in_force = TimeInForce::Ioc;
+    let traded = scenario.handle(&Command::PlaceOrder(taker));
+    assert!(traded.iter().any(|event| matches!(event, Event::Traded(_))), "{traded:?}");
+    assert_eq!(scenario.state.orders(), 1);
+    assert_eq!(code(&scenario.handle(&order(Entry::BuyYes, 4_003))), None, "there is room again");
+    let first = OrderRef::Id(OrderId::compose(scenario.state.shard(), 1));
+    let cancelled = scenario.handle(&Command::CancelOrder { account: who, order: first });
+    assert!(matches!(cancelled[..], [Event::OrderCancelled { .. }, ..]), "{cancelled:?}");
+}
+
+#[test]
+fn a_shard_with_as_many_markets_as_may_be_lists_no_more() {
+    let mut scenario = Scenario::new();
+    let market = scenario.market();
+    scenario.state = scenario.state.clone().with_books_max(BooksMax { orders: 9, markets: 2 });
+    let (second, third) = (create(&scenario, "SECOND"), create(&scenario, "THIRD"));
+    assert_eq!(code(&scenario.handle(&second)), None);
+    assert_eq!(code(&scenario.handle(&third)), Some(Rejection::BooksFull));
+    assert_eq!(code(&scenario.handle(&second)), Some(Rejection::MarketExists), "codes in their order");
+    archive(&mut scenario, market);
+    let third = create(&scenario, "THIRD");
+    assert_eq!(code(&scenario.handle(&third)), None);
+}
+
+/// A market is voided, paid out, and leaves the state.
+fn archive(scenario: &mut Scenario, market: MarketId) {
+    let change = |by, transition| Command::ChangeMarket { market, by: AdminId(by), transition };
+    if scenario.state.market(market).unwrap().state == schemas::MarketState::Created {
+        scenario.handle(&change(1, Transition::Open));
+    }
+    scenario.handle(&change(1, Transition::Close));
+    while scenario.state.market(market).unwrap().orders(schemas::BookSide::Bid).next().is_some() {
+        scenario.handle(&Command::AdvanceTime);
+    }
+    scenario.handle(&change(1, Transition::Resolve { answer: Answer::Void }));
+    scenario.handle(&change(2, Transition::Confirm { answer: Answer::Void }));
+    scenario.wait(MARKET_KEPT_MS);
+    scenario.handle(&Command::AdvanceTime);
+    scenario.handle(&Command::AdvanceTime);
+    assert!(scenario.state.market(market).is_none());
+}
+
+/// Market after market uses its whole range of prices and goes: what is left of each is its id.
+#[test]
+fn a_market_that_is_archived_leaves_only_its_id_in_a_snapshot() {
+    let mut scenario = Scenario::new();
+    let first = scenario.market();
+    let who = fund(&mut scenario, "alice");
+    let mut bytes = Vec::new();
+    for round in 0..4 {
+        let command = create(&scenario, &format!("ROUND-{round}"));
+        let Command::CreateMarket { listing, .. } = &command else { unreachable!("a listing") };
+        let market = listing.market;
+        assert_eq!(code(&scenario.handle(&command)), None);
+        scenario.handle(&Command::ChangeMarket { market, by: AdminId(1), transition: Transition::Open });
+        for ticks in (1..=9_999).step_by(500) {
+            assert_eq!(code(&scenario.handle(&limit_order(who, market, Entry::BuyYes, "1", ticks))), None);
+        }
+        assert!(scenario.state.orders() < SWEEP_MAX);
+        archive(&mut scenario, market);
+        assert_eq!(scenario.state.orders(), 0);
+        bytes.push(scenario.state.to_bytes().len());
+    }
+    let grown: Vec<_> = bytes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // Its id (8), and how each of its 20 orders ended (24): account, id, status.
+    let [each, ..] = grown[..] else { unreachable!("three of them") };
+    assert!(grown.iter().all(|grown| *grown == each) && each < 8 + 20 * 24, "{grown:?}");
+    assert!(scenario.state.market(first).is_some());
+    let again = State::from_bytes(scenario.state.shard(), ShardMap::new(1).unwrap(), &scenario.state.to_bytes());
+    assert_eq!(again.unwrap().to_bytes(), scenario.state.to_bytes());
+}

@@ -83,19 +83,28 @@ impl<T> Paged<T> {
         }
     }
 
+    /// A thing of the first part.
+    #[inline]
+    pub fn near(&self, at: usize) -> Option<&T> {
+        self.first.get(at)
+    }
+
     #[inline(never)]
     fn get_behind(&self, at: usize) -> Option<&T> {
         let (page, at) = behind::<T>(at);
         self.pages.get(page)?.get(at)
     }
 
-    #[inline]
-    pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
-        if at < self.first.len() {
-            return self.first.get_mut(at);
-        }
+    #[inline(never)]
+    fn behind(&self, at: usize) -> &T {
         let (page, at) = behind::<T>(at);
-        self.pages.get_mut(page)?.get_mut(at)
+        &self.pages[page][at]
+    }
+
+    #[inline(never)]
+    fn behind_mut(&mut self, at: usize) -> &mut T {
+        let (page, at) = behind::<T>(at);
+        &mut self.pages[page][at]
     }
 
     /// Brings a thing into the processor's caches.
@@ -110,6 +119,7 @@ impl<T> Paged<T> {
         }
     }
 
+    #[inline(never)]
     pub fn push(&mut self, thing: T) {
         if self.len < first_part::<T>() {
             if self.len == self.first.capacity() {
@@ -126,6 +136,7 @@ impl<T> Paged<T> {
         self.len += 1;
     }
 
+    #[inline(never)]
     pub fn pop(&mut self) -> Option<T> {
         self.len = self.len.checked_sub(1)?;
         if self.len < first_part::<T>() {
@@ -171,14 +182,17 @@ impl<T> std::ops::Index<usize> for Paged<T> {
 
     #[inline]
     fn index(&self, at: usize) -> &T {
-        self.get(at).expect("a place of the array")
+        match self.first.get(at) {
+            Some(thing) => thing,
+            None => self.behind(at),
+        }
     }
 }
 
 impl<T> std::ops::IndexMut<usize> for Paged<T> {
     #[inline]
     fn index_mut(&mut self, at: usize) -> &mut T {
-        self.get_mut(at).expect("a place of the array")
+        if at < self.first.len() { &mut self.first[at] } else { self.behind_mut(at) }
     }
 }
 
@@ -257,15 +271,16 @@ impl<T: Copy> BySlot<T> {
         }
     }
 
-    #[inline]
-    pub fn get(&self, slot: u32) -> Option<&T> {
-        match self.first.get(slot as usize) {
-            None => {
-                let (number, at) = behind::<T>(slot as usize);
-                self.pages.get(number)?.things.get(at)
-            }
-            found => found,
-        }
+    #[inline(never)]
+    fn behind(&self, slot: usize) -> &T {
+        let (number, at) = behind::<T>(slot);
+        &self.pages[number].things[at]
+    }
+
+    #[inline(never)]
+    fn behind_mut(&mut self, slot: usize) -> &mut T {
+        let (number, at) = behind::<T>(slot);
+        &mut self.pages[number].things[at]
     }
 
     #[inline]
@@ -283,14 +298,18 @@ impl<T: Copy> std::ops::Index<u32> for BySlot<T> {
 
     #[inline]
     fn index(&self, slot: u32) -> &T {
-        self.get(slot).expect("a slot that is taken")
+        match self.first.get(slot as usize) {
+            Some(thing) => thing,
+            None => self.behind(slot as usize),
+        }
     }
 }
 
 impl<T: Copy> std::ops::IndexMut<u32> for BySlot<T> {
     #[inline]
     fn index_mut(&mut self, slot: u32) -> &mut T {
-        self.get_mut(slot).expect("a slot that is taken")
+        let at = slot as usize;
+        if at < self.first.len() { &mut self.first[at] } else { self.behind_mut(at) }
     }
 }
 

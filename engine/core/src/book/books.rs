@@ -133,14 +133,14 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     pub fn add_with(&mut self, prices: RangeInclusive<u32>) -> BookKey {
         assert!(!prices.is_empty() && *prices.end() <= PRICE_MAX, "a book for prices {prices:?}");
         let book = self.vacant.pop_first().unwrap_or_else(|| BookKey(self.levels.books()));
-        self.levels.add(book, &prices);
+        self.levels.add_book(book, &prices);
         book
     }
 
     /// Adds a book behind all others.
     pub(super) fn add_behind(&mut self, prices: RangeInclusive<u32>) -> BookKey {
         let book = BookKey(self.levels.books());
-        self.levels.add(book, &prices);
+        self.levels.add_book(book, &prices);
         book
     }
 

@@ -117,13 +117,15 @@ pub struct Levels {
     /// The bids of each book and, next to them, its asks.
     shelves: Vec<Shelf>,
     levels: Slab<Level>,
+    /// How many there are.
+    open: u32,
     by_rank: ByRank,
     prices: Prices,
 }
 
 impl Levels {
     /// Adds the sides of a book: behind all others, or where a book was closed.
-    pub fn add(&mut self, book: BookKey, prices: &RangeInclusive<u32>) {
+    pub fn add_book(&mut self, book: BookKey, prices: &RangeInclusive<u32>) {
         for side in [BookSide::Bid, BookSide::Ask] {
             let shelf = Shelf::new(side, prices);
             match book.shelf(side) as usize {
@@ -137,6 +139,12 @@ impl Levels {
     pub fn drop_last(&mut self) {
         self.shelves.pop();
         self.shelves.pop();
+    }
+
+    /// How many levels have orders, in all books.
+    #[inline]
+    pub fn open_levels(&self) -> u32 {
+        self.open
     }
 
     /// How many books there are, with those that were closed.
@@ -213,10 +221,17 @@ impl Levels {
     #[inline]
     pub fn open(&mut self, at: u32, price: u32) -> u32 {
         let rank = self.shelf(at).rank(price);
-        if let Some(level) = self.find_rank(at, rank) {
-            return level;
+        match self.find_rank(at, rank) {
+            Some(level) => level,
+            None => self.add(at, rank),
         }
+    }
+
+    /// A level for a rank that has none.
+    #[inline(never)]
+    fn add(&mut self, at: u32, rank: u32) -> u32 {
         let shelf = &mut self.shelves[at as usize];
+        self.open += 1;
         let level = self.levels.allocate(Level { total: 0, head: NIL, tail: NIL, shelf: at, rank });
         self.by_rank.insert(shelf.table, at, rank, level);
         self.prices.occupy(&mut shelf.ladder, rank);
@@ -230,12 +245,13 @@ impl Levels {
     }
 
     /// A level has no more orders.
-    #[inline]
+    #[inline(never)]
     pub fn close(&mut self, level: u32) {
         let Level { shelf: at, rank, .. } = self.levels[level];
         let shelf = &mut self.shelves[at as usize];
         self.by_rank.remove(shelf.table, at, rank, level);
         self.levels.release(level);
+        self.open -= 1;
         self.prices.vacate(&mut shelf.ladder, rank);
         if shelf.best == level {
             let next = self.below(at, rank);

@@ -1,6 +1,8 @@
 //! What orders will touch is brought into the processor's caches before it is needed. Which order a call is about, nobody can guess, so
 //! most of its time would be waiting for memory; but who has a queue of calls knows.
 //!
+//! Books that fit the caches need none of it, and looking takes time: they are left alone ([`LEVELS_FAR`], [`ORDERS_FAR`]).
+//!
 //! Each call is looked at three times before its turn. Each look reads only what the one before it brought, and asks for what lies
 //! behind that. Nothing is changed, and nothing is decided by it.
 
@@ -15,6 +17,12 @@ pub const APART: usize = 2;
 
 /// How many calls behind the present one are looked at.
 pub const LOOKAHEAD: usize = 3 * APART;
+
+/// Levels that no cache near the processor holds, with the orders at both their ends.
+const LEVELS_FAR: u32 = 4_096;
+
+/// Orders that no cache holds at all, at however few levels.
+const ORDERS_FAR: usize = 1 << 18;
 
 /// A call that is to come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +49,18 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// Call before a call is made: `behind(n)` is the `n`-th call after it, from 1 to [`LOOKAHEAD`].
     #[inline]
     pub fn prefetch(&self, behind: impl Fn(usize) -> Option<Upcoming<Id>>) {
+        if self.are_far() {
+            self.look_ahead(behind);
+        }
+    }
+
+    /// True if what a call touches is likely in no cache, so that looking ahead is worth its while.
+    #[inline]
+    pub(crate) fn are_far(&self) -> bool {
+        self.levels.open_levels() >= LEVELS_FAR || self.orders() >= ORDERS_FAR
+    }
+
+    pub(super) fn look_ahead(&self, behind: impl Fn(usize) -> Option<Upcoming<Id>>) {
         match behind(3 * APART) {
             Some(Upcoming::Place { book, id, side, price }) => {
                 self.prefetch_id(id);

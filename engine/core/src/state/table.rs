@@ -136,6 +136,7 @@ impl<K: Key, V, W: Watch> Table<K, V, W> {
         &mut self.entries[slot].1
     }
 
+    #[inline(never)]
     pub fn remove(&mut self, key: K) -> Option<V> {
         let slot = self.find(key)?;
         let last = self.entries.len() - 1;
@@ -176,17 +177,19 @@ impl<K: Key, V, W: Watch> Table<K, V, W> {
 
     #[inline]
     fn find(&self, key: K) -> Option<usize> {
-        match self.entries.get(self.last) {
+        match self.entries.near(self.last) {
             Some((last, _)) if *last == key => Some(self.last),
             _ => self.search(key),
         }
     }
 
+    #[inline(never)]
     fn search(&self, key: K) -> Option<usize> {
         let found = self.slots.find(key.mix(), |slot| self.entries[slot as usize].0 == key);
         found.map(|(_, slot)| slot as usize)
     }
 
+    #[inline(never)]
     fn find_or_push(&mut self, key: K, value: impl FnOnce() -> V) -> usize {
         match self.slots.find_or_vacancy(key.mix(), |slot| self.entries[slot as usize].0 == key) {
             Ok(slot) => slot as usize,

@@ -51,6 +51,8 @@ fn upcoming(step: Step, behind: u32) -> Upcoming<u64> {
 /// Does a step in both and compares what they say. Looking ahead changes nothing.
 fn run(book: &mut Book<u64>, naive: &mut Naive, step: Step) {
     book.prefetch(|behind| Some(upcoming(step, u32::try_from(behind).unwrap())));
+    // So small a book would not be looked at.
+    book.books.look_ahead(|behind| Some(upcoming(step, u32::try_from(behind).unwrap())));
     let mut fills = Vec::new();
     let fill = |maker: &Resting<u64>, quantity| fills.push((maker.id, maker.price, quantity));
     match step {

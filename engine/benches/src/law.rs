@@ -173,6 +173,14 @@ fn lead(mut replica: Replica) -> Replica {
     replica
 }
 
+/// A shard that follows: its log has begun.
+pub fn follower() -> Replica {
+    let (shard, map) = shard();
+    let mut replica = Replica::new(shard, map);
+    replica.read(0, &Term::new(shard, map.shards(), EngineId(1), 1).encode()).expect("a term is read");
+    replica
+}
+
 /// Reads outcomes of a leader by the rule. Returns how many count.
 pub fn read(outcomes: &[Vec<u8>]) -> usize {
     let (own, map) = shard();

@@ -2,7 +2,7 @@
 //! that nothing needs go back to the allocator.
 //!
 //! ```text
-//! first part: one piece that doubles up to 4 MiB ─▶ page ─▶ page ─▶ …
+//! first part: one piece of up to 4 MiB ─▶ page ─▶ page ─▶ …
 //! ```
 //!
 //! What is in the first part is found as in any array. Only what lies behind it costs another load.
@@ -12,6 +12,9 @@ pub const PAGE: usize = 1 << 10;
 
 /// Bytes of a first part, at most. Copying so many takes a fraction of a millisecond.
 const FIRST_BYTES: usize = 4 << 20;
+
+/// A first part with fewer things doubles, a larger one grows by an eighth: most of the memory of many orders is in such arrays.
+const SMALL: usize = 1 << 12;
 
 /// Things in a full first part.
 pub const fn first_part<T>() -> usize {
@@ -23,8 +26,8 @@ pub const fn first_part<T>() -> usize {
 /// Makes room for one more thing in the first part, which has fewer than it may.
 #[cold]
 pub fn extend_first<T>(first: &mut Vec<T>) {
-    let room = (first.len() * 2).clamp(4, first_part::<T>());
-    first.reserve_exact(room - first.len());
+    let more = if first.len() < SMALL { first.len().max(4) } else { first.len() / 8 };
+    first.reserve_exact(more.min(first_part::<T>() - first.len()));
 }
 
 /// Which page is empty and keeps its memory: one, so that who comes and goes at the border of a page asks for nothing.

@@ -27,7 +27,9 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     fn may_take_over(&self) -> bool {
-        self.hold_off.until <= self.clock.elapsed() && !self.clocks.are_apart(self.clock.wall())
+        self.replica.behind() == 0
+            && self.hold_off.until <= self.clock.elapsed()
+            && !self.clocks.are_apart(self.clock.wall())
     }
 
     /// Appends a `Term`; when it comes back, this loop has read all that counts.

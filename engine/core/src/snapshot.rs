@@ -11,9 +11,10 @@
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use schemas::reading::Position;
 use schemas::shard_map::ShardMap;
-use schemas::{Build, Shard, codec};
+use schemas::{AccountId, Build, OrderId, Shard, codec};
 
 use crate::apply::PRICES;
+use crate::book::BookKey;
 use crate::state::{Facts, MarketPlaces, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
@@ -30,6 +31,9 @@ const READERS: &[(&[u8; MAGIC_BYTES], BodyReader)] = &[(MAGIC, read_body)];
 
 /// About what a purse, a position, an order or a client id takes.
 const BYTES_A_THING: usize = 80;
+
+/// Orders between the one that is entered into its account's list and the one whose purse is fetched.
+const AHEAD: usize = 8;
 
 /// Memory that reading a snapshot may claim: far above any machine's, so that only a length that cannot be true is refused.
 const DECODE_BYTES_MAX: usize = 1 << 40;
@@ -109,30 +113,49 @@ impl State {
         let away = self.purses().filter(|(id, _)| !self.is_home(*id));
         self.lookup.resting_purses = away.filter_map(|(id, purse)| Some((purse.rests_at()?, id))).collect();
         let markets: Vec<_> = self.markets().map(|(id, _)| id).collect();
+        let mut owned = Vec::with_capacity(self.orders());
         for id in markets {
             let market = self.facts.markets.get(id).expect("its id was just read");
-            if self.facts.books.prices(market.book) != PRICES {
+            let (book, before) = (market.book, owned.len());
+            if self.facts.books.prices(book) != PRICES {
                 return Err(SnapshotError::Malformed(format!("the book of market {id} has other prices")));
             }
-            let mut slots: Vec<u32> = self.facts.books.slots(market.book).collect();
-            for slot in &slots {
-                self.lookup.order_rests(id, &self.facts.books.order(*slot));
-                self.lookup.order_hashes.comes(*slot);
+            for slot in self.facts.books.slots(book) {
+                let order = self.facts.books.order(slot);
+                self.lookup.order_rests(id, &order);
+                self.lookup.order_hashes.comes(slot);
+                owned.push(Owned { id: order.id, account: order.owner.account, book, slot });
             }
-            slots.sort_unstable_by_key(|slot| self.facts.books.order(*slot).id);
-            for slot in slots {
-                let account = self.facts.books.order(slot).owner.account;
-                let place = self.facts.purses.place(account);
-                let place =
-                    place.ok_or_else(|| SnapshotError::Malformed(format!("orders of {account} without a purse")))?;
-                self.lookup.own_orders.append(place, market.book, slot);
-            }
+            owned[before..].sort_unstable_by_key(|order| order.id);
             self.limit_exposures(id);
             self.lookup_market(id);
             self.schedule(id);
         }
+        self.rebuild_own_orders(&owned)
+    }
+
+    /// Of all orders, those of each market oldest first.
+    fn rebuild_own_orders(&mut self, owned: &[Owned]) -> Result<(), SnapshotError> {
+        for (at, Owned { account, book, slot, .. }) in owned.iter().enumerate() {
+            // Where each purse is, nobody can guess, but here it is known long before.
+            let behind = |n: usize| owned.get(at + n).map(|order| order.account);
+            behind(2 * AHEAD).into_iter().for_each(|account| self.facts.purses.prefetch_key(account));
+            behind(AHEAD).into_iter().for_each(|account| self.facts.purses.prefetch(account));
+            let Some(place) = self.facts.purses.place(*account) else {
+                return Err(SnapshotError::Malformed(format!("orders of {account} without a purse")));
+            };
+            self.lookup.own_orders.append(place, *book, *slot);
+        }
         Ok(())
     }
+}
+
+/// A live order, as its account's list needs it.
+struct Owned {
+    id: OrderId,
+    account: AccountId,
+    book: BookKey,
+    slot: u32,
 }
 
 /// A snapshot's bytes.

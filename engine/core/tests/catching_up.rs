@@ -6,7 +6,7 @@ use engine_core::{Halt, LOOKAHEAD, Read, Replica};
 use proptest::prelude::*;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, CommandRecord, Credits, EngineId, Entry, FeeRate,
+    About, AccountId, AdminId, ApiKey, ApiKeyId, Command, CommandId, CommandRecord, Credits, EngineId, Entry, FeeRate,
     Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Scopes,
     Shard, Term, Terms, TimeInForce, Timestamp, Transition,
 };
@@ -27,7 +27,8 @@ fn listing(number: u64) -> Listing {
     Listing {
         market: MarketId::of(&ticker),
         ticker,
-        question: "Rain?".parse().unwrap(),
+        about: About::plain("Rain?", "YES if it does.", "tests").unwrap().into(),
+        opens: None,
         expiry: Timestamp(1 << 40),
         tick: 1,
         maker_fee: FeeRate::ZERO,
@@ -86,7 +87,7 @@ fn log(commands: &[Command]) -> Vec<Vec<u8>> {
     leader.read(0, &records[0]).unwrap();
     leader.lead();
     for (at, command) in (0..).zip(commands) {
-        let record = CommandRecord { id: CommandId(u128::from(at) + 1), command: command.clone() }.encode();
+        let record = CommandRecord::new(CommandId(u128::from(at) + 1), command.clone()).encode();
         records.push(leader.handle(at, Timestamp(at), &record).unwrap());
     }
     records

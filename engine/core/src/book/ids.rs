@@ -90,7 +90,8 @@ impl Ids {
         if let Some(at) = id.number().and_then(|number| self.in_ring(number)) {
             let slot = self.ring[at];
             if slot != NIL {
-                return Some((Place { page: RING, at: at as u32 }, slot));
+                let at = u32::try_from(at).expect("a ring is short");
+                return Some((Place { page: RING, at }, slot));
             }
         }
         if self.may_be_in_table(id) { self.find_in_table(id, has) } else { None }

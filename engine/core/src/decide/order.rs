@@ -156,6 +156,7 @@ pub(super) fn check_deadline(state: &State, order: &NewOrder) -> Result<(), Reje
 /// What the market refuses; else the limit, and the contracts that the order comes in with.
 fn check_market<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a>, Price, Quantity), Rejection> {
     let market = check_listing(state, order)?;
+    check_room(state, order, state.orders())?;
     let contracts = reduce::admit(state, market, order)?;
     if order.entry.side() == Side::Sell {
         let free = market.position(order.account).free(order.entry.contract());
@@ -193,10 +194,13 @@ pub(super) fn check_listing<'a>(state: &'a State, order: &NewOrder) -> Result<Ma
     if order.entry.side() == Side::Buy && order.fee_rate < listing.maker_fee.max(listing.taker_fee) {
         return Err(Rejection::FeeRateTooLow);
     }
-    if order.terms.time_in_force().rests() && state.orders() >= state.books_max.orders {
-        return Err(Rejection::BooksFull);
-    }
     Ok(market)
+}
+
+/// What would rest needs room in the shard's books, in which so many orders rest when it comes.
+pub(super) fn check_room(state: &State, order: &NewOrder, resting: usize) -> Result<(), Rejection> {
+    let full = resting >= state.books_max.orders;
+    if full && order.terms.time_in_force().rests() { Err(Rejection::BooksFull) } else { Ok(()) }
 }
 
 /// What an order that comes in with so many contracts comes to among its account's live orders, at most.

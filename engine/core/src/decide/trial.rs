@@ -148,6 +148,7 @@ impl<'a> Trial<'a> {
     fn admit_place(&mut self, request: &Request) -> Result<(), Rejection> {
         let Request::Place(order) = request else { return Ok(()) };
         let market = order::check_listing(self.state, order)?;
+        order::check_room(self.state, order, self.state.orders() - self.cancelled.len() + self.resting as usize)?;
         order::check_times(self.state, order)?;
         let entering = Entering::placed(order);
         let post_only = order.terms.post_only();

@@ -5,8 +5,8 @@ use schemas::limits::{MARKET_KEPT_MS, SWEEP_MAX};
 use schemas::market::Answer;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AdminId, Command, Credits, Entry, Event, Listing, MarketId, OrderId, OrderRef, Rejection, TimeInForce, Timestamp,
-    Transition,
+    About, AdminId, Command, Credits, Entry, Event, FeeRate, Listing, MarketId, MarketLimits, OrderId, OrderRef,
+    Rejection, Request, TimeInForce, Timestamp, Transition,
 };
 
 use crate::script::{Scenario, limit_order};
@@ -14,8 +14,19 @@ use crate::script::{Scenario, limit_order};
 fn create(scenario: &Scenario, ticker: &str) -> Command {
     let ticker: schemas::text::Ticker = ticker.parse().unwrap();
     let (market, expiry) = (MarketId::of(&ticker), Timestamp(scenario.state.time().0 + 1_000_000));
-    let like = scenario.state.markets().next().map(|(_, market)| market.listing.clone()).unwrap();
-    Command::CreateMarket { listing: Listing { market, ticker, expiry, ..like }, by: AdminId(1) }
+    let listing = Listing {
+        market,
+        ticker,
+        about: About::plain("Rain?", "YES if it does.", "tests").unwrap().into(),
+        opens: None,
+        expiry,
+        tick: 1,
+        maker_fee: FeeRate::ZERO,
+        taker_fee: FeeRate::ZERO,
+        dispute_window_ms: 0,
+        limits: MarketLimits::NONE,
+    };
+    Command::CreateMarket { listing, by: AdminId(1) }
 }
 
 fn fund(scenario: &mut Scenario, name: &str) -> schemas::AccountId {
@@ -53,6 +64,30 @@ fn full_books_take_no_more_orders_that_rest_and_all_else_goes_on() {
     let first = OrderRef::Id(OrderId::compose(scenario.state.shard(), 1));
     let cancelled = scenario.handle(&Command::CancelOrder { account: who, order: first });
     assert!(matches!(cancelled[..], [Event::OrderCancelled { .. }, ..]), "{cancelled:?}");
+}
+
+/// Two orders of a batch need two places, or none of its orders comes.
+#[test]
+fn a_batch_that_does_not_fit_into_the_books_is_refused_whole() {
+    let mut scenario = Scenario::new();
+    let (market, who) = (scenario.market(), fund(&mut scenario, "alice"));
+    scenario.state = scenario.state.clone().with_books_max(BooksMax { orders: 2, markets: 9 });
+    scenario.handle(&limit_order(who, market, Entry::BuyYes, "1", 3_999));
+    let place = |ticks| match limit_order(who, market, Entry::BuyYes, "1", ticks) {
+        Command::PlaceOrder(order) => Request::Place(order),
+        other => unreachable!("an order: {other:?}"),
+    };
+    let batch = |prices: &[u16]| Command::Batch {
+        account: who,
+        all_or_nothing: true,
+        requests: prices.iter().map(|ticks| place(*ticks)).collect(),
+    };
+    let refused = scenario.handle(&batch(&[4_000, 4_001]));
+    let full = |event: &Event| matches!(event, Event::OrderRejected { code: Rejection::BooksFull, .. });
+    assert!(refused.iter().any(full), "{refused:?}");
+    assert_eq!(scenario.state.orders(), 1);
+    scenario.handle(&batch(&[4_000]));
+    assert_eq!(scenario.state.orders(), 2);
 }
 
 #[test]

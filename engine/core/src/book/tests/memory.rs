@@ -76,7 +76,7 @@ fn many_orders_that_end_give_their_memory_back() {
         book.insert(order(id, BookSide::Bid, price(id)));
     }
     let nodes = &book.books.nodes;
-    assert!(nodes.room() < many as usize + PAGE, "no more than they need: {}", nodes.room());
+    assert!(nodes.room() < usize::try_from(many).unwrap() + PAGE, "no more than they need: {}", nodes.room());
     // As it comes, out of order.
     for at in 0..many {
         book.cancel(1 + at * 48_271 % many).unwrap_or_else(|_| panic!("{at} of {many}"));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemas::{CommandId, Quarantine, Shard, Timestamp};
 use service::kafka::KafkaFault;
+pub use snapshots::{Shelf, ShelfFault};
 
 /// Which of a shard's two partitions a record came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,29 +113,6 @@ pub trait Clock {
     /// Returns after `pause`.
     fn sleep(&mut self, pause: Duration);
 }
-
-/// Where one shard's snapshots are kept.
-pub trait Shelf {
-    /// The sequences of the snapshots that are there, newest first.
-    fn list(&mut self) -> Result<Vec<u64>, ShelfFault>;
-
-    /// A snapshot's bytes.
-    fn get(&mut self, sequence: u64) -> Result<Vec<u8>, ShelfFault>;
-
-    /// Begins to write a snapshot, and goes on beside the loop. Only one is written at a time: see [`Shelf::is_busy`].
-    fn put(&mut self, sequence: u64, bytes: Vec<u8>);
-
-    /// True while a snapshot is being written.
-    fn is_busy(&self) -> bool;
-
-    /// Waits until nothing is being written.
-    fn finish(&mut self);
-}
-
-/// The shelf cannot be read now. Snapshots only save time, so there is always another way: the log.
-#[derive(Debug, thiserror::Error)]
-#[error("snapshots cannot be read: {0}")]
-pub struct ShelfFault(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// The machine's clocks and random ids.
 #[derive(Clone, Copy, Debug)]

@@ -30,7 +30,7 @@ pub const SNAPSHOT_SECONDS: &str = "lfg_engine_snapshot_seconds";
 /// Bytes of the last snapshot.
 pub const SNAPSHOT_BYTES: &str = "lfg_engine_snapshot_bytes";
 /// Snapshots that could not be made or written.
-pub const SNAPSHOTS_FAILED: &str = "lfg_engine_snapshots_failed_total";
+pub use snapshots::SNAPSHOTS_FAILED;
 /// Messages that the relay sent again.
 pub const RELAY_RESENDS: &str = "lfg_engine_relay_resends_total";
 /// Terms that this process began.

@@ -12,10 +12,10 @@ use common::load::{Load, World};
 use common::logs::{assert_each_command_is_answered_once, drained, tail};
 use common::{Random, SHARDS, TestLog, wait_for};
 use engine::log::{Clock, Shelf, SystemClock};
-use engine::snapshots::Snapshots;
 use engine_core::Replica;
 use schemas::{Rejection, Shard, Timestamp};
 use service::kafka::{EventsTail, Reading};
+use snapshots::Snapshots;
 
 const KILLS: u32 = 24;
 const RATE: u32 = 500;

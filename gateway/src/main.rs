@@ -12,6 +12,7 @@ mod answers;
 mod batch;
 mod config;
 mod db;
+mod follow;
 mod halted;
 mod http;
 mod live;
@@ -37,11 +38,13 @@ use schemas::reading::Position;
 use schemas::{PartId, PartKind, Program};
 use service::kafka::{KafkaFault, announce, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, telemetry};
+use snapshots::Snapshots;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
 use config::{Cli, Command, Config};
 use db::{Database, DbError, boot::BootError};
+use follow::Followers;
 use halted::Halted;
 use live::Live;
 use patience::when_there;
@@ -102,6 +105,10 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
     let [ready, topics_right, can_write] = ["view", "topics", "producer"].map(|part| readiness.part(part));
     let halted = Halted::new(config.log.shards, &readiness);
+    let followers = Arc::new(match config.follow {
+        true => Followers::new(config.log.shards, &readiness),
+        false => Followers::off(),
+    });
     Admin::start(config.admin.listen, telemetry, liveness.clone(), readiness)
         .await
         .map_err(|error| Fatal::Io("admin port", error))?;
@@ -124,13 +131,16 @@ async fn run(config: Config) -> Result<(), Fatal> {
         pulse: liveness.watch("tail", TAIL_SILENCE),
     };
     let tail = tail.start(caught_up_sender).map_err(|error| Fatal::Io("tail", error))?;
+    let following = followers.start(&config.log, snapshots(&config).as_ref(), &shutdown);
+    let following = following.map_err(|error| Fatal::Io("followers", error))?;
     let producer = Arc::new(Producer::new(&config.log.kafka, config.log.topics().commands, can_write)?);
     tokio::spawn(Arc::clone(&producer).look_after(shutdown.clone()));
     let part = Program::THIS.part(PartId(uuid::Uuid::now_v7().as_u128()), PartKind::Gateway);
     let announced = tokio::spawn(announce(config.log.clone(), part, shutdown.clone()));
     let outcomes = (pending, Arc::clone(&halted));
     let submitter = Arc::new(Submitter::new(Arc::clone(&producer), config.pending_max, outcomes));
-    let state = share(&config, (live, halted), submitter, database, read_models, shutdown.clone());
+    let seen = Seen { live, halted, followers };
+    let state = share(&config, seen, submitter, database, read_models, shutdown.clone());
     start_background(&state);
 
     // If the tail ends first, it has asked for the shutdown, and its error is told below.
@@ -148,12 +158,34 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let _ended = announced.await;
     let ended = tokio::task::spawn_blocking(move || {
         producer.drain(config::DRAIN_WITHIN);
+        for follower in following {
+            // A panic on the way was told, and halted it.
+            let _ended = follower.join();
+        }
         tail.join()
     });
     match ended.await {
         Ok(Ok(result)) => Ok(result?),
         Ok(Err(_)) | Err(_) => Err(Fatal::TailPanicked),
     }
+}
+
+/// What threads of this process see of the log.
+struct Seen {
+    live: Arc<Live>,
+    halted: Arc<Halted>,
+    followers: Arc<Followers>,
+}
+
+/// Where followers begin. Snapshots only save time: without them, it is the beginning of the log.
+fn snapshots(config: &Config) -> Option<Snapshots> {
+    let location = config.snapshots.as_deref().filter(|_| config.follow)?;
+    let opened = Snapshots::open_to_read(location, &config.log.topic_prefix);
+    let opened = opened.inspect_err(|error| tracing::warn!(%error, "LFG_SNAPSHOTS cannot be read")).ok().flatten();
+    if opened.is_none() {
+        tracing::warn!(location, "no snapshots there: followers begin with the beginning of the log");
+    }
+    opened
 }
 
 /// What the servers give at the start.
@@ -185,7 +217,7 @@ async fn connect(config: &Config, shutdown: &Shutdown) -> Result<Option<Servers>
 
 fn share(
     config: &Config,
-    (live, halted): (Arc<Live>, Arc<Halted>),
+    Seen { live, halted, followers }: Seen,
     submitter: Arc<Submitter>,
     database: Database,
     read_models: ReadModels,
@@ -195,6 +227,7 @@ fn share(
         map: config.log.shard_map(),
         live,
         halted,
+        followers,
         submitter,
         database,
         database_progress: Progress::new("postgres"),

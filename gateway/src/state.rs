@@ -8,6 +8,7 @@ use service::{Admins, Shutdown};
 use tokio::sync::Semaphore;
 
 use crate::db::Database;
+use crate::follow::Followers;
 use crate::halted::Halted;
 use crate::live::Live;
 use crate::progress::Progress;
@@ -25,6 +26,8 @@ pub struct State {
     pub live: Arc<Live>,
     /// Shards that are read no further.
     pub halted: Arc<Halted>,
+    /// The shards' books, order by order.
+    pub followers: Arc<Followers>,
     /// The way to the log.
     pub submitter: Arc<Submitter>,
     /// Postgres.

@@ -18,12 +18,12 @@ use schemas::{
 };
 
 use crate::Place;
-use crate::book::{BookKey, Resting};
+use crate::book::BookKey;
 use crate::decide::{asks_for, fingerprint, movement_fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
     Account, Asked, Exposure, KnownMarketEvent, Listed, Market, MarketOrder, MarketView, MassCancel, Meaning, Name,
-    Pending, Position, Proposed, Purse, Stake, State, Table, UnderWay, Waiting, Watch, YesClaim, step_of, weight,
+    Pending, Position, Proposed, Purse, State, Table, UnderWay, Waiting, Watch, YesClaim, step_of, weight,
 };
 
 /// Accounts whose parked requests one command tries only since another left them untried.
@@ -569,20 +569,7 @@ impl State {
         if order.entry.side() == Side::Sell {
             self.change_position(order.market, &PositionChange::placed(placed));
         }
-        let owner = Stake {
-            account: order.account,
-            expires: order.terms.time_in_force().expires().unwrap_or(Stake::NEVER),
-            fee_rate: order.fee_rate,
-            quantity: placed.quantity,
-            entry: order.entry,
-            self_trade: order.instructions.self_trade,
-            post_only: order.terms.post_only(),
-            cancel_on_pause: order.instructions.cancel_on_pause,
-            reduce_only: order.instructions.reduce_only,
-        };
-        let (side, price) = (order.entry.book_side(), u32::from(placed.price.ticks()));
-        let resting = Resting { id: placed.id, side, price, remaining: placed.resting().contracts(), owner };
-        let (book, slot) = self.rest(order.market, resting);
+        let (book, slot) = self.rest(order.market, MarketOrder::placed(placed));
         let account = self.purse_place(order.account);
         self.lookup.own_orders.append(account, book, slot);
     }

@@ -25,14 +25,18 @@ mod hash;
 mod invariants;
 mod pages;
 mod prefetch;
+mod queue;
 mod replica;
 mod snapshot;
 mod state;
 
 pub use book::{
-    Book, BookId, BookKey, Books, IdKey, Instruction, LOOKAHEAD, Outcome, PRICE_MAX, Queue, Refusal, Resting, Upcoming,
+    Ahead, Book, BookId, BookKey, Books, IdKey, Instruction, LOOKAHEAD, Outcome, PRICE_MAX, Queue, QueueCount, Refusal,
+    Resting, Upcoming,
 };
+pub use decide::{Change, Does, Lending, Preview, PriceFill, Recall};
 pub use invariants::{Invariant, Sums};
+pub use queue::QueuedOrder;
 pub use replica::{Divergence, HASH_EVERY, Halt, Read, Replica};
 pub use snapshot::SnapshotError;
 pub use state::{

@@ -29,6 +29,7 @@ mod model;
 
 use std::cell::RefCell;
 
+use engine_core::BooksMax;
 use model::corners;
 use model::coverage::Coverage;
 use model::random::{MARKETS, listed, step};
@@ -45,9 +46,9 @@ fn the_core_does_what_the_model_says_and_everything_occurs() {
     let coverage = RefCell::new(Coverage::default());
     corners::all(&mut coverage.borrow_mut()).unwrap_or_else(|difference| panic!("{difference}"));
     let listings = [listed(), listed(), listed(), listed()];
-    let runs = (1_u16..=3, listings, prop::collection::vec(step(), 1..STEPS));
-    let failed = runner().run(&runs, |(shards, listings, steps)| {
-        run(shards, &listings, &steps, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
+    let runs = (1_u16..=3, books_max(), listings, prop::collection::vec(step(), 1..STEPS));
+    let failed = runner().run(&runs, |(shards, books_max, listings, steps)| {
+        run((shards, books_max), &listings, &steps, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
     });
     if let Err(failure) = failed {
         panic!("{failure}");
@@ -57,8 +58,19 @@ fn the_core_does_what_the_model_says_and_everything_occurs() {
     assert!(coverage.missing().is_empty(), "never seen: {:?}", coverage.missing());
 }
 
-fn run(shards: u16, listings: &[Listed; MARKETS], steps: &[Step], coverage: &mut Coverage) -> Result<(), String> {
-    let mut world = World::new(shards, coverage);
+/// Most of the time more than a run brings.
+fn books_max() -> impl Strategy<Value = BooksMax> {
+    let few = (2_usize..40, 1..=MARKETS).prop_map(|(orders, markets)| BooksMax { orders, markets });
+    prop_oneof![9 => Just(BooksMax::default()), 1 => few]
+}
+
+fn run(
+    (shards, books_max): (u16, BooksMax),
+    listings: &[Listed; MARKETS],
+    steps: &[Step],
+    coverage: &mut Coverage,
+) -> Result<(), String> {
+    let mut world = World::new(shards, coverage).with_books_max(books_max);
     world.furnish(listings)?;
     steps.iter().try_for_each(|step| world.step(step))
 }

@@ -9,14 +9,13 @@ use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use service::config::{AdminArgs, LogArgs};
 use service::kafka::{GroupProtocol, KafkaFault, Reading, announce, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, Telemetry};
+use snapshots::{LocationError, SNAPSHOT_WITHIN, Snapshots};
 
 use crate::kafka_log::{KafkaLog, Writer};
 use crate::log::SystemClock;
 use crate::ownership::{Group, Ownership};
-use crate::restore::SNAPSHOT_WITHIN;
 use crate::scribe::{Pace, Scribe, Tools};
 use crate::shard::{AHEAD_MAX, Control, ShardLoop};
-use crate::snapshots::{LocationError, Snapshots};
 
 /// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms, and says so before a snapshot is
 /// read and restored, which may take longer.)

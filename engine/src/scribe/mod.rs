@@ -22,12 +22,12 @@ use schemas::{Shard, VOCABULARY};
 use service::config::LogArgs;
 use service::kafka::{KafkaFault, Reading};
 use service::{Pulse, panic_text};
+use snapshots::Snapshots;
 
 use crate::kafka_log::{KafkaLog, Writer};
 use crate::log::{Log, Shelf};
 use crate::metrics::{SNAPSHOT_BYTES, SNAPSHOT_SECONDS, SNAPSHOTS_FAILED};
 use crate::shard::{Control, Role};
-use crate::snapshots::Snapshots;
 pub use pace::Pace;
 pub use take::{Snapshot, TakeFault};
 

@@ -6,9 +6,9 @@ use engine_core::{Halt, LOOKAHEAD, Replica};
 use schemas::Shard;
 use schemas::shard_map::ShardMap;
 use service::kafka::KafkaFault;
+use snapshots::newest_snapshot;
 
 use crate::log::{Log, Shelf, Source};
-use crate::restore::newest_snapshot;
 
 /// How long one look for the next record takes at most, and how many in a row find none before the log counts as out of
 /// reach.

@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use engine_core::Replica;
 use service::kafka::KafkaFault;
+use snapshots::{SNAPSHOT_WITHIN, newest_snapshot};
 
 use super::{Fatal, Goal, Place, ShardLoop, Stage};
 use crate::log::{Clock, Extent, Log, Shelf, Source};
-use crate::restore::{SNAPSHOT_WITHIN, newest_snapshot};
 
 /// Pause between questions to a cluster that does not answer.
 const ASK_AGAIN: Duration = Duration::from_millis(200);

@@ -58,7 +58,7 @@ fn status(text: &str) -> Result<StatusFilter, Fault> {
 }
 
 /// `market_id` or `ticker`, or neither.
-fn market(params: &mut Params) -> Option<MarketId> {
+pub fn market(params: &mut Params) -> Option<MarketId> {
     let id = params.optional("market_id", parse::market_id);
     let ticker = params.optional("ticker", parse::ticker);
     if id.is_some() && ticker.is_some() {
@@ -74,7 +74,8 @@ fn name_is_whole(params: &mut Params) {
     }
 }
 
-fn known(state: &Shared, market: Option<MarketId>) -> Result<(), Problem> {
+/// Refuses a market that there is not.
+pub fn known(state: &Shared, market: Option<MarketId>) -> Result<(), Problem> {
     let view = state.live.view();
     let known = market.is_none_or(|id| view.market(id).is_some() || view.is_archived(id));
     if known { Ok(()) } else { Err(Problem::new(kinds::MARKET_UNKNOWN)) }

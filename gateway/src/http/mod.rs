@@ -21,8 +21,10 @@ pub mod orders;
 pub mod origin;
 pub mod oversight;
 pub mod parse;
+pub mod preview;
 pub mod problem;
 pub mod queries;
+pub mod queue;
 pub mod safety;
 pub mod serve;
 pub mod transfers;
@@ -77,6 +79,9 @@ pub fn router(state: Shared) -> Router {
             get(history::orders).post(orders::place).patch(orders::amend_by_name).delete(safety::cancel),
         )
         .route("/v1/orders/batch", post(batch::batch))
+        .route("/v1/orders/preview", post(preview::preview))
+        .route("/v1/orders/queue", get(queue::queues))
+        .route("/v1/orders/{id}/queue", get(queue::queue))
         .route("/v1/orders/{id}", get(history::order).patch(orders::amend).delete(orders::cancel))
         .route("/v1/dead-man-switch", put(safety::set_switch).delete(safety::unset_switch))
         .route("/v1/fills", get(history::fills))

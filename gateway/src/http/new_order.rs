@@ -54,14 +54,25 @@ impl Wanted {
     /// The order for its market, which must be known. It accepts the market's fees as they are known here. `path` is where in the
     /// body it was asked for.
     pub fn order(self, account: AccountId, view: &LiveView, path: &str) -> Result<(NewOrder, Listing), Problem> {
-        let Self { market, entry, terms, client_id, instructions } = self;
-        let listing = view.market(market).map(|live| live.market.listing.clone());
-        let listing = listing.ok_or_else(|| no_market(view, market, path))?;
-        if let Terms::Limit { price, .. } = terms
+        let (order, listing) = self.order_to_judge(account, view, path)?;
+        if let Terms::Limit { price, .. } = order.terms
             && !price.ticks().is_multiple_of(listing.tick)
         {
             return Err(off_tick(listing.tick, path));
         }
+        Ok((order, listing))
+    }
+
+    /// The same, though its market would refuse it.
+    pub fn order_to_judge(
+        self,
+        account: AccountId,
+        view: &LiveView,
+        path: &str,
+    ) -> Result<(NewOrder, Listing), Problem> {
+        let Self { market, entry, terms, client_id, instructions } = self;
+        let listing = view.market(market).map(|live| live.market.listing.clone());
+        let listing = listing.ok_or_else(|| no_market(view, market, path))?;
         let fee_rate: FeeRate = listing.maker_fee.max(listing.taker_fee);
         Ok((NewOrder { account, market, entry, terms, fee_rate, client_id, instructions }, listing))
     }

@@ -66,6 +66,8 @@ pub mod kinds {
         kind(StatusCode::SERVICE_UNAVAILABLE, "shard-halted", "A part of the log has halted; nothing was written");
     pub const READ_MODEL_UNAVAILABLE: Kind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "read-model-unavailable", "The data cannot be read at the moment");
+    pub const FOLLOWER_UNAVAILABLE: Kind =
+        kind(StatusCode::SERVICE_UNAVAILABLE, "follower-unavailable", "The books are not followed here, or not yet");
     pub const POSITION_NOT_REACHED: Kind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "position-not-reached", "The data is not as new as asked for");
     pub const OUTCOME_UNKNOWN: Kind =

@@ -6,6 +6,8 @@
 //! A *share* is one of several equal parts of the work (a shard), and may halt for good. A restart meets the same
 //! again, and the other shares are still worth their traffic. So a halted share is named, and neither holds readiness
 //! back nor ends life; only a process whose shares have all halted is not ready.
+//!
+//! A *side* part is one that the process is of use without: it never holds readiness back, and is named where it halts.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +23,15 @@ pub struct Readiness {
 #[derive(Debug, Default)]
 struct Named {
     part: Part,
-    is_share: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Kind {
+    #[default]
+    Whole,
+    Share,
+    Side,
 }
 
 /// One part's word on whether it is ready. Starts as not ready.
@@ -67,17 +77,27 @@ impl Readiness {
 
     /// As [`Readiness::part`], for one of several equal shares of the work.
     pub fn share(&self, name: impl Into<String>) -> Part {
+        self.of_kind(name.into(), Kind::Share)
+    }
+
+    /// As [`Readiness::part`], for a part that the process is of use without.
+    pub fn side(&self, name: impl Into<String>) -> Part {
+        self.of_kind(name.into(), Kind::Side)
+    }
+
+    fn of_kind(&self, name: String, kind: Kind) -> Part {
         let mut parts = lock(&self.parts);
-        let named = parts.entry(name.into()).or_default();
-        named.is_share = true;
+        let named = parts.entry(name).or_default();
+        named.kind = kind;
         named.part.clone()
     }
 
     /// The names of the parts that are not ready, and may become so.
     pub fn missing(&self) -> Vec<String> {
         let parts = lock(&self.parts);
-        let missing = |part: &Part| !part.is_ready() && part.halted().is_none();
-        parts.iter().filter(|(_, named)| missing(&named.part)).map(|(name, _)| name.clone()).collect()
+        let missing =
+            |named: &Named| named.kind != Kind::Side && !named.part.is_ready() && named.part.halted().is_none();
+        parts.iter().filter(|(_, named)| missing(named)).map(|(name, _)| name.clone()).collect()
     }
 
     /// The names of the parts that halted, and why.
@@ -86,6 +106,8 @@ impl Readiness {
         parts.iter().filter_map(|(name, named)| Some((name.clone(), named.part.halted()?))).collect()
     }
 
+    /// Side parts do not count.
+    ///
     /// | parts                                              | ready |
     /// |----------------------------------------------------|-------|
     /// | none                                               | no    |
@@ -94,10 +116,12 @@ impl Readiness {
     /// | all are ready, or halted shares beside ready ones  | yes   |
     pub fn is_ready(&self) -> bool {
         let parts = lock(&self.parts);
-        let is_ready = |named: &Named| named.part.is_ready() || (named.is_share && named.part.halted().is_some());
-        let mut shares = parts.values().filter(|named| named.is_share).peekable();
+        let is_share = |named: &&Named| named.kind == Kind::Share;
+        let is_ready = |named: &Named| named.part.is_ready() || (is_share(&named) && named.part.halted().is_some());
+        let mut shares = parts.values().filter(is_share).peekable();
         let serves = shares.peek().is_none() || shares.any(|named| named.part.halted().is_none());
-        !parts.is_empty() && serves && parts.values().all(is_ready)
+        let mut counting = parts.values().filter(|named| named.kind != Kind::Side).peekable();
+        counting.peek().is_some() && serves && counting.all(is_ready)
     }
 }
 
@@ -235,6 +259,20 @@ mod tests {
         assert_eq!(readiness.missing(), ["shard 0"]);
         one.halt("as well");
         assert!(!readiness.is_ready() && readiness.missing().is_empty());
+    }
+
+    #[test]
+    fn a_side_part_holds_nothing_back_and_is_named_where_it_halts() {
+        let readiness = Readiness::new();
+        let side = readiness.side("follower of shard 0");
+        side.set(true);
+        assert!(!readiness.is_ready());
+        readiness.part("tail").set(true);
+        side.set(false);
+        assert!(readiness.is_ready() && readiness.missing().is_empty());
+        side.halt("offset 7 is broken");
+        assert!(readiness.is_ready());
+        assert_eq!(readiness.halted()["follower of shard 0"], "offset 7 is broken");
     }
 
     #[test]

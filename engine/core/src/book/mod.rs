@@ -37,6 +37,7 @@
 //! Who has a queue of calls for books that no cache holds makes them 1.5 to 1.8 times as quick by telling what comes: see
 //! [`Books::prefetch`].
 
+mod ahead;
 mod books;
 mod by_rank;
 mod codec;
@@ -55,6 +56,7 @@ mod tests;
 
 use schemas::{BookSide, OrderId};
 
+pub use ahead::{Ahead, QueueCount};
 pub use books::{BookKey, Books};
 
 pub use place::{Instruction, Outcome, Refusal};

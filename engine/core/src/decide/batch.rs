@@ -273,9 +273,9 @@ fn admit(state: &State, account: AccountId, request: &Request) -> Result<(), Rej
     };
     match request {
         Request::Place(order) => {
-            order::check_terms(state, order)?;
+            order::check_terms(order, state.facts.time)?;
             order::check_active(state, account)?;
-            order::check_deadline(state, order)?;
+            order::check_deadline(order, state.facts.time)?;
             match state.map.of_market(order.market) == state.shard {
                 true => Ok(()),
                 false => Err(Rejection::BatchConflict),

@@ -27,7 +27,7 @@ use super::batch::Refused;
 use super::parking;
 use super::transfer::Transfer;
 use super::{Turn, message};
-use crate::state::{State, Waiting};
+use crate::state::{Purse, State, Waiting};
 
 impl Turn<'_> {
     /// A purse elsewhere asks.
@@ -53,7 +53,7 @@ impl Turn<'_> {
         let lack = lack(self.state, account, &request, self.draft.room);
         let waiting = self.state.waiting(account);
         if lack.is_nothing()
-            && waiting.is_none_or(|waiting| waiting.claims.is_empty() || self.is_late(account, waiting))
+            && waiting.is_none_or(|waiting| waiting.claims.is_empty() || is_late(self.state, account, waiting))
         {
             return match is_under_way_once_granted(self.state, &request) && self.has_too_many_movements(account) {
                 true => self.refuse_request(account, &request, Refused::all(Rejection::ParkedLimit)),
@@ -94,12 +94,6 @@ impl Turn<'_> {
         let some = self.state.facts.waiting.iter().take(SWEEP_MAX).filter(|(_, waiting)| held_up(waiting));
         let some: Vec<AccountId> = some.map(|(account, _)| *account).collect();
         self.state.stirred.extend(some);
-    }
-
-    /// True if some shard is slow to give back what the oldest claim needs.
-    fn is_late(&self, account: AccountId, waiting: &Waiting) -> bool {
-        let recall = waiting.recall.and_then(|ticket| self.state.facts.instructions.get(&(account, ticket)));
-        recall.is_some_and(|recall| recall.since.0 + RECALL_PATIENCE_MS <= self.state.facts.time.0)
     }
 
     /// Decides claims that can be, oldest first, and has credits recalled for the first that cannot.
@@ -229,7 +223,7 @@ fn was_asked(want: Need, lack: Need) -> bool {
 }
 
 /// Why what is lacking refuses.
-fn code_for(lack: Need) -> Rejection {
+pub(super) fn code_for(lack: Need) -> Rejection {
     if lack.credits.0 > 0 {
         Rejection::FundsInsufficient
     } else if lack.room.orders > 0 {
@@ -248,12 +242,18 @@ pub(super) fn hopeless(state: &State, account: AccountId, need: Need) -> Option<
     (!need.is_nothing()).then(|| code_for(need))
 }
 
+/// True if some shard is slow to give back what the oldest claim needs.
+pub(super) fn is_late(state: &State, account: AccountId, waiting: &Waiting) -> bool {
+    let recall = waiting.recall.and_then(|ticket| state.facts.instructions.get(&(account, ticket)));
+    recall.is_some_and(|recall| recall.since.0 + RECALL_PATIENCE_MS <= state.facts.time.0)
+}
+
 fn oldest_claim(state: &State, account: AccountId) -> Option<Parked> {
     state.waiting(account)?.claims.front().cloned()
 }
 
 /// Other shards that may have something to give back for a claim.
-fn lenders(state: &State, account: AccountId, request: &ParkedRequest) -> impl Iterator<Item = Shard> {
+pub(super) fn lenders(state: &State, account: AccountId, request: &ParkedRequest) -> impl Iterator<Item = Shard> {
     let claimant = match request {
         ParkedRequest::Fund { shard, .. } => Some(*shard),
         _ => None,
@@ -275,12 +275,18 @@ fn lack(state: &State, account: AccountId, request: &ParkedRequest, room: usize)
     match *request {
         // The purse here looks at what it has by itself.
         ParkedRequest::Fund { shard, .. } if shard == state.shard => parking::oldest_need(state, account, room),
-        ParkedRequest::Fund { need, .. } => Need {
-            credits: if need.credits.0 > 0 { short(need.credits) } else { Credits::ZERO },
-            room: need.room.saturating_sub(purse.free_room()),
-        },
+        ParkedRequest::Fund { need, .. } => lack_of(purse, need),
         ParkedRequest::Withdraw { amount, .. } | ParkedRequest::Transfer { amount, .. } => Need::credits(short(amount)),
         ParkedRequest::Place(_) | ParkedRequest::Amend { .. } | ParkedRequest::Batch(_) => Need::NOTHING,
+    }
+}
+
+/// What the home's purse lacks of what another purse needs.
+pub(super) fn lack_of(purse: &Purse, need: Need) -> Need {
+    let short = Credits((need.credits.0 - purse.available.0).max(0));
+    Need {
+        credits: if need.credits.0 > 0 { short } else { Credits::ZERO },
+        room: need.room.saturating_sub(purse.free_room()),
     }
 }
 

@@ -56,18 +56,23 @@ pub fn exposure(state: &State, market: MarketView<'_>, account: AccountId) -> Ex
     exposures.and_then(|all| all.get(account)).copied().unwrap_or_default()
 }
 
-/// The same for what the live orders will come to. A change that asks for no more than there was is never refused.
+/// The same for what the live orders will come to.
 pub fn check_exposure(market: MarketView<'_>, wanted: &Wanted, exposure: &Exposure) -> Result<(), Rejection> {
+    exceeded(market, wanted, exposure).next().map_or(Ok(()), Err)
+}
+
+/// Each limit that would be exceeded. A change that asks for no more than there was exceeds none.
+pub fn exceeded(market: MarketView<'_>, wanted: &Wanted, exposure: &Exposure) -> impl Iterator<Item = Rejection> {
     let Wanted { account, contract, before, after } = wanted;
-    if after.live_orders > before.live_orders && exposure.live_orders > market.limits.live_orders {
-        return Err(Rejection::LiveOrderLimit);
-    }
-    if after.notional > before.notional && exposure.notional > market.limits.notional {
-        return Err(Rejection::NotionalLimit);
-    }
+    let limits = market.limits;
+    let live_orders = after.live_orders > before.live_orders && exposure.live_orders > limits.live_orders;
+    let notional = after.notional > before.notional && exposure.notional > limits.notional;
     let position = market.position(*account).held(*contract) + exposure.wanted(*contract);
-    if after.wanted(*contract) > before.wanted(*contract) && position > market.limits.position {
-        return Err(Rejection::PositionLimit);
-    }
-    Ok(())
+    let position = after.wanted(*contract) > before.wanted(*contract) && position > limits.position;
+    let all = [
+        (live_orders, Rejection::LiveOrderLimit),
+        (notional, Rejection::NotionalLimit),
+        (position, Rejection::PositionLimit),
+    ];
+    all.into_iter().filter_map(|(exceeded, code)| exceeded.then_some(code))
 }

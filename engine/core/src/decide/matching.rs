@@ -28,7 +28,8 @@ pub fn place(
     let meets = taker.meets(market);
     if meets {
         let fok = order.terms.time_in_force() == TimeInForce::Fok;
-        match if fok && taker.stop.is_none() { taker.fills(state, market, draft.room) } else { Fills::Whole } {
+        let whole = || taker.fills(state, market, draft.now, draft.room);
+        match if fok && taker.stop.is_none() { whole() } else { Fills::Whole } {
             Fills::Whole => taker.cross(state, market, draft),
             Fills::NotWhole => {}
             Fills::NotForItsOwn => taker.stop = Some(CancelReason::SelfTrade),

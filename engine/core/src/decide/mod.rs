@@ -12,12 +12,14 @@ mod cancel;
 mod claims;
 mod deposits;
 mod instruct;
+mod lending;
 mod limits;
 mod market;
 mod matching;
 mod message;
 mod order;
 mod parking;
+mod preview;
 mod reduce;
 mod settle;
 mod sweep;
@@ -33,8 +35,10 @@ use schemas::{Command, CommandRecord, Event, MarketId, Rejection, Settlement, Ti
 use crate::Place;
 use crate::state::State;
 pub(crate) use account::movement_fingerprint;
+pub use lending::{Lending, Recall};
 pub(crate) use order::fingerprint;
 pub(crate) use parking::asks_for;
+pub use preview::{Change, Does, Preview, PriceFill};
 
 impl State {
     /// Decides and applies one command; appends its events, in order, to `events`.

@@ -4,7 +4,7 @@ use schemas::event::FirstOutcome;
 use schemas::limits::AMOUNT_MAX;
 use schemas::{
     AccountId, Event, MarketState, Need, NewOrder, ParkedRequest, PostOnly, Price, Quantity, Rejection, Room, Side,
-    Terms,
+    Terms, Timestamp,
 };
 
 use super::limits::{self, Wanted};
@@ -26,7 +26,7 @@ impl Turn<'_> {
             None => {}
         }
         let queues = parking::queues(self.state, order.account);
-        let lacking = self.step(|state, draft| match check(state, order) {
+        let lacking = self.step(|state, draft| match check(state, order, draft.now) {
             Ok((market, limit, need)) if need.is_nothing() && !queues => {
                 take_in(state, market, order, limit, draft);
                 None
@@ -49,7 +49,7 @@ impl Turn<'_> {
 
     /// An order that lacks nothing, or that was found in order as a part of a whole.
     pub(super) fn take_in(&mut self, order: &NewOrder) {
-        self.step(|state, draft| match check(state, order) {
+        self.step(|state, draft| match check(state, order, draft.now) {
             Ok((market, limit, _)) => take_in(state, market, order, limit, draft),
             Err(code) => refuse(state, order, code, draft),
         });
@@ -102,11 +102,16 @@ pub(super) fn repeated(state: &State, order: &NewOrder) -> Option<Result<Event, 
 }
 
 /// Everything that can refuse an order; where it goes, and what its purse lacks for it. What the purse lacks comes last: it can be
-/// asked for. The limit is the order's own, or where a post-only order goes instead.
-pub(super) fn check<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a>, Price, Need), Rejection> {
-    check_terms(state, order)?;
+/// asked for. The limit is the order's own, or where a post-only order goes instead. [`preview`](super::preview) asks the same
+/// rules one by one.
+pub(super) fn check<'a>(
+    state: &'a State,
+    order: &NewOrder,
+    now: Timestamp,
+) -> Result<(MarketView<'a>, Price, Need), Rejection> {
+    check_terms(order, now)?;
     check_active(state, order.account)?;
-    let (market, limit, contracts) = check_market(state, order)?;
+    let (market, limit, contracts) = check_market(state, order, now)?;
     let need = parking::lacks(state, order.account, needed(order, contracts))?;
     Ok((market, limit, need))
 }
@@ -120,81 +125,116 @@ pub(super) fn check_active(state: &State, account: AccountId) -> Result<(), Reje
 }
 
 /// What an order takes of its purse that comes in with so many contracts.
-fn needed(order: &NewOrder, contracts: Quantity) -> Need {
+pub(super) fn needed(order: &NewOrder, contracts: Quantity) -> Need {
     let held = order.hold_for(contracts);
     let orders = u32::from(order.terms.time_in_force().rests());
     Need { credits: held, room: Room { orders, held } }
 }
 
 /// What makes no sense for anybody, ever.
-pub(super) fn check_terms(state: &State, order: &NewOrder) -> Result<(), Rejection> {
-    let time_in_force = order.terms.time_in_force();
-    match order.terms {
-        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } if quantity.is_zero() => {
-            return Err(Rejection::QuantityIsZero);
-        }
-        Terms::Budget { budget } if !(1..=AMOUNT_MAX).contains(&budget.0) => return Err(Rejection::AmountOutOfRange),
-        Terms::Budget { .. } if order.entry.side() == Side::Sell => return Err(Rejection::BudgetOnSell),
-        Terms::Limit { .. } | Terms::Market { .. } | Terms::Budget { .. } => {}
-    }
-    if time_in_force.expires().is_some_and(|expires| expires <= state.facts.time) {
-        return Err(Rejection::ExpiryInPast);
-    }
-    if order.terms.post_only() != PostOnly::Off && !time_in_force.rests() {
-        return Err(Rejection::PostOnlyImmediate);
-    }
-    Ok(())
+pub(super) fn check_terms(order: &NewOrder, now: Timestamp) -> Result<(), Rejection> {
+    check_amount(order)?;
+    check_expiry(order, now)?;
+    check_post_only(order)
 }
 
-pub(super) fn check_deadline(state: &State, order: &NewOrder) -> Result<(), Rejection> {
+pub(super) fn check_amount(order: &NewOrder) -> Result<(), Rejection> {
+    match order.terms {
+        Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } if quantity.is_zero() => {
+            Err(Rejection::QuantityIsZero)
+        }
+        Terms::Budget { budget } if !(1..=AMOUNT_MAX).contains(&budget.0) => Err(Rejection::AmountOutOfRange),
+        Terms::Budget { .. } if order.entry.side() == Side::Sell => Err(Rejection::BudgetOnSell),
+        Terms::Limit { .. } | Terms::Market { .. } | Terms::Budget { .. } => Ok(()),
+    }
+}
+
+pub(super) fn check_expiry(order: &NewOrder, now: Timestamp) -> Result<(), Rejection> {
+    match order.terms.time_in_force().expires() {
+        Some(expires) if expires <= now => Err(Rejection::ExpiryInPast),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_post_only(order: &NewOrder) -> Result<(), Rejection> {
+    let immediate = !order.terms.time_in_force().rests();
+    if order.terms.post_only() != PostOnly::Off && immediate { Err(Rejection::PostOnlyImmediate) } else { Ok(()) }
+}
+
+pub(super) fn check_deadline(order: &NewOrder, now: Timestamp) -> Result<(), Rejection> {
     match order.instructions.deadline {
-        Some(deadline) if state.facts.time > deadline => Err(Rejection::DeadlinePassed),
+        Some(deadline) if now > deadline => Err(Rejection::DeadlinePassed),
         _ => Ok(()),
     }
 }
 
 /// What the market refuses; else the limit, and the contracts that the order comes in with.
-fn check_market<'a>(state: &'a State, order: &NewOrder) -> Result<(MarketView<'a>, Price, Quantity), Rejection> {
-    let market = check_listing(state, order)?;
+fn check_market<'a>(
+    state: &'a State,
+    order: &NewOrder,
+    now: Timestamp,
+) -> Result<(MarketView<'a>, Price, Quantity), Rejection> {
+    let market = check_listing(state, order, now)?;
     check_room(state, order, state.orders())?;
     let contracts = reduce::admit(state, market, order)?;
+    check_position(market, order, contracts)?;
+    check_times(order, now)?;
+    let limit = limit_to_rest(market, order, now)?;
+    limits::check(state, market, || wanted(order, contracts))?;
+    Ok((market, limit, contracts))
+}
+
+/// What a sell gives must be there.
+pub(super) fn check_position(market: MarketView<'_>, order: &NewOrder, contracts: Quantity) -> Result<(), Rejection> {
     if order.entry.side() == Side::Sell {
         let free = market.position(order.account).free(order.entry.contract());
         if free < u64::from(contracts.contracts()) {
             return Err(Rejection::PositionInsufficient);
         }
     }
-    check_times(state, order)?;
-    let limit = order.entry.book_price(order.terms.limit());
-    let limit = matching::limit_to_rest(market, order.entry, limit, order.terms.post_only(), state.facts.time)?;
-    limits::check(state, market, || wanted(order, contracts))?;
-    Ok((market, limit, contracts))
+    Ok(())
 }
 
 /// Its deadline and expiry.
-pub(super) fn check_times(state: &State, order: &NewOrder) -> Result<(), Rejection> {
-    check_deadline(state, order)?;
-    match order.terms.time_in_force().expires() {
-        Some(expires) if expires <= state.facts.time => Err(Rejection::ExpiryInPast),
-        _ => Ok(()),
-    }
+pub(super) fn check_times(order: &NewOrder, now: Timestamp) -> Result<(), Rejection> {
+    check_deadline(order, now)?;
+    check_expiry(order, now)
+}
+
+/// The limit at which it may enter the book.
+pub(super) fn limit_to_rest(market: MarketView<'_>, order: &NewOrder, now: Timestamp) -> Result<Price, Rejection> {
+    let limit = order.entry.book_price(order.terms.limit());
+    matching::limit_to_rest(market, order.entry, limit, order.terms.post_only(), now)
 }
 
 /// What the market's rules refuse, whoever asks.
-pub(super) fn check_listing<'a>(state: &'a State, order: &NewOrder) -> Result<MarketView<'a>, Rejection> {
+pub(super) fn check_listing<'a>(
+    state: &'a State,
+    order: &NewOrder,
+    now: Timestamp,
+) -> Result<MarketView<'a>, Rejection> {
     let market = market::known(state, order.market)?;
-    let listing = &market.listing;
-    if market.state != MarketState::Open || listing.expiry <= state.facts.time {
-        return Err(Rejection::MarketNotOpen);
-    }
-    let limited = matches!(order.terms, Terms::Limit { .. });
-    if limited && !order.terms.limit().ticks().is_multiple_of(listing.tick) {
-        return Err(Rejection::PriceOffTick);
-    }
-    if order.entry.side() == Side::Buy && order.fee_rate < listing.maker_fee.max(listing.taker_fee) {
-        return Err(Rejection::FeeRateTooLow);
-    }
+    check_open(market, now)?;
+    check_tick(market, order)?;
+    check_fee_rate(market, order)?;
     Ok(market)
+}
+
+pub(super) fn check_open(market: MarketView<'_>, now: Timestamp) -> Result<(), Rejection> {
+    let open = market.state == MarketState::Open && market.listing.expiry > now;
+    if open { Ok(()) } else { Err(Rejection::MarketNotOpen) }
+}
+
+pub(super) fn check_tick(market: MarketView<'_>, order: &NewOrder) -> Result<(), Rejection> {
+    let limited = matches!(order.terms, Terms::Limit { .. });
+    let off = limited && !order.terms.limit().ticks().is_multiple_of(market.listing.tick);
+    if off { Err(Rejection::PriceOffTick) } else { Ok(()) }
+}
+
+pub(super) fn check_fee_rate(market: MarketView<'_>, order: &NewOrder) -> Result<(), Rejection> {
+    let highest = market.listing.maker_fee.max(market.listing.taker_fee);
+    let too_low = order.entry.side() == Side::Buy && order.fee_rate < highest;
+    if too_low { Err(Rejection::FeeRateTooLow) } else { Ok(()) }
 }
 
 /// What would rest needs room in the shard's books, in which so many orders rest when it comes.

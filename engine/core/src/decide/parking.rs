@@ -36,13 +36,8 @@ impl Turn<'_> {
 
     /// Parks a request, or refuses it if too many are parked, or its home cannot be asked.
     fn park(&mut self, account: AccountId, request: ParkedRequest) {
-        let parked = self.state.waiting(account).map_or(0, crate::state::Waiting::weight);
-        if parked + weight(&request) > PARKED_MAX {
-            self.refuse_request(account, &request, Refused::all(Rejection::ParkedLimit));
-            return;
-        }
-        if self.state.is_full(self.state.map.of_account(account)) {
-            self.refuse_request(account, &request, Refused::all(Rejection::ShardUnavailable));
+        if let Err(code) = check_park(self.state, account, weight(&request)) {
+            self.refuse_request(account, &request, Refused::all(code));
             return;
         }
         let parked = self.parked(account, request);
@@ -245,6 +240,18 @@ pub(super) struct Lent {
     pub room: Room,
 }
 
+/// What refuses to park a request of so much weight.
+pub(super) fn check_park(state: &State, account: AccountId, weight: usize) -> Result<(), Rejection> {
+    let parked = state.waiting(account).map_or(0, crate::state::Waiting::weight);
+    if parked + weight > PARKED_MAX {
+        return Err(Rejection::ParkedLimit);
+    }
+    if state.is_full(state.map.of_account(account)) {
+        return Err(Rejection::ShardUnavailable);
+    }
+    Ok(())
+}
+
 /// True if requests of the account wait here.
 pub(super) fn queues(state: &State, account: AccountId) -> bool {
     state.waiting(account).is_some_and(|waiting| !waiting.requests.is_empty())
@@ -288,7 +295,9 @@ fn first_ended(state: &State, account: AccountId) -> Option<(Parked, Rejection)>
 /// What a request lacks, or why it is refused whatever its purse has.
 fn look(state: &State, account: AccountId, request: &ParkedRequest, room: usize) -> Result<Need, Refused> {
     match request {
-        ParkedRequest::Place(order) => order::check(state, order).map(|(.., need)| need).map_err(Refused::all),
+        ParkedRequest::Place(order) => {
+            order::check(state, order, state.facts.time).map(|(.., need)| need).map_err(Refused::all)
+        }
         ParkedRequest::Amend { order, price, quantity } => {
             let amendment = Amendment { account, order: *order, price: *price, quantity: *quantity };
             amend::look(state, &amendment).map(|(_, need)| need).map_err(Refused::all)

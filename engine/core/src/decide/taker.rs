@@ -5,7 +5,7 @@
 use schemas::event::{CancelReason, Party, Trade};
 use schemas::{
     AccountId, BookSide, Credits, Entry, Event, FeeRate, MarketId, OrderId, Price, Quantity, SelfTrade, Settlement,
-    SettlementReason, Side, Status, TradeId,
+    SettlementReason, Side, Status, Timestamp, TradeId,
 };
 
 use super::reduce::{self, Makers};
@@ -164,7 +164,7 @@ impl Taker {
             }
             draft.room -= counts;
             reducers.meets(state, market, &maker);
-            if maker.has_expired(state.facts.time) {
+            if maker.has_expired(draft.now) {
                 cancel::end(self.market, &maker, CancelReason::Expired, draft);
                 self.frees(&maker, maker.contracts(), &mut reducers);
             } else if maker.owner.account == self.account && self.self_trade != SelfTrade::Allow {
@@ -219,10 +219,10 @@ impl Taker {
     }
 
     /// Whether all it wants can be filled at once.
-    pub fn fills(&self, state: &State, market: MarketView<'_>, room: usize) -> Fills {
-        if self.fills_whole(state, market, room, self.self_trade) {
+    pub fn fills(&self, state: &State, market: MarketView<'_>, now: Timestamp, room: usize) -> Fills {
+        if self.fills_whole(state, market, (now, room), self.self_trade) {
             Fills::Whole
-        } else if self.fills_whole(state, market, room, SelfTrade::Allow) {
+        } else if self.fills_whole(state, market, (now, room), SelfTrade::Allow) {
             Fills::NotForItsOwn
         } else {
             Fills::NotWhole
@@ -230,7 +230,13 @@ impl Taker {
     }
 
     /// Never sees more orders than `room`.
-    fn fills_whole(&self, state: &State, market: MarketView<'_>, mut room: usize, self_trade: SelfTrade) -> bool {
+    fn fills_whole(
+        &self,
+        state: &State,
+        market: MarketView<'_>,
+        (now, mut room): (Timestamp, usize),
+        self_trade: SelfTrade,
+    ) -> bool {
         let Appetite::Quantity(wanted) = self.appetite else { return false };
         let (mut left, mut allowance) = (wanted, self.allowance);
         let side = self.entry.book_side().opposite();
@@ -243,7 +249,7 @@ impl Taker {
             room -= counts;
             reducers.meets(state, market, &maker);
             let own = maker.owner.account == self.account && self_trade != SelfTrade::Allow;
-            if maker.has_expired(state.facts.time) || own && self_trade == SelfTrade::CancelOldest {
+            if maker.has_expired(now) || own && self_trade == SelfTrade::CancelOldest {
                 reducers.lost(&maker, maker.contracts());
                 if self.loses_allowance(&maker) {
                     allowance = allowance.saturating_sub(maker.contracts().contracts().into());

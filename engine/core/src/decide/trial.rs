@@ -147,13 +147,14 @@ impl<'a> Trial<'a> {
 
     fn admit_place(&mut self, request: &Request) -> Result<(), Rejection> {
         let Request::Place(order) = request else { return Ok(()) };
-        let market = order::check_listing(self.state, order)?;
+        let now = self.state.facts.time;
+        let market = order::check_listing(self.state, order, now)?;
         order::check_room(self.state, order, self.state.orders() - self.cancelled.len() + self.resting as usize)?;
-        order::check_times(self.state, order)?;
+        order::check_times(order, now)?;
         let entering = Entering::placed(order);
         let post_only = order.terms.post_only();
         if post_only != PostOnly::Off && self.meets(market, &entering) {
-            let alone = matching::limit_to_rest(market, order.entry, entering.limit, post_only, self.state.facts.time);
+            let alone = order::limit_to_rest(market, order, now);
             return Err(alone.err().unwrap_or(Rejection::BatchConflict));
         }
         if order.terms.time_in_force() == TimeInForce::Fok && !self.fills_whole(market, order, &entering) {
@@ -247,7 +248,7 @@ impl<'a> Trial<'a> {
         let id = self.state.next_order_id();
         let fok = matching::incoming(self.state, market, id, order, entering.limit);
         let first = self.entering.is_empty() && !self.freed.iter().any(|freed| freed.market == entering.market);
-        first && fok.fills(self.state, market, self.room) == Fills::Whole
+        first && fok.fills(self.state, market, self.state.facts.time, self.room) == Fills::Whole
     }
 
     fn admit_entering(&mut self, market: MarketView<'_>, entering: Entering) -> Result<(), Rejection> {

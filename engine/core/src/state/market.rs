@@ -1,6 +1,7 @@
 //! A market on its home shard: where it stands, its book, its positions.
 
 use bincode::{Decode, Encode};
+use schemas::event::OrderPlaced;
 use schemas::limits::MARKET_KEPT_MS;
 use schemas::market::{Resolution, YesValue};
 use schemas::{
@@ -118,6 +119,25 @@ impl Stake {
 pub type MarketOrder = Resting<OrderId, Stake>;
 
 impl MarketOrder {
+    /// What rests of an order that was taken in.
+    #[inline]
+    pub fn placed(placed: &OrderPlaced) -> Self {
+        let order = &placed.order;
+        let owner = Stake {
+            account: order.account,
+            expires: order.terms.time_in_force().expires().unwrap_or(Stake::NEVER),
+            fee_rate: order.fee_rate,
+            quantity: placed.quantity,
+            entry: order.entry,
+            self_trade: order.instructions.self_trade,
+            post_only: order.terms.post_only(),
+            cancel_on_pause: order.instructions.cancel_on_pause,
+            reduce_only: order.instructions.reduce_only,
+        };
+        let (side, price) = (order.entry.book_side(), u32::from(placed.price.ticks()));
+        Self { id: placed.id, side, price, remaining: placed.resting().contracts(), owner }
+    }
+
     /// True for a buy that only reduces: it shrinks when its account's position does. (What a sell gives is reserved,
     /// and stays.)
     #[inline]

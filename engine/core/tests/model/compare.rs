@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::{Purse, State, YesClaim};
+use engine_core::{Ahead, Purse, QueueCount, State, YesClaim};
 use schemas::limits::DAY_MS;
 use schemas::{AccountId, BookSide, Contract, Credits, Entry, Event, OrderId, Price, Quantity, Shard, Timestamp};
 
@@ -120,6 +120,7 @@ fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
         agree!(held, model.held(*id), "what {id} holds (I-5)");
         let live = purses.iter().map(|(_, purse)| purse.live_orders as usize).sum::<usize>();
         agree!(live, model.live_orders(*id).len(), "live orders of {id}");
+        core.states.iter().try_for_each(|state| pages(state, model, *id))?;
     }
     Ok(())
 }
@@ -177,7 +178,43 @@ fn one_market(home: &State, expected: &Market) -> Result<(), String> {
             .on_side(side)
             .map(|order| (order.id, order.account, order.entry, order.price, order.left(), order.hold()))
             .collect();
+        queues(home, &expected)?;
         agree!(queue, expected, "{side} queue of {id}");
+    }
+    Ok(())
+}
+
+/// An account's live orders on a shard, page by page.
+fn pages(state: &State, model: &Model, account: AccountId) -> Result<(), String> {
+    let mut expected = model.live_orders(account);
+    expected.retain(|order| order.shard() == state.shard());
+    expected.sort_unstable();
+    let (mut found, mut after) = (Vec::new(), OrderId(0));
+    loop {
+        let mut count = QueueCount::of_at_most(usize::MAX);
+        let page = state.queued_orders(account, None, (after, 2), &mut count);
+        let Some(last) = page.last() else { break };
+        after = last.order;
+        found.extend(page.iter().map(|queued| queued.order));
+    }
+    agree!(found, expected, "live orders of {account} on {}", state.shard());
+    Ok(())
+}
+
+/// What is ahead of each order at its price, as far as its account may ask.
+fn queues(home: &State, queue: &[Row]) -> Result<(), String> {
+    let mut count = QueueCount::of_at_most(queue.len());
+    for (nth, (order, account, _, price, remaining, _)) in queue.iter().enumerate() {
+        let before = queue[..nth].iter().filter(|(.., at, _, _)| at == price);
+        let ahead = before.fold(Ahead::default(), |ahead, (.., left, _)| Ahead {
+            contracts: ahead.contracts + u64::from(left.contracts()),
+            orders: ahead.orders + 1,
+            ..ahead
+        });
+        let told = home.queued_order(*account, *order, &mut count).map(|queued| (queued.ahead, queued.remaining));
+        agree!(told, Some((ahead, *remaining)), "what is ahead of {order}");
+        let other = AccountId(account.0 + 1);
+        agree!(home.queued_order(other, *order, &mut count), None, "{order} is nobody else's");
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use schemas::event::CancelReason;
 use schemas::{Event, Rejection, Shard};
 
 use super::law::Standing;
+use super::preview::Seen;
 use crate::kinds::{KINDS, kind};
 
 /// The leading process tells it now and then; it is no answer to a command.
@@ -56,6 +57,8 @@ pub struct Coverage {
     cancels: BTreeMap<CancelReason, u64>,
     /// Names of movements that were used again: on one shard or on several, how the movement stood, and whether it was the same.
     repeats: BTreeMap<(bool, Standing, bool), u64>,
+    /// What orders' previews said.
+    pub previews: Seen,
 }
 
 impl Coverage {
@@ -125,6 +128,7 @@ impl Coverage {
             .chain(repeats)
             .chain(rejections.map(ToString::to_string))
             .chain(cancels.map(ToString::to_string))
+            .chain(self.previews.missing())
             .collect()
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Now and then each shard goes on as its follower, restored from its bytes: nothing may show of it.
 
-use engine_core::{Place, State, Sums};
+use engine_core::{BooksMax, Place, State, Sums};
 use schemas::shard_map::ShardMap;
 use schemas::{Cause, Command, CommandId, Event, Message, Rejection, Shard, Timestamp};
 
@@ -17,6 +17,7 @@ pub struct Shards {
     /// They only make events true that were decided elsewhere.
     followers: Vec<State>,
     map: ShardMap,
+    books_max: BooksMax,
     handled: u64,
     offset: u64,
     waiting: Vec<Waiting>,
@@ -43,6 +44,7 @@ impl Shards {
             followers: states.clone(),
             states,
             map,
+            books_max: BooksMax::default(),
             handled: 0,
             offset: 0,
             waiting: Vec::new(),
@@ -50,6 +52,18 @@ impl Shards {
             delivered: 0,
             told: Vec::new(),
         }
+    }
+
+    /// Books are full from so many on.
+    pub fn bound_books(&mut self, most: BooksMax) {
+        self.books_max = most;
+        for state in self.states.iter_mut().chain(&mut self.followers) {
+            *state = state.clone().with_books_max(most);
+        }
+    }
+
+    pub fn map(&self) -> ShardMap {
+        self.map
     }
 
     /// All events of a command on all shards, in the order in which they happened.
@@ -118,7 +132,9 @@ impl Shards {
         for (state, follower) in self.states.iter_mut().zip(&self.followers) {
             let (shard, bytes) = (state.shard(), follower.to_bytes());
             assert!(state.to_bytes() == bytes, "the follower of {shard} differs");
-            *state = State::from_bytes(shard, self.map, &bytes).expect("a state's bytes are a state");
+            *state = State::from_bytes(shard, self.map, &bytes)
+                .expect("a state's bytes are a state")
+                .with_books_max(self.books_max);
         }
     }
 

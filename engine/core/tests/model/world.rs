@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use engine_core::BooksMax;
 use schemas::shard_map::ShardMap;
 use schemas::{
     AccountId, AdminId, Answer, Command, Credits, Entry, Event, Message, NewOrder, OrderId, PostOnly, ProposalId,
@@ -12,6 +13,7 @@ use super::compare;
 use super::coverage::Coverage;
 use super::law::{Model, Outcome};
 use super::normal;
+use super::preview;
 use super::random::{ACCOUNTS, MARKETS};
 use super::shards::Shards;
 use super::steps::{Again, Forgery, Kind, Listed, Route, SeenDeposit, Size, Step, Wait, Wish};
@@ -55,6 +57,13 @@ impl<'a> World<'a> {
             log: Vec::new(),
             coverage,
         }
+    }
+
+    /// Where a shard's books are full from so many on.
+    pub fn with_books_max(mut self, most: BooksMax) -> Self {
+        self.core.bound_books(most);
+        self.model.books_max = most;
+        self
     }
 
     /// Open accounts with credits, open markets, and pairs in the hands of two accounts.
@@ -172,11 +181,21 @@ impl<'a> World<'a> {
         self.log.push((at, time, command.clone()));
         let (core, model, time) = (&mut self.core, &mut self.model, Timestamp(time));
         let both = || {
+            let previewed = match &command {
+                Command::PlaceOrder(order) => Some((order, preview::before(core, at, time, order))),
+                _ => None,
+            };
             let events = core.handle(at, time, &command);
             let decided = normal::decided(&normal::normal(&events), at);
-            (model.handle(at, time, &command, &decided), events)
+            (model.handle(at, time, &command, &decided), events, previewed)
         };
-        let (expected, events) = catch_unwind(AssertUnwindSafe(both)).map_err(|panic| self.explain(&said(&*panic)))?;
+        let ran = catch_unwind(AssertUnwindSafe(both)).map_err(|panic| self.explain(&said(&*panic)))?;
+        let (expected, events, previewed) = ran;
+        if let Some((order, said)) = previewed {
+            let (home, seen) = (&self.core.states[at.index()], &mut self.coverage.previews);
+            let agrees = preview::after(&said, order, (home, &events), seen);
+            agrees.map_err(|difference| self.explain(&difference))?;
+        }
         self.check(&events, &expected)
     }
 

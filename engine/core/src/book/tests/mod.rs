@@ -8,7 +8,7 @@ mod rules;
 
 use schemas::BookSide;
 
-use super::{Book, BookId, Books, IdKey, Instruction, Outcome, PRICE_MAX, Refusal, Resting};
+use super::{Ahead, Book, BookId, Books, IdKey, Instruction, Outcome, PRICE_MAX, QueueCount, Refusal, Resting};
 
 const SIDES: [BookSide; 2] = [BookSide::Bid, BookSide::Ask];
 
@@ -111,5 +111,38 @@ impl Naive {
                 assert_eq!(book.get(order.id), Some(*order));
             }
         }
+        self.agrees_on_queues(book);
+    }
+
+    /// What is ahead of each order, each counted alone, all with one count in whichever order, and with a count too short
+    /// for most.
+    fn agrees_on_queues(&self, book: &Book<u64>) {
+        let ahead = |count: &mut QueueCount, id| book.books.ahead(id, count).expect("it rests");
+        let (mut one, mut backwards) = (QueueCount::of_at_most(usize::MAX), QueueCount::of_at_most(usize::MAX));
+        for order in self.0.iter().rev() {
+            assert_eq!(ahead(&mut backwards, order.id), self.ahead(order), "ahead of {order:?}");
+        }
+        for order in &self.0 {
+            let expected = self.ahead(order);
+            assert_eq!(ahead(&mut one, order.id), expected, "ahead of {order:?}");
+            assert_eq!(
+                ahead(&mut QueueCount::of_at_most(usize::try_from(expected.orders).unwrap()), order.id),
+                expected
+            );
+            let short = ahead(&mut QueueCount::of_at_most(2), order.id);
+            assert_eq!((short.orders, short.and_more), (expected.orders.min(2), expected.orders > 2));
+            assert!(short.contracts <= expected.contracts);
+        }
+    }
+
+    fn ahead(&self, order: &Resting<u64>) -> Ahead {
+        let queue = self.queue(order.side);
+        let before = queue.iter().take_while(|other| other.id != order.id).filter(|other| other.price == order.price);
+        let mut ahead = Ahead::default();
+        for other in before {
+            ahead.contracts += u64::from(other.remaining);
+            ahead.orders += 1;
+        }
+        ahead
     }
 }

@@ -108,6 +108,11 @@ impl ClientIds {
         self.left(account) == 0
     }
 
+    /// The same at a time that is not before the log's.
+    pub fn are_used_up_at(&self, account: AccountId, now: Timestamp) -> bool {
+        now.0 / CLIENT_ID_GENERATION_MS == self.hour && self.are_used_up(account)
+    }
+
     /// Names that the account may still use in this hour.
     pub fn left(&self, account: AccountId) -> u32 {
         CLIENT_IDS_AN_HOUR_MAX.saturating_sub(self.used.get(account).copied().unwrap_or_default())

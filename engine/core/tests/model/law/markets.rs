@@ -24,6 +24,7 @@ impl Model {
             }
             () if self.find_market(listing.market).is_some() => Err(Rejection::MarketExists),
             () if self.archived.contains_key(&listing.market) => Err(Rejection::MarketArchived),
+            () if self.markets_at(self.at).count() >= self.books_max.markets => Err(Rejection::BooksFull),
             () => Ok(Event::MarketCreated { listing: listing.clone(), by }),
         };
         if self.answer(answer) {

@@ -28,6 +28,7 @@ mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine_core::BooksMax;
 use schemas::event::{CancelReason, FirstOutcome};
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::shard_map::ShardMap;
@@ -60,6 +61,8 @@ pub struct Model {
     journeys: Vec<Journey>,
     /// Nothing that is sent to another shard arrives.
     pub closed: bool,
+    /// From how many on a shard's books are full.
+    pub books_max: BooksMax,
     /// What the names stood for that movements came with, and whether they were the same movements.
     pub repeats: Vec<(Standing, bool)>,
     /// Whose each order was that is over, and how it ended.
@@ -157,6 +160,7 @@ impl Model {
             movements_named: BTreeMap::new(),
             journeys: Vec::new(),
             closed: false,
+            books_max: BooksMax::default(),
             repeats: Vec::new(),
             ended: BTreeMap::new(),
             orders_numbered: BTreeMap::new(),

@@ -133,6 +133,7 @@ impl Model {
     /// contracts.
     pub(super) fn check_at_market(&self, order: &NewOrder) -> Answer<(Price, NewOrder)> {
         let market = self.check_listed(order)?;
+        self.check_books(order, self.resting_at(order.market))?;
         let order = &self.check_reduces(market, order)?;
         let free = market.free(order.account, order.entry.contract());
         if order.entry.side() == Side::Sell && free < u64::from(asked(&order.terms).contracts()) {
@@ -143,6 +144,19 @@ impl Model {
         let swap = Swap { gone: vec![], come: vec![Weight::of_new(order)] };
         market.check_limits(order.account, order.entry.contract(), &swap, &Swap::default())?;
         Ok((price, *order))
+    }
+
+    /// What would rest needs room where so many orders rest.
+    pub(super) fn check_books(&self, order: &NewOrder, resting: usize) -> Answer<()> {
+        let full = resting >= self.books_max.orders && order.terms.time_in_force().rests();
+        if full { Err(Rejection::BooksFull) } else { Ok(()) }
+    }
+
+    /// Orders that rest on a market's shard.
+    pub(super) fn resting_at(&self, market: MarketId) -> usize {
+        let shard = self.map.of_market(market);
+        let beside = self.markets.iter().filter(|market| self.map.of_market(market.id()) == shard);
+        beside.map(|market| market.orders.len()).sum()
     }
 
     pub(super) fn check_listed(&self, order: &NewOrder) -> Answer<&Market> {

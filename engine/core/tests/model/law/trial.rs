@@ -168,6 +168,7 @@ impl Model {
 
     fn try_place(&self, plan: &mut Plan, order: &NewOrder) -> Answer<()> {
         let market = self.check_listed(order)?;
+        self.check_books(order, self.resting_at(order.market) - plan.wants.ends + plan.wants.rests)?;
         self.check_deadline(order)?;
         let asked = match order.terms {
             Terms::Budget { .. } => u64::from(schemas::limits::QUANTITY_MAX),

@@ -3,6 +3,7 @@
 //! `LOCATION/TOPIC_PREFIX/shard-SSS/SEQUENCE.snapshot`; the sequence has 20 digits, so that names sort like numbers. A
 //! snapshot appears whole or not at all. Written beside the shard's thread; the last [`KEEP`] stay.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,7 @@ use schemas::Shard;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::log::{Shelf, ShelfFault};
-use crate::metrics;
+use crate::{SNAPSHOTS_FAILED, Shelf, ShelfFault};
 
 /// Snapshots kept of each shard: if the newest is damaged, an older one saves most of the way.
 const KEEP: usize = 3;
@@ -60,6 +60,17 @@ impl Snapshots {
         Ok(Self { store, root: base.join(topic_prefix), runtime })
     }
 
+    /// The same for who only reads: nothing is made or removed there. `None` while it is a folder that does not exist.
+    pub fn open_to_read(location: &str, topic_prefix: &str) -> Result<Option<Self>, LocationError> {
+        let runtime = Handle::current();
+        let (store, base) = match place(location)? {
+            Place::Folder(folder) if folder.is_dir() => (local(location, folder)?, Path::default()),
+            Place::Folder(_) => return Ok(None),
+            Place::Store(store, base) => (store, base),
+        };
+        Ok(Some(Self { store, root: base.join(topic_prefix), runtime }))
+    }
+
     /// One shard's.
     pub fn shelf(&self, shard: Shard) -> StoreShelf {
         let folder = self.root.clone().join(format!("shard-{:03}", shard.number()));
@@ -67,23 +78,37 @@ impl Snapshots {
     }
 }
 
-fn open_store(location: &str) -> Result<(Arc<dyn ObjectStore>, Path), LocationError> {
+/// What a location stands for.
+enum Place {
+    Folder(PathBuf),
+    Store(Arc<dyn ObjectStore>, Path),
+}
+
+fn place(location: &str) -> Result<Place, LocationError> {
+    let Ok(url) = url::Url::parse(location) else { return Ok(Place::Folder(location.into())) };
+    if let Ok(folder) = url.to_file_path() {
+        return Ok(Place::Folder(folder));
+    }
     let store = |error| LocationError::Store { location: location.to_owned(), error };
-    let folder = match url::Url::parse(location) {
-        Ok(url) => match url.to_file_path() {
-            Ok(path) => path,
-            Err(()) => {
-                let (found, path) = object_store::parse_url(&url).map_err(store)?;
-                return Ok((Arc::from(found), path));
-            }
-        },
-        Err(_) => location.into(),
-    };
-    let made = std::fs::create_dir_all(&folder);
-    made.map_err(|error| LocationError::Folder { location: location.to_owned(), error })?;
-    sweep(&folder);
-    let found = LocalFileSystem::new_with_prefix(folder).map_err(store)?.with_fsync(true);
-    Ok((Arc::new(found), Path::default()))
+    let (found, path) = object_store::parse_url(&url).map_err(store)?;
+    Ok(Place::Store(Arc::from(found), path))
+}
+
+fn open_store(location: &str) -> Result<(Arc<dyn ObjectStore>, Path), LocationError> {
+    match place(location)? {
+        Place::Store(store, path) => Ok((store, path)),
+        Place::Folder(folder) => {
+            let made = std::fs::create_dir_all(&folder);
+            made.map_err(|error| LocationError::Folder { location: location.to_owned(), error })?;
+            sweep(&folder);
+            Ok((local(location, folder)?, Path::default()))
+        }
+    }
+}
+
+fn local(location: &str, folder: PathBuf) -> Result<Arc<dyn ObjectStore>, LocationError> {
+    let store = |error| LocationError::Store { location: location.to_owned(), error };
+    Ok(Arc::new(LocalFileSystem::new_with_prefix(folder).map_err(store)?.with_fsync(true)))
 }
 
 /// Removes what engines left that died while they wrote: the store writes to `….snapshot#N` first, and renames it. A
@@ -134,7 +159,7 @@ impl Shelf for StoreShelf {
                 Ok(()) => tracing::info!(%shard, sequence, size, took = ?start.elapsed(), "snapshot"),
                 Err(error) => {
                     tracing::error!(%shard, sequence, %error, "a snapshot was not written");
-                    ::metrics::counter!(metrics::SNAPSHOTS_FAILED, "shard" => shard.to_string()).increment(1);
+                    metrics::counter!(SNAPSHOTS_FAILED, "shard" => shard.to_string()).increment(1);
                 }
             }
         }));
@@ -207,6 +232,20 @@ mod tests {
         let _within = runtime.enter();
         Snapshots::open(folder.path().to_str().unwrap(), "lfg").unwrap();
         assert_eq!([unfinished.exists(), growing.exists(), whole.exists()], [false, true, true]);
+    }
+
+    #[test]
+    fn who_only_reads_makes_and_removes_nothing() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _within = runtime.enter();
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("absent");
+        let open = |location: &std::path::Path| Snapshots::open_to_read(location.to_str().unwrap(), "lfg").unwrap();
+        assert!(open(&absent).is_none() && !absent.exists());
+        let old = folder.path().join("00000000000000000005.snapshot#1");
+        let modified = std::time::SystemTime::now() - 2 * UNFINISHED_FOR;
+        std::fs::File::create(&old).unwrap().set_modified(modified).unwrap();
+        assert!(open(folder.path()).is_some() && old.exists());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use engine_core::Replica;
 use schemas::Shard;
 use schemas::shard_map::ShardMap;
 
-use crate::log::Shelf;
+use crate::Shelf;
 
 /// A snapshot of any size that a machine can hold is read and restored, or written, within this time; what takes longer
 /// hangs.

@@ -1,0 +1,295 @@
+//! One follower: its thread, and what others see of it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant as Clock};
+
+use engine_core::{Halt, Replica, State};
+use metrics::{Counter, Gauge, counter, gauge};
+use schemas::ids::Coordinate;
+use schemas::reading::{Broken, Fault, Reader};
+use schemas::{Shard, VOCABULARY};
+use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord, quarantine};
+use service::{LogArgs, Part, Readiness, Shutdown, panic_text};
+use snapshots::{Snapshots, newest_snapshot};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Unavailable;
+
+/// How long to wait for a record before looking at the shutdown.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// The broker may gather records for so long: a preview is as of its position, and nobody waits for an outcome here.
+const READING: Reading = Reading::Gathered { wait: Duration::from_millis(5) };
+
+/// Why a shard is followed no further. Never retry: an operator must look.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    /// The log does not have what comes next.
+    #[error(transparent)]
+    Cut(#[from] Cut),
+    /// The log breaks its rules, or does not lead to the state that its writer had.
+    #[error(transparent)]
+    Halt(#[from] Halt),
+    /// Kafka refuses to let it be read.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFault),
+    /// The program does not hold what it takes for granted, or the log does not.
+    #[error("following panicked at offset {0}: {1}")]
+    Panicked(u64, String),
+}
+
+impl FollowError {
+    /// What an operator does.
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. })) => {
+                "install that build of the gateway in place of this process's"
+            }
+            Self::Halt(Halt::Broken(Broken { fault: Fault::OtherLog(_), .. })) | Self::Cut(_) => {
+                "compare brokers, topic prefix and the folder of snapshots with each other; then restart this process"
+            }
+            Self::Kafka(_) => "see that this process may read the events topic; then restart it",
+            _ => {
+                "look at the record with `engine inspect SHARD --from OFFSET --max 1`; previews and queue positions of \
+                 the shard are refused until this process is restarted, and nothing else is"
+            }
+        }
+    }
+}
+
+/// Where a follower stands.
+enum Stage {
+    /// Reading what was on the log when it began; `None` before it knows where to begin.
+    CatchingUp(Option<Box<Replica>>),
+    Following(Box<Replica>),
+    Halted,
+}
+
+impl Stage {
+    fn replica(&mut self) -> Option<&mut Replica> {
+        match self {
+            Self::CatchingUp(replica) => replica.as_deref_mut(),
+            Self::Following(replica) => Some(replica),
+            Self::Halted => None,
+        }
+    }
+}
+
+/// A shard's follower.
+pub struct Follower {
+    shard: Shard,
+    stage: RwLock<Stage>,
+    /// How far it is; `u64::MAX` once it has halted, so that nobody waits for more.
+    sequence: watch::Sender<u64>,
+    part: Part,
+}
+
+/// What a follower reads.
+pub struct Source {
+    /// The log.
+    pub log: LogArgs,
+    /// Where engines keep their snapshots, if that is known.
+    pub snapshots: Option<Snapshots>,
+    /// When to end.
+    pub shutdown: Shutdown,
+}
+
+impl Follower {
+    /// Not started yet.
+    pub fn new(shard: Shard, readiness: &Readiness) -> Self {
+        gauge!("gateway_follower_halted", "shard" => shard.to_string()).set(0.0);
+        let part = readiness.side(format!("follower of shard {shard}"));
+        let (stage, sequence) = (RwLock::new(Stage::CatchingUp(None)), watch::Sender::new(0));
+        Self { shard, stage, sequence, part }
+    }
+
+    /// Starts the thread.
+    pub fn start(self: Arc<Self>, source: Source) -> std::io::Result<JoinHandle<()>> {
+        let name = format!("follower-{}", self.shard);
+        std::thread::Builder::new().name(name).spawn(move || {
+            let followed = catch_unwind(AssertUnwindSafe(|| self.follow(&source)));
+            let at = self.write().replica().map_or(0, |replica| replica.next_offset());
+            let panicked = |payload: Box<dyn std::any::Any + Send>| FollowError::Panicked(at, panic_text(&*payload));
+            if let Err(error) = followed.unwrap_or_else(|payload| Err(panicked(payload))) {
+                self.halt(&error);
+            }
+        })
+    }
+
+    /// Looks at the state.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<(T, Coordinate), Unavailable> {
+        match &*self.stage() {
+            Stage::CatchingUp(_) => Err(Unavailable::CatchingUp(self.shard)),
+            Stage::Halted => Err(Unavailable::Halted(self.shard)),
+            Stage::Following(replica) => {
+                let at = Coordinate { shard: self.shard, sequence: replica.position().sequence };
+                Ok((look(replica.state()), at))
+            }
+        }
+    }
+
+    /// Waits until it is at least this far.
+    pub async fn reach(&self, sequence: u64, deadline: Instant) -> Result<(), Unavailable> {
+        let mut reached = self.sequence.subscribe();
+        let far_enough = reached.wait_for(|reached| *reached >= sequence);
+        let waited = tokio::time::timeout_at(deadline, far_enough).await.is_ok_and(|reached| reached.is_ok());
+        self.read(|_| ())?;
+        if waited { Ok(()) } else { Err(Unavailable::NotReached(self.shard)) }
+    }
+
+    // A poisoned lock is used on: whoever panicked with it was the thread, which halts the follower then.
+    fn stage(&self) -> RwLockReadGuard<'_, Stage> {
+        self.stage.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Stage> {
+        self.stage.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn halt(&self, error: &FollowError) {
+        let (shard, hint) = (self.shard, error.hint());
+        tracing::error!(%shard, %error, hint, "a shard is followed no further; all else goes on");
+        *self.write() = Stage::Halted;
+        self.part.halt(format!("{error}; hint: {hint}"));
+        self.sequence.send_replace(u64::MAX);
+        gauge!("gateway_follower_halted", "shard" => shard.to_string()).set(1.0);
+    }
+
+    fn follow(&self, source: &Source) -> Result<(), FollowError> {
+        let start = Clock::now();
+        let (shard, map) = (self.shard, source.log.shard_map());
+        let mut shelf = source.snapshots.as_ref().map(|snapshots| snapshots.shelf(shard));
+        let restored = shelf.as_mut().and_then(|shelf| newest_snapshot(VOCABULARY, (shard, map), shelf));
+        let replica = restored.unwrap_or_else(|| Replica::new(shard, map));
+        let begins_at = replica.position().sequence;
+        let reader = Reader::new(shard, source.log.shards, *replica.position());
+        let from = [(shard, replica.next_offset())];
+        *self.write() = Stage::CatchingUp(Some(Box::new(replica)));
+        let tail = EventsTail::open(&source.log.kafka, &source.log.topics(), READING, from)?;
+        let Some(goal) = patiently(source, || goal(&tail, &reader))? else { return Ok(()) };
+        let meters = Meters::new(shard);
+        let mut caught_up = false;
+        while !source.shutdown.is_triggered() {
+            if !caught_up && self.has_reached(goal) {
+                caught_up = true;
+                tracing::info!(%shard, begins_at, took = ?start.elapsed(), "a follower has caught up with the log");
+            }
+            match tail.next_or_wait(PATIENCE) {
+                Ok(None) => {}
+                Ok(Some(record)) => {
+                    if let Err(broken) = self.take(&record, &meters)? {
+                        self.pass_over(source, broken)?;
+                    }
+                }
+                Err(fault) if fault.is_lost_log() => {
+                    let position = self.write().replica().map(|replica| *replica.position()).unwrap_or_default();
+                    let reader = Reader::new(shard, source.log.shards, position);
+                    if patiently(source, || cut(&tail, &reader))?.is_none() {
+                        return Ok(());
+                    }
+                    return Err(fault.into());
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// From when on the follower answers: once it has all that was on the log when it began.
+    fn has_reached(&self, goal: u64) -> bool {
+        let mut stage = self.write();
+        match &mut *stage {
+            Stage::CatchingUp(replica) if replica.as_ref().is_some_and(|replica| replica.next_offset() >= goal) => {
+                let Some(replica) = replica.take() else { return false };
+                *stage = Stage::Following(replica);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Folds a record. What the rule of reading refuses is given back, to be asked about.
+    fn take(&self, record: &TailRecord<'_>, meters: &Meters) -> Result<Result<(), Broken>, FollowError> {
+        let mut stage = self.write();
+        let Some(replica) = stage.replica() else { return Ok(Ok(())) };
+        match replica.read(record.offset(), record.payload()) {
+            Ok(_) => {}
+            Err(Halt::Broken(broken)) => return Ok(Err(broken)),
+            Err(halt) => return Err(halt.into()),
+        }
+        let sequence = replica.position().sequence;
+        drop(stage);
+        self.sequence.send_replace(sequence);
+        meters.observe(sequence, record);
+        Ok(Ok(()))
+    }
+
+    /// Goes on behind a record that admins have put aside.
+    fn pass_over(&self, source: &Source, broken: Broken) -> Result<(), FollowError> {
+        let (shard, offset) = (self.shard, broken.offset);
+        let asked = patiently(source, || Ok(quarantine::of_record(&source.log, shard, offset)?))?;
+        match asked {
+            // Asked to end meanwhile.
+            None => Ok(()),
+            Some(None) => Err(Halt::Broken(broken).into()),
+            Some(Some(put_aside)) => {
+                tracing::warn!(%shard, %broken, reason = %put_aside.reason, "passed over: it is put aside");
+                if let Some(replica) = self.write().replica() {
+                    replica.pass_over(offset);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Asks Kafka again while it is out of reach. `None` if asked to end meanwhile.
+fn patiently<T>(source: &Source, ask: impl Fn() -> Result<T, FollowError>) -> Result<Option<T>, FollowError> {
+    while !source.shutdown.is_triggered() {
+        match ask() {
+            Err(FollowError::Kafka(fault)) if fault.may_retry() => {
+                tracing::warn!(%fault, "a follower waits for Kafka");
+                std::thread::sleep(PATIENCE);
+            }
+            answer => return answer.map(Some),
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a log that does not have what comes after what the reader has.
+fn cut(tail: &EventsTail, reader: &Reader) -> Result<(), FollowError> {
+    match tail.cut([reader])?.into_iter().next() {
+        Some(cut) => Err(cut.into()),
+        None => Ok(()),
+    }
+}
+
+/// The end of the log now.
+fn goal(tail: &EventsTail, reader: &Reader) -> Result<u64, FollowError> {
+    cut(tail, reader)?;
+    Ok(tail.end(reader.shard())?)
+}
+
+/// How far a shard is followed.
+struct Meters {
+    sequence: Gauge,
+    records: Counter,
+}
+
+impl Meters {
+    fn new(shard: Shard) -> Self {
+        let label = shard.to_string();
+        let sequence = gauge!("gateway_follower_sequence", "shard" => label.clone());
+        Self { sequence, records: counter!("gateway_follower_records_total", "shard" => label) }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "sequences stay below 2^52")]
+    fn observe(&self, sequence: u64, _: &TailRecord<'_>) {
+        self.sequence.set(sequence as f64);
+        self.records.increment(1);
+    }
+}

@@ -1,0 +1,221 @@
+//! `POST /v1/orders/preview`: what an order would do, and every rule that it breaks. Nothing is written.
+
+use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::State;
+use engine_core::{Does, Preview, PriceFill};
+use schemas::event::FirstOutcome;
+use schemas::{Credits, MarketId, NewOrder, Price, Rejection, Timestamp};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::config::POSITION_WITHIN;
+use crate::follow::Unavailable;
+use crate::follow::preview::{Funding, Previewed, preview as previewed};
+use crate::http::answer::Answer;
+use crate::http::auth::Reader;
+use crate::http::extract::{Body, Query};
+use crate::http::new_order::Wanted;
+use crate::http::problem::{Problem, kinds, rejection_kind};
+use crate::shapes::{text, text_or_null};
+use crate::state::Shared;
+
+/// Prices of fills that are listed; there may be more.
+const PRICES_SHOWN: usize = 1_000;
+
+/// What is asked of a shard that is not followed, or not yet.
+pub fn unavailable(why: Unavailable) -> Problem {
+    match why {
+        Unavailable::Halted(shard) => Problem::shard_halted(shard).detail(why.to_string()),
+        Unavailable::NotReached(_) => Problem::new(kinds::POSITION_NOT_REACHED).detail(why.to_string()),
+        Unavailable::Off | Unavailable::CatchingUp(_) => {
+            Problem::new(kinds::FOLLOWER_UNAVAILABLE).detail(why.to_string())
+        }
+    }
+}
+
+/// What an order would do.
+#[derive(Serialize)]
+pub struct PreviewAnswer {
+    #[serde(serialize_with = "text")]
+    market_id: MarketId,
+    ticker: String,
+    contract: &'static str,
+    side: &'static str,
+    /// Each rule that it breaks; the first is what it would be refused for.
+    refusals: Vec<Refusal>,
+    /// What its client id stands for already.
+    repeats: Option<Repeats>,
+    /// What it must hold to be taken in.
+    #[serde(serialize_with = "text")]
+    hold: Credits,
+    /// Where what its purse lacks of that comes from.
+    funding: &'static str,
+    #[serde(serialize_with = "text_or_null")]
+    available: Option<Credits>,
+    #[serde(serialize_with = "text_or_null")]
+    available_after: Option<Credits>,
+    order: Option<OrderShape>,
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    code: Cow<'static, str>,
+    status: u16,
+    title: &'static str,
+}
+
+#[derive(Serialize)]
+struct Repeats {
+    order_id: Option<String>,
+    command_id: Option<String>,
+    rejection: Option<Cow<'static, str>>,
+}
+
+/// The order as it would be taken in. Prices are its contract's own.
+#[derive(Serialize)]
+struct OrderShape {
+    status: &'static str,
+    cancel_reason: Option<Cow<'static, str>>,
+    /// Where it would rest, or how far it would go.
+    price: Option<String>,
+    quantity: u32,
+    filled: u32,
+    remaining: u32,
+    fills: Vec<FillShape>,
+    more_fills: bool,
+    trades: u32,
+    average_price: Option<String>,
+    worst_price: Option<String>,
+    #[serde(serialize_with = "text")]
+    notional: Credits,
+    #[serde(serialize_with = "text")]
+    fees: Credits,
+    #[serde(serialize_with = "text")]
+    held: Credits,
+    pairs_redeemed: u64,
+    #[serde(serialize_with = "text")]
+    profit_if_yes: Credits,
+    #[serde(serialize_with = "text")]
+    profit_if_no: Credits,
+}
+
+/// All fills at one price.
+#[derive(Serialize)]
+struct FillShape {
+    #[serde(serialize_with = "text")]
+    price: Price,
+    quantity: u32,
+    #[serde(serialize_with = "text")]
+    fee: Credits,
+}
+
+/// `POST /v1/orders/preview`
+pub async fn preview(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+    Body(mut fields): Body,
+) -> Result<Answer<PreviewAnswer>, Problem> {
+    let at_least = query.nothing_else()?;
+    let wanted = Wanted::read(&mut fields);
+    let wanted = fields.finish(wanted)?;
+    let (order, listing) = wanted.order_to_judge(account, &state.live.view(), "")?;
+    state.followers.reach(&at_least, Instant::now() + POSITION_WITHIN).await.map_err(unavailable)?;
+    let known = previewed(&state.followers, state.map, &order, now()).map_err(unavailable)?;
+    let answer = PreviewAnswer::new(&order, listing.ticker.to_string(), &known);
+    Ok(Answer::many(answer, known.at))
+}
+
+fn now() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl PreviewAnswer {
+    fn new(order: &NewOrder, ticker: String, known: &Previewed) -> Self {
+        let Previewed { preview: Preview { breaks, repeats, does, .. }, funding, available, .. } = known;
+        let lacking = match funding {
+            Funding::Refused(code) => Some(*code),
+            _ => None,
+        };
+        let change = does.as_ref().map(|does| does.purse.available).filter(|_| lacking.is_none());
+        Self {
+            market_id: order.market,
+            ticker,
+            contract: order.entry.contract().name(),
+            side: order.entry.side().name(),
+            refusals: breaks.iter().copied().chain(lacking).map(Refusal::of).collect(),
+            repeats: repeats.as_ref().and_then(Repeats::of),
+            hold: order.hold(),
+            funding: match funding {
+                Funding::Enough => "ENOUGH",
+                Funding::FromHome => "FROM_HOME",
+                Funding::AfterRecall => "AFTER_RECALL",
+                Funding::Waits => "WAITS",
+                Funding::Refused(_) => "REFUSED",
+                Funding::Unknown => "UNKNOWN",
+            },
+            available: *available,
+            available_after: available.zip(change).map(|(available, change)| available + change),
+            order: does.as_ref().map(|does| OrderShape::of(order, does)),
+        }
+    }
+}
+
+impl Refusal {
+    fn of(code: Rejection) -> Self {
+        let kind = rejection_kind(code);
+        Self { code: code.name(), status: kind.status.as_u16(), title: kind.title }
+    }
+}
+
+impl Repeats {
+    /// A client id within a market stands for an order alone.
+    fn of(first: &FirstOutcome) -> Option<Self> {
+        let none = Self { order_id: None, command_id: None, rejection: None };
+        match first {
+            FirstOutcome::Order { id } => Some(Self { order_id: Some(id.to_string()), ..none }),
+            FirstOutcome::OrderRejected { id, code } => {
+                Some(Self { order_id: Some(id.to_string()), rejection: Some(code.name()), ..none })
+            }
+            FirstOutcome::Parked { command } => Some(Self { command_id: Some(command.to_string()), ..none }),
+            _ => None,
+        }
+    }
+}
+
+impl OrderShape {
+    fn of(order: &NewOrder, does: &Does) -> Self {
+        let placed = &does.placed;
+        let own = |price: Price| order.entry.book_price(price);
+        let filled = i64::from(placed.filled.contracts());
+        // Half up to a micro-credit, as of orders that were placed.
+        let average = (filled > 0).then(|| Credits((does.notional.micros() + filled / 2) / filled));
+        let fill = |fill: &PriceFill| FillShape {
+            price: own(fill.price),
+            quantity: fill.contracts.contracts(),
+            fee: fill.fee,
+        };
+        Self {
+            status: placed.status.name(),
+            cancel_reason: placed.cancel_reason.map(schemas::event::CancelReason::name),
+            price: placed.status.is_live().then(|| own(placed.price).to_string()),
+            quantity: placed.quantity.contracts(),
+            filled: placed.filled.contracts(),
+            remaining: placed.resting().contracts(),
+            fills: does.fills.iter().take(PRICES_SHOWN).map(fill).collect(),
+            more_fills: does.fills.len() > PRICES_SHOWN,
+            trades: does.trades,
+            average_price: average.map(|price| price.to_string()),
+            worst_price: does.fills.last().map(|fill| own(fill.price).to_string()),
+            notional: does.notional,
+            fees: does.fee,
+            held: does.held,
+            pairs_redeemed: does.redeemed,
+            profit_if_yes: does.if_yes,
+            profit_if_no: does.if_no,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Where an account's live orders stand in the queues of their prices.
+
+use axum::extract::State;
+use engine_core::{QueueCount, QueuedOrder};
+use schemas::ids::Coordinate;
+use schemas::{MarketId, OrderId, Price, Shard};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::config::POSITION_WITHIN;
+use crate::http::answer::{Answer, Page};
+use crate::http::auth::Reader;
+use crate::http::extract::{Query, Segment};
+use crate::http::history;
+use crate::http::parse::{self, PAGE_DEFAULT};
+use crate::http::preview::unavailable;
+use crate::http::problem::{Problem, kinds};
+use crate::shapes::{text, text_or_null};
+use crate::state::{Shared, State as Everything};
+
+/// Orders that one request looks at ahead of the asked ones, all together: what is ahead of these in longer queues is told as
+/// at least so much. That takes about a millisecond.
+const ORDERS_COUNTED_MAX: usize = 100_000;
+
+/// A live order in its queue.
+#[derive(Serialize)]
+pub struct QueueAnswer {
+    #[serde(serialize_with = "text")]
+    order_id: OrderId,
+    #[serde(serialize_with = "text")]
+    market_id: MarketId,
+    #[serde(serialize_with = "text_or_null")]
+    ticker: Option<String>,
+    contract: &'static str,
+    side: &'static str,
+    /// The contract's own.
+    #[serde(serialize_with = "text")]
+    price: Price,
+    remaining: u32,
+    contracts_ahead: u64,
+    orders_ahead: u64,
+    /// There are more ahead than were counted.
+    at_least: bool,
+}
+
+impl QueueAnswer {
+    fn of(state: &Everything, queued: &QueuedOrder) -> Self {
+        let QueuedOrder { order, market, entry, price, remaining, ahead } = *queued;
+        let ticker = state.live.view().market(market).map(|live| live.market.listing.ticker.to_string());
+        Self {
+            order_id: order,
+            market_id: market,
+            ticker,
+            contract: entry.contract().name(),
+            side: entry.side().name(),
+            price: entry.book_price(price),
+            remaining: remaining.contracts(),
+            contracts_ahead: ahead.contracts,
+            orders_ahead: ahead.orders,
+            at_least: ahead.and_more,
+        }
+    }
+}
+
+/// `GET /v1/orders/{id}/queue`
+pub async fn queue(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+) -> Result<Answer<QueueAnswer>, Problem> {
+    let at_least = query.nothing_else()?;
+    let unknown = || Problem::new(kinds::ORDER_UNKNOWN);
+    let known = parse::order_id(&id).ok().filter(|order| order.shard().number() < state.map.shards());
+    let order = known.ok_or_else(unknown)?;
+    reaches(&state, &at_least).await?;
+    let mut count = QueueCount::of_at_most(ORDERS_COUNTED_MAX);
+    let looked = state.followers.read(order.shard(), |shard| shard.queued_order(account, order, &mut count));
+    let (queued, at) = looked.map_err(unavailable)?;
+    Ok(Answer::one(QueueAnswer::of(&state, &queued.ok_or_else(unknown)?), at))
+}
+
+/// `GET /v1/orders/queue`
+pub async fn queues(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+) -> Result<Answer<Page<QueueAnswer>>, Problem> {
+    let (mut params, at_least) = (query.params, query.at_least);
+    let market = history::market(&mut params);
+    let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
+    let after = params.optional("cursor", parse::order_id).unwrap_or(OrderId(0));
+    params.finish()?;
+    history::known(&state, market)?;
+    reaches(&state, &at_least).await?;
+    // An order's id begins with its shard, so the orders of all shards are in one order.
+    let shards = Shard::all(state.map.shards()).filter(|shard| match market {
+        Some(market) => *shard == state.map.of_market(market),
+        None => *shard >= after.shard(),
+    });
+    let (mut found, mut at) = (Vec::new(), Vec::new());
+    let mut count = QueueCount::of_at_most(ORDERS_COUNTED_MAX);
+    for shard in shards {
+        count = count.elsewhere();
+        // One more tells whether there is another page.
+        let page = (after, limit + 1 - found.len());
+        let looked = state.followers.read(shard, |shard| shard.queued_orders(account, market, page, &mut count));
+        let (queued, reached) = looked.map_err(unavailable)?;
+        found.extend(queued);
+        at.push(reached);
+        if found.len() > limit {
+            break;
+        }
+    }
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|queued| queued.order.to_string());
+    let items = found.iter().map(|queued| QueueAnswer::of(&state, queued)).collect();
+    Ok(Answer::many(Page { items, next }, at))
+}
+
+async fn reaches(state: &Everything, at_least: &[Coordinate]) -> Result<(), Problem> {
+    state.followers.reach(at_least, Instant::now() + POSITION_WITHIN).await.map_err(unavailable)
+}

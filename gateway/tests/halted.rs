@@ -87,7 +87,7 @@ async fn a_broken_shard_is_refused_by_name_and_all_others_are_served() {
 
     let scribe = Scribe::new(&whole.platform);
     scribe.append(broken.shard, b"\xff\xff nobody can read this").await;
-    for (process, shares) in [(&whole.engine, 1), (&whole.gateway, 1), (&whole.projections, 2)] {
+    for (process, shares) in [(&whole.engine, 1), (&whole.gateway, 2), (&whole.projections, 2)] {
         names(process, broken.shard, shares, "is broken at offset").await;
     }
     serves_the_rest(&whole.api, &broken, &sound, &there, &here, &before).await;
@@ -100,7 +100,7 @@ async fn a_broken_shard_is_refused_by_name_and_all_others_are_served() {
     whole.projections = whole.platform.program("projections").await;
     let (gateway, api) = whole.platform.gateway().await;
     whole.gateway = gateway;
-    for (process, shares) in [(&whole.engine, 1), (&whole.gateway, 1), (&whole.projections, 2)] {
+    for (process, shares) in [(&whole.engine, 1), (&whole.gateway, 2), (&whole.projections, 2)] {
         names(process, broken.shard, shares, "is broken at offset").await;
     }
     serves_the_rest(&api, &broken, &sound, &there, &here, &before).await;

@@ -95,6 +95,11 @@ impl Platform {
         self.env.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Where the engine keeps its snapshots.
+    pub fn snapshots(&self) -> String {
+        self.snapshots.display().to_string()
+    }
+
     pub fn redis_url(&self) -> String {
         env("REDIS_URL")
     }

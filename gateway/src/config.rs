@@ -55,11 +55,12 @@ pub struct Config {
     /// WebSocket connections; more are refused.
     #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
     pub websockets_max: u32,
-    /// Whether to follow every shard order by order, for previews and queue positions: true or false. Takes the memory of
-    /// an engine's states, and a consumer for each shard.
+    /// Whether to follow every shard order by order, for previews and queue positions: true or false. Takes the
+    /// memory of an engine's states, and a consumer for each shard.
     #[arg(long, env = "LFG_FOLLOW", default_value_t = true, action = clap::ArgAction::Set)]
     pub follow: bool,
-    /// Where engines keep snapshots, a folder or a URL: followers begin with the newest. Else with the beginning of the log.
+    /// Where engines keep snapshots, a folder or a URL: followers begin with the newest. Else with the beginning of
+    /// the log.
     #[arg(long, env = "LFG_SNAPSHOTS", value_name = "LOCATION")]
     pub snapshots: Option<String>,
     /// Connections to Postgres.

@@ -51,7 +51,8 @@ async fn account_at(whole: &Whole, home: Shard) -> Account {
     }
 }
 
-/// Waits until a process is ready for everything but the shard, which it names.
+/// Waits until a process is ready for everything but the shard, which it names: a gateway's tail and its follower, both
+/// sinks of the projections.
 async fn names(process: &Process, shard: Shard, shares: usize, why: &str) {
     let address = process.logged("admin port listens", "address");
     let body: Value = eventually("the shard halts", async || {
@@ -169,7 +170,7 @@ async fn a_log_that_was_cut_halts_its_shard_alone() {
     admin.delete_records(&gone, &AdminOptions::new()).await.unwrap();
 
     let (gateway, api) = platform.gateway().await;
-    names(&gateway, cut, 1, "has no offset 0").await;
+    names(&gateway, cut, 2, "has no offset 0").await;
     let markets = api.get(None, "/v1/markets").await.expect(200);
     let shown: Vec<&str> = markets["items"].as_array().unwrap().iter().map(|market| text(market, "ticker")).collect();
     let mut sound: Vec<&str> = tickers.iter().map(String::as_str).filter(|ticker| shard_of(ticker) != cut).collect();
@@ -272,7 +273,7 @@ async fn a_record_at_which_the_fold_panics_halts_its_shard_alone() {
     let (gateway, api) = platform.gateway().await;
     let home = shard_of(broken);
     scribe.tell(home, vec![overfilled(home, listing(broken, 1).market)]).await;
-    for (process, shares) in [(&gateway, 1), (&projections, 2)] {
+    for (process, shares) in [(&gateway, 2), (&projections, 2)] {
         names(process, home, shares, "panicked").await;
     }
     scribe.tell(shard_of(&sound), vec![Event::AccountOpened { account: AccountId(1) }]).await;
@@ -326,7 +327,7 @@ async fn a_key_opens_nothing_once_the_log_of_its_home_goes_on_without_the_gatewa
     }
 
     scribe.tell(home, vec![overfilled(home, listing(&broken, 1).market)]).await;
-    names(&gateway, home, 1, "panicked").await;
+    names(&gateway, home, 2, "panicked").await;
     // Whoever would revoke it is refused as well.
     let fills = "/v1/fills";
     api.get(Some(&text), fills).await.expect(200);

@@ -1,5 +1,5 @@
-//! Previews and queue positions on the whole path: what they say is what then happens, whoever follows from wherever, and a
-//! follower that cannot go on halts alone.
+//! Previews and queue positions on the whole path: what they say is what then happens, whoever follows from wherever,
+//! and a follower that cannot go on halts alone.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

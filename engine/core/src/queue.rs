@@ -36,8 +36,8 @@ impl State {
         })
     }
 
-    /// An account's live orders here, in one market or in all: the first `most` after `after`, oldest first. Looks at each
-    /// of its live orders once, besides those that `count` counts.
+    /// An account's live orders here, in one market or in all: the first `most` after `after`, oldest first. Looks at
+    /// each of its live orders once, besides those that `count` counts.
     pub fn queued_orders(
         &self,
         account: AccountId,

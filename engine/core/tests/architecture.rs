@@ -72,6 +72,52 @@ fn the_core_depends_on_nothing_but_the_language_of_the_log() {
     assert_eq!(found, DEPENDENCIES);
 }
 
+/// Which of the project's own crates each crate may use, in builds that run: see ARCHITECTURE.md.
+const OWN: &[(&str, &[&str])] = &[
+    ("schemas", &[]),
+    ("ops/service", &["schemas"]),
+    ("engine/core", &["schemas"]),
+    ("engine/snapshots", &["engine-core", "schemas"]),
+    ("engine", &["engine-core", "schemas", "service", "snapshots"]),
+    ("engine/simulation", &["engine", "engine-core", "schemas", "service"]),
+    ("projections", &["schemas", "service"]),
+    // The pure core and never the engine's shell: it follows, and decides nothing that is written.
+    ("gateway", &["engine-core", "schemas", "service", "snapshots"]),
+    ("loadtest", &["schemas", "service"]),
+];
+
+/// The lines of a section of a manifest, each up to its first `=` or `.`.
+fn section(manifest: &str, name: &str) -> Vec<String> {
+    let Some((_, rest)) = manifest.split_once(&format!("\n[{name}]\n")) else { return Vec::new() };
+    let lines = rest.split("\n[").next().unwrap().lines();
+    let first = |line: &str| line.split(['.', ' ', '=']).next().filter(|word| !word.is_empty()).map(str::to_owned);
+    lines.filter_map(first).collect()
+}
+
+#[test]
+fn dependencies_run_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let manifest = |folder: &str| fs::read_to_string(root.join(folder).join("Cargo.toml")).unwrap();
+    let name = |folder: &str| {
+        let text = manifest(folder);
+        let line = text.lines().find(|line| line.starts_with("name = ")).unwrap().to_owned();
+        line.split('"').nth(1).unwrap().to_owned()
+    };
+    let own: Vec<String> = OWN.iter().map(|(folder, _)| name(folder)).collect();
+    for (folder, allowed) in OWN {
+        let used = section(&manifest(folder), "dependencies");
+        let found: Vec<&String> = used.iter().filter(|dependency| own.contains(dependency)).collect();
+        assert_eq!(found, allowed.iter().collect::<Vec<_>>(), "what {folder} uses of the project");
+    }
+    let workspace = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (_, members) = workspace.split_once("\nmembers = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    let mut members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
+    let mut listed: Vec<&str> = OWN.iter().map(|(folder, _)| *folder).collect();
+    (members.sort_unstable(), listed.sort_unstable());
+    assert_eq!(members, listed, "each crate has its line");
+}
+
 #[test]
 fn only_apply_changes_a_state() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/decide");

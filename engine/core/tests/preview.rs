@@ -1,5 +1,5 @@
-//! What an order would do: every rule that it breaks, the bounds, and that asking changes nothing. That the law then does just
-//! that is shown by `differential.rs`, for every order that it tries.
+//! What an order would do: every rule that it breaks, the bounds, and that asking changes nothing. That the law then
+//! does just that is shown by `differential.rs`, for every order that it tries.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

@@ -18,8 +18,8 @@ use crate::http::problem::{Problem, kinds};
 use crate::shapes::{text, text_or_null};
 use crate::state::{Shared, State as Everything};
 
-/// Orders that one request looks at ahead of the asked ones, all together: what is ahead of these in longer queues is told as
-/// at least so much. That takes about a millisecond.
+/// Orders that one request looks at ahead of the asked ones, all together: what is ahead of these in longer queues is
+/// told as at least so much. That takes about a millisecond.
 const ORDERS_COUNTED_MAX: usize = 100_000;
 
 /// A live order in its queue.

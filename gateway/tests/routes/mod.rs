@@ -34,6 +34,7 @@ pub fn routes() -> Vec<Route> {
     };
     let gtd = with(json!({"time_in_force": "GTD", "expires_at": "2099-01-01T00:00:00Z"}));
     let fok = with(json!({"time_in_force": "FOK"}));
+    let preview = order.clone();
     let market = json!({"ticker": "NEW-1", "question": "New?", "rules": "YES if it is.\nElse NO.", "category": "tests",
         "expiry": "2099-01-01T00:00:00Z"});
     let transfer = json!({"account_id": account, "amount": "1.5"});
@@ -127,6 +128,18 @@ pub fn routes() -> Vec<Route> {
                 ("post_only", json!("REJECT"), "conflict"),
                 ("cancel_on_pause", json!(true), "conflict"),
                 ("expires_at", json!("2099-01-01T00:00:00Z"), "conflict"),
+            ],
+        },
+        Route {
+            key: None,
+            method: Method::POST,
+            path: "/v1/orders/preview".to_owned(),
+            good: preview,
+            required: &["contract", "side", "type", "price", "quantity"],
+            bad: vec![
+                ("price", json!("1"), "out-of-range"),
+                ("quantity", json!(0), "out-of-range"),
+                ("budget", json!("1"), "conflict"),
             ],
         },
         amend_route("/v1/orders/1"),

@@ -44,7 +44,8 @@ impl QueueCount {
 }
 
 impl<Id: BookId, T: Copy> Books<Id, T> {
-    /// What is ahead of an order at its price, if it rests. Time: a step for each order ahead, within the bound of `count`.
+    /// What is ahead of an order at its price, if it rests. Time: a step for each order ahead, within the bound of
+    /// `count`.
     pub fn ahead(&self, id: Id, count: &mut QueueCount) -> Option<Ahead> {
         self.slot(id).map(|slot| self.ahead_of(slot, count))
     }

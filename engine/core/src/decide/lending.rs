@@ -1,5 +1,5 @@
-//! What an account's home would answer a purse that asks, and what the account's other purses would bring: the home's side
-//! of a [`preview`](super::preview), in the order of the table in [`claims`]. Nothing is changed.
+//! What an account's home would answer a purse that asks, and what the account's other purses would bring: the home's
+//! side of a [`preview`](super::preview), in the order of the table in [`claims`]. Nothing is changed.
 
 use schemas::{AccountId, Credits, Need, ParkedRequest, Rejection, Room, Shard};
 

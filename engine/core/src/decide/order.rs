@@ -101,9 +101,9 @@ pub(super) fn repeated(state: &State, order: &NewOrder) -> Option<Result<Event, 
     Some(if same { Ok(answer) } else { Err(Rejection::ClientIdReused) })
 }
 
-/// Everything that can refuse an order; where it goes, and what its purse lacks for it. What the purse lacks comes last: it can be
-/// asked for. The limit is the order's own, or where a post-only order goes instead. [`preview`](super::preview) asks the same
-/// rules one by one.
+/// Everything that can refuse an order; where it goes, and what its purse lacks for it. What the purse lacks comes
+/// last: it can be asked for. The limit is the order's own, or where a post-only order goes instead.
+/// [`preview`](super::preview) asks the same rules one by one.
 pub(super) fn check<'a>(
     state: &'a State,
     order: &NewOrder,

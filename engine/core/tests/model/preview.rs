@@ -1,5 +1,5 @@
-//! What the core says that an order would do, beside what becomes of it: the preview of every order that is placed alone,
-//! made before it, against the events that it leads to on all shards.
+//! What the core says that an order would do, beside what becomes of it: the preview of every order that is placed
+//! alone, made before it, against the events that it leads to on all shards.
 
 use engine_core::{Lending, Preview, PriceFill, State};
 use schemas::event::FirstOutcome;

@@ -1,5 +1,5 @@
-//! What an order would do if it were decided now, and every rule that it breaks: the law's own functions, on a state that
-//! stays as it is. Nothing of it is written anywhere.
+//! What an order would do if it were decided now, and every rule that it breaks: the law's own functions, on a state
+//! that stays as it is. Nothing of it is written anywhere.
 //!
 //! Matching decides on `&State` and yields events; here they go into a scratch outcome, and are added up instead of
 //! applied. What the order's purse lacks, the account's home would be asked for: see [`lending`](super::lending).
@@ -22,9 +22,9 @@ use crate::state::{MarketView, Purse, State, weight};
 /// What a shard says of an order that it would decide now.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Preview {
-    /// The rules of its market's shard that it breaks, each once, in the law's order: the first is what the order would be
-    /// refused for. A rule that can only be judged where another holds (a market's rules, of a market that is not there)
-    /// is not among them.
+    /// The rules of its market's shard that it breaks, each once, in the law's order: the first is what the order
+    /// would be refused for. A rule that can only be judged where another holds (a market's rules, of a market that
+    /// is not there) is not among them.
     pub breaks: Vec<Rejection>,
     /// What its client id stands for already: that would be the answer, and nothing would be done.
     pub repeats: Option<FirstOutcome>,
@@ -87,10 +87,11 @@ pub struct Change {
 }
 
 impl State {
-    /// What an order would do if it were decided now, at `now` or at the state's time if that is later. Nothing is changed.
+    /// What an order would do if it were decided now, at `now` or at the state's time if that is later. Nothing is
+    /// changed.
     ///
-    /// Time: as a command's, so it looks at no more than [`ORDER_FILLS_MAX`] resting orders. A client id that is old enough
-    /// to be forgotten is told as known until the shard has let it go.
+    /// Time: as a command's, so it looks at no more than [`ORDER_FILLS_MAX`] resting orders. A client id that is old
+    /// enough to be forgotten is told as known until the shard has let it go.
     pub fn preview(&self, order: &NewOrder, now: Timestamp) -> Preview {
         let now = now.max(self.facts.time);
         if self.map.of_market(order.market) != self.shard {

@@ -311,8 +311,9 @@ async fn it_does_not_matter_where_a_follower_began() {
     for account in [&near, &far] {
         let order = limit("FROM", "BUY YES 12 @ 0.45");
         let ask = async |api: &Api| {
-            let said = followed(async || api.post(Some(&account.key), "/v1/orders/preview", &order).await).await;
+            // All shards are followed once this is answered.
             let queues = followed(async || api.get(Some(&account.key), "/v1/orders/queue").await).await;
+            let said = api.post(Some(&account.key), "/v1/orders/preview", &order).await;
             (said.expect(200), queues.expect(200))
         };
         let (told, same) = (ask(&one).await, ask(&other).await);
@@ -338,17 +339,23 @@ async fn a_follower_halts_alone_and_by_its_shards_name() {
     let sound = map.of_account(account);
     let broken: Shard = tickers.iter().map(|ticker| shard_of(ticker)).find(|shard| *shard != sound).unwrap();
     let ticker = |shard: Shard| tickers.iter().find(|ticker| shard_of(ticker) == shard).unwrap();
-    let (key, api_key) = key(1, 0x11, Scopes::READ);
+    let stranger = (100..).map(AccountId).find(|other| map.of_account(*other) == broken).unwrap();
+    let [(key, api_key), (strangers, strangers_key)] = [key(1, 0x11, Scopes::READ), key(2, 0x22, Scopes::READ)];
     scribe.open_account(sound, account, api_key).await;
+    scribe.open_account(broken, stranger, strangers_key).await;
     for shard in [sound, broken] {
         scribe.open_market(shard, listing(ticker(shard), 1)).await;
     }
     let (gateway, api) = platform.gateway().await;
-    let ask = async |shard: Shard| {
+    let ask_as = async |key: &str, shard: Shard| {
         let body = json!({"ticker": ticker(shard), "side": "BUY", "contract": "YES", "type": "MARKET", "budget": "1"});
-        followed(async || api.post(Some(&key), "/v1/orders/preview", &body).await).await
+        followed(async || api.post(Some(key), "/v1/orders/preview", &body).await).await
     };
+    let ask = async |shard: Shard| ask_as(&key, shard).await;
+    // All shards are followed once this is answered.
+    followed(async || api.get(Some(&key), "/v1/orders/queue").await).await.expect(200);
     ask(broken).await.expect(200);
+    assert_eq!(ask_as(&strangers, sound).await.expect(200)["available"], "0.000000");
     // Every reader may read this, and it is not the state that the outcomes before lead to.
     let at = scribe.tell(broken, vec![Event::StateHashed { hash: StateHash { way: 1, sum: 7 } }]).await;
     let path = format!("/v1/orders/queue?min_position={broken}:{at}");
@@ -359,6 +366,10 @@ async fn a_follower_halts_alone_and_by_its_shards_name() {
     // The other shard is followed, and everything else of the broken one is served.
     let told = ask(sound).await.expect(200);
     assert_eq!(text(&told, "funding"), "REFUSED", "{told}");
+    // What the broken shard alone knows is not known: an account's credits at home.
+    let told = ask_as(&strangers, sound).await.expect(200);
+    assert_eq!((text(&told, "funding"), &told["available"]), ("UNKNOWN", &Value::Null), "{told}");
+    assert_eq!((&told["refusals"], &told["order"]["status"]), (&json!([]), &json!("CANCELLED")), "{told}");
     let in_one = format!("/v1/orders/queue?ticker={}", ticker(sound));
     assert_eq!(api.get(Some(&key), &in_one).await.expect(200)["items"], json!([]));
     let path = format!("/v1/markets?min_position={broken}:{at}");

@@ -223,7 +223,7 @@ impl Follower {
         let sequence = replica.position().sequence;
         drop(stage);
         self.sequence.send_replace(sequence);
-        meters.observe(sequence, record);
+        meters.observe(sequence);
         Ok(Ok(()))
     }
 
@@ -288,7 +288,7 @@ impl Meters {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "sequences stay below 2^52")]
-    fn observe(&self, sequence: u64, _: &TailRecord<'_>) {
+    fn observe(&self, sequence: u64) {
         self.sequence.set(sequence as f64);
         self.records.increment(1);
     }

@@ -114,7 +114,8 @@ fn dependencies_run_one_way() {
     let (members, _) = members.split_once(']').unwrap();
     let mut members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
     let mut listed: Vec<&str> = OWN.iter().map(|(folder, _)| *folder).collect();
-    (members.sort_unstable(), listed.sort_unstable());
+    members.sort_unstable();
+    listed.sort_unstable();
     assert_eq!(members, listed, "each crate has its line");
 }
 

@@ -1,5 +1,5 @@
-//! What the book asks of the allocator: next to nothing in steady state, and at most 150 bytes a resting order, at the peak as well. Fails
-//! otherwise.
+//! What the book asks of the allocator: next to nothing in steady state, and at most 150 bytes a resting order, at the peak as well; 200 with
+//! 1,000 books, where most orders have a level of their own. Fails otherwise.
 //!
 //! Orders carry 32 bytes for their owner, as in the law.
 
@@ -12,6 +12,7 @@ use engine_benches::report::FLOWS;
 use engine_benches::run;
 
 const BOUND_BYTES: f64 = 150.0;
+const BOUND_BYTES_APART: f64 = 200.0;
 
 /// Calls of the allocator for each million commands while about as many orders rest all the time. A page comes and goes now and then.
 const BOUND_CALLS: usize = 100;
@@ -73,7 +74,8 @@ fn measure(variant: Variant, books: usize) {
     print!("{:<8}{resting:>10}{bytes:>12}", flow.name());
     println!("{:>12.1}{:>12.1}{calls:>14}{left:>12}", each(bytes), each(peak));
     assert_eq!(tape, flow.expected, "a book that emptied matches as a new one");
-    assert!(each(peak) <= BOUND_BYTES, "too much memory a resting order");
+    let bound = if books == 1 { BOUND_BYTES } else { BOUND_BYTES_APART };
+    assert!(each(peak) <= bound, "too much memory a resting order");
     assert!(calls <= BOUND_CALLS, "allocations in steady state");
     assert!(left < bytes, "an empty book gives memory back");
 }

@@ -17,6 +17,8 @@ use schemas::{
 };
 
 const MANY: usize = 1_000_000;
+/// Markets: nearly as many as may be.
+const MANY_MARKETS: usize = 130_000;
 const NEVER: Timestamp = Timestamp(1 << 50);
 /// Far above how long a market is kept after its payout.
 const LATER: u64 = 100 * 24 * 60 * 60 * 1_000;
@@ -71,13 +73,24 @@ impl Run {
         self.events.clear();
     }
 
-    /// What a million of something take, each done by some commands.
-    fn measure<T>(&mut self, what: &str, each: impl Iterator<Item = T>, mut make: impl FnMut(&mut Self, T)) {
+    /// What each of a million takes, done by some commands.
+    fn measure<T>(&mut self, what: &str, each: impl Iterator<Item = T>, make: impl FnMut(&mut Self, T)) {
+        self.measure_of(MANY, what, each, make);
+    }
+
+    /// What each of so many takes.
+    fn measure_of<T>(
+        &mut self,
+        many: usize,
+        what: &str,
+        each: impl Iterator<Item = T>,
+        mut make: impl FnMut(&mut Self, T),
+    ) {
         let (before, bytes) = (BYTES.load(Relaxed), self.state.to_bytes().len());
         each.for_each(|one| make(self, one));
         let after = BYTES.load(Relaxed);
         let snapshot = self.state.to_bytes().len().cast_signed() - bytes.cast_signed();
-        let each = |bytes: isize| bytes as f64 / MANY as f64;
+        let each = |bytes: isize| bytes as f64 / many as f64;
         println!("{what:<44}{:>10.1}{:>10.1}", each(after.cast_signed() - before.cast_signed()), each(snapshot));
     }
 }
@@ -174,29 +187,29 @@ fn of_orders() {
 
 fn of_markets() {
     let mut run = Run::new();
-    let all: Vec<Listing> = listings(run.map).take(MANY).collect();
-    run.measure("market", all.iter(), |run, listing| {
+    let all: Vec<Listing> = listings(run.map).take(MANY_MARKETS).collect();
+    run.measure_of(MANY_MARKETS, "market", all.iter(), |run, listing| {
         run.handle(&Command::CreateMarket { listing: listing.clone(), by: AdminId(1) });
         let (market, transition) = (listing.market, Transition::Open);
         run.handle(&Command::ChangeMarket { market, by: AdminId(1), transition });
     });
     let by = |by| AdminId(by);
-    run.measure("market, paid out (besides)", all.iter(), |run, listing| {
+    run.measure_of(MANY_MARKETS, "market, paid out (besides)", all.iter(), |run, listing| {
         let (market, answer) = (listing.market, Answer::Void);
         let steps = [(1, Transition::Close), (1, Transition::Resolve { answer }), (2, Transition::Confirm { answer })];
         for (admin, transition) in steps {
             run.handle(&Command::ChangeMarket { market, by: by(admin), transition });
         }
     });
-    run.measure("market, a hundred days later (besides)", std::iter::once(()), |run, ()| {
+    run.measure_of(MANY_MARKETS, "market, a hundred days later (besides)", std::iter::once(()), |run, ()| {
         run.time = Timestamp(run.time.0 + LATER);
         while run.state.next_due().is_some_and(|due| due <= run.time) {
             run.handle(&Command::AdvanceTime);
         }
     });
     println!("markets that are left: {}", run.state.markets().count());
-    let again: Vec<Listing> = listings(run.map).skip(MANY).take(MANY).collect();
-    run.measure("another million of markets (besides)", again.iter(), |run, listing| {
+    let again: Vec<Listing> = listings(run.map).skip(MANY_MARKETS).take(MANY_MARKETS).collect();
+    run.measure_of(MANY_MARKETS, "as many markets again (besides)", again.iter(), |run, listing| {
         run.handle(&Command::CreateMarket { listing: listing.clone(), by: AdminId(1) });
         let (market, transition) = (listing.market, Transition::Open);
         run.handle(&Command::ChangeMarket { market, by: AdminId(1), transition });
@@ -204,7 +217,7 @@ fn of_markets() {
 }
 
 fn main() {
-    println!("{:<44}{:>10}{:>10}", "bytes for each of a million", "memory", "snapshot");
+    println!("{:<44}{:>10}{:>10}", "bytes for each of many", "memory", "snapshot");
     of_accounts();
     of_orders();
     of_markets();

@@ -10,11 +10,12 @@
 /// Things in a page, of whatever kind.
 pub const PAGE: usize = 1 << 10;
 
-/// Bytes of a first part, at most. Copying so many takes a fraction of a millisecond.
+/// Bytes of a first part, at most.
 const FIRST_BYTES: usize = 4 << 20;
 
-/// A first part with fewer things doubles, a larger one grows by an eighth: most of the memory of many orders is in such arrays.
-const SMALL: usize = 1 << 12;
+/// A first part with fewer things doubles. With so many it is given all that it may have: the system gives memory only once
+/// it is touched, and no more than these are ever copied.
+const SMALL: usize = 1 << 13;
 
 /// Things in a full first part.
 pub const fn first_part<T>() -> usize {
@@ -26,8 +27,9 @@ pub const fn first_part<T>() -> usize {
 /// Makes room for one more thing in the first part, which has fewer than it may.
 #[cold]
 pub fn extend_first<T>(first: &mut Vec<T>) {
-    let more = if first.len() < SMALL { first.len().max(4) } else { first.len() / 8 };
-    first.reserve_exact(more.min(first_part::<T>() - first.len()));
+    let most = first_part::<T>();
+    let room = if first.len() < SMALL { (first.len() * 2).max(4).min(most) } else { most };
+    first.reserve_exact(room - first.len());
 }
 
 /// Which page is empty and keeps its memory: one, so that who comes and goes at the border of a page asks for nothing.

@@ -2,7 +2,7 @@
 //! addressing, linear probing, and removal that leaves no tombstones, so that a table that lives for years is as fast as a fresh one.
 //!
 //! ```text
-//! up to 131,072 places: hash ─highest bits─▶ place
+//! up to 65,536 places:  hash ─highest bits─▶ place
 //! more:                 hash ─highest bits─▶ directory ─▶ page ─next bits─▶ place
 //! ```
 //!
@@ -32,7 +32,7 @@ const PLACES_MIN: usize = 8;
 pub const PLACES: usize = 4_096;
 
 /// Pages that the largest root page is as large as. Moving half as many places' entries takes a fraction of a millisecond.
-const ROOT_PAGES: usize = 32;
+const ROOT_PAGES: usize = 16;
 
 /// The number of the root page.
 const ROOT: u32 = u32::MAX;

@@ -1,16 +1,14 @@
 //! While one command is handled, what those behind it will touch is brought into the processor's caches.
 //!
-//! A follower that catches up does the same with outcomes ([`State::prefetch_outcomes`]).
-//!
 //! As `book/prefetch.rs` does for one call of a book, and from the same distance: each command is looked at three times before its
 //! turn, first for where its things are to be found, then for the things, then for what lies behind them.
 //!
 //! Architecture invariant: reads only, and nothing that is decided depends on it.
 
-use schemas::{AccountId, BookSide, Command, Event, NewOrder, OrderId, OrderRef};
+use schemas::{AccountId, BookSide, Command, NewOrder, OrderId, OrderRef};
 
 use crate::book::APART;
-use crate::state::{Facts, MarketView, State};
+use crate::state::{MarketView, State};
 
 impl State {
     /// Call before a command is handled: `behind(n)` is the `n`-th command after it, from 1 to [`LOOKAHEAD`](crate::LOOKAHEAD).
@@ -24,54 +22,6 @@ impl State {
         }
         if let Some(command) = behind(APART) {
             self.prefetch_rest(command);
-        }
-    }
-
-    /// Call before an outcome is followed: `behind(n)` are the events of the `n`-th outcome after it, from 1 to
-    /// [`LOOKAHEAD`](crate::LOOKAHEAD).
-    #[inline]
-    pub fn prefetch_outcomes<'a>(&self, behind: impl Fn(usize) -> Option<&'a Vec<Event>>) {
-        let events = |n: usize| behind(n).into_iter().flatten().take(EVENTS_AHEAD);
-        events(3 * APART).for_each(|event| self.prefetch_event(event, Look::Keys));
-        events(2 * APART).for_each(|event| self.prefetch_event(event, Look::Things));
-        events(APART).for_each(|event| self.prefetch_event(event, Look::Rest));
-    }
-
-    /// What an event will change, as commands are looked at.
-    fn prefetch_event(&self, event: &Event, look: Look) {
-        let Facts { purses, markets, books, .. } = &self.facts;
-        let (account, market, order) = match event {
-            Event::OrderPlaced(placed) => {
-                let (side, price) = (placed.order.entry.book_side(), u32::from(placed.price.ticks()));
-                if let (Look::Rest, true, Some(market)) =
-                    (look, placed.status.is_live(), markets.get(placed.order.market))
-                {
-                    books.prefetch_price(market.book, side, price);
-                    books.prefetch_level(market.book, side, price);
-                }
-                (placed.order.account, placed.order.market, None)
-            }
-            Event::Traded(trade) => (trade.maker.account, trade.market, Some(trade.maker.order)),
-            Event::OrderCancelled { order, account, market, .. } => (*account, *market, Some(*order)),
-            _ => return,
-        };
-        match look {
-            Look::Keys => {
-                purses.prefetch_key(account);
-                markets.prefetch_key(market);
-                order.into_iter().for_each(|order| books.prefetch_id(order));
-            }
-            Look::Things => {
-                purses.prefetch(account);
-                markets.prefetch(market);
-                order.into_iter().for_each(|order| books.prefetch_order(order));
-            }
-            Look::Rest => {
-                order.into_iter().for_each(|order| books.prefetch_neighbours(order));
-                if let (Event::Traded(_), Some(market)) = (event, markets.get(market)) {
-                    market.positions.prefetch(account);
-                }
-            }
         }
     }
 
@@ -142,17 +92,6 @@ impl State {
         market.positions.prefetch(maker);
         self.facts.purses.prefetch(maker);
     }
-}
-
-/// Events of an outcome that are looked at ahead: most have no more that touch other things.
-const EVENTS_AHEAD: usize = 4;
-
-/// Which of the three looks.
-#[derive(Clone, Copy)]
-enum Look {
-    Keys,
-    Things,
-    Rest,
 }
 
 /// What a command is about.

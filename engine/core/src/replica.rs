@@ -4,8 +4,7 @@
 //! lfg.events[s] ─▶ read ─▶ *Replica* ─▶ handle ─▶ lfg.events[s] ─▶ read (confirmed)
 //! ```
 //!
-//! A follower applies what it reads. One that has much to catch up with takes records in some ahead of their turn, so that what they will touch
-//! is fetched meanwhile. A leader decides ahead of what it has read back: an outcome that it wrote is certain only
+//! A follower applies what it reads. A leader decides ahead of what it has read back: an outcome that it wrote is certain only
 //! once it comes back under the leader's own term, so nothing may leave the shard before that.
 
 use std::collections::VecDeque;
@@ -32,24 +31,11 @@ pub struct Replica {
     state: State,
     /// What was read.
     reader: Reader,
-    /// What was read and is not in the state yet, the first first: see [`Replica::take_in`].
-    behind: VecDeque<Behind>,
-    /// Where the reader was before all of that.
-    applied: Position,
     lead: Option<Lead>,
     hash_every: u64,
     unchecked: u64,
     /// Memory for the events of an outcome, used again from command to command; empty between them.
     events: Vec<Event>,
-}
-
-/// A record that was read and waits for its turn.
-#[derive(Debug)]
-struct Behind {
-    offset: u64,
-    reading: Reading,
-    /// Where the reader was then.
-    position: Position,
 }
 
 /// How far a leader is ahead of what it has read back.
@@ -154,9 +140,7 @@ impl Replica {
 
     fn at(state: State, position: Position) -> Self {
         let reader = Reader::new(state.shard, state.map.shards(), position);
-        let behind = VecDeque::new();
-        let applied = position;
-        Self { state, reader, behind, applied, lead: None, hash_every: HASH_EVERY, unchecked: 0, events: Vec::new() }
+        Self { state, reader, lead: None, hash_every: HASH_EVERY, unchecked: 0, events: Vec::new() }
     }
 
     /// Reads and decides as a build that knows this vocabulary.
@@ -178,9 +162,9 @@ impl Replica {
         Self { state: self.state.with_outbox_max(messages), ..self }
     }
 
-    /// How far the log was read, and is in the state.
+    /// How far the log was read.
     pub fn position(&self) -> &Position {
-        if self.behind.is_empty() { self.reader.position() } else { &self.applied }
+        self.reader.position()
     }
 
     /// The next offset of the log to read. Before [`Replica::position`] while the log is still to show that it is the
@@ -211,58 +195,8 @@ impl Replica {
     }
 
     /// Reads the next record of the own events partition, following or leading.
-    ///
-    /// # Panics
-    /// If records wait that were taken in: their turn is first.
     pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<Read, Halt> {
-        assert!(self.behind.is_empty(), "records are read in their order");
-        let begins = self.reader.position().sequence == 0;
-        let reading = self.reader.read(offset, bytes)?;
-        self.make_true(reading, begins)
-    }
-
-    /// Takes the next record of the own events partition in, to be read after those that wait already.
-    ///
-    /// # Panics
-    /// If this replica leads: what a leader reads it has decided.
-    pub fn take_in(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Halt> {
-        assert!(self.lead.is_none(), "a leader reads each record at once");
-        if self.behind.is_empty() {
-            self.applied = *self.reader.position();
-        }
-        let reading = self.reader.read(offset, bytes)?;
-        self.behind.push_back(Behind { offset, reading, position: *self.reader.position() });
-        Ok(())
-    }
-
-    /// Reads the record that was taken in and has waited longest. `None` if none waits.
-    ///
-    /// It is quickest while [`LOOKAHEAD`](crate::LOOKAHEAD) more wait behind it.
-    pub fn read_next(&mut self) -> Result<Option<Read>, Halt> {
-        let behind = &self.behind;
-        self.state.prefetch_outcomes(|n| match &behind.get(n)?.reading {
-            Reading::Outcome(outcome) => Some(&outcome.events),
-            _ => None,
-        });
-        let Some(Behind { reading, position, .. }) = self.behind.pop_front() else { return Ok(None) };
-        let begins = self.applied.sequence == 0;
-        self.applied = position;
-        self.make_true(reading, begins).map(Some)
-    }
-
-    /// Records that were taken in and not read yet.
-    pub fn behind(&self) -> usize {
-        self.behind.len()
-    }
-
-    /// The offset of the one that has waited longest.
-    pub fn next_behind(&self) -> Option<u64> {
-        self.behind.front().map(|behind| behind.offset)
-    }
-
-    /// `begins`: nothing was decided before it.
-    fn make_true(&mut self, reading: Reading, begins: bool) -> Result<Read, Halt> {
-        match reading {
+        match self.reader.read(offset, bytes)? {
             Reading::Ignored => Ok(Read::Ignored),
             Reading::Unknown => Ok(Read::Unknown),
             Reading::Quarantine(quarantine) => Ok(Read::Quarantine(quarantine)),
@@ -271,7 +205,7 @@ impl Replica {
             Reading::Term(term) if self.lead.is_some() => Ok(Read::Deposed(term)),
             Reading::Term(term) => {
                 // Nobody has decided anything: the vocabulary is whatever the one who begins says.
-                if begins {
+                if self.reader.position().sequence == 0 {
                     self.state.begin_log(&term);
                 }
                 Ok(Read::Term(term))
@@ -310,7 +244,6 @@ impl Replica {
     /// If no term was read yet, or this replica leads already.
     pub fn lead(&mut self) {
         assert!(self.lead.is_none(), "a leader does not take over from itself");
-        assert!(self.behind.is_empty(), "who leads has read what it has taken in");
         assert!(self.reader.is_verified(), "nobody leads a log that may be another");
         let position = self.reader.position();
         self.lead = Some(Lead {
@@ -401,7 +334,7 @@ impl Replica {
     /// The next offset of the commands partition to consume.
     pub fn next_command(&self) -> u64 {
         let lead = self.lead.as_ref().map(|lead| lead.next_command + lead.waiting.len() as u64);
-        lead.unwrap_or(self.position().next_command)
+        lead.unwrap_or(self.reader.position().next_command)
     }
 
     /// Outcomes handled and not read back yet.
@@ -421,7 +354,7 @@ impl Replica {
 
     /// The sequence that the state is at: what was read and, when leading, what was decided since.
     pub fn sequence(&self) -> u64 {
-        self.lead.as_ref().map_or(self.position().sequence, |lead| lead.sequence)
+        self.lead.as_ref().map_or(self.reader.position().sequence, |lead| lead.sequence)
     }
 
     /// The state's bytes now. Together with the position at [`Replica::sequence`], once that is confirmed, they make a snapshot:
@@ -432,7 +365,7 @@ impl Replica {
 
     /// A snapshot of `state_bytes` that were taken at the sequence which the log was now read up to.
     pub fn snapshot_of(&self, state_bytes: &[u8]) -> Vec<u8> {
-        snapshot::write(&self.state, state_bytes, self.position())
+        snapshot::write(&self.state, state_bytes, self.reader.position())
     }
 
     /// A snapshot of now; `None` while something is unconfirmed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine_core::{Halt, LOOKAHEAD, Replica};
+use engine_core::{Halt, Replica};
 use schemas::Shard;
 use schemas::shard_map::ShardMap;
 use service::kafka::KafkaFault;
@@ -59,11 +59,8 @@ pub fn take<L: Log, S: Shelf>(
         if !go_on() {
             return Ok(None);
         }
-        let taken_in = log.poll(false, PATIENCE, |record| replica.take_in(record.offset, record.bytes))?;
-        while replica.behind() > LOOKAHEAD {
-            replica.read_next()?;
-        }
-        match taken_in.transpose() {
+        let read = log.poll(false, PATIENCE, |record| replica.read(record.offset, record.bytes))?;
+        match read.transpose() {
             Err(Halt::Broken(broken)) if log.quarantine_of(broken.offset)?.is_some() => {
                 replica.pass_over(broken.offset);
             }
@@ -73,7 +70,6 @@ pub fn take<L: Log, S: Shelf>(
             Ok(None) => looks += 1,
         }
     }
-    while replica.read_next()?.is_some() {}
     let sequence = replica.position().sequence;
     let bytes = if sequence > begun_at { replica.snapshot() } else { None };
     Ok(bytes.map(|bytes| Snapshot { sequence, bytes }))

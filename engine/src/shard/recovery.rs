@@ -58,7 +58,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 
     /// Follows from here on, if the goal is reached.
     pub(super) fn end_recovery(&mut self, Goal { head, committed }: Goal) -> Result<(), Fatal> {
-        if self.replica.next_offset() < head || self.replica.behind() > 0 {
+        if self.replica.next_offset() < head {
             return Ok(());
         }
         let next = self.replica.next_command();

@@ -25,8 +25,6 @@ const GAPS_MAX: u32 = 5;
 /// A record, after the replica has seen it.
 enum Turn {
     Read(Read),
-    /// A record that waits for its turn now, while this loop follows.
-    TakenIn,
     /// A command that waits for its turn now, or had one before.
     Accepted,
     /// A command, but not the next one: at this offset.
@@ -46,21 +44,15 @@ fn is_other(command: &Incoming<'_>, last: Option<Cause>) -> bool {
 
 impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     pub(super) fn turn(&mut self) -> Result<(), Fatal> {
-        let follows = matches!(self.stage, Stage::Recovering(_) | Stage::Following);
-        if !follows {
-            self.read_behind(0)?;
-        }
         let (hungry, timeout) = match &self.stage {
             Stage::Leading(leader) if !leader.out.is_empty() => (false, CROWDED),
             Stage::Leading(_) => (self.replica.unconfirmed() < UNCONFIRMED_MAX, IDLE),
             _ => (false, IDLE),
         };
-        // Records wait only for others that are there already.
-        let waits = self.replica.behind() > 0 || hungry && self.replica.waiting() > 0;
-        let timeout = if waits { Duration::ZERO } else { timeout };
+        // Commands wait only for others that are there already.
+        let timeout = if hungry && self.replica.waiting() > 0 { Duration::ZERO } else { timeout };
         let Self { replica, clock, clocks, metrics, at, .. } = self;
         let seen = self.log.poll(hungry, timeout, |record| match at.visit(&record) {
-            Source::Events if follows => replica.take_in(record.offset, record.bytes).map(|()| Turn::TakenIn),
             Source::Events => replica.read(record.offset, record.bytes).map(Turn::Read),
             Source::Commands if record.offset > replica.next_command() => Ok(Turn::Gap(record.offset)),
             Source::Commands if is_other(&record, replica.last_cause()) => Ok(Turn::OtherCommand(record.offset)),
@@ -81,18 +73,11 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             }
         })?;
         let seen = match seen.transpose() {
-            Err(Halt::Broken(broken)) => {
-                self.read_behind(0)?;
-                return self.passed_over(broken);
-            }
+            Err(Halt::Broken(broken)) => return self.passed_over(broken),
             seen => seen?,
         };
         match seen {
-            None => {
-                self.read_behind(0)?;
-                self.handle(hungry);
-            }
-            Some(Turn::TakenIn) => self.read_behind(LOOKAHEAD)?,
+            None => self.handle(hungry),
             Some(Turn::Accepted) => {
                 self.gaps = 0;
                 self.handle(self.replica.waiting() > LOOKAHEAD);
@@ -103,17 +88,6 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             Some(Turn::Read(read)) => {
                 self.have_read(read)?;
                 self.handle(hungry);
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads what was taken in, but for the last `keep` records.
-    fn read_behind(&mut self, keep: usize) -> Result<(), Fatal> {
-        while let Some(offset) = self.replica.next_behind().filter(|_| self.replica.behind() > keep) {
-            self.at = Place { source: Source::Events, offset };
-            if let Some(read) = self.replica.read_next()? {
-                self.have_read(read)?;
             }
         }
         Ok(())

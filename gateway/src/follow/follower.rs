@@ -21,8 +21,8 @@ use super::Unavailable;
 /// How long to wait for a record before looking at the shutdown.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The broker may gather records for so long: a preview is as of its position, and nobody waits for an outcome here.
-const READING: Reading = Reading::Gathered { wait: Duration::from_millis(5) };
+/// A preview is as of its position, and nobody waits for an outcome here.
+const READING: Reading = Reading::Paced { pause: Duration::from_millis(20) };
 
 /// Why a shard is followed no further. Never retry: an operator must look.
 #[derive(Debug, thiserror::Error)]

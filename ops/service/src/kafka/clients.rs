@@ -20,6 +20,12 @@ pub enum Reading {
         /// How long the broker may wait for more.
         wait: Duration,
     },
+    /// The head of one partition, and nobody waits for a record: while records come, they are fetched once in `pause`; while none
+    /// comes, it costs next to nothing.
+    Paced {
+        /// How long the client waits before it takes what has come since.
+        pause: Duration,
+    },
     /// All of the log, as fast as it can be had.
     Bulk,
 }
@@ -93,13 +99,21 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> Clie
         .set("isolation.level", "read_uncommitted")
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "50")
-        .set("fetch.wait.max.ms", "50");
+        // A record is answered at once; a quiet log costs five requests a second. A partition that is assigned waits for the
+        // request that is under way, so a take-over takes up to so much longer.
+        .set("fetch.wait.max.ms", "200");
     match reading {
         Reading::Live => config.set("queued.max.messages.kbytes", "32768"),
         // More than comes in that time, so that it is the time that counts.
         Reading::Gathered { wait } => config
             .set("fetch.min.bytes", RECORD_BYTES_MAX.to_string())
             .set("fetch.wait.max.ms", wait.as_millis().to_string())
+            .set("queued.max.messages.kbytes", "32768"),
+        // Nothing is fetched while a record waits in the client. With several partitions, those that are taken would wait for
+        // the request of those that are quiet.
+        Reading::Paced { .. } => config
+            .set("fetch.wait.max.ms", "500")
+            .set("queued.min.messages", "1")
             .set("queued.max.messages.kbytes", "32768"),
         Reading::Bulk => config
             .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())

@@ -2,7 +2,8 @@
 //!
 //!   lfg.events[s…] ─▶ *EventsTail* ─▶ schemas::reading::Reader ─▶ the caller's fold
 
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -24,6 +25,28 @@ pub struct EventsTail {
     consumer: BaseConsumer<Requests>,
     topic: String,
     shards: Vec<Shard>,
+    pace: Option<Pace>,
+}
+
+/// When records are taken next: see [`Reading::Paced`].
+struct Pace {
+    pause: Duration,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    fn taken(&self) {
+        *self.last() = Some(Instant::now());
+    }
+
+    /// How long to leave what comes where it is.
+    fn rest(&self) -> Duration {
+        self.last().map_or(Duration::ZERO, |last| self.pause.saturating_sub(last.elapsed()))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A record of the events topic, in the consumer's memory.
@@ -86,17 +109,38 @@ impl EventsTail {
             shards.push(shard);
         }
         consumer.assign(&assignment)?;
-        Ok(Self { consumer, topic, shards })
+        let pace = match reading {
+            Reading::Paced { pause } => Some(Pace { pause, last: Mutex::default() }),
+            Reading::Live | Reading::Gathered { .. } | Reading::Bulk => None,
+        };
+        Ok(Self { consumer, topic, shards, pace })
     }
 
     /// The next record; `None` after `timeout`. A fault that may be retried needs no action: call again, nothing is lost.
     pub fn next(&self, timeout: Duration) -> Result<Option<TailRecord<'_>>, KafkaFault> {
-        match self.consumer.poll(timeout) {
+        match self.poll(timeout) {
             None => Ok(None),
             Some(Ok(message)) => Ok(Some(TailRecord(message))),
             Some(Err(error)) if is_lost_log(&error) => Err(KafkaFault::Refused(error)),
             Some(Err(error)) => Err(error.into()),
         }
+    }
+
+    fn poll(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+        let Some(pace) = &self.pace else { return self.consumer.poll(timeout) };
+        let polled = self.consumer.poll(Duration::ZERO).or_else(|| {
+            let rest = pace.rest();
+            if rest >= timeout {
+                std::thread::sleep(timeout);
+                return None;
+            }
+            std::thread::sleep(rest);
+            self.consumer.poll(timeout - rest)
+        });
+        if polled.is_some() {
+            pace.taken();
+        }
+        polled
     }
 
     /// As [`EventsTail::next`], but passing troubles of the cluster wait, as `None`. (The client logs them.)

@@ -140,6 +140,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::AccountOpened { .. }
         | Event::ApiKeyAdded { .. }
         | Event::ApiKeyRevoked { .. }
+        | Event::ApiKeyEnds { .. }
         | Event::Deposited { .. }
         | Event::Withdrawn { .. }
         | Event::DepositProposed { .. }

@@ -241,7 +241,7 @@ async fn the_log_of_others_halts_its_shard_alone() {
     eventually("the topics are there again", async || create(&platform.log).await.ok()).await;
     let mut scribe = Scribe::new(&platform);
     for number in 1..4 {
-        scribe.open_account(home, AccountId(number), ApiKey { id: ApiKeyId(number), ..api_key }).await;
+        scribe.open_account(home, AccountId(number), ApiKey { id: ApiKeyId(number), ..api_key.clone() }).await;
     }
     scribe.open_market(shard_of(&sound), listing(&sound, 1)).await;
 

@@ -82,7 +82,7 @@ pub async fn open(State(state): State<Shared>, query: Query, Body(fields): Body)
     let is_served = |account: &AccountId| !state.halted.takes_no_commands(state.map.of_account(*account));
     let account = std::iter::repeat_with(any).take(HOMES_TRIED).find(is_served).unwrap_or_else(any);
     let (presented, scopes) = (PresentedKey::random(), Scopes::READ_TRADE);
-    let key = ApiKey { id: presented.id, hash: presented.hash(), scopes };
+    let key = ApiKey::with_secret(presented.id, presented.hash(), scopes);
     let command = Command::OpenAccount { account, key };
     let shard = state.map.of_account(account);
     let opened = |told: &Told<'_>| found(told, |event| matches!(event, Event::AccountOpened { .. }));
@@ -102,7 +102,7 @@ pub async fn add_key(
     query.nothing_else()?;
     let scopes = read_scopes(fields)?;
     let presented = PresentedKey::random();
-    let key = ApiKey { id: presented.id, hash: presented.hash(), scopes };
+    let key = ApiKey::with_secret(presented.id, presented.hash(), scopes);
     let command = Command::AddApiKey { account, key };
     let shard = state.map.of_account(account);
     let added = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyAdded { .. }));

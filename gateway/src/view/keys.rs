@@ -108,7 +108,7 @@ mod tests {
     const BOB: AccountId = AccountId(2);
 
     fn stored(presented: &PresentedKey) -> ApiKey {
-        ApiKey { id: presented.id, hash: presented.hash(), scopes: Scopes::READ }
+        ApiKey::with_secret(presented.id, presented.hash(), Scopes::READ)
     }
 
     #[test]

@@ -501,7 +501,7 @@ pub mod tests {
         let mut view = view_with_market();
         let (market, account) = (listing("RAIN").market, AccountId(9));
         let presented = PresentedKey::random();
-        let key = ApiKey { id: presented.id, hash: presented.hash(), scopes: Scopes::READ_TRADE };
+        let key = ApiKey::with_secret(presented.id, presented.hash(), Scopes::READ_TRADE);
         let state = MarketState::Open;
         let limits = MarketLimits { position: 5, ..MarketLimits::NONE };
         let resolution = Some(Resolution { answer: Answer::Void, proposed_by: AdminId(1), confirmed: None });

@@ -305,7 +305,7 @@ mod tests {
             sealed: Sealed { orders: true, held: false },
             changed: 4,
         };
-        let key = ApiKey { id: ApiKeyId(1), hash: [2; 32], scopes: Scopes::READ };
+        let key = ApiKey::with_secret(ApiKeyId(1), [2; 32], Scopes::READ);
         let account = Account {
             frozen: true,
             limits: AccountLimits { live_orders: 1, held: Credits(2) },

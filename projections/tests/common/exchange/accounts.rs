@@ -17,7 +17,7 @@ impl Exchange {
     fn new_key(&mut self, account: AccountId) -> ApiKey {
         let id = ApiKeyId(self.random.next() >> 1);
         self.keys.push((account, id));
-        ApiKey { id, hash: [self.random.below(256) as u8; 32], scopes: Scopes::READ_TRADE }
+        ApiKey::with_secret(id, [self.random.below(256) as u8; 32], Scopes::READ_TRADE)
     }
 
     pub(super) fn change_keys(&mut self) -> Vec<Told> {

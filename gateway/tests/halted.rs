@@ -331,7 +331,7 @@ async fn a_key_opens_nothing_once_the_log_of_its_home_goes_on_without_the_gatewa
     // Whoever would revoke it is refused as well.
     let fills = "/v1/fills";
     api.get(Some(&text), fills).await.expect(200);
-    scribe.tell(home, vec![Event::ApiKeyRevoked { account, key: api_key.id }]).await;
+    scribe.tell(home, vec![Event::ApiKeyRevoked { account, key: api_key.id, by: None }]).await;
     eventually("the key opens nothing", async || {
         let answer = api.get(Some(&text), fills).await;
         (answer.status == 503).then(|| is_halted(&answer))

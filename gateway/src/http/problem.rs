@@ -135,6 +135,10 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::MarketOpened => (CONFLICT, "The market is open, or was: its opening time stays as it is"),
         Rejection::MarketEventExists => (CONFLICT, "The name is taken"),
         Rejection::YesTaken => (CONFLICT, "Another market of the exclusive market event is YES, or is proposed to be"),
+        Rejection::KeyExpiryInPast => (NEVER, "The key's expiry is not in the future"),
+        Rejection::AskingKeyEnded => (CONFLICT, "The key that asks was revoked or has expired"),
+        Rejection::KeyRightsExceeded => (CONFLICT, "The key that asks has not every right of the other key"),
+        Rejection::GraceTooLong => (NEVER, "The replaced key would stay valid for longer than it may"),
         Rejection::YesPending => (LATER, "The market event's home has not yet said whether the market can be YES"),
         Rejection::MarketTextsLimit => {
             (CONFLICT, "The market would have more sources, tags or clarifications than it may")

@@ -122,8 +122,9 @@ impl LiveView {
         changes: &mut Changes,
     ) -> Result<(), FoldError> {
         match event {
-            Event::ApiKeyAdded { account, key } => self.keys.add(*account, *key),
-            Event::ApiKeyRevoked { account, key } => {
+            Event::ApiKeyAdded { account, key, .. } => self.keys.add(*account, key.clone()),
+            Event::ApiKeyEnds { account, key, expires } => self.keys.end_at(*account, *key, *expires),
+            Event::ApiKeyRevoked { account, key, .. } | Event::ApiKeyExpired { account, key } => {
                 self.keys.revoke(*account, *key);
                 changes.revoked.push((*account, *key));
             }
@@ -508,14 +509,14 @@ pub mod tests {
         let events = vec![
             Event::MarketChanged { market, state, resolution, by: Some(AdminId(1)) },
             Event::MarketLimited { market, limits, by: AdminId(1) },
-            Event::ApiKeyAdded { account, key },
+            Event::ApiKeyAdded { account, key: key.clone(), by: None },
         ];
         view.apply(SHARD, &outcome(2, events)).unwrap();
         let changed = &view.market(market).unwrap().market;
         assert_eq!((changed.state, changed.resolution), (MarketState::Open, resolution));
         assert_eq!(changed.listing.limits, limits);
         assert!(view.keys().holder(&presented).is_some());
-        let changes = view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id }])).unwrap();
+        let changes = view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id, by: None }])).unwrap();
         assert_eq!(changes.revoked, [(account, key.id)]);
         assert!(view.keys().holder(&presented).is_none());
     }

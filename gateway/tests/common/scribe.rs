@@ -122,7 +122,7 @@ impl Scribe {
 
     /// An account with a key that may do all.
     pub async fn open_account(&mut self, home: Shard, account: AccountId, key: ApiKey) {
-        self.tell(home, vec![Event::AccountOpened { account }, Event::ApiKeyAdded { account, key }]).await;
+        self.tell(home, vec![Event::AccountOpened { account }, Event::ApiKeyAdded { account, key, by: None }]).await;
     }
 
     /// A market that takes orders.

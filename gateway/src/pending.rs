@@ -180,6 +180,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::YesClaimed { .. }
         | Event::YesReleased { .. }
         | Event::YesHeld { .. }
+        | Event::ApiKeyExpired { .. }
         | Event::YesAnswered { .. }
         | Event::Sent { .. }
         | Event::Received { .. }

@@ -19,7 +19,7 @@ use crate::state::{Facts, MarketPlaces, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
-const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapC";
+const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapD";
 const MAGIC_BYTES: usize = 8;
 
 /// Makes a state and its position of a body.

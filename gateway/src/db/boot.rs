@@ -9,9 +9,10 @@ use schemas::market::{Confirmation, Resolution, YesValue};
 use schemas::reading::Position;
 use schemas::record::Chain;
 use schemas::{
-    About, AccountId, AdminId, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, Listing, MarketEvent,
-    MarketEventId, MarketId, MarketLimits, Scopes, Side, Sources, Tags, TradeId,
+    About, AccountId, AdminId, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, KeyMarkets, KeyProof,
+    KeyTerms, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, Scopes, Side, Sources, Tags, TradeId,
 };
+use time::OffsetDateTime;
 use tokio_postgres::Row;
 
 use super::{Database, DbError, PROJECTION, Timed, rows, shard_index, snapshot};

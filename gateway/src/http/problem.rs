@@ -38,6 +38,8 @@ pub mod kinds {
     pub const UNAUTHENTICATED: Kind =
         kind(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed as bearer token");
     pub const SCOPE_MISSING: Kind = kind(StatusCode::FORBIDDEN, "scope-missing", "The key may not do this");
+    pub const KEY_BOUND: Kind =
+        kind(StatusCode::FORBIDDEN, "key-bound", "The key is bound to other markets, or to smaller orders");
     pub const ADMIN_ONLY: Kind = kind(StatusCode::FORBIDDEN, "admin-only", "Only an admin may do this");
     pub const ACCOUNT_ONLY: Kind = kind(StatusCode::FORBIDDEN, "account-only", "Only an account may do this");
     pub const ORIGIN_FORBIDDEN: Kind =

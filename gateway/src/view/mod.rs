@@ -515,10 +515,11 @@ pub mod tests {
         let changed = &view.market(market).unwrap().market;
         assert_eq!((changed.state, changed.resolution), (MarketState::Open, resolution));
         assert_eq!(changed.listing.limits, limits);
-        assert!(view.keys().holder(&presented).is_some());
-        let changes = view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id, by: None }])).unwrap();
+        assert!(view.keys().holder(&presented, Timestamp(0)).is_some());
+        let changes =
+            view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id, by: None }])).unwrap();
         assert_eq!(changes.revoked, [(account, key.id)]);
-        assert!(view.keys().holder(&presented).is_none());
+        assert!(view.keys().holder(&presented, Timestamp(0)).is_none());
     }
 
     #[test]

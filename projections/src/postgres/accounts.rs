@@ -122,8 +122,21 @@ async fn add_keys(tx: &Transaction<'_>, shard: Shard, added: &[Added<'_>]) -> Re
     );
     let shard = number(shard);
     let params: [&(dyn ToSql + Sync); 15] = [
-        &shard, &ids, &accounts, &hashes, &scopes, &added_at, &revoked_at, &sequences, &ed25519, &expires_at, &names,
-        &markets, &notionals, &added_by, &revoked_by,
+        &shard,
+        &ids,
+        &accounts,
+        &hashes,
+        &scopes,
+        &added_at,
+        &revoked_at,
+        &sequences,
+        &ed25519,
+        &expires_at,
+        &names,
+        &markets,
+        &notionals,
+        &added_by,
+        &revoked_by,
     ];
     meet(tx, ADD_KEYS, &params, added.len()).await
 }

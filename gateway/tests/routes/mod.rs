@@ -227,7 +227,7 @@ pub fn routes() -> Vec<Route> {
                 ("name", json!("a\nb"), "form"),
                 ("markets", json!([]), "form"),
                 ("markets", json!(["1", "1"]), "form"),
-                ("notional", json!("0"), "range"),
+                ("notional", json!("0"), "out-of-range"),
             ],
         },
         transfer_route("/v1/wallet/deposits"),

@@ -14,9 +14,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::stack::{Stack, connect, pool_args};
-use projections::fold::{Act, ProposalEnd};
+use common::exchange::Exchange;
+use common::log::Log;
+use common::stack::{Stack, connect, pool_args, until};
+use projections::fold::{Act, Changes, ProposalEnd};
 use projections::migrate::migrate;
+use projections::postgres::{Months, PostgresSink};
+use projections::sink::{Sink, WriterId};
+use schemas::reading::{Reader, Reading};
+use schemas::{Shard, Timestamp};
 
 /// Some months of a small exchange: 100 accounts with 1,000 orders each, of which 20 live; 100,000 trades in 50 markets.
 const FILL: &str = "
@@ -283,5 +289,46 @@ async fn every_connection_has_its_limits() {
     for client in [&first, &connections.get().await.unwrap()] {
         assert_eq!(client.query_one("SHOW statement_timeout", &[]).await.unwrap().get::<_, &str>(0), "30s");
     }
+    stack.remove().await;
+}
+
+/// Batches of a few outcomes, from empty tables on: an order that changes costs a few entries of an index, however many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_changes_is_read_and_no_others() {
+    let stack = Stack::new("changes", 1).await;
+    let (mut exchange, mut log) = (Exchange::new(1, 5), Log::new(1, Timestamp(1_700_000_000_000)));
+    log.tell_all(&exchange.seed(20, 3));
+    for _ in 0..3_000 {
+        log.time = Timestamp(log.time.as_millis() + 7);
+        log.tell_all(&exchange.busy_step());
+    }
+    let connections = projections::postgres::connections(&pool_args(&stack.database_url), 1).unwrap();
+    let shard = Shard::all(1).next().unwrap();
+    let months = Months::new(connections.clone());
+    let mut sink = PostgresSink::new(connections.clone(), months, WriterId::begin(), shard);
+    let mut from = sink.load(0).await.unwrap();
+    let (mut reader, mut changes) = (Reader::new(shard, 1, from), Changes::new());
+    for (offset, record) in log.shards[0].records.iter().enumerate() {
+        if let Reading::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
+            changes.fold(&outcome).unwrap();
+        }
+        if offset % 5 == 0 {
+            sink.write(&std::mem::take(&mut changes), &from, reader.position()).await.unwrap();
+            from = *reader.position();
+        }
+    }
+    // What a connection has counted is there for all once it is closed.
+    connections.forget();
+    let counted = "SELECT sum(n_tup_upd)::bigint, (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname LIKE 'orders_%')::bigint \
+        FROM pg_stat_user_tables WHERE relname LIKE 'orders_%'";
+    let mut seen = (0, 0);
+    until("the writer's counts", async || {
+        let row = stack.postgres.query_one(counted, &[]).await.unwrap();
+        seen = (row.get::<_, i64>(0), row.get::<_, i64>(1));
+        seen.0 > 500
+    })
+    .await;
+    let (changed, read) = seen;
+    assert!(read < 10 * changed, "{changed} orders changed, {read} entries of indexes read");
     stack.remove().await;
 }

@@ -20,10 +20,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Settings of every connection.
 ///
 /// - A batch whose commit is lost in a crash rolls back with its position, so a commit need not wait for the disk.
-/// - The writer goes by key in every statement. A plan made while a table was small must not turn into a scan of a large
-///   one; nor is there anything to gain from planning the same statement again.
+/// - The writer goes by key in every statement, and a plan is made once and used again. While a table is small the planner may read all
+///   of it instead: see [`Connections::get`].
 const OPTIONS: &str = "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s -c synchronous_commit=off \
     -c timezone=UTC -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan";
+
+/// Prepared statements stay; each is planned anew when it is used next.
+const FORGET_PLANS: &str = "DISCARD PLANS";
 
 /// How to reach Postgres, and with how many connections.
 #[derive(Clone, Debug, Args)]
@@ -98,9 +101,16 @@ async fn verify(client: &tokio_postgres::Client) -> Result<(), HookError> {
 
 impl Connections {
     /// A connection that answers to the limits, to tables that are this build's.
+    ///
+    /// Its plans are made anew when it was used 1, 2, 4, 8, … times: of a table that was empty when a statement was planned, the planner reads
+    /// all rows for each that changes, which is quick only as long as there are few.
     pub async fn get(&self) -> Result<Client, SinkError> {
         let client = self.pool.get().await.map_err(classify_pool)?;
-        if Client::metrics(&client).recycle_count == 0
+        let uses = Client::metrics(&client).recycle_count;
+        if uses.is_power_of_two() {
+            client.batch_execute(FORGET_PLANS).await.map_err(classify)?;
+        }
+        if uses == 0
             && let Err(error) = tables::check(&client, tables_version()).await
         {
             // Whoever asks next is to be told the same.

@@ -46,7 +46,9 @@ impl Changes {
     }
 
     pub(super) fn api_key_added(&mut self, at: Stamp, account: AccountId, key: &ApiKey, by: Option<ApiKeyId>) {
-        self.api_key(at, key.id, account).added = Some((key.clone(), at, by));
+        let change = self.api_key(at, key.id, account);
+        // The id may be that of a key that has ended.
+        (change.added, change.ends, change.revoked) = (Some((key.clone(), at, by)), None, None);
     }
 
     pub(super) fn api_key_ends(&mut self, at: Stamp, account: AccountId, key: ApiKeyId, expires: Timestamp) {

@@ -26,7 +26,7 @@ const CHANGE_ACCOUNTS: &str = "UPDATE accounts AS a \
         $8::timestamptz[]) AS u (id, sequence, frozen, limited, live_orders_max, held_max, switched, dead_man_due) \
     WHERE a.id = u.id AND a.sequence < u.sequence";
 
-// Markets are told as text: arrays of different lengths are no array.
+// The id of a key that has ended may come again. Markets are told as text: arrays of different lengths are no array.
 const ADD_KEYS: &str = "INSERT INTO api_keys (id, account_id, hash, scopes, added_at, revoked_at, shard, sequence, ed25519, \
         expires_at, name, markets, notional, added_by, revoked_by) \
     SELECT id, account_id, hash, scopes, added_at, revoked_at, $1, sequence, ed25519, expires_at, name, \
@@ -34,7 +34,12 @@ const ADD_KEYS: &str = "INSERT INTO api_keys (id, account_id, hash, scopes, adde
     FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::smallint[], $6::timestamptz[], $7::timestamptz[], $8::bigint[], \
         $9::boolean[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[]) \
     AS u (id, account_id, hash, scopes, added_at, revoked_at, sequence, ed25519, expires_at, name, markets, notional, \
-        added_by, revoked_by)";
+        added_by, revoked_by) \
+    ON CONFLICT (id, account_id) DO UPDATE SET hash = EXCLUDED.hash, scopes = EXCLUDED.scopes, \
+        added_at = EXCLUDED.added_at, revoked_at = EXCLUDED.revoked_at, sequence = EXCLUDED.sequence, \
+        ed25519 = EXCLUDED.ed25519, expires_at = EXCLUDED.expires_at, name = EXCLUDED.name, \
+        markets = EXCLUDED.markets, notional = EXCLUDED.notional, added_by = EXCLUDED.added_by, \
+        revoked_by = EXCLUDED.revoked_by";
 
 const CHANGE_KEYS: &str = "UPDATE api_keys AS k \
     SET expires_at = COALESCE(u.expires_at, k.expires_at), revoked_at = COALESCE(u.revoked_at, k.revoked_at), \

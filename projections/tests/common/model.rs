@@ -42,7 +42,9 @@ impl Model {
                 Some((key, at, _)) => {
                     let key = ApiKey { expires: change.ends.or(key.expires), ..key.clone() };
                     let row = (key, *at, change.revoked.map(|(at, _)| at), change.last);
-                    assert_eq!(self.keys.insert(*id, row), None);
+                    let before = self.keys.insert(*id, row);
+                    // A key that ended in this batch has no end any more: only that it is a later one can be told.
+                    assert!(before.is_none_or(|(_, added, ..)| added.sequence < at.sequence), "{id:?} twice");
                 }
                 None => {
                     let key = self.keys.get_mut(id).unwrap();

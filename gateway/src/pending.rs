@@ -140,6 +140,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::AccountOpened { .. }
         | Event::ApiKeyAdded { .. }
         | Event::ApiKeyRevoked { .. }
+        | Event::ApiKeyEnds { .. }
         | Event::Deposited { .. }
         | Event::Withdrawn { .. }
         | Event::DepositProposed { .. }
@@ -179,6 +180,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::YesClaimed { .. }
         | Event::YesReleased { .. }
         | Event::YesHeld { .. }
+        | Event::ApiKeyExpired { .. }
         | Event::YesAnswered { .. }
         | Event::Sent { .. }
         | Event::Received { .. }

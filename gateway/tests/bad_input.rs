@@ -28,13 +28,13 @@ struct Keys {
 }
 
 async fn prepare(platform: &Platform, scribe: &mut Scribe) -> Keys {
-    let (full, full_key) = key(1, 0x11, Scopes::READ_TRADE);
+    let (full, full_key) = key(1, 0x11, Scopes::ALL);
     let (read_only, read_key) = key(2, 0x22, Scopes::READ);
     let (revoked, revoked_key) = key(3, 0x33, Scopes::READ_TRADE);
-    let account = ACCOUNT;
+    let (account, revoked_id) = (ACCOUNT, revoked_key.id);
     let mut events = vec![Event::AccountOpened { account }];
-    events.extend([full_key, read_key, revoked_key].map(|key| Event::ApiKeyAdded { account, key }));
-    events.push(Event::ApiKeyRevoked { account, key: revoked_key.id });
+    events.extend([full_key, read_key, revoked_key].map(|key| Event::ApiKeyAdded { account, key, by: None }));
+    events.push(Event::ApiKeyRevoked { account, key: revoked_id, by: None });
     scribe.tell(platform.map().of_account(account), events).await;
     for ticker in [TICKER, &elsewhere(platform)] {
         let listing = listing(ticker, 100);

@@ -228,7 +228,7 @@ async fn the_log_of_others_halts_its_shard_alone() {
     let sound = (0..).map(|n| format!("RAIN-{n}")).find(|ticker| shard_of(ticker) != home).unwrap();
     let mut scribe = Scribe::new(&platform);
     let (key, api_key) = key(1, 0x11, Scopes::READ);
-    scribe.open_account(home, account, api_key).await;
+    scribe.open_account(home, account, api_key.clone()).await;
     let projections = platform.program("projections").await;
     let (gateway, api) = platform.gateway().await;
     // Once this is answered, Postgres is as far.
@@ -241,7 +241,7 @@ async fn the_log_of_others_halts_its_shard_alone() {
     eventually("the topics are there again", async || create(&platform.log).await.ok()).await;
     let mut scribe = Scribe::new(&platform);
     for number in 1..4 {
-        scribe.open_account(home, AccountId(number), ApiKey { id: ApiKeyId(number), ..api_key }).await;
+        scribe.open_account(home, AccountId(number), ApiKey { id: ApiKeyId(number), ..api_key.clone() }).await;
     }
     scribe.open_market(shard_of(&sound), listing(&sound, 1)).await;
 
@@ -315,7 +315,7 @@ async fn a_key_opens_nothing_once_the_log_of_its_home_goes_on_without_the_gatewa
     let mut scribe = Scribe::new(&platform);
     let [(text, api_key), (strangers, strangers_key)] = [key(1, 0x11, Scopes::READ), key(2, 0x22, Scopes::READ)];
     scribe.open_market(home, listing(&broken, 1)).await;
-    scribe.open_account(home, account, api_key).await;
+    scribe.open_account(home, account, api_key.clone()).await;
     scribe.open_account(map.of_account(stranger), stranger, strangers_key).await;
     let projections = platform.program("projections").await;
     let (gateway, api) = platform.gateway().await;
@@ -331,7 +331,7 @@ async fn a_key_opens_nothing_once_the_log_of_its_home_goes_on_without_the_gatewa
     // Whoever would revoke it is refused as well.
     let fills = "/v1/fills";
     api.get(Some(&text), fills).await.expect(200);
-    scribe.tell(home, vec![Event::ApiKeyRevoked { account, key: api_key.id }]).await;
+    scribe.tell(home, vec![Event::ApiKeyRevoked { account, key: api_key.id, by: None }]).await;
     eventually("the key opens nothing", async || {
         let answer = api.get(Some(&text), fills).await;
         (answer.status == 503).then(|| is_halted(&answer))

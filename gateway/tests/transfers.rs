@@ -100,7 +100,7 @@ impl UnderWay {
     async fn begin(test: &str, early: impl FnOnce(&Command) -> Option<Event>) -> Self {
         let platform = Platform::create(test).await;
         let (mut scribe, map, from) = (Scribe::new(&platform), platform.map(), AccountId(77));
-        let (key, api_key) = key(1, 0x11, Scopes::READ_TRADE);
+        let (key, api_key) = key(1, 0x11, Scopes::ALL);
         let home = map.of_account(from);
         scribe.open_account(home, from, api_key).await;
         let [_, to] = nobodies(map, home);

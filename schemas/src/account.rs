@@ -1,25 +1,39 @@
-//! Accounts' API keys as the log knows them: never the secret, only its hash.
+//! Accounts' API keys as the log knows them: never a secret, only its hash or a public key.
 
-use crate::ids::ApiKeyId;
+use bincode::{Decode, Encode};
+
+use crate::ids::{ApiKeyId, MarketId};
+use crate::limits::KEY_MARKETS_MAX;
 use crate::money::Credits;
+use crate::text::KeyName;
+use crate::time::Timestamp;
 
-/// What a key may do. A set of bits; unknown bits are refused.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// What a key may do. A set of bits. Bits that this build does not know are carried and mean nothing here.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Encode, Decode)]
 pub struct Scopes(u8);
-
-checked_decode!(Scopes(u8));
 
 impl Scopes {
     /// See one's own account.
     pub const READ: Self = Self(1);
-    /// Place and cancel orders.
+    /// Place, amend and cancel orders.
     pub const TRADE: Self = Self(2);
+    /// Cancel orders. Whoever may trade may cancel too.
+    pub const CANCEL: Self = Self(4);
+    /// Move credits to another account.
+    pub const TRANSFER: Self = Self(8);
     /// See and trade.
     pub const READ_TRADE: Self = Self(3);
+    /// Everything that this build knows.
+    pub const ALL: Self = Self(15);
 
-    /// `None` if there is a bit that means nothing.
+    /// `None` if there is a bit that means nothing to this build.
     pub const fn new(bits: u8) -> Option<Self> {
-        if bits & !3 == 0 { Some(Self(bits)) } else { None }
+        if bits & !Self::ALL.0 == 0 { Some(Self(bits)) } else { None }
+    }
+
+    /// Any bits, as a later build may have written them.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
     }
 
     /// The bits.
@@ -27,22 +41,125 @@ impl Scopes {
         self.0
     }
 
-    /// True if every scope of `other` is in this set.
+    /// True if every scope of `other` is in this set, or follows from it: who may trade may cancel.
     pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
+        let cancels = if self.0 & Self::TRADE.0 == 0 { 0 } else { Self::CANCEL.0 };
+        (self.0 | cancels) & other.0 == other.0
     }
+}
+
+/// How a key proves itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum KeyProof {
+    /// It is presented with its secret, of which this is the SHA-256.
+    Secret([u8; 32]),
+    /// Its requests are signed; this is the Ed25519 public key.
+    Ed25519([u8; 32]),
+}
+
+impl KeyProof {
+    /// The hash or the public key.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        match self {
+            Self::Secret(bytes) | Self::Ed25519(bytes) => bytes,
+        }
+    }
+}
+
+/// Markets that a key may trade in. Invariant: 1 to [`KEY_MARKETS_MAX`], ascending, each once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyMarkets(Vec<MarketId>);
+
+checked_decode!(KeyMarkets(Vec<MarketId>));
+
+impl KeyMarkets {
+    /// `None` if the list breaks the invariant.
+    pub fn new(markets: Vec<MarketId>) -> Option<Self> {
+        let fits = (1..=KEY_MARKETS_MAX).contains(&markets.len());
+        (fits && markets.is_sorted_by(|a, b| a < b)).then_some(Self(markets))
+    }
+
+    /// The markets, ascending.
+    pub fn as_slice(&self) -> &[MarketId] {
+        &self.0
+    }
+
+    /// True if it is one of them.
+    pub fn contains(&self, market: MarketId) -> bool {
+        self.0.binary_search(&market).is_ok()
+    }
+}
+
+/// What few keys have. Apart, so that a key without any of it takes little memory.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Encode, Decode)]
+pub struct KeyTerms {
+    /// What its account calls it.
+    pub name: Option<KeyName>,
+    /// The only markets that it may trade in; `None` means every market.
+    pub markets: Option<KeyMarkets>,
+    /// The most that one order may be worth at its limit; `None` means any.
+    pub notional: Option<Credits>,
 }
 
 growing! {
     /// A key that authenticates an account at the gateway.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    #[derive(Clone, PartialEq, Eq, Debug)]
     pub struct ApiKey {
         /// The public part.
         pub id: ApiKeyId,
-        /// SHA-256 of the secret part.
-        pub hash: [u8; 32],
+        /// How it proves itself.
+        pub proof: KeyProof,
         /// What the key may do.
         pub scopes: Scopes,
+        /// From this time on it is worthless; `None` means never.
+        pub expires: Option<Timestamp>,
+        /// What few keys have.
+        pub terms: Option<Box<KeyTerms>>,
+    }
+}
+
+impl ApiKey {
+    /// A key with a secret, for every market and for ever.
+    pub const fn with_secret(id: ApiKeyId, hash: [u8; 32], scopes: Scopes) -> Self {
+        Self { id, proof: KeyProof::Secret(hash), scopes, expires: None, terms: None }
+    }
+
+    /// What its account calls it.
+    pub fn name(&self) -> Option<&KeyName> {
+        self.terms.as_ref()?.name.as_ref()
+    }
+
+    /// The only markets that it may trade in.
+    pub fn markets(&self) -> Option<&KeyMarkets> {
+        self.terms.as_ref()?.markets.as_ref()
+    }
+
+    /// The most that one order may be worth.
+    pub fn notional(&self) -> Option<Credits> {
+        self.terms.as_ref()?.notional
+    }
+
+    /// True as long as it has not expired.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+
+    /// True if this key has every right of `other`, at least as long.
+    ///
+    /// | right    | this key's       | the other's must be        |
+    /// |----------|------------------|----------------------------|
+    /// | scopes   | a set            | within it                  |
+    /// | expiry   | never; a time    | any; no later              |
+    /// | markets  | all; a list      | any; a list within it      |
+    /// | notional | any; an amount   | any; no larger             |
+    pub fn covers(&self, other: &Self) -> bool {
+        let markets = |ours: &KeyMarkets| {
+            other.markets().is_some_and(|theirs| theirs.as_slice().iter().all(|market| ours.contains(*market)))
+        };
+        self.scopes.contains(other.scopes)
+            && self.expires.is_none_or(|ours| other.expires.is_some_and(|theirs| theirs <= ours))
+            && self.markets().is_none_or(markets)
+            && self.notional().is_none_or(|ours| other.notional().is_some_and(|theirs| theirs <= ours))
     }
 }
 
@@ -65,5 +182,66 @@ impl AccountLimits {
 impl Default for AccountLimits {
     fn default() -> Self {
         Self::NONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(scopes: Scopes, expires: Option<u64>, markets: &[u64], notional: Option<i64>) -> ApiKey {
+        let markets = KeyMarkets::new(markets.iter().copied().map(MarketId).collect());
+        let terms = KeyTerms { name: None, markets, notional: notional.map(Credits) };
+        let expires = expires.map(Timestamp);
+        ApiKey { expires, terms: Some(Box::new(terms)), ..ApiKey::with_secret(ApiKeyId(1), [0; 32], scopes) }
+    }
+
+    #[test]
+    fn a_list_of_markets_has_one_spelling() {
+        let list = |ids: &[u64]| KeyMarkets::new(ids.iter().copied().map(MarketId).collect());
+        assert!(list(&[1]).is_some() && list(&[1, 2]).is_some());
+        for ids in [&[][..], &[2, 1], &[1, 1], &[7; KEY_MARKETS_MAX + 1]] {
+            assert_eq!(list(ids), None, "{ids:?}");
+        }
+        let most: Vec<u64> = (1..=KEY_MARKETS_MAX as u64).collect();
+        assert!(list(&most).is_some());
+        let more: Vec<u64> = (0..=KEY_MARKETS_MAX as u64).collect();
+        assert_eq!(list(&more), None);
+    }
+
+    #[test]
+    fn who_may_trade_may_cancel_and_nothing_else_follows() {
+        assert!(Scopes::TRADE.contains(Scopes::CANCEL) && !Scopes::CANCEL.contains(Scopes::TRADE));
+        for (has, wants) in [(Scopes::TRADE, Scopes::READ), (Scopes::TRADE, Scopes::TRANSFER)] {
+            assert!(!has.contains(wants), "{has:?} {wants:?}");
+        }
+        // What a later build knows is nobody's here.
+        assert!(!Scopes::ALL.contains(Scopes::from_bits(16)));
+        assert!(Scopes::from_bits(16).contains(Scopes::from_bits(16)));
+    }
+
+    #[test]
+    fn a_key_covers_what_is_within_each_of_its_rights() {
+        let all = key(Scopes::ALL, None, &[], None);
+        let some = key(Scopes::READ_TRADE, Some(10), &[1, 2], Some(100));
+        assert!(all.covers(&all) && all.covers(&some) && some.covers(&some) && !some.covers(&all));
+        assert!(some.covers(&key(Scopes::CANCEL, Some(9), &[2], Some(99))));
+        for other in [
+            key(Scopes::TRANSFER, Some(10), &[1, 2], Some(100)),
+            key(Scopes::READ, Some(11), &[1, 2], Some(100)),
+            key(Scopes::READ, None, &[1, 2], Some(100)),
+            key(Scopes::READ, Some(10), &[1, 3], Some(100)),
+            key(Scopes::READ, Some(10), &[], Some(100)),
+            key(Scopes::READ, Some(10), &[1], Some(101)),
+            key(Scopes::READ, Some(10), &[1], None),
+        ] {
+            assert!(!some.covers(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_ends_at_its_time() {
+        let ends = key(Scopes::READ, Some(10), &[], None);
+        assert!(ends.is_live(Timestamp(9)) && !ends.is_live(Timestamp(10)));
     }
 }

@@ -53,6 +53,8 @@ pub enum Command {
         account: AccountId,
         /// The key.
         key: ApiKey,
+        /// The account's key that asks. It gives only rights that it has itself. `None`: the exchange asks.
+        by: Option<ApiKeyId>,
     },
     /// Makes a key worthless from now on. Home: account. Answer: `ApiKeyRevoked`.
     RevokeApiKey {
@@ -60,6 +62,8 @@ pub enum Command {
         account: AccountId,
         /// Which key.
         key: ApiKeyId,
+        /// The account's key that asks: this one itself, or one that has all its rights. `None`: the exchange asks.
+        by: Option<ApiKeyId>,
     },
     /// Brings credits into the exchange. Home: account. Answer: `Deposited`; or `DepositProposed`, if the amount, or
     /// what the admin has deposited alone on this shard today, is above a limit
@@ -284,11 +288,26 @@ pub enum Command {
         /// Who asks.
         by: AdminId,
     },
+    /// Adds a key and ends another, in one outcome, so that there is no moment without a valid key. Home: account.
+    /// Answer: `ApiKeyAdded`, then `ApiKeyEnds`, or `ApiKeyRevoked` without a grace.
+    RotateApiKey {
+        /// Whose keys.
+        account: AccountId,
+        /// The key that ends.
+        old: ApiKeyId,
+        /// The key that replaces it.
+        key: Box<ApiKey>,
+        /// How long, in milliseconds, the old one stays valid, at most
+        /// [`KEY_GRACE_MAX_MS`](crate::limits::KEY_GRACE_MAX_MS). What it has left is never prolonged.
+        grace_ms: u64,
+        /// The account's key that asks: as for adding the one and revoking the other.
+        by: Option<ApiKeyId>,
+    },
 }
 
 impl Command {
     /// The last kind that this build knows.
-    pub(crate) const LAST_KIND: u16 = 28;
+    pub(crate) const LAST_KIND: u16 = 29;
 
     /// The vocabulary that its reader must know; 0 for what was there from the first.
     pub(crate) const fn needs(&self) -> u16 {

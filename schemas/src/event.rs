@@ -46,6 +46,8 @@ pub enum Event {
         account: AccountId,
         /// The key.
         key: ApiKey,
+        /// The account's key that asked; `None`: the exchange.
+        by: Option<ApiKeyId>,
     },
     /// A key is worthless from now on.
     ApiKeyRevoked {
@@ -53,6 +55,8 @@ pub enum Event {
         account: AccountId,
         /// Which key.
         key: ApiKeyId,
+        /// The account's key that asked; `None`: the exchange.
+        by: Option<ApiKeyId>,
     },
     /// Credits came into the exchange, available in the account's purse on its home.
     Deposited {
@@ -594,6 +598,22 @@ pub enum Event {
         claim: u32,
         /// Another market of the event, which holds its YES; `None`: this one can be answered YES.
         taken_by: Option<MarketId>,
+    },
+    /// A key was replaced and stays valid until this time.
+    ApiKeyEnds {
+        /// Whose key.
+        account: AccountId,
+        /// Which key.
+        key: ApiKeyId,
+        /// From then on it is worthless.
+        expires: Timestamp,
+    },
+    /// A key's time came: it is worthless from now on.
+    ApiKeyExpired {
+        /// Whose key.
+        account: AccountId,
+        /// Which key.
+        key: ApiKeyId,
     },
 }
 

@@ -41,7 +41,7 @@ pub mod time;
 pub mod topics;
 
 pub use about::{About, MarketAddition, MarketEdit, MarketEvent, Sources, Tags};
-pub use account::{AccountLimits, ApiKey, Scopes};
+pub use account::{AccountLimits, ApiKey, KeyMarkets, KeyProof, KeyTerms, Scopes};
 pub use command::{Command, CommandRecord, Request};
 pub use event::{Event, Seconded, StateHash};
 pub use frame::VOCABULARY;

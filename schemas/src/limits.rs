@@ -90,8 +90,18 @@ pub const MARKET_KEPT_MS: u64 = 7 * DAY_MS;
 /// what was admitted before: `decide/message.rs` says what bounds those.
 pub const OUTBOX_MAX: usize = 10_000;
 
-/// API keys of one account that are not revoked.
+/// API keys of one account that are neither revoked nor expired. A rotation may lead to one more until the old key
+/// ends.
 pub const ACCOUNT_API_KEYS_MAX: usize = 20;
+
+/// Markets that one key may be bound to.
+pub const KEY_MARKETS_MAX: usize = 20;
+
+/// Bytes of a key's name.
+pub const KEY_NAME_BYTES_MAX: usize = 64;
+
+/// How long, in milliseconds, a key may stay valid beside the one that replaces it: 7 days.
+pub const KEY_GRACE_MAX_MS: u64 = 7 * DAY_MS;
 
 /// How long a client id is remembered at least, in milliseconds.
 pub const CLIENT_ID_WINDOW_MS: u64 = 24 * 60 * 60 * 1_000;

@@ -104,6 +104,14 @@ open_enum! {
         MarketEventExists = 233, "market-event-exists";
         /// Another market of the exclusive market event holds its YES.
         YesTaken = 234, "yes-taken";
+        /// The key would be worthless at once: its expiry is not in the future.
+        KeyExpiryInPast = 250, "key-expiry-in-past";
+        /// The key that asks was revoked or has expired.
+        AskingKeyEnded = 251, "asking-key-ended";
+        /// The key that asks has not every right of the key that it would add or revoke.
+        KeyRightsExceeded = 252, "key-rights-exceeded";
+        /// The replaced key would stay valid for longer than it may.
+        GraceTooLong = 253, "grace-too-long";
 
         /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";

@@ -1,8 +1,8 @@
 //! Texts with a bound and an alphabet.
 
 use crate::limits::{
-    CLARIFICATION_BYTES_MAX, LABEL_BYTES_MAX, QUESTION_BYTES_MAX, REASON_BYTES_MAX, RULES_BYTES_MAX, SOURCE_BYTES_MAX,
-    TICKER_BYTES_MAX,
+    CLARIFICATION_BYTES_MAX, KEY_NAME_BYTES_MAX, LABEL_BYTES_MAX, QUESTION_BYTES_MAX, REASON_BYTES_MAX,
+    RULES_BYTES_MAX, SOURCE_BYTES_MAX, TICKER_BYTES_MAX,
 };
 
 /// The text is not one of the known names, or has not the form that was asked for.
@@ -99,6 +99,12 @@ text! {
     /// Where a market's answer is looked up: an address or a name. Invariant: 1 to 500 bytes of UTF-8 without control
     /// characters, not only white space.
     Source, SOURCE_BYTES_MAX, &[]
+}
+
+text! {
+    /// What an account calls one of its keys. Invariant: 1 to 64 bytes of UTF-8 without control characters, not only
+    /// white space.
+    KeyName, KEY_NAME_BYTES_MAX, &[]
 }
 
 /// A category, a tag, or the short name of a market event. Invariant: 1 to 32 of `a–z`, `0–9` and `-`.

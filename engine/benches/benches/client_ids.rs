@@ -57,7 +57,7 @@ impl Run {
     fn new() -> Self {
         let mut run = Self { state: State::new(shard().0, shard().1), events: Vec::with_capacity(100), commands: 0 };
         for account in (1..=ACCOUNTS).map(AccountId) {
-            let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+            let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
             run.handle(Timestamp(0), &Command::OpenAccount { account, key });
         }
         run

@@ -104,7 +104,7 @@ fn run(books: u64) {
     let shard = Shard::new(0).expect("the first");
     let mut leader = Leader::new(map, shard);
     for account in (1..=ACCOUNTS).map(AccountId) {
-        let key = ApiKey { id: ApiKeyId(account.0), hash: [7; 32], scopes: Scopes::READ_TRADE };
+        let key = ApiKey::with_secret(ApiKeyId(account.0), [7; 32], Scopes::READ_TRADE);
         leader.handle(Command::OpenAccount { account, key });
         leader.handle(Command::Deposit { account, amount: Credits::whole(100_000), client_id: None, by: ADMIN });
     }

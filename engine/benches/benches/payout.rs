@@ -19,7 +19,7 @@ fn main() {
     run.one(&Command::CreateMarket { listing, by: AdminId(1) });
     run.one(&change(1, Transition::Open));
     for account in (1..=HOLDERS).map(AccountId) {
-        let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ };
+        let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ);
         run.one(&Command::OpenAccount { account, key });
         run.one(&Command::Deposit { account, amount: Credits::whole(1), client_id: None, by: AdminId(1) });
         let entry = if account.0 % 2 == 0 { Entry::BuyYes } else { Entry::BuyNo };

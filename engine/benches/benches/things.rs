@@ -96,7 +96,7 @@ impl Run {
 }
 
 fn key(id: u64) -> ApiKey {
-    ApiKey { id: ApiKeyId(id), hash: [7; 32], scopes: Scopes::READ_TRADE }
+    ApiKey::with_secret(ApiKeyId(id), [7; 32], Scopes::READ_TRADE)
 }
 
 fn accounts(map: ShardMap, home: u16) -> Vec<AccountId> {
@@ -133,10 +133,10 @@ fn of_accounts() {
         run.handle(&Command::OpenAccount { account: *account, key: key(account.0) });
     });
     run.measure("second key", accounts.iter(), |run, account| {
-        run.handle(&Command::AddApiKey { account: *account, key: key(account.0 | 1 << 40) });
+        run.handle(&Command::AddApiKey { account: *account, key: key(account.0 | 1 << 40), by: None });
     });
     run.measure("second key, revoked", accounts.iter(), |run, account| {
-        run.handle(&Command::RevokeApiKey { account: *account, key: ApiKeyId(account.0 | 1 << 40) });
+        run.handle(&Command::RevokeApiKey { account: *account, key: ApiKeyId(account.0 | 1 << 40), by: None });
     });
     let other = Shard::new(1).expect("the second");
     run.measure("what it has lent to a purse elsewhere", accounts.iter().zip(1..), |run, (account, number)| {

@@ -43,7 +43,7 @@ impl Script {
         let markets: Vec<_> = (0..flow.books).map(listing).collect();
         let mut setup = Vec::new();
         for account in (1..=ACCOUNTS).map(AccountId) {
-            let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+            let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
             setup.push(Command::OpenAccount { account, key });
             // As much as one admin may deposit alone in a day is given to 2,000 accounts.
             setup.push(Command::Deposit {

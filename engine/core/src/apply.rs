@@ -12,9 +12,9 @@ use schemas::event::{FirstOutcome, OrderAmended, OrderPlaced, Trade};
 use schemas::limits::{PARKED_MAX, SWEEP_MAX};
 use schemas::market::Resolution;
 use schemas::{
-    AccountId, AccountLimits, ClientId, Contract, Credits, Entry, Event, Instruction, Listing, MarketEdit, MarketId,
-    MarketLimits, MarketState, Need, NewOrder, OrderId, Parked, Price, ProposalId, Quantity, Rejection, Room, Shard,
-    Side, Status, Timestamp,
+    AccountId, AccountLimits, ApiKey, ApiKeyId, ClientId, Contract, Credits, Entry, Event, Instruction, Listing,
+    MarketEdit, MarketId, MarketLimits, MarketState, Need, NewOrder, OrderId, Parked, Price, ProposalId, Quantity,
+    Rejection, Room, Shard, Side, Status, Timestamp,
 };
 
 use crate::Place;
@@ -70,11 +70,14 @@ impl State {
             | Event::InstructionCompleted { .. } => {}
             Event::HoldRaised { .. } => self.change_purse_by(event),
             Event::AccountOpened { account } => self.open_account(*account),
-            Event::ApiKeyAdded { account, key } => {
-                self.account_mut(*account).keys.insert(key.id, *key);
+            Event::ApiKeyAdded { account, key, .. } => self.add_key(*account, key),
+            Event::ApiKeyRevoked { account, key, .. } | Event::ApiKeyExpired { account, key } => {
+                self.end_key(*account, *key);
             }
-            Event::ApiKeyRevoked { account, key } => {
-                self.account_mut(*account).keys.remove(key);
+            Event::ApiKeyEnds { account, key, expires } => {
+                if let Some(ended) = self.end_key(*account, *key) {
+                    self.add_key(*account, &ApiKey { expires: Some(*expires), ..ended });
+                }
             }
             Event::Deposited { account, amount, client_id, by, seconded } => {
                 self.change_purse_by(event);
@@ -723,6 +726,23 @@ impl State {
         if let Some(due) = due {
             self.lookup.dead_man_switches.insert((due, id));
         }
+    }
+
+    fn add_key(&mut self, id: AccountId, key: &ApiKey) {
+        self.account_mut(id).keys.insert(key.id, key.clone());
+        if let Some(expires) = key.expires {
+            self.lookup.key_expiries.insert((expires, id, key.id));
+        }
+    }
+
+    fn end_key(&mut self, id: AccountId, key: ApiKeyId) -> Option<ApiKey> {
+        let keys = &mut self.account_mut(id).keys;
+        let ended = keys.get(&key)?.clone();
+        keys.remove(&key);
+        if let Some(expires) = ended.expires {
+            self.lookup.key_expiries.remove(&(expires, id, key));
+        }
+        Some(ended)
     }
 
     fn receive(&mut self, from: Shard, number: u64) {

@@ -19,7 +19,7 @@ use crate::state::{Facts, MarketPlaces, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
-const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapC";
+const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapD";
 const MAGIC_BYTES: usize = 8;
 
 /// Makes a state and its position of a body.
@@ -108,6 +108,8 @@ impl State {
             places.ok_or_else(|| SnapshotError::Malformed("a market without its book".into()))?;
         let switches = self.facts.accounts.iter().filter_map(|(id, account)| Some((account.dead_man_due?, id)));
         self.lookup.dead_man_switches = switches.collect();
+        let keys = self.facts.accounts.iter().flat_map(|(id, account)| account.keys.values().map(move |key| (id, key)));
+        self.lookup.key_expiries = keys.filter_map(|(id, key)| Some((key.expires?, id, key.id))).collect();
         let parked = self.parked().map(|parked| (parked.deadline, parked.account, parked.ticket));
         self.lookup.parked = parked.collect();
         let away = self.purses().filter(|(id, _)| !self.is_home(*id));

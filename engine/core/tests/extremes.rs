@@ -70,7 +70,7 @@ impl Extremes {
             let shard = Shard::new(u16::try_from(index).unwrap()).unwrap();
             let mut proposals = 0;
             for account in home {
-                let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+                let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
                 self.ask(shard, Command::OpenAccount { account, key });
                 for _ in 0..DEPOSITS {
                     proposals += 1;

@@ -55,7 +55,7 @@ fn order(name: u128, quantity: u32) -> Command {
 
 /// An account, a market, an order that rests and one that is refused.
 fn commands() -> Vec<Command> {
-    let key = ApiKey { id: ApiKeyId(1), hash: [7; 32], scopes: Scopes::READ_TRADE };
+    let key = ApiKey::with_secret(ApiKeyId(1), [7; 32], Scopes::READ_TRADE);
     let (market, by) = (listing().market, AdminId(1));
     vec![
         Command::OpenAccount { account: ACCOUNT, key },

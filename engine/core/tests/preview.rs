@@ -29,7 +29,7 @@ impl Exchange {
         let mut exchange = Self { state, offset: 0, market };
         let by = AdminId(1);
         for account in (1..=3).map(AccountId) {
-            let key = ApiKey { id: ApiKeyId(account.0), hash: [1; 32], scopes: Scopes::READ_TRADE };
+            let key = ApiKey::with_secret(ApiKeyId(account.0), [1; 32], Scopes::READ_TRADE);
             exchange.run(Command::OpenAccount { account, key });
             exchange.run(Command::Deposit { account, amount: Credits::whole(1_000), client_id: None, by });
         }

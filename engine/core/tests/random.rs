@@ -345,7 +345,7 @@ impl World {
         let mut cluster = Cluster::new(shards);
         for account in (1..=ACCOUNTS).map(AccountId) {
             let home = cluster.map.of_account(account);
-            let key = ApiKey { id: ApiKeyId(account.0), hash: [1; 32], scopes: Scopes::READ_TRADE };
+            let key = ApiKey::with_secret(ApiKeyId(account.0), [1; 32], Scopes::READ_TRADE);
             cluster.submit(home, Command::OpenAccount { account, key });
             let amount = Credits::whole(if account.0 == 1 { 5 } else { 200 });
             cluster.submit(home, Command::Deposit { account, amount, client_id: None, by: AdminId(1) });

@@ -73,7 +73,7 @@ fn handle(state: &mut State, command: &Command) -> Vec<Event> {
 fn begin(transfers: [u64; 2]) -> World {
     [0, 1].map(|side| {
         let (mut state, account) = (State::new(shard(side), map()), account(side));
-        let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+        let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
         handle(&mut state, &Command::OpenAccount { account, key });
         let amount = Credits::whole(100);
         handle(&mut state, &Command::Deposit { account, amount, client_id: None, by: AdminId(1) });

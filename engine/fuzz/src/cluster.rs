@@ -175,6 +175,7 @@ pub fn home(map: ShardMap, command: &Command) -> Shard {
         Command::OpenAccount { account, .. }
         | Command::AddApiKey { account, .. }
         | Command::RevokeApiKey { account, .. }
+        | Command::RotateApiKey { account, .. }
         | Command::Deposit { account, .. }
         | Command::Withdraw { account, .. }
         | Command::Transfer { from: account, .. }

@@ -58,7 +58,7 @@ impl<'a> Script<'a> {
         let listings = listings(map);
         let mut setup = Vec::new();
         for &account in &accounts {
-            let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+            let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
             setup.push(Command::OpenAccount { account, key });
             setup.push(Command::Deposit { account, amount: DEPOSIT, client_id: None, by: AdminId(1) });
         }

@@ -88,8 +88,10 @@ fn answers(command: &Command, event: &Event) -> bool {
         | Command::Leave { .. } => false,
         _ if matches!(event, Event::Rejected { .. }) => true,
         Command::OpenAccount { .. } => matches!(event, Event::AccountOpened { .. }),
-        Command::AddApiKey { .. } => matches!(event, Event::ApiKeyAdded { .. }),
-        Command::RevokeApiKey { .. } => matches!(event, Event::ApiKeyRevoked { .. }),
+        Command::AddApiKey { by, .. } | Command::RotateApiKey { by, .. } => {
+            matches!(event, Event::ApiKeyAdded { by: told, .. } if told == by)
+        }
+        Command::RevokeApiKey { by, .. } => matches!(event, Event::ApiKeyRevoked { by: told, .. } if told == by),
         Command::ConfirmDeposit { by, .. } => {
             matches!(event, Event::Deposited { seconded: Some(told), .. } if told.by == *by)
         }

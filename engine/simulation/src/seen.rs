@@ -307,6 +307,16 @@ kinds! {
     DepositDropped = "deposit dropped",
     /// Nobody confirmed it in time.
     DepositExpired = "proposed deposit expired",
+    /// A key added another.
+    KeyAddedByKey = "key added by a key",
+    /// A key asked for what it may not give, or end.
+    KeyAskedForMore = "key asked for more than it has",
+    /// A key was replaced and stayed valid for a while.
+    KeyRotated = "key rotated",
+    /// A key was revoked.
+    KeyRevoked = "key revoked",
+    /// A key's time came.
+    KeyExpired = "key expired",
     /// It was asked for again while it waited.
     ProposalRepeated = "proposed deposit repeated",
     /// A market left its shard's state, a week after it was paid out.

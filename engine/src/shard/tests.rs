@@ -260,7 +260,7 @@ impl Stage {
 }
 
 fn open(account: u64) -> Command {
-    let key = ApiKey { id: ApiKeyId(account), hash: [0; 32], scopes: Scopes::READ_TRADE };
+    let key = ApiKey::with_secret(ApiKeyId(account), [0; 32], Scopes::READ_TRADE);
     Command::OpenAccount { account: AccountId(account), key }
 }
 

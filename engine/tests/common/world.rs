@@ -67,7 +67,7 @@ impl World {
     pub fn opening(&self) -> Vec<Command> {
         let mut commands = Vec::new();
         for &account in &self.accounts {
-            let key = ApiKey { id: ApiKeyId(account.0), hash: [7; 32], scopes: Scopes::READ_TRADE };
+            let key = ApiKey::with_secret(ApiKeyId(account.0), [7; 32], Scopes::READ_TRADE);
             commands.push(Command::OpenAccount { account, key });
             commands.push(Command::Deposit { account, amount: DEPOSIT, client_id: None, by: AdminId(1) });
         }
@@ -275,6 +275,7 @@ pub fn home_of(map: ShardMap, command: &Command) -> Shard {
         Command::OpenAccount { account, .. }
         | Command::AddApiKey { account, .. }
         | Command::RevokeApiKey { account, .. }
+        | Command::RotateApiKey { account, .. }
         | Command::Deposit { account, .. }
         | Command::Withdraw { account, .. }
         | Command::Transfer { from: account, .. }

@@ -9,9 +9,10 @@ use schemas::market::{Confirmation, Resolution, YesValue};
 use schemas::reading::Position;
 use schemas::record::Chain;
 use schemas::{
-    About, AccountId, AdminId, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, Listing, MarketEvent,
-    MarketEventId, MarketId, MarketLimits, Scopes, Side, Sources, Tags, TradeId,
+    About, AccountId, AdminId, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, KeyMarkets, KeyProof,
+    KeyTerms, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, Scopes, Side, Sources, Tags, TradeId,
 };
+use time::OffsetDateTime;
 use tokio_postgres::Row;
 
 use super::{Database, DbError, PROJECTION, Timed, rows, shard_index, snapshot};
@@ -105,14 +106,25 @@ fn anchor(row: &Row) -> Result<u64, DbError> {
     rows::unsigned(row.get::<_, Option<i64>>("anchor").ok_or(DbError::Impossible("anchor"))?, "anchor")
 }
 
-const KEYS: &str = "SELECT id, account_id, hash, scopes FROM api_keys WHERE revoked_at IS NULL";
+const KEYS: &str = "SELECT id, account_id, hash, scopes, ed25519, expires_at, name, markets, notional FROM api_keys \
+    WHERE revoked_at IS NULL";
 
 fn key(row: &Row) -> Result<(AccountId, ApiKey), DbError> {
-    let scopes = u8::try_from(row.get::<_, i16>("scopes")).ok().and_then(Scopes::new);
+    let scopes = u8::try_from(row.get::<_, i16>("scopes")).map_err(|_| DbError::Impossible("scopes"))?;
+    let proof = row.get::<_, &[u8]>("hash").try_into().map_err(|_| DbError::Impossible("hash"))?;
+    let name = row.get::<_, Option<&str>>("name").map(|name| rows::name(name, "key's name")).transpose()?;
+    let markets = row.get::<_, Option<Vec<i64>>>("markets").map(|ids| {
+        let ids = ids.into_iter().map(|id| MarketId(id.cast_unsigned())).collect();
+        KeyMarkets::new(ids).ok_or(DbError::Impossible("markets of a key"))
+    });
+    let (markets, notional) = (markets.transpose()?, row.get::<_, Option<i64>>("notional").map(Credits));
+    let terms = KeyTerms { name, markets, notional };
     let key = ApiKey {
         id: ApiKeyId(rows::unsigned(row.get("id"), "key id")?),
-        hash: row.get::<_, &[u8]>("hash").try_into().map_err(|_| DbError::Impossible("hash"))?,
-        scopes: scopes.ok_or(DbError::Impossible("scopes"))?,
+        proof: if row.get("ed25519") { KeyProof::Ed25519(proof) } else { KeyProof::Secret(proof) },
+        scopes: Scopes::from_bits(scopes),
+        expires: row.get::<_, Option<OffsetDateTime>>("expires_at").map(rows::timestamp).transpose()?,
+        terms: (terms != KeyTerms::default()).then(|| Box::new(terms)),
     };
     Ok((AccountId(rows::unsigned(row.get("account_id"), "account id")?), key))
 }

@@ -1,12 +1,13 @@
 //! Accounts and their keys.
 
 use axum::extract::State;
-use schemas::{AccountId, ApiKey, ApiKeyId, Command, Event, Scopes};
+use schemas::limits::KEY_GRACE_MAX_MS;
+use schemas::{AccountId, ApiKey, ApiKeyId, Command, Event, KeyMarkets, KeyProof, KeyTerms, Scopes, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::http::answer::Answer;
-use crate::http::auth::Trader;
+use crate::http::auth::Keeper;
 use crate::http::command::{Failure, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
@@ -48,10 +49,11 @@ fn shown(id: ApiKeyId) -> String {
     format!("{:016x}", id.0)
 }
 
-const NAMES: [(Scopes, &str); 2] = [(Scopes::READ, "READ"), (Scopes::TRADE, "TRADE")];
+const NAMES: [(Scopes, &str); 4] =
+    [(Scopes::READ, "READ"), (Scopes::TRADE, "TRADE"), (Scopes::CANCEL, "CANCEL"), (Scopes::TRANSFER, "TRANSFER")];
 
 fn names(scopes: Scopes) -> Vec<&'static str> {
-    NAMES.iter().filter(|(scope, _)| scopes.contains(*scope)).map(|(_, name)| *name).collect()
+    NAMES.iter().filter(|(scope, _)| scopes.bits() & scope.bits() != 0).map(|(_, name)| *name).collect()
 }
 
 fn scopes(texts: &[&str]) -> Result<Scopes, Fault> {
@@ -61,13 +63,16 @@ fn scopes(texts: &[&str]) -> Result<Scopes, Fault> {
         |bits: &Vec<u8>| bits.iter().fold(0, |all, bit| all ^ bit) == bits.iter().fold(0, |all, bit| all | bit);
     let all =
         bits.filter(|bits| !bits.is_empty() && distinct(bits)).map(|bits| bits.iter().fold(0, |all, bit| all | bit));
-    all.and_then(Scopes::new).ok_or_else(|| Fault::form("one or both of READ, TRADE, each once"))
+    all.and_then(Scopes::new).ok_or_else(|| Fault::form("some of READ, TRADE, CANCEL, TRANSFER, each once"))
 }
 
 /// Something if one of the events is like this.
 fn found(told: &Told<'_>, wanted: impl Fn(&Event) -> bool) -> Option<()> {
     told.events.iter().any(wanted).then_some(())
 }
+
+/// Seconds that a replaced key may stay valid.
+const GRACE_MAX_S: u64 = KEY_GRACE_MAX_MS / 1_000;
 
 /// Ids tried for a home that has not halted: with one of four shards halted, all of them miss once in 2^64 times.
 const HOMES_TRIED: usize = 32;
@@ -81,8 +86,8 @@ pub async fn open(State(state): State<Shared>, query: Query, Body(fields): Body)
     // It may live on any shard: rather on one that has not halted.
     let is_served = |account: &AccountId| !state.halted.takes_no_commands(state.map.of_account(*account));
     let account = std::iter::repeat_with(any).take(HOMES_TRIED).find(is_served).unwrap_or_else(any);
-    let (presented, scopes) = (PresentedKey::random(), Scopes::READ_TRADE);
-    let key = ApiKey { id: presented.id, hash: presented.hash(), scopes };
+    let (presented, scopes) = (PresentedKey::random(), Scopes::ALL);
+    let key = ApiKey::with_secret(presented.id, presented.hash(), scopes);
     let command = Command::OpenAccount { account, key };
     let shard = state.map.of_account(account);
     let opened = |told: &Told<'_>| found(told, |event| matches!(event, Event::AccountOpened { .. }));
@@ -94,16 +99,17 @@ pub async fn open(State(state): State<Shared>, query: Query, Body(fields): Body)
 
 /// `POST /v1/api-keys`
 pub async fn add_key(
-    Trader(account): Trader,
+    Keeper(account, by): Keeper,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,
 ) -> Result<Answer<NewKey>, Failure> {
     query.nothing_else()?;
-    let scopes = read_scopes(fields)?;
+    let (scopes, expires, terms) = read_rights(fields)?;
     let presented = PresentedKey::random();
-    let key = ApiKey { id: presented.id, hash: presented.hash(), scopes };
-    let command = Command::AddApiKey { account, key };
+    let terms = (terms != KeyTerms::default()).then(|| Box::new(terms));
+    let key = ApiKey { expires, terms, ..ApiKey::with_secret(presented.id, presented.hash(), scopes) };
+    let command = Command::AddApiKey { account, key, by: Some(by) };
     let shard = state.map.of_account(account);
     let added = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyAdded { .. }));
     let later = |_| NewKey::later(account, &presented, scopes);
@@ -112,9 +118,51 @@ pub async fn add_key(
     Ok(Answer::one(NewKey::new(account, &presented, scopes, command_id), settled.at()).created())
 }
 
-fn read_scopes(mut fields: Fields) -> Result<Scopes, Problem> {
+fn read_rights(mut fields: Fields) -> Result<(Scopes, Option<Timestamp>, KeyTerms), Problem> {
     let scopes = fields.texts_or("scopes", Scopes::READ_TRADE, scopes);
-    fields.finish(scopes)
+    let expires = fields.text_or("expires_at", None, |text| parse::time(text).map(Some));
+    let name = fields.text_or("name", None, |text| {
+        text.parse().map(Some).map_err(|_| Fault::form("1 to 64 bytes without control characters"))
+    });
+    let markets = fields.texts_or("markets", None, |texts| markets(texts).map(Some));
+    let notional = fields.text_or("notional", None, |text| parse::amount(text).map(Some));
+    let built = (|| Some((scopes?, expires?, KeyTerms { name: name?, markets: markets?, notional: notional? })))();
+    fields.finish(built)
+}
+
+fn markets(texts: &[&str]) -> Result<KeyMarkets, Fault> {
+    let mut ids = texts.iter().map(|text| parse::market_id(text)).collect::<Result<Vec<_>, _>>()?;
+    ids.sort_unstable();
+    KeyMarkets::new(ids).ok_or_else(|| Fault::form("ids of 1 to 20 markets, each once"))
+}
+
+/// `POST /v1/api-keys/{id}/rotate`: a key with the same rights, and the end of the old one after `grace_s` seconds.
+pub async fn rotate_key(
+    Keeper(account, by): Keeper,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+    Body(mut fields): Body,
+) -> Result<Answer<NewKey>, Failure> {
+    query.nothing_else()?;
+    let grace_s = fields.integer_or("grace_s", 0, |number| match number {
+        0..=GRACE_MAX_S => Ok(number),
+        _ => Err(Fault::range("0 to 604800")),
+    });
+    let grace_ms = fields.finish(grace_s)? * 1_000;
+    let unknown = || Problem::new(kinds::API_KEY_UNKNOWN);
+    let old = parse::key_id(&id).map_err(|_| unknown())?;
+    let rights = state.live.view().keys().of(account, old).cloned().ok_or_else(unknown)?;
+    let (presented, scopes) = (PresentedKey::random(), rights.scopes);
+    let proof = KeyProof::Secret(presented.hash());
+    let key = Box::new(ApiKey { id: presented.id, proof, ..rights });
+    let command = Command::RotateApiKey { account, old, key, grace_ms, by: Some(by) };
+    let shard = state.map.of_account(account);
+    let added = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyAdded { .. }));
+    let later = |_| NewKey::later(account, &presented, scopes);
+    let ((), settled) = submit(&state, shard, command, later, added).await?;
+    let command_id = settled.command.to_string();
+    Ok(Answer::one(NewKey::new(account, &presented, scopes, command_id), settled.at()).created())
 }
 
 /// A key that is worthless from now on.
@@ -126,7 +174,7 @@ pub struct RevokedKey {
 
 /// `DELETE /v1/api-keys/{id}`
 pub async fn revoke_key(
-    Trader(account): Trader,
+    Keeper(account, by): Keeper,
     State(state): State<Shared>,
     query: Query,
     Segment(id): Segment,
@@ -135,7 +183,7 @@ pub async fn revoke_key(
     query.nothing_else()?;
     fields.finish(Some(()))?;
     let key = parse::key_id(&id).map_err(|_| Problem::new(kinds::API_KEY_UNKNOWN))?;
-    let command = Command::RevokeApiKey { account, key };
+    let command = Command::RevokeApiKey { account, key, by: Some(by) };
     let revoked = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyRevoked { .. }));
     let ((), settled) = submit(&state, state.map.of_account(account), command, |_| Map::new(), revoked).await?;
     let command_id = settled.command.to_string();

@@ -5,8 +5,9 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use schemas::{AccountId, AdminId, Scopes};
+use schemas::{AccountId, AdminId, ApiKeyId, Scopes};
 
+use crate::http::preview::now;
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 use crate::view::keys::{KeyHolder, PresentedKey};
@@ -17,8 +18,20 @@ const TOKEN_MAX: usize = 256;
 /// An account that may see its own.
 pub struct Reader(pub AccountId);
 
-/// An account that may trade.
+/// An account that may trade in every market, orders of any worth.
 pub struct Trader(pub AccountId);
+
+/// An account that may place orders: its key says in which markets, and of what worth.
+pub struct Placer(pub KeyHolder);
+
+/// An account that may cancel in every market.
+pub struct Canceller(pub AccountId);
+
+/// An account that may move its credits to others.
+pub struct Sender(pub AccountId);
+
+/// An account's key that asks for others. The engine holds it to its own rights.
+pub struct Keeper(pub AccountId, pub ApiKeyId);
 
 /// An admin.
 pub struct Admin(pub AdminId);
@@ -27,7 +40,7 @@ impl FromRequestParts<Shared> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        account(&parts.headers, state, Scopes::READ).map(Self)
+        account(&parts.headers, state, Scopes::READ).map(|key| Self(key.account))
     }
 }
 
@@ -35,8 +48,48 @@ impl FromRequestParts<Shared> for Trader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let key = account(&parts.headers, state, Scopes::TRADE)?;
+        // What its orders are worth, and where they are, is not known here.
+        if key.may_enter_all() && key.may_any_worth() { Ok(Self(key.account)) } else { Err(bound()) }
+    }
+}
+
+impl FromRequestParts<Shared> for Placer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
         account(&parts.headers, state, Scopes::TRADE).map(Self)
     }
+}
+
+impl FromRequestParts<Shared> for Canceller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let key = account(&parts.headers, state, Scopes::CANCEL)?;
+        if key.may_enter_all() { Ok(Self(key.account)) } else { Err(bound()) }
+    }
+}
+
+impl FromRequestParts<Shared> for Sender {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        account(&parts.headers, state, Scopes::TRANSFER).map(|key| Self(key.account))
+    }
+}
+
+impl FromRequestParts<Shared> for Keeper {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        account(&parts.headers, state, Scopes::TRADE).map(|key| Self(key.account, key.key))
+    }
+}
+
+/// The refusal of a key that is bound to markets, or to what an order may be worth.
+pub fn bound() -> Problem {
+    Problem::new(kinds::KEY_BOUND)
 }
 
 impl FromRequestParts<Shared> for Admin {
@@ -52,13 +105,13 @@ impl FromRequestParts<Shared> for Admin {
     }
 }
 
-fn account(headers: &HeaderMap, state: &Shared, scope: Scopes) -> Result<AccountId, Problem> {
+fn account(headers: &HeaderMap, state: &Shared, scope: Scopes) -> Result<KeyHolder, Problem> {
     let token = bearer(headers)?;
     if state.admins.holder(token).is_some() {
         return Err(Problem::new(kinds::ACCOUNT_ONLY));
     }
     let holder = holder(token, state)?;
-    if holder.scopes.contains(scope) { Ok(holder.account) } else { Err(Problem::new(kinds::SCOPE_MISSING)) }
+    if holder.scopes.contains(scope) { Ok(holder) } else { Err(Problem::new(kinds::SCOPE_MISSING)) }
 }
 
 /// The token of an `Authorization: Bearer …` header.
@@ -81,9 +134,9 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 
 /// Who holds an account's key. Refused where its revocation would not be seen.
 pub fn holder(token: &str, state: &Shared) -> Result<KeyHolder, Problem> {
-    let unknown = || Problem::new(kinds::UNAUTHENTICATED).detail("the key is malformed, unknown or revoked");
+    let unknown = || Problem::new(kinds::UNAUTHENTICATED).detail("the key is malformed, unknown, revoked or expired");
     let presented = PresentedKey::parse(token).ok_or_else(unknown)?;
-    let holder = state.live.view().keys().holder(&presented).ok_or_else(unknown)?;
+    let holder = state.live.view().keys().holder(&presented, now()).ok_or_else(unknown)?;
     let home = state.map.of_account(holder.account);
     if state.halted.is_left_behind(home) { Err(Problem::shard_halted(home)) } else { Ok(holder) }
 }

@@ -52,6 +52,7 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/accounts/{id}/limits", put(oversight::limit_account))
         .route("/v1/api-keys", post(accounts::add_key))
         .route("/v1/api-keys/{id}", delete(accounts::revoke_key))
+        .route("/v1/api-keys/{id}/rotate", post(accounts::rotate_key))
         .route("/v1/wallet", get(queries::wallet))
         .route("/v1/wallet/deposits", post(deposits::deposit))
         .route("/v1/wallet/deposits/proposals", get(deposits::proposals))

@@ -10,7 +10,7 @@ use crate::answers::{self, AmendAnswer, CancelAnswer, FILLS_SHOWN, OrderAnswer, 
 use crate::config::OUTCOME_WITHIN;
 use crate::db::ListedOrder;
 use crate::http::answer::Answer;
-use crate::http::auth::Trader;
+use crate::http::auth::{Canceller, Placer, Trader, bound};
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::{Fields, Params};
@@ -23,15 +23,18 @@ use crate::told::Told;
 
 /// `POST /v1/orders`
 pub async fn place(
-    Trader(account): Trader,
+    Placer(key): Placer,
     State(state): State<Shared>,
     query: Query,
     Body(mut fields): Body,
 ) -> Result<Answer<OrderAnswer>, Failure> {
     query.nothing_else()?;
     let wanted = Wanted::read(&mut fields);
-    let wanted = fields.finish(wanted)?;
+    let (wanted, account) = (fields.finish(wanted)?, key.account);
     let (order, listing) = wanted.order(account, &state.live.view(), "")?;
+    if !key.may_enter(order.market) || !key.may_place(&order) {
+        return Err(bound().into());
+    }
     let (shard, command) = (state.map.of_market(order.market), Command::PlaceOrder(order));
     let (outcome, settled) = submit(&state, shard, command, look_by_command, answers::order).await?;
     let origin = Origin { at: settled.at(), command: settled.command };
@@ -108,7 +111,7 @@ pub fn market_id(state: &Shared, name: &str) -> Result<MarketId, Problem> {
 
 /// `DELETE /v1/orders/{id}`
 pub async fn cancel(
-    Trader(account): Trader,
+    Canceller(account): Canceller,
     State(state): State<Shared>,
     query: Query,
     Segment(id): Segment,

@@ -128,7 +128,7 @@ pub async fn preview(
     Ok(Answer::many(answer, known.at))
 }
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
 }

@@ -38,6 +38,8 @@ pub mod kinds {
     pub const UNAUTHENTICATED: Kind =
         kind(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed as bearer token");
     pub const SCOPE_MISSING: Kind = kind(StatusCode::FORBIDDEN, "scope-missing", "The key may not do this");
+    pub const KEY_BOUND: Kind =
+        kind(StatusCode::FORBIDDEN, "key-bound", "The key is bound to other markets, or to smaller orders");
     pub const ADMIN_ONLY: Kind = kind(StatusCode::FORBIDDEN, "admin-only", "Only an admin may do this");
     pub const ACCOUNT_ONLY: Kind = kind(StatusCode::FORBIDDEN, "account-only", "Only an account may do this");
     pub const ORIGIN_FORBIDDEN: Kind =
@@ -135,6 +137,10 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::MarketOpened => (CONFLICT, "The market is open, or was: its opening time stays as it is"),
         Rejection::MarketEventExists => (CONFLICT, "The name is taken"),
         Rejection::YesTaken => (CONFLICT, "Another market of the exclusive market event is YES, or is proposed to be"),
+        Rejection::KeyExpiryInPast => (NEVER, "The key's expiry is not in the future"),
+        Rejection::AskingKeyEnded => (CONFLICT, "The key that asks was revoked or has expired"),
+        Rejection::KeyRightsExceeded => (CONFLICT, "The key that asks has not every right of the other key"),
+        Rejection::GraceTooLong => (NEVER, "The replaced key would stay valid for longer than it may"),
         Rejection::YesPending => (LATER, "The market event's home has not yet said whether the market can be YES"),
         Rejection::MarketTextsLimit => {
             (CONFLICT, "The market would have more sources, tags or clarifications than it may")

@@ -8,7 +8,7 @@ use serde_json::Map;
 
 use crate::answers::instructed;
 use crate::http::answer::Answer;
-use crate::http::auth::Trader;
+use crate::http::auth::Canceller;
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query};
 use crate::http::orders::{cancel_one, market_id, read_name};
@@ -20,7 +20,7 @@ use crate::told::Told;
 
 /// `DELETE /v1/orders`: with `client_id` one order of a `market`, else all, or all of one `market`.
 pub async fn cancel(
-    Trader(account): Trader,
+    Canceller(account): Canceller,
     State(state): State<Shared>,
     mut query: Query,
     Body(fields): Body,
@@ -76,7 +76,7 @@ pub struct SwitchAnswer {
 
 /// `PUT /v1/dead-man-switch`
 pub async fn set_switch(
-    Trader(account): Trader,
+    Canceller(account): Canceller,
     State(state): State<Shared>,
     query: Query,
     Body(mut fields): Body,
@@ -89,7 +89,7 @@ pub async fn set_switch(
 
 /// `DELETE /v1/dead-man-switch`
 pub async fn unset_switch(
-    Trader(account): Trader,
+    Canceller(account): Canceller,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,

@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use crate::answers::{Moved, transferred};
 use crate::http::answer::Answer;
-use crate::http::auth::Trader;
+use crate::http::auth::Sender;
 use crate::http::command::{Failure, submit};
 use crate::http::extract::{Body, Query};
 use crate::http::parse;
@@ -33,7 +33,7 @@ pub struct TransferAnswer {
 
 /// `POST /v1/transfers`
 pub async fn transfer(
-    Trader(from): Trader,
+    Sender(from): Sender,
     State(state): State<Shared>,
     query: Query,
     Body(mut fields): Body,

@@ -1,8 +1,9 @@
 //! API keys as the log tells of them, and the comparison with what a client presents. Pure.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use schemas::{AccountId, ApiKey, ApiKeyId, Scopes};
+use schemas::{AccountId, ApiKey, ApiKeyId, Credits, KeyProof, KeyTerms, MarketId, NewOrder, Scopes, Terms, Timestamp};
 use service::hex::{from_hex, to_hex};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -15,7 +16,7 @@ pub struct Keys {
 }
 
 /// Who presented a valid key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyHolder {
     /// The account.
     pub account: AccountId,
@@ -23,12 +24,51 @@ pub struct KeyHolder {
     pub key: ApiKeyId,
     /// What it may do.
     pub scopes: Scopes,
+    terms: Arc<KeyTerms>,
+}
+
+impl KeyHolder {
+    /// True if it may act in this market.
+    pub fn may_enter(&self, market: MarketId) -> bool {
+        self.terms.markets.as_ref().is_none_or(|markets| markets.contains(market))
+    }
+
+    /// True if it may act in any market.
+    pub fn may_enter_all(&self) -> bool {
+        self.terms.markets.is_none()
+    }
+
+    /// True if its orders may be worth anything.
+    pub fn may_any_worth(&self) -> bool {
+        self.terms.notional.is_none()
+    }
+
+    /// True if an order is within what it may be worth at its worst price, or its budget.
+    pub fn may_place(&self, order: &NewOrder) -> bool {
+        let worth = match order.terms {
+            Terms::Limit { price, quantity, .. } => price.cost(quantity),
+            Terms::Market { quantity, worst_price } => worst_price.cost(quantity),
+            Terms::Budget { budget } => budget,
+        };
+        self.terms.notional.is_none_or(|most: Credits| worth <= most)
+    }
 }
 
 impl Keys {
     /// A key is valid from now on.
     pub fn add(&mut self, account: AccountId, key: ApiKey) {
         self.by_id.entry(key.id).or_default().push((account, key));
+    }
+
+    /// A key is worthless from a time on.
+    pub fn end_at(&mut self, account: AccountId, key: ApiKeyId, expires: Timestamp) {
+        let keys = self.by_id.get_mut(&key).into_iter().flatten();
+        keys.filter(|(owner, _)| *owner == account).for_each(|(_, key)| key.expires = Some(expires));
+    }
+
+    /// A key that an account has.
+    pub fn of(&self, account: AccountId, key: ApiKeyId) -> Option<&ApiKey> {
+        self.by_id.get(&key)?.iter().find(|(owner, _)| *owner == account).map(|(_, key)| key)
     }
 
     /// A key is worthless from now on.
@@ -41,15 +81,21 @@ impl Keys {
         }
     }
 
-    /// Who holds the key, if the secret is right. Takes the same time whatever the secret is.
-    pub fn holder(&self, presented: &PresentedKey) -> Option<KeyHolder> {
+    /// Who holds the key, if the secret is right and its time has not come. Takes the same time whatever the secret is.
+    pub fn holder(&self, presented: &PresentedKey, now: Timestamp) -> Option<KeyHolder> {
         let hash = presented.hash();
         let keys = self.by_id.get(&presented.id)?;
-        let (account, key) = keys.iter().find(|(_, key)| bool::from(key.hash.ct_eq(&hash)))?;
-        Some(KeyHolder { account: *account, key: key.id, scopes: key.scopes })
+        let is_right = |key: &ApiKey| match &key.proof {
+            KeyProof::Secret(known) => bool::from(known.ct_eq(&hash)),
+            // It is never presented: its requests are signed.
+            KeyProof::Ed25519(_) => false,
+        };
+        let (account, key) = keys.iter().find(|(_, key)| is_right(key))?;
+        let terms = Arc::new(key.terms.as_deref().cloned().unwrap_or_default());
+        key.is_live(now).then(|| KeyHolder { account: *account, key: key.id, scopes: key.scopes, terms })
     }
 
-    /// True if the key is not revoked meanwhile.
+    /// True if the key is neither revoked nor expired meanwhile, as far as the log says.
     pub fn is_valid(&self, holder: &KeyHolder) -> bool {
         let keys = self.by_id.get(&holder.key);
         keys.is_some_and(|keys| keys.iter().any(|(account, _)| *account == holder.account))
@@ -106,9 +152,10 @@ mod tests {
 
     const ALICE: AccountId = AccountId(1);
     const BOB: AccountId = AccountId(2);
+    const NOW: Timestamp = Timestamp(1_000);
 
     fn stored(presented: &PresentedKey) -> ApiKey {
-        ApiKey { id: presented.id, hash: presented.hash(), scopes: Scopes::READ }
+        ApiKey::with_secret(presented.id, presented.hash(), Scopes::READ)
     }
 
     #[test]
@@ -117,13 +164,32 @@ mod tests {
         wrong.id = right.id;
         let mut keys = Keys::default();
         keys.add(ALICE, stored(&right));
-        assert_eq!(keys.holder(&right).unwrap().account, ALICE);
-        assert_eq!(keys.holder(&wrong), None);
-        assert_eq!(keys.holder(&PresentedKey::random()), None);
+        assert_eq!(keys.holder(&right, NOW).unwrap().account, ALICE);
+        assert_eq!(keys.holder(&wrong, NOW), None);
+        assert_eq!(keys.holder(&PresentedKey::random(), NOW), None);
         keys.revoke(BOB, right.id);
-        assert!(keys.holder(&right).is_some());
+        assert!(keys.holder(&right, NOW).is_some());
         keys.revoke(ALICE, right.id);
-        assert_eq!((keys.holder(&right), keys.len()), (None, 0));
+        assert_eq!((keys.holder(&right, NOW), keys.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_key_opens_until_its_time_comes() {
+        let (presented, mut keys) = (PresentedKey::random(), Keys::default());
+        keys.add(ALICE, stored(&presented));
+        keys.end_at(BOB, presented.id, Timestamp(1));
+        assert!(keys.holder(&presented, NOW).is_some());
+        keys.end_at(ALICE, presented.id, Timestamp(NOW.0 + 1));
+        assert!(keys.holder(&presented, NOW).is_some());
+        assert_eq!(keys.holder(&presented, Timestamp(NOW.0 + 1)), None);
+    }
+
+    #[test]
+    fn a_public_key_is_no_secret() {
+        let (presented, mut keys) = (PresentedKey::random(), Keys::default());
+        let key = ApiKey { proof: KeyProof::Ed25519(presented.hash()), ..stored(&presented) };
+        keys.add(ALICE, key);
+        assert_eq!(keys.holder(&presented, NOW), None);
     }
 
     #[test]
@@ -133,8 +199,8 @@ mod tests {
         let mut keys = Keys::default();
         keys.add(ALICE, stored(&alice));
         keys.add(BOB, stored(&bob));
-        assert_eq!(keys.holder(&alice).unwrap().account, ALICE);
-        assert_eq!(keys.holder(&bob).unwrap().account, BOB);
+        assert_eq!(keys.holder(&alice, NOW).unwrap().account, ALICE);
+        assert_eq!(keys.holder(&bob, NOW).unwrap().account, BOB);
     }
 
     #[test]

@@ -122,8 +122,9 @@ impl LiveView {
         changes: &mut Changes,
     ) -> Result<(), FoldError> {
         match event {
-            Event::ApiKeyAdded { account, key } => self.keys.add(*account, *key),
-            Event::ApiKeyRevoked { account, key } => {
+            Event::ApiKeyAdded { account, key, .. } => self.keys.add(*account, key.clone()),
+            Event::ApiKeyEnds { account, key, expires } => self.keys.end_at(*account, *key, *expires),
+            Event::ApiKeyRevoked { account, key, .. } | Event::ApiKeyExpired { account, key } => {
                 self.keys.revoke(*account, *key);
                 changes.revoked.push((*account, *key));
             }
@@ -501,23 +502,24 @@ pub mod tests {
         let mut view = view_with_market();
         let (market, account) = (listing("RAIN").market, AccountId(9));
         let presented = PresentedKey::random();
-        let key = ApiKey { id: presented.id, hash: presented.hash(), scopes: Scopes::READ_TRADE };
+        let key = ApiKey::with_secret(presented.id, presented.hash(), Scopes::READ_TRADE);
         let state = MarketState::Open;
         let limits = MarketLimits { position: 5, ..MarketLimits::NONE };
         let resolution = Some(Resolution { answer: Answer::Void, proposed_by: AdminId(1), confirmed: None });
         let events = vec![
             Event::MarketChanged { market, state, resolution, by: Some(AdminId(1)) },
             Event::MarketLimited { market, limits, by: AdminId(1) },
-            Event::ApiKeyAdded { account, key },
+            Event::ApiKeyAdded { account, key: key.clone(), by: None },
         ];
         view.apply(SHARD, &outcome(2, events)).unwrap();
         let changed = &view.market(market).unwrap().market;
         assert_eq!((changed.state, changed.resolution), (MarketState::Open, resolution));
         assert_eq!(changed.listing.limits, limits);
-        assert!(view.keys().holder(&presented).is_some());
-        let changes = view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id }])).unwrap();
+        assert!(view.keys().holder(&presented, Timestamp(0)).is_some());
+        let changes =
+            view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id, by: None }])).unwrap();
         assert_eq!(changes.revoked, [(account, key.id)]);
-        assert!(view.keys().holder(&presented).is_none());
+        assert!(view.keys().holder(&presented, Timestamp(0)).is_none());
     }
 
     #[test]

@@ -183,7 +183,7 @@ impl Session {
                 self.write(std::iter::once(snapshot).chain(follow)).await
             }
             Arrival::Unavailable => {
-                if let Some(key) = self.key {
+                if let Some(key) = &self.key {
                     self.state.live.hub().unsubscribe(self.inbox.client, Topic::Orders(key.account));
                 }
                 self.refuse(&Problem::new(kinds::READ_MODEL_UNAVAILABLE), Some("subscribe")).await
@@ -238,7 +238,7 @@ impl Session {
     }
 
     async fn authenticate(&mut self, key: KeyHolder) -> Result<(), End> {
-        if self.key.is_some_and(|before| before.account != key.account) {
+        if self.key.as_ref().is_some_and(|before| before.account != key.account) {
             let problem = Problem::new(kinds::ACCOUNT_ONLY).detail("the connection belongs to another account");
             return self.refuse(&problem, Some("auth")).await;
         }
@@ -247,8 +247,9 @@ impl Session {
         if self.state.halted.is_left_behind(self.state.map.of_account(key.account)) {
             return Err(End::HomeHalted);
         }
+        let account = key.account;
         self.key = Some(key);
-        self.say(protocol::authenticated(key.account)).await
+        self.say(protocol::authenticated(account)).await
     }
 
     /// The snapshot, or nothing if it is still to come.
@@ -267,7 +268,7 @@ impl Session {
                 snapshot_of(live, client, &name, Topic::Trades, protocol::trades_snapshot).map(Some)
             }
             Channel::Orders => {
-                let key = self.key.ok_or_else(|| Problem::new(kinds::UNAUTHENTICATED))?;
+                let key = self.key.as_ref().ok_or_else(|| Problem::new(kinds::UNAUTHENTICATED))?;
                 if !key.scopes.contains(Scopes::READ) {
                     return Err(Problem::new(kinds::SCOPE_MISSING));
                 }
@@ -275,7 +276,7 @@ impl Session {
                     let positions = view.positions();
                     let start = positions.iter().map(|at| (at.shard, at.sequence));
                     // A key that was revoked between its arrival and now opens nothing.
-                    if !view.keys().is_valid(&key) {
+                    if !view.keys().is_valid(key) {
                         return Err(Problem::new(kinds::UNAUTHENTICATED));
                     }
                     hub.subscribe(client, Topic::Orders(key.account), start).map_err(too_many)?;
@@ -299,7 +300,7 @@ impl Session {
             }
             Channel::Orders => {
                 self.orders = OrdersChannel::Closed;
-                ("orders", None, self.key.map(|key| Topic::Orders(key.account)))
+                ("orders", None, self.key.as_ref().map(|key| Topic::Orders(key.account)))
             }
         };
         if let Some(topic) = topic {

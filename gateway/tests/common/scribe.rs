@@ -49,7 +49,7 @@ pub fn listing(ticker: &str, tick: u16) -> Listing {
 pub fn key(id: u64, secret: u8, scopes: Scopes) -> (String, ApiKey) {
     let bytes = [secret; 32];
     let text = format!("lfg_{id:016x}_{}", format!("{secret:02x}").repeat(32));
-    (text, ApiKey { id: ApiKeyId(id), hash: Sha256::digest(bytes).into(), scopes })
+    (text, ApiKey::with_secret(ApiKeyId(id), Sha256::digest(bytes).into(), scopes))
 }
 
 /// A bid for 10 at 0.30, the first order of its shard.
@@ -122,7 +122,7 @@ impl Scribe {
 
     /// An account with a key that may do all.
     pub async fn open_account(&mut self, home: Shard, account: AccountId, key: ApiKey) {
-        self.tell(home, vec![Event::AccountOpened { account }, Event::ApiKeyAdded { account, key }]).await;
+        self.tell(home, vec![Event::AccountOpened { account }, Event::ApiKeyAdded { account, key, by: None }]).await;
     }
 
     /// A market that takes orders.

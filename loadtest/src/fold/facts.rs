@@ -11,6 +11,8 @@ fn account_of(event: &Event) -> Option<AccountId> {
         Event::AccountOpened { account }
         | Event::ApiKeyAdded { account, .. }
         | Event::ApiKeyRevoked { account, .. }
+        | Event::ApiKeyEnds { account, .. }
+        | Event::ApiKeyExpired { account, .. }
         | Event::Deposited { account, .. }
         | Event::Withdrawn { account, .. }
         | Event::DepositProposed { account, .. }

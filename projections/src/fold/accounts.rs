@@ -20,12 +20,14 @@ pub struct AccountDelta {
 }
 
 /// What became of an API key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyChange {
-    /// The key and when it was added, if that was in this batch.
-    pub added: Option<(ApiKey, Stamp)>,
-    /// When it was revoked, if that was in this batch.
-    pub revoked: Option<Stamp>,
+    /// The key, when it was added and which key asked, if that was in this batch.
+    pub added: Option<(ApiKey, Stamp, Option<ApiKeyId>)>,
+    /// Until when it is valid since it was replaced, if that was in this batch.
+    pub ends: Option<Timestamp>,
+    /// When it became worthless and which key asked, if that was in this batch.
+    pub revoked: Option<(Stamp, Option<ApiKeyId>)>,
     /// The last change.
     pub last: Stamp,
 }
@@ -43,16 +45,22 @@ impl Changes {
         delta
     }
 
-    pub(super) fn api_key_added(&mut self, at: Stamp, account: AccountId, key: &ApiKey) {
-        self.api_key(at, key.id, account).added = Some((*key, at));
+    pub(super) fn api_key_added(&mut self, at: Stamp, account: AccountId, key: &ApiKey, by: Option<ApiKeyId>) {
+        let change = self.api_key(at, key.id, account);
+        // The id may be that of a key that has ended.
+        (change.added, change.ends, change.revoked) = (Some((key.clone(), at, by)), None, None);
     }
 
-    pub(super) fn api_key_revoked(&mut self, at: Stamp, account: AccountId, key: ApiKeyId) {
-        self.api_key(at, key, account).revoked = Some(at);
+    pub(super) fn api_key_ends(&mut self, at: Stamp, account: AccountId, key: ApiKeyId, expires: Timestamp) {
+        self.api_key(at, key, account).ends = Some(expires);
+    }
+
+    pub(super) fn api_key_revoked(&mut self, at: Stamp, account: AccountId, key: ApiKeyId, by: Option<ApiKeyId>) {
+        self.api_key(at, key, account).revoked = Some((at, by));
     }
 
     fn api_key(&mut self, at: Stamp, key: ApiKeyId, account: AccountId) -> &mut KeyChange {
-        let unchanged = KeyChange { added: None, revoked: None, last: at };
+        let unchanged = KeyChange { added: None, ends: None, revoked: None, last: at };
         let change = self.api_keys.entry((key, account)).or_insert(unchanged);
         change.last = at;
         change

@@ -122,8 +122,10 @@ impl Changes {
     fn fold_fact(&mut self, at: Stamp, command: CommandId, event: &Event) {
         match event {
             Event::AccountOpened { account } => self.account_opened(at, *account),
-            Event::ApiKeyAdded { account, key } => self.api_key_added(at, *account, key),
-            Event::ApiKeyRevoked { account, key } => self.api_key_revoked(at, *account, *key),
+            Event::ApiKeyAdded { account, key, by } => self.api_key_added(at, *account, key, *by),
+            Event::ApiKeyRevoked { account, key, by } => self.api_key_revoked(at, *account, *key, *by),
+            Event::ApiKeyExpired { account, key } => self.api_key_revoked(at, *account, *key, None),
+            Event::ApiKeyEnds { account, key, expires } => self.api_key_ends(at, *account, *key, *expires),
             Event::OrderPlaced(placed) => self.orders.placed(at, command, placed),
             Event::OrderRejected { id, order, code } => self.orders.rejected(at, command, *id, order, *code),
             Event::Traded(trade) => {

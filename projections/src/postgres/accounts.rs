@@ -1,7 +1,8 @@
 //! Rows of an account's home: accounts and their keys.
 
 use deadpool_postgres::Transaction;
-use schemas::{AccountId, ApiKey, ApiKeyId, Shard};
+use schemas::{AccountId, ApiKey, ApiKeyId, Credits, KeyMarkets, KeyProof, Shard};
+use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
 
 use super::arrays::{all, column, meet};
@@ -25,13 +26,26 @@ const CHANGE_ACCOUNTS: &str = "UPDATE accounts AS a \
         $8::timestamptz[]) AS u (id, sequence, frozen, limited, live_orders_max, held_max, switched, dead_man_due) \
     WHERE a.id = u.id AND a.sequence < u.sequence";
 
-const ADD_KEYS: &str = "INSERT INTO api_keys (id, account_id, hash, scopes, added_at, revoked_at, shard, sequence) \
-    SELECT id, account_id, hash, scopes, added_at, revoked_at, $1, sequence \
-    FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::smallint[], $6::timestamptz[], $7::timestamptz[], $8::bigint[]) \
-    AS u (id, account_id, hash, scopes, added_at, revoked_at, sequence)";
+// The id of a key that has ended may come again. Markets are told as text: arrays of different lengths are no array.
+const ADD_KEYS: &str = "INSERT INTO api_keys (id, account_id, hash, scopes, added_at, revoked_at, shard, sequence, ed25519, \
+        expires_at, name, markets, notional, added_by, revoked_by) \
+    SELECT id, account_id, hash, scopes, added_at, revoked_at, $1, sequence, ed25519, expires_at, name, \
+        string_to_array(markets, ',')::bigint[], notional, added_by, revoked_by \
+    FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::smallint[], $6::timestamptz[], $7::timestamptz[], $8::bigint[], \
+        $9::boolean[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[]) \
+    AS u (id, account_id, hash, scopes, added_at, revoked_at, sequence, ed25519, expires_at, name, markets, notional, \
+        added_by, revoked_by) \
+    ON CONFLICT (id, account_id) DO UPDATE SET hash = EXCLUDED.hash, scopes = EXCLUDED.scopes, \
+        added_at = EXCLUDED.added_at, revoked_at = EXCLUDED.revoked_at, sequence = EXCLUDED.sequence, \
+        ed25519 = EXCLUDED.ed25519, expires_at = EXCLUDED.expires_at, name = EXCLUDED.name, \
+        markets = EXCLUDED.markets, notional = EXCLUDED.notional, added_by = EXCLUDED.added_by, \
+        revoked_by = EXCLUDED.revoked_by";
 
-const REVOKE_KEYS: &str = "UPDATE api_keys AS k SET revoked_at = u.revoked_at, sequence = u.sequence \
-    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::bigint[]) AS u (id, account_id, revoked_at, sequence) \
+const CHANGE_KEYS: &str = "UPDATE api_keys AS k \
+    SET expires_at = COALESCE(u.expires_at, k.expires_at), revoked_at = COALESCE(u.revoked_at, k.revoked_at), \
+        revoked_by = COALESCE(u.revoked_by, k.revoked_by), sequence = u.sequence \
+    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::bigint[], $6::bigint[]) \
+        AS u (id, account_id, expires_at, revoked_at, revoked_by, sequence) \
     WHERE k.id = u.id AND k.account_id = u.account_id AND k.sequence < u.sequence";
 
 /// Writes what changed at the accounts' home.
@@ -66,54 +80,94 @@ async fn accounts(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Resu
     meet(tx, CHANGE_ACCOUNTS, &params, changed.len()).await
 }
 
+/// A key that was added, with what became of it since.
+struct Added<'a> {
+    account: AccountId,
+    key: &'a ApiKey,
+    at: Stamp,
+    by: Option<ApiKeyId>,
+    change: &'a KeyChange,
+}
+
 async fn keys(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    let mut added: Vec<(AccountId, ApiKey, Stamp, &KeyChange)> = Vec::new();
-    let mut revoked: Vec<(ApiKeyId, AccountId, Stamp)> = Vec::new();
+    let (mut added, mut changed) = (Vec::new(), Vec::new());
     for (&(id, account), change) in &changes.api_keys {
-        match (change.added, change.revoked) {
-            (Some((key, at)), _) => added.push((account, key, at, change)),
-            (None, Some(at)) => revoked.push((id, account, at)),
-            (None, None) => {}
+        match &change.added {
+            Some((key, at, by)) => added.push(Added { account, key, at: *at, by: *by, change }),
+            None => changed.push((id, account, change)),
         }
     }
     if !added.is_empty() {
         add_keys(tx, shard, &added).await?;
     }
-    if !revoked.is_empty() {
-        revoke_keys(tx, &revoked).await?;
+    if !changed.is_empty() {
+        change_keys(tx, &changed).await?;
     }
     Ok(())
 }
 
-async fn add_keys(
-    tx: &Transaction<'_>,
-    shard: Shard,
-    added: &[(AccountId, ApiKey, Stamp, &KeyChange)],
-) -> Result<(), SinkError> {
+async fn add_keys(tx: &Transaction<'_>, shard: Shard, added: &[Added<'_>]) -> Result<(), SinkError> {
     let (ids, accounts, hashes, scopes, added_at, revoked_at, sequences) = (
-        column(added, |(_, key, ..)| key.id.0.cast_signed()),
-        column(added, |(account, ..)| account.0.cast_signed()),
-        column(added, |(_, key, ..)| key.hash.to_vec()),
-        column(added, |(_, key, ..)| i16::from(key.scopes.bits())),
-        column(added, |(_, _, at, _)| moment(at.time)),
-        column(added, |(.., change)| change.revoked.map(|at| moment(at.time))),
-        column(added, |(.., change)| change.last.sequence.cast_signed()),
+        column(added, |new| new.key.id.0.cast_signed()),
+        column(added, |new| new.account.0.cast_signed()),
+        column(added, |new| new.key.proof.bytes().to_vec()),
+        column(added, |new| i16::from(new.key.scopes.bits())),
+        column(added, |new| moment(new.at.time)),
+        column(added, |new| revoked_at(new.change)),
+        column(added, |new| new.change.last.sequence.cast_signed()),
     );
-    meet(
-        tx,
-        ADD_KEYS,
-        &[&number(shard), &ids, &accounts, &hashes, &scopes, &added_at, &revoked_at, &sequences],
-        added.len(),
-    )
-    .await
+    let (ed25519, expires_at, names, markets, notionals, added_by, revoked_by) = (
+        column(added, |new| matches!(new.key.proof, KeyProof::Ed25519(_))),
+        column(added, |new| new.change.ends.or(new.key.expires).map(moment)),
+        column(added, |new| new.key.name().map(ToString::to_string)),
+        column(added, |new| new.key.markets().map(listed)),
+        column(added, |new| new.key.notional().map(Credits::micros)),
+        column(added, |new| new.by.map(|by| by.0.cast_signed())),
+        column(added, |new| revoked_by(new.change)),
+    );
+    let shard = number(shard);
+    let params: [&(dyn ToSql + Sync); 15] = [
+        &shard,
+        &ids,
+        &accounts,
+        &hashes,
+        &scopes,
+        &added_at,
+        &revoked_at,
+        &sequences,
+        &ed25519,
+        &expires_at,
+        &names,
+        &markets,
+        &notionals,
+        &added_by,
+        &revoked_by,
+    ];
+    meet(tx, ADD_KEYS, &params, added.len()).await
 }
 
-async fn revoke_keys(tx: &Transaction<'_>, revoked: &[(ApiKeyId, AccountId, Stamp)]) -> Result<(), SinkError> {
-    let (ids, accounts, times, sequences) = (
-        column(revoked, |(id, ..)| id.0.cast_signed()),
-        column(revoked, |(_, account, _)| account.0.cast_signed()),
-        column(revoked, |(_, _, at)| moment(at.time)),
-        column(revoked, |(_, _, at)| at.sequence.cast_signed()),
+async fn change_keys(tx: &Transaction<'_>, changed: &[(ApiKeyId, AccountId, &KeyChange)]) -> Result<(), SinkError> {
+    let (ids, accounts, expires_at, revoked_at, revoked_by, sequences) = (
+        column(changed, |(id, ..)| id.0.cast_signed()),
+        column(changed, |(_, account, _)| account.0.cast_signed()),
+        column(changed, |(.., change)| change.ends.map(moment)),
+        column(changed, |(.., change)| revoked_at(change)),
+        column(changed, |(.., change)| revoked_by(change)),
+        column(changed, |(.., change)| change.last.sequence.cast_signed()),
     );
-    meet(tx, REVOKE_KEYS, &[&ids, &accounts, &times, &sequences], revoked.len()).await
+    let params: [&(dyn ToSql + Sync); 6] = [&ids, &accounts, &expires_at, &revoked_at, &revoked_by, &sequences];
+    meet(tx, CHANGE_KEYS, &params, changed.len()).await
+}
+
+fn revoked_at(change: &KeyChange) -> Option<OffsetDateTime> {
+    change.revoked.map(|(at, _)| moment(at.time))
+}
+
+fn revoked_by(change: &KeyChange) -> Option<i64> {
+    change.revoked.and_then(|(_, by)| by).map(|by| by.0.cast_signed())
+}
+
+fn listed(markets: &KeyMarkets) -> String {
+    let ids = markets.as_slice().iter().map(|market| market.0.cast_signed().to_string());
+    ids.collect::<Vec<_>>().join(",")
 }

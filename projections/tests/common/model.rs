@@ -38,13 +38,18 @@ impl Model {
             self.apply_account(*account, delta);
         }
         for (id, change) in &changes.api_keys {
-            match change.added {
-                Some((key, at)) => {
-                    assert_eq!(self.keys.insert(*id, (key, at, change.revoked, change.last)), None);
+            match &change.added {
+                Some((key, at, _)) => {
+                    let key = ApiKey { expires: change.ends.or(key.expires), ..key.clone() };
+                    let row = (key, *at, change.revoked.map(|(at, _)| at), change.last);
+                    let before = self.keys.insert(*id, row);
+                    // A key that ended in this batch has no end any more: only that it is a later one can be told.
+                    assert!(before.is_none_or(|(_, added, ..)| added.sequence < at.sequence), "{id:?} twice");
                 }
                 None => {
                     let key = self.keys.get_mut(id).unwrap();
-                    (key.2, key.3) = (change.revoked, later(key.3, change.last));
+                    key.0.expires = change.ends.or(key.0.expires);
+                    (key.2, key.3) = (change.revoked.map(|(at, _)| at).or(key.2), later(key.3, change.last));
                 }
             }
         }

@@ -17,8 +17,9 @@ pub fn dump(model: &Model) -> String {
     let mut rows = Rows(String::new());
     model.accounts.iter().for_each(|(id, account)| rows.account(*id, account));
     for ((id, account), (key, added, revoked, last)) in &model.keys {
-        rows.row("api_keys", id.0).plain("account", account.0).debug("hash", hex(&key.hash));
+        rows.row("api_keys", id.0).plain("account", account.0).debug("hash", hex(key.proof.bytes()));
         rows.debug("scopes", key.scopes)
+            .option("expires", key.expires.map(|expires| expires.as_millis()))
             .stamp("added", *added)
             .option("revoked", revoked.map(stamp))
             .stamp("last", *last);

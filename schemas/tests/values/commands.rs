@@ -4,8 +4,8 @@ use schemas::*;
 
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, PROPOSAL, SECOND_ADMIN, account_limits, all_answers, all_order_refs,
-    all_terms, key, limit, listing, market, market_additions, market_edits, market_event, market_limits, named_order,
-    new_order, order_id, part, price, quantity, shard,
+    all_terms, bound_key, key, limit, listing, market, market_additions, market_edits, market_event, market_limits,
+    named_order, new_order, order_id, part, price, quantity, shard,
 };
 use super::{REQUESTS, TRANSITIONS, all_of, messages, named};
 
@@ -73,8 +73,10 @@ fn of_an_admin() -> Vec<Command> {
 pub fn commands() -> Vec<(String, Command)> {
     let mut values = vec![
         Command::OpenAccount { account: ACCOUNT, key: key() },
-        Command::AddApiKey { account: ACCOUNT, key: key() },
-        Command::RevokeApiKey { account: ACCOUNT, key: key().id },
+        Command::AddApiKey { account: ACCOUNT, key: key(), by: None },
+        Command::AddApiKey { account: ACCOUNT, key: bound_key(), by: Some(key().id) },
+        Command::RevokeApiKey { account: ACCOUNT, key: key().id, by: None },
+        Command::RevokeApiKey { account: ACCOUNT, key: key().id, by: Some(bound_key().id) },
         Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN },
         Command::Deposit { account: ACCOUNT, amount: AMOUNT, client_id: None, by: ADMIN },
         Command::Withdraw { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN },
@@ -85,6 +87,13 @@ pub fn commands() -> Vec<(String, Command)> {
         Command::Announce(part()),
         Command::Leave { part: part().id },
         Command::RaiseVocabulary { to: 0x1112, by: ADMIN },
+        Command::RotateApiKey {
+            account: ACCOUNT,
+            old: key().id,
+            key: Box::new(bound_key()),
+            grace_ms: 0x5152_5354,
+            by: Some(key().id),
+        },
     ];
     values.extend(of_an_owner());
     values.extend(of_an_admin());

@@ -5,8 +5,9 @@ use schemas::*;
 
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, OTHER_MARKET, PROPOSAL, SECOND_ADMIN, TICKET, account_limits,
-    all_order_refs, answer, build, came_with, counting_up, key, limit, listing, market, market_additions, market_edits,
-    market_event, market_limits, new_order, order_id, part, price, quantity, resolution, settlement, shard, trade,
+    all_order_refs, answer, bound_key, build, came_with, counting_up, key, limit, listing, market, market_additions,
+    market_edits, market_event, market_limits, new_order, order_id, part, price, quantity, resolution, settlement,
+    shard, trade,
 };
 use super::purses::{all_instructions, given_back, need, parked, room};
 use super::{COMMAND_ID, FIRST_OUTCOMES, all_of, messages, named};
@@ -32,8 +33,12 @@ fn of_accounts() -> Vec<Event> {
     vec![
         Event::Rejected { code: Rejection::OrderUnknown },
         Event::AccountOpened { account: ACCOUNT },
-        Event::ApiKeyAdded { account: ACCOUNT, key: key() },
-        Event::ApiKeyRevoked { account: ACCOUNT, key: key().id },
+        Event::ApiKeyAdded { account: ACCOUNT, key: key(), by: None },
+        Event::ApiKeyAdded { account: ACCOUNT, key: bound_key(), by: Some(key().id) },
+        Event::ApiKeyRevoked { account: ACCOUNT, key: key().id, by: None },
+        Event::ApiKeyRevoked { account: ACCOUNT, key: key().id, by: Some(bound_key().id) },
+        Event::ApiKeyEnds { account: ACCOUNT, key: key().id, expires: Timestamp(0x0190_4142_4344) },
+        Event::ApiKeyExpired { account: ACCOUNT, key: key().id },
         Event::Deposited { account: ACCOUNT, amount: AMOUNT, client_id: Some(CLIENT_ID), by: ADMIN, seconded: None },
         Event::Withdrawn { account: ACCOUNT, amount: AMOUNT, client_id: None, by: ADMIN },
         Event::Settled(settlement(SettlementReason::Release)),

@@ -52,7 +52,7 @@ variants!(COMMANDS: Command {
     OpenAccount, AddApiKey, RevokeApiKey, Deposit, Withdraw, CreateMarket, ChangeMarket, PlaceOrder, CancelOrder,
     Receive, Acknowledge, AdvanceTime, AmendOrder, MassCancel, SetDeadManSwitch, Batch, FreezeAccount, UnfreezeAccount,
     LimitAccount, LimitMarket, Transfer, ConfirmDeposit, DropDeposit, Announce, Leave, RaiseVocabulary,
-    CreateMarketEvent, EditMarket, AddToMarket,
+    CreateMarketEvent, EditMarket, AddToMarket, RotateApiKey,
 });
 
 variants!(EVENTS: Event {
@@ -65,6 +65,7 @@ variants!(EVENTS: Event {
     PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted, TransferCompleted,
     DepositProposed, DepositDropped, PartAnnounced, PartLeft, VocabularyRaised, MarketArchived, CameWith,
     MarketEventCreated, MarketEdited, MarketAddedTo, YesClaimed, YesReleased, YesHeld, YesAnswered,
+    ApiKeyEnds, ApiKeyExpired,
 } and Unknown);
 
 variants!(MESSAGES: Message {
@@ -73,6 +74,7 @@ variants!(MESSAGES: Message {
 variants!(REQUESTS: Request { Place, Cancel, Amend });
 variants!(PARKED_REQUESTS: ParkedRequest { Place, Amend, Batch, Fund, Withdraw, Transfer });
 variants!(INSTRUCTIONS: Instruction { Recall, Freeze, Unfreeze, Limit, MassCancel });
+variants!(KEY_PROOFS: KeyProof { Secret, Ed25519 });
 variants!(TERMS: Terms { Limit, Market, Budget });
 variants!(TIMES_IN_FORCE: TimeInForce { Gtc, Gtd, Ioc, Fok });
 variants!(ORDER_REFS: OrderRef { Id, ClientId });

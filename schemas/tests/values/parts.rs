@@ -48,7 +48,20 @@ pub fn counting_up() -> [u8; 32] {
 }
 
 pub fn key() -> ApiKey {
-    ApiKey { id: ApiKeyId(0x2a2b_2c2d_2e2f_2122), hash: counting_up(), scopes: Scopes::READ_TRADE }
+    ApiKey::with_secret(ApiKeyId(0x2a2b_2c2d_2e2f_2122), counting_up(), Scopes::READ_TRADE)
+}
+
+pub fn bound_key() -> ApiKey {
+    let markets = KeyMarkets::new(vec![MarketId(0x3132), MarketId(0x3334_3536)]);
+    let terms = KeyTerms { name: Some("quoter".parse().expect("a name")), markets, notional: Some(AMOUNT) };
+    ApiKey {
+        id: ApiKeyId(0x2a2b_2c2d_2e2f_2123),
+        proof: KeyProof::Ed25519(counting_up()),
+        // Bits of a later build with those of this one.
+        scopes: Scopes::from_bits(0x9d),
+        expires: Some(Timestamp(0x0190_4142_4344)),
+        terms: Some(Box::new(terms)),
+    }
 }
 
 pub fn part() -> Part {

@@ -1,45 +1,14 @@
-//! Accounts at home: their keys, withdrawals, dead-man switches; what all movements of credits have in common.
+//! Accounts at home: withdrawals, dead-man switches; what all movements of credits have in common.
 
 use schemas::event::FirstOutcome;
-use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S};
-use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, ClientId, CommandId, Credits, Event, ParkedRequest, Rejection, Timestamp,
-};
+use schemas::limits::{AMOUNT_MAX, DEAD_MAN_MAX_S};
+use schemas::{AccountId, AdminId, ClientId, CommandId, Credits, Event, ParkedRequest, Rejection, Timestamp};
 
 use super::Turn;
 use super::instruct::check_mass_cancel;
 use crate::state::{Account, Meaning, Name, State, UnderWay};
 
 impl Turn<'_> {
-    pub(super) fn open_account(&mut self, account: AccountId, key: &ApiKey) {
-        self.step(|state, draft| match check_new(state, account) {
-            Ok(()) => {
-                draft.events.extend([Event::AccountOpened { account }, Event::ApiKeyAdded { account, key: *key }])
-            }
-            Err(code) => draft.events.push(Event::Rejected { code }),
-        });
-    }
-
-    pub(super) fn add_api_key(&mut self, account: AccountId, key: &ApiKey) {
-        self.answer(|state| {
-            let keys = &known(state, account)?.keys;
-            if keys.contains_key(&key.id) {
-                return Err(Rejection::ApiKeyExists);
-            }
-            if keys.len() >= ACCOUNT_API_KEYS_MAX {
-                return Err(Rejection::ApiKeyLimit);
-            }
-            Ok(Event::ApiKeyAdded { account, key: *key })
-        });
-    }
-
-    pub(super) fn revoke_api_key(&mut self, account: AccountId, key: ApiKeyId) {
-        self.answer(|state| match known(state, account)?.keys.contains_key(&key) {
-            true => Ok(Event::ApiKeyRevoked { account, key }),
-            false => Err(Rejection::ApiKeyUnknown),
-        });
-    }
-
     pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>, by: AdminId) {
         let first = FirstOutcome::Withdrawal { amount };
         let admitted = admit(self.state, account, amount, client_id, first);
@@ -88,18 +57,6 @@ pub(super) fn known(state: &State, account: AccountId) -> Result<&Account, Rejec
 pub(super) fn active(state: &State, account: AccountId) -> Result<&Account, Rejection> {
     let account = known(state, account)?;
     if account.frozen { Err(Rejection::AccountFrozen) } else { Ok(account) }
-}
-
-fn check_new(state: &State, account: AccountId) -> Result<(), Rejection> {
-    match known(state, account) {
-        Ok(_) => Err(Rejection::AccountExists),
-        // Ids fit a signed column.
-        Err(Rejection::AccountUnknown) if account.0 == 0 || i64::try_from(account.0).is_err() => {
-            Err(Rejection::AccountIdInvalid)
-        }
-        Err(Rejection::AccountUnknown) => Ok(()),
-        Err(code) => Err(code),
-    }
 }
 
 /// What a withdrawal and a transfer have in common: what the home can refuse, but for its credits. `Some` is the answer

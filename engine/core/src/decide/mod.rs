@@ -12,6 +12,7 @@ mod cancel;
 mod claims;
 mod deposits;
 mod instruct;
+mod keys;
 mod lending;
 mod limits;
 mod market;
@@ -118,8 +119,8 @@ impl Turn<'_> {
     fn dispatch(&mut self, command: &Command) {
         match command {
             Command::OpenAccount { account, key } => self.open_account(*account, key),
-            Command::AddApiKey { account, key } => self.add_api_key(*account, key),
-            Command::RevokeApiKey { account, key } => self.revoke_api_key(*account, *key),
+            Command::AddApiKey { account, key, by } => self.add_api_key(*account, key, *by),
+            Command::RevokeApiKey { account, key, by } => self.revoke_api_key(*account, *key, *by),
             Command::Deposit { account, amount, client_id, by } => self.deposit(*account, *amount, *client_id, *by),
             Command::Withdraw { account, amount, client_id, by } => self.withdraw(*account, *amount, *client_id, *by),
             Command::CreateMarket { listing, by } => self.create_market(listing, *by),
@@ -153,6 +154,9 @@ impl Turn<'_> {
             Command::CreateMarketEvent { event, by } => self.create_market_event(event, *by),
             Command::EditMarket { market, edit, by } => self.edit_market(*market, edit, *by),
             Command::AddToMarket { market, addition, by } => self.add_to_market(*market, addition, *by),
+            Command::RotateApiKey { account, old, key, grace_ms, by } => {
+                self.rotate_api_key(*account, *old, key, *grace_ms, *by);
+            }
         }
     }
 

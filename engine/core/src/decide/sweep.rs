@@ -1,5 +1,5 @@
-//! What happens by itself: markets open and close, orders expire, dispute windows end, dead-man switches fire, proposed
-//! deposits end, parked requests come too late, markets that were paid out long ago are archived, purses that rest send
+//! What happens by itself: markets open and close, orders and keys expire, dispute windows end, dead-man switches fire,
+//! proposed deposits end, parked requests come too late, markets that were paid out long ago are archived, purses that rest send
 //! their credits home, ended markets are swept clean.
 //! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
 //! `AdvanceTime` until nothing is due.
@@ -19,6 +19,7 @@ impl Turn<'_> {
         let mut room = SWEEP_MAX;
         self.step(|state, draft| move_markets(state, draft.events));
         room -= self.drop_late_deposits();
+        room -= self.expire_keys(room);
         room -= self.send_rested_home(room);
         self.fire_dead_man_switches();
         while room > 0 {

@@ -305,7 +305,7 @@ mod tests {
             sealed: Sealed { orders: true, held: false },
             changed: 4,
         };
-        let key = ApiKey { id: ApiKeyId(1), hash: [2; 32], scopes: Scopes::READ };
+        let key = ApiKey::with_secret(ApiKeyId(1), [2; 32], Scopes::READ);
         let account = Account {
             frozen: true,
             limits: AccountLimits { live_orders: 1, held: Credits(2) },
@@ -405,7 +405,7 @@ mod tests {
         expect![[r#"
             b4c1567b9a9e0937 shard
             917074483e84537c purse
-            7234949da0259619 account
+            088879d9d9dfe8bc account
             718e9d9a4556c9ec market
             ef780774438acd33 market event
             cc24eaf33cbd7af4 position

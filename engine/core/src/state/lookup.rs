@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{AccountId, Contract, Credits, MarketId, OrderId, Quantity, Side, Timestamp};
+use schemas::{AccountId, ApiKeyId, Contract, Credits, MarketId, OrderId, Quantity, Side, Timestamp};
 
 use super::{MarketOrder, MarketPlaces, OwnOrders, Stake, Table};
 use crate::hash::SlotHashes;
@@ -23,6 +23,8 @@ pub struct Lookup {
     pub resting_purses: BTreeSet<(u32, AccountId)>,
     /// When each dead-man switch fires.
     pub dead_man_switches: BTreeSet<(Timestamp, AccountId)>,
+    /// When each key that expires does so.
+    pub key_expiries: BTreeSet<(Timestamp, AccountId, ApiKeyId)>,
     /// Whose each live order is.
     pub own_orders: OwnOrders,
     /// The hashes of live orders, by their slots in the books.

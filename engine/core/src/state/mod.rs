@@ -172,11 +172,16 @@ pub struct Account {
     pub dead_man_due: Option<Timestamp>,
     /// What its purses on other shards have from here.
     pub lent: Few<Shard, Lent>,
-    /// Those that are not revoked.
+    /// Those that are not revoked, and whose expiry was not told yet.
     pub(crate) keys: Few<ApiKeyId, ApiKey>,
 }
 
 impl Account {
+    /// Its keys that are not revoked, and whose expiry was not told yet.
+    pub fn keys(&self) -> impl Iterator<Item = &ApiKey> {
+        self.keys.values()
+    }
+
     /// Room of its limits that no purse on another shard has. Without limits there is always some.
     pub(crate) fn unlent(&self) -> Room {
         let (mut orders, mut held) = (0, 0);
@@ -436,10 +441,11 @@ impl State {
         let market = self.lookup.market_times.first().map(|(time, _)| *time);
         let order = self.lookup.order_expiries.first().map(|(time, _)| *time);
         let switch = self.lookup.dead_man_switches.first().map(|(time, _)| *time);
+        let key = self.lookup.key_expiries.first().map(|(time, ..)| *time);
         let parked = self.lookup.parked.first().map(|(time, ..)| *time);
         let purse = self.resting_purses().next().map(|(step, _)| step_begins(step));
         let deposit = self.facts.deposits.open.first_key_value().map(|(_, proposed)| proposed.expires);
-        [market, order, switch, parked, purse, deposit].into_iter().flatten().min()
+        [market, order, switch, key, parked, purse, deposit].into_iter().flatten().min()
     }
 
     /// Messages sent and not yet acknowledged, in order for each receiver: receiver, number, id of the command that began it.

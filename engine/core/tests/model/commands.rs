@@ -6,14 +6,15 @@ use schemas::limits::QUANTITY_MAX;
 use schemas::text::{Label, Ticker};
 use schemas::{
     About, AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Command, Credits, FeeRate, Instructions,
-    Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, NewOrder, OrderId, OrderRef, Price,
-    ProposalId, Quantity, Request, Scopes, Shard, Sources, Tags, Terms, TimeInForce, Timestamp,
+    KeyMarkets, KeyTerms, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, NewOrder, OrderId,
+    OrderRef, Price, ProposalId, Quantity, Request, Scopes, Shard, Sources, Tags, Terms, TimeInForce, Timestamp,
 };
 
 use super::law::Order;
 use super::random::MARKETS;
 use super::steps::{
-    Added, Amount, Change, Edited, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, Which, Wish,
+    Added, Amount, Change, Edited, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, WantedKey,
+    Which, Wish,
 };
 use super::world::World;
 
@@ -99,6 +100,15 @@ impl World<'_> {
         Some((at, command))
     }
 
+    fn wanted(&self, wanted: WantedKey) -> ApiKey {
+        let WantedKey { id, scopes, lasts, markets, notional } = wanted;
+        let markets = (0..8_u64).filter(|bit| markets >> bit & 1 == 1).map(MarketId);
+        let (markets, notional) = (KeyMarkets::new(markets.collect()), notional.map(Credits));
+        let expires = lasts.map(|lasts| Timestamp(self.clock.saturating_add_signed(lasts)));
+        let terms = Some(Box::new(KeyTerms { name: None, markets, notional }));
+        ApiKey { expires, terms, ..ApiKey::with_secret(ApiKeyId(id), [1; 32], Scopes::from_bits(scopes)) }
+    }
+
     /// What goes to an account's home.
     fn of_account(&self, step: Step) -> Option<(u64, Route, Command)> {
         Some(match step {
@@ -126,11 +136,18 @@ impl World<'_> {
             Step::Open { who, key, route } => {
                 (who, route, Command::OpenAccount { account: AccountId(who), key: key_of(key) })
             }
-            Step::AddKey { who, key, route } => {
-                (who, route, Command::AddApiKey { account: AccountId(who), key: key_of(key) })
+            Step::AddKey { who, key, by, route } => {
+                let key = self.wanted(key);
+                (who, route, Command::AddApiKey { account: AccountId(who), key, by: by.map(ApiKeyId) })
             }
-            Step::RevokeKey { who, key, route } => {
-                (who, route, Command::RevokeApiKey { account: AccountId(who), key: ApiKeyId(key) })
+            Step::RevokeKey { who, key, by, route } => {
+                let (account, key, by) = (AccountId(who), ApiKeyId(key), by.map(ApiKeyId));
+                (who, route, Command::RevokeApiKey { account, key, by })
+            }
+            Step::RotateKey { who, old, key, grace_ms, by, route } => {
+                let (account, old, by) = (AccountId(who), ApiKeyId(old), by.map(ApiKeyId));
+                let key = Box::new(self.wanted(key));
+                (who, route, Command::RotateApiKey { account, old, key, grace_ms, by })
             }
             Step::Deposit { who, amount, name, by, route } => {
                 let (account, amount, client_id) = (AccountId(who), Credits(amount), name.map(name_of));
@@ -399,5 +416,5 @@ fn name_of(name: u8) -> ClientId {
 }
 
 fn key_of(key: u64) -> ApiKey {
-    ApiKey { id: ApiKeyId(key), hash: [1; 32], scopes: Scopes::READ_TRADE }
+    ApiKey::with_secret(ApiKeyId(key), [1; 32], Scopes::READ_TRADE)
 }

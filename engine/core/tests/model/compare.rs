@@ -111,6 +111,8 @@ fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
         };
         let settings = (account.frozen, account.limits, account.dead_man_due);
         agree!(settings, (expected.frozen, expected.limits, expected.dead_man), "settings of {id}");
+        let keys: Vec<_> = account.keys().cloned().collect();
+        agree!(keys, expected.keys.values().cloned().collect::<Vec<_>>(), "keys of {id}");
         let purses: Vec<_> = core.states.iter().filter_map(|state| Some((state.shard(), state.purse(*id)?))).collect();
         agree!(purses.iter().map(|(at, _)| *at).collect::<BTreeSet<_>>(), expected.purses.clone(), "purses of {id}");
         agree!(purses.iter().all(|(_, purse)| purse.frozen == expected.frozen), true, "frozen purses of {id}");

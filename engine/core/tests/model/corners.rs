@@ -2,8 +2,8 @@
 
 use schemas::limits::{
     ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX,
-    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, MARKET_CLARIFICATIONS_MAX, MARKET_KEPT_MS, ORDER_FILLS_MAX,
-    PURSE_REST_MS, REDUCE_ONLY_MAX, SWEEP_MAX,
+    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, KEY_GRACE_MAX_MS, MARKET_CLARIFICATIONS_MAX, MARKET_KEPT_MS,
+    ORDER_FILLS_MAX, PURSE_REST_MS, REDUCE_ONLY_MAX, SWEEP_MAX,
 };
 use schemas::market::YesValue;
 use schemas::{AccountId, Answer, Credits, Entry, MarketLimits, PostOnly, Transition};
@@ -11,7 +11,8 @@ use schemas::{AccountId, Answer, Credits, Entry, MarketLimits, PostOnly, Transit
 use super::coverage::Coverage;
 use super::random::{ACCOUNTS, MARKETS};
 use super::steps::{
-    Added, Amount, Change, Edited, Item, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, Which, Wish,
+    Added, Amount, Change, Edited, Item, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, WantedKey, Which,
+    Wish,
 };
 use super::world::{World, plain};
 
@@ -71,7 +72,12 @@ fn wallet_and_keys(world: &mut World<'_>) -> Done {
     let amount = Amount::Exactly(1);
     world.step(&Step::Transfer { who: 1, to: 2, amount, name: None, route: Route::Home })?;
     for key in 1..=ACCOUNT_API_KEYS_MAX as u64 {
-        world.step(&Step::AddKey { who: 1, key, route: Route::Home })?;
+        world.step(&Step::AddKey { who: 1, key: WantedKey::plain(key), by: None, route: Route::Home })?;
+    }
+    // With all its keys an account can still replace one, and not two at once.
+    for (old, new) in [(1, 50), (2, 51)] {
+        let (key, grace_ms) = (WantedKey::plain(new), KEY_GRACE_MAX_MS);
+        world.step(&Step::RotateKey { who: 1, old, key, grace_ms, by: Some(3), route: Route::Home })?;
     }
     Ok(())
 }

@@ -2,13 +2,13 @@
 
 use proptest::option::weighted;
 use proptest::prelude::*;
-use schemas::limits::MARKET_KEPT_MS;
+use schemas::limits::{KEY_GRACE_MAX_MS, MARKET_KEPT_MS};
 use schemas::market::YesValue;
 use schemas::{Answer, Credits, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
 
 use super::steps::{
     Added, Again, Amount, Change, Edited, Forgery, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step,
-    Wait, Which, Wish,
+    Wait, WantedKey, Which, Wish,
 };
 
 /// Accounts 1 to this are opened at the start; the next two never are, unless by a step.
@@ -27,6 +27,26 @@ fn market() -> impl Strategy<Value = usize> {
 
 fn route() -> impl Strategy<Value = Route> {
     prop_oneof![40 => Just(Route::Home), 1 => (0_usize..3).prop_map(Route::To)]
+}
+
+fn key() -> impl Strategy<Value = u64> {
+    1_u64..=24
+}
+
+fn wanted_key() -> impl Strategy<Value = WantedKey> {
+    let scopes = prop_oneof![1 => Just(3_u8), 1 => Just(15_u8), 2 => 0_u8..16, 1 => any::<u8>()];
+    let lasts = prop_oneof![3 => Just(None), 3 => (-5_i64..=20_000).prop_map(Some)];
+    let notional = prop_oneof![4 => Just(None), 3 => (1_i64..=4).prop_map(Some), 1 => (-1_i64..=0).prop_map(Some)];
+    (key(), scopes, lasts, prop_oneof![2 => Just(0_u8), 1 => 0_u8..8], notional)
+        .prop_map(|(id, scopes, lasts, markets, notional)| WantedKey { id, scopes, lasts, markets, notional })
+}
+
+fn asking_key() -> impl Strategy<Value = Option<u64>> {
+    weighted(0.7, key())
+}
+
+fn grace() -> impl Strategy<Value = u64> {
+    prop_oneof![3 => Just(0_u64), 5 => 1_u64..20_000, 1 => KEY_GRACE_MAX_MS..=KEY_GRACE_MAX_MS + 1]
 }
 
 fn name() -> impl Strategy<Value = Option<u8>> {
@@ -277,7 +297,6 @@ fn limit(
 }
 
 fn account_step() -> impl Strategy<Value = Step> {
-    let key = || 1_u64..=24;
     let seconds = weighted(0.8, prop_oneof![8 => 1_u32..=4, 1 => Just(0_u32), 1 => Just(86_401_u32)]);
     let held = limit(0_i64..=20_000_000, -1_000_000_i64..=8_000_000);
     let live = limit(0_i64..=8, -1_i64..=3);
@@ -290,8 +309,12 @@ fn account_step() -> impl Strategy<Value = Step> {
         2 => (who(), live, held, route())
             .prop_map(|(who, live_orders, held, route)| Step::LimitAccount { who, live_orders, held, route }),
         1 => (0..=ACCOUNTS + 2, key(), route()).prop_map(|(who, key, route)| Step::Open { who, key, route }),
-        4 => (who(), key(), route()).prop_map(|(who, key, route)| Step::AddKey { who, key, route }),
-        1 => (who(), key(), route()).prop_map(|(who, key, route)| Step::RevokeKey { who, key, route }),
+        6 => (who(), wanted_key(), asking_key(), route())
+            .prop_map(|(who, key, by, route)| Step::AddKey { who, key, by, route }),
+        2 => (who(), key(), asking_key(), route())
+            .prop_map(|(who, key, by, route)| Step::RevokeKey { who, key, by, route }),
+        3 => (who(), key(), wanted_key(), grace(), asking_key(), route())
+            .prop_map(|(who, old, key, grace_ms, by, route)| Step::RotateKey { who, old, key, grace_ms, by, route }),
         5 => (who(), amount(), name(), admin(), route())
             .prop_map(|(who, amount, name, by, route)| Step::Deposit { who, amount, name, by, route }),
         2 => (0_usize..3, seen_deposit(), admin(), route())

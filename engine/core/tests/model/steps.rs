@@ -67,12 +67,22 @@ pub enum Step {
     },
     AddKey {
         who: u64,
-        key: u64,
+        key: WantedKey,
+        by: Option<u64>,
         route: Route,
     },
     RevokeKey {
         who: u64,
         key: u64,
+        by: Option<u64>,
+        route: Route,
+    },
+    RotateKey {
+        who: u64,
+        old: u64,
+        key: WantedKey,
+        grace_ms: u64,
+        by: Option<u64>,
         route: Route,
     },
     Deposit {
@@ -346,4 +356,23 @@ pub enum SeenDeposit {
     AsProposed,
     OtherAccount,
     OtherAmount,
+}
+
+/// A key that somebody asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct WantedKey {
+    pub id: u64,
+    pub scopes: u8,
+    /// How long it lasts, in milliseconds from the clock.
+    pub lasts: Option<i64>,
+    /// The markets that it is bound to, a bit for each.
+    pub markets: u8,
+    pub notional: Option<i64>,
+}
+
+impl WantedKey {
+    /// One that may see and trade everywhere for ever.
+    pub fn plain(id: u64) -> Self {
+        Self { id, scopes: 3, lasts: None, markets: 0, notional: None }
+    }
 }

@@ -52,10 +52,15 @@ impl Life {
             run.at(shard, Command::Leave { part: PartId(2) });
         }
         for account in self.accounts.clone() {
-            let key = |id| ApiKey { id: ApiKeyId(id), hash: [7; 32], scopes: Scopes::READ_TRADE };
+            let key = |id| ApiKey::with_secret(ApiKeyId(id), [7; 32], Scopes::READ_TRADE);
             run.ask(Command::OpenAccount { account, key: key(account.0) });
-            run.ask(Command::AddApiKey { account, key: key(account.0 + 1_000) });
-            run.ask(Command::RevokeApiKey { account, key: ApiKeyId(account.0 + 1_000) });
+            let (by, id) = (Some(ApiKeyId(account.0)), account.0 + 1_000);
+            run.ask(Command::AddApiKey { account, key: key(id), by });
+            let expires = Some(Timestamp(u64::MAX));
+            let (old, new) = (ApiKeyId(id), Box::new(ApiKey { expires, ..key(id + 1_000) }));
+            run.ask(Command::RotateApiKey { account, old, key: new, grace_ms: 1, by });
+            run.ask(Command::AddApiKey { account, key: key(id + 2_000), by: None });
+            run.ask(Command::RevokeApiKey { account, key: ApiKeyId(id + 2_000), by });
             let client_id = self.name();
             for _ in 0..2 {
                 run.ask(Command::Deposit { account, amount: Credits::whole(300), client_id, by: ADMIN });

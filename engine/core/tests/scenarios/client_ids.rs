@@ -57,7 +57,7 @@ impl Shell {
 fn beyond_its_client_ids_of_an_hour_an_account_is_refused_and_nothing_is_kept() {
     let state = State::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
     let mut shell = Shell { state, offset: 0, time: Timestamp(CLIENT_ID_GENERATION_MS) };
-    let key = ApiKey { id: ApiKeyId(1), hash: [0; 32], scopes: Scopes::READ_TRADE };
+    let key = ApiKey::with_secret(ApiKeyId(1), [0; 32], Scopes::READ_TRADE);
     shell.ask(&Command::OpenAccount { account: ACCOUNT, key });
     for name in 1..CLIENT_IDS_AN_HOUR_MAX {
         assert_eq!(shell.place(Some(name)), [Rejection::MarketUnknown]);

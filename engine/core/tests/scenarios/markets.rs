@@ -144,7 +144,7 @@ fn a_market_with_many_holders_pays_each_once_in_slices() {
         by: AdminId(1),
     });
     for account in (100..100 + HOLDERS).map(AccountId) {
-        let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ };
+        let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ);
         scenario.handle(&Command::OpenAccount { account, key });
         scenario.handle(&Command::Deposit { account, amount: Credits::whole(1), client_id: None, by: AdminId(1) });
         for (who, entry) in [(account, Entry::BuyYes), (house, Entry::BuyNo)] {

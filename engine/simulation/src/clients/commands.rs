@@ -5,8 +5,10 @@
 //! | here     | who there is, what is traded; credits, and what must come first    |
 //! | `orders` | orders, cancels, amendments, batches, switches                     |
 //! | `admins` | markets and their answers, freezes, limits                         |
+//! | `keys`   | keys that keys ask for, replace and revoke                         |
 
 mod admins;
+mod keys;
 mod orders;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -135,14 +137,14 @@ impl World {
     pub fn opening(&mut self, random: &mut Random) -> Vec<Asked> {
         let mut all = Vec::new();
         for account in self.accounts.clone() {
-            let key = ApiKey { id: ApiKeyId(account.0), hash: [7; 32], scopes: Scopes::READ_TRADE };
+            let key = ApiKey::with_secret(ApiKeyId(account.0), [7; 32], Scopes::READ_TRADE);
             all.push(self.at_account(account, Command::OpenAccount { account, key }, None));
             all.push(self.deposit(account, Credits::whole(*random.pick(&FIRST_CREDITS))));
             if random.one_in(4) {
                 all.push(self.limit_account(account, random));
             }
         }
-        let (account, key) = (self.vault, ApiKey { id: ApiKeyId(self.vault.0), hash: [7; 32], scopes: Scopes::READ });
+        let (account, key) = (self.vault, ApiKey::with_secret(ApiKeyId(self.vault.0), [7; 32], Scopes::READ));
         all.push(self.at_account(account, Command::OpenAccount { account, key }, None));
         all.push(self.create_event());
         for listing in self.listings.clone() {
@@ -171,12 +173,9 @@ impl World {
             172..178 => self.dead_man_switch(account, random),
             178..194 => self.supervise(account, random),
             194..218 => self.change_market(sight, random),
-            218..220 => {
-                let key = ApiKey { id: ApiKeyId(random.below(1_000)), hash: [8; 32], scopes: Scopes::READ_TRADE };
-                self.at_account(account, Command::AddApiKey { account, key }, None)
-            }
-            220..230 => self.deposit_by_two(random),
-            230..236 => self.describe(sight, random),
+            218..230 => self.change_keys(account, sight, random),
+            230..240 => self.deposit_by_two(random),
+            240..246 => self.describe(sight, random),
             _ => self.place(account, sight, random),
         }
     }

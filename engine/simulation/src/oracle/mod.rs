@@ -7,6 +7,7 @@
 //! | `requests`     | nothing acknowledged is lost, all is answered once, no answer is taken back, no client id acts twice |
 //! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
 //! | `deposits`     | I-10: what is above the limit has two admins, and is no credit before                            |
+//! | `keys`         | I-14: a key gives only what it has, none outlives its time, rotation leaves no gap              |
 //! | `archive`      | paid-out markets are archived in time, with their fees, and never spoken of again                |
 //! | `markets`      | what markets are changes only as it may, they open and close in time, and I-12                   |
 //! | `outboxes`     | nothing is begun that a shard must hear for which as many messages are kept as may be            |
@@ -32,6 +33,7 @@ mod deposits;
 mod funds;
 mod history;
 mod instructions;
+mod keys;
 mod markets;
 mod movements;
 mod orders;
@@ -71,6 +73,7 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         vocabulary::check(&cluster, history);
         movements::check(&cluster, history);
         deposits::check(&cluster, history);
+        keys::check(&cluster, history);
         archive::check(&cluster, history);
         markets::check(&cluster, history);
         outboxes::check(&cluster, history);

@@ -10,25 +10,41 @@ impl Exchange {
         self.purses.insert((account, home), Purse::default());
         let mut told = Telling::new(self.command(), home);
         let key = self.new_key(account);
-        told.events.extend([Event::AccountOpened { account }, Event::ApiKeyAdded { account, key }]);
+        told.events.extend([Event::AccountOpened { account }, Event::ApiKeyAdded { account, key, by: None }]);
         self.tell(told)
     }
 
     fn new_key(&mut self, account: AccountId) -> ApiKey {
         let id = ApiKeyId(self.random.next() >> 1);
         self.keys.push((account, id));
-        ApiKey { id, hash: [self.random.below(256) as u8; 32], scopes: Scopes::READ_TRADE }
+        let plain = ApiKey::with_secret(id, [self.random.below(256) as u8; 32], Scopes::READ_TRADE);
+        if self.random.below(2) == 0 {
+            return plain;
+        }
+        let markets = KeyMarkets::new((0..1 + self.random.below(3)).map(MarketId).collect());
+        let name = "quoter".parse().ok();
+        let terms = KeyTerms { name, markets, notional: Some(Credits(1 + self.random.below(9).cast_signed())) };
+        let (proof, expires) = (KeyProof::Ed25519(*plain.proof.bytes()), Some(Timestamp(1_700_000_000_000)));
+        ApiKey { proof, expires, terms: Some(Box::new(terms)), ..plain }
     }
 
     pub(super) fn change_keys(&mut self) -> Vec<Told> {
         let (account, event) = if self.random.below(2) == 0 && !self.keys.is_empty() {
             let nth = self.random.index(self.keys.len());
             let (account, key) = self.keys.swap_remove(nth);
-            (account, Event::ApiKeyRevoked { account, key })
+            match self.random.below(3) {
+                0 => (account, Event::ApiKeyExpired { account, key }),
+                1 => {
+                    self.keys.push((account, key));
+                    let expires = Timestamp(1_800_000_000_000 + self.random.below(9));
+                    (account, Event::ApiKeyEnds { account, key, expires })
+                }
+                _ => (account, Event::ApiKeyRevoked { account, key, by: Some(key) }),
+            }
         } else {
             let account = self.any_account();
             let key = self.new_key(account);
-            (account, Event::ApiKeyAdded { account, key })
+            (account, Event::ApiKeyAdded { account, key, by: None })
         };
         let mut told = Telling::new(self.command(), self.home(account));
         told.events.push(event);

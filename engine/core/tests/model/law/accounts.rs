@@ -1,54 +1,13 @@
-//! Accounts, their keys, and credits that come, go and move from one to another.
+//! Accounts, and credits that come, go and move from one to another.
 
 use schemas::event::FirstOutcome;
-use schemas::limits::{ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, DEAD_MAN_MAX_S, WALLET_MAX};
-use schemas::{
-    AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Credits, Event, Instruction, Rejection, Timestamp,
-};
+use schemas::limits::{AMOUNT_MAX, DEAD_MAN_MAX_S, WALLET_MAX};
+use schemas::{AccountId, AccountLimits, AdminId, ClientId, Credits, Event, Instruction, Rejection, Timestamp};
 
 use super::deposits::Proposal;
-use super::{Account, Answer, FORGOTTEN, Journey, Model, NamedMovement, Standing};
+use super::{Answer, FORGOTTEN, Journey, Model, NamedMovement, Standing};
 
 impl Model {
-    pub(super) fn open_account(&mut self, account: AccountId, key: &ApiKey) {
-        let answer = match self.account_here(account) {
-            Err(Rejection::AccountUnknown) if account.0 == 0 || account.0 >> 63 == 1 => {
-                Err(Rejection::AccountIdInvalid)
-            }
-            Err(Rejection::AccountUnknown) => Ok(Event::AccountOpened { account }),
-            Err(code) => Err(code),
-            Ok(_) => Err(Rejection::AccountExists),
-        };
-        if self.answer(answer) {
-            self.accounts.insert(
-                account,
-                Account { keys: [(key.id, *key)].into(), purses: [self.at].into(), ..Account::default() },
-            );
-            self.tell(Event::ApiKeyAdded { account, key: *key });
-        }
-    }
-
-    pub(super) fn add_key(&mut self, account: AccountId, key: &ApiKey) {
-        let answer = self.account_here(account).and_then(|found| match () {
-            () if found.keys.contains_key(&key.id) => Err(Rejection::ApiKeyExists),
-            () if found.keys.len() == ACCOUNT_API_KEYS_MAX => Err(Rejection::ApiKeyLimit),
-            () => Ok(Event::ApiKeyAdded { account, key: *key }),
-        });
-        if self.answer(answer) {
-            self.account_mut(account).keys.insert(key.id, *key);
-        }
-    }
-
-    pub(super) fn revoke_key(&mut self, account: AccountId, key: ApiKeyId) {
-        let answer = self.account_here(account).and_then(|found| match found.keys.contains_key(&key) {
-            true => Ok(Event::ApiKeyRevoked { account, key }),
-            false => Err(Rejection::ApiKeyUnknown),
-        });
-        if self.answer(answer) {
-            self.account_mut(account).keys.remove(&key);
-        }
-    }
-
     pub(super) fn freeze(&mut self, account: AccountId, by: AdminId) {
         let answer = self.account_here(account).map(|_| Event::AccountFrozen { account, by });
         if self.answer(answer) {

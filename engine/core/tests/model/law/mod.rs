@@ -16,6 +16,7 @@ mod amend;
 mod batch;
 mod cancel;
 mod deposits;
+mod keys;
 mod limits;
 mod markets;
 mod matching;
@@ -206,8 +207,11 @@ impl Model {
     fn obey(&mut self, command: &Command, decided: &[u16]) {
         match command {
             Command::OpenAccount { account, key } => self.open_account(*account, key),
-            Command::AddApiKey { account, key } => self.add_key(*account, key),
-            Command::RevokeApiKey { account, key } => self.revoke_key(*account, *key),
+            Command::AddApiKey { account, key, by } => self.add_key(*account, key, *by),
+            Command::RevokeApiKey { account, key, by } => self.revoke_key(*account, *key, *by),
+            Command::RotateApiKey { account, old, key, grace_ms, by } => {
+                self.rotate_key(*account, *old, key, *grace_ms, *by);
+            }
             Command::Deposit { account, amount, client_id, by } => self.deposit(*account, *amount, *client_id, *by),
             Command::ConfirmDeposit { proposal, account, amount, by } => {
                 self.confirm_deposit(*proposal, *account, *amount, *by);

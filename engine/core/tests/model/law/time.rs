@@ -17,7 +17,8 @@ impl Model {
         let orders = self.expiries_at(at).into_iter().map(|(expires, ..)| expires);
         let switches = self.switches_at(at).into_iter().map(|(due, _)| due);
         let deposits = self.open_at(at).into_iter().map(|proposal| proposal.expires);
-        markets.chain(orders).chain(switches).chain(deposits).min()
+        let keys = self.key_expiries_at(at).into_iter().map(|(expires, ..)| expires);
+        markets.chain(orders).chain(switches).chain(deposits).chain(keys).min()
     }
 
     /// At most so many orders and positions; the rest when it comes again.
@@ -25,6 +26,7 @@ impl Model {
         let (mut room, at) = (SWEEP_MAX, self.at);
         self.move_markets(at);
         room -= self.drop_late_deposits();
+        room -= self.expire_keys(room);
         for (due, account) in self.switches_at(at).into_iter().take(SWEEP_MAX / usize::from(SHARDS_MAX)) {
             if due <= self.now {
                 self.account_mut(account).dead_man = None;

@@ -221,7 +221,7 @@ impl Scenario {
 
     fn open(&mut self, name: &str, home: Shard, credits: &str) -> Vec<Said> {
         let account = self.name_account(name, home);
-        let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+        let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
         self.submit("", home, &Command::OpenAccount { account, key });
         if credits == "0" { Vec::new() } else { self.run(&format!("{name} deposit {credits}")) }
     }

@@ -74,7 +74,7 @@ impl Scenario {
         }
         self.names.push(name.to_owned());
         let account = AccountId(self.names.len() as u64);
-        let key = ApiKey { id: ApiKeyId(account.0), hash: [0; 32], scopes: Scopes::READ_TRADE };
+        let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
         self.handle(&Command::OpenAccount { account, key });
         account
     }

@@ -92,7 +92,7 @@ impl Keys {
         };
         let (account, key) = keys.iter().find(|(_, key)| is_right(key))?;
         let terms = Arc::new(key.terms.as_deref().cloned().unwrap_or_default());
-        key.is_live(now).then(|| KeyHolder { account: *account, key: key.id, scopes: key.scopes, terms })
+        key.is_live(now).then_some(KeyHolder { account: *account, key: key.id, scopes: key.scopes, terms })
     }
 
     /// True if the key is neither revoked nor expired meanwhile, as far as the log says.

@@ -218,6 +218,16 @@ async fn an_interrupted_build_goes_on_where_it_was() {
     stack.remove().await;
 }
 
+/// A constraint that a migration adds unchecked, so that nobody waits, is checked by a later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_constraint_is_checked() {
+    let stack = Stack::new("constraints", 1).await;
+    let unchecked = "SELECT conrelid::regclass || '.' || conname FROM pg_constraint WHERE NOT convalidated ORDER BY 1";
+    let found: Vec<String> = stack.postgres.query(unchecked, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(found, Vec::<String>::new());
+    stack.remove().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_in_sql_are_those_of_the_log() {
     let stack = Stack::new("names", 1).await;

@@ -9,6 +9,7 @@ mod books;
 mod cancels;
 mod client_ids;
 mod instructions;
+mod keys;
 mod markets;
 mod matching;
 mod reducing;

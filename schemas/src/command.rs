@@ -4,6 +4,7 @@ use bincode::{Decode, Encode};
 
 use crate::about::{MarketAddition, MarketEdit, MarketEvent};
 use crate::account::{AccountLimits, ApiKey};
+use crate::group::{GroupAct, GroupId};
 use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, PartId, ProposalId, Shard};
 use crate::market::{Listing, MarketLimits, Transition};
 use crate::message::Message;
@@ -303,11 +304,21 @@ pub enum Command {
         /// The account's key that asks: as for adding the one and revoking the other.
         by: Option<ApiKeyId>,
     },
+    /// Makes, changes, triggers, resets or deletes a group of an account's orders. Home: account. Answer: `GroupSet`,
+    /// `GroupTriggered` or `GroupDeleted`, and `InstructionCompleted` when every shard where it has a purse knows.
+    ActOnGroup {
+        /// Whose group.
+        account: AccountId,
+        /// Which.
+        group: GroupId,
+        /// What is asked.
+        act: GroupAct,
+    },
 }
 
 impl Command {
     /// The last kind that this build knows.
-    pub(crate) const LAST_KIND: u16 = 29;
+    pub(crate) const LAST_KIND: u16 = 30;
 
     /// The vocabulary that its reader must know; 0 for what was there from the first.
     pub(crate) const fn needs(&self) -> u16 {

@@ -6,6 +6,7 @@ use bincode::{Decode, Encode};
 
 use crate::about::{MarketAddition, MarketEdit, MarketEvent};
 use crate::account::{AccountLimits, ApiKey};
+use crate::group::{GroupId, GroupLimits, TriggerCause};
 use crate::ids::{
     AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketEventId, MarketId, OrderId, PartId, ProposalId, Shard,
     TradeId,
@@ -615,6 +616,54 @@ pub enum Event {
         /// Which key.
         key: ApiKeyId,
     },
+    /// A group of an account's orders has these limits. With a generation that it had not, it is as one that was just
+    /// made: nothing has filled, and it is not triggered. Elsewhere than at home: the home has said so.
+    GroupSet {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        group: GroupId,
+        /// Its limits.
+        limits: GroupLimits,
+        /// Counts the makings and resets of the account's groups, from 1.
+        generation: u64,
+    },
+    /// A group's orders have filled.
+    GroupFilled {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        group: GroupId,
+        /// How much: a trade between two of its orders counts once.
+        contracts: u64,
+        /// What has filled in its window with that, as counted on this shard.
+        filled: u64,
+        /// Home: the other shard where they filled.
+        reported_by: Option<Shard>,
+    },
+    /// A group takes no orders until it is reset. Its live orders on this shard end in the same outcome.
+    GroupTriggered {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        group: GroupId,
+        /// Why.
+        cause: TriggerCause,
+    },
+    /// Away from home: all that a group has filled here, and whether it was triggered, is told to the home.
+    GroupReported {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        group: GroupId,
+    },
+    /// There is no such group any more. Its live orders on this shard end in the same outcome.
+    GroupDeleted {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        group: GroupId,
+    },
 }
 
 // Every command builds, applies and encodes a few of them: two cache lines, so that copying one is a few moves.
@@ -707,6 +756,8 @@ open_enum! {
         MatchLimit = 8, "MATCH_LIMIT";
         /// It only reduces its account's position, and there was no more to reduce.
         ReduceOnly = 9, "REDUCE_ONLY";
+        /// Its group was triggered or deleted.
+        Group = 10, "GROUP";
     }
 }
 

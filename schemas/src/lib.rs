@@ -21,6 +21,7 @@ pub mod command;
 pub mod effects;
 pub mod event;
 pub mod frame;
+pub mod group;
 pub mod halting;
 pub mod ids;
 pub mod limits;
@@ -45,6 +46,7 @@ pub use account::{AccountLimits, ApiKey, KeyMarkets, KeyProof, KeyTerms, Scopes}
 pub use command::{Command, CommandRecord, Request};
 pub use event::{Event, Seconded, StateHash};
 pub use frame::VOCABULARY;
+pub use group::{GroupAct, GroupId, GroupLimits, GroupNow, TriggerCause};
 pub use halting::{LeaderHalted, Quarantine, Quarantined};
 pub use ids::{
     AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketEventId, MarketId, OrderId, PartId, ProposalId,

@@ -71,6 +71,25 @@ pub const ORDER_FILLS_MAX: usize = 10_000;
 /// Buys of one account that only reduce and rest in one market. Each may shrink whenever the account's position does.
 pub const REDUCE_ONLY_MAX: usize = 20;
 
+/// Groups of orders of one account.
+pub const ACCOUNT_GROUPS_MAX: usize = 1_000;
+
+/// Orders of one group that rest on one shard. All of them end in the outcome of the fill that triggers it.
+pub const GROUP_ORDERS_MAX: usize = 200;
+
+/// Contracts that a group's limit may be.
+pub const GROUP_CONTRACTS_MAX: u32 = 1_000_000_000;
+
+/// Seconds of a group's window.
+pub const GROUP_WINDOW_MAX_S: u8 = 60;
+
+/// Parts into which a group's window is divided. A fill counts for the window, and for up to one part more.
+pub const GROUP_WINDOW_PARTS: u64 = 50;
+
+/// What meeting an order of a group counts for besides the order itself: that its group is told of, reported, and
+/// perhaps triggered.
+pub const GROUP_COUNTS: usize = 2;
+
 /// Orders cancelled or positions paid out by one command; the rest goes on at the next `AdvanceTime`.
 pub const SWEEP_MAX: usize = 1_000;
 
@@ -180,6 +199,16 @@ const _: () = assert!(
     (ORDER_FILLS_MAX * FILL_EVENTS_MAX + SWEEP_MAX + (BATCH_MAX + PARKED_MAX) * REDUCE_ONLY_MAX) * EVENT_BYTES_MAX
         < RECORD_BYTES_MAX
 );
+// One fill may trigger two groups, its maker's and its taker's: of each all orders end, each sell of them may shrink
+// buys that only reduce, and every other shard is told. A command that has done nothing else may do it.
+const _: () = assert!(
+    2 * (GROUP_ORDERS_MAX * (1 + REDUCE_ONLY_MAX) + SHARDS_MAX as usize) + 1 + 2 * REDUCE_ONLY_MAX + GROUP_COUNTS
+        < ORDER_FILLS_MAX
+);
+// A window's parts are whole milliseconds.
+const _: () = assert!(1_000 % GROUP_WINDOW_PARTS == 0);
+// What a command of an account does to a group is within a sweep.
+const _: () = assert!(GROUP_ORDERS_MAX <= SWEEP_MAX);
 // While an order's client id is known, so is its market: a repeat is told the same before and after.
 const _: () = assert!(MARKET_KEPT_MS > CLIENT_ID_WINDOW_MS + CLIENT_ID_GENERATION_MS);
 // What a market is about has its length in 16 bits on the log: texts, and what stands before each.

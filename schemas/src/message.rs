@@ -5,6 +5,7 @@
 
 use bincode::{Decode, Encode};
 
+use crate::group::{GroupId, GroupNow};
 use crate::ids::{AccountId, ClientId, MarketEventId, MarketId};
 use crate::money::Credits;
 use crate::purse::{Instruction, Need, Returned, Room};
@@ -94,6 +95,26 @@ pub enum Message {
         /// Another market, which holds the event's YES.
         taken_by: Option<MarketId>,
     },
+    /// Account's home to a shard where it has a purse, or gets one by the next message: what some of its groups are now.
+    Groups {
+        /// Whose.
+        account: AccountId,
+        /// At most [`ACCOUNT_GROUPS_MAX`](crate::limits::ACCOUNT_GROUPS_MAX).
+        groups: Vec<(GroupId, GroupNow)>,
+    },
+    /// Market's shard to account's home: what a group's orders have filled there since the last of these.
+    GroupFilled {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        group: GroupId,
+        /// In which generation.
+        generation: u64,
+        /// How much.
+        contracts: u64,
+        /// That has reached the group's limit.
+        triggered: bool,
+    },
 }
 
 impl Message {
@@ -105,7 +126,9 @@ impl Message {
             | Self::TransferEnded { refused: None, .. }
             | Self::ClaimYes { .. }
             | Self::ReleaseYes { .. }
-            | Self::YesAnswered { .. } => Credits::ZERO,
+            | Self::YesAnswered { .. }
+            | Self::Groups { .. }
+            | Self::GroupFilled { .. } => Credits::ZERO,
             Self::Fund { credits, .. } => *credits,
             Self::Return(returned) => returned.iter().map(|returned| returned.credits).sum(),
             Self::Transfer { amount, .. } | Self::TransferEnded { amount, .. } => *amount,

@@ -2,6 +2,7 @@
 
 use bincode::{Decode, Encode};
 
+use crate::group::GroupId;
 use crate::ids::{AccountId, ClientId, MarketId, OrderId, Shard};
 use crate::money::{Credits, FeeRate, Price, Quantity};
 use crate::time::Timestamp;
@@ -126,12 +127,21 @@ pub struct Instructions {
     /// its account has of them that no resting sell reserves and no other resting reduce-only buy will take. What is
     /// beyond is cut off when it comes in; a buy that rests loses what comes to be beyond later.
     pub reduce_only: bool,
+    /// The group of its account's orders that it belongs to.
+    pub group: Option<GroupId>,
 }
 
 impl Default for Instructions {
-    /// Cancels the newest on self-trade; no deadline; keeps its place in a pause; may enlarge its account's position.
+    /// Cancels the newest on self-trade; no deadline; keeps its place in a pause; may enlarge its account's position; in
+    /// no group.
     fn default() -> Self {
-        Self { self_trade: SelfTrade::CancelNewest, deadline: None, cancel_on_pause: false, reduce_only: false }
+        Self {
+            self_trade: SelfTrade::CancelNewest,
+            deadline: None,
+            cancel_on_pause: false,
+            reduce_only: false,
+            group: None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use bincode::{Decode, Encode};
 use crate::account::AccountLimits;
 use crate::command::Request;
 use crate::event::CancelReason;
+use crate::group::{GroupId, GroupNow};
 use crate::ids::{AccountId, AdminId, ClientId, CommandId, MarketId, OrderId, Shard};
 use crate::money::{Credits, Price, Quantity};
 use crate::order::{NewOrder, OrderRef};
@@ -207,6 +208,13 @@ pub enum Instruction {
     },
     /// End all orders of the account, parked ones included.
     MassCancel(CancelReason),
+    /// A group of the account's orders is this now.
+    Group {
+        /// Which.
+        group: GroupId,
+        /// What; `None`: it is deleted.
+        now: Option<GroupNow>,
+    },
 }
 
 /// What a purse away from home sends back to it.

@@ -249,7 +249,7 @@ impl Event {
     const NO_KIND: u16 = 0;
 
     /// The last kind that this build knows.
-    const LAST_KIND: u16 = 69;
+    const LAST_KIND: u16 = 74;
 
     /// That of [`Event::VocabularyRaised`].
     const RAISED_KIND: u16 = 58;
@@ -337,10 +337,11 @@ impl Record {
 mod tests {
     use super::*;
     use crate::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade};
+    use crate::group::{GroupId, TriggerCause};
     use crate::ids::{AccountId, ClientId, MarketId, OrderId, TradeId};
     use crate::limits::{
-        BATCH_MAX, EVENT_BYTES_MAX, FILL_EVENTS_MAX, ORDER_FILLS_MAX, PARKED_MAX, RECORD_BYTES_MAX, REDUCE_ONLY_MAX,
-        SHARDS_MAX, SWEEP_MAX,
+        BATCH_MAX, EVENT_BYTES_MAX, FILL_EVENTS_MAX, GROUP_COUNTS, ORDER_FILLS_MAX, PARKED_MAX, RECORD_BYTES_MAX,
+        REDUCE_ONLY_MAX, SHARDS_MAX, SWEEP_MAX,
     };
     use crate::message::Message;
     use crate::money::{Credits, FeeRate, Price, Quantity};
@@ -397,6 +398,28 @@ mod tests {
         ]
     }
 
+    /// What a group's part in a fill can cause: it is told of, triggered and reported, and what is left of its order ends.
+    fn grouped() -> Vec<Event> {
+        let (account, group, to) = (ACCOUNT, GroupId::new(1).expect("a group"), Shard::new(1).expect("there are two"));
+        let (generation, contracts, triggered) = (u64::MAX, u64::MAX, true);
+        let message = Message::GroupFilled { account, group, generation, contracts, triggered };
+        let told = [
+            Event::GroupFilled { account, group, contracts, filled: contracts, reported_by: Some(to) },
+            Event::GroupTriggered { account, group, cause: TriggerCause::Filled },
+            Event::GroupReported { account, group },
+            Event::Sent { to, number: u64::MAX, message },
+        ];
+        without_fill()[0].iter().cloned().chain(told).collect()
+    }
+
+    #[test]
+    fn a_groups_part_in_a_fill_is_within_what_it_counts_for() {
+        let (filled, grouped) = (fill(), grouped());
+        assert!(grouped.len() <= GROUP_COUNTS * FILL_EVENTS_MAX);
+        let bytes = |events: &[Event]| -> usize { events.iter().map(bytes_of).sum() };
+        assert!(bytes(&grouped) <= GROUP_COUNTS * bytes(&filled), "{} and {}", bytes(&grouped), bytes(&filled));
+    }
+
     /// The widest order there is.
     fn order() -> NewOrder {
         let terms = Terms::Limit {
@@ -417,6 +440,7 @@ mod tests {
                 deadline: Some(Timestamp(11)),
                 cancel_on_pause: true,
                 reduce_only: true,
+                group: GroupId::new(1),
             },
         }
     }
@@ -512,6 +536,8 @@ mod tests {
             Event::Parked(Box::new(parked)),
         ];
         events.extend((0..BATCH_MAX + PARKED_MAX).flat_map(|_| request()));
+        // The group of each request's own order.
+        events.extend((0..BATCH_MAX + PARKED_MAX).flat_map(|_| grouped()));
         events.extend((0..PARKED_MAX).flat_map(|_| decided()));
         events.extend((0..PARKED_MAX).flat_map(|_| recalled()));
         events.extend((0..ORDER_FILLS_MAX).flat_map(|_| fill()));

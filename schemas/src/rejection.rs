@@ -104,6 +104,12 @@ open_enum! {
         MarketEventExists = 233, "market-event-exists";
         /// Another market of the exclusive market event holds its YES.
         YesTaken = 234, "yes-taken";
+        /// The account has no such group.
+        GroupUnknown = 240, "group-unknown";
+        /// The account has such a group.
+        GroupExists = 241, "group-exists";
+        /// The group was triggered. It takes no orders until it is reset.
+        GroupTriggered = 242, "group-triggered";
         /// The key would be worthless at once: its expiry is not in the future.
         KeyExpiryInPast = 250, "key-expiry-in-past";
         /// The key that asks was revoked or has expired.
@@ -171,6 +177,10 @@ open_enum! {
         MarketEventsLimit = 332, "market-events-limit";
         /// The home of the market's event has not answered yet whether the market can be answered YES.
         YesPending = 333, "yes-pending";
+        /// The account has as many groups as it may.
+        GroupsLimit = 340, "groups-limit";
+        /// As many orders of the group rest on the shard as may.
+        GroupOrdersLimit = 341, "group-orders-limit";
     }
 }
 

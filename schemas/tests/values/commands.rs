@@ -4,8 +4,8 @@ use schemas::*;
 
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, PROPOSAL, SECOND_ADMIN, account_limits, all_answers, all_order_refs,
-    all_terms, bound_key, key, limit, listing, market, market_additions, market_edits, market_event, market_limits,
-    named_order, new_order, order_id, part, price, quantity, shard,
+    all_terms, bound_key, group, group_acts, key, limit, listing, market, market_additions, market_edits, market_event,
+    market_limits, named_order, new_order, order_id, part, price, quantity, shard,
 };
 use super::{REQUESTS, TRANSITIONS, all_of, messages, named};
 
@@ -95,6 +95,8 @@ pub fn commands() -> Vec<(String, Command)> {
             by: Some(key().id),
         },
     ];
+    let acted = |act| Command::ActOnGroup { account: ACCOUNT, group: group(), act };
+    values.extend(group_acts().into_iter().map(acted));
     values.extend(of_an_owner());
     values.extend(of_an_admin());
     values.extend(all_terms().into_iter().map(|terms| Command::PlaceOrder(new_order(Entry::BuyNo, terms))));

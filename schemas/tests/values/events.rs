@@ -5,9 +5,9 @@ use schemas::*;
 
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, OTHER_MARKET, PROPOSAL, SECOND_ADMIN, TICKET, account_limits,
-    all_order_refs, answer, bound_key, build, came_with, counting_up, key, limit, listing, market, market_additions,
-    market_edits, market_event, market_limits, new_order, order_id, part, price, quantity, resolution, settlement,
-    shard, trade,
+    all_order_refs, answer, bound_key, build, came_with, counting_up, group, group_limits, group_now, key, limit,
+    listing, market, market_additions, market_edits, market_event, market_limits, new_order, order_id, part, price,
+    quantity, resolution, settlement, shard, trade,
 };
 use super::purses::{all_instructions, given_back, need, parked, room};
 use super::{COMMAND_ID, FIRST_OUTCOMES, all_of, messages, named};
@@ -273,9 +273,24 @@ fn of_the_vocabulary() -> Vec<Event> {
     ]
 }
 
+fn of_groups() -> Vec<Event> {
+    let (account, group, contracts) = (ACCOUNT, group(), 0x0302_0100);
+    let filled = |reported_by| Event::GroupFilled { account, group, contracts, filled: 0x0403_0201, reported_by };
+    let triggered = |cause: &TriggerCause| Event::GroupTriggered { account, group, cause: *cause };
+    let mut values = vec![
+        Event::GroupSet { account, group, limits: group_limits(), generation: group_now().generation },
+        filled(None),
+        filled(Some(shard(2))),
+        Event::GroupReported { account, group },
+        Event::GroupDeleted { account, group },
+    ];
+    values.extend(TriggerCause::ALL.iter().map(triggered));
+    values
+}
+
 pub fn events() -> Vec<(String, Event)> {
     let repeated = |first| Event::ClientIdRepeated { account: ACCOUNT, client_id: CLIENT_ID, first };
     let repeats = first_outcomes().into_iter().map(repeated).collect();
-    let of_shards = [of_parked_requests(), of_purses(), between_shards()].concat();
+    let of_shards = [of_parked_requests(), of_purses(), between_shards(), of_groups()].concat();
     named([of_accounts(), of_orders(), of_markets(), of_shards, repeats, of_the_vocabulary()].concat())
 }

@@ -3,7 +3,7 @@
 use schemas::*;
 
 use super::named;
-use super::parts::{ACCOUNT, AMOUNT, CLIENT_ID, OTHER, OTHER_MARKET, TICKET, market, market_event};
+use super::parts::{ACCOUNT, AMOUNT, CLIENT_ID, OTHER, OTHER_MARKET, TICKET, group, group_now, market, market_event};
 use super::purses::{all_instructions, given_back, need, returned, room};
 
 pub fn messages() -> Vec<(String, Message)> {
@@ -31,5 +31,12 @@ pub fn messages() -> Vec<(String, Message)> {
     values.push(Message::ReleaseYes { event, market });
     let answered = |taken_by| Message::YesAnswered { market, claim: 0x0405_0607, taken_by };
     values.extend([None, Some(OTHER_MARKET)].map(answered));
+    values.push(Message::Groups { account, groups: vec![(group(), group_now())] });
+    values.push(Message::Groups { account, groups: Vec::new() });
+    let filled = |triggered| {
+        let (group, generation) = (group(), group_now().generation);
+        Message::GroupFilled { account, group, generation, contracts: 0x0302_0100, triggered }
+    };
+    values.extend([true, false].map(filled));
     named(values)
 }

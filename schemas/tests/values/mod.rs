@@ -52,7 +52,7 @@ variants!(COMMANDS: Command {
     OpenAccount, AddApiKey, RevokeApiKey, Deposit, Withdraw, CreateMarket, ChangeMarket, PlaceOrder, CancelOrder,
     Receive, Acknowledge, AdvanceTime, AmendOrder, MassCancel, SetDeadManSwitch, Batch, FreezeAccount, UnfreezeAccount,
     LimitAccount, LimitMarket, Transfer, ConfirmDeposit, DropDeposit, Announce, Leave, RaiseVocabulary,
-    CreateMarketEvent, EditMarket, AddToMarket, RotateApiKey,
+    CreateMarketEvent, EditMarket, AddToMarket, RotateApiKey, ActOnGroup,
 });
 
 variants!(EVENTS: Event {
@@ -65,15 +65,16 @@ variants!(EVENTS: Event {
     PurseFrozen, PurseLimited, Instructed, Obeyed, InstructionCompleted, TransferCompleted,
     DepositProposed, DepositDropped, PartAnnounced, PartLeft, VocabularyRaised, MarketArchived, CameWith,
     MarketEventCreated, MarketEdited, MarketAddedTo, YesClaimed, YesReleased, YesHeld, YesAnswered,
-    ApiKeyEnds, ApiKeyExpired,
+    ApiKeyEnds, ApiKeyExpired, GroupSet, GroupFilled, GroupTriggered, GroupReported, GroupDeleted,
 } and Unknown);
 
 variants!(MESSAGES: Message {
-    Ask, Fund, Instruct, Return, Transfer, TransferEnded, ClaimYes, ReleaseYes, YesAnswered,
+    Ask, Fund, Instruct, Return, Transfer, TransferEnded, ClaimYes, ReleaseYes, YesAnswered, Groups, GroupFilled,
 });
 variants!(REQUESTS: Request { Place, Cancel, Amend });
 variants!(PARKED_REQUESTS: ParkedRequest { Place, Amend, Batch, Fund, Withdraw, Transfer });
-variants!(INSTRUCTIONS: Instruction { Recall, Freeze, Unfreeze, Limit, MassCancel });
+variants!(INSTRUCTIONS: Instruction { Recall, Freeze, Unfreeze, Limit, MassCancel, Group });
+variants!(GROUP_ACTS: GroupAct { Make, Change, Trigger, Reset, Delete });
 variants!(KEY_PROOFS: KeyProof { Secret, Ed25519 });
 variants!(TERMS: Terms { Limit, Market, Budget });
 variants!(TIMES_IN_FORCE: TimeInForce { Gtc, Gtd, Ioc, Fok });
@@ -155,7 +156,8 @@ pub fn codes() -> Vec<String> {
         CancelReason,
         TradeKind,
         Rejection,
-        PartKind
+        PartKind,
+        TriggerCause
     )
     .concat()
 }

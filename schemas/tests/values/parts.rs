@@ -42,6 +42,25 @@ pub fn order_id() -> OrderId {
     OrderId::compose(shard(3), 0x0001_2345_6789)
 }
 
+pub fn group() -> GroupId {
+    GroupId::new(0x7172).expect("a group")
+}
+
+pub fn group_limits() -> GroupLimits {
+    GroupLimits::new(0x0102_0304, 0x35).expect("limits")
+}
+
+pub fn group_now() -> GroupNow {
+    GroupNow { limits: group_limits(), generation: 0x0102_0304_0506, triggered: true }
+}
+
+pub fn group_acts() -> Vec<GroupAct> {
+    let limits = group_limits();
+    let values =
+        vec![GroupAct::Make(limits), GroupAct::Change(limits), GroupAct::Trigger, GroupAct::Reset, GroupAct::Delete];
+    super::all_of(super::GROUP_ACTS, values)
+}
+
 pub fn counting_up() -> [u8; 32] {
     let mut next = 0..;
     std::array::from_fn(|_| next.next().expect("32 numbers"))
@@ -174,6 +193,7 @@ pub fn new_order(entry: Entry, terms: Terms) -> NewOrder {
             deadline: Some(Timestamp(1_763_856_001_234)),
             cancel_on_pause: true,
             reduce_only: true,
+            group: Some(group()),
         },
     }
 }

@@ -5,8 +5,8 @@ use schemas::*;
 
 use super::commands::requests;
 use super::parts::{
-    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, SECOND_ADMIN, TICKET, account_limits, limit, new_order, order_id, price,
-    quantity, shard,
+    ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, SECOND_ADMIN, TICKET, account_limits, group, group_now, limit, new_order,
+    order_id, price, quantity, shard,
 };
 use super::{COMMAND_ID, INSTRUCTIONS, PARKED_REQUESTS, all_of};
 
@@ -36,6 +36,8 @@ pub fn all_instructions() -> Vec<Instruction> {
         Instruction::Unfreeze { by: SECOND_ADMIN },
         Instruction::Limit { limits: account_limits(), by: ADMIN },
         Instruction::MassCancel(CancelReason::DeadManSwitch),
+        Instruction::Group { group: group(), now: Some(group_now()) },
+        Instruction::Group { group: group(), now: None },
     ];
     all_of(INSTRUCTIONS, values)
 }

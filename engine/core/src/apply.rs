@@ -12,9 +12,9 @@ use schemas::event::{FirstOutcome, OrderAmended, OrderPlaced, Trade};
 use schemas::limits::{PARKED_MAX, SWEEP_MAX};
 use schemas::market::Resolution;
 use schemas::{
-    AccountId, AccountLimits, ApiKey, ApiKeyId, ClientId, Contract, Credits, Entry, Event, Instruction, Listing,
-    MarketEdit, MarketId, MarketLimits, MarketState, Need, NewOrder, OrderId, Parked, Price, ProposalId, Quantity,
-    Rejection, Room, Shard, Side, Status, Timestamp,
+    AccountId, AccountLimits, ApiKey, ApiKeyId, ClientId, Contract, Credits, Entry, Event, GroupId, GroupLimits,
+    Instruction, Listing, MarketEdit, MarketId, MarketLimits, MarketState, Need, NewOrder, OrderId, Parked, Price,
+    ProposalId, Quantity, Rejection, Room, Shard, Side, Status, Timestamp, TriggerCause,
 };
 
 use crate::Place;
@@ -22,8 +22,8 @@ use crate::book::BookKey;
 use crate::decide::{asks_for, fingerprint, movement_fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
-    Account, Asked, Exposure, KnownMarketEvent, Listed, Market, MarketOrder, MarketView, MassCancel, Meaning, Name,
-    Pending, Position, Proposed, Purse, State, Table, UnderWay, Waiting, Watch, YesClaim, step_of, weight,
+    Account, Asked, Exposure, Group, KnownMarketEvent, Listed, Market, MarketOrder, MarketView, MassCancel, Meaning,
+    Name, Pending, Position, Proposed, Purse, State, Table, UnderWay, Waiting, Watch, YesClaim, step_of, weight,
 };
 
 /// Accounts whose parked requests one command tries only since another left them untried.
@@ -218,6 +218,31 @@ impl State {
                 self.instruct(*account, *ticket, pending);
             }
             Event::Obeyed { account, ticket, shard, more } => self.obey(*account, *ticket, *shard, *more),
+            Event::GroupSet { account, group, limits, generation } => {
+                self.set_group(*account, *group, *limits, *generation);
+            }
+            Event::GroupFilled { account, group, contracts, .. } => {
+                let (home, now) = (self.is_home(*account), self.facts.time);
+                let known = self.group_mut(*account, *group);
+                known.count(*contracts, now);
+                if !home {
+                    known.unreported = known.unreported.saturating_add(*contracts);
+                }
+                self.lookup_group(*account, *group);
+            }
+            Event::GroupTriggered { account, group, cause } => self.trigger(*account, *group, *cause),
+            Event::GroupReported { account, group } => {
+                let known = self.group_mut(*account, *group);
+                (known.unreported, known.trigger_unreported) = (0, false);
+                self.lookup_group(*account, *group);
+            }
+            Event::GroupDeleted { account, group } => {
+                if let Some(groups) = self.facts.groups.get_mut(*account) {
+                    groups.all.remove(group);
+                }
+                self.lookup_group(*account, *group);
+                self.ending.push(((*account, *group), None));
+            }
             Event::PartAnnounced { part, .. } => self.facts.parts.announce(*part, self.facts.time),
             Event::PartLeft { part } => self.facts.parts.leave(*part),
             Event::VocabularyRaised { to, install, .. } => {
@@ -743,6 +768,48 @@ impl State {
             self.lookup.key_expiries.remove(&(expires, id, key));
         }
         Some(ended)
+    }
+
+    /// A group with another generation is as one that was just made.
+    fn set_group(&mut self, account: AccountId, id: GroupId, limits: GroupLimits, generation: u64) {
+        let now = self.facts.time;
+        let groups = self.facts.groups.get_or_default(account);
+        groups.generations = groups.generations.max(generation);
+        match groups.all.get_mut(&id).filter(|known| known.generation == generation) {
+            Some(known) => known.limit(limits, now),
+            None => groups.all.insert(id, Group::new(limits, generation)),
+        }
+        self.lookup_group(account, id);
+    }
+
+    /// What the home says, or was asked, it need not hear.
+    fn trigger(&mut self, account: AccountId, id: GroupId, cause: TriggerCause) {
+        let home = self.is_home(account);
+        let known = self.group_mut(account, id);
+        known.triggered = true;
+        if cause == TriggerCause::Elsewhere {
+            (known.unreported, known.trigger_unreported) = (0, false);
+        } else {
+            known.trigger_unreported = !home;
+        }
+        self.lookup_group(account, id);
+        self.ending.push(((account, id), Some(cause)));
+    }
+
+    /// Notes whether a group's home is to hear of it.
+    pub(crate) fn lookup_group(&mut self, account: AccountId, id: GroupId) {
+        let key = (self.map.of_account(account), account, id);
+        if self.group(account, id).is_some_and(Group::is_unreported) {
+            self.lookup.unreported.insert(key);
+        } else {
+            self.lookup.unreported.remove(&key);
+        }
+    }
+
+    fn group_mut(&mut self, account: AccountId, id: GroupId) -> &mut Group {
+        let groups = self.facts.groups.get_mut(account);
+        let known = groups.and_then(|groups| groups.all.get_mut(&id));
+        known.unwrap_or_else(|| panic!("{}: {account} has no group {id}", Invariant::GroupsHold))
     }
 
     fn receive(&mut self, from: Shard, number: u64) {

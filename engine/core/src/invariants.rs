@@ -1,6 +1,9 @@
 //! What must always hold, by the ids of `docs/invariants.md`. Cheap ones are asserted in every build.
 
-use schemas::limits::{DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, REDUCE_ONLY_MAX};
+use schemas::limits::{
+    ACCOUNT_GROUPS_MAX, DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, GROUP_ORDERS_MAX,
+    REDUCE_ONLY_MAX,
+};
 use schemas::{AccountId, BookSide, Contract, Credits, MarketId, Message, OrderId, Room, Shard};
 
 use crate::state::{MarketOrder, Reducing, State, YesClaim};
@@ -34,6 +37,9 @@ pub enum Invariant {
     ReducedIsHeld,
     /// I-12: at most one market of an exclusive market event is paid out YES, and it holds the event's YES.
     EventsHaveOneYes,
+    /// I-13: on each shard a group's orders fill no more than its limit in a window; no order rests whose group is
+    /// triggered, or is not there.
+    GroupsHold,
 }
 
 impl std::fmt::Display for Invariant {
@@ -51,6 +57,7 @@ impl std::fmt::Display for Invariant {
             Self::DepositsHaveTheirAdmins => "I-10",
             Self::ReducedIsHeld => "I-11",
             Self::EventsHaveOneYes => "I-12",
+            Self::GroupsHold => "I-13",
         };
         write!(f, "{id} {self:?}")
     }
@@ -142,6 +149,7 @@ impl State {
         }
         self.assert_purses();
         self.assert_deposits();
+        self.assert_groups();
     }
 
     /// I-12, as far as the market's shard shows it.
@@ -152,6 +160,38 @@ impl State {
             let granted = market.yes_claim == Some(YesClaim::Granted);
             assert!(granted, "{}: market {id} has {:?}", Invariant::EventsHaveOneYes, market.yes_claim);
         }
+    }
+
+    /// I-13, as far as a state shows it.
+    fn assert_groups(&self) {
+        let invariant = Invariant::GroupsHold;
+        let mut resting: std::collections::BTreeMap<_, std::collections::BTreeSet<_>> =
+            std::collections::BTreeMap::new();
+        for order in self.markets().flat_map(|(_, market)| market.all_orders()) {
+            if let Some(group) = order.group() {
+                resting.entry(group).or_default().insert(order.id);
+            }
+        }
+        for ((account, group), orders) in &resting {
+            let known = self.group(*account, *group);
+            let open = known.is_some_and(|known| !known.triggered);
+            assert!(open, "{invariant}: orders of {account} rest in group {group}, which is {known:?}");
+            assert!(orders.len() <= GROUP_ORDERS_MAX, "{invariant}: {} of {account} in {group}", orders.len());
+        }
+        assert_eq!(self.lookup.group_orders, resting, "{invariant}: look-up");
+        let mut unreported = std::collections::BTreeSet::new();
+        for (account, groups) in self.facts.groups.iter() {
+            assert!(groups.len() <= ACCOUNT_GROUPS_MAX, "{invariant}: {account} has {}", groups.len());
+            for (id, group) in groups.iter() {
+                let open = group.triggered || group.left(self.facts.time) > 0;
+                assert!(open, "{invariant}: group {id} of {account} is {group:?}");
+                assert!(group.generation <= groups.generations, "{invariant}: group {id} of {account} is {group:?}");
+                if group.is_unreported() {
+                    unreported.insert((self.map.of_account(account), account, id));
+                }
+            }
+        }
+        assert_eq!(self.lookup.unreported, unreported, "{invariant}: look-up");
     }
 
     /// I-10, as far as a state shows it.

@@ -40,8 +40,8 @@ pub use queue::QueuedOrder;
 pub use replica::{Divergence, HASH_EVERY, Halt, Read, Replica};
 pub use snapshot::SnapshotError;
 pub use state::{
-    Account, Archive, BooksMax, Deposits, Few, KnownMarketEvent, Lent, Listed, Market, MarketView, Position, Proposed,
-    Purse, Sealed, State, YesClaim,
+    Account, Archive, BooksMax, Deposits, Few, Group, Groups, KnownMarketEvent, Lent, Listed, Market, MarketView,
+    Position, Proposed, Purse, Sealed, State, YesClaim,
 };
 
 use schemas::{Cause, Timestamp};

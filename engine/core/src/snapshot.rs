@@ -15,11 +15,11 @@ use schemas::{AccountId, Build, OrderId, Shard, codec};
 
 use crate::apply::PRICES;
 use crate::book::BookKey;
-use crate::state::{Facts, MarketPlaces, State, Watch};
+use crate::state::{Facts, Groups, MarketPlaces, State, Watch};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
-const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapD";
+const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapE";
 const MAGIC_BYTES: usize = 8;
 
 /// Makes a state and its position of a body.
@@ -110,6 +110,11 @@ impl State {
         self.lookup.dead_man_switches = switches.collect();
         let keys = self.facts.accounts.iter().flat_map(|(id, account)| account.keys.values().map(move |key| (id, key)));
         self.lookup.key_expiries = keys.filter_map(|(id, key)| Some((key.expires?, id, key.id))).collect();
+        let homes = |(account, groups): (AccountId, &Groups)| {
+            let (home, ids) = (self.map.of_account(account), groups.iter().filter(|(_, group)| group.is_unreported()));
+            ids.map(|(id, _)| (home, account, id)).collect::<Vec<_>>()
+        };
+        self.lookup.unreported = self.facts.groups.iter().flat_map(homes).collect();
         let parked = self.parked().map(|parked| (parked.deadline, parked.account, parked.ticket));
         self.lookup.parked = parked.collect();
         let away = self.purses().filter(|(id, _)| !self.is_home(*id));

@@ -191,6 +191,7 @@ fn instructions() -> impl Strategy<Value = Instructions> {
     let self_trade = proptest::sample::select(SelfTrade::ALL);
     let flags = (proptest::bool::weighted(0.2), proptest::bool::weighted(0.15));
     (self_trade, deadline, flags).prop_map(|(self_trade, deadline, (cancel_on_pause, reduce_only))| Instructions {
+        group: None,
         self_trade,
         deadline,
         cancel_on_pause,

@@ -88,7 +88,7 @@ impl Turn<'_> {
     }
 
     /// Orders market by market, so that what follows from a market's cancels follows once.
-    fn end_orders(&mut self, orders: &[(MarketId, OrderId)], reason: CancelReason) {
+    pub(super) fn end_orders(&mut self, orders: &[(MarketId, OrderId)], reason: CancelReason) {
         for of_market in orders.chunk_by(|a, b| a.0 == b.0) {
             let market = of_market[0].0;
             self.step(|state, draft| {

@@ -139,13 +139,16 @@ impl Turn<'_> {
                 // Before the next claim is granted what this one needs.
                 self.try_parked(account);
             }
-            ParkedRequest::Fund { shard, need } => self.step(|state, draft| {
-                let credits = credits_for(state, account, need.credits);
-                let room = room_for(state, account, shard, need.room);
-                draft.events.push(Event::PurseSent { account, to: shard, credits, room });
-                let fund = Message::Fund { account, credits, room, refused: None };
-                draft.events.push(message::send(state, shard, fund));
-            }),
+            ParkedRequest::Fund { shard, need } => {
+                self.tell_groups(account, shard);
+                self.step(|state, draft| {
+                    let credits = credits_for(state, account, need.credits);
+                    let room = room_for(state, account, shard, need.room);
+                    draft.events.push(Event::PurseSent { account, to: shard, credits, room });
+                    let fund = Message::Fund { account, credits, room, refused: None };
+                    draft.events.push(message::send(state, shard, fund));
+                });
+            }
             ParkedRequest::Withdraw { amount, client_id, by } => {
                 self.step(|_, draft| draft.events.push(Event::Withdrawn { account, amount, client_id, by }));
             }

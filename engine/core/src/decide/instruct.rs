@@ -65,7 +65,7 @@ impl Turn<'_> {
     }
 
     /// Home: tells all other shards, or says at once that all have done it.
-    fn instruct_all(&mut self, account: AccountId, instruction: Instruction) {
+    pub(super) fn instruct_all(&mut self, account: AccountId, instruction: Instruction) {
         let shards: Vec<Shard> = purse_shards(self.state, account).into_iter().collect();
         if shards.is_empty() {
             self.complete(account, instruction);
@@ -120,6 +120,10 @@ impl Turn<'_> {
                 if !takes_long {
                     self.done(home, account, ticket);
                 }
+            }
+            Instruction::Group { group, now } => {
+                self.obey_group(account, group, now);
+                self.done(home, account, ticket);
             }
         }
     }

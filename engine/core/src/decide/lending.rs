@@ -1,9 +1,9 @@
 //! What an account's home would answer a purse that asks, and what the account's other purses would bring: the home's
 //! side of a [`preview`](super::preview), in the order of the table in [`claims`]. Nothing is changed.
 
-use schemas::{AccountId, Credits, Need, ParkedRequest, Rejection, Room, Shard};
+use schemas::{AccountId, Credits, Need, NewOrder, ParkedRequest, Rejection, Room, Shard};
 
-use super::claims;
+use super::{claims, groups};
 use crate::state::{Account, Purse, State};
 
 /// What an account's home would answer.
@@ -61,6 +61,13 @@ impl State {
             true => Lending::Refused(Rejection::ShardUnavailable),
             false => Lending::Recalls(Box::new(recall)),
         }
+    }
+}
+
+impl State {
+    /// What an order's group refuses on a shard where its account gets a purse for it: its home, which this is, knows.
+    pub fn check_group(&self, order: &NewOrder) -> Result<(), Rejection> {
+        groups::check_among(self, order, |_| 0)
     }
 }
 

@@ -21,7 +21,7 @@ pub fn place(
     limit: Price,
     draft: &mut Draft<'_>,
 ) {
-    let mut taker = incoming(state, market, id, order, limit);
+    let mut taker = incoming(state, market, id, order, (limit, draft.now));
     // The trades' sums stand in the event before them.
     let at = draft.events.len();
     draft.events.push(Event::OrderPlaced(place_so_far(order, &taker)));
@@ -49,18 +49,28 @@ pub fn place(
 
 /// An order as it enters the book.
 #[inline]
-pub fn incoming(state: &State, market: MarketView<'_>, id: OrderId, order: &NewOrder, limit: Price) -> Taker {
+pub fn incoming(
+    state: &State,
+    market: MarketView<'_>,
+    id: OrderId,
+    order: &NewOrder,
+    (limit, now): (Price, Timestamp),
+) -> Taker {
     let NewOrder { account, entry, fee_rate, instructions, .. } = *order;
-    let self_trade = instructions.self_trade;
+    let (self_trade, group) = (instructions.self_trade, instructions.group);
     let allowance = instructions.reduce_only.then(|| reduce::allowance(state, market, account, entry));
     let appetite = match order.terms {
         Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => Appetite::Quantity(quantity),
         Terms::Budget { budget } => Appetite::Budget(budget, most_contracts(state, market, order)),
     };
     let mut taker =
-        Taker::new(market, Incoming { id, account, entry, fee_rate, self_trade, limit, appetite, allowance });
-    if taker.is_cut() && order.terms.time_in_force() == TimeInForce::Fok {
-        taker.stop = Some(CancelReason::ReduceOnly);
+        Taker::new(market, Incoming { id, account, entry, fee_rate, self_trade, limit, appetite, allowance, group });
+    if order.terms.time_in_force() == TimeInForce::Fok {
+        if taker.is_cut() {
+            taker.stop = Some(CancelReason::ReduceOnly);
+        } else if taker.exceeds_group(state, now) {
+            taker.stop = Some(CancelReason::Group);
+        }
     }
     taker
 }
@@ -123,6 +133,7 @@ pub fn amend(state: &State, market: MarketView<'_>, resting: &MarketOrder, chang
             limit: change.limit,
             appetite: Appetite::Quantity(change.quantity - before),
             allowance: stake.reduce_only.then(|| amend::allowance(state, market, resting)),
+            group: stake.group,
         },
     );
     if change.cut {

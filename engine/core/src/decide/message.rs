@@ -10,6 +10,11 @@
 //! | `ClaimYes`, `ReleaseYes`                   | a proposed answer                  | the proposal is refused before                      |
 //! | `Instruct` of admins, mass cancels,        | the command, or time               | goes, since it makes things safe where it arrives:  |
 //! | dead-man switches                          |                                    | at most `INSTRUCTIONS_MAX` of each kind an account  |
+//! | `Instruct` of a group                      | the command                        | goes: `INSTRUCTIONS_MAX` an account, and one for    |
+//! |                                            |                                    | the trigger of each group                           |
+//! | `Groups` of a trigger                      | fills                              | goes: one for each making or reset of a group       |
+//! | `Groups` for a new purse                   | `Fund`                             | goes as that does                                   |
+//! | `GroupFilled`                              | fills                              | waits; what fills meanwhile is told with it         |
 //! | `Instruct { Recall }`                      | a claim                            | a claim that comes is refused, one that waits waits |
 //! | `Return` of a purse that rests, or payouts | time                               | the credits stay                                    |
 //! | `Ask` for the next that is parked          | requests that were parked before   | goes: one for each account that has any, at a time  |
@@ -76,6 +81,10 @@ impl Turn<'_> {
             Message::ClaimYes { event, market, claim } => self.answer_claim(from, *event, *market, *claim),
             Message::ReleaseYes { event, market } => self.let_go_yes(*event, *market),
             Message::YesAnswered { market, claim, taken_by } => self.yes_answered(*market, *claim, *taken_by),
+            Message::Groups { account, groups } => self.take_groups(*account, groups),
+            Message::GroupFilled { account, group, generation, contracts, triggered } => {
+                self.take_filled(from, (*account, *group), (*generation, *contracts, *triggered));
+            }
         }
     }
 

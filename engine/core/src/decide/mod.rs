@@ -11,6 +11,7 @@ mod batch;
 mod cancel;
 mod claims;
 mod deposits;
+mod groups;
 mod instruct;
 mod keys;
 mod lending;
@@ -74,7 +75,11 @@ impl State {
         if !turn.state.stirred.is_empty() {
             turn.decide_parked();
         }
+        if !turn.state.lookup.unreported.is_empty() {
+            turn.report_groups();
+        }
         let told = settlements.is_empty() && self.paired.is_empty() && self.shrinking.is_empty();
+        let told = told && self.ending.is_empty();
         debug_assert!(told, "a turn ends with nothing left to tell");
         self.settlements = settlements;
         self.end();
@@ -86,9 +91,10 @@ impl State {
         for event in events {
             self.apply(event);
         }
-        // The log has the redemptions, and what shrank, already.
+        // The log has the redemptions, what shrank, and what ended with its group, already.
         self.paired.clear();
         self.shrinking.clear();
+        self.ending.clear();
         self.end();
     }
 }
@@ -157,6 +163,7 @@ impl Turn<'_> {
             Command::RotateApiKey { account, old, key, grace_ms, by } => {
                 self.rotate_api_key(*account, *old, key, *grace_ms, *by);
             }
+            Command::ActOnGroup { account, group, act } => self.act_on_group(*account, *group, *act),
         }
     }
 
@@ -183,6 +190,9 @@ impl Turn<'_> {
     /// The last steps of whatever traded in a market or brought an order into it.
     fn finish(&mut self, market: MarketId) {
         self.give_back(market);
+        if !self.state.ending.is_empty() {
+            self.end_groups();
+        }
         self.state.assert_market(market);
     }
 

@@ -8,7 +8,7 @@ use schemas::{
 };
 
 use super::limits::{self, Wanted};
-use super::{Draft, Turn, market, matching, parking, reduce};
+use super::{Draft, Turn, groups, market, matching, parking, reduce};
 use crate::state::{Exposure, MarketView, Meaning, Name, State};
 
 impl Turn<'_> {
@@ -176,6 +176,7 @@ fn check_market<'a>(
 ) -> Result<(MarketView<'a>, Price, Quantity), Rejection> {
     let market = check_listing(state, order, now)?;
     check_room(state, order, state.orders())?;
+    groups::check(state, order)?;
     let contracts = reduce::admit(state, market, order)?;
     check_position(market, order, contracts)?;
     check_times(order, now)?;

@@ -4,10 +4,11 @@
 
 use schemas::event::{CancelReason, Party, Trade};
 use schemas::{
-    AccountId, BookSide, Credits, Entry, Event, FeeRate, MarketId, OrderId, Price, Quantity, SelfTrade, Settlement,
-    SettlementReason, Side, Status, Timestamp, TradeId,
+    AccountId, BookSide, Credits, Entry, Event, FeeRate, GroupId, MarketId, OrderId, Price, Quantity, SelfTrade,
+    Settlement, SettlementReason, Side, Status, Timestamp, TradeId,
 };
 
+use super::groups::{self, Met};
 use super::reduce::{self, Makers};
 use super::{Draft, cancel, settle};
 use crate::state::{MarketOrder, MarketView, State};
@@ -36,6 +37,7 @@ pub struct Taker {
     allowance: u64,
     /// A part of what was asked for was cut off, since it only reduces.
     cut: bool,
+    group: Option<GroupId>,
     market: MarketId,
     fees: Fees,
     /// Contracts filled by this command.
@@ -81,12 +83,13 @@ pub struct Incoming {
     pub appetite: Appetite,
     /// Contracts that it may have, if it only reduces.
     pub allowance: Option<u64>,
+    pub group: Option<GroupId>,
 }
 
 impl Taker {
     #[inline]
     pub fn new(market: MarketView<'_>, order: Incoming) -> Self {
-        let Incoming { id, account, entry, fee_rate, self_trade, limit, appetite, allowance } = order;
+        let Incoming { id, account, entry, fee_rate, self_trade, limit, appetite, allowance, group } = order;
         let mut taker = Self {
             id,
             account,
@@ -97,6 +100,7 @@ impl Taker {
             appetite,
             allowance: allowance.unwrap_or(u64::MAX),
             cut: false,
+            group,
             market: market.listing.market,
             fees: Fees { maker: market.listing.maker_fee, taker: market.listing.taker_fee },
             filled: Quantity::ZERO,
@@ -143,13 +147,18 @@ impl Taker {
     /// | the resting order             | what happens                                   |
     /// |-------------------------------|------------------------------------------------|
     /// | its time has come             | it expires; the taker goes on                  |
+    /// | its group was triggered by    | it ends; the taker goes on                     |
+    /// | the taker's trades before     |                                                |
     /// | is the same account's         | what the taker's self-trade prevention says    |
     /// | only reduces, beyond what is  | it loses that first; with nothing left it ends |
     /// | there to reduce               |                                                |
-    /// | any other                     | they trade                                     |
+    /// | any other                     | they trade, as much as their groups leave      |
+    ///
+    /// A trade that triggers the maker's group ends what is left of the maker; one that triggers the taker's stops the
+    /// taker.
     pub fn cross(&mut self, state: &State, market: MarketView<'_>, draft: &mut Draft<'_>) {
         let side = self.entry.book_side().opposite();
-        let (mut makers, mut reducers) = (market.queue(side), Makers::new(market, side));
+        let (mut makers, mut met) = (market.queue(side), (Makers::new(market, side), Met::default()));
         // The next order is looked for only if this one needs it.
         while self.goes_on() {
             let Some(maker) = makers.next().filter(|maker| self.crosses(maker)) else { break };
@@ -157,7 +166,8 @@ impl Taker {
             if quantity.is_zero() {
                 break;
             }
-            let counts = reducers.counts(state, &maker);
+            let (reducers, groups) = &mut met;
+            let counts = reducers.counts(state, &maker) + Met::counts(&maker);
             if draft.room < counts {
                 self.stop = Some(CancelReason::MatchLimit);
                 break;
@@ -166,35 +176,72 @@ impl Taker {
             reducers.meets(state, market, &maker);
             if maker.has_expired(draft.now) {
                 cancel::end(self.market, &maker, CancelReason::Expired, draft);
-                self.frees(&maker, maker.contracts(), &mut reducers);
+                self.frees(&maker, maker.contracts(), reducers);
+            } else if groups.has_triggered(&maker) {
+                cancel::end(self.market, &maker, CancelReason::Group, draft);
+                self.frees(&maker, maker.contracts(), reducers);
             } else if maker.owner.account == self.account && self.self_trade != SelfTrade::Allow {
-                self.meet_own(&maker, quantity, &mut reducers, draft);
-            } else if let Some((maker, quantity)) = self.keep_within_position(maker, quantity, &reducers, draft) {
-                let trade = self.fill(state.next_trade_id(self.trades), &maker, quantity);
-                reducers.traded(&maker, quantity);
-                state.prefetch_maker(market, maker.owner.account);
-                draft.events.push(Event::Traded(trade));
-                draft.settlements.push(maker_settlement(&trade, &maker));
+                self.meet_own(&maker, quantity, reducers, draft);
+            } else {
+                self.trade((state, market), maker, quantity, &mut met, draft);
             }
         }
+        met.1.tell(state, draft);
     }
 
-    /// A maker that only reduces, without what is beyond; nothing if all of it is.
-    fn keep_within_position(
-        &self,
+    /// They trade, as far as the maker's position and both orders' groups let them.
+    fn trade(
+        &mut self,
+        (state, market): (&State, MarketView<'_>),
         mut maker: MarketOrder,
         quantity: Quantity,
-        reducers: &Makers,
+        (reducers, groups): &mut (Makers, Met),
         draft: &mut Draft<'_>,
-    ) -> Option<(MarketOrder, Quantity)> {
+    ) {
         let within = reducers.may_trade(&maker, self.gained(&maker, self.filled));
+        let keys = self.groups(&maker);
+        let quantity = groups.at_most(state, keys, quantity.min(within), draft.now);
+        let counts = groups.counts_to_end(state, keys, quantity);
+        if draft.room < counts {
+            self.stop = Some(CancelReason::MatchLimit);
+            return;
+        }
+        draft.room -= counts;
         let beyond = maker.contracts() - within;
         if !beyond.is_zero() {
             cancel::take_off(self.market, &maker, beyond, CancelReason::ReduceOnly, draft);
             maker.remaining = within.contracts();
             maker.owner.quantity = maker.owner.quantity - beyond;
         }
-        (!within.is_zero()).then_some((maker, quantity.min(within)))
+        if within.is_zero() {
+            return;
+        }
+        let trade = self.fill(state.next_trade_id(self.trades), &maker, quantity);
+        reducers.traded(&maker, quantity);
+        groups.traded(keys, quantity);
+        state.prefetch_maker(market, maker.owner.account);
+        draft.events.push(Event::Traded(trade));
+        draft.settlements.push(maker_settlement(&trade, &maker));
+        if groups.has_triggered(&maker) && !trade.maker_remaining.is_zero() {
+            maker.remaining = trade.maker_remaining.contracts();
+            cancel::end(self.market, &maker, CancelReason::Group, draft);
+            self.frees(&maker, trade.maker_remaining, reducers);
+        }
+        if groups.is_triggered(keys[0]) {
+            self.stop = Some(CancelReason::Group);
+        }
+    }
+
+    /// The groups of the taker and of an order that it meets.
+    #[inline]
+    fn groups(&self, maker: &MarketOrder) -> [Option<(AccountId, GroupId)>; 2] {
+        [self.group.map(|group| (self.account, group)), maker.group()]
+    }
+
+    /// True if it wants more than its group may still fill.
+    pub fn exceeds_group(&self, state: &State, now: Timestamp) -> bool {
+        let Appetite::Quantity(wanted) = self.appetite else { return false };
+        self.group.is_some_and(|group| groups::left(state, (self.account, group), now) < wanted.contracts().into())
     }
 
     /// Of what it has bought, what is its maker's account's, too.
@@ -240,27 +287,39 @@ impl Taker {
         let Appetite::Quantity(wanted) = self.appetite else { return false };
         let (mut left, mut allowance) = (wanted, self.allowance);
         let side = self.entry.book_side().opposite();
-        let mut reducers = Makers::new(market, side);
+        let (mut reducers, mut groups) = (Makers::new(market, side), Met::default());
         for maker in market.queue(side) {
-            let counts = reducers.counts(state, &maker);
+            let counts = reducers.counts(state, &maker) + Met::counts(&maker);
             if self.stop.is_some() || !self.crosses(&maker) || room < counts {
                 return false;
             }
             room -= counts;
             reducers.meets(state, market, &maker);
             let own = maker.owner.account == self.account && self_trade != SelfTrade::Allow;
-            if maker.has_expired(now) || own && self_trade == SelfTrade::CancelOldest {
+            let lost = |quantity: Quantity| if self.loses_allowance(&maker) { quantity.contracts() } else { 0 };
+            let triggered = groups.has_triggered(&maker);
+            if maker.has_expired(now) || triggered || own && self_trade == SelfTrade::CancelOldest {
                 reducers.lost(&maker, maker.contracts());
-                if self.loses_allowance(&maker) {
-                    allowance = allowance.saturating_sub(maker.contracts().contracts().into());
-                }
+                allowance = allowance.saturating_sub(lost(maker.contracts()).into());
                 continue;
             }
             if own || u64::from(wanted.contracts()) > allowance {
                 return false;
             }
-            let quantity = left.min(reducers.may_trade(&maker, self.gained(&maker, wanted - left)));
+            let within = reducers.may_trade(&maker, self.gained(&maker, wanted - left));
+            let keys = self.groups(&maker);
+            let quantity = groups.at_most(state, keys, left.min(within), now);
+            let counts = groups.counts_to_end(state, keys, quantity);
+            if room < counts {
+                return false;
+            }
+            room -= counts;
             reducers.traded(&maker, quantity);
+            groups.traded(keys, quantity);
+            if groups.has_triggered(&maker) {
+                reducers.lost(&maker, within - quantity);
+                allowance = allowance.saturating_sub(lost(within - quantity).into());
+            }
             left = left - quantity;
             if left.is_zero() {
                 return true;

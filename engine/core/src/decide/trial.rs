@@ -1,16 +1,16 @@
 //! Whether an all-or-nothing batch can be carried out whole, and what it takes of its purse.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
-    AccountId, Amendment, BookSide, Contract, Credits, MarketId, MarketLimits, Need, NewOrder, OrderId, PostOnly,
-    Price, Quantity, Rejection, Request, Room, SelfTrade, Side, Terms, TimeInForce,
+    AccountId, Amendment, BookSide, Contract, Credits, GroupId, MarketId, MarketLimits, Need, NewOrder, OrderId,
+    PostOnly, Price, Quantity, Rejection, Request, Room, SelfTrade, Side, Terms, TimeInForce,
 };
 
 use super::batch::{Refused, repeats_earlier, takes};
 use super::taker::Fills;
-use super::{amend, cancel, limits, matching, order, reduce, taker};
+use super::{amend, cancel, groups, limits, matching, order, reduce, taker};
 use crate::state::{Exposure, MarketOrder, MarketView, State};
 
 /// An all-or-nothing batch against what is there before it.
@@ -31,6 +31,10 @@ pub(super) struct Trial<'a> {
     credits: Credits,
     /// Orders that may come to rest.
     resting: u32,
+    /// Contracts that orders of the batch may fill of each of the account's groups.
+    filling: BTreeMap<GroupId, u64>,
+    /// An order of the batch may trigger one of them.
+    triggers: bool,
     room: usize,
 }
 
@@ -70,6 +74,7 @@ struct Entering {
     amends: bool,
     /// Contracts that it may take of the other side.
     takes: u64,
+    group: Option<GroupId>,
     before: Exposure,
     after: Exposure,
 }
@@ -79,7 +84,21 @@ impl<'a> Trial<'a> {
     pub(super) fn of(state: &'a State, account: AccountId, requests: &[Request], room: usize) -> Result<Need, Refused> {
         let (targets, cancelled, entering, freed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
         let (amended, credits, resting) = (Vec::new(), Credits::ZERO, 0);
-        let mut trial = Self { state, account, targets, cancelled, amended, entering, freed, credits, resting, room };
+        let (filling, triggers) = (BTreeMap::new(), false);
+        let mut trial = Self {
+            state,
+            account,
+            targets,
+            cancelled,
+            amended,
+            entering,
+            freed,
+            credits,
+            resting,
+            filling,
+            triggers,
+            room,
+        };
         for admit in [Self::admit_cancel, Self::admit_amend, Self::admit_place] {
             for (index, request) in requests.iter().enumerate().filter(|(index, _)| !repeats_earlier(requests, *index))
             {
@@ -150,7 +169,12 @@ impl<'a> Trial<'a> {
         let now = self.state.facts.time;
         let market = order::check_listing(self.state, order, now)?;
         order::check_room(self.state, order, self.state.orders() - self.cancelled.len() + self.resting as usize)?;
+        self.check_group(order)?;
         order::check_times(order, now)?;
+        // A group that is triggered takes more of what there is than anybody has looked at.
+        if self.triggers {
+            return Err(Rejection::BatchConflict);
+        }
         let entering = Entering::placed(order);
         let post_only = order.terms.post_only();
         if post_only != PostOnly::Off && self.meets(market, &entering) {
@@ -160,11 +184,41 @@ impl<'a> Trial<'a> {
         if order.terms.time_in_force() == TimeInForce::Fok && !self.fills_whole(market, order, &entering) {
             return Err(Rejection::BatchConflict);
         }
+        self.note_filling(market, order, &entering);
         self.credits += order.hold();
         self.resting += u32::from(order.terms.time_in_force().rests());
         self.admit_entering(market, entering)?;
         self.free_own(market, &entering, order.instructions.self_trade);
         Ok(())
+    }
+
+    /// As [`groups::check`], with the orders of its group that the batch cancels and brings.
+    fn check_group(&self, order: &NewOrder) -> Result<(), Rejection> {
+        groups::check_among(self.state, order, |group| {
+            let gone = self.cancelled.iter().filter(|(_, order)| order.owner.group == Some(group)).count();
+            let come = self.entering.iter().filter(|entering| entering.comes_to(group)).count();
+            self.state.count_group_orders(self.account, group) - gone + come
+        })
+    }
+
+    /// What an order may fill of its account's groups: of its own, and of those of orders that it may trade with.
+    fn note_filling(&mut self, market: MarketView<'_>, order: &NewOrder, entering: &Entering) {
+        if !self.meets(market, entering) {
+            return;
+        }
+        let mut filled = BTreeSet::from_iter(entering.group);
+        if order.instructions.self_trade == SelfTrade::Allow {
+            let reached = self.crossing(market, entering).take(ORDER_FILLS_MAX + self.cancelled.len() + 1);
+            let own = reached.filter(|order| order.owner.account == self.account);
+            filled.extend(own.filter_map(|order| order.owner.group));
+            filled.extend(self.others(entering).filter_map(|other| other.group));
+        }
+        for group in filled {
+            let filling = self.filling.entry(group).or_default();
+            *filling = filling.saturating_add(entering.takes);
+            let left = groups::left(self.state, (self.account, group), self.state.facts.time);
+            self.triggers |= *filling >= left;
+        }
     }
 
     /// The contracts of its account's own sells that an order may end on its way into the book.
@@ -246,9 +300,10 @@ impl<'a> Trial<'a> {
     /// True if it fills whole, whatever else the batch does: nothing of the batch touches its market or matches before it.
     fn fills_whole(&self, market: MarketView<'_>, order: &NewOrder, entering: &Entering) -> bool {
         let id = self.state.next_order_id();
-        let fok = matching::incoming(self.state, market, id, order, entering.limit);
+        let now = self.state.facts.time;
+        let fok = matching::incoming(self.state, market, id, order, (entering.limit, now));
         let first = self.entering.is_empty() && !self.freed.iter().any(|freed| freed.market == entering.market);
-        first && fok.fills(self.state, market, self.state.facts.time, self.room) == Fills::Whole
+        first && fok.fills(self.state, market, now, self.room) == Fills::Whole
     }
 
     fn admit_entering(&mut self, market: MarketView<'_>, entering: Entering) -> Result<(), Rejection> {
@@ -350,6 +405,11 @@ impl<'a> Trial<'a> {
 }
 
 impl Entering {
+    /// True if it may come to rest as one more order of this group.
+    fn comes_to(&self, group: GroupId) -> bool {
+        self.group == Some(group) && !self.amends && self.after.live_orders > 0
+    }
+
     fn placed(order: &NewOrder) -> Self {
         let contracts = u64::from(order.terms.contracts().contracts());
         let limits::Wanted { contract, before, after, .. } = order::wanted(order, order.terms.contracts());
@@ -364,6 +424,7 @@ impl Entering {
             reduces: order.instructions.reduce_only,
             amends: false,
             takes: takes(order),
+            group: order.instructions.group,
             before,
             after,
         }
@@ -385,6 +446,7 @@ impl Entering {
             reduces: stake.reduce_only,
             amends: true,
             takes: u64::from(remaining.contracts()),
+            group: stake.group,
             before,
             after,
         }

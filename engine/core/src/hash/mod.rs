@@ -47,6 +47,7 @@ impl State {
         add(facts.accounts.sum());
         add(facts.markets.sum());
         add(facts.market_events.sum());
+        add(facts.groups.sum());
         add(self.lookup.order_hashes.sum());
         add(facts.client_ids.sum());
         add(facts.ended_orders.sum());
@@ -83,6 +84,7 @@ impl State {
             fields.market(id, market, positions)
         });
         facts.market_events.hash_changed(|id, event| fields.market_event(id, event));
+        facts.groups.hash_changed(|account, groups| fields.groups(account, groups));
         let (books, markets, places) = (&facts.books, &facts.markets, &self.lookup.market_places);
         self.lookup.order_hashes.hash_changed(|slot| {
             let (book, order) = books.at(slot);

@@ -8,13 +8,13 @@
 //! message) is hashed as the log has it.
 
 use bincode::Encode;
-use schemas::{AccountId, CommandId, Credits, MarketEventId, MarketId, Message, OrderId, Shard, Status};
+use schemas::{AccountId, CommandId, Credits, GroupId, MarketEventId, MarketId, Message, OrderId, Shard, Status};
 use twox_hash::XxHash3_64;
 
 use super::LEAST;
 use crate::state::{
-    Account, Announced, Archive, Asked, Deposits, Facts, KnownMarketEvent, Market, MarketOrder, MassCancel, Pending,
-    Position, Purse, Stake, TransferName, UnderWay, Waiting, YesClaim,
+    Account, Announced, Archive, Asked, Deposits, Facts, Groups, KnownMarketEvent, Market, MarketOrder, MassCancel,
+    Pending, Position, Purse, Stake, TransferName, UnderWay, Waiting, YesClaim,
 };
 
 /// Kinds of entities.
@@ -42,6 +42,7 @@ enum Kind {
     Archive = 20,
     ArchivedMarket = 21,
     MarketEvent = 22,
+    Groups = 23,
 }
 
 /// Memory for the bytes that are hashed, used again from entity to entity.
@@ -62,10 +63,21 @@ pub fn position(market: MarketId, account: AccountId, position: &Position) -> u6
 }
 
 pub fn order(market: MarketId, order: &MarketOrder) -> u64 {
-    let Stake { account, expires, fee_rate, quantity, entry, self_trade, post_only, cancel_on_pause, reduce_only } =
-        order.owner;
+    let Stake {
+        account,
+        expires,
+        fee_rate,
+        quantity,
+        entry,
+        self_trade,
+        post_only,
+        cancel_on_pause,
+        reduce_only,
+        group,
+    } = order.owner;
     let flags = [cancel_on_pause.into(), reduce_only.into()];
-    let codes = [entry.code(), self_trade.code(), post_only.code(), flags[0], flags[1], 0, 0, 0];
+    let group = group.map_or(0, GroupId::number).to_le_bytes();
+    let codes = [entry.code(), self_trade.code(), post_only.code(), flags[0], flags[1], group[0], group[1], 0];
     let codes = u64::from_le_bytes(codes);
     let left = u64::from(order.price) | u64::from(order.remaining) << 32;
     let asked = u64::from(quantity.contracts()) | u64::from(fee_rate.millionths()) << 32;
@@ -162,6 +174,11 @@ impl Fields {
         self.hash(Kind::MarketEvent, (id, exclusive, yes))
     }
 
+    pub fn groups(&mut self, account: AccountId, groups: &Groups) -> u64 {
+        let Groups { generations, all } = groups;
+        self.hash(Kind::Groups, (account, generations, all))
+    }
+
     pub fn waiting(&mut self, account: AccountId, waiting: &Waiting) -> u64 {
         let Waiting { requests, ended, asked, claims, recall } = waiting;
         let asked = asked.map(|Asked { ticket, need }| (ticket, need));
@@ -218,14 +235,14 @@ mod tests {
     use expect_test::expect;
     use schemas::market::{Confirmation, Resolution};
     use schemas::{
-        About, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Credits, Entry, FeeRate, Instruction,
-        Instructions, Listing, MarketLimits, MarketState, Need, NewOrder, Parked, ParkedRequest, PostOnly, Price,
-        ProposalId, Quantity, Rejection, Room, Scopes, SelfTrade, Sources, Tags, Terms, TimeInForce, Timestamp,
+        About, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Credits, Entry, FeeRate, GroupLimits,
+        Instruction, Instructions, Listing, MarketLimits, MarketState, Need, NewOrder, Parked, ParkedRequest, PostOnly,
+        Price, ProposalId, Quantity, Rejection, Room, Scopes, SelfTrade, Sources, Tags, Terms, TimeInForce, Timestamp,
     };
 
     use super::*;
     use crate::book::{Books, Resting};
-    use crate::state::{Hashed, Lent, Listed, Proposed, Sealed};
+    use crate::state::{Group, Hashed, Lent, Listed, Proposed, Sealed};
 
     const ACCOUNT: AccountId = AccountId(0x0102);
     const ROOM: Room = Room { orders: 3, held: Credits(4) };
@@ -345,6 +362,7 @@ mod tests {
             post_only: PostOnly::Reprice,
             cancel_on_pause: true,
             reduce_only: true,
+            group: GroupId::new(0x0506),
         };
         let order = Resting { id: OrderId(1), side: owner.entry.book_side(), price: 2, remaining: 3, owner };
         let need = Need { credits: Credits(1), room: ROOM };
@@ -361,6 +379,10 @@ mod tests {
         let rest =
             MassCancel { reason: schemas::event::CancelReason::Requested, up_to: OrderId(1), tickets: vec![2, 3] };
         let exclusive = KnownMarketEvent { exclusive: true, yes: Some(MarketId(2)) };
+        let limits = GroupLimits::new(1, 2).unwrap();
+        let mut group = Group { triggered: true, unreported: 4, trigger_unreported: true, ..Group::new(limits, 3) };
+        group.count(5, Timestamp(80));
+        let groups = Groups { generations: 6, all: [(GroupId::new(7).unwrap(), group)].into_iter().collect() };
         let mut archive = Archive::default();
         archive.add(market, Credits(1));
         let under_way = UnderWay { command: CommandId(2), to: AccountId(3), amount: Credits(4) };
@@ -390,6 +412,7 @@ mod tests {
             ("old client id", old_client_id([2, 3, 4, 5])),
             ("client ids used", client_ids_used(ACCOUNT, 1, 2)),
             ("ended order", ended_order(OrderId(1), ACCOUNT, Status::Filled)),
+            ("groups", fields.groups(ACCOUNT, &groups)),
             ("waiting", fields.waiting(ACCOUNT, &waiting)),
             ("instruction", fields.instruction((ACCOUNT, 1), &pending)),
             ("outbox", fields.outbox(shard, 1, 2)),

@@ -81,6 +81,10 @@ impl<K: Ord + Copy, V> Few<K, V> {
         &mut self.0[at].1
     }
 
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.find(key).ok().map(|at| &mut self.0[at].1)
+    }
+
     pub(crate) fn remove(&mut self, key: &K) {
         if let Ok(at) = self.find(key) {
             self.0.remove(at);

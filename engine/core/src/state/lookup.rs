@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{AccountId, ApiKeyId, Contract, Credits, MarketId, OrderId, Quantity, Side, Timestamp};
+use schemas::{AccountId, ApiKeyId, Contract, Credits, GroupId, MarketId, OrderId, Quantity, Shard, Side, Timestamp};
 
 use super::{MarketOrder, MarketPlaces, OwnOrders, Stake, Table};
 use crate::hash::SlotHashes;
@@ -35,6 +35,10 @@ pub struct Lookup {
     pub sweeping: BTreeSet<MarketId>,
     /// Buys that only reduce and rest: where, whose, and which contract they buy.
     pub reducing: BTreeMap<(MarketId, AccountId, Contract), Reducing>,
+    /// Orders of groups that rest.
+    pub group_orders: BTreeMap<(AccountId, GroupId), BTreeSet<OrderId>>,
+    /// Groups of accounts whose home is elsewhere and is to hear of them: the home, whose, which.
+    pub unreported: BTreeSet<(Shard, AccountId, GroupId)>,
     /// What accounts' live orders come to, in the markets that limit it.
     pub exposures: BTreeMap<MarketId, Table<AccountId, Exposure>>,
 }
@@ -112,6 +116,9 @@ impl Lookup {
         if order.owner.cancel_on_pause {
             self.cancel_on_pause.insert((market, order.id));
         }
+        if let Some(group) = order.group() {
+            self.group_orders.entry(group).or_default().insert(order.id);
+        }
         if order.shrinks() {
             let reducing = self.reducing.entry(reducing_key(market, order)).or_default();
             reducing.contracts += u64::from(order.remaining);
@@ -132,6 +139,9 @@ impl Lookup {
             if order.owner.cancel_on_pause {
                 self.cancel_on_pause.remove(&(market, order.id));
             }
+            if let Some(group) = order.group() {
+                self.leaves_group(group, order.id);
+            }
         }
         if order.shrinks() {
             self.reduces_less(market, order, quantity);
@@ -142,6 +152,15 @@ impl Lookup {
             if *exposure == Exposure::default() {
                 exposures.remove(order.owner.account);
             }
+        }
+    }
+
+    #[cold]
+    fn leaves_group(&mut self, group: (AccountId, GroupId), order: OrderId) {
+        let orders = self.group_orders.get_mut(&group).expect("it came to rest");
+        orders.remove(&order);
+        if orders.is_empty() {
+            self.group_orders.remove(&group);
         }
     }
 

@@ -5,8 +5,8 @@ use schemas::event::OrderPlaced;
 use schemas::limits::MARKET_KEPT_MS;
 use schemas::market::{Resolution, YesValue};
 use schemas::{
-    AccountId, BookSide, Credits, Entry, FeeRate, MarketLimits, MarketState, OrderId, PostOnly, Price, Quantity,
-    SelfTrade, Timestamp,
+    AccountId, BookSide, Credits, Entry, FeeRate, GroupId, MarketLimits, MarketState, OrderId, PostOnly, Price,
+    Quantity, SelfTrade, Timestamp,
 };
 
 use super::{Hashed, Listed, YesClaim};
@@ -97,6 +97,8 @@ pub struct Stake {
     pub cancel_on_pause: bool,
     /// It never leaves its account with more contracts.
     pub reduce_only: bool,
+    /// Of its account's.
+    pub group: Option<GroupId>,
 }
 
 // An order is a cache line with its place in its queue.
@@ -133,6 +135,7 @@ impl MarketOrder {
             post_only: order.terms.post_only(),
             cancel_on_pause: order.instructions.cancel_on_pause,
             reduce_only: order.instructions.reduce_only,
+            group: order.instructions.group,
         };
         let (side, price) = (order.entry.book_side(), u32::from(placed.price.ticks()));
         Self { id: placed.id, side, price, remaining: placed.resting().contracts(), owner }

@@ -7,6 +7,7 @@ mod client_ids;
 mod deposits;
 mod ended;
 mod few;
+mod groups;
 mod listed;
 mod lookup;
 mod mailbox;
@@ -27,8 +28,8 @@ use schemas::event::CancelReason;
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::{OUTBOX_MAX, SHARD_MARKETS_MAX, SHARD_ORDERS_MAX, WALLET_MAX};
 use schemas::{
-    AccountId, AccountLimits, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, MarketEventId, MarketId, Message,
-    NewOrder, OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId, VOCABULARY,
+    AccountId, AccountLimits, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, GroupId, MarketEventId, MarketId,
+    Message, NewOrder, OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId, TriggerCause, VOCABULARY,
 };
 
 use crate::book::{BookKey, Books};
@@ -37,6 +38,7 @@ pub use client_ids::{ClientIds, Meaning, Name};
 pub use deposits::{Deposits, Proposed};
 pub use ended::EndedOrders;
 pub use few::Few;
+pub use groups::{Group, Groups};
 pub use listed::Listed;
 pub use lookup::{Exposure, Lookup, Reducing};
 pub use mailbox::{Inbox, Outbox};
@@ -67,6 +69,8 @@ pub struct State {
     /// Accounts whose positions the present command changed in a market where they have buys that only reduce; empty
     /// between commands.
     pub(crate) shrinking: Vec<AccountId>,
+    /// Groups that the present command triggered or deleted, and why; empty between commands.
+    pub(crate) ending: Vec<((AccountId, GroupId), Option<TriggerCause>)>,
     /// The step of purses' changes that the present command's time falls into.
     pub(crate) step: u32,
     /// The command that the present part of an outcome answers: what is sent carries its id.
@@ -149,6 +153,8 @@ pub struct Facts {
     pub archive: Archive,
     /// Market events whose home is here.
     pub market_events: Hashed<MarketEventId, KnownMarketEvent>,
+    /// Groups of the accounts' orders.
+    pub groups: Hashed<AccountId, Groups>,
 }
 
 /// A mass cancel that goes on with time.
@@ -214,6 +220,7 @@ impl State {
             settlements: Vec::new(),
             paired: Vec::new(),
             shrinking: Vec::new(),
+            ending: Vec::new(),
             step: 0,
             answering: CommandId(0),
             stirred: BTreeSet::new(),

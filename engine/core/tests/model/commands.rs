@@ -5,9 +5,10 @@ use std::sync::Arc;
 use schemas::limits::QUANTITY_MAX;
 use schemas::text::{Label, Ticker};
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Command, Credits, FeeRate, Instructions,
-    KeyMarkets, KeyTerms, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, NewOrder, OrderId,
-    OrderRef, Price, ProposalId, Quantity, Request, Scopes, Shard, Sources, Tags, Terms, TimeInForce, Timestamp,
+    About, AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Command, Credits, FeeRate, GroupId,
+    Instructions, KeyMarkets, KeyTerms, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId,
+    NewOrder, OrderId, OrderRef, Price, ProposalId, Quantity, Request, Scopes, Shard, Sources, Tags, Terms,
+    TimeInForce, Timestamp,
 };
 
 use super::law::Order;
@@ -112,6 +113,10 @@ impl World<'_> {
     /// What goes to an account's home.
     fn of_account(&self, step: Step) -> Option<(u64, Route, Command)> {
         Some(match step {
+            Step::Group { who, group, act, route } => {
+                let group = GroupId::new(group).unwrap();
+                (who, route, Command::ActOnGroup { account: AccountId(who), group, act })
+            }
             Step::DeadMan { who, seconds, route } => {
                 (who, route, Command::SetDeadManSwitch { account: AccountId(who), timeout_s: seconds })
             }
@@ -311,6 +316,7 @@ impl World<'_> {
                 deadline: wish.deadline.map(|from_now| self.time(from_now)),
                 cancel_on_pause: wish.cancel_on_pause,
                 reduce_only: wish.reduce_only,
+                group: wish.group.and_then(GroupId::new),
             },
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine_core::{Ahead, Purse, QueueCount, State, YesClaim};
 use schemas::limits::DAY_MS;
+use schemas::shard_map::ShardMap;
 use schemas::{AccountId, BookSide, Contract, Credits, Entry, Event, OrderId, Price, Quantity, Shard, Timestamp};
 
 use super::law::{Completed, Market, Model, Moved, Outcome, Wallets, Yes};
@@ -21,8 +22,8 @@ macro_rules! agree {
 }
 
 /// The events of a command. What wallets got is added up for each order.
-pub fn events(core: &[(Shard, Event)], model: &Outcome) -> Result<(), String> {
-    let (told, expected) = (normal::normal(core), normal::normal(&model.events));
+pub fn events(map: ShardMap, core: &[(Shard, Event)], model: &Outcome) -> Result<(), String> {
+    let (told, expected) = (normal::normal(map, core), normal::normal(map, &model.events));
     let none = Vec::new();
     for shard in told.keys().chain(expected.keys()) {
         let (told, expected) = (told.get(shard).unwrap_or(&none), expected.get(shard).unwrap_or(&none));
@@ -123,7 +124,32 @@ fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
         let live = purses.iter().map(|(_, purse)| purse.live_orders as usize).sum::<usize>();
         agree!(live, model.live_orders(*id).len(), "live orders of {id}");
         core.states.iter().try_for_each(|state| pages(state, model, *id))?;
+        core.states.iter().try_for_each(|state| groups(state, model, *id))?;
     }
+    Ok(())
+}
+
+/// An account's groups of orders, as a shard where it has a purse knows them. What a triggered one has filled matters to
+/// nobody.
+fn groups(state: &State, model: &Model, account: AccountId) -> Result<(), String> {
+    let (at, now) = (state.shard(), model.now);
+    let found = state.groups(account).into_iter().flat_map(|groups| groups.iter());
+    let found: Vec<_> = found
+        .map(|(id, group)| {
+            let filled = if group.triggered { 0 } else { group.filled(now) };
+            (id, group.limits, group.generation, group.triggered, filled)
+        })
+        .collect();
+    let has_purse = model.accounts.get(&account).is_some_and(|found| found.purses.contains(&at));
+    let known = model.order_groups.iter().filter(|((of, _), _)| *of == account && has_purse);
+    let expected: Vec<_> = known
+        .map(|((_, id), group)| {
+            let triggered = !group.triggered.is_empty();
+            let filled = if triggered { 0 } else { group.filled(at, now) };
+            (*id, group.limits, group.generation, triggered, filled)
+        })
+        .collect();
+    agree!(found, expected, "groups of {account} on {at}");
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! Corners that random steps hardly reach: the limits of one command, of a wallet and of an account's keys.
 
 use schemas::limits::{
-    ACCOUNT_API_KEYS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX,
-    DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, KEY_GRACE_MAX_MS, MARKET_CLARIFICATIONS_MAX, MARKET_KEPT_MS,
-    ORDER_FILLS_MAX, PURSE_REST_MS, REDUCE_ONLY_MAX, SWEEP_MAX,
+    ACCOUNT_API_KEYS_MAX, ACCOUNT_GROUPS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS,
+    DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, GROUP_ORDERS_MAX, KEY_GRACE_MAX_MS,
+    MARKET_CLARIFICATIONS_MAX, MARKET_KEPT_MS, ORDER_FILLS_MAX, PURSE_REST_MS, REDUCE_ONLY_MAX, SWEEP_MAX,
 };
 use schemas::market::YesValue;
-use schemas::{AccountId, Answer, Credits, Entry, MarketLimits, PostOnly, Transition};
+use schemas::{
+    AccountId, Answer, Credits, Entry, GroupAct, GroupLimits, MarketLimits, PostOnly, SelfTrade, Transition,
+};
 
 use super::coverage::Coverage;
 use super::random::{ACCOUNTS, MARKETS};
@@ -59,7 +61,155 @@ pub fn all(coverage: &mut Coverage) -> Done {
     behind_many_expired(&mut World::new(1, coverage))?;
     sells_in_one_batch(&mut World::new(1, coverage))?;
     too_late_to_cancel(&mut World::new(1, coverage))?;
-    many_that_reduce(&mut World::new(1, coverage))
+    many_that_reduce(&mut World::new(1, coverage))?;
+    many_groups(&mut World::new(1, coverage))?;
+    for shards in 1..=3 {
+        full_groups(&mut World::new(shards, coverage))?;
+        spread_groups(&mut World::new(shards, coverage))?;
+        groups_in_batches(&mut World::new(shards, coverage))?;
+    }
+    group_beyond_a_command(&mut World::new(1, coverage))
+}
+
+fn act(who: u64, group: u16, act: GroupAct) -> Step {
+    Step::Group { who, group, act, route: Route::Home }
+}
+
+fn make(who: u64, group: u16, contracts: u32, seconds: u8) -> Step {
+    act(who, group, GroupAct::Make(GroupLimits::new(contracts, seconds).expect("limits")))
+}
+
+/// As many groups as an account may have, and one more; an order in the last.
+fn many_groups(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    let most = u16::try_from(ACCOUNT_GROUPS_MAX).expect("a number");
+    (1..=most + 1).try_for_each(|group| world.step(&make(3, group, 5, 60)))?;
+    for group in [Some(most), Some(most + 1)] {
+        world.step(&Step::Place(Wish { group, ..plain(3, 0, Entry::BuyYes, 4_000, 1) }, Route::Home))?;
+    }
+    world.step(&act(3, 1, GroupAct::Delete))?;
+    world.step(&make(3, most + 1, 5, 60))
+}
+
+/// As many orders of a group as may rest on a shard, and one more; then one fill ends them all. Some of them sell, so that
+/// buys that only reduce shrink.
+fn full_groups(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    world.step(&make(1, 1, 5, 10))?;
+    let of_group = |wish: Wish| Wish { group: Some(1), ..wish };
+    world.step(&Step::Place(of_group(plain(1, 0, Entry::SellYes, 6_000, 8)), Route::Home))?;
+    world.step(&Step::Place(of_group(plain(1, 0, Entry::SellYes, 5_500, 8)), Route::Home))?;
+    rest(world, GROUP_ORDERS_MAX - 2, &of_group(plain(1, 0, Entry::BuyYes, 100, 1)))?;
+    world.step(&Step::Place(of_group(plain(1, 0, Entry::BuyYes, 200, 1)), Route::Home))?;
+    world.step(&batch(1, 0, true, vec![Item::Place(of_group(plain(1, 0, Entry::BuyYes, 200, 1)))]))?;
+    // What an order that is cancelled leaves can be used in the same batch.
+    let moved = vec![Item::Cancel(Which::Own(2)), Item::Place(of_group(plain(1, 0, Entry::BuyYes, 200, 1)))];
+    world.step(&batch(1, 0, true, moved))?;
+    world.step(&Step::Place(Wish { reduce_only: true, ..plain(1, 0, Entry::BuyNo, 3_000, 4) }, Route::Home))?;
+    world.step(&Step::Place(plain(2, 0, Entry::BuyYes, 5_500, 20), Route::Home))?;
+    world.step(&Step::Place(of_group(plain(1, 0, Entry::BuyYes, 100, 1)), Route::Home))?;
+    world.step(&act(1, 1, GroupAct::Reset))?;
+    world.step(&Step::Place(of_group(plain(1, 0, Entry::BuyYes, 100, 1)), Route::Home))?;
+    world.step(&act(1, 1, GroupAct::Delete))
+}
+
+/// A group whose orders rest everywhere: what fills in all of them together reaches the limit.
+fn spread_groups(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    world.step(&make(3, 2, 12, 10))?;
+    let quote = |market| Wish { group: Some(2), ..plain(3, market, Entry::BuyYes, 4_000, 10) };
+    for market in 0..MARKETS {
+        world.step(&Step::Place(quote(market), Route::Home))?;
+    }
+    for market in 0..MARKETS {
+        world.step(&Step::Place(plain(2, market, Entry::BuyNo, 6_000, 5), Route::Home))?;
+        world.step(&Step::Wait { milliseconds: 100, late: false })?;
+    }
+    world.step(&Step::Place(quote(0), Route::Home))?;
+    // What is left of the window is less than what other limits would allow.
+    world.step(&act(3, 2, GroupAct::Reset))?;
+    for market in 0..MARKETS {
+        world.step(&Step::Place(quote(market), Route::Home))?;
+    }
+    world.step(&Step::Place(plain(2, 1, Entry::BuyNo, 6_000, 5), Route::Home))?;
+    for (contracts, seconds) in [(9, 10), (9, 20), (5, 20)] {
+        let limits = GroupLimits::new(contracts, seconds).expect("limits");
+        world.step(&act(3, 2, GroupAct::Change(limits)))?;
+        world.step(&Step::Wait { milliseconds: 4_000, late: false })?;
+    }
+    // Too late, and of another window.
+    world.step(&act(3, 2, GroupAct::Reset))?;
+    for _ in 0..3 {
+        world.step(&Step::Place(quote(2), Route::Home))?;
+        world.step(&Step::Place(plain(2, 2, Entry::BuyNo, 6_000, 3), Route::Home))?;
+        world.step(&Step::Wait { milliseconds: 11_000, late: false })?;
+    }
+    world.step(&act(3, 2, GroupAct::Trigger))?;
+    world.step(&act(3, 2, GroupAct::Trigger))
+}
+
+/// Groups that requests of one batch may trigger.
+fn groups_in_batches(world: &mut World<'_>) -> Done {
+    world.furnish(&[LISTING; MARKETS])?;
+    let of_group = |wish: Wish| Wish { group: Some(1), ..wish };
+    let takes = |quantity| Item::Place(of_group(plain(3, 0, Entry::BuyYes, 5_000, quantity)));
+    let rests = || Item::Place(of_group(plain(3, 0, Entry::BuyYes, 3_000, 1)));
+    for all_or_nothing in [false, true] {
+        for (first, limit) in [(3, 4), (4, 4), (5, 4)] {
+            world.step(&make(3, 1, limit, 10))?;
+            world.step(&Step::Place(plain(2, 0, Entry::BuyNo, 5_000, 10), Route::Home))?;
+            world.step(&batch(3, 0, all_or_nothing, vec![rests(), takes(first), rests()]))?;
+            world.step(&batch(3, 0, all_or_nothing, vec![rests(), takes(first)]))?;
+            world.step(&act(3, 1, GroupAct::Delete))?;
+            world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
+        }
+        // With itself: a trade between two orders of a group counts once.
+        world.step(&make(3, 1, 4, 10))?;
+        let itself =
+            |entry, quantity| of_group(Wish { self_trade: SelfTrade::Allow, ..plain(3, 0, entry, 5_000, quantity) });
+        world.step(&Step::Place(itself(Entry::BuyNo, 3), Route::Home))?;
+        world.step(&batch(3, 0, all_or_nothing, vec![Item::Place(itself(Entry::BuyYes, 3)), rests()]))?;
+        world.step(&Step::Place(itself(Entry::BuyNo, 3), Route::Home))?;
+        let ungrouped = Wish { group: None, ..itself(Entry::BuyYes, 3) };
+        world.step(&batch(3, 0, all_or_nothing, vec![Item::Place(ungrouped), rests()]))?;
+        world.step(&act(3, 1, GroupAct::Delete))?;
+    }
+    // Fills whole only if its group, and that of who it meets, leave enough.
+    for (who, contracts) in [(3, 4), (3, 5), (2, 4), (2, 5)] {
+        world.step(&make(who, 1, contracts, 10))?;
+        let quote = plain(2, 0, Entry::BuyNo, 5_000, 5);
+        let kill = Wish { wait: Wait::Fok, ..plain(3, 0, Entry::BuyYes, 5_000, 5) };
+        let (quote, kill) = if who == 3 { (quote, of_group(kill)) } else { (of_group(quote), kill) };
+        for all_or_nothing in [false, true] {
+            world.step(&Step::Place(quote.clone(), Route::Home))?;
+            world.step(&batch(3, 0, all_or_nothing, vec![Item::Place(kill.clone())]))?;
+        }
+        world.step(&act(who, 1, GroupAct::Delete))?;
+        world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
+    }
+    // A key is not replaced for too long.
+    let (key, grace_ms) = (WantedKey::plain(50), KEY_GRACE_MAX_MS + 1);
+    world.step(&Step::RotateKey { who: 1, old: 1, key, grace_ms, by: None, route: Route::Home })
+}
+
+/// A taker meets so many orders before a group that it would trigger that one command cannot end them all: it stops before, and
+/// the next one triggers it.
+fn group_beyond_a_command(world: &mut World<'_>) -> Done {
+    for who in [1, 2, 3] {
+        world.step(&Step::Open { who, key: who, route: Route::Home })?;
+        world.enrich(who, AMOUNT_MAX)?;
+    }
+    world.step(&Step::Create { market: 0, listing: LISTING, route: Route::Home })?;
+    world.step(&Step::Change { market: 0, by: 1, transition: Transition::Open, route: Route::Home })?;
+    rest(world, ORDER_FILLS_MAX - 150, &plain(1, 0, Entry::BuyYes, 5_000, 1))?;
+    world.step(&make(3, 1, 2, 60))?;
+    let of_group = |price| Wish { group: Some(1), ..plain(3, 0, Entry::BuyYes, price, 2) };
+    rest(world, GROUP_ORDERS_MAX - 1, &of_group(4_000))?;
+    world.step(&Step::Place(of_group(4_900), Route::Home))?;
+    for _ in 0..2 {
+        world.step(&Step::Place(plain(2, 0, Entry::BuyNo, 6_000, 20_000), Route::Home))?;
+    }
+    Ok(())
 }
 
 fn wallet_and_keys(world: &mut World<'_>) -> Done {

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use schemas::event::FirstOutcome;
-use schemas::{AccountId, CommandId, Event, MarketId, Parked, ParkedRequest, Shard};
+use schemas::event::{CancelReason, FirstOutcome};
+use schemas::shard_map::ShardMap;
+use schemas::{AccountId, CommandId, Event, GroupId, MarketId, Parked, ParkedRequest, Shard, TriggerCause};
+
+use super::law::Decided;
 
 /// Events shard by shard, each shard's in the order in which they happened.
 pub type Told = BTreeMap<Shard, Vec<Event>>;
 
 /// A request of a batch that waited is told where it is decided, as if its turn had come only then.
-pub fn normal(events: &[(Shard, Event)]) -> Told {
+pub fn normal(map: ShardMap, events: &[(Shard, Event)]) -> Told {
+    let events = &without_what_homes_say(map, events);
     let (mut told, mut waiting) = (Told::new(), Waiting::new());
     for (at, event) in events {
         let here = told.entry(*at).or_default();
@@ -27,7 +31,10 @@ pub fn normal(events: &[(Shard, Event)]) -> Told {
         }
     }
     assert!(waiting.is_empty(), "parked and never resumed: {waiting:?}");
-    told.values_mut().for_each(|events| sort_payouts(events));
+    told.values_mut().for_each(|events| {
+        sort_payouts(events);
+        sort_triggers(events);
+    });
     told.retain(|_, events| !events.is_empty());
     told
 }
@@ -54,13 +61,77 @@ fn sort_payouts(events: &mut [Event]) {
     }
 }
 
-/// The requests of a batch in the order in which they were decided.
-pub fn decided(told: &Told, at: Shard) -> Vec<u16> {
+/// The requests of a batch in the order in which they were decided, and groups of which the shard has heard that they were
+/// triggered.
+pub fn decided(told: &Told, at: Shard) -> Vec<Decided> {
     let items = told.get(&at).into_iter().flatten().filter_map(|event| match event {
-        Event::BatchItem { index } => Some(*index),
+        Event::BatchItem { index } => Some(Decided::Request(*index)),
+        Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere } => {
+            Some(Decided::Group((*account, *group)))
+        }
         _ => None,
     });
     items.collect()
+}
+
+/// What a shard other than the home hears of a group's limits is compared as a state. With them it may hear that the group is
+/// triggered.
+fn without_what_homes_say(map: ShardMap, events: &[(Shard, Event)]) -> Vec<(Shard, Event)> {
+    let (mut left, mut set, mut reported) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for (at, event) in events {
+        match event {
+            Event::GroupSet { account, group, .. } if map.of_account(*account) != *at => {
+                set.insert(*at, (*account, *group));
+            }
+            Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere }
+                if set.remove(at) == Some((*account, *group)) => {}
+            // A home adds up what others say: that is compared as a state, too.
+            Event::GroupFilled { reported_by: Some(_), account, group, .. } => {
+                set.remove(at);
+                reported.insert(*at, (*account, *group));
+            }
+            Event::GroupTriggered { account, group, cause: TriggerCause::Filled }
+                if reported.get(at) == Some(&(*account, *group)) =>
+            {
+                let cause = TriggerCause::Elsewhere;
+                left.push((*at, Event::GroupTriggered { account: *account, group: *group, cause }));
+            }
+            event => {
+                set.remove(at);
+                left.push((*at, event.clone()));
+            }
+        }
+    }
+    left
+}
+
+/// No word says which of several groups is triggered first that the homes of different accounts tell of.
+fn sort_triggers(events: &mut Vec<Event>) {
+    let mut blocks: Vec<(Option<(AccountId, GroupId)>, Vec<Event>)> = Vec::new();
+    for event in events.drain(..) {
+        match (&event, blocks.last_mut()) {
+            (Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere }, _) => {
+                blocks.push((Some((*account, *group)), vec![event]));
+            }
+            (_, Some((Some(_), block))) if follows_a_trigger(&event) => block.push(event),
+            (_, Some((None, block))) => block.push(event),
+            _ => blocks.push((None, vec![event])),
+        }
+    }
+    for together in blocks.chunk_by_mut(|a, b| a.0.is_some() && b.0.is_some()) {
+        together.sort_by_key(|(group, _)| *group);
+    }
+    events.extend(blocks.into_iter().flat_map(|(_, block)| block));
+}
+
+fn follows_a_trigger(event: &Event) -> bool {
+    match event {
+        Event::OrderCancelled { reason, .. } | Event::OrderReduced { reason, .. } => {
+            [CancelReason::Group, CancelReason::ReduceOnly, CancelReason::Expired].contains(reason)
+        }
+        Event::PairsRedeemed { .. } => true,
+        _ => false,
+    }
 }
 
 fn is_hidden(event: &Event) -> bool {
@@ -81,6 +152,7 @@ fn is_hidden(event: &Event) -> bool {
             | Event::Instructed { .. }
             | Event::Obeyed { .. }
             | Event::InstructionCompleted { .. }
+            | Event::GroupReported { .. }
     )
 }
 

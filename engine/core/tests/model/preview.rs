@@ -4,7 +4,9 @@
 use engine_core::{Lending, Preview, PriceFill, State};
 use schemas::event::FirstOutcome;
 use schemas::limits::CLIENT_ID_GENERATION_MS;
-use schemas::{AccountId, Contract, Credits, Event, NewOrder, Quantity, Rejection, Shard, Side, Timestamp, effects};
+use schemas::{
+    AccountId, Contract, Credits, Event, NewOrder, Quantity, Rejection, Shard, Side, Timestamp, TriggerCause, effects,
+};
 
 use super::shards::Shards;
 
@@ -56,12 +58,22 @@ pub fn before(core: &Shards, at: Shard, time: Timestamp, order: &NewOrder) -> Sa
     let preview = state.preview(order, time);
     assert_eq!(state.preview(order, time), preview, "asking changes nothing");
     let asks = preview.does.is_some() && !preview.lacks.is_nothing();
-    let home = asks.then(|| home(core, at, order.account, &preview));
+    let home = asks.then(|| home(core, at, order, &preview));
     let forgets = time.0 / CLIENT_ID_GENERATION_MS > state.time().0 / CLIENT_ID_GENERATION_MS;
     Said { preview, home, forgets }
 }
 
-fn home(core: &Shards, from: Shard, account: AccountId, preview: &Preview) -> Result<Lending, Rejection> {
+fn home(core: &Shards, from: Shard, order: &NewOrder, preview: &Preview) -> Result<Lending, Rejection> {
+    let account = order.account;
+    let home = &core.states[core.map().of_account(account).index()];
+    let lending = lending(core, from, account, preview)?;
+    if core.states[from.index()].purse(account).is_none() {
+        home.check_group(order)?;
+    }
+    Ok(lending)
+}
+
+fn lending(core: &Shards, from: Shard, account: AccountId, preview: &Preview) -> Result<Lending, Rejection> {
     let home = &core.states[core.map().of_account(account).index()];
     match home.lending(from, account, preview.lacks, preview.given_back) {
         Lending::Refused(code) => Err(code),
@@ -150,6 +162,21 @@ fn placed(preview: &Preview, order: &NewOrder, home: &State, events: &[&Event]) 
     }
     if (&does.fills, does.trades) != (&fills, trades) {
         return differs("fills", &(&does.fills, does.trades), &(&fills, trades));
+    }
+    let triggered = |filled: bool| {
+        events.iter().any(|event| match event {
+            Event::GroupTriggered { account, cause, .. } => {
+                *account == order.account && (!filled || *cause == TriggerCause::Filled)
+            }
+            _ => false,
+        })
+    };
+    if does.triggers_group != triggered(true) {
+        return differs("whether it triggers a group", &does.triggers_group, &triggered(true));
+    }
+    if triggered(false) {
+        // Other orders end, here by its own trades or since its home has added up what others have filled.
+        return Ok(());
     }
     let (mut spent, mut received) = (Credits::ZERO, Credits::ZERO);
     let (mut available, mut held, mut live_orders, mut redeemed) = (Credits::ZERO, Credits::ZERO, 0, 0);

@@ -4,7 +4,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use schemas::limits::{KEY_GRACE_MAX_MS, MARKET_KEPT_MS};
 use schemas::market::YesValue;
-use schemas::{Answer, Credits, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
+use schemas::{Answer, Credits, Entry, GroupAct, GroupLimits, MarketLimits, PostOnly, SelfTrade, Transition};
 
 use super::steps::{
     Added, Again, Amount, Change, Edited, Forgery, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step,
@@ -89,9 +89,9 @@ fn wish() -> impl Strategy<Value = Wish> {
     let rate = prop_oneof![30 => Just(70_000_u32), 1 => Just(0_u32), 3 => Just(200_000_u32)];
     let what = (who(), market(), entry(), kind, price(), quantity());
     let flags = (proptest::bool::weighted(0.2), proptest::bool::weighted(0.25));
-    let how = (wait, post_only, self_trade, deadline, flags, rate, name());
+    let how = (wait, post_only, self_trade, deadline, flags, rate, name(), weighted(0.3, group()));
     (what, how).prop_map(|((who, market, entry, kind, price, quantity), how)| {
-        let (wait, post_only, self_trade, deadline, (cancel_on_pause, reduce_only), rate, name) = how;
+        let (wait, post_only, self_trade, deadline, (cancel_on_pause, reduce_only), rate, name, group) = how;
         Wish {
             who,
             market,
@@ -105,10 +105,32 @@ fn wish() -> impl Strategy<Value = Wish> {
             deadline,
             cancel_on_pause,
             reduce_only,
+            group,
             rate,
             name,
         }
     })
+}
+
+/// Few, so that several orders are in each.
+fn group() -> impl Strategy<Value = u16> {
+    prop_oneof![12 => 1_u16..=3, 1 => Just(u16::MAX)]
+}
+
+fn group_limits() -> impl Strategy<Value = GroupLimits> {
+    let contracts = prop_oneof![8 => 1_u32..=30, 1 => 30_u32..=300];
+    (contracts, 1_u8..=3).prop_map(|(contracts, seconds)| GroupLimits::new(contracts, seconds).unwrap())
+}
+
+/// Most of the time there is one, and it takes orders.
+fn group_act() -> impl Strategy<Value = GroupAct> {
+    prop_oneof![
+        6 => group_limits().prop_map(GroupAct::Make),
+        2 => group_limits().prop_map(GroupAct::Change),
+        1 => Just(GroupAct::Trigger),
+        6 => Just(GroupAct::Reset),
+        1 => Just(GroupAct::Delete),
+    ]
 }
 
 fn which() -> impl Strategy<Value = Which> {
@@ -142,6 +164,10 @@ fn quote() -> impl Strategy<Value = Item> {
         (market(), entry(), price(), size, post_only).prop_map(|(market, entry, price, quantity, post_only)| {
             Item::Place(Wish { quantity, post_only, ..super::world::plain(0, market, entry, price, 0) })
         });
+    let placed = (placed, weighted(0.2, group())).prop_map(|(placed, group)| match placed {
+        Item::Place(wish) => Item::Place(Wish { group, ..wish }),
+        other => other,
+    });
     let own = || any::<usize>().prop_map(Which::Own);
     prop_oneof![
         3 => placed.boxed(),
@@ -378,6 +404,9 @@ pub fn step() -> impl Strategy<Value = Step> {
         3 => (0_usize..20).prop_map(|back| Step::Again { back }).boxed(),
         1 => (who(), 0_usize..5).prop_map(|(who, back)| Step::Copy { who, back }).boxed(),
         10 => account_step().boxed(),
+        9 => (who(), group(), group_act(), route())
+            .prop_map(|(who, group, act, route)| Step::Group { who, group, act, route })
+            .boxed(),
         5 => market_step().boxed(),
         8 => time_step().boxed(),
     ]

@@ -1,7 +1,7 @@
 //! A step of a random run. It speaks of time and orders relative to where the run stands, so that it stays meaningful when a failing run
 //! is cut shorter.
 
-use schemas::{Answer, Entry, MarketLimits, PostOnly, SelfTrade, Transition};
+use schemas::{Answer, Entry, GroupAct, MarketLimits, PostOnly, SelfTrade, Transition};
 
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -53,6 +53,12 @@ pub enum Step {
         who: u64,
         live_orders: Limit,
         held: Limit,
+        route: Route,
+    },
+    Group {
+        who: u64,
+        group: u16,
+        act: GroupAct,
         route: Route,
     },
     LimitMarket {
@@ -253,6 +259,7 @@ pub struct Wish {
     pub deadline: Option<i64>,
     pub cancel_on_pause: bool,
     pub reduce_only: bool,
+    pub group: Option<u16>,
     pub rate: u32,
     pub name: Option<u8>,
 }

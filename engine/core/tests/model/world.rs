@@ -179,14 +179,14 @@ impl<'a> World<'a> {
 
     fn run(&mut self, at: Shard, time: u64, command: Command) -> Done {
         self.log.push((at, time, command.clone()));
-        let (core, model, time) = (&mut self.core, &mut self.model, Timestamp(time));
+        let (core, model, time, map) = (&mut self.core, &mut self.model, Timestamp(time), self.map);
         let both = || {
             let previewed = match &command {
                 Command::PlaceOrder(order) => Some((order, preview::before(core, at, time, order))),
                 _ => None,
             };
             let events = core.handle(at, time, &command);
-            let decided = normal::decided(&normal::normal(&events), at);
+            let decided = normal::decided(&normal::normal(map, &events), at);
             (model.handle(at, time, &command, &decided), events, previewed)
         };
         let ran = catch_unwind(AssertUnwindSafe(both)).map_err(|panic| self.explain(&said(&*panic)))?;
@@ -211,8 +211,8 @@ impl<'a> World<'a> {
             Event::DepositProposed { proposal, account, amount, .. } => Some((*proposal, *account, *amount)),
             _ => None,
         }));
-        let (core, model) = (&self.core, &self.model);
-        let both = || compare::events(events, expected).and_then(|()| compare::states(core, model));
+        let (core, model, map) = (&self.core, &self.model, self.map);
+        let both = || compare::events(map, events, expected).and_then(|()| compare::states(core, model));
         let compared = catch_unwind(AssertUnwindSafe(both)).unwrap_or_else(|panic| Err(said(&*panic)));
         compared.map_err(|difference| self.explain(&difference))
     }
@@ -257,6 +257,7 @@ pub fn plain(who: u64, market: usize, entry: Entry, price: u16, quantity: u32) -
         deadline: None,
         cancel_on_pause: false,
         reduce_only: false,
+        group: None,
         rate: 70_000,
         name: None,
     }

@@ -254,6 +254,7 @@ impl Life {
             deadline: None,
             cancel_on_pause: self.below(3) == 0,
             reduce_only: self.below(4) == 0,
+            group: None,
         };
         let client_id = self.name().filter(|_| self.below(3) > 0);
         NewOrder { account, market, entry, terms, fee_rate: FeeRate::new(70_000).unwrap(), client_id, instructions }

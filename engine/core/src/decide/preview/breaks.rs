@@ -2,7 +2,7 @@
 
 use schemas::{MarketLimits, NewOrder, Quantity, Rejection, Timestamp};
 
-use crate::decide::{limits, market, order, parking, reduce};
+use crate::decide::{groups, limits, market, order, parking, reduce};
 use crate::state::{MarketView, State};
 
 /// Rules that an order breaks, each once.
@@ -40,6 +40,7 @@ impl Breaks {
         self.note(order::check_tick(market, order));
         self.note(order::check_fee_rate(market, order));
         self.note(order::check_room(state, order, state.orders()));
+        self.note(groups::check(state, order));
         let admitted = reduce::admit(state, market, order);
         let contracts = admitted.unwrap_or(order.terms.contracts());
         self.note(admitted.map(|_| ()));

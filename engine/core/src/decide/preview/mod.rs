@@ -2,7 +2,8 @@
 //! that stays as it is. Nothing of it is written anywhere.
 //!
 //! Matching decides on `&State` and yields events; here they go into a scratch outcome, and are added up instead of
-//! applied. What the order's purse lacks, the account's home would be asked for: see [`lending`](super::lending).
+//! applied. What the order's purse lacks, the account's home would be asked for: see [`lending`](super::lending). Of an
+//! account without a purse here, only the home knows the groups.
 
 mod breaks;
 mod shrunk;
@@ -58,6 +59,9 @@ pub struct Does {
     pub purse: Change,
     /// Pairs of its account that would become credits.
     pub redeemed: u64,
+    /// It would trigger a group of its account. What else of that group ends, and what follows from that, is in none of
+    /// these figures.
+    pub triggers_group: bool,
     /// What the fills win or lose if the market answers YES.
     pub if_yes: Credits,
     /// What they win or lose if it answers NO.
@@ -136,6 +140,9 @@ fn does(state: &State, market: MarketView<'_>, order: &NewOrder, limit: Price, n
     };
     let fills = fills_of(&events, &placed);
     let trades = events.iter().filter(|event| matches!(event, Event::Traded(_))).count();
+    let own_trigger =
+        |event: &Event| matches!(event, Event::GroupTriggered { account, .. } if *account == order.account);
+    let triggers_group = events.iter().any(own_trigger);
     let contract = order.entry.contract();
     let notional: Credits = fills.iter().map(|fill| order.entry.book_price(fill.price).cost(fill.contracts)).sum();
     let fee: Credits = fills.iter().map(|fill| fill.fee).sum();
@@ -165,6 +172,7 @@ fn does(state: &State, market: MarketView<'_>, order: &NewOrder, limit: Price, n
         notional,
         fee,
         redeemed,
+        triggers_group,
     }
 }
 

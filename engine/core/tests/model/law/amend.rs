@@ -99,6 +99,7 @@ impl Model {
             self.change(market, &order, &Changed { price, quantity, cut, held: order.hold() + needs });
         }
         self.redeem(market);
+        self.end_groups();
     }
 
     /// Keeps the order's place.

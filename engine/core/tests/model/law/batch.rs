@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::limits::BATCH_MAX;
 use schemas::{AccountId, Amendment, Credits, Event, NewOrder, OrderRef, Rejection, Request};
 
-use super::Model;
 use super::trial::same_name;
+use super::{Decided, Model};
 
 /// Which request cannot be, and why. The others are refused for its sake.
 pub(super) type Refused = (usize, Rejection);
@@ -23,7 +23,13 @@ enum Turn {
 }
 
 impl Model {
-    pub(super) fn batch(&mut self, account: AccountId, all_or_nothing: bool, requests: &[Request], decided: &[u16]) {
+    pub(super) fn batch(
+        &mut self,
+        account: AccountId,
+        all_or_nothing: bool,
+        requests: &[Request],
+        decided: &[Decided],
+    ) {
         if requests.is_empty() || requests.len() > BATCH_MAX {
             self.tell(Event::Rejected { code: Rejection::BatchSizeInvalid });
         } else if all_or_nothing {
@@ -34,10 +40,19 @@ impl Model {
     }
 
     /// What waits for credits or room is decided later than it came. Only what takes away passes it.
-    fn one_by_one(&mut self, account: AccountId, requests: &[Request], decided: &[u16]) {
+    fn one_by_one(&mut self, account: AccountId, requests: &[Request], decided: &[Decided]) {
         let mut open: BTreeMap<u16, &Request> = (0..).zip(requests).collect();
         let mut ended = BTreeSet::new();
-        for index in decided {
+        for decided in decided {
+            let index = match decided {
+                Decided::Request(index) => index,
+                // What it hears after the last is told with all other messages.
+                Decided::Group(_) if open.is_empty() => break,
+                Decided::Group(group) => {
+                    self.told_of(*group);
+                    continue;
+                }
+            };
             let request = open.remove(index).unwrap_or_else(|| panic!("request {index} is decided twice"));
             let before = || open.range(..index);
             let waiting: BTreeMap<u16, NewOrder> =
@@ -83,7 +98,12 @@ impl Model {
             }
             return;
         }
-        match self.try_batch(account, requests) {
+        let mut tried = self.try_batch(account, requests);
+        if tried.is_ok() && !self.has_purse(account) {
+            self.get_purse(account);
+            tried = self.try_batch(account, requests);
+        }
+        match tried {
             Ok(()) => self.carry_out(account, requests),
             Err((bad, code)) => {
                 for (index, request) in requests.iter().enumerate() {

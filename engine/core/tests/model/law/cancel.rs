@@ -116,7 +116,7 @@ impl Model {
     }
 
     /// An account's resting orders on this shard: market by market, oldest first.
-    fn orders_here(&self, account: AccountId, only: Option<MarketId>) -> Vec<(MarketId, OrderId)> {
+    pub(super) fn orders_here(&self, account: AccountId, only: Option<MarketId>) -> Vec<(MarketId, OrderId)> {
         let meant = |id: MarketId| self.map.of_market(id) == self.at && only.is_none_or(|only| only == id);
         let mut all = Vec::new();
         let mut markets: Vec<_> = self.markets.iter().filter(|market| meant(market.id())).collect();
@@ -130,7 +130,7 @@ impl Model {
     }
 
     /// Pairs are redeemed once for each market.
-    fn end_some(&mut self, orders: impl Iterator<Item = (MarketId, OrderId)>, reason: CancelReason) {
+    pub(super) fn end_some(&mut self, orders: impl Iterator<Item = (MarketId, OrderId)>, reason: CancelReason) {
         let mut before = None;
         for (market, order) in orders {
             if let Some(done) = before.filter(|before| *before != market) {

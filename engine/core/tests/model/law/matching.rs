@@ -1,6 +1,6 @@
 //! An order meets the other side of the book: best price first, first come first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade, TradeKind};
 use schemas::limits::QUANTITY_MAX;
@@ -9,6 +9,7 @@ use schemas::{
     Terms, TimeInForce, TradeId,
 };
 
+use super::order_groups::{self, GroupOf, groups_of};
 use super::{Market, Model, Moved, Order, orders, reduce};
 
 /// What an order may still have, and what it came to.
@@ -28,11 +29,17 @@ pub(super) struct Meeting {
     /// Such were taken off now or when it came.
     pub(super) cut: bool,
     stopped: Option<CancelReason>,
+    /// What its trades filled of groups.
+    pub(super) filled_of: BTreeMap<GroupOf, u64>,
+    /// What triggering each group counts for.
+    pub(super) endings: BTreeMap<GroupOf, usize>,
 }
 
 impl Meeting {
-    fn of(order: Order) -> Self {
+    fn of(order: Order, endings: BTreeMap<GroupOf, usize>) -> Self {
         Self {
+            filled_of: BTreeMap::new(),
+            endings,
             order,
             budget: None,
             wanted: order.left(),
@@ -83,7 +90,8 @@ impl Model {
         let at = self.at;
         let market = self.market(new.market);
         let admitted = self.check_reduces(market, new).expect("nothing refuses it");
-        let mut meeting = Meeting::of(Order { price, ..orders::as_resting(id, &admitted) });
+        let resting = orders::as_resting(id, &admitted);
+        let mut meeting = Meeting::of(Order { price, ..resting }, self.count_endings());
         meeting.cut = admitted != *new;
         if let Terms::Budget { budget } = new.terms {
             let held = market.position(new.account).of(new.entry.contract());
@@ -99,6 +107,8 @@ impl Model {
         let allowing = Order { self_trade: SelfTrade::Allow, ..meeting.order };
         if kills && meeting.cut {
             meeting.stopped = Some(CancelReason::ReduceOnly);
+        } else if kills && self.exceeds_group(&meeting.order) {
+            meeting.stopped = Some(CancelReason::Group);
         } else if !kills || self.fills_whole(new.market, &meeting.order) {
             self.meet(new.market, &mut meeting);
         } else if self.fills_whole(new.market, &allowing) {
@@ -116,17 +126,17 @@ impl Model {
             Terms::Budget { budget } => budget,
             _ => meeting.order.hold_for(new.entry.book_price(new.terms.limit()), meeting.order.quantity - prevented),
         };
-        let account = self.account_mut(new.account);
-        account.available -= held;
-        account.purses.insert(at);
+        self.account_mut(new.account).available -= held;
+        self.get_purse(new.account);
         self.come_to_rest(new.market, &meeting, Order { quantity, filled, ..meeting.order }, held, status);
     }
 
     /// A resting order with another price or more contracts. `held` is what is held for it.
     pub(super) fn change(&mut self, id: MarketId, order: &Order, to: &Changed) {
         let Changed { price, quantity, cut, held } = *to;
+        let endings = self.count_endings();
         let old = self.market_mut(id).take_out(order.id);
-        let mut meeting = Meeting::of(Order { price, quantity, ..old });
+        let mut meeting = Meeting::of(Order { price, quantity, ..old }, endings);
         meeting.cut = cut;
         let place = self.told.len();
         self.meet(id, &mut meeting);
@@ -165,18 +175,22 @@ impl Model {
     /// hand.
     pub(super) fn fills_whole(&self, id: MarketId, order: &Order) -> bool {
         let mut market = self.market(id).clone();
-        let mut meeting = Meeting::of(*order);
+        let mut meeting = Meeting::of(*order, self.count_endings());
         let (mut room, mut met) = (self.room, BTreeSet::new());
+        let mut left: BTreeMap<GroupOf, u64> = BTreeMap::new();
         while !meeting.wanted.is_zero() {
             let other = market.on_side(order.side().opposite()).next().copied();
             let Some(other) = other.filter(|other| order.reaches(other.price)) else { return false };
-            let counts = counts(&market, &other, &mut met);
+            let counts = counts(&market, &other, &mut met) + order_groups::counts(&other);
             if room < counts {
                 return false;
             }
             room -= counts;
+            let groups = groups_of(order, &other);
+            groups.iter().for_each(|of| _ = left.entry(*of).or_insert_with(|| self.left_of(*of)));
+            let spent = other.in_group().is_some_and(|of| left[&of] == 0);
             let own = other.account == order.account && order.self_trade != SelfTrade::Allow;
-            if other.is_gone(self.now) || own && order.self_trade == SelfTrade::CancelOldest {
+            if other.is_gone(self.now) || spent || own && order.self_trade == SelfTrade::CancelOldest {
                 market.take_out(other.id);
                 continue;
             }
@@ -190,11 +204,22 @@ impl Model {
             if own || most < u64::from(meeting.wanted.contracts()) {
                 return false;
             }
-            let left = match other.shrinks() {
+            let within = match other.shrinks() {
                 true => reduce::smaller(other.left(), market.net(other.account, other.reduces(), &meeting)),
                 false => other.left(),
             };
-            let quantity = meeting.wanted.min(left);
+            let most = groups.iter().map(|of| left[of]).min().unwrap_or(u64::MAX);
+            let quantity = reduce::smaller(meeting.wanted.min(within), most);
+            let triggers = |of: &&GroupOf| !quantity.is_zero() && left[*of] == u64::from(quantity.contracts());
+            let ends: usize = groups.iter().filter(triggers).map(|of| meeting.endings[of]).sum();
+            if room < ends {
+                return false;
+            }
+            room -= ends;
+            for of in &groups {
+                *left.entry(*of).or_default() -= u64::from(quantity.contracts());
+            }
+            let spent = other.in_group().is_some_and(|of| left[&of] == 0);
             for (account, entry) in [(account, order.entry), (other.account, other.entry)] {
                 match entry.side() {
                     Side::Buy => market.gain(account, entry.contract(), quantity),
@@ -206,7 +231,7 @@ impl Model {
                 }
             }
             market.order_mut(other.id).filled = other.filled + quantity;
-            if quantity == left {
+            if quantity == within || spent {
                 market.take_out(other.id);
             }
             meeting.wanted = meeting.wanted - quantity;
@@ -214,7 +239,17 @@ impl Model {
         true
     }
 
+    /// True if it wants more than its group may still fill.
+    pub(super) fn exceeds_group(&self, order: &Order) -> bool {
+        order.in_group().is_some_and(|of| self.left_of(of) < u64::from(order.left().contracts()))
+    }
+
     fn meet(&mut self, market: MarketId, meeting: &mut Meeting) {
+        self.meet_all(market, meeting);
+        self.tell_filled(meeting);
+    }
+
+    fn meet_all(&mut self, market: MarketId, meeting: &mut Meeting) {
         let mut met = BTreeSet::new();
         while meeting.stopped.is_none() {
             let best = self.market(market).on_side(meeting.order.side().opposite()).next().copied();
@@ -223,7 +258,7 @@ impl Model {
             if quantity.is_zero() {
                 return;
             }
-            let counts = counts(self.market(market), &other, &mut met);
+            let counts = counts(self.market(market), &other, &mut met) + order_groups::counts(&other);
             if self.room < counts {
                 meeting.stopped = Some(CancelReason::MatchLimit);
                 return;
@@ -231,12 +266,37 @@ impl Model {
             self.room -= counts;
             if other.is_gone(self.now) {
                 self.end(market, other.id, CancelReason::Expired);
+            } else if other.in_group().is_some_and(|of| self.left_of(of) == 0) {
+                self.end(market, other.id, CancelReason::Group);
             } else if other.account == meeting.order.account && meeting.order.self_trade != SelfTrade::Allow {
                 self.meet_own(market, meeting, &other, quantity);
-            } else if let Some(other) = self.keep_maker_reducing(market, meeting, &other) {
-                self.trade(market, meeting, &other, quantity.min(other.left()));
+            } else {
+                self.meet_other(market, meeting, &other, quantity);
             }
             self.keep_reducing(market, meeting);
+        }
+    }
+
+    fn meet_other(&mut self, market: MarketId, meeting: &mut Meeting, other: &Order, quantity: Quantity) {
+        let most = self.most_of_maker(market, meeting, other);
+        let quantity = self.within_groups(&meeting.order, other, quantity.min(most));
+        let ends = self.count_triggered(&meeting.order, other, quantity, meeting);
+        if self.room < ends {
+            meeting.stopped = Some(CancelReason::MatchLimit);
+            return;
+        }
+        self.room -= ends;
+        let Some(other) = self.keep_maker_reducing(market, meeting, other) else { return };
+        self.trade(market, meeting, &other, quantity);
+        let taker = meeting.order;
+        self.fill_groups(&taker, &other, quantity, meeting);
+        let spent = |order: &Order| order.in_group().is_some_and(|of| self.left_of(of) == 0);
+        let (maker_spent, taker_spent) = (spent(&other), spent(&taker));
+        if maker_spent && self.market(market).order(other.id).is_some() {
+            self.end(market, other.id, CancelReason::Group);
+        }
+        if taker_spent {
+            meeting.stopped = Some(CancelReason::Group);
         }
     }
 

@@ -21,6 +21,7 @@ mod limits;
 mod markets;
 mod matching;
 mod means;
+mod order_groups;
 mod orders;
 mod reduce;
 mod things;
@@ -39,6 +40,7 @@ use schemas::{
 };
 
 pub use about::{Group, Yes};
+pub use order_groups::{GroupOf, OrderGroup};
 pub use things::{Account, Market, Order};
 
 /// The exchange.
@@ -52,6 +54,12 @@ pub struct Model {
     pub archived: BTreeMap<MarketId, Credits>,
     /// Named groups of markets.
     pub groups: BTreeMap<MarketEventId, Group>,
+    /// Groups of orders.
+    pub order_groups: BTreeMap<GroupOf, OrderGroup>,
+    /// How often each account made or reset one.
+    pub generations: BTreeMap<AccountId, u64>,
+    /// Groups that the present request has triggered here.
+    ending: Vec<GroupOf>,
     /// The shard where things happen.
     at: Shard,
     /// What clients called their orders, where they came in.
@@ -138,6 +146,15 @@ struct Named {
 /// Hours after which a name is forgotten, unless its order rests.
 const FORGOTTEN: u64 = 25;
 
+/// What a shard does in turn while requests of a batch wait, one by one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decided {
+    /// A request, by its place.
+    Request(u16),
+    /// It hears that a group was triggered.
+    Group(GroupOf),
+}
+
 /// What a command led to.
 pub struct Outcome {
     pub events: Vec<(Shard, Event)>,
@@ -156,6 +173,9 @@ impl Model {
             markets: Vec::new(),
             archived: BTreeMap::new(),
             groups: BTreeMap::new(),
+            order_groups: BTreeMap::new(),
+            generations: BTreeMap::new(),
+            ending: Vec::new(),
             at: Shard::all(1).next().expect("there is a first"),
             orders_named: BTreeMap::new(),
             movements_named: BTreeMap::new(),
@@ -179,12 +199,13 @@ impl Model {
     }
 
     /// One command that came to a shard, and all that follows from it on every shard. `decided` are the requests of a batch, one by
-    /// one, in the order in which they are decided.
-    pub fn handle(&mut self, at: Shard, time: Timestamp, command: &Command, decided: &[u16]) -> Outcome {
+    /// one, in the order in which they are decided, and what the shard hears of groups meanwhile.
+    pub fn handle(&mut self, at: Shard, time: Timestamp, command: &Command, decided: &[Decided]) -> Outcome {
         self.now = self.now.max(time);
         self.at = at;
         self.room = ORDER_FILLS_MAX;
         self.obey(command, decided);
+        self.tell_homes();
         self.outcome()
     }
 
@@ -204,7 +225,7 @@ impl Model {
         Outcome { events, completed, wallets: wallets.collect() }
     }
 
-    fn obey(&mut self, command: &Command, decided: &[u16]) {
+    fn obey(&mut self, command: &Command, decided: &[Decided]) {
         match command {
             Command::OpenAccount { account, key } => self.open_account(*account, key),
             Command::AddApiKey { account, key, by } => self.add_key(*account, key, *by),
@@ -238,6 +259,7 @@ impl Model {
             Command::Batch { account, all_or_nothing, requests } => {
                 self.batch(*account, *all_or_nothing, requests, decided);
             }
+            Command::ActOnGroup { account, group, act } => self.act_on_group(*account, *group, *act),
             Command::AdvanceTime => self.advance_time(),
             Command::Receive { .. } | Command::Acknowledge { .. } => unreachable!("traffic between shards"),
             Command::Announce(_) | Command::Leave { .. } | Command::RaiseVocabulary { .. } => {

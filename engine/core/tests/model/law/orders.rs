@@ -22,7 +22,7 @@ impl Model {
             Ok(()) => match self.seen_order(order, waiting) {
                 Some(Ok(repeat)) => return self.tell(repeat),
                 Some(Err(code)) => Err(code),
-                None => self.check_order(order),
+                None => self.check_order(order).and_then(|price| self.check_with_purse(order).map(|()| price)),
             },
         };
         match checked {
@@ -31,12 +31,21 @@ impl Model {
         }
     }
 
+    /// An account that had no purse here gets one for its order, and only then its groups are known.
+    pub(super) fn check_with_purse(&mut self, order: &NewOrder) -> Answer<()> {
+        if self.get_purse(order.account) {
+            self.check_group(order, |_| 0)?;
+        }
+        Ok(())
+    }
+
     /// Gives an order that nothing refuses its id, and lets it into its market.
     pub(super) fn take_in_named(&mut self, order: &NewOrder, price: Price) {
         let id = self.next_order_id();
         self.remember_order(order, FirstOutcome::Order { id });
         self.take_in(id, order, price);
         self.redeem(order.market);
+        self.end_groups();
     }
 
     pub(super) fn refuse(&mut self, order: &NewOrder, code: Rejection) {
@@ -134,6 +143,7 @@ impl Model {
     pub(super) fn check_at_market(&self, order: &NewOrder) -> Answer<(Price, NewOrder)> {
         let market = self.check_listed(order)?;
         self.check_books(order, self.resting_at(order.market))?;
+        self.check_group(order, |of| self.orders_in(of))?;
         let order = &self.check_reduces(market, order)?;
         let free = market.free(order.account, order.entry.contract());
         if order.entry.side() == Side::Sell && free < u64::from(asked(&order.terms).contracts()) {
@@ -269,5 +279,6 @@ pub(super) fn as_resting(id: OrderId, order: &NewOrder) -> Order {
         post_only: order.terms.post_only(),
         cancel_on_pause: order.instructions.cancel_on_pause,
         reduce_only: order.instructions.reduce_only,
+        group: order.instructions.group,
     }
 }

@@ -89,9 +89,17 @@ impl Model {
         if !maker.shrinks() {
             return Some(*maker);
         }
-        let most = smaller(maker.left(), self.market(id).net(maker.account, maker.reduces(), meeting));
+        let most = self.most_of_maker(id, meeting, maker);
         self.lose(id, maker, maker.left() - most);
         self.market(id).order(maker.id).copied()
+    }
+
+    /// What an order that is met may trade.
+    pub(super) fn most_of_maker(&self, id: MarketId, meeting: &Meeting, maker: &Order) -> Quantity {
+        if !maker.shrinks() {
+            return maker.left();
+        }
+        smaller(maker.left(), self.market(id).net(maker.account, maker.reduces(), meeting))
     }
 
     fn lose(&mut self, market: MarketId, order: &Order, quantity: Quantity) {

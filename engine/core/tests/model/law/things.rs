@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::market::Resolution;
 use schemas::{
-    AccountId, AccountLimits, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, FeeRate, Listing, MarketId,
-    MarketLimits, MarketState, OrderId, PostOnly, Price, Quantity, Rejection, SelfTrade, Shard, Side, Status,
+    AccountId, AccountLimits, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, FeeRate, GroupId, Listing,
+    MarketId, MarketLimits, MarketState, OrderId, PostOnly, Price, Quantity, Rejection, SelfTrade, Shard, Side, Status,
     Timestamp,
 };
 
@@ -88,6 +88,7 @@ pub struct Order {
     pub post_only: PostOnly,
     pub cancel_on_pause: bool,
     pub reduce_only: bool,
+    pub group: Option<GroupId>,
 }
 
 impl Order {

@@ -9,16 +9,19 @@
 //! | fill-or-kill                | it is not the batch's first to enter, something touches its market, or it cannot fill |
 //! | order or amendment to buy   | the market is limited, and a budget before it may use up the position                 |
 //! | order or amendment to sell  | its contracts may be redeemed before, with others that the batch frees, ends or gains |
+//! | order                       | one before it may trigger a group of its account                                      |
 //! | order that only reduces     | nothing may be left to reduce when its turn comes                                     |
 //! | amendment of a buy that     | the batch cancels or amends a sell, or another buy that only reduces, in its market   |
 //! | only reduces                |                                                                                       |
 //!
 //! What the account's means must reach is counted for the whole batch: what it lets go pays for what it holds.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
-    AccountId, Amendment, BookSide, Contract, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection, Request,
-    SelfTrade, Terms, TimeInForce,
+    AccountId, Amendment, BookSide, Contract, GroupId, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection,
+    Request, SelfTrade, Terms, TimeInForce,
 };
 
 use super::batch::Refused;
@@ -37,6 +40,10 @@ struct Plan {
     /// Contracts of sells of its account's that orders of the batch may end when they meet them.
     ended: Vec<(MarketId, Contract, u64)>,
     wants: Wants,
+    /// Contracts that may fill of each group of its account's.
+    filling: BTreeMap<GroupId, u64>,
+    /// That may trigger one.
+    triggers: bool,
 }
 
 /// An order that comes into a market, or comes again.
@@ -169,7 +176,15 @@ impl Model {
     fn try_place(&self, plan: &mut Plan, order: &NewOrder) -> Answer<()> {
         let market = self.check_listed(order)?;
         self.check_books(order, self.resting_at(order.market) - plan.wants.ends + plan.wants.rests)?;
+        self.check_group(order, |of| {
+            let gone = plan.cancelled.iter().filter(|(_, order)| order.in_group() == Some(of)).count();
+            let comes = |other: &&Entering| other.order.in_group() == Some(of) && other.gone.is_none() && other.rests;
+            self.orders_in(of) - gone + plan.entering.iter().filter(comes).count()
+        })?;
         self.check_deadline(order)?;
+        if plan.triggers {
+            return Err(Rejection::BatchConflict);
+        }
         let asked = match order.terms {
             Terms::Budget { .. } => u64::from(schemas::limits::QUANTITY_MAX),
             Terms::Limit { .. } | Terms::Market { .. } => u64::from(orders::asked(&order.terms).contracts()),
@@ -193,14 +208,37 @@ impl Model {
         let alone = plan.entering.is_empty() && plan.touched(order.market).next().is_none();
         let cut = resting.reduce_only
             && market.reducible(order.account, resting.reduces()) < u64::from(resting.quantity.contracts());
-        if kills && !(alone && !cut && self.fills_whole(order.market, &resting)) {
+        let exceeds = self.exceeds_group(&resting);
+        if kills && !(alone && !cut && !exceeds && self.fills_whole(order.market, &resting)) {
             return Err(Rejection::BatchConflict);
         }
+        self.note_filling(plan, &entering, asked);
         plan.wants.needs += order.hold();
         plan.wants.rests += usize::from(order.terms.time_in_force().rests());
         self.try_enter(plan, entering)?;
         self.note_ended(plan, &entering);
         Ok(())
+    }
+
+    /// What may fill of its account's groups: of its own, and of those of orders that it may trade with.
+    fn note_filling(&self, plan: &mut Plan, entering: &Entering, asked: u64) {
+        let order = &entering.order;
+        if !self.meets(plan, entering) {
+            return;
+        }
+        let mut groups: BTreeSet<GroupId> = order.group.into_iter().collect();
+        if order.self_trade == SelfTrade::Allow {
+            let there = self.market(entering.market).on_side(order.side().opposite());
+            let most = ORDER_FILLS_MAX + plan.cancelled.len() + 1;
+            let reached = there.take_while(|other| order.reaches(other.price)).take(most);
+            groups.extend(reached.filter(|other| other.account == order.account).filter_map(|other| other.group));
+            groups.extend(plan.entering_at(entering.market).filter_map(|other| other.order.group));
+        }
+        for group in groups {
+            let filling = plan.filling.entry(group).or_default();
+            *filling += asked;
+            plan.triggers |= *filling >= self.left_of((order.account, group));
+        }
     }
 
     /// Sells of its own account that come off the book when it arrives: expired ones, and live ones by its self-trade

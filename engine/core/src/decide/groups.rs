@@ -1,0 +1,361 @@
+//! Groups of orders: once an account's orders of a group have filled a number of contracts in a rolling window, all that
+//! rest of them end, and none comes in until the account resets the group.
+//!
+//! ```text
+//! account's home ─ Instruct, Groups ─▶ other shards of the account ─ GroupFilled ─▶ *account's home*
+//! ```
+//!
+//! | what happens                                    | and then                                                            |
+//! |-------------------------------------------------|---------------------------------------------------------------------|
+//! | an order of a group would fill                  | it takes at most what the shard's window leaves                     |
+//! | a fill takes the last of that                   | the group is triggered: no order of it trades on this shard any     |
+//! |                                                 | more, and all of them end in the same outcome, those on their way, too |
+//! | a group has filled or was triggered elsewhere   | its home is told at the end of the command, and adds up             |
+//! | what the home has added up reaches the limit    | it is triggered at home, and the home tells all shards              |
+//! | the account asks                                | the home does it, and tells all shards                              |
+//!
+//! So on each shard never more than the limit fills in a window (I-13). Of a group whose orders rest on several shards more
+//! fills in all only while messages are on their way, and never more than the limit on each shard.
+//!
+//! A generation counts the makings and resets of an account's groups. What is told of another generation comes too late.
+
+use std::collections::BTreeMap;
+
+use schemas::event::CancelReason;
+use schemas::limits::{ACCOUNT_GROUPS_MAX, GROUP_COUNTS, GROUP_ORDERS_MAX, INSTRUCTIONS_MAX};
+use schemas::{
+    AccountId, Contract, Event, GroupAct, GroupId, GroupNow, Instruction, MarketId, Message, NewOrder, OrderId,
+    Quantity, Rejection, Shard, Side, Timestamp, TriggerCause,
+};
+
+use super::{Draft, Turn, account, message, reduce};
+use crate::state::{Group, MarketOrder, State};
+
+/// Whose group, and which.
+type Key = (AccountId, GroupId);
+
+impl Turn<'_> {
+    /// Home: what an account asks about one of its groups.
+    pub(super) fn act_on_group(&mut self, account: AccountId, group: GroupId, act: GroupAct) {
+        if !self.answer(|state| answer(state, account, group, act)) {
+            return;
+        }
+        self.trigger_if_reached((account, group));
+        self.end_groups();
+        let now = self.state.group(account, group).map(Group::now);
+        self.instruct_all(account, Instruction::Group { group, now });
+    }
+
+    /// Away from home: what the home says of a group. An account without a purse here hears of its groups with the
+    /// purse.
+    pub(super) fn obey_group(&mut self, account: AccountId, group: GroupId, now: Option<GroupNow>) {
+        match now {
+            _ if self.state.purse(account).is_none() => {}
+            Some(now) => self.set_group((account, group), now),
+            None if self.state.group(account, group).is_some() => {
+                self.step(|_, draft| draft.events.push(Event::GroupDeleted { account, group }));
+                self.end_groups();
+            }
+            None => {}
+        }
+    }
+
+    /// Away from home: what the home says of some groups.
+    pub(super) fn take_groups(&mut self, account: AccountId, groups: &[(GroupId, GroupNow)]) {
+        for &(group, now) in groups {
+            self.set_group((account, group), now);
+        }
+    }
+
+    fn set_group(&mut self, (account, group): Key, now: GroupNow) {
+        let GroupNow { limits, generation, triggered } = now;
+        self.step(|state, draft| {
+            let known = state.group(account, group);
+            let same = known.filter(|known| known.generation == generation);
+            if same.is_none_or(|known| known.limits != limits) {
+                draft.events.push(Event::GroupSet { account, group, limits, generation });
+            }
+            if triggered && same.is_none_or(|known| !known.triggered) {
+                draft.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere });
+            }
+        });
+        self.trigger_if_reached((account, group));
+        self.end_groups();
+    }
+
+    /// Home: what a group has filled on another shard.
+    pub(super) fn take_filled(&mut self, from: Shard, (account, group): Key, (generation, contracts, triggered): Told) {
+        self.step(|state, draft| {
+            let known = state.group(account, group);
+            let Some(known) = known.filter(|known| known.generation == generation && !known.triggered) else { return };
+            if contracts > 0 {
+                let filled = known.filled(draft.now).saturating_add(contracts);
+                let reported_by = Some(from);
+                draft.events.push(Event::GroupFilled { account, group, contracts, filled, reported_by });
+            }
+            if triggered {
+                draft.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere });
+            }
+        });
+        self.trigger_if_reached((account, group));
+        self.end_groups();
+    }
+
+    fn trigger_if_reached(&mut self, (account, group): Key) {
+        self.step(|state, draft| {
+            let known = state.group(account, group);
+            if known.is_some_and(|known| !known.triggered && known.left(draft.now) == 0) {
+                draft.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Filled });
+            }
+        });
+    }
+
+    /// Ends the orders of groups that were triggered or deleted; their homes tell the other shards of what those do not
+    /// know.
+    pub(super) fn end_groups(&mut self) {
+        for (key, cause) in std::mem::take(&mut self.state.ending) {
+            let orders = in_order(self.state, key);
+            self.end_orders(&orders, CancelReason::Group);
+            let tells = !matches!(cause, None | Some(TriggerCause::Requested));
+            if tells && self.state.is_home(key.0) {
+                self.tell_group(key);
+            }
+        }
+    }
+
+    fn tell_group(&mut self, (account, group): Key) {
+        self.step(|state, draft| {
+            let Some(now) = state.group(account, group).map(Group::now) else { return };
+            for to in told(state, account) {
+                let message = Message::Groups { account, groups: vec![(group, now)] };
+                draft.events.push(message::send(state, to, message));
+            }
+        });
+    }
+
+    /// Home: a shard is about to get a purse of this account, and hears of its groups before.
+    pub(super) fn tell_groups(&mut self, account: AccountId, to: Shard) {
+        if self.state.account(account).is_some_and(|known| known.lent.contains_key(&to)) {
+            return;
+        }
+        self.step(|state, draft| {
+            let Some(groups) = state.groups(account).filter(|groups| !groups.is_empty()) else { return };
+            let groups = groups.iter().map(|(id, group)| (id, group.now())).collect();
+            draft.events.push(message::send(state, to, Message::Groups { account, groups }));
+        });
+    }
+
+    /// Away from home: what groups have filled here goes to their homes. Those wait whose home is full, until it takes
+    /// something in.
+    #[cold]
+    pub(super) fn report_groups(&mut self) {
+        let mut after = None;
+        while let Some((home, account, group)) = next_unreported(self.state, after) {
+            after = Some((home, account, group));
+            if self.state.is_full(home) {
+                // All others of this home wait as well.
+                after = Some((home, AccountId(u64::MAX), GroupId::new(u16::MAX).expect("it is not 0")));
+                continue;
+            }
+            self.step(|state, draft| {
+                let group_here = state.group(account, group).expect("what is not reported is there");
+                let Group { generation, unreported: contracts, trigger_unreported: triggered, .. } = *group_here;
+                draft.events.push(Event::GroupReported { account, group });
+                let message = Message::GroupFilled { account, group, generation, contracts, triggered };
+                draft.events.push(message::send(state, home, message));
+            });
+        }
+    }
+}
+
+/// Generation, contracts, whether it was triggered.
+type Told = (u64, u64, bool);
+
+fn next_unreported(state: &State, after: Option<(Shard, AccountId, GroupId)>) -> Option<(Shard, AccountId, GroupId)> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let from = after.map_or(Unbounded, Excluded);
+    state.lookup.unreported.range((from, Unbounded)).next().copied()
+}
+
+/// The home's answer to what an account asks about a group.
+fn answer(state: &State, account: AccountId, group: GroupId, act: GroupAct) -> Result<Event, Rejection> {
+    match act {
+        // They make things safe, so also a frozen account may.
+        GroupAct::Trigger | GroupAct::Delete => account::known(state, account)?,
+        GroupAct::Make(_) | GroupAct::Change(_) | GroupAct::Reset => account::active(state, account)?,
+    };
+    let known = state.group(account, group);
+    let groups = state.groups(account);
+    let next = groups.map_or(0, |groups| groups.generations) + 1;
+    let set = |limits, generation| Event::GroupSet { account, group, limits, generation };
+    let event = match (act, known) {
+        (GroupAct::Make(_), Some(_)) => Err(Rejection::GroupExists),
+        (GroupAct::Make(limits), None) => Ok(set(limits, next)),
+        (_, None) => Err(Rejection::GroupUnknown),
+        (GroupAct::Change(limits), Some(known)) => Ok(set(limits, known.generation)),
+        (GroupAct::Reset, Some(known)) => Ok(set(known.limits, next)),
+        (GroupAct::Trigger, Some(_)) => Ok(Event::GroupTriggered { account, group, cause: TriggerCause::Requested }),
+        (GroupAct::Delete, Some(_)) => Ok(Event::GroupDeleted { account, group }),
+    }?;
+    if known.is_none() && groups.is_some_and(|groups| groups.len() >= ACCOUNT_GROUPS_MAX) {
+        return Err(Rejection::GroupsLimit);
+    }
+    // What triggers one always goes; once in each generation.
+    let safe = act == GroupAct::Trigger && known.is_some_and(|known| !known.triggered);
+    if !safe {
+        check_under_way(state, account)?;
+    }
+    Ok(event)
+}
+
+/// An account that has not told its shards too much of its groups which they do not know yet.
+fn check_under_way(state: &State, account: AccountId) -> Result<(), Rejection> {
+    let pending = state.facts.instructions.range((account, 0)..=(account, u64::MAX));
+    let told = pending.filter(|(_, pending)| matches!(pending.instruction, Instruction::Group { .. })).count();
+    if told < INSTRUCTIONS_MAX { Ok(()) } else { Err(Rejection::ParkedLimit) }
+}
+
+/// Other shards that hear of an account's groups.
+fn told(state: &State, account: AccountId) -> impl Iterator<Item = Shard> {
+    let lent = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
+    lent.filter(|to| *to != state.shard)
+}
+
+/// A group's orders here: market by market in the order of their books, oldest first in each.
+fn in_order(state: &State, (account, group): Key) -> Vec<(MarketId, OrderId)> {
+    let mut all: Vec<_> = state
+        .group_orders(account, group)
+        .map(|order| {
+            let (market, _) = state.live_order(order).expect("an order of a group rests");
+            (market.book, market.listing.market, order)
+        })
+        .collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, market, order)| (market, order)).collect()
+}
+
+/// What the group of an order refuses. An account without a purse here hears of its groups with the purse.
+pub(super) fn check(state: &State, order: &NewOrder) -> Result<(), Rejection> {
+    check_among(state, order, |group| state.count_group_orders(order.account, group))
+}
+
+/// The same of an order that may come to rest among so many others of its group.
+pub(super) fn check_among(
+    state: &State,
+    order: &NewOrder,
+    others: impl FnOnce(GroupId) -> usize,
+) -> Result<(), Rejection> {
+    let Some(group) = order.instructions.group else { return Ok(()) };
+    if state.purse(order.account).is_none() {
+        return Ok(());
+    }
+    let known = state.group(order.account, group).ok_or(Rejection::GroupUnknown)?;
+    if known.triggered {
+        return Err(Rejection::GroupTriggered);
+    }
+    let full = order.terms.time_in_force().rests() && others(group) >= GROUP_ORDERS_MAX;
+    if full { Err(Rejection::GroupOrdersLimit) } else { Ok(()) }
+}
+
+/// Contracts that a group may still fill here; of an account without a purse here, nobody knows yet.
+pub(super) fn left(state: &State, (account, group): Key, now: Timestamp) -> u64 {
+    match state.group(account, group) {
+        Some(group) => group.left(now),
+        None if state.purse(account).is_none() => u64::MAX,
+        None => 0,
+    }
+}
+
+/// What triggering a group counts for: its orders, buys that only reduce and may shrink when a sell of it ends, and
+/// shards that its home tells.
+fn counts_to_end(state: &State, key: Key) -> usize {
+    let mut shrink: BTreeMap<(MarketId, Contract), usize> = BTreeMap::new();
+    let mut orders = 0;
+    for order in state.group_orders(key.0, key.1) {
+        orders += 1;
+        let (market, resting) = state.live_order(order).expect("an order of a group rests");
+        if resting.owner.entry.side() == Side::Sell {
+            let market = market.listing.market;
+            // What it frees is redeemed with the other contract, which only buys of this one reduce.
+            let contract = resting.owner.entry.contract();
+            shrink.insert((market, contract), reduce::count(state, market, key.0, contract));
+        }
+    }
+    let tells = if state.is_home(key.0) { told(state, key.0).count() } else { 0 };
+    orders + shrink.values().sum::<usize>() + tells
+}
+
+/// Groups that one taker's fills belong to. What they have filled changes with each fill, and the state only when all is
+/// decided.
+#[derive(Default)]
+pub struct Met(BTreeMap<Key, Filled>);
+
+struct Filled {
+    left: u64,
+    filled: u64,
+}
+
+impl Met {
+    /// What meeting this order counts for besides the order itself.
+    #[inline]
+    pub fn counts(maker: &MarketOrder) -> usize {
+        if maker.owner.group.is_some() { GROUP_COUNTS } else { 0 }
+    }
+
+    /// True if the order's group was triggered by this taker's fills.
+    #[inline]
+    pub fn has_triggered(&self, maker: &MarketOrder) -> bool {
+        self.is_triggered(maker.group())
+    }
+
+    /// True if this group was.
+    #[inline]
+    pub fn is_triggered(&self, key: Option<Key>) -> bool {
+        key.is_some_and(|key| self.0.get(&key).is_some_and(|met| met.left == 0))
+    }
+
+    /// At most as many contracts as the groups of both orders leave.
+    #[inline]
+    pub fn at_most(&mut self, state: &State, keys: [Option<Key>; 2], quantity: Quantity, now: Timestamp) -> Quantity {
+        keys.into_iter().flatten().fold(quantity, |quantity, key| {
+            let met = self.0.entry(key).or_insert_with(|| Filled { left: left(state, key, now), filled: 0 });
+            reduce::at_most(quantity, met.left)
+        })
+    }
+
+    /// What the groups count for that a trade of so many contracts would trigger.
+    #[inline]
+    pub fn counts_to_end(&self, state: &State, keys: [Option<Key>; 2], quantity: Quantity) -> usize {
+        let triggers = |key: &Key| !quantity.is_zero() && self.0[key].left == u64::from(quantity.contracts());
+        different(keys).filter(triggers).map(|key| counts_to_end(state, key)).sum()
+    }
+
+    /// A trade between orders of these groups.
+    #[inline]
+    pub fn traded(&mut self, keys: [Option<Key>; 2], quantity: Quantity) {
+        for key in different(keys) {
+            let met = self.0.get_mut(&key).expect("it was asked before");
+            met.left -= u64::from(quantity.contracts());
+            met.filled += u64::from(quantity.contracts());
+        }
+    }
+
+    /// What has become of them, once the taker's trades are told.
+    pub fn tell(&self, state: &State, draft: &mut Draft<'_>) {
+        for (&(account, group), met) in self.0.iter().filter(|(_, met)| met.filled > 0) {
+            let contracts = met.filled;
+            let before = state.group(account, group).map_or(0, |group| group.filled(draft.now));
+            let (filled, reported_by) = (before + contracts, None);
+            draft.events.push(Event::GroupFilled { account, group, contracts, filled, reported_by });
+            if met.left == 0 {
+                draft.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Filled });
+            }
+        }
+    }
+}
+
+/// The groups of both orders of a trade; one that both belong to once.
+#[inline]
+fn different([taker, maker]: [Option<Key>; 2]) -> impl Iterator<Item = Key> {
+    taker.into_iter().chain(maker.filter(|maker| Some(*maker) != taker))
+}

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use schemas::{Event, Instruction, MarketState, Message, ParkedRequest, Rejection};
+use schemas::{Event, Instruction, MarketState, Message, ParkedRequest, Rejection, TriggerCause};
 
 type Target = fn(&[u8]);
 
@@ -88,6 +88,19 @@ fn the_corpus_of_commands_asks_and_recalls() {
         }
         _ => false,
     });
+    reached("group that its fills trigger", |event| {
+        matches!(event, Event::GroupTriggered { cause: TriggerCause::Filled, .. })
+    });
+    reached("group that is triggered elsewhere", |event| {
+        matches!(event, Event::GroupTriggered { cause: TriggerCause::Elsewhere, .. })
+    });
+    reached("group that has filled elsewhere", |event| {
+        matches!(event, Event::GroupFilled { reported_by: Some(_), .. })
+    });
+    reached("order of a triggered group", |event| {
+        matches!(event, Event::OrderRejected { code: Rejection::GroupTriggered, .. })
+    });
+    reached("deleted group", |event| matches!(event, Event::GroupDeleted { .. }));
     reached("mass cancel everywhere", |event| {
         matches!(event, Event::InstructionCompleted { instruction: Instruction::MassCancel(_), .. })
     });

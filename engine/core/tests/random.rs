@@ -14,9 +14,9 @@ use schemas::market::YesValue;
 use schemas::money::MICROS_PER_CREDIT;
 use schemas::{
     About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, Event,
-    FeeRate, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits,
-    MarketState, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Request, Scopes, SelfTrade, Shard, Tags,
-    Terms, TimeInForce, Timestamp, Transition,
+    FeeRate, GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent,
+    MarketEventId, MarketId, MarketLimits, MarketState, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity,
+    Request, Scopes, SelfTrade, Shard, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 const ACCOUNTS: u64 = 6;
@@ -69,6 +69,11 @@ enum Step {
     LimitAccount {
         account: u64,
         limits: AccountLimits,
+    },
+    Group {
+        account: u64,
+        group: GroupId,
+        act: GroupAct,
     },
     LimitMarket {
         market: usize,
@@ -190,13 +195,25 @@ fn instructions() -> impl Strategy<Value = Instructions> {
     let deadline = proptest::option::weighted(0.1, (1_000_u64..12_000).prop_map(Timestamp));
     let self_trade = proptest::sample::select(SelfTrade::ALL);
     let flags = (proptest::bool::weighted(0.2), proptest::bool::weighted(0.15));
-    (self_trade, deadline, flags).prop_map(|(self_trade, deadline, (cancel_on_pause, reduce_only))| Instructions {
-        group: None,
-        self_trade,
-        deadline,
-        cancel_on_pause,
-        reduce_only,
+    let group = proptest::option::weighted(0.3, group());
+    (self_trade, deadline, flags, group).prop_map(|(self_trade, deadline, (cancel_on_pause, reduce_only), group)| {
+        Instructions { self_trade, deadline, cancel_on_pause, reduce_only, group }
     })
+}
+
+fn group() -> impl Strategy<Value = GroupId> {
+    (1_u16..=2).prop_map(|number| GroupId::new(number).unwrap())
+}
+
+fn act() -> impl Strategy<Value = GroupAct> {
+    let limits = || (1_u32..=40, 1_u8..=4).prop_map(|(contracts, s)| GroupLimits::new(contracts, s).unwrap());
+    prop_oneof![
+        6 => limits().prop_map(GroupAct::Make),
+        2 => limits().prop_map(GroupAct::Change),
+        1 => Just(GroupAct::Trigger),
+        4 => Just(GroupAct::Reset),
+        1 => Just(GroupAct::Delete),
+    ]
 }
 
 fn batch_wish() -> impl Strategy<Value = BatchWish> {
@@ -289,6 +306,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (account.clone(), any::<bool>(), prop::collection::vec(batch_wish(), 0..5))
             .prop_map(|(account, all_or_nothing, wishes)| Step::Batch { account, all_or_nothing, wishes }),
         2 => (account.clone(), proptest::bool::weighted(0.3)).prop_map(|(account, frozen)| Step::Freeze { account, frozen }),
+        8 => (account.clone(), group(), act()).prop_map(|(account, group, act)| Step::Group { account, group, act }),
         1 => (account.clone(), 0_u32..20, 0_i64..100).prop_map(|(account, live_orders, held)| Step::LimitAccount {
             account, limits: AccountLimits { live_orders, held: Credits::whole(held) },
         }),
@@ -431,6 +449,9 @@ impl World {
             }
             Step::LimitAccount { account, limits } => {
                 self.ask(*account, |account| Command::LimitAccount { account, limits: *limits, by: AdminId(1) });
+            }
+            Step::Group { account, group, act } => {
+                self.ask(*account, |account| Command::ActOnGroup { account, group: *group, act: *act });
             }
             Step::LimitMarket { market, limits } => {
                 let market = self.markets[*market];
@@ -624,6 +645,7 @@ impl World {
         self.cluster.wait(DISPUTE_WINDOW_MS);
         self.cluster.drain();
         self.cluster.check();
+        self.cluster.check_groups();
         self.cluster.check_exactly_once();
         self.cluster.check_all_or_nothing();
         self.check_yes();
@@ -756,6 +778,11 @@ fn random_runs_reach_every_kind_of_event() {
         "DeadManSwitchFired",
         "DeadManSwitchSet",
         "Deposited",
+        "GroupDeleted",
+        "GroupFilled",
+        "GroupReported",
+        "GroupSet",
+        "GroupTriggered",
         "HoldRaised",
         "Instructed",
         "InstructionCompleted",
@@ -775,6 +802,7 @@ fn random_runs_reach_every_kind_of_event() {
         "OrderAmended PARTIALLY_FILLED",
         "OrderCancelled DEAD_MAN_SWITCH",
         "OrderCancelled EXPIRED",
+        "OrderCancelled GROUP",
         "OrderCancelled MARKET_ENDED",
         "OrderCancelled MARKET_PAUSED",
         "OrderCancelled MASS_CANCEL",
@@ -828,6 +856,9 @@ fn random_runs_reach_every_kind_of_event() {
         "fee-rate-too-low",
         "funding-timeout",
         "funds-insufficient",
+        "group-exists",
+        "group-triggered",
+        "group-unknown",
         "live-order-limit",
         "market-ended",
         "market-not-open",

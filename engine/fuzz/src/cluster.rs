@@ -153,7 +153,9 @@ impl Cluster {
                 | Message::TransferEnded { .. }
                 | Message::ClaimYes { .. }
                 | Message::ReleaseYes { .. }
-                | Message::YesAnswered { .. } => {}
+                | Message::YesAnswered { .. }
+                | Message::Groups { .. }
+                | Message::GroupFilled { .. } => {}
             }
         }
         lent.retain(|_, room| *room != [0, 0]);
@@ -181,6 +183,7 @@ pub fn home(map: ShardMap, command: &Command) -> Shard {
         | Command::Transfer { from: account, .. }
         | Command::MassCancel { account, market: None }
         | Command::SetDeadManSwitch { account, .. }
+        | Command::ActOnGroup { account, .. }
         | Command::FreezeAccount { account, .. }
         | Command::UnfreezeAccount { account, .. }
         | Command::LimitAccount { account, .. } => map.of_account(*account),

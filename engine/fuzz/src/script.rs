@@ -6,9 +6,9 @@ use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
     About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, FeeRate,
-    Instructions, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits, NewOrder,
-    OrderId, OrderRef, PostOnly, Price, ProposalId, Quantity, Request, Scopes, SelfTrade, Shard, Tags, Terms,
-    TimeInForce, Timestamp, Transition,
+    GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId,
+    MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, ProposalId, Quantity, Request, Scopes,
+    SelfTrade, Shard, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 /// Commands of one script, so that a run is bounded.
@@ -22,6 +22,9 @@ const LEAP_KIND: u8 = 0xf6;
 
 /// The byte for what says what a market is.
 const ABOUT_KIND: u8 = 0xfe;
+
+/// The byte for what an account does with a group of its orders.
+const GROUP_KIND: u8 = 0xfd;
 
 /// What each account has in the beginning: a few orders' worth.
 const DEPOSIT: Credits = Credits::whole(40);
@@ -87,6 +90,9 @@ impl<'a> Script<'a> {
         if kind == LEAP_KIND {
             return Some((MARKET_KEPT_MS, Step::Advance(self.shard())));
         }
+        if kind == GROUP_KIND {
+            return Some((0, Step::Ask(self.group())));
+        }
         if kind == ABOUT_KIND {
             return Some((0, Step::Ask(self.about())));
         }
@@ -115,6 +121,19 @@ impl<'a> Script<'a> {
             2 => Command::ConfirmDeposit { proposal, account, amount, by },
             _ => Command::DropDeposit { proposal, by },
         }
+    }
+
+    fn group(&mut self) -> Command {
+        let (account, group) = (self.account(), GroupId::new(1 + u16::from(self.below(2))).expect("it is not 0"));
+        let limits = GroupLimits::new(1 + u32::from(self.below(40)), 1 + self.below(4)).expect("limits");
+        let act = match self.below(10) {
+            0..=3 => GroupAct::Make(limits),
+            4 => GroupAct::Change(limits),
+            5 => GroupAct::Trigger,
+            6..=8 => GroupAct::Reset,
+            _ => GroupAct::Delete,
+        };
+        Command::ActOnGroup { account, group, act }
     }
 
     /// Changes what a market is, or adds to it.
@@ -301,9 +320,10 @@ impl<'a> Script<'a> {
         };
         let self_trade = SelfTrade::ALL[usize::from(self.below(5))];
         let deadline = (self.below(10) == 1).then(|| self.time());
-        let flags = self.below(15);
-        let (cancel_on_pause, reduce_only) = (flags % 5 == 1, flags / 5 == 1);
-        let instructions = Instructions { self_trade, deadline, cancel_on_pause, reduce_only };
+        let flags = self.byte().unwrap_or(0);
+        let (cancel_on_pause, reduce_only) = (flags % 15 % 5 == 1, flags % 15 / 5 == 1);
+        let group = if flags >= 240 { GroupId::new(1 + u16::from(flags) % 2) } else { None };
+        let instructions = Instructions { self_trade, deadline, cancel_on_pause, reduce_only, group };
         let client_id = self.client_id();
         let fee_rate = FeeRate::new(70_000).expect("a rate");
         NewOrder { account, market, entry, terms, fee_rate, client_id, instructions }

@@ -432,12 +432,13 @@ mod tests {
             718e9d9a4556c9ec market
             ef780774438acd33 market event
             cc24eaf33cbd7af4 position
-            fcddcf6fd5a0d780 order
+            d5dc1500f21d7fbf order
             64303f18df6639e9 client id
             10f164b7330cc00e old client id
             7034d0efebd72752 client ids used
             6c0215efa9cd3718 ended order
-            61f3415f76312025 waiting
+            a8f7db9d2fd01ee9 groups
+            23efe5253fbb40c3 waiting
             38820e53adaf972a instruction
             f98f286131efbc24 outbox
             a65091b345a704a5 kept

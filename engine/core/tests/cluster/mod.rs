@@ -370,6 +370,23 @@ impl Cluster {
     }
 
     /// Nothing waits any more once all messages have arrived.
+    /// Once all messages have arrived, every shard with a purse of an account knows of its groups what its home does: a
+    /// group that filled its limit anywhere is triggered everywhere.
+    pub fn check_groups(&self) {
+        for node in &self.nodes {
+            let state = node.leader.state();
+            let (at, away) = (state.shard(), |account| self.map.of_account(account) != state.shard());
+            for (account, _) in state.purses().filter(|(account, _)| away(*account)) {
+                let home = self.leader(self.map.of_account(account)).state();
+                let known = |state: &engine_core::State| -> Vec<_> {
+                    let groups = state.groups(account).into_iter().flat_map(|groups| groups.iter());
+                    groups.map(|(id, group)| (id, group.limits, group.generation, group.triggered)).collect()
+                };
+                assert_eq!(known(state), known(home), "groups of {account} on {at} and at home");
+            }
+        }
+    }
+
     pub fn check_nothing_waits(&self) {
         for node in &self.nodes {
             let parked: Vec<_> = node.leader.state().parked().collect();

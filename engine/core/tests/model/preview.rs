@@ -51,6 +51,8 @@ pub struct Said {
     home: Option<Result<Lending, Rejection>>,
     /// Names may be forgotten with the command itself.
     forgets: bool,
+    /// Its account has no purse where it goes, so nobody there knows what its group may still fill.
+    groups_unknown: bool,
 }
 
 pub fn before(core: &Shards, at: Shard, time: Timestamp, order: &NewOrder) -> Said {
@@ -60,7 +62,8 @@ pub fn before(core: &Shards, at: Shard, time: Timestamp, order: &NewOrder) -> Sa
     let asks = preview.does.is_some() && !preview.lacks.is_nothing();
     let home = asks.then(|| home(core, at, order, &preview));
     let forgets = time.0 / CLIENT_ID_GENERATION_MS > state.time().0 / CLIENT_ID_GENERATION_MS;
-    Said { preview, home, forgets }
+    let groups_unknown = order.instructions.group.is_some() && state.purse(order.account).is_none();
+    Said { preview, home, forgets, groups_unknown }
 }
 
 fn home(core: &Shards, from: Shard, order: &NewOrder, preview: &Preview) -> Result<Lending, Rejection> {
@@ -93,7 +96,7 @@ pub fn after(
     (home, events): (&State, &[(Shard, Event)]),
     seen: &mut Seen,
 ) -> Result<(), String> {
-    let Said { preview, home: funding, forgets } = said;
+    let Said { preview, home: funding, forgets, groups_unknown } = said;
     let here: Vec<&Event> = events.iter().filter(|(at, _)| *at == home.shard()).map(|(_, event)| event).collect();
     let answers = |event: &&&Event| match event {
         Event::OrderPlaced(placed) => placed.order == *order,
@@ -121,7 +124,7 @@ pub fn after(
         return Err(format!("preview of {order:?}\n  said: {expected:?} ({preview:?}, {funding:?})\n  done: {told:?}"));
     }
     seen.see(preview, funding.as_ref());
-    if told == Told::Placed { placed(preview, order, home, &here) } else { Ok(()) }
+    if told == Told::Placed && !groups_unknown { placed(preview, order, home, &here) } else { Ok(()) }
 }
 
 #[derive(PartialEq, Debug)]

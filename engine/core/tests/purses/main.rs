@@ -10,6 +10,7 @@ mod credits;
 mod everywhere;
 mod full_outboxes;
 mod funding;
+mod groups;
 mod limits;
 mod lower_limits;
 mod many_orders;

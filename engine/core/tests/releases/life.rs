@@ -8,9 +8,9 @@ use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
     About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, Build, ClientId, Command, Credits, Entry,
-    FeeRate, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits,
-    NewOrder, OrderId, OrderRef, Part, PartId, PartKind, PostOnly, Price, ProposalId, Quantity, Request, Scopes,
-    SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
+    FeeRate, GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent,
+    MarketEventId, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, Part, PartId, PartKind, PostOnly, Price,
+    ProposalId, Quantity, Request, Scopes, SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 use super::run::Run;
@@ -66,6 +66,10 @@ impl Life {
                 run.ask(Command::Deposit { account, amount: Credits::whole(300), client_id, by: ADMIN });
             }
         }
+        for account in [self.accounts[0], self.accounts[2]] {
+            let (group, limits) = (GroupId::new(1).unwrap(), GroupLimits::new(25, 60).unwrap());
+            run.ask(Command::ActOnGroup { account, group, act: GroupAct::Make(limits) });
+        }
         self.proposals(run);
         let (id, name, title) = (event(), EVENT.parse().unwrap(), "Which is read last?".parse().unwrap());
         let event = Box::new(MarketEvent { id, name, title, exclusive: true });
@@ -89,6 +93,7 @@ impl Life {
     pub fn go_on(&mut self, run: &mut Run) {
         self.trade(run, 45);
         self.movements(run);
+        self.groups(run);
         self.limits(run);
         self.cancels(run);
         for (index, market) in self.markets.clone().into_iter().enumerate() {
@@ -193,6 +198,19 @@ impl Life {
         run.settle_messages();
     }
 
+    /// One that fills, is reset, changed, triggered and deleted.
+    fn groups(&mut self, run: &mut Run) {
+        let (account, group) = (self.accounts[0], GroupId::new(1).unwrap());
+        let limits = GroupLimits::new(5, 30).unwrap();
+        for act in [GroupAct::Reset, GroupAct::Change(limits), GroupAct::Trigger, GroupAct::Reset, GroupAct::Delete] {
+            run.ask(Command::ActOnGroup { account, group, act });
+            self.trade(run, 12);
+            run.settle_messages();
+        }
+        run.ask(Command::ActOnGroup { account, group, act: GroupAct::Make(limits) });
+        run.settle_messages();
+    }
+
     fn limits(&mut self, run: &mut Run) {
         let (account, by) = (self.accounts[2], ADMIN);
         let limits = AccountLimits { live_orders: 3, held: Credits::whole(20) };
@@ -211,13 +229,14 @@ impl Life {
     }
 
     fn cancels(&mut self, run: &mut Run) {
-        // What can be parked is called back while it waits for credits.
-        let market = self.markets[0];
+        // What can be parked is called back while it waits for credits, in a market that limits nobody.
+        let market = self.markets[1];
         for account in self.accounts.clone() {
             let (client_id, quantity) = (self.name(), Quantity::new(400).unwrap());
             let order = NewOrder { account, client_id, ..self.order(market) };
             let terms = limit(Price::new(9_000).unwrap(), quantity);
-            run.ask(Command::PlaceOrder(NewOrder { entry: Entry::BuyYes, terms, ..order }));
+            let instructions = Instructions { group: None, reduce_only: false, ..order.instructions };
+            run.ask(Command::PlaceOrder(NewOrder { entry: Entry::BuyYes, terms, instructions, ..order }));
             let order = OrderRef::ClientId { market, client_id: client_id.unwrap() };
             run.ask(Command::CancelOrder { account, order });
         }
@@ -254,7 +273,7 @@ impl Life {
             deadline: None,
             cancel_on_pause: self.below(3) == 0,
             reduce_only: self.below(4) == 0,
-            group: None,
+            group: GroupId::new(1).filter(|_| self.below(4) == 0),
         };
         let client_id = self.name().filter(|_| self.below(3) > 0);
         NewOrder { account, market, entry, terms, fee_rate: FeeRate::new(70_000).unwrap(), client_id, instructions }

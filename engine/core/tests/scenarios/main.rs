@@ -8,6 +8,7 @@ mod batches;
 mod books;
 mod cancels;
 mod client_ids;
+mod groups;
 mod instructions;
 mod keys;
 mod markets;

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! a buy R yes 10 @ 0.6 OPTION…       a sell R no 5 @ 0.3       a buy R no budget 5
-//!     OPTION: ioc, fok, post, gtd TIME, deadline TIME, stp MODE, fee MILLIONTHS, as NAME
+//!     OPTION: ioc, fok, post, gtd TIME, deadline TIME, stp MODE, fee MILLIONTHS, group NUMBER, as NAME
 //! a cancel #1  |  cancel R as NAME  |  cancel all  |  cancel all in R
 //! a amend #1 price 0.5 quantity 3
 //! a batch REQUEST ; REQUEST …        a all REQUEST ; REQUEST …        (one by one; all or nothing)
 //! a deposit 5 [as NAME]              a withdraw 5 [as NAME]           a transfer b 5 [as NAME]
 //! a freeze  |  unfreeze  |  limit orders 2 held 5                     (`any`: as many as it wants)
 //! a switch 5  |  switch off          (seconds)
+//! a group 1 make 10 in 5  |  change 10 in 5  |  trigger  |  reset  |  delete     (contracts, seconds)
 //! close R  |  resolve R yes          (proposed by one admin, confirmed by another)
 //! propose R yes by 1  |  confirm R yes by 2                           (yes, no or void)
 //! ```
@@ -17,9 +18,9 @@
 
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Credits, Entry, FeeRate, Instructions, MarketId,
-    NewOrder, OrderRef, PostOnly, Price, Quantity, Request, SelfTrade, Shard, Terms, TimeInForce, Timestamp,
-    Transition,
+    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Credits, Entry, FeeRate, GroupAct, GroupLimits,
+    Instructions, MarketId, NewOrder, OrderRef, PostOnly, Price, Quantity, Request, SelfTrade, Shard, Terms,
+    TimeInForce, Timestamp, Transition,
 };
 
 use super::{Scenario, milliseconds};
@@ -89,6 +90,20 @@ impl Scenario {
             ["switch", "off"] => Command::SetDeadManSwitch { account, timeout_s: None },
             ["switch", seconds] => Command::SetDeadManSwitch { account, timeout_s: Some(seconds.parse().unwrap()) },
             ["cancel", "all"] => Command::MassCancel { account, market: None },
+            ["group", number, ref act @ ..] => {
+                let limits = |contracts: &str, s: &str| {
+                    GroupLimits::new(contracts.parse().unwrap(), s.parse().unwrap()).unwrap()
+                };
+                let act = match *act {
+                    ["make", contracts, "in", s] => GroupAct::Make(limits(contracts, s)),
+                    ["change", contracts, "in", s] => GroupAct::Change(limits(contracts, s)),
+                    ["trigger"] => GroupAct::Trigger,
+                    ["reset"] => GroupAct::Reset,
+                    ["delete"] => GroupAct::Delete,
+                    ref other => panic!("no such act: {other:?}"),
+                };
+                Command::ActOnGroup { account, group: number.parse().unwrap(), act }
+            }
             _ => return None,
         })
     }
@@ -178,6 +193,7 @@ impl Scenario {
             "deadline" => order.instructions.deadline = Some(later(value())),
             "fee" => order.fee_rate = FeeRate::new(value().parse().unwrap()).unwrap(),
             "as" => order.client_id = Some(client_id(value())),
+            "group" => order.instructions.group = Some(value().parse().unwrap()),
             _ => {
                 let Terms::Limit { time_in_force, post_only, .. } = &mut order.terms else {
                     panic!("only a limit order can be {option}")

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use schemas::event::{FirstOutcome, OrderAmended};
 use schemas::{
-    AccountId, CommandId, Credits, Event, Instruction, MarketId, Message, Need, OrderId, Parked, ParkedRequest, Room,
-    Settlement, Shard,
+    AccountId, CommandId, Credits, Event, GroupId, GroupNow, Instruction, MarketId, Message, Need, OrderId, Parked,
+    ParkedRequest, Room, Settlement, Shard,
 };
 
 use super::{Said, Scenario};
@@ -191,6 +191,19 @@ impl Scenario {
             Event::TransferReturned { from, to, amount, code, .. } => {
                 format!("{}: has {} back from {}, {code}", self.name(*from), short(*amount), self.name(*to))
             }
+            Event::GroupSet { account, group, limits, generation } => {
+                let now = GroupNow { limits: *limits, generation: *generation, triggered: false };
+                format!("{}: {}", self.name(*account), group_words(*group, Some(&now)))
+            }
+            Event::GroupFilled { account, group, contracts, filled, reported_by } => {
+                let by = reported_by.map(|shard| format!(", says {shard}")).unwrap_or_default();
+                format!("{}: group {group} fills {contracts}, now {filled}{by}", self.name(*account))
+            }
+            Event::GroupTriggered { account, group, cause } => {
+                format!("{}: group {group} is triggered, {cause}", self.name(*account))
+            }
+            Event::GroupReported { account, group } => format!("{}: reports group {group}", self.name(*account)),
+            Event::GroupDeleted { account, group } => format!("{}: group {group} is deleted", self.name(*account)),
             Event::AccountFrozen { account, .. } => format!("{}: frozen", self.name(*account)),
             Event::AccountUnfrozen { account, .. } => format!("{}: unfrozen", self.name(*account)),
             Event::AccountLimited { account, limits, .. } => {
@@ -312,6 +325,13 @@ impl Scenario {
             Message::YesAnswered { market, claim, taken_by } => {
                 format!("answer to claim {claim} of {}: {}", self.market_name(*market), self.taken(*taken_by))
             }
+            Message::Groups { account, groups } => {
+                let groups = groups.iter().map(|(group, now)| group_words(*group, Some(now)));
+                format!("{}: {}", self.name(*account), groups.collect::<Vec<String>>().join(", "))
+            }
+            Message::GroupFilled { account, group, contracts, .. } => {
+                format!("{}: {contracts} of group {group}", self.name(*account))
+            }
         }
     }
 }
@@ -323,6 +343,18 @@ fn words(instruction: &Instruction) -> String {
         Instruction::Unfreeze { .. } => "unfreeze".to_owned(),
         Instruction::Limit { .. } => "new limits".to_owned(),
         Instruction::MassCancel(reason) => format!("cancel all, {reason}"),
+        Instruction::Group { group, now } => group_words(*group, now.as_ref()),
+    }
+}
+
+fn group_words(group: GroupId, now: Option<&GroupNow>) -> String {
+    match now {
+        None => format!("group {group} is deleted"),
+        Some(GroupNow { triggered: true, .. }) => format!("group {group} is triggered"),
+        Some(now) => {
+            let GroupNow { limits, generation, .. } = *now;
+            format!("group {group} has {} in {} s ({generation})", limits.contracts(), limits.window_s())
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 //! ```text
 //! deposit alice 10                       market tick 100 maker 0 taker 70000  |  market dispute 5000   (before anything else)
 //! alice buy yes 10 @ 0.6 OPTION…         alice sell no 5 @ market     alice buy no budget 5
-//!     OPTION: ioc, fok, gtd TIME, post, reprice, stp MODE, deadline TIME, pausable, reducing, as NAME
+//!     OPTION: ioc, fok, gtd TIME, post, reprice, stp MODE, deadline TIME, pausable, reducing, group NUMBER, as NAME
 //! alice cancel #1  |  cancel all  |  cancel as NAME       alice amend #1 price 0.5 quantity 3
 //! alice switch SECONDS  |  switch off    transfer alice bob 5        freeze alice  |  unfreeze alice
+//! alice group 1 make 10 in 5  |  change 10 in 5  |  trigger  |  reset  |  delete            (contracts, seconds)
 //! limit alice orders 2 held 5            limit market orders 2 notional 5 position 10
 //! market opens 1000                  (not open yet; before anything else)
 //! edit FIELD VALUE  |  add FIELD VALUE   (question, rules, tags, opens, expiry; clarification, tags, source)
@@ -17,9 +18,9 @@
 
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Contract, Entry, FeeRate, Instructions,
-    MarketAddition, MarketEdit, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Request, SelfTrade, Side,
-    Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
+    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Contract, Entry, FeeRate, GroupAct, GroupLimits,
+    Instructions, MarketAddition, MarketEdit, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Request,
+    SelfTrade, Side, Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 use super::{Scenario, quantity_of};
@@ -101,6 +102,20 @@ impl Scenario {
     fn of_account(&mut self, account: AccountId, words: &[&str]) -> Command {
         match *words {
             ["cancel", "all"] => Command::MassCancel { account, market: None },
+            ["group", number, ref act @ ..] => {
+                let limits = |contracts: &str, s: &str| {
+                    GroupLimits::new(contracts.parse().unwrap(), s.parse().unwrap()).unwrap()
+                };
+                let act = match *act {
+                    ["make", contracts, "in", s] => GroupAct::Make(limits(contracts, s)),
+                    ["change", contracts, "in", s] => GroupAct::Change(limits(contracts, s)),
+                    ["trigger"] => GroupAct::Trigger,
+                    ["reset"] => GroupAct::Reset,
+                    ["delete"] => GroupAct::Delete,
+                    ref other => panic!("no such act: {other:?}"),
+                };
+                Command::ActOnGroup { account, group: number.parse().unwrap(), act }
+            }
             ["switch", "off"] => Command::SetDeadManSwitch { account, timeout_s: None },
             ["switch", seconds] => Command::SetDeadManSwitch { account, timeout_s: Some(seconds.parse().unwrap()) },
             [mode @ ("batch" | "all"), ref rest @ ..] => {
@@ -179,6 +194,7 @@ fn set<'a>(order: &mut NewOrder, option: &str, value: &mut dyn FnMut() -> &'a &'
         "stp" => order.instructions.self_trade = value().to_uppercase().parse::<SelfTrade>().unwrap(),
         "deadline" => order.instructions.deadline = Some(Timestamp(value().parse().unwrap())),
         "reducing" => order.instructions.reduce_only = true,
+        "group" => order.instructions.group = Some(value().parse().unwrap()),
         "pausable" => order.instructions.cancel_on_pause = true,
         "as" => order.client_id = Some(client_id(value())),
         other => panic!("no such option: {other}"),

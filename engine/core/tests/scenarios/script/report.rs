@@ -64,6 +64,17 @@ impl Scenario {
             Event::Parked(_) => say("parked".into()),
             Event::Resumed { .. } => say("what was parked:".into()),
             Event::ParkedCancelled { .. } => say("cancels what is parked".into()),
+            Event::GroupSet { group, limits, generation, .. } => {
+                let (contracts, s) = (limits.contracts(), limits.window_s());
+                say(format!("group {group} has {contracts} in {s} s ({generation})"));
+            }
+            Event::GroupFilled { account, group, contracts, filled, .. } => {
+                say(format!("group {group} of {} fills {contracts}, now {filled}", self.name(*account)));
+            }
+            Event::GroupTriggered { account, group, cause } => {
+                say(format!("group {group} of {} is triggered: {cause}", self.name(*account)));
+            }
+            Event::GroupDeleted { group, .. } => say(format!("group {group} is deleted")),
             // Purses are in the report. On one shard a home is asked and instructed by itself.
             Event::Settled(_)
             | Event::HoldRaised { .. }

@@ -111,7 +111,8 @@ async fn what_need_not_be_known_is_passed_over_and_what_must_be_halts_one_shard(
     let body: Value = eventually("the shard halts", async || {
         let (status, body) = stage.admin_page("/readyz").await;
         let body: Value = serde_json::from_str(&body).ok()?;
-        (status == 200 && body["halted"].as_object()?.len() == 1).then_some(body)
+        // The tail, and the follower beside it.
+        (status == 200 && body["halted"].as_object()?.len() == 2).then_some(body)
     })
     .await;
     let reason = body["halted"][format!("shard {shard}")].as_str().unwrap();

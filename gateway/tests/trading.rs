@@ -126,11 +126,13 @@ async fn an_order_that_only_reduces_shrinks_with_its_position() {
         let changes = socket.next().await["changes"].clone();
         assert_eq!((&changes[0]["kind"], &changes[1]), (&json!("PLACED"), &shrunk));
         wallet_becomes(api, account, "92.600000", "2.400000").await;
-        let shown = order_becomes(api, account, id, "ACTIVE").await;
-        assert_eq!(
-            (&shown["quantity"], &shown["remaining"], &shown["reduce_only"]),
-            (&json!(6), &json!(6), &json!(true))
-        );
+        // It was active before, with more.
+        eventually("the order shrinks", async || {
+            let shown = order_becomes(api, account, id, "ACTIVE").await;
+            let shrunk = (&shown["quantity"], &shown["remaining"], &shown["reduce_only"]);
+            (shrunk == (&json!(6), &json!(6), &json!(true))).then_some(())
+        })
+        .await;
         order("SELL YES 6 @ 0.90", json!({})).await;
         let ended = order_becomes(api, account, id, "CANCELLED").await;
         assert_eq!(ended["cancel_reason"], "REDUCE_ONLY");

@@ -1,10 +1,12 @@
 //! The events topic as a reader of the log sees it.
 
+use std::collections::BTreeMap;
+
 use schemas::reading::{Position, Reader, Reading as Read};
-use schemas::{Outcome, Shard};
+use schemas::{Event, Outcome, Shard};
 use service::kafka::{EventsTail, Reading};
 
-use super::{PATIENCE, Platform, SHARDS};
+use super::{PATIENCE, Platform, SHARDS, eventually};
 
 /// All outcomes that count by now, shard by shard.
 pub fn outcomes(platform: &Platform) -> Vec<(Shard, Outcome)> {
@@ -29,4 +31,25 @@ pub fn outcomes_of(platform: &Platform, command: &str) -> Vec<(Shard, Outcome)> 
     let mut all = outcomes(platform);
     all.retain(|(_, outcome)| outcome.cause.id.to_string() == command);
     all
+}
+
+/// Waits until every message between shards is acknowledged, so that nothing goes on by itself. The positions then, as
+/// `shard:sequence,…`.
+pub async fn quiet(platform: &Platform) -> String {
+    eventually("all messages are acknowledged", async || {
+        let (mut kept, mut ends) = (BTreeMap::<(Shard, Shard), [u64; 2]>::new(), BTreeMap::new());
+        for (shard, outcome) in outcomes(platform) {
+            ends.insert(shard, outcome.sequence);
+            for event in &outcome.events {
+                match event {
+                    Event::Sent { to, number, .. } => kept.entry((shard, *to)).or_default()[0] = *number,
+                    Event::Acknowledged { to, number } => kept.entry((shard, *to)).or_default()[1] = *number,
+                    _ => {}
+                }
+            }
+        }
+        let ends: Vec<String> = ends.iter().map(|(shard, sequence)| format!("{shard}:{sequence}")).collect();
+        kept.values().all(|[sent, acknowledged]| sent == acknowledged).then(|| ends.join(","))
+    })
+    .await
 }

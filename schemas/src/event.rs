@@ -616,8 +616,7 @@ pub enum Event {
         /// Which key.
         key: ApiKeyId,
     },
-    /// A group of an account's orders has these limits. With a generation that it had not, it is as one that was just
-    /// made: nothing has filled, and it is not triggered. Elsewhere than at home: the home has said so.
+    /// A group of an account's orders has these limits. Elsewhere than at home: the home has said so.
     GroupSet {
         /// Whose.
         account: AccountId,
@@ -627,6 +626,8 @@ pub enum Event {
         limits: GroupLimits,
         /// Counts the makings and resets of the account's groups, from 1.
         generation: u64,
+        /// It was just made or reset: nothing has filled, and it is not triggered.
+        anew: bool,
     },
     /// A group's orders have filled.
     GroupFilled {

@@ -218,8 +218,9 @@ impl State {
                 self.instruct(*account, *ticket, pending);
             }
             Event::Obeyed { account, ticket, shard, more } => self.obey(*account, *ticket, *shard, *more),
-            Event::GroupSet { account, group, limits, generation } => {
-                self.set_group(*account, *group, *limits, *generation);
+            Event::GroupSet { account, group, limits, generation, anew } => {
+                let fresh = anew.then(|| Group::new(*limits, *generation));
+                self.set_group(*account, *group, *limits, fresh);
             }
             Event::GroupFilled { account, group, contracts, .. } => {
                 let (home, now) = (self.is_home(*account), self.facts.time);
@@ -770,14 +771,18 @@ impl State {
         Some(ended)
     }
 
-    /// A group with another generation is as one that was just made.
-    fn set_group(&mut self, account: AccountId, id: GroupId, limits: GroupLimits, generation: u64) {
-        let now = self.facts.time;
-        let groups = self.facts.groups.get_or_default(account);
-        groups.generations = groups.generations.max(generation);
-        match groups.all.get_mut(&id).filter(|known| known.generation == generation) {
-            Some(known) => known.limit(limits, now),
-            None => groups.all.insert(id, Group::new(limits, generation)),
+    /// One that was just made or reset, or one with other limits.
+    fn set_group(&mut self, account: AccountId, id: GroupId, limits: GroupLimits, fresh: Option<Group>) {
+        match fresh {
+            Some(fresh) => {
+                let groups = self.facts.groups.get_or_default(account);
+                groups.generations = groups.generations.max(fresh.generation);
+                groups.all.insert(id, fresh);
+            }
+            None => {
+                let now = self.facts.time;
+                self.group_mut(account, id).limit(limits, now);
+            }
         }
         self.lookup_group(account, id);
     }

@@ -278,7 +278,8 @@ fn of_groups() -> Vec<Event> {
     let filled = |reported_by| Event::GroupFilled { account, group, contracts, filled: 0x0403_0201, reported_by };
     let triggered = |cause: &TriggerCause| Event::GroupTriggered { account, group, cause: *cause };
     let mut values = vec![
-        Event::GroupSet { account, group, limits: group_limits(), generation: group_now().generation },
+        Event::GroupSet { account, group, limits: group_limits(), generation: group_now().generation, anew: true },
+        Event::GroupSet { account, group, limits: group_limits(), generation: group_now().generation, anew: false },
         filled(None),
         filled(Some(shard(2))),
         Event::GroupReported { account, group },

@@ -73,7 +73,7 @@ impl Turn<'_> {
             let known = state.group(account, group);
             let same = known.filter(|known| known.generation == generation);
             if same.is_none_or(|known| known.limits != limits) {
-                draft.events.push(Event::GroupSet { account, group, limits, generation });
+                draft.events.push(Event::GroupSet { account, group, limits, generation, anew: same.is_none() });
             }
             if triggered && same.is_none_or(|known| !known.triggered) {
                 draft.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere });
@@ -187,7 +187,10 @@ fn answer(state: &State, account: AccountId, group: GroupId, act: GroupAct) -> R
     let known = state.group(account, group);
     let groups = state.groups(account);
     let next = groups.map_or(0, |groups| groups.generations) + 1;
-    let set = |limits, generation| Event::GroupSet { account, group, limits, generation };
+    let set = |limits, generation| {
+        let anew = known.is_none_or(|known| known.generation != generation);
+        Event::GroupSet { account, group, limits, generation, anew }
+    };
     let event = match (act, known) {
         (GroupAct::Make(_), Some(_)) => Err(Rejection::GroupExists),
         (GroupAct::Make(limits), None) => Ok(set(limits, next)),

@@ -142,14 +142,14 @@ impl Model {
                 if self.order_groups.keys().filter(|(of, _)| *of == account).count() >= ACCOUNT_GROUPS_MAX {
                     return Err(Rejection::GroupsLimit);
                 }
-                Ok(Event::GroupSet { account, group, limits, generation: generation + 1 })
+                Ok(Event::GroupSet { account, group, limits, generation: generation + 1, anew: true })
             }
             (_, None) => Err(Rejection::GroupUnknown),
             (GroupAct::Change(limits), Some(known)) => {
-                Ok(Event::GroupSet { account, group, limits, generation: known.generation })
+                Ok(Event::GroupSet { account, group, limits, generation: known.generation, anew: false })
             }
             (GroupAct::Reset, Some(known)) => {
-                Ok(Event::GroupSet { account, group, limits: known.limits, generation: generation + 1 })
+                Ok(Event::GroupSet { account, group, limits: known.limits, generation: generation + 1, anew: true })
             }
             (GroupAct::Trigger, Some(_)) => {
                 Ok(Event::GroupTriggered { account, group, cause: TriggerCause::Requested })

@@ -191,7 +191,7 @@ impl Scenario {
             Event::TransferReturned { from, to, amount, code, .. } => {
                 format!("{}: has {} back from {}, {code}", self.name(*from), short(*amount), self.name(*to))
             }
-            Event::GroupSet { account, group, limits, generation } => {
+            Event::GroupSet { account, group, limits, generation, .. } => {
                 let now = GroupNow { limits: *limits, generation: *generation, triggered: false };
                 format!("{}: {}", self.name(*account), group_words(*group, Some(&now)))
             }

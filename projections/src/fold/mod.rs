@@ -205,6 +205,11 @@ impl Changes {
             | Event::YesClaimed { .. }
             | Event::YesReleased { .. }
             | Event::YesAnswered { .. }
+            | Event::GroupSet { .. }
+            | Event::GroupFilled { .. }
+            | Event::GroupTriggered { .. }
+            | Event::GroupReported { .. }
+            | Event::GroupDeleted { .. }
             | Event::StateHashed { .. } => {}
         }
     }

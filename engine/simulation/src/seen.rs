@@ -183,7 +183,7 @@ kinds! {
     GroupTriggeredElsewhere = "group triggered elsewhere",
     /// A group's home counted what another shard had filled.
     GroupAddedUp = "group added up",
-    /// Fills that were reported together with others, since their home was full.
+    /// Fills were reported later, since no message could go to their home.
     GroupReportedLate = "group reported late",
     /// An order ended with its group.
     GroupOrderEnded = "order ended with its group",

@@ -4,6 +4,7 @@ use bincode::{Decode, Encode};
 
 use crate::about::{MarketAddition, MarketEdit, MarketEvent};
 use crate::account::{AccountLimits, ApiKey};
+use crate::admin::Admin;
 use crate::group::{GroupAct, GroupId};
 use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, PartId, ProposalId, Shard};
 use crate::market::{Listing, MarketLimits, Transition};
@@ -314,11 +315,25 @@ pub enum Command {
         /// What is asked.
         act: GroupAct,
     },
+    /// Sets an admin, or sets it anew: its key, roles, expiry and name. Home: the first shard. Answer: `AdminSet`.
+    SetAdmin {
+        /// The admin.
+        admin: Box<Admin>,
+        /// Who asks. As long as there is no admin on the log: whoever the configuration names.
+        by: AdminId,
+    },
+    /// There is no such admin any more. Home: the first shard. Answer: `AdminRevoked`.
+    RevokeAdmin {
+        /// Which.
+        admin: AdminId,
+        /// Who asks.
+        by: AdminId,
+    },
 }
 
 impl Command {
     /// The last kind that this build knows.
-    pub(crate) const LAST_KIND: u16 = 30;
+    pub(crate) const LAST_KIND: u16 = 32;
 
     /// The vocabulary that its reader must know; 0 for what was there from the first.
     pub(crate) const fn needs(&self) -> u16 {

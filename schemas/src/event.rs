@@ -6,6 +6,7 @@ use bincode::{Decode, Encode};
 
 use crate::about::{MarketAddition, MarketEdit, MarketEvent};
 use crate::account::{AccountLimits, ApiKey};
+use crate::admin::Admin;
 use crate::group::{GroupId, GroupLimits, TriggerCause};
 use crate::ids::{
     AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketEventId, MarketId, OrderId, PartId, ProposalId, Shard,
@@ -664,6 +665,20 @@ pub enum Event {
         account: AccountId,
         /// Which.
         group: GroupId,
+    },
+    /// An admin is this from now on.
+    AdminSet {
+        /// The admin.
+        admin: Box<Admin>,
+        /// Who asked.
+        by: AdminId,
+    },
+    /// There is no such admin any more.
+    AdminRevoked {
+        /// Which.
+        admin: AdminId,
+        /// Who asked.
+        by: AdminId,
     },
 }
 

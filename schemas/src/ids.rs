@@ -38,7 +38,7 @@ id64! {
 }
 
 id64! {
-    /// An administrator of the exchange. Given out by configuration; the core only tells one from another.
+    /// An administrator of the exchange. Chosen by the admin who sets it.
     AdminId
 }
 

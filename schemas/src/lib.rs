@@ -15,6 +15,7 @@ mod wire;
 
 pub mod about;
 pub mod account;
+pub mod admin;
 pub mod answers;
 pub mod codec;
 pub mod command;
@@ -43,6 +44,7 @@ pub mod topics;
 
 pub use about::{About, MarketAddition, MarketEdit, MarketEvent, Sources, Tags};
 pub use account::{AccountLimits, ApiKey, KeyMarkets, KeyProof, KeyTerms, Scopes};
+pub use admin::{ADMINS_HOME, Admin, AdminRoles};
 pub use command::{Command, CommandRecord, Request};
 pub use event::{Event, Seconded, StateHash};
 pub use frame::VOCABULARY;

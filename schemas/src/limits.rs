@@ -113,6 +113,9 @@ pub const OUTBOX_MAX: usize = 10_000;
 /// ends.
 pub const ACCOUNT_API_KEYS_MAX: usize = 20;
 
+/// Admins that were set and not revoked.
+pub const ADMINS_MAX: usize = 100;
+
 /// Markets that one key may be bound to.
 pub const KEY_MARKETS_MAX: usize = 20;
 

@@ -249,7 +249,7 @@ impl Event {
     const NO_KIND: u16 = 0;
 
     /// The last kind that this build knows.
-    const LAST_KIND: u16 = 74;
+    const LAST_KIND: u16 = 76;
 
     /// That of [`Event::VocabularyRaised`].
     const RAISED_KIND: u16 = 58;

@@ -118,6 +118,14 @@ open_enum! {
         KeyRightsExceeded = 252, "key-rights-exceeded";
         /// The replaced key would stay valid for longer than it may.
         GraceTooLong = 253, "grace-too-long";
+        /// There is no such admin.
+        AdminUnknown = 260, "admin-unknown";
+        /// The admin that asks may not say who is an admin, or is none.
+        AdminsNotAllowed = 261, "admins-not-allowed";
+        /// No admin would be left that may always say who is an admin.
+        LastAdmin = 262, "last-admin";
+        /// Another admin proves itself in this way.
+        AdminProofTaken = 263, "admin-proof-taken";
 
         /// The account has not enough available credits, wherever they are.
         FundsInsufficient = 301, "funds-insufficient";
@@ -181,6 +189,8 @@ open_enum! {
         GroupsLimit = 340, "groups-limit";
         /// As many orders of the group rest on the shard as may.
         GroupOrdersLimit = 341, "group-orders-limit";
+        /// There are as many admins as may be.
+        AdminsLimit = 346, "admins-limit";
     }
 }
 

@@ -222,6 +222,8 @@ impl State {
                 let fresh = anew.then(|| Group::new(*limits, *generation));
                 self.set_group(*account, *group, *limits, fresh);
             }
+            Event::AdminSet { admin, .. } => drop(self.facts.admins.insert(admin.id, (**admin).clone())),
+            Event::AdminRevoked { admin, .. } => drop(self.facts.admins.remove(admin)),
             Event::GroupFilled { account, group, contracts, .. } => {
                 let (home, now) = (self.is_home(*account), self.facts.time);
                 let known = self.group_mut(*account, *group);

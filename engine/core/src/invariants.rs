@@ -1,10 +1,10 @@
 //! What must always hold, by the ids of `docs/invariants.md`. Cheap ones are asserted in every build.
 
 use schemas::limits::{
-    ACCOUNT_GROUPS_MAX, DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, GROUP_ORDERS_MAX,
-    REDUCE_ONLY_MAX,
+    ACCOUNT_GROUPS_MAX, ADMINS_MAX, DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX,
+    GROUP_ORDERS_MAX, REDUCE_ONLY_MAX,
 };
-use schemas::{AccountId, BookSide, Contract, Credits, MarketId, Message, OrderId, Room, Shard};
+use schemas::{ADMINS_HOME, AccountId, Admin, BookSide, Contract, Credits, MarketId, Message, OrderId, Room, Shard};
 
 use crate::state::{MarketOrder, Reducing, State, YesClaim};
 
@@ -40,6 +40,8 @@ pub enum Invariant {
     /// I-13: on each shard a group's orders fill no more than its limit in a window; no order rests whose group is
     /// triggered, or is not there.
     GroupsHold,
+    /// I-15: as soon as there is an admin on the log, there is one that may always say who is an admin.
+    AdminsAreKept,
 }
 
 impl std::fmt::Display for Invariant {
@@ -58,6 +60,7 @@ impl std::fmt::Display for Invariant {
             Self::ReducedIsHeld => "I-11",
             Self::EventsHaveOneYes => "I-12",
             Self::GroupsHold => "I-13",
+            Self::AdminsAreKept => "I-15",
         };
         write!(f, "{id} {self:?}")
     }
@@ -150,6 +153,15 @@ impl State {
         self.assert_purses();
         self.assert_deposits();
         self.assert_groups();
+        self.assert_admins();
+    }
+
+    /// I-15.
+    fn assert_admins(&self) {
+        let (all, invariant) = (&self.facts.admins, Invariant::AdminsAreKept);
+        assert!(all.is_empty() || self.shard == ADMINS_HOME, "{invariant}: {all:?} on shard {}", self.shard);
+        assert!(all.is_empty() || all.values().any(Admin::keeps_admins), "{invariant}: {all:?}");
+        assert!(all.len() <= ADMINS_MAX, "{invariant}: {} of them", all.len());
     }
 
     /// I-12, as far as the market's shard shows it.

@@ -101,6 +101,14 @@ fn the_corpus_of_commands_asks_and_recalls() {
         matches!(event, Event::OrderRejected { code: Rejection::GroupTriggered, .. })
     });
     reached("deleted group", |event| matches!(event, Event::GroupDeleted { .. }));
+    reached("key that a key adds", |event| matches!(event, Event::ApiKeyAdded { by: Some(_), .. }));
+    reached("key that ends after a grace", |event| matches!(event, Event::ApiKeyEnds { .. }));
+    reached("key that asks for more than it has", |event| {
+        matches!(event, Event::Rejected { code: Rejection::KeyRightsExceeded })
+    });
+    reached("admin that is set", |event| matches!(event, Event::AdminSet { .. }));
+    reached("admin that is revoked", |event| matches!(event, Event::AdminRevoked { .. }));
+    reached("last admin", |event| matches!(event, Event::Rejected { code: Rejection::LastAdmin }));
     reached("mass cancel everywhere", |event| {
         matches!(event, Event::InstructionCompleted { instruction: Instruction::MassCancel(_), .. })
     });

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use engine_core::{Invariant, Place, State, Sums};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, Cause, Command, CommandId, Credits, Event, Message, OrderId, OrderRef, Request, Room, Shard, Timestamp,
+    ADMINS_HOME, AccountId, Cause, Command, CommandId, Credits, Event, Message, OrderId, OrderRef, Request, Room,
+    Shard, Timestamp,
 };
 
 /// Rounds of deliveries after a script: far more than its requests, claims and recalls need.
@@ -188,6 +189,7 @@ pub fn home(map: ShardMap, command: &Command) -> Shard {
         | Command::UnfreezeAccount { account, .. }
         | Command::LimitAccount { account, .. } => map.of_account(*account),
         Command::ConfirmDeposit { proposal, .. } | Command::DropDeposit { proposal, .. } => proposal.shard(),
+        Command::SetAdmin { .. } | Command::RevokeAdmin { .. } => ADMINS_HOME,
         Command::CreateMarket { listing, .. } => map.of_market(listing.market),
         Command::CreateMarketEvent { event, .. } => map.of_market_event(event.id),
         Command::ChangeMarket { market, .. }

@@ -1,6 +1,8 @@
 //! Bytes as a script of commands and deliveries: every sequence of bytes is one, and near sequences are near scripts. Few accounts, few
 //! markets and few prices, so that orders meet, and few credits, so that purses ask.
 
+mod rights;
+
 use schemas::limits::{DEPOSIT_ALONE_MAX, MARKET_KEPT_MS};
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
@@ -25,6 +27,9 @@ const ABOUT_KIND: u8 = 0xfe;
 
 /// The byte for what an account does with a group of its orders.
 const GROUP_KIND: u8 = 0xfd;
+
+/// The byte for a key or an admin.
+const RIGHTS_KIND: u8 = 0xfc;
 
 /// What each account has in the beginning: a few orders' worth.
 const DEPOSIT: Credits = Credits::whole(40);
@@ -92,6 +97,9 @@ impl<'a> Script<'a> {
         }
         if kind == GROUP_KIND {
             return Some((0, Step::Ask(self.group())));
+        }
+        if kind == RIGHTS_KIND {
+            return Some((0, Step::Ask(self.rights())));
         }
         if kind == ABOUT_KIND {
             return Some((0, Step::Ask(self.about())));

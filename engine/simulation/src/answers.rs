@@ -125,6 +125,8 @@ fn answers(command: &Command, event: &Event) -> bool {
         Command::EditMarket { by, .. } => matches!(event, Event::MarketEdited { by: told, .. } if told == by),
         Command::AddToMarket { by, .. } => matches!(event, Event::MarketAddedTo { by: told, .. } if told == by),
         Command::LimitMarket { by, .. } => matches!(event, Event::MarketLimited { by: told, .. } if told == by),
+        Command::SetAdmin { by, .. } => matches!(event, Event::AdminSet { by: told, .. } if told == by),
+        Command::RevokeAdmin { by, .. } => matches!(event, Event::AdminRevoked { by: told, .. } if told == by),
         Command::RaiseVocabulary { .. } => matches!(event, Event::VocabularyRaised { by: Some(_), .. }),
         Command::SetDeadManSwitch { .. } => matches!(event, Event::DeadManSwitchSet { .. }),
         Command::MassCancel { market: Some(_), .. } => matches!(event, Event::MassCancelRequested { .. }),

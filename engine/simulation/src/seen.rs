@@ -197,6 +197,14 @@ kinds! {
     GroupChanged = "group changed",
     /// A group was deleted.
     GroupDeleted = "group deleted",
+    /// An admin was set.
+    AdminSet = "admin set",
+    /// An admin was revoked.
+    AdminRevoked = "admin revoked",
+    /// Who may not tried to say who is an admin.
+    AdminNotAllowed = "admins not allowed",
+    /// The last that keeps admins was to be revoked, or to have less.
+    LastAdminKept = "last admin kept",
     /// An order was amended.
     OrderAmended = "order amended",
     /// An amendment was refused.

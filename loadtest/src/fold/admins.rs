@@ -74,6 +74,8 @@ fn act(event: &Event) -> Option<(&'static str, AdminId, Credits)> {
         Event::MarketEventCreated { by, .. } => ("MARKET_EVENT_CREATED", *by, none),
         Event::MarketEdited { by, .. } => ("MARKET_EDITED", *by, none),
         Event::MarketAddedTo { by, .. } => ("MARKET_ADDED_TO", *by, none),
+        Event::AdminSet { by, .. } => ("ADMIN_SET", *by, none),
+        Event::AdminRevoked { by, .. } => ("ADMIN_REVOKED", *by, none),
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! What admins did, and what became of deposits that need a second one.
 
 use schemas::{
-    AccountId, AdminId, ClientId, CommandId, Credits, Event, MarketEventId, MarketId, ProposalId, Timestamp,
+    AccountId, Admin, AdminId, ClientId, CommandId, Credits, Event, MarketEventId, MarketId, ProposalId, Timestamp,
 };
 
 use super::{Changes, Stamp};
@@ -36,6 +36,8 @@ pub enum About {
     Market(MarketId),
     /// A market event.
     MarketEvent(MarketEventId),
+    /// An admin.
+    Admin(AdminId),
 }
 
 /// What admins do.
@@ -69,6 +71,10 @@ pub enum Act {
     MarketEdited,
     /// Something was added to what a market is.
     MarketAddedTo,
+    /// An admin was set.
+    AdminSet,
+    /// An admin was revoked.
+    AdminRevoked,
 }
 
 impl Act {
@@ -89,8 +95,21 @@ impl Act {
             Self::MarketEventCreated => "MARKET_EVENT_CREATED",
             Self::MarketEdited => "MARKET_EDITED",
             Self::MarketAddedTo => "MARKET_ADDED_TO",
+            Self::AdminSet => "ADMIN_SET",
+            Self::AdminRevoked => "ADMIN_REVOKED",
         }
     }
+}
+
+/// What became of an admin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AdminChange {
+    /// As it was set, when and by whom, if that was in this batch.
+    pub set: Option<(Admin, Stamp, AdminId)>,
+    /// When it was revoked and by whom, if that was in this batch.
+    pub revoked: Option<(Stamp, AdminId)>,
+    /// The last change.
+    pub last: Stamp,
 }
 
 /// What became of a proposed deposit.
@@ -158,6 +177,11 @@ impl Changes {
             self.admin_acts.push(AdminAct { act, admin, about, proposal, amount, command, index, at });
         }
         match event {
+            Event::AdminSet { admin, by } => {
+                let change = self.admin(admin.id, at);
+                (change.set, change.revoked) = (Some(((**admin).clone(), at, *by)), None);
+            }
+            Event::AdminRevoked { admin, by } => self.admin(*admin, at).revoked = Some((at, *by)),
             Event::DepositProposed { proposal, account, amount, client_id, by, expires } => {
                 let (account, amount, client_id, by, expires) = (*account, *amount, *client_id, *by, *expires);
                 self.proposal(*proposal, at).born = Some(Proposal { account, amount, client_id, by, expires, at });
@@ -170,6 +194,12 @@ impl Changes {
             }
             _ => {}
         }
+    }
+
+    fn admin(&mut self, id: AdminId, at: Stamp) -> &mut AdminChange {
+        let change = self.admins.entry(id).or_insert(AdminChange { set: None, revoked: None, last: at });
+        change.last = at;
+        change
     }
 
     fn proposal(&mut self, id: ProposalId, at: Stamp) -> &mut ProposalDelta {
@@ -198,6 +228,8 @@ fn act(event: &Event) -> Option<(Act, AdminId, About)> {
         Event::MarketEventCreated { event, by } => (Act::MarketEventCreated, *by, About::MarketEvent(event.id)),
         Event::MarketEdited { market, by, .. } => (Act::MarketEdited, *by, About::Market(*market)),
         Event::MarketAddedTo { market, by, .. } => (Act::MarketAddedTo, *by, About::Market(*market)),
+        Event::AdminSet { admin, by } => (Act::AdminSet, *by, About::Admin(admin.id)),
+        Event::AdminRevoked { admin, by } => (Act::AdminRevoked, *by, About::Admin(*admin)),
         _ => return None,
     })
 }

@@ -16,12 +16,12 @@ mod purses;
 use std::collections::BTreeMap;
 
 use schemas::{
-    AccountId, ApiKeyId, BookSide, CommandId, Event, MarketEventId, MarketId, OrderId, Outcome, Price, ProposalId,
-    Timestamp, answers, effects,
+    AccountId, AdminId, ApiKeyId, BookSide, CommandId, Event, MarketEventId, MarketId, OrderId, Outcome, Price,
+    ProposalId, Timestamp, answers, effects,
 };
 
 pub use accounts::{AccountDelta, KeyChange};
-pub use admins::{About, Act, AdminAct, Proposal, ProposalDelta, ProposalEnd};
+pub use admins::{About, Act, AdminAct, AdminChange, Proposal, ProposalDelta, ProposalEnd};
 pub use markets::{AboutDelta, Birth, ClarificationRow, MarketDelta, MarketEventDelta, PositionDelta};
 pub use orders::{Number, OrderChange, OrderRow, Orders, TradeRow};
 pub use purses::{LedgerEntry, LedgerKind, PurseDelta};
@@ -59,6 +59,8 @@ pub struct Changes {
     pub purses: BTreeMap<AccountId, PurseDelta>,
     /// Every change of their credits, in order.
     pub ledger: Vec<LedgerEntry>,
+    /// Admins that were set or revoked.
+    pub admins: BTreeMap<AdminId, AdminChange>,
     /// Every act of an admin, in order.
     pub admin_acts: Vec<AdminAct>,
     /// Deposits that were proposed to a second admin, or ended.
@@ -107,6 +109,7 @@ impl Changes {
             + self.api_keys.len()
             + self.purses.len()
             + self.ledger.len()
+            + self.admins.len()
             + self.admin_acts.len()
             + self.proposals.len()
             + self.orders.born.len()
@@ -158,8 +161,10 @@ impl Changes {
             Event::YesHeld { event, market } => self.market_event(*event, at).yes = Some(*market),
             Event::MarketSettled { market } => self.market(*market, at).settled = true,
             Event::MarketArchived { market, .. } => self.market(*market, at).archived = Some(at.time),
-            // Told by their sums, or with admins' acts.
-            Event::Deposited { .. }
+            // Told by their sums, or with admins and their acts.
+            Event::AdminSet { .. }
+            | Event::AdminRevoked { .. }
+            | Event::Deposited { .. }
             | Event::DepositProposed { .. }
             | Event::DepositDropped { .. }
             | Event::Withdrawn { .. }

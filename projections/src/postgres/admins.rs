@@ -1,17 +1,30 @@
-//! Rows of admins' acts, and of deposits that need a second admin.
+//! Rows of admins, of their acts, and of deposits that need a second admin.
 
 use deadpool_postgres::Transaction;
-use schemas::{ProposalId, Shard};
+use schemas::text::KeyName;
+use schemas::{Admin, KeyProof, ProposalId, Shard};
+use tokio_postgres::types::ToSql;
 
 use super::arrays::{all, column, meet};
 use super::copy::Copy;
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{About, AdminAct, Changes, Proposal, ProposalDelta, ProposalEnd};
+use crate::fold::{About, AdminAct, AdminChange, Changes, Proposal, ProposalDelta, ProposalEnd};
 use crate::sink::SinkError;
 
 const COPY_ACTS: &str = "COPY admin_acts (shard, sequence, index, command_id, admin, act, account_id, market_id, \
-    market_event_id, proposal_id, amount, created_at) FROM STDIN BINARY";
+    market_event_id, other_admin, proposal_id, amount, created_at) FROM STDIN BINARY";
+
+// An admin that was revoked may be set again.
+const SET_ADMIN: &str = "INSERT INTO admins (id, hash, ed25519, roles, expires_at, name, set_by, set_at, revoked_by, \
+        revoked_at, shard, sequence) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+    ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, ed25519 = EXCLUDED.ed25519, roles = EXCLUDED.roles, \
+        expires_at = EXCLUDED.expires_at, name = EXCLUDED.name, set_by = EXCLUDED.set_by, set_at = EXCLUDED.set_at, \
+        revoked_by = EXCLUDED.revoked_by, revoked_at = EXCLUDED.revoked_at, sequence = EXCLUDED.sequence";
+
+const REVOKE_ADMIN: &str = "UPDATE admins SET revoked_by = $2, revoked_at = $3, sequence = $4 \
+    WHERE id = $1 AND sequence < $4";
 
 const COPY_PROPOSALS: &str = "COPY deposit_proposals (id, account_id, amount, client_id, proposed_by, status, ended_by, \
     expires_at, created_at, updated_at, shard, sequence) FROM STDIN BINARY";
@@ -24,22 +37,51 @@ const END_PROPOSALS: &str = "UPDATE deposit_proposals AS p \
 
 /// Writes what admins did.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    all([Box::pin(acts(tx, shard, &changes.admin_acts)), Box::pin(proposals(tx, shard, changes))]).await
+    all([
+        Box::pin(admins(tx, shard, changes)),
+        Box::pin(acts(tx, shard, &changes.admin_acts)),
+        Box::pin(proposals(tx, shard, changes)),
+    ])
+    .await
+}
+
+/// One statement for each: admins seldom change.
+async fn admins(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+    for (id, change) in &changes.admins {
+        let AdminChange { set, revoked, last } = change;
+        let (id, sequence) = (id.0.cast_signed(), last.sequence.cast_signed());
+        let (revoked_by, revoked_at) =
+            (revoked.map(|(_, by)| by.0.cast_signed()), revoked.map(|(at, _)| moment(at.time)));
+        match set {
+            Some((Admin { proof, roles, expires, name, .. }, at, by)) => {
+                let (hash, ed25519) = (proof.bytes().as_slice(), matches!(proof, KeyProof::Ed25519(_)));
+                let (roles, expires, name) =
+                    (i16::from(roles.bits()), expires.map(moment), name.as_ref().map(KeyName::as_str));
+                let (by, at, shard) = (by.0.cast_signed(), moment(at.time), number(shard));
+                let of_now: [&(dyn ToSql + Sync); 8] = [&id, &hash, &ed25519, &roles, &expires, &name, &by, &at];
+                let of_later: [&(dyn ToSql + Sync); 4] = [&revoked_by, &revoked_at, &shard, &sequence];
+                meet(tx, SET_ADMIN, &[&of_now[..], &of_later[..]].concat(), 1).await?;
+            }
+            None => meet(tx, REVOKE_ADMIN, &[&id, &revoked_by, &revoked_at, &sequence], 1).await?,
+        }
+    }
+    Ok(())
 }
 
 async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(), SinkError> {
-    let mut copy = Copy::new(12, acts.len());
+    let mut copy = Copy::new(13, acts.len());
     for act in acts {
         let index = i32::try_from(act.index).map_err(SinkError::refused)?;
-        let (account, market, event) = match act.about {
-            About::Account(account) => (Some(account), None, None),
-            About::Market(market) => (None, Some(market), None),
-            About::MarketEvent(event) => (None, None, Some(event)),
+        let (account, market, event, admin) = match act.about {
+            About::Account(account) => (Some(account), None, None, None),
+            About::Market(market) => (None, Some(market), None, None),
+            About::MarketEvent(event) => (None, None, Some(event), None),
+            About::Admin(admin) => (None, None, None, Some(admin)),
         };
         copy.row().int2(number(shard)).id(act.at.sequence).int4(index).uuid(act.command.0);
         copy.id(act.admin.0).text(act.act.name());
         copy.optional(account, |copy, id| copy.id(id.0)).optional(market, |copy, id| copy.id(id.0));
-        copy.optional(event, |copy, id| copy.id(id.0));
+        copy.optional(event, |copy, id| copy.id(id.0)).optional(admin, |copy, id| copy.id(id.0));
         copy.optional(act.proposal, |copy, id| copy.id(id.0));
         copy.optional(act.amount, |copy, amount| copy.int8(amount.micros())).time(act.at.time);
     }

@@ -7,7 +7,7 @@ use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, EXPIRES, OTHER, OTHER_MARKET, PROPOSAL, SECOND_ADMIN, TICKET, account_limits,
     all_order_refs, answer, bound_key, build, came_with, counting_up, group, group_limits, group_now, key, limit,
     listing, market, market_additions, market_edits, market_event, market_limits, new_order, order_id, part, price,
-    quantity, resolution, settlement, shard, trade,
+    quantity, resolution, settlement, shard, some_admin, trade,
 };
 use super::purses::{all_instructions, given_back, need, parked, room};
 use super::{COMMAND_ID, FIRST_OUTCOMES, all_of, messages, named};
@@ -273,6 +273,12 @@ fn of_the_vocabulary() -> Vec<Event> {
     ]
 }
 
+fn of_admins() -> Vec<Event> {
+    let set = |expires| Event::AdminSet { admin: Box::new(some_admin(expires)), by: ADMIN };
+    let revoked = Event::AdminRevoked { admin: some_admin(None).id, by: ADMIN };
+    vec![set(None), set(Some(Timestamp(0x0190_4142_4344))), revoked]
+}
+
 fn of_groups() -> Vec<Event> {
     let (account, group, contracts) = (ACCOUNT, group(), 0x0302_0100);
     let filled = |reported_by| Event::GroupFilled { account, group, contracts, filled: 0x0403_0201, reported_by };
@@ -293,5 +299,6 @@ pub fn events() -> Vec<(String, Event)> {
     let repeated = |first| Event::ClientIdRepeated { account: ACCOUNT, client_id: CLIENT_ID, first };
     let repeats = first_outcomes().into_iter().map(repeated).collect();
     let of_shards = [of_parked_requests(), of_purses(), between_shards(), of_groups()].concat();
-    named([of_accounts(), of_orders(), of_markets(), of_shards, repeats, of_the_vocabulary()].concat())
+    let of_the_exchange = [of_the_vocabulary(), of_admins()].concat();
+    named([of_accounts(), of_orders(), of_markets(), of_shards, repeats, of_the_exchange].concat())
 }

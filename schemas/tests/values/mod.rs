@@ -52,7 +52,7 @@ variants!(COMMANDS: Command {
     OpenAccount, AddApiKey, RevokeApiKey, Deposit, Withdraw, CreateMarket, ChangeMarket, PlaceOrder, CancelOrder,
     Receive, Acknowledge, AdvanceTime, AmendOrder, MassCancel, SetDeadManSwitch, Batch, FreezeAccount, UnfreezeAccount,
     LimitAccount, LimitMarket, Transfer, ConfirmDeposit, DropDeposit, Announce, Leave, RaiseVocabulary,
-    CreateMarketEvent, EditMarket, AddToMarket, RotateApiKey, ActOnGroup,
+    CreateMarketEvent, EditMarket, AddToMarket, RotateApiKey, ActOnGroup, SetAdmin, RevokeAdmin,
 });
 
 variants!(EVENTS: Event {
@@ -66,6 +66,7 @@ variants!(EVENTS: Event {
     DepositProposed, DepositDropped, PartAnnounced, PartLeft, VocabularyRaised, MarketArchived, CameWith,
     MarketEventCreated, MarketEdited, MarketAddedTo, YesClaimed, YesReleased, YesHeld, YesAnswered,
     ApiKeyEnds, ApiKeyExpired, GroupSet, GroupFilled, GroupTriggered, GroupReported, GroupDeleted,
+    AdminSet, AdminRevoked,
 } and Unknown);
 
 variants!(MESSAGES: Message {

@@ -70,6 +70,17 @@ pub fn key() -> ApiKey {
     ApiKey::with_secret(ApiKeyId(0x2a2b_2c2d_2e2f_2122), counting_up(), Scopes::READ_TRADE)
 }
 
+pub fn some_admin(expires: Option<Timestamp>) -> Admin {
+    Admin {
+        id: AdminId(0x3a3b_3c3d_3e3f),
+        proof: KeyProof::Secret(counting_up()),
+        // Bits of a later build with those of this one.
+        roles: AdminRoles::from_bits(0x9d),
+        expires,
+        name: expires.map(|_| "night shift".parse().expect("a name")),
+    }
+}
+
 pub fn bound_key() -> ApiKey {
     let markets = KeyMarkets::new(vec![MarketId(0x3132), MarketId(0x3334_3536)]);
     let terms = KeyTerms { name: Some("quoter".parse().expect("a name")), markets, notional: Some(AMOUNT) };

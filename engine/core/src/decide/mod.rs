@@ -6,6 +6,7 @@
 
 mod about;
 mod account;
+mod admins;
 mod amend;
 mod batch;
 mod cancel;
@@ -164,6 +165,8 @@ impl Turn<'_> {
                 self.rotate_api_key(*account, *old, key, *grace_ms, *by);
             }
             Command::ActOnGroup { account, group, act } => self.act_on_group(*account, *group, *act),
+            Command::SetAdmin { admin, by } => self.set_admin(admin, *by),
+            Command::RevokeAdmin { admin, by } => self.revoke_admin(*admin, *by),
         }
     }
 

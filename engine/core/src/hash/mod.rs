@@ -60,6 +60,7 @@ impl State {
         facts.outboxes.iter().for_each(|(to, outbox)| add(fields.outbox(*to, outbox.last, outbox.sum())));
         facts.inboxes.iter().for_each(|(from, inbox)| add(fields.inbox(*from, inbox.last)));
         facts.mass_cancels.iter().for_each(|(id, rest)| add(fields.mass_cancel(*id, rest)));
+        facts.admins.values().for_each(|admin| add(fields.admin(admin)));
         facts.parts.all().for_each(|announced| add(fields.part(announced)));
         StateHash { way: WAY, sum }
     }

@@ -8,7 +8,9 @@
 //! message) is hashed as the log has it.
 
 use bincode::Encode;
-use schemas::{AccountId, CommandId, Credits, GroupId, MarketEventId, MarketId, Message, OrderId, Shard, Status};
+use schemas::{
+    AccountId, Admin, CommandId, Credits, GroupId, MarketEventId, MarketId, Message, OrderId, Shard, Status,
+};
 use twox_hash::XxHash3_64;
 
 use super::LEAST;
@@ -43,6 +45,7 @@ enum Kind {
     ArchivedMarket = 21,
     MarketEvent = 22,
     Groups = 23,
+    Admin = 24,
 }
 
 /// Memory for the bytes that are hashed, used again from entity to entity.
@@ -150,6 +153,10 @@ impl Fields {
     pub fn part(&mut self, announced: &Announced) -> u64 {
         let Announced { part, at } = announced;
         self.hash(Kind::Part, (part, at))
+    }
+
+    pub fn admin(&mut self, admin: &Admin) -> u64 {
+        self.hash(Kind::Admin, admin)
     }
 
     pub fn account(&mut self, id: AccountId, account: &Account) -> u64 {

@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: only `apply.rs` changes a [`State`]. Deciding has `&State`.
 
+mod admins;
 mod archive;
 mod client_ids;
 mod deposits;
@@ -28,8 +29,9 @@ use schemas::event::CancelReason;
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::{OUTBOX_MAX, SHARD_MARKETS_MAX, SHARD_ORDERS_MAX, WALLET_MAX};
 use schemas::{
-    AccountId, AccountLimits, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, GroupId, MarketEventId, MarketId,
-    Message, NewOrder, OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId, TriggerCause, VOCABULARY,
+    AccountId, AccountLimits, Admin, AdminId, ApiKey, ApiKeyId, Build, ClientId, CommandId, Credits, GroupId,
+    MarketEventId, MarketId, Message, NewOrder, OrderId, Parked, Room, Settlement, Shard, Term, Timestamp, TradeId,
+    TriggerCause, VOCABULARY,
 };
 
 use crate::book::{BookKey, Books};
@@ -147,6 +149,8 @@ pub struct Facts {
     pub vocabulary: u16,
     /// The oldest build known to read it.
     pub install: Build,
+    /// Admins of the exchange; on the first shard alone.
+    pub admins: BTreeMap<AdminId, Admin>,
     /// Who reads this shard's log.
     pub parts: Parts,
     /// Markets that were paid out long ago.

@@ -25,5 +25,5 @@ kinds! {
     ParkedCancelled Asked AskAnswered PurseSent PurseReceived PurseFrozen PurseLimited Instructed Obeyed
     InstructionCompleted TransferCompleted DepositProposed DepositDropped PartAnnounced PartLeft VocabularyRaised
     MarketArchived CameWith MarketEventCreated MarketEdited MarketAddedTo YesClaimed YesReleased YesHeld YesAnswered
-    ApiKeyEnds ApiKeyExpired GroupSet GroupFilled GroupTriggered GroupReported GroupDeleted
+    ApiKeyEnds ApiKeyExpired GroupSet GroupFilled GroupTriggered GroupReported GroupDeleted AdminSet AdminRevoked
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use schemas::limits::QUANTITY_MAX;
 use schemas::text::{Label, Ticker};
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Command, Credits, FeeRate, GroupId,
-    Instructions, KeyMarkets, KeyTerms, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId,
-    NewOrder, OrderId, OrderRef, Price, ProposalId, Quantity, Request, Scopes, Shard, Sources, Tags, Terms,
-    TimeInForce, Timestamp,
+    ADMINS_HOME, About, AccountId, AccountLimits, Admin, AdminId, AdminRoles, ApiKey, ApiKeyId, ClientId, Command,
+    Credits, FeeRate, GroupId, Instructions, KeyMarkets, KeyProof, KeyTerms, Listing, MarketAddition, MarketEdit,
+    MarketEvent, MarketEventId, MarketId, NewOrder, OrderId, OrderRef, Price, ProposalId, Quantity, Request, Scopes,
+    Shard, Sources, Tags, Terms, TimeInForce, Timestamp,
 };
 
 use super::law::Order;
 use super::random::MARKETS;
 use super::steps::{
-    Added, Amount, Change, Edited, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, WantedKey,
-    Which, Wish,
+    Added, Amount, Change, Edited, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, WantedAdmin,
+    WantedKey, Which, Wish,
 };
 use super::world::World;
 
@@ -88,6 +88,13 @@ impl World<'_> {
                 let command = Command::DropDeposit { proposal, by: AdminId(by) };
                 (self.shard(proposal.shard().index()), route, command)
             }
+            Step::SetAdmin { admin, by, route } => {
+                let admin = Box::new(self.wanted_admin(admin));
+                (ADMINS_HOME, route, Command::SetAdmin { admin, by: AdminId(by) })
+            }
+            Step::RevokeAdmin { admin, by, route } => {
+                (ADMINS_HOME, route, Command::RevokeAdmin { admin: AdminId(admin), by: AdminId(by) })
+            }
             Step::AdvanceTime { shard } => (self.shard(shard), Route::Home, Command::AdvanceTime),
             step => {
                 let (who, route, command) = self.of_account(step)?;
@@ -99,6 +106,13 @@ impl World<'_> {
             Route::To(shard) => self.shard(shard),
         };
         Some((at, command))
+    }
+
+    fn wanted_admin(&self, wanted: WantedAdmin) -> Admin {
+        let WantedAdmin { id, secret, roles, lasts } = wanted;
+        let expires = lasts.map(|lasts| Timestamp(self.clock.saturating_add_signed(lasts)));
+        let (proof, roles) = (KeyProof::Secret([secret; 32]), AdminRoles::from_bits(roles));
+        Admin { id: AdminId(id), proof, roles, expires, name: None }
     }
 
     fn wanted(&self, wanted: WantedKey) -> ApiKey {

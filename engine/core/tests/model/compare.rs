@@ -77,6 +77,8 @@ pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
     let groups: BTreeMap<_, _> = groups.map(|(id, known)| (id, (known.exclusive, known.yes))).collect();
     let expected: BTreeMap<_, _> = model.groups.iter().map(|(id, group)| (*id, (group.exclusive, group.yes))).collect();
     agree!(groups, expected, "market events");
+    let admins: Vec<_> = core.states.iter().flat_map(|state| state.admins()).collect();
+    agree!(admins, model.admins.values().collect::<Vec<_>>(), "admins");
     for state in &core.states {
         next_due(state, model)?;
         agree!(state.parked().count(), 0, "requests that wait on {}", state.shard());

@@ -1,9 +1,10 @@
 //! Corners that random steps hardly reach: the limits of one command, of a wallet and of an account's keys.
 
 use schemas::limits::{
-    ACCOUNT_API_KEYS_MAX, ACCOUNT_GROUPS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS,
-    DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, GROUP_ORDERS_MAX, KEY_GRACE_MAX_MS,
-    MARKET_CLARIFICATIONS_MAX, MARKET_KEPT_MS, ORDER_FILLS_MAX, PURSE_REST_MS, REDUCE_ONLY_MAX, SWEEP_MAX,
+    ACCOUNT_API_KEYS_MAX, ACCOUNT_GROUPS_MAX, ADMINS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX,
+    DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX, GROUP_ORDERS_MAX,
+    KEY_GRACE_MAX_MS, MARKET_CLARIFICATIONS_MAX, MARKET_KEPT_MS, ORDER_FILLS_MAX, PURSE_REST_MS, REDUCE_ONLY_MAX,
+    SWEEP_MAX,
 };
 use schemas::market::YesValue;
 use schemas::{
@@ -13,8 +14,8 @@ use schemas::{
 use super::coverage::Coverage;
 use super::random::{ACCOUNTS, MARKETS};
 use super::steps::{
-    Added, Amount, Change, Edited, Item, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, WantedKey, Which,
-    Wish,
+    Added, Amount, Change, Edited, Item, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, WantedAdmin,
+    WantedKey, Which, Wish,
 };
 use super::world::{World, plain};
 
@@ -63,12 +64,37 @@ pub fn all(coverage: &mut Coverage) -> Done {
     too_late_to_cancel(&mut World::new(1, coverage))?;
     many_that_reduce(&mut World::new(1, coverage))?;
     many_groups(&mut World::new(1, coverage))?;
+    many_admins(&mut World::new(2, coverage))?;
     for shards in 1..=3 {
         full_groups(&mut World::new(shards, coverage))?;
         spread_groups(&mut World::new(shards, coverage))?;
         groups_in_batches(&mut World::new(shards, coverage))?;
     }
     group_beyond_a_command(&mut World::new(1, coverage))
+}
+
+fn admin(id: u64, roles: u8, lasts: Option<i64>, by: u64) -> Step {
+    let secret = u8::try_from(id).expect("small");
+    Step::SetAdmin { admin: WantedAdmin { id, secret, roles, lasts }, by, route: Route::Home }
+}
+
+/// As many admins as there may be, and one more in place of one that is revoked. The last that keeps admins stays.
+fn many_admins(world: &mut World<'_>) -> Done {
+    world.step(&admin(1, 8, Some(1_000), 1))?;
+    world.step(&admin(1, 7, None, 1))?;
+    world.step(&admin(1, 8, None, 1))?;
+    let most = u64::try_from(ADMINS_MAX).expect("a number");
+    (2..=most + 1).try_for_each(|id| world.step(&admin(id, 1, None, 1)))?;
+    world.step(&Step::RevokeAdmin { admin: 2, by: 3, route: Route::Home })?;
+    world.step(&Step::RevokeAdmin { admin: 2, by: 1, route: Route::Home })?;
+    world.step(&admin(most + 1, 15, Some(1_000), 1))?;
+    world.step(&Step::RevokeAdmin { admin: 1, by: most + 1, route: Route::Home })?;
+    world.step(&admin(1, 7, None, 1))?;
+    world.step(&Step::Wait { milliseconds: 1_000, late: false })?;
+    world.step(&admin(3, 8, None, most + 1))?;
+    world.step(&admin(3, 8, None, 1))?;
+    world.step(&Step::RevokeAdmin { admin: 1, by: 3, route: Route::Home })?;
+    world.step(&admin(4, 3, None, 1))
 }
 
 fn act(who: u64, group: u16, act: GroupAct) -> Step {

@@ -8,7 +8,7 @@ use schemas::{Answer, Credits, Entry, GroupAct, GroupLimits, MarketLimits, PostO
 
 use super::steps::{
     Added, Again, Amount, Change, Edited, Forgery, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step,
-    Wait, WantedKey, Which, Wish,
+    Wait, WantedAdmin, WantedKey, Which, Wish,
 };
 
 /// Accounts 1 to this are opened at the start; the next two never are, unless by a step.
@@ -39,6 +39,12 @@ fn wanted_key() -> impl Strategy<Value = WantedKey> {
     let notional = prop_oneof![4 => Just(None), 3 => (1_i64..=4).prop_map(Some), 1 => (-1_i64..=0).prop_map(Some)];
     (key(), scopes, lasts, prop_oneof![2 => Just(0_u8), 1 => 0_u8..8], notional)
         .prop_map(|(id, scopes, lasts, markets, notional)| WantedKey { id, scopes, lasts, markets, notional })
+}
+
+fn wanted_admin() -> impl Strategy<Value = WantedAdmin> {
+    let roles = prop_oneof![2 => Just(8_u8), 1 => Just(15_u8), 2 => any::<u8>()];
+    let lasts = prop_oneof![3 => Just(None), 2 => (-5_i64..=20_000).prop_map(Some)];
+    (admin(), 0_u8..6, roles, lasts).prop_map(|(id, secret, roles, lasts)| WantedAdmin { id, secret, roles, lasts })
 }
 
 fn asking_key() -> impl Strategy<Value = Option<u64>> {
@@ -355,6 +361,13 @@ fn account_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn admin_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => (wanted_admin(), admin(), route()).prop_map(|(admin, by, route)| Step::SetAdmin { admin, by, route }),
+        1 => (admin(), admin(), route()).prop_map(|(admin, by, route)| Step::RevokeAdmin { admin, by, route }),
+    ]
+}
+
 fn market_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => (market(), answer(), weighted(0.2, answer()), prop_oneof![1 => Just(1_u64), 4 => Just(2_u64)])
@@ -407,6 +420,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         9 => (who(), group(), group_act(), route())
             .prop_map(|(who, group, act, route)| Step::Group { who, group, act, route })
             .boxed(),
+        1 => admin_step().boxed(),
         5 => market_step().boxed(),
         8 => time_step().boxed(),
     ]

@@ -61,6 +61,16 @@ pub enum Step {
         act: GroupAct,
         route: Route,
     },
+    SetAdmin {
+        admin: WantedAdmin,
+        by: u64,
+        route: Route,
+    },
+    RevokeAdmin {
+        admin: u64,
+        by: u64,
+        route: Route,
+    },
     LimitMarket {
         market: usize,
         limits: MarketLimits,
@@ -189,6 +199,17 @@ pub enum Step {
         shard: usize,
         forgery: Forgery,
     },
+}
+
+/// An admin that is set.
+#[derive(Clone, Copy, Debug)]
+pub struct WantedAdmin {
+    pub id: u64,
+    /// Which of some secrets.
+    pub secret: u8,
+    pub roles: u8,
+    /// Milliseconds from now.
+    pub lasts: Option<i64>,
 }
 
 /// What a name is used for again.

@@ -7,10 +7,11 @@ use schemas::limits::{DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, MARKET_KEPT_MS, PU
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, Build, ClientId, Command, Credits, Entry,
-    FeeRate, GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent,
-    MarketEventId, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, Part, PartId, PartKind, PostOnly, Price,
-    ProposalId, Quantity, Request, Scopes, SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
+    About, AccountId, AccountLimits, Admin, AdminId, AdminRoles, Answer, ApiKey, ApiKeyId, Build, ClientId, Command,
+    Credits, Entry, FeeRate, GroupAct, GroupId, GroupLimits, Instructions, KeyProof, Listing, MarketAddition,
+    MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, Part, PartId,
+    PartKind, PostOnly, Price, ProposalId, Quantity, Request, Scopes, SelfTrade, Shard, Sources, Tags, Terms,
+    TimeInForce, Timestamp, Transition,
 };
 
 use super::run::Run;
@@ -70,6 +71,7 @@ impl Life {
             let (group, limits) = (GroupId::new(1).unwrap(), GroupLimits::new(25, 60).unwrap());
             run.ask(Command::ActOnGroup { account, group, act: GroupAct::Make(limits) });
         }
+        self.admins(run);
         self.proposals(run);
         let (id, name, title) = (event(), EVENT.parse().unwrap(), "Which is read last?".parse().unwrap());
         let event = Box::new(MarketEvent { id, name, title, exclusive: true });
@@ -196,6 +198,21 @@ impl Life {
             run.ask(Command::Withdraw { account: from, amount, client_id, by: ADMIN });
         }
         run.settle_messages();
+    }
+
+    fn admins(&mut self, run: &mut Run) {
+        let admin = |id, roles, expires| {
+            let (proof, name) = (KeyProof::Secret([id; 32]), "night shift".parse().ok());
+            Box::new(Admin { id: AdminId(id.into()), proof, roles, expires, name })
+        };
+        let lasts = Some(Timestamp(u64::MAX));
+        for (id, roles, expires) in
+            [(8, AdminRoles::ALL, None), (2, AdminRoles::MONEY, lasts), (3, AdminRoles::AUDITOR, None)]
+        {
+            run.ask(Command::SetAdmin { admin: admin(id, roles, expires), by: ADMIN });
+        }
+        run.ask(Command::RevokeAdmin { admin: AdminId(3), by: ADMIN });
+        run.ask(Command::RevokeAdmin { admin: ADMIN, by: ADMIN });
     }
 
     /// One that fills, is reset, changed, triggered and deleted.

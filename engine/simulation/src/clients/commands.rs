@@ -7,11 +7,13 @@
 //! | `admins` | markets and their answers, freezes, limits                         |
 //! | `keys`   | keys that keys ask for, replace and revoke                         |
 //! | `groups` | groups of orders                                                   |
+//! | `roles`  | who is an admin                                                    |
 
 mod admins;
 mod groups;
 mod keys;
 mod orders;
+mod roles;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -151,6 +153,7 @@ impl World {
         }
         let (account, key) = (self.vault, ApiKey::with_secret(ApiKeyId(self.vault.0), [7; 32], Scopes::READ));
         all.push(self.at_account(account, Command::OpenAccount { account, key }, None));
+        all.push(self.first_admin());
         all.push(self.create_event());
         for listing in self.listings.clone() {
             let (market, opens) = (listing.market, listing.opens);
@@ -182,6 +185,7 @@ impl World {
             230..240 => self.deposit_by_two(random),
             240..246 => self.describe(sight, random),
             246..262 => self.act_on_group(account, random),
+            262..268 => self.change_admins(sight, random),
             _ => self.place(account, sight, random),
         }
     }

@@ -8,6 +8,7 @@
 //! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
 //! | `deposits`     | I-10: what is above the limit has two admins, and is no credit before                            |
 //! | `keys`         | I-14: a key gives only what it has, none outlives its time, rotation leaves no gap              |
+//! | `admins`       | I-15: only who may says who is an admin, and one always may                                      |
 //! | `groups`       | I-13: no group fills more than its limit in a window; homes add up what shards report            |
 //! | `archive`      | paid-out markets are archived in time, with their fees, and never spoken of again                |
 //! | `markets`      | what markets are changes only as it may, they open and close in time, and I-12                   |
@@ -26,6 +27,7 @@
 //!
 //! And `projection`: the tables are those of a fresh fold.
 
+mod admins;
 pub mod agreement;
 mod archive;
 mod batches;
@@ -76,6 +78,7 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         movements::check(&cluster, history);
         deposits::check(&cluster, history);
         keys::check(&cluster, history);
+        admins::check(&cluster, history);
         archive::check(&cluster, history);
         markets::check(&cluster, history);
         outboxes::check(&cluster, history);

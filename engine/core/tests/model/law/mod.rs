@@ -12,6 +12,7 @@
 
 mod about;
 mod accounts;
+mod admins;
 mod amend;
 mod batch;
 mod cancel;
@@ -35,8 +36,8 @@ use schemas::event::{CancelReason, FirstOutcome};
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, ClientId, Command, Credits, Event, Instruction, MarketEventId, MarketId, NewOrder, OrderId, Rejection,
-    Shard, Status, Timestamp,
+    AccountId, Admin, AdminId, ClientId, Command, Credits, Event, Instruction, MarketEventId, MarketId, NewOrder,
+    OrderId, Rejection, Shard, Status, Timestamp,
 };
 
 pub use about::{Group, Yes};
@@ -58,6 +59,8 @@ pub struct Model {
     pub order_groups: BTreeMap<GroupOf, OrderGroup>,
     /// How often each account made or reset one.
     pub generations: BTreeMap<AccountId, u64>,
+    /// Admins of the exchange.
+    pub admins: BTreeMap<AdminId, Admin>,
     /// Groups that the present request has triggered here.
     ending: Vec<GroupOf>,
     /// The shard where things happen.
@@ -175,6 +178,7 @@ impl Model {
             groups: BTreeMap::new(),
             order_groups: BTreeMap::new(),
             generations: BTreeMap::new(),
+            admins: BTreeMap::new(),
             ending: Vec::new(),
             at: Shard::all(1).next().expect("there is a first"),
             orders_named: BTreeMap::new(),
@@ -260,6 +264,8 @@ impl Model {
                 self.batch(*account, *all_or_nothing, requests, decided);
             }
             Command::ActOnGroup { account, group, act } => self.act_on_group(*account, *group, *act),
+            Command::SetAdmin { admin, by } => self.set_admin(admin, *by),
+            Command::RevokeAdmin { admin, by } => self.revoke_admin(*admin, *by),
             Command::AdvanceTime => self.advance_time(),
             Command::Receive { .. } | Command::Acknowledge { .. } => unreachable!("traffic between shards"),
             Command::Announce(_) | Command::Leave { .. } | Command::RaiseVocabulary { .. } => {

@@ -1,0 +1,67 @@
+//! Who is an admin of the exchange: facts of the first shard (ADR 35).
+//!
+//! The gateway authenticates admins and holds them to their roles. Here it is decided which admins there are.
+//!
+//! | who asks                                     | when                                       |
+//! |----------------------------------------------|--------------------------------------------|
+//! | whoever the configuration names              | as long as there is no admin on the log    |
+//! | an admin that may say who is one, and lasts  | afterwards                                 |
+//!
+//! From the first admin on there is always one that may say who is an admin and never expires (I-15): nobody locks
+//! everybody out.
+
+use schemas::limits::ADMINS_MAX;
+use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Event, Rejection};
+
+use super::Turn;
+use crate::state::State;
+
+impl Turn<'_> {
+    pub(super) fn set_admin(&mut self, admin: &Admin, by: AdminId) {
+        self.answer(|state| {
+            check_asking(state, by)?;
+            check_set(state, admin)?;
+            Ok(Event::AdminSet { admin: Box::new(admin.clone()), by })
+        });
+    }
+
+    pub(super) fn revoke_admin(&mut self, admin: AdminId, by: AdminId) {
+        self.answer(|state| {
+            check_asking(state, by)?;
+            if state.admin(admin).is_none() {
+                return Err(Rejection::AdminUnknown);
+            }
+            check_kept(state, admin)?;
+            Ok(Event::AdminRevoked { admin, by })
+        });
+    }
+}
+
+fn check_asking(state: &State, by: AdminId) -> Result<(), Rejection> {
+    if state.shard != ADMINS_HOME {
+        return Err(Rejection::WrongShard);
+    }
+    let asks = state.admin(by).is_some_and(|admin| admin.may(AdminRoles::ADMINS, state.facts.time));
+    if asks || state.facts.admins.is_empty() { Ok(()) } else { Err(Rejection::AdminsNotAllowed) }
+}
+
+fn check_set(state: &State, admin: &Admin) -> Result<(), Rejection> {
+    if !admin.is_live(state.facts.time) {
+        return Err(Rejection::KeyExpiryInPast);
+    }
+    let mut others = state.admins().filter(|other| other.id != admin.id);
+    if others.any(|other| other.proof == admin.proof) {
+        return Err(Rejection::AdminProofTaken);
+    }
+    if !admin.keeps_admins() {
+        check_kept(state, admin.id)?;
+    }
+    let full = state.facts.admins.len() >= ADMINS_MAX && state.admin(admin.id).is_none();
+    if full { Err(Rejection::AdminsLimit) } else { Ok(()) }
+}
+
+/// Without this one, there is still one that may always say who is an admin.
+fn check_kept(state: &State, without: AdminId) -> Result<(), Rejection> {
+    let kept = state.admins().any(|other| other.id != without && other.keeps_admins());
+    if kept { Ok(()) } else { Err(Rejection::LastAdmin) }
+}

@@ -1,0 +1,17 @@
+//! Admins of the exchange, as the first shard knows them.
+
+use schemas::{Admin, AdminId};
+
+use super::State;
+
+impl State {
+    /// All admins that were not revoked, also those whose time is over, by their ids. Empty on every shard but the first.
+    pub fn admins(&self) -> impl Iterator<Item = &Admin> {
+        self.facts.admins.values()
+    }
+
+    /// An admin that was not revoked.
+    pub fn admin(&self, id: AdminId) -> Option<&Admin> {
+        self.facts.admins.get(&id)
+    }
+}

@@ -1,0 +1,50 @@
+//! Who may do what: accounts' keys, and admins.
+
+use schemas::{Admin, AdminId, AdminRoles, ApiKey, ApiKeyId, Command, KeyProof, Scopes};
+
+use super::Script;
+
+/// Ids of keys, admins and secrets besides an account's first key. Few, so that commands are about the same.
+const IDS: u8 = 3;
+
+impl Script<'_> {
+    /// A key or an admin that is added, replaced or ended.
+    pub(super) fn rights(&mut self) -> Command {
+        match self.below(8) {
+            0 => Command::AddApiKey { account: self.account(), key: self.key(), by: self.asking_key() },
+            1 | 2 => {
+                let (account, old, key) = (self.account(), self.key_id(), Box::new(self.key()));
+                let grace_ms = [0, 1, 1_000][usize::from(self.below(3))];
+                Command::RotateApiKey { account, old, key, grace_ms, by: self.asking_key() }
+            }
+            3 => Command::RevokeApiKey { account: self.account(), key: self.key_id(), by: self.asking_key() },
+            4..=6 => Command::SetAdmin { admin: Box::new(self.admin()), by: self.admin_id() },
+            _ => Command::RevokeAdmin { admin: self.admin_id(), by: self.admin_id() },
+        }
+    }
+
+    fn key(&mut self) -> ApiKey {
+        let (id, scopes) = (self.key_id(), Scopes::from_bits(self.below(16)));
+        let expires = self.flag().then(|| self.time());
+        ApiKey { expires, ..ApiKey::with_secret(id, [1; 32], scopes) }
+    }
+
+    fn key_id(&mut self) -> ApiKeyId {
+        ApiKeyId(u64::from(self.below(IDS)))
+    }
+
+    fn asking_key(&mut self) -> Option<ApiKeyId> {
+        self.flag().then(|| self.key_id())
+    }
+
+    fn admin(&mut self) -> Admin {
+        let (id, proof) = (self.admin_id(), KeyProof::Secret([self.below(IDS); 32]));
+        let roles = AdminRoles::from_bits(self.below(16));
+        let expires = self.flag().then(|| self.time());
+        Admin { id, proof, roles, expires, name: None }
+    }
+
+    fn admin_id(&mut self) -> AdminId {
+        AdminId(u64::from(1 + self.below(IDS)))
+    }
+}

@@ -1,0 +1,42 @@
+//! What admins ask about admins: more of them, other roles, and their end.
+
+use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Command, KeyProof, Timestamp};
+
+use super::{Asked, Sight, World, admins, small};
+use crate::random::Random;
+
+/// Milliseconds for which an admin is one at most, if that ends.
+const LASTS_MAX: u64 = 20_000;
+
+impl World {
+    /// The first admin, whom the configuration names.
+    pub fn first_admin(&self) -> Asked {
+        let (id, proof) = (AdminId(1), KeyProof::Secret([1; 32]));
+        let admin = Box::new(Admin { id, proof, roles: AdminRoles::ALL, expires: None, name: None });
+        self.at_admins(Command::SetAdmin { admin, by: id })
+    }
+
+    /// Mostly somebody asks who may; often about who asks.
+    pub fn change_admins(&self, sight: Sight<'_>, random: &mut Random) -> Asked {
+        let by = admins::admin(random);
+        if random.one_in(3) {
+            return self.at_admins(Command::RevokeAdmin { admin: admins::admin(random), by });
+        }
+        let secret = u8::try_from(1 + small(random, 4)).expect("small");
+        let bits =
+            if random.one_in(2) { AdminRoles::ALL.bits() } else { u8::try_from(small(random, 16)).expect("small") };
+        let (lasts, ends) = (random.below(LASTS_MAX), random.one_in(2));
+        let admin = Admin {
+            id: admins::admin(random),
+            proof: KeyProof::Secret([secret; 32]),
+            roles: AdminRoles::from_bits(bits),
+            expires: ends.then(|| Timestamp(sight.now + lasts)),
+            name: "simulated".parse().ok(),
+        };
+        self.at_admins(Command::SetAdmin { admin: Box::new(admin), by })
+    }
+
+    fn at_admins(&self, command: Command) -> Asked {
+        Asked { shard: ADMINS_HOME, command, names: Vec::new() }
+    }
+}

@@ -144,6 +144,10 @@ fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &M
     match market.state {
         Some(MarketState::Open) => operations.list(keys.open_markets(), key, id.to_string()),
         Some(_) => operations.unlist(keys.open_markets(), id.to_string()),
+        // Only what is open is in the set; whether this market is, was told before.
+        None if market.about.as_ref().is_some_and(|about| about.edit.expiry.is_some()) => {
+            operations.rescore(keys.open_markets(), key, id.to_string());
+        }
         None => {}
     }
 }

@@ -271,8 +271,9 @@ fn order_json(id: OrderId, row: &OrderRow) -> String {
     let order = &row.order;
     let time_in_force = order.terms.time_in_force();
     let expires = time_in_force.expires().map_or_else(|| "null".to_owned(), |expires| expires.to_string());
+    let group = order.instructions.group.map_or_else(|| "null".to_owned(), |group| group.to_string());
     format!(
-        r#"{{"order_id":"{id}","command_id":"{}","market_id":"{}","contract":"{}","side":"{}","time_in_force":"{}","expires":{expires},"post_only":"{}","self_trade":"{}","cancel_on_pause":{},"reduce_only":{},"fee_rate":{},"client_id":{},"time":{}}}"#,
+        r#"{{"order_id":"{id}","command_id":"{}","market_id":"{}","contract":"{}","side":"{}","time_in_force":"{}","expires":{expires},"post_only":"{}","self_trade":"{}","cancel_on_pause":{},"reduce_only":{},"group":{group},"fee_rate":{},"client_id":{},"time":{}}}"#,
         row.command,
         order.market,
         order.entry.contract(),

@@ -132,6 +132,7 @@ fn answers(command: &Command, event: &Event) -> bool {
         Command::MassCancel { market: None, .. }
         | Command::FreezeAccount { .. }
         | Command::UnfreezeAccount { .. }
+        | Command::ActOnGroup { .. }
         | Command::LimitAccount { .. } => matches!(event, Event::InstructionCompleted { .. }),
     }
 }

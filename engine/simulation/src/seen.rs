@@ -177,6 +177,26 @@ kinds! {
     ReducingEnded = "order that only reduces ended",
     /// One found nothing to reduce.
     NothingToReduce = "nothing to reduce",
+    /// Orders of a group filled as much as they may.
+    GroupFilledUp = "group filled up",
+    /// A shard learned from another that a group was triggered.
+    GroupTriggeredElsewhere = "group triggered elsewhere",
+    /// A group's home counted what another shard had filled.
+    GroupAddedUp = "group added up",
+    /// Fills were reported later, since no message could go to their home.
+    GroupReportedLate = "group reported late",
+    /// An order ended with its group.
+    GroupOrderEnded = "order ended with its group",
+    /// A taker stopped, since its group was triggered.
+    GroupTakerStopped = "taker stopped by its group",
+    /// An order was refused, since its group was triggered.
+    GroupClosed = "order refused by its group",
+    /// A group was reset.
+    GroupReset = "group reset",
+    /// A group got other limits.
+    GroupChanged = "group changed",
+    /// A group was deleted.
+    GroupDeleted = "group deleted",
     /// An order was amended.
     OrderAmended = "order amended",
     /// An amendment was refused.

@@ -6,8 +6,10 @@
 //! | `orders` | orders, cancels, amendments, batches, switches                     |
 //! | `admins` | markets and their answers, freezes, limits                         |
 //! | `keys`   | keys that keys ask for, replace and revoke                         |
+//! | `groups` | groups of orders                                                   |
 
 mod admins;
+mod groups;
 mod keys;
 mod orders;
 
@@ -143,6 +145,9 @@ impl World {
             if random.one_in(4) {
                 all.push(self.limit_account(account, random));
             }
+            if random.one_in(2) {
+                all.push(self.make_group(account, random));
+            }
         }
         let (account, key) = (self.vault, ApiKey::with_secret(ApiKeyId(self.vault.0), [7; 32], Scopes::READ));
         all.push(self.at_account(account, Command::OpenAccount { account, key }, None));
@@ -176,6 +181,7 @@ impl World {
             218..230 => self.change_keys(account, sight, random),
             230..240 => self.deposit_by_two(random),
             240..246 => self.describe(sight, random),
+            246..262 => self.act_on_group(account, random),
             _ => self.place(account, sight, random),
         }
     }

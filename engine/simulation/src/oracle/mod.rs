@@ -8,6 +8,7 @@
 //! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
 //! | `deposits`     | I-10: what is above the limit has two admins, and is no credit before                            |
 //! | `keys`         | I-14: a key gives only what it has, none outlives its time, rotation leaves no gap              |
+//! | `groups`       | I-13: no group fills more than its limit in a window; homes add up what shards report            |
 //! | `archive`      | paid-out markets are archived in time, with their fees, and never spoken of again                |
 //! | `markets`      | what markets are changes only as it may, they open and close in time, and I-12                   |
 //! | `outboxes`     | nothing is begun that a shard must hear for which as many messages are kept as may be            |
@@ -31,6 +32,7 @@ mod batches;
 mod cuts;
 mod deposits;
 mod funds;
+mod groups;
 mod history;
 mod instructions;
 mod keys;
@@ -79,6 +81,7 @@ pub fn judge(simulation: &mut Simulation) -> Totals {
         outboxes::check(&cluster, history);
     }
     markets::check_yes(&histories);
+    groups::check(&cluster, &histories);
     requests::check(simulation, &histories);
     orders::check(&histories);
     funds::check(&cluster, &histories);

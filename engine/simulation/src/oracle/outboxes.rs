@@ -25,7 +25,7 @@ pub fn check(cluster: &Cluster, history: &History) {
                 Event::Sent { to, number, message } => {
                     let (last, acknowledged) = outboxes.entry(*to).or_default();
                     let full = *last - *acknowledged >= most;
-                    let begins = at < own && begins(outcome, message);
+                    let begins = at < own && begins(outcome, message) || waits(message);
                     let shard = history.shard;
                     assert!(!(full && begins), "shard {shard} begins what {to} must hear, which is full: {outcome:?}");
                     *last = *number;
@@ -52,6 +52,13 @@ fn begins(outcome: &Outcome, message: &Message) -> bool {
         | Message::Fund { .. }
         | Message::Return(_)
         | Message::TransferEnded { .. }
-        | Message::YesAnswered { .. } => false,
+        | Message::YesAnswered { .. }
+        | Message::Groups { .. }
+        | Message::GroupFilled { .. } => false,
     }
+}
+
+/// What is sent as soon as there is room for it, whatever the command.
+fn waits(message: &Message) -> bool {
+    matches!(message, Message::GroupFilled { .. })
 }

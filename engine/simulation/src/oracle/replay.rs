@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use engine_core::{Invariant, Read, Replica, Sums};
 use schemas::{Credits, Event, Outcome, Shard};
 
-use super::instructions;
 use super::rooms::Rooms;
+use super::{groups, instructions};
 use crate::builds::NEXT;
 use crate::cluster::{Cluster, Topic, shelf};
 use crate::simulation::Simulation;
@@ -39,6 +39,7 @@ pub fn check(simulation: &mut Simulation, finals: &[[u8; 32]]) {
     }
     assert_all(&replicas);
     instructions::check_frozen(replicas.iter().map(Replica::state));
+    groups::check_agreed(replicas.iter().map(Replica::state));
     simulation
         .projections
         .iter()

@@ -111,7 +111,9 @@ impl Away {
                 | Message::TransferEnded { .. }
                 | Message::ClaimYes { .. }
                 | Message::ReleaseYes { .. }
-                | Message::YesAnswered { .. } => {}
+                | Message::YesAnswered { .. }
+                | Message::Groups { .. }
+                | Message::GroupFilled { .. } => {}
             }
         }
     }

@@ -6,7 +6,7 @@ use schemas::{
 };
 
 use super::admins::FEE;
-use super::{Asked, NAMES_MAX, Sight, World, small};
+use super::{Asked, NAMES_MAX, Sight, World, groups, small};
 use crate::random::Random;
 
 /// Requests of a batch at most.
@@ -210,5 +210,6 @@ fn instructions(now: u64, random: &mut Random) -> Instructions {
         _ => SelfTrade::Allow,
     };
     let deadline = random.one_in(10).then(|| Timestamp(now + random.below(5_000)));
-    Instructions { self_trade, deadline, cancel_on_pause: random.one_in(6), reduce_only: random.one_in(4) }
+    let (cancel_on_pause, reduce_only) = (random.one_in(6), random.one_in(4));
+    Instructions { self_trade, deadline, cancel_on_pause, reduce_only, group: groups::of_order(random) }
 }

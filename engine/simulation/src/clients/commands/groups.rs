@@ -1,0 +1,51 @@
+//! What accounts ask about groups of their orders, and which group an order belongs to.
+
+use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits};
+
+use super::{Asked, World, small};
+use crate::random::Random;
+
+/// Groups of an account. Few, so that orders meet their limits.
+const GROUPS: u32 = 2;
+
+/// The largest limit, in contracts. Orders are small, too.
+const CONTRACTS_MAX: u32 = 8;
+
+/// The longest window, in seconds: shorter than a run.
+const WINDOW_MAX_S: u32 = 20;
+
+impl World {
+    /// A group that orders of the account may name from the beginning.
+    pub fn make_group(&self, account: AccountId, random: &mut Random) -> Asked {
+        let command = Command::ActOnGroup { account, group: some_group(random), act: GroupAct::Make(limits(random)) };
+        self.at_account(account, command, None)
+    }
+
+    /// Mostly what a group that was triggered needs.
+    pub fn act_on_group(&self, account: AccountId, random: &mut Random) -> Asked {
+        let act = match random.below(10) {
+            0..3 => GroupAct::Make(limits(random)),
+            3 | 4 => GroupAct::Change(limits(random)),
+            5 => GroupAct::Trigger,
+            6 => GroupAct::Delete,
+            _ => GroupAct::Reset,
+        };
+        self.at_account(account, Command::ActOnGroup { account, group: some_group(random), act }, None)
+    }
+}
+
+/// The group of an order, if it names one.
+pub fn of_order(random: &mut Random) -> Option<GroupId> {
+    random.one_in(3).then(|| some_group(random))
+}
+
+fn some_group(random: &mut Random) -> GroupId {
+    let number = 1 + small(random, GROUPS);
+    u16::try_from(number).ok().and_then(GroupId::new).expect("small, and not 0")
+}
+
+fn limits(random: &mut Random) -> GroupLimits {
+    let (contracts, window_s) = (1 + small(random, CONTRACTS_MAX), 1 + small(random, WINDOW_MAX_S));
+    let window_s = u8::try_from(window_s).expect("small");
+    GroupLimits::new(contracts, window_s).expect("within their ranges")
+}

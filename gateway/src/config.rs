@@ -55,7 +55,7 @@ pub struct Config {
     /// WebSocket connections; more are refused.
     #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
     pub websockets_max: u32,
-    /// Whether to follow every shard order by order, for previews and queue positions: true or false. Takes the
+    /// Whether to follow every shard order by order, for previews, queue positions and groups: true or false. Takes the
     /// memory of an engine's states, and a consumer for each shard.
     #[arg(long, env = "LFG_FOLLOW", default_value_t = true, action = clap::ArgAction::Set)]
     pub follow: bool,

@@ -9,6 +9,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use schemas::ids::Coordinate;
+use schemas::shard_map::ShardMap;
 use schemas::{Outcome, Shard, Term};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -25,8 +26,8 @@ pub struct Live {
 
 impl Live {
     /// Starts from what was read at boot.
-    pub fn new(view: LiveView) -> Self {
-        Self { view: RwLock::new(view), hub: Mutex::default(), advanced: Notify::new() }
+    pub fn new(view: LiveView, map: ShardMap) -> Self {
+        Self { view: RwLock::new(view), hub: Mutex::new(Hub::new(map)), advanced: Notify::new() }
     }
 
     /// Folds an outcome and tells whoever watches. Never waits for a client.

@@ -199,6 +199,11 @@ fn may_answer(event: &Event) -> bool {
         | Event::AccountFrozen { .. }
         | Event::AccountUnfrozen { .. }
         | Event::AccountLimited { .. }
+        | Event::GroupSet { .. }
+        | Event::GroupTriggered { .. }
+        | Event::GroupDeleted { .. }
+        | Event::GroupFilled { .. }
+        | Event::GroupReported { .. }
         | Event::Parked(_)
         // Answered when it has ended.
         | Event::TransferSent { .. }

@@ -109,13 +109,28 @@ async fn rebuild_redis(stack: &Stack) -> Worker {
     Worker::start_on(stack, &stack.database_url, &["--only", "redis"])
 }
 
+/// What the accounts' homes said of groups, and of the others' copies nothing.
+async fn check_groups(stack: &Stack, exchange: &Exchange) {
+    let query = "SELECT account_id, group_id, contracts, window_s, generation, trigger_cause FROM order_groups";
+    let rows = stack.postgres.query(query, &[]).await.unwrap();
+    assert_eq!(rows.len(), exchange.groups.len());
+    for row in rows {
+        let group = schemas::GroupId::new(row.get::<_, i32>(1) as u16).unwrap();
+        let expected = exchange.groups[&(AccountId(row.get::<_, i64>(0).cast_unsigned()), group)];
+        let (contracts, window_s, generation) = (row.get::<_, i32>(2), row.get::<_, i16>(3), row.get::<_, i64>(4));
+        let limits = schemas::GroupLimits::new(contracts as u32, window_s as u8).unwrap();
+        assert_eq!((limits, generation as u64), (expected.limits, expected.generation));
+        assert_eq!(row.get::<_, Option<&str>>(5), expected.triggered.map(schemas::TriggerCause::name));
+    }
+}
+
 /// The tables against the exchange that made the log.
 async fn check_truth(stack: &Stack, exchange: &Exchange) {
     check_purses(stack, exchange).await;
     check_wallets(stack, exchange).await;
     let orders = stack
         .postgres
-        .query("SELECT id, quantity, filled, status, limit_price, cancel_reason, command_id FROM orders", &[])
+        .query("SELECT id, quantity, filled, status, limit_price, cancel_reason, command_id, group_id FROM orders", &[])
         .await
         .unwrap();
     assert_eq!(orders.len(), exchange.orders.len());
@@ -134,7 +149,9 @@ async fn check_truth(stack: &Stack, exchange: &Exchange) {
         );
         let command = schemas::CommandId(row.get::<_, uuid::Uuid>(6).as_u128());
         assert_eq!(command, order.command, "order {id}");
+        assert_eq!(row.get::<_, Option<i32>>(7), order.group.map(|group| group.number().into()), "order {id}");
     }
+    check_groups(stack, exchange).await;
     check_markets(stack, exchange).await;
     for (market, id) in exchange.markets.keys().map(|id| (exchange.market_home(*id), *id)) {
         let keys = Keys::new(&stack.log.topic_prefix, market);

@@ -12,13 +12,13 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::exchange::{Exchange, Place, Position, Purse};
+use common::exchange::{Exchange, Group, Place, Position, Purse};
 use common::log::Log;
 use common::model::Model;
 use common::random::Random;
 use projections::fold::{Changes, LedgerKind, Nonsense, ProposalEnd};
 use proptest::prelude::*;
-use schemas::event::{OrderPlaced, Party, Trade};
+use schemas::event::{CancelReason, OrderPlaced, Party, Trade};
 use schemas::reading::{Position as At, Reader, Reading};
 use schemas::*;
 
@@ -97,6 +97,15 @@ fn check_purses(model: &Model, exchange: &Exchange) {
     }
 }
 
+/// What accounts' homes say counts, and nothing that other shards say of their copies.
+fn check_groups(model: &Model, exchange: &Exchange) {
+    let shown = model.group_rows().map(|(account, id, row)| {
+        let (limits, (generation, _)) = (row.limits.unwrap(), row.anew.unwrap());
+        ((account, id), Group { limits, generation, triggered: row.triggered.map(|(cause, _)| cause) })
+    });
+    assert_eq!(exchange.groups, shown.collect());
+}
+
 fn check_truth(model: &Model, exchange: &Exchange) {
     check_purses(model, exchange);
     let frozen = model.accounts.iter().filter(|(_, account)| account.frozen == Some(true)).map(|(id, _)| *id);
@@ -112,7 +121,9 @@ fn check_truth(model: &Model, exchange: &Exchange) {
         assert_eq!(found, (order.quantity, order.filled, order.status), "order {id}");
         assert_eq!((row.price, row.cancel_reason), (order.price, order.cancel_reason), "order {id}");
         assert_eq!(row.command, order.command, "order {id}");
+        assert_eq!(row.order.instructions.group, order.group, "order {id}");
     }
+    check_groups(model, exchange);
     let yes: BTreeMap<_, _> = model.market_events.iter().map(|(id, event)| (*id, event.yes.flatten())).collect();
     assert_eq!(yes, exchange.events.iter().map(|(id, (_, yes))| (*id, *yes)).collect());
     assert_eq!(model.clarifications.len(), exchange.clarifications);
@@ -197,11 +208,14 @@ fn the_small_exchange_does_everything() {
     let (mut statuses, mut refusals, mut ends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (log, exchange) in &histories {
         statuses.extend(exchange.orders.values().map(|order| order.status));
-        let Model { accounts, keys, ledger, admin_acts, proposals, orders, trades, markets, .. } = fold(log, || 1);
+        let Model { accounts, homes, groups, keys, ledger, admin_acts, proposals, orders, trades, markets, .. } =
+            fold(log, || 1);
         model.admin_acts.extend(admin_acts);
         ends.extend(proposals.values().map(|proposal| proposal.end.map(ProposalEnd::name)));
         refusals.extend(orders.values().filter_map(|row| row.rejection));
         model.accounts.extend(accounts);
+        model.homes.extend(homes);
+        model.groups.extend(groups);
         model.keys.extend(keys);
         model.ledger.extend(ledger);
         model.orders.extend(orders);
@@ -238,6 +252,10 @@ fn the_small_exchange_does_everything() {
     assert!(waited > 0);
     let moved = |row: &projections::fold::OrderRow| row.price != row.order.terms.limit();
     assert!(model.orders.values().any(|row| row.status.is_live() && moved(row)));
+    assert!(model.orders.values().any(|row| row.cancel_reason == Some(CancelReason::Group)));
+    let groups = || histories.iter().flat_map(|(_, exchange)| exchange.groups.values());
+    assert!(groups().any(|group| group.triggered.is_some()) && groups().any(|group| group.triggered.is_none()));
+    assert!(model.groups.len() > model.group_rows().count() && model.group_rows().count() > 0);
     assert!(model.markets.values().any(|market| market.settled));
     assert!(model.markets.values().any(|market| market.limits != Some(MarketLimits::NONE)));
 }

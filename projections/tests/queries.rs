@@ -22,6 +22,7 @@ use projections::migrate::migrate;
 use projections::postgres::{Months, PostgresSink};
 use projections::sink::{Sink, WriterId};
 use schemas::reading::{Reader, Reading};
+use schemas::shard_map::ShardMap;
 use schemas::{Shard, Timestamp};
 
 /// Some months of a small exchange: 100 accounts with 1,000 orders each, of which 20 live; 100,000 trades in 50 markets.
@@ -241,7 +242,9 @@ async fn names_in_sql_are_those_of_the_log() {
         assert_eq!(found, names.into_iter().collect(), "{table}.{column}");
     };
     use schemas::event::{CancelReason, TradeKind};
-    use schemas::{Contract, Entry, MarketState, PostOnly, SelfTrade, SettlementReason, Side, Status, TimeInForce};
+    use schemas::{
+        Contract, Entry, MarketState, PostOnly, SelfTrade, SettlementReason, Side, Status, TimeInForce, TriggerCause,
+    };
     check("markets", "state", MarketState::ALL.iter().map(|name| name.name()).collect()).await;
     check("contracts", "contract", Contract::ALL.iter().map(|name| name.name()).collect()).await;
     check("orders", "contract", Contract::ALL.iter().map(|name| name.name()).collect()).await;
@@ -252,6 +255,7 @@ async fn names_in_sql_are_those_of_the_log() {
     check("orders", "status", Status::ALL.iter().map(|name| name.name()).collect()).await;
     let reasons: Vec<_> = CancelReason::ALL.iter().map(|name| name.to_string()).chain([unknown.clone()]).collect();
     check("orders", "cancel_reason", reasons.iter().map(String::as_str).collect()).await;
+    check("order_groups", "trigger_cause", TriggerCause::ALL.iter().map(|name| name.name()).collect()).await;
     check("trades", "kind", TradeKind::ALL.iter().map(|name| name.name()).collect()).await;
     check("trades", "maker_entry", Entry::ALL.iter().map(|name| name.name()).collect()).await;
     check("trades", "taker_entry", Entry::ALL.iter().map(|name| name.name()).collect()).await;
@@ -315,7 +319,7 @@ async fn a_row_that_changes_is_read_and_no_others() {
     let connections = projections::postgres::connections(&pool_args(&stack.database_url), 1).unwrap();
     let shard = Shard::all(1).next().unwrap();
     let months = Months::new(connections.clone());
-    let mut sink = PostgresSink::new(connections.clone(), months, WriterId::begin(), shard);
+    let mut sink = PostgresSink::new(connections.clone(), months, WriterId::begin(), shard, ShardMap::new(1).unwrap());
     let mut from = sink.load(0).await.unwrap();
     let (mut reader, mut changes) = (Reader::new(shard, 1, from), Changes::new());
     for (offset, record) in log.shards[0].records.iter().enumerate() {

@@ -179,7 +179,9 @@ impl Purses {
                 | Message::TransferEnded { .. }
                 | Message::ClaimYes { .. }
                 | Message::ReleaseYes { .. }
-                | Message::YesAnswered { .. } => {}
+                | Message::YesAnswered { .. }
+                | Message::Groups { .. }
+                | Message::GroupFilled { .. } => {}
             }
         }
         found.retain(|_, room| *room != [0, 0]);

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use schemas::market::{Transition, YesValue};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, FeeRate,
-    Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity, Request,
-    Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp,
+    ADMINS_HOME, About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry,
+    FeeRate, GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId,
+    OrderRef, PostOnly, Price, Quantity, Request, Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp,
 };
 
 use super::Random;
@@ -70,6 +70,8 @@ impl World {
             let key = ApiKey::with_secret(ApiKeyId(account.0), [7; 32], Scopes::READ_TRADE);
             commands.push(Command::OpenAccount { account, key });
             commands.push(Command::Deposit { account, amount: DEPOSIT, client_id: None, by: AdminId(1) });
+            let limits = GroupLimits::new(40, 2).expect("within their ranges");
+            commands.push(Command::ActOnGroup { account, group: group(), act: GroupAct::Make(limits) });
         }
         for listing in &self.listings {
             let (market, by, transition) = (listing.market, ADMINS[0], Transition::Open);
@@ -103,7 +105,8 @@ impl World {
                 Command::SetDeadManSwitch { account, timeout_s }
             }
             348..380 => self.by_an_admin(account, random),
-            380..395 => Command::PlaceOrder(self.order_called(self.recent(random))),
+            380..385 => Command::ActOnGroup { account, group: group(), act: GroupAct::Reset },
+            385..395 => Command::PlaceOrder(self.order_called(self.recent(random))),
             _ => Command::PlaceOrder(self.order_called(self.names.fetch_add(1, Ordering::Relaxed))),
         }
     }
@@ -209,6 +212,7 @@ impl World {
                 deadline: (random.below(20) == 0).then_some(self.expiry),
                 cancel_on_pause: random.below(4) == 0,
                 reduce_only: random.below(4) == 0,
+                group: (random.below(6) == 0).then(group),
             },
         }
     }
@@ -269,6 +273,11 @@ fn listing(ticker: &str, expiry: Timestamp) -> Listing {
     }
 }
 
+/// The group that some orders of each account belong to.
+fn group() -> GroupId {
+    GroupId::new(1).expect("it is not 0")
+}
+
 /// The shard that decides a command.
 pub fn home_of(map: ShardMap, command: &Command) -> Shard {
     match command {
@@ -281,10 +290,12 @@ pub fn home_of(map: ShardMap, command: &Command) -> Shard {
         | Command::Transfer { from: account, .. }
         | Command::MassCancel { account, market: None }
         | Command::SetDeadManSwitch { account, .. }
+        | Command::ActOnGroup { account, .. }
         | Command::FreezeAccount { account, .. }
         | Command::UnfreezeAccount { account, .. }
         | Command::LimitAccount { account, .. } => map.of_account(*account),
         Command::ConfirmDeposit { proposal, .. } | Command::DropDeposit { proposal, .. } => proposal.shard(),
+        Command::SetAdmin { .. } | Command::RevokeAdmin { .. } => ADMINS_HOME,
         Command::CreateMarketEvent { event, .. } => map.of_market_event(event.id),
         Command::CreateMarket { listing: Listing { market, .. }, .. }
         | Command::ChangeMarket { market, .. }

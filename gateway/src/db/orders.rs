@@ -1,7 +1,7 @@
 //! An account's orders, with their market in the same query.
 
 use schemas::ids::Coordinate;
-use schemas::{AccountId, ClientId, CommandId, MarketId, OrderId, Status, Timestamp};
+use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Status, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -44,6 +44,8 @@ pub struct OrderFilter {
     pub command: Option<CommandId>,
     /// The client's own name for it.
     pub client_id: Option<ClientId>,
+    /// Which of its account's groups it is in; with [`StatusFilter::Live`], since only live orders are few.
+    pub group: Option<GroupId>,
     /// Its id.
     pub id: Option<OrderId>,
 }
@@ -154,6 +156,9 @@ impl Query {
         }
         if let Some(client_id) = filter.client_id {
             self.equal("client_id", Uuid::from_u128(client_id.0));
+        }
+        if let Some(group) = filter.group {
+            self.equal("group_id", i32::from(group.number()));
         }
         if let Some(id) = filter.id {
             self.equal("id", rows::to_i64(id.0));

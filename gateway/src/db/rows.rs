@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use schemas::event::CancelReason;
 use schemas::{
-    AccountId, ClientId, CommandId, Credits, Entry, FeeRate, MarketId, OrderId, PostOnly, Price, Quantity, Rejection,
-    SelfTrade, Shard, Status, TimeInForce, Timestamp,
+    AccountId, ClientId, CommandId, Credits, Entry, FeeRate, GroupId, MarketId, OrderId, PostOnly, Price, Quantity,
+    Rejection, SelfTrade, Shard, Status, TimeInForce, Timestamp,
 };
 use time::OffsetDateTime;
 use tokio_postgres::Row;
@@ -62,7 +62,7 @@ pub fn to_i64(id: u64) -> i64 {
 
 /// The columns that [`order`] reads, of a table `orders o`.
 pub const ORDER_COLUMNS: &str = "o.id, o.command_id, o.account_id, o.market_id, o.contract, o.side, o.type, o.time_in_force, \
-     o.expires_at, o.post_only, o.self_trade, o.cancel_on_pause, o.reduce_only, o.limit_price, o.budget, o.quantity, o.filled, o.status, o.reject_code, o.cancel_reason, o.notional, o.fees, o.client_id, \
+     o.expires_at, o.post_only, o.self_trade, o.cancel_on_pause, o.reduce_only, o.group_id, o.limit_price, o.budget, o.quantity, o.filled, o.status, o.reject_code, o.cancel_reason, o.notional, o.fees, o.client_id, \
      o.created_at, o.updated_at";
 
 /// An order.
@@ -80,6 +80,7 @@ pub fn order(row: &Row) -> Result<Order, DbError> {
         self_trade: name::<SelfTrade>(row.get("self_trade"), "self-trade prevention")?,
         cancel_on_pause: row.get("cancel_on_pause"),
         reduce_only: row.get("reduce_only"),
+        group: row.get::<_, Option<i32>>("group_id").map(group).transpose()?,
         quantity: quantity(row.get("quantity"))?,
         filled: quantity(row.get("filled"))?,
         status: name::<Status>(row.get("status"), "status")?,
@@ -91,6 +92,10 @@ pub fn order(row: &Row) -> Result<Order, DbError> {
         created_at: timestamp(row.get("created_at"))?,
         updated_at: timestamp(row.get("updated_at"))?,
     })
+}
+
+fn group(number: i32) -> Result<GroupId, DbError> {
+    u16::try_from(number).ok().and_then(GroupId::new).ok_or(DbError::Impossible("group"))
 }
 
 fn rejection(code: i32) -> Result<Rejection, DbError> {

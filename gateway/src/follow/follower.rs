@@ -53,8 +53,8 @@ impl FollowError {
             }
             Self::Kafka(_) => "see that this process may read the events topic; then restart it",
             _ => {
-                "look at the record with `engine inspect SHARD --from OFFSET --max 1`; previews and queue positions of \
-                 the shard are refused until this process is restarted, and nothing else is"
+                "look at the record with `engine inspect SHARD --from OFFSET --max 1`; previews, queue \
+                 positions and groups of the shard are refused until this process is restarted, and nothing else is"
             }
         }
     }

@@ -1,6 +1,6 @@
-//! The shards as the law sees them, order by order: what previews and queue positions are computed from.
+//! The shards as the law sees them, order by order: what previews, queue positions and the state of groups are computed from.
 //!
-//!   snapshots, lfg.events[s] ─▶ *follower s* ─▶ previews, queue positions
+//!   snapshots, lfg.events[s] ─▶ *follower s* ─▶ previews, queue positions, groups
 //!
 //! A follower is a thread with a consumer of its own and the pure core's replica of one shard, fed by the log's rule of
 //! reading like every other reader. It writes nothing, and no other part of the gateway rests on it: a follower that

@@ -36,8 +36,12 @@ pub async fn orders(
         market: market(&mut params),
         command: params.optional("command_id", parse::command_id),
         client_id: params.optional("client_id", parse::client_id),
+        group: params.optional("group", parse::group_segment),
         id: None,
     };
+    if filter.group.is_some() && filter.status != Some(StatusFilter::Live) {
+        params.fault("status", Fault::missing("orders of a group are listed while they live: give status=live"));
+    }
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", order_place);
     params.finish()?;

@@ -12,6 +12,7 @@ pub mod deposits;
 pub mod extract;
 pub mod fields;
 pub mod gate;
+pub mod groups;
 pub mod history;
 pub mod json;
 pub mod market_events;
@@ -84,6 +85,10 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/orders/queue", get(queue::queues))
         .route("/v1/orders/{id}/queue", get(queue::queue))
         .route("/v1/orders/{id}", get(history::order).patch(orders::amend).delete(orders::cancel))
+        .route("/v1/groups", get(groups::list).post(groups::make))
+        .route("/v1/groups/{group}", get(groups::one).put(groups::change).delete(groups::delete))
+        .route("/v1/groups/{group}/trigger", post(groups::trigger))
+        .route("/v1/groups/{group}/reset", post(groups::reset))
         .route("/v1/dead-man-switch", put(safety::set_switch).delete(safety::unset_switch))
         .route("/v1/fills", get(history::fills))
         .route("/v1/admin/parts", get(vocabulary::parts))

@@ -39,6 +39,7 @@ impl Wanted {
         let self_trade = fields.text_or("self_trade", default.self_trade, parse::name(SELF_TRADE));
         let deadline = fields.text_or("deadline", None, |text| parse::time(text).map(Some));
         let reduce_only = fields.flag("reduce_only");
+        let group = fields.integer_or("group", None, |number| parse::group(number).map(Some));
         let terms = match side.zip(kind) {
             Some((side, kind)) => read_terms(fields, side, kind),
             // Nothing can be said about them, not even that they are unknown.
@@ -46,8 +47,8 @@ impl Wanted {
         };
         let entry = Entry::of(contract?, side?);
         let (terms, cancel_on_pause) = terms?;
-        let (self_trade, deadline, reduce_only) = (self_trade?, deadline?, reduce_only?);
-        let instructions = Instructions { self_trade, deadline, cancel_on_pause, reduce_only };
+        let (self_trade, deadline, reduce_only, group) = (self_trade?, deadline?, reduce_only?, group?);
+        let instructions = Instructions { self_trade, deadline, cancel_on_pause, reduce_only, group };
         Some(Self { market: market?, entry, terms, client_id: client_id?, instructions })
     }
 
@@ -194,7 +195,7 @@ mod tests {
     use super::*;
     use crate::view::tests::{SHARD, listing, outcome};
     use schemas::reading::Position;
-    use schemas::{AdminId, Credits, Event, Quantity, SelfTrade, Timestamp};
+    use schemas::{AdminId, Credits, Event, GroupId, Quantity, SelfTrade, Timestamp};
     use serde_json::json;
 
     fn read(body: serde_json::Value) -> Result<Wanted, Vec<String>> {
@@ -290,9 +291,12 @@ mod tests {
         };
         assert_eq!(wanted(json!({"deadline": null})), Instructions::default());
         let asked = json!({"self_trade": "DECREMENT", "deadline": "1970-01-01T00:00:01Z", "cancel_on_pause": true,
-            "reduce_only": true});
-        let (self_trade, deadline) = (SelfTrade::Decrement, Some(Timestamp(1_000)));
-        assert_eq!(wanted(asked), Instructions { self_trade, deadline, cancel_on_pause: true, reduce_only: true });
+            "reduce_only": true, "group": 65_535});
+        let (self_trade, deadline, group) = (SelfTrade::Decrement, Some(Timestamp(1_000)), GroupId::new(65_535));
+        assert_eq!(
+            wanted(asked),
+            Instructions { self_trade, deadline, cancel_on_pause: true, reduce_only: true, group }
+        );
     }
 
     #[test]

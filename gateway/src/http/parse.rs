@@ -3,13 +3,16 @@
 use std::str::FromStr;
 
 use schemas::Timestamp;
-use schemas::limits::{AMOUNT_MAX, DEAD_MAN_MAX_S, DISPUTE_WINDOW_MAX_MS, FEE_RATE_MAX, QUANTITY_MAX, WALLET_MAX};
+use schemas::limits::{
+    AMOUNT_MAX, DEAD_MAN_MAX_S, DISPUTE_WINDOW_MAX_MS, FEE_RATE_MAX, GROUP_CONTRACTS_MAX, GROUP_WINDOW_MAX_S,
+    QUANTITY_MAX, WALLET_MAX,
+};
 use schemas::market::YesValue;
 use schemas::money::{DecimalError, TICKS_PER_CREDIT};
 use schemas::text::{Clarification, Label, Question, Rules, Ticker};
 use schemas::{
-    AccountId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, Listing, MarketId, OrderId, Price, ProposalId,
-    Quantity,
+    AccountId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, GroupId, Listing, MarketId, OrderId, Price,
+    ProposalId, Quantity,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -215,6 +218,31 @@ pub fn proposal_id(text: &str) -> Parsed<ProposalId> {
     id64(text).map(ProposalId).ok_or_else(|| Fault::form(ID))
 }
 
+/// A group of an account's orders.
+pub fn group(number: u64) -> Parsed<GroupId> {
+    let group = u16::try_from(number).ok().and_then(GroupId::new);
+    group.ok_or_else(|| Fault::range("1 to 65535"))
+}
+
+/// The same in a path or a query.
+pub fn group_segment(text: &str) -> Parsed<GroupId> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let number = digits.then(|| text.parse().ok()).flatten();
+    group(number.ok_or_else(|| Fault::range("1 to 65535"))?)
+}
+
+/// Contracts that trigger a group.
+pub fn group_contracts(number: u64) -> Parsed<u32> {
+    let contracts = u32::try_from(number).ok().filter(|contracts| (1..=GROUP_CONTRACTS_MAX).contains(contracts));
+    contracts.ok_or_else(|| Fault::range(&format!("1 to {GROUP_CONTRACTS_MAX}")))
+}
+
+/// Seconds of a group's window.
+pub fn group_window_s(number: u64) -> Parsed<u8> {
+    let seconds = u8::try_from(number).ok().filter(|seconds| (1..=GROUP_WINDOW_MAX_S).contains(seconds));
+    seconds.ok_or_else(|| Fault::range(&format!("1 to {GROUP_WINDOW_MAX_S}")))
+}
+
 /// A key's id: 16 hex digits.
 pub fn key_id(text: &str) -> Parsed<ApiKeyId> {
     let hex = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -317,6 +345,21 @@ mod tests {
             (timeout_s(1), code(timeout_s(0)), code(timeout_s(86_401))),
             (Ok(1), "out-of-range", "out-of-range")
         );
+    }
+
+    #[test]
+    fn groups_have_16_bits_and_bounded_limits() {
+        assert_eq!((group(1).map(GroupId::number), group(65_535).map(GroupId::number)), (Ok(1), Ok(65_535)));
+        assert_eq!((code(group(0)), code(group(65_536))), ("out-of-range", "out-of-range"));
+        assert_eq!(group_segment("7"), group(7));
+        for text in ["0", "65536", "-1", "+1", "", "x", "7.0"] {
+            assert_eq!(code(group_segment(text)), "out-of-range", "{text}");
+        }
+        assert_eq!((group_contracts(1_000_000_000), group_window_s(60)), (Ok(1_000_000_000), Ok(60)));
+        for number in [0, 1_000_000_001, 1 << 40] {
+            assert_eq!(code(group_contracts(number)), "out-of-range", "{number}");
+        }
+        assert_eq!((code(group_window_s(0)), code(group_window_s(61))), ("out-of-range", "out-of-range"));
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub mod kinds {
     pub const MARKET_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "market-unknown", "There is no such market");
     pub const EVENT_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "event-unknown", "There is no such market event");
     pub const ORDER_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "order-unknown", "The account has no such order");
+    pub const GROUP_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "group-unknown", "The account has no such group");
     pub const METHOD_NOT_ALLOWED: Kind =
         kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not take this method");
     pub const REQUEST_TIMEOUT: Kind =
@@ -137,6 +138,13 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::MarketOpened => (CONFLICT, "The market is open, or was: its opening time stays as it is"),
         Rejection::MarketEventExists => (CONFLICT, "The name is taken"),
         Rejection::YesTaken => (CONFLICT, "Another market of the exclusive market event is YES, or is proposed to be"),
+        Rejection::GroupUnknown => (NOT_FOUND, kinds::GROUP_UNKNOWN.title),
+        Rejection::GroupExists => (CONFLICT, "The account has such a group already"),
+        Rejection::GroupTriggered => {
+            (CONFLICT, "The order's group was triggered and takes no orders until it is reset")
+        }
+        Rejection::GroupsLimit => (CONFLICT, "The account has as many groups as it may"),
+        Rejection::GroupOrdersLimit => (CONFLICT, "As many orders of the group rest on the shard as may"),
         Rejection::KeyExpiryInPast => (NEVER, "The key's expiry is not in the future"),
         Rejection::AskingKeyEnded => (CONFLICT, "The key that asks was revoked or has expired"),
         Rejection::KeyRightsExceeded => (CONFLICT, "The key that asks has not every right of the other key"),

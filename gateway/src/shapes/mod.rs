@@ -9,8 +9,8 @@ use std::fmt::Display;
 
 use schemas::event::{CancelReason, OrderPlaced, Party, Trade, TradeKind};
 use schemas::{
-    AccountId, BookSide, ClientId, CommandId, Credits, Entry, Event, FeeRate, MarketId, NewOrder, OrderId, PostOnly,
-    Price, Quantity, Rejection, SelfTrade, Status, Terms, TimeInForce, Timestamp, TradeId,
+    AccountId, BookSide, ClientId, CommandId, Credits, Entry, Event, FeeRate, GroupId, MarketId, NewOrder, OrderId,
+    PostOnly, Price, Quantity, Rejection, SelfTrade, Status, Terms, TimeInForce, Timestamp, TradeId,
 };
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
@@ -134,6 +134,8 @@ pub struct Order {
     pub cancel_on_pause: bool,
     /// Whether it never leaves its account with more contracts.
     pub reduce_only: bool,
+    /// Which of its account's groups it is in.
+    pub group: Option<GroupId>,
     /// Contracts that it is for now, or what the budget bought.
     pub quantity: Quantity,
     /// Filled so far.
@@ -216,6 +218,7 @@ impl Order {
             self_trade: order.instructions.self_trade,
             cancel_on_pause: order.instructions.cancel_on_pause,
             reduce_only: order.instructions.reduce_only,
+            group: order.instructions.group,
             quantity,
             filled: Quantity::ZERO,
             status: Status::Active,
@@ -268,6 +271,7 @@ impl Serialize for Order {
             self_trade: &'static str,
             cancel_on_pause: bool,
             reduce_only: bool,
+            group: Option<u16>,
             worst_price: Option<String>,
             budget: Option<String>,
             status: &'static str,
@@ -307,6 +311,7 @@ impl Serialize for Order {
             self_trade: self.self_trade.name(),
             cancel_on_pause: self.cancel_on_pause,
             reduce_only: self.reduce_only,
+            group: self.group.map(GroupId::number),
             worst_price: worst_price.map(|price| price.to_string()),
             budget: budget.map(|budget| budget.to_string()),
             status: self.status.name(),

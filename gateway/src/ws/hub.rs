@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use axum::extract::ws::Utf8Bytes;
 use metrics::{counter, gauge};
+use schemas::shard_map::ShardMap;
 use schemas::{AccountId, ApiKeyId, Event, MarketId, Outcome, Shard};
 use tokio::sync::{mpsc, watch};
 
@@ -84,8 +85,9 @@ struct Watched {
 }
 
 /// See the module.
-#[derive(Default)]
 pub struct Hub {
+    /// Which shard's word counts for an account.
+    map: ShardMap,
     clients: HashMap<ClientNumber, Client>,
     topics: HashMap<Topic, Watched>,
     next: u64,
@@ -96,6 +98,11 @@ pub struct Hub {
 pub struct NotSubscribed;
 
 impl Hub {
+    /// Without clients.
+    pub fn new(map: ShardMap) -> Self {
+        Self { map, clients: HashMap::new(), topics: HashMap::new(), next: 0 }
+    }
+
     /// A new client, without subscriptions.
     pub fn connect(&mut self) -> Inbox {
         self.next += 1;
@@ -166,17 +173,23 @@ impl Hub {
         for (&market, trades) in &changes.trades {
             self.tell(Topic::Trades(market), shard, outcome, |delta| protocol::trades_delta(market, trades, delta));
         }
-        for account in self.watched_accounts(&outcome.events) {
-            self.tell(Topic::Orders(account), shard, outcome, |delta| protocol::orders_delta(account, outcome, delta));
+        for account in self.watched_accounts(shard, &outcome.events) {
+            let at_home = self.map.of_account(account) == shard;
+            self.tell(Topic::Orders(account), shard, outcome, |delta| {
+                protocol::orders_delta(account, at_home, outcome, delta)
+            });
         }
         for &(account, key) in &changes.revoked {
             self.revoke(account, key);
         }
     }
 
-    /// The accounts whose orders an outcome changed and that somebody watches.
-    fn watched_accounts(&self, events: &[Event]) -> BTreeSet<AccountId> {
-        let touched = events.iter().flat_map(protocol::accounts_of);
+    /// The accounts whose orders or groups an outcome changed and that somebody watches. Of groups, other shards than the
+    /// account's home tell the same again.
+    fn watched_accounts(&self, shard: Shard, events: &[Event]) -> BTreeSet<AccountId> {
+        let with_groups = events.iter().filter_map(protocol::account_of_group);
+        let told_at_home = with_groups.filter(|&account| self.map.of_account(account) == shard);
+        let touched = events.iter().flat_map(protocol::accounts_of).chain(told_at_home);
         touched.filter(|&account| self.topics.contains_key(&Topic::Orders(account))).collect()
     }
 
@@ -246,7 +259,11 @@ impl Eviction {
 mod tests {
     use super::*;
     use crate::view::tests::{SHARD, outcome, placed, trade, view_with_market};
-    use schemas::Entry;
+    use schemas::{Entry, GroupId, GroupLimits, TriggerCause};
+
+    fn hub() -> Hub {
+        Hub::new(ShardMap::new(4).unwrap())
+    }
 
     fn market() -> MarketId {
         crate::view::tests::listing("RAIN").market
@@ -272,7 +289,7 @@ mod tests {
 
     #[test]
     fn each_client_gets_its_topics_with_an_unbroken_chain_of_sequences() {
-        let mut hub = Hub::default();
+        let mut hub = hub();
         let (mut all, mut alice) = (hub.connect(), hub.connect());
         hub.subscribe(all.client, Topic::Book(market()), [(SHARD, 3)]).unwrap();
         hub.subscribe(alice.client, Topic::Orders(AccountId(1)), [(SHARD, 3)]).unwrap();
@@ -290,7 +307,7 @@ mod tests {
 
     #[test]
     fn an_account_hears_nothing_of_others() {
-        let mut hub = Hub::default();
+        let mut hub = hub();
         let mut carol = hub.connect();
         hub.subscribe(carol.client, Topic::Orders(AccountId(3)), [(SHARD, 3)]).unwrap();
         run(&mut hub);
@@ -298,8 +315,38 @@ mod tests {
     }
 
     #[test]
+    fn an_account_hears_of_its_groups_from_its_home_alone() {
+        let (mut hub, group) = (hub(), GroupId::new(7).unwrap());
+        let limits = GroupLimits::new(10, 60).unwrap();
+        let account = (1..).map(AccountId).find(|account| hub.map.of_account(*account) == SHARD).unwrap();
+        let mut inbox = hub.connect();
+        hub.subscribe(inbox.client, Topic::Orders(account), []).unwrap();
+        let elsewhere = Shard::all(4).find(|shard| *shard != SHARD).unwrap();
+        for (sequence, shard) in [(2, elsewhere), (3, SHARD)] {
+            let cause = TriggerCause::Elsewhere;
+            let events = vec![
+                Event::GroupSet { account, group, limits, generation: 4, anew: true },
+                Event::GroupFilled { account, group, contracts: 1, filled: 1, reported_by: None },
+                Event::GroupTriggered { account, group, cause },
+                Event::GroupDeleted { account, group },
+            ];
+            hub.publish(shard, &outcome(sequence, events), &Changes::default());
+        }
+        let told = received(&mut inbox);
+        assert_eq!((told.len(), &told[0]["shard"]), (1, &serde_json::json!(SHARD.number())));
+        assert_eq!(
+            told[0]["changes"],
+            serde_json::json!([
+                {"kind": "GROUP_SET", "group": 7, "contracts": 10, "window_s": 60, "generation": 4, "anew": true},
+                {"kind": "GROUP_TRIGGERED", "group": 7, "cause": "ELSEWHERE"},
+                {"kind": "GROUP_DELETED", "group": 7},
+            ])
+        );
+    }
+
+    #[test]
     fn a_slow_client_is_let_go_and_the_others_go_on() {
-        let mut hub = Hub::default();
+        let mut hub = hub();
         let (slow, mut quick) = (hub.connect(), hub.connect());
         for inbox in [&slow, &quick] {
             hub.subscribe(inbox.client, Topic::Book(market()), [(SHARD, 1)]).unwrap();
@@ -316,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_revoked_key_ends_its_connections() {
-        let mut hub = Hub::default();
+        let mut hub = hub();
         let (revoked, other) = (hub.connect(), hub.connect());
         hub.authenticated(revoked.client, AccountId(1), ApiKeyId(7));
         hub.authenticated(other.client, AccountId(1), ApiKeyId(8));
@@ -328,7 +375,7 @@ mod tests {
 
     #[test]
     fn subscriptions_are_bounded_and_leave_nothing_behind() {
-        let mut hub = Hub::default();
+        let mut hub = hub();
         let inbox = hub.connect();
         for id in 0..SUBSCRIPTIONS_MAX as u64 {
             hub.subscribe(inbox.client, Topic::Book(MarketId(id)), []).unwrap();

@@ -3,7 +3,10 @@
 use schemas::answers::{Part, parts};
 use schemas::event::{CancelReason, Trade};
 use schemas::ids::Coordinate;
-use schemas::{AccountId, BookSide, Event, MarketId, OrderId, Outcome, Quantity, Rejection, Shard, Status, Timestamp};
+use schemas::{
+    AccountId, BookSide, Event, GroupId, MarketId, OrderId, Outcome, Quantity, Rejection, Shard, Status, Timestamp,
+    TriggerCause,
+};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -185,7 +188,7 @@ pub fn trades_delta(market: MarketId, trades: &[PublicTrade], delta: &Delta) -> 
     Envelope::delta("trades", Some(market), delta, Trades { trades: trades.iter().collect() })
 }
 
-/// What happened to an order.
+/// What happened to an order, or to a group of them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "UPPERCASE")]
 enum Change {
@@ -230,6 +233,55 @@ enum Change {
         #[serde(serialize_with = "text")]
         reason: CancelReason,
     },
+    #[serde(rename = "GROUP_SET")]
+    GroupSet {
+        group: u16,
+        contracts: u32,
+        window_s: u8,
+        generation: u64,
+        anew: bool,
+    },
+    #[serde(rename = "GROUP_TRIGGERED")]
+    GroupTriggered {
+        group: u16,
+        #[serde(serialize_with = "text")]
+        cause: TriggerCause,
+    },
+    #[serde(rename = "GROUP_DELETED")]
+    GroupDeleted {
+        group: u16,
+    },
+}
+
+impl Change {
+    /// What an event says of a group.
+    fn of_group(event: &Event) -> Option<Self> {
+        let number = |group: &GroupId| group.number();
+        match event {
+            Event::GroupSet { group, limits, generation, anew, .. } => Some(Self::GroupSet {
+                group: number(group),
+                contracts: limits.contracts(),
+                window_s: limits.window_s(),
+                generation: *generation,
+                anew: *anew,
+            }),
+            Event::GroupTriggered { group, cause, .. } => {
+                Some(Self::GroupTriggered { group: number(group), cause: *cause })
+            }
+            Event::GroupDeleted { group, .. } => Some(Self::GroupDeleted { group: number(group) }),
+            _ => None,
+        }
+    }
+}
+
+/// The account whose group an event makes, changes, triggers or deletes.
+pub fn account_of_group(event: &Event) -> Option<AccountId> {
+    match event {
+        Event::GroupSet { account, .. }
+        | Event::GroupTriggered { account, .. }
+        | Event::GroupDeleted { account, .. } => Some(*account),
+        _ => None,
+    }
 }
 
 /// The accounts whose orders an event changes: none, one, or a trade's two.
@@ -245,8 +297,8 @@ pub fn accounts_of(event: &Event) -> impl Iterator<Item = AccountId> {
     accounts.into_iter().flatten()
 }
 
-/// What an outcome did to the orders of one account.
-pub fn orders_delta(account: AccountId, outcome: &Outcome, delta: &Delta) -> String {
+/// What an outcome did to the orders of one account; `at_home`, to its groups as well.
+pub fn orders_delta(account: AccountId, at_home: bool, outcome: &Outcome, delta: &Delta) -> String {
     #[derive(Serialize)]
     struct Body {
         changes: Vec<Change>,
@@ -256,6 +308,9 @@ pub fn orders_delta(account: AccountId, outcome: &Outcome, delta: &Delta) -> Str
         for (index, event) in part.events.iter().enumerate() {
             entered = Entered::of(event).or(entered);
             changes_of(account, &part, index, outcome.time, entered, &mut changes);
+            if at_home && account_of_group(event) == Some(account) {
+                changes.extend(Change::of_group(event));
+            }
         }
     }
     Envelope::delta("orders", None, delta, Body { changes })
@@ -447,7 +502,7 @@ mod tests {
         let taker = placed(2, Entry::BuyNo, 4_500, 6, 4);
         let outcome = outcome(7, vec![Event::OrderPlaced(taker), trade(9, &maker, &taker, 4, 6)]);
         let of = |account| -> Value {
-            let text = orders_delta(AccountId(account), &outcome, &DELTA);
+            let text = orders_delta(AccountId(account), false, &outcome, &DELTA);
             serde_json::from_str::<Value>(&text).unwrap()["changes"].take()
         };
         let makers = json!([{"kind": "FILL", "order_id": "1", "status": "PARTIALLY_FILLED", "remaining": 6,
@@ -468,7 +523,7 @@ mod tests {
         let events =
             vec![Event::OrderPlaced(resting), resumed, Event::OrderPlaced(taker), trade(9, &resting, &taker, 4, 6)];
         let of = |account, outcome: &Outcome| -> Value {
-            let text = orders_delta(AccountId(account), outcome, &DELTA);
+            let text = orders_delta(AccountId(account), false, outcome, &DELTA);
             serde_json::from_str::<Value>(&text).unwrap()["changes"].take()
         };
         let outcome = outcome(7, events);
@@ -500,7 +555,7 @@ mod tests {
                 reason: CancelReason::ReduceOnly,
             },
         ];
-        let text = orders_delta(AccountId(2), &outcome(7, events), &DELTA);
+        let text = orders_delta(AccountId(2), false, &outcome(7, events), &DELTA);
         let changes = serde_json::from_str::<Value>(&text).unwrap()["changes"].take();
         assert_eq!(
             changes[0],

@@ -100,6 +100,9 @@ pub fn routes() -> Vec<Route> {
                 ("cancel_on_pause", json!("yes"), "type"),
                 ("cancel_on_pause", json!(1), "type"),
                 ("reduce_only", json!("yes"), "type"),
+                ("group", json!(0), "out-of-range"),
+                ("group", json!(65_536), "out-of-range"),
+                ("group", json!("7"), "type"),
                 ("client_id", json!("1234"), "form"),
                 ("market_id", json!("1"), "conflict"),
                 ("budget", json!("1"), "conflict"),
@@ -159,6 +162,8 @@ pub fn routes() -> Vec<Route> {
                 ("timeout_s", json!(null), "type"),
             ],
         },
+        group_route(Method::POST, "/v1/groups", json!({"group": 7, "contracts": 10, "window_s": 15}), &["group"]),
+        group_route(Method::PUT, "/v1/groups/7", json!({"contracts": 10, "window_s": 15}), &[]),
         Route {
             key: None,
             method: Method::POST,
@@ -341,6 +346,28 @@ fn amend_route(path: &str) -> Route {
             ("quantity", json!(0), "out-of-range"),
             ("quantity", json!(1_000_001), "out-of-range"),
             ("quantity", json!("5"), "type"),
+        ],
+    }
+}
+
+fn group_route(method: Method, path: &str, good: Value, required: &'static [&'static str]) -> Route {
+    let group = if required.is_empty() { "unknown" } else { "out-of-range" };
+    Route {
+        key: None,
+        method,
+        path: path.to_owned(),
+        good,
+        required,
+        bad: vec![
+            ("group", json!(0), group),
+            ("contracts", json!(0), "out-of-range"),
+            ("contracts", json!(1_000_000_001), "out-of-range"),
+            ("contracts", json!("10"), "type"),
+            ("contracts", json!(null), "type"),
+            ("window_s", json!(0), "out-of-range"),
+            ("window_s", json!(61), "out-of-range"),
+            ("window_s", json!(-1), "out-of-range"),
+            ("window_s", json!(1.5), "type"),
         ],
     }
 }

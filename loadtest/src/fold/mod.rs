@@ -10,6 +10,7 @@
 mod about;
 mod admins;
 mod facts;
+mod groups;
 mod orders;
 mod purses;
 mod rows;
@@ -19,12 +20,13 @@ use std::collections::{HashMap, HashSet};
 
 use schemas::event::Event;
 use schemas::{
-    AccountId, AdminId, ClientId, CommandId, Credits, MarketEventId, MarketId, OrderId, Outcome, Price, ProposalId,
-    Shard, Timestamp, TradeId, answers, effects,
+    AccountId, AdminId, ClientId, CommandId, Credits, GroupId, MarketEventId, MarketId, OrderId, Outcome, Price,
+    ProposalId, Shard, Timestamp, TradeId, answers, effects,
 };
 
 pub use about::{Description, MarketEventRow};
 pub use admins::Proposal;
+pub use groups::Group;
 pub use purses::{Ledger, Purse, Wallet};
 pub use rows::{Account, Births, Life, Market, Order, Position, TradeRow, level};
 pub use waits::Waiting;
@@ -57,6 +59,8 @@ pub struct Fold {
     pub births: HashMap<OrderId, Births>,
     /// Orders by their owner's own name for them.
     pub by_client_id: HashMap<OrderName, Vec<OrderId>>,
+    /// Groups of accounts' orders.
+    pub groups: HashMap<(AccountId, GroupId), Group>,
     /// Every trade.
     pub trades: HashMap<TradeId, TradeRow>,
     /// Positions, as far as they ever were.
@@ -107,6 +111,7 @@ impl Fold {
                 self.positions(event);
                 self.market_money_and_book(event, place);
                 self.orders(event, place);
+                self.groups(event, place);
             }
         }
         for event in &outcome.events {

@@ -155,6 +155,7 @@ fn unborn(order: &NewOrder, place: Place) -> Order {
         self_trade: order.instructions.self_trade,
         cancel_on_pause: order.instructions.cancel_on_pause,
         reduce_only: order.instructions.reduce_only,
+        group: order.instructions.group,
         limit,
         budget,
         quantity,

@@ -6,7 +6,7 @@ use super::Description;
 use schemas::event::{CancelReason, Trade};
 use schemas::market::{Answer, Listing, Resolution};
 use schemas::{
-    AccountId, BookSide, ClientId, CommandId, Contract, Credits, FeeRate, MarketId, MarketLimits, MarketState,
+    AccountId, BookSide, ClientId, CommandId, Contract, Credits, FeeRate, GroupId, MarketId, MarketLimits, MarketState,
     NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, SelfTrade, Shard, Side, Status, Terms, Timestamp, TradeId,
 };
 
@@ -72,6 +72,8 @@ pub struct Order {
     pub cancel_on_pause: bool,
     /// Whether it only reduces its account's position.
     pub reduce_only: bool,
+    /// Which of its account's groups it is in.
+    pub group: Option<GroupId>,
     /// Where it rests, or the worst price, in the contract's own ticks, unless there is a budget.
     pub limit: Option<u16>,
     /// What may be spent.

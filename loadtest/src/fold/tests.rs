@@ -1,5 +1,5 @@
 use schemas::event::{CancelReason, OrderAmended};
-use schemas::{BookSide, Entry, Rejection, Status};
+use schemas::{BookSide, Entry, GroupId, GroupLimits, Rejection, Status, TriggerCause};
 
 use super::story::{
     ALICE, BOB, HOME, MARKET, Story, THERE, fold, matched, order, placed, quantity, resting, shard, taken,
@@ -106,6 +106,40 @@ fn a_cancel_ends_an_order_with_what_it_has_left() {
     let mut story = matched();
     story.push((THERE, vec![cancel(6)]));
     assert!(!and(story, cancel(6)).faults.is_empty(), "cancelled twice");
+}
+
+#[test]
+fn a_group_is_what_its_home_says() {
+    let (account, group) = (ALICE, GroupId::new(7).unwrap());
+    let limits = |contracts| GroupLimits::new(contracts, 10).unwrap();
+    let set =
+        |contracts, generation, anew| Event::GroupSet { account, group, limits: limits(contracts), generation, anew };
+    let triggered = |cause| Event::GroupTriggered { account, group, cause };
+    let mut story = resting();
+    for (from, events) in [
+        (HOME, vec![set(5, 1, true), set(6, 1, false)]),
+        (THERE, vec![set(6, 1, true), triggered(TriggerCause::Filled)]),
+        (HOME, vec![triggered(TriggerCause::Elsewhere), triggered(TriggerCause::Requested)]),
+    ] {
+        story.push((from, events));
+    }
+    let once = fold(story.clone());
+    let row = once.groups[&(account, group)];
+    assert_eq!((row.limits, row.generation, row.shard), (limits(6), 1, shard(HOME)));
+    assert_eq!(
+        row.triggered.map(|(cause, at)| (cause, at.as_millis())),
+        Some((TriggerCause::Elsewhere, 1_000 * row.sequence))
+    );
+    story.push((HOME, vec![set(6, 2, true)]));
+    let reset = fold(story.clone()).groups[&(account, group)];
+    assert_eq!((reset.generation, reset.triggered, reset.set_at.as_millis()), (2, None, 1_000 * reset.sequence));
+    for on in [THERE, HOME] {
+        story.push((on, vec![Event::GroupDeleted { account, group }]));
+        let gone = fold(story.clone());
+        assert_eq!((gone.groups.is_empty(), gone.faults.count()), (on == HOME, 0));
+    }
+    story.push((HOME, vec![triggered(TriggerCause::Filled)]));
+    assert_eq!(fold(story).faults.count(), 1);
 }
 
 #[test]

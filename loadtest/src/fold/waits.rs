@@ -63,7 +63,9 @@ impl Freight {
             | Message::TransferEnded { .. }
             | Message::ClaimYes { .. }
             | Message::ReleaseYes { .. }
-            | Message::YesAnswered { .. } => Vec::new(),
+            | Message::YesAnswered { .. }
+            | Message::Groups { .. }
+            | Message::GroupFilled { .. } => Vec::new(),
         };
         Self { credits: message.in_flight(), purses }
     }

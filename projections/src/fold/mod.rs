@@ -9,6 +9,7 @@
 
 mod accounts;
 mod admins;
+mod groups;
 mod markets;
 mod orders;
 mod purses;
@@ -16,12 +17,13 @@ mod purses;
 use std::collections::BTreeMap;
 
 use schemas::{
-    AccountId, AdminId, ApiKeyId, BookSide, CommandId, Event, MarketEventId, MarketId, OrderId, Outcome, Price,
-    ProposalId, Timestamp, answers, effects,
+    AccountId, AdminId, ApiKeyId, BookSide, CommandId, Event, GroupId, MarketEventId, MarketId, OrderId, Outcome,
+    Price, ProposalId, Timestamp, answers, effects,
 };
 
 pub use accounts::{AccountDelta, KeyChange};
 pub use admins::{About, Act, AdminAct, AdminChange, Proposal, ProposalDelta, ProposalEnd};
+pub use groups::GroupDelta;
 pub use markets::{AboutDelta, Birth, ClarificationRow, MarketDelta, MarketEventDelta, PositionDelta};
 pub use orders::{Number, OrderChange, OrderRow, Orders, TradeRow};
 pub use purses::{LedgerEntry, LedgerKind, PurseDelta};
@@ -55,6 +57,8 @@ pub struct Changes {
     pub accounts: BTreeMap<AccountId, AccountDelta>,
     /// API keys that were added or revoked.
     pub api_keys: BTreeMap<(ApiKeyId, AccountId), KeyChange>,
+    /// Groups of orders that were made, changed, triggered or deleted, as this shard knows them.
+    pub groups: BTreeMap<(AccountId, GroupId), GroupDelta>,
     /// Purses of the shard that were opened or changed.
     pub purses: BTreeMap<AccountId, PurseDelta>,
     /// Every change of their credits, in order.
@@ -107,6 +111,7 @@ impl Changes {
     pub fn rows(&self) -> usize {
         self.accounts.len()
             + self.api_keys.len()
+            + self.groups.len()
             + self.purses.len()
             + self.ledger.len()
             + self.admins.len()
@@ -157,6 +162,9 @@ impl Changes {
             Event::MarketAddedTo { market, addition, by } => self.market_added_to(at, *market, addition, *by),
             Event::MarketEventCreated { event, .. } => {
                 self.market_event(event.id, at).born = Some((event.clone(), at));
+            }
+            Event::GroupSet { .. } | Event::GroupTriggered { .. } | Event::GroupDeleted { .. } => {
+                self.fold_group(at, event);
             }
             Event::YesHeld { event, market } => self.market_event(*event, at).yes = Some(*market),
             Event::MarketSettled { market } => self.market(*market, at).settled = true,
@@ -210,11 +218,8 @@ impl Changes {
             | Event::YesClaimed { .. }
             | Event::YesReleased { .. }
             | Event::YesAnswered { .. }
-            | Event::GroupSet { .. }
             | Event::GroupFilled { .. }
-            | Event::GroupTriggered { .. }
             | Event::GroupReported { .. }
-            | Event::GroupDeleted { .. }
             | Event::StateHashed { .. } => {}
         }
     }

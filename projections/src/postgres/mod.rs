@@ -16,6 +16,7 @@ mod admins;
 mod arrays;
 mod copy;
 mod error;
+mod groups;
 mod limit;
 mod market_events;
 mod markets;

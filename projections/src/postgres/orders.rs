@@ -20,7 +20,7 @@ const LIVE: &str = "SELECT id, created_at FROM orders WHERE status IN ('ACTIVE',
 
 const COPY_ORDERS: &str = "COPY orders (id, command_id, account_id, market_id, contract, side, type, time_in_force, limit_price, \
     budget, quantity, filled, notional, fees, status, reject_code, cancel_reason, fee_rate, client_id, created_at, updated_at, \
-    shard, sequence, expires_at, post_only, self_trade, cancel_on_pause, reduce_only) FROM STDIN BINARY";
+    shard, sequence, expires_at, post_only, self_trade, cancel_on_pause, reduce_only, group_id) FROM STDIN BINARY";
 
 // Row by row: which month a row is in, the executor sees by its `created_at`. Bounds of all rows' `created_at` would have the planner
 // read every order between them wherever it takes the table for a small one.
@@ -79,7 +79,7 @@ impl Births {
 
 /// Writes what became of orders, and the trades.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, births: &Births, changes: &Changes) -> Result<(), SinkError> {
-    let mut born = Copy::new(28, changes.orders.born.len());
+    let mut born = Copy::new(29, changes.orders.born.len());
     for (id, row) in &changes.orders.born {
         put_order(&mut born, shard, *id, row)?;
     }
@@ -179,6 +179,7 @@ fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Resu
     copy.optional(time_in_force.expires(), Copy::time).text(order.terms.post_only().name());
     copy.text(order.instructions.self_trade.name()).boolean(order.instructions.cancel_on_pause);
     copy.boolean(order.instructions.reduce_only);
+    copy.optional(order.instructions.group, |copy, group| copy.int4(i32::from(group.number())));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use deadpool_postgres::Client;
 use schemas::Shard;
 use schemas::reading::Position;
+use schemas::shard_map::ShardMap;
 use tokio_postgres::IsolationLevel;
 
 use super::arrays::all;
@@ -10,7 +11,7 @@ use super::error::classify;
 use super::months::Months;
 use super::orders::Births;
 use super::pool::Connections;
-use super::{accounts, admins, market_events, markets, orders, progress, purses};
+use super::{accounts, admins, groups, market_events, markets, orders, progress, purses};
 use crate::fold::Changes;
 use crate::sink::{Sink, SinkError, WriterId};
 
@@ -20,13 +21,14 @@ pub struct PostgresSink {
     months: Months,
     writer: WriterId,
     shard: Shard,
+    map: ShardMap,
     births: Births,
 }
 
 impl PostgresSink {
     /// A writer of `shard`; [`Sink::load`] comes first.
-    pub fn new(connections: Connections, months: Months, writer: WriterId, shard: Shard) -> Self {
-        Self { connections, months, writer, shard, births: Births::default() }
+    pub fn new(connections: Connections, months: Months, writer: WriterId, shard: Shard, map: ShardMap) -> Self {
+        Self { connections, months, writer, shard, map, births: Births::default() }
     }
 
     async fn load_once(&mut self) -> Result<Position, SinkError> {
@@ -51,6 +53,7 @@ impl PostgresSink {
         all([
             Box::pin(accounts::write(&tx, self.shard, changes)),
             Box::pin(admins::write(&tx, self.shard, changes)),
+            Box::pin(groups::write(&tx, self.shard, self.map, changes)),
             Box::pin(purses::write(&tx, self.shard, changes)),
             Box::pin(orders::write(&tx, self.shard, &self.births, changes)),
             Box::pin(markets::write(&tx, self.shard, changes)),

@@ -75,6 +75,10 @@ while i <= last do
         -- number of a market's key, its id: into the set, scored by its expiry
         redis.call('ZADD', key, redis.call('HGET', KEYS[tonumber(ARGV[i + 2])], 'expiry'), ARGV[i + 3])
         i = i + 4
+    elseif word == 'rescore' then
+        -- as list, of a market that is in the set
+        redis.call('ZADD', key, 'XX', redis.call('HGET', KEYS[tonumber(ARGV[i + 2])], 'expiry'), ARGV[i + 3])
+        i = i + 4
     elseif word == 'unlist' then
         -- a market's id
         redis.call('ZREM', key, ARGV[i + 2])

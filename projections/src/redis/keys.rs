@@ -44,8 +44,8 @@
 //!
 //! A live order (always LIMIT, since nothing else rests): `{"order_id":"7","command_id":"…uuid…","market_id":"8123",
 //! "contract":"YES","side":"BUY","time_in_force":"GTD","expires":1764000600000 or null,"post_only":"OFF","self_trade":"CANCEL_NEWEST",
-//! "cancel_on_pause":false,"reduce_only":false,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`; the fee rate in millionths, times in
-//! milliseconds since 1970.
+//! "cancel_on_pause":false,"reduce_only":false,"group":7 or null,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`; the fee rate in
+//! millionths, times in milliseconds since 1970.
 
 use schemas::{AccountId, BookSide, MarketId, OrderId, Price, Shard};
 

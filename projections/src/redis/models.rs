@@ -144,6 +144,10 @@ fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &M
     match market.state {
         Some(MarketState::Open) => operations.list(keys.open_markets(), key, id.to_string()),
         Some(_) => operations.unlist(keys.open_markets(), id.to_string()),
+        // Only what is open is in the set; whether this market is, was told before.
+        None if market.about.as_ref().is_some_and(|about| about.edit.expiry.is_some()) => {
+            operations.rescore(keys.open_markets(), key, id.to_string());
+        }
         None => {}
     }
 }
@@ -267,8 +271,9 @@ fn order_json(id: OrderId, row: &OrderRow) -> String {
     let order = &row.order;
     let time_in_force = order.terms.time_in_force();
     let expires = time_in_force.expires().map_or_else(|| "null".to_owned(), |expires| expires.to_string());
+    let group = order.instructions.group.map_or_else(|| "null".to_owned(), |group| group.to_string());
     format!(
-        r#"{{"order_id":"{id}","command_id":"{}","market_id":"{}","contract":"{}","side":"{}","time_in_force":"{}","expires":{expires},"post_only":"{}","self_trade":"{}","cancel_on_pause":{},"reduce_only":{},"fee_rate":{},"client_id":{},"time":{}}}"#,
+        r#"{{"order_id":"{id}","command_id":"{}","market_id":"{}","contract":"{}","side":"{}","time_in_force":"{}","expires":{expires},"post_only":"{}","self_trade":"{}","cancel_on_pause":{},"reduce_only":{},"group":{group},"fee_rate":{},"client_id":{},"time":{}}}"#,
         row.command,
         order.market,
         order.entry.contract(),

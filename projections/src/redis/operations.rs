@@ -112,6 +112,12 @@ impl Operations {
         self.operation("list", set, [market, id]);
     }
 
+    /// Scores a market anew by the expiry that `market` has, if it is in the set.
+    pub fn rescore(&mut self, set: String, market: String, id: String) {
+        let market = self.number(market);
+        self.operation("rescore", set, [market, id]);
+    }
+
     /// Takes a market out of the set.
     pub fn unlist(&mut self, set: String, id: String) {
         self.operation("unlist", set, [id]);

@@ -123,7 +123,7 @@ fn sinks_of_postgres(args: &RunArgs, writer: WriterId) -> Result<Vec<PostgresSin
     tokio::spawn(connections.clone().look_after());
     tokio::spawn(months.clone().keep_ahead());
     Ok(Shard::all(args.log.shards)
-        .map(|shard| PostgresSink::new(connections.clone(), months.clone(), writer, shard))
+        .map(|shard| PostgresSink::new(connections.clone(), months.clone(), writer, shard, args.log.shard_map()))
         .collect())
 }
 

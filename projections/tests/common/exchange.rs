@@ -7,6 +7,7 @@
 //! |------------|-----------------------------------------------------------------------|
 //! | `accounts` | openings, keys, deposits, freezes, limits, switches, transfers        |
 //! | `orders`   | placing, cancelling, what both do to books and positions              |
+//! | `groups`   | groups of orders                                                      |
 //! | `matching` | fills                                                                 |
 //! | `amend`    | orders that change while they rest                                    |
 //! | `life`     | a market's life                                                       |
@@ -27,6 +28,7 @@ use outcome::{Letter, Telling};
 
 mod accounts;
 mod amend;
+mod groups;
 mod home;
 mod life;
 mod matching;
@@ -71,6 +73,16 @@ pub struct Order {
     /// Where it rests, or would have, in its contract's own terms.
     pub price: Price,
     pub cancel_reason: Option<CancelReason>,
+    pub group: Option<GroupId>,
+}
+
+/// A group of an account's orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Group {
+    pub limits: GroupLimits,
+    pub generation: u64,
+    /// Why it was triggered first.
+    pub triggered: Option<TriggerCause>,
 }
 
 #[derive(Clone, Copy)]
@@ -117,6 +129,10 @@ pub struct Exchange {
     /// Those of which nothing is said any more.
     pub archived: BTreeSet<MarketId>,
     pub orders: BTreeMap<OrderId, Order>,
+    /// Groups of orders, as their accounts' homes have them.
+    pub groups: BTreeMap<(AccountId, GroupId), Group>,
+    /// As other shards have them: all that they know.
+    copies: BTreeMap<(Shard, AccountId, GroupId), u64>,
     counter: u64,
     keys: Vec<(AccountId, ApiKeyId)>,
     /// Deposits that wait for a second admin.
@@ -152,6 +168,8 @@ impl Exchange {
             clarifications: 0,
             archived: BTreeSet::new(),
             orders: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            copies: BTreeMap::new(),
             counter: 0,
             keys: Vec::new(),
             proposals: Vec::new(),
@@ -219,6 +237,7 @@ impl Exchange {
             340..350 => self.rest_purses(),
             350..360 => self.deposit_by_two(),
             360..368 => self.describe(),
+            368..385 => self.act_on_group(),
             _ => self.place_any(),
         }
     }

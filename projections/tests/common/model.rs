@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use projections::fold::{
-    AboutDelta, AccountDelta, AdminAct, Changes, ClarificationRow, LedgerEntry, MarketDelta, MarketEventDelta,
-    OrderRow, ProposalDelta, Stamp, TradeRow,
+    AboutDelta, AccountDelta, AdminAct, Changes, ClarificationRow, GroupDelta, LedgerEntry, MarketDelta,
+    MarketEventDelta, OrderRow, ProposalDelta, Stamp, TradeRow,
 };
 use schemas::*;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Model {
     pub accounts: BTreeMap<AccountId, AccountDelta>,
+    /// Where each of them was opened.
+    pub homes: BTreeMap<AccountId, Shard>,
+    /// As each shard tells them.
+    pub groups: BTreeMap<(Shard, AccountId, GroupId), GroupDelta>,
     /// The key, when it was added, when it was revoked, the last change.
     pub keys: BTreeMap<(ApiKeyId, AccountId), Key>,
     /// Available, held, live orders, sent, received.
@@ -35,6 +39,9 @@ impl Model {
     /// Applies what the log of `shard` changes.
     pub fn apply(&mut self, shard: Shard, changes: &Changes) {
         for (account, delta) in &changes.accounts {
+            if delta.opened.is_some() {
+                self.homes.insert(*account, shard);
+            }
             self.apply_account(*account, delta);
         }
         for (id, change) in &changes.api_keys {
@@ -53,6 +60,7 @@ impl Model {
                 }
             }
         }
+        self.apply_groups(shard, changes);
         for (account, delta) in &changes.purses {
             let before = Stamp { sequence: 0, ..delta.last };
             let purse = self.purses.entry((*account, shard)).or_insert(([0; 5], before));
@@ -85,6 +93,30 @@ impl Model {
         self.levels.retain(|_, quantity| *quantity != 0);
         self.books.extend(&changes.books);
         self.live.extend(&changes.orders.live);
+    }
+
+    fn apply_groups(&mut self, shard: Shard, changes: &Changes) {
+        for (&(account, id), delta) in &changes.groups {
+            let key = (shard, account, id);
+            if delta.deleted {
+                self.groups.remove(&key);
+            } else if delta.anew.is_some() {
+                self.groups.insert(key, *delta);
+            } else {
+                let group = self.groups.get_mut(&key).unwrap();
+                group.limits = delta.limits.or(group.limits);
+                group.triggered = group.triggered.or(delta.triggered);
+                group.last = later(group.last, delta.last);
+            }
+        }
+    }
+
+    /// The rows of groups: what their accounts' homes say.
+    #[allow(dead_code, reason = "who compares two models needs no rows")]
+    pub fn group_rows(&self) -> impl Iterator<Item = (AccountId, GroupId, &GroupDelta)> {
+        let home = |shard, account| self.homes.get(&account) == Some(&shard);
+        let rows = self.groups.iter().filter(move |((shard, account, _), _)| home(*shard, *account));
+        rows.map(|((_, account, id), group)| (*account, *id, group))
     }
 
     fn apply_orders(&mut self, changes: &Changes) {

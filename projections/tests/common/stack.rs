@@ -238,6 +238,7 @@ pub async fn dump_postgres(postgres: &tokio_postgres::Client) -> BTreeMap<String
     let tables = [
         "accounts",
         "api_keys",
+        "order_groups",
         "purses",
         "wallets",
         "markets",

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display, Write};
 
 use projections::fold::{
-    AboutDelta, AccountDelta, AdminAct, LedgerEntry, MarketDelta, MarketEventDelta, OrderRow, ProposalDelta, Stamp,
-    TradeRow,
+    AboutDelta, AccountDelta, AdminAct, GroupDelta, LedgerEntry, MarketDelta, MarketEventDelta, OrderRow,
+    ProposalDelta, Stamp, TradeRow,
 };
-use schemas::{AccountId, MarketEventId, MarketId, OrderId, ProposalId, Shard, Terms};
+use schemas::{AccountId, GroupId, MarketEventId, MarketId, OrderId, ProposalId, Shard, Terms};
 
 use super::model::Model;
 
@@ -24,6 +24,7 @@ pub fn dump(model: &Model) -> String {
             .option("revoked", revoked.map(stamp))
             .stamp("last", *last);
     }
+    model.group_rows().for_each(|(account, id, group)| rows.group(account, id, group));
     for ((account, shard), ([available, held, live, sent, received], last)) in &model.purses {
         rows.row("purses", format!("{}/{shard}", account.0)).plain("available", available).plain("held", held);
         rows.plain("live_orders", live).plain("sent", sent).plain("received", received).stamp("last", *last);
@@ -185,7 +186,18 @@ impl Rows {
         self.plain("notional", row.notional.micros()).plain("fees", row.fees.micros()).plain("status", row.status);
         self.option("rejection", row.rejection.map(|code| format!("{code:?}")));
         self.option("cancel_reason", row.cancel_reason.map(|reason| reason.name()));
+        self.option("group", row.order.instructions.group);
         self.stamp("born", row.born).stamp("last", row.last);
+    }
+
+    fn group(&mut self, account: AccountId, id: GroupId, group: &GroupDelta) {
+        self.row("order_groups", format!("{}/{id}", account.0));
+        self.option("contracts", group.limits.map(|limits| limits.contracts()));
+        self.option("window_s", group.limits.map(|limits| limits.window_s()));
+        self.option("generation", group.anew.map(|(generation, _)| generation));
+        self.option("set", group.anew.map(|(_, at)| stamp(at)));
+        self.option("cause", group.triggered.map(|(cause, _)| cause));
+        self.option("triggered", group.triggered.map(|(_, at)| stamp(at))).stamp("last", group.last);
     }
 
     fn trade(&mut self, TradeRow { trade, at }: &TradeRow) {

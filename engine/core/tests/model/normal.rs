@@ -107,7 +107,7 @@ fn without_what_homes_say(map: ShardMap, events: &[(Shard, Event)]) -> Vec<(Shar
 
 /// No word says which of several groups is triggered first that the homes of different accounts tell of.
 fn sort_triggers(events: &mut Vec<Event>) {
-    let mut blocks: Vec<(Option<(AccountId, GroupId)>, Vec<Event>)> = Vec::new();
+    let mut blocks: Vec<Block> = Vec::new();
     for event in events.drain(..) {
         match (&event, blocks.last_mut()) {
             (Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere }, _) => {

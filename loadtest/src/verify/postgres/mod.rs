@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admins;
+mod groups;
 mod markets;
 
 use std::collections::HashMap;
@@ -12,8 +13,8 @@ use futures_util::TryStreamExt as _;
 use schemas::event::{CancelReason, Party, Trade};
 use schemas::money::TICKS_PER_CREDIT;
 use schemas::{
-    AccountId, ClientId, CommandId, Credits, MarketId, OrderId, Price, Quantity, Rejection, Shard, TimeInForce,
-    Timestamp, TradeId,
+    AccountId, ClientId, CommandId, Credits, GroupId, MarketId, OrderId, Price, Quantity, Rejection, Shard,
+    TimeInForce, Timestamp, TradeId,
 };
 use time::OffsetDateTime;
 use tokio_postgres::types::FromSqlOwned;
@@ -67,6 +68,7 @@ impl Postgres {
             accounts::purses(&tx, fold).await?,
             accounts::wallets(&tx, fold).await?,
             accounts::accounts(&tx, fold).await?,
+            groups::groups(&tx, fold).await?,
             positions(&tx, fold).await?,
             figures(&tx, fold).await?,
             accounts::ledger(&tx, fold).await?,
@@ -129,6 +131,7 @@ fn order(row: &Row) -> Result<(OrderId, Order), ReadModelError> {
         self_trade: word(row, "self_trade")?,
         cancel_on_pause: row.try_get("cancel_on_pause")?,
         reduce_only: row.try_get("reduce_only")?,
+        group: row.try_get::<_, Option<i32>>("group_id")?.map(group_id).transpose()?,
         limit: limit.map(small).transpose()?,
         budget: row.try_get::<_, Option<i64>>("budget")?.map(Credits),
         quantity: contracts(row, "quantity")?,
@@ -150,6 +153,10 @@ fn order(row: &Row) -> Result<(OrderId, Order), ReadModelError> {
 
 fn time_in_force(text: &str) -> Result<&'static str, ReadModelError> {
     TimeInForce::NAMES.into_iter().find(|name| *name == text).ok_or_else(|| nonsense("time_in_force", text))
+}
+
+fn group_id(number: i32) -> Result<GroupId, ReadModelError> {
+    u16::try_from(number).ok().and_then(GroupId::new).ok_or_else(|| nonsense("group_id", number))
 }
 
 fn code_of(code: i32) -> Option<Rejection> {

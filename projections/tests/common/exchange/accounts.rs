@@ -236,19 +236,24 @@ impl Exchange {
         market: Option<MarketId>,
         reason: CancelReason,
     ) {
+        let meant = |order: &NewOrder| order.account == account && market.is_none_or(|market| market == order.market);
+        self.end_resting(told, reason, meant);
+        self.end_waiting(told, account, market);
+    }
+
+    /// Ends orders that rest on a shard.
+    pub(super) fn end_resting(&mut self, told: &mut Telling, reason: CancelReason, meant: impl Fn(&NewOrder) -> bool) {
         let (map, shard) = (self.map, told.shard);
-        let meant = |id: MarketId| map.of_market(id) == shard && market.is_none_or(|market| market == id);
         let mut ended = Vec::new();
-        for (_, book) in self.markets.iter_mut().filter(|(id, _)| meant(**id)) {
+        for (_, book) in self.markets.iter_mut().filter(|(id, _)| map.of_market(**id) == shard) {
             for side in [&mut book.bids, &mut book.asks] {
-                ended.extend(side.values().filter(|resting| resting.order.account == account).copied());
-                side.retain(|_, resting| resting.order.account != account);
+                ended.extend(side.values().filter(|resting| meant(&resting.order)).copied());
+                side.retain(|_, resting| !meant(&resting.order));
             }
         }
         for resting in ended {
             self.end(told, resting, reason);
         }
         self.settle(told);
-        self.end_waiting(told, account, market);
     }
 }

@@ -164,6 +164,7 @@ impl Exchange {
             Instruction::Unfreeze { .. } => told.events.push(Event::PurseFrozen { account, frozen: false }),
             Instruction::Limit { .. } => told.events.push(Event::PurseLimited { account, given_back: Room::ZERO }),
             Instruction::MassCancel(reason) => self.end_all(told, account, None, reason),
+            Instruction::Group { group, now } => self.obey_group(told, account, group, now),
         }
         let more = self.purses[&(account, told.shard)].available > 0;
         let returned = Returned { account, credits, room: Room::ZERO, ticket: Some(ticket), more };

@@ -76,6 +76,7 @@ impl Exchange {
             deadline: None,
             cancel_on_pause: self.random.below(4) == 0,
             reduce_only: self.random.below(4) == 0,
+            group: (self.random.below(3) == 0).then(|| self.any_group()),
         };
         let client_id = (self.random.below(2) == 0).then(|| ClientId(u128::from(self.random.next())));
         let fee_rate = FeeRate::new(30_000).unwrap();
@@ -230,8 +231,9 @@ impl Exchange {
 
     fn note(&mut self, told: &Telling, id: OrderId, order: &NewOrder, quantity: u32, filled: u32, status: Status) {
         let (account, market, command) = (order.account, order.market, told.answers);
-        let (price, cancel_reason) = (order.terms.limit(), None);
-        self.orders.insert(id, Order { account, market, command, quantity, filled, status, price, cancel_reason });
+        let (price, cancel_reason, group) = (order.terms.limit(), None, order.instructions.group);
+        let order = Order { account, market, command, quantity, filled, status, price, cancel_reason, group };
+        self.orders.insert(id, order);
     }
 }
 

@@ -166,6 +166,9 @@ impl Exchange {
             Message::ClaimYes { .. } | Message::ReleaseYes { .. } | Message::YesAnswered { .. } => {
                 unreachable!("here a market is YES as its event's home says, which nobody asks")
             }
+            Message::Groups { .. } | Message::GroupFilled { .. } => {
+                unreachable!("here shards hear of groups by instructions alone, and report nothing")
+            }
         }
         self.tell(told)
     }

@@ -209,7 +209,8 @@ impl Model {
         let cut = resting.reduce_only
             && market.reducible(order.account, resting.reduces()) < u64::from(resting.quantity.contracts());
         let exceeds = self.exceeds_group(&resting);
-        if kills && !(alone && !cut && !exceeds && self.fills_whole(order.market, &resting)) {
+        let undisturbed = alone && !cut && !exceeds;
+        if kills && !(undisturbed && self.fills_whole(order.market, &resting)) {
             return Err(Rejection::BatchConflict);
         }
         self.note_filling(plan, &entering, asked);

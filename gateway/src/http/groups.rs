@@ -1,0 +1,230 @@
+//! Groups of an account's orders: a bound on what they fill in a rolling window.
+//!
+//! What is asked for goes to the account's home, and is answered when every shard where the account has a purse knows. What
+//! a group is now is read from the follower of the home, which counts what all shards have reported.
+
+use axum::extract::State;
+use engine_core::Group;
+use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits, GroupNow, Instruction};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::answers::instructed;
+use crate::config::POSITION_WITHIN;
+use crate::http::answer::{Answer, Page};
+use crate::http::auth::{Canceller, Reader, Trader};
+use crate::http::command::{Failure, look_at, submit};
+use crate::http::extract::{Body, Query, Segment};
+use crate::http::fields::Fields;
+use crate::http::parse::{self, PAGE_DEFAULT};
+use crate::http::preview::{now, unavailable};
+use crate::http::problem::{Problem, kinds};
+use crate::state::Shared;
+use crate::told::{Settled, Told};
+
+/// A group as its account's home counts.
+#[derive(Serialize)]
+pub struct GroupShape {
+    group: u16,
+    contracts: u32,
+    window_s: u8,
+    generation: u64,
+    /// Contracts in the window.
+    filled: u64,
+    /// Contracts that may still fill.
+    left: u64,
+    triggered: bool,
+}
+
+impl GroupShape {
+    fn of(id: GroupId, group: &Group) -> Self {
+        let (limits, at) = (group.limits, now());
+        Self {
+            group: id.number(),
+            contracts: limits.contracts(),
+            window_s: limits.window_s(),
+            generation: group.generation,
+            filled: group.filled(at),
+            left: group.left(at),
+            triggered: group.triggered,
+        }
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(kinds::GROUP_UNKNOWN)
+}
+
+fn group_id(segment: &str) -> Result<GroupId, Problem> {
+    parse::group_segment(segment).map_err(|_| unknown())
+}
+
+/// `GET /v1/groups`
+pub async fn list(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+) -> Result<Answer<Page<GroupShape>>, Problem> {
+    let (mut params, at_least) = (query.params, query.at_least);
+    let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
+    let after = params.optional("cursor", parse::group_segment);
+    params.finish()?;
+    state.followers.reach(&at_least, Instant::now() + POSITION_WITHIN).await.map_err(unavailable)?;
+    let looked = state.followers.read(state.map.of_account(account), |home| {
+        let all = home.groups(account).into_iter().flat_map(|groups| groups.iter());
+        let page = all.filter(|(id, _)| after.is_none_or(|after| *id > after));
+        // One more tells whether there is another page.
+        page.take(limit + 1).map(|(id, group)| GroupShape::of(id, group)).collect::<Vec<_>>()
+    });
+    let (mut items, at) = looked.map_err(unavailable)?;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|last| last.group.to_string());
+    Ok(Answer::one(Page { items, next }, at))
+}
+
+/// `GET /v1/groups/{group}`
+pub async fn one(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(segment): Segment,
+) -> Result<Answer<GroupShape>, Problem> {
+    let at_least = query.nothing_else()?;
+    let id = group_id(&segment)?;
+    state.followers.reach(&at_least, Instant::now() + POSITION_WITHIN).await.map_err(unavailable)?;
+    let looked = state
+        .followers
+        .read(state.map.of_account(account), |home| home.group(account, id).map(|group| GroupShape::of(id, group)));
+    let (group, at) = looked.map_err(unavailable)?;
+    Ok(Answer::one(group.ok_or_else(unknown)?, at))
+}
+
+/// A group after what was asked, as all shards know it.
+#[derive(Serialize)]
+pub struct GroupAnswer {
+    group: u16,
+    contracts: u32,
+    window_s: u8,
+    generation: u64,
+    triggered: bool,
+    command_id: String,
+}
+
+/// `POST /v1/groups`
+pub async fn make(
+    Trader(account): Trader,
+    State(state): State<Shared>,
+    query: Query,
+    Body(mut fields): Body,
+) -> Result<Answer<GroupAnswer>, Failure> {
+    query.nothing_else()?;
+    let (group, limits) = (fields.integer("group", parse::group), read_limits(&mut fields));
+    let (group, limits) = fields.finish(group.zip(limits))?;
+    Ok(changed(&state, account, group, GroupAct::Make(limits)).await?.created())
+}
+
+/// `PUT /v1/groups/{group}`: other limits.
+pub async fn change(
+    Trader(account): Trader,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(segment): Segment,
+    Body(mut fields): Body,
+) -> Result<Answer<GroupAnswer>, Failure> {
+    query.nothing_else()?;
+    let limits = read_limits(&mut fields);
+    let limits = fields.finish(limits)?;
+    changed(&state, account, group_id(&segment)?, GroupAct::Change(limits)).await
+}
+
+/// `POST /v1/groups/{group}/trigger`
+pub async fn trigger(
+    Canceller(account): Canceller,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(segment): Segment,
+    Body(fields): Body,
+) -> Result<Answer<GroupAnswer>, Failure> {
+    query.nothing_else()?;
+    fields.finish(Some(()))?;
+    changed(&state, account, group_id(&segment)?, GroupAct::Trigger).await
+}
+
+/// `POST /v1/groups/{group}/reset`
+pub async fn reset(
+    Trader(account): Trader,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(segment): Segment,
+    Body(fields): Body,
+) -> Result<Answer<GroupAnswer>, Failure> {
+    query.nothing_else()?;
+    fields.finish(Some(()))?;
+    changed(&state, account, group_id(&segment)?, GroupAct::Reset).await
+}
+
+/// A group that is there no more.
+#[derive(Serialize)]
+pub struct DeletedGroup {
+    group: u16,
+    command_id: String,
+}
+
+/// `DELETE /v1/groups/{group}`
+pub async fn delete(
+    Canceller(account): Canceller,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(segment): Segment,
+    Body(fields): Body,
+) -> Result<Answer<DeletedGroup>, Failure> {
+    query.nothing_else()?;
+    fields.finish(Some(()))?;
+    let group = group_id(&segment)?;
+    let (_, settled) = act(&state, account, group, GroupAct::Delete, |now| now.is_none().then_some(())).await?;
+    let (group, command_id) = (group.number(), settled.command.to_string());
+    Ok(Answer::one(DeletedGroup { group, command_id }, settled.at()))
+}
+
+fn read_limits(fields: &mut Fields) -> Option<GroupLimits> {
+    let contracts = fields.integer("contracts", parse::group_contracts);
+    let window_s = fields.integer("window_s", parse::group_window_s);
+    GroupLimits::new(contracts?, window_s?)
+}
+
+async fn changed(
+    state: &Shared,
+    account: AccountId,
+    group: GroupId,
+    asked: GroupAct,
+) -> Result<Answer<GroupAnswer>, Failure> {
+    let (now, settled) = act(state, account, group, asked, |now| now).await?;
+    let GroupNow { limits, generation, triggered } = now;
+    let answer = GroupAnswer {
+        group: group.number(),
+        contracts: limits.contracts(),
+        window_s: limits.window_s(),
+        generation,
+        triggered,
+        command_id: settled.command.to_string(),
+    };
+    Ok(Answer::one(answer, settled.at()))
+}
+
+/// Answered when every shard with a purse of the account knows what the group is.
+async fn act<T>(
+    state: &Shared,
+    account: AccountId,
+    group: GroupId,
+    act: GroupAct,
+    wanted: impl Fn(Option<GroupNow>) -> Option<T>,
+) -> Result<(T, Settled), Failure> {
+    let done = |told: &Told<'_>| match instructed(told)? {
+        Instruction::Group { now, .. } => wanted(now),
+        _ => None,
+    };
+    let look = |_| look_at(format!("/v1/groups/{group}"));
+    let command = Command::ActOnGroup { account, group, act };
+    submit(state, state.map.of_account(account), command, look, done).await
+}

@@ -237,25 +237,28 @@ async fn rotation(api: &Api, account: &Account) {
 
 async fn websockets(api: &Api, account: &Account) {
     let signer = Signer::new(11).add(api, account, json!({})).await;
-    // Once it takes what is signed now: each connection below signs once.
-    signer.get(api, WALLET).await.expect(200);
-    let upgrade = signer.signed(Method::GET, "/v1/ws", &Value::Null);
-    let mut upgraded = Socket::open(api, &upgrade.headers()).await.expect("an open socket");
+    let mut headers = None;
+    let mut upgraded = eventually("a signed upgrade", async || {
+        let upgrade = headers.insert(signer.signed(Method::GET, "/v1/ws", &Value::Null));
+        Socket::open(api, &upgrade.headers()).await.ok()
+    })
+    .await;
     assert_eq!(upgraded.next().await, json!({"type": "authenticated", "account_id": account.id}));
-    assert_eq!(Socket::open(api, &upgrade.headers()).await.err(), Some(401));
+    assert_eq!(Socket::open(api, &headers.unwrap().headers()).await.err(), Some(401));
     let other = signer.signed(Method::GET, WALLET, &Value::Null);
     assert_eq!(Socket::open(api, &other.headers()).await.err(), Some(401));
 
-    let mut said = Socket::anonymous(api).await;
-    let message = signer.auth_message();
-    assert_eq!(said.ask(message.clone()).await["type"], "authenticated");
-    // Whoever saw it gets nothing by it, and a request's signature is no message's.
-    let mut repeated = Socket::anonymous(api).await;
-    assert_eq!(repeated.ask(message.clone()).await["code"], "signature-used");
-    let upgrade = signer.signed(Method::GET, "/v1/ws", &Value::Null);
-    let of_request = with(message.clone(), json!({"timestamp": upgrade.timestamp, "signature": upgrade.signature}));
-    assert_eq!(repeated.ask(of_request).await["code"], "unauthenticated");
-    assert_eq!(repeated.ask(with(message, json!({"timestamp": "1"}))).await["code"], "timestamp-out-of-window");
+    let mut said = said_and_repeated(api, &signer).await;
+    let mut stranger = Socket::anonymous(api).await;
+    // A request's signature is no message's.
+    let answer = eventually("an answer in time", async || {
+        let Signed { timestamp, signature, .. } = signer.signed(Method::GET, "/v1/ws", &Value::Null);
+        let message = json!({"op": "auth", "key_id": signer.key_id, "timestamp": timestamp, "signature": signature});
+        Some(stranger.ask(message).await).filter(|answer| answer["code"] != "timestamp-out-of-window")
+    });
+    assert_eq!(answer.await["code"], "unauthenticated");
+    let late = with(signer.auth_message(), json!({"timestamp": "1"}));
+    assert_eq!(stranger.ask(late).await["code"], "timestamp-out-of-window");
     said.say(&json!({"op": "subscribe", "channel": "orders"})).await;
     assert_eq!(said.next().await["type"], "snapshot");
 
@@ -264,6 +267,21 @@ async fn websockets(api: &Api, account: &Account) {
     for socket in [&mut upgraded, &mut said] {
         assert!(matches!(socket.hear().await, Heard::Closed(4001)));
     }
+}
+
+/// A socket that a signed message has authenticated. Whoever sends the message once more gets nothing by it.
+async fn said_and_repeated(api: &Api, signer: &Signer) -> Socket {
+    eventually("a message and its repeat in time", async || {
+        let (mut said, mut repeated) = (Socket::anonymous(api).await, Socket::anonymous(api).await);
+        let message = signer.auth_message();
+        let (first, second) = (said.ask(message.clone()).await, repeated.ask(message).await);
+        if second["code"] == "timestamp-out-of-window" {
+            return None;
+        }
+        assert_eq!((&first["type"], &second["code"]), (&json!("authenticated"), &json!("signature-used")));
+        Some(said)
+    })
+    .await
 }
 
 async fn an_account_without_a_secret(api: &Api) {

@@ -6,7 +6,8 @@
 //! Thin: validate, authenticate, compute the shard, produce, wait for the outcome, answer. It decides nothing about money.
 //! Start reading at [`http::router`]; [`tail`] is the other end.
 //!
-//! Architecture invariant: any number of gateways may run side by side. None has a state that the log does not have.
+//! Architecture invariant: any number of gateways may run side by side. None has a state that the log does not have, but for
+//! what was signed and accepted in the last seconds ([`replays`]).
 
 mod answers;
 mod batch;
@@ -21,7 +22,9 @@ mod pending;
 mod producer;
 mod progress;
 mod read_models;
+mod replays;
 mod shapes;
+mod signing;
 mod state;
 mod submit;
 mod tail;
@@ -52,6 +55,7 @@ use pending::Pending;
 use producer::Producer;
 use progress::Progress;
 use read_models::{ReadError, ReadModels};
+use replays::Replays;
 use state::{Shared, State};
 use submit::Submitter;
 use tail::Tail;
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), Fatal> {
     let telemetry = telemetry::init("gateway")?;
+    let replays = Replays::new(http::preview::now().as_millis());
     let shutdown = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
     let [ready, topics_right, can_write] = ["view", "topics", "producer"].map(|part| readiness.part(part));
@@ -139,7 +144,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let announced = tokio::spawn(announce(config.log.clone(), part, shutdown.clone()));
     let outcomes = (pending, Arc::clone(&halted));
     let submitter = Arc::new(Submitter::new(Arc::clone(&producer), config.pending_max, outcomes));
-    let seen = Seen { live, halted, followers };
+    let seen = Seen { live, halted, followers, replays };
     let state = share(&config, seen, submitter, database, read_models, shutdown.clone());
     start_background(&state);
 
@@ -170,11 +175,12 @@ async fn run(config: Config) -> Result<(), Fatal> {
     }
 }
 
-/// What threads of this process see of the log.
+/// What this process sees of the log, and of its clients.
 struct Seen {
     live: Arc<Live>,
     halted: Arc<Halted>,
     followers: Arc<Followers>,
+    replays: Replays,
 }
 
 /// Where followers begin. Snapshots only save time: without them, it is the beginning of the log.
@@ -217,7 +223,7 @@ async fn connect(config: &Config, shutdown: &Shutdown) -> Result<Option<Servers>
 
 fn share(
     config: &Config,
-    Seen { live, halted, followers }: Seen,
+    Seen { live, halted, followers, replays }: Seen,
     submitter: Arc<Submitter>,
     database: Database,
     read_models: ReadModels,
@@ -234,6 +240,7 @@ fn share(
         read_models,
         read_models_progress: Progress::new("redis"),
         admins: config.admins.clone(),
+        replays,
         allowed_origins: config.allowed_origins.iter().cloned().collect(),
         requests: Semaphore::new(config.requests_max),
         websockets: Arc::new(Semaphore::new(to_usize(config.websockets_max))),

@@ -13,6 +13,7 @@ use crate::halted::Halted;
 use crate::live::Live;
 use crate::progress::Progress;
 use crate::read_models::ReadModels;
+use crate::replays::Replays;
 use crate::submit::Submitter;
 
 /// Shared by all handlers; cheap to clone.
@@ -40,6 +41,8 @@ pub struct State {
     pub read_models_progress: Arc<Progress>,
     /// Who may administer.
     pub admins: Admins,
+    /// What was signed and accepted lately.
+    pub replays: Replays,
     /// Origins whose pages may open a WebSocket.
     pub allowed_origins: HashSet<String>,
     /// HTTP requests at the same time.

@@ -2,69 +2,20 @@
 
 use axum::extract::State;
 use schemas::limits::KEY_GRACE_MAX_MS;
-use schemas::{AccountId, ApiKey, ApiKeyId, Command, Event, KeyMarkets, KeyProof, KeyTerms, Scopes, Timestamp};
+use schemas::{AccountId, ApiKey, Command, Event, KeyMarkets, KeyProof, KeyTerms, Scopes, Timestamp};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 
 use crate::http::answer::Answer;
 use crate::http::auth::Keeper;
 use crate::http::command::{Failure, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
+use crate::http::new_key::{Material, NewKey, key_id, scopes};
 use crate::http::parse::{self, Fault};
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 use crate::told::Told;
-use crate::view::keys::PresentedKey;
-
-/// A new key. The only answer that ever shows it.
-#[derive(Clone, Serialize)]
-pub struct NewKey {
-    account_id: String,
-    key_id: String,
-    api_key: String,
-    scopes: Vec<&'static str>,
-    command_id: String,
-}
-
-impl NewKey {
-    fn new(account: AccountId, key: &PresentedKey, scopes: Scopes, command_id: String) -> Self {
-        let (account_id, key_id, api_key) = (account.to_string(), shown(key.id), key.reveal());
-        Self { account_id, key_id, api_key, scopes: names(scopes), command_id }
-    }
-
-    /// For a command whose outcome is still to come: the key will be valid once it has.
-    fn later(account: AccountId, key: &PresentedKey, scopes: Scopes) -> Map<String, Value> {
-        Map::from_iter([
-            ("account_id".to_owned(), json!(account.to_string())),
-            ("key_id".to_owned(), json!(shown(key.id))),
-            ("api_key".to_owned(), json!(key.reveal())),
-            ("scopes".to_owned(), json!(names(scopes))),
-            ("look".to_owned(), json!("/v1/wallet")),
-        ])
-    }
-}
-
-fn shown(id: ApiKeyId) -> String {
-    format!("{:016x}", id.0)
-}
-
-const NAMES: [(Scopes, &str); 4] =
-    [(Scopes::READ, "READ"), (Scopes::TRADE, "TRADE"), (Scopes::CANCEL, "CANCEL"), (Scopes::TRANSFER, "TRANSFER")];
-
-fn names(scopes: Scopes) -> Vec<&'static str> {
-    NAMES.iter().filter(|(scope, _)| scopes.bits() & scope.bits() != 0).map(|(_, name)| *name).collect()
-}
-
-fn scopes(texts: &[&str]) -> Result<Scopes, Fault> {
-    let named = |text: &&str| NAMES.iter().find(|(_, name)| name == text).map(|(scope, _)| scope.bits());
-    let bits = texts.iter().map(named).collect::<Option<Vec<_>>>();
-    let distinct =
-        |bits: &Vec<u8>| bits.iter().fold(0, |all, bit| all ^ bit) == bits.iter().fold(0, |all, bit| all | bit);
-    let all =
-        bits.filter(|bits| !bits.is_empty() && distinct(bits)).map(|bits| bits.iter().fold(0, |all, bit| all | bit));
-    all.and_then(Scopes::new).ok_or_else(|| Fault::form("some of READ, TRADE, CANCEL, TRANSFER, each once"))
-}
 
 /// Something if one of the events is like this.
 fn found(told: &Told<'_>, wanted: impl Fn(&Event) -> bool) -> Option<()> {
@@ -78,23 +29,27 @@ const GRACE_MAX_S: u64 = KEY_GRACE_MAX_MS / 1_000;
 const HOMES_TRIED: usize = 32;
 
 /// `POST /v1/accounts`
-pub async fn open(State(state): State<Shared>, query: Query, Body(fields): Body) -> Result<Answer<NewKey>, Failure> {
+pub async fn open(
+    State(state): State<Shared>,
+    query: Query,
+    Body(mut fields): Body,
+) -> Result<Answer<NewKey>, Failure> {
     query.nothing_else()?;
-    fields.finish(Some(()))?;
+    let public_key = Material::read(&mut fields);
+    let (material, scopes) = (Material::new(fields.finish(public_key)?), Scopes::ALL);
     // 63 random bits; the account's shard refuses the one in 2^63 that is taken.
     let any = || AccountId((rand::random::<u64>() >> 1).max(1));
     // It may live on any shard: rather on one that has not halted.
     let is_served = |account: &AccountId| !state.halted.takes_no_commands(state.map.of_account(*account));
     let account = std::iter::repeat_with(any).take(HOMES_TRIED).find(is_served).unwrap_or_else(any);
-    let (presented, scopes) = (PresentedKey::random(), Scopes::ALL);
-    let key = ApiKey::with_secret(presented.id, presented.hash(), scopes);
+    let key = ApiKey { id: material.id(), proof: material.proof(), scopes, expires: None, terms: None };
     let command = Command::OpenAccount { account, key };
     let shard = state.map.of_account(account);
     let opened = |told: &Told<'_>| found(told, |event| matches!(event, Event::AccountOpened { .. }));
-    let later = |_| NewKey::later(account, &presented, scopes);
+    let later = |_| NewKey::later(account, &material, scopes);
     let ((), settled) = submit(&state, shard, command, later, opened).await?;
     let command_id = settled.command.to_string();
-    Ok(Answer::one(NewKey::new(account, &presented, scopes, command_id), settled.at()).created())
+    Ok(Answer::one(NewKey::new(account, &material, scopes, command_id), settled.at()).created())
 }
 
 /// `POST /v1/api-keys`
@@ -105,20 +60,24 @@ pub async fn add_key(
     Body(fields): Body,
 ) -> Result<Answer<NewKey>, Failure> {
     query.nothing_else()?;
-    let (scopes, expires, terms) = read_rights(fields)?;
-    let presented = PresentedKey::random();
+    let (public_key, scopes, expires, terms) = read_rights(fields)?;
+    let material = Material::new(public_key);
     let terms = (terms != KeyTerms::default()).then(|| Box::new(terms));
-    let key = ApiKey { expires, terms, ..ApiKey::with_secret(presented.id, presented.hash(), scopes) };
+    let key = ApiKey { id: material.id(), proof: material.proof(), scopes, expires, terms };
     let command = Command::AddApiKey { account, key, by: Some(by) };
     let shard = state.map.of_account(account);
     let added = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyAdded { .. }));
-    let later = |_| NewKey::later(account, &presented, scopes);
+    let later = |_| NewKey::later(account, &material, scopes);
     let ((), settled) = submit(&state, shard, command, later, added).await?;
     let command_id = settled.command.to_string();
-    Ok(Answer::one(NewKey::new(account, &presented, scopes, command_id), settled.at()).created())
+    Ok(Answer::one(NewKey::new(account, &material, scopes, command_id), settled.at()).created())
 }
 
-fn read_rights(mut fields: Fields) -> Result<(Scopes, Option<Timestamp>, KeyTerms), Problem> {
+/// A public key if it brings one, and its rights.
+type Rights = (Option<[u8; 32]>, Scopes, Option<Timestamp>, KeyTerms);
+
+fn read_rights(mut fields: Fields) -> Result<Rights, Problem> {
+    let public_key = Material::read(&mut fields);
     let scopes = fields.texts_or("scopes", Scopes::READ_TRADE, scopes);
     let expires = fields.text_or("expires_at", None, |text| parse::time(text).map(Some));
     let name = fields.text_or("name", None, |text| {
@@ -126,7 +85,8 @@ fn read_rights(mut fields: Fields) -> Result<(Scopes, Option<Timestamp>, KeyTerm
     });
     let markets = fields.texts_or("markets", None, |texts| markets(texts).map(Some));
     let notional = fields.text_or("notional", None, |text| parse::amount(text).map(Some));
-    let built = (|| Some((scopes?, expires?, KeyTerms { name: name?, markets: markets?, notional: notional? })))();
+    let built =
+        (|| Some((public_key?, scopes?, expires?, KeyTerms { name: name?, markets: markets?, notional: notional? })))();
     fields.finish(built)
 }
 
@@ -137,6 +97,14 @@ fn markets(texts: &[&str]) -> Result<KeyMarkets, Fault> {
 }
 
 /// `POST /v1/api-keys/{id}/rotate`: a key with the same rights, and the end of the old one after `grace_s` seconds.
+///
+/// | the old key has | `public_key` | the new key has                                      |
+/// |-----------------|--------------|------------------------------------------------------|
+/// | a secret        | absent       | a secret                                             |
+/// | a secret        | given        | the public key                                       |
+/// | a public key    | absent       | refused: a secret would prove less than a signature  |
+/// | a public key    | the same     | refused: it would replace nothing                    |
+/// | a public key    | another      | the public key                                       |
 pub async fn rotate_key(
     Keeper(account, by): Keeper,
     State(state): State<Shared>,
@@ -149,20 +117,37 @@ pub async fn rotate_key(
         0..=GRACE_MAX_S => Ok(number),
         _ => Err(Fault::range("0 to 604800")),
     });
-    let grace_ms = fields.finish(grace_s)? * 1_000;
+    let public_key = Material::read(&mut fields);
     let unknown = || Problem::new(kinds::API_KEY_UNKNOWN);
-    let old = parse::key_id(&id).map_err(|_| unknown())?;
-    let rights = state.live.view().keys().of(account, old).cloned().ok_or_else(unknown)?;
-    let (presented, scopes) = (PresentedKey::random(), rights.scopes);
-    let proof = KeyProof::Secret(presented.hash());
-    let key = Box::new(ApiKey { id: presented.id, proof, ..rights });
+    let old = parse::key_id(&id).ok();
+    let rights = old.and_then(|old| Some((old, state.live.view().keys().of(account, old).cloned()?)));
+    if let (Some((_, rights)), Some(public_key)) = (&rights, &public_key) {
+        check_successor(&mut fields, &rights.proof, public_key.as_ref());
+    }
+    let (grace_s, public_key) = fields.finish(grace_s.zip(public_key))?;
+    let (old, rights) = rights.ok_or_else(unknown)?;
+    let (material, scopes, grace_ms) = (Material::new(public_key), rights.scopes, grace_s * 1_000);
+    let key = Box::new(ApiKey { id: material.id(), proof: material.proof(), ..rights });
     let command = Command::RotateApiKey { account, old, key, grace_ms, by: Some(by) };
     let shard = state.map.of_account(account);
     let added = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyAdded { .. }));
-    let later = |_| NewKey::later(account, &presented, scopes);
+    let later = |_| NewKey::later(account, &material, scopes);
     let ((), settled) = submit(&state, shard, command, later, added).await?;
     let command_id = settled.command.to_string();
-    Ok(Answer::one(NewKey::new(account, &presented, scopes, command_id), settled.at()).created())
+    Ok(Answer::one(NewKey::new(account, &material, scopes, command_id), settled.at()).created())
+}
+
+/// Notes what is wrong with the public key that replaces this proof.
+fn check_successor(fields: &mut Fields, old: &KeyProof, public_key: Option<&[u8; 32]>) {
+    match (old, public_key) {
+        (KeyProof::Ed25519(_), None) => {
+            fields.fault("public_key", Fault::missing("must be given: the key signs its requests"));
+        }
+        (KeyProof::Ed25519(old), Some(new)) if old == new => {
+            fields.fault("public_key", Fault::conflict("it is the old key's"));
+        }
+        _ => {}
+    }
 }
 
 /// A key that is worthless from now on.
@@ -187,20 +172,5 @@ pub async fn revoke_key(
     let revoked = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyRevoked { .. }));
     let ((), settled) = submit(&state, state.map.of_account(account), command, |_| Map::new(), revoked).await?;
     let command_id = settled.command.to_string();
-    Ok(Answer::one(RevokedKey { key_id: shown(key), command_id }, settled.at()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scopes_are_known_names_each_once() {
-        assert_eq!(scopes(&["READ"]), Ok(Scopes::READ));
-        assert_eq!(scopes(&["TRADE", "READ"]), Ok(Scopes::READ_TRADE));
-        for texts in [&[][..], &["read"], &["READ", "READ"], &["READ", "ADMIN"]] {
-            assert!(scopes(texts).is_err(), "{texts:?}");
-        }
-        assert_eq!(names(Scopes::READ_TRADE), ["READ", "TRADE"]);
-    }
+    Ok(Answer::one(RevokedKey { key_id: key_id(key), command_id }, settled.at()))
 }

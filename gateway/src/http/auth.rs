@@ -1,4 +1,4 @@
-//! Who asks: an account's key or an admin's, as a bearer token.
+//! Who asks: an account's key or an admin's, as a bearer token; or an account's key that signed the request (`signed`).
 //!
 //! Keys are compared by their SHA-256 in constant time and never logged.
 
@@ -9,6 +9,7 @@ use schemas::{AccountId, AdminId, ApiKeyId, Scopes};
 
 use crate::http::preview::now;
 use crate::http::problem::{Problem, kinds};
+use crate::http::signed::signer;
 use crate::state::Shared;
 use crate::view::keys::{KeyHolder, PresentedKey};
 
@@ -40,7 +41,7 @@ impl FromRequestParts<Shared> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        account(&parts.headers, state, Scopes::READ).map(|key| Self(key.account))
+        account(parts, state, Scopes::READ).map(|key| Self(key.account))
     }
 }
 
@@ -48,7 +49,7 @@ impl FromRequestParts<Shared> for Trader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        let key = account(&parts.headers, state, Scopes::TRADE)?;
+        let key = account(parts, state, Scopes::TRADE)?;
         // What its orders are worth, and where they are, is not known here.
         if key.may_enter_all() && key.may_any_worth() { Ok(Self(key.account)) } else { Err(bound()) }
     }
@@ -58,7 +59,7 @@ impl FromRequestParts<Shared> for Placer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        account(&parts.headers, state, Scopes::TRADE).map(Self)
+        account(parts, state, Scopes::TRADE).map(Self)
     }
 }
 
@@ -66,7 +67,7 @@ impl FromRequestParts<Shared> for Canceller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        let key = account(&parts.headers, state, Scopes::CANCEL)?;
+        let key = account(parts, state, Scopes::CANCEL)?;
         if key.may_enter_all() { Ok(Self(key.account)) } else { Err(bound()) }
     }
 }
@@ -75,7 +76,7 @@ impl FromRequestParts<Shared> for Sender {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        account(&parts.headers, state, Scopes::TRANSFER).map(|key| Self(key.account))
+        account(parts, state, Scopes::TRANSFER).map(|key| Self(key.account))
     }
 }
 
@@ -83,7 +84,7 @@ impl FromRequestParts<Shared> for Keeper {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        account(&parts.headers, state, Scopes::TRADE).map(|key| Self(key.account, key.key))
+        account(parts, state, Scopes::TRADE).map(|key| Self(key.account, key.key))
     }
 }
 
@@ -96,6 +97,9 @@ impl FromRequestParts<Shared> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        if signer(parts).is_some() {
+            return Err(Problem::new(kinds::ADMIN_ONLY));
+        }
         let token = bearer(&parts.headers)?;
         if let Some(admin) = state.admins.holder(token) {
             return Ok(Self(admin));
@@ -105,13 +109,20 @@ impl FromRequestParts<Shared> for Admin {
     }
 }
 
-fn account(headers: &HeaderMap, state: &Shared, scope: Scopes) -> Result<KeyHolder, Problem> {
+fn account(parts: &Parts, state: &Shared, scope: Scopes) -> Result<KeyHolder, Problem> {
+    let holder = match signer(parts) {
+        Some(holder) => holder.clone(),
+        None => bearing(&parts.headers, state)?,
+    };
+    if holder.scopes.contains(scope) { Ok(holder) } else { Err(Problem::new(kinds::SCOPE_MISSING)) }
+}
+
+fn bearing(headers: &HeaderMap, state: &Shared) -> Result<KeyHolder, Problem> {
     let token = bearer(headers)?;
     if state.admins.holder(token).is_some() {
         return Err(Problem::new(kinds::ACCOUNT_ONLY));
     }
-    let holder = holder(token, state)?;
-    if holder.scopes.contains(scope) { Ok(holder) } else { Err(Problem::new(kinds::SCOPE_MISSING)) }
+    holder(token, state)
 }
 
 /// The token of an `Authorization: Bearer …` header.

@@ -24,6 +24,7 @@ use crate::http::new_order::{Wanted, no_market, read_market};
 use crate::http::orders::{self, Change, Origin};
 use crate::http::parse::{self, Fault};
 use crate::http::problem::{Problem, kinds};
+use crate::http::signed::MustName;
 use crate::state::Shared;
 use crate::submit::SubmitError;
 use crate::view::LiveView;
@@ -42,11 +43,17 @@ const KINDS: [&str; 3] = ["place", "cancel", "amend"];
 
 impl Entry {
     /// One of `place`, `cancel` and `amend`.
-    fn read(fields: &mut Fields) -> Option<Self> {
+    fn read(fields: &mut Fields, must_name: MustName) -> Option<Self> {
         let (given, absent): (Vec<&str>, Vec<&str>) = KINDS.into_iter().partition(|kind| fields.has(kind));
         fields.skip::<()>(&absent);
         match given[..] {
-            ["place"] => fields.object("place", Wanted::read).map(Self::Place),
+            ["place"] => {
+                let wanted = fields.object("place", |fields| {
+                    must_name.check(fields);
+                    Wanted::read(fields)
+                });
+                wanted.map(Self::Place)
+            }
             ["cancel"] => fields.object("cancel", read_order).map(Self::Cancel),
             ["amend"] => fields.object("amend", |fields| {
                 let (order, change) = (read_order(fields), Change::read(fields));
@@ -123,9 +130,9 @@ fn read_order(fields: &mut Fields) -> Option<OrderRef> {
 }
 
 /// The requests, and whether all or none are to be done.
-fn read(mut fields: Fields) -> Result<(bool, Vec<Entry>), Problem> {
+fn read(mut fields: Fields, must_name: MustName) -> Result<(bool, Vec<Entry>), Problem> {
     let all_or_nothing = fields.flag("all_or_nothing");
-    let entries = fields.objects("requests", 1..=BATCH_MAX, Entry::read);
+    let entries = fields.objects("requests", 1..=BATCH_MAX, |entry| Entry::read(entry, must_name));
     fields.finish(all_or_nothing.zip(entries))
 }
 
@@ -165,12 +172,13 @@ struct ResultItem {
 /// `POST /v1/orders/batch`
 pub async fn batch(
     Trader(account): Trader,
+    must_name: MustName,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,
 ) -> Result<Answer<BatchAnswer>, Failure> {
     query.nothing_else()?;
-    let (all_or_nothing, entries) = read(fields)?;
+    let (all_or_nothing, entries) = read(fields, must_name)?;
     let requests: Vec<Sound> = {
         let view = state.live.view();
         let sound = |(index, entry): (usize, Entry)| entry.sound(account, &view, state.map, index);
@@ -249,7 +257,7 @@ mod tests {
     const NAME: &str = "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11";
 
     fn faults(body: &Value) -> Vec<String> {
-        let problem = read(Fields::parse(body.to_string().as_bytes()).unwrap()).err().unwrap();
+        let problem = read(Fields::parse(body.to_string().as_bytes()).unwrap(), MustName(false)).err().unwrap();
         let errors = problem.body()["errors"].clone();
         errors.as_array().unwrap().iter().map(|e| format!("{} {}", e["pointer"], e["code"]).replace('"', "")).collect()
     }
@@ -261,7 +269,8 @@ mod tests {
             {"amend": {"client_id": NAME, "ticker": "RAIN", "quantity": 3}},
             {"cancel": {"client_id": NAME, "market_id": "7"}},
         ]});
-        let (all_or_nothing, entries) = read(Fields::parse(body.to_string().as_bytes()).unwrap()).unwrap();
+        let (all_or_nothing, entries) =
+            read(Fields::parse(body.to_string().as_bytes()).unwrap(), MustName(false)).unwrap();
         assert!(all_or_nothing);
         let (price, quantity) = (None, Quantity::new(3));
         assert!(matches!(entries[0], Entry::Cancel(OrderRef::Id(OrderId(7)))));
@@ -285,7 +294,7 @@ mod tests {
 
     fn sound(view: &LiveView, map: ShardMap, requests: &Value) -> Result<Vec<Sound>, String> {
         let body = json!({"requests": requests});
-        let (_, entries) = read(Fields::parse(body.to_string().as_bytes()).unwrap()).unwrap();
+        let (_, entries) = read(Fields::parse(body.to_string().as_bytes()).unwrap(), MustName(false)).unwrap();
         let sound = |(index, entry): (usize, Entry)| entry.sound(AccountId(1), view, map, index);
         let all = entries.into_iter().enumerate().map(sound).collect::<Result<_, _>>();
         all.map_err(|problem: Problem| format!("{}: {}", problem.kind().code, problem.text()))

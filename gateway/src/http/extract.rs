@@ -34,7 +34,8 @@ impl FromRequest<Shared> for Body {
     }
 }
 
-async fn read(body: HttpBody) -> Result<Vec<u8>, Problem> {
+/// The bytes of a body, if they are not too many.
+pub async fn read(body: HttpBody) -> Result<Vec<u8>, Problem> {
     let (mut kept, mut seen, mut chunks) = (Vec::new(), 0, body.into_data_stream());
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| {

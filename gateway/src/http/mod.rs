@@ -1,6 +1,6 @@
 //! HTTP: the routes and what every request goes through.
 //!
-//!   socket ─▶ serve ─▶ *gate* ─▶ route ─▶ extract ─▶ handler ─▶ answer or problem
+//!   socket ─▶ serve ─▶ *gate* ─▶ signed ─▶ route ─▶ extract ─▶ handler ─▶ answer or problem
 
 pub mod about;
 pub mod accounts;
@@ -17,6 +17,7 @@ pub mod history;
 pub mod json;
 pub mod market_events;
 pub mod markets;
+pub mod new_key;
 pub mod new_order;
 pub mod orders;
 pub mod origin;
@@ -28,6 +29,7 @@ pub mod queries;
 pub mod queue;
 pub mod safety;
 pub mod serve;
+pub mod signed;
 pub mod transfers;
 pub mod vocabulary;
 pub mod wallet;
@@ -96,6 +98,7 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/ws", get(ws::upgrade))
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED))
         .fallback(async || Problem::new(kinds::ROUTE_UNKNOWN))
+        .layer(from_fn_with_state(state.clone(), signed::verify))
         .layer(from_fn(origin::carry))
         .layer(from_fn_with_state(state.clone(), gate::pass))
         .with_state(state)

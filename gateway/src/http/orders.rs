@@ -18,17 +18,20 @@ use crate::http::history::unreadable;
 use crate::http::new_order::Wanted;
 use crate::http::parse::{self, Fault};
 use crate::http::problem::{Problem, kinds};
+use crate::http::signed::MustName;
 use crate::state::Shared;
 use crate::told::Told;
 
 /// `POST /v1/orders`
 pub async fn place(
     Placer(key): Placer,
+    must_name: MustName,
     State(state): State<Shared>,
     query: Query,
     Body(mut fields): Body,
 ) -> Result<Answer<OrderAnswer>, Failure> {
     query.nothing_else()?;
+    must_name.check(&mut fields);
     let wanted = Wanted::read(&mut fields);
     let (wanted, account) = (fields.finish(wanted)?, key.account);
     let (order, listing) = wanted.order(account, &state.live.view(), "")?;

@@ -35,8 +35,20 @@ pub mod kinds {
 
     pub const MALFORMED_JSON: Kind = kind(StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON");
     pub const INVALID_REQUEST: Kind = kind(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid");
-    pub const UNAUTHENTICATED: Kind =
-        kind(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed as bearer token");
+    pub const UNAUTHENTICATED: Kind = kind(
+        StatusCode::UNAUTHORIZED,
+        "unauthenticated",
+        "A valid API key is needed, as bearer token or by its signature",
+    );
+    pub const TIMESTAMP_OUT_OF_WINDOW: Kind = kind(
+        StatusCode::UNAUTHORIZED,
+        "timestamp-out-of-window",
+        "The request was signed too long ago, or too far ahead",
+    );
+    pub const SIGNATURE_USED: Kind =
+        kind(StatusCode::UNAUTHORIZED, "signature-used", "A request with this signature was accepted before");
+    pub const SIGNATURE_LIMIT: Kind =
+        kind(StatusCode::TOO_MANY_REQUESTS, "signature-limit", "The key has signed as many requests lately as it may");
     pub const SCOPE_MISSING: Kind = kind(StatusCode::FORBIDDEN, "scope-missing", "The key may not do this");
     pub const KEY_BOUND: Kind =
         kind(StatusCode::FORBIDDEN, "key-bound", "The key is bound to other markets, or to smaller orders");
@@ -331,6 +343,13 @@ impl Problem {
     #[must_use]
     pub fn look(mut self, path: String) -> Self {
         self.0.members.insert("look".to_owned(), json!(path));
+        self
+    }
+
+    /// Says what time it is here, in milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn gateway_time(mut self, now: u64) -> Self {
+        self.0.members.insert("gateway_time_ms".to_owned(), json!(now));
         self
     }
 

@@ -12,6 +12,7 @@ use crate::http::command::{Failure, submit};
 use crate::http::extract::{Body, Query};
 use crate::http::parse;
 use crate::http::problem::Problem;
+use crate::http::signed::MustName;
 use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
 use crate::told::Told;
@@ -34,11 +35,13 @@ pub struct TransferAnswer {
 /// `POST /v1/transfers`
 pub async fn transfer(
     Sender(from): Sender,
+    must_name: MustName,
     State(state): State<Shared>,
     query: Query,
     Body(mut fields): Body,
 ) -> Result<Answer<TransferAnswer>, Failure> {
     query.nothing_else()?;
+    must_name.check(&mut fields);
     let to = fields.text("to", parse::account_id);
     let amount = fields.text("amount", parse::amount);
     let client_id = fields.text_or("client_id", None, |text| parse::client_id(text).map(Some));

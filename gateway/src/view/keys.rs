@@ -28,6 +28,11 @@ pub struct KeyHolder {
 }
 
 impl KeyHolder {
+    fn of(account: AccountId, key: &ApiKey) -> Self {
+        let terms = Arc::new(key.terms.as_deref().cloned().unwrap_or_default());
+        Self { account, key: key.id, scopes: key.scopes, terms }
+    }
+
     /// True if it may act in this market.
     pub fn may_enter(&self, market: MarketId) -> bool {
         self.terms.markets.as_ref().is_none_or(|markets| markets.contains(market))
@@ -91,8 +96,17 @@ impl Keys {
             KeyProof::Ed25519(_) => false,
         };
         let (account, key) = keys.iter().find(|(_, key)| is_right(key))?;
-        let terms = Arc::new(key.terms.as_deref().cloned().unwrap_or_default());
-        key.is_live(now).then_some(KeyHolder { account: *account, key: key.id, scopes: key.scopes, terms })
+        key.is_live(now).then(|| KeyHolder::of(*account, key))
+    }
+
+    /// Who may have signed a request in this key's name, with their public keys. Whether one of them did, the signature says.
+    pub fn signers(&self, id: ApiKeyId, now: Timestamp) -> Vec<(KeyHolder, [u8; 32])> {
+        let keys = self.by_id.get(&id).into_iter().flatten().filter(|(_, key)| key.is_live(now));
+        let signer = |(account, key): &(AccountId, ApiKey)| match key.proof {
+            KeyProof::Ed25519(public_key) => Some((KeyHolder::of(*account, key), public_key)),
+            KeyProof::Secret(_) => None,
+        };
+        keys.filter_map(signer).collect()
     }
 
     /// True if the key is neither revoked nor expired meanwhile, as far as the log says.
@@ -190,6 +204,25 @@ mod tests {
         let key = ApiKey { proof: KeyProof::Ed25519(presented.hash()), ..stored(&presented) };
         keys.add(ALICE, key);
         assert_eq!(keys.holder(&presented, NOW), None);
+    }
+
+    #[test]
+    fn whoever_has_a_live_public_key_may_have_signed() {
+        let (signs, presents) = (PresentedKey::random(), PresentedKey::random());
+        let mut keys = Keys::default();
+        keys.add(ALICE, ApiKey { proof: KeyProof::Ed25519([1; 32]), ..stored(&signs) });
+        keys.add(BOB, ApiKey { proof: KeyProof::Ed25519([2; 32]), ..stored(&signs) });
+        keys.add(ALICE, stored(&presents));
+        let signers = |keys: &Keys, id, now| -> Vec<(AccountId, [u8; 32])> {
+            keys.signers(id, now).into_iter().map(|(holder, public_key)| (holder.account, public_key)).collect()
+        };
+        assert_eq!(signers(&keys, signs.id, NOW), [(ALICE, [1; 32]), (BOB, [2; 32])]);
+        assert_eq!(signers(&keys, presents.id, NOW), []);
+        assert_eq!(signers(&keys, PresentedKey::random().id, NOW), []);
+        keys.end_at(ALICE, signs.id, NOW);
+        assert_eq!(signers(&keys, signs.id, NOW), [(BOB, [2; 32])]);
+        keys.revoke(BOB, signs.id);
+        assert_eq!(signers(&keys, signs.id, NOW), []);
     }
 
     #[test]

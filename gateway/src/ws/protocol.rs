@@ -12,20 +12,18 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::answers::AmendedTerms;
 use crate::http::fields::Fields;
-use crate::http::parse::Fault;
+use crate::http::parse::{self, Fault};
 use crate::http::problem::Problem;
 use crate::shapes::{Fill, Order, PublicTrade, Role, iso, number, text};
+use crate::signing::{self, Stamp};
 use crate::view::LiveMarket;
 use crate::view::book::Level;
 
 /// What a client asks.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Here is a key.
-    Auth {
-        /// As presented.
-        api_key: String,
-    },
+    /// This is who I am.
+    Auth(Proof),
     /// Watch a channel.
     Subscribe(Channel),
     /// Do not watch it any longer.
@@ -34,11 +32,20 @@ pub enum Request {
     Ping,
 }
 
+/// What a client proves itself with.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// A key with its secret, as presented.
+    Key(String),
+    /// A key's id, and a signature.
+    Signature(Stamp),
+}
+
 /// Never shows a key.
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Auth { .. } => f.write_str("Auth"),
+            Self::Auth(_) => f.write_str("Auth"),
             Self::Subscribe(channel) => write!(f, "Subscribe({channel:?})"),
             Self::Unsubscribe(channel) => write!(f, "Unsubscribe({channel:?})"),
             Self::Ping => f.write_str("Ping"),
@@ -66,7 +73,7 @@ impl Request {
             _ => Err(Fault::form("one of auth, subscribe, unsubscribe, ping")),
         });
         let request = match op.as_deref() {
-            Some("auth") => fields.text("api_key", |key| Ok(Self::Auth { api_key: key.to_owned() })),
+            Some("auth") => proof(&mut fields).map(Self::Auth),
             Some("subscribe") => channel(&mut fields).map(Self::Subscribe),
             Some("unsubscribe") => channel(&mut fields).map(Self::Unsubscribe),
             Some(_) => Some(Self::Ping),
@@ -74,6 +81,25 @@ impl Request {
         };
         fields.finish(request)
     }
+}
+
+/// Either `api_key`, or `key_id`, `timestamp` and `signature`.
+fn proof(fields: &mut Fields) -> Option<Proof> {
+    if !fields.has("key_id") {
+        for name in ["timestamp", "signature"] {
+            fields.refuse(name, "only with key_id");
+        }
+        return fields.text("api_key", |key| Ok(Proof::Key(key.to_owned())));
+    }
+    fields.refuse("api_key", "give either api_key or key_id");
+    let key = fields.text("key_id", parse::key_id);
+    let timestamp = fields.text("timestamp", |text| {
+        signing::timestamp(text).ok_or_else(|| Fault::form("milliseconds since 1970-01-01 UTC"))
+    });
+    let signature = fields.text("signature", |text| {
+        signing::signature(text).ok_or_else(|| Fault::form("an Ed25519 signature, 64 bytes in base64"))
+    });
+    Some(Proof::Signature(Stamp { key: key?, timestamp: timestamp?, signature: signature? }))
 }
 
 fn channel(fields: &mut Fields) -> Option<Channel> {
@@ -468,11 +494,20 @@ mod tests {
             r#"{"op":"subscribe","channel":"orders","market":"RAIN"}"#,
             r#"{"op":"ping","x":1}"#,
             r#"{"op":"auth"}"#,
+            r#"{"op":"auth","api_key":"k","key_id":"00000000000000ab"}"#,
+            r#"{"op":"auth","api_key":"k","timestamp":"1"}"#,
+            r#"{"op":"auth","key_id":"00000000000000ab","timestamp":"1"}"#,
+            r#"{"op":"auth","key_id":"00000000000000ab","timestamp":"1","signature":"x"}"#,
         ] {
             assert_eq!(parse(message), Err("invalid-request"), "{message}");
         }
         assert_eq!(parse("hello"), Err("malformed-json"));
-        assert_eq!(format!("{:?}", Request::Auth { api_key: "secret".to_owned() }), "Auth");
+        assert_eq!(format!("{:?}", Request::Auth(Proof::Key("secret".to_owned()))), "Auth");
+        let signature = format!("{}AQ==", "AQEB".repeat(21));
+        let message =
+            json!({"op": "auth", "key_id": "00000000000000ab", "timestamp": "1764288000123", "signature": signature});
+        let stamp = Stamp { key: schemas::ApiKeyId(0xab), timestamp: 1_764_288_000_123, signature: [1; 64] };
+        assert_eq!(parse(&message.to_string()), Ok(Request::Auth(Proof::Signature(stamp))));
     }
 
     #[test]

@@ -10,13 +10,14 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
 use crate::http::auth::holder;
 use crate::http::problem::{Problem, kinds};
+use crate::http::signed::websocket_signer;
 use crate::live::Live;
 use crate::state::Shared;
 use crate::view::LiveMarket;
 use crate::view::keys::KeyHolder;
 use crate::ws::hub::{Eviction, Frame, Inbox, NotSubscribed, Topic};
 use crate::ws::orders::{Arrival, OrdersChannel, Passage};
-use crate::ws::protocol::{self, Channel, Request};
+use crate::ws::protocol::{self, Channel, Proof, Request};
 
 const PING_EVERY: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -219,7 +220,7 @@ impl Session {
     async fn serve(&mut self, request: Request) -> Result<(), End> {
         let (op, result) = match request {
             Request::Ping => ("ping", Ok(Some(protocol::PONG.to_owned()))),
-            Request::Auth { api_key } => match holder(&api_key, &self.state) {
+            Request::Auth(proof) => match self.holder(&proof) {
                 Ok(key) => return self.authenticate(key).await,
                 Err(problem) => {
                     self.bad_requests += 1;
@@ -234,6 +235,13 @@ impl Session {
             Ok(None) => Ok(()),
             Err(_) if self.bad_requests >= BAD_REQUESTS_MAX => Err(End::BadRequests),
             Err(problem) => self.refuse(&problem, Some(op)).await,
+        }
+    }
+
+    fn holder(&self, proof: &Proof) -> Result<KeyHolder, Problem> {
+        match proof {
+            Proof::Key(api_key) => holder(api_key, &self.state),
+            Proof::Signature(stamp) => websocket_signer(&self.state, stamp),
         }
     }
 

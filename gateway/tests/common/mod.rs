@@ -10,6 +10,7 @@ pub mod later;
 pub mod log;
 pub mod process;
 pub mod scribe;
+pub mod signer;
 pub mod socket;
 pub mod steps;
 

@@ -105,6 +105,9 @@ fn without_what_homes_say(map: ShardMap, events: &[(Shard, Event)]) -> Vec<(Shar
     left
 }
 
+/// What belongs together: the trigger of a group that another shard tells of, or none, and what follows.
+type Block = (Option<(AccountId, GroupId)>, Vec<Event>);
+
 /// No word says which of several groups is triggered first that the homes of different accounts tell of.
 fn sort_triggers(events: &mut Vec<Event>) {
     let mut blocks: Vec<Block> = Vec::new();

@@ -1,0 +1,155 @@
+//! A key that comes to be: with a secret that is shown once, or with a public key that its holder brings.
+
+use schemas::{AccountId, ApiKeyId, KeyProof, Scopes};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::http::fields::Fields;
+use crate::http::parse::Fault;
+use crate::signing;
+use crate::view::keys::PresentedKey;
+
+/// What a new key proves itself with.
+pub enum Material {
+    /// A secret, made here.
+    Secret(PresentedKey),
+    /// A public key; its requests are signed.
+    Public(ApiKeyId, [u8; 32]),
+}
+
+impl Material {
+    /// With this public key, or with a secret if there is none.
+    pub fn new(public_key: Option<[u8; 32]>) -> Self {
+        // Ids of both kinds are drawn alike.
+        let presented = PresentedKey::random();
+        match public_key {
+            Some(public_key) => Self::Public(presented.id, public_key),
+            None => Self::Secret(presented),
+        }
+    }
+
+    /// Reads the field `public_key`; `None` within if it is absent.
+    pub fn read(fields: &mut Fields) -> Option<Option<[u8; 32]>> {
+        fields.text_or("public_key", None, |text| match signing::public_key(text) {
+            Some(public_key) => Ok(Some(public_key)),
+            None => Err(Fault::form("an Ed25519 public key, 32 bytes in base64, and no weak one")),
+        })
+    }
+
+    /// The key's id.
+    pub fn id(&self) -> ApiKeyId {
+        match self {
+            Self::Secret(presented) => presented.id,
+            Self::Public(id, _) => *id,
+        }
+    }
+
+    /// What the log may know.
+    pub fn proof(&self) -> KeyProof {
+        match self {
+            Self::Secret(presented) => KeyProof::Secret(presented.hash()),
+            Self::Public(_, public_key) => KeyProof::Ed25519(*public_key),
+        }
+    }
+
+    fn shown(&self) -> Shown {
+        match self {
+            Self::Secret(presented) => Shown::Secret { api_key: presented.reveal() },
+            Self::Public(_, public_key) => Shown::Public { public_key: signing::shown(public_key) },
+        }
+    }
+}
+
+/// A new key. If it has a secret, the only answer that ever shows it.
+#[derive(Clone, Serialize)]
+pub struct NewKey {
+    account_id: String,
+    key_id: String,
+    #[serde(flatten)]
+    shown: Shown,
+    scopes: Vec<&'static str>,
+    command_id: String,
+}
+
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Secret { api_key: String },
+    Public { public_key: String },
+}
+
+impl NewKey {
+    /// A key that is there.
+    pub fn new(account: AccountId, key: &Material, scopes: Scopes, command_id: String) -> Self {
+        let (account_id, key_id, shown) = (account.to_string(), key_id(key.id()), key.shown());
+        Self { account_id, key_id, shown, scopes: names(scopes), command_id }
+    }
+
+    /// For a command whose outcome is still to come: the key will be valid once it has.
+    pub fn later(account: AccountId, key: &Material, scopes: Scopes) -> Map<String, Value> {
+        let (name, shown) = match key.shown() {
+            Shown::Secret { api_key } => ("api_key", api_key),
+            Shown::Public { public_key } => ("public_key", public_key),
+        };
+        Map::from_iter([
+            ("account_id".to_owned(), json!(account.to_string())),
+            ("key_id".to_owned(), json!(key_id(key.id()))),
+            (name.to_owned(), json!(shown)),
+            ("scopes".to_owned(), json!(names(scopes))),
+            ("look".to_owned(), json!("/v1/wallet")),
+        ])
+    }
+}
+
+/// A key's id as it is shown.
+pub fn key_id(id: ApiKeyId) -> String {
+    format!("{:016x}", id.0)
+}
+
+const NAMES: [(Scopes, &str); 4] =
+    [(Scopes::READ, "READ"), (Scopes::TRADE, "TRADE"), (Scopes::CANCEL, "CANCEL"), (Scopes::TRANSFER, "TRANSFER")];
+
+fn names(scopes: Scopes) -> Vec<&'static str> {
+    NAMES.iter().filter(|(scope, _)| scopes.bits() & scope.bits() != 0).map(|(_, name)| *name).collect()
+}
+
+/// Scopes by their names.
+pub fn scopes(texts: &[&str]) -> Result<Scopes, Fault> {
+    let named = |text: &&str| NAMES.iter().find(|(_, name)| name == text).map(|(scope, _)| scope.bits());
+    let bits = texts.iter().map(named).collect::<Option<Vec<_>>>();
+    let distinct =
+        |bits: &Vec<u8>| bits.iter().fold(0, |all, bit| all ^ bit) == bits.iter().fold(0, |all, bit| all | bit);
+    let all =
+        bits.filter(|bits| !bits.is_empty() && distinct(bits)).map(|bits| bits.iter().fold(0, |all, bit| all | bit));
+    all.and_then(Scopes::new).ok_or_else(|| Fault::form("some of READ, TRADE, CANCEL, TRANSFER, each once"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::NOBODYS;
+
+    #[test]
+    fn scopes_are_known_names_each_once() {
+        assert_eq!(scopes(&["READ"]), Ok(Scopes::READ));
+        assert_eq!(scopes(&["TRADE", "READ"]), Ok(Scopes::READ_TRADE));
+        for texts in [&[][..], &["read"], &["READ", "READ"], &["READ", "ADMIN"]] {
+            assert!(scopes(texts).is_err(), "{texts:?}");
+        }
+        assert_eq!(names(Scopes::READ_TRADE), ["READ", "TRADE"]);
+    }
+
+    #[test]
+    fn a_key_shows_its_secret_or_its_public_key() {
+        let account = AccountId(7);
+        for (public_key, has, has_not) in [(None, "api_key", "public_key"), (Some(NOBODYS), "public_key", "api_key")] {
+            let key = Material::new(public_key);
+            let now = serde_json::to_value(NewKey::new(account, &key, Scopes::READ, String::new())).unwrap();
+            let later = Value::Object(NewKey::later(account, &key, Scopes::READ));
+            for body in [now, later] {
+                assert!(body[has].is_string() && body.get(has_not).is_none(), "{body}");
+                assert_eq!(body["key_id"], json!(key_id(key.id())));
+            }
+        }
+    }
+}

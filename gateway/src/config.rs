@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use service::{AdminArgs, Admins, LogArgs};
+use service::{AdminArgs, FirstAdmin, LogArgs};
 
 /// HTTP and WebSocket in front of the log.
 #[derive(Debug, Parser)]
@@ -40,9 +40,9 @@ pub struct Config {
     /// Redis, `redis://host:port/number`.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
-    /// The admins: for each an id of its own and the SHA-256 of its key, in hex.
-    #[arg(long, env = "LFG_ADMINS", hide_env_values = true, value_name = "ID=SHA256,…")]
-    pub admins: Admins,
+    /// The first admin: its id and the SHA-256 of its key, in hex. It counts as long as there is no admin on the log.
+    #[arg(long, env = "LFG_FIRST_ADMIN", hide_env_values = true, value_name = "ID=SHA256")]
+    pub first_admin: Option<FirstAdmin>,
     /// Web origins whose pages may open a WebSocket, e.g. `https://lfg.example`.
     #[arg(long, env = "LFG_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]
     pub allowed_origins: Vec<String>,

@@ -239,7 +239,7 @@ fn share(
         database_progress: Progress::new("postgres"),
         read_models,
         read_models_progress: Progress::new("redis"),
-        admins: config.admins.clone(),
+        first_admin: config.first_admin.clone(),
         replays,
         allowed_origins: config.allowed_origins.iter().cloned().collect(),
         requests: Semaphore::new(config.requests_max),

@@ -158,6 +158,8 @@ fn may_answer(event: &Event) -> bool {
         | Event::MarketEventCreated { .. }
         | Event::MarketEdited { .. }
         | Event::MarketAddedTo { .. }
+        | Event::AdminSet { .. }
+        | Event::AdminRevoked { .. }
         | Event::TransferReceived { .. }
         | Event::TransferReturned { .. }
         | Event::TransferCompleted { .. }

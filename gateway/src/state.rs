@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use schemas::shard_map::ShardMap;
-use service::{Admins, Shutdown};
+use service::{FirstAdmin, Shutdown};
 use tokio::sync::Semaphore;
 
 use crate::db::Database;
@@ -39,8 +39,8 @@ pub struct State {
     pub read_models: ReadModels,
     /// How far Redis is.
     pub read_models_progress: Arc<Progress>,
-    /// Who may administer.
-    pub admins: Admins,
+    /// Who may administer as long as there is no admin on the log.
+    pub first_admin: Option<FirstAdmin>,
     /// What was signed and accepted lately.
     pub replays: Replays,
     /// Origins whose pages may open a WebSocket.

@@ -30,7 +30,7 @@ fn soon(seconds: i64) -> String {
 
 #[tokio::test]
 async fn a_market_is_changed_until_it_trades_and_added_to_afterwards() {
-    let whole = Platform::whole("about").await;
+    let whole = Platform::with_two_admins("about").await;
     let api = &whole.api;
     let weather = json!({"name": "weather", "title": "Which weather?", "exclusive": true});
     let event = api.admin("/v1/events", &weather).await.expect(201);
@@ -122,7 +122,7 @@ async fn a_market_opens_by_itself() {
 /// Its markets live on several shards, and its home may be any.
 #[tokio::test]
 async fn one_market_of_an_exclusive_event_is_yes() {
-    let whole = Platform::whole("yes").await;
+    let whole = Platform::with_two_admins("yes").await;
     let api = &whole.api;
     api.admin("/v1/events", &json!({"name": "cup", "title": "Who?", "exclusive": true})).await.expect(201);
     let teams = ["RED", "BLUE", "GREEN", "WHITE"];

@@ -13,7 +13,7 @@ const PROPOSALS: &str = "/v1/wallet/deposits/proposals";
 
 #[tokio::test]
 async fn a_deposit_above_the_limit_takes_two_admins() {
-    let whole = Platform::whole("deposits").await;
+    let whole = Platform::with_two_admins("deposits").await;
     let api = &whole.api;
     let account = api.account("1000000").await;
     let body = json!({"account_id": account.id, "amount": "1000000.000001", "client_id": name()});
@@ -48,7 +48,7 @@ async fn a_deposit_above_the_limit_takes_two_admins() {
 
 #[tokio::test]
 async fn a_proposed_deposit_may_be_dropped_and_is_no_credit() {
-    let whole = Platform::whole("dropped").await;
+    let whole = Platform::with_two_admins("dropped").await;
     let api = &whole.api;
     let account = api.account("1").await;
     let body = json!({"account_id": account.id, "amount": "5000000"});

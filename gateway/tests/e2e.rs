@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 #[tokio::test]
 async fn an_exchange_from_the_first_account_to_the_payout() {
-    let whole = Platform::whole("story").await;
+    let whole = Platform::with_two_admins("story").await;
     let api = &whole.api;
     let (alice, bob) = (api.account("100").await, api.account("100").await);
     let market = api.market("SNOW").await;

@@ -50,7 +50,7 @@ async fn credits_go_from_one_account_to_another_once() {
 
 #[tokio::test]
 async fn a_frozen_or_limited_account_does_no_more_than_it_may() {
-    let whole = Platform::whole("freeze").await;
+    let whole = Platform::with_two_admins("freeze").await;
     let api = &whole.api;
     let market = api.market_with("COLD", json!({"limits": {"position": 20}})).await;
     for account in near_and_far(api, whole.platform.map(), &market, "100").await {
@@ -121,7 +121,7 @@ async fn a_paused_market_lets_go_of_what_asked_for_it() {
 
 #[tokio::test]
 async fn an_answer_needs_two_admins_and_the_end_of_its_dispute_window() {
-    let whole = Platform::whole("answer").await;
+    let whole = Platform::with_two_admins("answer").await;
     let api = &whole.api;
     let window = 2_000;
     let market = api.market_with("JURY", json!({"dispute_window_ms": window})).await;

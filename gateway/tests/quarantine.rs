@@ -39,7 +39,7 @@ async fn market(whole: &Whole) -> Shard {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_two_admins_put_aside_is_passed_over_by_all() {
-    let mut whole = Platform::whole("aside").await;
+    let mut whole = Platform::with_two_admins("aside").await;
     let shard = market(&whole).await;
     let account = whole.api.account("100").await;
     let order = limit("RAIN", "BUY YES 1 @ 0.40");
@@ -52,7 +52,7 @@ async fn a_record_that_two_admins_put_aside_is_passed_over_by_all() {
     let both = [ADMIN_KEY, SECOND_ADMIN_KEY];
     for (what, keys, why) in [
         (["--record", &at], [ADMIN_KEY, ADMIN_KEY], "another admin must agree"),
-        (["--record", &at], [ADMIN_KEY, "a guess"], "LFG_SECOND_ADMIN_KEY is no admin's key"),
+        (["--record", &at], [ADMIN_KEY, "a guess"], "LFG_SECOND_ADMIN_KEY is no key of an admin"),
         (["--record", "0"], both, "do not halt at record 0: events log of shard"),
         (["--command", "7777"], both, "readers halt before the end of the events"),
     ] {
@@ -92,7 +92,7 @@ fn commands_end(platform: &Platform, shard: Shard) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_two_admins_put_aside_is_refused_and_the_next_is_decided() {
-    let mut whole = Platform::whole("command").await;
+    let mut whole = Platform::with_two_admins("command").await;
     let shard = market(&whole).await;
     let account = whole.api.account("100").await;
     whole.api.order(&account, &limit("RAIN", "BUY YES 1 @ 0.40")).await.expect(201);

@@ -60,9 +60,34 @@ stack_admin_key_hash() { # RUN NAME
   printf '%s' "$(<"$1/$2.key")" | sha256sum | cut -d ' ' -f 1
 }
 
-# Each admin's id, which the log keeps, and the hash of their key.
-stack_admins() { # RUN
-  printf '1=%s,2=%s' "$(stack_admin_key_hash "$1" admin)" "$(stack_admin_key_hash "$1" second-admin)"
+# Who is an admin as long as there is none on the log.
+stack_first_admin() { printf '1=%s' "$(stack_admin_key_hash "$1" admin)"; } # RUN
+
+# Sets both admins on the log, unless they are there with these keys.
+stack_set_admins() { # RUN
+  local url
+  url="$(stack_url "$1")/v1/admin/admins"
+  if stack_as_admin "$1" second-admin "$url" >/dev/null 2>&1; then
+    echo "both admins are on the log"
+    return 0
+  fi
+  stack_set_admin "$1" "$url/1" admin
+  stack_set_admin "$1" "$url/2" second-admin
+}
+
+stack_set_admin() { # RUN URL NAME
+  stack_as_admin "$1" admin --request PUT --header 'content-type: application/json' --data \
+    "{\"roles\": [\"MARKETS\", \"MONEY\", \"AUDITOR\", \"ADMINS\"], \"name\": \"$3\", \"key_hash\": \"$(stack_admin_key_hash "$1" "$3")\"}" \
+    "$2"
+  echo
+}
+
+# The key goes through a pipe: arguments are seen by every user of the machine.
+stack_as_admin() { # RUN KEY-NAME ARGUMENTS-OF-CURL…
+  local key=$1/$2.key
+  shift 2
+  curl --silent --show-error --fail-with-body --noproxy '*' --max-time 30 --config - "$@" \
+    < <(printf 'header = "authorization: Bearer %s"\n' "$(<"$key")")
 }
 
 stack_url() { printf 'http://127.0.0.1:%s' "$(port_of "$1" gateway)"; }
@@ -98,7 +123,7 @@ stack_variables() { # RUN PART
   echo "LFG_ADMIN_LISTEN=127.0.0.1:$(port_of "$1" "$2-admin")"
   if [[ $2 == gateway ]]; then
     echo "LFG_LISTEN=127.0.0.1:$(port_of "$1" gateway)"
-    echo "LFG_ADMINS=$(stack_admins "$1")"
+    echo "LFG_FIRST_ADMIN=$(stack_first_admin "$1")"
   fi
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Writes one record behind everything on the shard's events. All readers honour it: see [`schemas::halting`].
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use engine_core::{Halt, Replica};
@@ -11,9 +11,12 @@ use rdkafka::util::Timeout;
 use schemas::codec::DecodeError;
 use schemas::reading::Fault;
 use schemas::text::Reason;
-use schemas::{AdminId, Command, CommandRecord, Quarantine, Quarantined, Record, Shard};
-use service::Admins;
+use schemas::{
+    ADMINS_HOME, AdminId, AdminRoles, Command, CommandRecord, KeyProof, Quarantine, Quarantined, Record, Shard,
+    Timestamp,
+};
 use service::config::LogArgs;
+use service::is_key;
 use service::kafka::{EventsTail, KafkaFault, Reading, producer_config, quarantine};
 
 use super::inspect::{Partition, one_record};
@@ -42,9 +45,6 @@ pub struct QuarantineArgs {
     /// Why, for whoever reads the log later.
     #[arg(long, value_name = "TEXT")]
     pub reason: Reason,
-    /// The admins, as the gateway has them.
-    #[arg(long, env = "LFG_ADMINS", hide_env_values = true, value_name = "ID=SHA256,…")]
-    pub admins: Admins,
     /// The key of the admin who asks.
     #[arg(long, env = "LFG_ADMIN_KEY", hide_env_values = true, value_name = "KEY")]
     pub admin_key: String,
@@ -62,8 +62,8 @@ pub enum QuarantineError {
     /// There is no such shard.
     #[error("the log has shards 0 to {0}")]
     NoSuchShard(u16),
-    /// A key is no admin's.
-    #[error("{0} is no admin's key")]
+    /// A key is no admin's, or of one who may not.
+    #[error("{0} is no key of an admin with the role ADMINS")]
     NotAnAdmin(&'static str),
     /// Both keys are one admin's.
     #[error("both keys are of admin {0}: another admin must agree")]
@@ -127,9 +127,9 @@ pub enum QuarantineError {
 pub fn quarantine(args: &QuarantineArgs) -> Result<(), QuarantineError> {
     let shard = Shard::all(args.log.shards).find(|shard| shard.number() == args.shard);
     let shard = shard.ok_or(QuarantineError::NoSuchShard(args.log.shards - 1))?;
-    let by = args.admins.holder(&args.admin_key).ok_or(QuarantineError::NotAnAdmin("LFG_ADMIN_KEY"))?;
-    let seconded = args.admins.holder(&args.second_admin_key);
-    let seconded = seconded.ok_or(QuarantineError::NotAnAdmin("LFG_SECOND_ADMIN_KEY"))?;
+    let admins = Admins::read(&args.log)?;
+    let by = admins.holder("LFG_ADMIN_KEY", &args.admin_key)?;
+    let seconded = admins.holder("LFG_SECOND_ADMIN_KEY", &args.second_admin_key)?;
     if by == seconded {
         return Err(QuarantineError::OneAdmin(by));
     }
@@ -153,6 +153,24 @@ pub fn quarantine(args: &QuarantineArgs) -> Result<(), QuarantineError> {
         println!("restart the engine that has halted there, or let another lead");
     }
     Ok(())
+}
+
+/// Who is an admin, as the first shard says up to where it can be read.
+struct Admins(Replica);
+
+impl Admins {
+    fn read(log: &LogArgs) -> Result<Self, QuarantineError> {
+        read(log, ADMINS_HOME, None).map(|read| Self(read.replica))
+    }
+
+    /// Whose key this is, of those who may put records aside.
+    fn holder(&self, name: &'static str, key: &str) -> Result<AdminId, QuarantineError> {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = Timestamp(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX));
+        let mut admins = self.0.state().admins().filter(|admin| admin.may(AdminRoles::ADMINS, now));
+        let holder = admins.find(|admin| matches!(&admin.proof, KeyProof::Secret(hash) if is_key(hash, key)));
+        holder.map(|admin| admin.id).ok_or(QuarantineError::NotAnAdmin(name))
+    }
 }
 
 /// What the log says of a shard up to its end, passing over what is put aside already, and `also`.

@@ -9,8 +9,9 @@ use schemas::market::{Confirmation, Resolution, YesValue};
 use schemas::reading::Position;
 use schemas::record::Chain;
 use schemas::{
-    About, AccountId, AdminId, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, KeyMarkets, KeyProof,
-    KeyTerms, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, Scopes, Side, Sources, Tags, TradeId,
+    About, AccountId, Admin, AdminId, AdminRoles, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry,
+    KeyMarkets, KeyProof, KeyTerms, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, Scopes, Side, Sources,
+    Tags, TradeId,
 };
 use time::OffsetDateTime;
 use tokio_postgres::Row;
@@ -62,6 +63,9 @@ impl Database {
             let (account, key) = key(&row)?;
             view.keys_mut().add(account, key);
         }
+        for row in transaction.query(ADMINS, &[]).await? {
+            view.admins_mut().set(admin(&row)?);
+        }
         for row in transaction.query(ARCHIVED, &[]).await? {
             view.archive(MarketId(rows::unsigned(row.get("id"), "market id")?));
         }
@@ -111,7 +115,6 @@ const KEYS: &str = "SELECT id, account_id, hash, scopes, ed25519, expires_at, na
 
 fn key(row: &Row) -> Result<(AccountId, ApiKey), DbError> {
     let scopes = u8::try_from(row.get::<_, i16>("scopes")).map_err(|_| DbError::Impossible("scopes"))?;
-    let proof = row.get::<_, &[u8]>("hash").try_into().map_err(|_| DbError::Impossible("hash"))?;
     let name = row.get::<_, Option<&str>>("name").map(|name| rows::name(name, "key's name")).transpose()?;
     let markets = row.get::<_, Option<Vec<i64>>>("markets").map(|ids| {
         let ids = ids.into_iter().map(|id| MarketId(id.cast_unsigned())).collect();
@@ -121,12 +124,31 @@ fn key(row: &Row) -> Result<(AccountId, ApiKey), DbError> {
     let terms = KeyTerms { name, markets, notional };
     let key = ApiKey {
         id: ApiKeyId(rows::unsigned(row.get("id"), "key id")?),
-        proof: if row.get("ed25519") { KeyProof::Ed25519(proof) } else { KeyProof::Secret(proof) },
+        proof: proof(row)?,
         scopes: Scopes::from_bits(scopes),
         expires: row.get::<_, Option<OffsetDateTime>>("expires_at").map(rows::timestamp).transpose()?,
         terms: (terms != KeyTerms::default()).then(|| Box::new(terms)),
     };
     Ok((AccountId(rows::unsigned(row.get("account_id"), "account id")?), key))
+}
+
+const ADMINS: &str = "SELECT id, hash, ed25519, roles, expires_at, name FROM admins WHERE revoked_at IS NULL";
+
+fn admin(row: &Row) -> Result<Admin, DbError> {
+    let roles = u8::try_from(row.get::<_, i16>("roles")).map_err(|_| DbError::Impossible("roles"))?;
+    Ok(Admin {
+        id: AdminId(rows::unsigned(row.get("id"), "admin's id")?),
+        proof: proof(row)?,
+        roles: AdminRoles::from_bits(roles),
+        expires: row.get::<_, Option<OffsetDateTime>>("expires_at").map(rows::timestamp).transpose()?,
+        name: row.get::<_, Option<&str>>("name").map(|name| rows::name(name, "admin's name")).transpose()?,
+    })
+}
+
+/// How a key proves itself.
+fn proof(row: &Row) -> Result<KeyProof, DbError> {
+    let proof = row.get::<_, &[u8]>("hash").try_into().map_err(|_| DbError::Impossible("hash"))?;
+    Ok(if row.get("ed25519") { KeyProof::Ed25519(proof) } else { KeyProof::Secret(proof) })
 }
 
 /// What [`market`] reads.

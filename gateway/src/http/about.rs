@@ -9,7 +9,7 @@ use schemas::{
 };
 
 use crate::http::answer::Answer;
-use crate::http::auth::Admin;
+use crate::http::auth::MarketsAdmin;
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
@@ -75,7 +75,7 @@ fn read_listing(mut fields: Fields) -> Result<Named<Listing>, Problem> {
 
 /// `PATCH /v1/markets/{market}`
 pub async fn edit(
-    Admin(by): Admin,
+    MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(name): Segment,
@@ -123,7 +123,7 @@ fn read_edit(mut fields: Fields) -> Result<Named<MarketEdit>, Problem> {
 
 /// `POST /v1/markets/{market}/additions`
 pub async fn add(
-    Admin(by): Admin,
+    MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(name): Segment,

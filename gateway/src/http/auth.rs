@@ -5,7 +5,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use schemas::{AccountId, AdminId, ApiKeyId, Scopes};
+use schemas::{ADMINS_HOME, AccountId, AdminId, AdminRoles, ApiKeyId, Scopes};
 
 use crate::http::preview::now;
 use crate::http::problem::{Problem, kinds};
@@ -33,9 +33,6 @@ pub struct Sender(pub AccountId);
 
 /// An account's key that asks for others. The engine holds it to its own rights.
 pub struct Keeper(pub AccountId, pub ApiKeyId);
-
-/// An admin.
-pub struct Admin(pub AdminId);
 
 impl FromRequestParts<Shared> for Reader {
     type Rejection = Problem;
@@ -93,20 +90,64 @@ pub fn bound() -> Problem {
     Problem::new(kinds::KEY_BOUND)
 }
 
-impl FromRequestParts<Shared> for Admin {
+macro_rules! admins {
+    ($($(#[$doc:meta])* $name:ident: $role:ident,)*) => {$(
+        $(#[$doc])*
+        pub struct $name(pub AdminId);
+
+        impl FromRequestParts<Shared> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+                admin(parts, state, AdminRoles::$role).map(Self)
+            }
+        }
+    )*};
+}
+
+admins! {
+    /// An admin of markets.
+    MarketsAdmin: MARKETS,
+    /// An admin of credits and accounts.
+    MoneyAdmin: MONEY,
+    /// An admin who says who is one.
+    HeadAdmin: ADMINS,
+}
+
+/// Any admin: all of them may see.
+pub struct AnyAdmin;
+
+impl FromRequestParts<Shared> for AnyAdmin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        if signer(parts).is_some() {
-            return Err(Problem::new(kinds::ADMIN_ONLY));
-        }
-        let token = bearer(&parts.headers)?;
-        if let Some(admin) = state.admins.holder(token) {
-            return Ok(Self(admin));
-        }
-        // A valid key of somebody else is not allowed to; anything else is nobody.
-        holder(token, state).and_then(|_| Err(Problem::new(kinds::ADMIN_ONLY)))
+        admin(parts, state, AdminRoles::AUDITOR).map(|_| Self)
     }
+}
+
+/// An admin that has this role. Refused where its revocation would not be seen.
+fn admin(parts: &Parts, state: &Shared, role: AdminRoles) -> Result<AdminId, Problem> {
+    if signer(parts).is_some() {
+        return Err(Problem::new(kinds::ADMIN_ONLY));
+    }
+    let token = bearer(&parts.headers)?;
+    let Some((admin, roles)) = admin_holder(token, state) else {
+        // A valid key of somebody else is not allowed to; anything else is nobody.
+        return holder(token, state).and_then(|_| Err(Problem::new(kinds::ADMIN_ONLY)));
+    };
+    if state.halted.is_left_behind(ADMINS_HOME) {
+        return Err(Problem::shard_halted(ADMINS_HOME));
+    }
+    if roles.contains(role) { Ok(admin) } else { Err(Problem::new(kinds::ROLE_MISSING)) }
+}
+
+/// The admin whose key this is. As long as there is none on the log, that is the configuration's, who may do everything.
+fn admin_holder(token: &str, state: &Shared) -> Option<(AdminId, AdminRoles)> {
+    let view = state.live.view();
+    if view.admins().is_empty() {
+        return state.first_admin.as_ref()?.holder(token).map(|admin| (admin, AdminRoles::ALL));
+    }
+    view.admins().holder(token, now())
 }
 
 fn account(parts: &Parts, state: &Shared, scope: Scopes) -> Result<KeyHolder, Problem> {
@@ -119,7 +160,7 @@ fn account(parts: &Parts, state: &Shared, scope: Scopes) -> Result<KeyHolder, Pr
 
 fn bearing(headers: &HeaderMap, state: &Shared) -> Result<KeyHolder, Problem> {
     let token = bearer(headers)?;
-    if state.admins.holder(token).is_some() {
+    if admin_holder(token, state).is_some() {
         return Err(Problem::new(kinds::ACCOUNT_ONLY));
     }
     holder(token, state)

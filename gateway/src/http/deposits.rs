@@ -11,7 +11,7 @@ use serde_json::Map;
 use crate::answers::{Deposit, deposited};
 use crate::db::OpenProposal;
 use crate::http::answer::{Answer, Page};
-use crate::http::auth::Admin;
+use crate::http::auth::{AnyAdmin, MoneyAdmin};
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::gate::reaches;
@@ -80,7 +80,7 @@ pub struct ProposedAnswer {
 
 /// `POST /v1/wallet/deposits`
 pub async fn deposit(
-    Admin(by): Admin,
+    MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,
@@ -124,7 +124,7 @@ pub async fn deposit(
 
 /// `POST /v1/wallet/deposits/proposals/{id}/confirm`
 pub async fn confirm(
-    Admin(by): Admin,
+    MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(id): Segment,
@@ -168,7 +168,7 @@ pub struct DroppedAnswer {
 
 /// `DELETE /v1/wallet/deposits/proposals/{id}`
 pub async fn drop(
-    Admin(by): Admin,
+    MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(id): Segment,
@@ -192,7 +192,7 @@ pub async fn drop(
 
 /// `GET /v1/wallet/deposits/proposals`: what waits, the first to expire first.
 pub async fn proposals(
-    _: Admin,
+    _: AnyAdmin,
     State(state): State<Shared>,
     query: Query,
 ) -> Result<Answer<Page<OpenProposal>>, Problem> {

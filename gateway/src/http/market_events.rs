@@ -5,7 +5,7 @@ use schemas::{AdminId, Command, Event, MarketEvent, MarketEventId};
 use serde::Serialize;
 
 use crate::http::answer::{Answer, Page};
-use crate::http::auth::Admin;
+use crate::http::auth::MarketsAdmin;
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
@@ -29,7 +29,7 @@ pub struct CreatedAnswer {
 
 /// `POST /v1/events`
 pub async fn create(
-    Admin(by): Admin,
+    MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::http::about;
 use crate::http::answer::Answer;
-use crate::http::auth::Admin;
+use crate::http::auth::MarketsAdmin;
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
@@ -33,7 +33,7 @@ pub struct MarketAnswer {
 
 /// `POST /v1/markets`
 pub async fn create(
-    Admin(by): Admin,
+    MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,
@@ -59,7 +59,7 @@ macro_rules! plain_transition {
     ($(#[$doc:meta])* $name:ident, $transition:expr) => {
         $(#[$doc])*
         pub async fn $name(
-            Admin(by): Admin,
+            MarketsAdmin(by): MarketsAdmin,
             State(state): State<Shared>,
             query: Query,
             Segment(market): Segment,
@@ -87,7 +87,7 @@ plain_transition! {
 
 /// `POST /v1/markets/{market}/pause`
 pub async fn pause(
-    Admin(by): Admin,
+    MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(market): Segment,
@@ -101,7 +101,7 @@ pub async fn pause(
 
 /// `POST /v1/markets/{market}/resolve`
 pub async fn resolve(
-    Admin(by): Admin,
+    MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(market): Segment,
@@ -114,7 +114,7 @@ pub async fn resolve(
 
 /// `POST /v1/markets/{market}/confirm`
 pub async fn confirm(
-    Admin(by): Admin,
+    MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(market): Segment,

@@ -4,6 +4,7 @@
 
 pub mod about;
 pub mod accounts;
+pub mod admins;
 pub mod answer;
 pub mod auth;
 pub mod batch;
@@ -93,6 +94,8 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/groups/{group}/reset", post(groups::reset))
         .route("/v1/dead-man-switch", put(safety::set_switch).delete(safety::unset_switch))
         .route("/v1/fills", get(history::fills))
+        .route("/v1/admin/admins", get(admins::list))
+        .route("/v1/admin/admins/{id}", put(admins::set).delete(admins::revoke))
         .route("/v1/admin/parts", get(vocabulary::parts))
         .route("/v1/admin/vocabulary", post(vocabulary::raise))
         .route("/v1/ws", get(ws::upgrade))

@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use crate::answers::instructed;
 use crate::http::answer::Answer;
-use crate::http::auth::Admin;
+use crate::http::auth::{MarketsAdmin, MoneyAdmin};
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
@@ -36,7 +36,7 @@ pub struct FreezeAnswer {
 
 /// `POST /v1/accounts/{id}/freeze`
 pub async fn freeze(
-    Admin(by): Admin,
+    MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(id): Segment,
@@ -50,7 +50,7 @@ pub async fn freeze(
 
 /// `POST /v1/accounts/{id}/unfreeze`
 pub async fn unfreeze(
-    Admin(by): Admin,
+    MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(id): Segment,
@@ -88,7 +88,7 @@ pub struct AccountLimitsAnswer {
 
 /// `PUT /v1/accounts/{id}/limits`
 pub async fn limit_account(
-    Admin(by): Admin,
+    MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(id): Segment,
@@ -130,7 +130,7 @@ pub struct MarketLimitsAnswer {
 
 /// `PUT /v1/markets/{market}/limits`
 pub async fn limit_market(
-    Admin(by): Admin,
+    MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
     query: Query,
     Segment(name): Segment,

@@ -11,8 +11,8 @@ use schemas::market::YesValue;
 use schemas::money::{DecimalError, TICKS_PER_CREDIT};
 use schemas::text::{Clarification, Label, Question, Rules, Ticker};
 use schemas::{
-    AccountId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, GroupId, Listing, MarketId, OrderId, Price,
-    ProposalId, Quantity,
+    AccountId, AdminId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, GroupId, Listing, MarketId, OrderId,
+    Price, ProposalId, Quantity,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -201,6 +201,11 @@ const ID: &str = "an id: a decimal number in a string";
 /// An account's id; 0 names none.
 pub fn account_id(text: &str) -> Parsed<AccountId> {
     id64(text).filter(|&id| id != 0).map(AccountId).ok_or_else(|| Fault::form(ID))
+}
+
+/// An admin's id; 0 names none.
+pub fn admin_id(text: &str) -> Parsed<AdminId> {
+    id64(text).filter(|&id| id != 0).map(AdminId).ok_or_else(|| Fault::form(ID))
 }
 
 /// A market's id.

@@ -53,6 +53,7 @@ pub mod kinds {
     pub const KEY_BOUND: Kind =
         kind(StatusCode::FORBIDDEN, "key-bound", "The key is bound to other markets, or to smaller orders");
     pub const ADMIN_ONLY: Kind = kind(StatusCode::FORBIDDEN, "admin-only", "Only an admin may do this");
+    pub const ROLE_MISSING: Kind = kind(StatusCode::FORBIDDEN, "role-missing", "The admin has not the role for this");
     pub const ACCOUNT_ONLY: Kind = kind(StatusCode::FORBIDDEN, "account-only", "Only an account may do this");
     pub const ORIGIN_FORBIDDEN: Kind =
         kind(StatusCode::FORBIDDEN, "origin-forbidden", "Pages of this origin may not connect");
@@ -161,6 +162,13 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::AskingKeyEnded => (CONFLICT, "The key that asks was revoked or has expired"),
         Rejection::KeyRightsExceeded => (CONFLICT, "The key that asks has not every right of the other key"),
         Rejection::GraceTooLong => (NEVER, "The replaced key would stay valid for longer than it may"),
+        Rejection::AdminUnknown => (NOT_FOUND, "There is no such admin"),
+        Rejection::AdminsNotAllowed => {
+            (CONFLICT, "The admin that asks may not say who is an admin, or is none any more")
+        }
+        Rejection::LastAdmin => (CONFLICT, "No admin would be left that may always say who is an admin"),
+        Rejection::AdminProofTaken => (CONFLICT, "Another admin has this key"),
+        Rejection::AdminsLimit => (CONFLICT, "There are as many admins as may be"),
         Rejection::YesPending => (LATER, "The market event's home has not yet said whether the market can be YES"),
         Rejection::MarketTextsLimit => {
             (CONFLICT, "The market would have more sources, tags or clarifications than it may")

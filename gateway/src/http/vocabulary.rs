@@ -8,7 +8,7 @@ use schemas::{AdminId, Command, Event, Part, Rejection, Shard, Timestamp};
 use serde::Serialize;
 
 use crate::http::answer::Answer;
-use crate::http::auth::Admin;
+use crate::http::auth::{AnyAdmin, HeadAdmin};
 use crate::http::extract::{Body, Query};
 use crate::http::parse::vocabulary;
 use crate::http::problem::Problem;
@@ -59,7 +59,7 @@ pub struct PartsAnswer {
 }
 
 /// `GET /v1/admin/parts`
-pub async fn parts(_: Admin, State(state): State<Shared>, query: Query) -> Result<Answer<PartsAnswer>, Problem> {
+pub async fn parts(_: AnyAdmin, State(state): State<Shared>, query: Query) -> Result<Answer<PartsAnswer>, Problem> {
     query.nothing_else()?;
     let view = state.live.view();
     let shards = Shard::all(state.map.shards()).map(|shard| ShardShape::new(shard, view.parts(shard))).collect();
@@ -90,7 +90,7 @@ pub struct RaiseAnswer {
 
 /// `POST /v1/admin/vocabulary`
 pub async fn raise(
-    Admin(by): Admin,
+    HeadAdmin(by): HeadAdmin,
     State(state): State<Shared>,
     query: Query,
     Body(mut fields): Body,

@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use crate::answers::{Moved, withdrawn};
 use crate::http::answer::Answer;
-use crate::http::auth::Admin;
+use crate::http::auth::MoneyAdmin;
 use crate::http::command::{Failure, submit};
 use crate::http::extract::{Body, Query};
 use crate::http::fields::Fields;
@@ -56,7 +56,7 @@ pub struct MovedAnswer {
 
 /// `POST /v1/wallet/withdrawals`
 pub async fn withdraw(
-    Admin(by): Admin,
+    MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
     query: Query,
     Body(fields): Body,

@@ -6,6 +6,7 @@
 //!
 //! Absent: purses, positions and orders. Those are asked of Redis and Postgres.
 
+pub mod admins;
 pub mod book;
 pub mod keys;
 pub mod market_events;
@@ -23,6 +24,7 @@ use schemas::{AccountId, ApiKeyId, Event, MarketEventId, MarketId, Outcome, Shar
 
 use crate::shapes::PublicTrade;
 use crate::shapes::market::{Clarified, Market};
+use admins::Admins;
 use book::{Book, Level, NegativeLevel};
 use keys::Keys;
 use market_events::{KnownMarketEvent, MarketEvents};
@@ -37,6 +39,7 @@ pub struct LiveView {
     /// What is written on each shard, and by whom it is read.
     parts: Vec<ShardParts>,
     keys: Keys,
+    admins: Admins,
     markets: HashMap<MarketId, LiveMarket>,
     tickers: BTreeMap<Ticker, MarketId>,
     topics: Topics,
@@ -89,9 +92,19 @@ impl LiveView {
     pub fn at(positions: &[Position]) -> Self {
         let sequences = positions.iter().map(|position| position.sequence).collect();
         let parts = positions.iter().map(|_| ShardParts::default()).collect();
-        let (keys, archived) = (Keys::default(), BTreeSet::new());
+        let (keys, admins, archived) = (Keys::default(), Admins::default(), BTreeSet::new());
         let (markets, tickers, topics) = (HashMap::new(), BTreeMap::new(), Topics::default());
-        Self { sequences, parts, keys, markets, tickers, topics, market_events: MarketEvents::default(), archived }
+        Self {
+            sequences,
+            parts,
+            keys,
+            admins,
+            markets,
+            tickers,
+            topics,
+            market_events: MarketEvents::default(),
+            archived,
+        }
     }
 
     /// Makes an outcome true.
@@ -128,6 +141,8 @@ impl LiveView {
                 self.keys.revoke(*account, *key);
                 changes.revoked.push((*account, *key));
             }
+            Event::AdminSet { admin, .. } => self.admins.set(admin.as_ref().clone()),
+            Event::AdminRevoked { admin, .. } => self.admins.revoke(*admin),
             Event::MarketCreated { listing, .. } => self.list(Market::listed(listing.clone(), shard)),
             Event::MarketEdited { market, edit, .. } => self.describe(*market, |market| {
                 market.listing.edit(edit);
@@ -229,6 +244,16 @@ impl LiveView {
     /// The keys, to add those from before the view was built.
     pub fn keys_mut(&mut self) -> &mut Keys {
         &mut self.keys
+    }
+
+    /// The admins.
+    pub fn admins(&self) -> &Admins {
+        &self.admins
+    }
+
+    /// The admins, to add those from before the view was built.
+    pub fn admins_mut(&mut self) -> &mut Admins {
+        &mut self.admins
     }
 
     /// A market.

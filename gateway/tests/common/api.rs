@@ -2,6 +2,8 @@
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use service::hex::to_hex;
+use sha2::{Digest, Sha256};
 
 use super::{ADMIN_KEY, SECOND_ADMIN_KEY};
 
@@ -91,7 +93,18 @@ impl Api {
         self.post(Some(ADMIN_KEY), path, body).await
     }
 
-    /// As the other admin.
+    /// Sets both admins on the log, each with every role.
+    pub async fn two_admins(&self) {
+        for (id, key) in [(1, ADMIN_KEY), (2, SECOND_ADMIN_KEY)] {
+            let body = json!({
+                "roles": ["MARKETS", "MONEY", "AUDITOR", "ADMINS"], "key_hash": to_hex(&Sha256::digest(key)),
+            });
+            let set = self.send_json(Method::PUT, Some(ADMIN_KEY), &format!("/v1/admin/admins/{id}"), &body).await;
+            set.expect(200);
+        }
+    }
+
+    /// As the other admin, once there are two.
     pub async fn second_admin(&self, path: &str, body: &Value) -> Answer {
         self.post(Some(SECOND_ADMIN_KEY), path, body).await
     }

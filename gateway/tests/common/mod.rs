@@ -75,10 +75,7 @@ impl Platform {
             ("LFG_SNAPSHOTS", snapshots.display().to_string()),
             ("LFG_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
             ("LFG_LISTEN", "127.0.0.1:0".to_owned()),
-            (
-                "LFG_ADMINS",
-                format!("1={},2={}", to_hex(&Sha256::digest(ADMIN_KEY)), to_hex(&Sha256::digest(SECOND_ADMIN_KEY))),
-            ),
+            ("LFG_FIRST_ADMIN", format!("1={}", to_hex(&Sha256::digest(ADMIN_KEY)))),
             ("LFG_ALLOWED_ORIGINS", ORIGIN.to_owned()),
             ("LFG_LOG", "json".to_owned()),
             ("RUST_LOG", "info".to_owned()),
@@ -153,6 +150,13 @@ impl Platform {
         })
         .await;
         process
+    }
+
+    /// The same, with two admins on the log who may do everything.
+    pub async fn with_two_admins(name: &str) -> Whole {
+        let whole = Self::whole(name).await;
+        whole.api.two_admins().await;
+        whole
     }
 
     /// Everything: engine, projections, gateway.

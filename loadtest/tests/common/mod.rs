@@ -18,7 +18,6 @@ use tokio_postgres::NoTls;
 
 pub const SHARDS: u16 = 4;
 pub const ADMIN_KEY: &str = "the-key-of-a-test";
-const SECOND_ADMIN_KEY: &str = "another-key-of-a-test";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The exchange. Its processes end with it; its data too, unless the test failed.
@@ -138,7 +137,7 @@ impl Stack {
             .env("LFG_URL", self.url())
             .env("LFG_ADMIN_KEY_FILE", self.admin_key_file())
             .env("LFG_LISTEN", self.gateway.to_string())
-            .env("LFG_ADMINS", admins())
+            .env("LFG_FIRST_ADMIN", format!("1={}", hex(&Sha256::digest(ADMIN_KEY))))
             .env("LFG_LOG", "text")
             .env("RUST_LOG", "info")
             .stdin(Stdio::null());
@@ -344,11 +343,6 @@ fn request(address: SocketAddr, method: &str, path: &str, head: &str, body: &str
 
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// Two admins, as the gateway is told of them.
-fn admins() -> String {
-    format!("1={},2={}", hex(&Sha256::digest(ADMIN_KEY)), hex(&Sha256::digest(SECOND_ADMIN_KEY)))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -6,9 +6,9 @@
 //! Absent: anything that knows what the platform does. Business rules live in `schemas` and above.
 
 pub mod admin;
-pub mod admins;
 pub mod announce;
 pub mod config;
+pub mod first_admin;
 pub mod health;
 pub mod hex;
 pub mod kafka;
@@ -17,9 +17,9 @@ pub mod tables;
 pub mod telemetry;
 
 pub use admin::Admin;
-pub use admins::Admins;
 pub use announce::Announcements;
 pub use config::{AdminArgs, KafkaArgs, LogArgs};
+pub use first_admin::{FirstAdmin, is_key};
 pub use health::{Liveness, Part, Pulse, Readiness, panic_text};
 pub use shutdown::Shutdown;
 pub use telemetry::Telemetry;

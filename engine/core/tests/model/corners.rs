@@ -87,6 +87,7 @@ fn many_admins(world: &mut World<'_>) -> Done {
     (2..=most + 1).try_for_each(|id| world.step(&admin(id, 1, None, 1)))?;
     world.step(&Step::RevokeAdmin { admin: 2, by: 3, route: Route::Home })?;
     world.step(&Step::RevokeAdmin { admin: 2, by: 1, route: Route::Home })?;
+    world.step(&admin(most + 1, 15, Some(0), 1))?;
     world.step(&admin(most + 1, 15, Some(1_000), 1))?;
     world.step(&Step::RevokeAdmin { admin: 1, by: most + 1, route: Route::Home })?;
     world.step(&admin(1, 7, None, 1))?;

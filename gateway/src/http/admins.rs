@@ -1,0 +1,235 @@
+//! Who is an admin: the list, and its changes.
+
+use axum::extract::State;
+use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Command, Event, KeyProof, Timestamp};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use service::hex::{from_hex, to_hex};
+use sha2::{Digest, Sha256};
+
+use crate::http::answer::Answer;
+use crate::http::auth::{AnyAdmin, HeadAdmin};
+use crate::http::command::{Failure, submit};
+use crate::http::extract::{Body, Query, Segment};
+use crate::http::fields::Fields;
+use crate::http::parse::{self, Fault};
+use crate::http::problem::{Problem, rejection_kind};
+use crate::shapes::{iso_or_null, text};
+use crate::state::Shared;
+use crate::told::Told;
+
+/// An admin as admins see it.
+#[derive(Serialize)]
+pub struct AdminShape {
+    #[serde(serialize_with = "text")]
+    admin_id: AdminId,
+    name: Option<String>,
+    roles: Vec<&'static str>,
+    #[serde(serialize_with = "iso_or_null")]
+    expires_at: Option<Timestamp>,
+}
+
+impl AdminShape {
+    fn of(admin: &Admin) -> Self {
+        let Admin { id, roles, expires, ref name, .. } = *admin;
+        let name = name.as_ref().map(ToString::to_string);
+        Self { admin_id: id, name, roles: names(roles), expires_at: expires }
+    }
+}
+
+/// All admins on the log.
+#[derive(Serialize)]
+pub struct AdminList {
+    items: Vec<AdminShape>,
+}
+
+/// `GET /v1/admin/admins`
+pub async fn list(_: AnyAdmin, State(state): State<Shared>, query: Query) -> Result<Answer<AdminList>, Problem> {
+    query.nothing_else()?;
+    let view = state.live.view();
+    let items = view.admins().iter().map(AdminShape::of).collect();
+    Ok(Answer::many(AdminList { items }, view.positions()))
+}
+
+/// An admin that was set.
+#[derive(Serialize)]
+pub struct SetAnswer {
+    #[serde(flatten)]
+    admin: AdminShape,
+    /// Only if it was made here; no other answer ever shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_key: Option<String>,
+    #[serde(serialize_with = "text")]
+    by: AdminId,
+    command_id: String,
+}
+
+/// What proves the admin, as the request says.
+enum WantedProof {
+    /// A key whose hash it brings.
+    Hash([u8; 32]),
+    /// A key that is made here.
+    New,
+    /// The one that the admin has; a new one if there is no such admin.
+    Present,
+}
+
+/// `PUT /v1/admin/admins/{id}`: all of it is replaced, but for its key if none is given.
+pub async fn set(
+    HeadAdmin(by): HeadAdmin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+    Body(mut fields): Body,
+) -> Result<Answer<SetAnswer>, Failure> {
+    query.nothing_else()?;
+    let roles = fields.texts_or("roles", None, |texts| roles(texts).map(Some));
+    if roles == Some(None) {
+        fields.fault("roles", Fault::missing("must be given"));
+    }
+    let name = fields.text_or("name", None, |text| {
+        text.parse().map(Some).map_err(|_| Fault::form("1 to 64 bytes without control characters"))
+    });
+    let expires = fields.text_or("expires_at", None, |text| parse::time(text).map(Some));
+    let wanted = read_proof(&mut fields);
+    let built = (|| Some((roles??, name?, expires?, wanted?)))();
+    let (roles, name, expires, wanted) = fields.finish(built)?;
+    let id = admin_id(&id)?;
+    let present = state.live.view().admins().get(id).map(|admin| admin.proof);
+    let (proof, admin_key) = match (wanted, present) {
+        (WantedProof::Hash(hash), _) => (KeyProof::Secret(hash), None),
+        (WantedProof::Present, Some(proof)) => (proof, None),
+        (WantedProof::Present | WantedProof::New, _) => {
+            let key = new_key();
+            (KeyProof::Secret(Sha256::digest(key.as_bytes()).into()), Some(key))
+        }
+    };
+    let admin = Box::new(Admin { id, proof, roles, expires, name });
+    let shape = AdminShape::of(&admin);
+    let done = |told: &Told<'_>| told.events.iter().find(|event| matches!(event, Event::AdminSet { .. })).map(drop);
+    let later = |_| later(admin_key.as_deref());
+    let command = Command::SetAdmin { admin, by };
+    let ((), settled) = submit(&state, ADMINS_HOME, command, later, done).await?;
+    let command_id = settled.command.to_string();
+    Ok(Answer::one(SetAnswer { admin: shape, admin_key, by, command_id }, settled.at()))
+}
+
+/// For a command whose outcome is still to come.
+fn later(admin_key: Option<&str>) -> Map<String, Value> {
+    let look = [("look".to_owned(), json!("/v1/admin/admins"))];
+    look.into_iter().chain(admin_key.map(|key| ("admin_key".to_owned(), json!(key)))).collect()
+}
+
+/// An admin that is none any more.
+#[derive(Serialize)]
+pub struct RevokeAnswer {
+    #[serde(serialize_with = "text")]
+    admin_id: AdminId,
+    #[serde(serialize_with = "text")]
+    by: AdminId,
+    command_id: String,
+}
+
+/// `DELETE /v1/admin/admins/{id}`
+pub async fn revoke(
+    HeadAdmin(by): HeadAdmin,
+    State(state): State<Shared>,
+    query: Query,
+    Segment(id): Segment,
+    Body(fields): Body,
+) -> Result<Answer<RevokeAnswer>, Failure> {
+    query.nothing_else()?;
+    fields.finish(Some(()))?;
+    let admin = admin_id(&id)?;
+    let done = |told: &Told<'_>| told.events.iter().find(|event| matches!(event, Event::AdminRevoked { .. })).map(drop);
+    let command = Command::RevokeAdmin { admin, by };
+    let ((), settled) = submit(&state, ADMINS_HOME, command, |_| later(None), done).await?;
+    let command_id = settled.command.to_string();
+    Ok(Answer::one(RevokeAnswer { admin_id: admin, by, command_id }, settled.at()))
+}
+
+fn admin_id(segment: &str) -> Result<AdminId, Problem> {
+    parse::admin_id(segment).map_err(|_| Problem::new(rejection_kind(schemas::Rejection::AdminUnknown)))
+}
+
+fn read_proof(fields: &mut Fields) -> Option<WantedProof> {
+    let hash = fields.text_or("key_hash", None, |text| match from_hex::<32>(text) {
+        Some(hash) => Ok(Some(hash)),
+        None => Err(Fault::form("a SHA-256, 64 digits in lower-case hex")),
+    });
+    let new_key = fields.flag("new_key");
+    match (hash?, new_key?) {
+        (Some(_), true) => {
+            fields.fault("new_key", Fault::conflict("either a hash or a new key"));
+            None
+        }
+        (Some(hash), false) => Some(WantedProof::Hash(hash)),
+        (None, true) => Some(WantedProof::New),
+        (None, false) => Some(WantedProof::Present),
+    }
+}
+
+/// A key of 256 random bits.
+fn new_key() -> String {
+    format!("lfg_admin_{}", to_hex(&rand::random::<[u8; 32]>()))
+}
+
+const NAMES: [(AdminRoles, &str); 4] = [
+    (AdminRoles::MARKETS, "MARKETS"),
+    (AdminRoles::MONEY, "MONEY"),
+    (AdminRoles::AUDITOR, "AUDITOR"),
+    (AdminRoles::ADMINS, "ADMINS"),
+];
+
+fn names(roles: AdminRoles) -> Vec<&'static str> {
+    NAMES.iter().filter(|(role, _)| roles.bits() & role.bits() != 0).map(|(_, name)| *name).collect()
+}
+
+/// Roles by their names.
+fn roles(texts: &[&str]) -> Result<AdminRoles, Fault> {
+    let mut bits = 0;
+    for text in texts {
+        let named = NAMES.iter().find(|(_, name)| name == text).map(|(role, _)| role.bits());
+        bits |= named.filter(|bit| bits & bit == 0).unwrap_or(u8::MAX);
+    }
+    let some = AdminRoles::new(bits).filter(|_| !texts.is_empty());
+    some.ok_or_else(|| Fault::form("some of MARKETS, MONEY, AUDITOR, ADMINS, each once"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_known_names_each_once() {
+        assert_eq!(roles(&["MONEY"]), Ok(AdminRoles::MONEY));
+        assert_eq!(roles(&["ADMINS", "MARKETS", "AUDITOR", "MONEY"]), Ok(AdminRoles::ALL));
+        for texts in [&[][..], &["money"], &["MONEY", "MONEY"], &["MONEY", "READ"], &["READ", "READ"]] {
+            assert!(roles(texts).is_err(), "{texts:?}");
+        }
+        assert_eq!(names(AdminRoles::from_bits(0x93)), ["MARKETS", "MONEY"]);
+    }
+
+    #[test]
+    fn a_key_is_given_made_or_kept() {
+        let read = |body: &str| {
+            let mut fields = Fields::parse(body.as_bytes()).unwrap();
+            let proof = read_proof(&mut fields);
+            fields.finish(proof).map_err(|problem| problem.kind().code)
+        };
+        let hash = "0f".repeat(32);
+        assert!(matches!(read("{}"), Ok(WantedProof::Present)));
+        assert!(matches!(read(r#"{"new_key": true}"#), Ok(WantedProof::New)));
+        let given = read(&format!(r#"{{"key_hash": "{hash}"}}"#));
+        assert!(matches!(given, Ok(WantedProof::Hash(hash)) if hash == [0x0f; 32]));
+        for body in [r#"{"key_hash": "0f"}"#.to_owned(), format!(r#"{{"key_hash": "{hash}", "new_key": true}}"#)] {
+            assert!(matches!(read(&body), Err("invalid-request")), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_long_and_never_the_same() {
+        let (one, other) = (new_key(), new_key());
+        assert!(one != other && one.len() == "lfg_admin_".len() + 64 && one.starts_with("lfg_admin_"));
+    }
+}

@@ -1,0 +1,162 @@
+//! Who is an admin, on the whole path: the first from the configuration, the others from the log, each with its roles.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod common;
+
+use common::api::Api;
+use common::steps::text;
+use common::{ADMIN_KEY, Platform, eventually};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const PATH: &str = "/v1/admin/admins";
+
+/// A route of each role, with a body; `None` where every admin may.
+fn routes() -> Vec<(Option<&'static str>, Method, &'static str, Value)> {
+    let answer = json!({"answer": "YES"});
+    vec![
+        (None, Method::GET, PATH, json!(null)),
+        (None, Method::GET, "/v1/admin/parts", json!(null)),
+        (None, Method::GET, "/v1/wallet/deposits/proposals", json!(null)),
+        (Some("MONEY"), Method::POST, "/v1/wallet/deposits", json!({})),
+        (Some("MONEY"), Method::POST, "/v1/wallet/withdrawals", json!({})),
+        (Some("MONEY"), Method::POST, "/v1/wallet/deposits/proposals/1/confirm", json!({})),
+        (Some("MONEY"), Method::DELETE, "/v1/wallet/deposits/proposals/1", json!({})),
+        (Some("MONEY"), Method::POST, "/v1/accounts/1/freeze", json!({})),
+        (Some("MONEY"), Method::POST, "/v1/accounts/1/unfreeze", json!({})),
+        (Some("MONEY"), Method::PUT, "/v1/accounts/1/limits", json!({})),
+        (Some("MARKETS"), Method::POST, "/v1/markets", json!({})),
+        (Some("MARKETS"), Method::PATCH, "/v1/markets/NOBODY", json!({})),
+        (Some("MARKETS"), Method::POST, "/v1/markets/NOBODY/additions", json!({})),
+        (Some("MARKETS"), Method::POST, "/v1/events", json!({})),
+        (Some("MARKETS"), Method::POST, "/v1/markets/NOBODY/open", json!({})),
+        (Some("MARKETS"), Method::POST, "/v1/markets/NOBODY/pause", json!({})),
+        (Some("MARKETS"), Method::POST, "/v1/markets/NOBODY/resume", json!({})),
+        (Some("MARKETS"), Method::POST, "/v1/markets/NOBODY/close", json!({})),
+        (Some("MARKETS"), Method::POST, "/v1/markets/NOBODY/resolve", answer.clone()),
+        (Some("MARKETS"), Method::POST, "/v1/markets/NOBODY/confirm", answer),
+        (Some("MARKETS"), Method::PUT, "/v1/markets/NOBODY/limits", json!({})),
+        (Some("ADMINS"), Method::PUT, "/v1/admin/admins/9", json!({})),
+        (Some("ADMINS"), Method::DELETE, "/v1/admin/admins/9", json!({})),
+        (Some("ADMINS"), Method::POST, "/v1/admin/vocabulary", json!({})),
+    ]
+}
+
+/// The key of an admin that is set.
+async fn set(api: &Api, key: &str, id: u64, body: Value) -> String {
+    let set = api.send_json(Method::PUT, Some(key), &format!("{PATH}/{id}"), &body).await.expect(200);
+    assert_eq!(set["admin_id"], id.to_string());
+    text(&set, "admin_key").to_owned()
+}
+
+#[tokio::test]
+async fn admins_do_what_their_roles_say_and_the_configuration_names_the_first_alone() {
+    let whole = Platform::whole("admins").await;
+    let api = &whole.api;
+    // With none on the log the configuration's may do everything.
+    assert_eq!(api.get(Some(ADMIN_KEY), PATH).await.expect(200)["items"], json!([]));
+    let account = api.account("5").await;
+    api.get(Some(&account.key), PATH).await.problem(403, "admin-only");
+    let own = format!("{PATH}/1");
+    let put = async |key: &str, body: Value| api.send_json(Method::PUT, Some(key), &own, &body).await;
+    for body in [json!({"roles": ["MONEY"]}), json!({"roles": ["ADMINS"], "expires_at": "2098-01-01T00:00:00Z"})] {
+        put(ADMIN_KEY, body).await.problem(409, "last-admin");
+    }
+    let head = set(api, ADMIN_KEY, 1, json!({"roles": ["ADMINS"], "name": "head"})).await;
+    // From then on the log alone says who is one.
+    api.get(Some(ADMIN_KEY), PATH).await.problem(401, "unauthenticated");
+    let keys = [
+        ("ADMINS", head.clone()),
+        ("MONEY", set(api, &head, 2, json!({"roles": ["MONEY"], "name": "cashier"})).await),
+        ("MARKETS", set(api, &head, 3, json!({"roles": ["MARKETS"]})).await),
+        ("AUDITOR", set(api, &head, 4, json!({"roles": ["AUDITOR"]})).await),
+    ];
+    every_route_and_role(api, &keys).await;
+    api.get(Some(&keys[1].1), "/v1/wallet").await.problem(403, "account-only");
+    changes(api, &head, &keys[1].1).await;
+
+    let rows = "SELECT string_agg(act || ' ' || other_admin, ', ' ORDER BY sequence, index) FROM admin_acts \
+        WHERE other_admin IS NOT NULL";
+    let database = common::connect(&whole.platform.database_url).await;
+    eventually("the acts are rows", async || {
+        let row = database.query_one(rows, &[]).await.unwrap();
+        let acts: String = row.get(0);
+        let all = "ADMIN_SET 1, ADMIN_SET 2, ADMIN_SET 3, ADMIN_SET 4, ADMIN_SET 2, ADMIN_SET 5, ADMIN_REVOKED 2, \
+            ADMIN_SET 1";
+        (acts == all).then_some(())
+    })
+    .await;
+
+    // Another gateway learns of them from Postgres.
+    let (gateway, fresh) = whole.platform.gateway().await;
+    let listed = fresh.get(Some(&keys[3].1), PATH).await.expect(200);
+    let ids: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|admin| text(admin, "admin_id")).collect();
+    assert_eq!(ids, ["1", "3", "4", "5"], "{listed}");
+    fresh.get(Some(&keys[1].1), PATH).await.problem(401, "unauthenticated");
+    fresh.get(Some(ADMIN_KEY), PATH).await.problem(401, "unauthenticated");
+    drop(gateway);
+    whole.remove().await;
+}
+
+async fn every_route_and_role(api: &Api, keys: &[(&str, String)]) {
+    for (role, method, path, body) in routes() {
+        for (has, key) in keys {
+            let answer = match method {
+                Method::GET => api.get(Some(key), path).await,
+                _ => api.send_json(method.clone(), Some(key), path, &body).await,
+            };
+            let refused = answer.body["code"] == "role-missing";
+            assert_eq!(refused, role.is_some_and(|role| role != *has), "{has} at {method} {path}: {}", answer.body);
+            assert!(answer.status != 401 && (!refused || answer.status == 403), "{has} at {method} {path}");
+        }
+    }
+}
+
+async fn changes(api: &Api, head: &str, cashier: &str) {
+    // Other roles, and the key stays; no other admin has it.
+    let path = format!("{PATH}/2");
+    let body = json!({"roles": ["MONEY", "AUDITOR"], "expires_at": "2098-01-01T00:00:00Z"});
+    let kept = api.send_json(Method::PUT, Some(head), &path, &body).await.expect(200);
+    assert!(kept.get("admin_key").is_none() && kept["by"] == "1", "{kept}");
+    assert_eq!(kept["roles"], json!(["MONEY", "AUDITOR"]));
+    let list = api.get(Some(cashier), PATH).await.expect(200);
+    let of_cashier = json!({
+        "admin_id": "2", "name": null, "roles": ["MONEY", "AUDITOR"], "expires_at": "2098-01-01T00:00:00.000Z",
+    });
+    assert_eq!(list["items"][1], of_cashier);
+    let alike = json!({"roles": ["MONEY"], "key_hash": sha256(cashier)});
+    api.send_json(Method::PUT, Some(head), &format!("{PATH}/6"), &alike).await.problem(409, "admin-proof-taken");
+    // One that ends by itself.
+    let soon = api_time(2);
+    let key = set(api, head, 5, json!({"roles": ["ADMINS"], "expires_at": soon})).await;
+    eventually("it is an admin no more", async || {
+        let answer = api.get(Some(&key), PATH).await;
+        (answer.status == 401).then_some(())
+    })
+    .await;
+    let past = json!({"roles": ["MONEY"], "expires_at": "2020-01-01T00:00:00Z"});
+    api.send_json(Method::PUT, Some(head), &path, &past).await.problem(422, "key-expiry-in-past");
+    // One that is revoked, and the last that stays.
+    api.delete(Some(head), &path).await.expect(200);
+    api.get(Some(cashier), PATH).await.problem(401, "unauthenticated");
+    api.delete(Some(head), &path).await.problem(404, "admin-unknown");
+    api.delete(Some(head), &format!("{PATH}/x")).await.problem(404, "admin-unknown");
+    api.delete(Some(head), &format!("{PATH}/1")).await.problem(409, "last-admin");
+    // A new key in place of the old one.
+    let new = set(api, head, 1, json!({"roles": ["ADMINS"], "new_key": true})).await;
+    api.get(Some(head), PATH).await.problem(401, "unauthenticated");
+    api.get(Some(&new), PATH).await.expect(200);
+}
+
+fn sha256(key: &str) -> String {
+    use sha2::Digest;
+    service::hex::to_hex(&sha2::Sha256::digest(key))
+}
+
+/// So many seconds from now.
+fn api_time(seconds: i64) -> String {
+    let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+    time.format(&time::format_description::well_known::Rfc3339).unwrap()
+}

@@ -1,6 +1,6 @@
 //! Who may do what: accounts' keys, and admins.
 
-use schemas::{Admin, AdminId, AdminRoles, ApiKey, ApiKeyId, Command, KeyProof, Scopes};
+use schemas::{AccountId, Admin, AdminId, AdminRoles, ApiKey, ApiKeyId, Command, KeyProof, Scopes};
 
 use super::Script;
 
@@ -11,13 +11,19 @@ impl Script<'_> {
     /// A key or an admin that is added, replaced or ended.
     pub(super) fn rights(&mut self) -> Command {
         match self.below(8) {
-            0 => Command::AddApiKey { account: self.account(), key: self.key(), by: self.asking_key() },
+            0 => {
+                let account = self.account();
+                Command::AddApiKey { account, key: self.key(), by: self.asking_key(account) }
+            }
             1 | 2 => {
                 let (account, old, key) = (self.account(), self.key_id(), Box::new(self.key()));
                 let grace_ms = [0, 1, 1_000][usize::from(self.below(3))];
-                Command::RotateApiKey { account, old, key, grace_ms, by: self.asking_key() }
+                Command::RotateApiKey { account, old, key, grace_ms, by: self.asking_key(account) }
             }
-            3 => Command::RevokeApiKey { account: self.account(), key: self.key_id(), by: self.asking_key() },
+            3 => {
+                let account = self.account();
+                Command::RevokeApiKey { account, key: self.key_id(), by: self.asking_key(account) }
+            }
             4..=6 => Command::SetAdmin { admin: Box::new(self.admin()), by: self.admin_id() },
             _ => Command::RevokeAdmin { admin: self.admin_id(), by: self.admin_id() },
         }
@@ -33,8 +39,13 @@ impl Script<'_> {
         ApiKeyId(u64::from(self.below(IDS)))
     }
 
-    fn asking_key(&mut self) -> Option<ApiKeyId> {
-        self.flag().then(|| self.key_id())
+    /// Mostly the account's first key, which may do much.
+    fn asking_key(&mut self, account: AccountId) -> Option<ApiKeyId> {
+        match self.below(4) {
+            0 => None,
+            1 => Some(self.key_id()),
+            _ => Some(ApiKeyId(account.0)),
+        }
     }
 
     fn admin(&mut self) -> Admin {

@@ -36,7 +36,7 @@ CREATE INDEX trades_maker ON trades (maker_account_id, created_at DESC, id DESC)
 CREATE INDEX trades_taker ON trades (taker_account_id, created_at DESC, id DESC);
 
 -- Wallets with a positive balance: their purses that have something, account by account.
-CREATE INDEX purses_positive ON purses (account_id) WHERE available + held > 0;
+CREATE INDEX purses_with_credits ON purses (account_id) WHERE positive;
 
 -- Open markets by expiry.
 CREATE INDEX markets_open ON markets (expiry, id) WHERE state = 'OPEN';

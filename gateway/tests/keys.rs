@@ -105,6 +105,11 @@ async fn keys_that_ask(api: &Api, account: &Account) {
     let less = json!({"notional": "1", "scopes": ["CANCEL"]});
     let added = api.post(Some(&key), keys, &less).await.expect(201);
     assert_eq!(added["scopes"], json!(["CANCEL"]));
+    // Any key ends itself, and one that does not trade no other.
+    let (reader, key_of_reader) = new_key(api, account, json!({"scopes": ["READ"]})).await;
+    api.delete(Some(&key_of_reader), &format!("{keys}/{id}")).await.problem(403, "scope-missing");
+    api.delete(Some(&key_of_reader), &format!("{keys}/{reader}")).await.expect(200);
+    api.get(Some(&key_of_reader), "/v1/wallet").await.problem(401, "unauthenticated");
     let past = json!({"expires_at": "2020-01-01T00:00:00Z"});
     api.post(Some(&account.key), keys, &past).await.problem(422, "key-expiry-in-past");
     let (strong, _) = new_key(api, account, json!({})).await;

@@ -215,6 +215,8 @@ async fn check_purses(stack: &Stack, exchange: &Exchange) {
         let expected = columns.iter().map(|column| (*column).to_owned()).zip(expected).collect();
         assert_eq!(hash, expected, "purse {place:?}");
     }
+    let wrong = "SELECT count(*) FROM purses WHERE positive <> (available + held > 0)";
+    assert_eq!(stack.postgres.query_one(wrong, &[]).await.unwrap().get::<_, i64>(0), 0);
     let sums = "SELECT count(*) FROM purses p FULL JOIN \
         (SELECT account_id, shard, sum(available) AS available, sum(held) AS held FROM ledger_entries GROUP BY 1, 2) l \
         USING (account_id, shard) WHERE (COALESCE(p.available, 0), COALESCE(p.held, 0)) \

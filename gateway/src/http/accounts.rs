@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Map;
 
 use crate::http::answer::Answer;
-use crate::http::auth::Keeper;
+use crate::http::auth::{Ender, Keeper};
 use crate::http::command::{Failure, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
@@ -159,15 +159,18 @@ pub struct RevokedKey {
 
 /// `DELETE /v1/api-keys/{id}`
 pub async fn revoke_key(
-    Keeper(account, by): Keeper,
+    ender: Ender,
     State(state): State<Shared>,
     query: Query,
     Segment(id): Segment,
     Body(fields): Body,
 ) -> Result<Answer<RevokedKey>, Failure> {
+    let key = parse::key_id(&id).ok();
+    ender.check(key)?;
     query.nothing_else()?;
     fields.finish(Some(()))?;
-    let key = parse::key_id(&id).map_err(|_| Problem::new(kinds::API_KEY_UNKNOWN))?;
+    let key = key.ok_or_else(|| Problem::new(kinds::API_KEY_UNKNOWN))?;
+    let Ender { account, by, .. } = ender;
     let command = Command::RevokeApiKey { account, key, by: Some(by) };
     let revoked = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyRevoked { .. }));
     let ((), settled) = submit(&state, state.map.of_account(account), command, |_| Map::new(), revoked).await?;

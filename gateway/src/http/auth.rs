@@ -77,6 +77,31 @@ impl FromRequestParts<Shared> for Sender {
     }
 }
 
+/// An account's key that ends keys: itself, or any other one if it trades.
+pub struct Ender {
+    /// The account.
+    pub account: AccountId,
+    /// The key that asks.
+    pub by: ApiKeyId,
+    trades: bool,
+}
+
+impl Ender {
+    /// Whether it may end this key, or one that cannot be (`None`).
+    pub fn check(&self, key: Option<ApiKeyId>) -> Result<(), Problem> {
+        if self.trades || key == Some(self.by) { Ok(()) } else { Err(Problem::new(kinds::SCOPE_MISSING)) }
+    }
+}
+
+impl FromRequestParts<Shared> for Ender {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let key = account(parts, state, Scopes::from_bits(0))?;
+        Ok(Self { account: key.account, by: key.key, trades: key.scopes.contains(Scopes::TRADE) })
+    }
+}
+
 impl FromRequestParts<Shared> for Keeper {
     type Rejection = Problem;
 

@@ -16,14 +16,14 @@ use crate::sink::SinkError;
 const CHANGE_PURSES: &str = "UPDATE purses AS p \
     SET available = p.available + u.available, held = p.held + u.held, live_orders = p.live_orders + u.live_orders, \
         sent = modulo64(p.sent::numeric + u.sent), received = modulo64(p.received::numeric + u.received), \
-        sequence = u.sequence \
+        positive = p.available + u.available + p.held + u.held > 0, sequence = u.sequence \
     FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) \
         AS u (account_id, available, held, live_orders, sent, received, sequence) \
     WHERE p.account_id = u.account_id AND p.shard = $1 AND p.sequence < u.sequence \
     RETURNING p.account_id";
 
-const CREATE_PURSES: &str = "INSERT INTO purses (account_id, shard, available, held, live_orders, sent, received, sequence) \
-    SELECT account_id, $1, available, held, live_orders, sent, received, sequence \
+const CREATE_PURSES: &str = "INSERT INTO purses (account_id, shard, available, held, live_orders, sent, received, positive, sequence) \
+    SELECT account_id, $1, available, held, live_orders, sent, received, available + held > 0, sequence \
     FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) \
         AS u (account_id, available, held, live_orders, sent, received, sequence)";
 

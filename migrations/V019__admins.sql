@@ -22,7 +22,8 @@ CREATE TABLE admins (
 );
 
 ALTER TABLE admin_acts
-    ADD COLUMN other_admin BIGINT,  -- of what is about an admin
+    ADD COLUMN other_admin BIGINT,    -- of what is about an admin
+    ADD COLUMN roles       SMALLINT,  -- that it gives: as in `admins`
     DROP CONSTRAINT admin_acts_act_check,
     DROP CONSTRAINT admin_acts_about_check,
     ADD CONSTRAINT admin_acts_act_check CHECK (act IN ('DEPOSIT', 'DEPOSIT_PROPOSED', 'DEPOSIT_CONFIRMED', 'DEPOSIT_DROPPED',

@@ -214,8 +214,11 @@ impl Tail {
         tracing::error!(%shard, %error, hint, "a shard is read no further; the others go on");
         self.halted.halt(shard, &format!("{error}; hint: {hint}"));
         match error {
-            // Nothing can be read there.
-            ShardError::Cut(_) => {
+            // Nothing can be read there. Records that are gone have told of what this process has not seen.
+            ShardError::Cut(cut) => {
+                if cut.first > cut.offset {
+                    self.leave_behind(shard);
+                }
                 self.halted.give_up(shard);
                 tail.leave(shard)
             }
@@ -234,9 +237,13 @@ impl Tail {
             return Ok(());
         }
         tracing::error!(%shard, offset = record.offset(), "a halted shard's log goes on; keys of its accounts are refused");
+        self.leave_behind(shard);
+        tail.leave(shard)
+    }
+
+    fn leave_behind(&self, shard: Shard) {
         self.halted.leave_behind(shard);
         self.live.hub().evict_accounts(|account| self.log.shard_map().of_account(account) == shard);
-        tail.leave(shard)
     }
 
     /// Halts the shards whose log does not have what comes after what Postgres has. True if there are any.

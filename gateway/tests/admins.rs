@@ -5,7 +5,7 @@
 mod common;
 
 use common::api::Api;
-use common::steps::text;
+use common::steps::{text, with};
 use common::{ADMIN_KEY, Platform, eventually};
 
 use reqwest::Method;
@@ -44,8 +44,9 @@ fn routes() -> Vec<(Option<&'static str>, Method, &'static str, Value)> {
     ]
 }
 
-/// The key of an admin that is set.
-async fn set(api: &Api, key: &str, id: u64, body: Value) -> String {
+/// The new key of an admin that is set.
+async fn set(api: &Api, key: &str, id: u64, mut body: Value) -> String {
+    body["new_key"] = json!(true);
     let set = api.send_json(Method::PUT, Some(key), &format!("{PATH}/{id}"), &body).await.expect(200);
     assert_eq!(set["admin_id"], id.to_string());
     text(&set, "admin_key").to_owned()
@@ -62,8 +63,9 @@ async fn admins_do_what_their_roles_say_and_the_configuration_names_the_first_al
     let own = format!("{PATH}/1");
     let put = async |key: &str, body: Value| api.send_json(Method::PUT, Some(key), &own, &body).await;
     for body in [json!({"roles": ["MONEY"]}), json!({"roles": ["ADMINS"], "expires_at": "2098-01-01T00:00:00Z"})] {
-        put(ADMIN_KEY, body).await.problem(409, "last-admin");
+        put(ADMIN_KEY, with(body, json!({"new_key": true}))).await.problem(409, "last-admin");
     }
+    put(ADMIN_KEY, json!({"roles": ["ADMINS"]})).await.problem(404, "admin-unknown");
     let head = set(api, ADMIN_KEY, 1, json!({"roles": ["ADMINS"], "name": "head"})).await;
     // From then on the log alone says who is one.
     api.get(Some(ADMIN_KEY), PATH).await.problem(401, "unauthenticated");
@@ -77,14 +79,14 @@ async fn admins_do_what_their_roles_say_and_the_configuration_names_the_first_al
     api.get(Some(&keys[1].1), "/v1/wallet").await.problem(403, "account-only");
     changes(api, &head, &keys[1].1).await;
 
-    let rows = "SELECT string_agg(act || ' ' || other_admin, ', ' ORDER BY sequence, index) FROM admin_acts \
+    let rows = "SELECT string_agg(act || ' ' || other_admin || coalesce(':' || roles, ''), ', ' ORDER BY sequence, index) FROM admin_acts \
         WHERE other_admin IS NOT NULL";
     let database = common::connect(&whole.platform.database_url).await;
     eventually("the acts are rows", async || {
         let row = database.query_one(rows, &[]).await.unwrap();
         let acts: String = row.get(0);
-        let all = "ADMIN_SET 1, ADMIN_SET 2, ADMIN_SET 3, ADMIN_SET 4, ADMIN_SET 2, ADMIN_SET 5, ADMIN_REVOKED 2, \
-            ADMIN_SET 1";
+        let all = "ADMIN_SET 1:8, ADMIN_SET 2:2, ADMIN_SET 3:1, ADMIN_SET 4:4, ADMIN_SET 2:6, ADMIN_SET 5:8, \
+            ADMIN_REVOKED 2, ADMIN_SET 1:8";
         (acts == all).then_some(())
     })
     .await;
@@ -145,7 +147,7 @@ async fn changes(api: &Api, head: &str, cashier: &str) {
     api.delete(Some(head), &format!("{PATH}/x")).await.problem(404, "admin-unknown");
     api.delete(Some(head), &format!("{PATH}/1")).await.problem(409, "last-admin");
     // A new key in place of the old one.
-    let new = set(api, head, 1, json!({"roles": ["ADMINS"], "new_key": true})).await;
+    let new = set(api, head, 1, json!({"roles": ["ADMINS"]})).await;
     api.get(Some(head), PATH).await.problem(401, "unauthenticated");
     api.get(Some(&new), PATH).await.expect(200);
 }

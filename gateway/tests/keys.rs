@@ -39,6 +39,7 @@ fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
         (Method::POST, "/v1/groups/1/trigger", cancel),
         (Method::DELETE, "/v1/groups/1", cancel),
         (Method::POST, "/v1/transfers", transfer),
+        (Method::GET, "/v1/api-keys", read),
         (Method::POST, "/v1/api-keys", trade),
         (Method::DELETE, "/v1/api-keys/0000000000000001", trade),
         (Method::POST, "/v1/api-keys/0000000000000001/rotate", trade),
@@ -105,6 +106,14 @@ async fn keys_that_ask(api: &Api, account: &Account) {
     let less = json!({"notional": "1", "scopes": ["CANCEL"]});
     let added = api.post(Some(&key), keys, &less).await.expect(201);
     assert_eq!(added["scopes"], json!(["CANCEL"]));
+    // What a key has added, the account sees.
+    let list = api.get(Some(&account.key), keys).await.expect(200);
+    let of_added = json!({
+        "key_id": added["key_id"], "name": null, "scopes": ["CANCEL"], "expires_at": null, "markets": null,
+        "notional": "1.000000", "public_key": null,
+    });
+    assert!(list["items"].as_array().unwrap().contains(&of_added), "{list}");
+    assert!(!list.to_string().contains("lfg_"), "{list}");
     // Any key ends itself, and one that does not trade no other.
     let (reader, key_of_reader) = new_key(api, account, json!({"scopes": ["READ"]})).await;
     api.delete(Some(&key_of_reader), &format!("{keys}/{id}")).await.problem(403, "scope-missing");

@@ -237,48 +237,53 @@ async fn rotation(api: &Api, account: &Account) {
 
 async fn websockets(api: &Api, account: &Account) {
     let signer = Signer::new(11).add(api, account, json!({})).await;
-    let mut headers = None;
-    let mut upgraded = eventually("a signed upgrade", async || {
-        let upgrade = headers.insert(signer.signed(Method::GET, "/v1/ws", &Value::Null));
-        Socket::open(api, &upgrade.headers()).await.ok()
-    })
-    .await;
-    assert_eq!(upgraded.next().await, json!({"type": "authenticated", "account_id": account.id}));
-    assert_eq!(Socket::open(api, &headers.unwrap().headers()).await.err(), Some(401));
-    let other = signer.signed(Method::GET, WALLET, &Value::Null);
-    assert_eq!(Socket::open(api, &other.headers()).await.err(), Some(401));
+    // What a signed request opened, whoever hears it could open at another gateway.
+    let upgrade = signer.signed(Method::GET, "/v1/ws", &Value::Null);
+    assert_eq!(Socket::open(api, &upgrade.headers()).await.err(), Some(401));
 
-    let mut said = said_and_repeated(api, &signer).await;
+    let mut said = said_and_repeated(api, account, &signer).await;
     let mut stranger = Socket::anonymous(api).await;
+    let unasked = stranger.ask(signer.auth_message("")).await;
+    assert!(text(&unasked, "detail").contains("challenge"), "{unasked}");
     // A request's signature is no message's.
     let answer = eventually("an answer in time", async || {
+        challenge(&mut stranger).await;
         let Signed { timestamp, signature, .. } = signer.signed(Method::GET, "/v1/ws", &Value::Null);
         let message = json!({"op": "auth", "key_id": signer.key_id, "timestamp": timestamp, "signature": signature});
         Some(stranger.ask(message).await).filter(|answer| answer["code"] != "timestamp-out-of-window")
     });
     assert_eq!(answer.await["code"], "unauthenticated");
-    let late = with(signer.auth_message(), json!({"timestamp": "1"}));
+    let late = with(signer.auth_message(&challenge(&mut stranger).await), json!({"timestamp": "1"}));
     assert_eq!(stranger.ask(late).await["code"], "timestamp-out-of-window");
     said.say(&json!({"op": "subscribe", "channel": "orders"})).await;
     assert_eq!(said.next().await["type"], "snapshot");
 
     let path = format!("{KEYS}/{}", signer.key_id);
     signer.send(api, Method::DELETE, &path, &Value::Null).await.expect(200);
-    for socket in [&mut upgraded, &mut said] {
-        assert!(matches!(socket.hear().await, Heard::Closed(4001)));
-    }
+    assert!(matches!(said.hear().await, Heard::Closed(4001)));
 }
 
-/// A socket that a signed message has authenticated. Whoever sends the message once more gets nothing by it.
-async fn said_and_repeated(api: &Api, signer: &Signer) -> Socket {
-    eventually("a message and its repeat in time", async || {
-        let (mut said, mut repeated) = (Socket::anonymous(api).await, Socket::anonymous(api).await);
-        let message = signer.auth_message();
-        let (first, second) = (said.ask(message.clone()).await, repeated.ask(message).await);
-        if second["code"] == "timestamp-out-of-window" {
+/// What the connection's next message signs.
+async fn challenge(socket: &mut Socket) -> String {
+    let answer = socket.ask(json!({"op": "challenge"})).await;
+    text(&answer, "challenge").to_owned()
+}
+
+/// A socket that a signed message has authenticated. On another connection, and a second time, the message is worth nothing.
+async fn said_and_repeated(api: &Api, account: &Account, signer: &Signer) -> Socket {
+    eventually("a message in time", async || {
+        let (mut said, mut stranger) = (Socket::anonymous(api).await, Socket::anonymous(api).await);
+        let (own, others) = (challenge(&mut said).await, challenge(&mut stranger).await);
+        assert_ne!(own, others);
+        let message = signer.auth_message(&own);
+        let first = said.ask(message.clone()).await;
+        if first["code"] == "timestamp-out-of-window" {
             return None;
         }
-        assert_eq!((&first["type"], &second["code"]), (&json!("authenticated"), &json!("signature-used")));
+        assert_eq!(first, json!({"type": "authenticated", "account_id": account.id}));
+        for socket in [&mut stranger, &mut said] {
+            assert_eq!(socket.ask(message.clone()).await["code"], "unauthenticated");
+        }
         Some(said)
     })
     .await

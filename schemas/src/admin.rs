@@ -70,6 +70,31 @@ growing! {
     }
 }
 
+growing! {
+    /// An admin as somebody wants it to be.
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    pub struct WantedAdmin {
+        /// Which.
+        pub id: AdminId,
+        /// How it proves itself; `None`: as it does.
+        pub proof: Option<KeyProof>,
+        /// What it may do.
+        pub roles: AdminRoles,
+        /// From this time on it may do nothing; `None` means never.
+        pub expires: Option<Timestamp>,
+        /// What people call it.
+        pub name: Option<KeyName>,
+    }
+}
+
+impl WantedAdmin {
+    /// The admin, with this proof.
+    pub fn with(&self, proof: KeyProof) -> Admin {
+        let Self { id, roles, expires, ref name, .. } = *self;
+        Admin { id, proof, roles, expires, name: name.clone() }
+    }
+}
+
 impl Admin {
     /// True as long as it has not expired.
     pub fn is_live(&self, now: Timestamp) -> bool {

@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 
 use crate::about::{MarketAddition, MarketEdit, MarketEvent};
 use crate::account::{AccountLimits, ApiKey};
-use crate::admin::Admin;
+use crate::admin::WantedAdmin;
 use crate::group::{GroupAct, GroupId};
 use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, PartId, ProposalId, Shard};
 use crate::market::{Listing, MarketLimits, Transition};
@@ -318,7 +318,7 @@ pub enum Command {
     /// Sets an admin, or sets it anew: its key, roles, expiry and name. Home: the first shard. Answer: `AdminSet`.
     SetAdmin {
         /// The admin.
-        admin: Box<Admin>,
+        admin: Box<WantedAdmin>,
         /// Who asks. As long as there is no admin on the log: whoever the configuration names.
         by: AdminId,
     },

@@ -44,7 +44,7 @@ pub mod topics;
 
 pub use about::{About, MarketAddition, MarketEdit, MarketEvent, Sources, Tags};
 pub use account::{AccountLimits, ApiKey, KeyMarkets, KeyProof, KeyTerms, Scopes};
-pub use admin::{ADMINS_HOME, Admin, AdminRoles};
+pub use admin::{ADMINS_HOME, Admin, AdminRoles, WantedAdmin};
 pub use command::{Command, CommandRecord, Request};
 pub use event::{Event, Seconded, StateHash};
 pub use frame::VOCABULARY;

@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde_json::Map;
 
 use crate::http::answer::Answer;
-use crate::http::auth::{Ender, Keeper};
+use crate::http::auth::{Ender, Keeper, Reader};
 use crate::http::command::{Failure, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
-use crate::http::new_key::{Material, NewKey, key_id, scopes};
+use crate::http::new_key::{KeyShape, Material, NewKey, key_id, scopes};
 use crate::http::parse::{self, Fault};
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
@@ -50,6 +50,24 @@ pub async fn open(
     let ((), settled) = submit(&state, shard, command, later, opened).await?;
     let command_id = settled.command.to_string();
     Ok(Answer::one(NewKey::new(account, &material, scopes, command_id), settled.at()).created())
+}
+
+/// An account's keys.
+#[derive(Serialize)]
+pub struct KeyList {
+    items: Vec<KeyShape>,
+}
+
+/// `GET /v1/api-keys`
+pub async fn list_keys(
+    Reader(account): Reader,
+    State(state): State<Shared>,
+    query: Query,
+) -> Result<Answer<KeyList>, Problem> {
+    query.nothing_else()?;
+    let view = state.live.view();
+    let items = view.keys().all_of(account).map(KeyShape::of).collect();
+    Ok(Answer::many(KeyList { items }, view.positions()))
 }
 
 /// `POST /v1/api-keys`

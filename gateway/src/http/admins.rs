@@ -1,7 +1,7 @@
 //! Who is an admin: the list, and its changes.
 
 use axum::extract::State;
-use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Command, Event, KeyProof, Timestamp};
+use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Command, Event, KeyProof, Timestamp, WantedAdmin};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use service::hex::{from_hex, to_hex};
@@ -70,7 +70,7 @@ enum WantedProof {
     Hash([u8; 32]),
     /// A key that is made here.
     New,
-    /// The one that the admin has; a new one if there is no such admin.
+    /// The one that the admin has.
     Present,
 }
 
@@ -95,23 +95,26 @@ pub async fn set(
     let built = (|| Some((roles??, name?, expires?, wanted?)))();
     let (roles, name, expires, wanted) = fields.finish(built)?;
     let id = admin_id(&id)?;
-    let present = state.live.view().admins().get(id).map(|admin| admin.proof);
-    let (proof, admin_key) = match (wanted, present) {
-        (WantedProof::Hash(hash), _) => (KeyProof::Secret(hash), None),
-        (WantedProof::Present, Some(proof)) => (proof, None),
-        (WantedProof::Present | WantedProof::New, _) => {
+    let (proof, admin_key) = match wanted {
+        WantedProof::Hash(hash) => (Some(KeyProof::Secret(hash)), None),
+        WantedProof::Present => (None, None),
+        WantedProof::New => {
             let key = new_key();
-            (KeyProof::Secret(Sha256::digest(key.as_bytes()).into()), Some(key))
+            (Some(KeyProof::Secret(Sha256::digest(key.as_bytes()).into())), Some(key))
         }
     };
-    let admin = Box::new(Admin { id, proof, roles, expires, name });
-    let shape = AdminShape::of(&admin);
-    let done = |told: &Told<'_>| told.events.iter().find(|event| matches!(event, Event::AdminSet { .. })).map(drop);
+    let admin = Box::new(WantedAdmin { id, proof, roles, expires, name });
+    let done = |told: &Told<'_>| {
+        told.events.iter().find_map(|event| match event {
+            Event::AdminSet { admin, .. } => Some(AdminShape::of(admin)),
+            _ => None,
+        })
+    };
     let later = |_| later(admin_key.as_deref());
     let command = Command::SetAdmin { admin, by };
-    let ((), settled) = submit(&state, ADMINS_HOME, command, later, done).await?;
+    let (admin, settled) = submit(&state, ADMINS_HOME, command, later, done).await?;
     let command_id = settled.command.to_string();
-    Ok(Answer::one(SetAnswer { admin: shape, admin_key, by, command_id }, settled.at()))
+    Ok(Answer::one(SetAnswer { admin, admin_key, by, command_id }, settled.at()))
 }
 
 /// For a command whose outcome is still to come.

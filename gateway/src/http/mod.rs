@@ -54,7 +54,7 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/accounts/{id}/freeze", post(oversight::freeze))
         .route("/v1/accounts/{id}/unfreeze", post(oversight::unfreeze))
         .route("/v1/accounts/{id}/limits", put(oversight::limit_account))
-        .route("/v1/api-keys", post(accounts::add_key))
+        .route("/v1/api-keys", get(accounts::list_keys).post(accounts::add_key))
         .route("/v1/api-keys/{id}", delete(accounts::revoke_key))
         .route("/v1/api-keys/{id}/rotate", post(accounts::rotate_key))
         .route("/v1/wallet", get(queries::wallet))

@@ -1,11 +1,12 @@
 //! A key that comes to be: with a secret that is shown once, or with a public key that its holder brings.
 
-use schemas::{AccountId, ApiKeyId, KeyProof, Scopes};
+use schemas::{AccountId, ApiKey, ApiKeyId, KeyProof, Scopes, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::http::fields::Fields;
 use crate::http::parse::Fault;
+use crate::shapes::iso_or_null;
 use crate::signing;
 use crate::view::keys::PresentedKey;
 
@@ -98,6 +99,39 @@ impl NewKey {
             ("scopes".to_owned(), json!(names(scopes))),
             ("look".to_owned(), json!("/v1/wallet")),
         ])
+    }
+}
+
+/// A key that an account has, without what proves it.
+#[derive(Serialize)]
+pub struct KeyShape {
+    key_id: String,
+    name: Option<String>,
+    scopes: Vec<&'static str>,
+    #[serde(serialize_with = "iso_or_null")]
+    expires_at: Option<Timestamp>,
+    markets: Option<Vec<String>>,
+    notional: Option<String>,
+    public_key: Option<String>,
+}
+
+impl KeyShape {
+    /// The key as its account sees it.
+    pub fn of(key: &ApiKey) -> Self {
+        let markets = key.markets().map(|markets| markets.as_slice().iter().map(ToString::to_string).collect());
+        let public_key = match &key.proof {
+            KeyProof::Ed25519(public_key) => Some(signing::shown(public_key)),
+            KeyProof::Secret(_) => None,
+        };
+        Self {
+            key_id: key_id(key.id),
+            name: key.name().map(ToString::to_string),
+            scopes: names(key.scopes),
+            expires_at: key.expires,
+            markets,
+            notional: key.notional().map(|notional| notional.to_string()),
+            public_key,
+        }
     }
 }
 

@@ -50,14 +50,18 @@ pub fn signer(parts: &Parts) -> Option<&KeyHolder> {
     parts.extensions.get().map(|SignedBy(holder)| holder)
 }
 
-/// Who signed the request, on routes where nobody need have.
-pub struct MaySign(pub Option<KeyHolder>);
+/// A request that nobody signed, on a route whose answer goes on: at another gateway a stranger could ask for it again.
+pub struct Unsigned;
 
-impl<S: Sync> FromRequestParts<S> for MaySign {
-    type Rejection = Infallible;
+impl<S: Sync> FromRequestParts<S> for Unsigned {
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(signer(parts).cloned()))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        if signer(parts).is_none() {
+            return Ok(Self);
+        }
+        let detail = "a WebSocket is not opened by a signed request: sign its challenge in an auth message";
+        Err(Problem::new(kinds::UNAUTHENTICATED).detail(detail))
     }
 }
 
@@ -126,10 +130,10 @@ fn stamp(headers: &HeaderMap) -> Result<Option<Stamp>, Problem> {
     read().map(Some).ok_or_else(|| refused(form))
 }
 
-/// Who signed a WebSocket's `auth` message.
-pub fn websocket_signer(state: &Shared, stamp: &Stamp) -> Result<KeyHolder, Problem> {
+/// Who signed a WebSocket's `auth` message, with the challenge of its connection.
+pub fn websocket_signer(state: &Shared, stamp: &Stamp, challenge: &str) -> Result<KeyHolder, Problem> {
     check_time(state, stamp)?;
-    accepted(state, stamp, &stamp.text(WEBSOCKET_METHOD, WEBSOCKET_PATH, b""))
+    accepted(state, stamp, &stamp.text(WEBSOCKET_METHOD, WEBSOCKET_PATH, challenge.as_bytes()))
 }
 
 fn check_time(state: &Shared, stamp: &Stamp) -> Result<(), Problem> {

@@ -26,11 +26,6 @@ impl Admins {
         self.0.is_empty()
     }
 
-    /// One of them, also if its time is over.
-    pub fn get(&self, id: AdminId) -> Option<&Admin> {
-        self.0.get(&id)
-    }
-
     /// All, by their ids, also those whose time is over.
     pub fn iter(&self) -> impl Iterator<Item = &Admin> {
         self.0.values()

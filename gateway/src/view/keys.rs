@@ -1,9 +1,11 @@
 //! API keys as the log tells of them, and the comparison with what a client presents. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use schemas::{AccountId, ApiKey, ApiKeyId, Credits, KeyProof, KeyTerms, MarketId, NewOrder, Scopes, Terms, Timestamp};
+use schemas::{
+    AccountId, ApiKey, ApiKeyId, Credits, KeyProof, KeyTerms, MarketId, NewOrder, Scopes, Side, Terms, Timestamp,
+};
 use service::hex::{from_hex, to_hex};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -11,6 +13,7 @@ use subtle::ConstantTimeEq;
 /// Every key that is not revoked.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
+    by_account: HashMap<AccountId, BTreeSet<ApiKeyId>>,
     // An id is free on its account's shard only, so two accounts might share one. (They do not: ids are 63 random bits.)
     by_id: HashMap<ApiKeyId, Vec<(AccountId, ApiKey)>>,
 }
@@ -48,20 +51,34 @@ impl KeyHolder {
         self.terms.notional.is_none()
     }
 
-    /// True if an order is within what it may be worth at its worst price, or its budget.
+    /// True if an order is within what it may be worth.
     pub fn may_place(&self, order: &NewOrder) -> bool {
-        let worth = match order.terms {
-            Terms::Limit { price, quantity, .. } => price.cost(quantity),
-            Terms::Market { quantity, worst_price } => worst_price.cost(quantity),
-            Terms::Budget { budget } => budget,
-        };
-        self.terms.notional.is_none_or(|most: Credits| worth <= most)
+        self.terms.notional.is_none_or(|most: Credits| worth(order) <= most)
+    }
+}
+
+/// What an order is worth to a key that is bound to a notional.
+///
+/// | order | is worth                                                                                            |
+/// |-------|-----------------------------------------------------------------------------------------------------|
+/// | buy   | its contracts at its limit, or its budget: what it may cost                                         |
+/// | sell  | its contracts at its limit, or at what is left of a credit if that is more: what it may give away   |
+fn worth(order: &NewOrder) -> Credits {
+    let (price, quantity) = match order.terms {
+        Terms::Limit { price, quantity, .. } => (price, quantity),
+        Terms::Market { quantity, worst_price } => (worst_price, quantity),
+        Terms::Budget { budget } => return budget,
+    };
+    match order.entry.side() {
+        Side::Buy => price.cost(quantity),
+        Side::Sell => price.cost(quantity).max(price.complement().cost(quantity)),
     }
 }
 
 impl Keys {
     /// A key is valid from now on.
     pub fn add(&mut self, account: AccountId, key: ApiKey) {
+        self.by_account.entry(account).or_default().insert(key.id);
         self.by_id.entry(key.id).or_default().push((account, key));
     }
 
@@ -76,8 +93,20 @@ impl Keys {
         self.by_id.get(&key)?.iter().find(|(owner, _)| *owner == account).map(|(_, key)| key)
     }
 
+    /// The keys that an account has, by their ids: a few.
+    pub fn all_of(&self, account: AccountId) -> impl Iterator<Item = &ApiKey> {
+        let ids = self.by_account.get(&account).into_iter().flatten();
+        ids.filter_map(move |id| self.of(account, *id))
+    }
+
     /// A key is worthless from now on.
     pub fn revoke(&mut self, account: AccountId, key: ApiKeyId) {
+        if let Some(ids) = self.by_account.get_mut(&account) {
+            ids.remove(&key);
+            if ids.is_empty() {
+                self.by_account.remove(&account);
+            }
+        }
         if let Some(keys) = self.by_id.get_mut(&key) {
             keys.retain(|(owner, _)| *owner != account);
             if keys.is_empty() {
@@ -223,6 +252,45 @@ mod tests {
         assert_eq!(signers(&keys, signs.id, NOW), [(BOB, [2; 32])]);
         keys.revoke(BOB, signs.id);
         assert_eq!(signers(&keys, signs.id, NOW), []);
+    }
+
+    #[test]
+    fn a_sell_is_worth_what_it_may_give_away() {
+        use schemas::{Entry, FeeRate, Instructions, PostOnly, Price, Quantity, TimeInForce};
+        let order = |entry, ticks| NewOrder {
+            account: ALICE,
+            market: MarketId(1),
+            entry,
+            terms: Terms::Limit {
+                price: Price::new(ticks).unwrap(),
+                quantity: Quantity::new(10_000).unwrap(),
+                time_in_force: TimeInForce::Gtc,
+                post_only: PostOnly::Off,
+            },
+            fee_rate: FeeRate::ZERO,
+            client_id: None,
+            instructions: Instructions::default(),
+        };
+        for (entry, ticks, credits) in [
+            (Entry::BuyYes, 1, 1),
+            (Entry::BuyNo, 9_999, 9_999),
+            (Entry::SellYes, 1, 9_999),
+            (Entry::SellNo, 8_500, 8_500),
+        ] {
+            assert_eq!(worth(&order(entry, ticks)), Credits::whole(credits), "{entry:?} {ticks}");
+        }
+    }
+
+    #[test]
+    fn an_account_has_its_own_keys_and_those_it_still_has() {
+        let (one, other, mut keys) = (PresentedKey::random(), PresentedKey::random(), Keys::default());
+        keys.add(ALICE, stored(&one));
+        keys.add(ALICE, stored(&other));
+        keys.add(BOB, stored(&one));
+        let ids = |keys: &Keys, account| keys.all_of(account).map(|key| key.id).collect::<BTreeSet<_>>();
+        assert_eq!(ids(&keys, ALICE), BTreeSet::from([one.id, other.id]));
+        keys.revoke(ALICE, one.id);
+        assert_eq!((ids(&keys, ALICE), ids(&keys, BOB)), (BTreeSet::from([other.id]), BTreeSet::from([one.id])));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use axum::response::Response;
 use crate::http::auth::{bearer, holder};
 use crate::http::extract::Query;
 use crate::http::problem::{Problem, kinds};
-use crate::http::signed::MaySign;
+use crate::http::signed::Unsigned;
 use crate::state::Shared;
 
 /// Bytes of a client's message.
@@ -31,7 +31,7 @@ const BUFFER: usize = 8 * 1024;
 /// `GET /v1/ws`
 pub async fn upgrade(
     State(state): State<Shared>,
-    MaySign(signer): MaySign,
+    _: Unsigned,
     query: Query,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -40,7 +40,7 @@ pub async fn upgrade(
     check_origin(&headers, &state.allowed_origins)?;
     let key = match headers.contains_key(header::AUTHORIZATION) {
         true => Some(holder(bearer(&headers)?, &state)?),
-        false => signer,
+        false => None,
     };
     let upgrade = upgrade.map_err(|rejection| Problem::new(kinds::UPGRADE_REQUIRED).detail(rejection.body_text()))?;
     let permit = Arc::clone(&state.websockets).try_acquire_owned().map_err(|_| Problem::new(kinds::OVERLOADED))?;

@@ -22,6 +22,8 @@ use crate::view::book::Level;
 /// What a client asks.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Request {
+    /// Something to sign, please.
+    Challenge,
     /// This is who I am.
     Auth(Proof),
     /// Watch a channel.
@@ -37,7 +39,7 @@ pub enum Request {
 pub enum Proof {
     /// A key with its secret, as presented.
     Key(String),
-    /// A key's id, and a signature.
+    /// A key's id, and a signature over the connection's challenge.
     Signature(Stamp),
 }
 
@@ -45,6 +47,7 @@ pub enum Proof {
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Challenge => f.write_str("Challenge"),
             Self::Auth(_) => f.write_str("Auth"),
             Self::Subscribe(channel) => write!(f, "Subscribe({channel:?})"),
             Self::Unsubscribe(channel) => write!(f, "Unsubscribe({channel:?})"),
@@ -69,10 +72,11 @@ impl Request {
     pub fn parse(message: &str) -> Result<Self, Problem> {
         let mut fields = Fields::parse(message.as_bytes())?;
         let op = fields.text("op", |op| match op {
-            "auth" | "subscribe" | "unsubscribe" | "ping" => Ok(op.to_owned()),
-            _ => Err(Fault::form("one of auth, subscribe, unsubscribe, ping")),
+            "challenge" | "auth" | "subscribe" | "unsubscribe" | "ping" => Ok(op.to_owned()),
+            _ => Err(Fault::form("one of challenge, auth, subscribe, unsubscribe, ping")),
         });
         let request = match op.as_deref() {
+            Some("challenge") => Some(Self::Challenge),
             Some("auth") => proof(&mut fields).map(Self::Auth),
             Some("subscribe") => channel(&mut fields).map(Self::Subscribe),
             Some("unsubscribe") => channel(&mut fields).map(Self::Unsubscribe),
@@ -445,6 +449,11 @@ pub fn orders_snapshot<T: Serialize>(orders: &[T], complete: bool, positions: &[
     json(&Message { r#type: "snapshot", channel: "orders", positions: Positions(positions), complete, orders })
 }
 
+/// What the next `auth` of this connection signs.
+pub fn challenge(challenge: &str) -> String {
+    json(&serde_json::json!({ "type": "challenge", "challenge": challenge }))
+}
+
 /// A key was accepted.
 pub fn authenticated(account: AccountId) -> String {
     json(&serde_json::json!({ "type": "authenticated", "account_id": account.to_string() }))
@@ -479,6 +488,7 @@ mod tests {
         let market = "RAIN".to_owned();
         let parse = |message: &str| Request::parse(message).map_err(|problem| problem.kind().code);
         assert_eq!(parse(r#"{"op":"ping"}"#), Ok(Request::Ping));
+        assert_eq!(parse(r#"{"op":"challenge"}"#), Ok(Request::Challenge));
         assert_eq!(parse(r#"{"op":"subscribe","channel":"orders"}"#), Ok(Request::Subscribe(Channel::Orders)));
         assert_eq!(
             parse(r#"{"op":"unsubscribe","channel":"book","market":"RAIN"}"#),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::SinkExt;
 use schemas::{MarketId, Scopes};
+use service::hex::to_hex;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
@@ -82,7 +83,8 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
-    let mut session = Session { socket, state, inbox, key: None, orders, heard, bad_requests };
+    let (holds, challenge) = (None, None);
+    let mut session = Session { socket, state, inbox, key: holds, challenge, orders, heard, bad_requests };
     let greeted = match key {
         Some(key) => session.authenticate(key).await,
         None => Ok(()),
@@ -104,6 +106,8 @@ struct Session {
     state: Shared,
     inbox: Inbox,
     key: Option<KeyHolder>,
+    /// What the next `auth` signs. A message that others have heard signs another connection's.
+    challenge: Option<String>,
     orders: OrdersChannel,
     heard: Instant,
     bad_requests: u32,
@@ -220,6 +224,12 @@ impl Session {
     async fn serve(&mut self, request: Request) -> Result<(), End> {
         let (op, result) = match request {
             Request::Ping => ("ping", Ok(Some(protocol::PONG.to_owned()))),
+            Request::Challenge => {
+                let text = to_hex(&rand::random::<[u8; 32]>());
+                let said = protocol::challenge(&text);
+                self.challenge = Some(text);
+                ("challenge", Ok(Some(said)))
+            }
             Request::Auth(proof) => match self.holder(&proof) {
                 Ok(key) => return self.authenticate(key).await,
                 Err(problem) => {
@@ -238,10 +248,14 @@ impl Session {
         }
     }
 
-    fn holder(&self, proof: &Proof) -> Result<KeyHolder, Problem> {
+    /// A challenge is signed once, whatever comes of it.
+    fn holder(&mut self, proof: &Proof) -> Result<KeyHolder, Problem> {
         match proof {
             Proof::Key(api_key) => holder(api_key, &self.state),
-            Proof::Signature(stamp) => websocket_signer(&self.state, stamp),
+            Proof::Signature(stamp) => match self.challenge.take() {
+                Some(challenge) => websocket_signer(&self.state, stamp, &challenge),
+                None => Err(Problem::new(kinds::UNAUTHENTICATED).detail("ask for a challenge, and sign it")),
+            },
         }
     }
 
@@ -256,6 +270,11 @@ impl Session {
             return Err(End::HomeHalted);
         }
         let account = key.account;
+        // What the key before opened, this one need not see.
+        if !key.scopes.contains(Scopes::READ) {
+            self.state.live.hub().unsubscribe(self.inbox.client, Topic::Orders(account));
+            self.orders = OrdersChannel::default();
+        }
         self.key = Some(key);
         self.say(protocol::authenticated(account)).await
     }

@@ -87,10 +87,10 @@ impl Signer {
         self.signed_at(next_timestamp(), method, target, body)
     }
 
-    /// A WebSocket's message.
-    pub fn auth_message(&self) -> Value {
+    /// A WebSocket's message, over its connection's challenge.
+    pub fn auth_message(&self, challenge: &str) -> Value {
         let timestamp = next_timestamp().to_string();
-        let signature = self.signature(&timestamp, "AUTH", "/v1/ws", "");
+        let signature = self.signature(&timestamp, "AUTH", "/v1/ws", challenge);
         json!({"op": "auth", "key_id": self.key_id, "timestamp": timestamp, "signature": signature})
     }
 

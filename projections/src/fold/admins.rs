@@ -1,7 +1,8 @@
 //! What admins did, and what became of deposits that need a second one.
 
 use schemas::{
-    AccountId, Admin, AdminId, ClientId, CommandId, Credits, Event, MarketEventId, MarketId, ProposalId, Timestamp,
+    AccountId, Admin, AdminId, AdminRoles, ClientId, CommandId, Credits, Event, MarketEventId, MarketId, ProposalId,
+    Timestamp,
 };
 
 use super::{Changes, Stamp};
@@ -19,6 +20,8 @@ pub struct AdminAct {
     pub proposal: Option<ProposalId>,
     /// The credits that it moves, or would.
     pub amount: Option<Credits>,
+    /// The roles that it gives.
+    pub roles: Option<AdminRoles>,
     /// The command that it answers.
     pub command: CommandId,
     /// The event's place in its outcome.
@@ -173,8 +176,8 @@ impl ProposalEnd {
 impl Changes {
     pub(super) fn fold_admins(&mut self, at: Stamp, index: usize, command: CommandId, event: &Event) {
         if let Some((act, admin, about)) = act(event) {
-            let (proposal, amount) = (proposal(event), amount(event));
-            self.admin_acts.push(AdminAct { act, admin, about, proposal, amount, command, index, at });
+            let (proposal, amount, roles) = (proposal(event), amount(event), roles(event));
+            self.admin_acts.push(AdminAct { act, admin, about, proposal, amount, roles, command, index, at });
         }
         match event {
             Event::AdminSet { admin, by } => {
@@ -238,6 +241,13 @@ fn proposal(event: &Event) -> Option<ProposalId> {
     match event {
         Event::DepositProposed { proposal, .. } | Event::DepositDropped { proposal, .. } => Some(*proposal),
         Event::Deposited { seconded, .. } => seconded.map(|second| second.proposal),
+        _ => None,
+    }
+}
+
+fn roles(event: &Event) -> Option<AdminRoles> {
+    match event {
+        Event::AdminSet { admin, .. } => Some(admin.roles),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use crate::fold::{About, AdminAct, AdminChange, Changes, Proposal, ProposalDelta
 use crate::sink::SinkError;
 
 const COPY_ACTS: &str = "COPY admin_acts (shard, sequence, index, command_id, admin, act, account_id, market_id, \
-    market_event_id, other_admin, proposal_id, amount, created_at) FROM STDIN BINARY";
+    market_event_id, other_admin, proposal_id, amount, roles, created_at) FROM STDIN BINARY";
 
 // An admin that was revoked may be set again.
 const SET_ADMIN: &str = "INSERT INTO admins (id, hash, ed25519, roles, expires_at, name, set_by, set_at, revoked_by, \
@@ -69,7 +69,7 @@ async fn admins(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result
 }
 
 async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(), SinkError> {
-    let mut copy = Copy::new(13, acts.len());
+    let mut copy = Copy::new(14, acts.len());
     for act in acts {
         let index = i32::try_from(act.index).map_err(SinkError::refused)?;
         let (account, market, event, admin) = match act.about {
@@ -83,7 +83,8 @@ async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(
         copy.optional(account, |copy, id| copy.id(id.0)).optional(market, |copy, id| copy.id(id.0));
         copy.optional(event, |copy, id| copy.id(id.0)).optional(admin, |copy, id| copy.id(id.0));
         copy.optional(act.proposal, |copy, id| copy.id(id.0));
-        copy.optional(act.amount, |copy, amount| copy.int8(amount.micros())).time(act.at.time);
+        copy.optional(act.amount, |copy, amount| copy.int8(amount.micros()));
+        copy.optional(act.roles, |copy, roles| copy.int2(i16::from(roles.bits()))).time(act.at.time);
     }
     copy.send(tx, COPY_ACTS).await
 }

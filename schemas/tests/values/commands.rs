@@ -5,7 +5,7 @@ use schemas::*;
 use super::parts::{
     ACCOUNT, ADMIN, AMOUNT, CLIENT_ID, OTHER, PROPOSAL, SECOND_ADMIN, account_limits, all_answers, all_order_refs,
     all_terms, bound_key, group, group_acts, key, limit, listing, market, market_additions, market_edits, market_event,
-    market_limits, named_order, new_order, order_id, part, price, quantity, shard, some_admin,
+    market_limits, named_order, new_order, order_id, part, price, quantity, shard, some_admin, wanted_admin,
 };
 use super::{REQUESTS, TRANSITIONS, all_of, messages, named};
 
@@ -99,7 +99,7 @@ pub fn commands() -> Vec<(String, Command)> {
     values.extend(group_acts().into_iter().map(acted));
     values.extend(
         [None, Some(Timestamp(0x0190_4142_4344))]
-            .map(|expires| Command::SetAdmin { admin: Box::new(some_admin(expires)), by: ADMIN }),
+            .map(|expires| Command::SetAdmin { admin: Box::new(wanted_admin(expires)), by: ADMIN }),
     );
     values.push(Command::RevokeAdmin { admin: some_admin(None).id, by: ADMIN });
     values.extend(of_an_owner());

@@ -81,6 +81,11 @@ pub fn some_admin(expires: Option<Timestamp>) -> Admin {
     }
 }
 
+pub fn wanted_admin(expires: Option<Timestamp>) -> WantedAdmin {
+    let Admin { id, proof, roles, expires, name } = some_admin(expires);
+    WantedAdmin { id, proof: expires.map(|_| proof), roles, expires, name }
+}
+
 pub fn bound_key() -> ApiKey {
     let markets = KeyMarkets::new(vec![MarketId(0x3132), MarketId(0x3334_3536)]);
     let terms = KeyTerms { name: Some("quoter".parse().expect("a name")), markets, notional: Some(AMOUNT) };

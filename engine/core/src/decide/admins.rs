@@ -11,17 +11,20 @@
 //! everybody out.
 
 use schemas::limits::ADMINS_MAX;
-use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Event, Rejection};
+use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Event, Rejection, WantedAdmin};
 
 use super::Turn;
 use crate::state::State;
 
 impl Turn<'_> {
-    pub(super) fn set_admin(&mut self, admin: &Admin, by: AdminId) {
+    pub(super) fn set_admin(&mut self, wanted: &WantedAdmin, by: AdminId) {
         self.answer(|state| {
             check_asking(state, by)?;
-            check_set(state, admin)?;
-            Ok(Event::AdminSet { admin: Box::new(admin.clone()), by })
+            // What it has is kept here, where nobody changes it meanwhile.
+            let present = state.admin(wanted.id).map(|admin| admin.proof);
+            let admin = wanted.with(wanted.proof.or(present).ok_or(Rejection::AdminUnknown)?);
+            check_set(state, &admin)?;
+            Ok(Event::AdminSet { admin: Box::new(admin), by })
         });
     }
 

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use schemas::limits::QUANTITY_MAX;
 use schemas::text::{Label, Ticker};
 use schemas::{
-    ADMINS_HOME, About, AccountId, AccountLimits, Admin, AdminId, AdminRoles, ApiKey, ApiKeyId, ClientId, Command,
-    Credits, FeeRate, GroupId, Instructions, KeyMarkets, KeyProof, KeyTerms, Listing, MarketAddition, MarketEdit,
-    MarketEvent, MarketEventId, MarketId, NewOrder, OrderId, OrderRef, Price, ProposalId, Quantity, Request, Scopes,
-    Shard, Sources, Tags, Terms, TimeInForce, Timestamp,
+    ADMINS_HOME, About, AccountId, AccountLimits, AdminId, AdminRoles, ApiKey, ApiKeyId, ClientId, Command, Credits,
+    FeeRate, GroupId, Instructions, KeyMarkets, KeyProof, KeyTerms, Listing, MarketAddition, MarketEdit, MarketEvent,
+    MarketEventId, MarketId, NewOrder, OrderId, OrderRef, Price, ProposalId, Quantity, Request, Scopes, Shard, Sources,
+    Tags, Terms, TimeInForce, Timestamp, WantedAdmin,
 };
 
 use super::law::Order;
 use super::random::MARKETS;
 use super::steps::{
-    Added, Amount, Change, Edited, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, WantedAdmin,
+    Added, Amount, Change, Edited, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, SetAdmin, Size, Step, Wait,
     WantedKey, Which, Wish,
 };
 use super::world::World;
@@ -108,11 +108,12 @@ impl World<'_> {
         Some((at, command))
     }
 
-    fn wanted_admin(&self, wanted: WantedAdmin) -> Admin {
-        let WantedAdmin { id, secret, roles, lasts } = wanted;
+    fn wanted_admin(&self, wanted: SetAdmin) -> WantedAdmin {
+        let SetAdmin { id, secret, roles, lasts } = wanted;
         let expires = lasts.map(|lasts| Timestamp(self.clock.saturating_add_signed(lasts)));
-        let (proof, roles) = (KeyProof::Secret([secret; 32]), AdminRoles::from_bits(roles));
-        Admin { id: AdminId(id), proof, roles, expires, name: None }
+        let proof = secret.map(|secret| KeyProof::Secret([secret; 32]));
+        let roles = AdminRoles::from_bits(roles);
+        WantedAdmin { id: AdminId(id), proof, roles, expires, name: None }
     }
 
     fn wanted(&self, wanted: WantedKey) -> ApiKey {

@@ -14,7 +14,7 @@ use schemas::{
 use super::coverage::Coverage;
 use super::random::{ACCOUNTS, MARKETS};
 use super::steps::{
-    Added, Amount, Change, Edited, Item, Limit, Listed, Names, Route, SeenDeposit, Size, Step, Wait, WantedAdmin,
+    Added, Amount, Change, Edited, Item, Limit, Listed, Names, Route, SeenDeposit, SetAdmin, Size, Step, Wait,
     WantedKey, Which, Wish,
 };
 use super::world::{World, plain};
@@ -74,8 +74,8 @@ pub fn all(coverage: &mut Coverage) -> Done {
 }
 
 fn admin(id: u64, roles: u8, lasts: Option<i64>, by: u64) -> Step {
-    let secret = u8::try_from(id).expect("small");
-    Step::SetAdmin { admin: WantedAdmin { id, secret, roles, lasts }, by, route: Route::Home }
+    let secret = Some(u8::try_from(id).expect("small"));
+    Step::SetAdmin { admin: SetAdmin { id, secret, roles, lasts }, by, route: Route::Home }
 }
 
 /// As many admins as there may be, and one more in place of one that is revoked. The last that keeps admins stays.
@@ -90,6 +90,11 @@ fn many_admins(world: &mut World<'_>) -> Done {
     world.step(&admin(most + 1, 15, Some(0), 1))?;
     world.step(&admin(most + 1, 15, Some(1_000), 1))?;
     world.step(&Step::RevokeAdmin { admin: 1, by: most + 1, route: Route::Home })?;
+    // One that is not there has no key to keep; one that is there keeps it.
+    for id in [2, 4] {
+        let kept = SetAdmin { id, secret: None, roles: 3, lasts: None };
+        world.step(&Step::SetAdmin { admin: kept, by: 1, route: Route::Home })?;
+    }
     world.step(&admin(1, 7, None, 1))?;
     world.step(&Step::Wait { milliseconds: 1_000, late: false })?;
     world.step(&admin(3, 8, None, most + 1))?;

@@ -7,8 +7,8 @@ use schemas::market::YesValue;
 use schemas::{Answer, Credits, Entry, GroupAct, GroupLimits, MarketLimits, PostOnly, SelfTrade, Transition};
 
 use super::steps::{
-    Added, Again, Amount, Change, Edited, Forgery, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, Size, Step,
-    Wait, WantedAdmin, WantedKey, Which, Wish,
+    Added, Again, Amount, Change, Edited, Forgery, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, SetAdmin,
+    Size, Step, Wait, WantedKey, Which, Wish,
 };
 
 /// Accounts 1 to this are opened at the start; the next two never are, unless by a step.
@@ -41,10 +41,15 @@ fn wanted_key() -> impl Strategy<Value = WantedKey> {
         .prop_map(|(id, scopes, lasts, markets, notional)| WantedKey { id, scopes, lasts, markets, notional })
 }
 
-fn wanted_admin() -> impl Strategy<Value = WantedAdmin> {
+fn wanted_admin() -> impl Strategy<Value = SetAdmin> {
     let roles = prop_oneof![2 => Just(8_u8), 1 => Just(15_u8), 2 => any::<u8>()];
     let lasts = prop_oneof![3 => Just(None), 2 => (-5_i64..=20_000).prop_map(Some)];
-    (admin(), 0_u8..6, roles, lasts).prop_map(|(id, secret, roles, lasts)| WantedAdmin { id, secret, roles, lasts })
+    (admin(), weighted(0.8, 0_u8..6), roles, lasts).prop_map(|(id, secret, roles, lasts)| SetAdmin {
+        id,
+        secret,
+        roles,
+        lasts,
+    })
 }
 
 fn asking_key() -> impl Strategy<Value = Option<u64>> {

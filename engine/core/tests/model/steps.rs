@@ -62,7 +62,7 @@ pub enum Step {
         route: Route,
     },
     SetAdmin {
-        admin: WantedAdmin,
+        admin: SetAdmin,
         by: u64,
         route: Route,
     },
@@ -203,10 +203,10 @@ pub enum Step {
 
 /// An admin that is set.
 #[derive(Clone, Copy, Debug)]
-pub struct WantedAdmin {
+pub struct SetAdmin {
     pub id: u64,
-    /// Which of some secrets.
-    pub secret: u8,
+    /// Which of some secrets; `None`: the one that it has.
+    pub secret: Option<u8>,
     pub roles: u8,
     /// Milliseconds from now.
     pub lasts: Option<i64>,

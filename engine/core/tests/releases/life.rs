@@ -7,11 +7,11 @@ use schemas::limits::{DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, MARKET_KEPT_MS, PU
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    About, AccountId, AccountLimits, Admin, AdminId, AdminRoles, Answer, ApiKey, ApiKeyId, Build, ClientId, Command,
-    Credits, Entry, FeeRate, GroupAct, GroupId, GroupLimits, Instructions, KeyProof, Listing, MarketAddition,
-    MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, Part, PartId,
-    PartKind, PostOnly, Price, ProposalId, Quantity, Request, Scopes, SelfTrade, Shard, Sources, Tags, Terms,
-    TimeInForce, Timestamp, Transition,
+    About, AccountId, AccountLimits, AdminId, AdminRoles, Answer, ApiKey, ApiKeyId, Build, ClientId, Command, Credits,
+    Entry, FeeRate, GroupAct, GroupId, GroupLimits, Instructions, KeyProof, Listing, MarketAddition, MarketEdit,
+    MarketEvent, MarketEventId, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, Part, PartId, PartKind, PostOnly,
+    Price, ProposalId, Quantity, Request, Scopes, SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Timestamp,
+    Transition, WantedAdmin,
 };
 
 use super::run::Run;
@@ -203,7 +203,7 @@ impl Life {
     fn admins(&mut self, run: &mut Run) {
         let admin = |id, roles, expires| {
             let (proof, name) = (KeyProof::Secret([id; 32]), "night shift".parse().ok());
-            Box::new(Admin { id: AdminId(id.into()), proof, roles, expires, name })
+            Box::new(WantedAdmin { id: AdminId(id.into()), proof: Some(proof), roles, expires, name })
         };
         let lasts = Some(Timestamp(u64::MAX));
         for (id, roles, expires) in

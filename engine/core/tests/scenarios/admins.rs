@@ -1,6 +1,6 @@
 //! Who is an admin: the first comes from the configuration, the last that keeps admins stays.
 
-use schemas::{Admin, AdminId, AdminRoles, Command, Event, KeyProof, Rejection, Timestamp};
+use schemas::{Admin, AdminId, AdminRoles, Command, Event, KeyProof, Rejection, Timestamp, WantedAdmin};
 
 use crate::script::Scenario;
 
@@ -9,7 +9,15 @@ fn admin(id: u8, roles: AdminRoles, expires: Option<Timestamp>) -> Admin {
 }
 
 fn set(admin: &Admin, by: u64) -> Command {
-    Command::SetAdmin { admin: Box::new(admin.clone()), by: AdminId(by) }
+    let Admin { id, proof, roles, expires, name } = admin.clone();
+    let admin = Box::new(WantedAdmin { id, proof: Some(proof), roles, expires, name });
+    Command::SetAdmin { admin, by: AdminId(by) }
+}
+
+/// Other roles, and the proof that it has.
+fn keep(id: u64, roles: AdminRoles, by: u64) -> Command {
+    let admin = Box::new(WantedAdmin { id: AdminId(id), proof: None, roles, expires: None, name: None });
+    Command::SetAdmin { admin, by: AdminId(by) }
 }
 
 fn revoke(admin: u64, by: u64) -> Command {
@@ -74,4 +82,19 @@ fn an_expiry_is_still_to_come() {
     refused(&mut scenario, &set(&admin(1, AdminRoles::ALL, None), 1));
     let late = admin(2, AdminRoles::MONEY, Some(scenario.state.time()));
     assert_eq!(refused(&mut scenario, &set(&late, 1)), Some(Rejection::KeyExpiryInPast));
+}
+
+/// Whatever the one who asks knew of it: between a new key and other roles nothing of before comes back.
+#[test]
+fn what_is_not_given_stays_as_it_is_when_it_is_decided() {
+    let mut scenario = Scenario::new();
+    refused(&mut scenario, &set(&admin(1, AdminRoles::ALL, None), 1));
+    refused(&mut scenario, &set(&admin(2, AdminRoles::MONEY, None), 1));
+    let new = Admin { proof: KeyProof::Secret([22; 32]), ..admin(2, AdminRoles::MONEY, None) };
+    assert_eq!(refused(&mut scenario, &set(&new, 1)), None);
+    assert_eq!(refused(&mut scenario, &keep(2, AdminRoles::AUDITOR, 1)), None);
+    let known = scenario.state.admin(AdminId(2)).unwrap();
+    assert_eq!((known.proof, known.roles), (new.proof, AdminRoles::AUDITOR));
+    assert_eq!(refused(&mut scenario, &revoke(2, 1)), None);
+    assert_eq!(refused(&mut scenario, &keep(2, AdminRoles::MONEY, 1)), Some(Rejection::AdminUnknown));
 }

@@ -1,6 +1,6 @@
 //! Who may do what: accounts' keys, and admins.
 
-use schemas::{AccountId, Admin, AdminId, AdminRoles, ApiKey, ApiKeyId, Command, KeyProof, Scopes};
+use schemas::{AccountId, AdminId, AdminRoles, ApiKey, ApiKeyId, Command, KeyProof, Scopes, WantedAdmin};
 
 use super::Script;
 
@@ -48,11 +48,12 @@ impl Script<'_> {
         }
     }
 
-    fn admin(&mut self) -> Admin {
-        let (id, proof) = (self.admin_id(), KeyProof::Secret([self.below(IDS); 32]));
+    fn admin(&mut self) -> WantedAdmin {
+        let (id, secret) = (self.admin_id(), self.below(IDS + 1));
+        let proof = (secret < IDS).then_some(KeyProof::Secret([secret; 32]));
         let roles = AdminRoles::from_bits(self.below(16));
         let expires = self.flag().then(|| self.time());
-        Admin { id, proof, roles, expires, name: None }
+        WantedAdmin { id, proof, roles, expires, name: None }
     }
 
     fn admin_id(&mut self) -> AdminId {

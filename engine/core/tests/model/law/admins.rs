@@ -1,22 +1,31 @@
 //! Who is an admin of the exchange. The first shard says so.
 
 use schemas::limits::ADMINS_MAX;
-use schemas::{Admin, AdminId, AdminRoles, Event, Rejection};
+use schemas::{Admin, AdminId, AdminRoles, Event, KeyProof, Rejection, WantedAdmin};
 
 use super::Model;
 
+/// Of an admin that has none.
+const NOBODYS: KeyProof = KeyProof::Secret([0xff; 32]);
+
 impl Model {
-    pub(super) fn set_admin(&mut self, admin: &Admin, by: AdminId) {
+    pub(super) fn set_admin(&mut self, wanted: &WantedAdmin, by: AdminId) {
         let mut after = self.admins.clone();
+        let proof = match (wanted.proof, after.get(&wanted.id)) {
+            (Some(proof), _) => Some(proof),
+            (None, before) => before.map(|before| before.proof),
+        };
+        let admin = wanted.with(proof.unwrap_or(NOBODYS));
         after.insert(admin.id, admin.clone());
         let alike = after.values().filter(|other| other.proof == admin.proof).count();
         let answer = match self.refuses_to_ask(by) {
             Some(code) => Err(code),
+            None if proof.is_none() => Err(Rejection::AdminUnknown),
             None if admin.expires.is_some_and(|expires| expires <= self.now) => Err(Rejection::KeyExpiryInPast),
             None if alike > 1 => Err(Rejection::AdminProofTaken),
             None if !after.values().any(lasts) => Err(Rejection::LastAdmin),
             None if after.len() > ADMINS_MAX => Err(Rejection::AdminsLimit),
-            None => Ok(Event::AdminSet { admin: Box::new(admin.clone()), by }),
+            None => Ok(Event::AdminSet { admin: Box::new(admin), by }),
         };
         if self.answer(answer) {
             self.admins = after;

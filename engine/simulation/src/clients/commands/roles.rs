@@ -1,6 +1,6 @@
 //! What admins ask about admins: more of them, other roles, and their end.
 
-use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Command, KeyProof, Timestamp};
+use schemas::{ADMINS_HOME, AdminId, AdminRoles, Command, KeyProof, Timestamp, WantedAdmin};
 
 use super::{Asked, Sight, World, admins, small};
 use crate::random::Random;
@@ -12,7 +12,7 @@ impl World {
     /// The first admin, whom the configuration names.
     pub fn first_admin(&self) -> Asked {
         let (id, proof) = (AdminId(1), KeyProof::Secret([1; 32]));
-        let admin = Box::new(Admin { id, proof, roles: AdminRoles::ALL, expires: None, name: None });
+        let admin = Box::new(WantedAdmin { id, proof: Some(proof), roles: AdminRoles::ALL, expires: None, name: None });
         self.at_admins(Command::SetAdmin { admin, by: id })
     }
 
@@ -26,9 +26,10 @@ impl World {
         let bits =
             if random.one_in(2) { AdminRoles::ALL.bits() } else { u8::try_from(small(random, 16)).expect("small") };
         let (lasts, ends) = (random.below(LASTS_MAX), random.one_in(2));
-        let admin = Admin {
+        let keeps = random.one_in(4);
+        let admin = WantedAdmin {
             id: admins::admin(random),
-            proof: KeyProof::Secret([secret; 32]),
+            proof: (!keeps).then_some(KeyProof::Secret([secret; 32])),
             roles: AdminRoles::from_bits(bits),
             expires: ends.then(|| Timestamp(sight.now + lasts)),
             name: "simulated".parse().ok(),

@@ -5,11 +5,17 @@
 mod common;
 
 use common::api::Api;
+use common::scribe::{Scribe, listing};
 use common::steps::{text, with};
 use common::{ADMIN_KEY, Platform, eventually};
 
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{Offset, TopicPartitionList};
 use reqwest::Method;
+use schemas::{ADMINS_HOME, MarketId};
 use serde_json::{Value, json};
+use service::kafka::admin_config;
 
 const PATH: &str = "/v1/admin/admins";
 
@@ -161,4 +167,48 @@ fn sha256(key: &str) -> String {
 fn api_time(seconds: i64) -> String {
     let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
     time.format(&time::format_description::well_known::Rfc3339).unwrap()
+}
+
+/// What it halted at may be a revocation, or the first admin of all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_first_shard_has_halted_nobody_is_an_admin() {
+    let platform = Platform::create("admins-halted").await;
+    let mut scribe = Scribe::new(&platform);
+    scribe.append(ADMINS_HOME, b"\xff\xff nobody can read this").await;
+    is_refused(&platform).await;
+
+    // Records that are gone: nobody has folded them.
+    let platform = {
+        platform.remove().await;
+        Platform::create("admins-cut").await
+    };
+    let mut scribe = Scribe::new(&platform);
+    for number in (0..).map(|number| format!("RAIN-{number}")).filter(|ticker| home(&platform, ticker)).take(3) {
+        scribe.open_market(ADMINS_HOME, listing(&number, 1)).await;
+    }
+    let admin: AdminClient<DefaultClientContext> = admin_config(&platform.log.kafka).create().unwrap();
+    let mut gone = TopicPartitionList::new();
+    gone.add_partition_offset(&platform.log.topics().events, ADMINS_HOME.partition(), Offset::Offset(2)).unwrap();
+    admin.delete_records(&gone, &AdminOptions::new()).await.unwrap();
+    is_refused(&platform).await;
+    platform.remove().await;
+}
+
+fn home(platform: &Platform, ticker: &str) -> bool {
+    platform.map().of_market(MarketId::of(&ticker.parse().unwrap())) == ADMINS_HOME
+}
+
+async fn is_refused(platform: &Platform) {
+    let (gateway, api) = platform.gateway().await;
+    let answer = eventually("the shard halts", async || {
+        let answer = api.get(Some(ADMIN_KEY), PATH).await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    answer.problem(503, "shard-halted");
+    // Elsewhere, too.
+    let deposit = json!({"account_id": "1", "amount": "1"});
+    api.admin("/v1/wallet/deposits", &deposit).await.problem(503, "shard-halted");
+    api.get(Some("a guess"), PATH).await.problem(401, "unauthenticated");
+    drop(gateway);
 }

@@ -9,7 +9,8 @@
 //! |-------------------------------------------------|---------------------------------------------------------------------|
 //! | an order of a group would fill                  | it takes at most what the shard's window leaves                     |
 //! | a fill takes the last of that                   | the group is triggered: no order of it trades on this shard any     |
-//! |                                                 | more, and all of them end in the same outcome, those on their way, too |
+//! |                                                 | more, and all that rest end in the same outcome, with the taker's rest |
+//! | an order that waited for its purse has its turn | it is judged by the group as that is then                           |
 //! | a group has filled or was triggered elsewhere   | its home is told at the end of the command, and adds up             |
 //! | what the home has added up reaches the limit    | it is triggered at home, and the home tells all shards              |
 //! | the account asks                                | the home does it, and tells all shards                              |

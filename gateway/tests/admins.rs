@@ -173,7 +173,7 @@ fn api_time(seconds: i64) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_the_first_shard_has_halted_nobody_is_an_admin() {
     let platform = Platform::create("admins-halted").await;
-    let mut scribe = Scribe::new(&platform);
+    let scribe = Scribe::new(&platform);
     scribe.append(ADMINS_HOME, b"\xff\xff nobody can read this").await;
     is_refused(&platform).await;
 

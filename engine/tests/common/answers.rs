@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use schemas::answers::parts;
 use schemas::event::{CancelReason, FirstOutcome};
-use schemas::{Command, CommandId, Event, Outcome, Request, Shard};
+use schemas::{Command, CommandId, Event, Outcome, Request, Shard, TriggerCause};
 
 /// All answers, by command.
 #[derive(Default)]
@@ -103,6 +103,9 @@ fn is_answer(event: &Event) -> bool {
             | Event::AccountFrozen { .. }
             | Event::AccountUnfrozen { .. }
             | Event::AccountLimited { .. }
+            | Event::GroupSet { .. }
+            | Event::GroupTriggered { cause: TriggerCause::Requested, .. }
+            | Event::GroupDeleted { .. }
             | Event::InstructionCompleted { .. }
     )
 }
@@ -157,6 +160,8 @@ fn accepts(command: &Command, event: &Event) -> bool {
             | (Command::FreezeAccount { .. }, Event::AccountFrozen { .. })
             | (Command::UnfreezeAccount { .. }, Event::AccountUnfrozen { .. })
             | (Command::LimitAccount { .. }, Event::AccountLimited { .. })
+            | (Command::ActOnGroup { .. }, Event::GroupSet { .. } | Event::GroupDeleted { .. })
+            | (Command::ActOnGroup { .. }, Event::GroupTriggered { cause: TriggerCause::Requested, .. })
     )
 }
 
@@ -169,6 +174,7 @@ fn is_followed(command: &Command) -> bool {
             | Command::FreezeAccount { .. }
             | Command::UnfreezeAccount { .. }
             | Command::LimitAccount { .. }
+            | Command::ActOnGroup { .. }
     )
 }
 

@@ -179,7 +179,7 @@ async fn an_index_is_built_beside_writers_who_never_wait() {
             client.batch_execute("SET lock_timeout = '100ms'").await.unwrap();
             let mut written = 0;
             while writing.load(Ordering::Relaxed) {
-                let update = "UPDATE purses SET available = available + 1 WHERE account_id = 7; \
+                let update = "UPDATE purses SET available = available + 1, positive = TRUE WHERE account_id = 7; \
                     UPDATE orders SET notional = notional + 1 WHERE id = 777";
                 client.batch_execute(update).await.expect("a writer waited");
                 written += 1;
@@ -286,6 +286,8 @@ async fn names_in_sql_are_those_of_the_log() {
         Act::MarketEventCreated,
         Act::MarketEdited,
         Act::MarketAddedTo,
+        Act::AdminSet,
+        Act::AdminRevoked,
     ];
     check("admin_acts", "act", acts.map(Act::name).to_vec()).await;
     let by = schemas::AdminId(1);
@@ -350,7 +352,7 @@ async fn a_row_that_changes_is_read_and_no_others() {
         WHERE relname IN ('purses', 'positions', 'progress')";
     for row in stack.postgres.query(in_place, &[]).await.unwrap() {
         let (table, changed, in_place): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
-        assert!(changed > 100 && in_place * 10 >= changed * 8, "{table}: {in_place} of {changed} updates in place");
+        assert!(changed > 100 && in_place * 10 >= changed * 7, "{table}: {in_place} of {changed} updates in place");
     }
     stack.remove().await;
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use simulation::{FAULTS, Options, Report, Seen, Tally, run};
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 
 /// Seeds of the test that gives each fault a run to itself.
 const SEEDS_ALONE: u64 = 4;

@@ -86,7 +86,9 @@ fn commands(log: &TestLog, shard: Shard) -> Vec<(u64, CommandRecord)> {
 pub fn assert_each_command_is_answered_once(log: &TestLog, audit: &Audit, asked: &[CommandId]) {
     let mut seen: HashMap<CommandId, u32> = HashMap::new();
     for shard in Shard::all(SHARDS) {
-        let commands = commands(log, shard);
+        // Engines that still run may write more about themselves, behind what was audited.
+        let mut commands = commands(log, shard);
+        commands.retain(|(offset, _)| *offset < audit.position(shard).next_command);
         let expected: Vec<_> = commands.iter().map(|(offset, record)| (*offset, record.id)).collect();
         assert_eq!(audit.causes[shard.index()].len(), expected.len(), "outcomes and commands of shard {shard}");
         assert!(audit.causes[shard.index()] == expected, "causes of shard {shard}");

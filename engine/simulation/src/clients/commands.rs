@@ -147,9 +147,7 @@ impl World {
             if random.one_in(4) {
                 all.push(self.limit_account(account, random));
             }
-            if random.one_in(2) {
-                all.push(self.make_group(account, random));
-            }
+            all.extend(self.make_groups(account, random));
         }
         let (account, key) = (self.vault, ApiKey::with_secret(ApiKeyId(self.vault.0), [7; 32], Scopes::READ));
         all.push(self.at_account(account, Command::OpenAccount { account, key }, None));
@@ -184,8 +182,8 @@ impl World {
             218..230 => self.change_keys(account, sight, random),
             230..240 => self.deposit_by_two(random),
             240..246 => self.describe(sight, random),
-            246..262 => self.act_on_group(account, random),
-            262..268 => self.change_admins(sight, random),
+            246..257 => self.act_on_group(account, random),
+            257..261 => self.change_admins(sight, random),
             _ => self.place(account, sight, random),
         }
     }

@@ -15,10 +15,13 @@ const CONTRACTS_MAX: u32 = 8;
 const WINDOW_MAX_S: u32 = 20;
 
 impl World {
-    /// A group that orders of the account may name from the beginning.
-    pub fn make_group(&self, account: AccountId, random: &mut Random) -> Asked {
-        let command = Command::ActOnGroup { account, group: some_group(random), act: GroupAct::Make(limits(random)) };
-        self.at_account(account, command, None)
+    /// Groups that orders of the account may name from the beginning.
+    pub fn make_groups(&self, account: AccountId, random: &mut Random) -> Vec<Asked> {
+        let make = |number| {
+            let act = GroupAct::Make(limits(random));
+            self.at_account(account, Command::ActOnGroup { account, group: numbered(number), act }, None)
+        };
+        (1..=GROUPS).map(make).collect()
     }
 
     /// Mostly what a group that was triggered needs.
@@ -27,7 +30,7 @@ impl World {
             0..3 => GroupAct::Make(limits(random)),
             3 | 4 => GroupAct::Change(limits(random)),
             5 => GroupAct::Trigger,
-            6 => GroupAct::Delete,
+            6 if random.one_in(2) => GroupAct::Delete,
             _ => GroupAct::Reset,
         };
         self.at_account(account, Command::ActOnGroup { account, group: some_group(random), act }, None)
@@ -36,11 +39,14 @@ impl World {
 
 /// The group of an order, if it names one.
 pub fn of_order(random: &mut Random) -> Option<GroupId> {
-    random.one_in(3).then(|| some_group(random))
+    random.one_in(4).then(|| some_group(random))
 }
 
 fn some_group(random: &mut Random) -> GroupId {
-    let number = 1 + small(random, GROUPS);
+    numbered(1 + small(random, GROUPS))
+}
+
+fn numbered(number: u32) -> GroupId {
     u16::try_from(number).ok().and_then(GroupId::new).expect("small, and not 0")
 }
 

@@ -347,12 +347,16 @@ async fn a_row_that_changes_is_read_and_no_others() {
     .await;
     let (changed, read) = seen;
     assert!(read < 10 * changed, "{changed} orders changed, {read} entries of indexes read");
-    // What is in no index changes in place.
+    // What is in no index changes in place, where its page has room: new positions take what old ones could use.
     let in_place = "SELECT relname::text, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables \
         WHERE relname IN ('purses', 'positions', 'progress')";
     for row in stack.postgres.query(in_place, &[]).await.unwrap() {
         let (table, changed, in_place): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
-        assert!(changed > 100 && in_place * 10 >= changed * 7, "{table}: {in_place} of {changed} updates in place");
+        let tenths = if table == "positions" { 5 } else { 7 };
+        assert!(
+            changed > 100 && in_place * 10 >= changed * tenths,
+            "{table}: {in_place} of {changed} updates in place"
+        );
     }
     stack.remove().await;
 }

@@ -128,8 +128,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn wall(&self) -> Timestamp {
-        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
+        service::clock::now()
     }
 
     fn elapsed(&self) -> Duration {

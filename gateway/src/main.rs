@@ -105,7 +105,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), Fatal> {
     let telemetry = telemetry::init("gateway")?;
-    let replays = Replays::new(http::preview::now().as_millis());
+    let replays = Replays::new(service::clock::now().as_millis());
     let shutdown = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
     let [ready, topics_right, can_write] = ["view", "topics", "producer"].map(|part| readiness.part(part));

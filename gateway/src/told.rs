@@ -91,6 +91,11 @@ pub struct Told<'a> {
 }
 
 impl Told<'_> {
+    /// Something if one of the events is like this.
+    pub fn says(&self, wanted: impl Fn(&Event) -> bool) -> Option<()> {
+        self.events.iter().any(wanted).then_some(())
+    }
+
     /// The command whose answer this request has as well, if it repeats one that is parked.
     pub fn repeats(&self) -> Option<CommandId> {
         repeated(self.events).next()

@@ -7,15 +7,11 @@ mod common;
 use common::api::Api;
 use common::scribe::{Scribe, listing};
 use common::steps::{text, with};
-use common::{ADMIN_KEY, Platform, eventually};
+use common::{ADMIN_KEY, Platform, eventually, log};
 
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::{Offset, TopicPartitionList};
 use reqwest::Method;
 use schemas::{ADMINS_HOME, MarketId};
 use serde_json::{Value, json};
-use service::kafka::admin_config;
 
 const PATH: &str = "/v1/admin/admins";
 
@@ -186,10 +182,7 @@ async fn where_the_first_shard_has_halted_nobody_is_an_admin() {
     for number in (0..).map(|number| format!("RAIN-{number}")).filter(|ticker| home(&platform, ticker)).take(3) {
         scribe.open_market(ADMINS_HOME, listing(&number, 1)).await;
     }
-    let admin: AdminClient<DefaultClientContext> = admin_config(&platform.log.kafka).create().unwrap();
-    let mut gone = TopicPartitionList::new();
-    gone.add_partition_offset(&platform.log.topics().events, ADMINS_HOME.partition(), Offset::Offset(2)).unwrap();
-    admin.delete_records(&gone, &AdminOptions::new()).await.unwrap();
+    log::lose_beginning(&platform, ADMINS_HOME, 2).await;
     is_refused(&platform).await;
     platform.remove().await;
 }

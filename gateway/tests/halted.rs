@@ -11,16 +11,12 @@ use common::scribe::{Scribe, key, listing};
 use common::socket::{Heard, Socket};
 use common::steps::{results, text};
 use common::{Platform, SHARDS, Whole, eventually};
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::{Offset, TopicPartitionList};
 use schemas::event::OrderPlaced;
 use schemas::{
     AccountId, ApiKey, ApiKeyId, EngineId, Entry, Event, FeeRate, Instructions, MarketId, NewOrder, OrderId, PostOnly,
     Price, Quantity, Scopes, Shard, Status, Term, Terms, TimeInForce,
 };
 use serde_json::{Value, json};
-use service::kafka::admin_config;
 use service::kafka::topics::{create, delete};
 
 /// A market's ticker and home.
@@ -167,10 +163,7 @@ async fn a_log_that_was_cut_halts_its_shard_alone() {
         scribe.open_market(shard_of(ticker), listing(ticker, 1)).await;
     }
     // Nobody has folded what is gone: no projections run here.
-    let admin: AdminClient<DefaultClientContext> = admin_config(&platform.log.kafka).create().unwrap();
-    let mut gone = TopicPartitionList::new();
-    gone.add_partition_offset(&platform.log.topics().events, cut.partition(), Offset::Offset(2)).unwrap();
-    admin.delete_records(&gone, &AdminOptions::new()).await.unwrap();
+    log::lose_beginning(&platform, cut, 2).await;
 
     let (gateway, api) = platform.gateway().await;
     names(&gateway, cut, 2, "has no offset 0").await;

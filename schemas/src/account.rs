@@ -8,38 +8,23 @@ use crate::money::Credits;
 use crate::text::KeyName;
 use crate::time::Timestamp;
 
-/// What a key may do. A set of bits. Bits that this build does not know are carried and mean nothing here.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Encode, Decode)]
-pub struct Scopes(u8);
+bit_set! {
+    /// What a key may do. A set of bits. Bits that this build does not know are carried and mean nothing here.
+    Scopes {
+        /// See one's own account.
+        READ = 1;
+        /// Place, amend and cancel orders.
+        TRADE = 2;
+        /// Cancel orders. Whoever may trade may cancel too.
+        CANCEL = 4;
+        /// Move credits to another account.
+        TRANSFER = 8;
+    }
+}
 
 impl Scopes {
-    /// See one's own account.
-    pub const READ: Self = Self(1);
-    /// Place, amend and cancel orders.
-    pub const TRADE: Self = Self(2);
-    /// Cancel orders. Whoever may trade may cancel too.
-    pub const CANCEL: Self = Self(4);
-    /// Move credits to another account.
-    pub const TRANSFER: Self = Self(8);
     /// See and trade.
-    pub const READ_TRADE: Self = Self(3);
-    /// Everything that this build knows.
-    pub const ALL: Self = Self(15);
-
-    /// `None` if there is a bit that means nothing to this build.
-    pub const fn new(bits: u8) -> Option<Self> {
-        if bits & !Self::ALL.0 == 0 { Some(Self(bits)) } else { None }
-    }
-
-    /// Any bits, as a later build may have written them.
-    pub const fn from_bits(bits: u8) -> Self {
-        Self(bits)
-    }
-
-    /// The bits.
-    pub const fn bits(self) -> u8 {
-        self.0
-    }
+    pub const READ_TRADE: Self = Self(Self::READ.0 | Self::TRADE.0);
 
     /// True if every scope of `other` is in this set, or follows from it: who may trade may cancel.
     pub const fn contains(self, other: Self) -> bool {

@@ -2,8 +2,6 @@
 //!
 //! They are facts of the first shard, set and revoked by admins. Gateways hold them to their roles.
 
-use bincode::{Decode, Encode};
-
 use crate::account::KeyProof;
 use crate::ids::{AdminId, Shard};
 use crate::text::KeyName;
@@ -15,37 +13,21 @@ pub const ADMINS_HOME: Shard = match Shard::new(0) {
     None => panic!("there is a first shard"),
 };
 
-/// What an admin may do. A set of bits. Bits that this build does not know are carried and mean nothing here.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Encode, Decode)]
-pub struct AdminRoles(u8);
+bit_set! {
+    /// What an admin may do. A set of bits. Bits that this build does not know are carried and mean nothing here.
+    AdminRoles {
+        /// Create, describe, open, pause, limit and answer markets.
+        MARKETS = 1;
+        /// Deposit and withdraw; freeze and limit accounts.
+        MONEY = 2;
+        /// See what admins see. Whoever has another role may, too.
+        AUDITOR = 4;
+        /// Say who is an admin, raise the vocabulary, put records aside.
+        ADMINS = 8;
+    }
+}
 
 impl AdminRoles {
-    /// Create, describe, open, pause, limit and answer markets.
-    pub const MARKETS: Self = Self(1);
-    /// Deposit and withdraw; freeze and limit accounts.
-    pub const MONEY: Self = Self(2);
-    /// See what admins see. Whoever has another role may, too.
-    pub const AUDITOR: Self = Self(4);
-    /// Say who is an admin, raise the vocabulary, put records aside.
-    pub const ADMINS: Self = Self(8);
-    /// Everything that this build knows.
-    pub const ALL: Self = Self(15);
-
-    /// `None` if there is a bit that means nothing to this build.
-    pub const fn new(bits: u8) -> Option<Self> {
-        if bits & !Self::ALL.0 == 0 { Some(Self(bits)) } else { None }
-    }
-
-    /// Any bits, as a later build may have written them.
-    pub const fn from_bits(bits: u8) -> Self {
-        Self(bits)
-    }
-
-    /// The bits.
-    pub const fn bits(self) -> u8 {
-        self.0
-    }
-
     /// True if every role of `other` is in this set, or follows from it: every admin may see.
     pub const fn contains(self, other: Self) -> bool {
         let sees = if self.0 & Self::ALL.0 == 0 { 0 } else { Self::AUDITOR.0 };

@@ -130,6 +130,52 @@ macro_rules! wire_enum {
     };
 }
 
+/// A set of named bits. Bits that this build does not know are carried and mean nothing here.
+macro_rules! bit_set {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $bit:ident = $value:literal;)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, bincode::Encode, bincode::Decode)]
+        pub struct $name(u8);
+
+        impl $name {
+            $($(#[$vmeta])* pub const $bit: Self = Self($value);)+
+            /// Everything that this build knows.
+            pub const ALL: Self = Self($($value)|+);
+
+            const NAMED: &'static [(Self, &'static str)] = &[$((Self::$bit, stringify!($bit)),)+];
+
+            /// `None` if there is a bit that means nothing to this build.
+            pub const fn new(bits: u8) -> Option<Self> {
+                if bits & !Self::ALL.0 == 0 { Some(Self(bits)) } else { None }
+            }
+
+            /// Any bits, as a later build may have written them.
+            pub const fn from_bits(bits: u8) -> Self {
+                Self(bits)
+            }
+
+            /// The bits.
+            pub const fn bits(self) -> u8 {
+                self.0
+            }
+
+            /// The names in JSON of what is in the set and this build knows.
+            pub fn names(self) -> impl Iterator<Item = &'static str> {
+                Self::NAMED.iter().filter(move |(bit, _)| self.0 & bit.0 != 0).map(|(_, name)| *name)
+            }
+
+            /// The set of what these names stand for; `None` if there is none, an unknown one, or one twice.
+            pub fn named(names: &[&str]) -> Option<Self> {
+                let add = |bits: u8, name: &&str| {
+                    let (bit, _) = Self::NAMED.iter().find(|(_, known)| known == name)?;
+                    (bits & bit.0 == 0).then_some(bits | bit.0)
+                };
+                names.iter().try_fold(0, add).filter(|bits| *bits != 0).map(Self)
+            }
+        }
+    };
+}
+
 /// Decoding through a check, for types that cannot hold every value of what they wrap.
 macro_rules! checked_decode {
     ($name:ident($inner:ty)) => {

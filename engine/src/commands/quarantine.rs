@@ -2,7 +2,7 @@
 //!
 //! Writes one record behind everything on the shard's events. All readers honour it: see [`schemas::halting`].
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use engine_core::{Halt, Replica};
@@ -13,8 +13,8 @@ use schemas::reading::Fault;
 use schemas::text::Reason;
 use schemas::{
     ADMINS_HOME, AdminId, AdminRoles, Command, CommandRecord, KeyProof, Quarantine, Quarantined, Record, Shard,
-    Timestamp,
 };
+use service::clock;
 use service::config::LogArgs;
 use service::is_key;
 use service::kafka::{EventsTail, KafkaFault, Reading, producer_config, quarantine};
@@ -165,8 +165,7 @@ impl Admins {
 
     /// Whose key this is, of those who may put records aside.
     fn holder(&self, name: &'static str, key: &str) -> Result<AdminId, QuarantineError> {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = Timestamp(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX));
+        let now = clock::now();
         let mut admins = self.0.state().admins().filter(|admin| admin.may(AdminRoles::ADMINS, now));
         let holder = admins.find(|admin| matches!(&admin.proof, KeyProof::Secret(hash) if is_key(hash, key)));
         holder.map(|admin| admin.id).ok_or(QuarantineError::NotAnAdmin(name))

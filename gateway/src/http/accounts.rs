@@ -17,11 +17,6 @@ use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 use crate::told::Told;
 
-/// Something if one of the events is like this.
-fn found(told: &Told<'_>, wanted: impl Fn(&Event) -> bool) -> Option<()> {
-    told.events.iter().any(wanted).then_some(())
-}
-
 /// Seconds that a replaced key may stay valid.
 const GRACE_MAX_S: u64 = KEY_GRACE_MAX_MS / 1_000;
 
@@ -45,7 +40,7 @@ pub async fn open(
     let key = ApiKey { id: material.id(), proof: material.proof(), scopes, expires: None, terms: None };
     let command = Command::OpenAccount { account, key };
     let shard = state.map.of_account(account);
-    let opened = |told: &Told<'_>| found(told, |event| matches!(event, Event::AccountOpened { .. }));
+    let opened = |told: &Told<'_>| told.says(|event| matches!(event, Event::AccountOpened { .. }));
     let later = |_| NewKey::later(account, &material, scopes);
     let ((), settled) = submit(&state, shard, command, later, opened).await?;
     let command_id = settled.command.to_string();
@@ -84,7 +79,7 @@ pub async fn add_key(
     let key = ApiKey { id: material.id(), proof: material.proof(), scopes, expires, terms };
     let command = Command::AddApiKey { account, key, by: Some(by) };
     let shard = state.map.of_account(account);
-    let added = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyAdded { .. }));
+    let added = |told: &Told<'_>| told.says(|event| matches!(event, Event::ApiKeyAdded { .. }));
     let later = |_| NewKey::later(account, &material, scopes);
     let ((), settled) = submit(&state, shard, command, later, added).await?;
     let command_id = settled.command.to_string();
@@ -98,9 +93,7 @@ fn read_rights(mut fields: Fields) -> Result<Rights, Problem> {
     let public_key = Material::read(&mut fields);
     let scopes = fields.texts_or("scopes", Scopes::READ_TRADE, scopes);
     let expires = fields.text_or("expires_at", None, |text| parse::time(text).map(Some));
-    let name = fields.text_or("name", None, |text| {
-        text.parse().map(Some).map_err(|_| Fault::form("1 to 64 bytes without control characters"))
-    });
+    let name = fields.text_or("name", None, |text| parse::key_name(text).map(Some));
     let markets = fields.texts_or("markets", None, |texts| markets(texts).map(Some));
     let notional = fields.text_or("notional", None, |text| parse::amount(text).map(Some));
     let built =
@@ -148,7 +141,7 @@ pub async fn rotate_key(
     let key = Box::new(ApiKey { id: material.id(), proof: material.proof(), ..rights });
     let command = Command::RotateApiKey { account, old, key, grace_ms, by: Some(by) };
     let shard = state.map.of_account(account);
-    let added = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyAdded { .. }));
+    let added = |told: &Told<'_>| told.says(|event| matches!(event, Event::ApiKeyAdded { .. }));
     let later = |_| NewKey::later(account, &material, scopes);
     let ((), settled) = submit(&state, shard, command, later, added).await?;
     let command_id = settled.command.to_string();
@@ -190,7 +183,7 @@ pub async fn revoke_key(
     let key = key.ok_or_else(|| Problem::new(kinds::API_KEY_UNKNOWN))?;
     let Ender { account, by, .. } = ender;
     let command = Command::RevokeApiKey { account, key, by: Some(by) };
-    let revoked = |told: &Told<'_>| found(told, |event| matches!(event, Event::ApiKeyRevoked { .. }));
+    let revoked = |told: &Told<'_>| told.says(|event| matches!(event, Event::ApiKeyRevoked { .. }));
     let ((), settled) = submit(&state, state.map.of_account(account), command, |_| Map::new(), revoked).await?;
     let command_id = settled.command.to_string();
     Ok(Answer::one(RevokedKey { key_id: key_id(key), command_id }, settled.at()))

@@ -33,7 +33,7 @@ impl AdminShape {
     fn of(admin: &Admin) -> Self {
         let Admin { id, roles, expires, ref name, .. } = *admin;
         let name = name.as_ref().map(ToString::to_string);
-        Self { admin_id: id, name, roles: names(roles), expires_at: expires }
+        Self { admin_id: id, name, roles: roles.names().collect(), expires_at: expires }
     }
 }
 
@@ -87,9 +87,7 @@ pub async fn set(
     if roles == Some(None) {
         fields.fault("roles", Fault::missing("must be given"));
     }
-    let name = fields.text_or("name", None, |text| {
-        text.parse().map(Some).map_err(|_| Fault::form("1 to 64 bytes without control characters"))
-    });
+    let name = fields.text_or("name", None, |text| parse::key_name(text).map(Some));
     let expires = fields.text_or("expires_at", None, |text| parse::time(text).map(Some));
     let wanted = read_proof(&mut fields);
     let built = (|| Some((roles??, name?, expires?, wanted?)))();
@@ -144,7 +142,7 @@ pub async fn revoke(
     query.nothing_else()?;
     fields.finish(Some(()))?;
     let admin = admin_id(&id)?;
-    let done = |told: &Told<'_>| told.events.iter().find(|event| matches!(event, Event::AdminRevoked { .. })).map(drop);
+    let done = |told: &Told<'_>| told.says(|event| matches!(event, Event::AdminRevoked { .. }));
     let command = Command::RevokeAdmin { admin, by };
     let ((), settled) = submit(&state, ADMINS_HOME, command, |_| later(None), done).await?;
     let command_id = settled.command.to_string();
@@ -177,26 +175,9 @@ fn new_key() -> String {
     format!("lfg_admin_{}", to_hex(&rand::random::<[u8; 32]>()))
 }
 
-const NAMES: [(AdminRoles, &str); 4] = [
-    (AdminRoles::MARKETS, "MARKETS"),
-    (AdminRoles::MONEY, "MONEY"),
-    (AdminRoles::AUDITOR, "AUDITOR"),
-    (AdminRoles::ADMINS, "ADMINS"),
-];
-
-fn names(roles: AdminRoles) -> Vec<&'static str> {
-    NAMES.iter().filter(|(role, _)| roles.bits() & role.bits() != 0).map(|(_, name)| *name).collect()
-}
-
 /// Roles by their names.
 fn roles(texts: &[&str]) -> Result<AdminRoles, Fault> {
-    let mut bits = 0;
-    for text in texts {
-        let named = NAMES.iter().find(|(_, name)| name == text).map(|(role, _)| role.bits());
-        bits |= named.filter(|bit| bits & bit == 0).unwrap_or(u8::MAX);
-    }
-    let some = AdminRoles::new(bits).filter(|_| !texts.is_empty());
-    some.ok_or_else(|| Fault::form("some of MARKETS, MONEY, AUDITOR, ADMINS, each once"))
+    AdminRoles::named(texts).ok_or_else(|| Fault::form("some of MARKETS, MONEY, AUDITOR, ADMINS, each once"))
 }
 
 #[cfg(test)]
@@ -210,7 +191,7 @@ mod tests {
         for texts in [&[][..], &["money"], &["MONEY", "MONEY"], &["MONEY", "READ"], &["READ", "READ"]] {
             assert!(roles(texts).is_err(), "{texts:?}");
         }
-        assert_eq!(names(AdminRoles::from_bits(0x93)), ["MARKETS", "MONEY"]);
+        assert_eq!(AdminRoles::from_bits(0x93).names().collect::<Vec<_>>(), ["MARKETS", "MONEY"]);
     }
 
     #[test]

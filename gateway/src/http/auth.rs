@@ -6,8 +6,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use schemas::{ADMINS_HOME, AccountId, AdminId, AdminRoles, ApiKeyId, Scopes};
+use service::clock::now;
 
-use crate::http::preview::now;
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::signer;
 use crate::state::Shared;

@@ -7,6 +7,7 @@ use axum::extract::State;
 use engine_core::Group;
 use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits, GroupNow, Instruction};
 use serde::Serialize;
+use service::clock::now;
 use tokio::time::Instant;
 
 use crate::answers::instructed;
@@ -17,7 +18,7 @@ use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
 use crate::http::parse::{self, PAGE_DEFAULT};
-use crate::http::preview::{now, unavailable};
+use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 use crate::told::{Settled, Told};

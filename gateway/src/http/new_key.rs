@@ -83,7 +83,7 @@ impl NewKey {
     /// A key that is there.
     pub fn new(account: AccountId, key: &Material, scopes: Scopes, command_id: String) -> Self {
         let (account_id, key_id, shown) = (account.to_string(), key_id(key.id()), key.shown());
-        Self { account_id, key_id, shown, scopes: names(scopes), command_id }
+        Self { account_id, key_id, shown, scopes: scopes.names().collect(), command_id }
     }
 
     /// For a command whose outcome is still to come: the key will be valid once it has.
@@ -96,7 +96,7 @@ impl NewKey {
             ("account_id".to_owned(), json!(account.to_string())),
             ("key_id".to_owned(), json!(key_id(key.id()))),
             (name.to_owned(), json!(shown)),
-            ("scopes".to_owned(), json!(names(scopes))),
+            ("scopes".to_owned(), json!(scopes.names().collect::<Vec<_>>())),
             ("look".to_owned(), json!("/v1/wallet")),
         ])
     }
@@ -126,7 +126,7 @@ impl KeyShape {
         Self {
             key_id: key_id(key.id),
             name: key.name().map(ToString::to_string),
-            scopes: names(key.scopes),
+            scopes: key.scopes.names().collect(),
             expires_at: key.expires,
             markets,
             notional: key.notional().map(|notional| notional.to_string()),
@@ -140,22 +140,9 @@ pub fn key_id(id: ApiKeyId) -> String {
     format!("{:016x}", id.0)
 }
 
-const NAMES: [(Scopes, &str); 4] =
-    [(Scopes::READ, "READ"), (Scopes::TRADE, "TRADE"), (Scopes::CANCEL, "CANCEL"), (Scopes::TRANSFER, "TRANSFER")];
-
-fn names(scopes: Scopes) -> Vec<&'static str> {
-    NAMES.iter().filter(|(scope, _)| scopes.bits() & scope.bits() != 0).map(|(_, name)| *name).collect()
-}
-
 /// Scopes by their names.
 pub fn scopes(texts: &[&str]) -> Result<Scopes, Fault> {
-    let named = |text: &&str| NAMES.iter().find(|(_, name)| name == text).map(|(scope, _)| scope.bits());
-    let bits = texts.iter().map(named).collect::<Option<Vec<_>>>();
-    let distinct =
-        |bits: &Vec<u8>| bits.iter().fold(0, |all, bit| all ^ bit) == bits.iter().fold(0, |all, bit| all | bit);
-    let all =
-        bits.filter(|bits| !bits.is_empty() && distinct(bits)).map(|bits| bits.iter().fold(0, |all, bit| all | bit));
-    all.and_then(Scopes::new).ok_or_else(|| Fault::form("some of READ, TRADE, CANCEL, TRANSFER, each once"))
+    Scopes::named(texts).ok_or_else(|| Fault::form("some of READ, TRADE, CANCEL, TRANSFER, each once"))
 }
 
 #[cfg(test)]
@@ -170,7 +157,7 @@ mod tests {
         for texts in [&[][..], &["read"], &["READ", "READ"], &["READ", "ADMIN"]] {
             assert!(scopes(texts).is_err(), "{texts:?}");
         }
-        assert_eq!(names(Scopes::READ_TRADE), ["READ", "TRADE"]);
+        assert_eq!(Scopes::READ_TRADE.names().collect::<Vec<_>>(), ["READ", "TRADE"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use schemas::limits::{
 };
 use schemas::market::YesValue;
 use schemas::money::{DecimalError, TICKS_PER_CREDIT};
-use schemas::text::{Clarification, Label, Question, Rules, Ticker};
+use schemas::text::{Clarification, KeyName, Label, Question, Rules, Ticker};
 use schemas::{
     AccountId, AdminId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, GroupId, Listing, MarketId, OrderId,
     Price, ProposalId, Quantity,
@@ -201,6 +201,11 @@ const ID: &str = "an id: a decimal number in a string";
 /// An account's id; 0 names none.
 pub fn account_id(text: &str) -> Parsed<AccountId> {
     id64(text).filter(|&id| id != 0).map(AccountId).ok_or_else(|| Fault::form(ID))
+}
+
+/// What people call a key, or an admin.
+pub fn key_name(text: &str) -> Parsed<KeyName> {
+    text.parse().map_err(|_| Fault::form("1 to 64 bytes without control characters"))
 }
 
 /// An admin's id; 0 names none.

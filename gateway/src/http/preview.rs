@@ -1,13 +1,13 @@
 //! `POST /v1/orders/preview`: what an order would do, and every rule that it breaks. Nothing is written.
 
 use std::borrow::Cow;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
 use engine_core::{Does, Preview, PriceFill};
 use schemas::event::FirstOutcome;
-use schemas::{Credits, MarketId, NewOrder, Price, Rejection, Timestamp};
+use schemas::{Credits, MarketId, NewOrder, Price, Rejection};
 use serde::Serialize;
+use service::clock::now;
 use tokio::time::Instant;
 
 use crate::config::POSITION_WITHIN;
@@ -126,11 +126,6 @@ pub async fn preview(
     let known = previewed(&state.followers, state.map, &order, now()).map_err(unavailable)?;
     let answer = PreviewAnswer::new(&order, listing.ticker.to_string(), &known);
     Ok(Answer::many(answer, known.at))
-}
-
-pub fn now() -> Timestamp {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl PreviewAnswer {

@@ -23,11 +23,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use service::clock::now;
 
 use crate::http::extract::read;
 use crate::http::fields::Fields;
 use crate::http::parse::{self, Fault};
-use crate::http::preview::now;
 use crate::http::problem::{Problem, kinds};
 use crate::replays::NotAccepted;
 use crate::signing::{self, NOBODYS, Stamp, WEBSOCKET_METHOD};

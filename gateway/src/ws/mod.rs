@@ -38,10 +38,8 @@ pub async fn upgrade(
 ) -> Result<Response, Problem> {
     query.nothing_else()?;
     check_origin(&headers, &state.allowed_origins)?;
-    let key = match headers.contains_key(header::AUTHORIZATION) {
-        true => Some(holder(bearer(&headers)?, &state)?),
-        false => None,
-    };
+    let presents = headers.contains_key(header::AUTHORIZATION);
+    let key = presents.then(|| holder(bearer(&headers)?, &state)).transpose()?;
     let upgrade = upgrade.map_err(|rejection| Problem::new(kinds::UPGRADE_REQUIRED).detail(rejection.body_text()))?;
     let permit = Arc::clone(&state.websockets).try_acquire_owned().map_err(|_| Problem::new(kinds::OVERLOADED))?;
     let upgrade = upgrade

@@ -83,8 +83,7 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
-    let (holds, challenge) = (None, None);
-    let mut session = Session { socket, state, inbox, key: holds, challenge, orders, heard, bad_requests };
+    let mut session = Session { socket, state, inbox, key: None, challenge: None, orders, heard, bad_requests };
     let greeted = match key {
         Some(key) => session.authenticate(key).await,
         None => Ok(()),

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{Offset, TopicPartitionList};
 use schemas::reading::{Position, Reader, Reading as Read};
 use schemas::{Event, Outcome, Shard};
-use service::kafka::{EventsTail, Reading};
+use service::kafka::{EventsTail, Reading, admin_config};
 
 use super::{PATIENCE, Platform, SHARDS, eventually};
 
@@ -24,6 +27,14 @@ pub fn outcomes(platform: &Platform) -> Vec<(Shard, Outcome)> {
         }
     }
     found
+}
+
+/// Takes away the records of a shard's events before an offset.
+pub async fn lose_beginning(platform: &Platform, shard: Shard, before: i64) {
+    let admin: AdminClient<DefaultClientContext> = admin_config(&platform.log.kafka).create().unwrap();
+    let mut gone = TopicPartitionList::new();
+    gone.add_partition_offset(&platform.log.topics().events, shard.partition(), Offset::Offset(before)).unwrap();
+    admin.delete_records(&gone, &AdminOptions::new()).await.unwrap();
 }
 
 /// All outcomes that a command has caused by now, wherever.

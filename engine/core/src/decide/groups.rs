@@ -85,7 +85,12 @@ impl Turn<'_> {
     }
 
     /// Home: what a group has filled on another shard.
-    pub(super) fn take_filled(&mut self, from: Shard, (account, group): Key, (generation, contracts, triggered): Told) {
+    pub(super) fn take_filled(
+        &mut self,
+        from: Shard,
+        (account, group): Key,
+        (generation, contracts, triggered): Report,
+    ) {
         self.step(|state, draft| {
             let known = state.group(account, group);
             let Some(known) = known.filter(|known| known.generation == generation && !known.triggered) else { return };
@@ -170,7 +175,7 @@ impl Turn<'_> {
 }
 
 /// Generation, contracts, whether it was triggered.
-type Told = (u64, u64, bool);
+type Report = (u64, u64, bool);
 
 fn next_unreported(state: &State, after: Option<(Shard, AccountId, GroupId)>) -> Option<(Shard, AccountId, GroupId)> {
     use std::ops::Bound::{Excluded, Unbounded};
@@ -188,16 +193,13 @@ fn answer(state: &State, account: AccountId, group: GroupId, act: GroupAct) -> R
     let known = state.group(account, group);
     let groups = state.groups(account);
     let next = groups.map_or(0, |groups| groups.generations) + 1;
-    let set = |limits, generation| {
-        let anew = known.is_none_or(|known| known.generation != generation);
-        Event::GroupSet { account, group, limits, generation, anew }
-    };
+    let set = |limits, generation, anew| Event::GroupSet { account, group, limits, generation, anew };
     let event = match (act, known) {
         (GroupAct::Make(_), Some(_)) => Err(Rejection::GroupExists),
-        (GroupAct::Make(limits), None) => Ok(set(limits, next)),
+        (GroupAct::Make(limits), None) => Ok(set(limits, next, true)),
         (_, None) => Err(Rejection::GroupUnknown),
-        (GroupAct::Change(limits), Some(known)) => Ok(set(limits, known.generation)),
-        (GroupAct::Reset, Some(known)) => Ok(set(known.limits, next)),
+        (GroupAct::Change(limits), Some(known)) => Ok(set(limits, known.generation, false)),
+        (GroupAct::Reset, Some(known)) => Ok(set(known.limits, next, true)),
         (GroupAct::Trigger, Some(_)) => Ok(Event::GroupTriggered { account, group, cause: TriggerCause::Requested }),
         (GroupAct::Delete, Some(_)) => Ok(Event::GroupDeleted { account, group }),
     }?;

@@ -23,4 +23,6 @@ mod script;
 mod ten_seconds;
 mod too_late;
 mod transfers;
+#[path = "../words/mod.rs"]
+mod words;
 mod yes;

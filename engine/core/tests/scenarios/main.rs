@@ -18,3 +18,5 @@ mod reducing;
 mod refusals;
 mod script;
 mod wallets;
+#[path = "../words/mod.rs"]
+mod words;

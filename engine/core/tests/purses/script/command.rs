@@ -16,11 +16,12 @@
 //!
 //! Names are numbers. Times count from the line.
 
+use crate::words::group_act;
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Credits, Entry, FeeRate, GroupAct, GroupLimits,
-    Instructions, MarketId, NewOrder, OrderRef, PostOnly, Price, Quantity, Request, SelfTrade, Shard, Terms,
-    TimeInForce, Timestamp, Transition,
+    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Credits, Entry, FeeRate, Instructions, MarketId,
+    NewOrder, OrderRef, PostOnly, Price, Quantity, Request, SelfTrade, Shard, Terms, TimeInForce, Timestamp,
+    Transition,
 };
 
 use super::{Scenario, milliseconds};
@@ -91,18 +92,7 @@ impl Scenario {
             ["switch", seconds] => Command::SetDeadManSwitch { account, timeout_s: Some(seconds.parse().unwrap()) },
             ["cancel", "all"] => Command::MassCancel { account, market: None },
             ["group", number, ref act @ ..] => {
-                let limits = |contracts: &str, s: &str| {
-                    GroupLimits::new(contracts.parse().unwrap(), s.parse().unwrap()).unwrap()
-                };
-                let act = match *act {
-                    ["make", contracts, "in", s] => GroupAct::Make(limits(contracts, s)),
-                    ["change", contracts, "in", s] => GroupAct::Change(limits(contracts, s)),
-                    ["trigger"] => GroupAct::Trigger,
-                    ["reset"] => GroupAct::Reset,
-                    ["delete"] => GroupAct::Delete,
-                    ref other => panic!("no such act: {other:?}"),
-                };
-                Command::ActOnGroup { account, group: number.parse().unwrap(), act }
+                Command::ActOnGroup { account, group: number.parse().unwrap(), act: group_act(act) }
             }
             _ => return None,
         })

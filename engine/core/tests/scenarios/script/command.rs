@@ -16,11 +16,12 @@
 //! alice batch REQUEST ; REQUEST …        alice all REQUEST ; REQUEST …     (one by one; all or nothing)
 //! ```
 
+use crate::words::group_act;
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Contract, Entry, FeeRate, GroupAct, GroupLimits,
-    Instructions, MarketAddition, MarketEdit, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Request,
-    SelfTrade, Side, Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
+    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Contract, Entry, FeeRate, Instructions,
+    MarketAddition, MarketEdit, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Request, SelfTrade, Side,
+    Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 use super::{Scenario, quantity_of};
@@ -103,18 +104,7 @@ impl Scenario {
         match *words {
             ["cancel", "all"] => Command::MassCancel { account, market: None },
             ["group", number, ref act @ ..] => {
-                let limits = |contracts: &str, s: &str| {
-                    GroupLimits::new(contracts.parse().unwrap(), s.parse().unwrap()).unwrap()
-                };
-                let act = match *act {
-                    ["make", contracts, "in", s] => GroupAct::Make(limits(contracts, s)),
-                    ["change", contracts, "in", s] => GroupAct::Change(limits(contracts, s)),
-                    ["trigger"] => GroupAct::Trigger,
-                    ["reset"] => GroupAct::Reset,
-                    ["delete"] => GroupAct::Delete,
-                    ref other => panic!("no such act: {other:?}"),
-                };
-                Command::ActOnGroup { account, group: number.parse().unwrap(), act }
+                Command::ActOnGroup { account, group: number.parse().unwrap(), act: group_act(act) }
             }
             ["switch", "off"] => Command::SetDeadManSwitch { account, timeout_s: None },
             ["switch", seconds] => Command::SetDeadManSwitch { account, timeout_s: Some(seconds.parse().unwrap()) },

@@ -4,17 +4,19 @@
 //! a producer id that the broker does not know any more. Such a producer takes nothing more. What it had taken fails;
 //! whether that was written is unknown.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::counter;
-use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext, Statistics};
 use schemas::Shard;
 use service::kafka::requests::Requests;
-use service::kafka::{KafkaFault, producer_config};
+use service::kafka::{KafkaFault, Polled, producer_config};
 use service::{KafkaArgs, Part, Shutdown};
+use tokio::sync::Notify;
 
 use crate::config::PRODUCE_WITHIN;
 
@@ -27,23 +29,78 @@ const METADATA_WITHIN: Duration = Duration::from_secs(10);
 pub struct Producer {
     config: ClientConfig,
     topic: String,
-    current: RwLock<FutureProducer<Requests>>,
+    current: RwLock<Arc<Client>>,
     ready: Part,
+}
+
+type Client = Polled<Reports>;
+
+/// What Kafka says of one record. A success wakes nobody: whoever wrote the record waits for its outcome, not for this.
+#[derive(Debug)]
+pub struct Delivery {
+    acknowledged: AtomicBool,
+    failed: OnceLock<KafkaError>,
+    wake: Arc<Notify>,
+}
+
+impl Delivery {
+    /// Nothing is said yet. `wake` is notified of a failure.
+    pub fn new(wake: &Arc<Notify>) -> Arc<Self> {
+        Arc::new(Self { acknowledged: AtomicBool::new(false), failed: OnceLock::new(), wake: Arc::clone(wake) })
+    }
+
+    /// True once the record is on the log for certain.
+    pub fn is_acknowledged(&self) -> bool {
+        self.acknowledged.load(Ordering::Acquire)
+    }
+
+    /// Why the record was not acknowledged, once that is certain.
+    pub fn failure(&self) -> Option<&KafkaError> {
+        self.failed.get()
+    }
+
+    /// Kafka says what became of the record: once.
+    pub fn report(&self, result: Result<(), KafkaError>) {
+        match result {
+            Ok(()) => self.acknowledged.store(true, Ordering::Release),
+            Err(error) => {
+                let _ = self.failed.set(error);
+                self.wake.notify_one();
+            }
+        }
+    }
+}
+
+/// Hands over what Kafka reports.
+struct Reports(Requests);
+
+impl ClientContext for Reports {
+    fn stats(&self, statistics: Statistics) {
+        self.0.count(&statistics);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Arc<Delivery>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Arc<Delivery>) {
+        delivery.report(result.as_ref().map(|_| ()).map_err(|(error, _)| error.clone()));
+    }
 }
 
 impl Producer {
     /// Writes to this topic. `ready` is true while commands can be taken.
     pub fn new(kafka: &KafkaArgs, topic: String, ready: Part) -> Result<Self, KafkaFault> {
-        let mut config = producer_config(kafka, PRODUCE_WITHIN);
-        let requests = Requests::of("commands", &mut config);
-        let current = RwLock::new(config.create_with_context(requests)?);
+        let config = producer_config(kafka, PRODUCE_WITHIN);
+        let current = RwLock::new(Arc::new(client(&config)?));
         Ok(Self { config, topic, current, ready })
     }
 
-    /// Takes a record, or says why not: then it was not written. The future tells what became of it.
-    pub fn send(&self, shard: Shard, bytes: &[u8]) -> Result<DeliveryFuture, KafkaError> {
-        let record = FutureRecord::<(), _>::to(&self.topic).partition(shard.partition()).payload(bytes);
-        self.current().send_result(record).map_err(|(error, _)| error)
+    /// Takes a record, or says why not: then it was not written. `delivery` is told what becomes of it.
+    pub fn send(&self, shard: Shard, bytes: &[u8], delivery: Arc<Delivery>) -> Result<(), KafkaError> {
+        let record = BaseRecord::<(), _, _>::with_opaque_to(&self.topic, delivery);
+        let record = record.partition(shard.partition()).payload(bytes);
+        self.current().send(record).map_err(|(error, _)| error)
     }
 
     /// Makes the first record as quick as the later ones: finds the cluster and the topic's leaders. Blocks.
@@ -70,20 +127,17 @@ impl Producer {
     }
 
     async fn replace(self: &Arc<Self>) -> Result<(), KafkaFault> {
-        let mut config = self.config.clone();
-        let requests = Requests::of("commands", &mut config);
-        let next: FutureProducer<Requests> = config.create_with_context(requests)?;
-        let (client, topic) = (next.clone(), self.topic.clone());
+        let next = Arc::new(client(&self.config)?);
+        let (warmed, topic) = (Arc::clone(&next), self.topic.clone());
         let warm = tokio::task::spawn_blocking(move || {
-            client.client().fetch_metadata(Some(&topic), METADATA_WITHIN).map(|_| ())
+            warmed.client().fetch_metadata(Some(&topic), METADATA_WITHIN).map(|_| ())
         });
         warm.await.unwrap_or(Err(KafkaError::Canceled))?;
         let broken = {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *current, next)
         };
-        // Its last handle ends its thread, and waits for it.
-        tokio::task::spawn_blocking(move || drop(broken));
+        drop(broken);
         self.ready.set(true);
         counter!("gateway_producers_replaced_total").increment(1);
         Ok(())
@@ -92,8 +146,9 @@ impl Producer {
     /// Gives what is still queued a last chance to be written.
     pub fn drain(&self, within: Duration) {
         let (producer, deadline) = (self.current(), std::time::Instant::now() + within);
+        // Not `flush`, which waits in slices of 100 ms.
         while producer.in_flight_count() > 0 && std::time::Instant::now() < deadline {
-            producer.poll(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
         let lost = producer.in_flight_count();
         if lost > 0 {
@@ -101,9 +156,15 @@ impl Producer {
         }
     }
 
-    fn current(&self) -> FutureProducer<Requests> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn current(&self) -> Arc<Client> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn client(config: &ClientConfig) -> Result<Client, KafkaError> {
+    let mut config = config.clone();
+    let requests = Requests::of("commands", &mut config);
+    Polled::new(&config, Reports(requests))
 }
 
 #[cfg(test)]
@@ -142,11 +203,22 @@ mod tests {
         tokio::task::spawn_blocking(move || warm.warm_up()).await.unwrap().unwrap();
         let (shard, shutdown) = (Shard::new(0).unwrap(), Shutdown::new());
         let delivered = async |producer: &Producer| {
-            let delivery = producer.send(shard, b"a record")?;
-            let delivered = timeout(PATIENCE, delivery).await.expect("in time").expect("told");
-            delivered.map(|delivery| delivery.offset).map_err(|(error, _)| error)
+            let wake = Arc::new(Notify::new());
+            let delivery = Delivery::new(&wake);
+            producer.send(shard, b"a record", Arc::clone(&delivery))?;
+            let told = async {
+                while !delivery.is_acknowledged() {
+                    if let Some(error) = delivery.failure() {
+                        return Err(error.clone());
+                    }
+                    // A success wakes nobody.
+                    let _ = timeout(Duration::from_millis(1), wake.notified()).await;
+                }
+                Ok(())
+            };
+            timeout(PATIENCE, told).await.expect("in time")
         };
-        assert_eq!(delivered(&producer).await, Ok(0));
+        assert_eq!(delivered(&producer).await, Ok(()));
         break_it(&producer);
         let refused = delivered(&producer).await.unwrap_err();
         assert_eq!(refused.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal));
@@ -155,13 +227,13 @@ mod tests {
         let again = timeout(PATIENCE, async {
             loop {
                 match delivered(&producer).await {
-                    Ok(offset) => return offset,
+                    Ok(()) => return,
                     Err(error) => assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal)),
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
-        assert_eq!(again.await.expect("a new producer"), 1);
+        again.await.expect("a new producer");
         assert!(readiness.is_ready());
         shutdown.trigger();
         looking.await.unwrap();

@@ -8,21 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use metrics::{counter, gauge, histogram};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::producer::DeliveryFuture;
-use rdkafka::producer::future_producer::OwnedDeliveryResult;
 use schemas::{Command, CommandId, CommandRecord, Shard};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::OUTCOME_WITHIN;
 use crate::halted::Halted;
 use crate::http::origin;
 use crate::pending::Pending;
-use crate::producer::Producer;
+use crate::producer::{Delivery, Producer};
 use crate::told::Settled;
 
 /// No answer; what that means for the caller.
@@ -143,32 +139,27 @@ impl Submitter {
         let _counted = Counted::new(commands.len());
         // Before anything is produced: an answer cannot come unnoticed.
         let mut registration = self.pending.register(exchange.id);
-        let (mut deliveries, mut complete) = (FuturesUnordered::new(), false);
+        let (failed, mut complete) = (Arc::new(Notify::new()), false);
         for (shard, command) in commands {
             if self.halted.takes_no_commands(shard) {
                 complete = exchange.lose(shard, SubmitError::ShardHalted(shard));
                 continue;
             }
-            match self.produce(shard, CommandRecord { id: exchange.id, command, origin: origin::current() }) {
-                Ok(delivery) => {
-                    exchange.open.insert(shard, false);
-                    deliveries.push(async move { (shard, delivery.await.ok()) });
-                }
-                Err(error) => complete = exchange.lose(shard, error),
+            let (record, delivery) =
+                (CommandRecord { id: exchange.id, command, origin: origin::current() }, Delivery::new(&failed));
+            match self.producer.send(shard, &record.encode(), Arc::clone(&delivery)) {
+                Ok(()) => drop(exchange.open.insert(shard, delivery)),
+                Err(error) => complete = exchange.lose(shard, not_queued(error)),
             }
         }
         while !complete {
             complete = tokio::select! {
                 biased;
                 Some(settled) = registration.answers.recv() => exchange.gather.take(&settled),
-                Some((shard, delivered)) = deliveries.next() => exchange.delivered(shard, delivered),
+                () = failed.notified() => exchange.fail(),
                 () = sleep_until(deadline) => exchange.end(),
             };
         }
-    }
-
-    fn produce(&self, shard: Shard, record: CommandRecord) -> Result<DeliveryFuture, SubmitError> {
-        self.producer.send(shard, &record.encode()).map_err(not_queued)
     }
 }
 
@@ -176,8 +167,8 @@ impl Submitter {
 struct Exchange<'a, G> {
     id: CommandId,
     gather: &'a mut G,
-    /// Shards that may still answer, and whether the command is on their log for certain.
-    open: BTreeMap<Shard, bool>,
+    /// Shards that may still answer, and what Kafka says of the command there.
+    open: BTreeMap<Shard, Arc<Delivery>>,
     /// How it went, for metrics.
     result: &'static str,
 }
@@ -189,23 +180,23 @@ impl<G: Gather> Exchange<'_, G> {
         self.gather.lose(shard, error)
     }
 
-    /// What Kafka says of a command; `None` if it says nothing any more. True once nothing is missing.
-    fn delivered(&mut self, shard: Shard, delivered: Option<OwnedDeliveryResult>) -> bool {
-        match delivered {
-            Some(Ok(_)) => {
-                self.open.insert(shard, true);
-                false
-            }
-            Some(Err((error, _))) => self.lose(shard, not_delivered(self.id, error)),
-            None => self.lose(shard, SubmitError::OutcomeUnknown(self.id)),
+    /// Kafka did not acknowledge some of the commands. True once nothing is missing.
+    fn fail(&mut self) -> bool {
+        let failed = |(shard, delivery): (&Shard, &Arc<Delivery>)| Some((*shard, delivery.failure()?.clone()));
+        let failed: Vec<(Shard, KafkaError)> = self.open.iter().filter_map(failed).collect();
+        let mut complete = false;
+        for (shard, error) in failed {
+            complete = self.lose(shard, not_delivered(self.id, error));
         }
+        complete
     }
 
     /// The time is over.
     fn end(&mut self) -> bool {
-        for (shard, acknowledged) in std::mem::take(&mut self.open) {
+        for (shard, delivery) in std::mem::take(&mut self.open) {
             let id = self.id;
-            let error = if acknowledged { SubmitError::Accepted(id) } else { SubmitError::OutcomeUnknown(id) };
+            let error =
+                if delivery.is_acknowledged() { SubmitError::Accepted(id) } else { SubmitError::OutcomeUnknown(id) };
             self.lose(shard, error);
         }
         true
@@ -291,7 +282,9 @@ mod tests {
     #[test]
     fn at_the_end_it_is_known_of_each_shard_whether_it_has_the_command() {
         let mut answers = Answers { wanted: vec![SHARD, OTHER], ..Answers::default() };
-        let open = [(SHARD, true), (OTHER, false)].into();
+        let [acknowledged, silent] = [Delivery::new(&Arc::default()), Delivery::new(&Arc::default())];
+        acknowledged.report(Ok(()));
+        let open = [(SHARD, acknowledged), (OTHER, silent)].into();
         let mut exchange = Exchange { id: ID, gather: &mut answers, open, result: "settled" };
         assert!(exchange.end());
         assert_eq!(exchange.result, "unknown");
@@ -301,9 +294,12 @@ mod tests {
     #[test]
     fn a_shard_whose_command_is_lost_does_not_keep_the_others() {
         let mut answers = Answers { wanted: vec![SHARD, OTHER], ..Answers::default() };
-        let open = [(SHARD, false), (OTHER, false)].into();
+        let [lost, silent] = [Delivery::new(&Arc::default()), Delivery::new(&Arc::default())];
+        lost.report(Err(KafkaError::MessageProduction(Code::MessageTimedOut)));
+        let open = [(SHARD, lost), (OTHER, silent)].into();
         let mut exchange = Exchange { id: ID, gather: &mut answers, open, result: "settled" };
-        assert!(!exchange.delivered(SHARD, None));
+        assert!(!exchange.fail());
+        assert!(!exchange.fail(), "each failure is told once");
         let told = settled(OTHER, outcome(7, vec![Event::Rejected { code: Rejection::OrderUnknown }]));
         assert!(exchange.gather.take(&told));
         assert_eq!(answers.lost, [(SHARD, SubmitError::OutcomeUnknown(ID))]);

@@ -56,6 +56,8 @@ impl KafkaLog {
         let topics = args.topics();
         // Never a member, since it subscribes to nothing; it asks what the members have committed.
         let mut config = consumer_config(&args.kafka, &topics.engines_group, reading);
+        // The commands of a shard that is taken over wait for the request that is under way.
+        config.set("fetch.wait.max.ms", "200");
         let requests = Requests::of("shard", &mut config);
         let consumer = config.create_with_context(requests)?;
         let generation = writer.current();

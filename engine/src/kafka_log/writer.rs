@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::{ClientConfig, ClientContext, Statistics};
 use schemas::Shard;
 use schemas::topics::Topics;
 use service::config::LogArgs;
 use service::kafka::requests::Requests;
-use service::kafka::{KafkaFault, outcome_producer_config};
+use service::kafka::{KafkaFault, Polled, outcome_producer_config};
 
 use crate::log::AppendFault;
 
@@ -31,7 +31,7 @@ pub struct Writer {
 /// One producer, from its making to its failure.
 pub struct Generation {
     number: u64,
-    producer: ThreadedProducer<Reports>,
+    producer: Polled<Reports>,
     failed: Arc<AtomicBool>,
 }
 
@@ -118,7 +118,7 @@ impl Generation {
         let failed = Arc::new(AtomicBool::new(false));
         let mut config = config.clone();
         let requests = Requests::of("writer", &mut config);
-        let producer = config.create_with_context(Reports { failed: failed.clone(), requests })?;
+        let producer = Polled::new(&config, Reports { failed: failed.clone(), requests })?;
         Ok(Arc::new(Self { number, producer, failed }))
     }
 

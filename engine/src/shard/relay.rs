@@ -15,13 +15,15 @@ use schemas::{Command, CommandId, CommandRecord, Event, Message, Origin, Outcome
 use super::leader::Out;
 use crate::log::Clock;
 
-/// An acknowledgement waits this long for others to join it: nobody waits for it, but the sender keeps the message.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(500);
+/// From one acknowledgement to the next, whomever they go to: nobody waits for them, but a sender keeps its messages. So what a
+/// shard acknowledges in a second does not grow with the number of shards.
+const ACKNOWLEDGE_PERIOD: Duration = Duration::from_millis(500);
 
-/// Messages of one sender that are acknowledged at once.
+/// So many messages of one sender are acknowledged at once.
 const ACKNOWLEDGE_EVERY: u64 = 1_000;
 
-/// A message that is not acknowledged for this long is sent again; then after twice as long, and so on.
+/// A message that is not acknowledged for this long, and for the time in which all shards have their turn, is sent again; then after
+/// twice as long, and so on.
 const RESEND_AFTER: Duration = Duration::from_secs(5);
 
 /// The longest pause between two tries.
@@ -37,9 +39,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Relay {
     me: Shard,
     acknowledge: BTreeMap<Shard, Acknowledgement>,
-    /// When the oldest acknowledgement must go out.
-    acknowledge_at: Option<Duration>,
+    /// When the next acknowledgement may go out.
+    acknowledge_at: Duration,
     receivers: BTreeMap<Shard, Receiver>,
+    resend_after: Duration,
     look_at: Duration,
 }
 
@@ -47,6 +50,8 @@ pub struct Relay {
 struct Acknowledgement {
     number: u64,
     messages: u64,
+    /// When the first of them was taken in.
+    since: Duration,
 }
 
 /// What is known of one receiver.
@@ -61,14 +66,22 @@ struct Receiver {
 
 impl Relay {
     /// Begins with a term, when all that the state keeps is confirmed: sends all of it.
-    pub fn begin(replica: &Replica, me: Shard, now: Duration, out: &mut Out) -> Self {
-        let mut receivers = BTreeMap::new();
+    pub fn begin(replica: &Replica, (me, shards): (Shard, u16), now: Duration, out: &mut Out) -> Self {
+        let resend_after = RESEND_AFTER + ACKNOWLEDGE_PERIOD * u32::from(shards);
+        let (acknowledge, receivers) = (BTreeMap::new(), BTreeMap::new());
+        let (acknowledge_at, look_at) = (now, now + LOOK_EVERY);
+        let mut relay = Self { me, acknowledge, acknowledge_at, receivers, resend_after, look_at };
         for (to, number, origin, message) in replica.kept_messages() {
             out.command(to, &copy(me, number, (origin, None), message.clone()));
-            let fresh = Receiver { confirmed: number, first: number, since: now, wait: RESEND_AFTER };
-            receivers.entry(to).or_insert(fresh).confirmed = number;
+            relay.sent(to, number, now);
         }
-        Self { me, acknowledge: BTreeMap::new(), acknowledge_at: None, receivers, look_at: now + LOOK_EVERY }
+        relay
+    }
+
+    /// A message goes out for the first time.
+    fn sent(&mut self, to: Shard, number: u64, now: Duration) {
+        let fresh = Receiver { confirmed: number, first: number, since: now, wait: self.resend_after };
+        self.receivers.entry(to).or_insert(fresh).confirmed = number;
     }
 
     /// An own outcome counts: relays what it sent, notes what it took in.
@@ -83,8 +96,7 @@ impl Relay {
                 Event::Sent { to, number, message } => {
                     let trace = trace.filter(|_| origin == cause);
                     out.command(to, &copy(self.me, number, (origin, trace), message));
-                    let fresh = Receiver { confirmed: number, first: number, since: now, wait: RESEND_AFTER };
-                    self.receivers.entry(to).or_insert(fresh).confirmed = number;
+                    self.sent(to, number, now);
                 }
                 Event::Received { from, number } => self.taken_in(from, number, now),
                 Event::MessageSkipped { from, number, expected } if number < expected => {
@@ -96,18 +108,23 @@ impl Relay {
     }
 
     fn taken_in(&mut self, from: Shard, number: u64, now: Duration) {
-        let pending = self.acknowledge.entry(from).or_insert(Acknowledgement { number: 0, messages: 0 });
+        if self.acknowledge.is_empty() {
+            self.acknowledge_at = self.acknowledge_at.max(now + ACKNOWLEDGE_PERIOD);
+        }
+        let fresh = Acknowledgement { number: 0, messages: 0, since: now };
+        let pending = self.acknowledge.entry(from).or_insert(fresh);
         pending.number = pending.number.max(number);
         pending.messages += 1;
-        let due = if pending.messages >= ACKNOWLEDGE_EVERY { now } else { now + ACKNOWLEDGE_WITHIN };
-        self.acknowledge_at = Some(self.acknowledge_at.map_or(due, |at| at.min(due)));
+        if pending.messages >= ACKNOWLEDGE_EVERY {
+            self.acknowledge_at = now;
+        }
     }
 
     /// Does what is due; returns how many messages were sent again.
     pub fn tend(&mut self, replica: &Replica, clock: &mut impl Clock, out: &mut Out) -> u64 {
         let now = clock.elapsed();
-        if self.acknowledge_at.is_some_and(|at| at <= now) {
-            self.acknowledge_all(clock, out);
+        if self.acknowledge_at <= now {
+            self.acknowledge_one(clock, out);
         }
         if self.look_at > now {
             return 0;
@@ -116,13 +133,25 @@ impl Relay {
         self.resend(replica, now, out)
     }
 
+    /// Acknowledges to who sent most of what is acknowledged at once, else to who waits longest.
+    fn acknowledge_one(&mut self, clock: &mut impl Clock, out: &mut Out) {
+        let urgency = |pending: &Acknowledgement| (pending.messages < ACKNOWLEDGE_EVERY, pending.since);
+        let Some((&from, _)) = self.acknowledge.iter().min_by_key(|(_, pending)| urgency(pending)) else { return };
+        self.acknowledge_at = clock.elapsed() + ACKNOWLEDGE_PERIOD;
+        self.acknowledge(from, clock, out);
+    }
+
     /// Acknowledges all that was taken in.
     pub fn acknowledge_all(&mut self, clock: &mut impl Clock, out: &mut Out) {
-        self.acknowledge_at = None;
-        for (from, Acknowledgement { number, .. }) in std::mem::take(&mut self.acknowledge) {
-            let command = Command::Acknowledge { to: self.me, number };
-            out.command(from, &CommandRecord::new(clock.command_id(), command));
+        while let Some((&from, _)) = self.acknowledge.first_key_value() {
+            self.acknowledge(from, clock, out);
         }
+    }
+
+    fn acknowledge(&mut self, from: Shard, clock: &mut impl Clock, out: &mut Out) {
+        let Some(Acknowledgement { number, .. }) = self.acknowledge.remove(&from) else { return };
+        let command = Command::Acknowledge { to: self.me, number };
+        out.command(from, &CommandRecord::new(clock.command_id(), command));
     }
 
     fn resend(&mut self, replica: &Replica, now: Duration, out: &mut Out) -> u64 {
@@ -161,7 +190,7 @@ impl Relay {
                 first => {
                     receiver.first = first.copied().unwrap_or(receiver.confirmed + 1);
                     receiver.since = now;
-                    receiver.wait = RESEND_AFTER;
+                    receiver.wait = self.resend_after;
                 }
             }
         }

@@ -197,7 +197,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         self.log.consume_from(if commands.first < next { next - 1 } else { next })?;
         let now = self.clock.elapsed();
         let mut out = Out::default();
-        let relay = Relay::begin(&self.replica, self.shard, now, &mut out);
+        let relay = Relay::begin(&self.replica, (self.shard, self.map.shards()), now, &mut out);
         let timers = Timers::begin(self.shard);
         tracing::info!(
             shard = %self.shard, term = self.replica.position().term, took = ?(now - since), "took over"

@@ -252,16 +252,23 @@ fn again_if_passing(fault: KafkaFault) -> End {
 
 /// Asks for the ends of the logs from time to time, for the metrics.
 async fn watch_lag(tail: Arc<EventsTail>, meters: Vec<(Shard, Arc<Meters>)>) {
+    let shards: Vec<Shard> = meters.iter().map(|(shard, _)| *shard).collect();
     let mut tick = interval(LAG_PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        for (shard, meters) in &meters {
-            let (tail, shard) = (Arc::clone(&tail), *shard);
-            match spawn_blocking(move || tail.end(shard)).await {
-                Ok(Ok(end)) => meters.log_ends(end),
-                Ok(Err(fault)) => tracing::debug!(%fault, "the end of the log is not known now"),
-                Err(_) => return,
+        let (asked, shards) = (Arc::clone(&tail), shards.clone());
+        let ends = match spawn_blocking(move || asked.ends(shards)).await {
+            Ok(Ok(ends)) => ends,
+            Ok(Err(fault)) => {
+                tracing::debug!(%fault, "the ends of the log are not known now");
+                continue;
+            }
+            Err(_) => return,
+        };
+        for (shard, end) in ends {
+            if let Some((_, meters)) = meters.iter().find(|(known, _)| *known == shard) {
+                meters.log_ends(end);
             }
         }
     }

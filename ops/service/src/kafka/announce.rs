@@ -1,7 +1,7 @@
 //! A process says on the log of every shard that it reads it, and which vocabulary it can read.
 //!
 //! With a producer of its own: whoever writes nothing else, as projections, announces itself all the same, and a
-//! producer that must not leave gaps has nothing to do with it.
+//! producer that must not leave gaps has nothing to do with it. It is made for each announcement, since these are minutes apart.
 
 use std::time::Duration;
 
@@ -25,12 +25,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub async fn announce(log: LogArgs, part: Part, shutdown: Shutdown) {
     let begin = Instant::now();
     let mut shards: Vec<_> = Shard::all(log.shards).map(|shard| (shard, Announcements::new(part))).collect();
-    let mut producer = None;
     while !shutdown.is_triggered() {
         let now = begin.elapsed();
         let due = shards.iter_mut().filter_map(|(shard, announcements)| Some((*shard, announcements.due(now)?)));
         let due: Vec<_> = due.collect();
-        for shard in tell(&log, &mut producer, due).await {
+        for shard in tell(&log, due).await {
             shards[shard.index()].1.failed(begin.elapsed());
         }
         let next = shards.iter().map(|(_, announcements)| announcements.next()).min().unwrap_or(WITHIN);
@@ -40,19 +39,21 @@ pub async fn announce(log: LogArgs, part: Part, shutdown: Shutdown) {
         }
     }
     let last = shards.iter().map(|(shard, announcements)| (*shard, announcements.leave())).collect();
-    if timeout(FAREWELL, tell(&log, &mut producer, last)).await.is_err() {
+    if timeout(FAREWELL, tell(&log, last)).await.is_err() {
         tracing::info!("the log was not told of the end; this part counts until it was silent for long enough");
     }
 }
 
-/// Writes these commands; the shards where that failed. A producer that fails is not used again: it may be broken.
-async fn tell(log: &LogArgs, producer: &mut Option<FutureProducer>, commands: Vec<(Shard, Command)>) -> Vec<Shard> {
-    let all: Vec<Shard> = commands.iter().map(|(shard, _)| *shard).collect();
-    let with = match producer.take().map_or_else(|| producer_config(&log.kafka, WITHIN).create(), Ok) {
-        Ok(with) => with,
+/// Writes these commands; the shards where that failed.
+async fn tell(log: &LogArgs, commands: Vec<(Shard, Command)>) -> Vec<Shard> {
+    if commands.is_empty() {
+        return Vec::new();
+    }
+    let producer: FutureProducer = match producer_config(&log.kafka, WITHIN).create() {
+        Ok(producer) => producer,
         Err(error) => {
             tracing::warn!(%error, "no producer to announce this part with");
-            return all;
+            return commands.into_iter().map(|(shard, _)| shard).collect();
         }
     };
     let topic = log.topics().commands;
@@ -60,7 +61,7 @@ async fn tell(log: &LogArgs, producer: &mut Option<FutureProducer>, commands: Ve
         let id = CommandId(uuid::Uuid::now_v7().as_u128());
         let bytes = CommandRecord::new(id, command).encode();
         let record = FutureRecord::<(), _>::to(&topic).partition(shard.partition()).payload(&bytes);
-        (shard, with.send_result(record).map_err(|(error, _)| error))
+        (shard, producer.send_result(record).map_err(|(error, _)| error))
     });
     let mut failed = Vec::new();
     for (shard, sent) in sent.collect::<Vec<_>>() {
@@ -76,8 +77,7 @@ async fn tell(log: &LogArgs, producer: &mut Option<FutureProducer>, commands: Ve
             failed.push(shard);
         }
     }
-    if failed.is_empty() {
-        *producer = Some(with);
-    }
+    // Its end waits for its thread.
+    tokio::task::spawn_blocking(move || drop(producer));
     failed
 }

@@ -15,7 +15,8 @@ const REQUEST_OVERHEAD: usize = 1024 * 1024;
 pub enum Reading {
     /// The head of the log: a record is wanted the moment it is there.
     Live,
-    /// The head of the log, but a few milliseconds may pass if the broker can then answer once instead of for every record.
+    /// The head of the log, but a few milliseconds may pass if the broker can then answer once instead of for every record. It answers
+    /// so often also when there is nothing: see [`super::EventsTail`].
     Gathered {
         /// How long the broker may wait for more.
         wait: Duration,
@@ -99,9 +100,9 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> Clie
         .set("isolation.level", "read_uncommitted")
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "50")
-        // A record is answered at once; a quiet log costs five requests a second. A partition that is assigned waits for the
-        // request that is under way, so a take-over takes up to so much longer.
-        .set("fetch.wait.max.ms", "200");
+        // A record is answered at once, and a quiet log costs two requests a second. A partition that is assigned waits for the request
+        // that is under way.
+        .set("fetch.wait.max.ms", "500");
     match reading {
         Reading::Live => config.set("queued.max.messages.kbytes", "32768"),
         // More than comes in that time, so that it is the time that counts.
@@ -111,10 +112,7 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> Clie
             .set("queued.max.messages.kbytes", "32768"),
         // Nothing is fetched while a record waits in the client. With several partitions, those that are taken would wait for
         // the request of those that are quiet.
-        Reading::Paced { .. } => config
-            .set("fetch.wait.max.ms", "500")
-            .set("queued.min.messages", "1")
-            .set("queued.max.messages.kbytes", "32768"),
+        Reading::Paced { .. } => config.set("queued.min.messages", "1").set("queued.max.messages.kbytes", "32768"),
         Reading::Bulk => config
             .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
             .set("queued.min.messages", "1000000")

@@ -7,7 +7,9 @@
 mod announce;
 mod clients;
 mod fault;
+mod polled;
 pub mod quarantine;
+mod quiet;
 pub mod requests;
 mod tail;
 pub mod topics;
@@ -16,4 +18,5 @@ pub use announce::announce;
 pub use clients::{GroupProtocol, Reading};
 pub use clients::{admin_config, consumer_config, member_config, outcome_producer_config, producer_config};
 pub use fault::{KafkaFault, may_retry};
+pub use polled::Polled;
 pub use tail::{Cut, EventsTail, TailRecord};

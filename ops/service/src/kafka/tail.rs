@@ -1,6 +1,8 @@
 //! The tail of the events topic: given partitions, from given offsets, in a thread of the caller's own.
 //!
 //!   lfg.events[s…] ─▶ *EventsTail* ─▶ schemas::reading::Reader ─▶ the caller's fold
+//!
+//! One that gathers records asks next to nothing while none comes (`quiet`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use schemas::{Shard, Timestamp};
 
 use super::clients::{Reading, consumer_config};
 use super::fault::{KafkaFault, may_retry};
+use super::quiet::Quiet;
 use super::requests::Requests;
 use crate::config::KafkaArgs;
 
@@ -22,10 +25,16 @@ const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads partitions of the events topic from given offsets on. In order within a partition; across partitions in any.
 pub struct EventsTail {
-    consumer: BaseConsumer<Requests>,
+    reads: Reads,
     topic: String,
     shards: Vec<Shard>,
-    pace: Option<Pace>,
+}
+
+/// How records are taken.
+enum Reads {
+    AtOnce(BaseConsumer<Requests>),
+    Paced(BaseConsumer<Requests>, Pace),
+    Gathered(Quiet),
 }
 
 /// When records are taken next: see [`Reading::Paced`].
@@ -35,8 +44,24 @@ struct Pace {
 }
 
 impl Pace {
-    fn taken(&self) {
-        *self.last() = Some(Instant::now());
+    fn poll<'a>(
+        &self,
+        consumer: &'a BaseConsumer<Requests>,
+        timeout: Duration,
+    ) -> Option<Result<BorrowedMessage<'a>, KafkaError>> {
+        let polled = consumer.poll(Duration::ZERO).or_else(|| {
+            let rest = self.rest();
+            if rest >= timeout {
+                std::thread::sleep(timeout);
+                return None;
+            }
+            std::thread::sleep(rest);
+            consumer.poll(timeout - rest)
+        });
+        if polled.is_some() {
+            *self.last() = Some(Instant::now());
+        }
+        polled
     }
 
     /// How long to leave what comes where it is.
@@ -99,21 +124,24 @@ impl EventsTail {
         from: impl IntoIterator<Item = (Shard, u64)>,
     ) -> Result<Self, KafkaFault> {
         let topic = topics.events.clone();
-        let mut config = consumer_config(kafka, &format!("{topic}.tail"), reading);
-        let requests = Requests::of("tail", &mut config);
-        let consumer: BaseConsumer<_> = config.create_with_context(requests)?;
-        let mut assignment = TopicPartitionList::new();
-        let mut shards = Vec::new();
-        for (shard, offset) in from {
-            assignment.add_partition_offset(&topic, shard.partition(), to_offset(offset))?;
-            shards.push(shard);
-        }
-        consumer.assign(&assignment)?;
-        let pace = match reading {
-            Reading::Paced { pause } => Some(Pace { pause, last: Mutex::default() }),
-            Reading::Live | Reading::Gathered { .. } | Reading::Bulk => None,
+        let consumer = |reading| -> Result<BaseConsumer<Requests>, KafkaFault> {
+            let mut config = consumer_config(kafka, &format!("{topic}.tail"), reading);
+            let requests = Requests::of("tail", &mut config);
+            Ok(config.create_with_context(requests)?)
         };
-        Ok(Self { consumer, topic, shards, pace })
+        let reads = match reading {
+            Reading::Live | Reading::Bulk => Reads::AtOnce(consumer(reading)?),
+            Reading::Paced { pause } => Reads::Paced(consumer(reading)?, Pace { pause, last: Mutex::default() }),
+            Reading::Gathered { .. } => {
+                Reads::Gathered(Quiet::new(topic.clone(), consumer(reading)?, consumer(Reading::Live)?))
+            }
+        };
+        let mut tail = Self { reads, topic, shards: Vec::new() };
+        for (shard, offset) in from {
+            tail.enter(shard, offset)?;
+            tail.shards.push(shard);
+        }
+        Ok(tail)
     }
 
     /// The next record; `None` after `timeout`. A fault that may be retried needs no action: call again, nothing is lost.
@@ -127,20 +155,11 @@ impl EventsTail {
     }
 
     fn poll(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
-        let Some(pace) = &self.pace else { return self.consumer.poll(timeout) };
-        let polled = self.consumer.poll(Duration::ZERO).or_else(|| {
-            let rest = pace.rest();
-            if rest >= timeout {
-                std::thread::sleep(timeout);
-                return None;
-            }
-            std::thread::sleep(rest);
-            self.consumer.poll(timeout - rest)
-        });
-        if polled.is_some() {
-            pace.taken();
+        match &self.reads {
+            Reads::AtOnce(consumer) => consumer.poll(timeout),
+            Reads::Paced(consumer, pace) => pace.poll(consumer, timeout),
+            Reads::Gathered(quiet) => quiet.poll(timeout),
         }
-        polled
     }
 
     /// As [`EventsTail::next`], but passing troubles of the cluster wait, as `None`. (The client logs them.)
@@ -156,24 +175,50 @@ impl EventsTail {
 
     /// Reads a shard, too, from `offset` on. It must not be read already.
     pub fn enter(&self, shard: Shard, offset: u64) -> Result<(), KafkaFault> {
-        let mut entered = TopicPartitionList::new();
-        entered.add_partition_offset(&self.topic, shard.partition(), to_offset(offset))?;
-        Ok(self.consumer.incremental_assign(&entered)?)
+        // No log has that many records: then the offset is one that it does not have.
+        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        match &self.reads {
+            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => {
+                let mut entered = TopicPartitionList::new();
+                entered.add_partition_offset(&self.topic, shard.partition(), Offset::Offset(offset))?;
+                Ok(consumer.incremental_assign(&entered)?)
+            }
+            Reads::Gathered(quiet) => Ok(quiet.enter(shard.partition(), offset)?),
+        }
     }
 
     /// Reads no more of a shard. What was fetched of it already may still come.
     pub fn leave(&self, shard: Shard) -> Result<(), KafkaFault> {
-        Ok(self.consumer.incremental_unassign(&self.partition(shard))?)
+        match &self.reads {
+            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => {
+                Ok(consumer.incremental_unassign(&self.partition(shard))?)
+            }
+            Reads::Gathered(quiet) => Ok(quiet.leave(shard.partition())?),
+        }
     }
 
     /// Fetches no more of a shard until [`EventsTail::resume`]. What was fetched of it already may still come.
     pub fn pause(&self, shard: Shard) -> Result<(), KafkaFault> {
-        Ok(self.consumer.pause(&self.partition(shard))?)
+        match &self.reads {
+            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => Ok(consumer.pause(&self.partition(shard))?),
+            Reads::Gathered(quiet) => Ok(quiet.pause(shard.partition())?),
+        }
     }
 
     /// Goes on with a shard after the last record of it that came.
     pub fn resume(&self, shard: Shard) -> Result<(), KafkaFault> {
-        Ok(self.consumer.resume(&self.partition(shard))?)
+        match &self.reads {
+            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => Ok(consumer.resume(&self.partition(shard))?),
+            Reads::Gathered(quiet) => Ok(quiet.resume(shard.partition())?),
+        }
+    }
+
+    /// For questions to the broker.
+    fn client(&self) -> &BaseConsumer<Requests> {
+        match &self.reads {
+            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => consumer,
+            Reads::Gathered(quiet) => quiet.client(),
+        }
     }
 
     fn partition(&self, shard: Shard) -> TopicPartitionList {
@@ -188,7 +233,7 @@ impl EventsTail {
         let mut found = Vec::new();
         for reader in readers {
             let (shard, next, read) = (reader.shard(), reader.next_offset(), reader.position().offset);
-            let (low, high) = self.consumer.fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
+            let (low, high) = self.client().fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
             let (first, end) = (u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0));
             if next < first || read > end {
                 let offset = if next < first { next } else { read };
@@ -203,15 +248,30 @@ impl EventsTail {
         self.shards.iter().map(|&shard| Ok((shard, self.end(shard)?))).collect()
     }
 
+    /// For each of these shards, [`EventsTail::end`], in one request to each broker.
+    pub fn ends(&self, shards: impl IntoIterator<Item = Shard>) -> Result<Vec<(Shard, u64)>, KafkaFault> {
+        let mut asked = TopicPartitionList::new();
+        for shard in shards {
+            // In place of a time: the end.
+            asked.add_partition_offset(&self.topic, shard.partition(), Offset::End)?;
+        }
+        let answered = self.client().offsets_for_times(asked, WATERMARK_TIMEOUT)?;
+        let mut ends = Vec::new();
+        for element in answered.elements() {
+            element.error()?;
+            let shard = u16::try_from(element.partition()).ok().and_then(Shard::new);
+            if let (Some(shard), Offset::Offset(end)) = (shard, element.offset()) {
+                ends.push((shard, u64::try_from(end).unwrap_or(0)));
+            }
+        }
+        Ok(ends)
+    }
+
     /// The offset after a shard's last record now: a reader whose position is there has caught up.
     pub fn end(&self, shard: Shard) -> Result<u64, KafkaFault> {
-        let (_, high) = self.consumer.fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
+        let (_, high) = self.client().fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
         Ok(u64::try_from(high).unwrap_or(0))
     }
-}
-
-fn to_offset(offset: u64) -> Offset {
-    i64::try_from(offset).map_or(Offset::End, Offset::Offset)
 }
 
 /// The log does not have the offset that the reader is at: it was cut or made anew.

@@ -1,10 +1,16 @@
 //! A shard's log over Kafka: one consumer a shard for both partitions, one producer for the whole process.
+//!
+//! | events come from  | while                                                                                        |
+//! |-------------------|----------------------------------------------------------------------------------------------|
+//! | the partition     | the shard follows; or leads, and has written nothing for a while                              |
+//! | the producer      | the shard leads and writes, and each record is written right behind the one before (`own.rs`) |
 
+mod own;
 mod writer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::BorrowedMessage;
@@ -23,6 +29,12 @@ const KEPT_MAX: usize = 1_000;
 
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A leader that has written nothing for so long reads its partition: another may have taken over.
+const RESTS_AFTER: Duration = Duration::from_millis(500);
+
+/// How soon the broker's report of a record is looked for. (It comes in another thread, and wakes nobody here.)
+const REPORT_WITHIN: Duration = Duration::from_millis(1);
+
 /// One shard's partitions, and the process's writer.
 pub struct KafkaLog {
     shard: Shard,
@@ -32,6 +44,18 @@ pub struct KafkaLog {
     writer: Arc<Writer>,
     generation: Arc<Generation>,
     commands: Kept,
+    events: Events,
+}
+
+/// Where the shard is in its events partition.
+struct Events {
+    /// The offset of the next record.
+    next: u64,
+    /// The records are those that the producer reports.
+    own: bool,
+    /// Records given to the present producer, and when the last of them was.
+    written: u64,
+    written_at: Instant,
 }
 
 /// What the loop did not want yet.
@@ -62,7 +86,8 @@ impl KafkaLog {
         let consumer = config.create_with_context(requests)?;
         let generation = writer.current();
         let args = args.clone();
-        Ok(Self { shard, args, topics, consumer, writer, generation, commands: Kept::default() })
+        let events = Events { next: 0, own: false, written: generation.own(shard).count(), written_at: Instant::now() };
+        Ok(Self { shard, args, topics, consumer, writer, generation, commands: Kept::default(), events })
     }
 
     fn topic(&self, source: Source) -> &str {
@@ -94,6 +119,8 @@ impl KafkaLog {
 impl Log for KafkaLog {
     fn follow_from(&mut self, events: u64, commands: u64) -> Result<(), KafkaFault> {
         self.commands = Kept::default();
+        self.generation.own(self.shard).want(false);
+        (self.events.next, self.events.own) = (events, false);
         let mut both = self.one(Source::Events, events)?;
         // Commands are assigned from the first on, but paused: a consumer needs up to a second to find a topic that is
         // new to it. At an absolute offset, not at the end: with the end, commands that came during a take-over were
@@ -146,6 +173,13 @@ impl Log for KafkaLog {
         timeout: Duration,
         visit: impl FnOnce(Incoming<'_>) -> R,
     ) -> Result<Option<R>, KafkaFault> {
+        if self.events.own
+            && let Some(bytes) = self.next_own()?
+        {
+            let (source, offset, time) = (Source::Events, self.events.next, Timestamp(0));
+            self.events.next += 1;
+            return Ok(Some(visit(Incoming { source, offset, time, bytes: &bytes })));
+        }
         if hungry {
             if let Some(KeptCommand { offset, time, bytes }) = self.commands.records.pop_front() {
                 return Ok(Some(visit(Incoming { source: Source::Commands, offset, time, bytes: &bytes })));
@@ -154,6 +188,7 @@ impl Log for KafkaLog {
                 self.pause(false)?;
             }
         }
+        let timeout = if self.events.own && self.in_flight() > 0 { timeout.min(REPORT_WITHIN) } else { timeout };
         let message = match self.consumer.poll(timeout) {
             None => return Ok(None),
             Some(Ok(message)) => message,
@@ -165,7 +200,15 @@ impl Log for KafkaLog {
             Some(Err(error)) => return Err(error.into()),
         };
         let incoming = incoming(&message, &self.topics);
-        if incoming.source == Source::Events || (hungry && self.commands.consumed) {
+        if incoming.source == Source::Events {
+            // Fetched before the partition was left, it may still come.
+            if self.events.own {
+                return Ok(None);
+            }
+            self.events.next = incoming.offset + 1;
+            return Ok(Some(visit(incoming)));
+        }
+        if hungry && self.commands.consumed {
             return Ok(Some(visit(incoming)));
         }
         let Incoming { offset, time, bytes, .. } = incoming;
@@ -176,11 +219,15 @@ impl Log for KafkaLog {
     }
 
     fn append_event(&mut self, bytes: &[u8]) -> Result<(), AppendFault> {
-        self.generation.append(&self.topics.events, self.shard, bytes)
+        self.expect_own();
+        self.generation.append_event(&self.topics.events, self.shard, bytes)?;
+        self.events.written += 1;
+        self.events.written_at = Instant::now();
+        Ok(())
     }
 
     fn append_command(&mut self, to: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
-        self.generation.append(&self.topics.commands, to, bytes)
+        self.generation.append_command(&self.topics.commands, to, bytes)
     }
 
     fn writer_is_lost(&self) -> bool {
@@ -188,12 +235,61 @@ impl Log for KafkaLog {
     }
 
     fn renew_writer(&mut self) -> Result<(), KafkaFault> {
-        self.generation = self.writer.renew(&self.generation)?;
+        let before = self.generation.clone();
+        self.generation = self.writer.renew(&before)?;
+        if !Arc::ptr_eq(&before, &self.generation) {
+            self.events.written = self.generation.own(self.shard).count();
+        }
         Ok(())
     }
 }
 
 impl KafkaLog {
+    /// Records of the events partition that were handed over and not reported.
+    fn in_flight(&self) -> u64 {
+        self.events.written - self.generation.own(self.shard).count()
+    }
+
+    /// A leader is about to write. If it has read all that it wrote, it need not fetch what it writes from now on.
+    fn expect_own(&mut self) {
+        let own = self.generation.own(self.shard);
+        if self.events.own || !self.commands.consumed || self.in_flight() > 0 || own.end() > self.events.next {
+            return;
+        }
+        let left = self.one(Source::Events, 0).and_then(|events| Ok(self.consumer.incremental_unassign(&events)?));
+        match left {
+            Ok(()) => {
+                own.want(true);
+                self.events.own = true;
+            }
+            // It goes on fetching, which is as right.
+            Err(fault) => tracing::warn!(shard = %self.shard, %fault, "the events partition is still read"),
+        }
+    }
+
+    /// The next own record that is reported, if it is the partition's next. Else, and when a leader rests, the partition is read.
+    fn next_own(&mut self) -> Result<Option<Vec<u8>>, KafkaFault> {
+        match self.generation.own(self.shard).next() {
+            Some(own) if u64::try_from(own.offset) == Ok(self.events.next) => return Ok(Some(own.bytes)),
+            Some(_) => self.read_partition()?,
+            None => {
+                let rests = !self.commands.consumed || self.events.written_at.elapsed() >= RESTS_AFTER;
+                // Asked for in this order: what is reported meanwhile is found next time.
+                if rests && self.in_flight() == 0 && self.generation.own(self.shard).end() <= self.events.next {
+                    self.read_partition()?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_partition(&mut self) -> Result<(), KafkaFault> {
+        self.generation.own(self.shard).want(false);
+        self.events.own = false;
+        let events = self.one(Source::Events, self.events.next)?;
+        Ok(self.consumer.incremental_assign(&events)?)
+    }
+
     /// Keeps a command that is not wanted yet. (One that slips through a pause between two leads is nobody's.)
     fn keep(&mut self, command: KeptCommand) -> Result<(), KafkaFault> {
         if !self.commands.consumed {
@@ -216,3 +312,6 @@ fn incoming<'a>(message: &'a BorrowedMessage<'_>, topics: &Topics) -> Incoming<'
         bytes: message.payload().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use service::config::LogArgs;
 use service::kafka::requests::Requests;
 use service::kafka::{KafkaFault, Polled, outcome_producer_config};
 
+use super::own;
 use crate::log::AppendFault;
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +26,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 /// Makes producers, one after the other.
 pub struct Writer {
     config: ClientConfig,
+    shards: u16,
     current: Mutex<Arc<Generation>>,
 }
 
@@ -33,11 +35,13 @@ pub struct Generation {
     number: u64,
     producer: Polled<Reports>,
     failed: Arc<AtomicBool>,
+    own: Arc<[own::Reports]>,
 }
 
-/// Hears of failures. Successes are not reported: a leader sees them when its outcomes come back.
+/// Hears what became of records: of outcomes, for their shards; of all, whether they failed.
 struct Reports {
     failed: Arc<AtomicBool>,
+    own: Arc<[own::Reports]>,
     requests: Requests,
 }
 
@@ -57,9 +61,13 @@ impl ClientContext for Reports {
 }
 
 impl ProducerContext for Reports {
-    type DeliveryOpaque = ();
+    /// One more than the number of the shard whose outcome it is; 0 if it is none.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, outcome_of: usize) {
+        if let Some(own) = outcome_of.checked_sub(1).and_then(|shard| self.own.get(shard)) {
+            own.hear(result);
+        }
         // Those that were dropped with a broken producer are no news.
         if let Err((error, message)) = result
             && !self.failed.swap(true, Ordering::AcqRel)
@@ -74,8 +82,8 @@ impl Writer {
     /// Makes the first producer.
     pub fn open(args: &LogArgs) -> Result<Arc<Self>, KafkaFault> {
         let config = outcome_producer_config(&args.kafka);
-        let first = Generation::make(&config, 1)?;
-        Ok(Arc::new(Self { config, current: Mutex::new(first) }))
+        let first = Generation::make(&config, args.shards, 1)?;
+        Ok(Arc::new(Self { config, shards: args.shards, current: Mutex::new(first) }))
     }
 
     /// Connects and learns where the partitions are, so that the first record does not wait for that. Blocks.
@@ -97,7 +105,7 @@ impl Writer {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.has_failed() && current.number == known.number {
             current.producer.purge(PurgeConfig::default().queue().inflight());
-            *current = Generation::make(&self.config, known.number + 1)?;
+            *current = Generation::make(&self.config, self.shards, known.number + 1)?;
             tracing::info!(generation = current.number, "a new producer replaces the broken one");
         }
         Ok(current.clone())
@@ -114,12 +122,18 @@ impl Writer {
 }
 
 impl Generation {
-    fn make(config: &ClientConfig, number: u64) -> Result<Arc<Self>, KafkaFault> {
+    fn make(config: &ClientConfig, shards: u16, number: u64) -> Result<Arc<Self>, KafkaFault> {
         let failed = Arc::new(AtomicBool::new(false));
+        let own: Arc<[own::Reports]> = (0..shards).map(|_| own::Reports::new()).collect();
         let mut config = config.clone();
         let requests = Requests::of("writer", &mut config);
-        let producer = Polled::new(&config, Reports { failed: failed.clone(), requests })?;
-        Ok(Arc::new(Self { number, producer, failed }))
+        let producer = Polled::new(&config, Reports { failed: failed.clone(), own: own.clone(), requests })?;
+        Ok(Arc::new(Self { number, producer, failed, own }))
+    }
+
+    /// What the broker reports of a shard's outcomes.
+    pub fn own(&self, shard: Shard) -> &own::Reports {
+        &self.own[shard.index()]
     }
 
     /// True once a record may be missing from the log.
@@ -127,12 +141,22 @@ impl Generation {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Hands a record over. It will be written after all those handed over before for the same partition, or none will.
-    pub fn append(&self, topic: &str, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+    /// Hands an outcome of `shard` over. It will be written after all those handed over before, or none will.
+    pub fn append_event(&self, topic: &str, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+        self.append(topic, shard, bytes, shard.index() + 1)
+    }
+
+    /// Hands a command to `shard` over. It will be written after all those handed over before for the same shard, or none will.
+    pub fn append_command(&self, topic: &str, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+        self.append(topic, shard, bytes, 0)
+    }
+
+    fn append(&self, topic: &str, shard: Shard, bytes: &[u8], outcome_of: usize) -> Result<(), AppendFault> {
         if self.has_failed() {
             return Err(AppendFault::WriterLost);
         }
-        let record = BaseRecord::<(), [u8]>::to(topic).partition(shard.partition()).payload(bytes);
+        let record = BaseRecord::<(), [u8], usize>::with_opaque_to(topic, outcome_of);
+        let record = record.partition(shard.partition()).payload(bytes);
         match self.producer.send(record) {
             Ok(()) => Ok(()),
             Err((error, _)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {

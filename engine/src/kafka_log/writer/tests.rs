@@ -53,7 +53,7 @@ impl Bench {
         for number in numbers {
             let record = [generation.number.to_le_bytes().as_slice(), &number.to_le_bytes()].concat();
             loop {
-                match generation.append(&topic, self.shard, &record) {
+                match generation.append_event(&topic, self.shard, &record) {
                     Ok(()) => break,
                     Err(AppendFault::Full) => std::thread::sleep(Duration::from_millis(1)),
                     Err(AppendFault::WriterLost) => return number,
@@ -154,7 +154,7 @@ fn a_record_that_the_broker_refuses_ends_the_producer_and_leaves_no_gap() {
     assert_eq!(bench.write(&generation, 0..RECORDS / 2), RECORDS / 2);
     // More than the topic takes, less than what the client takes for too large by itself.
     let too_large = vec![0; RECORD_BYTES_MAX + 100_000];
-    assert_eq!(generation.append(&bench.log.topics().events, bench.shard, &too_large), Ok(()));
+    assert_eq!(generation.append_event(&bench.log.topics().events, bench.shard, &too_large), Ok(()));
     let handed_over = bench.write(&generation, RECORDS / 2..RECORDS);
     bench.wait_until_broken(&generation);
     let written = bench.goes_on(&generation, handed_over);

@@ -71,7 +71,7 @@ pub fn producer_config(kafka: &KafkaArgs, timeout: Duration) -> ClientConfig {
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("linger.ms", "0")
+        .set("linger.ms", std::env::var("LFG_TRY_LINGER").unwrap_or_else(|_| "0".to_owned()))
         .set("message.timeout.ms", timeout.as_millis().to_string())
         .set("retry.backoff.ms", "50")
         .set("queue.buffering.max.messages", "500000")
@@ -80,10 +80,10 @@ pub fn producer_config(kafka: &KafkaArgs, timeout: Duration) -> ClientConfig {
 }
 
 /// The engine's producer: as [`producer_config`], but a partition's records are a prefix of what was handed over, never
-/// with a gap: nothing times out, and an error that would leave a gap is fatal to the producer. Reports only failures.
+/// with a gap: nothing times out, and an error that would leave a gap is fatal to the producer.
 pub fn outcome_producer_config(kafka: &KafkaArgs) -> ClientConfig {
     let mut config = producer_config(kafka, Duration::ZERO);
-    config.set("enable.gapless.guarantee", "true").set("delivery.report.only.error", "true");
+    config.set("enable.gapless.guarantee", "true");
     config
 }
 

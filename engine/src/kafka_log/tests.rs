@@ -1,0 +1,139 @@
+//! Whether records are fetched or reported, a leader sees its partition: all of it, in order, once.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use schemas::Shard;
+use service::KafkaArgs;
+use service::config::Copies;
+use service::kafka::EventsTail;
+use service::kafka::topics::{create, delete};
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const SHARD: Shard = Shard::new(0).unwrap();
+
+/// Records of a partition: place and bytes.
+type Records = Vec<(u64, Vec<u8>)>;
+
+/// An engine's log, and what came from it.
+struct Leader {
+    log: KafkaLog,
+    seen: Records,
+}
+
+impl Leader {
+    fn new(args: &LogArgs) -> Self {
+        let writer = Writer::open(args).unwrap();
+        writer.warm(&args.topics()).unwrap();
+        let mut log = KafkaLog::open(args, SHARD, writer, Reading::Live).unwrap();
+        log.follow_from(0, 0).unwrap();
+        log.consume_from(0).unwrap();
+        Self { log, seen: Vec::new() }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.log.append_event(bytes).unwrap();
+    }
+
+    fn poll(&mut self, timeout: Duration) {
+        let seen = self.log.poll(true, timeout, |record| (record.source, record.offset, record.bytes.to_vec()));
+        if let Some((source, offset, bytes)) = seen.unwrap() {
+            assert_eq!(source, Source::Events);
+            self.seen.push((offset, bytes));
+        }
+    }
+
+    fn poll_until(&mut self, count: usize) {
+        let start = Instant::now();
+        while self.seen.len() < count {
+            assert!(start.elapsed() < PATIENCE, "{} of {count} records came", self.seen.len());
+            self.poll(Duration::from_millis(20));
+        }
+    }
+}
+
+fn topics() -> (LogArgs, tokio::runtime::Runtime) {
+    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS is not set: run ops/test");
+    let kafka = KafkaArgs { brokers, properties: Vec::new() };
+    let topic_prefix = format!("test-own-{}", uuid::Uuid::now_v7().simple());
+    let args = LogArgs { kafka, topic_prefix, shards: 1, copies: Copies::ONE };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(create(&args)).unwrap();
+    (args, runtime)
+}
+
+fn partition(args: &LogArgs, count: usize) -> Records {
+    let tail = EventsTail::open(&args.kafka, &args.topics(), Reading::Bulk, [(SHARD, 0)]).unwrap();
+    let (mut records, start) = (Vec::new(), Instant::now());
+    while records.len() < count {
+        assert!(start.elapsed() < PATIENCE, "the partition has {} of {count} records", records.len());
+        if let Some(record) = tail.next_or_wait(Duration::from_millis(100)).unwrap() {
+            records.push((record.offset(), record.payload().to_vec()));
+        }
+    }
+    records
+}
+
+#[test]
+fn two_leaders_that_write_to_one_partition_both_see_what_it_holds() {
+    let (args, runtime) = topics();
+    let mut leaders = [Leader::new(&args), Leader::new(&args)];
+    let (mut written, mut own_while_writing) = (0_u64, 0);
+    // A generator of its own, so that a run can be repeated.
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut draw = |below: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % below
+    };
+    for _ in 0..400 {
+        // One of the two writes some records, at times behind the other's back; then either reads, or both do.
+        let (writes, burst, reads) = (draw(2), 1 + draw(20), draw(4));
+        for _ in 0..burst {
+            leaders[usize::try_from(writes).unwrap()].write(&written.to_le_bytes());
+            written += 1;
+        }
+        for (nth, leader) in leaders.iter_mut().enumerate().filter(|(nth, _)| reads & (1 << nth) != 0) {
+            for _ in 0..draw(30) {
+                leader.poll(Duration::from_micros(draw(2_000)));
+            }
+            own_while_writing += u64::from(leader.log.events.own && usize::try_from(writes) == Ok(nth));
+        }
+    }
+    let all = usize::try_from(written).unwrap();
+    leaders.iter_mut().for_each(|leader| leader.poll_until(all));
+    let held = partition(&args, all);
+    for leader in &leaders {
+        assert!(leader.seen == held, "a leader saw something else than its partition holds");
+    }
+    assert!(own_while_writing > 0, "nothing was tried");
+    runtime.block_on(delete(&args)).unwrap();
+}
+
+#[test]
+fn a_leader_that_writes_alone_fetches_nothing_and_one_that_rests_sees_the_next() {
+    let (args, runtime) = topics();
+    let mut leader = Leader::new(&args);
+    for number in 0..500_u64 {
+        leader.write(&number.to_le_bytes());
+        leader.poll(Duration::ZERO);
+    }
+    leader.poll_until(500);
+    assert!(leader.log.events.own, "what it wrote it fetched");
+    // It has nothing to write, and another takes over.
+    let mut next = Leader::new(&args);
+    next.poll_until(500);
+    next.write(b"a term");
+    leader.poll_until(501);
+    assert!(!leader.log.events.own);
+    assert_eq!(leader.seen, partition(&args, 501));
+    // Should it write after that, what comes is still in order.
+    next.write(b"an outcome");
+    leader.write(b"a stale one");
+    leader.poll_until(503);
+    assert_eq!(leader.seen, partition(&args, 503));
+    runtime.block_on(delete(&args)).unwrap();
+}

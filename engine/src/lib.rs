@@ -2,8 +2,8 @@
 //!
 //!   lfg.commands[s] ─▶ *engine* ─▶ lfg.events[s] ─▶ (back into the *engine*: only what came back counts)
 //!
-//! Every process follows every shard of the log, one thread each, so that it can take any of them over at once. A consumer
-//! group says which process should lead which shard ([`ownership`]); terms in the log make that safe, whatever the group does.
+//! Every process follows every shard of the log, or those of its choice ([`standby`]), one thread each, so that it can take them over at
+//! once. A consumer group says which process should lead which shard ([`ownership`]); terms in the log make that safe, whatever the group does.
 //!
 //! - [`log`]: what the loop needs of the outside, as small traits; [`kafka_log`]: the same over Kafka.
 //! - [`shard`]: the loop of one shard, over those traits.
@@ -19,3 +19,4 @@ pub mod metrics;
 pub mod ownership;
 pub mod scribe;
 pub mod shard;
+pub mod standby;

@@ -67,6 +67,9 @@ pub trait Log {
     /// Reads no more commands.
     fn stop_consuming(&mut self) -> Result<(), KafkaFault>;
 
+    /// Reads nothing, until [`Log::follow_from`].
+    fn rest(&mut self) -> Result<(), KafkaFault>;
+
     /// What a partition of the shard has now. Its end is that of what no broker can lose alone.
     fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault>;
 

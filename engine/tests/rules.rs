@@ -12,6 +12,7 @@ use common::load::{Client, World};
 use common::logs::{assert_each_command_is_answered_once, drained, first, tail};
 use common::{Random, SHARDS, TestLog, later, wait_for};
 use engine::log::{Clock, SystemClock};
+use engine::shard::Role;
 use schemas::codec::VERSION;
 use schemas::{AdminId, Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Shard, Term, Timestamp};
 
@@ -94,6 +95,39 @@ fn between_terms(first: u64, last: u64, log: &TestLog) -> u64 {
         let is_term = matches!(schemas::Record::decode(record.payload()), Ok(schemas::Record::Term(_)));
         is_term.then_some(record.offset())
     })
+}
+
+#[test]
+fn an_engine_that_follows_nothing_begins_with_a_snapshot_when_it_is_to_lead() {
+    let log = TestLog::create("absent");
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("LFG_SNAPSHOT_EVERY", "100"), ("LFG_STANDBY", "0/1x0")];
+    let (client, world, mut random) = (Client::open(&log), World::new(log.args.shard_map(), NEVER), Random(9));
+    let mut first = Engine::start_ready(&log, folder.path(), &settings);
+    let mut asked: Vec<CommandId> = world.opening().into_iter().map(|command| client.ask(command)).collect();
+    for _ in 0..3 {
+        ask_some(&client, &world, &mut random, &mut asked);
+        drained(&log, LIMIT);
+    }
+    let mut second = Engine::start_ready(&log, folder.path(), &settings);
+    let moved = wait_for("both engines lead", LIMIT, || {
+        let (kept, moved) = (first.leads(), second.leads());
+        (!moved.is_empty() && kept.len() + moved.len() == usize::from(SHARDS)).then_some(moved)
+    });
+    let absent = Some(f64::from(Role::Absent.code()));
+    wait_for("the first gives back what it does not lead", LIMIT, || {
+        moved.iter().all(|&shard| first.metric(engine::metrics::ROLE, shard) == absent).then_some(())
+    });
+    ask_some(&client, &world, &mut random, &mut asked);
+    drained(&log, LIMIT);
+    first.kill();
+    wait_for("the second leads all", LIMIT, || (second.leads().len() == usize::from(SHARDS)).then_some(()));
+    assert!(second.log().contains("recovering"), "{}", second.log());
+    ask_some(&client, &world, &mut random, &mut asked);
+    let audit = drained(&log, LIMIT);
+    assert_each_command_is_answered_once(&log, &audit, &asked);
+    audit.assert_invariants();
+    second.stop();
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub struct Plan {
     pub leaps: bool,
     /// True if all processes keep their snapshots in one place.
     pub one_store: bool,
+    /// True if processes follow only some of the shards that they do not lead.
+    pub absent: bool,
     /// The build that all parts are of at the beginning.
     pub program: Program,
     /// Requests that clients have under way at most.
@@ -109,6 +111,7 @@ impl Plan {
             tick: *random.pick(&[5, 30, 100]),
             leaps: random.one_in(4),
             one_store: random.one_in(2),
+            absent: random.one_in(4),
             program: *random.pick(&[OLDER, NEWER]),
             open_requests: *random.pick(&[4, 12, 40]),
             rates,

@@ -182,7 +182,8 @@ impl Hosted {
             pending: pending.clone(),
         };
         let pulse = Liveness::new().watch("shard", Duration::MAX);
-        let control = Control::new(Readiness::new().part("shard"), pulse);
+        let follows = !cluster.plan.absent || random.one_in(2);
+        let control = Control::new(Readiness::new().part("shard"), pulse, follows);
         let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5));
         let desk = Desk::new((shard, cluster.map), shelf.clone(), pace).knowing(program.reads);
         let outside = (log, clock.clone(), shelf);
@@ -218,7 +219,15 @@ impl Hosted {
         self.shard_loop.replica()
     }
 
+    /// True if it has no state, since it neither leads nor follows.
+    pub fn is_absent(&self) -> bool {
+        self.control.role() == Role::Absent
+    }
+
     fn write_last_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &Writer) {
+        if self.is_absent() {
+            return;
+        }
         let Self { shard, desk, clock, random, control, .. } = self;
         let open = || Ok(MemoryLog::of_scribe(*shard, cluster.clone(), writer.clone(), random.fork()));
         Self::check(*shard, desk.tend_last((control.sequence(), clock.elapsed()), open, || true));
@@ -226,7 +235,7 @@ impl Hosted {
 
     /// As the scribe's thread does.
     fn write_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &Writer) {
-        if self.control.role() == Role::Recovering {
+        if matches!(self.control.role(), Role::Recovering | Role::Absent) {
             return;
         }
         let Self { shard, desk, clock, random, control, .. } = self;
@@ -263,6 +272,8 @@ impl Hosted {
         match (before, after) {
             (_, Role::Leading) => cluster.saw(Seen::TookOver),
             (Role::TakingOver, Role::Following | Role::Recovering) => cluster.saw(Seen::TakeOverAbandoned),
+            (_, Role::Absent) => cluster.saw(Seen::StateForgotten),
+            (Role::Absent, _) => cluster.saw(Seen::BegunWith),
             _ => {}
         }
     }

@@ -119,6 +119,10 @@ kinds! {
     OlderBuildTold = "older build told",
     /// A process became a shard's leader.
     TookOver = "took over",
+    /// A process that does not follow the shard led it no more, and gave its state back.
+    StateForgotten = "state forgotten",
+    /// A process without the shard's state was told to lead it.
+    BegunWith = "begun with",
     /// A leader gave its shard up in good order.
     Resigned = "resigned",
     /// A leader met another's term.

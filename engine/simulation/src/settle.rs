@@ -195,7 +195,7 @@ impl Simulation {
         if replica.next_due().is_some_and(|due| due.as_millis() <= self.cluster.now()) {
             return Some("something is due".to_owned());
         }
-        let behind = hosted().filter(|hosted| hosted.replica().next_offset() < events).count();
+        let behind = hosted().filter(|hosted| !hosted.is_absent() && hosted.replica().next_offset() < events).count();
         (behind > 0).then(|| format!("{behind} readers are behind"))
     }
 

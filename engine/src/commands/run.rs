@@ -16,6 +16,7 @@ use crate::log::SystemClock;
 use crate::ownership::{Group, Ownership};
 use crate::scribe::{Pace, Scribe, Tools};
 use crate::shard::{AHEAD_MAX, Control, ShardLoop};
+use crate::standby::Standby;
 
 /// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms, and says so before a snapshot is
 /// read and restored, which may take longer.)
@@ -51,6 +52,10 @@ pub struct RunArgs {
     /// clock.
     #[arg(long, env = "LFG_CLOCK_AHEAD_MAX_SECONDS", default_value_t = AHEAD_MAX.as_secs())]
     pub clock_ahead_max_seconds: u64,
+    /// Which shards this engine follows beside those that it leads: `ENGINE/ENGINESxFOLLOWERS`, as `2/10x3` for engine 2 of
+    /// 0 to 9, where each shard has 3 followers. All shards, unless it is given.
+    #[arg(long, env = "LFG_STANDBY", value_name = "ENGINE/ENGINESxFOLLOWERS")]
+    pub standby: Option<Standby>,
     /// How engines agree on who leads which shard.
     #[arg(long, env = "LFG_GROUP_PROTOCOL", value_enum, default_value_t = GroupProtocol::Consumer)]
     pub group_protocol: GroupProtocol,
@@ -79,7 +84,8 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
     let controls: Vec<Control> = Shard::all(args.log.shards)
         .map(|shard| {
             let name = format!("shard {shard}");
-            Control::new(readiness.share(&name), liveness.watch(name, SILENT_MAX))
+            let follows = args.standby.is_none_or(|standby| standby.follows(shard));
+            Control::new(readiness.share(&name), liveness.watch(name, SILENT_MAX), follows)
         })
         .collect();
     Admin::start(args.admin.listen, telemetry, liveness.clone(), readiness).await?;

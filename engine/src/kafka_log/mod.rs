@@ -144,6 +144,13 @@ impl Log for KafkaLog {
         self.pause(true)
     }
 
+    fn rest(&mut self) -> Result<(), KafkaFault> {
+        self.commands = Kept::default();
+        self.generation.own(self.shard).want(false);
+        self.events.own = false;
+        Ok(self.consumer.unassign()?)
+    }
+
     fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
         let (low, high) = self.consumer.fetch_watermarks(self.topic(source), self.shard.partition(), ASK_TIMEOUT)?;
         let natural = |offset| u64::try_from(offset).unwrap_or(0);

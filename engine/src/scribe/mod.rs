@@ -167,7 +167,7 @@ fn work(tools: &Tools, stop: &AtomicBool) {
     };
     while go_on() {
         for (desk, control) in desks.iter_mut().zip(&tools.controls) {
-            if !matches!(control.role(), Role::Recovering | Role::Halted) {
+            if !matches!(control.role(), Role::Recovering | Role::Halted | Role::Absent) {
                 let shard = desk.shard;
                 let open = || KafkaLog::open(&tools.log, shard, tools.writer.clone(), Reading::Bulk);
                 let at = (control.sequence(), start.elapsed());
@@ -181,7 +181,8 @@ fn work(tools: &Tools, stop: &AtomicBool) {
         tools.pulse.beat();
         end.elapsed() < LAST_WITHIN
     };
-    for (desk, control) in desks.iter_mut().zip(&tools.controls).filter(|(_, control)| control.role() != Role::Halted) {
+    let has_state = |control: &Control| !matches!(control.role(), Role::Halted | Role::Absent);
+    for (desk, control) in desks.iter_mut().zip(&tools.controls).filter(|(_, control)| has_state(control)) {
         let shard = desk.shard;
         let open = || KafkaLog::open(&tools.log, shard, tools.writer.clone(), Reading::Bulk);
         tell(shard, || desk.tend_last((control.sequence(), now), open, go_on));

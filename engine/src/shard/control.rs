@@ -24,11 +24,20 @@ pub enum Role {
     Resigning,
     /// Has ended, and an operator must look. Never leads again in this process.
     Halted,
+    /// Has no state: other engines follow the shard, and this one begins when it is to lead.
+    Absent,
 }
 
 impl Role {
-    const ALL: [Self; 6] =
-        [Self::Recovering, Self::Following, Self::TakingOver, Self::Leading, Self::Resigning, Self::Halted];
+    const ALL: [Self; 7] = [
+        Self::Recovering,
+        Self::Following,
+        Self::TakingOver,
+        Self::Leading,
+        Self::Resigning,
+        Self::Halted,
+        Self::Absent,
+    ];
 
     /// The value of the metric.
     pub const fn code(self) -> u8 {
@@ -45,6 +54,7 @@ impl std::fmt::Display for Role {
             Self::Leading => "leading",
             Self::Resigning => "resigning",
             Self::Halted => "halted",
+            Self::Absent => "absent",
         })
     }
 }
@@ -63,6 +73,7 @@ pub struct Control {
 
 #[derive(Debug)]
 struct Shared {
+    follows: bool,
     lead: AtomicU8,
     stop: AtomicBool,
     hurry: AtomicBool,
@@ -74,9 +85,10 @@ struct Shared {
 }
 
 impl Control {
-    /// A handle that wants a follower.
-    pub fn new(ready: Part, pulse: Pulse) -> Self {
+    /// A handle that wants no leader yet. `follows`: the shard is followed here also while nobody wants it led here.
+    pub fn new(ready: Part, pulse: Pulse, follows: bool) -> Self {
         let shared = Shared {
+            follows,
             lead: AtomicU8::new(NO),
             stop: AtomicBool::new(false),
             hurry: AtomicBool::new(false),
@@ -142,6 +154,11 @@ impl Control {
         self.shared.pulse.stop();
     }
 
+    /// True if the loop is to have the shard's state.
+    pub(super) fn wants_state(&self) -> bool {
+        self.shared.follows || self.wants_lead()
+    }
+
     pub(super) fn wants_lead(&self) -> bool {
         self.shared.lead.load(Ordering::Acquire) != NO
     }
@@ -184,7 +201,8 @@ impl Control {
 
     /// Ready: what is wanted is so.
     fn judge(&self) {
-        let wanted = if self.wants_lead() { Role::Leading } else { Role::Following };
+        let standby = if self.shared.follows { Role::Following } else { Role::Absent };
+        let wanted = if self.wants_lead() { Role::Leading } else { standby };
         self.shared.ready.set(self.role() == wanted);
     }
 }

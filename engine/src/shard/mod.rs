@@ -8,6 +8,7 @@
 //! | leading    | events, commands  | told not to → resigning; another's `Term` → recovering                |
 //! | resigning  | events            | nothing is unconfirmed → following                                    |
 //! | halted     | nothing           | never: the loop has ended, and the process goes on with other shards  |
+//! | absent     | nothing           | told to lead, where the process does not follow the shard → recovering |
 //!
 //! What happens when a record is read is in `turn.rs`; what happens with time in `tend.rs`.
 //!
@@ -79,6 +80,7 @@ enum Stage {
     TakingOver { attempt: u64, since: Duration, commands: Extent },
     Leading(Leader),
     Resigning(Leader),
+    Absent,
 }
 
 /// Where recovery is done.
@@ -216,7 +218,11 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 
     /// Finds where to begin: call before the first [`ShardLoop::step`].
     pub fn start(&mut self) -> Result<(), Fatal> {
-        self.recover()
+        if self.control.wants_state() {
+            return self.recover();
+        }
+        self.enter(Stage::Absent);
+        Ok(())
     }
 
     /// Reads one record, if there is one, and does what is due.
@@ -254,6 +260,7 @@ impl Stage {
             Self::TakingOver { .. } => Role::TakingOver,
             Self::Leading(_) => Role::Leading,
             Self::Resigning(_) => Role::Resigning,
+            Self::Absent => Role::Absent,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use engine_core::Replica;
 use schemas::Term;
 
 use super::leader::WriterLost;
@@ -20,7 +21,9 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             Stage::TakingOver { .. } => self.await_term(wanted),
             Stage::Leading(_) => return self.lead(wanted),
             Stage::Resigning(_) => return self.resign(),
-            Stage::Following => {}
+            Stage::Absent if wanted => self.recover()?,
+            Stage::Following if !self.control.wants_state() => self.forget()?,
+            Stage::Following | Stage::Absent => {}
         }
         self.report();
         Ok(())
@@ -50,6 +53,14 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             // Next time round.
             Err(AppendFault::Full | AppendFault::WriterLost) => {}
         }
+        Ok(())
+    }
+
+    /// Gives the state's memory back, and reads no more.
+    fn forget(&mut self) -> Result<(), Fatal> {
+        self.log.rest()?;
+        self.replica = Replica::new(self.shard, self.map);
+        self.enter(Stage::Absent);
         Ok(())
     }
 

@@ -68,6 +68,11 @@ impl Log for Memory {
         Ok(())
     }
 
+    fn rest(&mut self) -> Result<(), KafkaFault> {
+        (self.event, self.command) = (usize::MAX, None);
+        Ok(())
+    }
+
     fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
         let (first, end) = match source {
             Source::Events => (0, self.world.events.borrow().len()),
@@ -191,7 +196,7 @@ impl Stage {
 
     fn on(world: Rc<World>) -> Self {
         let (liveness, readiness) = (Liveness::new(), Readiness::new());
-        let control = Control::new(readiness.share("shard 0"), liveness.watch("shard 0", SILENT_MAX));
+        let control = Control::new(readiness.share("shard 0"), liveness.watch("shard 0", SILENT_MAX), true);
         // Another shard of the same process.
         readiness.share("shard 1").set(true);
         let log = Memory { world: Rc::clone(&world), event: 0, command: None };

@@ -19,6 +19,9 @@ const IDLE: Duration = Duration::from_millis(20);
 /// The same while records wait for room in the writer's queue.
 const CROWDED: Duration = Duration::from_millis(1);
 
+/// The same while there is nothing to read: of how soon a shard is begun with.
+const ABSENT: Duration = Duration::from_millis(100);
+
 /// How often the next command is asked for again before it counts as gone.
 const GAPS_MAX: u32 = 5;
 
@@ -47,6 +50,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let (hungry, timeout) = match &self.stage {
             Stage::Leading(leader) if !leader.out.is_empty() => (false, CROWDED),
             Stage::Leading(_) => (self.replica.unconfirmed() < UNCONFIRMED_MAX, IDLE),
+            Stage::Absent => (false, ABSENT),
             _ => (false, IDLE),
         };
         // Commands wait only for others that are there already.

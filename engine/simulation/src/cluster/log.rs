@@ -122,6 +122,12 @@ impl Log for MemoryLog {
         Ok(())
     }
 
+    fn rest(&mut self) -> Result<(), KafkaFault> {
+        // Where no record ever is.
+        (self.events, self.commands) = (u64::MAX, None);
+        Ok(())
+    }
+
     fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
         self.answers()?;
         let topic = match source {

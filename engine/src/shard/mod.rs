@@ -12,7 +12,7 @@
 //!
 //! What happens when a record is read is in `turn.rs`; what happens with time in `tend.rs`.
 //!
-//! Architecture invariant: nothing leaves the shard before it came back through the log under the own term: answers,
+//! Architecture invariant: nothing leaves the shard before it is known to be on the log under the own term (ADR 38): answers,
 //! and messages alike. (Snapshots are made from the log alone: `scribe`.)
 
 mod clocks;

@@ -124,7 +124,9 @@ async fn run(config: Config) -> Result<(), Fatal> {
     tokio::spawn(topics::watch(config.log.clone(), topics_right, shutdown.clone()));
     tracing::info!(markets = view.markets_len(), keys = view.keys().len(), "the view begins with what Postgres has");
 
-    let (live, pending) = (Arc::new(Live::new(view, config.log.shard_map())), Arc::new(Pending::default()));
+    let live = Live::start(view, config.log.shard_map());
+    let live = Arc::new(live.map_err(|error| Fatal::Io("the thread that tells watchers", error))?);
+    let pending = Arc::new(Pending::default());
     let (caught_up_sender, caught_up) = oneshot::channel();
     let tail = Tail {
         log: config.log.clone(),

@@ -50,13 +50,12 @@ impl Pending {
     }
 
     /// An outcome came. Hands each of its parts to whoever waits for it. Never waits for a handler.
-    pub fn settle(&self, shard: Shard, outcome: Outcome) {
+    pub fn settle(&self, shard: Shard, outcome: &Arc<Outcome>) {
         if self.handlers.is_empty() {
             return;
         }
-        let outcome = Arc::new(outcome);
-        for (command, events) in places(&outcome) {
-            self.tell(shard, &outcome, command, events);
+        for (command, events) in places(outcome) {
+            self.tell(shard, outcome, command, events);
         }
     }
 
@@ -273,9 +272,9 @@ mod tests {
         let pending = Arc::new(Pending::default());
         let (mut seller, mut parked_buyer) = (pending.register(CommandId(7)), pending.register(CommandId(8)));
         let (maker, buy) = (placed(1, Entry::SellYes, 5_000, 10, 0), placed(2, Entry::BuyYes, 5_000, 10, 4));
-        pending.settle(SHARD, outcome(6, vec![parked(8, &buy)]));
+        pending.settle(SHARD, &Arc::new(outcome(6, vec![parked(8, &buy)])));
         let events = vec![Event::OrderPlaced(maker), resumed(8), Event::OrderPlaced(buy), trade(1, &maker, &buy, 4, 6)];
-        pending.settle(SHARD, outcome(7, events));
+        pending.settle(SHARD, &Arc::new(outcome(7, events)));
         let [sold] = heard(&mut seller).try_into().unwrap();
         assert_eq!((sold.command, sold.told().events), (CommandId(7), &[Event::OrderPlaced(maker)][..]));
         let [bought] = heard(&mut parked_buyer).try_into().unwrap();
@@ -288,9 +287,9 @@ mod tests {
         let pending = Arc::new(Pending::default());
         let (mut first, mut again) = (pending.register(CommandId(5)), pending.register(CommandId(6)));
         let order = named(1, 99);
-        pending.settle(SHARD, outcome(5, vec![parked(5, &order)]));
-        pending.settle(SHARD, outcome(6, vec![repeats(5, 99)]));
-        pending.settle(SHARD, outcome(7, vec![resumed(5), Event::OrderPlaced(order)]));
+        pending.settle(SHARD, &Arc::new(outcome(5, vec![parked(5, &order)])));
+        pending.settle(SHARD, &Arc::new(outcome(6, vec![repeats(5, 99)])));
+        pending.settle(SHARD, &Arc::new(outcome(7, vec![resumed(5), Event::OrderPlaced(order)])));
         assert_eq!(heard(&mut first).len(), 1);
         let [says_so, answer] = heard(&mut again).try_into().unwrap();
         assert_eq!((says_so.told().repeats(), says_so.is_repeat()), (Some(CommandId(5)), false));
@@ -304,7 +303,7 @@ mod tests {
         let pending = Arc::new(Pending::default());
         let mut again = pending.register(CommandId(6));
         let order = named(1, 99);
-        pending.settle(SHARD, outcome(6, vec![repeats(5, 99), resumed(5), Event::OrderPlaced(order)]));
+        pending.settle(SHARD, &Arc::new(outcome(6, vec![repeats(5, 99), resumed(5), Event::OrderPlaced(order)])));
         assert_eq!(heard(&mut again).len(), 2);
     }
 
@@ -313,7 +312,7 @@ mod tests {
         let pending = Arc::new(Pending::default());
         let (one, other) = (pending.register(CommandId(6)), pending.register(CommandId(7)));
         for id in [6, 7] {
-            pending.settle(SHARD, outcome(id, vec![repeats(5, 99), repeats(5, 98)]));
+            pending.settle(SHARD, &Arc::new(outcome(id, vec![repeats(5, 99), repeats(5, 98)])));
         }
         assert_eq!(pending.repeats()[&CommandId(5)], [CommandId(6), CommandId(7)]);
         drop(one);
@@ -330,7 +329,7 @@ mod tests {
         for sequence in 1..=all {
             let mut outcome = outcome(sequence, vec![Event::Rejected { code: Rejection::OrderUnknown }]);
             outcome.cause.id = CommandId(1);
-            pending.settle(SHARD, outcome);
+            pending.settle(SHARD, &Arc::new(outcome));
         }
         for first in 0..BATCH_MAX as u128 + 10 {
             pending.join(CommandId(1), CommandId(1_000 + first));

@@ -289,9 +289,12 @@ impl Tail {
         match reader.read(record.offset(), record.payload())? {
             Read::Outcome(outcome) => {
                 meters.observe(&outcome);
-                self.live.apply(shard, &outcome).map_err(|error| ShardError::Fold(shard, record.offset(), error))?;
-                // After the view, so that a client that got its answer finds its effects in the view.
-                self.pending.settle(shard, outcome);
+                let outcome = Arc::new(outcome);
+                let refused = |error| ShardError::Fold(shard, record.offset(), error);
+                let told = self.live.apply(shard, &outcome).map_err(refused)?;
+                // After the view, so that a client that got its answer finds its effects there; before the streams, which may take long.
+                self.pending.settle(shard, &outcome);
+                self.live.publish(told);
             }
             Read::Halted(halted) => {
                 tracing::error!(%shard, engine = %halted.engine, reason = %halted.reason, "the leader has halted");

@@ -1,10 +1,10 @@
 //! Who watches what, and handing each message to its watchers.
 //!
-//!   tail ─▶ *hub* ─▶ one bounded queue a client ─▶ session ─▶ socket
+//!   tail ─▶ fan-out ─▶ *hub* ─▶ one bounded queue a client ─▶ session ─▶ socket
 //!
 //! A message is serialised once and shared. Handing over never waits: a client whose queue is full is let go, with a reason.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use axum::extract::ws::Utf8Bytes;
 use metrics::{counter, gauge};
@@ -50,6 +50,8 @@ pub struct Frame {
 pub enum Eviction {
     /// Its queue was full.
     TooSlow,
+    /// More outcomes waited for the fan-out than it may have.
+    FanOutBehind,
     /// The key that it came with was revoked.
     KeyRevoked,
     /// Whether that key was revoked cannot be seen any more.
@@ -77,9 +79,11 @@ struct Client {
     key: Option<(AccountId, ApiKeyId)>,
 }
 
-#[derive(Default)]
+/// How far each shard was in a client's snapshot, as long as nothing later came of it. What is told up to there, the client has.
+type Start = Vec<(Shard, u64)>;
+
 struct Watched {
-    clients: BTreeSet<ClientNumber>,
+    clients: BTreeMap<ClientNumber, Start>,
     /// The sequence of the last message, for each shard that told of this topic.
     last: HashMap<Shard, u64>,
 }
@@ -132,7 +136,8 @@ impl Hub {
         }
     }
 
-    /// Every later message of the topic goes to the client. `start` is how far each shard is that tells of it.
+    /// Every later message of the topic goes to the client. `start` is how far each shard is that tells of it: the outcomes up to there may
+    /// still come to be published, and are not told to this client.
     pub fn subscribe(
         &mut self,
         client: ClientNumber,
@@ -144,8 +149,9 @@ impl Hub {
             return Err(NotSubscribed);
         }
         state.topics.insert(topic);
-        let last = || Watched { clients: BTreeSet::new(), last: start.into_iter().collect() };
-        self.topics.entry(topic).or_insert_with(last).clients.insert(client);
+        let start: Start = start.into_iter().collect();
+        let first = || Watched { clients: BTreeMap::new(), last: start.iter().copied().collect() };
+        self.topics.entry(topic).or_insert_with(first).clients.insert(client, start);
         Ok(())
     }
 
@@ -196,17 +202,28 @@ impl Hub {
     fn tell(&mut self, topic: Topic, shard: Shard, outcome: &Outcome, text: impl FnOnce(&Delta) -> String) {
         let Some(watched) = self.topics.get_mut(&topic) else { return };
         let sequence = outcome.sequence;
+        let mut told = Vec::with_capacity(watched.clients.len());
+        for (client, start) in &mut watched.clients {
+            if start.iter().any(|&(of, at)| of == shard && sequence <= at) {
+                continue;
+            }
+            start.retain(|(of, _)| *of != shard);
+            told.push(*client);
+        }
+        if told.is_empty() {
+            return;
+        }
         let previous = watched.last.insert(shard, sequence).unwrap_or(0);
         let delta = Delta { shard, sequence, previous, time: outcome.time };
         let frame = Frame { topic, shard, sequence, text: text(&delta).into() };
         let mut slow = Vec::new();
-        for client in &watched.clients {
+        for client in &told {
             let handed = self.clients.get(client).map(|state| state.frames.try_send(frame.clone()));
             if matches!(handed, Some(Err(mpsc::error::TrySendError::Full(_)))) {
                 slow.push(*client);
             }
         }
-        counter!("gateway_ws_messages_total").increment(watched.clients.len() as u64);
+        counter!("gateway_ws_messages_total").increment(told.len() as u64);
         for client in slow {
             self.evict(client, Eviction::TooSlow);
         }
@@ -214,6 +231,19 @@ impl Hub {
 
     fn revoke(&mut self, account: AccountId, key: ApiKeyId) {
         self.evict_if(|with| with == (account, key), Eviction::KeyRevoked);
+    }
+
+    /// Lets all clients go: they begin anew from snapshots.
+    pub fn evict_all(&mut self, why: Eviction) {
+        let all: Vec<_> = self.clients.keys().copied().collect();
+        for client in all {
+            self.evict(client, why);
+        }
+    }
+
+    /// True if nobody would be told anything.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
     }
 
     /// Lets all clients go that came with a key of such an account.
@@ -249,6 +279,7 @@ impl Eviction {
     pub fn name(self) -> &'static str {
         match self {
             Self::TooSlow => "too-slow",
+            Self::FanOutBehind => "fan-out-behind",
             Self::KeyRevoked => "key-revoked",
             Self::HomeHalted => "home-halted",
         }
@@ -303,6 +334,21 @@ mod tests {
         assert_eq!(all[1]["levels"], serde_json::json!([["BID", "0.5000", 6]]));
         assert_eq!(alice[1]["changes"].as_array().unwrap().len(), 1);
         assert_eq!(alice[1]["changes"][0]["fill"]["role"], "MAKER");
+    }
+
+    #[test]
+    fn what_a_snapshot_has_is_not_told_again_when_the_fan_out_is_behind_it() {
+        let mut hub = hub();
+        let (mut before, mut after) = (hub.connect(), hub.connect());
+        hub.subscribe(before.client, Topic::Book(market()), [(SHARD, 3)]).unwrap();
+        // Its snapshot has the first outcome, which is not published yet.
+        hub.subscribe(after.client, Topic::Book(market()), [(SHARD, 5)]).unwrap();
+        run(&mut hub);
+        let links = |inbox: &mut Inbox| -> Vec<(u64, u64)> {
+            received(inbox).iter().map(|m| (m["previous"].as_u64().unwrap(), m["sequence"].as_u64().unwrap())).collect()
+        };
+        assert_eq!(links(&mut before), [(3, 5), (5, 7)]);
+        assert_eq!(links(&mut after), [(5, 7)]);
     }
 
     #[test]

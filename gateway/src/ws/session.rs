@@ -43,6 +43,8 @@ enum End {
     Silent,
     /// It does not keep up.
     TooSlow,
+    /// The gateway does not keep up with all clients together.
+    FanOutBehind,
     /// Its key was revoked.
     KeyRevoked,
     /// Whether its key was revoked cannot be seen any more.
@@ -59,6 +61,7 @@ impl End {
             Self::KeyRevoked => (4001, "the key was revoked"),
             Self::Silent => (4002, "nothing heard for 60 s"),
             Self::TooSlow => (4003, "the client does not keep up"),
+            Self::FanOutBehind => (4005, "the gateway does not keep up"),
             Self::HomeHalted => (4004, "the part of the log that has the account has halted"),
         };
         Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
@@ -69,6 +72,7 @@ impl From<Eviction> for End {
     fn from(eviction: Eviction) -> Self {
         match eviction {
             Eviction::TooSlow => Self::TooSlow,
+            Eviction::FanOutBehind => Self::FanOutBehind,
             Eviction::KeyRevoked => Self::KeyRevoked,
             Eviction::HomeHalted => Self::HomeHalted,
         }

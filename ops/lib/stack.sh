@@ -27,12 +27,13 @@ stack_build() { cd "$REPO" && cargo build --release --bins -p engine -p projecti
 # What the whole stack has in common, written down so that ops/status, ops/env and ops/loadtest see
 # what ops/up saw.
 stack_settle() { # RUN BIN_DIR
-  local run=$1
+  local run=$1 shards
+  shards="$(stack_shards "$run")"
   (
     umask 077
     {
       printf 'export LFG_TOPIC_PREFIX=%q\n' "${LFG_TOPIC_PREFIX:-lfg}"
-      printf 'export LFG_SHARDS=%q\n' "${LFG_SHARDS:-4}"
+      printf 'export LFG_SHARDS=%q\n' "${LFG_SHARDS:-$shards}"
       # One broker. Without these two every process demands 3 copies, of which 2 in sync.
       printf 'export LFG_REPLICATION=%q\n' "${LFG_REPLICATION:-1}"
       printf 'export LFG_MIN_IN_SYNC=%q\n' "${LFG_MIN_IN_SYNC:-1}"
@@ -43,6 +44,20 @@ stack_settle() { # RUN BIN_DIR
   mkdir -p "$run/snapshots"
   stack_admin_key "$run" admin
   stack_admin_key "$run" second-admin
+}
+
+# The shards that the stack has; of a new one as many as there are processors, 4 at most. Fewer shards put more records into a
+# request, which is most of what an order costs (docs/benchmarks.md); one shard has no messages between shards, so it is at least 2.
+stack_shards() { # RUN
+  local shards
+  if stack_is_settled "$1"; then
+    sed -n 's/^export LFG_SHARDS=//p' "$1/settings"
+    return
+  fi
+  shards="$(nproc)"
+  ((shards >= 2)) || shards=2
+  ((shards <= 4)) || shards=4
+  echo "$shards"
 }
 
 stack_is_settled() { [[ -s $1/settings ]]; }

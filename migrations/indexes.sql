@@ -5,28 +5,29 @@
 -- A page of «newest first» is best asked for with both `(created_at, id) < ($1, $2)` and `created_at <= $1`: the first is the
 -- cursor, the second lets Postgres leave out the months after it, which it does not see in the first.
 
--- An account's live orders, newest first.
-CREATE INDEX orders_account_live ON orders (account_id, created_at DESC, id DESC)
-    WHERE status IN ('ACTIVE', 'PARTIALLY_FILLED');
+-- Live and ended orders are asked for apart, with a limit each, and merged: of both together Postgres would begin with every month.
 
--- A contract's live orders, by price.
-CREATE INDEX orders_contract_live ON orders (market_id, contract, limit_price, created_at)
-    WHERE status IN ('ACTIVE', 'PARTIALLY_FILLED');
-
--- An account's orders, newest first.
-CREATE INDEX orders_account ON orders (account_id, created_at DESC, id DESC);
+-- An account's orders, newest first: those that live, and those that ended.
+CREATE INDEX orders_live_account ON orders_live (account_id, created_at DESC, id DESC);
+CREATE INDEX orders_ended_account ON orders_ended (account_id, created_at DESC, id DESC);
 
 -- Newest orders first.
-CREATE INDEX orders_newest ON orders (created_at DESC, id DESC);
+CREATE INDEX orders_live_newest ON orders_live (created_at DESC, id DESC);
+CREATE INDEX orders_ended_newest ON orders_ended (created_at DESC, id DESC);
 
--- A contract's orders by status, limit price and time.
-CREATE INDEX orders_contract_status ON orders (market_id, contract, status, limit_price, created_at);
+-- A contract's live orders, by price. No status in it: an order that is filled in part changes in place.
+CREATE INDEX orders_live_contract ON orders_live (market_id, contract, limit_price, created_at);
+
+-- A contract's ended orders by status, limit price and time.
+CREATE INDEX orders_ended_contract ON orders_ended (market_id, contract, status, limit_price, created_at);
 
 -- The order that a command became: where to look after an answer that came too late.
-CREATE INDEX orders_command ON orders (command_id);
+CREATE INDEX orders_live_command ON orders_live (command_id);
+CREATE INDEX orders_ended_command ON orders_ended (command_id);
 
 -- The orders that a client's own name stands for: at most one a market.
-CREATE INDEX orders_client ON orders (account_id, client_id) WHERE client_id IS NOT NULL;
+CREATE INDEX orders_live_client ON orders_live (account_id, client_id) WHERE client_id IS NOT NULL;
+CREATE INDEX orders_ended_client ON orders_ended (account_id, client_id) WHERE client_id IS NOT NULL;
 
 -- A market's trades, newest first.
 CREATE INDEX trades_market ON trades (market_id, created_at DESC, id DESC);

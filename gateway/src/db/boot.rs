@@ -253,8 +253,8 @@ fn yes_value(ticks: i32) -> Result<YesValue, DbError> {
     u16::try_from(ticks).ok().and_then(YesValue::new).ok_or(DbError::Impossible("yes value"))
 }
 
-const LEVELS: &str = "SELECT market_id, contract, side, limit_price, sum(quantity - filled)::bigint AS quantity FROM orders \
-     WHERE status IN ('ACTIVE', 'PARTIALLY_FILLED') GROUP BY market_id, contract, side, limit_price";
+const LEVELS: &str = "SELECT market_id, contract, side, limit_price, sum(quantity - filled)::bigint AS quantity \
+     FROM orders_live GROUP BY market_id, contract, side, limit_price";
 
 /// A level of orders of one kind; two kinds (BUY YES and SELL NO) may share a level of the book.
 fn level(row: &Row) -> Result<BookChange, DbError> {

@@ -1,6 +1,7 @@
 //! Months of the partitioned tables, made before rows need them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,11 +10,14 @@ use time::OffsetDateTime;
 use super::error::classify;
 use super::moment::moment;
 use super::pool::Connections;
-use crate::fold::Changes;
+use crate::fold::{Changes, OrderChange};
 use crate::sink::SinkError;
 
 /// The tables that are partitioned by month.
-pub const TABLES: [&str; 3] = ["orders", "trades", "ledger_entries"];
+pub const TABLES: [&str; 3] = ["orders_ended", "trades", "ledger_entries"];
+
+/// The months in which live orders were born.
+const BIRTHS: &str = "SELECT min(created_at) FROM orders_live WHERE id = ANY($1) GROUP BY date_trunc('month', created_at AT TIME ZONE 'UTC')";
 
 /// Months made ahead of the present one.
 const AHEAD: i32 = 2;
@@ -26,17 +30,22 @@ const PERIOD: Duration = Duration::from_secs(3600);
 pub struct Months {
     connections: Connections,
     known: Arc<Mutex<BTreeSet<i32>>>,
+    /// Months may be gone that no row of a batch names: of orders that live, and end now.
+    doubted: Arc<AtomicBool>,
 }
 
 impl Months {
     /// Nothing is known yet.
     pub fn new(connections: Connections) -> Self {
-        Self { connections, known: Arc::default() }
+        Self { connections, known: Arc::default(), doubted: Arc::default() }
     }
 
     /// Makes sure that every row of `changes` has its month.
     pub async fn cover(&self, changes: &Changes) -> Result<(), SinkError> {
-        let missing = missing(changes, &self.known());
+        let mut missing = missing(changes, &self.known());
+        if self.doubted.swap(false, Ordering::AcqRel) {
+            missing.extend(self.births(changes).await?);
+        }
         for (month, moment) in missing {
             make(&self.connections, &[moment]).await?;
             self.known().insert(month);
@@ -47,6 +56,16 @@ impl Months {
     /// A row found no partition although its month was known: somebody took it away.
     pub fn forget(&self) {
         self.known().clear();
+        self.doubted.store(true, Ordering::Release);
+    }
+
+    /// The months into which the batch moves orders that live now, with a moment in each.
+    async fn births(&self, changes: &Changes) -> Result<BTreeMap<i32, OffsetDateTime>, SinkError> {
+        let ends = |change: &OrderChange| change.status.is_some_and(|status| !status.is_live());
+        let ended = changes.orders.changed.iter().filter(|(_, change)| ends(change));
+        let ended: Vec<i64> = ended.map(|(id, _)| id.0.cast_signed()).collect();
+        let rows = self.connections.get().await?.query(BIRTHS, &[&ended]).await.map_err(classify)?;
+        Ok(rows.iter().map(|row| row.get(0)).map(|moment| (month_of(moment), moment)).collect())
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<i32>> {

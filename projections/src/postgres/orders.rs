@@ -1,85 +1,40 @@
 //! Orders and trades.
 //!
-//! Orders are partitioned by the month of their birth, and a change must say which month it means. The events of a change do not,
-//! so the writer keeps the births of live orders: those in the tables at the start, plus and minus what each batch says.
-
-use std::collections::HashMap;
+//! Live orders are in a table of their own, by id. An order that changes is one of them; when it ends, the same statement moves it into the
+//! month of its birth.
 
 use deadpool_postgres::Transaction;
-use schemas::{OrderId, Shard, Terms, Timestamp};
+use schemas::{OrderId, Shard, Status, Terms};
 
 use super::arrays::{all, column, meet};
 use super::copy::Copy;
-use super::error::classify;
 use super::moment::moment;
 use super::progress::number;
 use crate::fold::{Changes, Number, OrderChange, OrderRow, Orders, TradeRow};
 use crate::sink::SinkError;
 
-const LIVE: &str = "SELECT id, created_at FROM orders WHERE status IN ('ACTIVE', 'PARTIALLY_FILLED') AND shard = $1";
-
 const COPY_ORDERS: &str = "COPY orders (id, command_id, account_id, market_id, contract, side, type, time_in_force, limit_price, \
     budget, quantity, filled, notional, fees, status, reject_code, cancel_reason, fee_rate, client_id, created_at, updated_at, \
-    shard, sequence, expires_at, post_only, self_trade, cancel_on_pause, reduce_only, group_id) FROM STDIN BINARY";
+    shard, sequence, expires_at, post_only, self_trade, cancel_on_pause, reduce_only, group_id, live) FROM STDIN BINARY";
 
-// Row by row: which month a row is in, the executor sees by its `created_at`. Bounds of all rows' `created_at` would have the planner
-// read every order between them wherever it takes the table for a small one.
+// `o.live` leaves nothing but the table of live orders. A row whose `live` becomes false, Postgres moves.
 const CHANGE_ORDERS: &str = "UPDATE orders AS o \
     SET limit_price = COALESCE(u.limit_price, o.limit_price), quantity = COALESCE(u.quantity, o.quantity) + u.quantity_by, \
         filled = COALESCE(u.filled, o.filled) + u.filled_by, notional = o.notional + u.notional, fees = o.fees + u.fees, \
         status = COALESCE(u.status, o.status), cancel_reason = COALESCE(u.cancel_reason, o.cancel_reason), \
-        updated_at = u.updated_at, sequence = u.sequence \
-    FROM unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[], \
-        $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[]) \
-        AS u (id, created_at, limit_price, quantity, quantity_by, filled, filled_by, notional, fees, status, cancel_reason, \
-            updated_at, sequence) \
-    WHERE o.id = u.id AND o.created_at = u.created_at AND o.sequence < u.sequence";
+        updated_at = u.updated_at, sequence = u.sequence, live = u.live \
+    FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], \
+        $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::boolean[]) \
+        AS u (id, limit_price, quantity, quantity_by, filled, filled_by, notional, fees, status, cancel_reason, \
+            updated_at, sequence, live) \
+    WHERE o.live AND o.id = u.id AND o.sequence < u.sequence";
 
 const COPY_TRADES: &str = "COPY trades (id, market_id, price, quantity, kind, maker_order_id, maker_account_id, maker_entry, \
     maker_fee, taker_order_id, taker_account_id, taker_entry, taker_fee, created_at, shard, sequence) FROM STDIN BINARY";
 
-/// When each live order was born.
-#[derive(Debug, Default)]
-pub struct Births {
-    births: HashMap<OrderId, Timestamp>,
-}
-
-impl Births {
-    /// The live orders that `shard` told of, as of `tx`.
-    pub async fn load(tx: &Transaction<'_>, shard: Shard) -> Result<Self, SinkError> {
-        let live = tx.prepare_cached(LIVE).await.map_err(classify)?;
-        let rows = tx.query(&live, &[&number(shard)]).await.map_err(classify)?;
-        let birth = |row: tokio_postgres::Row| {
-            let millis = row.get::<_, time::OffsetDateTime>(1).unix_timestamp_nanos() / 1_000_000;
-            let time = Timestamp(u64::try_from(millis).map_err(SinkError::refused)?);
-            Ok((OrderId(row.get::<_, i64>(0).cast_unsigned()), time))
-        };
-        Ok(Self { births: rows.into_iter().map(birth).collect::<Result<_, SinkError>>()? })
-    }
-
-    /// Takes over what a batch, once it is committed, says of live orders.
-    pub fn settle(&mut self, orders: &Orders) {
-        for (id, row) in &orders.born {
-            if row.status.is_live() {
-                self.births.insert(*id, row.born.time);
-            }
-        }
-        for (id, change) in &orders.changed {
-            if change.status.is_some_and(|status| !status.is_live()) {
-                self.births.remove(id);
-            }
-        }
-    }
-
-    fn of(&self, id: OrderId) -> Result<Timestamp, SinkError> {
-        let unknown = || SinkError::refused(format!("the log changes order {id}, which is not live in the tables"));
-        self.births.get(&id).copied().ok_or_else(unknown)
-    }
-}
-
 /// Writes what became of orders, and the trades.
-pub async fn write(tx: &Transaction<'_>, shard: Shard, births: &Births, changes: &Changes) -> Result<(), SinkError> {
-    let mut born = Copy::new(29, changes.orders.born.len());
+pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+    let mut born = Copy::new(30, changes.orders.born.len());
     for (id, row) in &changes.orders.born {
         put_order(&mut born, shard, *id, row)?;
     }
@@ -89,26 +44,21 @@ pub async fn write(tx: &Transaction<'_>, shard: Shard, births: &Births, changes:
     }
     all([
         Box::pin(born.send(tx, COPY_ORDERS)),
-        Box::pin(change(tx, births, &changes.orders)),
+        Box::pin(change(tx, &changes.orders)),
         Box::pin(trades.send(tx, COPY_TRADES)),
     ])
     .await
 }
 
-async fn change(tx: &Transaction<'_>, births: &Births, orders: &Orders) -> Result<(), SinkError> {
-    let rows: Vec<(OrderId, Timestamp, &OrderChange)> = orders
-        .changed
-        .iter()
-        .map(|(id, change)| Ok((*id, births.of(*id)?, change)))
-        .collect::<Result<_, SinkError>>()?;
+async fn change(tx: &Transaction<'_>, orders: &Orders) -> Result<(), SinkError> {
+    let rows: Vec<(OrderId, &OrderChange)> = orders.changed.iter().map(|(id, change)| (*id, change)).collect();
     if rows.is_empty() {
         return Ok(());
     }
     let quantities = Numbers::of(&rows, |change| change.quantity)?;
     let filled = Numbers::of(&rows, |change| change.filled)?;
-    let (ids, created_at, prices, notional, fees, status, cancel_reason, updated_at, sequences) = (
+    let (ids, prices, notional, fees, status, cancel_reason, updated_at, sequences, live) = (
         column(&rows, |(id, ..)| id.0.cast_signed()),
-        column(&rows, |(_, born, _)| moment(*born)),
         column(&rows, |(.., change)| change.price.map(|price| i32::from(price.ticks()))),
         column(&rows, |(.., change)| change.notional.micros()),
         column(&rows, |(.., change)| change.fees.micros()),
@@ -116,13 +66,13 @@ async fn change(tx: &Transaction<'_>, births: &Births, orders: &Orders) -> Resul
         column(&rows, |(.., change)| change.cancel_reason.map(|reason| reason.name())),
         column(&rows, |(.., change)| moment(change.last.time)),
         column(&rows, |(.., change)| change.last.sequence.cast_signed()),
+        column(&rows, |(.., change)| change.status.is_none_or(Status::is_live)),
     );
     meet(
         tx,
         CHANGE_ORDERS,
         &[
             &ids,
-            &created_at,
             &prices,
             &quantities.told,
             &quantities.by,
@@ -134,6 +84,7 @@ async fn change(tx: &Transaction<'_>, births: &Births, orders: &Orders) -> Resul
             &cancel_reason,
             &updated_at,
             &sequences,
+            &live,
         ],
         rows.len(),
     )
@@ -147,10 +98,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn of(
-        rows: &[(OrderId, Timestamp, &OrderChange)],
-        number: impl Fn(&OrderChange) -> Number,
-    ) -> Result<Self, SinkError> {
+    fn of(rows: &[(OrderId, &OrderChange)], number: impl Fn(&OrderChange) -> Number) -> Result<Self, SinkError> {
         let told = rows.iter().map(|(.., change)| number(change).told.map(contracts).transpose());
         let by = column(rows, |(.., change)| number(change).by);
         Ok(Self { told: told.collect::<Result<_, SinkError>>()?, by })
@@ -180,6 +128,7 @@ fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Resu
     copy.text(order.instructions.self_trade.name()).boolean(order.instructions.cancel_on_pause);
     copy.boolean(order.instructions.reduce_only);
     copy.optional(order.instructions.group, |copy, group| copy.int4(i32::from(group.number())));
+    copy.boolean(row.status.is_live());
     Ok(())
 }
 

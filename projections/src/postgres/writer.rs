@@ -4,12 +4,10 @@ use deadpool_postgres::Client;
 use schemas::Shard;
 use schemas::reading::Position;
 use schemas::shard_map::ShardMap;
-use tokio_postgres::IsolationLevel;
 
 use super::arrays::all;
 use super::error::classify;
 use super::months::Months;
-use super::orders::Births;
 use super::pool::Connections;
 use super::{accounts, admins, groups, market_events, markets, orders, progress, purses};
 use crate::fold::Changes;
@@ -22,24 +20,19 @@ pub struct PostgresSink {
     writer: WriterId,
     shard: Shard,
     map: ShardMap,
-    births: Births,
 }
 
 impl PostgresSink {
     /// A writer of `shard`; [`Sink::load`] comes first.
     pub fn new(connections: Connections, months: Months, writer: WriterId, shard: Shard, map: ShardMap) -> Self {
-        Self { connections, months, writer, shard, map, births: Births::default() }
+        Self { connections, months, writer, shard, map }
     }
 
-    async fn load_once(&mut self) -> Result<Position, SinkError> {
+    async fn load_once(&self) -> Result<Position, SinkError> {
         let mut client = self.connections.get().await?;
-        // One snapshot: the live orders are those at the position.
-        let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
-        let tx = tx.start().await.map_err(classify)?;
+        let tx = client.transaction().await.map_err(classify)?;
         let position = progress::read(&tx, self.shard).await?;
-        let births = Births::load(&tx, self.shard).await?;
         tx.commit().await.map_err(classify)?;
-        self.births = births;
         Ok(position)
     }
 
@@ -55,7 +48,7 @@ impl PostgresSink {
             Box::pin(admins::write(&tx, self.shard, changes)),
             Box::pin(groups::write(&tx, self.shard, self.map, changes)),
             Box::pin(purses::write(&tx, self.shard, changes)),
-            Box::pin(orders::write(&tx, self.shard, &self.births, changes)),
+            Box::pin(orders::write(&tx, self.shard, changes)),
             Box::pin(markets::write(&tx, self.shard, changes)),
             Box::pin(market_events::write(&tx, self.shard, changes)),
         ])
@@ -88,7 +81,6 @@ impl Sink for PostgresSink {
     async fn write(&mut self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
         let written = self.write_once(changes, from, to).await;
         self.doubt(written)?;
-        self.births.settle(&changes.orders);
         Ok(())
     }
 

@@ -1,6 +1,12 @@
 //! What the writer leaves in Redis, and which Redis it writes to. Without Kafka: outcomes go straight to the sink.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "tests fail by panicking, on small numbers"
+)]
 
 mod common;
 #[path = "common/own_redis.rs"]

@@ -1,5 +1,7 @@
 //! An account's orders, with their market in the same query.
 
+use std::cmp::Reverse;
+
 use schemas::ids::Coordinate;
 use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Status, Timestamp};
 use serde::Serialize;
@@ -7,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Database, DbError, Timed, positions, rows, snapshot};
+use super::{Database, DbError, Timed, positioned, rows};
 use crate::shapes::Order;
 
 /// An order with what its owner wants to see of the market.
@@ -66,7 +68,7 @@ pub struct OrdersWanted {
 impl Database {
     /// A page, whether there is more after it, and what it is as of.
     pub async fn orders(&self, wanted: &OrdersWanted) -> Result<(Vec<ListedOrder>, bool, Vec<Coordinate>), DbError> {
-        let _timed = Timed::start("orders");
+        let _timed = Timed::start(&self.times.orders);
         let mut query = Query::new(wanted.account);
         query.filter(&wanted.filter);
         if let Some((time, id)) = wanted.after {
@@ -76,7 +78,9 @@ impl Database {
         // One more than wanted tells whether there is a next page.
         let limit = query.bind(i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX));
         let sql = query.sql(&format!("ORDER BY o.created_at DESC, o.id DESC LIMIT {limit}"));
-        let (mut orders, at) = self.listed(&sql, &query.parameters()).await?;
+        let (found, at) = self.read(&positioned(&sql), &query.parameters()).await?;
+        let mut orders = found.iter().map(listed).collect::<Result<Vec<_>, _>>()?;
+        orders.sort_by_key(|listed| Reverse((listed.order.created_at, listed.order.id)));
         let more = orders.len() > wanted.limit;
         orders.truncate(wanted.limit);
         Ok((orders, more, at))
@@ -101,20 +105,6 @@ impl Database {
     ) -> Result<(Vec<ListedOrder>, bool, Vec<Coordinate>), DbError> {
         let filter = OrderFilter { status: Some(StatusFilter::Live), ..OrderFilter::default() };
         self.orders(&OrdersWanted { account, filter, after: None, limit }).await
-    }
-
-    async fn listed(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<(Vec<ListedOrder>, Vec<Coordinate>), DbError> {
-        let mut connection = self.connection().await?;
-        let transaction = snapshot(&mut connection).await?;
-        let at = positions(&transaction).await?;
-        let statement = transaction.prepare_cached(sql).await?;
-        let found = transaction.query(&statement, parameters).await?;
-        transaction.commit().await?;
-        Ok((found.iter().map(listed).collect::<Result<_, _>>()?, at))
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Gauge, Histogram, counter, gauge, histogram};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use schemas::{Command, CommandId, CommandRecord, Shard};
 use tokio::sync::{Notify, Semaphore};
@@ -98,12 +98,27 @@ pub struct Submitter {
     halted: Arc<Halted>,
     permits: Semaphore,
     within: Duration,
+    /// How long commands take that are answered; the others are few.
+    settled: Histogram,
+    /// Commands in flight.
+    waiting: Gauge,
 }
+
+/// How an exchange went that brought all answers.
+const SETTLED: &str = "settled";
 
 impl Submitter {
     /// At most `max` commands wait at the same time.
     pub fn new(producer: Arc<Producer>, max: usize, (pending, halted): (Arc<Pending>, Arc<Halted>)) -> Self {
-        Self { producer, pending, halted, permits: Semaphore::new(max), within: OUTCOME_WITHIN }
+        Self {
+            producer,
+            pending,
+            halted,
+            permits: Semaphore::new(max),
+            within: OUTCOME_WITHIN,
+            settled: seconds(SETTLED),
+            waiting: gauge!("gateway_pending"),
+        }
     }
 
     /// Sends a command to a shard and waits, a bounded time, until `find` finds the answer in what is told of it.
@@ -122,9 +137,12 @@ impl Submitter {
     /// told as lost, so in the end `gather` has all.
     pub async fn ask_all(&self, commands: Vec<(Shard, Command)>, gather: &mut impl Gather) -> CommandId {
         let (id, start) = (new_id(), Instant::now());
-        let mut exchange = Exchange { id, gather, open: BTreeMap::new(), result: "settled" };
+        let mut exchange = Exchange { id, gather, open: BTreeMap::new(), result: SETTLED };
         self.hold(&mut exchange, commands, start + self.within).await;
-        histogram!("gateway_submit_seconds", "result" => exchange.result).record(start.elapsed());
+        match exchange.result {
+            SETTLED => self.settled.record(start.elapsed()),
+            result => seconds(result).record(start.elapsed()),
+        }
         id
     }
 
@@ -136,7 +154,7 @@ impl Submitter {
             }
             return;
         };
-        let _counted = Counted::new(commands.len());
+        let _counted = Counted::new(&self.waiting, commands.len());
         // Before anything is produced: an answer cannot come unnoticed.
         let mut registration = self.pending.register(exchange.id);
         let (failed, mut complete) = (Arc::new(Notify::new()), false);
@@ -203,6 +221,10 @@ impl<G: Gather> Exchange<'_, G> {
     }
 }
 
+fn seconds(result: &'static str) -> Histogram {
+    histogram!("gateway_submit_seconds", "result" => result)
+}
+
 fn new_id() -> CommandId {
     CommandId(uuid::Uuid::now_v7().as_u128())
 }
@@ -232,20 +254,20 @@ fn not_delivered(id: CommandId, error: KafkaError) -> SubmitError {
 }
 
 /// Counts commands in flight, also when their handler is dropped.
-struct Counted(f64);
+struct Counted<'a>(&'a Gauge, f64);
 
-impl Counted {
+impl<'a> Counted<'a> {
     #[allow(clippy::cast_precision_loss, reason = "as many as a batch has requests")]
-    fn new(commands: usize) -> Self {
-        let counted = Self(commands as f64);
-        gauge!("gateway_pending").increment(counted.0);
+    fn new(gauge: &'a Gauge, commands: usize) -> Self {
+        let counted = Self(gauge, commands as f64);
+        gauge.increment(counted.1);
         counted
     }
 }
 
-impl Drop for Counted {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        gauge!("gateway_pending").decrement(self.0);
+        self.0.decrement(self.1);
     }
 }
 

@@ -304,7 +304,7 @@ impl Tail {
                 tracing::info!(%shard, engine = %term.engine, term = record.offset(), build = %term.build, "a new term");
                 self.live.term(shard, &term);
             }
-            Read::Ignored => counter!("gateway_tail_ignored_total").increment(1),
+            Read::Ignored => meters.ignored.increment(1),
             Read::Unknown => meters.unknown.increment(1),
         }
         Ok(())
@@ -315,6 +315,8 @@ impl Tail {
 struct Meters {
     sequence: Gauge,
     behind: Gauge,
+    /// Records that do not count, of all shards.
+    ignored: Counter,
     /// Records and events that were passed over, since a later build wrote them.
     unknown: Counter,
 }
@@ -324,7 +326,8 @@ impl Meters {
         let label = shard.to_string();
         let sequence = gauge!("gateway_tail_sequence", "shard" => label.clone());
         let behind = gauge!("gateway_tail_behind_seconds", "shard" => label.clone());
-        Self { sequence, behind, unknown: counter!("gateway_tail_unknown_total", "shard" => label) }
+        let ignored = counter!("gateway_tail_ignored_total");
+        Self { sequence, behind, ignored, unknown: counter!("gateway_tail_unknown_total", "shard" => label) }
     }
 
     #[allow(clippy::cast_precision_loss, reason = "sequences stay below 2^52")]

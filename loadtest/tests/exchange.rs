@@ -58,9 +58,9 @@ fn verify_finds_what_was_tampered_with() {
     fails_at(&stack, &["FAIL Postgres: one row for each trade", "is missing"]);
     stack.sql("INSERT INTO trades SELECT * FROM kept");
 
-    change_a_hash(&stack, ":book:", |field| field != "sequence", 1);
+    change_a_hash(&stack, ":book:", |_| true, 1);
     fails_at(&stack, &["FAIL Redis: every level of every book"]);
-    change_a_hash(&stack, ":book:", |field| field != "sequence", -1);
+    change_a_hash(&stack, ":book:", |_| true, -1);
 
     change_a_hash(&stack, ":purse:", |field| field == "received", 1);
     fails_at(&stack, &["FAIL Redis: purses", "received: Credits "]);

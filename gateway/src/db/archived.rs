@@ -1,11 +1,13 @@
 //! Markets that have left their shard's state, and so the view and Redis: Postgres has what is left of them.
 
+use std::cmp::Reverse;
+
 use schemas::ids::Coordinate;
 use schemas::text::Ticker;
 use schemas::{Credits, MarketId, MarketState};
 
 use super::boot::{MARKET_COLUMNS, market, trade};
-use super::{Database, DbError, Timed, positions, rows, snapshot};
+use super::{Database, DbError, Timed, positioned, rows};
 use crate::read_models::TickerData;
 use crate::shapes::PublicTrade;
 use crate::shapes::market::Market;
@@ -17,18 +19,13 @@ pub type Archived = (Market, TickerData);
 impl Database {
     /// A market, whether it is archived or not.
     pub async fn market(&self, id: MarketId) -> Result<(Option<Archived>, Vec<Coordinate>), DbError> {
-        let _timed = Timed::start("market");
-        let mut connection = self.connection().await?;
-        let transaction = snapshot(&mut connection).await?;
-        let at = positions(&transaction).await?;
+        let _timed = Timed::start(&self.times.market);
         let sql = format!(
             "SELECT {MARKET_COLUMNS}, last_price, last_trade_at, volume, collateral, created_at FROM markets \
              WHERE id = $1"
         );
-        let statement = transaction.prepare_cached(&sql).await?;
-        let row = transaction.query_opt(&statement, &[&rows::to_i64(id.0)]).await?;
-        transaction.commit().await?;
-        Ok((row.map(|row| with_figures(&row)).transpose()?, at))
+        let (found, at) = self.read(&positioned(&sql), &[&rows::to_i64(id.0)]).await?;
+        Ok((found.first().map(with_figures).transpose()?, at))
     }
 
     /// Markets that have paid out, in order of ticker, from the one after `after` on: those that the view may not have.
@@ -39,7 +36,7 @@ impl Database {
         topics: &[Topic],
         limit: usize,
     ) -> Result<Vec<Market>, DbError> {
-        let _timed = Timed::start("settled_markets");
+        let _timed = Timed::start(&self.times.settled_markets);
         let connection = self.connection().await?;
         let sql = format!(
             "SELECT {MARKET_COLUMNS} FROM markets WHERE settled AND ticker COLLATE \"C\" > $1 \
@@ -68,15 +65,13 @@ impl Database {
         id: MarketId,
         limit: usize,
     ) -> Result<(Vec<PublicTrade>, Vec<Coordinate>), DbError> {
-        let _timed = Timed::start("last_trades");
-        let mut connection = self.connection().await?;
-        let transaction = snapshot(&mut connection).await?;
-        let at = positions(&transaction).await?;
-        let statement = transaction.prepare_cached(LAST_TRADES).await?;
+        let _timed = Timed::start(&self.times.last_trades);
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let found = transaction.query(&statement, &[&rows::to_i64(id.0), &most]).await?;
-        transaction.commit().await?;
-        Ok((found.iter().map(|row| Ok(trade(row)?.1)).collect::<Result<_, DbError>>()?, at))
+        let (found, at) = self.read(&positioned(LAST_TRADES), &[&rows::to_i64(id.0), &most]).await?;
+        let trades = found.iter().map(|row| Ok(trade(row)?.1)).collect::<Result<Vec<_>, DbError>>();
+        let mut trades = trades?;
+        trades.sort_by_key(|trade| Reverse((trade.time, trade.trade_id)));
+        Ok((trades, at))
     }
 }
 

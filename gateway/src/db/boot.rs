@@ -50,7 +50,7 @@ impl From<tokio_postgres::Error> for BootError {
 impl Database {
     /// The view as of the projection's positions, and those positions, one a shard.
     pub async fn boot(&self, shards: u16) -> Result<(LiveView, Vec<Position>), BootError> {
-        let _timed = Timed::start("boot");
+        let _timed = Timed::start(&self.times.boot);
         let mut connection = self.connection().await?;
         let transaction = snapshot(&mut connection).await?;
         let mut positions = vec![Position::default(); usize::from(shards)];

@@ -1,12 +1,15 @@
 //! An account's fills: its sides of trades.
 
+use std::cmp::Reverse;
+
 use schemas::event::TradeKind;
 use schemas::ids::Coordinate;
 use schemas::{AccountId, Credits, Entry, MarketId, OrderId, Timestamp, TradeId};
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
-use super::{Database, DbError, Timed, positions, rows, snapshot};
+use super::{Database, DbError, Timed, positioned, rows};
 use crate::shapes::{Fill, Iso, Order, Role};
 
 /// A fill with its order and market.
@@ -103,30 +106,22 @@ const FILLS_OF_ORDER: &str = "SELECT id, market_id, price, quantity, kind, creat
 impl Database {
     /// A page of an account's fills.
     pub async fn fills(&self, wanted: &FillsWanted) -> Result<FillPage, DbError> {
-        let _timed = Timed::start("fills");
-        let mut connection = self.connection().await?;
-        let transaction = snapshot(&mut connection).await?;
-        let at = positions(&transaction).await?;
+        let _timed = Timed::start(&self.times.fills);
         let far_end = (Timestamp(u64::MAX), TradeId(u64::MAX), Role::Taker);
         let (time, id, role) = wanted.after.unwrap_or(far_end);
         let limit = i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX);
-        let statement = transaction.prepare_cached(FILLS).await?;
-        let found = transaction
-            .query(
-                &statement,
-                &[
-                    &rows::to_i64(wanted.account.0),
-                    &rows::to_time(time),
-                    &rows::to_i64(id.0),
-                    &i32::from(role == Role::Taker),
-                    &wanted.market.map(|id| rows::to_i64(id.0)),
-                    &wanted.order.map(|id| rows::to_i64(id.0)),
-                    &limit,
-                ],
-            )
-            .await?;
-        transaction.commit().await?;
+        let parameters: [&(dyn ToSql + Sync); 7] = [
+            &rows::to_i64(wanted.account.0),
+            &rows::to_time(time),
+            &rows::to_i64(id.0),
+            &i32::from(role == Role::Taker),
+            &wanted.market.map(|id| rows::to_i64(id.0)),
+            &wanted.order.map(|id| rows::to_i64(id.0)),
+            &limit,
+        ];
+        let (found, at) = self.read(&positioned(FILLS), &parameters).await?;
         let mut fills = found.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+        fills.sort_by_key(|row| Reverse((row.time, row.fill.trade_id, row.fill.role == Role::Taker)));
         let more = fills.len() > wanted.limit;
         fills.truncate(wanted.limit);
         Ok((fills, more, at))
@@ -134,7 +129,7 @@ impl Database {
 
     /// The first fills of an order, the oldest first.
     pub async fn fills_of(&self, order: &Order, limit: usize) -> Result<Vec<Fill>, DbError> {
-        let _timed = Timed::start("fills_of_order");
+        let _timed = Timed::start(&self.times.fills_of_order);
         let connection = self.connection().await?;
         let statement = connection.prepare_cached(FILLS_OF_ORDER).await?;
         let (account, id) = (rows::to_i64(order.account.0), rows::to_i64(order.id.0));

@@ -11,13 +11,15 @@ mod orders;
 mod proposals;
 mod tables;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
-use metrics::{gauge, histogram};
+use metrics::{Histogram, gauge, histogram};
 use schemas::Shard;
 use schemas::ids::Coordinate;
 use service::Shutdown;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, NoTls, Row};
 
 use crate::config::PoolArgs;
@@ -87,6 +89,35 @@ fn detailed(error: &tokio_postgres::Error) -> String {
 pub struct Database {
     pool: Pool,
     args: PoolArgs,
+    times: Arc<Times>,
+}
+
+/// What each kind of query takes.
+struct Times {
+    boot: Histogram,
+    orders: Histogram,
+    fills: Histogram,
+    fills_of_order: Histogram,
+    proposals: Histogram,
+    market: Histogram,
+    settled_markets: Histogram,
+    last_trades: Histogram,
+}
+
+impl Times {
+    fn new() -> Self {
+        let of = |query: &'static str| histogram!("gateway_query_seconds", "query" => query);
+        Self {
+            boot: of("boot"),
+            orders: of("orders"),
+            fills: of("fills"),
+            fills_of_order: of("fills_of_order"),
+            proposals: of("proposals"),
+            market: of("market"),
+            settled_markets: of("settled_markets"),
+            last_trades: of("last_trades"),
+        }
+    }
 }
 
 impl Database {
@@ -103,7 +134,7 @@ impl Database {
             .create_timeout(Some(CONNECT_WITHIN))
             .recycle_timeout(Some(WAIT_WITHIN))
             .build()?;
-        let database = Self { pool, args: args.clone() };
+        let database = Self { pool, args: args.clone(), times: Arc::new(Times::new()) };
         let timeout: String = database.connection().await?.query_one("SHOW statement_timeout", &[]).await?.get(0);
         if timeout == "30s" { Ok(database) } else { Err(DbError::Settings(timeout)) }
     }
@@ -163,24 +194,43 @@ impl Database {
     pub async fn progress(&self) -> Result<Vec<Coordinate>, DbError> {
         let connection = self.connection().await?;
         let statement = connection.prepare_cached(PROGRESS).await?;
-        coordinates(&connection.query(&statement, &[&PROJECTION]).await?)
+        coordinates(&connection.query_one(&statement, &[]).await?)
+    }
+
+    /// The rows of a query that [`positioned`] made, and what they are as of.
+    async fn read(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<(Vec<Row>, Vec<Coordinate>), DbError> {
+        let connection = self.connection().await?;
+        let statement = connection.prepare_cached(sql).await?;
+        let mut found = connection.query(&statement, parameters).await?;
+        let at = found.first().map(coordinates).transpose()?.unwrap_or_default();
+        found.retain(|row| row.get("found"));
+        Ok((found, at))
     }
 }
 
-const PROGRESS: &str = "SELECT shard, sequence FROM progress WHERE projection = $1 ORDER BY shard";
+/// How far the projection is: one row, with one short text, since it comes with each row of a query.
+const PROGRESS: &str =
+    "SELECT string_agg(shard || ':' || sequence, ',') AS positions FROM progress WHERE projection = 'tables'";
 
-/// How far the projection is, in the snapshot of `transaction`: what its other rows are as of.
-async fn positions(transaction: &deadpool_postgres::Transaction<'_>) -> Result<Vec<Coordinate>, DbError> {
-    let statement = transaction.prepare_cached(PROGRESS).await?;
-    coordinates(&transaction.query(&statement, &[&PROJECTION]).await?)
+/// A query for the rows of `query`, which have an `id`, and for how far the projection is: one statement sees one snapshot, so the rows
+/// are as of just that. If there is no row, there is one without.
+///
+/// The order of `query` is not promised behind the join: it decides which rows a `LIMIT` takes, and whoever reads them sorts them again.
+fn positioned(query: &str) -> String {
+    format!("SELECT at.positions, r.id IS NOT NULL AS found, r.* FROM ({PROGRESS}) at LEFT JOIN ({query}) r ON TRUE")
 }
 
-fn coordinates(rows: &[Row]) -> Result<Vec<Coordinate>, DbError> {
-    let coordinate = |row: &Row| {
-        let shard = rows::shard(row.get("shard"))?;
-        Ok(Coordinate { shard, sequence: rows::unsigned(row.get("sequence"), "sequence")? })
-    };
-    rows.iter().map(coordinate).collect()
+fn coordinates(row: &Row) -> Result<Vec<Coordinate>, DbError> {
+    // NULL before the projection has written anything.
+    let Some(text) = row.get::<_, Option<&str>>("positions") else { return Ok(Vec::new()) };
+    let coordinates: Result<Vec<Coordinate>, _> = text.split(',').map(str::parse).collect();
+    let mut coordinates = coordinates.map_err(|_| DbError::Impossible("position"))?;
+    coordinates.sort_unstable_by_key(|at| at.shard);
+    Ok(coordinates)
 }
 
 /// One snapshot for all that is read in it.
@@ -189,18 +239,18 @@ async fn snapshot(connection: &mut Object) -> Result<deadpool_postgres::Transact
     Ok(transaction.start().await?)
 }
 
-/// Times a query of this name.
-struct Timed(&'static str, std::time::Instant);
+/// Times a query.
+struct Timed<'a>(&'a Histogram, std::time::Instant);
 
-impl Timed {
-    fn start(name: &'static str) -> Self {
-        Self(name, std::time::Instant::now())
+impl<'a> Timed<'a> {
+    fn start(histogram: &'a Histogram) -> Self {
+        Self(histogram, std::time::Instant::now())
     }
 }
 
-impl Drop for Timed {
+impl Drop for Timed<'_> {
     fn drop(&mut self) {
-        histogram!("gateway_query_seconds", "query" => self.0).record(self.1.elapsed());
+        self.0.record(self.1.elapsed());
     }
 }
 

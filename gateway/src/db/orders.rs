@@ -1,5 +1,7 @@
 //! An account's orders, with their market in the same query.
 
+use std::cmp::Reverse;
+
 use schemas::ids::Coordinate;
 use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Status, Timestamp};
 use serde::Serialize;
@@ -7,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Database, DbError, Timed, positions, rows, snapshot};
+use super::{Database, DbError, Timed, positioned, rows};
 use crate::shapes::Order;
 
 /// An order with what its owner wants to see of the market.
@@ -66,17 +68,20 @@ pub struct OrdersWanted {
 impl Database {
     /// A page, whether there is more after it, and what it is as of.
     pub async fn orders(&self, wanted: &OrdersWanted) -> Result<(Vec<ListedOrder>, bool, Vec<Coordinate>), DbError> {
-        let _timed = Timed::start("orders");
+        let _timed = Timed::start(&self.times.orders);
         let mut query = Query::new(wanted.account);
         query.filter(&wanted.filter);
         if let Some((time, id)) = wanted.after {
             let (time, id) = (query.bind(rows::to_time(time)), query.bind(rows::to_i64(id.0)));
-            query.and(&format!("(o.created_at, o.id) < ({time}, {id})"));
+            // The first is the cursor; the second leaves out the months after it.
+            query.and(&format!("(o.created_at, o.id) < ({time}, {id}) AND o.created_at <= {time}"));
         }
         // One more than wanted tells whether there is a next page.
         let limit = query.bind(i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX));
         let sql = query.sql(&format!("ORDER BY o.created_at DESC, o.id DESC LIMIT {limit}"));
-        let (mut orders, at) = self.listed(&sql, &query.parameters()).await?;
+        let (found, at) = self.read(&positioned(&sql), &query.parameters()).await?;
+        let mut orders = found.iter().map(listed).collect::<Result<Vec<_>, _>>()?;
+        orders.sort_by_key(|listed| Reverse((listed.order.created_at, listed.order.id)));
         let more = orders.len() > wanted.limit;
         orders.truncate(wanted.limit);
         Ok((orders, more, at))
@@ -102,20 +107,6 @@ impl Database {
         let filter = OrderFilter { status: Some(StatusFilter::Live), ..OrderFilter::default() };
         self.orders(&OrdersWanted { account, filter, after: None, limit }).await
     }
-
-    async fn listed(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<(Vec<ListedOrder>, Vec<Coordinate>), DbError> {
-        let mut connection = self.connection().await?;
-        let transaction = snapshot(&mut connection).await?;
-        let at = positions(&transaction).await?;
-        let statement = transaction.prepare_cached(sql).await?;
-        let found = transaction.query(&statement, parameters).await?;
-        transaction.commit().await?;
-        Ok((found.iter().map(listed).collect::<Result<_, _>>()?, at))
-    }
 }
 
 fn listed(row: &Row) -> Result<ListedOrder, DbError> {
@@ -129,13 +120,16 @@ fn listed(row: &Row) -> Result<ListedOrder, DbError> {
 
 /// Text and parameters of one query, put together from fixed parts: never from a client's text.
 struct Query {
+    /// Where orders are that may be wanted.
+    tables: &'static [&'static str],
     conditions: String,
     parameters: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
 impl Query {
     fn new(account: AccountId) -> Self {
-        let mut query = Self { conditions: String::new(), parameters: Vec::new() };
+        let tables = &["orders_live", "orders_ended"];
+        let mut query = Self { tables, conditions: String::new(), parameters: Vec::new() };
         let account = query.bind(rows::to_i64(account.0));
         query.conditions = format!("o.account_id = {account}");
         query
@@ -143,9 +137,11 @@ impl Query {
 
     fn filter(&mut self, filter: &OrderFilter) {
         match filter.status {
-            // Leaves nothing but the table of live orders.
-            Some(StatusFilter::Live) => self.and("o.live"),
-            Some(StatusFilter::Is(status)) => self.equal("status", status.name()),
+            Some(StatusFilter::Live) => self.tables = &["orders_live"],
+            Some(StatusFilter::Is(status)) => {
+                self.tables = if status.is_live() { &["orders_live"] } else { &["orders_ended"] };
+                self.equal("status", status.name());
+            }
             None => {}
         }
         if let Some(market) = filter.market {
@@ -180,11 +176,14 @@ impl Query {
         format!("${}", self.parameters.len())
     }
 
+    /// Each table is asked for a page, and the pages are merged: of both together Postgres would begin with every month.
     fn sql(&self, end: &str) -> String {
         let (columns, conditions) = (rows::ORDER_COLUMNS, &self.conditions);
+        let page = |table: &&str| format!("(SELECT {columns} FROM {table} o WHERE {conditions} {end})");
+        let pages = self.tables.iter().map(page).collect::<Vec<_>>().join(" UNION ALL ");
         format!(
             "SELECT {columns}, m.ticker, m.question AS market_question, m.state AS market_state \
-             FROM orders o LEFT JOIN markets m ON m.id = o.market_id WHERE {conditions} {end}"
+             FROM ({pages}) AS o LEFT JOIN markets m ON m.id = o.market_id {end}"
         )
     }
 

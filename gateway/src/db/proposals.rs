@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Database, DbError, Timed, positions, rows, snapshot};
+use super::{Database, DbError, Timed, positioned, rows};
 use crate::shapes::{iso, text, text_or_null};
 
 /// A deposit that waits.
@@ -48,16 +48,12 @@ impl Database {
         after: Option<(Timestamp, ProposalId)>,
         limit: usize,
     ) -> Result<ProposalPage, DbError> {
-        let _timed = Timed::start("proposals");
-        let mut connection = self.connection().await?;
-        let transaction = snapshot(&mut connection).await?;
-        let at = positions(&transaction).await?;
+        let _timed = Timed::start(&self.times.proposals);
         let (expires, id) = after.unwrap_or((Timestamp(0), ProposalId(0)));
-        let statement = transaction.prepare_cached(OPEN).await?;
         let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-        let found = transaction.query(&statement, &[&rows::to_time(expires), &rows::to_i64(id.0), &most]).await?;
-        transaction.commit().await?;
+        let (found, at) = self.read(&positioned(OPEN), &[&rows::to_time(expires), &rows::to_i64(id.0), &most]).await?;
         let mut open = found.iter().map(proposal).collect::<Result<Vec<_>, _>>()?;
+        open.sort_by_key(|proposal| (proposal.expires_at, proposal.id));
         let more = open.len() > limit;
         open.truncate(limit);
         Ok((open, more, at))

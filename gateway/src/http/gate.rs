@@ -1,12 +1,14 @@
 //! What every request goes through: a bound on how many at once, a time limit, the wanted position, metrics.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::{PoisonError, RwLock};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use metrics::histogram;
+use metrics::{Histogram, histogram};
 use schemas::ids::Coordinate;
 use tokio::time::{Instant, timeout};
 
@@ -20,17 +22,38 @@ use crate::state::{Shared, State as Everything};
 pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     // Only known methods and the routes' own patterns, so that clients cannot invent labels.
-    let method = match request.method().as_str() {
-        known @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE") => known.to_owned(),
-        _ => "other".to_owned(),
-    };
-    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    let method = known.into_iter().find(|known| request.method().as_str() == *known).unwrap_or("other");
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let response = admitted(&state, request, next).await.unwrap_or_else(IntoResponse::into_response);
-    let status = response.status().as_u16().to_string();
+    let (route, status) = (route.as_ref().map_or("unknown", MatchedPath::as_str), response.status().as_u16());
     tracing::debug!(method, route, status, micros = start.elapsed().as_micros(), "request");
-    histogram!("gateway_request_seconds", "method" => method, "route" => route, "status" => status)
-        .record(start.elapsed());
+    SECONDS.of(method, route, status).record(start.elapsed());
     response
+}
+
+static SECONDS: Seconds = Seconds(RwLock::new(BTreeMap::new()));
+
+/// How long requests take: one histogram for each route, method and status, made when it is first answered.
+struct Seconds(RwLock<BTreeMap<String, Vec<Answered>>>);
+
+/// A method, a status, and how long such answers of a route took.
+type Answered = (&'static str, u16, Histogram);
+
+impl Seconds {
+    fn of(&self, method: &'static str, route: &str, status: u16) -> Histogram {
+        let made = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let is_one = |(of, with, _): &&Answered| *of == method && *with == status;
+        if let Some((.., histogram)) = made.get(route).and_then(|made| made.iter().find(is_one)) {
+            return histogram.clone();
+        }
+        drop(made);
+        let (path, code) = (route.to_owned(), status.to_string());
+        let histogram = histogram!("gateway_request_seconds", "method" => method, "route" => path, "status" => code);
+        let mut made = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        made.entry(route.to_owned()).or_default().push((method, status, histogram.clone()));
+        histogram
+    }
 }
 
 async fn admitted(state: &Shared, request: Request, next: Next) -> Result<Response, Problem> {

@@ -2,23 +2,28 @@
 //!
 //! The names of keys and fields are projections' to give (documented there, in `redis/keys.rs`); what is read of them is
 //! repeated here, because programs share nothing but the log's language. What is read of a shard comes from one script call
-//! together with the shard's progress, so it has an exact position.
+//! together with the shard's progress, so it has an exact position; what is read of all shards comes from one call, too, unless
+//! Redis is a cluster ([`call`]).
 
+mod call;
 mod wallet;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use fred::clients::Pool;
-use fred::interfaces::{ClientLike, LuaInterface};
+use fred::interfaces::ClientLike;
 use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
-use fred::types::{Builder, ClusterHash, CustomCommand, FromValue, Value};
-use metrics::histogram;
+use fred::types::{Builder, InfoKind, Value};
+use metrics::{Histogram, histogram};
 use schemas::ids::Coordinate;
 use schemas::{AccountId, BookSide, Credits, MarketId, Price, Quantity, Shard, Timestamp};
 use serde::{Deserialize, Serialize};
+use service::eviction;
 
 use crate::shapes::{PublicTrade, iso, iso_or_null, text};
+
+use call::{Script, Wanted};
 
 pub use wallet::{Standing, Wallet};
 
@@ -28,20 +33,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const RECONNECT_MIN_MS: u32 = 50;
 const RECONNECT_MAX_MS: u32 = 1_000;
 
-/// `progress` alone.
-const READ_PROGRESS: &str = "return redis.call('GET', KEYS[1])";
-
-/// `progress`, then all fields of a hash.
-const READ_HASH: &str = "return {redis.call('GET', KEYS[1]), redis.call('HGETALL', KEYS[2])}";
-
-/// `progress`, then the first entries of a list.
-const READ_LIST: &str = "return {redis.call('GET', KEYS[1]), redis.call('LRANGE', KEYS[2], 0, tonumber(ARGV[1]) - 1)}";
-
-/// `progress`, then all fields of two hashes.
-const READ_TWO_HASHES: &str =
-    "return {redis.call('GET', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('HGETALL', KEYS[3])}";
-
-/// Redis did not give what was asked. Retry later, except for `Impossible`: an operator must look.
+/// Redis did not give what was asked. Retry later, except for `Evicts` and `Impossible`: an operator must look.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// It cannot be reached, or failed.
@@ -50,6 +42,9 @@ pub enum ReadError {
     /// The shard is being rebuilt, or was never written.
     #[error("the read model of shard {0} is not complete")]
     Incomplete(Shard),
+    /// It drops keys by itself; the message says what to do.
+    #[error("{0}")]
+    Evicts(String),
     /// A value that the projection does not write.
     #[error("Redis has an impossible {0}")]
     Impossible(&'static str),
@@ -69,7 +64,22 @@ impl ReadError {
 #[derive(Clone)]
 pub struct ReadModels {
     redis: Pool,
+    script: Script,
     prefix: String,
+    seconds: Histogram,
+}
+
+/// What is read of a shard: as of a position, one value for each key.
+struct Found {
+    at: Coordinate,
+    values: std::vec::IntoIter<Value>,
+}
+
+impl Found {
+    /// What is under the next key.
+    fn next<T: fred::types::FromValue>(&mut self) -> Result<T, ReadError> {
+        Ok(self.values.next().unwrap_or(Value::Null).convert()?)
+    }
 }
 
 /// Levels of a book in YES, best first.
@@ -139,90 +149,91 @@ impl ReadModels {
             .set_policy(ReconnectPolicy::new_exponential(0, RECONNECT_MIN_MS, RECONNECT_MAX_MS, 2));
         let redis = builder.build_pool(CLIENTS)?;
         redis.init().await?;
-        Ok(Self { redis, prefix: prefix.to_owned() })
+        verify_eviction(&redis).await?;
+        let script = Script::load(&redis).await?;
+        Ok(Self { redis, script, prefix: prefix.to_owned(), seconds: histogram!("gateway_redis_seconds") })
     }
 
     fn key(&self, shard: Shard, rest: &str) -> String {
         format!("{}:{{{shard}}}:{rest}", self.prefix)
     }
 
-    async fn read<T: FromValue>(
+    /// What `add` wants of each of `shards`, and their progress; in one call, if Redis can.
+    async fn read_raw(
         &self,
-        script: &'static str,
-        shard: Shard,
-        keys: &[String],
-        argument: i64,
-    ) -> Result<T, ReadError> {
+        shards: impl IntoIterator<Item = Shard>,
+        add: impl Fn(Shard, &mut Wanted),
+    ) -> Result<Vec<(Shard, Option<String>, std::vec::IntoIter<Value>)>, ReadError> {
         let start = std::time::Instant::now();
-        let all: Vec<String> =
-            std::iter::once(self.key(shard, "progress")).chain(keys.iter().map(|rest| self.key(shard, rest))).collect();
-        let value: T = self.redis.eval(script, all, vec![argument]).await?;
-        histogram!("gateway_redis_seconds").record(start.elapsed());
-        Ok(value)
+        let shards: Vec<Shard> = shards.into_iter().collect();
+        let wanted = shards.iter().map(|shard| {
+            let mut wanted = Wanted::default();
+            wanted.text(self.key(*shard, "progress"));
+            add(*shard, &mut wanted);
+            wanted
+        });
+        let read = self.script.read(self.redis.next(), wanted.collect()).await?;
+        self.seconds.record(start.elapsed());
+        let part = |(shard, values): (Shard, Vec<Value>)| {
+            let mut values = values.into_iter();
+            Ok((shard, values.next().unwrap_or(Value::Null).convert()?, values))
+        };
+        shards.into_iter().zip(read).map(part).collect()
     }
 
-    /// The same of every shard, in one pipeline.
-    async fn read_all<const N: usize>(
+    /// The same; fails if one of the shards is being rebuilt.
+    async fn read(
         &self,
-        shards: u16,
-        script: &'static str,
-        keys: [String; N],
-    ) -> Result<Vec<Value>, ReadError> {
-        let start = std::time::Instant::now();
-        // fred has no `eval` in a pipeline. The first key, behind the script and the number of keys, says which server has it.
-        let eval = || CustomCommand::new_static("EVAL", ClusterHash::Offset(2), false);
-        let pipeline = self.redis.next().pipeline();
-        for shard in Shard::all(shards) {
-            let mut words = vec![script.to_owned(), (N + 1).to_string(), self.key(shard, "progress")];
-            words.extend(keys.iter().map(|rest| self.key(shard, rest)));
-            pipeline.custom::<(), _>(eval(), words).await?;
-        }
-        let all = pipeline.all().await?;
-        histogram!("gateway_redis_seconds").record(start.elapsed());
-        Ok(all)
+        shards: impl IntoIterator<Item = Shard>,
+        add: impl Fn(Shard, &mut Wanted),
+    ) -> Result<Vec<Found>, ReadError> {
+        let read = self.read_raw(shards, add).await?;
+        let found = |(shard, progress, values): (Shard, Option<String>, _)| {
+            Ok(Found { at: reached(shard, progress.as_deref())?, values })
+        };
+        read.into_iter().map(found).collect()
+    }
+
+    /// The same of one shard.
+    async fn read_one(&self, shard: Shard, add: impl Fn(&mut Wanted)) -> Result<Found, ReadError> {
+        let mut found = self.read([shard], |_, wanted| add(wanted)).await?;
+        found.pop().ok_or(ReadError::Incomplete(shard))
     }
 
     /// How far each of `shards` is; 0 for one that is being rebuilt.
     pub async fn progress(&self, shards: u16) -> Result<Vec<Coordinate>, ReadError> {
-        let all = self.read_all(shards, READ_PROGRESS, []).await?;
-        let at = |(shard, value): (Shard, Value)| {
-            let text: Option<String> = value.convert()?;
-            Ok(reached(shard, text.as_deref()).unwrap_or(Coordinate { shard, sequence: 0 }))
+        let read = self.read_raw(Shard::all(shards), |_, _| {}).await?;
+        let at = |(shard, progress, _): (Shard, Option<String>, _)| {
+            reached(shard, progress.as_deref()).unwrap_or(Coordinate { shard, sequence: 0 })
         };
-        Shard::all(shards).zip(all).map(at).collect()
+        Ok(read.into_iter().map(at).collect())
     }
 
     /// Fails if a shard of these positions is being rebuilt.
     pub async fn complete(&self, positions: &[Coordinate]) -> Result<(), ReadError> {
-        for Coordinate { shard, .. } in positions.iter().copied() {
-            let progress: Option<String> = self.read(READ_PROGRESS, shard, &[], 0).await?;
-            reached(shard, progress.as_deref())?;
-        }
-        Ok(())
+        self.read(positions.iter().map(|at| at.shard), |_, _| {}).await.map(drop)
     }
 
-    async fn hash(&self, shard: Shard, key: String) -> Result<(Hash, Coordinate), ReadError> {
-        let (progress, flat): (Option<String>, Value) = self.read(READ_HASH, shard, &[key], 0).await?;
-        Ok((flat.convert()?, reached(shard, progress.as_deref())?))
-    }
-
-    /// An account's wallet, and what it may do: one pipeline for all shards.
+    /// An account's wallet, and what it may do.
     pub async fn wallet(
         &self,
         shards: u16,
         home: Shard,
         account: AccountId,
     ) -> Result<(Wallet, Standing, Vec<Coordinate>), ReadError> {
-        // What is one for the account is on its home alone: elsewhere its hash is empty.
-        let all = self.read_all(shards, READ_TWO_HASHES, [format!("purse:{account}"), format!("account:{account}")]);
-        let all = all.await?;
-        let (mut wallet, mut standing, mut positions) = (Wallet::default(), None, Vec::new());
-        for (shard, value) in Shard::all(shards).zip(all) {
-            let (progress, purse, account): (Option<String>, Value, Value) = value.convert()?;
-            positions.push(reached(shard, progress.as_deref())?);
-            wallet.add(&purse.convert()?)?;
+        let add = |shard, wanted: &mut Wanted| {
+            wanted.hash(self.key(shard, &format!("purse:{account}")));
+            // What is one for the account is on its home alone.
             if shard == home {
-                standing = Some(Standing::read(&account.convert()?)?);
+                wanted.hash(self.key(shard, &format!("account:{account}")));
+            }
+        };
+        let (mut wallet, mut standing, mut positions) = (Wallet::default(), None, Vec::new());
+        for mut found in self.read(Shard::all(shards), add).await? {
+            positions.push(found.at);
+            wallet.add(&found.next()?)?;
+            if found.at.shard == home {
+                standing = Some(Standing::read(&found.next()?)?);
             }
         }
         Ok((wallet, standing.ok_or(ReadError::Incomplete(home))?, positions))
@@ -230,18 +241,18 @@ impl ReadModels {
 
     /// A market's levels.
     pub async fn book(&self, home: Shard, market: MarketId) -> Result<(Levels, Coordinate), ReadError> {
-        let (hash, at) = self.hash(home, format!("book:{market}")).await?;
-        Ok((levels(&hash)?, at))
+        let mut found = self.read_one(home, |wanted| wanted.hash(self.key(home, &format!("book:{market}")))).await?;
+        Ok((levels(&found.next()?)?, found.at))
     }
 
     /// A market's ticker.
     pub async fn ticker(&self, home: Shard, market: MarketId) -> Result<(TickerData, Coordinate), ReadError> {
-        let keys = [format!("market:{market}"), format!("book:{market}")];
-        let (progress, ticker, book): (Option<String>, Value, Value) =
-            self.read(READ_TWO_HASHES, home, &keys, 0).await?;
-        let (ticker, book): (Hash, Hash) = (ticker.convert()?, book.convert()?);
-        let at = reached(home, progress.as_deref())?;
-        let levels = levels(&book)?;
+        let add = |wanted: &mut Wanted| {
+            wanted.hash(self.key(home, &format!("market:{market}")));
+            wanted.hash(self.key(home, &format!("book:{market}")));
+        };
+        let mut found = self.read_one(home, add).await?;
+        let (ticker, levels): (Hash, _) = (found.next()?, levels(&found.next()?)?);
         let number = |field| integer(&ticker, field).map(|value| value.unwrap_or(0));
         let unsigned = |field| number(field).and_then(|n| u64::try_from(n).map_err(|_| ReadError::Impossible(field)));
         let last_price = integer(&ticker, "last_price")?.map(price).transpose()?;
@@ -256,7 +267,7 @@ impl ReadModels {
             open_interest: unsigned("yes_outstanding")?,
             created_at: Timestamp(unsigned("created_at")?),
         };
-        Ok((data, at))
+        Ok((data, found.at))
     }
 
     /// A market's last trades, newest first.
@@ -266,10 +277,10 @@ impl ReadModels {
         market: MarketId,
         limit: usize,
     ) -> Result<(Vec<PublicTrade>, Coordinate), ReadError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let (progress, list): (Option<String>, Vec<String>) =
-            self.read(READ_LIST, home, &[format!("trades:{market}")], limit).await?;
-        Ok((list.iter().map(|text| trade(text)).collect::<Result<_, _>>()?, reached(home, progress.as_deref())?))
+        let add = |wanted: &mut Wanted| wanted.list(self.key(home, &format!("trades:{market}")), limit);
+        let mut found = self.read_one(home, add).await?;
+        let list: Vec<String> = found.next()?;
+        Ok((list.iter().map(|text| trade(text)).collect::<Result<_, _>>()?, found.at))
     }
 
     /// An account's positions in all markets.
@@ -278,18 +289,30 @@ impl ReadModels {
         shards: u16,
         account: AccountId,
     ) -> Result<(BTreeMap<MarketId, Holding>, Vec<Coordinate>), ReadError> {
-        let all = self.read_all(shards, READ_HASH, [format!("positions:{account}")]).await?;
+        let add = |shard, wanted: &mut Wanted| wanted.hash(self.key(shard, &format!("positions:{account}")));
         let (mut holdings, mut positions) = (BTreeMap::new(), Vec::new());
-        for (shard, value) in Shard::all(shards).zip(all) {
-            let (progress, flat): (Option<String>, Value) = value.convert()?;
-            add_holdings(&flat.convert()?, &mut holdings)?;
-            positions.push(reached(shard, progress.as_deref())?);
+        for mut found in self.read(Shard::all(shards), add).await? {
+            add_holdings(&found.next()?, &mut holdings)?;
+            positions.push(found.at);
         }
         Ok((holdings, positions))
     }
 }
 
-/// `OFFSET:TERM:SEQUENCE:CHAIN:NEXT_COMMAND`; missing or `rebuilding:…` while the shard is being rebuilt, up to where
+/// Fails if Redis drops keys by itself.
+async fn verify_eviction(redis: &Pool) -> Result<(), ReadError> {
+    let info: Result<String, fred::error::Error> = redis.next().info(Some(InfoKind::Memory)).await;
+    let info = match info {
+        // A hosted Redis may keep it to itself.
+        Err(error) if error.details().starts_with("NOPERM") || error.details().starts_with("ERR unknown") => {
+            String::new()
+        }
+        info => info?,
+    };
+    eviction::judge(eviction::policy_of(&info)).map_err(ReadError::Evicts)
+}
+
+/// `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT`; missing or `rebuilding:…` while the shard is being rebuilt, up to where
 /// its log ended when that began: then its keys are not the present.
 fn reached(shard: Shard, progress: Option<&str>) -> Result<Coordinate, ReadError> {
     let progress = progress.filter(|text| !text.starts_with("rebuilding:"));

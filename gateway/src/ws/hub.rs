@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use axum::extract::ws::Utf8Bytes;
-use metrics::{counter, gauge};
+use metrics::{Counter, Gauge, counter, gauge};
 use schemas::shard_map::ShardMap;
 use schemas::{AccountId, ApiKeyId, Event, MarketId, Outcome, Shard};
 use tokio::sync::{mpsc, watch};
@@ -95,6 +95,10 @@ pub struct Hub {
     clients: HashMap<ClientNumber, Client>,
     topics: HashMap<Topic, Watched>,
     next: u64,
+    /// Messages handed to clients.
+    messages: Counter,
+    /// How many clients there are.
+    connected: Gauge,
 }
 
 /// The client has as many subscriptions as it may, or was let go.
@@ -104,7 +108,14 @@ pub struct NotSubscribed;
 impl Hub {
     /// Without clients.
     pub fn new(map: ShardMap) -> Self {
-        Self { map, clients: HashMap::new(), topics: HashMap::new(), next: 0 }
+        Self {
+            map,
+            clients: HashMap::new(),
+            topics: HashMap::new(),
+            next: 0,
+            messages: counter!("gateway_ws_messages_total"),
+            connected: gauge!("gateway_ws_clients"),
+        }
     }
 
     /// A new client, without subscriptions.
@@ -223,7 +234,7 @@ impl Hub {
                 slow.push(*client);
             }
         }
-        counter!("gateway_ws_messages_total").increment(told.len() as u64);
+        self.messages.increment(told.len() as u64);
         for client in slow {
             self.evict(client, Eviction::TooSlow);
         }
@@ -270,7 +281,7 @@ impl Hub {
     fn gauge(&self) {
         // Counts of open connections stay far below 2^52.
         #[allow(clippy::cast_precision_loss, reason = "a count of connections")]
-        gauge!("gateway_ws_clients").set(self.clients.len() as f64);
+        self.connected.set(self.clients.len() as f64);
     }
 }
 

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod announce;
 pub mod clock;
 pub mod config;
+pub mod eviction;
 pub mod first_admin;
 pub mod health;
 pub mod hex;

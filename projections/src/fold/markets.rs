@@ -178,7 +178,6 @@ impl Changes {
         market.limits = Some(listing.limits);
         market.about = Some(Box::new(AboutDelta::of(listing)));
         market.contracts = Some(at);
-        self.books.insert(listing.market, at.sequence);
     }
 
     pub(super) fn market_edited(&mut self, at: Stamp, market: MarketId, edit: &MarketEdit) {

@@ -83,8 +83,6 @@ pub struct Changes {
     pub positions: BTreeMap<(MarketId, AccountId), PositionDelta>,
     /// Changes of the books' levels, in contracts; some may be 0.
     pub levels: BTreeMap<(MarketId, BookSide, Price), i64>,
-    /// The books that changed, and the last outcome that changed each.
-    pub books: BTreeMap<MarketId, u64>,
 }
 
 impl Changes {
@@ -237,7 +235,6 @@ impl Changes {
         }
         for change in effects::book_changes(event) {
             *self.levels.entry((change.market, change.side, change.price)).or_default() += change.quantity;
-            self.books.insert(change.market, at.sequence);
         }
     }
 }

@@ -28,8 +28,6 @@ pub struct Orders {
     pub born: BTreeMap<OrderId, OrderRow>,
     /// Born before.
     pub changed: BTreeMap<OrderId, OrderChange>,
-    /// Accounts whose set of live orders changed, and the last outcome that changed each.
-    pub live: BTreeMap<AccountId, u64>,
 }
 
 /// An order as it is at the end of the batch that it was born in.
@@ -148,9 +146,6 @@ impl Orders {
             price: placed.order.entry.book_price(placed.price),
             ..OrderRow::new(at, command, &placed.order, placed.quantity)
         };
-        if row.status.is_live() {
-            self.live.insert(placed.order.account, at.sequence);
-        }
         self.born.insert(placed.id, row);
     }
 
@@ -208,7 +203,6 @@ impl Orders {
 
     /// A later fact about a resting order.
     fn change(&mut self, id: OrderId, change: OrderChange) {
-        self.live.insert(change.account, change.last.sequence);
         if let Some(row) = self.born.get_mut(&id) {
             row.change(&change);
             return;

@@ -9,13 +9,41 @@
 --
 -- Returns 1; or the progress that was found instead and who moved it there (empty if there is none).
 
-local found = redis.call('GET', KEYS[1])
-if found ~= ARGV[1] then
-    return { found or '', redis.call('GET', KEYS[2]) or '' }
-end
+local call, byte, sub, format, match = redis.call, string.byte, string.sub, string.format, string.match
 
 -- A script that fails halfway leaves what it did. Then the shard has no progress, and is rebuilt.
-redis.call('DEL', KEYS[1])
+local found = call('GETDEL', KEYS[1])
+if found ~= ARGV[1] then
+    if found then call('SET', KEYS[1], found) end
+    return { found or '', call('GET', KEYS[2]) or '' }
+end
+
+-- As HINCRBY, modulo 2^64, between -2^63 and 2^63 - 1.
+local function turn(key, field, difference)
+    if type(redis.pcall('HINCRBY', key, field, difference)) == 'table' then
+        -- Beyond one end: half a turn back before the difference, and half behind it.
+        local half = byte(difference) == 45 and { '9223372036854775807', '1' } or { '-9223372036854775808' }
+        for _, part in ipairs(half) do call('HINCRBY', key, field, part) end
+        call('HINCRBY', key, field, difference)
+        for _, part in ipairs(half) do call('HINCRBY', key, field, part) end
+    end
+end
+
+-- One number of a live order: as it was, as it is told (`=N`), or with a difference. All are far below 2^53, up to which Lua
+-- counts exactly; all other numbers, HINCRBY adds.
+local function part(now, change)
+    if change == '' then return now end
+    if byte(change) == 61 then return sub(change, 2) end
+    return format('%.0f', now + change)
+end
+
+-- A live order, `PRICE:QUANTITY:FILLED:NOTIONAL:FEES:` and what never changes, with changes of these five.
+local function patched(now, changes)
+    local price, quantity, filled, notional, fees, rest = match(now or '', '^(%d+):(%d+):(%d+):(%d+):(%d+)(:.*)$')
+    if not price then error('no live order where one changes') end
+    local p, q, f, n, e = match(changes, '^(.*):(.*):(.*):(.*):(.*)$')
+    return table.concat({ part(price, p), part(quantity, q), part(filled, f), part(notional, n), part(fees, e) }, ':') .. rest
+end
 
 local i, last = 4, #ARGV
 while i <= last do
@@ -23,70 +51,68 @@ while i <= last do
     if word == 'set' then
         -- n, then n words: field, value, …
         local n = tonumber(ARGV[i + 2])
-        redis.call('HSET', key, unpack(ARGV, i + 3, i + 2 + n))
+        call('HSET', key, unpack(ARGV, i + 3, i + 2 + n))
         i = i + 3 + n
-    elseif word == 'begin' then
-        -- n, then n fields: all are 0, if there is no such key
-        local n = tonumber(ARGV[i + 2])
-        if redis.call('EXISTS', key) == 0 then
-            for field = i + 3, i + 2 + n do
-                redis.call('HSET', key, ARGV[field], 0)
-            end
+    elseif word == 'purse' then
+        -- sequence: the first makes all fields
+        if call('HSET', key, 'sequence', ARGV[i + 2]) == 1 then
+            call('HSET', key, 'available', '0', 'held', '0', 'live_orders', '0', 'sent', '0', 'received', '0')
         end
-        i = i + 3 + n
+        i = i + 3
     elseif word == 'add' then
         -- field, difference
-        redis.call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3])
+        call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3])
         i = i + 4
     elseif word == 'turn' then
-        -- field, difference: as add, modulo 2^64, between -2^63 and 2^63 - 1
-        local field, difference = ARGV[i + 2], ARGV[i + 3]
-        local sum = redis.pcall('HINCRBY', key, field, difference)
-        if type(sum) == 'table' then
-            -- Beyond one end: half a turn back before the difference, and half behind it.
-            local half = difference:sub(1, 1) == '-' and { '9223372036854775807', '1' } or { '-9223372036854775808' }
-            for _, part in ipairs(half) do redis.call('HINCRBY', key, field, part) end
-            redis.call('HINCRBY', key, field, difference)
-            for _, part in ipairs(half) do redis.call('HINCRBY', key, field, part) end
-        end
+        -- field, difference: as add, modulo 2^64
+        turn(key, ARGV[i + 2], ARGV[i + 3])
         i = i + 4
     elseif word == 'sum' then
-        -- as add, but a field that becomes 0 goes
-        if redis.call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3]) == 0 then
-            redis.call('HDEL', key, ARGV[i + 2])
+        -- n, then n words: field, difference, …: as add, but fields that become 0 go, and with the last of them the key
+        local n = tonumber(ARGV[i + 2])
+        local empty
+        for at = i + 3, i + 2 + n, 2 do
+            if call('HINCRBY', key, ARGV[at], ARGV[at + 1]) == 0 then
+                empty = empty or {}
+                empty[#empty + 1] = ARGV[at]
+            end
         end
-        i = i + 4
+        if empty then call('HDEL', key, unpack(empty)) end
+        i = i + 3 + n
     elseif word == 'drop' then
         -- n, then n fields
         local n = tonumber(ARGV[i + 2])
-        redis.call('HDEL', key, unpack(ARGV, i + 3, i + 2 + n))
+        call('HDEL', key, unpack(ARGV, i + 3, i + 2 + n))
         i = i + 3 + n
+    elseif word == 'patch' then
+        -- a live order's field, what changes
+        call('HSET', key, ARGV[i + 2], patched(call('HGET', key, ARGV[i + 2]), ARGV[i + 3]))
+        i = i + 4
     elseif word == 'push' then
-        -- index of the last item to keep, n, then n items, each before the one before it
-        local n = tonumber(ARGV[i + 3])
-        redis.call('LPUSH', key, unpack(ARGV, i + 4, i + 3 + n))
-        redis.call('LTRIM', key, 0, ARGV[i + 2])
+        -- items to keep, n, then n items, each before the one before it
+        local keep, n = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+        if call('LPUSH', key, unpack(ARGV, i + 4, i + 3 + n)) > keep then call('LTRIM', key, 0, keep - 1) end
         i = i + 4 + n
     elseif word == 'forget' then
         -- a key that nothing is said of any more
-        redis.call('DEL', key)
+        call('DEL', key)
         i = i + 2
     elseif word == 'list' then
         -- number of a market's key, its id: into the set, scored by its expiry
-        redis.call('ZADD', key, redis.call('HGET', KEYS[tonumber(ARGV[i + 2])], 'expiry'), ARGV[i + 3])
+        call('ZADD', key, call('HGET', KEYS[tonumber(ARGV[i + 2])], 'expiry'), ARGV[i + 3])
         i = i + 4
     elseif word == 'rescore' then
         -- as list, of a market that is in the set
-        redis.call('ZADD', key, 'XX', redis.call('HGET', KEYS[tonumber(ARGV[i + 2])], 'expiry'), ARGV[i + 3])
+        call('ZADD', key, 'XX', call('HGET', KEYS[tonumber(ARGV[i + 2])], 'expiry'), ARGV[i + 3])
         i = i + 4
     elseif word == 'unlist' then
         -- a market's id
-        redis.call('ZREM', key, ARGV[i + 2])
+        call('ZREM', key, ARGV[i + 2])
         i = i + 3
     else
         error('unknown operation ' .. tostring(word))
     end
 end
 
-redis.call('MSET', KEYS[1], ARGV[2], KEYS[2], ARGV[3])
+call('MSET', KEYS[1], ARGV[2], KEYS[2], ARGV[3])
 return 1

@@ -5,11 +5,11 @@
 //! Every key begins with `PREFIX:{SHARD}:` (braces included), e.g. `lfg:{2}:book:8123`. All keys of a shard so share a
 //! hash tag and live in one slot of a Redis Cluster, and one pattern finds them all. The shard is the one whose log tells
 //! the fact: `shard_map` of the account for `account:`, of the market for markets, books and trades. An account may have a purse,
-//! positions and orders on any shard, so a reader asks every shard for them (in one pipeline).
+//! positions and orders on any shard, so a reader asks every shard for them (in one call).
 //!
 //! | key after `PREFIX:{SHARD}:` | type   | content                                                                           |
 //! |-----------------------------|--------|-----------------------------------------------------------------------------------|
-//! | `progress`                  | string | how far the shard is folded: `OFFSET:TERM:SEQUENCE:CHAIN:NEXT_COMMAND`            |
+//! | `progress`                  | string | how far the shard is folded: `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT` |
 //! | `writer`                    | string | who moved `progress` last: the process's UUID                                     |
 //! | `market:MARKET`             | hash   | the market and its ticker: see [`market`]                                         |
 //! | `markets:open`              | zset   | ids of OPEN markets, scored by expiry (ms)                                        |
@@ -18,23 +18,33 @@
 //! | `account:ACCOUNT`           | hash   | what the account may do, on its home alone: see [`account`]                       |
 //! | `purse:ACCOUNT`             | hash   | the account's credits on this shard: see [`purse`]                                |
 //! | `positions:ACCOUNT`         | hash   | `MARKET:yes`, `MARKET:no`, `MARKET:yes_reserved`, `MARKET:no_reserved`, all above 0 |
-//! | `orders:ACCOUNT`            | hash   | live orders: `ORDER` → JSON of what never changes (below); `ORDER:price` → ticks, where it rests now in the contract's own terms; `ORDER:quantity`, `ORDER:filled` → contracts; `ORDER:notional`, `ORDER:fees` → micro-credits of what is filled |
+//! | `orders:ACCOUNT`            | hash   | live orders: `ORDER` → what changes of it and what does not (below)               |
 //!
-//! - Every hash also has the field `sequence`: the last outcome of that shard that changed it. So one `HGETALL` is a
-//!   consistent snapshot with its coordinate (shard, sequence), and deltas above that sequence continue it. A hash is never
-//!   deleted, only its fields; but an archived market's `market:`, `book:` and `trades:` are gone, and Postgres has
-//!   what is left. A missing hash is an empty one; whoever needs a coordinate for it reads `progress` in the
-//!   same `MULTI`.
+//! | key          | is there                                                                                     |
+//! |--------------|----------------------------------------------------------------------------------------------|
+//! | `market:`    | from the listing until the market is archived                                                |
+//! | `book:`      | while something rests                                                                        |
+//! | `trades:`    | from the first trade until the market is archived                                            |
+//! | `account:`   | for good, on the account's home                                                              |
+//! | `purse:`     | for good, from its first change on: `sent` and `received` count since its beginning, and are money |
+//! | `positions:` | while the account holds a contract in a market of the shard                                  |
+//! | `orders:`    | while an order of the account is live on the shard                                           |
+//!
+//! - A book, positions or orders of which nothing is left are gone with their last field: a missing hash is an empty one. What a
+//!   hash is as of (shard, sequence) says `progress`, read in the same script or `MULTI`; deltas above that sequence continue it.
+//! - `market:`, `account:` and `purse:` have the field `sequence` as well: the last outcome of that shard that changed them.
 //! - `account:ACCOUNT` and the purse on the account's home are there from its opening on; a purse elsewhere, from its first change on.
 //! - An account's wallet is the sum of its purses. `available + held + sent − received`, summed over all shards, is what it has: exact
 //!   whatever the shards' positions are. (`sent` and `received` are counted modulo 2^64.) `sent − received`, so summed,
 //!   is on its way between purses; below 0 if a shard that received
 //!   is ahead of the shard that sent.
+//! - `LAYOUT` counts up when a key or field changes its form. A writer of another layout halts, and the read models are
+//!   to be rebuilt.
 //! - Hashes hold the log's integers (ticks, micro-credits, contracts, millionths, milliseconds), because Redis adds to them.
 //!   JSON holds prices and money as decimal strings, ids as strings.
 //! - A live order is ACTIVE while its `filled` is 0, else PARTIALLY_FILLED. Ended orders are in Postgres only.
 //! - While a shard is being rebuilt, `progress` is missing, `rebuilding:TOKEN` (its keys are cleared), or
-//!   `rebuilding:UNTIL/OFFSET/TERM/SEQUENCE/CHAIN/NEXT_COMMAND` (its log is folded again, up to OFFSET so far, and is as far as it was
+//!   `rebuilding:UNTIL/OFFSET/TERM/SEQUENCE/CHAIN/ANCHOR/NEXT_COMMAND/LAYOUT` (its log is folded again, up to OFFSET so far, and is as far as it was
 //!   when that began at UNTIL). Its other keys are then those of no state or of one of long ago, and a reader says 503 rather than
 //!   serve them. `TERM` is `-` before the first term; `CHAIN` is 32 hex digits.
 //! - Everything a batch changes, `progress` included, changes in one script call: readers never see half of it.
@@ -42,7 +52,8 @@
 //! A trade: `{"trade_id":"9","price":"0.5500","quantity":4,"taker_side":"BID","kind":"MINT","time":1764000000000,"sequence":77}`;
 //! price in YES, time in milliseconds since 1970.
 //!
-//! A live order (always LIMIT, since nothing else rests): `{"order_id":"7","command_id":"…uuid…","market_id":"8123",
+//! A live order (always LIMIT, since nothing else rests): `PRICE:QUANTITY:FILLED:NOTIONAL:FEES:JSON`, where it rests now in the
+//! contract's own terms (ticks), contracts, contracts, and micro-credits of what is filled; then what never changes: `{"order_id":"7","command_id":"…uuid…","market_id":"8123",
 //! "contract":"YES","side":"BUY","time_in_force":"GTD","expires":1764000600000 or null,"post_only":"OFF","self_trade":"CANCEL_NEWEST",
 //! "cancel_on_pause":false,"reduce_only":false,"group":7 or null,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`; the fee rate in
 //! millionths, times in milliseconds since 1970.
@@ -52,7 +63,7 @@ use schemas::{AccountId, BookSide, MarketId, OrderId, Price, Shard};
 /// Trades that a market's list keeps.
 pub const RECENT_TRADES_MAX: usize = 100;
 
-/// The field of every hash with the sequence of the last outcome that changed it.
+/// The field of `market:`, `account:` and `purse:` with the sequence of the last outcome that changed it.
 pub const SEQUENCE: &str = "sequence";
 
 /// Fields of `market:MARKET`, integers unless said otherwise. From the listing: `ticker` and `question` (texts), `expiry`,
@@ -221,14 +232,9 @@ pub fn position(market: MarketId, part: &str) -> String {
     format!("{market}:{part}")
 }
 
-/// The field with a live order's JSON.
+/// The field of a live order.
 pub fn order(order: OrderId) -> String {
     order.to_string()
-}
-
-/// The field of one part of a live order: `price`, `quantity`, `filled`, `notional` or `fees`.
-pub fn order_part(order: OrderId, part: &str) -> String {
-    format!("{order}:{part}")
 }
 
 #[cfg(test)]
@@ -243,6 +249,6 @@ mod tests {
         assert_eq!(keys.account(AccountId(9)), "lfg:{2}:account:9");
         assert_eq!(keys.purse(AccountId(9)), "lfg:{2}:purse:9");
         assert_eq!(level(BookSide::Bid, Price::new(5_500).unwrap()), "BID:5500");
-        assert_eq!(order_part(OrderId(7), "filled"), "7:filled");
+        assert_eq!(order(OrderId(7)), "7");
     }
 }

@@ -5,6 +5,10 @@ use schemas::record::Chain;
 
 const REBUILDING: &str = "rebuilding:";
 
+/// How the keys are laid out: counts up when a key or field changes its form. A writer that knows another halts: the keys are
+/// to be rebuilt.
+const LAYOUT: &str = "2";
+
 /// What stands under a `progress` key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
@@ -55,7 +59,7 @@ fn write_position(f: &mut std::fmt::Formatter<'_>, position: &Position, between:
     for byte in position.chain.0 {
         write!(f, "{byte:02x}")?;
     }
-    write!(f, "{between}{}{between}{}", position.anchor, position.next_command)
+    write!(f, "{between}{}{between}{}{between}{LAYOUT}", position.anchor, position.next_command)
 }
 
 impl std::str::FromStr for Progress {
@@ -68,7 +72,7 @@ impl std::str::FromStr for Progress {
 
 /// The text is no progress: somebody else writes these keys.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{0}` is no progress of this projection")]
+#[error("`{0}` is no progress of this build's read models")]
 pub struct NoProgress(String);
 
 fn parse(text: &str) -> Option<Progress> {
@@ -94,7 +98,7 @@ fn position(text: &str, between: char) -> Option<Position> {
         anchor: parts.next()?.parse().ok()?,
         next_command: parts.next()?.parse().ok()?,
     };
-    parts.next().is_none().then_some(position)
+    (parts.next() == Some(LAYOUT) && parts.next().is_none()).then_some(position)
 }
 
 fn chain(text: &str) -> Option<Chain> {
@@ -117,12 +121,12 @@ mod tests {
         let chain = Chain(*b"\x00\x01\x7f\x80\xffchain bytes");
         let position = Position { offset: 12, term: Some(7), sequence: 4, chain, anchor: 8, next_command: 9 };
         let texts = [
-            (Progress::At(Position::default()), "0:-:0:00000000000000000000000000000000:0:0"),
-            (Progress::At(position), "12:7:4:00017f80ff636861696e206279746573:8:9"),
+            (Progress::At(Position::default()), "0:-:0:00000000000000000000000000000000:0:0:2"),
+            (Progress::At(position), "12:7:4:00017f80ff636861696e206279746573:8:9:2"),
             (Progress::Clearing(10), "rebuilding:0000000000000000000000000000000a"),
-            (Progress::new(position, Some(13)), "rebuilding:13/12/7/4/00017f80ff636861696e206279746573/8/9"),
-            (Progress::new(position, Some(12)), "12:7:4:00017f80ff636861696e206279746573:8:9"),
-            (Progress::new(Position::default(), Some(1)), "rebuilding:1/0/-/0/00000000000000000000000000000000/0/0"),
+            (Progress::new(position, Some(13)), "rebuilding:13/12/7/4/00017f80ff636861696e206279746573/8/9/2"),
+            (Progress::new(position, Some(12)), "12:7:4:00017f80ff636861696e206279746573:8:9:2"),
+            (Progress::new(Position::default(), Some(1)), "rebuilding:1/0/-/0/00000000000000000000000000000000/0/0/2"),
         ];
         for (progress, text) in texts {
             assert_eq!(progress.to_string(), text);
@@ -134,10 +138,13 @@ mod tests {
             "1:-:1:zz:1",
             "rebuilding:x",
             "rebuilding:1/2",
-            "rebuilding:/0/-/0/00000000000000000000000000000000/0/0",
-            "0:-:0:00000000000000000000000000000000:0:0:0",
-            // As a build without anchors wrote it.
+            "rebuilding:/0/-/0/00000000000000000000000000000000/0/0/2",
+            "0:-:0:00000000000000000000000000000000:0:0:2:0",
+            // As builds wrote it whose orders had a field for each number, and whose positions had no anchors.
+            "12:7:4:00017f80ff636861696e206279746573:8:9",
             "12:7:4:00017f80ff636861696e206279746573:9",
+            // As a later build writes it.
+            "12:7:4:00017f80ff636861696e206279746573:8:9:3",
         ] {
             assert!(text.parse::<Progress>().is_err(), "{text}");
         }

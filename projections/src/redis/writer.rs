@@ -18,9 +18,10 @@ use std::time::Duration;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientInterface as _, LuaInterface as _};
 use fred::prelude::{Builder, Client, ClientLike as _, Config, KeysInterface as _};
-use fred::types::Value;
+use fred::types::{InfoKind, Value};
 use schemas::Shard;
 use schemas::reading::Position;
+use service::eviction;
 
 use super::keys::Keys;
 use super::models::operate;
@@ -69,7 +70,11 @@ impl RedisSink {
     async fn load_once(&mut self, end: u64) -> Result<Position, SinkError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.config, &self.name).await?,
+            None => {
+                let connection = connect(&self.config, &self.name).await?;
+                verify_eviction(&connection.client).await?;
+                connection
+            }
         };
         let connection = self.connection.insert(connection);
         let found: Option<String> = connection.client.get(self.keys.progress()).await.map_err(classify)?;
@@ -210,6 +215,19 @@ pub(super) async fn connect(config: &Config, name: &str) -> Result<Connection, S
     let apply = client.script_load(APPLY).await.map_err(classify)?;
     let clear = client.script_load(CLEAR).await.map_err(classify)?;
     Ok(Connection { client, apply, clear })
+}
+
+/// Fails if Redis drops keys by itself: at the start that ends the process, later the shard waits until it is mended.
+async fn verify_eviction(client: &Client) -> Result<(), SinkError> {
+    let info: Result<String, Error> = client.info(Some(InfoKind::Memory)).await;
+    let info = match info {
+        // A hosted Redis may keep it to itself.
+        Err(error) if error.details().starts_with("NOPERM") || error.details().starts_with("ERR unknown") => {
+            String::new()
+        }
+        info => info.map_err(classify)?,
+    };
+    eviction::judge(eviction::policy_of(&info)).map_err(SinkError::denied)
 }
 
 /// What a script's answer means.

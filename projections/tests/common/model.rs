@@ -29,8 +29,6 @@ pub struct Model {
     pub market_events: BTreeMap<MarketEventId, MarketEventDelta>,
     pub positions: BTreeMap<(MarketId, AccountId), ([i64; 4], Stamp)>,
     pub levels: BTreeMap<(MarketId, BookSide, Price), i64>,
-    pub books: BTreeMap<MarketId, u64>,
-    pub live: BTreeMap<AccountId, u64>,
 }
 
 type Key = (ApiKey, Stamp, Option<Stamp>, Stamp);
@@ -91,8 +89,6 @@ impl Model {
             *self.levels.entry(*level).or_default() += quantity;
         }
         self.levels.retain(|_, quantity| *quantity != 0);
-        self.books.extend(&changes.books);
-        self.live.extend(&changes.orders.live);
     }
 
     fn apply_groups(&mut self, shard: Shard, changes: &Changes) {

@@ -47,12 +47,6 @@ pub fn dump(model: &Model) -> String {
     for ((market, side, price), quantity) in &model.levels {
         rows.row("levels", format!("{}/{side}/{}", market.0, price.ticks())).plain("quantity", quantity);
     }
-    for (market, sequence) in &model.books {
-        rows.row("books", market.0).plain("sequence", sequence);
-    }
-    for (account, sequence) in &model.live {
-        rows.row("live", account.0).plain("sequence", sequence);
-    }
     rows.0 + "\n"
 }
 

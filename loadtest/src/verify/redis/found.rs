@@ -26,7 +26,7 @@ pub struct Found {
 }
 
 /// What changes of a live order.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Live {
     price: u64,
     quantity: u64,
@@ -107,19 +107,8 @@ impl Found {
                 };
                 *part = value.parse().ok()?;
             }
-            // The order's JSON never changes; what is compared is what does.
             _ => {
-                let Some((order, part)) = field.split_once(':') else { return Some(()) };
-                let live = self.orders.entry((AccountId(id), order.parse().ok()?)).or_default();
-                let part = match part {
-                    "price" => &mut live.price,
-                    "quantity" => &mut live.quantity,
-                    "filled" => &mut live.filled,
-                    "notional" => &mut live.notional,
-                    "fees" => &mut live.fees,
-                    _ => return None,
-                };
-                *part = value.parse().ok()?;
+                self.orders.insert((AccountId(id), field.parse().ok()?), live(value)?);
             }
         }
         Some(())
@@ -155,6 +144,14 @@ impl Found {
             with_defaults("Redis: the last trades of each market", &recent.collect(), &self.trades),
         ]
     }
+}
+
+/// `PRICE:QUANTITY:FILLED:NOTIONAL:FEES:JSON`. The JSON never changes; what is compared is what does.
+fn live(text: &str) -> Option<Live> {
+    let mut parts = text.splitn(6, ':');
+    let mut number = || parts.next()?.parse().ok();
+    let live = Live { price: number()?, quantity: number()?, filled: number()?, notional: number()?, fees: number()? };
+    parts.next()?.starts_with('{').then_some(live)
 }
 
 /// A purse has all of its fields.
@@ -263,7 +260,8 @@ mod tests {
         };
         take("book", 9, &[("BID:5500", "12"), ("sequence", "4")]).unwrap();
         take("positions", 1, &[("9:yes", "5"), ("9:yes_reserved", "2")]).unwrap();
-        take("orders", 1, &[("7", "{}"), ("7:quantity", "3"), ("7:fees", "1")]).unwrap();
+        take("orders", 1, &[("7", "5500:3:2:11000:1:{}"), ("sequence", "8")]).unwrap();
+        assert!(take("orders", 1, &[("7", "5500:3:2:11000:{}")]).is_err(), "the fees are missing");
         let purse = [("held", "3"), ("live_orders", "2"), ("sent", "4"), ("received", "17"), ("sequence", "1")];
         assert!(take("purse", 1, &purse).is_err(), "what is available is missing");
         take("purse", 1, &[&purse[..], &[("available", "10")]].concat()).unwrap();
@@ -274,7 +272,7 @@ mod tests {
             found.positions[&(MarketId(9), AccountId(1))],
             Position { yes: 5, yes_reserved: 2, ..Position::default() }
         );
-        let live = Live { quantity: 3, fees: 1, ..Live::default() };
+        let live = Live { price: 5_500, quantity: 3, filled: 2, notional: 11_000, fees: 1 };
         assert_eq!(found.orders, HashMap::from([((AccountId(1), OrderId(7)), live)]));
         let purse = Purse {
             available: Credits(10),

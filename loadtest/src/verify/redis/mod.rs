@@ -106,10 +106,10 @@ impl Redis {
     }
 }
 
-/// `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND`.
+/// `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT`, of the layout that is read here.
 fn head(progress: &str) -> Option<(u64, Vec<u8>)> {
     let parts: Vec<&str> = progress.split(':').collect();
-    let [_, _, sequence, chain, _, _] = parts[..] else { return None };
+    let [_, _, sequence, chain, _, _, "2"] = parts[..] else { return None };
     let byte = |at: usize| u8::from_str_radix(chain.get(at..at + 2)?, 16).ok();
     let chain = (0..chain.len()).step_by(2).map(byte).collect::<Option<_>>()?;
     Some((sequence.parse().ok()?, chain))
@@ -130,8 +130,9 @@ mod tests {
     #[test]
     fn a_position_is_read_from_its_text() {
         let chain = "000102030405060708090a0b0c0d0e0f";
-        assert_eq!(head(&format!("12:3:8:{chain}:11:20")), Some((8, (0..16).collect())));
-        assert_eq!(head(&format!("0:-:0:{chain}:0:0")), Some((0, (0..16).collect())));
+        assert_eq!(head(&format!("12:3:8:{chain}:11:20:2")), Some((8, (0..16).collect())));
+        assert_eq!(head(&format!("0:-:0:{chain}:0:0:2")), Some((0, (0..16).collect())));
+        assert_eq!(head(&format!("12:3:8:{chain}:11:20:3")), None, "another layout");
         assert_eq!(head("rebuilding:17"), None);
     }
 }

@@ -1,0 +1,117 @@
+//! One script, which reads any keys of one moment: how it is called.
+//!
+//! | Redis                                          | what is read of several shards                                     |
+//! |------------------------------------------------|--------------------------------------------------------------------|
+//! | one server, or one behind Sentinel             | one call                                                           |
+//! | a cluster: by its URL, or by what it refused   | one call a shard, in one pipeline: shards' keys are in other slots |
+//!
+//! The script is called by its hash. A server that does not know it (it started anew, or another one has taken over) gets its text.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fred::clients::{Client, Pool};
+use fred::error::Error;
+use fred::interfaces::{ClientLike, LuaInterface};
+use fred::types::{ClusterHash, CustomCommand, Value};
+
+const READ: &str = include_str!("read.lua");
+
+/// Keys and how each is read, in turn with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    keys: Vec<String>,
+    how: Vec<String>,
+}
+
+impl Wanted {
+    pub(super) fn text(&mut self, key: String) {
+        self.add(key, "text".to_owned());
+    }
+
+    pub(super) fn hash(&mut self, key: String) {
+        self.add(key, "hash".to_owned());
+    }
+
+    /// The first `limit` entries of a list.
+    pub(super) fn list(&mut self, key: String, limit: usize) {
+        self.add(key, limit.to_string());
+    }
+
+    fn add(&mut self, key: String, how: String) {
+        self.keys.push(key);
+        self.how.push(how);
+    }
+
+    /// What a command takes behind the script.
+    fn into_words(self, script: &str) -> Vec<String> {
+        let head = [script.to_owned(), self.keys.len().to_string()];
+        head.into_iter().chain(self.keys).chain(self.how).collect()
+    }
+}
+
+/// The script on a server.
+#[derive(Clone)]
+pub(super) struct Script {
+    hash: String,
+    /// Keys of several shards cannot be read in one call.
+    apart: Arc<AtomicBool>,
+}
+
+impl Script {
+    /// Makes the script known to the server.
+    pub(super) async fn load(redis: &Pool) -> Result<Self, Error> {
+        let client = redis.next();
+        let hash = client.script_load(READ).await?;
+        Ok(Self { hash, apart: Arc::new(AtomicBool::new(client.is_clustered())) })
+    }
+
+    /// Reads what is wanted of each shard; the answers are in the order of the keys.
+    pub(super) async fn read(&self, client: &Client, wanted: Vec<Wanted>) -> Result<Vec<Vec<Value>>, Error> {
+        if wanted.len() == 1 || !self.apart.load(Ordering::Relaxed) {
+            match self.together(client, &wanted).await {
+                Err(error) if error.details().starts_with("CROSSSLOT") => self.apart.store(true, Ordering::Relaxed),
+                read => return read,
+            }
+        }
+        match pipeline(client, "EVALSHA", &self.hash, &wanted).await {
+            Err(error) if is_unknown(&error) => pipeline(client, "EVAL", READ, &wanted).await,
+            read => read,
+        }
+    }
+
+    async fn together(&self, client: &Client, wanted: &[Wanted]) -> Result<Vec<Vec<Value>>, Error> {
+        let keys: Vec<String> = wanted.iter().flat_map(|wanted| wanted.keys.iter().cloned()).collect();
+        let how: Vec<String> = wanted.iter().flat_map(|wanted| wanted.how.iter().cloned()).collect();
+        let mut read: Vec<Value> = match client.evalsha(self.hash.as_str(), keys.clone(), how.clone()).await {
+            Err(error) if is_unknown(&error) => client.eval(READ, keys, how).await?,
+            read => read?,
+        };
+        let mut parts = Vec::with_capacity(wanted.len());
+        for wanted in wanted.iter().rev() {
+            parts.push(read.split_off(read.len().saturating_sub(wanted.keys.len())));
+        }
+        parts.reverse();
+        Ok(parts)
+    }
+}
+
+fn is_unknown(error: &Error) -> bool {
+    error.details().starts_with("NOSCRIPT")
+}
+
+async fn pipeline(
+    client: &Client,
+    command: &'static str,
+    script: &str,
+    wanted: &[Wanted],
+) -> Result<Vec<Vec<Value>>, Error> {
+    let pipeline = client.pipeline();
+    for wanted in wanted {
+        // The first key, behind the script and the number of keys, says which server has it.
+        let command = CustomCommand::new_static(command, ClusterHash::Offset(2), false);
+        pipeline.custom::<(), _>(command, wanted.clone().into_words(script)).await?;
+    }
+    let all: Vec<Value> = pipeline.all().await?;
+    all.into_iter().map(Value::convert).collect()
+}

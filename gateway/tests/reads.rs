@@ -1,0 +1,153 @@
+//! How reads are asked of the stores: one call of Redis for all shards, one statement of Postgres with its position.
+//!
+//! No engine runs here, and no projections: a scribe tells what an engine would, and the test fills Redis.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod common;
+#[path = "../../projections/tests/common/own_redis.rs"]
+mod own_redis;
+
+use common::api::Api;
+use common::scribe::{Scribe, key};
+use common::{Platform, connect, eventually};
+use fred::prelude::*;
+use fred::types::Value;
+use own_redis::OwnRedis;
+use schemas::{AccountId, Scopes, Shard};
+use serde_json::json;
+
+const ACCOUNT: AccountId = AccountId(77);
+
+/// A platform whose Redis, which the test has filled, has ten credits for the account on each shard.
+async fn prepared(name: &str, redis: &OwnRedis, url: &str) -> (Platform, String) {
+    let mut platform = Platform::create(name).await;
+    platform.set("REDIS_URL", url);
+    let (mut scribe, (text, api_key)) = (Scribe::new(&platform), key(1, 0x11, Scopes::READ_TRADE));
+    let home = platform.map().of_account(ACCOUNT);
+    scribe.open_account(home, ACCOUNT, api_key).await;
+    for shard in Shard::all(common::SHARDS) {
+        let key = |rest: &str| format!("{}:{{{shard}}}:{rest}", platform.log.topic_prefix);
+        let progress = format!("9:0:{}:{}:8:9:2", 5 + shard.number(), "0".repeat(32));
+        let _: () = redis.client.set(key("progress"), progress, None, None, false).await.unwrap();
+        let purse = [("available", "10000000"), ("held", "0"), ("live_orders", "0"), ("sent", "0"), ("received", "0")];
+        let _: () = redis.client.hset(key(&format!("purse:{ACCOUNT}")), purse.to_vec()).await.unwrap();
+        let positions = [(format!("{}:yes", 100 + shard.number()), "3")];
+        let _: () = redis.client.hset(key(&format!("positions:{ACCOUNT}")), positions.to_vec()).await.unwrap();
+    }
+    (platform, text)
+}
+
+/// Wallet and positions are there, as of all shards.
+async fn are_read(api: &Api, key: &str) {
+    let wallet = eventually("the account's key is known", async || {
+        let answer = api.get(Some(key), "/v1/wallet").await;
+        (answer.status != 401).then_some(answer)
+    })
+    .await
+    .expect(200);
+    assert_eq!((&wallet["available"], &wallet["positions"]["3"]), (&json!("40.000000"), &json!(8)), "{wallet}");
+    let positions = api.get(Some(key), "/v1/positions").await.expect(200);
+    assert_eq!(positions["items"].as_array().unwrap().len(), 4, "{positions}");
+}
+
+/// Commands of clients, newest first; what scripts call is not among them.
+async fn carried_out(redis: &OwnRedis) -> Vec<Vec<String>> {
+    let Value::Array(entries) = redis.run("SLOWLOG", &["GET", "1000"]).await else { panic!("no slow log") };
+    let words = |entry: Value| match entry {
+        Value::Array(parts) => parts[3].clone().convert::<Vec<String>>().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    entries.into_iter().map(words).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_call_reads_what_an_account_has_on_all_shards() {
+    let redis = OwnRedis::start(&["--slowlog-log-slower-than", "0", "--slowlog-max-len", "1000"]).await;
+    let (platform, key) = prepared("one-call", &redis, &redis.url("redis")).await;
+    let (gateway, api) = platform.gateway().await;
+    are_read(&api, &key).await;
+    let of = |kind: &str, calls: &[Vec<String>]| -> Vec<Vec<String>> {
+        let named = format!("{kind}:{ACCOUNT}");
+        let reads = |call: &&Vec<String>| {
+            call[0].to_uppercase().starts_with("EVAL") && call.iter().any(|word| word.ends_with(&named))
+        };
+        calls.iter().filter(reads).cloned().collect()
+    };
+    for kind in ["purse", "positions"] {
+        let calls = of(kind, &carried_out(&redis).await);
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        assert_eq!(calls[0][0].to_uppercase(), "EVALSHA", "the text is not sent each time");
+        for shard in Shard::all(common::SHARDS) {
+            assert!(calls[0].iter().any(|word| word.ends_with(&format!("{{{shard}}}:{kind}:{ACCOUNT}"))), "{calls:?}");
+        }
+    }
+    // A server that has forgotten the script gets it again.
+    redis.run("SCRIPT", &["FLUSH"]).await;
+    redis.run("SLOWLOG", &["RESET"]).await;
+    are_read(&api, &key).await;
+    drop(gateway);
+    platform.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_read_shard_by_shard() {
+    let redis = OwnRedis::start(&["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"]).await;
+    redis.run("CLUSTER", &["ADDSLOTSRANGE", "0", "16383"]).await;
+    eventually("the cluster has all of its slots", async || {
+        let info: String = redis.run("CLUSTER", &["INFO"]).await.convert().unwrap();
+        info.contains("cluster_state:ok").then_some(())
+    })
+    .await;
+    for scheme in ["redis-cluster", "redis"] {
+        let (platform, key) = prepared(scheme, &redis, &redis.url(scheme)).await;
+        let (gateway, api) = platform.gateway().await;
+        are_read(&api, &key).await;
+        redis.run("SCRIPT", &["FLUSH"]).await;
+        are_read(&api, &key).await;
+        drop(gateway);
+        platform.remove().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_drops_keys_is_refused() {
+    let redis = OwnRedis::start(&["--maxmemory-policy", "volatile-lru"]).await;
+    let mut platform = Platform::create("evicts").await;
+    platform.set("REDIS_URL", &redis.url("redis"));
+    let said = platform.fails_at_its_start().await;
+    assert!(
+        said.contains("maxmemory-policy volatile-lru") && said.contains("set maxmemory-policy to noeviction"),
+        "{said}"
+    );
+    platform.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_and_their_positions_come_in_one_statement() {
+    let platform = Platform::create("one-statement").await;
+    let postgres = connect(&platform.database_url).await;
+    let (mut scribe, (text, api_key)) = (Scribe::new(&platform), key(1, 0x11, Scopes::READ_TRADE));
+    scribe.open_account(platform.map().of_account(ACCOUNT), ACCOUNT, api_key).await;
+    let (gateway, api) = platform.gateway().await;
+    eventually("the account's key is known", async || {
+        (api.get(Some(&text), "/v1/orders").await.status == 200).then_some(())
+    })
+    .await;
+    let progress = "INSERT INTO progress (projection, shard, events_offset, sequence, chain, anchor, next_command, updated_at) \
+        SELECT 'tables', n, 0, 5 + n, decode(repeat('00', 16), 'hex'), 0, 0, now() FROM generate_series(0, 3) n";
+    postgres.batch_execute(progress).await.unwrap();
+    for path in ["/v1/orders", "/v1/orders?status=live", "/v1/fills"] {
+        // No row, and positions all the same.
+        let page = api.get(Some(&text), path).await.expect(200);
+        assert_eq!(page["items"], json!([]), "{page}");
+        assert_eq!(page["positions"], json!({"0": 5, "1": 6, "2": 7, "3": 8}), "{page}");
+        // In a transaction, the last of several statements would be COMMIT.
+        let last = "SELECT query FROM pg_stat_activity WHERE datname = current_database() \
+            AND application_name = 'lfg-gateway' AND query <> 'SELECT 1' ORDER BY query_start DESC LIMIT 1";
+        let last: String = postgres.query_one(last, &[]).await.unwrap().get(0);
+        assert!(last.starts_with("SELECT at.positions") && last.contains("FROM progress"), "{path}: {last}");
+    }
+    drop(gateway);
+    platform.remove().await;
+}

@@ -754,11 +754,21 @@ async fn months_appear_before_their_rows() {
 
     // One is detached, without blocking anybody, behind the worker's back, and then needed.
     stack.postgres.batch_execute("ALTER TABLE trades DETACH PARTITION trades_2100_01 CONCURRENTLY").await.unwrap();
+    // And the old months of ended orders, into which orders that still live will move.
+    let old = ["2019_12", "2020_01", "2020_08"].map(|month| format!("orders_ended_{month}"));
+    for month in &old {
+        let detach = format!("ALTER TABLE orders_ended DETACH PARTITION {month} CONCURRENTLY");
+        stack.postgres.batch_execute(&detach).await.unwrap();
+    }
     grow(&mut log, &mut exchange, 200);
     stack.produce_and_flush(&log);
     stack.caught_up(&log).await;
     assert!(worker.runs());
     assert!(partitions(&stack).await.contains(&"trades_2100_01".to_owned()));
+    let there = partitions(&stack).await;
+    assert!(old.iter().any(|month| there.contains(month)), "no old order ended: {there:?}");
+    let attach = "SELECT ensure_month('orders_ended', moment) FROM unnest(ARRAY['2019-12-15Z', '2020-01-15Z', '2020-08-15Z']::timestamptz[]) AS moment";
+    stack.postgres.batch_execute(attach).await.unwrap();
     assert!(worker.terminate().success());
     compare_with_fresh_fold(&stack, &log).await;
     stack.remove().await;

@@ -72,7 +72,10 @@ const CHANGE_POSITIONS: &str = "UPDATE positions AS p \
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
         AS u (market_id, account_id, yes, no, yes_reserved, no_reserved, sequence) \
     WHERE p.market_id = u.market_id AND p.account_id = u.account_id AND p.sequence < u.sequence \
-    RETURNING p.market_id, p.account_id";
+    RETURNING p.market_id, p.account_id, p.yes + p.no = 0";
+
+const DROP_POSITIONS: &str = "DELETE FROM positions AS p USING unnest($1::bigint[], $2::bigint[]) AS u (market_id, account_id) \
+    WHERE p.market_id = u.market_id AND p.account_id = u.account_id";
 
 const CREATE_POSITIONS: &str = "INSERT INTO positions (market_id, account_id, yes, no, yes_reserved, no_reserved, shard, sequence) \
     SELECT market_id, account_id, yes, no, yes_reserved, no_reserved, $8, sequence \
@@ -252,19 +255,26 @@ fn pays(contract: Contract, yes_value: YesValue) -> i32 {
 
 type PositionRow = ((MarketId, AccountId), PositionDelta);
 
-/// A position has no birth on the log: it is there once something changes it. So: change those that are there, and
-/// make those that were not met.
+/// A position has no birth on the log and no end: its row is there while it has contracts. So: change those that are there, drop those that have
+/// none left, and make those that were not met and have some.
 async fn positions(tx: &Transaction<'_>, shard: Shard, mut rows: Vec<PositionRow>) -> Result<(), SinkError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let changed: BTreeSet<(i64, i64)> = {
-        let columns = PositionColumns::of(&rows);
-        let prepared = tx.prepare_cached(CHANGE_POSITIONS).await.map_err(classify)?;
-        let met = tx.query(&prepared, &columns.params()).await.map_err(classify)?;
-        met.iter().map(|row| (row.get(0), row.get(1))).collect()
-    };
-    rows.retain(|((market, account), _)| !changed.contains(&(market.0.cast_signed(), account.0.cast_signed())));
+    let prepared = tx.prepare_cached(CHANGE_POSITIONS).await.map_err(classify)?;
+    let met = tx.query(&prepared, &PositionColumns::of(&rows).params()).await.map_err(classify)?;
+    let changed: BTreeSet<(i64, i64)> = met.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let empty = met.iter().filter(|row| row.get(2));
+    let (markets, accounts): (Vec<i64>, Vec<i64>) =
+        empty.map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1))).unzip();
+    if !markets.is_empty() {
+        meet(tx, DROP_POSITIONS, &[&markets, &accounts], markets.len()).await?;
+    }
+    rows.retain(|((market, account), delta)| {
+        // Contracts that came and went within the batch leave nothing.
+        let has_some = delta.yes != 0 || delta.no != 0;
+        has_some && !changed.contains(&(market.0.cast_signed(), account.0.cast_signed()))
+    });
     if rows.is_empty() {
         return Ok(());
     }

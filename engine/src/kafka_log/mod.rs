@@ -119,8 +119,8 @@ impl KafkaLog {
 impl Log for KafkaLog {
     fn follow_from(&mut self, events: u64, commands: u64) -> Result<(), KafkaFault> {
         self.commands = Kept::default();
-        self.generation.own(self.shard).want(false);
-        (self.events.next, self.events.own) = (events, false);
+        self.leave_own();
+        self.events.next = events;
         let mut both = self.one(Source::Events, events)?;
         // Commands are assigned from the first on, but paused: a consumer needs up to a second to find a topic that is
         // new to it. At an absolute offset, not at the end: with the end, commands that came during a take-over were
@@ -146,8 +146,7 @@ impl Log for KafkaLog {
 
     fn rest(&mut self) -> Result<(), KafkaFault> {
         self.commands = Kept::default();
-        self.generation.own(self.shard).want(false);
-        self.events.own = false;
+        self.leave_own();
         Ok(self.consumer.unassign()?)
     }
 
@@ -276,23 +275,32 @@ impl KafkaLog {
 
     /// The next own record that is reported, if it is the partition's next. Else, and when a leader rests, the partition is read.
     fn next_own(&mut self) -> Result<Option<Vec<u8>>, KafkaFault> {
-        match self.generation.own(self.shard).next() {
+        // Asked for before the queue: what is reported in between is found next time.
+        let all_reported = self.in_flight() == 0;
+        let own = self.generation.own(self.shard);
+        match own.next() {
             Some(own) if u64::try_from(own.offset) == Ok(self.events.next) => return Ok(Some(own.bytes)),
             Some(_) => self.read_partition()?,
-            None => {
+            None if all_reported => {
                 let rests = !self.commands.consumed || self.events.written_at.elapsed() >= RESTS_AFTER;
-                // Asked for in this order: what is reported meanwhile is found next time.
-                if rests && self.in_flight() == 0 && self.generation.own(self.shard).end() <= self.events.next {
+                if rests || own.end() > self.events.next {
                     self.read_partition()?;
                 }
             }
+            None => {}
         }
         Ok(None)
     }
 
+    /// Hears no more reports. Others of the process read the same shard, and hear none.
+    fn leave_own(&mut self) {
+        if std::mem::take(&mut self.events.own) {
+            self.generation.own(self.shard).want(false);
+        }
+    }
+
     fn read_partition(&mut self) -> Result<(), KafkaFault> {
-        self.generation.own(self.shard).want(false);
-        self.events.own = false;
+        self.leave_own();
         let events = self.one(Source::Events, self.events.next)?;
         Ok(self.consumer.incremental_assign(&events)?)
     }

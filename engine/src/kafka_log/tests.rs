@@ -27,6 +27,10 @@ impl Leader {
     fn new(args: &LogArgs) -> Self {
         let writer = Writer::open(args).unwrap();
         writer.warm(&args.topics()).unwrap();
+        Self::with(args, writer)
+    }
+
+    fn with(args: &LogArgs, writer: Arc<Writer>) -> Self {
         let mut log = KafkaLog::open(args, SHARD, writer, Reading::Live).unwrap();
         log.follow_from(0, 0).unwrap();
         log.consume_from(0).unwrap();
@@ -135,5 +139,25 @@ fn a_leader_that_writes_alone_fetches_nothing_and_one_that_rests_sees_the_next()
     leader.write(b"a stale one");
     leader.poll_until(503);
     assert_eq!(leader.seen, partition(&args, 503));
+    runtime.block_on(delete(&args)).unwrap();
+}
+
+#[test]
+fn who_reads_the_same_shard_in_the_same_process_takes_nothing_from_its_leader() {
+    let (args, runtime) = topics();
+    let writer = Writer::open(&args).unwrap();
+    writer.warm(&args.topics()).unwrap();
+    let mut leader = Leader::with(&args, writer.clone());
+    for number in 0..300_usize {
+        leader.write(&number.to_le_bytes());
+        if number % 50 == 10 {
+            // As the scribe does.
+            let mut scribe = Leader::with(&args, writer.clone());
+            scribe.poll_until(1);
+        }
+    }
+    leader.poll_until(300);
+    assert!(leader.log.events.own, "it went back to the partition");
+    assert_eq!(leader.seen, partition(&args, 300));
     runtime.block_on(delete(&args)).unwrap();
 }

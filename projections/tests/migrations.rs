@@ -1,6 +1,12 @@
 //! What a migration does to rows that are there.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "tests fail by panicking, on small numbers"
+)]
 
 mod common;
 

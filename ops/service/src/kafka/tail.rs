@@ -173,17 +173,18 @@ impl EventsTail {
         }
     }
 
-    /// Reads a shard, too, from `offset` on. It must not be read already.
+    /// Reads a shard, too, from `offset` on; from its end, if no log has so many records. It must not be read already.
     pub fn enter(&self, shard: Shard, offset: u64) -> Result<(), KafkaFault> {
-        // No log has that many records: then the offset is one that it does not have.
-        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        let number = i64::try_from(offset);
         match &self.reads {
             Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => {
                 let mut entered = TopicPartitionList::new();
-                entered.add_partition_offset(&self.topic, shard.partition(), Offset::Offset(offset))?;
+                let offset = number.map_or(Offset::End, Offset::Offset);
+                entered.add_partition_offset(&self.topic, shard.partition(), offset)?;
                 Ok(consumer.incremental_assign(&entered)?)
             }
-            Reads::Gathered(quiet) => Ok(quiet.enter(shard.partition(), offset)?),
+            // Where its partitions are, it counts itself: so it begins at an offset that a log can have.
+            Reads::Gathered(quiet) => Ok(quiet.enter(shard.partition(), number.unwrap_or(i64::MAX))?),
         }
     }
 

@@ -11,7 +11,7 @@ use service::kafka::{GroupProtocol, KafkaFault, Reading, announce, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, Telemetry};
 use snapshots::{LocationError, SNAPSHOT_WITHIN, Snapshots};
 
-use crate::kafka_log::{KafkaLog, Writer};
+use crate::kafka_log::{KafkaLog, LogConsumer, Writer};
 use crate::log::SystemClock;
 use crate::ownership::{Group, Ownership};
 use crate::scribe::{Pace, Scribe, Tools};
@@ -147,9 +147,9 @@ impl Shards {
         controls: Vec<Control>,
     ) -> Result<Self, RunError> {
         tracing::info!(%engine, shards = args.log.shards, prefix = args.log.topic_prefix, "starts");
-        let mut threads = Vec::new();
+        let (consumer, mut threads) = (LogConsumer::open(&args.log, Reading::Live)?, Vec::new());
         for (shard, control) in Shard::all(args.log.shards).zip(&controls) {
-            let log = KafkaLog::open(&args.log, shard, writer.clone(), Reading::Live)?;
+            let log = KafkaLog::new(&args.log, shard, consumer.clone(), writer.clone());
             let outside = (log, SystemClock::default(), snapshots.shelf(shard));
             let shard_loop = ShardLoop::new((shard, args.log.shard_map()), engine, outside, control.clone());
             let ahead_max = Duration::from_secs(args.clock_ahead_max_seconds);

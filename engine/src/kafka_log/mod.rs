@@ -1,54 +1,63 @@
-//! A shard's log over Kafka: one consumer a shard for both partitions, one producer for the whole process.
+//! A shard's log over Kafka: one consumer and one producer for the whole process.
 //!
 //! | events come from  | while                                                                                        |
 //! |-------------------|----------------------------------------------------------------------------------------------|
 //! | the partition     | the shard follows; or leads, and has written nothing for a while                              |
 //! | the producer      | the shard leads and writes, and each record is written right behind the one before (`own.rs`) |
 
+mod bell;
+mod consumer;
 mod own;
 mod writer;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message, Offset, TopicPartitionList};
 use schemas::topics::Topics;
 use schemas::{Quarantine, Shard, Timestamp};
 use service::config::LogArgs;
-use service::kafka::requests::Requests;
-use service::kafka::{KafkaFault, Reading, consumer_config, may_retry, quarantine};
+use service::kafka::{KafkaFault, may_retry, quarantine};
 
 use crate::log::{AppendFault, Extent, Incoming, Log, Source};
+use bell::Bell;
+use consumer::Fetched;
+pub use consumer::LogConsumer;
 pub use writer::{Generation, Writer};
-
-/// Commands kept while the loop wants none, before their partition is paused.
-const KEPT_MAX: usize = 1_000;
-
-const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A leader that has written nothing for so long reads its partition: another may have taken over.
 const RESTS_AFTER: Duration = Duration::from_millis(500);
 
-/// How soon the broker's report of a record is looked for. (It comes in another thread, and wakes nobody here.)
-const REPORT_WITHIN: Duration = Duration::from_millis(1);
-
-/// One shard's partitions, and the process's writer.
+/// One shard's partitions, and the process's consumer and writer.
 pub struct KafkaLog {
     shard: Shard,
     args: LogArgs,
     topics: Topics,
-    consumer: BaseConsumer<Requests>,
+    consumer: Arc<LogConsumer>,
     writer: Arc<Writer>,
     generation: Arc<Generation>,
-    commands: Kept,
+    /// Rings when there may be something to read.
+    bell: Arc<Bell>,
+    commands: Commands,
     events: Events,
+}
+
+/// Where the shard is in its commands partition.
+#[derive(Default)]
+struct Commands {
+    /// What was fetched and is not read yet; `None` if the partition is not read.
+    fetched: Option<Fetched>,
+    /// They are wanted. Else the partition is paused.
+    consumed: bool,
+    /// The offset of the next record.
+    next: u64,
 }
 
 /// Where the shard is in its events partition.
 struct Events {
+    /// What was fetched and is not read yet; `None` if the partition is not read.
+    fetched: Option<Fetched>,
     /// The offset of the next record.
     next: u64,
     /// The records are those that the producer reports.
@@ -58,115 +67,87 @@ struct Events {
     written_at: Instant,
 }
 
-/// What the loop did not want yet.
-#[derive(Default)]
-struct Kept {
-    /// Commands are being consumed.
-    consumed: bool,
-    /// Their partition is paused.
-    paused: bool,
-    records: VecDeque<KeptCommand>,
-}
-
-struct KeptCommand {
-    offset: u64,
-    time: Timestamp,
-    bytes: Vec<u8>,
-}
-
 impl KafkaLog {
-    /// Opens the shard's consumer; it reads nothing until [`Log::follow_from`].
-    pub fn open(args: &LogArgs, shard: Shard, writer: Arc<Writer>, reading: Reading) -> Result<Self, KafkaFault> {
-        let topics = args.topics();
-        // Never a member, since it subscribes to nothing; it asks what the members have committed.
-        let mut config = consumer_config(&args.kafka, &topics.engines_group, reading);
-        // The commands of a shard that is taken over wait for the request that is under way.
-        config.set("fetch.wait.max.ms", "200");
-        let requests = Requests::of("shard", &mut config);
-        let consumer = config.create_with_context(requests)?;
-        let generation = writer.current();
-        let args = args.clone();
-        let events = Events { next: 0, own: false, written: generation.own(shard).count(), written_at: Instant::now() };
-        Ok(Self { shard, args, topics, consumer, writer, generation, commands: Kept::default(), events })
+    /// A shard's log; it reads nothing until [`Log::follow_from`]. Nobody else reads the shard through the same consumer.
+    pub fn new(args: &LogArgs, shard: Shard, consumer: Arc<LogConsumer>, writer: Arc<Writer>) -> Self {
+        let (topics, generation) = (args.topics(), writer.current());
+        let written = generation.own(shard).count();
+        let events = Events { fetched: None, next: 0, own: false, written, written_at: Instant::now() };
+        let (args, bell, commands) = (args.clone(), Arc::default(), Commands::default());
+        Self { shard, args, topics, consumer, writer, generation, bell, commands, events }
     }
 
-    fn topic(&self, source: Source) -> &str {
+    /// Reads a partition from `offset` on, whether or not it was read already.
+    fn enter(&mut self, source: Source, offset: u64) -> Result<(), KafkaFault> {
+        self.leave(source)?;
+        let fetched = self.consumer.enter((source, self.shard), offset, &self.bell)?;
         match source {
-            Source::Events => &self.topics.events,
-            Source::Commands => &self.topics.commands,
+            Source::Events => (self.events.fetched, self.events.next) = (Some(fetched), offset),
+            Source::Commands => (self.commands.fetched, self.commands.next) = (Some(fetched), offset),
         }
+        Ok(())
     }
 
-    fn one(&self, source: Source, offset: u64) -> Result<TopicPartitionList, KafkaFault> {
-        let offset = i64::try_from(offset).map_or(Offset::Invalid, Offset::Offset);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(self.topic(source), self.shard.partition(), offset)?;
-        Ok(list)
+    fn leave(&mut self, source: Source) -> Result<(), KafkaFault> {
+        let fetched = match source {
+            Source::Events => self.events.fetched.take(),
+            Source::Commands => self.commands.fetched.take(),
+        };
+        fetched.map_or(Ok(()), |fetched| self.consumer.leave((source, self.shard), fetched))
     }
 
-    fn pause(&mut self, pause: bool) -> Result<(), KafkaFault> {
-        let commands = self.one(Source::Commands, 0)?;
-        if pause {
-            self.consumer.pause(&commands)?
-        } else {
-            self.consumer.resume(&commands)?
+    /// Commands are wanted, or not.
+    fn consume(&mut self, consumed: bool) -> Result<(), KafkaFault> {
+        self.commands.consumed = consumed;
+        self.consumer.pause((Source::Commands, self.shard), !consumed)
+    }
+
+    /// Reads again what came past the queues.
+    fn read_again(&mut self) -> Result<(), KafkaFault> {
+        if self.events.fetched.is_some() {
+            self.enter(Source::Events, self.events.next)?;
         }
-        self.commands.paused = pause;
+        if self.commands.fetched.is_some() {
+            self.enter(Source::Commands, self.commands.next)?;
+            self.consume(self.commands.consumed)?;
+        }
         Ok(())
     }
 }
 
 impl Log for KafkaLog {
     fn follow_from(&mut self, events: u64, commands: u64) -> Result<(), KafkaFault> {
-        self.commands = Kept::default();
         self.leave_own();
-        self.events.next = events;
-        let mut both = self.one(Source::Events, events)?;
+        self.enter(Source::Events, events)?;
         // Commands are assigned from the first on, but paused: a consumer needs up to a second to find a topic that is
         // new to it. At an absolute offset, not at the end: with the end, commands that came during a take-over were
         // seen to be skipped, presumably because its lookup was answered after the offset that was asked for then.
-        let commands = i64::try_from(commands).map_or(Offset::Invalid, Offset::Offset);
-        both.add_partition_offset(&self.topics.commands, self.shard.partition(), commands)?;
-        self.consumer.assign(&both)?;
-        self.pause(true)
+        self.enter(Source::Commands, commands)?;
+        self.consume(false)
     }
 
     fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
-        let commands = self.one(Source::Commands, offset)?;
-        self.consumer.incremental_unassign(&commands)?;
-        self.consumer.incremental_assign(&commands)?;
-        self.commands = Kept { consumed: true, ..Kept::default() };
-        self.pause(false)
+        self.enter(Source::Commands, offset)?;
+        self.consume(true)
     }
 
     fn stop_consuming(&mut self) -> Result<(), KafkaFault> {
-        self.commands = Kept::default();
-        self.pause(true)
+        self.consume(false)
     }
 
     fn rest(&mut self) -> Result<(), KafkaFault> {
-        self.commands = Kept::default();
         self.leave_own();
-        Ok(self.consumer.unassign()?)
+        self.commands.consumed = false;
+        self.leave(Source::Events)?;
+        self.leave(Source::Commands)
     }
 
     fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
-        let (low, high) = self.consumer.fetch_watermarks(self.topic(source), self.shard.partition(), ASK_TIMEOUT)?;
-        let natural = |offset| u64::try_from(offset).unwrap_or(0);
-        Ok(Extent { first: natural(low), end: natural(high) })
+        self.consumer.extent((source, self.shard))
     }
 
     fn committed(&mut self) -> Result<u64, KafkaFault> {
-        let mut asked = TopicPartitionList::new();
-        asked.add_partition(&self.topics.commands, self.shard.partition());
-        let answered = self.consumer.committed_offsets(asked, ASK_TIMEOUT)?;
-        for element in answered.elements() {
-            element.error()?;
-            if let Offset::Offset(offset) = element.offset() {
-                return Ok(u64::try_from(offset).unwrap_or(0));
-            }
-        }
-        Ok(0)
+        self.consumer.committed(self.shard)
     }
 
     fn quarantine_of(&mut self, offset: u64) -> Result<Option<Quarantine>, KafkaFault> {
@@ -179,49 +160,44 @@ impl Log for KafkaLog {
         timeout: Duration,
         visit: impl FnOnce(Incoming<'_>) -> R,
     ) -> Result<Option<R>, KafkaFault> {
-        if self.events.own
-            && let Some(bytes) = self.next_own()?
-        {
-            let (source, offset, time) = (Source::Events, self.events.next, Timestamp(0));
-            self.events.next += 1;
-            return Ok(Some(visit(Incoming { source, offset, time, bytes: &bytes })));
+        if self.consumer.has_strayed(self.shard) {
+            self.read_again()?;
         }
-        if hungry {
-            if let Some(KeptCommand { offset, time, bytes }) = self.commands.records.pop_front() {
-                return Ok(Some(visit(Incoming { source: Source::Commands, offset, time, bytes: &bytes })));
+        let mut may_wait = !timeout.is_zero();
+        loop {
+            if self.events.own
+                && let Some(bytes) = self.next_own()?
+            {
+                let (source, offset, time) = (Source::Events, self.events.next, Timestamp(0));
+                self.events.next += 1;
+                return Ok(Some(visit(Incoming { source, offset, time, bytes: &bytes })));
             }
-            if self.commands.paused {
-                self.pause(false)?;
+            let commands = self.commands.fetched.as_ref().filter(|_| hungry && self.commands.consumed);
+            let queues = self.events.fetched.as_ref().into_iter().chain(commands);
+            match queues.map(|queue| queue.poll(Duration::ZERO)).find_map(|polled| polled) {
+                Some(Ok(message)) => {
+                    let incoming = incoming(&message, &self.topics);
+                    let (source, next) = (incoming.source, incoming.offset + 1);
+                    let seen = visit(incoming);
+                    drop(message);
+                    match source {
+                        Source::Events => self.events.next = next,
+                        Source::Commands => self.commands.next = next,
+                    }
+                    return Ok(Some(seen));
+                }
+                Some(Err(error)) if may_retry(&error) => {
+                    // The client has logged it already.
+                    tracing::debug!(shard = %self.shard, %error, "reading waits for Kafka");
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => {}
             }
-        }
-        let timeout = if self.events.own && self.in_flight() > 0 { timeout.min(REPORT_WITHIN) } else { timeout };
-        let message = match self.consumer.poll(timeout) {
-            None => return Ok(None),
-            Some(Ok(message)) => message,
-            Some(Err(error)) if may_retry(&error) => {
-                // The client has logged it already.
-                tracing::debug!(shard = %self.shard, %error, "reading waits for Kafka");
+            if !std::mem::take(&mut may_wait) {
                 return Ok(None);
             }
-            Some(Err(error)) => return Err(error.into()),
-        };
-        let incoming = incoming(&message, &self.topics);
-        if incoming.source == Source::Events {
-            // Fetched before the partition was left, it may still come.
-            if self.events.own {
-                return Ok(None);
-            }
-            self.events.next = incoming.offset + 1;
-            return Ok(Some(visit(incoming)));
+            self.bell.wait(timeout);
         }
-        if hungry && self.commands.consumed {
-            return Ok(Some(visit(incoming)));
-        }
-        let Incoming { offset, time, bytes, .. } = incoming;
-        let kept = KeptCommand { offset, time, bytes: bytes.to_vec() };
-        drop(message);
-        self.keep(kept)?;
-        Ok(None)
     }
 
     fn append_event(&mut self, bytes: &[u8]) -> Result<(), AppendFault> {
@@ -262,15 +238,11 @@ impl KafkaLog {
         if self.events.own || !self.commands.consumed || self.in_flight() > 0 || own.end() > self.events.next {
             return;
         }
-        let left = self.one(Source::Events, 0).and_then(|events| Ok(self.consumer.incremental_unassign(&events)?));
-        match left {
-            Ok(()) => {
-                own.want(true);
-                self.events.own = true;
-            }
-            // It goes on fetching, which is as right.
-            Err(fault) => tracing::warn!(shard = %self.shard, %fault, "the events partition is still read"),
+        if let Err(fault) = self.leave(Source::Events) {
+            tracing::warn!(shard = %self.shard, %fault, "the events partition is still fetched");
         }
+        self.generation.own(self.shard).want(Some(Arc::clone(&self.bell)));
+        self.events.own = true;
     }
 
     /// The next own record that is reported, if it is the partition's next. Else, and when a leader rests, the partition is read.
@@ -295,27 +267,22 @@ impl KafkaLog {
     /// Hears no more reports. Others of the process read the same shard, and hear none.
     fn leave_own(&mut self) {
         if std::mem::take(&mut self.events.own) {
-            self.generation.own(self.shard).want(false);
+            self.generation.own(self.shard).want(None);
         }
     }
 
     fn read_partition(&mut self) -> Result<(), KafkaFault> {
         self.leave_own();
-        let events = self.one(Source::Events, self.events.next)?;
-        Ok(self.consumer.incremental_assign(&events)?)
+        self.enter(Source::Events, self.events.next)
     }
+}
 
-    /// Keeps a command that is not wanted yet. (One that slips through a pause between two leads is nobody's.)
-    fn keep(&mut self, command: KeptCommand) -> Result<(), KafkaFault> {
-        if !self.commands.consumed {
-            return Ok(());
+impl Drop for KafkaLog {
+    /// The others of the process go on with the same consumer.
+    fn drop(&mut self) {
+        if let Err(fault) = self.rest() {
+            tracing::warn!(shard = %self.shard, %fault, "a shard that ends is still fetched");
         }
-        self.commands.records.push_back(command);
-        // The consumer drops what it fetched ahead and fetches it again later, so what is kept here stays bounded.
-        if self.commands.records.len() >= KEPT_MAX && !self.commands.paused {
-            self.pause(true)?;
-        }
-        Ok(())
     }
 }
 

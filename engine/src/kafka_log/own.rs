@@ -4,11 +4,13 @@
 //! the broker reports is what the partition would give. Where a place is missing, or the broker does not say it, the partition is read.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::Message as _;
 use rdkafka::producer::DeliveryResult;
+
+use super::bell::Bell;
 
 /// A record of the own events partition, as the broker reports it.
 pub struct Reported {
@@ -19,40 +21,48 @@ pub struct Reported {
 
 /// What the broker reports of one shard's outcomes, from the making of a producer on.
 pub struct Reports {
-    wanted: AtomicBool,
     count: AtomicU64,
     /// The last offset that was reported; -1 before the first.
     last: AtomicI64,
-    records: Mutex<VecDeque<Reported>>,
+    wanted: Mutex<Wanted>,
+}
+
+/// Who wants the reports, if anybody does, and what came for it.
+#[derive(Default)]
+struct Wanted {
+    by: Option<Arc<Bell>>,
+    records: VecDeque<Reported>,
 }
 
 impl Reports {
     pub fn new() -> Self {
-        let (wanted, count, last) = (AtomicBool::new(false), AtomicU64::new(0), AtomicI64::new(-1));
-        Self { wanted, count, last, records: Mutex::default() }
+        Self { count: AtomicU64::new(0), last: AtomicI64::new(-1), wanted: Mutex::default() }
     }
 
     /// In the producer's thread, in order.
     pub fn hear(&self, result: &DeliveryResult<'_>) {
+        let mut wanted = self.wanted();
+        let by = wanted.by.clone();
         if let Ok(message) = result {
             self.last.fetch_max(message.offset(), Ordering::AcqRel);
-            if self.wanted.load(Ordering::Acquire) {
+            if by.is_some() {
                 let bytes = message.payload().unwrap_or_default().to_vec();
-                self.records().push_back(Reported { offset: message.offset(), bytes });
+                wanted.records.push_back(Reported { offset: message.offset(), bytes });
             }
         }
+        drop(wanted);
         self.count.fetch_add(1, Ordering::AcqRel);
+        by.inspect(|bell| bell.ring());
     }
 
-    /// Keeps what comes from now on, or no more.
-    pub fn want(&self, wanted: bool) {
-        self.wanted.store(wanted, Ordering::Release);
-        self.records().clear();
+    /// Keeps what comes from now on, and rings this bell; or no more.
+    pub fn want(&self, by: Option<Arc<Bell>>) {
+        *self.wanted() = Wanted { by, records: VecDeque::new() };
     }
 
     /// The next record.
     pub fn next(&self) -> Option<Reported> {
-        self.records().pop_front()
+        self.wanted().records.pop_front()
     }
 
     /// How many records the broker has reported, written or not.
@@ -66,7 +76,7 @@ impl Reports {
     }
 
     // A queue is whole after every call, whoever panicked.
-    fn records(&self) -> std::sync::MutexGuard<'_, VecDeque<Reported>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wanted(&self) -> std::sync::MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

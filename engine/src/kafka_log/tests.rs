@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
+
 use schemas::Shard;
 use service::KafkaArgs;
 use service::config::Copies;
-use service::kafka::EventsTail;
 use service::kafka::topics::{create, delete};
+use service::kafka::{EventsTail, Reading};
 
 use super::*;
 
@@ -31,7 +33,7 @@ impl Leader {
     }
 
     fn with(args: &LogArgs, writer: Arc<Writer>) -> Self {
-        let mut log = KafkaLog::open(args, SHARD, writer, Reading::Live).unwrap();
+        let mut log = KafkaLog::new(args, SHARD, LogConsumer::open(args, Reading::Live).unwrap(), writer);
         log.follow_from(0, 0).unwrap();
         log.consume_from(0).unwrap();
         Self { log, seen: Vec::new() }
@@ -59,10 +61,14 @@ impl Leader {
 }
 
 fn topics() -> (LogArgs, tokio::runtime::Runtime) {
+    topics_of(1)
+}
+
+fn topics_of(shards: u16) -> (LogArgs, tokio::runtime::Runtime) {
     let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS is not set: run ops/test");
     let kafka = KafkaArgs { brokers, properties: Vec::new() };
     let topic_prefix = format!("test-own-{}", uuid::Uuid::now_v7().simple());
-    let args = LogArgs { kafka, topic_prefix, shards: 1, copies: Copies::ONE };
+    let args = LogArgs { kafka, topic_prefix, shards, copies: Copies::ONE };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(create(&args)).unwrap();
     (args, runtime)
@@ -159,5 +165,60 @@ fn who_reads_the_same_shard_in_the_same_process_takes_nothing_from_its_leader() 
     leader.poll_until(300);
     assert!(leader.log.events.own, "it went back to the partition");
     assert_eq!(leader.seen, partition(&args, 300));
+    runtime.block_on(delete(&args)).unwrap();
+}
+
+#[test]
+fn records_that_came_past_the_queues_are_read_again() {
+    let (args, runtime) = topics();
+    let mut writes = Leader::new(&args);
+    for number in 0..300_u64 {
+        writes.write(&number.to_le_bytes());
+    }
+    let mut reads = Leader::new(&args);
+    for count in [1, 100, 101, 299, 300] {
+        reads.poll_until(count);
+        reads.log.consumer.let_stray(SHARD);
+    }
+    writes.write(b"one more");
+    reads.poll_until(301);
+    assert_eq!(reads.seen, partition(&args, 301));
+    runtime.block_on(delete(&args)).unwrap();
+}
+
+#[test]
+fn the_shards_of_a_process_share_a_consumer_and_each_reads_its_own() {
+    let (args, runtime) = topics_of(3);
+    let writer = Writer::open(&args).unwrap();
+    writer.warm(&args.topics()).unwrap();
+    let consumer = LogConsumer::open(&args, Reading::Live).unwrap();
+    let log = |shard| KafkaLog::new(&args, shard, consumer.clone(), writer.clone());
+    let mut logs: Vec<KafkaLog> = Shard::all(3).map(log).collect();
+    for log in &mut logs {
+        log.follow_from(0, 0).unwrap();
+    }
+    // One leads; one rests, and comes back; one ends.
+    logs[0].consume_from(0).unwrap();
+    logs[1].rest().unwrap();
+    logs[1].follow_from(0, 0).unwrap();
+    drop(logs.pop());
+    for number in 0..100_u64 {
+        for shard in Shard::all(2) {
+            writer.current().append_event(&args.topics().events, shard, &number.to_le_bytes()).unwrap();
+            writer.current().append_command(&args.topics().commands, shard, &number.to_le_bytes()).unwrap();
+        }
+    }
+    let (mut seen, start) = (BTreeMap::<_, Vec<u64>>::new(), Instant::now());
+    while seen.values().map(Vec::len).sum::<usize>() < 300 {
+        assert!(start.elapsed() < PATIENCE, "{seen:?}");
+        for (shard, log) in logs.iter_mut().enumerate() {
+            let mut read = |record: Incoming<'_>| {
+                seen.entry((shard, record.source == Source::Events)).or_default().push(record.offset)
+            };
+            log.poll(true, Duration::from_millis(5), &mut read).unwrap();
+        }
+    }
+    let all: Vec<u64> = (0..100).collect();
+    assert_eq!(seen, BTreeMap::from([((0, true), all.clone()), ((0, false), all.clone()), ((1, true), all)]));
     runtime.block_on(delete(&args)).unwrap();
 }

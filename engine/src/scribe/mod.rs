@@ -24,7 +24,7 @@ use service::kafka::{KafkaFault, Reading};
 use service::{Pulse, panic_text};
 use snapshots::Snapshots;
 
-use crate::kafka_log::{KafkaLog, Writer};
+use crate::kafka_log::{KafkaLog, LogConsumer, Writer};
 use crate::log::{Log, Shelf};
 use crate::metrics::{SNAPSHOT_BYTES, SNAPSHOT_SECONDS, SNAPSHOTS_FAILED};
 use crate::shard::{Control, Role};
@@ -158,6 +158,11 @@ impl Scribe {
 
 fn work(tools: &Tools, stop: &AtomicBool) {
     let (start, map) = (Instant::now(), tools.log.shard_map());
+    // A consumer for each snapshot: a process that writes none keeps none.
+    let open = |shard| {
+        let consumer = LogConsumer::open(&tools.log, Reading::Bulk)?;
+        Ok(KafkaLog::new(&tools.log, shard, consumer, tools.writer.clone()))
+    };
     let desk = |shard| Desk::new((shard, map), tools.snapshots.shelf(shard), tools.pace.clone());
     let mut desks: Vec<_> = Shard::all(tools.log.shards).map(desk).collect();
     // Asked once a record, or while one is waited for: what takes long goes on, what hangs does not.
@@ -169,9 +174,8 @@ fn work(tools: &Tools, stop: &AtomicBool) {
         for (desk, control) in desks.iter_mut().zip(&tools.controls) {
             if !matches!(control.role(), Role::Recovering | Role::Halted | Role::Absent) {
                 let shard = desk.shard;
-                let open = || KafkaLog::open(&tools.log, shard, tools.writer.clone(), Reading::Bulk);
                 let at = (control.sequence(), start.elapsed());
-                tell(shard, || desk.tend(at, open, go_on));
+                tell(shard, || desk.tend(at, || open(shard), go_on));
             }
         }
         std::thread::sleep(LOOK_EVERY);
@@ -184,8 +188,7 @@ fn work(tools: &Tools, stop: &AtomicBool) {
     let has_state = |control: &Control| !matches!(control.role(), Role::Halted | Role::Absent);
     for (desk, control) in desks.iter_mut().zip(&tools.controls).filter(|(_, control)| has_state(control)) {
         let shard = desk.shard;
-        let open = || KafkaLog::open(&tools.log, shard, tools.writer.clone(), Reading::Bulk);
-        tell(shard, || desk.tend_last((control.sequence(), now), open, go_on));
+        tell(shard, || desk.tend_last((control.sequence(), now), || open(shard), go_on));
     }
     tools.pulse.stop();
 }

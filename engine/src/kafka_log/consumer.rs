@@ -1,0 +1,150 @@
+//! The one consumer of the process, with a queue for each partition.
+//!
+//!   lfg.events[*], lfg.commands[*] ─▶ *consumer* ─▶ a queue for each partition ─▶ the shards' threads
+//!
+//! A consumer object costs a request for each wake-up, whatever it reads: all shards share one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rdkafka::Message as _;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use schemas::Shard;
+use schemas::topics::Topics;
+use service::config::LogArgs;
+use service::kafka::requests::Requests;
+use service::kafka::{KafkaFault, Reading, consumer_config};
+
+use super::bell::Bell;
+use crate::log::{Extent, Source};
+
+/// What was fetched of a partition.
+pub type Fetched = PartitionQueue<Requests>;
+
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the client is served: it tells once a second what it has asked.
+const SERVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads any partition of the log; each for one reader.
+pub struct LogConsumer {
+    client: Arc<BaseConsumer<Requests>>,
+    topics: Topics,
+    strayed: Arc<[AtomicBool]>,
+}
+
+impl LogConsumer {
+    /// Opens the consumer; it reads nothing yet.
+    pub fn open(args: &LogArgs, reading: Reading) -> Result<Arc<Self>, KafkaFault> {
+        let topics = args.topics();
+        // Never a member, since it subscribes to nothing; it asks what the members have committed.
+        let mut config = consumer_config(&args.kafka, &topics.engines_group, reading);
+        // The commands of a shard that is taken over wait for the request that is under way.
+        config.set("fetch.wait.max.ms", "200");
+        let requests = Requests::of("shards", &mut config);
+        let client: Arc<BaseConsumer<Requests>> = Arc::new(config.create_with_context(requests)?);
+        let strayed: Arc<[AtomicBool]> = (0..args.shards).map(|_| AtomicBool::new(false)).collect();
+        let (served, marks) = (Arc::downgrade(&client), Arc::clone(&strayed));
+        let started = std::thread::Builder::new().name("consumer".to_owned()).spawn(move || serve(&served, &marks));
+        started.map_err(|error| KafkaError::ClientCreation(format!("no thread for it: {error}")))?;
+        Ok(Arc::new(Self { client, topics, strayed }))
+    }
+
+    fn topic(&self, source: Source) -> &str {
+        match source {
+            Source::Events => &self.topics.events,
+            Source::Commands => &self.topics.commands,
+        }
+    }
+
+    fn one(&self, (source, shard): (Source, Shard), offset: Offset) -> Result<TopicPartitionList, KafkaFault> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(self.topic(source), shard.partition(), offset)?;
+        Ok(list)
+    }
+
+    /// Reads a partition from `offset` on. Nobody reads it yet. `bell` rings when something is fetched.
+    pub fn enter(
+        &self,
+        (source, shard): (Source, Shard),
+        offset: u64,
+        bell: &Arc<Bell>,
+    ) -> Result<Fetched, KafkaFault> {
+        let topic = self.topic(source);
+        let missing = || KafkaFault::TopicMissing { topic: topic.to_owned() };
+        // Before each assignment: a partition that was unknown for a while has a new queue.
+        let mut fetched = self.client.split_partition_queue(topic, shard.partition()).ok_or_else(missing)?;
+        let bell = Arc::clone(bell);
+        fetched.set_nonempty_callback(move || bell.ring());
+        let offset = i64::try_from(offset).map_or(Offset::Invalid, Offset::Offset);
+        self.client.incremental_assign(&self.one((source, shard), offset)?)?;
+        Ok(fetched)
+    }
+
+    /// Reads a partition no more.
+    pub fn leave(&self, (source, shard): (Source, Shard), fetched: Fetched) -> Result<(), KafkaFault> {
+        // Another queue of the partition may be made after it, and its end would silence that one.
+        drop(fetched);
+        Ok(self.client.incremental_unassign(&self.one((source, shard), Offset::Invalid)?)?)
+    }
+
+    /// Fetches nothing of a partition that is read, and drops what was fetched; or goes on.
+    pub fn pause(&self, (source, shard): (Source, Shard), pause: bool) -> Result<(), KafkaFault> {
+        let one = self.one((source, shard), Offset::Invalid)?;
+        Ok(if pause { self.client.pause(&one) } else { self.client.resume(&one) }?)
+    }
+
+    /// What a partition has.
+    pub fn extent(&self, (source, shard): (Source, Shard)) -> Result<Extent, KafkaFault> {
+        let (low, high) = self.client.fetch_watermarks(self.topic(source), shard.partition(), ASK_TIMEOUT)?;
+        let natural = |offset| u64::try_from(offset).unwrap_or(0);
+        Ok(Extent { first: natural(low), end: natural(high) })
+    }
+
+    /// What the engines' group has committed for a shard's commands; 0 if nothing.
+    pub fn committed(&self, shard: Shard) -> Result<u64, KafkaFault> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(&self.topics.commands, shard.partition());
+        let answered = self.client.committed_offsets(asked, ASK_TIMEOUT)?;
+        for element in answered.elements() {
+            element.error()?;
+            if let Offset::Offset(offset) = element.offset() {
+                return Ok(u64::try_from(offset).unwrap_or(0));
+            }
+        }
+        Ok(0)
+    }
+
+    /// True, once, if records of a shard were fetched past its queues: whoever reads it must read them again.
+    pub fn has_strayed(&self, shard: Shard) -> bool {
+        self.strayed[shard.index()].swap(false, Ordering::AcqRel)
+    }
+
+    /// As if records had come past the shard's queues.
+    #[cfg(test)]
+    pub fn let_stray(&self, shard: Shard) {
+        self.strayed[shard.index()].store(true, Ordering::Release);
+    }
+}
+
+/// Serves the client until nobody has it any more.
+fn serve(client: &Weak<BaseConsumer<Requests>>, strayed: &[AtomicBool]) {
+    while let Some(client) = client.upgrade() {
+        match client.poll(SERVE_EVERY) {
+            None => {}
+            // Records come to the partitions' queues. Should the client give a partition another queue, they come here.
+            Some(Ok(message)) => {
+                let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+                tracing::error!(topic, partition, offset, "a record came past its partition's queue; it is read again");
+                let mark = usize::try_from(partition).ok().and_then(|shard| strayed.get(shard));
+                mark.inspect(|mark| mark.store(true, Ordering::Release));
+            }
+            // The client has logged it already; it goes on by itself.
+            Some(Err(error)) => tracing::debug!(%error, "the consumer waits for Kafka"),
+        }
+    }
+}

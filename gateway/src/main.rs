@@ -134,6 +134,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
         live: Arc::clone(&live),
         pending: Arc::clone(&pending),
         halted: Arc::clone(&halted),
+        followers: Arc::clone(&followers),
         shutdown: shutdown.clone(),
         pulse: liveness.watch("tail", TAIL_SILENCE),
     };

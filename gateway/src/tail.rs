@@ -17,6 +17,7 @@ use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord, quarantin
 use service::{LogArgs, Pulse, Shutdown, panic_text};
 use tokio::sync::oneshot;
 
+use crate::follow::Followers;
 use crate::halted::Halted;
 use crate::live::Live;
 use crate::pending::Pending;
@@ -79,6 +80,8 @@ pub struct Tail {
     pub pending: Arc<Pending>,
     /// Told of each shard that is read no further.
     pub halted: Arc<Halted>,
+    /// Who gets every record that is read.
+    pub followers: Arc<Followers>,
     /// When to end.
     pub shutdown: Shutdown,
     /// The watchdog.
@@ -114,6 +117,9 @@ impl Tail {
         let tail = EventsTail::open(&self.log.kafka, &self.log.topics(), Reading::Live, from)?;
         let reader = |(&shard, &position)| Reader::new(shard, self.log.shards, position);
         let mut readers: Vec<Reader> = shards.iter().zip(&self.positions).map(reader).collect();
+        for reader in &readers {
+            self.followers.feed(reader.shard()).inspect(|feed| feed.opens(reader.next_offset()));
+        }
         let meters: Vec<Meters> = shards.iter().map(|&shard| Meters::new(shard)).collect();
         self.halt_cut(&tail, &readers)?;
         let goals = tail.high_watermarks()?;
@@ -140,7 +146,11 @@ impl Tail {
                 // Whoever asked may have given up; the tail goes on until the shutdown.
                 let _ = caught_up.take().map(|sender| sender.send(()));
             }
-            match tail.next_or_wait(PATIENCE) {
+            let next = tail.next_or_wait(PATIENCE);
+            if let Ok(Some(record)) = &next {
+                self.followers.feed(record.shard()).inspect(|feed| feed.put(record.offset(), record.payload()));
+            }
+            match next {
                 Ok(None) => {}
                 // Fetched before it was asked about the one before, and read again after.
                 Ok(Some(record)) if asked[record.shard().index()] => {}
@@ -213,6 +223,8 @@ impl Tail {
         let hint = error.hint();
         tracing::error!(%shard, %error, hint, "a shard is read no further; the others go on");
         self.halted.halt(shard, &format!("{error}; hint: {hint}"));
+        // A follower finds out by itself what it can read.
+        self.followers.feed(shard).inspect(|feed| feed.closes());
         match error {
             // Nothing can be read there. Records that are gone have told of what this process has not seen.
             ShardError::Cut(cut) => {

@@ -10,19 +10,20 @@ use metrics::{Counter, Gauge, counter, gauge};
 use schemas::ids::Coordinate;
 use schemas::reading::{Broken, Fault, Reader};
 use schemas::{Shard, VOCABULARY};
-use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord, quarantine};
+use service::kafka::{Cut, EventsTail, KafkaFault, Reading, quarantine};
 use service::{LogArgs, Part, Readiness, Shutdown, panic_text};
 use snapshots::{Snapshots, newest_snapshot};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Unavailable;
+use super::feed::Feed;
 
 /// How long to wait for a record before looking at the shutdown.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// A preview is as of its position, and nobody waits for an outcome here.
-const READING: Reading = Reading::Paced { pause: Duration::from_millis(20) };
+/// How long records may wait for others: a preview is as of its position, and nobody waits for an outcome here.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a shard is followed no further. Never retry: an operator must look.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +85,16 @@ pub struct Follower {
     stage: RwLock<Stage>,
     /// How far it is; `u64::MAX` once it has halted, so that nobody waits for more.
     sequence: watch::Sender<u64>,
+    feed: Feed,
     part: Part,
+}
+
+/// Where a follower's records come from.
+enum Reads {
+    /// From the log, until it is where the feed begins; `None` as long as there is no feed.
+    Log(EventsTail, Option<u64>),
+    /// From the tail.
+    Feed,
 }
 
 /// What a follower reads.
@@ -103,7 +113,12 @@ impl Follower {
         gauge!("gateway_follower_halted", "shard" => shard.to_string()).set(0.0);
         let part = readiness.side(format!("follower of shard {shard}"));
         let (stage, sequence) = (RwLock::new(Stage::CatchingUp(None)), watch::Sender::new(0));
-        Self { shard, stage, sequence, part }
+        Self { shard, stage, sequence, feed: Feed::default(), part }
+    }
+
+    /// What the tail reads of the shard.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// Starts the thread.
@@ -166,36 +181,85 @@ impl Follower {
         let replica = restored.unwrap_or_else(|| Replica::new(shard, map));
         let begins_at = replica.position().sequence;
         let reader = Reader::new(shard, source.log.shards, *replica.position());
-        let from = [(shard, replica.next_offset())];
+        let from = replica.next_offset();
         *self.write() = Stage::CatchingUp(Some(Box::new(replica)));
-        let tail = EventsTail::open(&source.log.kafka, &source.log.topics(), READING, from)?;
+        let tail = self.open(source, from)?;
         let Some(goal) = patiently(source, || goal(&tail, &reader))? else { return Ok(()) };
-        let meters = Meters::new(shard);
+        let (meters, mut reads) = (Meters::new(shard), Reads::Log(tail, None));
         let mut caught_up = false;
         while !source.shutdown.is_triggered() {
             if !caught_up && self.has_reached(goal) {
                 caught_up = true;
                 tracing::info!(%shard, begins_at, took = ?start.elapsed(), "a follower has caught up with the log");
             }
-            match tail.next_or_wait(PATIENCE) {
-                Ok(None) => {}
-                Ok(Some(record)) => {
-                    if let Err(broken) = self.take(&record, &meters)? {
-                        self.pass_over(source, broken)?;
-                    }
-                }
-                Err(fault) if fault.is_lost_log() => {
-                    let position = self.write().replica().map(|replica| *replica.position()).unwrap_or_default();
-                    let reader = Reader::new(shard, source.log.shards, position);
-                    if patiently(source, || cut(&tail, &reader))?.is_none() {
+            match &mut reads {
+                Reads::Log(tail, feed) => {
+                    let fed_from = *feed.get_or_insert_with(|| self.feed.begin().unwrap_or(u64::MAX));
+                    if !self.read_log(source, tail, &meters)? {
                         return Ok(());
                     }
-                    return Err(fault.into());
+                    match self.next_offset() >= fed_from {
+                        true => reads = Reads::Feed,
+                        // The tail may not have begun.
+                        false if fed_from == u64::MAX => *feed = None,
+                        false => {}
+                    }
                 }
-                Err(fault) => return Err(fault.into()),
+                Reads::Feed => {
+                    if !self.read_feed(source, &meters)? {
+                        reads = Reads::Log(self.open(source, self.next_offset())?, None);
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    fn open(&self, source: &Source, from: u64) -> Result<EventsTail, FollowError> {
+        Ok(EventsTail::open(&source.log.kafka, &source.log.topics(), Reading::Live, [(self.shard, from)])?)
+    }
+
+    fn next_offset(&self) -> u64 {
+        self.write().replica().map_or(0, |replica| replica.next_offset())
+    }
+
+    /// Folds the log's next record, if one comes. False if asked to end meanwhile.
+    fn read_log(&self, source: &Source, tail: &EventsTail, meters: &Meters) -> Result<bool, FollowError> {
+        match tail.next_or_wait(PATIENCE) {
+            Ok(None) => {}
+            Ok(Some(record)) => self.fold(source, (record.offset(), record.payload()), meters)?,
+            Err(fault) if fault.is_lost_log() => {
+                let position = self.write().replica().map(|replica| *replica.position()).unwrap_or_default();
+                let reader = Reader::new(self.shard, source.log.shards, position);
+                if patiently(source, || cut(tail, &reader))?.is_none() {
+                    return Ok(false);
+                }
+                return Err(fault.into());
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+        Ok(true)
+    }
+
+    /// Folds what the tail has read meanwhile. False if the feed is lost.
+    fn read_feed(&self, source: &Source, meters: &Meters) -> Result<bool, FollowError> {
+        let Some(records) = self.feed.take(PATIENCE) else { return Ok(false) };
+        if !records.is_empty() {
+            for (offset, bytes) in records {
+                if offset >= self.next_offset() {
+                    self.fold(source, (offset, &bytes), meters)?;
+                }
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(true)
+    }
+
+    fn fold(&self, source: &Source, record: (u64, &[u8]), meters: &Meters) -> Result<(), FollowError> {
+        match self.take(record, meters)? {
+            Ok(()) => Ok(()),
+            Err(broken) => self.pass_over(source, broken),
+        }
     }
 
     /// From when on the follower answers: once it has all that was on the log when it began.
@@ -212,10 +276,10 @@ impl Follower {
     }
 
     /// Folds a record. What the rule of reading refuses is given back, to be asked about.
-    fn take(&self, record: &TailRecord<'_>, meters: &Meters) -> Result<Result<(), Broken>, FollowError> {
+    fn take(&self, (offset, bytes): (u64, &[u8]), meters: &Meters) -> Result<Result<(), Broken>, FollowError> {
         let mut stage = self.write();
         let Some(replica) = stage.replica() else { return Ok(Ok(())) };
-        match replica.read(record.offset(), record.payload()) {
+        match replica.read(offset, bytes) {
             Ok(_) => {}
             Err(Halt::Broken(broken)) => return Ok(Err(broken)),
             Err(halt) => return Err(halt.into()),

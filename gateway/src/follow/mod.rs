@@ -1,11 +1,12 @@
 //! The shards as the law sees them, order by order: what previews, queue positions and the state of groups are computed from.
 //!
-//!   snapshots, lfg.events[s] ─▶ *follower s* ─▶ previews, queue positions, groups
+//!   snapshots, lfg.events[s], then the tail ─▶ *follower s* ─▶ previews, queue positions, groups
 //!
-//! A follower is a thread with a consumer of its own and the pure core's replica of one shard, fed by the log's rule of
-//! reading like every other reader. It writes nothing, and no other part of the gateway rests on it: a follower that
+//! A follower is a thread with the pure core's replica of one shard. It reads the log itself until it is as far as the tail,
+//! and then what the tail has read, by the log's rule of reading like every other reader. It writes nothing, and no other part of the gateway rests on it: a follower that
 //! cannot go on halts alone, gives its memory back, and what was asked of it is refused by the shard's name.
 
+mod feed;
 mod follower;
 pub mod preview;
 
@@ -19,6 +20,7 @@ use service::{LogArgs, Readiness, Shutdown};
 use snapshots::Snapshots;
 use tokio::time::Instant;
 
+pub use feed::Feed;
 use follower::{Follower, Source};
 
 /// All followers of this process, one for each shard; or none.
@@ -52,6 +54,11 @@ impl Followers {
     /// One for each shard, not started yet. Each is named in `readiness` if it halts.
     pub fn new(shards: u16, readiness: &Readiness) -> Self {
         Self { shards: Shard::all(shards).map(|shard| Arc::new(Follower::new(shard, readiness))).collect() }
+    }
+
+    /// What the tail hands on of a shard; `None` if it is not followed.
+    pub fn feed(&self, shard: Shard) -> Option<&Feed> {
+        self.shards.get(shard.index()).map(|follower| follower.feed())
     }
 
     /// Starts the threads. `snapshots`: where to begin, if not at the beginning of the log.

@@ -25,12 +25,6 @@ pub enum Reading {
         /// How long the broker may wait for more.
         wait: Duration,
     },
-    /// The head of one partition, and nobody waits for a record: while records come, they are fetched once in `pause`; while none
-    /// comes, it costs next to nothing.
-    Paced {
-        /// How long the client waits before it takes what has come since.
-        pause: Duration,
-    },
     /// All of the log, as fast as it can be had.
     Bulk,
 }
@@ -114,9 +108,6 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> Clie
             .set("fetch.min.bytes", RECORD_BYTES_MAX.to_string())
             .set("fetch.wait.max.ms", wait.as_millis().to_string())
             .set("queued.max.messages.kbytes", "32768"),
-        // Nothing is fetched while a record waits in the client. With several partitions, those that are taken would wait for
-        // the request of those that are quiet.
-        Reading::Paced { .. } => config.set("queued.min.messages", "1").set("queued.max.messages.kbytes", "32768"),
         Reading::Bulk => config
             .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
             .set("queued.min.messages", "1000000")

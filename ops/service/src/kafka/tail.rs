@@ -4,8 +4,7 @@
 //!
 //! One that gathers records asks next to nothing while none comes (`quiet`).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -33,45 +32,7 @@ pub struct EventsTail {
 /// How records are taken.
 enum Reads {
     AtOnce(BaseConsumer<Requests>),
-    Paced(BaseConsumer<Requests>, Pace),
     Gathered(Quiet),
-}
-
-/// When records are taken next: see [`Reading::Paced`].
-struct Pace {
-    pause: Duration,
-    last: Mutex<Option<Instant>>,
-}
-
-impl Pace {
-    fn poll<'a>(
-        &self,
-        consumer: &'a BaseConsumer<Requests>,
-        timeout: Duration,
-    ) -> Option<Result<BorrowedMessage<'a>, KafkaError>> {
-        let polled = consumer.poll(Duration::ZERO).or_else(|| {
-            let rest = self.rest();
-            if rest >= timeout {
-                std::thread::sleep(timeout);
-                return None;
-            }
-            std::thread::sleep(rest);
-            consumer.poll(timeout - rest)
-        });
-        if polled.is_some() {
-            *self.last() = Some(Instant::now());
-        }
-        polled
-    }
-
-    /// How long to leave what comes where it is.
-    fn rest(&self) -> Duration {
-        self.last().map_or(Duration::ZERO, |last| self.pause.saturating_sub(last.elapsed()))
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A record of the events topic, in the consumer's memory.
@@ -131,7 +92,6 @@ impl EventsTail {
         };
         let reads = match reading {
             Reading::Live | Reading::Bulk => Reads::AtOnce(consumer(reading)?),
-            Reading::Paced { pause } => Reads::Paced(consumer(reading)?, Pace { pause, last: Mutex::default() }),
             Reading::Gathered { .. } => {
                 Reads::Gathered(Quiet::new(topic.clone(), consumer(reading)?, consumer(Reading::Live)?))
             }
@@ -157,7 +117,6 @@ impl EventsTail {
     fn poll(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
         match &self.reads {
             Reads::AtOnce(consumer) => consumer.poll(timeout),
-            Reads::Paced(consumer, pace) => pace.poll(consumer, timeout),
             Reads::Gathered(quiet) => quiet.poll(timeout),
         }
     }
@@ -177,7 +136,7 @@ impl EventsTail {
     pub fn enter(&self, shard: Shard, offset: u64) -> Result<(), KafkaFault> {
         let number = i64::try_from(offset);
         match &self.reads {
-            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => {
+            Reads::AtOnce(consumer) => {
                 let mut entered = TopicPartitionList::new();
                 let offset = number.map_or(Offset::End, Offset::Offset);
                 entered.add_partition_offset(&self.topic, shard.partition(), offset)?;
@@ -191,9 +150,7 @@ impl EventsTail {
     /// Reads no more of a shard. What was fetched of it already may still come.
     pub fn leave(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
-            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => {
-                Ok(consumer.incremental_unassign(&self.partition(shard))?)
-            }
+            Reads::AtOnce(consumer) => Ok(consumer.incremental_unassign(&self.partition(shard))?),
             Reads::Gathered(quiet) => Ok(quiet.leave(shard.partition())?),
         }
     }
@@ -201,7 +158,7 @@ impl EventsTail {
     /// Fetches no more of a shard until [`EventsTail::resume`]. What was fetched of it already may still come.
     pub fn pause(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
-            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => Ok(consumer.pause(&self.partition(shard))?),
+            Reads::AtOnce(consumer) => Ok(consumer.pause(&self.partition(shard))?),
             Reads::Gathered(quiet) => Ok(quiet.pause(shard.partition())?),
         }
     }
@@ -209,7 +166,7 @@ impl EventsTail {
     /// Goes on with a shard after the last record of it that came.
     pub fn resume(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
-            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => Ok(consumer.resume(&self.partition(shard))?),
+            Reads::AtOnce(consumer) => Ok(consumer.resume(&self.partition(shard))?),
             Reads::Gathered(quiet) => Ok(quiet.resume(shard.partition())?),
         }
     }
@@ -217,7 +174,7 @@ impl EventsTail {
     /// For questions to the broker.
     fn client(&self) -> &BaseConsumer<Requests> {
         match &self.reads {
-            Reads::AtOnce(consumer) | Reads::Paced(consumer, _) => consumer,
+            Reads::AtOnce(consumer) => consumer,
             Reads::Gathered(quiet) => quiet.client(),
         }
     }

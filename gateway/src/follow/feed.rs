@@ -1,0 +1,162 @@
+//! Hands the records of one shard from the tail to the follower, so that a gateway reads each record of the log once.
+//!
+//!   tail ─▶ *feed* ─▶ follower
+//!
+//! The tail never waits here. A follower that is too slow loses the feed and reads the log itself, until it has come as far.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Bytes that wait for the follower, at most.
+const BYTES_MAX: usize = 16 << 20;
+
+/// What a record takes beside its bytes.
+const RECORD_OVERHEAD: usize = 64;
+
+/// A record: its offset and its bytes.
+pub type Fed = (u64, Box<[u8]>);
+
+/// Records between the tail and a follower.
+#[derive(Default)]
+pub struct Feed {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The offset that the tail reads next; `None` before it reads, and when it reads the shard no more.
+    next: Option<u64>,
+    /// The follower takes what comes.
+    wanted: bool,
+    records: VecDeque<Fed>,
+    bytes: usize,
+}
+
+impl State {
+    fn drop_all(&mut self) {
+        (self.wanted, self.bytes, self.records) = (false, 0, VecDeque::new());
+    }
+}
+
+impl Feed {
+    /// The tail reads the shard, and `next` comes first.
+    pub fn opens(&self, next: u64) {
+        self.state().next = Some(next);
+    }
+
+    /// The tail has read a record. One that it reads again is none.
+    pub fn put(&self, offset: u64, bytes: &[u8]) {
+        let mut state = self.state();
+        if state.next.is_none_or(|next| offset < next) {
+            return;
+        }
+        state.next = Some(offset + 1);
+        if !state.wanted {
+            return;
+        }
+        let size = bytes.len() + RECORD_OVERHEAD;
+        if state.bytes + size > BYTES_MAX {
+            state.drop_all();
+        } else {
+            state.bytes += size;
+            state.records.push_back((offset, bytes.into()));
+        }
+        let was_empty = state.records.len() <= 1;
+        drop(state);
+        if was_empty {
+            self.filled.notify_one();
+        }
+    }
+
+    /// The tail reads the shard no more.
+    pub fn closes(&self) {
+        let mut state = self.state();
+        state.next = None;
+        state.drop_all();
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// From now on every record is kept for [`Feed::take`]. The offset of the first of them; `None` if the tail does not
+    /// read the shard.
+    pub fn begin(&self) -> Option<u64> {
+        let mut state = self.state();
+        state.drop_all();
+        state.wanted = state.next.is_some();
+        state.next
+    }
+
+    /// What has come, as soon as there is something, nothing after `timeout`. `None` once the feed is lost.
+    pub fn take(&self, timeout: Duration) -> Option<VecDeque<Fed>> {
+        let waits = |state: &mut State| state.wanted && state.records.is_empty();
+        let waited = self.filled.wait_timeout_while(self.state(), timeout, waits);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.bytes = 0;
+        state.wanted.then(|| std::mem::take(&mut state.records))
+    }
+
+    // Every change of it is whole, whoever panicked.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn offsets(feed: &Feed) -> Option<Vec<u64>> {
+        feed.take(Duration::ZERO).map(|records| records.iter().map(|(offset, _)| *offset).collect())
+    }
+
+    #[test]
+    fn every_record_from_the_beginning_on_is_handed_over_once() {
+        let feed = Feed::default();
+        assert_eq!(feed.begin(), None, "the tail does not read yet");
+        feed.opens(7);
+        feed.put(7, b"before");
+        assert_eq!(offsets(&feed), None, "nobody has begun");
+        assert_eq!(feed.begin(), Some(8));
+        assert_eq!(offsets(&feed), Some(Vec::new()));
+        [8, 9, 8, 9, 12].into_iter().for_each(|offset| feed.put(offset, b"record"));
+        assert_eq!(offsets(&feed), Some(vec![8, 9, 12]));
+        feed.put(13, b"record");
+        feed.closes();
+        feed.put(14, b"record");
+        assert_eq!(offsets(&feed), None);
+        assert_eq!(feed.begin(), None);
+    }
+
+    #[test]
+    fn a_follower_that_is_too_slow_loses_the_feed_and_not_the_tail() {
+        let feed = Feed::default();
+        feed.opens(0);
+        assert_eq!(feed.begin(), Some(0));
+        let record = vec![0; 1 << 20];
+        (0..40).for_each(|offset| feed.put(offset, &record));
+        assert_eq!(offsets(&feed), None);
+        assert!(feed.state().records.is_empty());
+        assert_eq!(feed.begin(), Some(40));
+        feed.put(40, &record);
+        assert_eq!(offsets(&feed), Some(vec![40]));
+    }
+
+    #[test]
+    fn who_waits_is_woken_by_a_record_and_by_the_end() {
+        let feed = Feed::default();
+        feed.opens(0);
+        feed.begin();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| feed.take(Duration::from_secs(60)));
+            feed.put(0, b"record");
+            assert_eq!(waits.join().unwrap().unwrap().len(), 1);
+            let waits = scope.spawn(|| feed.take(Duration::from_secs(60)));
+            feed.closes();
+            assert_eq!(waits.join().unwrap(), None);
+        });
+    }
+}

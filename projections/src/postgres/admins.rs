@@ -3,17 +3,34 @@
 use deadpool_postgres::Transaction;
 use schemas::text::KeyName;
 use schemas::{Admin, KeyProof, ProposalId, Shard};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::arrays::{all, column, meet};
-use super::copy::Copy;
+use super::copy::{Copy, Table};
 use super::moment::moment;
 use super::progress::number;
 use crate::fold::{About, AdminAct, AdminChange, Changes, Proposal, ProposalDelta, ProposalEnd};
 use crate::sink::SinkError;
 
-const COPY_ACTS: &str = "COPY admin_acts (shard, sequence, index, command_id, admin, act, account_id, market_id, \
-    market_event_id, other_admin, proposal_id, amount, roles, created_at) FROM STDIN BINARY";
+static ACTS: Table = Table {
+    name: "admin_acts",
+    columns: &[
+        ("shard", Type::INT2),
+        ("sequence", Type::INT8),
+        ("index", Type::INT4),
+        ("command_id", Type::UUID),
+        ("admin", Type::INT8),
+        ("act", Type::TEXT),
+        ("account_id", Type::INT8),
+        ("market_id", Type::INT8),
+        ("market_event_id", Type::INT8),
+        ("other_admin", Type::INT8),
+        ("proposal_id", Type::INT8),
+        ("amount", Type::INT8),
+        ("roles", Type::INT2),
+        ("created_at", Type::TIMESTAMPTZ),
+    ],
+};
 
 // An admin that was revoked may be set again.
 const SET_ADMIN: &str = "INSERT INTO admins (id, hash, ed25519, roles, expires_at, name, set_by, set_at, revoked_by, \
@@ -26,8 +43,23 @@ const SET_ADMIN: &str = "INSERT INTO admins (id, hash, ed25519, roles, expires_a
 const REVOKE_ADMIN: &str = "UPDATE admins SET revoked_by = $2, revoked_at = $3, sequence = $4 \
     WHERE id = $1 AND sequence < $4";
 
-const COPY_PROPOSALS: &str = "COPY deposit_proposals (id, account_id, amount, client_id, proposed_by, status, ended_by, \
-    expires_at, created_at, updated_at, shard, sequence) FROM STDIN BINARY";
+static PROPOSALS: Table = Table {
+    name: "deposit_proposals",
+    columns: &[
+        ("id", Type::INT8),
+        ("account_id", Type::INT8),
+        ("amount", Type::INT8),
+        ("client_id", Type::UUID),
+        ("proposed_by", Type::INT8),
+        ("status", Type::TEXT),
+        ("ended_by", Type::INT8),
+        ("expires_at", Type::TIMESTAMPTZ),
+        ("created_at", Type::TIMESTAMPTZ),
+        ("updated_at", Type::TIMESTAMPTZ),
+        ("shard", Type::INT2),
+        ("sequence", Type::INT8),
+    ],
+};
 
 const END_PROPOSALS: &str = "UPDATE deposit_proposals AS p \
     SET status = u.status, ended_by = u.ended_by, updated_at = u.updated_at, sequence = u.sequence \
@@ -69,7 +101,7 @@ async fn admins(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result
 }
 
 async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(), SinkError> {
-    let mut copy = Copy::new(14, acts.len());
+    let mut copy = Copy::into(&ACTS, acts.len());
     for act in acts {
         let index = i32::try_from(act.index).map_err(SinkError::refused)?;
         let (account, market, event, admin) = match act.about {
@@ -78,7 +110,7 @@ async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(
             About::MarketEvent(event) => (None, None, Some(event), None),
             About::Admin(admin) => (None, None, None, Some(admin)),
         };
-        copy.row().int2(number(shard)).id(act.at.sequence).int4(index).uuid(act.command.0);
+        copy.int2(number(shard)).id(act.at.sequence).int4(index).uuid(act.command.0);
         copy.id(act.admin.0).text(act.act.name());
         copy.optional(account, |copy, id| copy.id(id.0)).optional(market, |copy, id| copy.id(id.0));
         copy.optional(event, |copy, id| copy.id(id.0)).optional(admin, |copy, id| copy.id(id.0));
@@ -86,23 +118,23 @@ async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(
         copy.optional(act.amount, |copy, amount| copy.int8(amount.micros()));
         copy.optional(act.roles, |copy, roles| copy.int2(i16::from(roles.bits()))).time(act.at.time);
     }
-    copy.send(tx, COPY_ACTS).await
+    copy.send(tx).await
 }
 
 /// Those that were proposed are written as they stand after the batch; others are ended.
 async fn proposals(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
     let born = changes.proposals.iter().filter_map(|(id, delta)| Some((*id, delta.born?, *delta)));
     let born: Vec<(ProposalId, Proposal, ProposalDelta)> = born.collect();
-    let mut copy = Copy::new(12, born.len());
+    let mut copy = Copy::into(&PROPOSALS, born.len());
     for (id, proposal, delta) in born {
-        copy.row().id(id.0).id(proposal.account.0).int8(proposal.amount.micros());
+        copy.id(id.0).id(proposal.account.0).int8(proposal.amount.micros());
         copy.optional(proposal.client_id, |copy, id| copy.uuid(id.0)).id(proposal.by.0);
         copy.text(delta.end.map_or("OPEN", ProposalEnd::name));
         copy.optional(delta.end.and_then(ProposalEnd::by), |copy, admin| copy.id(admin.0));
         copy.time(proposal.expires).time(proposal.at.time).time(delta.last.time);
         copy.int2(number(shard)).id(delta.last.sequence);
     }
-    copy.send(tx, COPY_PROPOSALS).await?;
+    copy.send(tx).await?;
     let before = changes.proposals.iter().filter(|(_, delta)| delta.born.is_none());
     let ended: Vec<_> = before.filter_map(|(id, delta)| Some((*id, delta.end?, *delta))).collect();
     if ended.is_empty() {

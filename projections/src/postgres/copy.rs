@@ -1,58 +1,50 @@
-//! Rows in Postgres's binary COPY format, in one buffer that is sent as a whole.
-//!
-//! Source: <https://www.postgresql.org/docs/15/sql-copy.html>, «Binary Format».
+//! Rows for the client library's writer of binary COPY.
 
-use std::io::Cursor;
+use std::borrow::Cow;
+use std::error::Error;
 use std::pin::pin;
 
+use bytes::BytesMut;
 use deadpool_postgres::Transaction;
-use futures_util::SinkExt as _;
 use schemas::Timestamp;
+use time::OffsetDateTime;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{IsNull, ToSql, Type};
+use uuid::Uuid;
 
 use super::error::classify;
-use super::moment::micros;
+use super::moment::moment;
 use crate::sink::SinkError;
 
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-
-/// A COPY under construction.
-pub struct Copy {
-    bytes: Vec<u8>,
-    columns: i16,
-    rows: u64,
+/// A table, and the columns that rows are copied into.
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Names and types, in the order of a row's values.
+    pub columns: &'static [(&'static str, Type)],
 }
 
-impl Copy {
-    /// Of rows with `columns` columns; room for `rows`.
-    pub fn new(columns: i16, rows: usize) -> Self {
-        let mut bytes = Vec::with_capacity(32 + rows * usize::from(columns.unsigned_abs()) * 16);
-        bytes.extend_from_slice(SIGNATURE);
-        // No flags, no header extension.
-        bytes.extend_from_slice(&[0; 8]);
-        Self { bytes, columns, rows: 0 }
+impl Table {
+    fn statement(&self) -> String {
+        let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        format!("COPY {} ({}) FROM STDIN BINARY", self.name, columns.join(", "))
+    }
+}
+
+/// Rows of one table, before they are sent.
+pub struct Copy<'a> {
+    table: &'static Table,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Copy<'a> {
+    /// Of `table`; room for `rows`.
+    pub fn into(table: &'static Table, rows: usize) -> Self {
+        Self { table, values: Vec::with_capacity(rows * table.columns.len()) }
     }
 
-    /// Begins a row; exactly `columns` values follow.
-    pub fn row(&mut self) -> &mut Self {
-        self.rows += 1;
-        self.bytes.extend_from_slice(&self.columns.to_be_bytes());
-        self
-    }
-
-    fn value<const N: usize>(&mut self, bytes: [u8; N]) -> &mut Self {
-        self.any(&bytes)
-    }
-
-    fn any(&mut self, bytes: &[u8]) -> &mut Self {
-        let length = i32::try_from(bytes.len()).expect("values are short");
-        self.bytes.extend_from_slice(&length.to_be_bytes());
-        self.bytes.extend_from_slice(bytes);
-        self
-    }
-
-    /// NULL.
-    pub fn null(&mut self) -> &mut Self {
-        self.bytes.extend_from_slice(&(-1_i32).to_be_bytes());
+    fn value(&mut self, value: Value<'a>) -> &mut Self {
+        self.values.push(value);
         self
     }
 
@@ -60,13 +52,13 @@ impl Copy {
     pub fn optional<T>(&mut self, value: Option<T>, put: impl FnOnce(&mut Self, T) -> &mut Self) -> &mut Self {
         match value {
             Some(value) => put(self, value),
-            None => self.null(),
+            None => self.value(Value::Null),
         }
     }
 
     /// BIGINT.
     pub fn int8(&mut self, value: i64) -> &mut Self {
-        self.value(value.to_be_bytes())
+        self.value(Value::Int8(value))
     }
 
     /// BIGINT, of an id or a sequence.
@@ -76,47 +68,90 @@ impl Copy {
 
     /// INTEGER.
     pub fn int4(&mut self, value: i32) -> &mut Self {
-        self.value(value.to_be_bytes())
+        self.value(Value::Int4(value))
     }
 
     /// SMALLINT.
     pub fn int2(&mut self, value: i16) -> &mut Self {
-        self.value(value.to_be_bytes())
+        self.value(Value::Int2(value))
     }
 
     /// BOOLEAN.
     pub fn boolean(&mut self, value: bool) -> &mut Self {
-        self.value([u8::from(value)])
+        self.value(Value::Boolean(value))
     }
 
     /// TEXT.
-    pub fn text(&mut self, value: &str) -> &mut Self {
-        self.any(value.as_bytes())
+    pub fn text(&mut self, value: impl Into<Cow<'a, str>>) -> &mut Self {
+        self.value(Value::Text(value.into()))
     }
 
     /// UUID.
     pub fn uuid(&mut self, value: u128) -> &mut Self {
-        self.value(value.to_be_bytes())
+        self.value(Value::Uuid(Uuid::from_u128(value)))
     }
 
     /// TIMESTAMPTZ.
     pub fn time(&mut self, value: Timestamp) -> &mut Self {
-        self.int8(micros(value))
+        self.value(Value::Time(moment(value)))
     }
 
-    /// Sends all rows through `statement`, a `COPY … FROM STDIN BINARY`. No rows, no statement.
-    pub async fn send(mut self, tx: &Transaction<'_>, statement: &str) -> Result<(), SinkError> {
-        if self.rows == 0 {
+    /// Sends all rows. No rows, no statement.
+    pub async fn send(self, tx: &Transaction<'_>) -> Result<(), SinkError> {
+        if self.values.is_empty() {
             return Ok(());
         }
-        self.bytes.extend_from_slice(&(-1_i16).to_be_bytes());
-        let prepared = tx.prepare_cached(statement).await.map_err(classify)?;
-        let mut sink = pin!(tx.copy_in(&prepared).await.map_err(classify)?);
-        sink.send(Cursor::new(self.bytes)).await.map_err(classify)?;
-        let copied = sink.finish().await.map_err(classify)?;
-        if copied == self.rows {
+        let statement = self.table.statement();
+        let types: Vec<Type> = self.table.columns.iter().map(|(_, kind)| kind.clone()).collect();
+        let prepared = tx.prepare_cached(&statement).await.map_err(classify)?;
+        let sink = tx.copy_in(&prepared).await.map_err(classify)?;
+        let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
+        let rows = self.values.chunks(types.len());
+        let count = u64::try_from(rows.len()).map_err(SinkError::refused)?;
+        for row in rows {
+            writer.as_mut().write_raw(row).await.map_err(classify)?;
+        }
+        let copied = writer.finish().await.map_err(classify)?;
+        if copied == count {
             return Ok(());
         }
-        Err(SinkError::refused(format!("{copied} of {} rows were copied: {statement}", self.rows)))
+        Err(SinkError::refused(format!("{copied} of {count} rows were copied: {statement}")))
+    }
+}
+
+/// A value of a row.
+#[derive(Debug)]
+enum Value<'a> {
+    Null,
+    Int8(i64),
+    Int4(i32),
+    Int2(i16),
+    Boolean(bool),
+    Text(Cow<'a, str>),
+    Uuid(Uuid),
+    Time(OffsetDateTime),
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.to_sql_checked(kind, out)
+    }
+
+    /// Which types a value is accepted for, only the value knows.
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn to_sql_checked(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Int8(value) => value.to_sql_checked(kind, out),
+            Self::Int4(value) => value.to_sql_checked(kind, out),
+            Self::Int2(value) => value.to_sql_checked(kind, out),
+            Self::Boolean(value) => value.to_sql_checked(kind, out),
+            Self::Text(value) => value.to_sql_checked(kind, out),
+            Self::Uuid(value) => value.to_sql_checked(kind, out),
+            Self::Time(value) => value.to_sql_checked(kind, out),
+        }
     }
 }

@@ -2,19 +2,41 @@
 
 use deadpool_postgres::Transaction;
 use schemas::{MarketEvent, MarketEventId, Shard};
+use tokio_postgres::types::Type;
 
 use super::arrays::{all, column, meet};
-use super::copy::Copy;
+use super::copy::{Copy, Table};
 use super::moment::moment;
 use super::progress::number;
 use crate::fold::{Changes, MarketEventDelta, Stamp};
 use crate::sink::SinkError;
 
-const COPY_CLARIFICATIONS: &str =
-    "COPY market_clarifications (market_id, sequence, text, admin, created_at, shard) FROM STDIN BINARY";
+static CLARIFICATIONS: Table = Table {
+    name: "market_clarifications",
+    columns: &[
+        ("market_id", Type::INT8),
+        ("sequence", Type::INT8),
+        ("text", Type::TEXT),
+        ("admin", Type::INT8),
+        ("created_at", Type::TIMESTAMPTZ),
+        ("shard", Type::INT2),
+    ],
+};
 
-const COPY_EVENTS: &str = "COPY market_events (id, name, title, exclusive, yes_market_id, created_at, updated_at, shard, \
-    sequence) FROM STDIN BINARY";
+static EVENTS: Table = Table {
+    name: "market_events",
+    columns: &[
+        ("id", Type::INT8),
+        ("name", Type::TEXT),
+        ("title", Type::TEXT),
+        ("exclusive", Type::BOOL),
+        ("yes_market_id", Type::INT8),
+        ("created_at", Type::TIMESTAMPTZ),
+        ("updated_at", Type::TIMESTAMPTZ),
+        ("shard", Type::INT2),
+        ("sequence", Type::INT8),
+    ],
+};
 
 const CHANGE_EVENTS: &str = "UPDATE market_events AS e \
     SET yes_market_id = u.yes_market_id, updated_at = u.updated_at, sequence = u.sequence \
@@ -27,25 +49,25 @@ pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Res
 }
 
 async fn clarifications(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    let mut copy = Copy::new(6, changes.clarifications.len());
+    let mut copy = Copy::into(&CLARIFICATIONS, changes.clarifications.len());
     for row in &changes.clarifications {
-        copy.row().id(row.market.0).id(row.at.sequence).text(row.text.as_str()).id(row.by.0).time(row.at.time);
+        copy.id(row.market.0).id(row.at.sequence).text(row.text.as_str()).id(row.by.0).time(row.at.time);
         copy.int2(number(shard));
     }
-    copy.send(tx, COPY_CLARIFICATIONS).await
+    copy.send(tx).await
 }
 
 /// Those that were created are written as they stand after the batch; others are changed.
 async fn events(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
     let born = changes.market_events.values().filter_map(|delta| Some((delta.born.as_ref()?, delta)));
     let born: Vec<(&(Box<MarketEvent>, Stamp), &MarketEventDelta)> = born.collect();
-    let mut copy = Copy::new(9, born.len());
+    let mut copy = Copy::into(&EVENTS, born.len());
     for ((event, at), delta) in born {
-        copy.row().id(event.id.0).text(event.name.as_str()).text(event.title.as_str()).boolean(event.exclusive);
+        copy.id(event.id.0).text(event.name.as_str()).text(event.title.as_str()).boolean(event.exclusive);
         copy.optional(delta.yes.flatten(), |copy, market| copy.id(market.0));
         copy.time(at.time).time(delta.last.time).int2(number(shard)).id(delta.last.sequence);
     }
-    copy.send(tx, COPY_EVENTS).await?;
+    copy.send(tx).await?;
     let before = changes.market_events.iter().filter(|(_, delta)| delta.born.is_none());
     let changed: Vec<(&MarketEventId, &MarketEventDelta)> = before.collect();
     if changed.is_empty() {

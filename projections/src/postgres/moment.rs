@@ -7,22 +7,11 @@ use time::OffsetDateTime;
 /// and libraries end here. What is later is told as this.
 const LAST_MILLIS: u64 = 253_402_300_799_999;
 
-/// 2000-01-01, where Postgres counts from, in milliseconds since 1970.
-const POSTGRES_EPOCH_MILLIS: i64 = 946_684_800_000;
-
-fn millis(time: Timestamp) -> i64 {
-    time.as_millis().min(LAST_MILLIS).cast_signed()
-}
-
-/// For parameters.
+/// For parameters and for COPY.
 pub fn moment(time: Timestamp) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis(time)) * 1_000_000)
+    let millis = time.as_millis().min(LAST_MILLIS);
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
         .expect("the year 9999 is in the library's range")
-}
-
-/// For binary COPY: microseconds since 2000.
-pub fn micros(time: Timestamp) -> i64 {
-    (millis(time) - POSTGRES_EPOCH_MILLIS) * 1_000
 }
 
 #[cfg(test)]
@@ -34,7 +23,5 @@ mod tests {
     fn times_beyond_the_calendar_are_its_end() {
         assert_eq!(moment(Timestamp(1_795_392_000_123)), datetime!(2026-11-23 0:00:00.123 UTC));
         assert_eq!(moment(Timestamp(u64::MAX)), datetime!(9999-12-31 23:59:59.999 UTC));
-        assert_eq!(micros(Timestamp(946_684_800_001)), 1_000);
-        assert!(micros(Timestamp(0)) < 0);
     }
 }

@@ -5,17 +5,50 @@
 
 use deadpool_postgres::Transaction;
 use schemas::{OrderId, Shard, Status, Terms};
+use tokio_postgres::types::Type;
 
 use super::arrays::{all, column, meet};
-use super::copy::Copy;
+use super::copy::{Copy, Table};
 use super::moment::moment;
 use super::progress::number;
 use crate::fold::{Changes, Number, OrderChange, OrderRow, Orders, TradeRow};
 use crate::sink::SinkError;
 
-const COPY_ORDERS: &str = "COPY orders (id, command_id, account_id, market_id, contract, side, type, time_in_force, limit_price, \
-    budget, quantity, filled, notional, fees, status, reject_code, cancel_reason, fee_rate, client_id, created_at, updated_at, \
-    shard, sequence, expires_at, post_only, self_trade, cancel_on_pause, reduce_only, group_id, live) FROM STDIN BINARY";
+static ORDERS: Table = Table {
+    name: "orders",
+    columns: &[
+        ("id", Type::INT8),
+        ("command_id", Type::UUID),
+        ("account_id", Type::INT8),
+        ("market_id", Type::INT8),
+        ("contract", Type::TEXT),
+        ("side", Type::TEXT),
+        ("type", Type::TEXT),
+        ("time_in_force", Type::TEXT),
+        ("limit_price", Type::INT4),
+        ("budget", Type::INT8),
+        ("quantity", Type::INT4),
+        ("filled", Type::INT4),
+        ("notional", Type::INT8),
+        ("fees", Type::INT8),
+        ("status", Type::TEXT),
+        ("reject_code", Type::INT4),
+        ("cancel_reason", Type::TEXT),
+        ("fee_rate", Type::INT4),
+        ("client_id", Type::UUID),
+        ("created_at", Type::TIMESTAMPTZ),
+        ("updated_at", Type::TIMESTAMPTZ),
+        ("shard", Type::INT2),
+        ("sequence", Type::INT8),
+        ("expires_at", Type::TIMESTAMPTZ),
+        ("post_only", Type::TEXT),
+        ("self_trade", Type::TEXT),
+        ("cancel_on_pause", Type::BOOL),
+        ("reduce_only", Type::BOOL),
+        ("group_id", Type::INT4),
+        ("live", Type::BOOL),
+    ],
+};
 
 // `o.live` leaves nothing but the table of live orders. A row whose `live` becomes false, Postgres moves.
 const CHANGE_ORDERS: &str = "UPDATE orders AS o \
@@ -29,25 +62,39 @@ const CHANGE_ORDERS: &str = "UPDATE orders AS o \
             updated_at, sequence, live) \
     WHERE o.live AND o.id = u.id AND o.sequence < u.sequence";
 
-const COPY_TRADES: &str = "COPY trades (id, market_id, price, quantity, kind, maker_order_id, maker_account_id, maker_entry, \
-    maker_fee, taker_order_id, taker_account_id, taker_entry, taker_fee, created_at, shard, sequence) FROM STDIN BINARY";
+static TRADES: Table = Table {
+    name: "trades",
+    columns: &[
+        ("id", Type::INT8),
+        ("market_id", Type::INT8),
+        ("price", Type::INT4),
+        ("quantity", Type::INT4),
+        ("kind", Type::TEXT),
+        ("maker_order_id", Type::INT8),
+        ("maker_account_id", Type::INT8),
+        ("maker_entry", Type::TEXT),
+        ("maker_fee", Type::INT8),
+        ("taker_order_id", Type::INT8),
+        ("taker_account_id", Type::INT8),
+        ("taker_entry", Type::TEXT),
+        ("taker_fee", Type::INT8),
+        ("created_at", Type::TIMESTAMPTZ),
+        ("shard", Type::INT2),
+        ("sequence", Type::INT8),
+    ],
+};
 
 /// Writes what became of orders, and the trades.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    let mut born = Copy::new(30, changes.orders.born.len());
+    let mut born = Copy::into(&ORDERS, changes.orders.born.len());
     for (id, row) in &changes.orders.born {
         put_order(&mut born, shard, *id, row)?;
     }
-    let mut trades = Copy::new(16, changes.trades.len());
+    let mut trades = Copy::into(&TRADES, changes.trades.len());
     for row in &changes.trades {
         put_trade(&mut trades, shard, row)?;
     }
-    all([
-        Box::pin(born.send(tx, COPY_ORDERS)),
-        Box::pin(change(tx, &changes.orders)),
-        Box::pin(trades.send(tx, COPY_TRADES)),
-    ])
-    .await
+    all([Box::pin(born.send(tx)), Box::pin(change(tx, &changes.orders)), Box::pin(trades.send(tx))]).await
 }
 
 async fn change(tx: &Transaction<'_>, orders: &Orders) -> Result<(), SinkError> {
@@ -105,7 +152,7 @@ impl Numbers {
     }
 }
 
-fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Result<(), SinkError> {
+fn put_order(copy: &mut Copy<'_>, shard: Shard, id: OrderId, row: &OrderRow) -> Result<(), SinkError> {
     let order = &row.order;
     let (kind, budget) = match order.terms {
         Terms::Limit { .. } => ("LIMIT", None),
@@ -114,13 +161,13 @@ fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Resu
     };
     let limit_price = budget.is_none().then(|| i32::from(row.price.ticks()));
     let time_in_force = order.terms.time_in_force();
-    copy.row().id(id.0).uuid(row.command.0).id(order.account.0).id(order.market.0);
+    copy.id(id.0).uuid(row.command.0).id(order.account.0).id(order.market.0);
     copy.text(order.entry.contract().name()).text(order.entry.side().name()).text(kind).text(time_in_force.name());
     copy.optional(limit_price, Copy::int4).optional(budget, Copy::int8);
     copy.int4(contracts(row.quantity)?).int4(contracts(row.filled)?);
     copy.int8(row.notional.micros()).int8(row.fees.micros()).text(row.status.name());
     copy.optional(row.rejection, |copy, code| copy.int4(i32::from(code.code())));
-    copy.optional(row.cancel_reason, |copy, reason| copy.text(&reason.name()));
+    copy.optional(row.cancel_reason, |copy, reason| copy.text(reason.name()));
     copy.int4(i32::try_from(order.fee_rate.millionths()).map_err(SinkError::refused)?);
     copy.optional(order.client_id, |copy, id| copy.uuid(id.0)).time(row.born.time).time(row.last.time);
     copy.int2(number(shard)).id(row.last.sequence);
@@ -132,9 +179,9 @@ fn put_order(copy: &mut Copy, shard: Shard, id: OrderId, row: &OrderRow) -> Resu
     Ok(())
 }
 
-fn put_trade(copy: &mut Copy, shard: Shard, row: &TradeRow) -> Result<(), SinkError> {
+fn put_trade(copy: &mut Copy<'_>, shard: Shard, row: &TradeRow) -> Result<(), SinkError> {
     let trade = &row.trade;
-    copy.row().id(trade.id.0).id(trade.market.0).int4(i32::from(trade.price.ticks())).int4(contracts(trade.quantity)?);
+    copy.id(trade.id.0).id(trade.market.0).int4(i32::from(trade.price.ticks())).int4(contracts(trade.quantity)?);
     copy.text(trade.kind().name());
     for party in [&trade.maker, &trade.taker] {
         copy.id(party.order.0).id(party.account.0).text(party.entry.name()).int8(party.fee.micros());

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
 use schemas::{AccountId, Shard};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::arrays::{all, column, meet};
-use super::copy::Copy;
+use super::copy::{Copy, Table};
 use super::error::classify;
 use super::progress::number;
 use crate::fold::{Changes, LedgerEntry, PurseDelta};
@@ -27,8 +27,23 @@ const CREATE_PURSES: &str = "INSERT INTO purses (account_id, shard, available, h
     FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) \
         AS u (account_id, available, held, live_orders, sent, received, sequence)";
 
-const COPY_LEDGER: &str = "COPY ledger_entries (account_id, shard, sequence, index, kind, available, held, order_id, market_id, \
-    client_id, created_at, other_account_id) FROM STDIN BINARY";
+static LEDGER: Table = Table {
+    name: "ledger_entries",
+    columns: &[
+        ("account_id", Type::INT8),
+        ("shard", Type::INT2),
+        ("sequence", Type::INT8),
+        ("index", Type::INT4),
+        ("kind", Type::TEXT),
+        ("available", Type::INT8),
+        ("held", Type::INT8),
+        ("order_id", Type::INT8),
+        ("market_id", Type::INT8),
+        ("client_id", Type::UUID),
+        ("created_at", Type::TIMESTAMPTZ),
+        ("other_account_id", Type::INT8),
+    ],
+};
 
 /// Writes what changed in the shard's purses.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
@@ -82,15 +97,15 @@ impl PurseColumns {
 }
 
 async fn ledger(tx: &Transaction<'_>, shard: Shard, entries: &[LedgerEntry]) -> Result<(), SinkError> {
-    let mut copy = Copy::new(12, entries.len());
+    let mut copy = Copy::into(&LEDGER, entries.len());
     for entry in entries {
         let index = i32::try_from(entry.index).map_err(SinkError::refused)?;
-        copy.row().id(entry.change.account.0).int2(number(shard)).id(entry.at.sequence).int4(index);
-        copy.text(&entry.kind.name()).int8(entry.change.available.micros()).int8(entry.change.held.micros());
+        copy.id(entry.change.account.0).int2(number(shard)).id(entry.at.sequence).int4(index);
+        copy.text(entry.kind.name()).int8(entry.change.available.micros()).int8(entry.change.held.micros());
         copy.optional(entry.order, |copy, order| copy.id(order.0))
             .optional(entry.market, |copy, market| copy.id(market.0));
         copy.optional(entry.client_id, |copy, id| copy.uuid(id.0)).time(entry.at.time);
         copy.optional(entry.other, |copy, account| copy.id(account.0));
     }
-    copy.send(tx, COPY_LEDGER).await
+    copy.send(tx).await
 }

@@ -74,6 +74,9 @@ pub struct CrowdArgs {
     /// Connections kept open.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4_096))]
     pub connections: u16,
+    /// Orders sent in one request, by one account; above 1 there are no cancels and no sells.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub batch: u8,
     /// Same seed, same orders.
     #[arg(long, default_value_t = 20_261_122)]
     pub seed: u64,
@@ -152,8 +155,15 @@ impl Run {
             markets: markets.into_iter().map(|market| market.market_id).collect(),
             run,
             connections: usize::from(crowd.connections),
+            batch: usize::from(crowd.batch),
         };
         Ok(Self { stage: Arc::new(stage), accounts: account_ids, markets: market_ids, listeners })
+    }
+
+    /// The requests of a workload, as far as they are sent in the way of this run.
+    pub fn plan(&self, shape: &Shape) -> Arc<[plan::Intent]> {
+        let plan = plan::plan(shape);
+        if self.stage.batch > 1 { drive::orders_of(plan).into() } else { plan.into() }
     }
 
     /// Reads the log until everything is told, and compares everything with everything.
@@ -230,10 +240,13 @@ fn listings(count: u16, run: u64) -> Vec<Listing> {
 
 /// Runs it. True if all checks hold.
 pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
+    let beside = match args.crowd.batch {
+        1 => format!("and {} cancels/s", grouped(u64::from(args.rate) / 5)),
+        batch => format!("in batches of {batch}"),
+    };
     report::say!(
-        "LFG load test: {} orders/s (and {} cancels/s) for {} s in an open loop, {} markets, {} accounts\n",
+        "LFG load test: {} orders/s ({beside}) for {} s in an open loop, {} markets, {} accounts\n",
         grouped(args.rate.into()),
-        grouped(u64::from(args.rate) / 5),
         args.seconds,
         args.crowd.markets,
         args.crowd.accounts
@@ -248,7 +261,7 @@ pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
         accounts: usize::from(args.crowd.accounts),
         seed: args.crowd.seed,
     };
-    let plan: Arc<[plan::Intent]> = plan::plan(&shape).into();
+    let plan = run.plan(&shape);
     let phase = tokio::task::block_in_place(|| Phase::begin(&args.log)).map_err(LogError::from)?;
     let models = args.models.connect(&args.log).await?;
     let (started, before) = (Instant::now(), Before::now(&args.pids, &args.metrics, &models).await?);

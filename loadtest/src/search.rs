@@ -3,7 +3,6 @@
 //! Up by half until a step does not hold, then between the two until they are close. A step holds if no request failed, nothing was
 //! left unsent, and the p99 of orders and cancels is below the limit. Everything is verified once, at the end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,7 +13,7 @@ use crate::drive::{self, Driven};
 use crate::error::Error;
 use crate::log::Log;
 use crate::people::GatewayArgs;
-use crate::plan::{self, Shape};
+use crate::plan::Shape;
 use crate::report::{self, grouped};
 
 /// Steps at most.
@@ -118,7 +117,7 @@ async fn one_step(args: &SearchArgs, run: &Run, rate: f64, first: usize) -> Resu
         accounts: run.accounts.len(),
         seed: args.crowd.seed.wrapping_add(first as u64),
     };
-    let plan: Arc<[plan::Intent]> = plan::plan(&shape).into();
+    let plan = run.plan(&shape);
     let planned = plan.len();
     Ok((drive::drive(run.stage.clone(), plan, first, false).await?, planned))
 }

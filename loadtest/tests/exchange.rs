@@ -29,6 +29,11 @@ fn a_short_demo_holds() {
         assert!(said.contains(part), "nothing of {part:?} in:\n{said}");
     }
     assert!(!said.contains("is not there"), "the engine's processor time is missing:\n{said}");
+    let batches = ["--rate", "2000", "--seconds", "3", "--markets", "5", "--accounts", "40", "--batch", "50"];
+    let output = stack.loadtest(&[&["demo"], &batches[..]].concat());
+    let said = text(&output);
+    assert!(output.status.success() && said.contains("in batches of 50"), "{said}");
+    assert!(said.contains(" × 201"), "{said}");
 }
 
 #[test]

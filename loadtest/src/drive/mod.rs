@@ -7,6 +7,7 @@
 //! counts: latency runs from the due time to the whole answer.
 
 pub mod answer;
+mod batch;
 mod live;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub use answer::{Answer, Asked, Result as AnswerResult};
+pub use batch::orders_of;
 use live::{Live, lock};
 
 use crate::api::{ApiError, Connection, Endpoint, Key};
@@ -41,6 +43,8 @@ pub struct Stage {
     pub run: u64,
     /// Connections kept open.
     pub connections: usize,
+    /// Orders sent in one request.
+    pub batch: usize,
 }
 
 /// What came of a plan.
@@ -97,8 +101,8 @@ pub async fn drive(stage: Arc<Stage>, plan: Arc<[Intent]>, first: usize, progres
     let workers: Vec<_> = connections.into_iter().map(|c| tokio::spawn(worker(shared.clone(), c))).collect();
     let start = Instant::now() + Duration::from_millis(50);
     let pacer = std::thread::spawn({
-        let plan = shared.plan.clone();
-        move || hand_out(&plan, start, &queue)
+        let (plan, batch) = (shared.plan.clone(), shared.stage.batch);
+        move || hand_out(&plan, batch, start, &queue)
     });
     let ticker = progress.then(|| tokio::spawn(tell_progress(shared.clone(), start)));
     let mut answers = Vec::with_capacity(shared.plan.len());
@@ -122,12 +126,13 @@ async fn warm_connections(stage: &Stage) -> Result<Vec<Connection>, ApiError> {
     Ok(connections)
 }
 
-fn hand_out(plan: &[Intent], start: Instant, queue: &mpsc::Sender<(usize, Instant)>) -> u64 {
+fn hand_out(plan: &[Intent], batch: usize, start: Instant, queue: &mpsc::Sender<(usize, Instant)>) -> u64 {
     let mut unsent = 0;
-    crate::pace::pace(start, plan.iter().map(|intent| intent.due), |index, due| match queue.try_send((index, due)) {
+    let due = plan.chunks(batch).map(|batch| batch.last().map_or(Duration::ZERO, |last| last.due));
+    crate::pace::pace(start, due, |nth, due| match queue.try_send((nth * batch, due)) {
         Ok(()) => true,
         Err(mpsc::error::TrySendError::Full(_)) => {
-            unsent += 1;
+            unsent += batch as u64;
             true
         }
         Err(mpsc::error::TrySendError::Closed(_)) => false,
@@ -140,6 +145,10 @@ async fn worker(shared: Arc<Shared>, mut connection: Connection) -> Vec<Answer> 
     loop {
         let next = shared.due.lock().await.recv().await;
         let Some((index, due)) = next else { return answers };
+        if shared.stage.batch > 1 {
+            answers.extend(batch::send(&shared, &mut connection, index, || due.elapsed()).await);
+            continue;
+        }
         let Some(request) = prepare(&shared, index) else {
             shared.idle_cancels.fetch_add(1, Ordering::Relaxed);
             continue;

@@ -1,0 +1,104 @@
+//! Orders that travel together: several due ones, as one request of one account.
+//!
+//! A batch is due when the last of its orders is. All of it is sent by the account of the first; sells are the buys beside
+//! them, since what was bought belongs to many.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::answer::{Answer, Asked};
+use super::{Shared, client_id, keep};
+use crate::api::{ApiError, Connection, Reply};
+use crate::plan::{self, Action, Intent};
+
+#[derive(Deserialize)]
+struct BatchBody {
+    results: Vec<ResultBody>,
+}
+
+#[derive(Deserialize)]
+struct ResultBody {
+    status: u16,
+    body: Value,
+}
+
+/// Leaves out the requests that no batch carries: cancels.
+pub fn orders_of(plan: Vec<Intent>) -> Vec<Intent> {
+    plan.into_iter().filter(|intent| !matches!(intent.action, Action::Cancel(_))).collect()
+}
+
+/// Sends the batch whose first order is at `first` of the plan. `due` says how long ago it was due.
+pub async fn send(
+    shared: &Shared,
+    connection: &mut Connection,
+    first: usize,
+    due: impl Fn() -> Duration,
+) -> Vec<Answer> {
+    let orders: Vec<&Intent> = shared.plan[first..].iter().take(shared.stage.batch).collect();
+    let account = orders.first().map_or(0, |intent| intent.account);
+    let (mut asked, mut body) = (Vec::with_capacity(orders.len()), String::from(r#"{"requests":["#));
+    for (index, intent) in orders.iter().enumerate() {
+        let (Action::Buy(buy) | Action::Sell { otherwise: buy, .. }) = intent.action else { continue };
+        let client_id = client_id(shared.stage.run, shared.first + first + index);
+        let order = plan::buy_body(&shared.stage.markets[intent.market], &buy, client_id);
+        body.push_str(if asked.is_empty() { "" } else { "," });
+        body.push_str(&format!(r#"{{"place":{order}}}"#));
+        asked.push((Asked::Order { client_id, contract: Some(buy.contract) }, intent.market));
+    }
+    body.push_str("]}");
+    let key = &shared.stage.keys[account];
+    let reply = connection.send(Method::POST, "/v1/orders/batch", Some(key), Some(body.into())).await;
+    let latency = due();
+    let replies = each(reply, asked.len());
+    let answer = |((asked, market), reply): ((Asked, usize), &_)| Answer::new(asked, account, market, reply);
+    let answers: Vec<Answer> = asked.into_iter().zip(replies.iter()).map(answer).collect();
+    answers.iter().for_each(|answer| keep(shared, answer, latency));
+    answers
+}
+
+/// The answer to each order: its own, or that to the whole batch.
+fn each(reply: Result<Reply, ApiError>, count: usize) -> Vec<Result<Reply, ApiError>> {
+    let of_all = |status, body: &hyper::body::Bytes| -> Vec<_> {
+        (0..count).map(|_| Ok(Reply { status, body: body.clone() })).collect()
+    };
+    match reply {
+        Ok(Reply { status: status @ (200 | 202), body }) => match serde_json::from_slice::<BatchBody>(&body) {
+            Ok(batch) if batch.results.len() == count => {
+                let own =
+                    |result: ResultBody| Ok(Reply { status: result.status, body: result.body.to_string().into() });
+                batch.results.into_iter().map(own).collect()
+            }
+            Ok(_) | Err(_) => of_all(status, &body),
+        },
+        Ok(Reply { status, body }) => of_all(status, &body),
+        Err(error) => {
+            let first = std::iter::once(Err(error));
+            // What became of one became of all.
+            first.chain((1..count).map(|_| Err(ApiError::Timeout))).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn statuses(status: u16, body: &str, count: usize) -> Vec<u16> {
+        let replies = each(Ok(Reply { status, body: body.to_owned().into() }), count);
+        replies.into_iter().map(|reply| reply.unwrap().status).collect()
+    }
+
+    #[test]
+    fn each_order_has_its_own_answer_or_that_of_the_batch() {
+        let two = r#"{"complete":true,"results":[{"status":201,"body":{}},{"status":409,"body":{"code":"x"}}]}"#;
+        assert_eq!(statuses(200, two, 2), [201, 409]);
+        assert_eq!(statuses(202, r#"{"command_id":"x"}"#, 2), [202, 202]);
+        assert_eq!(statuses(503, "{}", 3), [503, 503, 503]);
+        assert_eq!(statuses(200, two, 3), [200, 200, 200]);
+    }
+}

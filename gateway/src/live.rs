@@ -3,19 +3,22 @@
 //!   tail ─▶ view ─▶ (answers) ─▶ a queue ─▶ *fan-out* ─▶ hub
 //!
 //! The tail folds an outcome into the view, has it answered, and hands it to the thread that tells watchers: a slow or large fan-out delays no
-//! answer. A subscriber holds view and hub, always taken in this order, for its snapshot and its registration. What the view has then, and the
+//! answer. A subscriber holds hub and view, always taken in this order (so nobody holds the view while it waits for the fan-out), for its snapshot and its registration. What the view has then, and the
 //! fan-out has not told yet, the hub does not tell this subscriber: so it has every outcome up to its snapshot's sequence and every later one as a
 //! delta, and nothing falls between.
 //!
 //! A poisoned lock is used on: if a fold panicked, its shard has halted, and what is here of the others is whole.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use parking_lot::{FairMutex, FairMutexGuard};
 use schemas::ids::Coordinate;
 use schemas::shard_map::ShardMap;
 use schemas::{Outcome, Shard, Term};
+use service::panic_text;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -25,14 +28,25 @@ use crate::ws::hub::{Eviction, Hub};
 /// Outcomes that wait for the fan-out at most. Beyond that all clients are let go, since none would have all of them.
 const WAITING_MAX: usize = 16_384;
 
+/// Bytes of their records, likewise.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+
 /// See the module.
 pub struct Live {
     view: RwLock<LiveView>,
-    hub: Arc<Mutex<Hub>>,
+    /// Fair: whoever subscribes has its turn between two outcomes, however many wait.
+    hub: Arc<FairMutex<Hub>>,
     fan_out: SyncSender<Told>,
-    /// The queue was full: what is in it is of no use to those who come now.
-    overrun: AtomicBool,
+    waiting: Arc<Waiting>,
     advanced: Notify,
+}
+
+/// What is between the tail and the fan-out.
+#[derive(Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    /// An outcome was left out, since too much waits: nobody's stream goes on.
+    overrun: AtomicBool,
 }
 
 /// An outcome, and what it changed in the view.
@@ -40,38 +54,44 @@ pub struct Told {
     shard: Shard,
     outcome: Arc<Outcome>,
     changes: Changes,
+    /// Bytes of its record.
+    bytes: usize,
 }
 
 impl Live {
     /// Starts from what was read at boot, with the thread that tells watchers. That ends with the last handle.
     pub fn start(view: LiveView, map: ShardMap) -> std::io::Result<Self> {
-        let hub = Arc::new(Mutex::new(Hub::new(map)));
+        let (hub, waiting) = (Arc::new(FairMutex::new(Hub::new(map))), Arc::<Waiting>::default());
         let (fan_out, told) = sync_channel(WAITING_MAX);
-        let tells = Arc::clone(&hub);
-        std::thread::Builder::new().name("fan-out".to_owned()).spawn(move || tell(&tells, &told))?;
-        let (view, overrun, advanced) = (RwLock::new(view), AtomicBool::new(false), Notify::new());
-        Ok(Self { view, hub, fan_out, overrun, advanced })
+        let (tells, waits) = (Arc::clone(&hub), Arc::clone(&waiting));
+        std::thread::Builder::new().name("fan-out".to_owned()).spawn(move || tell(&tells, &waits, &told))?;
+        Ok(Self { view: RwLock::new(view), hub, fan_out, waiting, advanced: Notify::new() })
     }
 
     /// Folds an outcome into the view. [`Live::publish`] what this gives back, once the outcome is answered.
-    pub fn apply(&self, shard: Shard, outcome: &Arc<Outcome>) -> Result<Told, FoldError> {
+    pub fn apply(&self, shard: Shard, outcome: &Arc<Outcome>, bytes: usize) -> Result<Told, FoldError> {
         let changes = self.view.write().unwrap_or_else(PoisonError::into_inner).apply(shard, outcome)?;
         self.advanced.notify_waiters();
-        Ok(Told { shard, outcome: Arc::clone(outcome), changes })
+        Ok(Told { shard, outcome: Arc::clone(outcome), changes, bytes })
     }
 
     /// Hands an outcome to the thread that tells watchers. Never waits.
     pub fn publish(&self, told: Told) {
-        match self.fan_out.try_send(told) {
-            Ok(()) => self.overrun.store(false, Ordering::Relaxed),
-            Err(TrySendError::Full(_)) => {
-                if !self.overrun.swap(true, Ordering::Relaxed) {
-                    tracing::warn!("the fan-out is behind by {WAITING_MAX} outcomes: all streams begin anew");
-                }
-                self.hub().evict_all(Eviction::FanOutBehind);
-            }
-            // The thread ends after a panic alone, and a stream that says nothing would be a lie.
-            Err(TrySendError::Disconnected(_)) => self.hub().evict_all(Eviction::FanOutBehind),
+        let bytes = told.bytes;
+        let sent = match self.waiting.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > WAITING_BYTES_MAX {
+            true => Err(TrySendError::Full(told)),
+            false => self.fan_out.try_send(told),
+        };
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sent {
+            self.waiting.bytes.fetch_sub(bytes, Ordering::AcqRel);
+            self.waiting.overrun.store(true, Ordering::Release);
+        }
+    }
+
+    /// Lets go who came with a key that the outcome revoked.
+    pub fn let_go(&self, told: &Told) {
+        if !told.changes.revoked.is_empty() {
+            self.hub().revoke(&told.changes.revoked);
         }
     }
 
@@ -86,14 +106,14 @@ impl Live {
     }
 
     /// The subscriptions alone. Never take the view while holding it.
-    pub fn hub(&self) -> MutexGuard<'_, Hub> {
-        self.hub.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn hub(&self) -> FairMutexGuard<'_, Hub> {
+        self.hub.lock()
     }
 
     /// Reads the view and changes the subscriptions while nothing new comes in.
     pub fn subscribe<T>(&self, act: impl FnOnce(&LiveView, &mut Hub) -> T) -> T {
-        let view = self.view();
-        act(&view, &mut self.hub())
+        let mut hub = self.hub();
+        act(&self.view(), &mut hub)
     }
 
     /// Waits until the view is at least this far. False if it is not by the deadline.
@@ -113,13 +133,24 @@ impl Live {
     }
 }
 
-/// Tells watchers, in the log's order, for as long as outcomes come.
-fn tell(hub: &Mutex<Hub>, told: &Receiver<Told>) {
-    while let Ok(Told { shard, outcome, changes }) = told.recv() {
-        let mut hub = hub.lock().unwrap_or_else(PoisonError::into_inner);
-        if !hub.is_empty() {
-            hub.publish(shard, &outcome, &changes);
+/// Tells watchers, in the log's order, for as long as outcomes come. Where one was left out, or cannot be told, all streams begin anew.
+fn tell(hub: &FairMutex<Hub>, waiting: &Waiting, told: &Receiver<Told>) {
+    while let Ok(Told { shard, outcome, changes, bytes }) = told.recv() {
+        let mut hub = hub.lock();
+        if waiting.overrun.swap(false, Ordering::AcqRel) {
+            tracing::warn!(max = WAITING_MAX, "too many outcomes waited for the fan-out: all streams begin anew");
+            hub.evict_all(Eviction::FanOutBehind);
         }
+        if !hub.is_empty() {
+            let publish = AssertUnwindSafe(|| hub.publish(shard, &outcome, &changes));
+            if let Err(payload) = catch_unwind(publish) {
+                let (sequence, panic) = (outcome.sequence, panic_text(&*payload));
+                tracing::error!(%shard, sequence, panic, "an outcome cannot be told: all streams begin anew");
+                hub.evict_all(Eviction::FanOutBehind);
+            }
+        }
+        drop(hub);
+        waiting.bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 }
 
@@ -129,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::view::tests::{SHARD, outcome, placed, view_with_market};
-    use crate::ws::hub::Topic;
+    use crate::ws::hub::{Inbox, Topic};
     use schemas::{Entry, Event};
 
     fn live() -> Arc<Live> {
@@ -146,7 +177,7 @@ mod tests {
         let (live, (done, is_done)) = (Arc::clone(live), std::sync::mpsc::channel());
         std::thread::spawn(move || {
             for sequence in sequences {
-                live.publish(live.apply(SHARD, &bid(sequence)).unwrap());
+                live.publish(live.apply(SHARD, &bid(sequence), 100).unwrap());
             }
             done.send(()).unwrap();
         });
@@ -180,25 +211,45 @@ mod tests {
         assert_eq!(sequences, [(2..12).collect::<Vec<_>>(), vec![10, 11]]);
     }
 
+    /// Hands `count` outcomes of `bytes` each to a fan-out that hangs; true once one was left out.
+    fn hangs(live: &Live, count: u64, bytes: usize) -> bool {
+        let hub = live.hub();
+        for sequence in 1..=count {
+            live.publish(Told { shard: SHARD, outcome: bid(sequence), changes: Changes::default(), bytes });
+        }
+        let overrun = live.waiting.overrun.load(Ordering::Relaxed);
+        drop(hub);
+        overrun
+    }
+
+    fn is_let_go(inbox: &Inbox) -> bool {
+        let start = std::time::Instant::now();
+        while inbox.evicted.borrow().is_none() && start.elapsed() < Duration::from_secs(20) {
+            std::thread::yield_now();
+        }
+        *inbox.evicted.borrow() == Some(Eviction::FanOutBehind)
+    }
+
     #[test]
     fn where_more_outcomes_wait_than_may_all_streams_begin_anew() {
         let live = live();
         let inbox = live.hub().connect();
-        let hub = live.hub();
-        let full = Arc::clone(&live);
-        // As many as the queue holds, one that the thread has taken out, and one more, which waits for the hub to let clients go.
-        let filling = std::thread::spawn(move || {
-            for sequence in 1..=WAITING_MAX as u64 + 2 {
-                full.publish(Told { shard: SHARD, outcome: bid(sequence), changes: Changes::default() });
-            }
-        });
+        // As many as the queue holds, and one that the thread has taken out.
+        assert!(hangs(&live, WAITING_MAX as u64 + 2, 1), "the queue has no bound");
+        assert!(is_let_go(&inbox));
+    }
+
+    #[test]
+    fn large_outcomes_that_wait_are_bounded_by_their_bytes() {
+        let live = live();
+        let inbox = live.hub().connect();
+        assert!(!hangs(&live, 8, WAITING_BYTES_MAX / 16));
+        assert!(hangs(&live, 20, WAITING_BYTES_MAX / 16), "the queue has no bound");
+        assert!(is_let_go(&inbox));
         let start = std::time::Instant::now();
-        while !live.overrun.load(Ordering::Relaxed) {
-            assert!(start.elapsed() < Duration::from_secs(20), "the queue has no bound");
+        while live.waiting.bytes.load(Ordering::Relaxed) > 0 {
+            assert!(start.elapsed() < Duration::from_secs(20), "what was told still counts");
             std::thread::yield_now();
         }
-        drop(hub);
-        filling.join().unwrap();
-        assert_eq!(*inbox.evicted.borrow(), Some(Eviction::FanOutBehind));
     }
 }

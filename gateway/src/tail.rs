@@ -303,7 +303,9 @@ impl Tail {
                 meters.observe(&outcome);
                 let outcome = Arc::new(outcome);
                 let refused = |error| ShardError::Fold(shard, record.offset(), error);
-                let told = self.live.apply(shard, &outcome).map_err(refused)?;
+                let told = self.live.apply(shard, &outcome, record.payload().len()).map_err(refused)?;
+                // Before the answer: a key that was revoked is told of nothing more, whatever waits for the fan-out.
+                self.live.let_go(&told);
                 // After the view, so that a client that got its answer finds its effects there; before the streams, which may take long.
                 self.pending.settle(shard, &outcome);
                 self.live.publish(told);

@@ -85,10 +85,9 @@ impl LogConsumer {
         Ok(fetched)
     }
 
-    /// Reads a partition no more.
-    pub fn leave(&self, (source, shard): (Source, Shard), fetched: Fetched) -> Result<(), KafkaFault> {
-        // Another queue of the partition may be made after it, and its end would silence that one.
-        drop(fetched);
+    /// Reads a partition no more. The caller drops what was fetched before it enters again: a queue that ends later would
+    /// silence the new one.
+    pub fn leave(&self, (source, shard): (Source, Shard)) -> Result<(), KafkaFault> {
         Ok(self.client.incremental_unassign(&self.one((source, shard), Offset::Invalid)?)?)
     }
 

@@ -90,10 +90,14 @@ impl KafkaLog {
 
     fn leave(&mut self, source: Source) -> Result<(), KafkaFault> {
         let fetched = match source {
-            Source::Events => self.events.fetched.take(),
-            Source::Commands => self.commands.fetched.take(),
+            Source::Events => &mut self.events.fetched,
+            Source::Commands => &mut self.commands.fetched,
         };
-        fetched.map_or(Ok(()), |fetched| self.consumer.leave((source, self.shard), fetched))
+        if fetched.is_some() {
+            self.consumer.leave((source, self.shard))?;
+            *fetched = None;
+        }
+        Ok(())
     }
 
     /// Commands are wanted, or not.
@@ -238,11 +242,14 @@ impl KafkaLog {
         if self.events.own || !self.commands.consumed || self.in_flight() > 0 || own.end() > self.events.next {
             return;
         }
-        if let Err(fault) = self.leave(Source::Events) {
-            tracing::warn!(shard = %self.shard, %fault, "the events partition is still fetched");
+        match self.leave(Source::Events) {
+            Ok(()) => {
+                self.generation.own(self.shard).want(Some(Arc::clone(&self.bell)));
+                self.events.own = true;
+            }
+            // It goes on fetching, which is as right.
+            Err(fault) => tracing::warn!(shard = %self.shard, %fault, "the events partition is still read"),
         }
-        self.generation.own(self.shard).want(Some(Arc::clone(&self.bell)));
-        self.events.own = true;
     }
 
     /// The next own record that is reported, if it is the partition's next. Else, and when a leader rests, the partition is read.

@@ -185,8 +185,9 @@ fn work(tools: &Tools, stop: &AtomicBool) {
         tools.pulse.beat();
         end.elapsed() < LAST_WITHIN
     };
-    let has_state = |control: &Control| !matches!(control.role(), Role::Halted | Role::Absent);
-    for (desk, control) in desks.iter_mut().zip(&tools.controls).filter(|(_, control)| has_state(control)) {
+    // Also of a shard whose state the loop has given back after it led: the log is what a snapshot is made from.
+    let may_read = |control: &Control| control.role() != Role::Halted;
+    for (desk, control) in desks.iter_mut().zip(&tools.controls).filter(|(_, control)| may_read(control)) {
         let shard = desk.shard;
         tell(shard, || desk.tend_last((control.sequence(), now), || open(shard), go_on));
     }

@@ -26,9 +26,12 @@ use crate::log::{Clock, Extent, Log, Shelf, Source};
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
-    /// Drops the state and begins again: at a snapshot, then event by event.
+    /// Drops the state and begins again: at a snapshot, then event by event. Or not, if the state is not wanted any more.
     pub(super) fn recover(&mut self) -> Result<(), Fatal> {
         self.enter(Stage::Recovering(Goal::NONE));
+        if !self.control.wants_state() {
+            return self.forget();
+        }
         self.control.allow(SNAPSHOT_WITHIN);
         let (reads, shard) = (self.program.reads, (self.shard, self.map));
         let newest = newest_snapshot(reads, shard, &mut self.shelf);

@@ -26,7 +26,7 @@ const ACKNOWLEDGE_EVERY: u64 = 1_000;
 /// twice as long, and so on.
 const RESEND_AFTER: Duration = Duration::from_secs(5);
 
-/// The longest pause between two tries.
+/// The longest pause between two tries, if all shards have their turn within it.
 const RESEND_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// How many messages to one receiver are sent again at a time: those after them usually have arrived already.
@@ -39,6 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Relay {
     me: Shard,
     acknowledge: BTreeMap<Shard, Acknowledgement>,
+    /// Who has sent so much that it is acknowledged at once. That moves nobody else's turn.
+    many: Vec<Shard>,
     /// When the next acknowledgement may go out.
     acknowledge_at: Duration,
     receivers: BTreeMap<Shard, Receiver>,
@@ -70,7 +72,8 @@ impl Relay {
         let resend_after = RESEND_AFTER + ACKNOWLEDGE_PERIOD * u32::from(shards);
         let (acknowledge, receivers) = (BTreeMap::new(), BTreeMap::new());
         let (acknowledge_at, look_at) = (now, now + LOOK_EVERY);
-        let mut relay = Self { me, acknowledge, acknowledge_at, receivers, resend_after, look_at };
+        let many = Vec::new();
+        let mut relay = Self { me, acknowledge, many, acknowledge_at, receivers, resend_after, look_at };
         for (to, number, origin, message) in replica.kept_messages() {
             out.command(to, &copy(me, number, (origin, None), message.clone()));
             relay.sent(to, number, now);
@@ -115,14 +118,17 @@ impl Relay {
         let pending = self.acknowledge.entry(from).or_insert(fresh);
         pending.number = pending.number.max(number);
         pending.messages += 1;
-        if pending.messages >= ACKNOWLEDGE_EVERY {
-            self.acknowledge_at = now;
+        if pending.messages == ACKNOWLEDGE_EVERY {
+            self.many.push(from);
         }
     }
 
     /// Does what is due; returns how many messages were sent again.
     pub fn tend(&mut self, replica: &Replica, clock: &mut impl Clock, out: &mut Out) -> u64 {
         let now = clock.elapsed();
+        for from in std::mem::take(&mut self.many) {
+            self.acknowledge(from, clock, out);
+        }
         if self.acknowledge_at <= now {
             self.acknowledge_one(clock, out);
         }
@@ -133,10 +139,9 @@ impl Relay {
         self.resend(replica, now, out)
     }
 
-    /// Acknowledges to who sent most of what is acknowledged at once, else to who waits longest.
+    /// Acknowledges to who waits longest.
     fn acknowledge_one(&mut self, clock: &mut impl Clock, out: &mut Out) {
-        let urgency = |pending: &Acknowledgement| (pending.messages < ACKNOWLEDGE_EVERY, pending.since);
-        let Some((&from, _)) = self.acknowledge.iter().min_by_key(|(_, pending)| urgency(pending)) else { return };
+        let Some((&from, _)) = self.acknowledge.iter().min_by_key(|(_, pending)| pending.since) else { return };
         self.acknowledge_at = clock.elapsed() + ACKNOWLEDGE_PERIOD;
         self.acknowledge(from, clock, out);
     }
@@ -183,7 +188,7 @@ impl Relay {
                 Some(&first) if first == receiver.first && first <= receiver.confirmed => {
                     if now.saturating_sub(receiver.since) >= receiver.wait {
                         receiver.since = now;
-                        receiver.wait = (receiver.wait * 2).min(RESEND_AFTER_MAX);
+                        receiver.wait = (receiver.wait * 2).min(RESEND_AFTER_MAX.max(self.resend_after));
                         late.insert(*to, receiver.confirmed);
                     }
                 }

@@ -57,7 +57,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Gives the state's memory back, and reads no more.
-    fn forget(&mut self) -> Result<(), Fatal> {
+    pub(super) fn forget(&mut self) -> Result<(), Fatal> {
         self.log.rest()?;
         self.replica = Replica::new(self.shard, self.map);
         self.enter(Stage::Absent);

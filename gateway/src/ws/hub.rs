@@ -196,9 +196,6 @@ impl Hub {
                 protocol::orders_delta(account, at_home, outcome, delta)
             });
         }
-        for &(account, key) in &changes.revoked {
-            self.revoke(account, key);
-        }
     }
 
     /// The accounts whose orders or groups an outcome changed and that somebody watches. Of groups, other shards than the
@@ -240,8 +237,9 @@ impl Hub {
         }
     }
 
-    fn revoke(&mut self, account: AccountId, key: ApiKeyId) {
-        self.evict_if(|with| with == (account, key), Eviction::KeyRevoked);
+    /// Lets go who came with one of these keys.
+    pub fn revoke(&mut self, keys: &[(AccountId, ApiKeyId)]) {
+        self.evict_if(|with| keys.contains(&with), Eviction::KeyRevoked);
     }
 
     /// Lets all clients go: they begin anew from snapshots.
@@ -424,8 +422,7 @@ mod tests {
         let (revoked, other) = (hub.connect(), hub.connect());
         hub.authenticated(revoked.client, AccountId(1), ApiKeyId(7));
         hub.authenticated(other.client, AccountId(1), ApiKeyId(8));
-        let changes = Changes { revoked: vec![(AccountId(1), ApiKeyId(7))], ..Changes::default() };
-        hub.publish(SHARD, &outcome(2, Vec::new()), &changes);
+        hub.revoke(&[(AccountId(1), ApiKeyId(7))]);
         assert_eq!(*revoked.evicted.borrow(), Some(Eviction::KeyRevoked));
         assert_eq!(*other.evicted.borrow(), None);
     }

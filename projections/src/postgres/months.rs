@@ -1,7 +1,6 @@
 //! Months of the partitioned tables, made before rows need them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +13,9 @@ use crate::fold::{Changes, OrderChange};
 use crate::sink::SinkError;
 
 /// The tables that are partitioned by month.
-pub const TABLES: [&str; 3] = ["orders_ended", "trades", "ledger_entries"];
+pub const TABLES: [&str; 3] = [ORDERS_ENDED, "trades", "ledger_entries"];
+
+const ORDERS_ENDED: &str = "orders_ended";
 
 /// The months in which live orders were born.
 const BIRTHS: &str = "SELECT min(created_at) FROM orders_live WHERE id = ANY($1) GROUP BY date_trunc('month', created_at AT TIME ZONE 'UTC')";
@@ -30,33 +31,34 @@ const PERIOD: Duration = Duration::from_secs(3600);
 pub struct Months {
     connections: Connections,
     known: Arc<Mutex<BTreeSet<i32>>>,
-    /// Months may be gone that no row of a batch names: of orders that live, and end now.
-    doubted: Arc<AtomicBool>,
 }
 
 impl Months {
     /// Nothing is known yet.
     pub fn new(connections: Connections) -> Self {
-        Self { connections, known: Arc::default(), doubted: Arc::default() }
+        Self { connections, known: Arc::default() }
     }
 
     /// Makes sure that every row of `changes` has its month.
     pub async fn cover(&self, changes: &Changes) -> Result<(), SinkError> {
-        let mut missing = missing(changes, &self.known());
-        if self.doubted.swap(false, Ordering::AcqRel) {
-            missing.extend(self.births(changes).await?);
-        }
+        let missing = missing(changes, &self.known());
         for (month, moment) in missing {
-            make(&self.connections, &[moment]).await?;
+            make(&self.connections, &TABLES, &[moment]).await?;
             self.known().insert(month);
         }
         Ok(())
     }
 
+    /// Makes the months into which `changes` move orders that live now: no row of the batch names them, and they may have
+    /// been taken away.
+    pub async fn cover_ends(&self, changes: &Changes) -> Result<(), SinkError> {
+        let births: Vec<OffsetDateTime> = self.births(changes).await?.into_values().collect();
+        make(&self.connections, &[ORDERS_ENDED], &births).await
+    }
+
     /// A row found no partition although its month was known: somebody took it away.
     pub fn forget(&self) {
         self.known().clear();
-        self.doubted.store(true, Ordering::Release);
     }
 
     /// The months into which the batch moves orders that live now, with a moment in each.
@@ -77,7 +79,7 @@ impl Months {
     pub async fn make_ahead(&self) -> Result<(), SinkError> {
         let now = OffsetDateTime::now_utc();
         let moments: Vec<OffsetDateTime> = (0..=AHEAD).map(|ahead| ahead_of(now, ahead)).collect();
-        make(&self.connections, &moments).await
+        make(&self.connections, &TABLES, &moments).await
     }
 
     /// Keeps making the next months until the runtime ends. What fails is tried again at the next turn, and by then
@@ -113,9 +115,12 @@ fn missing(changes: &Changes, known: &BTreeSet<i32>) -> BTreeMap<i32, OffsetDate
 }
 
 /// Makes the months of these moments.
-async fn make(connections: &Connections, moments: &[OffsetDateTime]) -> Result<(), SinkError> {
+async fn make(connections: &Connections, tables: &[&str], moments: &[OffsetDateTime]) -> Result<(), SinkError> {
+    if moments.is_empty() {
+        return Ok(());
+    }
     let client = connections.get().await?;
-    for table in TABLES {
+    for table in tables {
         for moment in moments {
             let row = client.query_one("SELECT ensure_month($1, $2)", &[&table, moment]).await.map_err(classify)?;
             if row.get(0) {

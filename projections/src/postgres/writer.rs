@@ -20,12 +20,14 @@ pub struct PostgresSink {
     writer: WriterId,
     shard: Shard,
     map: ShardMap,
+    /// The last batch failed, perhaps since a month was taken away into which an order of it moves.
+    doubts: bool,
 }
 
 impl PostgresSink {
     /// A writer of `shard`; [`Sink::load`] comes first.
     pub fn new(connections: Connections, months: Months, writer: WriterId, shard: Shard, map: ShardMap) -> Self {
-        Self { connections, months, writer, shard, map }
+        Self { connections, months, writer, shard, map, doubts: false }
     }
 
     async fn load_once(&self) -> Result<Position, SinkError> {
@@ -38,6 +40,9 @@ impl PostgresSink {
 
     async fn write_once(&self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
         self.months.cover(changes).await?;
+        if self.doubts {
+            self.months.cover_ends(changes).await?;
+        }
         let mut client: Client = self.connections.get().await?;
         let tx = client.transaction().await.map_err(classify)?;
         // First, and alone: another writer waits here for our commit, and then sees that the position has moved.
@@ -80,8 +85,8 @@ impl Sink for PostgresSink {
 
     async fn write(&mut self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
         let written = self.write_once(changes, from, to).await;
-        self.doubt(written)?;
-        Ok(())
+        self.doubts = written.is_err();
+        self.doubt(written)
     }
 
     async fn check(&mut self, at: &Position) -> Result<(), SinkError> {

@@ -18,7 +18,8 @@ use crate::{LogArgs, Shutdown};
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// How long the end of a process waits for its last words. Without them it counts for some minutes more.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Its producer has to connect first.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Announces `part` to all shards until the shutdown, and then that it ends. Never fails: a part that cannot announce
 /// itself can do nothing else on the log either.

@@ -36,4 +36,10 @@ pub enum Error {
     /// The bare loop.
     #[error(transparent)]
     Floor(#[from] FloorError),
+    /// The attackers' process.
+    #[error("the attacker cannot be started or ended: {0}")]
+    Attacker(std::io::Error),
+    /// The gateway made less than it was asked for.
+    #[error("the gateway did not make all {0}")]
+    Incomplete(&'static str),
 }

@@ -4,6 +4,7 @@
 //!
 //! - `demo` trades in an open loop and compares every answer, row and message with a fresh fold of the log.
 //! - `verify` compares log, Postgres and Redis, without any load; for operators.
+//! - `hostile` attacks the gateway, beside a client that keeps within its share; `attack` is what its attackers run.
 //! - `floor` measures the bare loop through Kafka. `rate-search` finds the highest rate that holds. `seed` makes demo people.
 //!
 //! Architecture invariant: a black box. It knows HTTP, WebSocket and the log's language (`schemas`), no program's inside.
@@ -17,6 +18,7 @@ mod drive;
 mod error;
 mod floor;
 mod fold;
+mod hostile;
 mod latency;
 mod listen;
 mod log;
@@ -57,6 +59,11 @@ enum Command {
     Verify(VerifyArgs),
     /// Find the highest rate that holds, in short steps
     RateSearch(search::SearchArgs),
+    /// Attack the gateway in every known way, beside a client that must not feel it
+    Hostile(hostile::HostileArgs),
+    /// Be the attacker: for `hostile` alone
+    #[command(hide = true)]
+    Attack(hostile::attack::AttackArgs),
 }
 
 #[derive(Args)]
@@ -104,6 +111,8 @@ async fn run(command: Command) -> Result<bool, Error> {
         Command::Floor(args) => bare_loop(&args).await,
         Command::Verify(args) => whole_log(&args).await,
         Command::RateSearch(args) => search::run(&args).await,
+        Command::Hostile(args) => hostile::run(&args).await,
+        Command::Attack(args) => hostile::attack(&args).await,
     }
 }
 

@@ -18,6 +18,13 @@ pub struct Watched {
     pid: u32,
 }
 
+impl Watched {
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+}
+
 impl std::str::FromStr for Watched {
     type Err = String;
 

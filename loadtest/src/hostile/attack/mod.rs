@@ -1,0 +1,206 @@
+//! What an attacker does. Each attack is cheap for one client; all are bounded by their time.
+
+mod http;
+mod http2;
+mod sockets;
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::error::Error;
+
+/// Where attackers come from: an address that the victim does not have.
+const ADDRESS: &str = "127.0.0.66:0";
+
+/// An attack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Attack {
+    /// Connections that say nothing.
+    SilentConnections,
+    /// Connections that begin to speak HTTP/2 and stop.
+    HalfPrefaces,
+    /// Requests whose body comes a byte at a time.
+    SlowBodies,
+    /// HTTP/2 connections full of requests whose body does not end.
+    UnfinishedStreams,
+    /// Reads that wait for a position that never comes.
+    FarPositions,
+    /// HTTP/1 answers that nobody reads.
+    UnreadAnswers,
+    /// HTTP/2 answers for which there is no window.
+    ZeroWindows,
+    /// Sockets that subscribe again and again to a deep book.
+    DeepSubscriptions,
+    /// Reads of the best price of a deep book.
+    DeepReads,
+    /// A socket that subscribes again and again to its many orders.
+    OrderSubscriptions,
+    /// Lists of markets by state.
+    MarketLists,
+    /// Lists of refused orders.
+    RefusedOrders,
+    /// Reads whose client hangs up.
+    HangUps,
+}
+
+impl Attack {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::SilentConnections,
+        Self::HalfPrefaces,
+        Self::SlowBodies,
+        Self::UnfinishedStreams,
+        Self::FarPositions,
+        Self::UnreadAnswers,
+        Self::ZeroWindows,
+        Self::DeepSubscriptions,
+        Self::DeepReads,
+        Self::OrderSubscriptions,
+        Self::MarketLists,
+        Self::RefusedOrders,
+        Self::HangUps,
+    ];
+
+    /// As it is called on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SilentConnections => "silent-connections",
+            Self::HalfPrefaces => "half-prefaces",
+            Self::SlowBodies => "slow-bodies",
+            Self::UnfinishedStreams => "unfinished-streams",
+            Self::FarPositions => "far-positions",
+            Self::UnreadAnswers => "unread-answers",
+            Self::ZeroWindows => "zero-windows",
+            Self::DeepSubscriptions => "deep-subscriptions",
+            Self::DeepReads => "deep-reads",
+            Self::OrderSubscriptions => "order-subscriptions",
+            Self::MarketLists => "market-lists",
+            Self::RefusedOrders => "refused-orders",
+            Self::HangUps => "hang-ups",
+        }
+    }
+}
+
+/// What an attacker knows of its target.
+#[derive(Clone, Debug, Args)]
+pub struct Target {
+    /// The gateway, `http://host:port`.
+    #[arg(long)]
+    pub url: String,
+    /// The market with the deep book.
+    #[arg(long)]
+    pub deep: String,
+    /// The attacker's own API key.
+    #[arg(long, env = "LFG_ATTACKER_KEY", hide_env_values = true)]
+    pub key: String,
+}
+
+/// `loadtest attack`: for `hostile` alone.
+#[derive(Clone, Debug, Args)]
+pub struct AttackArgs {
+    /// Which.
+    attack: Attack,
+    #[command(flatten)]
+    target: Target,
+    /// Seconds.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+}
+
+/// One of an attack's clients: where, and with what.
+#[derive(Clone)]
+pub struct Attacker {
+    authority: String,
+    target: Target,
+}
+
+impl Attacker {
+    /// A connection from the attackers' address.
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(ADDRESS.parse().map_err(std::io::Error::other)?)?;
+        let address = tokio::net::lookup_host(&self.authority).await?.find(std::net::SocketAddr::is_ipv4);
+        let address = address.ok_or_else(|| std::io::Error::other("no IPv4 address"))?;
+        let stream = socket.connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// After a connection that was refused or cut, before the next.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Attacks for so long. What the target does to the attackers is no error.
+pub async fn run(args: &AttackArgs) -> Result<bool, Error> {
+    let authority = args.target.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let attacker = Attacker { authority, target: args.target.clone() };
+    let mut clients = JoinSet::new();
+    for number in 0..clients_of(args.attack) {
+        let (attacker, attack) = (attacker.clone(), args.attack);
+        clients.spawn(async move {
+            loop {
+                // Refused, cut or finished: it comes again.
+                let _ended = once(attack, &attacker, number).await;
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(args.seconds.into())).await;
+    clients.shutdown().await;
+    Ok(true)
+}
+
+fn clients_of(attack: Attack) -> usize {
+    match attack {
+        Attack::SilentConnections | Attack::HalfPrefaces => 2_000,
+        Attack::SlowBodies | Attack::FarPositions => 600,
+        Attack::UnfinishedStreams => 18,
+        Attack::UnreadAnswers | Attack::ZeroWindows => 60,
+        Attack::DeepSubscriptions => 8,
+        Attack::DeepReads | Attack::RefusedOrders | Attack::MarketLists => 20,
+        Attack::OrderSubscriptions => 1,
+        Attack::HangUps => 40,
+    }
+}
+
+/// What one client does on one connection.
+async fn once(attack: Attack, attacker: &Attacker, number: usize) -> std::io::Result<()> {
+    let Target { deep, .. } = &attacker.target;
+    match attack {
+        Attack::SilentConnections => http::hold(attacker, b"").await,
+        Attack::HalfPrefaces => http::hold(attacker, b"PRI * HTTP/2.0\r\n\r\nSM").await,
+        Attack::SlowBodies => http::drip(attacker).await,
+        Attack::UnfinishedStreams => http2::unfinished(attacker, 240).await,
+        Attack::FarPositions => http::ask_on(attacker, "/v1/markets?min_position=0:9000000000000", false).await,
+        Attack::UnreadAnswers => http::never_read(attacker, "/v1/markets?limit=200").await,
+        Attack::ZeroWindows => http2::without_window(attacker, "/v1/markets?limit=200", 100).await,
+        Attack::DeepSubscriptions => {
+            sockets::subscribe_on(attacker, &format!(r#"{{"op":"subscribe","channel":"book","market":"{deep}"}}"#))
+                .await
+        }
+        Attack::DeepReads => http::ask_on(attacker, &format!("/v1/markets/{deep}/book?depth=1"), false).await,
+        Attack::OrderSubscriptions => sockets::subscribe_on(attacker, r#"{"op":"subscribe","channel":"orders"}"#).await,
+        Attack::MarketLists => {
+            let state = ["OPEN", "RESOLVED", "CREATED"][number % 3];
+            http::ask_on(attacker, &format!("/v1/markets?state={state}&limit=200"), false).await
+        }
+        Attack::RefusedOrders => http::ask_on(attacker, "/v1/orders?status=REJECTED&limit=100", true).await,
+        Attack::HangUps => http::hang_up(attacker, "/v1/orders?limit=100").await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attacks_are_named_as_on_the_command_line() {
+        for attack in Attack::ALL {
+            assert_eq!(Attack::from_str(attack.name(), false), Ok(attack));
+        }
+        assert_eq!(Attack::value_variants(), Attack::ALL);
+    }
+}

@@ -1,0 +1,47 @@
+//! What a process holds of the machine's memory.
+
+use std::fmt;
+
+/// Resident memory before, during and after an attack, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Memory {
+    pub before: u64,
+    pub during: u64,
+    pub after: u64,
+}
+
+impl Memory {
+    /// What an attack took and did not give back.
+    pub fn stays(&self) -> u64 {
+        self.after.saturating_sub(self.before)
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}, {}", self.before >> 20, self.during >> 20, self.after >> 20)
+    }
+}
+
+/// Resident memory in bytes; `None` where there is no such process.
+pub fn resident(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    parse(&status)
+}
+
+fn parse(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_read() {
+        assert_eq!(parse("Name:\tx\nVmRSS:\t    2048 kB\nVmData:\t1 kB\n"), Some(2 << 20));
+        assert_eq!(parse("Name:\tx\n"), None);
+        assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 0));
+    }
+}

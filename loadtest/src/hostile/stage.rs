@@ -1,0 +1,110 @@
+//! What victim and attackers meet: two accounts, a market of the victim's own, a deep book full of the attacker's orders,
+//! refused orders, and many markets.
+
+use std::fmt::Write as _;
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::attack::Target;
+use crate::api::{Connection, Endpoint, Key};
+use crate::error::Error;
+use crate::people::{Account, Admin, GatewayArgs, Listing, Market};
+use crate::report;
+
+/// What each account begins with.
+const CREDITS: u32 = 1_000_000;
+
+/// Orders that are sent at a time.
+const BATCH: u16 = 100;
+
+/// Orders of the attacker that were refused.
+const REFUSED: u16 = 200;
+
+/// See the module.
+pub struct Stage {
+    pub endpoint: Endpoint,
+    pub victim: Key,
+    /// Where the victim trades.
+    pub market: Market,
+    attacker: Account,
+    deep: Market,
+}
+
+impl Stage {
+    /// Makes all of it.
+    pub async fn prepare(gateway: &GatewayArgs, levels: u16, markets: u16) -> Result<Self, Error> {
+        let started = std::time::Instant::now();
+        let admin = Admin::new(gateway)?;
+        let run = uuid::Uuid::new_v4().as_u64_pair().0;
+        let mut listings = vec![listing(run, "quiet"), listing(run, "deep")];
+        listings.extend((0..markets).map(|number| listing(run, &format!("more-{number}"))));
+        let mut made = admin.markets(&listings).await?.into_iter();
+        let accounts = admin.accounts(2, CREDITS).await?;
+        let (Some(market), Some(deep), [victim, attacker]) = (made.next(), made.next(), accounts.as_slice()) else {
+            return Err(Error::Incomplete("markets and accounts of the attack"));
+        };
+        let stage = Self { endpoint: admin.endpoint, victim: victim.key()?, market, attacker: attacker.clone(), deep };
+        stage.deepen(levels).await?;
+        stage.be_refused().await?;
+        let what = format!("a book of {levels} levels, {markets} markets, {REFUSED} refused orders");
+        report::step("prepare", &what, started.elapsed());
+        Ok(stage)
+    }
+
+    /// What an attacker is told.
+    pub fn target(&self, url: &str) -> Target {
+        let key = self.attacker.api_key.clone();
+        Target { url: url.to_owned(), deep: self.deep.market_id.clone(), key }
+    }
+
+    /// One order of one contract at each price, up to so many.
+    async fn deepen(&self, levels: u16) -> Result<(), Error> {
+        let prices: Vec<u16> = (1..=levels).collect();
+        for prices in prices.chunks(BATCH.into()) {
+            let order = |ticks: &u16| {
+                let (market, price) = (&self.deep.market_id, format!("0.{ticks:04}"));
+                json!({"place": {"market_id": market, "contract": "YES", "side": "BUY", "type": "LIMIT", "price": price,
+                    "quantity": 1}})
+            };
+            let requests: Vec<Value> = prices.iter().map(order).collect();
+            self.send("/v1/orders/batch", &json!({ "requests": requests }), &[200, 202]).await?;
+        }
+        Ok(())
+    }
+
+    /// Orders that cannot be paid for.
+    async fn be_refused(&self) -> Result<(), Error> {
+        for _ in 0..REFUSED / BATCH {
+            let order = json!({"place": {"market_id": self.deep.market_id, "contract": "YES", "side": "BUY",
+                "type": "LIMIT", "price": "0.9000", "quantity": 4_000_000}});
+            let requests: Vec<Value> = (0..BATCH).map(|_| order.clone()).collect();
+            self.send("/v1/orders/batch", &json!({ "requests": requests }), &[200, 202]).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, path: &str, body: &Value, statuses: &[u16]) -> Result<(), Error> {
+        let key = self.attacker.key()?;
+        let mut connection = Connection::new(self.endpoint.clone());
+        connection.json(Method::POST, path, Some(&key), Some(body), statuses).await?;
+        Ok(())
+    }
+}
+
+fn listing(run: u64, name: &str) -> Listing {
+    let mut ticker = String::from("FIRE-");
+    write!(ticker, "{run:016X}-{name}").expect("writing to memory cannot fail");
+    Listing {
+        ticker: ticker.to_uppercase(),
+        question: format!("Does `{name}` hold?"),
+        rules: "Nobody answers this market.".into(),
+        sources: vec!["The report of `loadtest hostile`".into()],
+        category: "load-test",
+        tags: Vec::new(),
+        event: None,
+        tick_size: "0.0001".into(),
+        maker_fee: "0",
+        taker_fee: "0",
+    }
+}

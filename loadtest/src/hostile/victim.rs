@@ -1,0 +1,125 @@
+//! A client that keeps within its share: it places an order, cancels it, and reads, so many times a second.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hyper::Method;
+use hyper::body::Bytes;
+
+use super::stage::Stage;
+use crate::api::{ApiError, Connection, Key, Reply};
+use crate::error::Error;
+use crate::latency::Latencies;
+
+/// Requests a second.
+const RATE: u32 = 40;
+
+/// Connections that take turns, so that one slow answer delays no other request.
+const CONNECTIONS: usize = 16;
+
+/// The victim.
+pub struct Victim<'a> {
+    stage: &'a Stage,
+}
+
+/// What it saw.
+pub struct Seen {
+    latencies: Latencies,
+    /// Requests that were refused, or had no answer.
+    pub refused: u64,
+    /// What was said to them.
+    pub refusals: BTreeMap<String, u64>,
+}
+
+impl Seen {
+    pub fn median(&self) -> f64 {
+        self.latencies.quantile_ms(0.5)
+    }
+
+    pub fn p99(&self) -> f64 {
+        self.latencies.quantile_ms(0.99)
+    }
+}
+
+impl<'a> Victim<'a> {
+    pub fn new(stage: &'a Stage) -> Self {
+        Self { stage }
+    }
+
+    /// Sends its requests, each at its time, for so long.
+    pub async fn live(&self, length: Duration) -> Result<Seen, Error> {
+        let mut seen = Seen { latencies: Latencies::new(), refused: 0, refusals: BTreeMap::new() };
+        let start = Instant::now() + Duration::from_millis(50);
+        let turns = (0..CONNECTIONS).map(|turn| {
+            let (endpoint, key, market) =
+                (self.stage.endpoint.clone(), self.stage.victim.clone(), self.stage.market.market_id.clone());
+            tokio::spawn(async move {
+                let step = Duration::from_secs(1) / RATE;
+                let (mut connection, mut answers) = (Connection::new(endpoint), Vec::new());
+                for number in (turn..).step_by(CONNECTIONS) {
+                    let due = step * u32::try_from(number).unwrap_or(u32::MAX);
+                    if due >= length {
+                        break;
+                    }
+                    tokio::time::sleep_until((start + due).into()).await;
+                    for reply in one(&mut connection, &key, &market, number).await {
+                        answers.push((start.elapsed().saturating_sub(due), reply));
+                    }
+                }
+                answers
+            })
+        });
+        for turn in turns.collect::<Vec<_>>() {
+            for (latency, reply) in turn.await.expect("a turn of the victim does not panic") {
+                seen.latencies.record(latency);
+                if let Some(refusal) = refusal(&reply) {
+                    seen.refused += 1;
+                    *seen.refusals.entry(refusal).or_default() += 1;
+                }
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// One of its requests; an order is cancelled at once, so that two are answered.
+async fn one(connection: &mut Connection, key: &Key, market: &str, number: usize) -> Vec<Result<Reply, ApiError>> {
+    let path = match number % 4 {
+        0 => {
+            let body = format!(
+                r#"{{"market_id":"{market}","contract":"YES","side":"BUY","type":"LIMIT","price":"0.1000","quantity":1}}"#
+            );
+            let placed = connection.send(Method::POST, "/v1/orders", Some(key), Some(Bytes::from(body))).await;
+            return match order_of(&placed) {
+                Some(order) => {
+                    let path = format!("/v1/orders/{order}");
+                    vec![placed, connection.send(Method::DELETE, &path, Some(key), None).await]
+                }
+                None => vec![placed],
+            };
+        }
+        1 => "/v1/wallet".to_owned(),
+        2 => "/v1/orders?status=live&limit=20".to_owned(),
+        _ => format!("/v1/markets/{market}/book?depth=5"),
+    };
+    vec![connection.send(Method::GET, &path, Some(key), None).await]
+}
+
+fn order_of(placed: &Result<Reply, ApiError>) -> Option<String> {
+    let reply = placed.as_ref().ok().filter(|reply| reply.status == 201)?;
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;
+    body["order_id"].as_str().map(str::to_owned)
+}
+
+/// What was said, if it was no.
+fn refusal(reply: &Result<Reply, ApiError>) -> Option<String> {
+    match reply {
+        Ok(reply) if (200..300).contains(&reply.status) => None,
+        Ok(reply) => {
+            let code = serde_json::from_slice::<serde_json::Value>(&reply.body).ok();
+            let code = code.and_then(|body| body["code"].as_str().map(str::to_owned)).unwrap_or_default();
+            Some(format!("{} {code}", reply.status))
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}

@@ -153,9 +153,10 @@ pub fn cost(cost: &Cost, orders: u64) {
     let Stored { redis_calls, commits, rows, .. } = cost.stored;
     let hot = cost.stored.hot_share().map_or_else(String::new, |share| format!(", {share:.0} % of updates in place"));
     say!(
-        "  Redis: {:.2} commands an order. Postgres: {:.3} transactions, {:.2} rows{hot}.",
+        "  Redis: {:.2} commands an order. Postgres: {:.3} transactions, {:.3} statements, {:.2} rows{hot}.",
         each(redis_calls),
         each(commits),
+        each(cost.asked.values().map(|asked| asked.statements).sum()),
         each(rows)
     );
 }

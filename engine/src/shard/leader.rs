@@ -46,6 +46,15 @@ impl Out {
         self.waiting.is_empty()
     }
 
+    /// Takes the next record, which must be a command.
+    #[cfg(test)]
+    pub fn next_command(&mut self) -> Option<(Shard, CommandRecord)> {
+        match self.waiting.pop_front()? {
+            Write::Command(to, bytes) => CommandRecord::decode(&bytes).ok().map(|record| (to, record)),
+            Write::Event(_) => None,
+        }
+    }
+
     /// Writes what the writer has room for. Fails if the writer is broken.
     pub fn write<L: Log>(&mut self, log: &mut L) -> Result<(), WriterLost> {
         while let Some(write) = self.waiting.front() {

@@ -209,3 +209,62 @@ fn copy(from: Shard, number: u64, (id, trace): (CommandId, Option<TraceContext>)
     let origin = trace.map(|_| Box::new(Origin { trace, idempotency_key: None }));
     CommandRecord { origin, ..CommandRecord::new(id, Command::Receive { from, number, message }) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use schemas::shard_map::ShardMap;
+    use schemas::{Cause, Timestamp};
+
+    use super::*;
+
+    struct At(Duration);
+
+    impl Clock for At {
+        fn wall(&self) -> Timestamp {
+            Timestamp(0)
+        }
+
+        fn elapsed(&self) -> Duration {
+            self.0
+        }
+
+        fn command_id(&mut self) -> CommandId {
+            CommandId(1)
+        }
+
+        fn sleep(&mut self, _: Duration) {}
+    }
+
+    fn received(from: Shard, number: u64) -> Outcome {
+        let (cause, events) = (Cause { offset: 0, id: CommandId(0) }, vec![Event::Received { from, number }]);
+        Outcome { term: 0, sequence: number, time: Timestamp(0), cause, events }
+    }
+
+    #[test]
+    fn who_sends_much_is_acknowledged_at_once_and_takes_nobodys_turn() {
+        let [me, busy, quiet] = [0, 1, 2].map(|shard| Shard::new(shard).unwrap());
+        let replica = Replica::new(me, ShardMap::new(3).unwrap());
+        let mut out = Out::default();
+        let mut relay = Relay::begin(&replica, (me, 3), Duration::ZERO, &mut out);
+        relay.confirmed(received(quiet, 1), Duration::ZERO, &mut out);
+        let (mut acknowledged, mut number) = (BTreeMap::new(), 0);
+        for millis in (0..3_000).step_by(20) {
+            let now = Duration::from_millis(millis);
+            // 5,000 a second.
+            for _ in 0..100 {
+                number += 1;
+                relay.confirmed(received(busy, number), now, &mut out);
+            }
+            relay.tend(&replica, &mut At(now), &mut out);
+            while let Some((to, record)) = out.next_command() {
+                assert!(matches!(record.command, Command::Acknowledge { .. }));
+                *acknowledged.entry(to).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(acknowledged[&quiet], 1, "its turn came");
+        // One for each thousand, and those of its own turns.
+        assert!((15..=21).contains(&acknowledged[&busy]), "{acknowledged:?}");
+    }
+}

@@ -1,10 +1,11 @@
-//! What processes asked of Kafka, from their metrics.
+//! What processes asked of Kafka and of Postgres, from their metrics.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use hyper::Method;
 use service::kafka::requests::{RECORDS, REQUESTS};
+use service::statements::STATEMENTS;
 
 use crate::api::{ApiError, Connection, Endpoint};
 
@@ -26,13 +27,15 @@ impl FromStr for Scraped {
     }
 }
 
-/// What one process asked of Kafka.
+/// What one process asked.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Asked {
-    /// Requests, by kind.
+    /// Requests to Kafka, by kind.
     pub requests: BTreeMap<String, u64>,
     /// Records, sent and received.
     pub records: u64,
+    /// Statements sent to Postgres.
+    pub statements: u64,
 }
 
 impl Asked {
@@ -49,6 +52,7 @@ impl Asked {
     /// What is new since `before`.
     pub fn less(&mut self, before: &Self) {
         self.records = self.records.saturating_sub(before.records);
+        self.statements = self.statements.saturating_sub(before.statements);
         for (kind, count) in &mut self.requests {
             *count = count.saturating_sub(before.of(kind));
         }
@@ -57,6 +61,7 @@ impl Asked {
     /// Adds what another asked.
     pub fn add(&mut self, other: &Self) {
         self.records += other.records;
+        self.statements += other.statements;
         for (kind, count) in &other.requests {
             *self.requests.entry(kind.clone()).or_default() += count;
         }
@@ -72,6 +77,7 @@ impl Asked {
             match name {
                 REQUESTS => *asked.requests.entry(label(labels, "kind").to_owned()).or_default() += value,
                 RECORDS => asked.records += value,
+                STATEMENTS => asked.statements += value,
                 _ => {}
             }
         }
@@ -110,11 +116,12 @@ mod tests {
             lfg_kafka_requests_total{process=\"engine\",client=\"membership\",kind=\"Fetch\"} 2\n\
             lfg_kafka_requests_total{process=\"engine\",client=\"writer\",kind=\"Produce\"} 5\n\
             lfg_kafka_records_total{process=\"engine\",client=\"writer\",direction=\"sent\"} 40\n\
+            lfg_postgres_statements_total{process=\"projections\"} 3\n\
             lfg_other_total{kind=\"Fetch\"} 9\n";
         let mut asked = Asked::read(text);
         assert_eq!((asked.of("Fetch"), asked.of("Produce"), asked.total(), asked.records), (9, 5, 14, 40));
-        asked.less(&Asked { requests: [("Fetch".to_owned(), 4)].into(), records: 1 });
-        assert_eq!((asked.of("Fetch"), asked.of("Produce"), asked.records), (5, 5, 39));
+        asked.less(&Asked { requests: [("Fetch".to_owned(), 4)].into(), records: 1, statements: 1 });
+        assert_eq!((asked.of("Fetch"), asked.of("Produce"), asked.records, asked.statements), (5, 5, 39, 2));
     }
 
     #[test]

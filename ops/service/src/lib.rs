@@ -15,6 +15,7 @@ pub mod health;
 pub mod hex;
 pub mod kafka;
 pub mod shutdown;
+pub mod statements;
 pub mod tables;
 pub mod telemetry;
 

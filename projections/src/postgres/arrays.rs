@@ -5,6 +5,8 @@ use std::pin::Pin;
 
 use deadpool_postgres::Transaction;
 use futures_util::future::join_all;
+use service::statements::statements;
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::error::{classify, is_echo};
@@ -18,9 +20,15 @@ pub fn column<'a, R: 'a, T>(rows: impl IntoIterator<Item = R>, value: impl Fn(R)
     rows.into_iter().map(value).collect()
 }
 
+/// A statement that is about to be run, and is counted.
+pub async fn prepared(tx: &Transaction<'_>, statement: &str) -> Result<Statement, SinkError> {
+    statements().increment(1);
+    tx.prepare_cached(statement).await.map_err(classify)
+}
+
 /// Runs `statement`, which must meet exactly `rows` rows: fewer or more means that table and log disagree.
 pub async fn meet(tx: &Transaction<'_>, statement: &str, params: Params<'_>, rows: usize) -> Result<(), SinkError> {
-    let prepared = tx.prepare_cached(statement).await.map_err(classify)?;
+    let prepared = prepared(tx, statement).await?;
     let met = tx.execute(&prepared, params).await.map_err(classify)?;
     if usize::try_from(met) == Ok(rows) {
         return Ok(());

@@ -12,6 +12,7 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 use uuid::Uuid;
 
+use super::arrays::prepared;
 use super::error::classify;
 use super::moment::moment;
 use crate::sink::SinkError;
@@ -103,7 +104,7 @@ impl<'a> Copy<'a> {
         }
         let statement = self.table.statement();
         let types: Vec<Type> = self.table.columns.iter().map(|(_, kind)| kind.clone()).collect();
-        let prepared = tx.prepare_cached(&statement).await.map_err(classify)?;
+        let prepared = prepared(tx, &statement).await?;
         let sink = tx.copy_in(&prepared).await.map_err(classify)?;
         let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
         let rows = self.values.chunks(types.len());

@@ -5,7 +5,7 @@ use schemas::shard_map::ShardMap;
 use schemas::{AccountId, GroupId, GroupLimits, Shard, TriggerCause};
 use tokio_postgres::types::ToSql;
 
-use super::arrays::{column, meet};
+use super::arrays::{column, meet, prepared};
 use super::error::classify;
 use super::moment::moment;
 use super::progress::number;
@@ -66,7 +66,7 @@ async fn delete(tx: &Transaction<'_>, rows: &[Row<'_>]) -> Result<(), SinkError>
         return Ok(());
     }
     let (accounts, groups, sequences) = (accounts(rows), groups(rows), column(rows, sequence));
-    let prepared = tx.prepare_cached(DELETE).await.map_err(classify)?;
+    let prepared = prepared(tx, DELETE).await?;
     tx.execute(&prepared, &[&accounts, &groups, &sequences]).await.map_err(classify)?;
     Ok(())
 }

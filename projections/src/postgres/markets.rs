@@ -9,7 +9,7 @@ use schemas::text::{Label, Question, Rules, Source};
 use schemas::{AccountId, Answer, Contract, MarketId, Shard};
 use tokio_postgres::types::ToSql;
 
-use super::arrays::{all, column, meet};
+use super::arrays::{all, column, meet, prepared};
 use super::error::classify;
 use super::limit;
 use super::moment::moment;
@@ -261,7 +261,7 @@ async fn positions(tx: &Transaction<'_>, shard: Shard, mut rows: Vec<PositionRow
     if rows.is_empty() {
         return Ok(());
     }
-    let prepared = tx.prepare_cached(CHANGE_POSITIONS).await.map_err(classify)?;
+    let prepared = prepared(tx, CHANGE_POSITIONS).await?;
     let met = tx.query(&prepared, &PositionColumns::of(&rows).params()).await.map_err(classify)?;
     let changed: BTreeSet<(i64, i64)> = met.iter().map(|row| (row.get(0), row.get(1))).collect();
     let empty = met.iter().filter(|row| row.get(2));

@@ -6,6 +6,7 @@ use schemas::reading::Position;
 use schemas::record::Chain;
 use tokio_postgres::Row;
 
+use super::arrays::prepared;
 use super::error::classify;
 use crate::sink::{SinkError, WriterId};
 
@@ -27,14 +28,14 @@ const MOVE: &str = "UPDATE progress \
 
 /// Reads the position; the first time ever, makes the row.
 pub async fn read(tx: &Transaction<'_>, shard: Shard) -> Result<Position, SinkError> {
-    let begin = tx.prepare_cached(BEGIN).await.map_err(classify)?;
+    let begin = prepared(tx, BEGIN).await?;
     let chain = Chain::default().0.to_vec();
     tx.execute(&begin, &[&PROJECTION, &number(shard), &chain]).await.map_err(classify)?;
     Ok(current(tx, shard).await?.0)
 }
 
 async fn current(tx: &Transaction<'_>, shard: Shard) -> Result<(Position, Option<WriterId>), SinkError> {
-    let read = tx.prepare_cached(READ).await.map_err(classify)?;
+    let read = prepared(tx, READ).await?;
     let row = tx.query_one(&read, &[&PROJECTION, &number(shard)]).await.map_err(classify)?;
     from_row(&row).ok_or_else(|| SinkError::refused(format!("the progress row of shard {shard} is no position")))
 }
@@ -47,7 +48,7 @@ pub async fn advance(
     from: &Position,
     to: &Position,
 ) -> Result<(), SinkError> {
-    let statement = tx.prepare_cached(MOVE).await.map_err(classify)?;
+    let statement = prepared(tx, MOVE).await?;
     let (to_offset, to_term, to_sequence, to_chain, to_anchor, to_next) = columns(to);
     let (offset, term, sequence, chain, anchor, next) = columns(from);
     let moved = tx

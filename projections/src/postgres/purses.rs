@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use schemas::{AccountId, Shard};
 use tokio_postgres::types::{ToSql, Type};
 
-use super::arrays::{all, column, meet};
+use super::arrays::{all, column, meet, prepared};
 use super::copy::{Copy, Table};
 use super::error::classify;
 use super::progress::number;
@@ -62,7 +62,7 @@ async fn purses(tx: &Transaction<'_>, shard: Shard, mut rows: Vec<PurseRow>) -> 
     let shard = number(shard);
     let changed: BTreeSet<i64> = {
         let columns = PurseColumns::of(&rows);
-        let prepared = tx.prepare_cached(CHANGE_PURSES).await.map_err(classify)?;
+        let prepared = prepared(tx, CHANGE_PURSES).await?;
         let met = tx.query(&prepared, &columns.params(&shard)).await.map_err(classify)?;
         met.iter().map(|row| row.get(0)).collect()
     };

@@ -56,7 +56,7 @@ pub struct Config {
     #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
     pub websockets_max: u32,
     /// Whether to follow every shard order by order, for previews, queue positions and groups: true or false. Takes the
-    /// memory of an engine's states, and a consumer for each shard.
+    /// memory of an engine's states.
     #[arg(long, env = "LFG_FOLLOW", default_value_t = true, action = clap::ArgAction::Set)]
     pub follow: bool,
     /// Where engines keep snapshots, a folder or a URL: followers begin with the newest. Else with the beginning of

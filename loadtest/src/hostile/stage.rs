@@ -13,7 +13,7 @@ use crate::people::{Account, Admin, GatewayArgs, Listing, Market};
 use crate::report;
 
 /// What each account begins with.
-const CREDITS: u32 = 1_000_000;
+const CREDITS: u32 = 100_000;
 
 /// Orders that are sent at a time.
 const BATCH: u16 = 100;
@@ -77,7 +77,7 @@ impl Stage {
     async fn be_refused(&self) -> Result<(), Error> {
         for _ in 0..REFUSED / BATCH {
             let order = json!({"place": {"market_id": self.deep.market_id, "contract": "YES", "side": "BUY",
-                "type": "LIMIT", "price": "0.9000", "quantity": 4_000_000}});
+                "type": "LIMIT", "price": "0.9000", "quantity": 1_000_000}});
             let requests: Vec<Value> = (0..BATCH).map(|_| order.clone()).collect();
             self.send("/v1/orders/batch", &json!({ "requests": requests }), &[200, 202]).await?;
         }

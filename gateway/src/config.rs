@@ -1,6 +1,6 @@
 //! What the gateway is told at its start, as flags or in the environment. Every bound of the process is here.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +46,9 @@ pub struct Config {
     /// Web origins whose pages may open a WebSocket, e.g. `https://lfg.example`.
     #[arg(long, env = "LFG_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]
     pub allowed_origins: Vec<String>,
+    /// Connections of clients.
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
     /// HTTP requests that are served at the same time; more are refused.
     #[arg(long, env = "LFG_REQUESTS_MAX", default_value_t = 4_096)]
     pub requests_max: usize,
@@ -66,6 +69,29 @@ pub struct Config {
     /// Connections to Postgres.
     #[command(flatten)]
     pub pool: PoolArgs,
+}
+
+/// What connections of clients may do.
+#[derive(Clone, Debug, Args)]
+pub struct ConnectionArgs {
+    /// Connections at the same time, WebSockets among them; fewer if the system gives fewer descriptors (see the log).
+    #[arg(long = "connections-max", env = "LFG_CONNECTIONS_MAX", default_value_t = 32_768)]
+    pub all: usize,
+    /// Connections of one address (of one /64 of IPv6); a quarter of all by default.
+    #[arg(long = "connections-per-address", env = "LFG_CONNECTIONS_PER_ADDRESS")]
+    pub each_address: Option<usize>,
+    /// Addresses that stand for many clients, as a load balancer's does: only the limits of all hold for them.
+    #[arg(long = "shared-addresses", env = "LFG_SHARED_ADDRESSES", value_delimiter = ',', value_name = "IP,…")]
+    pub shared_addresses: Vec<IpAddr>,
+    /// Seconds from the connection to the whole head of its first request.
+    #[arg(long = "first-within", env = "LFG_FIRST_WITHIN", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
+    pub first_within: Duration,
+    /// Seconds that a connection may be without a request in progress. Longer than a load balancer keeps it.
+    #[arg(long = "idle-within", env = "LFG_IDLE_WITHIN", default_value = "75", value_parser = seconds, value_name = "SECONDS")]
+    pub idle_within: Duration,
+    /// Seconds in which an answer must go on that is being written.
+    #[arg(long = "write-within", env = "LFG_WRITE_WITHIN", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
+    pub write_within: Duration,
 }
 
 /// How Postgres is connected to.
@@ -100,8 +126,8 @@ pub const PRODUCE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a request may take from its first byte to its answer.
 pub const REQUEST_WITHIN: Duration = Duration::from_secs(15);
 
-/// How long a connection may be without a complete head of a request: while one comes in, or idle between two.
-pub const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// Requests in progress on one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 32;
 
 /// How long requests in progress may take to end when the gateway stops.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -113,5 +139,18 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("must be a number of seconds above 0".to_owned()),
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// The defaults, with more arguments.
+    pub fn config(more: &[&str]) -> Config {
+        let servers = ["--kafka-brokers", "k:1", "--database-url", "postgres://h/d", "--redis-url", "redis://h"];
+        let arguments = ["gateway", "run"].into_iter().chain(servers).chain(more.iter().copied());
+        let Cli { command: Command::Run(config) } = Cli::try_parse_from(arguments).unwrap();
+        *config
     }
 }

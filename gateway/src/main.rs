@@ -16,6 +16,7 @@ mod db;
 mod follow;
 mod halted;
 mod http;
+mod limits;
 mod live;
 mod patience;
 mod pending;
@@ -40,7 +41,8 @@ use clap::Parser;
 use schemas::reading::Position;
 use schemas::{PartId, PartKind, Program};
 use service::kafka::{KafkaFault, announce, topics};
-use service::{Admin, Liveness, Readiness, Shutdown, telemetry};
+use service::serve::{self, serve};
+use service::{Admin, Liveness, Readiness, Shutdown, descriptors, telemetry};
 use snapshots::Snapshots;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -49,6 +51,7 @@ use config::{Cli, Command, Config};
 use db::{Database, DbError, boot::BootError};
 use follow::Followers;
 use halted::Halted;
+use limits::{Sockets, TooFew};
 use live::Live;
 use patience::when_there;
 use pending::Pending;
@@ -77,6 +80,8 @@ enum Fatal {
     Boot(#[from] BootError),
     #[error(transparent)]
     ReadModels(#[from] ReadError),
+    #[error(transparent)]
+    Descriptors(#[from] TooFew),
     #[error("{0}: {1}")]
     Io(&'static str, std::io::Error),
     #[error("the tail of the log panicked")]
@@ -105,6 +110,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), Fatal> {
     let telemetry = telemetry::init("gateway")?;
+    let sockets = sockets(&config)?;
     let replays = Replays::new(service::clock::now().as_millis());
     let shutdown = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
@@ -148,7 +154,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let outcomes = (pending, Arc::clone(&halted));
     let submitter = Arc::new(Submitter::new(Arc::clone(&producer), config.pending_max, outcomes));
     let seen = Seen { live, halted, followers, replays };
-    let state = share(&config, seen, submitter, database, read_models, shutdown.clone());
+    let state = share(&config, sockets, seen, submitter, database, read_models, shutdown.clone());
     start_background(&state);
 
     // If the tail ends first, it has asked for the shutdown, and its error is told below.
@@ -158,9 +164,9 @@ async fn run(config: Config) -> Result<(), Fatal> {
         let address = listener.local_addr().map_err(|error| Fatal::Io("listener", error))?;
         ready.set(true);
         tracing::info!(%address, "the gateway listens");
-        http::serve::serve(listener, http::router(Arc::clone(&state)), shutdown.clone()).await;
+        serve(listener, http::router(Arc::clone(&state)), limits_of(&config, sockets), shutdown.clone()).await;
         ready.set(false);
-        farewell(&state, config.websockets_max).await;
+        farewell(&state, sockets).await;
     }
     shutdown.trigger();
     let _ended = announced.await;
@@ -224,8 +230,36 @@ async fn connect(config: &Config, shutdown: &Shutdown) -> Result<Option<Servers>
     Ok(read_models.map(|read_models| Servers { database, read_models, view, positions }))
 }
 
+/// Takes as many descriptors as the system gives, and says how many clients can connect with them.
+fn sockets(config: &Config) -> Result<Sockets, TooFew> {
+    let descriptors = descriptors::raise();
+    let sockets = Sockets::of(config, descriptors)?;
+    let Sockets { connections, each_address, websockets } = sockets;
+    let requests = config.requests_max;
+    tracing::info!(descriptors, connections, each_address, websockets, requests, "so much is taken at the same time");
+    if connections < config.connections.all {
+        let wanted = config.connections.all;
+        tracing::warn!(descriptors, wanted, connections, "the system gives too few descriptors for all connections");
+    }
+    Ok(sockets)
+}
+
+fn limits_of(config: &Config, sockets: Sockets) -> serve::Limits {
+    serve::Limits {
+        connections: sockets.connections,
+        each_address: sockets.each_address,
+        shared_addresses: config.connections.shared_addresses.clone(),
+        first_within: config.connections.first_within,
+        idle_within: config.connections.idle_within,
+        write_within: config.connections.write_within,
+        drain_within: config::DRAIN_WITHIN,
+        streams: config::STREAMS_MAX,
+    }
+}
+
 fn share(
     config: &Config,
+    sockets: Sockets,
     Seen { live, halted, followers, replays }: Seen,
     submitter: Arc<Submitter>,
     database: Database,
@@ -246,13 +280,9 @@ fn share(
         replays,
         allowed_origins: config.allowed_origins.iter().cloned().collect(),
         requests: Semaphore::new(config.requests_max),
-        websockets: Arc::new(Semaphore::new(to_usize(config.websockets_max))),
+        websockets: Arc::new(Semaphore::new(sockets.websockets)),
         shutdown,
     })
-}
-
-fn to_usize(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// What goes on beside the requests, until the end.
@@ -274,8 +304,8 @@ fn start_background(state: &Shared) {
 }
 
 /// Waits, a bounded time, until every WebSocket client was told of the end.
-async fn farewell(state: &Shared, websockets_max: u32) {
-    let all = state.websockets.acquire_many(websockets_max);
+async fn farewell(state: &Shared, sockets: Sockets) {
+    let all = state.websockets.acquire_many(u32::try_from(sockets.websockets).unwrap_or(u32::MAX));
     if tokio::time::timeout(config::DRAIN_WITHIN, all).await.is_err() {
         tracing::warn!("not every WebSocket client was told of the end");
     }

@@ -175,8 +175,6 @@ stack_start() { # RUN PART
     # shellcheck source=/dev/null
     source "$run/settings"
     export "${variables[@]}"
-    # The gateway holds a descriptor for every client; the usual limit of 1,024 is for shells.
-    ulimit -S -n 65536 2>/dev/null || true
     process_start "$run" "$part" "$LFG_BIN_DIR/$part" run
   )
   stack_told "$run" "$part" >"$run/pids/$part.told"

@@ -1,6 +1,6 @@
 //! HTTP: the routes and what every request goes through.
 //!
-//!   socket ─▶ serve ─▶ *gate* ─▶ signed ─▶ route ─▶ extract ─▶ handler ─▶ answer or problem
+//!   socket ─▶ (service::serve) ─▶ *gate* ─▶ signed ─▶ route ─▶ extract ─▶ handler ─▶ answer or problem
 
 pub mod about;
 pub mod accounts;
@@ -29,7 +29,6 @@ pub mod problem;
 pub mod queries;
 pub mod queue;
 pub mod safety;
-pub mod serve;
 pub mod signed;
 pub mod transfers;
 pub mod vocabulary;

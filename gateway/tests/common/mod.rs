@@ -9,6 +9,7 @@ pub mod api;
 pub mod later;
 pub mod log;
 pub mod process;
+pub mod raw;
 pub mod scribe;
 pub mod signer;
 pub mod socket;

@@ -7,9 +7,12 @@
 //! |              | what halted, with the reason                                                       |
 //! | GET /metrics | Prometheus's text format                                                           |
 //!
+//! Its connections are bounded apart from those of clients ([`CONNECTIONS`]), and each in time (`crate::serve`).
+//!
 //! Absent: authentication. The port belongs on a network of operators.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -19,8 +22,24 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::Shutdown;
 use crate::health::{Liveness, Readiness};
+use crate::serve::{Limits, serve};
 use crate::telemetry::Telemetry;
+
+/// Connections of the admin port. A probe always gets one: the one that is idle longest makes room.
+pub const CONNECTIONS: usize = 64;
+
+const LIMITS: Limits = Limits {
+    connections: CONNECTIONS,
+    each_address: CONNECTIONS,
+    shared_addresses: Vec::new(),
+    first_within: Duration::from_secs(5),
+    idle_within: Duration::from_secs(75),
+    write_within: Duration::from_secs(10),
+    drain_within: Duration::ZERO,
+    streams: 8,
+};
 
 /// A running admin port. It serves until the runtime ends, so that probes see an orderly stop.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +70,7 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .with_state(Asked { telemetry, liveness, readiness });
-        tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
-                tracing::error!(%error, "the admin port stopped");
-            }
-        });
+        tokio::spawn(serve(listener, routes, LIMITS, Shutdown::new()));
         tracing::info!(%address, "admin port listens");
         Ok(Self { address })
     }

@@ -1,0 +1,179 @@
+//! What goes on on one connection: requests in progress, and how far their answers are written.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Limits;
+
+/// See the module.
+pub struct Traffic {
+    state: Mutex<State>,
+    upgraded: AtomicBool,
+    leave: Notify,
+}
+
+struct State {
+    /// Had a whole request.
+    spoke: bool,
+    /// When it was accepted, or its last request ended.
+    since: Instant,
+    next: u64,
+    /// Requests in progress. The time is when the answer went on last; none while it is being made.
+    under_way: BTreeMap<u64, Option<Instant>>,
+    /// It is being ended in order; by then, whatever goes on.
+    until: Option<Instant>,
+}
+
+/// What ends a connection next if nothing happens, and when to look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// Its first request.
+    Silent(Instant),
+    /// Its next request.
+    Idle(Instant),
+    /// That an answer goes on.
+    Stalled(Instant),
+}
+
+impl Traffic {
+    pub fn new() -> Arc<Self> {
+        let (since, under_way) = (Instant::now(), BTreeMap::new());
+        let state = State { spoke: false, since, next: 0, under_way, until: None };
+        Arc::new(Self { state: Mutex::new(state), upgraded: AtomicBool::new(false), leave: Notify::new() })
+    }
+
+    /// A request begins.
+    pub fn begin(self: &Arc<Self>) -> UnderWay {
+        let mut state = self.state();
+        let number = state.next;
+        state.next += 1;
+        state.spoke = true;
+        state.under_way.insert(number, None);
+        UnderWay { traffic: Arc::clone(self), number }
+    }
+
+    /// It is another protocol from here on, which has limits of its own.
+    pub fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Relaxed)
+    }
+
+    /// Since when nothing is in progress, if so.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.under_way.is_empty() && !self.is_upgraded()).then_some(state.since)
+    }
+
+    /// Ends the connection for another one's sake.
+    pub fn leave(&self) {
+        self.leave.notify_one();
+    }
+
+    pub async fn must_leave(&self) {
+        self.leave.notified().await;
+    }
+
+    /// It is being ended in order.
+    pub fn leaves(&self, within: Duration) {
+        self.state().until = Some(Instant::now() + within);
+    }
+
+    /// What is waited for. While requests are in progress, their handlers bound the time; it is looked again.
+    pub fn due(&self, limits: &Limits) -> Due {
+        let state = self.state();
+        if let Some(until) = state.until {
+            return Due::Stalled(until);
+        }
+        if state.under_way.is_empty() {
+            return match state.spoke {
+                true => Due::Idle(state.since + limits.idle_within),
+                false => Due::Silent(state.since + limits.first_within),
+            };
+        }
+        let oldest = state.under_way.values().flatten().min().copied();
+        Due::Stalled(oldest.unwrap_or_else(Instant::now) + limits.write_within)
+    }
+
+    /// What should have come by now.
+    pub fn overdue(&self, limits: &Limits) -> Option<Due> {
+        let due = self.due(limits);
+        let (Due::Idle(at) | Due::Silent(at) | Due::Stalled(at)) = due;
+        (at <= Instant::now()).then_some(due)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request in progress, from its head to the last byte of its answer that was taken to be written.
+pub struct UnderWay {
+    traffic: Arc<Traffic>,
+    number: u64,
+}
+
+impl UnderWay {
+    /// The answer goes on.
+    pub fn goes_on(&self) {
+        self.traffic.state().under_way.insert(self.number, Some(Instant::now()));
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut state = self.traffic.state();
+        state.under_way.remove(&self.number);
+        state.since = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limits() -> Limits {
+        Limits {
+            connections: 1,
+            each_address: 1,
+            shared_addresses: Vec::new(),
+            first_within: SECOND,
+            idle_within: 5 * SECOND,
+            write_within: 2 * SECOND,
+            drain_within: SECOND,
+            streams: 1,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_waited_for_is_the_first_request_then_the_next_and_then_each_answer() {
+        let (traffic, limits, start) = (Traffic::new(), limits(), Instant::now());
+        assert_eq!(traffic.due(&limits), Due::Silent(start + SECOND));
+        let (one, two) = (traffic.begin(), traffic.begin());
+        // Being made: the handler bounds it.
+        tokio::time::advance(60 * SECOND).await;
+        assert_eq!((traffic.overdue(&limits), traffic.idle_since()), (None, None));
+        one.goes_on();
+        let stalled = Instant::now();
+        tokio::time::advance(SECOND).await;
+        two.goes_on();
+        // One that goes on does not excuse the other.
+        assert_eq!(traffic.due(&limits), Due::Stalled(stalled + 2 * SECOND));
+        drop(one);
+        assert_eq!(traffic.due(&limits), Due::Stalled(stalled + 3 * SECOND));
+        drop(two);
+        assert_eq!(traffic.due(&limits), Due::Idle(stalled + 6 * SECOND));
+        assert_eq!(traffic.idle_since(), Some(stalled + SECOND));
+        traffic.upgrade();
+        assert_eq!(traffic.idle_since(), None);
+    }
+}

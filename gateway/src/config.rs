@@ -49,7 +49,8 @@ pub struct Config {
     /// Connections of clients.
     #[command(flatten)]
     pub connections: ConnectionArgs,
-    /// HTTP requests that are served at the same time; more are refused.
+    /// HTTP requests that are served at the same time, and again as many whose bodies come in, and that wait for a
+    /// position; more are refused. An account or an address may have a quarter, those without a key a half.
     #[arg(long, env = "LFG_REQUESTS_MAX", default_value_t = 4_096)]
     pub requests_max: usize,
     /// Commands that wait for their outcome at the same time; more are refused.
@@ -123,8 +124,27 @@ pub const POSITION_WITHIN: Duration = Duration::from_secs(2);
 /// How long Kafka has to take a command. Longer than a client waits, so that a broker's restart loses none.
 pub const PRODUCE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a request may take from its first byte to its answer.
+/// How long a body may take to come in.
+pub const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a request may take from the end of its body to its answer.
 pub const REQUEST_WITHIN: Duration = Duration::from_secs(15);
+
+/// How far beyond what this gateway has read a position may be that is waited for: another gateway may be ahead, by what
+/// a shard writes in [`POSITION_WITHIN`] at most.
+pub const POSITION_AHEAD_MAX: u64 = 200_000;
+
+/// An account, an admin or an address has one part of so many of all bodies and of all requests in progress.
+pub const REQUEST_PARTS: usize = 4;
+
+/// The same of those who wait for a position.
+pub const WAIT_PARTS: usize = 16;
+
+/// Bytes of answers that are not yet written, of all clients.
+pub const ANSWERS_MAX: usize = 256 * 1024 * 1024;
+
+/// One client has one part of so many of [`ANSWERS_MAX`].
+pub const ANSWER_PARTS: usize = 8;
 
 /// Requests in progress on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 32;

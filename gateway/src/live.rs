@@ -19,10 +19,10 @@ use schemas::ids::Coordinate;
 use schemas::shard_map::ShardMap;
 use schemas::{Outcome, Shard, Term};
 use service::panic_text;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::view::{Changes, FoldError, LiveView};
+use crate::waiting::Waiting;
 use crate::ws::hub::{Eviction, Hub};
 
 /// Outcomes that wait for the fan-out at most. Beyond that all clients are let go, since none would have all of them.
@@ -37,13 +37,13 @@ pub struct Live {
     /// Fair: whoever subscribes has its turn between two outcomes, however many wait.
     hub: Arc<FairMutex<Hub>>,
     fan_out: SyncSender<Told>,
-    waiting: Arc<Waiting>,
-    advanced: Notify,
+    backlog: Arc<Backlog>,
+    waiting: Waiting,
 }
 
 /// What is between the tail and the fan-out.
 #[derive(Default)]
-struct Waiting {
+struct Backlog {
     bytes: AtomicUsize,
     /// An outcome was left out, since too much waits: nobody's stream goes on.
     overrun: AtomicBool,
@@ -61,30 +61,30 @@ pub struct Told {
 impl Live {
     /// Starts from what was read at boot, with the thread that tells watchers. That ends with the last handle.
     pub fn start(view: LiveView, map: ShardMap) -> std::io::Result<Self> {
-        let (hub, waiting) = (Arc::new(FairMutex::new(Hub::new(map))), Arc::<Waiting>::default());
+        let (hub, backlog) = (Arc::new(FairMutex::new(Hub::new(map))), Arc::<Backlog>::default());
         let (fan_out, told) = sync_channel(WAITING_MAX);
-        let (tells, waits) = (Arc::clone(&hub), Arc::clone(&waiting));
+        let (tells, waits) = (Arc::clone(&hub), Arc::clone(&backlog));
         std::thread::Builder::new().name("fan-out".to_owned()).spawn(move || tell(&tells, &waits, &told))?;
-        Ok(Self { view: RwLock::new(view), hub, fan_out, waiting, advanced: Notify::new() })
+        Ok(Self { view: RwLock::new(view), hub, fan_out, backlog, waiting: Waiting::default() })
     }
 
     /// Folds an outcome into the view. [`Live::publish`] what this gives back, once the outcome is answered.
     pub fn apply(&self, shard: Shard, outcome: &Arc<Outcome>, bytes: usize) -> Result<Told, FoldError> {
         let changes = self.view.write().unwrap_or_else(PoisonError::into_inner).apply(shard, outcome)?;
-        self.advanced.notify_waiters();
+        self.waiting.advance(Coordinate { shard, sequence: outcome.sequence });
         Ok(Told { shard, outcome: Arc::clone(outcome), changes, bytes })
     }
 
     /// Hands an outcome to the thread that tells watchers. Never waits.
     pub fn publish(&self, told: Told) {
         let bytes = told.bytes;
-        let sent = match self.waiting.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > WAITING_BYTES_MAX {
+        let sent = match self.backlog.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > WAITING_BYTES_MAX {
             true => Err(TrySendError::Full(told)),
             false => self.fan_out.try_send(told),
         };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sent {
-            self.waiting.bytes.fetch_sub(bytes, Ordering::AcqRel);
-            self.waiting.overrun.store(true, Ordering::Release);
+            self.backlog.bytes.fetch_sub(bytes, Ordering::AcqRel);
+            self.backlog.overrun.store(true, Ordering::Release);
         }
     }
 
@@ -118,26 +118,15 @@ impl Live {
 
     /// Waits until the view is at least this far. False if it is not by the deadline.
     pub async fn wait(&self, wanted: &[Coordinate], deadline: Instant) -> bool {
-        loop {
-            let advanced = self.advanced.notified();
-            tokio::pin!(advanced);
-            // Registered before the look, so that an advance between the two is not missed.
-            advanced.as_mut().enable();
-            if self.view().has_reached(wanted) {
-                return true;
-            }
-            if tokio::time::timeout_at(deadline, advanced).await.is_err() {
-                return self.view().has_reached(wanted);
-            }
-        }
+        self.waiting.reach(wanted, deadline, |at| self.view().has_reached(&[at])).await
     }
 }
 
 /// Tells watchers, in the log's order, for as long as outcomes come. Where one was left out, or cannot be told, all streams begin anew.
-fn tell(hub: &FairMutex<Hub>, waiting: &Waiting, told: &Receiver<Told>) {
+fn tell(hub: &FairMutex<Hub>, backlog: &Backlog, told: &Receiver<Told>) {
     while let Ok(Told { shard, outcome, changes, bytes }) = told.recv() {
         let mut hub = hub.lock();
-        if waiting.overrun.swap(false, Ordering::AcqRel) {
+        if backlog.overrun.swap(false, Ordering::AcqRel) {
             tracing::warn!(max = WAITING_MAX, "too many outcomes waited for the fan-out: all streams begin anew");
             hub.evict_all(Eviction::FanOutBehind);
         }
@@ -150,7 +139,7 @@ fn tell(hub: &FairMutex<Hub>, waiting: &Waiting, told: &Receiver<Told>) {
             }
         }
         drop(hub);
-        waiting.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        backlog.bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 }
 
@@ -217,7 +206,7 @@ mod tests {
         for sequence in 1..=count {
             live.publish(Told { shard: SHARD, outcome: bid(sequence), changes: Changes::default(), bytes });
         }
-        let overrun = live.waiting.overrun.load(Ordering::Relaxed);
+        let overrun = live.backlog.overrun.load(Ordering::Relaxed);
         drop(hub);
         overrun
     }
@@ -247,7 +236,7 @@ mod tests {
         assert!(hangs(&live, 20, WAITING_BYTES_MAX / 16), "the queue has no bound");
         assert!(is_let_go(&inbox));
         let start = std::time::Instant::now();
-        while live.waiting.bytes.load(Ordering::Relaxed) > 0 {
+        while live.backlog.bytes.load(Ordering::Relaxed) > 0 {
             assert!(start.elapsed() < Duration::from_secs(20), "what was told still counts");
             std::thread::yield_now();
         }

@@ -25,12 +25,14 @@ mod progress;
 mod read_models;
 mod replays;
 mod shapes;
+mod shares;
 mod signing;
 mod state;
 mod submit;
 mod tail;
 mod told;
 mod view;
+mod waiting;
 mod ws;
 
 use std::process::ExitCode;
@@ -41,13 +43,13 @@ use clap::Parser;
 use schemas::reading::Position;
 use schemas::{PartId, PartKind, Program};
 use service::kafka::{KafkaFault, announce, topics};
-use service::serve::{self, serve};
+use service::serve::{self, Peer, serve};
 use service::{Admin, Liveness, Readiness, Shutdown, descriptors, telemetry};
 use snapshots::Snapshots;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
-use config::{Cli, Command, Config};
+use config::{ANSWER_PARTS, Cli, Command, Config, REQUEST_PARTS, WAIT_PARTS};
 use db::{Database, DbError, boot::BootError};
 use follow::Followers;
 use halted::Halted;
@@ -59,6 +61,7 @@ use producer::Producer;
 use progress::Progress;
 use read_models::{ReadError, ReadModels};
 use replays::Replays;
+use shares::Shares;
 use state::{Shared, State};
 use submit::Submitter;
 use tail::Tail;
@@ -279,7 +282,11 @@ fn share(
         first_admin: config.first_admin.clone(),
         replays,
         allowed_origins: config.allowed_origins.iter().cloned().collect(),
-        requests: Semaphore::new(config.requests_max),
+        bodies: Shares::new(config.requests_max, REQUEST_PARTS),
+        requests: Shares::new(config.requests_max, REQUEST_PARTS),
+        waits: Shares::new(config.requests_max, WAIT_PARTS),
+        answers: Shares::new(config::ANSWERS_MAX, ANSWER_PARTS),
+        shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         websockets: Arc::new(Semaphore::new(sockets.websockets)),
         shutdown,
     })

@@ -3,15 +3,18 @@
 //! One poller a read model, however many wait; nobody waits, nothing is asked.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::Duration;
 
-use schemas::Shard;
+use futures_util::poll;
 use schemas::ids::Coordinate;
 use service::Shutdown;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::waiting::Waiting;
 
 /// Between two questions while somebody waits. The read models move in batches every few milliseconds.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -22,8 +25,8 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 /// How far a read model is known to be.
 pub struct Progress {
     name: &'static str,
-    reached: watch::Sender<Vec<Coordinate>>,
-    waiting: AtomicUsize,
+    reached: RwLock<Vec<Coordinate>>,
+    waiting: Waiting,
     demand: Notify,
 }
 
@@ -35,22 +38,23 @@ pub struct NotReached;
 impl Progress {
     /// Nothing known yet.
     pub fn new(name: &'static str) -> Arc<Self> {
-        let (reached, waiting, demand) = (watch::Sender::new(Vec::new()), AtomicUsize::new(0), Notify::new());
+        let (reached, waiting, demand) = (RwLock::default(), Waiting::default(), Notify::new());
         Arc::new(Self { name, reached, waiting, demand })
     }
 
     /// Waits until the read model is at least this far.
     pub async fn wait(&self, wanted: &[Coordinate], deadline: Instant) -> Result<(), NotReached> {
-        let mut reached = self.reached.subscribe();
-        if covers(&reached.borrow_and_update(), wanted) {
+        let has = |at: Coordinate| covers(&self.reached.read().unwrap_or_else(PoisonError::into_inner), at);
+        if wanted.iter().all(|at| has(*at)) {
             return Ok(());
         }
-        let _waiting = Waiting::new(self);
-        let far_enough = reached.wait_for(|reached| covers(reached, wanted));
-        match tokio::time::timeout_at(deadline, far_enough).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(NotReached),
+        let mut waited = pin!(self.waiting.reach(wanted, deadline, has));
+        // Registered first: so the poller, woken then, sees that somebody waits.
+        match poll!(waited.as_mut()) {
+            Poll::Ready(reached) => return if reached { Ok(()) } else { Err(NotReached) },
+            Poll::Pending => self.demand.notify_one(),
         }
+        if waited.await { Ok(()) } else { Err(NotReached) }
     }
 
     /// Asks `source` for as long as somebody waits. Ends with the process.
@@ -60,7 +64,7 @@ impl Progress {
         F: Future<Output = Result<Vec<Coordinate>, E>>,
     {
         while !shutdown.is_triggered() {
-            if self.waiting.load(Ordering::Acquire) == 0 {
+            if !self.waiting.is_wanted() {
                 tokio::select! {
                     () = self.demand.notified() => {}
                     () = shutdown.wait() => return,
@@ -68,7 +72,8 @@ impl Progress {
             }
             match source().await {
                 Ok(reached) => {
-                    self.reached.send_replace(reached);
+                    *self.reached.write().unwrap_or_else(PoisonError::into_inner) = reached.clone();
+                    reached.into_iter().for_each(|at| self.waiting.advance(at));
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => {
@@ -80,34 +85,17 @@ impl Progress {
     }
 }
 
-/// True if every wanted shard is at least that far.
-fn covers(reached: &[Coordinate], wanted: &[Coordinate]) -> bool {
-    let at = |shard: Shard| reached.iter().find(|at| at.shard == shard).map_or(0, |at| at.sequence);
-    wanted.iter().all(|want| at(want.shard) >= want.sequence)
-}
-
-struct Waiting<'a>(&'a Progress);
-
-impl<'a> Waiting<'a> {
-    fn new(progress: &'a Progress) -> Self {
-        progress.waiting.fetch_add(1, Ordering::AcqRel);
-        // Keeps one permit if the poller is not waiting at this moment, so the demand is not missed.
-        progress.demand.notify_one();
-        Self(progress)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-    }
+/// True if the shard is at least that far.
+fn covers(reached: &[Coordinate], wanted: Coordinate) -> bool {
+    reached.iter().find(|at| at.shard == wanted.shard).map_or(0, |at| at.sequence) >= wanted.sequence
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schemas::Shard;
     use std::convert::Infallible;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     fn at(sequence: u64) -> Coordinate {
         Coordinate { shard: Shard::new(1).unwrap(), sequence }

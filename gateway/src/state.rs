@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use schemas::shard_map::ShardMap;
+use service::serve::Peer;
 use service::{FirstAdmin, Shutdown};
 use tokio::sync::Semaphore;
 
@@ -14,6 +15,7 @@ use crate::live::Live;
 use crate::progress::Progress;
 use crate::read_models::ReadModels;
 use crate::replays::Replays;
+use crate::shares::Shares;
 use crate::submit::Submitter;
 
 /// Shared by all handlers; cheap to clone.
@@ -45,8 +47,16 @@ pub struct State {
     pub replays: Replays,
     /// Origins whose pages may open a WebSocket.
     pub allowed_origins: HashSet<String>,
-    /// HTTP requests at the same time.
-    pub requests: Semaphore,
+    /// Bodies of requests that come in.
+    pub bodies: Arc<Shares>,
+    /// Requests in progress.
+    pub requests: Arc<Shares>,
+    /// Requests that wait for a position.
+    pub waits: Arc<Shares>,
+    /// Bytes of answers that are not yet written.
+    pub answers: Arc<Shares>,
+    /// Addresses that stand for many clients.
+    pub shared_addresses: Vec<Peer>,
     /// WebSocket connections.
     pub websockets: Arc<Semaphore>,
     /// Asked to stop?

@@ -7,9 +7,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use schemas::{ADMINS_HOME, AccountId, AdminId, AdminRoles, ApiKeyId, Scopes};
 use service::clock::now;
+use service::serve::Peer;
 
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::signer;
+use crate::shares::{Asker, Owner, Rank};
 use crate::state::Shared;
 use crate::view::keys::{KeyHolder, PresentedKey};
 
@@ -174,6 +176,26 @@ fn admin_holder(token: &str, state: &Shared) -> Option<(AdminId, AdminRoles)> {
         return state.first_admin.as_ref()?.holder(token).map(|admin| (admin, AdminRoles::ALL));
     }
     view.admins().holder(token, now())
+}
+
+/// Whose share of this gateway a request takes from: the account's or admin's whose key it shows, or its address's.
+pub fn asker(parts: &Parts, state: &Shared, is_urgent: bool) -> Asker {
+    let by_token = |token: &str| match admin_holder(token, state) {
+        Some((admin, _)) => Some(Owner::Admin(admin)),
+        None => holder(token, state).ok().map(|key| Owner::Account(key.account)),
+    };
+    let known = match signer(parts) {
+        Some(key) => Some(Owner::Account(key.account)),
+        None => bearer(&parts.headers).ok().and_then(by_token),
+    };
+    let address = || match parts.extensions.get::<Peer>() {
+        Some(peer) if !state.shared_addresses.contains(peer) => Owner::Address(*peer),
+        _ => Owner::Many,
+    };
+    match known {
+        Some(owner) => Asker { owner, rank: if is_urgent { Rank::Urgent } else { Rank::Known } },
+        None => Asker { owner: address(), rank: Rank::Anonymous },
+    }
 }
 
 fn account(parts: &Parts, state: &Shared, scope: Scopes) -> Result<KeyHolder, Problem> {

@@ -1,10 +1,9 @@
 //! Parts of requests: bodies, query strings and path segments, each refused as a problem.
 
-use axum::body::Body as HttpBody;
+use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
-use futures_util::StreamExt;
 use schemas::ids::Coordinate;
 use schemas::shard_map::ShardMap;
 
@@ -14,9 +13,6 @@ use crate::http::parse::Fault;
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 
-/// Bytes beyond the limit that are read and thrown away, so that a client that is still sending gets to see the answer.
-const DISCARD_MAX: usize = 4 * 1024 * 1024;
-
 /// A JSON body.
 pub struct Body(pub Fields);
 
@@ -25,31 +21,14 @@ impl FromRequest<Shared> for Body {
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
+        // It was received before the request got here.
+        let bytes = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::new(kinds::BODY_TOO_LARGE))?;
         // Without a body there is nothing to have a type.
         if !bytes.is_empty() && !is_json(&parts.headers) {
             return Err(Problem::new(kinds::UNSUPPORTED_MEDIA_TYPE));
         }
         Fields::parse(&bytes).map(Self)
     }
-}
-
-/// The bytes of a body, if they are not too many.
-pub async fn read(body: HttpBody) -> Result<Vec<u8>, Problem> {
-    let (mut kept, mut seen, mut chunks) = (Vec::new(), 0, body.into_data_stream());
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| {
-            Problem::new(kinds::MALFORMED_JSON).detail(format!("the body could not be read: {error}"))
-        })?;
-        seen += chunk.len();
-        if seen > DISCARD_MAX {
-            break;
-        }
-        if seen <= BODY_MAX {
-            kept.extend_from_slice(&chunk);
-        }
-    }
-    if seen <= BODY_MAX { Ok(kept) } else { Err(Problem::new(kinds::BODY_TOO_LARGE)) }
 }
 
 /// `application/json`, with or without parameters.
@@ -145,12 +124,5 @@ mod tests {
         };
         assert!(with("application/json") && with("Application/JSON; charset=utf-8"));
         assert!(!with("text/plain") && !with("application/jsonx") && !is_json(&HeaderMap::new()));
-    }
-
-    #[tokio::test]
-    async fn a_body_is_bounded() {
-        assert_eq!(read(HttpBody::from(vec![b' '; BODY_MAX])).await.unwrap().len(), BODY_MAX);
-        let problem = read(HttpBody::from(vec![b' '; BODY_MAX + 1])).await.unwrap_err();
-        assert_eq!(problem.kind(), kinds::BODY_TOO_LARGE);
     }
 }

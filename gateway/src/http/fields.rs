@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::http::json::{Json, Object};
 use crate::http::parse::Fault;
-use crate::http::problem::{FieldError, Place, Problem, kinds};
+use crate::http::problem::{ERRORS_MAX, FieldError, Place, Problem, kinds};
 
 /// A JSON object whose names are read one by one.
 #[derive(Debug)]
@@ -234,8 +234,11 @@ impl Fields {
     }
 
     fn note(&mut self, name: &str, code: &'static str, detail: String) {
-        let place = Place::Pointer(self.pointer(name));
-        self.errors.push(FieldError { place, code, detail });
+        // One more than is shown says that there are more.
+        if self.errors.len() <= ERRORS_MAX {
+            let place = Place::Pointer(self.pointer(name));
+            self.errors.push(FieldError { place, code, detail });
+        }
     }
 
     /// A JSON pointer (RFC 6901) to a field of the object.
@@ -288,8 +291,10 @@ impl Params {
 
     /// Notes a fault of a parameter.
     pub fn fault(&mut self, name: &str, fault: Fault) {
-        let place = Place::Parameter(name.chars().take(64).collect());
-        self.errors.push(FieldError { place, code: fault.code, detail: fault.detail });
+        if self.errors.len() <= ERRORS_MAX {
+            let place = Place::Parameter(name.chars().take(64).collect());
+            self.errors.push(FieldError { place, code: fault.code, detail: fault.detail });
+        }
     }
 
     /// What was never asked for is unknown.

@@ -1,10 +1,16 @@
-//! What every request goes through: a bound on how many at once, a time limit, the wanted position, metrics.
+//! What every request goes through, each step bounded in time, and in number for each client (`shares`).
+//!
+//!   head, body (receive) ─▶ the wanted position ─▶ signature ─▶ a place (admission) ─▶ handler ─▶ the place goes with the answer
+//!
+//! A client that sends slowly, or waits, holds no place of those in progress.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{PoisonError, RwLock};
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -12,10 +18,16 @@ use metrics::{Histogram, histogram};
 use schemas::ids::Coordinate;
 use tokio::time::{Instant, timeout};
 
-use crate::config::{POSITION_WITHIN, REQUEST_WITHIN};
+use crate::config::{POSITION_AHEAD_MAX, POSITION_WITHIN, REQUEST_WITHIN};
+use crate::http::admission::{Admitted, apart, to_wait};
+use crate::http::auth;
 use crate::http::extract::Query;
+use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
+use crate::http::receive::{Received, receive};
+use crate::http::signed::verify;
 use crate::progress::{NotReached, Progress};
+use crate::shares::Asker;
 use crate::state::{Shared, State as Everything};
 
 /// The middleware.
@@ -25,7 +37,9 @@ pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> 
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     let method = known.into_iter().find(|known| request.method().as_str() == *known).unwrap_or("other");
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = admitted(&state, request, next).await.unwrap_or_else(IntoResponse::into_response);
+    let mut response = admitted(&state, request, next).await;
+    // All that is answered is of this moment, and much of it one client's alone.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (route, status) = (route.as_ref().map_or("unknown", MatchedPath::as_str), response.status().as_u16());
     tracing::debug!(method, route, status, micros = start.elapsed().as_micros(), "request");
     SECONDS.of(method, route, status).record(start.elapsed());
@@ -56,29 +70,64 @@ impl Seconds {
     }
 }
 
-async fn admitted(state: &Shared, request: Request, next: Next) -> Result<Response, Problem> {
-    let _permit = state.requests.try_acquire().map_err(|_| Problem::new(kinds::OVERLOADED))?;
-    // A malformed query string is told by the handler, which knows the route's parameters.
-    let at_least = Query::parse(request.uri(), state.map).at_least;
-    let answered = async {
-        view_reaches(state, &at_least).await?;
-        Ok(next.run(request).await)
+/// What frees resources of the account's, or saves it: for these a key finds a place where others find none.
+fn is_urgent(method: &Method, route: Option<&MatchedPath>) -> bool {
+    let cancels = ["/v1/orders", "/v1/orders/{id}", "/v1/groups/{group}"];
+    let route = route.map_or("", MatchedPath::as_str);
+    (*method == Method::DELETE && cancels.contains(&route)) || route == "/v1/groups/{group}/trigger"
+}
+
+async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let is_urgent = is_urgent(&parts.method, parts.extensions.get());
+    let asker = auth::asker(&parts, state, is_urgent);
+    let received = match receive(state, asker, &parts, body).await {
+        Ok(received) => received,
+        Err(refused) => return refused,
     };
-    let caught = AssertUnwindSafe(timeout(REQUEST_WITHIN, answered)).catch_unwind().await;
-    match caught {
-        Ok(Ok(answered)) => answered,
-        Ok(Err(_)) => Err(Problem::new(kinds::REQUEST_TIMEOUT)),
+    let served = async {
+        // A malformed query string is told by the handler, which knows the route's parameters.
+        let at_least = Query::parse(&parts.uri, state.map).at_least;
+        view_reaches(state, asker, &at_least).await?;
+        verify(state, &mut parts, &received.bytes)?;
+        let admitted = Admitted::take(state, auth::asker(&parts, state, is_urgent))?;
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD) || parts.uri.path() == "/v1/orders/preview";
+        let Received { bytes, .. } = received;
+        let request = Request::from_parts(parts, Body::from(bytes));
+        let response = admitted.serve(finished(next.run(request), is_read)).await?;
+        admitted.answer(response, is_read)
+    };
+    served.await.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// An answer within the time, whatever becomes of its handler.
+async fn finished(handler: impl Future<Output = Response>, is_read: bool) -> Result<Response, Problem> {
+    match AssertUnwindSafe(timeout(REQUEST_WITHIN, handler)).catch_unwind().await {
+        Ok(Ok(response)) => Ok(response),
+        // What a command has done by now is not known here.
+        Ok(Err(_)) if is_read => Err(Problem::new(kinds::READ_MODEL_UNAVAILABLE)),
+        Ok(Err(_)) => Err(Problem::new(kinds::OUTCOME_UNKNOWN)),
         Err(_) => Err(Problem::new(kinds::INTERNAL)),
     }
 }
 
 /// Keys and markets are looked up in the view: it must be as new as the client asks as well.
-async fn view_reaches(state: &Everything, at_least: &[Coordinate]) -> Result<(), Problem> {
+async fn view_reaches(state: &Shared, asker: Asker, at_least: &[Coordinate]) -> Result<(), Problem> {
     let out_of_reach = || state.halted.out_of_reach(at_least, |shard| state.live.view().sequence(shard));
     if let Some(shard) = out_of_reach() {
         return Err(Problem::shard_halted(shard));
     }
-    let reached = at_least.is_empty() || state.live.wait(at_least, Instant::now() + POSITION_WITHIN).await;
+    if state.live.view().has_reached(at_least) {
+        return Ok(());
+    }
+    // No gateway can have told of it, nor will this one read as much in time.
+    let is_far =
+        |at: &Coordinate| at.sequence.saturating_sub(state.live.view().sequence(at.shard)) > POSITION_AHEAD_MAX;
+    if at_least.iter().any(is_far) {
+        return Err(Problem::new(kinds::POSITION_NOT_REACHED).detail("the position is far beyond the end of the log"));
+    }
+    let _waits = to_wait(state, asker)?;
+    let reached = state.live.wait(at_least, Instant::now() + POSITION_WITHIN).await;
     match out_of_reach() {
         _ if reached => Ok(()),
         Some(shard) => Err(Problem::shard_halted(shard)),
@@ -91,6 +140,12 @@ pub async fn reaches(progress: &Progress, at_least: &[Coordinate]) -> Result<(),
     if at_least.is_empty() {
         return Ok(());
     }
-    let reached = progress.wait(at_least, Instant::now() + POSITION_WITHIN).await;
+    let reached = apart(progress.wait(at_least, Instant::now() + POSITION_WITHIN)).await?;
     reached.map_err(|NotReached| Problem::new(kinds::POSITION_NOT_REACHED))
+}
+
+/// As [`reaches`], of the followers of the books.
+pub async fn followers_reach(state: &Everything, at_least: &[Coordinate]) -> Result<(), Problem> {
+    let reach = state.followers.reach(at_least, Instant::now() + POSITION_WITHIN);
+    apart(reach).await?.map_err(unavailable)
 }

@@ -8,15 +8,14 @@ use engine_core::Group;
 use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits, GroupNow, Instruction};
 use serde::Serialize;
 use service::clock::now;
-use tokio::time::Instant;
 
 use crate::answers::instructed;
-use crate::config::POSITION_WITHIN;
 use crate::http::answer::{Answer, Page};
 use crate::http::auth::{Canceller, Reader, Trader};
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
+use crate::http::gate::followers_reach;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
@@ -70,7 +69,7 @@ pub async fn list(
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", parse::group_segment);
     params.finish()?;
-    state.followers.reach(&at_least, Instant::now() + POSITION_WITHIN).await.map_err(unavailable)?;
+    followers_reach(&state, &at_least).await?;
     let looked = state.followers.read(state.map.of_account(account), |home| {
         let all = home.groups(account).into_iter().flat_map(|groups| groups.iter());
         let page = all.filter(|(id, _)| after.is_none_or(|after| *id > after));
@@ -93,7 +92,7 @@ pub async fn one(
 ) -> Result<Answer<GroupShape>, Problem> {
     let at_least = query.nothing_else()?;
     let id = group_id(&segment)?;
-    state.followers.reach(&at_least, Instant::now() + POSITION_WITHIN).await.map_err(unavailable)?;
+    followers_reach(&state, &at_least).await?;
     let looked = state
         .followers
         .read(state.map.of_account(account), |home| home.group(account, id).map(|group| GroupShape::of(id, group)));

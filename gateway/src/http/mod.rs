@@ -1,10 +1,11 @@
 //! HTTP: the routes and what every request goes through.
 //!
-//!   socket ─▶ (service::serve) ─▶ *gate* ─▶ signed ─▶ route ─▶ extract ─▶ handler ─▶ answer or problem
+//!   socket ─▶ (service::serve) ─▶ *gate* (receive, signed, admission) ─▶ route ─▶ extract ─▶ handler ─▶ answer or problem
 
 pub mod about;
 pub mod accounts;
 pub mod admins;
+pub mod admission;
 pub mod answer;
 pub mod auth;
 pub mod batch;
@@ -28,6 +29,7 @@ pub mod preview;
 pub mod problem;
 pub mod queries;
 pub mod queue;
+pub mod receive;
 pub mod safety;
 pub mod signed;
 pub mod transfers;
@@ -100,7 +102,6 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/ws", get(ws::upgrade))
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED))
         .fallback(async || Problem::new(kinds::ROUTE_UNKNOWN))
-        .layer(from_fn_with_state(state.clone(), signed::verify))
         .layer(from_fn(origin::carry))
         .layer(from_fn_with_state(state.clone(), gate::pass))
         .with_state(state)

@@ -8,14 +8,13 @@ use schemas::event::FirstOutcome;
 use schemas::{Credits, MarketId, NewOrder, Price, Rejection};
 use serde::Serialize;
 use service::clock::now;
-use tokio::time::Instant;
 
-use crate::config::POSITION_WITHIN;
 use crate::follow::Unavailable;
 use crate::follow::preview::{Funding, Previewed, preview as previewed};
 use crate::http::answer::Answer;
 use crate::http::auth::Reader;
 use crate::http::extract::{Body, Query};
+use crate::http::gate::followers_reach;
 use crate::http::new_order::Wanted;
 use crate::http::problem::{Problem, kinds, rejection_kind};
 use crate::shapes::{text, text_or_null};
@@ -122,7 +121,7 @@ pub async fn preview(
     let wanted = Wanted::read(&mut fields);
     let wanted = fields.finish(wanted)?;
     let (order, listing) = wanted.order_to_judge(account, &state.live.view(), "")?;
-    state.followers.reach(&at_least, Instant::now() + POSITION_WITHIN).await.map_err(unavailable)?;
+    followers_reach(&state, &at_least).await?;
     let known = previewed(&state.followers, state.map, &order, now()).map_err(unavailable)?;
     let answer = PreviewAnswer::new(&order, listing.ticker.to_string(), &known);
     Ok(Answer::many(answer, known.at))

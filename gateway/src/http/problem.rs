@@ -14,6 +14,9 @@ use serde_json::{Map, Value, json};
 
 use crate::http::POSITION_HEADER;
 
+/// Faults of one request that are named. More help nobody, and cost more than the request.
+pub const ERRORS_MAX: usize = 100;
+
 /// A kind of problem. `code` and `status` are public and never change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kind {
@@ -294,12 +297,16 @@ impl Problem {
     }
 
     /// A request with these faults.
-    pub fn invalid(errors: Vec<FieldError>) -> Self {
+    pub fn invalid(mut errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [one] => one.detail.clone(),
+            many if many.len() > ERRORS_MAX => {
+                format!("more than {ERRORS_MAX} fields are not valid; the first {ERRORS_MAX} are named")
+            }
             many => format!("{} fields are not valid", many.len()),
         };
         let mut problem = Self::new(kinds::INVALID_REQUEST).detail(detail);
+        errors.truncate(ERRORS_MAX);
         problem.0.errors = errors;
         problem
     }

@@ -2,15 +2,13 @@
 
 use axum::extract::State;
 use engine_core::{QueueCount, QueuedOrder};
-use schemas::ids::Coordinate;
 use schemas::{MarketId, OrderId, Price, Shard};
 use serde::Serialize;
-use tokio::time::Instant;
 
-use crate::config::POSITION_WITHIN;
 use crate::http::answer::{Answer, Page};
 use crate::http::auth::Reader;
 use crate::http::extract::{Query, Segment};
+use crate::http::gate::followers_reach;
 use crate::http::history;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::preview::unavailable;
@@ -73,7 +71,7 @@ pub async fn queue(
     let unknown = || Problem::new(kinds::ORDER_UNKNOWN);
     let known = parse::order_id(&id).ok().filter(|order| order.shard().number() < state.map.shards());
     let order = known.ok_or_else(unknown)?;
-    reaches(&state, &at_least).await?;
+    followers_reach(&state, &at_least).await?;
     let mut count = QueueCount::of_at_most(ORDERS_COUNTED_MAX);
     let looked = state.followers.read(order.shard(), |shard| shard.queued_order(account, order, &mut count));
     let (queued, at) = looked.map_err(unavailable)?;
@@ -92,7 +90,7 @@ pub async fn queues(
     let after = params.optional("cursor", parse::order_id).unwrap_or(OrderId(0));
     params.finish()?;
     history::known(&state, market)?;
-    reaches(&state, &at_least).await?;
+    followers_reach(&state, &at_least).await?;
     // An order's id begins with its shard, so the orders of all shards are in one order.
     let shards = Shard::all(state.map.shards()).filter(|shard| match market {
         Some(market) => *shard == state.map.of_market(market),
@@ -117,8 +115,4 @@ pub async fn queues(
     let next = found.last().filter(|_| more).map(|queued| queued.order.to_string());
     let items = found.iter().map(|queued| QueueAnswer::of(&state, queued)).collect();
     Ok(Answer::many(Page { items, next }, at))
-}
-
-async fn reaches(state: &Everything, at_least: &[Coordinate]) -> Result<(), Problem> {
-    state.followers.reach(at_least, Instant::now() + POSITION_WITHIN).await.map_err(unavailable)
 }

@@ -1,13 +1,12 @@
-//! Who signed a request: the middleware that verifies `LFG-Signature`, and the same for a WebSocket's message.
+//! Who signed a request: verifies `LFG-Signature`, and the same for a WebSocket's message.
 //!
-//!   gate ─▶ *signed* ─▶ route ─▶ extract
+//!   gate (receive ─▶ *signed* ─▶ admission) ─▶ route ─▶ extract
 //!
 //! | step                               | refused as                                     |
 //! |------------------------------------|------------------------------------------------|
 //! | three headers, each once, in form  | `unauthenticated`                              |
 //! | no `Authorization` beside them     | `unauthenticated`                              |
 //! | in time                            | `timestamp-out-of-window`                      |
-//! | the body is read and hashed        | `body-too-large`                               |
 //! | the signature is by a live key     | `unauthenticated`                              |
 //! | the key's home is followed         | `shard-halted`                                 |
 //! | it was not accepted before         | `signature-used`, `signature-limit`            |
@@ -17,15 +16,11 @@
 
 use std::convert::Infallible;
 
-use axum::body::Body;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use service::clock::now;
 
-use crate::http::extract::read;
 use crate::http::fields::Fields;
 use crate::http::parse::{self, Fault};
 use crate::http::problem::{Problem, kinds};
@@ -87,24 +82,15 @@ impl MustName {
     }
 }
 
-/// The middleware.
-pub async fn verify(State(state): State<Shared>, request: Request, next: Next) -> Response {
-    match verified(&state, request).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn verified(state: &Shared, request: Request) -> Result<Request, Problem> {
-    let Some(stamp) = stamp(request.headers())? else { return Ok(request) };
+/// Verifies the signature over this body, if there is one.
+pub fn verify(state: &Shared, parts: &mut Parts, body: &[u8]) -> Result<(), Problem> {
+    let Some(stamp) = stamp(&parts.headers)? else { return Ok(()) };
     check_time(state, &stamp)?;
-    let (mut parts, body) = request.into_parts();
-    let body = read(body).await?;
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let text = stamp.text(parts.method.as_str(), target, &body);
+    let text = stamp.text(parts.method.as_str(), target, body);
     let holder = accepted(state, &stamp, &text)?;
     parts.extensions.insert(SignedBy(holder));
-    Ok(Request::from_parts(parts, Body::from(body)))
+    Ok(())
 }
 
 /// What the headers say; `None` if there is none of them.

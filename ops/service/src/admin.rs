@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -24,7 +25,7 @@ use tokio::net::TcpListener;
 
 use crate::Shutdown;
 use crate::health::{Liveness, Readiness};
-use crate::serve::{Limits, serve};
+use crate::serve::{Limits, demand_host, serve};
 use crate::telemetry::Telemetry;
 
 /// Connections of the admin port. A probe always gets one: the one that is idle longest makes room.
@@ -69,6 +70,7 @@ impl Admin {
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .layer(from_fn(demand_host))
             .with_state(Asked { telemetry, liveness, readiness });
         tokio::spawn(serve(listener, routes, LIMITS, Shutdown::new()));
         tracing::info!(%address, "admin port listens");

@@ -29,8 +29,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use socket2::{SockRef, TcpKeepalive};
@@ -221,6 +223,25 @@ async fn answer(
         traffic.upgrade();
     }
     Ok(response.map(|body| Answer::new(body, under_way)))
+}
+
+/// True if the request says whom it is for, once: HTTP/1.1 demands a `Host` header, and two could be read differently by
+/// whoever stands in between.
+pub fn names_host(request: &Parts) -> bool {
+    match request.headers.get_all(header::HOST).iter().count() {
+        0 => request.version != Version::HTTP_11,
+        hosts => hosts == 1,
+    }
+}
+
+/// As [`names_host`], for ports whose errors have no form of their own.
+pub async fn demand_host(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    if names_host(&parts) {
+        next.run(Request::from_parts(parts, body)).await
+    } else {
+        (StatusCode::BAD_REQUEST, "a request has one Host header\n").into_response()
+    }
 }
 
 #[cfg(test)]

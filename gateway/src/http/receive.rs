@@ -1,0 +1,138 @@
+//! What comes in: the head is looked at, the body is read, both before the request takes a place among those in
+//! progress.
+//!
+//! Whatever is refused, the connection stays in step: the rest of the body is read and thrown away, or the answer says
+//! that the connection ends.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Version, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use service::serve::names_host;
+use tokio::time::timeout;
+
+use crate::config::{BODY_MAX, BODY_WITHIN};
+use crate::http::problem::{Problem, kinds};
+use crate::shares::{Asker, Share};
+use crate::state::Shared;
+
+/// Bytes beyond the limit that are read and thrown away, so that a client that is still sending gets to see the answer.
+const DISCARD_MAX: usize = 4 * 1024 * 1024;
+
+/// How long they may take.
+const DISCARD_WITHIN: Duration = Duration::from_secs(2);
+
+/// A request's body, and its place among those that come in.
+pub struct Received {
+    /// The bytes.
+    pub bytes: Bytes,
+    _place: Option<Share>,
+}
+
+/// Reads the body of a request whose head is sound.
+pub async fn receive(state: &Shared, asker: Asker, parts: &Parts, body: Body) -> Result<Received, Response> {
+    if let Err(problem) = check(parts) {
+        return Err(refused(problem, parts.version, discard(body).await));
+    }
+    if body.is_end_stream() {
+        return Ok(Received { bytes: Bytes::new(), _place: None });
+    }
+    let Some(place) = state.bodies.take(asker, 1) else {
+        return Err(refused(Problem::new(kinds::OVERLOADED), parts.version, discard(body).await));
+    };
+    match timeout(BODY_WITHIN, read(body)).await {
+        Ok(Ok(bytes)) => Ok(Received { bytes, _place: Some(place) }),
+        Ok(Err((problem, whole))) => Err(refused(problem, parts.version, whole)),
+        Err(_) => Err(refused(Problem::new(kinds::REQUEST_TIMEOUT), parts.version, false)),
+    }
+}
+
+fn check(parts: &Parts) -> Result<(), Problem> {
+    if !names_host(parts) {
+        let detail = "a request has one Host header";
+        return Err(Problem::new(kinds::INVALID_REQUEST).detail(detail));
+    }
+    if is_encoded(&parts.headers) {
+        return Err(Problem::new(kinds::UNSUPPORTED_MEDIA_TYPE).detail("the body must not have a Content-Encoding"));
+    }
+    Ok(())
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+    !values.all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+/// The bytes of a body, if they are not too many; or why not, and whether all of it was read.
+async fn read(body: Body) -> Result<Bytes, (Problem, bool)> {
+    let (mut kept, mut seen, mut chunks) = (Vec::new(), 0, body.into_data_stream());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| {
+            let problem = Problem::new(kinds::MALFORMED_JSON);
+            (problem.detail(format!("the body could not be read: {error}")), false)
+        })?;
+        seen += chunk.len();
+        if seen > DISCARD_MAX {
+            return Err((Problem::new(kinds::BODY_TOO_LARGE), false));
+        }
+        if seen <= BODY_MAX {
+            kept.extend_from_slice(&chunk);
+        }
+    }
+    if seen <= BODY_MAX { Ok(kept.into()) } else { Err((Problem::new(kinds::BODY_TOO_LARGE), true)) }
+}
+
+/// Throws a body away. True if that was all of it.
+async fn discard(body: Body) -> bool {
+    let mut chunks = body.into_data_stream();
+    let all = async {
+        let mut seen = 0;
+        while let Some(chunk) = chunks.next().await {
+            seen += chunk.map_or(DISCARD_MAX, |chunk| chunk.len());
+            if seen >= DISCARD_MAX {
+                return false;
+            }
+        }
+        true
+    };
+    timeout(DISCARD_WITHIN, all).await.unwrap_or(false)
+}
+
+/// A refusal. HTTP/2 ends the stream by itself.
+fn refused(problem: Problem, version: Version, whole: bool) -> Response {
+    let mut response = problem.into_response();
+    if !whole && version < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_bounded() {
+        assert_eq!(read(Body::from(vec![b' '; BODY_MAX])).await.unwrap().len(), BODY_MAX);
+        let (problem, whole) = read(Body::from(vec![b' '; BODY_MAX + 1])).await.unwrap_err();
+        assert_eq!((problem.kind(), whole), (kinds::BODY_TOO_LARGE, true));
+        let (problem, whole) = read(Body::from(vec![b' '; DISCARD_MAX + 1])).await.unwrap_err();
+        assert_eq!((problem.kind(), whole), (kinds::BODY_TOO_LARGE, false));
+    }
+
+    #[test]
+    fn only_identity_is_no_encoding() {
+        let with = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            is_encoded(&headers)
+        };
+        assert!(!with(&[]) && !with(&["identity"]) && !with(&[" Identity "]));
+        assert!(with(&["gzip"]) && with(&["identity", "br"]) && with(&["identity, gzip"]) && with(&[""]));
+    }
+}

@@ -1,0 +1,137 @@
+//! Those who wait for a position, each woken when its own comes and not before.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use schemas::Shard;
+use schemas::ids::Coordinate;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+/// By shard and sequence; the number tells those apart who wait for the same.
+type Place = (Shard, u64, u64);
+
+/// See the module.
+#[derive(Default)]
+pub struct Waiting {
+    places: Mutex<Places>,
+    count: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Places {
+    next: u64,
+    waiting: BTreeMap<Place, oneshot::Sender<()>>,
+}
+
+impl Waiting {
+    /// True if somebody waits.
+    pub fn is_wanted(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    /// Wakes those who wait for this position, or for one before it.
+    pub fn advance(&self, at: Coordinate) {
+        if !self.is_wanted() {
+            return;
+        }
+        let mut places = self.places();
+        let after = (at.shard, at.sequence, u64::MAX);
+        while let Some((&place, _)) = places.waiting.range((at.shard, 0, 0)..=after).next() {
+            if let Some(waits) = places.waiting.remove(&place) {
+                // Whoever waited may be gone.
+                let _gone = waits.send(());
+            }
+        }
+        self.count.store(places.waiting.len(), Ordering::Release);
+    }
+
+    /// Waits until all of this is reached. `has` looks; it says yes to all that [`Waiting::advance`] was told. False if
+    /// it is not by the deadline.
+    pub async fn reach(&self, wanted: &[Coordinate], deadline: Instant, has: impl Fn(Coordinate) -> bool) -> bool {
+        for &at in wanted {
+            if has(at) {
+                continue;
+            }
+            // Registered before the second look, so that an advance between the two is not missed.
+            let (ticket, woken) = self.register(at);
+            let reached = has(at) || timeout_at(deadline, woken).await.is_ok();
+            drop(ticket);
+            if !reached && !has(at) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn register(&self, at: Coordinate) -> (Ticket<'_>, oneshot::Receiver<()>) {
+        let (sender, woken) = oneshot::channel();
+        let mut places = self.places();
+        let place = (at.shard, at.sequence, places.next);
+        places.next += 1;
+        places.waiting.insert(place, sender);
+        self.count.store(places.waiting.len(), Ordering::Release);
+        (Ticket { waiting: self, place }, woken)
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among those who wait; it ends with whoever has it.
+struct Ticket<'a> {
+    waiting: &'a Waiting,
+    place: Place,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut places = self.waiting.places();
+        places.waiting.remove(&self.place);
+        self.waiting.count.store(places.waiting.len(), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+    use std::time::Duration;
+
+    fn at(shard: u16, sequence: u64) -> Coordinate {
+        Coordinate { shard: Shard::new(shard).unwrap(), sequence }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_is_woken_by_its_own_position_alone() {
+        let (waiting, reached, looks) = (Arc::new(Waiting::default()), Arc::new(AtomicU64::new(0)), Arc::default());
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let wait = |wanted: Vec<Coordinate>| {
+            let (waiting, reached, looks) =
+                (Arc::clone(&waiting), Arc::clone(&reached), Arc::<AtomicU64>::clone(&looks));
+            tokio::spawn(async move {
+                let has = |at: Coordinate| {
+                    looks.fetch_add(1, Ordering::Relaxed);
+                    at.shard.number() == 1 && at.sequence <= reached.load(Ordering::Relaxed)
+                };
+                waiting.reach(&wanted, deadline, has).await
+            })
+        };
+        let (near, far, elsewhere) = (wait(vec![at(1, 5)]), wait(vec![at(1, 500)]), wait(vec![at(1, 5), at(2, 1)]));
+        while waiting.count.load(Ordering::Relaxed) < 3 {
+            tokio::task::yield_now().await;
+        }
+        let before = looks.load(Ordering::Relaxed);
+        for sequence in 1..=5 {
+            reached.store(sequence, Ordering::Relaxed);
+            waiting.advance(at(1, sequence));
+        }
+        assert!(near.await.unwrap());
+        assert!(looks.load(Ordering::Relaxed) <= before + 2, "only those are woken whose position came");
+        assert_eq!((far.await.unwrap(), elsewhere.await.unwrap()), (false, false));
+        assert!(Instant::now() >= deadline && !waiting.is_wanted());
+    }
+}

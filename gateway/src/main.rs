@@ -287,6 +287,7 @@ fn share(
         waits: Shares::new(config.requests_max, WAIT_PARTS),
         answers: Shares::new(config::ANSWERS_MAX, ANSWER_PARTS),
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
+        socket_idle_within: config.connections.idle_within,
         websockets: Arc::new(Semaphore::new(sockets.websockets)),
         shutdown,
     })

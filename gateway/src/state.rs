@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemas::shard_map::ShardMap;
 use service::serve::Peer;
@@ -57,6 +58,8 @@ pub struct State {
     pub answers: Arc<Shares>,
     /// Addresses that stand for many clients.
     pub shared_addresses: Vec<Peer>,
+    /// How long a WebSocket may have no key, no subscription and no request.
+    pub socket_idle_within: Duration,
     /// WebSocket connections.
     pub websockets: Arc<Semaphore>,
     /// Asked to stop?

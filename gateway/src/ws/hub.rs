@@ -173,6 +173,11 @@ impl Hub {
         }
     }
 
+    /// True if no topic's messages go to the client.
+    pub fn watches_nothing(&self, client: ClientNumber) -> bool {
+        self.clients.get(&client).is_none_or(|state| state.topics.is_empty())
+    }
+
     fn leave(&mut self, client: ClientNumber, topic: Topic) {
         if let Some(watched) = self.topics.get_mut(&topic) {
             watched.clients.remove(&client);

@@ -8,6 +8,7 @@ use schemas::{MarketId, Scopes};
 use service::hex::to_hex;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tungstenite::error::ProtocolError;
 
 use crate::http::auth::holder;
 use crate::http::problem::{Problem, kinds};
@@ -27,6 +28,9 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// Messages that are written together when many wait.
 const BATCH: usize = 64;
 
+/// How long a client may take to answer a close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
 /// Requests in a row that are not understood, before the client is let go.
 const BAD_REQUESTS_MAX: u32 = 32;
 
@@ -35,6 +39,16 @@ const BAD_REQUESTS_MAX: u32 = 32;
 enum End {
     /// The client left, or the connection broke.
     Gone,
+    /// The client says goodbye, and hears the same.
+    Closed,
+    /// A message is larger than it may be.
+    TooBig,
+    /// A text is not UTF-8.
+    NotText,
+    /// What came is not WebSocket.
+    NotWebSocket,
+    /// It showed no key, watches nothing and asks nothing.
+    Idle,
     /// The gateway stops.
     Shutdown,
     /// Too many requests that are not understood.
@@ -55,7 +69,11 @@ impl End {
     /// The close frame, if there is somebody to get it.
     fn frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
-            Self::Gone => return None,
+            Self::Gone | Self::Closed => return None,
+            Self::NotWebSocket => (1002, "not WebSocket"),
+            Self::NotText => (1007, "a text must be UTF-8"),
+            Self::TooBig => (1009, "a message has 4,096 bytes at most"),
+            Self::Idle => (4006, "no key, no subscription and no request"),
             Self::Shutdown => (1001, "the gateway stops"),
             Self::BadRequests => (1008, "too many bad messages"),
             Self::KeyRevoked => (4001, "the key was revoked"),
@@ -79,6 +97,19 @@ impl From<Eviction> for End {
     }
 }
 
+impl From<axum::Error> for End {
+    fn from(error: axum::Error) -> Self {
+        match error.into_inner().downcast_ref() {
+            Some(tungstenite::Error::Capacity(_)) => Self::TooBig,
+            Some(tungstenite::Error::Utf8(_)) => Self::NotText,
+            // These are not the client's doing.
+            Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Self::Gone,
+            Some(tungstenite::Error::Protocol(_)) => Self::NotWebSocket,
+            _ => Self::Gone,
+        }
+    }
+}
+
 /// Serves a connection until it ends.
 pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     let inbox = state.live.hub().connect();
@@ -87,7 +118,8 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
-    let mut session = Session { socket, state, inbox, key: None, challenge: None, orders, heard, bad_requests };
+    let mut session =
+        Session { socket, state, inbox, key: None, challenge: None, orders, heard, asked: heard, bad_requests };
     let greeted = match key {
         Some(key) => session.authenticate(key).await,
         None => Ok(()),
@@ -98,10 +130,7 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     };
     session.state.live.hub().disconnect(client);
     tracing::debug!(?end, "a WebSocket ended");
-    if let Some(frame) = end.frame() {
-        // Best effort: the client may be gone or not read.
-        let _ = timeout(WRITE_WITHIN, session.socket.send(Message::Close(Some(frame)))).await;
-    }
+    session.close(end).await;
 }
 
 struct Session {
@@ -113,6 +142,8 @@ struct Session {
     challenge: Option<String>,
     orders: OrdersChannel,
     heard: Instant,
+    /// When it asked for something last.
+    asked: Instant,
     bad_requests: u32,
 }
 
@@ -122,6 +153,8 @@ impl Session {
         let stopped = shutdown.wait();
         tokio::pin!(stopped);
         let mut batch = Vec::with_capacity(BATCH);
+        let mut looks = interval(self.state.socket_idle_within);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let went_on = tokio::select! {
                 () = &mut stopped => Err(End::Shutdown),
@@ -130,10 +163,32 @@ impl Session {
                 _ = self.inbox.frames.recv_many(&mut batch, BATCH) => self.deliver(&mut batch).await,
                 arrival = self.orders.arrival() => self.deliver_snapshot(arrival).await,
                 _ = pings.tick() => self.ping().await,
+                _ = looks.tick() => self.look(),
             };
             if let Err(end) = went_on {
                 return end;
             }
+        }
+    }
+
+    /// Pings keep nobody here who has nothing to do.
+    fn look(&self) -> Result<(), End> {
+        let is_idle = self.key.is_none() && self.asked.elapsed() >= self.state.socket_idle_within;
+        if is_idle && self.state.live.hub().watches_nothing(self.inbox.client) { Err(End::Idle) } else { Ok(()) }
+    }
+
+    /// Says why, and hears what the client says to that. Best effort: it may be gone or not read.
+    async fn close(mut self, end: End) {
+        if let Some(frame) = end.frame() {
+            let said = timeout(WRITE_WITHIN, self.socket.send(Message::Close(Some(frame)))).await;
+            if !matches!(said, Ok(Ok(()))) {
+                return;
+            }
+        }
+        if end != End::Gone {
+            let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+            // A client that does not answer has had its time.
+            let _answered = timeout(CLOSE_WITHIN, rest).await;
         }
     }
 
@@ -200,17 +255,21 @@ impl Session {
     }
 
     async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
-        let Some(Ok(message)) = message else { return Err(End::Gone) };
+        let message = message.ok_or(End::Gone)??;
         self.heard = Instant::now();
         match message {
             Message::Text(text) => match Request::parse(text.as_str()) {
-                Ok(request) => self.serve(request).await,
+                Ok(request) => {
+                    self.asked = self.heard;
+                    self.serve(request).await
+                }
                 Err(problem) => self.complain(&problem).await,
             },
             Message::Binary(_) => self.complain(&Problem::new(kinds::MALFORMED_JSON).detail("text, please")).await,
             // Pings are answered by the library, with the next write at the latest.
             Message::Ping(_) | Message::Pong(_) => Ok(()),
-            Message::Close(_) => Err(End::Gone),
+            // The library answers it while the rest is heard.
+            Message::Close(_) => Err(End::Closed),
         }
     }
 
@@ -225,6 +284,9 @@ impl Session {
     }
 
     async fn serve(&mut self, request: Request) -> Result<(), End> {
+        if !matches!(request, Request::Auth(_)) {
+            self.bad_requests = 0;
+        }
         let (op, result) = match request {
             Request::Ping => ("ping", Ok(Some(protocol::PONG.to_owned()))),
             Request::Challenge => {
@@ -263,6 +325,7 @@ impl Session {
     }
 
     async fn authenticate(&mut self, key: KeyHolder) -> Result<(), End> {
+        self.bad_requests = 0;
         if self.key.as_ref().is_some_and(|before| before.account != key.account) {
             let problem = Problem::new(kinds::ACCOUNT_ONLY).detail("the connection belongs to another account");
             return self.refuse(&problem, Some("auth")).await;

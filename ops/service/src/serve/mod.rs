@@ -221,6 +221,10 @@ async fn answer(
     let response = router.oneshot(request.map(Body::new)).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         traffic.upgrade();
+        traffic.linger();
+    }
+    if response.headers().contains_key(header::CONNECTION) {
+        traffic.linger();
     }
     Ok(response.map(|body| Answer::new(body, under_way)))
 }

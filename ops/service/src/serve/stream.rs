@@ -6,30 +6,47 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::connections::Slot;
 
+/// How long a peer that is still sending may take to see what was said to it last, and how much it may send.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u64 = 8 * 1024 * 1024;
+
 /// See the module.
 pub struct Stream {
-    socket: TcpStream,
-    slot: Slot,
+    /// Both until the end.
+    open: Option<(TcpStream, Slot)>,
     write_within: Duration,
     /// Runs while the socket takes nothing.
     deadline: Pin<Box<Sleep>>,
     waits: bool,
+    /// The peer sends no more, or does not read.
+    finished: bool,
 }
 
 impl Stream {
     pub fn new(socket: TcpStream, slot: Slot, write_within: Duration) -> Self {
-        Self { socket, slot, write_within, deadline: Box::pin(sleep(write_within)), waits: false }
+        let deadline = Box::pin(sleep(write_within));
+        Self { open: Some((socket, slot)), write_within, deadline, waits: false, finished: false }
+    }
+
+    fn socket(&mut self) -> Pin<&mut TcpStream> {
+        let (socket, _) = self.open.as_mut().expect("open until its end");
+        Pin::new(socket)
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.open.as_ref().is_some_and(|(_, slot)| slot.traffic().is_upgraded())
     }
 
     /// What writing came to, and whether it has been waited for too long. Other protocols have deadlines of their own.
     fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
-        if written.is_ready() || self.slot.traffic().is_upgraded() {
+        if written.is_ready() || self.is_upgraded() {
             self.waits = false;
             return written;
         }
@@ -38,7 +55,10 @@ impl Stream {
             self.deadline.as_mut().reset(Instant::now() + self.write_within);
         }
         match self.deadline.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the peer does not read"))),
+            Poll::Ready(()) => {
+                self.finished = true;
+                Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the peer does not read")))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
@@ -46,13 +66,17 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = self.socket().poll_read(cx, buffer);
+        let is_end = matches!(read, Poll::Ready(Ok(()))) && buffer.filled().len() == before && buffer.remaining() > 0;
+        self.finished |= is_end || matches!(read, Poll::Ready(Err(_)));
+        read
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        let written = self.socket().poll_write(cx, bytes);
         self.judge(cx, written)
     }
 
@@ -61,19 +85,41 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        let written = self.socket().poll_write_vectored(cx, slices);
         self.judge(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.open.as_ref().is_some_and(|(socket, _)| socket.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        self.socket().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        self.socket().poll_shutdown(cx)
+    }
+}
+
+/// To close a socket with bytes that were not read takes away what was written before. So what was said at the end of a
+/// conversation (`Traffic::lingers`) is given time to arrive.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let Some((mut socket, slot)) = self.open.take() else { return };
+        if self.finished || !slot.traffic().lingers() {
+            return;
+        }
+        // At the end of the process there is none, and nobody waits.
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let rest = async {
+                socket.shutdown().await?;
+                tokio::io::copy(&mut (&mut socket).take(LINGER_BYTES), &mut tokio::io::sink()).await
+            };
+            // Whatever comes of it, it ends here.
+            let _ended = timeout(LINGER, rest).await;
+            drop(slot);
+        });
     }
 }

@@ -14,6 +14,7 @@ use super::Limits;
 pub struct Traffic {
     state: Mutex<State>,
     upgraded: AtomicBool,
+    lingers: AtomicBool,
     leave: Notify,
 }
 
@@ -44,7 +45,8 @@ impl Traffic {
     pub fn new() -> Arc<Self> {
         let (since, under_way) = (Instant::now(), BTreeMap::new());
         let state = State { spoke: false, since, next: 0, under_way, until: None };
-        Arc::new(Self { state: Mutex::new(state), upgraded: AtomicBool::new(false), leave: Notify::new() })
+        let (upgraded, lingers) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { state: Mutex::new(state), upgraded, lingers, leave: Notify::new() })
     }
 
     /// A request begins.
@@ -64,6 +66,15 @@ impl Traffic {
 
     pub fn is_upgraded(&self) -> bool {
         self.upgraded.load(Ordering::Relaxed)
+    }
+
+    /// What was said last is to be seen, although the peer may be sending.
+    pub fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    pub fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Relaxed)
     }
 
     /// Since when nothing is in progress, if so.

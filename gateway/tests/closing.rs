@@ -1,0 +1,179 @@
+//! How WebSockets end: a goodbye is answered, a fault is named, and who has nothing to do here does not stay.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod common;
+
+use common::process::Process;
+use common::raw::{ask, connect_from};
+use common::scribe::{Scribe, key, listing};
+use common::socket::{Heard, Socket};
+use common::{PATIENCE, Platform, eventually};
+use schemas::{AccountId, ApiKeyId, Event, Scopes};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const ACCOUNT: AccountId = AccountId(77);
+const UPGRADE: &str = "GET /v1/ws HTTP/1.1\r\nHost: lfg.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
+const PING: u8 = 0x89;
+
+/// A client's frame, whose mask changes nothing.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match u16::try_from(payload.len()).unwrap() {
+        short @ ..126 => bytes.push(0x80 | u8::try_from(short).unwrap()),
+        long => {
+            bytes.push(0x80 | 126);
+            bytes.extend(long.to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}
+
+async fn upgraded(address: &str) -> TcpStream {
+    let mut stream = connect_from(2, address).await;
+    let (head, _) = ask(&mut stream, UPGRADE).await;
+    assert!(head.starts_with("http/1.1 101"), "{head}");
+    stream
+}
+
+/// Everything up to the end of the connection; the code of the close frame that is the last of it.
+async fn close_code(stream: &mut TcpStream) -> u16 {
+    let mut all = Vec::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("an end").expect("no reset");
+    let mut rest = all.as_slice();
+    while let [first, length, payload @ ..] = rest {
+        let (payload, after) = payload.split_at(usize::from(*length));
+        if *first == CLOSE {
+            assert!(after.is_empty(), "something behind the close frame");
+            return u16::from_be_bytes(payload[..2].try_into().unwrap());
+        }
+        rest = after;
+    }
+    panic!("no close frame in {all:?}");
+}
+
+async fn started(name: &str) -> (Platform, Process, common::api::Api, Scribe) {
+    let mut platform = Platform::create(name).await;
+    platform.set("LFG_IDLE_WITHIN", "1");
+    let mut scribe = Scribe::new(&platform);
+    let listing = listing("RAIN", 100);
+    scribe.open_market(platform.map().of_market(listing.market), listing).await;
+    let (gateway, api) = platform.gateway().await;
+    (platform, gateway, api, scribe)
+}
+
+#[tokio::test]
+async fn a_goodbye_is_answered_and_a_fault_has_its_code() {
+    let (platform, gateway, api, _scribe) = started("closing").await;
+    let goodbye = frame(CLOSE, &1000_u16.to_be_bytes());
+    for (bytes, code) in [
+        (goodbye, 1000),
+        (frame(TEXT, &[0xff, 0xfe]), 1007),
+        (frame(TEXT, &[b'x'; 5_000]), 1009),
+        // Much more than is ever read.
+        (frame(TEXT, &[b'x'; 60_000]), 1009),
+        (frame(0x83, b""), 1002),
+        (frame(0xf1, b""), 1002),
+        // Without a mask.
+        (vec![TEXT, 1, b'x'], 1002),
+    ] {
+        let mut stream = upgraded(&api.address).await;
+        stream.write_all(&bytes).await.unwrap();
+        assert_eq!(close_code(&mut stream).await, code, "{:?}", &bytes[..2]);
+    }
+    drop(gateway);
+    platform.remove().await;
+}
+
+#[tokio::test]
+async fn bad_messages_count_in_a_row() {
+    let (platform, gateway, api, _scribe) = started("in-a-row").await;
+    let mut socket = Socket::anonymous(&api).await;
+    for _ in 0..3 {
+        for _ in 0..31 {
+            socket.say_text("?".to_owned()).await;
+            assert_eq!(socket.next().await["type"], "error");
+        }
+        assert_eq!(socket.ask(json!({"op": "ping"})).await["type"], "pong");
+    }
+    for _ in 0..32 {
+        socket.say_text("?".to_owned()).await;
+    }
+    let code = loop {
+        if let Heard::Closed(code) = socket.hear().await {
+            break code;
+        }
+    };
+    assert_eq!(code, 1008);
+    drop(gateway);
+    platform.remove().await;
+}
+
+#[tokio::test]
+async fn who_only_pings_does_not_stay_and_who_watches_does() {
+    let (platform, gateway, api, _scribe) = started("idle-sockets").await;
+    let mut watching = Socket::anonymous(&api).await;
+    assert_eq!(watching.subscribe("book", "RAIN").await["type"], "snapshot");
+    let mut idle = upgraded(&api.address).await;
+    while idle.write_all(&frame(PING, b"")).await.is_ok() {
+        tokio::task::yield_now().await;
+        let mut waiting = [0; 4_096];
+        if let Ok(read) = idle.try_read(&mut waiting)
+            && waiting[..read].ends_with(b"no key, no subscription and no request")
+        {
+            break;
+        }
+    }
+    let mut silent = upgraded(&api.address).await;
+    assert_eq!(close_code(&mut silent).await, 4006);
+    assert_eq!(watching.ask(json!({"op": "ping"})).await["type"], "pong");
+    drop(gateway);
+    platform.remove().await;
+}
+
+#[tokio::test]
+async fn the_last_key_counts_for_what_is_seen_and_for_how_long() {
+    let (platform, gateway, api, mut scribe) = started("two-keys").await;
+    let home = platform.map().of_account(ACCOUNT);
+    let (reads, reading) = key(1, 0x11, Scopes::READ_TRADE);
+    let (trades, trading) = key(2, 0x22, Scopes::TRADE);
+    let mut events = vec![Event::AccountOpened { account: ACCOUNT }];
+    events.extend([reading, trading].map(|key| Event::ApiKeyAdded { account: ACCOUNT, key, by: None }));
+    scribe.tell(home, events).await;
+    eventually("the gateway knows the keys", async || {
+        (api.get(Some(&trades), "/v1/wallet").await.status == 403).then_some(())
+    })
+    .await;
+    let mut socket = Socket::anonymous(&api).await;
+    let auth = |key: &str| json!({"op": "auth", "api_key": key});
+    assert_eq!(socket.ask(auth(&reads)).await["type"], "authenticated");
+    // Whether the snapshot can be had or not, the channel was asked for before the other key comes.
+    socket.say(&json!({"op": "subscribe", "channel": "orders"})).await;
+    socket.say(&auth(&trades)).await;
+    while socket.next().await["type"] != "authenticated" {}
+    let market = listing("RAIN", 100).market;
+    let shard = platform.map().of_market(market);
+    let bid = common::scribe::bid(ACCOUNT, market, shard);
+    scribe.tell(shard, vec![bid]).await;
+    scribe.tell(home, vec![Event::ApiKeyRevoked { account: ACCOUNT, key: ApiKeyId(1), by: None }]).await;
+    eventually("the first key is revoked", async || {
+        (api.get(Some(&reads), "/v1/wallet").await.status == 401).then_some(())
+    })
+    .await;
+    // Nothing of the order came, and the connection is the other key's.
+    assert_eq!(socket.ask(json!({"op": "ping"})).await["type"], "pong");
+    let refused = socket.ask(json!({"op": "subscribe", "channel": "orders"})).await;
+    assert_eq!(refused["code"], "scope-missing");
+    scribe.tell(home, vec![Event::ApiKeyRevoked { account: ACCOUNT, key: ApiKeyId(2), by: None }]).await;
+    assert!(matches!(socket.hear().await, Heard::Closed(4001)));
+    drop(gateway);
+    platform.remove().await;
+}

@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use engine_core::Group;
-use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits, GroupNow, Instruction};
+use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits, GroupNow, Instruction, Timestamp};
 use serde::Serialize;
 use service::clock::now;
 
@@ -37,8 +37,8 @@ pub struct GroupShape {
 }
 
 impl GroupShape {
-    fn of(id: GroupId, group: &Group) -> Self {
-        let (limits, at) = (group.limits, now());
+    fn of(id: GroupId, group: &Group, at: Timestamp) -> Self {
+        let limits = group.limits;
         Self {
             group: id.number(),
             contracts: limits.contracts(),
@@ -70,11 +70,13 @@ pub async fn list(
     let after = params.optional("cursor", parse::group_segment);
     params.finish()?;
     followers_reach(&state, &at_least).await?;
+    // One clock for the page: its groups are judged at the same moment.
+    let time = now();
     let looked = state.followers.read(state.map.of_account(account), |home| {
         let all = home.groups(account).into_iter().flat_map(|groups| groups.iter());
         let page = all.filter(|(id, _)| after.is_none_or(|after| *id > after));
         // One more tells whether there is another page.
-        page.take(limit + 1).map(|(id, group)| GroupShape::of(id, group)).collect::<Vec<_>>()
+        page.take(limit + 1).map(|(id, group)| GroupShape::of(id, group, time)).collect::<Vec<_>>()
     });
     let (mut items, at) = looked.map_err(unavailable)?;
     let more = items.len() > limit;
@@ -93,9 +95,9 @@ pub async fn one(
     let at_least = query.nothing_else()?;
     let id = group_id(&segment)?;
     followers_reach(&state, &at_least).await?;
-    let looked = state
-        .followers
-        .read(state.map.of_account(account), |home| home.group(account, id).map(|group| GroupShape::of(id, group)));
+    let time = now();
+    let shape = |group: &Group| GroupShape::of(id, group, time);
+    let looked = state.followers.read(state.map.of_account(account), |home| home.group(account, id).map(shape));
     let (group, at) = looked.map_err(unavailable)?;
     Ok(Answer::one(group.ok_or_else(unknown)?, at))
 }

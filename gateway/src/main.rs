@@ -11,6 +11,7 @@
 
 mod answers;
 mod batch;
+mod books;
 mod config;
 mod db;
 mod follow;
@@ -49,6 +50,7 @@ use snapshots::Snapshots;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
+use books::Books;
 use config::{ANSWER_PARTS, Cli, Command, Config, REQUEST_PARTS, WAIT_PARTS};
 use db::{Database, DbError, boot::BootError};
 use follow::Followers;
@@ -272,6 +274,7 @@ fn share(
     Arc::new(State {
         map: config.log.shard_map(),
         live,
+        books: Books::default(),
         halted,
         followers,
         submitter,

@@ -9,6 +9,7 @@ use service::serve::Peer;
 use service::{FirstAdmin, Shutdown};
 use tokio::sync::Semaphore;
 
+use crate::books::Books;
 use crate::db::Database;
 use crate::follow::Followers;
 use crate::halted::Halted;
@@ -28,6 +29,8 @@ pub struct State {
     pub map: ShardMap,
     /// What is known from the log.
     pub live: Arc<Live>,
+    /// Texts of books.
+    pub books: Books,
     /// Shards that are read no further.
     pub halted: Arc<Halted>,
     /// The shards' books, order by order.

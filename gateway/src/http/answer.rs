@@ -1,7 +1,7 @@
 //! Successful answers: a body and the position that it is as of.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemas::ids::Coordinate;
 use serde::Serialize;
@@ -72,6 +72,28 @@ impl<T: Serialize> IntoResponse for Answer<T> {
             }
         };
         if let Ok(value) = HeaderValue::from_str(&header) {
+            response.headers_mut().insert(POSITION_HEADER, value);
+        }
+        response
+    }
+}
+
+/// As [`Answer`], of a text that is made already: the fields of an object, without its braces.
+pub struct Made {
+    /// The fields.
+    pub fields: String,
+    /// Where they stand on the log.
+    pub at: Coordinate,
+}
+
+impl IntoResponse for Made {
+    fn into_response(self) -> Response {
+        let Self { fields, at } = self;
+        let position = at.to_string();
+        let body = format!(r#"{{{fields},"position":"{position}"}}"#);
+        let json = HeaderValue::from_static("application/json");
+        let mut response = ([(header::CONTENT_TYPE, json)], body).into_response();
+        if let Ok(value) = HeaderValue::from_str(&position) {
             response.headers_mut().insert(POSITION_HEADER, value);
         }
         response

@@ -2,11 +2,13 @@
 //! those that are archived, from Postgres.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use schemas::ids::Coordinate;
-use schemas::{AccountId, Credits, MarketId, MarketState, Price, Shard, Timestamp};
+use schemas::{AccountId, BookSide, Credits, MarketId, MarketState, Shard, Timestamp};
 use serde::Serialize;
 
-use crate::http::answer::{Answer, Page};
+use crate::books;
+use crate::http::answer::{Answer, Made, Page};
 use crate::http::auth::Reader;
 use crate::http::extract::{Query, Segment};
 use crate::http::gate::reaches;
@@ -175,6 +177,14 @@ pub struct MarketAnswer {
     ticker_data: TickerData,
 }
 
+/// Adds the best prices, which are the view's. What both are at least as of.
+fn with_best_prices(state: &Shared, id: MarketId, data: &mut TickerData, at: Coordinate) -> Coordinate {
+    let view = state.live.view();
+    let Some(live) = view.market(id) else { return at };
+    (data.best_bid, data.best_ask) = (live.book.best(BookSide::Bid), live.book.best(BookSide::Ask));
+    Coordinate { shard: at.shard, sequence: at.sequence.min(view.sequence(at.shard)) }
+}
+
 /// `GET /v1/markets/{market}`
 pub async fn market(
     State(state): State<Shared>,
@@ -190,7 +200,8 @@ pub async fn market(
     let (market, home) = find(&state, &name)?;
     reaches_models(&state, &at_least).await?;
     let id = market.listing.market;
-    let (ticker_data, at) = state.read_models.ticker(home, id).await.map_err(unreadable)?;
+    let (mut ticker_data, at) = state.read_models.ticker(home, id).await.map_err(unreadable)?;
+    let at = with_best_prices(&state, id, &mut ticker_data, at);
     // Redis may have let an archived market go before the view does.
     if ticker_data.created_at == Timestamp(0)
         && let Ok((market, ticker_data, at)) = from_archive(&state, id).await
@@ -200,34 +211,37 @@ pub async fn market(
     Ok(Answer::one(MarketAnswer { market, ticker_data }, at))
 }
 
-/// A market's levels, in YES, best first.
-#[derive(Serialize)]
-pub struct BookAnswer {
-    #[serde(serialize_with = "text")]
-    market_id: MarketId,
-    bids: Vec<(String, u64)>,
-    asks: Vec<(String, u64)>,
-}
-
-/// `GET /v1/markets/{market}/book`
-pub async fn book(
-    State(state): State<Shared>,
-    mut query: Query,
-    Segment(name): Segment,
-) -> Result<Answer<BookAnswer>, Problem> {
-    let depth = query.params.optional("depth", parse::depth).unwrap_or(usize::MAX);
+/// `GET /v1/markets/{market}/book`: the levels, in YES, best first, as the view has them.
+pub async fn book(State(state): State<Shared>, mut query: Query, Segment(name): Segment) -> Result<Response, Problem> {
+    let depth = query.params.optional("depth", parse::depth);
     let at_least = query.nothing_else()?;
     if let Some(market_id) = archived(&state, &name) {
         reaches(&state.database_progress, &at_least).await?;
         let (.., at) = from_archive(&state, market_id).await?;
-        return Ok(Answer::many(BookAnswer { market_id, bids: Vec::new(), asks: Vec::new() }, at));
+        let (bids, asks) = (Vec::new(), Vec::new());
+        return Ok(Answer::many(ArchivedBook { market_id, bids, asks }, at).into_response());
     }
-    let (market, home) = find(&state, &name)?;
-    reaches_models(&state, &at_least).await?;
-    let market_id = market.listing.market;
-    let (levels, at) = state.read_models.book(home, market_id).await.map_err(unreadable)?;
-    let shown = |side: Vec<(Price, u64)>| side.into_iter().take(depth).map(|(p, n)| (p.to_string(), n)).collect();
-    Ok(Answer::one(BookAnswer { market_id, bids: shown(levels.bids), asks: shown(levels.asks) }, at))
+    let (id, at, book) = {
+        let view = state.live.view();
+        let live = view.market_named(&name);
+        let live = live.ok_or_else(|| Problem::no_market(view.archived_named(&name).is_some()))?;
+        let at = Coordinate { shard: live.market.shard, sequence: view.sequence(live.market.shard) };
+        (live.market.listing.market, at, live.book.clone())
+    };
+    let fields = match depth {
+        Some(depth) => format!(r#""market_id":"{id}",{}"#, books::text(&book, depth)),
+        None => format!(r#""market_id":"{id}",{}"#, state.books.text(id, &book).await),
+    };
+    Ok(Made { fields, at }.into_response())
+}
+
+/// Nothing of an archived market rests.
+#[derive(Serialize)]
+struct ArchivedBook {
+    #[serde(serialize_with = "text")]
+    market_id: MarketId,
+    bids: Vec<()>,
+    asks: Vec<()>,
 }
 
 /// A market's last trades, newest first.

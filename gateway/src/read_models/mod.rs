@@ -1,4 +1,4 @@
-//! Redis: books, tickers, recent trades, purses and positions, as `projections` writes them.
+//! Redis: tickers, recent trades, purses and positions, as `projections` writes them.
 //!
 //! The names of keys and fields are projections' to give (documented there, in `redis/keys.rs`); what is read of them is
 //! repeated here, because programs share nothing but the log's language. What is read of a shard comes from one script call
@@ -17,7 +17,7 @@ use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, InfoKind, Value};
 use metrics::{Histogram, histogram};
 use schemas::ids::Coordinate;
-use schemas::{AccountId, BookSide, Credits, MarketId, Price, Quantity, Shard, Timestamp};
+use schemas::{AccountId, Credits, MarketId, Price, Quantity, Shard, Timestamp};
 use serde::{Deserialize, Serialize};
 use service::eviction;
 
@@ -80,15 +80,6 @@ impl Found {
     fn next<T: fred::types::FromValue>(&mut self) -> Result<T, ReadError> {
         Ok(self.values.next().unwrap_or(Value::Null).convert()?)
     }
-}
-
-/// Levels of a book in YES, best first.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Levels {
-    /// The highest first.
-    pub bids: Vec<(Price, u64)>,
-    /// The lowest first.
-    pub asks: Vec<(Price, u64)>,
 }
 
 /// What moves in a market, at a glance. Prices in YES.
@@ -239,27 +230,18 @@ impl ReadModels {
         Ok((wallet, standing.ok_or(ReadError::Incomplete(home))?, positions))
     }
 
-    /// A market's levels.
-    pub async fn book(&self, home: Shard, market: MarketId) -> Result<(Levels, Coordinate), ReadError> {
-        let mut found = self.read_one(home, |wanted| wanted.hash(self.key(home, &format!("book:{market}")))).await?;
-        Ok((levels(&found.next()?)?, found.at))
-    }
-
-    /// A market's ticker.
+    /// A market's ticker, but for its best prices: see [`crate::view::book`].
     pub async fn ticker(&self, home: Shard, market: MarketId) -> Result<(TickerData, Coordinate), ReadError> {
-        let add = |wanted: &mut Wanted| {
-            wanted.hash(self.key(home, &format!("market:{market}")));
-            wanted.hash(self.key(home, &format!("book:{market}")));
-        };
+        let add = |wanted: &mut Wanted| wanted.hash(self.key(home, &format!("market:{market}")));
         let mut found = self.read_one(home, add).await?;
-        let (ticker, levels): (Hash, _) = (found.next()?, levels(&found.next()?)?);
+        let ticker: Hash = found.next()?;
         let number = |field| integer(&ticker, field).map(|value| value.unwrap_or(0));
         let unsigned = |field| number(field).and_then(|n| u64::try_from(n).map_err(|_| ReadError::Impossible(field)));
         let last_price = integer(&ticker, "last_price")?.map(price).transpose()?;
         let last_time = integer(&ticker, "last_time")?.map(time).transpose()?;
         let data = TickerData {
-            best_bid: levels.bids.first().map(|(price, _)| *price),
-            best_ask: levels.asks.first().map(|(price, _)| *price),
+            best_bid: None,
+            best_ask: None,
             last_price,
             last_time,
             volume: unsigned("volume")?,
@@ -358,23 +340,6 @@ fn trade(text: &str) -> Result<PublicTrade, ReadError> {
     read(text).ok_or(ReadError::Impossible("trade"))
 }
 
-/// Of the fields `BID:TICKS` and `ASK:TICKS`.
-fn levels(hash: &Hash) -> Result<Levels, ReadError> {
-    let mut levels = Levels::default();
-    for (field, quantity) in hash {
-        let Some((side, ticks)) = field.split_once(':') else { continue };
-        let price = price(ticks.parse().map_err(|_| ReadError::Impossible("level"))?)?;
-        let quantity = quantity.parse().map_err(|_| ReadError::Impossible("level"))?;
-        match side.parse().map_err(|_| ReadError::Impossible("side"))? {
-            BookSide::Bid => levels.bids.push((price, quantity)),
-            BookSide::Ask => levels.asks.push((price, quantity)),
-        }
-    }
-    levels.bids.sort_unstable_by(|a, b| b.cmp(a));
-    levels.asks.sort_unstable();
-    Ok(levels)
-}
-
 /// Of the fields `MARKET:PART`.
 fn add_holdings(hash: &Hash, holdings: &mut BTreeMap<MarketId, Holding>) -> Result<(), ReadError> {
     for (field, contracts) in hash {
@@ -410,18 +375,6 @@ mod tests {
         for text in [None, Some("rebuilding:abc"), Some(""), Some("rebuilding:a:b"), Some("rebuilding:9/3/0/2/00/2")] {
             assert!(matches!(reached(shard, text), Err(ReadError::Incomplete(_))), "{text:?}");
         }
-    }
-
-    #[test]
-    fn levels_come_out_best_first() {
-        let hash =
-            hash(&[("sequence", "9"), ("BID:5500", "3"), ("BID:5600", "1"), ("ASK:6000", "2"), ("ASK:5900", "4")]);
-        let levels = levels(&hash).unwrap();
-        let shown = |side: &[(Price, u64)]| side.iter().map(|(p, n)| (p.ticks(), *n)).collect::<Vec<_>>();
-        assert_eq!(
-            (shown(&levels.bids), shown(&levels.asks)),
-            (vec![(5_600, 1), (5_500, 3)], vec![(5_900, 4), (6_000, 2)])
-        );
     }
 
     #[test]

@@ -1,15 +1,63 @@
 //! A market's book as levels: how many contracts rest at each price. Pure.
+//!
+//! A side is kept in pages of neighbouring prices. A copy of a book shares its pages, and a page that is shared is copied when it changes: so
+//! whoever reads a book takes a copy under the view's lock, at a cost that does not follow from its levels, and walks it outside.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use schemas::effects::BookChange;
 use schemas::{BookSide, Price};
 
-/// Levels of one market, in YES.
+/// Prices of one page: small enough to be copied for one change, large enough that a side is a few pages.
+const PAGE_TICKS: u16 = 64;
+
+/// Levels of one market, in YES. Cheap to copy.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Book {
-    bids: BTreeMap<Price, i64>,
-    asks: BTreeMap<Price, i64>,
+    bids: Levels,
+    asks: Levels,
+    /// The outcome that changed it last; 0 if none did since the view began.
+    changed: u64,
+}
+
+/// Levels of one side by page, each in order of price.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Levels(BTreeMap<u16, Arc<Vec<(Price, i64)>>>);
+
+impl Levels {
+    fn page_of(price: Price) -> u16 {
+        price.ticks() / PAGE_TICKS
+    }
+
+    fn get(&self, price: Price) -> i64 {
+        let page = self.0.get(&Self::page_of(price));
+        let found = page.and_then(|page| page.binary_search_by_key(&price, |(at, _)| *at).ok().map(|at| page[at].1));
+        found.unwrap_or(0)
+    }
+
+    /// A level may be below zero until all changes of its outcome are made.
+    fn add(&mut self, price: Price, more: i64) {
+        let page = Arc::make_mut(self.0.entry(Self::page_of(price)).or_default());
+        match page.binary_search_by_key(&price, |(at, _)| *at) {
+            Ok(at) => page[at].1 += more,
+            Err(at) => page.insert(at, (price, more)),
+        }
+    }
+
+    fn remove(&mut self, price: Price) {
+        let Some(page) = self.0.get_mut(&Self::page_of(price)) else { return };
+        if let Ok(at) = page.binary_search_by_key(&price, |(at, _)| *at) {
+            Arc::make_mut(page).remove(at);
+        }
+        if page.is_empty() {
+            self.0.remove(&Self::page_of(price));
+        }
+    }
+
+    fn rising(&self) -> impl DoubleEndedIterator<Item = (Price, i64)> + '_ {
+        self.0.values().flat_map(|page| page.iter().copied())
+    }
 }
 
 /// A level and how many contracts rest there now; 0 means it is gone.
@@ -39,40 +87,60 @@ impl Book {
     pub fn apply(&mut self, changes: &[BookChange]) -> Result<Vec<Level>, NegativeLevel> {
         let mut touched = BTreeSet::new();
         for change in changes {
-            *self.side_mut(change.side).entry(change.price).or_default() += change.quantity;
+            self.side_mut(change.side).add(change.price, change.quantity);
             touched.insert((change.side, change.price));
         }
         touched.into_iter().map(|(side, price)| self.settle(side, price)).collect()
     }
 
     fn settle(&mut self, side: BookSide, price: Price) -> Result<Level, NegativeLevel> {
-        let quantity = self.side(side).get(&price).copied().unwrap_or(0);
+        let quantity = self.side(side).get(price);
         if quantity < 0 {
             return Err(NegativeLevel { side, price, quantity });
         }
         if quantity == 0 {
-            self.side_mut(side).remove(&price);
+            self.side_mut(side).remove(price);
         }
         Ok(Level { side, price, quantity })
     }
 
+    /// Notes which outcome changed it.
+    pub fn changed_by(&mut self, sequence: u64) {
+        self.changed = sequence;
+    }
+
+    /// The outcome that changed it last: two copies of a market's book with the same one are equal.
+    pub fn changed(&self) -> u64 {
+        self.changed
+    }
+
     /// Best first: the highest bid, the lowest ask.
     pub fn levels(&self, side: BookSide) -> Box<dyn Iterator<Item = (Price, i64)> + '_> {
-        let levels = self.side(side).iter().map(|(&price, &quantity)| (price, quantity));
+        let levels = self.side(side).rising();
         match side {
             BookSide::Bid => Box::new(levels.rev()),
             BookSide::Ask => Box::new(levels),
         }
     }
 
-    fn side(&self, side: BookSide) -> &BTreeMap<Price, i64> {
+    /// The best price of a side.
+    pub fn best(&self, side: BookSide) -> Option<Price> {
+        self.levels(side).next().map(|(price, _)| price)
+    }
+
+    /// How many levels there are on both sides.
+    pub fn len(&self) -> usize {
+        [&self.bids, &self.asks].into_iter().flat_map(|side| side.0.values()).map(|page| page.len()).sum()
+    }
+
+    fn side(&self, side: BookSide) -> &Levels {
         match side {
             BookSide::Bid => &self.bids,
             BookSide::Ask => &self.asks,
         }
     }
 
-    fn side_mut(&mut self, side: BookSide) -> &mut BTreeMap<Price, i64> {
+    fn side_mut(&mut self, side: BookSide) -> &mut Levels {
         match side {
             BookSide::Bid => &mut self.bids,
             BookSide::Ask => &mut self.asks,
@@ -112,5 +180,34 @@ mod tests {
         let mut book = Book::default();
         assert!(book.apply(&[change(BookSide::Ask, 7, -5), change(BookSide::Ask, 7, 5)]).is_ok());
         assert!(book.apply(&[change(BookSide::Ask, 7, -1)]).is_err());
+    }
+
+    #[test]
+    fn a_copy_shares_all_pages_but_those_that_change_behind_it() {
+        let mut book = Book::default();
+        let full = (1..10_000).map(|ticks| change(BookSide::Bid, ticks, 2)).collect::<Vec<_>>();
+        book.apply(&full).unwrap();
+        let copy = book.clone();
+        book.apply(&[change(BookSide::Bid, 9_999, -2), change(BookSide::Bid, 5_000, 1)]).unwrap();
+        let shared = copy.bids.0.iter().filter(|(page, levels)| Arc::ptr_eq(levels, &book.bids.0[page])).count();
+        assert_eq!((copy.bids.0.len(), shared), (157, 155));
+        assert_eq!((copy.len(), copy.best(BookSide::Bid)), (9_999, Price::new(9_999)));
+        assert_eq!((book.len(), book.best(BookSide::Bid)), (9_998, Price::new(9_998)));
+        assert_eq!((copy.bids.get(Price::new(5_000).unwrap()), book.bids.get(Price::new(5_000).unwrap())), (2, 3));
+    }
+
+    #[test]
+    fn pages_are_a_sorted_map() {
+        let (mut book, mut map, mut seed) = (Book::default(), BTreeMap::new(), 7_u64);
+        for _ in 0..5_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let ticks = u16::try_from(1 + (seed >> 33) % 400).unwrap();
+            let had = map.get(&ticks).copied().unwrap_or(0);
+            let more = if (seed >> 20) % 3 == 0 { -had } else { i64::from((seed >> 50) as u8) };
+            book.apply(&[change(BookSide::Ask, ticks, more)]).unwrap();
+            map.insert(ticks, had + more);
+            map.retain(|_, quantity| *quantity > 0);
+        }
+        assert_eq!(shown(&book, BookSide::Ask), map.into_iter().collect::<Vec<_>>());
     }
 }

@@ -121,6 +121,7 @@ impl LiveView {
         for (market, level_changes) in levels {
             let book = &mut self.market_mut(market)?.book;
             let touched = book.apply(&level_changes).map_err(|error| FoldError::Level(market, error))?;
+            book.changed_by(outcome.sequence);
             changes.books.insert(market, touched);
         }
         self.sequences[shard.index()] = outcome.sequence;

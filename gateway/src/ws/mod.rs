@@ -2,6 +2,7 @@
 //!
 //!   tail ─▶ hub ─▶ session ─▶ socket
 
+pub mod budget;
 pub mod hub;
 mod orders;
 pub mod protocol;

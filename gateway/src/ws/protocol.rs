@@ -4,8 +4,7 @@ use schemas::answers::{Part, parts};
 use schemas::event::{CancelReason, Trade};
 use schemas::ids::Coordinate;
 use schemas::{
-    AccountId, BookSide, Event, GroupId, MarketId, OrderId, Outcome, Quantity, Rejection, Shard, Status, Timestamp,
-    TriggerCause,
+    AccountId, Event, GroupId, MarketId, OrderId, Outcome, Quantity, Rejection, Shard, Status, Timestamp, TriggerCause,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -16,8 +15,8 @@ use crate::http::parse::{self, Fault};
 use crate::http::problem::Problem;
 use crate::shapes::{Fill, Order, PublicTrade, Role, iso, number, text};
 use crate::signing::{self, Stamp};
-use crate::view::LiveMarket;
 use crate::view::book::Level;
+use crate::view::trades::RecentTrades;
 
 /// What a client asks.
 #[derive(Clone, PartialEq, Eq)]
@@ -164,9 +163,9 @@ impl<'a, T: Serialize> Envelope<'a, T> {
         json(&Self { r#type: "delta", channel, market_id, shard, sequence, previous, time, body })
     }
 
-    fn snapshot(channel: &'a str, live: &LiveMarket, sequence: u64, body: T) -> String {
-        let market_id = Some(live.market.listing.market.to_string());
-        let (shard, previous, time) = (live.market.shard.number(), None, None);
+    fn snapshot(channel: &'a str, market: MarketId, at: Coordinate, body: T) -> String {
+        let (market_id, shard, sequence) = (Some(market.to_string()), at.shard.number(), at.sequence);
+        let (previous, time) = (None, None);
         json(&Self { r#type: "snapshot", channel, market_id, shard, sequence, previous, time, body })
     }
 }
@@ -176,21 +175,12 @@ fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain structs of texts and numbers")
 }
 
-/// Levels of one side, best first: `[["0.5500", 120], …]`.
-pub fn side_levels(live: &LiveMarket, side: BookSide, depth: usize) -> Vec<(String, i64)> {
-    live.book.levels(side).take(depth).map(|(price, quantity)| (price.to_string(), quantity)).collect()
-}
-
-/// All levels of a market.
-pub fn book_snapshot(live: &LiveMarket, sequence: u64) -> String {
-    #[derive(Serialize)]
-    struct Body {
-        bids: Vec<(String, i64)>,
-        asks: Vec<(String, i64)>,
-    }
-    let bids = side_levels(live, BookSide::Bid, usize::MAX);
-    let asks = side_levels(live, BookSide::Ask, usize::MAX);
-    Envelope::snapshot("book", live, sequence, Body { bids, asks })
+/// All levels of a market, of which `levels` is the text: see [`crate::books`].
+pub fn book_snapshot(market: MarketId, at: Coordinate, levels: &str) -> String {
+    let (shard, sequence) = (at.shard, at.sequence);
+    format!(
+        r#"{{"type":"snapshot","channel":"book","market_id":"{market}","shard":{shard},"sequence":{sequence},{levels}}}"#
+    )
 }
 
 /// The levels that an outcome touched, as they are now.
@@ -209,8 +199,8 @@ struct Trades<'a> {
 }
 
 /// The last trades of a market, newest first.
-pub fn trades_snapshot(live: &LiveMarket, sequence: u64) -> String {
-    Envelope::snapshot("trades", live, sequence, Trades { trades: live.trades.newest_first().collect() })
+pub fn trades_snapshot(market: MarketId, at: Coordinate, trades: &RecentTrades) -> String {
+    Envelope::snapshot("trades", market, at, Trades { trades: trades.newest_first().collect() })
 }
 
 /// The trades of an outcome, in order of matching.
@@ -526,8 +516,9 @@ mod tests {
         let bid = placed(1, Entry::BuyYes, 5_500, 120, 0);
         let changes = view.apply(SHARD, &outcome(2, vec![Event::OrderPlaced(bid)])).unwrap();
         let market = listing("RAIN").market;
-        let snapshot: Value =
-            serde_json::from_str(&book_snapshot(view.market(market).unwrap(), view.sequence(SHARD))).unwrap();
+        let levels = crate::books::text(&view.market(market).unwrap().book, usize::MAX);
+        let at = Coordinate { shard: SHARD, sequence: view.sequence(SHARD) };
+        let snapshot: Value = serde_json::from_str(&book_snapshot(market, at, &levels)).unwrap();
         assert_eq!(
             snapshot,
             json!({"type": "snapshot", "channel": "book", "market_id": market.to_string(), "shard": 0, "sequence": 2,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::SinkExt;
+use schemas::ids::Coordinate;
 use schemas::{MarketId, Scopes};
 use service::hex::to_hex;
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tungstenite::error::ProtocolError;
 
 use crate::http::auth::holder;
@@ -17,7 +18,8 @@ use crate::live::Live;
 use crate::state::Shared;
 use crate::view::LiveMarket;
 use crate::view::keys::KeyHolder;
-use crate::ws::hub::{Eviction, Frame, Inbox, NotSubscribed, Topic};
+use crate::ws::budget::Budget;
+use crate::ws::hub::{ClientNumber, Eviction, Frame, Inbox, NotSubscribed, Topic};
 use crate::ws::orders::{Arrival, OrdersChannel, Passage};
 use crate::ws::protocol::{self, Channel, Proof, Request};
 
@@ -118,8 +120,9 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
+    let (budget, asked) = (Budget::full(heard), heard);
     let mut session =
-        Session { socket, state, inbox, key: None, challenge: None, orders, heard, asked: heard, bad_requests };
+        Session { socket, state, inbox, key: None, challenge: None, orders, heard, asked, bad_requests, budget };
     let greeted = match key {
         Some(key) => session.authenticate(key).await,
         None => Ok(()),
@@ -145,6 +148,8 @@ struct Session {
     /// When it asked for something last.
     asked: Instant,
     bad_requests: u32,
+    /// What it may still have of snapshots.
+    budget: Budget,
 }
 
 impl Session {
@@ -156,10 +161,13 @@ impl Session {
         let mut looks = interval(self.state.socket_idle_within);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let heard_from = self.budget.heard_from();
+            let is_heard = heard_from <= Instant::now();
             let went_on = tokio::select! {
                 () = &mut stopped => Err(End::Shutdown),
                 end = evicted(&mut self.inbox.evicted) => Err(end),
-                message = self.socket.recv() => self.hear(message).await,
+                message = self.socket.recv(), if is_heard => self.hear(message).await,
+                () = sleep_until(heard_from), if !is_heard => Ok(()),
                 _ = self.inbox.frames.recv_many(&mut batch, BATCH) => self.deliver(&mut batch).await,
                 arrival = self.orders.arrival() => self.deliver_snapshot(arrival).await,
                 _ = pings.tick() => self.ping().await,
@@ -168,6 +176,8 @@ impl Session {
             if let Err(end) = went_on {
                 return end;
             }
+            // Requests that are here already would be served without a pause.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -241,6 +251,7 @@ impl Session {
     async fn deliver_snapshot(&mut self, arrival: Arrival) -> Result<(), End> {
         match arrival {
             Arrival::Snapshot(text, follow) => {
+                self.budget.spend(text.len(), Instant::now());
                 let snapshot = Message::Text(text.into());
                 let follow = follow.into_iter().map(|frame| Message::Text(frame.text));
                 self.write(std::iter::once(snapshot).chain(follow)).await
@@ -302,7 +313,7 @@ impl Session {
                     ("auth", Err(problem))
                 }
             },
-            Request::Subscribe(channel) => ("subscribe", self.subscribe(channel)),
+            Request::Subscribe(channel) => ("subscribe", self.subscribe(channel).await),
             Request::Unsubscribe(channel) => ("unsubscribe", self.unsubscribe(channel).map(Some)),
         };
         match result {
@@ -346,7 +357,7 @@ impl Session {
     }
 
     /// The snapshot, or nothing if it is still to come.
-    fn subscribe(&mut self, channel: Channel) -> Result<Option<String>, Problem> {
+    async fn subscribe(&mut self, channel: Channel) -> Result<Option<String>, Problem> {
         let client = self.inbox.client;
         let live = &self.state.live;
         if let Channel::Book(name) | Channel::Trades(name) = &channel {
@@ -356,9 +367,18 @@ impl Session {
             }
         }
         match channel {
-            Channel::Book(name) => snapshot_of(live, client, &name, Topic::Book, protocol::book_snapshot).map(Some),
+            Channel::Book(name) => {
+                let (id, at, book) = watch_market(live, client, &name, Topic::Book, |live| live.book.clone())?;
+                let levels = self.state.books.text(id, &book).await;
+                let snapshot = protocol::book_snapshot(id, at, &levels);
+                self.budget.spend(snapshot.len(), Instant::now());
+                Ok(Some(snapshot))
+            }
             Channel::Trades(name) => {
-                snapshot_of(live, client, &name, Topic::Trades, protocol::trades_snapshot).map(Some)
+                let (id, at, trades) = watch_market(live, client, &name, Topic::Trades, |live| live.trades.clone())?;
+                let snapshot = protocol::trades_snapshot(id, at, &trades);
+                self.budget.spend(snapshot.len(), Instant::now());
+                Ok(Some(snapshot))
             }
             Channel::Orders => {
                 let key = self.key.as_ref().ok_or_else(|| Problem::new(kinds::UNAUTHENTICATED))?;
@@ -410,21 +430,21 @@ impl Session {
     }
 }
 
-/// Registers for a market's topic and takes its snapshot at the same moment.
-fn snapshot_of(
+/// Registers for a market's topic and copies what its snapshot is made of, at the same moment. Both locks are held for no longer.
+fn watch_market<T>(
     live: &Live,
-    client: crate::ws::hub::ClientNumber,
+    client: ClientNumber,
     name: &str,
     topic: fn(MarketId) -> Topic,
-    snapshot: fn(&LiveMarket, u64) -> String,
-) -> Result<String, Problem> {
+    copy: fn(&LiveMarket) -> T,
+) -> Result<(MarketId, Coordinate, T), Problem> {
     live.subscribe(|view, hub| {
         let market = view.market_named(name);
         let market = market.ok_or_else(|| Problem::no_market(view.archived_named(name).is_some()))?;
         let (id, shard) = (market.market.listing.market, market.market.shard);
-        let sequence = view.sequence(shard);
-        hub.subscribe(client, topic(id), [(shard, sequence)]).map_err(too_many)?;
-        Ok(snapshot(market, sequence))
+        let at = Coordinate { shard, sequence: view.sequence(shard) };
+        hub.subscribe(client, topic(id), [(shard, at.sequence)]).map_err(too_many)?;
+        Ok((id, at, copy(market)))
     })
 }
 

@@ -11,6 +11,9 @@
 CREATE INDEX orders_live_account ON orders_live (account_id, created_at DESC, id DESC);
 CREATE INDEX orders_ended_account ON orders_ended (account_id, created_at DESC, id DESC);
 
+-- An account's ended orders of one status, newest first: however many others it has, and however many of these others have.
+CREATE INDEX orders_ended_status ON orders_ended (account_id, status, created_at DESC, id DESC);
+
 -- Newest orders first.
 CREATE INDEX orders_live_newest ON orders_live (created_at DESC, id DESC);
 CREATE INDEX orders_ended_newest ON orders_ended (created_at DESC, id DESC);
@@ -36,6 +39,10 @@ CREATE INDEX trades_market ON trades (market_id, created_at DESC, id DESC);
 CREATE INDEX trades_maker ON trades (maker_account_id, created_at DESC, id DESC);
 CREATE INDEX trades_taker ON trades (taker_account_id, created_at DESC, id DESC);
 
+-- An order's trades, newest first.
+CREATE INDEX trades_maker_order ON trades (maker_order_id, created_at DESC, id DESC);
+CREATE INDEX trades_taker_order ON trades (taker_order_id, created_at DESC, id DESC);
+
 -- Wallets with a positive balance: their purses that have something, account by account.
 CREATE INDEX purses_with_credits ON purses (account_id) WHERE positive;
 
@@ -44,6 +51,7 @@ CREATE INDEX markets_open ON markets (expiry, id) WHERE state = 'OPEN';
 
 -- Markets that have paid out, by ticker: those that are archived are listed from here.
 CREATE INDEX markets_settled ON markets (ticker COLLATE "C") WHERE settled;
+CREATE INDEX markets_settled_state ON markets (state, ticker COLLATE "C") WHERE settled;
 
 -- Those of a category, a tag, a market event.
 CREATE INDEX markets_category ON markets (category, ticker COLLATE "C");

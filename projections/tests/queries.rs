@@ -110,6 +110,28 @@ const HOT: &[(&str, &str, &[&str])] = &[
         &["trades_maker", "trades_taker"],
     ),
     (
+        "an account's ended orders of one status, newest first, that everybody has and it has not",
+        "SELECT * FROM orders_ended o WHERE o.account_id = 57 AND o.status = 'REJECTED' \
+         ORDER BY o.created_at DESC, o.id DESC LIMIT 51",
+        &["orders_ended_status"],
+    ),
+    (
+        "the fills of an account's order, newest first",
+        "SELECT * FROM ( \
+             (SELECT * FROM trades WHERE maker_order_id = 808 AND maker_account_id = 8 \
+              ORDER BY created_at DESC, id DESC LIMIT 51) UNION ALL \
+             (SELECT * FROM trades WHERE taker_order_id = 808 AND taker_account_id = 8 \
+              ORDER BY created_at DESC, id DESC LIMIT 51) \
+         ) AS t ORDER BY created_at DESC, id DESC LIMIT 51",
+        &["trades_maker_order", "trades_taker_order"],
+    ),
+    (
+        "settled markets of a state by ticker",
+        "SELECT * FROM markets WHERE settled AND state = 'VOIDED' AND ticker COLLATE \"C\" > 'M-5' \
+         ORDER BY ticker COLLATE \"C\" LIMIT 51",
+        &["markets_settled_state"],
+    ),
+    (
         "wallets with a positive balance",
         "SELECT account_id, sum(available + held) FROM purses WHERE positive AND account_id > 500 \
          GROUP BY account_id ORDER BY account_id LIMIT 100",

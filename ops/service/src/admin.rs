@@ -3,8 +3,8 @@
 //! | request      | answer                                                                             |
 //! |--------------|------------------------------------------------------------------------------------|
 //! | GET /livez   | 200 while every watched part shows signs of life, else 503 with what is wrong      |
-//! | GET /readyz  | 200 when all parts are ready or halted shares, else 503; names what is missing and |
-//! |              | what halted, with the reason                                                       |
+//! | GET /readyz  | 200 when all parts are ready or halted shares, else 503; names what is missing,    |
+//! |              | what halted, with the reason, and what the process goes on without (`degraded`)    |
 //! | GET /metrics | Prometheus's text format                                                           |
 //!
 //! Its connections are bounded apart from those of clients ([`CONNECTIONS`]), and each in time (`crate::serve`).
@@ -93,7 +93,9 @@ async fn readyz(State(asked): State<Asked>) -> Response {
     let ready = asked.readiness.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (missing, halted) = (asked.readiness.missing(), asked.readiness.halted());
-    (status, Json(json!({ "ready": ready, "missing": missing, "halted": halted }))).into_response()
+    let degraded = asked.readiness.degraded();
+    let told = json!({ "ready": ready, "missing": missing, "degraded": degraded, "halted": halted });
+    (status, Json(told)).into_response()
 }
 
 async fn metrics(State(asked): State<Asked>) -> Response {

@@ -7,7 +7,7 @@
 //! again, and the other shares are still worth their traffic. So a halted share is named, and neither holds readiness
 //! back nor ends life; only a process whose shares have all halted is not ready.
 //!
-//! A *side* part is one that the process is of use without: it never holds readiness back, and is named where it halts.
+//! A *side* part is one that the process is of use without: it never holds readiness back, and is named where it halts or is not ready.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -98,6 +98,14 @@ impl Readiness {
         let missing =
             |named: &Named| named.kind != Kind::Side && !named.part.is_ready() && named.part.halted().is_none();
         parts.iter().filter(|(_, named)| missing(named)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The names of the side parts that are not ready, and may become so: the process is of use, and of less.
+    pub fn degraded(&self) -> Vec<String> {
+        let parts = lock(&self.parts);
+        let degraded =
+            |named: &Named| named.kind == Kind::Side && !named.part.is_ready() && named.part.halted().is_none();
+        parts.iter().filter(|(_, named)| degraded(named)).map(|(name, _)| name.clone()).collect()
     }
 
     /// The names of the parts that halted, and why.
@@ -270,8 +278,9 @@ mod tests {
         readiness.part("tail").set(true);
         side.set(false);
         assert!(readiness.is_ready() && readiness.missing().is_empty());
+        assert_eq!(readiness.degraded(), ["follower of shard 0"]);
         side.halt("offset 7 is broken");
-        assert!(readiness.is_ready());
+        assert!(readiness.is_ready() && readiness.degraded().is_empty());
         assert_eq!(readiness.halted()["follower of shard 0"], "offset 7 is broken");
     }
 

@@ -26,7 +26,7 @@ use crate::waiting::Waiting;
 use crate::ws::hub::{Eviction, Hub};
 
 /// Outcomes that wait for the fan-out at most. Beyond that all clients are let go, since none would have all of them.
-const WAITING_MAX: usize = 16_384;
+pub const WAITING_MAX: usize = 16_384;
 
 /// Bytes of their records, likewise.
 const WAITING_BYTES_MAX: usize = 64 << 20;

@@ -18,6 +18,8 @@ mod follow;
 mod halted;
 mod http;
 mod limits;
+#[cfg(test)]
+mod limits_doc;
 mod live;
 mod patience;
 mod pending;

@@ -11,14 +11,15 @@ use std::time::Duration;
 use metrics::{Gauge, Histogram, counter, gauge, histogram};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use schemas::{Command, CommandId, CommandRecord, Shard};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::OUTCOME_WITHIN;
 use crate::halted::Halted;
-use crate::http::origin;
+use crate::http::{admission, origin};
 use crate::pending::Pending;
 use crate::producer::{Delivery, Producer};
+use crate::shares::{Asker, Owner, Shares};
 use crate::told::Settled;
 
 /// No answer; what that means for the caller.
@@ -96,7 +97,7 @@ pub struct Submitter {
     producer: Arc<Producer>,
     pending: Arc<Pending>,
     halted: Arc<Halted>,
-    permits: Semaphore,
+    permits: Arc<Shares>,
     within: Duration,
     /// How long commands take that are answered; the others are few.
     settled: Histogram,
@@ -114,7 +115,7 @@ impl Submitter {
             producer,
             pending,
             halted,
-            permits: Semaphore::new(max),
+            permits: Shares::new(max, 1),
             within: OUTCOME_WITHIN,
             settled: seconds(SETTLED),
             waiting: gauge!("gateway_pending"),
@@ -147,8 +148,8 @@ impl Submitter {
     }
 
     async fn hold(&self, exchange: &mut Exchange<'_, impl Gather>, commands: Vec<(Shard, Command)>, deadline: Instant) {
-        let permits = u32::try_from(commands.len()).ok().and_then(|n| self.permits.try_acquire_many(n).ok());
-        let Some(_permits) = permits else {
+        let asker = Asker { owner: Owner::Many, rank: admission::rank() };
+        let Some(_permits) = self.permits.take(asker, commands.len()) else {
             for (shard, _) in commands {
                 exchange.lose(shard, SubmitError::Overloaded);
             }

@@ -165,6 +165,24 @@ async fn those_without_a_key_cannot_take_all_places_and_no_account_can() {
 }
 
 #[tokio::test]
+async fn commands_without_a_key_leave_room_for_those_with_one() {
+    let crowd = crowd("pending", &[("LFG_PENDING_MAX", "8")]).await;
+    let opened = (0..32).map(|_| {
+        let api = crowd.api.clone();
+        async move { api.post(None, "/v1/accounts", &json!({})).await }
+    });
+    let opened = tokio::spawn(join_all(opened.collect::<Vec<_>>()));
+    let order =
+        json!({"ticker": "RAIN", "contract": "YES", "side": "BUY", "type": "LIMIT", "price": "0.5", "quantity": 1});
+    while !opened.is_finished() {
+        crowd.api.post(Some(&crowd.keys[0]), "/v1/orders", &order).await.expect(202);
+    }
+    let statuses: Vec<u16> = opened.await.unwrap().iter().map(|answer| answer.status.as_u16()).collect();
+    assert!(statuses.contains(&202) && statuses.contains(&503), "{statuses:?}");
+    crowd.platform.remove().await;
+}
+
+#[tokio::test]
 async fn an_answer_that_nobody_reads_ends_its_connection() {
     let crowd = crowd("unread", &[("LFG_REQUESTS_MAX", "40"), ("LFG_WRITE_WITHIN", "2")]).await;
     let mut unread = Vec::new();
@@ -269,6 +287,19 @@ async fn a_request_names_one_host_and_no_answer_is_kept() {
         assert!(head.contains(&format!(" {status} ")) && head.contains("cache-control: no-store"), "{request}: {head}");
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert!(status == 200 || body["code"] == "invalid-request", "{body}");
+    }
+    // Of these hyper says by itself what is wrong, also while more is coming in.
+    for (request, status) in [
+        (format!("GET /{} HTTP/1.1\r\n{one}\r\n", "x".repeat(70_000)), 431),
+        (get("1.1", &format!("{one}X: {}\r\n", "x".repeat(1_000_000))), 431),
+        (get("1.1", &format!("{one}X{}\r\n", "x".repeat(100))), 400),
+        ("no HTTP at all\r\n\r\n".to_owned(), 400),
+    ] {
+        let mut stream = connect_from(2, &crowd.address).await;
+        // It may be refused before all of it is sent.
+        let _sent = stream.write_all(request.as_bytes()).await;
+        let head = String::from_utf8(ended(&mut stream).await).unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request:.50}: {head}");
     }
     let unknown: serde_json::Map<String, Value> = (0..5_000).map(|n| (format!("f{n}"), json!(1))).collect();
     let refused = crowd.api.post(None, "/v1/accounts", &Value::Object(unknown)).await;

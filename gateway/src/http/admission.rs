@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
 
 use crate::http::problem::{Problem, kinds};
-use crate::shares::{Asker, Share};
+use crate::shares::{Asker, Rank, Share};
 use crate::state::Shared;
 
 tokio::task_local! {
@@ -53,6 +53,11 @@ impl Admitted {
 
 fn place(state: &Shared, asker: Asker) -> Result<Share, Problem> {
     state.requests.take(asker, 1).ok_or_else(|| Problem::new(kinds::OVERLOADED))
+}
+
+/// How much of all may be taken for the request that the present task serves.
+pub fn rank() -> Rank {
+    ADMITTED.try_with(|admitted| admitted.asker.rank).unwrap_or(Rank::Urgent)
 }
 
 /// A place among those who wait for a position.

@@ -4,9 +4,9 @@
 
 pub mod budget;
 pub mod hub;
-mod orders;
+pub mod orders;
 pub mod protocol;
-mod session;
+pub mod session;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::http::signed::Unsigned;
 use crate::state::Shared;
 
 /// Bytes of a client's message.
-const MESSAGE_MAX: usize = 4 * 1024;
+pub const MESSAGE_MAX: usize = 4 * 1024;
 
 /// A connection's buffers; the library's default of 128 KiB would make 10,000 connections cost gigabytes.
 const BUFFER: usize = 8 * 1024;

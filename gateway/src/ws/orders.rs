@@ -19,7 +19,7 @@ use crate::ws::protocol;
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Orders of a snapshot at most: the newest.
-const SNAPSHOT_ORDERS_MAX: usize = 10_000;
+pub const SNAPSHOT_ORDERS_MAX: usize = 10_000;
 
 /// The account's live orders, whether there are more, and what they are as of.
 pub type Snapshot = (Vec<ListedOrder>, bool, Vec<Coordinate>);

@@ -23,18 +23,20 @@ use crate::ws::hub::{ClientNumber, Eviction, Frame, Inbox, NotSubscribed, Topic}
 use crate::ws::orders::{Arrival, OrdersChannel, Passage};
 use crate::ws::protocol::{self, Channel, Proof, Request};
 
-const PING_EVERY: Duration = Duration::from_secs(30);
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Pings of the server.
+pub const PING_EVERY: Duration = Duration::from_secs(30);
+/// How long nothing may be heard of a client, not even a pong.
+pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Messages that are written together when many wait.
 const BATCH: usize = 64;
 
 /// How long a client may take to answer a close.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Requests in a row that are not understood, before the client is let go.
-const BAD_REQUESTS_MAX: u32 = 32;
+pub const BAD_REQUESTS_MAX: u32 = 32;
 
 /// Why a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

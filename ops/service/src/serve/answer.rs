@@ -9,7 +9,7 @@ use hyper::body::{Frame, SizeHint};
 use super::traffic::UnderWay;
 
 /// Bytes that one HTTP/2 stream may have waiting for its window.
-const PIECE: usize = 16 * 1024;
+pub const PIECE: usize = 16 * 1024;
 
 /// See the module. What belongs to the request ends with it.
 pub struct Answer {

@@ -42,6 +42,7 @@ use tower::ServiceExt;
 
 use crate::Shutdown;
 use answer::Answer;
+pub use answer::PIECE;
 use connections::{Connections, Slot};
 use stream::Stream;
 use traffic::{Due, Traffic};
@@ -56,6 +57,16 @@ const KEEP_ALIVE_TIMES: u32 = 4;
 
 /// How long an HTTP/2 peer may take to answer a ping, which it gets when nothing was heard of it.
 const PING_WITHIN: Duration = Duration::from_secs(20);
+
+/// Bytes of a request's head over HTTP/1, and of what is kept of its body before a handler takes it.
+pub const HEAD_MAX: usize = 64 * 1024;
+
+/// Bytes of a request's head over HTTP/2.
+pub const HEAD_MAX_HTTP2: u32 = 16 * 1024;
+
+/// Bytes of bodies that a peer may send over HTTP/2 before a handler takes them: on a stream, and on a connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
 
 /// What connections of a port may do.
 #[derive(Clone, Debug)]
@@ -129,12 +140,15 @@ struct Port {
 impl Port {
     fn new(router: Router, limits: Limits, shutdown: Shutdown) -> Self {
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle_within);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle_within).max_buf_size(HEAD_MAX);
         builder
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(limits.idle_within)
             .keep_alive_timeout(PING_WITHIN)
+            .max_header_list_size(HEAD_MAX_HTTP2)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_concurrent_streams(limits.streams);
         let limits = Arc::new(limits);
         Self { builder, router, connections: Connections::new(Arc::clone(&limits)), limits, shutdown }
@@ -175,7 +189,8 @@ impl Port {
                 tokio::select! {
                     ended = connection.as_mut() => {
                         if let Err(error) = ended {
-                            // A client that hangs up or does not speak HTTP: its own matter.
+                            // A client that hangs up or does not speak HTTP: its own matter. It may have been told so.
+                            traffic.linger();
                             tracing::debug!(error = &*error, "a connection ended");
                         }
                         break;

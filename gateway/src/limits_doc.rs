@@ -1,0 +1,125 @@
+//! `docs/limits.md` says what the code does: every limit of the configuration, and every constant that bounds clients.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use clap::CommandFactory;
+
+use crate::config::{self, Cli};
+use crate::http::problem::ERRORS_MAX;
+use crate::live::WAITING_MAX;
+use crate::replays::{ALL_MAX, OF_KEY_MAX};
+use crate::ws::{self, hub, orders, session};
+
+const DOCUMENT: &str = include_str!("../../docs/limits.md");
+
+/// Settings that bound no client.
+const NO_LIMITS: [&str; 5] = ["shards", "replication", "min_in_sync", "follow", "pool"];
+
+/// First and second cell of each row of a table.
+fn rows() -> BTreeMap<&'static str, &'static str> {
+    let cells = |line: &'static str| {
+        let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+        Some((cells.next()?, cells.next()?))
+    };
+    let rows = DOCUMENT.lines().filter_map(cells).filter(|(name, _)| !["limit", "---"].contains(name));
+    let mut found = BTreeMap::new();
+    for (name, value) in rows {
+        assert!(found.insert(name, value).is_none(), "{name} twice");
+    }
+    found
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
+/// Constants by their names in the code.
+fn constants() -> BTreeMap<&'static str, String> {
+    let times = [
+        ("BODY_WITHIN", config::BODY_WITHIN),
+        ("POSITION_WITHIN", config::POSITION_WITHIN),
+        ("OUTCOME_WITHIN", config::OUTCOME_WITHIN),
+        ("PRODUCE_WITHIN", config::PRODUCE_WITHIN),
+        ("REQUEST_WITHIN", config::REQUEST_WITHIN),
+        ("DRAIN_WITHIN", config::DRAIN_WITHIN),
+        ("PING_EVERY", session::PING_EVERY),
+        ("SILENCE_MAX", session::SILENCE_MAX),
+        ("CLOSE_WITHIN", session::CLOSE_WITHIN),
+    ];
+    let numbers = [
+        ("STREAMS_MAX", config::STREAMS_MAX.to_string()),
+        ("REQUEST_PARTS", config::REQUEST_PARTS.to_string()),
+        ("WAIT_PARTS", config::WAIT_PARTS.to_string()),
+        ("POSITION_AHEAD_MAX", config::POSITION_AHEAD_MAX.to_string()),
+        ("BODY_MAX", config::BODY_MAX.to_string()),
+        ("ANSWERS_MAX", config::ANSWERS_MAX.to_string()),
+        ("ANSWER_PARTS", config::ANSWER_PARTS.to_string()),
+        ("PIECE", service::serve::PIECE.to_string()),
+        ("HEAD_MAX", service::serve::HEAD_MAX.to_string()),
+        ("HEAD_MAX_HTTP2", service::serve::HEAD_MAX_HTTP2.to_string()),
+        ("ERRORS_MAX", ERRORS_MAX.to_string()),
+        ("OF_KEY_MAX", OF_KEY_MAX.to_string()),
+        ("ALL_MAX", ALL_MAX.to_string()),
+        ("SUBSCRIPTIONS_MAX", hub::SUBSCRIPTIONS_MAX.to_string()),
+        ("MESSAGE_MAX", ws::MESSAGE_MAX.to_string()),
+        ("QUEUE_MAX", hub::QUEUE_MAX.to_string()),
+        ("WAITING_MAX", WAITING_MAX.to_string()),
+        ("BAD_REQUESTS_MAX", session::BAD_REQUESTS_MAX.to_string()),
+        ("SNAPSHOT_ORDERS_MAX", orders::SNAPSHOT_ORDERS_MAX.to_string()),
+    ];
+    times.into_iter().map(|(name, time)| (name, seconds(time))).chain(numbers).collect()
+}
+
+/// Settings by their flags, with the defaults of those that have one.
+fn settings() -> BTreeMap<String, Option<String>> {
+    let cli = Cli::command();
+    let run = cli.find_subcommand("run").expect("gateway run");
+    let is_limit = |flag: &str| {
+        let is_time_or_number = flag.ends_with("-max") || flag.ends_with("-within") || flag.contains("-per-");
+        is_time_or_number && !NO_LIMITS.contains(&flag)
+    };
+    let limits = run.get_arguments().filter_map(|argument| {
+        let flag = argument.get_long().filter(|flag| is_limit(flag))?;
+        let default = argument.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
+        let shown = if flag.ends_with("-within") { default.map(|value| format!("{value} s")) } else { default };
+        Some((format!("--{flag}"), shown))
+    });
+    limits.collect()
+}
+
+#[test]
+fn every_limit_is_in_the_document_with_its_value() {
+    let rows = rows();
+    let shown =
+        |name: &str| rows.get(format!("`{name}`").as_str()).copied().unwrap_or_else(|| panic!("no row `{name}`"));
+    for (name, value) in constants() {
+        assert_eq!(shown(name), value, "{name}");
+    }
+    for (flag, default) in settings() {
+        let row = shown(&flag);
+        assert!(default.is_none_or(|default| default == row), "{flag} is {row}");
+    }
+    assert_eq!(rows["admin port: connections"], service::admin::CONNECTIONS.to_string());
+    // And nothing that is not there.
+    let known: BTreeSet<String> = constants()
+        .into_keys()
+        .map(str::to_owned)
+        .chain(settings().into_keys())
+        .map(|name| format!("`{name}`"))
+        .collect();
+    for name in rows.keys().filter(|name| name.starts_with('`')) {
+        assert!(known.contains(*name), "{name} is no limit of the code");
+    }
+}
+
+#[test]
+fn every_constant_of_the_configuration_is_in_the_document() {
+    let source = include_str!("config.rs");
+    let names = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 10);
+    for name in names {
+        assert!(constants().contains_key(name), "{name}");
+    }
+}

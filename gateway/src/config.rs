@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use service::config::Hidden;
 use service::{AdminArgs, FirstAdmin, LogArgs};
 
 /// HTTP and WebSocket in front of the log.
@@ -41,7 +42,13 @@ pub struct Config {
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
     /// The first admin: its id and the SHA-256 of its key, in hex. It counts as long as there is no admin on the log.
-    #[arg(long, env = "LFG_FIRST_ADMIN", hide_env_values = true, value_name = "ID=SHA256")]
+    #[arg(
+        long,
+        env = "LFG_FIRST_ADMIN",
+        hide_env_values = true,
+        value_name = "ID=SHA256",
+        value_parser = Hidden(str::parse::<FirstAdmin>)
+    )]
     pub first_admin: Option<FirstAdmin>,
     /// Web origins whose pages may open a WebSocket, e.g. `https://lfg.example`.
     #[arg(long, env = "LFG_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]

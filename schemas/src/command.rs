@@ -13,6 +13,7 @@ use crate::money::{Credits, Price, Quantity};
 use crate::order::{NewOrder, OrderRef};
 use crate::origin::Origin;
 use crate::part::Part;
+use crate::time::Timestamp;
 
 /// A command and its id, as they are written to the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +30,55 @@ impl CommandRecord {
     /// A command that came with nothing.
     pub fn new(id: CommandId, command: Command) -> Self {
         Self { id, command, origin: None }
+    }
+}
+
+impl Command {
+    /// The latest moment that it names, if it names any.
+    pub fn latest_time(&self) -> Option<Timestamp> {
+        match self {
+            Self::OpenAccount { key, .. } | Self::AddApiKey { key, .. } => key.expires,
+            Self::RotateApiKey { key, .. } => key.expires,
+            Self::SetAdmin { admin, .. } => admin.expires,
+            Self::CreateMarket { listing, .. } => listing.opens.max(Some(listing.expiry)),
+            Self::EditMarket { edit, .. } => edit.opens.flatten().max(edit.expiry),
+            Self::PlaceOrder(order) => order.latest_time(),
+            Self::Batch { requests, .. } => requests.iter().filter_map(Request::latest_time).max(),
+            Self::RevokeApiKey { .. }
+            | Self::Deposit { .. }
+            | Self::Withdraw { .. }
+            | Self::ChangeMarket { .. }
+            | Self::CancelOrder { .. }
+            | Self::Receive { .. }
+            | Self::Acknowledge { .. }
+            | Self::AdvanceTime
+            | Self::AmendOrder { .. }
+            | Self::MassCancel { .. }
+            | Self::SetDeadManSwitch { .. }
+            | Self::FreezeAccount { .. }
+            | Self::UnfreezeAccount { .. }
+            | Self::LimitAccount { .. }
+            | Self::LimitMarket { .. }
+            | Self::ConfirmDeposit { .. }
+            | Self::DropDeposit { .. }
+            | Self::Transfer { .. }
+            | Self::Announce(_)
+            | Self::Leave { .. }
+            | Self::RaiseVocabulary { .. }
+            | Self::CreateMarketEvent { .. }
+            | Self::AddToMarket { .. }
+            | Self::ActOnGroup { .. }
+            | Self::RevokeAdmin { .. } => None,
+        }
+    }
+}
+
+impl Request {
+    fn latest_time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Place(order) => order.latest_time(),
+            Self::Cancel(_) | Self::Amend { .. } => None,
+        }
     }
 }
 

@@ -39,10 +39,11 @@ impl std::fmt::Display for GroupId {
 }
 
 impl std::str::FromStr for GroupId {
-    type Err = std::num::ParseIntError;
+    type Err = crate::text::UnknownName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        let number = crate::text::decimal(text).and_then(|number| u16::try_from(number).ok());
+        number.and_then(Self::new).ok_or(crate::text::UnknownName)
     }
 }
 

@@ -204,9 +204,9 @@ impl std::str::FromStr for Coordinate {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (shard, sequence) = text.split_once(':').ok_or(crate::text::UnknownName)?;
-        let shard = shard.parse().ok().and_then(Shard::new).ok_or(crate::text::UnknownName)?;
-        let sequence = sequence.parse().map_err(|_| crate::text::UnknownName)?;
-        Ok(Self { shard, sequence })
+        let number = |text| crate::text::decimal(text).ok_or(crate::text::UnknownName);
+        let shard = u16::try_from(number(shard)?).ok().and_then(Shard::new).ok_or(crate::text::UnknownName)?;
+        Ok(Self { shard, sequence: number(sequence)? })
     }
 }
 
@@ -220,6 +220,18 @@ mod tests {
         let id = OrderId::compose(shard, (1 << COUNTER_BITS) - 1);
         assert_eq!(id.shard(), shard);
         assert!(i64::try_from(id.0).is_ok());
+    }
+
+    #[test]
+    fn an_id_and_a_coordinate_have_one_spelling() {
+        assert_eq!("7".parse(), Ok(MarketId(7)));
+        assert_eq!("0:7".parse(), Ok(Coordinate { shard: Shard(0), sequence: 7 }));
+        for text in ["+7", "07", "", " 7", "-7"] {
+            assert!(text.parse::<MarketId>().is_err(), "{text:?}");
+        }
+        for text in ["+0:1", "00:1", "0:01", "0:+1", "0:", ":1", "128:1", "0:1:"] {
+            assert!(text.parse::<Coordinate>().is_err(), "{text:?}");
+        }
     }
 
     #[test]

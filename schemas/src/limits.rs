@@ -1,5 +1,7 @@
 //! Every limit of the log in one place, checked against each other at compile time.
 
+use crate::time::Timestamp;
+
 /// Shards that an order id has room for.
 pub const SHARDS_MAX: u16 = 128;
 
@@ -147,6 +149,10 @@ pub const PART_ANNOUNCES_MS: u64 = 5 * 60 * 1_000;
 
 /// Milliseconds of the log's time for which an announcement counts.
 pub const PART_COUNTS_MS: u64 = 15 * 60 * 1_000;
+
+/// The last moment that a command may name: 9999-12-31T23:59:59.999Z. Later ones have no text in RFC 3339, and no reader of the
+/// log could show them.
+pub const TIME_MAX: Timestamp = Timestamp(253_402_300_799_999);
 
 /// Bytes of a ticker.
 pub const TICKER_BYTES_MAX: usize = 32;

@@ -347,6 +347,13 @@ growing! {
 }
 
 impl NewOrder {
+    /// The latest moment that it names, if it names any.
+    pub fn latest_time(&self) -> Option<Timestamp> {
+        self.terms.time_in_force().expires().max(self.instructions.deadline)
+    }
+}
+
+impl NewOrder {
     /// What a buy holds of its account's credits until it ends; nothing for a sell. One that only reduces holds that
     /// for the contracts that it is let in with: [`NewOrder::hold_for`].
     #[inline]

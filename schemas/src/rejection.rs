@@ -49,6 +49,10 @@ open_enum! {
         EditEmpty = 119, "edit-empty";
         /// The market event's id is not that of its name.
         MarketEventIdMismatch = 120, "market-event-id-mismatch";
+        /// A ticker, or a market event's name, without a letter: it could be taken for an id.
+        NameInvalid = 121, "name-invalid";
+        /// A time beyond the year 9999.
+        TimeOutOfRange = 122, "time-out-of-range";
 
         /// There is no such account.
         AccountUnknown = 201, "account-unknown";
@@ -133,7 +137,7 @@ open_enum! {
         PositionInsufficient = 302, "position-insufficient";
         /// The client id stands for a different request.
         ClientIdReused = 303, "client-id-reused";
-        /// The account's credits, or all of its shard's together, would exceed the limit.
+        /// The account's credits would exceed the limit.
         WalletLimit = 304, "wallet-limit";
         /// The account has as many keys as it may.
         ApiKeyLimit = 305, "api-key-limit";
@@ -191,6 +195,8 @@ open_enum! {
         GroupOrdersLimit = 341, "group-orders-limit";
         /// There are as many admins as may be.
         AdminsLimit = 346, "admins-limit";
+        /// What all accounts of the shard have deposited, less what they withdrew, would exceed the limit.
+        ShardCreditsLimit = 347, "shard-credits-limit";
     }
 }
 

@@ -15,8 +15,9 @@ macro_rules! text_traits {
         impl std::str::FromStr for $name {
             type Err = UnknownName;
 
+            /// From outside: stricter than what the log may hold, see [`is_visible`].
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::new(text.to_owned()).ok_or(UnknownName)
+                if is_visible(text) { Self::new(text.to_owned()).ok_or(UnknownName) } else { Err(UnknownName) }
             }
         }
 
@@ -26,6 +27,32 @@ macro_rules! text_traits {
             }
         }
     };
+}
+
+/// False of a text with characters that nobody sees, or that turn the direction of what is around them: two such texts
+/// can look the same and differ, or look like something else. Joiners stay, since scripts and emoji need them.
+///
+/// A rule of the border: the log may hold such texts from before.
+pub fn is_visible(text: &str) -> bool {
+    const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
+    let hidden = |c: char| {
+        matches!(c,
+            // Soft hyphen, combining joiner, Arabic letter mark, fillers, Mongolian separators.
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            // Zero widths, directions, separators, invisible operators, isolates.
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            // Shorthand and musical controls, tags, variations of ideographs.
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    text.chars().all(|c| JOINERS.contains(&c) || !hidden(c))
+}
+
+/// A number as this project writes it: digits alone, no sign, no leading zero. One spelling for one number.
+pub fn decimal(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let leads = text.len() > 1 && text.starts_with('0');
+    if digits && !leads { text.parse().ok() } else { None }
 }
 
 /// A market's short name. Invariant: 1 to 32 of `A–Z`, `0–9` and `-`.
@@ -40,6 +67,11 @@ impl Ticker {
         let fits = (1..=TICKER_BYTES_MAX).contains(&text.len());
         let plain = text.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'-'));
         (fits && plain).then_some(Self(text))
+    }
+
+    /// True if it has a letter: one of digits alone could be another market's id.
+    pub fn has_letter(&self) -> bool {
+        self.0.bytes().any(|b| b.is_ascii_uppercase())
     }
 
     /// The text.
@@ -121,6 +153,11 @@ impl Label {
         (fits && plain).then_some(Self(text))
     }
 
+    /// True if it has a letter: one of digits alone could be another market event's id.
+    pub fn has_letter(&self) -> bool {
+        self.0.bytes().any(|b| b.is_ascii_lowercase())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -181,6 +218,40 @@ mod tests {
         assert!(Rules::new("a".repeat(RULES_BYTES_MAX)).is_some());
         assert_eq!(Rules::new("a".repeat(RULES_BYTES_MAX + 1)), None);
         assert_eq!(Clarification::new("a".repeat(CLARIFICATION_BYTES_MAX + 1)), None);
+    }
+
+    #[test]
+    fn no_text_from_outside_hides_anything() {
+        for c in
+            ['\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{ad}', '\u{e0041}', '\u{2028}', '\u{61c}', '\u{3164}']
+        {
+            let text = format!("Will it{c} rain?");
+            assert!(text.parse::<Question>().is_err() && text.parse::<Rules>().is_err(), "{c:?}");
+            assert!(text.parse::<Source>().is_err() && text.parse::<KeyName>().is_err(), "{c:?}");
+            assert!(text.parse::<Clarification>().is_err() && text.parse::<Reason>().is_err(), "{c:?}");
+            assert!(Question::new(text).is_some(), "the log may hold it");
+        }
+        for text in
+            ["Regnet es in Zürich?", "هل ستمطر؟", "می\u{200c}خواهم", "👩\u{200d}👩\u{200d}👧", "☔\u{fe0f}", "雨？"]
+        {
+            assert!(text.parse::<Question>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_has_one_spelling() {
+        assert_eq!((decimal("0"), decimal("7"), decimal("18446744073709551615")), (Some(0), Some(7), Some(u64::MAX)));
+        for text in ["", "+1", "-1", "01", "00", " 1", "1 ", "1.0", "١", "18446744073709551616"] {
+            assert_eq!(decimal(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_digits_alone_has_no_letter() {
+        let ticker = |text: &str| text.parse::<Ticker>().unwrap().has_letter();
+        let label = |text: &str| text.parse::<Label>().unwrap().has_letter();
+        assert_eq!((ticker("7"), ticker("7-7"), ticker("7A")), (false, false, true));
+        assert_eq!((label("7"), label("7-7"), label("7a")), (false, false, true));
     }
 
     #[test]

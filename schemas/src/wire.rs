@@ -14,10 +14,11 @@ macro_rules! id64 {
         }
 
         impl std::str::FromStr for $name {
-            type Err = std::num::ParseIntError;
+            type Err = $crate::text::UnknownName;
 
+            /// One spelling for one id: no sign, no leading zero.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                text.parse().map(Self)
+                $crate::text::decimal(text).map(Self).ok_or($crate::text::UnknownName)
             }
         }
     };

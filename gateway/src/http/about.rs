@@ -46,7 +46,7 @@ pub fn listing(state: &Shared, fields: Fields) -> Result<Listing, Problem> {
 }
 
 fn read_listing(mut fields: Fields) -> Result<Named<Listing>, Problem> {
-    let ticker = fields.text("ticker", parse::ticker);
+    let ticker = fields.text("ticker", parse::new_ticker);
     let question = fields.text("question", parse::question);
     let rules = fields.text("rules", parse::rules);
     let sources = fields.texts_or("sources", Sources::default(), sources);

@@ -4,11 +4,10 @@ use axum::extract::State;
 use schemas::limits::KEY_GRACE_MAX_MS;
 use schemas::{AccountId, ApiKey, Command, Event, KeyMarkets, KeyProof, KeyTerms, Scopes, Timestamp};
 use serde::Serialize;
-use serde_json::Map;
 
 use crate::http::answer::Answer;
 use crate::http::auth::{Ender, Keeper, Reader};
-use crate::http::command::{Failure, submit};
+use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
 use crate::http::new_key::{KeyShape, Material, NewKey, key_id, scopes};
@@ -184,7 +183,8 @@ pub async fn revoke_key(
     let Ender { account, by, .. } = ender;
     let command = Command::RevokeApiKey { account, key, by: Some(by) };
     let revoked = |told: &Told<'_>| told.says(|event| matches!(event, Event::ApiKeyRevoked { .. }));
-    let ((), settled) = submit(&state, state.map.of_account(account), command, |_| Map::new(), revoked).await?;
+    let ((), settled) =
+        submit(&state, state.map.of_account(account), command, |_| look_at("/v1/api-keys"), revoked).await?;
     let command_id = settled.command.to_string();
     Ok(Answer::one(RevokedKey { key_id: key_id(key), command_id }, settled.at()))
 }

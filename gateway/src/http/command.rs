@@ -99,11 +99,8 @@ pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String,
             Failure::Accepted(Value::Object(body))
         }
         SubmitError::OutcomeUnknown(id) => {
-            let problem = Problem::new(kinds::OUTCOME_UNKNOWN).command(id);
-            match look(id).remove("look") {
-                Some(Value::String(path)) => problem.look(path).into(),
-                _ => problem.into(),
-            }
+            // With all that a 202 has: if it was written, it will be carried out all the same.
+            Problem::new(kinds::OUTCOME_UNKNOWN).members(look(id)).command(id).into()
         }
     }
 }
@@ -125,6 +122,15 @@ mod tests {
 
     fn code(found: Option<Result<answers::OrderOutcome, Problem>>) -> Option<Result<(), &'static str>> {
         found.map(|found| found.map(|_| ()).map_err(|problem| problem.kind().code))
+    }
+
+    #[test]
+    fn an_unknown_outcome_says_where_to_look() {
+        let unknown = unsettled(SubmitError::OutcomeUnknown(CommandId(5)), |_| look_at("/v1/wallet"));
+        let Failure::Problem(problem) = unknown else { panic!("not a problem") };
+        let body = problem.body();
+        assert_eq!((&body["code"], &body["look"]), (&json!("outcome-unknown"), &json!("/v1/wallet")));
+        assert_eq!(body["command_id"], json!(CommandId(5).to_string()));
     }
 
     #[test]

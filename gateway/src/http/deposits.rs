@@ -6,7 +6,6 @@
 use axum::extract::State;
 use schemas::{AccountId, AdminId, ClientId, Command, Credits, Event, OrderId, ProposalId, Rejection, Timestamp};
 use serde::Serialize;
-use serde_json::Map;
 
 use crate::answers::{Deposit, deposited};
 use crate::db::OpenProposal;
@@ -89,7 +88,7 @@ pub async fn deposit(
     let Movement { account, amount, client_id } = Movement::read(fields)?;
     let command = Command::Deposit { account, amount, client_id, by };
     let home = state.map.of_account(account);
-    let (outcome, settled) = submit(&state, home, command, |_| Map::new(), deposited).await?;
+    let (outcome, settled) = submit(&state, home, command, |_| look_at("/v1/wallet"), deposited).await?;
     let command_id = settled.command.to_string();
     Ok(match outcome {
         Deposit::Made { amount, by, seconded, repeated, .. } => {

@@ -51,7 +51,7 @@ pub async fn create(
 }
 
 fn read_event(mut fields: Fields) -> Result<MarketEvent, Problem> {
-    let name = fields.text("name", parse::label);
+    let name = fields.text("name", parse::new_event_name);
     let title = fields.text("title", parse::question);
     let exclusive = fields.flag("exclusive");
     let built = (|| {

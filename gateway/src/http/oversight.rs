@@ -3,7 +3,6 @@
 use axum::extract::State;
 use schemas::{AccountId, AccountLimits, AdminId, Command, Event, Instruction, MarketId, MarketLimits};
 use serde::Serialize;
-use serde_json::Map;
 
 use crate::answers::instructed;
 use crate::http::answer::Answer;
@@ -70,7 +69,7 @@ async fn set_frozen(state: &Shared, account: AccountId, command: Command) -> Res
         _ => None,
     };
     let home = state.map.of_account(account);
-    let ((frozen, by), settled) = submit(state, home, command, |_| Map::new(), done).await?;
+    let ((frozen, by), settled) = submit(state, home, command, |_| look_at("/v1/wallet"), done).await?;
     let command_id = settled.command.to_string();
     Ok(Answer::one(FreezeAnswer { account_id: account, frozen, by, command_id }, settled.at()))
 }
@@ -104,7 +103,7 @@ pub async fn limit_account(
         _ => None,
     };
     let home = state.map.of_account(account);
-    let ((limits, by), settled) = submit(&state, home, command, |_| Map::new(), done).await?;
+    let ((limits, by), settled) = submit(&state, home, command, |_| look_at("/v1/wallet"), done).await?;
     let command_id = settled.command.to_string();
     let limits = limits.into();
     Ok(Answer::one(AccountLimitsAnswer { account_id: account, limits, by, command_id }, settled.at()))

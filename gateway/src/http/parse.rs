@@ -5,11 +5,11 @@ use std::str::FromStr;
 use schemas::Timestamp;
 use schemas::limits::{
     AMOUNT_MAX, DEAD_MAN_MAX_S, DISPUTE_WINDOW_MAX_MS, FEE_RATE_MAX, GROUP_CONTRACTS_MAX, GROUP_WINDOW_MAX_S,
-    QUANTITY_MAX, WALLET_MAX,
+    QUANTITY_MAX, TIME_MAX, WALLET_MAX,
 };
 use schemas::market::YesValue;
 use schemas::money::{DecimalError, TICKS_PER_CREDIT};
-use schemas::text::{Clarification, KeyName, Label, Question, Rules, Ticker};
+use schemas::text::{self, Clarification, KeyName, Label, Question, Rules, Ticker};
 use schemas::{
     AccountId, AdminId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, GroupId, Listing, MarketId, OrderId,
     Price, ProposalId, Quantity,
@@ -162,19 +162,27 @@ pub fn ticker(text: &str) -> Parsed<Ticker> {
     text.parse().map_err(|_| Fault::form("1 to 32 of A-Z, 0-9 and -"))
 }
 
+/// The ticker of a new market: not one that could be taken for another market's id.
+pub fn new_ticker(text: &str) -> Parsed<Ticker> {
+    ticker(text).ok().filter(Ticker::has_letter).ok_or_else(|| Fault::form("1 to 32 of A-Z, 0-9 and -, and a letter"))
+}
+
 /// What a market asks.
 pub fn question(text: &str) -> Parsed<Question> {
-    text.parse().map_err(|_| Fault::form("1 to 500 bytes of text without control characters"))
+    text.parse().map_err(|_| Fault::form("1 to 500 bytes of text without control or invisible characters"))
 }
 
 /// How a market's answer is found.
 pub fn rules(text: &str) -> Parsed<Rules> {
-    text.parse().map_err(|_| Fault::form("1 to 10000 bytes of text without control characters but line ends"))
+    text.parse().map_err(|_| {
+        Fault::form("1 to 10000 bytes of text without control characters but line ends, or invisible ones")
+    })
 }
 
 /// What is added to them.
 pub fn clarification(text: &str) -> Parsed<Clarification> {
-    text.parse().map_err(|_| Fault::form("1 to 2000 bytes of text without control characters but line ends"))
+    text.parse()
+        .map_err(|_| Fault::form("1 to 2000 bytes of text without control characters but line ends, or invisible ones"))
 }
 
 /// A category, a tag, or the name of a market event.
@@ -182,18 +190,23 @@ pub fn label(text: &str) -> Parsed<Label> {
     text.parse().map_err(|_| Fault::form("1 to 32 of a-z, 0-9 and -"))
 }
 
+/// The name of a new market event: not one that could be taken for another one's id.
+pub fn new_event_name(text: &str) -> Parsed<Label> {
+    label(text).ok().filter(Label::has_letter).ok_or_else(|| Fault::form("1 to 32 of a-z, 0-9 and -, and a letter"))
+}
+
 /// A point in time.
 pub fn time(text: &str) -> Parsed<Timestamp> {
-    const FORM: &str = "a time like 2026-12-31T12:00:00Z, from 1970 on";
+    const FORM: &str = "a time like 2026-12-31T12:00:00Z, from 1970 to 9999-12-31T23:59:59.999Z";
     let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Fault::form(FORM))?;
     let millis = time.unix_timestamp_nanos() / 1_000_000;
-    u64::try_from(millis).map(Timestamp).map_err(|_| Fault::range(FORM))
+    let time = u64::try_from(millis).ok().map(Timestamp).filter(|&time| time <= TIME_MAX);
+    time.ok_or_else(|| Fault::range(FORM))
 }
 
 /// A decimal id. The log's 64-bit ids are positive and fit a signed column.
 fn id64(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten().filter(|&id: &u64| i64::try_from(id).is_ok())
+    text::decimal(text).filter(|&id| i64::try_from(id).is_ok())
 }
 
 const ID: &str = "an id: a decimal number in a string";
@@ -205,7 +218,7 @@ pub fn account_id(text: &str) -> Parsed<AccountId> {
 
 /// What people call a key, or an admin.
 pub fn key_name(text: &str) -> Parsed<KeyName> {
-    text.parse().map_err(|_| Fault::form("1 to 64 bytes without control characters"))
+    text.parse().map_err(|_| Fault::form("1 to 64 bytes without control or invisible characters"))
 }
 
 /// An admin's id; 0 names none.
@@ -236,8 +249,7 @@ pub fn group(number: u64) -> Parsed<GroupId> {
 
 /// The same in a path or a query.
 pub fn group_segment(text: &str) -> Parsed<GroupId> {
-    let digits = text.bytes().all(|b| b.is_ascii_digit());
-    let number = digits.then(|| text.parse().ok()).flatten();
+    let number = text::decimal(text);
     group(number.ok_or_else(|| Fault::range("1 to 65535"))?)
 }
 
@@ -299,8 +311,7 @@ pub const PAGE_DEFAULT: usize = 50;
 pub const DEPTH_MAX: usize = 1_000;
 
 fn bounded(text: &str, max: usize) -> Parsed<usize> {
-    let digits = text.bytes().all(|b| b.is_ascii_digit());
-    let number = digits.then(|| text.parse().ok()).flatten();
+    let number = text::decimal(text).and_then(|number| usize::try_from(number).ok());
     number.filter(|n| (1..=max).contains(n)).ok_or_else(|| Fault::range(&format!("1 to {max}")))
 }
 
@@ -362,7 +373,7 @@ mod tests {
         assert_eq!((group(1).map(GroupId::number), group(65_535).map(GroupId::number)), (Ok(1), Ok(65_535)));
         assert_eq!((code(group(0)), code(group(65_536))), ("out-of-range", "out-of-range"));
         assert_eq!(group_segment("7"), group(7));
-        for text in ["0", "65536", "-1", "+1", "", "x", "7.0"] {
+        for text in ["0", "65536", "-1", "+1", "", "x", "7.0", "07"] {
             assert_eq!(code(group_segment(text)), "out-of-range", "{text}");
         }
         assert_eq!((group_contracts(1_000_000_000), group_window_s(60)), (Ok(1_000_000_000), Ok(60)));
@@ -375,10 +386,22 @@ mod tests {
     #[test]
     fn ids_fit_a_signed_column() {
         assert_eq!(order_id("9223372036854775807"), Ok(OrderId(i64::MAX as u64)));
-        for text in ["9223372036854775808", "-1", "+1", "1.0", "", "0x1", "١"] {
+        for text in ["9223372036854775808", "-1", "+1", "1.0", "", "0x1", "١", "01", "00"] {
             assert_eq!(code(order_id(text)), "form", "{text}");
         }
         assert_eq!(code(account_id("0")), "form");
+    }
+
+    #[test]
+    fn a_new_name_is_no_id_and_a_text_hides_nothing() {
+        assert!(ticker("7").is_ok() && new_ticker("RAIN-7").is_ok() && new_event_name("cup-26").is_ok());
+        assert_eq!(
+            (code(new_ticker("7")), code(new_ticker("7-7")), code(new_event_name("26"))),
+            ("form", "form", "form")
+        );
+        let text = "Rain\u{202e}?";
+        assert_eq!((code(question(text)), code(rules(text)), code(clarification(text))), ("form", "form", "form"));
+        assert_eq!(code(key_name(text)), "form");
     }
 
     #[test]
@@ -394,6 +417,10 @@ mod tests {
         assert_eq!(time("1970-01-01T00:00:01Z"), Ok(Timestamp(1_000)));
         assert_eq!(time("1970-01-01T01:00:01.5+01:00"), Ok(Timestamp(1_500)));
         assert_eq!(code(time("1969-12-31T23:59:59Z")), "out-of-range");
+        assert_eq!(time("9999-12-31T23:59:59.999Z"), Ok(TIME_MAX));
+        for text in ["9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59.999-23:59"] {
+            assert_eq!(code(time(text)), "out-of-range", "{text}");
+        }
         assert_eq!(code(time("tomorrow")), "form");
         assert_eq!(code(quantity(0)), "out-of-range");
         assert_eq!(code(quantity(1_000_001)), "out-of-range");
@@ -402,7 +429,7 @@ mod tests {
         assert_eq!(key_id("00000000000000ff"), Ok(ApiKeyId(255)));
         assert_eq!(code(key_id("00000000000000FF")), "form");
         assert_eq!(page_limit("100"), Ok(100));
-        for text in ["0", "101", "-1", "+1", "x", ""] {
+        for text in ["0", "101", "-1", "+1", "x", "", "007"] {
             assert_eq!(code(page_limit(text)), "out-of-range", "{text}");
         }
     }

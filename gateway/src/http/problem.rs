@@ -89,8 +89,11 @@ pub mod kinds {
         kind(StatusCode::SERVICE_UNAVAILABLE, "follower-unavailable", "The books are not followed here, or not yet");
     pub const POSITION_NOT_REACHED: Kind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "position-not-reached", "The data is not as new as asked for");
-    pub const OUTCOME_UNKNOWN: Kind =
-        kind(StatusCode::GATEWAY_TIMEOUT, "outcome-unknown", "Written or not, it cannot be told yet");
+    pub const OUTCOME_UNKNOWN: Kind = kind(
+        StatusCode::GATEWAY_TIMEOUT,
+        "outcome-unknown",
+        "Written or not, it cannot be told yet: it may still be carried out",
+    );
     pub const INTERNAL: Kind = kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed");
 }
 
@@ -126,6 +129,8 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::OpeningInvalid => (NEVER, "The opening time is not in the future, or not before the expiry"),
         Rejection::EditEmpty => (NEVER, "It would change nothing"),
         Rejection::MarketEventIdMismatch => (NEVER, "The market event's id is not that of its name"),
+        Rejection::NameInvalid => (NEVER, "The name has no letter: it could be taken for an id"),
+        Rejection::TimeOutOfRange => (NEVER, "A time is beyond the year 9999"),
         Rejection::Quarantined => (BROKEN, "The engine failed at this command, and it was put aside"),
         Rejection::AccountUnknown => (NOT_FOUND, kinds::ACCOUNT_UNKNOWN.title),
         Rejection::AccountExists => (CONFLICT, "The account exists already"),
@@ -184,6 +189,7 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),
         Rejection::ClientIdReused => (NEVER, "The client id stands for a different request"),
         Rejection::WalletLimit => (CONFLICT, "The account's credits would exceed their limit"),
+        Rejection::ShardCreditsLimit => (CONFLICT, "A part of the exchange holds as many credits as it may"),
         Rejection::ApiKeyLimit => (CONFLICT, "The account has as many keys as it may"),
         Rejection::DeadlinePassed => (CONFLICT, "The order came later than it asked for"),
         Rejection::PostOnlyWouldTake => (CONFLICT, "A post-only order would take"),
@@ -354,10 +360,10 @@ impl Problem {
         self
     }
 
-    /// Says where to ask again.
+    /// Says where to look, and whatever else a client needs that must look.
     #[must_use]
-    pub fn look(mut self, path: String) -> Self {
-        self.0.members.insert("look".to_owned(), json!(path));
+    pub fn members(mut self, members: Map<String, Value>) -> Self {
+        self.0.members.extend(members);
         self
     }
 

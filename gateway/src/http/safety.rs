@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use schemas::{AccountId, Command, Event, Instruction, MarketId, OrderRef, Timestamp};
 use serde::Serialize;
-use serde_json::Map;
 
 use crate::answers::instructed;
 use crate::http::answer::Answer;
@@ -107,7 +106,7 @@ async fn switch(state: &Shared, account: AccountId, timeout_s: Option<u32>) -> R
             _ => None,
         })
     };
-    let (due, settled) = submit(state, state.map.of_account(account), command, |_| Map::new(), set).await?;
+    let (due, settled) = submit(state, state.map.of_account(account), command, |_| look_at("/v1/wallet"), set).await?;
     let command_id = settled.command.to_string();
     Ok(Answer::one(SwitchAnswer { due, command_id }, settled.at()))
 }

@@ -3,12 +3,11 @@
 use axum::extract::State;
 use schemas::{AccountId, ClientId, Command, Credits, Rejection};
 use serde::Serialize;
-use serde_json::Map;
 
 use crate::answers::{Moved, transferred};
 use crate::http::answer::Answer;
 use crate::http::auth::Sender;
-use crate::http::command::{Failure, submit};
+use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query};
 use crate::http::parse;
 use crate::http::problem::Problem;
@@ -58,7 +57,8 @@ pub async fn transfer(
     }
     let command = Command::Transfer { from, to, amount, client_id };
     let received = |told: &Told<'_>| transferred(told, to);
-    let (moved, settled) = submit(&state, state.map.of_account(from), command, |_| Map::new(), received).await?;
+    let (moved, settled) =
+        submit(&state, state.map.of_account(from), command, |_| look_at("/v1/wallet"), received).await?;
     let Moved { amount, repeated, .. } = moved;
     let command_id = settled.command.to_string();
     Ok(Answer::one(TransferAnswer { from, to, amount, client_id, command_id, repeated }, settled.at()).created())

@@ -86,6 +86,9 @@ pub struct RaiseAnswer {
     complete: bool,
     shards: Vec<RaiseShape>,
     command_id: String,
+    /// Where to see what the shards came to that have not answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    look: Option<&'static str>,
 }
 
 /// `POST /v1/admin/vocabulary`
@@ -108,7 +111,8 @@ pub async fn raise(
         raised: matches!(result, Became::Raised),
         code: result.code(),
     });
-    let answer = RaiseAnswer { to, by, complete, shards: results.collect(), command_id };
+    let look = (!complete).then_some("/v1/admin/parts");
+    let answer = RaiseAnswer { to, by, complete, shards: results.collect(), command_id, look };
     Ok(Answer::many(answer, raise.at))
 }
 

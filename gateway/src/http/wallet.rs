@@ -3,12 +3,11 @@
 use axum::extract::State;
 use schemas::{AccountId, AdminId, ClientId, Command, Credits};
 use serde::Serialize;
-use serde_json::Map;
 
 use crate::answers::{Moved, withdrawn};
 use crate::http::answer::Answer;
 use crate::http::auth::MoneyAdmin;
-use crate::http::command::{Failure, submit};
+use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query};
 use crate::http::fields::Fields;
 use crate::http::parse;
@@ -65,7 +64,7 @@ pub async fn withdraw(
     let Movement { account, amount, client_id } = Movement::read(fields)?;
     let command = Command::Withdraw { account, amount, client_id, by };
     let home = state.map.of_account(account);
-    let (moved, settled) = submit(&state, home, command, |_| Map::new(), withdrawn).await?;
+    let (moved, settled) = submit(&state, home, command, |_| look_at("/v1/wallet"), withdrawn).await?;
     let Moved { amount, by, repeated } = moved;
     let command_id = settled.command.to_string();
     let answer = MovedAnswer { account_id: account, amount, client_id, by, command_id, repeated };

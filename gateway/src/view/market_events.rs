@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::is_id;
 use schemas::text::Label;
 use schemas::{MarketEvent, MarketEventId, MarketId, Shard};
 
@@ -36,10 +37,12 @@ impl MarketEvents {
         known.map(|known| known.yes = yes).is_some()
     }
 
-    /// One by its id or name. An all-digit name that is also an id is found as the id.
+    /// One by its id or name. Digits alone are an id: a name of before that has no letter is found by its id only.
     pub fn named(&self, name: &str) -> Option<&KnownMarketEvent> {
-        let by_id = name.parse().ok().and_then(|id| self.events.get(&MarketEventId(id)));
-        by_id.or_else(|| self.events.get(self.names.get(&name.parse::<Label>().ok()?)?))
+        if is_id(name) {
+            return self.events.get(&name.parse().ok()?);
+        }
+        self.events.get(self.names.get(&name.parse::<Label>().ok()?)?)
     }
 
     /// In order of name, from the one after `after` on.
@@ -68,7 +71,8 @@ mod tests {
         let id = known("final").event.id;
         assert_eq!(events.named("final").unwrap().event.id, id);
         assert_eq!(events.named(&id.to_string()).unwrap().event.id, id);
-        assert_eq!(events.named("2026"), Some(&known("2026")));
+        assert_eq!(events.named("2026"), None, "digits are an id");
+        assert_eq!(events.named(&format!("0{id}")), None);
         assert!(events.named("none").is_none() && events.named("Final").is_none());
         let names = |after: Option<&Label>| -> Vec<String> {
             events.after(after).map(|known| known.event.name.to_string()).collect()

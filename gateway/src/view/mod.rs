@@ -87,6 +87,11 @@ pub enum FoldError {
     Level(MarketId, NegativeLevel),
 }
 
+/// True of what can only be an id: digits alone.
+fn is_id(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_digit())
+}
+
 impl LiveView {
     /// The view at `positions`, one for each shard, before anything is added.
     pub fn at(positions: &[Position]) -> Self {
@@ -217,8 +222,8 @@ impl LiveView {
 
     /// A market that has left, by its id or ticker, of which the id is the hash.
     pub fn archived_named(&self, name: &str) -> Option<MarketId> {
-        let by_id = name.parse().ok().filter(|id| self.is_archived(*id));
-        by_id.or_else(|| Some(MarketId::of(&name.parse::<Ticker>().ok()?)).filter(|id| self.is_archived(*id)))
+        let id = if is_id(name) { name.parse().ok() } else { name.parse::<Ticker>().ok().as_ref().map(MarketId::of) };
+        id.filter(|id| self.is_archived(*id))
     }
 
     fn market_mut(&mut self, id: MarketId) -> Result<&mut LiveMarket, FoldError> {
@@ -262,10 +267,12 @@ impl LiveView {
         self.markets.get(&id)
     }
 
-    /// A market by its id or ticker. An all-digit ticker that is also an id is found as the id.
+    /// A market by its id or ticker. Digits alone are an id: a ticker of before that has no letter finds nothing.
     pub fn market_named(&self, name: &str) -> Option<&LiveMarket> {
-        let by_id = name.parse().ok().and_then(|id| self.market(id));
-        by_id.or_else(|| self.market(*self.tickers.get(&name.parse::<Ticker>().ok()?)?))
+        if is_id(name) {
+            return self.market(name.parse().ok()?);
+        }
+        self.market(*self.tickers.get(&name.parse::<Ticker>().ok()?)?)
     }
 
     /// Markets in order of ticker, from the one after `after` on.
@@ -504,6 +511,22 @@ pub mod tests {
             let shown: Vec<_> = book.levels(BookSide::Bid).map(|(price, n)| (price.ticks(), n)).collect();
             assert_eq!(shown, levels);
         }
+    }
+
+    #[test]
+    fn digits_are_an_id_and_never_a_ticker() {
+        let mut view = view_with_market();
+        let rain = listing("RAIN").market;
+        // A listing of before, when tickers needed no letter.
+        let events = [rain.to_string(), "2030".to_owned()];
+        let events = events.map(|ticker| Event::MarketCreated { listing: listing(&ticker), by: AdminId(1) });
+        view.apply(SHARD, &outcome(2, events.into())).unwrap();
+        assert_eq!(view.market_named(&rain.to_string()).unwrap().market.listing.market, rain);
+        for name in ["2030", &format!("0{rain}"), &format!("+{rain}")] {
+            assert!(view.market_named(name).is_none() && view.archived_named(name).is_none(), "{name}");
+        }
+        let digits = listing("2030").market;
+        assert_eq!(view.market_named(&digits.to_string()).unwrap().market.listing.market, digits);
     }
 
     #[test]

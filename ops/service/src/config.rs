@@ -2,11 +2,31 @@
 //!
 //! Flatten the groups into a program's own `clap` structs: `#[command(flatten)] log: LogArgs`.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 
-use clap::Args;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command};
 use schemas::shard_map::ShardMap;
 use schemas::topics::Topics;
+
+/// Parses a secret. What is said of a wrong one names the argument and why, and never shows the value, as clap itself
+/// would.
+#[derive(Clone, Copy, Debug)]
+pub struct Hidden<T>(pub fn(&str) -> Result<T, String>);
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Hidden<T> {
+    type Value = T;
+
+    fn parse_ref(&self, cmd: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        let parsed = value.to_str().ok_or_else(|| "is not UTF-8".to_owned()).and_then(self.0);
+        parsed.map_err(|why| {
+            let name = arg.map(ToString::to_string).unwrap_or_default();
+            clap::Error::raw(ErrorKind::ValueValidation, format!("the value of {name}: {why}\n")).with_cmd(cmd)
+        })
+    }
+}
 
 /// How to reach Kafka.
 #[derive(Clone, Debug, Args)]
@@ -20,7 +40,7 @@ pub struct KafkaArgs {
         env = "KAFKA_PROPERTIES",
         value_name = "NAME=VALUE",
         value_delimiter = ',',
-        value_parser = property,
+        value_parser = Hidden(property),
         hide_env_values = true
     )]
     pub properties: Vec<(String, String)>,
@@ -90,6 +110,33 @@ pub struct AdminArgs {
 fn property(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(format!("`{text}` is not of the form name=value")),
+        _ => Err("is not of the form name=value".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::FirstAdmin;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[arg(long, value_parser = Hidden(str::parse::<FirstAdmin>))]
+        first_admin: Option<FirstAdmin>,
+        #[arg(long = "kafka-property", value_parser = Hidden(property))]
+        properties: Vec<(String, String)>,
+    }
+
+    #[test]
+    fn a_wrong_secret_is_not_shown() {
+        for (flag, value) in [("--first-admin", "1=c0ffee,2=c0ffee"), ("--kafka-property", "c0ffee")] {
+            let refused = Program::try_parse_from(["program", flag, value]).unwrap_err();
+            let said = format!("{refused} {refused:?}");
+            assert!(said.contains(flag) && !said.contains("c0ffee"), "{said}");
+        }
+        let sound = Program::try_parse_from(["program", "--kafka-property", "sasl.password=c0ffee"]).unwrap();
+        assert_eq!((sound.properties.len(), sound.first_admin.is_none()), (1, true));
     }
 }

@@ -40,11 +40,13 @@ impl FromStr for FirstAdmin {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (id, hash) = text.trim().split_once('=').ok_or(FORM)?;
-        let digits = id.bytes().all(|byte| byte.is_ascii_digit());
         // As all ids of the log: positive, and fit for a signed column.
-        let id = digits.then(|| id.parse().ok()).flatten().filter(|id| (1..=i64::MAX).contains(id)).ok_or(FORM)?;
+        let id: AdminId = id.parse().map_err(|_| FORM)?;
+        if id.0 == 0 || i64::try_from(id.0).is_err() {
+            return Err(FORM.to_owned());
+        }
         let hash = from_hex(&hash.to_ascii_lowercase()).ok_or(FORM)?;
-        Ok(Self { id: AdminId(u64::try_from(id).map_err(|_| FORM)?), hash })
+        Ok(Self { id, hash })
     }
 }
 
@@ -69,7 +71,7 @@ mod tests {
 
     #[test]
     fn ids_are_ids_and_hashes_are_hashes() {
-        for id in ["0", "", "-1", "+1", "x", "9223372036854775808"] {
+        for id in ["0", "", "-1", "+1", "01", "x", "9223372036854775808"] {
             assert!(first(id, "a").is_err(), "{id}");
         }
         for text in ["", "1", "1=", "1=00"] {

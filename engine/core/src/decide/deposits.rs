@@ -101,7 +101,9 @@ fn waiting(state: &State, id: ProposalId) -> Result<&Proposed, Rejection> {
 /// What a wallet and all accounts of a shard together may have.
 fn check_room(state: &State, account: AccountId, amount: Credits) -> Result<(), Rejection> {
     let holder = known(state, account)?;
+    if state.exceeds_wallet(account, holder, amount) {
+        return Err(Rejection::WalletLimit);
+    }
     let shard = state.facts.deposited + amount;
-    let too_much = state.exceeds_wallet(account, holder, amount) || shard.0 > SHARD_CREDITS_MAX;
-    if too_much { Err(Rejection::WalletLimit) } else { Ok(()) }
+    if shard.0 > SHARD_CREDITS_MAX { Err(Rejection::ShardCreditsLimit) } else { Ok(()) }
 }

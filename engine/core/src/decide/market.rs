@@ -17,6 +17,9 @@ impl Turn<'_> {
             if id != MarketId::of(&listing.ticker) {
                 return Err(Rejection::MarketIdMismatch);
             }
+            if !listing.ticker.has_letter() {
+                return Err(Rejection::NameInvalid);
+            }
             if state.map.of_market(id) != state.shard {
                 return Err(Rejection::WrongShard);
             }
@@ -52,6 +55,9 @@ impl Turn<'_> {
         self.answer(|state| {
             if event.id != MarketEventId::of(&event.name) {
                 return Err(Rejection::MarketEventIdMismatch);
+            }
+            if !event.name.has_letter() {
+                return Err(Rejection::NameInvalid);
             }
             if state.map.of_market_event(event.id) != state.shard {
                 return Err(Rejection::WrongShard);

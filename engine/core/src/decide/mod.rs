@@ -32,7 +32,7 @@ mod trial;
 mod vocabulary;
 mod yes;
 
-use schemas::limits::ORDER_FILLS_MAX;
+use schemas::limits::{ORDER_FILLS_MAX, TIME_MAX};
 use schemas::{Command, CommandRecord, Event, MarketId, Rejection, Settlement, Timestamp};
 
 use crate::Place;
@@ -46,7 +46,7 @@ pub use preview::{Change, Does, Preview, PriceFill};
 impl State {
     /// Decides and applies one command; appends its events, in order, to `events`.
     pub fn handle(&mut self, place: Place, command: &Command, events: &mut Vec<Event>) {
-        self.decide(place, events, |turn| turn.dispatch(command));
+        self.decide(place, events, |turn| turn.take(command));
     }
 
     /// The same for a command as its record has it: its outcome leads back to what it came with.
@@ -55,7 +55,7 @@ impl State {
             if let Some(origin) = &record.origin {
                 turn.step(|_, draft| draft.events.push(Event::CameWith(origin.clone())));
             }
-            turn.dispatch(&record.command);
+            turn.take(&record.command);
         });
     }
 
@@ -123,6 +123,15 @@ struct Draft<'a> {
 }
 
 impl Turn<'_> {
+    /// One rule for all times, whatever names them.
+    fn take(&mut self, command: &Command) {
+        if command.latest_time() > Some(TIME_MAX) {
+            self.refuse_alone(Rejection::TimeOutOfRange);
+        } else {
+            self.dispatch(command);
+        }
+    }
+
     fn dispatch(&mut self, command: &Command) {
         match command {
             Command::OpenAccount { account, key } => self.open_account(*account, key),

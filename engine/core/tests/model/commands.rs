@@ -369,8 +369,12 @@ impl World<'_> {
     }
 }
 
+/// The event whose name has no letter.
+pub const BARE_EVENT: usize = 2_026;
+
 fn event_name(event: usize) -> Label {
-    format!("event-{event}").parse().unwrap()
+    let name = if event == BARE_EVENT { event.to_string() } else { format!("event-{event}") };
+    name.parse().unwrap()
 }
 
 fn event_of(event: usize) -> MarketEventId {

@@ -11,6 +11,7 @@ use schemas::{
     AccountId, Answer, Credits, Entry, GroupAct, GroupLimits, MarketLimits, PostOnly, SelfTrade, Transition,
 };
 
+use super::commands::BARE_EVENT;
 use super::coverage::Coverage;
 use super::random::{ACCOUNTS, MARKETS};
 use super::steps::{
@@ -55,6 +56,7 @@ pub fn all(coverage: &mut Coverage) -> Done {
         archived(&mut World::new(shards, coverage))?;
     }
     for shards in 1..=3 {
+        odd_names_and_times(&mut World::new(shards, coverage))?;
         one_yes(&mut World::new(shards, coverage))?;
         many_texts(&mut World::new(shards, coverage))?;
     }
@@ -609,6 +611,17 @@ fn many_that_reduce(world: &mut World<'_>) -> Done {
 }
 
 /// The YES of an exclusive event goes from market to market, and once one is paid out with it, to no other.
+/// A name that could be an id, and times of which no reader could show the text.
+fn odd_names_and_times(world: &mut World<'_>) -> Done {
+    const MILLENNIA: i64 = 10_000 * 366 * 24 * 60 * 60 * 1_000;
+    let route = Route::Home;
+    world.step(&Step::CreateEvent { event: BARE_EVENT, exclusive: false, wrong_id: false, route })?;
+    world.step(&Step::Create { market: 0, listing: Listed { expiry: MILLENNIA, ..LISTING }, route })?;
+    world.step(&Step::Create { market: 0, listing: LISTING, route })?;
+    let edit = Edited { expiry: Some(MILLENNIA), rules: false, tags: None, sources: None, event: None, opens: None };
+    world.step(&Step::Edit { market: 0, edit, route })
+}
+
 fn one_yes(world: &mut World<'_>) -> Done {
     let route = Route::Home;
     let listing = Listed { window: 5_000, event: Some(0), ..LISTING };

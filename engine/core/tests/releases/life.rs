@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use schemas::limits::{DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, MARKET_KEPT_MS, PURSE_REST_MS};
+use schemas::limits::{DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, MARKET_KEPT_MS, PURSE_REST_MS, TIME_MAX};
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
@@ -57,7 +57,7 @@ impl Life {
             run.ask(Command::OpenAccount { account, key: key(account.0) });
             let (by, id) = (Some(ApiKeyId(account.0)), account.0 + 1_000);
             run.ask(Command::AddApiKey { account, key: key(id), by });
-            let expires = Some(Timestamp(u64::MAX));
+            let expires = Some(TIME_MAX);
             let (old, new) = (ApiKeyId(id), Box::new(ApiKey { expires, ..key(id + 1_000) }));
             run.ask(Command::RotateApiKey { account, old, key: new, grace_ms: 1, by });
             run.ask(Command::AddApiKey { account, key: key(id + 2_000), by: None });
@@ -205,7 +205,7 @@ impl Life {
             let (proof, name) = (KeyProof::Secret([id; 32]), "night shift".parse().ok());
             Box::new(WantedAdmin { id: AdminId(id.into()), proof: Some(proof), roles, expires, name })
         };
-        let lasts = Some(Timestamp(u64::MAX));
+        let lasts = Some(TIME_MAX);
         for (id, roles, expires) in
             [(8, AdminRoles::ALL, None), (2, AdminRoles::MONEY, lasts), (3, AdminRoles::AUDITOR, None)]
         {

@@ -64,6 +64,33 @@ fn refusals_change_nothing() {
 }
 
 #[test]
+fn a_name_needs_a_letter_and_a_time_ends_with_the_year_9999() {
+    use schemas::limits::TIME_MAX;
+    use schemas::{About, FeeRate, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, Rejection, Timestamp};
+    let mut scenario = Scenario::new();
+    let by = AdminId(1);
+    let refused = |code| vec![Event::Rejected { code }];
+    let listing = |ticker: &str, expiry| {
+        let ticker: schemas::text::Ticker = ticker.parse().unwrap();
+        let about = About::plain("Rain?", "YES if it does.", "tests").unwrap().into();
+        let (market, maker_fee, taker_fee) = (MarketId::of(&ticker), FeeRate::ZERO, FeeRate::ZERO);
+        let (opens, tick, dispute_window_ms, limits) = (None, 1, 0, MarketLimits::NONE);
+        Listing { market, ticker, about, opens, expiry, tick, maker_fee, taker_fee, dispute_window_ms, limits }
+    };
+    for digits in ["7", "2030-12"] {
+        let events = scenario.handle(&Command::CreateMarket { listing: listing(digits, TIME_MAX), by });
+        assert_eq!(events, refused(Rejection::NameInvalid), "{digits}");
+        let name: schemas::text::Label = digits.parse().unwrap();
+        let (id, title) = (MarketEventId::of(&name), "Who?".parse().unwrap());
+        let event = Box::new(MarketEvent { id, name, title, exclusive: false });
+        assert_eq!(scenario.handle(&Command::CreateMarketEvent { event, by }), refused(Rejection::NameInvalid));
+    }
+    let mut create = |expiry| scenario.handle(&Command::CreateMarket { listing: listing("LATE", expiry), by });
+    assert_eq!(create(Timestamp(TIME_MAX.0 + 1)), refused(Rejection::TimeOutOfRange));
+    assert!(matches!(create(TIME_MAX)[..], [Event::MarketCreated { .. }]));
+}
+
+#[test]
 fn deposits_beyond_what_a_wallet_or_a_shard_may_have_are_refused() {
     use schemas::limits::{AMOUNT_MAX, SHARD_CREDITS_MAX, WALLET_MAX};
     let mut scenario = Scenario::new();
@@ -87,5 +114,5 @@ fn deposits_beyond_what_a_wallet_or_a_shard_may_have_are_refused() {
         }
         assert_eq!(deposit(&wallet.to_string()), refused);
     }
-    assert_eq!(deposit("one more"), refused);
+    assert_eq!(deposit("one more"), Event::Rejected { code: schemas::Rejection::ShardCreditsLimit });
 }

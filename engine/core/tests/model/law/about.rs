@@ -28,6 +28,7 @@ impl Model {
         let here = |id: &MarketEventId| self.map.of_market_event(*id) == self.at;
         let answer = match () {
             () if event.id != MarketEventId::of(&event.name) => Err(Rejection::MarketEventIdMismatch),
+            () if !event.name.has_letter() => Err(Rejection::NameInvalid),
             () if !here(&event.id) => Err(Rejection::WrongShard),
             () if self.groups.contains_key(&event.id) => Err(Rejection::MarketEventExists),
             () if self.groups.keys().filter(|id| here(id)).count() >= MARKET_EVENTS_MAX => {

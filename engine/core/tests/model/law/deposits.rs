@@ -128,8 +128,11 @@ impl Model {
 
     fn check_room(&self, account: AccountId, amount: Credits) -> Answer<()> {
         let in_shard = self.deposited.get(&self.at).copied().unwrap_or_default();
-        let too_much = self.is_too_much(account, amount) || (in_shard + amount).0 > SHARD_CREDITS_MAX;
-        if too_much { Err(Rejection::WalletLimit) } else { Ok(()) }
+        match () {
+            () if self.is_too_much(account, amount) => Err(Rejection::WalletLimit),
+            () if (in_shard + amount).0 > SHARD_CREDITS_MAX => Err(Rejection::ShardCreditsLimit),
+            () => Ok(()),
+        }
     }
 
     fn waiting_deposit(&self, id: ProposalId) -> Answer<Proposal> {

@@ -15,6 +15,7 @@ impl Model {
     pub(super) fn create_market(&mut self, listing: &Listing, by: AdminId) {
         let answer = match () {
             () if listing.market != MarketId::of(&listing.ticker) => Err(Rejection::MarketIdMismatch),
+            () if !listing.ticker.has_letter() => Err(Rejection::NameInvalid),
             () if self.map.of_market(listing.market) != self.at => Err(Rejection::WrongShard),
             () if !Listing::tick_is_valid(listing.tick) => Err(Rejection::TickSizeInvalid),
             () if listing.expiry <= self.now => Err(Rejection::ExpiryInPast),

@@ -37,7 +37,7 @@ use schemas::limits::ORDER_FILLS_MAX;
 use schemas::shard_map::ShardMap;
 use schemas::{
     AccountId, Admin, AdminId, ClientId, Command, Credits, Event, Instruction, MarketEventId, MarketId, NewOrder,
-    OrderId, Rejection, Shard, Status, Timestamp,
+    OrderId, Rejection, Request, Shard, Status, Timestamp,
 };
 
 pub use about::{Group, Yes};
@@ -208,9 +208,33 @@ impl Model {
         self.now = self.now.max(time);
         self.at = at;
         self.room = ORDER_FILLS_MAX;
-        self.obey(command, decided);
+        if self.names_a_time_beyond_9999(command) {
+            self.answer(Err(Rejection::TimeOutOfRange));
+        } else {
+            self.obey(command, decided);
+        }
         self.tell_homes();
         self.outcome()
+    }
+
+    fn names_a_time_beyond_9999(&self, command: &Command) -> bool {
+        let late = |time: &Timestamp| time.0 >= 253_402_300_800_000;
+        let order = |order: &NewOrder| {
+            let times = [order.terms.time_in_force().expires(), order.instructions.deadline];
+            times.iter().flatten().any(late)
+        };
+        match command {
+            Command::OpenAccount { key, .. } | Command::AddApiKey { key, .. } => key.expires.iter().any(late),
+            Command::RotateApiKey { key, .. } => key.expires.iter().any(late),
+            Command::SetAdmin { admin, .. } => admin.expires.iter().any(late),
+            Command::CreateMarket { listing, .. } => late(&listing.expiry) || listing.opens.iter().any(late),
+            Command::EditMarket { edit, .. } => edit.expiry.iter().chain(edit.opens.iter().flatten()).any(late),
+            Command::PlaceOrder(placed) => order(placed),
+            Command::Batch { requests, .. } => {
+                requests.iter().any(|request| matches!(request, Request::Place(placed) if order(placed)))
+            }
+            _ => false,
+        }
     }
 
     /// What is on its way arrives from now on.

@@ -27,6 +27,7 @@ mod producer;
 mod progress;
 mod read_models;
 mod replays;
+mod seldom;
 mod shapes;
 mod shares;
 mod signing;
@@ -47,7 +48,7 @@ use schemas::reading::Position;
 use schemas::{PartId, PartKind, Program};
 use service::kafka::{KafkaFault, announce, topics};
 use service::serve::{self, Peer, serve};
-use service::{Admin, Liveness, Readiness, Shutdown, descriptors, telemetry};
+use service::{Admin, Liveness, Part, Readiness, Shutdown, descriptors, telemetry};
 use snapshots::Snapshots;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -122,6 +123,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let shutdown = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
     let [ready, topics_right, can_write] = ["view", "topics", "producer"].map(|part| readiness.part(part));
+    let postgres = readiness.side("postgres");
     let halted = Halted::new(config.log.shards, &readiness);
     let followers = Arc::new(match config.follow {
         true => Followers::new(config.log.shards, &readiness),
@@ -131,7 +133,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
         .await
         .map_err(|error| Fatal::Io("admin port", error))?;
 
-    let Some(Servers { database, read_models, view, positions }) = connect(&config, &shutdown).await? else {
+    let Some(Servers { database, read_models, view, positions }) = connect(&config, &postgres, &shutdown).await? else {
         return Ok(());
     };
     tokio::spawn(topics::watch(config.log.clone(), topics_right, shutdown.clone()));
@@ -219,13 +221,13 @@ struct Servers {
 }
 
 /// Waits for Kafka, Postgres and Redis, in that order. `None` if asked to end meanwhile.
-async fn connect(config: &Config, shutdown: &Shutdown) -> Result<Option<Servers>, Fatal> {
+async fn connect(config: &Config, postgres: &Part, shutdown: &Shutdown) -> Result<Option<Servers>, Fatal> {
     let verify = async || topics::verify(&config.log).await;
     if when_there("Kafka", shutdown, KafkaFault::may_retry, verify).await?.is_none() {
         return Ok(None);
     }
     let boot = async || {
-        let database = Database::connect(&config.database_url, &config.pool).await?;
+        let database = Database::connect(&config.database_url, &config.pool, postgres.clone()).await?;
         let (view, positions) = database.boot(config.log.shards).await?;
         Ok((database, view, positions))
     };
@@ -277,6 +279,7 @@ fn share(
         map: config.log.shard_map(),
         live,
         books: Books::default(),
+        snapshots: Arc::new(Semaphore::new(ws::orders::SNAPSHOTS_AT_ONCE)),
         halted,
         followers,
         submitter,

@@ -14,6 +14,7 @@ use service::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::seldom::Seldom;
 use crate::waiting::Waiting;
 
 /// Between two questions while somebody waits. The read models move in batches every few milliseconds.
@@ -28,6 +29,7 @@ pub struct Progress {
     reached: RwLock<Vec<Coordinate>>,
     waiting: Waiting,
     demand: Notify,
+    line: Seldom,
 }
 
 /// The read model is not that far yet.
@@ -39,7 +41,7 @@ impl Progress {
     /// Nothing known yet.
     pub fn new(name: &'static str) -> Arc<Self> {
         let (reached, waiting, demand) = (RwLock::default(), Waiting::default(), Notify::new());
-        Arc::new(Self { name, reached, waiting, demand })
+        Arc::new(Self { name, reached, waiting, demand, line: Seldom::new() })
     }
 
     /// Waits until the read model is at least this far.
@@ -77,7 +79,9 @@ impl Progress {
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => {
-                    tracing::warn!(read_model = self.name, %error, "cannot ask how far a read model is");
+                    if let Some(kept_back) = self.line.pass() {
+                        tracing::warn!(read_model = self.name, %error, kept_back, "cannot ask how far a read model is");
+                    }
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
             }

@@ -31,6 +31,8 @@ pub struct State {
     pub live: Arc<Live>,
     /// Texts of books.
     pub books: Books,
+    /// Snapshots of orders that are made at the same time.
+    pub snapshots: Arc<Semaphore>,
     /// Shards that are read no further.
     pub halted: Arc<Halted>,
     /// The shards' books, order by order.

@@ -434,7 +434,7 @@ impl Watch {
             }
             "REDUCED" => {
                 let (_, remaining) = self.orders.get_mut(text(change, "order_id")).unwrap();
-                *remaining -= change["reduced"].as_u64().unwrap();
+                *remaining = change["remaining"].as_u64().unwrap();
             }
             "REJECTED" => {}
             other => panic!("{other}"),

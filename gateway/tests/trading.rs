@@ -48,7 +48,7 @@ async fn orders_wait_and_end_as_they_were_told() {
         let ended = socket.next().await["changes"][0].clone();
         assert_eq!(
             ended,
-            json!({"kind": "CANCELLED", "order_id": brief["order_id"], "status": "EXPIRED", "cancelled": 5, "reason": "EXPIRED"})
+            json!({"kind": "CANCELLED", "order_id": brief["order_id"], "status": "EXPIRED", "filled": 0, "cancelled": 5, "reason": "EXPIRED"})
         );
         let shown = order_becomes(api, account, text(&brief, "order_id"), "EXPIRED").await;
         assert_eq!((&shown["cancel_reason"], &shown["expires_at"]), (&json!("EXPIRED"), &brief["expires_at"]));
@@ -122,7 +122,8 @@ async fn an_order_that_only_reduces_shrinks_with_its_position() {
 
         // Another order goes before, and it shrinks in the same outcome.
         order("SELL YES 4 @ 0.90", json!({})).await;
-        let shrunk = json!({"kind": "REDUCED", "order_id": id, "reduced": 4, "reason": "REDUCE_ONLY"});
+        let shrunk = json!({"kind": "REDUCED", "order_id": id, "quantity": 6, "filled": 0, "remaining": 6, "reduced": 4,
+            "reason": "REDUCE_ONLY"});
         let changes = socket.next().await["changes"].clone();
         assert_eq!((&changes[0]["kind"], &changes[1]), (&json!("PLACED"), &shrunk));
         wallet_becomes(api, account, "92.600000", "2.400000").await;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use schemas::ids::Coordinate;
 use schemas::text::Ticker;
-use schemas::{Credits, MarketId, MarketState};
+use schemas::{Credits, MarketId};
 
 use super::boot::{MARKET_COLUMNS, market, trade};
 use super::{Database, DbError, Timed, positioned, rows};
@@ -32,30 +32,32 @@ impl Database {
     pub async fn settled_markets(
         &self,
         after: Option<&Ticker>,
-        state: Option<MarketState>,
         topics: &[Topic],
         limit: usize,
     ) -> Result<Vec<Market>, DbError> {
         let _timed = Timed::start(&self.times.settled_markets);
-        let connection = self.connection().await?;
-        let sql = format!(
-            "SELECT {MARKET_COLUMNS} FROM markets WHERE settled AND ticker COLLATE \"C\" > $1 \
-             AND ($2::text IS NULL OR state = $2) AND ($4::text IS NULL OR category = $4) \
-             AND ($5::text IS NULL OR tags @> ARRAY[$5]) AND ($6::bigint IS NULL OR event_id = $6) ORDER BY ticker COLLATE \"C\" LIMIT $3"
-        );
-        let statement = connection.prepare_cached(&sql).await?;
-        let after = after.map_or("", Ticker::as_str);
-        let state = state.map(MarketState::name);
-        let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let (mut category, mut tag, mut event) = (None, None, None);
+        let (mut state, mut category, mut tag, mut event) = (None, None, None, None);
         for topic in topics {
             match topic {
+                Topic::State(wanted) => state = Some(wanted.name()),
                 Topic::Category(label) => category = Some(label.as_str()),
                 Topic::Tag(label) => tag = Some(label.as_str()),
                 Topic::Event(id) => event = Some(rows::to_i64(id.0)),
             }
         }
-        let found = connection.query(&statement, &[&after, &state, &most, &category, &tag, &event]).await?;
+        // What is not wanted is left out of the text: a plan for all cases would use no index.
+        let only = |wanted: bool, condition, otherwise| if wanted { condition } else { otherwise };
+        let sql = format!(
+            "SELECT {MARKET_COLUMNS} FROM markets WHERE settled AND ticker COLLATE \"C\" > $1 \
+             AND {} AND {} AND {} AND {} ORDER BY ticker COLLATE \"C\" LIMIT $2",
+            only(state.is_some(), "state = $3", "$3::text IS NULL"),
+            only(category.is_some(), "category = $4", "$4::text IS NULL"),
+            only(tag.is_some(), "tags @> ARRAY[$5]", "$5::text IS NULL"),
+            only(event.is_some(), "event_id = $6", "$6::bigint IS NULL"),
+        );
+        let after = after.map_or("", Ticker::as_str);
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = self.query(&sql, &[&after, &most, &state, &category, &tag, &event]).await?;
         found.iter().map(market).collect()
     }
 

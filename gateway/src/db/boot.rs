@@ -53,6 +53,8 @@ impl Database {
         let _timed = Timed::start(&self.times.boot);
         let mut connection = self.connection().await?;
         let transaction = snapshot(&mut connection).await?;
+        // Much is read, once, and no client waits.
+        transaction.batch_execute("SET LOCAL statement_timeout = '30s'").await?;
         let mut positions = vec![Position::default(); usize::from(shards)];
         for row in transaction.query(POSITIONS, &[&PROJECTION]).await? {
             let shard = rows::shard(row.get("shard"))?;

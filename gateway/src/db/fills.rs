@@ -80,28 +80,43 @@ pub struct FillsWanted {
 /// A page, whether there is more after it, and what it is as of.
 pub type FillPage = (Vec<FillRow>, bool, Vec<Coordinate>);
 
-/// One query for all filters: a filter that is NULL does not filter. Each half walks its own index, newest first.
+/// One query for all filters but that of an order: a filter that is NULL does not filter. Each half walks its own index, newest first.
 const FILLS: &str = "SELECT f.*, m.ticker FROM (\
        (SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, maker_entry AS entry, \
           maker_fee AS fee FROM trades \
         WHERE maker_account_id = $1 AND created_at <= $2 AND (created_at, id, 0) < ($2, $3, $4) \
-          AND ($5::bigint IS NULL OR market_id = $5) AND ($6::bigint IS NULL OR maker_order_id = $6) \
-        ORDER BY created_at DESC, id DESC LIMIT $7) \
+          AND ($5::bigint IS NULL OR market_id = $5) \
+        ORDER BY created_at DESC, id DESC LIMIT $6) \
        UNION ALL \
        (SELECT id, market_id, price, quantity, kind, created_at, 1 AS role, taker_order_id, taker_entry, taker_fee FROM trades \
         WHERE taker_account_id = $1 AND created_at <= $2 AND (created_at, id, 1) < ($2, $3, $4) \
-          AND ($5::bigint IS NULL OR market_id = $5) AND ($6::bigint IS NULL OR taker_order_id = $6) \
-        ORDER BY created_at DESC, id DESC LIMIT $7)\
-     ) f LEFT JOIN markets m ON m.id = f.market_id ORDER BY f.created_at DESC, f.id DESC, f.role DESC LIMIT $7";
+          AND ($5::bigint IS NULL OR market_id = $5) \
+        ORDER BY created_at DESC, id DESC LIMIT $6)\
+     ) f LEFT JOIN markets m ON m.id = f.market_id ORDER BY f.created_at DESC, f.id DESC, f.role DESC LIMIT $6";
 
-/// A taker's fills come with it; a maker's come until its last change. The bounds keep the search in a few months and
-/// a short stretch of the account's trades.
+/// The same of one order: each half walks the index of that order's trades, however many others the account has.
+const FILLS_BY_ORDER: &str = "SELECT f.*, m.ticker FROM (\
+       (SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, maker_entry AS entry, \
+          maker_fee AS fee FROM trades \
+        WHERE maker_order_id = $7 AND maker_account_id = $1 AND created_at <= $2 AND (created_at, id, 0) < ($2, $3, $4) \
+          AND ($5::bigint IS NULL OR market_id = $5) \
+        ORDER BY created_at DESC, id DESC LIMIT $6) \
+       UNION ALL \
+       (SELECT id, market_id, price, quantity, kind, created_at, 1 AS role, taker_order_id, taker_entry, taker_fee FROM trades \
+        WHERE taker_order_id = $7 AND taker_account_id = $1 AND created_at <= $2 AND (created_at, id, 1) < ($2, $3, $4) \
+          AND ($5::bigint IS NULL OR market_id = $5) \
+        ORDER BY created_at DESC, id DESC LIMIT $6)\
+     ) f LEFT JOIN markets m ON m.id = f.market_id ORDER BY f.created_at DESC, f.id DESC, f.role DESC LIMIT $6";
+
+/// A taker's fills come with it, or with its last amendments; a maker's come until its last change. The bounds keep the search in a few
+/// months.
 const FILLS_OF_ORDER: &str = "SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, \
        maker_entry AS entry, maker_fee AS fee, NULL::text AS ticker FROM trades \
      WHERE maker_account_id = $1 AND maker_order_id = $2 AND created_at BETWEEN $3 AND $4 \
      UNION ALL \
      SELECT id, market_id, price, quantity, kind, created_at, 1, taker_order_id, taker_entry, taker_fee, NULL FROM trades \
-     WHERE taker_account_id = $1 AND taker_order_id = $2 AND created_at = $3 ORDER BY created_at, id, role LIMIT $5";
+     WHERE taker_account_id = $1 AND taker_order_id = $2 AND created_at BETWEEN $3 AND $4 \
+     ORDER BY created_at, id, role LIMIT $5";
 
 impl Database {
     /// A page of an account's fills.
@@ -110,16 +125,18 @@ impl Database {
         let far_end = (Timestamp(u64::MAX), TradeId(u64::MAX), Role::Taker);
         let (time, id, role) = wanted.after.unwrap_or(far_end);
         let limit = i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX);
-        let parameters: [&(dyn ToSql + Sync); 7] = [
-            &rows::to_i64(wanted.account.0),
-            &rows::to_time(time),
-            &rows::to_i64(id.0),
-            &i32::from(role == Role::Taker),
-            &wanted.market.map(|id| rows::to_i64(id.0)),
-            &wanted.order.map(|id| rows::to_i64(id.0)),
-            &limit,
-        ];
-        let (found, at) = self.read(&positioned(FILLS), &parameters).await?;
+        let (account, last) = (rows::to_i64(wanted.account.0), (rows::to_time(time), rows::to_i64(id.0)));
+        let (role, market) = (i32::from(role == Role::Taker), wanted.market.map(|id| rows::to_i64(id.0)));
+        let order = wanted.order.map(|id| rows::to_i64(id.0));
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&account, &last.0, &last.1, &role, &market, &limit];
+        let query = match &order {
+            Some(order) => {
+                parameters.push(order);
+                FILLS_BY_ORDER
+            }
+            None => FILLS,
+        };
+        let (found, at) = self.read(&positioned(query), &parameters).await?;
         let mut fills = found.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
         fills.sort_by_key(|row| Reverse((row.time, row.fill.trade_id, row.fill.role == Role::Taker)));
         let more = fills.len() > wanted.limit;
@@ -130,12 +147,10 @@ impl Database {
     /// The first fills of an order, the oldest first.
     pub async fn fills_of(&self, order: &Order, limit: usize) -> Result<Vec<Fill>, DbError> {
         let _timed = Timed::start(&self.times.fills_of_order);
-        let connection = self.connection().await?;
-        let statement = connection.prepare_cached(FILLS_OF_ORDER).await?;
         let (account, id) = (rows::to_i64(order.account.0), rows::to_i64(order.id.0));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (from, to) = (rows::to_time(order.created_at), rows::to_time(order.updated_at));
-        let found = connection.query(&statement, &[&account, &id, &from, &to, &limit]).await?;
+        let found = self.query(FILLS_OF_ORDER, &[&account, &id, &from, &to, &limit]).await?;
         found.iter().map(|row| Ok(fill(row)?.fill)).collect()
     }
 }

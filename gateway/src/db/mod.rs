@@ -1,12 +1,14 @@
 //! Postgres: the pool, and what every query needs.
 //!
-//! The gateway only reads here; its connections are read-only by setting, so that a mistake cannot write.
+//! The gateway only reads here; its connections are read-only by setting, so that a mistake cannot write. A read has little time, from the
+//! wish for a connection to its last row: then its client is told, and Postgres ends it (`lease.rs`).
 
 pub mod boot;
 pub mod rows;
 
 mod archived;
 mod fills;
+mod lease;
 mod orders;
 mod proposals;
 mod tables;
@@ -18,20 +20,27 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, Recycli
 use metrics::{Histogram, gauge, histogram};
 use schemas::Shard;
 use schemas::ids::Coordinate;
-use service::Shutdown;
+use service::{Part, Shutdown};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, NoTls, Row};
 
 use crate::config::PoolArgs;
 
 pub use fills::{FillRow, FillsWanted};
+use lease::Lease;
 pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
 pub use proposals::OpenProposal;
 
-/// What every connection is set to. 30 s is far above any query here: it frees a connection whose query went wrong.
-const SETTINGS: &str = "-c statement_timeout=30000 -c default_transaction_read_only=on -c timezone=UTC";
+/// What every connection is set to. Postgres ends by itself what a client of a process that died waited for.
+const SETTINGS: &str = "-c statement_timeout=1500 -c default_transaction_read_only=on -c timezone=UTC";
 
-const WAIT_WITHIN: Duration = Duration::from_secs(2);
+/// As Postgres shows the time of a statement.
+const STATEMENT_TIMEOUT: &str = "1500ms";
+
+/// How long a read may take, with its wait for a connection.
+pub const READ_WITHIN: Duration = Duration::from_millis(1_800);
+
+const WAIT_WITHIN: Duration = Duration::from_secs(1);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The name of the Postgres projection in `progress`.
@@ -59,8 +68,11 @@ pub enum DbError {
     #[error("{0}")]
     Tables(String),
     /// A connection does not have the settings it must have. Never retry.
-    #[error("a connection has statement_timeout {0} instead of 30s")]
+    #[error("a connection has statement_timeout {0} instead of {STATEMENT_TIMEOUT}")]
     Settings(String),
+    /// It took longer than a client is kept waiting. Retry later.
+    #[error("no answer of Postgres within {} ms", READ_WITHIN.as_millis())]
+    TooLong,
 }
 
 impl DbError {
@@ -73,7 +85,7 @@ impl DbError {
                 // Connection exceptions, insufficient resources, operator intervention (starting, shutting down).
                 Some(state) => ["08", "53", "57"].iter().any(|class| state.code().starts_with(class)),
             },
-            Self::Pool(PoolError::Timeout(_)) => true,
+            Self::Pool(PoolError::Timeout(_)) | Self::TooLong => true,
             _ => false,
         }
     }
@@ -90,6 +102,8 @@ pub struct Database {
     pool: Pool,
     args: PoolArgs,
     times: Arc<Times>,
+    /// Whether it answers, as far as the last read or look after it told.
+    answers: Part,
 }
 
 /// What each kind of query takes.
@@ -122,7 +136,7 @@ impl Times {
 
 impl Database {
     /// Connects and verifies the settings of a connection.
-    pub async fn connect(url: &str, args: &PoolArgs) -> Result<Self, DbError> {
+    pub async fn connect(url: &str, args: &PoolArgs, answers: Part) -> Result<Self, DbError> {
         let mut config: tokio_postgres::Config = url.parse().map_err(DbError::Url)?;
         let options = config.get_options().map_or_else(|| SETTINGS.to_owned(), |own| format!("{own} {SETTINGS}"));
         config.options(options).application_name("lfg-gateway").connect_timeout(CONNECT_WITHIN);
@@ -134,9 +148,13 @@ impl Database {
             .create_timeout(Some(CONNECT_WITHIN))
             .recycle_timeout(Some(WAIT_WITHIN))
             .build()?;
-        let database = Self { pool, args: args.clone(), times: Arc::new(Times::new()) };
+        let database = Self { pool, args: args.clone(), times: Arc::new(Times::new()), answers };
         let timeout: String = database.connection().await?.query_one("SHOW statement_timeout", &[]).await?.get(0);
-        if timeout == "30s" { Ok(database) } else { Err(DbError::Settings(timeout)) }
+        if timeout != STATEMENT_TIMEOUT {
+            return Err(DbError::Settings(timeout));
+        }
+        database.note(&Ok(()));
+        Ok(database)
     }
 
     /// A connection to tables that are this build's.
@@ -167,7 +185,9 @@ impl Database {
                 closed += usize::from(idle);
                 metrics.age() < self.args.lifetime && !idle
             });
-            if let Err(error) = self.check().await {
+            let checked = tokio::time::timeout(CONNECT_WITHIN, self.check()).await.unwrap_or(Err(DbError::TooLong));
+            self.note(&checked);
+            if let Err(error) = checked {
                 tracing::warn!(%error, "Postgres does not answer");
             }
             self.observe();
@@ -192,9 +212,8 @@ impl Database {
 
     /// How far the projection is.
     pub async fn progress(&self) -> Result<Vec<Coordinate>, DbError> {
-        let connection = self.connection().await?;
-        let statement = connection.prepare_cached(PROGRESS).await?;
-        coordinates(&connection.query_one(&statement, &[]).await?)
+        let rows = self.query(PROGRESS, &[]).await?;
+        rows.first().map(coordinates).transpose().map(Option::unwrap_or_default)
     }
 
     /// The rows of a query that [`positioned`] made, and what they are as of.
@@ -203,12 +222,37 @@ impl Database {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<(Vec<Row>, Vec<Coordinate>), DbError> {
-        let connection = self.connection().await?;
-        let statement = connection.prepare_cached(sql).await?;
-        let mut found = connection.query(&statement, parameters).await?;
+        let mut found = self.query(sql, parameters).await?;
         let at = found.first().map(coordinates).transpose()?.unwrap_or_default();
         found.retain(|row| row.get("found"));
         Ok((found, at))
+    }
+
+    /// The rows of a query, within [`READ_WITHIN`]. If this is dropped before, the query is ended.
+    async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DbError> {
+        let found = tokio::time::timeout(READ_WITHIN, self.query_to_its_end(sql, parameters)).await;
+        let found = found.unwrap_or(Err(DbError::TooLong));
+        self.note(&found);
+        found
+    }
+
+    async fn query_to_its_end(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DbError> {
+        let lease = Lease::of(self.connection().await?);
+        let connection = lease.connection();
+        let found = async {
+            let statement = connection.prepare_cached(sql).await?;
+            connection.query(&statement, parameters).await
+        };
+        let found = found.await;
+        lease.end();
+        Ok(found?)
+    }
+
+    /// Tells readiness and metrics whether Postgres answers.
+    fn note<T>(&self, outcome: &Result<T, DbError>) {
+        let answers = !outcome.as_ref().is_err_and(DbError::may_wait);
+        self.answers.set(answers);
+        gauge!("gateway_postgres_answers").set(if answers { 1.0 } else { 0.0 });
     }
 }
 

@@ -9,8 +9,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Database, DbError, Timed, positioned, rows};
-use crate::shapes::Order;
+use super::{Database, DbError, READ_WITHIN, Timed, positioned, rows};
+use crate::shapes::{Fill, Order};
 
 /// An order with what its owner wants to see of the market.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -96,6 +96,22 @@ impl Database {
         let filter = OrderFilter { id: Some(id), ..OrderFilter::default() };
         let (mut orders, _, at) = self.orders(&OrdersWanted { account, filter, after: None, limit: 1 }).await?;
         Ok((orders.pop(), at))
+    }
+
+    /// The same with its first fills, both within the time of one read.
+    pub async fn order_with_fills(
+        &self,
+        account: AccountId,
+        id: OrderId,
+        fills: usize,
+    ) -> Result<(Option<(ListedOrder, Vec<Fill>)>, Vec<Coordinate>), DbError> {
+        let both = async {
+            let (order, at) = self.order(account, id).await?;
+            let Some(order) = order else { return Ok((None, at)) };
+            let fills = self.fills_of(&order.order, fills).await?;
+            Ok((Some((order, fills)), at))
+        };
+        tokio::time::timeout(READ_WITHIN, both).await.unwrap_or(Err(DbError::TooLong))
     }
 
     /// The newest live orders of an account, as [`Database::orders`].

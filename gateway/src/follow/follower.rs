@@ -190,6 +190,7 @@ impl Follower {
         while !source.shutdown.is_triggered() {
             if !caught_up && self.has_reached(goal) {
                 caught_up = true;
+                self.part.set(true);
                 tracing::info!(%shard, begins_at, took = ?start.elapsed(), "a follower has caught up with the log");
             }
             match &mut reads {

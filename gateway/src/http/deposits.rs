@@ -200,7 +200,7 @@ pub async fn proposals(
     let after = params.optional("cursor", order_place).map(|(expires, id)| (expires, ProposalId(id.0)));
     params.finish()?;
     reaches(&state.database_progress, &at_least).await?;
-    let (items, more, at) = state.database.open_proposals(after, limit).await.map_err(unreadable)?;
+    let (items, more, at) = state.database.open_proposals(after, limit).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| order_cursor(last.expires_at, OrderId(last.id.0)));
     Ok(Answer::many(Page { items, next }, at))
 }

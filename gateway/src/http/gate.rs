@@ -16,9 +16,11 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use metrics::{Histogram, histogram};
 use schemas::ids::Coordinate;
+use schemas::{AccountId, Shard};
 use tokio::time::{Instant, timeout};
 
 use crate::config::{POSITION_AHEAD_MAX, POSITION_WITHIN, REQUEST_WITHIN};
+use crate::follow::Unavailable;
 use crate::http::admission::{Admitted, apart, to_wait};
 use crate::http::auth;
 use crate::http::extract::Query;
@@ -133,6 +135,36 @@ async fn view_reaches(state: &Shared, asker: Asker, at_least: &[Coordinate]) -> 
         Some(shard) => Err(Problem::shard_halted(shard)),
         None => Err(Problem::new(kinds::POSITION_NOT_REACHED)),
     }
+}
+
+/// As [`reaches`], and until it has all that this gateway knows of the account: an account sees its own writes without asking.
+pub async fn reaches_own(
+    state: &Everything,
+    progress: &Progress,
+    account: AccountId,
+    at_least: &[Coordinate],
+) -> Result<(), Problem> {
+    // What is known when the request comes; what comes later may be waited for by later requests.
+    let own = state.live.view().touched(account);
+    reaches(progress, at_least).await?;
+    if own.is_empty() {
+        return Ok(());
+    }
+    let reached = progress.wait(&own, Instant::now() + POSITION_WITHIN).await;
+    reached.map_err(|NotReached| {
+        Problem::new(kinds::READ_MODEL_UNAVAILABLE).detail("it is behind what the account has been told")
+    })
+}
+
+/// The same of followers: what is read of an account on these shards is to have all that this gateway knows of it there.
+pub async fn own_is_followed(
+    state: &Everything,
+    account: AccountId,
+    is_read: impl Fn(Shard) -> bool,
+) -> Result<(), Unavailable> {
+    let mut own = state.live.view().touched(account);
+    own.retain(|at| is_read(at.shard));
+    state.followers.reach(&own, Instant::now() + POSITION_WITHIN).await
 }
 
 /// Waits, a bounded time, until a read model is as new as the client asks.

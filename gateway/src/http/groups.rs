@@ -15,7 +15,7 @@ use crate::http::auth::{Canceller, Reader, Trader};
 use crate::http::command::{Failure, look_at, submit};
 use crate::http::extract::{Body, Query, Segment};
 use crate::http::fields::Fields;
-use crate::http::gate::followers_reach;
+use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
@@ -70,6 +70,7 @@ pub async fn list(
     let after = params.optional("cursor", parse::group_segment);
     params.finish()?;
     followers_reach(&state, &at_least).await?;
+    own_is_followed(&state, account, |shard| shard == state.map.of_account(account)).await.map_err(unavailable)?;
     // One clock for the page: its groups are judged at the same moment.
     let time = now();
     let looked = state.followers.read(state.map.of_account(account), |home| {
@@ -95,6 +96,7 @@ pub async fn one(
     let at_least = query.nothing_else()?;
     let id = group_id(&segment)?;
     followers_reach(&state, &at_least).await?;
+    own_is_followed(&state, account, |shard| shard == state.map.of_account(account)).await.map_err(unavailable)?;
     let time = now();
     let shape = |group: &Group| GroupShape::of(id, group, time);
     let looked = state.followers.read(state.map.of_account(account), |home| home.group(account, id).map(shape));

@@ -10,16 +10,20 @@ use crate::http::answer::{Answer, Page};
 use crate::http::auth::Reader;
 use crate::http::extract::{Query, Segment};
 use crate::http::fields::Params;
-use crate::http::gate::reaches;
+use crate::http::gate::reaches_own;
 use crate::http::parse::{self, Fault, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
+use crate::seldom::Seldom;
 use crate::shapes::{Fill, Role};
 use crate::state::Shared;
 use service::hex::{from_hex, to_hex};
 
 /// Postgres did not answer: for the log in full, for the client that it may try again.
-pub fn unreadable(error: DbError) -> Problem {
-    tracing::warn!(%error, "Postgres cannot be read");
+pub fn unreadable(error: &DbError) -> Problem {
+    static LINE: Seldom = Seldom::new();
+    if let Some(kept_back) = LINE.pass() {
+        tracing::warn!(%error, kept_back, "Postgres cannot be read");
+    }
     Problem::new(kinds::READ_MODEL_UNAVAILABLE)
 }
 
@@ -46,9 +50,9 @@ pub async fn orders(
     let after = params.optional("cursor", order_place);
     params.finish()?;
     known(&state, filter.market)?;
-    reaches(&state.database_progress, &at_least).await?;
+    reaches_own(&state, &state.database_progress, account, &at_least).await?;
     let wanted = OrdersWanted { account, filter, after, limit };
-    let (items, more, at) = state.database.orders(&wanted).await.map_err(unreadable)?;
+    let (items, more, at) = state.database.orders(&wanted).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| order_cursor(last.order.created_at, last.order.id));
     Ok(Answer::many(Page { items, next }, at))
 }
@@ -103,10 +107,10 @@ pub async fn order(
     let at_least = query.nothing_else()?;
     let unknown = || Problem::new(kinds::ORDER_UNKNOWN);
     let id = parse::order_id(&id).map_err(|_| unknown())?;
-    reaches(&state.database_progress, &at_least).await?;
-    let (order, at) = state.database.order(account, id).await.map_err(unreadable)?;
-    let order = order.ok_or_else(unknown)?;
-    let fills = state.database.fills_of(&order.order, FILLS_SHOWN).await.map_err(unreadable)?;
+    reaches_own(&state, &state.database_progress, account, &at_least).await?;
+    let (found, at) =
+        state.database.order_with_fills(account, id, FILLS_SHOWN).await.map_err(|error| unreadable(&error))?;
+    let (order, fills) = found.ok_or_else(unknown)?;
     Ok(Answer::many(OrderDetail { order, fills }, at))
 }
 
@@ -123,9 +127,9 @@ pub async fn fills(
     let after = params.optional("cursor", fill_place);
     params.finish()?;
     known(&state, market)?;
-    reaches(&state.database_progress, &at_least).await?;
+    reaches_own(&state, &state.database_progress, account, &at_least).await?;
     let wanted = FillsWanted { account, market, order, after, limit };
-    let (items, more, at) = state.database.fills(&wanted).await.map_err(unreadable)?;
+    let (items, more, at) = state.database.fills(&wanted).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| fill_cursor(last.time, last.fill.trade_id, last.fill.role));
     Ok(Answer::many(Page { items, next }, at))
 }

@@ -78,7 +78,8 @@ pub async fn answered(
     }
 }
 
-/// An order that was taken in by an outcome before the one that says so, on the same log, as it stands now.
+/// An order that was taken in by an outcome before the one that says so, on the same log, as it stands now. Its id is known from the log
+/// alone: if Postgres does not give the rest in time, the answer says where it will be.
 async fn known(
     state: &Shared,
     account: AccountId,
@@ -93,9 +94,13 @@ async fn known(
         Failure::Accepted(body.into())
     };
     state.database_progress.wait(&[origin.at], deadline).await.map_err(|_| later())?;
-    let (found, _) = state.database.order(account, id).await.map_err(unreadable)?;
-    let ListedOrder { order, ticker, .. } = found.ok_or_else(later)?;
-    let fills = state.database.fills_of(&order, FILLS_SHOWN).await.map_err(unreadable)?;
+    let found = state.database.order_with_fills(account, id, FILLS_SHOWN);
+    let found = tokio::time::timeout_at(deadline, found).await.map_err(|_| later())?;
+    let (found, _) = found.map_err(|error| {
+        unreadable(&error);
+        later()
+    })?;
+    let (ListedOrder { order, ticker, .. }, fills) = found.ok_or_else(later)?;
     Ok(OrderAnswer::new(order, ticker, fills, true))
 }
 

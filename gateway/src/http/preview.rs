@@ -14,7 +14,7 @@ use crate::follow::preview::{Funding, Previewed, preview as previewed};
 use crate::http::answer::Answer;
 use crate::http::auth::Reader;
 use crate::http::extract::{Body, Query};
-use crate::http::gate::followers_reach;
+use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::new_order::Wanted;
 use crate::http::problem::{Problem, kinds, rejection_kind};
 use crate::shapes::{text, text_or_null};
@@ -122,6 +122,8 @@ pub async fn preview(
     let wanted = fields.finish(wanted)?;
     let (order, listing) = wanted.order_to_judge(account, &state.live.view(), "")?;
     followers_reach(&state, &at_least).await?;
+    let (home, decides) = (state.map.of_account(account), state.map.of_market(order.market));
+    own_is_followed(&state, account, |shard| shard == home || shard == decides).await.map_err(unavailable)?;
     let known = previewed(&state.followers, state.map, &order, now()).map_err(unavailable)?;
     let answer = PreviewAnswer::new(&order, listing.ticker.to_string(), &known);
     Ok(Answer::many(answer, known.at))

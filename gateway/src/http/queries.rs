@@ -1,9 +1,10 @@
-//! What clients read of the present: books, trades, tickers, wallets and positions from Redis, markets from the view;
-//! those that are archived, from Postgres.
+//! What clients read of the present: trades, tickers, wallets and positions from Redis, markets, books and best prices from the view;
+//! of markets that are archived, from Postgres.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use schemas::ids::Coordinate;
+use schemas::text::Ticker;
 use schemas::{AccountId, BookSide, Credits, MarketId, MarketState, Shard, Timestamp};
 use serde::Serialize;
 
@@ -11,12 +12,13 @@ use crate::books;
 use crate::http::answer::{Answer, Made, Page};
 use crate::http::auth::Reader;
 use crate::http::extract::{Query, Segment};
-use crate::http::gate::reaches;
+use crate::http::gate::{reaches, reaches_own};
 use crate::http::history;
 use crate::http::market_events;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
-use crate::read_models::{ReadError, Standing, TickerData, Wallet};
+use crate::read_models::{Holding, ReadError, Standing, TickerData, Wallet};
+use crate::seldom::Seldom;
 use crate::shapes::market::{AccountLimitsShape, Brief, Market};
 use crate::shapes::{PublicTrade, iso_or_null, text, text_or_null};
 use crate::state::Shared;
@@ -24,7 +26,10 @@ use crate::view::topics::Topic;
 
 /// Redis did not answer: for the log in full, for the client that it may try again.
 fn unreadable(error: ReadError) -> Problem {
-    tracing::warn!(%error, "a read model cannot be read");
+    static LINE: Seldom = Seldom::new();
+    if let Some(kept_back) = LINE.pass() {
+        tracing::warn!(%error, kept_back, "a read model cannot be read");
+    }
     Problem::new(kinds::READ_MODEL_UNAVAILABLE)
 }
 
@@ -33,6 +38,15 @@ async fn reaches_models(state: &Shared, at_least: &[Coordinate]) -> Result<(), P
     let Err(behind) = reaches(&state.read_models_progress, at_least).await else { return Ok(()) };
     state.read_models.complete(at_least).await.map_err(unreadable)?;
     Err(behind)
+}
+
+/// As [`reaches_own`], for the same reason.
+async fn own_reaches_models(state: &Shared, account: AccountId, at_least: &[Coordinate]) -> Result<(), Problem> {
+    let behind = reaches_own(state, &state.read_models_progress, account, at_least).await;
+    if behind.is_err() {
+        state.read_models.complete(at_least).await.map_err(unreadable)?;
+    }
+    behind
 }
 
 /// What an account has in all its purses, and what it may do.
@@ -62,7 +76,7 @@ pub async fn wallet(
     query: Query,
 ) -> Result<Answer<WalletAnswer>, Problem> {
     let at_least = query.nothing_else()?;
-    reaches_models(&state, &at_least).await?;
+    own_reaches_models(&state, account_id, &at_least).await?;
     let (shards, home) = (state.map.shards(), state.map.of_account(account_id));
     let (wallet, standing, at) = state.read_models.wallet(shards, home, account_id).await.map_err(unreadable)?;
     let Wallet { available, held, in_transit, live_orders } = wallet;
@@ -79,7 +93,7 @@ pub struct PositionItem {
     #[serde(serialize_with = "text")]
     market_id: MarketId,
     #[serde(serialize_with = "text_or_null")]
-    ticker: Option<String>,
+    ticker: Option<Ticker>,
     yes: u64,
     no: u64,
     yes_reserved: u64,
@@ -99,18 +113,24 @@ pub async fn positions(
     query: Query,
 ) -> Result<Answer<PositionList>, Problem> {
     let at_least = query.nothing_else()?;
-    reaches_models(&state, &at_least).await?;
+    own_reaches_models(&state, account, &at_least).await?;
     let (holdings, at) = state.read_models.positions(state.map.shards(), account).await.map_err(unreadable)?;
-    let view = state.live.view();
-    let item = |(market_id, holding): (MarketId, crate::read_models::Holding)| PositionItem {
+    let holdings: Vec<(MarketId, Holding)> = holdings.into_iter().collect();
+    let mut tickers = Vec::with_capacity(holdings.len());
+    for part in holdings.chunks(STEP) {
+        let view = state.live.view();
+        let ticker = |id| view.market(id).map(|live| live.market.listing.ticker.clone());
+        tickers.extend(part.iter().map(|(id, _)| ticker(*id)));
+    }
+    let item = |((market_id, holding), ticker): ((MarketId, Holding), Option<Ticker>)| PositionItem {
         market_id,
-        ticker: view.market(market_id).map(|live| live.market.listing.ticker.to_string()),
+        ticker,
         yes: holding.yes,
         no: holding.no,
         yes_reserved: holding.yes_reserved,
         no_reserved: holding.no_reserved,
     };
-    Ok(Answer::many(PositionList { items: holdings.into_iter().map(item).collect() }, at))
+    Ok(Answer::many(PositionList { items: holdings.into_iter().zip(tickers).map(item).collect() }, at))
 }
 
 /// `GET /v1/markets`
@@ -118,6 +138,7 @@ pub async fn markets(State(state): State<Shared>, query: Query) -> Result<Answer
     const STATES: &str = "CREATED, OPEN, PAUSED, CANCEL_ONLY, CLOSED, RESOLVING, RESOLVED, VOIDED";
     let mut params = query.params;
     let wanted = params.optional("state", parse::name::<MarketState>(STATES));
+    let listed = wanted.map(Topic::State);
     let category = params.optional("category", parse::label).map(Topic::Category);
     let tag = params.optional("tag", parse::label).map(Topic::Tag);
     let event = params.optional("event", |name| Ok(name.to_owned()));
@@ -126,26 +147,60 @@ pub async fn markets(State(state): State<Shared>, query: Query) -> Result<Answer
     params.finish()?;
     let event = event.map(|name| market_events::find(&state, &name)).transpose()?;
     let event = event.map(|known| Topic::Event(known.event.id));
-    let topics: Vec<Topic> = [category, tag, event].into_iter().flatten().collect();
+    let topics: Vec<Topic> = [listed, category, tag, event].into_iter().flatten().collect();
     // Those that are archived are among them; taken before the view, which may let one go meanwhile.
     let settled = match wanted {
         Some(state) if !state.is_final() => Vec::new(),
         _ => {
-            let found = state.database.settled_markets(after.as_ref(), wanted, &topics, limit + 1).await;
-            found.map_err(history::unreadable)?
+            let found = state.database.settled_markets(after.as_ref(), &topics, limit + 1).await;
+            found.map_err(|error| history::unreadable(&error))?
         }
     };
-    let view = state.live.view();
-    let fits = |market: &&Market| wanted.is_none_or(|state| market.state == state);
-    let live = view.markets_under(&topics, after.as_ref()).filter(fits).take(limit + 1).cloned();
-    let gone = settled.into_iter().filter(|market| view.market(market.listing.market).is_none());
-    let mut items: Vec<Market> = live.chain(gone).collect();
+    let (live, reached, at) = live_markets(&state, &topics, after.as_ref(), limit + 1).await;
+    let mut items = live;
+    {
+        let view = state.live.view();
+        items.extend(settled.into_iter().filter(|market| view.market(market.listing.market).is_none()));
+    }
     items.sort_by(|a, b| a.listing.ticker.cmp(&b.listing.ticker));
+    // One that has left the view since it was found is there twice.
+    items.dedup_by_key(|market| market.listing.market);
+    items.retain(|market| reached.as_ref().is_none_or(|reached| market.listing.ticker <= *reached));
     let more = items.len() > limit;
     items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|market| market.listing.ticker.to_string());
+    let last = items.last().filter(|_| more).map(|market| market.listing.ticker.to_string());
+    let next = last.or_else(|| reached.map(|reached| reached.to_string()));
     let items = items.into_iter().map(Brief).collect();
-    Ok(Answer::many(Page { items, next }, view.positions()))
+    Ok(Answer::many(Page { items, next }, at))
+}
+
+/// Markets that are looked at while the view's lock is held.
+const STEP: usize = 128;
+
+/// Steps for one page. A page that finds less than it may by then ends there, with the place where the next one begins.
+const STEPS_MAX: usize = 64;
+
+/// Up to `limit` markets of the view, where the search stopped if it did before its end, and what they are at least as of.
+async fn live_markets(
+    state: &Shared,
+    topics: &[Topic],
+    after: Option<&Ticker>,
+    limit: usize,
+) -> (Vec<Market>, Option<Ticker>, Vec<Coordinate>) {
+    let (mut found, mut from) = (Vec::new(), after.cloned());
+    let at = state.live.view().positions();
+    for _ in 0..STEPS_MAX {
+        let (more, last) = state.live.view().markets_under(topics, from.as_ref(), limit - found.len(), STEP);
+        found.extend(more);
+        from = last;
+        if from.is_none() || found.len() == limit {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    // A full page has its own end.
+    let stopped = from.filter(|_| found.len() < limit);
+    (found, stopped, at)
 }
 
 /// A market and its home, by id or ticker.
@@ -164,7 +219,7 @@ fn archived(state: &Shared, name: &str) -> Option<MarketId> {
 
 /// As the read models, of an archived market: Postgres may be behind the view.
 async fn from_archive(state: &Shared, id: MarketId) -> Result<(Market, TickerData, Vec<Coordinate>), Problem> {
-    let (found, at) = state.database.market(id).await.map_err(history::unreadable)?;
+    let (found, at) = state.database.market(id).await.map_err(|error| history::unreadable(&error))?;
     let (market, figures) = found.ok_or_else(|| Problem::new(kinds::READ_MODEL_UNAVAILABLE))?;
     Ok((market, figures, at))
 }
@@ -262,7 +317,8 @@ pub async fn trades(
     let at_least = query.nothing_else()?;
     if let Some(market_id) = archived(&state, &name) {
         reaches(&state.database_progress, &at_least).await?;
-        let (items, at) = state.database.last_trades(market_id, limit).await.map_err(history::unreadable)?;
+        let (items, at) =
+            state.database.last_trades(market_id, limit).await.map_err(|error| history::unreadable(&error))?;
         return Ok(Answer::many(TradesAnswer { market_id, items }, at));
     }
     let (market, home) = find(&state, &name)?;

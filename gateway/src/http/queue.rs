@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::http::answer::{Answer, Page};
 use crate::http::auth::Reader;
 use crate::http::extract::{Query, Segment};
-use crate::http::gate::followers_reach;
+use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::history;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::preview::unavailable;
@@ -72,6 +72,7 @@ pub async fn queue(
     let known = parse::order_id(&id).ok().filter(|order| order.shard().number() < state.map.shards());
     let order = known.ok_or_else(unknown)?;
     followers_reach(&state, &at_least).await?;
+    own_is_followed(&state, account, |shard| shard == order.shard()).await.map_err(unavailable)?;
     let mut count = QueueCount::of_at_most(ORDERS_COUNTED_MAX);
     let looked = state.followers.read(order.shard(), |shard| shard.queued_order(account, order, &mut count));
     let (queued, at) = looked.map_err(unavailable)?;
@@ -91,11 +92,13 @@ pub async fn queues(
     params.finish()?;
     history::known(&state, market)?;
     followers_reach(&state, &at_least).await?;
+    let is_read = |shard: Shard| match market {
+        Some(market) => shard == state.map.of_market(market),
+        None => shard >= after.shard(),
+    };
+    own_is_followed(&state, account, is_read).await.map_err(unavailable)?;
     // An order's id begins with its shard, so the orders of all shards are in one order.
-    let shards = Shard::all(state.map.shards()).filter(|shard| match market {
-        Some(market) => *shard == state.map.of_market(market),
-        None => *shard >= after.shard(),
-    });
+    let shards = Shard::all(state.map.shards()).filter(|shard| is_read(*shard));
     let (mut found, mut at) = (Vec::new(), Vec::new());
     let mut count = QueueCount::of_at_most(ORDERS_COUNTED_MAX);
     for shard in shards {

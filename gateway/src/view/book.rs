@@ -203,7 +203,7 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let ticks = u16::try_from(1 + (seed >> 33) % 400).unwrap();
             let had = map.get(&ticks).copied().unwrap_or(0);
-            let more = if (seed >> 20) % 3 == 0 { -had } else { i64::from((seed >> 50) as u8) };
+            let more = if (seed >> 20) % 3 == 0 { -had } else { i64::try_from((seed >> 50) % 200).unwrap() };
             book.apply(&[change(BookSide::Ask, ticks, more)]).unwrap();
             map.insert(ticks, had + more);
             map.retain(|_, quantity| *quantity > 0);

@@ -1,6 +1,6 @@
 //! What the gateway knows from the log, in memory: keys, markets, books and recent trades. Pure.
 //!
-//!   lfg.events[*] ─▶ tail ─▶ *view* ─▶ authentication, fee rates, WebSocket snapshots
+//!   lfg.events[*] ─▶ tail ─▶ *view* ─▶ authentication, fee rates, books, WebSocket snapshots, what an account's reads wait for
 //!
 //! Each market and each key lives on one shard, so shards can be folded in any interleaving.
 //!
@@ -12,6 +12,7 @@ pub mod keys;
 pub mod market_events;
 pub mod parts;
 pub mod topics;
+pub mod touched;
 pub mod trades;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,6 +31,7 @@ use keys::Keys;
 use market_events::{KnownMarketEvent, MarketEvents};
 use parts::ShardParts;
 use topics::{Topic, Topics};
+use touched::Touched;
 use trades::RecentTrades;
 
 /// The state of all shards that the gateway needs for every request.
@@ -46,6 +48,7 @@ pub struct LiveView {
     market_events: MarketEvents,
     /// Markets that have left their shard's state: Postgres has what is left of them.
     archived: BTreeSet<MarketId>,
+    touched: Touched,
 }
 
 /// A market and what moves in it.
@@ -109,6 +112,7 @@ impl LiveView {
             topics,
             market_events: MarketEvents::default(),
             archived,
+            touched: Touched::default(),
         }
     }
 
@@ -129,6 +133,7 @@ impl LiveView {
             book.changed_by(outcome.sequence);
             changes.books.insert(market, touched);
         }
+        self.touched.apply(shard, outcome.sequence, &outcome.events);
         self.sequences[shard.index()] = outcome.sequence;
         Ok(changes)
     }
@@ -168,11 +173,11 @@ impl LiveView {
                 let held = self.market_events.hold(*event, *market);
                 held.then_some(()).ok_or(FoldError::MarketEventUnknown(*event))?;
             }
-            Event::MarketChanged { market, state, resolution, .. } => {
-                let live = self.market_mut(*market)?;
-                live.market.state = *state;
-                live.market.resolution = *resolution;
-            }
+            Event::MarketChanged { market, state, resolution, .. } => self.describe(*market, |market| {
+                market.state = *state;
+                market.resolution = *resolution;
+                Some(())
+            })?,
             Event::MarketArchived { market, .. } => {
                 self.market_mut(*market)?;
                 self.archive(*market);
@@ -188,12 +193,12 @@ impl LiveView {
         Ok(())
     }
 
-    /// What a market is changes.
+    /// What a market is, or where it stands, changes.
     fn describe(&mut self, id: MarketId, change: impl FnOnce(&mut Market) -> Option<()>) -> Result<(), FoldError> {
         let live = self.markets.get_mut(&id).ok_or(FoldError::MarketUnknown(id))?;
-        self.topics.remove(&live.market.listing.ticker, &live.market.listing.about);
+        self.topics.remove(&live.market);
         change(&mut live.market).ok_or(FoldError::Texts(id))?;
-        self.topics.add(&live.market.listing.ticker, &live.market.listing.about);
+        self.topics.add(&live.market);
         Ok(())
     }
 
@@ -201,7 +206,7 @@ impl LiveView {
     pub fn list(&mut self, market: Market) {
         let (id, listing) = (market.listing.market, &market.listing);
         self.tickers.insert(listing.ticker.clone(), id);
-        self.topics.add(&listing.ticker, &listing.about);
+        self.topics.add(&market);
         self.markets.insert(id, LiveMarket { market, book: Book::default(), trades: RecentTrades::default() });
     }
 
@@ -210,7 +215,7 @@ impl LiveView {
         if let Some(live) = self.markets.remove(&id) {
             let listing = &live.market.listing;
             self.tickers.remove(&listing.ticker);
-            self.topics.remove(&listing.ticker, &listing.about);
+            self.topics.remove(&live.market);
         }
         self.archived.insert(id);
     }
@@ -275,26 +280,46 @@ impl LiveView {
         self.market(*self.tickers.get(&name.parse::<Ticker>().ok()?)?)
     }
 
-    /// Markets in order of ticker, from the one after `after` on.
-    pub fn markets_after(&self, after: Option<&Ticker>) -> impl Iterator<Item = &Market> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = after.map_or(Unbounded, Excluded);
-        self.tickers.range::<Ticker, _>((from, Unbounded)).filter_map(|(_, id)| Some(&self.markets.get(id)?.market))
+    /// Up to `limit` markets that are listed under all of these topics, in order of ticker, from the one after `after` on. Looks at no more
+    /// than `steps` markets: if there may be more, the last one that was looked at comes with them.
+    pub fn markets_under(
+        &self,
+        topics: &[Topic],
+        after: Option<&Ticker>,
+        limit: usize,
+        steps: usize,
+    ) -> (Vec<Market>, Option<Ticker>) {
+        let (mut found, mut looked_at) = (Vec::new(), None);
+        for ticker in self.tickers_under(topics, after).take(steps) {
+            let market = self.tickers.get(ticker).and_then(|id| Some(&self.markets.get(id)?.market));
+            found.extend(market.filter(|market| topics.iter().all(|topic| topic.has(market))).cloned());
+            looked_at = Some(ticker);
+            if found.len() == limit {
+                break;
+            }
+        }
+        let more = looked_at.filter(|last| self.tickers_under(topics, Some(last)).next().is_some());
+        (found, more.cloned())
     }
 
-    /// The same of those that are listed under all of these topics.
-    pub fn markets_under<'a>(
+    /// The tickers of the topic with the fewest, or all.
+    fn tickers_under<'a>(
         &'a self,
         topics: &'a [Topic],
         after: Option<&'a Ticker>,
-    ) -> Box<dyn Iterator<Item = &'a Market> + 'a> {
-        // The topic with the fewest is walked.
-        let Some(fewest) = topics.iter().min_by_key(|topic| self.topics.count(topic)) else {
-            return Box::new(self.markets_after(after));
-        };
-        let found = self.topics.after(fewest, after).filter_map(|ticker| self.tickers.get(ticker));
-        let markets = found.filter_map(|id| Some(&self.markets.get(id)?.market));
-        Box::new(markets.filter(|market| topics.iter().all(|topic| topic.has(&market.listing.about))))
+    ) -> Box<dyn Iterator<Item = &'a Ticker> + 'a> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        match topics.iter().min_by_key(|topic| self.topics.count(topic)) {
+            Some(fewest) => Box::new(self.topics.after(fewest, after)),
+            None => Box::new(
+                self.tickers.range::<Ticker, _>((after.map_or(Unbounded, Excluded), Unbounded)).map(|(t, _)| t),
+            ),
+        }
+    }
+
+    /// How far a read of an account must be to show all that is known of it here.
+    pub fn touched(&self, account: AccountId) -> Vec<Coordinate> {
+        self.touched.of(account)
     }
 
     /// Market events.
@@ -539,11 +564,42 @@ pub mod tests {
         assert_eq!(view.market_named(&id.to_string()).unwrap().market.listing.market, id);
         assert!(view.market_named("rain").is_none() && view.market_named("1").is_none());
         let tickers = |after: Option<&Ticker>| -> Vec<String> {
-            view.markets_after(after).map(|market| market.listing.ticker.to_string()).collect()
+            let (found, more) = view.markets_under(&[], after, 9, 9);
+            assert!(more.is_none());
+            found.iter().map(|market| market.listing.ticker.to_string()).collect()
         };
         assert_eq!(tickers(None), ["A-1", "RAIN", "ZZ"]);
         assert_eq!(tickers(Some(&"B".parse().unwrap())), ["RAIN", "ZZ"]);
         assert_eq!(tickers(Some(&"RAIN".parse().unwrap())), ["ZZ"]);
+    }
+
+    #[test]
+    fn a_page_of_a_state_looks_at_no_market_of_another_and_no_further_than_it_may() {
+        let mut view = view_with_market();
+        for number in 0..500 {
+            let listing = listing(&format!("M-{number:03}"));
+            view.apply(SHARD, &outcome(2 + number, vec![Event::MarketCreated { listing, by: AdminId(1) }])).unwrap();
+        }
+        let paused = |number: u64| {
+            let market = listing(&format!("M-{number:03}")).market;
+            let (state, resolution, by) = (MarketState::Paused, None, Some(AdminId(1)));
+            outcome(600 + number, vec![Event::MarketChanged { market, state, resolution, by }])
+        };
+        [7, 400].into_iter().for_each(|number| drop(view.apply(SHARD, &paused(number)).unwrap()));
+        let names = |(found, more): (Vec<Market>, Option<Ticker>)| {
+            let names: Vec<_> = found.iter().map(|market| market.listing.ticker.to_string()).collect();
+            (names, more.map(|more| more.to_string()))
+        };
+        let in_state = |state, steps| names(view.markets_under(&[Topic::State(state)], None, 9, steps));
+        assert_eq!(in_state(MarketState::Paused, 2), (vec!["M-007".to_owned(), "M-400".to_owned()], None));
+        assert_eq!(in_state(MarketState::Paused, 1), (vec!["M-007".to_owned()], Some("M-007".to_owned())));
+        assert_eq!(in_state(MarketState::Voided, 1), (Vec::new(), None));
+        let (found, more) = in_state(MarketState::Created, 100);
+        assert_eq!((found.len(), more), (9, Some("M-009".to_owned())));
+        // Those of a category that are in no such state are walked, so many at a time.
+        let category = Topic::Category("tests".parse().unwrap());
+        let both = [Topic::State(MarketState::Created), category];
+        assert_eq!(names(view.markets_under(&both, Some(&"M-495".parse().unwrap()), 9, 100)).0.len(), 5);
     }
 
     #[test]
@@ -585,7 +641,7 @@ pub mod tests {
         };
         view.apply(SHARD, &outcome(2, vec![event(id)])).unwrap();
         assert!(view.market(id).is_none() && view.market_named("RAIN").is_none());
-        assert!(view.markets_after(None).all(|market| market.listing.market != id));
+        assert_eq!(view.markets_under(&[], None, 9, 9), (Vec::new(), None));
         assert!(view.is_archived(id) && view.archived_named("RAIN") == Some(id));
         assert_eq!((view.archived_named(&id.to_string()), view.archived_named("SNOW")), (Some(id), None));
         let again = view.apply(SHARD, &outcome(3, vec![event(id)]));

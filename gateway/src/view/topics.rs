@@ -1,14 +1,18 @@
-//! Which markets are listed under what: a category, a tag, a market event. A page of one costs no look at the others.
+//! Which markets are listed under what: a state, a category, a tag, a market event. A page of one costs no look at the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
 use schemas::text::{Label, Ticker};
-use schemas::{About, MarketEventId};
+use schemas::{MarketEventId, MarketState};
+
+use crate::shapes::market::Market;
 
 /// What a market is listed under.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Topic {
+    /// Where it stands.
+    State(MarketState),
     /// Its category.
     Category(Label),
     /// One of its tags.
@@ -18,9 +22,11 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// True if a market that is about this is listed under it.
-    pub fn has(&self, about: &About) -> bool {
+    /// True if a market is listed under it.
+    pub fn has(&self, market: &Market) -> bool {
+        let about = &market.listing.about;
         match self {
+            Self::State(state) => market.state == *state,
             Self::Category(category) => about.category == *category,
             Self::Tag(tag) => about.tags.contains(tag),
             Self::Event(event) => about.event == Some(*event),
@@ -32,24 +38,26 @@ impl Topic {
 #[derive(Debug, Default)]
 pub struct Topics(BTreeMap<Topic, BTreeSet<Ticker>>);
 
-fn topics(about: &About) -> impl Iterator<Item = Topic> {
+fn topics(market: &Market) -> impl Iterator<Item = Topic> {
+    let about = &market.listing.about;
+    let first = [Topic::State(market.state), Topic::Category(about.category.clone())];
     let tags = about.tags.iter().cloned().map(Topic::Tag);
-    [Topic::Category(about.category.clone())].into_iter().chain(tags).chain(about.event.map(Topic::Event))
+    first.into_iter().chain(tags).chain(about.event.map(Topic::Event))
 }
 
 impl Topics {
     /// A market is listed.
-    pub fn add(&mut self, ticker: &Ticker, about: &About) {
-        for topic in topics(about) {
-            self.0.entry(topic).or_default().insert(ticker.clone());
+    pub fn add(&mut self, market: &Market) {
+        for topic in topics(market) {
+            self.0.entry(topic).or_default().insert(market.listing.ticker.clone());
         }
     }
 
     /// A market is listed no more.
-    pub fn remove(&mut self, ticker: &Ticker, about: &About) {
-        for topic in topics(about) {
+    pub fn remove(&mut self, market: &Market) {
+        for topic in topics(market) {
             if let Some(tickers) = self.0.get_mut(&topic) {
-                tickers.remove(ticker);
+                tickers.remove(&market.listing.ticker);
                 if tickers.is_empty() {
                     self.0.remove(&topic);
                 }

@@ -5,6 +5,7 @@
 //! A message is serialised once and shared. Handing over never waits: a client whose queue is full is let go, with a reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use metrics::{Counter, Gauge, counter, gauge};
@@ -13,6 +14,7 @@ use schemas::{AccountId, ApiKeyId, Event, MarketId, Outcome, Shard};
 use tokio::sync::{mpsc, watch};
 
 use crate::view::Changes;
+use crate::ws::changes::{self, OrdersDelta};
 use crate::ws::protocol::{self, Delta};
 
 /// Messages that wait for one client at most.
@@ -35,14 +37,21 @@ pub enum Topic {
 /// A message on its way to a client.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// What it tells of.
-    pub topic: Topic,
     /// The outcome's shard.
     pub shard: Shard,
     /// The outcome's sequence.
     pub sequence: u64,
-    /// The JSON, shared by all receivers.
-    pub text: Utf8Bytes,
+    /// What is told, shared by all receivers.
+    pub body: Body,
+}
+
+/// What a message tells.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// JSON.
+    Text(Utf8Bytes),
+    /// What each session adds to from what it knows.
+    Orders(Arc<OrdersDelta>),
 }
 
 /// Why a client is let go.
@@ -190,15 +199,17 @@ impl Hub {
     /// Tells every watcher of what an outcome changed: one message a topic.
     pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &Changes) {
         for (&market, levels) in &changes.books {
-            self.tell(Topic::Book(market), shard, outcome, |delta| protocol::book_delta(market, levels, delta));
+            let body = |delta: &Delta| Body::Text(protocol::book_delta(market, levels, delta).into());
+            self.tell(Topic::Book(market), shard, outcome, body);
         }
         for (&market, trades) in &changes.trades {
-            self.tell(Topic::Trades(market), shard, outcome, |delta| protocol::trades_delta(market, trades, delta));
+            let body = |delta: &Delta| Body::Text(protocol::trades_delta(market, trades, delta).into());
+            self.tell(Topic::Trades(market), shard, outcome, body);
         }
         for account in self.watched_accounts(shard, &outcome.events) {
             let at_home = self.map.of_account(account) == shard;
             self.tell(Topic::Orders(account), shard, outcome, |delta| {
-                protocol::orders_delta(account, at_home, outcome, delta)
+                Body::Orders(Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
             });
         }
     }
@@ -206,13 +217,13 @@ impl Hub {
     /// The accounts whose orders or groups an outcome changed and that somebody watches. Of groups, other shards than the
     /// account's home tell the same again.
     fn watched_accounts(&self, shard: Shard, events: &[Event]) -> BTreeSet<AccountId> {
-        let with_groups = events.iter().filter_map(protocol::account_of_group);
+        let with_groups = events.iter().filter_map(changes::account_of_group);
         let told_at_home = with_groups.filter(|&account| self.map.of_account(account) == shard);
-        let touched = events.iter().flat_map(protocol::accounts_of).chain(told_at_home);
+        let touched = events.iter().flat_map(changes::accounts_of).chain(told_at_home);
         touched.filter(|&account| self.topics.contains_key(&Topic::Orders(account))).collect()
     }
 
-    fn tell(&mut self, topic: Topic, shard: Shard, outcome: &Outcome, text: impl FnOnce(&Delta) -> String) {
+    fn tell(&mut self, topic: Topic, shard: Shard, outcome: &Outcome, body: impl FnOnce(&Delta) -> Body) {
         let Some(watched) = self.topics.get_mut(&topic) else { return };
         let sequence = outcome.sequence;
         let mut told = Vec::with_capacity(watched.clients.len());
@@ -228,7 +239,7 @@ impl Hub {
         }
         let previous = watched.last.insert(shard, sequence).unwrap_or(0);
         let delta = Delta { shard, sequence, previous, time: outcome.time };
-        let frame = Frame { topic, shard, sequence, text: text(&delta).into() };
+        let frame = Frame { shard, sequence, body: body(&delta) };
         let mut slow = Vec::new();
         for client in &told {
             let handed = self.clients.get(client).map(|state| state.frames.try_send(frame.clone()));
@@ -304,6 +315,7 @@ impl Eviction {
 mod tests {
     use super::*;
     use crate::view::tests::{SHARD, outcome, placed, trade, view_with_market};
+    use crate::ws::changes::Tallies;
     use schemas::{Entry, GroupId, GroupLimits, TriggerCause};
 
     fn hub() -> Hub {
@@ -329,7 +341,11 @@ mod tests {
 
     fn received(inbox: &mut Inbox) -> Vec<serde_json::Value> {
         let frames = std::iter::from_fn(|| inbox.frames.try_recv().ok());
-        frames.map(|frame| serde_json::from_str(frame.text.as_str()).unwrap()).collect()
+        let text = |frame: Frame| match frame.body {
+            Body::Text(text) => serde_json::from_str(text.as_str()).unwrap(),
+            Body::Orders(delta) => serde_json::from_str(&delta.told(&mut Tallies::default())).unwrap(),
+        };
+        frames.map(text).collect()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!   tail ─▶ hub ─▶ session ─▶ socket
 
 pub mod budget;
+pub mod changes;
 pub mod hub;
 pub mod orders;
 pub mod protocol;

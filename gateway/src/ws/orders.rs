@@ -2,18 +2,25 @@
 //!
 //! Deltas are subscribed to first and held back. The snapshot is read once Postgres is as far as the view was then, so
 //! that nothing is missing between the two; deltas that the snapshot has already are dropped by their sequence.
+//!
+//! One snapshot is under way for each connection: one that is replaced, or whose client is gone, is given up, down to its query. Of all
+//! connections a few are made at a time, beside the sessions.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ws::Utf8Bytes;
 use schemas::ids::Coordinate;
 use schemas::{AccountId, Shard};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::db::ListedOrder;
+use crate::seldom::Seldom;
 use crate::state::Shared;
-use crate::ws::hub::{Frame, QUEUE_MAX};
+use crate::ws::changes::Tallies;
+use crate::ws::hub::{Body, Frame, QUEUE_MAX};
 use crate::ws::protocol;
 
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
@@ -21,8 +28,27 @@ const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
 /// Orders of a snapshot at most: the newest.
 pub const SNAPSHOT_ORDERS_MAX: usize = 10_000;
 
-/// The account's live orders, whether there are more, and what they are as of.
-pub type Snapshot = (Vec<ListedOrder>, bool, Vec<Coordinate>);
+/// Snapshots that are made at the same time, for all connections: as many as leave Postgres and the processors to others.
+pub const SNAPSHOTS_AT_ONCE: usize = 2;
+
+/// What a snapshot counts for that is begun, whatever comes of it.
+pub const SNAPSHOT_COSTS: usize = 256 * 1024;
+
+/// The text of the account's live orders, and what they are as of.
+pub struct Snapshot {
+    text: String,
+    at: Vec<Coordinate>,
+    tallies: Tallies,
+}
+
+/// Given up when it is dropped.
+pub struct UnderWay(AbortHandle);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// Where the channel of one client stands.
 #[derive(Default)]
@@ -36,15 +62,22 @@ pub enum OrdersChannel {
         snapshot: oneshot::Receiver<Snapshot>,
         /// Deltas since the subscription.
         held_back: Vec<Frame>,
+        /// Who makes it, for as long as it is waited for.
+        _under_way: UnderWay,
     },
-    /// Snapshot sent, as of these sequences.
-    Open(HashMap<Shard, u64>),
+    /// Snapshot sent.
+    Open {
+        /// As of these sequences.
+        since: HashMap<Shard, u64>,
+        /// What was told of each order that lives.
+        tallies: Tallies,
+    },
 }
 
 /// What to do with a delta.
 pub enum Passage {
-    /// Send it.
-    Send(Frame),
+    /// Send this.
+    Send(Utf8Bytes),
     /// Not now, or not at all.
     Keep,
     /// Too many are held back.
@@ -54,7 +87,7 @@ pub enum Passage {
 /// What came of waiting for the snapshot.
 pub enum Arrival {
     /// The snapshot's text and the deltas that follow it.
-    Snapshot(String, Vec<Frame>),
+    Snapshot(String, Vec<Utf8Bytes>),
     /// It could not be had; the channel is closed again.
     Unavailable,
 }
@@ -63,26 +96,30 @@ impl OrdersChannel {
     /// Begins to wait for the snapshot of `account`, at least as of `at_least`.
     pub fn open(state: Shared, account: AccountId, at_least: Vec<Coordinate>) -> Self {
         let (sender, snapshot) = oneshot::channel();
-        tokio::spawn(async move {
+        Self::waiting(snapshot, async move {
             if let Some(found) = read(&state, account, &at_least).await {
                 // The client may be gone; then nobody wants it.
                 let _ = sender.send(found);
             }
-        });
-        Self::Waiting { snapshot, held_back: Vec::new() }
+        })
+    }
+
+    fn waiting(snapshot: oneshot::Receiver<Snapshot>, make: impl Future<Output = ()> + Send + 'static) -> Self {
+        let under_way = UnderWay(tokio::spawn(make).abort_handle());
+        Self::Waiting { snapshot, held_back: Vec::new(), _under_way: under_way }
     }
 
     /// Waits for the snapshot; for ever if none is on its way.
     pub async fn arrival(&mut self) -> Arrival {
-        let Self::Waiting { snapshot, held_back } = self else { return std::future::pending().await };
-        let Ok((orders, more, at)) = snapshot.await else {
+        let Self::Waiting { snapshot, held_back, .. } = self else { return std::future::pending().await };
+        let Ok(Snapshot { text, at, mut tallies }) = snapshot.await else {
             *self = Self::Closed;
             return Arrival::Unavailable;
         };
-        let text = protocol::orders_snapshot(&orders, !more, &at);
         let since: HashMap<Shard, u64> = at.iter().map(|at| (at.shard, at.sequence)).collect();
-        let follow = held_back.drain(..).filter(|frame| is_news(&since, frame)).collect();
-        *self = Self::Open(since);
+        let news = held_back.drain(..).filter(|frame| is_news(&since, frame));
+        let follow = news.map(|frame| text_of(frame, &mut tallies)).collect();
+        *self = Self::Open { since, tallies };
         Arrival::Snapshot(text, follow)
     }
 
@@ -95,9 +132,16 @@ impl OrdersChannel {
                 held_back.push(frame);
                 Passage::Keep
             }
-            Self::Open(since) if is_news(since, &frame) => Passage::Send(frame),
-            Self::Open(_) => Passage::Keep,
+            Self::Open { since, tallies } if is_news(since, &frame) => Passage::Send(text_of(frame, tallies)),
+            Self::Open { .. } => Passage::Keep,
         }
+    }
+}
+
+fn text_of(frame: Frame, tallies: &mut Tallies) -> Utf8Bytes {
+    match frame.body {
+        Body::Text(text) => text,
+        Body::Orders(delta) => delta.told(tallies).into(),
     }
 }
 
@@ -107,33 +151,50 @@ fn is_news(since: &HashMap<Shard, u64>, frame: &Frame) -> bool {
 }
 
 async fn read(state: &Shared, account: AccountId, at_least: &[Coordinate]) -> Option<Snapshot> {
-    let reached = state.database_progress.wait(at_least, Instant::now() + SNAPSHOT_WITHIN).await;
-    if let Err(error) = reached {
-        tracing::warn!(%error, "no snapshot of orders");
-        return None;
+    static LINE: Seldom = Seldom::new();
+    let made = make(state, account, at_least, Instant::now() + SNAPSHOT_WITHIN).await;
+    if let Err(error) = &made
+        && let Some(kept_back) = LINE.pass()
+    {
+        tracing::warn!(error, kept_back, "no snapshot of orders");
     }
-    match state.database.live_orders(account, SNAPSHOT_ORDERS_MAX).await {
-        Ok(snapshot) => Some(snapshot),
-        Err(error) => {
-            tracing::warn!(%error, "no snapshot of orders");
-            None
-        }
-    }
+    made.ok()
+}
+
+async fn make(
+    state: &Shared,
+    account: AccountId,
+    at_least: &[Coordinate],
+    deadline: Instant,
+) -> Result<Snapshot, String> {
+    state.database_progress.wait(at_least, deadline).await.map_err(|error| error.to_string())?;
+    let turn = tokio::time::timeout_at(deadline, Arc::clone(&state.snapshots).acquire_owned()).await;
+    let turn = turn.map_err(|_| "too many others are made".to_owned())?.map_err(|error| error.to_string())?;
+    let (orders, more, at) =
+        state.database.live_orders(account, SNAPSHOT_ORDERS_MAX).await.map_err(|error| error.to_string())?;
+    // Milliseconds for as many orders as there may be.
+    let text = tokio::task::spawn_blocking(move || {
+        let text = protocol::orders_snapshot(&orders, !more, &at);
+        drop(turn);
+        Snapshot { text, at, tallies: Tallies::of(&orders) }
+    });
+    text.await.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ws::hub::Topic;
+    use crate::shapes::Order;
 
     fn frame(shard: u16, sequence: u64) -> Frame {
         let shard = Shard::new(shard).unwrap();
-        Frame { topic: Topic::Orders(AccountId(1)), shard, sequence, text: "{}".into() }
+        let body = Body::Text(format!("{shard}:{sequence}").into());
+        Frame { shard, sequence, body }
     }
 
     fn waiting() -> (oneshot::Sender<Snapshot>, OrdersChannel) {
         let (sender, snapshot) = oneshot::channel();
-        (sender, OrdersChannel::Waiting { snapshot, held_back: Vec::new() })
+        (sender, OrdersChannel::waiting(snapshot, std::future::pending()))
     }
 
     #[tokio::test]
@@ -142,10 +203,19 @@ mod tests {
         for (shard, sequence) in [(0, 5), (1, 9), (0, 6)] {
             assert!(matches!(channel.pass(frame(shard, sequence)), Passage::Keep));
         }
-        sender.send((Vec::new(), false, vec!["0:5".parse().unwrap(), "1:8".parse().unwrap()])).unwrap();
+        let at: Vec<Coordinate> = vec!["0:5".parse().unwrap(), "1:8".parse().unwrap()];
+        assert!(
+            sender
+                .send(Snapshot {
+                    text: protocol::orders_snapshot::<Order>(&[], true, &at),
+                    at,
+                    tallies: Tallies::default()
+                })
+                .is_ok()
+        );
         let Arrival::Snapshot(text, follow) = channel.arrival().await else { panic!("no snapshot") };
         assert!(text.contains(r#""positions":{"0":5,"1":8}"#));
-        assert_eq!(follow.iter().map(|f| (f.shard.number(), f.sequence)).collect::<Vec<_>>(), [(1, 9), (0, 6)]);
+        assert_eq!(follow.iter().map(|text| text.as_str()).collect::<Vec<_>>(), ["1:9", "0:6"]);
         assert!(matches!(channel.pass(frame(0, 5)), Passage::Keep));
         assert!(matches!(channel.pass(frame(0, 7)), Passage::Send(_)));
     }
@@ -158,8 +228,21 @@ mod tests {
         assert!(matches!(channel.pass(frame(0, 1)), Passage::Keep));
     }
 
-    #[test]
-    fn what_is_held_back_is_bounded() {
+    #[tokio::test]
+    async fn a_snapshot_that_is_replaced_is_given_up() {
+        let ((held, mut is_held), (_snapshot, wanted)) = (oneshot::channel::<()>(), oneshot::channel());
+        let mut session = [OrdersChannel::waiting(wanted, async move {
+            let _held = held;
+            std::future::pending().await
+        })];
+        tokio::task::yield_now().await;
+        assert_eq!(is_held.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        session[0] = waiting().1;
+        assert!(is_held.await.is_err(), "what made the first is gone");
+    }
+
+    #[tokio::test]
+    async fn what_is_held_back_is_bounded() {
         let (_sender, mut channel) = waiting();
         let judged = (0..=QUEUE_MAX as u64).map(|sequence| channel.pass(frame(0, sequence)));
         assert!(matches!(judged.last(), Some(Passage::Overrun)));

@@ -1,19 +1,14 @@
 //! The messages of the WebSocket, both ways. Pure; documented in API.md.
 
-use schemas::answers::{Part, parts};
-use schemas::event::{CancelReason, Trade};
 use schemas::ids::Coordinate;
-use schemas::{
-    AccountId, Event, GroupId, MarketId, OrderId, Outcome, Quantity, Rejection, Shard, Status, Timestamp, TriggerCause,
-};
+use schemas::{AccountId, MarketId, Shard, Timestamp};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::answers::AmendedTerms;
 use crate::http::fields::Fields;
 use crate::http::parse::{self, Fault};
 use crate::http::problem::Problem;
-use crate::shapes::{Fill, Order, PublicTrade, Role, iso, number, text};
+use crate::shapes::{PublicTrade, iso};
 use crate::signing::{self, Stamp};
 use crate::view::book::Level;
 use crate::view::trades::RecentTrades;
@@ -208,209 +203,9 @@ pub fn trades_delta(market: MarketId, trades: &[PublicTrade], delta: &Delta) -> 
     Envelope::delta("trades", Some(market), delta, Trades { trades: trades.iter().collect() })
 }
 
-/// What happened to an order, or to a group of them.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "UPPERCASE")]
-enum Change {
-    Placed {
-        order: Order,
-    },
-    Fill {
-        #[serde(serialize_with = "text")]
-        order_id: OrderId,
-        #[serde(serialize_with = "text")]
-        status: Status,
-        #[serde(serialize_with = "number")]
-        remaining: Quantity,
-        fill: Fill,
-    },
-    Cancelled {
-        #[serde(serialize_with = "text")]
-        order_id: OrderId,
-        #[serde(serialize_with = "text")]
-        status: Status,
-        #[serde(serialize_with = "number")]
-        cancelled: Quantity,
-        #[serde(serialize_with = "text")]
-        reason: CancelReason,
-    },
-    Rejected {
-        order: Order,
-        #[serde(serialize_with = "text")]
-        rejection: Rejection,
-    },
-    Amended {
-        #[serde(serialize_with = "text")]
-        order_id: OrderId,
-        #[serde(flatten)]
-        terms: AmendedTerms,
-    },
-    Reduced {
-        #[serde(serialize_with = "text")]
-        order_id: OrderId,
-        #[serde(serialize_with = "number")]
-        reduced: Quantity,
-        #[serde(serialize_with = "text")]
-        reason: CancelReason,
-    },
-    #[serde(rename = "GROUP_SET")]
-    GroupSet {
-        group: u16,
-        contracts: u32,
-        window_s: u8,
-        generation: u64,
-        anew: bool,
-    },
-    #[serde(rename = "GROUP_TRIGGERED")]
-    GroupTriggered {
-        group: u16,
-        #[serde(serialize_with = "text")]
-        cause: TriggerCause,
-    },
-    #[serde(rename = "GROUP_DELETED")]
-    GroupDeleted {
-        group: u16,
-    },
-}
-
-impl Change {
-    /// What an event says of a group.
-    fn of_group(event: &Event) -> Option<Self> {
-        let number = |group: &GroupId| group.number();
-        match event {
-            Event::GroupSet { group, limits, generation, anew, .. } => Some(Self::GroupSet {
-                group: number(group),
-                contracts: limits.contracts(),
-                window_s: limits.window_s(),
-                generation: *generation,
-                anew: *anew,
-            }),
-            Event::GroupTriggered { group, cause, .. } => {
-                Some(Self::GroupTriggered { group: number(group), cause: *cause })
-            }
-            Event::GroupDeleted { group, .. } => Some(Self::GroupDeleted { group: number(group) }),
-            _ => None,
-        }
-    }
-}
-
-/// The account whose group an event makes, changes, triggers or deletes.
-pub fn account_of_group(event: &Event) -> Option<AccountId> {
-    match event {
-        Event::GroupSet { account, .. }
-        | Event::GroupTriggered { account, .. }
-        | Event::GroupDeleted { account, .. } => Some(*account),
-        _ => None,
-    }
-}
-
-/// The accounts whose orders an event changes: none, one, or a trade's two.
-pub fn accounts_of(event: &Event) -> impl Iterator<Item = AccountId> {
-    let accounts = match event {
-        Event::OrderPlaced(placed) => [Some(placed.order.account), None],
-        Event::OrderRejected { order, .. } => [Some(order.account), None],
-        Event::OrderCancelled { account, .. } | Event::OrderReduced { account, .. } => [Some(*account), None],
-        Event::OrderAmended(amended) => [Some(amended.account), None],
-        Event::Traded(trade) => [Some(trade.maker.account), Some(trade.taker.account)],
-        _ => [None, None],
-    };
-    accounts.into_iter().flatten()
-}
-
-/// What an outcome did to the orders of one account; `at_home`, to its groups as well.
-pub fn orders_delta(account: AccountId, at_home: bool, outcome: &Outcome, delta: &Delta) -> String {
-    #[derive(Serialize)]
-    struct Body {
-        changes: Vec<Change>,
-    }
-    let (mut changes, mut entered) = (Vec::new(), None);
-    for part in parts(outcome) {
-        for (index, event) in part.events.iter().enumerate() {
-            entered = Entered::of(event).or(entered);
-            changes_of(account, &part, index, outcome.time, entered, &mut changes);
-            if at_home && account_of_group(event) == Some(account) {
-                changes.extend(Change::of_group(event));
-            }
-        }
-    }
-    Envelope::delta("orders", None, delta, Body { changes })
-}
-
-/// An order that came in or was changed: the taker of the trades that follow, and where it stands after all of them.
-#[derive(Clone, Copy)]
-struct Entered {
-    order: OrderId,
-    status: Status,
-    remaining: Quantity,
-}
-
-impl Entered {
-    fn of(event: &Event) -> Option<Self> {
-        match event {
-            Event::OrderPlaced(o) => Some(Self { order: o.id, status: o.status, remaining: o.resting() }),
-            Event::OrderAmended(o) => Some(Self { order: o.order, status: o.status, remaining: o.resting() }),
-            _ => None,
-        }
-    }
-}
-
-/// What the event at `index` did to the orders of one account.
-fn changes_of(
-    account: AccountId,
-    part: &Part<'_>,
-    index: usize,
-    time: Timestamp,
-    entered: Option<Entered>,
-    changes: &mut Vec<Change>,
-) {
-    let Part { command, events, .. } = *part;
-    match &events[index] {
-        Event::OrderPlaced(placed) if placed.order.account == account => {
-            let order = Order::placed(placed, &events[index + 1..], command, time);
-            changes.push(Change::Placed { order });
-        }
-        Event::OrderRejected { id, order, code } if order.account == account => {
-            let order = Order::rejected(*id, order, *code, command, time);
-            changes.push(Change::Rejected { order, rejection: *code });
-        }
-        Event::OrderCancelled { order, account: owner, quantity, reason, .. } if *owner == account => {
-            let (order_id, status) = (*order, reason.status());
-            changes.push(Change::Cancelled { order_id, status, cancelled: *quantity, reason: *reason });
-        }
-        Event::OrderAmended(amended) if amended.account == account => {
-            changes.push(Change::Amended { order_id: amended.order, terms: AmendedTerms::of(amended) });
-        }
-        Event::OrderReduced { order, account: owner, quantity, reason, .. } if *owner == account => {
-            changes.push(Change::Reduced { order_id: *order, reduced: *quantity, reason: *reason });
-        }
-        Event::Traded(trade) => changes.extend(fills_of(account, trade, entered)),
-        _ => {}
-    }
-}
-
-/// One account's sides of a trade: none, one or both, the maker's first.
-fn fills_of(account: AccountId, trade: &Trade, entered: Option<Entered>) -> impl Iterator<Item = Change> {
-    let maker = (trade.maker.account == account).then(|| {
-        let remaining = trade.maker_remaining;
-        let status = if remaining.is_zero() { Status::Filled } else { Status::PartiallyFilled };
-        Change::Fill {
-            order_id: trade.maker.order,
-            status,
-            remaining,
-            fill: Fill::of(trade, &trade.maker, Role::Maker),
-        }
-    });
-    let taker = (trade.taker.account == account).then(|| {
-        let entered = entered.filter(|entered| entered.order == trade.taker.order);
-        let (status, remaining) = entered.map_or((Status::Filled, Quantity::ZERO), |o| (o.status, o.remaining));
-        Change::Fill {
-            order_id: trade.taker.order,
-            status,
-            remaining,
-            fill: Fill::of(trade, &trade.taker, Role::Taker),
-        }
-    });
-    maker.into_iter().chain(taker)
+/// What an outcome did to the orders of an account.
+pub fn orders_delta<T: Serialize>(delta: &Delta, changes: T) -> String {
+    Envelope::delta("orders", None, delta, changes)
 }
 
 /// Coordinates as an object: `{"0": 17, "2": 41}`.
@@ -467,8 +262,9 @@ pub fn error(problem: &Problem, op: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::tests::{SHARD, amended, listing, outcome, placed, trade, view_with_market};
-    use schemas::Entry;
+    use crate::shapes::Order;
+    use crate::view::tests::{SHARD, listing, outcome, placed, view_with_market};
+    use schemas::{Entry, Event};
     use serde_json::{Value, json};
 
     const DELTA: Delta = Delta { shard: SHARD, sequence: 7, previous: 5, time: Timestamp(7) };
@@ -530,76 +326,6 @@ mod tests {
             json!({"type": "delta", "channel": "book", "market_id": market.to_string(), "shard": 0, "sequence": 7,
                    "previous": 5, "time": "1970-01-01T00:00:00.007Z", "levels": [["BID", "0.5500", 120]]})
         );
-    }
-
-    #[test]
-    fn an_account_is_told_of_its_own_side_only() {
-        let maker = placed(1, Entry::BuyYes, 5_500, 10, 0);
-        let taker = placed(2, Entry::BuyNo, 4_500, 6, 4);
-        let outcome = outcome(7, vec![Event::OrderPlaced(taker), trade(9, &maker, &taker, 4, 6)]);
-        let of = |account| -> Value {
-            let text = orders_delta(AccountId(account), false, &outcome, &DELTA);
-            serde_json::from_str::<Value>(&text).unwrap()["changes"].take()
-        };
-        let makers = json!([{"kind": "FILL", "order_id": "1", "status": "PARTIALLY_FILLED", "remaining": 6,
-            "fill": {"trade_id": "9", "price": "0.5500", "quantity": 4, "fee": "0.000005", "role": "MAKER"}}]);
-        assert_eq!(of(1), makers);
-        let takers = of(2);
-        assert_eq!((&takers[0]["kind"], &takers[0]["order"]["filled"]), (&json!("PLACED"), &json!(4)));
-        assert_eq!((&takers[1]["kind"], &takers[1]["remaining"]), (&json!("FILL"), &json!(2)));
-        assert_eq!(takers[1]["fill"]["price"], "0.4500");
-        assert_eq!(of(3), json!([]));
-    }
-
-    #[test]
-    fn an_order_that_was_parked_is_told_with_its_own_command() {
-        let resting = placed(1, Entry::BuyYes, 5_500, 10, 0);
-        let taker = placed(2, Entry::BuyNo, 4_500, 6, 4);
-        let resumed = Event::Resumed { account: AccountId(2), ticket: 3, command: schemas::CommandId(5) };
-        let events =
-            vec![Event::OrderPlaced(resting), resumed, Event::OrderPlaced(taker), trade(9, &resting, &taker, 4, 6)];
-        let of = |account, outcome: &Outcome| -> Value {
-            let text = orders_delta(AccountId(account), false, outcome, &DELTA);
-            serde_json::from_str::<Value>(&text).unwrap()["changes"].take()
-        };
-        let outcome = outcome(7, events);
-        let (cause, parked) = ("00000000-0000-0000-0000-000000000007", "00000000-0000-0000-0000-000000000005");
-        let (makers, takers) = (of(1, &outcome), of(2, &outcome));
-        assert_eq!((&makers[0]["order"]["command_id"], &makers[1]["fill"]["role"]), (&json!(cause), &json!("MAKER")));
-        assert_eq!((&takers[0]["order"]["command_id"], &takers[0]["order"]["filled"]), (&json!(parked), &json!(4)));
-        assert_eq!((&takers[1]["remaining"], &takers[0]["order"]["fees"]), (&json!(2), &json!("0.000005")));
-    }
-
-    #[test]
-    fn an_amendment_is_told_before_its_fills_and_a_reduction_as_a_difference() {
-        let (maker, before) = (placed(1, Entry::BuyYes, 5_500, 4, 0), placed(2, Entry::BuyNo, 4_000, 10, 0));
-        let contracts = |n| Quantity::new(n).unwrap();
-        let mut after = amended(&before, 4_600, 9);
-        (after.filled, after.status) = (contracts(4), Status::PartiallyFilled);
-        let (order, account, market, entry, price) =
-            (after.order, after.account, after.market, after.entry, after.price);
-        let events = vec![
-            Event::OrderAmended(after),
-            trade(9, &maker, &before, 4, 0),
-            Event::OrderReduced {
-                order,
-                account,
-                market,
-                entry,
-                price,
-                quantity: contracts(2),
-                reason: CancelReason::ReduceOnly,
-            },
-        ];
-        let text = orders_delta(AccountId(2), false, &outcome(7, events), &DELTA);
-        let changes = serde_json::from_str::<Value>(&text).unwrap()["changes"].take();
-        assert_eq!(
-            changes[0],
-            json!({"kind": "AMENDED", "order_id": "2", "status": "PARTIALLY_FILLED", "price": "0.4600", "quantity": 9,
-                   "filled": 4, "remaining": 5, "cancel_reason": null, "in_place": false})
-        );
-        assert_eq!((&changes[1]["kind"], &changes[1]["remaining"]), (&json!("FILL"), &json!(5)));
-        assert_eq!(changes[2], json!({"kind": "REDUCED", "order_id": "2", "reduced": 2, "reason": "REDUCE_ONLY"}));
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::state::Shared;
 use crate::view::LiveMarket;
 use crate::view::keys::KeyHolder;
 use crate::ws::budget::Budget;
-use crate::ws::hub::{ClientNumber, Eviction, Frame, Inbox, NotSubscribed, Topic};
-use crate::ws::orders::{Arrival, OrdersChannel, Passage};
+use crate::ws::hub::{Body, ClientNumber, Eviction, Frame, Inbox, NotSubscribed, Topic};
+use crate::ws::orders::{Arrival, OrdersChannel, Passage, SNAPSHOT_COSTS};
 use crate::ws::protocol::{self, Channel, Proof, Request};
 
 /// Pings of the server.
@@ -237,12 +237,12 @@ impl Session {
     async fn deliver(&mut self, batch: &mut Vec<Frame>) -> Result<(), End> {
         let mut messages = Vec::with_capacity(batch.len());
         for frame in batch.drain(..) {
-            if !matches!(frame.topic, Topic::Orders(_)) {
-                messages.push(Message::Text(frame.text));
+            if let Body::Text(text) = frame.body {
+                messages.push(Message::Text(text));
                 continue;
             }
             match self.orders.pass(frame) {
-                Passage::Send(frame) => messages.push(Message::Text(frame.text)),
+                Passage::Send(text) => messages.push(Message::Text(text)),
                 Passage::Keep => {}
                 Passage::Overrun => return Err(End::TooSlow),
             }
@@ -255,7 +255,7 @@ impl Session {
             Arrival::Snapshot(text, follow) => {
                 self.budget.spend(text.len(), Instant::now());
                 let snapshot = Message::Text(text.into());
-                let follow = follow.into_iter().map(|frame| Message::Text(frame.text));
+                let follow = follow.into_iter().map(Message::Text);
                 self.write(std::iter::once(snapshot).chain(follow)).await
             }
             Arrival::Unavailable => {
@@ -397,6 +397,7 @@ impl Session {
                     hub.subscribe(client, Topic::Orders(key.account), start).map_err(too_many)?;
                     Ok(positions)
                 })?;
+                self.budget.spend(SNAPSHOT_COSTS, Instant::now());
                 self.orders = OrdersChannel::open(self.state.clone(), key.account, at_least);
                 Ok(None)
             }

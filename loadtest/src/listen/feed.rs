@@ -40,8 +40,8 @@ pub struct Feed {
     /// Trades in the order of matching.
     pub trades: HashMap<MarketId, Vec<TradeId>>,
     seen: HashSet<TradeId>,
-    /// Orders: status and contracts resting.
-    pub orders: HashMap<OrderId, (Status, u32)>,
+    /// Orders: status, contracts resting, contracts filled.
+    pub orders: HashMap<OrderId, (Status, u32, u32)>,
     /// Messages heard.
     pub messages: u64,
     /// Snapshots heard.
@@ -151,21 +151,24 @@ impl Feed {
     }
 
     fn order(&mut self, order: &Order) -> Option<()> {
-        self.orders.insert(order.order_id.parse().ok()?, (order.status.parse().ok()?, order.remaining));
+        let stands = (order.status.parse().ok()?, order.remaining, order.filled);
+        self.orders.insert(order.order_id.parse().ok()?, stands);
         Some(())
     }
 
+    /// Every change is as of itself: nothing is added up here.
     fn change_order(&mut self, change: &Change) -> Option<()> {
         if let Some(order) = &change.order {
             return self.order(order);
         }
-        if let Some(reduced) = change.reduced {
-            let (_, remaining) = self.orders.get_mut(&change.order_id?.parse().ok()?)?;
-            *remaining = remaining.checked_sub(reduced)?;
-            return Some(());
-        }
-        let status = change.status?.parse().ok()?;
-        self.orders.insert(change.order_id?.parse().ok()?, (status, change.remaining.unwrap_or(0)));
+        // A group's change has no order.
+        let Some(id) = change.order_id else { return change.group.map(|_| ()) };
+        let id = id.parse().ok()?;
+        let status = match change.status {
+            Some(status) => status.parse().ok()?,
+            None => self.orders.get(&id)?.0,
+        };
+        self.orders.insert(id, (status, change.remaining.unwrap_or(0), change.filled?));
         Some(())
     }
 }
@@ -242,17 +245,19 @@ mod tests {
         feed.take(r#"{"type":"snapshot","channel":"orders","positions":{"0":17,"1":77},"orders":[]}"#);
         feed.take(
             r#"{"type":"delta","channel":"orders","shard":1,"sequence":78,"previous":77,"time":"t","changes":[
-            {"kind":"PLACED","order":{"order_id":"1","status":"PARTIALLY_FILLED","remaining":9,"quantity":10}},
-            {"kind":"REDUCED","order_id":"1","reduced":3,"reason":"REDUCE_ONLY"},
-            {"kind":"FILL","order_id":"2","status":"FILLED","remaining":0,"fill":{"trade_id":"3"}},
-            {"kind":"CANCELLED","order_id":"4","status":"CANCELLED","cancelled":2,"reason":"REQUESTED"},
-            {"kind":"REJECTED","order":{"order_id":"5","status":"REJECTED","remaining":0},"rejection":"x"}]}"#,
+            {"kind":"PLACED","order":{"order_id":"1","status":"ACTIVE","remaining":10,"filled":0,"quantity":10}},
+            {"kind":"FILL","order_id":"1","status":"PARTIALLY_FILLED","filled":1,"remaining":9,"fill":{"trade_id":"3"}},
+            {"kind":"REDUCED","order_id":"1","quantity":7,"filled":1,"remaining":6,"reduced":3,"reason":"REDUCE_ONLY"},
+            {"kind":"FILL","order_id":"2","status":"FILLED","filled":5,"remaining":0,"fill":{"trade_id":"3"}},
+            {"kind":"CANCELLED","order_id":"4","status":"CANCELLED","filled":3,"cancelled":2,"reason":"REQUESTED"},
+            {"kind":"GROUP_DELETED","group":7},
+            {"kind":"REJECTED","order":{"order_id":"5","status":"REJECTED","remaining":0,"filled":0},"rejection":"x"}]}"#,
         );
         feed.take(r#"{"type":"delta","channel":"orders","shard":0,"sequence":19,"previous":18,"changes":[]}"#);
-        assert_eq!(feed.orders[&OrderId(1)], (Status::PartiallyFilled, 6));
-        assert_eq!(feed.orders[&OrderId(2)], (Status::Filled, 0));
-        assert_eq!(feed.orders[&OrderId(4)], (Status::Cancelled, 0));
-        assert_eq!(feed.orders[&OrderId(5)], (Status::Rejected, 0));
+        assert_eq!(feed.orders[&OrderId(1)], (Status::PartiallyFilled, 6, 1));
+        assert_eq!(feed.orders[&OrderId(2)], (Status::Filled, 0, 5));
+        assert_eq!(feed.orders[&OrderId(4)], (Status::Cancelled, 0, 3));
+        assert_eq!(feed.orders[&OrderId(5)], (Status::Rejected, 0, 0));
         assert_eq!(feed.faults.count(), 1, "17 to 18 is a gap");
     }
 

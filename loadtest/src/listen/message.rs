@@ -59,6 +59,8 @@ pub struct Order<'a> {
     pub status: &'a str,
     /// Contracts resting.
     pub remaining: u32,
+    /// Contracts filled.
+    pub filled: u32,
 }
 
 /// A change of an order.
@@ -68,10 +70,12 @@ pub struct Change<'a> {
     pub order: Option<Order<'a>>,
     /// Which order.
     pub order_id: Option<&'a str>,
-    /// Where it stands now.
+    /// Where it stands now; of one that was `REDUCED`, where it stood.
     pub status: Option<&'a str>,
     /// Contracts that rest now; none after a cancel.
     pub remaining: Option<u32>,
-    /// Of a `REDUCED` order, which stands where it stood: contracts that rest no more.
-    pub reduced: Option<u32>,
+    /// Contracts filled in all.
+    pub filled: Option<u32>,
+    /// Of a change of a group, which has no order.
+    pub group: Option<u16>,
 }

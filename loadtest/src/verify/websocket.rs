@@ -87,12 +87,12 @@ fn trades(listeners: &Listeners, fold: &Fold, markets: &[MarketId]) -> Check {
 }
 
 fn orders(listeners: &Listeners, fold: &Fold) -> Check {
-    let mut found: HashMap<(AccountId, OrderId), (Status, u32)> = HashMap::new();
+    let mut found: HashMap<(AccountId, OrderId), (Status, u32, u32)> = HashMap::new();
     for (account, feed) in &listeners.accounts {
         locked(feed, |feed| found.extend(feed.orders.iter().map(|(id, order)| ((*account, *id), *order))));
     }
     let listens = |account: &AccountId| listeners.accounts.iter().any(|(listener, _)| listener == account);
     let expected = fold.orders.iter().filter(|(_, order)| listens(&order.account));
-    let expected = expected.map(|(id, order)| ((order.account, *id), (order.status, order.remaining())));
+    let expected = expected.map(|(id, order)| ((order.account, *id), (order.status, order.remaining(), order.filled)));
     exactly("WebSocket: the orders of accounts that listened", &expected.collect(), &found)
 }

@@ -1,0 +1,104 @@
+//! Postgres that does not answer keeps nobody for long, and a query that nobody waits for any more is ended.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::api::limit;
+use common::socket::Socket;
+use common::{Platform, connect, eventually};
+use serde_json::{Value, json};
+
+/// More than the pool has connections.
+const CLIENTS: usize = 40;
+
+const QUERIES: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+    AND application_name = 'lfg-gateway' AND state = 'active'";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
+    let whole = Platform::with_two_admins("abandoned").await;
+    let api = &whole.api;
+    api.market("GONE").await;
+    let alice = api.account("1000").await;
+    let key = Some(alice.key.as_str());
+    let mut order = limit("GONE", "BUY YES 10 @ 0.30");
+    order["client_id"] = json!(uuid::Uuid::now_v7().to_string());
+    let placed = api.order(&alice, &order).await.expect(201);
+    let path = format!("/v1/orders/{}", placed["order_id"].as_str().unwrap());
+    api.get(key, &path).await.expect(200);
+
+    let postgres = connect(&whole.platform.database_url).await;
+    let lock = connect(&whole.platform.database_url).await;
+    lock.batch_execute("BEGIN; LOCK TABLE orders_live IN ACCESS EXCLUSIVE MODE").await.unwrap();
+
+    // A read of what is locked is refused soon, as what it is, and may be repeated.
+    let start = Instant::now();
+    let refused = api.get(key, &path).await;
+    refused.problem(503, "read-model-unavailable");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+
+    // Readiness names it, and the gateway stays of use.
+    let readyz = format!("http://{}/readyz", whole.gateway.logged("admin port listens", "address"));
+    let lacks_postgres = async || -> bool {
+        let answer = reqwest::get(&readyz).await.unwrap().error_for_status().unwrap();
+        let told: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        told["degraded"].as_array().unwrap().contains(&json!("postgres"))
+    };
+    assert!(lacks_postgres().await);
+
+    // A repeat is answered with what the log says.
+    let repeated = api.order(&alice, &order).await.expect(202);
+    assert_eq!((&repeated["order_id"], &repeated["repeated"]), (&placed["order_id"], &json!(true)));
+
+    // Clients that hang up hold nothing: their queries end long before their time.
+    let asked: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let request = api.request(reqwest::Method::GET, "/v1/orders?status=live").bearer_auth(&alice.key);
+            tokio::spawn(request.send())
+        })
+        .collect();
+    eventually("queries wait for the lock", async || {
+        let active: i64 = postgres.query_one(QUERIES, &[]).await.unwrap().get(0);
+        (active > 4).then_some(())
+    })
+    .await;
+    let start = Instant::now();
+    asked.iter().for_each(tokio::task::JoinHandle::abort);
+    eventually("all of them are ended", async || {
+        let active: i64 = postgres.query_one(QUERIES, &[]).await.unwrap().get(0);
+        (active == 0).then_some(())
+    })
+    .await;
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    // What is not locked is read at once.
+    let start = Instant::now();
+    api.get(key, "/v1/fills").await.expect(200);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+
+    // Of all snapshots that connections ask for a few are made at a time, and each connection has one.
+    let mut sockets = Vec::new();
+    for _ in 0..8 {
+        let mut socket = Socket::anonymous(api).await;
+        socket.ask(json!({"op": "auth", "api_key": alice.key})).await;
+        for _ in 0..4 {
+            socket.say(&json!({"op": "subscribe", "channel": "orders"})).await;
+        }
+        sockets.push(socket);
+    }
+    eventually("snapshots wait for the lock", async || {
+        let active: i64 = postgres.query_one(QUERIES, &[]).await.unwrap().get(0);
+        assert!(active <= 4, "{active} queries for snapshots and what ends");
+        (active >= 2).then_some(())
+    })
+    .await;
+
+    lock.batch_execute("COMMIT").await.unwrap();
+    eventually("orders are read again", async || (api.get(key, &path).await.status == 200).then_some(())).await;
+    assert!(!lacks_postgres().await);
+    drop(sockets);
+    whole.remove().await;
+}

@@ -187,7 +187,14 @@ async fn a_repeated_request_leads_to_the_first_outcome() {
             assert_eq!((&again["status"], &again["command_id"]), (&first["status"], &first["command_id"]));
         }
         order["quantity"] = json!(2);
-        api.order(account, &order).await.problem(422, "client-id-reused");
+        let reused = api.order(account, &order).await;
+        reused.problem(422, "client-id-reused");
+        // The id stands for the first order, whatever was refused under it since.
+        let (at, id) = (reused.body["position"].as_str().unwrap(), order["client_id"].as_str().unwrap());
+        let look = format!("/v1/orders?ticker=ECHO&client_id={id}&min_position={at}");
+        let found = api.get(Some(&account.key), &look).await.expect(200);
+        let ids: Vec<&Value> = found["items"].as_array().unwrap().iter().map(|order| &order["order_id"]).collect();
+        assert_eq!(ids, [&first["order_id"]]);
 
         let mut refused = limit("ECHO", "BUY YES 1000 @ 0.90");
         refused["client_id"] = json!(uuid::Uuid::new_v4().to_string());

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use schemas::ids::Coordinate;
-use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Status, Timestamp};
+use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Rejection, Status, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -125,6 +125,12 @@ impl Database {
     }
 }
 
+/// Codes of refusals that use up no client id.
+fn free_codes() -> Vec<i32> {
+    let free = Rejection::ALL.iter().filter(|rejection| rejection.leaves_client_id_free());
+    free.map(|rejection| i32::from(rejection.code())).collect()
+}
+
 fn listed(row: &Row) -> Result<ListedOrder, DbError> {
     Ok(ListedOrder {
         order: rows::order(row)?,
@@ -168,6 +174,9 @@ impl Query {
         }
         if let Some(client_id) = filter.client_id {
             self.equal("client_id", Uuid::from_u128(client_id.0));
+            // What was refused and left the id free is not what the id stands for.
+            let free = self.bind(free_codes());
+            self.and(&format!("(o.reject_code IS NULL OR o.reject_code <> ALL({free}))"));
         }
         if let Some(group) = filter.group {
             self.equal("group_id", i32::from(group.number()));

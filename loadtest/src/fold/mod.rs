@@ -21,7 +21,7 @@ use std::collections::{HashMap, HashSet};
 use schemas::event::Event;
 use schemas::{
     AccountId, AdminId, ClientId, CommandId, Credits, GroupId, MarketEventId, MarketId, OrderId, Outcome, Price,
-    ProposalId, Shard, Timestamp, TradeId, answers, effects,
+    ProposalId, Rejection, Shard, Timestamp, TradeId, answers, effects,
 };
 
 pub use about::{Description, MarketEventRow};
@@ -96,6 +96,12 @@ struct Place {
 }
 
 impl Fold {
+    /// True if this order is what its client id stands for: not if it was refused in a way that leaves the id free.
+    pub fn is_named(&self, id: OrderId) -> bool {
+        let rejection = self.orders.get(&id).and_then(|order| order.rejection);
+        !rejection.is_some_and(Rejection::leaves_client_id_free)
+    }
+
     /// Takes in the next outcome of `shard` that counts.
     pub fn apply(&mut self, shard: Shard, outcome: &Outcome) {
         self.outcomes += 1;

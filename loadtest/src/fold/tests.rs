@@ -1,5 +1,5 @@
 use schemas::event::{CancelReason, OrderAmended};
-use schemas::{BookSide, Entry, GroupId, GroupLimits, Rejection, Status, TriggerCause};
+use schemas::{BookSide, ClientId, Entry, GroupId, GroupLimits, NewOrder, Rejection, Status, TriggerCause};
 
 use super::story::{
     ALICE, BOB, HOME, MARKET, Story, THERE, fold, matched, order, placed, quantity, resting, shard, taken,
@@ -172,4 +172,16 @@ fn an_amended_order_moves_and_is_for_what_it_was_amended_to() {
     assert_eq!((order.limit, order.quantity, order.filled, order.remaining()), (Some(5_500), 14, 4, 10));
     assert_eq!(once.levels(MARKET), [(BookSide::Bid, price(5_500), 10)]);
     assert_eq!(and(matched(), amended(5)).faults.count(), 1);
+}
+
+#[test]
+fn a_client_id_stands_for_the_first_order_whatever_is_refused_under_it() {
+    let named = |contracts| NewOrder { client_id: Some(ClientId(5)), ..order(ALICE, Entry::BuyYes, 100, contracts) };
+    let mut story = matched();
+    story.push((THERE, vec![placed(11, named(1), 0, Status::Active)]));
+    let code = Rejection::ClientIdReused;
+    story.push((THERE, vec![Event::OrderRejected { id: OrderId(12), order: named(2), code }]));
+    let fold = fold(story);
+    assert_eq!((fold.is_named(OrderId(11)), fold.is_named(OrderId(12))), (true, false));
+    assert_eq!(fold.by_client_id[&(ALICE, MARKET, ClientId(5))], [OrderId(11), OrderId(12)]);
 }

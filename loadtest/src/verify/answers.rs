@@ -42,6 +42,11 @@ impl Ids<'_> {
     fn born<'f>(self, fold: &'f Fold, answer: &Answer, client_id: Uuid) -> &'f [OrderId] {
         fold.by_client_id.get(&self.name(answer, client_id)).map_or(&[], |ids| ids)
     }
+
+    /// Those that the name stands for.
+    fn named(self, fold: &Fold, answer: &Answer, client_id: Uuid) -> Vec<OrderId> {
+        self.born(fold, answer, client_id).iter().copied().filter(|id| fold.is_named(*id)).collect()
+    }
 }
 
 /// Compares every answer.
@@ -66,7 +71,7 @@ fn acknowledged(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
             continue;
         };
         count += 1;
-        let born = ids.born(fold, answer, *client_id);
+        let born = ids.named(fold, answer, *client_id);
         faults.check(born == [*id], || format!("order {id} was acknowledged; in the log, its client id is {born:?}"));
         let Some(order) = fold.orders.get(id) else { continue };
         let ended = !status.is_live();
@@ -90,12 +95,13 @@ fn refused(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
             continue;
         };
         count += 1;
-        let born = ids.born(fold, answer, *client_id);
+        let (born, named) = (ids.born(fold, answer, *client_id), ids.named(fold, answer, *client_id));
         let holds = match order {
-            None => born.is_empty(),
+            None => named.is_empty(),
             Some(id) => {
                 let rejection = fold.orders.get(id).and_then(|order| order.rejection);
-                born == [*id] && rejection.is_some_and(|rejection| rejection.name() == *code)
+                let stands = if fold.is_named(*id) { named == [*id] } else { born.contains(id) };
+                stands && rejection.is_some_and(|rejection| rejection.name() == *code)
             }
         };
         faults.check(holds, || {
@@ -116,8 +122,10 @@ fn open_ended(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
             _ => continue,
         };
         count += 1;
-        let births = ids.born(fold, answer, *client_id).len();
-        faults.check((least..=1).contains(&births), || format!("client id {client_id} was born {births} times"));
+        let (births, named) = (ids.born(fold, answer, *client_id).len(), ids.named(fold, answer, *client_id).len());
+        faults.check(births >= least && named <= 1, || {
+            format!("client id {client_id} was born {births} times, and stands for {named} orders")
+        });
     }
     Check::of("every 202 and every failure is resolved by the log", count, faults)
 }

@@ -1,10 +1,11 @@
 //! The log against itself.
 
+use schemas::limits::DAY_MS;
 use schemas::shard_map::ShardMap;
-use schemas::{OrderId, Rejection, Shard, Status};
+use schemas::{Shard, Status};
 
 use super::{Check, Faults};
-use crate::fold::Fold;
+use crate::fold::{Fold, Order};
 
 /// Births, fills and messages add up.
 pub fn check(fold: &Fold, map: ShardMap) -> Vec<Check> {
@@ -28,9 +29,12 @@ fn one_birth(fold: &Fold) -> Check {
         faults.check(births.count == 1, || format!("order {id} was born {} times", births.count));
     }
     for ((account, market, client_id), ids) in &fold.by_client_id {
-        let rejection = |id: &&OrderId| fold.orders.get(id).and_then(|order| order.rejection);
-        let named = ids.iter().filter(|id| !rejection(id).is_some_and(Rejection::leaves_client_id_free));
-        faults.check(named.count() <= 1, || {
+        let named: Vec<&Order> =
+            ids.iter().filter(|id| fold.is_named(**id)).filter_map(|id| fold.orders.get(id)).collect();
+        let apart =
+            |pair: &[&Order]| pair[1].created_at.as_millis() >= pair[0].created_at.as_millis().saturating_add(DAY_MS);
+        // A name is forgotten a day after it was used, at the earliest.
+        faults.check(named.windows(2).all(apart), || {
             format!("client id {client_id} of account {account} in market {market} led to {ids:?}")
         });
     }

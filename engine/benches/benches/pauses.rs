@@ -69,7 +69,7 @@ fn market(number: u64) -> Listing {
         ticker,
         about: About::plain("Will it rain?", "YES if it does.", "tests").expect("legal texts").into(),
         opens: None,
-        expiry: Timestamp(1 << 50),
+        expiry: schemas::limits::TIME_MAX,
         tick: 1,
         maker_fee: FeeRate::ZERO,
         taker_fee: FeeRate::ZERO,

@@ -19,7 +19,7 @@ use schemas::{
 const MANY: usize = 1_000_000;
 /// Markets: nearly as many as may be.
 const MANY_MARKETS: usize = 130_000;
-const NEVER: Timestamp = Timestamp(1 << 50);
+const NEVER: Timestamp = schemas::limits::TIME_MAX;
 /// Far above how long a market is kept after its payout.
 const LATER: u64 = 100 * 24 * 60 * 60 * 1_000;
 

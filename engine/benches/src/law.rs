@@ -70,7 +70,7 @@ pub fn listing(number: usize) -> Listing {
         ticker,
         about: About::plain("Bench?", "YES if it does.", "tests").unwrap().into(),
         opens: None,
-        expiry: Timestamp(u64::MAX),
+        expiry: schemas::limits::TIME_MAX,
         tick: 1,
         maker_fee: FeeRate::new(MAKER_FEE).unwrap(),
         taker_fee: FeeRate::new(TAKER_FEE).unwrap(),

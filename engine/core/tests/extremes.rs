@@ -16,13 +16,13 @@ use proptest::prelude::*;
 use schemas::limits::{
     AMOUNT_MAX, DEPOSIT_ALONE_MAX, DISPUTE_WINDOW_MAX_MS, FEE_RATE_MAX, LABEL_BYTES_MAX, MARKET_SOURCES_MAX,
     MARKET_TAGS_MAX, PARKED_MAX_MS, QUANTITY_MAX, QUESTION_BYTES_MAX, RULES_BYTES_MAX, SHARD_CREDITS_MAX,
-    SOURCE_BYTES_MAX, WALLET_MAX,
+    SOURCE_BYTES_MAX, TIME_MAX, WALLET_MAX,
 };
 use schemas::market::YesValue;
 use schemas::{
     About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, Command, Credits, Entry, Event, FeeRate,
     Instructions, Listing, MarketEventId, MarketId, MarketLimits, NewOrder, PostOnly, Price, ProposalId, Quantity,
-    Rejection, Scopes, SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Timestamp, Transition, answers,
+    Rejection, Scopes, SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Transition, answers,
 };
 
 const SHARDS: u16 = 2;
@@ -123,7 +123,7 @@ impl Extremes {
                 ticker,
                 about,
                 opens: None,
-                expiry: Timestamp(u64::MAX >> 2),
+                expiry: TIME_MAX,
                 tick: 1,
                 maker_fee: FeeRate::new(maker).unwrap(),
                 taker_fee: FeeRate::new(taker).unwrap(),

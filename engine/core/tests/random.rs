@@ -711,7 +711,7 @@ fn list(cluster: &mut Cluster, number: usize, fee: u32) -> MarketId {
                 }),
                 opens: None,
                 // The first market closes by itself, if the test waits.
-                expiry: Timestamp(if number == 0 { 10_000 } else { u64::MAX }),
+                expiry: if number == 0 { Timestamp(10_000) } else { schemas::limits::TIME_MAX },
                 tick: if number == 1 { 100 } else { 1 },
                 maker_fee: rate(fee / 2),
                 taker_fee: rate(fee),

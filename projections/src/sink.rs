@@ -56,8 +56,8 @@ pub trait Sink: Send + 'static {
 /// | `Moved`       | loads, or ends the process: see `run::shard::Trust`                     |
 /// | `Gone`        | loads, which rebuilds                                                   |
 /// | `Refused`     | halts alone                                                             |
-/// | `Denied`      | ends the process if nothing was loaded before, else as `Unavailable`    |
-/// | `Foreign`     | ends the process                                                        |
+/// | `Denied`      | ends the sink if nothing was loaded before, else as `Unavailable`       |
+/// | `Foreign`     | ends the sink                                                           |
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// It cannot be reached, is busy or gave up. Whether the batch was written is unknown: load, and go on from there.

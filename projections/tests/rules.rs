@@ -526,28 +526,45 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
         FROM refinery_schema_history ORDER BY version DESC LIMIT 1";
     let drop_last =
         "DELETE FROM refinery_schema_history WHERE version = (SELECT max(version) FROM refinery_schema_history)";
-    let refused = |worker: &mut Worker, says: &str| {
-        assert!(!worker.wait().success());
+    // Redis is written on; the end tells of the failure.
+    let refused = async |worker: Worker, says: &str| {
+        let ended = "this store is written no further";
+        until("the tables are refused", async || worker.logged().contains(ended)).await;
         assert!(worker.logged().contains(says), "{}", worker.logged());
+        stack.redis_caught_up(&log).await;
+        assert!(!worker.terminate().success());
     };
     let later = "a later build has migrated Postgres's tables to version";
     stack.postgres.batch_execute(newer).await.unwrap();
-    refused(&mut Worker::start(&stack), later);
+    refused(Worker::start(&stack), later).await;
     stack.postgres.batch_execute(drop_last).await.unwrap();
 
-    let mut worker = Worker::start(&stack);
+    let worker = Worker::start(&stack);
     stack.caught_up(&log).await;
     stack.postgres.batch_execute(newer).await.unwrap();
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
         WHERE datname = current_database() AND application_name = 'lfg-projections'";
     stack.postgres.query_one(cut, &[]).await.unwrap();
-    refused(&mut worker, later);
+    refused(worker, later).await;
 
     stack.postgres.batch_execute(drop_last).await.unwrap();
     stack.postgres.batch_execute(drop_last).await.unwrap();
-    refused(&mut Worker::start(&stack), "run `projections migrate`");
+    refused(Worker::start(&stack), "run `projections migrate`").await;
     stack.postgres.batch_execute("ALTER TABLE refinery_schema_history RENAME TO history").await.unwrap();
-    refused(&mut Worker::start(&stack), "Postgres has no tables: run `projections migrate`");
+    refused(Worker::start(&stack), "Postgres has no tables: run `projections migrate`").await;
+    let mut alone = Worker::start_on(&stack, &stack.database_url, &["--only", "postgres"]);
+    assert!(!alone.wait().success(), "nothing is left to do");
+    stack.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_gone_does_not_keep_redis_from_being_written() {
+    let (stack, log, _) = prepared("gone", 50).await;
+    let (path, _) = stack.database_url.rsplit_once('/').unwrap();
+    let worker = Worker::start_on(&stack, &format!("{path}/there_is_no_such_database"), &[]);
+    stack.redis_caught_up(&log).await;
+    until("Postgres is named", async || worker.logged().contains("this store is written no further")).await;
+    assert!(!worker.terminate().success());
     stack.remove().await;
 }
 

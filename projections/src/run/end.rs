@@ -16,8 +16,9 @@ use crate::sink::SinkError;
 /// | a shard's log: broken, cut, another, makes no sense  | that shard of that sink |
 /// | a panic                                              | that shard of that sink |
 /// | a shard's rows: the store refuses what the log says  | that shard of that sink |
-/// | another writer, a store that shuts this program out  | the process             |
-/// | or is laid out otherwise, settings, Kafka            | the process             |
+/// | a store that shuts this program out, is not there,   | that sink; the process  |
+/// | or is laid out otherwise                             | if it was the last      |
+/// | another writer, settings, Kafka                      | the process             |
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
     /// The log breaks its own rules.
@@ -126,6 +127,11 @@ impl Stop {
             self,
             Self::Broken(_) | Self::Nonsense { .. } | Self::Cut(_) | Self::WriterPanicked { .. } | Self::Refused { .. }
         )
+    }
+
+    /// True if one store stops being written, and the other is written on.
+    pub fn is_one_stores(&self) -> bool {
+        matches!(self, Self::Shut { .. })
     }
 
     /// An error before anything was written.

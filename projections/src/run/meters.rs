@@ -9,8 +9,9 @@
 //! | `lfg_projections_batch_seconds`         | how long writing a batch took                                         |
 //! | `lfg_projections_delay_seconds`         | from the broker's append of a batch's oldest record to its commit     |
 //! | `lfg_projections_offset`, `…_sequence`  | the position                                                          |
-//! | `lfg_projections_lag_records`           | records between the position and the end of the log                   |
-//! | `lfg_projections_lag_seconds`           | age of the last record written, while there are later ones, else 0    |
+//! | `lfg_projections_lag_records`           | records between the position and the end of the log; NaN: unknown     |
+//! | `lfg_projections_lag_seconds`           | age of the last record written, while there are later ones, else 0;   |
+//! |                                         | NaN: unknown                                                          |
 //! | `lfg_projections_halted`                | 1 if the shard halted, and the others go on, else 0                   |
 //! | `lfg_projections_restarts_total`        | times that it began again because something had to pass               |
 
@@ -95,6 +96,12 @@ impl Meters {
         self.at(to);
     }
 
+    /// Where the log ends is not known: neither is the lag, and 0 would be a lie.
+    pub fn log_end_unknown(&self) {
+        self.lag_records.set(f64::NAN);
+        self.lag_seconds.set(f64::NAN);
+    }
+
     /// The log ends before offset `end` now.
     pub fn log_ends(&self, end: u64) {
         let behind = end.saturating_sub(self.at.load(Ordering::Relaxed));
@@ -103,7 +110,7 @@ impl Meters {
         match (behind, time) {
             (0, _) => self.lag_seconds.set(0.0),
             // Nothing written yet by this process: nobody knows.
-            (_, 0) => {}
+            (_, 0) => self.lag_seconds.set(f64::NAN),
             (_, time) => self.lag_seconds.set(since(Timestamp(time)).as_secs_f64()),
         }
     }

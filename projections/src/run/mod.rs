@@ -17,6 +17,7 @@ mod pump;
 mod session;
 mod shard;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -29,7 +30,7 @@ pub use end::Stop;
 
 use crate::postgres::{self, Months, PoolArgs, PostgresSink};
 use crate::redis::RedisSink;
-use crate::sink::WriterId;
+use crate::sink::{Sink, WriterId};
 use end::Backoff;
 use session::Worker;
 
@@ -100,6 +101,8 @@ pub async fn run(args: &RunArgs, readiness: &Readiness, liveness: &Liveness, shu
         shutdown: shutdown.clone(),
     };
     let (postgres, redis) = (sinks_of_postgres(args, writer)?, sinks_of_redis(args, writer)?);
+    let running = AtomicUsize::new([postgres.is_empty(), redis.is_empty()].iter().filter(|none| !**none).count());
+    let apart = Apart { shards: args.log.shards, readiness, shutdown, running: &running };
     // All parts are named before the first can be ready.
     let postgres = worker(args.postgres_limits()).prepare(postgres);
     let redis = worker(args.redis_limits()).prepare(redis);
@@ -109,7 +112,7 @@ pub async fn run(args: &RunArgs, readiness: &Readiness, liveness: &Liveness, shu
     let part = Program::THIS.part(PartId(writer.0.as_u128()), PartKind::Projections);
     let announced = announce(args.log.clone(), part, shutdown.clone());
     let (postgres, redis, ()) =
-        tokio::join!(stopping_others(shutdown, postgres.run()), stopping_others(shutdown, redis.run()), announced);
+        tokio::join!(apart.run(PostgresSink::NAME, postgres.run()), apart.run(RedisSink::NAME, redis.run()), announced);
     postgres.and(redis)
 }
 
@@ -153,12 +156,35 @@ async fn verify_topics(log: &LogArgs, shutdown: &Shutdown) -> Result<(), Stop> {
     }
 }
 
-/// One sink's failure ends the process, so that it is seen; the other sink ends in good order.
-async fn stopping_others(shutdown: &Shutdown, sink: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
-    let result = sink.await;
-    if let Err(stop) = &result {
-        tracing::error!(%stop, "stopping");
-        shutdown.trigger();
-    }
-    result
+/// Sinks fail apart.
+struct Apart<'a> {
+    shards: u16,
+    readiness: &'a Readiness,
+    shutdown: &'a Shutdown,
+    /// Sinks that have not failed.
+    running: &'a AtomicUsize,
 }
+
+impl Apart<'_> {
+    /// A store that shuts this program out, or is gone, ends its own sink; probes name it. Whatever else ends a sink, or
+    /// the end of the last one, ends the process, so that it is seen.
+    async fn run(&self, name: &str, sink: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
+        let result = sink.await;
+        let Err(stop) = &result else { return result };
+        let others = self.running.fetch_sub(1, Ordering::AcqRel) - 1;
+        if stop.is_one_stores() && others > 0 {
+            tracing::error!(sink = name, %stop, hint = HINT_STORE, "this store is written no further; the other is");
+            for shard in Shard::all(self.shards) {
+                self.readiness.share(format!("{name} of shard {shard}")).halt(format!("{stop}; hint: {HINT_STORE}"));
+            }
+        } else {
+            tracing::error!(%stop, "stopping");
+            self.shutdown.trigger();
+        }
+        result
+    }
+}
+
+/// What an operator does about a store that ended its sink.
+const HINT_STORE: &str =
+    "make the store what the message asks for (a database, its tables, a password); then restart this process";

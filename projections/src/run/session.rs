@@ -262,6 +262,7 @@ async fn watch_lag(tail: Arc<EventsTail>, meters: Vec<(Shard, Arc<Meters>)>) {
             Ok(Ok(ends)) => ends,
             Ok(Err(fault)) => {
                 tracing::debug!(%fault, "the ends of the log are not known now");
+                meters.iter().for_each(|(_, meters)| meters.log_end_unknown());
                 continue;
             }
             Err(_) => return,

@@ -180,7 +180,10 @@ impl Member {
                     #[allow(clippy::cast_precision_loss, reason = "a metric")]
                     gauge!(COMMANDS_LAG, "shard" => number.to_string()).set(lag as f64);
                 }
-                Err(error) => tracing::warn!(shard = number, %error, "the lag is not known"),
+                Err(error) => {
+                    tracing::warn!(shard = number, %error, "the lag is not known");
+                    gauge!(COMMANDS_LAG, "shard" => number.to_string()).set(f64::NAN);
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ mod books;
 mod config;
 mod db;
 mod follow;
+mod fresh;
 mod halted;
 mod http;
 mod limits;
@@ -31,6 +32,7 @@ mod seldom;
 mod shapes;
 mod shares;
 mod signing;
+mod standing;
 mod state;
 mod submit;
 mod tail;
@@ -51,12 +53,13 @@ use service::serve::{self, Peer, serve};
 use service::{Admin, Liveness, Part, Readiness, Shutdown, descriptors, telemetry};
 use snapshots::Snapshots;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use books::Books;
 use config::{ANSWER_PARTS, Cli, Command, Config, REQUEST_PARTS, WAIT_PARTS};
 use db::{Database, DbError, boot::BootError};
 use follow::Followers;
+use fresh::{Fresh, Reads};
 use halted::Halted;
 use limits::{Sockets, TooFew};
 use live::Live;
@@ -67,6 +70,7 @@ use progress::Progress;
 use read_models::{ReadError, ReadModels};
 use replays::Replays;
 use shares::Shares;
+use standing::{Degraded, Standing};
 use state::{Shared, State};
 use submit::Submitter;
 use tail::Tail;
@@ -129,7 +133,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
         true => Followers::new(config.log.shards, &readiness),
         false => Followers::off(),
     });
-    Admin::start(config.admin.listen, telemetry, liveness.clone(), readiness)
+    Admin::start(config.admin.listen, telemetry, liveness.clone(), readiness.clone())
         .await
         .map_err(|error| Fatal::Io("admin port", error))?;
 
@@ -143,8 +147,20 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let live = Arc::new(live.map_err(|error| Fatal::Io("the thread that tells watchers", error))?);
     let pending = Arc::new(Pending::default());
     let (caught_up_sender, caught_up) = oneshot::channel();
+    let reads = Reads::from(&positions);
+    let (tables, models) = (Fresh::new(&reads), Fresh::new(&reads));
+    let (database, read_models) = (database.only(tables.clone()), read_models.only(models.clone()));
+    let standing = Standing {
+        readiness,
+        database: (database.clone(), tables),
+        read_models: (read_models.clone(), models),
+        pending: Arc::clone(&pending),
+        shards: config.log.shards,
+    };
+    let degraded = standing.watch(shutdown.clone());
     let tail = Tail {
         log: config.log.clone(),
+        reads,
         positions,
         live: Arc::clone(&live),
         pending: Arc::clone(&pending),
@@ -162,7 +178,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let announced = tokio::spawn(announce(config.log.clone(), part, shutdown.clone()));
     let outcomes = (pending, Arc::clone(&halted));
     let submitter = Arc::new(Submitter::new(Arc::clone(&producer), config.pending_max, outcomes));
-    let seen = Seen { live, halted, followers, replays };
+    let seen = Seen { live, halted, followers, replays, degraded };
     let state = share(&config, sockets, seen, submitter, database, read_models, shutdown.clone());
     start_background(&state);
 
@@ -199,6 +215,7 @@ struct Seen {
     halted: Arc<Halted>,
     followers: Arc<Followers>,
     replays: Replays,
+    degraded: watch::Receiver<Degraded>,
 }
 
 /// Where followers begin. Snapshots only save time: without them, it is the beginning of the log.
@@ -269,7 +286,7 @@ fn limits_of(config: &Config, sockets: Sockets) -> serve::Limits {
 fn share(
     config: &Config,
     sockets: Sockets,
-    Seen { live, halted, followers, replays }: Seen,
+    Seen { live, halted, followers, replays, degraded }: Seen,
     submitter: Arc<Submitter>,
     database: Database,
     read_models: ReadModels,
@@ -297,6 +314,7 @@ fn share(
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         socket_idle_within: config.connections.idle_within,
         websockets: Arc::new(Semaphore::new(sockets.websockets)),
+        degraded,
         shutdown,
     })
 }

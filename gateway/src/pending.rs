@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use metrics::counter;
@@ -21,6 +22,7 @@ use schemas::limits::{BATCH_MAX, PARKED_MAX};
 use schemas::{CommandId, Event, Instruction, Outcome, Shard};
 use tokio::sync::mpsc;
 
+use crate::standing::SILENT_AFTER;
 use crate::told::{Settled, places, repeated};
 
 /// Parts of outcomes that wait for one handler at most: as many as its requests and its account's parked ones can lead to. What is
@@ -35,7 +37,28 @@ pub struct Pending {
     handlers: DashMap<CommandId, Handler>,
     /// Those among them whose requests repeat a parked one, by its command.
     repeats: Mutex<HashMap<CommandId, Vec<CommandId>>>,
+    /// Commands that went to the log and of which it has told nothing, whether or not somebody waits still.
+    open: DashMap<(CommandId, Shard), Instant>,
+    /// When each shard last decided something.
+    decided: DashMap<Shard, Instant>,
 }
+
+/// What went to the log and has no outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Open {
+    /// How many commands.
+    pub count: usize,
+    /// The age of the oldest.
+    pub oldest: Duration,
+    /// A shard that has decided nothing for [`SILENT_AFTER`] while one waits there as long.
+    pub silent: Option<Shard>,
+}
+
+/// A command without outcome is counted so long: one that the log never took would be counted for ever.
+const OPEN_COUNTS: Duration = Duration::from_secs(600);
+
+/// Commands that are counted at most.
+const OPEN_MAX: usize = 100_000;
 
 struct Handler {
     answers: mpsc::Sender<Settled>,
@@ -51,12 +74,43 @@ impl Pending {
 
     /// An outcome came. Hands each of its parts to whoever waits for it. Never waits for a handler.
     pub fn settle(&self, shard: Shard, outcome: &Arc<Outcome>) {
-        if self.handlers.is_empty() {
+        if self.handlers.is_empty() && self.open.is_empty() {
             return;
         }
+        self.decided.insert(shard, Instant::now());
         for (command, events) in places(outcome) {
+            self.open.remove(&(command, shard));
             self.tell(shard, outcome, command, events);
         }
+    }
+
+    /// A command goes to a shard's log.
+    pub fn goes(&self, id: CommandId, shard: Shard) {
+        if self.open.len() < OPEN_MAX {
+            self.open.insert((id, shard), Instant::now());
+        }
+    }
+
+    /// It did not go after all.
+    pub fn stays(&self, id: CommandId, shard: Shard) {
+        self.open.remove(&(id, shard));
+    }
+
+    /// What has no outcome now.
+    pub fn open(&self, now: Instant) -> Open {
+        let age = |since: Instant| now.saturating_duration_since(since);
+        self.open.retain(|_, since| age(*since) < OPEN_COUNTS);
+        let mut open = Open::default();
+        for entry in &self.open {
+            let ((_, shard), since) = (*entry.key(), *entry.value());
+            open.count += 1;
+            open.oldest = open.oldest.max(age(since));
+            let decides = self.decided.get(&shard).is_some_and(|last| age(*last) < SILENT_AFTER);
+            if age(since) >= SILENT_AFTER && !decides {
+                open.silent = Some(shard);
+            }
+        }
+        open
     }
 
     /// Begins to wait for what is told of a command.
@@ -231,6 +285,25 @@ mod tests {
 
     fn heard(registration: &mut Registration) -> Vec<Settled> {
         std::iter::from_fn(|| registration.answers.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn commands_without_outcome_are_counted_and_a_shard_that_decides_nothing_is_named() {
+        let pending = Pending::default();
+        let [decided, waits, refused] = [1, 2, 3].map(CommandId);
+        [decided, waits, refused].iter().for_each(|id| pending.goes(*id, SHARD));
+        pending.stays(refused, SHARD);
+        let now = Instant::now();
+        let young = pending.open(now);
+        assert_eq!((young.count, young.silent), (2, None));
+        let old = pending.open(now + SILENT_AFTER * 2);
+        assert_eq!((old.count, old.silent), (2, Some(SHARD)));
+        assert!(old.oldest >= SILENT_AFTER);
+        let told = Arc::new(outcome(1, vec![Event::Rejected { code: Rejection::OrderUnknown }]));
+        pending.settle(SHARD, &told);
+        let left = pending.open(Instant::now());
+        assert_eq!((left.count, left.silent), (1, None));
+        assert_eq!(pending.open(now + OPEN_COUNTS * 2), Open::default(), "what the log never took is forgotten");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemas::shard_map::ShardMap;
 use service::serve::Peer;
 use service::{FirstAdmin, Shutdown};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::books::Books;
 use crate::db::Database;
@@ -18,6 +18,7 @@ use crate::progress::Progress;
 use crate::read_models::ReadModels;
 use crate::replays::Replays;
 use crate::shares::Shares;
+use crate::standing::Degraded;
 use crate::submit::Submitter;
 
 /// Shared by all handlers; cheap to clone.
@@ -67,6 +68,8 @@ pub struct State {
     pub socket_idle_within: Duration,
     /// WebSocket connections.
     pub websockets: Arc<Semaphore>,
+    /// What of that which this process depends on is not well.
+    pub degraded: watch::Receiver<Degraded>,
     /// Asked to stop?
     pub shutdown: Shutdown,
 }

@@ -166,9 +166,13 @@ impl Submitter {
             }
             let (record, delivery) =
                 (CommandRecord { id: exchange.id, command, origin: origin::current() }, Delivery::new(&failed));
+            self.pending.goes(exchange.id, shard);
             match self.producer.send(shard, &record.encode(), Arc::clone(&delivery)) {
                 Ok(()) => drop(exchange.open.insert(shard, delivery)),
-                Err(error) => complete = exchange.lose(shard, not_queued(error)),
+                Err(error) => {
+                    self.pending.stays(exchange.id, shard);
+                    complete = exchange.lose(shard, not_queued(error));
+                }
             }
         }
         while !complete {

@@ -18,6 +18,7 @@ use service::{LogArgs, Pulse, Shutdown, panic_text};
 use tokio::sync::oneshot;
 
 use crate::follow::Followers;
+use crate::fresh::Reads;
 use crate::halted::Halted;
 use crate::live::Live;
 use crate::pending::Pending;
@@ -78,6 +79,8 @@ pub struct Tail {
     pub live: Arc<Live>,
     /// Who waits for answers.
     pub pending: Arc<Pending>,
+    /// Told how far each shard is read.
+    pub reads: Arc<Reads>,
     /// Told of each shard that is read no further.
     pub halted: Arc<Halted>,
     /// Who gets every record that is read.
@@ -308,6 +311,7 @@ impl Tail {
                 self.live.let_go(&told);
                 // After the view, so that a client that got its answer finds its effects there; before the streams, which may take long.
                 self.pending.settle(shard, &outcome);
+                self.reads.note(shard, outcome.sequence);
                 self.live.publish(told);
             }
             Read::Halted(halted) => {

@@ -8,7 +8,7 @@ mod common;
 
 use common::api::{Answer, Api};
 use common::scribe::{Scribe, bid, key, listing};
-use common::{Platform, eventually};
+use common::{Platform, connect, eventually};
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::Builder;
 use fred::types::config::Config;
@@ -127,5 +127,44 @@ async fn while_redis_is_rebuilt_nothing_of_the_past_is_answered() {
     assert!(!reads.are_present(&api).await);
     eventually("all is shown once more", async || reads.are_present(&api).await.then_some(())).await;
     drop((_gateway, _projections));
+    platform.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fell_behind_what_was_shown_is_not_shown() {
+    let platform = Platform::create("fell_back").await;
+    let (mut scribe, map) = (Scribe::new(&platform), platform.map());
+    let (text, api_key) = key(1, 0x11, Scopes::READ_TRADE);
+    let home = map.of_account(ACCOUNT);
+    scribe.open_account(home, ACCOUNT, api_key).await;
+    let (account, amount, by) = (ACCOUNT, Credits::whole(1), AdminId(1));
+    let deposited = Event::Deposited { account, amount, client_id: None, by, seconded: None };
+    let last = scribe.tell(home, vec![deposited]).await;
+    let mut projections = platform.program("projections").await;
+    let (_gateway, api) = platform.gateway().await;
+    let ask = async |path: &str| api.get(Some(&text), &format!("{path}?min_position={home}:{last}")).await;
+    let shown = async |path: &str| ask(path).await.status == 200;
+    eventually("all is shown", async || (shown("/v1/wallet").await && shown("/v1/orders").await).then_some(())).await;
+    projections.kill();
+
+    // As a fold that begins with the past would have it.
+    let redis = Builder::from_config(Config::from_url(&platform.redis_url()).unwrap()).build().unwrap();
+    redis.init().await.unwrap();
+    let name = format!("{}:{{{home}}}:progress", platform.log.topic_prefix);
+    let progress: String = redis.get(&name).await.unwrap();
+    let parts: Vec<&str> = progress.split(':').collect();
+    let before = [&parts[..2], &["1"], &parts[3..]].concat().join(":");
+    let _: () = redis.set(&name, before, None, None, false).await.unwrap();
+    is_refused(&api.get(Some(&text), "/v1/wallet").await);
+    assert!(shown("/v1/orders").await);
+    let _: () = redis.set(&name, progress, None, None, false).await.unwrap();
+    assert!(shown("/v1/wallet").await);
+
+    let postgres = connect(&platform.database_url).await;
+    let back = format!("UPDATE progress SET sequence = 1 WHERE projection = 'tables' AND shard = {}", home.number());
+    postgres.batch_execute(&back).await.unwrap();
+    is_refused(&api.get(Some(&text), "/v1/orders").await);
+    assert!(shown("/v1/wallet").await);
+    drop(_gateway);
     platform.remove().await;
 }

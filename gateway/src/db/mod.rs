@@ -25,6 +25,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, NoTls, Row};
 
 use crate::config::PoolArgs;
+use crate::fresh::{Behind, Fresh};
 
 pub use fills::{FillRow, FillsWanted};
 use lease::Lease;
@@ -67,6 +68,9 @@ pub enum DbError {
     /// The tables are not those that this build reads. Never retry; the message says what to do.
     #[error("{0}")]
     Tables(String),
+    /// The tables are too far behind the log. Retry later.
+    #[error(transparent)]
+    Behind(#[from] Behind),
     /// A connection does not have the settings it must have. Never retry.
     #[error("a connection has statement_timeout {0} instead of {STATEMENT_TIMEOUT}")]
     Settings(String),
@@ -104,6 +108,7 @@ pub struct Database {
     times: Arc<Times>,
     /// Whether it answers, as far as the last read or look after it told.
     answers: Part,
+    fresh: Option<Fresh>,
 }
 
 /// What each kind of query takes.
@@ -148,13 +153,20 @@ impl Database {
             .create_timeout(Some(CONNECT_WITHIN))
             .recycle_timeout(Some(WAIT_WITHIN))
             .build()?;
-        let database = Self { pool, args: args.clone(), times: Arc::new(Times::new()), answers };
+        let times = Arc::new(Times::new());
+        let database = Self { pool, args: args.clone(), times, answers, fresh: None };
         let timeout: String = database.connection().await?.query_one("SHOW statement_timeout", &[]).await?.get(0);
         if timeout != STATEMENT_TIMEOUT {
             return Err(DbError::Settings(timeout));
         }
         database.note(&Ok(()));
         Ok(database)
+    }
+
+    /// From now on nothing is served that is too far behind.
+    #[must_use]
+    pub fn only(self, fresh: Fresh) -> Self {
+        Self { fresh: Some(fresh), ..self }
     }
 
     /// A connection to tables that are this build's.
@@ -222,8 +234,12 @@ impl Database {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<(Vec<Row>, Vec<Coordinate>), DbError> {
+        let asked = self.fresh.as_ref().map(Fresh::ask);
         let mut found = self.query(sql, parameters).await?;
         let at = found.first().map(coordinates).transpose()?.unwrap_or_default();
+        if let Some(asked) = asked {
+            asked.answered_of_all(&at)?;
+        }
         found.retain(|row| row.get("found"));
         Ok((found, at))
     }

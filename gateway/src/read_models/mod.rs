@@ -21,6 +21,7 @@ use schemas::{AccountId, Credits, MarketId, Price, Quantity, Shard, Timestamp};
 use serde::{Deserialize, Serialize};
 use service::eviction;
 
+use crate::fresh::{Behind, Fresh};
 use crate::shapes::{PublicTrade, iso, iso_or_null, text};
 
 use call::{Script, Wanted};
@@ -42,6 +43,9 @@ pub enum ReadError {
     /// The shard is being rebuilt, or was never written.
     #[error("the read model of shard {0} is not complete")]
     Incomplete(Shard),
+    /// It is too far behind the log.
+    #[error(transparent)]
+    Behind(#[from] Behind),
     /// It drops keys by itself; the message says what to do.
     #[error("{0}")]
     Evicts(String),
@@ -67,6 +71,7 @@ pub struct ReadModels {
     script: Script,
     prefix: String,
     seconds: Histogram,
+    fresh: Option<Fresh>,
 }
 
 /// What is read of a shard: as of a position, one value for each key.
@@ -142,7 +147,14 @@ impl ReadModels {
         redis.init().await?;
         verify_eviction(&redis).await?;
         let script = Script::load(&redis).await?;
-        Ok(Self { redis, script, prefix: prefix.to_owned(), seconds: histogram!("gateway_redis_seconds") })
+        let seconds = histogram!("gateway_redis_seconds");
+        Ok(Self { redis, script, prefix: prefix.to_owned(), seconds, fresh: None })
+    }
+
+    /// From now on nothing is served that is too far behind.
+    #[must_use]
+    pub fn only(self, fresh: Fresh) -> Self {
+        Self { fresh: Some(fresh), ..self }
     }
 
     fn key(&self, shard: Shard, rest: &str) -> String {
@@ -172,17 +184,22 @@ impl ReadModels {
         shards.into_iter().zip(read).map(part).collect()
     }
 
-    /// The same; fails if one of the shards is being rebuilt.
+    /// The same; fails if one of the shards is being rebuilt, or too far behind.
     async fn read(
         &self,
         shards: impl IntoIterator<Item = Shard>,
         add: impl Fn(Shard, &mut Wanted),
     ) -> Result<Vec<Found>, ReadError> {
+        let asked = self.fresh.as_ref().map(Fresh::ask);
         let read = self.read_raw(shards, add).await?;
         let found = |(shard, progress, values): (Shard, Option<String>, _)| {
             Ok(Found { at: reached(shard, progress.as_deref())?, values })
         };
-        read.into_iter().map(found).collect()
+        let found: Vec<Found> = read.into_iter().map(found).collect::<Result<_, ReadError>>()?;
+        if let Some(asked) = asked {
+            asked.answered(found.iter().map(|found| found.at))?;
+        }
+        Ok(found)
     }
 
     /// The same of one shard.

@@ -239,6 +239,11 @@ pub fn challenge(challenge: &str) -> String {
     json(&serde_json::json!({ "type": "challenge", "challenge": challenge }))
 }
 
+/// What of that which the gateway depends on is not well now: nothing, if all is.
+pub fn status(degraded: &[String]) -> String {
+    json(&serde_json::json!({ "type": "status", "degraded": degraded }))
+}
+
 /// A key was accepted.
 pub fn authenticated(account: AccountId) -> String {
     json(&serde_json::json!({ "type": "authenticated", "account_id": account.to_string() }))

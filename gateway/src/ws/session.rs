@@ -162,10 +162,19 @@ impl Session {
         let mut batch = Vec::with_capacity(BATCH);
         let mut looks = interval(self.state.socket_idle_within);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut status = self.state.degraded.clone();
+        // Told at once if there is something to tell, and then of every change.
+        if !status.borrow_and_update().is_empty() {
+            status.mark_changed();
+        }
         loop {
             let heard_from = self.budget.heard_from();
             let is_heard = heard_from <= Instant::now();
             let went_on = tokio::select! {
+                Ok(()) = status.changed() => {
+                    let text = protocol::status(&status.borrow_and_update());
+                    self.say(text).await
+                }
                 () = &mut stopped => Err(End::Shutdown),
                 end = evicted(&mut self.inbox.evicted) => Err(end),
                 message = self.socket.recv(), if is_heard => self.hear(message).await,

@@ -12,7 +12,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::PATIENCE;
 use super::api::Api;
 
-pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+/// A connection, and what it last heard to be degraded.
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>, Vec<Value>);
 
 /// What came.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Socket {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
         match connect_async(request).await {
-            Ok((socket, _)) => Ok(Self(socket)),
+            Ok((socket, _)) => Ok(Self(socket, Vec::new())),
             Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(error) => panic!("{error}"),
         }
@@ -61,7 +62,14 @@ impl Socket {
         loop {
             let message = tokio::time::timeout_at(deadline, self.0.next()).await.expect("a message in time");
             match message {
-                Some(Ok(Message::Text(text))) => return Heard::Message(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => {
+                    let message: Value = serde_json::from_str(&text).unwrap();
+                    // It may come at any time, and changes nothing of the rest.
+                    if message["type"] != "status" {
+                        return Heard::Message(message);
+                    }
+                    self.1 = message["degraded"].as_array().unwrap().clone();
+                }
                 Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into()),
                 Some(Ok(Message::Close(None)) | Err(_)) | None => return Heard::Closed(0),
                 Some(Ok(_)) => {}
@@ -75,6 +83,12 @@ impl Socket {
             Heard::Message(message) => message,
             Heard::Closed(code) => panic!("closed with {code}"),
         }
+    }
+
+    /// What the gateway has said to be degraded.
+    pub async fn degraded(&mut self) -> &[Value] {
+        assert_eq!(self.ask(json!({"op": "ping"})).await, json!({"type": "pong"}));
+        &self.1
     }
 
     pub async fn ask(&mut self, message: Value) -> Value {

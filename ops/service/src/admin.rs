@@ -4,7 +4,8 @@
 //! |--------------|------------------------------------------------------------------------------------|
 //! | GET /livez   | 200 while every watched part shows signs of life, else 503 with what is wrong      |
 //! | GET /readyz  | 200 when all parts are ready or halted shares, else 503; names what is missing,    |
-//! |              | what halted, with the reason, and what the process goes on without (`degraded`)    |
+//! |              | what halted, with the reason, and what is degraded, with the reason: the process   |
+//! |              | goes on without, and stays at 200                                                  |
 //! | GET /metrics | Prometheus's text format                                                           |
 //!
 //! Its connections are bounded apart from those of clients ([`CONNECTIONS`]), and each in time (`crate::serve`).

@@ -7,6 +7,9 @@
 //! again, and the other shares are still worth their traffic. So a halted share is named, and neither holds readiness
 //! back nor ends life; only a process whose shares have all halted is not ready.
 //!
+//! What is *degraded* is named, and changes nothing else: what the process needs for a part of its work is gone, and it
+//! serves the rest.
+//!
 //! A *side* part is one that the process is of use without: it never holds readiness back, and is named where it halts or is not ready.
 
 use std::collections::BTreeMap;
@@ -14,10 +17,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::kafka::contact;
+
 /// The parts of a process that must be ready before it takes traffic.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
     parts: Arc<Mutex<BTreeMap<String, Named>>>,
+    degraded: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 #[derive(Debug, Default)]
@@ -100,18 +106,33 @@ impl Readiness {
         parts.iter().filter(|(_, named)| missing(named)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// The names of the side parts that are not ready, and may become so: the process is of use, and of less.
-    pub fn degraded(&self) -> Vec<String> {
-        let parts = lock(&self.parts);
-        let degraded =
-            |named: &Named| named.kind == Kind::Side && !named.part.is_ready() && named.part.halted().is_none();
-        parts.iter().filter(|(_, named)| degraded(named)).map(|(name, _)| name.clone()).collect()
-    }
-
     /// The names of the parts that halted, and why.
     pub fn halted(&self) -> BTreeMap<String, String> {
         let parts = lock(&self.parts);
         parts.iter().filter_map(|(name, named)| Some((name.clone(), named.part.halted()?))).collect()
+    }
+
+    /// Something that the process needs for a part of its work is not well (`Some`: why), or is again. The process can
+    /// still serve, so it stays ready, and names it.
+    pub fn degrade(&self, name: &str, why: Option<String>) {
+        let mut degraded = lock(&self.degraded);
+        match why {
+            Some(why) => drop(degraded.insert(name.to_owned(), why)),
+            None => drop(degraded.remove(name)),
+        }
+    }
+
+    /// What is not well, by name, and why; side parts that are not ready, and readers of the log whose broker is silent, are found
+    /// by themselves.
+    pub fn degraded(&self) -> BTreeMap<String, String> {
+        let mut degraded = lock(&self.degraded).clone();
+        let waits = |named: &Named| named.kind == Kind::Side && !named.part.is_ready() && named.part.halted().is_none();
+        let parts = lock(&self.parts);
+        let sides =
+            parts.iter().filter(|(_, named)| waits(named)).map(|(name, _)| (name.clone(), "not ready".to_owned()));
+        degraded.extend(sides);
+        degraded.extend(contact::silent());
+        degraded
     }
 
     /// Side parts do not count.
@@ -278,10 +299,21 @@ mod tests {
         readiness.part("tail").set(true);
         side.set(false);
         assert!(readiness.is_ready() && readiness.missing().is_empty());
-        assert_eq!(readiness.degraded(), ["follower of shard 0"]);
+        assert_eq!(readiness.degraded()["follower of shard 0"], "not ready");
         side.halt("offset 7 is broken");
-        assert!(readiness.is_ready() && readiness.degraded().is_empty());
+        assert!(readiness.is_ready() && !readiness.degraded().contains_key("follower of shard 0"));
         assert_eq!(readiness.halted()["follower of shard 0"], "offset 7 is broken");
+    }
+
+    #[test]
+    fn what_is_degraded_is_named_and_holds_nothing_back() {
+        let readiness = Readiness::new();
+        readiness.part("tail").set(true);
+        readiness.degrade("redis", Some("behind".to_owned()));
+        assert!(readiness.is_ready());
+        assert_eq!(readiness.degraded()["redis"], "behind");
+        readiness.degrade("redis", None);
+        assert!(!readiness.degraded().contains_key("redis"));
     }
 
     #[test]

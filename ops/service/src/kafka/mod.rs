@@ -6,6 +6,7 @@
 
 mod announce;
 mod clients;
+pub mod contact;
 mod fault;
 mod polled;
 pub mod quarantine;

@@ -17,6 +17,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::statistics::Statistics;
 
+use super::contact::Contact;
+
 /// Requests to brokers.
 pub const REQUESTS: &str = "lfg_kafka_requests_total";
 
@@ -31,6 +33,7 @@ const EVERY_MS: &str = "1000";
 pub struct Requests {
     client: &'static str,
     counted: Mutex<Counted>,
+    contact: Contact,
 }
 
 /// What was counted already: librdkafka tells sums.
@@ -47,11 +50,12 @@ impl Requests {
         describe_counter!(REQUESTS, "requests to Kafka by client and kind");
         describe_counter!(RECORDS, "records sent to Kafka or received from it, by client");
         config.set("statistics.interval.ms", EVERY_MS);
-        Self { client, counted: Mutex::default() }
+        Self { client, counted: Mutex::default(), contact: Contact::of(client) }
     }
 
-    /// Counts what is new.
+    /// Counts what is new, and notes when the brokers last answered.
     pub fn count(&self, statistics: &Statistics) {
+        self.contact.note(statistics);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let mut requests: HashMap<&str, u64> = HashMap::new();
         for (kind, count) in statistics.brokers.values().flat_map(|broker| &broker.req) {

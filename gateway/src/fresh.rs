@@ -1,0 +1,204 @@
+//! How far behind a read model may be and still be served.
+//!
+//!   tail ─▶ reads ─▶ *fresh* ─▶ Redis, Postgres: each answer, before it goes out
+//!
+//! A read model that is built anew begins with the past: empty wallets, then old ones. So nothing is served that is
+//! behind
+//!
+//! - what this gateway itself had read of the log [`BEHIND_MAX`] ago, or
+//! - what it had served from the same read model before the question was asked.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use schemas::Shard;
+use schemas::ids::Coordinate;
+use schemas::reading::Position;
+
+/// How old the first thing may be that a read model lacks.
+pub const BEHIND_MAX: Duration = Duration::from_secs(10);
+
+/// Time between two marks: how exactly it is known when something was read.
+const MARK_EVERY: Duration = Duration::from_secs(1);
+
+/// How far each shard was read, and when.
+pub struct Reads {
+    shards: Vec<Mutex<Marks>>,
+}
+
+struct Marks {
+    /// Sequences that were read at these moments, oldest first.
+    recent: VecDeque<(Instant, u64)>,
+    /// Read at least [`BEHIND_MAX`] ago.
+    due: u64,
+}
+
+impl Marks {
+    fn note(&mut self, sequence: u64, now: Instant) {
+        if self.recent.back().is_none_or(|(last, _)| now.saturating_duration_since(*last) >= MARK_EVERY) {
+            self.mature(now);
+            self.recent.push_back((now, sequence));
+        }
+    }
+
+    fn mature(&mut self, now: Instant) {
+        while let Some((_, sequence)) =
+            self.recent.pop_front_if(|(at, _)| now.saturating_duration_since(*at) >= BEHIND_MAX)
+        {
+            self.due = sequence;
+        }
+    }
+}
+
+impl Reads {
+    /// What the view began with was read long ago.
+    pub fn from(positions: &[Position]) -> Arc<Self> {
+        let marks = |position: &Position| Mutex::new(Marks { recent: VecDeque::new(), due: position.sequence });
+        Arc::new(Self { shards: positions.iter().map(marks).collect() })
+    }
+
+    /// An outcome was read.
+    pub fn note(&self, shard: Shard, sequence: u64) {
+        self.with(shard, |marks| marks.note(sequence, Instant::now()));
+    }
+
+    /// What a read model must have of a shard.
+    fn due(&self, shard: Shard) -> u64 {
+        let due = self.with(shard, |marks| {
+            marks.mature(Instant::now());
+            marks.due
+        });
+        due.unwrap_or(0)
+    }
+
+    fn with<R>(&self, shard: Shard, look: impl FnOnce(&mut Marks) -> R) -> Option<R> {
+        let marks = self.shards.get(shard.index())?;
+        Some(look(&mut marks.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// What one read model may serve.
+#[derive(Clone)]
+pub struct Fresh {
+    reads: Arc<Reads>,
+    /// The furthest that was served of each shard.
+    served: Arc<[AtomicU64]>,
+}
+
+/// The read model is too far behind on this shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the read model is at {at}, behind {wanted}")]
+pub struct Behind {
+    /// Where it is.
+    pub at: Coordinate,
+    /// Where it must be at least.
+    pub wanted: u64,
+}
+
+/// A question that was asked: its answer must be at least so far.
+pub struct Asked<'a> {
+    fresh: &'a Fresh,
+    floor: Vec<u64>,
+}
+
+impl Fresh {
+    /// Nothing served yet.
+    pub fn new(reads: &Arc<Reads>) -> Self {
+        let served = reads.shards.iter().map(|_| AtomicU64::new(0)).collect();
+        Self { reads: Arc::clone(reads), served }
+    }
+
+    /// Before the read model is asked: what others hear meanwhile does not count.
+    pub fn ask(&self) -> Asked<'_> {
+        let floor = self.served.iter().map(|served| served.load(Ordering::Acquire)).collect();
+        Asked { fresh: self, floor }
+    }
+
+    /// The first shard on which a read model at `reached` may not be served; one that is missing there is at 0.
+    pub fn behind(&self, reached: &[Coordinate]) -> Option<Behind> {
+        let shards = Shard::all(u16::try_from(self.served.len()).unwrap_or(u16::MAX));
+        let at =
+            |shard| reached.iter().find(|at| at.shard == shard).copied().unwrap_or(Coordinate { shard, sequence: 0 });
+        shards.map(at).find_map(|at| self.judge(at, self.served[at.shard.index()].load(Ordering::Acquire)).err())
+    }
+
+    fn judge(&self, at: Coordinate, floor: u64) -> Result<(), Behind> {
+        let wanted = floor.max(self.reads.due(at.shard));
+        if at.sequence < wanted { Err(Behind { at, wanted }) } else { Ok(()) }
+    }
+}
+
+impl Asked<'_> {
+    /// The answer came, as of these positions.
+    pub fn answered(self, at: impl IntoIterator<Item = Coordinate> + Clone) -> Result<(), Behind> {
+        for at in at.clone() {
+            self.fresh.judge(at, self.floor.get(at.shard.index()).copied().unwrap_or(0))?;
+        }
+        for at in at {
+            if let Some(served) = self.fresh.served.get(at.shard.index()) {
+                served.fetch_max(at.sequence, Ordering::AcqRel);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same of an answer that has all shards; one that is missing is at 0.
+    pub fn answered_of_all(self, at: &[Coordinate]) -> Result<(), Behind> {
+        let found =
+            |shard| at.iter().find(|at| at.shard == shard).copied().unwrap_or(Coordinate { shard, sequence: 0 });
+        let shards = u16::try_from(self.floor.len()).unwrap_or(u16::MAX);
+        let all: Vec<Coordinate> = Shard::all(shards).map(found).collect();
+        self.answered(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARD: Shard = Shard::new(0).unwrap();
+
+    fn at(sequence: u64) -> Coordinate {
+        Coordinate { shard: SHARD, sequence }
+    }
+
+    #[test]
+    fn what_was_read_long_ago_must_be_there_and_what_came_since_need_not() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut marks = Marks { recent: VecDeque::new(), due: 5 };
+        for number in 0..20 {
+            marks.note(u64::from(number) + 100, start + second * number);
+        }
+        marks.mature(start + second * 19);
+        assert_eq!(marks.due, 109, "read 10 s before");
+        marks.mature(start + second * 60);
+        assert_eq!(marks.due, 119);
+        assert!(marks.recent.is_empty());
+    }
+
+    #[test]
+    fn marks_are_few_however_much_is_read() {
+        let start = Instant::now();
+        let mut marks = Marks { recent: VecDeque::new(), due: 0 };
+        for number in 0..100_000_u64 {
+            marks.note(number, start + Duration::from_millis(number));
+        }
+        assert!(marks.recent.len() <= 12, "{}", marks.recent.len());
+    }
+
+    #[test]
+    fn nothing_is_served_from_before_the_start_or_from_before_what_was_served() {
+        let reads = Reads::from(&[Position { sequence: 7, ..Position::default() }]);
+        let fresh = Fresh::new(&reads);
+        assert_eq!(fresh.ask().answered([at(6)]), Err(Behind { at: at(6), wanted: 7 }));
+        assert_eq!(fresh.behind(&[]), Some(Behind { at: at(0), wanted: 7 }));
+        assert_eq!(fresh.ask().answered_of_all(&[]), Err(Behind { at: at(0), wanted: 7 }));
+        let asked_before = fresh.ask();
+        assert_eq!(fresh.ask().answered([at(9)]), Ok(()));
+        assert_eq!(asked_before.answered([at(8)]), Ok(()), "it was asked before the other was answered");
+        assert_eq!(fresh.ask().answered([at(8)]), Err(Behind { at: at(8), wanted: 9 }));
+        assert_eq!(fresh.behind(&[at(9)]), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! How what the gateway depends on stands: told to probes, metrics and sockets.
+//!
+//!   Redis, Postgres: how far? ─┐
+//!   commands without outcome ──┼─▶ *standing* ─▶ `/readyz` (`degraded`), `status` on WebSocket
+//!   brokers that are silent ───┘
+//!
+//! | part          | degraded while                                                                            |
+//! |---------------|-------------------------------------------------------------------------------------------|
+//! | `redis`       | it cannot be asked, or is too far behind to be served ([`crate::fresh`])                   |
+//! | `postgres`    | the same                                                                                  |
+//! | `commands`    | a shard has decided nothing for [`SILENT_AFTER`], though a command waits there as long     |
+//! | `kafka …`     | no broker answers a reader of the log (`service::kafka::contact`)                          |
+//!
+//! None of it makes the gateway unready: it serves what it can, and refuses the rest.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::gauge;
+use service::{Readiness, Shutdown};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::db::Database;
+use crate::fresh::Fresh;
+use crate::pending::{Open, Pending};
+use crate::read_models::ReadModels;
+
+/// A shard that decides nothing for so long, with commands there, is as good as dead.
+pub const SILENT_AFTER: Duration = Duration::from_secs(5);
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A read model has so long to say how far it is.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// What is looked at.
+pub struct Standing {
+    /// Told what is degraded.
+    pub readiness: Readiness,
+    /// Postgres, and how far it must be.
+    pub database: (Database, Fresh),
+    /// Redis, and how far it must be.
+    pub read_models: (ReadModels, Fresh),
+    /// Commands without outcome.
+    pub pending: Arc<Pending>,
+    /// Shards of the log.
+    pub shards: u16,
+}
+
+/// The names of what is degraded.
+pub type Degraded = Vec<String>;
+
+impl Standing {
+    /// Looks, until the end of the process. Whoever watches hears of changes.
+    pub fn watch(self, shutdown: Shutdown) -> watch::Receiver<Degraded> {
+        let (sender, receiver) = watch::channel(Degraded::new());
+        tokio::spawn(async move {
+            let mut looks = interval(LOOK_EVERY);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = looks.tick() => {}
+                    () = shutdown.wait() => return,
+                }
+                self.look().await;
+                let names: Degraded = self.readiness.degraded().into_keys().collect();
+                sender.send_if_modified(|told| {
+                    let changed = *told != names;
+                    *told = names;
+                    changed
+                });
+            }
+        });
+        receiver
+    }
+
+    async fn look(&self) {
+        let (database, tables) = &self.database;
+        let (read_models, models) = &self.read_models;
+        let postgres = timeout(ANSWER_WITHIN, database.progress());
+        let redis = timeout(ANSWER_WITHIN, read_models.progress(self.shards));
+        let (postgres, redis) = tokio::join!(postgres, redis);
+        let postgres = postgres.map(|asked| asked.map_err(|error| error.to_string()));
+        let redis = redis.map(|asked| asked.map_err(|error| error.to_string()));
+        for (name, asked, fresh) in [("postgres", postgres, tables), ("redis", redis, models)] {
+            let why = match asked {
+                Ok(Ok(at)) => fresh.behind(&at).map(|behind| behind.to_string()),
+                Ok(Err(error)) => Some(error),
+                Err(_) => Some(format!("no answer within {} s", ANSWER_WITHIN.as_secs())),
+            };
+            self.tell(name, why);
+        }
+        let now = Instant::now();
+        let open = self.pending.open(now);
+        observe(&open);
+        self.tell("commands", stuck(&open));
+    }
+
+    fn tell(&self, name: &'static str, why: Option<String>) {
+        gauge!("gateway_degraded", "part" => name).set(if why.is_some() { 1.0 } else { 0.0 });
+        self.readiness.degrade(name, why);
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of commands")]
+fn observe(open: &Open) {
+    gauge!("gateway_commands_open").set(open.count as f64);
+    gauge!("gateway_commands_oldest_seconds").set(open.oldest.as_secs_f64());
+}
+
+fn stuck(open: &Open) -> Option<String> {
+    let shard = open.silent?;
+    Some(format!("shard {shard} has decided nothing for {} s; {} commands wait", SILENT_AFTER.as_secs(), open.count))
+}

@@ -1,0 +1,200 @@
+//! When our clients last heard from the brokers: what probes and gauges say while a broker is gone.
+//!
+//! | metric                                        | meaning                                                        |
+//! |-----------------------------------------------|----------------------------------------------------------------|
+//! | `lfg_kafka_fetch_age_seconds`                 | since the partition's broker last answered; NaN: never         |
+//! | `lfg_kafka_lag_records`                       | records up to the log's end as far as is known; NaN: unknown   |
+//!
+//! Both have the labels `client`, `topic` and `partition`. They come from librdkafka's statistics: the broker is not
+//! asked more for them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use metrics::{describe_gauge, gauge};
+use rdkafka::Statistics;
+use rdkafka::statistics::{Broker, Partition};
+
+/// Since when the broker of a partition last answered.
+pub const FETCH_AGE: &str = "lfg_kafka_fetch_age_seconds";
+
+/// How far a reader is behind the end of the log.
+pub const LAG: &str = "lfg_kafka_lag_records";
+
+/// A fetch is answered twice a second at least, records or none. After so long without, the broker is as good as gone.
+pub const SILENT_AFTER: Duration = Duration::from_secs(5);
+
+/// The clients of this process that read partitions, by a number of their own.
+static READERS: Mutex<BTreeMap<u64, Heard>> = Mutex::new(BTreeMap::new());
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    client: &'static str,
+    /// How old the oldest partition's last answer was when that was told; `None`: none ever came.
+    age: Option<Duration>,
+    told: Instant,
+}
+
+/// One client's word on when it heard from its brokers, for as long as the client is there.
+#[derive(Debug)]
+pub struct Contact {
+    client: &'static str,
+    number: u64,
+}
+
+impl Contact {
+    pub(super) fn of(client: &'static str) -> Self {
+        describe_gauge!(FETCH_AGE, "seconds since the broker of a partition last answered");
+        describe_gauge!(LAG, "records from where a partition is read to its end; NaN if that is not known");
+        Self { client, number: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// The client's statistics, once a second.
+    pub(super) fn note(&self, statistics: &Statistics) {
+        let mut oldest: Option<Option<Duration>> = None;
+        for (topic, told) in &statistics.topics {
+            for partition in told.partitions.values().filter(|partition| is_read(partition)) {
+                let age = age(partition, statistics.brokers.values());
+                let labels = [
+                    ("client", self.client.to_owned()),
+                    ("topic", topic.clone()),
+                    ("partition", partition.partition.to_string()),
+                ];
+                gauge!(FETCH_AGE, &labels).set(age.map_or(f64::NAN, |age| age.as_secs_f64()));
+                gauge!(LAG, &labels).set(lag(partition, age));
+                oldest = Some(match oldest {
+                    None => age,
+                    Some(before) => before.zip(age).map(|(before, age)| before.max(age)),
+                });
+            }
+        }
+        let mut readers = readers();
+        match oldest {
+            Some(age) => drop(readers.insert(self.number, Heard { client: self.client, age, told: Instant::now() })),
+            // It reads nothing now.
+            None => drop(readers.remove(&self.number)),
+        }
+    }
+}
+
+impl Drop for Contact {
+    fn drop(&mut self) {
+        readers().remove(&self.number);
+    }
+}
+
+/// What reads the log and has not heard from its broker for [`SILENT_AFTER`] or longer, and how long.
+pub fn silent() -> BTreeMap<String, String> {
+    let now = Instant::now();
+    let mut silent: BTreeMap<String, String> = BTreeMap::new();
+    for heard in readers().values() {
+        let Some(why) = complaint(heard, now) else { continue };
+        silent.insert(format!("kafka {}", heard.client), why);
+    }
+    silent
+}
+
+fn complaint(heard: &Heard, now: Instant) -> Option<String> {
+    let since = now.saturating_duration_since(heard.told);
+    match heard.age.map(|age| age + since) {
+        Some(age) if age < SILENT_AFTER => None,
+        Some(age) => Some(format!("no broker has answered for {} s", age.as_secs())),
+        None => Some("no broker has answered".to_owned()),
+    }
+}
+
+fn readers() -> MutexGuard<'static, BTreeMap<u64, Heard>> {
+    READERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_read(partition: &Partition) -> bool {
+    partition.partition >= 0 && partition.fetch_state == "active"
+}
+
+/// Since the partition's broker last answered; while it has none, since any did.
+fn age<'a>(partition: &Partition, brokers: impl Iterator<Item = &'a Broker>) -> Option<Duration> {
+    let known = brokers.filter(|broker| broker.nodeid >= 0 && broker.rxidle >= 0);
+    let ages = known.map(|broker| (broker.nodeid == partition.broker, broker.rxidle.unsigned_abs()));
+    let (mut own, mut any) = (None, None);
+    for (is_own, micros) in ages {
+        any = Some(any.map_or(micros, |least: u64| least.min(micros)));
+        if is_own {
+            own = Some(micros);
+        }
+    }
+    own.or(any).map(Duration::from_micros)
+}
+
+/// Known only as of the last answer.
+#[allow(clippy::cast_precision_loss, reason = "offsets stay below 2^52")]
+fn lag(partition: &Partition, age: Option<Duration>) -> f64 {
+    let known = age.is_some_and(|age| age < SILENT_AFTER) && partition.consumer_lag >= 0;
+    if known { partition.consumer_lag as f64 } else { f64::NAN }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker(nodeid: i32, rxidle: i64) -> Broker {
+        Broker { nodeid, rxidle, ..Broker::default() }
+    }
+
+    fn partition(broker: i32, consumer_lag: i64) -> Partition {
+        Partition { broker, consumer_lag, fetch_state: "active".to_owned(), ..Partition::default() }
+    }
+
+    #[test]
+    fn a_partition_is_as_old_as_its_brokers_last_answer() {
+        let brokers = [broker(-1, 5), broker(1, 3_000_000), broker(2, 9_000_000)];
+        let of = |number| age(&partition(number, 0), brokers.iter());
+        assert_eq!((of(1), of(2)), (Some(Duration::from_secs(3)), Some(Duration::from_secs(9))));
+        assert_eq!(of(-1), Some(Duration::from_secs(3)), "without a leader, as old as any broker");
+        assert_eq!(age(&partition(1, 0), [broker(1, -1)].iter()), None);
+    }
+
+    #[test]
+    fn a_lag_that_is_not_known_is_not_0() {
+        let second = Some(Duration::from_secs(1));
+        assert!((lag(&partition(1, 7), second) - 7.0).abs() < f64::EPSILON);
+        for unknown in [lag(&partition(1, -1), second), lag(&partition(1, 0), Some(SILENT_AFTER))] {
+            assert!(unknown.is_nan());
+        }
+        assert!(lag(&partition(1, 0), None).is_nan());
+    }
+
+    #[test]
+    fn silence_is_told_also_when_the_client_says_nothing_any_more() {
+        let now = Instant::now();
+        let heard = |age| Heard { client: "tail", age, told: now };
+        assert_eq!(complaint(&heard(Some(Duration::from_secs(1))), now), None);
+        let later = now + Duration::from_secs(60);
+        let said = complaint(&heard(Some(Duration::from_secs(1))), later);
+        assert_eq!(said.as_deref(), Some("no broker has answered for 61 s"));
+        assert!(complaint(&heard(None), now).is_some());
+    }
+
+    #[test]
+    fn a_client_that_ends_or_reads_nothing_is_silent_no_more() {
+        let contact = Contact::of("a test");
+        let read = |state: &str| {
+            let partition = Partition { fetch_state: state.to_owned(), ..partition(1, 0) };
+            let mut statistics = Statistics::default();
+            statistics.topics.entry("t".to_owned()).or_default().partitions.insert(0, partition);
+            statistics
+        };
+        let is_silent = || silent().contains_key("kafka a test");
+        contact.note(&read("active"));
+        assert!(is_silent());
+        contact.note(&read("stopped"));
+        assert!(!is_silent());
+        contact.note(&read("active"));
+        assert!(is_silent());
+        drop(contact);
+        assert!(!is_silent());
+    }
+}

@@ -123,15 +123,17 @@ async fn who_only_pings_does_not_stay_and_who_watches_does() {
     let mut watching = Socket::anonymous(&api).await;
     assert_eq!(watching.subscribe("book", "RAIN").await["type"], "snapshot");
     let mut idle = upgraded(&api.address).await;
-    while idle.write_all(&frame(PING, b"")).await.is_ok() {
-        tokio::task::yield_now().await;
-        let mut waiting = [0; 4_096];
-        if let Ok(read) = idle.try_read(&mut waiting)
-            && waiting[..read].ends_with(b"no key, no subscription and no request")
-        {
-            break;
+    let pings = async {
+        while idle.write_all(&frame(PING, b"")).await.is_ok() {
+            tokio::task::yield_now().await;
+            let mut waiting = [0; 4_096];
+            let read = idle.try_read(&mut waiting).unwrap_or(0);
+            if waiting[..read].ends_with(b"no key, no subscription and no request") {
+                break;
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, pings).await.expect("the connection is ended");
     let mut silent = upgraded(&api.address).await;
     assert_eq!(close_code(&mut silent).await, 4006);
     assert_eq!(watching.ask(json!({"op": "ping"})).await["type"], "pong");

@@ -36,6 +36,24 @@ fn a_short_demo_holds() {
     assert!(said.contains(" × 201"), "{said}");
 }
 
+/// Whether it is slower is for `ops/hostile` to say, on a machine of its own; here other tests run beside it.
+#[test]
+fn no_attack_takes_the_victims_place() {
+    let stack = Stack::start("hostile");
+    let gateway = format!("gateway={}", stack.pid("gateway"));
+    let size = ["--seconds", "1", "--levels", "400", "--markets", "20", "--pid", &gateway];
+    let attacks = ["silent-connections", "slow-bodies", "unfinished-streams", "far-positions", "order-subscriptions"];
+    let only: Vec<&str> = attacks.iter().flat_map(|attack| ["--only", attack]).collect();
+    let output = stack.loadtest(&[&["hostile"], &size[..], &only].concat());
+    let said = text(&output);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
+    for attack in attacks {
+        let line = said.lines().find(|line| line.trim_start().starts_with(attack)).unwrap_or_else(|| panic!("{said}"));
+        let refused = line.split_whitespace().nth(5).unwrap();
+        assert_eq!(refused, "0", "{said}");
+    }
+}
+
 #[test]
 fn verify_finds_what_was_tampered_with() {
     let stack = Stack::start("verify");

@@ -92,7 +92,7 @@ pub struct Follower {
 /// Where a follower's records come from.
 enum Reads {
     /// From the log, until it is where the feed begins; `None` as long as there is no feed.
-    Log(EventsTail, Option<u64>),
+    Log(Box<EventsTail>, Option<u64>),
     /// From the tail.
     Feed,
 }
@@ -216,8 +216,9 @@ impl Follower {
         Ok(())
     }
 
-    fn open(&self, source: &Source, from: u64) -> Result<EventsTail, FollowError> {
-        Ok(EventsTail::open(&source.log.kafka, &source.log.topics(), Reading::Live, [(self.shard, from)])?)
+    fn open(&self, source: &Source, from: u64) -> Result<Box<EventsTail>, FollowError> {
+        let from = [(self.shard, from)];
+        Ok(Box::new(EventsTail::open(&source.log.kafka, &source.log.topics(), Reading::Live, from)?))
     }
 
     fn next_offset(&self) -> u64 {

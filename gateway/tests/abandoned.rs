@@ -46,7 +46,7 @@ async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
     let lacks_postgres = async || -> bool {
         let answer = reqwest::get(&readyz).await.unwrap().error_for_status().unwrap();
         let told: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        told["degraded"].as_array().unwrap().contains(&json!("postgres"))
+        told["degraded"].as_object().unwrap().contains_key("postgres")
     };
     assert!(lacks_postgres().await);
 
@@ -98,7 +98,7 @@ async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
 
     lock.batch_execute("COMMIT").await.unwrap();
     eventually("orders are read again", async || (api.get(key, &path).await.status == 200).then_some(())).await;
-    assert!(!lacks_postgres().await);
+    eventually("Postgres is there again", async || (!lacks_postgres().await).then_some(())).await;
     drop(sockets);
     whole.remove().await;
 }

@@ -124,7 +124,7 @@ pub async fn attack(args: &AttackArgs) -> Result<bool, Error> {
 
 fn say_heading() {
     report::say!(
-        "\n  {:<20}{:>12}{:>10}{:>12}{:>10}{:>10}   {}",
+        "\n  {:<20}{:>13}{:>10}{:>14}{:>10}{:>10}   {}",
         "attack",
         "p50 ms peace",
         "attacked",
@@ -142,7 +142,7 @@ impl Outcome {
         let complaints = self.complaints();
         let verdict = if complaints.is_empty() { String::new() } else { format!("   FELT: {}", complaints.join(", ")) };
         report::say!(
-            "  {:<20}{:>12.1}{:>10.1}{:>12.1}{:>10.1}{:>10}   {memory}{verdict}",
+            "  {:<20}{:>13.1}{:>10.1}{:>14.1}{:>10.1}{:>10}   {memory}{verdict}",
             attack.name(),
             peace.median(),
             war.median(),

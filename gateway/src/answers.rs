@@ -173,17 +173,24 @@ pub struct AmendAnswer {
 /// Where an amended order stands. The price is the contract's own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct AmendedTerms {
-    status: &'static str,
+    /// Its status.
+    pub status: &'static str,
+    /// Its price.
     #[serde(serialize_with = "text")]
-    price: Price,
+    pub price: Price,
+    /// Contracts in all.
     #[serde(serialize_with = "number")]
-    quantity: Quantity,
+    pub quantity: Quantity,
+    /// Contracts that are filled.
     #[serde(serialize_with = "number")]
-    filled: Quantity,
+    pub filled: Quantity,
+    /// Contracts that rest.
     #[serde(serialize_with = "number")]
-    remaining: Quantity,
-    cancel_reason: Option<Cow<'static, str>>,
-    in_place: bool,
+    pub remaining: Quantity,
+    /// Why it ended with a remainder, if it did.
+    pub cancel_reason: Option<Cow<'static, str>>,
+    /// It kept its place in the queue.
+    pub in_place: bool,
 }
 
 impl AmendedTerms {

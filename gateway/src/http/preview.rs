@@ -17,7 +17,7 @@ use crate::http::extract::{Body, Query};
 use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::new_order::Wanted;
 use crate::http::problem::{Problem, kinds, rejection_kind};
-use crate::shapes::{text, text_or_null};
+use crate::shapes::{average_price, text, text_or_null};
 use crate::state::Shared;
 
 /// Prices of fills that are listed; there may be more.
@@ -186,9 +186,7 @@ impl OrderShape {
     fn of(order: &NewOrder, does: &Does) -> Self {
         let placed = &does.placed;
         let own = |price: Price| order.entry.book_price(price);
-        let filled = i64::from(placed.filled.contracts());
-        // Half up to a micro-credit, as of orders that were placed.
-        let average = (filled > 0).then(|| Credits((does.notional.micros() + filled / 2) / filled));
+        let average = average_price(does.notional, placed.filled);
         let fill = |fill: &PriceFill| FillShape {
             price: own(fill.price),
             quantity: fill.contracts.contracts(),

@@ -237,11 +237,16 @@ impl Order {
         if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
     }
 
-    /// The mean price of a filled contract, rounded half up to a micro-credit; `None` without a fill.
+    /// See [`average_price`].
     pub fn average_price(&self) -> Option<Credits> {
-        let filled = i64::from(self.filled.contracts());
-        (filled > 0).then(|| Credits((self.notional.micros() + filled / 2) / filled))
+        average_price(self.notional, self.filled)
     }
+}
+
+/// The mean price of a filled contract, rounded half up to a micro-credit; `None` without a fill.
+pub fn average_price(notional: Credits, filled: Quantity) -> Option<Credits> {
+    let filled = i64::from(filled.contracts());
+    (filled > 0).then(|| Credits((notional.micros() + filled / 2) / filled))
 }
 
 /// The fills of an order that came in, or changed, just before `rest`: it is the taker of the trades that follow, up to the next

@@ -6,18 +6,18 @@
 //! remainder. What a trade does not say of a resting order (what was filled of it before, and for how much) each session knows from its
 //! snapshot and from what it has told since.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use schemas::answers::{Part, parts};
 use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Trade};
 use schemas::{
-    AccountId, Credits, Event, GroupId, OrderId, Outcome, Price, Quantity, Rejection, Status, Timestamp, TriggerCause,
+    AccountId, Credits, Event, GroupId, OrderId, Outcome, Quantity, Rejection, Status, Timestamp, TriggerCause,
 };
 use serde::Serialize;
 
+use crate::answers::AmendedTerms;
 use crate::db::ListedOrder;
-use crate::shapes::{Fill, Order, Role, fills_of_taker, number, text};
+use crate::shapes::{Fill, Order, Role, average_price, fills_of_taker, number, text};
 use crate::ws::protocol::{self, Delta};
 
 /// A delta of the channel, but for what a session knows.
@@ -39,7 +39,7 @@ enum Happened {
     /// It was refused.
     Rejected(Box<Order>, Rejection),
     /// It was amended, before its fills.
-    Amended(OrderId, Terms),
+    Amended(OrderId, AmendedTerms),
     /// It is for so much less.
     Reduced { order: OrderId, quantity: Quantity, reason: CancelReason },
     /// Of a group.
@@ -61,12 +61,6 @@ struct Tally {
 impl Tally {
     fn of(order: &Order) -> Self {
         Self { quantity: order.quantity, filled: order.filled, notional: order.notional, fees: order.fees }
-    }
-
-    /// The mean price of a filled contract, as a list of orders has it.
-    fn average_price(&self) -> Option<Credits> {
-        let filled = i64::from(self.filled.contracts());
-        (filled > 0).then(|| Credits((self.notional.micros() + filled / 2) / filled))
     }
 }
 
@@ -117,7 +111,7 @@ enum Change {
         #[serde(serialize_with = "text")]
         order_id: OrderId,
         #[serde(flatten)]
-        terms: Terms,
+        terms: AmendedTerms,
     },
     Reduced {
         #[serde(serialize_with = "text")]
@@ -148,22 +142,6 @@ enum Change {
     GroupDeleted {
         group: u16,
     },
-}
-
-/// An order as it was amended, before the fills that follow. The price is the contract's own.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-struct Terms {
-    status: &'static str,
-    #[serde(serialize_with = "text")]
-    price: Price,
-    #[serde(serialize_with = "number")]
-    quantity: Quantity,
-    #[serde(serialize_with = "number")]
-    filled: Quantity,
-    #[serde(serialize_with = "number")]
-    remaining: Quantity,
-    cancel_reason: Option<Cow<'static, str>>,
-    in_place: bool,
 }
 
 impl Change {
@@ -266,6 +244,13 @@ impl Entered {
         }
     }
 
+    /// As it was amended, before its fills; why it ends behind them is told then.
+    fn terms(&self, amended: &OrderAmended) -> AmendedTerms {
+        let (filled, remaining, status) = (self.filled, self.remaining(), self.status().name());
+        let terms = AmendedTerms { filled, remaining, status, ..AmendedTerms::of(amended) };
+        if self.end.is_some() { AmendedTerms { cancel_reason: None, ..terms } } else { terms }
+    }
+
     /// Its end, once all of its trades have come.
     fn ended(&self) -> Option<Happened> {
         let reason = self.end.filter(|_| self.left == 0)?;
@@ -300,7 +285,7 @@ fn happened_at(
             let taker = Entered::amended(amended, rest);
             *entered = Some(taker);
             if amended.account == account {
-                happened.push(Happened::Amended(amended.order, terms(amended, &taker)));
+                happened.push(Happened::Amended(amended.order, taker.terms(amended)));
                 happened.extend(taker.ended());
             }
         }
@@ -316,19 +301,6 @@ fn happened_at(
         }
         Event::Traded(trade) => fills(account, trade, entered.as_mut(), happened),
         _ => {}
-    }
-}
-
-fn terms(amended: &OrderAmended, taker: &Entered) -> Terms {
-    let cancel_reason = amended.cancel_reason.filter(|_| taker.end.is_none());
-    Terms {
-        status: taker.status().name(),
-        price: amended.entry.book_price(amended.price),
-        quantity: taker.quantity,
-        filled: taker.filled,
-        remaining: taker.remaining(),
-        cancel_reason: cancel_reason.map(CancelReason::name),
-        in_place: amended.in_place,
     }
 }
 
@@ -418,7 +390,8 @@ impl Tallies {
             self.0.remove(&order);
         }
         let filled = filled.or_else(|| tally.map(|tally| tally.filled)).map(Quantity::contracts);
-        let average_price = tally.and_then(|tally| tally.average_price()).map(|price| price.to_string());
+        let average_price =
+            tally.and_then(|tally| average_price(tally.notional, tally.filled)).map(|price| price.to_string());
         let fees = tally.map(|tally| tally.fees.to_string());
         Change::Fill { order_id: order, status, filled, remaining, average_price, fees, fill }
     }

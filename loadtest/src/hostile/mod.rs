@@ -15,7 +15,7 @@ mod victim;
 use std::process::Stdio;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use tokio::process::{Child, Command};
 
 use crate::cost::Watched;
@@ -78,7 +78,7 @@ struct Outcome {
 /// Runs all attacks. True if the victim felt none of them.
 pub async fn run(args: &HostileArgs) -> Result<bool, Error> {
     let stage = Stage::prepare(&args.gateway, args.levels, args.markets).await?;
-    let attacks = if args.only.is_empty() { Attack::ALL.to_vec() } else { args.only.clone() };
+    let attacks = if args.only.is_empty() { Attack::value_variants().to_vec() } else { args.only.clone() };
     let (length, mut held) = (Duration::from_secs(args.seconds.into()), true);
     say_heading();
     for attack in attacks {
@@ -92,16 +92,17 @@ pub async fn run(args: &HostileArgs) -> Result<bool, Error> {
 
 async fn one(args: &HostileArgs, stage: &Stage, attack: Attack, length: Duration) -> Result<Outcome, Error> {
     let victim = Victim::new(stage);
-    let before = args.pid.as_ref().and_then(|process| memory::resident(process.pid()));
+    let resident = || args.pid.as_ref().and_then(|process| memory::resident(process.pid()));
+    let before = resident();
     let peace = victim.live(length).await?;
     let mut attacker = start(args, stage, attack, length)?;
     // Once it is at work.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let war = victim.live(length).await?;
-    let during = args.pid.as_ref().and_then(|process| memory::resident(process.pid()));
+    let during = resident();
     attacker.kill().await.map_err(Error::Attacker)?;
     tokio::time::sleep(REST).await;
-    let after = args.pid.as_ref().and_then(|process| memory::resident(process.pid()));
+    let after = resident();
     let memory = before.zip(during).zip(after).map(|((before, during), after)| Memory { before, during, after });
     Ok(Outcome { attack, peace, war, memory })
 }
@@ -111,7 +112,7 @@ fn start(args: &HostileArgs, stage: &Stage, attack: Attack, length: Duration) ->
     let program = std::env::current_exe().map_err(Error::Attacker)?;
     let Target { url, deep, key } = stage.target(&args.gateway.url);
     let seconds = (length + Duration::from_secs(30)).as_secs().to_string();
-    let arguments = ["attack", attack.name(), "--url", &url, "--deep", &deep, "--seconds", &seconds];
+    let arguments = ["attack", &attack.name(), "--url", &url, "--deep", &deep, "--seconds", &seconds];
     let mut command = Command::new(program);
     command.args(arguments).env("LFG_ATTACKER_KEY", key).stdout(Stdio::null()).kill_on_drop(true);
     command.spawn().map_err(Error::Attacker)

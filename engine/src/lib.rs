@@ -7,7 +7,7 @@
 //!
 //! - [`log`]: what the loop needs of the outside, as small traits; [`kafka_log`]: the same over Kafka.
 //! - [`shard`]: the loop of one shard, over those traits.
-//! - [`scribe`]: writes snapshots beside the loops; the crate `snapshots`: where they are kept.
+//! - [`snapshotter`]: writes snapshots beside the loops; the crate `snapshots`: where they are kept.
 //! - [`commands`]: what an operator can ask for: topics, run, verify, inspect.
 //!
 //! Absent: every rule of the exchange. They are in `engine_core`, which does no I/O.
@@ -17,6 +17,6 @@ pub mod kafka_log;
 pub mod log;
 pub mod metrics;
 pub mod ownership;
-pub mod scribe;
 pub mod shard;
+pub mod snapshotter;
 pub mod standby;

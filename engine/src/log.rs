@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use schemas::{CommandId, Quarantine, Shard, Timestamp};
 use service::kafka::KafkaFault;
-pub use snapshots::{Shelf, ShelfFault};
+pub use snapshots::{SnapshotStore, SnapshotStoreFault};
 
 /// Which of a shard's two partitions a record came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Source {
+pub enum LogPartition {
     /// What became true.
     Events,
     /// What is asked.
@@ -18,9 +18,9 @@ pub enum Source {
 
 /// A record of one of the shard's partitions.
 #[derive(Clone, Copy, Debug)]
-pub struct Incoming<'a> {
+pub struct LogRecord<'a> {
     /// The partition.
-    pub source: Source,
+    pub source: LogPartition,
     /// Its place there.
     pub offset: u64,
     /// The broker's append time.
@@ -57,7 +57,7 @@ pub enum AppendFault {
 }
 
 /// One shard's view of the log: its own two partitions to read, all commands partitions to write.
-pub trait Log {
+pub trait ShardLog {
     /// Reads events from `events` on, and no commands. `commands`: an offset of theirs that is there.
     fn follow_from(&mut self, events: u64, commands: u64) -> Result<(), KafkaFault>;
 
@@ -67,11 +67,11 @@ pub trait Log {
     /// Reads no more commands.
     fn stop_consuming(&mut self) -> Result<(), KafkaFault>;
 
-    /// Reads nothing, until [`Log::follow_from`].
+    /// Reads nothing, until [`ShardLog::follow_from`].
     fn rest(&mut self) -> Result<(), KafkaFault>;
 
     /// What a partition of the shard has now. Its end is that of what no broker can lose alone.
-    fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault>;
+    fn extent(&mut self, source: LogPartition) -> Result<Extent, KafkaFault>;
 
     /// The first command that had no outcome when a leader last said so, in a place that is not the log; 0 if none ever
     /// did.
@@ -86,7 +86,7 @@ pub trait Log {
         &mut self,
         hungry: bool,
         timeout: Duration,
-        visit: impl FnOnce(Incoming<'_>) -> R,
+        visit: impl FnOnce(LogRecord<'_>) -> R,
     ) -> Result<Option<R>, KafkaFault>;
 
     /// Writes to the shard's events partition, after everything written there before through the same writer.

@@ -18,7 +18,7 @@ enum Command {
     /// Creates the log's topics, or verifies them.
     Topics(topics::TopicsArgs),
     /// Follows all shards, and leads those that the group gives it.
-    Run(run::RunArgs),
+    Run(run::EngineArgs),
     /// Folds the whole log from the beginning and proves that it keeps its rules.
     Verify(verify::VerifyArgs),
     /// Prints a shard's records, decoded.

@@ -28,7 +28,7 @@ use service::kafka::{GroupProtocol, KafkaFault, may_retry, member_config};
 use service::{Part, Shutdown};
 
 use crate::metrics::{COMMANDS_LAG, HALTED_AND_OWNED};
-use crate::shard::{Control, Role};
+use crate::shard::{Control, ShardRole};
 
 /// How long a shard may take to resign before the group is left anyway.
 const RESIGN_WITHIN: Duration = Duration::from_secs(2);
@@ -57,7 +57,7 @@ pub struct Ownership {
 }
 
 /// What membership needs to know.
-pub struct Group {
+pub struct GroupConfig {
     /// The log.
     pub log: LogArgs,
     /// How the group agrees.
@@ -70,7 +70,7 @@ pub struct Group {
 
 impl Ownership {
     /// Joins the group, in a thread of its own.
-    pub fn join(group: Group) -> std::io::Result<Self> {
+    pub fn join(group: GroupConfig) -> std::io::Result<Self> {
         let leave = Shutdown::new();
         let asked = leave.clone();
         let thread = std::thread::Builder::new().name("ownership".to_owned()).spawn(move || belong(&group, &asked))?;
@@ -87,7 +87,7 @@ impl Ownership {
 }
 
 /// One membership after the other, until asked to leave.
-fn belong(group: &Group, leave: &Shutdown) {
+fn belong(group: &GroupConfig, leave: &Shutdown) {
     while !leave.is_triggered() {
         if let Err(fault) = Member::join(group).and_then(|member| member.stay(leave)) {
             tracing::error!(%fault, "membership ended; joining again");
@@ -104,7 +104,7 @@ fn resign<'a>(controls: impl IntoIterator<Item = &'a Control> + Clone) {
         control.want_lead(false);
     }
     let start = Instant::now();
-    let leads = |control: &&Control| matches!(control.role(), Role::Leading | Role::Resigning);
+    let leads = |control: &&Control| matches!(control.role(), ShardRole::Leading | ShardRole::Resigning);
     while start.elapsed() < RESIGN_WITHIN && controls.clone().into_iter().any(|control| leads(&control)) {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -117,7 +117,7 @@ struct Member {
 }
 
 impl Member {
-    fn join(group: &Group) -> Result<Self, KafkaFault> {
+    fn join(group: &GroupConfig) -> Result<Self, KafkaFault> {
         let topics = group.log.topics();
         let mut config = member_config(&group.log.kafka, &topics.engines_group, group.protocol);
         let requests = Requests::of("membership", &mut config);
@@ -166,7 +166,7 @@ impl Member {
     /// The shards led here.
     fn led(&self) -> Vec<(i32, &Control)> {
         let controls = (0_i32..).zip(&self.context().controls);
-        controls.filter(|(_, control)| control.role() == Role::Leading).collect()
+        controls.filter(|(_, control)| control.role() == ShardRole::Leading).collect()
     }
 
     /// Measures the lag of the shards led here.

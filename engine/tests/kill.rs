@@ -11,7 +11,7 @@ use common::engine::Engine;
 use common::load::{Load, World};
 use common::logs::{assert_each_command_is_answered_once, drained, tail};
 use common::{Random, SHARDS, TestLog, wait_for};
-use engine::log::{Clock, Shelf, SystemClock};
+use engine::log::{Clock, SnapshotStore, SystemClock};
 use engine_core::Replica;
 use schemas::{Rejection, Shard, Timestamp};
 use service::kafka::{EventsTail, Reading};
@@ -166,9 +166,9 @@ fn assert_snapshots_agree_with_the_log(log: &TestLog, folder: &std::path::Path) 
         for replica in &full.replicas {
             replica.state().assert_all();
             let shard = replica.state().shard();
-            let mut shelf = snapshots.shelf(shard);
-            for sequence in shelf.list().unwrap() {
-                let bytes = shelf.get(sequence).unwrap();
+            let mut store = snapshots.store(shard);
+            for sequence in store.list().unwrap() {
+                let bytes = store.get(sequence).unwrap();
                 let mut from_snapshot = Replica::restore(shard, log.args.shard_map(), &bytes).unwrap();
                 assert_eq!(from_snapshot.position().sequence, sequence);
                 follow(log, &mut from_snapshot, replica.position().offset);

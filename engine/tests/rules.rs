@@ -12,7 +12,7 @@ use common::load::{Client, World};
 use common::logs::{assert_each_command_is_answered_once, drained, first, tail};
 use common::{Random, SHARDS, TestLog, later, wait_for};
 use engine::log::{Clock, SystemClock};
-use engine::shard::Role;
+use engine::shard::ShardRole;
 use schemas::codec::VERSION;
 use schemas::{AdminId, Cause, Command, CommandId, Credits, EngineId, Event, Outcome, Shard, Term, Timestamp};
 
@@ -114,7 +114,7 @@ fn an_engine_that_follows_nothing_begins_with_a_snapshot_when_it_is_to_lead() {
         let (kept, moved) = (first.leads(), second.leads());
         (!moved.is_empty() && kept.len() + moved.len() == usize::from(SHARDS)).then_some(moved)
     });
-    let absent = Some(f64::from(Role::Absent.code()));
+    let absent = Some(f64::from(ShardRole::Absent.code()));
     wait_for("the first gives back what it does not lead", LIMIT, || {
         moved.iter().all(|&shard| first.metric(engine::metrics::ROLE, shard) == absent).then_some(())
     });

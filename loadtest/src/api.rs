@@ -79,9 +79,9 @@ impl Endpoint {
 
 /// Who asks.
 #[derive(Clone, Debug)]
-pub struct Key(HeaderValue);
+pub struct Credentials(HeaderValue);
 
-impl Key {
+impl Credentials {
     /// From the text of an API key.
     pub fn new(key: &str) -> Result<Self, ApiError> {
         let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| ApiError::Key)?;
@@ -97,7 +97,7 @@ impl Key {
 
 /// An answer.
 #[derive(Debug)]
-pub struct Reply {
+pub struct ApiReply {
     /// Its status.
     pub status: u16,
     /// Its body.
@@ -105,12 +105,12 @@ pub struct Reply {
 }
 
 /// One connection, opened when it is needed and opened again when it broke.
-pub struct Connection {
+pub struct ApiConnection {
     endpoint: Endpoint,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
-impl Connection {
+impl ApiConnection {
     /// Connects at the first request.
     pub fn new(endpoint: Endpoint) -> Self {
         Self { endpoint, sender: None }
@@ -121,14 +121,20 @@ impl Connection {
         &mut self,
         method: Method,
         path: &str,
-        key: Option<&Key>,
+        key: Option<&Credentials>,
         body: Option<Bytes>,
-    ) -> Result<Reply, ApiError> {
+    ) -> Result<ApiReply, ApiError> {
         let request = self.request(method, path, key, body);
         tokio::time::timeout(TIMEOUT, self.exchange(request)).await.unwrap_or(Err(ApiError::Timeout))
     }
 
-    fn request(&self, method: Method, path: &str, key: Option<&Key>, body: Option<Bytes>) -> Request<Full<Bytes>> {
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&Credentials>,
+        body: Option<Bytes>,
+    ) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body.clone().unwrap_or_default()));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().expect("paths are made of routes and ids");
@@ -137,13 +143,13 @@ impl Connection {
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if let Some(Key(value)) = key {
+        if let Some(Credentials(value)) = key {
             headers.insert(AUTHORIZATION, value.clone());
         }
         request
     }
 
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Reply, ApiError> {
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<ApiReply, ApiError> {
         let open = match self.sender.take() {
             Some(mut sender) => sender.ready().await.is_ok().then_some(sender),
             None => None,
@@ -157,7 +163,7 @@ impl Connection {
         let body = response.into_body().collect().await?.to_bytes();
         // Only now: what is left of an answer that was given up must not be taken for the next one.
         self.sender = Some(sender);
-        Ok(Reply { status, body })
+        Ok(ApiReply { status, body })
     }
 
     /// Connects now, so that the first request need not.
@@ -170,7 +176,7 @@ impl Connection {
         &mut self,
         method: Method,
         path: &str,
-        key: Option<&Key>,
+        key: Option<&Credentials>,
         body: Option<&Value>,
         statuses: &[u16],
     ) -> Result<(u16, Value), ApiError> {

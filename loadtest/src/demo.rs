@@ -10,16 +10,16 @@ use schemas::{AccountId, MarketId};
 use service::LogArgs;
 
 use crate::cost::{Before, Scraped, Watched};
-use crate::drive::{self, Driven, Stage};
+use crate::drive::{self, DriveSetup, Driven};
 use crate::error::Error;
 use crate::floor::{self, Floor};
 use crate::listen::Listeners;
-use crate::log::{Log, LogError};
-use crate::people::{Account, Admin, GatewayArgs, Listing};
+use crate::log::{AuditedLog, LogError};
+use crate::people::{GatewayArgs, TestAccount, TestAdmin, TestListing};
 use crate::phase::Phase;
 use crate::plan::{self, CANCELS_PER_ORDER, Shape};
 use crate::report::{self, Row, grouped};
-use crate::verify::settle::{ReadModels, Settled};
+use crate::verify::settle::{SettleTimes, VerifiedStores};
 use crate::verify::{self, Check};
 
 /// Accounts that listen to their own orders.
@@ -50,10 +50,10 @@ pub struct ReadModelArgs {
 
 impl ReadModelArgs {
     /// Connects to both.
-    pub async fn connect(&self, log: &LogArgs) -> Result<ReadModels, Error> {
+    pub async fn connect(&self, log: &LogArgs) -> Result<VerifiedStores, Error> {
         let postgres = verify::postgres::Postgres::connect(&self.database_url).await?;
         let redis = verify::redis::Redis::connect(&self.redis_url, &log.topic_prefix, log.shards).await?;
-        Ok(ReadModels { postgres, redis })
+        Ok(VerifiedStores { postgres, redis })
     }
 
     /// How long they may take.
@@ -111,9 +111,9 @@ pub struct DemoArgs {
 }
 
 /// Everybody and everything a run needs.
-pub struct Run {
+pub struct DemoRun {
     /// Who trades where.
-    pub stage: Arc<Stage>,
+    pub stage: Arc<DriveSetup>,
     /// By index.
     pub accounts: Vec<AccountId>,
     /// By index.
@@ -122,11 +122,11 @@ pub struct Run {
     pub listeners: Listeners,
 }
 
-impl Run {
+impl DemoRun {
     /// Makes accounts and markets of its own, and listens to them.
     pub async fn prepare(gateway: &GatewayArgs, crowd: &CrowdArgs) -> Result<Self, Error> {
         let started = Instant::now();
-        let admin = Admin::new(gateway)?;
+        let admin = TestAdmin::new(gateway)?;
         let run = uuid::Uuid::new_v4().as_u64_pair().0;
         let markets = admin.markets(&listings(crowd.markets, run)).await?;
         let accounts = admin.accounts(usize::from(crowd.accounts), CREDITS).await?;
@@ -139,17 +139,17 @@ impl Run {
         report::step("prepare", &what, started.elapsed());
 
         let started = Instant::now();
-        let ids = |account: &Account| account.id();
+        let ids = |account: &TestAccount| account.id();
         let account_ids = accounts.iter().map(ids).collect::<Result<Vec<_>, _>>()?;
         let market_ids = markets.iter().map(|market| market.id()).collect::<Result<Vec<_>, _>>()?;
-        let keys = accounts.iter().map(Account::key).collect::<Result<Vec<_>, _>>()?;
+        let keys = accounts.iter().map(TestAccount::key).collect::<Result<Vec<_>, _>>()?;
         let listening: Vec<_> =
             account_ids.iter().copied().zip(keys.iter().cloned()).take(LISTENING_ACCOUNTS).collect();
         let listeners = Listeners::start(&admin.endpoint, &market_ids, &listening).await?;
         let what = format!("book and trades of every market, orders of {} accounts, on WebSocket", listening.len());
         report::step("listen", &what, started.elapsed());
 
-        let stage = Stage {
+        let stage = DriveSetup {
             endpoint: admin.endpoint,
             keys,
             markets: markets.into_iter().map(|market| market.market_id).collect(),
@@ -169,7 +169,7 @@ impl Run {
     /// Reads the log until everything is told, and compares everything with everything.
     pub async fn verify(
         &self,
-        log: &mut Log,
+        log: &mut AuditedLog,
         log_args: &LogArgs,
         args: &ReadModelArgs,
         driven: &Driven,
@@ -179,7 +179,7 @@ impl Run {
         tell_settled(log, settled);
         let started = Instant::now();
         let fold = &log.fold;
-        let ids = verify::answers::Ids { accounts: &self.accounts, markets: &self.markets };
+        let ids = verify::answers::RunIds { accounts: &self.accounts, markets: &self.markets };
         let mut checks = verify::answers::check(&driven.answers, fold, ids);
         checks.push(Check::holds(
             "every request that was due was sent",
@@ -209,7 +209,7 @@ impl Run {
 }
 
 /// Says how much was read, and when the read models had it too.
-pub fn tell_settled(log: &Log, settled: Settled) {
+pub fn tell_settled(log: &AuditedLog, settled: SettleTimes) {
     let (outcomes, stale) = (grouped(log.fold.outcomes), grouped(log.stale));
     report::step("fold", &format!("{outcomes} outcomes of the log folded afresh, {stale} stale"), settled.folded);
     let (postgres, redis) = (report::seconds(settled.postgres), report::seconds(settled.redis));
@@ -218,10 +218,10 @@ pub fn tell_settled(log: &Log, settled: Settled) {
 }
 
 /// Markets of a run: named after it, with and without fees, coarse and fine.
-fn listings(count: u16, run: u64) -> Vec<Listing> {
+fn listings(count: u16, run: u64) -> Vec<TestListing> {
     let listing = |index: u16| {
         let (maker_fee, taker_fee) = if index.is_multiple_of(2) { ("0.01", "0.07") } else { ("0", "0") };
-        Listing {
+        TestListing {
             ticker: format!("LOAD-{run:016X}-{index}"),
             question: format!("Does market {index} of this load test hold?"),
             rules: "Nobody answers this market: it is there to be traded.\nIf somebody does all the same, it is void."
@@ -253,7 +253,7 @@ pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
     );
     let rate = f64::from(args.rate) * (1.0 + CANCELS_PER_ORDER);
     let floor = if args.with_floor { Some(measure_floor(&args.log, rate).await?) } else { None };
-    let run = Run::prepare(&args.gateway, &args.crowd).await?;
+    let run = DemoRun::prepare(&args.gateway, &args.crowd).await?;
     let shape = Shape {
         rate: f64::from(args.rate),
         length: Duration::from_secs(args.seconds.into()),
@@ -274,7 +274,7 @@ pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
     // What librdkafka and Postgres count is told up to a second late.
     tokio::time::sleep(COUNTED_WITHIN).await;
     let cost = before.until_now(&models).await?;
-    let mut log = Log::open(&args.log)?.during(phase);
+    let mut log = AuditedLog::open(&args.log)?.during(phase);
     let checks = run.verify(&mut log, &args.log, &args.models, &driven).await?;
     run.tell_answers(&driven);
     tell_latencies(&driven, floor.as_ref());

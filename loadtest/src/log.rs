@@ -33,7 +33,7 @@ pub enum LogError {
 }
 
 /// The log and what it said so far.
-pub struct Log {
+pub struct AuditedLog {
     args: LogArgs,
     tail: EventsTail,
     readers: Vec<Reader>,
@@ -49,7 +49,7 @@ pub struct Log {
     pub stale: u64,
 }
 
-impl Log {
+impl AuditedLog {
     /// From the first record on; reads nothing yet.
     pub fn open(args: &LogArgs) -> Result<Self, LogError> {
         let shards = || Shard::all(args.shards);

@@ -50,7 +50,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make a few demo accounts and markets (once)
-    Seed(seed::Args),
+    Seed(seed::SeedArgs),
     /// Trade for a minute in an open loop, then verify every figure
     Demo(DemoArgs),
     /// Measure the bare loop through Kafka: what the broker alone costs
@@ -128,7 +128,7 @@ async fn bare_loop(args: &FloorArgs) -> Result<bool, Error> {
 
 async fn whole_log(args: &VerifyArgs) -> Result<bool, Error> {
     let mut models = args.models.connect(&args.log).await?;
-    let mut log = log::Log::open(&args.log)?;
+    let mut log = log::AuditedLog::open(&args.log)?;
     let settled = verify::settle::settle(&mut log, &models, args.models.patience()).await?;
     demo::tell_settled(&log, settled);
     let started = Instant::now();

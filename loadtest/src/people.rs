@@ -8,7 +8,7 @@ use schemas::{AccountId, MarketId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api::{ApiError, Connection, Endpoint, Key};
+use crate::api::{ApiConnection, ApiError, Credentials, Endpoint};
 
 /// Connections that make things side by side.
 const MAKERS: usize = 16;
@@ -45,35 +45,35 @@ pub enum PeopleError {
 
 /// Somebody who trades.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Account {
+pub struct TestAccount {
     /// Who.
     pub account_id: String,
     /// The secret.
     pub api_key: String,
 }
 
-impl Account {
+impl TestAccount {
     /// Who.
     pub fn id(&self) -> Result<AccountId, PeopleError> {
         self.account_id.parse().map_err(|_| PeopleError::Answer("account_id"))
     }
 
     /// The secret, as requests carry it.
-    pub fn key(&self) -> Result<Key, PeopleError> {
-        Ok(Key::new(&self.api_key)?)
+    pub fn key(&self) -> Result<Credentials, PeopleError> {
+        Ok(Credentials::new(&self.api_key)?)
     }
 }
 
 /// What can be traded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Market {
+pub struct TestMarket {
     /// Its name.
     pub ticker: String,
     /// Its id.
     pub market_id: String,
 }
 
-impl Market {
+impl TestMarket {
     /// Its id.
     pub fn id(&self) -> Result<MarketId, PeopleError> {
         self.market_id.parse().map_err(|_| PeopleError::Answer("market_id"))
@@ -82,7 +82,7 @@ impl Market {
 
 /// A market to be listed.
 #[derive(Clone, Debug)]
-pub struct Listing {
+pub struct TestListing {
     /// Its name.
     pub ticker: String,
     /// What it asks.
@@ -107,28 +107,28 @@ pub struct Listing {
 
 /// The one who may make markets and money.
 #[derive(Clone, Debug)]
-pub struct Admin {
+pub struct TestAdmin {
     /// Where.
     pub endpoint: Endpoint,
-    key: Key,
+    key: Credentials,
 }
 
-impl Admin {
+impl TestAdmin {
     /// With the key in the file.
     pub fn new(args: &GatewayArgs) -> Result<Self, PeopleError> {
         let path = &args.admin_key_file;
         let text = std::fs::read_to_string(path).map_err(|error| PeopleError::KeyFile { path: path.clone(), error })?;
-        Ok(Self { endpoint: Endpoint::new(&args.url)?, key: Key::new(text.trim())? })
+        Ok(Self { endpoint: Endpoint::new(&args.url)?, key: Credentials::new(text.trim())? })
     }
 
     /// Opens `count` accounts and deposits `credits` to each.
-    pub async fn accounts(&self, count: usize, credits: u32) -> Result<Vec<Account>, PeopleError> {
+    pub async fn accounts(&self, count: usize, credits: u32) -> Result<Vec<TestAccount>, PeopleError> {
         self.side_by_side(count, async |connection, _| self.account(connection, credits).await).await
     }
 
-    async fn account(&self, connection: &mut Connection, credits: u32) -> Result<Account, PeopleError> {
+    async fn account(&self, connection: &mut ApiConnection, credits: u32) -> Result<TestAccount, PeopleError> {
         let (_, answer) = connection.json(Method::POST, "/v1/accounts", None, Some(&json!({})), &[201]).await?;
-        let account = Account { account_id: text(&answer, "account_id")?, api_key: text(&answer, "api_key")? };
+        let account = TestAccount { account_id: text(&answer, "account_id")?, api_key: text(&answer, "api_key")? };
         let amount = credits.to_string();
         let deposit =
             json!({"account_id": account.account_id, "amount": amount, "client_id": uuid::Uuid::new_v4().to_string()});
@@ -138,19 +138,19 @@ impl Admin {
 
     /// Creates an exclusive market event, unless it is there.
     pub async fn market_event(&self, name: &str, title: &str) -> Result<(), PeopleError> {
-        let mut connection = Connection::new(self.endpoint.clone());
+        let mut connection = ApiConnection::new(self.endpoint.clone());
         let body = json!({"name": name, "title": title, "exclusive": true});
         connection.json(Method::POST, "/v1/events", Some(&self.key), Some(&body), &[201, 409]).await?;
         Ok(())
     }
 
     /// Lists and opens markets; finds those that are there already by their tickers.
-    pub async fn markets(&self, listings: &[Listing]) -> Result<Vec<Market>, PeopleError> {
+    pub async fn markets(&self, listings: &[TestListing]) -> Result<Vec<TestMarket>, PeopleError> {
         self.side_by_side(listings.len(), async |connection, index| self.market(connection, &listings[index]).await)
             .await
     }
 
-    async fn market(&self, connection: &mut Connection, listing: &Listing) -> Result<Market, PeopleError> {
+    async fn market(&self, connection: &mut ApiConnection, listing: &TestListing) -> Result<TestMarket, PeopleError> {
         let body = json!({"ticker": listing.ticker, "question": listing.question, "rules": listing.rules,
             "sources": listing.sources, "category": listing.category, "tags": listing.tags, "event": listing.event,
             "expiry": in_a_year(), "tick_size": listing.tick_size, "maker_fee": listing.maker_fee, "taker_fee": listing.taker_fee});
@@ -165,17 +165,17 @@ impl Admin {
             let path = format!("/v1/markets/{}/open", listing.ticker);
             connection.json(Method::POST, &path, Some(&self.key), None, &[200]).await?;
         }
-        Ok(Market { ticker: text(&market, "ticker")?, market_id: text(&market, "market_id")? })
+        Ok(TestMarket { ticker: text(&market, "ticker")?, market_id: text(&market, "market_id")? })
     }
 
     /// Makes `count` things over a few connections; the result is in order of their index.
     async fn side_by_side<T>(
         &self,
         count: usize,
-        make: impl AsyncFn(&mut Connection, usize) -> Result<T, PeopleError>,
+        make: impl AsyncFn(&mut ApiConnection, usize) -> Result<T, PeopleError>,
     ) -> Result<Vec<T>, PeopleError> {
         let maker = async |first: usize| {
-            let mut connection = Connection::new(self.endpoint.clone());
+            let mut connection = ApiConnection::new(self.endpoint.clone());
             let mut made = Vec::new();
             for index in (first..count).step_by(MAKERS) {
                 made.push((index, make(&mut connection, index).await?));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::cost::{Asked, Cost, Stored, Usage};
-use crate::drive::{Answer, Asked as Request};
+use crate::cost::{Cost, KafkaRequests, StoreWork, Usage};
+use crate::drive::{RequestKind as Request, RequestResult};
 use crate::latency::Latencies;
 use crate::phase::{Causes, Phase};
 use crate::verify::Check;
@@ -89,7 +89,7 @@ fn cells(cell: impl Fn(f64) -> String) -> String {
 }
 
 /// How many of each answer.
-pub fn answers(answers: &[Answer]) {
+pub fn answers(answers: &[RequestResult]) {
     let mut counts: BTreeMap<(&str, String), u64> = BTreeMap::new();
     for answer in answers {
         let kind = match answer.asked {
@@ -141,16 +141,16 @@ pub fn cost(cost: &Cost, orders: u64) {
         heading("Cost of an order, from the first request to a second after the last answer");
         say!("  {:<14}{:>9}{:>10}{:>32}{:>20}", "", "CPU in ms", "waits", "requests to Kafka", "records of Kafka");
         say!("  {:<14}{:>9}{:>10}{:>32}{:>20}", "", "", "", "all   Produce     Fetch", "sent and received");
-        let (mut together, mut asked_together) = (Usage::default(), Asked::default());
+        let (mut together, mut asked_together) = (Usage::default(), KafkaRequests::default());
         for (name, used) in &cost.used {
             let asked = cost.asked.get(name);
             cost_row(name, *used, asked, each);
             together += used.unwrap_or_default();
-            asked_together.add(asked.unwrap_or(&Asked::default()));
+            asked_together.add(asked.unwrap_or(&KafkaRequests::default()));
         }
         cost_row("together", Some(together), Some(&asked_together), each);
     }
-    let Stored { redis_calls, commits, rows, .. } = cost.stored;
+    let StoreWork { redis_calls, commits, rows, .. } = cost.stored;
     let hot = cost.stored.hot_share().map_or_else(String::new, |share| format!(", {share:.0} % of updates in place"));
     say!(
         "  Redis: {:.2} commands an order. Postgres: {:.3} transactions, {:.3} statements, {:.2} rows{hot}.",
@@ -161,7 +161,7 @@ pub fn cost(cost: &Cost, orders: u64) {
     );
 }
 
-fn cost_row(name: &str, used: Option<Usage>, asked: Option<&Asked>, each: impl Fn(u64) -> f64) {
+fn cost_row(name: &str, used: Option<Usage>, asked: Option<&KafkaRequests>, each: impl Fn(u64) -> f64) {
     let Some(Usage { cpu, switches }) = used else { return say!("  {name:<14} is not there") };
     let micros = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
     let kafka = asked.map_or_else(String::new, |asked| {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::Args;
 use service::LogArgs;
 
-use crate::demo::{CrowdArgs, ReadModelArgs, Run};
+use crate::demo::{CrowdArgs, DemoRun, ReadModelArgs};
 use crate::drive::{self, Driven};
 use crate::error::Error;
-use crate::log::Log;
+use crate::log::AuditedLog;
 use crate::people::GatewayArgs;
 use crate::plan::Shape;
 use crate::report::{self, grouped};
@@ -58,7 +58,7 @@ fn next(held: Option<f64>, failed: Option<f64>, from: f64) -> Option<f64> {
 /// Runs it. True if some rate holds and all checks do.
 pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
     report::say!("LFG rate search: steps of {} s, p99 below {} ms\n", args.seconds, args.p99);
-    let run = Run::prepare(&args.gateway, &args.crowd).await?;
+    let run = DemoRun::prepare(&args.gateway, &args.crowd).await?;
     report::say!(
         "\n  {:>9}{:>11}{:>9}{:>9}{:>9}{:>9}",
         "orders/s",
@@ -78,7 +78,7 @@ pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
     }
     let Some(all) = steps.driven else { return Ok(false) };
     report::say!("");
-    let checks = run.verify(&mut Log::open(&args.log)?, &args.log, &args.models, &all).await?;
+    let checks = run.verify(&mut AuditedLog::open(&args.log)?, &args.log, &args.models, &all).await?;
     run.tell_answers(&all);
     let sound = report::checks(&checks);
     match held {
@@ -109,7 +109,7 @@ impl Steps {
     }
 }
 
-async fn one_step(args: &SearchArgs, run: &Run, rate: f64, first: usize) -> Result<(Driven, usize), Error> {
+async fn one_step(args: &SearchArgs, run: &DemoRun, rate: f64, first: usize) -> Result<(Driven, usize), Error> {
     let shape = Shape {
         rate,
         length: Duration::from_secs(args.seconds.into()),

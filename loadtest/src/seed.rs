@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiError, Connection};
-use crate::people::{Account, Admin, GatewayArgs, Listing, Market, PeopleError};
+use crate::api::{ApiConnection, ApiError};
+use crate::people::{GatewayArgs, PeopleError, TestAccount, TestAdmin, TestListing, TestMarket};
 
 const ACCOUNTS: usize = 3;
 const CREDITS: u32 = 10_000;
@@ -72,7 +72,7 @@ const MARKETS: [Text; 5] = [
 
 /// Demo accounts and markets.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct SeedArgs {
     #[command(flatten)]
     gateway: GatewayArgs,
     /// The file that remembers the accounts and their keys.
@@ -109,13 +109,13 @@ pub enum SeedError {
 struct Demo {
     api_key: String,
     market: String,
-    accounts: Vec<Account>,
-    markets: Vec<Market>,
+    accounts: Vec<TestAccount>,
+    markets: Vec<TestMarket>,
 }
 
 /// Makes what is not there yet, writes the file, and says what there is.
-pub async fn run(args: &Args) -> Result<(), SeedError> {
-    let admin = Admin::new(&args.gateway)?;
+pub async fn run(args: &SeedArgs) -> Result<(), SeedError> {
+    let admin = TestAdmin::new(&args.gateway)?;
     let (accounts, reused) = match known(&args.out, &admin).await? {
         Some(accounts) => (accounts, true),
         None => (admin.accounts(ACCOUNTS, CREDITS).await?, false),
@@ -129,7 +129,7 @@ pub async fn run(args: &Args) -> Result<(), SeedError> {
 }
 
 /// The accounts of an earlier run, if the gateway still knows the first one's key.
-async fn known(path: &Path, admin: &Admin) -> Result<Option<Vec<Account>>, SeedError> {
+async fn known(path: &Path, admin: &TestAdmin) -> Result<Option<Vec<TestAccount>>, SeedError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -137,14 +137,14 @@ async fn known(path: &Path, admin: &Admin) -> Result<Option<Vec<Account>>, SeedE
     };
     let demo: Demo = serde_json::from_str(&text).map_err(|error| SeedError::Form { path: path.to_owned(), error })?;
     let Some(first) = demo.accounts.first() else { return Ok(None) };
-    let mut connection = Connection::new(admin.endpoint.clone());
+    let mut connection = ApiConnection::new(admin.endpoint.clone());
     let reply = connection.json(hyper::Method::GET, "/v1/wallet", Some(&first.key()?), None, &[200, 401]).await;
     let (status, _) = reply.map_err(PeopleError::from)?;
     Ok((status == 200).then_some(demo.accounts))
 }
 
-fn listings() -> Vec<Listing> {
-    let listing = |(ticker, question, rules, source, category, tags, in_event): &Text| Listing {
+fn listings() -> Vec<TestListing> {
+    let listing = |(ticker, question, rules, source, category, tags, in_event): &Text| TestListing {
         ticker: (*ticker).to_owned(),
         question: (*question).to_owned(),
         rules: (*rules).to_owned(),

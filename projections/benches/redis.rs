@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use common::exchange::{Exchange, Told};
 use fred::prelude::*;
 use fred::types::InfoKind;
-use projections::fold::Changes;
+use projections::fold::RowChanges;
 use projections::redis::RedisSink;
 use projections::sink::{Sink as _, WriterId};
 use schemas::reading::Position;
@@ -134,16 +134,16 @@ fn own_cpu() -> Duration {
     Duration::from_nanos(tasks.map(|task| nanos(task.unwrap())).sum())
 }
 
-fn folded(outcomes: &[Outcome], size: usize) -> Vec<(Changes, u64)> {
+fn folded(outcomes: &[Outcome], size: usize) -> Vec<(RowChanges, u64)> {
     let fold = |outcomes: &[Outcome]| {
-        let mut changes = Changes::new();
+        let mut changes = RowChanges::new();
         outcomes.iter().for_each(|outcome| changes.fold(outcome).unwrap());
         (changes, outcomes.len() as u64)
     };
     outcomes.chunks(size).map(fold).collect()
 }
 
-async fn write(sink: &mut RedisSink, at: &mut Position, batches: &[(Changes, u64)]) {
+async fn write(sink: &mut RedisSink, at: &mut Position, batches: &[(RowChanges, u64)]) {
     for (changes, outcomes) in batches {
         let to = Position { offset: at.offset + outcomes, sequence: at.sequence + outcomes, ..*at };
         sink.write(changes, at, &to).await.unwrap();

@@ -9,7 +9,7 @@
 
 use fred::prelude::*;
 use fred::types::InfoKind;
-use projections::fold::{Changes, PositionDelta, PurseDelta, Stamp, TradeRow};
+use projections::fold::{LastChange, PositionDelta, PurseDelta, RowChanges, TradeRow};
 use projections::redis::RedisSink;
 use projections::sink::{Sink as _, WriterId};
 use schemas::event::{OrderPlaced, Party, Trade};
@@ -54,7 +54,7 @@ async fn measure() {
     bench.each("an account's first live order on a shard (orders:)", |c, n| told(c, placed(a(n), n))).await;
     bench.each("each further live order", |c, n| told(c, placed(a(n), COUNT + n))).await;
     bench.each("the next eight, together", |c, n| (2..10).for_each(|nth| told(c, placed(a(n), nth * COUNT + n)))).await;
-    let position = |c: &mut Changes, n, market| _ = c.positions.insert((market, a(n)), held());
+    let position = |c: &mut RowChanges, n, market| _ = c.positions.insert((market, a(n)), held());
     bench
         .each("an account's first position on a shard (positions:)", |c, n| position(c, n, MarketId::of(&ticker(0))))
         .await;
@@ -67,10 +67,10 @@ async fn measure() {
 
 impl Bench {
     /// Does something 10,000 times, and says what of it is kept.
-    async fn each(&mut self, what: &str, add: impl Fn(&mut Changes, u64)) {
+    async fn each(&mut self, what: &str, add: impl Fn(&mut RowChanges, u64)) {
         let before = self.used().await;
         for first in (0..COUNT).step_by(usize::try_from(BATCH).unwrap()) {
-            let mut changes = Changes::new();
+            let mut changes = RowChanges::new();
             (first..first + BATCH).for_each(|nth| add(&mut changes, nth));
             let to = Position { offset: self.at.offset + 1, sequence: self.at.sequence + 1, ..self.at };
             self.sink.write(&changes, &self.at, &to).await.unwrap();
@@ -91,13 +91,13 @@ impl Bench {
     }
 }
 
-fn told(changes: &mut Changes, event: Event) {
+fn told(changes: &mut RowChanges, event: Event) {
     let cause = Cause { offset: 1, id: CommandId(1) };
     changes.fold(&Outcome { term: 0, sequence: 1_000_000, time: TIME, cause, events: vec![event] }).unwrap();
 }
 
-fn last() -> Stamp {
-    Stamp { sequence: 1_000_000, time: TIME }
+fn last() -> LastChange {
+    LastChange { sequence: 1_000_000, time: TIME }
 }
 
 /// Ids are of 64 bits, as the gateway makes them.
@@ -154,14 +154,14 @@ fn created(nth: u64) -> Event {
     Event::MarketCreated { listing, by: AdminId(1) }
 }
 
-fn levels(changes: &mut Changes, market: MarketId) {
+fn levels(changes: &mut RowChanges, market: MarketId) {
     for nth in 0..LEVELS {
         let side = if nth < LEVELS / 2 { BookSide::Bid } else { BookSide::Ask };
         changes.levels.insert((market, side, Price::new(5_000 + nth).unwrap()), 1_000);
     }
 }
 
-fn trades(changes: &mut Changes, market: MarketId) {
+fn trades(changes: &mut RowChanges, market: MarketId) {
     for nth in 0..TRADES {
         let party = |account, entry| Party {
             order: OrderId::compose(Shard::new(1).unwrap(), nth + 1),

@@ -1,6 +1,6 @@
 //! Folds the events log into Postgres tables and Redis read models, exactly once by position.
 //!
-//!   lfg.events\[s\] ─▶ run ─▶ fold ─▶ [`fold::Changes`] ─┬─▶ postgres ─▶ tables ─▶ gateway, analysts
+//!   lfg.events\[s\] ─▶ run ─▶ fold ─▶ [`fold::RowChanges`] ─┬─▶ postgres ─▶ tables ─▶ gateway, analysts
 //!                                                        └─▶ redis ─▶ read models ─▶ gateway
 //!
 //! | module     | what                                                              |

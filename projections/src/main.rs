@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use projections::migrate::migrate;
-use projections::postgres::PoolArgs;
+use projections::postgres::WritePoolArgs;
 use projections::redis::forget;
-use projections::run::{RedisArgs, RunArgs, run};
+use projections::run::{ProjectionArgs, RedisArgs, run};
 use service::{Admin, AdminArgs, Liveness, LogArgs, Readiness, Shutdown, telemetry};
 
 /// Folds the events log into Postgres tables and Redis read models, exactly once by position.
@@ -20,11 +20,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Brings the database to what this version writes: tables, partitions, indexes. Harmless to repeat.
-    Migrate(PoolArgs),
+    Migrate(WritePoolArgs),
     /// Folds, until asked to stop.
     Run {
         #[command(flatten)]
-        run: Box<RunArgs>,
+        run: Box<ProjectionArgs>,
         #[command(flatten)]
         admin: AdminArgs,
     },

@@ -1,6 +1,6 @@
 //! What the running part asks of a store, and what can go wrong with one.
 //!
-//!   fold ─▶ [`Changes`] ─▶ *Sink* ─▶ Postgres, Redis
+//!   fold ─▶ [`RowChanges`] ─▶ *Sink* ─▶ Postgres, Redis
 //!
 //! A sink keeps a shard's [`Position`] with its rows and moves both together, from the position that the writer expects. So
 //! whatever happens to either side, each outcome is in the store once or not at all, and the position says which.
@@ -10,7 +10,7 @@ use std::future::Future;
 use schemas::Shard;
 use schemas::reading::Position;
 
-use crate::fold::Changes;
+use crate::fold::RowChanges;
 
 /// One process that writes. The order is that of age: the eldest is the least.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -39,7 +39,7 @@ pub trait Sink: Send + 'static {
     /// Writes `changes` and moves the position `from` → `to`, together or not at all.
     fn write(
         &mut self,
-        changes: &Changes,
+        changes: &RowChanges,
         from: &Position,
         to: &Position,
     ) -> impl Future<Output = Result<(), SinkError>> + Send;

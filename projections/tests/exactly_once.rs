@@ -19,7 +19,7 @@ use common::random::Random;
 use common::stack::{Stack, dump_postgres, until};
 use common::worker::Worker;
 use fred::interfaces::HashesInterface as _;
-use projections::redis::keys::Keys;
+use projections::redis::keys::RedisKeys;
 use schemas::{AccountId, MarketEventId, MarketId, Shard, Timestamp};
 
 const SHARDS: u16 = 3;
@@ -154,7 +154,7 @@ async fn check_truth(stack: &Stack, exchange: &Exchange) {
     check_groups(stack, exchange).await;
     check_markets(stack, exchange).await;
     for (market, id) in exchange.markets.keys().map(|id| (exchange.market_home(*id), *id)) {
-        let keys = Keys::new(&stack.log.topic_prefix, market);
+        let keys = RedisKeys::new(&stack.log.topic_prefix, market);
         let book: BTreeMap<String, u64> = stack.redis.hgetall(keys.book(id)).await.unwrap();
         let level = |((side, price), n): ((_, _), u64)| (projections::redis::keys::level(side, price), n);
         let expected: BTreeMap<String, u64> = exchange.levels(id).into_iter().map(level).collect();
@@ -207,7 +207,7 @@ async fn check_purses(stack: &Stack, exchange: &Exchange) {
         let expected = [available, held, live_orders, sent, received];
         let found: [i64; 5] = std::array::from_fn(|nth| row.get(nth + 2));
         assert_eq!(found, expected, "purse {place:?}");
-        let key = Keys::new(&stack.log.topic_prefix, place.1).purse(place.0);
+        let key = RedisKeys::new(&stack.log.topic_prefix, place.1).purse(place.0);
         let mut hash: BTreeMap<String, i64> = stack.redis.hgetall(key).await.unwrap();
         assert!(hash.remove("sequence").is_some());
         let expected = columns.iter().map(|column| (*column).to_owned()).zip(expected).collect();
@@ -233,7 +233,7 @@ async fn check_wallets(stack: &Stack, exchange: &Exchange) {
         let purses = exchange.purses.iter().filter(|((whose, _), _)| *whose == account);
         let total = purses.map(|(_, purse)| purse.available + purse.held).sum::<i64>() + in_transit;
         assert_eq!((row.get::<_, i64>(1), row.get::<_, i64>(2)), (in_transit, total), "wallet {account}");
-        let key = Keys::new(&stack.log.topic_prefix, exchange.home(account)).account(account);
+        let key = RedisKeys::new(&stack.log.topic_prefix, exchange.home(account)).account(account);
         let frozen: Option<String> = stack.redis.hget(key, "frozen").await.unwrap();
         let expected = if exchange.frozen.contains(&account) { "1" } else { "0" };
         assert_eq!(frozen.as_deref(), Some(expected), "account {account}");

@@ -16,7 +16,7 @@ use common::exchange::{Exchange, Group, Place, Position, Purse};
 use common::log::Log;
 use common::model::Model;
 use common::random::Random;
-use projections::fold::{Changes, LedgerKind, Nonsense, ProposalEnd};
+use projections::fold::{FoldFault, LedgerKind, ProposalEnd, RowChanges};
 use proptest::prelude::*;
 use schemas::event::{CancelReason, OrderPlaced, Party, Trade};
 use schemas::reading::{Position as At, Reader, Reading};
@@ -54,7 +54,7 @@ fn fold(log: &Log, mut size: impl FnMut() -> usize) -> Model {
     let mut model = Model::default();
     for shard in Shard::all(SHARDS) {
         let mut reader = Reader::new(shard, SHARDS, At::default());
-        let (mut changes, mut room) = (Changes::new(), size());
+        let (mut changes, mut room) = (RowChanges::new(), size());
         for (offset, record) in log.shards[shard.index()].records.iter().enumerate() {
             if let Reading::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
                 changes.fold(&outcome).unwrap();
@@ -272,10 +272,10 @@ fn a_trade_without_its_taker_is_nonsense_and_changes_nothing() {
         taker: party(OrderId(2)),
         maker_remaining: Quantity::ZERO,
     };
-    let mut changes = Changes::new();
+    let mut changes = RowChanges::new();
     let refused = changes.fold(&outcome(1, vec![Event::Traded(trade)]));
-    assert_eq!(refused, Err(Nonsense::TakerNotPlaced { sequence: 9, order: OrderId(2) }));
-    assert_eq!(changes, Changes::new());
+    assert_eq!(refused, Err(FoldFault::TakerNotPlaced { sequence: 9, order: OrderId(2) }));
+    assert_eq!(changes, RowChanges::new());
 }
 
 fn outcome(command: u128, events: Vec<Event>) -> Outcome {
@@ -302,7 +302,7 @@ fn an_order_that_waited_is_that_of_the_command_that_placed_it() {
     let placed = OrderPlaced { id: OrderId(3), order, price: limit, quantity, filled, status, cancel_reason: None };
     let (first, second) = (OrderId(4), OrderId(5));
     let code = Rejection::CancelledWhileParked;
-    let mut changes = Changes::new();
+    let mut changes = RowChanges::new();
     let events = vec![
         Event::OrderRejected { id: first, order, code },
         Event::Resumed { account, ticket: 6, command: CommandId(8) },
@@ -325,7 +325,7 @@ fn an_order_that_waited_is_that_of_the_command_that_placed_it() {
 #[test]
 fn what_moves_to_and_fro_for_ever_overflows_nothing() {
     let (account, to, room) = (AccountId(1), Shard::new(2).unwrap(), Room::ZERO);
-    let mut changes = Changes::new();
+    let mut changes = RowChanges::new();
     let credits = Credits(limits::WALLET_MAX);
     for _ in 0..2_000 {
         let sent = Event::PurseSent { account, to, credits, room };
@@ -341,7 +341,7 @@ fn what_moves_to_and_fro_for_ever_overflows_nothing() {
 fn room_alone_makes_a_purse_and_no_ledger_entry() {
     let (account, from) = (AccountId(1), Shard::new(2).unwrap());
     let room = Room { orders: 1, held: Credits::ZERO };
-    let mut changes = Changes::new();
+    let mut changes = RowChanges::new();
     let made = Event::PurseReceived { account, from, credits: Credits::ZERO, room };
     changes.fold(&outcome(1, vec![made])).unwrap();
     assert_eq!(changes.purses[&account].last.sequence, 9);

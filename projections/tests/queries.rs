@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::exchange::Exchange;
 use common::log::Log;
 use common::stack::{Stack, connect, pool_args, until};
-use projections::fold::{Act, Changes, ProposalEnd};
+use projections::fold::{Act, ProposalEnd, RowChanges};
 use projections::migrate::migrate;
 use projections::postgres::{Months, PostgresSink};
 use projections::sink::{Sink, WriterId};
@@ -361,7 +361,7 @@ async fn a_row_that_changes_is_read_and_no_others() {
     let months = Months::new(connections.clone());
     let mut sink = PostgresSink::new(connections.clone(), months, WriterId::begin(), shard, ShardMap::new(1).unwrap());
     let mut from = sink.load(0).await.unwrap();
-    let (mut reader, mut changes) = (Reader::new(shard, 1, from), Changes::new());
+    let (mut reader, mut changes) = (Reader::new(shard, 1, from), RowChanges::new());
     for (offset, record) in log.shards[0].records.iter().enumerate() {
         if let Reading::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
             changes.fold(&outcome).unwrap();

@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::exchange::{Exchange, Position, Told};
 use fred::prelude::*;
 use own_redis::OwnRedis;
-use projections::fold::{Changes, PurseDelta, Stamp};
+use projections::fold::{LastChange, PurseDelta, RowChanges};
 use projections::redis::RedisSink;
-use projections::redis::keys::Keys;
+use projections::redis::keys::RedisKeys;
 use projections::sink::{Sink as _, SinkError, WriterId};
 use schemas::{AccountId, Cause, Credits, Outcome, Shard, Timestamp, reading};
 
@@ -63,7 +63,7 @@ impl Sinks {
 
     async fn write(&mut self, shard: Shard) {
         let (sink, at, waiting) = &mut self.shards[shard.index()];
-        let mut changes = Changes::new();
+        let mut changes = RowChanges::new();
         waiting.iter().for_each(|outcome| changes.fold(outcome).unwrap());
         let count = waiting.len() as u64;
         let to = reading::Position { offset: at.offset + count, sequence: at.sequence + count, ..*at };
@@ -74,7 +74,8 @@ impl Sinks {
 
     /// All keys of a shard, without what they begin with.
     async fn keys(&self, shard: Shard) -> BTreeSet<String> {
-        let (pattern, mut cursor, mut keys) = (Keys::new(&self.prefix, shard).all(), "0".to_owned(), BTreeSet::new());
+        let (pattern, mut cursor, mut keys) =
+            (RedisKeys::new(&self.prefix, shard).all(), "0".to_owned(), BTreeSet::new());
         loop {
             let (next, found): (String, Vec<String>) =
                 self.redis.scan_page(cursor, pattern.clone(), Some(1_000), None).await.unwrap();
@@ -88,7 +89,7 @@ impl Sinks {
 
     async fn remove(mut self) {
         for shard in Shard::all(SHARDS) {
-            let base = Keys::new(&self.prefix, shard).all();
+            let base = RedisKeys::new(&self.prefix, shard).all();
             let keys: Vec<String> =
                 self.keys(shard).await.iter().map(|key| format!("{}{key}", &base[..base.len() - 1])).collect();
             let _: i64 = self.redis.unlink(keys).await.unwrap();
@@ -187,7 +188,7 @@ async fn sums_are_exact_in_64_bits() {
     ];
     let (mut available, mut sent, mut received) = (0_i64, 0_i64, 0_i64);
     for (nth, (more, out, back)) in (1..).zip(parts) {
-        let last = Stamp { sequence: nth, time: Timestamp(nth) };
+        let last = LastChange { sequence: nth, time: Timestamp(nth) };
         let delta = PurseDelta {
             available: Credits(more),
             held: Credits(0),
@@ -196,7 +197,7 @@ async fn sums_are_exact_in_64_bits() {
             received: Credits(back),
             last,
         };
-        let mut changes = Changes::new();
+        let mut changes = RowChanges::new();
         changes.purses.insert(account, delta);
         let (sink, at, _) = &mut sinks.shards[0];
         let to = reading::Position { offset: nth, sequence: nth, ..*at };
@@ -204,7 +205,7 @@ async fn sums_are_exact_in_64_bits() {
         *at = to;
         (available, sent, received) = (available + more, sent.wrapping_add(out), received.wrapping_add(back));
         let purse: BTreeMap<String, i64> =
-            sinks.redis.hgetall(Keys::new(&sinks.prefix, shard).purse(account)).await.unwrap();
+            sinks.redis.hgetall(RedisKeys::new(&sinks.prefix, shard).purse(account)).await.unwrap();
         let nth = i64::try_from(nth).unwrap();
         let expected = [
             ("available", available),

@@ -11,7 +11,7 @@ mod tables;
 
 use files::Release;
 use model::Model;
-use projections::fold::Changes;
+use projections::fold::RowChanges;
 use schemas::Shard;
 use schemas::reading::{Position, Reader, Reading};
 
@@ -32,7 +32,7 @@ fn fold(release: &Release) -> Model {
             }
         }
         for batch in outcomes.chunks(BATCH) {
-            let mut changes = Changes::new();
+            let mut changes = RowChanges::new();
             batch.iter().for_each(|outcome| changes.fold(outcome).unwrap());
             model.apply(shard, &changes);
         }

@@ -22,7 +22,7 @@ use common::worker::Worker;
 use fred::interfaces::ClientInterface as _;
 use fred::prelude::KeysInterface as _;
 use fred::types::Value;
-use projections::redis::keys::Keys;
+use projections::redis::keys::RedisKeys;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
@@ -130,7 +130,7 @@ async fn a_flushed_redis_is_rebuilt_while_the_worker_runs() {
     until("rebuilt", async || stack.dump_redis().await == before).await;
 
     // An operator asks for it; what is there by mistake goes.
-    let stray = Keys::new(&stack.log.topic_prefix, shard(1)).purse(AccountId(12_345));
+    let stray = RedisKeys::new(&stack.log.topic_prefix, shard(1)).purse(AccountId(12_345));
     let _: () = stack.redis.set(&stray, "?", None, None, false).await.unwrap();
     forget(&stack, &["--shard", "1"]);
     until("rebuilt again", async || stack.dump_redis().await == before).await;
@@ -140,7 +140,7 @@ async fn a_flushed_redis_is_rebuilt_while_the_worker_runs() {
         grow(&mut log, &mut exchange, 100);
         stack.produce(&log);
         if round == 3 {
-            let progress = Keys::new(&stack.log.topic_prefix, shard(0)).progress();
+            let progress = RedisKeys::new(&stack.log.topic_prefix, shard(0)).progress();
             let _: i64 = stack.redis.unlink(progress).await.unwrap();
         }
     }
@@ -159,7 +159,7 @@ async fn a_torn_redis_halts_its_shard_alone_and_is_rebuilt_at_the_next_start() {
     // Somebody else's value where a purse should be: the script fails at it, having done a part.
     let (account, _) = *exchange.purses.keys().next().unwrap();
     let home = exchange.home(account);
-    let purse = Keys::new(&stack.log.topic_prefix, home).purse(account);
+    let purse = RedisKeys::new(&stack.log.topic_prefix, home).purse(account);
     let _: () = stack.redis.set(&purse, "?", None, None, false).await.unwrap();
     let deposit = |amount| {
         one(
@@ -308,7 +308,7 @@ async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on(
             stack.postgres_offsets().await == [sound, end] && stack.redis_offsets().await == [None, Some(end)]
         })
         .await;
-        let progress = Keys::new(&stack.log.topic_prefix, shard(0)).progress();
+        let progress = RedisKeys::new(&stack.log.topic_prefix, shard(0)).progress();
         let progress: String = stack.redis.get(progress).await.unwrap();
         assert!(progress.starts_with("rebuilding:") && progress.contains(&format!("/{sound}/")), "{progress}");
         assert!(worker.runs());
@@ -335,7 +335,7 @@ async fn the_log_of_others_halts_its_shard_before_anything_is_written() {
     assert!(log.shards[0].records.len() > sound);
     stack.make_topics_anew().await;
     stack.produce_and_flush(&log);
-    let key = Keys::new(&stack.log.topic_prefix, shard(0)).progress();
+    let key = RedisKeys::new(&stack.log.topic_prefix, shard(0)).progress();
     let progress: String = stack.redis.get(&key).await.unwrap();
     // Also where a rebuild is under way.
     for mark in [progress.clone(), format!("rebuilding:{}/{}", sound + 1, progress.replace(':', "/"))] {
@@ -491,7 +491,7 @@ async fn a_rebuild_says_until_its_end_that_it_is_not_done_also_after_a_restart()
     stack.caught_up(&log).await;
     let before = stack.dump_redis().await;
     forget(&stack, &["--shard", "0"]);
-    let key = Keys::new(&stack.log.topic_prefix, shard(0)).progress();
+    let key = RedisKeys::new(&stack.log.topic_prefix, shard(0)).progress();
     let progress = async || -> Option<String> { stack.redis.get(&key).await.unwrap() };
     let end = log.shards[0].records.len();
     let begun = format!("rebuilding:{end}/");

@@ -5,7 +5,7 @@ use std::time::Instant;
 use engine_benches::flow::{Flow, Variant};
 use engine_benches::law::{Leader, Script, follower, read};
 use engine_benches::report::{median, number};
-use engine_core::Read;
+use engine_core::OwnRecord;
 
 /// Seconds to read all outcomes behind the first, and how many events they have.
 fn follow(first: &[Vec<u8>], outcomes: &[Vec<u8>]) -> (f64, usize) {
@@ -13,7 +13,7 @@ fn follow(first: &[Vec<u8>], outcomes: &[Vec<u8>]) -> (f64, usize) {
     let mut one = |bytes: &Vec<u8>| {
         offset += 1;
         match replica.read(offset, bytes) {
-            Ok(Read::Followed(outcome)) => outcome.events.len(),
+            Ok(OwnRecord::Followed(outcome)) => outcome.events.len(),
             other => panic!("outcomes follow one another: {other:?}"),
         }
     };

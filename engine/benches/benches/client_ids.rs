@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use engine_benches::law::shard;
-use engine_core::{Place, State};
+use engine_core::{CommandContext, ShardState};
 use schemas::{
     AccountId, AdminId, ApiKey, ApiKeyId, Cause, ClientId, Command, CommandId, Credits, Event, Scopes, Timestamp,
 };
@@ -48,14 +48,15 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 struct Run {
-    state: State,
+    state: ShardState,
     events: Vec<Event>,
     commands: u64,
 }
 
 impl Run {
     fn new() -> Self {
-        let mut run = Self { state: State::new(shard().0, shard().1), events: Vec::with_capacity(100), commands: 0 };
+        let mut run =
+            Self { state: ShardState::new(shard().0, shard().1), events: Vec::with_capacity(100), commands: 0 };
         for account in (1..=ACCOUNTS).map(AccountId) {
             let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
             run.handle(Timestamp(0), &Command::OpenAccount { account, key });
@@ -66,7 +67,7 @@ impl Run {
     fn handle(&mut self, time: Timestamp, command: &Command) {
         self.commands += 1;
         let cause = Cause { offset: self.commands, id: CommandId(u128::from(self.commands)) };
-        self.state.handle(Place { cause, time }, command, &mut self.events);
+        self.state.handle(CommandContext { cause, time }, command, &mut self.events);
         self.events.clear();
     }
 

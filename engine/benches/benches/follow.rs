@@ -6,7 +6,7 @@ use std::time::Instant;
 use engine_benches::flow::{Flow, Variant};
 use engine_benches::law::{Leader, Run, Script, listing, shard};
 use engine_benches::report::median;
-use engine_core::{QueueCount, Replica, State};
+use engine_core::{QueueCount, Replica, ShardState};
 use schemas::{
     AccountId, EngineId, Entry, FeeRate, Instructions, NewOrder, OrderId, PostOnly, Price, Quantity, Term, Terms,
     TimeInForce, Timestamp,
@@ -76,7 +76,7 @@ fn ask<T>(what: &str, mut asked: impl FnMut() -> T) -> T {
 }
 
 /// One book with 200,000 bids of many accounts at one price, and 20,000 asks at another.
-fn deep() -> State {
+fn deep() -> ShardState {
     let script = Script::new(&Flow::make(Variant::A, 1));
     let mut run = Run::default();
     run.all(&script.setup);
@@ -111,7 +111,10 @@ fn main() {
     let page = ask("queues of 100 behind 66,700 in 3 levels", || {
         state.queued_orders(AccountId(10_000), None, (OrderId(0), 100), &mut count())
     });
-    assert!(page.len() == 100 && page.iter().any(|queued| queued.ahead.and_more), "200,000 orders are more than are counted");
+    assert!(
+        page.len() == 100 && page.iter().any(|queued| queued.ahead.and_more),
+        "200,000 orders are more than are counted"
+    );
     for (what, ticks, quantity) in
         [("rests", 2_000, 10), ("fills with 10 orders", 6_000, 10), ("fills with 10,000 orders", 6_000, 15_000)]
     {

@@ -107,7 +107,13 @@ struct Run {
 
 fn run(orders: u64, random: bool) -> Run {
     let mut run = Run::default();
-    let make = || Ours::with_prices(1..=HIGHEST).keyed(if random { 0x1234_5678_9ABC_DEF0_0FED_CBA9_8765_4321 } else { 0x9E37_79B9_7F4A_7C15 });
+    let make = || {
+        Ours::with_prices(1..=HIGHEST).keyed(if random {
+            0x1234_5678_9ABC_DEF0_0FED_CBA9_8765_4321
+        } else {
+            0x9E37_79B9_7F4A_7C15
+        })
+    };
     run.fresh = speed(&mut make(), 1, random);
     let (ids, mut order_of_removal) = (ids(10_000_000, orders, random), Random::new(7));
     let mut leaving: Vec<usize> = (0..ids.len()).collect();

@@ -9,7 +9,7 @@ use engine_benches::flow::{Flow, Variant};
 use engine_benches::law::{Leader, Run, Script};
 use engine_benches::report::{median, number, timed};
 
-/// Millions of commands a second through `State::handle`, and what traded.
+/// Millions of commands a second through `ShardState::handle`, and what traded.
 fn handle(script: &Script) -> (f64, Tape) {
     let mut run = Run::default();
     run.all(&script.setup);

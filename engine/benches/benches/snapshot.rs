@@ -5,7 +5,7 @@ use std::time::Instant;
 use engine_benches::flow::{Flow, Variant};
 use engine_benches::law::{Run, Script, shard};
 use engine_benches::report::median;
-use engine_core::State;
+use engine_core::ShardState;
 
 /// Commands between two hashes.
 const CHANGES: usize = 400;
@@ -47,7 +47,7 @@ fn main() {
             let hash = run.state.hash();
             hash_ms.push(start.elapsed().as_secs_f64() * 1e3);
             let start = Instant::now();
-            let mut restored = State::from_bytes(shard().0, shard().1, &bytes).expect("a state's own bytes");
+            let mut restored = ShardState::from_bytes(shard().0, shard().1, &bytes).expect("a state's own bytes");
             restore_ms.push(start.elapsed().as_secs_f64() * 1e3);
             assert_eq!(restored.hash(), hash, "another state came back");
             size = bytes.len();
@@ -59,6 +59,6 @@ fn main() {
     }
 }
 
-fn resting(state: &State) -> usize {
+fn resting(state: &ShardState) -> usize {
     state.orders()
 }

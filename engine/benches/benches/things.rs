@@ -8,7 +8,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use engine_core::{Place, State};
+use engine_core::{CommandContext, ShardState};
 use schemas::shard_map::ShardMap;
 use schemas::{
     About, AccountId, AdminId, Answer, ApiKey, ApiKeyId, Cause, Command, CommandId, Credits, Entry, Event, FeeRate,
@@ -51,7 +51,7 @@ static ALLOCATOR: Counting = Counting;
 
 struct Run {
     map: ShardMap,
-    state: State,
+    state: ShardState,
     events: Vec<Event>,
     commands: u64,
     time: Timestamp,
@@ -61,14 +61,14 @@ impl Run {
     /// The first of two shards.
     fn new() -> Self {
         let map = ShardMap::new(2).expect("two shards");
-        let state = State::new(Shard::new(0).expect("the first"), map);
+        let state = ShardState::new(Shard::new(0).expect("the first"), map);
         Self { map, state, events: Vec::with_capacity(10_000), commands: 0, time: Timestamp(1) }
     }
 
     fn handle(&mut self, command: &Command) {
         self.commands += 1;
         let cause = Cause { offset: self.commands, id: CommandId(u128::from(self.commands)) };
-        self.state.handle(Place { cause, time: self.time }, command, &mut self.events);
+        self.state.handle(CommandContext { cause, time: self.time }, command, &mut self.events);
         assert!(!self.events.iter().any(|event| matches!(event, Event::Rejected { .. })), "{command:?} is refused");
         self.events.clear();
     }

@@ -2,7 +2,7 @@
 //!
 //! A buy at p is BUY YES at p, a sell at p is BUY NO at 10,000 − p, so nobody needs contracts beforehand.
 
-use engine_core::{LOOKAHEAD, Place, Replica, State};
+use engine_core::{CommandContext, LOOKAHEAD, Replica, ShardState};
 use schemas::reading::{Position, Reader, Reading};
 use schemas::shard_map::ShardMap;
 use schemas::{
@@ -110,7 +110,7 @@ fn command(command: &crate::Command, markets: &[Listing]) -> Command {
 /// A shard's state and the commands that it had.
 #[derive(Clone)]
 pub struct Run {
-    pub state: State,
+    pub state: ShardState,
     pub tape: Tape,
     events: Vec<Event>,
     offset: u64,
@@ -118,7 +118,7 @@ pub struct Run {
 
 impl Default for Run {
     fn default() -> Self {
-        let state = State::new(shard().0, shard().1);
+        let state = ShardState::new(shard().0, shard().1);
         Self { state, tape: Tape::default(), events: Vec::new(), offset: 0 }
     }
 }
@@ -136,7 +136,7 @@ impl Run {
         self.offset += 1;
         let cause = Cause { offset: self.offset, id: CommandId(u128::from(self.offset)) };
         self.events.clear();
-        self.state.handle(Place { cause, time: Timestamp(self.offset / 1_000) }, command, &mut self.events);
+        self.state.handle(CommandContext { cause, time: Timestamp(self.offset / 1_000) }, command, &mut self.events);
         record(&mut self.tape, &self.events);
         &self.events
     }

@@ -1,6 +1,6 @@
 //! Makes an event true. Never decides and never fails: recovery, standbys and auditors run just this.
 //!
-//! Architecture invariant: the only code that changes a [`State`]. What an event means is fixed for ever.
+//! Architecture invariant: the only code that changes a [`ShardState`]. What an event means is fixed for ever.
 //!
 //! A panic here is a broken invariant (`Invariant`), never an input: going on would make every further number wrong, so
 //! stopping the shard is the smaller loss.
@@ -17,13 +17,14 @@ use schemas::{
     ProposalId, Quantity, Rejection, Room, Shard, Side, Status, Timestamp, TriggerCause,
 };
 
-use crate::Place;
+use crate::CommandContext;
 use crate::book::BookKey;
 use crate::decide::{asks_for, fingerprint, movement_fingerprint};
 use crate::invariants::Invariant;
 use crate::state::{
-    Account, Asked, Exposure, Group, KnownMarketEvent, Listed, Market, MarketOrder, MarketView, MassCancel, Meaning,
-    Name, Pending, Position, Proposed, Purse, State, Table, UnderWay, Waiting, Watch, YesClaim, step_of, weight,
+    Account, AccountQueue, Exposure, Group, KnownMarketEvent, Listed, Market, MarketOrder, MarketView, MassCancel,
+    Meaning, OpenAsk, OpenTransfer, PendingInstruction, Position, Proposed, Purse, RequestName, ShardState, Table,
+    TableObserver, YesClaim, step_of, weight,
 };
 
 /// Accounts whose parked requests one command tries only since another left them untried.
@@ -32,7 +33,7 @@ const UNTRIED_MAX: usize = SWEEP_MAX;
 /// The prices of every market's book.
 pub const PRICES: RangeInclusive<u32> = Price::MIN.ticks() as u32..=Price::MAX.ticks() as u32;
 
-impl State {
+impl ShardState {
     /// Makes one event true.
     // What orders lead to comes a thousand times as often as all the rest: it shall not pay for the rest's stack.
     #[inline]
@@ -170,7 +171,7 @@ impl State {
             Event::TransferSent { from, to, amount, client_id } => {
                 self.change_purse_by(event);
                 if let Some(client_id) = client_id {
-                    let transfer = UnderWay { command: self.answering, to: *to, amount: *amount };
+                    let transfer = OpenTransfer { command: self.answering, to: *to, amount: *amount };
                     self.facts.transfers.begin((*from, *client_id), transfer);
                 }
             }
@@ -214,7 +215,7 @@ impl State {
             Event::Instructed { account, ticket, instruction, shards } => {
                 let shards = shards.iter().copied().collect();
                 let (command, since) = (self.answering, self.facts.time);
-                let pending = Pending { command, instruction: *instruction, shards, since, more: false };
+                let pending = PendingInstruction { command, instruction: *instruction, shards, since, more: false };
                 self.instruct(*account, *ticket, pending);
             }
             Event::Obeyed { account, ticket, shard, more } => self.obey(*account, *ticket, *shard, *more),
@@ -256,7 +257,7 @@ impl State {
     }
 
     /// An outcome begins. Time never goes back, whatever the broker's clock does.
-    pub(crate) fn begin(&mut self, place: &Place) {
+    pub(crate) fn begin(&mut self, place: &CommandContext) {
         self.answering = place.cause.id;
         self.facts.time = self.facts.time.max(place.time);
         self.step = step_of(self.facts.time);
@@ -446,14 +447,14 @@ impl State {
     fn ask(&mut self, account: AccountId, need: Need, given_back: Room) {
         self.decided += 1;
         let waiting = self.waiting_mut(account);
-        waiting.asked = waiting.requests.front().map(|parked| Asked { ticket: parked.ticket, need });
+        waiting.asked = waiting.requests.front().map(|parked| OpenAsk { ticket: parked.ticket, need });
         if !given_back.is_zero() {
             let purse = self.purse_mut(account);
             purse.room = purse.room - given_back;
         }
     }
 
-    fn instruct(&mut self, account: AccountId, ticket: u64, pending: Pending) {
+    fn instruct(&mut self, account: AccountId, ticket: u64, pending: PendingInstruction) {
         self.facts.tickets = ticket;
         if matches!(pending.instruction, Instruction::Recall(_)) {
             self.waiting_mut(account).recall = Some(ticket);
@@ -478,12 +479,12 @@ impl State {
         }
     }
 
-    fn waiting_mut(&mut self, account: AccountId) -> &mut Waiting {
+    fn waiting_mut(&mut self, account: AccountId) -> &mut AccountQueue {
         self.facts.waiting.entry(account).or_default()
     }
 
     fn forget_waiting(&mut self, account: AccountId) {
-        if self.facts.waiting.get(&account).is_some_and(Waiting::is_over) {
+        if self.facts.waiting.get(&account).is_some_and(AccountQueue::is_over) {
             self.facts.waiting.remove(&account);
             self.stirred.remove(&account);
         }
@@ -561,7 +562,7 @@ impl State {
 
     #[inline]
     fn remember_order(&mut self, order: &NewOrder, meaning: Meaning) {
-        if let Some(name) = Name::of_order(order) {
+        if let Some(name) = RequestName::of_order(order) {
             self.facts.client_ids.remember(name, meaning, fingerprint(order));
         }
     }
@@ -574,7 +575,7 @@ impl State {
 
     fn remember_movement(&mut self, account: AccountId, client_id: Option<ClientId>, first: FirstOutcome) {
         if let Some(client_id) = client_id {
-            let name = Name { account, market: None, client_id };
+            let name = RequestName { account, market: None, client_id };
             self.facts.client_ids.remember(name, Meaning::Movement, movement_fingerprint(&first));
         }
     }
@@ -582,9 +583,13 @@ impl State {
     /// A transfer that has a name is not under way any more, and the name stands for what became of it.
     fn end_transfer(&mut self, from: AccountId, client_id: Option<ClientId>, meaning: Meaning) {
         if let Some(client_id) = client_id {
-            let UnderWay { to, amount, .. } = self.facts.transfers.end((from, client_id));
+            let OpenTransfer { to, amount, .. } = self.facts.transfers.end((from, client_id));
             let fingerprint = movement_fingerprint(&FirstOutcome::Transfer { to, amount });
-            self.facts.client_ids.remember(Name { account: from, market: None, client_id }, meaning, fingerprint);
+            self.facts.client_ids.remember(
+                RequestName { account: from, market: None, client_id },
+                meaning,
+                fingerprint,
+            );
         }
     }
 

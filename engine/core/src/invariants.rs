@@ -6,7 +6,7 @@ use schemas::limits::{
 };
 use schemas::{ADMINS_HOME, AccountId, Admin, BookSide, Contract, Credits, MarketId, Message, OrderId, Room, Shard};
 
-use crate::state::{MarketOrder, Reducing, State, YesClaim};
+use crate::state::{MarketOrder, Reducing, ShardState, YesClaim};
 
 /// What must always hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,7 +105,7 @@ impl std::ops::Add for Sums {
     }
 }
 
-impl State {
+impl ShardState {
     /// This shard's part in I-1. `taken_in(to)` tells how many of its messages each other shard has taken in.
     pub fn sums(&self, taken_in: impl Fn(Shard) -> u64) -> Sums {
         let in_flight = self.kept_messages().filter(|(to, number, ..)| *number > taken_in(*to));

@@ -10,7 +10,7 @@
 //! what each event means in numbers ([`schemas::effects`]).
 //!
 //! - [`Replica`]: one shard with its place in the log; follows it, or leads it. What a process drives.
-//! - [`State`]: everything a shard knows. [`State::handle`] decides and applies; [`State::apply`] alone changes it.
+//! - [`ShardState`]: everything a shard knows. [`ShardState::handle`] decides and applies; [`ShardState::apply`] alone changes it.
 //! - [`Book`]: one market's orders by price and time; usable alone. [`Books`]: those of a whole shard, in one memory.
 //!
 //! Architecture invariant: pure. No clock, randomness, I/O, float, thread or hash-map order; time, order and identity arrive
@@ -31,24 +31,24 @@ mod snapshot;
 mod state;
 
 pub use book::{
-    Ahead, Book, BookId, BookKey, Books, IdKey, Instruction, LOOKAHEAD, Outcome, PRICE_MAX, Queue, QueueCount, Refusal,
-    Resting, Upcoming,
+    Ahead, Book, BookError, BookId, BookKey, Books, IdKey, LOOKAHEAD, PRICE_MAX, PlaceResult, Queue, QueueCount,
+    RestPolicy, Resting, Upcoming,
 };
-pub use decide::{Change, Does, Lending, Preview, PriceFill, Recall};
+pub use decide::{Lending, OrderEffect, Preview, PriceFill, PurseEffect, Recall};
 pub use invariants::{Invariant, Sums};
 pub use queue::QueuedOrder;
-pub use replica::{Divergence, HASH_EVERY, Halt, Read, Replica};
+pub use replica::{Divergence, HASH_EVERY, Halt, OwnRecord, Replica};
 pub use snapshot::SnapshotError;
 pub use state::{
-    Account, Archive, BooksMax, Deposits, Few, Group, Groups, KnownMarketEvent, Lent, Listed, Market, MarketView,
-    Position, Proposed, Purse, Sealed, State, YesClaim,
+    Account, ArchivedMarkets, BooksMax, Deposits, Few, Group, Groups, KnownMarketEvent, Listed, Market, MarketView,
+    Position, Proposed, Purse, PurseLoan, Sealed, ShardState, YesClaim,
 };
 
 use schemas::{Cause, Timestamp};
 
 /// A command's place: everything that could differ between two runs is here, so the log alone decides the outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct CommandContext {
     /// Which command: its offset and id.
     pub cause: Cause,
     /// The broker's append time.

@@ -8,9 +8,9 @@
 use schemas::{AccountId, BookSide, Command, NewOrder, OrderId, OrderRef};
 
 use crate::book::APART;
-use crate::state::{MarketView, State};
+use crate::state::{MarketView, ShardState};
 
-impl State {
+impl ShardState {
     /// Call before a command is handled: `behind(n)` is the `n`-th command after it, from 1 to [`LOOKAHEAD`](crate::LOOKAHEAD).
     #[inline]
     pub fn prefetch<'a>(&self, behind: impl Fn(usize) -> Option<&'a Command>) {

@@ -3,7 +3,7 @@
 use schemas::{AccountId, Entry, MarketId, OrderId, Price, Quantity};
 
 use crate::book::{Ahead, QueueCount};
-use crate::state::State;
+use crate::state::ShardState;
 
 /// A live order in its queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub struct QueuedOrder {
     pub ahead: Ahead,
 }
 
-impl State {
+impl ShardState {
     /// An account's live order in its queue. Another account's is as unknown as one that never was.
     pub fn queued_order(&self, account: AccountId, order: OrderId, count: &mut QueueCount) -> Option<QueuedOrder> {
         let (book, resting) = self.facts.books.get(order).filter(|(_, resting)| resting.owner.account == account)?;

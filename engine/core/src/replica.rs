@@ -19,8 +19,8 @@ use schemas::{
 
 use crate::hash::WAY;
 use crate::snapshot::{self, SnapshotError};
-use crate::state::State;
-use crate::{Place, Sums};
+use crate::state::ShardState;
+use crate::{CommandContext, Sums};
 
 /// Outcomes from one published hash of the state to the next. Followers check whatever is published.
 pub const HASH_EVERY: u64 = 1 << 12;
@@ -28,7 +28,7 @@ pub const HASH_EVERY: u64 = 1 << 12;
 /// A shard's state machine and its place in the log.
 #[derive(Debug)]
 pub struct Replica {
-    state: State,
+    state: ShardState,
     /// What was read.
     reader: Reader,
     lead: Option<Lead>,
@@ -48,19 +48,19 @@ struct Lead {
     /// Chains of the outcomes that were handled and not read back yet.
     unconfirmed: VecDeque<Chain>,
     /// Commands that were read and not handled yet, the next one first.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<QueuedCommand>,
 }
 
 /// A command that waits for its turn.
 #[derive(Debug)]
-struct Waiting {
+struct QueuedCommand {
     time: Timestamp,
-    record: Result<CommandRecord, Refused>,
+    record: Result<CommandRecord, RefusedCommand>,
 }
 
 /// A command that is refused without a look at what it asks.
 #[derive(Clone, Copy, Debug)]
-struct Refused {
+struct RefusedCommand {
     /// What to answer it under; all zero if it has no id.
     id: CommandId,
     code: Rejection,
@@ -68,7 +68,7 @@ struct Refused {
 
 /// What a record of the own events partition was.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Read {
+pub enum OwnRecord {
     /// Read before, or a stale writer's.
     Ignored,
     /// A later build's, and nothing that this one need know.
@@ -120,7 +120,7 @@ pub enum Divergence {
 impl Replica {
     /// At the beginning of the log.
     pub fn new(shard: Shard, map: ShardMap) -> Self {
-        Self::at(State::new(shard, map), Position::default())
+        Self::at(ShardState::new(shard, map), Position::default())
     }
 
     /// At a snapshot's position. Read on from its [`Position::start`].
@@ -138,7 +138,7 @@ impl Replica {
         Ok(Self::at(state, position).knowing(reads))
     }
 
-    fn at(state: State, position: Position) -> Self {
+    fn at(state: ShardState, position: Position) -> Self {
         let reader = Reader::new(state.shard, state.map.shards(), position);
         Self { state, reader, lead: None, hash_every: HASH_EVERY, unchecked: 0, events: Vec::new() }
     }
@@ -156,7 +156,7 @@ impl Replica {
         Self { hash_every: outcomes, ..self }
     }
 
-    /// See [`State::with_outbox_max`].
+    /// See [`ShardState::with_outbox_max`].
     #[must_use]
     pub fn with_outbox_max(self, messages: usize) -> Self {
         Self { state: self.state.with_outbox_max(messages), ..self }
@@ -190,25 +190,25 @@ impl Replica {
     }
 
     /// The state: what was read and, when leading, what was decided since.
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &ShardState {
         &self.state
     }
 
     /// Reads the next record of the own events partition, following or leading.
-    pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<Read, Halt> {
+    pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<OwnRecord, Halt> {
         match self.reader.read(offset, bytes)? {
-            Reading::Ignored => Ok(Read::Ignored),
-            Reading::Unknown => Ok(Read::Unknown),
-            Reading::Quarantine(quarantine) => Ok(Read::Quarantine(quarantine)),
+            Reading::Ignored => Ok(OwnRecord::Ignored),
+            Reading::Unknown => Ok(OwnRecord::Unknown),
+            Reading::Quarantine(quarantine) => Ok(OwnRecord::Quarantine(quarantine)),
             // Another's, or it was about us and came too late.
-            Reading::Halted(_) => Ok(Read::Ignored),
-            Reading::Term(term) if self.lead.is_some() => Ok(Read::Deposed(term)),
+            Reading::Halted(_) => Ok(OwnRecord::Ignored),
+            Reading::Term(term) if self.lead.is_some() => Ok(OwnRecord::Deposed(term)),
             Reading::Term(term) => {
                 // Nobody has decided anything: the vocabulary is whatever the one who begins says.
                 if self.reader.position().sequence == 0 {
                     self.state.begin_log(&term);
                 }
-                Ok(Read::Term(term))
+                Ok(OwnRecord::Term(term))
             }
             Reading::Outcome(outcome) => match &mut self.lead {
                 Some(lead) => confirm(lead, &self.reader, outcome),
@@ -217,8 +217,8 @@ impl Replica {
         }
     }
 
-    fn follow(&mut self, outcome: Outcome) -> Result<Read, Halt> {
-        let place = Place { cause: outcome.cause, time: outcome.time };
+    fn follow(&mut self, outcome: Outcome) -> Result<OwnRecord, Halt> {
+        let place = CommandContext { cause: outcome.cause, time: outcome.time };
         self.state.follow(place, &outcome.events);
         for event in &outcome.events {
             let Event::StateHashed { hash } = event else { continue };
@@ -229,7 +229,7 @@ impl Replica {
                 return Err(Divergence::StateHash { shard, sequence }.into());
             }
         }
-        Ok(Read::Followed(outcome))
+        Ok(OwnRecord::Followed(outcome))
     }
 
     /// Goes on behind the record at `offset`, at which [`Replica::read`] has just failed: a later record says that it
@@ -280,13 +280,13 @@ impl Replica {
         let lead = self.lead.as_mut().expect("only a leader decides");
         assert!(offset <= next, "command {offset} where {next} is next");
         if offset == next {
-            let refused = |code| Refused { id: CommandRecord::id_of(bytes).unwrap_or(CommandId(0)), code };
+            let refused = |code| RefusedCommand { id: CommandRecord::id_of(bytes).unwrap_or(CommandId(0)), code };
             let record = if self.reader.is_quarantined(offset) {
                 Err(refused(Rejection::Quarantined))
             } else {
                 CommandRecord::decode_knowing(self.reader.reads(), bytes).map_err(|_| refused(Rejection::Undecodable))
             };
-            lead.waiting.push_back(Waiting { time, record });
+            lead.waiting.push_back(QueuedCommand { time, record });
         }
     }
 
@@ -379,15 +379,15 @@ impl Replica {
     }
 }
 
-fn decide(state: &mut State, offset: u64, waiting: &Waiting, events: &mut Vec<Event>) -> Place {
-    let at = |id| Place { cause: Cause { offset, id }, time: waiting.time.max(state.time()) };
+fn decide(state: &mut ShardState, offset: u64, waiting: &QueuedCommand, events: &mut Vec<Event>) -> CommandContext {
+    let at = |id| CommandContext { cause: Cause { offset, id }, time: waiting.time.max(state.time()) };
     match &waiting.record {
         Ok(record) => {
             let place = at(record.id);
             state.handle_record(place, record, events);
             place
         }
-        Err(Refused { id, code }) => {
+        Err(RefusedCommand { id, code }) => {
             let place = at(*id);
             state.refuse(place, *code, events);
             place
@@ -395,9 +395,9 @@ fn decide(state: &mut State, offset: u64, waiting: &Waiting, events: &mut Vec<Ev
     }
 }
 
-fn confirm(lead: &mut Lead, reader: &Reader, outcome: Outcome) -> Result<Read, Halt> {
+fn confirm(lead: &mut Lead, reader: &Reader, outcome: Outcome) -> Result<OwnRecord, Halt> {
     match lead.unconfirmed.pop_front() {
-        Some(chain) if chain == reader.position().chain => Ok(Read::Confirmed(outcome)),
+        Some(chain) if chain == reader.position().chain => Ok(OwnRecord::Confirmed(outcome)),
         _ => Err(Divergence::Outcome { shard: reader.shard(), sequence: outcome.sequence }.into()),
     }
 }

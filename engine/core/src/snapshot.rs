@@ -15,7 +15,7 @@ use schemas::{AccountId, Build, OrderId, Shard, codec};
 
 use crate::apply::PRICES;
 use crate::book::BookKey;
-use crate::state::{Facts, Groups, MarketPlaces, State, Watch};
+use crate::state::{Groups, MarketPlaces, ShardState, StateFacts, TableObserver};
 
 /// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
 /// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
@@ -23,7 +23,7 @@ const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapE";
 const MAGIC_BYTES: usize = 8;
 
 /// Makes a state and its position of a body.
-type BodyReader = fn(Shard, ShardMap, &[u8]) -> Result<(State, Position), SnapshotError>;
+type BodyReader = fn(Shard, ShardMap, &[u8]) -> Result<(ShardState, Position), SnapshotError>;
 
 /// Who reads which layout. The layout of a release stays here, with its reader in `snapshot/`, for as long as a
 /// release may be followed by this one (docs/upgrades.md).
@@ -71,7 +71,7 @@ pub enum SnapshotError {
     Malformed(String),
 }
 
-impl State {
+impl ShardState {
     /// The bytes that are this state: equal states have equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Room for what there is, so that it need not be copied while it grows.
@@ -81,7 +81,7 @@ impl State {
         bytes
     }
 
-    /// BLAKE3 of [`State::to_bytes`]: tells states of one build apart. Builds agree by [`State::hash`].
+    /// BLAKE3 of [`ShardState::to_bytes`]: tells states of one build apart. Builds agree by [`ShardState::hash`].
     pub fn digest(&self) -> [u8; HASH_BYTES] {
         *blake3::hash(&self.to_bytes()).as_bytes()
     }
@@ -91,7 +91,7 @@ impl State {
         // Unlike a record, a snapshot is as large as it is, and its hash was checked.
         const CONFIG: Configuration<LittleEndian, Fixint, Limit<DECODE_BYTES_MAX>> =
             bincode::config::legacy().with_limit::<DECODE_BYTES_MAX>();
-        let (facts, used): (Facts, usize) =
+        let (facts, used): (StateFacts, usize) =
             bincode::decode_from_slice(bytes, CONFIG).map_err(|error| SnapshotError::Malformed(error.to_string()))?;
         if used != bytes.len() {
             return Err(SnapshotError::Malformed(format!("{} bytes too many", bytes.len() - used)));
@@ -166,7 +166,7 @@ struct Owned {
 }
 
 /// A snapshot's bytes.
-pub fn write(state: &State, state_bytes: &[u8], position: &Position) -> Vec<u8> {
+pub fn write(state: &ShardState, state_bytes: &[u8], position: &Position) -> Vec<u8> {
     let mut body = Vec::with_capacity(state_bytes.len() + 128);
     codec::encode_into(&(state.shard.number(), state.map.shards()), &mut body);
     codec::encode_into(position, &mut body);
@@ -177,7 +177,7 @@ pub fn write(state: &State, state_bytes: &[u8], position: &Position) -> Vec<u8> 
 }
 
 /// The state and position in a snapshot.
-pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(State, Position), SnapshotError> {
+pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(ShardState, Position), SnapshotError> {
     let (magic, rest) = bytes.split_first_chunk().ok_or(SnapshotError::Foreign)?;
     let reader = READERS.iter().find(|(known, _)| *known == magic);
     let (_, read_body) = reader.ok_or(SnapshotError::Foreign)?;
@@ -189,7 +189,7 @@ pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(State, Positio
 }
 
 /// The reader of today's layout.
-fn read_body(shard: Shard, map: ShardMap, body: &[u8]) -> Result<(State, Position), SnapshotError> {
+fn read_body(shard: Shard, map: ShardMap, body: &[u8]) -> Result<(ShardState, Position), SnapshotError> {
     let config = bincode::config::legacy();
     let malformed = |error: bincode::error::DecodeError| SnapshotError::Malformed(error.to_string());
     let (((found, shards), position, length), used): (((u16, u16), Position, u64), usize) =
@@ -201,5 +201,5 @@ fn read_body(shard: Shard, map: ShardMap, body: &[u8]) -> Result<(State, Positio
     if state.len() as u64 != length {
         return Err(SnapshotError::Malformed("the state's length differs".into()));
     }
-    Ok((State::from_bytes(shard, map, state)?, position))
+    Ok((ShardState::from_bytes(shard, map, state)?, position))
 }

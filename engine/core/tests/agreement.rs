@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use engine_core::{Halt, Read, Replica};
+use engine_core::{Halt, OwnRecord, Replica};
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::PART_COUNTS_MS;
 use schemas::reading::{Broken, Fault, WrittenBy};
@@ -119,7 +119,7 @@ impl World {
         for (offset, bytes) in self.events.iter().enumerate().take(engine.next) {
             let read = replica.read(offset as u64, bytes).unwrap();
             if engine.role == Role::Leading && engine.term == Some(offset) {
-                assert!(matches!(read, Read::Term(_)));
+                assert!(matches!(read, OwnRecord::Term(_)));
                 replica.lead();
                 // All that it decided is on the log, whether it counts or not.
                 for (_, outcome) in self.outcomes_of(offset) {
@@ -175,13 +175,13 @@ impl World {
         let read = replica.read(engine.next as u64, bytes);
         let this = &mut world.engines[at];
         match read {
-            Ok(Read::Term(term)) if this.role == Role::TakingOver && this.term == Some(this.next) => {
+            Ok(OwnRecord::Term(term)) if this.role == Role::TakingOver && this.term == Some(this.next) => {
                 // The rule of `ShardLoop`: a term that a raise has overtaken is not led.
                 let stands = term.vocabulary == replica.state().vocabulary();
                 this.role = if stands { Role::Leading } else { Role::Following };
             }
             // It recovers, and follows.
-            Ok(Read::Deposed(_)) => this.role = Role::Following,
+            Ok(OwnRecord::Deposed(_)) => this.role = Role::Following,
             Ok(_) => {}
             Err(Halt::Broken(Broken { fault, .. })) => {
                 let named =
@@ -283,8 +283,8 @@ impl World {
         let mut counted = None;
         for (offset, bytes) in self.events.iter().enumerate() {
             match reader.read(offset as u64, bytes).unwrap() {
-                Read::Term(term) => (speaks, is_first) = (term.vocabulary, true),
-                Read::Followed(outcome) => {
+                OwnRecord::Term(term) => (speaks, is_first) = (term.vocabulary, true),
+                OwnRecord::Followed(outcome) => {
                     assert!(!is_first || speaks == vocabulary, "a leader's term does not say what it writes");
                     is_first = false;
                     let now = outcome.time.0;

@@ -5,7 +5,7 @@
 #[path = "../../../schemas/tests/later/mod.rs"]
 mod later;
 
-use engine_core::{Divergence, Halt, Read, Replica};
+use engine_core::{Divergence, Halt, OwnRecord, Replica};
 use schemas::reading::{Broken, Fault, WrittenBy};
 use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
@@ -115,7 +115,7 @@ fn with_more(event: &Event) -> Vec<u8> {
     }
 }
 
-fn follow(log: &[Vec<u8>]) -> (Replica, Vec<Read>) {
+fn follow(log: &[Vec<u8>]) -> (Replica, Vec<OwnRecord>) {
     let mut replica = Replica::new(SHARD, map());
     let read = (0..).zip(log).map(|(offset, bytes)| replica.read(offset, bytes).unwrap()).collect();
     (replica, read)
@@ -156,8 +156,8 @@ fn what_need_not_be_known_is_passed_over_and_the_state_is_the_same() {
     let (replica, read) = follow(&log);
     assert_eq!(replica.state().digest(), today.state().digest());
     let passed_over = read.iter().map(|read| match read {
-        Read::Unknown => 1,
-        Read::Followed(outcome) => outcome.unknown(),
+        OwnRecord::Unknown => 1,
+        OwnRecord::Followed(outcome) => outcome.unknown(),
         _ => 0,
     });
     assert_eq!(passed_over.sum::<u64>(), 3 * commands().len() as u64);
@@ -167,13 +167,13 @@ fn what_need_not_be_known_is_passed_over_and_the_state_is_the_same() {
     let mut restored = Replica::restore(SHARD, map(), &snapshot).unwrap();
     let next = restored.position().offset;
     for offset in restored.next_offset()..next {
-        assert_eq!(restored.read(offset, &log[usize::try_from(offset).unwrap()]), Ok(Read::Ignored));
+        assert_eq!(restored.read(offset, &log[usize::try_from(offset).unwrap()]), Ok(OwnRecord::Ignored));
     }
     restored.read(next, &Term { engine: EngineId(2), ..term() }.encode()).unwrap();
     restored.lead();
     let bytes = CommandRecord::new(CommandId(9), order(3, 5)).encode();
     let record = restored.handle(restored.next_command(), Timestamp(99), &bytes).unwrap();
-    assert!(matches!(restored.read(next + 1, &record), Ok(Read::Confirmed(_))));
+    assert!(matches!(restored.read(next + 1, &record), Ok(OwnRecord::Confirmed(_))));
     assert_eq!(restored.state().orders(), 2);
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use engine_core::{Does, Place, QueueCount, State};
+use engine_core::{CommandContext, OrderEffect, QueueCount, ShardState};
 use schemas::event::CancelReason;
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::shard_map::ShardMap;
@@ -16,7 +16,7 @@ use schemas::{
 const NOW: u64 = 1_000_000;
 
 struct Exchange {
-    state: State,
+    state: ShardState,
     offset: u64,
     market: MarketId,
 }
@@ -25,7 +25,7 @@ impl Exchange {
     /// One shard with accounts 1 to 3 that have credits, and an open market with ticks of 0.01 and fees of 2 %.
     fn new() -> Self {
         let market = MarketId::of(&"RAIN".parse().unwrap());
-        let state = State::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
+        let state = ShardState::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
         let mut exchange = Self { state, offset: 0, market };
         let by = AdminId(1);
         for account in (1..=3).map(AccountId) {
@@ -54,7 +54,7 @@ impl Exchange {
         self.offset += 1;
         let cause = Cause { offset: self.offset, id: CommandId(self.offset.into()) };
         let mut events = Vec::new();
-        self.state.handle(Place { cause, time: Timestamp(NOW) }, &command, &mut events);
+        self.state.handle(CommandContext { cause, time: Timestamp(NOW) }, &command, &mut events);
         events
     }
 
@@ -83,7 +83,7 @@ impl Exchange {
         assert_eq!(preview.does.is_some(), expected.is_empty());
     }
 
-    fn does(&self, order: &NewOrder) -> Does {
+    fn does(&self, order: &NewOrder) -> OrderEffect {
         let preview = self.state.preview(order, Timestamp(NOW));
         preview.does.unwrap_or_else(|| panic!("refused: {:?}", preview.breaks))
     }

@@ -18,7 +18,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use engine_core::{Place, State, Sums};
+use engine_core::{CommandContext, ShardState, Sums};
 use schemas::shard_map::ShardMap;
 use schemas::{
     AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, Credits, Event, Scopes, Shard, Timestamp,
@@ -58,21 +58,21 @@ fn account(side: usize) -> AccountId {
     (1..).map(AccountId).find(|id| map().of_account(*id) == shard(side)).unwrap()
 }
 
-fn state(world: &World, side: usize) -> State {
-    State::from_bytes(shard(side), map(), &world[side].state).unwrap()
+fn state(world: &World, side: usize) -> ShardState {
+    ShardState::from_bytes(shard(side), map(), &world[side].state).unwrap()
 }
 
 /// Each of a shard's commands under the same id and at the same time: so states differ only in what messages did.
-fn handle(state: &mut State, command: &Command) -> Vec<Event> {
+fn handle(state: &mut ShardState, command: &Command) -> Vec<Event> {
     let mut events = Vec::new();
-    state.handle(Place { cause: Cause { offset: 0, id: CommandId(1) }, time: NOW }, command, &mut events);
+    state.handle(CommandContext { cause: Cause { offset: 0, id: CommandId(1) }, time: NOW }, command, &mut events);
     state.assert_all();
     events
 }
 
 fn begin(transfers: [u64; 2]) -> World {
     [0, 1].map(|side| {
-        let (mut state, account) = (State::new(shard(side), map()), account(side));
+        let (mut state, account) = (ShardState::new(shard(side), map()), account(side));
         let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
         handle(&mut state, &Command::OpenAccount { account, key });
         let amount = Credits::whole(100);

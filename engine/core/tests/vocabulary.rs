@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use engine_core::{Halt, Read, Replica, SnapshotError};
+use engine_core::{Halt, OwnRecord, Replica, SnapshotError};
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::{PART_COUNTS_MS, PARTS_MAX};
 use schemas::reading::{Broken, Fault, WrittenBy};
@@ -53,7 +53,7 @@ impl Stage {
         let offset = self.log.len() as u64;
         let read = self.leader.read(offset, &outcome).unwrap();
         self.log.push(outcome);
-        let Read::Confirmed(Outcome { events, .. }) = read else { panic!("{read:?}") };
+        let OwnRecord::Confirmed(Outcome { events, .. }) = read else { panic!("{read:?}") };
         events[0].clone()
     }
 

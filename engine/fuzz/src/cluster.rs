@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine_core::{Invariant, Place, State, Sums};
+use engine_core::{CommandContext, Invariant, ShardState, Sums};
 use schemas::shard_map::ShardMap;
 use schemas::{
     ADMINS_HOME, AccountId, Cause, Command, CommandId, Credits, Event, Message, OrderId, OrderRef, Request, Room,
@@ -14,7 +14,7 @@ const ROUNDS_MAX: usize = 1_000;
 
 pub struct Cluster {
     map: ShardMap,
-    states: Vec<State>,
+    states: Vec<ShardState>,
     time: Timestamp,
     /// Commands of all shards so far.
     commands: u64,
@@ -26,7 +26,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn new(map: ShardMap) -> Self {
-        let states = Shard::all(map.shards()).map(|shard| State::new(shard, map)).collect();
+        let states = Shard::all(map.shards()).map(|shard| ShardState::new(shard, map)).collect();
         Self { map, states, time: Timestamp(0), commands: 0, orders: Vec::new(), events: Vec::new() }
     }
 
@@ -45,7 +45,7 @@ impl Cluster {
 
     fn handle(&mut self, at: Shard, id: CommandId, command: &Command) {
         self.commands += 1;
-        let place = Place { cause: Cause { offset: self.commands, id }, time: self.time };
+        let place = CommandContext { cause: Cause { offset: self.commands, id }, time: self.time };
         let (from, state) = (self.events.len(), &mut self.states[at.index()]);
         state.handle(place, command, &mut self.events);
         let events = &self.events[from..];
@@ -164,10 +164,10 @@ impl Cluster {
     }
 }
 
-fn check_rest(state: &State) {
+fn check_rest(state: &ShardState) {
     assert_eq!(state.parked().next(), None, "still parked on shard {}", state.shard());
     let shards = ShardMap::new(super::SHARDS).expect("a few shards");
-    let restored = State::from_bytes(state.shard(), shards, &state.to_bytes()).expect("a state's own bytes");
+    let restored = ShardState::from_bytes(state.shard(), shards, &state.to_bytes()).expect("a state's own bytes");
     assert_eq!(restored.to_bytes(), state.to_bytes());
     assert_eq!(restored.next_due(), state.next_due());
 }

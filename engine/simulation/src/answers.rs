@@ -7,7 +7,7 @@ use schemas::limits::BATCH_MAX;
 use schemas::{AccountId, ClientId, Command, Event, MarketId, NewOrder, Rejection, Request};
 
 /// What a client calls a request: an order within its account and market, a movement of credits within its account.
-pub type Name = (AccountId, Option<MarketId>, ClientId);
+pub type ClientName = (AccountId, Option<MarketId>, ClientId);
 
 /// How many answers a command has: one, or one for each request of its batch.
 pub fn wanted(command: &Command) -> usize {

@@ -9,7 +9,7 @@ use schemas::{Build, CommandRecord, PartId, PartKind, Program, Shard};
 use service::Announcements;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, START, Topic};
+use crate::cluster::{Cluster, PartitionTopic, START};
 use crate::seen::Seen;
 
 /// The vocabulary that only the newer build knows. What judges a run reads all.
@@ -40,14 +40,14 @@ impl Identity {
             return;
         }
         let record = CommandRecord::new(cluster.command_id(), command);
-        cluster.append(Topic::Commands, shard, record.encode().into());
+        cluster.append(PartitionTopic::Commands, shard, record.encode().into());
     }
 
     /// Ends in good order.
     pub fn leave(&self, cluster: &Cluster) {
         for (shard, announcements) in cluster.shards().zip(&self.announcements) {
             let record = CommandRecord::new(cluster.command_id(), announcements.leave());
-            cluster.append(Topic::Commands, shard, record.encode().into());
+            cluster.append(PartitionTopic::Commands, shard, record.encode().into());
         }
     }
 

@@ -8,7 +8,7 @@ use schemas::{Command, CommandRecord, EngineId, Program, Shard, Term, frame};
 
 use crate::builds::{NEWER, OLDER};
 use crate::clients::commands;
-use crate::cluster::Topic;
+use crate::cluster::PartitionTopic;
 use crate::seen::Seen;
 use crate::simulation::Simulation;
 
@@ -129,14 +129,14 @@ impl Simulation {
     fn claim(&mut self, shard: Shard) -> bool {
         let Some(first) = self.cluster.first_term(shard) else { return false };
         let term = Term { engine: EngineId(u128::MAX), attempt: self.random.next(), ..first };
-        self.cluster.append(Topic::Events, shard, term.encode().into());
+        self.cluster.append(PartitionTopic::Events, shard, term.encode().into());
         true
     }
 
     /// A command that an engine wrote is written again: a copy that was long under way.
     fn repeat_copy(&mut self, shard: Shard) -> bool {
         let copies: Vec<Rc<[u8]>> = {
-            let commands = self.cluster.partition(Topic::Commands, shard);
+            let commands = self.cluster.partition(PartitionTopic::Commands, shard);
             let last = &commands[commands.len().saturating_sub(200)..];
             last.iter().map(|stored| stored.bytes.clone()).filter(|bytes| is_by_an_engine(bytes)).collect()
         };
@@ -144,7 +144,7 @@ impl Simulation {
             return false;
         }
         let copy = self.random.pick(&copies).clone();
-        self.cluster.append(Topic::Commands, shard, copy);
+        self.cluster.append(PartitionTopic::Commands, shard, copy);
         true
     }
 
@@ -155,13 +155,13 @@ impl Simulation {
         frame::put(&mut record, 0, |bytes| bytes.extend_from_slice(&kind.to_le_bytes()));
         let more = self.random.below(40);
         record.extend((0..more).map(|byte| u8::try_from(byte).expect("a small number")));
-        self.cluster.append(Topic::Events, shard, record.into());
+        self.cluster.append(PartitionTopic::Events, shard, record.into());
         true
     }
 
     fn throw_garbage(&mut self, shard: Shard) -> bool {
         let garbage = commands::garbage(&mut self.random);
-        self.cluster.append(Topic::Commands, shard, garbage.into());
+        self.cluster.append(PartitionTopic::Commands, shard, garbage.into());
         true
     }
 }

@@ -20,7 +20,7 @@
 //! | `oracle`     | what must be true then                                                                   |
 //! | `seen`       | what happened, counted                                                                   |
 //!
-//! A seed is a run, byte for byte: [`Report::digest`] covers every record of the log and every step. A failure names its
+//! A seed is a run, byte for byte: [`RunReport::digest`] covers every record of the log and every step. A failure names its
 //! seed; `ops/simulate --from SEED --seeds 1 --trace` shows it again.
 //!
 //! Architecture invariant: nothing of the product's logic is written again here, only what it must come to (`oracle`).
@@ -51,5 +51,5 @@ mod settle;
 mod simulation;
 
 pub use plan::FAULTS;
-pub use run::{Failure, Options, Report, run};
+pub use run::{Options, RunFailure, RunReport, run};
 pub use seen::{Seen, Tally};

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use engine::log::Clock as _;
-use engine::scribe::{Desk, Pace, TakeFault};
-use engine::shard::{Control, Fatal, Role, ShardLoop};
+use engine::shard::{Control, HaltCause, ShardLoop, ShardRole};
+use engine::snapshotter::{ShardSnapshots, SnapshotFault, SnapshotSchedule};
 use engine_core::{Halt, Replica};
 use schemas::reading::{Broken, Fault};
 use schemas::{EngineId, PartId, PartKind, Program, Shard};
@@ -15,8 +15,8 @@ use crate::builds::Identity;
 use crate::cluster::Cluster;
 use crate::cluster::clock::{MemoryClock, SKEW_MAX};
 use crate::cluster::log::{MemoryLog, Tap};
-use crate::cluster::shelf::{Archive, Cabinet, MemoryShelf, Pending};
-use crate::cluster::writer::{Late, Writer};
+use crate::cluster::snapshot_store::{MemorySnapshotStore, PendingSnapshot, SnapshotArchive, StoredSnapshots};
+use crate::cluster::writer::{LateRecords, SimulatedWriter};
 use crate::random::Random;
 use crate::seen::Seen;
 
@@ -24,12 +24,12 @@ use crate::seen::Seen;
 pub const HASH_EVERY: u64 = 16;
 
 /// Where one process keeps the snapshots of each shard: its own cabinets, or those of all.
-pub type Store = Vec<Rc<Cabinet>>;
+pub type ProcessSnapshots = Vec<Rc<StoredSnapshots>>;
 
 pub struct Process {
     slot: usize,
     identity: Identity,
-    pub writer: Writer,
+    pub writer: SimulatedWriter,
     is_stopping: bool,
     /// Stands still until this time.
     pub frozen_until: u64,
@@ -39,16 +39,16 @@ pub struct Process {
 /// One shard's loop in a process.
 pub struct Hosted {
     pub shard: Shard,
-    shard_loop: ShardLoop<MemoryLog, MemoryClock, MemoryShelf>,
+    shard_loop: ShardLoop<MemoryLog, MemoryClock, MemorySnapshotStore>,
     /// Where its snapshots are made.
-    desk: Desk<MemoryShelf>,
+    snapshots: ShardSnapshots<MemorySnapshotStore>,
     clock: MemoryClock,
     random: Random,
     pub control: Control,
     pub tap: Rc<Tap>,
-    pending: Rc<Pending>,
-    pub cabinet: Rc<Cabinet>,
-    archive: Archive,
+    pending: Rc<PendingSnapshot>,
+    pub cabinet: Rc<StoredSnapshots>,
+    archive: SnapshotArchive,
     has_ended: bool,
     /// An older build that found a newer one's vocabulary.
     has_halted: bool,
@@ -58,10 +58,10 @@ impl Process {
     pub fn start(
         cluster: &Rc<Cluster>,
         (slot, engine, program): (usize, EngineId, Program),
-        (store, archives): (&Store, &[Archive]),
+        (store, archives): (&ProcessSnapshots, &[SnapshotArchive]),
         random: &mut Random,
     ) -> Self {
-        let (writer, skew) = (Writer::default(), random.below(2 * SKEW_MAX));
+        let (writer, skew) = (SimulatedWriter::default(), random.below(2 * SKEW_MAX));
         let hosted = cluster.shards().map(|shard| {
             let identity = (engine, program, writer.clone(), skew);
             let mut hosted = Hosted::open(cluster, shard, identity, (store, archives), random);
@@ -110,7 +110,7 @@ impl Process {
         self.is_stopping && self.hosted.iter().all(|hosted| hosted.has_ended)
     }
 
-    /// One step of one shard's loop, as `ShardLoop::run` makes them, and of the scribe.
+    /// One step of one shard's loop, as `ShardLoop::run` makes them, and of the snapshotter.
     pub fn step(&mut self, cluster: &Rc<Cluster>, shard: usize) {
         let slot = self.slot;
         let hosted = &mut self.hosted[shard];
@@ -134,7 +134,7 @@ impl Process {
         hosted.tap.writer_lost.set(false);
         match hosted.shard_loop.step() {
             Ok(()) => {}
-            Err(Fatal::Halt(Halt::Broken(broken))) if before != Role::Leading => {
+            Err(HaltCause::Halt(Halt::Broken(broken))) if before != ShardRole::Leading => {
                 self.identity.halts(cluster, &broken);
                 hosted.has_halted = true;
                 return;
@@ -143,7 +143,7 @@ impl Process {
         }
         hosted.write_snapshot(cluster, &self.writer);
         let after = hosted.control.role();
-        if after == Role::Leading {
+        if after == ShardRole::Leading {
             cluster.commit(hosted.shard, hosted.control.next_command());
         }
         if before != after || hosted.tap.recovered.get() {
@@ -154,7 +154,7 @@ impl Process {
     }
 
     /// Dies. What its writer had sent may still arrive.
-    pub fn kill(&mut self, cluster: &Cluster, random: &mut Random) -> Vec<Late> {
+    pub fn kill(&mut self, cluster: &Cluster, random: &mut Random) -> Vec<LateRecords> {
         for hosted in &self.hosted {
             hosted.pending.abandon(cluster, &hosted.cabinet, random);
         }
@@ -166,15 +166,15 @@ impl Hosted {
     pub fn open(
         cluster: &Rc<Cluster>,
         shard: Shard,
-        (engine, program, writer, skew): (EngineId, Program, Writer, u64),
-        (store, archives): (&Store, &[Archive]),
+        (engine, program, writer, skew): (EngineId, Program, SimulatedWriter, u64),
+        (store, archives): (&ProcessSnapshots, &[SnapshotArchive]),
         random: &mut Random,
     ) -> Self {
-        let (tap, pending) = (Rc::<Tap>::default(), Rc::<Pending>::default());
+        let (tap, pending) = (Rc::<Tap>::default(), Rc::<PendingSnapshot>::default());
         let (cabinet, archive) = (store[shard.index()].clone(), archives[shard.index()].clone());
         let log = MemoryLog::new(shard, cluster.clone(), writer, tap.clone(), random.fork());
         let clock = MemoryClock { cluster: cluster.clone(), skew };
-        let shelf = MemoryShelf {
+        let store = MemorySnapshotStore {
             shard,
             cluster: cluster.clone(),
             cabinet: cabinet.clone(),
@@ -184,9 +184,9 @@ impl Hosted {
         let pulse = Liveness::new().watch("shard", Duration::MAX);
         let follows = !cluster.plan.absent || random.one_in(2);
         let control = Control::new(Readiness::new().part("shard"), pulse, follows);
-        let pace = Pace::new(cluster.plan.snapshot_every, Duration::from_secs(5));
-        let desk = Desk::new((shard, cluster.map), shelf.clone(), pace).knowing(program.reads);
-        let outside = (log, clock.clone(), shelf);
+        let schedule = SnapshotSchedule::new(cluster.plan.snapshot_every, Duration::from_secs(5));
+        let snapshots = ShardSnapshots::new((shard, cluster.map), store.clone(), schedule).knowing(program.reads);
+        let outside = (log, clock.clone(), store);
         let shard_loop = ShardLoop::new((shard, cluster.map), engine, outside, control.clone());
         let shard_loop = shard_loop.with_hash_every(HASH_EVERY).with_program(program);
         let shard_loop = shard_loop.with_outbox_max(cluster.plan.outbox);
@@ -194,7 +194,7 @@ impl Hosted {
         Self {
             shard,
             shard_loop,
-            desk,
+            snapshots,
             clock,
             random,
             control,
@@ -207,11 +207,11 @@ impl Hosted {
         }
     }
 
-    pub fn start(&mut self) -> Result<(), Fatal> {
+    pub fn start(&mut self) -> Result<(), HaltCause> {
         self.shard_loop.start()
     }
 
-    pub fn step(&mut self) -> Result<(), Fatal> {
+    pub fn step(&mut self) -> Result<(), HaltCause> {
         self.shard_loop.step()
     }
 
@@ -221,34 +221,34 @@ impl Hosted {
 
     /// True if it has no state, since it neither leads nor follows.
     pub fn is_absent(&self) -> bool {
-        self.control.role() == Role::Absent
+        self.control.role() == ShardRole::Absent
     }
 
-    fn write_last_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &Writer) {
+    fn write_last_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &SimulatedWriter) {
         if self.is_absent() {
             return;
         }
-        let Self { shard, desk, clock, random, control, .. } = self;
-        let open = || Ok(MemoryLog::of_scribe(*shard, cluster.clone(), writer.clone(), random.fork()));
-        Self::check(*shard, desk.tend_last((control.sequence(), clock.elapsed()), open, || true));
+        let Self { shard, snapshots, clock, random, control, .. } = self;
+        let open = || Ok(MemoryLog::of_snapshotter(*shard, cluster.clone(), writer.clone(), random.fork()));
+        Self::check(*shard, snapshots.tend_last((control.sequence(), clock.elapsed()), open, || true));
     }
 
-    /// As the scribe's thread does.
-    fn write_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &Writer) {
-        if matches!(self.control.role(), Role::Recovering | Role::Absent) {
+    /// As the snapshotter's thread does.
+    fn write_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &SimulatedWriter) {
+        if matches!(self.control.role(), ShardRole::Recovering | ShardRole::Absent) {
             return;
         }
-        let Self { shard, desk, clock, random, control, .. } = self;
-        let open = || Ok(MemoryLog::of_scribe(*shard, cluster.clone(), writer.clone(), random.fork()));
-        Self::check(*shard, desk.tend((control.sequence(), clock.elapsed()), open, || true));
+        let Self { shard, snapshots, clock, random, control, .. } = self;
+        let open = || Ok(MemoryLog::of_snapshotter(*shard, cluster.clone(), writer.clone(), random.fork()));
+        Self::check(*shard, snapshots.tend((control.sequence(), clock.elapsed()), open, || true));
     }
 
-    fn check(shard: Shard, written: Result<Option<usize>, TakeFault>) {
+    fn check(shard: Shard, written: Result<Option<usize>, SnapshotFault>) {
         match written {
-            Ok(_) | Err(TakeFault::Kafka(_) | TakeFault::Silent { .. }) => {}
+            Ok(_) | Err(SnapshotFault::Kafka(_) | SnapshotFault::Silent { .. }) => {}
             // It reads further than the loop, which meets the same soon.
-            Err(TakeFault::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. }))) => {}
-            Err(fault @ TakeFault::Halt(_)) => panic!("the scribe of shard {shard}: {fault}"),
+            Err(SnapshotFault::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. }))) => {}
+            Err(fault @ SnapshotFault::Halt(_)) => panic!("the snapshotter of shard {shard}: {fault}"),
         }
     }
 
@@ -257,8 +257,8 @@ impl Hosted {
         self.pending.complete(cluster, &self.cabinet, &self.archive);
     }
 
-    fn changed(&self, cluster: &Cluster, before: Role, after: Role, unconfirmed: usize) {
-        let led = matches!(before, Role::Leading | Role::Resigning);
+    fn changed(&self, cluster: &Cluster, before: ShardRole, after: ShardRole, unconfirmed: usize) {
+        let led = matches!(before, ShardRole::Leading | ShardRole::Resigning);
         if led && self.tap.recovered.get() {
             if self.tap.writer_lost.get() {
                 cluster.saw(Seen::LeadLost);
@@ -266,14 +266,16 @@ impl Hosted {
                 cluster.saw(Seen::Deposed);
                 (0..unconfirmed.min(1)).for_each(|_| cluster.saw(Seen::DeposedUnconfirmed));
             }
-        } else if led && after == Role::Following {
+        } else if led && after == ShardRole::Following {
             cluster.saw(Seen::Resigned);
         }
         match (before, after) {
-            (_, Role::Leading) => cluster.saw(Seen::TookOver),
-            (Role::TakingOver, Role::Following | Role::Recovering) => cluster.saw(Seen::TakeOverAbandoned),
-            (_, Role::Absent) => cluster.saw(Seen::StateForgotten),
-            (Role::Absent, _) => cluster.saw(Seen::BegunWith),
+            (_, ShardRole::Leading) => cluster.saw(Seen::TookOver),
+            (ShardRole::TakingOver, ShardRole::Following | ShardRole::Recovering) => {
+                cluster.saw(Seen::TakeOverAbandoned)
+            }
+            (_, ShardRole::Absent) => cluster.saw(Seen::StateForgotten),
+            (ShardRole::Absent, _) => cluster.saw(Seen::BegunWith),
             _ => {}
         }
     }

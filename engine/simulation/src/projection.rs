@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use engine_core::State;
+use engine_core::ShardState;
 use schemas::reading::{Position, Reader, Reading};
 use schemas::{AccountId, PartId, PartKind, Shard};
 
 use crate::builds::{Identity, NEWER};
-use crate::cluster::{Cluster, Topic};
-use crate::fold::Changes;
+use crate::cluster::{Cluster, PartitionTopic};
+use crate::fold::RowChanges;
 use crate::random::Random;
 use crate::tables::Model;
 
@@ -28,7 +28,7 @@ pub struct Projection {
     cluster: Rc<Cluster>,
     stored: Stored,
     reader: Reader,
-    changes: Changes,
+    changes: RowChanges,
     /// An older build that found a newer one's vocabulary reads no further.
     pub has_halted: bool,
 }
@@ -36,7 +36,7 @@ pub struct Projection {
 impl Projection {
     pub fn new(shard: Shard, cluster: Rc<Cluster>) -> Self {
         let reader = Reader::new(shard, cluster.map.shards(), Position::default());
-        Self { shard, cluster, stored: Stored::default(), reader, changes: Changes::new(), has_halted: false }
+        Self { shard, cluster, stored: Stored::default(), reader, changes: RowChanges::new(), has_halted: false }
     }
 
     /// Reads some records into the batch; now and then some that it had.
@@ -48,7 +48,7 @@ impl Projection {
         let next = self.reader.next_offset();
         let from = if random.one_in(20) { next.saturating_sub(random.below(5)) } else { next };
         for offset in from..from.saturating_add(most) {
-            let Some((_, bytes)) = self.cluster.record(Topic::Events, self.shard, offset) else { break };
+            let Some((_, bytes)) = self.cluster.record(PartitionTopic::Events, self.shard, offset) else { break };
             match self.reader.read(offset, &bytes) {
                 Ok(Reading::Outcome(outcome)) => {
                     self.changes.fold(&outcome).unwrap_or_else(|nonsense| panic!("projection: {nonsense}"));
@@ -77,13 +77,13 @@ impl Projection {
 
     /// What was not committed is gone.
     pub fn crash(&mut self) {
-        self.changes = Changes::new();
+        self.changes = RowChanges::new();
         self.has_halted = false;
         self.reader = Reader::new(self.shard, self.cluster.map.shards(), self.stored.position);
     }
 
     pub fn is_at_end(&self) -> bool {
-        self.reader.is_verified() && self.stored.position.offset == self.cluster.end(Topic::Events, self.shard)
+        self.reader.is_verified() && self.stored.position.offset == self.cluster.end(PartitionTopic::Events, self.shard)
     }
 
     /// Compares the tables with those of a projection that folds the whole log record by record and never dies.
@@ -104,7 +104,7 @@ impl Projection {
     }
 
     /// Compares the rows of purses with a shard's state at the end of its log.
-    pub fn assert_purses_are(&self, state: &State) {
+    pub fn assert_purses_are(&self, state: &ShardState) {
         let rows = self.stored.tables.purses.iter().map(|((account, shard), (row, _))| {
             let [available, held, live_orders, ..] = *row;
             (*account, *shard, available, held, live_orders)

@@ -14,7 +14,7 @@ use crate::simulation::Simulation;
 
 /// A run that ended well.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Report {
+pub struct RunReport {
     /// BLAKE3 of every record of every partition and of all that happened, in order: equal for equal seeds.
     pub digest: [u8; 32],
     /// Steps of the scheduler.
@@ -31,7 +31,7 @@ pub struct Report {
 
 /// A run that showed a fault of the product (or of the simulation).
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct RunFailure {
     /// The run.
     pub seed: u64,
     /// The only fault that was done to it, if others were left out.
@@ -44,7 +44,7 @@ pub struct Failure {
     pub last: Vec<String>,
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for RunFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { seed, only, step, what, last } = self;
         last.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
@@ -64,7 +64,7 @@ pub struct Options {
 }
 
 /// Runs one seed.
-pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
+pub fn run(seed: u64, options: Options) -> Result<RunReport, Box<RunFailure>> {
     let Options { only, aloud } = options;
     let mut random = Random::new(seed);
     let mut plan = Plan::draw(&mut random);
@@ -84,12 +84,12 @@ pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
     });
     match result {
         Ok(totals) => Ok(report(&cluster, steps, &totals)),
-        Err(what) => Err(Box::new(Failure { seed, only, step: step.get(), what, last: cluster.last_notes() })),
+        Err(what) => Err(Box::new(RunFailure { seed, only, step: step.get(), what, last: cluster.last_notes() })),
     }
 }
 
-fn report(cluster: &Rc<Cluster>, steps: u64, totals: &Totals) -> Report {
-    Report {
+fn report(cluster: &Rc<Cluster>, steps: u64, totals: &Totals) -> RunReport {
+    RunReport {
         digest: cluster.digest(),
         steps,
         commands: totals.commands,

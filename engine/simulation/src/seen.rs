@@ -92,7 +92,7 @@ kinds! {
     /// A process died while it wrote a snapshot.
     SnapshotUnfinished = "snapshot unfinished",
     /// The shelf could not be read.
-    ShelfUnreadable = "shelf unreadable",
+    ShelfUnreadable = "store unreadable",
 
     // Clients and readers.
     /// A request never reached the log.

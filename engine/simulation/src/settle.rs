@@ -1,12 +1,12 @@
 //! The end of a run: no more faults, and everything goes on until nothing is left to do.
 
-use engine::shard::Role;
-use engine_core::State;
+use engine::shard::ShardRole;
+use engine_core::ShardState;
 use schemas::Credits;
 use schemas::limits::MARKET_KEPT_MS;
 
 use crate::builds::NEWER;
-use crate::cluster::Topic;
+use crate::cluster::PartitionTopic;
 use crate::process::Process;
 use crate::projection::Projection;
 use crate::random::Random;
@@ -119,7 +119,7 @@ impl Simulation {
 
     /// Gives a shard to whoever leads it, or to anybody: what a leader forgot, only a leader that stays can show.
     fn give_to_one(&mut self, shard: usize) {
-        let leads = |process: &Process| process.hosted[shard].control.role() == Role::Leading;
+        let leads = |process: &Process| process.hosted[shard].control.role() == ShardRole::Leading;
         match self.processes.iter().position(leads) {
             Some(slot) if self.random.below(4) > 0 => self.assign_to(slot, shard, true),
             _ => self.assign(shard, true),
@@ -157,9 +157,9 @@ impl Simulation {
     }
 
     /// The states of all leaders.
-    fn states(&self) -> impl Iterator<Item = &State> {
+    fn states(&self) -> impl Iterator<Item = &ShardState> {
         let hosted = self.processes.iter().flat_map(|process| &process.hosted);
-        hosted.filter(|hosted| hosted.control.role() == Role::Leading).map(|hosted| hosted.replica().state())
+        hosted.filter(|hosted| hosted.control.role() == ShardRole::Leading).map(|hosted| hosted.replica().state())
     }
 
     /// Purses that nothing has changed for so long have sent their free credits home.
@@ -180,9 +180,9 @@ impl Simulation {
         let hosted = || self.processes.iter().map(|process| &process.hosted[shard]);
         let (events, commands) = {
             let shard = hosted().next()?.shard;
-            (self.cluster.end(Topic::Events, shard), self.cluster.end(Topic::Commands, shard))
+            (self.cluster.end(PartitionTopic::Events, shard), self.cluster.end(PartitionTopic::Commands, shard))
         };
-        let Some(leader) = hosted().find(|hosted| hosted.control.role() == Role::Leading) else {
+        let Some(leader) = hosted().find(|hosted| hosted.control.role() == ShardRole::Leading) else {
             return Some("nobody leads".to_owned());
         };
         let replica = leader.replica();
@@ -207,7 +207,7 @@ impl Simulation {
     }
 }
 
-fn assert_nothing_waits(state: &State) {
+fn assert_nothing_waits(state: &ShardState) {
     let waits = state.parked().next();
     assert!(waits.is_none(), "shard {}: nothing is under way, and this is parked: {waits:?}", state.shard());
 }

@@ -8,11 +8,11 @@ use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use crate::builds::{Identity, NEWER};
 use crate::clients::Clients;
 use crate::cluster::Cluster;
-use crate::cluster::shelf::Archive;
-use crate::cluster::writer::{Late, Writer};
+use crate::cluster::snapshot_store::SnapshotArchive;
+use crate::cluster::writer::{LateRecords, SimulatedWriter};
 use crate::oracle::agreement::Agreement;
 use crate::plan::{OCCASIONS, SCHEDULED};
-use crate::process::{Hosted, Process, Store};
+use crate::process::{Hosted, Process, ProcessSnapshots};
 use crate::projection::Projection;
 use crate::random::Random;
 use crate::seen::Seen;
@@ -34,12 +34,12 @@ pub struct Simulation {
     pub(crate) programs: Vec<Program>,
     /// What stands for all processes of projections.
     pub(crate) projecting: Identity,
-    stores: Vec<Store>,
-    pub archives: Vec<Archive>,
+    stores: Vec<ProcessSnapshots>,
+    pub archives: Vec<SnapshotArchive>,
     /// Nobody is told to lead a shard before this time.
     pub(crate) down_until: Vec<u64>,
     /// What dead or broken writers still may write.
-    pub(crate) late: Vec<Late>,
+    pub(crate) late: Vec<LateRecords>,
     pub clients: Clients,
     pub projections: Vec<Projection>,
     pub agreement: Agreement,
@@ -51,7 +51,7 @@ impl Simulation {
     /// A log with nothing but what clients ask first, and processes that just started.
     pub fn new(cluster: &Rc<Cluster>, mut random: Random) -> Self {
         let plan = &cluster.plan;
-        let store = || cluster.shards().map(|_| Rc::default()).collect::<Store>();
+        let store = || cluster.shards().map(|_| Rc::default()).collect::<ProcessSnapshots>();
         let shared = store();
         let stores = (0..plan.processes).map(|_| if plan.one_store { shared.clone() } else { store() });
         let mut simulation = Self {
@@ -60,7 +60,7 @@ impl Simulation {
             programs: vec![plan.program; plan.processes],
             projecting: Identity::new(cluster, plan.program, PartId(PROJECTIONS), PartKind::Projections),
             stores: stores.collect(),
-            archives: cluster.shards().map(|_| Archive::default()).collect(),
+            archives: cluster.shards().map(|_| SnapshotArchive::default()).collect(),
             processes: Vec::new(),
             down_until: cluster.shards().map(|_| 0).collect(),
             late: Vec::new(),
@@ -85,9 +85,9 @@ impl Simulation {
     }
 
     /// A loop of one shard, as a process in this place has it before it starts.
-    pub(crate) fn open(&mut self, slot: usize, shard: Shard) -> (Hosted, Writer) {
+    pub(crate) fn open(&mut self, slot: usize, shard: Shard) -> (Hosted, SimulatedWriter) {
         self.engines += 1;
-        let writer = Writer::default();
+        let writer = SimulatedWriter::default();
         let identity = (EngineId(self.engines), NEWER, writer.clone(), 0);
         let hosted =
             Hosted::open(&self.cluster, shard, identity, (&self.stores[slot], &self.archives), &mut self.random);

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use simulation::{FAULTS, Options, Report, Seen, Tally, run};
+use simulation::{FAULTS, Options, RunReport, Seen, Tally, run};
 
 const SEEDS: u64 = 300;
 
@@ -34,7 +34,7 @@ const FAILED_ONCE: &[(u64, Option<Seen>, &str)] = &[
     (2_356, None, "an older build halted at a raise that a deposed leader of a newer build had written"),
 ];
 
-fn passes(seed: u64, only: Option<Seen>) -> Report {
+fn passes(seed: u64, only: Option<Seen>) -> RunReport {
     run(seed, Options { only, aloud: false }).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
@@ -71,7 +71,7 @@ fn nothing_is_lost_or_doubled_whatever_happens_and_everything_happens() {
 
 #[test]
 fn a_seed_is_a_run_byte_for_byte() {
-    let first: Vec<Report> = (0..20).map(|seed| passes(seed, None)).collect();
+    let first: Vec<RunReport> = (0..20).map(|seed| passes(seed, None)).collect();
     let again = std::thread::spawn(|| (0..20).rev().map(|seed| passes(seed, None)).collect::<Vec<_>>());
     let mut again = again.join().unwrap();
     again.reverse();

@@ -6,7 +6,7 @@ use engine_core::Replica;
 use schemas::Shard;
 use schemas::shard_map::ShardMap;
 
-use crate::Shelf;
+use crate::SnapshotStore;
 
 /// A snapshot of any size that a machine can hold is read and restored, or written, within this time; what takes longer
 /// hangs.
@@ -14,13 +14,13 @@ pub const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// The shard as its newest whole snapshot has it; `None` if only the log can tell. A snapshot that cannot serve is
 /// passed over with a warning. `reads`: the vocabulary that the program knows.
-pub fn newest_snapshot(reads: u16, (shard, map): (Shard, ShardMap), shelf: &mut impl Shelf) -> Option<Replica> {
-    let list = shelf.list().inspect_err(|error| tracing::warn!(%shard, %error, "snapshots are out of reach"));
+pub fn newest_snapshot(reads: u16, (shard, map): (Shard, ShardMap), store: &mut impl SnapshotStore) -> Option<Replica> {
+    let list = store.list().inspect_err(|error| tracing::warn!(%shard, %error, "snapshots are out of reach"));
     list.unwrap_or_default().into_iter().find_map(|sequence| {
         let skipped = |error: &dyn std::error::Error| {
             tracing::warn!(%shard, sequence, %error, "a snapshot is skipped");
         };
-        let bytes = shelf.get(sequence).inspect_err(|error| skipped(error)).ok()?;
+        let bytes = store.get(sequence).inspect_err(|error| skipped(error)).ok()?;
         Replica::restore_knowing(reads, (shard, map), &bytes).inspect_err(|error| skipped(error)).ok()
     })
 }

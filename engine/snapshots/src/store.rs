@@ -15,7 +15,7 @@ use schemas::Shard;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::{SNAPSHOTS_FAILED, Shelf, ShelfFault};
+use crate::{SNAPSHOTS_FAILED, SnapshotStore, SnapshotStoreFault};
 
 /// Snapshots kept of each shard: if the newest is damaged, an older one saves most of the way.
 const KEEP: usize = 3;
@@ -64,40 +64,40 @@ impl Snapshots {
     pub fn open_to_read(location: &str, topic_prefix: &str) -> Result<Option<Self>, LocationError> {
         let runtime = Handle::current();
         let (store, base) = match place(location)? {
-            Place::Folder(folder) if folder.is_dir() => (local(location, folder)?, Path::default()),
-            Place::Folder(_) => return Ok(None),
-            Place::Store(store, base) => (store, base),
+            LocationKind::Folder(folder) if folder.is_dir() => (local(location, folder)?, Path::default()),
+            LocationKind::Folder(_) => return Ok(None),
+            LocationKind::Store(store, base) => (store, base),
         };
         Ok(Some(Self { store, root: base.join(topic_prefix), runtime }))
     }
 
     /// One shard's.
-    pub fn shelf(&self, shard: Shard) -> StoreShelf {
+    pub fn store(&self, shard: Shard) -> ObjectSnapshotStore {
         let folder = self.root.clone().join(format!("shard-{:03}", shard.number()));
-        StoreShelf { shard, store: self.store.clone(), folder, runtime: self.runtime.clone(), writing: None }
+        ObjectSnapshotStore { shard, store: self.store.clone(), folder, runtime: self.runtime.clone(), writing: None }
     }
 }
 
 /// What a location stands for.
-enum Place {
+enum LocationKind {
     Folder(PathBuf),
     Store(Arc<dyn ObjectStore>, Path),
 }
 
-fn place(location: &str) -> Result<Place, LocationError> {
-    let Ok(url) = url::Url::parse(location) else { return Ok(Place::Folder(location.into())) };
+fn place(location: &str) -> Result<LocationKind, LocationError> {
+    let Ok(url) = url::Url::parse(location) else { return Ok(LocationKind::Folder(location.into())) };
     if let Ok(folder) = url.to_file_path() {
-        return Ok(Place::Folder(folder));
+        return Ok(LocationKind::Folder(folder));
     }
     let store = |error| LocationError::Store { location: location.to_owned(), error };
     let (found, path) = object_store::parse_url(&url).map_err(store)?;
-    Ok(Place::Store(Arc::from(found), path))
+    Ok(LocationKind::Store(Arc::from(found), path))
 }
 
 fn open_store(location: &str) -> Result<(Arc<dyn ObjectStore>, Path), LocationError> {
     match place(location)? {
-        Place::Store(store, path) => Ok((store, path)),
-        Place::Folder(folder) => {
+        LocationKind::Store(store, path) => Ok((store, path)),
+        LocationKind::Folder(folder) => {
             let made = std::fs::create_dir_all(&folder);
             made.map_err(|error| LocationError::Folder { location: location.to_owned(), error })?;
             sweep(&folder);
@@ -132,7 +132,7 @@ fn sweep(folder: &std::path::Path) {
 }
 
 /// One shard's snapshots. For use from the shard's own thread.
-pub struct StoreShelf {
+pub struct ObjectSnapshotStore {
     shard: Shard,
     store: Arc<dyn ObjectStore>,
     folder: Path,
@@ -140,12 +140,12 @@ pub struct StoreShelf {
     writing: Option<JoinHandle<()>>,
 }
 
-impl Shelf for StoreShelf {
-    fn list(&mut self) -> Result<Vec<u64>, ShelfFault> {
+impl SnapshotStore for ObjectSnapshotStore {
+    fn list(&mut self) -> Result<Vec<u64>, SnapshotStoreFault> {
         self.runtime.block_on(sequences(&*self.store, &self.folder)).map_err(fault)
     }
 
-    fn get(&mut self, sequence: u64) -> Result<Vec<u8>, ShelfFault> {
+    fn get(&mut self, sequence: u64) -> Result<Vec<u8>, SnapshotStoreFault> {
         let path = name(&self.folder, sequence);
         let read = async { Ok(self.store.get(&path).await?.bytes().await?.to_vec()) };
         self.runtime.block_on(read).map_err(fault)
@@ -206,8 +206,8 @@ fn sequence(path: &Path) -> Option<u64> {
     path.filename()?.strip_suffix(SUFFIX)?.parse().ok()
 }
 
-fn fault(error: object_store::Error) -> ShelfFault {
-    ShelfFault(Box::new(error))
+fn fault(error: object_store::Error) -> SnapshotStoreFault {
+    SnapshotStoreFault(Box::new(error))
 }
 
 #[cfg(test)]
@@ -256,15 +256,15 @@ mod tests {
             let _within = runtime.enter();
             Snapshots::open(folder.path().to_str().unwrap(), "lfg").unwrap()
         };
-        let mut shelf = snapshots.shelf(Shard::new(3).unwrap());
-        assert_eq!(shelf.list().unwrap(), Vec::<u64>::new());
+        let mut store = snapshots.store(Shard::new(3).unwrap());
+        assert_eq!(store.list().unwrap(), Vec::<u64>::new());
         for sequence in [5, 70, 600, 1_000] {
-            shelf.put(sequence, sequence.to_string().into_bytes());
-            shelf.finish();
+            store.put(sequence, sequence.to_string().into_bytes());
+            store.finish();
         }
-        assert_eq!(shelf.list().unwrap(), [1_000, 600, 70]);
-        assert_eq!(shelf.get(600).unwrap(), b"600");
-        assert!(shelf.get(5).is_err());
-        assert!(snapshots.shelf(Shard::new(4).unwrap()).list().unwrap().is_empty());
+        assert_eq!(store.list().unwrap(), [1_000, 600, 70]);
+        assert_eq!(store.get(600).unwrap(), b"600");
+        assert!(store.get(5).is_err());
+        assert!(snapshots.store(Shard::new(4).unwrap()).list().unwrap().is_empty());
     }
 }

@@ -11,11 +11,11 @@ use service::kafka::{GroupProtocol, KafkaFault, Reading, announce, topics};
 use service::{Admin, Liveness, Readiness, Shutdown, Telemetry};
 use snapshots::{LocationError, SNAPSHOT_WITHIN, Snapshots};
 
-use crate::kafka_log::{KafkaLog, LogConsumer, Writer};
+use crate::kafka_log::{KafkaLog, LogConsumer, LogWriter};
 use crate::log::SystemClock;
-use crate::ownership::{Group, Ownership};
-use crate::scribe::{Pace, Scribe, Tools};
+use crate::ownership::{GroupConfig, Ownership};
 use crate::shard::{AHEAD_MAX, Control, ShardLoop};
+use crate::snapshotter::{SnapshotSchedule, Snapshotter, SnapshotterConfig};
 use crate::standby::Standby;
 
 /// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms, and says so before a snapshot is
@@ -32,7 +32,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Arguments of `engine run`.
 #[derive(Clone, Debug, Args)]
-pub struct RunArgs {
+pub struct EngineArgs {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
@@ -76,7 +76,7 @@ pub enum RunError {
 }
 
 /// Runs until asked to stop. A shard that halts does so alone: readiness and metrics tell.
-pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
+pub async fn run(args: EngineArgs, telemetry: Telemetry) -> Result<(), RunError> {
     crate::metrics::describe();
     let shutdown = Shutdown::on_signals()?;
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
@@ -96,21 +96,22 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
     let announced = tokio::spawn(announce(args.log.clone(), part, shutdown.clone()));
     let snapshots = Snapshots::open(&args.snapshots, &args.log.topic_prefix)?;
     let shards = Shards::start(&args, engine, &writer, &snapshots, controls.clone())?;
-    let scribe = Scribe::start(Tools {
+    let snapshotter = Snapshotter::start(SnapshotterConfig {
         log: args.log.clone(),
         snapshots,
-        pace: Pace::new(args.snapshot_every, Duration::from_secs(args.snapshot_seconds)),
+        schedule: SnapshotSchedule::new(args.snapshot_every, Duration::from_secs(args.snapshot_seconds)),
         controls: controls.clone(),
         writer: Arc::clone(&writer),
         // It beats while it reads.
-        pulse: liveness.watch("scribe", SNAPSHOT_WITHIN),
+        pulse: liveness.watch("snapshotter", SNAPSHOT_WITHIN),
     })?;
     // At once: each shard takes over when it has recovered, whatever the others do.
-    let ownership = Ownership::join(Group { log: args.log, protocol: args.group_protocol, controls, ready: owned })?;
+    let ownership =
+        Ownership::join(GroupConfig { log: args.log, protocol: args.group_protocol, controls, ready: owned })?;
     shutdown.wait().await;
     tokio::task::block_in_place(|| ownership.leave());
     shards.end().await;
-    tokio::task::block_in_place(|| scribe.end());
+    tokio::task::block_in_place(|| snapshotter.end());
     tokio::task::block_in_place(|| writer.drain(DRAIN_WITHIN));
     let _ended = announced.await;
     tracing::info!("ended in good order");
@@ -118,8 +119,8 @@ pub async fn run(args: RunArgs, telemetry: Telemetry) -> Result<(), RunError> {
 }
 
 /// Waits for Kafka, checks the topics, warms the producer. `None` if asked to stop first.
-async fn connect(args: &RunArgs, shutdown: &Shutdown) -> Result<Option<Arc<Writer>>, RunError> {
-    let writer = Writer::open(&args.log)?;
+async fn connect(args: &EngineArgs, shutdown: &Shutdown) -> Result<Option<Arc<LogWriter>>, RunError> {
+    let writer = LogWriter::open(&args.log)?;
     while !shutdown.is_triggered() {
         let checked = topics::verify(&args.log).await;
         match checked.and_then(|()| tokio::task::block_in_place(|| writer.warm(&args.log.topics()))) {
@@ -140,9 +141,9 @@ struct Shards {
 
 impl Shards {
     fn start(
-        args: &RunArgs,
+        args: &EngineArgs,
         engine: EngineId,
-        writer: &Arc<Writer>,
+        writer: &Arc<LogWriter>,
         snapshots: &Snapshots,
         controls: Vec<Control>,
     ) -> Result<Self, RunError> {
@@ -150,7 +151,7 @@ impl Shards {
         let (consumer, mut threads) = (LogConsumer::open(&args.log, Reading::Live)?, Vec::new());
         for (shard, control) in Shard::all(args.log.shards).zip(&controls) {
             let log = KafkaLog::new(&args.log, shard, consumer.clone(), writer.clone());
-            let outside = (log, SystemClock::default(), snapshots.shelf(shard));
+            let outside = (log, SystemClock::default(), snapshots.store(shard));
             let shard_loop = ShardLoop::new((shard, args.log.shard_map()), engine, outside, control.clone());
             let ahead_max = Duration::from_secs(args.clock_ahead_max_seconds);
             let mut shard_loop = shard_loop.with_clock_ahead_max(ahead_max);

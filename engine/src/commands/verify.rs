@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Args;
-use engine_core::{Halt, Read, Replica, Sums};
+use engine_core::{Halt, OwnRecord, Replica, Sums};
 use schemas::{Credits, Event, Shard};
 use service::config::LogArgs;
 use service::kafka::{EventsTail, KafkaFault, Reading, quarantine};
@@ -98,17 +98,21 @@ impl Audit {
             let read = match replica.read(record.offset(), record.payload()) {
                 Err(Halt::Broken(broken)) if quarantine::of_record(&self.log, shard, broken.offset)?.is_some() => {
                     replica.pass_over(broken.offset);
-                    Read::Ignored
+                    OwnRecord::Ignored
                 }
                 read => read?,
             };
             match read {
-                Read::Followed(outcome) => {
+                OwnRecord::Followed(outcome) => {
                     self.messages.note(shard, &outcome.events);
                     self.unknown[shard.index()] += outcome.unknown();
                 }
-                Read::Unknown => self.unknown[shard.index()] += 1,
-                Read::Ignored | Read::Quarantine(_) | Read::Term(_) | Read::Confirmed(_) | Read::Deposed(_) => {}
+                OwnRecord::Unknown => self.unknown[shard.index()] += 1,
+                OwnRecord::Ignored
+                | OwnRecord::Quarantine(_)
+                | OwnRecord::Term(_)
+                | OwnRecord::Confirmed(_)
+                | OwnRecord::Deposed(_) => {}
             }
         }
         Ok(())

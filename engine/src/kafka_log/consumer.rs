@@ -19,8 +19,8 @@ use service::config::LogArgs;
 use service::kafka::requests::Requests;
 use service::kafka::{KafkaFault, Reading, consumer_config};
 
-use super::bell::Bell;
-use crate::log::{Extent, Source};
+use super::wakeup::Wakeup;
+use crate::log::{Extent, LogPartition};
 
 /// What was fetched of a partition.
 pub type Fetched = PartitionQueue<Requests>;
@@ -54,14 +54,14 @@ impl LogConsumer {
         Ok(Arc::new(Self { client, topics, strayed }))
     }
 
-    fn topic(&self, source: Source) -> &str {
+    fn topic(&self, source: LogPartition) -> &str {
         match source {
-            Source::Events => &self.topics.events,
-            Source::Commands => &self.topics.commands,
+            LogPartition::Events => &self.topics.events,
+            LogPartition::Commands => &self.topics.commands,
         }
     }
 
-    fn one(&self, (source, shard): (Source, Shard), offset: Offset) -> Result<TopicPartitionList, KafkaFault> {
+    fn one(&self, (source, shard): (LogPartition, Shard), offset: Offset) -> Result<TopicPartitionList, KafkaFault> {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(self.topic(source), shard.partition(), offset)?;
         Ok(list)
@@ -70,16 +70,16 @@ impl LogConsumer {
     /// Reads a partition from `offset` on. Nobody reads it yet. `bell` rings when something is fetched.
     pub fn enter(
         &self,
-        (source, shard): (Source, Shard),
+        (source, shard): (LogPartition, Shard),
         offset: u64,
-        bell: &Arc<Bell>,
+        wakeup: &Arc<Wakeup>,
     ) -> Result<Fetched, KafkaFault> {
         let topic = self.topic(source);
         let missing = || KafkaFault::TopicMissing { topic: topic.to_owned() };
         // Before each assignment: a partition that was unknown for a while has a new queue.
         let mut fetched = self.client.split_partition_queue(topic, shard.partition()).ok_or_else(missing)?;
-        let bell = Arc::clone(bell);
-        fetched.set_nonempty_callback(move || bell.ring());
+        let wakeup = Arc::clone(wakeup);
+        fetched.set_nonempty_callback(move || wakeup.ring());
         let offset = i64::try_from(offset).map_or(Offset::Invalid, Offset::Offset);
         self.client.incremental_assign(&self.one((source, shard), offset)?)?;
         Ok(fetched)
@@ -87,18 +87,18 @@ impl LogConsumer {
 
     /// Reads a partition no more. The caller drops what was fetched before it enters again: a queue that ends later would
     /// silence the new one.
-    pub fn leave(&self, (source, shard): (Source, Shard)) -> Result<(), KafkaFault> {
+    pub fn leave(&self, (source, shard): (LogPartition, Shard)) -> Result<(), KafkaFault> {
         Ok(self.client.incremental_unassign(&self.one((source, shard), Offset::Invalid)?)?)
     }
 
     /// Fetches nothing of a partition that is read, and drops what was fetched; or goes on.
-    pub fn pause(&self, (source, shard): (Source, Shard), pause: bool) -> Result<(), KafkaFault> {
+    pub fn pause(&self, (source, shard): (LogPartition, Shard), pause: bool) -> Result<(), KafkaFault> {
         let one = self.one((source, shard), Offset::Invalid)?;
         Ok(if pause { self.client.pause(&one) } else { self.client.resume(&one) }?)
     }
 
     /// What a partition has.
-    pub fn extent(&self, (source, shard): (Source, Shard)) -> Result<Extent, KafkaFault> {
+    pub fn extent(&self, (source, shard): (LogPartition, Shard)) -> Result<Extent, KafkaFault> {
         let (low, high) = self.client.fetch_watermarks(self.topic(source), shard.partition(), ASK_TIMEOUT)?;
         let natural = |offset| u64::try_from(offset).unwrap_or(0);
         Ok(Extent { first: natural(low), end: natural(high) })

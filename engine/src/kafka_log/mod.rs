@@ -5,9 +5,9 @@
 //! | the partition     | the shard follows; or leads, and has written nothing for a while                              |
 //! | the producer      | the shard leads and writes, and each record is written right behind the one before (`own.rs`) |
 
-mod bell;
 mod consumer;
 mod own;
+mod wakeup;
 mod writer;
 
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use schemas::{Quarantine, Shard, Timestamp};
 use service::config::LogArgs;
 use service::kafka::{KafkaFault, may_retry, quarantine};
 
-use crate::log::{AppendFault, Extent, Incoming, Log, Source};
-use bell::Bell;
+use crate::log::{AppendFault, Extent, LogPartition, LogRecord, ShardLog};
 use consumer::Fetched;
 pub use consumer::LogConsumer;
-pub use writer::{Generation, Writer};
+use wakeup::Wakeup;
+pub use writer::{LogWriter, ProducerGeneration};
 
 /// A leader that has written nothing for so long reads its partition: another may have taken over.
 const RESTS_AFTER: Duration = Duration::from_millis(500);
@@ -35,10 +35,10 @@ pub struct KafkaLog {
     args: LogArgs,
     topics: Topics,
     consumer: Arc<LogConsumer>,
-    writer: Arc<Writer>,
-    generation: Arc<Generation>,
+    writer: Arc<LogWriter>,
+    generation: Arc<ProducerGeneration>,
     /// Rings when there may be something to read.
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     commands: Commands,
     events: Events,
 }
@@ -68,30 +68,30 @@ struct Events {
 }
 
 impl KafkaLog {
-    /// A shard's log; it reads nothing until [`Log::follow_from`]. Nobody else reads the shard through the same consumer.
-    pub fn new(args: &LogArgs, shard: Shard, consumer: Arc<LogConsumer>, writer: Arc<Writer>) -> Self {
+    /// A shard's log; it reads nothing until [`ShardLog::follow_from`]. Nobody else reads the shard through the same consumer.
+    pub fn new(args: &LogArgs, shard: Shard, consumer: Arc<LogConsumer>, writer: Arc<LogWriter>) -> Self {
         let (topics, generation) = (args.topics(), writer.current());
         let written = generation.own(shard).count();
         let events = Events { fetched: None, next: 0, own: false, written, written_at: Instant::now() };
-        let (args, bell, commands) = (args.clone(), Arc::default(), Commands::default());
-        Self { shard, args, topics, consumer, writer, generation, bell, commands, events }
+        let (args, wakeup, commands) = (args.clone(), Arc::default(), Commands::default());
+        Self { shard, args, topics, consumer, writer, generation, wakeup, commands, events }
     }
 
     /// Reads a partition from `offset` on, whether or not it was read already.
-    fn enter(&mut self, source: Source, offset: u64) -> Result<(), KafkaFault> {
+    fn enter(&mut self, source: LogPartition, offset: u64) -> Result<(), KafkaFault> {
         self.leave(source)?;
-        let fetched = self.consumer.enter((source, self.shard), offset, &self.bell)?;
+        let fetched = self.consumer.enter((source, self.shard), offset, &self.wakeup)?;
         match source {
-            Source::Events => (self.events.fetched, self.events.next) = (Some(fetched), offset),
-            Source::Commands => (self.commands.fetched, self.commands.next) = (Some(fetched), offset),
+            LogPartition::Events => (self.events.fetched, self.events.next) = (Some(fetched), offset),
+            LogPartition::Commands => (self.commands.fetched, self.commands.next) = (Some(fetched), offset),
         }
         Ok(())
     }
 
-    fn leave(&mut self, source: Source) -> Result<(), KafkaFault> {
+    fn leave(&mut self, source: LogPartition) -> Result<(), KafkaFault> {
         let fetched = match source {
-            Source::Events => &mut self.events.fetched,
-            Source::Commands => &mut self.commands.fetched,
+            LogPartition::Events => &mut self.events.fetched,
+            LogPartition::Commands => &mut self.commands.fetched,
         };
         if fetched.is_some() {
             self.consumer.leave((source, self.shard))?;
@@ -103,35 +103,35 @@ impl KafkaLog {
     /// Commands are wanted, or not.
     fn consume(&mut self, consumed: bool) -> Result<(), KafkaFault> {
         self.commands.consumed = consumed;
-        self.consumer.pause((Source::Commands, self.shard), !consumed)
+        self.consumer.pause((LogPartition::Commands, self.shard), !consumed)
     }
 
     /// Reads again what came past the queues.
     fn read_again(&mut self) -> Result<(), KafkaFault> {
         if self.events.fetched.is_some() {
-            self.enter(Source::Events, self.events.next)?;
+            self.enter(LogPartition::Events, self.events.next)?;
         }
         if self.commands.fetched.is_some() {
-            self.enter(Source::Commands, self.commands.next)?;
+            self.enter(LogPartition::Commands, self.commands.next)?;
             self.consume(self.commands.consumed)?;
         }
         Ok(())
     }
 }
 
-impl Log for KafkaLog {
+impl ShardLog for KafkaLog {
     fn follow_from(&mut self, events: u64, commands: u64) -> Result<(), KafkaFault> {
         self.leave_own();
-        self.enter(Source::Events, events)?;
+        self.enter(LogPartition::Events, events)?;
         // Commands are assigned from the first on, but paused: a consumer needs up to a second to find a topic that is
         // new to it. At an absolute offset, not at the end: with the end, commands that came during a take-over were
         // seen to be skipped, presumably because its lookup was answered after the offset that was asked for then.
-        self.enter(Source::Commands, commands)?;
+        self.enter(LogPartition::Commands, commands)?;
         self.consume(false)
     }
 
     fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
-        self.enter(Source::Commands, offset)?;
+        self.enter(LogPartition::Commands, offset)?;
         self.consume(true)
     }
 
@@ -142,11 +142,11 @@ impl Log for KafkaLog {
     fn rest(&mut self) -> Result<(), KafkaFault> {
         self.leave_own();
         self.commands.consumed = false;
-        self.leave(Source::Events)?;
-        self.leave(Source::Commands)
+        self.leave(LogPartition::Events)?;
+        self.leave(LogPartition::Commands)
     }
 
-    fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
+    fn extent(&mut self, source: LogPartition) -> Result<Extent, KafkaFault> {
         self.consumer.extent((source, self.shard))
     }
 
@@ -162,7 +162,7 @@ impl Log for KafkaLog {
         &mut self,
         hungry: bool,
         timeout: Duration,
-        visit: impl FnOnce(Incoming<'_>) -> R,
+        visit: impl FnOnce(LogRecord<'_>) -> R,
     ) -> Result<Option<R>, KafkaFault> {
         if self.consumer.has_strayed(self.shard) {
             self.read_again()?;
@@ -172,9 +172,9 @@ impl Log for KafkaLog {
             if self.events.own
                 && let Some(bytes) = self.next_own()?
             {
-                let (source, offset, time) = (Source::Events, self.events.next, Timestamp(0));
+                let (source, offset, time) = (LogPartition::Events, self.events.next, Timestamp(0));
                 self.events.next += 1;
-                return Ok(Some(visit(Incoming { source, offset, time, bytes: &bytes })));
+                return Ok(Some(visit(LogRecord { source, offset, time, bytes: &bytes })));
             }
             let commands = self.commands.fetched.as_ref().filter(|_| hungry && self.commands.consumed);
             let queues = self.events.fetched.as_ref().into_iter().chain(commands);
@@ -185,8 +185,8 @@ impl Log for KafkaLog {
                     let seen = visit(incoming);
                     drop(message);
                     match source {
-                        Source::Events => self.events.next = next,
-                        Source::Commands => self.commands.next = next,
+                        LogPartition::Events => self.events.next = next,
+                        LogPartition::Commands => self.commands.next = next,
                     }
                     return Ok(Some(seen));
                 }
@@ -200,7 +200,7 @@ impl Log for KafkaLog {
             if !std::mem::take(&mut may_wait) {
                 return Ok(None);
             }
-            self.bell.wait(timeout);
+            self.wakeup.wait(timeout);
         }
     }
 
@@ -242,9 +242,9 @@ impl KafkaLog {
         if self.events.own || !self.commands.consumed || self.in_flight() > 0 || own.end() > self.events.next {
             return;
         }
-        match self.leave(Source::Events) {
+        match self.leave(LogPartition::Events) {
             Ok(()) => {
-                self.generation.own(self.shard).want(Some(Arc::clone(&self.bell)));
+                self.generation.own(self.shard).want(Some(Arc::clone(&self.wakeup)));
                 self.events.own = true;
             }
             // It goes on fetching, which is as right.
@@ -280,7 +280,7 @@ impl KafkaLog {
 
     fn read_partition(&mut self) -> Result<(), KafkaFault> {
         self.leave_own();
-        self.enter(Source::Events, self.events.next)
+        self.enter(LogPartition::Events, self.events.next)
     }
 }
 
@@ -293,9 +293,9 @@ impl Drop for KafkaLog {
     }
 }
 
-fn incoming<'a>(message: &'a BorrowedMessage<'_>, topics: &Topics) -> Incoming<'a> {
-    Incoming {
-        source: if message.topic() == topics.events { Source::Events } else { Source::Commands },
+fn incoming<'a>(message: &'a BorrowedMessage<'_>, topics: &Topics) -> LogRecord<'a> {
+    LogRecord {
+        source: if message.topic() == topics.events { LogPartition::Events } else { LogPartition::Commands },
         offset: u64::try_from(message.offset()).expect("a record's offset is not negative"),
         time: Timestamp(message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0)),
         bytes: message.payload().unwrap_or_default(),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rdkafka::Message as _;
 use rdkafka::producer::DeliveryResult;
 
-use super::bell::Bell;
+use super::wakeup::Wakeup;
 
 /// A record of the own events partition, as the broker reports it.
 pub struct Reported {
@@ -20,21 +20,21 @@ pub struct Reported {
 }
 
 /// What the broker reports of one shard's outcomes, from the making of a producer on.
-pub struct Reports {
+pub struct OutcomeReports {
     count: AtomicU64,
     /// The last offset that was reported; -1 before the first.
     last: AtomicI64,
-    wanted: Mutex<Wanted>,
+    wanted: Mutex<Subscription>,
 }
 
 /// Who wants the reports, if anybody does, and what came for it.
 #[derive(Default)]
-struct Wanted {
-    by: Option<Arc<Bell>>,
+struct Subscription {
+    by: Option<Arc<Wakeup>>,
     records: VecDeque<Reported>,
 }
 
-impl Reports {
+impl OutcomeReports {
     pub fn new() -> Self {
         Self { count: AtomicU64::new(0), last: AtomicI64::new(-1), wanted: Mutex::default() }
     }
@@ -52,12 +52,12 @@ impl Reports {
         }
         drop(wanted);
         self.count.fetch_add(1, Ordering::AcqRel);
-        by.inspect(|bell| bell.ring());
+        by.inspect(|wakeup| wakeup.ring());
     }
 
     /// Keeps what comes from now on, and rings this bell; or no more.
-    pub fn want(&self, by: Option<Arc<Bell>>) {
-        *self.wanted() = Wanted { by, records: VecDeque::new() };
+    pub fn want(&self, by: Option<Arc<Wakeup>>) {
+        *self.wanted() = Subscription { by, records: VecDeque::new() };
     }
 
     /// The next record.
@@ -76,7 +76,7 @@ impl Reports {
     }
 
     // A queue is whole after every call, whoever panicked.
-    fn wanted(&self) -> std::sync::MutexGuard<'_, Wanted> {
+    fn wanted(&self) -> std::sync::MutexGuard<'_, Subscription> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,12 +27,12 @@ struct Leader {
 
 impl Leader {
     fn new(args: &LogArgs) -> Self {
-        let writer = Writer::open(args).unwrap();
+        let writer = LogWriter::open(args).unwrap();
         writer.warm(&args.topics()).unwrap();
         Self::with(args, writer)
     }
 
-    fn with(args: &LogArgs, writer: Arc<Writer>) -> Self {
+    fn with(args: &LogArgs, writer: Arc<LogWriter>) -> Self {
         let mut log = KafkaLog::new(args, SHARD, LogConsumer::open(args, Reading::Live).unwrap(), writer);
         log.follow_from(0, 0).unwrap();
         log.consume_from(0).unwrap();
@@ -46,7 +46,7 @@ impl Leader {
     fn poll(&mut self, timeout: Duration) {
         let seen = self.log.poll(true, timeout, |record| (record.source, record.offset, record.bytes.to_vec()));
         if let Some((source, offset, bytes)) = seen.unwrap() {
-            assert_eq!(source, Source::Events);
+            assert_eq!(source, LogPartition::Events);
             self.seen.push((offset, bytes));
         }
     }
@@ -151,15 +151,15 @@ fn a_leader_that_writes_alone_fetches_nothing_and_one_that_rests_sees_the_next()
 #[test]
 fn who_reads_the_same_shard_in_the_same_process_takes_nothing_from_its_leader() {
     let (args, runtime) = topics();
-    let writer = Writer::open(&args).unwrap();
+    let writer = LogWriter::open(&args).unwrap();
     writer.warm(&args.topics()).unwrap();
     let mut leader = Leader::with(&args, writer.clone());
     for number in 0..300_usize {
         leader.write(&number.to_le_bytes());
         if number % 50 == 10 {
-            // As the scribe does.
-            let mut scribe = Leader::with(&args, writer.clone());
-            scribe.poll_until(1);
+            // As the snapshotter does.
+            let mut snapshotter = Leader::with(&args, writer.clone());
+            snapshotter.poll_until(1);
         }
     }
     leader.poll_until(300);
@@ -189,7 +189,7 @@ fn records_that_came_past_the_queues_are_read_again() {
 #[test]
 fn the_shards_of_a_process_share_a_consumer_and_each_reads_its_own() {
     let (args, runtime) = topics_of(3);
-    let writer = Writer::open(&args).unwrap();
+    let writer = LogWriter::open(&args).unwrap();
     writer.warm(&args.topics()).unwrap();
     let consumer = LogConsumer::open(&args, Reading::Live).unwrap();
     let log = |shard| KafkaLog::new(&args, shard, consumer.clone(), writer.clone());
@@ -212,8 +212,8 @@ fn the_shards_of_a_process_share_a_consumer_and_each_reads_its_own() {
     while seen.values().map(Vec::len).sum::<usize>() < 300 {
         assert!(start.elapsed() < PATIENCE, "{seen:?}");
         for (shard, log) in logs.iter_mut().enumerate() {
-            let mut read = |record: Incoming<'_>| {
-                seen.entry((shard, record.source == Source::Events)).or_default().push(record.offset)
+            let mut read = |record: LogRecord<'_>| {
+                seen.entry((shard, record.source == LogPartition::Events)).or_default().push(record.offset)
             };
             log.poll(true, Duration::from_millis(5), &mut read).unwrap();
         }

@@ -24,28 +24,28 @@ use crate::log::AppendFault;
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes producers, one after the other.
-pub struct Writer {
+pub struct LogWriter {
     config: ClientConfig,
     shards: u16,
-    current: Mutex<Arc<Generation>>,
+    current: Mutex<Arc<ProducerGeneration>>,
 }
 
 /// One producer, from its making to its failure.
-pub struct Generation {
+pub struct ProducerGeneration {
     number: u64,
-    producer: Polled<Reports>,
+    producer: Polled<DeliveryReports>,
     failed: Arc<AtomicBool>,
-    own: Arc<[own::Reports]>,
+    own: Arc<[own::OutcomeReports]>,
 }
 
 /// Hears what became of records: of outcomes, for their shards; of all, whether they failed.
-struct Reports {
+struct DeliveryReports {
     failed: Arc<AtomicBool>,
-    own: Arc<[own::Reports]>,
+    own: Arc<[own::OutcomeReports]>,
     requests: Requests,
 }
 
-impl ClientContext for Reports {
+impl ClientContext for DeliveryReports {
     fn stats(&self, statistics: Statistics) {
         self.requests.count(&statistics);
     }
@@ -60,7 +60,7 @@ impl ClientContext for Reports {
     }
 }
 
-impl ProducerContext for Reports {
+impl ProducerContext for DeliveryReports {
     /// One more than the number of the shard whose outcome it is; 0 if it is none.
     type DeliveryOpaque = usize;
 
@@ -78,11 +78,11 @@ impl ProducerContext for Reports {
     }
 }
 
-impl Writer {
+impl LogWriter {
     /// Makes the first producer.
     pub fn open(args: &LogArgs) -> Result<Arc<Self>, KafkaFault> {
         let config = outcome_producer_config(&args.kafka);
-        let first = Generation::make(&config, args.shards, 1)?;
+        let first = ProducerGeneration::make(&config, args.shards, 1)?;
         Ok(Arc::new(Self { config, shards: args.shards, current: Mutex::new(first) }))
     }
 
@@ -96,16 +96,16 @@ impl Writer {
     }
 
     /// The present producer.
-    pub fn current(&self) -> Arc<Generation> {
+    pub fn current(&self) -> Arc<ProducerGeneration> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The present producer, after making a new one if the present one is `known` and has failed.
-    pub fn renew(&self, known: &Arc<Generation>) -> Result<Arc<Generation>, KafkaFault> {
+    pub fn renew(&self, known: &Arc<ProducerGeneration>) -> Result<Arc<ProducerGeneration>, KafkaFault> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.has_failed() && current.number == known.number {
             current.producer.purge(PurgeConfig::default().queue().inflight());
-            *current = Generation::make(&self.config, self.shards, known.number + 1)?;
+            *current = ProducerGeneration::make(&self.config, self.shards, known.number + 1)?;
             tracing::info!(generation = current.number, "a new producer replaces the broken one");
         }
         Ok(current.clone())
@@ -121,18 +121,18 @@ impl Writer {
     }
 }
 
-impl Generation {
+impl ProducerGeneration {
     fn make(config: &ClientConfig, shards: u16, number: u64) -> Result<Arc<Self>, KafkaFault> {
         let failed = Arc::new(AtomicBool::new(false));
-        let own: Arc<[own::Reports]> = (0..shards).map(|_| own::Reports::new()).collect();
+        let own: Arc<[own::OutcomeReports]> = (0..shards).map(|_| own::OutcomeReports::new()).collect();
         let mut config = config.clone();
         let requests = Requests::of("writer", &mut config);
-        let producer = Polled::new(&config, Reports { failed: failed.clone(), own: own.clone(), requests })?;
+        let producer = Polled::new(&config, DeliveryReports { failed: failed.clone(), own: own.clone(), requests })?;
         Ok(Arc::new(Self { number, producer, failed, own }))
     }
 
     /// What the broker reports of a shard's outcomes.
-    pub fn own(&self, shard: Shard) -> &own::Reports {
+    pub fn own(&self, shard: Shard) -> &own::OutcomeReports {
         &self.own[shard.index()]
     }
 

@@ -23,7 +23,7 @@ pub const AHEAD_MAX: Duration = Duration::from_secs(30);
 
 /// What a leader makes of a command's time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Judged {
+pub(super) enum TimeCheck {
     /// It counts.
     Taken(Timestamp),
     /// Another counts in its place.
@@ -46,14 +46,14 @@ impl Clocks {
     }
 
     /// See the module.
-    pub fn judge(&self, time: Timestamp, own: Timestamp) -> Judged {
+    pub fn judge(&self, time: Timestamp, own: Timestamp) -> TimeCheck {
         let latest = later(own, CLAMP);
         if time > later(own, self.ahead_max) {
-            Judged::FarAhead
+            TimeCheck::FarAhead
         } else if time > latest {
-            Judged::Clamped(latest)
+            TimeCheck::Clamped(latest)
         } else {
-            Judged::Taken(time)
+            TimeCheck::Taken(time)
         }
     }
 
@@ -87,12 +87,12 @@ mod tests {
     fn a_time_is_taken_clamped_or_refused_by_how_far_ahead_it_is() {
         let clocks = Clocks::new(AHEAD_MAX);
         let ahead = |millis| clocks.judge(Timestamp(OWN.0 + millis), OWN);
-        assert_eq!(clocks.judge(Timestamp(5), OWN), Judged::Taken(Timestamp(5)));
-        assert_eq!(ahead(2_000), Judged::Taken(Timestamp(OWN.0 + 2_000)));
-        assert_eq!(ahead(2_001), Judged::Clamped(Timestamp(OWN.0 + 2_000)));
-        assert_eq!(ahead(30_000), Judged::Clamped(Timestamp(OWN.0 + 2_000)));
-        assert_eq!(ahead(30_001), Judged::FarAhead);
-        assert_eq!(clocks.judge(Timestamp(u64::MAX), OWN), Judged::FarAhead);
+        assert_eq!(clocks.judge(Timestamp(5), OWN), TimeCheck::Taken(Timestamp(5)));
+        assert_eq!(ahead(2_000), TimeCheck::Taken(Timestamp(OWN.0 + 2_000)));
+        assert_eq!(ahead(2_001), TimeCheck::Clamped(Timestamp(OWN.0 + 2_000)));
+        assert_eq!(ahead(30_000), TimeCheck::Clamped(Timestamp(OWN.0 + 2_000)));
+        assert_eq!(ahead(30_001), TimeCheck::FarAhead);
+        assert_eq!(clocks.judge(Timestamp(u64::MAX), OWN), TimeCheck::FarAhead);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use service::{Part, Pulse};
 
 /// What a shard's loop is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
+pub enum ShardRole {
     /// Folds the log up to its head.
     Recovering,
     /// A warm standby.
@@ -28,7 +28,7 @@ pub enum Role {
     Absent,
 }
 
-impl Role {
+impl ShardRole {
     const ALL: [Self; 7] = [
         Self::Recovering,
         Self::Following,
@@ -45,7 +45,7 @@ impl Role {
     }
 }
 
-impl std::fmt::Display for Role {
+impl std::fmt::Display for ShardRole {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Recovering => "recovering",
@@ -92,7 +92,7 @@ impl Control {
             lead: AtomicU8::new(NO),
             stop: AtomicBool::new(false),
             hurry: AtomicBool::new(false),
-            role: AtomicU8::new(Role::Recovering.code()),
+            role: AtomicU8::new(ShardRole::Recovering.code()),
             next_command: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
             ready,
@@ -109,7 +109,7 @@ impl Control {
 
     /// Wants the shard led until another process leads it, if it is led here now; else not led.
     pub fn want_successor(&self) {
-        let wanted = if self.role() == Role::Leading { UNTIL_DEPOSED } else { NO };
+        let wanted = if self.role() == ShardRole::Leading { UNTIL_DEPOSED } else { NO };
         self.shared.lead.store(wanted, Ordering::Release);
         self.judge();
     }
@@ -122,8 +122,8 @@ impl Control {
     }
 
     /// What the loop is doing.
-    pub fn role(&self) -> Role {
-        Role::ALL[usize::from(self.shared.role.load(Ordering::Acquire))]
+    pub fn role(&self) -> ShardRole {
+        ShardRole::ALL[usize::from(self.shared.role.load(Ordering::Acquire))]
     }
 
     /// The next command that has no outcome, as far as the log was read.
@@ -138,12 +138,12 @@ impl Control {
 
     /// True if the group wants this shard led here, and it cannot be.
     pub fn is_halted_and_wanted(&self) -> bool {
-        self.role() == Role::Halted && self.wants_lead()
+        self.role() == ShardRole::Halted && self.wants_lead()
     }
 
     /// The loop ended and cannot go on. The process can, so this is no failure of its liveness.
     pub(super) fn halt(&self, reason: &str) {
-        self.shared.role.store(Role::Halted.code(), Ordering::Release);
+        self.shared.role.store(ShardRole::Halted.code(), Ordering::Release);
         self.shared.ready.halt(reason);
         self.shared.pulse.stop();
     }
@@ -175,9 +175,9 @@ impl Control {
         !self.shared.hurry.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_role(&self, role: Role) {
+    pub(super) fn set_role(&self, role: ShardRole) {
         self.shared.role.store(role.code(), Ordering::Release);
-        if role != Role::Leading {
+        if role != ShardRole::Leading {
             // However the lead ended, it is the other's turn. What is wanted anew meanwhile stays.
             let lead = &self.shared.lead;
             let _unless_changed = lead.compare_exchange(UNTIL_DEPOSED, NO, Ordering::AcqRel, Ordering::Acquire);
@@ -201,8 +201,8 @@ impl Control {
 
     /// Ready: what is wanted is so.
     fn judge(&self) {
-        let standby = if self.shared.follows { Role::Following } else { Role::Absent };
-        let wanted = if self.wants_lead() { Role::Leading } else { standby };
+        let standby = if self.shared.follows { ShardRole::Following } else { ShardRole::Absent };
+        let wanted = if self.wants_lead() { ShardRole::Leading } else { standby };
         self.shared.ready.set(self.role() == wanted);
     }
 }

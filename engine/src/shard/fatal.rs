@@ -9,11 +9,11 @@ use engine_core::{Divergence, Halt};
 use schemas::reading::{Broken, Fault};
 use service::kafka::KafkaFault;
 
-use crate::log::{Extent, Incoming, Source};
+use crate::log::{Extent, LogPartition, LogRecord};
 
 /// The shard cannot go on. Never retry: an operator must look.
 #[derive(Debug, thiserror::Error)]
-pub enum Fatal {
+pub enum HaltCause {
     /// The log is broken, or this program does not agree with it.
     #[error(transparent)]
     Halt(#[from] Halt),
@@ -77,7 +77,7 @@ pub enum Fatal {
     Panicked(String),
 }
 
-impl Fatal {
+impl HaltCause {
     /// From what a panic left.
     pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
         Self::Panicked(service::panic_text(payload))
@@ -132,26 +132,26 @@ const HINT_COMMANDS: &str = "commands and events belong together: restore the co
 
 /// What the loop was at: so that a halt names it, however it came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct LoopPosition {
     /// Which partition.
-    pub source: Source,
+    pub source: LogPartition,
     /// The record's offset there.
     pub offset: u64,
 }
 
-impl Place {
+impl LoopPosition {
     /// The loop looks at this record now.
-    pub(super) fn visit(&mut self, record: &Incoming<'_>) -> Source {
+    pub(super) fn visit(&mut self, record: &LogRecord<'_>) -> LogPartition {
         *self = Self { source: record.source, offset: record.offset };
         record.source
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for LoopPosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let partition = match self.source {
-            Source::Events => "events",
-            Source::Commands => "commands",
+            LogPartition::Events => "events",
+            LogPartition::Commands => "commands",
         };
         write!(f, "{partition} offset {}", self.offset)
     }
@@ -160,9 +160,9 @@ impl std::fmt::Display for Place {
 /// How a shard halted.
 #[derive(Debug, thiserror::Error)]
 #[error("at {at}: {fatal}; hint: {}", fatal.hint())]
-pub struct Halted {
+pub struct HaltReport {
     /// The last record that the loop looked at.
-    pub at: Place,
+    pub at: LoopPosition,
     /// Why.
-    pub fatal: Fatal,
+    pub fatal: HaltCause,
 }

@@ -6,14 +6,14 @@ use schemas::{CommandRecord, Shard};
 
 use super::relay::Relay;
 use super::timers::Timers;
-use crate::log::{AppendFault, Log};
+use crate::log::{AppendFault, ShardLog};
 
 /// Outcomes written and not read back, at most; then no more commands are taken.
 pub const UNCONFIRMED_MAX: usize = 10_000;
 
 /// What a shard has while it leads.
 pub struct Leader {
-    pub out: Out,
+    pub out: WriteQueue,
     pub relay: Relay,
     pub timers: Timers,
 }
@@ -21,7 +21,7 @@ pub struct Leader {
 /// Records to be written, in order. Empty unless the writer's queue is full; then no more commands are taken, so what
 /// waits is bounded by what is unconfirmed and by what the state keeps.
 #[derive(Default)]
-pub struct Out {
+pub struct WriteQueue {
     waiting: VecDeque<Write>,
 }
 
@@ -30,7 +30,7 @@ enum Write {
     Command(Shard, Vec<u8>),
 }
 
-impl Out {
+impl WriteQueue {
     /// An outcome of this shard.
     pub fn event(&mut self, bytes: Vec<u8>) {
         self.waiting.push_back(Write::Event(bytes));
@@ -56,7 +56,7 @@ impl Out {
     }
 
     /// Writes what the writer has room for. Fails if the writer is broken.
-    pub fn write<L: Log>(&mut self, log: &mut L) -> Result<(), WriterLost> {
+    pub fn write<L: ShardLog>(&mut self, log: &mut L) -> Result<(), WriterLost> {
         while let Some(write) = self.waiting.front() {
             let appended = match write {
                 Write::Event(bytes) => log.append_event(bytes),

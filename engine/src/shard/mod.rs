@@ -13,7 +13,7 @@
 //! What happens when a record is read is in `turn.rs`; what happens with time in `tend.rs`.
 //!
 //! Architecture invariant: nothing leaves the shard before it is known to be on the log under the own term (ADR 38): answers,
-//! and messages alike. (Snapshots are made from the log alone: `scribe`.)
+//! and messages alike. (Snapshots are made from the log alone: `snapshotter`.)
 
 mod clocks;
 mod control;
@@ -36,12 +36,12 @@ use schemas::shard_map::ShardMap;
 use schemas::text::Reason;
 use schemas::{EngineId, LeaderHalted, Program, Shard};
 
-use crate::log::{Clock, Extent, Log, Shelf, Source};
+use crate::log::{Clock, Extent, LogPartition, ShardLog, SnapshotStore};
 use crate::metrics::ShardMetrics;
 pub use clocks::AHEAD_MAX;
 use clocks::Clocks;
-pub use control::{Control, Role};
-pub use fatal::{Fatal, Halted, Place};
+pub use control::{Control, ShardRole};
+pub use fatal::{HaltCause, HaltReport, LoopPosition};
 use leader::Leader;
 
 /// Everything that one shard's thread has.
@@ -51,7 +51,7 @@ pub struct ShardLoop<L, C, S> {
     engine: EngineId,
     log: L,
     clock: C,
-    shelf: S,
+    store: S,
     control: Control,
     metrics: ShardMetrics,
     replica: Replica,
@@ -70,7 +70,7 @@ pub struct ShardLoop<L, C, S> {
     /// What this program reads, and is called.
     program: Program,
     /// The last record that was looked at.
-    at: Place,
+    at: LoopPosition,
 }
 
 /// The role, with what only that role has.
@@ -117,12 +117,12 @@ impl HoldOff {
     }
 }
 
-impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
+impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
     /// A loop that has read nothing yet.
     pub fn new(
         (shard, map): (Shard, ShardMap),
         engine: EngineId,
-        (log, clock, shelf): (L, C, S),
+        (log, clock, store): (L, C, S),
         control: Control,
     ) -> Self {
         let replica = Replica::new(shard, map);
@@ -135,7 +135,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             engine,
             log,
             clock,
-            shelf,
+            store,
             control,
             metrics,
             replica,
@@ -147,7 +147,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
             hold_off,
             clocks: Clocks::new(AHEAD_MAX),
             program: Program::THIS,
-            at: Place { source: Source::Events, offset: 0 },
+            at: LoopPosition { source: LogPartition::Events, offset: 0 },
         }
     }
 
@@ -179,17 +179,17 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     /// Runs until [`Control`] asks for the end. Whatever goes wrong, a panic too, is this
     /// shard's alone: the loop then counts as halted, and says so on the log if it led. Call nothing else of it after
     /// that.
-    pub fn run(&mut self) -> Result<(), Halted> {
+    pub fn run(&mut self) -> Result<(), HaltReport> {
         // After a panic nothing of the loop is used but the place where it stood, its term and its writer.
         let ended = catch_unwind(AssertUnwindSafe(|| self.run_to_end()));
-        let ended = ended.unwrap_or_else(|payload| Err(Fatal::panicked(&*payload)));
+        let ended = ended.unwrap_or_else(|payload| Err(HaltCause::panicked(&*payload)));
         match ended {
             Ok(()) => self.control.ended(),
             Err(fatal) => {
-                let halted = Halted { at: self.at, fatal };
+                let halted = HaltReport { at: self.at, fatal };
                 self.tell_halt(&halted);
                 self.control.halt(&halted.to_string());
-                self.metrics.role.set(f64::from(Role::Halted.code()));
+                self.metrics.role.set(f64::from(ShardRole::Halted.code()));
                 return Err(halted);
             }
         }
@@ -198,7 +198,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 
     /// Says on the log that nobody decides until another term begins, so that gateways take no commands meanwhile. Best
     /// effort: a leader that is killed says nothing either.
-    fn tell_halt(&mut self, halted: &Halted) {
+    fn tell_halt(&mut self, halted: &HaltReport) {
         let leads = matches!(self.stage, Stage::Leading(_) | Stage::Resigning(_));
         let Some(term) = self.replica.position().term.filter(|_| leads) else { return };
         let reason = Reason::of(&halted.to_string());
@@ -208,7 +208,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         }
     }
 
-    fn run_to_end(&mut self) -> Result<(), Fatal> {
+    fn run_to_end(&mut self) -> Result<(), HaltCause> {
         self.start()?;
         while !self.may_end() {
             self.step()?;
@@ -217,7 +217,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Finds where to begin: call before the first [`ShardLoop::step`].
-    pub fn start(&mut self) -> Result<(), Fatal> {
+    pub fn start(&mut self) -> Result<(), HaltCause> {
         if self.control.wants_state() {
             return self.recover();
         }
@@ -226,7 +226,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Reads one record, if there is one, and does what is due.
-    pub fn step(&mut self) -> Result<(), Fatal> {
+    pub fn step(&mut self) -> Result<(), HaltCause> {
         self.control.beat();
         self.turn()?;
         self.tend()
@@ -253,14 +253,14 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
 }
 
 impl Stage {
-    fn role(&self) -> Role {
+    fn role(&self) -> ShardRole {
         match self {
-            Self::Recovering(_) => Role::Recovering,
-            Self::Following => Role::Following,
-            Self::TakingOver { .. } => Role::TakingOver,
-            Self::Leading(_) => Role::Leading,
-            Self::Resigning(_) => Role::Resigning,
-            Self::Absent => Role::Absent,
+            Self::Recovering(_) => ShardRole::Recovering,
+            Self::Following => ShardRole::Following,
+            Self::TakingOver { .. } => ShardRole::TakingOver,
+            Self::Leading(_) => ShardRole::Leading,
+            Self::Resigning(_) => ShardRole::Resigning,
+            Self::Absent => ShardRole::Absent,
         }
     }
 }

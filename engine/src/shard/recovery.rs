@@ -5,10 +5,10 @@
 //! | what is known of the log                     | looked at                          | if it does not have it    |
 //! |----------------------------------------------|------------------------------------|---------------------------|
 //! | the last outcome that the snapshot has read  | when it is read again ([`Reader`]) | [`Fault::OtherLog`]       |
-//! | how far the snapshot has read                | before anything is read            | [`Fatal::LogCut`]         |
-//! | commands that had an outcome (the group's)   | when the head is reached           | [`Fatal::OutcomesGone`]   |
-//! | the next command, or a place for it          | before each take-over              | [`Fatal::CommandsCut`]    |
-//! | the id of the last command with an outcome   | when a leader begins to read       | [`Fatal::OtherCommands`]  |
+//! | how far the snapshot has read                | before anything is read            | [`HaltCause::LogCut`]         |
+//! | commands that had an outcome (the group's)   | when the head is reached           | [`HaltCause::OutcomesGone`]   |
+//! | the next command, or a place for it          | before each take-over              | [`HaltCause::CommandsCut`]    |
+//! | the id of the last command with an outcome   | when a leader begins to read       | [`HaltCause::OtherCommands`]  |
 //!
 //! [`Reader`]: schemas::reading::Reader
 //! [`Fault::OtherLog`]: schemas::reading::Fault::OtherLog
@@ -19,33 +19,33 @@ use engine_core::Replica;
 use service::kafka::KafkaFault;
 use snapshots::{SNAPSHOT_WITHIN, newest_snapshot};
 
-use super::{Fatal, Goal, Place, ShardLoop, Stage};
-use crate::log::{Clock, Extent, Log, Shelf, Source};
+use super::{Goal, HaltCause, LoopPosition, ShardLoop, Stage};
+use crate::log::{Clock, Extent, LogPartition, ShardLog, SnapshotStore};
 
 /// Pause between questions to a cluster that does not answer.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
+impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
     /// Drops the state and begins again: at a snapshot, then event by event. Or not, if the state is not wanted any more.
-    pub(super) fn recover(&mut self) -> Result<(), Fatal> {
+    pub(super) fn recover(&mut self) -> Result<(), HaltCause> {
         self.enter(Stage::Recovering(Goal::NONE));
         if !self.control.wants_state() {
             return self.forget();
         }
         self.control.allow(SNAPSHOT_WITHIN);
         let (reads, shard) = (self.program.reads, (self.shard, self.map));
-        let newest = newest_snapshot(reads, shard, &mut self.shelf);
+        let newest = newest_snapshot(reads, shard, &mut self.store);
         let replica = newest.unwrap_or_else(|| Replica::new(self.shard, self.map).knowing(reads));
         self.replica = replica.with_hash_every(self.hash_every).with_outbox_max(self.outbox_max);
         self.control.beat();
         let position = *self.replica.position();
-        self.at = Place { source: Source::Events, offset: position.start() };
+        self.at = LoopPosition { source: LogPartition::Events, offset: position.start() };
         // In this order: what a leader has committed was on the log before its end is asked for.
         let Some(committed) = self.ask(L::committed)? else { return Ok(()) };
-        let Some(events) = self.ask(|log| log.extent(Source::Events))? else { return Ok(()) };
-        let Some(commands) = self.ask(|log| log.extent(Source::Commands))? else { return Ok(()) };
+        let Some(events) = self.ask(|log| log.extent(LogPartition::Events))? else { return Ok(()) };
+        let Some(commands) = self.ask(|log| log.extent(LogPartition::Commands))? else { return Ok(()) };
         if position.start() < events.first || position.offset > events.end {
-            return Err(Fatal::LogCut {
+            return Err(HaltCause::LogCut {
                 sequence: position.sequence,
                 from: position.start(),
                 to: position.offset,
@@ -60,24 +60,24 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Follows from here on, if the goal is reached.
-    pub(super) fn end_recovery(&mut self, Goal { head, committed }: Goal) -> Result<(), Fatal> {
+    pub(super) fn end_recovery(&mut self, Goal { head, committed }: Goal) -> Result<(), HaltCause> {
         if self.replica.next_offset() < head {
             return Ok(());
         }
         let next = self.replica.next_command();
         if committed > next {
-            return Err(Fatal::OutcomesGone { next, committed, head });
+            return Err(HaltCause::OutcomesGone { next, committed, head });
         }
         self.enter(Stage::Following);
         Ok(())
     }
 
     /// What there is of the commands: the next one, or a place for it. `None` if Kafka cannot tell now.
-    pub(super) fn commands(&mut self) -> Result<Option<Extent>, Fatal> {
+    pub(super) fn commands(&mut self) -> Result<Option<Extent>, HaltCause> {
         let next = self.replica.next_command();
-        match self.log.extent(Source::Commands) {
+        match self.log.extent(LogPartition::Commands) {
             Ok(commands) if commands.first <= next && next <= commands.end => Ok(Some(commands)),
-            Ok(commands) => Err(Fatal::CommandsCut { next, commands }),
+            Ok(commands) => Err(HaltCause::CommandsCut { next, commands }),
             Err(fault) if fault.may_retry() => {
                 tracing::warn!(shard = %self.shard, %fault, "a take-over waits for Kafka");
                 Ok(None)
@@ -87,7 +87,10 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// An answer of the log; waits for Kafka. `None` if the loop must end first.
-    pub(super) fn ask<T>(&mut self, question: impl Fn(&mut L) -> Result<T, KafkaFault>) -> Result<Option<T>, Fatal> {
+    pub(super) fn ask<T>(
+        &mut self,
+        question: impl Fn(&mut L) -> Result<T, KafkaFault>,
+    ) -> Result<Option<T>, HaltCause> {
         while !self.control.is_stopping() {
             self.control.beat();
             match question(&mut self.log) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use engine_core::Replica;
 use schemas::{Command, CommandId, CommandRecord, Event, Message, Origin, Outcome, Shard, TraceContext};
 
-use super::leader::Out;
+use super::leader::WriteQueue;
 use crate::log::Clock;
 
 /// From one acknowledgement to the next, whomever they go to: nobody waits for them, but a sender keeps its messages. So what a
@@ -68,7 +68,7 @@ struct Receiver {
 
 impl Relay {
     /// Begins with a term, when all that the state keeps is confirmed: sends all of it.
-    pub fn begin(replica: &Replica, (me, shards): (Shard, u16), now: Duration, out: &mut Out) -> Self {
+    pub fn begin(replica: &Replica, (me, shards): (Shard, u16), now: Duration, out: &mut WriteQueue) -> Self {
         let resend_after = RESEND_AFTER + ACKNOWLEDGE_PERIOD * u32::from(shards);
         let (acknowledge, receivers) = (BTreeMap::new(), BTreeMap::new());
         let (acknowledge_at, look_at) = (now, now + LOOK_EVERY);
@@ -88,7 +88,7 @@ impl Relay {
     }
 
     /// An own outcome counts: relays what it sent, notes what it took in.
-    pub fn confirmed(&mut self, outcome: Outcome, now: Duration, out: &mut Out) {
+    pub fn confirmed(&mut self, outcome: Outcome, now: Duration, out: &mut WriteQueue) {
         // What is sent goes on under the command that this part of the outcome answers, as it is kept.
         let cause = outcome.cause.id;
         let (mut origin, mut trace) = (cause, None);
@@ -124,7 +124,7 @@ impl Relay {
     }
 
     /// Does what is due; returns how many messages were sent again.
-    pub fn tend(&mut self, replica: &Replica, clock: &mut impl Clock, out: &mut Out) -> u64 {
+    pub fn tend(&mut self, replica: &Replica, clock: &mut impl Clock, out: &mut WriteQueue) -> u64 {
         let now = clock.elapsed();
         for from in std::mem::take(&mut self.many) {
             self.acknowledge(from, clock, out);
@@ -140,26 +140,26 @@ impl Relay {
     }
 
     /// Acknowledges to who waits longest.
-    fn acknowledge_one(&mut self, clock: &mut impl Clock, out: &mut Out) {
+    fn acknowledge_one(&mut self, clock: &mut impl Clock, out: &mut WriteQueue) {
         let Some((&from, _)) = self.acknowledge.iter().min_by_key(|(_, pending)| pending.since) else { return };
         self.acknowledge_at = clock.elapsed() + ACKNOWLEDGE_PERIOD;
         self.acknowledge(from, clock, out);
     }
 
     /// Acknowledges all that was taken in.
-    pub fn acknowledge_all(&mut self, clock: &mut impl Clock, out: &mut Out) {
+    pub fn acknowledge_all(&mut self, clock: &mut impl Clock, out: &mut WriteQueue) {
         while let Some((&from, _)) = self.acknowledge.first_key_value() {
             self.acknowledge(from, clock, out);
         }
     }
 
-    fn acknowledge(&mut self, from: Shard, clock: &mut impl Clock, out: &mut Out) {
+    fn acknowledge(&mut self, from: Shard, clock: &mut impl Clock, out: &mut WriteQueue) {
         let Some(Acknowledgement { number, .. }) = self.acknowledge.remove(&from) else { return };
         let command = Command::Acknowledge { to: self.me, number };
         out.command(from, &CommandRecord::new(clock.command_id(), command));
     }
 
-    fn resend(&mut self, replica: &Replica, now: Duration, out: &mut Out) -> u64 {
+    fn resend(&mut self, replica: &Replica, now: Duration, out: &mut WriteQueue) -> u64 {
         let late = self.late(replica, now);
         let mut sent: BTreeMap<Shard, usize> = BTreeMap::new();
         let kept = replica.kept_messages().filter(|(to, number, ..)| late.get(to).is_some_and(|upto| number <= upto));
@@ -246,7 +246,7 @@ mod tests {
     fn who_sends_much_is_acknowledged_at_once_and_takes_nobodys_turn() {
         let [me, busy, quiet] = [0, 1, 2].map(|shard| Shard::new(shard).unwrap());
         let replica = Replica::new(me, ShardMap::new(3).unwrap());
-        let mut out = Out::default();
+        let mut out = WriteQueue::default();
         let mut relay = Relay::begin(&replica, (me, 3), Duration::ZERO, &mut out);
         relay.confirmed(received(quiet, 1), Duration::ZERO, &mut out);
         let (mut acknowledged, mut number) = (BTreeMap::new(), 0);

@@ -6,14 +6,14 @@ use engine_core::Replica;
 use schemas::Term;
 
 use super::leader::WriterLost;
-use super::{Fatal, ShardLoop, Stage};
-use crate::log::{AppendFault, Clock, Log, Shelf};
+use super::{HaltCause, ShardLoop, Stage};
+use crate::log::{AppendFault, Clock, ShardLog, SnapshotStore};
 
 /// A take-over that takes longer is worth a line in the log.
 const TAKE_OVER_IS_SLOW: Duration = Duration::from_secs(10);
 
-impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
-    pub(super) fn tend(&mut self) -> Result<(), Fatal> {
+impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
+    pub(super) fn tend(&mut self) -> Result<(), HaltCause> {
         let wanted = self.control.wants_lead();
         match &self.stage {
             Stage::Recovering(goal) => self.end_recovery(*goal)?,
@@ -34,7 +34,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Appends a `Term`; when it comes back, this loop has read all that counts.
-    fn take_over(&mut self) -> Result<(), Fatal> {
+    fn take_over(&mut self) -> Result<(), HaltCause> {
         if self.clocks.end_alarm() {
             tracing::info!(shard = %self.shard, "the clocks are near each other again");
             self.metrics.clock_alarm.set(0.0);
@@ -57,7 +57,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Gives the state's memory back, and reads no more.
-    pub(super) fn forget(&mut self) -> Result<(), Fatal> {
+    pub(super) fn forget(&mut self) -> Result<(), HaltCause> {
         self.log.rest()?;
         self.replica = Replica::new(self.shard, self.map);
         self.enter(Stage::Absent);
@@ -75,7 +75,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         }
     }
 
-    fn lead(&mut self, wanted: bool) -> Result<(), Fatal> {
+    fn lead(&mut self, wanted: bool) -> Result<(), HaltCause> {
         let Stage::Leading(leader) = &mut self.stage else { return Ok(()) };
         leader.timers.tend(self.replica.next_due(), &mut self.clock, &mut leader.out);
         let resent = leader.relay.tend(&self.replica, &mut self.clock, &mut leader.out);
@@ -88,7 +88,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Decides no more. Commands that wait are the next leader's.
-    pub(super) fn begin_to_resign(&mut self) -> Result<(), Fatal> {
+    pub(super) fn begin_to_resign(&mut self) -> Result<(), HaltCause> {
         self.log.stop_consuming()?;
         let stage = std::mem::replace(&mut self.stage, Stage::Following);
         if let Stage::Leading(mut leader) = stage {
@@ -99,7 +99,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Waits until all that was written has come back; then another can go on from here without losing anything.
-    fn resign(&mut self) -> Result<(), Fatal> {
+    fn resign(&mut self) -> Result<(), HaltCause> {
         let Stage::Resigning(leader) = &mut self.stage else { return Ok(()) };
         if let Err(WriterLost) = leader.out.write(&mut self.log) {
             return self.lost_writer();
@@ -114,7 +114,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Records that were handed over may be missing, so the state may hold what never counts.
-    fn lost_writer(&mut self) -> Result<(), Fatal> {
+    fn lost_writer(&mut self) -> Result<(), HaltCause> {
         tracing::error!(shard = %self.shard, unconfirmed = self.replica.unconfirmed(), "gives up its lead: the writer failed");
         self.recover()
     }

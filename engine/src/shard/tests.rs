@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use engine_core::{Halt, Read};
+use engine_core::{Halt, OwnRecord};
 use schemas::shard_map::ShardMap;
 use schemas::text::{Reason, Ticker};
 use schemas::{
@@ -20,7 +20,7 @@ use service::{Liveness, Readiness};
 mod later;
 
 use super::*;
-use crate::log::{AppendFault, Extent, Incoming, ShelfFault};
+use crate::log::{AppendFault, Extent, LogRecord, SnapshotStoreFault};
 
 const SHARD: Shard = Shard::new(0).unwrap();
 const ENGINE: EngineId = EngineId(7);
@@ -52,7 +52,7 @@ struct Memory {
     command: Option<usize>,
 }
 
-impl Log for Memory {
+impl ShardLog for Memory {
     fn follow_from(&mut self, events: u64, _: u64) -> Result<(), KafkaFault> {
         (self.event, self.command) = (usize::try_from(events).unwrap(), None);
         Ok(())
@@ -73,10 +73,10 @@ impl Log for Memory {
         Ok(())
     }
 
-    fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
+    fn extent(&mut self, source: LogPartition) -> Result<Extent, KafkaFault> {
         let (first, end) = match source {
-            Source::Events => (0, self.world.events.borrow().len()),
-            Source::Commands => (self.world.commands_from.get(), self.world.commands.borrow().len()),
+            LogPartition::Events => (0, self.world.events.borrow().len()),
+            LogPartition::Commands => (self.world.commands_from.get(), self.world.commands.borrow().len()),
         };
         Ok(Extent { first, end: end as u64 })
     }
@@ -95,13 +95,13 @@ impl Log for Memory {
         &mut self,
         hungry: bool,
         _: Duration,
-        visit: impl FnOnce(Incoming<'_>) -> R,
+        visit: impl FnOnce(LogRecord<'_>) -> R,
     ) -> Result<Option<R>, KafkaFault> {
         let world = Rc::clone(&self.world);
         if let Some(bytes) = world.events.borrow().get(self.event) {
             self.event += 1;
             let (offset, time) = (self.event as u64 - 1, Timestamp(NOW));
-            return Ok(Some(visit(Incoming { source: Source::Events, offset, time, bytes })));
+            return Ok(Some(visit(LogRecord { source: LogPartition::Events, offset, time, bytes })));
         }
         let panics = world.panics.get() || (world.leader_panics.get() && self.command.is_some());
         assert!(!panics, "a broken invariant");
@@ -110,7 +110,7 @@ impl Log for Memory {
         {
             self.command = Some(next + 1);
             let (offset, time) = (next as u64, Timestamp(*time));
-            return Ok(Some(visit(Incoming { source: Source::Commands, offset, time, bytes })));
+            return Ok(Some(visit(LogRecord { source: LogPartition::Commands, offset, time, bytes })));
         }
         Ok(None)
     }
@@ -158,14 +158,14 @@ struct SlowShelf {
     complaints: Rc<RefCell<Vec<String>>>,
 }
 
-impl Shelf for SlowShelf {
-    fn list(&mut self) -> Result<Vec<u64>, ShelfFault> {
+impl SnapshotStore for SlowShelf {
+    fn list(&mut self) -> Result<Vec<u64>, SnapshotStoreFault> {
         std::thread::sleep(3 * SILENT_MAX);
         self.complaints.borrow_mut().extend(self.liveness.complaints());
         Ok(Vec::new())
     }
 
-    fn get(&mut self, _: u64) -> Result<Vec<u8>, ShelfFault> {
+    fn get(&mut self, _: u64) -> Result<Vec<u8>, SnapshotStoreFault> {
         unreachable!("there is none")
     }
 
@@ -201,8 +201,8 @@ impl Stage {
         readiness.share("shard 1").set(true);
         let log = Memory { world: Rc::clone(&world), event: 0, command: None };
         let complaints = Rc::<RefCell<Vec<String>>>::default();
-        let shelf = SlowShelf { liveness: liveness.clone(), complaints: Rc::clone(&complaints) };
-        let outside = (log, OwnClock(Rc::clone(&world)), shelf);
+        let store = SlowShelf { liveness: liveness.clone(), complaints: Rc::clone(&complaints) };
+        let outside = (log, OwnClock(Rc::clone(&world)), store);
         let map = ShardMap::new(1).unwrap();
         let shard_loop = ShardLoop::new((SHARD, map), ENGINE, outside, control.clone());
         Self { world, liveness, readiness, control, shard_loop, complaints }
@@ -213,7 +213,7 @@ impl Stage {
         let mut stage = Self::set();
         stage.shard_loop.start().unwrap();
         stage.control.want_lead(true);
-        stage.until(|stage| stage.control.role() == Role::Leading);
+        stage.until(|stage| stage.control.role() == ShardRole::Leading);
         stage
     }
 
@@ -246,7 +246,7 @@ impl Stage {
         let mut replica = Replica::new(SHARD, ShardMap::new(1).unwrap());
         let events = self.world.events.borrow();
         let read = events.iter().zip(0..).map(|(bytes, offset)| replica.read(offset, bytes).unwrap());
-        read.filter_map(|read| if let Read::Followed(outcome) = read { Some(outcome) } else { None }).collect()
+        read.filter_map(|read| if let OwnRecord::Followed(outcome) = read { Some(outcome) } else { None }).collect()
     }
 
     /// Their times.
@@ -299,7 +299,7 @@ fn a_time_that_is_ahead_of_the_own_clock_is_set_back() {
     stage.command(40_000, open(3));
     stage.until(|stage| stage.times().len() == 3);
     assert_eq!(stage.times(), [1_500, 2_000, 12_000]);
-    assert_eq!(stage.control.role(), Role::Leading);
+    assert_eq!(stage.control.role(), ShardRole::Leading);
 }
 
 #[test]
@@ -308,18 +308,18 @@ fn a_broker_whose_clock_is_far_ahead_closes_no_market_and_loses_the_leader_until
     market().into_iter().for_each(|command| stage.command(0, command));
     // By the broker's clock the market is over.
     stage.command(90_000, open(1));
-    stage.until(|stage| stage.control.role() == Role::Following);
+    stage.until(|stage| stage.control.role() == ShardRole::Following);
     stage.settle();
-    assert_eq!(stage.control.role(), Role::Following);
+    assert_eq!(stage.control.role(), ShardRole::Following);
     assert_eq!((stage.times(), stage.readiness.missing()), (vec![0, 0], vec!["shard 0".to_owned()]));
     stage.pass(59_999);
     stage.settle();
-    assert_eq!(stage.control.role(), Role::Following);
+    assert_eq!(stage.control.role(), ShardRole::Following);
     assert!(!stage.has_closed_a_market());
     // Near enough: it leads again, and the command gets a time near the own clock.
     stage.pass(1);
     stage.until(|stage| stage.times().len() >= 3);
-    assert_eq!((stage.control.role(), stage.times()[2]), (Role::Leading, 62_000));
+    assert_eq!((stage.control.role(), stage.times()[2]), (ShardRole::Leading, 62_000));
     stage.until(Stage::has_closed_a_market);
     assert!(stage.readiness.is_ready());
 }
@@ -331,7 +331,7 @@ fn a_panic_halts_this_shard_alone_and_names_the_place() {
     stage.command(0, open(1));
     stage.world.panics.set(true);
     let halted = stage.shard_loop.run().unwrap_err();
-    assert!(matches!(&halted.fatal, Fatal::Panicked(why) if why == "a broken invariant"), "{halted}");
+    assert!(matches!(&halted.fatal, HaltCause::Panicked(why) if why == "a broken invariant"), "{halted}");
     assert!(halted.to_string().contains("at events offset 0: panicked: a broken invariant; hint: "), "{halted}");
     assert_halted_alone(&stage, "a broken invariant");
     // What the group wants later changes nothing.
@@ -371,7 +371,7 @@ fn a_record_that_two_admins_put_aside_is_passed_over() {
     };
     assert!(matches!(run(2), (None, 1)));
     // One admin alone does not count.
-    assert!(matches!(run(1), (Some(Fatal::Halt(Halt::Broken(_))), 0)));
+    assert!(matches!(run(1), (Some(HaltCause::Halt(Halt::Broken(_))), 0)));
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn what_a_later_build_writes_is_passed_over_and_a_command_of_one_is_refused_unde
     stage.world.events.borrow_mut().push(later::record(0));
     stage.shard_loop.start().unwrap();
     stage.control.want_lead(true);
-    stage.until(|stage| stage.control.role() == Role::Leading);
+    stage.until(|stage| stage.control.role() == ShardRole::Leading);
     let id = CommandId(77);
     stage.world.commands.borrow_mut().push((NOW, later::command(id, later::NEXT)));
     stage.command(0, open(1));
@@ -440,7 +440,7 @@ fn decided() -> Rc<World> {
 
 /// Why the next loop over such a log halts. It has appended so many records by then: if it led, its term, and that it
 /// halts.
-fn halts_on(world: Rc<World>, records: usize) -> Fatal {
+fn halts_on(world: Rc<World>, records: usize) -> HaltCause {
     let mut stage = Stage::on(world);
     let before = stage.world.events.borrow().len();
     stage.control.want_lead(true);
@@ -455,7 +455,7 @@ fn a_log_with_fewer_outcomes_than_were_committed_is_not_led() {
     let world = decided();
     world.committed.set(2);
     let fatal = halts_on(world, 0);
-    assert!(matches!(fatal, Fatal::OutcomesGone { next: 1, committed: 2, head: 2 }), "{fatal}");
+    assert!(matches!(fatal, HaltCause::OutcomesGone { next: 1, committed: 2, head: 2 }), "{fatal}");
 }
 
 #[test]
@@ -463,11 +463,11 @@ fn commands_without_the_next_or_a_place_for_it_are_not_read() {
     let world = decided();
     world.commands_from.set(2);
     let fatal = halts_on(world, 0);
-    assert!(matches!(fatal, Fatal::CommandsCut { next: 1, .. }), "{fatal}");
+    assert!(matches!(fatal, HaltCause::CommandsCut { next: 1, .. }), "{fatal}");
     let world = decided();
     world.commands.borrow_mut().clear();
     let fatal = halts_on(world, 0);
-    assert!(matches!(fatal, Fatal::CommandsCut { next: 1, commands: Extent { first: 0, end: 0 } }), "{fatal}");
+    assert!(matches!(fatal, HaltCause::CommandsCut { next: 1, commands: Extent { first: 0, end: 0 } }), "{fatal}");
 }
 
 #[test]
@@ -476,11 +476,11 @@ fn the_commands_of_another_log_are_not_decided() {
     let another = |id| (NOW, CommandRecord::new(CommandId(id), open(1)).encode());
     world.commands.replace(vec![another(98), another(99)]);
     let fatal = halts_on(world, 2);
-    assert!(matches!(fatal, Fatal::OtherCommands { offset: 0 }), "{fatal}");
+    assert!(matches!(fatal, HaltCause::OtherCommands { offset: 0 }), "{fatal}");
 }
 
 fn assert_halted_alone(stage: &Stage, why: &str) {
-    assert_eq!(stage.control.role(), Role::Halted);
+    assert_eq!(stage.control.role(), ShardRole::Halted);
     assert!(stage.readiness.halted()["shard 0"].contains(why), "{:?}", stage.readiness.halted());
     assert!(stage.readiness.is_ready(), "the other shard is");
     std::thread::sleep(3 * SILENT_MAX);
@@ -503,12 +503,12 @@ fn a_shard_that_the_group_gives_to_another_is_led_until_that_one_takes_over() {
     stage.command(0, open(1));
     stage.until(|stage| stage.times().len() == 1);
     stage.settle();
-    assert_eq!(stage.control.role(), Role::Leading);
+    assert_eq!(stage.control.role(), ShardRole::Leading);
     let other = Term::new(SHARD, 1, EngineId(8), 1);
     stage.world.events.borrow_mut().push(other.encode());
-    stage.until(|stage| stage.control.role() == Role::Following);
+    stage.until(|stage| stage.control.role() == ShardRole::Following);
     stage.pass(600_000);
     stage.settle();
-    assert_eq!(stage.control.role(), Role::Following);
+    assert_eq!(stage.control.role(), ShardRole::Following);
     assert!(stage.readiness.is_ready());
 }

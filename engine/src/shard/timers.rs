@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::{Command, CommandId, CommandRecord, Outcome, Shard, Timestamp};
 
-use super::leader::Out;
+use super::leader::WriteQueue;
 use crate::log::Clock;
 
 /// An `AdvanceTime` without an outcome for this long is given up, and another may go out. (A doubled one does no harm.)
@@ -31,7 +31,7 @@ impl Timers {
     }
 
     /// Appends an `AdvanceTime` if something is due.
-    pub fn tend(&mut self, due: Option<Timestamp>, clock: &mut impl Clock, out: &mut Out) {
+    pub fn tend(&mut self, due: Option<Timestamp>, clock: &mut impl Clock, out: &mut WriteQueue) {
         let now = clock.elapsed();
         if self.outstanding.is_some_and(|(_, since)| now.saturating_sub(since) >= GIVE_UP_AFTER) {
             self.outstanding = None;

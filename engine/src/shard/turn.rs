@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use engine_core::{Halt, LOOKAHEAD, Read};
+use engine_core::{Halt, LOOKAHEAD, OwnRecord};
 use schemas::reading::Broken;
 use schemas::{Cause, CommandId, CommandRecord, Outcome, Quarantine, Term, Timestamp};
 
-use super::clocks::Judged;
-use super::leader::{Out, UNCONFIRMED_MAX};
+use super::clocks::TimeCheck;
+use super::leader::{UNCONFIRMED_MAX, WriteQueue};
 use super::relay::Relay;
 use super::timers::Timers;
-use super::{Fatal, Leader, Place, ShardLoop, Stage};
-use crate::log::{Clock, Incoming, Log, Shelf, Source};
+use super::{HaltCause, Leader, LoopPosition, ShardLoop, Stage};
+use crate::log::{Clock, LogPartition, LogRecord, ShardLog, SnapshotStore};
 
 /// How long the loop sleeps at most: the grain of its timers, and of how fast it hears what it is told.
 const IDLE: Duration = Duration::from_millis(20);
@@ -26,8 +26,8 @@ const ABSENT: Duration = Duration::from_millis(100);
 const GAPS_MAX: u32 = 5;
 
 /// A record, after the replica has seen it.
-enum Turn {
-    Read(Read),
+enum RecordAction {
+    Read(OwnRecord),
     /// A command that waits for its turn now, or had one before.
     Accepted,
     /// A command, but not the next one: at this offset.
@@ -39,14 +39,14 @@ enum Turn {
 }
 
 /// True if a command is at the offset of the one that has the last outcome, and not that one.
-fn is_other(command: &Incoming<'_>, last: Option<Cause>) -> bool {
+fn is_other(command: &LogRecord<'_>, last: Option<Cause>) -> bool {
     let id_of_none = || CommandRecord::id_of(command.bytes).unwrap_or(CommandId(0));
     let id = || CommandRecord::decode(command.bytes).map_or_else(|_| id_of_none(), |record| record.id);
     last.is_some_and(|cause| cause.offset == command.offset && cause.id != id())
 }
 
-impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
-    pub(super) fn turn(&mut self) -> Result<(), Fatal> {
+impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
+    pub(super) fn turn(&mut self) -> Result<(), HaltCause> {
         let (hungry, timeout) = match &self.stage {
             Stage::Leading(leader) if !leader.out.is_empty() => (false, CROWDED),
             Stage::Leading(_) => (self.replica.unconfirmed() < UNCONFIRMED_MAX, IDLE),
@@ -57,23 +57,25 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let timeout = if hungry && self.replica.waiting() > 0 { Duration::ZERO } else { timeout };
         let Self { replica, clock, clocks, metrics, at, .. } = self;
         let seen = self.log.poll(hungry, timeout, |record| match at.visit(&record) {
-            Source::Events => replica.read(record.offset, record.bytes).map(Turn::Read),
-            Source::Commands if record.offset > replica.next_command() => Ok(Turn::Gap(record.offset)),
-            Source::Commands if is_other(&record, replica.last_cause()) => Ok(Turn::OtherCommand(record.offset)),
-            Source::Commands => {
+            LogPartition::Events => replica.read(record.offset, record.bytes).map(RecordAction::Read),
+            LogPartition::Commands if record.offset > replica.next_command() => Ok(RecordAction::Gap(record.offset)),
+            LogPartition::Commands if is_other(&record, replica.last_cause()) => {
+                Ok(RecordAction::OtherCommand(record.offset))
+            }
+            LogPartition::Commands => {
                 let is_next = record.offset == replica.next_command();
                 let time = match clocks.judge(record.time, clock.wall()) {
-                    Judged::FarAhead if is_next => return Ok(Turn::FarAhead(record.time)),
-                    Judged::Clamped(time) if is_next => {
+                    TimeCheck::FarAhead if is_next => return Ok(RecordAction::FarAhead(record.time)),
+                    TimeCheck::Clamped(time) if is_next => {
                         metrics.times_clamped.increment(1);
                         time
                     }
-                    Judged::Taken(time) | Judged::Clamped(time) => time,
+                    TimeCheck::Taken(time) | TimeCheck::Clamped(time) => time,
                     // Passed over: it has an outcome, or waits.
-                    Judged::FarAhead => record.time,
+                    TimeCheck::FarAhead => record.time,
                 };
                 replica.accept(record.offset, time, record.bytes);
-                Ok(Turn::Accepted)
+                Ok(RecordAction::Accepted)
             }
         })?;
         let seen = match seen.transpose() {
@@ -82,14 +84,14 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         };
         match seen {
             None => self.handle(hungry),
-            Some(Turn::Accepted) => {
+            Some(RecordAction::Accepted) => {
                 self.gaps = 0;
                 self.handle(self.replica.waiting() > LOOKAHEAD);
             }
-            Some(Turn::Gap(found)) => self.gap(found)?,
-            Some(Turn::OtherCommand(offset)) => return Err(Fatal::OtherCommands { offset }),
-            Some(Turn::FarAhead(time)) => self.clocks_are_apart(time)?,
-            Some(Turn::Read(read)) => {
+            Some(RecordAction::Gap(found)) => self.gap(found)?,
+            Some(RecordAction::OtherCommand(offset)) => return Err(HaltCause::OtherCommands { offset }),
+            Some(RecordAction::FarAhead(time)) => self.clocks_are_apart(time)?,
+            Some(RecordAction::Read(read)) => {
                 self.have_read(read)?;
                 self.handle(hungry);
             }
@@ -98,7 +100,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// A record at which the shard would halt: goes on behind it if admins put it aside.
-    fn passed_over(&mut self, broken: Broken) -> Result<(), Fatal> {
+    fn passed_over(&mut self, broken: Broken) -> Result<(), HaltCause> {
         let offset = broken.offset;
         match self.ask(|log| log.quarantine_of(offset))? {
             // None if the loop must end first. Nothing behind the record may be read all the same.
@@ -115,7 +117,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     fn handle(&mut self, now: bool) {
         let waiting = self.replica.waiting() as u64;
         if now && waiting > 0 {
-            self.at = Place { source: Source::Commands, offset: self.replica.next_command() - waiting };
+            self.at = LoopPosition { source: LogPartition::Commands, offset: self.replica.next_command() - waiting };
         }
         if let (true, Stage::Leading(leader)) = (now, &mut self.stage)
             && let Some(outcome) = self.replica.handle_next()
@@ -126,18 +128,18 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// The reader skipped commands. Each was acknowledged to somebody, so none may be passed over: it is asked for again.
-    fn gap(&mut self, found: u64) -> Result<(), Fatal> {
+    fn gap(&mut self, found: u64) -> Result<(), HaltCause> {
         let next = self.replica.next_command();
         self.gaps += 1;
         if self.gaps > GAPS_MAX {
-            return Err(Fatal::CommandsMissing { next, found });
+            return Err(HaltCause::CommandsMissing { next, found });
         }
         tracing::error!(shard = %self.shard, next, found, "the reader skipped commands; reading them again");
         Ok(self.log.consume_from(next)?)
     }
 
     /// One of the two clocks is wrong, and nobody here can tell which: nothing may expire, close or be paid out by it.
-    fn clocks_are_apart(&mut self, time: Timestamp) -> Result<(), Fatal> {
+    fn clocks_are_apart(&mut self, time: Timestamp) -> Result<(), HaltCause> {
         let (own, offset) = (self.clock.wall(), self.at.offset);
         let ahead = Duration::from_millis(time.as_millis().saturating_sub(own.as_millis()));
         tracing::error!(
@@ -155,34 +157,34 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         self.begin_to_resign()
     }
 
-    fn have_read(&mut self, read: Read) -> Result<(), Fatal> {
+    fn have_read(&mut self, read: OwnRecord) -> Result<(), HaltCause> {
         self.control.read_up_to(self.replica.position());
         match read {
-            Read::Ignored => Ok(()),
-            Read::Quarantine(Quarantine { what, by, seconded, reason, .. }) => {
+            OwnRecord::Ignored => Ok(()),
+            OwnRecord::Quarantine(Quarantine { what, by, seconded, reason, .. }) => {
                 tracing::warn!(shard = %self.shard, %what, %by, %seconded, %reason, "put aside");
                 Ok(())
             }
-            Read::Unknown => {
+            OwnRecord::Unknown => {
                 self.metrics.unknown.increment(1);
                 Ok(())
             }
-            Read::Term(term) => self.term(&term),
-            Read::Followed(outcome) => {
+            OwnRecord::Term(term) => self.term(&term),
+            OwnRecord::Followed(outcome) => {
                 self.metrics.outcomes_read.increment(1);
                 self.metrics.unknown.increment(outcome.unknown());
                 Ok(())
             }
-            Read::Confirmed(outcome) => {
+            OwnRecord::Confirmed(outcome) => {
                 self.confirmed(outcome);
                 Ok(())
             }
-            Read::Deposed(term) => self.deposed(&term),
+            OwnRecord::Deposed(term) => self.deposed(&term),
         }
     }
 
     /// A new writer. If it is this loop, it leads from here on: it has read every outcome that counts.
-    fn term(&mut self, term: &Term) -> Result<(), Fatal> {
+    fn term(&mut self, term: &Term) -> Result<(), HaltCause> {
         let Stage::TakingOver { attempt, since, commands } = self.stage else { return Ok(()) };
         if (term.engine, term.attempt) != (self.engine, attempt) {
             return Ok(());
@@ -200,7 +202,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
         let next = self.replica.next_command();
         self.log.consume_from(if commands.first < next { next - 1 } else { next })?;
         let now = self.clock.elapsed();
-        let mut out = Out::default();
+        let mut out = WriteQueue::default();
         let relay = Relay::begin(&self.replica, (self.shard, self.map.shards()), now, &mut out);
         let timers = Timers::begin(self.shard);
         tracing::info!(
@@ -223,7 +225,7 @@ impl<L: Log, C: Clock, S: Shelf> ShardLoop<L, C, S> {
     }
 
     /// Another writer took over while this one led: what it decided since may never count.
-    fn deposed(&mut self, by: &Term) -> Result<(), Fatal> {
+    fn deposed(&mut self, by: &Term) -> Result<(), HaltCause> {
         tracing::warn!(shard = %self.shard, by = %by.engine, unconfirmed = self.replica.unconfirmed(), "deposed");
         self.metrics.deposed.increment(1);
         // One that was asked for is no dispute.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use engine::metrics::ROLE;
-use engine::shard::Role;
+use engine::shard::ShardRole;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -27,7 +27,7 @@ pub fn shard(number: u16) -> Shard {
 }
 
 pub fn has_halted(engine: &Engine, number: u16) -> bool {
-    engine.metric(ROLE, number) == Some(f64::from(Role::Halted.code()))
+    engine.metric(ROLE, number) == Some(f64::from(ShardRole::Halted.code()))
 }
 
 /// Waits until a shard has halted, and the process is as it should be then.

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Clock};
 
-use engine_core::{Halt, Replica, State};
+use engine_core::{Halt, Replica, ShardState};
 use metrics::{Counter, Gauge, counter, gauge};
 use schemas::ids::Coordinate;
 use schemas::reading::{Broken, Fault, Reader};
@@ -135,7 +135,7 @@ impl Follower {
     }
 
     /// Looks at the state.
-    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<(T, Coordinate), Unavailable> {
+    pub fn read<T>(&self, look: impl FnOnce(&ShardState) -> T) -> Result<(T, Coordinate), Unavailable> {
         match &*self.stage() {
             Stage::CatchingUp(_) => Err(Unavailable::CatchingUp(self.shard)),
             Stage::Halted => Err(Unavailable::Halted(self.shard)),
@@ -176,8 +176,8 @@ impl Follower {
     fn follow(&self, source: &Source) -> Result<(), FollowError> {
         let start = Clock::now();
         let (shard, map) = (self.shard, source.log.shard_map());
-        let mut shelf = source.snapshots.as_ref().map(|snapshots| snapshots.shelf(shard));
-        let restored = shelf.as_mut().and_then(|shelf| newest_snapshot(VOCABULARY, (shard, map), shelf));
+        let mut store = source.snapshots.as_ref().map(|snapshots| snapshots.store(shard));
+        let restored = store.as_mut().and_then(|store| newest_snapshot(VOCABULARY, (shard, map), store));
         let replica = restored.unwrap_or_else(|| Replica::new(shard, map));
         let begins_at = replica.position().sequence;
         let reader = Reader::new(shard, source.log.shards, *replica.position());

@@ -13,7 +13,7 @@ pub mod preview;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use engine_core::State;
+use engine_core::ShardState;
 use schemas::Shard;
 use schemas::ids::Coordinate;
 use service::{LogArgs, Readiness, Shutdown};
@@ -76,7 +76,7 @@ impl Followers {
     }
 
     /// Looks at a shard's state, and says at which position that is. Short, and never across an await.
-    pub fn read<T>(&self, shard: Shard, look: impl FnOnce(&State) -> T) -> Result<(T, Coordinate), Unavailable> {
+    pub fn read<T>(&self, shard: Shard, look: impl FnOnce(&ShardState) -> T) -> Result<(T, Coordinate), Unavailable> {
         self.follower(shard)?.read(look)
     }
 

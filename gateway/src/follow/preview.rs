@@ -102,7 +102,7 @@ pub fn preview(
     Ok(Previewed { preview, funding, available: purses.complete.then_some(available), at: purses.at })
 }
 
-fn ask_home(state: &engine_core::State, from: Shard, account: AccountId, preview: &Preview) -> Home {
+fn ask_home(state: &engine_core::ShardState, from: Shard, account: AccountId, preview: &Preview) -> Home {
     let lent = state.account(account).into_iter().flat_map(|known| known.lent.keys().copied()).collect();
     let lacks = !preview.lacks.is_nothing();
     Home { lending: lacks.then(|| state.lending(from, account, preview.lacks, preview.given_back)), lent }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::extract::State;
-use engine_core::{Does, Preview, PriceFill};
+use engine_core::{OrderEffect, Preview, PriceFill};
 use schemas::event::FirstOutcome;
 use schemas::{Credits, MarketId, NewOrder, Price, Rejection};
 use serde::Serialize;
@@ -183,7 +183,7 @@ impl Repeats {
 }
 
 impl OrderShape {
-    fn of(order: &NewOrder, does: &Does) -> Self {
+    fn of(order: &NewOrder, does: &OrderEffect) -> Self {
         let placed = &does.placed;
         let own = |price: Price| order.entry.book_price(price);
         let average = average_price(does.notional, placed.filled);

@@ -7,7 +7,7 @@ use hyper::Method;
 use service::kafka::requests::{RECORDS, REQUESTS};
 use service::statements::STATEMENTS;
 
-use crate::api::{ApiError, Connection, Endpoint};
+use crate::api::{ApiConnection, ApiError, Endpoint};
 
 /// A process that has metrics.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl FromStr for Scraped {
 
 /// What one process asked.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Asked {
+pub struct KafkaRequests {
     /// Requests to Kafka, by kind.
     pub requests: BTreeMap<String, u64>,
     /// Records, sent and received.
@@ -38,7 +38,7 @@ pub struct Asked {
     pub statements: u64,
 }
 
-impl Asked {
+impl KafkaRequests {
     /// All requests.
     pub fn total(&self) -> u64 {
         self.requests.values().sum()
@@ -92,15 +92,15 @@ fn label<'a>(labels: &'a str, name: &str) -> &'a str {
 }
 
 /// What each process has asked so far.
-pub async fn asked(scraped: &[Scraped]) -> Result<BTreeMap<String, Asked>, ApiError> {
-    let mut all: BTreeMap<String, Asked> = BTreeMap::new();
+pub async fn asked(scraped: &[Scraped]) -> Result<BTreeMap<String, KafkaRequests>, ApiError> {
+    let mut all: BTreeMap<String, KafkaRequests> = BTreeMap::new();
     for Scraped { name, endpoint } in scraped {
-        let reply = Connection::new(endpoint.clone()).send(Method::GET, "/metrics", None, None).await?;
+        let reply = ApiConnection::new(endpoint.clone()).send(Method::GET, "/metrics", None, None).await?;
         if reply.status != 200 {
             let (request, body) = ("GET /metrics".to_owned(), String::from_utf8_lossy(&reply.body).into_owned());
             return Err(ApiError::Unexpected { request, status: reply.status, body });
         }
-        all.entry(name.clone()).or_default().add(&Asked::read(&String::from_utf8_lossy(&reply.body)));
+        all.entry(name.clone()).or_default().add(&KafkaRequests::read(&String::from_utf8_lossy(&reply.body)));
     }
     Ok(all)
 }
@@ -118,9 +118,9 @@ mod tests {
             lfg_kafka_records_total{process=\"engine\",client=\"writer\",direction=\"sent\"} 40\n\
             lfg_postgres_statements_total{process=\"projections\"} 3\n\
             lfg_other_total{kind=\"Fetch\"} 9\n";
-        let mut asked = Asked::read(text);
+        let mut asked = KafkaRequests::read(text);
         assert_eq!((asked.of("Fetch"), asked.of("Produce"), asked.total(), asked.records), (9, 5, 14, 40));
-        asked.less(&Asked { requests: [("Fetch".to_owned(), 4)].into(), records: 1, statements: 1 });
+        asked.less(&KafkaRequests { requests: [("Fetch".to_owned(), 4)].into(), records: 1, statements: 1 });
         assert_eq!((asked.of("Fetch"), asked.of("Produce"), asked.records, asked.statements), (5, 5, 39, 2));
     }
 

@@ -7,20 +7,20 @@ mod stores;
 
 use std::collections::BTreeMap;
 
-pub use metrics::{Asked, Scraped};
+pub use metrics::{KafkaRequests, Scraped};
 pub use processes::{Usage, Watched};
-pub use stores::Stored;
+pub use stores::StoreWork;
 
 use crate::api::ApiError;
-use crate::verify::settle::{ReadModelError, ReadModels};
+use crate::verify::settle::{ReadModelError, VerifiedStores};
 use processes::Processes;
 
 /// Everything that is counted, at the beginning of a run.
 pub struct Before {
     processes: Processes,
     scraped: Vec<Scraped>,
-    asked: BTreeMap<String, Asked>,
-    stored: Stored,
+    asked: BTreeMap<String, KafkaRequests>,
+    stored: StoreWork,
 }
 
 /// What a run took, by process.
@@ -28,9 +28,9 @@ pub struct Cost {
     /// Processor time and switches of each process that is watched; `None` if it is not there.
     pub used: Vec<(String, Option<Usage>)>,
     /// What each process asked of Kafka.
-    pub asked: BTreeMap<String, Asked>,
+    pub asked: BTreeMap<String, KafkaRequests>,
     /// What Redis and Postgres did.
-    pub stored: Stored,
+    pub stored: StoreWork,
 }
 
 /// Nothing can be counted.
@@ -46,7 +46,7 @@ pub enum CostError {
 
 impl Before {
     /// From now on.
-    pub async fn now(watched: &[Watched], scraped: &[Scraped], models: &ReadModels) -> Result<Self, CostError> {
+    pub async fn now(watched: &[Watched], scraped: &[Scraped], models: &VerifiedStores) -> Result<Self, CostError> {
         let scraped = scraped.to_vec();
         let asked = metrics::asked(&scraped).await?;
         let stored = stores::stored(models).await?;
@@ -59,11 +59,11 @@ impl Before {
     }
 
     /// What was used since then.
-    pub async fn until_now(&self, models: &ReadModels) -> Result<Cost, CostError> {
+    pub async fn until_now(&self, models: &VerifiedStores) -> Result<Cost, CostError> {
         let used = self.processes.watched();
         let mut asked = metrics::asked(&self.scraped).await?;
         for (name, asked) in &mut asked {
-            asked.less(self.asked.get(name).unwrap_or(&Asked::default()));
+            asked.less(self.asked.get(name).unwrap_or(&KafkaRequests::default()));
         }
         let stored = stores::stored(models).await? - self.stored;
         Ok(Cost { used, asked, stored })

@@ -2,11 +2,11 @@
 
 use std::ops::Sub;
 
-use crate::verify::settle::{ReadModelError, ReadModels};
+use crate::verify::settle::{ReadModelError, VerifiedStores};
 
 /// What both stores have done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Stored {
+pub struct StoreWork {
     /// Commands that Redis carried out.
     pub redis_calls: u64,
     /// Transactions that Postgres committed in the database.
@@ -19,7 +19,7 @@ pub struct Stored {
     pub updated_hot: u64,
 }
 
-impl Sub for Stored {
+impl Sub for StoreWork {
     type Output = Self;
 
     fn sub(self, before: Self) -> Self {
@@ -33,7 +33,7 @@ impl Sub for Stored {
     }
 }
 
-impl Stored {
+impl StoreWork {
     /// Of a hundred updates, how many were in place; `None` if there were none.
     pub fn hot_share(&self) -> Option<f64> {
         (self.updated > 0).then(|| 100.0 * self.updated_hot as f64 / self.updated as f64)
@@ -41,8 +41,8 @@ impl Stored {
 }
 
 /// What they have done so far. Postgres tells up to a second late.
-pub async fn stored(models: &ReadModels) -> Result<Stored, ReadModelError> {
+pub async fn stored(models: &VerifiedStores) -> Result<StoreWork, ReadModelError> {
     let redis_calls = models.redis.commands_processed().await?;
     let [commits, rows, updated, updated_hot] = models.postgres.activity().await?;
-    Ok(Stored { redis_calls, commits, rows, updated, updated_hot })
+    Ok(StoreWork { redis_calls, commits, rows, updated, updated_hot })
 }

@@ -4,24 +4,24 @@ use schemas::{Contract, OrderId, Status};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::api::{ApiError, Reply};
+use crate::api::{ApiError, ApiReply};
 
 /// A request and what became of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Answer {
+pub struct RequestResult {
     /// What was asked.
-    pub asked: Asked,
+    pub asked: RequestKind,
     /// Index of the account.
     pub account: usize,
     /// Index of the market.
     pub market: usize,
     /// What was answered.
-    pub result: Result,
+    pub result: RequestOutcome,
 }
 
 /// What was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Asked {
+pub enum RequestKind {
     /// An order under this client id; the contract if it was to buy.
     Order {
         /// Our own name for it.
@@ -38,7 +38,7 @@ pub enum Asked {
 
 /// What was answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Result {
+pub enum RequestOutcome {
     /// 201: taken in, and how it stood.
     Placed {
         /// Its id.
@@ -73,7 +73,7 @@ pub enum Result {
     },
 }
 
-impl Result {
+impl RequestOutcome {
     /// Neither yes nor no.
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::Failed { .. })
@@ -110,45 +110,50 @@ struct ProblemBody<'a> {
     order_id: Option<&'a str>,
 }
 
-impl Answer {
+impl RequestResult {
     /// From what came over the connection.
-    pub fn new(asked: Asked, account: usize, market: usize, reply: &std::result::Result<Reply, ApiError>) -> Self {
+    pub fn new(
+        asked: RequestKind,
+        account: usize,
+        market: usize,
+        reply: &std::result::Result<ApiReply, ApiError>,
+    ) -> Self {
         let result = match reply {
-            Ok(reply) => understood(&asked, reply).unwrap_or_else(|| Result::Failed {
+            Ok(reply) => understood(&asked, reply).unwrap_or_else(|| RequestOutcome::Failed {
                 what: format!("{} with an answer that is not understood", reply.status),
             }),
-            Err(ApiError::Timeout) => Result::Failed { what: "no answer in time".to_owned() },
-            Err(ApiError::Connect { .. }) => Result::Failed { what: "no connection".to_owned() },
-            Err(_) => Result::Failed { what: "the connection broke".to_owned() },
+            Err(ApiError::Timeout) => RequestOutcome::Failed { what: "no answer in time".to_owned() },
+            Err(ApiError::Connect { .. }) => RequestOutcome::Failed { what: "no connection".to_owned() },
+            Err(_) => RequestOutcome::Failed { what: "the connection broke".to_owned() },
         };
         Self { asked, account, market, result }
     }
 }
 
-fn understood(asked: &Asked, reply: &Reply) -> Option<Result> {
+fn understood(asked: &RequestKind, reply: &ApiReply) -> Option<RequestOutcome> {
     match (asked, reply.status) {
-        (Asked::Order { .. }, 201) => {
+        (RequestKind::Order { .. }, 201) => {
             let body: PlacedBody = serde_json::from_slice(&reply.body).ok()?;
-            Some(Result::Placed {
+            Some(RequestOutcome::Placed {
                 order: body.order_id.parse().ok()?,
                 status: body.status.parse().ok()?,
                 filled: body.filled,
                 remaining: body.remaining,
             })
         }
-        (Asked::Cancel { .. }, 200) => {
+        (RequestKind::Cancel { .. }, 200) => {
             let body: CancelledBody = serde_json::from_slice(&reply.body).ok()?;
-            Some(Result::Cancelled { cancelled: body.cancelled })
+            Some(RequestOutcome::Cancelled { cancelled: body.cancelled })
         }
-        (_, 202) => Some(Result::Later),
+        (_, 202) => Some(RequestOutcome::Later),
         (_, 429 | 500..) => {
             let code = serde_json::from_slice::<ProblemBody>(&reply.body).map_or("", |body| body.code);
-            Some(Result::Failed { what: format!("{} {code}", reply.status).trim_end().to_owned() })
+            Some(RequestOutcome::Failed { what: format!("{} {code}", reply.status).trim_end().to_owned() })
         }
         (_, status @ 400..=499) => {
             let body: ProblemBody = serde_json::from_slice(&reply.body).ok()?;
             let order = body.order_id.and_then(|id| id.parse().ok());
-            Some(Result::Refused { status, code: body.code.to_owned(), order })
+            Some(RequestOutcome::Refused { status, code: body.code.to_owned(), order })
         }
         _ => None,
     }
@@ -158,29 +163,34 @@ fn understood(asked: &Asked, reply: &Reply) -> Option<Result> {
 mod tests {
     use super::*;
 
-    fn answered(asked: Asked, status: u16, body: &str) -> Result {
-        let reply = Ok(Reply { status, body: body.to_owned().into() });
-        Answer::new(asked, 0, 0, &reply).result
+    fn answered(asked: RequestKind, status: u16, body: &str) -> RequestOutcome {
+        let reply = Ok(ApiReply { status, body: body.to_owned().into() });
+        RequestResult::new(asked, 0, 0, &reply).result
     }
 
     #[test]
     fn every_kind_of_answer_is_understood() {
-        let order = Asked::Order { client_id: Uuid::nil(), contract: None };
-        let cancel = Asked::Cancel { order: OrderId(1) };
+        let order = RequestKind::Order { client_id: Uuid::nil(), contract: None };
+        let cancel = RequestKind::Cancel { order: OrderId(1) };
         let body = r#"{"order_id":"12","status":"PARTIALLY_FILLED","filled":4,"remaining":6,"fills":[],"more":null}"#;
-        let placed = Result::Placed { order: OrderId(12), status: Status::PartiallyFilled, filled: 4, remaining: 6 };
+        let placed =
+            RequestOutcome::Placed { order: OrderId(12), status: Status::PartiallyFilled, filled: 4, remaining: 6 };
         assert_eq!(answered(order, 201, body), placed);
         assert_eq!(
             answered(cancel, 200, r#"{"cancelled":3,"status":"CANCELLED"}"#),
-            Result::Cancelled { cancelled: 3 }
+            RequestOutcome::Cancelled { cancelled: 3 }
         );
-        assert_eq!(answered(order, 202, r#"{"command_id":"x"}"#), Result::Later);
-        let refused = Result::Refused { status: 409, code: "funds-insufficient".into(), order: Some(OrderId(12)) };
+        assert_eq!(answered(order, 202, r#"{"command_id":"x"}"#), RequestOutcome::Later);
+        let refused =
+            RequestOutcome::Refused { status: 409, code: "funds-insufficient".into(), order: Some(OrderId(12)) };
         assert_eq!(answered(order, 409, r#"{"code":"funds-insufficient","order_id":"12"}"#), refused);
         for (status, body) in [(201, "{}"), (200, "no JSON"), (302, "{}"), (400, "")] {
             assert!(answered(order, status, body).is_failure(), "{status}");
         }
-        assert_eq!(answered(cancel, 503, r#"{"code":"overloaded"}"#), Result::Failed { what: "503 overloaded".into() });
-        assert_eq!(answered(cancel, 429, ""), Result::Failed { what: "429".into() });
+        assert_eq!(
+            answered(cancel, 503, r#"{"code":"overloaded"}"#),
+            RequestOutcome::Failed { what: "503 overloaded".into() }
+        );
+        assert_eq!(answered(cancel, 429, ""), RequestOutcome::Failed { what: "429".into() });
     }
 }

@@ -9,9 +9,9 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::{Answer, Asked};
+use super::answer::{RequestKind, RequestResult};
 use super::{Shared, client_id, keep};
-use crate::api::{ApiError, Connection, Reply};
+use crate::api::{ApiConnection, ApiError, ApiReply};
 use crate::plan::{self, Action, Intent};
 
 #[derive(Deserialize)]
@@ -33,10 +33,10 @@ pub fn orders_of(plan: Vec<Intent>) -> Vec<Intent> {
 /// Sends the batch whose first order is at `first` of the plan. `due` says how long ago it was due.
 pub async fn send(
     shared: &Shared,
-    connection: &mut Connection,
+    connection: &mut ApiConnection,
     first: usize,
     due: impl Fn() -> Duration,
-) -> Vec<Answer> {
+) -> Vec<RequestResult> {
     let orders: Vec<&Intent> = shared.plan[first..].iter().take(shared.stage.batch).collect();
     let account = orders.first().map_or(0, |intent| intent.account);
     let (mut asked, mut body) = (Vec::with_capacity(orders.len()), String::from(r#"{"requests":["#));
@@ -46,34 +46,35 @@ pub async fn send(
         let order = plan::buy_body(&shared.stage.markets[intent.market], &buy, client_id);
         body.push_str(if asked.is_empty() { "" } else { "," });
         body.push_str(&format!(r#"{{"place":{order}}}"#));
-        asked.push((Asked::Order { client_id, contract: Some(buy.contract) }, intent.market));
+        asked.push((RequestKind::Order { client_id, contract: Some(buy.contract) }, intent.market));
     }
     body.push_str("]}");
     let key = &shared.stage.keys[account];
     let reply = connection.send(Method::POST, "/v1/orders/batch", Some(key), Some(body.into())).await;
     let latency = due();
     let replies = each(reply, asked.len());
-    let answer = |((asked, market), reply): ((Asked, usize), &_)| Answer::new(asked, account, market, reply);
-    let answers: Vec<Answer> = asked.into_iter().zip(replies.iter()).map(answer).collect();
+    let answer =
+        |((asked, market), reply): ((RequestKind, usize), &_)| RequestResult::new(asked, account, market, reply);
+    let answers: Vec<RequestResult> = asked.into_iter().zip(replies.iter()).map(answer).collect();
     answers.iter().for_each(|answer| keep(shared, answer, latency));
     answers
 }
 
 /// The answer to each order: its own, or that to the whole batch.
-fn each(reply: Result<Reply, ApiError>, count: usize) -> Vec<Result<Reply, ApiError>> {
+fn each(reply: Result<ApiReply, ApiError>, count: usize) -> Vec<Result<ApiReply, ApiError>> {
     let of_all = |status, body: &hyper::body::Bytes| -> Vec<_> {
-        (0..count).map(|_| Ok(Reply { status, body: body.clone() })).collect()
+        (0..count).map(|_| Ok(ApiReply { status, body: body.clone() })).collect()
     };
     match reply {
-        Ok(Reply { status: status @ (200 | 202), body }) => match serde_json::from_slice::<BatchBody>(&body) {
+        Ok(ApiReply { status: status @ (200 | 202), body }) => match serde_json::from_slice::<BatchBody>(&body) {
             Ok(batch) if batch.results.len() == count => {
                 let own =
-                    |result: ResultBody| Ok(Reply { status: result.status, body: result.body.to_string().into() });
+                    |result: ResultBody| Ok(ApiReply { status: result.status, body: result.body.to_string().into() });
                 batch.results.into_iter().map(own).collect()
             }
             Ok(_) | Err(_) => of_all(status, &body),
         },
-        Ok(Reply { status, body }) => of_all(status, &body),
+        Ok(ApiReply { status, body }) => of_all(status, &body),
         Err(error) => {
             let first = std::iter::once(Err(error));
             // What became of one became of all.
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     fn statuses(status: u16, body: &str, count: usize) -> Vec<u16> {
-        let replies = each(Ok(Reply { status, body: body.to_owned().into() }), count);
+        let replies = each(Ok(ApiReply { status, body: body.to_owned().into() }), count);
         replies.into_iter().map(|reply| reply.unwrap().status).collect()
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use schemas::{Contract, OrderId};
 
-use super::answer::{Answer, Asked, Result};
+use super::answer::{RequestKind, RequestOutcome, RequestResult};
 
 /// Orders that may be cancelled; beyond, new ones replace old ones.
 const RESTING_MAX: usize = 20_000;
@@ -32,21 +32,21 @@ pub struct Lot {
 }
 
 /// What is known.
-pub struct Live {
+pub struct LiveOrders {
     resting: Vec<Resting>,
     replace: usize,
     lots: Vec<Vec<Lot>>,
 }
 
-impl Live {
+impl LiveOrders {
     pub fn new(markets: usize) -> Self {
         Self { resting: Vec::new(), replace: 0, lots: vec![Vec::new(); markets] }
     }
 
     /// Takes what an answer says into account.
-    pub fn learn(&mut self, answer: &Answer) {
-        let Result::Placed { order, filled, remaining, .. } = answer.result else { return };
-        let Asked::Order { contract, .. } = answer.asked else { return };
+    pub fn learn(&mut self, answer: &RequestResult) {
+        let RequestOutcome::Placed { order, filled, remaining, .. } = answer.result else { return };
+        let RequestKind::Order { contract, .. } = answer.asked else { return };
         let (account, market) = (answer.account, answer.market);
         if remaining > 0 {
             self.rest(Resting { order, account, market });
@@ -96,15 +96,15 @@ mod tests {
     use super::*;
     use schemas::Status;
 
-    fn placed(order: u64, filled: u32, remaining: u32) -> Answer {
-        let asked = Asked::Order { client_id: uuid::Uuid::nil(), contract: Some(Contract::Yes) };
-        let result = Result::Placed { order: OrderId(order), status: Status::Active, filled, remaining };
-        Answer { asked, account: 3, market: 0, result }
+    fn placed(order: u64, filled: u32, remaining: u32) -> RequestResult {
+        let asked = RequestKind::Order { client_id: uuid::Uuid::nil(), contract: Some(Contract::Yes) };
+        let result = RequestOutcome::Placed { order: OrderId(order), status: Status::Active, filled, remaining };
+        RequestResult { asked, account: 3, market: 0, result }
     }
 
     #[test]
     fn what_rests_can_be_cancelled_once() {
-        let mut live = Live::new(1);
+        let mut live = LiveOrders::new(1);
         assert_eq!(live.pick(5), None);
         live.learn(&placed(1, 0, 10));
         live.learn(&placed(2, 10, 0));
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_was_bought_can_be_sold_in_parts() {
-        let mut live = Live::new(1);
+        let mut live = LiveOrders::new(1);
         live.learn(&placed(1, 10, 0));
         let quantities: Vec<_> = std::iter::from_fn(|| live.take_lot(0, 7)).map(|lot| lot.quantity).collect();
         assert_eq!(quantities, [7, 3]);

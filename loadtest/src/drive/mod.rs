@@ -19,11 +19,11 @@ use hyper::body::Bytes;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-pub use answer::{Answer, Asked, Result as AnswerResult};
+pub use answer::{RequestKind, RequestOutcome as AnswerResult, RequestResult};
 pub use batch::orders_of;
-use live::{Live, lock};
+use live::{LiveOrders, lock};
 
-use crate::api::{ApiError, Connection, Endpoint, Key};
+use crate::api::{ApiConnection, ApiError, Credentials, Endpoint};
 use crate::latency::Latencies;
 use crate::plan::{self, Action, Intent};
 
@@ -32,11 +32,11 @@ const WAITING_MAX: usize = 1 << 16;
 
 /// Who trades what where.
 #[derive(Debug)]
-pub struct Stage {
+pub struct DriveSetup {
     /// The gateway.
     pub endpoint: Endpoint,
     /// Keys by index of the account.
-    pub keys: Vec<Key>,
+    pub keys: Vec<Credentials>,
     /// Ids by index of the market.
     pub markets: Vec<String>,
     /// Tells runs apart in client ids.
@@ -51,7 +51,7 @@ pub struct Stage {
 #[derive(Debug)]
 pub struct Driven {
     /// Every answer, in no particular order.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<RequestResult>,
     /// Of orders.
     pub orders: Latencies,
     /// Of cancels.
@@ -71,11 +71,11 @@ pub fn client_id(run: u64, index: usize) -> Uuid {
 }
 
 struct Shared {
-    stage: Arc<Stage>,
+    stage: Arc<DriveSetup>,
     plan: Arc<[Intent]>,
     /// Index of the plan's first request among those of the run.
     first: usize,
-    live: Mutex<Live>,
+    live: Mutex<LiveOrders>,
     latencies: Mutex<(Latencies, Latencies)>,
     due: tokio::sync::Mutex<mpsc::Receiver<(usize, Instant)>>,
     answered: AtomicU64,
@@ -84,11 +84,16 @@ struct Shared {
 }
 
 /// Sends all of `plan`, whose first request is the `first`-th of the run, and waits for the last answer.
-pub async fn drive(stage: Arc<Stage>, plan: Arc<[Intent]>, first: usize, progress: bool) -> Result<Driven, ApiError> {
+pub async fn drive(
+    stage: Arc<DriveSetup>,
+    plan: Arc<[Intent]>,
+    first: usize,
+    progress: bool,
+) -> Result<Driven, ApiError> {
     let connections = warm_connections(&stage).await?;
     let (queue, due) = mpsc::channel(WAITING_MAX);
     let shared = Arc::new(Shared {
-        live: Mutex::new(Live::new(stage.markets.len())),
+        live: Mutex::new(LiveOrders::new(stage.markets.len())),
         latencies: Mutex::new((Latencies::new(), Latencies::new())),
         due: tokio::sync::Mutex::new(due),
         answered: AtomicU64::new(0),
@@ -116,10 +121,10 @@ pub async fn drive(stage: Arc<Stage>, plan: Arc<[Intent]>, first: usize, progres
     Ok(Driven { answers, orders, cancels, took: start.elapsed(), idle_cancels, unsent })
 }
 
-async fn warm_connections(stage: &Stage) -> Result<Vec<Connection>, ApiError> {
+async fn warm_connections(stage: &DriveSetup) -> Result<Vec<ApiConnection>, ApiError> {
     let mut connections = Vec::with_capacity(stage.connections);
     for _ in 0..stage.connections {
-        let mut connection = Connection::new(stage.endpoint.clone());
+        let mut connection = ApiConnection::new(stage.endpoint.clone());
         connection.warm_up().await?;
         connections.push(connection);
     }
@@ -140,7 +145,7 @@ fn hand_out(plan: &[Intent], batch: usize, start: Instant, queue: &mpsc::Sender<
     unsent
 }
 
-async fn worker(shared: Arc<Shared>, mut connection: Connection) -> Vec<Answer> {
+async fn worker(shared: Arc<Shared>, mut connection: ApiConnection) -> Vec<RequestResult> {
     let mut answers = Vec::new();
     loop {
         let next = shared.due.lock().await.recv().await;
@@ -156,14 +161,14 @@ async fn worker(shared: Arc<Shared>, mut connection: Connection) -> Vec<Answer> 
         let key = &shared.stage.keys[request.account];
         let reply = connection.send(request.method, &request.path, Some(key), request.body).await;
         let latency = due.elapsed();
-        let answer = Answer::new(request.asked, request.account, request.market, &reply);
+        let answer = RequestResult::new(request.asked, request.account, request.market, &reply);
         keep(&shared, &answer, latency);
         answers.push(answer);
     }
 }
 
 struct Prepared {
-    asked: Asked,
+    asked: RequestKind,
     account: usize,
     market: usize,
     method: Method,
@@ -177,7 +182,7 @@ fn prepare(shared: &Shared, index: usize) -> Option<Prepared> {
     let market = &shared.stage.markets[intent.market];
     let client_id = client_id(shared.stage.run, shared.first + index);
     let order = |account, contract, body: String| {
-        let asked = Asked::Order { client_id, contract };
+        let asked = RequestKind::Order { client_id, contract };
         let (method, path) = (Method::POST, "/v1/orders".to_owned());
         Some(Prepared { asked, account, market: intent.market, method, path, body: Some(body.into()) })
     };
@@ -195,7 +200,7 @@ fn prepare(shared: &Shared, index: usize) -> Option<Prepared> {
         }
         Action::Cancel(pick) => {
             let resting = lock(&shared.live).pick(pick)?;
-            let asked = Asked::Cancel { order: resting.order };
+            let asked = RequestKind::Cancel { order: resting.order };
             let path = format!("/v1/orders/{}", resting.order);
             let (account, market) = (resting.account, resting.market);
             Some(Prepared { asked, account, market, method: Method::DELETE, path, body: None })
@@ -203,7 +208,7 @@ fn prepare(shared: &Shared, index: usize) -> Option<Prepared> {
     }
 }
 
-fn keep(shared: &Shared, answer: &Answer, latency: Duration) {
+fn keep(shared: &Shared, answer: &RequestResult, latency: Duration) {
     shared.answered.fetch_add(1, Ordering::Relaxed);
     if answer.result.is_failure() {
         shared.failed.fetch_add(1, Ordering::Relaxed);
@@ -211,8 +216,8 @@ fn keep(shared: &Shared, answer: &Answer, latency: Duration) {
     {
         let mut latencies = lock(&shared.latencies);
         match answer.asked {
-            Asked::Order { .. } => latencies.0.record(latency),
-            Asked::Cancel { .. } => latencies.1.record(latency),
+            RequestKind::Order { .. } => latencies.0.record(latency),
+            RequestKind::Cancel { .. } => latencies.1.record(latency),
         }
     }
     lock(&shared.live).learn(answer);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use schemas::event::Event;
 use schemas::{Listing, MarketEventId, MarketId, Shard};
 
-use super::{Fold, Place};
+use super::{Fold, OutcomeContext};
 
 /// What a market is, as its row says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +32,7 @@ pub struct MarketEventRow {
 }
 
 impl Fold {
-    pub(super) fn describe(&mut self, event: &Event, place: Place) {
+    pub(super) fn describe(&mut self, event: &Event, place: OutcomeContext) {
         match event {
             Event::MarketEdited { market, edit, .. } => {
                 let Some(known) = self.market(*market, place) else { return };

@@ -7,7 +7,7 @@ use super::Fold;
 
 /// A proposed deposit as the table has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Proposal {
+pub struct ExpectedProposal {
     /// Whose credits they would be.
     pub account: AccountId,
     /// How much.
@@ -30,7 +30,7 @@ impl Fold {
         match event {
             Event::DepositProposed { proposal, account, amount, by, .. } => {
                 let (account, amount, by) = (*account, *amount, *by);
-                let proposed = Proposal { account, amount, by, status: "OPEN".to_owned(), ended_by: None };
+                let proposed = ExpectedProposal { account, amount, by, status: "OPEN".to_owned(), ended_by: None };
                 let again = self.proposals.insert(*proposal, proposed).is_some();
                 self.faults.check(!again, || format!("deposit {proposal} was proposed twice"));
             }

@@ -3,7 +3,7 @@
 use schemas::event::Event;
 use schemas::{AccountId, Credits, MarketId};
 
-use super::{Account, Fold, Market, Place, rows};
+use super::{ExpectedAccount, ExpectedMarket, Fold, OutcomeContext, rows};
 
 /// The account that the event is a fact of, told by its home alone.
 fn account_of(event: &Event) -> Option<AccountId> {
@@ -35,7 +35,7 @@ fn account_of(event: &Event) -> Option<AccountId> {
 }
 
 impl Fold {
-    pub(super) fn facts(&mut self, event: &Event, place: Place) {
+    pub(super) fn facts(&mut self, event: &Event, place: OutcomeContext) {
         if let Some(account) = account_of(event) {
             self.tellers.insert((account, place.shard));
         }
@@ -65,17 +65,17 @@ impl Fold {
         }
     }
 
-    fn account_fact(&mut self, account: AccountId, change: impl FnOnce(&mut Account)) {
+    fn account_fact(&mut self, account: AccountId, change: impl FnOnce(&mut ExpectedAccount)) {
         match self.accounts.get_mut(&account) {
             Some(account) => change(account),
             None => self.faults.add(|| format!("account {account} changed before it was opened")),
         }
     }
 
-    fn market_facts(&mut self, event: &Event, place: Place) {
+    fn market_facts(&mut self, event: &Event, place: OutcomeContext) {
         match event {
             Event::MarketCreated { listing, .. } => {
-                let again = self.markets.insert(listing.market, Market::listed(listing, place.shard)).is_some();
+                let again = self.markets.insert(listing.market, ExpectedMarket::listed(listing, place.shard)).is_some();
                 self.faults.check(!again, || format!("market {} was created twice", listing.ticker));
             }
             Event::MarketChanged { market, state, resolution, .. } => self.market_fact(*market, place, |market| {
@@ -92,14 +92,14 @@ impl Fold {
     }
 
     /// What its shard says of it in the end is what the log said before.
-    fn archived(&mut self, market: MarketId, place: Place, fees: Credits) {
+    fn archived(&mut self, market: MarketId, place: OutcomeContext, fees: Credits) {
         let Some(known) = self.market(market, place) else { return };
         known.archived = true;
         let (collected, agrees) = (known.fees, known.settled && known.fees == fees);
         self.faults.check(agrees, || format!("market {market} is archived with fees of {fees}, not {collected}"));
     }
 
-    fn market_fact(&mut self, market: MarketId, place: Place, change: impl FnOnce(&mut Market)) {
+    fn market_fact(&mut self, market: MarketId, place: OutcomeContext, change: impl FnOnce(&mut ExpectedMarket)) {
         if let Some(market) = self.market(market, place) {
             change(market);
         }

@@ -3,11 +3,11 @@
 use schemas::event::Event;
 use schemas::{AccountId, GroupId, GroupLimits, Shard, Timestamp, TriggerCause};
 
-use super::{Fold, Place};
+use super::{Fold, OutcomeContext};
 
 /// A group of an account's orders, as a row of the table `order_groups` says it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Group {
+pub struct ExpectedGroup {
     /// What it may fill.
     pub limits: GroupLimits,
     /// Which making or reset of a group of the account it comes from.
@@ -23,12 +23,13 @@ pub struct Group {
 }
 
 impl Fold {
-    pub(super) fn groups(&mut self, event: &Event, place: Place) {
+    pub(super) fn groups(&mut self, event: &Event, place: OutcomeContext) {
         match event {
             Event::GroupSet { account, group, limits, generation, anew } if self.is_home(*account, place) => {
                 let (limits, generation, shard, sequence) = (*limits, *generation, place.shard, place.sequence);
                 if *anew {
-                    let made = Group { limits, generation, set_at: place.time, triggered: None, shard, sequence };
+                    let made =
+                        ExpectedGroup { limits, generation, set_at: place.time, triggered: None, shard, sequence };
                     self.groups.insert((*account, *group), made);
                 } else {
                     self.group(*account, *group, place, |known| known.limits = limits);
@@ -48,11 +49,17 @@ impl Fold {
     }
 
     /// An account is opened at its home before anything else is told of it there.
-    fn is_home(&self, account: AccountId, place: Place) -> bool {
+    fn is_home(&self, account: AccountId, place: OutcomeContext) -> bool {
         self.accounts.get(&account).is_some_and(|known| known.shard == place.shard)
     }
 
-    fn group(&mut self, account: AccountId, group: GroupId, place: Place, change: impl FnOnce(&mut Group)) {
+    fn group(
+        &mut self,
+        account: AccountId,
+        group: GroupId,
+        place: OutcomeContext,
+        change: impl FnOnce(&mut ExpectedGroup),
+    ) {
         match self.groups.get_mut(&(account, group)) {
             Some(known) => {
                 known.sequence = place.sequence;

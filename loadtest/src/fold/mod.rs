@@ -25,16 +25,18 @@ use schemas::{
 };
 
 pub use about::{Description, MarketEventRow};
-pub use admins::Proposal;
-pub use groups::Group;
-pub use purses::{Ledger, Purse, Wallet};
-pub use rows::{Account, Births, Life, Market, Order, Position, TradeRow, level};
-pub use waits::Waiting;
+pub use admins::ExpectedProposal;
+pub use groups::ExpectedGroup;
+pub use purses::{ExpectedPurse, ExpectedWallet, Ledger};
+pub use rows::{
+    ExpectedAccount, ExpectedMarket, ExpectedOrder, ExpectedPosition, ExpectedTrade, Life, OrderTotals, level,
+};
+pub use waits::OpenWork;
 
 use crate::verify::Faults;
 
 /// An order as its account names it.
-pub type OrderName = (AccountId, MarketId, ClientId);
+pub type ExpectedOrderName = (AccountId, MarketId, ClientId);
 
 /// The state that the log tells.
 #[derive(Default, Debug)]
@@ -42,11 +44,11 @@ pub struct Fold {
     /// Outcomes folded, over all shards.
     pub outcomes: u64,
     /// What every account that was opened may do.
-    pub accounts: HashMap<AccountId, Account>,
+    pub accounts: HashMap<AccountId, ExpectedAccount>,
     /// Which shards told facts about each account.
     pub tellers: HashSet<(AccountId, Shard)>,
     /// Purses, by account and shard.
-    pub purses: HashMap<(AccountId, Shard), Purse>,
+    pub purses: HashMap<(AccountId, Shard), ExpectedPurse>,
     /// Credits sent from one purse of an account to another, less those received there: account, from, to.
     pub moved: HashMap<(AccountId, Shard, Shard), Credits>,
     /// Changes of what each account can spend, wherever, and when: what goes from purse to purse is no change.
@@ -54,27 +56,27 @@ pub struct Fold {
     /// Sums of each purse's changes by kind of ledger entry.
     pub ledger: HashMap<(AccountId, Shard, &'static str), Ledger>,
     /// Every order that was born.
-    pub orders: HashMap<OrderId, Order>,
+    pub orders: HashMap<OrderId, ExpectedOrder>,
     /// How often, and how it filled by its trades.
-    pub births: HashMap<OrderId, Births>,
+    pub order_totals: HashMap<OrderId, OrderTotals>,
     /// Orders by their owner's own name for them.
-    pub by_client_id: HashMap<OrderName, Vec<OrderId>>,
+    pub by_client_id: HashMap<ExpectedOrderName, Vec<OrderId>>,
     /// Groups of accounts' orders.
-    pub groups: HashMap<(AccountId, GroupId), Group>,
+    pub groups: HashMap<(AccountId, GroupId), ExpectedGroup>,
     /// Every trade.
-    pub trades: HashMap<TradeId, TradeRow>,
+    pub trades: HashMap<TradeId, ExpectedTrade>,
     /// Positions, as far as they ever were.
-    pub positions: HashMap<(MarketId, AccountId), Position>,
+    pub positions: HashMap<(MarketId, AccountId), ExpectedPosition>,
     /// Markets with their books.
-    pub markets: HashMap<MarketId, Market>,
+    pub markets: HashMap<MarketId, ExpectedMarket>,
     /// Market events.
     pub market_events: HashMap<MarketEventId, MarketEventRow>,
     /// What has begun and not ended.
-    pub waiting: Waiting,
+    pub waiting: OpenWork,
     /// How often each admin did what, and the credits of it.
     pub admin_acts: HashMap<(String, AdminId), (u64, Credits)>,
     /// Deposits that needed a second admin.
-    pub proposals: HashMap<ProposalId, Proposal>,
+    pub proposals: HashMap<ProposalId, ExpectedProposal>,
     /// What came in.
     pub deposits: Credits,
     /// What went out.
@@ -85,7 +87,7 @@ pub struct Fold {
 
 /// What an event needs to know of the outcome that holds it.
 #[derive(Clone, Copy)]
-struct Place {
+struct OutcomeContext {
     shard: Shard,
     sequence: u64,
     time: Timestamp,
@@ -108,7 +110,7 @@ impl Fold {
         for part in answers::parts(outcome) {
             let alone = !part.events.iter().any(|event| matches!(event, Event::BatchItem { .. }));
             let (sequence, time) = (outcome.sequence, outcome.time);
-            let place = Place { shard, sequence, time, command: part.command, alone };
+            let place = OutcomeContext { shard, sequence, time, command: part.command, alone };
             for event in part.events {
                 self.facts(event, place);
                 self.describe(event, place);
@@ -135,7 +137,7 @@ impl Fold {
         }
     }
 
-    fn market_money_and_book(&mut self, event: &Event, place: Place) {
+    fn market_money_and_book(&mut self, event: &Event, place: OutcomeContext) {
         if let Some(change) = effects::market_change(event) {
             let Some(market) = self.market(change.market, place) else { return };
             market.collateral += change.collateral;
@@ -157,7 +159,7 @@ impl Fold {
     }
 
     /// The market, or a fault; another fault if another shard tells of it.
-    fn market(&mut self, id: MarketId, place: Place) -> Option<&mut Market> {
+    fn market(&mut self, id: MarketId, place: OutcomeContext) -> Option<&mut ExpectedMarket> {
         let Some(market) = self.markets.get_mut(&id) else {
             self.faults.add(|| format!("market {id} was never created"));
             return None;

@@ -3,11 +3,11 @@
 use schemas::event::{CancelReason, Event, OrderAmended, OrderPlaced, Party, Trade};
 use schemas::{NewOrder, OrderId, Quantity, Rejection, Side, Status};
 
-use super::rows::{self, Births, Order, TradeRow};
-use super::{Fold, Place};
+use super::rows::{self, ExpectedOrder, ExpectedTrade, OrderTotals};
+use super::{Fold, OutcomeContext};
 
 impl Fold {
-    pub(super) fn orders(&mut self, event: &Event, place: Place) {
+    pub(super) fn orders(&mut self, event: &Event, place: OutcomeContext) {
         match event {
             Event::OrderPlaced(placed) => self.order_placed(placed, place),
             Event::OrderRejected { id, order, code } => self.order_rejected(*id, order, *code, place),
@@ -21,8 +21,8 @@ impl Fold {
         }
     }
 
-    fn order_placed(&mut self, placed: &OrderPlaced, place: Place) {
-        let born = Order {
+    fn order_placed(&mut self, placed: &OrderPlaced, place: OutcomeContext) {
+        let born = ExpectedOrder {
             quantity: placed.quantity.contracts(),
             filled: placed.filled.contracts(),
             status: placed.status,
@@ -33,15 +33,16 @@ impl Fold {
         self.birth(placed.id, &placed.order, born, place);
     }
 
-    fn order_rejected(&mut self, id: OrderId, order: &NewOrder, code: Rejection, place: Place) {
-        self.birth(id, order, Order { rejection: Some(code), ..unborn(order, place) }, place);
+    fn order_rejected(&mut self, id: OrderId, order: &NewOrder, code: Rejection, place: OutcomeContext) {
+        self.birth(id, order, ExpectedOrder { rejection: Some(code), ..unborn(order, place) }, place);
     }
 
-    fn birth(&mut self, id: OrderId, asked: &NewOrder, born: Order, place: Place) {
+    fn birth(&mut self, id: OrderId, asked: &NewOrder, born: ExpectedOrder, place: OutcomeContext) {
         let fee_rate = (asked.entry.side() == Side::Buy).then_some(asked.fee_rate);
-        let births = self.births.entry(id).or_insert(Births { count: 0, traded: 0, fee_rate, alone: place.alone });
-        births.count += 1;
-        if births.count > 1 {
+        let order_totals =
+            self.order_totals.entry(id).or_insert(OrderTotals { count: 0, traded: 0, fee_rate, alone: place.alone });
+        order_totals.count += 1;
+        if order_totals.count > 1 {
             self.faults.add(|| format!("{} was born again", rows::name(id, &born)));
             return;
         }
@@ -52,12 +53,12 @@ impl Fold {
     }
 
     /// The taker's birth told already how far it is filled; the maker learns it here.
-    fn traded(&mut self, trade: &Trade, place: Place) {
+    fn traded(&mut self, trade: &Trade, place: OutcomeContext) {
         if let Some(market) = self.market(trade.market, place) {
             market.last_price = Some(trade.price.ticks());
             market.trades.push(trade.id);
         }
-        let row = TradeRow { trade: *trade, time: place.time, shard: place.shard, sequence: place.sequence };
+        let row = ExpectedTrade { trade: *trade, time: place.time, shard: place.shard, sequence: place.sequence };
         let again = self.trades.insert(trade.id, row).is_some();
         self.faults.check(!again, || format!("trade {} was told twice", trade.id));
         self.fill(trade, &trade.maker, place);
@@ -72,12 +73,14 @@ impl Fold {
         });
     }
 
-    fn fill(&mut self, trade: &Trade, party: &Party, place: Place) {
-        let (Some(order), Some(births)) = (self.orders.get_mut(&party.order), self.births.get_mut(&party.order)) else {
+    fn fill(&mut self, trade: &Trade, party: &Party, place: OutcomeContext) {
+        let (Some(order), Some(order_totals)) =
+            (self.orders.get_mut(&party.order), self.order_totals.get_mut(&party.order))
+        else {
             self.faults.add(|| format!("trade {} is of order {}, which was never born", trade.id, party.order));
             return;
         };
-        births.traded += trade.quantity.contracts();
+        order_totals.traded += trade.quantity.contracts();
         order.notional += trade.notional(party);
         order.fees += party.fee;
         order.sequence = place.sequence;
@@ -85,7 +88,7 @@ impl Fold {
         self.faults.check(same, || format!("trade {} names another account or market than its order", trade.id));
     }
 
-    fn order_cancelled(&mut self, id: OrderId, quantity: Quantity, reason: CancelReason, place: Place) {
+    fn order_cancelled(&mut self, id: OrderId, quantity: Quantity, reason: CancelReason, place: OutcomeContext) {
         let Some(order) = self.changing(id, place) else { return };
         let left = order.remaining();
         order.status = reason.status();
@@ -96,7 +99,7 @@ impl Fold {
     }
 
     /// Its trades follow, and say what was filled with this change.
-    fn order_amended(&mut self, amended: &OrderAmended, place: Place) {
+    fn order_amended(&mut self, amended: &OrderAmended, place: OutcomeContext) {
         let id = amended.order;
         let Some(order) = self.changing(id, place) else { return };
         let (left, limit) = (order.remaining(), order.limit);
@@ -111,7 +114,7 @@ impl Fold {
         });
     }
 
-    fn order_reduced(&mut self, id: OrderId, quantity: Quantity, place: Place) {
+    fn order_reduced(&mut self, id: OrderId, quantity: Quantity, place: OutcomeContext) {
         let Some(order) = self.changing(id, place) else { return };
         let (left, less) = (order.remaining(), quantity.contracts());
         order.quantity = order.quantity.saturating_sub(less);
@@ -119,7 +122,7 @@ impl Fold {
     }
 
     /// The order that changes, or a fault; another fault if it is not its own shard that tells of it.
-    fn changing(&mut self, id: OrderId, place: Place) -> Option<&mut Order> {
+    fn changing(&mut self, id: OrderId, place: OutcomeContext) -> Option<&mut ExpectedOrder> {
         let Some(order) = self.orders.get_mut(&id) else {
             self.faults.add(|| format!("order {id} changed and was never born"));
             return None;
@@ -139,10 +142,10 @@ fn placed_limit(placed: &OrderPlaced) -> Option<u16> {
 }
 
 /// What every birth has in common; otherwise refused and without a reason.
-fn unborn(order: &NewOrder, place: Place) -> Order {
+fn unborn(order: &NewOrder, place: OutcomeContext) -> ExpectedOrder {
     let (kind, limit, budget, quantity) = rows::words(order);
     let time_in_force = order.terms.time_in_force();
-    Order {
+    ExpectedOrder {
         command: place.command,
         account: order.account,
         market: order.market,

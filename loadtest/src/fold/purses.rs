@@ -8,11 +8,11 @@ use schemas::effects::{self, PurseChange};
 use schemas::event::Event;
 use schemas::{AccountId, Credits, SettlementReason, Shard, Timestamp};
 
-use super::{Account, Fold, Place};
+use super::{ExpectedAccount, Fold, OutcomeContext};
 
 /// Credits and live orders of one account on one shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Purse {
+pub struct ExpectedPurse {
     /// Can be spent.
     pub available: Credits,
     /// Kept for live buys.
@@ -29,7 +29,7 @@ pub struct Purse {
 
 /// Credits of one account on all shards together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Wallet {
+pub struct ExpectedWallet {
     /// Can be spent.
     pub available: Credits,
     /// Kept for live buys.
@@ -73,7 +73,7 @@ fn ledger_kind(event: &Event) -> &'static str {
 }
 
 impl Fold {
-    pub(super) fn purses(&mut self, event: &Event, place: Place) {
+    pub(super) fn purses(&mut self, event: &Event, place: OutcomeContext) {
         match event {
             Event::AccountOpened { account } => self.account_opened(*account, place),
             Event::PurseSent { account, to, credits, .. } => self.moved(*account, (place.shard, *to), *credits),
@@ -90,10 +90,11 @@ impl Fold {
         }
     }
 
-    fn account_opened(&mut self, account: AccountId, place: Place) {
-        let again = self.accounts.insert(account, Account::opened(place.shard)).is_some();
+    fn account_opened(&mut self, account: AccountId, place: OutcomeContext) {
+        let again = self.accounts.insert(account, ExpectedAccount::opened(place.shard)).is_some();
         self.faults.check(!again, || format!("account {account} was opened twice"));
-        self.purses.insert((account, place.shard), Purse { sequence: place.sequence, ..Purse::default() });
+        self.purses
+            .insert((account, place.shard), ExpectedPurse { sequence: place.sequence, ..ExpectedPurse::default() });
     }
 
     /// `credits` left the first shard for the second; negative: they came in at the second. (None: it was room alone.)
@@ -104,7 +105,7 @@ impl Fold {
         *self.moved.entry((account, from, to)).or_default() += credits;
     }
 
-    fn purse_changed(&mut self, change: PurseChange, place: Place) {
+    fn purse_changed(&mut self, change: PurseChange, place: OutcomeContext) {
         let Some(purse) = self.purses.get_mut(&(change.account, place.shard)) else {
             self.faults
                 .add(|| format!("account {} has no purse on shard {}, and it changed", change.account, place.shard));
@@ -137,8 +138,8 @@ impl Fold {
     }
 
     /// Wallets: the sums of each account's purses.
-    pub fn wallets(&self) -> HashMap<AccountId, Wallet> {
-        let mut wallets: HashMap<AccountId, Wallet> = HashMap::new();
+    pub fn wallets(&self) -> HashMap<AccountId, ExpectedWallet> {
+        let mut wallets: HashMap<AccountId, ExpectedWallet> = HashMap::new();
         for ((account, _), purse) in &self.purses {
             let wallet = wallets.entry(*account).or_default();
             wallet.available += purse.available;

@@ -12,7 +12,7 @@ use schemas::{
 
 /// What an account may do, as its home tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Account {
+pub struct ExpectedAccount {
     /// Its home.
     pub shard: Shard,
     /// It can only cancel, and receive credits.
@@ -25,7 +25,7 @@ pub struct Account {
     pub dead_man_due: Option<u64>,
 }
 
-impl Account {
+impl ExpectedAccount {
     /// As it is opened: without limits.
     pub fn opened(shard: Shard) -> Self {
         Self { shard, frozen: false, live_orders_max: None, held_max: None, dead_man_due: None }
@@ -34,7 +34,7 @@ impl Account {
 
 /// Contracts of one account in one market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Position {
+pub struct ExpectedPosition {
     /// YES held.
     pub yes: i64,
     /// NO held.
@@ -47,7 +47,7 @@ pub struct Position {
 
 /// An order as a row of the `orders` table says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Order {
+pub struct ExpectedOrder {
     /// The command that began it.
     pub command: CommandId,
     /// Whose.
@@ -102,14 +102,14 @@ pub struct Order {
     pub sequence: u64,
 }
 
-impl Market {
+impl ExpectedMarket {
     /// Ticks that a YES pays, once it pays out.
     pub fn yes_value(&self) -> Option<u16> {
         self.resolution.filter(|_| self.state.is_final()).map(|resolution| resolution.answer.yes_value().ticks())
     }
 }
 
-impl Order {
+impl ExpectedOrder {
     /// Contracts that can still trade.
     pub fn remaining(&self) -> u32 {
         if self.status.is_live() { self.quantity - self.filled } else { 0 }
@@ -127,7 +127,7 @@ pub fn words(order: &NewOrder) -> (&'static str, Option<u16>, Option<Credits>, u
 
 /// What must add up over an order's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Births {
+pub struct OrderTotals {
     /// `OrderPlaced` and `OrderRejected` events with its id. Always 1.
     pub count: u32,
     /// Contracts in its trades. Always what it is filled by.
@@ -140,7 +140,7 @@ pub struct Births {
 
 /// A trade and its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TradeRow {
+pub struct ExpectedTrade {
     /// The match.
     pub trade: Trade,
     /// When.
@@ -153,7 +153,7 @@ pub struct TradeRow {
 
 /// A market, its money and its book.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Market {
+pub struct ExpectedMarket {
     /// Its name.
     pub ticker: String,
     /// What it is.
@@ -190,7 +190,7 @@ pub struct Market {
     pub shard: Shard,
 }
 
-impl Market {
+impl ExpectedMarket {
     /// As it is listed.
     pub fn listed(listing: &Listing, shard: Shard) -> Self {
         Self {
@@ -215,7 +215,7 @@ impl Market {
     }
 }
 
-impl Births {
+impl OrderTotals {
     /// What `contracts` of the order hold of its account's credits at a limit in the contract's own ticks.
     pub fn hold(&self, limit: Option<u16>, contracts: u32) -> Credits {
         let (price, quantity) = (limit.and_then(Price::new), Quantity::new(contracts));
@@ -251,7 +251,7 @@ pub struct Life {
 
 impl Life {
     /// As the log tells it.
-    pub fn of(market: &Market) -> Self {
+    pub fn of(market: &ExpectedMarket) -> Self {
         let (resolution, limits) = (market.resolution, market.limits);
         let confirmed = resolution.and_then(|resolution| resolution.confirmed);
         let name = |answer| if answer == Answer::Void { "VOID" } else { "VALUE" };
@@ -280,12 +280,12 @@ pub fn credits_max(max: Credits) -> Option<u64> {
 }
 
 /// A live order rests in the book at this level.
-pub fn level(order: &Order, limit: Price) -> (BookSide, Price) {
+pub fn level(order: &ExpectedOrder, limit: Price) -> (BookSide, Price) {
     let entry = schemas::Entry::of(order.contract, order.side);
     (entry.book_side(), entry.book_price(limit))
 }
 
 /// Orders are told apart by these in messages about faults.
-pub fn name(id: OrderId, order: &Order) -> String {
+pub fn name(id: OrderId, order: &ExpectedOrder) -> String {
     format!("order {id} ({} {} of account {})", order.side, order.contract, order.account)
 }

@@ -20,11 +20,11 @@ fn a_match_fills_the_maker_mints_pairs_and_thins_the_book() {
     assert_eq!((maker.status, maker.filled, maker.remaining()), (Status::PartiallyFilled, 4, 6));
     assert_eq!((taker.status, taker.filled, taker.remaining()), (Status::Filled, 4, 0));
     assert_eq!((maker.notional, taker.notional), (Credits(2_400_000), Credits(1_600_000)));
-    assert_eq!(fold.births[&OrderId(2)].traded, 4);
+    assert_eq!(fold.order_totals[&OrderId(2)].traded, 4);
     let market = &fold.markets[&MARKET];
     assert_eq!((market.collateral, market.yes, market.no), (Credits::whole(4), 4, 4));
     assert_eq!(fold.levels(MARKET), [(BookSide::Bid, Price::new(6_000).unwrap(), 6)]);
-    assert_eq!(fold.positions[&(MARKET, BOB)], Position { no: 4, ..Position::default() });
+    assert_eq!(fold.positions[&(MARKET, BOB)], ExpectedPosition { no: 4, ..ExpectedPosition::default() });
 }
 
 #[test]
@@ -32,13 +32,16 @@ fn a_purse_is_what_came_to_its_shard_and_a_wallet_is_the_sum_of_its_purses() {
     let fold = fold(matched());
     let (home, there) = (&fold.purses[&(ALICE, shard(HOME))], &fold.purses[&(ALICE, shard(THERE))]);
     let (two, eight) = (Credits::whole(2), Credits::whole(8));
-    assert_eq!(*home, Purse { available: two, sent: eight, sequence: 4, ..Purse::default() });
+    assert_eq!(*home, ExpectedPurse { available: two, sent: eight, sequence: 4, ..ExpectedPurse::default() });
     let held = Credits(3_600_000);
     assert_eq!(
         *there,
-        Purse { available: two, held, live_orders: 1, received: eight, sequence: 11, sent: Credits::ZERO }
+        ExpectedPurse { available: two, held, live_orders: 1, received: eight, sequence: 11, sent: Credits::ZERO }
     );
-    assert_eq!(fold.wallets()[&ALICE], Wallet { available: Credits::whole(4), held, in_transit: Credits::ZERO });
+    assert_eq!(
+        fold.wallets()[&ALICE],
+        ExpectedWallet { available: Credits::whole(4), held, in_transit: Credits::ZERO }
+    );
     let kinds = |account, number| {
         let of_purse = fold.ledger.keys().filter(|(of, on, _)| (*of, *on) == (account, shard(number)));
         let mut kinds: Vec<_> = of_purse.map(|(.., kind)| *kind).collect();
@@ -71,7 +74,7 @@ fn an_order_is_told_by_its_own_shard() {
 #[test]
 fn a_second_birth_and_a_wrong_remainder_are_faults() {
     let again = placed(1, order(ALICE, Entry::BuyYes, 6_000, 10), 0, Status::Active);
-    assert_eq!(and(matched(), again).births[&OrderId(1)].count, 2);
+    assert_eq!(and(matched(), again).order_totals[&OrderId(1)].count, 2);
     assert_eq!(fold(taken(5)).faults.count(), 1);
 }
 
@@ -85,7 +88,7 @@ fn an_order_answers_the_command_that_waited_for_it() {
     let fold = fold(story);
     assert_eq!(fold.orders[&OrderId(1)].command, CommandId(10));
     assert_eq!(fold.orders[&OrderId(2)].command, CommandId(77));
-    assert_eq!([1, 2].map(|id| fold.births[&OrderId(id)].alone), [true, false]);
+    assert_eq!([1, 2].map(|id| fold.order_totals[&OrderId(id)].alone), [true, false]);
 }
 
 #[test]

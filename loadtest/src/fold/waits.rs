@@ -15,20 +15,20 @@ pub type Ticket = (Shard, AccountId, u64);
 
 /// Everything that has begun and not ended.
 #[derive(Default, Debug)]
-pub struct Waiting {
+pub struct OpenWork {
     /// Messages of which only one end was seen: what they carry if it is the sender's, `None` if the receiver's.
-    pub messages: HashMap<MessageKey, Option<Freight>>,
+    pub messages: HashMap<MessageKey, Option<MessageCredits>>,
     /// Parked requests, claims at a home included, and the commands that they came with.
     pub parked: HashMap<Ticket, CommandId>,
     /// Purses whose home is asked for what they lack.
     pub asks: HashSet<(AccountId, Shard)>,
     /// Instructions: a recall until all shards have carried it out, any other until its command is answered after that.
-    pub instructions: HashMap<Ticket, Told>,
+    pub instructions: HashMap<Ticket, OpenInstruction>,
     /// How many have ever begun.
     pub begun: usize,
 }
 
-impl Waiting {
+impl OpenWork {
     /// How many have not ended.
     pub fn count(&self) -> usize {
         self.messages.len() + self.parked.len() + self.asks.len() + self.instructions.len()
@@ -37,7 +37,7 @@ impl Waiting {
 
 /// An instruction.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Told {
+pub struct OpenInstruction {
     /// Shards that have not carried it out.
     pub shards: HashSet<Shard>,
     is_recall: bool,
@@ -45,14 +45,14 @@ pub struct Told {
 
 /// Credits in a message.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Freight {
+pub struct MessageCredits {
     /// All of them.
     pub credits: Credits,
     /// Those that go from one purse of an account to another.
     pub purses: Vec<(AccountId, Credits)>,
 }
 
-impl Freight {
+impl MessageCredits {
     fn of(message: &Message) -> Self {
         let purses = match message {
             Message::Fund { account, credits, .. } => vec![(*account, *credits)],
@@ -77,7 +77,7 @@ impl Fold {
         match event {
             Event::Sent { to, number, message } => {
                 self.waiting.begun += 1;
-                self.seen_end((shard, *to, *number), Some(Freight::of(message)));
+                self.seen_end((shard, *to, *number), Some(MessageCredits::of(message)));
             }
             Event::Received { from, number } => self.seen_end((*from, shard, *number), None),
             Event::Parked(parked) => self.parked(shard, parked),
@@ -98,7 +98,7 @@ impl Fold {
             }
             Event::Instructed { account, ticket, instruction, shards } => {
                 let is_recall = matches!(instruction, Instruction::Recall(_));
-                let told = Told { shards: shards.iter().copied().collect(), is_recall };
+                let told = OpenInstruction { shards: shards.iter().copied().collect(), is_recall };
                 self.instructed((shard, *account, *ticket), told);
             }
             Event::Obeyed { account, ticket, shard: by, .. } => self.obeyed((shard, *account, *ticket), *by),
@@ -107,7 +107,7 @@ impl Fold {
     }
 
     /// One end of a message: it is in flight until the other end is seen, whichever comes first here.
-    fn seen_end(&mut self, key: MessageKey, carries: Option<Freight>) {
+    fn seen_end(&mut self, key: MessageKey, carries: Option<MessageCredits>) {
         let is_start = carries.is_some();
         match self.waiting.messages.remove(&key) {
             None => {
@@ -136,7 +136,7 @@ impl Fold {
         self.faults.check(fits, || format!("{ticket:?} was resumed for command {command}, which does not wait there"));
     }
 
-    fn instructed(&mut self, ticket: Ticket, told: Told) {
+    fn instructed(&mut self, ticket: Ticket, told: OpenInstruction) {
         self.waiting.begun += 1;
         let again = self.waiting.instructions.insert(ticket, told).is_some();
         self.faults.check(!again, || format!("instruction {ticket:?} was given twice"));

@@ -7,9 +7,9 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::attack::Target;
-use crate::api::{Connection, Endpoint, Key};
+use crate::api::{ApiConnection, Credentials, Endpoint};
 use crate::error::Error;
-use crate::people::{Account, Admin, GatewayArgs, Listing, Market};
+use crate::people::{GatewayArgs, TestAccount, TestAdmin, TestListing, TestMarket};
 use crate::report;
 
 /// What each account begins with.
@@ -24,18 +24,18 @@ const REFUSED: u16 = 200;
 /// See the module.
 pub struct Stage {
     pub endpoint: Endpoint,
-    pub victim: Key,
+    pub victim: Credentials,
     /// Where the victim trades.
-    pub market: Market,
-    attacker: Account,
-    deep: Market,
+    pub market: TestMarket,
+    attacker: TestAccount,
+    deep: TestMarket,
 }
 
 impl Stage {
     /// Makes all of it.
     pub async fn prepare(gateway: &GatewayArgs, levels: u16, markets: u16) -> Result<Self, Error> {
         let started = std::time::Instant::now();
-        let admin = Admin::new(gateway)?;
+        let admin = TestAdmin::new(gateway)?;
         let run = uuid::Uuid::new_v4().as_u64_pair().0;
         let mut listings = vec![listing(run, "quiet"), listing(run, "deep")];
         listings.extend((0..markets).map(|number| listing(run, &format!("more-{number}"))));
@@ -86,16 +86,16 @@ impl Stage {
 
     async fn send(&self, path: &str, body: &Value, statuses: &[u16]) -> Result<(), Error> {
         let key = self.attacker.key()?;
-        let mut connection = Connection::new(self.endpoint.clone());
+        let mut connection = ApiConnection::new(self.endpoint.clone());
         connection.json(Method::POST, path, Some(&key), Some(body), statuses).await?;
         Ok(())
     }
 }
 
-fn listing(run: u64, name: &str) -> Listing {
+fn listing(run: u64, name: &str) -> TestListing {
     let mut ticker = String::from("FIRE-");
     write!(ticker, "{run:016X}-{name}").expect("writing to memory cannot fail");
-    Listing {
+    TestListing {
         ticker: ticker.to_uppercase(),
         question: format!("Does `{name}` hold?"),
         rules: "Nobody answers this market.".into(),

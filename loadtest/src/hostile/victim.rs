@@ -7,7 +7,7 @@ use hyper::Method;
 use hyper::body::Bytes;
 
 use super::stage::Stage;
-use crate::api::{ApiError, Connection, Key, Reply};
+use crate::api::{ApiConnection, ApiError, ApiReply, Credentials};
 use crate::error::Error;
 use crate::latency::Latencies;
 
@@ -55,7 +55,7 @@ impl<'a> Victim<'a> {
                 (self.stage.endpoint.clone(), self.stage.victim.clone(), self.stage.market.market_id.clone());
             tokio::spawn(async move {
                 let step = Duration::from_secs(1) / RATE;
-                let (mut connection, mut answers) = (Connection::new(endpoint), Vec::new());
+                let (mut connection, mut answers) = (ApiConnection::new(endpoint), Vec::new());
                 for number in (turn..).step_by(CONNECTIONS) {
                     let due = step * u32::try_from(number).unwrap_or(u32::MAX);
                     if due >= length {
@@ -83,7 +83,12 @@ impl<'a> Victim<'a> {
 }
 
 /// One of its requests; an order is cancelled at once, so that two are answered.
-async fn one(connection: &mut Connection, key: &Key, market: &str, number: usize) -> Vec<Result<Reply, ApiError>> {
+async fn one(
+    connection: &mut ApiConnection,
+    key: &Credentials,
+    market: &str,
+    number: usize,
+) -> Vec<Result<ApiReply, ApiError>> {
     let path = match number % 4 {
         0 => {
             let body = format!(
@@ -105,14 +110,14 @@ async fn one(connection: &mut Connection, key: &Key, market: &str, number: usize
     vec![connection.send(Method::GET, &path, Some(key), None).await]
 }
 
-fn order_of(placed: &Result<Reply, ApiError>) -> Option<String> {
+fn order_of(placed: &Result<ApiReply, ApiError>) -> Option<String> {
     let reply = placed.as_ref().ok().filter(|reply| reply.status == 201)?;
     let body: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;
     body["order_id"].as_str().map(str::to_owned)
 }
 
 /// What was said, if it was no.
-fn refusal(reply: &Result<Reply, ApiError>) -> Option<String> {
+fn refusal(reply: &Result<ApiReply, ApiError>) -> Option<String> {
     match reply {
         Ok(reply) if (200..300).contains(&reply.status) => None,
         Ok(reply) => {

@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use schemas::{BookSide, MarketId, OrderId, Price, Status, TradeId};
 
-use super::message::{Change, Message, Order};
+use super::message::{StreamMessage, StreamOrder, StreamOrderChange};
 use crate::verify::Faults;
 
 /// A channel that can be subscribed to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Channel {
+pub enum StreamChannel {
     /// A market's levels.
     Book(MarketId),
     /// A market's trades.
@@ -28,15 +28,15 @@ pub enum Channel {
 }
 
 /// Contracts at each level.
-pub type Levels = BTreeMap<(BookSide, Price), i64>;
+pub type HeardLevels = BTreeMap<(BookSide, Price), i64>;
 
 /// What was heard.
 #[derive(Default, Debug)]
-pub struct Feed {
+pub struct HeardMessages {
     /// Sequences by channel and shard. (Only `orders` has more than one shard.)
-    sequences: HashMap<(Channel, u16), u64>,
+    sequences: HashMap<(StreamChannel, u16), u64>,
     /// Books.
-    pub books: HashMap<MarketId, Levels>,
+    pub books: HashMap<MarketId, HeardLevels>,
     /// Trades in the order of matching.
     pub trades: HashMap<MarketId, Vec<TradeId>>,
     seen: HashSet<TradeId>,
@@ -50,11 +50,11 @@ pub struct Feed {
     pub faults: Faults,
 }
 
-impl Feed {
+impl HeardMessages {
     /// Takes a message in. Returns the channel to subscribe to again, if there is a gap.
-    pub fn take(&mut self, text: &str) -> Option<Channel> {
+    pub fn take(&mut self, text: &str) -> Option<StreamChannel> {
         self.messages += 1;
-        match serde_json::from_str::<Message>(text) {
+        match serde_json::from_str::<StreamMessage>(text) {
             Err(error) => self.faults.add(|| format!("a message that is not understood ({error}): {}", head(text))),
             Ok(message) => match self.understood(&message) {
                 Some(again) => return again,
@@ -65,7 +65,7 @@ impl Feed {
     }
 
     /// `None` if the message lacks something.
-    fn understood(&mut self, message: &Message) -> Option<Option<Channel>> {
+    fn understood(&mut self, message: &StreamMessage) -> Option<Option<StreamChannel>> {
         match message.kind {
             "snapshot" => self.snapshot(message).map(|()| None),
             "delta" => self.delta(message),
@@ -77,18 +77,20 @@ impl Feed {
         }
     }
 
-    fn snapshot(&mut self, message: &Message) -> Option<()> {
+    fn snapshot(&mut self, message: &StreamMessage) -> Option<()> {
         let channel = channel(message)?;
         match channel {
-            Channel::Book(market) => {
+            StreamChannel::Book(market) => {
                 let side = |side, levels: &[(&str, i64)]| -> Option<Vec<_>> {
                     levels.iter().map(|(price, quantity)| Some(((side, price.parse().ok()?), *quantity))).collect()
                 };
                 let (bids, asks) = (side(BookSide::Bid, &message.bids)?, side(BookSide::Ask, &message.asks)?);
                 self.books.insert(market, bids.into_iter().chain(asks).collect());
             }
-            Channel::Trades(market) => self.add_trades(market, message.trades.iter().rev().map(|t| t.trade_id))?,
-            Channel::Orders => {
+            StreamChannel::Trades(market) => {
+                self.add_trades(market, message.trades.iter().rev().map(|t| t.trade_id))?
+            }
+            StreamChannel::Orders => {
                 for order in &message.orders {
                     self.order(order)?;
                 }
@@ -103,7 +105,7 @@ impl Feed {
         Some(())
     }
 
-    fn delta(&mut self, message: &Message) -> Option<Option<Channel>> {
+    fn delta(&mut self, message: &StreamMessage) -> Option<Option<StreamChannel>> {
         let channel = channel(message)?;
         let (shard, sequence, previous) = (message.shard?, message.sequence?, message.previous?);
         let Some(have) = self.sequences.get_mut(&(channel, shard)) else {
@@ -120,14 +122,14 @@ impl Feed {
         }
         *have = sequence;
         match channel {
-            Channel::Book(market) => self.change_levels(market, message)?,
-            Channel::Trades(market) => self.add_trades(market, message.trades.iter().map(|t| t.trade_id))?,
-            Channel::Orders => message.changes.iter().try_for_each(|change| self.change_order(change))?,
+            StreamChannel::Book(market) => self.change_levels(market, message)?,
+            StreamChannel::Trades(market) => self.add_trades(market, message.trades.iter().map(|t| t.trade_id))?,
+            StreamChannel::Orders => message.changes.iter().try_for_each(|change| self.change_order(change))?,
         }
         Some(None)
     }
 
-    fn change_levels(&mut self, market: MarketId, message: &Message) -> Option<()> {
+    fn change_levels(&mut self, market: MarketId, message: &StreamMessage) -> Option<()> {
         let book = self.books.entry(market).or_default();
         for (side, price, quantity) in &message.levels {
             let level = (side.parse().ok()?, price.parse().ok()?);
@@ -150,14 +152,14 @@ impl Feed {
         Some(())
     }
 
-    fn order(&mut self, order: &Order) -> Option<()> {
+    fn order(&mut self, order: &StreamOrder) -> Option<()> {
         let stands = (order.status.parse().ok()?, order.remaining, order.filled);
         self.orders.insert(order.order_id.parse().ok()?, stands);
         Some(())
     }
 
     /// Every change is as of itself: nothing is added up here.
-    fn change_order(&mut self, change: &Change) -> Option<()> {
+    fn change_order(&mut self, change: &StreamOrderChange) -> Option<()> {
         if let Some(order) = &change.order {
             return self.order(order);
         }
@@ -173,12 +175,12 @@ impl Feed {
     }
 }
 
-fn channel(message: &Message) -> Option<Channel> {
+fn channel(message: &StreamMessage) -> Option<StreamChannel> {
     let market = || message.market_id?.parse().ok();
     match message.channel? {
-        "book" => Some(Channel::Book(market()?)),
-        "trades" => Some(Channel::Trades(market()?)),
-        "orders" => Some(Channel::Orders),
+        "book" => Some(StreamChannel::Book(market()?)),
+        "trades" => Some(StreamChannel::Trades(market()?)),
+        "orders" => Some(StreamChannel::Orders),
         _ => None,
     }
 }
@@ -201,13 +203,13 @@ mod tests {
         )
     }
 
-    fn best(feed: &Feed) -> Vec<(BookSide, String, i64)> {
+    fn best(feed: &HeardMessages) -> Vec<(BookSide, String, i64)> {
         feed.books[&MarketId(9)].iter().map(|((side, price), n)| (*side, price.to_string(), *n)).collect()
     }
 
     #[test]
     fn a_book_is_a_snapshot_and_what_follows_it() {
-        let mut feed = Feed::default();
+        let mut feed = HeardMessages::default();
         assert_eq!(feed.take(SNAPSHOT), None);
         assert_eq!(feed.take(&delta(60, 70, r#"["BID","0.5500",1]"#)), None, "heard before");
         assert_eq!(feed.take(&delta(69, 75, r#"["BID","0.5500",80],["ASK","0.5700",0]"#)), None);
@@ -218,16 +220,16 @@ mod tests {
 
     #[test]
     fn a_gap_is_a_fault_and_asks_for_a_new_snapshot() {
-        let mut feed = Feed::default();
+        let mut feed = HeardMessages::default();
         feed.take(SNAPSHOT);
-        assert_eq!(feed.take(&delta(75, 77, r#"["BID","0.5500",1]"#)), Some(Channel::Book(MarketId(9))));
+        assert_eq!(feed.take(&delta(75, 77, r#"["BID","0.5500",1]"#)), Some(StreamChannel::Book(MarketId(9))));
         assert_eq!(feed.faults.count(), 1);
         assert_eq!(best(&feed).len(), 3, "a change after a gap must not be applied");
     }
 
     #[test]
     fn trades_come_newest_first_in_a_snapshot_and_in_order_in_a_delta() {
-        let mut feed = Feed::default();
+        let mut feed = HeardMessages::default();
         feed.take(
             r#"{"type":"snapshot","channel":"trades","market_id":"9","shard":1,"sequence":5,
             "trades":[{"trade_id":"2"},{"trade_id":"1"}]}"#,
@@ -241,7 +243,7 @@ mod tests {
 
     #[test]
     fn orders_are_followed_on_every_shard() {
-        let mut feed = Feed::default();
+        let mut feed = HeardMessages::default();
         feed.take(r#"{"type":"snapshot","channel":"orders","positions":{"0":17,"1":77},"orders":[]}"#);
         feed.take(
             r#"{"type":"delta","channel":"orders","shard":1,"sequence":78,"previous":77,"time":"t","changes":[
@@ -263,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_a_fault() {
-        let mut feed = Feed::default();
+        let mut feed = HeardMessages::default();
         for text in ["", "{}", r#"{"type":"snapshot"}"#, r#"{"type":"error","code":"market-unknown"}"#] {
             feed.take(text);
         }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 /// Any message; which fields are there follows from `kind` and `channel`.
 #[derive(Deserialize, Debug)]
-pub struct Message<'a> {
+pub struct StreamMessage<'a> {
     /// `snapshot`, `delta`, `error`, …
     #[serde(rename = "type")]
     pub kind: &'a str,
@@ -29,30 +29,30 @@ pub struct Message<'a> {
     pub levels: Vec<(&'a str, &'a str, i64)>,
     /// Trades.
     #[serde(default)]
-    pub trades: Vec<Trade<'a>>,
+    pub trades: Vec<StreamTrade<'a>>,
     /// Sequence by shard.
     #[serde(default)]
     pub positions: std::collections::BTreeMap<u16, u64>,
     /// An account's live orders.
     #[serde(default)]
-    pub orders: Vec<Order<'a>>,
+    pub orders: Vec<StreamOrder<'a>>,
     /// What happened to an account's orders.
     #[serde(default)]
-    pub changes: Vec<Change<'a>>,
+    pub changes: Vec<StreamOrderChange<'a>>,
     /// Of an error.
     pub code: Option<&'a str>,
 }
 
 /// A trade.
 #[derive(Deserialize, Debug)]
-pub struct Trade<'a> {
+pub struct StreamTrade<'a> {
     /// Its id.
     pub trade_id: &'a str,
 }
 
 /// An order as it stands.
 #[derive(Deserialize, Debug)]
-pub struct Order<'a> {
+pub struct StreamOrder<'a> {
     /// Its id.
     pub order_id: &'a str,
     /// Where it stands.
@@ -65,9 +65,9 @@ pub struct Order<'a> {
 
 /// A change of an order.
 #[derive(Deserialize, Debug)]
-pub struct Change<'a> {
+pub struct StreamOrderChange<'a> {
     /// `PLACED` and `REJECTED` have the order; `FILL`, `CANCELLED` and `REDUCED` its id.
-    pub order: Option<Order<'a>>,
+    pub order: Option<StreamOrder<'a>>,
     /// Which order.
     pub order_id: Option<&'a str>,
     /// Where it stands now; of one that was `REDUCED`, where it stood.

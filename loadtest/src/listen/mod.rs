@@ -18,8 +18,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::api::{Endpoint, Key};
-use feed::{Channel, Feed};
+use crate::api::{Credentials, Endpoint};
+use feed::{HeardMessages, StreamChannel};
 
 /// Connections over which the markets' channels are spread.
 const MARKET_CONNECTIONS: usize = 4;
@@ -50,9 +50,9 @@ pub enum ListenError {
 /// Who listens to what, and what was heard.
 pub struct Listeners {
     /// Markets' channels.
-    pub markets: Vec<Arc<Mutex<Feed>>>,
+    pub markets: Vec<Arc<Mutex<HeardMessages>>>,
     /// Accounts' channels.
-    pub accounts: Vec<(AccountId, Arc<Mutex<Feed>>)>,
+    pub accounts: Vec<(AccountId, Arc<Mutex<HeardMessages>>)>,
     stop: Shutdown,
 }
 
@@ -61,17 +61,17 @@ impl Listeners {
     pub async fn start(
         endpoint: &Endpoint,
         markets: &[MarketId],
-        accounts: &[(AccountId, Key)],
+        accounts: &[(AccountId, Credentials)],
     ) -> Result<Self, ListenError> {
         let stop = Shutdown::new();
         let mut listeners = Self { markets: Vec::new(), accounts: Vec::new(), stop };
         for markets in markets.chunks(markets.len().div_ceil(MARKET_CONNECTIONS).max(1)) {
-            let channels = markets.iter().flat_map(|m| [Channel::Book(*m), Channel::Trades(*m)]).collect();
+            let channels = markets.iter().flat_map(|m| [StreamChannel::Book(*m), StreamChannel::Trades(*m)]).collect();
             let feed = listeners.listen(endpoint, None, channels).await?;
             listeners.markets.push(feed);
         }
         for (account, key) in accounts {
-            let feed = listeners.listen(endpoint, Some(key), vec![Channel::Orders]).await?;
+            let feed = listeners.listen(endpoint, Some(key), vec![StreamChannel::Orders]).await?;
             listeners.accounts.push((*account, feed));
         }
         listeners.await_snapshots(2 * markets.len() + accounts.len()).await?;
@@ -81,9 +81,9 @@ impl Listeners {
     async fn listen(
         &self,
         endpoint: &Endpoint,
-        key: Option<&Key>,
-        channels: Vec<Channel>,
-    ) -> Result<Arc<Mutex<Feed>>, ListenError> {
+        key: Option<&Credentials>,
+        channels: Vec<StreamChannel>,
+    ) -> Result<Arc<Mutex<HeardMessages>>, ListenError> {
         let mut request = endpoint.websocket("/v1/ws").into_client_request()?;
         if let Some(key) = key {
             request.headers_mut().insert("authorization", key.header().clone());
@@ -92,13 +92,13 @@ impl Listeners {
         for channel in channels {
             socket.send(subscribe(channel)).await?;
         }
-        let feed = Arc::new(Mutex::new(Feed::default()));
+        let feed = Arc::new(Mutex::new(HeardMessages::default()));
         tokio::spawn(hear(socket, feed.clone(), self.stop.clone()));
         Ok(feed)
     }
 
     /// All that listen.
-    pub fn feeds(&self) -> impl Iterator<Item = &Arc<Mutex<Feed>>> {
+    pub fn feeds(&self) -> impl Iterator<Item = &Arc<Mutex<HeardMessages>>> {
         self.markets.iter().chain(self.accounts.iter().map(|(_, feed)| feed))
     }
 
@@ -130,11 +130,11 @@ impl Drop for Listeners {
 }
 
 /// Looks at what was heard so far.
-pub fn locked<T>(feed: &Mutex<Feed>, look: impl FnOnce(&mut Feed) -> T) -> T {
+pub fn locked<T>(feed: &Mutex<HeardMessages>, look: impl FnOnce(&mut HeardMessages) -> T) -> T {
     look(&mut feed.lock().expect("nobody panics while listening"))
 }
 
-async fn hear(mut socket: Socket, feed: Arc<Mutex<Feed>>, stop: Shutdown) {
+async fn hear(mut socket: Socket, feed: Arc<Mutex<HeardMessages>>, stop: Shutdown) {
     loop {
         let next = tokio::select! {
             next = socket.next() => next,
@@ -160,7 +160,7 @@ async fn hear(mut socket: Socket, feed: Arc<Mutex<Feed>>, stop: Shutdown) {
     }
 }
 
-fn ended(feed: &Mutex<Feed>, why: &str) {
+fn ended(feed: &Mutex<HeardMessages>, why: &str) {
     locked(feed, |feed| feed.faults.add(|| format!("the gateway closed the connection: {why}")));
 }
 
@@ -169,11 +169,11 @@ async fn close(mut socket: Socket) {
     let _ = socket.close(None).await;
 }
 
-fn subscribe(channel: Channel) -> Message {
+fn subscribe(channel: StreamChannel) -> Message {
     let text = match channel {
-        Channel::Book(market) => format!(r#"{{"op":"subscribe","channel":"book","market":"{market}"}}"#),
-        Channel::Trades(market) => format!(r#"{{"op":"subscribe","channel":"trades","market":"{market}"}}"#),
-        Channel::Orders => r#"{"op":"subscribe","channel":"orders"}"#.to_owned(),
+        StreamChannel::Book(market) => format!(r#"{{"op":"subscribe","channel":"book","market":"{market}"}}"#),
+        StreamChannel::Trades(market) => format!(r#"{{"op":"subscribe","channel":"trades","market":"{market}"}}"#),
+        StreamChannel::Orders => r#"{"op":"subscribe","channel":"orders"}"#.to_owned(),
     };
     Message::text(text)
 }

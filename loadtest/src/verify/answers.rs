@@ -7,8 +7,8 @@ use schemas::{AccountId, ClientId, MarketId, OrderId, Status};
 use uuid::Uuid;
 
 use super::{Check, Faults};
-use crate::drive::{Answer, AnswerResult, Asked};
-use crate::fold::{Fold, OrderName};
+use crate::drive::{AnswerResult, RequestKind, RequestResult};
+use crate::fold::{ExpectedOrderName, Fold};
 
 /// Refusals that trading brings with it: somebody else was quicker, or an account has spent what it had. (That it has is checked with
 /// its purses.)
@@ -25,32 +25,32 @@ const EXPECTED: [&str; 8] = [
 
 /// Accounts and markets of a run, by the indexes that answers have.
 #[derive(Clone, Copy)]
-pub struct Ids<'a> {
+pub struct RunIds<'a> {
     /// Who.
     pub accounts: &'a [AccountId],
     /// Where.
     pub markets: &'a [MarketId],
 }
 
-impl Ids<'_> {
+impl RunIds<'_> {
     /// The name under which the order of an answer was sent.
-    fn name(self, answer: &Answer, client_id: Uuid) -> OrderName {
+    fn name(self, answer: &RequestResult, client_id: Uuid) -> ExpectedOrderName {
         (self.accounts[answer.account], self.markets[answer.market], ClientId(client_id.as_u128()))
     }
 
     /// The orders born under that name.
-    fn born<'f>(self, fold: &'f Fold, answer: &Answer, client_id: Uuid) -> &'f [OrderId] {
+    fn born<'f>(self, fold: &'f Fold, answer: &RequestResult, client_id: Uuid) -> &'f [OrderId] {
         fold.by_client_id.get(&self.name(answer, client_id)).map_or(&[], |ids| ids)
     }
 
     /// Those that the name stands for.
-    fn named(self, fold: &Fold, answer: &Answer, client_id: Uuid) -> Vec<OrderId> {
+    fn named(self, fold: &Fold, answer: &RequestResult, client_id: Uuid) -> Vec<OrderId> {
         self.born(fold, answer, client_id).iter().copied().filter(|id| fold.is_named(*id)).collect()
     }
 }
 
 /// Compares every answer.
-pub fn check(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Vec<Check> {
+pub fn check(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Vec<Check> {
     vec![
         acknowledged(answers, fold, ids),
         refused(answers, fold, ids),
@@ -62,10 +62,10 @@ pub fn check(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Vec<Check> {
     ]
 }
 
-fn acknowledged(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
+fn acknowledged(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     for answer in answers {
-        let (Asked::Order { client_id, .. }, AnswerResult::Placed { order: id, status, filled, .. }) =
+        let (RequestKind::Order { client_id, .. }, AnswerResult::Placed { order: id, status, filled, .. }) =
             (&answer.asked, &answer.result)
         else {
             continue;
@@ -86,10 +86,10 @@ fn acknowledged(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
     Check::of("every acknowledged order was born exactly once, as answered", count, faults)
 }
 
-fn refused(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
+fn refused(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     for answer in answers {
-        let (Asked::Order { client_id, .. }, AnswerResult::Refused { code, order, .. }) =
+        let (RequestKind::Order { client_id, .. }, AnswerResult::Refused { code, order, .. }) =
             (&answer.asked, &answer.result)
         else {
             continue;
@@ -112,28 +112,29 @@ fn refused(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
 }
 
 /// 202 must have come to something; a failure may have, at most once.
-fn open_ended(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
+fn open_ended(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     for answer in answers {
-        let Asked::Order { client_id, .. } = &answer.asked else { continue };
+        let RequestKind::Order { client_id, .. } = &answer.asked else { continue };
         let least = match answer.result {
             AnswerResult::Later => 1,
             AnswerResult::Failed { .. } => 0,
             _ => continue,
         };
         count += 1;
-        let (births, named) = (ids.born(fold, answer, *client_id).len(), ids.named(fold, answer, *client_id).len());
-        faults.check(births >= least && named <= 1, || {
-            format!("client id {client_id} was born {births} times, and stands for {named} orders")
+        let (order_totals, named) =
+            (ids.born(fold, answer, *client_id).len(), ids.named(fold, answer, *client_id).len());
+        faults.check(order_totals >= least && named <= 1, || {
+            format!("client id {client_id} was born {order_totals} times, and stands for {named} orders")
         });
     }
     Check::of("every 202 and every failure is resolved by the log", count, faults)
 }
 
-fn cancels(answers: &[Answer], fold: &Fold) -> Check {
+fn cancels(answers: &[RequestResult], fold: &Fold) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     for answer in answers {
-        let Asked::Cancel { order: id } = &answer.asked else { continue };
+        let RequestKind::Cancel { order: id } = &answer.asked else { continue };
         let Some(order) = fold.orders.get(id) else {
             faults.add(|| format!("order {id} was to be cancelled and is not in the log"));
             continue;
@@ -155,12 +156,12 @@ fn cancels(answers: &[Answer], fold: &Fold) -> Check {
     Check::of("every answered cancel did what the answer says", count, faults)
 }
 
-fn nothing_unasked(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
-    let name = |answer: &Answer| match answer.asked {
-        Asked::Order { client_id, .. } => Some(ids.name(answer, client_id)),
-        Asked::Cancel { .. } => None,
+fn nothing_unasked(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check {
+    let name = |answer: &RequestResult| match answer.asked {
+        RequestKind::Order { client_id, .. } => Some(ids.name(answer, client_id)),
+        RequestKind::Cancel { .. } => None,
     };
-    let asked: HashSet<OrderName> = answers.iter().filter_map(name).collect();
+    let asked: HashSet<ExpectedOrderName> = answers.iter().filter_map(name).collect();
     let ours: HashSet<AccountId> = ids.accounts.iter().copied().collect();
     let (mut faults, mut count) = (Faults::default(), 0);
     for (id, order) in fold.orders.iter().filter(|(_, order)| ours.contains(&order.account)) {
@@ -173,18 +174,18 @@ fn nothing_unasked(answers: &[Answer], fold: &Fold, ids: Ids<'_>) -> Check {
     Check::of("no order was born that was not asked for", count, faults)
 }
 
-fn no_failure(answers: &[Answer]) -> Check {
+fn no_failure(answers: &[RequestResult]) -> Check {
     by_label("no request failed", answers, |answer| answer.result.is_failure())
 }
 
-fn no_odd_refusal(answers: &[Answer]) -> Check {
+fn no_odd_refusal(answers: &[RequestResult]) -> Check {
     by_label("nothing was refused for a reason that trading does not bring", answers, |answer| match &answer.result {
         AnswerResult::Refused { code, .. } => !EXPECTED.contains(&code.as_str()),
         _ => false,
     })
 }
 
-fn by_label(name: &str, answers: &[Answer], is_fault: impl Fn(&Answer) -> bool) -> Check {
+fn by_label(name: &str, answers: &[RequestResult], is_fault: impl Fn(&RequestResult) -> bool) -> Check {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for answer in answers.iter().filter(|answer| is_fault(answer)) {
         *counts.entry(answer.result.label()).or_default() += 1;

@@ -5,7 +5,7 @@ use schemas::shard_map::ShardMap;
 use schemas::{Shard, Status};
 
 use super::{Check, Faults};
-use crate::fold::{Fold, Order};
+use crate::fold::{ExpectedOrder, Fold};
 
 /// Births, fills and messages add up.
 pub fn check(fold: &Fold, map: ShardMap) -> Vec<Check> {
@@ -25,26 +25,27 @@ pub fn check(fold: &Fold, map: ShardMap) -> Vec<Check> {
 
 fn one_birth(fold: &Fold) -> Check {
     let mut faults = Faults::default();
-    for (id, births) in &fold.births {
-        faults.check(births.count == 1, || format!("order {id} was born {} times", births.count));
+    for (id, order_totals) in &fold.order_totals {
+        faults.check(order_totals.count == 1, || format!("order {id} was born {} times", order_totals.count));
     }
     for ((account, market, client_id), ids) in &fold.by_client_id {
-        let named: Vec<&Order> =
+        let named: Vec<&ExpectedOrder> =
             ids.iter().filter(|id| fold.is_named(**id)).filter_map(|id| fold.orders.get(id)).collect();
-        let apart =
-            |pair: &[&Order]| pair[1].created_at.as_millis() >= pair[0].created_at.as_millis().saturating_add(DAY_MS);
+        let apart = |pair: &[&ExpectedOrder]| {
+            pair[1].created_at.as_millis() >= pair[0].created_at.as_millis().saturating_add(DAY_MS)
+        };
         // A name is forgotten a day after it was used, at the earliest.
         faults.check(named.windows(2).all(apart), || {
             format!("client id {client_id} of account {account} in market {market} led to {ids:?}")
         });
     }
-    Check::of("every order was born exactly once", fold.births.len(), faults)
+    Check::of("every order was born exactly once", fold.order_totals.len(), faults)
 }
 
 fn fills(fold: &Fold) -> Check {
     let mut faults = Faults::default();
     for (id, order) in &fold.orders {
-        let traded = fold.births.get(id).map_or(0, |births| births.traded);
+        let traded = fold.order_totals.get(id).map_or(0, |order_totals| order_totals.traded);
         let ended_as_it_says = match order.status {
             Status::Filled => order.filled == order.quantity,
             Status::Active => order.filled == 0,

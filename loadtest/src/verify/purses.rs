@@ -6,7 +6,7 @@ use schemas::limits::PARKED_MAX_MS;
 use schemas::{AccountId, Credits, OrderId, Rejection, Shard, Side, Timestamp};
 
 use super::{Check, Faults, with_defaults};
-use crate::fold::{Fold, Order, Purse};
+use crate::fold::{ExpectedOrder, ExpectedPurse, Fold};
 
 /// What a request waits beyond its deadline until its shard sees that it has passed, and what brokers' clocks may differ by.
 const SLACK_MS: u64 = 2_000;
@@ -45,14 +45,14 @@ fn both_sides(fold: &Fold) -> Check {
 }
 
 /// A value of every purse.
-fn of_purses<T>(fold: &Fold, value: impl Fn(&Purse) -> T) -> HashMap<(AccountId, Shard), T> {
+fn of_purses<T>(fold: &Fold, value: impl Fn(&ExpectedPurse) -> T) -> HashMap<(AccountId, Shard), T> {
     fold.purses.iter().map(|(key, purse)| (*key, value(purse))).collect()
 }
 
 fn held(fold: &Fold) -> Check {
     let mut could_cost: HashMap<(AccountId, Shard), Credits> = HashMap::new();
     for (id, order) in fold.orders.iter().filter(|(_, order)| order.side == Side::Buy && order.status.is_live()) {
-        let hold = fold.births.get(id).map(|births| births.hold(order.limit, order.remaining()));
+        let hold = fold.order_totals.get(id).map(|order_totals| order_totals.hold(order.limit, order.remaining()));
         *could_cost.entry((order.account, order.shard)).or_default() += hold.unwrap_or_default();
     }
     let held = of_purses(fold, |purse| purse.held);
@@ -73,9 +73,9 @@ fn live_orders(fold: &Fold) -> Check {
 /// An order that was refused for the lack of credits lacked them: its account had less than it needs that stayed unused, in all of its
 /// purses together, from before the order can have come until it was refused. (What a batch of all or nothing needs is not one order's.)
 fn not_refused_for_nothing(fold: &Fold) -> Check {
-    let mut refused: HashMap<AccountId, Vec<(OrderId, &Order)>> = HashMap::new();
+    let mut refused: HashMap<AccountId, Vec<(OrderId, &ExpectedOrder)>> = HashMap::new();
     for (id, order) in &fold.orders {
-        let alone = fold.births.get(id).is_some_and(|births| births.alone);
+        let alone = fold.order_totals.get(id).is_some_and(|order_totals| order_totals.alone);
         if order.rejection == Some(Rejection::FundsInsufficient) && alone {
             refused.entry(order.account).or_default().push((*id, order));
         }
@@ -94,8 +94,8 @@ fn not_refused_for_nothing(fold: &Fold) -> Check {
     Check::of("no order was refused for credits that its account had all the while", count, faults)
 }
 
-fn needs(fold: &Fold, id: OrderId, order: &Order) -> Credits {
-    let hold = || fold.births.get(&id).map(|births| births.hold(order.limit, order.quantity));
+fn needs(fold: &Fold, id: OrderId, order: &ExpectedOrder) -> Credits {
+    let hold = || fold.order_totals.get(&id).map(|order_totals| order_totals.hold(order.limit, order.quantity));
     order.budget.or_else(hold).unwrap_or_default()
 }
 

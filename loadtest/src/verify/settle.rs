@@ -9,7 +9,7 @@ use schemas::Shard;
 use super::Check;
 use super::postgres::Postgres;
 use super::redis::Redis;
-use crate::log::{Log, LogError};
+use crate::log::{AuditedLog, LogError};
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -54,7 +54,7 @@ pub enum ReadModelError {
 }
 
 /// Everything that the log is compared with.
-pub struct ReadModels {
+pub struct VerifiedStores {
     /// The tables.
     pub postgres: Postgres,
     /// The books, purses and so on.
@@ -62,13 +62,13 @@ pub struct ReadModels {
 }
 
 /// The log's heads, as a read model that has all of it would say them.
-pub fn heads(log: &Log) -> Heads {
+pub fn heads(log: &AuditedLog) -> Heads {
     log.positions().map(|(shard, position)| (shard, (position.sequence, position.chain.0.to_vec()))).collect()
 }
 
 /// When everything was told, from the moment somebody began to ask.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Settled {
+pub struct SettleTimes {
     /// The log was folded to its end for the first time.
     pub folded: Duration,
     /// Postgres had all of it.
@@ -79,9 +79,13 @@ pub struct Settled {
 
 /// Reads on until the log stands still with nothing under way and both read models are where it is. What is still under way at the
 /// deadline is left to the checks.
-pub async fn settle(log: &mut Log, models: &ReadModels, patience: Duration) -> Result<Settled, ReadModelError> {
+pub async fn settle(
+    log: &mut AuditedLog,
+    models: &VerifiedStores,
+    patience: Duration,
+) -> Result<SettleTimes, ReadModelError> {
     let started = Instant::now();
-    let mut settled = Settled::default();
+    let mut settled = SettleTimes::default();
     loop {
         tokio::task::block_in_place(|| log.catch_up())?;
         let (wanted, waited) = (heads(log), started.elapsed());
@@ -112,7 +116,11 @@ fn behind(who: &'static str, wanted: &Heads, has: &Heads, waited: Duration) -> O
 }
 
 /// Compares both read models with the log, in a moment when all three stand still.
-pub async fn compare(log: &mut Log, models: &mut ReadModels, patience: Duration) -> Result<Vec<Check>, ReadModelError> {
+pub async fn compare(
+    log: &mut AuditedLog,
+    models: &mut VerifiedStores,
+    patience: Duration,
+) -> Result<Vec<Check>, ReadModelError> {
     for _ in 0..ATTEMPTS {
         let heads: Heads = heads(log);
         let postgres = models.postgres.check(&log.fold, &heads).await?;

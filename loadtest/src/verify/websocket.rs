@@ -7,7 +7,7 @@ use schemas::{AccountId, MarketId, OrderId, Status};
 
 use super::{Check, Faults, exactly};
 use crate::fold::Fold;
-use crate::listen::feed::Feed;
+use crate::listen::feed::HeardMessages;
 use crate::listen::{Listeners, locked};
 
 /// How long the last messages may take.
@@ -48,7 +48,7 @@ fn compare(listeners: &Listeners, fold: &Fold, markets: &[MarketId]) -> Vec<Chec
 /// Gathers from all market feeds.
 fn gather<K: std::hash::Hash + Eq, T>(
     listeners: &Listeners,
-    mut from: impl FnMut(&Feed) -> Vec<(K, T)>,
+    mut from: impl FnMut(&HeardMessages) -> Vec<(K, T)>,
 ) -> HashMap<K, T> {
     listeners.markets.iter().flat_map(|feed| locked(feed, |feed| from(feed))).collect()
 }
@@ -58,7 +58,7 @@ fn books(listeners: &Listeners, fold: &Fold, markets: &[MarketId]) -> Check {
         fold.levels(market).into_iter().map(move |(side, price, quantity)| ((market, side, price), quantity))
     });
     let found = gather(listeners, |feed| {
-        let levels = |(market, levels): (&MarketId, &crate::listen::feed::Levels)| {
+        let levels = |(market, levels): (&MarketId, &crate::listen::feed::HeardLevels)| {
             levels.iter().map(|(&(side, price), &n)| ((*market, side, price), n)).collect::<Vec<_>>()
         };
         feed.books.iter().flat_map(levels).collect()

@@ -5,7 +5,7 @@ use schemas::{
     Timestamp,
 };
 
-use super::{Changes, Stamp};
+use super::{LastChange, RowChanges};
 
 /// One act of one admin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,7 +15,7 @@ pub struct AdminAct {
     /// Who.
     pub admin: AdminId,
     /// About what.
-    pub about: About,
+    pub about: ActSubject,
     /// The proposed deposit that it is about.
     pub proposal: Option<ProposalId>,
     /// The credits that it moves, or would.
@@ -27,12 +27,12 @@ pub struct AdminAct {
     /// The event's place in its outcome.
     pub index: usize,
     /// The outcome.
-    pub at: Stamp,
+    pub at: LastChange,
 }
 
 /// What an act is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum About {
+pub enum ActSubject {
     /// An account.
     Account(AccountId),
     /// A market.
@@ -108,11 +108,11 @@ impl Act {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AdminChange {
     /// As it was set, when and by whom, if that was in this batch.
-    pub set: Option<(Admin, Stamp, AdminId)>,
+    pub set: Option<(Admin, LastChange, AdminId)>,
     /// When it was revoked and by whom, if that was in this batch.
-    pub revoked: Option<(Stamp, AdminId)>,
+    pub revoked: Option<(LastChange, AdminId)>,
     /// The last change.
-    pub last: Stamp,
+    pub last: LastChange,
 }
 
 /// What became of a proposed deposit.
@@ -123,7 +123,7 @@ pub struct ProposalDelta {
     /// How it ended, if that was in this batch.
     pub end: Option<ProposalEnd>,
     /// The last change.
-    pub last: Stamp,
+    pub last: LastChange,
 }
 
 /// A deposit as it was proposed.
@@ -140,7 +140,7 @@ pub struct Proposal {
     /// It waits until then.
     pub expires: Timestamp,
     /// When.
-    pub at: Stamp,
+    pub at: LastChange,
 }
 
 /// How a proposed deposit ended.
@@ -173,8 +173,8 @@ impl ProposalEnd {
     }
 }
 
-impl Changes {
-    pub(super) fn fold_admins(&mut self, at: Stamp, index: usize, command: CommandId, event: &Event) {
+impl RowChanges {
+    pub(super) fn fold_admins(&mut self, at: LastChange, index: usize, command: CommandId, event: &Event) {
         if let Some((act, admin, about)) = act(event) {
             let (proposal, amount, roles) = (proposal(event), amount(event), roles(event));
             self.admin_acts.push(AdminAct { act, admin, about, proposal, amount, roles, command, index, at });
@@ -199,13 +199,13 @@ impl Changes {
         }
     }
 
-    fn admin(&mut self, id: AdminId, at: Stamp) -> &mut AdminChange {
+    fn admin(&mut self, id: AdminId, at: LastChange) -> &mut AdminChange {
         let change = self.admins.entry(id).or_insert(AdminChange { set: None, revoked: None, last: at });
         change.last = at;
         change
     }
 
-    fn proposal(&mut self, id: ProposalId, at: Stamp) -> &mut ProposalDelta {
+    fn proposal(&mut self, id: ProposalId, at: LastChange) -> &mut ProposalDelta {
         let delta = self.proposals.entry(id).or_insert(ProposalDelta { born: None, end: None, last: at });
         delta.last = at;
         delta
@@ -213,26 +213,26 @@ impl Changes {
 }
 
 /// What an admin did, if the event is an admin's act.
-fn act(event: &Event) -> Option<(Act, AdminId, About)> {
+fn act(event: &Event) -> Option<(Act, AdminId, ActSubject)> {
     Some(match event {
         Event::Deposited { account, seconded: Some(second), .. } => {
-            (Act::DepositConfirmed, second.by, About::Account(*account))
+            (Act::DepositConfirmed, second.by, ActSubject::Account(*account))
         }
-        Event::Deposited { account, by, .. } => (Act::Deposit, *by, About::Account(*account)),
-        Event::DepositProposed { account, by, .. } => (Act::DepositProposed, *by, About::Account(*account)),
-        Event::DepositDropped { account, by, .. } => (Act::DepositDropped, (*by)?, About::Account(*account)),
-        Event::Withdrawn { account, by, .. } => (Act::Withdrawal, *by, About::Account(*account)),
-        Event::AccountFrozen { account, by } => (Act::AccountFrozen, *by, About::Account(*account)),
-        Event::AccountUnfrozen { account, by } => (Act::AccountUnfrozen, *by, About::Account(*account)),
-        Event::AccountLimited { account, by, .. } => (Act::AccountLimited, *by, About::Account(*account)),
-        Event::MarketCreated { listing, by } => (Act::MarketCreated, *by, About::Market(listing.market)),
-        Event::MarketChanged { market, by, .. } => (Act::MarketChanged, (*by)?, About::Market(*market)),
-        Event::MarketLimited { market, by, .. } => (Act::MarketLimited, *by, About::Market(*market)),
-        Event::MarketEventCreated { event, by } => (Act::MarketEventCreated, *by, About::MarketEvent(event.id)),
-        Event::MarketEdited { market, by, .. } => (Act::MarketEdited, *by, About::Market(*market)),
-        Event::MarketAddedTo { market, by, .. } => (Act::MarketAddedTo, *by, About::Market(*market)),
-        Event::AdminSet { admin, by } => (Act::AdminSet, *by, About::Admin(admin.id)),
-        Event::AdminRevoked { admin, by } => (Act::AdminRevoked, *by, About::Admin(*admin)),
+        Event::Deposited { account, by, .. } => (Act::Deposit, *by, ActSubject::Account(*account)),
+        Event::DepositProposed { account, by, .. } => (Act::DepositProposed, *by, ActSubject::Account(*account)),
+        Event::DepositDropped { account, by, .. } => (Act::DepositDropped, (*by)?, ActSubject::Account(*account)),
+        Event::Withdrawn { account, by, .. } => (Act::Withdrawal, *by, ActSubject::Account(*account)),
+        Event::AccountFrozen { account, by } => (Act::AccountFrozen, *by, ActSubject::Account(*account)),
+        Event::AccountUnfrozen { account, by } => (Act::AccountUnfrozen, *by, ActSubject::Account(*account)),
+        Event::AccountLimited { account, by, .. } => (Act::AccountLimited, *by, ActSubject::Account(*account)),
+        Event::MarketCreated { listing, by } => (Act::MarketCreated, *by, ActSubject::Market(listing.market)),
+        Event::MarketChanged { market, by, .. } => (Act::MarketChanged, (*by)?, ActSubject::Market(*market)),
+        Event::MarketLimited { market, by, .. } => (Act::MarketLimited, *by, ActSubject::Market(*market)),
+        Event::MarketEventCreated { event, by } => (Act::MarketEventCreated, *by, ActSubject::MarketEvent(event.id)),
+        Event::MarketEdited { market, by, .. } => (Act::MarketEdited, *by, ActSubject::Market(*market)),
+        Event::MarketAddedTo { market, by, .. } => (Act::MarketAddedTo, *by, ActSubject::Market(*market)),
+        Event::AdminSet { admin, by } => (Act::AdminSet, *by, ActSubject::Admin(admin.id)),
+        Event::AdminRevoked { admin, by } => (Act::AdminRevoked, *by, ActSubject::Admin(*admin)),
         _ => return None,
     })
 }

@@ -10,7 +10,7 @@
 
 use schemas::{AccountId, Event, GroupId, GroupLimits, TriggerCause};
 
-use super::{Changes, Stamp};
+use super::{LastChange, RowChanges};
 
 /// What became of a group of an account's orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,17 +18,17 @@ pub struct GroupDelta {
     /// There is no such group after the batch.
     pub deleted: bool,
     /// The generation that was made or reset last in this batch, and when; with it, nothing of before counts.
-    pub anew: Option<(u64, Stamp)>,
+    pub anew: Option<(u64, LastChange)>,
     /// Its limits, if they were told.
     pub limits: Option<GroupLimits>,
     /// Why and when it was first triggered in this batch, since it was made or reset if it was.
-    pub triggered: Option<(TriggerCause, Stamp)>,
+    pub triggered: Option<(TriggerCause, LastChange)>,
     /// The last change.
-    pub last: Stamp,
+    pub last: LastChange,
 }
 
-impl Changes {
-    pub(super) fn fold_group(&mut self, at: Stamp, event: &Event) {
+impl RowChanges {
+    pub(super) fn fold_group(&mut self, at: LastChange, event: &Event) {
         match event {
             Event::GroupSet { account, group, limits, generation, anew } => {
                 let delta = self.group(*account, *group, at);
@@ -48,7 +48,7 @@ impl Changes {
         }
     }
 
-    fn group(&mut self, account: AccountId, group: GroupId, at: Stamp) -> &mut GroupDelta {
+    fn group(&mut self, account: AccountId, group: GroupId, at: LastChange) -> &mut GroupDelta {
         let unchanged = GroupDelta { deleted: false, anew: None, limits: None, triggered: None, last: at };
         let delta = self.groups.entry((account, group)).or_insert(unchanged);
         delta.last = at;

@@ -8,7 +8,7 @@ use schemas::{
     MarketState, Price, Timestamp,
 };
 
-use super::{Changes, Stamp};
+use super::{LastChange, RowChanges};
 
 /// The sum of a market's changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,9 +40,9 @@ pub struct MarketDelta {
     /// Price (in YES) and time of the last trade, if there was one.
     pub last_trade: Option<(Price, Timestamp)>,
     /// The last change of its contracts' rows, if there was one.
-    pub contracts: Option<Stamp>,
+    pub contracts: Option<LastChange>,
     /// The last change.
-    pub last: Stamp,
+    pub last: LastChange,
 }
 
 /// How a market came into being.
@@ -51,7 +51,7 @@ pub struct Birth {
     /// With what.
     pub listing: Listing,
     /// When.
-    pub at: Stamp,
+    pub at: LastChange,
 }
 
 /// How what a market is has changed: first what was replaced, then what was added.
@@ -75,18 +75,18 @@ pub struct ClarificationRow {
     /// Who.
     pub by: AdminId,
     /// When.
-    pub at: Stamp,
+    pub at: LastChange,
 }
 
 /// What became of a market event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MarketEventDelta {
     /// How it was created, and when, if that was in this batch.
-    pub born: Option<(Box<MarketEvent>, Stamp)>,
+    pub born: Option<(Box<MarketEvent>, LastChange)>,
     /// Who holds its YES, if that changed.
     pub yes: Option<Option<MarketId>>,
     /// The last change.
-    pub last: Stamp,
+    pub last: LastChange,
 }
 
 impl AboutDelta {
@@ -133,7 +133,7 @@ pub struct PositionDelta {
     /// Change of NO contracts that resting sells reserve.
     pub no_reserved: i64,
     /// The last change.
-    pub last: Stamp,
+    pub last: LastChange,
 }
 
 impl MarketDelta {
@@ -143,7 +143,7 @@ impl MarketDelta {
         self.resolution.filter(|_| answered).map(|resolution| resolution.answer.yes_value())
     }
 
-    fn unchanged(at: Stamp) -> Self {
+    fn unchanged(at: LastChange) -> Self {
         Self {
             born: None,
             state: None,
@@ -164,14 +164,14 @@ impl MarketDelta {
     }
 }
 
-impl Changes {
-    pub(super) fn market(&mut self, market: MarketId, at: Stamp) -> &mut MarketDelta {
+impl RowChanges {
+    pub(super) fn market(&mut self, market: MarketId, at: LastChange) -> &mut MarketDelta {
         let delta = self.markets.entry(market).or_insert_with(|| MarketDelta::unchanged(at));
         delta.last = at;
         delta
     }
 
-    pub(super) fn market_created(&mut self, at: Stamp, listing: &Listing) {
+    pub(super) fn market_created(&mut self, at: LastChange, listing: &Listing) {
         let market = self.market(listing.market, at);
         market.born = Some(Box::new(Birth { listing: listing.clone(), at }));
         market.state = Some(MarketState::Created);
@@ -180,18 +180,18 @@ impl Changes {
         market.contracts = Some(at);
     }
 
-    pub(super) fn market_edited(&mut self, at: Stamp, market: MarketId, edit: &MarketEdit) {
+    pub(super) fn market_edited(&mut self, at: LastChange, market: MarketId, edit: &MarketEdit) {
         self.market(market, at).about.get_or_insert_default().edit(edit);
     }
 
-    pub(super) fn market_added_to(&mut self, at: Stamp, market: MarketId, addition: &MarketAddition, by: AdminId) {
+    pub(super) fn market_added_to(&mut self, at: LastChange, market: MarketId, addition: &MarketAddition, by: AdminId) {
         self.market(market, at).about.get_or_insert_default().add(addition);
         if let Some(text) = addition.clarification.clone() {
             self.clarifications.push(ClarificationRow { market, text, by, at });
         }
     }
 
-    pub(super) fn market_event(&mut self, event: MarketEventId, at: Stamp) -> &mut MarketEventDelta {
+    pub(super) fn market_event(&mut self, event: MarketEventId, at: LastChange) -> &mut MarketEventDelta {
         let unchanged = MarketEventDelta { born: None, yes: None, last: at };
         let delta = self.market_events.entry(event).or_insert(unchanged);
         delta.last = at;
@@ -200,7 +200,7 @@ impl Changes {
 
     pub(super) fn market_changed(
         &mut self,
-        at: Stamp,
+        at: LastChange,
         market: MarketId,
         state: MarketState,
         resolution: Option<Resolution>,
@@ -213,7 +213,7 @@ impl Changes {
         }
     }
 
-    pub(super) fn market_summed(&mut self, at: Stamp, change: MarketChange) {
+    pub(super) fn market_summed(&mut self, at: LastChange, change: MarketChange) {
         let market = self.market(change.market, at);
         market.collateral += change.collateral;
         market.fees += change.fees;
@@ -225,7 +225,7 @@ impl Changes {
         }
     }
 
-    pub(super) fn position_changed(&mut self, at: Stamp, change: PositionChange) {
+    pub(super) fn position_changed(&mut self, at: LastChange, change: PositionChange) {
         let unchanged = PositionDelta { yes: 0, no: 0, yes_reserved: 0, no_reserved: 0, last: at };
         let position = self.positions.entry((change.market, change.account)).or_insert(unchanged);
         position.yes += change.yes;

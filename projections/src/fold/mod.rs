@@ -1,6 +1,6 @@
 //! Folds outcomes into what they change: the last state of each row, the sum of each number. Pure.
 //!
-//!   events log ─▶ schemas::reading ─▶ *fold* ─▶ [`Changes`] ─▶ Postgres writer, Redis writer
+//!   events log ─▶ schemas::reading ─▶ *fold* ─▶ [`RowChanges`] ─▶ Postgres writer, Redis writer
 //!
 //! Both stores take the same changes; each leaves out what it does not keep. All sums come from `schemas::effects`.
 //!
@@ -22,7 +22,7 @@ use schemas::{
 };
 
 pub use accounts::{AccountDelta, KeyChange};
-pub use admins::{About, Act, AdminAct, AdminChange, Proposal, ProposalDelta, ProposalEnd};
+pub use admins::{Act, ActSubject, AdminAct, AdminChange, Proposal, ProposalDelta, ProposalEnd};
 pub use groups::GroupDelta;
 pub use markets::{AboutDelta, Birth, ClarificationRow, MarketDelta, MarketEventDelta, PositionDelta};
 pub use orders::{Number, OrderChange, OrderRow, Orders, TradeRow};
@@ -30,7 +30,7 @@ pub use purses::{LedgerEntry, LedgerKind, PurseDelta};
 
 /// The outcome that changed a row last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stamp {
+pub struct LastChange {
     /// Its sequence on its shard.
     pub sequence: u64,
     /// Its time.
@@ -39,7 +39,7 @@ pub struct Stamp {
 
 /// The log contradicts itself in a way that reading cannot see. Never retry.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Nonsense {
+pub enum FoldFault {
     /// A trade comes before its taker was placed.
     #[error("outcome {sequence}: the taker {order} of a trade was neither placed nor amended in the same outcome")]
     TakerNotPlaced {
@@ -52,7 +52,7 @@ pub enum Nonsense {
 
 /// What some consecutive outcomes of one shard change. Sorted, so that writing in this order is kind to indexes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Changes {
+pub struct RowChanges {
     /// Accounts that were opened or changed.
     pub accounts: BTreeMap<AccountId, AccountDelta>,
     /// API keys that were added or revoked.
@@ -85,16 +85,16 @@ pub struct Changes {
     pub levels: BTreeMap<(MarketId, BookSide, Price), i64>,
 }
 
-impl Changes {
+impl RowChanges {
     /// Nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds the next outcome. After an error nothing has changed.
-    pub fn fold(&mut self, outcome: &Outcome) -> Result<(), Nonsense> {
+    pub fn fold(&mut self, outcome: &Outcome) -> Result<(), FoldFault> {
         orders::check(outcome)?;
-        let at = Stamp { sequence: outcome.sequence, time: outcome.time };
+        let at = LastChange { sequence: outcome.sequence, time: outcome.time };
         for part in answers::parts(outcome) {
             for (index, event) in (part.at..).zip(part.events) {
                 self.fold_fact(at, part.command, event);
@@ -125,7 +125,7 @@ impl Changes {
     }
 
     /// What the event, which answers `command`, says in words: births and states.
-    fn fold_fact(&mut self, at: Stamp, command: CommandId, event: &Event) {
+    fn fold_fact(&mut self, at: LastChange, command: CommandId, event: &Event) {
         match event {
             Event::AccountOpened { account } => self.account_opened(at, *account),
             Event::ApiKeyAdded { account, key, by } => self.api_key_added(at, *account, key, *by),
@@ -223,7 +223,7 @@ impl Changes {
     }
 
     /// What the event means in numbers.
-    fn fold_sums(&mut self, at: Stamp, index: usize, event: &Event) {
+    fn fold_sums(&mut self, at: LastChange, index: usize, event: &Event) {
         if let Some(change) = effects::purse_change(event) {
             self.purse_changed(at, index, event, change);
         }

@@ -19,7 +19,7 @@ use schemas::{
     AccountId, CommandId, Credits, Event, NewOrder, OrderId, Outcome, Price, Quantity, Rejection, Status, Terms,
 };
 
-use super::{Nonsense, Stamp};
+use super::{FoldFault, LastChange};
 
 /// The orders of a batch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -54,9 +54,9 @@ pub struct OrderRow {
     /// Why it ended with a remainder, if it did; or REDUCE_ONLY, if that took off a part of what was asked for.
     pub cancel_reason: Option<CancelReason>,
     /// Its birth.
-    pub born: Stamp,
+    pub born: LastChange,
     /// Its last change.
-    pub last: Stamp,
+    pub last: LastChange,
 }
 
 /// What happened to an order that was there before the batch.
@@ -79,7 +79,7 @@ pub struct OrderChange {
     /// Change of the fees paid.
     pub fees: Credits,
     /// Its last change.
-    pub last: Stamp,
+    pub last: LastChange,
 }
 
 /// A number of contracts that events tell anew or change.
@@ -117,11 +117,11 @@ pub struct TradeRow {
     /// The trade.
     pub trade: Trade,
     /// The outcome.
-    pub at: Stamp,
+    pub at: LastChange,
 }
 
 /// A taker is placed or amended before it trades, in the same outcome.
-pub(super) fn check(outcome: &Outcome) -> Result<(), Nonsense> {
+pub(super) fn check(outcome: &Outcome) -> Result<(), FoldFault> {
     // A taker's trades follow at once; a batch may have many takers.
     let mut takers = BTreeSet::new();
     for event in &outcome.events {
@@ -129,7 +129,7 @@ pub(super) fn check(outcome: &Outcome) -> Result<(), Nonsense> {
             Event::OrderPlaced(placed) => drop(takers.insert(placed.id)),
             Event::OrderAmended(amended) => drop(takers.insert(amended.order)),
             Event::Traded(trade) if !takers.contains(&trade.taker.order) => {
-                return Err(Nonsense::TakerNotPlaced { sequence: outcome.sequence, order: trade.taker.order });
+                return Err(FoldFault::TakerNotPlaced { sequence: outcome.sequence, order: trade.taker.order });
             }
             _ => {}
         }
@@ -138,7 +138,7 @@ pub(super) fn check(outcome: &Outcome) -> Result<(), Nonsense> {
 }
 
 impl Orders {
-    pub(super) fn placed(&mut self, at: Stamp, command: CommandId, placed: &OrderPlaced) {
+    pub(super) fn placed(&mut self, at: LastChange, command: CommandId, placed: &OrderPlaced) {
         let row = OrderRow {
             filled: placed.filled,
             status: placed.status,
@@ -149,7 +149,14 @@ impl Orders {
         self.born.insert(placed.id, row);
     }
 
-    pub(super) fn rejected(&mut self, at: Stamp, command: CommandId, id: OrderId, order: &NewOrder, code: Rejection) {
+    pub(super) fn rejected(
+        &mut self,
+        at: LastChange,
+        command: CommandId,
+        id: OrderId,
+        order: &NewOrder,
+        code: Rejection,
+    ) {
         let row = OrderRow {
             status: Status::Rejected,
             rejection: Some(code),
@@ -158,7 +165,7 @@ impl Orders {
         self.born.insert(id, row);
     }
 
-    pub(super) fn traded(&mut self, at: Stamp, trade: &Trade) {
+    pub(super) fn traded(&mut self, at: LastChange, trade: &Trade) {
         // It was placed or amended with what it filled; its trades add what that cost. (That it was told of was checked.)
         let taker = OrderChange {
             notional: trade.notional(&trade.taker),
@@ -180,7 +187,7 @@ impl Orders {
         self.change(trade.maker.order, maker);
     }
 
-    pub(super) fn amended(&mut self, at: Stamp, amended: &OrderAmended) {
+    pub(super) fn amended(&mut self, at: LastChange, amended: &OrderAmended) {
         let change = OrderChange {
             price: Some(amended.entry.book_price(amended.price)),
             quantity: Number::told(amended.quantity),
@@ -192,11 +199,11 @@ impl Orders {
         self.change(amended.order, change);
     }
 
-    pub(super) fn reduced(&mut self, at: Stamp, order: OrderId, account: AccountId, by: Quantity) {
+    pub(super) fn reduced(&mut self, at: LastChange, order: OrderId, account: AccountId, by: Quantity) {
         self.change(order, OrderChange { quantity: Number::by(-signed(by)), ..OrderChange::of(account, at) });
     }
 
-    pub(super) fn cancelled(&mut self, at: Stamp, order: OrderId, account: AccountId, reason: CancelReason) {
+    pub(super) fn cancelled(&mut self, at: LastChange, order: OrderId, account: AccountId, reason: CancelReason) {
         let (status, cancel_reason) = (Some(reason.status()), Some(reason));
         self.change(order, OrderChange { status, cancel_reason, ..OrderChange::of(account, at) });
     }
@@ -220,7 +227,7 @@ impl Orders {
 }
 
 impl OrderChange {
-    fn of(account: AccountId, last: Stamp) -> Self {
+    fn of(account: AccountId, last: LastChange) -> Self {
         let (price, status, cancel_reason) = (None, None, None);
         let (quantity, filled) = (Number::default(), Number::default());
         let (notional, fees) = (Credits::ZERO, Credits::ZERO);
@@ -243,7 +250,7 @@ impl OrderChange {
 }
 
 impl OrderRow {
-    fn new(at: Stamp, command: CommandId, order: &NewOrder, quantity: Quantity) -> Self {
+    fn new(at: LastChange, command: CommandId, order: &NewOrder, quantity: Quantity) -> Self {
         Self {
             command,
             order: *order,

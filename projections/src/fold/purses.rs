@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemas::effects::PurseChange;
 use schemas::{AccountId, ClientId, Credits, Event, MarketId, OrderId, SettlementReason};
 
-use super::{Changes, Stamp};
+use super::{LastChange, RowChanges};
 
 /// The sum of a purse's changes. A purse has no birth on the log, except at its account's home: it is there once something
 /// changes it.
@@ -23,7 +23,7 @@ pub struct PurseDelta {
     /// Credits that came from them, modulo 2^64.
     pub received: Credits,
     /// The last change, or the account's opening.
-    pub last: Stamp,
+    pub last: LastChange,
 }
 
 /// One change of one purse's credits.
@@ -44,7 +44,7 @@ pub struct LedgerEntry {
     /// The other account of a transfer.
     pub other: Option<AccountId>,
     /// The outcome.
-    pub at: Stamp,
+    pub at: LastChange,
 }
 
 /// Why a purse changed.
@@ -87,8 +87,8 @@ impl LedgerKind {
     }
 }
 
-impl Changes {
-    pub(super) fn purse_changed(&mut self, at: Stamp, index: usize, event: &Event, change: PurseChange) {
+impl RowChanges {
+    pub(super) fn purse_changed(&mut self, at: LastChange, index: usize, event: &Event, change: PurseChange) {
         let purse = self.purse(change.account, at);
         purse.available += change.available;
         purse.held += change.held;
@@ -101,7 +101,7 @@ impl Changes {
         }
     }
 
-    pub(super) fn purse(&mut self, account: AccountId, at: Stamp) -> &mut PurseDelta {
+    pub(super) fn purse(&mut self, account: AccountId, at: LastChange) -> &mut PurseDelta {
         let zero = Credits::ZERO;
         let unchanged =
             PurseDelta { available: zero, held: zero, live_orders: 0, sent: zero, received: zero, last: at };
@@ -112,7 +112,7 @@ impl Changes {
 }
 
 /// What `event`, which changes a purse's credits, is in the ledger.
-fn entry(event: &Event, change: PurseChange, index: usize, at: Stamp) -> LedgerEntry {
+fn entry(event: &Event, change: PurseChange, index: usize, at: LastChange) -> LedgerEntry {
     let of = |kind| LedgerEntry { change, index, kind, order: None, market: None, client_id: None, other: None, at };
     match event {
         Event::Deposited { client_id, .. } => LedgerEntry { client_id: *client_id, ..of(LedgerKind::Deposit) },

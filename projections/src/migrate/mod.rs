@@ -9,7 +9,7 @@ use std::time::Duration;
 use refinery::Report;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::postgres::{Months, PoolArgs, causes, connections};
+use crate::postgres::{Months, WritePoolArgs, causes, connections};
 use crate::sink::SinkError;
 
 mod embedded {
@@ -55,7 +55,7 @@ pub struct Migrated {
 const LOCK: i64 = 0x4c46_475f_4d49_4752;
 
 /// Migrates the database of `args`.
-pub async fn migrate(args: &PoolArgs) -> Result<Migrated, MigrateError> {
+pub async fn migrate(args: &WritePoolArgs) -> Result<Migrated, MigrateError> {
     let mut client = connect(args).await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
     let report: Report = embedded::migrations::runner().run_async(&mut client).await?;
@@ -67,7 +67,7 @@ pub async fn migrate(args: &PoolArgs) -> Result<Migrated, MigrateError> {
 }
 
 /// A connection without the writers' time limit: building an index of a large table takes its time.
-async fn connect(args: &PoolArgs) -> Result<Client, MigrateError> {
+async fn connect(args: &WritePoolArgs) -> Result<Client, MigrateError> {
     let mut config: Config = args.database_url.parse()?;
     config.application_name("lfg-migrate").connect_timeout(Duration::from_secs(5));
     let (client, connection) = config.connect(NoTls).await?;

@@ -9,7 +9,7 @@ use super::arrays::{all, column, meet};
 use super::limit;
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{AccountDelta, Changes, KeyChange, Stamp};
+use crate::fold::{AccountDelta, KeyChange, LastChange, RowChanges};
 use crate::sink::SinkError;
 
 // A row is born as any account is, before any outcome (sequence 0), and then changed like any other in the same transaction.
@@ -49,12 +49,12 @@ const CHANGE_KEYS: &str = "UPDATE api_keys AS k \
     WHERE k.id = u.id AND k.account_id = u.account_id AND k.sequence < u.sequence";
 
 /// Writes what changed at the accounts' home.
-pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     all([Box::pin(accounts(tx, shard, changes)), Box::pin(keys(tx, shard, changes))]).await
 }
 
-async fn accounts(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
-    let opened: Vec<(&AccountId, Stamp)> =
+async fn accounts(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
+    let opened: Vec<(&AccountId, LastChange)> =
         changes.accounts.iter().filter_map(|(id, delta)| Some((id, delta.opened?))).collect();
     if !opened.is_empty() {
         let ids = column(&opened, |(id, _)| id.0.cast_signed());
@@ -84,12 +84,12 @@ async fn accounts(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Resu
 struct Added<'a> {
     account: AccountId,
     key: &'a ApiKey,
-    at: Stamp,
+    at: LastChange,
     by: Option<ApiKeyId>,
     change: &'a KeyChange,
 }
 
-async fn keys(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+async fn keys(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let (mut added, mut changed) = (Vec::new(), Vec::new());
     for (&(id, account), change) in &changes.api_keys {
         match &change.added {

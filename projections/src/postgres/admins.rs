@@ -6,13 +6,13 @@ use schemas::{Admin, KeyProof, ProposalId, Shard};
 use tokio_postgres::types::{ToSql, Type};
 
 use super::arrays::{all, column, meet};
-use super::copy::{Copy, Table};
+use super::copy::{Copy, CopyTable};
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{About, AdminAct, AdminChange, Changes, Proposal, ProposalDelta, ProposalEnd};
+use crate::fold::{ActSubject, AdminAct, AdminChange, Proposal, ProposalDelta, ProposalEnd, RowChanges};
 use crate::sink::SinkError;
 
-static ACTS: Table = Table {
+static ACTS: CopyTable = CopyTable {
     name: "admin_acts",
     columns: &[
         ("shard", Type::INT2),
@@ -43,7 +43,7 @@ const SET_ADMIN: &str = "INSERT INTO admins (id, hash, ed25519, roles, expires_a
 const REVOKE_ADMIN: &str = "UPDATE admins SET revoked_by = $2, revoked_at = $3, sequence = $4 \
     WHERE id = $1 AND sequence < $4";
 
-static PROPOSALS: Table = Table {
+static PROPOSALS: CopyTable = CopyTable {
     name: "deposit_proposals",
     columns: &[
         ("id", Type::INT8),
@@ -68,7 +68,7 @@ const END_PROPOSALS: &str = "UPDATE deposit_proposals AS p \
     WHERE p.id = u.id AND p.status = 'OPEN' AND p.sequence < u.sequence";
 
 /// Writes what admins did.
-pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     all([
         Box::pin(admins(tx, shard, changes)),
         Box::pin(acts(tx, shard, &changes.admin_acts)),
@@ -78,7 +78,7 @@ pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Res
 }
 
 /// One statement for each: admins seldom change.
-async fn admins(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+async fn admins(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     for (id, change) in &changes.admins {
         let AdminChange { set, revoked, last } = change;
         let (id, sequence) = (id.0.cast_signed(), last.sequence.cast_signed());
@@ -105,10 +105,10 @@ async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(
     for act in acts {
         let index = i32::try_from(act.index).map_err(SinkError::refused)?;
         let (account, market, event, admin) = match act.about {
-            About::Account(account) => (Some(account), None, None, None),
-            About::Market(market) => (None, Some(market), None, None),
-            About::MarketEvent(event) => (None, None, Some(event), None),
-            About::Admin(admin) => (None, None, None, Some(admin)),
+            ActSubject::Account(account) => (Some(account), None, None, None),
+            ActSubject::Market(market) => (None, Some(market), None, None),
+            ActSubject::MarketEvent(event) => (None, None, Some(event), None),
+            ActSubject::Admin(admin) => (None, None, None, Some(admin)),
         };
         copy.int2(number(shard)).id(act.at.sequence).int4(index).uuid(act.command.0);
         copy.id(act.admin.0).text(act.act.name());
@@ -122,7 +122,7 @@ async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(
 }
 
 /// Those that were proposed are written as they stand after the batch; others are ended.
-async fn proposals(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+async fn proposals(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let born = changes.proposals.iter().filter_map(|(id, delta)| Some((*id, delta.born?, *delta)));
     let born: Vec<(ProposalId, Proposal, ProposalDelta)> = born.collect();
     let mut copy = Copy::into(&PROPOSALS, born.len());

@@ -13,7 +13,7 @@ use super::error::{classify, is_echo};
 use crate::sink::SinkError;
 
 /// A statement's parameters.
-pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub type StatementParams<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// One column of `rows`.
 pub fn column<'a, R: 'a, T>(rows: impl IntoIterator<Item = R>, value: impl Fn(R) -> T + 'a) -> Vec<T> {
@@ -27,7 +27,12 @@ pub async fn prepared(tx: &Transaction<'_>, statement: &str) -> Result<Statement
 }
 
 /// Runs `statement`, which must meet exactly `rows` rows: fewer or more means that table and log disagree.
-pub async fn meet(tx: &Transaction<'_>, statement: &str, params: Params<'_>, rows: usize) -> Result<(), SinkError> {
+pub async fn meet(
+    tx: &Transaction<'_>,
+    statement: &str,
+    params: StatementParams<'_>,
+    rows: usize,
+) -> Result<(), SinkError> {
     let prepared = prepared(tx, statement).await?;
     let met = tx.execute(&prepared, params).await.map_err(classify)?;
     if usize::try_from(met) == Ok(rows) {

@@ -18,14 +18,14 @@ use super::moment::moment;
 use crate::sink::SinkError;
 
 /// A table, and the columns that rows are copied into.
-pub struct Table {
+pub struct CopyTable {
     /// Its name.
     pub name: &'static str,
     /// Names and types, in the order of a row's values.
     pub columns: &'static [(&'static str, Type)],
 }
 
-impl Table {
+impl CopyTable {
     fn statement(&self) -> String {
         let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         format!("COPY {} ({}) FROM STDIN BINARY", self.name, columns.join(", "))
@@ -34,13 +34,13 @@ impl Table {
 
 /// Rows of one table, before they are sent.
 pub struct Copy<'a> {
-    table: &'static Table,
+    table: &'static CopyTable,
     values: Vec<Value<'a>>,
 }
 
 impl<'a> Copy<'a> {
     /// Of `table`; room for `rows`.
-    pub fn into(table: &'static Table, rows: usize) -> Self {
+    pub fn into(table: &'static CopyTable, rows: usize) -> Self {
         Self { table, values: Vec::with_capacity(rows * table.columns.len()) }
     }
 

@@ -9,7 +9,7 @@ use super::arrays::{column, meet, prepared};
 use super::error::classify;
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{Changes, GroupDelta, Stamp};
+use crate::fold::{GroupDelta, LastChange, RowChanges};
 use crate::sink::SinkError;
 
 // Whether a group that a batch makes and deletes had a row before, the log does not tell, nor whether one is made or reset.
@@ -40,7 +40,7 @@ const CHANGE: &str = "UPDATE order_groups AS g \
 type Row<'a> = (AccountId, GroupId, &'a GroupDelta);
 
 /// Writes what became of the groups of the shard's own accounts.
-pub async fn write(tx: &Transaction<'_>, shard: Shard, map: ShardMap, changes: &Changes) -> Result<(), SinkError> {
+pub async fn write(tx: &Transaction<'_>, shard: Shard, map: ShardMap, changes: &RowChanges) -> Result<(), SinkError> {
     let (mut gone, mut anew, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     for (&(account, group), delta) in &changes.groups {
         if map.of_account(account) != shard {
@@ -71,7 +71,7 @@ async fn delete(tx: &Transaction<'_>, rows: &[Row<'_>]) -> Result<(), SinkError>
     Ok(())
 }
 
-async fn set_anew(tx: &Transaction<'_>, shard: Shard, anew: &[(u64, Stamp, Row<'_>)]) -> Result<(), SinkError> {
+async fn set_anew(tx: &Transaction<'_>, shard: Shard, anew: &[(u64, LastChange, Row<'_>)]) -> Result<(), SinkError> {
     if anew.is_empty() {
         return Ok(());
     }

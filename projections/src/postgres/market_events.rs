@@ -5,13 +5,13 @@ use schemas::{MarketEvent, MarketEventId, Shard};
 use tokio_postgres::types::Type;
 
 use super::arrays::{all, column, meet};
-use super::copy::{Copy, Table};
+use super::copy::{Copy, CopyTable};
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{Changes, MarketEventDelta, Stamp};
+use crate::fold::{LastChange, MarketEventDelta, RowChanges};
 use crate::sink::SinkError;
 
-static CLARIFICATIONS: Table = Table {
+static CLARIFICATIONS: CopyTable = CopyTable {
     name: "market_clarifications",
     columns: &[
         ("market_id", Type::INT8),
@@ -23,7 +23,7 @@ static CLARIFICATIONS: Table = Table {
     ],
 };
 
-static EVENTS: Table = Table {
+static EVENTS: CopyTable = CopyTable {
     name: "market_events",
     columns: &[
         ("id", Type::INT8),
@@ -44,11 +44,11 @@ const CHANGE_EVENTS: &str = "UPDATE market_events AS e \
     WHERE e.id = u.id AND e.sequence < u.sequence";
 
 /// Writes them.
-pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     all([Box::pin(clarifications(tx, shard, changes)), Box::pin(events(tx, shard, changes))]).await
 }
 
-async fn clarifications(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+async fn clarifications(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let mut copy = Copy::into(&CLARIFICATIONS, changes.clarifications.len());
     for row in &changes.clarifications {
         copy.id(row.market.0).id(row.at.sequence).text(row.text.as_str()).id(row.by.0).time(row.at.time);
@@ -58,9 +58,9 @@ async fn clarifications(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -
 }
 
 /// Those that were created are written as they stand after the batch; others are changed.
-async fn events(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+async fn events(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let born = changes.market_events.values().filter_map(|delta| Some((delta.born.as_ref()?, delta)));
-    let born: Vec<(&(Box<MarketEvent>, Stamp), &MarketEventDelta)> = born.collect();
+    let born: Vec<(&(Box<MarketEvent>, LastChange), &MarketEventDelta)> = born.collect();
     let mut copy = Copy::into(&EVENTS, born.len());
     for ((event, at), delta) in born {
         copy.id(event.id.0).text(event.name.as_str()).text(event.title.as_str()).boolean(event.exclusive);

@@ -14,7 +14,7 @@ use super::error::classify;
 use super::limit;
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{AboutDelta, Birth, Changes, MarketDelta, PositionDelta};
+use crate::fold::{AboutDelta, Birth, MarketDelta, PositionDelta, RowChanges};
 use crate::sink::SinkError;
 
 // A row is born empty, before any outcome (sequence 0), and then changed like any other in the same transaction.
@@ -83,7 +83,7 @@ const CREATE_POSITIONS: &str = "INSERT INTO positions (market_id, account_id, ye
         AS u (market_id, account_id, yes, no, yes_reserved, no_reserved, sequence)";
 
 /// Writes what changed at the markets' home, except orders and trades.
-pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     // They must be there before they are changed.
     create(tx, shard, changes.markets.values().filter_map(|market| market.born.as_deref()).collect()).await?;
     for (id, market) in &changes.markets {

@@ -1,6 +1,6 @@
 //! The Postgres tables: one transaction a batch, a few statements a transaction, never one a row.
 //!
-//!   fold ─▶ [`Changes`](crate::fold::Changes) ─▶ *postgres* ─▶ tables (`migrations/`)
+//!   fold ─▶ [`RowChanges`](crate::fold::Changes) ─▶ *postgres* ─▶ tables (`migrations/`)
 //!
 //! | rows                                            | how                              |
 //! |-------------------------------------------------|----------------------------------|
@@ -31,6 +31,6 @@ mod writer;
 
 pub use error::{causes, classify};
 pub use months::{Months, TABLES};
-pub use pool::{Connections, PoolArgs, STATEMENT_TIMEOUT, connections};
+pub use pool::{STATEMENT_TIMEOUT, WritePool, WritePoolArgs, connections};
 pub use progress::PROJECTION;
 pub use writer::PostgresSink;

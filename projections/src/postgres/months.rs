@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 
 use super::error::classify;
 use super::moment::moment;
-use super::pool::Connections;
-use crate::fold::{Changes, OrderChange};
+use super::pool::WritePool;
+use crate::fold::{OrderChange, RowChanges};
 use crate::sink::SinkError;
 
 /// The tables that are partitioned by month.
@@ -29,18 +29,18 @@ const PERIOD: Duration = Duration::from_secs(3600);
 /// The months that are known to have partitions. Clones share what they know.
 #[derive(Clone, Debug)]
 pub struct Months {
-    connections: Connections,
+    connections: WritePool,
     known: Arc<Mutex<BTreeSet<i32>>>,
 }
 
 impl Months {
     /// Nothing is known yet.
-    pub fn new(connections: Connections) -> Self {
+    pub fn new(connections: WritePool) -> Self {
         Self { connections, known: Arc::default() }
     }
 
     /// Makes sure that every row of `changes` has its month.
-    pub async fn cover(&self, changes: &Changes) -> Result<(), SinkError> {
+    pub async fn cover(&self, changes: &RowChanges) -> Result<(), SinkError> {
         let missing = missing(changes, &self.known());
         for (month, moment) in missing {
             make(&self.connections, &TABLES, &[moment]).await?;
@@ -51,7 +51,7 @@ impl Months {
 
     /// Makes the months into which `changes` move orders that live now: no row of the batch names them, and they may have
     /// been taken away.
-    pub async fn cover_ends(&self, changes: &Changes) -> Result<(), SinkError> {
+    pub async fn cover_ends(&self, changes: &RowChanges) -> Result<(), SinkError> {
         let births: Vec<OffsetDateTime> = self.births(changes).await?.into_values().collect();
         make(&self.connections, &[ORDERS_ENDED], &births).await
     }
@@ -62,7 +62,7 @@ impl Months {
     }
 
     /// The months into which the batch moves orders that live now, with a moment in each.
-    async fn births(&self, changes: &Changes) -> Result<BTreeMap<i32, OffsetDateTime>, SinkError> {
+    async fn births(&self, changes: &RowChanges) -> Result<BTreeMap<i32, OffsetDateTime>, SinkError> {
         let ends = |change: &OrderChange| change.status.is_some_and(|status| !status.is_live());
         let ended = changes.orders.changed.iter().filter(|(_, change)| ends(change));
         let ended: Vec<i64> = ended.map(|(id, _)| id.0.cast_signed()).collect();
@@ -96,7 +96,7 @@ impl Months {
 }
 
 /// Months of rows in `changes` that are not in `known`, with a moment in each.
-fn missing(changes: &Changes, known: &BTreeSet<i32>) -> BTreeMap<i32, OffsetDateTime> {
+fn missing(changes: &RowChanges, known: &BTreeSet<i32>) -> BTreeMap<i32, OffsetDateTime> {
     let orders = changes.orders.born.values().map(|order| order.born.time);
     let trades = changes.trades.iter().map(|trade| trade.at.time);
     let ledger = changes.ledger.iter().map(|entry| entry.at.time);
@@ -115,7 +115,7 @@ fn missing(changes: &Changes, known: &BTreeSet<i32>) -> BTreeMap<i32, OffsetDate
 }
 
 /// Makes the months of these moments.
-async fn make(connections: &Connections, tables: &[&str], moments: &[OffsetDateTime]) -> Result<(), SinkError> {
+async fn make(connections: &WritePool, tables: &[&str], moments: &[OffsetDateTime]) -> Result<(), SinkError> {
     if moments.is_empty() {
         return Ok(());
     }

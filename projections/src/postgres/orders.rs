@@ -8,13 +8,13 @@ use schemas::{OrderId, Shard, Status, Terms};
 use tokio_postgres::types::Type;
 
 use super::arrays::{all, column, meet};
-use super::copy::{Copy, Table};
+use super::copy::{Copy, CopyTable};
 use super::moment::moment;
 use super::progress::number;
-use crate::fold::{Changes, Number, OrderChange, OrderRow, Orders, TradeRow};
+use crate::fold::{Number, OrderChange, OrderRow, Orders, RowChanges, TradeRow};
 use crate::sink::SinkError;
 
-static ORDERS: Table = Table {
+static ORDERS: CopyTable = CopyTable {
     name: "orders",
     columns: &[
         ("id", Type::INT8),
@@ -62,7 +62,7 @@ const CHANGE_ORDERS: &str = "UPDATE orders AS o \
             updated_at, sequence, live) \
     WHERE o.live AND o.id = u.id AND o.sequence < u.sequence";
 
-static TRADES: Table = Table {
+static TRADES: CopyTable = CopyTable {
     name: "trades",
     columns: &[
         ("id", Type::INT8),
@@ -85,7 +85,7 @@ static TRADES: Table = Table {
 };
 
 /// Writes what became of orders, and the trades.
-pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let mut born = Copy::into(&ORDERS, changes.orders.born.len());
     for (id, row) in &changes.orders.born {
         put_order(&mut born, shard, *id, row)?;

@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// - A batch whose commit is lost in a crash rolls back with its position, so a commit need not wait for the disk.
 /// - The writer goes by key in every statement, and a plan is made once and used again. While a table is small the planner may read all
-///   of it instead: see [`Connections::get`]. It does so the sooner the dearer it takes a row by key for, hence the cost of a page.
+///   of it instead: see [`WritePool::get`]. It does so the sooner the dearer it takes a row by key for, hence the cost of a page.
 const OPTIONS: &str = "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s -c synchronous_commit=off \
     -c timezone=UTC -c random_page_cost=0.01 -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan";
 
@@ -30,7 +30,7 @@ const FORGET_PLANS: &str = "DISCARD PLANS";
 
 /// How to reach Postgres, and with how many connections.
 #[derive(Clone, Debug, Args)]
-pub struct PoolArgs {
+pub struct WritePoolArgs {
     /// Postgres, `postgres://user:password@host:port/database`.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: String,
@@ -53,7 +53,7 @@ pub struct PoolArgs {
 
 /// The pool and the limits that it keeps.
 #[derive(Clone, Debug)]
-pub struct Connections {
+pub struct WritePool {
     pool: Pool,
     min: usize,
     idle: Duration,
@@ -61,7 +61,7 @@ pub struct Connections {
 }
 
 /// Opens a pool for `writers` writers. Connects only when first asked.
-pub fn connections(args: &PoolArgs, writers: usize) -> Result<Connections, SinkError> {
+pub fn connections(args: &WritePoolArgs, writers: usize) -> Result<WritePool, SinkError> {
     let mut config: Config = args.database_url.parse().map_err(classify)?;
     let options = format!("{} {OPTIONS}", config.get_options().unwrap_or_default());
     config
@@ -87,7 +87,7 @@ pub fn connections(args: &PoolArgs, writers: usize) -> Result<Connections, SinkE
         .map_err(SinkError::refused)?;
     let (idle, health_check) =
         (Duration::from_secs(args.postgres_idle_s), Duration::from_secs(args.postgres_health_check_s.max(1)));
-    Ok(Connections { pool, min: args.postgres_connections_min, idle, health_check })
+    Ok(WritePool { pool, min: args.postgres_connections_min, idle, health_check })
 }
 
 /// Some poolers between us and Postgres drop the options of a connection; better no connection than one without limits.
@@ -99,7 +99,7 @@ async fn verify(client: &tokio_postgres::Client) -> Result<(), HookError> {
     }
 }
 
-impl Connections {
+impl WritePool {
     /// A connection that answers to the limits, to tables that are this build's.
     ///
     /// Its plans are made anew when it was used 1, 2, 4, 8, … times: of a table that was empty when a statement was planned, the planner reads

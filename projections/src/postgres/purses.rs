@@ -7,10 +7,10 @@ use schemas::{AccountId, Shard};
 use tokio_postgres::types::{ToSql, Type};
 
 use super::arrays::{all, column, meet, prepared};
-use super::copy::{Copy, Table};
+use super::copy::{Copy, CopyTable};
 use super::error::classify;
 use super::progress::number;
-use crate::fold::{Changes, LedgerEntry, PurseDelta};
+use crate::fold::{LedgerEntry, PurseDelta, RowChanges};
 use crate::sink::SinkError;
 
 const CHANGE_PURSES: &str = "UPDATE purses AS p \
@@ -27,7 +27,7 @@ const CREATE_PURSES: &str = "INSERT INTO purses (account_id, shard, available, h
     FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) \
         AS u (account_id, available, held, live_orders, sent, received, sequence)";
 
-static LEDGER: Table = Table {
+static LEDGER: CopyTable = CopyTable {
     name: "ledger_entries",
     columns: &[
         ("account_id", Type::INT8),
@@ -46,7 +46,7 @@ static LEDGER: Table = Table {
 };
 
 /// Writes what changed in the shard's purses.
-pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &Changes) -> Result<(), SinkError> {
+pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let rows = changes.purses.iter().map(|(account, delta)| (*account, *delta)).collect();
     all([Box::pin(purses(tx, shard, rows)), Box::pin(ledger(tx, shard, &changes.ledger))]).await
 }

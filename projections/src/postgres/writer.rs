@@ -8,14 +8,14 @@ use schemas::shard_map::ShardMap;
 use super::arrays::all;
 use super::error::classify;
 use super::months::Months;
-use super::pool::Connections;
+use super::pool::WritePool;
 use super::{accounts, admins, groups, market_events, markets, orders, progress, purses};
-use crate::fold::Changes;
+use crate::fold::RowChanges;
 use crate::sink::{Sink, SinkError, WriterId};
 
 /// One shard's rows in Postgres.
 pub struct PostgresSink {
-    connections: Connections,
+    connections: WritePool,
     months: Months,
     writer: WriterId,
     shard: Shard,
@@ -26,7 +26,7 @@ pub struct PostgresSink {
 
 impl PostgresSink {
     /// A writer of `shard`; [`Sink::load`] comes first.
-    pub fn new(connections: Connections, months: Months, writer: WriterId, shard: Shard, map: ShardMap) -> Self {
+    pub fn new(connections: WritePool, months: Months, writer: WriterId, shard: Shard, map: ShardMap) -> Self {
         Self { connections, months, writer, shard, map, doubts: false }
     }
 
@@ -38,7 +38,7 @@ impl PostgresSink {
         Ok(position)
     }
 
-    async fn write_once(&self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
+    async fn write_once(&self, changes: &RowChanges, from: &Position, to: &Position) -> Result<(), SinkError> {
         self.months.cover(changes).await?;
         if self.doubts {
             self.months.cover_ends(changes).await?;
@@ -83,7 +83,7 @@ impl Sink for PostgresSink {
         self.doubt(loaded)
     }
 
-    async fn write(&mut self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
+    async fn write(&mut self, changes: &RowChanges, from: &Position, to: &Position) -> Result<(), SinkError> {
         let written = self.write_once(changes, from, to).await;
         self.doubts = written.is_err();
         self.doubt(written)

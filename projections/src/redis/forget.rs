@@ -4,7 +4,7 @@ use fred::prelude::KeysInterface as _;
 use schemas::Shard;
 use service::LogArgs;
 
-use super::keys::Keys;
+use super::keys::RedisKeys;
 use super::writer::{classify, connect};
 use crate::sink::SinkError;
 
@@ -18,7 +18,7 @@ pub async fn forget(url: &str, log: &LogArgs, only: Option<u16>) -> Result<Vec<S
     let connection =
         connect(&fred::prelude::Config::from_url(url).map_err(classify)?, "lfg-projections:rebuild").await?;
     for shard in &shards {
-        let progress = Keys::new(&log.topic_prefix, *shard).progress();
+        let progress = RedisKeys::new(&log.topic_prefix, *shard).progress();
         let _: i64 = connection.client.del(progress).await.map_err(classify)?;
     }
     Ok(shards)

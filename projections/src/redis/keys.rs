@@ -155,12 +155,12 @@ pub mod account {
 
 /// The keys of one shard under one prefix.
 #[derive(Clone, Debug)]
-pub struct Keys {
+pub struct RedisKeys {
     /// `PREFIX:{SHARD}:`
     base: String,
 }
 
-impl Keys {
+impl RedisKeys {
     /// The keys of `shard` under `prefix`.
     pub fn new(prefix: &str, shard: Shard) -> Self {
         Self { base: format!("{prefix}:{{{shard}}}:") }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn names_are_as_documented() {
-        let keys = Keys::new("lfg", Shard::new(2).unwrap());
+        let keys = RedisKeys::new("lfg", Shard::new(2).unwrap());
         assert_eq!(keys.progress(), "lfg:{2}:progress");
         assert_eq!(keys.book(MarketId(8123)), "lfg:{2}:book:8123");
         assert_eq!(keys.account(AccountId(9)), "lfg:{2}:account:9");

@@ -1,6 +1,6 @@
 //! The Redis read models: one script call a batch, for all its keys, guarded by the position.
 //!
-//!   fold ─▶ [`Changes`](crate::fold::Changes) ─▶ models ─▶ operations ─▶ `apply.lua` ─▶ [`keys`]
+//!   fold ─▶ [`RowChanges`](crate::fold::Changes) ─▶ models ─▶ operations ─▶ `apply.lua` ─▶ [`keys`]
 //!
 //! Redis holds nothing that cannot be rebuilt: if a shard's progress is missing, its keys are cleared and the log is folded
 //! again from the beginning.
@@ -13,5 +13,5 @@ mod progress;
 mod writer;
 
 pub use forget::forget;
-pub use progress::Progress;
+pub use progress::RedisProgress;
 pub use writer::RedisSink;

@@ -4,12 +4,12 @@ use schemas::event::Trade;
 use schemas::market::Resolution;
 use schemas::{Answer, ClientId, Credits, MarketId, MarketState, OrderId, Quantity};
 
-use super::keys::{self, Keys, RECENT_TRADES_MAX, SEQUENCE};
+use super::keys::{self, RECENT_TRADES_MAX, RedisKeys, SEQUENCE};
 use super::operations::{Hash, Operations};
-use crate::fold::{Changes, MarketDelta, Number, OrderChange, OrderRow, TradeRow};
+use crate::fold::{MarketDelta, Number, OrderChange, OrderRow, RowChanges, TradeRow};
 
 /// Adds all operations of `changes`.
-pub fn operate(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+pub fn operate(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     accounts(operations, keys, changes);
     purses(operations, keys, changes);
     for (id, market) in &changes.markets {
@@ -25,16 +25,16 @@ pub fn operate(operations: &mut Operations, keys: &Keys, changes: &Changes) {
 }
 
 /// Nothing is said of an archived market any more, and of what this batch says of it nothing is left.
-fn forget_market(operations: &mut Operations, keys: &Keys, id: MarketId) {
+fn forget_market(operations: &mut Operations, keys: &RedisKeys, id: MarketId) {
     [keys.market(id), keys.book(id), keys.trades(id)].into_iter().for_each(|key| operations.forget(key));
     operations.unlist(keys.open_markets(), id.to_string());
 }
 
-fn is_archived(changes: &Changes, market: MarketId) -> bool {
+fn is_archived(changes: &RowChanges, market: MarketId) -> bool {
     changes.markets.get(&market).is_some_and(|market| market.archived.is_some())
 }
 
-fn accounts(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+fn accounts(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     use keys::account as field;
     for (account, delta) in &changes.accounts {
         let hash = operations.hash(keys.account(*account));
@@ -53,7 +53,7 @@ fn accounts(operations: &mut Operations, keys: &Keys, changes: &Changes) {
     }
 }
 
-fn purses(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+fn purses(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     use keys::purse as field;
     for (account, purse) in &changes.purses {
         let hash = operations.hash(keys.purse(*account));
@@ -70,7 +70,7 @@ fn credits_max(max: Credits) -> Option<i64> {
     (max.micros() != i64::MAX).then(|| max.micros())
 }
 
-fn put_market(operations: &mut Operations, keys: &Keys, id: MarketId, market: &MarketDelta) {
+fn put_market(operations: &mut Operations, keys: &RedisKeys, id: MarketId, market: &MarketDelta) {
     use keys::market as field;
     let hash = operations.hash(keys.market(id));
     hash.set(SEQUENCE, market.last.sequence);
@@ -155,7 +155,7 @@ fn put_sums(hash: &mut Hash, market: &MarketDelta) {
     }
 }
 
-fn books(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+fn books(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     let levels: Vec<_> = changes.levels.iter().collect();
     for levels in levels.chunk_by(|((a, ..), _), ((b, ..), _)| a == b) {
         let ((market, ..), _) = levels[0];
@@ -166,7 +166,7 @@ fn books(operations: &mut Operations, keys: &Keys, changes: &Changes) {
     }
 }
 
-fn trades(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+fn trades(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     let mut rows: Vec<&TradeRow> = changes.trades.iter().collect();
     // Stable: within a market in order of matching.
     rows.sort_by_key(|row| row.trade.market);
@@ -180,7 +180,7 @@ fn trades(operations: &mut Operations, keys: &Keys, changes: &Changes) {
     }
 }
 
-fn positions(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+fn positions(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     for ((market, account), delta) in &changes.positions {
         let hash = operations.hash(keys.positions(*account));
         let parts = [
@@ -195,7 +195,7 @@ fn positions(operations: &mut Operations, keys: &Keys, changes: &Changes) {
     }
 }
 
-fn orders(operations: &mut Operations, keys: &Keys, changes: &Changes) {
+fn orders(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     for (id, row) in changes.orders.born.iter().filter(|(_, row)| row.status.is_live()) {
         operations.hash(keys.orders(row.order.account)).set(keys::order(*id), order_text(*id, row));
     }

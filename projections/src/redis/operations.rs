@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::keys::Keys;
+use super::keys::RedisKeys;
 use crate::sink::WriterId;
 
 /// The script.
@@ -43,7 +43,7 @@ pub struct Hash {
 
 impl Operations {
     /// Nothing yet, but that `writer` moves the progress from `expected` to `next`.
-    pub fn new(keys: &Keys, writer: WriterId, expected: String, next: String) -> Self {
+    pub fn new(keys: &RedisKeys, writer: WriterId, expected: String, next: String) -> Self {
         Self {
             keys: vec![keys.progress(), keys.writer()],
             numbers: HashMap::new(),

@@ -11,7 +11,7 @@ const LAYOUT: &str = "2";
 
 /// What stands under a `progress` key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Progress {
+pub enum RedisProgress {
     /// The keys are those of this position.
     At(Position),
     /// Somebody, named by a token, clears the keys and will fold the log again.
@@ -26,7 +26,7 @@ pub enum Progress {
     },
 }
 
-impl Progress {
+impl RedisProgress {
     /// The keys are those of `at`. `until`: of a rebuild that is under way, where it is done.
     pub fn new(at: Position, until: Option<u64>) -> Self {
         match until {
@@ -36,7 +36,7 @@ impl Progress {
     }
 }
 
-impl std::fmt::Display for Progress {
+impl std::fmt::Display for RedisProgress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::At(position) => write_position(f, position, ':'),
@@ -62,7 +62,7 @@ fn write_position(f: &mut std::fmt::Formatter<'_>, position: &Position, between:
     write!(f, "{between}{}{between}{}{between}{LAYOUT}", position.anchor, position.next_command)
 }
 
-impl std::str::FromStr for Progress {
+impl std::str::FromStr for RedisProgress {
     type Err = NoProgress;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -75,12 +75,12 @@ impl std::str::FromStr for Progress {
 #[error("`{0}` is no progress of this build's read models")]
 pub struct NoProgress(String);
 
-fn parse(text: &str) -> Option<Progress> {
+fn parse(text: &str) -> Option<RedisProgress> {
     match text.strip_prefix(REBUILDING) {
-        None => position(text, ':').map(Progress::At),
+        None => position(text, ':').map(RedisProgress::At),
         Some(rest) => match rest.split_once('/') {
-            None => u128::from_str_radix(rest, 16).ok().map(Progress::Clearing),
-            Some((until, at)) => Some(Progress::Refolding { at: position(at, '/')?, until: until.parse().ok()? }),
+            None => u128::from_str_radix(rest, 16).ok().map(RedisProgress::Clearing),
+            Some((until, at)) => Some(RedisProgress::Refolding { at: position(at, '/')?, until: until.parse().ok()? }),
         },
     }
 }
@@ -121,12 +121,15 @@ mod tests {
         let chain = Chain(*b"\x00\x01\x7f\x80\xffchain bytes");
         let position = Position { offset: 12, term: Some(7), sequence: 4, chain, anchor: 8, next_command: 9 };
         let texts = [
-            (Progress::At(Position::default()), "0:-:0:00000000000000000000000000000000:0:0:2"),
-            (Progress::At(position), "12:7:4:00017f80ff636861696e206279746573:8:9:2"),
-            (Progress::Clearing(10), "rebuilding:0000000000000000000000000000000a"),
-            (Progress::new(position, Some(13)), "rebuilding:13/12/7/4/00017f80ff636861696e206279746573/8/9/2"),
-            (Progress::new(position, Some(12)), "12:7:4:00017f80ff636861696e206279746573:8:9:2"),
-            (Progress::new(Position::default(), Some(1)), "rebuilding:1/0/-/0/00000000000000000000000000000000/0/0/2"),
+            (RedisProgress::At(Position::default()), "0:-:0:00000000000000000000000000000000:0:0:2"),
+            (RedisProgress::At(position), "12:7:4:00017f80ff636861696e206279746573:8:9:2"),
+            (RedisProgress::Clearing(10), "rebuilding:0000000000000000000000000000000a"),
+            (RedisProgress::new(position, Some(13)), "rebuilding:13/12/7/4/00017f80ff636861696e206279746573/8/9/2"),
+            (RedisProgress::new(position, Some(12)), "12:7:4:00017f80ff636861696e206279746573:8:9:2"),
+            (
+                RedisProgress::new(Position::default(), Some(1)),
+                "rebuilding:1/0/-/0/00000000000000000000000000000000/0/0/2",
+            ),
         ];
         for (progress, text) in texts {
             assert_eq!(progress.to_string(), text);
@@ -146,7 +149,7 @@ mod tests {
             // As a later build writes it.
             "12:7:4:00017f80ff636861696e206279746573:8:9:3",
         ] {
-            assert!(text.parse::<Progress>().is_err(), "{text}");
+            assert!(text.parse::<RedisProgress>().is_err(), "{text}");
         }
     }
 }

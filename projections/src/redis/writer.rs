@@ -23,11 +23,11 @@ use schemas::Shard;
 use schemas::reading::Position;
 use service::eviction;
 
-use super::keys::Keys;
+use super::keys::RedisKeys;
 use super::models::operate;
 use super::operations::{APPLY, Operations};
-use super::progress::Progress;
-use crate::fold::Changes;
+use super::progress::RedisProgress;
+use crate::fold::RowChanges;
 use crate::sink::{Sink, SinkError, WriterId};
 
 const CLEAR: &str = include_str!("clear.lua");
@@ -44,16 +44,16 @@ const PAGE: u32 = 1_000;
 pub struct RedisSink {
     config: Config,
     name: String,
-    keys: Keys,
+    keys: RedisKeys,
     writer: WriterId,
     shard: Shard,
     /// Where the rebuild that is under way is done.
     until: Option<u64>,
-    connection: Option<Connection>,
+    connection: Option<ScriptConnection>,
 }
 
 /// A connection and the scripts it may call.
-pub(super) struct Connection {
+pub(super) struct ScriptConnection {
     pub(super) client: Client,
     apply: String,
     clear: String,
@@ -64,7 +64,7 @@ impl RedisSink {
     pub fn new(url: &str, prefix: &str, writer: WriterId, shard: Shard) -> Result<Self, SinkError> {
         let config = Config::from_url(url).map_err(classify)?;
         let name = format!("lfg-projections:{prefix}:{shard}");
-        Ok(Self { config, name, keys: Keys::new(prefix, shard), writer, shard, until: None, connection: None })
+        Ok(Self { config, name, keys: RedisKeys::new(prefix, shard), writer, shard, until: None, connection: None })
     }
 
     async fn load_once(&mut self, end: u64) -> Result<Position, SinkError> {
@@ -78,31 +78,31 @@ impl RedisSink {
         };
         let connection = self.connection.insert(connection);
         let found: Option<String> = connection.client.get(self.keys.progress()).await.map_err(classify)?;
-        let found: Option<Progress> = found.map(|text| text.parse()).transpose().map_err(SinkError::refused)?;
+        let found: Option<RedisProgress> = found.map(|text| text.parse()).transpose().map_err(SinkError::refused)?;
         let (mark, at, until) = match found {
-            Some(Progress::At(position)) => {
+            Some(RedisProgress::At(position)) => {
                 self.until = None;
                 return Ok(position);
             }
             // The log may have lost its end since: the rebuild is done at what is left.
-            Some(found @ Progress::Refolding { at, until }) => (found.to_string(), at, until.min(end)),
-            None | Some(Progress::Clearing(_)) => {
+            Some(found @ RedisProgress::Refolding { at, until }) => (found.to_string(), at, until.min(end)),
+            None | Some(RedisProgress::Clearing(_)) => {
                 tracing::info!(shard = %self.shard, ?found, "the read models are rebuilt from the log");
                 (connection.clear(&self.keys, self.writer).await?, Position::default(), end)
             }
         };
-        let next = Progress::new(at, Some(until));
-        self.until = matches!(next, Progress::Refolding { .. }).then_some(until);
+        let next = RedisProgress::new(at, Some(until));
+        self.until = matches!(next, RedisProgress::Refolding { .. }).then_some(until);
         let marked = Operations::new(&self.keys, self.writer, mark.clone(), next.to_string());
         connection.apply(marked, &mark).await?;
         Ok(at)
     }
 
-    fn connection(&self) -> Result<&Connection, SinkError> {
+    fn connection(&self) -> Result<&ScriptConnection, SinkError> {
         self.connection.as_ref().ok_or_else(|| SinkError::unavailable("not connected"))
     }
 
-    async fn apply(&self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
+    async fn apply(&self, changes: &RowChanges, from: &Position, to: &Position) -> Result<(), SinkError> {
         let (expected, next) = (self.progress(from), self.progress(to));
         let mut operations = Operations::new(&self.keys, self.writer, expected.clone(), next);
         operate(&mut operations, &self.keys, changes);
@@ -111,7 +111,7 @@ impl RedisSink {
 
     /// What stands under `progress` when the keys are those of `position`.
     fn progress(&self, position: &Position) -> String {
-        Progress::new(*position, self.until).to_string()
+        RedisProgress::new(*position, self.until).to_string()
     }
 
     /// After a fault the connection, and what is under way on it, is given up.
@@ -131,7 +131,7 @@ impl RedisSink {
     }
 }
 
-impl Connection {
+impl ScriptConnection {
     async fn apply(&self, operations: Operations, expected: &str) -> Result<(), SinkError> {
         let (keys, words) = operations.into_parts();
         let answer = self.client.evalsha(self.apply.as_str(), keys, words).await.map_err(classify)?;
@@ -139,8 +139,8 @@ impl Connection {
     }
 
     /// Deletes all the shard's keys; returns the mark that stands under `progress` then.
-    async fn clear(&self, keys: &Keys, writer: WriterId) -> Result<String, SinkError> {
-        let mark = Progress::Clearing(uuid::Uuid::new_v4().as_u128()).to_string();
+    async fn clear(&self, keys: &RedisKeys, writer: WriterId) -> Result<String, SinkError> {
+        let mark = RedisProgress::Clearing(uuid::Uuid::new_v4().as_u128()).to_string();
         let own = [keys.progress(), keys.writer()];
         let values = [(own[0].clone(), mark.clone()), (own[1].clone(), writer.0.to_string())];
         let _: () = self.client.mset(values.to_vec()).await.map_err(classify)?;
@@ -172,7 +172,7 @@ impl Sink for RedisSink {
         self.doubt(loaded).await
     }
 
-    async fn write(&mut self, changes: &Changes, from: &Position, to: &Position) -> Result<(), SinkError> {
+    async fn write(&mut self, changes: &RowChanges, from: &Position, to: &Position) -> Result<(), SinkError> {
         let written = self.apply(changes, from, to).await;
         self.doubt(written).await?;
         if self.until.is_some_and(|until| to.offset >= until) {
@@ -199,7 +199,7 @@ impl Sink for RedisSink {
 /// meet their own work.
 ///
 /// `name` is what `CLIENT LIST` shows.
-pub(super) async fn connect(config: &Config, name: &str) -> Result<Connection, SinkError> {
+pub(super) async fn connect(config: &Config, name: &str) -> Result<ScriptConnection, SinkError> {
     let mut builder = Builder::from_config(config.clone());
     builder
         .with_connection_config(|connection| {
@@ -214,7 +214,7 @@ pub(super) async fn connect(config: &Config, name: &str) -> Result<Connection, S
     client.client_setname(name).await.map_err(classify)?;
     let apply = client.script_load(APPLY).await.map_err(classify)?;
     let clear = client.script_load(CLEAR).await.map_err(classify)?;
-    Ok(Connection { client, apply, clear })
+    Ok(ScriptConnection { client, apply, clear })
 }
 
 /// Fails if Redis drops keys by itself: at the start that ends the process, later the shard waits until it is mended.

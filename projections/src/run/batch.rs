@@ -7,12 +7,12 @@ use schemas::Timestamp;
 use schemas::reading::{Position, Reader, Reading};
 
 use super::end::Stop;
-use super::pump::Room;
-use crate::fold::Changes;
+use super::pump::QueueShare;
+use crate::fold::RowChanges;
 
 /// How large a batch may be, and how often one may be written: whichever comes first.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct BatchLimits {
     /// Records at most.
     pub records: usize,
     /// Bytes of records, the last of which may go beyond.
@@ -23,7 +23,7 @@ pub struct Limits {
 
 /// A record of the log on its way to a shard's writer.
 #[derive(Debug)]
-pub struct Record {
+pub struct QueuedRecord {
     /// Its place.
     pub offset: u64,
     /// When the broker appended it.
@@ -31,16 +31,16 @@ pub struct Record {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Its share of the queues' memory, given back when it is folded.
-    pub _room: Room,
+    pub _room: QueueShare,
 }
 
 /// What some records change.
 #[derive(Debug)]
-pub struct Batch {
+pub struct FoldedBatch {
     /// The position before the first.
     pub from: Position,
     /// What they change.
-    pub changes: Changes,
+    pub changes: RowChanges,
     /// How many they are.
     pub records: usize,
     /// How many of them are outcomes that count.
@@ -54,18 +54,18 @@ pub struct Batch {
     bytes: usize,
 }
 
-impl Batch {
+impl FoldedBatch {
     /// No records, at `from`.
     pub fn new(from: Position) -> Self {
         let (oldest, newest) = (Timestamp(u64::MAX), Timestamp(0));
-        Self { from, changes: Changes::new(), records: 0, outcomes: 0, unknown: 0, oldest, newest, bytes: 0 }
+        Self { from, changes: RowChanges::new(), records: 0, outcomes: 0, unknown: 0, oldest, newest, bytes: 0 }
     }
 
     /// Reads the next record by the rule, and folds it if it counts. Passes over one that nobody can read and that
     /// admins put aside.
     ///
     /// After an error the batch still is what the records before that one say.
-    pub fn add(&mut self, reader: &mut Reader, record: &Record, put_aside: &BTreeSet<u64>) -> Result<(), Stop> {
+    pub fn add(&mut self, reader: &mut Reader, record: &QueuedRecord, put_aside: &BTreeSet<u64>) -> Result<(), Stop> {
         let mut next = reader.clone();
         let reading = match next.read(record.offset, &record.bytes) {
             Err(_) if put_aside.contains(&record.offset) => {
@@ -93,7 +93,7 @@ impl Batch {
     }
 
     /// True if no more should be added.
-    pub fn is_full(&self, limits: &Limits) -> bool {
+    pub fn is_full(&self, limits: &BatchLimits) -> bool {
         self.records >= limits.records || self.bytes >= limits.bytes
     }
 }

@@ -6,7 +6,7 @@ use schemas::Shard;
 use schemas::reading::{Broken, Fault};
 use service::kafka::{Cut, KafkaFault};
 
-use crate::fold::Nonsense;
+use crate::fold::FoldFault;
 use crate::sink::SinkError;
 
 /// Why a shard of a sink, or the process, stops. None of these goes away by itself.
@@ -30,7 +30,7 @@ pub enum Stop {
         /// Whose log.
         shard: Shard,
         /// How.
-        nonsense: Nonsense,
+        nonsense: FoldFault,
     },
     /// The log does not have what comes next.
     #[error(transparent)]

@@ -22,10 +22,10 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use schemas::reading::Position;
 use schemas::{Shard, Timestamp};
 
-use super::batch::Batch;
+use super::batch::FoldedBatch;
 
 /// One writer's metrics.
-pub struct Meters {
+pub struct WriterMetrics {
     outcomes: Counter,
     unknown: Counter,
     rows: Counter,
@@ -43,7 +43,7 @@ pub struct Meters {
     time: AtomicU64,
 }
 
-impl Meters {
+impl WriterMetrics {
     /// Of `sink`'s writer of `shard`.
     pub fn new(sink: &'static str, shard: Shard) -> Self {
         let labels = [("sink", sink.to_owned()), ("shard", shard.to_string())];
@@ -85,7 +85,7 @@ impl Meters {
     }
 
     /// A batch was written.
-    pub fn written(&self, batch: &Batch, to: &Position, took: Duration) {
+    pub fn written(&self, batch: &FoldedBatch, to: &Position, took: Duration) {
         self.outcomes.increment(u64::try_from(batch.outcomes).unwrap_or(u64::MAX));
         self.unknown.increment(batch.unknown);
         self.rows.increment(u64::try_from(batch.changes.rows()).unwrap_or(u64::MAX));

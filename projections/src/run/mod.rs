@@ -25,10 +25,10 @@ use schemas::{PartId, PartKind, Program, Shard};
 use service::kafka::{announce, topics};
 use service::{Liveness, LogArgs, Readiness, Shutdown};
 
-pub use batch::Limits;
+pub use batch::BatchLimits;
 pub use end::Stop;
 
-use crate::postgres::{self, Months, PoolArgs, PostgresSink};
+use crate::postgres::{self, Months, PostgresSink, WritePoolArgs};
 use crate::redis::RedisSink;
 use crate::sink::{Sink, WriterId};
 use end::Backoff;
@@ -36,7 +36,7 @@ use session::Worker;
 
 /// One store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Store {
+pub enum StoreKind {
     /// The tables.
     Postgres,
     /// The read models.
@@ -53,19 +53,19 @@ pub struct RedisArgs {
 
 /// How to run.
 #[derive(Clone, Debug, Args)]
-pub struct RunArgs {
+pub struct ProjectionArgs {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
     /// Postgres.
     #[command(flatten)]
-    pub postgres: PoolArgs,
+    pub postgres: WritePoolArgs,
     /// Redis.
     #[command(flatten)]
     pub redis: RedisArgs,
     /// Fold into this store alone (for one process a store). Default: both.
     #[arg(long, env = "LFG_PROJECTIONS_ONLY")]
-    pub only: Option<Store>,
+    pub only: Option<StoreKind>,
     /// A shard's transactions begin at least this many milliseconds apart, and the broker gathers records for as long: fewer
     /// and larger steps, at the price of so much delay.
     #[arg(long, env = "LFG_POSTGRES_INTERVAL_MS", default_value_t = 50)]
@@ -75,21 +75,26 @@ pub struct RunArgs {
     pub redis_interval_ms: u64,
 }
 
-impl RunArgs {
-    fn postgres_limits(&self) -> Limits {
+impl ProjectionArgs {
+    fn postgres_limits(&self) -> BatchLimits {
         let interval = Duration::from_millis(self.postgres_interval_ms);
-        Limits { records: 5_000, bytes: 4 * 1024 * 1024, interval }
+        BatchLimits { records: 5_000, bytes: 4 * 1024 * 1024, interval }
     }
 
-    fn redis_limits(&self) -> Limits {
+    fn redis_limits(&self) -> BatchLimits {
         // Redis serves nobody else while a script runs.
         let interval = Duration::from_millis(self.redis_interval_ms);
-        Limits { records: 500, bytes: 256 * 1024, interval }
+        BatchLimits { records: 500, bytes: 256 * 1024, interval }
     }
 }
 
 /// Runs until asked to stop, or until something must not be tried again.
-pub async fn run(args: &RunArgs, readiness: &Readiness, liveness: &Liveness, shutdown: &Shutdown) -> Result<(), Stop> {
+pub async fn run(
+    args: &ProjectionArgs,
+    readiness: &Readiness,
+    liveness: &Liveness,
+    shutdown: &Shutdown,
+) -> Result<(), Stop> {
     let writer = WriterId::begin();
     tracing::info!(writer = %writer.0, "begins");
     let worker = |limits| Worker {
@@ -116,8 +121,8 @@ pub async fn run(args: &RunArgs, readiness: &Readiness, liveness: &Liveness, shu
     postgres.and(redis)
 }
 
-fn sinks_of_postgres(args: &RunArgs, writer: WriterId) -> Result<Vec<PostgresSink>, Stop> {
-    if args.only == Some(Store::Redis) {
+fn sinks_of_postgres(args: &ProjectionArgs, writer: WriterId) -> Result<Vec<PostgresSink>, Stop> {
+    if args.only == Some(StoreKind::Redis) {
         return Ok(Vec::new());
     }
     let shards = usize::from(args.log.shards);
@@ -130,8 +135,8 @@ fn sinks_of_postgres(args: &RunArgs, writer: WriterId) -> Result<Vec<PostgresSin
         .collect())
 }
 
-fn sinks_of_redis(args: &RunArgs, writer: WriterId) -> Result<Vec<RedisSink>, Stop> {
-    if args.only == Some(Store::Postgres) {
+fn sinks_of_redis(args: &ProjectionArgs, writer: WriterId) -> Result<Vec<RedisSink>, Stop> {
+    if args.only == Some(StoreKind::Postgres) {
         return Ok(Vec::new());
     }
     let sink = |shard| RedisSink::new(&args.redis.redis_url, &args.log.topic_prefix, writer, shard);

@@ -17,7 +17,7 @@ use service::kafka::{EventsTail, KafkaFault};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::batch::Record;
+use super::batch::QueuedRecord;
 
 /// Records that wait for one shard's writer.
 const QUEUE_RECORDS: usize = 8_192;
@@ -31,36 +31,36 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A record's share of its queue's memory, given back when it is folded or dropped.
 #[derive(Debug)]
-pub struct Room {
+pub struct QueueShare {
     level: Arc<AtomicUsize>,
     bytes: usize,
 }
 
-impl Room {
+impl QueueShare {
     fn take(level: &Arc<AtomicUsize>, bytes: usize) -> Self {
         level.fetch_add(bytes, Ordering::Relaxed);
         Self { level: Arc::clone(level), bytes }
     }
 }
 
-impl Drop for Room {
+impl Drop for QueueShare {
     fn drop(&mut self) {
         self.level.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
 enum Wish {
-    Enter { shard: Shard, offset: u64, queue: mpsc::Sender<Record> },
+    Enter { shard: Shard, offset: u64, queue: mpsc::Sender<QueuedRecord> },
     Leave(Shard),
 }
 
 /// The writers' side: who wants which records.
 #[derive(Clone)]
-pub struct Port(commands::Sender<Wish>);
+pub struct WriterPort(commands::Sender<Wish>);
 
-impl Port {
+impl WriterPort {
     /// The records of `shard` from `offset` on. The queue ends when the tail cannot go on with it.
-    pub fn enter(&self, shard: Shard, offset: u64) -> mpsc::Receiver<Record> {
+    pub fn enter(&self, shard: Shard, offset: u64) -> mpsc::Receiver<QueuedRecord> {
         let (queue, end) = mpsc::channel(QUEUE_RECORDS);
         // Without a pump, the queue ends at once.
         let _ = self.0.send(Wish::Enter { shard, offset, queue });
@@ -85,7 +85,7 @@ struct Fetched {
 #[derive(Default)]
 struct Lane {
     /// None while the shard is not read.
-    queue: Option<mpsc::Sender<Record>>,
+    queue: Option<mpsc::Sender<QueuedRecord>>,
     /// Bytes in the queue and in the writer's hands.
     level: Arc<AtomicUsize>,
     /// What came and found no room.
@@ -108,11 +108,11 @@ pub struct Pump {
 
 impl Pump {
     /// Queues for the shards `0..shards`, none of which is read yet.
-    pub fn new(tail: Arc<EventsTail>, shards: u16) -> (Self, Port) {
+    pub fn new(tail: Arc<EventsTail>, shards: u16) -> (Self, WriterPort) {
         let (sender, wishes) = commands::channel();
         let lanes = (0..shards).map(|_| Lane::default()).collect();
         let lane_bytes = QUEUE_BYTES / usize::from(shards.max(1));
-        (Self { tail, lanes, lane_bytes, wishes }, Port(sender))
+        (Self { tail, lanes, lane_bytes, wishes }, WriterPort(sender))
     }
 
     /// Pumps until asked to stop.
@@ -214,8 +214,8 @@ impl Lane {
             match queue.try_reserve() {
                 Ok(place) => {
                     let Some(Fetched { offset, time, bytes }) = self.backlog.pop_front() else { break };
-                    let room = Room::take(&self.level, bytes.len());
-                    place.send(Record { offset, time, bytes, _room: room });
+                    let room = QueueShare::take(&self.level, bytes.len());
+                    place.send(QueuedRecord { offset, time, bytes, _room: room });
                 }
                 Err(TrySendError::Full(())) => break,
                 Err(TrySendError::Closed(())) => return false,

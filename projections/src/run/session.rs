@@ -17,11 +17,11 @@ use service::{Liveness, LogArgs, Readiness, Shutdown};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::batch::Limits;
+use super::batch::BatchLimits;
 use super::end::{Backoff, End, Stop};
-use super::meters::Meters;
-use super::pump::{Port, Pump};
-use super::shard::{Session, ShardWriter, Trust};
+use super::meters::WriterMetrics;
+use super::pump::{Pump, WriterPort};
+use super::shard::{Session, ShardWriter, StoreMoves};
 use crate::sink::{Sink, WriterId};
 
 /// A writer without a sign of life for so long is to be restarted: above all the time-outs of its store together.
@@ -38,7 +38,7 @@ pub struct Worker {
     /// The log.
     pub log: LogArgs,
     /// How to cut batches.
-    pub limits: Limits,
+    pub limits: BatchLimits,
     /// Told of each writer that caught up.
     pub readiness: Readiness,
     /// Told of each writer's signs of life.
@@ -60,11 +60,11 @@ impl Worker {
             let shard = sink.shard();
             let name = format!("{} of shard {shard}", S::NAME);
             ShardWriter {
-                meters: Arc::new(Meters::new(S::NAME, shard)),
+                meters: Arc::new(WriterMetrics::new(S::NAME, shard)),
                 ready: self.readiness.share(name.clone()),
                 pulse: self.liveness.watch(name, PULSE_LIMIT),
                 writer: self.writer,
-                trust: Trust::Fresh,
+                moves: StoreMoves::Fresh,
                 target: None,
                 let_in: false,
                 sink,
@@ -145,7 +145,7 @@ struct Life<S> {
     writer: ShardWriter<S>,
     worker: Worker,
     tail: Arc<EventsTail>,
-    port: Port,
+    port: WriterPort,
     stop: Shutdown,
     /// Offsets of records at which it stopped, and which admins put aside.
     put_aside: BTreeSet<u64>,
@@ -177,7 +177,7 @@ impl<S: Sink> Life<S> {
                     self.writer.meters.restarted();
                 }
             }
-            if self.writer.trust == Trust::Confirmed {
+            if self.writer.moves == StoreMoves::Confirmed {
                 backoff = Backoff::new();
             }
             tokio::select! {
@@ -251,7 +251,7 @@ fn again_if_passing(fault: KafkaFault) -> End {
 }
 
 /// Asks for the ends of the logs from time to time, for the metrics.
-async fn watch_lag(tail: Arc<EventsTail>, meters: Vec<(Shard, Arc<Meters>)>) {
+async fn watch_lag(tail: Arc<EventsTail>, meters: Vec<(Shard, Arc<WriterMetrics>)>) {
     let shards: Vec<Shard> = meters.iter().map(|(shard, _)| *shard).collect();
     let mut tick = interval(LAG_PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
-use super::batch::{Batch, Limits, Record};
+use super::batch::{BatchLimits, FoldedBatch, QueuedRecord};
 use super::end::{End, Stop};
-use super::meters::Meters;
+use super::meters::WriterMetrics;
 use crate::sink::{Sink, SinkError, WriterId};
 
 /// How often an idle writer looks whether its store still is where it left it.
@@ -30,7 +30,7 @@ pub struct ShardWriter<S> {
     /// Its rows.
     pub sink: S,
     /// Its metrics.
-    pub meters: Arc<Meters>,
+    pub meters: Arc<WriterMetrics>,
     /// Ready once it caught up with the log as it was at the start.
     pub ready: Part,
     /// Its signs of life.
@@ -38,7 +38,7 @@ pub struct ShardWriter<S> {
     /// This process.
     pub writer: WriterId,
     /// What a store that is not where it was left would mean.
-    pub trust: Trust,
+    pub moves: StoreMoves,
     /// The end of the log when this process first saw it.
     pub target: Option<u64>,
     /// The store let this process in once.
@@ -56,7 +56,7 @@ pub struct ShardWriter<S> {
 /// | a younger writer    | load              | load; it will stop  |
 /// | an elder, or nobody | load, be Excused  | stop                |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Trust {
+pub enum StoreMoves {
     /// Nothing written since the start or a fault.
     Fresh,
     /// As before, and the store moved once already.
@@ -72,9 +72,9 @@ pub struct Session {
     /// Offsets of records that admins put aside.
     pub put_aside: BTreeSet<u64>,
     /// Where records come from.
-    pub queue: mpsc::Receiver<Record>,
+    pub queue: mpsc::Receiver<QueuedRecord>,
     /// How to cut batches.
-    pub limits: Limits,
+    pub limits: BatchLimits,
     /// Asks for the end of the session.
     pub stop: Shutdown,
 }
@@ -128,7 +128,7 @@ impl<S: Sink> ShardWriter<S> {
         }
     }
 
-    async fn write(&mut self, session: &Session, batch: &Batch) -> Result<(), End> {
+    async fn write(&mut self, session: &Session, batch: &FoldedBatch) -> Result<(), End> {
         let (started, to) = (Instant::now(), *session.reader.position());
         let written = tokio::select! {
             written = self.sink.write(&batch.changes, &batch.from, &to) => written,
@@ -138,7 +138,7 @@ impl<S: Sink> ShardWriter<S> {
             }
         };
         self.judge(written)?;
-        self.trust = Trust::Confirmed;
+        self.moves = StoreMoves::Confirmed;
         self.meters.written(batch, &to, started.elapsed());
         Ok(())
     }
@@ -164,16 +164,18 @@ impl<S: Sink> ShardWriter<S> {
     /// What the store's answer to a write or a check means for the session.
     fn judge(&mut self, answer: Result<(), SinkError>) -> Result<(), End> {
         let (sink, shard) = (S::NAME, self.shard());
-        let (trust, end) = match answer {
+        let (moves, end) = match answer {
             Ok(()) => return Ok(()),
-            Err(error @ SinkError::Moved { by: Some(by), .. }) if by >= self.writer => (self.trust, again(&error)),
-            Err(error @ SinkError::Moved { .. }) if self.trust == Trust::Fresh => (Trust::Excused, again(&error)),
-            Err(SinkError::Moved { expected, found, .. }) => {
-                (self.trust, Stop::AnotherWriter { sink, shard, expected, found }.into())
+            Err(error @ SinkError::Moved { by: Some(by), .. }) if by >= self.writer => (self.moves, again(&error)),
+            Err(error @ SinkError::Moved { .. }) if self.moves == StoreMoves::Fresh => {
+                (StoreMoves::Excused, again(&error))
             }
-            Err(error) => (Trust::Fresh, self.fault(error)),
+            Err(SinkError::Moved { expected, found, .. }) => {
+                (self.moves, Stop::AnotherWriter { sink, shard, expected, found }.into())
+            }
+            Err(error) => (StoreMoves::Fresh, self.fault(error)),
         };
-        self.trust = trust;
+        self.moves = moves;
         Err(end)
     }
 
@@ -195,8 +197,8 @@ fn again(error: &SinkError) -> End {
 
 impl Session {
     /// Folds what is there, and what comes until a write may begin. With it, what stopped the reading, if something did.
-    async fn collect(&mut self, first: Record, earliest: Instant) -> (Batch, Option<Stop>) {
-        let mut batch = Batch::new(*self.reader.position());
+    async fn collect(&mut self, first: QueuedRecord, earliest: Instant) -> (FoldedBatch, Option<Stop>) {
+        let mut batch = FoldedBatch::new(*self.reader.position());
         let mut next = Some(first);
         while let Some(record) = next {
             if let Err(stop) = batch.add(&mut self.reader, &record, &self.put_aside) {
@@ -210,7 +212,7 @@ impl Session {
         (batch, None)
     }
 
-    async fn next(&mut self, earliest: Instant) -> Option<Record> {
+    async fn next(&mut self, earliest: Instant) -> Option<QueuedRecord> {
         match self.queue.try_recv() {
             Ok(record) => Some(record),
             Err(TryRecvError::Disconnected) => None,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use projections::fold::{
-    AboutDelta, AccountDelta, AdminAct, Changes, ClarificationRow, GroupDelta, LedgerEntry, MarketDelta,
-    MarketEventDelta, OrderRow, ProposalDelta, Stamp, TradeRow,
+    AboutDelta, AccountDelta, AdminAct, ClarificationRow, GroupDelta, LastChange, LedgerEntry, MarketDelta,
+    MarketEventDelta, OrderRow, ProposalDelta, RowChanges, TradeRow,
 };
 use schemas::*;
 
@@ -18,7 +18,7 @@ pub struct Model {
     /// The key, when it was added, when it was revoked, the last change.
     pub keys: BTreeMap<(ApiKeyId, AccountId), Key>,
     /// Available, held, live orders, sent, received.
-    pub purses: BTreeMap<(AccountId, Shard), ([i64; 5], Stamp)>,
+    pub purses: BTreeMap<(AccountId, Shard), ([i64; 5], LastChange)>,
     pub ledger: Vec<(Shard, LedgerEntry)>,
     pub admin_acts: Vec<(Shard, AdminAct)>,
     pub proposals: BTreeMap<ProposalId, ProposalDelta>,
@@ -27,15 +27,15 @@ pub struct Model {
     pub markets: BTreeMap<MarketId, MarketDelta>,
     pub clarifications: Vec<(Shard, ClarificationRow)>,
     pub market_events: BTreeMap<MarketEventId, MarketEventDelta>,
-    pub positions: BTreeMap<(MarketId, AccountId), ([i64; 4], Stamp)>,
+    pub positions: BTreeMap<(MarketId, AccountId), ([i64; 4], LastChange)>,
     pub levels: BTreeMap<(MarketId, BookSide, Price), i64>,
 }
 
-type Key = (ApiKey, Stamp, Option<Stamp>, Stamp);
+type Key = (ApiKey, LastChange, Option<LastChange>, LastChange);
 
 impl Model {
     /// Applies what the log of `shard` changes.
-    pub fn apply(&mut self, shard: Shard, changes: &Changes) {
+    pub fn apply(&mut self, shard: Shard, changes: &RowChanges) {
         for (account, delta) in &changes.accounts {
             if delta.opened.is_some() {
                 self.homes.insert(*account, shard);
@@ -60,7 +60,7 @@ impl Model {
         }
         self.apply_groups(shard, changes);
         for (account, delta) in &changes.purses {
-            let before = Stamp { sequence: 0, ..delta.last };
+            let before = LastChange { sequence: 0, ..delta.last };
             let purse = self.purses.entry((*account, shard)).or_insert(([0; 5], before));
             let [available, held, sent, received] =
                 [delta.available, delta.held, delta.sent, delta.received].map(Credits::micros);
@@ -79,7 +79,7 @@ impl Model {
         self.clarifications.extend(changes.clarifications.iter().map(|row| (shard, row.clone())));
         self.apply_market_events(changes);
         for (key, delta) in &changes.positions {
-            let before = Stamp { sequence: 0, ..delta.last };
+            let before = LastChange { sequence: 0, ..delta.last };
             let position = self.positions.entry(*key).or_insert(([0; 4], before));
             let parts = [delta.yes, delta.no, delta.yes_reserved, delta.no_reserved];
             position.0.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
@@ -91,7 +91,7 @@ impl Model {
         self.levels.retain(|_, quantity| *quantity != 0);
     }
 
-    fn apply_groups(&mut self, shard: Shard, changes: &Changes) {
+    fn apply_groups(&mut self, shard: Shard, changes: &RowChanges) {
         for (&(account, id), delta) in &changes.groups {
             let key = (shard, account, id);
             if delta.deleted {
@@ -115,7 +115,7 @@ impl Model {
         rows.map(|((_, account, id), group)| (*account, *id, group))
     }
 
-    fn apply_orders(&mut self, changes: &Changes) {
+    fn apply_orders(&mut self, changes: &RowChanges) {
         for (id, row) in &changes.orders.born {
             assert_eq!(self.orders.insert(*id, *row), None);
         }
@@ -126,7 +126,7 @@ impl Model {
         }
     }
 
-    fn apply_proposals(&mut self, changes: &Changes) {
+    fn apply_proposals(&mut self, changes: &RowChanges) {
         for (id, delta) in &changes.proposals {
             let Some(proposal) = self.proposals.get_mut(id) else {
                 assert!(delta.born.is_some());
@@ -138,7 +138,7 @@ impl Model {
         }
     }
 
-    fn apply_market_events(&mut self, changes: &Changes) {
+    fn apply_market_events(&mut self, changes: &RowChanges) {
         for (id, delta) in &changes.market_events {
             let Some(event) = self.market_events.get_mut(id) else {
                 assert!(delta.born.is_some());
@@ -200,7 +200,7 @@ fn whole(before: AboutDelta, delta: &AboutDelta) -> AboutDelta {
     AboutDelta { edit, ..AboutDelta::default() }
 }
 
-fn later(before: Stamp, after: Stamp) -> Stamp {
+fn later(before: LastChange, after: LastChange) -> LastChange {
     assert!(after.sequence > before.sequence);
     after
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use fred::prelude::*;
 use fred::types::Value;
 use projections::migrate::migrate;
-use projections::postgres::PoolArgs;
-use projections::redis::keys::Keys;
+use projections::postgres::WritePoolArgs;
+use projections::redis::keys::RedisKeys;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use schemas::Shard;
@@ -123,7 +123,7 @@ impl Stack {
     pub async fn redis_offsets(&self) -> Vec<Option<usize>> {
         let mut offsets = Vec::new();
         for shard in Shard::all(self.log.shards) {
-            let keys = Keys::new(&self.log.topic_prefix, shard);
+            let keys = RedisKeys::new(&self.log.topic_prefix, shard);
             let text: Option<String> = self.redis.get(keys.progress()).await.expect("Redis");
             offsets.push(text.and_then(|text| text.split(':').next()?.parse().ok()));
         }
@@ -150,7 +150,7 @@ impl Stack {
     pub async fn dump_redis(&self) -> BTreeMap<String, String> {
         let mut dump = BTreeMap::new();
         for shard in Shard::all(self.log.shards) {
-            let writer = Keys::new(&self.log.topic_prefix, shard).writer();
+            let writer = RedisKeys::new(&self.log.topic_prefix, shard).writer();
             for key in self.keys_of(shard).await.into_iter().filter(|key| *key != writer) {
                 let value = self.dump_key(&key).await;
                 dump.insert(key, value);
@@ -161,7 +161,7 @@ impl Stack {
 
     /// All keys of a shard.
     pub async fn keys_of(&self, shard: Shard) -> Vec<String> {
-        let pattern = Keys::new(&self.log.topic_prefix, shard).all();
+        let pattern = RedisKeys::new(&self.log.topic_prefix, shard).all();
         let (mut cursor, mut keys) = ("0".to_owned(), Vec::new());
         loop {
             let (next, found): (String, Vec<String>) =
@@ -277,8 +277,8 @@ fn with_database(url: &str, database: &str) -> String {
 }
 
 /// The defaults of the program.
-pub fn pool_args(url: &str) -> PoolArgs {
-    PoolArgs {
+pub fn pool_args(url: &str) -> WritePoolArgs {
+    WritePoolArgs {
         database_url: url.to_owned(),
         postgres_connections_max: None,
         postgres_connections_min: 1,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display, Write};
 
 use projections::fold::{
-    AboutDelta, AccountDelta, AdminAct, GroupDelta, LedgerEntry, MarketDelta, MarketEventDelta, OrderRow,
-    ProposalDelta, Stamp, TradeRow,
+    AboutDelta, AccountDelta, AdminAct, GroupDelta, LastChange, LedgerEntry, MarketDelta, MarketEventDelta, OrderRow,
+    ProposalDelta, TradeRow,
 };
 use schemas::{AccountId, GroupId, MarketEventId, MarketId, OrderId, ProposalId, Shard, Terms};
 
@@ -82,7 +82,7 @@ fn parse(text: &str) -> BTreeMap<&str, BTreeMap<&str, &str>> {
     rows
 }
 
-fn stamp(at: Stamp) -> String {
+fn stamp(at: LastChange) -> String {
     format!("{}@{}", at.sequence, at.time.as_millis())
 }
 
@@ -133,7 +133,7 @@ impl Rows {
         self.option(column, items.map(str::to_owned).reduce(|all, item| format!("{all},{item}")))
     }
 
-    fn stamp(&mut self, column: &str, at: Stamp) -> &mut Self {
+    fn stamp(&mut self, column: &str, at: LastChange) -> &mut Self {
         self.plain(column, stamp(at))
     }
 

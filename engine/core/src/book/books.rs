@@ -12,11 +12,11 @@ use std::ops::RangeInclusive;
 
 use schemas::BookSide;
 
-use super::ids::Ids;
-use super::levels::{Level, Levels, Shelf};
+use super::hash_index::IndexEntry;
+use super::id_index::IdIndex;
+use super::levels::{AllLevels, PriceLevel, SideLevels};
 use super::prices::PRICE_MAX;
 use super::slab::{Linked, NIL, Slab};
-use super::slots::Place;
 use super::{At, BookId, IdKey, Queue, Resting};
 
 /// Which book of a [`Books`]. Given out in order from 0; that of a book that was closed serves again.
@@ -33,7 +33,7 @@ impl BookKey {
     }
 
     #[inline]
-    pub(super) fn shelf(self, side: BookSide) -> u32 {
+    pub(super) fn levels_of_side(self, side: BookSide) -> u32 {
         self.0 * 2 + u32::from(side.code())
     }
 }
@@ -86,15 +86,15 @@ impl<Id: Copy, T: Copy> Linked for Node<Id, T> {
 #[derive(Clone, Debug)]
 pub struct Books<Id, T = ()> {
     pub(super) nodes: Slab<Node<Id, T>>,
-    pub(super) ids: Ids,
-    pub(super) levels: Levels,
+    pub(super) ids: IdIndex,
+    pub(super) levels: AllLevels,
     /// Books that were closed.
     vacant: BTreeSet<BookKey>,
 }
 
 impl<Id, T> Default for Books<Id, T> {
     fn default() -> Self {
-        Self { nodes: Slab::default(), ids: Ids::default(), levels: Levels::default(), vacant: BTreeSet::new() }
+        Self { nodes: Slab::default(), ids: IdIndex::default(), levels: AllLevels::default(), vacant: BTreeSet::new() }
     }
 }
 
@@ -108,7 +108,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// find. No outcome depends on the key, nor is it part of the bytes.
     #[must_use]
     pub fn keyed(self, key: u128) -> Self {
-        let mut books = Self { ids: Ids::new(IdKey::new(key), self.ids.len()), ..self };
+        let mut books = Self { ids: IdIndex::new(IdKey::new(key), self.ids.len()), ..self };
         for book in books.keys().collect::<Vec<_>>() {
             for slot in books.slots(book).collect::<Vec<_>>() {
                 let nodes = &books.nodes;
@@ -176,7 +176,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     /// How many orders rest in a book.
     pub fn len(&self, book: BookKey) -> usize {
-        (self.shelf(book, BookSide::Bid).orders + self.shelf(book, BookSide::Ask).orders) as usize
+        (self.levels_of_side(book, BookSide::Bid).orders + self.levels_of_side(book, BookSide::Ask).orders) as usize
     }
 
     /// True if no order rests in a book.
@@ -192,13 +192,13 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// The prices of a book.
     #[inline]
     pub fn prices(&self, book: BookKey) -> RangeInclusive<u32> {
-        self.shelf(book, BookSide::Bid).prices()
+        self.levels_of_side(book, BookSide::Bid).prices()
     }
 
     /// The highest bid or the lowest ask.
     #[inline]
     pub fn best(&self, book: BookKey, side: BookSide) -> Option<u32> {
-        self.shelf(book, side).price()
+        self.levels_of_side(book, side).price()
     }
 
     /// What rests at a price, all orders together; 0 outside the domain.
@@ -206,7 +206,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         if !self.prices(book).contains(&price) {
             return 0;
         }
-        self.levels.find(book.shelf(side), price).map_or(0, |level| self.levels[level].total)
+        self.levels.find(book.levels_of_side(side), price).map_or(0, |level| self.levels[level].total)
     }
 
     /// The order with this id and its book, if it rests.
@@ -225,7 +225,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     /// The prices of one side that have orders, best first, and what rests at each, all orders together.
     pub fn depths(&self, book: BookKey, side: BookSide) -> impl Iterator<Item = (u32, u64)> {
-        let best = Some(self.shelf(book, side).best).filter(|&best| best != NIL);
+        let best = Some(self.levels_of_side(book, side).best).filter(|&best| best != NIL);
         let levels = std::iter::successors(best, |&level| self.levels.worse(level));
         levels.map(|level| (self.nodes[self.levels[level].head].price, self.levels[level].total))
     }
@@ -233,13 +233,13 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// Whether an order of `side` with this limit would take.
     #[inline]
     pub fn meets(&self, book: BookKey, side: BookSide, limit: u32) -> bool {
-        self.shelf(book, side.opposite()).meets(limit).is_some()
+        self.levels_of_side(book, side.opposite()).meets(limit).is_some()
     }
 
     /// The orders of one side in the order in which they would fill.
     #[inline]
     pub fn queue(&self, book: BookKey, side: BookSide) -> Queue<'_, Id, T> {
-        let best = self.shelf(book, side).best;
+        let best = self.levels_of_side(book, side).best;
         Queue { books: self, at: At::Next(if best == NIL { NIL } else { self.levels[best].head }) }
     }
 
@@ -256,7 +256,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     ) -> u32 {
         let mut left = quantity;
         while left > 0 {
-            let Some(best) = self.shelf(book, side.opposite()).meets(limit) else { break };
+            let Some(best) = self.levels_of_side(book, side.opposite()).meets(limit) else { break };
             left = self.take_level(best, left, &mut fill);
         }
         left
@@ -292,8 +292,8 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     #[inline]
     pub(super) fn rest_new(&mut self, book: BookKey, order: Resting<Id, T>) -> u32 {
         let Resting { id, side, price, remaining, .. } = order;
-        let key = book.shelf(side);
-        let prices = self.levels.shelf(key).prices();
+        let key = book.levels_of_side(side);
+        let prices = self.levels.levels_of_side(key).prices();
         assert!(remaining > 0 && prices.contains(&price), "order {id:?} rests with {remaining} at {price}");
         let level = self.levels.open(key, price);
         self.append(key, level, order)
@@ -301,7 +301,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     /// Rests an order behind all others of a level.
     #[inline]
-    pub(super) fn append(&mut self, shelf: u32, at: u32, order: Resting<Id, T>) -> u32 {
+    pub(super) fn append(&mut self, levels_of_side: u32, at: u32, order: Resting<Id, T>) -> u32 {
         let Resting { id, side, price, remaining, owner } = order;
         let level = &mut self.levels[at];
         let before = level.tail;
@@ -313,7 +313,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         } else {
             self.nodes[before].after = slot;
         }
-        self.levels.shelf_mut(shelf).orders += 1;
+        self.levels.shelf_mut(levels_of_side).orders += 1;
         let nodes = &self.nodes;
         self.ids.insert(id, slot, |slot| nodes[slot].id);
         slot
@@ -331,7 +331,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// As [`Books::take_first`], with the slot where the order is, or was.
     #[inline]
     pub(crate) fn take_first_slot(&mut self, book: BookKey, side: BookSide, quantity: u32) -> (u32, Resting<Id, T>) {
-        let Shelf { best, .. } = *self.shelf(book, side);
+        let SideLevels { best, .. } = *self.levels_of_side(book, side);
         assert!(best != NIL, "a fill meets a resting order");
         let slot = self.levels[best].head;
         let order = self.nodes[slot].order();
@@ -390,10 +390,10 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     #[inline]
     pub(crate) fn move_to(&mut self, slot: u32, price: u32, remaining: u32) {
         let Node { level, side, id, .. } = self.nodes[slot];
-        let (shelf, prices) = (self.levels[level].shelf, self.prices(self.book(&self.nodes[slot])));
+        let (levels_of_side, prices) = (self.levels[level].levels_of_side, self.prices(self.book(&self.nodes[slot])));
         assert!(remaining > 0 && prices.contains(&price), "order {id:?} ({side}) rests with {remaining} at {price}");
         self.unlink(slot);
-        let at = self.levels.open(shelf, price);
+        let at = self.levels.open(levels_of_side, price);
         let level = &mut self.levels[at];
         let before = std::mem::replace(&mut level.tail, slot);
         level.total += u64::from(remaining);
@@ -417,11 +417,11 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     /// Takes an order out of its queue and gives back what it occupied.
     #[inline]
-    fn leave(&mut self, entry: Place, slot: u32) {
-        let shelf = self.unlink(slot);
+    fn leave(&mut self, entry: IndexEntry, slot: u32) {
+        let levels_of_side = self.unlink(slot);
         self.ids.remove_at(entry);
         self.nodes.release(slot);
-        self.forget(shelf, 1);
+        self.forget(levels_of_side, 1);
     }
 
     /// Takes an order out of its queue. Returns its side.
@@ -429,10 +429,10 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     fn unlink(&mut self, slot: u32) -> u32 {
         let Node { remaining, before, after, level: at, .. } = self.nodes[slot];
         let level = &mut self.levels[at];
-        let shelf = level.shelf;
+        let levels_of_side = level.levels_of_side;
         if before == NIL && after == NIL {
             self.levels.close(at);
-            return shelf;
+            return levels_of_side;
         }
         level.total -= u64::from(remaining);
         if before == NIL {
@@ -445,12 +445,12 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         } else {
             self.nodes[after].before = before;
         }
-        shelf
+        levels_of_side
     }
 
     #[inline]
-    fn forget(&mut self, shelf: u32, orders: u32) {
-        self.levels.shelf_mut(shelf).orders -= orders;
+    fn forget(&mut self, levels_of_side: u32, orders: u32) {
+        self.levels.shelf_mut(levels_of_side).orders -= orders;
     }
 
     /// The price of a level that has orders.
@@ -459,18 +459,18 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     }
 
     #[inline]
-    pub(super) fn find(&self, id: Id) -> Option<(Place, u32)> {
+    pub(super) fn find(&self, id: Id) -> Option<(IndexEntry, u32)> {
         self.ids.find(id, |slot| self.nodes[slot].id == id)
     }
 
     #[inline]
     pub(super) fn book(&self, node: &Node<Id, T>) -> BookKey {
-        BookKey(self.levels[node.level].shelf / 2)
+        BookKey(self.levels[node.level].levels_of_side / 2)
     }
 
     #[inline]
-    fn shelf(&self, book: BookKey, side: BookSide) -> &Shelf {
-        self.levels.shelf(book.shelf(side))
+    fn levels_of_side(&self, book: BookKey, side: BookSide) -> &SideLevels {
+        self.levels.levels_of_side(book.levels_of_side(side))
     }
 
     /// The order in a slot, and its book.
@@ -499,7 +499,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 
     /// The slots of a book's orders: bids, then asks, each in the order in which they would fill.
     pub(crate) fn slots(&self, book: BookKey) -> impl Iterator<Item = u32> {
-        let first = [BookSide::Bid, BookSide::Ask].map(|side| match self.shelf(book, side).best {
+        let first = [BookSide::Bid, BookSide::Ask].map(|side| match self.levels_of_side(book, side).best {
             NIL => NIL,
             best => self.levels[best].head,
         });
@@ -559,7 +559,7 @@ impl<Id: BookId, T: Copy> Drop for Taking<'_, Id, T> {
     fn drop(&mut self) {
         let Self { level: at, slot, taken, gone, .. } = *self;
         let level = &mut self.books.levels[at];
-        let shelf = level.shelf;
+        let levels_of_side = level.levels_of_side;
         if slot == NIL {
             self.books.levels.close(at);
         } else {
@@ -567,8 +567,8 @@ impl<Id: BookId, T: Copy> Drop for Taking<'_, Id, T> {
             level.total -= u64::from(taken);
             self.books.nodes[slot].before = NIL;
         }
-        self.books.forget(shelf, gone);
+        self.books.forget(levels_of_side, gone);
     }
 }
 
-const _: () = assert!(size_of::<Level>() == 24);
+const _: () = assert!(size_of::<PriceLevel>() == 24);

@@ -4,8 +4,8 @@
 //! orders has a place for each rank instead, found without a hash and without a look at the level. So a level is found as quickly as the memory
 //! for it is worth: such a table takes at most [`BYTES_AN_ORDER`] for each order.
 
+use super::hash_index::HashIndex;
 use super::slab::NIL;
-use super::slots::Slots;
 
 /// A table is given up when it takes eight times as much.
 const BYTES_AN_ORDER: usize = 16;
@@ -18,7 +18,7 @@ pub const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Debug, Default)]
 pub struct ByRank {
-    slots: Slots,
+    slots: HashIndex,
     tables: Vec<Box<[u32]>>,
     /// Tables that no side has.
     vacant: Vec<u32>,
@@ -39,46 +39,46 @@ pub fn is_sparse(ranks: usize, orders: u32) -> bool {
 impl ByRank {
     /// Brings the way to a level into the processor's caches.
     #[inline]
-    pub fn prefetch(&self, table: u32, shelf: u32, rank: u32) {
+    pub fn prefetch(&self, table: u32, levels_of_side: u32, rank: u32) {
         match self.tables.get(table as usize) {
             Some(table) => prefetch_index::prefetch_index(table, rank as usize),
-            None => self.slots.prefetch(hash(shelf, rank)),
+            None => self.slots.prefetch(hash(levels_of_side, rank)),
         }
     }
 
     /// A level that is likely the one of a rank: where to look ahead without touching it.
     #[inline]
-    pub fn guess(&self, table: u32, shelf: u32, rank: u32) -> Option<u32> {
-        self.find(table, shelf, rank, |_| true)
+    pub fn guess(&self, table: u32, levels_of_side: u32, rank: u32) -> Option<u32> {
+        self.find(table, levels_of_side, rank, |_| true)
     }
 
     /// The level of a rank; `is_it` tells whether a level is that one.
     #[inline]
-    pub fn find(&self, table: u32, shelf: u32, rank: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub fn find(&self, table: u32, levels_of_side: u32, rank: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         match self.tables.get(table as usize) {
             // Who looks ahead may ask for prices that there are not.
             Some(table) => table.get(rank as usize).copied().filter(|level| *level != NIL),
-            None => self.slots.find(hash(shelf, rank), is_it).map(|(_, level)| level),
+            None => self.slots.find(hash(levels_of_side, rank), is_it).map(|(_, level)| level),
         }
     }
 
     /// Enters a level where there was none.
     #[inline]
-    pub fn insert(&mut self, table: u32, shelf: u32, rank: u32, level: u32) {
+    pub fn insert(&mut self, table: u32, levels_of_side: u32, rank: u32, level: u32) {
         match self.tables.get_mut(table as usize) {
             Some(table) => table[rank as usize] = level,
             None => {
-                let vacancy = self.slots.vacancy(hash(shelf, rank));
-                self.slots.fill(vacancy, hash(shelf, rank), level);
+                let vacancy = self.slots.vacancy(hash(levels_of_side, rank));
+                self.slots.fill(vacancy, hash(levels_of_side, rank), level);
             }
         }
     }
 
     #[inline]
-    pub fn remove(&mut self, table: u32, shelf: u32, rank: u32, level: u32) {
+    pub fn remove(&mut self, table: u32, levels_of_side: u32, rank: u32, level: u32) {
         match self.tables.get_mut(table as usize) {
             Some(table) => table[rank as usize] = NIL,
-            None => self.slots.remove(hash(shelf, rank), level),
+            None => self.slots.remove(hash(levels_of_side, rank), level),
         }
     }
 
@@ -105,6 +105,6 @@ impl ByRank {
 
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "the product's high half")]
-fn hash(shelf: u32, rank: u32) -> u32 {
-    ((u64::from(shelf) << 32 | u64::from(rank)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+fn hash(levels_of_side: u32, rank: u32) -> u32 {
+    ((u64::from(levels_of_side) << 32 | u64::from(rank)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }

@@ -10,7 +10,7 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use schemas::BookSide;
 
-use super::ids::Ids;
+use super::id_index::IdIndex;
 use super::slab::NIL;
 use super::walk::Walk;
 use super::{Book, BookId, BookKey, Books, IdKey, PRICE_MAX, Resting};
@@ -100,7 +100,7 @@ const NO_PRICES: &str = "a book of no prices, or of more than there are";
 fn with_room<Id: BookId, T: Copy>(orders: u64) -> Books<Id, T> {
     let room = usize::try_from(orders).map_or(RESERVED_MAX, |orders| orders.min(RESERVED_MAX));
     let mut books = Books::new();
-    books.ids = Ids::new(IdKey::default(), room);
+    books.ids = IdIndex::new(IdKey::default(), room);
     books
 }
 
@@ -162,15 +162,15 @@ impl<Id: BookId, T: Copy> Filling<'_, Id, T> {
                 return Err("a book that is crossed");
             }
         }
-        let shelf = self.book.shelf(side);
+        let levels_of_side = self.book.levels_of_side(side);
         let last = (self.level != NIL).then(|| self.books.price_of(self.level));
         if last != Some(price) {
             if last.is_some_and(|last| if side == BookSide::Bid { price > last } else { price < last }) {
                 return Err("a better price behind a worse one");
             }
-            self.level = self.books.levels.open(shelf, price);
+            self.level = self.books.levels.open(levels_of_side, price);
         }
-        self.books.append(shelf, self.level, order);
+        self.books.append(levels_of_side, self.level, order);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::slab::{Linked, NIL, Slab};
 
 /// The orders at one price, first come first.
 #[derive(Clone, Copy, Debug)]
-pub struct Level {
+pub struct PriceLevel {
     /// What rests there, all orders together (I-6).
     pub total: u64,
     /// Slot of the first order, or [`NIL`] while the level is opened.
@@ -20,12 +20,12 @@ pub struct Level {
     /// Slot of the last order, likewise.
     pub tail: u32,
     /// Which side of which book.
-    pub shelf: u32,
-    /// Its price as a rank: see [`Shelf::rank`].
+    pub levels_of_side: u32,
+    /// Its price as a rank: see [`SideLevels::rank`].
     rank: u32,
 }
 
-impl Linked for Level {
+impl Linked for PriceLevel {
     #[inline]
     fn link(&self) -> u32 {
         self.head
@@ -39,7 +39,7 @@ impl Linked for Level {
 
 /// One side of a book.
 #[derive(Clone, Copy, Debug)]
-pub struct Shelf {
+pub struct SideLevels {
     /// The best level, or [`NIL`].
     pub best: u32,
     /// The best level's rank, if there is one.
@@ -59,7 +59,7 @@ pub struct Shelf {
     ladder: Ladder,
 }
 
-impl Shelf {
+impl SideLevels {
     fn new(side: BookSide, prices: &RangeInclusive<u32>) -> Self {
         let (lowest, highest) = (*prices.start(), *prices.end());
         let (flip, base) = match side {
@@ -113,32 +113,32 @@ impl Shelf {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Levels {
+pub struct AllLevels {
     /// The bids of each book and, next to them, its asks.
-    shelves: Vec<Shelf>,
-    levels: Slab<Level>,
+    sides: Vec<SideLevels>,
+    levels: Slab<PriceLevel>,
     /// How many there are.
     open: u32,
     by_rank: ByRank,
     prices: Prices,
 }
 
-impl Levels {
+impl AllLevels {
     /// Adds the sides of a book: behind all others, or where a book was closed.
     pub fn add_book(&mut self, book: BookKey, prices: &RangeInclusive<u32>) {
         for side in [BookSide::Bid, BookSide::Ask] {
-            let shelf = Shelf::new(side, prices);
-            match book.shelf(side) as usize {
-                at if at < self.shelves.len() => self.shelves[at] = shelf,
-                _ => self.shelves.push(shelf),
+            let levels_of_side = SideLevels::new(side, prices);
+            match book.levels_of_side(side) as usize {
+                at if at < self.sides.len() => self.sides[at] = levels_of_side,
+                _ => self.sides.push(levels_of_side),
             }
         }
     }
 
     /// Drops the last book.
     pub fn drop_last(&mut self) {
-        self.shelves.pop();
-        self.shelves.pop();
+        self.sides.pop();
+        self.sides.pop();
     }
 
     /// How many levels have orders, in all books.
@@ -149,17 +149,17 @@ impl Levels {
 
     /// How many books there are, with those that were closed.
     pub fn books(&self) -> u32 {
-        u32::try_from(self.shelves.len() / 2).expect("fewer than 2^31 books")
+        u32::try_from(self.sides.len() / 2).expect("fewer than 2^31 books")
     }
 
     #[inline]
-    pub fn shelf(&self, shelf: u32) -> &Shelf {
-        &self.shelves[shelf as usize]
+    pub fn levels_of_side(&self, levels_of_side: u32) -> &SideLevels {
+        &self.sides[levels_of_side as usize]
     }
 
     #[inline]
-    pub fn shelf_mut(&mut self, shelf: u32) -> &mut Shelf {
-        &mut self.shelves[shelf as usize]
+    pub fn shelf_mut(&mut self, levels_of_side: u32) -> &mut SideLevels {
+        &mut self.sides[levels_of_side as usize]
     }
 
     /// Brings a level into the processor's caches.
@@ -170,57 +170,57 @@ impl Levels {
 
     /// A level that is likely the one at a price: where to look ahead without touching it.
     #[inline]
-    pub fn guess(&self, shelf: u32, price: u32) -> Option<u32> {
-        let side = self.shelf(shelf);
-        self.by_rank.guess(side.table, shelf, side.rank(price))
+    pub fn guess(&self, levels_of_side: u32, price: u32) -> Option<u32> {
+        let side = self.levels_of_side(levels_of_side);
+        self.by_rank.guess(side.table, levels_of_side, side.rank(price))
     }
 
     /// Brings the way to the level at a price into the processor's caches.
     #[inline]
-    pub fn prefetch_price(&self, shelf: u32, price: u32) {
-        let side = self.shelf(shelf);
-        self.by_rank.prefetch(side.table, shelf, side.rank(price));
+    pub fn prefetch_price(&self, levels_of_side: u32, price: u32) {
+        let side = self.levels_of_side(levels_of_side);
+        self.by_rank.prefetch(side.table, levels_of_side, side.rank(price));
         self.prices.prefetch(side.ladder, side.rank(price));
     }
 
     /// The level at a price, if it has orders.
     #[inline]
-    pub fn find(&self, shelf: u32, price: u32) -> Option<u32> {
-        self.find_rank(shelf, self.shelf(shelf).rank(price))
+    pub fn find(&self, levels_of_side: u32, price: u32) -> Option<u32> {
+        self.find_rank(levels_of_side, self.levels_of_side(levels_of_side).rank(price))
     }
 
     /// The ranks of one side that have orders, best first.
-    pub fn ranks(&self, shelf: u32) -> impl Iterator<Item = u32> {
-        let Shelf { best, rank, ladder, .. } = *self.shelf(shelf);
+    pub fn ranks(&self, levels_of_side: u32) -> impl Iterator<Item = u32> {
+        let SideLevels { best, rank, ladder, .. } = *self.levels_of_side(levels_of_side);
         let first = (best != NIL).then_some(rank);
         std::iter::successors(first, move |&rank| self.prices.below(ladder, rank))
     }
 
     /// Brings the way to the level of a rank into the processor's caches.
     #[inline]
-    pub fn prefetch_key(&self, shelf: u32, rank: u32) {
-        self.by_rank.prefetch(self.shelf(shelf).table, shelf, rank);
+    pub fn prefetch_key(&self, levels_of_side: u32, rank: u32) {
+        self.by_rank.prefetch(self.levels_of_side(levels_of_side).table, levels_of_side, rank);
     }
 
     /// Brings the level of a rank into the processor's caches, once the way to it is there.
     #[inline]
-    pub fn prefetch_level(&self, shelf: u32, rank: u32) {
-        if let Some(level) = self.by_rank.guess(self.shelf(shelf).table, shelf, rank) {
+    pub fn prefetch_level(&self, levels_of_side: u32, rank: u32) {
+        if let Some(level) = self.by_rank.guess(self.levels_of_side(levels_of_side).table, levels_of_side, rank) {
             self.prefetch(level);
         }
     }
 
     /// The level of a rank, if it has orders.
     #[inline]
-    pub fn find_rank(&self, shelf: u32, rank: u32) -> Option<u32> {
-        let is_it = |slot| self.levels[slot].rank == rank && self.levels[slot].shelf == shelf;
-        self.by_rank.find(self.shelf(shelf).table, shelf, rank, is_it)
+    pub fn find_rank(&self, levels_of_side: u32, rank: u32) -> Option<u32> {
+        let is_it = |slot| self.levels[slot].rank == rank && self.levels[slot].levels_of_side == levels_of_side;
+        self.by_rank.find(self.levels_of_side(levels_of_side).table, levels_of_side, rank, is_it)
     }
 
     /// The level at a price, to be filled further or for the first time.
     #[inline]
     pub fn open(&mut self, at: u32, price: u32) -> u32 {
-        let rank = self.shelf(at).rank(price);
+        let rank = self.levels_of_side(at).rank(price);
         match self.find_rank(at, rank) {
             Some(level) => level,
             None => self.add(at, rank),
@@ -230,15 +230,15 @@ impl Levels {
     /// A level for a rank that has none.
     #[inline(never)]
     fn add(&mut self, at: u32, rank: u32) -> u32 {
-        let shelf = &mut self.shelves[at as usize];
+        let levels_of_side = &mut self.sides[at as usize];
         self.open += 1;
-        let level = self.levels.allocate(Level { total: 0, head: NIL, tail: NIL, shelf: at, rank });
-        self.by_rank.insert(shelf.table, at, rank, level);
-        self.prices.occupy(&mut shelf.ladder, rank);
-        if rank > shelf.rank || shelf.best == NIL {
-            (shelf.best, shelf.rank) = (level, rank);
+        let level = self.levels.allocate(PriceLevel { total: 0, head: NIL, tail: NIL, levels_of_side: at, rank });
+        self.by_rank.insert(levels_of_side.table, at, rank, level);
+        self.prices.occupy(&mut levels_of_side.ladder, rank);
+        if rank > levels_of_side.rank || levels_of_side.best == NIL {
+            (levels_of_side.best, levels_of_side.rank) = (level, rank);
         }
-        if shelf.table == by_rank::NONE && by_rank::is_dense(shelf.ranks(), shelf.orders) {
+        if levels_of_side.table == by_rank::NONE && by_rank::is_dense(levels_of_side.ranks(), levels_of_side.orders) {
             self.add_table(at);
         }
         level
@@ -247,19 +247,19 @@ impl Levels {
     /// A level has no more orders.
     #[inline(never)]
     pub fn close(&mut self, level: u32) {
-        let Level { shelf: at, rank, .. } = self.levels[level];
-        let shelf = &mut self.shelves[at as usize];
-        self.by_rank.remove(shelf.table, at, rank, level);
+        let PriceLevel { levels_of_side: at, rank, .. } = self.levels[level];
+        let levels_of_side = &mut self.sides[at as usize];
+        self.by_rank.remove(levels_of_side.table, at, rank, level);
         self.levels.release(level);
         self.open -= 1;
-        self.prices.vacate(&mut shelf.ladder, rank);
-        if shelf.best == level {
+        self.prices.vacate(&mut levels_of_side.ladder, rank);
+        if levels_of_side.best == level {
             let next = self.below(at, rank);
-            let shelf = &mut self.shelves[at as usize];
-            (shelf.best, shelf.rank) = next.unwrap_or((NIL, 0));
+            let levels_of_side = &mut self.sides[at as usize];
+            (levels_of_side.best, levels_of_side.rank) = next.unwrap_or((NIL, 0));
         }
-        let shelf = self.shelf(at);
-        if shelf.table != by_rank::NONE && by_rank::is_sparse(shelf.ranks(), shelf.orders) {
+        let levels_of_side = self.levels_of_side(at);
+        if levels_of_side.table != by_rank::NONE && by_rank::is_sparse(levels_of_side.ranks(), levels_of_side.orders) {
             self.drop_table(at);
         }
     }
@@ -267,21 +267,21 @@ impl Levels {
     /// A side has come to have many orders.
     #[cold]
     fn add_table(&mut self, at: u32) {
-        let table = self.by_rank.add_table(self.shelf(at).ranks());
+        let table = self.by_rank.add_table(self.levels_of_side(at).ranks());
         self.move_levels(at, table);
     }
 
     /// A side has few orders left.
     #[cold]
     fn drop_table(&mut self, at: u32) {
-        let table = self.shelf(at).table;
+        let table = self.levels_of_side(at).table;
         self.move_levels(at, by_rank::NONE);
         self.by_rank.drop_table(table);
     }
 
     /// Finds the levels of a side in another table from here on.
     fn move_levels(&mut self, at: u32, to: u32) {
-        let Shelf { table: from, ladder, best, rank, .. } = *self.shelf(at);
+        let SideLevels { table: from, ladder, best, rank, .. } = *self.levels_of_side(at);
         let mut next = (best != NIL).then_some(rank);
         while let Some(rank) = next {
             let level = self.find_rank(at, rank).expect("an occupied price has a level");
@@ -295,35 +295,35 @@ impl Levels {
     /// The next level on the worse side.
     #[inline]
     pub fn worse(&self, level: u32) -> Option<u32> {
-        let Level { shelf, rank, .. } = self.levels[level];
-        self.below(shelf, rank).map(|(level, _)| level)
+        let PriceLevel { levels_of_side, rank, .. } = self.levels[level];
+        self.below(levels_of_side, rank).map(|(level, _)| level)
     }
 
     #[inline]
-    fn below(&self, shelf: u32, rank: u32) -> Option<(u32, u32)> {
-        let rank = self.prices.below(self.shelves[shelf as usize].ladder, rank)?;
-        Some((self.find_rank(shelf, rank).expect("an occupied price has a level"), rank))
+    fn below(&self, levels_of_side: u32, rank: u32) -> Option<(u32, u32)> {
+        let rank = self.prices.below(self.sides[levels_of_side as usize].ladder, rank)?;
+        Some((self.find_rank(levels_of_side, rank).expect("an occupied price has a level"), rank))
     }
 }
 
-impl std::ops::Index<u32> for Levels {
-    type Output = Level;
+impl std::ops::Index<u32> for AllLevels {
+    type Output = PriceLevel;
 
     #[inline]
-    fn index(&self, level: u32) -> &Level {
+    fn index(&self, level: u32) -> &PriceLevel {
         &self.levels[level]
     }
 }
 
-impl std::ops::IndexMut<u32> for Levels {
+impl std::ops::IndexMut<u32> for AllLevels {
     #[inline]
-    fn index_mut(&mut self, level: u32) -> &mut Level {
+    fn index_mut(&mut self, level: u32) -> &mut PriceLevel {
         &mut self.levels[level]
     }
 }
 
 #[cfg(test)]
-impl Levels {
+impl AllLevels {
     /// Levels that there is memory for, and bytes of what else there is.
     pub fn rooms(&self) -> [usize; 2] {
         [self.levels.room(), self.prices.bytes()]
@@ -336,11 +336,11 @@ impl Levels {
 
     /// Sides that have a table.
     pub fn tables(&self) -> usize {
-        self.shelves.iter().filter(|shelf| shelf.table != by_rank::NONE).count()
+        self.sides.iter().filter(|levels_of_side| levels_of_side.table != by_rank::NONE).count()
     }
 
     pub fn bytes(&self) -> usize {
-        let shelves = self.shelves.capacity() * size_of::<Shelf>();
-        shelves + self.levels.room() * size_of::<Level>() + self.prices.bytes()
+        let sides = self.sides.capacity() * size_of::<SideLevels>();
+        sides + self.levels.room() * size_of::<PriceLevel>() + self.prices.bytes()
     }
 }

@@ -41,14 +41,14 @@ mod ahead;
 mod books;
 mod by_rank;
 mod codec;
-mod ids;
+mod hash_index;
+mod id_index;
 mod levels;
 mod place;
 mod prefetch;
 mod prices;
 mod single;
 mod slab;
-mod slots;
 mod walk;
 
 #[cfg(test)]
@@ -59,12 +59,12 @@ use schemas::{BookSide, OrderId};
 pub use ahead::{Ahead, QueueCount};
 pub use books::{BookKey, Books};
 
-pub use place::{Instruction, Outcome, Refusal};
+pub use hash_index::HashIndex;
+pub use place::{BookError, PlaceResult, RestPolicy};
 pub use prefetch::{APART, LOOKAHEAD, Upcoming};
 pub use prices::PRICE_MAX;
 pub use single::Book;
 pub(crate) use slab::NIL;
-pub use slots::Slots;
 
 /// An order's id in a book.
 pub trait BookId: Copy + Eq + std::fmt::Debug {

@@ -10,7 +10,7 @@ use super::{Book, BookId, BookKey, Books, Resting};
 /// What becomes of an order that does not fill at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Instruction {
+pub enum RestPolicy {
     /// The remainder rests.
     GoodTillCancelled = 0,
     /// The remainder is dropped.
@@ -24,7 +24,7 @@ pub enum Instruction {
 /// Why a call was refused. The book is as it was before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Refusal {
+pub enum BookError {
     /// Nothing to buy or sell.
     QuantityIsZero = 1,
     /// Not a price of this book.
@@ -41,7 +41,7 @@ pub enum Refusal {
 
 /// What an order came to. What is in neither was dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Outcome {
+pub struct PlaceResult {
     /// How much filled at once.
     pub filled: u32,
     /// How much rests.
@@ -54,7 +54,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// and what is taken of it; the price of a fill is the resting order's.
     ///
     /// # Errors
-    /// Every [`Refusal`] but `IdUnknown`. Nothing was filled.
+    /// Every [`BookError`] but `IdUnknown`. Nothing was filled.
     ///
     /// # Panics
     /// If `fill` does: what it was told before has happened, and the order does not rest.
@@ -63,35 +63,35 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         &mut self,
         book: BookKey,
         order: Resting<Id, T>,
-        instruction: Instruction,
+        instruction: RestPolicy,
         fill: impl FnMut(&Resting<Id, T>, u32),
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<PlaceResult, BookError> {
         let Resting { id, side, price, remaining: quantity, .. } = order;
         self.check(book, price, quantity)?;
         if self.find(id).is_some() {
-            return Err(Refusal::IdIsLive);
+            return Err(BookError::IdIsLive);
         }
         match instruction {
-            Instruction::PostOnly if self.meets(book, side, price) => return Err(Refusal::WouldTake),
-            Instruction::FillOrKill if !self.holds(book, side, price, quantity) => return Err(Refusal::WouldNotFill),
+            RestPolicy::PostOnly if self.meets(book, side, price) => return Err(BookError::WouldTake),
+            RestPolicy::FillOrKill if !self.holds(book, side, price, quantity) => return Err(BookError::WouldNotFill),
             _ => {}
         }
         let left = self.take(book, side, price, quantity, fill);
-        let rests = !matches!(instruction, Instruction::ImmediateOrCancel | Instruction::FillOrKill);
+        let rests = !matches!(instruction, RestPolicy::ImmediateOrCancel | RestPolicy::FillOrKill);
         let resting = if rests { left } else { 0 };
         if resting > 0 {
             self.rest_new(book, Resting { remaining: resting, ..order });
         }
-        Ok(Outcome { filled: quantity - left, resting })
+        Ok(PlaceResult { filled: quantity - left, resting })
     }
 
     /// Takes an order out. Returns its book and it.
     ///
     /// # Errors
-    /// [`Refusal::IdUnknown`].
+    /// [`BookError::IdUnknown`].
     #[inline]
-    pub fn cancel(&mut self, id: Id) -> Result<(BookKey, Resting<Id, T>), Refusal> {
-        self.remove(id).ok_or(Refusal::IdUnknown)
+    pub fn cancel(&mut self, id: Id) -> Result<(BookKey, Resting<Id, T>), BookError> {
+        self.remove(id).ok_or(BookError::IdUnknown)
     }
 
     /// Gives a resting order another price or quantity, or both. With its price and no more quantity than it has left it keeps its
@@ -108,13 +108,13 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         price: u32,
         quantity: u32,
         fill: impl FnMut(&Resting<Id, T>, u32),
-    ) -> Result<Outcome, Refusal> {
-        let (_, slot) = self.find(id).ok_or(Refusal::IdUnknown)?;
+    ) -> Result<PlaceResult, BookError> {
+        let (_, slot) = self.find(id).ok_or(BookError::IdUnknown)?;
         let (book, order) = self.at(slot);
         self.check(book, price, quantity)?;
         if price == order.price && quantity <= order.remaining {
             self.reduce_at(slot, quantity);
-            return Ok(Outcome { filled: 0, resting: quantity });
+            return Ok(PlaceResult { filled: 0, resting: quantity });
         }
         // It stays where it is until that is done: what it meets is on the other side.
         let left = self.take(book, order.side, price, quantity, fill);
@@ -124,15 +124,15 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
             // What was taken may have moved its entry.
             self.remove(id);
         }
-        Ok(Outcome { filled: quantity - left, resting: left })
+        Ok(PlaceResult { filled: quantity - left, resting: left })
     }
 
     #[inline]
-    fn check(&self, book: BookKey, price: u32, quantity: u32) -> Result<(), Refusal> {
+    fn check(&self, book: BookKey, price: u32, quantity: u32) -> Result<(), BookError> {
         if quantity == 0 {
-            return Err(Refusal::QuantityIsZero);
+            return Err(BookError::QuantityIsZero);
         }
-        if self.prices(book).contains(&price) { Ok(()) } else { Err(Refusal::PriceOutOfDomain) }
+        if self.prices(book).contains(&price) { Ok(()) } else { Err(BookError::PriceOutOfDomain) }
     }
 
     /// Whether an order of `side` with this limit takes at least `quantity`. Looks at levels, not at orders.
@@ -154,23 +154,23 @@ impl<Id: BookId, T: Copy> Book<Id, T> {
     /// Places `order`, with its whole quantity as `remaining`: see [`Books::place`].
     ///
     /// # Errors
-    /// Every [`Refusal`] but `IdUnknown`. Nothing was filled.
+    /// Every [`BookError`] but `IdUnknown`. Nothing was filled.
     #[inline]
     pub fn place(
         &mut self,
         order: Resting<Id, T>,
-        instruction: Instruction,
+        instruction: RestPolicy,
         fill: impl FnMut(&Resting<Id, T>, u32),
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<PlaceResult, BookError> {
         self.books.place(BookKey::ONLY, order, instruction, fill)
     }
 
     /// Takes an order out and returns it.
     ///
     /// # Errors
-    /// [`Refusal::IdUnknown`].
+    /// [`BookError::IdUnknown`].
     #[inline]
-    pub fn cancel(&mut self, id: Id) -> Result<Resting<Id, T>, Refusal> {
+    pub fn cancel(&mut self, id: Id) -> Result<Resting<Id, T>, BookError> {
         self.books.cancel(id).map(|(_, order)| order)
     }
 
@@ -184,7 +184,7 @@ impl<Id: BookId, T: Copy> Book<Id, T> {
         price: u32,
         quantity: u32,
         fill: impl FnMut(&Resting<Id, T>, u32),
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<PlaceResult, BookError> {
         self.books.amend(id, price, quantity, fill)
     }
 }

@@ -112,7 +112,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// The order that would fill first on a side.
     #[inline]
     pub(crate) fn prefetch_first(&self, book: BookKey, side: BookSide) {
-        let best = self.levels.shelf(book.shelf(side)).best;
+        let best = self.levels.levels_of_side(book.levels_of_side(side)).best;
         if best != NIL {
             self.nodes.prefetch(self.levels[best].head);
         }
@@ -121,7 +121,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// The last order at a price, once its level is there.
     #[inline]
     pub(crate) fn prefetch_last(&self, book: BookKey, side: BookSide, price: u32) {
-        if let Some(level) = self.levels.guess(book.shelf(side), price) {
+        if let Some(level) = self.levels.guess(book.levels_of_side(side), price) {
             self.nodes.prefetch(self.levels[level].tail);
         }
     }
@@ -129,7 +129,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// The level at a price, once the way to it is there.
     #[inline]
     pub(crate) fn prefetch_level(&self, book: BookKey, side: BookSide, price: u32) {
-        if let Some(level) = self.levels.guess(book.shelf(side), price) {
+        if let Some(level) = self.levels.guess(book.levels_of_side(side), price) {
             self.levels.prefetch(level);
         }
     }
@@ -137,6 +137,6 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// The way to the level at a price.
     #[inline]
     pub(crate) fn prefetch_price(&self, book: BookKey, side: BookSide, price: u32) {
-        self.levels.prefetch_price(book.shelf(side), price);
+        self.levels.prefetch_price(book.levels_of_side(side), price);
     }
 }

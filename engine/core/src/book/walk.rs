@@ -24,13 +24,13 @@ pub struct Walk {
 impl Walk {
     /// The slots of one side's orders in the order in which they would fill.
     pub fn of<Id: BookId, T: Copy>(&mut self, books: &Books<Id, T>, book: BookKey, side: BookSide) -> &[u32] {
-        let shelf = book.shelf(side);
+        let levels_of_side = book.levels_of_side(side);
         self.ranks.clear();
-        self.ranks.extend(books.levels.ranks(shelf));
+        self.ranks.extend(books.levels.ranks(levels_of_side));
         self.slots.clear();
         for ranks in self.ranks.chunks(ABREAST) {
             self.levels.resize_with(ranks.len(), Vec::new);
-            begin(books, shelf, ranks, &mut self.levels);
+            begin(books, levels_of_side, ranks, &mut self.levels);
             go_on(books, &mut self.levels);
             self.levels.iter().for_each(|level| self.slots.extend_from_slice(level));
         }
@@ -39,11 +39,11 @@ impl Walk {
 }
 
 /// Finds the first order of each level.
-fn begin<Id: BookId, T: Copy>(books: &Books<Id, T>, shelf: u32, ranks: &[u32], levels: &mut [Vec<u32>]) {
-    ranks.iter().for_each(|&rank| books.levels.prefetch_key(shelf, rank));
-    ranks.iter().for_each(|&rank| books.levels.prefetch_level(shelf, rank));
+fn begin<Id: BookId, T: Copy>(books: &Books<Id, T>, levels_of_side: u32, ranks: &[u32], levels: &mut [Vec<u32>]) {
+    ranks.iter().for_each(|&rank| books.levels.prefetch_key(levels_of_side, rank));
+    ranks.iter().for_each(|&rank| books.levels.prefetch_level(levels_of_side, rank));
     for (&rank, slots) in ranks.iter().zip(levels) {
-        let level = books.levels.find_rank(shelf, rank).expect("an occupied price has a level");
+        let level = books.levels.find_rank(levels_of_side, rank).expect("an occupied price has a level");
         let head = books.levels[level].head;
         books.nodes.prefetch_whole(head);
         slots.clear();

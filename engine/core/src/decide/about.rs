@@ -3,11 +3,11 @@
 use schemas::limits::{MARKET_CLARIFICATIONS_MAX, MARKET_SOURCES_MAX, MARKET_TAGS_MAX};
 use schemas::{AdminId, Event, MarketAddition, MarketEdit, MarketId, MarketState, Rejection, Timestamp};
 
-use super::Turn;
+use super::CommandRun;
 use super::market::known;
-use crate::state::State;
+use crate::state::ShardState;
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn edit_market(&mut self, market: MarketId, edit: &MarketEdit, by: AdminId) {
         self.answer(|state| {
             check_edit(state, market, edit)?;
@@ -24,7 +24,7 @@ impl Turn<'_> {
 }
 
 /// Orders may rest meanwhile: what they agreed to is an offer, not a contract. Nobody holds anything yet.
-fn check_edit(state: &State, id: MarketId, edit: &MarketEdit) -> Result<(), Rejection> {
+fn check_edit(state: &ShardState, id: MarketId, edit: &MarketEdit) -> Result<(), Rejection> {
     let now = state.facts.time;
     if edit.expiry.is_some_and(|expiry| expiry <= now) {
         return Err(Rejection::ExpiryInPast);
@@ -58,7 +58,7 @@ pub(super) fn check_opening(opens: Option<Timestamp>, expiry: Timestamp, now: Ti
     }
 }
 
-fn check_addition(state: &State, id: MarketId, addition: &MarketAddition) -> Result<(), Rejection> {
+fn check_addition(state: &ShardState, id: MarketId, addition: &MarketAddition) -> Result<(), Rejection> {
     if addition.is_empty() {
         return Err(Rejection::EditEmpty);
     }

@@ -4,11 +4,11 @@ use schemas::event::FirstOutcome;
 use schemas::limits::{AMOUNT_MAX, DEAD_MAN_MAX_S};
 use schemas::{AccountId, AdminId, ClientId, CommandId, Credits, Event, ParkedRequest, Rejection, Timestamp};
 
-use super::Turn;
+use super::CommandRun;
 use super::instruct::check_mass_cancel;
-use crate::state::{Account, Meaning, Name, State, UnderWay};
+use crate::state::{Account, Meaning, OpenTransfer, RequestName, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn withdraw(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>, by: AdminId) {
         let first = FirstOutcome::Withdrawal { amount };
         let admitted = admit(self.state, account, amount, client_id, first);
@@ -24,8 +24,8 @@ impl Turn<'_> {
     ) {
         match admitted {
             Ok(None) => self.claim(account, request),
-            Ok(Some(repeat)) => self.step(|_, draft| draft.events.push(repeat)),
-            Err(code) => self.step(|_, draft| draft.events.push(Event::Rejected { code })),
+            Ok(Some(repeat)) => self.step(|_, context| context.events.push(repeat)),
+            Err(code) => self.step(|_, context| context.events.push(Event::Rejected { code })),
         }
     }
 
@@ -46,7 +46,7 @@ impl Turn<'_> {
 }
 
 /// An account that lives here.
-pub(super) fn known(state: &State, account: AccountId) -> Result<&Account, Rejection> {
+pub(super) fn known(state: &ShardState, account: AccountId) -> Result<&Account, Rejection> {
     state.account(account).ok_or_else(|| match state.map.of_account(account) == state.shard {
         true => Rejection::AccountUnknown,
         false => Rejection::WrongShard,
@@ -54,7 +54,7 @@ pub(super) fn known(state: &State, account: AccountId) -> Result<&Account, Rejec
 }
 
 /// An account that lives here and is not frozen.
-pub(super) fn active(state: &State, account: AccountId) -> Result<&Account, Rejection> {
+pub(super) fn active(state: &ShardState, account: AccountId) -> Result<&Account, Rejection> {
     let account = known(state, account)?;
     if account.frozen { Err(Rejection::AccountFrozen) } else { Ok(account) }
 }
@@ -62,7 +62,7 @@ pub(super) fn active(state: &State, account: AccountId) -> Result<&Account, Reje
 /// What a withdrawal and a transfer have in common: what the home can refuse, but for its credits. `Some` is the answer
 /// to a repeat, which a frozen account may hear.
 pub(super) fn admit(
-    state: &State,
+    state: &ShardState,
     account: AccountId,
     amount: Credits,
     client_id: Option<ClientId>,
@@ -85,7 +85,7 @@ pub(super) fn admit(
 /// | a transfer that was sent and came back   | is told why               | is refused       |
 /// | nothing, or what was refused here        | is the first              | is the first     |
 pub(super) fn check_movement(
-    state: &State,
+    state: &ShardState,
     account: AccountId,
     amount: Credits,
     client_id: Option<ClientId>,
@@ -113,7 +113,7 @@ pub(super) fn check_movement(
         };
     }
     let ids = &state.facts.client_ids;
-    match ids.get_first(Name { account, market: None, client_id }, || movement_fingerprint(&wanted)) {
+    match ids.get_first(RequestName { account, market: None, client_id }, || movement_fingerprint(&wanted)) {
         None if ids.are_used_up(account) => Err(Rejection::ClientIdLimit),
         None => Ok(None),
         Some((meaning, true)) => repeated(what_became(meaning, wanted)),
@@ -137,13 +137,13 @@ pub(crate) fn movement_fingerprint(movement: &FirstOutcome) -> u128 {
 }
 
 /// A transfer under this name that was sent and has not ended, and what it will be if it is received.
-fn under_way(state: &State, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
-    let &UnderWay { command, to, amount } = state.facts.transfers.get((account, client_id))?;
+fn under_way(state: &ShardState, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
+    let &OpenTransfer { command, to, amount } = state.facts.transfers.get((account, client_id))?;
     Some((command, FirstOutcome::Transfer { to, amount }))
 }
 
 /// A withdrawal or transfer under this name that waits, and what it will be.
-fn waiting_movement(state: &State, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
+fn waiting_movement(state: &ShardState, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
     state.waiting(account)?.claims.iter().find_map(|claim| match claim.request {
         ParkedRequest::Withdraw { amount, client_id: Some(name), .. } if name == client_id => {
             Some((claim.command, FirstOutcome::Withdrawal { amount }))

@@ -13,10 +13,10 @@
 use schemas::limits::ADMINS_MAX;
 use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Event, Rejection, WantedAdmin};
 
-use super::Turn;
-use crate::state::State;
+use super::CommandRun;
+use crate::state::ShardState;
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn set_admin(&mut self, wanted: &WantedAdmin, by: AdminId) {
         self.answer(|state| {
             check_asking(state, by)?;
@@ -40,7 +40,7 @@ impl Turn<'_> {
     }
 }
 
-fn check_asking(state: &State, by: AdminId) -> Result<(), Rejection> {
+fn check_asking(state: &ShardState, by: AdminId) -> Result<(), Rejection> {
     if state.shard != ADMINS_HOME {
         return Err(Rejection::WrongShard);
     }
@@ -48,7 +48,7 @@ fn check_asking(state: &State, by: AdminId) -> Result<(), Rejection> {
     if asks || state.facts.admins.is_empty() { Ok(()) } else { Err(Rejection::AdminsNotAllowed) }
 }
 
-fn check_set(state: &State, admin: &Admin) -> Result<(), Rejection> {
+fn check_set(state: &ShardState, admin: &Admin) -> Result<(), Rejection> {
     if !admin.is_live(state.facts.time) {
         return Err(Rejection::KeyExpiryInPast);
     }
@@ -64,7 +64,7 @@ fn check_set(state: &State, admin: &Admin) -> Result<(), Rejection> {
 }
 
 /// Without this one, there is still one that may always say who is an admin.
-fn check_kept(state: &State, without: AdminId) -> Result<(), Rejection> {
+fn check_kept(state: &ShardState, without: AdminId) -> Result<(), Rejection> {
     let kept = state.admins().any(|other| other.id != without && other.keeps_admins());
     if kept { Ok(()) } else { Err(Rejection::LastAdmin) }
 }

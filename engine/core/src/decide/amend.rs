@@ -5,12 +5,12 @@ use schemas::{
     Side,
 };
 
-use super::limits::{self, Wanted};
-use super::matching::{self, Change};
-use super::{Turn, cancel, order, parking, reduce};
-use crate::state::{MarketOrder, MarketView, State};
+use super::limits::{self, ExposureChange};
+use super::matching::{self, RestingChange};
+use super::{CommandRun, cancel, order, parking, reduce};
+use crate::state::{MarketOrder, MarketView, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn amend_order(
         &mut self,
         account: AccountId,
@@ -33,25 +33,25 @@ impl Turn<'_> {
     }
 
     pub(super) fn reject_amend(&mut self, account: AccountId, order: OrderRef, code: Rejection) {
-        self.step(|_, draft| draft.events.push(Event::AmendRejected { account, order, code }));
+        self.step(|_, context| context.events.push(Event::AmendRejected { account, order, code }));
     }
 
     /// A change that lacks nothing.
     pub(super) fn change(&mut self, amendment: &Amendment) {
-        let changed = self.step(|state, draft| {
+        let changed = self.step(|state, context| {
             let (market, resting, change) = match check(state, amendment, false) {
                 Ok(checked) => checked,
                 Err(code) => {
                     let (account, order) = (amendment.account, OrderRef::Id(amendment.order));
-                    draft.events.push(Event::AmendRejected { account, order, code });
+                    context.events.push(Event::AmendRejected { account, order, code });
                     return None;
                 }
             };
             let Amendment { account, order, .. } = *amendment;
             if change.raised != Credits::ZERO {
-                draft.events.push(Event::HoldRaised { account, order, amount: change.raised });
+                context.events.push(Event::HoldRaised { account, order, amount: change.raised });
             }
-            matching::amend(state, market, &resting, &change, draft);
+            matching::amend(state, market, &resting, &change, context);
             Some(market.listing.market)
         });
         if let Some(market) = changed {
@@ -61,7 +61,7 @@ impl Turn<'_> {
 }
 
 /// A change, and what its purse lacks for it; or what refuses it whatever its purse has.
-pub(super) fn look(state: &State, amendment: &Amendment) -> Result<(Change, Need), Rejection> {
+pub(super) fn look(state: &ShardState, amendment: &Amendment) -> Result<(RestingChange, Need), Rejection> {
     order::check_active(state, amendment.account)?;
     let (.., change) = check(state, amendment, true)?;
     let raised = change.raised;
@@ -73,41 +73,44 @@ pub(super) fn look(state: &State, amendment: &Amendment) -> Result<(Change, Need
 /// Everything of an order and its market that can refuse a change. One that is not alone is part of an all-or-nothing batch, which looks
 /// itself at what its account may have.
 pub(super) fn check<'a>(
-    state: &'a State,
+    state: &'a ShardState,
     amendment: &Amendment,
     alone: bool,
-) -> Result<(MarketView<'a>, MarketOrder, Change), Rejection> {
+) -> Result<(MarketView<'a>, MarketOrder, RestingChange), Rejection> {
     let Amendment { account, order, price, quantity } = *amendment;
     let (market, resting) = cancel::find_live(state, account, order)?;
-    let stake = &resting.owner;
-    let limit = price.map_or(resting.book_price(), |price| stake.entry.book_price(price));
-    let quantity = quantity.unwrap_or(stake.quantity);
-    if (limit, quantity) == (resting.book_price(), stake.quantity) {
+    let metadata = &resting.owner;
+    let limit = price.map_or(resting.book_price(), |price| metadata.entry.book_price(price));
+    let quantity = quantity.unwrap_or(metadata.quantity);
+    if (limit, quantity) == (resting.book_price(), metadata.quantity) {
         return Err(Rejection::AmendmentEmpty);
     }
-    let in_place = limit == resting.book_price() && quantity < stake.quantity;
+    let in_place = limit == resting.book_price() && quantity < metadata.quantity;
     check_market(state, market, limit, in_place)?;
     if quantity <= resting.filled() {
         return Err(Rejection::QuantityFilled);
     }
     let asked = quantity - resting.filled();
-    let remaining =
-        if stake.reduce_only && !in_place { reduce::at_most(asked, allowance(state, market, &resting)) } else { asked };
+    let remaining = if metadata.reduce_only && !in_place {
+        reduce::at_most(asked, allowance(state, market, &resting))
+    } else {
+        asked
+    };
     let (quantity, cut) = (resting.filled() + remaining, remaining < asked);
     if alone && !in_place {
         check_room(state, market, &resting, limit, remaining)?;
     }
     // An order that holds more than the change needs gives the rest back when it is changed.
-    let raised = Credits((stake.hold(limit, remaining) - resting.held()).0.max(0));
+    let raised = Credits((metadata.hold(limit, remaining) - resting.held()).0.max(0));
     let limit = if in_place {
         limit
     } else {
-        matching::limit_to_rest(market, stake.entry, limit, stake.post_only, state.facts.time)?
+        matching::limit_to_rest(market, metadata.entry, limit, metadata.post_only, state.facts.time)?
     };
-    Ok((market, resting, Change { limit, quantity, in_place, cut, raised }))
+    Ok((market, resting, RestingChange { limit, quantity, in_place, cut, raised }))
 }
 
-fn check_market(state: &State, market: MarketView<'_>, limit: Price, in_place: bool) -> Result<(), Rejection> {
+fn check_market(state: &ShardState, market: MarketView<'_>, limit: Price, in_place: bool) -> Result<(), Rejection> {
     let trades = market.state == MarketState::Open && market.listing.expiry > state.facts.time;
     let takes = trades || (in_place && market.state.takes_cancels());
     if !takes {
@@ -121,27 +124,27 @@ fn check_market(state: &State, market: MarketView<'_>, limit: Price, in_place: b
 
 /// Contracts that an order may have that only reduces, besides those that are filled: what it has left, and what its
 /// account has that nothing else takes.
-pub(super) fn allowance(state: &State, market: MarketView<'_>, resting: &MarketOrder) -> u64 {
-    let stake = &resting.owner;
-    u64::from(resting.remaining) + reduce::allowance(state, market, stake.account, stake.entry)
+pub(super) fn allowance(state: &ShardState, market: MarketView<'_>, resting: &MarketOrder) -> u64 {
+    let metadata = &resting.owner;
+    u64::from(resting.remaining) + reduce::allowance(state, market, metadata.account, metadata.entry)
 }
 
 /// Contracts to give, and limits.
 fn check_room(
-    state: &State,
+    state: &ShardState,
     market: MarketView<'_>,
     resting: &MarketOrder,
     limit: Price,
     remaining: Quantity,
 ) -> Result<(), Rejection> {
-    let stake = &resting.owner;
-    if stake.entry.side() == Side::Sell {
+    let metadata = &resting.owner;
+    if metadata.entry.side() == Side::Sell {
         let more = more_contracts(resting, remaining);
-        if market.position(stake.account).free(stake.entry.contract()) < more {
+        if market.position(metadata.account).free(metadata.entry.contract()) < more {
             return Err(Rejection::PositionInsufficient);
         }
     }
-    limits::check(state, market, || Wanted::amended(resting, limit, remaining))
+    limits::check(state, market, || ExposureChange::amended(resting, limit, remaining))
 }
 
 /// Contracts that a change asks for beyond what is left.

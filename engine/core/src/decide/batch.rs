@@ -12,11 +12,11 @@ use schemas::{
     Request, Side, Terms,
 };
 
-use super::trial::Trial;
-use super::{Turn, amend, cancel, order, parking};
-use crate::state::State;
+use super::precheck::Precheck;
+use super::{CommandRun, amend, cancel, order, parking};
+use crate::state::ShardState;
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn batch(&mut self, account: AccountId, all_or_nothing: bool, requests: &[Request]) {
         if !(1..=BATCH_MAX).contains(&requests.len()) {
             self.refuse_alone(Rejection::BatchSizeInvalid);
@@ -45,11 +45,11 @@ impl Turn<'_> {
 
     /// Nobody's order is touched by what another account asks, not even the names that its client gives.
     pub(super) fn refuse_alone(&mut self, code: Rejection) {
-        self.step(|_, draft| draft.events.push(Event::Rejected { code }));
+        self.step(|_, context| context.events.push(Event::Rejected { code }));
     }
 
     fn item(&mut self, index: u16) {
-        self.step(|_, draft| draft.events.push(Event::BatchItem { index }));
+        self.step(|_, context| context.events.push(Event::BatchItem { index }));
     }
 
     fn all_or_nothing(&mut self, account: AccountId, requests: &[Request]) {
@@ -57,7 +57,7 @@ impl Turn<'_> {
             return;
         }
         let names = check_names(self.state, account, requests);
-        match names.and_then(|()| look(self.state, account, requests, self.draft.room)) {
+        match names.and_then(|()| look(self.state, account, requests, self.context.room)) {
             Err(refused) => self.refuse_requests(account, requests, refused),
             Ok(need) if need.is_nothing() && !parking::queues(self.state, account) => self.carry_out(account, requests),
             Ok(need) => self.park_for(account, need, ParkedRequest::Batch(requests.to_vec())),
@@ -79,7 +79,7 @@ impl Turn<'_> {
             match *request {
                 Request::Place(_) => {
                     let answer = answers.next().expect("an answer for each order");
-                    self.step(|_, draft| draft.events.push(answer));
+                    self.step(|_, context| context.events.push(answer));
                 }
                 Request::Cancel(order) => self.reject_cancel(account, order, Rejection::BatchRefused),
                 Request::Amend { order, .. } => self.reject_amend(account, order, Rejection::BatchRefused),
@@ -88,7 +88,7 @@ impl Turn<'_> {
         true
     }
 
-    pub(super) fn refuse_requests(&mut self, account: AccountId, requests: &[Request], refused: Refused) {
+    pub(super) fn refuse_requests(&mut self, account: AccountId, requests: &[Request], refused: BatchRefusal) {
         for (index, request) in (0..).zip(requests) {
             self.item(index);
             let code = refused.code(usize::from(index));
@@ -116,7 +116,7 @@ impl Turn<'_> {
         for (index, order) in steps.places {
             self.item(index);
             match repeats_earlier(requests, usize::from(index)).then(|| order::repeated(self.state, &order)).flatten() {
-                Some(Ok(answer)) => self.step(|_, draft| draft.events.push(answer)),
+                Some(Ok(answer)) => self.step(|_, context| context.events.push(answer)),
                 _ => self.take_in(&order),
             }
         }
@@ -125,7 +125,7 @@ impl Turn<'_> {
     /// An order under a name that the batch has used before: it has the first one's answer, or is refused if its own request is to blame.
     fn repeat_or(&mut self, order: &NewOrder, code: Rejection) {
         match order::repeated(self.state, order) {
-            Some(Ok(answer)) => self.step(|_, draft| draft.events.push(answer)),
+            Some(Ok(answer)) => self.step(|_, context| context.events.push(answer)),
             _ => self.reject_order(order, code),
         }
     }
@@ -155,7 +155,7 @@ struct Steps {
 }
 
 impl Steps {
-    fn of(state: &State, account: AccountId, requests: &[Request]) -> Self {
+    fn of(state: &ShardState, account: AccountId, requests: &[Request]) -> Self {
         let (mut cancels, mut freeing, mut needing, mut places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let known = |order| cancel::resolve(state, account, order).expect("the batch was just looked at");
         for (index, request) in (0..).zip(requests) {
@@ -177,19 +177,19 @@ impl Steps {
     }
 }
 
-fn sells(state: &State, order: OrderId) -> bool {
+fn sells(state: &ShardState, order: OrderId) -> bool {
     state.live_order(order).is_some_and(|(_, resting)| resting.owner.entry.side() == Side::Sell)
 }
 
 /// The first request that cannot be, and why; for its sake the others are refused too.
 #[derive(Clone, Copy)]
-pub(super) struct Refused {
+pub(super) struct BatchRefusal {
     /// `None` blames all alike.
     index: Option<usize>,
     code: Rejection,
 }
 
-impl Refused {
+impl BatchRefusal {
     pub(super) fn all(code: Rejection) -> Self {
         Self { index: None, code }
     }
@@ -212,16 +212,16 @@ impl Refused {
 }
 
 /// A refusal for what the purse lacks: of a batch, the first order that takes most of it is to blame, or else the first amendment.
-pub(super) fn for_lack(request: &ParkedRequest, code: Rejection) -> Refused {
+pub(super) fn for_lack(request: &ParkedRequest, code: Rejection) -> BatchRefusal {
     match request {
         // All of it may be sent again under its names.
-        _ if code.leaves_client_id_free() => Refused::all(code),
+        _ if code.leaves_client_id_free() => BatchRefusal::all(code),
         ParkedRequest::Batch(requests) => blame(requests, code),
-        _ => Refused::all(code),
+        _ => BatchRefusal::all(code),
     }
 }
 
-fn blame(requests: &[Request], code: Rejection) -> Refused {
+fn blame(requests: &[Request], code: Rejection) -> BatchRefusal {
     let takes = |request: &Request| match request {
         Request::Place(order) if code == Rejection::LiveOrderLimit => i64::from(order.terms.time_in_force().rests()),
         Request::Place(order) => order.hold().0,
@@ -230,43 +230,48 @@ fn blame(requests: &[Request], code: Rejection) -> Refused {
     let most = requests.iter().map(takes).max().filter(|most| *most > 0);
     let order = most.and_then(|most| requests.iter().position(|request| takes(request) == most));
     let amended = || requests.iter().position(|request| matches!(request, Request::Amend { .. }));
-    order.or_else(amended).map_or(Refused::all(code), |index| Refused::at(index, code))
+    order.or_else(amended).map_or(BatchRefusal::all(code), |index| BatchRefusal::at(index, code))
 }
 
 /// A name that stands for something already, or for two different orders of the batch. The same order twice is a repeat, as it is when
 /// each request is decided for itself.
-fn check_names(state: &State, account: AccountId, requests: &[Request]) -> Result<(), Refused> {
+fn check_names(state: &ShardState, account: AccountId, requests: &[Request]) -> Result<(), BatchRefusal> {
     let mut names: BTreeMap<(MarketId, ClientId), &NewOrder> = BTreeMap::new();
     let left = state.facts.client_ids.left(account) as usize;
     for (index, request) in requests.iter().enumerate() {
         let Request::Place(order) = request else { continue };
         if order.account != account {
-            return Err(Refused::at(index, Rejection::AccountMismatch));
+            return Err(BatchRefusal::at(index, Rejection::AccountMismatch));
         }
         let Some(client_id) = order.client_id else { continue };
         let first = *names.entry((order.market, client_id)).or_insert(order);
         if first != order || order::repeated(state, order).is_some() {
-            return Err(Refused::at(index, Rejection::ClientIdReused));
+            return Err(BatchRefusal::at(index, Rejection::ClientIdReused));
         }
         if names.len() > left {
             // Blames all alike, so that none of them uses its name.
-            return Err(Refused::all(Rejection::ClientIdLimit));
+            return Err(BatchRefusal::all(Rejection::ClientIdLimit));
         }
     }
     Ok(())
 }
 
 /// What refuses a batch whatever its purse has, and what the purse lacks.
-pub(super) fn look(state: &State, account: AccountId, requests: &[Request], room: usize) -> Result<Need, Refused> {
+pub(super) fn look(
+    state: &ShardState,
+    account: AccountId,
+    requests: &[Request],
+    room: usize,
+) -> Result<Need, BatchRefusal> {
     for (index, request) in requests.iter().enumerate() {
-        admit(state, account, request).map_err(|code| Refused::at(index, code))?;
+        admit(state, account, request).map_err(|code| BatchRefusal::at(index, code))?;
     }
-    let wanted = Trial::of(state, account, requests, room)?;
+    let wanted = Precheck::of(state, account, requests, room)?;
     parking::lacks(state, account, wanted).map_err(|code| blame(requests, code))
 }
 
 /// What refuses a request by itself, before its market is looked at.
-fn admit(state: &State, account: AccountId, request: &Request) -> Result<(), Rejection> {
+fn admit(state: &ShardState, account: AccountId, request: &Request) -> Result<(), Rejection> {
     let here = |order: OrderRef| match cancel::resolve(state, account, order) {
         Err(Rejection::WrongShard) => Err(Rejection::BatchConflict),
         resolved => resolved.map(drop),

@@ -4,13 +4,13 @@ use schemas::event::CancelReason;
 use schemas::limits::SWEEP_MAX;
 use schemas::{AccountId, Credits, Event, MarketId, OrderId, OrderRef, Quantity, Rejection, Status};
 
-use super::{Draft, Turn, parking, settle};
-use crate::state::{MarketOrder, MarketView, MassCancel, Meaning, Name, State};
+use super::{CommandRun, DecisionContext, parking, settle};
+use crate::state::{MarketOrder, MarketView, MassCancel, Meaning, RequestName, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn cancel_order(&mut self, account: AccountId, order: OrderRef) {
         if let Some((ticket, command)) = parking::named(self.state, account, &order) {
-            return self.step(|_, draft| draft.events.push(Event::ParkedCancelled { account, ticket, command }));
+            return self.step(|_, context| context.events.push(Event::ParkedCancelled { account, ticket, command }));
         }
         match resolve(self.state, account, order) {
             Ok(id) => self.cancel_here(account, id),
@@ -19,18 +19,18 @@ impl Turn<'_> {
     }
 
     pub(super) fn reject_cancel(&mut self, account: AccountId, order: OrderRef, code: Rejection) {
-        self.step(|_, draft| draft.events.push(Event::CancelRejected { account, order, code }));
+        self.step(|_, context| context.events.push(Event::CancelRejected { account, order, code }));
     }
 
     pub(super) fn cancel_here(&mut self, account: AccountId, order: OrderId) {
-        let ended = self.step(|state, draft| match check(state, account, order) {
+        let ended = self.step(|state, context| match check(state, account, order) {
             Ok((market, resting)) => {
                 let market = market.listing.market;
-                end(market, &resting, CancelReason::Requested, draft);
+                end(market, &resting, CancelReason::Requested, context);
                 Some(market)
             }
             Err(code) => {
-                draft.events.push(Event::CancelRejected { account, order: OrderRef::Id(order), code });
+                context.events.push(Event::CancelRejected { account, order: OrderRef::Id(order), code });
                 None
             }
         });
@@ -43,9 +43,9 @@ impl Turn<'_> {
     ///
     /// Returns how many others shrank for it.
     pub(super) fn end_order(&mut self, market: MarketId, order: OrderId, reason: CancelReason) -> usize {
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let (_, resting) = state.live_order(order).expect("the caller saw it rest");
-            end(market, &resting, reason, draft);
+            end(market, &resting, reason, context);
         });
         self.give_back(market)
     }
@@ -63,7 +63,7 @@ impl Turn<'_> {
         let orders: Vec<_> = self.state.own_orders(account, market, up_to).take(SWEEP_MAX + 1).collect();
         if orders.len() > SWEEP_MAX {
             let opened = Event::MassCancelOpened { account, market, reason, up_to, ticket };
-            self.step(|_, draft| draft.events.push(opened));
+            self.step(|_, context| context.events.push(opened));
         }
         self.end_orders(&orders[..orders.len().min(SWEEP_MAX)], reason);
         self.cancel_parked(account, market);
@@ -81,7 +81,7 @@ impl Turn<'_> {
         let ended = orders.len().min(room);
         self.end_orders(&orders[..ended], rest.reason);
         if ended == orders.len() {
-            self.step(|_, draft| draft.events.push(Event::MassCancelClosed { account, market }));
+            self.step(|_, context| context.events.push(Event::MassCancelClosed { account, market }));
             self.done_at_last(account, &rest.tickets);
         }
         ended
@@ -91,10 +91,10 @@ impl Turn<'_> {
     pub(super) fn end_orders(&mut self, orders: &[(MarketId, OrderId)], reason: CancelReason) {
         for of_market in orders.chunk_by(|a, b| a.0 == b.0) {
             let market = of_market[0].0;
-            self.step(|state, draft| {
+            self.step(|state, context| {
                 for (_, order) in of_market {
                     let (_, resting) = state.live_order(*order).expect("it was just read");
-                    end(market, &resting, reason, draft);
+                    end(market, &resting, reason, context);
                 }
             });
             self.give_back(market);
@@ -103,19 +103,19 @@ impl Turn<'_> {
 }
 
 /// True if an account has more orders here than one command may end.
-pub(super) fn takes_long(state: &State, account: AccountId) -> bool {
+pub(super) fn takes_long(state: &ShardState, account: AccountId) -> bool {
     state.purse(account).is_some_and(|purse| purse.live_orders as usize > SWEEP_MAX)
 }
 
 /// The id behind a client's word for an order of this shard.
-pub(super) fn resolve(state: &State, account: AccountId, order: OrderRef) -> Result<OrderId, Rejection> {
+pub(super) fn resolve(state: &ShardState, account: AccountId, order: OrderRef) -> Result<OrderId, Rejection> {
     match order {
         OrderRef::Id(id) if id.shard().number() >= state.map.shards() => Err(Rejection::OrderUnknown),
         OrderRef::Id(id) if id.shard() != state.shard => Err(Rejection::WrongShard),
         OrderRef::Id(id) => Ok(id),
         OrderRef::ClientId { market, .. } if state.map.of_market(market) != state.shard => Err(Rejection::WrongShard),
         OrderRef::ClientId { market, client_id } => {
-            match state.facts.client_ids.get(Name { account, market: Some(market), client_id }) {
+            match state.facts.client_ids.get(RequestName { account, market: Some(market), client_id }) {
                 Some(Meaning::Order(id)) => Ok(id),
                 _ => Err(Rejection::OrderUnknown),
             }
@@ -125,7 +125,7 @@ pub(super) fn resolve(state: &State, account: AccountId, order: OrderRef) -> Res
 
 /// A live order of this account that may be cancelled now.
 pub(super) fn check(
-    state: &State,
+    state: &ShardState,
     account: AccountId,
     order: OrderId,
 ) -> Result<(MarketView<'_>, MarketOrder), Rejection> {
@@ -141,7 +141,7 @@ pub(super) fn check(
 /// | was the account's and ended           | how it ended, while that is known                      |
 /// | is or was another's, or never was one | `OrderUnknown`                                         |
 pub(super) fn find_live(
-    state: &State,
+    state: &ShardState,
     account: AccountId,
     order: OrderId,
 ) -> Result<(MarketView<'_>, MarketOrder), Rejection> {
@@ -155,7 +155,7 @@ pub(super) fn find_live(
 }
 
 /// What refuses a change of an order that does not rest.
-fn ended(state: &State, account: AccountId, order: OrderId) -> Rejection {
+fn ended(state: &ShardState, account: AccountId, order: OrderId) -> Rejection {
     match state.facts.ended_orders.get(order) {
         Some((owner, Status::Filled)) if owner == account => Rejection::OrderFilled,
         Some((owner, Status::Cancelled)) if owner == account => Rejection::OrderCancelled,
@@ -165,11 +165,11 @@ fn ended(state: &State, account: AccountId, order: OrderId) -> Rejection {
 }
 
 /// Ends a resting order and gives back what it holds.
-pub(super) fn end(market: MarketId, resting: &MarketOrder, reason: CancelReason, draft: &mut Draft<'_>) {
+pub(super) fn end(market: MarketId, resting: &MarketOrder, reason: CancelReason, context: &mut DecisionContext<'_>) {
     let (order, account) = (resting.id, resting.owner.account);
     // Whatever meets it first, an order whose time has come has expired.
-    let reason = if resting.has_expired(draft.now) { CancelReason::Expired } else { reason };
-    draft.events.push(Event::OrderCancelled {
+    let reason = if resting.has_expired(context.now) { CancelReason::Expired } else { reason };
+    context.events.push(Event::OrderCancelled {
         order,
         account,
         market,
@@ -178,7 +178,7 @@ pub(super) fn end(market: MarketId, resting: &MarketOrder, reason: CancelReason,
         quantity: resting.contracts(),
         reason,
     });
-    release(market, resting, resting.held(), draft);
+    release(market, resting, resting.held(), context);
 }
 
 /// Takes contracts off a resting order; all of them end it.
@@ -187,25 +187,31 @@ pub(super) fn take_off(
     resting: &MarketOrder,
     quantity: Quantity,
     reason: CancelReason,
-    draft: &mut Draft<'_>,
+    context: &mut DecisionContext<'_>,
 ) {
     if quantity == resting.contracts() {
-        end(market, resting, reason, draft);
+        end(market, resting, reason, context);
     } else {
-        reduce(market, resting, quantity, reason, draft);
+        reduce(market, resting, quantity, reason, context);
     }
 }
 
-fn release(market: MarketId, resting: &MarketOrder, released: Credits, draft: &mut Draft<'_>) {
+fn release(market: MarketId, resting: &MarketOrder, released: Credits, context: &mut DecisionContext<'_>) {
     if released != Credits::ZERO {
-        draft.settlements.push(settle::released(resting.owner.account, market, resting.id, released));
+        context.settlements.push(settle::released(resting.owner.account, market, resting.id, released));
     }
 }
 
 /// Takes contracts off a resting order, but not all, and gives back what they hold.
-fn reduce(market: MarketId, resting: &MarketOrder, quantity: Quantity, reason: CancelReason, draft: &mut Draft<'_>) {
+fn reduce(
+    market: MarketId,
+    resting: &MarketOrder,
+    quantity: Quantity,
+    reason: CancelReason,
+    context: &mut DecisionContext<'_>,
+) {
     let (order, account, price) = (resting.id, resting.owner.account, resting.book_price());
     let entry = resting.owner.entry;
-    draft.events.push(Event::OrderReduced { order, account, market, entry, price, quantity, reason });
-    release(market, resting, resting.owner.hold(price, quantity), draft);
+    context.events.push(Event::OrderReduced { order, account, market, entry, price, quantity, reason });
+    release(market, resting, resting.owner.hold(price, quantity), context);
 }

@@ -23,13 +23,13 @@ use schemas::{
     AccountId, Credits, Event, Instruction, Message, Need, Parked, ParkedRequest, Rejection, Returned, Room, Shard,
 };
 
-use super::batch::Refused;
+use super::batch::BatchRefusal;
 use super::parking;
 use super::transfer::Transfer;
-use super::{Turn, message};
-use crate::state::{Purse, State, Waiting};
+use super::{CommandRun, message};
+use crate::state::{AccountQueue, Purse, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// A purse elsewhere asks.
     pub(super) fn answer_ask(&mut self, from: Shard, account: AccountId, need: Need, given_back: Room) {
         let refused = match self.state.account(account) {
@@ -38,8 +38,8 @@ impl Turn<'_> {
         };
         if !given_back.is_zero() {
             let credits = Credits::ZERO;
-            self.step(|_, draft| {
-                draft.events.push(Event::PurseReceived { account, from, credits, room: given_back });
+            self.step(|_, context| {
+                context.events.push(Event::PurseReceived { account, from, credits, room: given_back });
             });
         }
         match refused {
@@ -50,13 +50,13 @@ impl Turn<'_> {
 
     /// Decides a claim at once, or lets it wait for what other purses give back.
     pub(super) fn claim(&mut self, account: AccountId, request: ParkedRequest) {
-        let lack = lack(self.state, account, &request, self.draft.room);
+        let lack = lack(self.state, account, &request, self.context.room);
         let waiting = self.state.waiting(account);
         if lack.is_nothing()
             && waiting.is_none_or(|waiting| waiting.claims.is_empty() || is_late(self.state, account, waiting))
         {
             return match is_under_way_once_granted(self.state, &request) && self.has_too_many_movements(account) {
-                true => self.refuse_request(account, &request, Refused::all(Rejection::ParkedLimit)),
+                true => self.refuse_request(account, &request, BatchRefusal::all(Rejection::ParkedLimit)),
                 false => self.grant(account, &request),
             };
         }
@@ -65,16 +65,16 @@ impl Turn<'_> {
             return self.refuse_claim(account, &request, lack);
         }
         if self.is_held_up(account, &request) {
-            return self.refuse_request(account, &request, Refused::all(Rejection::ShardUnavailable));
+            return self.refuse_request(account, &request, BatchRefusal::all(Rejection::ShardUnavailable));
         }
         let movement = !matches!(request, ParkedRequest::Fund { .. });
         if movement && self.has_too_many_movements(account) {
-            return self.refuse_request(account, &request, Refused::all(Rejection::ParkedLimit));
+            return self.refuse_request(account, &request, BatchRefusal::all(Rejection::ParkedLimit));
         }
         let mut parked = self.parked(account, request);
         // A purse's request is answered on its own shard.
         parked.index = None;
-        self.step(|_, draft| draft.events.push(Event::Parked(Box::new(parked))));
+        self.step(|_, context| context.events.push(Event::Parked(Box::new(parked))));
         self.advance_claims(account);
     }
 
@@ -90,7 +90,7 @@ impl Turn<'_> {
     /// Some shard that was full has room: claims that wait for that go on, of the first accounts for which anything
     /// waits. The others go on when anything else changes for them, or are refused in time.
     pub(super) fn stir_claims(&mut self) {
-        let held_up = |waiting: &Waiting| waiting.recall.is_none() && !waiting.claims.is_empty();
+        let held_up = |waiting: &AccountQueue| waiting.recall.is_none() && !waiting.claims.is_empty();
         let some = self.state.facts.waiting.iter().take(SWEEP_MAX).filter(|(_, waiting)| held_up(waiting));
         let some: Vec<AccountId> = some.map(|(account, _)| *account).collect();
         self.state.stirred.extend(some);
@@ -99,7 +99,7 @@ impl Turn<'_> {
     /// Decides claims that can be, oldest first, and has credits recalled for the first that cannot.
     pub(super) fn advance_claims(&mut self, account: AccountId) {
         while let Some(claim) = oldest_claim(self.state, account) {
-            let lack = lack(self.state, account, &claim.request, self.draft.room);
+            let lack = lack(self.state, account, &claim.request, self.context.room);
             if lack.is_nothing() {
                 self.resumed(&claim);
                 self.grant(account, &claim.request);
@@ -123,7 +123,7 @@ impl Turn<'_> {
     /// Every purse has given back what it had of what was wanted for the oldest claim.
     fn recalled(&mut self, account: AccountId, want: Need, more: bool) {
         if let (Some(claim), false) = (oldest_claim(self.state, account), more) {
-            let lack = lack(self.state, account, &claim.request, self.draft.room);
+            let lack = lack(self.state, account, &claim.request, self.context.room);
             if !lack.is_nothing() && was_asked(want, lack) {
                 self.resumed(&claim);
                 self.refuse_claim(account, &claim.request, lack);
@@ -141,16 +141,16 @@ impl Turn<'_> {
             }
             ParkedRequest::Fund { shard, need } => {
                 self.tell_groups(account, shard);
-                self.step(|state, draft| {
+                self.step(|state, context| {
                     let credits = credits_for(state, account, need.credits);
                     let room = room_for(state, account, shard, need.room);
-                    draft.events.push(Event::PurseSent { account, to: shard, credits, room });
+                    context.events.push(Event::PurseSent { account, to: shard, credits, room });
                     let fund = Message::Fund { account, credits, room, refused: None };
-                    draft.events.push(message::send(state, shard, fund));
+                    context.events.push(message::send(state, shard, fund));
                 });
             }
             ParkedRequest::Withdraw { amount, client_id, by } => {
-                self.step(|_, draft| draft.events.push(Event::Withdrawn { account, amount, client_id, by }));
+                self.step(|_, context| context.events.push(Event::Withdrawn { account, amount, client_id, by }));
             }
             ParkedRequest::Transfer { to, amount, client_id } => {
                 self.send_transfer(Transfer { from: account, to, amount, client_id });
@@ -162,7 +162,7 @@ impl Turn<'_> {
     }
 
     fn refuse_claim(&mut self, account: AccountId, request: &ParkedRequest, lack: Need) {
-        self.refuse_request(account, request, Refused::all(code_for(lack)));
+        self.refuse_request(account, request, BatchRefusal::all(code_for(lack)));
     }
 
     /// An ask comes to nothing.
@@ -180,9 +180,9 @@ impl Turn<'_> {
             let Returned { account, credits, room, ticket, more } = *returned;
             let pending = ticket.and_then(|ticket| self.state.facts.instructions.get(&(account, ticket)));
             let told = pending.is_some_and(|pending| pending.shards.contains(&from));
-            self.step(|_, draft| {
+            self.step(|_, context| {
                 if credits != Credits::ZERO || !room.is_zero() {
-                    draft.events.push(Event::PurseReceived { account, from, credits, room });
+                    context.events.push(Event::PurseReceived { account, from, credits, room });
                 }
             });
             match ticket.filter(|_| told) {
@@ -201,14 +201,14 @@ impl Turn<'_> {
         let more_anywhere = pending.more || more;
         let last = pending.shards.len() == 1;
         let current = self.state.waiting(account).is_some_and(|waiting| waiting.recall == Some(ticket));
-        self.step(|_, draft| draft.events.push(Event::Obeyed { account, ticket, shard, more }));
+        self.step(|_, context| context.events.push(Event::Obeyed { account, ticket, shard, more }));
         match instruction {
             Instruction::Recall(want) if last && current => self.recalled(account, want, more_anywhere),
             Instruction::Recall(_) => self.advance_claims(account),
             _ if last => {
-                self.step(|_, draft| {
-                    draft.events.push(Event::Resumed { account, ticket, command });
-                    draft.events.push(Event::InstructionCompleted { account, instruction });
+                self.step(|_, context| {
+                    context.events.push(Event::Resumed { account, ticket, command });
+                    context.events.push(Event::InstructionCompleted { account, instruction });
                 });
                 self.state.stirred.insert(account);
             }
@@ -237,7 +237,7 @@ pub(super) fn code_for(lack: Need) -> Rejection {
 }
 
 /// Why a purse at home can never get what it lacks: no other purse has anything to give back, and nobody waits for the same.
-pub(super) fn hopeless(state: &State, account: AccountId, need: Need) -> Option<Rejection> {
+pub(super) fn hopeless(state: &ShardState, account: AccountId, need: Need) -> Option<Rejection> {
     state.account(account).filter(|known| known.lent.is_empty())?;
     if state.waiting(account).is_some_and(|waiting| !waiting.claims.is_empty()) {
         return None;
@@ -246,17 +246,17 @@ pub(super) fn hopeless(state: &State, account: AccountId, need: Need) -> Option<
 }
 
 /// True if some shard is slow to give back what the oldest claim needs.
-pub(super) fn is_late(state: &State, account: AccountId, waiting: &Waiting) -> bool {
+pub(super) fn is_late(state: &ShardState, account: AccountId, waiting: &AccountQueue) -> bool {
     let recall = waiting.recall.and_then(|ticket| state.facts.instructions.get(&(account, ticket)));
     recall.is_some_and(|recall| recall.since.0 + RECALL_PATIENCE_MS <= state.facts.time.0)
 }
 
-fn oldest_claim(state: &State, account: AccountId) -> Option<Parked> {
+fn oldest_claim(state: &ShardState, account: AccountId) -> Option<Parked> {
     state.waiting(account)?.claims.front().cloned()
 }
 
 /// Other shards that may have something to give back for a claim.
-pub(super) fn lenders(state: &State, account: AccountId, request: &ParkedRequest) -> impl Iterator<Item = Shard> {
+pub(super) fn lenders(state: &ShardState, account: AccountId, request: &ParkedRequest) -> impl Iterator<Item = Shard> {
     let claimant = match request {
         ParkedRequest::Fund { shard, .. } => Some(*shard),
         _ => None,
@@ -267,12 +267,12 @@ pub(super) fn lenders(state: &State, account: AccountId, request: &ParkedRequest
 
 /// True for a transfer whose end another shard tells. One that has no name is nobody's to repeat, so nobody remembers
 /// it.
-fn is_under_way_once_granted(state: &State, request: &ParkedRequest) -> bool {
+fn is_under_way_once_granted(state: &ShardState, request: &ParkedRequest) -> bool {
     matches!(*request, ParkedRequest::Transfer { to, client_id: Some(_), .. } if !state.is_home(to))
 }
 
 /// What the home lacks for a claim.
-fn lack(state: &State, account: AccountId, request: &ParkedRequest, room: usize) -> Need {
+fn lack(state: &ShardState, account: AccountId, request: &ParkedRequest, room: usize) -> Need {
     let Some(purse) = state.purse(account) else { return Need::NOTHING };
     let short = |credits: Credits| Credits((credits.0 - purse.available.0).max(0));
     match *request {
@@ -294,7 +294,7 @@ pub(super) fn lack_of(purse: &Purse, need: Need) -> Need {
 }
 
 /// The credits that a purse is lent: its need, and half of what is left unless somebody waits for that.
-fn credits_for(state: &State, account: AccountId, need: Credits) -> Credits {
+fn credits_for(state: &ShardState, account: AccountId, need: Credits) -> Credits {
     let available = state.purse(account).map_or(0, |purse| purse.available.0);
     let wanted = state.waiting(account).is_some_and(|waiting| !waiting.claims.is_empty());
     match need.0 {
@@ -305,7 +305,7 @@ fn credits_for(state: &State, account: AccountId, need: Credits) -> Credits {
 }
 
 /// The room that a purse is lent: all there can be if there is no limit, else its need and half of what is left.
-fn room_for(state: &State, account: AccountId, shard: Shard, need: Room) -> Room {
+fn room_for(state: &ShardState, account: AccountId, shard: Shard, need: Room) -> Room {
     let (Some(purse), Some(known)) = (state.purse(account), state.account(account)) else { return Room::ZERO };
     let has = known.lent.get(&shard).map_or(Room::ZERO, |lent| lent.room);
     let left = purse.free_room();

@@ -14,11 +14,11 @@ use schemas::event::FirstOutcome;
 use schemas::limits::{DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX, SHARD_CREDITS_MAX};
 use schemas::{AccountId, AdminId, ClientId, Credits, Event, ProposalId, Rejection, Seconded, Timestamp};
 
-use super::Turn;
+use super::CommandRun;
 use super::account::{check_movement, known};
-use crate::state::{Proposed, State};
+use crate::state::{Proposed, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn deposit(&mut self, account: AccountId, amount: Credits, client_id: Option<ClientId>, by: AdminId) {
         self.answer(|state| {
             let first = FirstOutcome::Deposit { amount };
@@ -60,7 +60,7 @@ impl Turn<'_> {
 
     /// Drops what nobody has confirmed in time. Returns how many.
     pub(super) fn drop_late_deposits(&mut self) -> usize {
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let now = state.facts.time;
             let late = state.facts.deposits.open.iter().take_while(|(_, proposed)| proposed.expires <= now);
             let dropped = |(id, proposed): (&ProposalId, &Proposed)| Event::DepositDropped {
@@ -68,14 +68,14 @@ impl Turn<'_> {
                 account: proposed.account,
                 by: None,
             };
-            let before = draft.events.len();
-            draft.events.extend(late.map(dropped));
-            draft.events.len() - before
+            let before = context.events.len();
+            context.events.extend(late.map(dropped));
+            context.events.len() - before
         })
     }
 }
 
-fn propose(state: &State, proposed: Proposed) -> Result<Event, Rejection> {
+fn propose(state: &ShardState, proposed: Proposed) -> Result<Event, Rejection> {
     let deposits = &state.facts.deposits;
     if deposits.open.len() >= DEPOSIT_PROPOSALS_MAX {
         return Err(Rejection::DepositProposalLimit);
@@ -86,7 +86,7 @@ fn propose(state: &State, proposed: Proposed) -> Result<Event, Rejection> {
 }
 
 /// A proposed deposit that waits, and whose time has not come.
-fn waiting(state: &State, id: ProposalId) -> Result<&Proposed, Rejection> {
+fn waiting(state: &ShardState, id: ProposalId) -> Result<&Proposed, Rejection> {
     let deposits = &state.facts.deposits;
     if id.shard() != state.shard {
         return Err(Rejection::WrongShard);
@@ -99,7 +99,7 @@ fn waiting(state: &State, id: ProposalId) -> Result<&Proposed, Rejection> {
 }
 
 /// What a wallet and all accounts of a shard together may have.
-fn check_room(state: &State, account: AccountId, amount: Credits) -> Result<(), Rejection> {
+fn check_room(state: &ShardState, account: AccountId, amount: Credits) -> Result<(), Rejection> {
     let holder = known(state, account)?;
     if state.exceeds_wallet(account, holder, amount) {
         return Err(Rejection::WalletLimit);

@@ -29,13 +29,13 @@ use schemas::{
     Quantity, Rejection, Shard, Side, Timestamp, TriggerCause,
 };
 
-use super::{Draft, Turn, account, message, reduce};
-use crate::state::{Group, MarketOrder, State};
+use super::{CommandRun, DecisionContext, account, message, reduce};
+use crate::state::{Group, MarketOrder, ShardState};
 
 /// Whose group, and which.
 type Key = (AccountId, GroupId);
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// Home: what an account asks about one of its groups.
     pub(super) fn act_on_group(&mut self, account: AccountId, group: GroupId, act: GroupAct) {
         if !self.answer(|state| answer(state, account, group, act)) {
@@ -54,7 +54,7 @@ impl Turn<'_> {
             _ if self.state.purse(account).is_none() => {}
             Some(now) => self.set_group((account, group), now),
             None if self.state.group(account, group).is_some() => {
-                self.step(|_, draft| draft.events.push(Event::GroupDeleted { account, group }));
+                self.step(|_, context| context.events.push(Event::GroupDeleted { account, group }));
                 self.end_groups();
             }
             None => {}
@@ -70,14 +70,14 @@ impl Turn<'_> {
 
     fn set_group(&mut self, (account, group): Key, now: GroupNow) {
         let GroupNow { limits, generation, triggered } = now;
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let known = state.group(account, group);
             let same = known.filter(|known| known.generation == generation);
             if same.is_none_or(|known| known.limits != limits) {
-                draft.events.push(Event::GroupSet { account, group, limits, generation, anew: same.is_none() });
+                context.events.push(Event::GroupSet { account, group, limits, generation, anew: same.is_none() });
             }
             if triggered && same.is_none_or(|known| !known.triggered) {
-                draft.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere });
+                context.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere });
             }
         });
         self.trigger_if_reached((account, group));
@@ -91,16 +91,16 @@ impl Turn<'_> {
         (account, group): Key,
         (generation, contracts, triggered): Report,
     ) {
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let known = state.group(account, group);
             let Some(known) = known.filter(|known| known.generation == generation && !known.triggered) else { return };
             if contracts > 0 {
-                let filled = known.filled(draft.now).saturating_add(contracts);
+                let filled = known.filled(context.now).saturating_add(contracts);
                 let reported_by = Some(from);
-                draft.events.push(Event::GroupFilled { account, group, contracts, filled, reported_by });
+                context.events.push(Event::GroupFilled { account, group, contracts, filled, reported_by });
             }
             if triggered {
-                draft.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere });
+                context.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere });
             }
         });
         self.trigger_if_reached((account, group));
@@ -108,10 +108,10 @@ impl Turn<'_> {
     }
 
     fn trigger_if_reached(&mut self, (account, group): Key) {
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let known = state.group(account, group);
-            if known.is_some_and(|known| !known.triggered && known.left(draft.now) == 0) {
-                draft.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Filled });
+            if known.is_some_and(|known| !known.triggered && known.left(context.now) == 0) {
+                context.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Filled });
             }
         });
     }
@@ -130,11 +130,11 @@ impl Turn<'_> {
     }
 
     fn tell_group(&mut self, (account, group): Key) {
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let Some(now) = state.group(account, group).map(Group::now) else { return };
             for to in told(state, account) {
                 let message = Message::Groups { account, groups: vec![(group, now)] };
-                draft.events.push(message::send(state, to, message));
+                context.events.push(message::send(state, to, message));
             }
         });
     }
@@ -144,10 +144,10 @@ impl Turn<'_> {
         if self.state.account(account).is_some_and(|known| known.lent.contains_key(&to)) {
             return;
         }
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let Some(groups) = state.groups(account).filter(|groups| !groups.is_empty()) else { return };
             let groups = groups.iter().map(|(id, group)| (id, group.now())).collect();
-            draft.events.push(message::send(state, to, Message::Groups { account, groups }));
+            context.events.push(message::send(state, to, Message::Groups { account, groups }));
         });
     }
 
@@ -163,12 +163,12 @@ impl Turn<'_> {
                 after = Some((home, AccountId(u64::MAX), GroupId::new(u16::MAX).expect("it is not 0")));
                 continue;
             }
-            self.step(|state, draft| {
+            self.step(|state, context| {
                 let group_here = state.group(account, group).expect("what is not reported is there");
                 let Group { generation, unreported: contracts, trigger_unreported: triggered, .. } = *group_here;
-                draft.events.push(Event::GroupReported { account, group });
+                context.events.push(Event::GroupReported { account, group });
                 let message = Message::GroupFilled { account, group, generation, contracts, triggered };
-                draft.events.push(message::send(state, home, message));
+                context.events.push(message::send(state, home, message));
             });
         }
     }
@@ -177,14 +177,17 @@ impl Turn<'_> {
 /// Generation, contracts, whether it was triggered.
 type Report = (u64, u64, bool);
 
-fn next_unreported(state: &State, after: Option<(Shard, AccountId, GroupId)>) -> Option<(Shard, AccountId, GroupId)> {
+fn next_unreported(
+    state: &ShardState,
+    after: Option<(Shard, AccountId, GroupId)>,
+) -> Option<(Shard, AccountId, GroupId)> {
     use std::ops::Bound::{Excluded, Unbounded};
     let from = after.map_or(Unbounded, Excluded);
     state.lookup.unreported.range((from, Unbounded)).next().copied()
 }
 
 /// The home's answer to what an account asks about a group.
-fn answer(state: &State, account: AccountId, group: GroupId, act: GroupAct) -> Result<Event, Rejection> {
+fn answer(state: &ShardState, account: AccountId, group: GroupId, act: GroupAct) -> Result<Event, Rejection> {
     match act {
         // They make things safe, so also a frozen account may.
         GroupAct::Trigger | GroupAct::Delete => account::known(state, account)?,
@@ -215,20 +218,20 @@ fn answer(state: &State, account: AccountId, group: GroupId, act: GroupAct) -> R
 }
 
 /// An account that has not told its shards too much of its groups which they do not know yet.
-fn check_under_way(state: &State, account: AccountId) -> Result<(), Rejection> {
+fn check_under_way(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     let pending = state.facts.instructions.range((account, 0)..=(account, u64::MAX));
     let told = pending.filter(|(_, pending)| matches!(pending.instruction, Instruction::Group { .. })).count();
     if told < INSTRUCTIONS_MAX { Ok(()) } else { Err(Rejection::ParkedLimit) }
 }
 
 /// Other shards that hear of an account's groups.
-fn told(state: &State, account: AccountId) -> impl Iterator<Item = Shard> {
+fn told(state: &ShardState, account: AccountId) -> impl Iterator<Item = Shard> {
     let lent = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
     lent.filter(|to| *to != state.shard)
 }
 
 /// A group's orders here: market by market in the order of their books, oldest first in each.
-fn in_order(state: &State, (account, group): Key) -> Vec<(MarketId, OrderId)> {
+fn in_order(state: &ShardState, (account, group): Key) -> Vec<(MarketId, OrderId)> {
     let mut all: Vec<_> = state
         .group_orders(account, group)
         .map(|order| {
@@ -241,13 +244,13 @@ fn in_order(state: &State, (account, group): Key) -> Vec<(MarketId, OrderId)> {
 }
 
 /// What the group of an order refuses. An account without a purse here hears of its groups with the purse.
-pub(super) fn check(state: &State, order: &NewOrder) -> Result<(), Rejection> {
+pub(super) fn check(state: &ShardState, order: &NewOrder) -> Result<(), Rejection> {
     check_among(state, order, |group| state.count_group_orders(order.account, group))
 }
 
 /// The same of an order that may come to rest among so many others of its group.
 pub(super) fn check_among(
-    state: &State,
+    state: &ShardState,
     order: &NewOrder,
     others: impl FnOnce(GroupId) -> usize,
 ) -> Result<(), Rejection> {
@@ -264,7 +267,7 @@ pub(super) fn check_among(
 }
 
 /// Contracts that a group may still fill here; of an account without a purse here, nobody knows yet.
-pub(super) fn left(state: &State, (account, group): Key, now: Timestamp) -> u64 {
+pub(super) fn left(state: &ShardState, (account, group): Key, now: Timestamp) -> u64 {
     match state.group(account, group) {
         Some(group) => group.left(now),
         None if state.purse(account).is_none() => u64::MAX,
@@ -274,7 +277,7 @@ pub(super) fn left(state: &State, (account, group): Key, now: Timestamp) -> u64 
 
 /// What triggering a group counts for: its orders, buys that only reduce and may shrink when a sell of it ends, and
 /// shards that its home tells.
-fn counts_to_end(state: &State, key: Key) -> usize {
+fn counts_to_end(state: &ShardState, key: Key) -> usize {
     let mut shrink: BTreeMap<(MarketId, Contract), usize> = BTreeMap::new();
     let mut orders = 0;
     for order in state.group_orders(key.0, key.1) {
@@ -322,7 +325,13 @@ impl Met {
 
     /// At most as many contracts as the groups of both orders leave.
     #[inline]
-    pub fn at_most(&mut self, state: &State, keys: [Option<Key>; 2], quantity: Quantity, now: Timestamp) -> Quantity {
+    pub fn at_most(
+        &mut self,
+        state: &ShardState,
+        keys: [Option<Key>; 2],
+        quantity: Quantity,
+        now: Timestamp,
+    ) -> Quantity {
         keys.into_iter().flatten().fold(quantity, |quantity, key| {
             let met = self.0.entry(key).or_insert_with(|| Filled { left: left(state, key, now), filled: 0 });
             reduce::at_most(quantity, met.left)
@@ -331,7 +340,7 @@ impl Met {
 
     /// What the groups count for that a trade of so many contracts would trigger.
     #[inline]
-    pub fn counts_to_end(&self, state: &State, keys: [Option<Key>; 2], quantity: Quantity) -> usize {
+    pub fn counts_to_end(&self, state: &ShardState, keys: [Option<Key>; 2], quantity: Quantity) -> usize {
         let triggers = |key: &Key| !quantity.is_zero() && self.0[key].left == u64::from(quantity.contracts());
         different(keys).filter(triggers).map(|key| counts_to_end(state, key)).sum()
     }
@@ -347,14 +356,14 @@ impl Met {
     }
 
     /// What has become of them, once the taker's trades are told.
-    pub fn tell(&self, state: &State, draft: &mut Draft<'_>) {
+    pub fn tell(&self, state: &ShardState, context: &mut DecisionContext<'_>) {
         for (&(account, group), met) in self.0.iter().filter(|(_, met)| met.filled > 0) {
             let contracts = met.filled;
-            let before = state.group(account, group).map_or(0, |group| group.filled(draft.now));
+            let before = state.group(account, group).map_or(0, |group| group.filled(context.now));
             let (filled, reported_by) = (before + contracts, None);
-            draft.events.push(Event::GroupFilled { account, group, contracts, filled, reported_by });
+            context.events.push(Event::GroupFilled { account, group, contracts, filled, reported_by });
             if met.left == 0 {
-                draft.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Filled });
+                context.events.push(Event::GroupTriggered { account, group, cause: TriggerCause::Filled });
             }
         }
     }

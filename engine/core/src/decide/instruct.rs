@@ -9,10 +9,10 @@ use schemas::{
     Shard,
 };
 
-use super::{Turn, account, cancel, message};
-use crate::state::{Purse, State};
+use super::{CommandRun, account, cancel, message};
+use crate::state::{Purse, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// A repeat says so again: who asks wants to be sure.
     pub(super) fn freeze_account(&mut self, account: AccountId, by: AdminId) {
         let known = self.answer(|state| {
@@ -75,18 +75,18 @@ impl Turn<'_> {
     }
 
     fn complete(&mut self, account: AccountId, instruction: Instruction) {
-        self.step(|_, draft| draft.events.push(Event::InstructionCompleted { account, instruction }));
+        self.step(|_, context| context.events.push(Event::InstructionCompleted { account, instruction }));
     }
 
     /// Home: tells these shards; what the home's own shard does it does itself.
     pub(super) fn instruct(&mut self, account: AccountId, instruction: Instruction, shards: Vec<Shard>) {
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let ticket = state.facts.tickets + 1;
             let others = shards.iter().filter(|shard| **shard != state.shard);
             let tell = |to: &Shard| message::send(state, *to, Message::Instruct { account, ticket, instruction });
             let sent: Vec<Event> = others.map(tell).collect();
-            draft.events.push(Event::Instructed { account, ticket, instruction, shards });
-            draft.events.extend(sent);
+            context.events.push(Event::Instructed { account, ticket, instruction, shards });
+            context.events.extend(sent);
         });
     }
 
@@ -109,7 +109,7 @@ impl Turn<'_> {
             Instruction::Limit { .. } => {
                 let room = self.state.purse(account).map_or(Room::ZERO, Purse::free_room);
                 if self.state.purse(account).is_some() {
-                    self.step(|_, draft| draft.events.push(Event::PurseLimited { account, given_back: room }));
+                    self.step(|_, context| context.events.push(Event::PurseLimited { account, given_back: room }));
                 }
                 let credits = Credits::ZERO;
                 self.answer_home(home, Returned { account, credits, room, ticket: Some(ticket), more: false });
@@ -130,7 +130,7 @@ impl Turn<'_> {
 
     fn freeze_purse(&mut self, account: AccountId, frozen: bool) {
         if self.state.purse(account).is_some() {
-            self.step(|_, draft| draft.events.push(Event::PurseFrozen { account, frozen }));
+            self.step(|_, context| context.events.push(Event::PurseFrozen { account, frozen }));
         }
     }
 
@@ -158,11 +158,11 @@ impl Turn<'_> {
     /// What leaves the purse, and the message with it.
     fn return_home(&mut self, home: Shard, returned: Returned) {
         let Returned { account, credits, room, .. } = returned;
-        self.step(|state, draft| {
+        self.step(|state, context| {
             if credits != Credits::ZERO || !room.is_zero() {
-                draft.events.push(Event::PurseSent { account, to: home, credits, room });
+                context.events.push(Event::PurseSent { account, to: home, credits, room });
             }
-            draft.events.push(message::send(state, home, Message::Return(vec![returned])));
+            context.events.push(message::send(state, home, Message::Return(vec![returned])));
         });
     }
 
@@ -175,7 +175,7 @@ impl Turn<'_> {
 
     /// Away from home: free credits of these purses go home, in one message to each home.
     pub(super) fn send_home(&mut self, accounts: &[AccountId]) {
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let mut homes: std::collections::BTreeMap<Shard, Vec<Returned>> = std::collections::BTreeMap::new();
             for &account in accounts {
                 let (home, room) = (state.map.of_account(account), Room::ZERO);
@@ -184,12 +184,12 @@ impl Turn<'_> {
                 if home == state.shard || credits == Credits::ZERO || state.is_full(home) {
                     continue;
                 }
-                draft.events.push(Event::PurseSent { account, to: home, credits, room });
+                context.events.push(Event::PurseSent { account, to: home, credits, room });
                 let returned = Returned { account, credits, room, ticket: None, more: false };
                 homes.entry(home).or_default().push(returned);
             }
             let tell = |(home, returned)| message::send(state, home, Message::Return(returned));
-            draft.events.extend(homes.into_iter().map(tell));
+            context.events.extend(homes.into_iter().map(tell));
         });
     }
 
@@ -218,19 +218,19 @@ impl Turn<'_> {
 
 /// An account that lives here and has not too many mass cancels under way. Those that it asks for do not keep an admin
 /// from freezing it.
-pub(super) fn check_mass_cancel(state: &State, account: AccountId) -> Result<(), Rejection> {
+pub(super) fn check_mass_cancel(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| matches!(instruction, Instruction::MassCancel(_)))
 }
 
 /// An account that lives here and about which admins have not too much under way.
-fn check_admin_instruction(state: &State, account: AccountId) -> Result<(), Rejection> {
+fn check_admin_instruction(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| {
         matches!(instruction, Instruction::Freeze { .. } | Instruction::Unfreeze { .. } | Instruction::Limit { .. })
     })
 }
 
 fn check_instructions(
-    state: &State,
+    state: &ShardState,
     account: AccountId,
     counts: impl Fn(&Instruction) -> bool,
 ) -> Result<(), Rejection> {
@@ -241,7 +241,7 @@ fn check_instructions(
 }
 
 /// Other shards where the account has a purse, or will have one if its claim is granted.
-fn purse_shards(state: &State, account: AccountId) -> BTreeSet<Shard> {
+fn purse_shards(state: &ShardState, account: AccountId) -> BTreeSet<Shard> {
     let lent = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
     let claims = state.waiting(account).into_iter().flat_map(|waiting| &waiting.claims);
     let claimants = claims.filter_map(|claim| match claim.request {

@@ -6,18 +6,18 @@
 use schemas::limits::{ACCOUNT_API_KEYS_MAX, KEY_GRACE_MAX_MS};
 use schemas::{AccountId, ApiKey, ApiKeyId, Event, Rejection, Timestamp};
 
-use super::Turn;
+use super::CommandRun;
 use super::account::known;
-use crate::state::{Account, State};
+use crate::state::{Account, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn open_account(&mut self, account: AccountId, key: &ApiKey) {
-        self.step(|state, draft| match check_first(state, account, key) {
+        self.step(|state, context| match check_first(state, account, key) {
             Ok(()) => {
                 let added = Event::ApiKeyAdded { account, key: key.clone(), by: None };
-                draft.events.extend([Event::AccountOpened { account }, added]);
+                context.events.extend([Event::AccountOpened { account }, added]);
             }
-            Err(code) => draft.events.push(Event::Rejected { code }),
+            Err(code) => context.events.push(Event::Rejected { code }),
         });
     }
 
@@ -51,31 +51,31 @@ impl Turn<'_> {
         grace_ms: u64,
         by: Option<ApiKeyId>,
     ) {
-        self.step(|state, draft| match check_rotation(state, account, old, key, grace_ms, by) {
+        self.step(|state, context| match check_rotation(state, account, old, key, grace_ms, by) {
             Ok(expires) => {
                 let ends = match grace_ms {
                     0 => Event::ApiKeyRevoked { account, key: old, by },
                     _ => Event::ApiKeyEnds { account, key: old, expires },
                 };
-                draft.events.extend([Event::ApiKeyAdded { account, key: key.clone(), by }, ends]);
+                context.events.extend([Event::ApiKeyAdded { account, key: key.clone(), by }, ends]);
             }
-            Err(code) => draft.events.push(Event::Rejected { code }),
+            Err(code) => context.events.push(Event::Rejected { code }),
         });
     }
 
     /// Keys whose time has come, at most `room` of them. Returns how many.
     pub(super) fn expire_keys(&mut self, room: usize) -> usize {
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let now = state.facts.time;
             let due = state.lookup.key_expiries.iter().take_while(|(expires, ..)| *expires <= now).take(room);
-            let before = draft.events.len();
-            draft.events.extend(due.map(|&(_, account, key)| Event::ApiKeyExpired { account, key }));
-            draft.events.len() - before
+            let before = context.events.len();
+            context.events.extend(due.map(|&(_, account, key)| Event::ApiKeyExpired { account, key }));
+            context.events.len() - before
         })
     }
 }
 
-fn check_first(state: &State, account: AccountId, key: &ApiKey) -> Result<(), Rejection> {
+fn check_first(state: &ShardState, account: AccountId, key: &ApiKey) -> Result<(), Rejection> {
     check_terms(key)?;
     match known(state, account) {
         Ok(_) => Err(Rejection::AccountExists),
@@ -90,7 +90,7 @@ fn check_first(state: &State, account: AccountId, key: &ApiKey) -> Result<(), Re
 
 /// When the old key ends.
 fn check_rotation(
-    state: &State,
+    state: &ShardState,
     account: AccountId,
     old: ApiKeyId,
     key: &ApiKey,
@@ -121,12 +121,12 @@ fn check_terms(key: &ApiKey) -> Result<(), Rejection> {
     }
 }
 
-fn check_time(state: &State, key: &ApiKey) -> Result<(), Rejection> {
+fn check_time(state: &ShardState, key: &ApiKey) -> Result<(), Rejection> {
     if key.is_live(state.facts.time) { Ok(()) } else { Err(Rejection::KeyExpiryInPast) }
 }
 
 /// A key that would be added: its id is free, its time is still to come, and whoever asks has all its rights.
-fn check_added(state: &State, home: &Account, key: &ApiKey, by: Option<ApiKeyId>) -> Result<(), Rejection> {
+fn check_added(state: &ShardState, home: &Account, key: &ApiKey, by: Option<ApiKeyId>) -> Result<(), Rejection> {
     if home.keys.contains_key(&key.id) {
         return Err(Rejection::ApiKeyExists);
     }
@@ -138,18 +138,18 @@ fn check_added(state: &State, home: &Account, key: &ApiKey, by: Option<ApiKeyId>
 }
 
 /// A key that would end: it asks itself, or whoever asks has all its rights.
-fn check_ended(state: &State, home: &Account, ended: &ApiKey, by: Option<ApiKeyId>) -> Result<(), Rejection> {
+fn check_ended(state: &ShardState, home: &Account, ended: &ApiKey, by: Option<ApiKeyId>) -> Result<(), Rejection> {
     match by.map(|by| asking(state, home, by)).transpose()? {
         Some(asking) if asking.id != ended.id && !asking.covers(ended) => Err(Rejection::KeyRightsExceeded),
         _ => Ok(()),
     }
 }
 
-fn asking<'a>(state: &State, home: &'a Account, by: ApiKeyId) -> Result<&'a ApiKey, Rejection> {
+fn asking<'a>(state: &ShardState, home: &'a Account, by: ApiKeyId) -> Result<&'a ApiKey, Rejection> {
     live(state, home, by).ok_or(Rejection::AskingKeyEnded)
 }
 
 /// A key that has not expired. One that has stays in the state until the next `AdvanceTime` says so.
-fn live<'a>(state: &State, home: &'a Account, key: ApiKeyId) -> Option<&'a ApiKey> {
+fn live<'a>(state: &ShardState, home: &'a Account, key: ApiKeyId) -> Option<&'a ApiKey> {
     home.keys.get(&key).filter(|key| key.is_live(state.facts.time))
 }

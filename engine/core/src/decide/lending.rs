@@ -4,7 +4,7 @@
 use schemas::{AccountId, Credits, Need, NewOrder, ParkedRequest, Rejection, Room, Shard};
 
 use super::{claims, groups};
-use crate::state::{Account, Purse, State};
+use crate::state::{Account, Purse, ShardState};
 
 /// What an account's home would answer.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct Recall {
     pub from: Vec<Shard>,
 }
 
-impl State {
+impl ShardState {
     /// What an account's home, which this is, would answer its purse on `from` that lacks `need` and gives `given_back`
     /// back.
     pub fn lending(&self, from: Shard, account: AccountId, need: Need, given_back: Room) -> Lending {
@@ -64,7 +64,7 @@ impl State {
     }
 }
 
-impl State {
+impl ShardState {
     /// What an order's group refuses on a shard where its account gets a purse for it: its home, which this is, knows.
     pub fn check_group(&self, order: &NewOrder) -> Result<(), Rejection> {
         groups::check_among(self, order, |_| 0)

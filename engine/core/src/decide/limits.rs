@@ -2,10 +2,10 @@
 
 use schemas::{AccountId, Contract, MarketLimits, Price, Quantity, Rejection};
 
-use crate::state::{Exposure, MarketOrder, MarketView, State};
+use crate::state::{Exposure, MarketOrder, MarketView, ShardState};
 
 /// How a request would change what an account's live orders in a market come to.
-pub struct Wanted {
+pub struct ExposureChange {
     pub account: AccountId,
     /// The contract that it is about.
     pub contract: Contract,
@@ -15,7 +15,7 @@ pub struct Wanted {
     pub after: Exposure,
 }
 
-impl Wanted {
+impl ExposureChange {
     /// A resting order with another limit (in the book's YES) and other contracts left.
     pub fn amended(resting: &MarketOrder, limit: Price, remaining: Quantity) -> Self {
         let moved = MarketOrder { price: u32::from(limit.ticks()), remaining: remaining.contracts(), ..*resting };
@@ -29,7 +29,7 @@ impl Wanted {
 }
 
 /// Contracts of one kind that an account may still buy.
-pub fn position_room(state: &State, market: MarketView<'_>, account: AccountId, contract: Contract) -> u64 {
+pub fn position_room(state: &ShardState, market: MarketView<'_>, account: AccountId, contract: Contract) -> u64 {
     if market.limits.position == u64::MAX {
         return u64::MAX;
     }
@@ -39,11 +39,15 @@ pub fn position_room(state: &State, market: MarketView<'_>, account: AccountId, 
 
 /// Refuses what would be more than the market's limits, if it has any.
 #[inline]
-pub fn check(state: &State, market: MarketView<'_>, wanted: impl FnOnce() -> Wanted) -> Result<(), Rejection> {
+pub fn check(
+    state: &ShardState,
+    market: MarketView<'_>,
+    wanted: impl FnOnce() -> ExposureChange,
+) -> Result<(), Rejection> {
     if market.limits == MarketLimits::NONE { Ok(()) } else { check_limited(state, market, &wanted()) }
 }
 
-fn check_limited(state: &State, market: MarketView<'_>, wanted: &Wanted) -> Result<(), Rejection> {
+fn check_limited(state: &ShardState, market: MarketView<'_>, wanted: &ExposureChange) -> Result<(), Rejection> {
     let mut exposure = exposure(state, market, wanted.account);
     exposure.subtract(&wanted.before);
     exposure.add(&wanted.after);
@@ -51,19 +55,23 @@ fn check_limited(state: &State, market: MarketView<'_>, wanted: &Wanted) -> Resu
 }
 
 /// What an account's live orders in a limited market come to.
-pub fn exposure(state: &State, market: MarketView<'_>, account: AccountId) -> Exposure {
+pub fn exposure(state: &ShardState, market: MarketView<'_>, account: AccountId) -> Exposure {
     let exposures = state.lookup.exposures.get(&market.listing.market);
     exposures.and_then(|all| all.get(account)).copied().unwrap_or_default()
 }
 
 /// The same for what the live orders will come to.
-pub fn check_exposure(market: MarketView<'_>, wanted: &Wanted, exposure: &Exposure) -> Result<(), Rejection> {
+pub fn check_exposure(market: MarketView<'_>, wanted: &ExposureChange, exposure: &Exposure) -> Result<(), Rejection> {
     exceeded(market, wanted, exposure).next().map_or(Ok(()), Err)
 }
 
 /// Each limit that would be exceeded. A change that asks for no more than there was exceeds none.
-pub fn exceeded(market: MarketView<'_>, wanted: &Wanted, exposure: &Exposure) -> impl Iterator<Item = Rejection> {
-    let Wanted { account, contract, before, after } = wanted;
+pub fn exceeded(
+    market: MarketView<'_>,
+    wanted: &ExposureChange,
+    exposure: &Exposure,
+) -> impl Iterator<Item = Rejection> {
+    let ExposureChange { account, contract, before, after } = wanted;
     let limits = market.limits;
     let live_orders = after.live_orders > before.live_orders && exposure.live_orders > limits.live_orders;
     let notional = after.notional > before.notional && exposure.notional > limits.notional;

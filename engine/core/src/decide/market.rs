@@ -7,10 +7,10 @@ use schemas::{
     Timestamp, Transition,
 };
 
-use super::{Turn, about, yes};
-use crate::state::{MarketView, State};
+use super::{CommandRun, about, yes};
+use crate::state::{MarketView, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn create_market(&mut self, listing: &Listing, by: AdminId) {
         self.answer(|state| {
             let id = listing.market;
@@ -77,7 +77,7 @@ impl Turn<'_> {
     }
 }
 
-fn decide_change(state: &State, id: MarketId, by: AdminId, transition: Transition) -> Result<Event, Rejection> {
+fn decide_change(state: &ShardState, id: MarketId, by: AdminId, transition: Transition) -> Result<Event, Rejection> {
     let market = known(state, id)?;
     let now = state.facts.time;
     let target = transition.target(market.state).ok_or(Rejection::TransitionInvalid)?;
@@ -129,7 +129,7 @@ fn confirm(
 }
 
 /// A market that lives here.
-pub(super) fn known(state: &State, id: MarketId) -> Result<MarketView<'_>, Rejection> {
+pub(super) fn known(state: &ShardState, id: MarketId) -> Result<MarketView<'_>, Rejection> {
     state.market(id).ok_or_else(|| match state.map.of_market(id) == state.shard {
         true if state.facts.archive.contains(id) => Rejection::MarketArchived,
         true => Rejection::MarketUnknown,

@@ -7,34 +7,34 @@ use schemas::{
     Timestamp,
 };
 
-use super::taker::{self, Appetite, Fills, Incoming, Taker};
-use super::{Draft, amend, limits, reduce};
-use crate::state::{MarketOrder, MarketView, State};
+use super::taker::{self, Appetite, FillOrKill, Taker, TakerInput};
+use super::{DecisionContext, amend, limits, reduce};
+use crate::state::{MarketOrder, MarketView, ShardState};
 
 /// Takes in an order that passed all checks; `limit` is what became of its own. Yields its `OrderPlaced`, its trades, what
 /// they settle, and whose positions changed.
 pub fn place(
-    state: &State,
+    state: &ShardState,
     market: MarketView<'_>,
     id: OrderId,
     order: &NewOrder,
     limit: Price,
-    draft: &mut Draft<'_>,
+    context: &mut DecisionContext<'_>,
 ) {
-    let mut taker = incoming(state, market, id, order, (limit, draft.now));
+    let mut taker = incoming(state, market, id, order, (limit, context.now));
     // The trades' sums stand in the event before them.
-    let at = draft.events.len();
-    draft.events.push(Event::OrderPlaced(place_so_far(order, &taker)));
+    let at = context.events.len();
+    context.events.push(Event::OrderPlaced(place_so_far(order, &taker)));
     let meets = taker.meets(market);
     if meets {
         let fok = order.terms.time_in_force() == TimeInForce::Fok;
-        let whole = || taker.fills(state, market, draft.now, draft.room);
-        match if fok && taker.stop.is_none() { whole() } else { Fills::Whole } {
-            Fills::Whole => taker.cross(state, market, draft),
-            Fills::NotWhole => {}
-            Fills::NotForItsOwn => taker.stop = Some(CancelReason::SelfTrade),
+        let whole = || taker.fills(state, market, context.now, context.room);
+        match if fok && taker.stop.is_none() { whole() } else { FillOrKill::Whole } {
+            FillOrKill::Whole => taker.cross(state, market, context),
+            FillOrKill::NotWhole => {}
+            FillOrKill::NotForItsOwn => taker.stop = Some(CancelReason::SelfTrade),
         }
-        if let Event::OrderPlaced(placed) = &mut draft.events[at] {
+        if let Event::OrderPlaced(placed) = &mut context.events[at] {
             (placed.quantity, placed.filled) = (wanted(order, &taker), taker.filled);
             (placed.status, placed.cancel_reason) = status(order, &taker, placed.quantity);
         }
@@ -42,15 +42,15 @@ pub fn place(
     // An order that rests where it was asked to holds what it held.
     let as_asked = limit == order.entry.book_price(order.terms.limit());
     let rests_as_asked = !meets && as_asked && order.terms.time_in_force().rests();
-    if let (false, Event::OrderPlaced(placed)) = (rests_as_asked, &draft.events[at]) {
-        draft.settlements.extend(taker.settlement(placed.hold(), placed.resting()));
+    if let (false, Event::OrderPlaced(placed)) = (rests_as_asked, &context.events[at]) {
+        context.settlements.extend(taker.settlement(placed.hold(), placed.resting()));
     }
 }
 
 /// An order as it enters the book.
 #[inline]
 pub fn incoming(
-    state: &State,
+    state: &ShardState,
     market: MarketView<'_>,
     id: OrderId,
     order: &NewOrder,
@@ -64,7 +64,7 @@ pub fn incoming(
         Terms::Budget { budget } => Appetite::Budget(budget, most_contracts(state, market, order)),
     };
     let mut taker =
-        Taker::new(market, Incoming { id, account, entry, fee_rate, self_trade, limit, appetite, allowance, group });
+        Taker::new(market, TakerInput { id, account, entry, fee_rate, self_trade, limit, appetite, allowance, group });
     if order.terms.time_in_force() == TimeInForce::Fok {
         if taker.is_cut() {
             taker.stop = Some(CancelReason::ReduceOnly);
@@ -76,7 +76,7 @@ pub fn incoming(
 }
 
 /// Contracts that an order by budget may buy: what one order may, and what the market lets its account hold.
-fn most_contracts(state: &State, market: MarketView<'_>, order: &NewOrder) -> Quantity {
+fn most_contracts(state: &ShardState, market: MarketView<'_>, order: &NewOrder) -> Quantity {
     let room = limits::position_room(state, market, order.account, order.entry.contract());
     u32::try_from(room).ok().and_then(Quantity::new).unwrap_or(Quantity::new(QUANTITY_MAX).expect("the limit itself"))
 }
@@ -105,7 +105,7 @@ fn status(order: &NewOrder, taker: &Taker, quantity: Quantity) -> (Status, Optio
 }
 
 /// A change of a resting order that passed all checks.
-pub struct Change {
+pub struct RestingChange {
     /// The limit from now on, in the book's YES.
     pub limit: Price,
     /// Contracts from now on, with those that are filled.
@@ -119,39 +119,45 @@ pub struct Change {
 }
 
 /// Changes a resting order. Yields its `OrderAmended`, its trades, what they settle, and whose positions changed.
-pub fn amend(state: &State, market: MarketView<'_>, resting: &MarketOrder, change: &Change, draft: &mut Draft<'_>) {
+pub fn amend(
+    state: &ShardState,
+    market: MarketView<'_>,
+    resting: &MarketOrder,
+    change: &RestingChange,
+    context: &mut DecisionContext<'_>,
+) {
     let before = resting.filled();
-    let stake = &resting.owner;
+    let metadata = &resting.owner;
     let mut taker = Taker::new(
         market,
-        Incoming {
+        TakerInput {
             id: resting.id,
-            account: stake.account,
-            entry: stake.entry,
-            fee_rate: stake.fee_rate,
-            self_trade: stake.self_trade,
+            account: metadata.account,
+            entry: metadata.entry,
+            fee_rate: metadata.fee_rate,
+            self_trade: metadata.self_trade,
             limit: change.limit,
             appetite: Appetite::Quantity(change.quantity - before),
-            allowance: stake.reduce_only.then(|| amend::allowance(state, market, resting)),
-            group: stake.group,
+            allowance: metadata.reduce_only.then(|| amend::allowance(state, market, resting)),
+            group: metadata.group,
         },
     );
     if change.cut {
         taker.was_cut();
     }
-    let at = draft.events.len();
+    let at = context.events.len();
     let mut amended = amend_so_far(market, resting, change, &taker);
-    draft.events.push(Event::OrderAmended(amended));
+    context.events.push(Event::OrderAmended(amended));
     if !change.in_place && taker.meets(market) {
-        taker.cross(state, market, draft);
+        taker.cross(state, market, context);
         amended = amend_so_far(market, resting, change, &taker);
-        draft.events[at] = Event::OrderAmended(amended);
+        context.events[at] = Event::OrderAmended(amended);
     }
     let held = resting.held() + change.raised;
-    draft.settlements.extend(taker.settlement(held, amended.resting()));
+    context.settlements.extend(taker.settlement(held, amended.resting()));
 }
 
-fn amend_so_far(market: MarketView<'_>, resting: &MarketOrder, change: &Change, taker: &Taker) -> OrderAmended {
+fn amend_so_far(market: MarketView<'_>, resting: &MarketOrder, change: &RestingChange, taker: &Taker) -> OrderAmended {
     let quantity = change.quantity - taker.prevented - taker.beyond;
     let filled = resting.filled() + taker.filled;
     let (status, cancel_reason) = taker.stands(quantity, filled, true);

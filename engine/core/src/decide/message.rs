@@ -24,21 +24,21 @@
 
 use schemas::{Event, Message, Rejection, Shard};
 
-use super::Turn;
-use super::parking::Lent;
+use super::CommandRun;
+use super::parking::NewLoan;
 use super::transfer::Transfer;
-use crate::state::State;
+use crate::state::ShardState;
 
 /// The event that promises a message. At most one a step to each shard, since its number comes from the state.
-pub fn send(state: &State, to: Shard, message: Message) -> Event {
+pub fn send(state: &ShardState, to: Shard, message: Message) -> Event {
     let last = state.facts.outboxes.get(&to).map_or(0, |outbox| outbox.last);
     Event::Sent { to, number: last + 1, message }
 }
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// The step that is one message to another shard.
     pub(super) fn tell(&mut self, to: Shard, message: Message) {
-        self.step(|state, draft| draft.events.push(send(state, to, message)));
+        self.step(|state, context| context.events.push(send(state, to, message)));
     }
 
     /// | number         | means                          | do                                  |
@@ -47,13 +47,13 @@ impl Turn<'_> {
     /// | lower          | had before                     | skip; the relay acknowledges again  |
     /// | higher         | one is missing in between      | skip; the sender's relay tries again |
     pub(super) fn receive(&mut self, from: Shard, number: u64, message: &Message) {
-        let taken_in = self.step(|state, draft| {
+        let taken_in = self.step(|state, context| {
             if from == state.shard || from.number() >= state.map.shards() {
-                draft.events.push(Event::Rejected { code: Rejection::MessageInvalid });
+                context.events.push(Event::Rejected { code: Rejection::MessageInvalid });
                 return false;
             }
             let expected = state.received_from(from) + 1;
-            draft.events.push(if number == expected {
+            context.events.push(if number == expected {
                 Event::Received { from, number }
             } else {
                 Event::MessageSkipped { from, number, expected }
@@ -66,7 +66,7 @@ impl Turn<'_> {
         match message {
             Message::Ask { account, need, given_back } => self.answer_ask(from, *account, *need, *given_back),
             Message::Fund { account, credits, room, refused } => {
-                let lent = Lent { from, credits: *credits, room: *room };
+                let lent = NewLoan { from, credits: *credits, room: *room };
                 self.funded(*account, refused.is_none().then_some(lent), *refused);
             }
             Message::Instruct { account, ticket, instruction } => self.obey(from, *account, *ticket, *instruction),
@@ -90,12 +90,12 @@ impl Turn<'_> {
 
     pub(super) fn acknowledge(&mut self, to: Shard, number: u64) {
         let was_full = self.state.is_full(to);
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let (first, last) = state.facts.outboxes.get(&to).map_or((1, 0), |outbox| (outbox.first(), outbox.last));
             if number > last {
-                draft.events.push(Event::Rejected { code: Rejection::MessageInvalid });
+                context.events.push(Event::Rejected { code: Rejection::MessageInvalid });
             } else if number >= first {
-                draft.events.push(Event::Acknowledged { to, number });
+                context.events.push(Event::Acknowledged { to, number });
             }
         });
         if was_full && !self.state.is_full(to) {

@@ -1,6 +1,6 @@
 //! Decides what a command leads to: the parent of all branching, one file a kind of command.
 //!
-//! A decision reads `&State` and yields events; [`State::apply`] makes them true. A command may take several steps (take an
+//! A decision reads `&State` and yields events; [`ShardState::apply`] makes them true. A command may take several steps (take an
 //! order in, match it, redeem pairs, settle purses): each decides, then applies, and all events go into one outcome.
 //! A refusal is an event like any other. Checks stand in the order of their codes.
 
@@ -22,72 +22,72 @@ mod matching;
 mod message;
 mod order;
 mod parking;
+mod precheck;
 mod preview;
 mod reduce;
 mod settle;
 mod sweep;
 mod taker;
 mod transfer;
-mod trial;
 mod vocabulary;
 mod yes;
 
 use schemas::limits::{ORDER_FILLS_MAX, TIME_MAX};
 use schemas::{Command, CommandRecord, Event, MarketId, Rejection, Settlement, Timestamp};
 
-use crate::Place;
-use crate::state::State;
+use crate::CommandContext;
+use crate::state::ShardState;
 pub(crate) use account::movement_fingerprint;
 pub use lending::{Lending, Recall};
 pub(crate) use order::fingerprint;
 pub(crate) use parking::asks_for;
-pub use preview::{Change, Does, Preview, PriceFill};
+pub use preview::{OrderEffect, Preview, PriceFill, PurseEffect};
 
-impl State {
+impl ShardState {
     /// Decides and applies one command; appends its events, in order, to `events`.
-    pub fn handle(&mut self, place: Place, command: &Command, events: &mut Vec<Event>) {
-        self.decide(place, events, |turn| turn.take(command));
+    pub fn handle(&mut self, place: CommandContext, command: &Command, events: &mut Vec<Event>) {
+        self.decide(place, events, |run| run.take(command));
     }
 
     /// The same for a command as its record has it: its outcome leads back to what it came with.
-    pub(crate) fn handle_record(&mut self, place: Place, record: &CommandRecord, events: &mut Vec<Event>) {
-        self.decide(place, events, |turn| {
+    pub(crate) fn handle_record(&mut self, place: CommandContext, record: &CommandRecord, events: &mut Vec<Event>) {
+        self.decide(place, events, |run| {
             if let Some(origin) = &record.origin {
-                turn.step(|_, draft| draft.events.push(Event::CameWith(origin.clone())));
+                run.step(|_, context| context.events.push(Event::CameWith(origin.clone())));
             }
-            turn.take(&record.command);
+            run.take(&record.command);
         });
     }
 
     /// The outcome of a record that is no command.
-    pub fn refuse(&mut self, place: Place, code: Rejection, events: &mut Vec<Event>) {
-        self.decide(place, events, |turn| turn.refuse_alone(code));
+    pub fn refuse(&mut self, place: CommandContext, code: Rejection, events: &mut Vec<Event>) {
+        self.decide(place, events, |run| run.refuse_alone(code));
     }
 
-    fn decide(&mut self, place: Place, events: &mut Vec<Event>, first: impl FnOnce(&mut Turn<'_>)) {
+    fn decide(&mut self, place: CommandContext, events: &mut Vec<Event>, first: impl FnOnce(&mut CommandRun<'_>)) {
         self.begin(&place);
         let mut settlements = std::mem::take(&mut self.settlements);
         let room = ORDER_FILLS_MAX;
         let now = self.facts.time;
-        let draft = Draft { events, settlements: &mut settlements, room, now };
-        let mut turn = Turn { state: self, index: None, frees_later: false, draft };
-        first(&mut turn);
+        let context = DecisionContext { events, settlements: &mut settlements, room, now };
+        let mut run = CommandRun { state: self, index: None, frees_later: false, context };
+        first(&mut run);
         // Most commands stir nobody.
-        if !turn.state.stirred.is_empty() {
-            turn.decide_parked();
+        if !run.state.stirred.is_empty() {
+            run.decide_parked();
         }
-        if !turn.state.lookup.unreported.is_empty() {
-            turn.report_groups();
+        if !run.state.lookup.unreported.is_empty() {
+            run.report_groups();
         }
         let told = settlements.is_empty() && self.paired.is_empty() && self.shrinking.is_empty();
         let told = told && self.ending.is_empty();
-        debug_assert!(told, "a turn ends with nothing left to tell");
+        debug_assert!(told, "a run ends with nothing left to tell");
         self.settlements = settlements;
         self.end();
     }
 
     /// Makes the events of an outcome true, decided here before or by another writer.
-    pub fn follow(&mut self, place: Place, events: &[Event]) {
+    pub fn follow(&mut self, place: CommandContext, events: &[Event]) {
         self.begin(&place);
         for event in events {
             self.apply(event);
@@ -101,17 +101,17 @@ impl State {
 }
 
 /// One command on its way through the law.
-struct Turn<'a> {
-    state: &'a mut State,
+struct CommandRun<'a> {
+    state: &'a mut ShardState,
     /// The place in its batch of the request that is decided, if it is one of several.
     index: Option<u16>,
     /// What comes behind it in its batch may free what it lacks.
     frees_later: bool,
-    draft: Draft<'a>,
+    context: DecisionContext<'a>,
 }
 
 /// What the decisions of one command have come to so far.
-struct Draft<'a> {
+struct DecisionContext<'a> {
     /// Its events: those of the present step are not true yet.
     events: &'a mut Vec<Event>,
     /// What it does to purses; told by the last step.
@@ -122,7 +122,7 @@ struct Draft<'a> {
     room: usize,
 }
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// One rule for all times, whatever names them.
     fn take(&mut self, command: &Command) {
         if command.latest_time() > Some(TIME_MAX) {
@@ -180,21 +180,21 @@ impl Turn<'_> {
     }
 
     /// Decides one step, then makes it true.
-    fn step<R>(&mut self, decide: impl FnOnce(&State, &mut Draft<'_>) -> R) -> R {
-        let from = self.draft.events.len();
-        let result = decide(self.state, &mut self.draft);
-        for event in &self.draft.events[from..] {
+    fn step<R>(&mut self, decide: impl FnOnce(&ShardState, &mut DecisionContext<'_>) -> R) -> R {
+        let from = self.context.events.len();
+        let result = decide(self.state, &mut self.context);
+        for event in &self.context.events[from..] {
             self.state.apply(event);
         }
         result
     }
 
     /// The step of a command that is one event or refused. True unless it was refused.
-    fn answer(&mut self, decide: impl FnOnce(&State) -> Result<Event, Rejection>) -> bool {
-        self.step(|state, draft| {
+    fn answer(&mut self, decide: impl FnOnce(&ShardState) -> Result<Event, Rejection>) -> bool {
+        self.step(|state, context| {
             let decided = decide(state);
             let accepted = decided.is_ok();
-            draft.events.push(decided.unwrap_or_else(|code| Event::Rejected { code }));
+            context.events.push(decided.unwrap_or_else(|code| Event::Rejected { code }));
             accepted
         })
     }
@@ -220,8 +220,8 @@ impl Turn<'_> {
     }
 
     fn settle(&mut self) {
-        if !self.draft.settlements.is_empty() {
-            self.step(|_, draft| settle::settle(draft));
+        if !self.context.settlements.is_empty() {
+            self.step(|_, context| settle::settle(context));
         }
     }
 }

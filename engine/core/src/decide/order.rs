@@ -7,18 +7,18 @@ use schemas::{
     Terms, Timestamp,
 };
 
-use super::limits::{self, Wanted};
-use super::{Draft, Turn, groups, market, matching, parking, reduce};
-use crate::state::{Exposure, MarketView, Meaning, Name, State};
+use super::limits::{self, ExposureChange};
+use super::{CommandRun, DecisionContext, groups, market, matching, parking, reduce};
+use crate::state::{Exposure, MarketView, Meaning, RequestName, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn place_order(&mut self, order: &NewOrder) {
         self.state.seek(order);
         if self.state.map.of_market(order.market) != self.state.shard {
             return self.reject_order(order, Rejection::WrongShard);
         }
         match repeated(self.state, order) {
-            Some(Ok(answer)) => return self.step(|_, draft| draft.events.push(answer)),
+            Some(Ok(answer)) => return self.step(|_, context| context.events.push(answer)),
             Some(Err(code)) => return self.reject_order(order, code),
             None if order.client_id.is_some() && self.state.facts.client_ids.are_used_up(order.account) => {
                 return self.reject_order(order, Rejection::ClientIdLimit);
@@ -26,14 +26,14 @@ impl Turn<'_> {
             None => {}
         }
         let queues = parking::queues(self.state, order.account);
-        let lacking = self.step(|state, draft| match check(state, order, draft.now) {
+        let lacking = self.step(|state, context| match check(state, order, context.now) {
             Ok((market, limit, need)) if need.is_nothing() && !queues => {
-                take_in(state, market, order, limit, draft);
+                take_in(state, market, order, limit, context);
                 None
             }
             Ok((.., need)) => Some(need),
             Err(code) => {
-                refuse(state, order, code, draft);
+                refuse(state, order, code, context);
                 None
             }
         });
@@ -44,27 +44,33 @@ impl Turn<'_> {
     }
 
     pub(super) fn reject_order(&mut self, order: &NewOrder, code: Rejection) {
-        self.step(|state, draft| refuse(state, order, code, draft));
+        self.step(|state, context| refuse(state, order, code, context));
     }
 
     /// An order that lacks nothing, or that was found in order as a part of a whole.
     pub(super) fn take_in(&mut self, order: &NewOrder) {
-        self.step(|state, draft| match check(state, order, draft.now) {
-            Ok((market, limit, _)) => take_in(state, market, order, limit, draft),
-            Err(code) => refuse(state, order, code, draft),
+        self.step(|state, context| match check(state, order, context.now) {
+            Ok((market, limit, _)) => take_in(state, market, order, limit, context),
+            Err(code) => refuse(state, order, code, context),
         });
         self.finish(order.market);
     }
 }
 
-fn take_in(state: &State, market: MarketView<'_>, order: &NewOrder, limit: Price, draft: &mut Draft<'_>) {
+fn take_in(
+    state: &ShardState,
+    market: MarketView<'_>,
+    order: &NewOrder,
+    limit: Price,
+    context: &mut DecisionContext<'_>,
+) {
     let id = state.next_order_id();
     state.prefetch_order(id, order);
-    matching::place(state, market, id, order, limit, draft);
+    matching::place(state, market, id, order, limit, context);
 }
 
-fn refuse(state: &State, order: &NewOrder, code: Rejection, draft: &mut Draft<'_>) {
-    draft.events.push(Event::OrderRejected { id: state.next_order_id(), order: *order, code });
+fn refuse(state: &ShardState, order: &NewOrder, code: Rejection, context: &mut DecisionContext<'_>) {
+    context.events.push(Event::OrderRejected { id: state.next_order_id(), order: *order, code });
 }
 
 /// Tells a repeat of a client id from its use for another order.
@@ -82,9 +88,9 @@ pub(super) fn fingerprint_of(request: &impl bincode::Encode) -> u128 {
 }
 
 /// The answer to a client id that was used before.
-pub(super) fn repeated(state: &State, order: &NewOrder) -> Option<Result<Event, Rejection>> {
+pub(super) fn repeated(state: &ShardState, order: &NewOrder) -> Option<Result<Event, Rejection>> {
     let NewOrder { account, client_id, .. } = *order;
-    let (name, client_id) = (Name::of_order(order)?, client_id?);
+    let (name, client_id) = (RequestName::of_order(order)?, client_id?);
     let (first, same) = match parking::asks_for(state, order) {
         Some((command, parked)) => (FirstOutcome::Parked { command }, parked == order),
         None => {
@@ -105,7 +111,7 @@ pub(super) fn repeated(state: &State, order: &NewOrder) -> Option<Result<Event, 
 /// last: it can be asked for. The limit is the order's own, or where a post-only order goes instead.
 /// [`preview`](super::preview) asks the same rules one by one.
 pub(super) fn check<'a>(
-    state: &'a State,
+    state: &'a ShardState,
     order: &NewOrder,
     now: Timestamp,
 ) -> Result<(MarketView<'a>, Price, Need), Rejection> {
@@ -117,7 +123,7 @@ pub(super) fn check<'a>(
 }
 
 /// As far as its purse knows.
-pub(super) fn check_active(state: &State, account: AccountId) -> Result<(), Rejection> {
+pub(super) fn check_active(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     match state.purse(account) {
         Some(purse) if purse.frozen => Err(Rejection::AccountFrozen),
         _ => Ok(()),
@@ -170,7 +176,7 @@ pub(super) fn check_deadline(order: &NewOrder, now: Timestamp) -> Result<(), Rej
 
 /// What the market refuses; else the limit, and the contracts that the order comes in with.
 fn check_market<'a>(
-    state: &'a State,
+    state: &'a ShardState,
     order: &NewOrder,
     now: Timestamp,
 ) -> Result<(MarketView<'a>, Price, Quantity), Rejection> {
@@ -210,7 +216,7 @@ pub(super) fn limit_to_rest(market: MarketView<'_>, order: &NewOrder, now: Times
 
 /// What the market's rules refuse, whoever asks.
 pub(super) fn check_listing<'a>(
-    state: &'a State,
+    state: &'a ShardState,
     order: &NewOrder,
     now: Timestamp,
 ) -> Result<MarketView<'a>, Rejection> {
@@ -239,13 +245,13 @@ pub(super) fn check_fee_rate(market: MarketView<'_>, order: &NewOrder) -> Result
 }
 
 /// What would rest needs room in the shard's books, in which so many orders rest when it comes.
-pub(super) fn check_room(state: &State, order: &NewOrder, resting: usize) -> Result<(), Rejection> {
+pub(super) fn check_room(state: &ShardState, order: &NewOrder, resting: usize) -> Result<(), Rejection> {
     let full = resting >= state.books_max.orders;
     if full && order.terms.time_in_force().rests() { Err(Rejection::BooksFull) } else { Ok(()) }
 }
 
 /// What an order that comes in with so many contracts comes to among its account's live orders, at most.
-pub(super) fn wanted(order: &NewOrder, contracts: Quantity) -> Wanted {
+pub(super) fn wanted(order: &NewOrder, contracts: Quantity) -> ExposureChange {
     let buys = match order.entry.side() {
         // By budget it buys no more than the position's limit lets it; one contract tells whether there is room.
         Side::Buy => u64::from(contracts.contracts()).max(1),
@@ -261,5 +267,10 @@ pub(super) fn wanted(order: &NewOrder, contracts: Quantity) -> Wanted {
     };
     let live_orders = u32::from(order.terms.time_in_force().rests());
     let (account, contract) = (order.account, order.entry.contract());
-    Wanted { account, contract, before: Exposure::default(), after: Exposure { live_orders, notional, yes, no } }
+    ExposureChange {
+        account,
+        contract,
+        before: Exposure::default(),
+        after: Exposure { live_orders, notional, yes, no },
+    }
 }

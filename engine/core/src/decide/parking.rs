@@ -20,11 +20,11 @@ use schemas::{
     Rejection, Room, Timestamp,
 };
 
-use super::batch::Refused;
-use super::{Turn, amend, claims, message, order};
-use crate::state::{Asked, State, weight};
+use super::batch::BatchRefusal;
+use super::{CommandRun, amend, claims, message, order};
+use crate::state::{OpenAsk, ShardState, weight};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// Parks a request for what its purse lacks, or refuses it if it could never get that.
     pub(super) fn park_for(&mut self, account: AccountId, need: Need, request: ParkedRequest) {
         let alone = !self.frees_later && !queues(self.state, account);
@@ -37,11 +37,11 @@ impl Turn<'_> {
     /// Parks a request, or refuses it if too many are parked, or its home cannot be asked.
     fn park(&mut self, account: AccountId, request: ParkedRequest) {
         if let Err(code) = check_park(self.state, account, weight(&request)) {
-            self.refuse_request(account, &request, Refused::all(code));
+            self.refuse_request(account, &request, BatchRefusal::all(code));
             return;
         }
         let parked = self.parked(account, request);
-        self.step(|_, draft| draft.events.push(Event::Parked(Box::new(parked))));
+        self.step(|_, context| context.events.push(Event::Parked(Box::new(parked))));
     }
 
     /// A request of the present command as it is parked.
@@ -80,7 +80,7 @@ impl Turn<'_> {
             if self.state.decided >= PARKED_MAX {
                 break;
             }
-            match look(self.state, account, &parked.request, self.draft.room) {
+            match look(self.state, account, &parked.request, self.context.room) {
                 Err(refused) => {
                     self.resumed(&parked);
                     self.refuse_request(account, &parked.request, refused);
@@ -106,16 +106,16 @@ impl Turn<'_> {
     /// What follows answers a parked request.
     pub(super) fn resumed(&mut self, parked: &Parked) {
         let Parked { account, ticket, command, index, .. } = *parked;
-        self.step(|_, draft| {
-            draft.events.push(Event::Resumed { account, ticket, command });
-            draft.events.extend(index.map(|index| Event::BatchItem { index }));
+        self.step(|_, context| {
+            context.events.push(Event::Resumed { account, ticket, command });
+            context.events.extend(index.map(|index| Event::BatchItem { index }));
         });
     }
 
     /// A parked request ends without being carried out.
     pub(super) fn refuse_parked(&mut self, parked: &Parked, code: Rejection) {
         self.resumed(parked);
-        self.refuse_request(parked.account, &parked.request, Refused::all(code));
+        self.refuse_request(parked.account, &parked.request, BatchRefusal::all(code));
     }
 
     fn carry_out_parked(&mut self, account: AccountId, request: &ParkedRequest) {
@@ -130,14 +130,14 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn refuse_request(&mut self, account: AccountId, request: &ParkedRequest, refused: Refused) {
+    pub(super) fn refuse_request(&mut self, account: AccountId, request: &ParkedRequest, refused: BatchRefusal) {
         match request {
             ParkedRequest::Place(order) => self.reject_order(order, refused.first()),
             ParkedRequest::Amend { order, .. } => self.reject_amend(account, OrderRef::Id(*order), refused.first()),
             ParkedRequest::Batch(requests) => self.refuse_requests(account, requests, refused),
             ParkedRequest::Withdraw { .. } | ParkedRequest::Transfer { .. } => {
                 let code = refused.first();
-                self.step(|_, draft| draft.events.push(Event::Rejected { code }));
+                self.step(|_, context| context.events.push(Event::Rejected { code }));
             }
             ParkedRequest::Fund { shard, .. } => self.fund_nothing(account, *shard, refused.first()),
         }
@@ -150,15 +150,15 @@ impl Turn<'_> {
         }
         let home = self.state.map.of_account(account);
         let here = home == self.state.shard;
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let given_back = if here {
                 Room::ZERO
             } else {
                 state.purse(account).map_or(Room::ZERO, crate::state::Purse::sealed_room)
             };
-            draft.events.push(Event::Asked { account, need, given_back });
+            context.events.push(Event::Asked { account, need, given_back });
             if !here {
-                draft.events.push(message::send(state, home, Message::Ask { account, need, given_back }));
+                context.events.push(message::send(state, home, Message::Ask { account, need, given_back }));
             }
         });
         if here {
@@ -167,16 +167,16 @@ impl Turn<'_> {
     }
 
     /// The home has answered an ask.
-    pub(super) fn funded(&mut self, account: AccountId, lent: Option<Lent>, refused: Option<Rejection>) {
+    pub(super) fn funded(&mut self, account: AccountId, lent: Option<NewLoan>, refused: Option<Rejection>) {
         let asked = self.state.waiting(account).and_then(|waiting| waiting.asked);
-        self.step(|_, draft| {
-            draft.events.extend(lent.map(|Lent { from, credits, room }| Event::PurseReceived {
+        self.step(|_, context| {
+            context.events.extend(lent.map(|NewLoan { from, credits, room }| Event::PurseReceived {
                 account,
                 from,
                 credits,
                 room,
             }));
-            draft.events.push(Event::AskAnswered { account, refused });
+            context.events.push(Event::AskAnswered { account, refused });
         });
         if let Some(code) = refused {
             self.refuse_asked(account, asked, code);
@@ -185,11 +185,11 @@ impl Turn<'_> {
     }
 
     /// The home refuses what the oldest request lacks, unless that is another one than it was asked for, or lacks less by now.
-    fn refuse_asked(&mut self, account: AccountId, asked: Option<Asked>, code: Rejection) {
+    fn refuse_asked(&mut self, account: AccountId, asked: Option<OpenAsk>, code: Rejection) {
         let (Some(waiting), Some(asked)) = (self.state.waiting(account), asked) else { return };
         let oldest = waiting.requests.front().filter(|oldest| oldest.ticket == asked.ticket);
         let Some(parked) = oldest.cloned() else { return };
-        let lacking = look(self.state, account, &parked.request, self.draft.room);
+        let lacking = look(self.state, account, &parked.request, self.context.room);
         // The home looks at its own purse afresh before it refuses. What a recall brings lands there, so the purse may lack less than it
         // asked for, and still more than there is.
         let here = self.state.is_home(account);
@@ -225,24 +225,24 @@ impl Turn<'_> {
             let ended = waiting.requests.iter().filter(|parked| !waiting.ended.contains_key(&parked.ticket));
             ended.filter(meant).map(|parked| (parked.ticket, parked.command)).collect()
         };
-        self.step(|_, draft| {
+        self.step(|_, context| {
             let events = ended.iter().map(|&(ticket, command)| Event::ParkedCancelled { account, ticket, command });
-            draft.events.extend(events);
+            context.events.extend(events);
         });
     }
 }
 
 /// What an account's home lends.
 #[derive(Clone, Copy)]
-pub(super) struct Lent {
+pub(super) struct NewLoan {
     pub from: schemas::Shard,
     pub credits: Credits,
     pub room: Room,
 }
 
 /// What refuses to park a request of so much weight.
-pub(super) fn check_park(state: &State, account: AccountId, weight: usize) -> Result<(), Rejection> {
-    let parked = state.waiting(account).map_or(0, crate::state::Waiting::weight);
+pub(super) fn check_park(state: &ShardState, account: AccountId, weight: usize) -> Result<(), Rejection> {
+    let parked = state.waiting(account).map_or(0, crate::state::AccountQueue::weight);
     if parked + weight > PARKED_MAX {
         return Err(Rejection::ParkedLimit);
     }
@@ -253,12 +253,12 @@ pub(super) fn check_park(state: &State, account: AccountId, weight: usize) -> Re
 }
 
 /// True if requests of the account wait here.
-pub(super) fn queues(state: &State, account: AccountId) -> bool {
+pub(super) fn queues(state: &ShardState, account: AccountId) -> bool {
     state.waiting(account).is_some_and(|waiting| !waiting.requests.is_empty())
 }
 
 /// A parked request by the client's name for its order.
-pub(super) fn named(state: &State, account: AccountId, order: &OrderRef) -> Option<(u64, CommandId)> {
+pub(super) fn named(state: &ShardState, account: AccountId, order: &OrderRef) -> Option<(u64, CommandId)> {
     let OrderRef::ClientId { market, client_id } = *order else { return None };
     let waiting = state.waiting(account)?;
     let named = |parked: &&Parked| {
@@ -278,14 +278,14 @@ fn lacks_as_much(now: Need, asked: Need, code: Rejection) -> bool {
 }
 
 /// The parked request that asks for an order under this name, and the order.
-pub(crate) fn asks_for<'a>(state: &'a State, order: &NewOrder) -> Option<(CommandId, &'a NewOrder)> {
+pub(crate) fn asks_for<'a>(state: &'a ShardState, order: &NewOrder) -> Option<(CommandId, &'a NewOrder)> {
     let client_id = order.client_id?;
     let requests = &state.waiting(order.account)?.requests;
     let named = |parked: &'a Parked| Some((parked.command, parked.request.order_named(order.market, client_id)?));
     requests.iter().find_map(named)
 }
 
-fn first_ended(state: &State, account: AccountId) -> Option<(Parked, Rejection)> {
+fn first_ended(state: &ShardState, account: AccountId) -> Option<(Parked, Rejection)> {
     let waiting = state.waiting(account)?;
     let (ticket, code) = waiting.ended.first_key_value()?;
     let parked = waiting.requests.iter().find(|parked| parked.ticket == *ticket).expect("it was parked when it ended");
@@ -293,14 +293,14 @@ fn first_ended(state: &State, account: AccountId) -> Option<(Parked, Rejection)>
 }
 
 /// What a request lacks, or why it is refused whatever its purse has.
-fn look(state: &State, account: AccountId, request: &ParkedRequest, room: usize) -> Result<Need, Refused> {
+fn look(state: &ShardState, account: AccountId, request: &ParkedRequest, room: usize) -> Result<Need, BatchRefusal> {
     match request {
         ParkedRequest::Place(order) => {
-            order::check(state, order, state.facts.time).map(|(.., need)| need).map_err(Refused::all)
+            order::check(state, order, state.facts.time).map(|(.., need)| need).map_err(BatchRefusal::all)
         }
         ParkedRequest::Amend { order, price, quantity } => {
             let amendment = Amendment { account, order: *order, price: *price, quantity: *quantity };
-            amend::look(state, &amendment).map(|(_, need)| need).map_err(Refused::all)
+            amend::look(state, &amendment).map(|(_, need)| need).map_err(BatchRefusal::all)
         }
         ParkedRequest::Batch(requests) => super::batch::look(state, account, requests, room),
         claim => unreachable!("{claim:?} waits at home"),
@@ -309,7 +309,7 @@ fn look(state: &State, account: AccountId, request: &ParkedRequest, room: usize)
 
 /// What a purse lacks of what is wanted. An account without a purse lacks all of it, and the purse itself.
 #[inline]
-pub(super) fn lacks(state: &State, account: AccountId, wanted: Need) -> Result<Need, Rejection> {
+pub(super) fn lacks(state: &ShardState, account: AccountId, wanted: Need) -> Result<Need, Rejection> {
     match state.purse(account) {
         Some(purse) if purse.covers(wanted) => Ok(Need::NOTHING),
         Some(purse) => Ok(purse.lacks(wanted)),
@@ -321,7 +321,7 @@ pub(super) fn lacks(state: &State, account: AccountId, wanted: Need) -> Result<N
 
 /// What the oldest parked request of an account lacks here; nothing if none is parked, or if it is refused when its
 /// turn comes.
-pub(super) fn oldest_need(state: &State, account: AccountId, room: usize) -> Need {
+pub(super) fn oldest_need(state: &ShardState, account: AccountId, room: usize) -> Need {
     let oldest = state.waiting(account).and_then(|waiting| waiting.requests.front());
     let need = oldest.and_then(|parked| look(state, account, &parked.request, room).ok());
     need.unwrap_or_default()

@@ -26,19 +26,19 @@ use schemas::event::CancelReason;
 use schemas::limits::REDUCE_ONLY_MAX;
 use schemas::{AccountId, BookSide, Contract, Entry, MarketId, NewOrder, Quantity, Rejection, Side};
 
-use super::{Draft, Turn, cancel};
-use crate::state::{MarketOrder, MarketView, State};
+use super::{CommandRun, DecisionContext, cancel};
+use crate::state::{MarketOrder, MarketView, ShardState};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// Buys that only reduce lose what their accounts do not have any more. Returns how many orders did.
     #[cold]
     pub(super) fn shrink(&mut self, id: MarketId) -> usize {
         let mut accounts = std::mem::take(&mut self.state.shrinking);
         accounts.sort_unstable();
         accounts.dedup();
-        let shrunk = self.step(|state, draft| {
+        let shrunk = self.step(|state, context| {
             let market = state.market(id).filter(|market| market.state.trades_later());
-            market.map_or(0, |market| accounts.iter().map(|account| shrink(state, market, *account, draft)).sum())
+            market.map_or(0, |market| accounts.iter().map(|account| shrink(state, market, *account, context)).sum())
         });
         accounts.clear();
         self.state.shrinking = accounts;
@@ -46,16 +46,16 @@ impl Turn<'_> {
     }
 }
 
-fn shrink(state: &State, market: MarketView<'_>, account: AccountId, draft: &mut Draft<'_>) -> usize {
-    Contract::ALL.iter().map(|bought| shrink_buys(state, market, account, *bought, draft)).sum()
+fn shrink(state: &ShardState, market: MarketView<'_>, account: AccountId, context: &mut DecisionContext<'_>) -> usize {
+    Contract::ALL.iter().map(|bought| shrink_buys(state, market, account, *bought, context)).sum()
 }
 
 fn shrink_buys(
-    state: &State,
+    state: &ShardState,
     market: MarketView<'_>,
     account: AccountId,
     bought: Contract,
-    draft: &mut Draft<'_>,
+    context: &mut DecisionContext<'_>,
 ) -> usize {
     let id = market.listing.market;
     let Some(reducing) = state.lookup.reducing(id, account, bought) else { return 0 };
@@ -67,7 +67,7 @@ fn shrink_buys(
         }
         let (_, resting) = state.live_order(*order).expect("what reduces rests");
         let quantity = at_most(resting.contracts(), beyond);
-        cancel::take_off(id, &resting, quantity, CancelReason::ReduceOnly, draft);
+        cancel::take_off(id, &resting, quantity, CancelReason::ReduceOnly, context);
         beyond -= u64::from(quantity.contracts());
         shrunk += 1;
     }
@@ -80,7 +80,7 @@ pub fn at_most(quantity: Quantity, most: u64) -> Quantity {
 }
 
 /// Contracts that one more order of this kind may sell, or buy, if it only reduces.
-pub fn allowance(state: &State, market: MarketView<'_>, account: AccountId, entry: Entry) -> u64 {
+pub fn allowance(state: &ShardState, market: MarketView<'_>, account: AccountId, entry: Entry) -> u64 {
     let reduced = entry.reduces();
     let taken = state.lookup.reducing(market.listing.market, account, reduced.other());
     // In a market that trades no more they may take more than there is.
@@ -88,7 +88,7 @@ pub fn allowance(state: &State, market: MarketView<'_>, account: AccountId, entr
 }
 
 /// Contracts that an order may come in with: as asked, or what it may reduce. By budget, none are asked for.
-pub fn admit(state: &State, market: MarketView<'_>, order: &NewOrder) -> Result<Quantity, Rejection> {
+pub fn admit(state: &ShardState, market: MarketView<'_>, order: &NewOrder) -> Result<Quantity, Rejection> {
     let asked = order.terms.contracts();
     if !order.instructions.reduce_only {
         return Ok(asked);
@@ -111,12 +111,12 @@ fn rests_to_shrink(order: &NewOrder) -> bool {
 }
 
 /// Resting buys of this contract that only reduce.
-pub fn count(state: &State, market: MarketId, account: AccountId, bought: Contract) -> usize {
+pub fn count(state: &ShardState, market: MarketId, account: AccountId, bought: Contract) -> usize {
     state.lookup.reducing(market, account, bought).map_or(0, |reducing| reducing.orders.len())
 }
 
 /// Orders that may shrink when an account's contracts become fewer.
-pub fn most_shrunk(state: &State, market: MarketId, account: AccountId) -> usize {
+pub fn most_shrunk(state: &ShardState, market: MarketId, account: AccountId) -> usize {
     Contract::ALL.iter().map(|bought| count(state, market, account, *bought)).sum()
 }
 
@@ -142,7 +142,7 @@ impl Makers {
 
     /// Orders that meeting this one counts for: itself, and with the first of its account those that it may shrink.
     #[inline]
-    pub fn counts(&self, state: &State, maker: &MarketOrder) -> usize {
+    pub fn counts(&self, state: &ShardState, maker: &MarketOrder) -> usize {
         let account = maker.owner.account;
         match state.lookup.reducing(self.market, account, self.bought) {
             Some(reducing) if !self.left.contains_key(&account) => 1 + reducing.orders.len(),
@@ -152,7 +152,7 @@ impl Makers {
 
     /// It is met.
     #[inline]
-    pub fn meets(&mut self, state: &State, market: MarketView<'_>, maker: &MarketOrder) {
+    pub fn meets(&mut self, state: &ShardState, market: MarketView<'_>, maker: &MarketOrder) {
         let account = maker.owner.account;
         if state.lookup.reducing(self.market, account, self.bought).is_some() {
             let left = || {

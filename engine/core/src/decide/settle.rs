@@ -2,22 +2,22 @@
 
 use schemas::{AccountId, Credits, Event, MarketId, OrderId, Settlement, SettlementReason};
 
-use super::{Draft, Turn};
+use super::{CommandRun, DecisionContext};
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// Unreserved YES and NO of one account are worth a credit a pair, whatever the answer: they are redeemed at once.
     pub(super) fn redeem(&mut self, market: MarketId) {
         let mut paired = std::mem::take(&mut self.state.paired);
         paired.sort_unstable();
         paired.dedup();
-        self.step(|state, draft| {
+        self.step(|state, context| {
             for &account in &paired {
                 // A later event of the same command may have taken them.
                 let pairs = state.market(market).map_or(0, |market| market.position(account).pairs());
                 if pairs > 0 {
-                    draft.events.push(Event::PairsRedeemed { market, account, pairs });
+                    context.events.push(Event::PairsRedeemed { market, account, pairs });
                     let credits = Credits::of_pairs(pairs);
-                    draft.settlements.push(received(account, market, SettlementReason::Redemption, credits));
+                    context.settlements.push(received(account, market, SettlementReason::Redemption, credits));
                 }
             }
         });
@@ -39,7 +39,7 @@ pub fn released(account: AccountId, market: MarketId, order: OrderId, released: 
 }
 
 /// Settles the purses.
-pub fn settle(draft: &mut Draft<'_>) {
-    let Draft { events, settlements, .. } = draft;
+pub fn settle(context: &mut DecisionContext<'_>) {
+    let DecisionContext { events, settlements, .. } = context;
     events.extend(settlements.drain(..).map(Event::Settled));
 }

@@ -8,16 +8,16 @@ use schemas::event::CancelReason;
 use schemas::limits::{PARKED_MAX, SHARDS_MAX, SWEEP_MAX};
 use schemas::{AccountId, Credits, Event, MarketId, MarketState, SettlementReason};
 
-use super::{Draft, Turn, cancel, reduce, settle};
-use crate::state::{Market, MarketView, State, step_begins};
+use super::{CommandRun, DecisionContext, cancel, reduce, settle};
+use crate::state::{Market, MarketView, ShardState, step_begins};
 
 /// Dead-man switches that fire in one command: each may send every shard a message.
 const SWITCHES_MAX: usize = SWEEP_MAX / SHARDS_MAX as usize;
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     pub(super) fn advance_time(&mut self) {
         let mut room = SWEEP_MAX;
-        self.step(|state, draft| move_markets(state, draft.events));
+        self.step(|state, context| move_markets(state, context.events));
         room -= self.drop_late_deposits();
         room -= self.expire_keys(room);
         room -= self.send_rested_home(room);
@@ -50,7 +50,7 @@ impl Turn<'_> {
             let now = self.state.facts.time;
             let due = self.state.lookup.dead_man_switches.first().copied().filter(|(due, _)| *due <= now);
             let Some((_, account)) = due else { break };
-            self.step(|_, draft| draft.events.push(Event::DeadManSwitchFired { account }));
+            self.step(|_, context| context.events.push(Event::DeadManSwitchFired { account }));
             self.mass_cancel_everywhere(account, CancelReason::DeadManSwitch);
         }
     }
@@ -69,15 +69,15 @@ impl Turn<'_> {
     /// Cancels orders that an ended or paused market lets go, then pays positions out, at most `room` of both together. Returns
     /// how many.
     pub(super) fn sweep(&mut self, id: MarketId, room: usize) -> usize {
-        let needed = |turn: &Self| turn.state.lookup.sweeping.contains(&id);
+        let needed = |run: &Self| run.state.lookup.sweeping.contains(&id);
         let mut done = 0;
         if needed(self) {
-            done += self.step(|state, draft| cancel_some(state, market(state, id), room, draft));
+            done += self.step(|state, context| cancel_some(state, market(state, id), room, context));
             self.finish(id);
         }
         if needed(self) && done < room {
             let mut paid = Vec::new();
-            self.step(|state, draft| pay_some(market(state, id), room - done, draft, &mut paid));
+            self.step(|state, context| pay_some(market(state, id), room - done, context, &mut paid));
             done += paid.len();
             self.finish(id);
             // What a market paid out is not needed here by who has no orders here.
@@ -89,13 +89,13 @@ impl Turn<'_> {
     }
 }
 
-fn market(state: &State, id: MarketId) -> MarketView<'_> {
+fn market(state: &ShardState, id: MarketId) -> MarketView<'_> {
     state.market(id).expect("a market that is swept is here")
 }
 
 /// Markets whose time has come: those with an opening time open, those that may still trade close, those with a
 /// confirmed answer pay out, those that were paid out long ago are archived.
-fn move_markets(state: &State, events: &mut Vec<Event>) {
+fn move_markets(state: &ShardState, events: &mut Vec<Event>) {
     let now = state.facts.time;
     let due = state.lookup.market_times.iter().take_while(|(time, _)| *time <= now);
     events.extend(due.take(SWEEP_MAX).map(|&(_, id)| {
@@ -115,11 +115,11 @@ fn move_markets(state: &State, events: &mut Vec<Event>) {
     }));
 }
 
-fn cancel_some(state: &State, market: MarketView<'_>, room: usize, draft: &mut Draft<'_>) -> usize {
+fn cancel_some(state: &ShardState, market: MarketView<'_>, room: usize, context: &mut DecisionContext<'_>) -> usize {
     let id = market.listing.market;
     if market.ends_orders() {
         let orders = market.all_orders().take(room);
-        return orders.map(|resting| cancel::end(id, &resting, CancelReason::MarketEnded, draft)).count();
+        return orders.map(|resting| cancel::end(id, &resting, CancelReason::MarketEnded, context)).count();
     }
     let resting = state.lookup.paused_orders(id).map(|order| state.live_order(order).expect("it rests").1);
     let mut left = room;
@@ -130,23 +130,23 @@ fn cancel_some(state: &State, market: MarketView<'_>, room: usize, draft: &mut D
         left = left.saturating_sub(most);
         fits
     });
-    within.for_each(|resting| cancel::end(id, &resting, CancelReason::MarketPaused, draft));
+    within.for_each(|resting| cancel::end(id, &resting, CancelReason::MarketPaused, context));
     room - left
 }
 
 /// Pays positions out, once no order reserves any of them.
-fn pay_some(market: MarketView<'_>, room: usize, draft: &mut Draft<'_>, paid: &mut Vec<AccountId>) {
+fn pay_some(market: MarketView<'_>, room: usize, context: &mut DecisionContext<'_>, paid: &mut Vec<AccountId>) {
     let Some(value) = market.yes_value().filter(|_| market.has_no_orders()) else { return };
     let id = market.listing.market;
     for (account, position) in market.positions().take(room) {
         let credits = value.payout(position.yes, position.no);
-        draft.events.push(Event::PaidOut { market: id, account, yes: position.yes, no: position.no, credits });
+        context.events.push(Event::PaidOut { market: id, account, yes: position.yes, no: position.no, credits });
         if credits != Credits::ZERO {
-            draft.settlements.push(settle::received(account, id, SettlementReason::Payout, credits));
+            context.settlements.push(settle::received(account, id, SettlementReason::Payout, credits));
         }
         paid.push(account);
     }
     if paid.len() == market.positions.len() {
-        draft.events.push(Event::MarketSettled { market: id });
+        context.events.push(Event::MarketSettled { market: id });
     }
 }

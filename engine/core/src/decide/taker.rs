@@ -10,8 +10,8 @@ use schemas::{
 
 use super::groups::{self, Met};
 use super::reduce::{self, Makers};
-use super::{Draft, cancel, settle};
-use crate::state::{MarketOrder, MarketView, State};
+use super::{DecisionContext, cancel, settle};
+use crate::state::{MarketOrder, MarketView, ShardState};
 
 /// How much an order still wants.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ pub struct Taker {
 
 /// Whether a fill-or-kill fills.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fills {
+pub enum FillOrKill {
     /// All of it.
     Whole,
     /// There is not enough.
@@ -72,7 +72,7 @@ struct Fees {
 }
 
 /// What a [`Taker`] is made of.
-pub struct Incoming {
+pub struct TakerInput {
     pub id: OrderId,
     pub account: AccountId,
     pub entry: Entry,
@@ -88,8 +88,8 @@ pub struct Incoming {
 
 impl Taker {
     #[inline]
-    pub fn new(market: MarketView<'_>, order: Incoming) -> Self {
-        let Incoming { id, account, entry, fee_rate, self_trade, limit, appetite, allowance, group } = order;
+    pub fn new(market: MarketView<'_>, order: TakerInput) -> Self {
+        let TakerInput { id, account, entry, fee_rate, self_trade, limit, appetite, allowance, group } = order;
         let mut taker = Self {
             id,
             account,
@@ -156,7 +156,7 @@ impl Taker {
     ///
     /// A trade that triggers the maker's group ends what is left of the maker; one that triggers the taker's stops the
     /// taker.
-    pub fn cross(&mut self, state: &State, market: MarketView<'_>, draft: &mut Draft<'_>) {
+    pub fn cross(&mut self, state: &ShardState, market: MarketView<'_>, context: &mut DecisionContext<'_>) {
         let side = self.entry.book_side().opposite();
         let (mut makers, mut met) = (market.queue(side), (Makers::new(market, side), Met::default()));
         // The next order is looked for only if this one needs it.
@@ -168,48 +168,48 @@ impl Taker {
             }
             let (reducers, groups) = &mut met;
             let counts = reducers.counts(state, &maker) + Met::counts(&maker);
-            if draft.room < counts {
+            if context.room < counts {
                 self.stop = Some(CancelReason::MatchLimit);
                 break;
             }
-            draft.room -= counts;
+            context.room -= counts;
             reducers.meets(state, market, &maker);
-            if maker.has_expired(draft.now) {
-                cancel::end(self.market, &maker, CancelReason::Expired, draft);
+            if maker.has_expired(context.now) {
+                cancel::end(self.market, &maker, CancelReason::Expired, context);
                 self.frees(&maker, maker.contracts(), reducers);
             } else if groups.has_triggered(&maker) {
-                cancel::end(self.market, &maker, CancelReason::Group, draft);
+                cancel::end(self.market, &maker, CancelReason::Group, context);
                 self.frees(&maker, maker.contracts(), reducers);
             } else if maker.owner.account == self.account && self.self_trade != SelfTrade::Allow {
-                self.meet_own(&maker, quantity, reducers, draft);
+                self.meet_own(&maker, quantity, reducers, context);
             } else {
-                self.trade((state, market), maker, quantity, &mut met, draft);
+                self.trade((state, market), maker, quantity, &mut met, context);
             }
         }
-        met.1.tell(state, draft);
+        met.1.tell(state, context);
     }
 
     /// They trade, as far as the maker's position and both orders' groups let them.
     fn trade(
         &mut self,
-        (state, market): (&State, MarketView<'_>),
+        (state, market): (&ShardState, MarketView<'_>),
         mut maker: MarketOrder,
         quantity: Quantity,
         (reducers, groups): &mut (Makers, Met),
-        draft: &mut Draft<'_>,
+        context: &mut DecisionContext<'_>,
     ) {
         let within = reducers.may_trade(&maker, self.gained(&maker, self.filled));
         let keys = self.groups(&maker);
-        let quantity = groups.at_most(state, keys, quantity.min(within), draft.now);
+        let quantity = groups.at_most(state, keys, quantity.min(within), context.now);
         let counts = groups.counts_to_end(state, keys, quantity);
-        if draft.room < counts {
+        if context.room < counts {
             self.stop = Some(CancelReason::MatchLimit);
             return;
         }
-        draft.room -= counts;
+        context.room -= counts;
         let beyond = maker.contracts() - within;
         if !beyond.is_zero() {
-            cancel::take_off(self.market, &maker, beyond, CancelReason::ReduceOnly, draft);
+            cancel::take_off(self.market, &maker, beyond, CancelReason::ReduceOnly, context);
             maker.remaining = within.contracts();
             maker.owner.quantity = maker.owner.quantity - beyond;
         }
@@ -220,11 +220,11 @@ impl Taker {
         reducers.traded(&maker, quantity);
         groups.traded(keys, quantity);
         state.prefetch_maker(market, maker.owner.account);
-        draft.events.push(Event::Traded(trade));
-        draft.settlements.push(maker_settlement(&trade, &maker));
+        context.events.push(Event::Traded(trade));
+        context.settlements.push(maker_settlement(&trade, &maker));
         if groups.has_triggered(&maker) && !trade.maker_remaining.is_zero() {
             maker.remaining = trade.maker_remaining.contracts();
-            cancel::end(self.market, &maker, CancelReason::Group, draft);
+            cancel::end(self.market, &maker, CancelReason::Group, context);
             self.frees(&maker, trade.maker_remaining, reducers);
         }
         if groups.is_triggered(keys[0]) {
@@ -239,7 +239,7 @@ impl Taker {
     }
 
     /// True if it wants more than its group may still fill.
-    pub fn exceeds_group(&self, state: &State, now: Timestamp) -> bool {
+    pub fn exceeds_group(&self, state: &ShardState, now: Timestamp) -> bool {
         let Appetite::Quantity(wanted) = self.appetite else { return false };
         self.group.is_some_and(|group| groups::left(state, (self.account, group), now) < wanted.contracts().into())
     }
@@ -266,20 +266,20 @@ impl Taker {
     }
 
     /// Whether all it wants can be filled at once.
-    pub fn fills(&self, state: &State, market: MarketView<'_>, now: Timestamp, room: usize) -> Fills {
+    pub fn fills(&self, state: &ShardState, market: MarketView<'_>, now: Timestamp, room: usize) -> FillOrKill {
         if self.fills_whole(state, market, (now, room), self.self_trade) {
-            Fills::Whole
+            FillOrKill::Whole
         } else if self.fills_whole(state, market, (now, room), SelfTrade::Allow) {
-            Fills::NotForItsOwn
+            FillOrKill::NotForItsOwn
         } else {
-            Fills::NotWhole
+            FillOrKill::NotWhole
         }
     }
 
     /// Never sees more orders than `room`.
     fn fills_whole(
         &self,
-        state: &State,
+        state: &ShardState,
         market: MarketView<'_>,
         (now, mut room): (Timestamp, usize),
         self_trade: SelfTrade,
@@ -358,7 +358,13 @@ impl Taker {
         }
     }
 
-    fn meet_own(&mut self, maker: &MarketOrder, quantity: Quantity, reducers: &mut Makers, draft: &mut Draft<'_>) {
+    fn meet_own(
+        &mut self,
+        maker: &MarketOrder,
+        quantity: Quantity,
+        reducers: &mut Makers,
+        context: &mut DecisionContext<'_>,
+    ) {
         let stops = matches!(self.self_trade, SelfTrade::CancelNewest | SelfTrade::CancelBoth);
         if stops {
             self.stop = Some(CancelReason::SelfTrade);
@@ -366,11 +372,11 @@ impl Taker {
         match self.self_trade {
             SelfTrade::Allow | SelfTrade::CancelNewest => {}
             SelfTrade::CancelOldest | SelfTrade::CancelBoth => {
-                cancel::end(self.market, maker, CancelReason::SelfTrade, draft);
+                cancel::end(self.market, maker, CancelReason::SelfTrade, context);
                 self.frees(maker, maker.contracts(), reducers);
             }
             SelfTrade::Decrement => {
-                cancel::take_off(self.market, maker, quantity, CancelReason::SelfTrade, draft);
+                cancel::take_off(self.market, maker, quantity, CancelReason::SelfTrade, context);
                 self.prevented = self.prevented + quantity;
                 // A budget loses what they would have cost, or there would be money for orders behind this one.
                 let cost = self.entry.book_price(maker.book_price()).cost(quantity);

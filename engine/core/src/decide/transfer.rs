@@ -18,8 +18,8 @@
 use schemas::event::FirstOutcome;
 use schemas::{AccountId, ClientId, Credits, Event, Message, ParkedRequest, Rejection, Shard};
 
-use super::{Turn, account, message};
-use crate::state::State;
+use super::{CommandRun, account, message};
+use crate::state::ShardState;
 
 /// What is moved.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ pub(super) struct Transfer {
     pub client_id: Option<ClientId>,
 }
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// Sender's home.
     pub(super) fn transfer(&mut self, transfer: Transfer) {
         let Transfer { from, to, amount, client_id } = transfer;
@@ -41,10 +41,10 @@ impl Turn<'_> {
     /// Sender's home, once the credits are there.
     pub(super) fn send_transfer(&mut self, transfer: Transfer) {
         let Transfer { from, to, amount, client_id } = transfer;
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let home = state.map.of_account(to);
-            draft.events.push(Event::TransferSent { from, to, amount, client_id });
-            draft.events.push(if home != state.shard {
+            context.events.push(Event::TransferSent { from, to, amount, client_id });
+            context.events.push(if home != state.shard {
                 message::send(state, home, Message::Transfer { from, to, amount, client_id })
             } else {
                 match check_receiver(state, to, amount) {
@@ -58,14 +58,14 @@ impl Turn<'_> {
     /// Receiver's home. What became of it is told if the sender's home needs to know.
     pub(super) fn receive_transfer(&mut self, sender: Shard, transfer: Transfer) {
         let Transfer { from, to, amount, client_id } = transfer;
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let refused = check_receiver(state, to, amount).err();
             if refused.is_none() {
-                draft.events.push(Event::TransferReceived { from, to, amount, client_id });
+                context.events.push(Event::TransferReceived { from, to, amount, client_id });
             }
             if refused.is_some() || client_id.is_some() {
                 let ended = Message::TransferEnded { from, to, amount, client_id, refused };
-                draft.events.push(message::send(state, sender, ended));
+                context.events.push(message::send(state, sender, ended));
             }
         });
     }
@@ -73,8 +73,8 @@ impl Turn<'_> {
     /// Sender's home: the receiver has the credits, or they are back.
     pub(super) fn end_transfer(&mut self, transfer: Transfer, refused: Option<Rejection>) {
         let Transfer { from, to, amount, client_id } = transfer;
-        self.step(|_, draft| {
-            draft.events.extend(match (refused, client_id) {
+        self.step(|_, context| {
+            context.events.extend(match (refused, client_id) {
                 (Some(code), _) => Some(Event::TransferReturned { from, to, amount, client_id, code }),
                 (None, Some(client_id)) => Some(Event::TransferCompleted { from, to, amount, client_id }),
                 (None, None) => None,
@@ -84,7 +84,7 @@ impl Turn<'_> {
 }
 
 /// `Some` is the answer to a repeat.
-fn check_transfer(state: &State, transfer: Transfer) -> Result<Option<Event>, Rejection> {
+fn check_transfer(state: &ShardState, transfer: Transfer) -> Result<Option<Event>, Rejection> {
     let Transfer { from, to, amount, client_id } = transfer;
     if from == to {
         return Err(Rejection::TransferToSelf);
@@ -97,7 +97,7 @@ fn check_transfer(state: &State, transfer: Transfer) -> Result<Option<Event>, Re
 }
 
 /// A frozen account may receive.
-fn check_receiver(state: &State, to: AccountId, amount: Credits) -> Result<(), Rejection> {
+fn check_receiver(state: &ShardState, to: AccountId, amount: Credits) -> Result<(), Rejection> {
     let account = account::known(state, to)?;
     if state.exceeds_wallet(to, account, amount) { Err(Rejection::WalletLimit) } else { Ok(()) }
 }

@@ -3,9 +3,9 @@
 use schemas::limits::PARTS_MAX;
 use schemas::{AdminId, Event, Part, PartId, Rejection};
 
-use super::Turn;
+use super::CommandRun;
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// A part that reads less than what is written here is told so where it must stop: at a frame that it cannot read.
     pub(super) fn announce(&mut self, part: &Part) {
         self.answer(|state| {

@@ -26,8 +26,8 @@
 
 use schemas::{Answer, Event, MarketEventId, MarketId, Message, Rejection, Shard};
 
-use super::{Turn, message};
-use crate::state::{MarketView, State, YesClaim};
+use super::{CommandRun, message};
+use crate::state::{MarketView, ShardState, YesClaim};
 
 /// What a proposal does to a market's claim.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ fn step(market: MarketView<'_>, answer: Answer) -> Option<(Step, MarketEventId)>
 }
 
 /// What refuses a proposal: its market's event cannot be told of it.
-pub(super) fn check_proposal(state: &State, market: MarketView<'_>, answer: Answer) -> Result<(), Rejection> {
+pub(super) fn check_proposal(state: &ShardState, market: MarketView<'_>, answer: Answer) -> Result<(), Rejection> {
     let told = step(market, answer).map(|(_, event)| state.map.of_market_event(event));
     match told {
         Some(home) if state.is_full(home) => Err(Rejection::ShardUnavailable),
@@ -68,14 +68,14 @@ pub(super) fn check_confirmation(market: MarketView<'_>, answer: Answer) -> Resu
     }
 }
 
-impl Turn<'_> {
+impl CommandRun<'_> {
     /// Market's shard: an answer was proposed.
     pub(super) fn claim_or_release(&mut self, id: MarketId, answer: Answer) {
         let market = self.state.market(id).expect("an answer was just proposed for it");
         let (Some((step, event)), claim) = (step(market, answer), market.claims + 1) else { return };
         let home = self.state.map.of_market_event(event);
         let here = home == self.state.shard;
-        self.step(|state, draft| {
+        self.step(|state, context| {
             let (told, message) = match step {
                 Step::Claim => {
                     let told = Event::YesClaimed { market: id, event, claim };
@@ -83,9 +83,9 @@ impl Turn<'_> {
                 }
                 Step::Release => (Event::YesReleased { market: id, event }, Message::ReleaseYes { event, market: id }),
             };
-            draft.events.push(told);
+            context.events.push(told);
             if !here {
-                draft.events.push(message::send(state, home, message));
+                context.events.push(message::send(state, home, message));
             }
         });
         match step {
@@ -108,7 +108,7 @@ impl Turn<'_> {
     fn hold_yes(&mut self, event: MarketEventId, market: MarketId) -> Option<MarketId> {
         let known = self.state.market_event(event).filter(|known| known.exclusive)?;
         match known.yes {
-            None => self.step(|_, draft| draft.events.push(Event::YesHeld { event, market: Some(market) })),
+            None => self.step(|_, context| context.events.push(Event::YesHeld { event, market: Some(market) })),
             Some(holder) => return Some(holder).filter(|holder| *holder != market),
         }
         None
@@ -117,7 +117,7 @@ impl Turn<'_> {
     /// Event's home.
     pub(super) fn let_go_yes(&mut self, event: MarketEventId, market: MarketId) {
         if self.state.market_event(event).is_some_and(|known| known.yes == Some(market)) {
-            self.step(|_, draft| draft.events.push(Event::YesHeld { event, market: None }));
+            self.step(|_, context| context.events.push(Event::YesHeld { event, market: None }));
         }
     }
 
@@ -125,7 +125,7 @@ impl Turn<'_> {
     pub(super) fn yes_answered(&mut self, market: MarketId, claim: u32, taken_by: Option<MarketId>) {
         let asks = |market: MarketView<'_>| market.claims == claim && matches!(market.yes_claim, Some(YesClaim::Asked));
         if self.state.market(market).is_some_and(asks) {
-            self.step(|_, draft| draft.events.push(Event::YesAnswered { market, claim, taken_by }));
+            self.step(|_, context| context.events.push(Event::YesAnswered { market, claim, taken_by }));
         }
     }
 }

@@ -22,9 +22,9 @@ mod way1;
 
 use schemas::StateHash;
 
-use crate::state::State;
+use crate::state::ShardState;
 pub use slots::SlotHashes;
-pub use way1::{Fields, archived_market, client_id, client_ids_used, ended_order, old_client_id};
+pub use way1::{FieldBuffer, archived_market, client_id, client_ids_used, ended_order, old_client_id};
 
 /// The way in which this build hashes.
 pub const WAY: u16 = 1;
@@ -35,11 +35,11 @@ const UNHASHED_MAX: u32 = 1_024;
 /// The hash of no entity is below this: smaller numbers say that there is none.
 const LEAST: u64 = 2;
 
-impl State {
+impl ShardState {
     /// The state's hash. Hashes what has changed since the last one.
     pub fn hash(&mut self) -> StateHash {
         self.hash_changed();
-        let mut fields = Fields::default();
+        let mut fields = FieldBuffer::default();
         let facts = &self.facts;
         let mut sum = fields.shard(self.shard, facts);
         let mut add = |hash: u64| sum = sum.wrapping_add(hash);
@@ -75,7 +75,7 @@ impl State {
 
     /// Hashes the entities that have changed since they were hashed.
     pub(crate) fn hash_changed(&mut self) {
-        let mut fields = Fields::default();
+        let mut fields = FieldBuffer::default();
         let facts = &mut self.facts;
         facts.purses.hash_changed(|id, purse| way1::purse(id, purse));
         facts.accounts.hash_changed(|id, account| fields.account(id, account));

@@ -2,7 +2,7 @@
 
 use super::LEAST;
 use crate::pages::BySlot;
-use crate::state::Watch;
+use crate::state::TableObserver;
 
 /// The thing in this slot has changed since it was hashed; its hash is not in the sum.
 const CHANGED: u64 = 0;
@@ -18,7 +18,7 @@ pub struct SlotHashes {
     sum: u64,
 }
 
-impl Watch for SlotHashes {
+impl TableObserver for SlotHashes {
     #[inline]
     fn comes(&mut self, slot: u32) {
         self.hashes.comes(slot, CHANGED, VACANT);

@@ -15,8 +15,9 @@ use twox_hash::XxHash3_64;
 
 use super::LEAST;
 use crate::state::{
-    Account, Announced, Archive, Asked, Deposits, Facts, Groups, KnownMarketEvent, Market, MarketOrder, MassCancel,
-    Pending, Position, Purse, Stake, TransferName, UnderWay, Waiting, YesClaim,
+    Account, AccountQueue, Announced, ArchivedMarkets, Deposits, Groups, KnownMarketEvent, Market, MarketOrder,
+    MassCancel, OpenAsk, OpenTransfer, OrderMetadata, PendingInstruction, Position, Purse, StateFacts, TransferName,
+    YesClaim,
 };
 
 /// Kinds of entities.
@@ -50,7 +51,7 @@ enum Kind {
 
 /// Memory for the bytes that are hashed, used again from entity to entity.
 #[derive(Default)]
-pub struct Fields(Vec<u8>);
+pub struct FieldBuffer(Vec<u8>);
 
 pub fn purse(id: AccountId, purse: &Purse) -> u64 {
     let Purse { available, held, live_orders, room, frozen, sealed, changed } = *purse;
@@ -66,7 +67,7 @@ pub fn position(market: MarketId, account: AccountId, position: &Position) -> u6
 }
 
 pub fn order(market: MarketId, order: &MarketOrder) -> u64 {
-    let Stake {
+    let OrderMetadata {
         account,
         expires,
         fee_rate,
@@ -125,7 +126,7 @@ fn bits(credits: Credits) -> u64 {
     credits.0 as u64
 }
 
-/// As [`Fields::hash`], of words of 64 bits.
+/// As [`FieldBuffer::hash`], of words of 64 bits.
 #[inline]
 fn hash_words<const N: usize>(kind: Kind, words: [u64; N]) -> u64 {
     let mut bytes = [0; 1 + 8 * 8];
@@ -137,7 +138,7 @@ fn hash_words<const N: usize>(kind: Kind, words: [u64; N]) -> u64 {
     XxHash3_64::oneshot(&bytes[..end]).max(LEAST)
 }
 
-impl Fields {
+impl FieldBuffer {
     fn hash(&mut self, kind: Kind, fields: impl Encode) -> u64 {
         self.0.clear();
         self.0.push(kind as u8);
@@ -145,8 +146,8 @@ impl Fields {
         XxHash3_64::oneshot(&self.0).max(LEAST)
     }
 
-    pub fn shard(&mut self, shard: Shard, facts: &Facts) -> u64 {
-        let Facts { time, orders, trades, deposited, tickets, untried, vocabulary, install, .. } = facts;
+    pub fn shard(&mut self, shard: Shard, facts: &StateFacts) -> u64 {
+        let StateFacts { time, orders, trades, deposited, tickets, untried, vocabulary, install, .. } = facts;
         self.hash(Kind::Shard, (shard, time, orders, trades, deposited, tickets, untried, (vocabulary, install)))
     }
 
@@ -186,14 +187,14 @@ impl Fields {
         self.hash(Kind::Groups, (account, generations, all))
     }
 
-    pub fn waiting(&mut self, account: AccountId, waiting: &Waiting) -> u64 {
-        let Waiting { requests, ended, asked, claims, recall } = waiting;
-        let asked = asked.map(|Asked { ticket, need }| (ticket, need));
+    pub fn waiting(&mut self, account: AccountId, waiting: &AccountQueue) -> u64 {
+        let AccountQueue { requests, ended, asked, claims, recall } = waiting;
+        let asked = asked.map(|OpenAsk { ticket, need }| (ticket, need));
         self.hash(Kind::Waiting, (account, requests, ended, asked, claims, recall))
     }
 
-    pub fn instruction(&mut self, (account, ticket): (AccountId, u64), pending: &Pending) -> u64 {
-        let Pending { command, instruction, shards, since, more } = pending;
+    pub fn instruction(&mut self, (account, ticket): (AccountId, u64), pending: &PendingInstruction) -> u64 {
+        let PendingInstruction { command, instruction, shards, since, more } = pending;
         self.hash(Kind::Instruction, (account, ticket, command, instruction, shards, since, more))
     }
 
@@ -224,12 +225,12 @@ impl Fields {
     }
 
     /// Of what is left of markets.
-    pub fn archive(&mut self, archive: &Archive) -> u64 {
+    pub fn archive(&mut self, archive: &ArchivedMarkets) -> u64 {
         self.hash(Kind::Archive, (archive.fees(), archive.sum()))
     }
 
-    pub fn transfer(&mut self, (from, client_id): TransferName, transfer: &UnderWay) -> u64 {
-        let UnderWay { command, to, amount } = transfer;
+    pub fn transfer(&mut self, (from, client_id): TransferName, transfer: &OpenTransfer) -> u64 {
+        let OpenTransfer { command, to, amount } = transfer;
         self.hash(Kind::Transfer, (from, client_id, command, to, amount))
     }
 }
@@ -249,7 +250,7 @@ mod tests {
 
     use super::*;
     use crate::book::{Books, Resting};
-    use crate::state::{Group, Hashed, Lent, Listed, Proposed, Sealed};
+    use crate::state::{Group, Hashed, Listed, Proposed, PurseLoan, Sealed};
 
     const ACCOUNT: AccountId = AccountId(0x0102);
     const ROOM: Room = Room { orders: 3, held: Credits(4) };
@@ -310,15 +311,15 @@ mod tests {
     /// What a log holds is checked with these numbers as long as somebody reads it: they never change.
     #[test]
     fn way_1_stays_as_it_is() {
-        let (mut fields, shard, market) = (Fields::default(), Shard::new(1).unwrap(), listing().market);
-        let facts = Facts {
+        let (mut fields, shard, market) = (FieldBuffer::default(), Shard::new(1).unwrap(), listing().market);
+        let facts = StateFacts {
             time: Timestamp(1),
             orders: 2,
             trades: 3,
             deposited: Credits(4),
             tickets: 5,
             untried: Some(ACCOUNT),
-            ..Facts::default()
+            ..StateFacts::default()
         };
         let purse = Purse {
             available: Credits(1),
@@ -334,7 +335,7 @@ mod tests {
             frozen: true,
             limits: AccountLimits { live_orders: 1, held: Credits(2) },
             dead_man_due: Some(Timestamp(3)),
-            lent: [(shard, Lent { credits: Credits(4), room: ROOM })].into_iter().collect(),
+            lent: [(shard, PurseLoan { credits: Credits(4), room: ROOM })].into_iter().collect(),
             keys: [(key.id, key)].into_iter().collect(),
         };
         let resolution = Resolution {
@@ -342,7 +343,7 @@ mod tests {
             proposed_by: AdminId(1),
             confirmed: Some(Confirmation { by: AdminId(2), payout: Timestamp(3) }),
         };
-        let mut books: Books<OrderId, Stake> = Books::new();
+        let mut books: Books<OrderId, OrderMetadata> = Books::new();
         let entered = Market {
             listing: listed(),
             state: MarketState::Open,
@@ -359,7 +360,7 @@ mod tests {
             positions: Hashed::default(),
             book: books.add(1),
         };
-        let owner = Stake {
+        let owner = OrderMetadata {
             account: ACCOUNT,
             expires: Timestamp(1),
             fee_rate: FeeRate::new(2).unwrap(),
@@ -373,16 +374,21 @@ mod tests {
         };
         let order = Resting { id: OrderId(1), side: owner.entry.book_side(), price: 2, remaining: 3, owner };
         let need = Need { credits: Credits(1), room: ROOM };
-        let waiting = Waiting {
+        let waiting = AccountQueue {
             requests: [parked(1), parked(2)].into(),
             ended: BTreeMap::from([(2, Rejection::CancelledWhileParked)]),
-            asked: Some(Asked { ticket: 1, need }),
+            asked: Some(OpenAsk { ticket: 1, need }),
             claims: [parked(3)].into(),
             recall: Some(4),
         };
         let instruction = Instruction::Recall(need);
-        let pending =
-            Pending { command: CommandId(1), instruction, shards: [shard].into(), since: Timestamp(2), more: true };
+        let pending = PendingInstruction {
+            command: CommandId(1),
+            instruction,
+            shards: [shard].into(),
+            since: Timestamp(2),
+            more: true,
+        };
         let rest =
             MassCancel { reason: schemas::event::CancelReason::Requested, up_to: OrderId(1), tickets: vec![2, 3] };
         let exclusive = KnownMarketEvent { exclusive: true, yes: Some(MarketId(2)) };
@@ -390,9 +396,9 @@ mod tests {
         let mut group = Group { triggered: true, unreported: 4, trigger_unreported: true, ..Group::new(limits, 3) };
         group.count(5, Timestamp(80));
         let groups = Groups { generations: 6, all: [(GroupId::new(7).unwrap(), group)].into_iter().collect() };
-        let mut archive = Archive::default();
+        let mut archive = ArchivedMarkets::default();
         archive.add(market, Credits(1));
-        let under_way = UnderWay { command: CommandId(2), to: AccountId(3), amount: Credits(4) };
+        let under_way = OpenTransfer { command: CommandId(2), to: AccountId(3), amount: Credits(4) };
         let proposed = Proposed {
             account: ACCOUNT,
             amount: Credits(1),

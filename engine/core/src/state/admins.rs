@@ -2,9 +2,9 @@
 
 use schemas::{Admin, AdminId};
 
-use super::State;
+use super::ShardState;
 
-impl State {
+impl ShardState {
     /// All admins that were not revoked, also those whose time is over, by their ids. Empty on every shard but the first.
     pub fn admins(&self) -> impl Iterator<Item = &Admin> {
         self.facts.admins.values()

@@ -13,7 +13,7 @@ use crate::hash::archived_market;
 /// Markets that have left the state. A tree of ids, and nothing else of each: it grows for ever, with every market that
 /// is archived.
 #[derive(Clone, Debug, Default)]
-pub struct Archive {
+pub struct ArchivedMarkets {
     /// No ticker is listed twice, and an id is the hash of one.
     markets: BTreeSet<MarketId>,
     /// All fees that were collected in them (I-1).
@@ -22,7 +22,7 @@ pub struct Archive {
     sum: u64,
 }
 
-impl Archive {
+impl ArchivedMarkets {
     pub(crate) fn add(&mut self, market: MarketId, fees: Credits) {
         assert!(self.markets.insert(market), "market {market} archived twice");
         self.fees += fees;
@@ -48,13 +48,13 @@ impl Archive {
     }
 }
 
-impl Encode for Archive {
+impl Encode for ArchivedMarkets {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         (&self.markets, &self.fees).encode(encoder)
     }
 }
 
-impl<C> Decode<C> for Archive {
+impl<C> Decode<C> for ArchivedMarkets {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let (markets, fees): (BTreeSet<MarketId>, Credits) = Decode::decode(decoder)?;
         let sum = markets.iter().fold(0_u64, |sum, market| sum.wrapping_add(archived_market(*market)));
@@ -62,7 +62,7 @@ impl<C> Decode<C> for Archive {
     }
 }
 
-impl<'de, C> BorrowDecode<'de, C> for Archive {
+impl<'de, C> BorrowDecode<'de, C> for ArchivedMarkets {
     fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         Decode::decode(decoder)
     }

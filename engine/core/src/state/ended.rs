@@ -11,7 +11,7 @@ use schemas::limits::ENDED_ORDERS_KEPT;
 use schemas::{AccountId, OrderId, Status};
 
 use super::table::mixed;
-use crate::book::Slots;
+use crate::book::HashIndex;
 use crate::hash::ended_order;
 
 /// The orders that ended last.
@@ -25,7 +25,7 @@ pub struct EndedOrders {
 struct Generation {
     orders: Vec<Ended>,
     /// By id. Follows from the orders.
-    slots: Slots,
+    slots: HashIndex,
     /// The sum of their hashes.
     sum: u64,
 }

@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use schemas::limits::GROUP_WINDOW_PARTS;
 use schemas::{AccountId, GroupId, GroupLimits, GroupNow, OrderId, Timestamp};
 
-use super::{Few, MarketOrder, State};
+use super::{Few, MarketOrder, ShardState};
 
 /// Milliseconds of one part of a window of a second.
 const PART_MS_A_SECOND: u64 = 1_000 / GROUP_WINDOW_PARTS;
@@ -127,7 +127,7 @@ fn part(window_s: u8, time: Timestamp) -> u64 {
     time.0 / (u64::from(window_s) * PART_MS_A_SECOND)
 }
 
-impl State {
+impl ShardState {
     /// An account's groups, as far as this shard knows them.
     pub fn groups(&self, account: AccountId) -> Option<&Groups> {
         self.facts.groups.get(account)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{AccountId, ApiKeyId, Contract, Credits, GroupId, MarketId, OrderId, Quantity, Shard, Side, Timestamp};
 
-use super::{MarketOrder, MarketPlaces, OwnOrders, Stake, Table};
+use super::{MarketOrder, MarketPlaces, OrderMetadata, OwnOrders, Table};
 use crate::hash::SlotHashes;
 
 /// Look-ups over a shard's facts.
@@ -110,7 +110,7 @@ impl Exposure {
 impl Lookup {
     /// An order came to rest in a market's book.
     pub fn order_rests(&mut self, market: MarketId, order: &MarketOrder) {
-        if order.owner.expires != Stake::NEVER {
+        if order.owner.expires != OrderMetadata::NEVER {
             self.order_expiries.insert((order.owner.expires, order.id));
         }
         if order.owner.cancel_on_pause {
@@ -133,7 +133,7 @@ impl Lookup {
     pub fn order_loses(&mut self, market: MarketId, order: &MarketOrder, quantity: Quantity) {
         let gone = order.contracts() == quantity;
         if gone {
-            if order.owner.expires != Stake::NEVER {
+            if order.owner.expires != OrderMetadata::NEVER {
                 self.order_expiries.remove(&(order.owner.expires, order.id));
             }
             if order.owner.cancel_on_pause {

@@ -8,21 +8,21 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use schemas::{CommandId, Message};
 
-use crate::hash::Fields;
+use crate::hash::FieldBuffer;
 
 /// What was sent to one shard and is not acknowledged yet. Numbers are dense, from 1.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     /// The number of the last message sent.
     pub last: u64,
-    kept: VecDeque<Kept>,
+    kept: VecDeque<OutboxMessage>,
     /// The sum of the hashes of what is kept.
     sum: u64,
 }
 
 /// A message on its way.
 #[derive(Clone, Debug, Encode, Decode)]
-pub struct Kept {
+pub struct OutboxMessage {
     /// The command that began it all.
     pub origin: CommandId,
     /// The effect.
@@ -31,7 +31,7 @@ pub struct Kept {
 
 impl Outbox {
     /// Messages not acknowledged, oldest first, with their numbers.
-    pub fn kept(&self) -> impl Iterator<Item = (u64, &Kept)> {
+    pub fn kept(&self) -> impl Iterator<Item = (u64, &OutboxMessage)> {
         (self.first()..).zip(&self.kept)
     }
 
@@ -48,16 +48,16 @@ impl Outbox {
     pub fn push(&mut self, number: u64, origin: CommandId, message: Message) {
         assert_eq!(number, self.last + 1, "messages are numbered densely");
         self.last = number;
-        self.sum = self.sum.wrapping_add(Fields::default().kept(number, origin, &message));
-        self.kept.push_back(Kept { origin, message });
+        self.sum = self.sum.wrapping_add(FieldBuffer::default().kept(number, origin, &message));
+        self.kept.push_back(OutboxMessage { origin, message });
     }
 
     /// Drops everything up to `number`.
     pub fn acknowledge(&mut self, number: u64) {
         while self.first() <= number {
             let first = self.first();
-            let Some(Kept { origin, message }) = self.kept.pop_front() else { return };
-            self.sum = self.sum.wrapping_sub(Fields::default().kept(first, origin, &message));
+            let Some(OutboxMessage { origin, message }) = self.kept.pop_front() else { return };
+            self.sum = self.sum.wrapping_sub(FieldBuffer::default().kept(first, origin, &message));
         }
     }
 
@@ -75,11 +75,11 @@ impl Encode for Outbox {
 
 impl<C> Decode<C> for Outbox {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let (last, kept): (u64, VecDeque<Kept>) = Decode::decode(decoder)?;
+        let (last, kept): (u64, VecDeque<OutboxMessage>) = Decode::decode(decoder)?;
         let before = last.checked_sub(kept.len() as u64);
         let before = before.ok_or(DecodeError::Other("more messages than were sent"))?;
         let mut outbox = Self { last: before, ..Self::default() };
-        for (number, Kept { origin, message }) in (before + 1..).zip(kept) {
+        for (number, OutboxMessage { origin, message }) in (before + 1..).zip(kept) {
             outbox.push(number, origin, message);
         }
         Ok(outbox)

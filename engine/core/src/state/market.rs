@@ -81,9 +81,9 @@ impl Position {
 
 /// What a resting order carries for its owner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Stake {
+pub struct OrderMetadata {
     pub account: AccountId,
-    /// When it expires; [`Stake::NEVER`] if it does not by itself.
+    /// When it expires; [`OrderMetadata::NEVER`] if it does not by itself.
     pub expires: Timestamp,
     /// The rate that a buy's hold was computed with.
     pub fee_rate: FeeRate,
@@ -102,9 +102,9 @@ pub struct Stake {
 }
 
 // An order is a cache line with its place in its queue.
-const _: () = assert!(size_of::<Stake>() <= 32);
+const _: () = assert!(size_of::<OrderMetadata>() <= 32);
 
-impl Stake {
+impl OrderMetadata {
     /// No order has a time to expire at this time.
     pub const NEVER: Timestamp = Timestamp(u64::MAX);
 
@@ -118,16 +118,16 @@ impl Stake {
 }
 
 /// An order in a market's book.
-pub type MarketOrder = Resting<OrderId, Stake>;
+pub type MarketOrder = Resting<OrderId, OrderMetadata>;
 
 impl MarketOrder {
     /// What rests of an order that was taken in.
     #[inline]
     pub fn placed(placed: &OrderPlaced) -> Self {
         let order = &placed.order;
-        let owner = Stake {
+        let owner = OrderMetadata {
             account: order.account,
-            expires: order.terms.time_in_force().expires().unwrap_or(Stake::NEVER),
+            expires: order.terms.time_in_force().expires().unwrap_or(OrderMetadata::NEVER),
             fee_rate: order.fee_rate,
             quantity: placed.quantity,
             entry: order.entry,
@@ -219,7 +219,7 @@ impl Market {
 #[derive(Clone, Copy, Debug)]
 pub struct MarketView<'a> {
     pub(crate) market: &'a Market,
-    pub(crate) books: &'a Books<OrderId, Stake>,
+    pub(crate) books: &'a Books<OrderId, OrderMetadata>,
 }
 
 impl std::ops::Deref for MarketView<'_> {
@@ -232,7 +232,7 @@ impl std::ops::Deref for MarketView<'_> {
 
 impl<'a> MarketView<'a> {
     /// Live orders of one side in the order in which they would fill.
-    pub(crate) fn queue(self, side: BookSide) -> Queue<'a, OrderId, Stake> {
+    pub(crate) fn queue(self, side: BookSide) -> Queue<'a, OrderId, OrderMetadata> {
         self.books.queue(self.market.book, side)
     }
 

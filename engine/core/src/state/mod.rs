@@ -1,6 +1,6 @@
 //! Everything that a shard knows.
 //!
-//! Architecture invariant: only `apply.rs` changes a [`State`]. Deciding has `&State`.
+//! Architecture invariant: only `apply.rs` changes a [`ShardState`]. Deciding has `&State`.
 
 mod admins;
 mod archive;
@@ -35,8 +35,8 @@ use schemas::{
 };
 
 use crate::book::{BookKey, Books};
-pub use archive::Archive;
-pub use client_ids::{ClientIds, Meaning, Name};
+pub use archive::ArchivedMarkets;
+pub use client_ids::{ClientIds, Meaning, RequestName};
 pub use deposits::{Deposits, Proposed};
 pub use ended::EndedOrders;
 pub use few::Few;
@@ -44,25 +44,25 @@ pub use groups::{Group, Groups};
 pub use listed::Listed;
 pub use lookup::{Exposure, Lookup, Reducing};
 pub use mailbox::{Inbox, Outbox};
-pub use market::{Market, MarketOrder, MarketView, Position, Stake};
+pub use market::{Market, MarketOrder, MarketView, OrderMetadata, Position};
 pub use market_events::{KnownMarketEvent, YesClaim};
 pub use market_places::MarketPlaces;
 pub use own_orders::OwnOrders;
-pub use parked::{Asked, Instructions, Pending, Waiting, weight};
+pub use parked::{AccountQueue, OpenAsk, PendingInstruction, PendingInstructions, weight};
 pub use parts::{Announced, Parts};
-pub use purse::{Lent, Purse, Sealed, step_begins, step_of};
-pub use table::{Hashed, Table, Watch};
-pub use transfers::{TransferName, Transfers, UnderWay};
+pub use purse::{Purse, PurseLoan, Sealed, step_begins, step_of};
+pub use table::{Hashed, Table, TableObserver};
+pub use transfers::{OpenTransfer, TransferName, Transfers};
 
 /// While a shard is full, so many purses that rest are looked at: each step of a leader asks what is due.
 const LOOKED_AT: usize = 16;
 
 /// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.
 #[derive(Clone, Debug)]
-pub struct State {
+pub struct ShardState {
     pub(crate) shard: Shard,
     pub(crate) map: schemas::shard_map::ShardMap,
-    pub(crate) facts: Facts,
+    pub(crate) facts: StateFacts,
     pub(crate) lookup: Lookup,
     /// Memory for what a command does to purses, used again from command to command; empty between them.
     pub(crate) settlements: Vec<Settlement>,
@@ -110,7 +110,7 @@ impl Default for BooksMax {
 
 /// What a snapshot holds.
 #[derive(Clone, Debug, Default, Encode, Decode)]
-pub struct Facts {
+pub struct StateFacts {
     /// The latest time of a command; never goes back.
     pub time: Timestamp,
     /// Counter of the last order that came in here.
@@ -130,11 +130,11 @@ pub struct Facts {
     pub accounts: Hashed<AccountId, Account>,
     pub markets: Hashed<MarketId, Market>,
     /// The book of each market, and those of archived markets that no other has yet.
-    pub books: Books<OrderId, Stake>,
+    pub books: Books<OrderId, OrderMetadata>,
     pub client_ids: ClientIds,
     pub ended_orders: EndedOrders,
-    pub waiting: BTreeMap<AccountId, Waiting>,
-    pub instructions: Instructions,
+    pub waiting: BTreeMap<AccountId, AccountQueue>,
+    pub instructions: PendingInstructions,
     /// Messages to each other shard that were ever sent to.
     pub outboxes: BTreeMap<Shard, Outbox>,
     /// Messages from each other shard that ever sent.
@@ -154,7 +154,7 @@ pub struct Facts {
     /// Who reads this shard's log.
     pub parts: Parts,
     /// Markets that were paid out long ago.
-    pub archive: Archive,
+    pub archive: ArchivedMarkets,
     /// Market events whose home is here.
     pub market_events: Hashed<MarketEventId, KnownMarketEvent>,
     /// Groups of the accounts' orders.
@@ -181,7 +181,7 @@ pub struct Account {
     /// When its dead-man switch fires.
     pub dead_man_due: Option<Timestamp>,
     /// What its purses on other shards have from here.
-    pub lent: Few<Shard, Lent>,
+    pub lent: Few<Shard, PurseLoan>,
     /// Those that are not revoked, and whose expiry was not told yet.
     pub(crate) keys: Few<ApiKeyId, ApiKey>,
 }
@@ -213,13 +213,13 @@ impl Account {
     }
 }
 
-impl State {
+impl ShardState {
     /// A shard to which nothing has happened yet.
     pub fn new(shard: Shard, map: schemas::shard_map::ShardMap) -> Self {
         Self {
             shard,
             map,
-            facts: Facts { vocabulary: FIRST_VOCABULARY, ..Facts::default() },
+            facts: StateFacts { vocabulary: FIRST_VOCABULARY, ..StateFacts::default() },
             lookup: Lookup::default(),
             settlements: Vec::new(),
             paired: Vec::new(),
@@ -315,7 +315,7 @@ impl State {
 
     /// All parked requests, and claims that wait.
     pub fn parked(&self) -> impl Iterator<Item = &Parked> {
-        self.facts.waiting.values().flat_map(Waiting::all)
+        self.facts.waiting.values().flat_map(AccountQueue::all)
     }
 
     /// Deposits that wait for a second admin, and what each admin has deposited alone today.
@@ -330,7 +330,7 @@ impl State {
 
     /// How many movements of an account wait or are under way.
     pub(crate) fn movements(&self, account: AccountId) -> usize {
-        self.waiting(account).map_or(0, Waiting::movements) + self.facts.transfers.count(account)
+        self.waiting(account).map_or(0, AccountQueue::movements) + self.facts.transfers.count(account)
     }
 
     /// True if the account's home is here.
@@ -341,7 +341,7 @@ impl State {
 
     /// What waits for an account. Most of the time nothing waits for anybody.
     #[inline]
-    pub(crate) fn waiting(&self, account: AccountId) -> Option<&Waiting> {
+    pub(crate) fn waiting(&self, account: AccountId) -> Option<&AccountQueue> {
         if self.facts.waiting.is_empty() { None } else { self.facts.waiting.get(&account) }
     }
 
@@ -411,7 +411,7 @@ impl State {
     pub(crate) fn seek(&mut self, order: &NewOrder) {
         self.facts.purses.seek(order.account);
         self.facts.markets.seek(order.market);
-        if let Some(name) = Name::of_order(order) {
+        if let Some(name) = RequestName::of_order(order) {
             self.facts.client_ids.seek(name);
         }
     }
@@ -427,7 +427,7 @@ impl State {
     }
 
     /// What is left of markets that are archived.
-    pub fn archive(&self) -> &Archive {
+    pub fn archive(&self) -> &ArchivedMarkets {
         &self.facts.archive
     }
 

@@ -9,13 +9,13 @@ use schemas::{
 
 /// What waits for one account. Not kept when there is nothing.
 #[derive(Clone, Debug, Default, Encode, Decode)]
-pub struct Waiting {
+pub struct AccountQueue {
     /// Market's shard: requests that wait for what the purse here lacks, oldest first.
     pub requests: VecDeque<Parked>,
     /// Market's shard: parked requests that something else has ended, and why. They are answered with the next that is decided.
     pub ended: BTreeMap<u64, Rejection>,
     /// Market's shard: what the home is asked for.
-    pub asked: Option<Asked>,
+    pub asked: Option<OpenAsk>,
     /// Home: claims that wait for what other purses give back, oldest first.
     pub claims: VecDeque<Parked>,
     /// Home: the recall under way for the oldest claim.
@@ -24,14 +24,14 @@ pub struct Waiting {
 
 /// An ask under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Asked {
+pub struct OpenAsk {
     /// The request that lacks something.
     pub ticket: u64,
     /// What it claims: what it lacked then, and what it has given back since.
     pub need: Need,
 }
 
-impl Waiting {
+impl AccountQueue {
     /// True if it need not be kept.
     pub fn is_over(&self) -> bool {
         self.requests.is_empty() && self.claims.is_empty() && self.asked.is_none() && self.recall.is_none()
@@ -107,7 +107,7 @@ pub fn weight(request: &ParkedRequest) -> usize {
 
 /// An instruction that some shards have not carried out yet.
 #[derive(Clone, Debug, Encode, Decode)]
-pub struct Pending {
+pub struct PendingInstruction {
     /// The command that is answered when all have.
     pub command: CommandId,
     pub instruction: Instruction,
@@ -119,4 +119,4 @@ pub struct Pending {
 }
 
 /// Instructions under way, by account and ticket.
-pub type Instructions = BTreeMap<(AccountId, u64), Pending>;
+pub type PendingInstructions = BTreeMap<(AccountId, u64), PendingInstruction>;

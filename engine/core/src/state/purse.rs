@@ -95,7 +95,7 @@ pub fn step_begins(step: u32) -> Timestamp {
 
 /// What an account's home has lent to its purse on another shard, as far as the home knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
-pub struct Lent {
+pub struct PurseLoan {
     /// Credits sent there less those that came back; negative if it gained more.
     pub credits: Credits,
     /// Room that it has, or that is on its way, either way (I-9).

@@ -9,31 +9,31 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use schemas::{AccountId, MarketEventId, MarketId};
 
-use crate::book::Slots;
+use crate::book::HashIndex;
 use crate::hash::SlotHashes;
 use crate::pages::Paged;
 
 /// The key of a table. Given out by the exchange, not chosen by clients, so a fast mix will do.
-pub trait Key: Copy + Eq {
+pub trait TableKey: Copy + Eq {
     /// 32 well-mixed bits.
     fn mix(self) -> u32;
 }
 
-impl Key for AccountId {
+impl TableKey for AccountId {
     #[inline]
     fn mix(self) -> u32 {
         mixed(self.0)
     }
 }
 
-impl Key for MarketEventId {
+impl TableKey for MarketEventId {
     #[inline]
     fn mix(self) -> u32 {
         mixed(self.0)
     }
 }
 
-impl Key for MarketId {
+impl TableKey for MarketId {
     #[inline]
     fn mix(self) -> u32 {
         mixed(self.0)
@@ -48,7 +48,7 @@ pub fn mixed(id: u64) -> u32 {
 }
 
 /// Who hears what comes into a table, changes there and goes.
-pub trait Watch: Default {
+pub trait TableObserver: Default {
     /// Something came into a vacant slot.
     fn comes(&mut self, slot: u32);
     /// What is in a slot may be about to change.
@@ -60,7 +60,7 @@ pub trait Watch: Default {
 }
 
 /// Nobody.
-impl Watch for () {
+impl TableObserver for () {
     fn comes(&mut self, _: u32) {}
     fn changes(&mut self, _: u32) {}
     fn goes(&mut self, _: u32) {}
@@ -74,7 +74,7 @@ pub type Hashed<K, V> = Table<K, V, SlotHashes>;
 #[derive(Clone, Debug)]
 pub struct Table<K, V, W = ()> {
     entries: Paged<(K, V)>,
-    slots: Slots,
+    slots: HashIndex,
     watch: W,
     /// Where the last one was that somebody wanted to change. A command asks for its account and its market again and again.
     last: usize,
@@ -82,11 +82,11 @@ pub struct Table<K, V, W = ()> {
 
 impl<K, V, W: Default> Default for Table<K, V, W> {
     fn default() -> Self {
-        Self { entries: Paged::default(), slots: Slots::default(), watch: W::default(), last: 0 }
+        Self { entries: Paged::default(), slots: HashIndex::default(), watch: W::default(), last: 0 }
     }
 }
 
-impl<K: Key, V, W: Watch> Table<K, V, W> {
+impl<K: TableKey, V, W: TableObserver> Table<K, V, W> {
     #[inline]
     pub fn get(&self, key: K) -> Option<&V> {
         self.find(key).map(|slot| &self.entries[slot].1)
@@ -204,7 +204,7 @@ impl<K: Key, V, W: Watch> Table<K, V, W> {
     }
 }
 
-impl<K: Key, V> Hashed<K, V> {
+impl<K: TableKey, V> Hashed<K, V> {
     /// Hashes the things that have changed since they were hashed.
     pub fn hash_changed(&mut self, mut hash_of: impl FnMut(K, &mut V) -> u64) {
         let entries = &mut self.entries;
@@ -234,7 +234,7 @@ impl<K: Encode, V: Encode, W> Encode for Table<K, V, W> {
     }
 }
 
-impl<C, K: Decode<C> + Key, V: Decode<C>, W: Watch> Decode<C> for Table<K, V, W> {
+impl<C, K: Decode<C> + TableKey, V: Decode<C>, W: TableObserver> Decode<C> for Table<K, V, W> {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let mut table = Self::default();
         for _ in 0..u64::decode(decoder)? {
@@ -246,7 +246,7 @@ impl<C, K: Decode<C> + Key, V: Decode<C>, W: Watch> Decode<C> for Table<K, V, W>
     }
 }
 
-impl<'de, C, K: Decode<C> + Key, V: Decode<C>, W: Watch> BorrowDecode<'de, C> for Table<K, V, W> {
+impl<'de, C, K: Decode<C> + TableKey, V: Decode<C>, W: TableObserver> BorrowDecode<'de, C> for Table<K, V, W> {
     fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         Decode::decode(decoder)
     }

@@ -8,14 +8,14 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use schemas::{AccountId, ClientId, CommandId, Credits};
 
-use crate::hash::Fields;
+use crate::hash::FieldBuffer;
 
 /// Who gave, and what it calls the transfer.
 pub type TransferName = (AccountId, ClientId);
 
 /// A transfer under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct UnderWay {
+pub struct OpenTransfer {
     /// The command that began it, and that its end answers.
     pub command: CommandId,
     /// Who gets.
@@ -27,14 +27,14 @@ pub struct UnderWay {
 /// All transfers under way. They are many while the home of many receivers is down.
 #[derive(Clone, Debug, Default)]
 pub struct Transfers {
-    all: BTreeMap<TransferName, UnderWay>,
+    all: BTreeMap<TransferName, OpenTransfer>,
     /// The sum of their hashes.
     sum: u64,
 }
 
 impl Transfers {
     /// The transfer under way that has this name.
-    pub fn get(&self, name: TransferName) -> Option<&UnderWay> {
+    pub fn get(&self, name: TransferName) -> Option<&OpenTransfer> {
         self.all.get(&name)
     }
 
@@ -48,16 +48,16 @@ impl Transfers {
         self.all.keys().copied()
     }
 
-    pub fn begin(&mut self, name: TransferName, transfer: UnderWay) {
-        self.sum = self.sum.wrapping_add(Fields::default().transfer(name, &transfer));
+    pub fn begin(&mut self, name: TransferName, transfer: OpenTransfer) {
+        self.sum = self.sum.wrapping_add(FieldBuffer::default().transfer(name, &transfer));
         let before = self.all.insert(name, transfer);
         assert!(before.is_none(), "transfer {} of {} began twice", name.1, name.0);
     }
 
-    pub fn end(&mut self, name: TransferName) -> UnderWay {
+    pub fn end(&mut self, name: TransferName) -> OpenTransfer {
         let transfer =
             self.all.remove(&name).unwrap_or_else(|| panic!("transfer {} of {} is not under way", name.1, name.0));
-        self.sum = self.sum.wrapping_sub(Fields::default().transfer(name, &transfer));
+        self.sum = self.sum.wrapping_sub(FieldBuffer::default().transfer(name, &transfer));
         transfer
     }
 
@@ -75,7 +75,7 @@ impl Encode for Transfers {
 
 impl<C> Decode<C> for Transfers {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let all: BTreeMap<TransferName, UnderWay> = Decode::decode(decoder)?;
+        let all: BTreeMap<TransferName, OpenTransfer> = Decode::decode(decoder)?;
         let mut transfers = Self::default();
         all.into_iter().for_each(|(name, transfer)| transfers.begin(name, transfer));
         Ok(transfers)

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::{HASH_EVERY, Invariant, MarketView, Purse, Read, Replica, Sums};
+use engine_core::{HASH_EVERY, Invariant, MarketView, OwnRecord, Purse, Replica, Sums};
 use schemas::event::CancelReason;
 use schemas::shard_map::ShardMap;
 use schemas::{
@@ -130,11 +130,11 @@ impl Cluster {
         while let Some(bytes) = node.events.get(node.leader.next_offset() as usize).cloned() {
             let offset = node.leader.next_offset();
             match node.leader.read(offset, &bytes).unwrap() {
-                Read::Confirmed(outcome) => {
+                OwnRecord::Confirmed(outcome) => {
                     nothing_due_answers(&outcome.events);
                     node.confirmed(outcome);
                 }
-                Read::Ignored => {}
+                OwnRecord::Ignored => {}
                 other => panic!("a leader read {other:?}"),
             }
         }
@@ -243,9 +243,11 @@ impl Cluster {
             let offset = node.leader.next_offset();
             let bytes = node.events[offset as usize].clone();
             match node.leader.read(offset, &bytes).unwrap() {
-                Read::Term(found) if found == term => break node.leader.lead(),
-                Read::Followed(outcome) if outcome.sequence > node.outcomes.len() as u64 => node.outcomes.push(outcome),
-                Read::Followed(_) | Read::Ignored | Read::Term(_) => {}
+                OwnRecord::Term(found) if found == term => break node.leader.lead(),
+                OwnRecord::Followed(outcome) if outcome.sequence > node.outcomes.len() as u64 => {
+                    node.outcomes.push(outcome)
+                }
+                OwnRecord::Followed(_) | OwnRecord::Ignored | OwnRecord::Term(_) => {}
                 other => panic!("a follower read {other:?}"),
             }
         }
@@ -378,7 +380,7 @@ impl Cluster {
             let (at, away) = (state.shard(), |account| self.map.of_account(account) != state.shard());
             for (account, _) in state.purses().filter(|(account, _)| away(*account)) {
                 let home = self.leader(self.map.of_account(account)).state();
-                let known = |state: &engine_core::State| -> Vec<_> {
+                let known = |state: &engine_core::ShardState| -> Vec<_> {
                     let groups = state.groups(account).into_iter().flat_map(|groups| groups.iter());
                     groups.map(|(id, group)| (id, group.limits, group.generation, group.triggered)).collect()
                 };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::{Ahead, Purse, QueueCount, State, YesClaim};
+use engine_core::{Ahead, Purse, QueueCount, ShardState, YesClaim};
 use schemas::limits::DAY_MS;
 use schemas::shard_map::ShardMap;
 use schemas::{AccountId, BookSide, Contract, Credits, Entry, Event, OrderId, Price, Quantity, Shard, Timestamp};
@@ -90,7 +90,7 @@ pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
 }
 
 /// Besides what the model knows, purses away from home come to rest.
-fn next_due(state: &State, model: &Model) -> Result<(), String> {
+fn next_due(state: &ShardState, model: &Model) -> Result<(), String> {
     // A time that is past means now.
     let late = |due: Timestamp| due.max(model.now);
     let (due, expected) = (state.next_due().map(late), model.next_due(state.shard()).map(late));
@@ -133,7 +133,7 @@ fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
 
 /// An account's groups of orders, as a shard where it has a purse knows them. What a triggered one has filled matters to
 /// nobody.
-fn groups(state: &State, model: &Model, account: AccountId) -> Result<(), String> {
+fn groups(state: &ShardState, model: &Model, account: AccountId) -> Result<(), String> {
     let (at, now) = (state.shard(), model.now);
     let found = state.groups(account).into_iter().flat_map(|groups| groups.iter());
     let found: Vec<_> = found
@@ -156,7 +156,7 @@ fn groups(state: &State, model: &Model, account: AccountId) -> Result<(), String
 }
 
 /// What waits for a second admin, and what each admin has deposited alone today.
-fn deposits(state: &State, model: &Model) -> Result<(), String> {
+fn deposits(state: &ShardState, model: &Model) -> Result<(), String> {
     let at = state.shard();
     let open: Vec<_> =
         state.deposits().open.iter().map(|(id, p)| (*id, p.account, p.amount, p.by, p.expires)).collect();
@@ -170,7 +170,7 @@ fn deposits(state: &State, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
-fn one_market(home: &State, expected: &Market) -> Result<(), String> {
+fn one_market(home: &ShardState, expected: &Market) -> Result<(), String> {
     let id = expected.id();
     let Some(market) = home.market(id) else { return Err(format!("market {id} is not there")) };
     let listed = engine_core::Listed::of(&expected.listing);
@@ -215,7 +215,7 @@ fn one_market(home: &State, expected: &Market) -> Result<(), String> {
 }
 
 /// An account's live orders on a shard, page by page.
-fn pages(state: &State, model: &Model, account: AccountId) -> Result<(), String> {
+fn pages(state: &ShardState, model: &Model, account: AccountId) -> Result<(), String> {
     let mut expected = model.live_orders(account);
     expected.retain(|order| order.shard() == state.shard());
     expected.sort_unstable();
@@ -232,7 +232,7 @@ fn pages(state: &State, model: &Model, account: AccountId) -> Result<(), String>
 }
 
 /// What is ahead of each order at its price, as far as its account may ask.
-fn queues(home: &State, queue: &[Row]) -> Result<(), String> {
+fn queues(home: &ShardState, queue: &[Row]) -> Result<(), String> {
     let mut count = QueueCount::of_at_most(queue.len());
     for (nth, (order, account, _, price, remaining, _)) in queue.iter().enumerate() {
         let before = queue[..nth].iter().filter(|(.., at, _, _)| at == price);

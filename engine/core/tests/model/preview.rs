@@ -1,7 +1,7 @@
 //! What the core says that an order would do, beside what becomes of it: the preview of every order that is placed
 //! alone, made before it, against the events that it leads to on all shards.
 
-use engine_core::{Lending, Preview, PriceFill, State};
+use engine_core::{Lending, Preview, PriceFill, ShardState};
 use schemas::event::FirstOutcome;
 use schemas::limits::CLIENT_ID_GENERATION_MS;
 use schemas::{
@@ -93,7 +93,7 @@ fn lending(core: &Shards, from: Shard, account: AccountId, preview: &Preview) ->
 pub fn after(
     said: &Said,
     order: &NewOrder,
-    (home, events): (&State, &[(Shard, Event)]),
+    (home, events): (&ShardState, &[(Shard, Event)]),
     seen: &mut Seen,
 ) -> Result<(), String> {
     let Said { preview, home: funding, forgets, groups_unknown } = said;
@@ -135,7 +135,7 @@ enum Told {
 }
 
 /// The order's own events, each figure from another place than the preview has it.
-fn placed(preview: &Preview, order: &NewOrder, home: &State, events: &[&Event]) -> Result<(), String> {
+fn placed(preview: &Preview, order: &NewOrder, home: &ShardState, events: &[&Event]) -> Result<(), String> {
     let does = preview.does.as_ref().expect("what breaks no rule does something");
     let differs = |what: &str, said: &dyn std::fmt::Debug, done: &dyn std::fmt::Debug| {
         Err(format!("preview of {order:?}: {what}\n  said: {said:?}\n  done: {done:?}"))

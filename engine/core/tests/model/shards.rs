@@ -5,7 +5,7 @@
 //!
 //! Now and then each shard goes on as its follower, restored from its bytes: nothing may show of it.
 
-use engine_core::{BooksMax, Place, State, Sums};
+use engine_core::{BooksMax, CommandContext, ShardState, Sums};
 use schemas::shard_map::ShardMap;
 use schemas::{Cause, Command, CommandId, Event, Message, Rejection, Shard, Timestamp};
 
@@ -13,9 +13,9 @@ use schemas::{Cause, Command, CommandId, Event, Message, Rejection, Shard, Times
 const RESTART_EVERY: u64 = 16;
 
 pub struct Shards {
-    pub states: Vec<State>,
+    pub states: Vec<ShardState>,
     /// They only make events true that were decided elsewhere.
-    followers: Vec<State>,
+    followers: Vec<ShardState>,
     map: ShardMap,
     books_max: BooksMax,
     handled: u64,
@@ -39,7 +39,7 @@ struct Waiting {
 
 impl Shards {
     pub fn new(map: ShardMap) -> Self {
-        let states: Vec<_> = Shard::all(map.shards()).map(|shard| State::new(shard, map)).collect();
+        let states: Vec<_> = Shard::all(map.shards()).map(|shard| ShardState::new(shard, map)).collect();
         Self {
             followers: states.clone(),
             states,
@@ -105,9 +105,9 @@ impl Shards {
     }
 
     /// The command that began it all, and where the next record is in its log.
-    fn place(&mut self, time: Timestamp, id: CommandId) -> Place {
+    fn place(&mut self, time: Timestamp, id: CommandId) -> CommandContext {
         self.offset += 1;
-        Place { cause: Cause { offset: self.offset, id }, time }
+        CommandContext { cause: Cause { offset: self.offset, id }, time }
     }
 
     fn one(&mut self, at: Shard, time: Timestamp, id: CommandId, command: &Command) {
@@ -132,7 +132,7 @@ impl Shards {
         for (state, follower) in self.states.iter_mut().zip(&self.followers) {
             let (shard, bytes) = (state.shard(), follower.to_bytes());
             assert!(state.to_bytes() == bytes, "the follower of {shard} differs");
-            *state = State::from_bytes(shard, self.map, &bytes)
+            *state = ShardState::from_bytes(shard, self.map, &bytes)
                 .expect("a state's bytes are a state")
                 .with_books_max(self.books_max);
         }

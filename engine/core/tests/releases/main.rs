@@ -21,7 +21,7 @@ mod targets;
 
 use std::collections::BTreeSet;
 
-use engine_core::{Read, Replica, SnapshotError};
+use engine_core::{OwnRecord, Replica, SnapshotError};
 use files::Release;
 use schemas::shard_map::ShardMap;
 use schemas::{Event, Shard};
@@ -37,7 +37,13 @@ fn read_on(release: &Release, mut replica: Replica, log: &[Vec<u8>]) -> Replica 
     while let Some(record) = usize::try_from(replica.next_offset()).ok().and_then(|offset| log.get(offset)) {
         let offset = replica.next_offset();
         match replica.read(offset, record) {
-            Ok(Read::Ignored | Read::Unknown | Read::Quarantine(_) | Read::Term(_) | Read::Followed(_)) => {}
+            Ok(
+                OwnRecord::Ignored
+                | OwnRecord::Unknown
+                | OwnRecord::Quarantine(_)
+                | OwnRecord::Term(_)
+                | OwnRecord::Followed(_),
+            ) => {}
             other => panic!("{}: record {offset} of shard {}: {other:?}", release.name, replica.state().shard()),
         }
     }

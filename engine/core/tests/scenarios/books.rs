@@ -1,6 +1,6 @@
 //! A shard's books: what they hold at most, and what is left of those of archived markets.
 
-use engine_core::{BooksMax, State};
+use engine_core::{BooksMax, ShardState};
 use schemas::limits::{MARKET_KEPT_MS, SWEEP_MAX};
 use schemas::market::Answer;
 use schemas::shard_map::ShardMap;
@@ -148,6 +148,6 @@ fn a_market_that_is_archived_leaves_only_its_id_in_a_snapshot() {
     let [each, ..] = grown[..] else { unreachable!("three of them") };
     assert!(grown.iter().all(|grown| *grown == each) && each < 8 + 20 * 24, "{grown:?}");
     assert!(scenario.state.market(first).is_some());
-    let again = State::from_bytes(scenario.state.shard(), ShardMap::new(1).unwrap(), &scenario.state.to_bytes());
+    let again = ShardState::from_bytes(scenario.state.shard(), ShardMap::new(1).unwrap(), &scenario.state.to_bytes());
     assert_eq!(again.unwrap().to_bytes(), scenario.state.to_bytes());
 }

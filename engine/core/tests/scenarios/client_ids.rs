@@ -1,6 +1,6 @@
 //! How many client ids an account may use in an hour, and what is refused beyond.
 
-use engine_core::{Place, State};
+use engine_core::{CommandContext, ShardState};
 use schemas::limits::{CLIENT_ID_GENERATION_MS, CLIENT_IDS_AN_HOUR_MAX};
 use schemas::shard_map::ShardMap;
 use schemas::{
@@ -25,7 +25,7 @@ fn order(name: Option<u32>) -> NewOrder {
 }
 
 struct Shell {
-    state: State,
+    state: ShardState,
     offset: u64,
     time: Timestamp,
 }
@@ -35,7 +35,7 @@ impl Shell {
         self.offset += 1;
         let cause = Cause { offset: self.offset, id: CommandId(u128::from(self.offset)) };
         let mut events = Vec::new();
-        self.state.handle(Place { cause, time: self.time }, command, &mut events);
+        self.state.handle(CommandContext { cause, time: self.time }, command, &mut events);
         events
     }
 
@@ -55,7 +55,7 @@ impl Shell {
 
 #[test]
 fn beyond_its_client_ids_of_an_hour_an_account_is_refused_and_nothing_is_kept() {
-    let state = State::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
+    let state = ShardState::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
     let mut shell = Shell { state, offset: 0, time: Timestamp(CLIENT_ID_GENERATION_MS) };
     let key = ApiKey::with_secret(ApiKeyId(1), [0; 32], Scopes::READ_TRADE);
     shell.ask(&Command::OpenAccount { account: ACCOUNT, key });

@@ -183,7 +183,7 @@ fn a_market_closes_by_itself_at_its_expiry() {
     let command = limit_order(alice, market, Entry::BuyYes, "1", 5_000);
     scenario.handle(&command);
     assert_eq!(scenario.state.next_due(), Some(schemas::Timestamp(1_000_000)));
-    let place = engine_core::Place {
+    let place = engine_core::CommandContext {
         cause: schemas::Cause { offset: 1_000, id: schemas::CommandId(1) },
         time: schemas::Timestamp(1_000_000),
     };

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Parser;
-use simulation::{Failure, Options, Report, Seen, Tally, run};
+use simulation::{Options, RunFailure, RunReport, Seen, Tally, run};
 
 /// Runs seeds of the deterministic simulation.
 #[derive(Parser)]
@@ -41,11 +41,11 @@ struct Sum {
     requests: u64,
     trades: u64,
     tally: Tally,
-    failure: Option<Box<Failure>>,
+    failure: Option<Box<RunFailure>>,
 }
 
 impl Sum {
-    fn add(&mut self, report: &Report) {
+    fn add(&mut self, report: &RunReport) {
         self.seeds += 1;
         self.steps += report.steps;
         self.commands += report.commands;
@@ -55,7 +55,7 @@ impl Sum {
     }
 
     /// Of several failures the one with the lowest seed is told.
-    fn fail(&mut self, failure: Box<Failure>) {
+    fn fail(&mut self, failure: Box<RunFailure>) {
         if self.failure.as_ref().is_none_or(|known| failure.seed < known.seed) {
             self.failure = Some(failure);
         }

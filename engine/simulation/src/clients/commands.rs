@@ -24,7 +24,7 @@ use schemas::{
     Listing, MarketId, MarketState, OrderId, Origin, Scopes, Shard, Timestamp, TraceContext, Transition, frame,
 };
 
-use crate::answers::Name;
+use crate::answers::ClientName;
 use crate::cluster::START;
 use crate::random::Random;
 
@@ -48,16 +48,16 @@ const FIRST_CREDITS: [i64; 5] = [4, 12, 20, 40, 150];
 
 /// A command and where it goes.
 #[derive(Clone)]
-pub struct Asked {
+pub struct RoutedCommand {
     pub shard: Shard,
     pub command: Command,
     /// The clients' own names in it: a repeat does nothing.
-    pub names: Vec<Name>,
+    pub names: Vec<ClientName>,
 }
 
 /// What clients know when they ask.
 #[derive(Clone, Copy)]
-pub struct Sight<'a> {
+pub struct ClientView<'a> {
     /// Milliseconds since 1970.
     pub now: u64,
     /// Orders that some account was told of; they may have ended since.
@@ -67,13 +67,13 @@ pub struct Sight<'a> {
     /// What can be spent of each account's purses, by shard.
     pub available: &'a [BTreeMap<AccountId, Credits>],
     /// What accounts hold in markets, by shard.
-    pub positions: &'a [Positions],
+    pub positions: &'a [Contracts],
 }
 
 /// YES and NO contracts.
-pub type Positions = BTreeMap<(AccountId, MarketId), (i64, i64)>;
+pub type Contracts = BTreeMap<(AccountId, MarketId), (i64, i64)>;
 
-impl Sight<'_> {
+impl ClientView<'_> {
     /// What an account can spend, as far as somebody was told.
     fn wallet(&self, account: AccountId) -> Credits {
         self.available.iter().filter_map(|purses| purses.get(&account)).copied().sum()
@@ -87,7 +87,7 @@ impl Sight<'_> {
 }
 
 /// Who there is, and what is traded.
-pub struct World {
+pub struct Population {
     map: ShardMap,
     accounts: Vec<AccountId>,
     listings: Vec<Listing>,
@@ -102,7 +102,7 @@ pub struct World {
     transfers: VecDeque<(AccountId, AccountId, Credits, ClientId)>,
 }
 
-impl World {
+impl Population {
     /// Accounts and markets on every shard; one market of each expires in the run.
     pub fn new(map: ShardMap, random: &mut Random) -> Self {
         let mut homes = vec![0; usize::from(map.shards())];
@@ -138,7 +138,7 @@ impl World {
     }
 
     /// What must come first.
-    pub fn opening(&mut self, random: &mut Random) -> Vec<Asked> {
+    pub fn opening(&mut self, random: &mut Random) -> Vec<RoutedCommand> {
         let mut all = Vec::new();
         for account in self.accounts.clone() {
             let key = ApiKey::with_secret(ApiKeyId(account.0), [7; 32], Scopes::READ_TRADE);
@@ -166,7 +166,7 @@ impl World {
     }
 
     /// Anything that somebody may ask.
-    pub fn any(&mut self, sight: Sight<'_>, random: &mut Random) -> Asked {
+    pub fn any(&mut self, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let account = *random.pick(&self.accounts);
         match random.below(400) {
             0..18 => self.deposit(account, some_credits(random)),
@@ -189,7 +189,7 @@ impl World {
     }
 
     /// One more command for every shard.
-    pub fn probes(&mut self) -> Vec<Asked> {
+    pub fn probes(&mut self) -> Vec<RoutedCommand> {
         let mut first: Vec<AccountId> = Vec::new();
         for &account in &self.accounts {
             if first.iter().all(|&other| self.map.of_account(other) != self.map.of_account(account)) {
@@ -204,7 +204,7 @@ impl World {
     }
 
     /// All markets once more, which is refused, and as many others.
-    pub fn listings_again(&mut self) -> Vec<Asked> {
+    pub fn listings_again(&mut self) -> Vec<RoutedCommand> {
         // Names of before are forgotten by now: they would stand for something else.
         self.named.clear();
         let others = (0..self.listings.len()).map(|number| admins::listing(&format!("LATER-{number}")));
@@ -229,13 +229,13 @@ impl World {
         first.filter(|_| random.below(3) > 0).unwrap_or(any)
     }
 
-    fn deposit(&mut self, account: AccountId, amount: Credits) -> Asked {
+    fn deposit(&mut self, account: AccountId, amount: Credits) -> RoutedCommand {
         let client_id = self.name();
         let command = Command::Deposit { account, amount, client_id: Some(client_id), by: AdminId(1) };
         self.at_account(account, command, Some(client_id))
     }
 
-    fn withdraw(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+    fn withdraw(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let (amount, client_id) = (credits_of(sight.wallet(account), random), self.name());
         let command = Command::Withdraw { account, amount, client_id: Some(client_id), by: admins::admin(random) };
         self.at_account(account, command, Some(client_id))
@@ -243,7 +243,7 @@ impl World {
 
     /// To another account, now and then to itself, which is refused, or to nobody, from where it comes back. At times an earlier one again,
     /// or another movement under its name.
-    fn transfer(&mut self, from: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+    fn transfer(&mut self, from: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         if !self.transfers.is_empty() && random.one_in(3) {
             return self.transfer_again(random);
         }
@@ -255,7 +255,7 @@ impl World {
         self.at_account(from, command, Some(client_id))
     }
 
-    fn transfer_again(&mut self, random: &mut Random) -> Asked {
+    fn transfer_again(&mut self, random: &mut Random) -> RoutedCommand {
         let (from, to, amount, name) = self.transfers[random.index(self.transfers.len())];
         let (client_id, more, by) = (Some(name), amount + Credits(1), admins::admin(random));
         let command = match random.below(8) {
@@ -273,13 +273,13 @@ impl World {
         ClientId(self.names)
     }
 
-    fn at_account(&self, account: AccountId, command: Command, client_id: Option<ClientId>) -> Asked {
+    fn at_account(&self, account: AccountId, command: Command, client_id: Option<ClientId>) -> RoutedCommand {
         let names = client_id.into_iter().map(|client_id| (account, None, client_id)).collect();
-        Asked { shard: self.map.of_account(account), command, names }
+        RoutedCommand { shard: self.map.of_account(account), command, names }
     }
 
-    fn at_market(&self, market: MarketId, command: Command) -> Asked {
-        Asked { shard: self.map.of_market(market), command, names: Vec::new() }
+    fn at_market(&self, market: MarketId, command: Command) -> RoutedCommand {
+        RoutedCommand { shard: self.map.of_market(market), command, names: Vec::new() }
     }
 }
 

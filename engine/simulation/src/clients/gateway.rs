@@ -12,9 +12,9 @@ use schemas::{
     effects,
 };
 
-use super::commands::{Positions, Sight};
+use super::commands::{ClientView, Contracts};
 use crate::builds::Identity;
-use crate::cluster::{Cluster, Topic};
+use crate::cluster::{Cluster, PartitionTopic};
 
 /// Orders that can be cancelled, as far as the gateway remembers.
 const LIVE_MAX: usize = 100;
@@ -24,14 +24,14 @@ const GATEWAY: u128 = 2 << 100;
 
 /// An answer: which outcome a client was told of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Told {
+pub struct ClientAnswer {
     pub sequence: u64,
     pub id: CommandId,
     /// The chain after the outcome: it stands for all that was true then.
     pub chain: Chain,
 }
 
-pub struct Gateway {
+pub struct SimulatedGateway {
     cluster: Rc<Cluster>,
     identity: Identity,
     /// How often it was replaced.
@@ -40,7 +40,7 @@ pub struct Gateway {
     /// Shards that it reads no further: an older build that found a newer one's vocabulary.
     halted: Vec<bool>,
     /// By shard and offset of the command. What was told once stays told, whatever happens to the gateway.
-    pub told: BTreeMap<(Shard, u64), Told>,
+    pub told: BTreeMap<(Shard, u64), ClientAnswer>,
     /// Orders that had not ended when it read of them last.
     pub live: Vec<(AccountId, OrderId)>,
     /// Where markets stood when it read of them last.
@@ -48,10 +48,10 @@ pub struct Gateway {
     /// What can be spent of each purse, by shard, at the place up to which it has read.
     available: Vec<BTreeMap<AccountId, Credits>>,
     /// What accounts hold, by shard, at that place.
-    positions: Vec<Positions>,
+    positions: Vec<Contracts>,
 }
 
-impl Gateway {
+impl SimulatedGateway {
     pub fn new(cluster: Rc<Cluster>) -> Self {
         let (told, live, markets) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
         let identity = Identity::new(&cluster, cluster.plan.program, PartId(GATEWAY), PartKind::Gateway);
@@ -99,7 +99,7 @@ impl Gateway {
         let reader = &mut self.readers[shard.index()];
         for _ in 0..most {
             let offset = reader.position().offset;
-            let Some((_, bytes)) = self.cluster.record(Topic::Events, shard, offset) else { break };
+            let Some((_, bytes)) = self.cluster.record(PartitionTopic::Events, shard, offset) else { break };
             let outcome = match reader.read(offset, &bytes) {
                 Ok(Reading::Outcome(outcome)) => outcome,
                 Ok(
@@ -115,7 +115,8 @@ impl Gateway {
                     break;
                 }
             };
-            let told = Told { sequence: outcome.sequence, id: outcome.cause.id, chain: reader.position().chain };
+            let told =
+                ClientAnswer { sequence: outcome.sequence, id: outcome.cause.id, chain: reader.position().chain };
             let before = *self.told.entry((shard, outcome.cause.offset)).or_insert(told);
             assert!(before == told, "the answer to command {} of shard {shard} changed", outcome.cause.offset);
             for event in &outcome.events {
@@ -139,13 +140,13 @@ impl Gateway {
     }
 
     /// What clients know by it.
-    pub fn sight(&self, now: u64) -> Sight<'_> {
+    pub fn sight(&self, now: u64) -> ClientView<'_> {
         let Self { live, markets, available, positions, .. } = self;
-        Sight { now, live, markets, available, positions }
+        ClientView { now, live, markets, available, positions }
     }
 
     pub fn is_at_end(&self, shard: Shard) -> bool {
-        self.readers[shard.index()].position().offset == self.cluster.end(Topic::Events, shard)
+        self.readers[shard.index()].position().offset == self.cluster.end(PartitionTopic::Events, shard)
     }
 }
 

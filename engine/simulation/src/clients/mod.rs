@@ -14,19 +14,19 @@ use schemas::{AdminId, Command, CommandId, Shard};
 
 use crate::answers;
 use crate::builds::{NEXT, OLDER};
-use crate::cluster::{Cluster, Topic};
+use crate::cluster::{Cluster, PartitionTopic};
 use crate::random::Random;
 use crate::seen::Seen;
-use commands::{Asked, World};
-use gateway::Gateway;
-use waiting::Waiting;
+use commands::{Population, RoutedCommand};
+use gateway::SimulatedGateway;
+use waiting::OpenRequests;
 
 /// A request without an acknowledgement or answer for so many milliseconds is sent again.
 const PATIENCE: u64 = 2_000;
 
 /// One thing that a client wants.
-pub struct Request {
-    pub asked: Asked,
+pub struct ClientRequest {
+    pub asked: RoutedCommand,
     /// Command ids that it was sent under: a client that asks its gateway again gets another.
     ids: Vec<CommandId>,
     /// Appends that the log acknowledged: offset and id.
@@ -44,22 +44,22 @@ struct Flight {
 pub struct Clients {
     cluster: Rc<Cluster>,
     random: Random,
-    world: World,
-    pub requests: Vec<Request>,
+    world: Population,
+    pub requests: Vec<ClientRequest>,
     /// Requests without an answer.
     open: Vec<usize>,
     network: Vec<Flight>,
     by_id: BTreeMap<CommandId, usize>,
-    waiting: Waiting,
-    pub gateway: Gateway,
+    waiting: OpenRequests,
+    pub gateway: SimulatedGateway,
 }
 
 impl Clients {
     pub fn new(cluster: Rc<Cluster>, mut random: Random) -> Self {
-        let world = World::new(cluster.map, &mut random);
-        let gateway = Gateway::new(cluster.clone());
+        let world = Population::new(cluster.map, &mut random);
+        let gateway = SimulatedGateway::new(cluster.clone());
         let (requests, open, network, by_id) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
-        let waiting = Waiting::default();
+        let waiting = OpenRequests::default();
         let mut clients = Self { cluster, random, world, requests, open, network, by_id, waiting, gateway };
         for asked in clients.world.opening(&mut clients.random) {
             clients.ask(asked);
@@ -85,10 +85,10 @@ impl Clients {
         }
     }
 
-    fn ask(&mut self, asked: Asked) {
+    fn ask(&mut self, asked: RoutedCommand) {
         let request = self.requests.len();
         let (ids, acknowledged, sent_at) = (Vec::new(), Vec::new(), 0);
-        self.requests.push(Request { asked, ids, acknowledged, is_answered: false, sent_at });
+        self.requests.push(ClientRequest { asked, ids, acknowledged, is_answered: false, sent_at });
         self.open.push(request);
         let id = self.cluster.command_id();
         self.send(request, id);
@@ -110,7 +110,7 @@ impl Clients {
     }
 
     fn send(&mut self, request: usize, id: CommandId) {
-        let Request { asked, ids, sent_at, .. } = &mut self.requests[request];
+        let ClientRequest { asked, ids, sent_at, .. } = &mut self.requests[request];
         ids.push(id);
         *sent_at = self.cluster.now();
         self.waiting.sent(id, &asked.command);
@@ -134,9 +134,9 @@ impl Clients {
 
     fn arrive(&mut self, which: usize) {
         let Flight { request, id } = self.network.remove(which);
-        let Request { asked, acknowledged, .. } = &mut self.requests[request];
+        let ClientRequest { asked, acknowledged, .. } = &mut self.requests[request];
         let bytes = commands::record(id, asked.command.clone());
-        let offset = self.cluster.append(Topic::Commands, asked.shard, bytes.into());
+        let offset = self.cluster.append(PartitionTopic::Commands, asked.shard, bytes.into());
         if !self.cluster.strikes(Seen::RequestUnsure) {
             acknowledged.push((offset, id));
         }
@@ -148,7 +148,7 @@ impl Clients {
         gateway.read(shard, most, |part| {
             // All shards tell of a command: messages carry its id.
             let asked = by_id.get(&part.command).map(|request| &requests[*request].asked);
-            let answers = |asked: &&Asked| asked.shard == shard || answers::is_told_elsewhere(&asked.command);
+            let answers = |asked: &&RoutedCommand| asked.shard == shard || answers::is_told_elsewhere(&asked.command);
             let Some(asked) = asked.filter(answers) else { return };
             for id in waiting.hear(&asked.command, part) {
                 let request = by_id[&id];
@@ -164,7 +164,7 @@ impl Clients {
         let to = *self.random.pick(&[NEXT, NEXT, NEXT, NEXT, OLDER.reads, NEXT + 1]);
         for shard in self.cluster.shards() {
             let command = Command::RaiseVocabulary { to, by: AdminId(1) };
-            self.ask(Asked { shard, command, names: Vec::new() });
+            self.ask(RoutedCommand { shard, command, names: Vec::new() });
         }
     }
 

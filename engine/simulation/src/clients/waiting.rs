@@ -10,7 +10,7 @@ use schemas::{ClientId, Command, CommandId, Event, MarketId};
 use crate::answers;
 
 #[derive(Default)]
-pub struct Waiting {
+pub struct OpenRequests {
     /// Requests of each command that have no answer, by their places in it.
     open: BTreeMap<CommandId, BTreeSet<usize>>,
     /// Who else waits for the answer to a command.
@@ -27,7 +27,7 @@ struct Repeat {
     client_id: ClientId,
 }
 
-impl Waiting {
+impl OpenRequests {
     /// A command was sent, perhaps once more.
     pub fn sent(&mut self, id: CommandId, command: &Command) {
         self.open.entry(id).or_insert_with(|| (0..answers::wanted(command)).collect());

@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use engine::log::{AppendFault, Extent, Incoming, Log, Source};
+use engine::log::{AppendFault, Extent, LogPartition, LogRecord, ShardLog};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::{Quarantine, Shard, Timestamp};
 use service::kafka::KafkaFault;
 
-use super::writer::{Generation, Writer};
-use super::{Cluster, Topic};
+use super::writer::{SimulatedWriter, WriterGeneration};
+use super::{Cluster, PartitionTopic};
 use crate::random::Random;
 use crate::seen::Seen;
 
@@ -34,29 +34,29 @@ pub struct Tap {
 pub struct MemoryLog {
     shard: Shard,
     cluster: Rc<Cluster>,
-    writer: Writer,
-    generation: Rc<Generation>,
+    writer: SimulatedWriter,
+    generation: Rc<WriterGeneration>,
     tap: Rc<Tap>,
     random: Random,
     events: u64,
     commands: Option<u64>,
     skips: u32,
     /// What is read is no recovery.
-    of_scribe: bool,
+    of_snapshotter: bool,
 }
 
 impl MemoryLog {
-    pub fn new(shard: Shard, cluster: Rc<Cluster>, writer: Writer, tap: Rc<Tap>, random: Random) -> Self {
+    pub fn new(shard: Shard, cluster: Rc<Cluster>, writer: SimulatedWriter, tap: Rc<Tap>, random: Random) -> Self {
         let generation = writer.current();
-        Self { shard, cluster, writer, generation, tap, random, events: 0, commands: None, skips: 0, of_scribe: false }
+        Self { shard, cluster, writer, generation, tap, random, events: 0, commands: None, skips: 0, of_snapshotter: false }
     }
 
     /// For whoever makes snapshots, and nothing else.
-    pub fn of_scribe(shard: Shard, cluster: Rc<Cluster>, writer: Writer, random: Random) -> Self {
-        Self { of_scribe: true, ..Self::new(shard, cluster, writer, Rc::default(), random) }
+    pub fn of_snapshotter(shard: Shard, cluster: Rc<Cluster>, writer: SimulatedWriter, random: Random) -> Self {
+        Self { of_snapshotter: true, ..Self::new(shard, cluster, writer, Rc::default(), random) }
     }
 
-    fn append(&mut self, topic: Topic, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+    fn append(&mut self, topic: PartitionTopic, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
         let appended = self.generation.append(&self.cluster, topic, shard, bytes);
         if appended == Err(AppendFault::WriterLost) {
             self.tap.writer_lost.set(true);
@@ -79,28 +79,28 @@ impl MemoryLog {
     }
 
     /// What comes next, if anything is there: which of two partitions has the next record is luck.
-    fn next(&mut self, hungry: bool) -> Option<(Source, u64, u64, Rc<[u8]>)> {
+    fn next(&mut self, hungry: bool) -> Option<(LogPartition, u64, u64, Rc<[u8]>)> {
         let stalled = !self.cluster.is_calm() && self.cluster.now() < self.tap.stalled_until.get();
         if hungry
             && (stalled || self.random.one_in(2))
             && let Some(offset) = self.commands
-            && let Some((time, bytes)) = self.cluster.record(Topic::Commands, self.shard, offset)
+            && let Some((time, bytes)) = self.cluster.record(PartitionTopic::Commands, self.shard, offset)
         {
             self.commands = Some(offset + 1);
-            return Some((Source::Commands, offset, time, bytes));
+            return Some((LogPartition::Commands, offset, time, bytes));
         }
         if stalled {
             return None;
         }
-        let (time, bytes) = self.cluster.record(Topic::Events, self.shard, self.events)?;
+        let (time, bytes) = self.cluster.record(PartitionTopic::Events, self.shard, self.events)?;
         self.events += 1;
-        Some((Source::Events, self.events - 1, time, bytes))
+        Some((LogPartition::Events, self.events - 1, time, bytes))
     }
 }
 
-impl Log for MemoryLog {
+impl ShardLog for MemoryLog {
     fn follow_from(&mut self, events: u64, _: u64) -> Result<(), KafkaFault> {
-        if !self.of_scribe {
+        if !self.of_snapshotter {
             self.cluster.saw(if events > 0 { Seen::RestoredFromSnapshot } else { Seen::RecoveredFromLog });
             self.tap.recovered.set(true);
         }
@@ -128,11 +128,11 @@ impl Log for MemoryLog {
         Ok(())
     }
 
-    fn extent(&mut self, source: Source) -> Result<Extent, KafkaFault> {
+    fn extent(&mut self, source: LogPartition) -> Result<Extent, KafkaFault> {
         self.answers()?;
         let topic = match source {
-            Source::Events => Topic::Events,
-            Source::Commands => Topic::Commands,
+            LogPartition::Events => PartitionTopic::Events,
+            LogPartition::Commands => PartitionTopic::Commands,
         };
         Ok(Extent { first: 0, end: self.cluster.end(topic, self.shard) })
     }
@@ -151,19 +151,19 @@ impl Log for MemoryLog {
         &mut self,
         hungry: bool,
         _: Duration,
-        visit: impl FnOnce(Incoming<'_>) -> R,
+        visit: impl FnOnce(LogRecord<'_>) -> R,
     ) -> Result<Option<R>, KafkaFault> {
         self.go_back();
         let Some((source, offset, time, bytes)) = self.next(hungry) else { return Ok(None) };
-        Ok(Some(visit(Incoming { source, offset, time: Timestamp(time), bytes: &bytes })))
+        Ok(Some(visit(LogRecord { source, offset, time: Timestamp(time), bytes: &bytes })))
     }
 
     fn append_event(&mut self, bytes: &[u8]) -> Result<(), AppendFault> {
-        self.append(Topic::Events, self.shard, bytes)
+        self.append(PartitionTopic::Events, self.shard, bytes)
     }
 
     fn append_command(&mut self, to: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
-        self.append(Topic::Commands, to, bytes)
+        self.append(PartitionTopic::Commands, to, bytes)
     }
 
     fn writer_is_lost(&self) -> bool {

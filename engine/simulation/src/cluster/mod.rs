@@ -4,7 +4,7 @@
 
 pub mod clock;
 pub mod log;
-pub mod shelf;
+pub mod snapshot_store;
 mod trace;
 pub mod writer;
 
@@ -25,17 +25,17 @@ pub const START: u64 = 1_800_000_000_000;
 
 /// One of a shard's two partitions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Topic {
+pub enum PartitionTopic {
     Commands,
     Events,
 }
 
-impl Topic {
+impl PartitionTopic {
     pub const ALL: [Self; 2] = [Self::Commands, Self::Events];
 }
 
 /// A record in the log.
-pub struct Stored {
+pub struct StoredRecord {
     /// The broker's append time.
     pub time: u64,
     /// Its place among all records of the log, over all partitions: every prefix in this order is a cut that the world saw.
@@ -63,7 +63,7 @@ pub struct Cluster {
     ids: Cell<u128>,
     written: Cell<u64>,
     random: RefCell<Random>,
-    partitions: RefCell<BTreeMap<(Topic, Shard), Vec<Stored>>>,
+    partitions: RefCell<BTreeMap<(PartitionTopic, Shard), Vec<StoredRecord>>>,
     /// The first command of each shard that had no outcome, as the last leader that said so had read.
     committed: RefCell<BTreeMap<Shard, u64>>,
     downs: RefCell<Vec<Down>>,
@@ -74,7 +74,7 @@ pub struct Cluster {
 impl Cluster {
     pub fn new(plan: Plan, random: Random, aloud: bool) -> Rc<Self> {
         let map = ShardMap::new(plan.shards).expect("a plan has a legal number of shards");
-        let keys = Shard::all(plan.shards).flat_map(|shard| Topic::ALL.map(|topic| (topic, shard)));
+        let keys = Shard::all(plan.shards).flat_map(|shard| PartitionTopic::ALL.map(|topic| (topic, shard)));
         let partitions = keys.map(|key| (key, Vec::new())).collect();
         Rc::new(Self {
             plan,
@@ -112,22 +112,22 @@ impl Cluster {
     }
 
     /// Writes a record; its offset.
-    pub fn append(&self, topic: Topic, shard: Shard, bytes: Rc<[u8]>) -> u64 {
+    pub fn append(&self, topic: PartitionTopic, shard: Shard, bytes: Rc<[u8]>) -> u64 {
         let order = self.written.get();
         self.written.set(order + 1);
         let time = self.now.get() - self.behind.get();
         let mut partitions = self.partitions.borrow_mut();
         let partition = partitions.get_mut(&(topic, shard)).expect("all partitions exist from the start");
-        partition.push(Stored { time, order, bytes });
+        partition.push(StoredRecord { time, order, bytes });
         partition.len() as u64 - 1
     }
 
-    pub fn partition(&self, topic: Topic, shard: Shard) -> Ref<'_, [Stored]> {
+    pub fn partition(&self, topic: PartitionTopic, shard: Shard) -> Ref<'_, [StoredRecord]> {
         Ref::map(self.partitions.borrow(), |all| all[&(topic, shard)].as_slice())
     }
 
     /// A record's time and bytes, if it is there.
-    pub fn record(&self, topic: Topic, shard: Shard, offset: u64) -> Option<(u64, Rc<[u8]>)> {
+    pub fn record(&self, topic: PartitionTopic, shard: Shard, offset: u64) -> Option<(u64, Rc<[u8]>)> {
         let partition = self.partition(topic, shard);
         let stored = partition.get(usize::try_from(offset).ok()?)?;
         Some((stored.time, stored.bytes.clone()))
@@ -135,7 +135,7 @@ impl Cluster {
 
     /// The first term of a shard, if it was ever led.
     pub fn first_term(&self, shard: Shard) -> Option<Term> {
-        self.partition(Topic::Events, shard).iter().find_map(|stored| match Record::decode(&stored.bytes) {
+        self.partition(PartitionTopic::Events, shard).iter().find_map(|stored| match Record::decode(&stored.bytes) {
             Ok(Record::Term(term)) => Some(term),
             _ => None,
         })
@@ -143,7 +143,7 @@ impl Cluster {
 
     /// All terms of a shard, by their numbers.
     pub fn terms(&self, shard: Shard) -> BTreeMap<u64, Term> {
-        let partition = self.partition(Topic::Events, shard);
+        let partition = self.partition(PartitionTopic::Events, shard);
         let terms = (0..).zip(&*partition).filter_map(|(offset, stored)| match Record::decode(&stored.bytes) {
             Ok(Record::Term(term)) => Some((offset, term)),
             _ => None,
@@ -152,7 +152,7 @@ impl Cluster {
     }
 
     /// The offset after the last record.
-    pub fn end(&self, topic: Topic, shard: Shard) -> u64 {
+    pub fn end(&self, topic: PartitionTopic, shard: Shard) -> u64 {
         self.partition(topic, shard).len() as u64
     }
 
@@ -167,7 +167,7 @@ impl Cluster {
     }
 
     /// The records of a partition from `end` on are gone.
-    pub fn cut(&self, topic: Topic, shard: Shard, end: u64) {
+    pub fn cut(&self, topic: PartitionTopic, shard: Shard, end: u64) {
         let mut partitions = self.partitions.borrow_mut();
         let partition = partitions.get_mut(&(topic, shard)).expect("all partitions exist from the start");
         partition.truncate(usize::try_from(end).expect("an offset of records in memory"));
@@ -234,7 +234,7 @@ impl Cluster {
         let mut hasher = self.trace.borrow().hasher();
         for ((topic, shard), records) in &*self.partitions.borrow() {
             hasher.update(&[*topic as u8]).update(&shard.number().to_le_bytes());
-            for Stored { time, order, bytes } in records {
+            for StoredRecord { time, order, bytes } in records {
                 hasher.update(&time.to_le_bytes()).update(&order.to_le_bytes());
                 hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
             }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use engine::log::AppendFault;
 use schemas::{Command, CommandRecord, Shard};
 
-use super::{Cluster, Topic};
+use super::{Cluster, PartitionTopic};
 use crate::random::Random;
 use crate::seen::Seen;
 
@@ -18,30 +18,30 @@ type Queue = VecDeque<Rc<[u8]>>;
 
 /// One writer, from its making to its failure.
 #[derive(Default)]
-pub struct Generation {
-    queues: RefCell<BTreeMap<(Topic, Shard), Queue>>,
+pub struct WriterGeneration {
+    queues: RefCell<BTreeMap<(PartitionTopic, Shard), Queue>>,
     waiting: Cell<usize>,
     failed: Cell<bool>,
 }
 
 /// A process's present writer, shared by its shards.
 #[derive(Clone, Default)]
-pub struct Writer(Rc<RefCell<Rc<Generation>>>);
+pub struct SimulatedWriter(Rc<RefCell<Rc<WriterGeneration>>>);
 
 /// What a dead writer had sent for one partition, and the network still has.
-pub struct Late {
-    topic: Topic,
+pub struct LateRecords {
+    topic: PartitionTopic,
     shard: Shard,
     records: Queue,
 }
 
-impl Writer {
-    pub fn current(&self) -> Rc<Generation> {
+impl SimulatedWriter {
+    pub fn current(&self) -> Rc<WriterGeneration> {
         self.0.borrow().clone()
     }
 
     /// The present writer, after making a new one if the present one has failed.
-    pub fn renew(&self) -> Rc<Generation> {
+    pub fn renew(&self) -> Rc<WriterGeneration> {
         if self.0.borrow().has_failed() {
             *self.0.borrow_mut() = Rc::default();
         }
@@ -49,7 +49,7 @@ impl Writer {
     }
 }
 
-impl Generation {
+impl WriterGeneration {
     pub fn has_failed(&self) -> bool {
         self.failed.get()
     }
@@ -58,7 +58,13 @@ impl Generation {
         self.waiting.get() == 0
     }
 
-    pub fn append(&self, cluster: &Cluster, topic: Topic, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
+    pub fn append(
+        &self,
+        cluster: &Cluster,
+        topic: PartitionTopic,
+        shard: Shard,
+        bytes: &[u8],
+    ) -> Result<(), AppendFault> {
         if self.failed.get() {
             return Err(AppendFault::WriterLost);
         }
@@ -84,21 +90,21 @@ impl Generation {
             let Some(bytes) = queue.pop_front() else { break };
             self.waiting.set(self.waiting.get() - 1);
             // Of outcomes the writer keeps its promise. A command that an engine writes must not need it.
-            if topic == Topic::Events || !cluster.strikes(loss(&bytes)) {
+            if topic == PartitionTopic::Events || !cluster.strikes(loss(&bytes)) {
                 cluster.append(topic, shard, bytes);
             }
         }
     }
 
     /// Breaks. Of what waits, a prefix for each partition may still arrive; the rest never does.
-    pub fn fail(&self, cluster: &Cluster, random: &mut Random) -> Vec<Late> {
+    pub fn fail(&self, cluster: &Cluster, random: &mut Random) -> Vec<LateRecords> {
         self.failed.set(true);
         self.waiting.set(0);
         let mut late = Vec::new();
         for ((topic, shard), mut records) in std::mem::take(&mut *self.queues.borrow_mut()) {
             let sent = random.index(records.len() + 1);
             records.drain(sent..).for_each(|_| cluster.saw(Seen::RecordLost));
-            late.push(Late { topic, shard, records });
+            late.push(LateRecords { topic, shard, records });
         }
         late.retain(|late| !late.records.is_empty());
         late
@@ -111,7 +117,7 @@ fn loss(bytes: &[u8]) -> Seen {
     if CommandRecord::decode(bytes).is_ok_and(is_timer) { Seen::TimerLost } else { Seen::CopyLost }
 }
 
-impl Late {
+impl LateRecords {
     /// Up to `most` records arrive.
     pub fn arrive(&mut self, cluster: &Cluster, most: usize) {
         for bytes in self.records.drain(..most.min(self.records.len())) {

@@ -15,18 +15,18 @@ pub fn check(history: &History) {
     let asked = history.asked();
     for part in history.outcomes.iter().flat_map(|(outcome, _)| parts(outcome)) {
         if let Some((Command::Batch { all_or_nothing: true, requests, .. }, _)) = asked.get(&part.command) {
-            Told { part, requests }.check();
+            BatchReport { part, requests }.check();
         }
     }
 }
 
 /// What a part of an outcome says of a batch.
-struct Told<'a> {
+struct BatchReport<'a> {
     part: Part<'a>,
     requests: &'a [Request],
 }
 
-impl Told<'_> {
+impl BatchReport<'_> {
     /// Messages carry the batch's id to other commands of its shard, which tell nothing of it.
     fn check(&self) {
         let items = self.count(|event| matches!(event, Event::BatchItem { .. }));

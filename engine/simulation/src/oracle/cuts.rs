@@ -1,13 +1,13 @@
 //! After all: the log of a shard loses its end while no engine runs, and has grown since or not. Whichever snapshots an
 //! engine has, it halts that shard, leads nothing, and writes nothing.
 
-use engine::shard::Fatal;
+use engine::shard::HaltCause;
 use engine_core::{Halt, Replica};
 use schemas::reading::{Broken, Fault};
 use schemas::{Command, CommandRecord, Shard, Term};
 
 use crate::builds::NEXT;
-use crate::cluster::{Cluster, Topic};
+use crate::cluster::{Cluster, PartitionTopic};
 use crate::seen::Seen;
 use crate::simulation::Simulation;
 
@@ -36,45 +36,45 @@ pub fn check(simulation: &mut Simulation) {
     match damage {
         Damage::Events => cut_events(simulation, shard),
         Damage::EventsRegrown => {
-            let end = cluster.end(Topic::Events, shard);
+            let end = cluster.end(PartitionTopic::Events, shard);
             let term = cluster.first_term(shard).expect("it was led");
             cut_events(simulation, shard);
-            while cluster.end(Topic::Events, shard) <= end {
+            while cluster.end(PartitionTopic::Events, shard) <= end {
                 let term = Term { attempt: simulation.random.next(), ..term };
-                cluster.append(Topic::Events, shard, term.encode().into());
+                cluster.append(PartitionTopic::Events, shard, term.encode().into());
             }
         }
         Damage::Commands => {
             let left = simulation.random.below(cluster.committed(shard));
-            cluster.cut(Topic::Commands, shard, left);
+            cluster.cut(PartitionTopic::Commands, shard, left);
         }
         Damage::CommandsRegrown => {
-            let end = cluster.end(Topic::Commands, shard);
-            cluster.cut(Topic::Commands, shard, 0);
-            while cluster.end(Topic::Commands, shard) <= end {
+            let end = cluster.end(PartitionTopic::Commands, shard);
+            cluster.cut(PartitionTopic::Commands, shard, 0);
+            while cluster.end(PartitionTopic::Commands, shard) <= end {
                 let id = cluster.command_id();
                 let record = CommandRecord::new(id, Command::AdvanceTime);
-                cluster.append(Topic::Commands, shard, record.encode().into());
+                cluster.append(PartitionTopic::Commands, shard, record.encode().into());
             }
         }
     }
     for slot in 0..simulation.processes.len() {
-        let before = cluster.end(Topic::Events, shard);
+        let before = cluster.end(PartitionTopic::Events, shard);
         let fatal = halts(simulation, slot, shard);
         cluster.note(format_args!("process {slot} halts: {fatal}"));
         let (seen, terms) = match (damage, &fatal) {
-            (Damage::Events, Fatal::LogCut { .. }) => (Seen::LogCutFound, 0),
-            (Damage::Events | Damage::EventsRegrown, Fatal::OutcomesGone { .. }) => (Seen::OutcomesGoneFound, 0),
-            (Damage::EventsRegrown, Fatal::Halt(Halt::Broken(Broken { fault: Fault::OtherLog(_), .. }))) => {
+            (Damage::Events, HaltCause::LogCut { .. }) => (Seen::LogCutFound, 0),
+            (Damage::Events | Damage::EventsRegrown, HaltCause::OutcomesGone { .. }) => (Seen::OutcomesGoneFound, 0),
+            (Damage::EventsRegrown, HaltCause::Halt(Halt::Broken(Broken { fault: Fault::OtherLog(_), .. }))) => {
                 (Seen::OtherLogFound, 0)
             }
-            (Damage::Commands, Fatal::CommandsCut { .. }) => (Seen::CommandsCutFound, 0),
+            (Damage::Commands, HaltCause::CommandsCut { .. }) => (Seen::CommandsCutFound, 0),
             // It reads no commands before it leads.
-            (Damage::CommandsRegrown, Fatal::OtherCommands { .. }) => (Seen::OtherCommandsFound, 1),
+            (Damage::CommandsRegrown, HaltCause::OtherCommands { .. }) => (Seen::OtherCommandsFound, 1),
             _ => panic!("{damage:?} of shard {shard}: process {slot} halts for another reason: {fatal}"),
         };
         cluster.saw(seen);
-        let written = cluster.end(Topic::Events, shard) - before;
+        let written = cluster.end(PartitionTopic::Events, shard) - before;
         assert!(written == terms, "{damage:?} of shard {shard}: process {slot} wrote {written} records");
     }
 }
@@ -83,27 +83,28 @@ pub fn check(simulation: &mut Simulation) {
 fn cut_events(simulation: &mut Simulation, shard: Shard) {
     let (cluster, mut replica) = (&simulation.cluster, Replica::new(shard, simulation.cluster.map).knowing(NEXT));
     let committed = cluster.committed(shard);
-    let lost = (0..cluster.end(Topic::Events, shard)).find(|&offset| {
+    let lost = (0..cluster.end(PartitionTopic::Events, shard)).find(|&offset| {
         read(cluster, &mut replica, offset);
         replica.next_command() >= committed
     });
     let last = lost.expect("what a leader has committed has an outcome");
     let end = simulation.random.below(last + 1);
-    cluster.cut(Topic::Events, shard, end);
+    cluster.cut(PartitionTopic::Events, shard, end);
 }
 
 fn read(cluster: &Cluster, replica: &mut Replica, offset: u64) {
-    let (_, bytes) = cluster.record(Topic::Events, replica.state().shard(), offset).expect("it is before the end");
+    let (_, bytes) =
+        cluster.record(PartitionTopic::Events, replica.state().shard(), offset).expect("it is before the end");
     replica.read(offset, &bytes).unwrap_or_else(|halt| panic!("the log of the run is sound: {halt}"));
 }
 
 /// Why a loop halts that is told to lead.
-fn halts(simulation: &mut Simulation, slot: usize, shard: Shard) -> Fatal {
+fn halts(simulation: &mut Simulation, slot: usize, shard: Shard) -> HaltCause {
     let (mut hosted, writer) = simulation.open(slot, shard);
     let cluster = &simulation.cluster;
     hosted.control.want_lead(true);
     // Each step reads a record; some more for what follows then.
-    let steps = cluster.end(Topic::Events, shard) + 100;
+    let steps = cluster.end(PartitionTopic::Events, shard) + 100;
     let stepped = hosted.start().err().or_else(|| {
         (0..steps).find_map(|_| {
             let stepped = hosted.step().err();

@@ -13,13 +13,13 @@ use schemas::{AccountId, Credits, Need, Rejection, Shard};
 
 use super::history::History;
 use crate::cluster::Cluster;
-use walk::Walk;
+use walk::FundsWalk;
 
 /// Panics unless every refusal for lack of credits or room is right.
 pub fn check(cluster: &Cluster, histories: &[History]) {
     let mut facts = Facts::default();
     for history in histories {
-        Walk::new(cluster, history, &mut facts).read();
+        FundsWalk::new(cluster, history, &mut facts).read();
     }
     facts.claims.iter().for_each(|claim| claim.check(&facts.left));
     facts.orders.iter().for_each(|order| order.check(&facts.homes));

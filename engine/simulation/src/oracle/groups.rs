@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::State;
+use engine_core::ShardState;
 use schemas::event::Trade;
 use schemas::limits::GROUP_WINDOW_PARTS;
 use schemas::{AccountId, Event, GroupId, GroupLimits, GroupNow, Message, OrderId, Outcome, Shard, TriggerCause};
@@ -51,8 +51,8 @@ pub fn check(cluster: &Cluster, histories: &[History]) {
 }
 
 /// Panics unless every shard where an account has a purse knows its groups as its home does. For the states at the end.
-pub fn check_agreed<'a>(states: impl Iterator<Item = &'a State> + Clone) {
-    let known = |state: &State, account| -> Vec<(GroupId, GroupNow)> {
+pub fn check_agreed<'a>(states: impl Iterator<Item = &'a ShardState> + Clone) {
+    let known = |state: &ShardState, account| -> Vec<(GroupId, GroupNow)> {
         let groups = state.groups(account).into_iter().flat_map(|groups| groups.iter());
         groups.map(|(id, group)| (id, group.now())).collect()
     };

@@ -8,7 +8,7 @@ use schemas::{Command, CommandId, CommandRecord, Event, Message, Origin, Outcome
 
 use crate::builds::NEXT;
 use crate::clients::commands;
-use crate::cluster::{Cluster, Topic};
+use crate::cluster::{Cluster, PartitionTopic};
 use crate::seen::Seen;
 
 /// A shard's outcomes that count.
@@ -26,7 +26,7 @@ impl History {
     pub fn read(cluster: &Cluster, shard: Shard) -> Self {
         let mut reader = Reader::new(shard, cluster.map.shards(), Position::default()).knowing(NEXT);
         let mut outcomes = Vec::new();
-        for (offset, stored) in (0..).zip(&*cluster.partition(Topic::Events, shard)) {
+        for (offset, stored) in (0..).zip(&*cluster.partition(PartitionTopic::Events, shard)) {
             match reader.read(offset, &stored.bytes) {
                 Ok(Reading::Outcome(outcome)) => {
                     outcomes.push((outcome, reader.position().chain));
@@ -40,7 +40,7 @@ impl History {
         }
         let times = |pair: &[(Outcome, Chain)]| pair[0].0.time <= pair[1].0.time;
         assert!(outcomes.windows(2).all(times), "time goes back in the outcomes of shard {shard}");
-        let commands = cluster.partition(Topic::Commands, shard);
+        let commands = cluster.partition(PartitionTopic::Commands, shard);
         assert_eq!(outcomes.len(), commands.len(), "outcomes and commands of shard {shard}");
         let decide = (0..).zip(outcomes.iter().zip(&*commands)).map(|(offset, ((outcome, _), stored))| {
             let record = CommandRecord::decode(&stored.bytes).ok();

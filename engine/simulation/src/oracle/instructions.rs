@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::State;
+use engine_core::ShardState;
 use schemas::{AccountId, Event, Instruction, Message, Shard};
 
 use super::history::History;
@@ -25,8 +25,8 @@ pub fn check(history: &History) {
 }
 
 /// Panics unless all purses of an account agree with its home. For the states at the end.
-pub fn check_frozen<'a>(states: impl Iterator<Item = &'a State> + Clone) {
-    let homes = states.clone().flat_map(State::accounts);
+pub fn check_frozen<'a>(states: impl Iterator<Item = &'a ShardState> + Clone) {
+    let homes = states.clone().flat_map(ShardState::accounts);
     let frozen: BTreeMap<AccountId, bool> = homes.map(|(id, account)| (id, account.frozen)).collect();
     for state in states {
         for (id, purse) in state.purses() {

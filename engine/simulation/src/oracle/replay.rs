@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use engine_core::{Invariant, Read, Replica, Sums};
+use engine_core::{Invariant, OwnRecord, Replica, Sums};
 use schemas::{Credits, Event, Outcome, Shard};
 
 use super::rooms::Rooms;
 use super::{groups, instructions};
 use crate::builds::NEXT;
-use crate::cluster::{Cluster, Topic, shelf};
+use crate::cluster::{Cluster, PartitionTopic, snapshot_store};
 use crate::simulation::Simulation;
 
 /// Outcomes from one look into all books to the next.
@@ -57,7 +57,7 @@ pub fn check(simulation: &mut Simulation, finals: &[[u8; 32]]) {
 fn in_order(cluster: &Cluster) -> Vec<(Shard, u64)> {
     let mut all = BTreeMap::new();
     for shard in cluster.shards() {
-        for (offset, stored) in (0..).zip(&*cluster.partition(Topic::Events, shard)) {
+        for (offset, stored) in (0..).zip(&*cluster.partition(PartitionTopic::Events, shard)) {
             all.insert(stored.order, (shard, offset));
         }
     }
@@ -66,9 +66,10 @@ fn in_order(cluster: &Cluster) -> Vec<(Shard, u64)> {
 
 /// Reads a record; its outcome, if it is one that counts.
 fn read(cluster: &Cluster, replica: &mut Replica, offset: u64) -> Option<Outcome> {
-    let (_, bytes) = cluster.record(Topic::Events, replica.state().shard(), offset).expect("the offset is in the log");
+    let (_, bytes) =
+        cluster.record(PartitionTopic::Events, replica.state().shard(), offset).expect("the offset is in the log");
     match replica.read(offset, &bytes).unwrap_or_else(|halt| panic!("{halt}")) {
-        Read::Followed(outcome) => Some(outcome),
+        OwnRecord::Followed(outcome) => Some(outcome),
         _ => None,
     }
 }
@@ -118,7 +119,7 @@ fn check_snapshot(simulation: &Simulation, replica: &Replica, shard: Shard, sequ
 }
 
 fn restore(simulation: &Simulation, shard: Shard, bytes: &[u8]) -> Replica {
-    shelf::restore(&simulation.cluster, shard, bytes)
+    snapshot_store::restore(&simulation.cluster, shard, bytes)
         .unwrap_or_else(|error| panic!("a whole snapshot of shard {shard} cannot be restored: {error}"))
 }
 
@@ -140,7 +141,7 @@ fn check_processes(simulation: &mut Simulation, replicas: &[Replica]) {
     for hosted in simulation.processes.iter().flat_map(|process| &process.hosted) {
         for (sequence, bytes) in hosted.cabinet.whole() {
             let mut restored = restore(simulation, hosted.shard, &bytes);
-            let end = simulation.cluster.end(Topic::Events, hosted.shard);
+            let end = simulation.cluster.end(PartitionTopic::Events, hosted.shard);
             for offset in restored.next_offset()..end {
                 read(&simulation.cluster, &mut restored, offset);
             }

@@ -7,8 +7,8 @@ use schemas::answers::parts;
 use schemas::{AccountId, Command, CommandId, Event, NewOrder, Parked, ParkedRequest, Rejection, Shard};
 
 use super::history::History;
-use crate::answers::{self, Name};
-use crate::clients::Request;
+use crate::answers::{self, ClientName};
+use crate::clients::ClientRequest;
 use crate::simulation::Simulation;
 
 pub fn check(simulation: &Simulation, histories: &[History]) {
@@ -79,7 +79,7 @@ fn check_transfers(histories: &[History]) {
 }
 
 /// An acknowledged command has its outcome. (That it has only one was checked: there are as many outcomes as commands.)
-fn check_acknowledged(request: &Request, histories: &[History]) {
+fn check_acknowledged(request: &ClientRequest, histories: &[History]) {
     let history = &histories[request.asked.shard.index()];
     for (offset, id) in &request.acknowledged {
         let outcome = usize::try_from(*offset).ok().and_then(|at| history.outcomes.get(at));
@@ -90,7 +90,7 @@ fn check_acknowledged(request: &Request, histories: &[History]) {
 
 /// However often it was sent: under each of its names something acted at most once, and just once if an order has that name. (A
 /// refusal of an order is an act: a repeat is told of it. Only one for which its client is asked to try again later is none.)
-fn check_acted(request: &Request, acts: &BTreeMap<(Shard, Name), Acts>) {
+fn check_acted(request: &ClientRequest, acts: &BTreeMap<(Shard, ClientName), Acts>) {
     let orders = matches!(request.asked.command, Command::PlaceOrder(_) | Command::Batch { .. });
     for name in &request.asked.names {
         let Acts { acted, put_off } = acts.get(&(request.asked.shard, *name)).copied().unwrap_or_default();
@@ -120,11 +120,11 @@ struct Acts {
     put_off: u64,
 }
 
-fn acts(histories: &[History]) -> BTreeMap<(Shard, Name), Acts> {
+fn acts(histories: &[History]) -> BTreeMap<(Shard, ClientName), Acts> {
     let mut acts: BTreeMap<_, Acts> = BTreeMap::new();
     for history in histories {
         // Names of orders that are parked, by account and ticket.
-        let mut parked: BTreeMap<(AccountId, u64), Vec<Name>> = BTreeMap::new();
+        let mut parked: BTreeMap<(AccountId, u64), Vec<ClientName>> = BTreeMap::new();
         for event in history.events() {
             match event {
                 Event::Parked(request) => drop(parked.insert((request.account, request.ticket), names(request))),
@@ -155,7 +155,7 @@ fn acts(histories: &[History]) -> BTreeMap<(Shard, Name), Acts> {
 }
 
 /// What clients call the orders that a parked request would place.
-fn names(parked: &Parked) -> Vec<Name> {
+fn names(parked: &Parked) -> Vec<ClientName> {
     let named = |order: &NewOrder| Some((order.account, Some(order.market), order.client_id?));
     match &parked.request {
         ParkedRequest::Place(order) => named(order).into_iter().collect(),
@@ -171,7 +171,7 @@ fn names(parked: &Parked) -> Vec<Name> {
 }
 
 /// What happens under a client id, and why that is refused, if it is.
-fn act(event: &Event) -> Option<(Name, Option<Rejection>)> {
+fn act(event: &Event) -> Option<(ClientName, Option<Rejection>)> {
     let (account, market, client_id, code) = match event {
         Event::Deposited { account, client_id, .. }
         | Event::Withdrawn { account, client_id, .. }

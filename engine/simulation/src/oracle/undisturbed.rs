@@ -1,12 +1,12 @@
 //! The log alone decides: every outcome is the one that a shard decides which never died, never recovered and never shared its
 //! lead, from the same commands.
 
-use engine_core::{Read, Replica};
+use engine_core::{OwnRecord, Replica};
 use schemas::{Event, Outcome, Record, Rejection};
 
 use super::history::History;
 use crate::builds::{NEXT, OLDER};
-use crate::cluster::{Cluster, Topic};
+use crate::cluster::{Cluster, PartitionTopic};
 use crate::process::HASH_EVERY;
 
 /// Decides all commands of a shard once more; the state's digest at the end.
@@ -17,9 +17,9 @@ pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
     let (first, _) = history.outcomes.first().unwrap_or_else(|| panic!("shard {shard} never had a leader"));
     let term = cluster.terms(shard)[&first.term].clone();
     let began = replica.read(0, &term.encode());
-    assert!(matches!(began, Ok(Read::Term(_))), "the first term begins a term");
+    assert!(matches!(began, Ok(OwnRecord::Term(_))), "the first term begins a term");
     replica.lead();
-    for (offset, stored) in (0..).zip(&*cluster.partition(Topic::Commands, shard)) {
+    for (offset, stored) in (0..).zip(&*cluster.partition(PartitionTopic::Commands, shard)) {
         let index = usize::try_from(offset).expect("a small log");
         let (counted, _) = &history.outcomes[index];
         // A leader of the older build refuses what it could not read back (`vocabulary` judges when it may).

@@ -28,7 +28,7 @@ const WRITTEN: u32 = 1_000;
 struct Bench {
     log: LogArgs,
     runtime: tokio::runtime::Runtime,
-    writer: Arc<Writer>,
+    writer: Arc<LogWriter>,
     shard: Shard,
 }
 
@@ -40,14 +40,14 @@ impl Bench {
         let log = LogArgs { kafka, topic_prefix, shards: 1, copies: Copies::ONE };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(create(&log)).unwrap();
-        let writer = Writer::open(&log).unwrap();
+        let writer = LogWriter::open(&log).unwrap();
         writer.warm(&log.topics()).unwrap();
         Self { log, runtime, writer, shard: Shard::new(0).unwrap() }
     }
 
     /// Writes records that say whose they are and which, until the producer takes no more. Waits while its queue is
     /// full.
-    fn write(&self, generation: &Generation, numbers: std::ops::Range<u32>) -> u32 {
+    fn write(&self, generation: &ProducerGeneration, numbers: std::ops::Range<u32>) -> u32 {
         let topic = self.log.topics().events;
         let end = numbers.end;
         for number in numbers {
@@ -63,7 +63,7 @@ impl Bench {
         end
     }
 
-    fn wait_until_broken(&self, generation: &Generation) {
+    fn wait_until_broken(&self, generation: &ProducerGeneration) {
         let start = Instant::now();
         while !generation.has_failed() {
             assert!(start.elapsed() < PATIENCE, "the producer has not noticed");
@@ -90,7 +90,7 @@ impl Bench {
     }
 
     /// The broken producer's successor writes on; then the log has no gap, and what is missing is at the end.
-    fn goes_on(&self, broken: &Arc<Generation>, handed_over: u32) -> u32 {
+    fn goes_on(&self, broken: &Arc<ProducerGeneration>, handed_over: u32) -> u32 {
         let next = self.writer.renew(broken).unwrap();
         assert_eq!(next.number, broken.number + 1);
         assert_eq!(self.write(&next, 0..100), 100);
@@ -111,7 +111,7 @@ impl Drop for Bench {
 
 /// As the broker answers a producer that it has fenced, forgotten, or whose sequence it takes for wrong.
 #[allow(unsafe_code, reason = "the only way to break a producer at will")]
-fn break_it(generation: &Generation, error: RDKafkaRespErr) {
+fn break_it(generation: &ProducerGeneration, error: RDKafkaRespErr) {
     // SAFETY: the client lives as long as the generation, and the text ends with a zero.
     unsafe { rd_kafka_test_fatal_error(generation.producer.client().native_ptr(), error, c"a test".as_ptr()) };
 }

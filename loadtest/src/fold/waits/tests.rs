@@ -28,7 +28,7 @@ fn a_message_is_in_flight_until_both_ends_are_seen_in_either_order() {
     let sent = (THERE, vec![Event::Sent { to: shard(HOME), number: 1, message }]);
     let received = (HOME, vec![Event::Received { from: shard(THERE), number: 1 }]);
     let one = fold(vec![sent.clone()]);
-    let freight = Freight { credits: Credits(5), purses: vec![(ALICE, Credits(2)), (BOB, Credits(3))] };
+    let freight = MessageCredits { credits: Credits(5), purses: vec![(ALICE, Credits(2)), (BOB, Credits(3))] };
     assert_eq!(one.waiting.messages.into_values().collect::<Vec<_>>(), [Some(freight)]);
     assert_eq!(waits(vec![sent.clone(), received.clone()]), (0, 0));
     assert_eq!(waits(vec![received, sent.clone()]), (0, 0));

@@ -6,13 +6,13 @@ use schemas::{AccountId, Credits, Shard};
 use tokio_postgres::{Row, Transaction};
 
 use super::{get, natural, optional, optional_moment, shard, table};
-use crate::fold::{Account, Fold, Ledger, Purse, Wallet};
+use crate::fold::{ExpectedAccount, ExpectedPurse, ExpectedWallet, Fold, Ledger};
 use crate::verify::settle::ReadModelError;
 use crate::verify::{Check, Faults, exactly};
 
 pub async fn purses(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     let found = table(tx, "SELECT * FROM purses", |row| {
-        let purse = Purse {
+        let purse = ExpectedPurse {
             available: credits(row, "available")?,
             held: credits(row, "held")?,
             live_orders: get(row, "live_orders")?,
@@ -29,7 +29,7 @@ pub async fn purses(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadMode
 /// The view, and that its total is the sum of its parts.
 pub async fn wallets(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     let found = table(tx, "SELECT * FROM wallets", |row| {
-        let wallet = Wallet {
+        let wallet = ExpectedWallet {
             available: credits(row, "available")?,
             held: credits(row, "held")?,
             in_transit: credits(row, "in_transit")?,
@@ -37,14 +37,14 @@ pub async fn wallets(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadMod
         Ok((AccountId(natural(row, "account_id")?), (wallet, credits(row, "total")?)))
     })
     .await?;
-    let with_total = |wallet: Wallet| (wallet, wallet.available + wallet.held + wallet.in_transit);
+    let with_total = |wallet: ExpectedWallet| (wallet, wallet.available + wallet.held + wallet.in_transit);
     let expected = fold.wallets().into_iter().map(|(account, wallet)| (account, with_total(wallet))).collect();
     Ok(exactly("Postgres: wallets", &expected, &found))
 }
 
 pub async fn accounts(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     let found = table(tx, "SELECT * FROM accounts", |row| {
-        let account = Account {
+        let account = ExpectedAccount {
             shard: shard(row, "shard")?,
             frozen: get(row, "frozen")?,
             live_orders_max: optional(row, "live_orders_max")?,

@@ -4,7 +4,7 @@ use schemas::{AccountId, AdminId, Credits, ProposalId};
 use tokio_postgres::Transaction;
 
 use super::{Check, ReadModelError, exactly, natural, optional, table};
-use crate::fold::{Fold, Proposal};
+use crate::fold::{ExpectedProposal, Fold};
 
 const ACTS: &str = "SELECT act, admin, count(*) AS count, coalesce(sum(amount), 0)::bigint AS amount FROM admin_acts \
     GROUP BY act, admin";
@@ -22,7 +22,7 @@ pub async fn acts(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelE
 /// Every deposit that was ever proposed, as it stands.
 pub async fn proposals(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     let found = table(tx, "SELECT * FROM deposit_proposals", |row| {
-        let proposal = Proposal {
+        let proposal = ExpectedProposal {
             account: AccountId(natural(row, "account_id")?),
             amount: Credits(row.try_get("amount")?),
             by: AdminId(natural(row, "proposed_by")?),

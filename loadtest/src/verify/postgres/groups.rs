@@ -4,7 +4,7 @@ use schemas::{AccountId, GroupLimits, Timestamp};
 use tokio_postgres::{Row, Transaction};
 
 use super::{contracts, get, group_id, moment, natural, nonsense, optional_moment, shard, table, word};
-use crate::fold::{Fold, Group};
+use crate::fold::{ExpectedGroup, Fold};
 use crate::verify::settle::ReadModelError;
 use crate::verify::{Check, exactly};
 
@@ -17,14 +17,14 @@ pub async fn groups(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadMode
     Ok(exactly("Postgres: groups of orders", &fold.groups, &found))
 }
 
-fn group(row: &Row) -> Result<Group, ReadModelError> {
+fn group(row: &Row) -> Result<ExpectedGroup, ReadModelError> {
     let window: i16 = get(row, "window_s")?;
     let limits = u8::try_from(window).ok().zip(Some(contracts(row, "contracts")?));
     let triggered = match optional_moment(row, "triggered_at")? {
         Some(at) => Some((word(row, "trigger_cause")?, Timestamp(at))),
         None => None,
     };
-    Ok(Group {
+    Ok(ExpectedGroup {
         limits: limits
             .and_then(|(window_s, contracts)| GroupLimits::new(contracts, window_s))
             .ok_or_else(|| nonsense("window_s", window))?,

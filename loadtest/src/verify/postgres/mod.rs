@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::settle::{Heads, ReadModelError};
 use super::{Check, exactly, with_defaults};
-use crate::fold::{Fold, Life, Order, Position, TradeRow};
+use crate::fold::{ExpectedOrder, ExpectedPosition, ExpectedTrade, Fold, Life};
 
 /// The database, open.
 pub struct Postgres(Client);
@@ -113,12 +113,12 @@ async fn orders(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelErr
     Ok(exactly("Postgres: one row for each order, in its final state", &fold.orders, &found))
 }
 
-fn order(row: &Row) -> Result<(OrderId, Order), ReadModelError> {
+fn order(row: &Row) -> Result<(OrderId, ExpectedOrder), ReadModelError> {
     let kind: String = row.try_get("type")?;
     let limit: Option<i32> = row.try_get("limit_price")?;
     let rejection: Option<i32> = row.try_get("reject_code")?;
     let reason: Option<String> = row.try_get("cancel_reason")?;
-    let order = Order {
+    let order = ExpectedOrder {
         command: CommandId(row.try_get::<_, Uuid>("command_id")?.as_u128()),
         account: AccountId(natural(row, "account_id")?),
         market: MarketId(natural(row, "market_id")?),
@@ -185,7 +185,7 @@ async fn trades(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelErr
             )));
         }
         let (time, shard, sequence) = (moment(row, "created_at")?, shard(row, "shard")?, natural(row, "sequence")?);
-        Ok((id, TradeRow { trade, time, shard, sequence }))
+        Ok((id, ExpectedTrade { trade, time, shard, sequence }))
     })
     .await?;
     Ok(exactly("Postgres: one row for each trade", &fold.trades, &found))
@@ -205,7 +205,7 @@ async fn positions(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModel
         let key = (MarketId(natural(row, "market_id")?), AccountId(natural(row, "account_id")?));
         let (yes, no) = (row.try_get("yes")?, row.try_get("no")?);
         let (yes_reserved, no_reserved) = (row.try_get("yes_reserved")?, row.try_get("no_reserved")?);
-        Ok((key, Position { yes, no, yes_reserved, no_reserved }))
+        Ok((key, ExpectedPosition { yes, no, yes_reserved, no_reserved }))
     })
     .await?;
     Ok(with_defaults("Postgres: positions", &fold.positions, &found))

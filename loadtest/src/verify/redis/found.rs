@@ -6,7 +6,7 @@ use schemas::{AccountId, BookSide, Credits, MarketId, OrderId, Price, Shard, Tra
 use serde::Deserialize;
 
 use super::{Fields, nonsense, number};
-use crate::fold::{Account, Fold, Life, Market, Position, Purse};
+use crate::fold::{ExpectedAccount, ExpectedMarket, ExpectedPosition, ExpectedPurse, Fold, Life};
 use crate::verify::settle::ReadModelError;
 use crate::verify::{Check, exactly, with_defaults};
 
@@ -17,9 +17,9 @@ const RECENT_TRADES: usize = 100;
 #[derive(Default)]
 pub struct Found {
     books: HashMap<(MarketId, BookSide, Price), i64>,
-    purses: HashMap<(AccountId, Shard), Purse>,
-    accounts: HashMap<(AccountId, Shard), Account>,
-    positions: HashMap<(MarketId, AccountId), Position>,
+    purses: HashMap<(AccountId, Shard), ExpectedPurse>,
+    accounts: HashMap<(AccountId, Shard), ExpectedAccount>,
+    positions: HashMap<(MarketId, AccountId), ExpectedPosition>,
     orders: HashMap<(AccountId, OrderId), Live>,
     markets: HashMap<MarketId, Figures>,
     trades: HashMap<MarketId, Vec<TradeId>>,
@@ -155,9 +155,9 @@ fn live(text: &str) -> Option<Live> {
 }
 
 /// A purse has all of its fields.
-fn purse(key: &str, fields: &Fields) -> Result<Purse, ReadModelError> {
+fn purse(key: &str, fields: &Fields) -> Result<ExpectedPurse, ReadModelError> {
     let amount = |name: &str| integer(key, fields, name).map(Credits);
-    Ok(Purse {
+    Ok(ExpectedPurse {
         available: amount("available")?,
         held: amount("held")?,
         live_orders: integer(key, fields, "live_orders")?,
@@ -167,9 +167,9 @@ fn purse(key: &str, fields: &Fields) -> Result<Purse, ReadModelError> {
     })
 }
 
-fn account(key: &str, shard: Shard, fields: &Fields) -> Result<Account, ReadModelError> {
+fn account(key: &str, shard: Shard, fields: &Fields) -> Result<ExpectedAccount, ReadModelError> {
     let maybe = |name: &str| fields.get(name).map(|text| number::<u64>(key, text)).transpose();
-    Ok(Account {
+    Ok(ExpectedAccount {
         shard,
         frozen: maybe("frozen")? == Some(1),
         live_orders_max: maybe("live_orders_max")?,
@@ -214,7 +214,7 @@ fn figures(key: &str, fields: &Fields) -> Result<Figures, ReadModelError> {
     })
 }
 
-fn expected_figures(market: &Market) -> Figures {
+fn expected_figures(market: &ExpectedMarket) -> Figures {
     let listing = &market.about.listing;
     Figures {
         ticker: market.ticker.clone(),
@@ -270,11 +270,11 @@ mod tests {
         assert_eq!(found.books[&(MarketId(9), BookSide::Bid, Price::new(5_500).unwrap())], 12);
         assert_eq!(
             found.positions[&(MarketId(9), AccountId(1))],
-            Position { yes: 5, yes_reserved: 2, ..Position::default() }
+            ExpectedPosition { yes: 5, yes_reserved: 2, ..ExpectedPosition::default() }
         );
         let live = Live { price: 5_500, quantity: 3, filled: 2, notional: 11_000, fees: 1 };
         assert_eq!(found.orders, HashMap::from([((AccountId(1), OrderId(7)), live)]));
-        let purse = Purse {
+        let purse = ExpectedPurse {
             available: Credits(10),
             held: Credits(3),
             live_orders: 2,
@@ -283,7 +283,7 @@ mod tests {
             sequence: 1,
         };
         assert_eq!(found.purses, HashMap::from([((AccountId(1), shard), purse)]));
-        let account = Account { frozen: true, held_max: Some(9), ..Account::opened(shard) };
+        let account = ExpectedAccount { frozen: true, held_max: Some(9), ..ExpectedAccount::opened(shard) };
         assert_eq!(found.accounts, HashMap::from([((AccountId(1), shard), account)]));
     }
 }

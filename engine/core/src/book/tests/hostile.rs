@@ -37,14 +37,14 @@ proptest! {
             };
             match amends {
                 true => book.amend(500, limit, quantity, fill),
-                false => book.place(order(600, BookSide::Bid, limit, quantity), Instruction::GoodTillCancelled, fill),
+                false => book.place(order(600, BookSide::Bid, limit, quantity), RestPolicy::GoodTillCancelled, fill),
             }
         }));
         match called {
             Ok(outcome) => {
                 let expected = match amends {
                     true => naive.amend(500, limit, quantity),
-                    false => naive.place(order(600, BookSide::Bid, limit, quantity), Instruction::GoodTillCancelled),
+                    false => naive.place(order(600, BookSide::Bid, limit, quantity), RestPolicy::GoodTillCancelled),
                 };
                 prop_assert_eq!((outcome, told), expected);
             }
@@ -52,8 +52,8 @@ proptest! {
         }
         naive.agrees(&book);
         // It goes on as if nothing had been.
-        let outcome = book.place(order(700, BookSide::Bid, 60, 30), Instruction::ImmediateOrCancel, |_, _| {});
-        prop_assert_eq!(outcome, naive.place(order(700, BookSide::Bid, 60, 30), Instruction::ImmediateOrCancel).0);
+        let outcome = book.place(order(700, BookSide::Bid, 60, 30), RestPolicy::ImmediateOrCancel, |_, _| {});
+        prop_assert_eq!(outcome, naive.place(order(700, BookSide::Bid, 60, 30), RestPolicy::ImmediateOrCancel).0);
         naive.agrees(&book);
     }
 }
@@ -94,7 +94,7 @@ fn outcomes_do_not_depend_on_the_key() {
             plain = plain.keyed(3);
         }
         for book in [&mut plain, &mut keyed] {
-            book.place(order, Instruction::GoodTillCancelled, |_, _| {}).unwrap();
+            book.place(order, RestPolicy::GoodTillCancelled, |_, _| {}).unwrap();
             let _ = book.cancel(n.wrapping_sub(40).wrapping_mul(0xD1B5_4A32_D192_ED03));
         }
     }

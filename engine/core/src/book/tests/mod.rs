@@ -8,7 +8,7 @@ mod rules;
 
 use schemas::BookSide;
 
-use super::{Ahead, Book, BookId, Books, IdKey, Instruction, Outcome, PRICE_MAX, QueueCount, Refusal, Resting};
+use super::{Ahead, Book, BookError, BookId, Books, IdKey, PRICE_MAX, PlaceResult, QueueCount, RestPolicy, Resting};
 
 const SIDES: [BookSide; 2] = [BookSide::Bid, BookSide::Ask];
 
@@ -66,33 +66,33 @@ impl Naive {
         (left, fills)
     }
 
-    fn place(&mut self, order: Resting<u64>, instruction: Instruction) -> (Result<Outcome, Refusal>, Vec<Fill>) {
+    fn place(&mut self, order: Resting<u64>, instruction: RestPolicy) -> (Result<PlaceResult, BookError>, Vec<Fill>) {
         let quantity = order.remaining;
         if self.get(order.id).is_some() {
-            return (Err(Refusal::IdIsLive), Vec::new());
+            return (Err(BookError::IdIsLive), Vec::new());
         }
         let mut after = self.clone();
         let (left, fills) = after.take(order.side, order.price, quantity);
         match instruction {
-            Instruction::PostOnly if !fills.is_empty() => return (Err(Refusal::WouldTake), Vec::new()),
-            Instruction::FillOrKill if left > 0 => return (Err(Refusal::WouldNotFill), Vec::new()),
+            RestPolicy::PostOnly if !fills.is_empty() => return (Err(BookError::WouldTake), Vec::new()),
+            RestPolicy::FillOrKill if left > 0 => return (Err(BookError::WouldNotFill), Vec::new()),
             _ => *self = after,
         }
-        let resting = if instruction == Instruction::ImmediateOrCancel { 0 } else { left };
+        let resting = if instruction == RestPolicy::ImmediateOrCancel { 0 } else { left };
         if resting > 0 {
             self.0.push(Resting { remaining: resting, ..order });
         }
-        (Ok(Outcome { filled: quantity - left, resting }), fills)
+        (Ok(PlaceResult { filled: quantity - left, resting }), fills)
     }
 
-    fn amend(&mut self, id: u64, price: u32, quantity: u32) -> (Result<Outcome, Refusal>, Vec<Fill>) {
-        let Some(order) = self.get(id) else { return (Err(Refusal::IdUnknown), Vec::new()) };
+    fn amend(&mut self, id: u64, price: u32, quantity: u32) -> (Result<PlaceResult, BookError>, Vec<Fill>) {
+        let Some(order) = self.get(id) else { return (Err(BookError::IdUnknown), Vec::new()) };
         if order.price == price && quantity <= order.remaining {
             self.reduce(id, order.remaining - quantity);
-            return (Ok(Outcome { filled: 0, resting: quantity }), Vec::new());
+            return (Ok(PlaceResult { filled: 0, resting: quantity }), Vec::new());
         }
         self.0.retain(|o| o.id != id);
-        self.place(Resting { price, remaining: quantity, ..order }, Instruction::GoodTillCancelled)
+        self.place(Resting { price, remaining: quantity, ..order }, RestPolicy::GoodTillCancelled)
     }
 
     /// Both hold the same orders in the same queues, and say the same of them.

@@ -7,7 +7,7 @@ use crate::book::Upcoming;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Place { id: u64, bid: bool, price: u32, quantity: u32, instruction: Instruction },
+    Place { id: u64, bid: bool, price: u32, quantity: u32, instruction: RestPolicy },
     Cancel { id: u64 },
     Amend { id: u64, price: u32, quantity: u32 },
 }
@@ -20,10 +20,10 @@ fn step(highest: u32) -> impl Strategy<Value = Step> {
         prop_oneof![1_u32..=4, 62_u32..=66, 510_u32..=514, 4_094_u32..=4_098, highest - 3..=highest, 1..=highest]
     };
     let instruction = prop_oneof![
-        4 => Just(Instruction::GoodTillCancelled),
-        1 => Just(Instruction::ImmediateOrCancel),
-        1 => Just(Instruction::FillOrKill),
-        1 => Just(Instruction::PostOnly),
+        4 => Just(RestPolicy::GoodTillCancelled),
+        1 => Just(RestPolicy::ImmediateOrCancel),
+        1 => Just(RestPolicy::FillOrKill),
+        1 => Just(RestPolicy::PostOnly),
     ];
     prop_oneof![
         5 => (id(), any::<bool>(), price(), 1_u32..=9, instruction)
@@ -63,7 +63,7 @@ fn run(book: &mut Book<u64>, naive: &mut Naive, step: Step) {
             assert_eq!((outcome, fills), naive.place(order, instruction));
         }
         Step::Cancel { id } => {
-            assert_eq!(book.cancel(id), naive.get(id).ok_or(Refusal::IdUnknown));
+            assert_eq!(book.cancel(id), naive.get(id).ok_or(BookError::IdUnknown));
             naive.0.retain(|o| o.id != id);
         }
         Step::Amend { id, price, quantity } => {
@@ -105,8 +105,8 @@ proptest! {
             }
             let side = if bid { BookSide::Bid } else { BookSide::Ask };
             let order = Resting { id, side, price, remaining: quantity, owner: () };
-            let outcome = books.place(keys[n], order, Instruction::GoodTillCancelled, |_, _| {});
-            prop_assert_eq!(outcome, alone[n].place(order, Instruction::GoodTillCancelled, |_, _| {}));
+            let outcome = books.place(keys[n], order, RestPolicy::GoodTillCancelled, |_, _| {});
+            prop_assert_eq!(outcome, alone[n].place(order, RestPolicy::GoodTillCancelled, |_, _| {}));
             live.push((n, id));
             live.retain(|(_, id)| books.get(*id).is_some());
             for (key, alone) in keys.into_iter().zip(&alone) {

@@ -2,7 +2,7 @@
 
 use schemas::BookSide::{Ask, Bid};
 
-use super::Instruction::{FillOrKill, GoodTillCancelled, ImmediateOrCancel, PostOnly};
+use super::RestPolicy::{FillOrKill, GoodTillCancelled, ImmediateOrCancel, PostOnly};
 use super::*;
 
 const HIGHEST: u32 = 9_999;
@@ -30,14 +30,14 @@ fn level_of_five() -> Book<u64> {
 }
 
 /// Places an order; what filled, and how much of it rests.
-fn place(book: &mut Book<u64>, order: Resting<u64>, instruction: Instruction) -> Result<(Vec<Fill>, u32), Refusal> {
+fn place(book: &mut Book<u64>, order: Resting<u64>, instruction: RestPolicy) -> Result<(Vec<Fill>, u32), BookError> {
     let mut fills = Vec::new();
     let outcome = book.place(order, instruction, |maker, quantity| fills.push((maker.id, maker.price, quantity)))?;
     assert_eq!(outcome.filled, fills.iter().map(|fill| fill.2).sum::<u32>());
     Ok((fills, outcome.resting))
 }
 
-fn amend(book: &mut Book<u64>, id: u64, price: u32, quantity: u32) -> Result<(Vec<Fill>, u32), Refusal> {
+fn amend(book: &mut Book<u64>, id: u64, price: u32, quantity: u32) -> Result<(Vec<Fill>, u32), BookError> {
     let mut fills = Vec::new();
     let outcome = book.amend(id, price, quantity, |maker, quantity| fills.push((maker.id, maker.price, quantity)))?;
     Ok((fills, outcome.resting))
@@ -161,8 +161,8 @@ fn a_cancel_or_amend_of_an_order_that_is_gone_or_never_was_is_refused() {
     place(&mut book, order(4, Bid, 5_000, 1), GoodTillCancelled).unwrap();
     book.cancel(2).unwrap();
     for gone in [1, 2, 4, 99] {
-        assert_eq!(book.cancel(gone), Err(Refusal::IdUnknown));
-        assert_eq!(amend(&mut book, gone, 5_000, 1), Err(Refusal::IdUnknown));
+        assert_eq!(book.cancel(gone), Err(BookError::IdUnknown));
+        assert_eq!(amend(&mut book, gone, 5_000, 1), Err(BookError::IdUnknown));
     }
     assert_eq!(queue(&book, Ask), [(3, 1)]);
 }
@@ -171,7 +171,7 @@ fn a_cancel_or_amend_of_an_order_that_is_gone_or_never_was_is_refused() {
 fn an_id_that_is_live_is_refused_before_anything_matches() {
     let mut book = book_of(&[(1, Ask, 5_000, 1), (2, Bid, 4_000, 1)]);
     for instruction in [GoodTillCancelled, ImmediateOrCancel, FillOrKill, PostOnly] {
-        assert_eq!(place(&mut book, order(2, Bid, 5_000, 1), instruction), Err(Refusal::IdIsLive));
+        assert_eq!(place(&mut book, order(2, Bid, 5_000, 1), instruction), Err(BookError::IdIsLive));
     }
     assert_eq!((queue(&book, Ask), queue(&book, Bid)), (vec![(1, 1)], vec![(2, 1)]));
 }
@@ -188,18 +188,18 @@ fn an_immediate_or_cancel_order_never_rests() {
 fn a_fill_or_kill_order_fills_whole_or_leaves_no_trace() {
     let asks = [(1, Ask, 5_000, 2), (2, Ask, 5_001, 2), (3, Ask, 5_002, 2)];
     let mut book = book_of(&asks);
-    assert_eq!(place(&mut book, order(4, Bid, 5_001, 5), FillOrKill), Err(Refusal::WouldNotFill));
+    assert_eq!(place(&mut book, order(4, Bid, 5_001, 5), FillOrKill), Err(BookError::WouldNotFill));
     assert_eq!(queue(&book, Ask), [(1, 2), (2, 2), (3, 2)]);
     assert_eq!(place(&mut book, order(4, Bid, 5_001, 4), FillOrKill), Ok((vec![(1, 5_000, 2), (2, 5_001, 2)], 0)));
-    assert_eq!(place(&mut book, order(5, Ask, 1, 1), FillOrKill), Err(Refusal::WouldNotFill), "no bids");
+    assert_eq!(place(&mut book, order(5, Ask, 1, 1), FillOrKill), Err(BookError::WouldNotFill), "no bids");
     assert_eq!(queue(&book, Ask), [(3, 2)]);
 }
 
 #[test]
 fn a_post_only_order_never_takes() {
     let mut book = book_of(&[(1, Ask, 5_000, 1), (2, Bid, 4_000, 1)]);
-    assert_eq!(place(&mut book, order(3, Bid, 5_000, 1), PostOnly), Err(Refusal::WouldTake));
-    assert_eq!(place(&mut book, order(3, Ask, 3_999, 1), PostOnly), Err(Refusal::WouldTake));
+    assert_eq!(place(&mut book, order(3, Bid, 5_000, 1), PostOnly), Err(BookError::WouldTake));
+    assert_eq!(place(&mut book, order(3, Ask, 3_999, 1), PostOnly), Err(BookError::WouldTake));
     assert_eq!(place(&mut book, order(3, Bid, 4_999, 1), PostOnly), Ok((vec![], 1)));
 }
 
@@ -225,8 +225,8 @@ fn one_order_against_5000_at_a_price_fills_all_of_them_in_order() {
 fn prices_at_both_ends_of_the_domain_work_and_beyond_are_refused() {
     let mut book = book_of(&[(1, Bid, 1, 1), (2, Ask, HIGHEST, 1)]);
     for beyond in [0, HIGHEST + 1, u32::MAX] {
-        assert_eq!(place(&mut book, order(3, Bid, beyond, 1), GoodTillCancelled), Err(Refusal::PriceOutOfDomain));
-        assert_eq!(amend(&mut book, 1, beyond, 1), Err(Refusal::PriceOutOfDomain));
+        assert_eq!(place(&mut book, order(3, Bid, beyond, 1), GoodTillCancelled), Err(BookError::PriceOutOfDomain));
+        assert_eq!(amend(&mut book, 1, beyond, 1), Err(BookError::PriceOutOfDomain));
         assert_eq!(book.depth(Bid, beyond), 0);
     }
     assert_eq!(place(&mut book, order(4, Ask, 1, 1), GoodTillCancelled), Ok((vec![(1, 1, 1)], 0)));
@@ -278,7 +278,7 @@ fn a_book_that_empties_refills() {
 #[test]
 fn an_order_of_nothing_is_refused() {
     let mut book = book_of(&[(1, Ask, 5_000, 1)]);
-    assert_eq!(place(&mut book, order(2, Bid, 5_000, 0), GoodTillCancelled), Err(Refusal::QuantityIsZero));
-    assert_eq!(amend(&mut book, 1, 5_000, 0), Err(Refusal::QuantityIsZero));
+    assert_eq!(place(&mut book, order(2, Bid, 5_000, 0), GoodTillCancelled), Err(BookError::QuantityIsZero));
+    assert_eq!(amend(&mut book, 1, 5_000, 0), Err(BookError::QuantityIsZero));
     assert_eq!(queue(&book, Ask), [(1, 1)]);
 }

@@ -3,7 +3,7 @@
 use schemas::{MarketLimits, NewOrder, Quantity, Rejection, Timestamp};
 
 use crate::decide::{groups, limits, market, order, parking, reduce};
-use crate::state::{MarketView, State};
+use crate::state::{MarketView, ShardState};
 
 /// Rules that an order breaks, each once.
 #[derive(Default)]
@@ -19,7 +19,7 @@ impl Breaks {
     }
 
     /// The rules of [`order::check`], each by itself.
-    pub fn note_each(&mut self, state: &State, order: &NewOrder, now: Timestamp) {
+    pub fn note_each(&mut self, state: &ShardState, order: &NewOrder, now: Timestamp) {
         self.note(order::check_amount(order));
         self.note(order::check_expiry(order, now));
         self.note(order::check_post_only(order));
@@ -35,7 +35,13 @@ impl Breaks {
     }
 
     /// Returns the contracts that the order would come in with.
-    fn note_market(&mut self, state: &State, market: MarketView<'_>, order: &NewOrder, now: Timestamp) -> Quantity {
+    fn note_market(
+        &mut self,
+        state: &ShardState,
+        market: MarketView<'_>,
+        order: &NewOrder,
+        now: Timestamp,
+    ) -> Quantity {
         self.note(order::check_open(market, now));
         self.note(order::check_tick(market, order));
         self.note(order::check_fee_rate(market, order));

@@ -17,8 +17,8 @@ use schemas::{
 };
 
 use self::breaks::Breaks;
-use super::{Draft, cancel, claims, matching, order, parking};
-use crate::state::{MarketView, Purse, State, weight};
+use super::{DecisionContext, cancel, claims, matching, order, parking};
+use crate::state::{MarketView, Purse, ShardState, weight};
 
 /// What a shard says of an order that it would decide now.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -36,12 +36,12 @@ pub struct Preview {
     /// Room that the purse would give back with that.
     pub given_back: Room,
     /// What it would do once nothing is lacking; `None` if it breaks a rule or repeats another.
-    pub does: Option<Does>,
+    pub does: Option<OrderEffect>,
 }
 
 /// What an order would do at once.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Does {
+pub struct OrderEffect {
     /// The order as it would be taken in: contracts, how many fill, and where it stands after.
     pub placed: OrderPlaced,
     /// Its fills, best price first.
@@ -56,7 +56,7 @@ pub struct Does {
     pub held: Credits,
     /// What it does to its account's purse, with what pairs bring that it completes, and what resting orders give back
     /// that it makes smaller.
-    pub purse: Change,
+    pub purse: PurseEffect,
     /// Pairs of its account that would become credits.
     pub redeemed: u64,
     /// It would trigger a group of its account. What else of that group ends, and what follows from that, is in none of
@@ -81,7 +81,7 @@ pub struct PriceFill {
 
 /// A change of a purse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Change {
+pub struct PurseEffect {
     /// Of what can be spent.
     pub available: Credits,
     /// Of what live buys hold.
@@ -90,7 +90,7 @@ pub struct Change {
     pub live_orders: i32,
 }
 
-impl State {
+impl ShardState {
     /// What an order would do if it were decided now, at `now` or at the state's time if that is later. Nothing is
     /// changed.
     ///
@@ -131,10 +131,11 @@ impl State {
     }
 }
 
-fn does(state: &State, market: MarketView<'_>, order: &NewOrder, limit: Price, now: Timestamp) -> Does {
+fn does(state: &ShardState, market: MarketView<'_>, order: &NewOrder, limit: Price, now: Timestamp) -> OrderEffect {
     let (mut events, mut settlements) = (Vec::new(), Vec::new());
-    let mut draft = Draft { events: &mut events, settlements: &mut settlements, now, room: ORDER_FILLS_MAX };
-    matching::place(state, market, state.next_order_id(), order, limit, &mut draft);
+    let mut context =
+        DecisionContext { events: &mut events, settlements: &mut settlements, now, room: ORDER_FILLS_MAX };
+    matching::place(state, market, state.next_order_id(), order, limit, &mut context);
     let Some(&Event::OrderPlaced(placed)) = events.first() else {
         unreachable!("an order that is taken in is told first");
     };
@@ -154,11 +155,11 @@ fn does(state: &State, market: MarketView<'_>, order: &NewOrder, limit: Price, n
     let free = shrunk::Free::after(market, order.account, &events);
     let redeemed = free.pairs();
     let losses = shrunk::losses(state, market, &placed, &free, &events);
-    let mut draft = Draft { events: &mut events, settlements: &mut settlements, now, room: 0 };
+    let mut context = DecisionContext { events: &mut events, settlements: &mut settlements, now, room: 0 };
     for (resting, quantity) in losses {
-        cancel::take_off(order.market, &resting, quantity, CancelReason::ReduceOnly, &mut draft);
+        cancel::take_off(order.market, &resting, quantity, CancelReason::ReduceOnly, &mut context);
     }
-    Does {
+    OrderEffect {
         held: match order.entry.side() {
             Side::Buy => order.fee_rate.hold(order.entry.book_price(placed.price), placed.resting()),
             Side::Sell => Credits::ZERO,
@@ -196,11 +197,11 @@ fn fills_of(events: &[Event], placed: &OrderPlaced) -> Vec<PriceFill> {
     fills
 }
 
-fn change(account: AccountId, events: &[Event], settlements: &[Settlement], redeemed: u64) -> Change {
+fn change(account: AccountId, events: &[Event], settlements: &[Settlement], redeemed: u64) -> PurseEffect {
     let told = events.iter().filter_map(effects::purse_change);
     let settled = settlements.iter().map(PurseChange::settled);
     let all = told.chain(settled).chain([PurseChange::moved(account, Credits::of_pairs(redeemed))]);
-    all.filter(|change| change.account == account).fold(Change::default(), |sum, change| Change {
+    all.filter(|change| change.account == account).fold(PurseEffect::default(), |sum, change| PurseEffect {
         available: sum.available + change.available,
         held: sum.held + change.held,
         live_orders: sum.live_orders + change.live_orders,

@@ -6,7 +6,7 @@ use schemas::event::OrderPlaced;
 use schemas::{AccountId, Contract, Event, Quantity};
 
 use crate::decide::reduce;
-use crate::state::{MarketOrder, MarketView, State};
+use crate::state::{MarketOrder, MarketView, ShardState};
 
 /// Contracts that none of an account's sells reserves.
 pub struct Free {
@@ -48,7 +48,7 @@ impl Free {
 
 /// The orders of the account that would lose contracts, as they are after these events, and how many.
 pub fn losses(
-    state: &State,
+    state: &ShardState,
     market: MarketView<'_>,
     placed: &OrderPlaced,
     free: &Free,

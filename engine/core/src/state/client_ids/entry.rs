@@ -6,7 +6,7 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use schemas::{OrderId, Rejection};
 
-use super::Name;
+use super::RequestName;
 
 /// 128 bits of BLAKE3 of a name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -14,7 +14,7 @@ pub struct NameHash(pub [u64; 2]);
 
 impl NameHash {
     /// Everything of a name is in its hash, with the account first and all parts of fixed width: two names never have the same bytes.
-    pub fn of(name: Name) -> Self {
+    pub fn of(name: RequestName) -> Self {
         let mut bytes = [0; 33];
         bytes[..8].copy_from_slice(&name.account.0.to_le_bytes());
         if let Some(market) = name.market {
@@ -51,7 +51,7 @@ const SCHEME: u8 = 1;
 
 /// A name and what it stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry {
+pub struct ClientIdEntry {
     pub name: NameHash,
     pub meaning: Meaning,
     scheme: u8,
@@ -66,7 +66,7 @@ const REFUSED: u8 = 1;
 const MOVEMENT: u8 = 2;
 const REFUSED_MOVEMENT: u8 = 3;
 
-impl Entry {
+impl ClientIdEntry {
     pub fn new(name: NameHash, meaning: Meaning, fingerprint: u128) -> Self {
         Self { name, meaning, scheme: SCHEME, fingerprint: kept(meaning, fingerprint) }
     }
@@ -101,7 +101,7 @@ fn kept(meaning: Meaning, fingerprint: u128) -> u128 {
     }
 }
 
-/// An [`Entry`] as it is kept.
+/// An [`ClientIdEntry`] as it is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed([u64; 4]);
 
@@ -116,7 +116,7 @@ impl Packed {
 
     /// `None` if these words are no entry.
     #[allow(clippy::cast_possible_truncation, reason = "takes the words apart")]
-    pub fn unpack(&self) -> Option<Entry> {
+    pub fn unpack(&self) -> Option<ClientIdEntry> {
         let [.., number, tail] = self.0;
         let (scheme, kind, code) = (tail as u8 >> 4, tail as u8 & 0xF, (tail >> 8) as u16);
         let high = u128::from(tail >> 24);
@@ -127,7 +127,7 @@ impl Packed {
             REFUSED_MOVEMENT => (Meaning::RefusedMovement(Rejection::from_code(code)), high << 64 | u128::from(number)),
             _ => return None,
         };
-        Some(Entry { name: self.name(), meaning, scheme, fingerprint })
+        Some(ClientIdEntry { name: self.name(), meaning, scheme, fingerprint })
     }
 }
 
@@ -144,13 +144,13 @@ impl<C> Decode<C> for Packed {
     }
 }
 
-impl Encode for Entry {
+impl Encode for ClientIdEntry {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.pack().encode(encoder)
     }
 }
 
-impl<C> Decode<C> for Entry {
+impl<C> Decode<C> for ClientIdEntry {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         Packed::decode(decoder)?.unpack().ok_or(DecodeError::Other("a name that stands for nothing known"))
     }
@@ -169,16 +169,17 @@ mod tests {
 
     #[test]
     fn an_entry_is_the_same_once_it_was_packed() {
-        let name = Name { account: AccountId(u64::MAX), market: Some(MarketId(3)), client_id: ClientId(u128::MAX) };
+        let name =
+            RequestName { account: AccountId(u64::MAX), market: Some(MarketId(3)), client_id: ClientId(u128::MAX) };
         let id = OrderId(i64::MAX as u64);
         let codes = || Rejection::ALL.iter().copied();
         let refused = codes().map(|code| Meaning::Refused(id, code)).chain(codes().map(Meaning::RefusedMovement));
         for meaning in refused.chain([Meaning::Order(id), Meaning::Movement]) {
             for fingerprint in [0, u128::MAX, 0xABCD_EF01_2345_6789 << 60] {
-                let entry = Entry::new(NameHash::of(name), meaning, fingerprint);
+                let entry = ClientIdEntry::new(NameHash::of(name), meaning, fingerprint);
                 assert_eq!(entry.pack().unpack(), Some(entry));
                 assert!(entry.is_of(fingerprint) && !entry.is_of(fingerprint ^ 1 << 90));
-                assert!(!Entry { scheme: SCHEME + 1, ..entry }.is_of(fingerprint), "made in another way");
+                assert!(!ClientIdEntry { scheme: SCHEME + 1, ..entry }.is_of(fingerprint), "made in another way");
             }
         }
         assert_eq!(size_of::<Packed>(), 32);
@@ -186,11 +187,11 @@ mod tests {
 
     #[test]
     fn every_part_of_a_name_tells_it_from_others() {
-        let name = Name { account: AccountId(1), market: None, client_id: ClientId(1) };
+        let name = RequestName { account: AccountId(1), market: None, client_id: ClientId(1) };
         let others = [
-            Name { account: AccountId(2), ..name },
-            Name { market: Some(MarketId(0)), ..name },
-            Name { client_id: ClientId(1 << 64), ..name },
+            RequestName { account: AccountId(2), ..name },
+            RequestName { market: Some(MarketId(0)), ..name },
+            RequestName { client_id: ClientId(1 << 64), ..name },
         ];
         assert!(others.iter().all(|other| NameHash::of(*other) != NameHash::of(name)));
     }

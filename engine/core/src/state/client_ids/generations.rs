@@ -7,7 +7,7 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-use super::entry::{Entry, Packed};
+use super::entry::{ClientIdEntry, Packed};
 use crate::hash::client_id;
 
 /// Entries that are kept, and given back to the allocator, together. A generation grows by one such piece at a time, so nothing of it
@@ -50,7 +50,7 @@ impl Generations {
     }
 
     /// Appends an entry of this hour. Returns where it is: the low bits of its number.
-    pub fn push(&mut self, hour: u64, entry: Entry) -> u32 {
+    pub fn push(&mut self, hour: u64, entry: ClientIdEntry) -> u32 {
         let number = self.next;
         self.next += 1;
         if self.all.back().is_none_or(|generation| generation.hour != hour) {
@@ -74,7 +74,7 @@ impl Generations {
     }
 
     /// Takes the oldest entry out.
-    pub fn pop(&mut self) -> Option<Entry> {
+    pub fn pop(&mut self) -> Option<ClientIdEntry> {
         let number = self.first;
         let packed = *self.get(low(number))?;
         self.first += 1;
@@ -109,7 +109,7 @@ impl Generations {
     }
 
     /// All entries with their places.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, Entry)> {
+    pub fn iter(&self) -> impl Iterator<Item = (u32, ClientIdEntry)> {
         let entries = self.all.iter().flat_map(|generation| self.entries(generation)).filter_map(Packed::unpack);
         (self.first..).map(low).zip(entries)
     }
@@ -159,7 +159,7 @@ impl<C> Decode<C> for Generations {
                 return Err(DecodeError::Other("a generation of names that is empty or out of order"));
             }
             for _ in 0..entries {
-                generations.push(hour, Entry::decode(decoder)?);
+                generations.push(hour, ClientIdEntry::decode(decoder)?);
             }
         }
         Ok(generations)

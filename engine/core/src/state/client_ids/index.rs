@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{Entry, NameHash};
+use super::entry::{ClientIdEntry, NameHash};
 use super::generations::Generations;
 
 const PLACES: usize = 64;
@@ -15,7 +15,7 @@ const KEPT_MAX: usize = 48;
 
 /// Pages by the lowest hash that each is for; the first one's is 0.
 #[derive(Clone, Debug, Default)]
-pub struct Index {
+pub struct ClientIdIndex {
     pages: BTreeMap<u64, Box<Page>>,
 }
 
@@ -28,9 +28,9 @@ struct Page {
     places: [u32; PLACES],
 }
 
-impl Index {
+impl ClientIdIndex {
     /// The entry with this hash.
-    pub fn find(&self, name: NameHash, entries: &Generations) -> Option<Entry> {
+    pub fn find(&self, name: NameHash, entries: &Generations) -> Option<ClientIdEntry> {
         let (_, page) = self.pages.range(..=key(name)).next_back()?;
         let tagged = (0..page.len).filter(|at| page.tags[*at] == tag(name));
         let found = tagged.filter_map(|at| entries.get(page.places[at])).find(|entry| entry.name() == name);

@@ -32,20 +32,20 @@ use schemas::{AccountId, ClientId, MarketId, NewOrder, OrderId, Timestamp};
 use super::Hashed;
 use crate::hash::{client_ids_used, old_client_id};
 pub use entry::Meaning;
-use entry::{Entry, NameHash};
+use entry::{ClientIdEntry, NameHash};
 use generations::Generations;
-use index::Index;
+use index::ClientIdIndex;
 
 /// What a client calls a request: an order within its market, a movement of credits within its account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Name {
+pub struct RequestName {
     pub account: AccountId,
     /// `None` for deposits, withdrawals and transfers.
     pub market: Option<MarketId>,
     pub client_id: ClientId,
 }
 
-impl Name {
+impl RequestName {
     /// What its client calls an order, if it calls it anything.
     pub fn of_order(order: &NewOrder) -> Option<Self> {
         let NewOrder { account, market, client_id, .. } = *order;
@@ -68,15 +68,15 @@ pub struct ClientIds {
     used: Hashed<AccountId, u32>,
     generations: Generations,
     /// Names of orders that rest for longer than names are kept.
-    old: BTreeMap<NameHash, Entry>,
+    old: BTreeMap<NameHash, ClientIdEntry>,
     /// The same by order.
     old_orders: BTreeMap<OrderId, NameHash>,
     /// The sum of the hashes of the old names.
     old_sum: u64,
     /// Where names are among the generations. Follows from them.
-    index: Index,
+    index: ClientIdIndex,
     /// The name that the present command is about, and its hash. Saves work, and nothing depends on it.
-    recalled: Option<(Name, NameHash)>,
+    recalled: Option<(RequestName, NameHash)>,
 }
 
 impl ClientIds {
@@ -87,17 +87,17 @@ impl ClientIds {
 
     /// Notes what the present command asks for again and again. Changes nothing that anybody can see.
     #[inline]
-    pub fn seek(&mut self, name: Name) {
+    pub fn seek(&mut self, name: RequestName) {
         self.recalled = Some((name, NameHash::of(name)));
     }
 
     /// What the name stands for.
-    pub fn get(&self, name: Name) -> Option<Meaning> {
+    pub fn get(&self, name: RequestName) -> Option<Meaning> {
         self.find(self.hash(name)).map(|entry| entry.meaning)
     }
 
     /// What the name stands for, and whether the request that had it first has this fingerprint.
-    pub fn get_first(&self, name: Name, fingerprint: impl FnOnce() -> u128) -> Option<(Meaning, bool)> {
+    pub fn get_first(&self, name: RequestName, fingerprint: impl FnOnce() -> u128) -> Option<(Meaning, bool)> {
         let entry = self.find(self.hash(name))?;
         Some((entry.meaning, entry.is_of(fingerprint())))
     }
@@ -119,13 +119,13 @@ impl ClientIds {
     }
 
     /// Remembers a name unless it is known already.
-    pub fn remember(&mut self, name: Name, meaning: Meaning, fingerprint: u128) {
+    pub fn remember(&mut self, name: RequestName, meaning: Meaning, fingerprint: u128) {
         let hash = self.hash(name);
         if self.find(hash).is_some() {
             return;
         }
         *self.used.get_or_default(name.account) += 1;
-        self.append(Entry::new(hash, meaning, fingerprint));
+        self.append(ClientIdEntry::new(hash, meaning, fingerprint));
     }
 
     /// Time goes on. Gives names up that are old enough, some at a time.
@@ -156,7 +156,7 @@ impl ClientIds {
         }
     }
 
-    fn keep_old(&mut self, order: OrderId, entry: Entry) {
+    fn keep_old(&mut self, order: OrderId, entry: ClientIdEntry) {
         self.old_orders.insert(order, entry.name);
         self.old_sum = self.old_sum.wrapping_add(old_client_id(entry.pack().words()));
         self.old.insert(entry.name, entry);
@@ -189,20 +189,20 @@ impl ClientIds {
         }
     }
 
-    fn append(&mut self, entry: Entry) {
+    fn append(&mut self, entry: ClientIdEntry) {
         let at = self.generations.push(self.hour, entry);
         self.index.insert(entry.name, at, &self.generations);
     }
 
     #[inline]
-    fn hash(&self, name: Name) -> NameHash {
+    fn hash(&self, name: RequestName) -> NameHash {
         match self.recalled {
             Some((recalled, hash)) if recalled == name => hash,
             _ => NameHash::of(name),
         }
     }
 
-    fn find(&self, hash: NameHash) -> Option<Entry> {
+    fn find(&self, hash: NameHash) -> Option<ClientIdEntry> {
         self.index.find(hash, &self.generations).or_else(|| self.old.get(&hash).copied())
     }
 }
@@ -231,7 +231,7 @@ impl<C> Decode<C> for ClientIds {
         ids.generations = generations;
         let mut last = None;
         for _ in 0..u64::decode(decoder)? {
-            let entry = Entry::decode(decoder)?;
+            let entry = ClientIdEntry::decode(decoder)?;
             let Meaning::Order(order) = entry.meaning else {
                 return Err(DecodeError::Other("an old name that is no order's"));
             };
@@ -258,8 +258,8 @@ mod tests {
 
     const HOUR: u64 = CLIENT_ID_GENERATION_MS;
 
-    fn name(client_id: u128) -> Name {
-        Name { account: AccountId(1), market: None, client_id: ClientId(client_id) }
+    fn name(client_id: u128) -> RequestName {
+        RequestName { account: AccountId(1), market: None, client_id: ClientId(client_id) }
     }
 
     fn known(ids: &ClientIds, client_id: u128) -> bool {
@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn an_account_has_so_many_names_an_hour() {
         let mut ids = ClientIds::default();
-        let other = Name { account: AccountId(2), ..name(0) };
+        let other = RequestName { account: AccountId(2), ..name(0) };
         for id in 0..u128::from(CLIENT_IDS_AN_HOUR_MAX) {
             assert!(!ids.are_used_up(AccountId(1)));
             ids.remember(name(id), Meaning::Movement, 0);
@@ -349,7 +349,7 @@ mod tests {
         ids.remember(name(1), Meaning::Movement, 4 << 100);
         assert_eq!(ids.get_first(name(1), || 3 << 100), Some((refused, true)));
         assert_eq!(ids.get_first(name(1), || 4 << 100), Some((refused, false)));
-        let elsewhere = Name { market: Some(MarketId(1)), ..name(1) };
+        let elsewhere = RequestName { market: Some(MarketId(1)), ..name(1) };
         assert_eq!((ids.get(elsewhere), ids.len()), (None, 1));
     }
 }

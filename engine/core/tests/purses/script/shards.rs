@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use engine_core::{Account, Invariant, Place, State, Sums};
+use engine_core::{Account, CommandContext, Invariant, ShardState, Sums};
 use schemas::shard_map::ShardMap;
 use schemas::{AccountId, Cause, Command, CommandId, Credits, Event, Instruction, Message, Room, Shard, Timestamp};
 
@@ -29,10 +29,10 @@ pub struct Shards {
 }
 
 struct Node {
-    state: State,
+    state: ShardState,
     /// Restored from the state's bytes after the line before. It has to decide alike.
-    twin: State,
-    log: Vec<(Place, Vec<Event>)>,
+    twin: ShardState,
+    log: Vec<(CommandContext, Vec<Event>)>,
     /// How much of the log it has seen, and its bytes.
     snapshot: Option<(usize, Vec<u8>)>,
     /// Messages on their way, by receiver: number, the command that began it, effect.
@@ -43,8 +43,8 @@ impl Shards {
     pub fn new(shards: u16) -> Self {
         let map = ShardMap::new(shards).unwrap();
         let nodes = Shard::all(shards).map(|shard| Node {
-            state: State::new(shard, map),
-            twin: State::new(shard, map),
+            state: ShardState::new(shard, map),
+            twin: ShardState::new(shard, map),
             log: Vec::new(),
             snapshot: None,
             on_their_way: BTreeMap::new(),
@@ -63,11 +63,11 @@ impl Shards {
         }
     }
 
-    pub fn states(&self) -> impl Iterator<Item = &State> {
+    pub fn states(&self) -> impl Iterator<Item = &ShardState> {
         self.nodes.iter().map(|node| &node.state)
     }
 
-    pub fn state(&self, shard: Shard) -> &State {
+    pub fn state(&self, shard: Shard) -> &ShardState {
         &self.nodes[shard.index()].state
     }
 
@@ -129,14 +129,14 @@ impl Shards {
         let map = self.map;
         let node = &mut self.nodes[shard.index()];
         let (seen, mut state) = match &node.snapshot {
-            Some((seen, bytes)) => (*seen, State::from_bytes(shard, map, bytes).unwrap()),
-            None => (0, State::new(shard, map)),
+            Some((seen, bytes)) => (*seen, ShardState::from_bytes(shard, map, bytes).unwrap()),
+            None => (0, ShardState::new(shard, map)),
         };
         for (place, events) in &node.log[seen..] {
             state.follow(*place, events);
         }
         assert_eq!(state.digest(), node.state.digest(), "recovery of shard {shard} differs");
-        node.twin = State::from_bytes(shard, map, &state.to_bytes()).unwrap();
+        node.twin = ShardState::from_bytes(shard, map, &state.to_bytes()).unwrap();
         node.twin = node.twin.clone().with_outbox_max(self.outbox_max);
         node.state = state.with_outbox_max(self.outbox_max);
         node.on_their_way.clear();
@@ -159,7 +159,7 @@ impl Shards {
         self.clock += 1;
         let time = self.now();
         let node = &mut self.nodes[shard.index()];
-        let place = Place { cause: Cause { offset: node.log.len() as u64, id }, time };
+        let place = CommandContext { cause: Cause { offset: node.log.len() as u64, id }, time };
         let (mut events, mut restored) = (Vec::new(), Vec::new());
         node.state.handle(place, command, &mut events);
         node.twin.handle(place, command, &mut restored);
@@ -217,7 +217,8 @@ impl Shards {
         let sums = self.states().map(|state| state.sums(|to| self.state(to).received_from(state.shard())));
         let sums = sums.fold(Sums::default(), |all, one| all + one);
         assert_eq!(sums.balance(), Credits::ZERO, "{}: {sums:?}", Invariant::CreditsAreConserved);
-        let accounts: Vec<_> = self.states().flat_map(State::accounts).map(|(id, known)| (id, known.clone())).collect();
+        let accounts: Vec<_> =
+            self.states().flat_map(ShardState::accounts).map(|(id, known)| (id, known.clone())).collect();
         for (id, known) in accounts {
             self.check_limits(id, &known);
         }
@@ -259,8 +260,8 @@ impl Shards {
 }
 
 /// The state restored from its bytes: it waits for the same, and decides alike from here on.
-fn twin(state: &State, map: ShardMap, outbox_max: usize) -> State {
-    let restored = State::from_bytes(state.shard(), map, &state.to_bytes()).unwrap().with_outbox_max(outbox_max);
+fn twin(state: &ShardState, map: ShardMap, outbox_max: usize) -> ShardState {
+    let restored = ShardState::from_bytes(state.shard(), map, &state.to_bytes()).unwrap().with_outbox_max(outbox_max);
     assert_eq!(restored.to_bytes(), state.to_bytes(), "a restored state is another");
     assert_eq!(restored.next_due(), state.next_due(), "a restored state waits for something else");
     restored

@@ -6,7 +6,7 @@ mod report;
 
 use std::fmt::Write;
 
-use engine_core::{Place, State};
+use engine_core::{CommandContext, ShardState};
 use schemas::shard_map::ShardMap;
 use schemas::{
     About, AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, Entry, Event, FeeRate, Instructions,
@@ -25,7 +25,7 @@ pub fn check(script: &str, expected: expect_test::Expect) {
 }
 
 pub struct Scenario {
-    pub state: State,
+    pub state: ShardState,
     names: Vec<String>,
     orders: Vec<OrderId>,
     market: Option<MarketId>,
@@ -36,7 +36,7 @@ pub struct Scenario {
 
 impl Scenario {
     pub fn new() -> Self {
-        let state = State::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
+        let state = ShardState::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
         let (names, orders, said) = (Vec::new(), Vec::new(), String::new());
         Self { state, names, orders, market: None, offset: 0, waited: 0, said }
     }
@@ -46,7 +46,7 @@ impl Scenario {
         self.offset += 1;
         let cause = Cause { offset: self.offset, id: CommandId(u128::from(self.offset)) };
         let mut events = Vec::new();
-        self.state.handle(Place { cause, time: self.now() }, command, &mut events);
+        self.state.handle(CommandContext { cause, time: self.now() }, command, &mut events);
         events
     }
 
@@ -55,7 +55,7 @@ impl Scenario {
         let events = self.quickly(command);
         self.state.assert_all();
         let bytes = self.state.to_bytes();
-        let restored = State::from_bytes(self.state.shard(), ShardMap::new(1).unwrap(), &bytes).unwrap();
+        let restored = ShardState::from_bytes(self.state.shard(), ShardMap::new(1).unwrap(), &bytes).unwrap();
         assert_eq!(restored.next_due(), self.state.next_due(), "a restored state waits for something else");
         events
     }

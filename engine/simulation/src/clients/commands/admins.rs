@@ -9,7 +9,7 @@ use schemas::{
     MarketEvent, MarketEventId, MarketId, MarketLimits, MarketState, ProposalId, Tags, Timestamp, Transition,
 };
 
-use super::{Asked, Sight, World, small};
+use super::{ClientView, Population, RoutedCommand, small};
 use crate::cluster::START;
 use crate::random::Random;
 
@@ -22,9 +22,9 @@ pub const NEVER: Timestamp = Timestamp(u32::MAX as u64 * 1_000);
 /// Milliseconds of a dispute window at most.
 const WINDOW_MAX: u64 = 20_000;
 
-impl World {
+impl Population {
     /// Freezes and limits, and the end of them, which mostly comes more often.
-    pub fn supervise(&mut self, account: AccountId, random: &mut Random) -> Asked {
+    pub fn supervise(&mut self, account: AccountId, random: &mut Random) -> RoutedCommand {
         let (by, lifts) = (admin(random), random.below(4) > 0);
         match random.below(4) {
             0 if lifts => self.at_account(account, Command::UnfreezeAccount { account, by }, None),
@@ -42,7 +42,7 @@ impl World {
     }
 
     /// What a market is: replaced, or added to; mostly of one that may not have traded.
-    pub fn describe(&mut self, sight: Sight<'_>, random: &mut Random) -> Asked {
+    pub fn describe(&mut self, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let (market, by) = (random.pick(&self.listings).market, admin(random));
         let tags = one_tag(random);
         if random.one_in(3) {
@@ -59,20 +59,20 @@ impl World {
         self.at_market(market, Command::EditMarket { market, edit: Box::new(edit), by })
     }
 
-    pub fn create_event(&self) -> Asked {
+    pub fn create_event(&self) -> RoutedCommand {
         let (name, title) = (EVENT.parse().expect("a label"), "Which one?".parse().expect("a legal text"));
         let event = Box::new(MarketEvent { id: event_id(), name, title, exclusive: true });
         let command = Command::CreateMarketEvent { event, by: AdminId(1) };
-        Asked { shard: self.map.of_market_event(event_id()), command, names: Vec::new() }
+        RoutedCommand { shard: self.map.of_market_event(event_id()), command, names: Vec::new() }
     }
 
-    pub fn limit_account(&mut self, account: AccountId, random: &mut Random) -> Asked {
+    pub fn limit_account(&mut self, account: AccountId, random: &mut Random) -> RoutedCommand {
         let limits = account_limits(random);
         self.at_account(account, Command::LimitAccount { account, limits, by: admin(random) }, None)
     }
 
     /// A deposit above the limit, and what becomes of one that waits: mostly the last.
-    pub fn deposit_by_two(&mut self, random: &mut Random) -> Asked {
+    pub fn deposit_by_two(&mut self, random: &mut Random) -> RoutedCommand {
         let (account, amount, by) = (self.vault, Credits(DEPOSIT_ALONE_MAX + 1), admin(random));
         if self.proposed == 0 || random.below(5) < 2 {
             self.proposed += 1;
@@ -91,7 +91,7 @@ impl World {
     }
 
     /// All that leads most markets to their payout.
-    pub fn final_answers(&self, random: &mut Random) -> Vec<Asked> {
+    pub fn final_answers(&self, random: &mut Random) -> Vec<RoutedCommand> {
         let mut all = Vec::new();
         for market in self.listings.iter().map(|listing| listing.market) {
             if random.one_in(5) {
@@ -111,7 +111,7 @@ impl World {
     }
 
     /// Mostly what the market's state calls for, as far as an admin knows it.
-    pub fn change_market(&mut self, sight: Sight<'_>, random: &mut Random) -> Asked {
+    pub fn change_market(&mut self, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let waits = |state: MarketState| state != MarketState::Open && !state.is_final();
         let waiting = sight.markets.iter().filter(|(_, (state, _))| waits(*state)).map(|(market, _)| *market);
         let waiting: Vec<_> = waiting.collect();

@@ -2,7 +2,7 @@
 
 use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits};
 
-use super::{Asked, World, small};
+use super::{Population, RoutedCommand, small};
 use crate::random::Random;
 
 /// Groups of an account. Few, so that orders meet their limits.
@@ -14,9 +14,9 @@ const CONTRACTS_MAX: u32 = 8;
 /// The longest window, in seconds: shorter than a run.
 const WINDOW_MAX_S: u32 = 20;
 
-impl World {
+impl Population {
     /// Groups that orders of the account may name from the beginning.
-    pub fn make_groups(&self, account: AccountId, random: &mut Random) -> Vec<Asked> {
+    pub fn make_groups(&self, account: AccountId, random: &mut Random) -> Vec<RoutedCommand> {
         let make = |number| {
             let act = GroupAct::Make(limits(random));
             self.at_account(account, Command::ActOnGroup { account, group: numbered(number), act }, None)
@@ -25,7 +25,7 @@ impl World {
     }
 
     /// Mostly what a group that was triggered needs.
-    pub fn act_on_group(&self, account: AccountId, random: &mut Random) -> Asked {
+    pub fn act_on_group(&self, account: AccountId, random: &mut Random) -> RoutedCommand {
         let act = match random.below(10) {
             0..3 => GroupAct::Make(limits(random)),
             3 | 4 => GroupAct::Change(limits(random)),

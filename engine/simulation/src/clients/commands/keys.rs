@@ -3,7 +3,7 @@
 use schemas::limits::KEY_GRACE_MAX_MS;
 use schemas::{AccountId, ApiKey, ApiKeyId, Command, Credits, KeyMarkets, KeyTerms, MarketId, Scopes, Timestamp};
 
-use super::{Asked, Sight, World};
+use super::{ClientView, Population, RoutedCommand};
 use crate::random::Random;
 
 /// Ids of keys besides an account's first. Few, so that commands are about the same keys.
@@ -12,9 +12,9 @@ const KEYS: u64 = 8;
 /// Milliseconds for which a key is valid at most, if it ends.
 const LASTS_MAX: u64 = 20_000;
 
-impl World {
+impl Population {
     /// Mostly a key asks: often one that has not the rights, or is no more.
-    pub fn change_keys(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+    pub fn change_keys(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let by = if random.one_in(4) { None } else { Some(some_key(account, random)) };
         let old = some_key(account, random);
         let command = match random.below(5) {

@@ -6,21 +6,21 @@ use schemas::{
 };
 
 use super::admins::FEE;
-use super::{Asked, NAMES_MAX, Sight, World, groups, small};
+use super::{ClientView, NAMES_MAX, Population, RoutedCommand, groups, small};
 use crate::random::Random;
 
 /// Requests of a batch at most.
 const BATCH: u64 = 5;
 
-impl World {
-    pub fn place(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+impl Population {
+    pub fn place(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let market = self.open_market(None, sight, random);
         let order = self.order(account, market, sight, random);
         let names = order.client_id.map(|client_id| (account, Some(market), client_id)).into_iter().collect();
-        Asked { names, ..self.at_market(market, Command::PlaceOrder(order)) }
+        RoutedCommand { names, ..self.at_market(market, Command::PlaceOrder(order)) }
     }
 
-    pub fn cancel(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+    pub fn cancel(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let any = sight.live.get(random.index(sight.live.len().max(1))).map(|(_, id)| OrderRef::Id(*id));
         // Somebody else's order is unknown.
         let order = if random.one_in(20) { any } else { self.reference(account, None, sight, random) };
@@ -28,7 +28,7 @@ impl World {
         self.at_order(order, Command::CancelOrder { account, order })
     }
 
-    pub fn amend(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+    pub fn amend(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let Some(order) = self.reference(account, None, sight, random) else {
             return self.place(account, sight, random);
         };
@@ -36,12 +36,12 @@ impl World {
         self.at_order(order, Command::AmendOrder { account, order, price, quantity })
     }
 
-    fn at_order(&self, order: OrderRef, command: Command) -> Asked {
-        Asked { shard: order.shard(self.map), command, names: Vec::new() }
+    fn at_order(&self, order: OrderRef, command: Command) -> RoutedCommand {
+        RoutedCommand { shard: order.shard(self.map), command, names: Vec::new() }
     }
 
     /// Mostly about markets of one shard, as it must be.
-    pub fn batch(&mut self, account: AccountId, sight: Sight<'_>, random: &mut Random) -> Asked {
+    pub fn batch(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let shard = self.map.of_market(self.market(random));
         let home = if random.one_in(6) { None } else { Some(shard) };
         let all_or_nothing = random.one_in(2);
@@ -52,10 +52,16 @@ impl World {
             Request::Cancel(_) | Request::Amend { .. } => None,
         });
         let names = own.collect();
-        Asked { shard, command: Command::Batch { account, all_or_nothing, requests }, names }
+        RoutedCommand { shard, command: Command::Batch { account, all_or_nothing, requests }, names }
     }
 
-    fn request(&mut self, account: AccountId, home: Option<Shard>, sight: Sight<'_>, random: &mut Random) -> Request {
+    fn request(
+        &mut self,
+        account: AccountId,
+        home: Option<Shard>,
+        sight: ClientView<'_>,
+        random: &mut Random,
+    ) -> Request {
         let order = self.reference(account, home, sight, random);
         match (random.below(5), order) {
             (0, Some(order)) => Request::Cancel(order),
@@ -77,7 +83,7 @@ impl World {
     }
 
     /// A market, of those on `home` if one is given; mostly one that takes orders, as far as somebody was told.
-    fn open_market(&self, home: Option<Shard>, sight: Sight<'_>, random: &mut Random) -> MarketId {
+    fn open_market(&self, home: Option<Shard>, sight: ClientView<'_>, random: &mut Random) -> MarketId {
         let any = self.market(random);
         let here = |market: MarketId| home.is_none_or(|home| self.map.of_market(market) == home);
         let open = |market| sight.markets.get(&market).is_some_and(|(state, _)| *state == MarketState::Open);
@@ -89,7 +95,7 @@ impl World {
         best.unwrap_or_else(|| *random.pick(&markets))
     }
 
-    pub fn mass_cancel(&mut self, account: AccountId, random: &mut Random) -> Asked {
+    pub fn mass_cancel(&mut self, account: AccountId, random: &mut Random) -> RoutedCommand {
         if random.one_in(2) {
             return self.at_account(account, Command::MassCancel { account, market: None }, None);
         }
@@ -97,7 +103,7 @@ impl World {
         self.at_market(market, Command::MassCancel { account, market: Some(market) })
     }
 
-    pub fn dead_man_switch(&mut self, account: AccountId, random: &mut Random) -> Asked {
+    pub fn dead_man_switch(&mut self, account: AccountId, random: &mut Random) -> RoutedCommand {
         let timeout_s = if random.one_in(4) { None } else { Some(1 + small(random, 20)) };
         self.at_account(account, Command::SetDeadManSwitch { account, timeout_s }, None)
     }
@@ -108,7 +114,7 @@ impl World {
         &self,
         account: AccountId,
         home: Option<Shard>,
-        sight: Sight<'_>,
+        sight: ClientView<'_>,
         random: &mut Random,
     ) -> Option<OrderRef> {
         let here = |order: &OrderRef| home.is_none_or(|home| order.shard(self.map) == home);
@@ -122,7 +128,7 @@ impl World {
         (!orders.is_empty()).then(|| *random.pick(&orders))
     }
 
-    fn order(&mut self, account: AccountId, market: MarketId, sight: Sight<'_>, random: &mut Random) -> NewOrder {
+    fn order(&mut self, account: AccountId, market: MarketId, sight: ClientView<'_>, random: &mut Random) -> NewOrder {
         let (entry, now) = (entry(sight.position(account, market), random), sight.now);
         NewOrder {
             account,

@@ -2,22 +2,22 @@
 
 use schemas::{ADMINS_HOME, AdminId, AdminRoles, Command, KeyProof, Timestamp, WantedAdmin};
 
-use super::{Asked, Sight, World, admins, small};
+use super::{ClientView, Population, RoutedCommand, admins, small};
 use crate::random::Random;
 
 /// Milliseconds for which an admin is one at most, if that ends.
 const LASTS_MAX: u64 = 20_000;
 
-impl World {
+impl Population {
     /// The first admin, whom the configuration names.
-    pub fn first_admin(&self) -> Asked {
+    pub fn first_admin(&self) -> RoutedCommand {
         let (id, proof) = (AdminId(1), KeyProof::Secret([1; 32]));
         let admin = Box::new(WantedAdmin { id, proof: Some(proof), roles: AdminRoles::ALL, expires: None, name: None });
         self.at_admins(Command::SetAdmin { admin, by: id })
     }
 
     /// Mostly somebody asks who may; often about who asks.
-    pub fn change_admins(&self, sight: Sight<'_>, random: &mut Random) -> Asked {
+    pub fn change_admins(&self, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let by = admins::admin(random);
         if random.one_in(3) {
             return self.at_admins(Command::RevokeAdmin { admin: admins::admin(random), by });
@@ -37,7 +37,7 @@ impl World {
         self.at_admins(Command::SetAdmin { admin: Box::new(admin), by })
     }
 
-    fn at_admins(&self, command: Command) -> Asked {
-        Asked { shard: ADMINS_HOME, command, names: Vec::new() }
+    fn at_admins(&self, command: Command) -> RoutedCommand {
+        RoutedCommand { shard: ADMINS_HOME, command, names: Vec::new() }
     }
 }

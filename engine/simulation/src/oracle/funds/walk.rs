@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine_core::{Place, State};
+use engine_core::{CommandContext, ShardState};
 use schemas::{
     AccountId, Command, CommandId, Credits, Event, Instruction, Message, Need, NewOrder, Outcome, ParkedRequest,
     Rejection, Returned, Shard,
@@ -12,10 +12,10 @@ use super::{Facts, History, RefusedClaim, RefusedOrder};
 use crate::cluster::Cluster;
 use crate::seen::Seen;
 
-pub struct Walk<'a> {
+pub struct FundsWalk<'a> {
     cluster: &'a Cluster,
     history: &'a History,
-    state: State,
+    state: ShardState,
     asked: BTreeMap<CommandId, (&'a Command, u64)>,
     /// The last recall for the oldest claim of an account.
     recalls: BTreeMap<AccountId, Recall>,
@@ -41,9 +41,9 @@ struct Claim {
     recall: Option<Recall>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> FundsWalk<'a> {
     pub(super) fn new(cluster: &'a Cluster, history: &'a History, facts: &'a mut Facts) -> Self {
-        let state = State::new(history.shard, cluster.map);
+        let state = ShardState::new(history.shard, cluster.map);
         Self { cluster, history, state, asked: history.asked(), recalls: BTreeMap::new(), facts }
     }
 
@@ -54,7 +54,7 @@ impl<'a> Walk<'a> {
     }
 
     fn read_outcome(&mut self, command: Option<&'a Command>, outcome: &Outcome) {
-        let place = Place { cause: outcome.cause, time: outcome.time };
+        let place = CommandContext { cause: outcome.cause, time: outcome.time };
         let mut part = Part { command, claim: None };
         let mut refused_by_home = BTreeSet::new();
         for event in &outcome.events {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 /// Rung by the client's threads, heard by one shard's. However often it rings until it is heard, it is heard once.
 #[derive(Default)]
-pub struct Bell {
+pub struct Wakeup {
     rung: Mutex<bool>,
     heard: Condvar,
 }
 
-impl Bell {
+impl Wakeup {
     /// Wakes who waits, or whoever waits next. Short: the client's threads hold locks when they ring.
     pub fn ring(&self) {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ const OUTCOME_BYTES: u64 = 200;
 
 /// When snapshots are taken. A copy for each shard keeps count.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct SnapshotSchedule {
     every: u64,
     interval: Duration,
     /// Sequence and time of the newest one.
@@ -19,7 +19,7 @@ pub struct Pace {
     not_before: Duration,
 }
 
-impl Pace {
+impl SnapshotSchedule {
     /// How long after a failure the next attempt comes.
     const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
@@ -69,28 +69,32 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_due_after_outcomes_or_time() {
-        let mut pace = Pace::new(100, seconds(60));
-        assert!(!pace.is_due(99, seconds(59)) && !pace.is_due(0, seconds(600)));
-        assert!(pace.is_due(100, seconds(1)) && pace.is_due(1, seconds(60)));
-        pace.is_there(100, Some(0), seconds(10));
-        assert!(!pace.is_due(199, seconds(69)) && pace.is_due(200, seconds(11)) && pace.is_due(101, seconds(70)));
+        let mut schedule = SnapshotSchedule::new(100, seconds(60));
+        assert!(!schedule.is_due(99, seconds(59)) && !schedule.is_due(0, seconds(600)));
+        assert!(schedule.is_due(100, seconds(1)) && schedule.is_due(1, seconds(60)));
+        schedule.is_there(100, Some(0), seconds(10));
+        assert!(
+            !schedule.is_due(199, seconds(69))
+                && schedule.is_due(200, seconds(11))
+                && schedule.is_due(101, seconds(70))
+        );
         // Another process wrote one.
-        pace.is_there(150, None, seconds(20));
-        assert!(!pace.is_due(249, seconds(21)) && pace.is_due(250, seconds(21)));
+        schedule.is_there(150, None, seconds(20));
+        assert!(!schedule.is_due(249, seconds(21)) && schedule.is_due(250, seconds(21)));
     }
 
     #[test]
     fn a_large_state_is_written_when_the_log_has_grown_by_as_much() {
-        let mut pace = Pace::new(100, seconds(60));
-        pace.is_there(100, Some(1_000 * OUTCOME_BYTES), seconds(0));
-        assert!(!pace.is_due(1_099, seconds(59)) && pace.is_due(1_100, seconds(1)));
-        assert!(!pace.is_due(225, seconds(60)) && pace.is_due(226, seconds(60)));
+        let mut schedule = SnapshotSchedule::new(100, seconds(60));
+        schedule.is_there(100, Some(1_000 * OUTCOME_BYTES), seconds(0));
+        assert!(!schedule.is_due(1_099, seconds(59)) && schedule.is_due(1_100, seconds(1)));
+        assert!(!schedule.is_due(225, seconds(60)) && schedule.is_due(226, seconds(60)));
     }
 
     #[test]
     fn a_failure_is_tried_again_after_a_while() {
-        let mut pace = Pace::new(100, seconds(60));
-        pace.failed(seconds(10));
-        assert!(!pace.is_due(100, seconds(14)) && pace.is_due(100, seconds(15)));
+        let mut schedule = SnapshotSchedule::new(100, seconds(60));
+        schedule.failed(seconds(10));
+        assert!(!schedule.is_due(100, seconds(14)) && schedule.is_due(100, seconds(15)));
     }
 }

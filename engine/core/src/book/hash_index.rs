@@ -41,18 +41,18 @@ const ROOT: u32 = u32::MAX;
 const SHARES_MAX: usize = 8;
 
 /// Where an entry would be, until the next change.
-pub struct Vacancy(Place);
+pub struct Vacancy(IndexEntry);
 
 /// Where an entry is, until the next change.
 #[derive(Clone, Copy)]
-pub struct Place {
+pub struct IndexEntry {
     pub page: u32,
     pub at: u32,
 }
 
 /// See the module. `FULL` is [`PLACES`] but in tests.
 #[derive(Clone, Debug)]
-pub struct Slots<const FULL: usize = PLACES> {
+pub struct HashIndex<const FULL: usize = PLACES> {
     /// All entries, if there is no directory.
     root: Page,
     /// By the highest bits of a hash.
@@ -149,13 +149,13 @@ impl Page {
     }
 }
 
-impl<const FULL: usize> Default for Slots<FULL> {
+impl<const FULL: usize> Default for HashIndex<FULL> {
     fn default() -> Self {
         Self::with_root(PLACES_MIN)
     }
 }
 
-impl<const FULL: usize> Slots<FULL> {
+impl<const FULL: usize> HashIndex<FULL> {
     fn with_root(places: usize) -> Self {
         Self { root: Page::new(places, 0, 0), directory: Vec::new(), shift: 32, pages: Vec::new(), far: 0 }
     }
@@ -208,7 +208,7 @@ impl<const FULL: usize> Slots<FULL> {
 
     /// The entry with this hash for which `is_it` holds: its place and its slot.
     #[inline]
-    pub fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<(Place, u32)> {
+    pub fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<(IndexEntry, u32)> {
         let (number, page) = self.page(hash);
         let mut at = page.home(hash);
         loop {
@@ -217,13 +217,13 @@ impl<const FULL: usize> Slots<FULL> {
                 return None;
             }
             if hash_of(entry) == hash && is_it(slot_of(entry)) {
-                return Some((Place { page: number, at: low(at) }, slot_of(entry)));
+                return Some((IndexEntry { page: number, at: low(at) }, slot_of(entry)));
             }
             at = page.after(at);
         }
     }
 
-    /// The slot with this hash for which `is_it` holds, or else the place where its entry would be: see [`Slots::fill`].
+    /// The slot with this hash for which `is_it` holds, or else the place where its entry would be: see [`HashIndex::fill`].
     #[inline]
     pub fn find_or_vacancy(&mut self, hash: u32, is_it: impl Fn(u32) -> bool) -> Result<u32, Vacancy> {
         let (number, page) = self.page(hash);
@@ -241,7 +241,7 @@ impl<const FULL: usize> Slots<FULL> {
         if page.is_full() {
             return Err(self.grow(hash));
         }
-        Err(Vacancy(Place { page: number, at: low(at) }))
+        Err(Vacancy(IndexEntry { page: number, at: low(at) }))
     }
 
     /// The place where an entry would be, for a key that has none.
@@ -277,12 +277,12 @@ impl<const FULL: usize> Slots<FULL> {
             assert!(page.entries[at] != EMPTY, "slot {slot} is not in the index");
             at = page.after(at);
         }
-        self.remove_at(Place { page: number, at: low(at) });
+        self.remove_at(IndexEntry { page: number, at: low(at) });
     }
 
-    /// Removes the entry at a place that [`Slots::find`] told.
+    /// Removes the entry at a place that [`HashIndex::find`] told.
     #[inline]
-    pub fn remove_at(&mut self, place: Place) {
+    pub fn remove_at(&mut self, place: IndexEntry) {
         let page = self.page_mut(place.page);
         page.remove(place.at as usize);
         if page.is_sparse() || place.page != ROOT {
@@ -446,7 +446,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    impl<const FULL: usize> Slots<FULL> {
+    impl<const FULL: usize> HashIndex<FULL> {
         fn places(&self) -> usize {
             self.pages.iter().chain([&self.root]).map(|page| page.entries.len()).sum()
         }
@@ -478,7 +478,7 @@ mod tests {
             steps in prop::collection::vec(
                 (0_u8..8, prop_oneof![0_u32..4, u32::MAX - 4..=u32::MAX, any::<u32>()], 0_u32..200), 0..600),
         ) {
-            let mut slots = Slots::<8>::default();
+            let mut slots = HashIndex::<8>::default();
             let mut naive = BTreeMap::new();
             for (at, (step, hash, slot)) in steps.into_iter().enumerate() {
                 // Fills for a while, then empties.
@@ -510,14 +510,14 @@ mod tests {
         slot.wrapping_mul(0x9E37_79B1) ^ slot.wrapping_mul(0x85EB_CA77).rotate_left(15)
     }
 
-    fn insert(slots: &mut Slots, hash: u32, slot: u32) {
+    fn insert(slots: &mut HashIndex, hash: u32, slot: u32) {
         let vacancy = slots.vacancy(hash);
         slots.fill(vacancy, hash, slot);
     }
 
     #[test]
     fn a_table_that_was_large_is_small_again() {
-        let mut slots = Slots::<PLACES>::default();
+        let mut slots = HashIndex::<PLACES>::default();
         (0..300_000).for_each(|slot| insert(&mut slots, mixed(slot), slot));
         slots.is_sound();
         assert!(slots.pages.iter().all(|page| page.entries.len() == PLACES), "no page is larger than it may be");
@@ -537,7 +537,7 @@ mod tests {
 
     #[test]
     fn hashes_that_are_all_the_same_only_make_it_slow() {
-        let mut slots = Slots::<PLACES>::default();
+        let mut slots = HashIndex::<PLACES>::default();
         for slot in 0..10_000 {
             insert(&mut slots, 7 << 20, slot);
         }
@@ -549,7 +549,7 @@ mod tests {
 
     #[test]
     fn room_that_is_made_at_once_is_as_good_as_what_grew() {
-        let (mut at_once, mut grown) = (Slots::<PLACES>::with_room(100_000), Slots::<PLACES>::default());
+        let (mut at_once, mut grown) = (HashIndex::<PLACES>::with_room(100_000), HashIndex::<PLACES>::default());
         let places = at_once.places();
         for slot in 0..100_000 {
             insert(&mut at_once, mixed(slot), slot);

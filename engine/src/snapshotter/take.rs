@@ -8,7 +8,7 @@ use schemas::shard_map::ShardMap;
 use service::kafka::KafkaFault;
 use snapshots::newest_snapshot;
 
-use crate::log::{Log, Shelf, Source};
+use crate::log::{LogPartition, ShardLog, SnapshotStore};
 
 /// How long one look for the next record takes at most, and how many in a row find none before the log counts as out of
 /// reach.
@@ -17,7 +17,7 @@ const LOOKS_MAX: u32 = 100;
 
 /// No snapshot can be made. The shard's loop meets the same, and says what an operator does.
 #[derive(Debug, thiserror::Error)]
-pub enum TakeFault {
+pub enum SnapshotFault {
     /// The log is broken, or the snapshot before does not lead to what the log says.
     #[error(transparent)]
     Halt(#[from] Halt),
@@ -35,7 +35,7 @@ pub enum TakeFault {
 }
 
 /// A snapshot, and how far it is.
-pub struct Snapshot {
+pub struct TakenSnapshot {
     /// Its sequence.
     pub sequence: u64,
     /// The file.
@@ -43,16 +43,16 @@ pub struct Snapshot {
 }
 
 /// A snapshot of the shard as the log has it now. `None` if nothing came since the newest one, or `go_on` says no.
-pub fn take<L: Log, S: Shelf>(
+pub fn take<L: ShardLog, S: SnapshotStore>(
     reads: u16,
     (shard, map): (Shard, ShardMap),
-    (log, shelf): (&mut L, &mut S),
+    (log, store): (&mut L, &mut S),
     go_on: impl Fn() -> bool,
-) -> Result<Option<Snapshot>, TakeFault> {
-    let newest = newest_snapshot(reads, (shard, map), shelf);
+) -> Result<Option<TakenSnapshot>, SnapshotFault> {
+    let newest = newest_snapshot(reads, (shard, map), store);
     let mut replica = newest.unwrap_or_else(|| Replica::new(shard, map).knowing(reads));
     let begun_at = replica.position().sequence;
-    let (head, commands) = (log.extent(Source::Events)?.end, log.extent(Source::Commands)?);
+    let (head, commands) = (log.extent(LogPartition::Events)?.end, log.extent(LogPartition::Commands)?);
     log.follow_from(replica.next_offset(), commands.first)?;
     let mut looks = 0;
     while replica.next_offset() < head {
@@ -66,11 +66,11 @@ pub fn take<L: Log, S: Shelf>(
             }
             Err(halt) => return Err(halt.into()),
             Ok(Some(_)) => looks = 0,
-            Ok(None) if looks == LOOKS_MAX => return Err(TakeFault::Silent { at: replica.next_offset(), head }),
+            Ok(None) if looks == LOOKS_MAX => return Err(SnapshotFault::Silent { at: replica.next_offset(), head }),
             Ok(None) => looks += 1,
         }
     }
     let sequence = replica.position().sequence;
     let bytes = if sequence > begun_at { replica.snapshot() } else { None };
-    Ok(bytes.map(|bytes| Snapshot { sequence, bytes }))
+    Ok(bytes.map(|bytes| TakenSnapshot { sequence, bytes }))
 }

@@ -1,13 +1,13 @@
 //! Writes snapshots, beside the shards' loops and from the log alone: no loop stands still for one, whether it leads or
 //! follows.
 //!
-//!   the newest snapshot, lfg.events[s] ─▶ *scribe* ─▶ the next snapshot
+//!   the newest snapshot, lfg.events[s] ─▶ *snapshotter* ─▶ the next snapshot
 //!
 //! Each snapshot is made from the one before it, as a recovery would: so each is restored at least once while all is
 //! well, and its state is held against the hashes on the log. One shard after the other, so that there is one more
 //! state in memory, and no more.
 
-mod pace;
+mod schedule;
 mod take;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,12 +24,12 @@ use service::kafka::{KafkaFault, Reading};
 use service::{Pulse, panic_text};
 use snapshots::Snapshots;
 
-use crate::kafka_log::{KafkaLog, LogConsumer, Writer};
-use crate::log::{Log, Shelf};
+use crate::kafka_log::{KafkaLog, LogConsumer, LogWriter};
+use crate::log::{ShardLog, SnapshotStore};
 use crate::metrics::{SNAPSHOT_BYTES, SNAPSHOT_SECONDS, SNAPSHOTS_FAILED};
-use crate::shard::{Control, Role};
-pub use pace::Pace;
-pub use take::{Snapshot, TakeFault};
+use crate::shard::{Control, ShardRole};
+pub use schedule::SnapshotSchedule;
+pub use take::{SnapshotFault, TakenSnapshot};
 
 /// How long the last snapshots may take at an orderly end, all shards together.
 const LAST_WITHIN: Duration = Duration::from_secs(10);
@@ -38,19 +38,19 @@ const LAST_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One shard's snapshots.
-pub struct Desk<S> {
+pub struct ShardSnapshots<S> {
     /// The vocabulary that the program knows.
     reads: u16,
     shard: Shard,
     map: ShardMap,
-    shelf: S,
-    pace: Pace,
+    store: S,
+    schedule: SnapshotSchedule,
 }
 
-impl<S: Shelf> Desk<S> {
+impl<S: SnapshotStore> ShardSnapshots<S> {
     /// The desk for a shard.
-    pub fn new((shard, map): (Shard, ShardMap), shelf: S, pace: Pace) -> Self {
-        Self { reads: VOCABULARY, shard, map, shelf, pace }
+    pub fn new((shard, map): (Shard, ShardMap), store: S, schedule: SnapshotSchedule) -> Self {
+        Self { reads: VOCABULARY, shard, map, store, schedule }
     }
 
     /// Reads as a build that knows this vocabulary. For tests.
@@ -61,89 +61,90 @@ impl<S: Shelf> Desk<S> {
 
     /// Writes a snapshot if one is due for a shard that is at `sequence` now: opens the log, reads, and begins to
     /// write. Its size, or `None` if none was due.
-    pub fn tend<L: Log>(
+    pub fn tend<L: ShardLog>(
         &mut self,
         (sequence, now): (u64, Duration),
         open: impl FnOnce() -> Result<L, KafkaFault>,
         go_on: impl Fn() -> bool,
-    ) -> Result<Option<usize>, TakeFault> {
-        if self.shelf.is_busy() || !self.pace.is_due(sequence, now) {
+    ) -> Result<Option<usize>, SnapshotFault> {
+        if self.store.is_busy() || !self.schedule.is_due(sequence, now) {
             return Ok(None);
         }
         self.look_for_others(now);
-        if !self.pace.is_due(sequence, now) {
+        if !self.schedule.is_due(sequence, now) {
             return Ok(None);
         }
         self.write(now, open, go_on)
     }
 
     /// The same at an orderly end, if anything came since the newest one: so the next start has little to fold.
-    pub fn tend_last<L: Log>(
+    pub fn tend_last<L: ShardLog>(
         &mut self,
         (sequence, now): (u64, Duration),
         open: impl FnOnce() -> Result<L, KafkaFault>,
         go_on: impl Fn() -> bool,
-    ) -> Result<Option<usize>, TakeFault> {
-        self.shelf.finish();
+    ) -> Result<Option<usize>, SnapshotFault> {
+        self.store.finish();
         self.look_for_others(now);
-        let written = if self.pace.is_behind(sequence) { self.write(now, open, go_on)? } else { None };
-        self.shelf.finish();
+        let written = if self.schedule.is_behind(sequence) { self.write(now, open, go_on)? } else { None };
+        self.store.finish();
         Ok(written)
     }
 
     /// Another process may have written to the same place.
     fn look_for_others(&mut self, now: Duration) {
-        if let Ok(Some(&newest)) = self.shelf.list().as_deref().map(<[u64]>::first) {
-            self.pace.is_there(newest, None, now);
+        if let Ok(Some(&newest)) = self.store.list().as_deref().map(<[u64]>::first) {
+            self.schedule.is_there(newest, None, now);
         }
     }
 
-    fn write<L: Log>(
+    fn write<L: ShardLog>(
         &mut self,
         now: Duration,
         open: impl FnOnce() -> Result<L, KafkaFault>,
         go_on: impl Fn() -> bool,
-    ) -> Result<Option<usize>, TakeFault> {
+    ) -> Result<Option<usize>, SnapshotFault> {
         // Until it is known better.
-        self.pace.failed(now);
-        let taken = take::take(self.reads, (self.shard, self.map), (&mut open()?, &mut self.shelf), go_on)?;
-        Ok(taken.map(|Snapshot { sequence, bytes }| {
+        self.schedule.failed(now);
+        let taken = take::take(self.reads, (self.shard, self.map), (&mut open()?, &mut self.store), go_on)?;
+        Ok(taken.map(|TakenSnapshot { sequence, bytes }| {
             let size = bytes.len();
-            self.pace.is_there(sequence, Some(size as u64), now);
-            self.shelf.put(sequence, bytes);
+            self.schedule.is_there(sequence, Some(size as u64), now);
+            self.store.put(sequence, bytes);
             size
         }))
     }
 }
 
-/// The process's scribe: a thread.
-pub struct Scribe {
+/// The process's snapshotter: a thread.
+pub struct Snapshotter {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 /// What the thread needs.
-pub struct Tools {
+pub struct SnapshotterConfig {
     /// The log.
     pub log: LogArgs,
     /// Where snapshots are kept.
     pub snapshots: Snapshots,
     /// When they are due.
-    pub pace: Pace,
+    pub schedule: SnapshotSchedule,
     /// Each shard's loop, by number.
     pub controls: Vec<Control>,
     /// Goes with every reader of the log; nothing is written through it.
-    pub writer: Arc<Writer>,
+    pub writer: Arc<LogWriter>,
     /// The watchdog.
     pub pulse: Pulse,
 }
 
-impl Scribe {
+impl Snapshotter {
     /// Starts the thread.
-    pub fn start(tools: Tools) -> std::io::Result<Self> {
+    pub fn start(tools: SnapshotterConfig) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("scribe".to_owned()).spawn(move || work(&tools, &stopped))?;
+        let thread =
+            std::thread::Builder::new().name("snapshotter".to_owned()).spawn(move || work(&tools, &stopped))?;
         Ok(Self { stop, thread })
     }
 
@@ -151,31 +152,31 @@ impl Scribe {
     pub fn end(self) {
         self.stop.store(true, Ordering::Release);
         if self.thread.join().is_err() {
-            tracing::error!("the scribe panicked");
+            tracing::error!("the snapshotter panicked");
         }
     }
 }
 
-fn work(tools: &Tools, stop: &AtomicBool) {
+fn work(tools: &SnapshotterConfig, stop: &AtomicBool) {
     let (start, map) = (Instant::now(), tools.log.shard_map());
     // A consumer for each snapshot: a process that writes none keeps none.
     let open = |shard| {
         let consumer = LogConsumer::open(&tools.log, Reading::Bulk)?;
         Ok(KafkaLog::new(&tools.log, shard, consumer, tools.writer.clone()))
     };
-    let desk = |shard| Desk::new((shard, map), tools.snapshots.shelf(shard), tools.pace.clone());
-    let mut desks: Vec<_> = Shard::all(tools.log.shards).map(desk).collect();
+    let snapshots = |shard| ShardSnapshots::new((shard, map), tools.snapshots.store(shard), tools.schedule.clone());
+    let mut snapshots_of_shards: Vec<_> = Shard::all(tools.log.shards).map(snapshots).collect();
     // Asked once a record, or while one is waited for: what takes long goes on, what hangs does not.
     let go_on = || {
         tools.pulse.beat();
         !stop.load(Ordering::Acquire)
     };
     while go_on() {
-        for (desk, control) in desks.iter_mut().zip(&tools.controls) {
-            if !matches!(control.role(), Role::Recovering | Role::Halted | Role::Absent) {
-                let shard = desk.shard;
+        for (snapshots, control) in snapshots_of_shards.iter_mut().zip(&tools.controls) {
+            if !matches!(control.role(), ShardRole::Recovering | ShardRole::Halted | ShardRole::Absent) {
+                let shard = snapshots.shard;
                 let at = (control.sequence(), start.elapsed());
-                tell(shard, || desk.tend(at, || open(shard), go_on));
+                tell(shard, || snapshots.tend(at, || open(shard), go_on));
             }
         }
         std::thread::sleep(LOOK_EVERY);
@@ -186,16 +187,18 @@ fn work(tools: &Tools, stop: &AtomicBool) {
         end.elapsed() < LAST_WITHIN
     };
     // Also of a shard whose state the loop has given back after it led: the log is what a snapshot is made from.
-    let may_read = |control: &Control| control.role() != Role::Halted;
-    for (desk, control) in desks.iter_mut().zip(&tools.controls).filter(|(_, control)| may_read(control)) {
-        let shard = desk.shard;
-        tell(shard, || desk.tend_last((control.sequence(), now), || open(shard), go_on));
+    let may_read = |control: &Control| control.role() != ShardRole::Halted;
+    for (snapshots, control) in
+        snapshots_of_shards.iter_mut().zip(&tools.controls).filter(|(_, control)| may_read(control))
+    {
+        let shard = snapshots.shard;
+        tell(shard, || snapshots.tend_last((control.sequence(), now), || open(shard), go_on));
     }
     tools.pulse.stop();
 }
 
 /// Whatever goes wrong, a panic of the law too, costs a snapshot and no more.
-fn tell(shard: Shard, tend: impl FnOnce() -> Result<Option<usize>, TakeFault>) {
+fn tell(shard: Shard, tend: impl FnOnce() -> Result<Option<usize>, SnapshotFault>) {
     let start = Instant::now();
     let label = shard.to_string();
     let failed = |why: &str| {
@@ -209,7 +212,9 @@ fn tell(shard: Shard, tend: impl FnOnce() -> Result<Option<usize>, TakeFault>) {
             #[allow(clippy::cast_precision_loss, reason = "a metric")]
             gauge!(SNAPSHOT_BYTES, "shard" => label.clone()).set(size as f64);
         }
-        Ok(Err(TakeFault::Kafka(fault))) if fault.may_retry() => tracing::warn!(%shard, %fault, "no snapshot for now"),
+        Ok(Err(SnapshotFault::Kafka(fault))) if fault.may_retry() => {
+            tracing::warn!(%shard, %fault, "no snapshot for now")
+        }
         Ok(Err(fault)) => failed(&fault.to_string()),
         Err(payload) => failed(&format!("panicked: {}", panic_text(&*payload))),
     }

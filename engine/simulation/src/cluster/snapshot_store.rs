@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use engine::log::{Shelf, ShelfFault};
+use engine::log::{SnapshotStore, SnapshotStoreFault};
 use engine_core::{Replica, SnapshotError};
 use schemas::Shard;
 
@@ -27,32 +27,32 @@ struct Kept {
 
 /// One shard's snapshots by sequence. They survive their process.
 #[derive(Default)]
-pub struct Cabinet {
+pub struct StoredSnapshots {
     kept: RefCell<BTreeMap<u64, Kept>>,
 }
 
 /// A snapshot on its way to a cabinet.
 #[derive(Default)]
-pub struct Pending(RefCell<Option<(u64, Rc<[u8]>)>>);
+pub struct PendingSnapshot(RefCell<Option<(u64, Rc<[u8]>)>>);
 
 /// Every whole snapshot of one shard that was ever written.
-pub type Archive = Rc<RefCell<BTreeMap<u64, Rc<[u8]>>>>;
+pub type SnapshotArchive = Rc<RefCell<BTreeMap<u64, Rc<[u8]>>>>;
 
 #[derive(Clone)]
-pub struct MemoryShelf {
+pub struct MemorySnapshotStore {
     pub shard: Shard,
     pub cluster: Rc<Cluster>,
-    pub cabinet: Rc<Cabinet>,
-    pub archive: Archive,
-    pub pending: Rc<Pending>,
+    pub cabinet: Rc<StoredSnapshots>,
+    pub archive: SnapshotArchive,
+    pub pending: Rc<PendingSnapshot>,
 }
 
-impl Cabinet {
+impl StoredSnapshots {
     fn put(&self, sequence: u64, kept: Kept) {
-        let mut shelf = self.kept.borrow_mut();
-        shelf.insert(sequence, kept);
-        let surplus: Vec<u64> = shelf.range(..=sequence).rev().skip(KEEP).map(|(older, _)| *older).collect();
-        surplus.iter().for_each(|older| drop(shelf.remove(older)));
+        let mut store = self.kept.borrow_mut();
+        store.insert(sequence, kept);
+        let surplus: Vec<u64> = store.range(..=sequence).rev().skip(KEEP).map(|(older, _)| *older).collect();
+        surplus.iter().for_each(|older| drop(store.remove(older)));
     }
 
     /// The snapshots that are whole.
@@ -75,10 +75,10 @@ impl Cabinet {
     }
 
     fn damage(&self, random: &mut Random, how: impl FnOnce(&mut Vec<u8>, &mut Random)) -> bool {
-        let mut shelf = self.kept.borrow_mut();
-        let any = random.index(shelf.len().max(1));
-        let which = if random.one_in(3) { any } else { shelf.len().saturating_sub(1) };
-        let Some(kept) = shelf.values_mut().nth(which).filter(|kept| !kept.bytes.is_empty()) else { return false };
+        let mut store = self.kept.borrow_mut();
+        let any = random.index(store.len().max(1));
+        let which = if random.one_in(3) { any } else { store.len().saturating_sub(1) };
+        let Some(kept) = store.values_mut().nth(which).filter(|kept| !kept.bytes.is_empty()) else { return false };
         let mut bytes = kept.bytes.to_vec();
         how(&mut bytes, random);
         *kept = Kept { bytes: bytes.into(), damaged: true };
@@ -91,7 +91,7 @@ impl Cabinet {
     }
 
     /// All are gone but an old one from the archive.
-    pub fn replace(&self, archive: &Archive, random: &mut Random) -> bool {
+    pub fn replace(&self, archive: &SnapshotArchive, random: &mut Random) -> bool {
         let archive = archive.borrow();
         let Some((sequence, bytes)) = archive.iter().nth(random.index(archive.len().max(1))) else { return false };
         self.clear();
@@ -100,9 +100,9 @@ impl Cabinet {
     }
 }
 
-impl Pending {
+impl PendingSnapshot {
     /// Writing ends well.
-    pub fn complete(&self, cluster: &Cluster, cabinet: &Cabinet, archive: &Archive) {
+    pub fn complete(&self, cluster: &Cluster, cabinet: &StoredSnapshots, archive: &SnapshotArchive) {
         if let Some((sequence, bytes)) = self.0.borrow_mut().take() {
             cluster.saw(Seen::SnapshotKept);
             archive.borrow_mut().insert(sequence, bytes.clone());
@@ -111,7 +111,7 @@ impl Pending {
     }
 
     /// The process dies: nothing is there, or (on a store that is not as good as it should be) a part.
-    pub fn abandon(&self, cluster: &Cluster, cabinet: &Cabinet, random: &mut Random) {
+    pub fn abandon(&self, cluster: &Cluster, cabinet: &StoredSnapshots, random: &mut Random) {
         if let Some((sequence, bytes)) = self.0.borrow_mut().take()
             && cluster.strikes(Seen::SnapshotUnfinished)
         {
@@ -121,9 +121,13 @@ impl Pending {
     }
 }
 
-impl MemoryShelf {
-    fn readable(&self) -> Result<(), ShelfFault> {
-        if self.cluster.strikes(Seen::ShelfUnreadable) { Err(ShelfFault("out of reach".into())) } else { Ok(()) }
+impl MemorySnapshotStore {
+    fn readable(&self) -> Result<(), SnapshotStoreFault> {
+        if self.cluster.strikes(Seen::ShelfUnreadable) {
+            Err(SnapshotStoreFault("out of reach".into()))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -132,15 +136,16 @@ pub fn restore(cluster: &Cluster, shard: Shard, bytes: &[u8]) -> Result<Replica,
     Replica::restore_knowing(NEXT, (shard, cluster.map), bytes)
 }
 
-impl Shelf for MemoryShelf {
-    fn list(&mut self) -> Result<Vec<u64>, ShelfFault> {
+impl SnapshotStore for MemorySnapshotStore {
+    fn list(&mut self) -> Result<Vec<u64>, SnapshotStoreFault> {
         self.readable()?;
         Ok(self.cabinet.kept.borrow().keys().rev().copied().collect())
     }
 
-    fn get(&mut self, sequence: u64) -> Result<Vec<u8>, ShelfFault> {
+    fn get(&mut self, sequence: u64) -> Result<Vec<u8>, SnapshotStoreFault> {
         self.readable()?;
-        let kept = self.cabinet.kept.borrow().get(&sequence).cloned().ok_or_else(|| ShelfFault("gone".into()))?;
+        let kept =
+            self.cabinet.kept.borrow().get(&sequence).cloned().ok_or_else(|| SnapshotStoreFault("gone".into()))?;
         if kept.damaged && restore(&self.cluster, self.shard, &kept.bytes).is_err() {
             self.cluster.saw(Seen::DamagedSnapshotSkipped);
         }

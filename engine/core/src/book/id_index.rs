@@ -11,8 +11,8 @@
 //! The ring has four places for each order that rests, up to [`RING_MAX`]. When an id comes, the one that leaves the ring is entered into the
 //! table if its order rests: at most [`AHEAD`] for each that comes.
 
+use super::hash_index::{HashIndex, IndexEntry};
 use super::slab::NIL;
-use super::slots::{Place, Slots};
 use super::{BookId, IdKey};
 
 /// Places of the smallest ring.
@@ -27,34 +27,34 @@ const SHARE: usize = 4;
 /// How far the ring goes on with an id. Some orders do not come to rest, so ids have gaps.
 const AHEAD: u64 = 64;
 
-/// The page of a [`Place`] that is in the ring.
+/// The page of a [`IndexEntry`] that is in the ring.
 const RING: u32 = u32::MAX - 1;
 
 #[derive(Clone, Debug)]
-pub struct Ids {
+pub struct IdIndex {
     /// Slots of the ids from `start` to before `next`, or [`NIL`]; a power of two of them.
     ring: Box<[u32]>,
     start: u64,
     next: u64,
     /// How many are not [`NIL`].
     near: usize,
-    table: Slots,
+    table: HashIndex,
     /// No id above this is in the table, wherever the ring is.
     highest_in_table: u64,
     key: IdKey,
 }
 
-impl Default for Ids {
+impl Default for IdIndex {
     fn default() -> Self {
         Self::new(IdKey::default(), 0)
     }
 }
 
-impl Ids {
+impl IdIndex {
     /// Without entries, with places for so many.
     pub fn new(key: IdKey, room: usize) -> Self {
         let ring = ring(RING_MIN);
-        Self { ring, start: 0, next: 0, near: 0, table: Slots::with_room(room), highest_in_table: 0, key }
+        Self { ring, start: 0, next: 0, near: 0, table: HashIndex::with_room(room), highest_in_table: 0, key }
     }
 
     pub fn len(&self) -> usize {
@@ -86,19 +86,19 @@ impl Ids {
 
     /// Where the entry of an id is, and the slot; `has` tells whether a slot has this id.
     #[inline]
-    pub fn find<Id: BookId>(&self, id: Id, has: impl Fn(u32) -> bool) -> Option<(Place, u32)> {
+    pub fn find<Id: BookId>(&self, id: Id, has: impl Fn(u32) -> bool) -> Option<(IndexEntry, u32)> {
         if let Some(at) = id.number().and_then(|number| self.in_ring(number)) {
             let slot = self.ring[at];
             if slot != NIL {
                 let at = u32::try_from(at).expect("a ring is short");
-                return Some((Place { page: RING, at }, slot));
+                return Some((IndexEntry { page: RING, at }, slot));
             }
         }
         if self.may_be_in_table(id) { self.find_in_table(id, has) } else { None }
     }
 
     #[inline(never)]
-    fn find_in_table<Id: BookId>(&self, id: Id, has: impl Fn(u32) -> bool) -> Option<(Place, u32)> {
+    fn find_in_table<Id: BookId>(&self, id: Id, has: impl Fn(u32) -> bool) -> Option<(IndexEntry, u32)> {
         self.table.find(id.mix(self.key), has)
     }
 
@@ -188,9 +188,9 @@ impl Ids {
         self.table.fill(vacancy, hash, slot);
     }
 
-    /// Removes the entry at a place that [`Ids::find`] told.
+    /// Removes the entry at a place that [`IdIndex::find`] told.
     #[inline]
-    pub fn remove_at(&mut self, place: Place) {
+    pub fn remove_at(&mut self, place: IndexEntry) {
         if place.page == RING {
             self.ring[place.at as usize] = NIL;
             self.near -= 1;
@@ -200,7 +200,7 @@ impl Ids {
     }
 
     #[inline(never)]
-    fn remove_from_table(&mut self, place: Place) {
+    fn remove_from_table(&mut self, place: IndexEntry) {
         self.table.remove_at(place);
     }
 
@@ -247,7 +247,7 @@ mod tests {
     /// Ids by slot, the index of them, and a map that says the same.
     #[derive(Default)]
     struct Both {
-        ids: Ids,
+        ids: IdIndex,
         slots: Vec<u64>,
         naive: BTreeMap<u64, u32>,
     }

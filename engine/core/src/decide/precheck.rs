@@ -8,16 +8,16 @@ use schemas::{
     PostOnly, Price, Quantity, Rejection, Request, Room, SelfTrade, Side, Terms, TimeInForce,
 };
 
-use super::batch::{Refused, repeats_earlier, takes};
-use super::taker::Fills;
+use super::batch::{BatchRefusal, repeats_earlier, takes};
+use super::taker::FillOrKill;
 use super::{amend, cancel, groups, limits, matching, order, reduce, taker};
-use crate::state::{Exposure, MarketOrder, MarketView, State};
+use crate::state::{Exposure, MarketOrder, MarketView, ShardState};
 
 /// An all-or-nothing batch against what is there before it.
 ///
 /// Invariant: a batch that passes is carried out whole. Each check is at least as strict as the one that its request meets when it runs.
-pub(super) struct Trial<'a> {
-    state: &'a State,
+pub(super) struct Precheck<'a> {
+    state: &'a ShardState,
     account: AccountId,
     /// Orders that the batch cancels or amends.
     targets: BTreeSet<OrderId>,
@@ -79,13 +79,18 @@ struct Entering {
     after: Exposure,
 }
 
-impl<'a> Trial<'a> {
+impl<'a> Precheck<'a> {
     /// What a batch takes of its purse, or why it cannot be.
-    pub(super) fn of(state: &'a State, account: AccountId, requests: &[Request], room: usize) -> Result<Need, Refused> {
+    pub(super) fn of(
+        state: &'a ShardState,
+        account: AccountId,
+        requests: &[Request],
+        room: usize,
+    ) -> Result<Need, BatchRefusal> {
         let (targets, cancelled, entering, freed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
         let (amended, credits, resting) = (Vec::new(), Credits::ZERO, 0);
         let (filling, triggers) = (BTreeMap::new(), false);
-        let mut trial = Self {
+        let mut precheck = Self {
             state,
             account,
             targets,
@@ -102,18 +107,18 @@ impl<'a> Trial<'a> {
         for admit in [Self::admit_cancel, Self::admit_amend, Self::admit_place] {
             for (index, request) in requests.iter().enumerate().filter(|(index, _)| !repeats_earlier(requests, *index))
             {
-                admit(&mut trial, request).map_err(|code| Refused::at(index, code))?;
+                admit(&mut precheck, request).map_err(|code| BatchRefusal::at(index, code))?;
             }
         }
-        if let Some(order) = trial.amended_and_shrunk() {
+        if let Some(order) = precheck.amended_and_shrunk() {
             let amends = |request: &Request| match *request {
                 Request::Amend { order: other, .. } => cancel::resolve(state, account, other) == Ok(order),
                 Request::Cancel(_) | Request::Place(_) => false,
             };
             let index = requests.iter().position(amends).expect("the batch amends it");
-            return Err(Refused::at(index, Rejection::BatchConflict));
+            return Err(BatchRefusal::at(index, Rejection::BatchConflict));
         }
-        Ok(trial.wanted())
+        Ok(precheck.wanted())
     }
 
     /// Live orders that it cancels make room for those that it places.
@@ -303,7 +308,7 @@ impl<'a> Trial<'a> {
         let now = self.state.facts.time;
         let fok = matching::incoming(self.state, market, id, order, (entering.limit, now));
         let first = self.entering.is_empty() && !self.freed.iter().any(|freed| freed.market == entering.market);
-        first && fok.fills(self.state, market, now, self.room) == Fills::Whole
+        first && fok.fills(self.state, market, now, self.room) == FillOrKill::Whole
     }
 
     fn admit_entering(&mut self, market: MarketView<'_>, entering: Entering) -> Result<(), Rejection> {
@@ -316,7 +321,7 @@ impl<'a> Trial<'a> {
         }
         if market.limits != MarketLimits::NONE {
             let Entering { contract, before, after, .. } = entering;
-            let wanted = limits::Wanted { account: self.account, contract, before, after };
+            let wanted = limits::ExposureChange { account: self.account, contract, before, after };
             limits::check_exposure(market, &wanted, &self.exposure(market, &entering))?;
             // A budget before it may buy as much as the position's limit allows.
             if entering.buys && self.others(&entering).filter(same).any(|other| other.by_budget) {
@@ -412,7 +417,7 @@ impl Entering {
 
     fn placed(order: &NewOrder) -> Self {
         let contracts = u64::from(order.terms.contracts().contracts());
-        let limits::Wanted { contract, before, after, .. } = order::wanted(order, order.terms.contracts());
+        let limits::ExposureChange { contract, before, after, .. } = order::wanted(order, order.terms.contracts());
         Self {
             market: order.market,
             side: order.entry.book_side(),
@@ -431,22 +436,23 @@ impl Entering {
     }
 
     fn amended(market: MarketView<'_>, resting: &MarketOrder, limit: Price, quantity: Quantity) -> Self {
-        let stake = &resting.owner;
+        let metadata = &resting.owner;
         let remaining = quantity - resting.filled();
         let more = amend::more_contracts(resting, remaining);
-        let limits::Wanted { contract, before, after, .. } = limits::Wanted::amended(resting, limit, remaining);
+        let limits::ExposureChange { contract, before, after, .. } =
+            limits::ExposureChange::amended(resting, limit, remaining);
         Self {
             market: market.listing.market,
-            side: stake.entry.book_side(),
+            side: metadata.entry.book_side(),
             limit,
             contract,
-            buys: stake.entry.side() == Side::Buy,
+            buys: metadata.entry.side() == Side::Buy,
             by_budget: false,
-            gives: if stake.entry.side() == Side::Sell { more } else { 0 },
-            reduces: stake.reduce_only,
+            gives: if metadata.entry.side() == Side::Sell { more } else { 0 },
+            reduces: metadata.reduce_only,
             amends: true,
             takes: u64::from(remaining.contracts()),
-            group: stake.group,
+            group: metadata.group,
             before,
             after,
         }

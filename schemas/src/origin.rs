@@ -80,18 +80,11 @@ impl FromStr for TraceContext {
     }
 }
 
-/// Bytes of lower-case hexadecimal digits.
+/// Decodes exactly `N` bytes from lower-case hexadecimal digits.
 fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], UnknownName> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Ok(byte - b'0'),
-        b'a'..=b'f' => Ok(byte - b'a' + 10),
-        _ => Err(UnknownName),
-    };
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Ok(bytes)
+    let decoded = base16ct::lower::decode(digits, &mut bytes).map_err(|_| UnknownName)?.len();
+    if decoded == N { Ok(bytes) } else { Err(UnknownName) }
 }
 
 /// A client's own name for a request, as its `Idempotency-Key` header has it. Invariant: 1 to 128 visible ASCII

@@ -1,24 +1,29 @@
-//! Bytes as lower-case hex digits, and back.
+//! Bytes as lower-case hexadecimal digits.
 
-/// Lower-case hex digits.
+use base16ct::lower;
+
+/// Encodes bytes as lower-case hexadecimal digits.
 pub fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    lower::encode_string(bytes)
 }
 
-/// `None` unless the text is exactly `N` bytes as lower-case hex digits.
+/// Decodes exactly `N` bytes. Returns `None` for any other text, upper-case digits included.
 pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
     let mut bytes = [0; N];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
+    let decoded = lower::decode(text, &mut bytes).ok()?.len();
+    (decoded == N).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exactly_n_bytes_in_lower_case_are_decoded() {
+        assert_eq!(to_hex(&[0, 0xab, 0xff]), "00abff");
+        assert_eq!(from_hex::<3>("00abff"), Some([0, 0xab, 0xff]));
+        for text in ["", "00abf", "00ab", "00abff00", "00ABff", "00abfg", " 0abff", "0x00ab", "é0abf"] {
+            assert_eq!(from_hex::<3>(text), None, "{text}");
+        }
     }
-    Some(bytes)
 }

@@ -8,13 +8,13 @@ use engine::commands::{inspect, quarantine, run, topics, verify};
 /// Runs the shards of the exchange's log, and looks after it.
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Cli {
+struct EngineCli {
     #[command(subcommand)]
-    command: Command,
+    command: EngineCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum EngineCommand {
     /// Creates the log's topics, or verifies them.
     Topics(topics::TopicsArgs),
     /// Follows all shards, and leads those that the group gives it.
@@ -28,7 +28,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = EngineCli::parse();
     match start(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -39,15 +39,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
+fn start(cli: EngineCli) -> Result<(), Box<dyn std::error::Error>> {
     let telemetry = service::telemetry::init("engine")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match cli.command {
-        Command::Topics(args) => runtime.block_on(topics::topics(&args))?,
-        Command::Run(args) => runtime.block_on(run::run(args, telemetry))?,
-        Command::Verify(args) => verify::verify(&args)?,
-        Command::Inspect(args) => inspect::inspect(&args)?,
-        Command::Quarantine(args) => {
+        EngineCommand::Topics(args) => runtime.block_on(topics::topics(&args))?,
+        EngineCommand::Run(args) => runtime.block_on(run::run(args, telemetry))?,
+        EngineCommand::Verify(args) => verify::verify(&args)?,
+        EngineCommand::Inspect(args) => inspect::inspect(&args)?,
+        EngineCommand::Quarantine(args) => {
             let _within = runtime.enter();
             quarantine::quarantine(&args)?;
         }

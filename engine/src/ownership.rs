@@ -25,7 +25,7 @@ use schemas::topics::Topics;
 use service::config::LogArgs;
 use service::kafka::requests::Requests;
 use service::kafka::{GroupProtocol, KafkaFault, may_retry, member_config};
-use service::{Part, Shutdown};
+use service::{ReadinessPart, Shutdown};
 
 use crate::metrics::{COMMANDS_LAG, HALTED_AND_OWNED};
 use crate::shard::{Control, ShardRole};
@@ -65,7 +65,7 @@ pub struct GroupConfig {
     /// Each shard's loop, by number.
     pub controls: Vec<Control>,
     /// Becomes ready when it is known which shards are ours.
-    pub ready: Part,
+    pub ready: ReadinessPart,
 }
 
 impl Ownership {
@@ -210,7 +210,7 @@ impl Member {
 struct Owned {
     topics: Topics,
     controls: Vec<Control>,
-    ready: Part,
+    ready: ReadinessPart,
     requests: Requests,
 }
 

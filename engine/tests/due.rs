@@ -16,13 +16,13 @@ use schemas::event::CancelReason;
 use schemas::limits::PARKED_MAX_MS;
 use schemas::market::{Transition, YesValue};
 use schemas::{
-    AccountId, AdminId, Answer, Command, CommandId, Entry, Event, FeeRate, Instructions, MarketId, MarketState,
-    NewOrder, Outcome, PostOnly, Price, Quantity, Rejection, Terms, TimeInForce, Timestamp,
+    AccountId, AdminId, Command, CommandId, Entry, Event, FeeRate, Instructions, MarketId, MarketState, NewOrder,
+    Outcome, PostOnly, Price, Quantity, Rejection, ResolutionAnswer, Terms, TimeInForce, Timestamp,
 };
 
 const NEVER: Timestamp = Timestamp(4_000_000_000_000);
 const LIMIT: Duration = Duration::from_secs(10);
-const ANSWER: Answer = Answer::Value(YesValue::YES);
+const ANSWER: ResolutionAnswer = ResolutionAnswer::Value(YesValue::YES);
 
 /// A second, and what a machine that does other things may add.
 const LATE_MS: u64 = 1_000;

@@ -18,7 +18,7 @@ use common::load::{Load, World};
 use common::logs::{assert_each_command_is_answered_once, drained, tail};
 use common::{SHARDS, TestLog, wait_for};
 use schemas::{Shard, Timestamp};
-use service::kafka::Reading;
+use service::kafka::ConsumerProfile;
 
 /// Required of a kill.
 const KILLED_WITHIN: Duration = Duration::from_secs(3);
@@ -111,7 +111,7 @@ struct Seen {
 impl Watch {
     fn start(log: &TestLog) -> Self {
         let (end, seen) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let tail = tail(log, Reading::Live);
+        let tail = tail(log, ConsumerProfile::Live);
         let (ended, notes) = (end.clone(), Arc::clone(&seen));
         let thread = std::thread::spawn(move || {
             let mut audit = Audit::new();

@@ -14,7 +14,7 @@ use common::{Random, SHARDS, TestLog, wait_for};
 use engine::log::{Clock, SnapshotStore, SystemClock};
 use engine_core::Replica;
 use schemas::{Rejection, Shard, Timestamp};
-use service::kafka::{EventsTail, Reading};
+use service::kafka::{ConsumerProfile, EventsTail};
 use snapshots::Snapshots;
 
 const KILLS: u32 = 24;
@@ -128,7 +128,7 @@ struct Progress {
 
 impl Progress {
     fn watch(log: &TestLog) -> Self {
-        Self { tail: tail(log, Reading::Live), audit: Audit::new(), cuts: 0 }
+        Self { tail: tail(log, ConsumerProfile::Live), audit: Audit::new(), cuts: 0 }
     }
 
     /// Waits until every shard has `n` more outcomes than now.
@@ -184,7 +184,7 @@ fn assert_snapshots_agree_with_the_log(log: &TestLog, folder: &std::path::Path) 
 
 fn follow(log: &TestLog, replica: &mut Replica, end: u64) {
     let from = [(replica.state().shard(), replica.next_offset())];
-    let tail = EventsTail::open(&log.args.kafka, &log.topics, Reading::Bulk, from).unwrap();
+    let tail = EventsTail::open(&log.args.kafka, &log.topics, ConsumerProfile::Bulk, from).unwrap();
     while replica.next_offset() < end {
         if let Some(record) = tail.next_or_wait(Duration::from_secs(1)).unwrap() {
             replica.read(record.offset(), record.payload()).unwrap();

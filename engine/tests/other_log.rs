@@ -17,7 +17,7 @@ use common::{SHARDS, TestLog, wait_for};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::{AdminId, Command, Credits, Record, Shard};
-use service::kafka::{Reading, consumer_config};
+use service::kafka::{ConsumerProfile, consumer_config};
 
 /// A log that an engine has led and left, with snapshots at its end.
 fn left(name: &str) -> (TestLog, tempfile::TempDir) {
@@ -131,7 +131,7 @@ fn events_that_have_lost_their_end_are_not_led() {
 
     // An operator who gives those outcomes up sets the group's offset back.
     let consumer: BaseConsumer =
-        consumer_config(&log.args.kafka, &log.topics.engines_group, Reading::Live).create().unwrap();
+        consumer_config(&log.args.kafka, &log.topics.engines_group, ConsumerProfile::Live).create().unwrap();
     let mut back = TopicPartitionList::new();
     back.add_partition_offset(&log.topics.commands, shard(BROKEN).partition(), Offset::Offset(0)).unwrap();
     wait_for("the group lets it be set", LIMIT, || consumer.commit(&back, CommitMode::Sync).ok());

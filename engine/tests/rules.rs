@@ -29,7 +29,7 @@ fn ask_some(client: &Client, world: &World, random: &mut Random, asked: &mut Vec
 }
 
 /// An outcome that would give away credits, if it counted.
-fn forged(term: u64, position: &schemas::reading::Position, sequence: u64, world: &World) -> Vec<u8> {
+fn forged(term: u64, position: &schemas::reading::Checkpoint, sequence: u64, world: &World) -> Vec<u8> {
     let gift = Event::Deposited {
         account: world.accounts[0],
         amount: Credits::whole(1_000_000),
@@ -85,7 +85,7 @@ fn between_terms(first: u64, last: u64, log: &TestLog) -> u64 {
     let tail = service::kafka::EventsTail::open(
         &log.args.kafka,
         &log.topics,
-        service::kafka::Reading::Live,
+        service::kafka::ConsumerProfile::Live,
         [(shard(0), first + 1)],
     )
     .unwrap();
@@ -231,7 +231,7 @@ fn a_market_expires_by_itself_and_commands_that_are_none_are_refused() {
 }
 
 fn events(log: &TestLog) -> Vec<(Shard, u64, Vec<u8>)> {
-    let tail = tail(log, service::kafka::Reading::Bulk);
+    let tail = tail(log, service::kafka::ConsumerProfile::Bulk);
     let ends = tail.high_watermarks().unwrap();
     let total: u64 = ends.iter().map(|(_, end)| end).sum();
     let mut found = Vec::new();

@@ -9,14 +9,14 @@ use std::borrow::Cow;
 use schemas::answers::parts;
 use schemas::event::{CancelReason, FirstOutcome, OrderAmended};
 use schemas::{
-    AccountId, AdminId, ClientId, CommandId, Credits, Event, Instruction, MarketId, NewOrder, OrderId, OrderRef, Price,
-    ProposalId, Quantity, Rejection, Seconded, Terms, Timestamp,
+    AccountId, AdminId, ClientId, CommandId, Credits, Event, MarketId, NewOrder, OrderId, OrderRef, Price, ProposalId,
+    PurseInstruction, Quantity, Rejection, Seconded, Terms, Timestamp,
 };
 use serde::Serialize;
 
 use crate::http::problem::Problem;
 use crate::shapes::{Fill, Order, fills_of_taker, number, text, text_or_null};
-use crate::told::{OrderName, Settled, Told};
+use crate::told::{CommandResult, OrderName, ResultPart};
 
 /// Fills that one answer lists; the rest is served by `/v1/fills`.
 pub const FILLS_SHOWN: usize = 100;
@@ -44,7 +44,7 @@ impl OrderOutcome {
 }
 
 /// What became of an order.
-pub fn order(told: &Told<'_>) -> Option<OrderOutcome> {
+pub fn order(told: &ResultPart<'_>) -> Option<OrderOutcome> {
     let repeated = told.settled.is_repeat();
     told.events.iter().enumerate().find_map(|(index, event)| match event {
         Event::OrderPlaced(placed) => {
@@ -81,7 +81,7 @@ impl OrderAnswer {
 }
 
 /// What a cancel ended: the remainder of a live order, or a parked one.
-pub fn cancelled(told: &Told<'_>, order: OrderRef) -> Option<CancelAnswer> {
+pub fn cancelled(told: &ResultPart<'_>, order: OrderRef) -> Option<CancelAnswer> {
     told.events.iter().find_map(|event| match event {
         Event::OrderCancelled { order, market, quantity, reason: CancelReason::Requested, .. } => {
             Some(CancelAnswer::new(told, Some(*order), *market, Some(*quantity)))
@@ -98,7 +98,7 @@ pub fn cancelled(told: &Told<'_>, order: OrderRef) -> Option<CancelAnswer> {
 
 /// The parked order of this name, in the refusal that answers its command in the same outcome.
 fn refused_while_parked(
-    settled: &Settled,
+    settled: &CommandResult,
     command: CommandId,
     (market, client_id): OrderName,
 ) -> Option<(OrderId, &NewOrder)> {
@@ -135,14 +135,14 @@ pub struct CancelAnswer {
 }
 
 impl CancelAnswer {
-    fn new(told: &Told<'_>, order_id: Option<OrderId>, market_id: MarketId, quantity: Option<Quantity>) -> Self {
+    fn new(told: &ResultPart<'_>, order_id: Option<OrderId>, market_id: MarketId, quantity: Option<Quantity>) -> Self {
         let (cancelled, command_id) = (quantity.map(Quantity::contracts), told.settled.command.to_string());
         Self { order_id, market_id, status: "CANCELLED", cancelled, command_id }
     }
 }
 
 /// What an amendment made of an order.
-pub fn amended(told: &Told<'_>) -> Option<AmendAnswer> {
+pub fn amended(told: &ResultPart<'_>) -> Option<AmendAnswer> {
     told.events.iter().enumerate().find_map(|(index, event)| match event {
         Event::OrderAmended(amended) => {
             let rest = &told.events[index + 1..];
@@ -251,7 +251,7 @@ pub enum Deposit {
 }
 
 /// What became of a deposit.
-pub fn deposited(told: &Told<'_>) -> Option<Deposit> {
+pub fn deposited(told: &ResultPart<'_>) -> Option<Deposit> {
     told.events.iter().find_map(|event| match *event {
         Event::Deposited { amount, client_id, by, seconded, .. } => {
             Some(Deposit::Made { amount, client_id, by: Some(by), seconded, repeated: false })
@@ -271,7 +271,7 @@ pub fn deposited(told: &Told<'_>) -> Option<Deposit> {
 }
 
 /// What became of a withdrawal.
-pub fn withdrawn(told: &Told<'_>) -> Option<Moved> {
+pub fn withdrawn(told: &ResultPart<'_>) -> Option<Moved> {
     told.events.iter().find_map(|event| match event {
         Event::Withdrawn { amount, by, .. } => {
             Some(Moved { amount: *amount, by: Some(*by), repeated: told.settled.is_repeat() })
@@ -285,7 +285,7 @@ pub fn withdrawn(told: &Told<'_>) -> Option<Moved> {
 
 /// What became of a transfer to this account. The first is answered where the credits came in; a repeat of it perhaps
 /// by the sender's home, since it may have missed that.
-pub fn transferred(told: &Told<'_>, receiver: AccountId) -> Option<Moved> {
+pub fn transferred(told: &ResultPart<'_>, receiver: AccountId) -> Option<Moved> {
     let repeated = told.settled.is_repeat();
     told.events.iter().find_map(|event| match event {
         Event::TransferReceived { to, amount, .. } if *to == receiver => {
@@ -302,7 +302,7 @@ pub fn transferred(told: &Told<'_>, receiver: AccountId) -> Option<Moved> {
 }
 
 /// What every shard with a purse of the account has been told, and has done.
-pub fn instructed(told: &Told<'_>) -> Option<Instruction> {
+pub fn instructed(told: &ResultPart<'_>) -> Option<PurseInstruction> {
     told.events.iter().find_map(|event| match event {
         Event::InstructionCompleted { instruction, .. } => Some(*instruction),
         _ => None,
@@ -310,7 +310,7 @@ pub fn instructed(told: &Told<'_>) -> Option<Instruction> {
 }
 
 /// Why something that has not become what was wanted was refused.
-pub fn refusal(told: &Told<'_>) -> Option<Problem> {
+pub fn refusal(told: &ResultPart<'_>) -> Option<Problem> {
     let repeats = told.settled.is_repeat();
     let (code, repeated) = told.events.iter().find_map(|event| match event {
         Event::Rejected { code }
@@ -338,12 +338,12 @@ mod tests {
 
     const FIRST: CommandId = CommandId(5);
 
-    fn told(events: Vec<Event>) -> Settled {
+    fn told(events: Vec<Event>) -> CommandResult {
         settled(SHARD, outcome(7, events))
     }
 
     /// What is told of the command that is repeated.
-    fn told_of_first(events: impl IntoIterator<Item = Event>) -> Settled {
+    fn told_of_first(events: impl IntoIterator<Item = Event>) -> CommandResult {
         let events = std::iter::once(resumed(FIRST.0)).chain(events).collect();
         settled_of(SHARD, outcome(8, events), CommandId(7), FIRST)
     }
@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_command_and_position() {
-        let refusal_of = |settled: &Settled| refusal(&settled.told()).unwrap().body();
+        let refusal_of = |settled: &CommandResult| refusal(&settled.told()).unwrap().body();
         let refused = refusal_of(&told(vec![Event::Rejected { code: Rejection::OrderUnknown }]));
         assert_eq!(refused["status"], StatusCode::NOT_FOUND.as_u16());
         assert_eq!((&refused["position"], &refused["repeated"]), (&json!("0:7"), &json!(null)));
@@ -505,7 +505,7 @@ mod tests {
     #[test]
     fn an_instruction_is_done_when_every_shard_has_done_it() {
         let (account, by) = (AccountId(1), AdminId(4));
-        let instruction = Instruction::Freeze { by };
+        let instruction = PurseInstruction::Freeze { by };
         assert_eq!(instructed(&told(vec![Event::AccountFrozen { account, by }]).told()), None);
         let completed =
             vec![Event::AccountFrozen { account, by }, Event::InstructionCompleted { account, instruction }];

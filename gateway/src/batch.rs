@@ -7,17 +7,17 @@
 
 use std::collections::BTreeMap;
 
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{CommandId, OrderRef, Shard};
 
 use crate::answers::{self, AmendAnswer, CancelAnswer, OrderOutcome, refusal};
 use crate::http::problem::Problem;
 use crate::submit::{Gather, SubmitError};
-use crate::told::{OrderName, Settled, Told};
+use crate::told::{CommandResult, OrderName, ResultPart};
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Asked {
+pub enum BatchItem {
     /// An order, under its client's name if it has one.
     Place(Option<OrderName>),
     /// The end of one.
@@ -28,9 +28,9 @@ pub enum Asked {
 
 /// What a client is told of a request.
 #[derive(Debug)]
-pub enum Reply {
+pub enum ItemReply {
     /// What became of it, and where on the log that is told, of which command.
-    Told(Content, Coordinate, CommandId),
+    Told(Content, LogPosition, CommandId),
     /// Why nothing is known of it.
     Lost(SubmitError),
 }
@@ -50,10 +50,10 @@ pub enum Content {
 
 #[derive(Debug)]
 struct Item {
-    asked: Asked,
+    asked: BatchItem,
     /// The command whose answer it has as well, once that is known.
     repeats: Option<CommandId>,
-    reply: Option<Reply>,
+    reply: Option<ItemReply>,
 }
 
 /// A batch and the answers so far.
@@ -68,7 +68,7 @@ pub struct Batch {
 
 impl Batch {
     /// Requests and the shard that each goes to. Nothing is known yet.
-    pub fn new(requests: impl IntoIterator<Item = (Shard, Asked)>) -> Self {
+    pub fn new(requests: impl IntoIterator<Item = (Shard, BatchItem)>) -> Self {
         let mut batch = Self { items: Vec::new(), sent: BTreeMap::new(), refused: None, at: BTreeMap::new() };
         for (shard, asked) in requests {
             batch.sent.entry(shard).or_default().push(batch.items.len());
@@ -82,7 +82,7 @@ impl Batch {
     }
 
     /// What a shard tells of its part of the batch.
-    fn read(&mut self, settled: &Settled) {
+    fn read(&mut self, settled: &CommandResult) {
         let Some(places) = self.sent.get(&settled.shard) else { return };
         for (place, told) in settled.requests() {
             let item = place.map(|place| places.get(place).map(|&index| &mut self.items[index]));
@@ -101,7 +101,7 @@ impl Batch {
     }
 
     /// All that was sent to a shard is refused at once.
-    fn refuse(&mut self, places: &[usize], problem: &Problem, settled: &Settled) {
+    fn refuse(&mut self, places: &[usize], problem: &Problem, settled: &CommandResult) {
         for &index in places {
             self.items[index].tell(Content::Refused(problem.clone()), settled);
         }
@@ -111,9 +111,9 @@ impl Batch {
     }
 
     /// Takes note of how far the shards are whose answers are known.
-    fn note(&mut self, settled: &Settled) {
+    fn note(&mut self, settled: &CommandResult) {
         let at = settled.at();
-        let told = |item: &Item| matches!(&item.reply, Some(Reply::Told(_, told, _)) if *told == at);
+        let told = |item: &Item| matches!(&item.reply, Some(ItemReply::Told(_, told, _)) if *told == at);
         if self.items.iter().any(told) {
             let latest = self.at.entry(at.shard).or_default();
             *latest = at.sequence.max(*latest);
@@ -121,19 +121,19 @@ impl Batch {
     }
 
     /// The problem of a batch that was refused as a whole, or what is told of each request, in the order in which they were asked.
-    pub fn into_replies(self) -> Result<Vec<Reply>, Problem> {
+    pub fn into_replies(self) -> Result<Vec<ItemReply>, Problem> {
         let reply = |item: Item| item.reply.expect("what is not told is lost before the submission ends");
         self.refused.map_or(Ok(self.items.into_iter().map(reply).collect()), Err)
     }
 
     /// What all that is known is as of.
-    pub fn positions(&self) -> Vec<Coordinate> {
-        self.at.iter().map(|(&shard, &sequence)| Coordinate { shard, sequence }).collect()
+    pub fn positions(&self) -> Vec<LogPosition> {
+        self.at.iter().map(|(&shard, &sequence)| LogPosition { shard, sequence }).collect()
     }
 }
 
 impl Gather for Batch {
-    fn take(&mut self, settled: &Settled) -> bool {
+    fn take(&mut self, settled: &CommandResult) -> bool {
         if !settled.is_repeat() {
             self.read(settled);
         }
@@ -146,18 +146,18 @@ impl Gather for Batch {
 
     fn lose(&mut self, shard: Shard, error: SubmitError) -> bool {
         for &index in self.sent.get(&shard).into_iter().flatten() {
-            self.items[index].reply.get_or_insert(Reply::Lost(error.clone()));
+            self.items[index].reply.get_or_insert(ItemReply::Lost(error.clone()));
         }
         self.is_complete()
     }
 }
 
 impl Item {
-    fn tell(&mut self, content: Content, settled: &Settled) {
-        self.reply.get_or_insert(Reply::Told(content, settled.at(), settled.command));
+    fn tell(&mut self, content: Content, settled: &CommandResult) {
+        self.reply.get_or_insert(ItemReply::Told(content, settled.at(), settled.command));
     }
 
-    fn read(&mut self, told: &Told<'_>) {
+    fn read(&mut self, told: &ResultPart<'_>) {
         self.repeats = told.repeats().or(self.repeats);
         if let Some(content) = content(self.asked, told) {
             self.tell(content, told.settled);
@@ -165,8 +165,8 @@ impl Item {
     }
 
     /// The answer of the command that it repeats.
-    fn read_repeated(&mut self, settled: &Settled) {
-        let Asked::Place(Some(name)) = self.asked else { return };
+    fn read_repeated(&mut self, settled: &CommandResult) {
+        let BatchItem::Place(Some(name)) = self.asked else { return };
         if self.reply.is_some() || self.repeats != Some(settled.command) {
             return;
         }
@@ -188,11 +188,11 @@ impl Content {
     }
 }
 
-fn content(asked: Asked, told: &Told<'_>) -> Option<Content> {
+fn content(asked: BatchItem, told: &ResultPart<'_>) -> Option<Content> {
     let content = match asked {
-        Asked::Place(_) => answers::order(told).map(Content::Order),
-        Asked::Cancel(order) => answers::cancelled(told, order).map(Content::Cancelled),
-        Asked::Amend(_) => answers::amended(told).map(Content::Amended),
+        BatchItem::Place(_) => answers::order(told).map(Content::Order),
+        BatchItem::Cancel(order) => answers::cancelled(told, order).map(Content::Cancelled),
+        BatchItem::Amend(_) => answers::amended(told).map(Content::Amended),
     };
     content.or_else(|| refusal(told).map(Content::Refused))
 }
@@ -230,20 +230,20 @@ mod tests {
     }
 
     /// What a shard tells of the batch, in the outcome with this sequence.
-    fn told(shard: Shard, sequence: u64, events: Vec<Event>) -> Settled {
+    fn told(shard: Shard, sequence: u64, events: Vec<Event>) -> CommandResult {
         told_of(shard, sequence, BATCH, events)
     }
 
-    fn told_of(shard: Shard, sequence: u64, command: CommandId, events: Vec<Event>) -> Settled {
+    fn told_of(shard: Shard, sequence: u64, command: CommandId, events: Vec<Event>) -> CommandResult {
         let mut outcome = outcome(sequence, events);
         outcome.cause.id = command;
         settled_of(shard, outcome, BATCH, command)
     }
 
-    fn word(reply: Reply) -> String {
+    fn word(reply: ItemReply) -> String {
         match reply {
-            Reply::Lost(error) => error.to_string(),
-            Reply::Told(content, at, _) => match content {
+            ItemReply::Lost(error) => error.to_string(),
+            ItemReply::Told(content, at, _) => match content {
                 Content::Order(OrderOutcome::Placed(order, _, repeated)) => {
                     format!("{at} placed {}{}", order.id, if repeated { " before" } else { "" })
                 }
@@ -260,7 +260,7 @@ mod tests {
     }
 
     /// Takes all in; the batch is complete with the last, and not before.
-    fn complete(mut batch: Batch, all: &[Settled]) -> Vec<String> {
+    fn complete(mut batch: Batch, all: &[CommandResult]) -> Vec<String> {
         let taken: Vec<bool> = all.iter().map(|settled| batch.take(settled)).collect();
         assert_eq!(taken.iter().position(|complete| *complete), Some(all.len() - 1));
         words(batch)
@@ -270,8 +270,8 @@ mod tests {
     fn each_request_finds_its_answer_on_its_markets_shard() {
         let (account, code, unknown) = (ACCOUNT, Rejection::OrderUnknown, OrderRef::Id(OrderId(9)));
         let requests = || {
-            let by_id = |id| Asked::Cancel(OrderRef::Id(OrderId(id)));
-            [(OTHER, Asked::Place(None)), (ONE, Asked::Place(None)), (ONE, by_id(9)), (OTHER, by_id(5))]
+            let by_id = |id| BatchItem::Cancel(OrderRef::Id(OrderId(id)));
+            [(OTHER, BatchItem::Place(None)), (ONE, BatchItem::Place(None)), (ONE, by_id(9)), (OTHER, by_id(5))]
         };
         let one = vec![
             item(0),
@@ -286,13 +286,13 @@ mod tests {
         let mut batch = Batch::new(requests());
         let taken: Vec<bool> = all.iter().rev().map(|settled| batch.take(settled)).collect();
         assert_eq!(taken, [false, true]);
-        assert_eq!(batch.positions().iter().map(Coordinate::to_string).collect::<Vec<_>>(), ["0:10", "1:20"]);
+        assert_eq!(batch.positions().iter().map(LogPosition::to_string).collect::<Vec<_>>(), ["0:10", "1:20"]);
         assert_eq!(words(batch), found);
     }
 
     #[test]
     fn parked_requests_are_answered_when_they_are_decided_each_on_its_own_or_all_at_once() {
-        let requests = [(ONE, Asked::Place(None)), (ONE, Asked::Amend(OrderRef::Id(OrderId(5))))];
+        let requests = [(ONE, BatchItem::Place(None)), (ONE, BatchItem::Amend(OrderRef::Id(OrderId(5))))];
         let at_first = told(ONE, 10, vec![item(0), parked(7, &order(1)), item(1), parked(7, &order(5))]);
         let amend = |at| told(ONE, at, vec![item(1), Event::OrderAmended(amended(&order(5), 5_000, 9))]);
         let place = |at| told(ONE, at, vec![item(0), Event::OrderPlaced(order(1))]);
@@ -310,7 +310,7 @@ mod tests {
     fn a_request_that_repeats_a_parked_one_has_its_answer_wherever_that_came_from() {
         let (again, fresh) = (named(1, 99), named(2, 98));
         let first = CommandId(5);
-        let requests = [(ONE, Asked::Place(name_of(&again))), (ONE, Asked::Place(name_of(&fresh)))];
+        let requests = [(ONE, BatchItem::Place(name_of(&again))), (ONE, BatchItem::Place(name_of(&fresh)))];
         let events = vec![item(0), repeats(5, 99), item(1), Event::OrderPlaced(fresh)];
         let of_another_batch = vec![item(3), Event::OrderPlaced(named(8, 97)), item(4), Event::OrderPlaced(again)];
         let all = [told(ONE, 10, events.clone()), told_of(ONE, 11, first, of_another_batch)];
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn a_batch_that_names_one_parked_order_twice_answers_both_with_it() {
         let twice = named(1, 99);
-        let requests = [(ONE, Asked::Place(name_of(&twice))), (ONE, Asked::Place(name_of(&twice)))];
+        let requests = [(ONE, BatchItem::Place(name_of(&twice))), (ONE, BatchItem::Place(name_of(&twice)))];
         let parked = vec![item(0), parked(7, &twice), item(1), repeats(7, 99)];
         let decided = vec![item(0), Event::OrderPlaced(twice)];
         let all = [told(ONE, 10, parked), told(ONE, 11, decided)];
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_follows_elsewhere_under_the_same_command_is_passed_over() {
-        let mut batch = Batch::new([(ONE, Asked::Place(None))]);
+        let mut batch = Batch::new([(ONE, BatchItem::Place(None))]);
         let elsewhere = told(OTHER, 5, vec![item(0), Event::OrderPlaced(order(2))]);
         assert!(!batch.take(&elsewhere));
         // The home of the account decides on the same shard what the purse of another one asks.
@@ -344,7 +344,8 @@ mod tests {
 
     #[test]
     fn a_shard_that_is_lost_does_not_keep_what_another_one_told() {
-        let mut batch = Batch::new([(ONE, Asked::Place(None)), (OTHER, Asked::Place(None)), (ONE, Asked::Place(None))]);
+        let mut batch =
+            Batch::new([(ONE, BatchItem::Place(None)), (OTHER, BatchItem::Place(None)), (ONE, BatchItem::Place(None))]);
         assert!(!batch.take(&told(ONE, 10, vec![item(0), Event::OrderPlaced(order(1))])));
         assert!(!batch.lose(OTHER, SubmitError::Overloaded));
         assert!(batch.lose(ONE, SubmitError::Accepted(BATCH)));
@@ -355,10 +356,10 @@ mod tests {
     #[test]
     fn a_batch_may_be_refused_as_a_whole_by_one_shard_or_by_each_for_itself() {
         let refused = |shard| told(shard, 10, vec![Event::Rejected { code: Rejection::AccountFrozen }]);
-        let mut batch = Batch::new([(ONE, Asked::Place(None)), (ONE, Asked::Place(None))]);
+        let mut batch = Batch::new([(ONE, BatchItem::Place(None)), (ONE, BatchItem::Place(None))]);
         assert!(batch.take(&refused(ONE)));
         assert_eq!(batch.into_replies().unwrap_err().kind().code, "account-frozen");
-        let batch = Batch::new([(ONE, Asked::Place(None)), (OTHER, Asked::Place(None))]);
+        let batch = Batch::new([(ONE, BatchItem::Place(None)), (OTHER, BatchItem::Place(None))]);
         let all = [refused(ONE), told(OTHER, 11, vec![item(0), Event::OrderPlaced(order(1))])];
         assert_eq!(complete(batch, &all), ["0:10 account-frozen", "1:11 placed 1"]);
     }
@@ -367,7 +368,7 @@ mod tests {
     fn a_cancel_of_a_parked_order_is_answered() {
         let ended = named(1, 99);
         let (market, client_id) = name_of(&ended).unwrap();
-        let requests = [(ONE, Asked::Cancel(OrderRef::ClientId { market, client_id }))];
+        let requests = [(ONE, BatchItem::Cancel(OrderRef::ClientId { market, client_id }))];
         let (id, order, code) = (ended.id, ended.order, Rejection::CancelledWhileParked);
         let events = vec![
             item(0),

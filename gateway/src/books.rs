@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use schemas::{BookSide, MarketId};
 use tokio::sync::Semaphore;
 
-use crate::view::book::Book;
+use crate::view::book::BookLevels;
 
 /// A book with fewer levels is made for each who asks: that costs less than to keep it.
 const DEEP: usize = 256;
@@ -23,26 +23,26 @@ const AT_ONCE: usize = 1;
 const KEPT_MAX: usize = 64 * 1024 * 1024;
 
 /// See the module.
-pub struct Books {
-    kept: Mutex<Kept>,
+pub struct BookTexts {
+    kept: Mutex<BookText>,
     making: Semaphore,
 }
 
 #[derive(Default)]
-struct Kept {
+struct BookText {
     texts: HashMap<MarketId, (u64, Arc<str>)>,
     bytes: usize,
 }
 
-impl Default for Books {
+impl Default for BookTexts {
     fn default() -> Self {
         Self { kept: Mutex::default(), making: Semaphore::new(AT_ONCE) }
     }
 }
 
-impl Books {
+impl BookTexts {
     /// The levels of a market's book: `"bids":[["0.5500",120],…],"asks":[…]`.
-    pub async fn text(&self, market: MarketId, book: &Book) -> Arc<str> {
+    pub async fn text(&self, market: MarketId, book: &BookLevels) -> Arc<str> {
         if book.len() < DEEP {
             return text(book, usize::MAX).into();
         }
@@ -55,16 +55,16 @@ impl Books {
         self.kept(market, book).unwrap_or_else(|| self.keep(market, book))
     }
 
-    fn kept(&self, market: MarketId, book: &Book) -> Option<Arc<str>> {
+    fn kept(&self, market: MarketId, book: &BookLevels) -> Option<Arc<str>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.texts.get(&market).filter(|(changed, _)| *changed == book.changed()).map(|(_, text)| Arc::clone(text))
     }
 
-    fn keep(&self, market: MarketId, book: &Book) -> Arc<str> {
+    fn keep(&self, market: MarketId, book: &BookLevels) -> Arc<str> {
         let text: Arc<str> = text(book, usize::MAX).into();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes + text.len() > KEPT_MAX {
-            *kept = Kept::default();
+            *kept = BookText::default();
         }
         let before = kept.texts.insert(market, (book.changed(), Arc::clone(&text)));
         kept.bytes = kept.bytes + text.len() - before.map_or(0, |(_, before)| before.len());
@@ -72,8 +72,8 @@ impl Books {
     }
 }
 
-/// The best `depth` levels of each side, as [`Books::text`] gives all.
-pub fn text(book: &Book, depth: usize) -> String {
+/// The best `depth` levels of each side, as [`BookTexts::text`] gives all.
+pub fn text(book: &BookLevels, depth: usize) -> String {
     let mut text = String::new();
     for (name, side) in [("bids", BookSide::Bid), ("asks", BookSide::Ask)] {
         let comma = if text.is_empty() { "" } else { "," };
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn the_best_levels_come_first_and_no_more_than_asked_for() {
         use BookSide::{Ask, Bid};
-        let mut book = Book::default();
+        let mut book = BookLevels::default();
         assert_eq!(text(&book, usize::MAX), r#""bids":[],"asks":[]"#);
         book.apply(&[change(Bid, 5_500, 3), change(Bid, 5_400, 1), change(Ask, 5_900, 2), change(Ask, 6_000, 4)])
             .unwrap();
@@ -113,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_deep_book_is_made_once_for_each_change() {
-        let (books, mut book) = (Books::default(), Book::default());
+        let (books, mut book) = (BookTexts::default(), BookLevels::default());
         let full = (1..=300).map(|ticks| change(BookSide::Ask, ticks, 1)).collect::<Vec<_>>();
         book.apply(&full).unwrap();
         book.changed_by(7);
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_kept_is_bounded() {
-        let (books, mut book) = (Books::default(), Book::default());
+        let (books, mut book) = (BookTexts::default(), BookLevels::default());
         let full = (1..=9_999).map(|ticks| change(BookSide::Ask, ticks, i64::MAX)).collect::<Vec<_>>();
         book.apply(&full).unwrap();
         for market in 0..200 {

@@ -10,15 +10,15 @@ use service::{AdminArgs, FirstAdmin, LogArgs};
 /// HTTP and WebSocket in front of the log.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version)]
-pub struct Cli {
+pub struct GatewayCli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: GatewayCommand,
 }
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum GatewayCommand {
     /// Serves until it is asked to stop.
     Run(Box<Config>),
 }
@@ -76,7 +76,7 @@ pub struct Config {
     pub snapshots: Option<String>,
     /// Connections to Postgres.
     #[command(flatten)]
-    pub pool: PoolArgs,
+    pub pool: ReadPoolArgs,
 }
 
 /// What connections of clients may do.
@@ -104,7 +104,7 @@ pub struct ConnectionArgs {
 
 /// How Postgres is connected to.
 #[derive(Clone, Debug, Args)]
-pub struct PoolArgs {
+pub struct ReadPoolArgs {
     /// Connections at most.
     #[arg(long = "pool-max", env = "LFG_POOL_MAX", default_value_t = 16)]
     pub max: usize,
@@ -177,7 +177,7 @@ pub mod tests {
     pub fn config(more: &[&str]) -> Config {
         let servers = ["--kafka-brokers", "k:1", "--database-url", "postgres://h/d", "--redis-url", "redis://h"];
         let arguments = ["gateway", "run"].into_iter().chain(servers).chain(more.iter().copied());
-        let Cli { command: Command::Run(config) } = Cli::try_parse_from(arguments).unwrap();
+        let GatewayCli { command: GatewayCommand::Run(config) } = GatewayCli::try_parse_from(arguments).unwrap();
         *config
     }
 }

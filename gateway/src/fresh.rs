@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use schemas::Shard;
-use schemas::ids::Coordinate;
-use schemas::reading::Position;
+use schemas::ids::LogPosition;
+use schemas::reading::Checkpoint;
 
 /// How old the first thing may be that a read model lacks.
 pub const BEHIND_MAX: Duration = Duration::from_secs(10);
@@ -54,8 +54,8 @@ impl Marks {
 
 impl Reads {
     /// What the view began with was read long ago.
-    pub fn from(positions: &[Position]) -> Arc<Self> {
-        let marks = |position: &Position| Mutex::new(Marks { recent: VecDeque::new(), due: position.sequence });
+    pub fn from(positions: &[Checkpoint]) -> Arc<Self> {
+        let marks = |position: &Checkpoint| Mutex::new(Marks { recent: VecDeque::new(), due: position.sequence });
         Arc::new(Self { shards: positions.iter().map(marks).collect() })
     }
 
@@ -92,13 +92,13 @@ pub struct Fresh {
 #[error("the read model is at {at}, behind {wanted}")]
 pub struct Behind {
     /// Where it is.
-    pub at: Coordinate,
+    pub at: LogPosition,
     /// Where it must be at least.
     pub wanted: u64,
 }
 
 /// A question that was asked: its answer must be at least so far.
-pub struct Asked<'a> {
+pub struct FreshRead<'a> {
     fresh: &'a Fresh,
     floor: Vec<u64>,
 }
@@ -111,28 +111,28 @@ impl Fresh {
     }
 
     /// Before the read model is asked: what others hear meanwhile does not count.
-    pub fn ask(&self) -> Asked<'_> {
+    pub fn ask(&self) -> FreshRead<'_> {
         let floor = self.served.iter().map(|served| served.load(Ordering::Acquire)).collect();
-        Asked { fresh: self, floor }
+        FreshRead { fresh: self, floor }
     }
 
     /// The first shard on which a read model at `reached` may not be served; one that is missing there is at 0.
-    pub fn behind(&self, reached: &[Coordinate]) -> Option<Behind> {
+    pub fn behind(&self, reached: &[LogPosition]) -> Option<Behind> {
         let shards = Shard::all(u16::try_from(self.served.len()).unwrap_or(u16::MAX));
         let at =
-            |shard| reached.iter().find(|at| at.shard == shard).copied().unwrap_or(Coordinate { shard, sequence: 0 });
+            |shard| reached.iter().find(|at| at.shard == shard).copied().unwrap_or(LogPosition { shard, sequence: 0 });
         shards.map(at).find_map(|at| self.judge(at, self.served[at.shard.index()].load(Ordering::Acquire)).err())
     }
 
-    fn judge(&self, at: Coordinate, floor: u64) -> Result<(), Behind> {
+    fn judge(&self, at: LogPosition, floor: u64) -> Result<(), Behind> {
         let wanted = floor.max(self.reads.due(at.shard));
         if at.sequence < wanted { Err(Behind { at, wanted }) } else { Ok(()) }
     }
 }
 
-impl Asked<'_> {
+impl FreshRead<'_> {
     /// The answer came, as of these positions.
-    pub fn answered(self, at: impl IntoIterator<Item = Coordinate> + Clone) -> Result<(), Behind> {
+    pub fn answered(self, at: impl IntoIterator<Item = LogPosition> + Clone) -> Result<(), Behind> {
         for at in at.clone() {
             self.fresh.judge(at, self.floor.get(at.shard.index()).copied().unwrap_or(0))?;
         }
@@ -145,11 +145,11 @@ impl Asked<'_> {
     }
 
     /// The same of an answer that has all shards; one that is missing is at 0.
-    pub fn answered_of_all(self, at: &[Coordinate]) -> Result<(), Behind> {
+    pub fn answered_of_all(self, at: &[LogPosition]) -> Result<(), Behind> {
         let found =
-            |shard| at.iter().find(|at| at.shard == shard).copied().unwrap_or(Coordinate { shard, sequence: 0 });
+            |shard| at.iter().find(|at| at.shard == shard).copied().unwrap_or(LogPosition { shard, sequence: 0 });
         let shards = u16::try_from(self.floor.len()).unwrap_or(u16::MAX);
-        let all: Vec<Coordinate> = Shard::all(shards).map(found).collect();
+        let all: Vec<LogPosition> = Shard::all(shards).map(found).collect();
         self.answered(all)
     }
 }
@@ -160,8 +160,8 @@ mod tests {
 
     const SHARD: Shard = Shard::new(0).unwrap();
 
-    fn at(sequence: u64) -> Coordinate {
-        Coordinate { shard: SHARD, sequence }
+    fn at(sequence: u64) -> LogPosition {
+        LogPosition { shard: SHARD, sequence }
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn nothing_is_served_from_before_the_start_or_from_before_what_was_served() {
-        let reads = Reads::from(&[Position { sequence: 7, ..Position::default() }]);
+        let reads = Reads::from(&[Checkpoint { sequence: 7, ..Checkpoint::default() }]);
         let fresh = Fresh::new(&reads);
         assert_eq!(fresh.ask().answered([at(6)]), Err(Behind { at: at(6), wanted: 7 }));
         assert_eq!(fresh.behind(&[]), Some(Behind { at: at(0), wanted: 7 }));

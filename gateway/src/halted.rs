@@ -12,24 +12,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use metrics::gauge;
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{LeaderHalted, Shard};
-use service::{Part, Readiness};
+use service::{Readiness, ReadinessPart};
 
 /// See the module. One for each shard.
-pub struct Halted {
+pub struct HaltedShards {
     shards: Vec<Entry>,
 }
 
 struct Entry {
-    ready: Part,
+    ready: ReadinessPart,
     halted: AtomicBool,
     left_behind: AtomicBool,
     leaderless: AtomicBool,
     unreadable: AtomicBool,
 }
 
-impl Halted {
+impl HaltedShards {
     /// None, and each has a share in `readiness`.
     pub fn new(shards: u16, readiness: &Readiness) -> Arc<Self> {
         let entry = |shard: Shard| {
@@ -108,8 +108,8 @@ impl Halted {
     }
 
     /// The first halted shard of which more is wanted than `reached` says.
-    pub fn out_of_reach(&self, wanted: &[Coordinate], reached: impl Fn(Shard) -> u64) -> Option<Shard> {
-        let beyond = |at: &&Coordinate| self.contains(at.shard) && reached(at.shard) < at.sequence;
+    pub fn out_of_reach(&self, wanted: &[LogPosition], reached: impl Fn(Shard) -> u64) -> Option<Shard> {
+        let beyond = |at: &&LogPosition| self.contains(at.shard) && reached(at.shard) < at.sequence;
         wanted.iter().find(beyond).map(|at| at.shard)
     }
 }
@@ -121,10 +121,10 @@ mod tests {
     #[test]
     fn what_was_read_of_a_halted_shard_stays_in_reach() {
         let readiness = Readiness::new();
-        let halted = Halted::new(2, &readiness);
+        let halted = HaltedShards::new(2, &readiness);
         halted.all_caught_up();
         let [one, other] = [0, 1].map(|number| Shard::new(number).unwrap());
-        let wanted = |text: &str| text.split(',').map(|at| at.parse().unwrap()).collect::<Vec<Coordinate>>();
+        let wanted = |text: &str| text.split(',').map(|at| at.parse().unwrap()).collect::<Vec<LogPosition>>();
         let reach = |text: &str| halted.out_of_reach(&wanted(text), |_| 7);
         assert_eq!(reach("0:9,1:9"), None);
         halted.halt(other, "broken at offset 8");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 
-use crate::config::{self, Cli};
+use crate::config::{self, GatewayCli};
 use crate::http::problem::ERRORS_MAX;
 use crate::live::WAITING_MAX;
 use crate::replays::{ALL_MAX, OF_KEY_MAX};
@@ -73,7 +73,7 @@ fn constants() -> BTreeMap<&'static str, String> {
 
 /// Settings by their flags, with the defaults of those that have one.
 fn settings() -> BTreeMap<String, Option<String>> {
-    let cli = Cli::command();
+    let cli = GatewayCli::command();
     let run = cli.find_subcommand("run").expect("gateway run");
     let is_limit = |flag: &str| {
         let is_time_or_number = flag.ends_with("-max") || flag.ends_with("-within") || flag.contains("-per-");

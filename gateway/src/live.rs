@@ -15,14 +15,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use parking_lot::{FairMutex, FairMutexGuard};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::shard_map::ShardMap;
 use schemas::{Outcome, Shard, Term};
 use service::panic_text;
 use tokio::time::Instant;
 
-use crate::view::{Changes, FoldError, LiveView};
-use crate::waiting::Waiting;
+use crate::view::{FoldError, LiveView, ViewChanges};
+use crate::waiting::PositionWaiters;
 use crate::ws::hub::{Eviction, Hub};
 
 /// Outcomes that wait for the fan-out at most. Beyond that all clients are let go, since none would have all of them.
@@ -36,9 +36,9 @@ pub struct Live {
     view: RwLock<LiveView>,
     /// Fair: whoever subscribes has its turn between two outcomes, however many wait.
     hub: Arc<FairMutex<Hub>>,
-    fan_out: SyncSender<Told>,
+    fan_out: SyncSender<FoldedOutcome>,
     backlog: Arc<Backlog>,
-    waiting: Waiting,
+    waiting: PositionWaiters,
 }
 
 /// What is between the tail and the fan-out.
@@ -50,10 +50,10 @@ struct Backlog {
 }
 
 /// An outcome, and what it changed in the view.
-pub struct Told {
+pub struct FoldedOutcome {
     shard: Shard,
     outcome: Arc<Outcome>,
-    changes: Changes,
+    changes: ViewChanges,
     /// Bytes of its record.
     bytes: usize,
 }
@@ -65,18 +65,18 @@ impl Live {
         let (fan_out, told) = sync_channel(WAITING_MAX);
         let (tells, waits) = (Arc::clone(&hub), Arc::clone(&backlog));
         std::thread::Builder::new().name("fan-out".to_owned()).spawn(move || tell(&tells, &waits, &told))?;
-        Ok(Self { view: RwLock::new(view), hub, fan_out, backlog, waiting: Waiting::default() })
+        Ok(Self { view: RwLock::new(view), hub, fan_out, backlog, waiting: PositionWaiters::default() })
     }
 
     /// Folds an outcome into the view. [`Live::publish`] what this gives back, once the outcome is answered.
-    pub fn apply(&self, shard: Shard, outcome: &Arc<Outcome>, bytes: usize) -> Result<Told, FoldError> {
+    pub fn apply(&self, shard: Shard, outcome: &Arc<Outcome>, bytes: usize) -> Result<FoldedOutcome, FoldError> {
         let changes = self.view.write().unwrap_or_else(PoisonError::into_inner).apply(shard, outcome)?;
-        self.waiting.advance(Coordinate { shard, sequence: outcome.sequence });
-        Ok(Told { shard, outcome: Arc::clone(outcome), changes, bytes })
+        self.waiting.advance(LogPosition { shard, sequence: outcome.sequence });
+        Ok(FoldedOutcome { shard, outcome: Arc::clone(outcome), changes, bytes })
     }
 
     /// Hands an outcome to the thread that tells watchers. Never waits.
-    pub fn publish(&self, told: Told) {
+    pub fn publish(&self, told: FoldedOutcome) {
         let bytes = told.bytes;
         let sent = match self.backlog.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > WAITING_BYTES_MAX {
             true => Err(TrySendError::Full(told)),
@@ -89,7 +89,7 @@ impl Live {
     }
 
     /// Lets go who came with a key that the outcome revoked.
-    pub fn let_go(&self, told: &Told) {
+    pub fn let_go(&self, told: &FoldedOutcome) {
         if !told.changes.revoked.is_empty() {
             self.hub().revoke(&told.changes.revoked);
         }
@@ -117,14 +117,14 @@ impl Live {
     }
 
     /// Waits until the view is at least this far. False if it is not by the deadline.
-    pub async fn wait(&self, wanted: &[Coordinate], deadline: Instant) -> bool {
+    pub async fn wait(&self, wanted: &[LogPosition], deadline: Instant) -> bool {
         self.waiting.reach(wanted, deadline, |at| self.view().has_reached(&[at])).await
     }
 }
 
 /// Tells watchers, in the log's order, for as long as outcomes come. Where one was left out, or cannot be told, all streams begin anew.
-fn tell(hub: &FairMutex<Hub>, backlog: &Backlog, told: &Receiver<Told>) {
-    while let Ok(Told { shard, outcome, changes, bytes }) = told.recv() {
+fn tell(hub: &FairMutex<Hub>, backlog: &Backlog, told: &Receiver<FoldedOutcome>) {
+    while let Ok(FoldedOutcome { shard, outcome, changes, bytes }) = told.recv() {
         let mut hub = hub.lock();
         if backlog.overrun.swap(false, Ordering::AcqRel) {
             tracing::warn!(max = WAITING_MAX, "too many outcomes waited for the fan-out: all streams begin anew");
@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
     use crate::view::tests::{SHARD, outcome, placed, view_with_market};
-    use crate::ws::hub::{Inbox, Topic};
+    use crate::ws::hub::{ClientQueue, Subject};
     use schemas::{Entry, Event};
 
     fn live() -> Arc<Live> {
@@ -178,14 +178,14 @@ mod tests {
         let live = live();
         let market = crate::view::tests::listing("RAIN").market;
         let mut inboxes: Vec<_> = (0..2).map(|_| live.hub().connect()).collect();
-        live.hub().subscribe(inboxes[0].client, Topic::Book(market), [(SHARD, 1)]).unwrap();
+        live.hub().subscribe(inboxes[0].client, Subject::Book(market), [(SHARD, 1)]).unwrap();
         let hub = live.hub();
         publish(&live, 2..10);
         drop(hub);
         // The view has all of them, whoever was told.
         live.subscribe(|view, hub| {
             let at = view.positions().into_iter().map(|at| (at.shard, at.sequence));
-            hub.subscribe(inboxes[1].client, Topic::Book(market), at).unwrap();
+            hub.subscribe(inboxes[1].client, Subject::Book(market), at).unwrap();
         });
         publish(&live, 10..12);
         let mut sequences = Vec::new();
@@ -204,14 +204,19 @@ mod tests {
     fn hangs(live: &Live, count: u64, bytes: usize) -> bool {
         let hub = live.hub();
         for sequence in 1..=count {
-            live.publish(Told { shard: SHARD, outcome: bid(sequence), changes: Changes::default(), bytes });
+            live.publish(FoldedOutcome {
+                shard: SHARD,
+                outcome: bid(sequence),
+                changes: ViewChanges::default(),
+                bytes,
+            });
         }
         let overrun = live.backlog.overrun.load(Ordering::Relaxed);
         drop(hub);
         overrun
     }
 
-    fn is_let_go(inbox: &Inbox) -> bool {
+    fn is_let_go(inbox: &ClientQueue) -> bool {
         let start = std::time::Instant::now();
         while inbox.evicted.borrow().is_none() && start.elapsed() < Duration::from_secs(20) {
             std::thread::yield_now();

@@ -46,32 +46,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use schemas::{PartId, PartKind, Program};
 use service::kafka::{KafkaFault, announce, topics};
 use service::serve::{self, Peer, serve};
-use service::{Admin, Liveness, Part, Readiness, Shutdown, descriptors, telemetry};
+use service::{AdminPort, Liveness, Readiness, ReadinessPart, Shutdown, descriptors, telemetry};
 use snapshots::Snapshots;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use books::Books;
-use config::{ANSWER_PARTS, Cli, Command, Config, REQUEST_PARTS, WAIT_PARTS};
+use books::BookTexts;
+use config::{ANSWER_PARTS, Config, GatewayCli, GatewayCommand, REQUEST_PARTS, WAIT_PARTS};
 use db::{Database, DbError, boot::BootError};
 use follow::Followers;
 use fresh::{Fresh, Reads};
-use halted::Halted;
+use halted::HaltedShards;
 use limits::{Sockets, TooFew};
 use live::Live;
 use patience::when_there;
-use pending::Pending;
+use pending::PendingCommands;
 use producer::Producer;
-use progress::Progress;
+use progress::ReadModelProgress;
 use read_models::{ReadError, ReadModels};
 use replays::Replays;
 use shares::Shares;
-use standing::{Degraded, Standing};
-use state::{Shared, State};
+use standing::{Degraded, DependencyWatch};
+use state::{GatewayState, Shared};
 use submit::Submitter;
 use tail::Tail;
 use view::LiveView;
@@ -101,7 +101,7 @@ enum Fatal {
 }
 
 fn main() -> ExitCode {
-    let Cli { command: Command::Run(config) } = Cli::parse();
+    let GatewayCli { command: GatewayCommand::Run(config) } = GatewayCli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -128,12 +128,12 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
     let [ready, topics_right, can_write] = ["view", "topics", "producer"].map(|part| readiness.part(part));
     let postgres = readiness.side("postgres");
-    let halted = Halted::new(config.log.shards, &readiness);
+    let halted = HaltedShards::new(config.log.shards, &readiness);
     let followers = Arc::new(match config.follow {
         true => Followers::new(config.log.shards, &readiness),
         false => Followers::off(),
     });
-    Admin::start(config.admin.listen, telemetry, liveness.clone(), readiness.clone())
+    AdminPort::start(config.admin.listen, telemetry, liveness.clone(), readiness.clone())
         .await
         .map_err(|error| Fatal::Io("admin port", error))?;
 
@@ -145,12 +145,12 @@ async fn run(config: Config) -> Result<(), Fatal> {
 
     let live = Live::start(view, config.log.shard_map());
     let live = Arc::new(live.map_err(|error| Fatal::Io("the thread that tells watchers", error))?);
-    let pending = Arc::new(Pending::default());
+    let pending = Arc::new(PendingCommands::default());
     let (caught_up_sender, caught_up) = oneshot::channel();
     let reads = Reads::from(&positions);
     let (tables, models) = (Fresh::new(&reads), Fresh::new(&reads));
     let (database, read_models) = (database.only(tables.clone()), read_models.only(models.clone()));
-    let standing = Standing {
+    let standing = DependencyWatch {
         readiness,
         database: (database.clone(), tables),
         read_models: (read_models.clone(), models),
@@ -178,7 +178,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let announced = tokio::spawn(announce(config.log.clone(), part, shutdown.clone()));
     let outcomes = (pending, Arc::clone(&halted));
     let submitter = Arc::new(Submitter::new(Arc::clone(&producer), config.pending_max, outcomes));
-    let seen = Seen { live, halted, followers, replays, degraded };
+    let seen = ProcessParts { live, halted, followers, replays, degraded };
     let state = share(&config, sockets, seen, submitter, database, read_models, shutdown.clone());
     start_background(&state);
 
@@ -210,9 +210,9 @@ async fn run(config: Config) -> Result<(), Fatal> {
 }
 
 /// What this process sees of the log, and of its clients.
-struct Seen {
+struct ProcessParts {
     live: Arc<Live>,
-    halted: Arc<Halted>,
+    halted: Arc<HaltedShards>,
     followers: Arc<Followers>,
     replays: Replays,
     degraded: watch::Receiver<Degraded>,
@@ -234,11 +234,11 @@ struct Servers {
     database: Database,
     read_models: ReadModels,
     view: LiveView,
-    positions: Vec<Position>,
+    positions: Vec<Checkpoint>,
 }
 
 /// Waits for Kafka, Postgres and Redis, in that order. `None` if asked to end meanwhile.
-async fn connect(config: &Config, postgres: &Part, shutdown: &Shutdown) -> Result<Option<Servers>, Fatal> {
+async fn connect(config: &Config, postgres: &ReadinessPart, shutdown: &Shutdown) -> Result<Option<Servers>, Fatal> {
     let verify = async || topics::verify(&config.log).await;
     if when_there("Kafka", shutdown, KafkaFault::may_retry, verify).await?.is_none() {
         return Ok(None);
@@ -286,24 +286,24 @@ fn limits_of(config: &Config, sockets: Sockets) -> serve::Limits {
 fn share(
     config: &Config,
     sockets: Sockets,
-    Seen { live, halted, followers, replays, degraded }: Seen,
+    ProcessParts { live, halted, followers, replays, degraded }: ProcessParts,
     submitter: Arc<Submitter>,
     database: Database,
     read_models: ReadModels,
     shutdown: Shutdown,
 ) -> Shared {
-    Arc::new(State {
+    Arc::new(GatewayState {
         map: config.log.shard_map(),
         live,
-        books: Books::default(),
+        books: BookTexts::default(),
         snapshots: Arc::new(Semaphore::new(ws::orders::SNAPSHOTS_AT_ONCE)),
         halted,
         followers,
         submitter,
         database,
-        database_progress: Progress::new("postgres"),
+        database_progress: ReadModelProgress::new("postgres"),
         read_models,
-        read_models_progress: Progress::new("redis"),
+        read_models_progress: ReadModelProgress::new("redis"),
         first_admin: config.first_admin.clone(),
         replays,
         allowed_origins: config.allowed_origins.iter().cloned().collect(),

@@ -19,11 +19,11 @@ use dashmap::DashMap;
 use metrics::counter;
 use schemas::event::CancelReason;
 use schemas::limits::{BATCH_MAX, PARKED_MAX};
-use schemas::{CommandId, Event, Instruction, Outcome, Shard};
+use schemas::{CommandId, Event, Outcome, PurseInstruction, Shard};
 use tokio::sync::mpsc;
 
 use crate::standing::SILENT_AFTER;
-use crate::told::{Settled, places, repeated};
+use crate::told::{CommandResult, places, repeated};
 
 /// Parts of outcomes that wait for one handler at most: as many as its requests and its account's parked ones can lead to. What is
 /// beyond is not handed over, and its client has to look.
@@ -32,7 +32,7 @@ const ANSWERS_MAX: usize = BATCH_MAX + PARKED_MAX;
 /// Who waits for which command.
 // Whoever holds both locks has that of its handler first.
 #[derive(Default)]
-pub struct Pending {
+pub struct PendingCommands {
     /// Handlers, by the command that each has sent.
     handlers: DashMap<CommandId, Handler>,
     /// Those among them whose requests repeat a parked one, by its command.
@@ -61,12 +61,12 @@ const OPEN_COUNTS: Duration = Duration::from_secs(600);
 const OPEN_MAX: usize = 100_000;
 
 struct Handler {
-    answers: mpsc::Sender<Settled>,
+    answers: mpsc::Sender<CommandResult>,
     /// Its places in `repeats`: at most one for each of its requests.
     joined: Vec<CommandId>,
 }
 
-impl Pending {
+impl PendingCommands {
     fn repeats(&self) -> MutexGuard<'_, HashMap<CommandId, Vec<CommandId>>> {
         // If the tail panicked while it handed something over, that shard has halted: what is here is used on.
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
@@ -129,7 +129,7 @@ impl Pending {
             return;
         }
         for asked in hearers {
-            let settled = Settled { shard, outcome: Arc::clone(outcome), command, asked, events: events.clone() };
+            let settled = CommandResult { shard, outcome: Arc::clone(outcome), command, asked, events: events.clone() };
             self.hand_over(settled);
             for first in repeated(part) {
                 self.join(asked, first);
@@ -137,7 +137,7 @@ impl Pending {
         }
     }
 
-    fn hand_over(&self, settled: Settled) {
+    fn hand_over(&self, settled: CommandResult) {
         let Some(handler) = self.handlers.get(&settled.asked) else { return };
         match handler.answers.try_send(settled) {
             // A handler that has its answer is about to go, and wants no more.
@@ -172,10 +172,10 @@ impl Pending {
 
 /// A handler that waits.
 pub struct Registration {
-    pending: Arc<Pending>,
+    pending: Arc<PendingCommands>,
     id: CommandId,
     /// What is told of its command, and of those that it repeats.
-    pub answers: mpsc::Receiver<Settled>,
+    pub answers: mpsc::Receiver<CommandResult>,
 }
 
 impl Drop for Registration {
@@ -222,7 +222,7 @@ fn may_answer(event: &Event) -> bool {
         Event::OrderCancelled { reason, .. } => *reason == CancelReason::Requested,
         // Nobody asked for the end of what nobody confirmed.
         Event::DepositDropped { by, .. } => by.is_some(),
-        Event::InstructionCompleted { instruction, .. } => !matches!(instruction, Instruction::Recall(_)),
+        Event::InstructionCompleted { instruction, .. } => !matches!(instruction, PurseInstruction::Recall(_)),
         // What a later build says answers nothing that this one asks.
         Event::Unknown { .. }
         | Event::Traded(_)
@@ -283,13 +283,13 @@ mod tests {
 
     const ACCOUNT: AccountId = AccountId(1);
 
-    fn heard(registration: &mut Registration) -> Vec<Settled> {
+    fn heard(registration: &mut Registration) -> Vec<CommandResult> {
         std::iter::from_fn(|| registration.answers.try_recv().ok()).collect()
     }
 
     #[test]
     fn commands_without_outcome_are_counted_and_a_shard_that_decides_nothing_is_named() {
-        let pending = Pending::default();
+        let pending = PendingCommands::default();
         let [decided, waits, refused] = [1, 2, 3].map(CommandId);
         [decided, waits, refused].iter().for_each(|id| pending.goes(*id, SHARD));
         pending.stays(refused, SHARD);
@@ -310,7 +310,7 @@ mod tests {
     fn a_step_on_the_way_is_no_answer() {
         let order = placed(1, Entry::BuyYes, 5_000, 10, 0);
         let (account, by, amount, shard) = (ACCOUNT, AdminId(1), Credits::whole(1), SHARD);
-        let recall = Instruction::Recall(Need::credits(amount));
+        let recall = PurseInstruction::Recall(Need::credits(amount));
         let (id, market, entry) = (order.id, order.order.market, Entry::BuyYes);
         let cancelled = |reason| {
             let (price, quantity) = (order.price, order.quantity);
@@ -333,7 +333,7 @@ mod tests {
             Event::OrderPlaced(order),
             cancelled(CancelReason::Requested),
             Event::ParkedCancelled { account, ticket, command: CommandId(7) },
-            Event::InstructionCompleted { account, instruction: Instruction::Freeze { by } },
+            Event::InstructionCompleted { account, instruction: PurseInstruction::Freeze { by } },
             Event::Rejected { code: Rejection::AccountUnknown },
         ] {
             assert!(may_answer(&word), "{word:?}");
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn each_part_of_an_outcome_goes_to_whoever_waits_for_its_command() {
-        let pending = Arc::new(Pending::default());
+        let pending = Arc::new(PendingCommands::default());
         let (mut seller, mut parked_buyer) = (pending.register(CommandId(7)), pending.register(CommandId(8)));
         let (maker, buy) = (placed(1, Entry::SellYes, 5_000, 10, 0), placed(2, Entry::BuyYes, 5_000, 10, 4));
         pending.settle(SHARD, &Arc::new(outcome(6, vec![parked(8, &buy)])));
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_repeat_of_a_parked_request_hears_its_answer_and_so_does_the_first() {
-        let pending = Arc::new(Pending::default());
+        let pending = Arc::new(PendingCommands::default());
         let (mut first, mut again) = (pending.register(CommandId(5)), pending.register(CommandId(6)));
         let order = named(1, 99);
         pending.settle(SHARD, &Arc::new(outcome(5, vec![parked(5, &order)])));
@@ -373,7 +373,7 @@ mod tests {
 
     #[test]
     fn an_answer_in_the_same_outcome_as_its_repeat_is_not_missed() {
-        let pending = Arc::new(Pending::default());
+        let pending = Arc::new(PendingCommands::default());
         let mut again = pending.register(CommandId(6));
         let order = named(1, 99);
         pending.settle(SHARD, &Arc::new(outcome(6, vec![repeats(5, 99), resumed(5), Event::OrderPlaced(order)])));
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn who_goes_away_leaves_nothing_behind() {
-        let pending = Arc::new(Pending::default());
+        let pending = Arc::new(PendingCommands::default());
         let (one, other) = (pending.register(CommandId(6)), pending.register(CommandId(7)));
         for id in [6, 7] {
             pending.settle(SHARD, &Arc::new(outcome(id, vec![repeats(5, 99), repeats(5, 98)])));
@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_one_handler_is_bounded() {
-        let pending = Arc::new(Pending::default());
+        let pending = Arc::new(PendingCommands::default());
         let mut slow = pending.register(CommandId(1));
         let all = ANSWERS_MAX as u64 + 10;
         for sequence in 1..=all {

@@ -15,7 +15,7 @@ use rdkafka::{ClientConfig, ClientContext, Statistics};
 use schemas::Shard;
 use service::kafka::requests::Requests;
 use service::kafka::{KafkaFault, Polled, producer_config};
-use service::{KafkaArgs, Part, Shutdown};
+use service::{KafkaArgs, ReadinessPart, Shutdown};
 use tokio::sync::Notify;
 
 use crate::config::PRODUCE_WITHIN;
@@ -30,7 +30,7 @@ pub struct Producer {
     config: ClientConfig,
     topic: String,
     current: RwLock<Arc<Client>>,
-    ready: Part,
+    ready: ReadinessPart,
 }
 
 type Client = Polled<Reports>;
@@ -90,7 +90,7 @@ impl ProducerContext for Reports {
 
 impl Producer {
     /// Writes to this topic. `ready` is true while commands can be taken.
-    pub fn new(kafka: &KafkaArgs, topic: String, ready: Part) -> Result<Self, KafkaFault> {
+    pub fn new(kafka: &KafkaArgs, topic: String, ready: ReadinessPart) -> Result<Self, KafkaFault> {
         let config = producer_config(kafka, PRODUCE_WITHIN);
         let current = RwLock::new(Arc::new(client(&config)?));
         Ok(Self { config, topic, current, ready })

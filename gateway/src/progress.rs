@@ -9,13 +9,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::poll;
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use service::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::seldom::Seldom;
-use crate::waiting::Waiting;
+use crate::waiting::PositionWaiters;
 
 /// Between two questions while somebody waits. The read models move in batches every few milliseconds.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -24,10 +24,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// How far a read model is known to be.
-pub struct Progress {
+pub struct ReadModelProgress {
     name: &'static str,
-    reached: RwLock<Vec<Coordinate>>,
-    waiting: Waiting,
+    reached: RwLock<Vec<LogPosition>>,
+    waiting: PositionWaiters,
     demand: Notify,
     line: Seldom,
 }
@@ -37,16 +37,16 @@ pub struct Progress {
 #[error("the read model has not reached the position")]
 pub struct NotReached;
 
-impl Progress {
+impl ReadModelProgress {
     /// Nothing known yet.
     pub fn new(name: &'static str) -> Arc<Self> {
-        let (reached, waiting, demand) = (RwLock::default(), Waiting::default(), Notify::new());
+        let (reached, waiting, demand) = (RwLock::default(), PositionWaiters::default(), Notify::new());
         Arc::new(Self { name, reached, waiting, demand, line: Seldom::new() })
     }
 
     /// Waits until the read model is at least this far.
-    pub async fn wait(&self, wanted: &[Coordinate], deadline: Instant) -> Result<(), NotReached> {
-        let has = |at: Coordinate| covers(&self.reached.read().unwrap_or_else(PoisonError::into_inner), at);
+    pub async fn wait(&self, wanted: &[LogPosition], deadline: Instant) -> Result<(), NotReached> {
+        let has = |at: LogPosition| covers(&self.reached.read().unwrap_or_else(PoisonError::into_inner), at);
         if wanted.iter().all(|at| has(*at)) {
             return Ok(());
         }
@@ -63,7 +63,7 @@ impl Progress {
     pub async fn poll<E, F>(self: Arc<Self>, source: impl Fn() -> F, shutdown: Shutdown)
     where
         E: std::fmt::Display,
-        F: Future<Output = Result<Vec<Coordinate>, E>>,
+        F: Future<Output = Result<Vec<LogPosition>, E>>,
     {
         while !shutdown.is_triggered() {
             if !self.waiting.is_wanted() {
@@ -90,7 +90,7 @@ impl Progress {
 }
 
 /// True if the shard is at least that far.
-fn covers(reached: &[Coordinate], wanted: Coordinate) -> bool {
+fn covers(reached: &[LogPosition], wanted: LogPosition) -> bool {
     reached.iter().find(|at| at.shard == wanted.shard).map_or(0, |at| at.sequence) >= wanted.sequence
 }
 
@@ -101,13 +101,14 @@ mod tests {
     use std::convert::Infallible;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    fn at(sequence: u64) -> Coordinate {
-        Coordinate { shard: Shard::new(1).unwrap(), sequence }
+    fn at(sequence: u64) -> LogPosition {
+        LogPosition { shard: Shard::new(1).unwrap(), sequence }
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_who_waits_is_told_and_nobody_waiting_means_nothing_is_asked() {
-        let (progress, shutdown, asked) = (Progress::new("test"), Shutdown::new(), Arc::new(AtomicU64::new(0)));
+        let (progress, shutdown, asked) =
+            (ReadModelProgress::new("test"), Shutdown::new(), Arc::new(AtomicU64::new(0)));
         let counter = Arc::clone(&asked);
         let source = move || {
             let sequence = counter.fetch_add(1, Ordering::Relaxed);

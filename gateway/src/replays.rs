@@ -45,12 +45,12 @@ pub enum NotAccepted {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Replays(Mutex<Seen>);
+pub struct Replays(Mutex<SeenRequest>);
 
 impl Replays {
     /// Nothing was accepted yet by this process, which starts at `now`, by its clock in milliseconds.
     pub fn new(now: u64) -> Self {
-        Self(Mutex::new(Seen { seconds: BTreeMap::new(), kept: 0, from: now + EARLY_MAX_MS + 1 }))
+        Self(Mutex::new(SeenRequest { seconds: BTreeMap::new(), kept: 0, from: now + EARLY_MAX_MS + 1 }))
     }
 
     /// Whether a text with this timestamp can be accepted at all. Cheap, and the same whoever signed it.
@@ -64,7 +64,7 @@ impl Replays {
         self.lock().accept(key, timestamp, name, now)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, SeenRequest> {
         // Each change is whole before anything in it can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,14 +72,14 @@ impl Replays {
 
 /// What was accepted, by the second of its timestamp and by its key.
 #[derive(Debug)]
-struct Seen {
+struct SeenRequest {
     seconds: BTreeMap<u64, HashMap<ApiKeyId, HashSet<Name>>>,
     kept: usize,
     /// What is from before was forgotten, or was never known. Only grows.
     from: u64,
 }
 
-impl Seen {
+impl SeenRequest {
     fn is_in_time(&self, timestamp: u64, now: u64) -> bool {
         let earliest = self.from.max(now.saturating_sub(LATE_MAX_MS));
         (earliest..=now + EARLY_MAX_MS).contains(&timestamp)

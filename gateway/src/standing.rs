@@ -23,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::db::Database;
 use crate::fresh::Fresh;
-use crate::pending::{Open, Pending};
+use crate::pending::{Open, PendingCommands};
 use crate::read_models::ReadModels;
 
 /// A shard that decides nothing for so long, with commands there, is as good as dead.
@@ -36,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is looked at.
-pub struct Standing {
+pub struct DependencyWatch {
     /// Told what is degraded.
     pub readiness: Readiness,
     /// Postgres, and how far it must be.
@@ -44,7 +44,7 @@ pub struct Standing {
     /// Redis, and how far it must be.
     pub read_models: (ReadModels, Fresh),
     /// Commands without outcome.
-    pub pending: Arc<Pending>,
+    pub pending: Arc<PendingCommands>,
     /// Shards of the log.
     pub shards: u16,
 }
@@ -52,7 +52,7 @@ pub struct Standing {
 /// The names of what is degraded.
 pub type Degraded = Vec<String>;
 
-impl Standing {
+impl DependencyWatch {
     /// Looks, until the end of the process. Whoever watches hears of changes.
     pub fn watch(self, shutdown: Shutdown) -> watch::Receiver<Degraded> {
         let (sender, receiver) = watch::channel(Degraded::new());

@@ -9,12 +9,12 @@ use service::serve::Peer;
 use service::{FirstAdmin, Shutdown};
 use tokio::sync::{Semaphore, watch};
 
-use crate::books::Books;
+use crate::books::BookTexts;
 use crate::db::Database;
 use crate::follow::Followers;
-use crate::halted::Halted;
+use crate::halted::HaltedShards;
 use crate::live::Live;
-use crate::progress::Progress;
+use crate::progress::ReadModelProgress;
 use crate::read_models::ReadModels;
 use crate::replays::Replays;
 use crate::shares::Shares;
@@ -22,20 +22,20 @@ use crate::standing::Degraded;
 use crate::submit::Submitter;
 
 /// Shared by all handlers; cheap to clone.
-pub type Shared = Arc<State>;
+pub type Shared = Arc<GatewayState>;
 
 /// See the module.
-pub struct State {
+pub struct GatewayState {
     /// Where accounts and markets live.
     pub map: ShardMap,
     /// What is known from the log.
     pub live: Arc<Live>,
     /// Texts of books.
-    pub books: Books,
+    pub books: BookTexts,
     /// Snapshots of orders that are made at the same time.
     pub snapshots: Arc<Semaphore>,
     /// Shards that are read no further.
-    pub halted: Arc<Halted>,
+    pub halted: Arc<HaltedShards>,
     /// The shards' books, order by order.
     pub followers: Arc<Followers>,
     /// The way to the log.
@@ -43,11 +43,11 @@ pub struct State {
     /// Postgres.
     pub database: Database,
     /// How far Postgres is.
-    pub database_progress: Arc<Progress>,
+    pub database_progress: Arc<ReadModelProgress>,
     /// Redis.
     pub read_models: ReadModels,
     /// How far Redis is.
-    pub read_models_progress: Arc<Progress>,
+    pub read_models_progress: Arc<ReadModelProgress>,
     /// Who may administer as long as there is no admin on the log.
     pub first_admin: Option<FirstAdmin>,
     /// What was signed and accepted lately.

@@ -15,12 +15,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::OUTCOME_WITHIN;
-use crate::halted::Halted;
+use crate::halted::HaltedShards;
 use crate::http::{admission, origin};
-use crate::pending::Pending;
+use crate::pending::PendingCommands;
 use crate::producer::{Delivery, Producer};
 use crate::shares::{Asker, Owner, Shares};
-use crate::told::Settled;
+use crate::told::CommandResult;
 
 /// No answer; what that means for the caller.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ impl SubmitError {
 /// Puts the answers to commands together.
 pub trait Gather {
     /// Takes in what is told of a command. True once nothing is missing.
-    fn take(&mut self, settled: &Settled) -> bool;
+    fn take(&mut self, settled: &CommandResult) -> bool;
 
     /// What is still missing from `shard` does not come. True once nothing is missing.
     fn lose(&mut self, shard: Shard, error: SubmitError) -> bool;
@@ -80,8 +80,8 @@ struct One<F, T> {
     found: Option<Result<T, SubmitError>>,
 }
 
-impl<T, F: FnMut(&Settled) -> Option<T>> Gather for One<F, T> {
-    fn take(&mut self, settled: &Settled) -> bool {
+impl<T, F: FnMut(&CommandResult) -> Option<T>> Gather for One<F, T> {
+    fn take(&mut self, settled: &CommandResult) -> bool {
         self.found = (self.find)(settled).map(Ok);
         self.found.is_some()
     }
@@ -95,8 +95,8 @@ impl<T, F: FnMut(&Settled) -> Option<T>> Gather for One<F, T> {
 /// The way to the log.
 pub struct Submitter {
     producer: Arc<Producer>,
-    pending: Arc<Pending>,
-    halted: Arc<Halted>,
+    pending: Arc<PendingCommands>,
+    halted: Arc<HaltedShards>,
     permits: Arc<Shares>,
     within: Duration,
     /// How long commands take that are answered; the others are few.
@@ -110,7 +110,11 @@ const SETTLED: &str = "settled";
 
 impl Submitter {
     /// At most `max` commands wait at the same time.
-    pub fn new(producer: Arc<Producer>, max: usize, (pending, halted): (Arc<Pending>, Arc<Halted>)) -> Self {
+    pub fn new(
+        producer: Arc<Producer>,
+        max: usize,
+        (pending, halted): (Arc<PendingCommands>, Arc<HaltedShards>),
+    ) -> Self {
         Self {
             producer,
             pending,
@@ -127,7 +131,7 @@ impl Submitter {
         &self,
         shard: Shard,
         command: Command,
-        find: impl FnMut(&Settled) -> Option<T>,
+        find: impl FnMut(&CommandResult) -> Option<T>,
     ) -> Result<T, SubmitError> {
         let mut one = One { find, found: None };
         let id = self.ask_all(vec![(shard, command)], &mut one).await;
@@ -294,7 +298,7 @@ mod tests {
     }
 
     impl Gather for Answers {
-        fn take(&mut self, settled: &Settled) -> bool {
+        fn take(&mut self, settled: &CommandResult) -> bool {
             self.wanted.retain(|shard| *shard != settled.shard);
             self.wanted.is_empty()
         }
@@ -335,7 +339,7 @@ mod tests {
     #[test]
     fn one_answer_is_the_first_that_is_found() {
         let told = |code| settled(SHARD, outcome(7, vec![Event::Rejected { code }]));
-        let find = |settled: &Settled| {
+        let find = |settled: &CommandResult| {
             let wanted = Event::Rejected { code: Rejection::OrderUnknown };
             settled.told().events.contains(&wanted).then_some(settled.at())
         };

@@ -3,7 +3,7 @@
 //!   lfg.events[*] ─▶ *tail* ─▶ view, WebSocket queues, waiting commands
 //!
 //! Never waits for a client or a database. A shard whose log breaks its rules, or was cut, is read no further
-//! ([`Halted`]), since it could only serve falsehoods; the others go on.
+//! ([`HaltedShards`]), since it could only serve falsehoods; the others go on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
@@ -11,17 +11,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, counter, gauge};
-use schemas::reading::{Broken, Fault, Position, Reader, Reading as Read};
+use schemas::reading::{BrokenLog, Checkpoint, LogReader, ReadRecord as Read, RecordFault};
 use schemas::{Outcome, Quarantine, Record, Shard};
-use service::kafka::{Cut, EventsTail, KafkaFault, Reading, TailRecord, quarantine};
+use service::kafka::{ConsumerProfile, Cut, EventsTail, KafkaFault, TailRecord, quarantine};
 use service::{LogArgs, Pulse, Shutdown, panic_text};
 use tokio::sync::oneshot;
 
 use crate::follow::Followers;
 use crate::fresh::Reads;
-use crate::halted::Halted;
+use crate::halted::HaltedShards;
 use crate::live::Live;
-use crate::pending::Pending;
+use crate::pending::PendingCommands;
 use crate::view::FoldError;
 
 /// Why a shard is read no further. Never retry: an operator must look.
@@ -32,7 +32,7 @@ pub enum ShardError {
     Cut(#[from] Cut),
     /// The log breaks the rule of reading.
     #[error(transparent)]
-    Broken(#[from] Broken),
+    Broken(#[from] BrokenLog),
     /// The log does not follow from what the view began with.
     #[error("events log of shard {0} cannot be folded at offset {1}: {2}")]
     Fold(Shard, u64, FoldError),
@@ -44,8 +44,8 @@ pub enum ShardError {
 impl ShardError {
     fn hint(&self) -> &'static str {
         match self {
-            Self::Broken(Broken { fault: Fault::Newer { .. }, .. }) => HINT_NEWER,
-            Self::Broken(Broken { fault: Fault::OtherLog(_), .. }) | Self::Cut(_) => HINT_OTHER_LOG,
+            Self::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. }) => HINT_NEWER,
+            Self::Broken(BrokenLog { fault: RecordFault::OtherLog(_), .. }) | Self::Cut(_) => HINT_OTHER_LOG,
             _ => HINT,
         }
     }
@@ -65,7 +65,7 @@ const HINT_NEWER: &str = "install that build of the gateway in place of this pro
 
 /// Whether a record at which a shard would halt is put aside.
 struct Verdict {
-    broken: Broken,
+    broken: BrokenLog,
     put_aside: Option<Quarantine>,
 }
 
@@ -74,15 +74,15 @@ pub struct Tail {
     /// Which log.
     pub log: LogArgs,
     /// From where, for each shard.
-    pub positions: Vec<Position>,
+    pub positions: Vec<Checkpoint>,
     /// What is folded into.
     pub live: Arc<Live>,
     /// Who waits for answers.
-    pub pending: Arc<Pending>,
+    pub pending: Arc<PendingCommands>,
     /// Told how far each shard is read.
     pub reads: Arc<Reads>,
     /// Told of each shard that is read no further.
-    pub halted: Arc<Halted>,
+    pub halted: Arc<HaltedShards>,
     /// Who gets every record that is read.
     pub followers: Arc<Followers>,
     /// When to end.
@@ -117,9 +117,9 @@ impl Tail {
     fn run(self, caught_up: oneshot::Sender<()>) -> Result<(), KafkaFault> {
         let shards: Vec<Shard> = Shard::all(self.log.shards).collect();
         let from = shards.iter().zip(&self.positions).map(|(&shard, position)| (shard, position.start()));
-        let tail = EventsTail::open(&self.log.kafka, &self.log.topics(), Reading::Live, from)?;
-        let reader = |(&shard, &position)| Reader::new(shard, self.log.shards, position);
-        let mut readers: Vec<Reader> = shards.iter().zip(&self.positions).map(reader).collect();
+        let tail = EventsTail::open(&self.log.kafka, &self.log.topics(), ConsumerProfile::Live, from)?;
+        let reader = |(&shard, &position)| LogReader::new(shard, self.log.shards, position);
+        let mut readers: Vec<LogReader> = shards.iter().zip(&self.positions).map(reader).collect();
         for reader in &readers {
             self.followers.feed(reader.shard()).inspect(|feed| feed.opens(reader.next_offset()));
         }
@@ -189,10 +189,10 @@ impl Tail {
 
     /// Asks, in a thread of its own, whether admins have put aside the record at which a shard would halt. Until that
     /// is answered the shard is not read, and the others are.
-    fn ask(&self, broken: Broken, answers: mpsc::Sender<Verdict>) -> std::io::Result<()> {
+    fn ask(&self, broken: BrokenLog, answers: mpsc::Sender<Verdict>) -> std::io::Result<()> {
         let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
         let ask = move || {
-            let Broken { shard, offset, .. } = broken;
+            let BrokenLog { shard, offset, .. } = broken;
             let put_aside = loop {
                 match quarantine::of_record(&log, shard, offset) {
                     Err(fault) if fault.may_retry() && !shutdown.is_triggered() => {
@@ -209,7 +209,7 @@ impl Tail {
     }
 
     /// Goes on with a shard behind the record that was asked about: reads it, or looks whether others do.
-    fn hear(&self, tail: &EventsTail, reader: &mut Reader, answer: Verdict) -> Result<(), KafkaFault> {
+    fn hear(&self, tail: &EventsTail, reader: &mut LogReader, answer: Verdict) -> Result<(), KafkaFault> {
         let Verdict { broken, put_aside } = answer;
         let (shard, next) = (broken.shard, broken.offset + 1);
         match put_aside {
@@ -262,7 +262,7 @@ impl Tail {
     }
 
     /// Halts the shards whose log does not have what comes after what Postgres has. True if there are any.
-    fn halt_cut(&self, tail: &EventsTail, readers: &[Reader]) -> Result<bool, KafkaFault> {
+    fn halt_cut(&self, tail: &EventsTail, readers: &[LogReader]) -> Result<bool, KafkaFault> {
         let read = readers.iter().filter(|reader| !self.halted.contains(reader.shard()));
         let cut = tail.cut(read)?;
         let found = !cut.is_empty();
@@ -275,7 +275,7 @@ impl Tail {
     fn find_cut(
         &self,
         tail: &EventsTail,
-        readers: &[Reader],
+        readers: &[LogReader],
         fault: KafkaFault,
     ) -> Result<Option<KafkaFault>, KafkaFault> {
         match self.halt_cut(tail, readers) {
@@ -291,7 +291,7 @@ impl Tail {
     }
 
     /// Reads a record. A panic on the way is that shard's: what the locks guard of the others is whole.
-    fn read_or_halt(&self, reader: &mut Reader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), ShardError> {
+    fn read_or_halt(&self, reader: &mut LogReader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), ShardError> {
         let reading = AssertUnwindSafe(|| self.read(reader, meters, record));
         catch_unwind(reading).unwrap_or_else(|payload| {
             let text = panic_text(&*payload);
@@ -299,7 +299,7 @@ impl Tail {
         })
     }
 
-    fn read(&self, reader: &mut Reader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), ShardError> {
+    fn read(&self, reader: &mut LogReader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), ShardError> {
         let shard = record.shard();
         match reader.read(record.offset(), record.payload())? {
             Read::Outcome(outcome) => {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use schemas::answers::parts;
 use schemas::event::FirstOutcome;
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{ClientId, CommandId, Event, MarketId, Outcome, Rejection, Shard};
 
 /// What an outcome tells of a command that somebody waits for.
 #[derive(Clone, Debug)]
-pub struct Settled {
+pub struct CommandResult {
     /// The shard that told it.
     pub shard: Shard,
     /// What it told, of other commands as well.
@@ -25,10 +25,10 @@ pub struct Settled {
     pub events: Range<usize>,
 }
 
-impl Settled {
+impl CommandResult {
     /// Its place on the log.
-    pub fn at(&self) -> Coordinate {
-        Coordinate { shard: self.shard, sequence: self.outcome.sequence }
+    pub fn at(&self) -> LogPosition {
+        LogPosition { shard: self.shard, sequence: self.outcome.sequence }
     }
 
     /// True if the command is not the one that was sent, but one that it repeats.
@@ -37,12 +37,12 @@ impl Settled {
     }
 
     /// All that is told of the command.
-    pub fn told(&self) -> Told<'_> {
-        Told { settled: self, events: &self.outcome.events[self.events.clone()] }
+    pub fn told(&self) -> ResultPart<'_> {
+        ResultPart { settled: self, events: &self.outcome.events[self.events.clone()] }
     }
 
     /// What is told of each request of a batch, by its place there. What comes before the first has no place.
-    pub fn requests(&self) -> impl Iterator<Item = (Option<usize>, Told<'_>)> {
+    pub fn requests(&self) -> impl Iterator<Item = (Option<usize>, ResultPart<'_>)> {
         let mut rest = Some((None, self.told().events));
         std::iter::from_fn(move || {
             let (place, events) = rest.take()?;
@@ -50,14 +50,14 @@ impl Settled {
                 Event::BatchItem { index } => Some((at, usize::from(*index))),
                 _ => None,
             });
-            let Some((end, index)) = next else { return Some((place, Told { settled: self, events })) };
+            let Some((end, index)) = next else { return Some((place, ResultPart { settled: self, events })) };
             rest = Some((Some(index), &events[end + 1..]));
-            Some((place, Told { settled: self, events: &events[..end] }))
+            Some((place, ResultPart { settled: self, events: &events[..end] }))
         })
     }
 
     /// What is told of the order with this name, or of the whole batch that it came with.
-    pub fn of_order(&self, (market, client_id): OrderName) -> Option<Told<'_>> {
+    pub fn of_order(&self, (market, client_id): OrderName) -> Option<ResultPart<'_>> {
         let named = |event: &Event| match event {
             Event::OrderPlaced(placed) => (placed.order.market, placed.order.client_id) == (market, Some(client_id)),
             // Another request that wanted the same name for something else.
@@ -83,14 +83,14 @@ pub type OrderName = (MarketId, ClientId);
 
 /// What answers one request: all that an outcome tells of a command, or the part of one request of a batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct ResultPart<'a> {
     /// The whole.
-    pub settled: &'a Settled,
+    pub settled: &'a CommandResult,
     /// The part.
     pub events: &'a [Event],
 }
 
-impl Told<'_> {
+impl ResultPart<'_> {
     /// Something if one of the events is like this.
     pub fn says(&self, wanted: impl Fn(&Event) -> bool) -> Option<()> {
         self.events.iter().any(wanted).then_some(())
@@ -120,15 +120,15 @@ pub mod tests {
     const ACCOUNT: AccountId = AccountId(1);
 
     /// All that `outcome` tells of the command that caused it.
-    pub fn settled(shard: Shard, outcome: Outcome) -> Settled {
+    pub fn settled(shard: Shard, outcome: Outcome) -> CommandResult {
         let id = outcome.cause.id;
         settled_of(shard, outcome, id, id)
     }
 
     /// All that `outcome` tells of `command`, for whoever sent `asked`.
-    pub fn settled_of(shard: Shard, outcome: Outcome, asked: CommandId, command: CommandId) -> Settled {
+    pub fn settled_of(shard: Shard, outcome: Outcome, asked: CommandId, command: CommandId) -> CommandResult {
         let (_, events) = places(&outcome).find(|(of, _)| *of == command).expect("something is told of it");
-        Settled { shard, outcome: Arc::new(outcome), command, asked, events }
+        CommandResult { shard, outcome: Arc::new(outcome), command, asked, events }
     }
 
     /// `placed`, under a client's name.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use schemas::Shard;
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -14,7 +14,7 @@ type Place = (Shard, u64, u64);
 
 /// See the module.
 #[derive(Default)]
-pub struct Waiting {
+pub struct PositionWaiters {
     places: Mutex<Places>,
     count: AtomicUsize,
 }
@@ -25,14 +25,14 @@ struct Places {
     waiting: BTreeMap<Place, oneshot::Sender<()>>,
 }
 
-impl Waiting {
+impl PositionWaiters {
     /// True if somebody waits.
     pub fn is_wanted(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
 
     /// Wakes those who wait for this position, or for one before it.
-    pub fn advance(&self, at: Coordinate) {
+    pub fn advance(&self, at: LogPosition) {
         if !self.is_wanted() {
             return;
         }
@@ -47,9 +47,9 @@ impl Waiting {
         self.count.store(places.waiting.len(), Ordering::Release);
     }
 
-    /// Waits until all of this is reached. `has` looks; it says yes to all that [`Waiting::advance`] was told. False if
+    /// Waits until all of this is reached. `has` looks; it says yes to all that [`PositionWaiters::advance`] was told. False if
     /// it is not by the deadline.
-    pub async fn reach(&self, wanted: &[Coordinate], deadline: Instant, has: impl Fn(Coordinate) -> bool) -> bool {
+    pub async fn reach(&self, wanted: &[LogPosition], deadline: Instant, has: impl Fn(LogPosition) -> bool) -> bool {
         for &at in wanted {
             if has(at) {
                 continue;
@@ -65,14 +65,14 @@ impl Waiting {
         true
     }
 
-    fn register(&self, at: Coordinate) -> (Ticket<'_>, oneshot::Receiver<()>) {
+    fn register(&self, at: LogPosition) -> (WaiterKey<'_>, oneshot::Receiver<()>) {
         let (sender, woken) = oneshot::channel();
         let mut places = self.places();
         let place = (at.shard, at.sequence, places.next);
         places.next += 1;
         places.waiting.insert(place, sender);
         self.count.store(places.waiting.len(), Ordering::Release);
-        (Ticket { waiting: self, place }, woken)
+        (WaiterKey { waiting: self, place }, woken)
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -81,12 +81,12 @@ impl Waiting {
 }
 
 /// A place among those who wait; it ends with whoever has it.
-struct Ticket<'a> {
-    waiting: &'a Waiting,
+struct WaiterKey<'a> {
+    waiting: &'a PositionWaiters,
     place: Place,
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for WaiterKey<'_> {
     fn drop(&mut self) {
         let mut places = self.waiting.places();
         places.waiting.remove(&self.place);
@@ -101,19 +101,20 @@ mod tests {
     use std::sync::atomic::AtomicU64;
     use std::time::Duration;
 
-    fn at(shard: u16, sequence: u64) -> Coordinate {
-        Coordinate { shard: Shard::new(shard).unwrap(), sequence }
+    fn at(shard: u16, sequence: u64) -> LogPosition {
+        LogPosition { shard: Shard::new(shard).unwrap(), sequence }
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_is_woken_by_its_own_position_alone() {
-        let (waiting, reached, looks) = (Arc::new(Waiting::default()), Arc::new(AtomicU64::new(0)), Arc::default());
+        let (waiting, reached, looks) =
+            (Arc::new(PositionWaiters::default()), Arc::new(AtomicU64::new(0)), Arc::default());
         let deadline = Instant::now() + Duration::from_secs(2);
-        let wait = |wanted: Vec<Coordinate>| {
+        let wait = |wanted: Vec<LogPosition>| {
             let (waiting, reached, looks) =
                 (Arc::clone(&waiting), Arc::clone(&reached), Arc::<AtomicU64>::clone(&looks));
             tokio::spawn(async move {
-                let has = |at: Coordinate| {
+                let has = |at: LogPosition| {
                     looks.fetch_add(1, Ordering::Relaxed);
                     at.shard.number() == 1 && at.sequence <= reached.load(Ordering::Relaxed)
                 };

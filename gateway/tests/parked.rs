@@ -14,9 +14,9 @@ use common::{ADMIN_KEY, Platform, eventually};
 use reqwest::Method;
 use schemas::event::{FirstOutcome, OrderPlaced};
 use schemas::{
-    AccountId, AccountLimits, ClientId, Command, CommandId, CommandRecord, Credits, Event, Instruction, MarketId, Need,
-    NewOrder, OrderId, OrderRef, Parked, ParkedRequest, Quantity, Rejection, Request, Room, Scopes, Shard, Status,
-    Terms, Timestamp,
+    AccountId, AccountLimits, BatchRequest, ClientId, Command, CommandId, CommandRecord, Credits, Event, MarketId,
+    Need, NewOrder, OrderId, OrderRef, Parked, ParkedRequest, PurseInstruction, Quantity, Rejection, Room, Scopes,
+    Shard, Status, Terms, Timestamp,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -102,7 +102,7 @@ fn order_of(record: &CommandRecord) -> NewOrder {
 }
 
 /// The requests of a batch, as a shard gets them.
-fn requests_of(record: &CommandRecord) -> &[Request] {
+fn requests_of(record: &CommandRecord) -> &[BatchRequest] {
     let Command::Batch { account, all_or_nothing, requests } = &record.command else { panic!("{record:?}") };
     assert_eq!((*account, *all_or_nothing), (ID, false));
     requests
@@ -238,8 +238,10 @@ async fn a_batch_over_several_shards_is_answered_when_each_has_decided() {
     let batch = stage.trade(Method::POST, "/v1/orders/batch", json!({"requests": requests}));
     let (at_near, at_far) = (stage.scribe.command(here), stage.scribe.command(there));
     assert_eq!(at_near.id, at_far.id);
-    let [Request::Place(order), Request::Cancel(unknown)] = *requests_of(&at_near) else { panic!("{at_near:?}") };
-    let [Request::Place(other)] = *requests_of(&at_far) else { panic!("{at_far:?}") };
+    let [BatchRequest::Place(order), BatchRequest::Cancel(unknown)] = *requests_of(&at_near) else {
+        panic!("{at_near:?}")
+    };
+    let [BatchRequest::Place(other)] = *requests_of(&at_far) else { panic!("{at_far:?}") };
 
     let code = Rejection::OrderUnknown;
     let at_once = vec![
@@ -280,7 +282,7 @@ async fn what_does_not_come_in_time_of_a_batch_says_where_to_look() {
     ]);
     let batch = stage.trade(Method::POST, "/v1/orders/batch", json!({"requests": requests}));
     let (at_near, at_far) = (stage.scribe.command(here), stage.scribe.command(there));
-    let [Request::Place(order)] = *requests_of(&at_near) else { panic!("{at_near:?}") };
+    let [BatchRequest::Place(order)] = *requests_of(&at_near) else { panic!("{at_near:?}") };
     stage.scribe.answer(here, at_near.id, vec![Event::BatchItem { index: 0 }, placed(here, 1, order)]).await;
     assert_eq!(requests_of(&at_far).len(), 2);
     let done = batch.await.unwrap().expect(202);
@@ -309,13 +311,15 @@ async fn an_instruction_is_answered_when_every_shard_has_carried_it_out() {
         let asked = stage.scribe.command(home);
         let account = ID;
         let (known, instruction) = match asked.command {
-            Command::FreezeAccount { by, .. } => (Event::AccountFrozen { account, by }, Instruction::Freeze { by }),
+            Command::FreezeAccount { by, .. } => {
+                (Event::AccountFrozen { account, by }, PurseInstruction::Freeze { by })
+            }
             Command::LimitAccount { limits, by, .. } => {
-                (Event::AccountLimited { account, limits, by }, Instruction::Limit { limits, by })
+                (Event::AccountLimited { account, limits, by }, PurseInstruction::Limit { limits, by })
             }
             Command::MassCancel { market: None, .. } => {
                 let reason = schemas::event::CancelReason::MassCancel;
-                (Event::MassCancelRequested { account, market: None }, Instruction::MassCancel(reason))
+                (Event::MassCancelRequested { account, market: None }, PurseInstruction::MassCancel(reason))
             }
             other => panic!("{other:?}"),
         };

@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use schemas::text::Reason;
 use schemas::{AccountId, EngineId, LeaderHalted, MarketId, Scopes, Shard, Term};
 use serde_json::{Value, json};
-use service::kafka::{Reading, consumer_config};
+use service::kafka::{ConsumerProfile, consumer_config};
 
 /// `engine quarantine SHARD …` with these admins' keys.
 async fn quarantine(whole: &Whole, shard: Shard, what: [&str; 2], keys: [&str; 2]) -> Result<String, String> {
@@ -86,7 +86,7 @@ async fn a_record_that_two_admins_put_aside_is_passed_over_by_all() {
 
 /// The end of a shard's commands.
 fn commands_end(platform: &Platform, shard: Shard) -> i64 {
-    let consumer: BaseConsumer = consumer_config(&platform.log.kafka, "test", Reading::Live).create().unwrap();
+    let consumer: BaseConsumer = consumer_config(&platform.log.kafka, "test", ConsumerProfile::Live).create().unwrap();
     consumer.fetch_watermarks(&platform.log.topics().commands, shard.partition(), common::PATIENCE).unwrap().1
 }
 

@@ -18,7 +18,7 @@ use crate::log::{AuditedLog, LogError};
 use crate::people::{GatewayArgs, TestAccount, TestAdmin, TestListing};
 use crate::phase::Phase;
 use crate::plan::{self, CANCELS_PER_ORDER, Shape};
-use crate::report::{self, Row, grouped};
+use crate::report::{self, LatencyRow, grouped};
 use crate::verify::settle::{SettleTimes, VerifiedStores};
 use crate::verify::{self, Check};
 
@@ -297,11 +297,11 @@ async fn measure_floor(log: &LogArgs, rate: f64) -> Result<Floor, Error> {
 fn tell_latencies(driven: &Driven, floor: Option<&Floor>) {
     report::heading("Latency from intended send time to the answer, in ms");
     let mut rows = vec![
-        Row { name: "orders", took: driven.took, latencies: &driven.orders },
-        Row { name: "cancels", took: driven.took, latencies: &driven.cancels },
+        LatencyRow { name: "orders", took: driven.took, latencies: &driven.orders },
+        LatencyRow { name: "cancels", took: driven.took, latencies: &driven.cancels },
     ];
     if let Some(floor) = floor {
-        rows.push(Row { name: "floor (Kafka alone)", took: floor.took, latencies: &floor.latencies });
+        rows.push(LatencyRow { name: "floor (Kafka alone)", took: floor.took, latencies: &floor.latencies });
     }
     report::latencies(&rows);
     if let Some(floor) = floor {

@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, Threa
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use schemas::Shard;
 use service::kafka::topics;
-use service::kafka::{KafkaFault, Reading, consumer_config, producer_config};
+use service::kafka::{ConsumerProfile, KafkaFault, consumer_config, producer_config};
 use service::{LogArgs, Shutdown};
 
 use crate::latency::Latencies;
@@ -70,7 +70,7 @@ pub async fn measure(log: &LogArgs, rate: f64, length: Duration) -> Result<Floor
     result
 }
 
-type Producer = ThreadedProducer<DefaultProducerContext>;
+type FloorProducer = ThreadedProducer<DefaultProducerContext>;
 
 fn run(log: &LogArgs, rate: f64, length: Duration) -> Result<Floor, FloorError> {
     let names = log.topics();
@@ -79,7 +79,7 @@ fn run(log: &LogArgs, rate: f64, length: Duration) -> Result<Floor, FloorError> 
     let (arrived, arrivals) = mpsc::channel();
     let echo = echo(log, &names.commands, &names.events, stop.clone())?;
     let reader = reader(log, &names.events, base, arrived, stop.clone())?;
-    let producer: Producer = producer_config(&log.kafka, DELIVERY).create()?;
+    let producer: FloorProducer = producer_config(&log.kafka, DELIVERY).create()?;
     let result = drive(&producer, &names.commands, log.shards, (rate, length), base, &arrivals);
     stop.trigger();
     for thread in [echo, reader] {
@@ -89,7 +89,7 @@ fn run(log: &LogArgs, rate: f64, length: Duration) -> Result<Floor, FloorError> 
 }
 
 fn drive(
-    producer: &Producer,
+    producer: &FloorProducer,
     topic: &str,
     shards: u16,
     (rate, length): (f64, Duration),
@@ -129,7 +129,7 @@ fn drive(
 }
 
 fn consumer(log: &LogArgs, topic: &str) -> Result<BaseConsumer, KafkaError> {
-    let consumer: BaseConsumer = consumer_config(&log.kafka, topic, Reading::Live).create()?;
+    let consumer: BaseConsumer = consumer_config(&log.kafka, topic, ConsumerProfile::Live).create()?;
     let mut assignment = TopicPartitionList::new();
     for shard in Shard::all(log.shards) {
         assignment.add_partition_offset(topic, shard.partition(), Offset::Beginning)?;
@@ -142,7 +142,7 @@ type Loop = JoinHandle<Result<(), KafkaError>>;
 
 fn echo(log: &LogArgs, from: &str, to: &str, stop: Shutdown) -> Result<Loop, FloorError> {
     let consumer = consumer(log, from)?;
-    let producer: Producer = producer_config(&log.kafka, DELIVERY).create()?;
+    let producer: FloorProducer = producer_config(&log.kafka, DELIVERY).create()?;
     let to = to.to_owned();
     Ok(std::thread::spawn(move || {
         while !stop.is_triggered() {

@@ -5,10 +5,10 @@
 use std::time::{Duration, Instant};
 
 use schemas::Shard;
-use schemas::reading::{Broken, Position, Reader, Reading};
+use schemas::reading::{BrokenLog, Checkpoint, LogReader, ReadRecord};
 use schemas::shard_map::ShardMap;
 use service::LogArgs;
-use service::kafka::{EventsTail, KafkaFault, Reading as Tuning, quarantine};
+use service::kafka::{ConsumerProfile as Tuning, EventsTail, KafkaFault, quarantine};
 
 use crate::fold::Fold;
 use crate::phase::Phase;
@@ -26,7 +26,7 @@ pub enum LogError {
     Kafka(#[from] KafkaFault),
     /// It breaks its own rules.
     #[error(transparent)]
-    Broken(#[from] Broken),
+    Broken(#[from] BrokenLog),
     /// It has more, and does not bring it.
     #[error("the events log brought nothing for {} s although it has more", PATIENCE.as_secs())]
     Stalled,
@@ -36,7 +36,7 @@ pub enum LogError {
 pub struct AuditedLog {
     args: LogArgs,
     tail: EventsTail,
-    readers: Vec<Reader>,
+    readers: Vec<LogReader>,
     /// The shards' homes.
     pub map: ShardMap,
     /// What it said.
@@ -54,7 +54,7 @@ impl AuditedLog {
     pub fn open(args: &LogArgs) -> Result<Self, LogError> {
         let shards = || Shard::all(args.shards);
         let tail = EventsTail::open(&args.kafka, &args.topics(), Tuning::Bulk, shards().map(|shard| (shard, 0)))?;
-        let readers = shards().map(|shard| Reader::new(shard, args.shards, Position::default())).collect();
+        let readers = shards().map(|shard| LogReader::new(shard, args.shards, Checkpoint::default())).collect();
         let (map, fold) = (args.shard_map(), Fold::default());
         let args = args.clone();
         Ok(Self { args, tail, readers, map, fold, phase: None, records: 0, stale: 0 })
@@ -83,28 +83,28 @@ impl AuditedLog {
             let reading = match reader.read(record.offset(), record.payload()) {
                 Err(broken) if quarantine::of_record(&self.args, shard, broken.offset)?.is_some() => {
                     reader.pass_over(broken.offset);
-                    Reading::Ignored
+                    ReadRecord::Ignored
                 }
                 reading => reading?,
             };
             match reading {
-                Reading::Outcome(outcome) => {
+                ReadRecord::Outcome(outcome) => {
                     self.fold.apply(shard, &outcome);
                     if let Some(phase) = &mut self.phase {
                         phase.take(shard, record.offset(), &outcome);
                     }
                 }
-                Reading::Term(_) | Reading::Halted(_) | Reading::Quarantine(_) => {}
-                Reading::Ignored => self.stale += 1,
+                ReadRecord::Term(_) | ReadRecord::Halted(_) | ReadRecord::Quarantine(_) => {}
+                ReadRecord::Ignored => self.stale += 1,
                 // Of a later build, which changes nothing that is checked here.
-                Reading::Unknown => {}
+                ReadRecord::Unknown => {}
             }
         }
         Ok(())
     }
 
     /// How far each shard is read.
-    pub fn positions(&self) -> impl Iterator<Item = (Shard, &Position)> {
+    pub fn positions(&self) -> impl Iterator<Item = (Shard, &Checkpoint)> {
         self.readers.iter().map(|reader| (reader.shard(), reader.position()))
     }
 }

@@ -42,13 +42,13 @@ use error::Error;
 
 #[derive(Parser)]
 #[command(name = "loadtest", version, about = "Drives the exchange like clients do, and verifies what came of it")]
-struct Cli {
+struct LoadtestCli {
     #[command(subcommand)]
-    command: Command,
+    command: LoadtestCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum LoadtestCommand {
     /// Make a few demo accounts and markets (once)
     Seed(seed::SeedArgs),
     /// Trade for a minute in an open loop, then verify every figure
@@ -56,7 +56,7 @@ enum Command {
     /// Measure the bare loop through Kafka: what the broker alone costs
     Floor(FloorArgs),
     /// Compare the whole log with Postgres and Redis, without any load
-    Verify(VerifyArgs),
+    Verify(LogVerifyArgs),
     /// Find the highest rate that holds, in short steps
     RateSearch(search::SearchArgs),
     /// Attack the gateway in every known way, beside a client that must not feel it
@@ -79,7 +79,7 @@ struct FloorArgs {
 }
 
 #[derive(Args)]
-struct VerifyArgs {
+struct LogVerifyArgs {
     #[command(flatten)]
     log: LogArgs,
     #[command(flatten)]
@@ -88,7 +88,7 @@ struct VerifyArgs {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = LoadtestCli::parse();
     if let Err(error) = service::telemetry::init("loadtest") {
         eprintln!("loadtest: {error}");
         return ExitCode::from(2);
@@ -104,29 +104,29 @@ async fn main() -> ExitCode {
 }
 
 /// True if all checks hold.
-async fn run(command: Command) -> Result<bool, Error> {
+async fn run(command: LoadtestCommand) -> Result<bool, Error> {
     match command {
-        Command::Seed(args) => seed::run(&args).await.map(|()| true).map_err(Error::from),
-        Command::Demo(args) => demo::run(&args).await,
-        Command::Floor(args) => bare_loop(&args).await,
-        Command::Verify(args) => whole_log(&args).await,
-        Command::RateSearch(args) => search::run(&args).await,
-        Command::Hostile(args) => hostile::run(&args).await,
-        Command::Attack(args) => hostile::attack(&args).await,
+        LoadtestCommand::Seed(args) => seed::run(&args).await.map(|()| true).map_err(Error::from),
+        LoadtestCommand::Demo(args) => demo::run(&args).await,
+        LoadtestCommand::Floor(args) => bare_loop(&args).await,
+        LoadtestCommand::Verify(args) => whole_log(&args).await,
+        LoadtestCommand::RateSearch(args) => search::run(&args).await,
+        LoadtestCommand::Hostile(args) => hostile::run(&args).await,
+        LoadtestCommand::Attack(args) => hostile::attack(&args).await,
     }
 }
 
 async fn bare_loop(args: &FloorArgs) -> Result<bool, Error> {
     let floor = floor::measure(&args.log, f64::from(args.rate), Duration::from_secs(args.seconds.into())).await?;
     report::heading("Latency of the bare loop through Kafka, in ms");
-    report::latencies(&[report::Row { name: "floor", took: floor.took, latencies: &floor.latencies }]);
+    report::latencies(&[report::LatencyRow { name: "floor", took: floor.took, latencies: &floor.latencies }]);
     if floor.lost > 0 {
         report::say!("\n{} records were lost.", report::grouped(floor.lost));
     }
     Ok(floor.lost == 0)
 }
 
-async fn whole_log(args: &VerifyArgs) -> Result<bool, Error> {
+async fn whole_log(args: &LogVerifyArgs) -> Result<bool, Error> {
     let mut models = args.models.connect(&args.log).await?;
     let mut log = log::AuditedLog::open(&args.log)?;
     let settled = verify::settle::settle(&mut log, &models, args.models.patience()).await?;

@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use schemas::{AccountId, Command, CommandRecord, Event, Outcome, Shard};
 use service::LogArgs;
-use service::kafka::{EventsTail, KafkaFault, Reading, consumer_config};
+use service::kafka::{ConsumerProfile, EventsTail, KafkaFault, consumer_config};
 
 use crate::log::LogError;
 
@@ -37,7 +37,7 @@ impl Phase {
     /// From where the log ends now. Blocks.
     pub fn begin(args: &LogArgs) -> Result<Self, KafkaFault> {
         let ends = Shard::all(args.shards).map(|shard| (shard, u64::MAX));
-        let begins = EventsTail::open(&args.kafka, &args.topics(), Reading::Bulk, ends)?.high_watermarks()?;
+        let begins = EventsTail::open(&args.kafka, &args.topics(), ConsumerProfile::Bulk, ends)?.high_watermarks()?;
         Ok(Self::of(begins.into_iter().collect()))
     }
 
@@ -98,7 +98,7 @@ impl Phase {
     fn consumer(&self, args: &LogArgs) -> Result<BaseConsumer, KafkaFault> {
         let topic = args.topics().commands;
         let consumer: BaseConsumer =
-            consumer_config(&args.kafka, &format!("{topic}.loadtest"), Reading::Bulk).create()?;
+            consumer_config(&args.kafka, &format!("{topic}.loadtest"), ConsumerProfile::Bulk).create()?;
         let mut assignment = TopicPartitionList::new();
         for (shard, offsets) in &self.commands {
             let first =

@@ -139,7 +139,7 @@ pub fn plan(shape: &Shape) -> Vec<Intent> {
 }
 
 struct Planner {
-    random: Random,
+    random: SplitMix64,
     accounts: usize,
     zipf: Vec<f64>,
     /// Reference prices in ticks of YES.
@@ -148,7 +148,7 @@ struct Planner {
 
 impl Planner {
     fn new(shape: &Shape) -> Self {
-        let mut random = Random(shape.seed);
+        let mut random = SplitMix64(shape.seed);
         let references = (0..shape.markets).map(|_| 3_000 + random.below_u16(4_000) / 100 * 100).collect();
         Self { random, accounts: shape.accounts, zipf: zipf(shape.markets), references }
     }
@@ -323,9 +323,9 @@ fn opening(market: &str, side: &str, contract: Contract) -> String {
 }
 
 /// SplitMix64.
-struct Random(u64);
+struct SplitMix64(u64);
 
-impl Random {
+impl SplitMix64 {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

@@ -50,7 +50,7 @@ pub fn heading(text: &str) {
 }
 
 /// One row of the table of latencies.
-pub struct Row<'a> {
+pub struct LatencyRow<'a> {
     /// Of what.
     pub name: &'a str,
     /// Over how long.
@@ -62,10 +62,10 @@ pub struct Row<'a> {
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
 
 /// Latencies in milliseconds.
-pub fn latencies(rows: &[Row]) {
+pub fn latencies(rows: &[LatencyRow]) {
     let names: String = QUANTILES.iter().map(|(name, _)| format!("{name:>9}")).collect();
     say!("  {:<22}{:>9}{:>9}{names}{:>9}", "", "count", "a second", "max");
-    for Row { name, took, latencies } in rows {
+    for LatencyRow { name, took, latencies } in rows {
         let rate = latencies.count() as f64 / took.as_secs_f64();
         let quantiles = cells(|share| format!("{:.2}", latencies.quantile_ms(share)));
         let count = grouped(latencies.count());

@@ -27,7 +27,7 @@ use fred::types::InfoKind;
 use projections::fold::RowChanges;
 use projections::redis::RedisSink;
 use projections::sink::{Sink as _, WriterId};
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use schemas::{Cause, Outcome, Shard, Timestamp};
 
 const ORDERS: usize = 10_000;
@@ -143,9 +143,9 @@ fn folded(outcomes: &[Outcome], size: usize) -> Vec<(RowChanges, u64)> {
     outcomes.chunks(size).map(fold).collect()
 }
 
-async fn write(sink: &mut RedisSink, at: &mut Position, batches: &[(RowChanges, u64)]) {
+async fn write(sink: &mut RedisSink, at: &mut Checkpoint, batches: &[(RowChanges, u64)]) {
     for (changes, outcomes) in batches {
-        let to = Position { offset: at.offset + outcomes, sequence: at.sequence + outcomes, ..*at };
+        let to = Checkpoint { offset: at.offset + outcomes, sequence: at.sequence + outcomes, ..*at };
         sink.write(changes, at, &to).await.unwrap();
         *at = to;
     }

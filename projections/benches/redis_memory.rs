@@ -13,7 +13,7 @@ use projections::fold::{LastChange, PositionDelta, PurseDelta, RowChanges, Trade
 use projections::redis::RedisSink;
 use projections::sink::{Sink as _, WriterId};
 use schemas::event::{OrderPlaced, Party, Trade};
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use schemas::text::Ticker;
 use schemas::*;
 
@@ -28,7 +28,7 @@ const TIME: Timestamp = Timestamp(1_795_000_000_000);
 struct Bench {
     client: Client,
     sink: RedisSink,
-    at: Position,
+    at: Checkpoint,
 }
 
 fn main() {
@@ -72,7 +72,7 @@ impl Bench {
         for first in (0..COUNT).step_by(usize::try_from(BATCH).unwrap()) {
             let mut changes = RowChanges::new();
             (first..first + BATCH).for_each(|nth| add(&mut changes, nth));
-            let to = Position { offset: self.at.offset + 1, sequence: self.at.sequence + 1, ..self.at };
+            let to = Checkpoint { offset: self.at.offset + 1, sequence: self.at.sequence + 1, ..self.at };
             self.sink.write(&changes, &self.at, &to).await.unwrap();
             self.at = to;
         }

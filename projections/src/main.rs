@@ -7,18 +7,18 @@ use projections::migrate::migrate;
 use projections::postgres::WritePoolArgs;
 use projections::redis::forget;
 use projections::run::{ProjectionArgs, RedisArgs, run};
-use service::{Admin, AdminArgs, Liveness, LogArgs, Readiness, Shutdown, telemetry};
+use service::{AdminArgs, AdminPort, Liveness, LogArgs, Readiness, Shutdown, telemetry};
 
 /// Folds the events log into Postgres tables and Redis read models, exactly once by position.
 #[derive(Parser)]
 #[command(version)]
-struct Cli {
+struct ProjectionsCli {
     #[command(subcommand)]
-    command: Command,
+    command: ProjectionsCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum ProjectionsCommand {
     /// Brings the database to what this version writes: tables, partitions, indexes. Harmless to repeat.
     Migrate(WritePoolArgs),
     /// Folds, until asked to stop.
@@ -50,7 +50,7 @@ enum Rebuild {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = ProjectionsCli::parse();
     let telemetry = match telemetry::init("projections") {
         Ok(telemetry) => telemetry,
         Err(error) => {
@@ -68,9 +68,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn obey(command: Command, telemetry: service::Telemetry) -> Result<(), Box<dyn std::error::Error>> {
+async fn obey(command: ProjectionsCommand, telemetry: service::Telemetry) -> Result<(), Box<dyn std::error::Error>> {
     match command {
-        Command::Migrate(args) => {
+        ProjectionsCommand::Migrate(args) => {
             let done = migrate(&args).await?;
             for name in done.migrations {
                 println!("migrated: {name}");
@@ -79,12 +79,12 @@ async fn obey(command: Command, telemetry: service::Telemetry) -> Result<(), Box
                 println!("built index: {name}");
             }
         }
-        Command::Run { run: args, admin } => {
+        ProjectionsCommand::Run { run: args, admin } => {
             let (readiness, liveness, shutdown) = (Readiness::new(), Liveness::new(), Shutdown::on_signals()?);
-            Admin::start(admin.listen, telemetry, liveness.clone(), readiness.clone()).await?;
+            AdminPort::start(admin.listen, telemetry, liveness.clone(), readiness.clone()).await?;
             run(&args, &readiness, &liveness, &shutdown).await?;
         }
-        Command::Rebuild(Rebuild::Redis { log, redis, shard }) => {
+        ProjectionsCommand::Rebuild(Rebuild::Redis { log, redis, shard }) => {
             for shard in forget(&redis.redis_url, &log, shard).await? {
                 println!("shard {shard}: forgotten; the worker rebuilds it");
             }

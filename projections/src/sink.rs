@@ -2,13 +2,13 @@
 //!
 //!   fold ─▶ [`RowChanges`] ─▶ *Sink* ─▶ Postgres, Redis
 //!
-//! A sink keeps a shard's [`Position`] with its rows and moves both together, from the position that the writer expects. So
+//! A sink keeps a shard's [`Checkpoint`] with its rows and moves both together, from the position that the writer expects. So
 //! whatever happens to either side, each outcome is in the store once or not at all, and the position says which.
 
 use std::future::Future;
 
 use schemas::Shard;
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 
 use crate::fold::RowChanges;
 
@@ -34,18 +34,18 @@ pub trait Sink: Send + 'static {
     /// Connects (again) and says how far the store is; whatever was known of the store before is forgotten. `end`: the
     /// offset after the log's last record, which a store that must begin anew has to reach before it is the present
     /// again.
-    fn load(&mut self, end: u64) -> impl Future<Output = Result<Position, SinkError>> + Send;
+    fn load(&mut self, end: u64) -> impl Future<Output = Result<Checkpoint, SinkError>> + Send;
 
     /// Writes `changes` and moves the position `from` → `to`, together or not at all.
     fn write(
         &mut self,
         changes: &RowChanges,
-        from: &Position,
-        to: &Position,
+        from: &Checkpoint,
+        to: &Checkpoint,
     ) -> impl Future<Output = Result<(), SinkError>> + Send;
 
     /// Looks, in idle times, whether the store still is where the writer left it.
-    fn check(&mut self, at: &Position) -> impl Future<Output = Result<(), SinkError>> + Send;
+    fn check(&mut self, at: &Checkpoint) -> impl Future<Output = Result<(), SinkError>> + Send;
 }
 
 /// A store did not do what was asked. From the writer's side: what now?

@@ -19,7 +19,7 @@ use common::random::Random;
 use projections::fold::{FoldFault, LedgerKind, ProposalEnd, RowChanges};
 use proptest::prelude::*;
 use schemas::event::{CancelReason, OrderPlaced, Party, Trade};
-use schemas::reading::{Position as At, Reader, Reading};
+use schemas::reading::{Checkpoint as At, LogReader, ReadRecord};
 use schemas::*;
 
 const SHARDS: u16 = 3;
@@ -53,10 +53,10 @@ fn history_by(seed: u64, steps: usize, later: bool) -> (Log, Exchange) {
 fn fold(log: &Log, mut size: impl FnMut() -> usize) -> Model {
     let mut model = Model::default();
     for shard in Shard::all(SHARDS) {
-        let mut reader = Reader::new(shard, SHARDS, At::default());
+        let mut reader = LogReader::new(shard, SHARDS, At::default());
         let (mut changes, mut room) = (RowChanges::new(), size());
         for (offset, record) in log.shards[shard.index()].records.iter().enumerate() {
-            if let Reading::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
+            if let ReadRecord::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
                 changes.fold(&outcome).unwrap();
             }
             room -= 1;
@@ -183,9 +183,9 @@ fn what_a_later_build_adds_changes_no_row() {
 fn outcomes(log: &Log) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for shard in Shard::all(SHARDS) {
-        let mut reader = Reader::new(shard, SHARDS, At::default());
+        let mut reader = LogReader::new(shard, SHARDS, At::default());
         for (offset, record) in log.shards[shard.index()].records.iter().enumerate() {
-            if let Reading::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
+            if let ReadRecord::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
                 outcomes.push(outcome);
             }
         }

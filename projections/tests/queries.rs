@@ -21,7 +21,7 @@ use projections::fold::{Act, ProposalEnd, RowChanges};
 use projections::migrate::migrate;
 use projections::postgres::{Months, PostgresSink};
 use projections::sink::{Sink, WriterId};
-use schemas::reading::{Reader, Reading};
+use schemas::reading::{LogReader, ReadRecord};
 use schemas::shard_map::ShardMap;
 use schemas::{Shard, Timestamp};
 
@@ -361,9 +361,9 @@ async fn a_row_that_changes_is_read_and_no_others() {
     let months = Months::new(connections.clone());
     let mut sink = PostgresSink::new(connections.clone(), months, WriterId::begin(), shard, ShardMap::new(1).unwrap());
     let mut from = sink.load(0).await.unwrap();
-    let (mut reader, mut changes) = (Reader::new(shard, 1, from), RowChanges::new());
+    let (mut reader, mut changes) = (LogReader::new(shard, 1, from), RowChanges::new());
     for (offset, record) in log.shards[0].records.iter().enumerate() {
-        if let Reading::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
+        if let ReadRecord::Outcome(outcome) = reader.read(offset as u64, record).unwrap() {
             changes.fold(&outcome).unwrap();
         }
         if offset % 5 == 0 {

@@ -31,7 +31,7 @@ const BATCH: usize = 7;
 struct Sinks {
     redis: Client,
     prefix: String,
-    shards: Vec<(RedisSink, reading::Position, Vec<Outcome>)>,
+    shards: Vec<(RedisSink, reading::Checkpoint, Vec<Outcome>)>,
 }
 
 impl Sinks {
@@ -66,7 +66,7 @@ impl Sinks {
         let mut changes = RowChanges::new();
         waiting.iter().for_each(|outcome| changes.fold(outcome).unwrap());
         let count = waiting.len() as u64;
-        let to = reading::Position { offset: at.offset + count, sequence: at.sequence + count, ..*at };
+        let to = reading::Checkpoint { offset: at.offset + count, sequence: at.sequence + count, ..*at };
         sink.write(&changes, at, &to).await.unwrap();
         *at = to;
         waiting.clear();
@@ -200,7 +200,7 @@ async fn sums_are_exact_in_64_bits() {
         let mut changes = RowChanges::new();
         changes.purses.insert(account, delta);
         let (sink, at, _) = &mut sinks.shards[0];
-        let to = reading::Position { offset: nth, sequence: nth, ..*at };
+        let to = reading::Checkpoint { offset: nth, sequence: nth, ..*at };
         sink.write(&changes, at, &to).await.unwrap();
         *at = to;
         (available, sent, received) = (available + more, sent.wrapping_add(out), received.wrapping_add(back));

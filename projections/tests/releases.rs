@@ -13,7 +13,7 @@ use files::Release;
 use model::Model;
 use projections::fold::RowChanges;
 use schemas::Shard;
-use schemas::reading::{Position, Reader, Reading};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 
 /// Outcomes of a batch: where batches are cut makes no difference (`fold.rs`).
 const BATCH: usize = 20;
@@ -22,11 +22,11 @@ const BATCH: usize = 20;
 fn fold(release: &Release) -> Model {
     let (mut model, shards) = (Model::default(), release.count());
     for shard in Shard::all(shards) {
-        let mut reader = Reader::new(shard, shards, Position::default());
+        let mut reader = LogReader::new(shard, shards, Checkpoint::default());
         let mut outcomes = Vec::new();
         for (offset, record) in (0..).zip(release.log(shard)) {
             match reader.read(offset, &record) {
-                Ok(Reading::Outcome(outcome)) => outcomes.push(outcome),
+                Ok(ReadRecord::Outcome(outcome)) => outcomes.push(outcome),
                 Ok(_) => {}
                 Err(error) => panic!("{}: record {offset} of shard {shard}: {error}", release.name),
             }

@@ -10,7 +10,7 @@ use crate::record::Outcome;
 
 /// Events of one outcome that answer one command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Part<'a> {
+pub struct CommandEvents<'a> {
     /// The command.
     pub command: CommandId,
     /// What the command came with. A command that waited came with what the outcome says in which it was parked.
@@ -22,7 +22,7 @@ pub struct Part<'a> {
 }
 
 /// The parts of an outcome, in order; the first answers its cause. None is left out, though some may be empty.
-pub fn parts(outcome: &Outcome) -> impl Iterator<Item = Part<'_>> {
+pub fn parts(outcome: &Outcome) -> impl Iterator<Item = CommandEvents<'_>> {
     let origin = match outcome.events.first() {
         Some(Event::CameWith(origin)) => Some(&**origin),
         _ => None,
@@ -35,9 +35,9 @@ pub fn parts(outcome: &Outcome) -> impl Iterator<Item = Part<'_>> {
             Event::Resumed { command, .. } => Some((end, *command)),
             _ => None,
         });
-        let Some((end, resumed)) = next else { return Some(Part { command, origin, at, events }) };
+        let Some((end, resumed)) = next else { return Some(CommandEvents { command, origin, at, events }) };
         rest = Some((resumed, None, at + end + 1));
-        Some(Part { command, origin, at, events: &events[..end] })
+        Some(CommandEvents { command, origin, at, events: &events[..end] })
     })
 }
 
@@ -63,8 +63,8 @@ mod tests {
         ];
         let cause = Cause { offset: 3, id: CommandId(7) };
         let outcome = Outcome { term: 1, sequence: 2, time: Timestamp(4), cause, events: events.clone() };
-        let parts: Vec<Part<'_>> = parts(&outcome).collect();
-        let part = |command, at, events| Part { command: CommandId(command), origin: None, at, events };
+        let parts: Vec<CommandEvents<'_>> = parts(&outcome).collect();
+        let part = |command, at, events| CommandEvents { command: CommandId(command), origin: None, at, events };
         assert_eq!(parts, [part(7, 0, &events[..1]), part(8, 2, &events[2..4]), part(9, 5, &events[5..])]);
     }
 
@@ -77,9 +77,9 @@ mod tests {
         let events = vec![Event::CameWith(Box::new(origin.clone())), refused.clone(), resumed];
         let cause = Cause { offset: 3, id: CommandId(7) };
         let outcome = Outcome { term: 1, sequence: 2, time: Timestamp(4), cause, events };
-        let parts: Vec<Part<'_>> = parts(&outcome).collect();
-        let first = Part { command: CommandId(7), origin: Some(&origin), at: 1, events: &[refused] };
-        assert_eq!(parts, [first, Part { command: CommandId(8), origin: None, at: 3, events: &[] }]);
+        let parts: Vec<CommandEvents<'_>> = parts(&outcome).collect();
+        let first = CommandEvents { command: CommandId(7), origin: Some(&origin), at: 1, events: &[refused] };
+        assert_eq!(parts, [first, CommandEvents { command: CommandId(8), origin: None, at: 3, events: &[] }]);
     }
 
     #[test]

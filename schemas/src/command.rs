@@ -12,7 +12,7 @@ use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
 use crate::order::{NewOrder, OrderRef};
 use crate::origin::Origin;
-use crate::part::Part;
+use crate::part::PartInfo;
 use crate::time::Timestamp;
 
 /// A command and its id, as they are written to the log.
@@ -43,7 +43,7 @@ impl Command {
             Self::CreateMarket { listing, .. } => listing.opens.max(Some(listing.expiry)),
             Self::EditMarket { edit, .. } => edit.opens.flatten().max(edit.expiry),
             Self::PlaceOrder(order) => order.latest_time(),
-            Self::Batch { requests, .. } => requests.iter().filter_map(Request::latest_time).max(),
+            Self::Batch { requests, .. } => requests.iter().filter_map(BatchRequest::latest_time).max(),
             Self::RevokeApiKey { .. }
             | Self::Deposit { .. }
             | Self::Withdraw { .. }
@@ -73,7 +73,7 @@ impl Command {
     }
 }
 
-impl Request {
+impl BatchRequest {
     fn latest_time(&self) -> Option<Timestamp> {
         match self {
             Self::Place(order) => order.latest_time(),
@@ -230,7 +230,7 @@ pub enum Command {
         /// All of them or none.
         all_or_nothing: bool,
         /// The requests.
-        requests: Vec<Request>,
+        requests: Vec<BatchRequest>,
     },
     /// From now on the account can only cancel, and receive credits. Its live orders stay. Home: account. Answer: `AccountFrozen`, and
     /// `InstructionCompleted` when every shard where it has a purse knows.
@@ -301,7 +301,7 @@ pub enum Command {
     /// A part says that it reads the shard's log, and which vocabulary it can read. Repeated every few minutes, as long
     /// as it runs. To every shard. Answer: `PartAnnounced`; `VocabularyRaised`, said again, if it reads less than the
     /// shard's vocabulary.
-    Announce(Part),
+    Announce(PartInfo),
     /// A part ends. To every shard. Answer: `PartLeft`.
     Leave {
         /// Which.
@@ -396,7 +396,7 @@ impl Command {
 
 /// One request of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub enum Request {
+pub enum BatchRequest {
     /// As [`Command::PlaceOrder`].
     Place(NewOrder),
     /// As [`Command::CancelOrder`].

@@ -17,8 +17,8 @@ use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
 use crate::order::{BookSide, Contract, Entry, NewOrder, OrderRef, Side, Status};
 use crate::origin::Origin;
-use crate::part::Part;
-use crate::purse::{Instruction, Need, Parked, Room};
+use crate::part::PartInfo;
+use crate::purse::{Need, Parked, PurseInstruction, Room};
 use crate::record::Build;
 use crate::rejection::Rejection;
 use crate::settlement::Settlement;
@@ -447,7 +447,7 @@ pub enum Event {
         /// Names the instruction here.
         ticket: u64,
         /// What to do.
-        instruction: Instruction,
+        instruction: PurseInstruction,
         /// Who has to answer.
         shards: Vec<Shard>,
     },
@@ -467,7 +467,7 @@ pub enum Event {
         /// Whose purses.
         account: AccountId,
         /// Which.
-        instruction: Instruction,
+        instruction: PurseInstruction,
     },
     /// Sender's home: credits were received on another shard, which said so in `TransferReceived`. The transfer has
     /// ended.
@@ -508,7 +508,7 @@ pub enum Event {
     /// A part reads this shard's log. It counts for [`PART_COUNTS_MS`](crate::limits::PART_COUNTS_MS).
     PartAnnounced {
         /// What it says of itself.
-        part: Part,
+        part: PartInfo,
         /// The shard's vocabulary, for parts that began to read behind its last change.
         vocabulary: u16,
     },

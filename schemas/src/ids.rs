@@ -186,20 +186,20 @@ fn hash_of(name: &str) -> u64 {
 
 /// A record's place among all that one command caused, as `shard:sequence`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Coordinate {
+pub struct LogPosition {
     /// The shard whose events log holds the outcome.
     pub shard: Shard,
     /// The outcome's sequence there.
     pub sequence: u64,
 }
 
-impl std::fmt::Display for Coordinate {
+impl std::fmt::Display for LogPosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.shard, self.sequence)
     }
 }
 
-impl std::str::FromStr for Coordinate {
+impl std::str::FromStr for LogPosition {
     type Err = crate::text::UnknownName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -225,12 +225,12 @@ mod tests {
     #[test]
     fn an_id_and_a_coordinate_have_one_spelling() {
         assert_eq!("7".parse(), Ok(MarketId(7)));
-        assert_eq!("0:7".parse(), Ok(Coordinate { shard: Shard(0), sequence: 7 }));
+        assert_eq!("0:7".parse(), Ok(LogPosition { shard: Shard(0), sequence: 7 }));
         for text in ["+7", "07", "", " 7", "-7"] {
             assert!(text.parse::<MarketId>().is_err(), "{text:?}");
         }
         for text in ["+0:1", "00:1", "0:01", "0:+1", "0:", ":1", "128:1", "0:1:"] {
-            assert!(text.parse::<Coordinate>().is_err(), "{text:?}");
+            assert!(text.parse::<LogPosition>().is_err(), "{text:?}");
         }
     }
 

@@ -45,7 +45,7 @@ pub mod topics;
 pub use about::{About, MarketAddition, MarketEdit, MarketEvent, Sources, Tags};
 pub use account::{AccountLimits, ApiKey, KeyMarkets, KeyProof, KeyTerms, Scopes};
 pub use admin::{ADMINS_HOME, Admin, AdminRoles, WantedAdmin};
-pub use command::{Command, CommandRecord, Request};
+pub use command::{BatchRequest, Command, CommandRecord};
 pub use event::{Event, Seconded, StateHash};
 pub use frame::VOCABULARY;
 pub use group::{GroupAct, GroupId, GroupLimits, GroupNow, TriggerCause};
@@ -54,7 +54,7 @@ pub use ids::{
     AccountId, AdminId, ApiKeyId, ClientId, CommandId, EngineId, MarketEventId, MarketId, OrderId, PartId, ProposalId,
     Shard, TradeId,
 };
-pub use market::{Answer, Listing, MarketLimits, MarketState, Transition};
+pub use market::{Listing, MarketLimits, MarketState, ResolutionAnswer, Transition};
 pub use message::Message;
 pub use money::{Credits, FeeRate, Price, Quantity};
 pub use order::{
@@ -62,8 +62,8 @@ pub use order::{
     TimeInForce,
 };
 pub use origin::{IdempotencyKey, Origin, TraceContext};
-pub use part::{Part, PartKind, Program};
-pub use purse::{Instruction, Need, Parked, ParkedRequest, Returned, Room};
+pub use part::{PartInfo, PartKind, Program};
+pub use purse::{Need, Parked, ParkedRequest, PurseInstruction, Returned, Room};
 pub use record::{Build, Cause, Outcome, Record, Term};
 pub use rejection::Rejection;
 pub use settlement::{Settlement, SettlementReason};

@@ -81,12 +81,12 @@ pub enum Transition {
     /// Proposes the answer.
     Resolve {
         /// The answer.
-        answer: Answer,
+        answer: ResolutionAnswer,
     },
     /// Confirms the answer that another admin proposed.
     Confirm {
         /// The answer as this admin saw it; another one is not confirmed.
-        answer: Answer,
+        answer: ResolutionAnswer,
     },
 }
 
@@ -109,14 +109,14 @@ impl Transition {
 
 /// The answer to a market's question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub enum Answer {
+pub enum ResolutionAnswer {
     /// A YES pays this, a NO the rest of the credit: 1, 0 or a fraction.
     Value(YesValue),
     /// There is none: every contract pays half a credit.
     Void,
 }
 
-impl Answer {
+impl ResolutionAnswer {
     /// True if a YES pays the whole credit.
     pub const fn is_yes(self) -> bool {
         matches!(self, Self::Value(YesValue::YES))
@@ -143,7 +143,7 @@ impl Answer {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Resolution {
     /// The answer.
-    pub answer: Answer,
+    pub answer: ResolutionAnswer,
     /// Who proposed it.
     pub proposed_by: AdminId,
     /// Who confirmed it, and when payouts begin; `None` until somebody did.

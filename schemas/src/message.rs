@@ -8,7 +8,7 @@ use bincode::{Decode, Encode};
 use crate::group::{GroupId, GroupNow};
 use crate::ids::{AccountId, ClientId, MarketEventId, MarketId};
 use crate::money::Credits;
-use crate::purse::{Instruction, Need, Returned, Room};
+use crate::purse::{Need, PurseInstruction, Returned, Room};
 use crate::rejection::Rejection;
 
 /// An effect on another shard.
@@ -41,7 +41,7 @@ pub enum Message {
         /// Names the instruction on the home's shard.
         ticket: u64,
         /// What to do.
-        instruction: Instruction,
+        instruction: PurseInstruction,
     },
     /// Purses to their accounts' home: what they do not need, and which instructions they have carried out.
     Return(Vec<Returned>),
@@ -164,7 +164,7 @@ mod tests {
     fn what_is_asked_for_is_not_in_flight() {
         let (account, need, ticket) = (ACCOUNT, Need::credits(Credits(7)), 8);
         assert_eq!(Message::Ask { account, need, given_back: Room::ALL }.in_flight(), Credits::ZERO);
-        let instruction = Instruction::Recall(need);
+        let instruction = PurseInstruction::Recall(need);
         assert_eq!(Message::Instruct { account, ticket, instruction }.in_flight(), Credits::ZERO);
     }
 }

@@ -21,7 +21,7 @@ open_enum! {
 
 /// What a part says of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Part {
+pub struct PartInfo {
     /// Which part: one run of a process.
     pub id: PartId,
     /// What it does.
@@ -46,7 +46,7 @@ impl Program {
     pub const THIS: Self = Self { reads: VOCABULARY, build: Build::THIS };
 
     /// What it says of itself as this part.
-    pub const fn part(self, id: PartId, kind: PartKind) -> Part {
-        Part { id, kind, reads: self.reads, build: self.build }
+    pub const fn part(self, id: PartId, kind: PartKind) -> PartInfo {
+        PartInfo { id, kind, reads: self.reads, build: self.build }
     }
 }

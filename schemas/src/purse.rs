@@ -6,7 +6,7 @@
 use bincode::{Decode, Encode};
 
 use crate::account::AccountLimits;
-use crate::command::Request;
+use crate::command::BatchRequest;
 use crate::event::CancelReason;
 use crate::group::{GroupId, GroupNow};
 use crate::ids::{AccountId, AdminId, ClientId, CommandId, MarketId, OrderId, Shard};
@@ -119,7 +119,7 @@ pub enum ParkedRequest {
         quantity: Option<Quantity>,
     },
     /// Market's shard: an all-or-nothing batch.
-    Batch(Vec<Request>),
+    Batch(Vec<BatchRequest>),
     /// Home: what the purse on a shard asks for. (The home's own purse may ask, too.)
     Fund {
         /// Whose purse: the shard's.
@@ -159,8 +159,8 @@ impl ParkedRequest {
         match self {
             Self::Place(order) => Some(order).filter(named),
             Self::Batch(requests) => requests.iter().find_map(|request| match request {
-                Request::Place(order) => Some(order).filter(named),
-                Request::Cancel(_) | Request::Amend { .. } => None,
+                BatchRequest::Place(order) => Some(order).filter(named),
+                BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => None,
             }),
             _ => None,
         }
@@ -176,8 +176,8 @@ impl ParkedRequest {
             Self::Place(order) => order.market == market,
             Self::Amend { order, .. } => market_of(*order) == Some(market),
             Self::Batch(requests) => requests.iter().any(|request| match request {
-                Request::Place(order) => order.market == market,
-                Request::Cancel(order) | Request::Amend { order, .. } => of(order) == Some(market),
+                BatchRequest::Place(order) => order.market == market,
+                BatchRequest::Cancel(order) | BatchRequest::Amend { order, .. } => of(order) == Some(market),
             }),
             Self::Fund { .. } | Self::Withdraw { .. } | Self::Transfer { .. } => false,
         }
@@ -186,7 +186,7 @@ impl ParkedRequest {
 
 /// What an account's home tells every shard where the account has a purse. Each answers with [`Returned`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub enum Instruction {
+pub enum PurseInstruction {
     /// Give back what is free: all of it up to this much, and at least half.
     Recall(Need),
     /// Only cancel, from now on.
@@ -314,8 +314,8 @@ mod tests {
         OrderRef::ClientId { market, client_id: NAME }
     }
 
-    fn amend(order: OrderRef) -> Request {
-        Request::Amend { order, price: Some(Price::MAX), quantity: None }
+    fn amend(order: OrderRef) -> BatchRequest {
+        BatchRequest::Amend { order, price: Some(Price::MAX), quantity: None }
     }
 
     /// What waits at an account's home.
@@ -333,7 +333,7 @@ mod tests {
         [
             ParkedRequest::Place(order(RAIN, Some(NAME))),
             ParkedRequest::Amend { order: OrderId(10), price: None, quantity: Some(Quantity::ZERO) },
-            ParkedRequest::Batch(vec![Request::Place(order(RAIN, Some(NAME)))]),
+            ParkedRequest::Batch(vec![BatchRequest::Place(order(RAIN, Some(NAME)))]),
         ]
     }
 
@@ -355,11 +355,11 @@ mod tests {
     #[test]
     fn a_batch_names_the_orders_that_it_would_place() {
         let batch = ParkedRequest::Batch(vec![
-            Request::Cancel(named(SUN)),
+            BatchRequest::Cancel(named(SUN)),
             amend(named(SUN)),
-            Request::Place(order(RAIN, None)),
-            Request::Place(order(RAIN, Some(OTHER_NAME))),
-            Request::Place(order(SNOW, Some(NAME))),
+            BatchRequest::Place(order(RAIN, None)),
+            BatchRequest::Place(order(RAIN, Some(OTHER_NAME))),
+            BatchRequest::Place(order(SNOW, Some(NAME))),
         ]);
         assert_eq!(batch.order_named(RAIN, OTHER_NAME), Some(&order(RAIN, Some(OTHER_NAME))));
         assert_eq!(batch.order_named(SNOW, NAME), Some(&order(SNOW, Some(NAME))));
@@ -403,10 +403,13 @@ mod tests {
 
     #[test]
     fn a_batch_concerns_the_market_of_each_request() {
-        let batch = |requests: &[Request]| ParkedRequest::Batch(requests.to_vec());
+        let batch = |requests: &[BatchRequest]| ParkedRequest::Batch(requests.to_vec());
         check(&batch(&[]), &[]);
-        check(&batch(&[Request::Place(order(RAIN, None)), amend(named(SUN))]), &[RAIN, SUN]);
-        check(&batch(&[Request::Cancel(OrderRef::Id(OrderId(10))), amend(OrderRef::Id(OrderId(20)))]), &[RAIN, SNOW]);
-        check(&batch(&[Request::Cancel(named(SNOW)), Request::Cancel(OrderRef::Id(OrderId(30)))]), &[SNOW]);
+        check(&batch(&[BatchRequest::Place(order(RAIN, None)), amend(named(SUN))]), &[RAIN, SUN]);
+        check(
+            &batch(&[BatchRequest::Cancel(OrderRef::Id(OrderId(10))), amend(OrderRef::Id(OrderId(20)))]),
+            &[RAIN, SNOW],
+        );
+        check(&batch(&[BatchRequest::Cancel(named(SNOW)), BatchRequest::Cancel(OrderRef::Id(OrderId(30)))]), &[SNOW]);
     }
 }

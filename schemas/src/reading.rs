@@ -22,7 +22,7 @@ use crate::record::{Build, Cause, Chain, Outcome, Record, Term};
 
 /// How far a reader is: everything it needs to go on, kept with its own data in the same transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Encode, Decode)]
-pub struct Position {
+pub struct Checkpoint {
     /// The next offset of the events log to read.
     pub offset: u64,
     /// The current term's number; `None` before the first.
@@ -38,14 +38,14 @@ pub struct Position {
     pub next_command: u64,
 }
 
-impl Position {
+impl Checkpoint {
     /// Where a reader that was given this position begins to read: at the last outcome that counted, or, if there is
     /// none, at the beginning. Nothing from there on may be deleted.
     pub fn start(&self) -> u64 {
         if self.sequence == 0 { 0 } else { self.anchor }
     }
 
-    /// What is known at [`Position::start`], before the record there was read.
+    /// What is known at [`Checkpoint::start`], before the record there was read.
     fn at_start(&self) -> Self {
         Self { offset: self.start(), ..Self::default() }
     }
@@ -76,18 +76,18 @@ pub enum Admission {
 /// an operator look.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("events log of shard {shard} is {} at offset {offset}: {fault}", fault.kind())]
-pub struct Broken {
+pub struct BrokenLog {
     /// The shard that was read.
     pub shard: Shard,
     /// The record.
     pub offset: u64,
     /// What is wrong with it.
-    pub fault: Fault,
+    pub fault: RecordFault,
 }
 
 /// What is wrong with a record.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Fault {
+pub enum RecordFault {
     /// It cannot be decoded.
     #[error(transparent)]
     Undecodable(#[from] DecodeError),
@@ -134,19 +134,19 @@ pub enum Fault {
     },
     /// The log is not the one that the stored position is of: another one, or one that was cut and has grown since.
     #[error("the stored position is of a log with {}, and this one goes on otherwise", past(.0))]
-    OtherLog(Position),
+    OtherLog(Checkpoint),
 }
 
 /// What a log has if the position is of it.
-fn past(position: &Position) -> String {
-    let Position { offset, sequence, anchor, .. } = position;
+fn past(position: &Checkpoint) -> String {
+    let Checkpoint { offset, sequence, anchor, .. } = position;
     match sequence {
         0 => format!("no outcome before offset {offset}"),
         _ => format!("outcome {sequence} at offset {anchor} and no other before offset {offset}"),
     }
 }
 
-impl Fault {
+impl RecordFault {
     fn kind(&self) -> &'static str {
         match self {
             Self::OtherLog(_) => "another log",
@@ -196,15 +196,15 @@ impl std::fmt::Display for WrittenBy {
 /// "Next in every way": the sequence is the next, the chain follows, and so is the command: each has an outcome, so every
 /// follower notices one that was lost.
 ///
-/// What stands before the position is looked at once, by [`Reader`], when it starts from a stored one: it must be what
-/// the position is of. Nor does a [`Reader`] decode the events of a stale writer's outcome.
+/// What stands before the position is looked at once, by [`LogReader`], when it starts from a stored one: it must be what
+/// the position is of. Nor does a [`LogReader`] decode the events of a stale writer's outcome.
 pub fn admit(
-    position: &Position,
+    position: &Checkpoint,
     (shard, shards, reads): (Shard, u16, u16),
     offset: u64,
     record: &Record,
     chained: bool,
-) -> Result<Admission, Fault> {
+) -> Result<Admission, RecordFault> {
     if offset < position.offset {
         return Ok(Admission::Repeated);
     }
@@ -213,40 +213,40 @@ pub fn admit(
         Record::Halted(halted) if halted.shard == shard && position.term == Some(halted.term) => Ok(Admission::Apply),
         Record::Halted(_) => Ok(Admission::Skip),
         Record::Quarantine(quarantine) if quarantine.shard != shard => {
-            Err(Fault::ForeignTerm { shard: quarantine.shard, shards })
+            Err(RecordFault::ForeignTerm { shard: quarantine.shard, shards })
         }
         Record::Quarantine(quarantine) if quarantine.counts(shard) => Ok(Admission::Apply),
         Record::Quarantine(_) => Ok(Admission::Skip),
         Record::Term(Term { vocabulary, build, .. }) if *vocabulary > reads => {
-            Err(Fault::Newer { needs: *vocabulary, reads, writer: WrittenBy::Build(*build) })
+            Err(RecordFault::Newer { needs: *vocabulary, reads, writer: WrittenBy::Build(*build) })
         }
         Record::Term(term) if term.shard == shard && term.shards == shards => Ok(Admission::Adopt),
-        Record::Term(term) => Err(Fault::ForeignTerm { shard: term.shard, shards: term.shards }),
+        Record::Term(term) => Err(RecordFault::ForeignTerm { shard: term.shard, shards: term.shards }),
         Record::Outcome(outcome, _) => match position.term {
             Some(current) if outcome.term < current => Ok(Admission::Skip),
             Some(current) if outcome.term == current => next_fact(position, outcome, chained),
-            _ => Err(Fault::UnknownTerm(outcome.term)),
+            _ => Err(RecordFault::UnknownTerm(outcome.term)),
         },
     }
 }
 
-fn next_fact(position: &Position, outcome: &Outcome, chained: bool) -> Result<Admission, Fault> {
+fn next_fact(position: &Checkpoint, outcome: &Outcome, chained: bool) -> Result<Admission, RecordFault> {
     let expected = position.sequence + 1;
     if outcome.sequence != expected {
-        return Err(Fault::Sequence { expected, found: outcome.sequence });
+        return Err(RecordFault::Sequence { expected, found: outcome.sequence });
     }
     if !chained {
-        return Err(Fault::Chain);
+        return Err(RecordFault::Chain);
     }
     if outcome.cause.offset != position.next_command {
-        return Err(Fault::Command { expected: position.next_command, found: outcome.cause.offset });
+        return Err(RecordFault::Command { expected: position.next_command, found: outcome.cause.offset });
     }
     Ok(Admission::Apply)
 }
 
 /// A record as the rule sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Reading {
+pub enum ReadRecord {
     /// A new writer; its number is the record's offset.
     Term(Term),
     /// The next fact.
@@ -263,14 +263,14 @@ pub enum Reading {
 
 /// Reads one shard's events log by the rule, from any position on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reader {
+pub struct LogReader {
     shard: Shard,
     shards: u16,
     /// The vocabulary that it knows.
     reads: u16,
-    position: Position,
+    position: Checkpoint,
     /// What was read again of the log so far. Once that is `position`, the log is the right one.
-    again: Option<Position>,
+    again: Option<Checkpoint>,
     /// The command of the last outcome that counted, if that was read here.
     cause: Option<Cause>,
     /// The build that the current term names, if it was read here.
@@ -282,11 +282,11 @@ pub struct Reader {
     quarantined: BTreeSet<u64>,
 }
 
-impl Reader {
+impl LogReader {
     /// A reader of shard `shard` of a log with `shards` shards, at `position`. Give it the records from
-    /// [`Position::start`] on.
-    pub fn new(shard: Shard, shards: u16, position: Position) -> Self {
-        let again = (position != Position::default()).then(|| position.at_start());
+    /// [`Checkpoint::start`] on.
+    pub fn new(shard: Shard, shards: u16, position: Checkpoint) -> Self {
+        let again = (position != Checkpoint::default()).then(|| position.at_start());
         let (cause, build, halted, quarantined) = (None, None, None, BTreeSet::new());
         Self { shard, shards, reads: VOCABULARY, position, again, cause, build, halted, quarantined }
     }
@@ -308,7 +308,7 @@ impl Reader {
     }
 
     /// How far it is. Until it [is verified](Reader::is_verified) that is as it was stored.
-    pub fn position(&self) -> &Position {
+    pub fn position(&self) -> &Checkpoint {
         &self.position
     }
 
@@ -330,7 +330,7 @@ impl Reader {
     /// Reads the record at `offset`. Offsets may have gaps (a broker's own records) and may repeat, but not go back and change.
     ///
     /// On an error nothing has changed and the reader must not go on.
-    pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<Reading, Broken> {
+    pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<ReadRecord, BrokenLog> {
         let read = match self.again {
             Some(again) => self.read_again(again, offset, bytes),
             None => self.step(self.position, offset, bytes).map(|(position, reading)| {
@@ -339,24 +339,24 @@ impl Reader {
                 reading
             }),
         };
-        read.map_err(|fault| Broken { shard: self.shard, offset, fault })
+        read.map_err(|fault| BrokenLog { shard: self.shard, offset, fault })
     }
 
     /// Reads a record that the stored position has behind it.
-    fn read_again(&mut self, again: Position, offset: u64, bytes: &[u8]) -> Result<Reading, Fault> {
+    fn read_again(&mut self, again: Checkpoint, offset: u64, bytes: &[u8]) -> Result<ReadRecord, RecordFault> {
         if offset < again.offset {
-            return Ok(Reading::Ignored);
+            return Ok(ReadRecord::Ignored);
         }
-        let other = Fault::OtherLog(self.position);
+        let other = RecordFault::OtherLog(self.position);
         // The record before it must be there, since it was read.
         if offset >= self.position.offset {
             return Err(other);
         }
         let next = if again.sequence == self.position.sequence {
             match self.step(again, offset, bytes) {
-                Err(unread @ (Fault::Undecodable(_) | Fault::Newer { .. })) => return Err(unread),
+                Err(unread @ (RecordFault::Undecodable(_) | RecordFault::Newer { .. })) => return Err(unread),
                 // None of this was there when the position was made.
-                Err(_) | Ok((_, Reading::Outcome(_))) => return Err(other),
+                Err(_) | Ok((_, ReadRecord::Outcome(_))) => return Err(other),
                 Ok((next, reading)) => {
                     self.note(&reading);
                     next
@@ -372,7 +372,7 @@ impl Reader {
         } else {
             return Err(other);
         }
-        Ok(Reading::Ignored)
+        Ok(ReadRecord::Ignored)
     }
 
     /// What the leader of the current term said when it halted: nobody decides commands until another term begins.
@@ -385,7 +385,7 @@ impl Reader {
         self.quarantined.contains(&command)
     }
 
-    /// Goes on behind the record at `offset`, at which [`Reader::read`] has just failed: a later record says that it is
+    /// Goes on behind the record at `offset`, at which [`LogReader::read`] has just failed: a later record says that it is
     /// put aside.
     pub fn pass_over(&mut self, offset: u64) {
         let next = offset.saturating_add(1);
@@ -400,27 +400,27 @@ impl Reader {
         }
     }
 
-    fn note(&mut self, reading: &Reading) {
+    fn note(&mut self, reading: &ReadRecord) {
         match reading {
-            Reading::Term(term) => {
+            ReadRecord::Term(term) => {
                 self.build = Some(term.build);
                 self.halted = None;
             }
-            Reading::Halted(halted) => self.halted = Some(halted.clone()),
-            Reading::Outcome(outcome) => {
+            ReadRecord::Halted(halted) => self.halted = Some(halted.clone()),
+            ReadRecord::Outcome(outcome) => {
                 self.cause = Some(outcome.cause);
                 self.quarantined.retain(|command| *command > outcome.cause.offset);
             }
-            Reading::Quarantine(Quarantine { what: Quarantined::Command { offset }, .. }) => {
+            ReadRecord::Quarantine(Quarantine { what: Quarantined::Command { offset }, .. }) => {
                 self.quarantined.insert(*offset);
             }
-            Reading::Quarantine(_) | Reading::Ignored | Reading::Unknown => {}
+            ReadRecord::Quarantine(_) | ReadRecord::Ignored | ReadRecord::Unknown => {}
         }
     }
 
     /// The position after the record at the anchor, if it is the outcome that the stored position says.
-    fn anchored(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Position>, Fault> {
-        let Position { sequence, chain, anchor, .. } = self.position;
+    fn anchored(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Checkpoint>, RecordFault> {
+        let Checkpoint { sequence, chain, anchor, .. } = self.position;
         let record = match Record::decode_knowing(self.reads, bytes) {
             Ok(record) => record,
             // A later build's, and not the one that the position is of.
@@ -429,7 +429,7 @@ impl Reader {
         };
         Ok(match record {
             Record::Outcome(outcome, found) if (offset, outcome.sequence, found) == (anchor, sequence, chain) => {
-                let mut position = Position { term: Some(outcome.term), ..Position::default() };
+                let mut position = Checkpoint { term: Some(outcome.term), ..Checkpoint::default() };
                 position.moved_to(offset, &outcome, found);
                 self.cause = Some(outcome.cause);
                 Some(position)
@@ -439,15 +439,20 @@ impl Reader {
     }
 
     /// Where a record leads to, by the rule.
-    fn step(&self, mut position: Position, offset: u64, bytes: &[u8]) -> Result<(Position, Reading), Fault> {
+    fn step(
+        &self,
+        mut position: Checkpoint,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(Checkpoint, ReadRecord), RecordFault> {
         if offset < position.offset {
-            return Ok((position, Reading::Ignored));
+            return Ok((position, ReadRecord::Ignored));
         }
         // It may hold what only a later build reads: a raise that was decided after its writer was deposed.
         let is_stale = |current| Record::term_of_outcome(bytes).is_some_and(|term| term < current);
         if position.term.is_some_and(is_stale) {
             position.offset = offset.saturating_add(1);
-            return Ok((position, Reading::Ignored));
+            return Ok((position, ReadRecord::Ignored));
         }
         let record = Record::decode_knowing(self.reads, bytes).map_err(|error| self.undecodable(error))?;
         let chained = Record::follows(bytes, position.chain);
@@ -456,28 +461,28 @@ impl Reader {
         let reading = match (admission, record) {
             (Admission::Adopt, Record::Term(term)) => {
                 position.term = Some(offset);
-                Reading::Term(term)
+                ReadRecord::Term(term)
             }
             (Admission::Apply, Record::Outcome(outcome, chain)) => {
                 position.moved_to(offset, &outcome, chain);
-                Reading::Outcome(outcome)
+                ReadRecord::Outcome(outcome)
             }
-            (Admission::Apply, Record::Halted(halted)) => Reading::Halted(halted),
-            (Admission::Apply, Record::Quarantine(quarantine)) => Reading::Quarantine(quarantine),
-            (_, Record::Unknown { .. }) => Reading::Unknown,
-            _ => Reading::Ignored,
+            (Admission::Apply, Record::Halted(halted)) => ReadRecord::Halted(halted),
+            (Admission::Apply, Record::Quarantine(quarantine)) => ReadRecord::Quarantine(quarantine),
+            (_, Record::Unknown { .. }) => ReadRecord::Unknown,
+            _ => ReadRecord::Ignored,
         };
         Ok((position, reading))
     }
 
     /// With the build to install, if there is one that reads it.
-    fn undecodable(&self, error: DecodeError) -> Fault {
+    fn undecodable(&self, error: DecodeError) -> RecordFault {
         match (error, self.position.term) {
             (DecodeError::Newer { needs, reads, install, .. }, Some(term)) => {
                 let writer = install.or(self.build).map_or(WrittenBy::Term(term), WrittenBy::Build);
-                Fault::Newer { needs, reads, writer }
+                RecordFault::Newer { needs, reads, writer }
             }
-            (error, _) => Fault::Undecodable(error),
+            (error, _) => RecordFault::Undecodable(error),
         }
     }
 }

@@ -346,9 +346,9 @@ mod tests {
     use crate::message::Message;
     use crate::money::{Credits, FeeRate, Price, Quantity};
     use crate::order::{Entry, Instructions, NewOrder, PostOnly, SelfTrade, Status, Terms, TimeInForce};
-    use crate::purse::{Instruction, Need, Parked, ParkedRequest, Returned, Room};
+    use crate::purse::{Need, Parked, ParkedRequest, PurseInstruction, Returned, Room};
     use crate::settlement::{Settlement, SettlementReason};
-    use crate::{Rejection, Request};
+    use crate::{BatchRequest, Rejection};
 
     const MARKET: MarketId = MarketId(1);
     const ACCOUNT: AccountId = AccountId(2);
@@ -489,7 +489,7 @@ mod tests {
 
     /// What a claim can cause that waits for the purses of its account on every shard.
     fn recalled() -> Vec<Event> {
-        let (account, ticket, instruction) = (ACCOUNT, u64::MAX, Instruction::Recall(Need::NOTHING));
+        let (account, ticket, instruction) = (ACCOUNT, u64::MAX, PurseInstruction::Recall(Need::NOTHING));
         let instruct = |to| {
             let message = Message::Instruct { account, ticket, instruction };
             Event::Sent { to, number: u64::MAX, message }
@@ -528,7 +528,7 @@ mod tests {
             command: CommandId(2),
             index: None,
             deadline: Timestamp(3),
-            request: ParkedRequest::Batch(vec![Request::Place(order()); BATCH_MAX]),
+            request: ParkedRequest::Batch(vec![BatchRequest::Place(order()); BATCH_MAX]),
         };
         let mut events = vec![
             Event::StateHashed { hash: crate::StateHash { way: 1, sum: 7 } },

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use schemas::codec::{self, DecodeError, VERSION};
 use schemas::frame::HEAD_BYTES;
 use schemas::limits::{BATCH_MAX, RECORD_BYTES_MAX};
-use schemas::reading::{Position, Reader};
+use schemas::reading::{Checkpoint, LogReader};
 use schemas::record::Chain;
 use schemas::*;
 
@@ -80,9 +80,9 @@ fn decode_as_everything(bytes: &[u8]) {
         let _ = codec::decode_exact::<Command>(bytes);
         let _ = codec::decode_exact::<Message>(bytes);
         let _ = codec::decode_exact::<Parked>(bytes);
-        let _ = codec::decode_exact::<Position>(bytes);
+        let _ = codec::decode_exact::<Checkpoint>(bytes);
         let _ = Record::follows(bytes, Chain::default());
-        let _ = Reader::new(Shard::new(3).expect("a shard"), 4, Position::default()).read(0, bytes);
+        let _ = LogReader::new(Shard::new(3).expect("a shard"), 4, Checkpoint::default()).read(0, bytes);
     });
     assert!(peak <= memory_max(bytes.len()), "{peak} bytes of memory for {} bytes", bytes.len());
 }
@@ -221,18 +221,18 @@ fn every_vector_claims_its_memory_before_it_allocates_it() {
     let shards = Event::Instructed {
         account: AccountId(1),
         ticket: 2,
-        instruction: Instruction::Recall(Need::NOTHING),
+        instruction: PurseInstruction::Recall(Need::NOTHING),
         shards: Vec::new(),
     };
     claims_before_it_allocates(&shards, size_of::<Shard>());
-    claims_before_it_allocates(&Event::Parked(Box::new(parked_batch(Vec::new()))), size_of::<Request>());
+    claims_before_it_allocates(&Event::Parked(Box::new(parked_batch(Vec::new()))), size_of::<BatchRequest>());
     let batch = Command::Batch { account: AccountId(1), all_or_nothing: true, requests: Vec::new() };
-    claims_before_it_allocates(&batch, size_of::<Request>());
+    claims_before_it_allocates(&batch, size_of::<BatchRequest>());
     let sent = Event::Sent { to: Shard::new(1).expect("a shard"), number: 2, message: Message::Return(Vec::new()) };
     claims_before_it_allocates(&sent, size_of::<Returned>());
 }
 
-fn parked_batch(requests: Vec<Request>) -> Parked {
+fn parked_batch(requests: Vec<BatchRequest>) -> Parked {
     Parked {
         account: AccountId(1),
         ticket: 2,
@@ -246,7 +246,7 @@ fn parked_batch(requests: Vec<Request>) -> Parked {
 /// A full record of boxes and vectors within the vector of events, each with the elements that grow most when they are read.
 #[test]
 fn a_full_record_of_nested_values_is_read_in_bounded_memory() {
-    let cancel = Request::Cancel(OrderRef::Id(OrderId(5)));
+    let cancel = BatchRequest::Cancel(OrderRef::Id(OrderId(5)));
     let event = Event::Parked(Box::new(parked_batch(vec![cancel; BATCH_MAX])));
     let head = outcome_record(Vec::new()).len();
     let framed = outcome_record(vec![event.clone()]).len() - head;
@@ -256,7 +256,7 @@ fn a_full_record_of_nested_values_is_read_in_bounded_memory() {
         let Ok(Record::Outcome(outcome, _)) = Record::decode(&bytes) else { panic!("a full record is no outcome") };
         assert_eq!(outcome.events.len(), count);
     });
-    let requests = count * BATCH_MAX * size_of::<Request>();
+    let requests = count * BATCH_MAX * size_of::<BatchRequest>();
     assert!((requests..=memory_max(bytes.len())).contains(&peak), "{peak} bytes of memory");
 }
 

@@ -7,7 +7,7 @@ mod values;
 use later::{BUILD, KIND, NEXT, event, frame};
 use schemas::codec::{DecodeError, VERSION};
 use schemas::event::CancelReason;
-use schemas::reading::{Fault, Position, Reader, Reading, WrittenBy};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord, RecordFault, WrittenBy};
 use schemas::record::{Cause, Chain};
 use schemas::{
     AdminId, Command, CommandRecord, Event, Message, NewOrder, Outcome, Record, Rejection, Shard, VOCABULARY, codec,
@@ -124,32 +124,35 @@ fn an_order_within_an_event_may_grow_as_well() {
 #[test]
 fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
     let shard = Shard::new(3).unwrap();
-    let mut reader = Reader::new(shard, 4, Position::default());
-    assert_eq!(reader.read(0, &values::term().encode()), Ok(Reading::Term(values::term())));
-    assert_eq!(reader.read(1, &later::record(0)), Ok(Reading::Unknown));
+    let mut reader = LogReader::new(shard, 4, Checkpoint::default());
+    assert_eq!(reader.read(0, &values::term().encode()), Ok(ReadRecord::Term(values::term())));
+    assert_eq!(reader.read(1, &later::record(0)), Ok(ReadRecord::Unknown));
     assert_eq!(reader.position().offset, 2);
     let fault = reader.read(2, &later::record(NEXT)).unwrap_err().fault;
-    assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(values::term().build) });
+    assert_eq!(
+        fault,
+        RecordFault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(values::term().build) }
+    );
     assert!(fault.to_string().ends_with("this build reads 1: install build 0.7.8 or a later one"), "{fault}");
     assert_eq!(reader.position().offset, 2, "on an error nothing has changed");
 
     // A reader that began behind the term says where its build is named; without a term nobody knows.
     let cause = Cause { offset: 0, ..values::outcome().cause };
     let first = Outcome { term: 0, sequence: 1, cause, ..values::outcome() }.encode(Chain::default()).0;
-    assert!(matches!(reader.read(2, &first), Ok(Reading::Outcome(_))));
-    let mut behind = Reader::new(shard, 4, *reader.position());
-    assert_eq!(behind.read(2, &first), Ok(Reading::Ignored));
+    assert!(matches!(reader.read(2, &first), Ok(ReadRecord::Outcome(_))));
+    let mut behind = LogReader::new(shard, 4, *reader.position());
+    assert_eq!(behind.read(2, &first), Ok(ReadRecord::Ignored));
     let fault = behind.read(3, &later::record(NEXT)).unwrap_err().fault;
-    assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Term(0) });
+    assert_eq!(fault, RecordFault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Term(0) });
     assert!(fault.to_string().ends_with("install the build that the term at offset 0 names or a later one"), "{fault}");
-    let fault = Reader::new(shard, 4, Position::default()).read(0, &later::record(NEXT)).unwrap_err().fault;
+    let fault = LogReader::new(shard, 4, Checkpoint::default()).read(0, &later::record(NEXT)).unwrap_err().fault;
     assert_eq!(
         fault,
-        Fault::Undecodable(DecodeError::Newer { kind: KIND, needs: NEXT, reads: VOCABULARY, install: None })
+        RecordFault::Undecodable(DecodeError::Newer { kind: KIND, needs: NEXT, reads: VOCABULARY, install: None })
     );
 
     let fault = reader.read(3, &later::term(values::term())).unwrap_err().fault;
-    assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(BUILD) });
+    assert_eq!(fault, RecordFault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(BUILD) });
     assert!(fault.to_string().contains("install build 9.8.7 or a later one"), "{fault}");
 }
 
@@ -187,18 +190,18 @@ fn plain_outcome() -> Outcome {
 }
 
 /// A reader of a term and the first outcome.
-fn with_term() -> Reader {
+fn with_term() -> LogReader {
     let term = values::term();
-    let mut reader = Reader::new(term.shard, term.shards, Position::default());
+    let mut reader = LogReader::new(term.shard, term.shards, Checkpoint::default());
     reader.read(0, &term.encode()).expect("it is read");
     reader.read(1, &plain_outcome().encode(Chain::default()).0).expect("it is read");
     reader
 }
 
 /// One that goes on from there, and has not read the term.
-fn behind_term() -> Reader {
+fn behind_term() -> LogReader {
     let term = values::term();
-    let mut reader = Reader::new(term.shard, term.shards, *with_term().position());
+    let mut reader = LogReader::new(term.shard, term.shards, *with_term().position());
     reader.read(1, &plain_outcome().encode(Chain::default()).0).expect("it is read");
     reader
 }
@@ -215,11 +218,11 @@ fn a_raise_names_the_build_to_install() {
     };
     for mut reader in [with_term(), behind_term()] {
         let fault = reader.clone().read(2, &bytes(NEXT)).unwrap_err().fault;
-        assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(BUILD) });
+        assert_eq!(fault, RecordFault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(BUILD) });
         // Whoever knows it reads on.
         let mut next = reader.clone().knowing(NEXT);
-        assert!(matches!(next.read(2, &bytes(NEXT)), Ok(Reading::Outcome(_))));
-        assert!(matches!(reader.read(2, &bytes(VOCABULARY)), Ok(Reading::Outcome(_))));
+        assert!(matches!(next.read(2, &bytes(NEXT)), Ok(ReadRecord::Outcome(_))));
+        assert!(matches!(reader.read(2, &bytes(VOCABULARY)), Ok(ReadRecord::Outcome(_))));
     }
 }
 
@@ -232,7 +235,7 @@ fn an_outcome_names_the_build_to_install() {
     for (more, writer) in [(named.as_slice(), WrittenBy::Build(BUILD)), (&[], WrittenBy::Term(0))] {
         let bytes = later::outcome(&empty, &[later::unknown(NEXT), after.clone()], more, Chain::default()).0;
         let fault = behind_term().read(2, &bytes).unwrap_err().fault;
-        assert_eq!(fault, Fault::Newer { needs: NEXT, reads: VOCABULARY, writer });
+        assert_eq!(fault, RecordFault::Newer { needs: NEXT, reads: VOCABULARY, writer });
     }
     // What everybody reads names nobody.
     let outcome = Outcome { events: known(), ..empty };

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use schemas::codec::{self, DecodeError, VERSION};
 use schemas::frame::HEAD_BYTES;
-use schemas::reading::{Admission, Broken, Fault, Position, Reader, Reading, WrittenBy, admit};
+use schemas::reading::{Admission, BrokenLog, Checkpoint, LogReader, ReadRecord, RecordFault, WrittenBy, admit};
 use schemas::record::{Cause, Chain};
 use schemas::text::Reason;
 use schemas::{
@@ -24,8 +24,8 @@ fn shard() -> Shard {
     Shard::new(1).expect("a shard")
 }
 
-fn reader(position: Position) -> Reader {
-    Reader::new(shard(), SHARDS, position)
+fn reader(position: Checkpoint) -> LogReader {
+    LogReader::new(shard(), SHARDS, position)
 }
 
 /// What may stand next on the log.
@@ -282,24 +282,26 @@ fn meaning(history: &[Written]) -> Meaning {
     }
 }
 
-fn meaning_of(reading: &Result<Reading, Broken>) -> Meaning {
+fn meaning_of(reading: &Result<ReadRecord, BrokenLog>) -> Meaning {
     match reading {
-        Ok(Reading::Term(_)) => Meaning::NewTerm,
-        Ok(Reading::Outcome(outcome)) => Meaning::Fact(outcome.sequence),
-        Ok(Reading::Halted(_) | Reading::Quarantine(_) | Reading::Ignored | Reading::Unknown) => Meaning::Nothing,
+        Ok(ReadRecord::Term(_)) => Meaning::NewTerm,
+        Ok(ReadRecord::Outcome(outcome)) => Meaning::Fact(outcome.sequence),
+        Ok(ReadRecord::Halted(_) | ReadRecord::Quarantine(_) | ReadRecord::Ignored | ReadRecord::Unknown) => {
+            Meaning::Nothing
+        }
         Err(_) => Meaning::Halt,
     }
 }
 
 /// A position as a consumer's table keeps it: bytes.
-fn stored(position: &Position) -> Position {
+fn stored(position: &Checkpoint) -> Checkpoint {
     let mut bytes = Vec::new();
     codec::encode_into(position, &mut bytes);
     codec::decode_exact(&bytes).expect("a position survives its own bytes")
 }
 
 /// Reads `history` from a stored position; `Err` if the log is broken on the way.
-fn read_on(position: Position, history: &[Written]) -> Result<Position, Broken> {
+fn read_on(position: Checkpoint, history: &[Written]) -> Result<Checkpoint, BrokenLog> {
     let mut reader = reader(stored(&position));
     for (offset, bytes) in history {
         reader.read(*offset, bytes)?;
@@ -309,7 +311,7 @@ fn read_on(position: Position, history: &[Written]) -> Result<Position, Broken> 
 }
 
 /// What a reader is given that starts from `position`, which was stored after record `at` of `history`.
-fn from_start(position: &Position, history: &[Written], at: usize) -> Vec<Written> {
+fn from_start(position: &Checkpoint, history: &[Written], at: usize) -> Vec<Written> {
     let read = history[..=at].iter().filter(|(offset, _)| *offset >= position.start());
     read.chain(&history[at + 1..]).cloned().collect()
 }
@@ -320,7 +322,7 @@ struct Walk {
     halted: u64,
     stale: u64,
     /// Positions after each record of the history at hand.
-    positions: Vec<Position>,
+    positions: Vec<Checkpoint>,
 }
 
 impl Walk {
@@ -331,14 +333,14 @@ impl Walk {
             let before = self.positions.last().copied().unwrap_or_default();
             let mut reader = reader(before);
             for (offset, bytes) in &world.delivered {
-                assert_eq!(reader.read(*offset, bytes), Ok(Reading::Ignored), "read again");
+                assert_eq!(reader.read(*offset, bytes), Ok(ReadRecord::Ignored), "read again");
             }
             assert!(reader.is_verified(), "{before:?} after {:?}", world.delivered);
             let reading = reader.read(*offset, bytes);
             let expected = meaning(&next.delivered);
             assert_eq!(meaning_of(&reading), expected, "{step:?} after {:?}", world.delivered);
             self.histories += 1;
-            self.stale += u64::from(reading == Ok(Reading::Ignored));
+            self.stale += u64::from(reading == Ok(ReadRecord::Ignored));
             if reading.is_err() {
                 self.halted += 1;
                 assert_eq!(reader.position(), &before, "a broken record must not move the reader");
@@ -364,7 +366,7 @@ impl Walk {
             assert_eq!(read_on(*position, history), Ok(end), "stored after record {at}, started over");
         }
         let twice: Vec<Written> = history.iter().flat_map(|record| [record.clone(), record.clone()]).collect();
-        assert_eq!(read_on(Position::default(), &twice), Ok(end), "heard everything twice");
+        assert_eq!(read_on(Checkpoint::default(), &twice), Ok(end), "heard everything twice");
     }
 }
 
@@ -382,9 +384,9 @@ fn a_reading_may_be_split_anywhere_and_heard_twice() {
 }
 
 /// Every unbroken history of `depth` records, with the position after each of them.
-fn sound_histories(depth: usize) -> Vec<(Vec<Written>, Vec<Position>)> {
+fn sound_histories(depth: usize) -> Vec<(Vec<Written>, Vec<Checkpoint>)> {
     let mut found = Vec::new();
-    let mut open = vec![(World::default(), reader(Position::default()), Vec::new())];
+    let mut open = vec![(World::default(), reader(Checkpoint::default()), Vec::new())];
     while let Some((world, reader, positions)) = open.pop() {
         if positions.len() == depth {
             found.push((world.delivered, positions));
@@ -408,7 +410,7 @@ fn sound_histories(depth: usize) -> Vec<(Vec<Written>, Vec<Position>)> {
 #[test]
 fn a_position_is_read_on_in_its_own_log_alone() {
     let logs = sound_histories(4);
-    let positions: HashSet<Position> = logs.iter().flat_map(|(_, positions)| positions.iter().copied()).collect();
+    let positions: HashSet<Checkpoint> = logs.iter().flat_map(|(_, positions)| positions.iter().copied()).collect();
     let (mut own, mut other, mut late) = (0, 0, 0);
     for (log, found) in &logs {
         let (end, _) = log.last().expect("four records");
@@ -416,7 +418,7 @@ fn a_position_is_read_on_in_its_own_log_alone() {
             let mut reader = reader(stored(position));
             let read = log.iter().filter(|(offset, _)| *offset >= position.start());
             let mut readings = read.map(|(offset, bytes)| (reader.read(*offset, bytes), reader.is_verified()));
-            let first = readings.find(|(reading, verified)| reading != &Ok(Reading::Ignored) || *verified);
+            let first = readings.find(|(reading, verified)| reading != &Ok(ReadRecord::Ignored) || *verified);
             let Some((first, verified)) = first else { panic!("{position:?} was not looked for in {log:?}") };
             if verified && !found.contains(position) {
                 // Terms are not chained: the same outcome may count in one log and come too late in another. No log was
@@ -431,7 +433,7 @@ fn a_position_is_read_on_in_its_own_log_alone() {
                 other += 1;
                 assert!(!found.contains(position), "{position:?} in {log:?}");
                 let fault = first.expect_err("another log").fault;
-                assert_eq!(fault, Fault::OtherLog(*position), "in {log:?}");
+                assert_eq!(fault, RecordFault::OtherLog(*position), "in {log:?}");
             }
         }
     }
@@ -440,15 +442,15 @@ fn a_position_is_read_on_in_its_own_log_alone() {
 
 #[test]
 fn a_log_that_ends_before_the_position_was_looked_for_verifies_nothing() {
-    let two_facts = |(log, found): &(Vec<Written>, Vec<Position>)| found[2].sequence == 2 && log[2].0 == 2;
+    let two_facts = |(log, found): &(Vec<Written>, Vec<Checkpoint>)| found[2].sequence == 2 && log[2].0 == 2;
     let (log, positions) = sound_histories(3).into_iter().find(two_facts).expect("two facts");
     let mut reader = reader(positions[2]);
     assert_eq!((positions[2].start(), reader.next_offset()), (2, 2));
     for (offset, bytes) in &log[..2] {
-        assert_eq!(reader.read(*offset, bytes), Ok(Reading::Ignored));
+        assert_eq!(reader.read(*offset, bytes), Ok(ReadRecord::Ignored));
     }
     assert!(!reader.is_verified());
-    assert_eq!(reader.read(log[2].0, &log[2].1), Ok(Reading::Ignored));
+    assert_eq!(reader.read(log[2].0, &log[2].1), Ok(ReadRecord::Ignored));
     assert!(reader.is_verified() && reader.next_offset() == 3);
 }
 
@@ -456,7 +458,7 @@ fn a_log_that_ends_before_the_position_was_looked_for_verifies_nothing() {
 #[test]
 fn the_table_row_by_row() {
     let position =
-        Position { offset: 20, term: Some(10), sequence: 5, chain: Chain([3; 16]), anchor: 15, next_command: 40 };
+        Checkpoint { offset: 20, term: Some(10), sequence: 5, chain: Chain([3; 16]), anchor: 15, next_command: 40 };
     let next = Outcome {
         term: 10,
         sequence: 6,
@@ -464,7 +466,7 @@ fn the_table_row_by_row() {
         cause: Cause { offset: 40, id: CommandId(1) },
         events: Vec::new(),
     };
-    let check = |offset: u64, record: Record, chained: bool, expected: Result<Admission, Fault>| {
+    let check = |offset: u64, record: Record, chained: bool, expected: Result<Admission, RecordFault>| {
         assert_eq!(admit(&position, (shard(), SHARDS, VOCABULARY), offset, &record, chained), expected, "{record:?}");
     };
     let outcome = |outcome: Outcome| Record::Outcome(outcome, Chain::default());
@@ -487,7 +489,7 @@ fn the_table_row_by_row() {
             20,
             Record::Term(newer(shard)),
             false,
-            Err(Fault::Newer { needs: VOCABULARY + 1, reads: VOCABULARY, writer }),
+            Err(RecordFault::Newer { needs: VOCABULARY + 1, reads: VOCABULARY, writer }),
         );
     }
     // | Halted, of this shard and the current term | nobody decides | tell | else skip
@@ -503,30 +505,30 @@ fn the_table_row_by_row() {
     };
     check(20, quarantine(shard(), 2), false, Ok(Admission::Apply));
     check(20, quarantine(shard(), 1), false, Ok(Admission::Skip));
-    check(20, quarantine(other, 2), false, Err(Fault::ForeignTerm { shard: other, shards: SHARDS }));
+    check(20, quarantine(other, 2), false, Err(RecordFault::ForeignTerm { shard: other, shards: SHARDS }));
     // | Term, other | the wrong log | halt |
-    check(20, term(other, SHARDS), false, Err(Fault::ForeignTerm { shard: other, shards: SHARDS }));
-    check(20, term(shard(), 8), false, Err(Fault::ForeignTerm { shard: shard(), shards: 8 }));
+    check(20, term(other, SHARDS), false, Err(RecordFault::ForeignTerm { shard: other, shards: SHARDS }));
+    check(20, term(shard(), 8), false, Err(RecordFault::ForeignTerm { shard: shard(), shards: 8 }));
     // | Outcome, term before the current one | a stale writer still alive | skip | however right the rest is
     check(20, outcome(Outcome { term: 9, ..next.clone() }), true, Ok(Admission::Skip));
     check(20, outcome(Outcome { term: 0, sequence: 99, ..next.clone() }), false, Ok(Admission::Skip));
     // | Outcome, term after the current one, or none | a term nobody began | halt |
-    check(20, outcome(Outcome { term: 11, ..next.clone() }), true, Err(Fault::UnknownTerm(11)));
-    let fresh = Position::default();
+    check(20, outcome(Outcome { term: 11, ..next.clone() }), true, Err(RecordFault::UnknownTerm(11)));
+    let fresh = Checkpoint::default();
     let first = outcome(Outcome { term: 0, sequence: 1, ..next.clone() });
-    assert_eq!(admit(&fresh, (shard(), SHARDS, VOCABULARY), 0, &first, true), Err(Fault::UnknownTerm(0)));
+    assert_eq!(admit(&fresh, (shard(), SHARDS, VOCABULARY), 0, &first, true), Err(RecordFault::UnknownTerm(0)));
     // | Outcome, current term, next in every way | the next fact | apply | also after a gap in the events' offsets
     check(20, outcome(next.clone()), true, Ok(Admission::Apply));
     check(30, outcome(next.clone()), true, Ok(Admission::Apply));
     // | Outcome, current term, other | the log is broken | halt |
     for found in [0, 5, 7, u64::MAX] {
-        let fault = Fault::Sequence { expected: 6, found };
+        let fault = RecordFault::Sequence { expected: 6, found };
         check(20, outcome(Outcome { sequence: found, ..next.clone() }), true, Err(fault));
     }
-    check(20, outcome(next.clone()), false, Err(Fault::Chain));
+    check(20, outcome(next.clone()), false, Err(RecordFault::Chain));
     for found in [0, 39, 41, u64::MAX] {
         let cause = Cause { offset: found, ..next.cause };
-        let fault = Fault::Command { expected: 40, found };
+        let fault = RecordFault::Command { expected: 40, found };
         check(20, outcome(Outcome { cause, ..next.clone() }), true, Err(fault));
     }
 }
@@ -535,11 +537,11 @@ fn the_table_row_by_row() {
 fn what_is_read_is_what_was_written() {
     let cause = Cause { offset: 0, ..values::outcome().cause };
     let outcome = Outcome { term: 0, sequence: 1, cause, ..values::outcome() };
-    let mut reader = Reader::new(values::term().shard, SHARDS, Position::default());
-    assert_eq!(reader.read(0, &values::term().encode()), Ok(Reading::Term(values::term())));
+    let mut reader = LogReader::new(values::term().shard, SHARDS, Checkpoint::default());
+    assert_eq!(reader.read(0, &values::term().encode()), Ok(ReadRecord::Term(values::term())));
     let (bytes, chain) = outcome.encode(Chain::default());
-    assert_eq!(reader.read(1, &bytes), Ok(Reading::Outcome(outcome.clone())));
-    let expected = Position { offset: 2, term: Some(0), sequence: 1, chain, anchor: 1, next_command: 1 };
+    assert_eq!(reader.read(1, &bytes), Ok(ReadRecord::Outcome(outcome.clone())));
+    let expected = Checkpoint { offset: 2, term: Some(0), sequence: 1, chain, anchor: 1, next_command: 1 };
     assert_eq!(reader.position(), &expected);
 }
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 use engine_benches::law::{Run, listing};
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AdminId, Answer, ApiKey, ApiKeyId, Command, Credits, Entry, Event, FeeRate, Instructions, NewOrder,
-    PostOnly, Price, Quantity, Scopes, Terms, TimeInForce, Transition,
+    AccountId, AdminId, ApiKey, ApiKeyId, Command, Credits, Entry, Event, FeeRate, Instructions, NewOrder, PostOnly,
+    Price, Quantity, ResolutionAnswer, Scopes, Terms, TimeInForce, Transition,
 };
 
 const HOLDERS: u64 = 1_000_000;
@@ -36,7 +36,7 @@ fn main() {
             instructions,
         }));
     }
-    let answer = Answer::Value(YesValue::YES);
+    let answer = ResolutionAnswer::Value(YesValue::YES);
     run.one(&change(1, Transition::Close));
     run.one(&change(1, Transition::Resolve { answer }));
     let mut slices = Vec::new();

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use engine_core::{CommandContext, ShardState};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    About, AccountId, AdminId, Answer, ApiKey, ApiKeyId, Cause, Command, CommandId, Credits, Entry, Event, FeeRate,
-    Instructions, Listing, MarketId, MarketLimits, Message, Need, NewOrder, PostOnly, Price, Quantity, Room, Scopes,
-    Shard, Terms, TimeInForce, Timestamp, Transition,
+    About, AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, Credits, Entry, Event, FeeRate,
+    Instructions, Listing, MarketId, MarketLimits, Message, Need, NewOrder, PostOnly, Price, Quantity,
+    ResolutionAnswer, Room, Scopes, Shard, Terms, TimeInForce, Timestamp, Transition,
 };
 
 const MANY: usize = 1_000_000;
@@ -195,7 +195,7 @@ fn of_markets() {
     });
     let by = |by| AdminId(by);
     run.measure_of(MANY_MARKETS, "market, paid out (besides)", all.iter(), |run, listing| {
-        let (market, answer) = (listing.market, Answer::Void);
+        let (market, answer) = (listing.market, ResolutionAnswer::Void);
         let steps = [(1, Transition::Close), (1, Transition::Resolve { answer }), (2, Transition::Confirm { answer })];
         for (admin, transition) in steps {
             run.handle(&Command::ChangeMarket { market, by: by(admin), transition });

@@ -3,7 +3,7 @@
 //! A buy at p is BUY YES at p, a sell at p is BUY NO at 10,000 − p, so nobody needs contracts beforehand.
 
 use engine_core::{CommandContext, LOOKAHEAD, Replica, ShardState};
-use schemas::reading::{Position, Reader, Reading};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 use schemas::shard_map::ShardMap;
 use schemas::{
     About, AccountId, AdminId, ApiKey, ApiKeyId, Cause, Command, CommandId, CommandRecord, Credits, EngineId, Entry,
@@ -184,12 +184,12 @@ pub fn follower() -> Replica {
 /// Reads outcomes of a leader by the rule. Returns how many count.
 pub fn read(outcomes: &[Vec<u8>]) -> usize {
     let (own, map) = shard();
-    let mut reader = Reader::new(own, map.shards(), Position::default());
+    let mut reader = LogReader::new(own, map.shards(), Checkpoint::default());
     reader.read(0, &Term::new(own, map.shards(), EngineId(1), 1).encode()).expect("a term is read");
     let mut next = 0;
     let mut counts = |bytes: &Vec<u8>| {
         next += 1;
-        matches!(reader.read(next, bytes).expect("outcomes follow one another"), Reading::Outcome(_))
+        matches!(reader.read(next, bytes).expect("outcomes follow one another"), ReadRecord::Outcome(_))
     };
     outcomes.iter().filter(|bytes| counts(bytes)).count()
 }

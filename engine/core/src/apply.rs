@@ -13,8 +13,8 @@ use schemas::limits::{PARKED_MAX, SWEEP_MAX};
 use schemas::market::Resolution;
 use schemas::{
     AccountId, AccountLimits, ApiKey, ApiKeyId, ClientId, Contract, Credits, Entry, Event, GroupId, GroupLimits,
-    Instruction, Listing, MarketEdit, MarketId, MarketLimits, MarketState, Need, NewOrder, OrderId, Parked, Price,
-    ProposalId, Quantity, Rejection, Room, Shard, Side, Status, Timestamp, TriggerCause,
+    Listing, MarketEdit, MarketId, MarketLimits, MarketState, Need, NewOrder, OrderId, Parked, Price, ProposalId,
+    PurseInstruction, Quantity, Rejection, Room, Shard, Side, Status, Timestamp, TriggerCause,
 };
 
 use crate::CommandContext;
@@ -456,7 +456,7 @@ impl ShardState {
 
     fn instruct(&mut self, account: AccountId, ticket: u64, pending: PendingInstruction) {
         self.facts.tickets = ticket;
-        if matches!(pending.instruction, Instruction::Recall(_)) {
+        if matches!(pending.instruction, PurseInstruction::Recall(_)) {
             self.waiting_mut(account).recall = Some(ticket);
             self.decided += 1;
         }
@@ -468,7 +468,7 @@ impl ShardState {
         let Some(pending) = self.facts.instructions.get_mut(&(account, ticket)) else { return };
         pending.shards.remove(&shard);
         pending.more |= more;
-        let over = pending.shards.is_empty() && matches!(pending.instruction, Instruction::Recall(_));
+        let over = pending.shards.is_empty() && matches!(pending.instruction, PurseInstruction::Recall(_));
         if !over {
             return;
         }

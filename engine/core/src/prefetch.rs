@@ -27,35 +27,35 @@ impl ShardState {
 
     fn prefetch_keys(&self, command: &Command) {
         match named(command) {
-            Named::NewOrder(order) => {
+            NamedEntity::NewOrder(order) => {
                 self.facts.purses.prefetch_key(order.account);
                 self.facts.markets.prefetch_key(order.market);
             }
-            Named::Order(account, order) => {
+            NamedEntity::Order(account, order) => {
                 self.facts.purses.prefetch_key(account);
                 self.facts.books.prefetch_id(order);
             }
-            Named::Other => {}
+            NamedEntity::Other => {}
         }
     }
 
     fn prefetch_things(&self, command: &Command) {
         match named(command) {
-            Named::NewOrder(order) => {
+            NamedEntity::NewOrder(order) => {
                 self.facts.purses.prefetch(order.account);
                 self.facts.markets.prefetch(order.market);
             }
-            Named::Order(account, order) => {
+            NamedEntity::Order(account, order) => {
                 self.facts.purses.prefetch(account);
                 self.facts.books.prefetch_order(order);
             }
-            Named::Other => {}
+            NamedEntity::Other => {}
         }
     }
 
     fn prefetch_rest(&self, command: &Command) {
         match named(command) {
-            Named::NewOrder(order) => {
+            NamedEntity::NewOrder(order) => {
                 let Some(market) = self.facts.markets.get(order.market) else { return };
                 let (side, price) = place(order);
                 self.facts.books.prefetch_price(market.book, side, price);
@@ -64,8 +64,8 @@ impl ShardState {
                     self.facts.books.prefetch_first(market.book, side.opposite());
                 }
             }
-            Named::Order(_, order) => self.facts.books.prefetch_neighbours(order),
-            Named::Other => {}
+            NamedEntity::Order(_, order) => self.facts.books.prefetch_neighbours(order),
+            NamedEntity::Other => {}
         }
     }
 
@@ -95,7 +95,7 @@ impl ShardState {
 }
 
 /// What a command is about.
-enum Named<'a> {
+enum NamedEntity<'a> {
     NewOrder(&'a NewOrder),
     /// An order that rests, and whose it is said to be.
     Order(AccountId, OrderId),
@@ -104,12 +104,12 @@ enum Named<'a> {
 }
 
 #[inline]
-fn named(command: &Command) -> Named<'_> {
+fn named(command: &Command) -> NamedEntity<'_> {
     match command {
-        Command::PlaceOrder(order) => Named::NewOrder(order),
+        Command::PlaceOrder(order) => NamedEntity::NewOrder(order),
         Command::CancelOrder { account, order: OrderRef::Id(order) }
-        | Command::AmendOrder { account, order: OrderRef::Id(order), .. } => Named::Order(*account, *order),
-        _ => Named::Other,
+        | Command::AmendOrder { account, order: OrderRef::Id(order), .. } => NamedEntity::Order(*account, *order),
+        _ => NamedEntity::Other,
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use schemas::reading::{Broken, Position, Reader, Reading};
+use schemas::reading::{BrokenLog, Checkpoint, LogReader, ReadRecord};
 use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
 use schemas::{
@@ -30,7 +30,7 @@ pub const HASH_EVERY: u64 = 1 << 12;
 pub struct Replica {
     state: ShardState,
     /// What was read.
-    reader: Reader,
+    reader: LogReader,
     lead: Option<Lead>,
     hash_every: u64,
     unchecked: u64,
@@ -90,7 +90,7 @@ pub enum OwnRecord {
 pub enum Halt {
     /// The log breaks its own rules.
     #[error(transparent)]
-    Broken(#[from] Broken),
+    Broken(#[from] BrokenLog),
     /// The log is right and this state is not what the writer's was.
     #[error(transparent)]
     Diverged(#[from] Divergence),
@@ -120,10 +120,10 @@ pub enum Divergence {
 impl Replica {
     /// At the beginning of the log.
     pub fn new(shard: Shard, map: ShardMap) -> Self {
-        Self::at(ShardState::new(shard, map), Position::default())
+        Self::at(ShardState::new(shard, map), Checkpoint::default())
     }
 
-    /// At a snapshot's position. Read on from its [`Position::start`].
+    /// At a snapshot's position. Read on from its [`Checkpoint::start`].
     pub fn restore(shard: Shard, map: ShardMap, snapshot: &[u8]) -> Result<Self, SnapshotError> {
         Self::restore_knowing(VOCABULARY, (shard, map), snapshot)
     }
@@ -138,8 +138,8 @@ impl Replica {
         Ok(Self::at(state, position).knowing(reads))
     }
 
-    fn at(state: ShardState, position: Position) -> Self {
-        let reader = Reader::new(state.shard, state.map.shards(), position);
+    fn at(state: ShardState, position: Checkpoint) -> Self {
+        let reader = LogReader::new(state.shard, state.map.shards(), position);
         Self { state, reader, lead: None, hash_every: HASH_EVERY, unchecked: 0, events: Vec::new() }
     }
 
@@ -163,7 +163,7 @@ impl Replica {
     }
 
     /// How far the log was read.
-    pub fn position(&self) -> &Position {
+    pub fn position(&self) -> &Checkpoint {
         self.reader.position()
     }
 
@@ -197,20 +197,20 @@ impl Replica {
     /// Reads the next record of the own events partition, following or leading.
     pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<OwnRecord, Halt> {
         match self.reader.read(offset, bytes)? {
-            Reading::Ignored => Ok(OwnRecord::Ignored),
-            Reading::Unknown => Ok(OwnRecord::Unknown),
-            Reading::Quarantine(quarantine) => Ok(OwnRecord::Quarantine(quarantine)),
+            ReadRecord::Ignored => Ok(OwnRecord::Ignored),
+            ReadRecord::Unknown => Ok(OwnRecord::Unknown),
+            ReadRecord::Quarantine(quarantine) => Ok(OwnRecord::Quarantine(quarantine)),
             // Another's, or it was about us and came too late.
-            Reading::Halted(_) => Ok(OwnRecord::Ignored),
-            Reading::Term(term) if self.lead.is_some() => Ok(OwnRecord::Deposed(term)),
-            Reading::Term(term) => {
+            ReadRecord::Halted(_) => Ok(OwnRecord::Ignored),
+            ReadRecord::Term(term) if self.lead.is_some() => Ok(OwnRecord::Deposed(term)),
+            ReadRecord::Term(term) => {
                 // Nobody has decided anything: the vocabulary is whatever the one who begins says.
                 if self.reader.position().sequence == 0 {
                     self.state.begin_log(&term);
                 }
                 Ok(OwnRecord::Term(term))
             }
-            Reading::Outcome(outcome) => match &mut self.lead {
+            ReadRecord::Outcome(outcome) => match &mut self.lead {
                 Some(lead) => confirm(lead, &self.reader, outcome),
                 None => self.follow(outcome),
             },
@@ -395,7 +395,7 @@ fn decide(state: &mut ShardState, offset: u64, waiting: &QueuedCommand, events: 
     }
 }
 
-fn confirm(lead: &mut Lead, reader: &Reader, outcome: Outcome) -> Result<OwnRecord, Halt> {
+fn confirm(lead: &mut Lead, reader: &LogReader, outcome: Outcome) -> Result<OwnRecord, Halt> {
     match lead.unconfirmed.pop_front() {
         Some(chain) if chain == reader.position().chain => Ok(OwnRecord::Confirmed(outcome)),
         _ => Err(Divergence::Outcome { shard: reader.shard(), sequence: outcome.sequence }.into()),

@@ -9,7 +9,7 @@
 //! | `LFGsnapB` | not yet       | [`read_body`] |
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use schemas::shard_map::ShardMap;
 use schemas::{AccountId, Build, OrderId, Shard, codec};
 
@@ -23,7 +23,7 @@ const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapE";
 const MAGIC_BYTES: usize = 8;
 
 /// Makes a state and its position of a body.
-type BodyReader = fn(Shard, ShardMap, &[u8]) -> Result<(ShardState, Position), SnapshotError>;
+type BodyReader = fn(Shard, ShardMap, &[u8]) -> Result<(ShardState, Checkpoint), SnapshotError>;
 
 /// Who reads which layout. The layout of a release stays here, with its reader in `snapshot/`, for as long as a
 /// release may be followed by this one (docs/upgrades.md).
@@ -166,7 +166,7 @@ struct Owned {
 }
 
 /// A snapshot's bytes.
-pub fn write(state: &ShardState, state_bytes: &[u8], position: &Position) -> Vec<u8> {
+pub fn write(state: &ShardState, state_bytes: &[u8], position: &Checkpoint) -> Vec<u8> {
     let mut body = Vec::with_capacity(state_bytes.len() + 128);
     codec::encode_into(&(state.shard.number(), state.map.shards()), &mut body);
     codec::encode_into(position, &mut body);
@@ -177,7 +177,7 @@ pub fn write(state: &ShardState, state_bytes: &[u8], position: &Position) -> Vec
 }
 
 /// The state and position in a snapshot.
-pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(ShardState, Position), SnapshotError> {
+pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(ShardState, Checkpoint), SnapshotError> {
     let (magic, rest) = bytes.split_first_chunk().ok_or(SnapshotError::Foreign)?;
     let reader = READERS.iter().find(|(known, _)| *known == magic);
     let (_, read_body) = reader.ok_or(SnapshotError::Foreign)?;
@@ -189,10 +189,10 @@ pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(ShardState, Po
 }
 
 /// The reader of today's layout.
-fn read_body(shard: Shard, map: ShardMap, body: &[u8]) -> Result<(ShardState, Position), SnapshotError> {
+fn read_body(shard: Shard, map: ShardMap, body: &[u8]) -> Result<(ShardState, Checkpoint), SnapshotError> {
     let config = bincode::config::legacy();
     let malformed = |error: bincode::error::DecodeError| SnapshotError::Malformed(error.to_string());
-    let (((found, shards), position, length), used): (((u16, u16), Position, u64), usize) =
+    let (((found, shards), position, length), used): (((u16, u16), Checkpoint, u64), usize) =
         bincode::decode_from_slice(body, config).map_err(malformed)?;
     if (found, shards) != (shard.number(), map.shards()) {
         return Err(SnapshotError::OtherShard { shard: found, shards });

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use engine_core::{Halt, OwnRecord, Replica};
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::PART_COUNTS_MS;
-use schemas::reading::{Broken, Fault, WrittenBy};
+use schemas::reading::{BrokenLog, RecordFault, WrittenBy};
 use schemas::shard_map::ShardMap;
 use schemas::{
     AdminId, Build, Command, CommandId, CommandRecord, EngineId, Event, Outcome, PartId, PartKind, Program, Shard,
@@ -183,9 +183,9 @@ impl World {
             // It recovers, and follows.
             Ok(OwnRecord::Deposed(_)) => this.role = Role::Following,
             Ok(_) => {}
-            Err(Halt::Broken(Broken { fault, .. })) => {
+            Err(Halt::Broken(BrokenLog { fault, .. })) => {
                 let named =
-                    Fault::Newer { needs: NEXT, reads: FIRST_VOCABULARY, writer: WrittenBy::Build(NEWER.build) };
+                    RecordFault::Newer { needs: NEXT, reads: FIRST_VOCABULARY, writer: WrittenBy::Build(NEWER.build) };
                 assert!(!this.is_newer && fault == named, "{fault}");
                 this.role = Role::Halted;
                 return Some(world);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// A forbidden word in the core's source, and what to use instead.
 const FORBIDDEN: &[(&str, &str)] = &[
-    ("SystemTime", "time arrives with the command: Place::time"),
-    ("Instant", "time arrives with the command: Place::time"),
+    ("SystemTime", "time arrives with the command: CommandContext::time"),
+    ("Instant", "time arrives with the command: CommandContext::time"),
     ("HashMap", "BTreeMap, or state::Table for look-ups by id"),
     ("HashSet", "BTreeSet"),
     ("f32", "integers: ticks, contracts, micro-credits"),

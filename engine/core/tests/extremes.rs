@@ -20,9 +20,9 @@ use schemas::limits::{
 };
 use schemas::market::YesValue;
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, Command, Credits, Entry, Event, FeeRate,
-    Instructions, Listing, MarketEventId, MarketId, MarketLimits, NewOrder, PostOnly, Price, ProposalId, Quantity,
-    Rejection, Scopes, SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Transition, answers,
+    About, AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, Command, Credits, Entry, Event, FeeRate, Instructions,
+    Listing, MarketEventId, MarketId, MarketLimits, NewOrder, PostOnly, Price, ProposalId, Quantity, Rejection,
+    ResolutionAnswer, Scopes, SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Transition, answers,
 };
 
 const SHARDS: u16 = 2;
@@ -203,7 +203,7 @@ impl Extremes {
     }
 
     /// Every market is answered and paid out. The credits are all there.
-    fn end(mut self, answers: &[Answer]) {
+    fn end(mut self, answers: &[ResolutionAnswer]) {
         for (market, answer) in self.markets.clone().into_iter().zip(answers.iter().cycle()) {
             let (shard, answer) = (self.cluster.map.of_market(market), *answer);
             self.ask(shard, Command::ChangeMarket { market, by: ADMIN, transition: Transition::Close });
@@ -291,11 +291,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+fn answer() -> impl Strategy<Value = ResolutionAnswer> {
     let value = prop_oneof![Just(0), Just(10_000), Just(1), Just(9_999), Just(3_333)];
     prop_oneof![
-        4 => value.prop_map(|ticks| Answer::Value(YesValue::new(ticks).unwrap())),
-        1 => Just(Answer::Void),
+        4 => value.prop_map(|ticks| ResolutionAnswer::Value(YesValue::new(ticks).unwrap())),
+        1 => Just(ResolutionAnswer::Void),
     ]
 }
 

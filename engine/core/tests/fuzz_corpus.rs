@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use schemas::{Event, Instruction, MarketState, Message, ParkedRequest, Rejection, TriggerCause};
+use schemas::{Event, MarketState, Message, ParkedRequest, PurseInstruction, Rejection, TriggerCause};
 
 type Target = fn(&[u8]);
 
@@ -52,7 +52,7 @@ fn the_corpus_of_commands_asks_and_recalls() {
     let reached = |what: &str, is: fn(&Event) -> bool| assert!(events.iter().any(is), "no {what}");
     reached("ask", |event| matches!(event, Event::Asked { .. }));
     reached("refused ask", |event| matches!(event, Event::AskAnswered { refused: Some(_), .. }));
-    reached("recall", |event| matches!(event, Event::Instructed { instruction: Instruction::Recall(_), .. }));
+    reached("recall", |event| matches!(event, Event::Instructed { instruction: PurseInstruction::Recall(_), .. }));
     reached(
         "parked batch",
         |event| matches!(event, Event::Parked(parked) if matches!(parked.request, ParkedRequest::Batch(_))),
@@ -110,7 +110,7 @@ fn the_corpus_of_commands_asks_and_recalls() {
     reached("admin that is revoked", |event| matches!(event, Event::AdminRevoked { .. }));
     reached("last admin", |event| matches!(event, Event::Rejected { code: Rejection::LastAdmin }));
     reached("mass cancel everywhere", |event| {
-        matches!(event, Event::InstructionCompleted { instruction: Instruction::MassCancel(_), .. })
+        matches!(event, Event::InstructionCompleted { instruction: PurseInstruction::MassCancel(_), .. })
     });
 }
 

@@ -6,7 +6,7 @@
 mod later;
 
 use engine_core::{Divergence, Halt, OwnRecord, Replica};
-use schemas::reading::{Broken, Fault, WrittenBy};
+use schemas::reading::{BrokenLog, RecordFault, WrittenBy};
 use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
 use schemas::text::Ticker;
@@ -199,14 +199,15 @@ fn a_code_that_nobody_knows_is_kept_as_it_is() {
 fn what_must_be_known_halts_and_names_the_build() {
     let outcome = Outcome { events: Vec::new(), ..outcomes().remove(0) };
     let (event, _) = later::outcome(&outcome, &[later::unknown(later::NEXT)], &[], Chain::default());
-    let by = |build| Fault::Newer { needs: later::NEXT, reads: schemas::VOCABULARY, writer: WrittenBy::Build(build) };
+    let by =
+        |build| RecordFault::Newer { needs: later::NEXT, reads: schemas::VOCABULARY, writer: WrittenBy::Build(build) };
     for (record, fault) in [
         (event, by(Build::THIS)),
         (later::record(later::NEXT), by(Build::THIS)),
         (later::term(term()), by(later::BUILD)),
     ] {
         let (mut replica, _) = follow(&[term().encode()]);
-        let halt = Halt::Broken(Broken { shard: SHARD, offset: 1, fault });
+        let halt = Halt::Broken(BrokenLog { shard: SHARD, offset: 1, fault });
         assert!(halt.to_string().starts_with("events log of shard 0 is newer than this build at offset 1"), "{halt}");
         assert_eq!(replica.read(1, &record), Err(halt));
     }

@@ -13,10 +13,10 @@ use schemas::limits::{PURSE_REST_MS, PURSE_STEP_MS};
 use schemas::market::YesValue;
 use schemas::money::MICROS_PER_CREDIT;
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, Event,
+    About, AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, BatchRequest, ClientId, Command, Credits, Entry, Event,
     FeeRate, GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent,
     MarketEventId, MarketId, MarketLimits, MarketState, NewOrder, OrderId, OrderRef, PostOnly, Price, Quantity,
-    Request, Scopes, SelfTrade, Shard, Tags, Terms, TimeInForce, Timestamp, Transition,
+    ResolutionAnswer, Scopes, SelfTrade, Shard, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 const ACCOUNTS: u64 = 6;
@@ -105,7 +105,7 @@ enum Step {
     },
     /// Of the market that is never traded.
     Answer {
-        answer: Answer,
+        answer: ResolutionAnswer,
         confirmed: bool,
     },
     Edit {
@@ -279,11 +279,11 @@ fn transition() -> impl Strategy<Value = Transition> {
     ]
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+fn answer() -> impl Strategy<Value = ResolutionAnswer> {
     prop_oneof![
-        2 => Just(Answer::Value(YesValue::YES)),
-        1 => Just(Answer::Value(YesValue::new(2_500).unwrap())),
-        1 => Just(Answer::Void),
+        2 => Just(ResolutionAnswer::Value(YesValue::YES)),
+        1 => Just(ResolutionAnswer::Value(YesValue::new(2_500).unwrap())),
+        1 => Just(ResolutionAnswer::Void),
     ]
 }
 
@@ -326,7 +326,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (account.clone(), 0_i64..=30_000_000).prop_map(|(account, micros)| Step::Withdraw { account, micros }),
         3 => (market, 1_u64..=3, transition()).prop_map(|(market, by, transition)| Step::Change { market, by, transition }),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(yes, confirmed)| {
-            let answer = if yes { Answer::Value(YesValue::YES) } else { Answer::Void };
+            let answer = if yes { ResolutionAnswer::Value(YesValue::YES) } else { ResolutionAnswer::Void };
             Step::Answer { answer, confirmed }
         }),
         1 => (0..=MARKETS, 0_u8..9).prop_map(|(market, tag)| Step::Edit { market, tag }),
@@ -569,19 +569,19 @@ impl World {
         self.cluster.submit(self.cluster.map.of_account(account), command(account));
     }
 
-    fn shard_of(&self, request: &Request) -> Shard {
+    fn shard_of(&self, request: &BatchRequest) -> Shard {
         match request {
-            Request::Place(order) => self.cluster.map.of_market(order.market),
-            Request::Cancel(order) | Request::Amend { order, .. } => order.shard(self.cluster.map),
+            BatchRequest::Place(order) => self.cluster.map.of_market(order.market),
+            BatchRequest::Cancel(order) | BatchRequest::Amend { order, .. } => order.shard(self.cluster.map),
         }
     }
 
-    fn request(&self, account: u64, wish: &BatchWish) -> Option<Request> {
+    fn request(&self, account: u64, wish: &BatchWish) -> Option<BatchRequest> {
         Some(match wish {
-            BatchWish::Place(wish) => Request::Place(self.new_order(account, wish, None)),
-            BatchWish::Cancel { pick } => Request::Cancel(OrderRef::Id(self.order(*pick)?)),
+            BatchWish::Place(wish) => BatchRequest::Place(self.new_order(account, wish, None)),
+            BatchWish::Cancel { pick } => BatchRequest::Cancel(OrderRef::Id(self.order(*pick)?)),
             BatchWish::Amend { pick, price, quantity } => {
-                Request::Amend { order: OrderRef::Id(self.order(*pick)?), price: *price, quantity: *quantity }
+                BatchRequest::Amend { order: OrderRef::Id(self.order(*pick)?), price: *price, quantity: *quantity }
             }
         })
     }
@@ -634,7 +634,7 @@ impl World {
             let home = self.cluster.map.of_market(market);
             self.change(home, market, 1, Transition::Close);
             // Of the markets of the event one can be YES; the others are NO.
-            for answer in [YesValue::YES, YesValue::NO].map(Answer::Value) {
+            for answer in [YesValue::YES, YesValue::NO].map(ResolutionAnswer::Value) {
                 if !self.is_answered(home, market) {
                     self.change(home, market, 1, Transition::Resolve { answer });
                     self.change(home, market, 2, Transition::Confirm { answer });

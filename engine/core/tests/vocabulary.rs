@@ -5,10 +5,10 @@
 use engine_core::{Halt, OwnRecord, Replica, SnapshotError};
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::{PART_COUNTS_MS, PARTS_MAX};
-use schemas::reading::{Broken, Fault, WrittenBy};
+use schemas::reading::{BrokenLog, RecordFault, WrittenBy};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AdminId, Build, Command, CommandId, CommandRecord, EngineId, Event, Outcome, Part, PartId, PartKind, Program,
+    AdminId, Build, Command, CommandId, CommandRecord, EngineId, Event, Outcome, PartId, PartInfo, PartKind, Program,
     Record, Rejection, Shard, Term, Timestamp,
 };
 
@@ -76,7 +76,7 @@ impl Stage {
     }
 }
 
-fn part(id: u128, program: Program) -> Part {
+fn part(id: u128, program: Program) -> PartInfo {
     program.part(PartId(id), PartKind::Engine)
 }
 
@@ -88,8 +88,8 @@ fn raised(to: u16, install: Build, by: Option<AdminId>) -> Event {
     Event::VocabularyRaised { to, install, by }
 }
 
-fn newer(install: Build) -> Fault {
-    Fault::Newer { needs: NEXT, reads: FIRST, writer: WrittenBy::Build(install) }
+fn newer(install: Build) -> RecordFault {
+    RecordFault::Newer { needs: NEXT, reads: FIRST, writer: WrittenBy::Build(install) }
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn an_older_build_stops_at_the_raise_and_names_what_to_install() {
     let mut stage = Stage::new(NEWER);
     stage.announce(2, NEWER);
     stage.raise(NEXT);
-    let Err(Halt::Broken(Broken { fault, offset, .. })) = stage.follow(OLDER) else { panic!("it reads on") };
+    let Err(Halt::Broken(BrokenLog { fault, offset, .. })) = stage.follow(OLDER) else { panic!("it reads on") };
     assert_eq!((fault, offset), (newer(NEWER.build), 2));
 }
 
@@ -170,7 +170,7 @@ fn an_older_build_that_begins_behind_the_raise_stops_where_it_is_told() {
     let position = *stage.leader.position();
     assert_eq!(stage.announce(3, OLDER), raised(NEXT, NEWER.build, None));
     assert_eq!(stage.leader.state().parts().all().count(), 1, "it cannot go on, so nobody waits for it");
-    let mut reader = schemas::reading::Reader::new(SHARD, 1, position).knowing(FIRST);
+    let mut reader = schemas::reading::LogReader::new(SHARD, 1, position).knowing(FIRST);
     reader.read(3, &stage.log[3]).unwrap();
     let fault = reader.read(4, &stage.log[4]).unwrap_err().fault;
     assert_eq!(fault, newer(NEWER.build), "though it has not read the term");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use engine_core::{CommandContext, Invariant, ShardState, Sums};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    ADMINS_HOME, AccountId, Cause, Command, CommandId, Credits, Event, Message, OrderId, OrderRef, Request, Room,
+    ADMINS_HOME, AccountId, BatchRequest, Cause, Command, CommandId, Credits, Event, Message, OrderId, OrderRef, Room,
     Shard, Timestamp,
 };
 
@@ -209,10 +209,10 @@ pub fn home(map: ShardMap, command: &Command) -> Shard {
     }
 }
 
-fn of_request(map: ShardMap, request: &Request) -> Shard {
+fn of_request(map: ShardMap, request: &BatchRequest) -> Shard {
     match request {
-        Request::Place(order) => map.of_market(order.market),
-        Request::Cancel(order) | Request::Amend { order, .. } => OrderRef::shard(*order, map),
+        BatchRequest::Place(order) => map.of_market(order.market),
+        BatchRequest::Cancel(order) | BatchRequest::Amend { order, .. } => OrderRef::shard(*order, map),
     }
 }
 

@@ -10,7 +10,7 @@ pub use cluster::home;
 
 use cluster::Cluster;
 use engine_core::Replica;
-use schemas::reading::{Position, Reader};
+use schemas::reading::{Checkpoint, LogReader};
 use schemas::record::Chain;
 use schemas::shard_map::ShardMap;
 use schemas::{Command, CommandId, CommandRecord, EngineId, Event, Record, Shard, Term, Timestamp};
@@ -54,7 +54,7 @@ pub fn event_record(bytes: &[u8]) {
 /// A whole partition, each record behind its length (2 bytes, little-endian): read, or the reader halts.
 pub fn reading(mut bytes: &[u8]) {
     let (shard, map) = shard();
-    let mut reader = Reader::new(shard, map.shards(), Position::default());
+    let mut reader = LogReader::new(shard, map.shards(), Checkpoint::default());
     let mut offset = 0;
     while let Some((length, rest)) = bytes.split_first_chunk() {
         let length = usize::from(u16::from_le_bytes(*length)).min(rest.len());

@@ -7,10 +7,10 @@ use schemas::limits::{DEPOSIT_ALONE_MAX, MARKET_KEPT_MS};
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry, FeeRate,
-    GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent, MarketEventId,
-    MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, ProposalId, Quantity, Request, Scopes,
-    SelfTrade, Shard, Tags, Terms, TimeInForce, Timestamp, Transition,
+    About, AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, BatchRequest, ClientId, Command, Credits, Entry,
+    FeeRate, GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketAddition, MarketEdit, MarketEvent,
+    MarketEventId, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, ProposalId, Quantity,
+    ResolutionAnswer, Scopes, SelfTrade, Shard, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 /// Commands of one script, so that a run is bounded.
@@ -290,9 +290,9 @@ impl<'a> Script<'a> {
 
     fn transition(&mut self) -> Transition {
         let answer = match self.below(6) {
-            0 => Answer::Void,
-            1 => Answer::Value(YesValue::new(2_500).expect("a quarter")),
-            _ => Answer::Value(YesValue::YES),
+            0 => ResolutionAnswer::Void,
+            1 => ResolutionAnswer::Value(YesValue::new(2_500).expect("a quarter")),
+            _ => ResolutionAnswer::Value(YesValue::YES),
         };
         match self.below(9) {
             0 => Transition::Open,
@@ -304,18 +304,18 @@ impl<'a> Script<'a> {
         }
     }
 
-    fn request(&mut self, account: AccountId, market: MarketId, orders: &[OrderId]) -> Request {
+    fn request(&mut self, account: AccountId, market: MarketId, orders: &[OrderId]) -> BatchRequest {
         match self.below(8) {
-            0 | 1 => Request::Cancel(self.order(orders)),
+            0 | 1 => BatchRequest::Cancel(self.order(orders)),
             2 | 3 => {
                 let (order, price, quantity) = (self.order(orders), self.price_change(), self.quantity_change());
-                Request::Amend { order, price, quantity }
+                BatchRequest::Amend { order, price, quantity }
             }
             4 => {
                 let elsewhere = self.market();
-                Request::Place(self.new_order(account, elsewhere))
+                BatchRequest::Place(self.new_order(account, elsewhere))
             }
-            _ => Request::Place(self.new_order(account, market)),
+            _ => BatchRequest::Place(self.new_order(account, market)),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use schemas::event::CancelReason;
 use schemas::limits::BATCH_MAX;
-use schemas::{AccountId, ClientId, Command, Event, MarketId, NewOrder, Rejection, Request};
+use schemas::{AccountId, BatchRequest, ClientId, Command, Event, MarketId, NewOrder, Rejection};
 
 /// What a client calls a request: an order within its account and market, a movement of credits within its account.
 pub type ClientName = (AccountId, Option<MarketId>, ClientId);
@@ -51,8 +51,8 @@ pub fn order_at(command: &Command, place: usize) -> Option<&NewOrder> {
     match command {
         Command::PlaceOrder(order) => Some(order),
         Command::Batch { requests, .. } => match requests.get(place)? {
-            Request::Place(order) => Some(order),
-            Request::Cancel(_) | Request::Amend { .. } => None,
+            BatchRequest::Place(order) => Some(order),
+            BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => None,
         },
         _ => None,
     }
@@ -143,12 +143,12 @@ fn repeats(event: &Event) -> bool {
     matches!(event, Event::ClientIdRepeated { .. })
 }
 
-fn answers_request(request: &Request, event: &Event) -> bool {
+fn answers_request(request: &BatchRequest, event: &Event) -> bool {
     match request {
         // Another account's order is nobody's.
-        Request::Place(_) => places(event) || matches!(event, Event::Rejected { .. }),
-        Request::Cancel(_) => cancels(event),
-        Request::Amend { .. } => amends(event),
+        BatchRequest::Place(_) => places(event) || matches!(event, Event::Rejected { .. }),
+        BatchRequest::Cancel(_) => cancels(event),
+        BatchRequest::Amend { .. } => amends(event),
     }
 }
 

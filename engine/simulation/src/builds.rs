@@ -4,7 +4,7 @@
 //! frames that need them. (`ops/upgrade` runs two real builds.)
 
 use schemas::frame::FIRST_VOCABULARY;
-use schemas::reading::{Broken, Fault, WrittenBy};
+use schemas::reading::{BrokenLog, RecordFault, WrittenBy};
 use schemas::{Build, CommandRecord, PartId, PartKind, Program, Shard};
 use service::Announcements;
 use std::time::Duration;
@@ -52,8 +52,9 @@ impl Identity {
     }
 
     /// It reads a shard no further. Panics unless that is what an older build must do, and it says what to install.
-    pub fn halts(&self, cluster: &Cluster, broken: &Broken) {
-        let expected = Fault::Newer { needs: NEXT, reads: self.program.reads, writer: WrittenBy::Build(NEWER.build) };
+    pub fn halts(&self, cluster: &Cluster, broken: &BrokenLog) {
+        let expected =
+            RecordFault::Newer { needs: NEXT, reads: self.program.reads, writer: WrittenBy::Build(NEWER.build) };
         assert!(self.program == OLDER && broken.fault == expected, "{:?} halts: {broken}", self.program);
         let install = format!("install build {} or a later one", NEWER.build);
         assert!(broken.to_string().ends_with(&install), "{broken}");

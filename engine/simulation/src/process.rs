@@ -7,7 +7,7 @@ use engine::log::Clock as _;
 use engine::shard::{Control, HaltCause, ShardLoop, ShardRole};
 use engine::snapshotter::{ShardSnapshots, SnapshotFault, SnapshotSchedule};
 use engine_core::{Halt, Replica};
-use schemas::reading::{Broken, Fault};
+use schemas::reading::{BrokenLog, RecordFault};
 use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use service::{Liveness, Readiness};
 
@@ -26,7 +26,7 @@ pub const HASH_EVERY: u64 = 16;
 /// Where one process keeps the snapshots of each shard: its own cabinets, or those of all.
 pub type ProcessSnapshots = Vec<Rc<StoredSnapshots>>;
 
-pub struct Process {
+pub struct SimulatedProcess {
     slot: usize,
     identity: Identity,
     pub writer: SimulatedWriter,
@@ -54,7 +54,7 @@ pub struct Hosted {
     has_halted: bool,
 }
 
-impl Process {
+impl SimulatedProcess {
     pub fn start(
         cluster: &Rc<Cluster>,
         (slot, engine, program): (usize, EngineId, Program),
@@ -247,7 +247,7 @@ impl Hosted {
         match written {
             Ok(_) | Err(SnapshotFault::Kafka(_) | SnapshotFault::Silent { .. }) => {}
             // It reads further than the loop, which meets the same soon.
-            Err(SnapshotFault::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. }))) => {}
+            Err(SnapshotFault::Halt(Halt::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. }))) => {}
             Err(fault @ SnapshotFault::Halt(_)) => panic!("the snapshotter of shard {shard}: {fault}"),
         }
     }

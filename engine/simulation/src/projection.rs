@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use engine_core::ShardState;
-use schemas::reading::{Position, Reader, Reading};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 use schemas::{AccountId, PartId, PartKind, Shard};
 
 use crate::builds::{Identity, NEWER};
@@ -19,7 +19,7 @@ use crate::tables::Model;
 /// The tables, and how far they are: one transaction moves both.
 #[derive(Clone, Default)]
 struct Stored {
-    position: Position,
+    position: Checkpoint,
     tables: Model,
 }
 
@@ -27,7 +27,7 @@ pub struct Projection {
     shard: Shard,
     cluster: Rc<Cluster>,
     stored: Stored,
-    reader: Reader,
+    reader: LogReader,
     changes: RowChanges,
     /// An older build that found a newer one's vocabulary reads no further.
     pub has_halted: bool,
@@ -35,7 +35,7 @@ pub struct Projection {
 
 impl Projection {
     pub fn new(shard: Shard, cluster: Rc<Cluster>) -> Self {
-        let reader = Reader::new(shard, cluster.map.shards(), Position::default());
+        let reader = LogReader::new(shard, cluster.map.shards(), Checkpoint::default());
         Self { shard, cluster, stored: Stored::default(), reader, changes: RowChanges::new(), has_halted: false }
     }
 
@@ -50,15 +50,15 @@ impl Projection {
         for offset in from..from.saturating_add(most) {
             let Some((_, bytes)) = self.cluster.record(PartitionTopic::Events, self.shard, offset) else { break };
             match self.reader.read(offset, &bytes) {
-                Ok(Reading::Outcome(outcome)) => {
+                Ok(ReadRecord::Outcome(outcome)) => {
                     self.changes.fold(&outcome).unwrap_or_else(|nonsense| panic!("projection: {nonsense}"));
                 }
                 Ok(
-                    Reading::Term(_)
-                    | Reading::Halted(_)
-                    | Reading::Quarantine(_)
-                    | Reading::Ignored
-                    | Reading::Unknown,
+                    ReadRecord::Term(_)
+                    | ReadRecord::Halted(_)
+                    | ReadRecord::Quarantine(_)
+                    | ReadRecord::Ignored
+                    | ReadRecord::Unknown,
                 ) => {}
                 Err(broken) => {
                     by.halts(&self.cluster, &broken);
@@ -79,7 +79,7 @@ impl Projection {
     pub fn crash(&mut self) {
         self.changes = RowChanges::new();
         self.has_halted = false;
-        self.reader = Reader::new(self.shard, self.cluster.map.shards(), self.stored.position);
+        self.reader = LogReader::new(self.shard, self.cluster.map.shards(), self.stored.position);
     }
 
     pub fn is_at_end(&self) -> bool {

@@ -7,7 +7,7 @@ use schemas::limits::MARKET_KEPT_MS;
 
 use crate::builds::NEWER;
 use crate::cluster::PartitionTopic;
-use crate::process::Process;
+use crate::process::SimulatedProcess;
 use crate::projection::Projection;
 use crate::random::Random;
 use crate::simulation::{REST, Simulation};
@@ -40,7 +40,7 @@ impl Simulation {
         self.down_until.fill(0);
         // Whoever is ending ends first, so that the lead goes to somebody who stays.
         for _ in 0..ENDING {
-            if self.processes.iter().any(Process::is_stopping) {
+            if self.processes.iter().any(SimulatedProcess::is_stopping) {
                 self.round();
                 self.cluster.pass(SHORT);
             }
@@ -99,7 +99,7 @@ impl Simulation {
             }
             self.round();
             installed |= self.install();
-            if installed && !self.processes.iter().any(Process::is_stopping) {
+            if installed && !self.processes.iter().any(SimulatedProcess::is_stopping) {
                 installed = false;
                 self.give_all();
             }
@@ -119,7 +119,7 @@ impl Simulation {
 
     /// Gives a shard to whoever leads it, or to anybody: what a leader forgot, only a leader that stays can show.
     fn give_to_one(&mut self, shard: usize) {
-        let leads = |process: &Process| process.hosted[shard].control.role() == ShardRole::Leading;
+        let leads = |process: &SimulatedProcess| process.hosted[shard].control.role() == ShardRole::Leading;
         match self.processes.iter().position(leads) {
             Some(slot) if self.random.below(4) > 0 => self.assign_to(slot, shard, true),
             _ => self.assign(shard, true),

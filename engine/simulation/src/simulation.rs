@@ -12,7 +12,7 @@ use crate::cluster::snapshot_store::SnapshotArchive;
 use crate::cluster::writer::{LateRecords, SimulatedWriter};
 use crate::oracle::agreement::Agreement;
 use crate::plan::{OCCASIONS, SCHEDULED};
-use crate::process::{Hosted, Process, ProcessSnapshots};
+use crate::process::{Hosted, ProcessSnapshots, SimulatedProcess};
 use crate::projection::Projection;
 use crate::random::Random;
 use crate::seen::Seen;
@@ -29,7 +29,7 @@ const PROJECTIONS: u128 = 1 << 100;
 pub struct Simulation {
     pub cluster: Rc<Cluster>,
     pub(crate) random: Random,
-    pub(crate) processes: Vec<Process>,
+    pub(crate) processes: Vec<SimulatedProcess>,
     /// The build of each process's successor.
     pub(crate) programs: Vec<Program>,
     /// What stands for all processes of projections.
@@ -78,10 +78,10 @@ impl Simulation {
         simulation
     }
 
-    pub(crate) fn start(&mut self, slot: usize) -> Process {
+    pub(crate) fn start(&mut self, slot: usize) -> SimulatedProcess {
         self.engines += 1;
         let identity = (slot, EngineId(self.engines), self.programs[slot]);
-        Process::start(&self.cluster, identity, (&self.stores[slot], &self.archives), &mut self.random)
+        SimulatedProcess::start(&self.cluster, identity, (&self.stores[slot], &self.archives), &mut self.random)
     }
 
     /// A loop of one shard, as a process in this place has it before it starts.

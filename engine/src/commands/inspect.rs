@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use schemas::{CommandRecord, Record, Shard};
 use service::config::LogArgs;
-use service::kafka::{KafkaFault, Reading, consumer_config, may_retry};
+use service::kafka::{ConsumerProfile, KafkaFault, consumer_config, may_retry};
 
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -66,7 +66,7 @@ fn open(log: &LogArgs, which: Partition, partition: i32, from: i64) -> Result<(B
     let topics = log.topics();
     let topic = if which == Partition::Events { topics.events } else { topics.commands };
     let group = format!("{}.inspect", log.topic_prefix);
-    let consumer: BaseConsumer = consumer_config(&log.kafka, &group, Reading::Bulk).create()?;
+    let consumer: BaseConsumer = consumer_config(&log.kafka, &group, ConsumerProfile::Bulk).create()?;
     let (first, end) = consumer.fetch_watermarks(&topic, partition, WATERMARK_TIMEOUT)?;
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(&topic, partition, Offset::Offset(from))?;

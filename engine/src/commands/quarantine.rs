@@ -9,7 +9,7 @@ use engine_core::{Halt, Replica};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use schemas::codec::DecodeError;
-use schemas::reading::Fault;
+use schemas::reading::RecordFault;
 use schemas::text::Reason;
 use schemas::{
     ADMINS_HOME, AdminId, AdminRoles, Command, CommandRecord, KeyProof, Quarantine, Quarantined, Record, Shard,
@@ -17,7 +17,7 @@ use schemas::{
 use service::clock;
 use service::config::LogArgs;
 use service::is_key;
-use service::kafka::{EventsTail, KafkaFault, Reading, producer_config, quarantine};
+use service::kafka::{ConsumerProfile, EventsTail, KafkaFault, producer_config, quarantine};
 
 use super::inspect::{Partition, one_record};
 
@@ -127,7 +127,7 @@ pub enum QuarantineError {
 pub fn quarantine(args: &QuarantineArgs) -> Result<(), QuarantineError> {
     let shard = Shard::all(args.log.shards).find(|shard| shard.number() == args.shard);
     let shard = shard.ok_or(QuarantineError::NoSuchShard(args.log.shards - 1))?;
-    let admins = Admins::read(&args.log)?;
+    let admins = KnownAdmins::read(&args.log)?;
     let by = admins.holder("LFG_ADMIN_KEY", &args.admin_key)?;
     let seconded = admins.holder("LFG_SECOND_ADMIN_KEY", &args.second_admin_key)?;
     if by == seconded {
@@ -156,9 +156,9 @@ pub fn quarantine(args: &QuarantineArgs) -> Result<(), QuarantineError> {
 }
 
 /// Who is an admin, as the first shard says up to where it can be read.
-struct Admins(Replica);
+struct KnownAdmins(Replica);
 
-impl Admins {
+impl KnownAdmins {
     fn read(log: &LogArgs) -> Result<Self, QuarantineError> {
         read(log, ADMINS_HOME, None).map(|read| Self(read.replica))
     }
@@ -173,15 +173,15 @@ impl Admins {
 }
 
 /// What the log says of a shard up to its end, passing over what is put aside already, and `also`.
-struct Read {
+struct ShardRead {
     /// Where a reader stands, or the last it could read.
     replica: Replica,
     /// Why it goes no further.
     halt: Option<Halt>,
 }
 
-fn read(log: &LogArgs, shard: Shard, also: Option<u64>) -> Result<Read, QuarantineError> {
-    let tail = EventsTail::open(&log.kafka, &log.topics(), Reading::Bulk, [(shard, 0)])?;
+fn read(log: &LogArgs, shard: Shard, also: Option<u64>) -> Result<ShardRead, QuarantineError> {
+    let tail = EventsTail::open(&log.kafka, &log.topics(), ConsumerProfile::Bulk, [(shard, 0)])?;
     let (mut replica, end, mut looks) = (Replica::new(shard, log.shard_map()), tail.end(shard)?, 0);
     while replica.next_offset() < end {
         let Some(record) = tail.next_or_wait(PATIENCE)? else {
@@ -193,23 +193,23 @@ fn read(log: &LogArgs, shard: Shard, also: Option<u64>) -> Result<Read, Quaranti
         };
         looks = 0;
         if let Err(halt) = replica.read(record.offset(), record.payload()) {
-            let Halt::Broken(broken) = &halt else { return Ok(Read { replica, halt: Some(halt) }) };
+            let Halt::Broken(broken) = &halt else { return Ok(ShardRead { replica, halt: Some(halt) }) };
             let offset = broken.offset;
             if also != Some(offset) && quarantine::of_record(log, shard, offset)?.is_none() {
-                return Ok(Read { replica, halt: Some(halt) });
+                return Ok(ShardRead { replica, halt: Some(halt) });
             }
             replica.pass_over(offset);
         }
     }
-    Ok(Read { replica, halt: None })
+    Ok(ShardRead { replica, halt: None })
 }
 
 /// Readers halt there, and behind it they would read on.
 fn check_record(log: &LogArgs, shard: Shard, record: u64) -> Result<(), QuarantineError> {
-    let Read { replica, halt } = read(log, shard, None)?;
+    let ShardRead { replica, halt } = read(log, shard, None)?;
     let instead = match halt {
         Some(Halt::Broken(broken)) if broken.offset == record => {
-            if matches!(broken.fault, Fault::Newer { .. } | Fault::Undecodable(DecodeError::Newer { .. })) {
+            if matches!(broken.fault, RecordFault::Newer { .. } | RecordFault::Undecodable(DecodeError::Newer { .. })) {
                 return Err(QuarantineError::Later { record, newer: broken.into() });
             }
             let bytes = one_record(log, Partition::Events, shard, record)?.unwrap_or_default();
@@ -227,7 +227,7 @@ fn check_record(log: &LogArgs, shard: Shard, record: u64) -> Result<(), Quaranti
 
 /// It is the next, and no other shard's.
 fn check_command(log: &LogArgs, shard: Shard, command: u64) -> Result<(), QuarantineError> {
-    let Read { replica, halt } = read(log, shard, None)?;
+    let ShardRead { replica, halt } = read(log, shard, None)?;
     if let Some(halt) = halt {
         return Err(QuarantineError::HaltsBefore(halt));
     }

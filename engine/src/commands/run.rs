@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use service::config::{AdminArgs, LogArgs};
-use service::kafka::{GroupProtocol, KafkaFault, Reading, announce, topics};
-use service::{Admin, Liveness, Readiness, Shutdown, Telemetry};
+use service::kafka::{ConsumerProfile, GroupProtocol, KafkaFault, announce, topics};
+use service::{AdminPort, Liveness, Readiness, Shutdown, Telemetry};
 use snapshots::{LocationError, SNAPSHOT_WITHIN, Snapshots};
 
 use crate::kafka_log::{KafkaLog, LogConsumer, LogWriter};
@@ -88,7 +88,7 @@ pub async fn run(args: EngineArgs, telemetry: Telemetry) -> Result<(), RunError>
             Control::new(readiness.share(&name), liveness.watch(name, SILENT_MAX), follows)
         })
         .collect();
-    Admin::start(args.admin.listen, telemetry, liveness.clone(), readiness).await?;
+    AdminPort::start(args.admin.listen, telemetry, liveness.clone(), readiness).await?;
     let Some(writer) = connect(&args, &shutdown).await? else { return Ok(()) };
     tokio::spawn(topics::watch(args.log.clone(), topics_right, shutdown.clone()));
     let engine = EngineId(uuid::Uuid::now_v7().as_u128());
@@ -148,7 +148,7 @@ impl Shards {
         controls: Vec<Control>,
     ) -> Result<Self, RunError> {
         tracing::info!(%engine, shards = args.log.shards, prefix = args.log.topic_prefix, "starts");
-        let (consumer, mut threads) = (LogConsumer::open(&args.log, Reading::Live)?, Vec::new());
+        let (consumer, mut threads) = (LogConsumer::open(&args.log, ConsumerProfile::Live)?, Vec::new());
         for (shard, control) in Shard::all(args.log.shards).zip(&controls) {
             let log = KafkaLog::new(&args.log, shard, consumer.clone(), writer.clone());
             let outside = (log, SystemClock::default(), snapshots.store(shard));

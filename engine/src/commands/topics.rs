@@ -3,7 +3,7 @@
 use clap::Args;
 use service::config::LogArgs;
 use service::kafka::KafkaFault;
-use service::kafka::topics::{Made, create};
+use service::kafka::topics::{TopicOutcome, create};
 
 /// Arguments of `engine topics`.
 #[derive(Clone, Debug, Args)]
@@ -17,8 +17,8 @@ pub struct TopicsArgs {
 pub async fn topics(args: &TopicsArgs) -> Result<(), KafkaFault> {
     for (topic, made) in create(&args.log).await? {
         let what = match made {
-            Made::Created => "created",
-            Made::Verified => "is there and right",
+            TopicOutcome::Created => "created",
+            TopicOutcome::Verified => "is there and right",
         };
         println!("{topic}: {what}, {} partitions", args.log.shards);
     }

@@ -12,7 +12,7 @@ use clap::Args;
 use engine_core::{Halt, OwnRecord, Replica, Sums};
 use schemas::{Credits, Event, Shard};
 use service::config::LogArgs;
-use service::kafka::{EventsTail, KafkaFault, Reading, quarantine};
+use service::kafka::{ConsumerProfile, EventsTail, KafkaFault, quarantine};
 
 /// Arguments of `engine verify`.
 #[derive(Clone, Debug, Args)]
@@ -80,7 +80,7 @@ impl Audit {
             messages: Messages::default(),
         };
         let from = Shard::all(log.shards).map(|shard| (shard, 0));
-        let tail = EventsTail::open(&log.kafka, &log.topics(), Reading::Bulk, from)?;
+        let tail = EventsTail::open(&log.kafka, &log.topics(), ConsumerProfile::Bulk, from)?;
         audit.fold(&tail)?;
         while !audit.messages.is_consistent() {
             audit.fold(&tail)?;

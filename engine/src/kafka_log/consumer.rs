@@ -17,7 +17,7 @@ use schemas::Shard;
 use schemas::topics::Topics;
 use service::config::LogArgs;
 use service::kafka::requests::Requests;
-use service::kafka::{KafkaFault, Reading, consumer_config};
+use service::kafka::{ConsumerProfile, KafkaFault, consumer_config};
 
 use super::wakeup::Wakeup;
 use crate::log::{Extent, LogPartition};
@@ -39,7 +39,7 @@ pub struct LogConsumer {
 
 impl LogConsumer {
     /// Opens the consumer; it reads nothing yet.
-    pub fn open(args: &LogArgs, reading: Reading) -> Result<Arc<Self>, KafkaFault> {
+    pub fn open(args: &LogArgs, reading: ConsumerProfile) -> Result<Arc<Self>, KafkaFault> {
         let topics = args.topics();
         // Never a member, since it subscribes to nothing; it asks what the members have committed.
         let mut config = consumer_config(&args.kafka, &topics.engines_group, reading);

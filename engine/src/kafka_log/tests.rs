@@ -8,7 +8,7 @@ use schemas::Shard;
 use service::KafkaArgs;
 use service::config::Copies;
 use service::kafka::topics::{create, delete};
-use service::kafka::{EventsTail, Reading};
+use service::kafka::{ConsumerProfile, EventsTail};
 
 use super::*;
 
@@ -33,7 +33,7 @@ impl Leader {
     }
 
     fn with(args: &LogArgs, writer: Arc<LogWriter>) -> Self {
-        let mut log = KafkaLog::new(args, SHARD, LogConsumer::open(args, Reading::Live).unwrap(), writer);
+        let mut log = KafkaLog::new(args, SHARD, LogConsumer::open(args, ConsumerProfile::Live).unwrap(), writer);
         log.follow_from(0, 0).unwrap();
         log.consume_from(0).unwrap();
         Self { log, seen: Vec::new() }
@@ -75,7 +75,7 @@ fn topics_of(shards: u16) -> (LogArgs, tokio::runtime::Runtime) {
 }
 
 fn partition(args: &LogArgs, count: usize) -> Records {
-    let tail = EventsTail::open(&args.kafka, &args.topics(), Reading::Bulk, [(SHARD, 0)]).unwrap();
+    let tail = EventsTail::open(&args.kafka, &args.topics(), ConsumerProfile::Bulk, [(SHARD, 0)]).unwrap();
     let (mut records, start) = (Vec::new(), Instant::now());
     while records.len() < count {
         assert!(start.elapsed() < PATIENCE, "the partition has {} of {count} records", records.len());
@@ -191,7 +191,7 @@ fn the_shards_of_a_process_share_a_consumer_and_each_reads_its_own() {
     let (args, runtime) = topics_of(3);
     let writer = LogWriter::open(&args).unwrap();
     writer.warm(&args.topics()).unwrap();
-    let consumer = LogConsumer::open(&args, Reading::Live).unwrap();
+    let consumer = LogConsumer::open(&args, ConsumerProfile::Live).unwrap();
     let log = |shard| KafkaLog::new(&args, shard, consumer.clone(), writer.clone());
     let mut logs: Vec<KafkaLog> = Shard::all(3).map(log).collect();
     for log in &mut logs {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use schemas::reading::Position;
-use service::{Part, Pulse};
+use schemas::reading::Checkpoint;
+use service::{Pulse, ReadinessPart};
 
 /// What a shard's loop is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,11 +68,11 @@ const UNTIL_DEPOSED: u8 = 2;
 /// A handle on one shard's loop. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Control {
-    shared: Arc<Shared>,
+    shared: Arc<ControlState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ControlState {
     follows: bool,
     lead: AtomicU8,
     stop: AtomicBool,
@@ -80,14 +80,14 @@ struct Shared {
     role: AtomicU8,
     next_command: AtomicU64,
     sequence: AtomicU64,
-    ready: Part,
+    ready: ReadinessPart,
     pulse: Pulse,
 }
 
 impl Control {
     /// A handle that wants no leader yet. `follows`: the shard is followed here also while nobody wants it led here.
-    pub fn new(ready: Part, pulse: Pulse, follows: bool) -> Self {
-        let shared = Shared {
+    pub fn new(ready: ReadinessPart, pulse: Pulse, follows: bool) -> Self {
+        let shared = ControlState {
             follows,
             lead: AtomicU8::new(NO),
             stop: AtomicBool::new(false),
@@ -185,7 +185,7 @@ impl Control {
         self.judge();
     }
 
-    pub(super) fn read_up_to(&self, position: &Position) {
+    pub(super) fn read_up_to(&self, position: &Checkpoint) {
         self.shared.next_command.store(position.next_command, Ordering::Relaxed);
         self.shared.sequence.store(position.sequence, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@
 use std::any::Any;
 
 use engine_core::{Divergence, Halt};
-use schemas::reading::{Broken, Fault};
+use schemas::reading::{BrokenLog, RecordFault};
 use service::kafka::KafkaFault;
 
 use crate::log::{Extent, LogPartition, LogRecord};
@@ -86,10 +86,12 @@ impl HaltCause {
     /// What an operator does, in one line.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. })) => {
+            Self::Halt(Halt::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. })) => {
                 "install that build in place of this process's; it goes on where this shard stands"
             }
-            Self::Halt(Halt::Broken(Broken { fault: Fault::OtherLog(_), .. })) | Self::LogCut { .. } => HINT_OTHER_LOG,
+            Self::Halt(Halt::Broken(BrokenLog { fault: RecordFault::OtherLog(_), .. })) | Self::LogCut { .. } => {
+                HINT_OTHER_LOG
+            }
             Self::Halt(Halt::Broken(_)) => {
                 "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
                  version; else restore the topic from a copy, or put the record aside \

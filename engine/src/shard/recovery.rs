@@ -11,7 +11,7 @@
 //! | the id of the last command with an outcome   | when a leader begins to read       | [`HaltCause::OtherCommands`]  |
 //!
 //! [`Reader`]: schemas::reading::Reader
-//! [`Fault::OtherLog`]: schemas::reading::Fault::OtherLog
+//! [`Fault::OtherLog`]: schemas::reading::RecordFault::OtherLog
 
 use std::time::Duration;
 

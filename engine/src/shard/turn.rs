@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine_core::{Halt, LOOKAHEAD, OwnRecord};
-use schemas::reading::Broken;
+use schemas::reading::BrokenLog;
 use schemas::{Cause, CommandId, CommandRecord, Outcome, Quarantine, Term, Timestamp};
 
 use super::clocks::TimeCheck;
@@ -100,7 +100,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
     }
 
     /// A record at which the shard would halt: goes on behind it if admins put it aside.
-    fn passed_over(&mut self, broken: Broken) -> Result<(), HaltCause> {
+    fn passed_over(&mut self, broken: BrokenLog) -> Result<(), HaltCause> {
         let offset = broken.offset;
         match self.ask(|log| log.quarantine_of(offset))? {
             // None if the loop must end first. Nothing behind the record may be read all the same.

@@ -20,7 +20,7 @@ use metrics::{counter, gauge, histogram};
 use schemas::shard_map::ShardMap;
 use schemas::{Shard, VOCABULARY};
 use service::config::LogArgs;
-use service::kafka::{KafkaFault, Reading};
+use service::kafka::{ConsumerProfile, KafkaFault};
 use service::{Pulse, panic_text};
 use snapshots::Snapshots;
 
@@ -161,7 +161,7 @@ fn work(tools: &SnapshotterConfig, stop: &AtomicBool) {
     let (start, map) = (Instant::now(), tools.log.shard_map());
     // A consumer for each snapshot: a process that writes none keeps none.
     let open = |shard| {
-        let consumer = LogConsumer::open(&tools.log, Reading::Bulk)?;
+        let consumer = LogConsumer::open(&tools.log, ConsumerProfile::Bulk)?;
         Ok(KafkaLog::new(&tools.log, shard, consumer, tools.writer.clone()))
     };
     let snapshots = |shard| ShardSnapshots::new((shard, map), tools.snapshots.store(shard), tools.schedule.clone());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use schemas::answers::parts;
 use schemas::event::{CancelReason, FirstOutcome};
-use schemas::{Command, CommandId, Event, Outcome, Request, Shard, TriggerCause};
+use schemas::{BatchRequest, Command, CommandId, Event, Outcome, Shard, TriggerCause};
 
 /// All answers, by command.
 #[derive(Default)]
@@ -58,7 +58,7 @@ impl Answers {
         told.iter().for_each(|told| self.assert_first(&told.event));
     }
 
-    fn assert_items(&self, id: CommandId, requests: &[Request]) {
+    fn assert_items(&self, id: CommandId, requests: &[BatchRequest]) {
         for (index, request) in (0..).zip(requests) {
             let own = self.told[&id].iter().filter(|told| told.item == Some(index));
             let own: Vec<&Event> = own.map(|told| &told.event).filter(|event| answers_item(request, event)).collect();
@@ -115,10 +115,10 @@ fn answers(command: &Command, event: &Event) -> bool {
     let refused = matches!(event, Event::Rejected { .. });
     let repeated = matches!(event, Event::ClientIdRepeated { .. });
     match command {
-        Command::PlaceOrder(order) => answers_item(&Request::Place(*order), event),
-        Command::CancelOrder { order, .. } => answers_item(&Request::Cancel(*order), event),
+        Command::PlaceOrder(order) => answers_item(&BatchRequest::Place(*order), event),
+        Command::CancelOrder { order, .. } => answers_item(&BatchRequest::Cancel(*order), event),
         Command::AmendOrder { order, price, quantity, .. } => {
-            answers_item(&Request::Amend { order: *order, price: *price, quantity: *quantity }, event)
+            answers_item(&BatchRequest::Amend { order: *order, price: *price, quantity: *quantity }, event)
         }
         Command::Batch { requests, .. } => refused || requests.iter().any(|request| answers_item(request, event)),
         Command::Deposit { .. } | Command::Withdraw { .. } | Command::Transfer { .. } => {
@@ -128,16 +128,16 @@ fn answers(command: &Command, event: &Event) -> bool {
     }
 }
 
-fn answers_item(request: &Request, event: &Event) -> bool {
+fn answers_item(request: &BatchRequest, event: &Event) -> bool {
     match (request, event) {
-        (Request::Place(order), Event::OrderPlaced(placed)) => placed.order == *order,
-        (Request::Place(order), Event::OrderRejected { order: refused, .. }) => refused == order,
-        (Request::Place(order), Event::ClientIdRepeated { client_id, .. }) => order.client_id == Some(*client_id),
+        (BatchRequest::Place(order), Event::OrderPlaced(placed)) => placed.order == *order,
+        (BatchRequest::Place(order), Event::OrderRejected { order: refused, .. }) => refused == order,
+        (BatchRequest::Place(order), Event::ClientIdRepeated { client_id, .. }) => order.client_id == Some(*client_id),
         (
-            Request::Cancel(_),
+            BatchRequest::Cancel(_),
             Event::OrderCancelled { .. } | Event::ParkedCancelled { .. } | Event::CancelRejected { .. },
         )
-        | (Request::Amend { .. }, Event::OrderAmended(_) | Event::AmendRejected { .. }) => true,
+        | (BatchRequest::Amend { .. }, Event::OrderAmended(_) | Event::AmendRejected { .. }) => true,
         _ => false,
     }
 }

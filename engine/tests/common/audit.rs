@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemas::effects::{market_change, position_changes};
-use schemas::reading::{Position, Reader, Reading};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 use schemas::shard_map::ShardMap;
 use schemas::{AccountId, CommandId, Credits, EngineId, Event, MarketId, Outcome, Rejection, Shard, Timestamp};
 
@@ -20,7 +20,7 @@ const SOON_MS: u64 = 60_000;
 
 /// Everything that the events logs say, folded as sums.
 pub struct Audit {
-    readers: Vec<Reader>,
+    readers: Vec<LogReader>,
     /// For each shard: command offset and id of each outcome, in order.
     pub causes: Vec<Vec<(u64, CommandId)>>,
     pub terms: Vec<Vec<EngineId>>,
@@ -56,7 +56,7 @@ struct Market {
 impl Audit {
     pub fn new() -> Self {
         Self {
-            readers: Shard::all(SHARDS).map(|shard| Reader::new(shard, SHARDS, Position::default())).collect(),
+            readers: Shard::all(SHARDS).map(|shard| LogReader::new(shard, SHARDS, Checkpoint::default())).collect(),
             causes: vec![Vec::new(); usize::from(SHARDS)],
             terms: vec![Vec::new(); usize::from(SHARDS)],
             ignored: 0,
@@ -74,7 +74,7 @@ impl Audit {
         }
     }
 
-    pub fn position(&self, shard: Shard) -> &Position {
+    pub fn position(&self, shard: Shard) -> &Checkpoint {
         self.readers[shard.index()].position()
     }
 
@@ -86,16 +86,16 @@ impl Audit {
     /// Reads one record.
     pub fn read(&mut self, shard: Shard, offset: u64, bytes: &[u8]) -> Option<Outcome> {
         match self.readers[shard.index()].read(offset, bytes).expect("the log keeps its rules") {
-            Reading::Outcome(outcome) => {
+            ReadRecord::Outcome(outcome) => {
                 self.causes[shard.index()].push((outcome.cause.offset, outcome.cause.id));
                 self.time = self.time.max(outcome.time);
                 self.answers.note(shard, &outcome);
                 outcome.events.iter().for_each(|event| self.fold(shard, event, outcome.time));
                 return Some(outcome);
             }
-            Reading::Term(term) => self.terms[shard.index()].push(term.engine),
-            Reading::Halted(_) | Reading::Quarantine(_) => {}
-            Reading::Ignored | Reading::Unknown => self.ignored += 1,
+            ReadRecord::Term(term) => self.terms[shard.index()].push(term.engine),
+            ReadRecord::Halted(_) | ReadRecord::Quarantine(_) => {}
+            ReadRecord::Ignored | ReadRecord::Unknown => self.ignored += 1,
         }
         None
     }

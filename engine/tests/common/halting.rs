@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use schemas::{AdminId, Command, CommandId, Credits, Record, Shard, Timestamp};
 use service::kafka::topics::create;
-use service::kafka::{EventsTail, Reading, admin_config, consumer_config};
+use service::kafka::{ConsumerProfile, EventsTail, admin_config, consumer_config};
 
 use super::engine::Engine;
 use super::load::{Client, World};
@@ -55,7 +55,7 @@ pub fn others_decide(log: &TestLog, client: &Client, world: &World, broken: u16)
     let mut asked: Vec<CommandId> = deposits.into_iter().map(|deposit| client.ask(deposit)).collect();
     client.flush();
     let from = others.iter().map(|other| (*other, 0));
-    let tail = EventsTail::open(&log.args.kafka, &log.topics, Reading::Live, from).unwrap();
+    let tail = EventsTail::open(&log.args.kafka, &log.topics, ConsumerProfile::Live, from).unwrap();
     wait_for("the other shards decide", LIMIT, || {
         while let Some(record) = tail.next_or_wait(Duration::from_millis(50)).unwrap() {
             if let Record::Outcome(outcome, _) = Record::decode(record.payload()).unwrap() {
@@ -78,7 +78,7 @@ pub fn opened(log: &TestLog) -> (Client, World) {
 
 /// The first offset of a partition, and the offset after the last.
 pub fn extent(log: &TestLog, topic: &str, shard: Shard) -> (u64, u64) {
-    let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", Reading::Live).create().unwrap();
+    let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", ConsumerProfile::Live).create().unwrap();
     let (low, high) = consumer.fetch_watermarks(topic, shard.partition(), Duration::from_secs(5)).unwrap();
     (u64::try_from(low).unwrap(), u64::try_from(high).unwrap())
 }
@@ -86,7 +86,7 @@ pub fn extent(log: &TestLog, topic: &str, shard: Shard) -> (u64, u64) {
 /// All records of a partition that was never cut.
 pub fn records(log: &TestLog, topic: &str, shard: Shard) -> Vec<Vec<u8>> {
     let (_, end) = extent(log, topic, shard);
-    let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", Reading::Bulk).create().unwrap();
+    let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", ConsumerProfile::Bulk).create().unwrap();
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, shard.partition(), Offset::Offset(0)).unwrap();
     consumer.assign(&assignment).unwrap();

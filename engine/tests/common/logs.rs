@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use schemas::{Command, CommandId, CommandRecord, Event, Outcome, Shard};
-use service::kafka::{EventsTail, Reading, consumer_config};
+use service::kafka::{ConsumerProfile, EventsTail, consumer_config};
 
 use super::audit::Audit;
 use super::{SHARDS, TestLog};
 
 /// Reads the events from their beginning on.
-pub fn tail(log: &TestLog, reading: Reading) -> EventsTail {
+pub fn tail(log: &TestLog, reading: ConsumerProfile) -> EventsTail {
     let from = Shard::all(SHARDS).map(|shard| (shard, 0));
     EventsTail::open(&log.args.kafka, &log.topics, reading, from).unwrap()
 }
@@ -20,7 +20,7 @@ pub fn tail(log: &TestLog, reading: Reading) -> EventsTail {
 /// Reads the events until everything asked has its outcome, nothing is in flight, parked or due; fails after `limit`.
 pub fn drained(log: &TestLog, limit: Duration) -> Audit {
     let mut audit = Audit::new();
-    let tail = tail(log, Reading::Bulk);
+    let tail = tail(log, ConsumerProfile::Bulk);
     let start = Instant::now();
     loop {
         while let Some(record) = tail.next_or_wait(Duration::from_millis(200)).unwrap() {
@@ -44,7 +44,7 @@ pub fn drained(log: &TestLog, limit: Duration) -> Audit {
 /// Waits for the first outcome with such an event.
 pub fn first(log: &TestLog, what: &str, limit: Duration, is_it: impl Fn(&Event) -> bool) -> Outcome {
     let mut audit = Audit::new();
-    let tail = tail(log, Reading::Live);
+    let tail = tail(log, ConsumerProfile::Live);
     super::wait_for(what, limit, || {
         while let Some(record) = tail.next_or_wait(Duration::from_millis(50)).unwrap() {
             let outcome = audit.read(record.shard(), record.offset(), record.payload());
@@ -58,7 +58,7 @@ pub fn first(log: &TestLog, what: &str, limit: Duration, is_it: impl Fn(&Event) 
 }
 
 fn command_ends(log: &TestLog) -> BTreeMap<Shard, u64> {
-    let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", Reading::Live).create().unwrap();
+    let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", ConsumerProfile::Live).create().unwrap();
     let end = |shard: Shard| {
         let marks = consumer.fetch_watermarks(&log.topics.commands, shard.partition(), Duration::from_secs(5));
         (shard, u64::try_from(marks.unwrap().1).unwrap())
@@ -69,7 +69,7 @@ fn command_ends(log: &TestLog) -> BTreeMap<Shard, u64> {
 /// All commands of a shard, in order.
 fn commands(log: &TestLog, shard: Shard) -> Vec<(u64, CommandRecord)> {
     let end = command_ends(log)[&shard];
-    let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", Reading::Bulk).create().unwrap();
+    let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", ConsumerProfile::Bulk).create().unwrap();
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(&log.topics.commands, shard.partition(), Offset::Offset(0)).unwrap();
     consumer.assign(&assignment).unwrap();

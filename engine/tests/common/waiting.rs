@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{AccountId, Event, Instruction, MarketId, MarketState, Shard, Timestamp};
+use schemas::{AccountId, Event, MarketId, MarketState, PurseInstruction, Shard, Timestamp};
 
 /// Everything that is due or under way.
 #[derive(Default)]
@@ -10,7 +10,7 @@ pub struct Waiting {
     /// When parked requests are refused, by shard and ticket.
     parked: BTreeMap<(Shard, u64), Timestamp>,
     /// Instructions, and who has not carried them out, by shard and ticket.
-    instructions: BTreeMap<(Shard, u64), (Instruction, BTreeSet<Shard>)>,
+    instructions: BTreeMap<(Shard, u64), (PurseInstruction, BTreeSet<Shard>)>,
     switches: BTreeMap<AccountId, Timestamp>,
     /// When markets close or begin to pay out.
     markets: BTreeMap<MarketId, Timestamp>,
@@ -28,7 +28,7 @@ impl Waiting {
             }
             Event::Resumed { ticket, .. } => self.resumed(at, *ticket),
             Event::Instructed { ticket, instruction, shards, .. } => {
-                self.recalls += u64::from(matches!(instruction, Instruction::Recall(_)));
+                self.recalls += u64::from(matches!(instruction, PurseInstruction::Recall(_)));
                 let shards = shards.iter().copied().collect();
                 let before = self.instructions.insert((at, *ticket), (*instruction, shards));
                 assert_eq!(before, None, "a ticket of {at} names one thing");
@@ -49,7 +49,7 @@ impl Waiting {
     fn obeyed(&mut self, at: Shard, ticket: u64, shard: Shard) {
         let (instruction, shards) = self.instructions.get_mut(&(at, ticket)).expect("what is obeyed is under way");
         assert!(shards.remove(&shard), "{shard} obeys {instruction:?} once");
-        if shards.is_empty() && matches!(instruction, Instruction::Recall(_)) {
+        if shards.is_empty() && matches!(instruction, PurseInstruction::Recall(_)) {
             self.instructions.remove(&(at, ticket));
         }
     }

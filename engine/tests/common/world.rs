@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use schemas::market::{Transition, YesValue};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    ADMINS_HOME, About, AccountId, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Command, Credits, Entry,
-    FeeRate, GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId,
-    OrderRef, PostOnly, Price, Quantity, Request, Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp,
+    ADMINS_HOME, About, AccountId, AccountLimits, AdminId, ApiKey, ApiKeyId, BatchRequest, ClientId, Command, Credits,
+    Entry, FeeRate, GroupAct, GroupId, GroupLimits, Instructions, Listing, MarketId, MarketLimits, NewOrder, OrderId,
+    OrderRef, PostOnly, Price, Quantity, ResolutionAnswer, Scopes, SelfTrade, Shard, Terms, TimeInForce, Timestamp,
 };
 
 use super::Random;
@@ -132,7 +132,7 @@ impl World {
         let by = *random.pick(&ADMINS);
         let market = *random.pick(&self.markets);
         let [expiring, paused] = [self.markets.len() - 1, 0].map(|index| self.markets[index]);
-        let answer = *random.pick(&[Answer::Value(YesValue::YES), Answer::Void]);
+        let answer = *random.pick(&[ResolutionAnswer::Value(YesValue::YES), ResolutionAnswer::Void]);
         let change = |market, transition| Command::ChangeMarket { market, by, transition };
         match random.below(20) {
             0 => Command::FreezeAccount { account, by },
@@ -162,13 +162,13 @@ impl World {
         let here = order.shard(self.map);
         let here: Vec<_> = self.markets.iter().copied().filter(|market| self.map.of_market(*market) == here).collect();
         let request = |n: u64, random: &mut Random| match (n, random.below(8)) {
-            (0, 0 | 1) => Request::Cancel(order),
+            (0, 0 | 1) => BatchRequest::Cancel(order),
             (0, 2 | 3) => {
                 let (price, quantity) = change(random);
-                Request::Amend { order, price, quantity }
+                BatchRequest::Amend { order, price, quantity }
             }
-            (1.., 0) => Request::Place(self.order(account, *random.pick(&self.markets), random)),
-            _ => Request::Place(self.order(account, *random.pick(&here), random)),
+            (1.., 0) => BatchRequest::Place(self.order(account, *random.pick(&self.markets), random)),
+            _ => BatchRequest::Place(self.order(account, *random.pick(&here), random)),
         };
         let requests = (0..1 + random.below(4)).map(|n| request(n, random)).collect();
         Command::Batch { account, all_or_nothing: random.below(2) == 0, requests }
@@ -306,8 +306,8 @@ pub fn home_of(map: ShardMap, command: &Command) -> Shard {
         | Command::PlaceOrder(NewOrder { market, .. }) => map.of_market(*market),
         Command::CancelOrder { order, .. } | Command::AmendOrder { order, .. } => order.shard(map),
         Command::Batch { requests, .. } => match requests.first().expect("a batch asks for something") {
-            Request::Place(order) => map.of_market(order.market),
-            Request::Cancel(order) | Request::Amend { order, .. } => order.shard(map),
+            BatchRequest::Place(order) => map.of_market(order.market),
+            BatchRequest::Cancel(order) | BatchRequest::Amend { order, .. } => order.shard(map),
         },
         Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => {
             unreachable!("engines write these")

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::text::Ticker;
 use schemas::{Credits, MarketId};
 
@@ -10,15 +10,15 @@ use super::boot::{MARKET_COLUMNS, market, trade};
 use super::{Database, DbError, Timed, positioned, rows};
 use crate::read_models::TickerData;
 use crate::shapes::PublicTrade;
-use crate::shapes::market::Market;
-use crate::view::topics::Topic;
+use crate::shapes::market::MarketShape;
+use crate::view::topics::MarketTopic;
 
 /// A market and its last figures.
-pub type Archived = (Market, TickerData);
+pub type Archived = (MarketShape, TickerData);
 
 impl Database {
     /// A market, whether it is archived or not.
-    pub async fn market(&self, id: MarketId) -> Result<(Option<Archived>, Vec<Coordinate>), DbError> {
+    pub async fn market(&self, id: MarketId) -> Result<(Option<Archived>, Vec<LogPosition>), DbError> {
         let _timed = Timed::start(&self.times.market);
         let sql = format!(
             "SELECT {MARKET_COLUMNS}, last_price, last_trade_at, volume, collateral, created_at FROM markets \
@@ -32,17 +32,17 @@ impl Database {
     pub async fn settled_markets(
         &self,
         after: Option<&Ticker>,
-        topics: &[Topic],
+        topics: &[MarketTopic],
         limit: usize,
-    ) -> Result<Vec<Market>, DbError> {
+    ) -> Result<Vec<MarketShape>, DbError> {
         let _timed = Timed::start(&self.times.settled_markets);
         let (mut state, mut category, mut tag, mut event) = (None, None, None, None);
         for topic in topics {
             match topic {
-                Topic::State(wanted) => state = Some(wanted.name()),
-                Topic::Category(label) => category = Some(label.as_str()),
-                Topic::Tag(label) => tag = Some(label.as_str()),
-                Topic::Event(id) => event = Some(rows::to_i64(id.0)),
+                MarketTopic::State(wanted) => state = Some(wanted.name()),
+                MarketTopic::Category(label) => category = Some(label.as_str()),
+                MarketTopic::Tag(label) => tag = Some(label.as_str()),
+                MarketTopic::Event(id) => event = Some(rows::to_i64(id.0)),
             }
         }
         // What is not wanted is left out of the text: a plan for all cases would use no index.
@@ -66,7 +66,7 @@ impl Database {
         &self,
         id: MarketId,
         limit: usize,
-    ) -> Result<(Vec<PublicTrade>, Vec<Coordinate>), DbError> {
+    ) -> Result<(Vec<PublicTrade>, Vec<LogPosition>), DbError> {
         let _timed = Timed::start(&self.times.last_trades);
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
         let (found, at) = self.read(&positioned(LAST_TRADES), &[&rows::to_i64(id.0), &most]).await?;

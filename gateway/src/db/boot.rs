@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use schemas::effects::BookChange;
 use schemas::market::{Confirmation, Resolution, YesValue};
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use schemas::record::Chain;
 use schemas::{
-    About, AccountId, Admin, AdminId, AdminRoles, Answer, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry,
-    KeyMarkets, KeyProof, KeyTerms, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, Scopes, Side, Sources,
-    Tags, TradeId,
+    About, AccountId, Admin, AdminId, AdminRoles, ApiKey, ApiKeyId, BookSide, Contract, Credits, Entry, KeyMarkets,
+    KeyProof, KeyTerms, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, ResolutionAnswer, Scopes, Side,
+    Sources, Tags, TradeId,
 };
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 
 use super::{Database, DbError, PROJECTION, Timed, rows, shard_index, snapshot};
 use crate::shapes::PublicTrade;
-use crate::shapes::market::{Clarified, Market};
-use crate::view::market_events::KnownMarketEvent;
+use crate::shapes::market::{Clarified, MarketShape};
+use crate::view::market_events::MarketEventView;
 use crate::view::trades::RECENT_TRADES_MAX;
 use crate::view::{FoldError, LiveView};
 
@@ -49,13 +49,13 @@ impl From<tokio_postgres::Error> for BootError {
 
 impl Database {
     /// The view as of the projection's positions, and those positions, one a shard.
-    pub async fn boot(&self, shards: u16) -> Result<(LiveView, Vec<Position>), BootError> {
+    pub async fn boot(&self, shards: u16) -> Result<(LiveView, Vec<Checkpoint>), BootError> {
         let _timed = Timed::start(&self.times.boot);
         let mut connection = self.connection().await?;
         let transaction = snapshot(&mut connection).await?;
         // Much is read, once, and no client waits.
         transaction.batch_execute("SET LOCAL statement_timeout = '30s'").await?;
-        let mut positions = vec![Position::default(); usize::from(shards)];
+        let mut positions = vec![Checkpoint::default(); usize::from(shards)];
         for row in transaction.query(POSITIONS, &[&PROJECTION]).await? {
             let shard = rows::shard(row.get("shard"))?;
             positions[shard_index(shard, shards)?] = position(&row)?;
@@ -94,10 +94,10 @@ impl Database {
 const POSITIONS: &str =
     "SELECT shard, events_offset, term, sequence, chain, anchor, next_command FROM progress WHERE projection = $1";
 
-fn position(row: &Row) -> Result<Position, DbError> {
+fn position(row: &Row) -> Result<Checkpoint, DbError> {
     let term = row.get::<_, Option<i64>>("term").map(|term| rows::unsigned(term, "term")).transpose()?;
     let chain = row.get::<_, &[u8]>("chain").try_into().map_err(|_| DbError::Impossible("chain"))?;
-    Ok(Position {
+    Ok(Checkpoint {
         offset: rows::unsigned(row.get("events_offset"), "offset")?,
         term,
         sequence: rows::unsigned(row.get("sequence"), "sequence")?,
@@ -165,7 +165,7 @@ const ARCHIVED: &str = "SELECT id FROM markets WHERE archived_at IS NOT NULL";
 
 const EVENTS: &str = "SELECT id, name, title, exclusive, yes_market_id, shard FROM market_events";
 
-fn market_event(row: &Row) -> Result<KnownMarketEvent, DbError> {
+fn market_event(row: &Row) -> Result<MarketEventView, DbError> {
     let event = MarketEvent {
         id: MarketEventId(rows::unsigned(row.get("id"), "market event id")?),
         name: rows::name(row.get("name"), "market event")?,
@@ -173,7 +173,7 @@ fn market_event(row: &Row) -> Result<KnownMarketEvent, DbError> {
         exclusive: row.get("exclusive"),
     };
     let yes = row.get::<_, Option<i64>>("yes_market_id").map(|id| rows::unsigned(id, "market id").map(MarketId));
-    Ok(KnownMarketEvent { event, yes: yes.transpose()?, shard: rows::shard(row.get("shard"))? })
+    Ok(MarketEventView { event, yes: yes.transpose()?, shard: rows::shard(row.get("shard"))? })
 }
 
 fn about(row: &Row) -> Result<About, DbError> {
@@ -203,7 +203,7 @@ fn clarifications(row: &Row) -> Result<Vec<Clarified>, DbError> {
     all.collect()
 }
 
-pub(super) fn market(row: &Row) -> Result<Market, DbError> {
+pub(super) fn market(row: &Row) -> Result<MarketShape, DbError> {
     let opens = row.get::<_, Option<time::OffsetDateTime>>("opens_at").map(rows::timestamp);
     let listing = Listing {
         market: MarketId(rows::unsigned(row.get("id"), "market id")?),
@@ -217,7 +217,7 @@ pub(super) fn market(row: &Row) -> Result<Market, DbError> {
         dispute_window_ms: rows::unsigned(row.get("dispute_window_ms"), "dispute window")?,
         limits: limits(row)?,
     };
-    Ok(Market {
+    Ok(MarketShape {
         listing,
         state: rows::name(row.get("state"), "state")?,
         resolution: resolution(row)?,
@@ -240,8 +240,8 @@ fn limits(row: &Row) -> Result<MarketLimits, DbError> {
 fn resolution(row: &Row) -> Result<Option<Resolution>, DbError> {
     let Some(answer) = row.get::<_, Option<&str>>("answer") else { return Ok(None) };
     let answer = match answer {
-        "VOID" => Answer::Void,
-        "VALUE" => Answer::Value(yes_value(row.get("yes_value"))?),
+        "VOID" => ResolutionAnswer::Void,
+        "VALUE" => ResolutionAnswer::Value(yes_value(row.get("yes_value"))?),
         _ => return Err(DbError::Impossible("answer")),
     };
     let admin = |id: i64| rows::unsigned(id, "admin id").map(AdminId);

@@ -3,14 +3,14 @@
 use std::cmp::Reverse;
 
 use schemas::event::TradeKind;
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{AccountId, Credits, Entry, MarketId, OrderId, Timestamp, TradeId};
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::{Database, DbError, Timed, positioned, rows};
-use crate::shapes::{Fill, Iso, Order, Role};
+use crate::shapes::{Fill, Iso, Order, TradeRole};
 
 /// A fill with its order and market.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,7 +60,7 @@ impl Serialize for FillRow {
 }
 
 /// A fill's place among an account's: an account may be on both sides of a trade.
-pub type FillPlace = (Timestamp, TradeId, Role);
+pub type FillPlace = (Timestamp, TradeId, TradeRole);
 
 /// A page of an account's fills, newest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,7 +78,7 @@ pub struct FillsWanted {
 }
 
 /// A page, whether there is more after it, and what it is as of.
-pub type FillPage = (Vec<FillRow>, bool, Vec<Coordinate>);
+pub type FillPage = (Vec<FillRow>, bool, Vec<LogPosition>);
 
 /// One query for all filters but that of an order: a filter that is NULL does not filter. Each half walks its own index, newest first.
 const FILLS: &str = "SELECT f.*, m.ticker FROM (\
@@ -122,11 +122,11 @@ impl Database {
     /// A page of an account's fills.
     pub async fn fills(&self, wanted: &FillsWanted) -> Result<FillPage, DbError> {
         let _timed = Timed::start(&self.times.fills);
-        let far_end = (Timestamp(u64::MAX), TradeId(u64::MAX), Role::Taker);
+        let far_end = (Timestamp(u64::MAX), TradeId(u64::MAX), TradeRole::Taker);
         let (time, id, role) = wanted.after.unwrap_or(far_end);
         let limit = i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX);
         let (account, last) = (rows::to_i64(wanted.account.0), (rows::to_time(time), rows::to_i64(id.0)));
-        let (role, market) = (i32::from(role == Role::Taker), wanted.market.map(|id| rows::to_i64(id.0)));
+        let (role, market) = (i32::from(role == TradeRole::Taker), wanted.market.map(|id| rows::to_i64(id.0)));
         let order = wanted.order.map(|id| rows::to_i64(id.0));
         let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&account, &last.0, &last.1, &role, &market, &limit];
         let query = match &order {
@@ -138,7 +138,7 @@ impl Database {
         };
         let (found, at) = self.read(&positioned(query), &parameters).await?;
         let mut fills = found.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
-        fills.sort_by_key(|row| Reverse((row.time, row.fill.trade_id, row.fill.role == Role::Taker)));
+        fills.sort_by_key(|row| Reverse((row.time, row.fill.trade_id, row.fill.role == TradeRole::Taker)));
         let more = fills.len() > wanted.limit;
         fills.truncate(wanted.limit);
         Ok((fills, more, at))
@@ -157,7 +157,7 @@ impl Database {
 
 fn fill(row: &Row) -> Result<FillRow, DbError> {
     let entry: Entry = rows::name(row.get("entry"), "entry")?;
-    let role = if row.get::<_, i32>("role") == 0 { Role::Maker } else { Role::Taker };
+    let role = if row.get::<_, i32>("role") == 0 { TradeRole::Maker } else { TradeRole::Taker };
     let fill = Fill {
         trade_id: TradeId(rows::unsigned(row.get("id"), "trade id")?),
         price: entry.book_price(rows::price(row.get("price"))?),

@@ -19,12 +19,12 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use metrics::{Histogram, gauge, histogram};
 use schemas::Shard;
-use schemas::ids::Coordinate;
-use service::{Part, Shutdown};
+use schemas::ids::LogPosition;
+use service::{ReadinessPart, Shutdown};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, NoTls, Row};
 
-use crate::config::PoolArgs;
+use crate::config::ReadPoolArgs;
 use crate::fresh::{Behind, Fresh};
 
 pub use fills::{FillRow, FillsWanted};
@@ -104,10 +104,10 @@ fn detailed(error: &tokio_postgres::Error) -> String {
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
-    args: PoolArgs,
+    args: ReadPoolArgs,
     times: Arc<Times>,
     /// Whether it answers, as far as the last read or look after it told.
-    answers: Part,
+    answers: ReadinessPart,
     fresh: Option<Fresh>,
 }
 
@@ -141,7 +141,7 @@ impl Times {
 
 impl Database {
     /// Connects and verifies the settings of a connection.
-    pub async fn connect(url: &str, args: &PoolArgs, answers: Part) -> Result<Self, DbError> {
+    pub async fn connect(url: &str, args: &ReadPoolArgs, answers: ReadinessPart) -> Result<Self, DbError> {
         let mut config: tokio_postgres::Config = url.parse().map_err(DbError::Url)?;
         let options = config.get_options().map_or_else(|| SETTINGS.to_owned(), |own| format!("{own} {SETTINGS}"));
         config.options(options).application_name("lfg-gateway").connect_timeout(CONNECT_WITHIN);
@@ -223,7 +223,7 @@ impl Database {
     }
 
     /// How far the projection is.
-    pub async fn progress(&self) -> Result<Vec<Coordinate>, DbError> {
+    pub async fn progress(&self) -> Result<Vec<LogPosition>, DbError> {
         let rows = self.query(PROGRESS, &[]).await?;
         rows.first().map(coordinates).transpose().map(Option::unwrap_or_default)
     }
@@ -233,7 +233,7 @@ impl Database {
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<(Vec<Row>, Vec<Coordinate>), DbError> {
+    ) -> Result<(Vec<Row>, Vec<LogPosition>), DbError> {
         let asked = self.fresh.as_ref().map(Fresh::ask);
         let mut found = self.query(sql, parameters).await?;
         let at = found.first().map(coordinates).transpose()?.unwrap_or_default();
@@ -284,10 +284,10 @@ fn positioned(query: &str) -> String {
     format!("SELECT at.positions, r.id IS NOT NULL AS found, r.* FROM ({PROGRESS}) at LEFT JOIN ({query}) r ON TRUE")
 }
 
-fn coordinates(row: &Row) -> Result<Vec<Coordinate>, DbError> {
+fn coordinates(row: &Row) -> Result<Vec<LogPosition>, DbError> {
     // NULL before the projection has written anything.
     let Some(text) = row.get::<_, Option<&str>>("positions") else { return Ok(Vec::new()) };
-    let coordinates: Result<Vec<Coordinate>, _> = text.split(',').map(str::parse).collect();
+    let coordinates: Result<Vec<LogPosition>, _> = text.split(',').map(str::parse).collect();
     let mut coordinates = coordinates.map_err(|_| DbError::Impossible("position"))?;
     coordinates.sort_unstable_by_key(|at| at.shard);
     Ok(coordinates)

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Rejection, Status, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
@@ -67,7 +67,7 @@ pub struct OrdersWanted {
 
 impl Database {
     /// A page, whether there is more after it, and what it is as of.
-    pub async fn orders(&self, wanted: &OrdersWanted) -> Result<(Vec<ListedOrder>, bool, Vec<Coordinate>), DbError> {
+    pub async fn orders(&self, wanted: &OrdersWanted) -> Result<(Vec<ListedOrder>, bool, Vec<LogPosition>), DbError> {
         let _timed = Timed::start(&self.times.orders);
         let mut query = Query::new(wanted.account);
         query.filter(&wanted.filter);
@@ -92,7 +92,7 @@ impl Database {
         &self,
         account: AccountId,
         id: OrderId,
-    ) -> Result<(Option<ListedOrder>, Vec<Coordinate>), DbError> {
+    ) -> Result<(Option<ListedOrder>, Vec<LogPosition>), DbError> {
         let filter = OrderFilter { id: Some(id), ..OrderFilter::default() };
         let (mut orders, _, at) = self.orders(&OrdersWanted { account, filter, after: None, limit: 1 }).await?;
         Ok((orders.pop(), at))
@@ -104,7 +104,7 @@ impl Database {
         account: AccountId,
         id: OrderId,
         fills: usize,
-    ) -> Result<(Option<(ListedOrder, Vec<Fill>)>, Vec<Coordinate>), DbError> {
+    ) -> Result<(Option<(ListedOrder, Vec<Fill>)>, Vec<LogPosition>), DbError> {
         let both = async {
             let (order, at) = self.order(account, id).await?;
             let Some(order) = order else { return Ok((None, at)) };
@@ -119,7 +119,7 @@ impl Database {
         &self,
         account: AccountId,
         limit: usize,
-    ) -> Result<(Vec<ListedOrder>, bool, Vec<Coordinate>), DbError> {
+    ) -> Result<(Vec<ListedOrder>, bool, Vec<LogPosition>), DbError> {
         let filter = OrderFilter { status: Some(StatusFilter::Live), ..OrderFilter::default() };
         self.orders(&OrdersWanted { account, filter, after: None, limit }).await
     }

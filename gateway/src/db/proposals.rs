@@ -1,6 +1,6 @@
 //! Deposits that wait for a second admin.
 
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{AccountId, AdminId, ClientId, Credits, ProposalId, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
@@ -39,7 +39,7 @@ const OPEN: &str = "SELECT id, account_id, amount, client_id, proposed_by, creat
     WHERE status = 'OPEN' AND (expires_at, id) > ($1, $2) ORDER BY expires_at, id LIMIT $3";
 
 /// A page, whether there is more after it, and what it is as of.
-pub type ProposalPage = (Vec<OpenProposal>, bool, Vec<Coordinate>);
+pub type ProposalPage = (Vec<OpenProposal>, bool, Vec<LogPosition>);
 
 impl Database {
     /// A page of what waits, the first to expire first.

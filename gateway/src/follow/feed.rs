@@ -15,11 +15,11 @@ const BYTES_MAX: usize = 16 << 20;
 const RECORD_OVERHEAD: usize = 64;
 
 /// A record: its offset and its bytes.
-pub type Fed = (u64, Box<[u8]>);
+pub type FedRecord = (u64, Box<[u8]>);
 
 /// Records between the tail and a follower.
 #[derive(Default)]
-pub struct Feed {
+pub struct FollowerFeed {
     state: Mutex<State>,
     filled: Condvar,
 }
@@ -30,7 +30,7 @@ struct State {
     next: Option<u64>,
     /// The follower takes what comes.
     wanted: bool,
-    records: VecDeque<Fed>,
+    records: VecDeque<FedRecord>,
     bytes: usize,
 }
 
@@ -40,7 +40,7 @@ impl State {
     }
 }
 
-impl Feed {
+impl FollowerFeed {
     /// The tail reads the shard, and `next` comes first.
     pub fn opens(&self, next: u64) {
         self.state().next = Some(next);
@@ -79,7 +79,7 @@ impl Feed {
         self.filled.notify_one();
     }
 
-    /// From now on every record is kept for [`Feed::take`]. The offset of the first of them; `None` if the tail does not
+    /// From now on every record is kept for [`FollowerFeed::take`]. The offset of the first of them; `None` if the tail does not
     /// read the shard.
     pub fn begin(&self) -> Option<u64> {
         let mut state = self.state();
@@ -89,7 +89,7 @@ impl Feed {
     }
 
     /// What has come, as soon as there is something, nothing after `timeout`. `None` once the feed is lost.
-    pub fn take(&self, timeout: Duration) -> Option<VecDeque<Fed>> {
+    pub fn take(&self, timeout: Duration) -> Option<VecDeque<FedRecord>> {
         let waits = |state: &mut State| state.wanted && state.records.is_empty();
         let waited = self.filled.wait_timeout_while(self.state(), timeout, waits);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -109,13 +109,13 @@ mod tests {
 
     use super::*;
 
-    fn offsets(feed: &Feed) -> Option<Vec<u64>> {
+    fn offsets(feed: &FollowerFeed) -> Option<Vec<u64>> {
         feed.take(Duration::ZERO).map(|records| records.iter().map(|(offset, _)| *offset).collect())
     }
 
     #[test]
     fn every_record_from_the_beginning_on_is_handed_over_once() {
-        let feed = Feed::default();
+        let feed = FollowerFeed::default();
         assert_eq!(feed.begin(), None, "the tail does not read yet");
         feed.opens(7);
         feed.put(7, b"before");
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_follower_that_is_too_slow_loses_the_feed_and_not_the_tail() {
-        let feed = Feed::default();
+        let feed = FollowerFeed::default();
         feed.opens(0);
         assert_eq!(feed.begin(), Some(0));
         let record = vec![0; 1 << 20];
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn who_waits_is_woken_by_a_record_and_by_the_end() {
-        let feed = Feed::default();
+        let feed = FollowerFeed::default();
         feed.opens(0);
         feed.begin();
         std::thread::scope(|scope| {

@@ -7,17 +7,17 @@ use std::time::{Duration, Instant as Clock};
 
 use engine_core::{Halt, Replica, ShardState};
 use metrics::{Counter, Gauge, counter, gauge};
-use schemas::ids::Coordinate;
-use schemas::reading::{Broken, Fault, Reader};
+use schemas::ids::LogPosition;
+use schemas::reading::{BrokenLog, LogReader, RecordFault};
 use schemas::{Shard, VOCABULARY};
-use service::kafka::{Cut, EventsTail, KafkaFault, Reading, quarantine};
-use service::{LogArgs, Part, Readiness, Shutdown, panic_text};
+use service::kafka::{ConsumerProfile, Cut, EventsTail, KafkaFault, quarantine};
+use service::{LogArgs, Readiness, ReadinessPart, Shutdown, panic_text};
 use snapshots::{Snapshots, newest_snapshot};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Unavailable;
-use super::feed::Feed;
+use super::feed::FollowerFeed;
 
 /// How long to wait for a record before looking at the shutdown.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -46,10 +46,10 @@ impl FollowError {
     /// What an operator does.
     fn hint(&self) -> &'static str {
         match self {
-            Self::Halt(Halt::Broken(Broken { fault: Fault::Newer { .. }, .. })) => {
+            Self::Halt(Halt::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. })) => {
                 "install that build of the gateway in place of this process's"
             }
-            Self::Halt(Halt::Broken(Broken { fault: Fault::OtherLog(_), .. })) | Self::Cut(_) => {
+            Self::Halt(Halt::Broken(BrokenLog { fault: RecordFault::OtherLog(_), .. })) | Self::Cut(_) => {
                 "compare brokers, topic prefix and the folder of snapshots with each other; then restart this process"
             }
             Self::Kafka(_) => "see that this process may read the events topic; then restart it",
@@ -62,14 +62,14 @@ impl FollowError {
 }
 
 /// Where a follower stands.
-enum Stage {
+enum FollowerStage {
     /// Reading what was on the log when it began; `None` before it knows where to begin.
     CatchingUp(Option<Box<Replica>>),
     Following(Box<Replica>),
     Halted,
 }
 
-impl Stage {
+impl FollowerStage {
     fn replica(&mut self) -> Option<&mut Replica> {
         match self {
             Self::CatchingUp(replica) => replica.as_deref_mut(),
@@ -82,15 +82,15 @@ impl Stage {
 /// A shard's follower.
 pub struct Follower {
     shard: Shard,
-    stage: RwLock<Stage>,
+    stage: RwLock<FollowerStage>,
     /// How far it is; `u64::MAX` once it has halted, so that nobody waits for more.
     sequence: watch::Sender<u64>,
-    feed: Feed,
-    part: Part,
+    feed: FollowerFeed,
+    part: ReadinessPart,
 }
 
 /// Where a follower's records come from.
-enum Reads {
+enum FollowerReads {
     /// From the log, until it is where the feed begins; `None` as long as there is no feed.
     Log(Box<EventsTail>, Option<u64>),
     /// From the tail.
@@ -112,12 +112,12 @@ impl Follower {
     pub fn new(shard: Shard, readiness: &Readiness) -> Self {
         gauge!("gateway_follower_halted", "shard" => shard.to_string()).set(0.0);
         let part = readiness.side(format!("follower of shard {shard}"));
-        let (stage, sequence) = (RwLock::new(Stage::CatchingUp(None)), watch::Sender::new(0));
-        Self { shard, stage, sequence, feed: Feed::default(), part }
+        let (stage, sequence) = (RwLock::new(FollowerStage::CatchingUp(None)), watch::Sender::new(0));
+        Self { shard, stage, sequence, feed: FollowerFeed::default(), part }
     }
 
     /// What the tail reads of the shard.
-    pub fn feed(&self) -> &Feed {
+    pub fn feed(&self) -> &FollowerFeed {
         &self.feed
     }
 
@@ -135,12 +135,12 @@ impl Follower {
     }
 
     /// Looks at the state.
-    pub fn read<T>(&self, look: impl FnOnce(&ShardState) -> T) -> Result<(T, Coordinate), Unavailable> {
+    pub fn read<T>(&self, look: impl FnOnce(&ShardState) -> T) -> Result<(T, LogPosition), Unavailable> {
         match &*self.stage() {
-            Stage::CatchingUp(_) => Err(Unavailable::CatchingUp(self.shard)),
-            Stage::Halted => Err(Unavailable::Halted(self.shard)),
-            Stage::Following(replica) => {
-                let at = Coordinate { shard: self.shard, sequence: replica.position().sequence };
+            FollowerStage::CatchingUp(_) => Err(Unavailable::CatchingUp(self.shard)),
+            FollowerStage::Halted => Err(Unavailable::Halted(self.shard)),
+            FollowerStage::Following(replica) => {
+                let at = LogPosition { shard: self.shard, sequence: replica.position().sequence };
                 Ok((look(replica.state()), at))
             }
         }
@@ -156,18 +156,18 @@ impl Follower {
     }
 
     // A poisoned lock is used on: whoever panicked with it was the thread, which halts the follower then.
-    fn stage(&self) -> RwLockReadGuard<'_, Stage> {
+    fn stage(&self) -> RwLockReadGuard<'_, FollowerStage> {
         self.stage.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Stage> {
+    fn write(&self) -> RwLockWriteGuard<'_, FollowerStage> {
         self.stage.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn halt(&self, error: &FollowError) {
         let (shard, hint) = (self.shard, error.hint());
         tracing::error!(%shard, %error, hint, "a shard is followed no further; all else goes on");
-        *self.write() = Stage::Halted;
+        *self.write() = FollowerStage::Halted;
         self.part.halt(format!("{error}; hint: {hint}"));
         self.sequence.send_replace(u64::MAX);
         gauge!("gateway_follower_halted", "shard" => shard.to_string()).set(1.0);
@@ -180,12 +180,12 @@ impl Follower {
         let restored = store.as_mut().and_then(|store| newest_snapshot(VOCABULARY, (shard, map), store));
         let replica = restored.unwrap_or_else(|| Replica::new(shard, map));
         let begins_at = replica.position().sequence;
-        let reader = Reader::new(shard, source.log.shards, *replica.position());
+        let reader = LogReader::new(shard, source.log.shards, *replica.position());
         let from = replica.next_offset();
-        *self.write() = Stage::CatchingUp(Some(Box::new(replica)));
+        *self.write() = FollowerStage::CatchingUp(Some(Box::new(replica)));
         let tail = self.open(source, from)?;
         let Some(goal) = patiently(source, || goal(&tail, &reader))? else { return Ok(()) };
-        let (meters, mut reads) = (Meters::new(shard), Reads::Log(tail, None));
+        let (meters, mut reads) = (Meters::new(shard), FollowerReads::Log(tail, None));
         let mut caught_up = false;
         while !source.shutdown.is_triggered() {
             if !caught_up && self.has_reached(goal) {
@@ -194,21 +194,21 @@ impl Follower {
                 tracing::info!(%shard, begins_at, took = ?start.elapsed(), "a follower has caught up with the log");
             }
             match &mut reads {
-                Reads::Log(tail, feed) => {
+                FollowerReads::Log(tail, feed) => {
                     let fed_from = *feed.get_or_insert_with(|| self.feed.begin().unwrap_or(u64::MAX));
                     if !self.read_log(source, tail, &meters)? {
                         return Ok(());
                     }
                     match self.next_offset() >= fed_from {
-                        true => reads = Reads::Feed,
+                        true => reads = FollowerReads::Feed,
                         // The tail may not have begun.
                         false if fed_from == u64::MAX => *feed = None,
                         false => {}
                     }
                 }
-                Reads::Feed => {
+                FollowerReads::Feed => {
                     if !self.read_feed(source, &meters)? {
-                        reads = Reads::Log(self.open(source, self.next_offset())?, None);
+                        reads = FollowerReads::Log(self.open(source, self.next_offset())?, None);
                     }
                 }
             }
@@ -218,7 +218,7 @@ impl Follower {
 
     fn open(&self, source: &Source, from: u64) -> Result<Box<EventsTail>, FollowError> {
         let from = [(self.shard, from)];
-        Ok(Box::new(EventsTail::open(&source.log.kafka, &source.log.topics(), Reading::Live, from)?))
+        Ok(Box::new(EventsTail::open(&source.log.kafka, &source.log.topics(), ConsumerProfile::Live, from)?))
     }
 
     fn next_offset(&self) -> u64 {
@@ -232,7 +232,7 @@ impl Follower {
             Ok(Some(record)) => self.fold(source, (record.offset(), record.payload()), meters)?,
             Err(fault) if fault.is_lost_log() => {
                 let position = self.write().replica().map(|replica| *replica.position()).unwrap_or_default();
-                let reader = Reader::new(self.shard, source.log.shards, position);
+                let reader = LogReader::new(self.shard, source.log.shards, position);
                 if patiently(source, || cut(tail, &reader))?.is_none() {
                     return Ok(false);
                 }
@@ -268,9 +268,11 @@ impl Follower {
     fn has_reached(&self, goal: u64) -> bool {
         let mut stage = self.write();
         match &mut *stage {
-            Stage::CatchingUp(replica) if replica.as_ref().is_some_and(|replica| replica.next_offset() >= goal) => {
+            FollowerStage::CatchingUp(replica)
+                if replica.as_ref().is_some_and(|replica| replica.next_offset() >= goal) =>
+            {
                 let Some(replica) = replica.take() else { return false };
-                *stage = Stage::Following(replica);
+                *stage = FollowerStage::Following(replica);
                 true
             }
             _ => false,
@@ -278,7 +280,7 @@ impl Follower {
     }
 
     /// Folds a record. What the rule of reading refuses is given back, to be asked about.
-    fn take(&self, (offset, bytes): (u64, &[u8]), meters: &Meters) -> Result<Result<(), Broken>, FollowError> {
+    fn take(&self, (offset, bytes): (u64, &[u8]), meters: &Meters) -> Result<Result<(), BrokenLog>, FollowError> {
         let mut stage = self.write();
         let Some(replica) = stage.replica() else { return Ok(Ok(())) };
         match replica.read(offset, bytes) {
@@ -294,7 +296,7 @@ impl Follower {
     }
 
     /// Goes on behind a record that admins have put aside.
-    fn pass_over(&self, source: &Source, broken: Broken) -> Result<(), FollowError> {
+    fn pass_over(&self, source: &Source, broken: BrokenLog) -> Result<(), FollowError> {
         let (shard, offset) = (self.shard, broken.offset);
         let asked = patiently(source, || Ok(quarantine::of_record(&source.log, shard, offset)?))?;
         match asked {
@@ -327,7 +329,7 @@ fn patiently<T>(source: &Source, ask: impl Fn() -> Result<T, FollowError>) -> Re
 }
 
 /// Refuses a log that does not have what comes after what the reader has.
-fn cut(tail: &EventsTail, reader: &Reader) -> Result<(), FollowError> {
+fn cut(tail: &EventsTail, reader: &LogReader) -> Result<(), FollowError> {
     match tail.cut([reader])?.into_iter().next() {
         Some(cut) => Err(cut.into()),
         None => Ok(()),
@@ -335,7 +337,7 @@ fn cut(tail: &EventsTail, reader: &Reader) -> Result<(), FollowError> {
 }
 
 /// The end of the log now.
-fn goal(tail: &EventsTail, reader: &Reader) -> Result<u64, FollowError> {
+fn goal(tail: &EventsTail, reader: &LogReader) -> Result<u64, FollowError> {
     cut(tail, reader)?;
     Ok(tail.end(reader.shard())?)
 }

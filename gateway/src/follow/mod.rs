@@ -15,12 +15,12 @@ use std::thread::JoinHandle;
 
 use engine_core::ShardState;
 use schemas::Shard;
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use service::{LogArgs, Readiness, Shutdown};
 use snapshots::Snapshots;
 use tokio::time::Instant;
 
-pub use feed::Feed;
+pub use feed::FollowerFeed;
 use follower::{Follower, Source};
 
 /// All followers of this process, one for each shard; or none.
@@ -57,7 +57,7 @@ impl Followers {
     }
 
     /// What the tail hands on of a shard; `None` if it is not followed.
-    pub fn feed(&self, shard: Shard) -> Option<&Feed> {
+    pub fn feed(&self, shard: Shard) -> Option<&FollowerFeed> {
         self.shards.get(shard.index()).map(|follower| follower.feed())
     }
 
@@ -76,12 +76,12 @@ impl Followers {
     }
 
     /// Looks at a shard's state, and says at which position that is. Short, and never across an await.
-    pub fn read<T>(&self, shard: Shard, look: impl FnOnce(&ShardState) -> T) -> Result<(T, Coordinate), Unavailable> {
+    pub fn read<T>(&self, shard: Shard, look: impl FnOnce(&ShardState) -> T) -> Result<(T, LogPosition), Unavailable> {
         self.follower(shard)?.read(look)
     }
 
     /// Waits until the followers are at least this far.
-    pub async fn reach(&self, wanted: &[Coordinate], deadline: Instant) -> Result<(), Unavailable> {
+    pub async fn reach(&self, wanted: &[LogPosition], deadline: Instant) -> Result<(), Unavailable> {
         for at in wanted {
             self.follower(at.shard)?.reach(at.sequence, deadline).await?;
         }

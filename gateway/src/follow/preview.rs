@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use engine_core::{Lending, Preview, Purse};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::shard_map::ShardMap;
 use schemas::{AccountId, Credits, NewOrder, Rejection, Shard, Timestamp};
 
@@ -38,7 +38,7 @@ pub struct Previewed {
     /// What its account can spend, in all its purses; `None` if one of their shards is not followed.
     pub available: Option<Credits>,
     /// The positions of all this: the market's shard first.
-    pub at: Vec<Coordinate>,
+    pub at: Vec<LogPosition>,
 }
 
 /// An account's purses, as far as they were seen.
@@ -46,11 +46,11 @@ pub struct Previewed {
 struct Purses {
     known: BTreeMap<Shard, Option<Purse>>,
     complete: bool,
-    at: Vec<Coordinate>,
+    at: Vec<LogPosition>,
 }
 
 impl Purses {
-    fn saw(&mut self, purse: Option<Purse>, at: Coordinate) {
+    fn saw(&mut self, purse: Option<Purse>, at: LogPosition) {
         self.known.insert(at.shard, purse);
         self.at.push(at);
     }

@@ -10,18 +10,18 @@ use schemas::{
 
 use crate::http::answer::Answer;
 use crate::http::auth::MarketsAdmin;
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query, Segment};
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
 use crate::http::market_events;
-use crate::http::markets::MarketAnswer;
+use crate::http::markets::MarketChanged;
 use crate::http::oversight::read_market_limits;
-use crate::http::parse::{self, Fault};
+use crate::http::parse::{self, ValueFault};
 use crate::http::problem::Problem;
 use crate::http::queries::find;
-use crate::shapes::market::{Clarified, Market};
+use crate::shapes::market::{Clarified, MarketShape};
 use crate::state::Shared;
-use crate::told::Told;
+use crate::told::ResultPart;
 
 /// Ticks, unless the listing says otherwise: the finest there are.
 const TICK_DEFAULT: u16 = 1;
@@ -31,21 +31,21 @@ type EventName = String;
 
 /// What a body says, and the market event that it names.
 #[derive(Debug)]
-pub struct Named<T> {
+pub struct NamedListing<T> {
     said: T,
     event: Option<EventName>,
 }
 
 /// A market to be listed, in the market event that the body names.
 pub fn listing(state: &Shared, fields: Fields) -> Result<Listing, Problem> {
-    let Named { said: mut listing, event } = read_listing(fields)?;
+    let NamedListing { said: mut listing, event } = read_listing(fields)?;
     if let Some(name) = event {
         Arc::make_mut(&mut listing.about).event = Some(market_events::find(state, &name)?.event.id);
     }
     Ok(listing)
 }
 
-fn read_listing(mut fields: Fields) -> Result<Named<Listing>, Problem> {
+fn read_listing(mut fields: Fields) -> Result<NamedListing<Listing>, Problem> {
     let ticker = fields.text("ticker", parse::new_ticker);
     let question = fields.text("question", parse::question);
     let rules = fields.text("rules", parse::rules);
@@ -68,7 +68,7 @@ fn read_listing(mut fields: Fields) -> Result<Named<Listing>, Problem> {
         let (market, dispute_window_ms, limits) = (MarketId::of(&ticker), dispute_window_ms?, limits?);
         let said =
             Listing { market, ticker, about, opens, expiry, tick, maker_fee, taker_fee, dispute_window_ms, limits };
-        Some(Named { said, event: event? })
+        Some(NamedListing { said, event: event? })
     })();
     fields.finish(built)
 }
@@ -77,18 +77,18 @@ fn read_listing(mut fields: Fields) -> Result<Named<Listing>, Problem> {
 pub async fn edit(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(name): Segment,
-    Body(fields): Body,
-) -> Result<Answer<MarketAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<MarketChanged>, CommandFailure> {
     query.nothing_else()?;
-    let Named { said: mut edit, event } = read_edit(fields)?;
+    let NamedListing { said: mut edit, event } = read_edit(fields)?;
     if let Some(name) = event {
         edit.event = Some(Some(market_events::find(&state, &name)?.event.id));
     }
     let (mut market, shard) = find(&state, &name)?;
     let id = market.listing.market;
-    let edited = |told: &Told<'_>| {
+    let edited = |told: &ResultPart<'_>| {
         told.events.iter().find_map(|event| match event {
             Event::MarketEdited { edit, by, .. } => Some((edit.clone(), *by)),
             _ => None,
@@ -102,7 +102,7 @@ pub async fn edit(
 }
 
 /// In the event, and when it opens, null takes away.
-fn read_edit(mut fields: Fields) -> Result<Named<MarketEdit>, Problem> {
+fn read_edit(mut fields: Fields) -> Result<NamedListing<MarketEdit>, Problem> {
     let question = fields.text_or("question", None, |text| parse::question(text).map(Some));
     let rules = fields.text_or("rules", None, |text| parse::rules(text).map(Some));
     let sources = fields.texts_or("sources", None, |texts| sources(texts).map(Some));
@@ -116,7 +116,7 @@ fn read_edit(mut fields: Fields) -> Result<Named<MarketEdit>, Problem> {
         let (event, opens, expiry) = (event?, opens?, expiry?);
         let taken_out = event.as_ref().is_some_and(Option::is_none).then_some(None);
         let said = MarketEdit { question, rules, sources, category, tags, event: taken_out, opens, expiry };
-        Some(Named { said, event: event.flatten() })
+        Some(NamedListing { said, event: event.flatten() })
     })();
     fields.finish(built)
 }
@@ -125,15 +125,15 @@ fn read_edit(mut fields: Fields) -> Result<Named<MarketEdit>, Problem> {
 pub async fn add(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(name): Segment,
-    Body(fields): Body,
-) -> Result<Answer<MarketAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<MarketChanged>, CommandFailure> {
     query.nothing_else()?;
     let addition = read_addition(fields)?;
     let (mut market, shard) = find(&state, &name)?;
     let id = market.listing.market;
-    let added = |told: &Told<'_>| {
+    let added = |told: &ResultPart<'_>| {
         told.events.iter().find_map(|event| match event {
             Event::MarketAddedTo { addition, by, .. } => Some((addition.clone(), *by, told.settled.outcome.time)),
             _ => None,
@@ -159,19 +159,19 @@ fn read_addition(mut fields: Fields) -> Result<MarketAddition, Problem> {
     fields.finish(built)
 }
 
-fn answer(market: Market, by: AdminId, settled: &crate::told::Settled) -> Answer<MarketAnswer> {
+fn answer(market: MarketShape, by: AdminId, settled: &crate::told::CommandResult) -> Answer<MarketChanged> {
     let command_id = settled.command.to_string();
-    Answer::one(MarketAnswer { market, by: Some(by), command_id }, settled.at())
+    Answer::one(MarketChanged { market, by: Some(by), command_id }, settled.at())
 }
 
-fn sources(texts: &[&str]) -> Result<Sources, Fault> {
+fn sources(texts: &[&str]) -> Result<Sources, ValueFault> {
     let all: Option<Vec<Source>> = texts.iter().map(|text| text.parse().ok()).collect();
-    all.and_then(Sources::new).ok_or_else(|| Fault::form("at most 10 texts of 1 to 500 bytes, each once"))
+    all.and_then(Sources::new).ok_or_else(|| ValueFault::form("at most 10 texts of 1 to 500 bytes, each once"))
 }
 
-fn tags(texts: &[&str]) -> Result<Tags, Fault> {
+fn tags(texts: &[&str]) -> Result<Tags, ValueFault> {
     let all: Option<Vec<Label>> = texts.iter().map(|text| text.parse().ok()).collect();
-    all.and_then(Tags::new).ok_or_else(|| Fault::form("at most 10 tags of 1 to 32 of a-z, 0-9 and -, each once"))
+    all.and_then(Tags::new).ok_or_else(|| ValueFault::form("at most 10 tags of 1 to 32 of a-z, 0-9 and -, each once"))
 }
 
 #[cfg(test)]
@@ -193,13 +193,13 @@ mod tests {
 
     #[test]
     fn a_listing_has_defaults_and_its_tickers_id() {
-        let Named { said: read, event } = read_listing(fields(&format!("{{{PLAIN}}}"))).unwrap();
+        let NamedListing { said: read, event } = read_listing(fields(&format!("{{{PLAIN}}}"))).unwrap();
         assert_eq!((read.tick, read.maker_fee, read.market), (1, FeeRate::ZERO, MarketId::of(&read.ticker)));
         assert_eq!((read.dispute_window_ms, read.limits, read.opens), (0, MarketLimits::NONE, None));
         assert_eq!((read.about.tags.len(), read.about.sources.len(), event), (0, 0, None));
         let more = r#""dispute_window_ms": 7, "limits": {"position": 9}, "tags": ["rain", "2030"], "event": "weather-of-2030",
             "sources": ["https://rain.example"], "opens_at": "2029-01-01T00:00:00Z""#;
-        let Named { said: read, event } = read_listing(fields(&format!("{{{PLAIN}, {more}}}"))).unwrap();
+        let NamedListing { said: read, event } = read_listing(fields(&format!("{{{PLAIN}, {more}}}"))).unwrap();
         assert_eq!((read.dispute_window_ms, read.limits.position), (7, 9));
         assert_eq!((read.about.tags.len(), read.about.sources.len()), (2, 1));
         assert_eq!((event.as_deref(), read.opens.is_some()), (Some("weather-of-2030"), true));
@@ -221,10 +221,11 @@ mod tests {
 
     #[test]
     fn in_an_edit_null_takes_away_and_what_is_absent_stays() {
-        let Named { said, event } = read_edit(fields(r#"{"event": null, "opens_at": null, "rules": null}"#)).unwrap();
+        let NamedListing { said, event } =
+            read_edit(fields(r#"{"event": null, "opens_at": null, "rules": null}"#)).unwrap();
         assert_eq!((said.event, said.opens, said.rules, event), (Some(None), Some(None), None, None));
         let body = r#"{"event": "cup", "opens_at": "1970-01-01T00:00:01Z", "tags": []}"#;
-        let Named { said, event } = read_edit(fields(body)).unwrap();
+        let NamedListing { said, event } = read_edit(fields(body)).unwrap();
         assert_eq!((said.event, event.as_deref()), (None, Some("cup")));
         assert_eq!((said.opens, said.tags), (Some(Some(Timestamp(1_000))), Some(Tags::default())));
         assert!(read_edit(fields("{}")).unwrap().said.is_empty());

@@ -6,15 +6,15 @@ use schemas::{AccountId, ApiKey, Command, Event, KeyMarkets, KeyProof, KeyTerms,
 use serde::Serialize;
 
 use crate::http::answer::Answer;
-use crate::http::auth::{Ender, Keeper, Reader};
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query, Segment};
+use crate::http::auth::{KeyAccess, ReadAccess, RevokeAccess};
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
 use crate::http::new_key::{KeyShape, Material, NewKey, key_id, scopes};
-use crate::http::parse::{self, Fault};
+use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
-use crate::told::Told;
+use crate::told::ResultPart;
 
 /// Seconds that a replaced key may stay valid.
 const GRACE_MAX_S: u64 = KEY_GRACE_MAX_MS / 1_000;
@@ -25,9 +25,9 @@ const HOMES_TRIED: usize = 32;
 /// `POST /v1/accounts`
 pub async fn open(
     State(state): State<Shared>,
-    query: Query,
-    Body(mut fields): Body,
-) -> Result<Answer<NewKey>, Failure> {
+    query: QueryString,
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<NewKey>, CommandFailure> {
     query.nothing_else()?;
     let public_key = Material::read(&mut fields);
     let (material, scopes) = (Material::new(fields.finish(public_key)?), Scopes::ALL);
@@ -39,7 +39,7 @@ pub async fn open(
     let key = ApiKey { id: material.id(), proof: material.proof(), scopes, expires: None, terms: None };
     let command = Command::OpenAccount { account, key };
     let shard = state.map.of_account(account);
-    let opened = |told: &Told<'_>| told.says(|event| matches!(event, Event::AccountOpened { .. }));
+    let opened = |told: &ResultPart<'_>| told.says(|event| matches!(event, Event::AccountOpened { .. }));
     let later = |_| NewKey::later(account, &material, scopes);
     let ((), settled) = submit(&state, shard, command, later, opened).await?;
     let command_id = settled.command.to_string();
@@ -54,9 +54,9 @@ pub struct KeyList {
 
 /// `GET /v1/api-keys`
 pub async fn list_keys(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
 ) -> Result<Answer<KeyList>, Problem> {
     query.nothing_else()?;
     let view = state.live.view();
@@ -66,11 +66,11 @@ pub async fn list_keys(
 
 /// `POST /v1/api-keys`
 pub async fn add_key(
-    Keeper(account, by): Keeper,
+    KeyAccess(account, by): KeyAccess,
     State(state): State<Shared>,
-    query: Query,
-    Body(fields): Body,
-) -> Result<Answer<NewKey>, Failure> {
+    query: QueryString,
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<NewKey>, CommandFailure> {
     query.nothing_else()?;
     let (public_key, scopes, expires, terms) = read_rights(fields)?;
     let material = Material::new(public_key);
@@ -78,7 +78,7 @@ pub async fn add_key(
     let key = ApiKey { id: material.id(), proof: material.proof(), scopes, expires, terms };
     let command = Command::AddApiKey { account, key, by: Some(by) };
     let shard = state.map.of_account(account);
-    let added = |told: &Told<'_>| told.says(|event| matches!(event, Event::ApiKeyAdded { .. }));
+    let added = |told: &ResultPart<'_>| told.says(|event| matches!(event, Event::ApiKeyAdded { .. }));
     let later = |_| NewKey::later(account, &material, scopes);
     let ((), settled) = submit(&state, shard, command, later, added).await?;
     let command_id = settled.command.to_string();
@@ -100,10 +100,10 @@ fn read_rights(mut fields: Fields) -> Result<Rights, Problem> {
     fields.finish(built)
 }
 
-fn markets(texts: &[&str]) -> Result<KeyMarkets, Fault> {
+fn markets(texts: &[&str]) -> Result<KeyMarkets, ValueFault> {
     let mut ids = texts.iter().map(|text| parse::market_id(text)).collect::<Result<Vec<_>, _>>()?;
     ids.sort_unstable();
-    KeyMarkets::new(ids).ok_or_else(|| Fault::form("ids of 1 to 20 markets, each once"))
+    KeyMarkets::new(ids).ok_or_else(|| ValueFault::form("ids of 1 to 20 markets, each once"))
 }
 
 /// `POST /v1/api-keys/{id}/rotate`: a key with the same rights, and the end of the old one after `grace_s` seconds.
@@ -116,16 +116,16 @@ fn markets(texts: &[&str]) -> Result<KeyMarkets, Fault> {
 /// | a public key    | the same     | refused: it would replace nothing                    |
 /// | a public key    | another      | the public key                                       |
 pub async fn rotate_key(
-    Keeper(account, by): Keeper,
+    KeyAccess(account, by): KeyAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(mut fields): Body,
-) -> Result<Answer<NewKey>, Failure> {
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<NewKey>, CommandFailure> {
     query.nothing_else()?;
     let grace_s = fields.integer_or("grace_s", 0, |number| match number {
         0..=GRACE_MAX_S => Ok(number),
-        _ => Err(Fault::range("0 to 604800")),
+        _ => Err(ValueFault::range("0 to 604800")),
     });
     let public_key = Material::read(&mut fields);
     let unknown = || Problem::new(kinds::API_KEY_UNKNOWN);
@@ -140,7 +140,7 @@ pub async fn rotate_key(
     let key = Box::new(ApiKey { id: material.id(), proof: material.proof(), ..rights });
     let command = Command::RotateApiKey { account, old, key, grace_ms, by: Some(by) };
     let shard = state.map.of_account(account);
-    let added = |told: &Told<'_>| told.says(|event| matches!(event, Event::ApiKeyAdded { .. }));
+    let added = |told: &ResultPart<'_>| told.says(|event| matches!(event, Event::ApiKeyAdded { .. }));
     let later = |_| NewKey::later(account, &material, scopes);
     let ((), settled) = submit(&state, shard, command, later, added).await?;
     let command_id = settled.command.to_string();
@@ -151,10 +151,10 @@ pub async fn rotate_key(
 fn check_successor(fields: &mut Fields, old: &KeyProof, public_key: Option<&[u8; 32]>) {
     match (old, public_key) {
         (KeyProof::Ed25519(_), None) => {
-            fields.fault("public_key", Fault::missing("must be given: the key signs its requests"));
+            fields.fault("public_key", ValueFault::missing("must be given: the key signs its requests"));
         }
         (KeyProof::Ed25519(old), Some(new)) if old == new => {
-            fields.fault("public_key", Fault::conflict("it is the old key's"));
+            fields.fault("public_key", ValueFault::conflict("it is the old key's"));
         }
         _ => {}
     }
@@ -169,20 +169,20 @@ pub struct RevokedKey {
 
 /// `DELETE /v1/api-keys/{id}`
 pub async fn revoke_key(
-    ender: Ender,
+    ender: RevokeAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(fields): Body,
-) -> Result<Answer<RevokedKey>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<RevokedKey>, CommandFailure> {
     let key = parse::key_id(&id).ok();
     ender.check(key)?;
     query.nothing_else()?;
     fields.finish(Some(()))?;
     let key = key.ok_or_else(|| Problem::new(kinds::API_KEY_UNKNOWN))?;
-    let Ender { account, by, .. } = ender;
+    let RevokeAccess { account, by, .. } = ender;
     let command = Command::RevokeApiKey { account, key, by: Some(by) };
-    let revoked = |told: &Told<'_>| told.says(|event| matches!(event, Event::ApiKeyRevoked { .. }));
+    let revoked = |told: &ResultPart<'_>| told.says(|event| matches!(event, Event::ApiKeyRevoked { .. }));
     let ((), settled) =
         submit(&state, state.map.of_account(account), command, |_| look_at("/v1/api-keys"), revoked).await?;
     let command_id = settled.command.to_string();

@@ -9,14 +9,14 @@ use sha2::{Digest, Sha256};
 
 use crate::http::answer::Answer;
 use crate::http::auth::{AnyAdmin, HeadAdmin};
-use crate::http::command::{Failure, submit};
-use crate::http::extract::{Body, Query, Segment};
+use crate::http::command::{CommandFailure, submit};
+use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
-use crate::http::parse::{self, Fault};
+use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, rejection_kind};
 use crate::shapes::{iso_or_null, text};
 use crate::state::Shared;
-use crate::told::Told;
+use crate::told::ResultPart;
 
 /// An admin as admins see it.
 #[derive(Serialize)]
@@ -44,7 +44,7 @@ pub struct AdminList {
 }
 
 /// `GET /v1/admin/admins`
-pub async fn list(_: AnyAdmin, State(state): State<Shared>, query: Query) -> Result<Answer<AdminList>, Problem> {
+pub async fn list(_: AnyAdmin, State(state): State<Shared>, query: QueryString) -> Result<Answer<AdminList>, Problem> {
     query.nothing_else()?;
     let view = state.live.view();
     let items = view.admins().iter().map(AdminShape::of).collect();
@@ -78,14 +78,14 @@ enum WantedProof {
 pub async fn set(
     HeadAdmin(by): HeadAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(mut fields): Body,
-) -> Result<Answer<SetAnswer>, Failure> {
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<SetAnswer>, CommandFailure> {
     query.nothing_else()?;
     let roles = fields.texts_or("roles", None, |texts| roles(texts).map(Some));
     if roles == Some(None) {
-        fields.fault("roles", Fault::missing("must be given"));
+        fields.fault("roles", ValueFault::missing("must be given"));
     }
     let name = fields.text_or("name", None, |text| parse::key_name(text).map(Some));
     let expires = fields.text_or("expires_at", None, |text| parse::time(text).map(Some));
@@ -102,7 +102,7 @@ pub async fn set(
         }
     };
     let admin = Box::new(WantedAdmin { id, proof, roles, expires, name });
-    let done = |told: &Told<'_>| {
+    let done = |told: &ResultPart<'_>| {
         told.events.iter().find_map(|event| match event {
             Event::AdminSet { admin, .. } => Some(AdminShape::of(admin)),
             _ => None,
@@ -135,14 +135,14 @@ pub struct RevokeAnswer {
 pub async fn revoke(
     HeadAdmin(by): HeadAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(fields): Body,
-) -> Result<Answer<RevokeAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<RevokeAnswer>, CommandFailure> {
     query.nothing_else()?;
     fields.finish(Some(()))?;
     let admin = admin_id(&id)?;
-    let done = |told: &Told<'_>| told.says(|event| matches!(event, Event::AdminRevoked { .. }));
+    let done = |told: &ResultPart<'_>| told.says(|event| matches!(event, Event::AdminRevoked { .. }));
     let command = Command::RevokeAdmin { admin, by };
     let ((), settled) = submit(&state, ADMINS_HOME, command, |_| later(None), done).await?;
     let command_id = settled.command.to_string();
@@ -156,12 +156,12 @@ fn admin_id(segment: &str) -> Result<AdminId, Problem> {
 fn read_proof(fields: &mut Fields) -> Option<WantedProof> {
     let hash = fields.text_or("key_hash", None, |text| match from_hex::<32>(text) {
         Some(hash) => Ok(Some(hash)),
-        None => Err(Fault::form("a SHA-256, 64 digits in lower-case hex")),
+        None => Err(ValueFault::form("a SHA-256, 64 digits in lower-case hex")),
     });
     let new_key = fields.flag("new_key");
     match (hash?, new_key?) {
         (Some(_), true) => {
-            fields.fault("new_key", Fault::conflict("either a hash or a new key"));
+            fields.fault("new_key", ValueFault::conflict("either a hash or a new key"));
             None
         }
         (Some(hash), false) => Some(WantedProof::Hash(hash)),
@@ -176,8 +176,8 @@ fn new_key() -> String {
 }
 
 /// Roles by their names.
-fn roles(texts: &[&str]) -> Result<AdminRoles, Fault> {
-    AdminRoles::named(texts).ok_or_else(|| Fault::form("some of MARKETS, MONEY, AUDITOR, ADMINS, each once"))
+fn roles(texts: &[&str]) -> Result<AdminRoles, ValueFault> {
+    AdminRoles::named(texts).ok_or_else(|| ValueFault::form("some of MARKETS, MONEY, AUDITOR, ADMINS, each once"))
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use serde::Serialize;
 
 use crate::http::POSITION_HEADER;
-use crate::ws::protocol::Positions;
+use crate::ws::protocol::LogPositions;
 
 /// A body and where on the log it stands.
 pub struct Answer<T> {
@@ -17,18 +17,18 @@ pub struct Answer<T> {
 }
 
 enum At {
-    One(Coordinate),
-    Many(Vec<Coordinate>),
+    One(LogPosition),
+    Many(Vec<LogPosition>),
 }
 
 impl<T: Serialize> Answer<T> {
     /// As of one outcome or one shard.
-    pub fn one(body: T, at: Coordinate) -> Self {
+    pub fn one(body: T, at: LogPosition) -> Self {
         Self { status: StatusCode::OK, body, at: At::One(at) }
     }
 
     /// As of several shards.
-    pub fn many(body: T, at: Vec<Coordinate>) -> Self {
+    pub fn many(body: T, at: Vec<LogPosition>) -> Self {
         Self { status: StatusCode::OK, body, at: At::Many(at) }
     }
 
@@ -57,7 +57,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         struct Many<'a, T> {
             #[serde(flatten)]
             body: T,
-            positions: Positions<'a>,
+            positions: LogPositions<'a>,
         }
         let (mut response, header) = match self.at {
             At::One(at) => {
@@ -66,8 +66,8 @@ impl<T: Serialize> IntoResponse for Answer<T> {
                 ((self.status, Json(One { body: self.body, position })).into_response(), header)
             }
             At::Many(at) => {
-                let header = at.iter().map(Coordinate::to_string).collect::<Vec<_>>().join(", ");
-                let body = Json(Many { body: self.body, positions: Positions(&at) });
+                let header = at.iter().map(LogPosition::to_string).collect::<Vec<_>>().join(", ");
+                let body = Json(Many { body: self.body, positions: LogPositions(&at) });
                 ((self.status, body).into_response(), header)
             }
         };
@@ -79,14 +79,14 @@ impl<T: Serialize> IntoResponse for Answer<T> {
 }
 
 /// As [`Answer`], of a text that is made already: the fields of an object, without its braces.
-pub struct Made {
+pub struct PreparedAnswer {
     /// The fields.
     pub fields: String,
     /// Where they stand on the log.
-    pub at: Coordinate,
+    pub at: LogPosition,
 }
 
-impl IntoResponse for Made {
+impl IntoResponse for PreparedAnswer {
     fn into_response(self) -> Response {
         let Self { fields, at } = self;
         let position = at.to_string();
@@ -102,7 +102,7 @@ impl IntoResponse for Made {
 
 /// A page of a list.
 #[derive(Serialize)]
-pub struct Page<T> {
+pub struct ListPage<T> {
     /// The page.
     pub items: Vec<T>,
     /// Where the next one begins; null on the last.

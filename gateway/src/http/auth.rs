@@ -19,24 +19,24 @@ use crate::view::keys::{KeyHolder, PresentedKey};
 const TOKEN_MAX: usize = 256;
 
 /// An account that may see its own.
-pub struct Reader(pub AccountId);
+pub struct ReadAccess(pub AccountId);
 
 /// An account that may trade in every market, orders of any worth.
-pub struct Trader(pub AccountId);
+pub struct TradeAccess(pub AccountId);
 
 /// An account that may place orders: its key says in which markets, and of what worth.
-pub struct Placer(pub KeyHolder);
+pub struct PlaceAccess(pub KeyHolder);
 
 /// An account that may cancel in every market.
-pub struct Canceller(pub AccountId);
+pub struct CancelAccess(pub AccountId);
 
 /// An account that may move its credits to others.
-pub struct Sender(pub AccountId);
+pub struct TransferAccess(pub AccountId);
 
 /// An account's key that asks for others. The engine holds it to its own rights.
-pub struct Keeper(pub AccountId, pub ApiKeyId);
+pub struct KeyAccess(pub AccountId, pub ApiKeyId);
 
-impl FromRequestParts<Shared> for Reader {
+impl FromRequestParts<Shared> for ReadAccess {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
@@ -44,7 +44,7 @@ impl FromRequestParts<Shared> for Reader {
     }
 }
 
-impl FromRequestParts<Shared> for Trader {
+impl FromRequestParts<Shared> for TradeAccess {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
@@ -54,7 +54,7 @@ impl FromRequestParts<Shared> for Trader {
     }
 }
 
-impl FromRequestParts<Shared> for Placer {
+impl FromRequestParts<Shared> for PlaceAccess {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
@@ -62,7 +62,7 @@ impl FromRequestParts<Shared> for Placer {
     }
 }
 
-impl FromRequestParts<Shared> for Canceller {
+impl FromRequestParts<Shared> for CancelAccess {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
@@ -71,7 +71,7 @@ impl FromRequestParts<Shared> for Canceller {
     }
 }
 
-impl FromRequestParts<Shared> for Sender {
+impl FromRequestParts<Shared> for TransferAccess {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
@@ -80,7 +80,7 @@ impl FromRequestParts<Shared> for Sender {
 }
 
 /// An account's key that ends keys: itself, or any other one if it trades.
-pub struct Ender {
+pub struct RevokeAccess {
     /// The account.
     pub account: AccountId,
     /// The key that asks.
@@ -88,14 +88,14 @@ pub struct Ender {
     trades: bool,
 }
 
-impl Ender {
+impl RevokeAccess {
     /// Whether it may end this key, or one that cannot be (`None`).
     pub fn check(&self, key: Option<ApiKeyId>) -> Result<(), Problem> {
         if self.trades || key == Some(self.by) { Ok(()) } else { Err(Problem::new(kinds::SCOPE_MISSING)) }
     }
 }
 
-impl FromRequestParts<Shared> for Ender {
+impl FromRequestParts<Shared> for RevokeAccess {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
@@ -104,7 +104,7 @@ impl FromRequestParts<Shared> for Ender {
     }
 }
 
-impl FromRequestParts<Shared> for Keeper {
+impl FromRequestParts<Shared> for KeyAccess {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {

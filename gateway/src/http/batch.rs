@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use futures_util::{StreamExt, stream};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::limits::BATCH_MAX;
 use schemas::shard_map::ShardMap;
-use schemas::{AccountId, Command, OrderRef, Rejection, Request, Shard};
+use schemas::{AccountId, BatchRequest, Command, OrderRef, Rejection, Shard};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::batch::{Asked, Batch, Content, Reply};
+use crate::batch::{Batch, BatchItem, Content, ItemReply};
 use crate::config::OUTCOME_WITHIN;
 use crate::http::answer::Answer;
-use crate::http::auth::Trader;
-use crate::http::command::{Failure, unsettled};
-use crate::http::extract::{Body, Query};
+use crate::http::auth::TradeAccess;
+use crate::http::command::{CommandFailure, unsettled};
+use crate::http::extract::{JsonBody, QueryString};
 use crate::http::fields::Fields;
-use crate::http::new_order::{Wanted, no_market, read_market};
-use crate::http::orders::{self, Change, Origin};
-use crate::http::parse::{self, Fault};
+use crate::http::new_order::{RequestedOrder, no_market, read_market};
+use crate::http::orders::{self, Origin, RequestedAmendment};
+use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::MustName;
 use crate::state::Shared;
@@ -34,9 +34,9 @@ const LOOKUPS: usize = 4;
 
 /// A request of a batch, before its market is looked up.
 enum Entry {
-    Place(Wanted),
+    Place(RequestedOrder),
     Cancel(OrderRef),
-    Amend(OrderRef, Change),
+    Amend(OrderRef, RequestedAmendment),
 }
 
 const KINDS: [&str; 3] = ["place", "cancel", "amend"];
@@ -50,18 +50,21 @@ impl Entry {
             ["place"] => {
                 let wanted = fields.object("place", |fields| {
                     must_name.check(fields);
-                    Wanted::read(fields)
+                    RequestedOrder::read(fields)
                 });
                 wanted.map(Self::Place)
             }
             ["cancel"] => fields.object("cancel", read_order).map(Self::Cancel),
             ["amend"] => fields.object("amend", |fields| {
-                let (order, change) = (read_order(fields), Change::read(fields));
+                let (order, change) = (read_order(fields), RequestedAmendment::read(fields));
                 Some(Self::Amend(order?, change?))
             }),
             _ => {
                 let why = "give one of place, cancel, amend";
-                fields.fault("place", if given.is_empty() { Fault::missing(why) } else { Fault::conflict(why) });
+                fields.fault(
+                    "place",
+                    if given.is_empty() { ValueFault::missing(why) } else { ValueFault::conflict(why) },
+                );
                 fields.skip(&KINDS)
             }
         }
@@ -75,16 +78,21 @@ impl Entry {
                 let (order, listing) = wanted.order(account, view, &path("place"))?;
                 let name = order.client_id.map(|client_id| (order.market, client_id));
                 let (shard, ticker) = (map.of_market(order.market), listing.ticker.to_string());
-                Sound { shard, request: Request::Place(order), asked: Asked::Place(name), ticker }
+                Sound { shard, request: BatchRequest::Place(order), asked: BatchItem::Place(name), ticker }
             }
             Self::Cancel(order) => {
                 let shard = shard_of(order, view, map, &path("cancel"))?;
-                Sound { shard, request: Request::Cancel(order), asked: Asked::Cancel(order), ticker: String::new() }
+                Sound {
+                    shard,
+                    request: BatchRequest::Cancel(order),
+                    asked: BatchItem::Cancel(order),
+                    ticker: String::new(),
+                }
             }
-            Self::Amend(order, Change { price, quantity }) => {
+            Self::Amend(order, RequestedAmendment { price, quantity }) => {
                 let shard = shard_of(order, view, map, &path("amend"))?;
-                let request = Request::Amend { order, price, quantity };
-                Sound { shard, request, asked: Asked::Amend(order), ticker: String::new() }
+                let request = BatchRequest::Amend { order, price, quantity };
+                Sound { shard, request, asked: BatchItem::Amend(order), ticker: String::new() }
             }
         })
     }
@@ -93,8 +101,8 @@ impl Entry {
 /// A request that can be sent.
 struct Sound {
     shard: Shard,
-    request: Request,
-    asked: Asked,
+    request: BatchRequest,
+    asked: BatchItem,
     /// Of the market that an order is for.
     ticker: String,
 }
@@ -138,7 +146,7 @@ fn read(mut fields: Fields, must_name: MustName) -> Result<(bool, Vec<Entry>), P
 
 /// One command for each shard, with its requests in order.
 fn split(account: AccountId, all_or_nothing: bool, requests: &[Sound]) -> Result<Vec<(Shard, Command)>, Problem> {
-    let mut shards: BTreeMap<Shard, Vec<Request>> = BTreeMap::new();
+    let mut shards: BTreeMap<Shard, Vec<BatchRequest>> = BTreeMap::new();
     for Sound { shard, request, .. } in requests {
         shards.entry(*shard).or_default().push(*request);
     }
@@ -171,12 +179,12 @@ struct ResultItem {
 
 /// `POST /v1/orders/batch`
 pub async fn batch(
-    Trader(account): Trader,
+    TradeAccess(account): TradeAccess,
     must_name: MustName,
     State(state): State<Shared>,
-    query: Query,
-    Body(fields): Body,
-) -> Result<Answer<BatchAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<BatchAnswer>, CommandFailure> {
     query.nothing_else()?;
     let (all_or_nothing, entries) = read(fields, must_name)?;
     let requests: Vec<Sound> = {
@@ -205,43 +213,43 @@ pub async fn batch(
 }
 
 /// Why nothing is known of any request, if it is the same for all.
-fn lost_alike(replies: &[Reply]) -> Option<SubmitError> {
+fn lost_alike(replies: &[ItemReply]) -> Option<SubmitError> {
     let mut errors = replies.iter().map(|reply| match reply {
-        Reply::Lost(error) => Some(error),
-        Reply::Told(..) => None,
+        ItemReply::Lost(error) => Some(error),
+        ItemReply::Told(..) => None,
     });
     let first = errors.next()??;
     errors.all(|error| error == Some(first)).then(|| first.clone())
 }
 
-fn is_to_come(reply: &Reply) -> bool {
-    matches!(reply, Reply::Lost(SubmitError::Accepted(_) | SubmitError::OutcomeUnknown(_)))
+fn is_to_come(reply: &ItemReply) -> bool {
+    matches!(reply, ItemReply::Lost(SubmitError::Accepted(_) | SubmitError::OutcomeUnknown(_)))
 }
 
-async fn result(state: &Shared, account: AccountId, reply: Reply, sound: Sound, deadline: Instant) -> ResultItem {
+async fn result(state: &Shared, account: AccountId, reply: ItemReply, sound: Sound, deadline: Instant) -> ResultItem {
     let answered = match reply {
-        Reply::Lost(error) => Err(unsettled(error, |id| match sound.asked {
-            Asked::Place(_) => orders::look_by_command(id),
-            Asked::Cancel(order) | Asked::Amend(order) => orders::look(order),
+        ItemReply::Lost(error) => Err(unsettled(error, |id| match sound.asked {
+            BatchItem::Place(_) => orders::look_by_command(id),
+            BatchItem::Cancel(order) | BatchItem::Amend(order) => orders::look(order),
         })),
-        Reply::Told(Content::Order(outcome), at, command) => {
+        ItemReply::Told(Content::Order(outcome), at, command) => {
             let origin = Origin { at, command };
             let answer = orders::answered(state, account, outcome, sound.ticker, origin, deadline).await;
             answer.map(|answer| (StatusCode::CREATED, shown(&answer, at)))
         }
-        Reply::Told(Content::Cancelled(answer), at, _) => Ok((StatusCode::OK, shown(&answer, at))),
-        Reply::Told(Content::Amended(answer), at, _) => Ok((StatusCode::OK, shown(&answer, at))),
-        Reply::Told(Content::Refused(problem), ..) => Err(Failure::Problem(problem)),
+        ItemReply::Told(Content::Cancelled(answer), at, _) => Ok((StatusCode::OK, shown(&answer, at))),
+        ItemReply::Told(Content::Amended(answer), at, _) => Ok((StatusCode::OK, shown(&answer, at))),
+        ItemReply::Told(Content::Refused(problem), ..) => Err(CommandFailure::Problem(problem)),
     };
     let (status, body) = answered.unwrap_or_else(|failure| match failure {
-        Failure::Problem(problem) => (problem.kind().status, problem.body()),
-        Failure::Accepted(body) => (StatusCode::ACCEPTED, body),
+        CommandFailure::Problem(problem) => (problem.kind().status, problem.body()),
+        CommandFailure::Accepted(body) => (StatusCode::ACCEPTED, body),
     });
     ResultItem { status: status.as_u16(), body }
 }
 
 /// An answer with its position, as the single request's body.
-fn shown(answer: &impl Serialize, at: Coordinate) -> Value {
+fn shown(answer: &impl Serialize, at: LogPosition) -> Value {
     let mut body = serde_json::to_value(answer).expect("plain structs of texts and numbers");
     body["position"] = json!(at.to_string());
     body
@@ -251,7 +259,7 @@ fn shown(answer: &impl Serialize, at: Coordinate) -> Value {
 mod tests {
     use super::*;
     use crate::view::tests::{listing, outcome};
-    use schemas::reading::Position;
+    use schemas::reading::Checkpoint;
     use schemas::{AdminId, ClientId, CommandId, Event, MarketId, OrderId, Quantity};
 
     const NAME: &str = "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11";
@@ -277,13 +285,13 @@ mod tests {
         let client_id = ClientId(0x8f14_e45f_ceea_467f_a8f8_6f6c_3d3f_7a11);
         let named = |market| OrderRef::ClientId { market, client_id };
         assert!(matches!(entries[1], Entry::Amend(found, change)
-            if found == named(listing("RAIN").market) && change == Change { price, quantity }));
+            if found == named(listing("RAIN").market) && change == RequestedAmendment { price, quantity }));
         assert!(matches!(entries[2], Entry::Cancel(found) if found == named(MarketId(7))));
     }
 
     /// A view of 4 shards with these markets, each on its own.
     fn view(map: ShardMap, tickers: &[&str]) -> LiveView {
-        let mut view = LiveView::at(&[Position::default(); 4]);
+        let mut view = LiveView::at(&[Checkpoint::default(); 4]);
         for ticker in tickers {
             let listing = listing(ticker);
             let created = outcome(1, vec![Event::MarketCreated { listing: listing.clone(), by: AdminId(1) }]);
@@ -320,8 +328,8 @@ mod tests {
             .iter()
             .map(|(shard, command)| {
                 let Command::Batch { requests, .. } = command else { panic!("{command:?}") };
-                let places = requests.iter().filter(|request| matches!(request, Request::Place(_))).count();
-                (*shard, requests.len(), places, matches!(requests[0], Request::Place(_)))
+                let places = requests.iter().filter(|request| matches!(request, BatchRequest::Place(_))).count();
+                (*shard, requests.len(), places, matches!(requests[0], BatchRequest::Place(_)))
             })
             .collect();
         let mut wanted = vec![(shard(here), 2, 1, true), (shard(there), 2, 1, false)];
@@ -345,13 +353,13 @@ mod tests {
 
     #[test]
     fn a_batch_of_which_nothing_is_known_is_answered_like_any_command() {
-        let (id, lost) = (CommandId(7), |error: &SubmitError| Reply::Lost(error.clone()));
+        let (id, lost) = (CommandId(7), |error: &SubmitError| ItemReply::Lost(error.clone()));
         let (accepted, overloaded) = (SubmitError::Accepted(id), SubmitError::Overloaded);
         assert_eq!(lost_alike(&[lost(&accepted), lost(&accepted)]), Some(accepted.clone()));
         assert_eq!(lost_alike(&[lost(&accepted), lost(&overloaded)]), None);
         assert_eq!((is_to_come(&lost(&accepted)), is_to_come(&lost(&overloaded))), (true, false));
         let refused = Content::Refused(Problem::rejection(Rejection::OrderUnknown));
-        let told = Reply::Told(refused, "0:7".parse().unwrap(), id);
+        let told = ItemReply::Told(refused, "0:7".parse().unwrap(), id);
         assert_eq!((is_to_come(&told), lost_alike(&[told])), (false, None));
     }
 

@@ -10,23 +10,23 @@ use crate::answers::refusal;
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 use crate::submit::SubmitError;
-use crate::told::{OrderName, Settled, Told};
+use crate::told::{CommandResult, OrderName, ResultPart};
 
 /// Anything but the wanted outcome.
-pub enum Failure {
+pub enum CommandFailure {
     /// Refused, or not possible now.
     Problem(Problem),
     /// On the log, but the answer did not come in time: where to look for it.
     Accepted(Value),
 }
 
-impl From<Problem> for Failure {
+impl From<Problem> for CommandFailure {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for CommandFailure {
     fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => problem.into_response(),
@@ -35,7 +35,7 @@ impl IntoResponse for Failure {
     }
 }
 
-impl Failure {
+impl CommandFailure {
     /// The same, if it is a problem, with more said about it.
     #[must_use]
     pub fn about(self, more: impl FnOnce(Problem) -> Problem) -> Self {
@@ -53,10 +53,10 @@ pub async fn submit<T>(
     shard: Shard,
     command: Command,
     look: impl FnOnce(CommandId) -> Map<String, Value>,
-    wanted: impl Fn(&Told<'_>) -> Option<T>,
-) -> Result<(T, Settled), Failure> {
+    wanted: impl Fn(&ResultPart<'_>) -> Option<T>,
+) -> Result<(T, CommandResult), CommandFailure> {
     let name = name_of(&command);
-    let found = |settled: &Settled| answered(settled, shard, name, &wanted).map(|found| (found, settled.clone()));
+    let found = |settled: &CommandResult| answered(settled, shard, name, &wanted).map(|found| (found, settled.clone()));
     let asked = state.submitter.ask(shard, command, found).await;
     let (found, settled) = asked.map_err(|error| unsettled(error, look))?;
     Ok((found?, settled))
@@ -65,10 +65,10 @@ pub async fn submit<T>(
 /// What is told of a command that was sent to `shard`, if it is the answer. A repeat is answered with what is told of its order alone,
 /// since the first may have come in a batch.
 fn answered<T>(
-    settled: &Settled,
+    settled: &CommandResult,
     shard: Shard,
     name: Option<OrderName>,
-    wanted: impl Fn(&Told<'_>) -> Option<T>,
+    wanted: impl Fn(&ResultPart<'_>) -> Option<T>,
 ) -> Option<Result<T, Problem>> {
     let told = match name.filter(|_| settled.is_repeat()) {
         Some(name) => settled.of_order(name)?,
@@ -88,7 +88,7 @@ fn name_of(command: &Command) -> Option<OrderName> {
 }
 
 /// What a client is told when there is no answer.
-pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String, Value>) -> Failure {
+pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String, Value>) -> CommandFailure {
     match error {
         SubmitError::Overloaded => Problem::new(kinds::OVERLOADED).into(),
         SubmitError::ShardHalted(shard) => Problem::shard_halted(shard).into(),
@@ -96,7 +96,7 @@ pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String,
         SubmitError::Accepted(id) => {
             let mut body = look(id);
             body.insert("command_id".to_owned(), json!(id.to_string()));
-            Failure::Accepted(Value::Object(body))
+            CommandFailure::Accepted(Value::Object(body))
         }
         SubmitError::OutcomeUnknown(id) => {
             // With all that a 202 has: if it was written, it will be carried out all the same.
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn an_unknown_outcome_says_where_to_look() {
         let unknown = unsettled(SubmitError::OutcomeUnknown(CommandId(5)), |_| look_at("/v1/wallet"));
-        let Failure::Problem(problem) = unknown else { panic!("not a problem") };
+        let CommandFailure::Problem(problem) = unknown else { panic!("not a problem") };
         let body = problem.body();
         assert_eq!((&body["code"], &body["look"]), (&json!("outcome-unknown"), &json!("/v1/wallet")));
         assert_eq!(body["command_id"], json!(CommandId(5).to_string()));

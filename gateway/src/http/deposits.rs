@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::answers::{Deposit, deposited};
 use crate::db::OpenProposal;
-use crate::http::answer::{Answer, Page};
+use crate::http::answer::{Answer, ListPage};
 use crate::http::auth::{AnyAdmin, MoneyAdmin};
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query, Segment};
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::gate::reaches;
 use crate::http::history::{order_cursor, order_place, unreadable};
 use crate::http::parse::{self, PAGE_DEFAULT};
@@ -20,7 +20,7 @@ use crate::http::problem::{Problem, rejection_kind};
 use crate::http::wallet::Movement;
 use crate::shapes::{iso_or_null, text, text_or_null};
 use crate::state::Shared;
-use crate::told::Told;
+use crate::told::ResultPart;
 
 /// Where what waits is listed.
 const PROPOSALS: &str = "/v1/wallet/deposits/proposals";
@@ -81,9 +81,9 @@ pub struct ProposedAnswer {
 pub async fn deposit(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
-    query: Query,
-    Body(fields): Body,
-) -> Result<Answer<DepositAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<DepositAnswer>, CommandFailure> {
     query.nothing_else()?;
     let Movement { account, amount, client_id } = Movement::read(fields)?;
     let command = Command::Deposit { account, amount, client_id, by };
@@ -125,16 +125,16 @@ pub async fn deposit(
 pub async fn confirm(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(mut fields): Body,
-) -> Result<Answer<MadeAnswer>, Failure> {
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<MadeAnswer>, CommandFailure> {
     query.nothing_else()?;
     let seen = (fields.text("account_id", parse::account_id), fields.text("amount", parse::amount));
     let (account, amount) = fields.finish(seen.0.zip(seen.1))?;
     let proposal = known(&state, &id)?;
     let command = Command::ConfirmDeposit { proposal, account, amount, by };
-    let made = |told: &Told<'_>| match deposited(told)? {
+    let made = |told: &ResultPart<'_>| match deposited(told)? {
         Deposit::Made { amount, by, seconded, client_id, .. } => Some((amount, by, seconded, client_id)),
         Deposit::Proposed { .. } => None,
     };
@@ -169,14 +169,14 @@ pub struct DroppedAnswer {
 pub async fn drop(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(fields): Body,
-) -> Result<Answer<DroppedAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<DroppedAnswer>, CommandFailure> {
     query.nothing_else()?;
     fields.finish(Some(()))?;
     let proposal = known(&state, &id)?;
-    let dropped = |told: &Told<'_>| {
+    let dropped = |told: &ResultPart<'_>| {
         told.events.iter().find_map(|event| match event {
             Event::DepositDropped { account, by: Some(by), .. } => Some((*account, *by)),
             _ => None,
@@ -193,8 +193,8 @@ pub async fn drop(
 pub async fn proposals(
     _: AnyAdmin,
     State(state): State<Shared>,
-    query: Query,
-) -> Result<Answer<Page<OpenProposal>>, Problem> {
+    query: QueryString,
+) -> Result<Answer<ListPage<OpenProposal>>, Problem> {
     let (mut params, at_least) = (query.params, query.at_least);
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", order_place).map(|(expires, id)| (expires, ProposalId(id.0)));
@@ -202,7 +202,7 @@ pub async fn proposals(
     reaches(&state.database_progress, &at_least).await?;
     let (items, more, at) = state.database.open_proposals(after, limit).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| order_cursor(last.expires_at, OrderId(last.id.0)));
-    Ok(Answer::many(Page { items, next }, at))
+    Ok(Answer::many(ListPage { items, next }, at))
 }
 
 /// An id whose shard there is.

@@ -4,19 +4,19 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::shard_map::ShardMap;
 
 use crate::config::BODY_MAX;
 use crate::http::fields::{Fields, Params};
-use crate::http::parse::Fault;
+use crate::http::parse::ValueFault;
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 
 /// A JSON body.
-pub struct Body(pub Fields);
+pub struct JsonBody(pub Fields);
 
-impl FromRequest<Shared> for Body {
+impl FromRequest<Shared> for JsonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
@@ -38,14 +38,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// A query string, and the position it asks for at least.
-pub struct Query {
+pub struct QueryString {
     /// The parameters, but for `min_position`.
     pub params: Params,
     /// Each shard at most once.
-    pub at_least: Vec<Coordinate>,
+    pub at_least: Vec<LogPosition>,
 }
 
-impl FromRequestParts<Shared> for Query {
+impl FromRequestParts<Shared> for QueryString {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
@@ -53,36 +53,36 @@ impl FromRequestParts<Shared> for Query {
     }
 }
 
-impl Query {
+impl QueryString {
     /// Reads a query string; faults are told by [`Params::finish`].
     pub fn parse(uri: &Uri, map: ShardMap) -> Self {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
         let malformed = pairs.is_err();
         let mut params = Params::new(pairs.map(|axum::extract::Query(pairs)| pairs).unwrap_or_default());
         if malformed {
-            params.fault("", Fault::form("a query string"));
+            params.fault("", ValueFault::form("a query string"));
         }
         let at_least = params.optional("min_position", |text| coordinates(text, map)).unwrap_or_default();
         Self { params, at_least }
     }
 
     /// For routes that take no other parameter.
-    pub fn nothing_else(self) -> Result<Vec<Coordinate>, Problem> {
+    pub fn nothing_else(self) -> Result<Vec<LogPosition>, Problem> {
         self.params.finish()?;
         Ok(self.at_least)
     }
 }
 
-fn coordinates(text: &str, map: ShardMap) -> Result<Vec<Coordinate>, Fault> {
-    let form = || Fault::form("shard:sequence, or a comma-separated list of them");
-    let parse = |part: &str| part.trim().parse::<Coordinate>().map_err(|_| form());
+fn coordinates(text: &str, map: ShardMap) -> Result<Vec<LogPosition>, ValueFault> {
+    let form = || ValueFault::form("shard:sequence, or a comma-separated list of them");
+    let parse = |part: &str| part.trim().parse::<LogPosition>().map_err(|_| form());
     let mut list = text.split(',').map(parse).collect::<Result<Vec<_>, _>>()?;
     list.sort_unstable_by_key(|at| at.shard);
     let repeated = list.windows(2).any(|pair| pair[0].shard == pair[1].shard);
     let unknown = list.iter().any(|at| at.shard.number() >= map.shards());
     match (repeated, unknown) {
         (false, false) => Ok(list),
-        (_, true) => Err(Fault::range(&format!("of a shard below {}", map.shards()))),
+        (_, true) => Err(ValueFault::range(&format!("of a shard below {}", map.shards()))),
         (true, _) => Err(form()),
     }
 }

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use crate::http::json::{Json, Object};
-use crate::http::parse::Fault;
-use crate::http::problem::{ERRORS_MAX, FieldError, Place, Problem, kinds};
+use crate::http::parse::ValueFault;
+use crate::http::problem::{ERRORS_MAX, FaultLocation, FieldError, Problem, kinds};
 
 /// A JSON object whose names are read one by one.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Fields {
         match serde_json::from_slice::<Json>(body) {
             Ok(Json::Object(object)) => Ok(Self::of(String::new(), object)),
             Ok(_) => Err(Problem::invalid(vec![FieldError {
-                place: Place::Pointer(String::new()),
+                place: FaultLocation::Pointer(String::new()),
                 code: "type",
                 detail: "the body must be a JSON object".to_owned(),
             }])),
@@ -49,10 +49,10 @@ impl Fields {
     }
 
     /// A string that must be there.
-    pub fn text<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
+    pub fn text<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, ValueFault>) -> Option<T> {
         let parsed = match self.required(name)? {
             Json::Text(text) => parse(&text),
-            _ => Err(Fault::kind("a string")),
+            _ => Err(ValueFault::kind("a string")),
         };
         self.keep(name, parsed)
     }
@@ -62,7 +62,7 @@ impl Fields {
         &mut self,
         name: &'static str,
         absent: T,
-        parse: impl FnOnce(&str) -> Result<T, Fault>,
+        parse: impl FnOnce(&str) -> Result<T, ValueFault>,
     ) -> Option<T> {
         if self.is_absent(name) { Some(absent) } else { self.text(name, parse) }
     }
@@ -72,7 +72,7 @@ impl Fields {
     pub fn replaced<T>(
         &mut self,
         name: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, Fault>,
+        parse: impl FnOnce(&str) -> Result<T, ValueFault>,
     ) -> Option<Option<Option<T>>> {
         if !self.left.contains_key(name) {
             return Some(None);
@@ -81,11 +81,11 @@ impl Fields {
     }
 
     /// A whole number that must be there.
-    pub fn integer<T>(&mut self, name: &'static str, parse: impl FnOnce(u64) -> Result<T, Fault>) -> Option<T> {
+    pub fn integer<T>(&mut self, name: &'static str, parse: impl FnOnce(u64) -> Result<T, ValueFault>) -> Option<T> {
         let parsed = match self.required(name)? {
             Json::Unsigned(number) => parse(number),
-            Json::Negative => Err(Fault::range("positive")),
-            _ => Err(Fault::kind("a whole number")),
+            Json::Negative => Err(ValueFault::range("positive")),
+            _ => Err(ValueFault::kind("a whole number")),
         };
         self.keep(name, parsed)
     }
@@ -95,7 +95,7 @@ impl Fields {
         &mut self,
         name: &'static str,
         absent: T,
-        parse: impl FnOnce(u64) -> Result<T, Fault>,
+        parse: impl FnOnce(u64) -> Result<T, ValueFault>,
     ) -> Option<T> {
         if self.is_absent(name) { Some(absent) } else { self.integer(name, parse) }
     }
@@ -107,7 +107,7 @@ impl Fields {
         }
         let parsed = match self.required(name)? {
             Json::Bool(value) => Ok(value),
-            _ => Err(Fault::kind("true or false")),
+            _ => Err(ValueFault::kind("true or false")),
         };
         self.keep(name, parsed)
     }
@@ -117,7 +117,7 @@ impl Fields {
         &mut self,
         name: &'static str,
         absent: T,
-        parse: impl FnOnce(&[&str]) -> Result<T, Fault>,
+        parse: impl FnOnce(&[&str]) -> Result<T, ValueFault>,
     ) -> Option<T> {
         if self.is_absent(name) {
             return Some(absent);
@@ -126,7 +126,7 @@ impl Fields {
         let text = |item: &Json| if let Json::Text(text) = item { Some(text.clone()) } else { None };
         let texts: Option<Vec<String>> =
             if let Json::List(items) = &value { items.iter().map(text).collect() } else { None };
-        let parsed = texts.ok_or_else(|| Fault::kind("a list of strings"));
+        let parsed = texts.ok_or_else(|| ValueFault::kind("a list of strings"));
         let parsed = parsed.and_then(|texts| parse(&texts.iter().map(String::as_str).collect::<Vec<_>>()));
         self.keep(name, parsed)
     }
@@ -158,9 +158,9 @@ impl Fields {
             Json::List(items) if range.contains(&items.len()) => items,
             Json::List(_) => {
                 let wanted = format!("{} to {} items", range.start(), range.end());
-                return self.keep(name, Err(Fault::range(&wanted)));
+                return self.keep(name, Err(ValueFault::range(&wanted)));
             }
-            _ => return self.keep(name, Err(Fault::kind("a list of objects"))),
+            _ => return self.keep(name, Err(ValueFault::kind("a list of objects"))),
         };
         let mut list = Self::of(self.pointer(name), Object::default());
         let all: Vec<Option<T>> =
@@ -170,7 +170,7 @@ impl Fields {
     }
 
     fn enter<T>(&mut self, name: &str, value: Json, read: impl FnOnce(&mut Fields) -> Option<T>) -> Option<T> {
-        let Json::Object(object) = value else { return self.keep(name, Err(Fault::kind("an object"))) };
+        let Json::Object(object) = value else { return self.keep(name, Err(ValueFault::kind("an object"))) };
         let mut inner = Self::of(self.pointer(name), object);
         let built = read(&mut inner);
         inner.refuse_unknown();
@@ -180,14 +180,14 @@ impl Fields {
     }
 
     /// Notes a fault of a field.
-    pub fn fault(&mut self, name: &str, fault: Fault) {
+    pub fn fault(&mut self, name: &str, fault: ValueFault) {
         self.note(name, fault.code, fault.detail);
     }
 
     /// Refuses a field that makes no sense beside the others.
     pub fn refuse(&mut self, name: &str, why: &str) {
         if self.left.remove(name).is_some_and(|value| !matches!(value, Json::Null)) {
-            self.fault(name, Fault::conflict(why));
+            self.fault(name, ValueFault::conflict(why));
         }
     }
 
@@ -224,19 +224,19 @@ impl Fields {
     fn required(&mut self, name: &'static str) -> Option<Json> {
         let value = self.left.remove(name);
         if value.is_none() {
-            self.fault(name, Fault::missing("must be given"));
+            self.fault(name, ValueFault::missing("must be given"));
         }
         value
     }
 
-    fn keep<T>(&mut self, name: &str, parsed: Result<T, Fault>) -> Option<T> {
+    fn keep<T>(&mut self, name: &str, parsed: Result<T, ValueFault>) -> Option<T> {
         parsed.map_err(|fault| self.fault(name, fault)).ok()
     }
 
     fn note(&mut self, name: &str, code: &'static str, detail: String) {
         // One more than is shown says that there are more.
         if self.errors.len() <= ERRORS_MAX {
-            let place = Place::Pointer(self.pointer(name));
+            let place = FaultLocation::Pointer(self.pointer(name));
             self.errors.push(FieldError { place, code, detail });
         }
     }
@@ -263,7 +263,7 @@ impl Params {
         let mut params = Self { left: BTreeMap::new(), errors: Vec::new() };
         for (name, value) in pairs {
             if params.left.contains_key(&name) {
-                params.fault(&name, Fault { code: "repeated", detail: "given more than once".to_owned() });
+                params.fault(&name, ValueFault { code: "repeated", detail: "given more than once".to_owned() });
             }
             params.left.insert(name, value);
         }
@@ -276,23 +276,23 @@ impl Params {
     }
 
     /// A parameter that may be there.
-    pub fn optional<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
+    pub fn optional<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, ValueFault>) -> Option<T> {
         let text = self.left.remove(name)?;
         parse(&text).map_err(|fault| self.fault(name, fault)).ok()
     }
 
     /// A parameter that must be there.
-    pub fn required<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
+    pub fn required<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, ValueFault>) -> Option<T> {
         if !self.has(name) {
-            self.fault(name, Fault::missing("must be given"));
+            self.fault(name, ValueFault::missing("must be given"));
         }
         self.optional(name, parse)
     }
 
     /// Notes a fault of a parameter.
-    pub fn fault(&mut self, name: &str, fault: Fault) {
+    pub fn fault(&mut self, name: &str, fault: ValueFault) {
         if self.errors.len() <= ERRORS_MAX {
-            let place = Place::Parameter(name.chars().take(64).collect());
+            let place = FaultLocation::Parameter(name.chars().take(64).collect());
             self.errors.push(FieldError { place, code: fault.code, detail: fault.detail });
         }
     }
@@ -300,7 +300,7 @@ impl Params {
     /// What was never asked for is unknown.
     pub fn finish(mut self) -> Result<(), Problem> {
         for name in std::mem::take(&mut self.left).into_keys() {
-            self.fault(&name, Fault { code: "unknown", detail: "there is no such parameter".to_owned() });
+            self.fault(&name, ValueFault { code: "unknown", detail: "there is no such parameter".to_owned() });
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
     }
@@ -311,12 +311,12 @@ mod tests {
     use super::*;
     use crate::http::parse;
 
-    fn faults(problem: &Problem) -> Vec<(Place, &'static str)> {
+    fn faults(problem: &Problem) -> Vec<(FaultLocation, &'static str)> {
         problem.errors().iter().map(|error| (error.place.clone(), error.code)).collect()
     }
 
-    fn at(name: &str) -> Place {
-        Place::Pointer(name.to_owned())
+    fn at(name: &str) -> FaultLocation {
+        FaultLocation::Pointer(name.to_owned())
     }
 
     #[test]
@@ -429,7 +429,7 @@ mod tests {
         let mut params = Params::new(pairs.into());
         assert_eq!(params.optional("limit", parse::page_limit), Some(8));
         let problem = params.finish().unwrap_err();
-        let of = |name: &str| Place::Parameter(name.to_owned());
+        let of = |name: &str| FaultLocation::Parameter(name.to_owned());
         assert_eq!(faults(&problem), [(of("limit"), "repeated"), (of("x"), "unknown")]);
     }
 }

@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use metrics::{Histogram, histogram};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{AccountId, Shard};
 use tokio::time::{Instant, timeout};
 
@@ -23,14 +23,14 @@ use crate::config::{POSITION_AHEAD_MAX, POSITION_WITHIN, REQUEST_WITHIN};
 use crate::follow::Unavailable;
 use crate::http::admission::{Admitted, apart, to_wait};
 use crate::http::auth;
-use crate::http::extract::Query;
+use crate::http::extract::QueryString;
 use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
 use crate::http::receive::{Received, receive};
 use crate::http::signed::verify;
-use crate::progress::{NotReached, Progress};
+use crate::progress::{NotReached, ReadModelProgress};
 use crate::shares::Asker;
-use crate::state::{Shared, State as Everything};
+use crate::state::{GatewayState as Everything, Shared};
 
 /// The middleware.
 pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> Response {
@@ -89,7 +89,7 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
     };
     let served = async {
         // A malformed query string is told by the handler, which knows the route's parameters.
-        let at_least = Query::parse(&parts.uri, state.map).at_least;
+        let at_least = QueryString::parse(&parts.uri, state.map).at_least;
         view_reaches(state, asker, &at_least).await?;
         verify(state, &mut parts, &received.bytes)?;
         let admitted = Admitted::take(state, auth::asker(&parts, state, is_urgent))?;
@@ -114,7 +114,7 @@ async fn finished(handler: impl Future<Output = Response>, is_read: bool) -> Res
 }
 
 /// Keys and markets are looked up in the view: it must be as new as the client asks as well.
-async fn view_reaches(state: &Shared, asker: Asker, at_least: &[Coordinate]) -> Result<(), Problem> {
+async fn view_reaches(state: &Shared, asker: Asker, at_least: &[LogPosition]) -> Result<(), Problem> {
     let out_of_reach = || state.halted.out_of_reach(at_least, |shard| state.live.view().sequence(shard));
     if let Some(shard) = out_of_reach() {
         return Err(Problem::shard_halted(shard));
@@ -124,7 +124,7 @@ async fn view_reaches(state: &Shared, asker: Asker, at_least: &[Coordinate]) -> 
     }
     // No gateway can have told of it, nor will this one read as much in time.
     let is_far =
-        |at: &Coordinate| at.sequence.saturating_sub(state.live.view().sequence(at.shard)) > POSITION_AHEAD_MAX;
+        |at: &LogPosition| at.sequence.saturating_sub(state.live.view().sequence(at.shard)) > POSITION_AHEAD_MAX;
     if at_least.iter().any(is_far) {
         return Err(Problem::new(kinds::POSITION_NOT_REACHED).detail("the position is far beyond the end of the log"));
     }
@@ -140,9 +140,9 @@ async fn view_reaches(state: &Shared, asker: Asker, at_least: &[Coordinate]) -> 
 /// As [`reaches`], and until it has all that this gateway knows of the account: an account sees its own writes without asking.
 pub async fn reaches_own(
     state: &Everything,
-    progress: &Progress,
+    progress: &ReadModelProgress,
     account: AccountId,
-    at_least: &[Coordinate],
+    at_least: &[LogPosition],
 ) -> Result<(), Problem> {
     // What is known when the request comes; what comes later may be waited for by later requests.
     let own = state.live.view().touched(account);
@@ -168,7 +168,7 @@ pub async fn own_is_followed(
 }
 
 /// Waits, a bounded time, until a read model is as new as the client asks.
-pub async fn reaches(progress: &Progress, at_least: &[Coordinate]) -> Result<(), Problem> {
+pub async fn reaches(progress: &ReadModelProgress, at_least: &[LogPosition]) -> Result<(), Problem> {
     if at_least.is_empty() {
         return Ok(());
     }
@@ -177,7 +177,7 @@ pub async fn reaches(progress: &Progress, at_least: &[Coordinate]) -> Result<(),
 }
 
 /// As [`reaches`], of the followers of the books.
-pub async fn followers_reach(state: &Everything, at_least: &[Coordinate]) -> Result<(), Problem> {
+pub async fn followers_reach(state: &Everything, at_least: &[LogPosition]) -> Result<(), Problem> {
     let reach = state.followers.reach(at_least, Instant::now() + POSITION_WITHIN);
     apart(reach).await?.map_err(unavailable)
 }

@@ -5,22 +5,22 @@
 
 use axum::extract::State;
 use engine_core::Group;
-use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits, GroupNow, Instruction, Timestamp};
+use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits, GroupNow, PurseInstruction, Timestamp};
 use serde::Serialize;
 use service::clock::now;
 
 use crate::answers::instructed;
-use crate::http::answer::{Answer, Page};
-use crate::http::auth::{Canceller, Reader, Trader};
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query, Segment};
+use crate::http::answer::{Answer, ListPage};
+use crate::http::auth::{CancelAccess, ReadAccess, TradeAccess};
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
 use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
-use crate::told::{Settled, Told};
+use crate::told::{CommandResult, ResultPart};
 
 /// A group as its account's home counts.
 #[derive(Serialize)]
@@ -61,10 +61,10 @@ fn group_id(segment: &str) -> Result<GroupId, Problem> {
 
 /// `GET /v1/groups`
 pub async fn list(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
-) -> Result<Answer<Page<GroupShape>>, Problem> {
+    query: QueryString,
+) -> Result<Answer<ListPage<GroupShape>>, Problem> {
     let (mut params, at_least) = (query.params, query.at_least);
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", parse::group_segment);
@@ -83,14 +83,14 @@ pub async fn list(
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|last| last.group.to_string());
-    Ok(Answer::one(Page { items, next }, at))
+    Ok(Answer::one(ListPage { items, next }, at))
 }
 
 /// `GET /v1/groups/{group}`
 pub async fn one(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(segment): Segment,
 ) -> Result<Answer<GroupShape>, Problem> {
     let at_least = query.nothing_else()?;
@@ -117,11 +117,11 @@ pub struct GroupAnswer {
 
 /// `POST /v1/groups`
 pub async fn make(
-    Trader(account): Trader,
+    TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
-    query: Query,
-    Body(mut fields): Body,
-) -> Result<Answer<GroupAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<GroupAnswer>, CommandFailure> {
     query.nothing_else()?;
     let (group, limits) = (fields.integer("group", parse::group), read_limits(&mut fields));
     let (group, limits) = fields.finish(group.zip(limits))?;
@@ -130,12 +130,12 @@ pub async fn make(
 
 /// `PUT /v1/groups/{group}`: other limits.
 pub async fn change(
-    Trader(account): Trader,
+    TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(segment): Segment,
-    Body(mut fields): Body,
-) -> Result<Answer<GroupAnswer>, Failure> {
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<GroupAnswer>, CommandFailure> {
     query.nothing_else()?;
     let limits = read_limits(&mut fields);
     let limits = fields.finish(limits)?;
@@ -144,12 +144,12 @@ pub async fn change(
 
 /// `POST /v1/groups/{group}/trigger`
 pub async fn trigger(
-    Canceller(account): Canceller,
+    CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(segment): Segment,
-    Body(fields): Body,
-) -> Result<Answer<GroupAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<GroupAnswer>, CommandFailure> {
     query.nothing_else()?;
     fields.finish(Some(()))?;
     changed(&state, account, group_id(&segment)?, GroupAct::Trigger).await
@@ -157,12 +157,12 @@ pub async fn trigger(
 
 /// `POST /v1/groups/{group}/reset`
 pub async fn reset(
-    Trader(account): Trader,
+    TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(segment): Segment,
-    Body(fields): Body,
-) -> Result<Answer<GroupAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<GroupAnswer>, CommandFailure> {
     query.nothing_else()?;
     fields.finish(Some(()))?;
     changed(&state, account, group_id(&segment)?, GroupAct::Reset).await
@@ -177,12 +177,12 @@ pub struct DeletedGroup {
 
 /// `DELETE /v1/groups/{group}`
 pub async fn delete(
-    Canceller(account): Canceller,
+    CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(segment): Segment,
-    Body(fields): Body,
-) -> Result<Answer<DeletedGroup>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<DeletedGroup>, CommandFailure> {
     query.nothing_else()?;
     fields.finish(Some(()))?;
     let group = group_id(&segment)?;
@@ -202,7 +202,7 @@ async fn changed(
     account: AccountId,
     group: GroupId,
     asked: GroupAct,
-) -> Result<Answer<GroupAnswer>, Failure> {
+) -> Result<Answer<GroupAnswer>, CommandFailure> {
     let (now, settled) = act(state, account, group, asked, |now| now).await?;
     let GroupNow { limits, generation, triggered } = now;
     let answer = GroupAnswer {
@@ -223,9 +223,9 @@ async fn act<T>(
     group: GroupId,
     act: GroupAct,
     wanted: impl Fn(Option<GroupNow>) -> Option<T>,
-) -> Result<(T, Settled), Failure> {
-    let done = |told: &Told<'_>| match instructed(told)? {
-        Instruction::Group { now, .. } => wanted(now),
+) -> Result<(T, CommandResult), CommandFailure> {
+    let done = |told: &ResultPart<'_>| match instructed(told)? {
+        PurseInstruction::Group { now, .. } => wanted(now),
         _ => None,
     };
     let look = |_| look_at(format!("/v1/groups/{group}"));

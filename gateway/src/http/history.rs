@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::answers::FILLS_SHOWN;
 use crate::db::{DbError, FillRow, FillsWanted, ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
-use crate::http::answer::{Answer, Page};
-use crate::http::auth::Reader;
-use crate::http::extract::{Query, Segment};
+use crate::http::answer::{Answer, ListPage};
+use crate::http::auth::ReadAccess;
+use crate::http::extract::{QueryString, Segment};
 use crate::http::fields::Params;
 use crate::http::gate::reaches_own;
-use crate::http::parse::{self, Fault, PAGE_DEFAULT};
+use crate::http::parse::{self, PAGE_DEFAULT, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::seldom::Seldom;
-use crate::shapes::{Fill, Role};
+use crate::shapes::{Fill, TradeRole};
 use crate::state::Shared;
 use service::hex::{from_hex, to_hex};
 
@@ -29,10 +29,10 @@ pub fn unreadable(error: &DbError) -> Problem {
 
 /// `GET /v1/orders`
 pub async fn orders(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
-) -> Result<Answer<Page<ListedOrder>>, Problem> {
+    query: QueryString,
+) -> Result<Answer<ListPage<ListedOrder>>, Problem> {
     let (mut params, at_least) = (query.params, query.at_least);
     name_is_whole(&mut params);
     let filter = OrderFilter {
@@ -44,7 +44,7 @@ pub async fn orders(
         id: None,
     };
     if filter.group.is_some() && filter.status != Some(StatusFilter::Live) {
-        params.fault("status", Fault::missing("orders of a group are listed while they live: give status=live"));
+        params.fault("status", ValueFault::missing("orders of a group are listed while they live: give status=live"));
     }
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", order_place);
@@ -54,10 +54,10 @@ pub async fn orders(
     let wanted = OrdersWanted { account, filter, after, limit };
     let (items, more, at) = state.database.orders(&wanted).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| order_cursor(last.order.created_at, last.order.id));
-    Ok(Answer::many(Page { items, next }, at))
+    Ok(Answer::many(ListPage { items, next }, at))
 }
 
-fn status(text: &str) -> Result<StatusFilter, Fault> {
+fn status(text: &str) -> Result<StatusFilter, ValueFault> {
     const NAMES: &str = "live, ACTIVE, PARTIALLY_FILLED, FILLED, CANCELLED, EXPIRED, REJECTED";
     match text {
         "live" => Ok(StatusFilter::Live),
@@ -70,7 +70,7 @@ pub fn market(params: &mut Params) -> Option<MarketId> {
     let id = params.optional("market_id", parse::market_id);
     let ticker = params.optional("ticker", parse::ticker);
     if id.is_some() && ticker.is_some() {
-        params.fault("ticker", Fault::conflict("give either market_id or ticker"));
+        params.fault("ticker", ValueFault::conflict("give either market_id or ticker"));
     }
     id.or_else(|| ticker.as_ref().map(MarketId::of))
 }
@@ -78,7 +78,10 @@ pub fn market(params: &mut Params) -> Option<MarketId> {
 /// A client id names an order within its market.
 fn name_is_whole(params: &mut Params) {
     if params.has("client_id") && !params.has("market_id") && !params.has("ticker") {
-        params.fault("market_id", Fault::missing("client_id names an order within a market: give market_id or ticker"));
+        params.fault(
+            "market_id",
+            ValueFault::missing("client_id names an order within a market: give market_id or ticker"),
+        );
     }
 }
 
@@ -99,9 +102,9 @@ pub struct OrderDetail {
 
 /// `GET /v1/orders/{id}`
 pub async fn order(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
 ) -> Result<Answer<OrderDetail>, Problem> {
     let at_least = query.nothing_else()?;
@@ -116,10 +119,10 @@ pub async fn order(
 
 /// `GET /v1/fills`
 pub async fn fills(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
-) -> Result<Answer<Page<FillRow>>, Problem> {
+    query: QueryString,
+) -> Result<Answer<ListPage<FillRow>>, Problem> {
     let (mut params, at_least) = (query.params, query.at_least);
     let market = market(&mut params);
     let order = params.optional("order_id", parse::order_id);
@@ -131,7 +134,7 @@ pub async fn fills(
     let wanted = FillsWanted { account, market, order, after, limit };
     let (items, more, at) = state.database.fills(&wanted).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| fill_cursor(last.time, last.fill.trade_id, last.fill.role));
-    Ok(Answer::many(Page { items, next }, at))
+    Ok(Answer::many(ListPage { items, next }, at))
 }
 
 // Cursors are opaque to clients: the place of the last row of a page, in hex.
@@ -140,23 +143,23 @@ pub fn order_cursor(time: Timestamp, id: OrderId) -> String {
     to_hex(&[time.as_millis().to_be_bytes(), id.0.to_be_bytes()].concat())
 }
 
-pub fn order_place(text: &str) -> Result<(Timestamp, OrderId), Fault> {
+pub fn order_place(text: &str) -> Result<(Timestamp, OrderId), ValueFault> {
     let bytes: [u8; 16] = from_hex(text).ok_or_else(foreign_cursor)?;
     let (time, id) = halves(bytes);
     Ok((Timestamp(time), OrderId(id)))
 }
 
-fn fill_cursor(time: Timestamp, id: TradeId, role: Role) -> String {
-    format!("{}{:02x}", order_cursor(time, OrderId(id.0)), u8::from(role == Role::Taker))
+fn fill_cursor(time: Timestamp, id: TradeId, role: TradeRole) -> String {
+    format!("{}{:02x}", order_cursor(time, OrderId(id.0)), u8::from(role == TradeRole::Taker))
 }
 
-fn fill_place(text: &str) -> Result<(Timestamp, TradeId, Role), Fault> {
+fn fill_place(text: &str) -> Result<(Timestamp, TradeId, TradeRole), ValueFault> {
     let bytes: [u8; 17] = from_hex(text).ok_or_else(foreign_cursor)?;
     let [place @ .., role] = bytes;
     let (time, id) = halves(place);
     let role = match role {
-        0 => Role::Maker,
-        1 => Role::Taker,
+        0 => TradeRole::Maker,
+        1 => TradeRole::Taker,
         _ => return Err(foreign_cursor()),
     };
     Ok((Timestamp(time), TradeId(id), role))
@@ -169,8 +172,8 @@ fn halves(bytes: [u8; 16]) -> (u64, u64) {
     (high, low)
 }
 
-fn foreign_cursor() -> Fault {
-    Fault::form("the `next` of a page before, unchanged")
+fn foreign_cursor() -> ValueFault {
+    ValueFault::form("the `next` of a page before, unchanged")
 }
 
 #[cfg(test)]
@@ -181,7 +184,7 @@ mod tests {
     fn cursors_survive_a_round_trip_and_others_are_refused() {
         let (time, id) = (Timestamp(1_700_000_000_000), 77);
         assert_eq!(order_place(&order_cursor(time, OrderId(id))), Ok((time, OrderId(id))));
-        for role in [Role::Maker, Role::Taker] {
+        for role in [TradeRole::Maker, TradeRole::Taker] {
             assert_eq!(fill_place(&fill_cursor(time, TradeId(id), role)), Ok((time, TradeId(id), role)));
         }
         for text in ["", "x", "00", &"f".repeat(31), &"f".repeat(33)] {

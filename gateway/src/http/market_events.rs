@@ -4,18 +4,18 @@ use axum::extract::State;
 use schemas::{AdminId, Command, Event, MarketEvent, MarketEventId};
 use serde::Serialize;
 
-use crate::http::answer::{Answer, Page};
+use crate::http::answer::{Answer, ListPage};
 use crate::http::auth::MarketsAdmin;
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query, Segment};
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
 use crate::shapes::market::MarketEventShape;
 use crate::shapes::text;
 use crate::state::Shared;
-use crate::told::Told;
-use crate::view::market_events::KnownMarketEvent;
+use crate::told::ResultPart;
+use crate::view::market_events::MarketEventView;
 
 /// A market event, and who created it.
 #[derive(Serialize)]
@@ -31,13 +31,13 @@ pub struct CreatedAnswer {
 pub async fn create(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
-    query: Query,
-    Body(fields): Body,
-) -> Result<Answer<CreatedAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<CreatedAnswer>, CommandFailure> {
     query.nothing_else()?;
     let event = read_event(fields)?;
     let (shard, look) = (state.map.of_market_event(event.id), format!("/v1/events/{}", event.name));
-    let created = |told: &Told<'_>| {
+    let created = |told: &ResultPart<'_>| {
         told.events.iter().find_map(|told| match told {
             Event::MarketEventCreated { event, by } => Some((event.as_ref().clone(), *by)),
             _ => None,
@@ -45,7 +45,7 @@ pub async fn create(
     };
     let command = Command::CreateMarketEvent { event: Box::new(event), by };
     let ((event, by), settled) = submit(&state, shard, command, |_| look_at(look), created).await?;
-    let event = KnownMarketEvent { event, yes: None, shard }.into();
+    let event = MarketEventView { event, yes: None, shard }.into();
     let command_id = settled.command.to_string();
     Ok(Answer::one(CreatedAnswer { event, by, command_id }, settled.at()).created())
 }
@@ -62,24 +62,27 @@ fn read_event(mut fields: Fields) -> Result<MarketEvent, Problem> {
 }
 
 /// `GET /v1/events`
-pub async fn list(State(state): State<Shared>, query: Query) -> Result<Answer<Page<MarketEventShape>>, Problem> {
+pub async fn list(
+    State(state): State<Shared>,
+    query: QueryString,
+) -> Result<Answer<ListPage<MarketEventShape>>, Problem> {
     let mut params = query.params;
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", parse::label);
     params.finish()?;
     let view = state.live.view();
-    let mut found: Vec<&KnownMarketEvent> = view.market_events().after(after.as_ref()).take(limit + 1).collect();
+    let mut found: Vec<&MarketEventView> = view.market_events().after(after.as_ref()).take(limit + 1).collect();
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|known| known.event.name.to_string());
     let items = found.into_iter().cloned().map(MarketEventShape::from).collect();
-    Ok(Answer::many(Page { items, next }, view.positions()))
+    Ok(Answer::many(ListPage { items, next }, view.positions()))
 }
 
 /// `GET /v1/events/{event}`
 pub async fn one(
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(name): Segment,
 ) -> Result<Answer<MarketEventShape>, Problem> {
     query.nothing_else()?;
@@ -89,7 +92,7 @@ pub async fn one(
 }
 
 /// A market event by id or name.
-pub fn find(state: &Shared, name: &str) -> Result<KnownMarketEvent, Problem> {
+pub fn find(state: &Shared, name: &str) -> Result<MarketEventView, Problem> {
     let known = state.live.view().market_events().named(name).cloned();
     known.ok_or_else(|| Problem::new(kinds::EVENT_UNKNOWN))
 }

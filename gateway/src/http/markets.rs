@@ -1,29 +1,29 @@
 //! Markets' lives, by admins.
 
 use axum::extract::State;
-use schemas::{AdminId, Answer as MarketsAnswer, Command, Event, Transition};
+use schemas::{AdminId, Command, Event, ResolutionAnswer as MarketsAnswer, Transition};
 use serde::Serialize;
 
 use crate::http::about;
 use crate::http::answer::Answer;
 use crate::http::auth::MarketsAdmin;
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query, Segment};
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
 use crate::http::parse;
 use crate::http::problem::Problem;
 use crate::http::queries::find;
-use crate::shapes::market::Market;
+use crate::shapes::market::MarketShape;
 use crate::shapes::text_or_null;
 use crate::state::Shared;
-use crate::told::Told;
+use crate::told::ResultPart;
 
 /// A market, the command that changed it, and who asked for that.
 #[derive(Serialize)]
-pub struct MarketAnswer {
+pub struct MarketChanged {
     /// As the command left it.
     #[serde(flatten)]
-    pub market: Market,
+    pub market: MarketShape,
     /// Who asked.
     #[serde(serialize_with = "text_or_null")]
     pub by: Option<AdminId>,
@@ -35,14 +35,14 @@ pub struct MarketAnswer {
 pub async fn create(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
-    query: Query,
-    Body(fields): Body,
-) -> Result<Answer<MarketAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<MarketChanged>, CommandFailure> {
     query.nothing_else()?;
     let listing = about::listing(&state, fields)?;
     let shard = state.map.of_market(listing.market);
     let look = format!("/v1/markets/{}", listing.ticker);
-    let created = |told: &Told<'_>| {
+    let created = |told: &ResultPart<'_>| {
         told.events.iter().find_map(|event| match event {
             Event::MarketCreated { listing, by } => Some((listing.clone(), *by)),
             _ => None,
@@ -50,9 +50,9 @@ pub async fn create(
     };
     let command = Command::CreateMarket { listing, by };
     let ((listing, by), settled) = submit(&state, shard, command, |_| look_at(look), created).await?;
-    let market = Market::listed(listing, shard);
+    let market = MarketShape::listed(listing, shard);
     let command_id = settled.command.to_string();
-    Ok(Answer::one(MarketAnswer { market, by: Some(by), command_id }, settled.at()).created())
+    Ok(Answer::one(MarketChanged { market, by: Some(by), command_id }, settled.at()).created())
 }
 
 macro_rules! plain_transition {
@@ -61,10 +61,10 @@ macro_rules! plain_transition {
         pub async fn $name(
             MarketsAdmin(by): MarketsAdmin,
             State(state): State<Shared>,
-            query: Query,
+            query: QueryString,
             Segment(market): Segment,
-            Body(fields): Body,
-        ) -> Result<Answer<MarketAnswer>, Failure> {
+            JsonBody(fields): JsonBody,
+        ) -> Result<Answer<MarketChanged>, CommandFailure> {
             query.nothing_else()?;
             fields.finish(Some(()))?;
             change(&state, &market, by, $transition).await
@@ -89,10 +89,10 @@ plain_transition! {
 pub async fn pause(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(market): Segment,
-    Body(mut fields): Body,
-) -> Result<Answer<MarketAnswer>, Failure> {
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<MarketChanged>, CommandFailure> {
     query.nothing_else()?;
     let cancel_only = fields.flag("cancel_only");
     let cancel_only = fields.finish(cancel_only)?;
@@ -103,10 +103,10 @@ pub async fn pause(
 pub async fn resolve(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(market): Segment,
-    Body(fields): Body,
-) -> Result<Answer<MarketAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<MarketChanged>, CommandFailure> {
     query.nothing_else()?;
     let answer = read_answer(fields)?;
     change(&state, &market, by, Transition::Resolve { answer }).await
@@ -116,10 +116,10 @@ pub async fn resolve(
 pub async fn confirm(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(market): Segment,
-    Body(fields): Body,
-) -> Result<Answer<MarketAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<MarketChanged>, CommandFailure> {
     query.nothing_else()?;
     let answer = read_answer(fields)?;
     change(&state, &market, by, Transition::Confirm { answer }).await
@@ -135,11 +135,11 @@ async fn change(
     name: &str,
     by: AdminId,
     transition: Transition,
-) -> Result<Answer<MarketAnswer>, Failure> {
+) -> Result<Answer<MarketChanged>, CommandFailure> {
     let (known, shard) = find(state, name)?;
     let market = known.listing.market;
     let look = format!("/v1/markets/{}", known.listing.ticker);
-    let changed = |told: &Told<'_>| {
+    let changed = |told: &ResultPart<'_>| {
         told.events.iter().find_map(|event| match event {
             Event::MarketChanged { state, resolution, by, .. } => Some((*state, *resolution, *by)),
             _ => None,
@@ -147,7 +147,7 @@ async fn change(
     };
     let command = Command::ChangeMarket { market, by, transition };
     let ((state, resolution, by), settled) = submit(state, shard, command, |_| look_at(look), changed).await?;
-    let market = Market { state, resolution, ..known };
+    let market = MarketShape { state, resolution, ..known };
     let command_id = settled.command.to_string();
-    Ok(Answer::one(MarketAnswer { market, by, command_id }, settled.at()))
+    Ok(Answer::one(MarketChanged { market, by, command_id }, settled.at()))
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::http::fields::Fields;
-use crate::http::parse::Fault;
+use crate::http::parse::ValueFault;
 use crate::shapes::iso_or_null;
 use crate::signing;
 use crate::view::keys::PresentedKey;
@@ -33,7 +33,7 @@ impl Material {
     pub fn read(fields: &mut Fields) -> Option<Option<[u8; 32]>> {
         fields.text_or("public_key", None, |text| match signing::public_key(text) {
             Some(public_key) => Ok(Some(public_key)),
-            None => Err(Fault::form("an Ed25519 public key, 32 bytes in base64, and no weak one")),
+            None => Err(ValueFault::form("an Ed25519 public key, 32 bytes in base64, and no weak one")),
         })
     }
 
@@ -141,8 +141,8 @@ pub fn key_id(id: ApiKeyId) -> String {
 }
 
 /// Scopes by their names.
-pub fn scopes(texts: &[&str]) -> Result<Scopes, Fault> {
-    Scopes::named(texts).ok_or_else(|| Fault::form("some of READ, TRADE, CANCEL, TRANSFER, each once"))
+pub fn scopes(texts: &[&str]) -> Result<Scopes, ValueFault> {
+    Scopes::named(texts).ok_or_else(|| ValueFault::form("some of READ, TRADE, CANCEL, TRANSFER, each once"))
 }
 
 #[cfg(test)]

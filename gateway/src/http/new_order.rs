@@ -6,14 +6,14 @@ use schemas::{
 };
 
 use crate::http::fields::Fields;
-use crate::http::parse::{self, Fault};
-use crate::http::problem::{FieldError, Place, Problem};
+use crate::http::parse::{self, ValueFault};
+use crate::http::problem::{FaultLocation, FieldError, Problem};
 use crate::shapes::OrderType;
 use crate::view::LiveView;
 
 /// An order as its fields say, before its market is looked up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wanted {
+pub struct RequestedOrder {
     /// Where.
     pub market: MarketId,
     entry: Entry,
@@ -26,7 +26,7 @@ pub struct Wanted {
 const TERMS: [&str; 8] =
     ["price", "quantity", "time_in_force", "expires_at", "post_only", "cancel_on_pause", "budget", "worst_price"];
 
-impl Wanted {
+impl RequestedOrder {
     /// Reads the fields; `None` stands for a fault that was noted.
     pub fn read(fields: &mut Fields) -> Option<Self> {
         let market = read_market(fields);
@@ -89,7 +89,7 @@ pub fn no_market(view: &LiveView, market: MarketId, path: &str) -> Problem {
 fn off_tick(tick: u16, path: &str) -> Problem {
     let problem = Problem::rejection(schemas::Rejection::PriceOffTick);
     let detail = format!("must be a multiple of {}", crate::shapes::Ticks(tick));
-    let place = Place::Pointer(format!("{path}/price"));
+    let place = FaultLocation::Pointer(format!("{path}/price"));
     problem.detail(detail.clone()).error(FieldError { place, code: "out-of-range", detail })
 }
 
@@ -137,7 +137,7 @@ fn read_terms(fields: &mut Fields, side: Side, kind: OrderType) -> Option<(Terms
 fn read_time_in_force(fields: &mut Fields) -> Option<TimeInForce> {
     let known = |text: &str| {
         let name = TimeInForce::NAMES.into_iter().find(|name| *name == text);
-        name.ok_or_else(|| Fault::form(&format!("one of {}", TimeInForce::NAMES.join(", "))))
+        name.ok_or_else(|| ValueFault::form(&format!("one of {}", TimeInForce::NAMES.join(", "))))
     };
     match fields.text_or("time_in_force", TimeInForce::Gtc.name(), known) {
         None => fields.skip(&["expires_at"]),
@@ -160,10 +160,10 @@ fn read_resting(fields: &mut Fields, time_in_force: Option<TimeInForce>) -> (Opt
     if time_in_force.is_some_and(|time_in_force| !time_in_force.rests()) {
         const WHY: &str = "only for an order that may rest: GTC or GTD";
         if post_only.is_some_and(|post_only| post_only != PostOnly::Off) {
-            fields.fault("post_only", Fault::conflict(WHY));
+            fields.fault("post_only", ValueFault::conflict(WHY));
         }
         if cancel_on_pause == Some(true) {
-            fields.fault("cancel_on_pause", Fault::conflict(WHY));
+            fields.fault("cancel_on_pause", ValueFault::conflict(WHY));
         }
     }
     (post_only, cancel_on_pause)
@@ -194,13 +194,13 @@ fn read_market_terms(fields: &mut Fields, side: Side) -> Option<Terms> {
 mod tests {
     use super::*;
     use crate::view::tests::{SHARD, listing, outcome};
-    use schemas::reading::Position;
+    use schemas::reading::Checkpoint;
     use schemas::{AdminId, Credits, Event, GroupId, Quantity, SelfTrade, Timestamp};
     use serde_json::json;
 
-    fn read(body: serde_json::Value) -> Result<Wanted, Vec<String>> {
+    fn read(body: serde_json::Value) -> Result<RequestedOrder, Vec<String>> {
         let mut fields = Fields::parse(body.to_string().as_bytes()).unwrap();
-        let wanted = Wanted::read(&mut fields);
+        let wanted = RequestedOrder::read(&mut fields);
         fields.finish(wanted).map_err(|problem| {
             let body = problem.body();
             let errors = body["errors"].as_array().unwrap();
@@ -317,7 +317,7 @@ mod tests {
     fn a_limit_price_is_on_the_markets_tick_and_the_fee_is_its_highest() {
         let mut listed = listing("RAIN");
         listed.tick = 100;
-        let mut view = LiveView::at(&[Position::default()]);
+        let mut view = LiveView::at(&[Checkpoint::default()]);
         view.apply(SHARD, &outcome(1, vec![Event::MarketCreated { listing: listed.clone(), by: AdminId(1) }])).unwrap();
         let wanted = |price: &str| read(order(json!({"price": price, "quantity": 1}))).unwrap();
         let (order, _) = wanted("0.55").order(AccountId(1), &view, "").unwrap();
@@ -325,7 +325,7 @@ mod tests {
         let problem = wanted("0.5501").order(AccountId(1), &view, "/requests/3/place").unwrap_err();
         assert_eq!(problem.kind().code, "price-off-tick");
         assert_eq!(problem.body()["errors"][0]["pointer"], "/requests/3/place/price");
-        let nowhere = Wanted { market: MarketId(1), ..wanted("0.55") };
+        let nowhere = RequestedOrder { market: MarketId(1), ..wanted("0.55") };
         assert_eq!(nowhere.order(AccountId(1), &view, "").unwrap_err().kind().code, "market-unknown");
     }
 }

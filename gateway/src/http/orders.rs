@@ -1,7 +1,7 @@
 //! Placing, amending and cancelling single orders.
 
 use axum::extract::State;
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{AccountId, ClientId, Command, CommandId, MarketId, OrderId, OrderRef, Price, Quantity, Rejection};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -10,29 +10,29 @@ use crate::answers::{self, AmendAnswer, CancelAnswer, FILLS_SHOWN, OrderAnswer, 
 use crate::config::OUTCOME_WITHIN;
 use crate::db::ListedOrder;
 use crate::http::answer::Answer;
-use crate::http::auth::{Canceller, Placer, Trader, bound};
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query, Segment};
+use crate::http::auth::{CancelAccess, PlaceAccess, TradeAccess, bound};
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::{Fields, Params};
 use crate::http::history::unreadable;
-use crate::http::new_order::Wanted;
-use crate::http::parse::{self, Fault};
+use crate::http::new_order::RequestedOrder;
+use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::MustName;
 use crate::state::Shared;
-use crate::told::Told;
+use crate::told::ResultPart;
 
 /// `POST /v1/orders`
 pub async fn place(
-    Placer(key): Placer,
+    PlaceAccess(key): PlaceAccess,
     must_name: MustName,
     State(state): State<Shared>,
-    query: Query,
-    Body(mut fields): Body,
-) -> Result<Answer<OrderAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<OrderAnswer>, CommandFailure> {
     query.nothing_else()?;
     must_name.check(&mut fields);
-    let wanted = Wanted::read(&mut fields);
+    let wanted = RequestedOrder::read(&mut fields);
     let (wanted, account) = (fields.finish(wanted)?, key.account);
     let (order, listing) = wanted.order(account, &state.live.view(), "")?;
     if !key.may_enter(order.market) || !key.may_place(&order) {
@@ -50,7 +50,7 @@ pub async fn place(
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
     /// The outcome that tells it.
-    pub at: Coordinate,
+    pub at: LogPosition,
     /// The command that it answers.
     pub command: CommandId,
 }
@@ -70,7 +70,7 @@ pub async fn answered(
     ticker: String,
     origin: Origin,
     deadline: Instant,
-) -> Result<OrderAnswer, Failure> {
+) -> Result<OrderAnswer, CommandFailure> {
     match outcome {
         OrderOutcome::Placed(order, fills, repeated) => Ok(OrderAnswer::new(*order, Some(ticker), fills, repeated)),
         OrderOutcome::Refused(id, code, repeated) => Err(origin.refusal(id, code, repeated).into()),
@@ -86,12 +86,12 @@ async fn known(
     id: OrderId,
     origin: Origin,
     deadline: Instant,
-) -> Result<OrderAnswer, Failure> {
+) -> Result<OrderAnswer, CommandFailure> {
     let later = || {
         let mut body = look_at(format!("/v1/orders/{id}"));
         body.insert("order_id".to_owned(), json!(id.to_string()));
         body.insert("repeated".to_owned(), json!(true));
-        Failure::Accepted(body.into())
+        CommandFailure::Accepted(body.into())
     };
     state.database_progress.wait(&[origin.at], deadline).await.map_err(|_| later())?;
     let found = state.database.order_with_fills(account, id, FILLS_SHOWN);
@@ -119,12 +119,12 @@ pub fn market_id(state: &Shared, name: &str) -> Result<MarketId, Problem> {
 
 /// `DELETE /v1/orders/{id}`
 pub async fn cancel(
-    Canceller(account): Canceller,
+    CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(fields): Body,
-) -> Result<Answer<CancelAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<CancelAnswer>, CommandFailure> {
     query.nothing_else()?;
     fields.finish(Some(()))?;
     let order = order_id(&state, &id)?;
@@ -132,9 +132,13 @@ pub async fn cancel(
 }
 
 /// Ends one order.
-pub async fn cancel_one(state: &Shared, account: AccountId, order: OrderRef) -> Result<Answer<CancelAnswer>, Failure> {
+pub async fn cancel_one(
+    state: &Shared,
+    account: AccountId,
+    order: OrderRef,
+) -> Result<Answer<CancelAnswer>, CommandFailure> {
     let (shard, command) = (order.shard(state.map), Command::CancelOrder { account, order });
-    let wanted = |told: &Told<'_>| answers::cancelled(told, order);
+    let wanted = |told: &ResultPart<'_>| answers::cancelled(told, order);
     let cancelled = submit(state, shard, command, |_| look(order), wanted).await;
     let (answer, settled) = cancelled.map_err(|failure| failure.about(|problem| named(problem, order)))?;
     Ok(Answer::one(answer, settled.at()))
@@ -171,19 +175,19 @@ pub fn read_name(params: &mut Params) -> Option<(ClientId, String)> {
 
 /// What is to change. Invariant: at least one of the two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Change {
+pub struct RequestedAmendment {
     /// The new limit.
     pub price: Option<Price>,
     /// The new quantity.
     pub quantity: Option<Quantity>,
 }
 
-impl Change {
+impl RequestedAmendment {
     /// Reads the fields; `None` stands for a fault that was noted.
     pub fn read(fields: &mut Fields) -> Option<Self> {
         if !fields.has("price") && !fields.has("quantity") {
             fields.skip::<()>(&["price", "quantity"]);
-            fields.fault("price", Fault::missing("give price, quantity or both"));
+            fields.fault("price", ValueFault::missing("give price, quantity or both"));
             return None;
         }
         let price = fields.text_or("price", None, |text| parse::price(text).map(Some));
@@ -194,12 +198,12 @@ impl Change {
 
 /// `PATCH /v1/orders/{id}`
 pub async fn amend(
-    Trader(account): Trader,
+    TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(fields): Body,
-) -> Result<Answer<AmendAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<AmendAnswer>, CommandFailure> {
     query.nothing_else()?;
     let order = OrderRef::Id(order_id(&state, &id)?);
     amend_one(&state, account, order, fields).await
@@ -207,11 +211,11 @@ pub async fn amend(
 
 /// `PATCH /v1/orders?client_id=…&market=…`
 pub async fn amend_by_name(
-    Trader(account): Trader,
+    TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
-    mut query: Query,
-    Body(fields): Body,
-) -> Result<Answer<AmendAnswer>, Failure> {
+    mut query: QueryString,
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<AmendAnswer>, CommandFailure> {
     let name = read_name(&mut query.params);
     query.nothing_else()?;
     let (client_id, market) = name.ok_or_else(|| Problem::new(kinds::ORDER_UNKNOWN))?;
@@ -224,9 +228,9 @@ async fn amend_one(
     account: AccountId,
     order: OrderRef,
     mut fields: Fields,
-) -> Result<Answer<AmendAnswer>, Failure> {
-    let change = Change::read(&mut fields);
-    let Change { price, quantity } = fields.finish(change)?;
+) -> Result<Answer<AmendAnswer>, CommandFailure> {
+    let change = RequestedAmendment::read(&mut fields);
+    let RequestedAmendment { price, quantity } = fields.finish(change)?;
     let command = Command::AmendOrder { account, order, price, quantity };
     let amended = submit(state, order.shard(state.map), command, |_| look(order), answers::amended).await;
     let (answer, settled) = amended.map_err(|failure| failure.about(|problem| named(problem, order)))?;
@@ -241,12 +245,12 @@ mod tests {
     fn a_change_changes_something() {
         let read = |body: &str| {
             let mut fields = Fields::parse(body.as_bytes()).unwrap();
-            let change = Change::read(&mut fields);
+            let change = RequestedAmendment::read(&mut fields);
             fields.finish(change).map_err(|problem| problem.body()["errors"].clone())
         };
         let (price, quantity) = (Price::new(5_500), Quantity::new(7));
-        assert_eq!(read(r#"{"price": "0.55", "quantity": 7}"#), Ok(Change { price, quantity }));
-        assert_eq!(read(r#"{"price": null, "quantity": 7}"#), Ok(Change { price: None, quantity }));
+        assert_eq!(read(r#"{"price": "0.55", "quantity": 7}"#), Ok(RequestedAmendment { price, quantity }));
+        assert_eq!(read(r#"{"price": null, "quantity": 7}"#), Ok(RequestedAmendment { price: None, quantity }));
         for (body, code) in [("{}", "missing"), (r#"{"price": null}"#, "missing"), (r#"{"price": 1}"#, "type")] {
             let errors = read(body).unwrap_err();
             assert_eq!((&errors[0]["pointer"], &errors[0]["code"]), (&json!("/price"), &json!(code)), "{body}");

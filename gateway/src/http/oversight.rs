@@ -1,14 +1,14 @@
 //! What admins do to accounts and markets beside markets' lives: freezes and limits.
 
 use axum::extract::State;
-use schemas::{AccountId, AccountLimits, AdminId, Command, Event, Instruction, MarketId, MarketLimits};
+use schemas::{AccountId, AccountLimits, AdminId, Command, Event, MarketId, MarketLimits, PurseInstruction};
 use serde::Serialize;
 
 use crate::answers::instructed;
 use crate::http::answer::Answer;
 use crate::http::auth::{MarketsAdmin, MoneyAdmin};
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query, Segment};
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
 use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
@@ -16,7 +16,7 @@ use crate::http::queries::find;
 use crate::shapes::market::{AccountLimitsShape, MarketLimitsShape};
 use crate::shapes::text;
 use crate::state::Shared;
-use crate::told::Told;
+use crate::told::ResultPart;
 
 fn account_id(segment: &str) -> Result<AccountId, Problem> {
     parse::account_id(segment).map_err(|_| Problem::new(kinds::ACCOUNT_UNKNOWN))
@@ -37,10 +37,10 @@ pub struct FreezeAnswer {
 pub async fn freeze(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(fields): Body,
-) -> Result<Answer<FreezeAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<FreezeAnswer>, CommandFailure> {
     query.nothing_else()?;
     fields.finish(Some(()))?;
     let account = account_id(&id)?;
@@ -51,10 +51,10 @@ pub async fn freeze(
 pub async fn unfreeze(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(fields): Body,
-) -> Result<Answer<FreezeAnswer>, Failure> {
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<FreezeAnswer>, CommandFailure> {
     query.nothing_else()?;
     fields.finish(Some(()))?;
     let account = account_id(&id)?;
@@ -62,10 +62,14 @@ pub async fn unfreeze(
 }
 
 /// Answered when every shard with a purse of the account knows.
-async fn set_frozen(state: &Shared, account: AccountId, command: Command) -> Result<Answer<FreezeAnswer>, Failure> {
-    let done = |told: &Told<'_>| match instructed(told)? {
-        Instruction::Freeze { by } => Some((true, by)),
-        Instruction::Unfreeze { by } => Some((false, by)),
+async fn set_frozen(
+    state: &Shared,
+    account: AccountId,
+    command: Command,
+) -> Result<Answer<FreezeAnswer>, CommandFailure> {
+    let done = |told: &ResultPart<'_>| match instructed(told)? {
+        PurseInstruction::Freeze { by } => Some((true, by)),
+        PurseInstruction::Unfreeze { by } => Some((false, by)),
         _ => None,
     };
     let home = state.map.of_account(account);
@@ -89,17 +93,17 @@ pub struct AccountLimitsAnswer {
 pub async fn limit_account(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
-    Body(mut fields): Body,
-) -> Result<Answer<AccountLimitsAnswer>, Failure> {
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<AccountLimitsAnswer>, CommandFailure> {
     query.nothing_else()?;
     let limits = read_account_limits(&mut fields);
     let limits = fields.finish(limits)?;
     let account = account_id(&id)?;
     let command = Command::LimitAccount { account, limits, by };
-    let done = |told: &Told<'_>| match instructed(told)? {
-        Instruction::Limit { limits, by } => Some((limits, by)),
+    let done = |told: &ResultPart<'_>| match instructed(told)? {
+        PurseInstruction::Limit { limits, by } => Some((limits, by)),
         _ => None,
     };
     let home = state.map.of_account(account);
@@ -131,17 +135,17 @@ pub struct MarketLimitsAnswer {
 pub async fn limit_market(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(name): Segment,
-    Body(mut fields): Body,
-) -> Result<Answer<MarketLimitsAnswer>, Failure> {
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<MarketLimitsAnswer>, CommandFailure> {
     query.nothing_else()?;
     let limits = read_market_limits(&mut fields);
     let limits = fields.finish(limits)?;
     let (known, shard) = find(&state, &name)?;
     let market = known.listing.market;
     let look = |_| look_at(format!("/v1/markets/{market}"));
-    let limited = |told: &Told<'_>| {
+    let limited = |told: &ResultPart<'_>| {
         told.events.iter().find_map(|event| match event {
             Event::MarketLimited { limits, by, .. } => Some((*limits, *by)),
             _ => None,

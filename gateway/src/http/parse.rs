@@ -11,22 +11,22 @@ use schemas::market::YesValue;
 use schemas::money::{DecimalError, TICKS_PER_CREDIT};
 use schemas::text::{self, Clarification, KeyName, Label, Question, Rules, Ticker};
 use schemas::{
-    AccountId, AdminId, Answer, ApiKeyId, ClientId, CommandId, Credits, FeeRate, GroupId, Listing, MarketId, OrderId,
-    Price, ProposalId, Quantity,
+    AccountId, AdminId, ApiKeyId, ClientId, CommandId, Credits, FeeRate, GroupId, Listing, MarketId, OrderId, Price,
+    ProposalId, Quantity, ResolutionAnswer,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// What is wrong with a value: a stable code and words.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
+pub struct ValueFault {
     /// `missing`, `type`, `form`, `out-of-range` or `conflict`.
     pub code: &'static str,
     /// In words.
     pub detail: String,
 }
 
-impl Fault {
+impl ValueFault {
     /// It is not there.
     pub fn missing(detail: &str) -> Self {
         Self { code: "missing", detail: detail.to_owned() }
@@ -53,12 +53,12 @@ impl Fault {
     }
 }
 
-type Parsed<T> = Result<T, Fault>;
+type Parsed<T> = Result<T, ValueFault>;
 
 fn decimal<T: FromStr<Err = DecimalError>>(text: &str, range: &str) -> Parsed<T> {
     text.parse().map_err(|error| match error {
-        DecimalError::Form { places } => Fault::form(&format!("a decimal number with at most {places} places")),
-        DecimalError::Range => Fault::range(range),
+        DecimalError::Form { places } => ValueFault::form(&format!("a decimal number with at most {places} places")),
+        DecimalError::Range => ValueFault::range(range),
     })
 }
 
@@ -71,7 +71,7 @@ pub fn price(text: &str) -> Parsed<Price> {
 pub fn amount(text: &str) -> Parsed<Credits> {
     const RANGE: &str = "0.000001 to 1000000000";
     let credits: Credits = decimal(text, RANGE)?;
-    if credits > Credits::ZERO && credits.micros() <= AMOUNT_MAX { Ok(credits) } else { Err(Fault::range(RANGE)) }
+    if credits > Credits::ZERO && credits.micros() <= AMOUNT_MAX { Ok(credits) } else { Err(ValueFault::range(RANGE)) }
 }
 
 /// A fee rate.
@@ -79,22 +79,22 @@ pub fn fee_rate(text: &str) -> Parsed<FeeRate> {
     const RANGE: &str = "0 to 0.2";
     const _: () = assert!(FEE_RATE_MAX == 200_000);
     let millionths: Credits = decimal(text, RANGE)?;
-    u32::try_from(millionths.micros()).ok().and_then(FeeRate::new).ok_or_else(|| Fault::range(RANGE))
+    u32::try_from(millionths.micros()).ok().and_then(FeeRate::new).ok_or_else(|| ValueFault::range(RANGE))
 }
 
 /// A tick size, in ticks of 1/10,000 credit.
 pub fn tick_size(text: &str) -> Parsed<u16> {
     let ticks = price(text)?.ticks();
-    if Listing::tick_is_valid(ticks) { Ok(ticks) } else { Err(Fault::range("a divisor of a credit, at most 0.5")) }
+    if Listing::tick_is_valid(ticks) { Ok(ticks) } else { Err(ValueFault::range("a divisor of a credit, at most 0.5")) }
 }
 
 /// The answer to a market's question: YES, NO, VOID, or what a YES pays.
-pub fn answer(text: &str) -> Parsed<Answer> {
+pub fn answer(text: &str) -> Parsed<ResolutionAnswer> {
     match text {
-        "YES" => Ok(Answer::Value(YesValue::YES)),
-        "NO" => Ok(Answer::Value(YesValue::NO)),
-        "VOID" => Ok(Answer::Void),
-        _ => yes_value(text).map(Answer::Value),
+        "YES" => Ok(ResolutionAnswer::Value(YesValue::YES)),
+        "NO" => Ok(ResolutionAnswer::Value(YesValue::NO)),
+        "VOID" => Ok(ResolutionAnswer::Void),
+        _ => yes_value(text).map(ResolutionAnswer::Value),
     }
 }
 
@@ -103,14 +103,14 @@ fn yes_value(text: &str) -> Parsed<YesValue> {
     const FORM: &str = "YES, NO, VOID or a decimal number with at most 4 places";
     const RANGE: &str = "0 to 1";
     let credits: Credits = text.parse().map_err(|error| match error {
-        DecimalError::Form { .. } => Fault::form(FORM),
-        DecimalError::Range => Fault::range(RANGE),
+        DecimalError::Form { .. } => ValueFault::form(FORM),
+        DecimalError::Range => ValueFault::range(RANGE),
     })?;
     if credits.micros() % 100 != 0 {
-        return Err(Fault::form(FORM));
+        return Err(ValueFault::form(FORM));
     }
     let value = u16::try_from(credits.micros() / 100).ok().filter(|&ticks| ticks <= TICKS_PER_CREDIT);
-    value.and_then(YesValue::new).ok_or_else(|| Fault::range(RANGE))
+    value.and_then(YesValue::new).ok_or_else(|| ValueFault::range(RANGE))
 }
 
 /// A limit in credits; 0 lets nothing through.
@@ -118,90 +118,97 @@ pub fn credits_limit(text: &str) -> Parsed<Credits> {
     const _: () = assert!(WALLET_MAX == 10_000_000_000 * 1_000_000);
     const RANGE: &str = "0 to 10000000000";
     let credits: Credits = decimal(text, RANGE)?;
-    if credits.micros() <= WALLET_MAX { Ok(credits) } else { Err(Fault::range(RANGE)) }
+    if credits.micros() <= WALLET_MAX { Ok(credits) } else { Err(ValueFault::range(RANGE)) }
 }
 
 /// A limit of a number of orders; 0 lets nothing through.
 pub fn orders_limit(number: u64) -> Parsed<u32> {
-    u32::try_from(number).map_err(|_| Fault::range(&format!("0 to {}", u32::MAX)))
+    u32::try_from(number).map_err(|_| ValueFault::range(&format!("0 to {}", u32::MAX)))
 }
 
 /// A limit of a number of contracts; 0 lets nothing through.
 pub fn contracts_limit(number: u64) -> Parsed<u64> {
     const MAX: u64 = i64::MAX as u64;
-    if number <= MAX { Ok(number) } else { Err(Fault::range(&format!("0 to {MAX}"))) }
+    if number <= MAX { Ok(number) } else { Err(ValueFault::range(&format!("0 to {MAX}"))) }
 }
 
 /// A vocabulary.
 pub fn vocabulary(number: u64) -> Parsed<u16> {
-    let range = || Fault::range(&format!("1 to {}", u16::MAX));
+    let range = || ValueFault::range(&format!("1 to {}", u16::MAX));
     u16::try_from(number).ok().filter(|number| *number > 0).ok_or_else(range)
 }
 
 /// A dispute window, in milliseconds.
 pub fn dispute_window(number: u64) -> Parsed<u64> {
-    let range = || Fault::range(&format!("0 to {DISPUTE_WINDOW_MAX_MS}"));
+    let range = || ValueFault::range(&format!("0 to {DISPUTE_WINDOW_MAX_MS}"));
     if number <= DISPUTE_WINDOW_MAX_MS { Ok(number) } else { Err(range()) }
 }
 
 /// After how many seconds a dead-man switch fires.
 pub fn timeout_s(number: u64) -> Parsed<u32> {
     let seconds = u32::try_from(number).ok().filter(|seconds| (1..=DEAD_MAN_MAX_S).contains(seconds));
-    seconds.ok_or_else(|| Fault::range(&format!("1 to {DEAD_MAN_MAX_S}")))
+    seconds.ok_or_else(|| ValueFault::range(&format!("1 to {DEAD_MAN_MAX_S}")))
 }
 
 /// The number of contracts of an order.
 pub fn quantity(number: u64) -> Parsed<Quantity> {
     const _: () = assert!(QUANTITY_MAX == 1_000_000);
     let quantity = u32::try_from(number).ok().and_then(Quantity::new).filter(|quantity| !quantity.is_zero());
-    quantity.ok_or_else(|| Fault::range("1 to 1000000"))
+    quantity.ok_or_else(|| ValueFault::range("1 to 1000000"))
 }
 
 /// A short name of a market.
 pub fn ticker(text: &str) -> Parsed<Ticker> {
-    text.parse().map_err(|_| Fault::form("1 to 32 of A-Z, 0-9 and -"))
+    text.parse().map_err(|_| ValueFault::form("1 to 32 of A-Z, 0-9 and -"))
 }
 
 /// The ticker of a new market: not one that could be taken for another market's id.
 pub fn new_ticker(text: &str) -> Parsed<Ticker> {
-    ticker(text).ok().filter(Ticker::has_letter).ok_or_else(|| Fault::form("1 to 32 of A-Z, 0-9 and -, and a letter"))
+    ticker(text)
+        .ok()
+        .filter(Ticker::has_letter)
+        .ok_or_else(|| ValueFault::form("1 to 32 of A-Z, 0-9 and -, and a letter"))
 }
 
 /// What a market asks.
 pub fn question(text: &str) -> Parsed<Question> {
-    text.parse().map_err(|_| Fault::form("1 to 500 bytes of text without control or invisible characters"))
+    text.parse().map_err(|_| ValueFault::form("1 to 500 bytes of text without control or invisible characters"))
 }
 
 /// How a market's answer is found.
 pub fn rules(text: &str) -> Parsed<Rules> {
     text.parse().map_err(|_| {
-        Fault::form("1 to 10000 bytes of text without control characters but line ends, or invisible ones")
+        ValueFault::form("1 to 10000 bytes of text without control characters but line ends, or invisible ones")
     })
 }
 
 /// What is added to them.
 pub fn clarification(text: &str) -> Parsed<Clarification> {
-    text.parse()
-        .map_err(|_| Fault::form("1 to 2000 bytes of text without control characters but line ends, or invisible ones"))
+    text.parse().map_err(|_| {
+        ValueFault::form("1 to 2000 bytes of text without control characters but line ends, or invisible ones")
+    })
 }
 
 /// A category, a tag, or the name of a market event.
 pub fn label(text: &str) -> Parsed<Label> {
-    text.parse().map_err(|_| Fault::form("1 to 32 of a-z, 0-9 and -"))
+    text.parse().map_err(|_| ValueFault::form("1 to 32 of a-z, 0-9 and -"))
 }
 
 /// The name of a new market event: not one that could be taken for another one's id.
 pub fn new_event_name(text: &str) -> Parsed<Label> {
-    label(text).ok().filter(Label::has_letter).ok_or_else(|| Fault::form("1 to 32 of a-z, 0-9 and -, and a letter"))
+    label(text)
+        .ok()
+        .filter(Label::has_letter)
+        .ok_or_else(|| ValueFault::form("1 to 32 of a-z, 0-9 and -, and a letter"))
 }
 
 /// A point in time.
 pub fn time(text: &str) -> Parsed<Timestamp> {
     const FORM: &str = "a time like 2026-12-31T12:00:00Z, from 1970 to 9999-12-31T23:59:59.999Z";
-    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Fault::form(FORM))?;
+    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| ValueFault::form(FORM))?;
     let millis = time.unix_timestamp_nanos() / 1_000_000;
     let time = u64::try_from(millis).ok().map(Timestamp).filter(|&time| time <= TIME_MAX);
-    time.ok_or_else(|| Fault::range(FORM))
+    time.ok_or_else(|| ValueFault::range(FORM))
 }
 
 /// A decimal id. The log's 64-bit ids are positive and fit a signed column.
@@ -213,69 +220,69 @@ const ID: &str = "an id: a decimal number in a string";
 
 /// An account's id; 0 names none.
 pub fn account_id(text: &str) -> Parsed<AccountId> {
-    id64(text).filter(|&id| id != 0).map(AccountId).ok_or_else(|| Fault::form(ID))
+    id64(text).filter(|&id| id != 0).map(AccountId).ok_or_else(|| ValueFault::form(ID))
 }
 
 /// What people call a key, or an admin.
 pub fn key_name(text: &str) -> Parsed<KeyName> {
-    text.parse().map_err(|_| Fault::form("1 to 64 bytes without control or invisible characters"))
+    text.parse().map_err(|_| ValueFault::form("1 to 64 bytes without control or invisible characters"))
 }
 
 /// An admin's id; 0 names none.
 pub fn admin_id(text: &str) -> Parsed<AdminId> {
-    id64(text).filter(|&id| id != 0).map(AdminId).ok_or_else(|| Fault::form(ID))
+    id64(text).filter(|&id| id != 0).map(AdminId).ok_or_else(|| ValueFault::form(ID))
 }
 
 /// A market's id.
 pub fn market_id(text: &str) -> Parsed<MarketId> {
-    id64(text).map(MarketId).ok_or_else(|| Fault::form(ID))
+    id64(text).map(MarketId).ok_or_else(|| ValueFault::form(ID))
 }
 
 /// An order's id.
 pub fn order_id(text: &str) -> Parsed<OrderId> {
-    id64(text).map(OrderId).ok_or_else(|| Fault::form(ID))
+    id64(text).map(OrderId).ok_or_else(|| ValueFault::form(ID))
 }
 
 /// A proposed deposit's id.
 pub fn proposal_id(text: &str) -> Parsed<ProposalId> {
-    id64(text).map(ProposalId).ok_or_else(|| Fault::form(ID))
+    id64(text).map(ProposalId).ok_or_else(|| ValueFault::form(ID))
 }
 
 /// A group of an account's orders.
 pub fn group(number: u64) -> Parsed<GroupId> {
     let group = u16::try_from(number).ok().and_then(GroupId::new);
-    group.ok_or_else(|| Fault::range("1 to 65535"))
+    group.ok_or_else(|| ValueFault::range("1 to 65535"))
 }
 
 /// The same in a path or a query.
 pub fn group_segment(text: &str) -> Parsed<GroupId> {
     let number = text::decimal(text);
-    group(number.ok_or_else(|| Fault::range("1 to 65535"))?)
+    group(number.ok_or_else(|| ValueFault::range("1 to 65535"))?)
 }
 
 /// Contracts that trigger a group.
 pub fn group_contracts(number: u64) -> Parsed<u32> {
     let contracts = u32::try_from(number).ok().filter(|contracts| (1..=GROUP_CONTRACTS_MAX).contains(contracts));
-    contracts.ok_or_else(|| Fault::range(&format!("1 to {GROUP_CONTRACTS_MAX}")))
+    contracts.ok_or_else(|| ValueFault::range(&format!("1 to {GROUP_CONTRACTS_MAX}")))
 }
 
 /// Seconds of a group's window.
 pub fn group_window_s(number: u64) -> Parsed<u8> {
     let seconds = u8::try_from(number).ok().filter(|seconds| (1..=GROUP_WINDOW_MAX_S).contains(seconds));
-    seconds.ok_or_else(|| Fault::range(&format!("1 to {GROUP_WINDOW_MAX_S}")))
+    seconds.ok_or_else(|| ValueFault::range(&format!("1 to {GROUP_WINDOW_MAX_S}")))
 }
 
 /// A key's id: 16 hex digits.
 pub fn key_id(text: &str) -> Parsed<ApiKeyId> {
     let hex = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let id = hex.then(|| u64::from_str_radix(text, 16).ok()).flatten();
-    id.map(ApiKeyId).ok_or_else(|| Fault::form("16 hex digits"))
+    id.map(ApiKeyId).ok_or_else(|| ValueFault::form("16 hex digits"))
 }
 
 fn uuid(text: &str) -> Parsed<u128> {
     // One spelling only, so that the same id is the same text in every log and table.
     let id = (text.len() == 36).then(|| uuid::Uuid::try_parse(text).ok()).flatten();
-    id.map(|id| id.as_u128()).ok_or_else(|| Fault::form("a UUID"))
+    id.map(|id| id.as_u128()).ok_or_else(|| ValueFault::form("a UUID"))
 }
 
 /// A client's own id.
@@ -290,7 +297,7 @@ pub fn command_id(text: &str) -> Parsed<CommandId> {
 
 /// One of a type's known names.
 pub fn name<T: FromStr>(names: &'static str) -> impl Fn(&str) -> Parsed<T> {
-    move |text| text.parse().map_err(|_| Fault::form(&format!("one of {names}")))
+    move |text| text.parse().map_err(|_| ValueFault::form(&format!("one of {names}")))
 }
 
 /// A page's length.
@@ -312,7 +319,7 @@ pub const DEPTH_MAX: usize = 1_000;
 
 fn bounded(text: &str, max: usize) -> Parsed<usize> {
     let number = text::decimal(text).and_then(|number| usize::try_from(number).ok());
-    number.filter(|n| (1..=max).contains(n)).ok_or_else(|| Fault::range(&format!("1 to {max}")))
+    number.filter(|n| (1..=max).contains(n)).ok_or_else(|| ValueFault::range(&format!("1 to {max}")))
 }
 
 #[cfg(test)]
@@ -345,8 +352,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_word_or_what_a_yes_pays() {
-        let pays = |ticks| Ok(Answer::Value(YesValue::new(ticks).unwrap()));
-        assert_eq!((answer("YES"), answer("NO"), answer("VOID")), (pays(10_000), pays(0), Ok(Answer::Void)));
+        let pays = |ticks| Ok(ResolutionAnswer::Value(YesValue::new(ticks).unwrap()));
+        assert_eq!((answer("YES"), answer("NO"), answer("VOID")), (pays(10_000), pays(0), Ok(ResolutionAnswer::Void)));
         assert_eq!((answer("0"), answer("1.0000"), answer("0.25")), (pays(0), pays(10_000), pays(2_500)));
         assert_eq!((code(answer("1.0001")), code(answer("99999999999999999999"))), ("out-of-range", "out-of-range"));
         for text in ["0.00001", "yes", "", "-1", "0.0000001"] {

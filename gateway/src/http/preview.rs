@@ -12,10 +12,10 @@ use service::clock::now;
 use crate::follow::Unavailable;
 use crate::follow::preview::{Funding, Previewed, preview as previewed};
 use crate::http::answer::Answer;
-use crate::http::auth::Reader;
-use crate::http::extract::{Body, Query};
+use crate::http::auth::ReadAccess;
+use crate::http::extract::{JsonBody, QueryString};
 use crate::http::gate::{followers_reach, own_is_followed};
-use crate::http::new_order::Wanted;
+use crate::http::new_order::RequestedOrder;
 use crate::http::problem::{Problem, kinds, rejection_kind};
 use crate::shapes::{average_price, text, text_or_null};
 use crate::state::Shared;
@@ -112,13 +112,13 @@ struct FillShape {
 
 /// `POST /v1/orders/preview`
 pub async fn preview(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
-    Body(mut fields): Body,
+    query: QueryString,
+    JsonBody(mut fields): JsonBody,
 ) -> Result<Answer<PreviewAnswer>, Problem> {
     let at_least = query.nothing_else()?;
-    let wanted = Wanted::read(&mut fields);
+    let wanted = RequestedOrder::read(&mut fields);
     let wanted = fields.finish(wanted)?;
     let (order, listing) = wanted.order_to_judge(account, &state.live.view(), "")?;
     followers_reach(&state, &at_least).await?;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{CommandId, OrderId, Rejection, Shard};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ pub const ERRORS_MAX: usize = 100;
 
 /// A kind of problem. `code` and `status` are public and never change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Kind {
+pub struct ProblemKind {
     /// The HTTP status.
     pub status: StatusCode,
     /// The stable code; also the end of the problem's type.
@@ -30,77 +30,83 @@ pub struct Kind {
 
 /// Kinds that the gateway itself finds. Those of the engine are in [`rejection_kind`].
 pub mod kinds {
-    use super::{Kind, StatusCode};
+    use super::{ProblemKind, StatusCode};
 
-    const fn kind(status: StatusCode, code: &'static str, title: &'static str) -> Kind {
-        Kind { status, code, title }
+    const fn kind(status: StatusCode, code: &'static str, title: &'static str) -> ProblemKind {
+        ProblemKind { status, code, title }
     }
 
-    pub const MALFORMED_JSON: Kind = kind(StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON");
-    pub const INVALID_REQUEST: Kind = kind(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid");
-    pub const UNAUTHENTICATED: Kind = kind(
+    pub const MALFORMED_JSON: ProblemKind = kind(StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON");
+    pub const INVALID_REQUEST: ProblemKind =
+        kind(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid");
+    pub const UNAUTHENTICATED: ProblemKind = kind(
         StatusCode::UNAUTHORIZED,
         "unauthenticated",
         "A valid API key is needed, as bearer token or by its signature",
     );
-    pub const TIMESTAMP_OUT_OF_WINDOW: Kind = kind(
+    pub const TIMESTAMP_OUT_OF_WINDOW: ProblemKind = kind(
         StatusCode::UNAUTHORIZED,
         "timestamp-out-of-window",
         "The request was signed too long ago, or too far ahead",
     );
-    pub const SIGNATURE_USED: Kind =
+    pub const SIGNATURE_USED: ProblemKind =
         kind(StatusCode::UNAUTHORIZED, "signature-used", "A request with this signature was accepted before");
-    pub const SIGNATURE_LIMIT: Kind =
+    pub const SIGNATURE_LIMIT: ProblemKind =
         kind(StatusCode::TOO_MANY_REQUESTS, "signature-limit", "The key has signed as many requests lately as it may");
-    pub const SCOPE_MISSING: Kind = kind(StatusCode::FORBIDDEN, "scope-missing", "The key may not do this");
-    pub const KEY_BOUND: Kind =
+    pub const SCOPE_MISSING: ProblemKind = kind(StatusCode::FORBIDDEN, "scope-missing", "The key may not do this");
+    pub const KEY_BOUND: ProblemKind =
         kind(StatusCode::FORBIDDEN, "key-bound", "The key is bound to other markets, or to smaller orders");
-    pub const ADMIN_ONLY: Kind = kind(StatusCode::FORBIDDEN, "admin-only", "Only an admin may do this");
-    pub const ROLE_MISSING: Kind = kind(StatusCode::FORBIDDEN, "role-missing", "The admin has not the role for this");
-    pub const ACCOUNT_ONLY: Kind = kind(StatusCode::FORBIDDEN, "account-only", "Only an account may do this");
-    pub const ORIGIN_FORBIDDEN: Kind =
+    pub const ADMIN_ONLY: ProblemKind = kind(StatusCode::FORBIDDEN, "admin-only", "Only an admin may do this");
+    pub const ROLE_MISSING: ProblemKind =
+        kind(StatusCode::FORBIDDEN, "role-missing", "The admin has not the role for this");
+    pub const ACCOUNT_ONLY: ProblemKind = kind(StatusCode::FORBIDDEN, "account-only", "Only an account may do this");
+    pub const ORIGIN_FORBIDDEN: ProblemKind =
         kind(StatusCode::FORBIDDEN, "origin-forbidden", "Pages of this origin may not connect");
-    pub const ROUTE_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "route-unknown", "There is no such route");
-    pub const API_KEY_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "api-key-unknown", "The account has no such key");
-    pub const ACCOUNT_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "account-unknown", "There is no such account");
-    pub const MARKET_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "market-unknown", "There is no such market");
-    pub const EVENT_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "event-unknown", "There is no such market event");
-    pub const ORDER_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "order-unknown", "The account has no such order");
-    pub const GROUP_UNKNOWN: Kind = kind(StatusCode::NOT_FOUND, "group-unknown", "The account has no such group");
-    pub const METHOD_NOT_ALLOWED: Kind =
+    pub const ROUTE_UNKNOWN: ProblemKind = kind(StatusCode::NOT_FOUND, "route-unknown", "There is no such route");
+    pub const API_KEY_UNKNOWN: ProblemKind =
+        kind(StatusCode::NOT_FOUND, "api-key-unknown", "The account has no such key");
+    pub const ACCOUNT_UNKNOWN: ProblemKind = kind(StatusCode::NOT_FOUND, "account-unknown", "There is no such account");
+    pub const MARKET_UNKNOWN: ProblemKind = kind(StatusCode::NOT_FOUND, "market-unknown", "There is no such market");
+    pub const EVENT_UNKNOWN: ProblemKind =
+        kind(StatusCode::NOT_FOUND, "event-unknown", "There is no such market event");
+    pub const ORDER_UNKNOWN: ProblemKind =
+        kind(StatusCode::NOT_FOUND, "order-unknown", "The account has no such order");
+    pub const GROUP_UNKNOWN: ProblemKind =
+        kind(StatusCode::NOT_FOUND, "group-unknown", "The account has no such group");
+    pub const METHOD_NOT_ALLOWED: ProblemKind =
         kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not take this method");
-    pub const REQUEST_TIMEOUT: Kind =
+    pub const REQUEST_TIMEOUT: ProblemKind =
         kind(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long to come in");
-    pub const BODY_TOO_LARGE: Kind =
+    pub const BODY_TOO_LARGE: ProblemKind =
         kind(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is larger than 64 KiB");
-    pub const UNSUPPORTED_MEDIA_TYPE: Kind =
+    pub const UNSUPPORTED_MEDIA_TYPE: ProblemKind =
         kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body must be application/json");
-    pub const UPGRADE_REQUIRED: Kind =
+    pub const UPGRADE_REQUIRED: ProblemKind =
         kind(StatusCode::BAD_REQUEST, "invalid-upgrade", "The request is not a valid WebSocket upgrade");
-    pub const OVERLOADED: Kind =
+    pub const OVERLOADED: ProblemKind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many requests at once; nothing was written");
-    pub const LOG_UNAVAILABLE: Kind =
+    pub const LOG_UNAVAILABLE: ProblemKind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "log-unavailable", "The log cannot be written; nothing was written");
-    pub const SHARD_HALTED: Kind =
+    pub const SHARD_HALTED: ProblemKind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "shard-halted", "A part of the log has halted; nothing was written");
-    pub const READ_MODEL_UNAVAILABLE: Kind =
+    pub const READ_MODEL_UNAVAILABLE: ProblemKind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "read-model-unavailable", "The data cannot be read at the moment");
-    pub const FOLLOWER_UNAVAILABLE: Kind =
+    pub const FOLLOWER_UNAVAILABLE: ProblemKind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "follower-unavailable", "The books are not followed here, or not yet");
-    pub const POSITION_NOT_REACHED: Kind =
+    pub const POSITION_NOT_REACHED: ProblemKind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "position-not-reached", "The data is not as new as asked for");
-    pub const OUTCOME_UNKNOWN: Kind = kind(
+    pub const OUTCOME_UNKNOWN: ProblemKind = kind(
         StatusCode::GATEWAY_TIMEOUT,
         "outcome-unknown",
         "Written or not, it cannot be told yet: it may still be carried out",
     );
-    pub const INTERNAL: Kind = kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed");
+    pub const INTERNAL: ProblemKind = kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed");
 }
 
 /// The status and title of an engine's refusal; its code is the rejection's name, `unknown` if this build has none.
 ///
 /// 404 for what is not there, 409 for what may succeed later, 422 for what never will; 429 and 503 for what may be repeated as it is.
-pub fn rejection_kind(rejection: Rejection) -> Kind {
+pub fn rejection_kind(rejection: Rejection) -> ProblemKind {
     const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
     const CONFLICT: StatusCode = StatusCode::CONFLICT;
     const NEVER: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
@@ -222,13 +228,13 @@ pub fn rejection_kind(rejection: Rejection) -> Kind {
         Cow::Borrowed(name) => name,
         Cow::Owned(_) => "unknown",
     };
-    Kind { status, code, title }
+    ProblemKind { status, code, title }
 }
 
 /// Where in the request a fault is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Place {
+pub enum FaultLocation {
     /// A JSON pointer into the body.
     Pointer(String),
     /// A query parameter.
@@ -240,7 +246,7 @@ pub enum Place {
 pub struct FieldError {
     /// Where.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: FaultLocation,
     /// What: `missing`, `unknown`, `repeated`, `type`, `form`, `out-of-range` or `conflict`.
     pub code: &'static str,
     /// In words.
@@ -253,13 +259,13 @@ pub struct Problem(Box<Occurrence>);
 
 #[derive(Clone, Debug)]
 struct Occurrence {
-    kind: Kind,
+    kind: ProblemKind,
     /// As the kind's, but for a refusal of which this build knows the number alone.
     code: Cow<'static, str>,
     detail: Option<String>,
     errors: Vec<FieldError>,
     members: Map<String, Value>,
-    position: Option<Coordinate>,
+    position: Option<LogPosition>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -276,7 +282,7 @@ impl Problem {
     }
 
     /// An occurrence of `kind`.
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: ProblemKind) -> Self {
         let mut headers = Vec::new();
         if matches!(kind.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             let after = if kind == kinds::SHARD_HALTED { RETRY_LATER } else { RETRY_AFTER };
@@ -333,7 +339,7 @@ impl Problem {
 
     /// Names the outcome that tells of the problem.
     #[must_use]
-    pub fn at(mut self, position: Coordinate) -> Self {
+    pub fn at(mut self, position: LogPosition) -> Self {
         self.0.members.insert("position".to_owned(), json!(position.to_string()));
         self.0.position = Some(position);
         self
@@ -375,7 +381,7 @@ impl Problem {
     }
 
     /// The kind.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ProblemKind {
         self.0.kind
     }
 
@@ -458,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_problem_has_the_members_of_rfc_9457() {
-        let place = Place::Pointer("/price".to_owned());
+        let place = FaultLocation::Pointer("/price".to_owned());
         let error = FieldError { place, code: "type", detail: "must be a string".to_owned() };
         assert_eq!(
             Problem::invalid(vec![error]).body(),

@@ -3,26 +3,26 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::text::Ticker;
 use schemas::{AccountId, BookSide, Credits, MarketId, MarketState, Shard, Timestamp};
 use serde::Serialize;
 
 use crate::books;
-use crate::http::answer::{Answer, Made, Page};
-use crate::http::auth::Reader;
-use crate::http::extract::{Query, Segment};
+use crate::http::answer::{Answer, ListPage, PreparedAnswer};
+use crate::http::auth::ReadAccess;
+use crate::http::extract::{QueryString, Segment};
 use crate::http::gate::{reaches, reaches_own};
 use crate::http::history;
 use crate::http::market_events;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
-use crate::read_models::{Holding, ReadError, Standing, TickerData, Wallet};
+use crate::read_models::{AccountStatus, Holding, ReadError, TickerData, Wallet};
 use crate::seldom::Seldom;
-use crate::shapes::market::{AccountLimitsShape, Brief, Market};
+use crate::shapes::market::{AccountLimitsShape, Brief, MarketShape};
 use crate::shapes::{PublicTrade, iso_or_null, text, text_or_null};
 use crate::state::Shared;
-use crate::view::topics::Topic;
+use crate::view::topics::MarketTopic;
 
 /// Redis did not answer: for the log in full, for the client that it may try again.
 fn unreadable(error: ReadError) -> Problem {
@@ -34,14 +34,14 @@ fn unreadable(error: ReadError) -> Problem {
 }
 
 /// As [`reaches`]: a shard that is being rebuilt is not merely behind.
-async fn reaches_models(state: &Shared, at_least: &[Coordinate]) -> Result<(), Problem> {
+async fn reaches_models(state: &Shared, at_least: &[LogPosition]) -> Result<(), Problem> {
     let Err(behind) = reaches(&state.read_models_progress, at_least).await else { return Ok(()) };
     state.read_models.complete(at_least).await.map_err(unreadable)?;
     Err(behind)
 }
 
 /// As [`reaches_own`], for the same reason.
-async fn own_reaches_models(state: &Shared, account: AccountId, at_least: &[Coordinate]) -> Result<(), Problem> {
+async fn own_reaches_models(state: &Shared, account: AccountId, at_least: &[LogPosition]) -> Result<(), Problem> {
     let behind = reaches_own(state, &state.read_models_progress, account, at_least).await;
     if behind.is_err() {
         state.read_models.complete(at_least).await.map_err(unreadable)?;
@@ -71,16 +71,16 @@ pub struct WalletAnswer {
 
 /// `GET /v1/wallet`
 pub async fn wallet(
-    Reader(account_id): Reader,
+    ReadAccess(account_id): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
 ) -> Result<Answer<WalletAnswer>, Problem> {
     let at_least = query.nothing_else()?;
     own_reaches_models(&state, account_id, &at_least).await?;
     let (shards, home) = (state.map.shards(), state.map.of_account(account_id));
     let (wallet, standing, at) = state.read_models.wallet(shards, home, account_id).await.map_err(unreadable)?;
     let Wallet { available, held, in_transit, live_orders } = wallet;
-    let Standing { frozen, limits, dead_man_due } = standing;
+    let AccountStatus { frozen, limits, dead_man_due } = standing;
     let (total, limits) = (wallet.total(), limits.into());
     let answer =
         WalletAnswer { account_id, available, held, in_transit, total, live_orders, frozen, limits, dead_man_due };
@@ -108,9 +108,9 @@ pub struct PositionList {
 
 /// `GET /v1/positions`
 pub async fn positions(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
 ) -> Result<Answer<PositionList>, Problem> {
     let at_least = query.nothing_else()?;
     own_reaches_models(&state, account, &at_least).await?;
@@ -134,20 +134,20 @@ pub async fn positions(
 }
 
 /// `GET /v1/markets`
-pub async fn markets(State(state): State<Shared>, query: Query) -> Result<Answer<Page<Brief>>, Problem> {
+pub async fn markets(State(state): State<Shared>, query: QueryString) -> Result<Answer<ListPage<Brief>>, Problem> {
     const STATES: &str = "CREATED, OPEN, PAUSED, CANCEL_ONLY, CLOSED, RESOLVING, RESOLVED, VOIDED";
     let mut params = query.params;
     let wanted = params.optional("state", parse::name::<MarketState>(STATES));
-    let listed = wanted.map(Topic::State);
-    let category = params.optional("category", parse::label).map(Topic::Category);
-    let tag = params.optional("tag", parse::label).map(Topic::Tag);
+    let listed = wanted.map(MarketTopic::State);
+    let category = params.optional("category", parse::label).map(MarketTopic::Category);
+    let tag = params.optional("tag", parse::label).map(MarketTopic::Tag);
     let event = params.optional("event", |name| Ok(name.to_owned()));
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", parse::ticker);
     params.finish()?;
     let event = event.map(|name| market_events::find(&state, &name)).transpose()?;
-    let event = event.map(|known| Topic::Event(known.event.id));
-    let topics: Vec<Topic> = [listed, category, tag, event].into_iter().flatten().collect();
+    let event = event.map(|known| MarketTopic::Event(known.event.id));
+    let topics: Vec<MarketTopic> = [listed, category, tag, event].into_iter().flatten().collect();
     // Those that are archived are among them; taken before the view, which may let one go meanwhile.
     let settled = match wanted {
         Some(state) if !state.is_final() => Vec::new(),
@@ -171,7 +171,7 @@ pub async fn markets(State(state): State<Shared>, query: Query) -> Result<Answer
     let last = items.last().filter(|_| more).map(|market| market.listing.ticker.to_string());
     let next = last.or_else(|| reached.map(|reached| reached.to_string()));
     let items = items.into_iter().map(Brief).collect();
-    Ok(Answer::many(Page { items, next }, at))
+    Ok(Answer::many(ListPage { items, next }, at))
 }
 
 /// Markets that are looked at while the view's lock is held.
@@ -183,10 +183,10 @@ const STEPS_MAX: usize = 64;
 /// Up to `limit` markets of the view, where the search stopped if it did before its end, and what they are at least as of.
 async fn live_markets(
     state: &Shared,
-    topics: &[Topic],
+    topics: &[MarketTopic],
     after: Option<&Ticker>,
     limit: usize,
-) -> (Vec<Market>, Option<Ticker>, Vec<Coordinate>) {
+) -> (Vec<MarketShape>, Option<Ticker>, Vec<LogPosition>) {
     let (mut found, mut from) = (Vec::new(), after.cloned());
     let at = state.live.view().positions();
     for _ in 0..STEPS_MAX {
@@ -204,7 +204,7 @@ async fn live_markets(
 }
 
 /// A market and its home, by id or ticker.
-pub fn find(state: &Shared, name: &str) -> Result<(Market, Shard), Problem> {
+pub fn find(state: &Shared, name: &str) -> Result<(MarketShape, Shard), Problem> {
     let view = state.live.view();
     let market = view.market_named(name).map(|live| live.market.clone());
     let market = market.ok_or_else(|| Problem::no_market(view.archived_named(name).is_some()))?;
@@ -218,7 +218,7 @@ fn archived(state: &Shared, name: &str) -> Option<MarketId> {
 }
 
 /// As the read models, of an archived market: Postgres may be behind the view.
-async fn from_archive(state: &Shared, id: MarketId) -> Result<(Market, TickerData, Vec<Coordinate>), Problem> {
+async fn from_archive(state: &Shared, id: MarketId) -> Result<(MarketShape, TickerData, Vec<LogPosition>), Problem> {
     let (found, at) = state.database.market(id).await.map_err(|error| history::unreadable(&error))?;
     let (market, figures) = found.ok_or_else(|| Problem::new(kinds::READ_MODEL_UNAVAILABLE))?;
     Ok((market, figures, at))
@@ -226,31 +226,31 @@ async fn from_archive(state: &Shared, id: MarketId) -> Result<(Market, TickerDat
 
 /// A market at a glance.
 #[derive(Serialize)]
-pub struct MarketAnswer {
+pub struct MarketSummary {
     #[serde(flatten)]
-    market: Market,
+    market: MarketShape,
     ticker_data: TickerData,
 }
 
 /// Adds the best prices, which are the view's. What both are at least as of.
-fn with_best_prices(state: &Shared, id: MarketId, data: &mut TickerData, at: Coordinate) -> Coordinate {
+fn with_best_prices(state: &Shared, id: MarketId, data: &mut TickerData, at: LogPosition) -> LogPosition {
     let view = state.live.view();
     let Some(live) = view.market(id) else { return at };
     (data.best_bid, data.best_ask) = (live.book.best(BookSide::Bid), live.book.best(BookSide::Ask));
-    Coordinate { shard: at.shard, sequence: at.sequence.min(view.sequence(at.shard)) }
+    LogPosition { shard: at.shard, sequence: at.sequence.min(view.sequence(at.shard)) }
 }
 
 /// `GET /v1/markets/{market}`
 pub async fn market(
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(name): Segment,
-) -> Result<Answer<MarketAnswer>, Problem> {
+) -> Result<Answer<MarketSummary>, Problem> {
     let at_least = query.nothing_else()?;
     if let Some(id) = archived(&state, &name) {
         reaches(&state.database_progress, &at_least).await?;
         let (market, ticker_data, at) = from_archive(&state, id).await?;
-        return Ok(Answer::many(MarketAnswer { market, ticker_data }, at));
+        return Ok(Answer::many(MarketSummary { market, ticker_data }, at));
     }
     let (market, home) = find(&state, &name)?;
     reaches_models(&state, &at_least).await?;
@@ -261,13 +261,17 @@ pub async fn market(
     if ticker_data.created_at == Timestamp(0)
         && let Ok((market, ticker_data, at)) = from_archive(&state, id).await
     {
-        return Ok(Answer::many(MarketAnswer { market, ticker_data }, at));
+        return Ok(Answer::many(MarketSummary { market, ticker_data }, at));
     }
-    Ok(Answer::one(MarketAnswer { market, ticker_data }, at))
+    Ok(Answer::one(MarketSummary { market, ticker_data }, at))
 }
 
 /// `GET /v1/markets/{market}/book`: the levels, in YES, best first, as the view has them.
-pub async fn book(State(state): State<Shared>, mut query: Query, Segment(name): Segment) -> Result<Response, Problem> {
+pub async fn book(
+    State(state): State<Shared>,
+    mut query: QueryString,
+    Segment(name): Segment,
+) -> Result<Response, Problem> {
     let depth = query.params.optional("depth", parse::depth);
     let at_least = query.nothing_else()?;
     if let Some(market_id) = archived(&state, &name) {
@@ -280,14 +284,14 @@ pub async fn book(State(state): State<Shared>, mut query: Query, Segment(name): 
         let view = state.live.view();
         let live = view.market_named(&name);
         let live = live.ok_or_else(|| Problem::no_market(view.archived_named(&name).is_some()))?;
-        let at = Coordinate { shard: live.market.shard, sequence: view.sequence(live.market.shard) };
+        let at = LogPosition { shard: live.market.shard, sequence: view.sequence(live.market.shard) };
         (live.market.listing.market, at, live.book.clone())
     };
     let fields = match depth {
         Some(depth) => format!(r#""market_id":"{id}",{}"#, books::text(&book, depth)),
         None => format!(r#""market_id":"{id}",{}"#, state.books.text(id, &book).await),
     };
-    Ok(Made { fields, at }.into_response())
+    Ok(PreparedAnswer { fields, at }.into_response())
 }
 
 /// Nothing of an archived market rests.
@@ -310,7 +314,7 @@ pub struct TradesAnswer {
 /// `GET /v1/markets/{market}/trades`
 pub async fn trades(
     State(state): State<Shared>,
-    mut query: Query,
+    mut query: QueryString,
     Segment(name): Segment,
 ) -> Result<Answer<TradesAnswer>, Problem> {
     let limit = query.params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);

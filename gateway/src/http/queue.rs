@@ -5,16 +5,16 @@ use engine_core::{QueueCount, QueuedOrder};
 use schemas::{MarketId, OrderId, Price, Shard};
 use serde::Serialize;
 
-use crate::http::answer::{Answer, Page};
-use crate::http::auth::Reader;
-use crate::http::extract::{Query, Segment};
+use crate::http::answer::{Answer, ListPage};
+use crate::http::auth::ReadAccess;
+use crate::http::extract::{QueryString, Segment};
 use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::history;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
 use crate::shapes::{text, text_or_null};
-use crate::state::{Shared, State as Everything};
+use crate::state::{GatewayState as Everything, Shared};
 
 /// Orders that one request looks at ahead of the asked ones, all together: what is ahead of these in longer queues is
 /// told as at least so much. That takes about a millisecond.
@@ -62,9 +62,9 @@ impl QueueAnswer {
 
 /// `GET /v1/orders/{id}/queue`
 pub async fn queue(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
+    query: QueryString,
     Segment(id): Segment,
 ) -> Result<Answer<QueueAnswer>, Problem> {
     let at_least = query.nothing_else()?;
@@ -81,10 +81,10 @@ pub async fn queue(
 
 /// `GET /v1/orders/queue`
 pub async fn queues(
-    Reader(account): Reader,
+    ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
-    query: Query,
-) -> Result<Answer<Page<QueueAnswer>>, Problem> {
+    query: QueryString,
+) -> Result<Answer<ListPage<QueueAnswer>>, Problem> {
     let (mut params, at_least) = (query.params, query.at_least);
     let market = history::market(&mut params);
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
@@ -117,5 +117,5 @@ pub async fn queues(
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|queued| queued.order.to_string());
     let items = found.iter().map(|queued| QueueAnswer::of(&state, queued)).collect();
-    Ok(Answer::many(Page { items, next }, at))
+    Ok(Answer::many(ListPage { items, next }, at))
 }

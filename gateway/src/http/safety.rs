@@ -2,28 +2,28 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use schemas::{AccountId, Command, Event, Instruction, MarketId, OrderRef, Timestamp};
+use schemas::{AccountId, Command, Event, MarketId, OrderRef, PurseInstruction, Timestamp};
 use serde::Serialize;
 
 use crate::answers::instructed;
 use crate::http::answer::Answer;
-use crate::http::auth::Canceller;
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query};
+use crate::http::auth::CancelAccess;
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString};
 use crate::http::orders::{cancel_one, market_id, read_name};
 use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
 use crate::shapes::{iso_or_null, text_or_null};
 use crate::state::Shared;
-use crate::told::Told;
+use crate::told::ResultPart;
 
 /// `DELETE /v1/orders`: with `client_id` one order of a `market`, else all, or all of one `market`.
 pub async fn cancel(
-    Canceller(account): Canceller,
+    CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
-    mut query: Query,
-    Body(fields): Body,
-) -> Result<Response, Failure> {
+    mut query: QueryString,
+    JsonBody(fields): JsonBody,
+) -> Result<Response, CommandFailure> {
     if query.params.has("client_id") {
         let name = read_name(&mut query.params);
         query.nothing_else()?;
@@ -52,13 +52,13 @@ async fn cancel_all(
     state: &Shared,
     account: AccountId,
     market_id: Option<MarketId>,
-) -> Result<Answer<MassCancelAnswer>, Failure> {
+) -> Result<Answer<MassCancelAnswer>, CommandFailure> {
     let shard = market_id.map_or_else(|| state.map.of_account(account), |market| state.map.of_market(market));
     let command = Command::MassCancel { account, market: market_id };
     let look = |_| look_at("/v1/orders?status=live");
-    let done = |told: &Told<'_>| match market_id {
+    let done = |told: &ResultPart<'_>| match market_id {
         Some(_) => told.events.iter().any(|event| matches!(event, Event::MassCancelRequested { .. })),
-        None => matches!(instructed(told), Some(Instruction::MassCancel(_))),
+        None => matches!(instructed(told), Some(PurseInstruction::MassCancel(_))),
     };
     let ((), settled) = submit(state, shard, command, look, |told| done(told).then_some(())).await?;
     let command_id = settled.command.to_string();
@@ -75,11 +75,11 @@ pub struct SwitchAnswer {
 
 /// `PUT /v1/dead-man-switch`
 pub async fn set_switch(
-    Canceller(account): Canceller,
+    CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
-    query: Query,
-    Body(mut fields): Body,
-) -> Result<Answer<SwitchAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<SwitchAnswer>, CommandFailure> {
     query.nothing_else()?;
     let timeout_s = fields.integer("timeout_s", parse::timeout_s);
     let timeout_s = fields.finish(timeout_s)?;
@@ -88,19 +88,23 @@ pub async fn set_switch(
 
 /// `DELETE /v1/dead-man-switch`
 pub async fn unset_switch(
-    Canceller(account): Canceller,
+    CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
-    query: Query,
-    Body(fields): Body,
-) -> Result<Answer<SwitchAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<SwitchAnswer>, CommandFailure> {
     query.nothing_else()?;
     fields.finish(Some(()))?;
     switch(&state, account, None).await
 }
 
-async fn switch(state: &Shared, account: AccountId, timeout_s: Option<u32>) -> Result<Answer<SwitchAnswer>, Failure> {
+async fn switch(
+    state: &Shared,
+    account: AccountId,
+    timeout_s: Option<u32>,
+) -> Result<Answer<SwitchAnswer>, CommandFailure> {
     let command = Command::SetDeadManSwitch { account, timeout_s };
-    let set = |told: &Told<'_>| {
+    let set = |told: &ResultPart<'_>| {
         told.events.iter().find_map(|event| match event {
             Event::DeadManSwitchSet { due, .. } => Some(*due),
             _ => None,

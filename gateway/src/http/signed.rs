@@ -22,7 +22,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use service::clock::now;
 
 use crate::http::fields::Fields;
-use crate::http::parse::{self, Fault};
+use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::replays::NotAccepted;
 use crate::signing::{self, NOBODYS, Stamp, WEBSOCKET_METHOD};
@@ -77,7 +77,7 @@ impl MustName {
     /// Notes that the client id is missing, if it must be there.
     pub fn check(self, fields: &mut Fields) {
         if self.0 && !fields.has("client_id") {
-            fields.fault("client_id", Fault::missing("must be given in a signed request"));
+            fields.fault("client_id", ValueFault::missing("must be given in a signed request"));
         }
     }
 }

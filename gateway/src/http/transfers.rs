@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::answers::{Moved, transferred};
 use crate::http::answer::Answer;
-use crate::http::auth::Sender;
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query};
+use crate::http::auth::TransferAccess;
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString};
 use crate::http::parse;
 use crate::http::problem::Problem;
 use crate::http::signed::MustName;
 use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
-use crate::told::Told;
+use crate::told::ResultPart;
 
 /// Credits that were received.
 #[derive(Serialize)]
@@ -33,12 +33,12 @@ pub struct TransferAnswer {
 
 /// `POST /v1/transfers`
 pub async fn transfer(
-    Sender(from): Sender,
+    TransferAccess(from): TransferAccess,
     must_name: MustName,
     State(state): State<Shared>,
-    query: Query,
-    Body(mut fields): Body,
-) -> Result<Answer<TransferAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(mut fields): JsonBody,
+) -> Result<Answer<TransferAnswer>, CommandFailure> {
     query.nothing_else()?;
     must_name.check(&mut fields);
     let to = fields.text("to", parse::account_id);
@@ -56,7 +56,7 @@ pub async fn transfer(
         return Err(Problem::shard_halted(arrives_at).into());
     }
     let command = Command::Transfer { from, to, amount, client_id };
-    let received = |told: &Told<'_>| transferred(told, to);
+    let received = |told: &ResultPart<'_>| transferred(told, to);
     let (moved, settled) =
         submit(&state, state.map.of_account(from), command, |_| look_at("/v1/wallet"), received).await?;
     let Moved { amount, repeated, .. } = moved;

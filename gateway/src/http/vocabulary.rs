@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use schemas::ids::Coordinate;
-use schemas::{AdminId, Command, Event, Part, Rejection, Shard, Timestamp};
+use schemas::ids::LogPosition;
+use schemas::{AdminId, Command, Event, PartInfo, Rejection, Shard, Timestamp};
 use serde::Serialize;
 
 use crate::http::answer::Answer;
 use crate::http::auth::{AnyAdmin, HeadAdmin};
-use crate::http::extract::{Body, Query};
+use crate::http::extract::{JsonBody, QueryString};
 use crate::http::parse::vocabulary;
 use crate::http::problem::Problem;
 use crate::shapes::text;
 use crate::state::Shared;
 use crate::submit::{Gather, SubmitError};
-use crate::told::Settled;
+use crate::told::CommandResult;
 use crate::view::parts::ShardParts;
 
 /// A part that has announced itself.
@@ -30,8 +30,8 @@ struct PartShape {
 }
 
 impl PartShape {
-    fn new((part, at): &(Part, Timestamp)) -> Self {
-        let Part { id, kind, reads, build } = *part;
+    fn new((part, at): &(PartInfo, Timestamp)) -> Self {
+        let PartInfo { id, kind, reads, build } = *part;
         let (part_id, kind, build) = (id.to_string(), kind.to_string(), build.to_string());
         Self { part_id, kind, reads, build, announced_at: *at }
     }
@@ -59,7 +59,11 @@ pub struct PartsAnswer {
 }
 
 /// `GET /v1/admin/parts`
-pub async fn parts(_: AnyAdmin, State(state): State<Shared>, query: Query) -> Result<Answer<PartsAnswer>, Problem> {
+pub async fn parts(
+    _: AnyAdmin,
+    State(state): State<Shared>,
+    query: QueryString,
+) -> Result<Answer<PartsAnswer>, Problem> {
     query.nothing_else()?;
     let view = state.live.view();
     let shards = Shard::all(state.map.shards()).map(|shard| ShardShape::new(shard, view.parts(shard))).collect();
@@ -95,8 +99,8 @@ pub struct RaiseAnswer {
 pub async fn raise(
     HeadAdmin(by): HeadAdmin,
     State(state): State<Shared>,
-    query: Query,
-    Body(mut fields): Body,
+    query: QueryString,
+    JsonBody(mut fields): JsonBody,
 ) -> Result<Answer<RaiseAnswer>, Problem> {
     query.nothing_else()?;
     let to = fields.integer("to", vocabulary);
@@ -142,7 +146,7 @@ impl Became {
 struct Raise {
     open: usize,
     results: BTreeMap<Shard, Became>,
-    at: Vec<Coordinate>,
+    at: Vec<LogPosition>,
 }
 
 impl Raise {
@@ -153,7 +157,7 @@ impl Raise {
 }
 
 impl Gather for Raise {
-    fn take(&mut self, settled: &Settled) -> bool {
+    fn take(&mut self, settled: &CommandResult) -> bool {
         let result = settled.told().events.iter().find_map(|event| match event {
             Event::VocabularyRaised { by: Some(_), .. } => Some(Became::Raised),
             Event::Rejected { code } => Some(Became::Refused(*code)),

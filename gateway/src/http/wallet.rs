@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::answers::{Moved, withdrawn};
 use crate::http::answer::Answer;
 use crate::http::auth::MoneyAdmin;
-use crate::http::command::{Failure, look_at, submit};
-use crate::http::extract::{Body, Query};
+use crate::http::command::{CommandFailure, look_at, submit};
+use crate::http::extract::{JsonBody, QueryString};
 use crate::http::fields::Fields;
 use crate::http::parse;
 use crate::http::problem::Problem;
@@ -57,9 +57,9 @@ pub struct MovedAnswer {
 pub async fn withdraw(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
-    query: Query,
-    Body(fields): Body,
-) -> Result<Answer<MovedAnswer>, Failure> {
+    query: QueryString,
+    JsonBody(fields): JsonBody,
+) -> Result<Answer<MovedAnswer>, CommandFailure> {
     query.nothing_else()?;
     let Movement { account, amount, client_id } = Movement::read(fields)?;
     let command = Command::Withdraw { account, amount, client_id, by };

@@ -19,12 +19,12 @@ const READ: &str = include_str!("read.lua");
 
 /// Keys and how each is read, in turn with it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct WantedKeys {
     keys: Vec<String>,
     how: Vec<String>,
 }
 
-impl Wanted {
+impl WantedKeys {
     pub(super) fn text(&mut self, key: String) {
         self.add(key, "text".to_owned());
     }
@@ -67,7 +67,7 @@ impl Script {
     }
 
     /// Reads what is wanted of each shard; the answers are in the order of the keys.
-    pub(super) async fn read(&self, client: &Client, wanted: Vec<Wanted>) -> Result<Vec<Vec<Value>>, Error> {
+    pub(super) async fn read(&self, client: &Client, wanted: Vec<WantedKeys>) -> Result<Vec<Vec<Value>>, Error> {
         if wanted.len() == 1 || !self.apart.load(Ordering::Relaxed) {
             match self.together(client, &wanted).await {
                 Err(error) if error.details().starts_with("CROSSSLOT") => self.apart.store(true, Ordering::Relaxed),
@@ -80,7 +80,7 @@ impl Script {
         }
     }
 
-    async fn together(&self, client: &Client, wanted: &[Wanted]) -> Result<Vec<Vec<Value>>, Error> {
+    async fn together(&self, client: &Client, wanted: &[WantedKeys]) -> Result<Vec<Vec<Value>>, Error> {
         let keys: Vec<String> = wanted.iter().flat_map(|wanted| wanted.keys.iter().cloned()).collect();
         let how: Vec<String> = wanted.iter().flat_map(|wanted| wanted.how.iter().cloned()).collect();
         let mut read: Vec<Value> = match client.evalsha(self.hash.as_str(), keys.clone(), how.clone()).await {
@@ -104,7 +104,7 @@ async fn pipeline(
     client: &Client,
     command: &'static str,
     script: &str,
-    wanted: &[Wanted],
+    wanted: &[WantedKeys],
 ) -> Result<Vec<Vec<Value>>, Error> {
     let pipeline = client.pipeline();
     for wanted in wanted {

@@ -16,7 +16,7 @@ use fred::interfaces::ClientLike;
 use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, InfoKind, Value};
 use metrics::{Histogram, histogram};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{AccountId, Credits, MarketId, Price, Quantity, Shard, Timestamp};
 use serde::{Deserialize, Serialize};
 use service::eviction;
@@ -24,9 +24,9 @@ use service::eviction;
 use crate::fresh::{Behind, Fresh};
 use crate::shapes::{PublicTrade, iso, iso_or_null, text};
 
-use call::{Script, Wanted};
+use call::{Script, WantedKeys};
 
-pub use wallet::{Standing, Wallet};
+pub use wallet::{AccountStatus, Wallet};
 
 const CLIENTS: usize = 4;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -75,12 +75,12 @@ pub struct ReadModels {
 }
 
 /// What is read of a shard: as of a position, one value for each key.
-struct Found {
-    at: Coordinate,
+struct ShardValues {
+    at: LogPosition,
     values: std::vec::IntoIter<Value>,
 }
 
-impl Found {
+impl ShardValues {
     /// What is under the next key.
     fn next<T: fred::types::FromValue>(&mut self) -> Result<T, ReadError> {
         Ok(self.values.next().unwrap_or(Value::Null).convert()?)
@@ -128,7 +128,7 @@ pub struct Holding {
     pub no_reserved: u64,
 }
 
-type Hash = HashMap<String, String>;
+type RedisHash = HashMap<String, String>;
 
 impl ReadModels {
     /// Connects. Afterwards connections are made again by themselves whenever they break.
@@ -165,12 +165,12 @@ impl ReadModels {
     async fn read_raw(
         &self,
         shards: impl IntoIterator<Item = Shard>,
-        add: impl Fn(Shard, &mut Wanted),
+        add: impl Fn(Shard, &mut WantedKeys),
     ) -> Result<Vec<(Shard, Option<String>, std::vec::IntoIter<Value>)>, ReadError> {
         let start = std::time::Instant::now();
         let shards: Vec<Shard> = shards.into_iter().collect();
         let wanted = shards.iter().map(|shard| {
-            let mut wanted = Wanted::default();
+            let mut wanted = WantedKeys::default();
             wanted.text(self.key(*shard, "progress"));
             add(*shard, &mut wanted);
             wanted
@@ -188,14 +188,14 @@ impl ReadModels {
     async fn read(
         &self,
         shards: impl IntoIterator<Item = Shard>,
-        add: impl Fn(Shard, &mut Wanted),
-    ) -> Result<Vec<Found>, ReadError> {
+        add: impl Fn(Shard, &mut WantedKeys),
+    ) -> Result<Vec<ShardValues>, ReadError> {
         let asked = self.fresh.as_ref().map(Fresh::ask);
         let read = self.read_raw(shards, add).await?;
         let found = |(shard, progress, values): (Shard, Option<String>, _)| {
-            Ok(Found { at: reached(shard, progress.as_deref())?, values })
+            Ok(ShardValues { at: reached(shard, progress.as_deref())?, values })
         };
-        let found: Vec<Found> = read.into_iter().map(found).collect::<Result<_, ReadError>>()?;
+        let found: Vec<ShardValues> = read.into_iter().map(found).collect::<Result<_, ReadError>>()?;
         if let Some(asked) = asked {
             asked.answered(found.iter().map(|found| found.at))?;
         }
@@ -203,22 +203,22 @@ impl ReadModels {
     }
 
     /// The same of one shard.
-    async fn read_one(&self, shard: Shard, add: impl Fn(&mut Wanted)) -> Result<Found, ReadError> {
+    async fn read_one(&self, shard: Shard, add: impl Fn(&mut WantedKeys)) -> Result<ShardValues, ReadError> {
         let mut found = self.read([shard], |_, wanted| add(wanted)).await?;
         found.pop().ok_or(ReadError::Incomplete(shard))
     }
 
     /// How far each of `shards` is; 0 for one that is being rebuilt.
-    pub async fn progress(&self, shards: u16) -> Result<Vec<Coordinate>, ReadError> {
+    pub async fn progress(&self, shards: u16) -> Result<Vec<LogPosition>, ReadError> {
         let read = self.read_raw(Shard::all(shards), |_, _| {}).await?;
         let at = |(shard, progress, _): (Shard, Option<String>, _)| {
-            reached(shard, progress.as_deref()).unwrap_or(Coordinate { shard, sequence: 0 })
+            reached(shard, progress.as_deref()).unwrap_or(LogPosition { shard, sequence: 0 })
         };
         Ok(read.into_iter().map(at).collect())
     }
 
     /// Fails if a shard of these positions is being rebuilt.
-    pub async fn complete(&self, positions: &[Coordinate]) -> Result<(), ReadError> {
+    pub async fn complete(&self, positions: &[LogPosition]) -> Result<(), ReadError> {
         self.read(positions.iter().map(|at| at.shard), |_, _| {}).await.map(drop)
     }
 
@@ -228,8 +228,8 @@ impl ReadModels {
         shards: u16,
         home: Shard,
         account: AccountId,
-    ) -> Result<(Wallet, Standing, Vec<Coordinate>), ReadError> {
-        let add = |shard, wanted: &mut Wanted| {
+    ) -> Result<(Wallet, AccountStatus, Vec<LogPosition>), ReadError> {
+        let add = |shard, wanted: &mut WantedKeys| {
             wanted.hash(self.key(shard, &format!("purse:{account}")));
             // What is one for the account is on its home alone.
             if shard == home {
@@ -241,17 +241,17 @@ impl ReadModels {
             positions.push(found.at);
             wallet.add(&found.next()?)?;
             if found.at.shard == home {
-                standing = Some(Standing::read(&found.next()?)?);
+                standing = Some(AccountStatus::read(&found.next()?)?);
             }
         }
         Ok((wallet, standing.ok_or(ReadError::Incomplete(home))?, positions))
     }
 
     /// A market's ticker, but for its best prices: see [`crate::view::book`].
-    pub async fn ticker(&self, home: Shard, market: MarketId) -> Result<(TickerData, Coordinate), ReadError> {
-        let add = |wanted: &mut Wanted| wanted.hash(self.key(home, &format!("market:{market}")));
+    pub async fn ticker(&self, home: Shard, market: MarketId) -> Result<(TickerData, LogPosition), ReadError> {
+        let add = |wanted: &mut WantedKeys| wanted.hash(self.key(home, &format!("market:{market}")));
         let mut found = self.read_one(home, add).await?;
-        let ticker: Hash = found.next()?;
+        let ticker: RedisHash = found.next()?;
         let number = |field| integer(&ticker, field).map(|value| value.unwrap_or(0));
         let unsigned = |field| number(field).and_then(|n| u64::try_from(n).map_err(|_| ReadError::Impossible(field)));
         let last_price = integer(&ticker, "last_price")?.map(price).transpose()?;
@@ -275,8 +275,8 @@ impl ReadModels {
         home: Shard,
         market: MarketId,
         limit: usize,
-    ) -> Result<(Vec<PublicTrade>, Coordinate), ReadError> {
-        let add = |wanted: &mut Wanted| wanted.list(self.key(home, &format!("trades:{market}")), limit);
+    ) -> Result<(Vec<PublicTrade>, LogPosition), ReadError> {
+        let add = |wanted: &mut WantedKeys| wanted.list(self.key(home, &format!("trades:{market}")), limit);
         let mut found = self.read_one(home, add).await?;
         let list: Vec<String> = found.next()?;
         Ok((list.iter().map(|text| trade(text)).collect::<Result<_, _>>()?, found.at))
@@ -287,8 +287,8 @@ impl ReadModels {
         &self,
         shards: u16,
         account: AccountId,
-    ) -> Result<(BTreeMap<MarketId, Holding>, Vec<Coordinate>), ReadError> {
-        let add = |shard, wanted: &mut Wanted| wanted.hash(self.key(shard, &format!("positions:{account}")));
+    ) -> Result<(BTreeMap<MarketId, Holding>, Vec<LogPosition>), ReadError> {
+        let add = |shard, wanted: &mut WantedKeys| wanted.hash(self.key(shard, &format!("positions:{account}")));
         let (mut holdings, mut positions) = (BTreeMap::new(), Vec::new());
         for mut found in self.read(Shard::all(shards), add).await? {
             add_holdings(&found.next()?, &mut holdings)?;
@@ -313,13 +313,13 @@ async fn verify_eviction(redis: &Pool) -> Result<(), ReadError> {
 
 /// `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT`; missing or `rebuilding:…` while the shard is being rebuilt, up to where
 /// its log ended when that began: then its keys are not the present.
-fn reached(shard: Shard, progress: Option<&str>) -> Result<Coordinate, ReadError> {
+fn reached(shard: Shard, progress: Option<&str>) -> Result<LogPosition, ReadError> {
     let progress = progress.filter(|text| !text.starts_with("rebuilding:"));
     let sequence = progress.and_then(|text| text.split(':').nth(2)?.parse().ok());
-    sequence.map(|sequence| Coordinate { shard, sequence }).ok_or(ReadError::Incomplete(shard))
+    sequence.map(|sequence| LogPosition { shard, sequence }).ok_or(ReadError::Incomplete(shard))
 }
 
-fn integer(hash: &Hash, field: &'static str) -> Result<Option<i64>, ReadError> {
+fn integer(hash: &RedisHash, field: &'static str) -> Result<Option<i64>, ReadError> {
     let parse = |text: &String| text.parse().map_err(|_| ReadError::Impossible(field));
     hash.get(field).map(parse).transpose()
 }
@@ -358,7 +358,7 @@ fn trade(text: &str) -> Result<PublicTrade, ReadError> {
 }
 
 /// Of the fields `MARKET:PART`.
-fn add_holdings(hash: &Hash, holdings: &mut BTreeMap<MarketId, Holding>) -> Result<(), ReadError> {
+fn add_holdings(hash: &RedisHash, holdings: &mut BTreeMap<MarketId, Holding>) -> Result<(), ReadError> {
     for (field, contracts) in hash {
         let Some((market, part)) = field.split_once(':') else { continue };
         let market = market.parse().map_err(|_| ReadError::Impossible("position"))?;
@@ -379,7 +379,7 @@ fn add_holdings(hash: &Hash, holdings: &mut BTreeMap<MarketId, Holding>) -> Resu
 mod tests {
     use super::*;
 
-    pub fn hash(fields: &[(&str, &str)]) -> Hash {
+    pub fn hash(fields: &[(&str, &str)]) -> RedisHash {
         fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect()
     }
 

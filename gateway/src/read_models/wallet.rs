@@ -2,7 +2,7 @@
 
 use schemas::{AccountLimits, Credits, Timestamp};
 
-use super::{Hash, ReadError, integer, time};
+use super::{ReadError, RedisHash, integer, time};
 
 /// What an account has: the sum of its purses, one on each shard where it trades.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -24,7 +24,7 @@ impl Wallet {
     }
 
     /// Adds the purse of one shard; a hash that is not there is an empty one.
-    pub(super) fn add(&mut self, purse: &Hash) -> Result<(), ReadError> {
+    pub(super) fn add(&mut self, purse: &RedisHash) -> Result<(), ReadError> {
         let number = |field| integer(purse, field).map(|value| value.unwrap_or(0));
         self.available += Credits(number("available")?);
         self.held += Credits(number("held")?);
@@ -38,7 +38,7 @@ impl Wallet {
 
 /// What an account may do, as its home tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Standing {
+pub struct AccountStatus {
     /// It can only cancel, and receive credits.
     pub frozen: bool,
     /// What it may have in all markets together.
@@ -47,8 +47,8 @@ pub struct Standing {
     pub dead_man_due: Option<Timestamp>,
 }
 
-impl Standing {
-    pub(super) fn read(account: &Hash) -> Result<Self, ReadError> {
+impl AccountStatus {
+    pub(super) fn read(account: &RedisHash) -> Result<Self, ReadError> {
         let live_orders = integer(account, "live_orders_max")?.map(u32::try_from).transpose();
         let live_orders = live_orders.map_err(|_| ReadError::Impossible("live_orders_max"))?;
         let held = integer(account, "held_max")?.map(Credits);
@@ -103,11 +103,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_of_an_account_is_no_limit() {
-        let free = Standing { frozen: false, limits: AccountLimits::NONE, dead_man_due: None };
-        assert_eq!(Standing::read(&hash(&[("frozen", "0")])).unwrap(), free);
+        let free = AccountStatus { frozen: false, limits: AccountLimits::NONE, dead_man_due: None };
+        assert_eq!(AccountStatus::read(&hash(&[("frozen", "0")])).unwrap(), free);
         let limited = [("frozen", "1"), ("live_orders_max", "3"), ("held_max", "5"), ("dead_man_due", "7")];
         let limits = AccountLimits { live_orders: 3, held: Credits(5) };
-        let standing = Standing { frozen: true, limits, dead_man_due: Some(Timestamp(7)) };
-        assert_eq!(Standing::read(&hash(&limited)).unwrap(), standing);
+        let standing = AccountStatus { frozen: true, limits, dead_man_due: Some(Timestamp(7)) };
+        assert_eq!(AccountStatus::read(&hash(&limited)).unwrap(), standing);
     }
 }

@@ -6,24 +6,24 @@ use std::sync::Arc;
 use schemas::market::{Resolution, YesValue};
 use schemas::text::{Clarification, Label, Source};
 use schemas::{
-    AccountLimits, AdminId, Answer, Credits, Listing, MarketEventId, MarketId, MarketLimits, MarketState, Shard,
-    Timestamp,
+    AccountLimits, AdminId, Credits, Listing, MarketEventId, MarketId, MarketLimits, MarketState, ResolutionAnswer,
+    Shard, Timestamp,
 };
 use serde::{Serialize, Serializer};
 
 use super::{Rate, Ticks, iso, iso_or_null, text, text_or_null};
-use crate::view::market_events::KnownMarketEvent;
+use crate::view::market_events::MarketEventView;
 
 /// An answer: YES, NO, VOID, or what a YES pays.
-pub struct AnswerText(pub Answer);
+pub struct AnswerText(pub ResolutionAnswer);
 
 impl Display for AnswerText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Answer::Void => f.write_str("VOID"),
-            Answer::Value(YesValue::YES) => f.write_str("YES"),
-            Answer::Value(YesValue::NO) => f.write_str("NO"),
-            Answer::Value(value) => Ticks(value.ticks()).fmt(f),
+            ResolutionAnswer::Void => f.write_str("VOID"),
+            ResolutionAnswer::Value(YesValue::YES) => f.write_str("YES"),
+            ResolutionAnswer::Value(YesValue::NO) => f.write_str("NO"),
+            ResolutionAnswer::Value(value) => Ticks(value.ticks()).fmt(f),
         }
     }
 }
@@ -68,7 +68,7 @@ impl From<AccountLimits> for AccountLimitsShape {
 
 /// A market.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Market {
+pub struct MarketShape {
     /// What it was created with, and its limits as they are now.
     pub listing: Listing,
     /// Where it stands.
@@ -96,7 +96,7 @@ pub struct Clarified {
 }
 
 /// A market in a list: without its rules, what clarifies them, and its sources.
-pub struct Brief(pub Market);
+pub struct Brief(pub MarketShape);
 
 /// A market event.
 #[derive(Serialize)]
@@ -111,9 +111,9 @@ pub struct MarketEventShape {
     shard: u16,
 }
 
-impl From<KnownMarketEvent> for MarketEventShape {
-    fn from(known: KnownMarketEvent) -> Self {
-        let KnownMarketEvent { event, yes, shard } = known;
+impl From<MarketEventView> for MarketEventShape {
+    fn from(known: MarketEventView) -> Self {
+        let MarketEventView { event, yes, shard } = known;
         Self {
             event_id: event.id,
             name: event.name.to_string(),
@@ -125,7 +125,7 @@ impl From<KnownMarketEvent> for MarketEventShape {
     }
 }
 
-impl Market {
+impl MarketShape {
     /// As it is created.
     pub fn listed(listing: Listing, shard: Shard) -> Self {
         Self { listing, state: MarketState::Created, resolution: None, shard, clarifications: Arc::default() }
@@ -164,7 +164,7 @@ impl From<Resolution> for ResolutionShape {
 }
 
 #[derive(Serialize)]
-struct Shape<'a> {
+struct MarketFields<'a> {
     market_id: String,
     ticker: &'a str,
     question: &'a str,
@@ -197,8 +197,8 @@ struct Texts<'a> {
     sources: Vec<&'a str>,
 }
 
-impl<'a> Shape<'a> {
-    fn brief(market: &'a Market) -> Self {
+impl<'a> MarketFields<'a> {
+    fn brief(market: &'a MarketShape) -> Self {
         let (listing, about) = (&market.listing, &market.listing.about);
         Self {
             market_id: listing.market.to_string(),
@@ -223,18 +223,18 @@ impl<'a> Shape<'a> {
     }
 }
 
-impl Serialize for Market {
+impl Serialize for MarketShape {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let about = &self.listing.about;
         let sources = about.sources.iter().map(Source::as_str).collect();
         let texts = Texts { rules: about.rules.as_str(), clarifications: &self.clarifications, sources };
-        Shape { texts: Some(texts), ..Shape::brief(self) }.serialize(serializer)
+        MarketFields { texts: Some(texts), ..MarketFields::brief(self) }.serialize(serializer)
     }
 }
 
 impl Serialize for Brief {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Shape::brief(&self.0).serialize(serializer)
+        MarketFields::brief(&self.0).serialize(serializer)
     }
 }
 
@@ -249,10 +249,11 @@ mod tests {
         let listing = crate::view::tests::listing("RAIN");
         let shown = |state, answer, confirmed| {
             let resolution = Some(Resolution { answer, proposed_by: AdminId(1), confirmed });
-            let market = Market { state, resolution, ..Market::listed(listing.clone(), Shard::new(3).unwrap()) };
+            let market =
+                MarketShape { state, resolution, ..MarketShape::listed(listing.clone(), Shard::new(3).unwrap()) };
             serde_json::to_value(market).unwrap()
         };
-        let quarter = Answer::Value(YesValue::new(2_500).unwrap());
+        let quarter = ResolutionAnswer::Value(YesValue::new(2_500).unwrap());
         let proposed = shown(MarketState::Resolving, quarter, None);
         assert_eq!(
             proposed["resolution"],
@@ -260,14 +261,14 @@ mod tests {
         );
         assert_eq!((&proposed["yes_value"], &proposed["limits"]["position"]), (&json!(null), &json!(null)));
         let confirmed = Some(Confirmation { by: AdminId(2), payout: Timestamp(1_000) });
-        let voided = shown(MarketState::Voided, Answer::Void, confirmed);
+        let voided = shown(MarketState::Voided, ResolutionAnswer::Void, confirmed);
         assert_eq!((&voided["resolution"]["answer"], &voided["yes_value"]), (&json!("VOID"), &json!("0.5000")));
         assert_eq!(voided["resolution"]["confirmed_by"], "2");
     }
 
     #[test]
     fn a_market_in_a_list_is_brief() {
-        let mut market = Market::listed(crate::view::tests::listing("RAIN"), Shard::new(3).unwrap());
+        let mut market = MarketShape::listed(crate::view::tests::listing("RAIN"), Shard::new(3).unwrap());
         let (text, by, time) = ("Hail is no rain.".parse().unwrap(), AdminId(2), Timestamp(1_000));
         market.clarify(Clarified { text, by, time });
         let whole = serde_json::to_value(&market).unwrap();

@@ -254,7 +254,7 @@ pub fn average_price(notional: Credits, filled: Quantity) -> Option<Credits> {
 pub fn fills_of_taker(rest: &[Event], id: OrderId) -> impl Iterator<Item = Fill> {
     let of_request = rest.iter().take_while(|event| !matches!(event, Event::BatchItem { .. }));
     of_request.filter_map(move |event| match event {
-        Event::Traded(trade) if trade.taker.order == id => Some(Fill::of(trade, &trade.taker, Role::Taker)),
+        Event::Traded(trade) if trade.taker.order == id => Some(Fill::of(trade, &trade.taker, TradeRole::Taker)),
         _ => None,
     })
 }
@@ -352,13 +352,13 @@ pub struct Fill {
     #[serde(serialize_with = "text")]
     pub fee: Credits,
     /// MAKER or TAKER.
-    pub role: Role,
+    pub role: TradeRole,
 }
 
 /// Which of a trade's two orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Role {
+pub enum TradeRole {
     /// The one that was resting.
     Maker,
     /// The one that came in.
@@ -367,7 +367,7 @@ pub enum Role {
 
 impl Fill {
     /// The side of `trade` that `party` had.
-    pub fn of(trade: &Trade, party: &Party, role: Role) -> Self {
+    pub fn of(trade: &Trade, party: &Party, role: TradeRole) -> Self {
         let price = party.entry.book_price(trade.price);
         Self { trade_id: trade.id, price, quantity: trade.quantity, fee: party.fee, role }
     }
@@ -402,7 +402,7 @@ mod tests {
 
     fn fill(ticks: u16, contracts: u32, fee: i64) -> Fill {
         let (price, quantity) = (Price::new(ticks).unwrap(), Quantity::new(contracts).unwrap());
-        Fill { trade_id: TradeId(1), price, quantity, fee: Credits(fee), role: Role::Taker }
+        Fill { trade_id: TradeId(1), price, quantity, fee: Credits(fee), role: TradeRole::Taker }
     }
 
     #[test]

@@ -14,7 +14,7 @@ const PAGE_TICKS: u16 = 64;
 
 /// Levels of one market, in YES. Cheap to copy.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Book {
+pub struct BookLevels {
     bids: Levels,
     asks: Levels,
     /// The outcome that changed it last; 0 if none did since the view began.
@@ -80,7 +80,7 @@ pub struct NegativeLevel {
     quantity: i64,
 }
 
-impl Book {
+impl BookLevels {
     /// Adds all changes of one outcome and gives the levels that they touched, with what is there now.
     ///
     /// A level is judged after all of them, since the order of changes within an outcome does not matter.
@@ -157,14 +157,14 @@ mod tests {
         BookChange { market: MarketId(1), side, price: Price::new(ticks).unwrap(), quantity }
     }
 
-    fn shown(book: &Book, side: BookSide) -> Vec<(u16, i64)> {
+    fn shown(book: &BookLevels, side: BookSide) -> Vec<(u16, i64)> {
         book.levels(side).map(|(price, quantity)| (price.ticks(), quantity)).collect()
     }
 
     #[test]
     fn levels_are_sums_best_first_and_empty_ones_are_gone() {
         use BookSide::{Ask, Bid};
-        let mut book = Book::default();
+        let mut book = BookLevels::default();
         let changes =
             [change(Bid, 10, 5), change(Bid, 12, 1), change(Bid, 10, 2), change(Ask, 20, 3), change(Ask, 19, 4)];
         book.apply(&changes).unwrap();
@@ -177,14 +177,14 @@ mod tests {
 
     #[test]
     fn a_level_may_dip_within_an_outcome_but_not_after_it() {
-        let mut book = Book::default();
+        let mut book = BookLevels::default();
         assert!(book.apply(&[change(BookSide::Ask, 7, -5), change(BookSide::Ask, 7, 5)]).is_ok());
         assert!(book.apply(&[change(BookSide::Ask, 7, -1)]).is_err());
     }
 
     #[test]
     fn a_copy_shares_all_pages_but_those_that_change_behind_it() {
-        let mut book = Book::default();
+        let mut book = BookLevels::default();
         let full = (1..10_000).map(|ticks| change(BookSide::Bid, ticks, 2)).collect::<Vec<_>>();
         book.apply(&full).unwrap();
         let copy = book.clone();
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn pages_are_a_sorted_map() {
-        let (mut book, mut map, mut seed) = (Book::default(), BTreeMap::new(), 7_u64);
+        let (mut book, mut map, mut seed) = (BookLevels::default(), BTreeMap::new(), 7_u64);
         for _ in 0..5_000 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let ticks = u16::try_from(1 + (seed >> 33) % 400).unwrap();

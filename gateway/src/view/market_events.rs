@@ -8,7 +8,7 @@ use schemas::{MarketEvent, MarketEventId, MarketId, Shard};
 
 /// A market event as it stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct KnownMarketEvent {
+pub struct MarketEventView {
     /// What it was created with.
     pub event: MarketEvent,
     /// The market that holds its YES.
@@ -20,13 +20,13 @@ pub struct KnownMarketEvent {
 /// All market events.
 #[derive(Debug, Default)]
 pub struct MarketEvents {
-    events: HashMap<MarketEventId, KnownMarketEvent>,
+    events: HashMap<MarketEventId, MarketEventView>,
     names: BTreeMap<Label, MarketEventId>,
 }
 
 impl MarketEvents {
     /// One that was created.
-    pub fn add(&mut self, known: KnownMarketEvent) {
+    pub fn add(&mut self, known: MarketEventView) {
         self.names.insert(known.event.name.clone(), known.event.id);
         self.events.insert(known.event.id, known);
     }
@@ -38,7 +38,7 @@ impl MarketEvents {
     }
 
     /// One by its id or name. Digits alone are an id: a name of before that has no letter is found by its id only.
-    pub fn named(&self, name: &str) -> Option<&KnownMarketEvent> {
+    pub fn named(&self, name: &str) -> Option<&MarketEventView> {
         if is_id(name) {
             return self.events.get(&name.parse().ok()?);
         }
@@ -46,7 +46,7 @@ impl MarketEvents {
     }
 
     /// In order of name, from the one after `after` on.
-    pub fn after(&self, after: Option<&Label>) -> impl Iterator<Item = &KnownMarketEvent> {
+    pub fn after(&self, after: Option<&Label>) -> impl Iterator<Item = &MarketEventView> {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);
         self.names.range::<Label, _>((from, Unbounded)).filter_map(|(_, id)| self.events.get(id))
@@ -57,11 +57,11 @@ impl MarketEvents {
 mod tests {
     use super::*;
 
-    fn known(name: &str) -> KnownMarketEvent {
+    fn known(name: &str) -> MarketEventView {
         let name: Label = name.parse().unwrap();
         let (id, title) = (MarketEventId::of(&name), "Who?".parse().unwrap());
         let event = MarketEvent { id, name, title, exclusive: true };
-        KnownMarketEvent { event, yes: None, shard: Shard::new(0).unwrap() }
+        MarketEventView { event, yes: None, shard: Shard::new(0).unwrap() }
     }
 
     #[test]

@@ -18,19 +18,19 @@ pub mod trades;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemas::effects;
-use schemas::ids::Coordinate;
-use schemas::reading::Position;
+use schemas::ids::LogPosition;
+use schemas::reading::Checkpoint;
 use schemas::text::Ticker;
 use schemas::{AccountId, ApiKeyId, Event, MarketEventId, MarketId, Outcome, Shard, Term, Timestamp};
 
 use crate::shapes::PublicTrade;
-use crate::shapes::market::{Clarified, Market};
+use crate::shapes::market::{Clarified, MarketShape};
 use admins::Admins;
-use book::{Book, Level, NegativeLevel};
+use book::{BookLevels, Level, NegativeLevel};
 use keys::Keys;
-use market_events::{KnownMarketEvent, MarketEvents};
+use market_events::{MarketEventView, MarketEvents};
 use parts::ShardParts;
-use topics::{Topic, Topics};
+use topics::{MarketIndex, MarketTopic};
 use touched::Touched;
 use trades::RecentTrades;
 
@@ -44,7 +44,7 @@ pub struct LiveView {
     admins: Admins,
     markets: HashMap<MarketId, LiveMarket>,
     tickers: BTreeMap<Ticker, MarketId>,
-    topics: Topics,
+    topics: MarketIndex,
     market_events: MarketEvents,
     /// Markets that have left their shard's state: Postgres has what is left of them.
     archived: BTreeSet<MarketId>,
@@ -55,16 +55,16 @@ pub struct LiveView {
 #[derive(Debug)]
 pub struct LiveMarket {
     /// Its listing and state.
-    pub market: Market,
+    pub market: MarketShape,
     /// Its levels.
-    pub book: Book,
+    pub book: BookLevels,
     /// Its last trades.
     pub trades: RecentTrades,
 }
 
 /// What one outcome changed that somebody may be watching.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub struct ViewChanges {
     /// Levels of books, as they are now.
     pub books: BTreeMap<MarketId, Vec<Level>>,
     /// Trades, in order of matching.
@@ -97,11 +97,11 @@ fn is_id(name: &str) -> bool {
 
 impl LiveView {
     /// The view at `positions`, one for each shard, before anything is added.
-    pub fn at(positions: &[Position]) -> Self {
+    pub fn at(positions: &[Checkpoint]) -> Self {
         let sequences = positions.iter().map(|position| position.sequence).collect();
         let parts = positions.iter().map(|_| ShardParts::default()).collect();
         let (keys, admins, archived) = (Keys::default(), Admins::default(), BTreeSet::new());
-        let (markets, tickers, topics) = (HashMap::new(), BTreeMap::new(), Topics::default());
+        let (markets, tickers, topics) = (HashMap::new(), BTreeMap::new(), MarketIndex::default());
         Self {
             sequences,
             parts,
@@ -117,8 +117,8 @@ impl LiveView {
     }
 
     /// Makes an outcome true.
-    pub fn apply(&mut self, shard: Shard, outcome: &Outcome) -> Result<Changes, FoldError> {
-        let mut changes = Changes::default();
+    pub fn apply(&mut self, shard: Shard, outcome: &Outcome) -> Result<ViewChanges, FoldError> {
+        let mut changes = ViewChanges::default();
         let mut levels: BTreeMap<MarketId, Vec<effects::BookChange>> = BTreeMap::new();
         for event in &outcome.events {
             self.parts[shard.index()].apply(event, outcome.time);
@@ -143,7 +143,7 @@ impl LiveView {
         shard: Shard,
         event: &Event,
         time: Timestamp,
-        changes: &mut Changes,
+        changes: &mut ViewChanges,
     ) -> Result<(), FoldError> {
         match event {
             Event::ApiKeyAdded { account, key, .. } => self.keys.add(*account, key.clone()),
@@ -154,7 +154,7 @@ impl LiveView {
             }
             Event::AdminSet { admin, .. } => self.admins.set(admin.as_ref().clone()),
             Event::AdminRevoked { admin, .. } => self.admins.revoke(*admin),
-            Event::MarketCreated { listing, .. } => self.list(Market::listed(listing.clone(), shard)),
+            Event::MarketCreated { listing, .. } => self.list(MarketShape::listed(listing.clone(), shard)),
             Event::MarketEdited { market, edit, .. } => self.describe(*market, |market| {
                 market.listing.edit(edit);
                 Some(())
@@ -167,7 +167,7 @@ impl LiveView {
                 Some(())
             })?,
             Event::MarketEventCreated { event, .. } => {
-                self.market_events.add(KnownMarketEvent { event: event.as_ref().clone(), yes: None, shard });
+                self.market_events.add(MarketEventView { event: event.as_ref().clone(), yes: None, shard });
             }
             Event::YesHeld { event, market } => {
                 let held = self.market_events.hold(*event, *market);
@@ -194,7 +194,7 @@ impl LiveView {
     }
 
     /// What a market is, or where it stands, changes.
-    fn describe(&mut self, id: MarketId, change: impl FnOnce(&mut Market) -> Option<()>) -> Result<(), FoldError> {
+    fn describe(&mut self, id: MarketId, change: impl FnOnce(&mut MarketShape) -> Option<()>) -> Result<(), FoldError> {
         let live = self.markets.get_mut(&id).ok_or(FoldError::MarketUnknown(id))?;
         self.topics.remove(&live.market);
         change(&mut live.market).ok_or(FoldError::Texts(id))?;
@@ -203,11 +203,11 @@ impl LiveView {
     }
 
     /// Adds a market, with an empty book.
-    pub fn list(&mut self, market: Market) {
+    pub fn list(&mut self, market: MarketShape) {
         let (id, listing) = (market.listing.market, &market.listing);
         self.tickers.insert(listing.ticker.clone(), id);
         self.topics.add(&market);
-        self.markets.insert(id, LiveMarket { market, book: Book::default(), trades: RecentTrades::default() });
+        self.markets.insert(id, LiveMarket { market, book: BookLevels::default(), trades: RecentTrades::default() });
     }
 
     /// A market leaves the view, or never came into it.
@@ -284,11 +284,11 @@ impl LiveView {
     /// than `steps` markets: if there may be more, the last one that was looked at comes with them.
     pub fn markets_under(
         &self,
-        topics: &[Topic],
+        topics: &[MarketTopic],
         after: Option<&Ticker>,
         limit: usize,
         steps: usize,
-    ) -> (Vec<Market>, Option<Ticker>) {
+    ) -> (Vec<MarketShape>, Option<Ticker>) {
         let (mut found, mut looked_at) = (Vec::new(), None);
         for ticker in self.tickers_under(topics, after).take(steps) {
             let market = self.tickers.get(ticker).and_then(|id| Some(&self.markets.get(id)?.market));
@@ -305,7 +305,7 @@ impl LiveView {
     /// The tickers of the topic with the fewest, or all.
     fn tickers_under<'a>(
         &'a self,
-        topics: &'a [Topic],
+        topics: &'a [MarketTopic],
         after: Option<&'a Ticker>,
     ) -> Box<dyn Iterator<Item = &'a Ticker> + 'a> {
         use std::ops::Bound::{Excluded, Unbounded};
@@ -318,7 +318,7 @@ impl LiveView {
     }
 
     /// How far a read of an account must be to show all that is known of it here.
-    pub fn touched(&self, account: AccountId) -> Vec<Coordinate> {
+    pub fn touched(&self, account: AccountId) -> Vec<LogPosition> {
         self.touched.of(account)
     }
 
@@ -353,13 +353,13 @@ impl LiveView {
     }
 
     /// How far every shard is folded.
-    pub fn positions(&self) -> Vec<Coordinate> {
+    pub fn positions(&self) -> Vec<LogPosition> {
         let shards = u16::try_from(self.sequences.len()).map_or(0, |n| n);
-        Shard::all(shards).map(|shard| Coordinate { shard, sequence: self.sequence(shard) }).collect()
+        Shard::all(shards).map(|shard| LogPosition { shard, sequence: self.sequence(shard) }).collect()
     }
 
     /// True if the view is at least this far.
-    pub fn has_reached(&self, wanted: &[Coordinate]) -> bool {
+    pub fn has_reached(&self, wanted: &[LogPosition]) -> bool {
         wanted.iter().all(|at| self.sequence(at.shard) >= at.sequence)
     }
 }
@@ -371,9 +371,9 @@ pub mod tests {
     use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Party, Trade};
     use schemas::market::Resolution;
     use schemas::{
-        About, AdminId, Answer, ApiKey, BookSide, Cause, CommandId, Credits, Entry, FeeRate, Instructions, Listing,
-        MarketLimits, MarketState, NewOrder, OrderId, PostOnly, Price, Quantity, Scopes, Status, Terms, TimeInForce,
-        TradeId,
+        About, AdminId, ApiKey, BookSide, Cause, CommandId, Credits, Entry, FeeRate, Instructions, Listing,
+        MarketLimits, MarketState, NewOrder, OrderId, PostOnly, Price, Quantity, ResolutionAnswer, Scopes, Status,
+        Terms, TimeInForce, TradeId,
     };
 
     pub const SHARD: Shard = Shard::new(0).unwrap();
@@ -464,7 +464,7 @@ pub mod tests {
     }
 
     pub fn view_with_market() -> LiveView {
-        let mut view = LiveView::at(&[Position::default()]);
+        let mut view = LiveView::at(&[Checkpoint::default()]);
         view.apply(SHARD, &outcome(1, vec![Event::MarketCreated { listing: listing("RAIN"), by: AdminId(1) }]))
             .unwrap();
         view
@@ -586,19 +586,19 @@ pub mod tests {
             outcome(600 + number, vec![Event::MarketChanged { market, state, resolution, by }])
         };
         [7, 400].into_iter().for_each(|number| drop(view.apply(SHARD, &paused(number)).unwrap()));
-        let names = |(found, more): (Vec<Market>, Option<Ticker>)| {
+        let names = |(found, more): (Vec<MarketShape>, Option<Ticker>)| {
             let names: Vec<_> = found.iter().map(|market| market.listing.ticker.to_string()).collect();
             (names, more.map(|more| more.to_string()))
         };
-        let in_state = |state, steps| names(view.markets_under(&[Topic::State(state)], None, 9, steps));
+        let in_state = |state, steps| names(view.markets_under(&[MarketTopic::State(state)], None, 9, steps));
         assert_eq!(in_state(MarketState::Paused, 2), (vec!["M-007".to_owned(), "M-400".to_owned()], None));
         assert_eq!(in_state(MarketState::Paused, 1), (vec!["M-007".to_owned()], Some("M-007".to_owned())));
         assert_eq!(in_state(MarketState::Voided, 1), (Vec::new(), None));
         let (found, more) = in_state(MarketState::Created, 100);
         assert_eq!((found.len(), more), (9, Some("M-009".to_owned())));
         // Those of a category that are in no such state are walked, so many at a time.
-        let category = Topic::Category("tests".parse().unwrap());
-        let both = [Topic::State(MarketState::Created), category];
+        let category = MarketTopic::Category("tests".parse().unwrap());
+        let both = [MarketTopic::State(MarketState::Created), category];
         assert_eq!(names(view.markets_under(&both, Some(&"M-495".parse().unwrap()), 9, 100)).0.len(), 5);
     }
 
@@ -610,7 +610,7 @@ pub mod tests {
         let key = ApiKey::with_secret(presented.id, presented.hash(), Scopes::READ_TRADE);
         let state = MarketState::Open;
         let limits = MarketLimits { position: 5, ..MarketLimits::NONE };
-        let resolution = Some(Resolution { answer: Answer::Void, proposed_by: AdminId(1), confirmed: None });
+        let resolution = Some(Resolution { answer: ResolutionAnswer::Void, proposed_by: AdminId(1), confirmed: None });
         let events = vec![
             Event::MarketChanged { market, state, resolution, by: Some(AdminId(1)) },
             Event::MarketLimited { market, limits, by: AdminId(1) },
@@ -650,7 +650,7 @@ pub mod tests {
 
     #[test]
     fn a_log_that_does_not_follow_is_an_error() {
-        let mut view = LiveView::at(&[Position::default()]);
+        let mut view = LiveView::at(&[Checkpoint::default()]);
         let orphan = outcome(1, vec![Event::OrderPlaced(placed(1, Entry::BuyYes, 1, 1, 0))]);
         assert!(matches!(view.apply(SHARD, &orphan), Err(FoldError::MarketUnknown(_))));
     }

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::PART_COUNTS_MS;
-use schemas::{Event, Part, PartId, Term, Timestamp};
+use schemas::{Event, PartId, PartInfo, Term, Timestamp};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct ShardParts {
     vocabulary: Option<u16>,
-    parts: BTreeMap<PartId, (Part, Timestamp)>,
+    parts: BTreeMap<PartId, (PartInfo, Timestamp)>,
 }
 
 impl ShardParts {
@@ -48,7 +48,7 @@ impl ShardParts {
     }
 
     /// The parts that have announced themselves, and when they did last.
-    pub fn all(&self) -> impl Iterator<Item = &(Part, Timestamp)> {
+    pub fn all(&self) -> impl Iterator<Item = &(PartInfo, Timestamp)> {
         self.parts.values()
     }
 }

@@ -6,11 +6,11 @@ use std::ops::Bound::{Excluded, Unbounded};
 use schemas::text::{Label, Ticker};
 use schemas::{MarketEventId, MarketState};
 
-use crate::shapes::market::Market;
+use crate::shapes::market::MarketShape;
 
 /// What a market is listed under.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Topic {
+pub enum MarketTopic {
     /// Where it stands.
     State(MarketState),
     /// Its category.
@@ -21,9 +21,9 @@ pub enum Topic {
     Event(MarketEventId),
 }
 
-impl Topic {
+impl MarketTopic {
     /// True if a market is listed under it.
-    pub fn has(&self, market: &Market) -> bool {
+    pub fn has(&self, market: &MarketShape) -> bool {
         let about = &market.listing.about;
         match self {
             Self::State(state) => market.state == *state,
@@ -36,25 +36,25 @@ impl Topic {
 
 /// Tickers by topic, in order.
 #[derive(Debug, Default)]
-pub struct Topics(BTreeMap<Topic, BTreeSet<Ticker>>);
+pub struct MarketIndex(BTreeMap<MarketTopic, BTreeSet<Ticker>>);
 
-fn topics(market: &Market) -> impl Iterator<Item = Topic> {
+fn topics(market: &MarketShape) -> impl Iterator<Item = MarketTopic> {
     let about = &market.listing.about;
-    let first = [Topic::State(market.state), Topic::Category(about.category.clone())];
-    let tags = about.tags.iter().cloned().map(Topic::Tag);
-    first.into_iter().chain(tags).chain(about.event.map(Topic::Event))
+    let first = [MarketTopic::State(market.state), MarketTopic::Category(about.category.clone())];
+    let tags = about.tags.iter().cloned().map(MarketTopic::Tag);
+    first.into_iter().chain(tags).chain(about.event.map(MarketTopic::Event))
 }
 
-impl Topics {
+impl MarketIndex {
     /// A market is listed.
-    pub fn add(&mut self, market: &Market) {
+    pub fn add(&mut self, market: &MarketShape) {
         for topic in topics(market) {
             self.0.entry(topic).or_default().insert(market.listing.ticker.clone());
         }
     }
 
     /// A market is listed no more.
-    pub fn remove(&mut self, market: &Market) {
+    pub fn remove(&mut self, market: &MarketShape) {
         for topic in topics(market) {
             if let Some(tickers) = self.0.get_mut(&topic) {
                 tickers.remove(&market.listing.ticker);
@@ -66,12 +66,12 @@ impl Topics {
     }
 
     /// How many are listed under a topic.
-    pub fn count(&self, topic: &Topic) -> usize {
+    pub fn count(&self, topic: &MarketTopic) -> usize {
         self.0.get(topic).map_or(0, BTreeSet::len)
     }
 
     /// Those under a topic, in order, from the one after `after` on.
-    pub fn after(&self, topic: &Topic, after: Option<&Ticker>) -> impl Iterator<Item = &Ticker> {
+    pub fn after(&self, topic: &MarketTopic, after: Option<&Ticker>) -> impl Iterator<Item = &Ticker> {
         let from = after.map_or(Unbounded, Excluded);
         self.0.get(topic).into_iter().flat_map(move |tickers| tickers.range::<Ticker, _>((from, Unbounded)))
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use schemas::effects::{position_changes, purse_change};
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{AccountId, Event, Shard};
 
 use crate::ws::changes::{account_of_group, accounts_of};
@@ -17,9 +17,9 @@ const GENERATION: usize = 65_536;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Touched {
-    newer: HashMap<AccountId, Vec<Coordinate>>,
-    older: HashMap<AccountId, Vec<Coordinate>>,
-    forgotten: Vec<Coordinate>,
+    newer: HashMap<AccountId, Vec<LogPosition>>,
+    older: HashMap<AccountId, Vec<LogPosition>>,
+    forgotten: Vec<LogPosition>,
 }
 
 impl Touched {
@@ -27,11 +27,11 @@ impl Touched {
     pub fn apply(&mut self, shard: Shard, sequence: u64, events: &[Event]) {
         let accounts: BTreeSet<AccountId> = events.iter().flat_map(touched).collect();
         for account in accounts {
-            self.touch(account, Coordinate { shard, sequence });
+            self.touch(account, LogPosition { shard, sequence });
         }
     }
 
-    fn touch(&mut self, account: AccountId, at: Coordinate) {
+    fn touch(&mut self, account: AccountId, at: LogPosition) {
         if self.newer.len() == GENERATION && !self.newer.contains_key(&account) {
             let forgotten = std::mem::replace(&mut self.older, std::mem::take(&mut self.newer));
             forgotten.into_values().flatten().for_each(|at| raise(&mut self.forgotten, at));
@@ -40,7 +40,7 @@ impl Touched {
     }
 
     /// What a read of the account must have.
-    pub fn of(&self, account: AccountId) -> Vec<Coordinate> {
+    pub fn of(&self, account: AccountId) -> Vec<LogPosition> {
         let mut wanted = self.forgotten.clone();
         let kept = [&self.older, &self.newer].into_iter().filter_map(|kept| kept.get(&account)).flatten();
         kept.for_each(|at| raise(&mut wanted, *at));
@@ -49,7 +49,7 @@ impl Touched {
 }
 
 /// The later of two positions of a shard stays.
-pub fn raise(positions: &mut Vec<Coordinate>, at: Coordinate) {
+pub fn raise(positions: &mut Vec<LogPosition>, at: LogPosition) {
     match positions.iter_mut().find(|known| known.shard == at.shard) {
         Some(known) => known.sequence = known.sequence.max(at.sequence),
         None => positions.push(at),
@@ -79,8 +79,8 @@ mod tests {
 
     const OTHER: Shard = Shard::new(1).unwrap();
 
-    fn at(shard: Shard, sequence: u64) -> Coordinate {
-        Coordinate { shard, sequence }
+    fn at(shard: Shard, sequence: u64) -> LogPosition {
+        LogPosition { shard, sequence }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use schemas::answers::{Part, parts};
+use schemas::answers::{CommandEvents, parts};
 use schemas::event::{CancelReason, OrderAmended, OrderPlaced, Trade};
 use schemas::{
     AccountId, Credits, Event, GroupId, OrderId, Outcome, Quantity, Rejection, Status, Timestamp, TriggerCause,
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::answers::AmendedTerms;
 use crate::db::ListedOrder;
-use crate::shapes::{Fill, Order, Role, average_price, fills_of_taker, number, text};
+use crate::shapes::{Fill, Order, TradeRole, average_price, fills_of_taker, number, text};
 use crate::ws::protocol::{self, Delta};
 
 /// A delta of the channel, but for what a session knows.
@@ -48,17 +48,17 @@ enum Happened {
 
 /// Orders of one account that live, as far as a session has told.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Tallies(HashMap<OrderId, Tally>);
+pub struct Tallies(HashMap<OrderId, OrderTally>);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Tally {
+struct OrderTally {
     quantity: Quantity,
     filled: Quantity,
     notional: Credits,
     fees: Credits,
 }
 
-impl Tally {
+impl OrderTally {
     fn of(order: &Order) -> Self {
         Self { quantity: order.quantity, filled: order.filled, notional: order.notional, fees: order.fees }
     }
@@ -67,7 +67,7 @@ impl Tally {
 impl Tallies {
     /// Those of a snapshot.
     pub fn of(orders: &[ListedOrder]) -> Self {
-        Self(orders.iter().map(|listed| (listed.order.id, Tally::of(&listed.order))).collect())
+        Self(orders.iter().map(|listed| (listed.order.id, OrderTally::of(&listed.order))).collect())
     }
 }
 
@@ -261,13 +261,13 @@ impl Entered {
 /// What the event at `index` did to the orders of one account.
 fn happened_at(
     account: AccountId,
-    part: &Part<'_>,
+    part: &CommandEvents<'_>,
     index: usize,
     time: Timestamp,
     entered: &mut Option<Entered>,
     happened: &mut Vec<Happened>,
 ) {
-    let Part { command, events, .. } = *part;
+    let CommandEvents { command, events, .. } = *part;
     let rest = &events[index + 1..];
     match &events[index] {
         Event::OrderPlaced(placed) => {
@@ -307,7 +307,7 @@ fn happened_at(
 /// One account's sides of a trade: none, one or both, the maker's first.
 fn fills(account: AccountId, trade: &Trade, entered: Option<&mut Entered>, happened: &mut Vec<Happened>) {
     if trade.maker.account == account {
-        let fill = Fill::of(trade, &trade.maker, Role::Maker);
+        let fill = Fill::of(trade, &trade.maker, TradeRole::Maker);
         let (order, remaining) = (trade.maker.order, trade.maker_remaining);
         happened.push(Happened::Filled { order, filled: None, remaining, fill });
     }
@@ -316,7 +316,7 @@ fn fills(account: AccountId, trade: &Trade, entered: Option<&mut Entered>, happe
     taker.filled = taker.filled + trade.quantity;
     taker.left = taker.left.saturating_sub(1);
     if taker.account == account {
-        let fill = Fill::of(trade, &trade.taker, Role::Taker);
+        let fill = Fill::of(trade, &trade.taker, TradeRole::Taker);
         let (filled, remaining) = (Some(taker.filled), taker.remaining());
         happened.push(Happened::Filled { order: taker.order, filled, remaining, fill });
         happened.extend(taker.ended());
@@ -327,13 +327,13 @@ impl OrdersDelta {
     /// Its text, with what `tallies` has, which then has this, too.
     pub fn told(&self, tallies: &mut Tallies) -> String {
         let changes = self.happened.iter().map(|happened| tallies.change(happened)).collect();
-        protocol::orders_delta(&self.delta, Changes { changes })
+        protocol::orders_delta(&self.delta, OrderChanges { changes })
     }
 }
 
 /// The body of a delta.
 #[derive(Serialize)]
-pub struct Changes {
+pub struct OrderChanges {
     changes: Vec<Change>,
 }
 
@@ -342,7 +342,7 @@ impl Tallies {
     fn change(&mut self, happened: &Happened) -> Change {
         match happened {
             Happened::Placed(order) => {
-                self.0.insert(order.id, Tally::of(order));
+                self.0.insert(order.id, OrderTally::of(order));
                 Change::Placed { order: order.as_ref().clone() }
             }
             Happened::Rejected(order, rejection) => {

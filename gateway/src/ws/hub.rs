@@ -13,7 +13,7 @@ use schemas::shard_map::ShardMap;
 use schemas::{AccountId, ApiKeyId, Event, MarketId, Outcome, Shard};
 use tokio::sync::{mpsc, watch};
 
-use crate::view::Changes;
+use crate::view::ViewChanges;
 use crate::ws::changes::{self, OrdersDelta};
 use crate::ws::protocol::{self, Delta};
 
@@ -25,7 +25,7 @@ pub const SUBSCRIPTIONS_MAX: usize = 256;
 
 /// Something that can be watched.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Topic {
+pub enum Subject {
     /// A market's levels.
     Book(MarketId),
     /// A market's trades.
@@ -42,12 +42,12 @@ pub struct Frame {
     /// The outcome's sequence.
     pub sequence: u64,
     /// What is told, shared by all receivers.
-    pub body: Body,
+    pub body: DeltaBody,
 }
 
 /// What a message tells.
 #[derive(Clone, Debug)]
-pub enum Body {
+pub enum DeltaBody {
     /// JSON.
     Text(Utf8Bytes),
     /// What each session adds to from what it knows.
@@ -68,7 +68,7 @@ pub enum Eviction {
 }
 
 /// A client's end of its queue.
-pub struct Inbox {
+pub struct ClientQueue {
     /// The client.
     pub client: ClientNumber,
     /// Its messages.
@@ -84,14 +84,14 @@ pub struct ClientNumber(u64);
 struct Client {
     frames: mpsc::Sender<Frame>,
     evicted: watch::Sender<Option<Eviction>>,
-    topics: HashSet<Topic>,
+    topics: HashSet<Subject>,
     key: Option<(AccountId, ApiKeyId)>,
 }
 
 /// How far each shard was in a client's snapshot, as long as nothing later came of it. What is told up to there, the client has.
 type Start = Vec<(Shard, u64)>;
 
-struct Watched {
+struct WatchedSubject {
     clients: BTreeMap<ClientNumber, Start>,
     /// The sequence of the last message, for each shard that told of this topic.
     last: HashMap<Shard, u64>,
@@ -102,7 +102,7 @@ pub struct Hub {
     /// Which shard's word counts for an account.
     map: ShardMap,
     clients: HashMap<ClientNumber, Client>,
-    topics: HashMap<Topic, Watched>,
+    topics: HashMap<Subject, WatchedSubject>,
     next: u64,
     /// Messages handed to clients.
     messages: Counter,
@@ -128,7 +128,7 @@ impl Hub {
     }
 
     /// A new client, without subscriptions.
-    pub fn connect(&mut self) -> Inbox {
+    pub fn connect(&mut self) -> ClientQueue {
         self.next += 1;
         let client = ClientNumber(self.next);
         let (sender, frames) = mpsc::channel(QUEUE_MAX);
@@ -136,7 +136,7 @@ impl Hub {
         let state = Client { frames: sender, evicted: evict, topics: HashSet::new(), key: None };
         self.clients.insert(client, state);
         self.gauge();
-        Inbox { client, frames, evicted }
+        ClientQueue { client, frames, evicted }
     }
 
     /// Forgets a client.
@@ -161,7 +161,7 @@ impl Hub {
     pub fn subscribe(
         &mut self,
         client: ClientNumber,
-        topic: Topic,
+        topic: Subject,
         start: impl IntoIterator<Item = (Shard, u64)>,
     ) -> Result<(), NotSubscribed> {
         let state = self.clients.get_mut(&client).ok_or(NotSubscribed)?;
@@ -170,13 +170,13 @@ impl Hub {
         }
         state.topics.insert(topic);
         let start: Start = start.into_iter().collect();
-        let first = || Watched { clients: BTreeMap::new(), last: start.iter().copied().collect() };
+        let first = || WatchedSubject { clients: BTreeMap::new(), last: start.iter().copied().collect() };
         self.topics.entry(topic).or_insert_with(first).clients.insert(client, start);
         Ok(())
     }
 
     /// No later message of the topic goes to the client. What is in its queue already does.
-    pub fn unsubscribe(&mut self, client: ClientNumber, topic: Topic) {
+    pub fn unsubscribe(&mut self, client: ClientNumber, topic: Subject) {
         if self.clients.get_mut(&client).is_some_and(|state| state.topics.remove(&topic)) {
             self.leave(client, topic);
         }
@@ -187,7 +187,7 @@ impl Hub {
         self.clients.get(&client).is_none_or(|state| state.topics.is_empty())
     }
 
-    fn leave(&mut self, client: ClientNumber, topic: Topic) {
+    fn leave(&mut self, client: ClientNumber, topic: Subject) {
         if let Some(watched) = self.topics.get_mut(&topic) {
             watched.clients.remove(&client);
             if watched.clients.is_empty() {
@@ -197,19 +197,19 @@ impl Hub {
     }
 
     /// Tells every watcher of what an outcome changed: one message a topic.
-    pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &Changes) {
+    pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &ViewChanges) {
         for (&market, levels) in &changes.books {
-            let body = |delta: &Delta| Body::Text(protocol::book_delta(market, levels, delta).into());
-            self.tell(Topic::Book(market), shard, outcome, body);
+            let body = |delta: &Delta| DeltaBody::Text(protocol::book_delta(market, levels, delta).into());
+            self.tell(Subject::Book(market), shard, outcome, body);
         }
         for (&market, trades) in &changes.trades {
-            let body = |delta: &Delta| Body::Text(protocol::trades_delta(market, trades, delta).into());
-            self.tell(Topic::Trades(market), shard, outcome, body);
+            let body = |delta: &Delta| DeltaBody::Text(protocol::trades_delta(market, trades, delta).into());
+            self.tell(Subject::Trades(market), shard, outcome, body);
         }
         for account in self.watched_accounts(shard, &outcome.events) {
             let at_home = self.map.of_account(account) == shard;
-            self.tell(Topic::Orders(account), shard, outcome, |delta| {
-                Body::Orders(Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
+            self.tell(Subject::Orders(account), shard, outcome, |delta| {
+                DeltaBody::Orders(Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
             });
         }
     }
@@ -220,10 +220,10 @@ impl Hub {
         let with_groups = events.iter().filter_map(changes::account_of_group);
         let told_at_home = with_groups.filter(|&account| self.map.of_account(account) == shard);
         let touched = events.iter().flat_map(changes::accounts_of).chain(told_at_home);
-        touched.filter(|&account| self.topics.contains_key(&Topic::Orders(account))).collect()
+        touched.filter(|&account| self.topics.contains_key(&Subject::Orders(account))).collect()
     }
 
-    fn tell(&mut self, topic: Topic, shard: Shard, outcome: &Outcome, body: impl FnOnce(&Delta) -> Body) {
+    fn tell(&mut self, topic: Subject, shard: Shard, outcome: &Outcome, body: impl FnOnce(&Delta) -> DeltaBody) {
         let Some(watched) = self.topics.get_mut(&topic) else { return };
         let sequence = outcome.sequence;
         let mut told = Vec::with_capacity(watched.clients.len());
@@ -339,11 +339,11 @@ mod tests {
         }
     }
 
-    fn received(inbox: &mut Inbox) -> Vec<serde_json::Value> {
+    fn received(inbox: &mut ClientQueue) -> Vec<serde_json::Value> {
         let frames = std::iter::from_fn(|| inbox.frames.try_recv().ok());
         let text = |frame: Frame| match frame.body {
-            Body::Text(text) => serde_json::from_str(text.as_str()).unwrap(),
-            Body::Orders(delta) => serde_json::from_str(&delta.told(&mut Tallies::default())).unwrap(),
+            DeltaBody::Text(text) => serde_json::from_str(text.as_str()).unwrap(),
+            DeltaBody::Orders(delta) => serde_json::from_str(&delta.told(&mut Tallies::default())).unwrap(),
         };
         frames.map(text).collect()
     }
@@ -352,8 +352,8 @@ mod tests {
     fn each_client_gets_its_topics_with_an_unbroken_chain_of_sequences() {
         let mut hub = hub();
         let (mut all, mut alice) = (hub.connect(), hub.connect());
-        hub.subscribe(all.client, Topic::Book(market()), [(SHARD, 3)]).unwrap();
-        hub.subscribe(alice.client, Topic::Orders(AccountId(1)), [(SHARD, 3)]).unwrap();
+        hub.subscribe(all.client, Subject::Book(market()), [(SHARD, 3)]).unwrap();
+        hub.subscribe(alice.client, Subject::Orders(AccountId(1)), [(SHARD, 3)]).unwrap();
         run(&mut hub);
         let links = |messages: &[serde_json::Value]| -> Vec<(u64, u64)> {
             messages.iter().map(|m| (m["previous"].as_u64().unwrap(), m["sequence"].as_u64().unwrap())).collect()
@@ -370,11 +370,11 @@ mod tests {
     fn what_a_snapshot_has_is_not_told_again_when_the_fan_out_is_behind_it() {
         let mut hub = hub();
         let (mut before, mut after) = (hub.connect(), hub.connect());
-        hub.subscribe(before.client, Topic::Book(market()), [(SHARD, 3)]).unwrap();
+        hub.subscribe(before.client, Subject::Book(market()), [(SHARD, 3)]).unwrap();
         // Its snapshot has the first outcome, which is not published yet.
-        hub.subscribe(after.client, Topic::Book(market()), [(SHARD, 5)]).unwrap();
+        hub.subscribe(after.client, Subject::Book(market()), [(SHARD, 5)]).unwrap();
         run(&mut hub);
-        let links = |inbox: &mut Inbox| -> Vec<(u64, u64)> {
+        let links = |inbox: &mut ClientQueue| -> Vec<(u64, u64)> {
             received(inbox).iter().map(|m| (m["previous"].as_u64().unwrap(), m["sequence"].as_u64().unwrap())).collect()
         };
         assert_eq!(links(&mut before), [(3, 5), (5, 7)]);
@@ -385,7 +385,7 @@ mod tests {
     fn an_account_hears_nothing_of_others() {
         let mut hub = hub();
         let mut carol = hub.connect();
-        hub.subscribe(carol.client, Topic::Orders(AccountId(3)), [(SHARD, 3)]).unwrap();
+        hub.subscribe(carol.client, Subject::Orders(AccountId(3)), [(SHARD, 3)]).unwrap();
         run(&mut hub);
         assert!(received(&mut carol).is_empty());
     }
@@ -396,7 +396,7 @@ mod tests {
         let limits = GroupLimits::new(10, 60).unwrap();
         let account = (1..).map(AccountId).find(|account| hub.map.of_account(*account) == SHARD).unwrap();
         let mut inbox = hub.connect();
-        hub.subscribe(inbox.client, Topic::Orders(account), []).unwrap();
+        hub.subscribe(inbox.client, Subject::Orders(account), []).unwrap();
         let elsewhere = Shard::all(4).find(|shard| *shard != SHARD).unwrap();
         for (sequence, shard) in [(2, elsewhere), (3, SHARD)] {
             let cause = TriggerCause::Elsewhere;
@@ -406,7 +406,7 @@ mod tests {
                 Event::GroupTriggered { account, group, cause },
                 Event::GroupDeleted { account, group },
             ];
-            hub.publish(shard, &outcome(sequence, events), &Changes::default());
+            hub.publish(shard, &outcome(sequence, events), &ViewChanges::default());
         }
         let told = received(&mut inbox);
         assert_eq!((told.len(), &told[0]["shard"]), (1, &serde_json::json!(SHARD.number())));
@@ -425,10 +425,10 @@ mod tests {
         let mut hub = hub();
         let (slow, mut quick) = (hub.connect(), hub.connect());
         for inbox in [&slow, &quick] {
-            hub.subscribe(inbox.client, Topic::Book(market()), [(SHARD, 1)]).unwrap();
+            hub.subscribe(inbox.client, Subject::Book(market()), [(SHARD, 1)]).unwrap();
         }
         for sequence in 2..(QUEUE_MAX as u64 + 10) {
-            let changes = Changes { books: [(market(), Vec::new())].into(), ..Changes::default() };
+            let changes = ViewChanges { books: [(market(), Vec::new())].into(), ..ViewChanges::default() };
             hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes);
             assert_eq!(received(&mut quick).len(), 1);
         }
@@ -453,11 +453,11 @@ mod tests {
         let mut hub = hub();
         let inbox = hub.connect();
         for id in 0..SUBSCRIPTIONS_MAX as u64 {
-            hub.subscribe(inbox.client, Topic::Book(MarketId(id)), []).unwrap();
+            hub.subscribe(inbox.client, Subject::Book(MarketId(id)), []).unwrap();
         }
-        assert_eq!(hub.subscribe(inbox.client, Topic::Trades(MarketId(0)), []), Err(NotSubscribed));
-        assert_eq!(hub.subscribe(inbox.client, Topic::Book(MarketId(0)), []), Ok(()));
-        hub.unsubscribe(inbox.client, Topic::Book(MarketId(0)));
+        assert_eq!(hub.subscribe(inbox.client, Subject::Trades(MarketId(0)), []), Err(NotSubscribed));
+        assert_eq!(hub.subscribe(inbox.client, Subject::Book(MarketId(0)), []), Ok(()));
+        hub.unsubscribe(inbox.client, Subject::Book(MarketId(0)));
         hub.disconnect(inbox.client);
         assert!(hub.topics.is_empty() && hub.clients.is_empty());
     }

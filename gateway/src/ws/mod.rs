@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
 use crate::http::auth::{bearer, holder};
-use crate::http::extract::Query;
+use crate::http::extract::QueryString;
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::Unsigned;
 use crate::state::Shared;
@@ -34,7 +34,7 @@ const BUFFER: usize = 8 * 1024;
 pub async fn upgrade(
     State(state): State<Shared>,
     _: Unsigned,
-    query: Query,
+    query: QueryString,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{AccountId, Shard};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::seldom::Seldom;
 use crate::state::Shared;
 use crate::ws::changes::Tallies;
-use crate::ws::hub::{Body, Frame, QUEUE_MAX};
+use crate::ws::hub::{DeltaBody, Frame, QUEUE_MAX};
 use crate::ws::protocol;
 
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
@@ -35,16 +35,16 @@ pub const SNAPSHOTS_AT_ONCE: usize = 2;
 pub const SNAPSHOT_COSTS: usize = 256 * 1024;
 
 /// The text of the account's live orders, and what they are as of.
-pub struct Snapshot {
+pub struct OrdersSnapshot {
     text: String,
-    at: Vec<Coordinate>,
+    at: Vec<LogPosition>,
     tallies: Tallies,
 }
 
 /// Given up when it is dropped.
-pub struct UnderWay(AbortHandle);
+pub struct SnapshotInProgress(AbortHandle);
 
-impl Drop for UnderWay {
+impl Drop for SnapshotInProgress {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -59,11 +59,11 @@ pub enum OrdersChannel {
     /// Subscribed; the snapshot is on its way.
     Waiting {
         /// The snapshot, or nothing if it could not be had.
-        snapshot: oneshot::Receiver<Snapshot>,
+        snapshot: oneshot::Receiver<OrdersSnapshot>,
         /// Deltas since the subscription.
         held_back: Vec<Frame>,
         /// Who makes it, for as long as it is waited for.
-        _under_way: UnderWay,
+        _under_way: SnapshotInProgress,
     },
     /// Snapshot sent.
     Open {
@@ -94,7 +94,7 @@ pub enum Arrival {
 
 impl OrdersChannel {
     /// Begins to wait for the snapshot of `account`, at least as of `at_least`.
-    pub fn open(state: Shared, account: AccountId, at_least: Vec<Coordinate>) -> Self {
+    pub fn open(state: Shared, account: AccountId, at_least: Vec<LogPosition>) -> Self {
         let (sender, snapshot) = oneshot::channel();
         Self::waiting(snapshot, async move {
             if let Some(found) = read(&state, account, &at_least).await {
@@ -104,15 +104,15 @@ impl OrdersChannel {
         })
     }
 
-    fn waiting(snapshot: oneshot::Receiver<Snapshot>, make: impl Future<Output = ()> + Send + 'static) -> Self {
-        let under_way = UnderWay(tokio::spawn(make).abort_handle());
+    fn waiting(snapshot: oneshot::Receiver<OrdersSnapshot>, make: impl Future<Output = ()> + Send + 'static) -> Self {
+        let under_way = SnapshotInProgress(tokio::spawn(make).abort_handle());
         Self::Waiting { snapshot, held_back: Vec::new(), _under_way: under_way }
     }
 
     /// Waits for the snapshot; for ever if none is on its way.
     pub async fn arrival(&mut self) -> Arrival {
         let Self::Waiting { snapshot, held_back, .. } = self else { return std::future::pending().await };
-        let Ok(Snapshot { text, at, mut tallies }) = snapshot.await else {
+        let Ok(OrdersSnapshot { text, at, mut tallies }) = snapshot.await else {
             *self = Self::Closed;
             return Arrival::Unavailable;
         };
@@ -140,8 +140,8 @@ impl OrdersChannel {
 
 fn text_of(frame: Frame, tallies: &mut Tallies) -> Utf8Bytes {
     match frame.body {
-        Body::Text(text) => text,
-        Body::Orders(delta) => delta.told(tallies).into(),
+        DeltaBody::Text(text) => text,
+        DeltaBody::Orders(delta) => delta.told(tallies).into(),
     }
 }
 
@@ -150,7 +150,7 @@ fn is_news(since: &HashMap<Shard, u64>, frame: &Frame) -> bool {
     frame.sequence > since.get(&frame.shard).copied().unwrap_or(0)
 }
 
-async fn read(state: &Shared, account: AccountId, at_least: &[Coordinate]) -> Option<Snapshot> {
+async fn read(state: &Shared, account: AccountId, at_least: &[LogPosition]) -> Option<OrdersSnapshot> {
     static LINE: Seldom = Seldom::new();
     let made = make(state, account, at_least, Instant::now() + SNAPSHOT_WITHIN).await;
     if let Err(error) = &made
@@ -164,9 +164,9 @@ async fn read(state: &Shared, account: AccountId, at_least: &[Coordinate]) -> Op
 async fn make(
     state: &Shared,
     account: AccountId,
-    at_least: &[Coordinate],
+    at_least: &[LogPosition],
     deadline: Instant,
-) -> Result<Snapshot, String> {
+) -> Result<OrdersSnapshot, String> {
     state.database_progress.wait(at_least, deadline).await.map_err(|error| error.to_string())?;
     let turn = tokio::time::timeout_at(deadline, Arc::clone(&state.snapshots).acquire_owned()).await;
     let turn = turn.map_err(|_| "too many others are made".to_owned())?.map_err(|error| error.to_string())?;
@@ -176,7 +176,7 @@ async fn make(
     let text = tokio::task::spawn_blocking(move || {
         let text = protocol::orders_snapshot(&orders, !more, &at);
         drop(turn);
-        Snapshot { text, at, tallies: Tallies::of(&orders) }
+        OrdersSnapshot { text, at, tallies: Tallies::of(&orders) }
     });
     text.await.map_err(|error| error.to_string())
 }
@@ -188,11 +188,11 @@ mod tests {
 
     fn frame(shard: u16, sequence: u64) -> Frame {
         let shard = Shard::new(shard).unwrap();
-        let body = Body::Text(format!("{shard}:{sequence}").into());
+        let body = DeltaBody::Text(format!("{shard}:{sequence}").into());
         Frame { shard, sequence, body }
     }
 
-    fn waiting() -> (oneshot::Sender<Snapshot>, OrdersChannel) {
+    fn waiting() -> (oneshot::Sender<OrdersSnapshot>, OrdersChannel) {
         let (sender, snapshot) = oneshot::channel();
         (sender, OrdersChannel::waiting(snapshot, std::future::pending()))
     }
@@ -203,10 +203,10 @@ mod tests {
         for (shard, sequence) in [(0, 5), (1, 9), (0, 6)] {
             assert!(matches!(channel.pass(frame(shard, sequence)), Passage::Keep));
         }
-        let at: Vec<Coordinate> = vec!["0:5".parse().unwrap(), "1:8".parse().unwrap()];
+        let at: Vec<LogPosition> = vec!["0:5".parse().unwrap(), "1:8".parse().unwrap()];
         assert!(
             sender
-                .send(Snapshot {
+                .send(OrdersSnapshot {
                     text: protocol::orders_snapshot::<Order>(&[], true, &at),
                     at,
                     tallies: Tallies::default()

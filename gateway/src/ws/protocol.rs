@@ -1,12 +1,12 @@
 //! The messages of the WebSocket, both ways. Pure; documented in API.md.
 
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{AccountId, MarketId, Shard, Timestamp};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::http::fields::Fields;
-use crate::http::parse::{self, Fault};
+use crate::http::parse::{self, ValueFault};
 use crate::http::problem::Problem;
 use crate::shapes::{PublicTrade, iso};
 use crate::signing::{self, Stamp};
@@ -15,7 +15,7 @@ use crate::view::trades::RecentTrades;
 
 /// What a client asks.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Request {
+pub enum SocketRequest {
     /// Something to sign, please.
     Challenge,
     /// This is who I am.
@@ -38,7 +38,7 @@ pub enum Proof {
 }
 
 /// Never shows a key.
-impl std::fmt::Debug for Request {
+impl std::fmt::Debug for SocketRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Challenge => f.write_str("Challenge"),
@@ -61,13 +61,13 @@ pub enum Channel {
     Orders,
 }
 
-impl Request {
+impl SocketRequest {
     /// Reads a message of a client.
     pub fn parse(message: &str) -> Result<Self, Problem> {
         let mut fields = Fields::parse(message.as_bytes())?;
         let op = fields.text("op", |op| match op {
             "challenge" | "auth" | "subscribe" | "unsubscribe" | "ping" => Ok(op.to_owned()),
-            _ => Err(Fault::form("one of challenge, auth, subscribe, unsubscribe, ping")),
+            _ => Err(ValueFault::form("one of challenge, auth, subscribe, unsubscribe, ping")),
         });
         let request = match op.as_deref() {
             Some("challenge") => Some(Self::Challenge),
@@ -92,10 +92,10 @@ fn proof(fields: &mut Fields) -> Option<Proof> {
     fields.refuse("api_key", "give either api_key or key_id");
     let key = fields.text("key_id", parse::key_id);
     let timestamp = fields.text("timestamp", |text| {
-        signing::timestamp(text).ok_or_else(|| Fault::form("milliseconds since 1970-01-01 UTC"))
+        signing::timestamp(text).ok_or_else(|| ValueFault::form("milliseconds since 1970-01-01 UTC"))
     });
     let signature = fields.text("signature", |text| {
-        signing::signature(text).ok_or_else(|| Fault::form("an Ed25519 signature, 64 bytes in base64"))
+        signing::signature(text).ok_or_else(|| ValueFault::form("an Ed25519 signature, 64 bytes in base64"))
     });
     Some(Proof::Signature(Stamp { key: key?, timestamp: timestamp?, signature: signature? }))
 }
@@ -105,7 +105,7 @@ fn channel(fields: &mut Fields) -> Option<Channel> {
         "book" => Ok(Some(Channel::Book as fn(String) -> Channel)),
         "trades" => Ok(Some(Channel::Trades as fn(String) -> Channel)),
         "orders" => Ok(None),
-        _ => Err(Fault::form("one of book, trades, orders")),
+        _ => Err(ValueFault::form("one of book, trades, orders")),
     })?;
     match of_market {
         Some(channel) => fields.text("market", |market| Ok(channel(market.to_owned()))),
@@ -158,7 +158,7 @@ impl<'a, T: Serialize> Envelope<'a, T> {
         json(&Self { r#type: "delta", channel, market_id, shard, sequence, previous, time, body })
     }
 
-    fn snapshot(channel: &'a str, market: MarketId, at: Coordinate, body: T) -> String {
+    fn snapshot(channel: &'a str, market: MarketId, at: LogPosition, body: T) -> String {
         let (market_id, shard, sequence) = (Some(market.to_string()), at.shard.number(), at.sequence);
         let (previous, time) = (None, None);
         json(&Self { r#type: "snapshot", channel, market_id, shard, sequence, previous, time, body })
@@ -171,7 +171,7 @@ fn json<T: Serialize>(value: &T) -> String {
 }
 
 /// All levels of a market, of which `levels` is the text: see [`crate::books`].
-pub fn book_snapshot(market: MarketId, at: Coordinate, levels: &str) -> String {
+pub fn book_snapshot(market: MarketId, at: LogPosition, levels: &str) -> String {
     let (shard, sequence) = (at.shard, at.sequence);
     format!(
         r#"{{"type":"snapshot","channel":"book","market_id":"{market}","shard":{shard},"sequence":{sequence},{levels}}}"#
@@ -194,7 +194,7 @@ struct Trades<'a> {
 }
 
 /// The last trades of a market, newest first.
-pub fn trades_snapshot(market: MarketId, at: Coordinate, trades: &RecentTrades) -> String {
+pub fn trades_snapshot(market: MarketId, at: LogPosition, trades: &RecentTrades) -> String {
     Envelope::snapshot("trades", market, at, Trades { trades: trades.newest_first().collect() })
 }
 
@@ -209,9 +209,9 @@ pub fn orders_delta<T: Serialize>(delta: &Delta, changes: T) -> String {
 }
 
 /// Coordinates as an object: `{"0": 17, "2": 41}`.
-pub struct Positions<'a>(pub &'a [Coordinate]);
+pub struct LogPositions<'a>(pub &'a [LogPosition]);
 
-impl Serialize for Positions<'_> {
+impl Serialize for LogPositions<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for at in self.0 {
@@ -222,16 +222,16 @@ impl Serialize for Positions<'_> {
 }
 
 /// An account's live orders; `complete` if there are no more.
-pub fn orders_snapshot<T: Serialize>(orders: &[T], complete: bool, positions: &[Coordinate]) -> String {
+pub fn orders_snapshot<T: Serialize>(orders: &[T], complete: bool, positions: &[LogPosition]) -> String {
     #[derive(Serialize)]
     struct Message<'a, T> {
         r#type: &'static str,
         channel: &'static str,
-        positions: Positions<'a>,
+        positions: LogPositions<'a>,
         complete: bool,
         orders: &'a [T],
     }
-    json(&Message { r#type: "snapshot", channel: "orders", positions: Positions(positions), complete, orders })
+    json(&Message { r#type: "snapshot", channel: "orders", positions: LogPositions(positions), complete, orders })
 }
 
 /// What the next `auth` of this connection signs.
@@ -277,13 +277,13 @@ mod tests {
     #[test]
     fn requests_are_read_strictly() {
         let market = "RAIN".to_owned();
-        let parse = |message: &str| Request::parse(message).map_err(|problem| problem.kind().code);
-        assert_eq!(parse(r#"{"op":"ping"}"#), Ok(Request::Ping));
-        assert_eq!(parse(r#"{"op":"challenge"}"#), Ok(Request::Challenge));
-        assert_eq!(parse(r#"{"op":"subscribe","channel":"orders"}"#), Ok(Request::Subscribe(Channel::Orders)));
+        let parse = |message: &str| SocketRequest::parse(message).map_err(|problem| problem.kind().code);
+        assert_eq!(parse(r#"{"op":"ping"}"#), Ok(SocketRequest::Ping));
+        assert_eq!(parse(r#"{"op":"challenge"}"#), Ok(SocketRequest::Challenge));
+        assert_eq!(parse(r#"{"op":"subscribe","channel":"orders"}"#), Ok(SocketRequest::Subscribe(Channel::Orders)));
         assert_eq!(
             parse(r#"{"op":"unsubscribe","channel":"book","market":"RAIN"}"#),
-            Ok(Request::Unsubscribe(Channel::Book(market)))
+            Ok(SocketRequest::Unsubscribe(Channel::Book(market)))
         );
         for message in [
             "{}",
@@ -303,12 +303,12 @@ mod tests {
             assert_eq!(parse(message), Err("invalid-request"), "{message}");
         }
         assert_eq!(parse("hello"), Err("malformed-json"));
-        assert_eq!(format!("{:?}", Request::Auth(Proof::Key("secret".to_owned()))), "Auth");
+        assert_eq!(format!("{:?}", SocketRequest::Auth(Proof::Key("secret".to_owned()))), "Auth");
         let signature = format!("{}AQ==", "AQEB".repeat(21));
         let message =
             json!({"op": "auth", "key_id": "00000000000000ab", "timestamp": "1764288000123", "signature": signature});
         let stamp = Stamp { key: schemas::ApiKeyId(0xab), timestamp: 1_764_288_000_123, signature: [1; 64] };
-        assert_eq!(parse(&message.to_string()), Ok(Request::Auth(Proof::Signature(stamp))));
+        assert_eq!(parse(&message.to_string()), Ok(SocketRequest::Auth(Proof::Signature(stamp))));
     }
 
     #[test]
@@ -318,7 +318,7 @@ mod tests {
         let changes = view.apply(SHARD, &outcome(2, vec![Event::OrderPlaced(bid)])).unwrap();
         let market = listing("RAIN").market;
         let levels = crate::books::text(&view.market(market).unwrap().book, usize::MAX);
-        let at = Coordinate { shard: SHARD, sequence: view.sequence(SHARD) };
+        let at = LogPosition { shard: SHARD, sequence: view.sequence(SHARD) };
         let snapshot: Value = serde_json::from_str(&book_snapshot(market, at, &levels)).unwrap();
         assert_eq!(
             snapshot,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::SinkExt;
-use schemas::ids::Coordinate;
+use schemas::ids::LogPosition;
 use schemas::{MarketId, Scopes};
 use service::hex::to_hex;
 use tokio::sync::watch;
@@ -19,9 +19,9 @@ use crate::state::Shared;
 use crate::view::LiveMarket;
 use crate::view::keys::KeyHolder;
 use crate::ws::budget::Budget;
-use crate::ws::hub::{Body, ClientNumber, Eviction, Frame, Inbox, NotSubscribed, Topic};
+use crate::ws::hub::{ClientNumber, ClientQueue, DeltaBody, Eviction, Frame, NotSubscribed, Subject};
 use crate::ws::orders::{Arrival, OrdersChannel, Passage, SNAPSHOT_COSTS};
-use crate::ws::protocol::{self, Channel, Proof, Request};
+use crate::ws::protocol::{self, Channel, Proof, SocketRequest};
 
 /// Pings of the server.
 pub const PING_EVERY: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ pub const BAD_REQUESTS_MAX: u32 = 32;
 
 /// Why a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum End {
+enum SessionEnd {
     /// The client left, or the connection broke.
     Gone,
     /// The client says goodbye, and hears the same.
@@ -69,7 +69,7 @@ enum End {
     HomeHalted,
 }
 
-impl End {
+impl SessionEnd {
     /// The close frame, if there is somebody to get it.
     fn frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
@@ -90,7 +90,7 @@ impl End {
     }
 }
 
-impl From<Eviction> for End {
+impl From<Eviction> for SessionEnd {
     fn from(eviction: Eviction) -> Self {
         match eviction {
             Eviction::TooSlow => Self::TooSlow,
@@ -101,7 +101,7 @@ impl From<Eviction> for End {
     }
 }
 
-impl From<axum::Error> for End {
+impl From<axum::Error> for SessionEnd {
     fn from(error: axum::Error) -> Self {
         match error.into_inner().downcast_ref() {
             Some(tungstenite::Error::Capacity(_)) => Self::TooBig,
@@ -124,7 +124,7 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
     let (budget, asked) = (Budget::full(heard), heard);
     let mut session =
-        Session { socket, state, inbox, key: None, challenge: None, orders, heard, asked, bad_requests, budget };
+        SocketSession { socket, state, inbox, key: None, challenge: None, orders, heard, asked, bad_requests, budget };
     let greeted = match key {
         Some(key) => session.authenticate(key).await,
         None => Ok(()),
@@ -138,10 +138,10 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     session.close(end).await;
 }
 
-struct Session {
+struct SocketSession {
     socket: WebSocket,
     state: Shared,
-    inbox: Inbox,
+    inbox: ClientQueue,
     key: Option<KeyHolder>,
     /// What the next `auth` signs. A message that others have heard signs another connection's.
     challenge: Option<String>,
@@ -154,8 +154,8 @@ struct Session {
     budget: Budget,
 }
 
-impl Session {
-    async fn converse(&mut self, pings: &mut Interval) -> End {
+impl SocketSession {
+    async fn converse(&mut self, pings: &mut Interval) -> SessionEnd {
         let shutdown = self.state.shutdown.clone();
         let stopped = shutdown.wait();
         tokio::pin!(stopped);
@@ -175,7 +175,7 @@ impl Session {
                     let text = protocol::status(&status.borrow_and_update());
                     self.say(text).await
                 }
-                () = &mut stopped => Err(End::Shutdown),
+                () = &mut stopped => Err(SessionEnd::Shutdown),
                 end = evicted(&mut self.inbox.evicted) => Err(end),
                 message = self.socket.recv(), if is_heard => self.hear(message).await,
                 () = sleep_until(heard_from), if !is_heard => Ok(()),
@@ -193,35 +193,35 @@ impl Session {
     }
 
     /// Pings keep nobody here who has nothing to do.
-    fn look(&self) -> Result<(), End> {
+    fn look(&self) -> Result<(), SessionEnd> {
         let is_idle = self.key.is_none() && self.asked.elapsed() >= self.state.socket_idle_within;
-        if is_idle && self.state.live.hub().watches_nothing(self.inbox.client) { Err(End::Idle) } else { Ok(()) }
+        if is_idle && self.state.live.hub().watches_nothing(self.inbox.client) { Err(SessionEnd::Idle) } else { Ok(()) }
     }
 
     /// Says why, and hears what the client says to that. Best effort: it may be gone or not read.
-    async fn close(mut self, end: End) {
+    async fn close(mut self, end: SessionEnd) {
         if let Some(frame) = end.frame() {
             let said = timeout(WRITE_WITHIN, self.socket.send(Message::Close(Some(frame)))).await;
             if !matches!(said, Ok(Ok(()))) {
                 return;
             }
         }
-        if end != End::Gone {
+        if end != SessionEnd::Gone {
             let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
             // A client that does not answer has had its time.
             let _answered = timeout(CLOSE_WITHIN, rest).await;
         }
     }
 
-    async fn ping(&mut self) -> Result<(), End> {
+    async fn ping(&mut self) -> Result<(), SessionEnd> {
         if self.heard.elapsed() >= SILENCE_MAX {
-            return Err(End::Silent);
+            return Err(SessionEnd::Silent);
         }
         self.write([Message::Ping(axum::body::Bytes::new())]).await
     }
 
     /// Writes messages with one flush, a bounded time, unless the client is let go meanwhile.
-    async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), End> {
+    async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), SessionEnd> {
         let socket = &mut self.socket;
         let all = async {
             for message in messages {
@@ -232,34 +232,34 @@ impl Session {
         tokio::select! {
             written = timeout(WRITE_WITHIN, all) => match written {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(End::Gone),
-                Err(_) => Err(End::TooSlow),
+                Ok(Err(_)) => Err(SessionEnd::Gone),
+                Err(_) => Err(SessionEnd::TooSlow),
             },
             end = evicted(&mut self.inbox.evicted) => Err(end),
         }
     }
 
-    async fn say(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), End> {
+    async fn say(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), SessionEnd> {
         self.write([Message::Text(text.into())]).await
     }
 
-    async fn deliver(&mut self, batch: &mut Vec<Frame>) -> Result<(), End> {
+    async fn deliver(&mut self, batch: &mut Vec<Frame>) -> Result<(), SessionEnd> {
         let mut messages = Vec::with_capacity(batch.len());
         for frame in batch.drain(..) {
-            if let Body::Text(text) = frame.body {
+            if let DeltaBody::Text(text) = frame.body {
                 messages.push(Message::Text(text));
                 continue;
             }
             match self.orders.pass(frame) {
                 Passage::Send(text) => messages.push(Message::Text(text)),
                 Passage::Keep => {}
-                Passage::Overrun => return Err(End::TooSlow),
+                Passage::Overrun => return Err(SessionEnd::TooSlow),
             }
         }
         self.write(messages).await
     }
 
-    async fn deliver_snapshot(&mut self, arrival: Arrival) -> Result<(), End> {
+    async fn deliver_snapshot(&mut self, arrival: Arrival) -> Result<(), SessionEnd> {
         match arrival {
             Arrival::Snapshot(text, follow) => {
                 self.budget.spend(text.len(), Instant::now());
@@ -269,18 +269,18 @@ impl Session {
             }
             Arrival::Unavailable => {
                 if let Some(key) = &self.key {
-                    self.state.live.hub().unsubscribe(self.inbox.client, Topic::Orders(key.account));
+                    self.state.live.hub().unsubscribe(self.inbox.client, Subject::Orders(key.account));
                 }
                 self.refuse(&Problem::new(kinds::READ_MODEL_UNAVAILABLE), Some("subscribe")).await
             }
         }
     }
 
-    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
-        let message = message.ok_or(End::Gone)??;
+    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), SessionEnd> {
+        let message = message.ok_or(SessionEnd::Gone)??;
         self.heard = Instant::now();
         match message {
-            Message::Text(text) => match Request::parse(text.as_str()) {
+            Message::Text(text) => match SocketRequest::parse(text.as_str()) {
                 Ok(request) => {
                     self.asked = self.heard;
                     self.serve(request).await
@@ -291,46 +291,46 @@ impl Session {
             // Pings are answered by the library, with the next write at the latest.
             Message::Ping(_) | Message::Pong(_) => Ok(()),
             // The library answers it while the rest is heard.
-            Message::Close(_) => Err(End::Closed),
+            Message::Close(_) => Err(SessionEnd::Closed),
         }
     }
 
-    async fn complain(&mut self, problem: &Problem) -> Result<(), End> {
+    async fn complain(&mut self, problem: &Problem) -> Result<(), SessionEnd> {
         self.bad_requests += 1;
         self.say(protocol::error(problem, None)).await?;
-        if self.bad_requests < BAD_REQUESTS_MAX { Ok(()) } else { Err(End::BadRequests) }
+        if self.bad_requests < BAD_REQUESTS_MAX { Ok(()) } else { Err(SessionEnd::BadRequests) }
     }
 
-    async fn refuse(&mut self, problem: &Problem, op: Option<&str>) -> Result<(), End> {
+    async fn refuse(&mut self, problem: &Problem, op: Option<&str>) -> Result<(), SessionEnd> {
         self.say(protocol::error(problem, op)).await
     }
 
-    async fn serve(&mut self, request: Request) -> Result<(), End> {
-        if !matches!(request, Request::Auth(_)) {
+    async fn serve(&mut self, request: SocketRequest) -> Result<(), SessionEnd> {
+        if !matches!(request, SocketRequest::Auth(_)) {
             self.bad_requests = 0;
         }
         let (op, result) = match request {
-            Request::Ping => ("ping", Ok(Some(protocol::PONG.to_owned()))),
-            Request::Challenge => {
+            SocketRequest::Ping => ("ping", Ok(Some(protocol::PONG.to_owned()))),
+            SocketRequest::Challenge => {
                 let text = to_hex(&rand::random::<[u8; 32]>());
                 let said = protocol::challenge(&text);
                 self.challenge = Some(text);
                 ("challenge", Ok(Some(said)))
             }
-            Request::Auth(proof) => match self.holder(&proof) {
+            SocketRequest::Auth(proof) => match self.holder(&proof) {
                 Ok(key) => return self.authenticate(key).await,
                 Err(problem) => {
                     self.bad_requests += 1;
                     ("auth", Err(problem))
                 }
             },
-            Request::Subscribe(channel) => ("subscribe", self.subscribe(channel).await),
-            Request::Unsubscribe(channel) => ("unsubscribe", self.unsubscribe(channel).map(Some)),
+            SocketRequest::Subscribe(channel) => ("subscribe", self.subscribe(channel).await),
+            SocketRequest::Unsubscribe(channel) => ("unsubscribe", self.unsubscribe(channel).map(Some)),
         };
         match result {
             Ok(Some(text)) => self.say(text).await,
             Ok(None) => Ok(()),
-            Err(_) if self.bad_requests >= BAD_REQUESTS_MAX => Err(End::BadRequests),
+            Err(_) if self.bad_requests >= BAD_REQUESTS_MAX => Err(SessionEnd::BadRequests),
             Err(problem) => self.refuse(&problem, Some(op)).await,
         }
     }
@@ -346,7 +346,7 @@ impl Session {
         }
     }
 
-    async fn authenticate(&mut self, key: KeyHolder) -> Result<(), End> {
+    async fn authenticate(&mut self, key: KeyHolder) -> Result<(), SessionEnd> {
         self.bad_requests = 0;
         if self.key.as_ref().is_some_and(|before| before.account != key.account) {
             let problem = Problem::new(kinds::ACCOUNT_ONLY).detail("the connection belongs to another account");
@@ -355,12 +355,12 @@ impl Session {
         self.state.live.hub().authenticated(self.inbox.client, key.account, key.key);
         // It may have been left behind since the key was looked at, and before the hub knew of this connection.
         if self.state.halted.is_left_behind(self.state.map.of_account(key.account)) {
-            return Err(End::HomeHalted);
+            return Err(SessionEnd::HomeHalted);
         }
         let account = key.account;
         // What the key before opened, this one need not see.
         if !key.scopes.contains(Scopes::READ) {
-            self.state.live.hub().unsubscribe(self.inbox.client, Topic::Orders(account));
+            self.state.live.hub().unsubscribe(self.inbox.client, Subject::Orders(account));
             self.orders = OrdersChannel::default();
         }
         self.key = Some(key);
@@ -379,14 +379,14 @@ impl Session {
         }
         match channel {
             Channel::Book(name) => {
-                let (id, at, book) = watch_market(live, client, &name, Topic::Book, |live| live.book.clone())?;
+                let (id, at, book) = watch_market(live, client, &name, Subject::Book, |live| live.book.clone())?;
                 let levels = self.state.books.text(id, &book).await;
                 let snapshot = protocol::book_snapshot(id, at, &levels);
                 self.budget.spend(snapshot.len(), Instant::now());
                 Ok(Some(snapshot))
             }
             Channel::Trades(name) => {
-                let (id, at, trades) = watch_market(live, client, &name, Topic::Trades, |live| live.trades.clone())?;
+                let (id, at, trades) = watch_market(live, client, &name, Subject::Trades, |live| live.trades.clone())?;
                 let snapshot = protocol::trades_snapshot(id, at, &trades);
                 self.budget.spend(snapshot.len(), Instant::now());
                 Ok(Some(snapshot))
@@ -403,7 +403,7 @@ impl Session {
                     if !view.keys().is_valid(key) {
                         return Err(Problem::new(kinds::UNAUTHENTICATED));
                     }
-                    hub.subscribe(client, Topic::Orders(key.account), start).map_err(too_many)?;
+                    hub.subscribe(client, Subject::Orders(key.account), start).map_err(too_many)?;
                     Ok(positions)
                 })?;
                 self.budget.spend(SNAPSHOT_COSTS, Instant::now());
@@ -417,15 +417,15 @@ impl Session {
         let (name, market, topic) = match channel {
             Channel::Book(name) => {
                 let market = self.market(&name)?;
-                ("book", Some(market), Some(Topic::Book(market)))
+                ("book", Some(market), Some(Subject::Book(market)))
             }
             Channel::Trades(name) => {
                 let market = self.market(&name)?;
-                ("trades", Some(market), Some(Topic::Trades(market)))
+                ("trades", Some(market), Some(Subject::Trades(market)))
             }
             Channel::Orders => {
                 self.orders = OrdersChannel::Closed;
-                ("orders", None, self.key.as_ref().map(|key| Topic::Orders(key.account)))
+                ("orders", None, self.key.as_ref().map(|key| Subject::Orders(key.account)))
             }
         };
         if let Some(topic) = topic {
@@ -447,14 +447,14 @@ fn watch_market<T>(
     live: &Live,
     client: ClientNumber,
     name: &str,
-    topic: fn(MarketId) -> Topic,
+    topic: fn(MarketId) -> Subject,
     copy: fn(&LiveMarket) -> T,
-) -> Result<(MarketId, Coordinate, T), Problem> {
+) -> Result<(MarketId, LogPosition, T), Problem> {
     live.subscribe(|view, hub| {
         let market = view.market_named(name);
         let market = market.ok_or_else(|| Problem::no_market(view.archived_named(name).is_some()))?;
         let (id, shard) = (market.market.listing.market, market.market.shard);
-        let at = Coordinate { shard, sequence: view.sequence(shard) };
+        let at = LogPosition { shard, sequence: view.sequence(shard) };
         hub.subscribe(client, topic(id), [(shard, at.sequence)]).map_err(too_many)?;
         Ok((id, at, copy(market)))
     })
@@ -465,10 +465,10 @@ fn too_many(NotSubscribed: NotSubscribed) -> Problem {
 }
 
 /// Waits until the client is let go.
-async fn evicted(evicted: &mut watch::Receiver<Option<Eviction>>) -> End {
+async fn evicted(evicted: &mut watch::Receiver<Option<Eviction>>) -> SessionEnd {
     match evicted.wait_for(Option::is_some).await.map(|why| *why) {
         Ok(Some(why)) => why.into(),
         // The hub forgot the client without a reason: only at its end.
-        Ok(None) | Err(_) => End::Gone,
+        Ok(None) | Err(_) => SessionEnd::Gone,
     }
 }

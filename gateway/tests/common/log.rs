@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
-use schemas::reading::{Position, Reader, Reading as Read};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord as Read};
 use schemas::{Event, Outcome, Shard};
-use service::kafka::{EventsTail, Reading, admin_config};
+use service::kafka::{ConsumerProfile, EventsTail, admin_config};
 
 use super::{PATIENCE, Platform, SHARDS, eventually};
 
 /// All outcomes that count by now, shard by shard.
 pub fn outcomes(platform: &Platform) -> Vec<(Shard, Outcome)> {
     let from = Shard::all(SHARDS).map(|shard| (shard, 0));
-    let tail = EventsTail::open(&platform.log.kafka, &platform.log.topics(), Reading::Live, from).unwrap();
-    let mut readers: Vec<Reader> =
-        Shard::all(SHARDS).map(|shard| Reader::new(shard, SHARDS, Position::default())).collect();
+    let tail = EventsTail::open(&platform.log.kafka, &platform.log.topics(), ConsumerProfile::Live, from).unwrap();
+    let mut readers: Vec<LogReader> =
+        Shard::all(SHARDS).map(|shard| LogReader::new(shard, SHARDS, Checkpoint::default())).collect();
     let goals = tail.high_watermarks().unwrap();
     let mut found = Vec::new();
     while goals.iter().any(|(shard, goal)| readers[shard.index()].position().offset < *goal) {

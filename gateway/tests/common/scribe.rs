@@ -15,7 +15,7 @@ use schemas::{
     FeeRate, Instructions, Listing, MarketId, MarketLimits, MarketState, NewOrder, OrderId, Outcome, PostOnly, Price,
     Quantity, Record, Scopes, Shard, Status, Term, Terms, TimeInForce, Timestamp,
 };
-use service::kafka::{Reading, consumer_config, producer_config};
+use service::kafka::{ConsumerProfile, consumer_config, producer_config};
 use sha2::{Digest, Sha256};
 
 use super::{PATIENCE, Platform, later};
@@ -74,7 +74,7 @@ impl Scribe {
         let topics = platform.log.topics();
         let (shards, mut readers) = (HashMap::new(), HashMap::new());
         for shard in Shard::all(super::SHARDS) {
-            let config = consumer_config(&platform.log.kafka, "scribe", Reading::Live);
+            let config = consumer_config(&platform.log.kafka, "scribe", ConsumerProfile::Live);
             let reader: BaseConsumer = config.create().unwrap();
             let mut from = TopicPartitionList::new();
             from.add_partition_offset(&topics.commands, shard.partition(), Offset::Beginning).unwrap();

@@ -94,9 +94,9 @@ impl Processes {
 }
 
 /// A process: its parent, and its ticks with those of its children that have ended.
-type Process = (u32, u64);
+type ProcessTicks = (u32, u64);
 
-fn processes() -> HashMap<u32, Process> {
+fn processes() -> HashMap<u32, ProcessTicks> {
     let Ok(entries) = fs::read_dir("/proc") else { return HashMap::new() };
     let process = |entry: std::io::Result<fs::DirEntry>| {
         let entry = entry.ok()?;
@@ -109,7 +109,7 @@ fn processes() -> HashMap<u32, Process> {
 
 /// The 4th field is the parent; 14th to 17th are user and system time, its own and of ended children. The 2nd is a name in brackets that
 /// may hold anything.
-fn stat(stat: &str) -> Option<Process> {
+fn stat(stat: &str) -> Option<ProcessTicks> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u64>().ok()).sum::<Option<u64>>()?;
     Some((fields.get(1)?.parse().ok()?, ticks))
@@ -130,7 +130,7 @@ fn voluntary(line: &str) -> Option<u64> {
 }
 
 /// A process and all that descends from it.
-fn family(processes: &HashMap<u32, Process>, pid: u32) -> impl Iterator<Item = (u32, u64)> {
+fn family(processes: &HashMap<u32, ProcessTicks>, pid: u32) -> impl Iterator<Item = (u32, u64)> {
     let is_of_it = move |mut of: u32| {
         while of != pid {
             match processes.get(&of) {
@@ -144,7 +144,7 @@ fn family(processes: &HashMap<u32, Process>, pid: u32) -> impl Iterator<Item = (
 }
 
 /// What a process and its descendants used.
-fn used(processes: &HashMap<u32, Process>, pid: u32) -> Option<Usage> {
+fn used(processes: &HashMap<u32, ProcessTicks>, pid: u32) -> Option<Usage> {
     processes.get(&pid)?;
     let mut usage = Usage::default();
     for (of, ticks) in family(processes, pid) {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::answer::{RequestKind, RequestResult};
-use super::{Shared, client_id, keep};
+use super::{DriveState, client_id, keep};
 use crate::api::{ApiConnection, ApiError, ApiReply};
 use crate::plan::{self, Action, Intent};
 
@@ -32,7 +32,7 @@ pub fn orders_of(plan: Vec<Intent>) -> Vec<Intent> {
 
 /// Sends the batch whose first order is at `first` of the plan. `due` says how long ago it was due.
 pub async fn send(
-    shared: &Shared,
+    shared: &DriveState,
     connection: &mut ApiConnection,
     first: usize,
     due: impl Fn() -> Duration,

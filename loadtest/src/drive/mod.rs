@@ -70,7 +70,7 @@ pub fn client_id(run: u64, index: usize) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-struct Shared {
+struct DriveState {
     stage: Arc<DriveSetup>,
     plan: Arc<[Intent]>,
     /// Index of the plan's first request among those of the run.
@@ -92,7 +92,7 @@ pub async fn drive(
 ) -> Result<Driven, ApiError> {
     let connections = warm_connections(&stage).await?;
     let (queue, due) = mpsc::channel(WAITING_MAX);
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(DriveState {
         live: Mutex::new(LiveOrders::new(stage.markets.len())),
         latencies: Mutex::new((Latencies::new(), Latencies::new())),
         due: tokio::sync::Mutex::new(due),
@@ -145,7 +145,7 @@ fn hand_out(plan: &[Intent], batch: usize, start: Instant, queue: &mpsc::Sender<
     unsent
 }
 
-async fn worker(shared: Arc<Shared>, mut connection: ApiConnection) -> Vec<RequestResult> {
+async fn worker(shared: Arc<DriveState>, mut connection: ApiConnection) -> Vec<RequestResult> {
     let mut answers = Vec::new();
     loop {
         let next = shared.due.lock().await.recv().await;
@@ -177,7 +177,7 @@ struct Prepared {
 }
 
 /// Turns an intent into a request, now that it is known what there is to cancel and to sell.
-fn prepare(shared: &Shared, index: usize) -> Option<Prepared> {
+fn prepare(shared: &DriveState, index: usize) -> Option<Prepared> {
     let intent = &shared.plan[index];
     let market = &shared.stage.markets[intent.market];
     let client_id = client_id(shared.stage.run, shared.first + index);
@@ -208,7 +208,7 @@ fn prepare(shared: &Shared, index: usize) -> Option<Prepared> {
     }
 }
 
-fn keep(shared: &Shared, answer: &RequestResult, latency: Duration) {
+fn keep(shared: &DriveState, answer: &RequestResult, latency: Duration) {
     shared.answered.fetch_add(1, Ordering::Relaxed);
     if answer.result.is_failure() {
         shared.failed.fetch_add(1, Ordering::Relaxed);
@@ -223,7 +223,7 @@ fn keep(shared: &Shared, answer: &RequestResult, latency: Duration) {
     lock(&shared.live).learn(answer);
 }
 
-async fn tell_progress(shared: Arc<Shared>, start: Instant) {
+async fn tell_progress(shared: Arc<DriveState>, start: Instant) {
     let mut tick = tokio::time::interval_at((start + Duration::from_secs(10)).into(), Duration::from_secs(10));
     loop {
         tick.tick().await;

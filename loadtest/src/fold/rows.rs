@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Description;
 use schemas::event::{CancelReason, Trade};
-use schemas::market::{Answer, Listing, Resolution};
+use schemas::market::{Listing, Resolution, ResolutionAnswer};
 use schemas::{
     AccountId, BookSide, ClientId, CommandId, Contract, Credits, FeeRate, GroupId, MarketId, MarketLimits, MarketState,
     NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, SelfTrade, Shard, Side, Status, Terms, Timestamp, TradeId,
@@ -254,7 +254,7 @@ impl Life {
     pub fn of(market: &ExpectedMarket) -> Self {
         let (resolution, limits) = (market.resolution, market.limits);
         let confirmed = resolution.and_then(|resolution| resolution.confirmed);
-        let name = |answer| if answer == Answer::Void { "VOID" } else { "VALUE" };
+        let name = |answer| if answer == ResolutionAnswer::Void { "VOID" } else { "VALUE" };
         Self {
             answer: resolution.map(|resolution| name(resolution.answer).to_owned()),
             yes_value: resolution.map(|resolution| resolution.answer.yes_value().ticks().into()),

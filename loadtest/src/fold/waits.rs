@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use schemas::event::Event;
-use schemas::{AccountId, CommandId, Credits, Instruction, Message, Parked, Shard};
+use schemas::{AccountId, CommandId, Credits, Message, Parked, PurseInstruction, Shard};
 
 use super::Fold;
 
@@ -97,7 +97,7 @@ impl Fold {
                 self.faults.check(asked, || format!("an answer without an ask of account {account} on shard {shard}"));
             }
             Event::Instructed { account, ticket, instruction, shards } => {
-                let is_recall = matches!(instruction, Instruction::Recall(_));
+                let is_recall = matches!(instruction, PurseInstruction::Recall(_));
                 let told = OpenInstruction { shards: shards.iter().copied().collect(), is_recall };
                 self.instructed((shard, *account, *ticket), told);
             }

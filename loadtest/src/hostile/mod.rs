@@ -68,7 +68,7 @@ pub struct HostileArgs {
 }
 
 /// What an attack led to.
-struct Outcome {
+struct AttackResult {
     attack: Attack,
     peace: Seen,
     war: Seen,
@@ -90,7 +90,7 @@ pub async fn run(args: &HostileArgs) -> Result<bool, Error> {
     Ok(held)
 }
 
-async fn one(args: &HostileArgs, stage: &Stage, attack: Attack, length: Duration) -> Result<Outcome, Error> {
+async fn one(args: &HostileArgs, stage: &Stage, attack: Attack, length: Duration) -> Result<AttackResult, Error> {
     let victim = Victim::new(stage);
     let resident = || args.pid.as_ref().and_then(|process| memory::resident(process.pid()));
     let before = resident();
@@ -104,7 +104,7 @@ async fn one(args: &HostileArgs, stage: &Stage, attack: Attack, length: Duration
     tokio::time::sleep(REST).await;
     let after = resident();
     let memory = before.zip(during).zip(after).map(|((before, during), after)| Memory { before, during, after });
-    Ok(Outcome { attack, peace, war, memory })
+    Ok(AttackResult { attack, peace, war, memory })
 }
 
 /// Starts this program again, as the attacker. It ends with us, and by itself some time later.
@@ -136,7 +136,7 @@ fn say_heading() {
     );
 }
 
-impl Outcome {
+impl AttackResult {
     fn say(&self) {
         let Self { attack, peace, war, memory } = self;
         let memory = memory.map_or_else(String::new, |memory| memory.to_string());

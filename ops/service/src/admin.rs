@@ -45,7 +45,7 @@ const LIMITS: Limits = Limits {
 
 /// A running admin port. It serves until the runtime ends, so that probes see an orderly stop.
 #[derive(Clone, Copy, Debug)]
-pub struct Admin {
+pub struct AdminPort {
     address: SocketAddr,
 }
 
@@ -56,7 +56,7 @@ struct Asked {
     readiness: Readiness,
 }
 
-impl Admin {
+impl AdminPort {
     /// Listens on `listen` (port 0 takes a free one) and serves in the background of the current runtime.
     pub async fn start(
         listen: SocketAddr,

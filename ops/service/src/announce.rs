@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use schemas::limits::PART_ANNOUNCES_MS;
-use schemas::{Command, Part};
+use schemas::{Command, PartInfo};
 
 /// Pause after an announcement that did not reach the log.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -12,13 +12,13 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// One part's announcements to one shard.
 #[derive(Clone, Copy, Debug)]
 pub struct Announcements {
-    part: Part,
+    part: PartInfo,
     due: Duration,
 }
 
 impl Announcements {
     /// The first is due at once.
-    pub const fn new(part: Part) -> Self {
+    pub const fn new(part: PartInfo) -> Self {
         Self { part, due: Duration::ZERO }
     }
 

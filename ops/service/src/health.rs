@@ -22,18 +22,18 @@ use crate::kafka::contact;
 /// The parts of a process that must be ready before it takes traffic.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
-    parts: Arc<Mutex<BTreeMap<String, Named>>>,
+    parts: Arc<Mutex<BTreeMap<String, NamedPart>>>,
     degraded: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 #[derive(Debug, Default)]
-struct Named {
-    part: Part,
-    kind: Kind,
+struct NamedPart {
+    part: ReadinessPart,
+    kind: PartImportance,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Kind {
+enum PartImportance {
     #[default]
     Whole,
     Share,
@@ -42,12 +42,12 @@ enum Kind {
 
 /// One part's word on whether it is ready. Starts as not ready.
 #[derive(Clone, Debug, Default)]
-pub struct Part {
+pub struct ReadinessPart {
     ready: Arc<AtomicBool>,
     halted: Arc<Mutex<Option<String>>>,
 }
 
-impl Part {
+impl ReadinessPart {
     /// Says whether this part is ready.
     pub fn set(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
@@ -77,21 +77,21 @@ impl Readiness {
 
     /// The part of this name, not ready until it says so. The same name gives the same part. Register all parts before
     /// the first becomes ready, or the process looks ready too early.
-    pub fn part(&self, name: impl Into<String>) -> Part {
+    pub fn part(&self, name: impl Into<String>) -> ReadinessPart {
         lock(&self.parts).entry(name.into()).or_default().part.clone()
     }
 
     /// As [`Readiness::part`], for one of several equal shares of the work.
-    pub fn share(&self, name: impl Into<String>) -> Part {
-        self.of_kind(name.into(), Kind::Share)
+    pub fn share(&self, name: impl Into<String>) -> ReadinessPart {
+        self.of_kind(name.into(), PartImportance::Share)
     }
 
     /// As [`Readiness::part`], for a part that the process is of use without.
-    pub fn side(&self, name: impl Into<String>) -> Part {
-        self.of_kind(name.into(), Kind::Side)
+    pub fn side(&self, name: impl Into<String>) -> ReadinessPart {
+        self.of_kind(name.into(), PartImportance::Side)
     }
 
-    fn of_kind(&self, name: String, kind: Kind) -> Part {
+    fn of_kind(&self, name: String, kind: PartImportance) -> ReadinessPart {
         let mut parts = lock(&self.parts);
         let named = parts.entry(name).or_default();
         named.kind = kind;
@@ -101,8 +101,9 @@ impl Readiness {
     /// The names of the parts that are not ready, and may become so.
     pub fn missing(&self) -> Vec<String> {
         let parts = lock(&self.parts);
-        let missing =
-            |named: &Named| named.kind != Kind::Side && !named.part.is_ready() && named.part.halted().is_none();
+        let missing = |named: &NamedPart| {
+            named.kind != PartImportance::Side && !named.part.is_ready() && named.part.halted().is_none()
+        };
         parts.iter().filter(|(_, named)| missing(named)).map(|(name, _)| name.clone()).collect()
     }
 
@@ -126,7 +127,9 @@ impl Readiness {
     /// by themselves.
     pub fn degraded(&self) -> BTreeMap<String, String> {
         let mut degraded = lock(&self.degraded).clone();
-        let waits = |named: &Named| named.kind == Kind::Side && !named.part.is_ready() && named.part.halted().is_none();
+        let waits = |named: &NamedPart| {
+            named.kind == PartImportance::Side && !named.part.is_ready() && named.part.halted().is_none()
+        };
         let parts = lock(&self.parts);
         let sides =
             parts.iter().filter(|(_, named)| waits(named)).map(|(name, _)| (name.clone(), "not ready".to_owned()));
@@ -145,11 +148,11 @@ impl Readiness {
     /// | all are ready, or halted shares beside ready ones  | yes   |
     pub fn is_ready(&self) -> bool {
         let parts = lock(&self.parts);
-        let is_share = |named: &&Named| named.kind == Kind::Share;
-        let is_ready = |named: &Named| named.part.is_ready() || (is_share(&named) && named.part.halted().is_some());
+        let is_share = |named: &&NamedPart| named.kind == PartImportance::Share;
+        let is_ready = |named: &NamedPart| named.part.is_ready() || (is_share(&named) && named.part.halted().is_some());
         let mut shares = parts.values().filter(is_share).peekable();
         let serves = shares.peek().is_none() || shares.any(|named| named.part.halted().is_none());
-        let mut counting = parts.values().filter(|named| named.kind != Kind::Side).peekable();
+        let mut counting = parts.values().filter(|named| named.kind != PartImportance::Side).peekable();
         counting.peek().is_some() && serves && counting.all(is_ready)
     }
 }
@@ -158,11 +161,11 @@ impl Readiness {
 #[derive(Clone, Debug)]
 pub struct Liveness {
     start: Instant,
-    pulses: Arc<Mutex<Vec<Watched>>>,
+    pulses: Arc<Mutex<Vec<WatchedPart>>>,
 }
 
 #[derive(Debug)]
-struct Watched {
+struct WatchedPart {
     name: String,
     limit: Duration,
     pulse: Pulse,
@@ -218,7 +221,7 @@ impl Liveness {
         let (last, failure, stopped) = (Arc::default(), Arc::default(), Arc::default());
         let pulse = Pulse { start: self.start, last, failure, stopped };
         pulse.beat();
-        lock(&self.pulses).push(Watched { name: name.into(), limit, pulse: pulse.clone() });
+        lock(&self.pulses).push(WatchedPart { name: name.into(), limit, pulse: pulse.clone() });
         pulse
     }
 
@@ -229,7 +232,7 @@ impl Liveness {
     }
 }
 
-impl Watched {
+impl WatchedPart {
     fn complaint(&self, now: u64) -> Option<String> {
         if let Some(reason) = lock(&self.pulse.failure).as_ref() {
             return Some(format!("{}: {reason}", self.name));

@@ -21,10 +21,10 @@ pub mod statements;
 pub mod tables;
 pub mod telemetry;
 
-pub use admin::Admin;
+pub use admin::AdminPort;
 pub use announce::Announcements;
 pub use config::{AdminArgs, KafkaArgs, LogArgs};
 pub use first_admin::{FirstAdmin, is_key};
-pub use health::{Liveness, Part, Pulse, Readiness, panic_text};
+pub use health::{Liveness, Pulse, Readiness, ReadinessPart, panic_text};
 pub use shutdown::Shutdown;
 pub use telemetry::Telemetry;

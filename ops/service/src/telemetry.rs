@@ -82,7 +82,7 @@ impl Telemetry {
         self.metrics.render()
     }
 
-    /// Keeps the recorder's memory bounded; runs until the runtime ends. [`crate::Admin::start`] spawns it.
+    /// Keeps the recorder's memory bounded; runs until the runtime ends. [`crate::AdminPort::start`] spawns it.
     pub(crate) async fn upkeep(self) {
         let mut tick = tokio::time::interval(Duration::from_secs(5));
         loop {

@@ -24,7 +24,7 @@ struct Index {
 
 /// What the database has under an index's name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Found {
+enum FoundIndex {
     Nothing,
     Invalid,
     Valid,
@@ -34,7 +34,7 @@ enum Found {
 pub async fn build_missing(client: &Client) -> Result<Vec<String>, MigrateError> {
     let mut built = Vec::new();
     for index in parse(LIST)? {
-        if find(client, &index.name).await? == Found::Valid {
+        if find(client, &index.name).await? == FoundIndex::Valid {
             continue;
         }
         tracing::info!(index.name, index.table, "building an index");
@@ -50,7 +50,7 @@ pub async fn build_missing(client: &Client) -> Result<Vec<String>, MigrateError>
 
 async fn build_partitioned(client: &Client, index: &Index) -> Result<(), MigrateError> {
     let Index { name, table, rest } = index;
-    if find(client, name).await? == Found::Nothing {
+    if find(client, name).await? == FoundIndex::Nothing {
         client.batch_execute(&format!("CREATE INDEX {name} ON ONLY {table} {rest}")).await?;
     }
     for partition in partitions_without(client, table, name).await? {
@@ -64,19 +64,19 @@ async fn build_partitioned(client: &Client, index: &Index) -> Result<(), Migrate
 
 async fn build_on(client: &Client, name: &str, table: &str, rest: &str) -> Result<(), MigrateError> {
     match find(client, name).await? {
-        Found::Valid => return Ok(()),
-        Found::Invalid => client.batch_execute(&format!("DROP INDEX CONCURRENTLY {name}")).await?,
-        Found::Nothing => {}
+        FoundIndex::Valid => return Ok(()),
+        FoundIndex::Invalid => client.batch_execute(&format!("DROP INDEX CONCURRENTLY {name}")).await?,
+        FoundIndex::Nothing => {}
     }
     Ok(client.batch_execute(&format!("CREATE INDEX CONCURRENTLY {name} ON {table} {rest}")).await?)
 }
 
-async fn find(client: &Client, name: &str) -> Result<Found, MigrateError> {
+async fn find(client: &Client, name: &str) -> Result<FoundIndex, MigrateError> {
     let row = client.query_opt("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", &[&name]).await?;
     Ok(match row.map(|row| row.get(0)) {
-        None => Found::Nothing,
-        Some(false) => Found::Invalid,
-        Some(true) => Found::Valid,
+        None => FoundIndex::Nothing,
+        Some(false) => FoundIndex::Invalid,
+        Some(true) => FoundIndex::Valid,
     })
 }
 

@@ -81,7 +81,7 @@ async fn accounts(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> R
 }
 
 /// A key that was added, with what became of it since.
-struct Added<'a> {
+struct AddedKey<'a> {
     account: AccountId,
     key: &'a ApiKey,
     at: LastChange,
@@ -93,7 +93,7 @@ async fn keys(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Resul
     let (mut added, mut changed) = (Vec::new(), Vec::new());
     for (&(id, account), change) in &changes.api_keys {
         match &change.added {
-            Some((key, at, by)) => added.push(Added { account, key, at: *at, by: *by, change }),
+            Some((key, at, by)) => added.push(AddedKey { account, key, at: *at, by: *by, change }),
             None => changed.push((id, account, change)),
         }
     }
@@ -106,7 +106,7 @@ async fn keys(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Resul
     Ok(())
 }
 
-async fn add_keys(tx: &Transaction<'_>, shard: Shard, added: &[Added<'_>]) -> Result<(), SinkError> {
+async fn add_keys(tx: &Transaction<'_>, shard: Shard, added: &[AddedKey<'_>]) -> Result<(), SinkError> {
     let (ids, accounts, hashes, scopes, added_at, revoked_at, sequences) = (
         column(added, |new| new.key.id.0.cast_signed()),
         column(added, |new| new.account.0.cast_signed()),

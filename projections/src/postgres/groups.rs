@@ -37,7 +37,7 @@ const CHANGE: &str = "UPDATE order_groups AS g \
         $8::bigint[]) AS u (account_id, group_id, contracts, window_s, triggered_at, trigger_cause, updated_at, sequence) \
     WHERE g.account_id = u.account_id AND g.group_id = u.group_id AND g.sequence < u.sequence";
 
-type Row<'a> = (AccountId, GroupId, &'a GroupDelta);
+type GroupRow<'a> = (AccountId, GroupId, &'a GroupDelta);
 
 /// Writes what became of the groups of the shard's own accounts.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, map: ShardMap, changes: &RowChanges) -> Result<(), SinkError> {
@@ -61,7 +61,7 @@ pub async fn write(tx: &Transaction<'_>, shard: Shard, map: ShardMap, changes: &
     change(tx, &changed).await
 }
 
-async fn delete(tx: &Transaction<'_>, rows: &[Row<'_>]) -> Result<(), SinkError> {
+async fn delete(tx: &Transaction<'_>, rows: &[GroupRow<'_>]) -> Result<(), SinkError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -71,11 +71,15 @@ async fn delete(tx: &Transaction<'_>, rows: &[Row<'_>]) -> Result<(), SinkError>
     Ok(())
 }
 
-async fn set_anew(tx: &Transaction<'_>, shard: Shard, anew: &[(u64, LastChange, Row<'_>)]) -> Result<(), SinkError> {
+async fn set_anew(
+    tx: &Transaction<'_>,
+    shard: Shard,
+    anew: &[(u64, LastChange, GroupRow<'_>)],
+) -> Result<(), SinkError> {
     if anew.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Row<'_>> = column(anew, |(.., row)| *row);
+    let rows: Vec<GroupRow<'_>> = column(anew, |(.., row)| *row);
     let generations = column(anew, |(generation, ..)| generation.cast_signed());
     let set_at = column(anew, |(_, at, _)| moment(at.time));
     let (contracts, windows) = limits(&rows)?;
@@ -98,7 +102,7 @@ async fn set_anew(tx: &Transaction<'_>, shard: Shard, anew: &[(u64, LastChange, 
     meet(tx, SET_ANEW, &params, rows.len()).await
 }
 
-async fn change(tx: &Transaction<'_>, rows: &[Row<'_>]) -> Result<(), SinkError> {
+async fn change(tx: &Transaction<'_>, rows: &[GroupRow<'_>]) -> Result<(), SinkError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -111,22 +115,22 @@ async fn change(tx: &Transaction<'_>, rows: &[Row<'_>]) -> Result<(), SinkError>
     meet(tx, CHANGE, &params, rows.len()).await
 }
 
-fn accounts(rows: &[Row<'_>]) -> Vec<i64> {
+fn accounts(rows: &[GroupRow<'_>]) -> Vec<i64> {
     column(rows, |(account, ..)| account.0.cast_signed())
 }
 
-fn groups(rows: &[Row<'_>]) -> Vec<i32> {
+fn groups(rows: &[GroupRow<'_>]) -> Vec<i32> {
     column(rows, |(_, group, _)| i32::from(group.number()))
 }
 
-fn sequence((.., delta): &Row<'_>) -> i64 {
+fn sequence((.., delta): &GroupRow<'_>) -> i64 {
     delta.last.sequence.cast_signed()
 }
 
 /// Contracts and seconds; NULL where they were not told.
-type Limits = (Vec<Option<i32>>, Vec<Option<i16>>);
+type LimitColumns = (Vec<Option<i32>>, Vec<Option<i16>>);
 
-fn limits(rows: &[Row<'_>]) -> Result<Limits, SinkError> {
+fn limits(rows: &[GroupRow<'_>]) -> Result<LimitColumns, SinkError> {
     let contracts = |limits: GroupLimits| i32::try_from(limits.contracts()).map_err(SinkError::refused);
     let told = rows.iter().map(|(.., delta)| delta.limits.map(contracts).transpose());
     let windows = column(rows, |(.., delta)| delta.limits.map(|limits| i16::from(limits.window_s())));
@@ -135,7 +139,7 @@ fn limits(rows: &[Row<'_>]) -> Result<Limits, SinkError> {
 
 type Triggers = (Vec<Option<time::OffsetDateTime>>, Vec<Option<&'static str>>);
 
-fn triggers(rows: &[Row<'_>]) -> Triggers {
+fn triggers(rows: &[GroupRow<'_>]) -> Triggers {
     let at = column(rows, |(.., delta)| delta.triggered.map(|(_, at)| moment(at.time)));
     (at, column(rows, |(.., delta)| delta.triggered.map(|(cause, _)| TriggerCause::name(cause))))
 }

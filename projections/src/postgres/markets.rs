@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use schemas::market::{Resolution, YesValue};
 use schemas::money::TICKS_PER_CREDIT;
 use schemas::text::{Label, Question, Rules, Source};
-use schemas::{AccountId, Answer, Contract, MarketId, Shard};
+use schemas::{AccountId, Contract, MarketId, ResolutionAnswer, Shard};
 use tokio_postgres::types::ToSql;
 
 use super::arrays::{all, column, meet, prepared};
@@ -212,10 +212,10 @@ async fn change(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> 
 }
 
 /// An answer's name in SQL; what a YES pays stands beside it.
-fn answer_name(answer: Answer) -> &'static str {
+fn answer_name(answer: ResolutionAnswer) -> &'static str {
     match answer {
-        Answer::Value(_) => "VALUE",
-        Answer::Void => "VOID",
+        ResolutionAnswer::Value(_) => "VALUE",
+        ResolutionAnswer::Void => "VOID",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use deadpool_postgres::Transaction;
 use schemas::Shard;
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use schemas::record::Chain;
 use tokio_postgres::Row;
 
@@ -27,14 +27,14 @@ const MOVE: &str = "UPDATE progress \
     AND chain = $12 AND anchor = $13 AND next_command = $14";
 
 /// Reads the position; the first time ever, makes the row.
-pub async fn read(tx: &Transaction<'_>, shard: Shard) -> Result<Position, SinkError> {
+pub async fn read(tx: &Transaction<'_>, shard: Shard) -> Result<Checkpoint, SinkError> {
     let begin = prepared(tx, BEGIN).await?;
     let chain = Chain::default().0.to_vec();
     tx.execute(&begin, &[&PROJECTION, &number(shard), &chain]).await.map_err(classify)?;
     Ok(current(tx, shard).await?.0)
 }
 
-async fn current(tx: &Transaction<'_>, shard: Shard) -> Result<(Position, Option<WriterId>), SinkError> {
+async fn current(tx: &Transaction<'_>, shard: Shard) -> Result<(Checkpoint, Option<WriterId>), SinkError> {
     let read = prepared(tx, READ).await?;
     let row = tx.query_one(&read, &[&PROJECTION, &number(shard)]).await.map_err(classify)?;
     from_row(&row).ok_or_else(|| SinkError::refused(format!("the progress row of shard {shard} is no position")))
@@ -45,8 +45,8 @@ pub async fn advance(
     tx: &Transaction<'_>,
     writer: WriterId,
     shard: Shard,
-    from: &Position,
-    to: &Position,
+    from: &Checkpoint,
+    to: &Checkpoint,
 ) -> Result<(), SinkError> {
     let statement = prepared(tx, MOVE).await?;
     let (to_offset, to_term, to_sequence, to_chain, to_anchor, to_next) = columns(to);
@@ -82,7 +82,7 @@ pub async fn advance(
 }
 
 /// Fails unless the position is `at`.
-pub async fn check(client: &deadpool_postgres::Client, shard: Shard, at: &Position) -> Result<(), SinkError> {
+pub async fn check(client: &deadpool_postgres::Client, shard: Shard, at: &Checkpoint) -> Result<(), SinkError> {
     let read = client.prepare_cached(READ).await.map_err(classify)?;
     let row = client.query_opt(&read, &[&PROJECTION, &number(shard)]).await.map_err(classify)?;
     match row.as_ref().and_then(from_row) {
@@ -99,7 +99,7 @@ pub fn number(shard: Shard) -> i16 {
 
 type Columns = (i64, Option<i64>, i64, Vec<u8>, i64, i64);
 
-fn columns(position: &Position) -> Columns {
+fn columns(position: &Checkpoint) -> Columns {
     (
         position.offset.cast_signed(),
         position.term.map(u64::cast_signed),
@@ -110,10 +110,10 @@ fn columns(position: &Position) -> Columns {
     )
 }
 
-fn from_row(row: &Row) -> Option<(Position, Option<WriterId>)> {
+fn from_row(row: &Row) -> Option<(Checkpoint, Option<WriterId>)> {
     let natural = |column: i64| u64::try_from(column).ok();
     let term: Option<i64> = row.get(1);
-    let position = Position {
+    let position = Checkpoint {
         offset: natural(row.get(0))?,
         term: match term {
             Some(term) => Some(natural(term)?),

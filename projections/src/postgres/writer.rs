@@ -2,7 +2,7 @@
 
 use deadpool_postgres::Client;
 use schemas::Shard;
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use schemas::shard_map::ShardMap;
 
 use super::arrays::all;
@@ -30,7 +30,7 @@ impl PostgresSink {
         Self { connections, months, writer, shard, map, doubts: false }
     }
 
-    async fn load_once(&self) -> Result<Position, SinkError> {
+    async fn load_once(&self) -> Result<Checkpoint, SinkError> {
         let mut client = self.connections.get().await?;
         let tx = client.transaction().await.map_err(classify)?;
         let position = progress::read(&tx, self.shard).await?;
@@ -38,7 +38,7 @@ impl PostgresSink {
         Ok(position)
     }
 
-    async fn write_once(&self, changes: &RowChanges, from: &Position, to: &Position) -> Result<(), SinkError> {
+    async fn write_once(&self, changes: &RowChanges, from: &Checkpoint, to: &Checkpoint) -> Result<(), SinkError> {
         self.months.cover(changes).await?;
         if self.doubts {
             self.months.cover_ends(changes).await?;
@@ -78,18 +78,18 @@ impl Sink for PostgresSink {
         self.shard
     }
 
-    async fn load(&mut self, _end: u64) -> Result<Position, SinkError> {
+    async fn load(&mut self, _end: u64) -> Result<Checkpoint, SinkError> {
         let loaded = self.load_once().await;
         self.doubt(loaded)
     }
 
-    async fn write(&mut self, changes: &RowChanges, from: &Position, to: &Position) -> Result<(), SinkError> {
+    async fn write(&mut self, changes: &RowChanges, from: &Checkpoint, to: &Checkpoint) -> Result<(), SinkError> {
         let written = self.write_once(changes, from, to).await;
         self.doubts = written.is_err();
         self.doubt(written)
     }
 
-    async fn check(&mut self, at: &Position) -> Result<(), SinkError> {
+    async fn check(&mut self, at: &Checkpoint) -> Result<(), SinkError> {
         let client = self.connections.get().await?;
         progress::check(&client, self.shard, at).await
     }

@@ -2,7 +2,7 @@
 
 use schemas::event::Trade;
 use schemas::market::Resolution;
-use schemas::{Answer, ClientId, Credits, MarketId, MarketState, OrderId, Quantity};
+use schemas::{ClientId, Credits, MarketId, MarketState, OrderId, Quantity, ResolutionAnswer};
 
 use super::keys::{self, RECENT_TRADES_MAX, RedisKeys, SEQUENCE};
 use super::operations::{Hash, Operations};
@@ -93,7 +93,7 @@ fn put_market(operations: &mut Operations, keys: &RedisKeys, id: MarketId, marke
         hash.set(field::STATE, state.name());
     }
     if let Some(resolution) = market.resolution {
-        hash.set(field::ANSWER, if resolution.answer == Answer::Void { "VOID" } else { "VALUE" });
+        hash.set(field::ANSWER, if resolution.answer == ResolutionAnswer::Void { "VOID" } else { "VALUE" });
         hash.set(field::YES_VALUE, resolution.answer.yes_value().ticks());
         hash.set(field::PROPOSED_BY, resolution.proposed_by);
     }

@@ -1,6 +1,6 @@
 //! How far a shard's keys are, as the text under its `progress` key.
 
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use schemas::record::Chain;
 
 const REBUILDING: &str = "rebuilding:";
@@ -13,14 +13,14 @@ const LAYOUT: &str = "2";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RedisProgress {
     /// The keys are those of this position.
-    At(Position),
+    At(Checkpoint),
     /// Somebody, named by a token, clears the keys and will fold the log again.
     Clearing(u128),
     /// The log is folded again, and is not yet where it ended when that began. The keys are those of a position of long
     /// ago: readers must not take them for the present.
     Refolding {
         /// The position of the keys.
-        at: Position,
+        at: Checkpoint,
         /// The offset after the last record of the log when the rebuild began.
         until: u64,
     },
@@ -28,7 +28,7 @@ pub enum RedisProgress {
 
 impl RedisProgress {
     /// The keys are those of `at`. `until`: of a rebuild that is under way, where it is done.
-    pub fn new(at: Position, until: Option<u64>) -> Self {
+    pub fn new(at: Checkpoint, until: Option<u64>) -> Self {
         match until {
             Some(until) if at.offset < until => Self::Refolding { at, until },
             _ => Self::At(at),
@@ -49,7 +49,7 @@ impl std::fmt::Display for RedisProgress {
     }
 }
 
-fn write_position(f: &mut std::fmt::Formatter<'_>, position: &Position, between: char) -> std::fmt::Result {
+fn write_position(f: &mut std::fmt::Formatter<'_>, position: &Checkpoint, between: char) -> std::fmt::Result {
     write!(f, "{}{between}", position.offset)?;
     match position.term {
         Some(term) => write!(f, "{term}{between}")?,
@@ -85,9 +85,9 @@ fn parse(text: &str) -> Option<RedisProgress> {
     }
 }
 
-fn position(text: &str, between: char) -> Option<Position> {
+fn position(text: &str, between: char) -> Option<Checkpoint> {
     let mut parts = text.split(between);
-    let position = Position {
+    let position = Checkpoint {
         offset: parts.next()?.parse().ok()?,
         term: match parts.next()? {
             "-" => None,
@@ -119,15 +119,15 @@ mod tests {
     #[test]
     fn texts_survive_a_round_trip() {
         let chain = Chain(*b"\x00\x01\x7f\x80\xffchain bytes");
-        let position = Position { offset: 12, term: Some(7), sequence: 4, chain, anchor: 8, next_command: 9 };
+        let position = Checkpoint { offset: 12, term: Some(7), sequence: 4, chain, anchor: 8, next_command: 9 };
         let texts = [
-            (RedisProgress::At(Position::default()), "0:-:0:00000000000000000000000000000000:0:0:2"),
+            (RedisProgress::At(Checkpoint::default()), "0:-:0:00000000000000000000000000000000:0:0:2"),
             (RedisProgress::At(position), "12:7:4:00017f80ff636861696e206279746573:8:9:2"),
             (RedisProgress::Clearing(10), "rebuilding:0000000000000000000000000000000a"),
             (RedisProgress::new(position, Some(13)), "rebuilding:13/12/7/4/00017f80ff636861696e206279746573/8/9/2"),
             (RedisProgress::new(position, Some(12)), "12:7:4:00017f80ff636861696e206279746573:8:9:2"),
             (
-                RedisProgress::new(Position::default(), Some(1)),
+                RedisProgress::new(Checkpoint::default(), Some(1)),
                 "rebuilding:1/0/-/0/00000000000000000000000000000000/0/0/2",
             ),
         ];

@@ -20,7 +20,7 @@ use fred::interfaces::{ClientInterface as _, LuaInterface as _};
 use fred::prelude::{Builder, Client, ClientLike as _, Config, KeysInterface as _};
 use fred::types::{InfoKind, Value};
 use schemas::Shard;
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use service::eviction;
 
 use super::keys::RedisKeys;
@@ -67,7 +67,7 @@ impl RedisSink {
         Ok(Self { config, name, keys: RedisKeys::new(prefix, shard), writer, shard, until: None, connection: None })
     }
 
-    async fn load_once(&mut self, end: u64) -> Result<Position, SinkError> {
+    async fn load_once(&mut self, end: u64) -> Result<Checkpoint, SinkError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -88,7 +88,7 @@ impl RedisSink {
             Some(found @ RedisProgress::Refolding { at, until }) => (found.to_string(), at, until.min(end)),
             None | Some(RedisProgress::Clearing(_)) => {
                 tracing::info!(shard = %self.shard, ?found, "the read models are rebuilt from the log");
-                (connection.clear(&self.keys, self.writer).await?, Position::default(), end)
+                (connection.clear(&self.keys, self.writer).await?, Checkpoint::default(), end)
             }
         };
         let next = RedisProgress::new(at, Some(until));
@@ -102,7 +102,7 @@ impl RedisSink {
         self.connection.as_ref().ok_or_else(|| SinkError::unavailable("not connected"))
     }
 
-    async fn apply(&self, changes: &RowChanges, from: &Position, to: &Position) -> Result<(), SinkError> {
+    async fn apply(&self, changes: &RowChanges, from: &Checkpoint, to: &Checkpoint) -> Result<(), SinkError> {
         let (expected, next) = (self.progress(from), self.progress(to));
         let mut operations = Operations::new(&self.keys, self.writer, expected.clone(), next);
         operate(&mut operations, &self.keys, changes);
@@ -110,7 +110,7 @@ impl RedisSink {
     }
 
     /// What stands under `progress` when the keys are those of `position`.
-    fn progress(&self, position: &Position) -> String {
+    fn progress(&self, position: &Checkpoint) -> String {
         RedisProgress::new(*position, self.until).to_string()
     }
 
@@ -167,12 +167,12 @@ impl Sink for RedisSink {
         self.shard
     }
 
-    async fn load(&mut self, end: u64) -> Result<Position, SinkError> {
+    async fn load(&mut self, end: u64) -> Result<Checkpoint, SinkError> {
         let loaded = self.load_once(end).await;
         self.doubt(loaded).await
     }
 
-    async fn write(&mut self, changes: &RowChanges, from: &Position, to: &Position) -> Result<(), SinkError> {
+    async fn write(&mut self, changes: &RowChanges, from: &Checkpoint, to: &Checkpoint) -> Result<(), SinkError> {
         let written = self.apply(changes, from, to).await;
         self.doubt(written).await?;
         if self.until.is_some_and(|until| to.offset >= until) {
@@ -182,7 +182,7 @@ impl Sink for RedisSink {
         Ok(())
     }
 
-    async fn check(&mut self, at: &Position) -> Result<(), SinkError> {
+    async fn check(&mut self, at: &Checkpoint) -> Result<(), SinkError> {
         let client = &self.connection()?.client;
         let both = vec![self.keys.progress(), self.keys.writer()];
         let found: Result<(Option<String>, Option<String>), SinkError> = client.mget(both).await.map_err(classify);

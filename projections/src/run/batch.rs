@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use schemas::Timestamp;
-use schemas::reading::{Position, Reader, Reading};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 
 use super::end::Stop;
 use super::pump::QueueShare;
@@ -38,7 +38,7 @@ pub struct QueuedRecord {
 #[derive(Debug)]
 pub struct FoldedBatch {
     /// The position before the first.
-    pub from: Position,
+    pub from: Checkpoint,
     /// What they change.
     pub changes: RowChanges,
     /// How many they are.
@@ -56,7 +56,7 @@ pub struct FoldedBatch {
 
 impl FoldedBatch {
     /// No records, at `from`.
-    pub fn new(from: Position) -> Self {
+    pub fn new(from: Checkpoint) -> Self {
         let (oldest, newest) = (Timestamp(u64::MAX), Timestamp(0));
         Self { from, changes: RowChanges::new(), records: 0, outcomes: 0, unknown: 0, oldest, newest, bytes: 0 }
     }
@@ -65,24 +65,29 @@ impl FoldedBatch {
     /// admins put aside.
     ///
     /// After an error the batch still is what the records before that one say.
-    pub fn add(&mut self, reader: &mut Reader, record: &QueuedRecord, put_aside: &BTreeSet<u64>) -> Result<(), Stop> {
+    pub fn add(
+        &mut self,
+        reader: &mut LogReader,
+        record: &QueuedRecord,
+        put_aside: &BTreeSet<u64>,
+    ) -> Result<(), Stop> {
         let mut next = reader.clone();
         let reading = match next.read(record.offset, &record.bytes) {
             Err(_) if put_aside.contains(&record.offset) => {
                 next.pass_over(record.offset);
-                Reading::Ignored
+                ReadRecord::Ignored
             }
             read => read?,
         };
         match reading {
-            Reading::Outcome(outcome) => {
+            ReadRecord::Outcome(outcome) => {
                 let shard = reader.shard();
                 self.changes.fold(&outcome).map_err(|nonsense| Stop::Nonsense { shard, nonsense })?;
                 self.outcomes += 1;
                 self.unknown += outcome.unknown();
             }
-            Reading::Unknown => self.unknown += 1,
-            Reading::Term(_) | Reading::Halted(_) | Reading::Quarantine(_) | Reading::Ignored => {}
+            ReadRecord::Unknown => self.unknown += 1,
+            ReadRecord::Term(_) | ReadRecord::Halted(_) | ReadRecord::Quarantine(_) | ReadRecord::Ignored => {}
         }
         *reader = next;
         self.records += 1;

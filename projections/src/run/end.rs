@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemas::Shard;
-use schemas::reading::{Broken, Fault};
+use schemas::reading::{BrokenLog, RecordFault};
 use service::kafka::{Cut, KafkaFault};
 
 use crate::fold::FoldFault;
@@ -23,7 +23,7 @@ use crate::sink::SinkError;
 pub enum Stop {
     /// The log breaks its own rules.
     #[error(transparent)]
-    Broken(#[from] Broken),
+    Broken(#[from] BrokenLog),
     /// The log contradicts itself.
     #[error("events log of shard {shard}: {nonsense}")]
     Nonsense {
@@ -113,8 +113,8 @@ impl Stop {
     /// What an operator does with a shard that halted for this.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Broken(Broken { fault: Fault::Newer { .. }, .. }) => HINT_NEWER,
-            Self::Broken(Broken { fault: Fault::OtherLog(_), .. }) | Self::Cut(_) => HINT_OTHER_LOG,
+            Self::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. }) => HINT_NEWER,
+            Self::Broken(BrokenLog { fault: RecordFault::OtherLog(_), .. }) | Self::Cut(_) => HINT_OTHER_LOG,
             Self::Refused { sink: "redis", .. } => HINT_REDIS,
             Self::Refused { .. } => HINT_POSTGRES,
             _ => HINT,
@@ -142,14 +142,14 @@ impl Stop {
 
 /// Why a session of a shard's writer ended, if nobody asked for it.
 #[derive(Debug)]
-pub enum End {
+pub enum WriterEnd {
     /// Something that passes: begin again from the stored position.
     Again(String),
     /// Something that does not.
     Stop(Stop),
 }
 
-impl<E: Into<Stop>> From<E> for End {
+impl<E: Into<Stop>> From<E> for WriterEnd {
     fn from(error: E) -> Self {
         Self::Stop(error.into())
     }

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use schemas::reading::Position;
+use schemas::reading::Checkpoint;
 use schemas::{Shard, Timestamp};
 
 use super::batch::FoldedBatch;
@@ -68,7 +68,7 @@ impl WriterMetrics {
     }
 
     /// The store is at `position`.
-    pub fn at(&self, position: &Position) {
+    pub fn at(&self, position: &Checkpoint) {
         self.at.store(position.offset, Ordering::Relaxed);
         self.offset.set(float(position.offset));
         self.sequence.set(float(position.sequence));
@@ -85,7 +85,7 @@ impl WriterMetrics {
     }
 
     /// A batch was written.
-    pub fn written(&self, batch: &FoldedBatch, to: &Position, took: Duration) {
+    pub fn written(&self, batch: &FoldedBatch, to: &Checkpoint, took: Duration) {
         self.outcomes.increment(u64::try_from(batch.outcomes).unwrap_or(u64::MAX));
         self.unknown.increment(batch.unknown);
         self.rows.increment(u64::try_from(batch.changes.rows()).unwrap_or(u64::MAX));

@@ -75,7 +75,7 @@ impl WriterPort {
 }
 
 /// A record that came, before it has a place in a queue.
-struct Fetched {
+struct FetchedRecord {
     offset: u64,
     time: Timestamp,
     bytes: Vec<u8>,
@@ -89,7 +89,7 @@ struct Lane {
     /// Bytes in the queue and in the writer's hands.
     level: Arc<AtomicUsize>,
     /// What came and found no room.
-    backlog: VecDeque<Fetched>,
+    backlog: VecDeque<FetchedRecord>,
     paused: bool,
     /// The offset after the last record that ever came.
     next: u64,
@@ -137,7 +137,7 @@ impl Pump {
             if let Some((shard, offset, time, bytes)) = came {
                 let lane = &mut self.lanes[shard.index()];
                 if lane.admits(offset) {
-                    lane.backlog.push_back(Fetched { offset, time, bytes });
+                    lane.backlog.push_back(FetchedRecord { offset, time, bytes });
                     self.serve(shard)?;
                 }
             }
@@ -213,7 +213,7 @@ impl Lane {
         while !self.backlog.is_empty() && self.level.load(Ordering::Relaxed) < bytes_max {
             match queue.try_reserve() {
                 Ok(place) => {
-                    let Some(Fetched { offset, time, bytes }) = self.backlog.pop_front() else { break };
+                    let Some(FetchedRecord { offset, time, bytes }) = self.backlog.pop_front() else { break };
                     let room = QueueShare::take(&self.level, bytes.len());
                     place.send(QueuedRecord { offset, time, bytes, _room: room });
                 }

@@ -11,17 +11,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use schemas::Shard;
-use schemas::reading::{Broken, Reader};
-use service::kafka::{EventsTail, KafkaFault, Reading, quarantine};
+use schemas::reading::{BrokenLog, LogReader};
+use service::kafka::{ConsumerProfile, EventsTail, KafkaFault, quarantine};
 use service::{Liveness, LogArgs, Readiness, Shutdown};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::batch::BatchLimits;
-use super::end::{Backoff, End, Stop};
+use super::end::{Backoff, Stop, WriterEnd};
 use super::meters::WriterMetrics;
 use super::pump::{Pump, WriterPort};
-use super::shard::{Session, ShardWriter, StoreMoves};
+use super::shard::{ShardWriter, StoreMoves, WriterSession};
 use crate::sink::{Sink, WriterId};
 
 /// A writer without a sign of life for so long is to be restarted: above all the time-outs of its store together.
@@ -84,7 +84,7 @@ impl<S: Sink> Writers<S> {
             return Ok(());
         }
         // A batch is not written sooner anyway.
-        let reading = Reading::Gathered { wait: worker.limits.interval };
+        let reading = ConsumerProfile::Gathered { wait: worker.limits.interval };
         let tail = Arc::new(EventsTail::open(&worker.log.kafka, &worker.log.topics(), reading, [])?);
         let meters = shards.iter().map(|writer| (writer.shard(), Arc::clone(&writer.meters))).collect();
         let watch = tokio::spawn(watch_lag(Arc::clone(&tail), meters));
@@ -97,7 +97,7 @@ impl<S: Sink> Writers<S> {
         let mut lives = JoinSet::new();
         for writer in shards {
             let (worker, tail, port, stop) = (worker.clone(), Arc::clone(&tail), port.clone(), stop.clone());
-            lives.spawn(Life { writer, worker, tail, port, stop, put_aside: BTreeSet::new() }.run());
+            lives.spawn(WriterLife { writer, worker, tail, port, stop, put_aside: BTreeSet::new() }.run());
         }
         drop((tail, port));
         let (mut result, mut pumped) = (Ok(()), None);
@@ -141,7 +141,7 @@ fn told_by_pump(ended: Result<Result<(), KafkaFault>, tokio::task::JoinError>) -
 }
 
 /// One shard's writer, from session to session.
-struct Life<S> {
+struct WriterLife<S> {
     writer: ShardWriter<S>,
     worker: Worker,
     tail: Arc<EventsTail>,
@@ -151,7 +151,7 @@ struct Life<S> {
     put_aside: BTreeSet<u64>,
 }
 
-impl<S: Sink> Life<S> {
+impl<S: Sink> WriterLife<S> {
     /// Until asked to stop, or until the shard halts; or what ends the process.
     async fn run(mut self) -> Result<(), Stop> {
         let (shard, mut backoff) = (self.writer.shard(), Backoff::new());
@@ -159,20 +159,20 @@ impl<S: Sink> Life<S> {
             let end = self.session().await;
             self.port.leave(shard);
             let end = match end {
-                Err(End::Stop(Stop::Broken(broken))) => Err(self.put_aside(broken).await),
+                Err(WriterEnd::Stop(Stop::Broken(broken))) => Err(self.put_aside(broken).await),
                 end => end,
             };
             match end {
                 Ok(()) => break,
-                Err(End::Stop(stop)) if stop.is_one_shards() => {
+                Err(WriterEnd::Stop(stop)) if stop.is_one_shards() => {
                     self.writer.halt(&stop);
                     return Ok(());
                 }
-                Err(End::Stop(stop)) => {
+                Err(WriterEnd::Stop(stop)) => {
                     self.writer.pulse.stop();
                     return Err(stop);
                 }
-                Err(End::Again(why)) => {
+                Err(WriterEnd::Again(why)) => {
                     tracing::warn!(sink = S::NAME, %shard, why, "beginning again from the stored position");
                     self.writer.meters.restarted();
                 }
@@ -190,20 +190,20 @@ impl<S: Sink> Life<S> {
     }
 
     /// What to do about a record at which the shard would halt: admins may have put it aside.
-    async fn put_aside(&mut self, broken: Broken) -> End {
-        let Broken { shard, offset, .. } = broken;
+    async fn put_aside(&mut self, broken: BrokenLog) -> WriterEnd {
+        let BrokenLog { shard, offset, .. } = broken;
         let log = self.worker.log.clone();
         match self.ask_kafka(move |_| quarantine::of_record(&log, shard, offset)).await {
-            Ok(None) => End::Stop(broken.into()),
+            Ok(None) => WriterEnd::Stop(broken.into()),
             Ok(Some(quarantine)) => {
                 self.put_aside.insert(offset);
-                End::Again(format!("record {offset} is put aside: {}", quarantine.reason))
+                WriterEnd::Again(format!("record {offset} is put aside: {}", quarantine.reason))
             }
             Err(end) => end,
         }
     }
 
-    async fn session(&mut self) -> Result<(), End> {
+    async fn session(&mut self) -> Result<(), WriterEnd> {
         let Some(mut session) = self.begin().await? else { return Ok(()) };
         let ran = AssertUnwindSafe(self.writer.run(&mut session)).catch_unwind().await;
         ran.unwrap_or_else(|panic| {
@@ -214,7 +214,7 @@ impl<S: Sink> Life<S> {
     }
 
     /// Loads the position and enters the tail there; `None` if asked to stop meanwhile.
-    async fn begin(&mut self) -> Result<Option<Session>, End> {
+    async fn begin(&mut self) -> Result<Option<WriterSession>, WriterEnd> {
         let shard = self.writer.shard();
         let end = self.ask_kafka(move |tail| tail.end(shard)).await?;
         let stop = self.stop.clone();
@@ -223,7 +223,7 @@ impl<S: Sink> Life<S> {
             () = stop.wait() => return Ok(None),
         };
         // Asked again: another writer may have been at work since.
-        let reader = Reader::new(shard, self.worker.log.shards, position);
+        let reader = LogReader::new(shard, self.worker.log.shards, position);
         let asked = reader.clone();
         let cut = self.ask_kafka(move |tail| tail.cut([&asked])).await?;
         if let Some(cut) = cut.first() {
@@ -231,14 +231,14 @@ impl<S: Sink> Life<S> {
         }
         tracing::info!(sink = S::NAME, %shard, offset = position.offset, "loaded");
         let queue = self.port.enter(shard, position.start());
-        Ok(Some(Session { reader, put_aside: self.put_aside.clone(), queue, limits: self.worker.limits, stop }))
+        Ok(Some(WriterSession { reader, put_aside: self.put_aside.clone(), queue, limits: self.worker.limits, stop }))
     }
 
     /// Asks in a thread, since the client blocks.
     async fn ask_kafka<T: Send + 'static>(
         &mut self,
         question: impl FnOnce(&EventsTail) -> Result<T, KafkaFault> + Send + 'static,
-    ) -> Result<T, End> {
+    ) -> Result<T, WriterEnd> {
         self.writer.pulse.beat();
         let tail = Arc::clone(&self.tail);
         let answer = spawn_blocking(move || question(&tail)).await.map_err(|_| Stop::Panicked("asking Kafka"))?;
@@ -246,8 +246,8 @@ impl<S: Sink> Life<S> {
     }
 }
 
-fn again_if_passing(fault: KafkaFault) -> End {
-    if fault.may_retry() { End::Again(fault.to_string()) } else { End::Stop(Stop::Kafka(fault)) }
+fn again_if_passing(fault: KafkaFault) -> WriterEnd {
+    if fault.may_retry() { WriterEnd::Again(fault.to_string()) } else { WriterEnd::Stop(Stop::Kafka(fault)) }
 }
 
 /// Asks for the ends of the logs from time to time, for the metrics.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::Shard;
-use schemas::reading::{Position, Reader};
-use service::{Part, Pulse, Shutdown};
+use schemas::reading::{Checkpoint, LogReader};
+use service::{Pulse, ReadinessPart, Shutdown};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use super::batch::{BatchLimits, FoldedBatch, QueuedRecord};
-use super::end::{End, Stop};
+use super::end::{Stop, WriterEnd};
 use super::meters::WriterMetrics;
 use crate::sink::{Sink, SinkError, WriterId};
 
@@ -32,7 +32,7 @@ pub struct ShardWriter<S> {
     /// Its metrics.
     pub meters: Arc<WriterMetrics>,
     /// Ready once it caught up with the log as it was at the start.
-    pub ready: Part,
+    pub ready: ReadinessPart,
     /// Its signs of life.
     pub pulse: Pulse,
     /// This process.
@@ -66,9 +66,9 @@ pub enum StoreMoves {
 }
 
 /// What belongs to one session.
-pub struct Session {
+pub struct WriterSession {
     /// Reads from the stored position on.
-    pub reader: Reader,
+    pub reader: LogReader,
     /// Offsets of records that admins put aside.
     pub put_aside: BTreeSet<u64>,
     /// Where records come from.
@@ -86,7 +86,7 @@ impl<S: Sink> ShardWriter<S> {
     }
 
     /// Asks the store how far it is. `end`: where the log ends.
-    pub async fn load(&mut self, end: u64) -> Result<Position, End> {
+    pub async fn load(&mut self, end: u64) -> Result<Checkpoint, WriterEnd> {
         self.pulse.beat();
         let loaded = self.sink.load(end).await;
         let position = loaded.map_err(|error| self.fault(error))?;
@@ -96,7 +96,7 @@ impl<S: Sink> ShardWriter<S> {
     }
 
     /// Writes until asked to stop, which is `Ok`, or until something happens.
-    pub async fn run(&mut self, session: &mut Session) -> Result<(), End> {
+    pub async fn run(&mut self, session: &mut WriterSession) -> Result<(), WriterEnd> {
         let mut checks = interval(CHECK_PERIOD);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut earliest = Instant::now();
@@ -113,7 +113,9 @@ impl<S: Sink> ShardWriter<S> {
                     continue;
                 }
             };
-            let Some(first) = first else { return Err(End::Again("the tail lost its place in the log".to_owned())) };
+            let Some(first) = first else {
+                return Err(WriterEnd::Again("the tail lost its place in the log".to_owned()));
+            };
             let (batch, broken) = session.collect(first, earliest).await;
             earliest = Instant::now() + session.limits.interval;
             if batch.from != *session.reader.position() {
@@ -128,7 +130,7 @@ impl<S: Sink> ShardWriter<S> {
         }
     }
 
-    async fn write(&mut self, session: &Session, batch: &FoldedBatch) -> Result<(), End> {
+    async fn write(&mut self, session: &WriterSession, batch: &FoldedBatch) -> Result<(), WriterEnd> {
         let (started, to) = (Instant::now(), *session.reader.position());
         let written = tokio::select! {
             written = self.sink.write(&batch.changes, &batch.from, &to) => written,
@@ -152,7 +154,7 @@ impl<S: Sink> ShardWriter<S> {
         self.pulse.stop();
     }
 
-    fn stands_at(&self, reader: &Reader) {
+    fn stands_at(&self, reader: &LogReader) {
         self.meters.at(reader.position());
         let next = reader.next_offset();
         if self.target.is_some_and(|target| next >= target) && !self.ready.is_ready() {
@@ -162,7 +164,7 @@ impl<S: Sink> ShardWriter<S> {
     }
 
     /// What the store's answer to a write or a check means for the session.
-    fn judge(&mut self, answer: Result<(), SinkError>) -> Result<(), End> {
+    fn judge(&mut self, answer: Result<(), SinkError>) -> Result<(), WriterEnd> {
         let (sink, shard) = (S::NAME, self.shard());
         let (moves, end) = match answer {
             Ok(()) => return Ok(()),
@@ -180,7 +182,7 @@ impl<S: Sink> ShardWriter<S> {
     }
 
     /// What an error of the store means for the session, whatever was asked.
-    fn fault(&self, error: SinkError) -> End {
+    fn fault(&self, error: SinkError) -> WriterEnd {
         let (sink, shard) = (S::NAME, self.shard());
         match error {
             SinkError::Refused(reason) => Stop::Refused { sink, shard, reason: reason.to_string() }.into(),
@@ -191,11 +193,11 @@ impl<S: Sink> ShardWriter<S> {
     }
 }
 
-fn again(error: &SinkError) -> End {
-    End::Again(error.to_string())
+fn again(error: &SinkError) -> WriterEnd {
+    WriterEnd::Again(error.to_string())
 }
 
-impl Session {
+impl WriterSession {
     /// Folds what is there, and what comes until a write may begin. With it, what stopped the reading, if something did.
     async fn collect(&mut self, first: QueuedRecord, earliest: Instant) -> (FoldedBatch, Option<Stop>) {
         let mut batch = FoldedBatch::new(*self.reader.position());

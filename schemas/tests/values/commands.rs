@@ -18,13 +18,13 @@ fn transitions() -> Vec<Transition> {
     all_of(TRANSITIONS, values)
 }
 
-pub fn requests() -> Vec<Request> {
+pub fn requests() -> Vec<BatchRequest> {
     let mut values = vec![
-        Request::Place(new_order(Entry::BuyNo, limit(TimeInForce::Ioc))),
-        Request::Amend { order: OrderRef::Id(order_id()), price: Some(price(6_100)), quantity: None },
-        Request::Amend { order: named_order(), price: None, quantity: Some(quantity(300)) },
+        BatchRequest::Place(new_order(Entry::BuyNo, limit(TimeInForce::Ioc))),
+        BatchRequest::Amend { order: OrderRef::Id(order_id()), price: Some(price(6_100)), quantity: None },
+        BatchRequest::Amend { order: named_order(), price: None, quantity: Some(quantity(300)) },
     ];
-    values.extend(all_order_refs().into_iter().map(Request::Cancel));
+    values.extend(all_order_refs().into_iter().map(BatchRequest::Cancel));
     all_of(REQUESTS, values)
 }
 

@@ -166,7 +166,7 @@ fn of_markets() -> Vec<Event> {
         Event::MarketCreated { listing: listing(), by: ADMIN },
         changed(MarketState::Open, None, Some(ADMIN)),
         changed(MarketState::Closed, None, None),
-        changed(MarketState::Resolving, Some(resolution(Answer::Void, false)), Some(ADMIN)),
+        changed(MarketState::Resolving, Some(resolution(ResolutionAnswer::Void, false)), Some(ADMIN)),
         changed(MarketState::Resolving, confirmed, Some(SECOND_ADMIN)),
         changed(MarketState::Resolved, confirmed, None),
         Event::PaidOut { market: market(), account: ACCOUNT, yes: 11, no: 22, credits: Credits::whole(11) },

@@ -72,16 +72,16 @@ variants!(EVENTS: Event {
 variants!(MESSAGES: Message {
     Ask, Fund, Instruct, Return, Transfer, TransferEnded, ClaimYes, ReleaseYes, YesAnswered, Groups, GroupFilled,
 });
-variants!(REQUESTS: Request { Place, Cancel, Amend });
+variants!(REQUESTS: BatchRequest { Place, Cancel, Amend });
 variants!(PARKED_REQUESTS: ParkedRequest { Place, Amend, Batch, Fund, Withdraw, Transfer });
-variants!(INSTRUCTIONS: Instruction { Recall, Freeze, Unfreeze, Limit, MassCancel, Group });
+variants!(INSTRUCTIONS: PurseInstruction { Recall, Freeze, Unfreeze, Limit, MassCancel, Group });
 variants!(GROUP_ACTS: GroupAct { Make, Change, Trigger, Reset, Delete });
 variants!(KEY_PROOFS: KeyProof { Secret, Ed25519 });
 variants!(TERMS: Terms { Limit, Market, Budget });
 variants!(TIMES_IN_FORCE: TimeInForce { Gtc, Gtd, Ioc, Fok });
 variants!(ORDER_REFS: OrderRef { Id, ClientId });
 variants!(TRANSITIONS: Transition { Open, Pause, Resume, Close, Resolve, Confirm });
-variants!(ANSWERS: Answer { Value, Void });
+variants!(ANSWERS: ResolutionAnswer { Value, Void });
 variants!(FIRST_OUTCOMES: FirstOutcome { Order, OrderRejected, Deposit, Withdrawal, Transfer, Parked, TransferRefused, DepositProposed });
 
 pub const COMMAND_ID: CommandId = CommandId(0x0190_a0b1_c2d3_74e5_86f7_0123_4567_89ab);

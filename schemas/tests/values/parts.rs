@@ -99,8 +99,8 @@ pub fn bound_key() -> ApiKey {
     }
 }
 
-pub fn part() -> Part {
-    Part {
+pub fn part() -> PartInfo {
+    PartInfo {
         id: PartId(0x0190_eeee_0000_7222_8333_4444_5555_6666),
         kind: PartKind::Projections,
         reads: 0x0203,
@@ -181,12 +181,12 @@ pub fn account_limits() -> AccountLimits {
     AccountLimits { live_orders: 1_000, held: Credits(70_000_004) }
 }
 
-pub fn answer() -> Answer {
-    Answer::Value(YesValue::YES)
+pub fn answer() -> ResolutionAnswer {
+    ResolutionAnswer::Value(YesValue::YES)
 }
 
 /// Proposed, and confirmed by a second admin if `confirmed`.
-pub fn resolution(answer: Answer, confirmed: bool) -> Resolution {
+pub fn resolution(answer: ResolutionAnswer, confirmed: bool) -> Resolution {
     let confirmation = Confirmation { by: SECOND_ADMIN, payout: Timestamp(1_798_768_800_001) };
     Resolution { answer, proposed_by: ADMIN, confirmed: confirmed.then_some(confirmation) }
 }
@@ -258,8 +258,8 @@ pub fn all_terms() -> Vec<Terms> {
     super::all_of(super::TERMS, terms)
 }
 
-pub fn all_answers() -> Vec<Answer> {
-    super::all_of(super::ANSWERS, vec![answer(), Answer::Void])
+pub fn all_answers() -> Vec<ResolutionAnswer> {
+    super::all_of(super::ANSWERS, vec![answer(), ResolutionAnswer::Void])
 }
 
 pub fn named_order() -> OrderRef {

@@ -29,15 +29,15 @@ pub fn returned() -> Vec<Returned> {
     ]
 }
 
-pub fn all_instructions() -> Vec<Instruction> {
+pub fn all_instructions() -> Vec<PurseInstruction> {
     let values = vec![
-        Instruction::Recall(need()),
-        Instruction::Freeze { by: ADMIN },
-        Instruction::Unfreeze { by: SECOND_ADMIN },
-        Instruction::Limit { limits: account_limits(), by: ADMIN },
-        Instruction::MassCancel(CancelReason::DeadManSwitch),
-        Instruction::Group { group: group(), now: Some(group_now()) },
-        Instruction::Group { group: group(), now: None },
+        PurseInstruction::Recall(need()),
+        PurseInstruction::Freeze { by: ADMIN },
+        PurseInstruction::Unfreeze { by: SECOND_ADMIN },
+        PurseInstruction::Limit { limits: account_limits(), by: ADMIN },
+        PurseInstruction::MassCancel(CancelReason::DeadManSwitch),
+        PurseInstruction::Group { group: group(), now: Some(group_now()) },
+        PurseInstruction::Group { group: group(), now: None },
     ];
     all_of(INSTRUCTIONS, values)
 }

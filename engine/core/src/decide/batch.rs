@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use schemas::limits::BATCH_MAX;
 use schemas::{
-    AccountId, Amendment, ClientId, Event, MarketId, Need, NewOrder, OrderId, OrderRef, ParkedRequest, Rejection,
-    Request, Side, Terms,
+    AccountId, Amendment, BatchRequest, ClientId, Event, MarketId, Need, NewOrder, OrderId, OrderRef, ParkedRequest,
+    Rejection, Side, Terms,
 };
 
 use super::precheck::Precheck;
@@ -17,7 +17,7 @@ use super::{CommandRun, amend, cancel, order, parking};
 use crate::state::ShardState;
 
 impl CommandRun<'_> {
-    pub(super) fn batch(&mut self, account: AccountId, all_or_nothing: bool, requests: &[Request]) {
+    pub(super) fn batch(&mut self, account: AccountId, all_or_nothing: bool, requests: &[BatchRequest]) {
         if !(1..=BATCH_MAX).contains(&requests.len()) {
             self.refuse_alone(Rejection::BatchSizeInvalid);
         } else if all_or_nothing {
@@ -27,16 +27,16 @@ impl CommandRun<'_> {
         }
     }
 
-    fn one_by_one(&mut self, account: AccountId, requests: &[Request]) {
+    fn one_by_one(&mut self, account: AccountId, requests: &[BatchRequest]) {
         for (index, request) in (0..).zip(requests) {
             self.item(index);
             self.index = Some(index);
             self.frees_later = frees(&requests[usize::from(index) + 1..]);
             match *request {
-                Request::Place(order) if order.account != account => self.refuse_alone(Rejection::AccountMismatch),
-                Request::Place(order) => self.place_order(&order),
-                Request::Cancel(order) => self.cancel_order(account, order),
-                Request::Amend { order, price, quantity } => self.amend_order(account, order, price, quantity),
+                BatchRequest::Place(order) if order.account != account => self.refuse_alone(Rejection::AccountMismatch),
+                BatchRequest::Place(order) => self.place_order(&order),
+                BatchRequest::Cancel(order) => self.cancel_order(account, order),
+                BatchRequest::Amend { order, price, quantity } => self.amend_order(account, order, price, quantity),
             }
         }
         self.index = None;
@@ -52,7 +52,7 @@ impl CommandRun<'_> {
         self.step(|_, context| context.events.push(Event::BatchItem { index }));
     }
 
-    fn all_or_nothing(&mut self, account: AccountId, requests: &[Request]) {
+    fn all_or_nothing(&mut self, account: AccountId, requests: &[BatchRequest]) {
         if self.repeat(account, requests) {
             return;
         }
@@ -65,10 +65,10 @@ impl CommandRun<'_> {
     }
 
     /// A batch that was taken in before, all its orders by their clients' names: answers each as the first time. True if it is one.
-    fn repeat(&mut self, account: AccountId, requests: &[Request]) -> bool {
+    fn repeat(&mut self, account: AccountId, requests: &[BatchRequest]) -> bool {
         let orders = requests.iter().filter_map(|request| match request {
-            Request::Place(order) => Some(order),
-            Request::Cancel(_) | Request::Amend { .. } => None,
+            BatchRequest::Place(order) => Some(order),
+            BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => None,
         });
         let own = |order: &NewOrder| order::repeated(self.state, order).filter(|_| order.account == account)?.ok();
         let answers: Option<Vec<Event>> = orders.map(own).collect();
@@ -77,33 +77,35 @@ impl CommandRun<'_> {
         for (index, request) in (0..).zip(requests) {
             self.item(index);
             match *request {
-                Request::Place(_) => {
+                BatchRequest::Place(_) => {
                     let answer = answers.next().expect("an answer for each order");
                     self.step(|_, context| context.events.push(answer));
                 }
-                Request::Cancel(order) => self.reject_cancel(account, order, Rejection::BatchRefused),
-                Request::Amend { order, .. } => self.reject_amend(account, order, Rejection::BatchRefused),
+                BatchRequest::Cancel(order) => self.reject_cancel(account, order, Rejection::BatchRefused),
+                BatchRequest::Amend { order, .. } => self.reject_amend(account, order, Rejection::BatchRefused),
             }
         }
         true
     }
 
-    pub(super) fn refuse_requests(&mut self, account: AccountId, requests: &[Request], refused: BatchRefusal) {
+    pub(super) fn refuse_requests(&mut self, account: AccountId, requests: &[BatchRequest], refused: BatchRefusal) {
         for (index, request) in (0..).zip(requests) {
             self.item(index);
             let code = refused.code(usize::from(index));
             match *request {
-                Request::Place(order) if order.account != account => self.refuse_alone(code),
-                Request::Place(order) if repeats_earlier(requests, usize::from(index)) => self.repeat_or(&order, code),
-                Request::Place(order) => self.reject_order(&order, code),
-                Request::Cancel(order) => self.reject_cancel(account, order, code),
-                Request::Amend { order, .. } => self.reject_amend(account, order, code),
+                BatchRequest::Place(order) if order.account != account => self.refuse_alone(code),
+                BatchRequest::Place(order) if repeats_earlier(requests, usize::from(index)) => {
+                    self.repeat_or(&order, code)
+                }
+                BatchRequest::Place(order) => self.reject_order(&order, code),
+                BatchRequest::Cancel(order) => self.reject_cancel(account, order, code),
+                BatchRequest::Amend { order, .. } => self.reject_amend(account, order, code),
             }
         }
     }
 
     /// All of a batch that passed and lacks nothing.
-    pub(super) fn carry_out(&mut self, account: AccountId, requests: &[Request]) {
+    pub(super) fn carry_out(&mut self, account: AccountId, requests: &[BatchRequest]) {
         let steps = Steps::of(self.state, account, requests);
         for (index, order) in steps.cancels {
             self.item(index);
@@ -132,19 +134,19 @@ impl CommandRun<'_> {
 }
 
 /// True if an order has the name of one before it in the batch.
-pub(super) fn repeats_earlier(requests: &[Request], index: usize) -> bool {
-    let Request::Place(order) = &requests[index] else { return false };
+pub(super) fn repeats_earlier(requests: &[BatchRequest], index: usize) -> bool {
+    let BatchRequest::Place(order) = &requests[index] else { return false };
     let named = (order.account, order.market, order.client_id);
-    let same = |earlier: &Request| match earlier {
-        Request::Place(earlier) => (earlier.account, earlier.market, earlier.client_id) == named,
-        Request::Cancel(_) | Request::Amend { .. } => false,
+    let same = |earlier: &BatchRequest| match earlier {
+        BatchRequest::Place(earlier) => (earlier.account, earlier.market, earlier.client_id) == named,
+        BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => false,
     };
     order.client_id.is_some() && requests[..index].iter().any(same)
 }
 
 /// True if one of these may free credits or room for what comes before it.
-fn frees(requests: &[Request]) -> bool {
-    requests.iter().any(|request| matches!(request, Request::Cancel(_) | Request::Amend { .. }))
+fn frees(requests: &[BatchRequest]) -> bool {
+    requests.iter().any(|request| matches!(request, BatchRequest::Cancel(_) | BatchRequest::Amend { .. }))
 }
 
 /// The requests of a batch in the order in which they are carried out, each with its place in the batch.
@@ -155,14 +157,14 @@ struct Steps {
 }
 
 impl Steps {
-    fn of(state: &ShardState, account: AccountId, requests: &[Request]) -> Self {
+    fn of(state: &ShardState, account: AccountId, requests: &[BatchRequest]) -> Self {
         let (mut cancels, mut freeing, mut needing, mut places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let known = |order| cancel::resolve(state, account, order).expect("the batch was just looked at");
         for (index, request) in (0..).zip(requests) {
             match *request {
-                Request::Cancel(order) => cancels.push((index, known(order))),
-                Request::Place(order) => places.push((index, order)),
-                Request::Amend { order, price, quantity } => {
+                BatchRequest::Cancel(order) => cancels.push((index, known(order))),
+                BatchRequest::Place(order) => places.push((index, order)),
+                BatchRequest::Amend { order, price, quantity } => {
                     let amendment = Amendment { account, order: known(order), price, quantity };
                     let (.., change) = amend::check(state, &amendment, false).expect("the batch was just looked at");
                     let free = change.raised.0 == 0;
@@ -221,25 +223,27 @@ pub(super) fn for_lack(request: &ParkedRequest, code: Rejection) -> BatchRefusal
     }
 }
 
-fn blame(requests: &[Request], code: Rejection) -> BatchRefusal {
-    let takes = |request: &Request| match request {
-        Request::Place(order) if code == Rejection::LiveOrderLimit => i64::from(order.terms.time_in_force().rests()),
-        Request::Place(order) => order.hold().0,
-        Request::Cancel(_) | Request::Amend { .. } => 0,
+fn blame(requests: &[BatchRequest], code: Rejection) -> BatchRefusal {
+    let takes = |request: &BatchRequest| match request {
+        BatchRequest::Place(order) if code == Rejection::LiveOrderLimit => {
+            i64::from(order.terms.time_in_force().rests())
+        }
+        BatchRequest::Place(order) => order.hold().0,
+        BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => 0,
     };
     let most = requests.iter().map(takes).max().filter(|most| *most > 0);
     let order = most.and_then(|most| requests.iter().position(|request| takes(request) == most));
-    let amended = || requests.iter().position(|request| matches!(request, Request::Amend { .. }));
+    let amended = || requests.iter().position(|request| matches!(request, BatchRequest::Amend { .. }));
     order.or_else(amended).map_or(BatchRefusal::all(code), |index| BatchRefusal::at(index, code))
 }
 
 /// A name that stands for something already, or for two different orders of the batch. The same order twice is a repeat, as it is when
 /// each request is decided for itself.
-fn check_names(state: &ShardState, account: AccountId, requests: &[Request]) -> Result<(), BatchRefusal> {
+fn check_names(state: &ShardState, account: AccountId, requests: &[BatchRequest]) -> Result<(), BatchRefusal> {
     let mut names: BTreeMap<(MarketId, ClientId), &NewOrder> = BTreeMap::new();
     let left = state.facts.client_ids.left(account) as usize;
     for (index, request) in requests.iter().enumerate() {
-        let Request::Place(order) = request else { continue };
+        let BatchRequest::Place(order) = request else { continue };
         if order.account != account {
             return Err(BatchRefusal::at(index, Rejection::AccountMismatch));
         }
@@ -260,7 +264,7 @@ fn check_names(state: &ShardState, account: AccountId, requests: &[Request]) -> 
 pub(super) fn look(
     state: &ShardState,
     account: AccountId,
-    requests: &[Request],
+    requests: &[BatchRequest],
     room: usize,
 ) -> Result<Need, BatchRefusal> {
     for (index, request) in requests.iter().enumerate() {
@@ -271,13 +275,13 @@ pub(super) fn look(
 }
 
 /// What refuses a request by itself, before its market is looked at.
-fn admit(state: &ShardState, account: AccountId, request: &Request) -> Result<(), Rejection> {
+fn admit(state: &ShardState, account: AccountId, request: &BatchRequest) -> Result<(), Rejection> {
     let here = |order: OrderRef| match cancel::resolve(state, account, order) {
         Err(Rejection::WrongShard) => Err(Rejection::BatchConflict),
         resolved => resolved.map(drop),
     };
     match request {
-        Request::Place(order) => {
+        BatchRequest::Place(order) => {
             order::check_terms(order, state.facts.time)?;
             order::check_active(state, account)?;
             order::check_deadline(order, state.facts.time)?;
@@ -286,8 +290,8 @@ fn admit(state: &ShardState, account: AccountId, request: &Request) -> Result<()
                 false => Err(Rejection::BatchConflict),
             }
         }
-        Request::Cancel(order) => here(*order),
-        Request::Amend { order, .. } => {
+        BatchRequest::Cancel(order) => here(*order),
+        BatchRequest::Amend { order, .. } => {
             order::check_active(state, account)?;
             here(*order)
         }

@@ -20,7 +20,7 @@
 
 use schemas::limits::{PARKED_MAX, RECALL_PATIENCE_MS, SWEEP_MAX};
 use schemas::{
-    AccountId, Credits, Event, Instruction, Message, Need, Parked, ParkedRequest, Rejection, Returned, Room, Shard,
+    AccountId, Credits, Event, Message, Need, Parked, ParkedRequest, PurseInstruction, Rejection, Returned, Room, Shard,
 };
 
 use super::batch::BatchRefusal;
@@ -113,7 +113,7 @@ impl CommandRun<'_> {
                 return;
             }
             if !lenders.is_empty() {
-                return self.instruct(account, Instruction::Recall(lack), lenders);
+                return self.instruct(account, PurseInstruction::Recall(lack), lenders);
             }
             self.resumed(&claim);
             self.refuse_claim(account, &claim.request, lack);
@@ -203,8 +203,8 @@ impl CommandRun<'_> {
         let current = self.state.waiting(account).is_some_and(|waiting| waiting.recall == Some(ticket));
         self.step(|_, context| context.events.push(Event::Obeyed { account, ticket, shard, more }));
         match instruction {
-            Instruction::Recall(want) if last && current => self.recalled(account, want, more_anywhere),
-            Instruction::Recall(_) => self.advance_claims(account),
+            PurseInstruction::Recall(want) if last && current => self.recalled(account, want, more_anywhere),
+            PurseInstruction::Recall(_) => self.advance_claims(account),
             _ if last => {
                 self.step(|_, context| {
                     context.events.push(Event::Resumed { account, ticket, command });

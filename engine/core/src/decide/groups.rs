@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use schemas::event::CancelReason;
 use schemas::limits::{ACCOUNT_GROUPS_MAX, GROUP_COUNTS, GROUP_ORDERS_MAX, INSTRUCTIONS_MAX};
 use schemas::{
-    AccountId, Contract, Event, GroupAct, GroupId, GroupNow, Instruction, MarketId, Message, NewOrder, OrderId,
+    AccountId, Contract, Event, GroupAct, GroupId, GroupNow, MarketId, Message, NewOrder, OrderId, PurseInstruction,
     Quantity, Rejection, Shard, Side, Timestamp, TriggerCause,
 };
 
@@ -33,7 +33,7 @@ use super::{CommandRun, DecisionContext, account, message, reduce};
 use crate::state::{Group, MarketOrder, ShardState};
 
 /// Whose group, and which.
-type Key = (AccountId, GroupId);
+type GroupKey = (AccountId, GroupId);
 
 impl CommandRun<'_> {
     /// Home: what an account asks about one of its groups.
@@ -44,7 +44,7 @@ impl CommandRun<'_> {
         self.trigger_if_reached((account, group));
         self.end_groups();
         let now = self.state.group(account, group).map(Group::now);
-        self.instruct_all(account, Instruction::Group { group, now });
+        self.instruct_all(account, PurseInstruction::Group { group, now });
     }
 
     /// Away from home: what the home says of a group. An account without a purse here hears of its groups with the
@@ -68,7 +68,7 @@ impl CommandRun<'_> {
         }
     }
 
-    fn set_group(&mut self, (account, group): Key, now: GroupNow) {
+    fn set_group(&mut self, (account, group): GroupKey, now: GroupNow) {
         let GroupNow { limits, generation, triggered } = now;
         self.step(|state, context| {
             let known = state.group(account, group);
@@ -88,7 +88,7 @@ impl CommandRun<'_> {
     pub(super) fn take_filled(
         &mut self,
         from: Shard,
-        (account, group): Key,
+        (account, group): GroupKey,
         (generation, contracts, triggered): Report,
     ) {
         self.step(|state, context| {
@@ -107,7 +107,7 @@ impl CommandRun<'_> {
         self.end_groups();
     }
 
-    fn trigger_if_reached(&mut self, (account, group): Key) {
+    fn trigger_if_reached(&mut self, (account, group): GroupKey) {
         self.step(|state, context| {
             let known = state.group(account, group);
             if known.is_some_and(|known| !known.triggered && known.left(context.now) == 0) {
@@ -129,7 +129,7 @@ impl CommandRun<'_> {
         }
     }
 
-    fn tell_group(&mut self, (account, group): Key) {
+    fn tell_group(&mut self, (account, group): GroupKey) {
         self.step(|state, context| {
             let Some(now) = state.group(account, group).map(Group::now) else { return };
             for to in told(state, account) {
@@ -220,7 +220,7 @@ fn answer(state: &ShardState, account: AccountId, group: GroupId, act: GroupAct)
 /// An account that has not told its shards too much of its groups which they do not know yet.
 fn check_under_way(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     let pending = state.facts.instructions.range((account, 0)..=(account, u64::MAX));
-    let told = pending.filter(|(_, pending)| matches!(pending.instruction, Instruction::Group { .. })).count();
+    let told = pending.filter(|(_, pending)| matches!(pending.instruction, PurseInstruction::Group { .. })).count();
     if told < INSTRUCTIONS_MAX { Ok(()) } else { Err(Rejection::ParkedLimit) }
 }
 
@@ -231,7 +231,7 @@ fn told(state: &ShardState, account: AccountId) -> impl Iterator<Item = Shard> {
 }
 
 /// A group's orders here: market by market in the order of their books, oldest first in each.
-fn in_order(state: &ShardState, (account, group): Key) -> Vec<(MarketId, OrderId)> {
+fn in_order(state: &ShardState, (account, group): GroupKey) -> Vec<(MarketId, OrderId)> {
     let mut all: Vec<_> = state
         .group_orders(account, group)
         .map(|order| {
@@ -267,7 +267,7 @@ pub(super) fn check_among(
 }
 
 /// Contracts that a group may still fill here; of an account without a purse here, nobody knows yet.
-pub(super) fn left(state: &ShardState, (account, group): Key, now: Timestamp) -> u64 {
+pub(super) fn left(state: &ShardState, (account, group): GroupKey, now: Timestamp) -> u64 {
     match state.group(account, group) {
         Some(group) => group.left(now),
         None if state.purse(account).is_none() => u64::MAX,
@@ -277,7 +277,7 @@ pub(super) fn left(state: &ShardState, (account, group): Key, now: Timestamp) ->
 
 /// What triggering a group counts for: its orders, buys that only reduce and may shrink when a sell of it ends, and
 /// shards that its home tells.
-fn counts_to_end(state: &ShardState, key: Key) -> usize {
+fn counts_to_end(state: &ShardState, key: GroupKey) -> usize {
     let mut shrink: BTreeMap<(MarketId, Contract), usize> = BTreeMap::new();
     let mut orders = 0;
     for order in state.group_orders(key.0, key.1) {
@@ -297,7 +297,7 @@ fn counts_to_end(state: &ShardState, key: Key) -> usize {
 /// Groups that one taker's fills belong to. What they have filled changes with each fill, and the state only when all is
 /// decided.
 #[derive(Default)]
-pub struct Met(BTreeMap<Key, Filled>);
+pub struct Met(BTreeMap<GroupKey, Filled>);
 
 struct Filled {
     left: u64,
@@ -319,7 +319,7 @@ impl Met {
 
     /// True if this group was.
     #[inline]
-    pub fn is_triggered(&self, key: Option<Key>) -> bool {
+    pub fn is_triggered(&self, key: Option<GroupKey>) -> bool {
         key.is_some_and(|key| self.0.get(&key).is_some_and(|met| met.left == 0))
     }
 
@@ -328,7 +328,7 @@ impl Met {
     pub fn at_most(
         &mut self,
         state: &ShardState,
-        keys: [Option<Key>; 2],
+        keys: [Option<GroupKey>; 2],
         quantity: Quantity,
         now: Timestamp,
     ) -> Quantity {
@@ -340,14 +340,14 @@ impl Met {
 
     /// What the groups count for that a trade of so many contracts would trigger.
     #[inline]
-    pub fn counts_to_end(&self, state: &ShardState, keys: [Option<Key>; 2], quantity: Quantity) -> usize {
-        let triggers = |key: &Key| !quantity.is_zero() && self.0[key].left == u64::from(quantity.contracts());
+    pub fn counts_to_end(&self, state: &ShardState, keys: [Option<GroupKey>; 2], quantity: Quantity) -> usize {
+        let triggers = |key: &GroupKey| !quantity.is_zero() && self.0[key].left == u64::from(quantity.contracts());
         different(keys).filter(triggers).map(|key| counts_to_end(state, key)).sum()
     }
 
     /// A trade between orders of these groups.
     #[inline]
-    pub fn traded(&mut self, keys: [Option<Key>; 2], quantity: Quantity) {
+    pub fn traded(&mut self, keys: [Option<GroupKey>; 2], quantity: Quantity) {
         for key in different(keys) {
             let met = self.0.get_mut(&key).expect("it was asked before");
             met.left -= u64::from(quantity.contracts());
@@ -371,6 +371,6 @@ impl Met {
 
 /// The groups of both orders of a trade; one that both belong to once.
 #[inline]
-fn different([taker, maker]: [Option<Key>; 2]) -> impl Iterator<Item = Key> {
+fn different([taker, maker]: [Option<GroupKey>; 2]) -> impl Iterator<Item = GroupKey> {
     taker.into_iter().chain(maker.filter(|maker| Some(*maker) != taker))
 }

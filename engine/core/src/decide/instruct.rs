@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use schemas::event::CancelReason;
 use schemas::limits::INSTRUCTIONS_MAX;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Credits, Event, Instruction, MarketId, Message, Need, Rejection, Returned, Room,
-    Shard,
+    AccountId, AccountLimits, AdminId, Credits, Event, MarketId, Message, Need, PurseInstruction, Rejection, Returned,
+    Room, Shard,
 };
 
 use super::{CommandRun, account, cancel, message};
@@ -20,7 +20,7 @@ impl CommandRun<'_> {
             Ok(Event::AccountFrozen { account, by })
         });
         if known {
-            self.instruct_all(account, Instruction::Freeze { by });
+            self.instruct_all(account, PurseInstruction::Freeze { by });
             self.refuse_all(account, Rejection::AccountFrozen);
         }
     }
@@ -31,7 +31,7 @@ impl CommandRun<'_> {
             Ok(Event::AccountUnfrozen { account, by })
         });
         if known {
-            self.instruct_all(account, Instruction::Unfreeze { by });
+            self.instruct_all(account, PurseInstruction::Unfreeze { by });
         }
     }
 
@@ -41,7 +41,7 @@ impl CommandRun<'_> {
             Ok(Event::AccountLimited { account, limits, by })
         });
         if known {
-            self.instruct_all(account, Instruction::Limit { limits, by });
+            self.instruct_all(account, PurseInstruction::Limit { limits, by });
         }
     }
 
@@ -52,7 +52,7 @@ impl CommandRun<'_> {
         if takes_long {
             shards.insert(self.state.shard);
         }
-        let instruction = Instruction::MassCancel(reason);
+        let instruction = PurseInstruction::MassCancel(reason);
         let ticket = self.state.facts.tickets + 1;
         let completed = shards.is_empty();
         if !completed {
@@ -65,7 +65,7 @@ impl CommandRun<'_> {
     }
 
     /// Home: tells all other shards, or says at once that all have done it.
-    pub(super) fn instruct_all(&mut self, account: AccountId, instruction: Instruction) {
+    pub(super) fn instruct_all(&mut self, account: AccountId, instruction: PurseInstruction) {
         let shards: Vec<Shard> = purse_shards(self.state, account).into_iter().collect();
         if shards.is_empty() {
             self.complete(account, instruction);
@@ -74,12 +74,12 @@ impl CommandRun<'_> {
         }
     }
 
-    fn complete(&mut self, account: AccountId, instruction: Instruction) {
+    fn complete(&mut self, account: AccountId, instruction: PurseInstruction) {
         self.step(|_, context| context.events.push(Event::InstructionCompleted { account, instruction }));
     }
 
     /// Home: tells these shards; what the home's own shard does it does itself.
-    pub(super) fn instruct(&mut self, account: AccountId, instruction: Instruction, shards: Vec<Shard>) {
+    pub(super) fn instruct(&mut self, account: AccountId, instruction: PurseInstruction, shards: Vec<Shard>) {
         self.step(|state, context| {
             let ticket = state.facts.tickets + 1;
             let others = shards.iter().filter(|shard| **shard != state.shard);
@@ -91,22 +91,22 @@ impl CommandRun<'_> {
     }
 
     /// Away from home: does what the home says, and answers.
-    pub(super) fn obey(&mut self, home: Shard, account: AccountId, ticket: u64, instruction: Instruction) {
+    pub(super) fn obey(&mut self, home: Shard, account: AccountId, ticket: u64, instruction: PurseInstruction) {
         match instruction {
-            Instruction::Recall(want) => {
+            PurseInstruction::Recall(want) => {
                 let (credits, room, more) = give_back(self.state.purse(account), want);
                 self.return_home(home, Returned { account, credits, room, ticket: Some(ticket), more });
             }
-            Instruction::Freeze { .. } => {
+            PurseInstruction::Freeze { .. } => {
                 self.freeze_purse(account, true);
                 self.done(home, account, ticket);
                 self.refuse_all(account, Rejection::AccountFrozen);
             }
-            Instruction::Unfreeze { .. } => {
+            PurseInstruction::Unfreeze { .. } => {
                 self.freeze_purse(account, false);
                 self.done(home, account, ticket);
             }
-            Instruction::Limit { .. } => {
+            PurseInstruction::Limit { .. } => {
                 let room = self.state.purse(account).map_or(Room::ZERO, Purse::free_room);
                 if self.state.purse(account).is_some() {
                     self.step(|_, context| context.events.push(Event::PurseLimited { account, given_back: room }));
@@ -114,14 +114,14 @@ impl CommandRun<'_> {
                 let credits = Credits::ZERO;
                 self.answer_home(home, Returned { account, credits, room, ticket: Some(ticket), more: false });
             }
-            Instruction::MassCancel(reason) => {
+            PurseInstruction::MassCancel(reason) => {
                 let takes_long = cancel::takes_long(self.state, account);
                 self.mass_cancel_here(account, None, reason, takes_long.then_some(ticket));
                 if !takes_long {
                     self.done(home, account, ticket);
                 }
             }
-            Instruction::Group { group, now } => {
+            PurseInstruction::Group { group, now } => {
                 self.obey_group(account, group, now);
                 self.done(home, account, ticket);
             }
@@ -219,20 +219,23 @@ impl CommandRun<'_> {
 /// An account that lives here and has not too many mass cancels under way. Those that it asks for do not keep an admin
 /// from freezing it.
 pub(super) fn check_mass_cancel(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
-    check_instructions(state, account, |instruction| matches!(instruction, Instruction::MassCancel(_)))
+    check_instructions(state, account, |instruction| matches!(instruction, PurseInstruction::MassCancel(_)))
 }
 
 /// An account that lives here and about which admins have not too much under way.
 fn check_admin_instruction(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| {
-        matches!(instruction, Instruction::Freeze { .. } | Instruction::Unfreeze { .. } | Instruction::Limit { .. })
+        matches!(
+            instruction,
+            PurseInstruction::Freeze { .. } | PurseInstruction::Unfreeze { .. } | PurseInstruction::Limit { .. }
+        )
     })
 }
 
 fn check_instructions(
     state: &ShardState,
     account: AccountId,
-    counts: impl Fn(&Instruction) -> bool,
+    counts: impl Fn(&PurseInstruction) -> bool,
 ) -> Result<(), Rejection> {
     account::known(state, account)?;
     let pending = state.facts.instructions.range((account, 0)..=(account, u64::MAX));

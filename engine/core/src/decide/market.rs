@@ -3,8 +3,8 @@
 use schemas::limits::{DISPUTE_WINDOW_MAX_MS, MARKET_EVENTS_MAX, SWEEP_MAX};
 use schemas::market::{Confirmation, Resolution};
 use schemas::{
-    AdminId, Answer, Event, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, MarketState, Rejection,
-    Timestamp, Transition,
+    AdminId, Event, Listing, MarketEvent, MarketEventId, MarketId, MarketLimits, MarketState, Rejection,
+    ResolutionAnswer, Timestamp, Transition,
 };
 
 use super::{CommandRun, about, yes};
@@ -107,7 +107,7 @@ fn decide_change(state: &ShardState, id: MarketId, by: AdminId, transition: Tran
 /// A second admin's word: the answer stands unless it is amended within the dispute window.
 fn confirm(
     market: MarketView<'_>,
-    answer: Answer,
+    answer: ResolutionAnswer,
     by: AdminId,
     now: Timestamp,
 ) -> Result<(MarketState, Option<Resolution>), Rejection> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
-    AccountId, Amendment, BookSide, Contract, Credits, GroupId, MarketId, MarketLimits, Need, NewOrder, OrderId,
-    PostOnly, Price, Quantity, Rejection, Request, Room, SelfTrade, Side, Terms, TimeInForce,
+    AccountId, Amendment, BatchRequest, BookSide, Contract, Credits, GroupId, MarketId, MarketLimits, Need, NewOrder,
+    OrderId, PostOnly, Price, Quantity, Rejection, Room, SelfTrade, Side, Terms, TimeInForce,
 };
 
 use super::batch::{BatchRefusal, repeats_earlier, takes};
@@ -84,7 +84,7 @@ impl<'a> Precheck<'a> {
     pub(super) fn of(
         state: &'a ShardState,
         account: AccountId,
-        requests: &[Request],
+        requests: &[BatchRequest],
         room: usize,
     ) -> Result<Need, BatchRefusal> {
         let (targets, cancelled, entering, freed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
@@ -111,9 +111,9 @@ impl<'a> Precheck<'a> {
             }
         }
         if let Some(order) = precheck.amended_and_shrunk() {
-            let amends = |request: &Request| match *request {
-                Request::Amend { order: other, .. } => cancel::resolve(state, account, other) == Ok(order),
-                Request::Cancel(_) | Request::Place(_) => false,
+            let amends = |request: &BatchRequest| match *request {
+                BatchRequest::Amend { order: other, .. } => cancel::resolve(state, account, other) == Ok(order),
+                BatchRequest::Cancel(_) | BatchRequest::Place(_) => false,
             };
             let index = requests.iter().position(amends).expect("the batch amends it");
             return Err(BatchRefusal::at(index, Rejection::BatchConflict));
@@ -128,8 +128,8 @@ impl<'a> Precheck<'a> {
         Need { credits, room: Room { orders: self.resting.saturating_sub(cancelled), held: credits } }
     }
 
-    fn admit_cancel(&mut self, request: &Request) -> Result<(), Rejection> {
-        let Request::Cancel(order) = *request else { return Ok(()) };
+    fn admit_cancel(&mut self, request: &BatchRequest) -> Result<(), Rejection> {
+        let BatchRequest::Cancel(order) = *request else { return Ok(()) };
         let order = cancel::resolve(self.state, self.account, order)?;
         let (market, resting) = cancel::check(self.state, self.account, order)?;
         self.cancelled.push((market.listing.market, resting));
@@ -142,8 +142,8 @@ impl<'a> Precheck<'a> {
         if self.targets.insert(order) { Ok(()) } else { Err(Rejection::BatchConflict) }
     }
 
-    fn admit_amend(&mut self, request: &Request) -> Result<(), Rejection> {
-        let Request::Amend { order, price, quantity } = *request else { return Ok(()) };
+    fn admit_amend(&mut self, request: &BatchRequest) -> Result<(), Rejection> {
+        let BatchRequest::Amend { order, price, quantity } = *request else { return Ok(()) };
         let order = cancel::resolve(self.state, self.account, order)?;
         self.admit_target(order)?;
         let amendment = Amendment { account: self.account, order, price, quantity };
@@ -169,8 +169,8 @@ impl<'a> Precheck<'a> {
         Ok(())
     }
 
-    fn admit_place(&mut self, request: &Request) -> Result<(), Rejection> {
-        let Request::Place(order) = request else { return Ok(()) };
+    fn admit_place(&mut self, request: &BatchRequest) -> Result<(), Rejection> {
+        let BatchRequest::Place(order) = request else { return Ok(()) };
         let now = self.state.facts.time;
         let market = order::check_listing(self.state, order, now)?;
         order::check_room(self.state, order, self.state.orders() - self.cancelled.len() + self.resting as usize)?;

@@ -1,13 +1,13 @@
 //! What may be written: parts say what they can read, and an admin raises the vocabulary once all can (ADR 21).
 
 use schemas::limits::PARTS_MAX;
-use schemas::{AdminId, Event, Part, PartId, Rejection};
+use schemas::{AdminId, Event, PartId, PartInfo, Rejection};
 
 use super::CommandRun;
 
 impl CommandRun<'_> {
     /// A part that reads less than what is written here is told so where it must stop: at a frame that it cannot read.
-    pub(super) fn announce(&mut self, part: &Part) {
+    pub(super) fn announce(&mut self, part: &PartInfo) {
         self.answer(|state| {
             let (vocabulary, now) = (state.vocabulary(), state.time());
             if part.reads < vocabulary {

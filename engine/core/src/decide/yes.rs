@@ -24,7 +24,7 @@
 //! A market that is paid out YES holds it for ever. What the home must do goes also through a full outbox, as every
 //! answer; a market's shard refuses the proposal before, if the event's home is full.
 
-use schemas::{Answer, Event, MarketEventId, MarketId, Message, Rejection, Shard};
+use schemas::{Event, MarketEventId, MarketId, Message, Rejection, ResolutionAnswer, Shard};
 
 use super::{CommandRun, message};
 use crate::state::{MarketView, ShardState, YesClaim};
@@ -37,7 +37,7 @@ enum Step {
 }
 
 /// `None` if the claim stays as it is.
-fn step(market: MarketView<'_>, answer: Answer) -> Option<(Step, MarketEventId)> {
+fn step(market: MarketView<'_>, answer: ResolutionAnswer) -> Option<(Step, MarketEventId)> {
     let event = market.listing.event?;
     let claims = matches!(market.yes_claim, Some(YesClaim::Asked | YesClaim::Granted));
     match (answer.is_yes(), claims) {
@@ -48,7 +48,11 @@ fn step(market: MarketView<'_>, answer: Answer) -> Option<(Step, MarketEventId)>
 }
 
 /// What refuses a proposal: its market's event cannot be told of it.
-pub(super) fn check_proposal(state: &ShardState, market: MarketView<'_>, answer: Answer) -> Result<(), Rejection> {
+pub(super) fn check_proposal(
+    state: &ShardState,
+    market: MarketView<'_>,
+    answer: ResolutionAnswer,
+) -> Result<(), Rejection> {
     let told = step(market, answer).map(|(_, event)| state.map.of_market_event(event));
     match told {
         Some(home) if state.is_full(home) => Err(Rejection::ShardUnavailable),
@@ -57,7 +61,7 @@ pub(super) fn check_proposal(state: &ShardState, market: MarketView<'_>, answer:
 }
 
 /// What refuses a confirmation: the market does not hold its event's YES.
-pub(super) fn check_confirmation(market: MarketView<'_>, answer: Answer) -> Result<(), Rejection> {
+pub(super) fn check_confirmation(market: MarketView<'_>, answer: ResolutionAnswer) -> Result<(), Rejection> {
     if !answer.is_yes() || market.listing.event.is_none() {
         return Ok(());
     }
@@ -70,7 +74,7 @@ pub(super) fn check_confirmation(market: MarketView<'_>, answer: Answer) -> Resu
 
 impl CommandRun<'_> {
     /// Market's shard: an answer was proposed.
-    pub(super) fn claim_or_release(&mut self, id: MarketId, answer: Answer) {
+    pub(super) fn claim_or_release(&mut self, id: MarketId, answer: ResolutionAnswer) {
         let market = self.state.market(id).expect("an answer was just proposed for it");
         let (Some((step, event)), claim) = (step(market, answer), market.claims + 1) else { return };
         let home = self.state.map.of_market_event(event);

@@ -22,7 +22,7 @@ use crate::state::{
 
 /// Kinds of entities.
 #[derive(Clone, Copy)]
-enum Kind {
+enum EntityKind {
     Shard = 1,
     Purse = 2,
     Account = 3,
@@ -58,12 +58,15 @@ pub fn purse(id: AccountId, purse: &Purse) -> u64 {
     let flags = u64::from(frozen) | u64::from(sealed.orders) << 8 | u64::from(sealed.held) << 16;
     let room = [room.orders.into(), bits(room.held)];
     let changed = u64::from(changed);
-    hash_words(Kind::Purse, [id.0, bits(available), bits(held), live_orders.into(), room[0], room[1], flags, changed])
+    hash_words(
+        EntityKind::Purse,
+        [id.0, bits(available), bits(held), live_orders.into(), room[0], room[1], flags, changed],
+    )
 }
 
 pub fn position(market: MarketId, account: AccountId, position: &Position) -> u64 {
     let Position { yes, no, yes_reserved, no_reserved } = *position;
-    hash_words(Kind::Position, [market.0, account.0, yes, no, yes_reserved, no_reserved])
+    hash_words(EntityKind::Position, [market.0, account.0, yes, no, yes_reserved, no_reserved])
 }
 
 pub fn order(market: MarketId, order: &MarketOrder) -> u64 {
@@ -85,30 +88,30 @@ pub fn order(market: MarketId, order: &MarketOrder) -> u64 {
     let codes = u64::from_le_bytes(codes);
     let left = u64::from(order.price) | u64::from(order.remaining) << 32;
     let asked = u64::from(quantity.contracts()) | u64::from(fee_rate.millionths()) << 32;
-    hash_words(Kind::Order, [order.id.0, market.0, account.0, left, asked, expires.0, codes])
+    hash_words(EntityKind::Order, [order.id.0, market.0, account.0, left, asked, expires.0, codes])
 }
 
 /// `words` are an entry of the client ids, `hour` is that of its generation.
 pub fn client_id(hour: u64, [name, name_2, number, rest]: [u64; 4]) -> u64 {
-    hash_words(Kind::ClientId, [name, name_2, number, rest, hour])
+    hash_words(EntityKind::ClientId, [name, name_2, number, rest, hour])
 }
 
 /// An entry of an order that rests for longer than client ids are kept.
 pub fn old_client_id(words: [u64; 4]) -> u64 {
-    hash_words(Kind::OldClientId, words)
+    hash_words(EntityKind::OldClientId, words)
 }
 
 pub fn client_ids_used(account: AccountId, hour: u64, used: u32) -> u64 {
-    hash_words(Kind::ClientIdsUsed, [account.0, hour, used.into()])
+    hash_words(EntityKind::ClientIdsUsed, [account.0, hour, used.into()])
 }
 
 pub fn ended_order(id: OrderId, account: AccountId, status: Status) -> u64 {
-    hash_words(Kind::EndedOrder, [id.0, account.0, status.code().into()])
+    hash_words(EntityKind::EndedOrder, [id.0, account.0, status.code().into()])
 }
 
 /// It has left the state.
 pub fn archived_market(id: MarketId) -> u64 {
-    hash_words(Kind::ArchivedMarket, [id.0])
+    hash_words(EntityKind::ArchivedMarket, [id.0])
 }
 
 /// What became of a claim, and who holds what was claimed if it is another market.
@@ -128,7 +131,7 @@ fn bits(credits: Credits) -> u64 {
 
 /// As [`FieldBuffer::hash`], of words of 64 bits.
 #[inline]
-fn hash_words<const N: usize>(kind: Kind, words: [u64; N]) -> u64 {
+fn hash_words<const N: usize>(kind: EntityKind, words: [u64; N]) -> u64 {
     let mut bytes = [0; 1 + 8 * 8];
     bytes[0] = kind as u8;
     let end = 1 + 8 * N;
@@ -139,7 +142,7 @@ fn hash_words<const N: usize>(kind: Kind, words: [u64; N]) -> u64 {
 }
 
 impl FieldBuffer {
-    fn hash(&mut self, kind: Kind, fields: impl Encode) -> u64 {
+    fn hash(&mut self, kind: EntityKind, fields: impl Encode) -> u64 {
         self.0.clear();
         self.0.push(kind as u8);
         schemas::codec::encode_into(&fields, &mut self.0);
@@ -148,16 +151,16 @@ impl FieldBuffer {
 
     pub fn shard(&mut self, shard: Shard, facts: &StateFacts) -> u64 {
         let StateFacts { time, orders, trades, deposited, tickets, untried, vocabulary, install, .. } = facts;
-        self.hash(Kind::Shard, (shard, time, orders, trades, deposited, tickets, untried, (vocabulary, install)))
+        self.hash(EntityKind::Shard, (shard, time, orders, trades, deposited, tickets, untried, (vocabulary, install)))
     }
 
     pub fn part(&mut self, announced: &Announced) -> u64 {
         let Announced { part, at } = announced;
-        self.hash(Kind::Part, (part, at))
+        self.hash(EntityKind::Part, (part, at))
     }
 
     pub fn admin(&mut self, admin: &Admin) -> u64 {
-        self.hash(Kind::Admin, admin)
+        self.hash(EntityKind::Admin, admin)
     }
 
     pub fn account(&mut self, id: AccountId, account: &Account) -> u64 {
@@ -165,7 +168,7 @@ impl FieldBuffer {
         let lent: Vec<_> =
             lent.iter().map(|(to, lent)| (*to, lent.credits, lent.room.orders, lent.room.held)).collect();
         let keys: Vec<_> = keys.values().collect();
-        self.hash(Kind::Account, (id, frozen, limits, dead_man_due, lent, keys))
+        self.hash(EntityKind::Account, (id, frozen, limits, dead_man_due, lent, keys))
     }
 
     /// `positions` is the sum of the hashes of its positions.
@@ -174,46 +177,46 @@ impl FieldBuffer {
         let sums = (collateral, fees, yes, no);
         let claim = (market.claims, market.yes_claim.map(claim));
         let life = (state, limits, settled, resolution, market.traded, claim);
-        self.hash(Kind::Market, (id, listing, life, sums, positions))
+        self.hash(EntityKind::Market, (id, listing, life, sums, positions))
     }
 
     pub fn market_event(&mut self, id: MarketEventId, event: &KnownMarketEvent) -> u64 {
         let KnownMarketEvent { exclusive, yes } = *event;
-        self.hash(Kind::MarketEvent, (id, exclusive, yes))
+        self.hash(EntityKind::MarketEvent, (id, exclusive, yes))
     }
 
     pub fn groups(&mut self, account: AccountId, groups: &Groups) -> u64 {
         let Groups { generations, all } = groups;
-        self.hash(Kind::Groups, (account, generations, all))
+        self.hash(EntityKind::Groups, (account, generations, all))
     }
 
     pub fn waiting(&mut self, account: AccountId, waiting: &AccountQueue) -> u64 {
         let AccountQueue { requests, ended, asked, claims, recall } = waiting;
         let asked = asked.map(|OpenAsk { ticket, need }| (ticket, need));
-        self.hash(Kind::Waiting, (account, requests, ended, asked, claims, recall))
+        self.hash(EntityKind::Waiting, (account, requests, ended, asked, claims, recall))
     }
 
     pub fn instruction(&mut self, (account, ticket): (AccountId, u64), pending: &PendingInstruction) -> u64 {
         let PendingInstruction { command, instruction, shards, since, more } = pending;
-        self.hash(Kind::Instruction, (account, ticket, command, instruction, shards, since, more))
+        self.hash(EntityKind::Instruction, (account, ticket, command, instruction, shards, since, more))
     }
 
     /// `kept` is the sum of the hashes of its messages.
     pub fn outbox(&mut self, to: Shard, last: u64, kept: u64) -> u64 {
-        self.hash(Kind::Outbox, (to, last, kept))
+        self.hash(EntityKind::Outbox, (to, last, kept))
     }
 
     pub fn kept(&mut self, number: u64, origin: CommandId, message: &Message) -> u64 {
-        self.hash(Kind::Kept, (number, origin, message))
+        self.hash(EntityKind::Kept, (number, origin, message))
     }
 
     pub fn inbox(&mut self, from: Shard, last: u64) -> u64 {
-        self.hash(Kind::Inbox, (from, last))
+        self.hash(EntityKind::Inbox, (from, last))
     }
 
     pub fn mass_cancel(&mut self, (account, market): (AccountId, Option<MarketId>), rest: &MassCancel) -> u64 {
         let MassCancel { reason, up_to, tickets } = rest;
-        self.hash(Kind::MassCancel, (account, market, reason, up_to, tickets))
+        self.hash(EntityKind::MassCancel, (account, market, reason, up_to, tickets))
     }
 
     /// Few: those that wait, and admins who have deposited alone today.
@@ -221,17 +224,17 @@ impl FieldBuffer {
         let Deposits { proposed, open, day, alone } = deposits;
         let open: Vec<_> = open.iter().collect();
         let alone: Vec<_> = alone.iter().collect();
-        self.hash(Kind::Deposits, (proposed, open, day, alone))
+        self.hash(EntityKind::Deposits, (proposed, open, day, alone))
     }
 
     /// Of what is left of markets.
     pub fn archive(&mut self, archive: &ArchivedMarkets) -> u64 {
-        self.hash(Kind::Archive, (archive.fees(), archive.sum()))
+        self.hash(EntityKind::Archive, (archive.fees(), archive.sum()))
     }
 
     pub fn transfer(&mut self, (from, client_id): TransferName, transfer: &OpenTransfer) -> u64 {
         let OpenTransfer { command, to, amount } = transfer;
-        self.hash(Kind::Transfer, (from, client_id, command, to, amount))
+        self.hash(EntityKind::Transfer, (from, client_id, command, to, amount))
     }
 }
 
@@ -243,9 +246,10 @@ mod tests {
     use expect_test::expect;
     use schemas::market::{Confirmation, Resolution};
     use schemas::{
-        About, AccountLimits, AdminId, Answer, ApiKey, ApiKeyId, ClientId, Credits, Entry, FeeRate, GroupLimits,
-        Instruction, Instructions, Listing, MarketLimits, MarketState, Need, NewOrder, Parked, ParkedRequest, PostOnly,
-        Price, ProposalId, Quantity, Rejection, Room, Scopes, SelfTrade, Sources, Tags, Terms, TimeInForce, Timestamp,
+        About, AccountLimits, AdminId, ApiKey, ApiKeyId, ClientId, Credits, Entry, FeeRate, GroupLimits, Instructions,
+        Listing, MarketLimits, MarketState, Need, NewOrder, Parked, ParkedRequest, PostOnly, Price, ProposalId,
+        PurseInstruction, Quantity, Rejection, ResolutionAnswer, Room, Scopes, SelfTrade, Sources, Tags, Terms,
+        TimeInForce, Timestamp,
     };
 
     use super::*;
@@ -339,7 +343,7 @@ mod tests {
             keys: [(key.id, key)].into_iter().collect(),
         };
         let resolution = Resolution {
-            answer: Answer::Void,
+            answer: ResolutionAnswer::Void,
             proposed_by: AdminId(1),
             confirmed: Some(Confirmation { by: AdminId(2), payout: Timestamp(3) }),
         };
@@ -381,7 +385,7 @@ mod tests {
             claims: [parked(3)].into(),
             recall: Some(4),
         };
-        let instruction = Instruction::Recall(need);
+        let instruction = PurseInstruction::Recall(need);
         let pending = PendingInstruction {
             command: CommandId(1),
             instruction,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bincode::{Decode, Encode};
 use schemas::{
-    AccountId, CommandId, Credits, Instruction, Need, Parked, ParkedRequest, Rejection, Room, Shard, Timestamp,
+    AccountId, CommandId, Credits, Need, Parked, ParkedRequest, PurseInstruction, Rejection, Room, Shard, Timestamp,
 };
 
 /// What waits for one account. Not kept when there is nothing.
@@ -110,7 +110,7 @@ pub fn weight(request: &ParkedRequest) -> usize {
 pub struct PendingInstruction {
     /// The command that is answered when all have.
     pub command: CommandId,
-    pub instruction: Instruction,
+    pub instruction: PurseInstruction,
     pub shards: BTreeSet<Shard>,
     /// When it was given.
     pub since: Timestamp,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use bincode::{Decode, Encode};
 use schemas::limits::PART_COUNTS_MS;
-use schemas::{Build, Part, PartId, Timestamp};
+use schemas::{Build, PartId, PartInfo, Timestamp};
 
 /// A part, and when it said so last.
 #[derive(Clone, Copy, Debug, Encode, Decode)]
 pub struct Announced {
-    pub part: Part,
+    pub part: PartInfo,
     pub at: Timestamp,
 }
 
@@ -25,7 +25,7 @@ pub struct Parts(BTreeMap<PartId, Announced>);
 
 impl Parts {
     /// Those that count now.
-    pub fn counting(&self, now: Timestamp) -> impl Iterator<Item = &Part> {
+    pub fn counting(&self, now: Timestamp) -> impl Iterator<Item = &PartInfo> {
         self.0.values().filter(move |announced| announced.counts(now)).map(|announced| &announced.part)
     }
 
@@ -40,7 +40,7 @@ impl Parts {
         self.counting(now).map(|part| part.build).min().filter(|_| !unread)
     }
 
-    pub(crate) fn announce(&mut self, part: Part, now: Timestamp) {
+    pub(crate) fn announce(&mut self, part: PartInfo, now: Timestamp) {
         self.drop_silent(now);
         self.0.insert(part.id, Announced { part, at: now });
     }

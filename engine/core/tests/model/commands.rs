@@ -5,10 +5,10 @@ use std::sync::Arc;
 use schemas::limits::QUANTITY_MAX;
 use schemas::text::{Label, Ticker};
 use schemas::{
-    ADMINS_HOME, About, AccountId, AccountLimits, AdminId, AdminRoles, ApiKey, ApiKeyId, ClientId, Command, Credits,
-    FeeRate, GroupId, Instructions, KeyMarkets, KeyProof, KeyTerms, Listing, MarketAddition, MarketEdit, MarketEvent,
-    MarketEventId, MarketId, NewOrder, OrderId, OrderRef, Price, ProposalId, Quantity, Request, Scopes, Shard, Sources,
-    Tags, Terms, TimeInForce, Timestamp, WantedAdmin,
+    ADMINS_HOME, About, AccountId, AccountLimits, AdminId, AdminRoles, ApiKey, ApiKeyId, BatchRequest, ClientId,
+    Command, Credits, FeeRate, GroupId, Instructions, KeyMarkets, KeyProof, KeyTerms, Listing, MarketAddition,
+    MarketEdit, MarketEvent, MarketEventId, MarketId, NewOrder, OrderId, OrderRef, Price, ProposalId, Quantity, Scopes,
+    Shard, Sources, Tags, Terms, TimeInForce, Timestamp, WantedAdmin,
 };
 
 use super::law::Order;
@@ -255,7 +255,7 @@ impl World<'_> {
     }
 
     /// What a batch on this shard asks. Each request counts on what those before it leave, or let go.
-    fn requests(&self, who: u64, shard: Shard, items: &[Item]) -> Vec<Request> {
+    fn requests(&self, who: u64, shard: Shard, items: &[Item]) -> Vec<BatchRequest> {
         let mut spare = self.available(who);
         let mut request = |item: &Item| match item {
             Item::Place(wish) => {
@@ -264,19 +264,19 @@ impl World<'_> {
                 if order.hold() > Credits::ZERO && order.hold() <= spare {
                     spare -= order.hold();
                 }
-                Request::Place(order)
+                BatchRequest::Place(order)
             }
-            Item::Stray(wish) => Request::Place(self.order(&Wish { who, ..wish.clone() }, spare)),
-            Item::Foreign(wish) => Request::Place(self.order(wish, spare)),
+            Item::Stray(wish) => BatchRequest::Place(self.order(&Wish { who, ..wish.clone() }, spare)),
+            Item::Foreign(wish) => BatchRequest::Place(self.order(wish, spare)),
             Item::Cancel(which) => {
                 let order = self.meant(who, *which, Some(shard));
                 spare += self.live(order).map_or(Credits::ZERO, Order::hold);
-                Request::Cancel(order)
+                BatchRequest::Cancel(order)
             }
             Item::Amend(which, change) => {
                 let order = self.meant(who, *which, Some(shard));
                 let (price, quantity) = self.changed(order, *change, spare);
-                Request::Amend { order, price, quantity }
+                BatchRequest::Amend { order, price, quantity }
             }
         };
         items.iter().map(&mut request).collect()

@@ -8,7 +8,7 @@ use schemas::limits::{
 };
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, Answer, Credits, Entry, GroupAct, GroupLimits, MarketLimits, PostOnly, SelfTrade, Transition,
+    AccountId, Credits, Entry, GroupAct, GroupLimits, MarketLimits, PostOnly, ResolutionAnswer, SelfTrade, Transition,
 };
 
 use super::commands::BARE_EVENT;
@@ -335,7 +335,7 @@ fn purses_at_rest(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     for market in 0..MARKETS {
         world.step(&Step::Place(plain(3, market, Entry::BuyYes, 4_000, 10), Route::Home))?;
-        let (answer, by) = (Answer::Value(YesValue::YES), 2);
+        let (answer, by) = (ResolutionAnswer::Value(YesValue::YES), 2);
         world.step(&Step::Finish { market, answer, seen: answer, by })?;
     }
     // Who has traded was paid out; the orders of the third account were cancelled.
@@ -555,7 +555,7 @@ fn archived(world: &mut World<'_>) -> Done {
     };
     for market in 0..MARKETS - 1 {
         world.step(&Step::Place(buy(market, Some(1)), route))?;
-        world.step(&Step::Finish { market, answer: Answer::Void, seen: Answer::Void, by: 2 })?;
+        world.step(&Step::Finish { market, answer: ResolutionAnswer::Void, seen: ResolutionAnswer::Void, by: 2 })?;
         world.step(&Step::Wait { milliseconds: MARKET_KEPT_MS - 1_000, late: false })?;
         about(market, 2).iter().try_for_each(|step| world.step(step))?;
         world.step(&Step::Wait { milliseconds: 1_000, late: market > 0 })?;
@@ -628,7 +628,7 @@ fn one_yes(world: &mut World<'_>) -> Done {
     world.furnish(&[listing, listing, listing, LISTING])?;
     world.step(&Step::CreateEvent { event: 0, exclusive: true, wrong_id: false, route })?;
     world.step(&Step::CreateEvent { event: 0, exclusive: false, wrong_id: false, route })?;
-    let (yes, no) = (Answer::Value(YesValue::YES), Answer::Value(YesValue::NO));
+    let (yes, no) = (ResolutionAnswer::Value(YesValue::YES), ResolutionAnswer::Value(YesValue::NO));
     let change = |market, by, transition| Step::Change { market, by, transition, route };
     let propose = |market, answer| change(market, 1, Transition::Resolve { answer });
     let confirm = |market, answer| change(market, 2, Transition::Confirm { answer });
@@ -646,8 +646,8 @@ fn one_yes(world: &mut World<'_>) -> Done {
         propose(0, no),
         propose(1, yes),
         confirm(1, yes),
-        propose(2, Answer::Void),
-        confirm(2, Answer::Void),
+        propose(2, ResolutionAnswer::Void),
+        confirm(2, ResolutionAnswer::Void),
         propose(0, yes),
         confirm(0, yes),
         propose(0, no),

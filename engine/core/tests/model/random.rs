@@ -4,7 +4,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use schemas::limits::{KEY_GRACE_MAX_MS, MARKET_KEPT_MS};
 use schemas::market::YesValue;
-use schemas::{Answer, Credits, Entry, GroupAct, GroupLimits, MarketLimits, PostOnly, SelfTrade, Transition};
+use schemas::{Credits, Entry, GroupAct, GroupLimits, MarketLimits, PostOnly, ResolutionAnswer, SelfTrade, Transition};
 
 use super::steps::{
     Added, Again, Amount, Change, Edited, Forgery, Item, Kind, Limit, Listed, Names, Route, SeenDeposit, SetAdmin,
@@ -276,11 +276,11 @@ fn create() -> impl Strategy<Value = Step> {
     })
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+fn answer() -> impl Strategy<Value = ResolutionAnswer> {
     prop_oneof![
-        4 => Just(Answer::Value(YesValue::YES)),
-        1 => Just(Answer::Value(YesValue::new(2_500).expect("a quarter"))),
-        1 => Just(Answer::Void),
+        4 => Just(ResolutionAnswer::Value(YesValue::YES)),
+        1 => Just(ResolutionAnswer::Value(YesValue::new(2_500).expect("a quarter"))),
+        1 => Just(ResolutionAnswer::Void),
     ]
 }
 

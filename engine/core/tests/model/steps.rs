@@ -1,7 +1,7 @@
 //! A step of a random run. It speaks of time and orders relative to where the run stands, so that it stays meaningful when a failing run
 //! is cut shorter.
 
-use schemas::{Answer, Entry, GroupAct, MarketLimits, PostOnly, SelfTrade, Transition};
+use schemas::{Entry, GroupAct, MarketLimits, PostOnly, ResolutionAnswer, SelfTrade, Transition};
 
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -172,14 +172,14 @@ pub enum Step {
     /// Closed, answered by admin 1, and perhaps confirmed.
     Finish {
         market: usize,
-        answer: Answer,
-        seen: Answer,
+        answer: ResolutionAnswer,
+        seen: ResolutionAnswer,
         by: u64,
     },
     /// Closed, answered, confirmed, and answered again about when the dispute window ends.
     Appeal {
         market: usize,
-        answer: Answer,
+        answer: ResolutionAnswer,
         milliseconds: u64,
     },
     /// Nobody is late with `AdvanceTime`, unless so said: then it comes after the next command.

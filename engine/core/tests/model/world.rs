@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use engine_core::BooksMax;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AdminId, Answer, Command, Credits, Entry, Event, Message, NewOrder, OrderId, PostOnly, ProposalId,
-    Rejection, Request, SelfTrade, Shard, Timestamp, Transition,
+    AccountId, AdminId, BatchRequest, Command, Credits, Entry, Event, Message, NewOrder, OrderId, PostOnly, ProposalId,
+    Rejection, ResolutionAnswer, SelfTrade, Shard, Timestamp, Transition,
 };
 
 use super::compare;
@@ -105,7 +105,7 @@ impl<'a> World<'a> {
             Step::Forged { shard, forgery } => self.forged(self.shard(shard), forgery),
             Step::Copy { who, back } => match self.log.iter().rev().filter_map(|(.., c)| named(c)).nth(back) {
                 Some(order) => {
-                    let (account, requests) = (AccountId(who), vec![Request::Place(order)]);
+                    let (account, requests) = (AccountId(who), vec![BatchRequest::Place(order)]);
                     let home = self.map.of_market(order.market);
                     self.submit(home, Command::Batch { account, all_or_nothing: true, requests })
                 }
@@ -114,7 +114,7 @@ impl<'a> World<'a> {
             Step::Appeal { market, answer, milliseconds } => {
                 self.step(&Step::Finish { market, answer, seen: answer, by: 2 })?;
                 self.step(&Step::Wait { milliseconds, late: true })?;
-                let transition = Transition::Resolve { answer: Answer::Void };
+                let transition = Transition::Resolve { answer: ResolutionAnswer::Void };
                 self.step(&Step::Change { market, by: 1, transition, route: Route::Home })
             }
             Step::Finish { market, answer, seen, by } => [

@@ -7,11 +7,11 @@ use schemas::limits::{DEPOSIT_ALONE_MAX, DEPOSIT_PROPOSAL_MS, MARKET_KEPT_MS, PU
 use schemas::market::YesValue;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, AdminRoles, Answer, ApiKey, ApiKeyId, Build, ClientId, Command, Credits,
-    Entry, FeeRate, GroupAct, GroupId, GroupLimits, Instructions, KeyProof, Listing, MarketAddition, MarketEdit,
-    MarketEvent, MarketEventId, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, Part, PartId, PartKind, PostOnly,
-    Price, ProposalId, Quantity, Request, Scopes, SelfTrade, Shard, Sources, Tags, Terms, TimeInForce, Timestamp,
-    Transition, WantedAdmin,
+    About, AccountId, AccountLimits, AdminId, AdminRoles, ApiKey, ApiKeyId, BatchRequest, Build, ClientId, Command,
+    Credits, Entry, FeeRate, GroupAct, GroupId, GroupLimits, Instructions, KeyProof, Listing, MarketAddition,
+    MarketEdit, MarketEvent, MarketEventId, MarketId, MarketLimits, NewOrder, OrderId, OrderRef, PartId, PartInfo,
+    PartKind, PostOnly, Price, ProposalId, Quantity, ResolutionAnswer, Scopes, SelfTrade, Shard, Sources, Tags, Terms,
+    TimeInForce, Timestamp, Transition, WantedAdmin,
 };
 
 use super::run::Run;
@@ -45,7 +45,7 @@ impl Life {
     /// Accounts with credits, markets, and orders between them.
     pub fn begin(&mut self, run: &mut Run) {
         let build = Build { major: 0, minor: 0, patch: 1 };
-        let part = |id, reads| Part { id: PartId(id), kind: PartKind::Gateway, reads, build };
+        let part = |id, reads| PartInfo { id: PartId(id), kind: PartKind::Gateway, reads, build };
         for shard in run.cluster.shards() {
             for (id, reads) in [(1, schemas::VOCABULARY), (2, schemas::VOCABULARY), (3, 0)] {
                 run.at(shard, Command::Announce(part(id, reads)));
@@ -163,11 +163,11 @@ impl Life {
         let (market, all_or_nothing) = (self.market(), self.below(2) == 0);
         let first = self.order(market);
         let second = NewOrder { account: first.account, ..self.order(market) };
-        let mut requests = vec![Request::Place(first), Request::Place(second)];
+        let mut requests = vec![BatchRequest::Place(first), BatchRequest::Place(second)];
         if let Some(client_id) = first.client_id {
             let order = OrderRef::ClientId { market, client_id };
-            requests.push(Request::Amend { order, price: Some(self.price()), quantity: None });
-            requests.push(Request::Cancel(order));
+            requests.push(BatchRequest::Amend { order, price: Some(self.price()), quantity: None });
+            requests.push(BatchRequest::Cancel(order));
         }
         run.ask(Command::Batch { account: first.account, all_or_nothing, requests });
     }
@@ -331,8 +331,8 @@ fn limit(price: Price, quantity: Quantity) -> Terms {
 
 /// Every kind of answer, after a pause or none.
 fn settle(run: &mut Run, market: MarketId, index: usize) {
-    let quarter = Answer::Value(YesValue::new(2_500).unwrap());
-    let answer = [Answer::Value(YesValue::YES), Answer::Void, quarter][index % 3];
+    let quarter = ResolutionAnswer::Value(YesValue::new(2_500).unwrap());
+    let answer = [ResolutionAnswer::Value(YesValue::YES), ResolutionAnswer::Void, quarter][index % 3];
     let mut change = |by, transition| run.ask(Command::ChangeMarket { market, by, transition });
     change(ADMIN, Transition::Pause { cancel_only: index.is_multiple_of(2) });
     if index > 2 {
@@ -345,8 +345,8 @@ fn settle(run: &mut Run, market: MarketId, index: usize) {
     let mut change = |by, transition| run.ask(Command::ChangeMarket { market, by, transition });
     change(OTHER_ADMIN, Transition::Confirm { answer });
     if index == 0 {
-        change(ADMIN, Transition::Resolve { answer: Answer::Void });
-        change(OTHER_ADMIN, Transition::Confirm { answer: Answer::Void });
+        change(ADMIN, Transition::Resolve { answer: ResolutionAnswer::Void });
+        change(OTHER_ADMIN, Transition::Confirm { answer: ResolutionAnswer::Void });
     }
     run.wait(4_000);
     run.settle_messages();

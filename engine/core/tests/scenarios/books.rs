@@ -2,11 +2,11 @@
 
 use engine_core::{BooksMax, ShardState};
 use schemas::limits::{MARKET_KEPT_MS, SWEEP_MAX};
-use schemas::market::Answer;
+use schemas::market::ResolutionAnswer;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    About, AdminId, Command, Credits, Entry, Event, FeeRate, Listing, MarketId, MarketLimits, OrderId, OrderRef,
-    Rejection, Request, TimeInForce, Timestamp, Transition,
+    About, AdminId, BatchRequest, Command, Credits, Entry, Event, FeeRate, Listing, MarketId, MarketLimits, OrderId,
+    OrderRef, Rejection, TimeInForce, Timestamp, Transition,
 };
 
 use crate::script::{Scenario, limit_order};
@@ -74,7 +74,7 @@ fn a_batch_that_does_not_fit_into_the_books_is_refused_whole() {
     scenario.state = scenario.state.clone().with_books_max(BooksMax { orders: 2, markets: 9 });
     scenario.handle(&limit_order(who, market, Entry::BuyYes, "1", 3_999));
     let place = |ticks| match limit_order(who, market, Entry::BuyYes, "1", ticks) {
-        Command::PlaceOrder(order) => Request::Place(order),
+        Command::PlaceOrder(order) => BatchRequest::Place(order),
         other => unreachable!("an order: {other:?}"),
     };
     let batch = |prices: &[u16]| Command::Batch {
@@ -114,8 +114,8 @@ fn archive(scenario: &mut Scenario, market: MarketId) {
     while scenario.state.market(market).unwrap().orders(schemas::BookSide::Bid).next().is_some() {
         scenario.handle(&Command::AdvanceTime);
     }
-    scenario.handle(&change(1, Transition::Resolve { answer: Answer::Void }));
-    scenario.handle(&change(2, Transition::Confirm { answer: Answer::Void }));
+    scenario.handle(&change(1, Transition::Resolve { answer: ResolutionAnswer::Void }));
+    scenario.handle(&change(2, Transition::Confirm { answer: ResolutionAnswer::Void }));
     scenario.wait(MARKET_KEPT_MS);
     scenario.handle(&Command::AdvanceTime);
     scenario.handle(&Command::AdvanceTime);

@@ -4,8 +4,8 @@ use engine_core::{CommandContext, ShardState};
 use schemas::limits::{CLIENT_ID_GENERATION_MS, CLIENT_IDS_AN_HOUR_MAX};
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, AdminId, ApiKey, ApiKeyId, Cause, ClientId, Command, CommandId, Credits, Entry, Event, FeeRate,
-    Instructions, MarketId, NewOrder, PostOnly, Price, Quantity, Rejection, Request, Scopes, Shard, Terms, TimeInForce,
+    AccountId, AdminId, ApiKey, ApiKeyId, BatchRequest, Cause, ClientId, Command, CommandId, Credits, Entry, Event,
+    FeeRate, Instructions, MarketId, NewOrder, PostOnly, Price, Quantity, Rejection, Scopes, Shard, Terms, TimeInForce,
     Timestamp,
 };
 
@@ -63,7 +63,7 @@ fn beyond_its_client_ids_of_an_hour_an_account_is_refused_and_nothing_is_kept() 
         assert_eq!(shell.place(Some(name)), [Rejection::MarketUnknown]);
     }
     let (last, next) = (CLIENT_IDS_AN_HOUR_MAX, CLIENT_IDS_AN_HOUR_MAX + 1);
-    let requests = [last, next].map(|name| Request::Place(order(Some(name)))).to_vec();
+    let requests = [last, next].map(|name| BatchRequest::Place(order(Some(name)))).to_vec();
     let batch = |all_or_nothing| Command::Batch { account: ACCOUNT, all_or_nothing, requests: requests.clone() };
     let before = shell.state.to_bytes().len();
     assert_eq!(shell.codes(&batch(true)), [Rejection::ClientIdLimit; 2], "one too many");

@@ -4,7 +4,7 @@ use expect_test::expect;
 use schemas::limits::MARKET_KEPT_MS;
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AdminId, Answer, ApiKey, ApiKeyId, Command, Credits, Entry, Event, Listing, Rejection, Scopes,
+    AccountId, AdminId, ApiKey, ApiKeyId, Command, Credits, Entry, Event, Listing, Rejection, ResolutionAnswer, Scopes,
     Timestamp, Transition,
 };
 
@@ -152,7 +152,7 @@ fn a_market_with_many_holders_pays_each_once_in_slices() {
             scenario.handle(&command);
         }
     }
-    let answer = Answer::Value(YesValue::YES);
+    let answer = ResolutionAnswer::Value(YesValue::YES);
     let change = |by, transition| Command::ChangeMarket { market, by: AdminId(by), transition };
     scenario.handle(&change(1, Transition::Close));
     scenario.handle(&change(1, Transition::Resolve { answer }));
@@ -344,8 +344,8 @@ fn a_market_that_was_paid_out_long_ago_is_archived() {
     let who = scenario.account("alice");
     let change = |by, transition| Command::ChangeMarket { market, by: AdminId(by), transition };
     scenario.handle(&change(1, Transition::Close));
-    scenario.handle(&change(1, Transition::Resolve { answer: Answer::Void }));
-    scenario.handle(&change(2, Transition::Confirm { answer: Answer::Void }));
+    scenario.handle(&change(1, Transition::Resolve { answer: ResolutionAnswer::Void }));
+    scenario.handle(&change(2, Transition::Confirm { answer: ResolutionAnswer::Void }));
     assert_eq!(scenario.state.next_due(), Some(Timestamp(scenario.state.time().0 + MARKET_KEPT_MS)));
     scenario.wait(MARKET_KEPT_MS - 2);
     assert_eq!(scenario.handle(&Command::AdvanceTime), []);

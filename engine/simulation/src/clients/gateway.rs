@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use schemas::answers::{Part, parts};
+use schemas::answers::{CommandEvents, parts};
 use schemas::market::Resolution;
-use schemas::reading::{Position, Reader, Reading};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 use schemas::record::Chain;
 use schemas::{
     AccountId, CommandId, Credits, Event, MarketId, MarketState, OrderId, PartId, PartKind, Program, Shard, Status,
@@ -36,7 +36,7 @@ pub struct SimulatedGateway {
     identity: Identity,
     /// How often it was replaced.
     replaced: u128,
-    readers: Vec<Reader>,
+    readers: Vec<LogReader>,
     /// Shards that it reads no further: an older build that found a newer one's vocabulary.
     halted: Vec<bool>,
     /// By shard and offset of the command. What was told once stays told, whatever happens to the gateway.
@@ -74,7 +74,8 @@ impl SimulatedGateway {
     /// Begins again from the beginning.
     pub fn crash(&mut self) {
         let map = self.cluster.map;
-        let reader = |shard| Reader::new(shard, map.shards(), Position::default()).knowing(self.identity.program.reads);
+        let reader =
+            |shard| LogReader::new(shard, map.shards(), Checkpoint::default()).knowing(self.identity.program.reads);
         self.readers = self.cluster.shards().map(reader).collect();
         self.halted = vec![false; self.readers.len()];
         self.available = vec![BTreeMap::new(); self.readers.len()];
@@ -91,7 +92,7 @@ impl SimulatedGateway {
     }
 
     /// Reads some events of a shard; `answer` hears each part of each outcome. Panics if it takes back an answer.
-    pub fn read(&mut self, shard: Shard, most: u64, mut answer: impl FnMut(&Part<'_>)) {
+    pub fn read(&mut self, shard: Shard, most: u64, mut answer: impl FnMut(&CommandEvents<'_>)) {
         self.identity.announce(&self.cluster, shard);
         if self.halted[shard.index()] {
             return;
@@ -101,13 +102,13 @@ impl SimulatedGateway {
             let offset = reader.position().offset;
             let Some((_, bytes)) = self.cluster.record(PartitionTopic::Events, shard, offset) else { break };
             let outcome = match reader.read(offset, &bytes) {
-                Ok(Reading::Outcome(outcome)) => outcome,
+                Ok(ReadRecord::Outcome(outcome)) => outcome,
                 Ok(
-                    Reading::Term(_)
-                    | Reading::Halted(_)
-                    | Reading::Quarantine(_)
-                    | Reading::Ignored
-                    | Reading::Unknown,
+                    ReadRecord::Term(_)
+                    | ReadRecord::Halted(_)
+                    | ReadRecord::Quarantine(_)
+                    | ReadRecord::Ignored
+                    | ReadRecord::Unknown,
                 ) => continue,
                 Err(broken) => {
                     self.identity.halts(&self.cluster, &broken);

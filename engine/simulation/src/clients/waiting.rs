@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::answers::Part;
+use schemas::answers::CommandEvents;
 use schemas::event::FirstOutcome;
 use schemas::{ClientId, Command, CommandId, Event, MarketId};
 
@@ -34,7 +34,7 @@ impl OpenRequests {
     }
 
     /// Hears what an outcome tells of a command. Returns the commands that have all their answers now.
-    pub fn hear(&mut self, command: &Command, part: &Part<'_>) -> Vec<CommandId> {
+    pub fn hear(&mut self, command: &Command, part: &CommandEvents<'_>) -> Vec<CommandId> {
         let mut answered = Vec::new();
         for (place, event) in answers::given(command, part.events) {
             match event {

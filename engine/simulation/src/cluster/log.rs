@@ -48,7 +48,18 @@ pub struct MemoryLog {
 impl MemoryLog {
     pub fn new(shard: Shard, cluster: Rc<Cluster>, writer: SimulatedWriter, tap: Rc<Tap>, random: Random) -> Self {
         let generation = writer.current();
-        Self { shard, cluster, writer, generation, tap, random, events: 0, commands: None, skips: 0, of_snapshotter: false }
+        Self {
+            shard,
+            cluster,
+            writer,
+            generation,
+            tap,
+            random,
+            events: 0,
+            commands: None,
+            skips: 0,
+            of_snapshotter: false,
+        }
     }
 
     /// For whoever makes snapshots, and nothing else.

@@ -10,7 +10,7 @@ use crate::seen::Seen;
 
 /// Panics unless each admin was set and revoked as it may.
 pub fn check(cluster: &Cluster, history: &History) {
-    let mut admins = Admins { there: BTreeMap::new() };
+    let mut admins = AdminsOracle { there: BTreeMap::new() };
     for (outcome, _) in &history.outcomes {
         for event in &outcome.events {
             let seen = admins.read(outcome.time, event);
@@ -20,11 +20,11 @@ pub fn check(cluster: &Cluster, history: &History) {
     }
 }
 
-struct Admins {
+struct AdminsOracle {
     there: BTreeMap<AdminId, Admin>,
 }
 
-impl Admins {
+impl AdminsOracle {
     fn read(&mut self, now: Timestamp, event: &Event) -> Option<Seen> {
         let seen = match event {
             Event::AdminSet { admin, by } => {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use engine_core::Replica;
 use schemas::Shard;
 
-type StateHash = [u8; 32];
+type HashBytes = [u8; 32];
 
 /// The state hash at each place where somebody was looked at.
 #[derive(Default)]
-pub struct Agreement(BTreeMap<(Shard, u64), StateHash>);
+pub struct Agreement(BTreeMap<(Shard, u64), HashBytes>);
 
 impl Agreement {
     /// Panics if the replica differs from another at its place. What a leader has not read back is not compared: it may never

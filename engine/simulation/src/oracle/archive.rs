@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::seen::Seen;
 
 #[derive(Default)]
-struct Market {
+struct MarketLife {
     settled: Option<Timestamp>,
     archived: bool,
     fees: Credits,
@@ -19,7 +19,7 @@ struct Market {
 
 /// Panics unless each market of a shard is archived as it should be.
 pub fn check(cluster: &Cluster, history: &History) {
-    let mut markets: BTreeMap<MarketId, Market> = BTreeMap::new();
+    let mut markets: BTreeMap<MarketId, MarketLife> = BTreeMap::new();
     for (outcome, _) in &history.outcomes {
         for event in &outcome.events {
             if let Some(change) = effects::market_change(event) {
@@ -29,7 +29,7 @@ pub fn check(cluster: &Cluster, history: &History) {
             }
             match event {
                 Event::MarketCreated { listing, .. } => {
-                    let again = markets.insert(listing.market, Market::default()).is_some();
+                    let again = markets.insert(listing.market, MarketLife::default()).is_some();
                     assert!(!again, "market {} is listed twice", listing.market);
                 }
                 Event::MarketSettled { market } => {

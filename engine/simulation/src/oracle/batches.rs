@@ -1,7 +1,7 @@
 //! An all-or-nothing batch is carried out whole or not at all, at once or after it was parked.
 
-use schemas::answers::{Part, parts};
-use schemas::{Command, Event, ParkedRequest, Rejection, Request};
+use schemas::answers::{CommandEvents, parts};
+use schemas::{BatchRequest, Command, Event, ParkedRequest, Rejection};
 
 use super::history::History;
 use crate::answers;
@@ -22,8 +22,8 @@ pub fn check(history: &History) {
 
 /// What a part of an outcome says of a batch.
 struct BatchReport<'a> {
-    part: Part<'a>,
-    requests: &'a [Request],
+    part: CommandEvents<'a>,
+    requests: &'a [BatchRequest],
 }
 
 impl BatchReport<'_> {
@@ -61,9 +61,9 @@ impl BatchReport<'_> {
 
     /// Orders that come under their name a second time.
     fn twice(&self) -> usize {
-        let named = |request: &Request| match request {
-            Request::Place(order) => order.client_id.map(|client_id| (order.account, order.market, client_id)),
-            Request::Cancel(_) | Request::Amend { .. } => None,
+        let named = |request: &BatchRequest| match request {
+            BatchRequest::Place(order) => order.client_id.map(|client_id| (order.account, order.market, client_id)),
+            BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => None,
         };
         let earlier = |at: usize| self.requests[..at].iter().filter_map(named);
         let again = |at: &usize| named(&self.requests[*at]).is_some_and(|name| earlier(*at).any(|other| other == name));
@@ -71,7 +71,7 @@ impl BatchReport<'_> {
     }
 
     fn orders(&self) -> usize {
-        self.requests.iter().filter(|request| matches!(request, Request::Place(_))).count()
+        self.requests.iter().filter(|request| matches!(request, BatchRequest::Place(_))).count()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use engine::shard::HaltCause;
 use engine_core::{Halt, Replica};
-use schemas::reading::{Broken, Fault};
+use schemas::reading::{BrokenLog, RecordFault};
 use schemas::{Command, CommandRecord, Shard, Term};
 
 use crate::builds::NEXT;
@@ -65,9 +65,10 @@ pub fn check(simulation: &mut Simulation) {
         let (seen, terms) = match (damage, &fatal) {
             (Damage::Events, HaltCause::LogCut { .. }) => (Seen::LogCutFound, 0),
             (Damage::Events | Damage::EventsRegrown, HaltCause::OutcomesGone { .. }) => (Seen::OutcomesGoneFound, 0),
-            (Damage::EventsRegrown, HaltCause::Halt(Halt::Broken(Broken { fault: Fault::OtherLog(_), .. }))) => {
-                (Seen::OtherLogFound, 0)
-            }
+            (
+                Damage::EventsRegrown,
+                HaltCause::Halt(Halt::Broken(BrokenLog { fault: RecordFault::OtherLog(_), .. })),
+            ) => (Seen::OtherLogFound, 0),
             (Damage::Commands, HaltCause::CommandsCut { .. }) => (Seen::CommandsCutFound, 0),
             // It reads no commands before it leads.
             (Damage::CommandsRegrown, HaltCause::OtherCommands { .. }) => (Seen::OtherCommandsFound, 1),

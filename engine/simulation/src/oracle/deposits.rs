@@ -11,13 +11,13 @@ use crate::seen::Seen;
 
 /// Panics unless each deposit of a shard has the admins that it needs.
 pub fn check(cluster: &Cluster, history: &History) {
-    let mut deposits = Deposits { cluster, open: BTreeMap::new(), alone: BTreeMap::new() };
+    let mut deposits = DepositsOracle { cluster, open: BTreeMap::new(), alone: BTreeMap::new() };
     for (outcome, _) in &history.outcomes {
         outcome.events.iter().for_each(|event| deposits.read(outcome.time, event));
     }
 }
 
-struct Deposits<'a> {
+struct DepositsOracle<'a> {
     cluster: &'a Cluster,
     /// What waits: to whom, how much, by whom, until when.
     open: BTreeMap<ProposalId, (AccountId, Credits, AdminId, Timestamp)>,
@@ -25,7 +25,7 @@ struct Deposits<'a> {
     alone: BTreeMap<(AdminId, u64), Credits>,
 }
 
-impl Deposits<'_> {
+impl DepositsOracle<'_> {
     fn read(&mut self, time: Timestamp, event: &Event) {
         match event {
             Event::Deposited { amount, by, seconded: None, .. } => self.add(time, *amount, *by),

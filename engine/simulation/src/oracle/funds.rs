@@ -31,13 +31,13 @@ struct Facts {
     /// What was still free in a purse when it had answered a recall: by its shard, its account, and the recall's ticket.
     left: BTreeMap<(Shard, AccountId, u64), Need>,
     /// What could be spent at home when it refused an ask: by the message that says so.
-    homes: BTreeMap<MessageKey, Credits>,
+    homes: BTreeMap<SentMessage, Credits>,
     claims: Vec<RefusedClaim>,
     orders: Vec<RefusedOrder>,
 }
 
 /// A message by its sender, its receiver and its number.
-type MessageKey = (Shard, Shard, u64);
+type SentMessage = (Shard, Shard, u64);
 
 /// A claim that was refused after a recall.
 struct RefusedClaim {
@@ -55,7 +55,7 @@ struct RefusedOrder {
     hold: Credits,
     /// What could be spent on its market's shard.
     available: Credits,
-    by: MessageKey,
+    by: SentMessage,
 }
 
 impl RefusedClaim {
@@ -78,7 +78,7 @@ impl RefusedClaim {
 }
 
 impl RefusedOrder {
-    fn check(&self, homes: &BTreeMap<MessageKey, Credits>) {
+    fn check(&self, homes: &BTreeMap<SentMessage, Credits>) {
         let Self { account, hold, available, by } = self;
         let (home, shard, _) = by;
         let at_home = homes[by];

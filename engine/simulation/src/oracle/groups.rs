@@ -13,19 +13,24 @@ use crate::cluster::Cluster;
 use crate::seen::Seen;
 
 /// Whose group, and which.
-type Key = (AccountId, GroupId);
+type GroupKey = (AccountId, GroupId);
 
 /// Contracts by shard, group and generation.
-type Sums = BTreeMap<(Shard, Key, u64), u64>;
+type GroupSums = BTreeMap<(Shard, GroupKey, u64), u64>;
 
 /// Panics unless the groups of all shards were held to, and homes were told what they must know.
 pub fn check(cluster: &Cluster, histories: &[History]) {
-    let (mut filled, mut sent, mut reported) = (Sums::new(), Sums::new(), Sums::new());
+    let (mut filled, mut sent, mut reported) = (GroupSums::new(), GroupSums::new(), GroupSums::new());
     let mut homes = BTreeMap::new();
     for history in histories {
         let (orders, groups) = (BTreeMap::new(), BTreeMap::new());
-        let mut reader =
-            Groups { cluster, shard: history.shard, orders, groups, sums: [Sums::new(), Sums::new(), Sums::new()] };
+        let mut reader = GroupsOracle {
+            cluster,
+            shard: history.shard,
+            orders,
+            groups,
+            sums: [GroupSums::new(), GroupSums::new(), GroupSums::new()],
+        };
         for (outcome, _) in &history.outcomes {
             reader.read(outcome);
         }
@@ -41,7 +46,7 @@ pub fn check(cluster: &Cluster, histories: &[History]) {
     for (which, contracts) in &reported {
         assert!(sent.get(which) >= Some(contracts), "I-13: {which:?}: {contracts} are counted that were not reported");
     }
-    let away = |(shard, (account, _), _): &(Shard, Key, u64)| cluster.map.of_account(*account) != *shard;
+    let away = |(shard, (account, _), _): &(Shard, GroupKey, u64)| cluster.map.of_account(*account) != *shard;
     for (which, contracts) in filled.iter().filter(|(which, _)| away(which)) {
         let (_, key, generation) = which;
         let goes_on = homes.get(key).is_some_and(|home| home.generation == *generation && !home.triggered);
@@ -67,14 +72,14 @@ pub fn check_agreed<'a>(states: impl Iterator<Item = &'a ShardState> + Clone) {
     }
 }
 
-struct Groups<'a> {
+struct GroupsOracle<'a> {
     cluster: &'a Cluster,
     shard: Shard,
     /// Orders that belong to a group.
-    orders: BTreeMap<OrderId, Key>,
-    groups: BTreeMap<Key, Known>,
+    orders: BTreeMap<OrderId, GroupKey>,
+    groups: BTreeMap<GroupKey, Known>,
     /// What has filled here, what was reported from here, what others have reported here.
-    sums: [Sums; 3],
+    sums: [GroupSums; 3],
 }
 
 struct Known {
@@ -129,11 +134,11 @@ fn window(limits: GroupLimits) -> u64 {
     u64::from(limits.window_s()) * 1_000
 }
 
-impl Groups<'_> {
+impl GroupsOracle<'_> {
     fn read(&mut self, outcome: &Outcome) {
         let now = outcome.time.0;
         let unreported = self.groups.iter().filter(|(_, known)| known.unreported > 0);
-        let before: BTreeSet<Key> = unreported.map(|(key, _)| *key).collect();
+        let before: BTreeSet<GroupKey> = unreported.map(|(key, _)| *key).collect();
         for event in &outcome.events {
             self.read_event(now, event, &before);
         }
@@ -141,7 +146,7 @@ impl Groups<'_> {
         assert!(unsaid.is_none(), "I-13: {unsaid:?} has filled, and no event says so: {outcome:?}");
     }
 
-    fn read_event(&mut self, now: u64, event: &Event, before: &BTreeSet<Key>) {
+    fn read_event(&mut self, now: u64, event: &Event, before: &BTreeSet<GroupKey>) {
         match event {
             Event::OrderPlaced(placed) => {
                 if let Some(group) = placed.order.instructions.group {
@@ -178,7 +183,7 @@ impl Groups<'_> {
         }
     }
 
-    fn known(&mut self, key: Key) -> &mut Known {
+    fn known(&mut self, key: GroupKey) -> &mut Known {
         let shard = self.shard;
         self.groups.get_mut(&key).unwrap_or_else(|| panic!("I-13: shard {shard} knows no group {key:?}"))
     }
@@ -197,7 +202,7 @@ impl Groups<'_> {
         }
     }
 
-    fn set(&mut self, now: u64, key: Key, limits: GroupLimits, generation: u64, anew: bool) {
+    fn set(&mut self, now: u64, key: GroupKey, limits: GroupLimits, generation: u64, anew: bool) {
         if !anew {
             let known = self.known(key);
             assert_eq!(known.generation, generation, "I-13: {key:?} changes");
@@ -214,7 +219,7 @@ impl Groups<'_> {
         }
     }
 
-    fn count(&mut self, now: u64, key: Key, contracts: u64, reported_by: Option<Shard>) {
+    fn count(&mut self, now: u64, key: GroupKey, contracts: u64, reported_by: Option<Shard>) {
         let (own, home) = (self.shard, self.cluster.map.of_account(key.0) == self.shard);
         let known = self.known(key);
         let generation = known.generation;
@@ -230,7 +235,7 @@ impl Groups<'_> {
         *self.sums[0].entry((own, key, generation)).or_default() += contracts;
     }
 
-    fn trigger(&mut self, now: u64, key: Key, cause: TriggerCause) {
+    fn trigger(&mut self, now: u64, key: GroupKey, cause: TriggerCause) {
         let known = self.known(key);
         known.triggered = true;
         let (possible, limit) = (known.possible(now), known.limits.contracts());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::reading::{Position, Reader, Reading};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 use schemas::record::Chain;
 use schemas::{Command, CommandId, CommandRecord, Event, Message, Origin, Outcome, Shard};
 
@@ -24,17 +24,17 @@ impl History {
     /// Reads a shard's log; panics unless each command has exactly one outcome, in order, under its own id, and time never goes
     /// back.
     pub fn read(cluster: &Cluster, shard: Shard) -> Self {
-        let mut reader = Reader::new(shard, cluster.map.shards(), Position::default()).knowing(NEXT);
+        let mut reader = LogReader::new(shard, cluster.map.shards(), Checkpoint::default()).knowing(NEXT);
         let mut outcomes = Vec::new();
         for (offset, stored) in (0..).zip(&*cluster.partition(PartitionTopic::Events, shard)) {
             match reader.read(offset, &stored.bytes) {
-                Ok(Reading::Outcome(outcome)) => {
+                Ok(ReadRecord::Outcome(outcome)) => {
                     outcomes.push((outcome, reader.position().chain));
                 }
-                Ok(Reading::Term(_)) => {}
-                Ok(Reading::Halted(_) | Reading::Quarantine(_)) => panic!("nothing halts in a run"),
-                Ok(Reading::Ignored) => cluster.saw(Seen::StaleOutcome),
-                Ok(Reading::Unknown) => cluster.saw(Seen::PassedOver),
+                Ok(ReadRecord::Term(_)) => {}
+                Ok(ReadRecord::Halted(_) | ReadRecord::Quarantine(_)) => panic!("nothing halts in a run"),
+                Ok(ReadRecord::Ignored) => cluster.saw(Seen::StaleOutcome),
+                Ok(ReadRecord::Unknown) => cluster.saw(Seen::PassedOver),
                 Err(broken) => panic!("{broken}"),
             }
         }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine_core::ShardState;
-use schemas::{AccountId, Event, Instruction, Message, Shard};
+use schemas::{AccountId, Event, Message, PurseInstruction, Shard};
 
 use super::history::History;
 
@@ -50,7 +50,7 @@ struct Home {
 
 #[derive(Debug)]
 struct Pending {
-    instruction: Instruction,
+    instruction: PurseInstruction,
     /// Who has not answered.
     shards: BTreeSet<Shard>,
 }
@@ -71,7 +71,7 @@ impl Home {
     }
 
     /// Nobody is told twice. A recall leaves out the one that claims; everybody hears of the rest.
-    fn tell(&mut self, account: AccountId, ticket: u64, instruction: Instruction, told: &[Shard]) {
+    fn tell(&mut self, account: AccountId, ticket: u64, instruction: PurseInstruction, told: &[Shard]) {
         let shards: BTreeSet<Shard> = told.iter().copied().collect();
         assert!(
             shards.len() == told.len() && !told.is_empty(),
@@ -80,7 +80,7 @@ impl Home {
         );
         let purses = self.purses.get(&account).cloned().unwrap_or_default();
         let left_out = purses.difference(&shards).count();
-        let may_be = usize::from(matches!(instruction, Instruction::Recall(_)));
+        let may_be = usize::from(matches!(instruction, PurseInstruction::Recall(_)));
         assert!(left_out <= may_be, "shard {}: {instruction:?} for {purses:?} goes to {told:?} alone", self.shard);
         let before = self.pending.insert((account, ticket), Pending { instruction, shards });
         assert!(before.is_none(), "shard {}: instruction {ticket} is given twice", self.shard);
@@ -93,12 +93,12 @@ impl Home {
         assert!(first, "shard {}: {shard} has carried out {ticket}, and was not to", self.shard);
         let Some(pending) = pending else { return };
         pending.shards.remove(&shard);
-        if pending.shards.is_empty() && matches!(pending.instruction, Instruction::Recall(_)) {
+        if pending.shards.is_empty() && matches!(pending.instruction, PurseInstruction::Recall(_)) {
             self.pending.remove(&(account, ticket));
         }
     }
 
-    fn complete(&mut self, account: AccountId, instruction: Instruction, resumed: Option<u64>) {
+    fn complete(&mut self, account: AccountId, instruction: PurseInstruction, resumed: Option<u64>) {
         let pending = resumed.and_then(|ticket| self.pending.remove(&(account, ticket)));
         match pending {
             Some(pending) => {

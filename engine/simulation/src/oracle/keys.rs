@@ -11,7 +11,7 @@ use crate::seen::Seen;
 
 /// Panics unless each key of a shard came, and ended, as it may.
 pub fn check(cluster: &Cluster, history: &History) {
-    let mut keys = Keys { cluster, there: BTreeMap::new() };
+    let mut keys = KeysOracle { cluster, there: BTreeMap::new() };
     for (outcome, _) in &history.outcomes {
         keys.read(outcome);
     }
@@ -22,12 +22,12 @@ pub fn check(cluster: &Cluster, history: &History) {
     }
 }
 
-struct Keys<'a> {
+struct KeysOracle<'a> {
     cluster: &'a Cluster,
     there: BTreeMap<(AccountId, ApiKeyId), ApiKey>,
 }
 
-impl Keys<'_> {
+impl KeysOracle<'_> {
     fn read(&mut self, outcome: &Outcome) {
         let now = outcome.time;
         let mut added = None;

@@ -9,7 +9,7 @@ use super::history::History;
 use crate::cluster::Cluster;
 use crate::seen::Seen;
 
-struct Market {
+struct MarketOracle {
     listing: Listing,
     state: MarketState,
     traded: bool,
@@ -17,7 +17,7 @@ struct Market {
 
 /// Panics unless each market of a shard is what it may be.
 pub fn check(cluster: &Cluster, history: &History) {
-    let mut markets: BTreeMap<MarketId, Market> = BTreeMap::new();
+    let mut markets: BTreeMap<MarketId, MarketOracle> = BTreeMap::new();
     for (outcome, _) in &history.outcomes {
         for event in &outcome.events {
             see(cluster, event);
@@ -43,12 +43,12 @@ fn see(cluster: &Cluster, event: &Event) {
     }
 }
 
-fn read(cluster: &Cluster, markets: &mut BTreeMap<MarketId, Market>, outcome: &Outcome, event: &Event) {
+fn read(cluster: &Cluster, markets: &mut BTreeMap<MarketId, MarketOracle>, outcome: &Outcome, event: &Event) {
     let now = outcome.time;
     match event {
         Event::MarketCreated { listing, .. } => {
             let listing = listing.clone();
-            markets.insert(listing.market, Market { listing, state: MarketState::Created, traded: false });
+            markets.insert(listing.market, MarketOracle { listing, state: MarketState::Created, traded: false });
         }
         Event::Traded(trade) => markets.get_mut(&trade.market).expect("it is listed").traded = true,
         Event::MarketEdited { market, edit, .. } => {

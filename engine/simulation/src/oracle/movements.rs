@@ -23,7 +23,7 @@ pub fn check(cluster: &Cluster, history: &History) {
         }
         names.read(outcome);
     }
-    let left = names.standing.iter().find(|(_, standing)| matches!(standing.end, End::Open(_)));
+    let left = names.standing.iter().find(|(_, standing)| matches!(standing.end, MovementEnd::Open(_)));
     assert!(left.is_none(), "shard {}: never ended: {left:?}", history.shard);
 }
 
@@ -32,11 +32,11 @@ type Name = (AccountId, ClientId);
 #[derive(Clone, Copy, Debug)]
 struct Standing {
     movement: FirstOutcome,
-    end: End,
+    end: MovementEnd,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum End {
+enum MovementEnd {
     /// It waits or is under way, and its command is this.
     Open(CommandId),
     /// It waits for a second admin.
@@ -68,14 +68,14 @@ impl Names<'_> {
             return;
         };
         let first = match end {
-            End::Open(command) => FirstOutcome::Parked { command },
-            End::Proposed(proposal) => {
+            MovementEnd::Open(command) => FirstOutcome::Parked { command },
+            MovementEnd::Proposed(proposal) => {
                 let FirstOutcome::Deposit { amount } = before else { panic!("{before:?} is proposed") };
                 FirstOutcome::DepositProposed { proposal, amount }
             }
             // It may be forgotten by now.
-            End::Came(_, time) if time.0 + CLIENT_ID_WINDOW_MS <= outcome.time.0 => return,
-            End::Came(first, _) => first,
+            MovementEnd::Came(_, time) if time.0 + CLIENT_ID_WINDOW_MS <= outcome.time.0 => return,
+            MovementEnd::Came(first, _) => first,
         };
         let same = movement == before;
         let as_it_must = match told {
@@ -125,45 +125,45 @@ impl Names<'_> {
     fn note(&mut self, event: &Event, command: CommandId, time: Timestamp) {
         let (account, client_id, movement, end) = match event {
             Event::DepositProposed { proposal, account, amount, client_id, .. } => {
-                (*account, *client_id, FirstOutcome::Deposit { amount: *amount }, End::Proposed(*proposal))
+                (*account, *client_id, FirstOutcome::Deposit { amount: *amount }, MovementEnd::Proposed(*proposal))
             }
             // Nothing is left of what was dropped.
             Event::DepositDropped { proposal, .. } => {
                 return self
                     .standing
-                    .retain(|_, standing| !matches!(standing.end, End::Proposed(id) if id == *proposal));
+                    .retain(|_, standing| !matches!(standing.end, MovementEnd::Proposed(id) if id == *proposal));
             }
             Event::Parked(parked) => {
                 let Some((name, movement)) = waits(parked) else { return };
                 self.waiting.insert((parked.account, parked.ticket), name);
-                (name.0, Some(name.1), movement, End::Open(parked.command))
+                (name.0, Some(name.1), movement, MovementEnd::Open(parked.command))
             }
             Event::Deposited { account, amount, client_id, .. } => {
                 let movement = FirstOutcome::Deposit { amount: *amount };
-                (*account, *client_id, movement, End::Came(movement, time))
+                (*account, *client_id, movement, MovementEnd::Came(movement, time))
             }
             Event::Withdrawn { account, amount, client_id, .. } => {
                 let movement = FirstOutcome::Withdrawal { amount: *amount };
-                (*account, *client_id, movement, End::Came(movement, time))
+                (*account, *client_id, movement, MovementEnd::Came(movement, time))
             }
             Event::TransferSent { from, to, amount, client_id } => {
-                (*from, *client_id, FirstOutcome::Transfer { to: *to, amount: *amount }, End::Open(command))
+                (*from, *client_id, FirstOutcome::Transfer { to: *to, amount: *amount }, MovementEnd::Open(command))
             }
             Event::TransferReceived { from, to, amount, client_id }
                 if self.cluster.map.of_account(*from) == self.history.shard =>
             {
                 let movement = FirstOutcome::Transfer { to: *to, amount: *amount };
-                (*from, *client_id, movement, End::Came(movement, time))
+                (*from, *client_id, movement, MovementEnd::Came(movement, time))
             }
             Event::TransferCompleted { from, to, amount, client_id } => {
                 self.cluster.saw(Seen::TransferCompleted);
                 let movement = FirstOutcome::Transfer { to: *to, amount: *amount };
-                (*from, Some(*client_id), movement, End::Came(movement, time))
+                (*from, Some(*client_id), movement, MovementEnd::Came(movement, time))
             }
             Event::TransferReturned { from, to, amount, client_id, code } => {
                 let (to, amount, code) = (*to, *amount, *code);
                 let came = FirstOutcome::TransferRefused { to, amount, code };
-                (*from, *client_id, FirstOutcome::Transfer { to, amount }, End::Came(came, time))
+                (*from, *client_id, FirstOutcome::Transfer { to, amount }, MovementEnd::Came(came, time))
             }
             _ => return,
         };

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::answers::parts;
-use schemas::{Command, Event, NewOrder, Request, Side, Timestamp};
+use schemas::{BatchRequest, Command, Event, NewOrder, Side, Timestamp};
 
 use super::history::History;
 
@@ -35,7 +35,7 @@ fn check_births(history: &History) {
 fn asks_for(command: &Command, order: &NewOrder) -> bool {
     match command {
         Command::PlaceOrder(asked) => asked == order,
-        Command::Batch { requests, .. } => requests.contains(&Request::Place(*order)),
+        Command::Batch { requests, .. } => requests.contains(&BatchRequest::Place(*order)),
         _ => false,
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use schemas::limits::{PARKED_MAX_MS, RECALL_PATIENCE_MS};
-use schemas::{AccountId, Command, Event, Instruction, Message, Outcome, Parked, Rejection, Shard, Timestamp};
+use schemas::{AccountId, Command, Event, Message, Outcome, Parked, PurseInstruction, Rejection, Shard, Timestamp};
 
 use super::history::History;
 use crate::answers;
@@ -71,7 +71,7 @@ impl Waiting {
         let shard = self.shard;
         match event {
             Event::Parked(parked) => self.park(parked, time),
-            Event::Instructed { account, instruction: Instruction::Recall(_), .. } => {
+            Event::Instructed { account, instruction: PurseInstruction::Recall(_), .. } => {
                 self.recalled.insert(*account, time);
             }
             Event::Asked { account, .. } => {

@@ -161,8 +161,8 @@ fn names(parked: &Parked) -> Vec<ClientName> {
         ParkedRequest::Place(order) => named(order).into_iter().collect(),
         ParkedRequest::Batch(requests) => {
             let orders = requests.iter().filter_map(|request| match request {
-                schemas::Request::Place(order) => named(order),
-                schemas::Request::Cancel(_) | schemas::Request::Amend { .. } => None,
+                schemas::BatchRequest::Place(order) => named(order),
+                schemas::BatchRequest::Cancel(_) | schemas::BatchRequest::Amend { .. } => None,
             });
             orders.collect()
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::PART_COUNTS_MS;
-use schemas::{Build, Command, Event, Part, PartId, Rejection, Shard, Timestamp};
+use schemas::{Build, Command, Event, PartId, PartInfo, Rejection, Shard, Timestamp};
 
 use super::history::History;
 use crate::builds::OLDER;
@@ -14,10 +14,10 @@ use crate::seen::Seen;
 
 /// The parts of a shard, by what they said.
 #[derive(Default)]
-struct Parts(BTreeMap<PartId, (Part, Timestamp)>);
+struct PartsOracle(BTreeMap<PartId, (PartInfo, Timestamp)>);
 
-impl Parts {
-    fn counting(&self, now: Timestamp) -> impl Iterator<Item = &Part> {
+impl PartsOracle {
+    fn counting(&self, now: Timestamp) -> impl Iterator<Item = &PartInfo> {
         let counts = move |at: &Timestamp| now.0 - at.0 <= PART_COUNTS_MS;
         self.0.values().filter(move |(_, at)| counts(at)).map(|(part, _)| part)
     }
@@ -25,7 +25,7 @@ impl Parts {
 
 pub fn check(cluster: &Cluster, history: &History) {
     let (shard, terms) = (history.shard, cluster.terms(history.shard));
-    let (mut parts, mut vocabulary, mut last) = (Parts::default(), FIRST_VOCABULARY, None);
+    let (mut parts, mut vocabulary, mut last) = (PartsOracle::default(), FIRST_VOCABULARY, None);
     for (command, outcome) in history.commands() {
         let now = outcome.time;
         if last.replace(outcome.term) != Some(outcome.term) {

@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaRespErr;
 use schemas::limits::RECORD_BYTES_MAX;
 use service::config::Copies;
 use service::kafka::topics::{create, delete};
-use service::kafka::{EventsTail, Reading};
+use service::kafka::{ConsumerProfile, EventsTail};
 use service::{KafkaArgs, LogArgs};
 
 use super::*;
@@ -75,7 +75,7 @@ impl Bench {
     /// none comes twice.
     fn read_until(&self, generation: u64, last: u32) -> BTreeMap<u64, u32> {
         let topics = self.log.topics();
-        let tail = EventsTail::open(&self.log.kafka, &topics, Reading::Bulk, [(self.shard, 0)]).unwrap();
+        let tail = EventsTail::open(&self.log.kafka, &topics, ConsumerProfile::Bulk, [(self.shard, 0)]).unwrap();
         let (mut next, start) = (BTreeMap::new(), Instant::now());
         while next.get(&generation) != Some(&(last + 1)) {
             assert!(start.elapsed() < PATIENCE, "found {next:?}, not {last} of {generation}");

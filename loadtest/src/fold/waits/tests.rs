@@ -1,4 +1,4 @@
-use schemas::{Instruction, Need, ParkedRequest, Returned, Room, Timestamp};
+use schemas::{Need, ParkedRequest, PurseInstruction, Returned, Room, Timestamp};
 
 use super::*;
 use crate::fold::story::{ALICE, BOB, HOME, Story, THERE, fold, shard};
@@ -68,7 +68,7 @@ fn home(events: Vec<Event>) -> Story {
     vec![(HOME, events)]
 }
 
-fn instructed(instruction: Instruction) -> Event {
+fn instructed(instruction: PurseInstruction) -> Event {
     Event::Instructed { account: ALICE, ticket: 3, instruction, shards: vec![shard(0), shard(2)] }
 }
 
@@ -78,7 +78,7 @@ fn obeyed(by: u16) -> Event {
 
 #[test]
 fn a_recall_waits_for_every_shard_that_is_told() {
-    let recall = || instructed(Instruction::Recall(Need::NOTHING));
+    let recall = || instructed(PurseInstruction::Recall(Need::NOTHING));
     assert_eq!(waits(home(vec![recall(), obeyed(2)])), (1, 0));
     assert_eq!(waits(home(vec![recall(), obeyed(2), obeyed(0)])), (0, 0));
     assert_eq!(waits(home(vec![recall(), obeyed(1)])), (1, 1), "not told to");
@@ -87,7 +87,7 @@ fn a_recall_waits_for_every_shard_that_is_told() {
 
 #[test]
 fn any_other_instruction_waits_for_its_answer_besides() {
-    let cancel = || instructed(Instruction::MassCancel(schemas::event::CancelReason::MassCancel));
+    let cancel = || instructed(PurseInstruction::MassCancel(schemas::event::CancelReason::MassCancel));
     assert_eq!(waits(home(vec![cancel(), obeyed(2), obeyed(0)])), (1, 0));
     assert_eq!(waits(home(vec![cancel(), obeyed(2), obeyed(0), resumed(3, COMMAND)])), (0, 0));
     assert_eq!(waits(home(vec![cancel(), obeyed(2), resumed(3, COMMAND)])), (0, 1), "answered too early");

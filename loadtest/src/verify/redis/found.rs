@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use schemas::{AccountId, BookSide, Credits, MarketId, OrderId, Price, Shard, TradeId};
 use serde::Deserialize;
 
-use super::{Fields, nonsense, number};
+use super::{RedisFields, nonsense, number};
 use crate::fold::{ExpectedAccount, ExpectedMarket, ExpectedPosition, ExpectedPurse, Fold, Life};
 use crate::verify::settle::ReadModelError;
 use crate::verify::{Check, exactly, with_defaults};
@@ -20,14 +20,14 @@ pub struct Found {
     purses: HashMap<(AccountId, Shard), ExpectedPurse>,
     accounts: HashMap<(AccountId, Shard), ExpectedAccount>,
     positions: HashMap<(MarketId, AccountId), ExpectedPosition>,
-    orders: HashMap<(AccountId, OrderId), Live>,
+    orders: HashMap<(AccountId, OrderId), LiveOrderFields>,
     markets: HashMap<MarketId, Figures>,
     trades: HashMap<MarketId, Vec<TradeId>>,
 }
 
 /// What changes of a live order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Live {
+struct LiveOrderFields {
     price: u64,
     quantity: u64,
     filled: u64,
@@ -61,7 +61,7 @@ impl Found {
         shard: Shard,
         kind: &str,
         id: u64,
-        fields: &Fields,
+        fields: &RedisFields,
     ) -> Result<(), ReadModelError> {
         match kind {
             "purse" => {
@@ -120,7 +120,7 @@ impl Found {
         });
         let live = fold.orders.iter().filter(|(_, order)| order.status.is_live());
         let orders = live.map(|(id, order)| {
-            let live = Live {
+            let live = LiveOrderFields {
                 price: order.limit.unwrap_or_default().into(),
                 quantity: order.quantity.into(),
                 filled: order.filled.into(),
@@ -147,15 +147,21 @@ impl Found {
 }
 
 /// `PRICE:QUANTITY:FILLED:NOTIONAL:FEES:JSON`. The JSON never changes; what is compared is what does.
-fn live(text: &str) -> Option<Live> {
+fn live(text: &str) -> Option<LiveOrderFields> {
     let mut parts = text.splitn(6, ':');
     let mut number = || parts.next()?.parse().ok();
-    let live = Live { price: number()?, quantity: number()?, filled: number()?, notional: number()?, fees: number()? };
+    let live = LiveOrderFields {
+        price: number()?,
+        quantity: number()?,
+        filled: number()?,
+        notional: number()?,
+        fees: number()?,
+    };
     parts.next()?.starts_with('{').then_some(live)
 }
 
 /// A purse has all of its fields.
-fn purse(key: &str, fields: &Fields) -> Result<ExpectedPurse, ReadModelError> {
+fn purse(key: &str, fields: &RedisFields) -> Result<ExpectedPurse, ReadModelError> {
     let amount = |name: &str| integer(key, fields, name).map(Credits);
     Ok(ExpectedPurse {
         available: amount("available")?,
@@ -167,7 +173,7 @@ fn purse(key: &str, fields: &Fields) -> Result<ExpectedPurse, ReadModelError> {
     })
 }
 
-fn account(key: &str, shard: Shard, fields: &Fields) -> Result<ExpectedAccount, ReadModelError> {
+fn account(key: &str, shard: Shard, fields: &RedisFields) -> Result<ExpectedAccount, ReadModelError> {
     let maybe = |name: &str| fields.get(name).map(|text| number::<u64>(key, text)).transpose();
     Ok(ExpectedAccount {
         shard,
@@ -178,11 +184,11 @@ fn account(key: &str, shard: Shard, fields: &Fields) -> Result<ExpectedAccount, 
     })
 }
 
-fn integer<T: std::str::FromStr>(key: &str, fields: &Fields, name: &str) -> Result<T, ReadModelError> {
+fn integer<T: std::str::FromStr>(key: &str, fields: &RedisFields, name: &str) -> Result<T, ReadModelError> {
     number(key, fields.get(name).ok_or_else(|| nonsense(key, name, "missing"))?)
 }
 
-fn figures(key: &str, fields: &Fields) -> Result<Figures, ReadModelError> {
+fn figures(key: &str, fields: &RedisFields) -> Result<Figures, ReadModelError> {
     let text = |name: &str| fields.get(name).cloned().unwrap_or_default();
     let maybe = |name: &str| fields.get(name).map(|text| number::<u64>(key, text)).transpose();
     let or_zero = |name: &str| Ok::<_, ReadModelError>(maybe(name)?.unwrap_or(0));
@@ -272,7 +278,7 @@ mod tests {
             found.positions[&(MarketId(9), AccountId(1))],
             ExpectedPosition { yes: 5, yes_reserved: 2, ..ExpectedPosition::default() }
         );
-        let live = Live { price: 5_500, quantity: 3, filled: 2, notional: 11_000, fees: 1 };
+        let live = LiveOrderFields { price: 5_500, quantity: 3, filled: 2, notional: 11_000, fees: 1 };
         assert_eq!(found.orders, HashMap::from([((AccountId(1), OrderId(7)), live)]));
         let purse = ExpectedPurse {
             available: Credits(10),

@@ -26,7 +26,7 @@ pub struct Redis {
     shards: u16,
 }
 
-type Fields = HashMap<String, String>;
+type RedisFields = HashMap<String, String>;
 
 impl Redis {
     /// Connects.
@@ -84,7 +84,7 @@ impl Redis {
                 let trades: Vec<String> = self.client.lrange(&key, 0, -1).await?;
                 found.take_trades(&key, number(&key, id)?, &trades)?;
             } else if matches!(kind, "book" | "account" | "purse" | "positions" | "orders" | "market") {
-                let fields: Fields = self.client.hgetall(&key).await?;
+                let fields: RedisFields = self.client.hgetall(&key).await?;
                 found.take(&key, shard, kind, number(&key, id)?, &fields)?;
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use schemas::{Command, CommandId, CommandRecord, Part, Shard};
+use schemas::{Command, CommandId, CommandRecord, PartInfo, Shard};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::producer_config;
@@ -23,7 +23,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Announces `part` to all shards until the shutdown, and then that it ends. Never fails: a part that cannot announce
 /// itself can do nothing else on the log either.
-pub async fn announce(log: LogArgs, part: Part, shutdown: Shutdown) {
+pub async fn announce(log: LogArgs, part: PartInfo, shutdown: Shutdown) {
     let begin = Instant::now();
     let mut shards: Vec<_> = Shard::all(log.shards).map(|shard| (shard, Announcements::new(part))).collect();
     while !shutdown.is_triggered() {

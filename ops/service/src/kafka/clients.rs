@@ -16,7 +16,7 @@ const REQUEST_OVERHEAD: usize = 1024 * 1024;
 
 /// What a consumer is tuned for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reading {
+pub enum ConsumerProfile {
     /// The head of the log: a record is wanted the moment it is there.
     Live,
     /// The head of the log, but a few milliseconds may pass if the broker can then answer once instead of for every record. It answers
@@ -87,7 +87,7 @@ pub fn outcome_producer_config(kafka: &KafkaArgs) -> ClientConfig {
 
 /// A consumer for partitions that are assigned by hand, at offsets the caller keeps. `group` is a name only: nothing is
 /// committed under it. An offset that the log does not have is an error, never a silent jump.
-pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> ClientConfig {
+pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: ConsumerProfile) -> ClientConfig {
     let mut config = base(kafka);
     config
         .set("group.id", group)
@@ -102,13 +102,13 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> Clie
         // that is under way.
         .set("fetch.wait.max.ms", "500");
     match reading {
-        Reading::Live => config.set("queued.max.messages.kbytes", "32768"),
+        ConsumerProfile::Live => config.set("queued.max.messages.kbytes", "32768"),
         // More than comes in that time, so that it is the time that counts.
-        Reading::Gathered { wait } => config
+        ConsumerProfile::Gathered { wait } => config
             .set("fetch.min.bytes", RECORD_BYTES_MAX.to_string())
             .set("fetch.wait.max.ms", wait.as_millis().to_string())
             .set("queued.max.messages.kbytes", "32768"),
-        Reading::Bulk => config
+        ConsumerProfile::Bulk => config
             .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
             .set("queued.min.messages", "1000000")
             .set("queued.max.messages.kbytes", "131072"),
@@ -118,7 +118,7 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: Reading) -> Clie
 
 /// A member of a consumer group that shares the partitions of a topic.
 pub fn member_config(kafka: &KafkaArgs, group: &str, protocol: GroupProtocol) -> ClientConfig {
-    let mut config = consumer_config(kafka, group, Reading::Live);
+    let mut config = consumer_config(kafka, group, ConsumerProfile::Live);
     config.set("auto.offset.reset", "earliest");
     match protocol {
         // Its times come from the broker; setting them here is an error.

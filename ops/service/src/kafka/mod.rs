@@ -16,7 +16,7 @@ mod tail;
 pub mod topics;
 
 pub use announce::announce;
-pub use clients::{GroupProtocol, Reading};
+pub use clients::{ConsumerProfile, GroupProtocol};
 pub use clients::{admin_config, consumer_config, member_config, outcome_producer_config, producer_config};
 pub use fault::{KafkaFault, may_retry};
 pub use polled::Polled;

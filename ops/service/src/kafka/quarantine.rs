@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::{Quarantine, Quarantined, Record, Shard};
 
-use super::{EventsTail, KafkaFault, Reading};
+use super::{ConsumerProfile, EventsTail, KafkaFault};
 use crate::config::LogArgs;
 
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -16,7 +16,7 @@ const LOOKS_MAX: u32 = 100;
 /// from, so there is little to look through. Blocks.
 pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quarantine>, KafkaFault> {
     let mut next = offset + 1;
-    let tail = EventsTail::open(&log.kafka, &log.topics(), Reading::Bulk, [(shard, next)])?;
+    let tail = EventsTail::open(&log.kafka, &log.topics(), ConsumerProfile::Bulk, [(shard, next)])?;
     let end = tail.high_watermarks()?.first().map_or(0, |(_, end)| *end);
     let mut looks = 0;
     while next < end {

@@ -31,7 +31,7 @@ pub struct Quiet {
 
 struct State {
     /// Which of the two reads.
-    reads: Reads,
+    reads: QuietReads,
     /// The next offset of each partition that is read.
     next: BTreeMap<i32, i64>,
     paused: BTreeSet<i32>,
@@ -42,7 +42,7 @@ struct State {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reads {
+enum QuietReads {
     Gathering,
     Waiting,
     /// A record came to the one that waits: the partitions go back before the next.
@@ -52,7 +52,7 @@ enum Reads {
 impl Quiet {
     /// Nothing is read yet.
     pub fn new(topic: String, gathering: BaseConsumer<Requests>, waiting: BaseConsumer<Requests>) -> Self {
-        let (now, reads) = (Instant::now(), Reads::Gathering);
+        let (now, reads) = (Instant::now(), QuietReads::Gathering);
         let state = State { reads, next: BTreeMap::new(), paused: BTreeSet::new(), last: now, served: now };
         Self { topic, gathering, waiting, state: Mutex::new(state) }
     }
@@ -75,8 +75,8 @@ impl Quiet {
         if let Some(Ok(message)) = &polled {
             state.last = now;
             state.next.insert(message.partition(), message.offset() + 1);
-            if state.reads == Reads::Waiting {
-                state.reads = Reads::Woken;
+            if state.reads == QuietReads::Waiting {
+                state.reads = QuietReads::Woken;
             }
         }
         if now.duration_since(state.served) >= SERVE_EVERY {
@@ -87,19 +87,21 @@ impl Quiet {
         polled
     }
 
-    fn reader(&self, reads: Reads) -> (&BaseConsumer<Requests>, &BaseConsumer<Requests>) {
+    fn reader(&self, reads: QuietReads) -> (&BaseConsumer<Requests>, &BaseConsumer<Requests>) {
         match reads {
-            Reads::Gathering => (&self.gathering, &self.waiting),
-            Reads::Waiting | Reads::Woken => (&self.waiting, &self.gathering),
+            QuietReads::Gathering => (&self.gathering, &self.waiting),
+            QuietReads::Waiting | QuietReads::Woken => (&self.waiting, &self.gathering),
         }
     }
 
     fn change_over(&self, state: &mut State) -> Result<(), KafkaError> {
         let next = match state.reads {
-            Reads::Woken => Reads::Gathering,
+            QuietReads::Woken => QuietReads::Gathering,
             // A partition that is paused has records that nobody takes.
-            Reads::Gathering if state.last.elapsed() >= QUIET_AFTER && state.paused.is_empty() => Reads::Waiting,
-            Reads::Gathering | Reads::Waiting => return Ok(()),
+            QuietReads::Gathering if state.last.elapsed() >= QUIET_AFTER && state.paused.is_empty() => {
+                QuietReads::Waiting
+            }
+            QuietReads::Gathering | QuietReads::Waiting => return Ok(()),
         };
         let (to, from) = self.reader(next);
         let mut all = TopicPartitionList::new();

@@ -10,11 +10,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
-use schemas::reading::Reader;
+use schemas::reading::LogReader;
 use schemas::topics::Topics;
 use schemas::{Shard, Timestamp};
 
-use super::clients::{Reading, consumer_config};
+use super::clients::{ConsumerProfile, consumer_config};
 use super::fault::{KafkaFault, may_retry};
 use super::quiet::Quiet;
 use super::requests::Requests;
@@ -24,13 +24,13 @@ const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads partitions of the events topic from given offsets on. In order within a partition; across partitions in any.
 pub struct EventsTail {
-    reads: Reads,
+    reads: TailReads,
     topic: String,
     shards: Vec<Shard>,
 }
 
 /// How records are taken.
-enum Reads {
+enum TailReads {
     AtOnce(BaseConsumer<Requests>),
     Gathered(Quiet),
 }
@@ -81,7 +81,7 @@ impl EventsTail {
     pub fn open(
         kafka: &KafkaArgs,
         topics: &Topics,
-        reading: Reading,
+        reading: ConsumerProfile,
         from: impl IntoIterator<Item = (Shard, u64)>,
     ) -> Result<Self, KafkaFault> {
         let topic = topics.events.clone();
@@ -91,9 +91,9 @@ impl EventsTail {
             Ok(config.create_with_context(requests)?)
         };
         let reads = match reading {
-            Reading::Live | Reading::Bulk => Reads::AtOnce(consumer(reading)?),
-            Reading::Gathered { .. } => {
-                Reads::Gathered(Quiet::new(topic.clone(), consumer(reading)?, consumer(Reading::Live)?))
+            ConsumerProfile::Live | ConsumerProfile::Bulk => TailReads::AtOnce(consumer(reading)?),
+            ConsumerProfile::Gathered { .. } => {
+                TailReads::Gathered(Quiet::new(topic.clone(), consumer(reading)?, consumer(ConsumerProfile::Live)?))
             }
         };
         let mut tail = Self { reads, topic, shards: Vec::new() };
@@ -116,8 +116,8 @@ impl EventsTail {
 
     fn poll(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
         match &self.reads {
-            Reads::AtOnce(consumer) => consumer.poll(timeout),
-            Reads::Gathered(quiet) => quiet.poll(timeout),
+            TailReads::AtOnce(consumer) => consumer.poll(timeout),
+            TailReads::Gathered(quiet) => quiet.poll(timeout),
         }
     }
 
@@ -136,46 +136,46 @@ impl EventsTail {
     pub fn enter(&self, shard: Shard, offset: u64) -> Result<(), KafkaFault> {
         let number = i64::try_from(offset);
         match &self.reads {
-            Reads::AtOnce(consumer) => {
+            TailReads::AtOnce(consumer) => {
                 let mut entered = TopicPartitionList::new();
                 let offset = number.map_or(Offset::End, Offset::Offset);
                 entered.add_partition_offset(&self.topic, shard.partition(), offset)?;
                 Ok(consumer.incremental_assign(&entered)?)
             }
             // Where its partitions are, it counts itself: so it begins at an offset that a log can have.
-            Reads::Gathered(quiet) => Ok(quiet.enter(shard.partition(), number.unwrap_or(i64::MAX))?),
+            TailReads::Gathered(quiet) => Ok(quiet.enter(shard.partition(), number.unwrap_or(i64::MAX))?),
         }
     }
 
     /// Reads no more of a shard. What was fetched of it already may still come.
     pub fn leave(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
-            Reads::AtOnce(consumer) => Ok(consumer.incremental_unassign(&self.partition(shard))?),
-            Reads::Gathered(quiet) => Ok(quiet.leave(shard.partition())?),
+            TailReads::AtOnce(consumer) => Ok(consumer.incremental_unassign(&self.partition(shard))?),
+            TailReads::Gathered(quiet) => Ok(quiet.leave(shard.partition())?),
         }
     }
 
     /// Fetches no more of a shard until [`EventsTail::resume`]. What was fetched of it already may still come.
     pub fn pause(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
-            Reads::AtOnce(consumer) => Ok(consumer.pause(&self.partition(shard))?),
-            Reads::Gathered(quiet) => Ok(quiet.pause(shard.partition())?),
+            TailReads::AtOnce(consumer) => Ok(consumer.pause(&self.partition(shard))?),
+            TailReads::Gathered(quiet) => Ok(quiet.pause(shard.partition())?),
         }
     }
 
     /// Goes on with a shard after the last record of it that came.
     pub fn resume(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
-            Reads::AtOnce(consumer) => Ok(consumer.resume(&self.partition(shard))?),
-            Reads::Gathered(quiet) => Ok(quiet.resume(shard.partition())?),
+            TailReads::AtOnce(consumer) => Ok(consumer.resume(&self.partition(shard))?),
+            TailReads::Gathered(quiet) => Ok(quiet.resume(shard.partition())?),
         }
     }
 
     /// For questions to the broker.
     fn client(&self) -> &BaseConsumer<Requests> {
         match &self.reads {
-            Reads::AtOnce(consumer) => consumer,
-            Reads::Gathered(quiet) => quiet.client(),
+            TailReads::AtOnce(consumer) => consumer,
+            TailReads::Gathered(quiet) => quiet.client(),
         }
     }
 
@@ -187,7 +187,7 @@ impl EventsTail {
 
     /// What the logs of `readers` do not have of what these read next, or have read, because they were cut there or
     /// made anew, with the offsets that they have.
-    pub fn cut<'a>(&self, readers: impl IntoIterator<Item = &'a Reader>) -> Result<Vec<Cut>, KafkaFault> {
+    pub fn cut<'a>(&self, readers: impl IntoIterator<Item = &'a LogReader>) -> Result<Vec<Cut>, KafkaFault> {
         let mut found = Vec::new();
         for reader in readers {
             let (shard, next, read) = (reader.shard(), reader.next_offset(), reader.position().offset);

@@ -14,7 +14,7 @@ use schemas::topics::Topics;
 use super::clients::admin_config;
 use super::fault::KafkaFault;
 use crate::config::LogArgs;
-use crate::{Part, Shutdown};
+use crate::{ReadinessPart, Shutdown};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -39,7 +39,7 @@ fn required() -> Vec<(&'static str, String)> {
 
 /// What happened to a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Made {
+pub enum TopicOutcome {
     /// It was not there and is now.
     Created,
     /// It was there, and is what the log needs.
@@ -47,7 +47,7 @@ pub enum Made {
 }
 
 /// Creates the topics that are missing and verifies those that are not. Harmless to repeat.
-pub async fn create(log: &LogArgs) -> Result<Vec<(String, Made)>, KafkaFault> {
+pub async fn create(log: &LogArgs) -> Result<Vec<(String, TopicOutcome)>, KafkaFault> {
     let admin = admin(log)?;
     let mut made = Vec::new();
     for topic in names(&log.topics()) {
@@ -70,12 +70,12 @@ pub async fn verify(log: &LogArgs) -> Result<(), KafkaFault> {
 
 /// Verifies both topics again each minute until the shutdown. `ready` is true unless they differ from what the log
 /// needs: then what is acknowledged may be lost, and an operator must look.
-pub async fn watch(log: LogArgs, ready: Part, shutdown: Shutdown) {
+pub async fn watch(log: LogArgs, ready: ReadinessPart, shutdown: Shutdown) {
     watch_every(LOOK_EVERY, log, ready, shutdown).await;
 }
 
 /// As [`watch`], at another interval.
-pub async fn watch_every(interval: Duration, log: LogArgs, ready: Part, shutdown: Shutdown) {
+pub async fn watch_every(interval: Duration, log: LogArgs, ready: ReadinessPart, shutdown: Shutdown) {
     let (topics, right) = (names(&log.topics()).join(", "), metrics::gauge!("lfg_topics_right"));
     loop {
         match verify(&log).await {
@@ -122,7 +122,11 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
 }
 
-async fn create_one(admin: &AdminClient<DefaultClientContext>, topic: &str, log: &LogArgs) -> Result<Made, KafkaFault> {
+async fn create_one(
+    admin: &AdminClient<DefaultClientContext>,
+    topic: &str,
+    log: &LogArgs,
+) -> Result<TopicOutcome, KafkaFault> {
     let (required, in_sync) = (required(), log.copies.min_in_sync.to_string());
     let replication = TopicReplication::Fixed(i32::from(log.copies.replication));
     let mut new = NewTopic::new(topic, i32::from(log.shards), replication);
@@ -133,10 +137,10 @@ async fn create_one(admin: &AdminClient<DefaultClientContext>, topic: &str, log:
     match admin.create_topics([&new], &options()).await?.pop() {
         Some(Err((_, Code::TopicAlreadyExists))) => {
             verify_one(admin, topic, log).await?;
-            Ok(Made::Verified)
+            Ok(TopicOutcome::Verified)
         }
         Some(Err((_, code))) => Err(KafkaError::AdminOp(code).into()),
-        Some(Ok(_)) | None => Ok(Made::Created),
+        Some(Ok(_)) | None => Ok(TopicOutcome::Created),
     }
 }
 

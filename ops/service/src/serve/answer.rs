@@ -6,20 +6,20 @@ use std::task::{Context, Poll, ready};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-use super::traffic::UnderWay;
+use super::traffic::RequestInProgress;
 
 /// Bytes that one HTTP/2 stream may have waiting for its window.
 pub const PIECE: usize = 16 * 1024;
 
 /// See the module. What belongs to the request ends with it.
-pub struct Answer {
+pub struct AnswerBody {
     body: Body,
     rest: Bytes,
-    under_way: UnderWay,
+    under_way: RequestInProgress,
 }
 
-impl Answer {
-    pub fn new(body: Body, under_way: UnderWay) -> Self {
+impl AnswerBody {
+    pub fn new(body: Body, under_way: RequestInProgress) -> Self {
         under_way.goes_on();
         Self { body, rest: Bytes::new(), under_way }
     }
@@ -30,7 +30,7 @@ impl Answer {
     }
 }
 
-impl HttpBody for Answer {
+impl HttpBody for AnswerBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -73,7 +73,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_given_in_pieces_and_its_length_is_known() {
         let traffic = Traffic::new();
-        let mut answer = Answer::new(Body::from(vec![7; 2 * PIECE + 5]), traffic.begin());
+        let mut answer = AnswerBody::new(Body::from(vec![7; 2 * PIECE + 5]), traffic.begin());
         let mut lengths = Vec::new();
         assert_eq!(answer.size_hint().exact(), Some(2 * PIECE as u64 + 5));
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut answer).poll_frame(cx)).await {

@@ -41,7 +41,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 use crate::Shutdown;
-use answer::Answer;
+use answer::AnswerBody;
 pub use answer::PIECE;
 use connections::{Connections, Slot};
 use stream::Stream;
@@ -231,7 +231,7 @@ async fn answer(
     router: Router,
     request: Request<hyper::body::Incoming>,
     traffic: Arc<Traffic>,
-) -> Result<Response<Answer>, Infallible> {
+) -> Result<Response<AnswerBody>, Infallible> {
     let under_way = traffic.begin();
     let response = router.oneshot(request.map(Body::new)).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -241,7 +241,7 @@ async fn answer(
     if response.headers().contains_key(header::CONNECTION) {
         traffic.linger();
     }
-    Ok(response.map(|body| Answer::new(body, under_way)))
+    Ok(response.map(|body| AnswerBody::new(body, under_way)))
 }
 
 /// True if the request says whom it is for, once: HTTP/1.1 demands a `Host` header, and two could be read differently by

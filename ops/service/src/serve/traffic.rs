@@ -50,13 +50,13 @@ impl Traffic {
     }
 
     /// A request begins.
-    pub fn begin(self: &Arc<Self>) -> UnderWay {
+    pub fn begin(self: &Arc<Self>) -> RequestInProgress {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
         state.spoke = true;
         state.under_way.insert(number, None);
-        UnderWay { traffic: Arc::clone(self), number }
+        RequestInProgress { traffic: Arc::clone(self), number }
     }
 
     /// It is another protocol from here on, which has limits of its own.
@@ -126,19 +126,19 @@ impl Traffic {
 }
 
 /// A request in progress, from its head to the last byte of its answer that was taken to be written.
-pub struct UnderWay {
+pub struct RequestInProgress {
     traffic: Arc<Traffic>,
     number: u64,
 }
 
-impl UnderWay {
+impl RequestInProgress {
     /// The answer goes on.
     pub fn goes_on(&self) {
         self.traffic.state().under_way.insert(self.number, Some(Instant::now()));
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for RequestInProgress {
     fn drop(&mut self) {
         let mut state = self.traffic.state();
         state.under_way.remove(&self.number);

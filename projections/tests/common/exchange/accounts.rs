@@ -120,18 +120,18 @@ impl Exchange {
             0 => {
                 self.frozen.insert(account);
                 told.events.push(Event::AccountFrozen { account, by });
-                self.instruct(&mut told, account, Instruction::Freeze { by });
+                self.instruct(&mut told, account, PurseInstruction::Freeze { by });
             }
             1 | 2 => {
                 self.frozen.remove(&account);
                 told.events.push(Event::AccountUnfrozen { account, by });
-                self.instruct(&mut told, account, Instruction::Unfreeze { by });
+                self.instruct(&mut told, account, PurseInstruction::Unfreeze { by });
             }
             3 => {
                 let some = AccountLimits { live_orders: 7, held: Credits(1 + self.random.below(9).cast_signed()) };
                 let limits = if self.random.below(2) == 0 { AccountLimits::NONE } else { some };
                 told.events.push(Event::AccountLimited { account, limits, by: AdminId(1) });
-                self.instruct(&mut told, account, Instruction::Limit { limits, by: AdminId(1) });
+                self.instruct(&mut told, account, PurseInstruction::Limit { limits, by: AdminId(1) });
             }
             4 => {
                 let due = Timestamp(1_800_000_000_000 + self.random.below(9));
@@ -140,7 +140,7 @@ impl Exchange {
             _ if self.random.below(2) == 0 => {
                 told.events.push(Event::DeadManSwitchFired { account });
                 self.end_all(&mut told, account, None, CancelReason::DeadManSwitch);
-                self.instruct(&mut told, account, Instruction::MassCancel(CancelReason::DeadManSwitch));
+                self.instruct(&mut told, account, PurseInstruction::MassCancel(CancelReason::DeadManSwitch));
             }
             _ => told.events.push(Event::DeadManSwitchSet { account, due: None }),
         }
@@ -222,7 +222,7 @@ impl Exchange {
         let mut told = Telling::new(self.command(), shard);
         told.events.push(Event::MassCancelRequested { account, market });
         if market.is_none() {
-            self.instruct(&mut told, account, Instruction::MassCancel(CancelReason::MassCancel));
+            self.instruct(&mut told, account, PurseInstruction::MassCancel(CancelReason::MassCancel));
         }
         self.end_all(&mut told, account, market, CancelReason::MassCancel);
         self.tell(told)

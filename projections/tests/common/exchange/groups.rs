@@ -34,7 +34,7 @@ impl Exchange {
             generation: group.generation,
             triggered: group.triggered.is_some(),
         });
-        self.instruct(&mut told, account, Instruction::Group { group: id, now });
+        self.instruct(&mut told, account, PurseInstruction::Group { group: id, now });
         self.tell(told)
     }
 

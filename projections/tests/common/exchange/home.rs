@@ -25,7 +25,7 @@ enum Stage {
 pub(super) struct Running {
     account: AccountId,
     command: CommandId,
-    instruction: Instruction,
+    instruction: PurseInstruction,
     waiting: BTreeSet<Shard>,
 }
 
@@ -62,7 +62,7 @@ impl Exchange {
                         self.wait(told, account, Stage::Queued);
                     }
                     self.claims.get_mut(&account).and_then(VecDeque::front_mut).unwrap().stage = Stage::Recalling;
-                    let recall = Instruction::Recall(Need::credits(Credits(lacking)));
+                    let recall = PurseInstruction::Recall(Need::credits(Credits(lacking)));
                     return self.instruct_shards(told, account, recall, others);
                 }
                 Stage::Fresh | Stage::Queued | Stage::Recalled => {
@@ -125,7 +125,7 @@ impl Exchange {
     }
 
     /// Tells every other purse of an account what to do.
-    pub(super) fn instruct(&mut self, told: &mut Telling, account: AccountId, instruction: Instruction) {
+    pub(super) fn instruct(&mut self, told: &mut Telling, account: AccountId, instruction: PurseInstruction) {
         let mut shards = self.shards_of(account);
         shards.retain(|shard| *shard != told.shard);
         if shards.is_empty() {
@@ -139,7 +139,7 @@ impl Exchange {
         &mut self,
         told: &mut Telling,
         account: AccountId,
-        instruction: Instruction,
+        instruction: PurseInstruction,
         shards: Vec<Shard>,
     ) {
         let (ticket, command) = (self.ticket(), told.answers);
@@ -152,19 +152,19 @@ impl Exchange {
     }
 
     /// A purse does what its account's home tells it.
-    pub(super) fn obey(&mut self, told: &mut Telling, account: AccountId, ticket: u64, instruction: Instruction) {
+    pub(super) fn obey(&mut self, told: &mut Telling, account: AccountId, ticket: u64, instruction: PurseInstruction) {
         let mut credits = Credits::ZERO;
         match instruction {
-            Instruction::Recall(need) => {
+            PurseInstruction::Recall(need) => {
                 let available = self.purses[&(account, told.shard)].available;
                 credits = Credits(need.credits.micros().max(available - available / 2).min(available));
                 self.send_from_purse(told, account, self.home(account), credits, Room::ZERO);
             }
-            Instruction::Freeze { .. } => told.events.push(Event::PurseFrozen { account, frozen: true }),
-            Instruction::Unfreeze { .. } => told.events.push(Event::PurseFrozen { account, frozen: false }),
-            Instruction::Limit { .. } => told.events.push(Event::PurseLimited { account, given_back: Room::ZERO }),
-            Instruction::MassCancel(reason) => self.end_all(told, account, None, reason),
-            Instruction::Group { group, now } => self.obey_group(told, account, group, now),
+            PurseInstruction::Freeze { .. } => told.events.push(Event::PurseFrozen { account, frozen: true }),
+            PurseInstruction::Unfreeze { .. } => told.events.push(Event::PurseFrozen { account, frozen: false }),
+            PurseInstruction::Limit { .. } => told.events.push(Event::PurseLimited { account, given_back: Room::ZERO }),
+            PurseInstruction::MassCancel(reason) => self.end_all(told, account, None, reason),
+            PurseInstruction::Group { group, now } => self.obey_group(told, account, group, now),
         }
         let more = self.purses[&(account, told.shard)].available > 0;
         let returned = Returned { account, credits, room: Room::ZERO, ticket: Some(ticket), more };
@@ -180,7 +180,7 @@ impl Exchange {
             return;
         }
         let Running { account, command, instruction, .. } = self.instructions.remove(&ticket).unwrap();
-        if matches!(instruction, Instruction::Recall(_)) {
+        if matches!(instruction, PurseInstruction::Recall(_)) {
             self.claims.get_mut(&account).and_then(VecDeque::front_mut).unwrap().stage = Stage::Recalled;
             self.decide_claims(told, account);
         } else {

@@ -194,15 +194,15 @@ impl Exchange {
 
     fn propose(&mut self, told: &mut Telling, market: MarketId, proposed_by: AdminId) {
         let answer = match self.random.below(3) {
-            0 => Answer::Void,
-            1 => Answer::Value(YesValue::new(2_500).unwrap()),
-            _ => Answer::Value(YesValue::YES),
+            0 => ResolutionAnswer::Void,
+            1 => ResolutionAnswer::Value(YesValue::new(2_500).unwrap()),
+            _ => ResolutionAnswer::Value(YesValue::YES),
         };
         self.markets.get_mut(&market).unwrap().resolution = Some(Resolution { answer, proposed_by, confirmed: None });
         self.change(told, market, MarketState::Resolving, Some(proposed_by));
     }
 
-    fn pay_out(&mut self, told: &mut Telling, market: MarketId, answer: Answer) {
+    fn pay_out(&mut self, told: &mut Telling, market: MarketId, answer: ResolutionAnswer) {
         self.change(told, market, answer.final_state(), None);
         let value = answer.yes_value();
         let holders: Vec<AccountId> =

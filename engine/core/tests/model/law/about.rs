@@ -2,8 +2,8 @@
 
 use schemas::limits::{MARKET_CLARIFICATIONS_MAX, MARKET_EVENTS_MAX};
 use schemas::{
-    AdminId, Answer as Word, Event, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, MarketState,
-    Rejection, Timestamp,
+    AdminId, Event, MarketAddition, MarketEdit, MarketEvent, MarketEventId, MarketId, MarketState, Rejection,
+    ResolutionAnswer as Word, Timestamp,
 };
 
 use super::{Answer, Market, Model};

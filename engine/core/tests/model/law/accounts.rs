@@ -2,7 +2,7 @@
 
 use schemas::event::FirstOutcome;
 use schemas::limits::{AMOUNT_MAX, DEAD_MAN_MAX_S, WALLET_MAX};
-use schemas::{AccountId, AccountLimits, AdminId, ClientId, Credits, Event, Instruction, Rejection, Timestamp};
+use schemas::{AccountId, AccountLimits, AdminId, ClientId, Credits, Event, PurseInstruction, Rejection, Timestamp};
 
 use super::deposits::Proposal;
 use super::{Answer, FORGOTTEN, Journey, Model, NamedMovement, Standing};
@@ -12,7 +12,7 @@ impl Model {
         let answer = self.account_here(account).map(|_| Event::AccountFrozen { account, by });
         if self.answer(answer) {
             self.account_mut(account).frozen = true;
-            self.completed.push((account, Instruction::Freeze { by }));
+            self.completed.push((account, PurseInstruction::Freeze { by }));
         }
     }
 
@@ -20,7 +20,7 @@ impl Model {
         let answer = self.account_here(account).map(|_| Event::AccountUnfrozen { account, by });
         if self.answer(answer) {
             self.account_mut(account).frozen = false;
-            self.completed.push((account, Instruction::Unfreeze { by }));
+            self.completed.push((account, PurseInstruction::Unfreeze { by }));
         }
     }
 
@@ -28,7 +28,7 @@ impl Model {
         let answer = self.account_here(account).map(|_| Event::AccountLimited { account, limits, by });
         if self.answer(answer) {
             self.account_mut(account).limits = limits;
-            self.completed.push((account, Instruction::Limit { limits, by }));
+            self.completed.push((account, PurseInstruction::Limit { limits, by }));
         }
     }
 

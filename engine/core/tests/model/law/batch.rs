@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::limits::BATCH_MAX;
-use schemas::{AccountId, Amendment, Credits, Event, NewOrder, OrderRef, Rejection, Request};
+use schemas::{AccountId, Amendment, BatchRequest, Credits, Event, NewOrder, OrderRef, Rejection};
 
 use super::trial::same_name;
 use super::{Decided, Model};
@@ -27,7 +27,7 @@ impl Model {
         &mut self,
         account: AccountId,
         all_or_nothing: bool,
-        requests: &[Request],
+        requests: &[BatchRequest],
         decided: &[Decided],
     ) {
         if requests.is_empty() || requests.len() > BATCH_MAX {
@@ -40,8 +40,8 @@ impl Model {
     }
 
     /// What waits for credits or room is decided later than it came. Only what takes away passes it.
-    fn one_by_one(&mut self, account: AccountId, requests: &[Request], decided: &[Decided]) {
-        let mut open: BTreeMap<u16, &Request> = (0..).zip(requests).collect();
+    fn one_by_one(&mut self, account: AccountId, requests: &[BatchRequest], decided: &[Decided]) {
+        let mut open: BTreeMap<u16, &BatchRequest> = (0..).zip(requests).collect();
         let mut ended = BTreeSet::new();
         for decided in decided {
             let index = match decided {
@@ -64,7 +64,7 @@ impl Model {
                 (_, Some((waits, _))) => {
                     ended.insert(*waits);
                 }
-                (Request::Place(order), _) if ended.contains(index) => {
+                (BatchRequest::Place(order), _) if ended.contains(index) => {
                     self.refuse(order, Rejection::CancelledWhileParked)
                 }
                 (request, _) => self.one_of_batch(account, request, &waiting.into_values().collect::<Vec<_>>()),
@@ -75,25 +75,27 @@ impl Model {
         assert!(open.is_empty(), "not decided: {open:?}");
     }
 
-    fn one_of_batch(&mut self, account: AccountId, request: &Request, waiting: &[NewOrder]) {
+    fn one_of_batch(&mut self, account: AccountId, request: &BatchRequest, waiting: &[NewOrder]) {
         match *request {
-            Request::Place(order) if order.account != account => {
+            BatchRequest::Place(order) if order.account != account => {
                 self.tell(Event::Rejected { code: Rejection::AccountMismatch });
             }
-            Request::Place(order) => self.place(&order, waiting),
-            Request::Cancel(order) => self.cancel(account, order),
-            Request::Amend { order, price, quantity } => self.amend(account, order, price, quantity),
+            BatchRequest::Place(order) => self.place(&order, waiting),
+            BatchRequest::Cancel(order) => self.cancel(account, order),
+            BatchRequest::Amend { order, price, quantity } => self.amend(account, order, price, quantity),
         }
     }
 
-    fn all_or_nothing(&mut self, account: AccountId, requests: &[Request]) {
+    fn all_or_nothing(&mut self, account: AccountId, requests: &[BatchRequest]) {
         if let Some(repeats) = self.seen_batch(account, requests) {
             let mut repeats = repeats.into_iter();
             for (index, request) in (0..).zip(requests) {
                 self.tell(Event::BatchItem { index });
                 match request {
-                    Request::Place(_) => repeats.next().into_iter().for_each(|repeat| self.tell(repeat)),
-                    Request::Cancel(_) | Request::Amend { .. } => self.refuse_request(account, request, BATCH_REFUSED),
+                    BatchRequest::Place(_) => repeats.next().into_iter().for_each(|repeat| self.tell(repeat)),
+                    BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => {
+                        self.refuse_request(account, request, BATCH_REFUSED)
+                    }
                 }
             }
             return;
@@ -110,7 +112,7 @@ impl Model {
                     self.tell(Event::BatchItem { index: u16::try_from(index).expect("a batch is small") });
                     let code = if index == bad { code } else { BATCH_REFUSED };
                     match (request, self.once_more(&requests[..index], request)) {
-                        (Request::Place(order), Some(repeat)) if order.account == account => self.tell(repeat),
+                        (BatchRequest::Place(order), Some(repeat)) if order.account == account => self.tell(repeat),
                         _ => self.refuse_request(account, request, code),
                     }
                 }
@@ -119,34 +121,34 @@ impl Model {
     }
 
     /// The first answers to a batch that was sent before, if all its orders were.
-    fn seen_batch(&self, account: AccountId, requests: &[Request]) -> Option<Vec<Event>> {
+    fn seen_batch(&self, account: AccountId, requests: &[BatchRequest]) -> Option<Vec<Event>> {
         let orders = requests.iter().filter_map(|request| match request {
-            Request::Place(order) => Some(order),
-            Request::Cancel(_) | Request::Amend { .. } => None,
+            BatchRequest::Place(order) => Some(order),
+            BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => None,
         });
         let seen = |order: &NewOrder| self.seen_order(order, &[]).filter(|_| order.account == account)?.ok();
         orders.map(seen).collect::<Option<Vec<_>>>().filter(|repeats| !repeats.is_empty())
     }
 
     /// The answer to an order that comes once more in its batch: what was answered before.
-    fn once_more(&self, before: &[Request], request: &Request) -> Option<Event> {
-        let Request::Place(order) = request else { return None };
+    fn once_more(&self, before: &[BatchRequest], request: &BatchRequest) -> Option<Event> {
+        let BatchRequest::Place(order) = request else { return None };
         let earlier = before.iter().any(|other| same_name(other, request));
         self.seen_order(order, &[]).filter(|_| earlier)?.ok()
     }
 
-    fn refuse_request(&mut self, account: AccountId, request: &Request, code: Rejection) {
+    fn refuse_request(&mut self, account: AccountId, request: &BatchRequest, code: Rejection) {
         match *request {
-            Request::Place(order) if order.account == account => self.refuse(&order, code),
+            BatchRequest::Place(order) if order.account == account => self.refuse(&order, code),
             // Another account's: nothing of that account is touched.
-            Request::Place(_) => self.tell(Event::Rejected { code }),
-            Request::Cancel(order) => self.tell(Event::CancelRejected { account, order, code }),
-            Request::Amend { order, .. } => self.tell(Event::AmendRejected { account, order, code }),
+            BatchRequest::Place(_) => self.tell(Event::Rejected { code }),
+            BatchRequest::Cancel(order) => self.tell(Event::CancelRejected { account, order, code }),
+            BatchRequest::Amend { order, .. } => self.tell(Event::AmendRejected { account, order, code }),
         }
     }
 
     /// Cancels, amendments that free credits, those that need some, places.
-    fn carry_out(&mut self, account: AccountId, requests: &[Request]) {
+    fn carry_out(&mut self, account: AccountId, requests: &[BatchRequest]) {
         let mut turns: Vec<(Turn, u16)> =
             (0..).zip(requests).map(|(index, request)| (self.turn(account, request), index)).collect();
         turns.sort_unstable();
@@ -154,15 +156,15 @@ impl Model {
             self.tell(Event::BatchItem { index });
             let from = self.told.len();
             match requests[usize::from(index)] {
-                Request::Cancel(order) => self.cancel(account, order),
-                Request::Amend { order, price, quantity } => {
+                BatchRequest::Cancel(order) => self.cancel(account, order),
+                BatchRequest::Amend { order, price, quantity } => {
                     let order = self.meant(account, order).expect("it was tried");
                     let change = self.check_change(&Amendment { account, order, price, quantity }, true);
                     self.carry_out_change(&change.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}")));
                 }
                 // Taken in a moment ago, under the same name.
-                Request::Place(order) if self.seen_order(&order, &[]).is_some() => self.place(&order, &[]),
-                Request::Place(order) => {
+                BatchRequest::Place(order) if self.seen_order(&order, &[]).is_some() => self.place(&order, &[]),
+                BatchRequest::Place(order) => {
                     let checked = self.check_at_market(&order);
                     let (price, _) = checked.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}"));
                     self.take_in_named(&order, price);
@@ -173,15 +175,15 @@ impl Model {
         }
     }
 
-    fn turn(&self, account: AccountId, request: &Request) -> Turn {
+    fn turn(&self, account: AccountId, request: &BatchRequest) -> Turn {
         match *request {
-            Request::Cancel(order) => {
+            BatchRequest::Cancel(order) => {
                 let id = self.meant(account, order).expect("it was tried");
                 let sells = self.live_order(account, id).is_ok_and(|(_, order)| order.sells());
                 if sells { Turn::CancelSell } else { Turn::CancelBuy }
             }
-            Request::Place(_) => Turn::Place,
-            Request::Amend { order, price, quantity } => {
+            BatchRequest::Place(_) => Turn::Place,
+            BatchRequest::Amend { order, price, quantity } => {
                 let order = self.meant(account, order).expect("it was tried");
                 let change = self.check_change(&Amendment { account, order, price, quantity }, false);
                 if change.is_ok_and(|change| change.needs > Credits::ZERO) { Turn::AmendForMore } else { Turn::Amend }
@@ -192,17 +194,17 @@ impl Model {
 
 const BATCH_REFUSED: Rejection = Rejection::BatchRefused;
 
-fn own(account: AccountId, request: &Request) -> Option<NewOrder> {
+fn own(account: AccountId, request: &BatchRequest) -> Option<NewOrder> {
     match request {
-        Request::Place(order) if order.account == account => Some(*order),
-        Request::Place(_) | Request::Cancel(_) | Request::Amend { .. } => None,
+        BatchRequest::Place(order) if order.account == account => Some(*order),
+        BatchRequest::Place(_) | BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => None,
     }
 }
 
 /// True if the request cancels this order by its name.
-fn cancels(request: &Request, order: &NewOrder) -> bool {
+fn cancels(request: &BatchRequest, order: &NewOrder) -> bool {
     match request {
-        Request::Cancel(OrderRef::ClientId { market, client_id }) => {
+        BatchRequest::Cancel(OrderRef::ClientId { market, client_id }) => {
             (order.market, order.client_id) == (*market, Some(*client_id))
         }
         _ => false,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use schemas::event::CancelReason;
 use schemas::limits::SWEEP_MAX;
-use schemas::{AccountId, Event, Instruction, MarketId, OrderId, OrderRef, Rejection, Shard, Status};
+use schemas::{AccountId, Event, MarketId, OrderId, OrderRef, PurseInstruction, Rejection, Shard, Status};
 
 use super::{Answer, Model, Moved, Order};
 
@@ -77,7 +77,8 @@ impl Model {
         let (done, unfinished) = std::mem::take(&mut self.unfinished).into_iter().partition(|(.., on)| on.is_empty());
         self.unfinished = unfinished;
         let done: Vec<(AccountId, CancelReason, BTreeSet<Shard>)> = done;
-        self.completed.extend(done.into_iter().map(|(account, reason, _)| (account, Instruction::MassCancel(reason))));
+        self.completed
+            .extend(done.into_iter().map(|(account, reason, _)| (account, PurseInstruction::MassCancel(reason))));
     }
 
     /// True if it goes on with time.

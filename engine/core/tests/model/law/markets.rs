@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use schemas::limits::{DISPUTE_WINDOW_MAX_MS, SWEEP_MAX};
 use schemas::market::{Confirmation, Resolution};
 use schemas::{
-    AdminId, Answer as Word, Credits, Event, Listing, MarketId, MarketLimits, MarketState, Rejection, Timestamp,
-    Transition,
+    AdminId, Credits, Event, Listing, MarketId, MarketLimits, MarketState, Rejection, ResolutionAnswer as Word,
+    Timestamp, Transition,
 };
 
 use super::{Answer, Market, Model};

@@ -36,8 +36,8 @@ use schemas::event::{CancelReason, FirstOutcome};
 use schemas::limits::ORDER_FILLS_MAX;
 use schemas::shard_map::ShardMap;
 use schemas::{
-    AccountId, Admin, AdminId, ClientId, Command, Credits, Event, Instruction, MarketEventId, MarketId, NewOrder,
-    OrderId, Rejection, Request, Shard, Status, Timestamp,
+    AccountId, Admin, AdminId, BatchRequest, ClientId, Command, Credits, Event, MarketEventId, MarketId, NewOrder,
+    OrderId, PurseInstruction, Rejection, Shard, Status, Timestamp,
 };
 
 pub use about::{Group, Yes};
@@ -99,7 +99,7 @@ pub struct Model {
 }
 
 /// An instruction that every shard has carried out.
-pub type Completed = (AccountId, Instruction);
+pub type Completed = (AccountId, PurseInstruction);
 
 /// What a command did to wallets, for each order; `None` for redemptions and payouts.
 pub type Wallets = BTreeMap<(AccountId, MarketId, Option<OrderId>), Moved>;
@@ -231,7 +231,7 @@ impl Model {
             Command::EditMarket { edit, .. } => edit.expiry.iter().chain(edit.opens.iter().flatten()).any(late),
             Command::PlaceOrder(placed) => order(placed),
             Command::Batch { requests, .. } => {
-                requests.iter().any(|request| matches!(request, Request::Place(placed) if order(placed)))
+                requests.iter().any(|request| matches!(request, BatchRequest::Place(placed) if order(placed)))
             }
             _ => false,
         }

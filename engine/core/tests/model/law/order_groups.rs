@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::event::CancelReason;
 use schemas::limits::{ACCOUNT_GROUPS_MAX, GROUP_ORDERS_MAX};
 use schemas::{
-    AccountId, Contract, Event, GroupAct, GroupId, GroupLimits, GroupNow, Instruction, MarketId, NewOrder, OrderId,
-    Quantity, Rejection, Shard, Timestamp, TriggerCause,
+    AccountId, Contract, Event, GroupAct, GroupId, GroupLimits, GroupNow, MarketId, NewOrder, OrderId,
+    PurseInstruction, Quantity, Rejection, Shard, Timestamp, TriggerCause,
 };
 
 use super::matching::Meeting;
@@ -125,7 +125,7 @@ impl Model {
             generation: known.generation,
             triggered: !known.triggered.is_empty(),
         });
-        self.completed.push((account, Instruction::Group { group, now }));
+        self.completed.push((account, PurseInstruction::Group { group, now }));
     }
 
     fn answer_act(&self, (account, group): GroupOf, act: GroupAct) -> Answer {

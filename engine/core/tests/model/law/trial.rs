@@ -20,8 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::limits::{ORDER_FILLS_MAX, REDUCE_ONLY_MAX};
 use schemas::{
-    AccountId, Amendment, BookSide, Contract, GroupId, MarketId, NewOrder, OrderId, OrderRef, PostOnly, Rejection,
-    Request, SelfTrade, Terms, TimeInForce,
+    AccountId, Amendment, BatchRequest, BookSide, Contract, GroupId, MarketId, NewOrder, OrderId, OrderRef, PostOnly,
+    Rejection, SelfTrade, Terms, TimeInForce,
 };
 
 use super::batch::Refused;
@@ -63,37 +63,38 @@ struct Entering {
 }
 
 impl Model {
-    pub(super) fn try_batch(&self, account: AccountId, requests: &[Request]) -> Result<(), Refused> {
+    pub(super) fn try_batch(&self, account: AccountId, requests: &[BatchRequest]) -> Result<(), Refused> {
         let mut plan = Plan::default();
         for (index, request) in requests.iter().enumerate() {
             self.try_name(account, &requests[..index], request).map_err(|code| (index, code))?;
         }
         // What comes once more under its name is done once.
-        let once =
-            |(index, request): &(usize, &Request)| !requests[..*index].iter().any(|other| same_name(other, request));
+        let once = |(index, request): &(usize, &BatchRequest)| {
+            !requests[..*index].iter().any(|other| same_name(other, request))
+        };
         let numbered = || requests.iter().enumerate().filter(once);
         for (index, request) in numbered() {
             self.try_alone(account, request).map_err(|code| (index, code))?;
         }
         for (index, request) in numbered() {
-            if let Request::Cancel(order) = *request {
+            if let BatchRequest::Cancel(order) = *request {
                 self.try_cancel(&mut plan, account, order).map_err(|code| (index, code))?;
             }
         }
         for (index, request) in numbered() {
-            if let Request::Amend { order, price, quantity } = *request {
+            if let BatchRequest::Amend { order, price, quantity } = *request {
                 let order = self.meant(account, order).map_err(|code| (index, code))?;
                 let amendment = Amendment { account, order, price, quantity };
                 self.try_amend(&mut plan, &amendment).map_err(|code| (index, code))?;
             }
         }
         for (index, request) in numbered() {
-            if let Request::Place(order) = request {
+            if let BatchRequest::Place(order) = request {
                 self.try_place(&mut plan, order).map_err(|code| (index, code))?;
             }
         }
         for (index, request) in numbered() {
-            if let Request::Amend { order, .. } = *request {
+            if let BatchRequest::Amend { order, .. } = *request {
                 let order = self.meant(account, order).map_err(|code| (index, code))?;
                 plan.check_amended(order).map_err(|code| (index, code))?;
             }
@@ -102,8 +103,8 @@ impl Model {
     }
 
     /// A name that is another order's, before or in this batch.
-    fn try_name(&self, account: AccountId, before: &[Request], request: &Request) -> Answer<()> {
-        let Request::Place(order) = request else { return Ok(()) };
+    fn try_name(&self, account: AccountId, before: &[BatchRequest], request: &BatchRequest) -> Answer<()> {
+        let BatchRequest::Place(order) = request else { return Ok(()) };
         // The same once more is a repeat, and no use for another order.
         let twice = before.iter().any(|other| same_name(other, request) && other != request);
         match () {
@@ -114,11 +115,11 @@ impl Model {
     }
 
     /// What each request can be refused for by itself, before its market is looked at.
-    fn try_alone(&self, account: AccountId, request: &Request) -> Answer<()> {
+    fn try_alone(&self, account: AccountId, request: &BatchRequest) -> Answer<()> {
         let checked = match *request {
-            Request::Place(order) => self.try_order_alone(&order),
-            Request::Cancel(order) => self.meant(account, order).map(drop),
-            Request::Amend { order, .. } => self.meant_to_amend(account, order).map(drop),
+            BatchRequest::Place(order) => self.try_order_alone(&order),
+            BatchRequest::Cancel(order) => self.meant(account, order).map(drop),
+            BatchRequest::Amend { order, .. } => self.meant_to_amend(account, order).map(drop),
         };
         checked.map_err(|code| if code == Rejection::WrongShard { Rejection::BatchConflict } else { code })
     }
@@ -343,15 +344,17 @@ impl Model {
 
 /// Which request is refused if a whole batch asks for more than its account has: the first of the orders that take most of it, or else
 /// the first amendment.
-fn blamed(requests: &[Request], code: Rejection) -> usize {
-    let takes = |request: &Request| match request {
-        Request::Place(order) if code == Rejection::LiveOrderLimit => i64::from(order.terms.time_in_force().rests()),
-        Request::Place(order) => order.hold().micros(),
-        Request::Cancel(_) | Request::Amend { .. } => 0,
+fn blamed(requests: &[BatchRequest], code: Rejection) -> usize {
+    let takes = |request: &BatchRequest| match request {
+        BatchRequest::Place(order) if code == Rejection::LiveOrderLimit => {
+            i64::from(order.terms.time_in_force().rests())
+        }
+        BatchRequest::Place(order) => order.hold().micros(),
+        BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => 0,
     };
     let most = requests.iter().map(takes).max().expect("a batch asks for something");
     let blamed = requests.iter().position(|request| match request {
-        Request::Amend { .. } => most == 0,
+        BatchRequest::Amend { .. } => most == 0,
         request => most > 0 && takes(request) == most,
     });
     blamed.expect("only orders and amendments take something")
@@ -402,9 +405,9 @@ impl Plan {
 }
 
 /// True if both are orders under one name.
-pub(super) fn same_name(one: &Request, other: &Request) -> bool {
+pub(super) fn same_name(one: &BatchRequest, other: &BatchRequest) -> bool {
     match (one, other) {
-        (Request::Place(one), Request::Place(other)) => {
+        (BatchRequest::Place(one), BatchRequest::Place(other)) => {
             let name = |order: &NewOrder| (order.account, order.market, order.client_id);
             one.client_id.is_some() && name(one) == name(other)
         }

@@ -19,9 +19,9 @@
 use crate::words::group_act;
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Credits, Entry, FeeRate, Instructions, MarketId,
-    NewOrder, OrderRef, PostOnly, Price, Quantity, Request, SelfTrade, Shard, Terms, TimeInForce, Timestamp,
-    Transition,
+    AccountId, AccountLimits, AdminId, BatchRequest, ClientId, Command, Credits, Entry, FeeRate, Instructions,
+    MarketId, NewOrder, OrderRef, PostOnly, Price, Quantity, ResolutionAnswer, SelfTrade, Shard, Terms, TimeInForce,
+    Timestamp, Transition,
 };
 
 use super::{Scenario, milliseconds};
@@ -105,7 +105,7 @@ impl Scenario {
                 (self.shards.map.of_market(market), Command::MassCancel { account, market: Some(market) })
             }
             [mode @ ("batch" | "all"), ref rest @ ..] => {
-                let requests: Vec<Request> =
+                let requests: Vec<BatchRequest> =
                     rest.split(|word| *word == ";").map(|words| self.request(account, words)).collect();
                 let shard = self.shard_of(&requests[0]);
                 (shard, Command::Batch { account, all_or_nothing: mode == "all", requests })
@@ -113,9 +113,9 @@ impl Scenario {
             _ => {
                 let request = self.request(account, words);
                 let command = match request {
-                    Request::Place(order) => Command::PlaceOrder(order),
-                    Request::Cancel(order) => Command::CancelOrder { account, order },
-                    Request::Amend { order, price, quantity } => {
+                    BatchRequest::Place(order) => Command::PlaceOrder(order),
+                    BatchRequest::Cancel(order) => Command::CancelOrder { account, order },
+                    BatchRequest::Amend { order, price, quantity } => {
                         Command::AmendOrder { account, order, price, quantity }
                     }
                 };
@@ -124,29 +124,29 @@ impl Scenario {
         }
     }
 
-    fn shard_of(&self, request: &Request) -> Shard {
+    fn shard_of(&self, request: &BatchRequest) -> Shard {
         match request {
-            Request::Place(order) => self.shards.map.of_market(order.market),
-            Request::Cancel(order) | Request::Amend { order, .. } => order.shard(self.shards.map),
+            BatchRequest::Place(order) => self.shards.map.of_market(order.market),
+            BatchRequest::Cancel(order) | BatchRequest::Amend { order, .. } => order.shard(self.shards.map),
         }
     }
 
-    fn request(&self, account: AccountId, words: &[&str]) -> Request {
+    fn request(&self, account: AccountId, words: &[&str]) -> BatchRequest {
         match *words {
             ["cancel", market, "as", name] => {
                 let (market, client_id) = (self.market(market), client_id(name));
-                Request::Cancel(OrderRef::ClientId { market, client_id })
+                BatchRequest::Cancel(OrderRef::ClientId { market, client_id })
             }
-            ["cancel", number] => Request::Cancel(self.order(number)),
+            ["cancel", number] => BatchRequest::Cancel(self.order(number)),
             ["amend", number, ref change @ ..] => {
                 let value = |of: &str| change.chunks(2).find(|pair| pair[0] == of).map(|pair| pair[1]);
                 let (price, quantity) = (value("price").map(price), value("quantity").map(quantity));
-                Request::Amend { order: self.order(number), price, quantity }
+                BatchRequest::Amend { order: self.order(number), price, quantity }
             }
             [side, market, contract, ref terms @ ..] => {
                 let (side, contract) = (side.to_uppercase().parse().unwrap(), contract.to_uppercase().parse().unwrap());
                 let order = self.new_order(account, self.market(market), Entry::of(contract, side), terms);
-                Request::Place(order)
+                BatchRequest::Place(order)
             }
             ref other => panic!("no such line: {other:?}"),
         }
@@ -200,11 +200,11 @@ impl Scenario {
     }
 }
 
-fn answer_of(word: &str) -> Answer {
+fn answer_of(word: &str) -> ResolutionAnswer {
     match word {
-        "yes" => Answer::Value(YesValue::YES),
-        "no" => Answer::Value(YesValue::NO),
-        "void" => Answer::Void,
+        "yes" => ResolutionAnswer::Value(YesValue::YES),
+        "no" => ResolutionAnswer::Value(YesValue::NO),
+        "void" => ResolutionAnswer::Void,
         other => panic!("no such answer: {other}"),
     }
 }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use schemas::event::{FirstOutcome, OrderAmended};
 use schemas::{
-    AccountId, CommandId, Credits, Event, GroupId, GroupNow, Instruction, MarketId, Message, Need, OrderId, Parked,
-    ParkedRequest, Room, Settlement, Shard,
+    AccountId, CommandId, Credits, Event, GroupId, GroupNow, MarketId, Message, Need, OrderId, Parked, ParkedRequest,
+    PurseInstruction, Room, Settlement, Shard,
 };
 
 use super::{Said, Scenario};
@@ -336,14 +336,14 @@ impl Scenario {
     }
 }
 
-fn words(instruction: &Instruction) -> String {
+fn words(instruction: &PurseInstruction) -> String {
     match instruction {
-        Instruction::Recall(need) => format!("give back {}", needs(*need)),
-        Instruction::Freeze { .. } => "freeze".to_owned(),
-        Instruction::Unfreeze { .. } => "unfreeze".to_owned(),
-        Instruction::Limit { .. } => "new limits".to_owned(),
-        Instruction::MassCancel(reason) => format!("cancel all, {reason}"),
-        Instruction::Group { group, now } => group_words(*group, now.as_ref()),
+        PurseInstruction::Recall(need) => format!("give back {}", needs(*need)),
+        PurseInstruction::Freeze { .. } => "freeze".to_owned(),
+        PurseInstruction::Unfreeze { .. } => "unfreeze".to_owned(),
+        PurseInstruction::Limit { .. } => "new limits".to_owned(),
+        PurseInstruction::MassCancel(reason) => format!("cancel all, {reason}"),
+        PurseInstruction::Group { group, now } => group_words(*group, now.as_ref()),
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine_core::{Account, CommandContext, Invariant, ShardState, Sums};
 use schemas::shard_map::ShardMap;
-use schemas::{AccountId, Cause, Command, CommandId, Credits, Event, Instruction, Message, Room, Shard, Timestamp};
+use schemas::{
+    AccountId, Cause, Command, CommandId, Credits, Event, Message, PurseInstruction, Room, Shard, Timestamp,
+};
 
 /// Messages that may be delivered after one line, before it is said that the shards never come to rest.
 const DELIVERIES_MAX: usize = 10_000;
@@ -232,7 +234,7 @@ impl Shards {
         let within = lent.is_within_or_has_not_grown(limit, lent_before);
         assert!(within, "{}: account {id} has {lent:?} of {limit:?}", Invariant::RoomIsCounted);
         let told = |message: &Message| match message {
-            Message::Instruct { account, instruction: Instruction::Limit { .. }, .. } => *account != id,
+            Message::Instruct { account, instruction: PurseInstruction::Limit { .. }, .. } => *account != id,
             _ => true,
         };
         let knows = self.in_flight().all(|(.., message)| told(message));

@@ -19,9 +19,9 @@
 use crate::words::group_act;
 use schemas::market::YesValue;
 use schemas::{
-    AccountId, AccountLimits, AdminId, Answer, ClientId, Command, Contract, Entry, FeeRate, Instructions,
-    MarketAddition, MarketEdit, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, Request, SelfTrade, Side,
-    Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
+    AccountId, AccountLimits, AdminId, BatchRequest, ClientId, Command, Contract, Entry, FeeRate, Instructions,
+    MarketAddition, MarketEdit, MarketLimits, NewOrder, OrderId, OrderRef, PostOnly, Price, ResolutionAnswer,
+    SelfTrade, Side, Sources, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
 use super::{Scenario, quantity_of};
@@ -113,27 +113,29 @@ impl Scenario {
                 Command::Batch { account, all_or_nothing: mode == "all", requests }
             }
             _ => match self.request(account, words) {
-                Request::Place(order) => Command::PlaceOrder(order),
-                Request::Cancel(order) => Command::CancelOrder { account, order },
-                Request::Amend { order, price, quantity } => Command::AmendOrder { account, order, price, quantity },
+                BatchRequest::Place(order) => Command::PlaceOrder(order),
+                BatchRequest::Cancel(order) => Command::CancelOrder { account, order },
+                BatchRequest::Amend { order, price, quantity } => {
+                    Command::AmendOrder { account, order, price, quantity }
+                }
             },
         }
     }
 
-    fn request(&mut self, account: AccountId, words: &[&str]) -> Request {
+    fn request(&mut self, account: AccountId, words: &[&str]) -> BatchRequest {
         match *words {
             ["cancel", "as", name] => {
-                Request::Cancel(OrderRef::ClientId { market: self.market(), client_id: client_id(name) })
+                BatchRequest::Cancel(OrderRef::ClientId { market: self.market(), client_id: client_id(name) })
             }
-            ["cancel", number] => Request::Cancel(self.order(number)),
+            ["cancel", number] => BatchRequest::Cancel(self.order(number)),
             ["amend", number, ref change @ ..] => {
                 let find = |word| change.iter().position(|known| *known == word).map(|at| change[at + 1]);
                 let price = find("price").map(|price| price.parse().unwrap());
-                Request::Amend { order: self.order(number), price, quantity: find("quantity").map(quantity_of) }
+                BatchRequest::Amend { order: self.order(number), price, quantity: find("quantity").map(quantity_of) }
             }
             [side, contract, ref terms @ ..] => {
                 let (side, contract) = (side.to_uppercase().parse().unwrap(), contract.to_uppercase().parse().unwrap());
-                Request::Place(self.new_order(account, side, contract, terms))
+                BatchRequest::Place(self.new_order(account, side, contract, terms))
             }
             ref other => panic!("no such line: {other:?}"),
         }
@@ -212,11 +214,11 @@ fn tags(words: &str) -> Tags {
     Tags::new(words.split_whitespace().map(|word| word.parse().unwrap()).collect()).unwrap()
 }
 
-fn answer_of(word: &str) -> Answer {
+fn answer_of(word: &str) -> ResolutionAnswer {
     match word {
-        "yes" => Answer::Value(YesValue::YES),
-        "no" => Answer::Value(YesValue::NO),
-        "void" => Answer::Void,
-        ticks => Answer::Value(YesValue::new(ticks.parse().unwrap()).unwrap()),
+        "yes" => ResolutionAnswer::Value(YesValue::YES),
+        "no" => ResolutionAnswer::Value(YesValue::NO),
+        "void" => ResolutionAnswer::Void,
+        ticks => ResolutionAnswer::Value(YesValue::new(ticks.parse().unwrap()).unwrap()),
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use schemas::limits::DEPOSIT_ALONE_MAX;
 use schemas::market::YesValue;
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, Answer, Command, Credits, FeeRate, Listing, MarketAddition, MarketEdit,
-    MarketEvent, MarketEventId, MarketId, MarketLimits, MarketState, ProposalId, Tags, Timestamp, Transition,
+    About, AccountId, AccountLimits, AdminId, Command, Credits, FeeRate, Listing, MarketAddition, MarketEdit,
+    MarketEvent, MarketEventId, MarketId, MarketLimits, MarketState, ProposalId, ResolutionAnswer, Tags, Timestamp,
+    Transition,
 };
 
 use super::{ClientView, Population, RoutedCommand, small};
@@ -143,9 +144,14 @@ pub fn admin(random: &mut Random) -> AdminId {
     AdminId(1 + random.below(3))
 }
 
-fn answer(random: &mut Random) -> Answer {
+fn answer(random: &mut Random) -> ResolutionAnswer {
     let fraction = YesValue::new(2_500).expect("a part of a credit");
-    *random.pick(&[Answer::Value(YesValue::YES), Answer::Value(YesValue::NO), Answer::Value(fraction), Answer::Void])
+    *random.pick(&[
+        ResolutionAnswer::Value(YesValue::YES),
+        ResolutionAnswer::Value(YesValue::NO),
+        ResolutionAnswer::Value(fraction),
+        ResolutionAnswer::Void,
+    ])
 }
 
 fn account_limits(random: &mut Random) -> AccountLimits {

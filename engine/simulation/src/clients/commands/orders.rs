@@ -1,8 +1,8 @@
 //! What accounts ask about their orders.
 
 use schemas::{
-    AccountId, ClientId, Command, Credits, Entry, FeeRate, Instructions, MarketId, MarketState, NewOrder, OrderRef,
-    PostOnly, Price, Quantity, Request, SelfTrade, Shard, Side, Terms, TimeInForce, Timestamp,
+    AccountId, BatchRequest, ClientId, Command, Credits, Entry, FeeRate, Instructions, MarketId, MarketState, NewOrder,
+    OrderRef, PostOnly, Price, Quantity, SelfTrade, Shard, Side, Terms, TimeInForce, Timestamp,
 };
 
 use super::admins::FEE;
@@ -48,8 +48,8 @@ impl Population {
         let size = if random.one_in(50) { 0 } else { 1 + random.below(BATCH) };
         let requests: Vec<_> = (0..size).map(|_| self.request(account, home, sight, random)).collect();
         let own = requests.iter().filter_map(|request| match request {
-            Request::Place(order) => Some((account, Some(order.market), order.client_id?)),
-            Request::Cancel(_) | Request::Amend { .. } => None,
+            BatchRequest::Place(order) => Some((account, Some(order.market), order.client_id?)),
+            BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => None,
         });
         let names = own.collect();
         RoutedCommand { shard, command: Command::Batch { account, all_or_nothing, requests }, names }
@@ -61,20 +61,20 @@ impl Population {
         home: Option<Shard>,
         sight: ClientView<'_>,
         random: &mut Random,
-    ) -> Request {
+    ) -> BatchRequest {
         let order = self.reference(account, home, sight, random);
         match (random.below(5), order) {
-            (0, Some(order)) => Request::Cancel(order),
+            (0, Some(order)) => BatchRequest::Cancel(order),
             (1, Some(order)) => {
                 let (price, quantity) = change(random);
-                Request::Amend { order, price, quantity }
+                BatchRequest::Amend { order, price, quantity }
             }
             _ => {
                 let market = self.open_market(home, sight, random);
                 let order = self.order(account, market, sight, random);
                 // Another account's order is refused, whoever that is.
                 let other = random.one_in(60).then_some(AccountId(account.0 + 1));
-                Request::Place(match other {
+                BatchRequest::Place(match other {
                     Some(account) => NewOrder { account, client_id: None, ..order },
                     None => order,
                 })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine_core::{CommandContext, ShardState};
 use schemas::{
-    AccountId, Command, CommandId, Credits, Event, Instruction, Message, Need, NewOrder, Outcome, ParkedRequest,
+    AccountId, Command, CommandId, Credits, Event, Message, Need, NewOrder, Outcome, ParkedRequest, PurseInstruction,
     Rejection, Returned, Shard,
 };
 
@@ -18,11 +18,11 @@ pub struct FundsWalk<'a> {
     state: ShardState,
     asked: BTreeMap<CommandId, (&'a Command, u64)>,
     /// The last recall for the oldest claim of an account.
-    recalls: BTreeMap<AccountId, Recall>,
+    recalls: BTreeMap<AccountId, SeenRecall>,
     facts: &'a mut Facts,
 }
 
-struct Recall {
+struct SeenRecall {
     ticket: u64,
     shards: BTreeSet<Shard>,
     /// Who has not answered.
@@ -38,7 +38,7 @@ struct Part<'a> {
 /// A claim that is decided, with the last recall for it.
 struct Claim {
     request: ParkedRequest,
-    recall: Option<Recall>,
+    recall: Option<SeenRecall>,
 }
 
 impl<'a> FundsWalk<'a> {
@@ -65,7 +65,7 @@ impl<'a> FundsWalk<'a> {
             }
             self.state.follow(place, std::slice::from_ref(event));
             match event {
-                Event::Instructed { account, ticket, instruction: Instruction::Recall(_), shards } => {
+                Event::Instructed { account, ticket, instruction: PurseInstruction::Recall(_), shards } => {
                     self.recall(*account, *ticket, shards);
                 }
                 Event::Obeyed { account, ticket, shard, .. } => self.obey(*account, *ticket, *shard),
@@ -111,7 +111,7 @@ impl<'a> FundsWalk<'a> {
 
     fn recall(&mut self, account: AccountId, ticket: u64, shards: &[Shard]) {
         let shards: BTreeSet<Shard> = shards.iter().copied().collect();
-        let recall = Recall { ticket, waiting: shards.clone(), shards };
+        let recall = SeenRecall { ticket, waiting: shards.clone(), shards };
         let again = self.recalls.insert(account, recall).is_some();
         self.cluster.saw(if again { Seen::RecalledAgain } else { Seen::Recalled });
     }
@@ -188,7 +188,7 @@ impl<'a> FundsWalk<'a> {
         code: Rejection,
         claimant: Option<Shard>,
         needed: Option<Credits>,
-        recall: Option<Recall>,
+        recall: Option<SeenRecall>,
     ) {
         let for_credits = code == Rejection::FundsInsufficient;
         if !for_credits && !matches!(code, Rejection::LiveOrderLimit | Rejection::NotionalLimit) {
@@ -208,7 +208,7 @@ impl<'a> FundsWalk<'a> {
         if others.is_empty() {
             return;
         }
-        let Some(Recall { ticket, shards, waiting }) = recall else {
+        let Some(SeenRecall { ticket, shards, waiting }) = recall else {
             panic!("a claim of {account} was refused ({}), and nobody was asked to give back", code.name())
         };
         assert!(waiting.is_empty(), "a claim of {account} was refused before {waiting:?} have answered");

@@ -23,6 +23,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use schemas::{Contract, Credits, Price, TimeInForce};
 
 /// Cancels sent beside each order.
@@ -139,7 +141,7 @@ pub fn plan(shape: &Shape) -> Vec<Intent> {
 }
 
 struct Planner {
-    random: SplitMix64,
+    random: PlanRandom,
     accounts: usize,
     zipf: Vec<f64>,
     /// Reference prices in ticks of YES.
@@ -148,7 +150,7 @@ struct Planner {
 
 impl Planner {
     fn new(shape: &Shape) -> Self {
-        let mut random = SplitMix64(shape.seed);
+        let mut random = PlanRandom(SplitMix64::seed_from_u64(shape.seed));
         let references = (0..shape.markets).map(|_| 3_000 + random.below_u16(4_000) / 100 * 100).collect();
         Self { random, accounts: shape.accounts, zipf: zipf(shape.markets), references }
     }
@@ -322,16 +324,12 @@ fn opening(market: &str, side: &str, contract: Contract) -> String {
     body
 }
 
-/// SplitMix64.
-struct SplitMix64(u64);
+/// PlanRandom numbers that the seed of the workload decides.
+struct PlanRandom(SplitMix64);
 
-impl SplitMix64 {
+impl PlanRandom {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     fn below(&mut self, limit: u64) -> u64 {

@@ -1,20 +1,19 @@
 //! The only randomness of a run: SplitMix64, from the seed.
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
 /// A stream of numbers that its seed decides.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(SplitMix64);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64::seed_from_u64(seed))
     }
 
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     /// Below `n`, which is not 0.
@@ -38,6 +37,6 @@ impl Random {
 
     /// A stream of its own for a part of the run, so that what one part draws does not shift another's luck.
     pub fn fork(&mut self) -> Self {
-        Self(self.next())
+        Self::new(self.next())
     }
 }

@@ -191,6 +191,10 @@ fn wrapped(name: &str, cells: &[String]) {
 pub fn checks(checks: &[Check]) -> bool {
     heading(&format!("{:<86}{:>9}", "Checks", "compared"));
     for check in checks {
+        if check.is_empty() {
+            say!("  none {:<69} {}", check.name, "nothing to compare");
+            continue;
+        }
         let mark = if check.faults.is_empty() { "ok  " } else { "FAIL" };
         say!("  {mark} {:<78} {:>9}", check.name, grouped(check.compared));
         for fault in check.faults.told() {
@@ -202,8 +206,10 @@ pub fn checks(checks: &[Check]) -> bool {
         }
     }
     let failed = checks.iter().filter(|check| !check.faults.is_empty()).count();
+    let empty = checks.iter().filter(|check| check.is_empty()).count();
     say!("");
     match failed {
+        0 if empty > 0 => say!("{} checks hold, {empty} had nothing to compare.", checks.len() - empty),
         0 => say!("All {} checks hold.", checks.len()),
         1 => say!("1 of {} checks FAILED.", checks.len()),
         _ => say!("{failed} of {} checks FAILED.", checks.len()),

@@ -10,6 +10,9 @@ use super::{Check, Faults};
 use crate::drive::{AnswerResult, RequestKind, RequestResult};
 use crate::fold::{ExpectedOrderName, Fold};
 
+/// The name of the check of answers to cancels.
+pub const CANCELS: &str = "every answered cancel did what the answer says";
+
 /// Refusals that trading brings with it: somebody else was quicker, or an account has spent what it had. (That it has is checked with
 /// its purses.)
 const EXPECTED: [&str; 8] = [
@@ -153,7 +156,7 @@ fn cancels(answers: &[RequestResult], fold: &Fold) -> Check {
             format!("the cancel of order {id} was answered {}; it is {}", answer.result.label(), order.status)
         });
     }
-    Check::of("every answered cancel did what the answer says", count, faults)
+    Check::of(CANCELS, count, faults)
 }
 
 fn nothing_unasked(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check {

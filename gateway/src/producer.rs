@@ -5,9 +5,10 @@
 //! whether that was written is unknown.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use metrics::counter;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext};
@@ -29,7 +30,7 @@ const METADATA_WITHIN: Duration = Duration::from_secs(10);
 pub struct Producer {
     config: ClientConfig,
     topic: String,
-    current: RwLock<Arc<Client>>,
+    current: ArcSwap<Client>,
     ready: ReadinessPart,
 }
 
@@ -92,7 +93,7 @@ impl Producer {
     /// Writes to this topic. `ready` is true while commands can be taken.
     pub fn new(kafka: &KafkaArgs, topic: String, ready: ReadinessPart) -> Result<Self, KafkaFault> {
         let config = producer_config(kafka, PRODUCE_WITHIN);
-        let current = RwLock::new(Arc::new(client(&config)?));
+        let current = ArcSwap::from_pointee(client(&config)?);
         Ok(Self { config, topic, current, ready })
     }
 
@@ -133,11 +134,7 @@ impl Producer {
             warmed.client().fetch_metadata(Some(&topic), METADATA_WITHIN).map(|_| ())
         });
         warm.await.unwrap_or(Err(KafkaError::Canceled))?;
-        let broken = {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, next)
-        };
-        drop(broken);
+        self.current.store(next);
         self.ready.set(true);
         counter!("gateway_producers_replaced_total").increment(1);
         Ok(())
@@ -157,7 +154,7 @@ impl Producer {
     }
 
     fn current(&self) -> Arc<Client> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.current.load_full()
     }
 }
 

@@ -1,8 +1,9 @@
-//! What an outcome means to the client that asked. Pure.
+//! What an outcome means to the client that sent the request. Pure.
 //!
 //!   submit ─▶ outcome ─▶ *answers* ─▶ HTTP
 //!
-//! `None` everywhere means that this is no answer, or none yet: the request may be parked, or on its way elsewhere.
+//! Every function returns `None` if the events contain no answer yet: the request may be parked, or
+//! in progress on another shard.
 
 use std::borrow::Cow;
 
@@ -18,22 +19,22 @@ use crate::http::problem::Problem;
 use crate::shapes::{Fill, Order, fills_of_taker, number, text, text_or_null};
 use crate::told::{CommandResult, OrderName, ResultPart};
 
-/// Fills that one answer lists; the rest is served by `/v1/fills`.
+/// The most fills in one answer; `/v1/fills` serves the rest.
 pub const FILLS_SHOWN: usize = 100;
 
-/// What became of an order.
+/// The outcome of an order request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OrderOutcome {
-    /// It was taken in; `true` if it is that of a request before, which this one repeats.
+    /// The order was accepted. `true` if an earlier request placed it and this one repeats that.
     Placed(Box<Order>, Vec<Fill>, bool),
-    /// It was refused; as above.
+    /// The order was rejected; the flag as above.
     Refused(OrderId, Rejection, bool),
-    /// It was sent and taken in before. Where it stands is in the read models.
+    /// An earlier request placed the order. The read models have its state.
     Known(OrderId),
 }
 
 impl OrderOutcome {
-    /// As the answer of a request that repeats the one that it belongs to.
+    /// Marks the answer as that of a repeated request.
     pub fn repeated(self) -> Self {
         match self {
             Self::Placed(order, fills, _) => Self::Placed(order, fills, true),
@@ -43,7 +44,7 @@ impl OrderOutcome {
     }
 }
 
-/// What became of an order.
+/// Finds what became of an order.
 pub fn order(told: &ResultPart<'_>) -> Option<OrderOutcome> {
     let repeated = told.settled.is_repeat();
     told.events.iter().enumerate().find_map(|(index, event)| match event {
@@ -62,7 +63,7 @@ pub fn order(told: &ResultPart<'_>) -> Option<OrderOutcome> {
     })
 }
 
-/// An order as it is answered.
+/// An order in an answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct OrderAnswer {
     #[serde(flatten)]
@@ -73,14 +74,14 @@ pub struct OrderAnswer {
 }
 
 impl OrderAnswer {
-    /// An order with its fills.
+    /// Creates the answer from an order and its fills.
     pub fn new(order: Order, ticker: Option<String>, mut fills: Vec<Fill>, repeated: bool) -> Self {
         fills.truncate(FILLS_SHOWN);
         Self { order, ticker, fills, repeated }
     }
 }
 
-/// What a cancel ended: the remainder of a live order, or a parked one.
+/// Finds what a cancel ended: the remainder of a live order, or a parked one.
 pub fn cancelled(told: &ResultPart<'_>, order: OrderRef) -> Option<CancelAnswer> {
     told.events.iter().find_map(|event| match event {
         Event::OrderCancelled { order, market, quantity, reason: CancelReason::Requested, .. } => {
@@ -96,7 +97,8 @@ pub fn cancelled(told: &ResultPart<'_>, order: OrderRef) -> Option<CancelAnswer>
     })
 }
 
-/// The parked order of this name, in the refusal that answers its command in the same outcome.
+/// Finds the parked order with this name in the rejection that answers its command in the same
+/// outcome.
 fn refused_while_parked(
     settled: &CommandResult,
     command: CommandId,
@@ -114,7 +116,7 @@ fn refused_while_parked(
     })
 }
 
-/// Contracts that an order is for; none if its budget says it.
+/// Returns the number of contracts that an order asks for; `None` if it has a budget instead.
 fn asked_for(order: &NewOrder) -> Quantity {
     match order.terms {
         Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => quantity,
@@ -122,7 +124,7 @@ fn asked_for(order: &NewOrder) -> Quantity {
     }
 }
 
-/// An order that was cancelled.
+/// A cancelled order in an answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct CancelAnswer {
     #[serde(serialize_with = "text_or_null")]
@@ -141,7 +143,7 @@ impl CancelAnswer {
     }
 }
 
-/// What an amendment made of an order.
+/// Finds what an amendment made of an order.
 pub fn amended(told: &ResultPart<'_>) -> Option<AmendAnswer> {
     told.events.iter().enumerate().find_map(|(index, event)| match event {
         Event::OrderAmended(amended) => {
@@ -159,7 +161,7 @@ pub fn amended(told: &ResultPart<'_>) -> Option<AmendAnswer> {
     })
 }
 
-/// An order that was amended.
+/// An amended order in an answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct AmendAnswer {
     order_id: String,
@@ -170,31 +172,31 @@ pub struct AmendAnswer {
     command_id: String,
 }
 
-/// Where an amended order stands. The price is the contract's own.
+/// The state of an amended order. The price is the contract's own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct AmendedTerms {
-    /// Its status.
+    /// Status.
     pub status: &'static str,
-    /// Its price.
+    /// Price.
     #[serde(serialize_with = "text")]
     pub price: Price,
-    /// Contracts in all.
+    /// Contracts in total.
     #[serde(serialize_with = "number")]
     pub quantity: Quantity,
-    /// Contracts that are filled.
+    /// Contracts filled.
     #[serde(serialize_with = "number")]
     pub filled: Quantity,
-    /// Contracts that rest.
+    /// Contracts that rest in the book.
     #[serde(serialize_with = "number")]
     pub remaining: Quantity,
-    /// Why it ended with a remainder, if it did.
+    /// Why the order ended with a remainder, if it did.
     pub cancel_reason: Option<Cow<'static, str>>,
-    /// It kept its place in the queue.
+    /// True if the order kept its place in the queue.
     pub in_place: bool,
 }
 
 impl AmendedTerms {
-    /// As the event says.
+    /// Copies the event's fields.
     pub fn of(amended: &OrderAmended) -> Self {
         Self {
             status: amended.status.name(),
@@ -208,49 +210,49 @@ impl AmendedTerms {
     }
 }
 
-/// A withdrawal or transfer that was made, with this request or with the one that it repeats.
+/// A completed withdrawal or transfer, made by this request or by the one that it repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moved {
-    /// How much.
+    /// The amount.
     pub amount: Credits,
-    /// The admin who did it; `None` of a transfer, and of a repeat, which only knows what was done.
+    /// The admin who made it; `None` for a transfer, and for a repeat, which only knows the result.
     pub by: Option<AdminId>,
-    /// True if the request had been sent before.
+    /// True if the request repeats an earlier one.
     pub repeated: bool,
 }
 
-/// What became of a deposit, with this request or with the one that it repeats.
+/// The result of a deposit request, made by this request or by the one that it repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deposit {
-    /// Credits came in.
+    /// The credits were deposited.
     Made {
-        /// How much.
+        /// The amount.
         amount: Credits,
         /// The client's own name for it.
         client_id: Option<ClientId>,
-        /// Who did it, or proposed it; `None` of a repeat, which only knows what was done.
+        /// The admin who made or proposed it; `None` for a repeat, which only knows the result.
         by: Option<AdminId>,
-        /// The second admin's word, if one was needed and this is no repeat.
+        /// The second admin's confirmation, if one was needed and this is not a repeat.
         seconded: Option<Seconded>,
-        /// True if the request had been sent before.
+        /// True if the request repeats an earlier one.
         repeated: bool,
     },
-    /// It waits for a second admin.
+    /// The deposit waits for a second admin.
     Proposed {
-        /// Its name.
+        /// The proposal's id.
         proposal: ProposalId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// Who proposed it; `None` of a repeat.
+        /// The admin who proposed it; `None` for a repeat.
         by: Option<AdminId>,
-        /// It waits until then; `None` of a repeat.
+        /// When the proposal expires; `None` for a repeat.
         expires: Option<Timestamp>,
-        /// True if the request had been sent before.
+        /// True if the request repeats an earlier one.
         repeated: bool,
     },
 }
 
-/// What became of a deposit.
+/// Finds what became of a deposit.
 pub fn deposited(told: &ResultPart<'_>) -> Option<Deposit> {
     told.events.iter().find_map(|event| match *event {
         Event::Deposited { amount, client_id, by, seconded, .. } => {
@@ -270,7 +272,7 @@ pub fn deposited(told: &ResultPart<'_>) -> Option<Deposit> {
     })
 }
 
-/// What became of a withdrawal.
+/// Finds what became of a withdrawal.
 pub fn withdrawn(told: &ResultPart<'_>) -> Option<Moved> {
     told.events.iter().find_map(|event| match event {
         Event::Withdrawn { amount, by, .. } => {
@@ -283,8 +285,9 @@ pub fn withdrawn(told: &ResultPart<'_>) -> Option<Moved> {
     })
 }
 
-/// What became of a transfer to this account. The first is answered where the credits came in; a repeat of it perhaps
-/// by the sender's home, since it may have missed that.
+/// Finds what became of a transfer to this account. The first request is answered by the shard that
+/// received the credits. A repeat may be answered by the sender's home, because it may have missed
+/// that outcome.
 pub fn transferred(told: &ResultPart<'_>, receiver: AccountId) -> Option<Moved> {
     let repeated = told.settled.is_repeat();
     told.events.iter().find_map(|event| match event {
@@ -301,7 +304,7 @@ pub fn transferred(told: &ResultPart<'_>, receiver: AccountId) -> Option<Moved> 
     })
 }
 
-/// What every shard with a purse of the account has been told, and has done.
+/// Finds the instruction that every shard with a purse of the account has carried out.
 pub fn instructed(told: &ResultPart<'_>) -> Option<PurseInstruction> {
     told.events.iter().find_map(|event| match event {
         Event::InstructionCompleted { instruction, .. } => Some(*instruction),
@@ -309,7 +312,7 @@ pub fn instructed(told: &ResultPart<'_>) -> Option<PurseInstruction> {
     })
 }
 
-/// Why something that has not become what was wanted was refused.
+/// Finds the rejection that answers the request.
 pub fn refusal(told: &ResultPart<'_>) -> Option<Problem> {
     let repeats = told.settled.is_repeat();
     let (code, repeated) = told.events.iter().find_map(|event| match event {
@@ -319,7 +322,7 @@ pub fn refusal(told: &ResultPart<'_>) -> Option<Problem> {
         | Event::TransferReturned { code, .. } => Some((*code, repeats)),
         Event::ClientIdRepeated { first: FirstOutcome::Parked { .. }, .. } => None,
         Event::ClientIdRepeated { first: FirstOutcome::TransferRefused { code, .. }, .. } => Some((*code, true)),
-        // The id stands for a request of another kind.
+        // The id belongs to a request of another kind.
         Event::ClientIdRepeated { .. } => Some((Rejection::ClientIdReused, repeats)),
         _ => None,
     })?;
@@ -342,7 +345,7 @@ mod tests {
         settled(SHARD, outcome(7, events))
     }
 
-    /// What is told of the command that is repeated.
+    /// The result of the command that is repeated.
     fn told_of_first(events: impl IntoIterator<Item = Event>) -> CommandResult {
         let events = std::iter::once(resumed(FIRST.0)).chain(events).collect();
         settled_of(SHARD, outcome(8, events), CommandId(7), FIRST)
@@ -357,7 +360,7 @@ mod tests {
             Event::OrderPlaced(taker),
             trade(1, &maker, &taker, 4, 6),
             trade(2, &maker, &taker, 3, 3),
-            // What another request of the same batch did to the order is not its own entry's.
+            // Another request of the same batch changed the order; that is not this item's result.
             Event::BatchItem { index: 1 },
             trade(3, &maker, &taker, 1, 2),
         ];
@@ -479,7 +482,8 @@ mod tests {
             let refusal = refusal(&settled.told()).unwrap();
             assert_eq!((refusal.kind().code, &refusal.body()["repeated"]), ("account-unknown", &repeated));
         }
-        // The first is answered where the credits are. A repeat may have come too late to hear that.
+        // The shard that received the credits answers the first request. A repeat may be too late
+        // for that outcome.
         let completed = Event::TransferCompleted { from, to, amount, client_id: name };
         assert_eq!(transferred(&told(vec![completed.clone()]).told(), to), None);
         assert_eq!(transferred(&told_of_first([completed]).told(), to), moved(true));

@@ -1,9 +1,10 @@
-//! Puts the answers to a batch's requests together, from as many shards and outcomes as they come from. Pure.
+//! Collects the answers to a batch's requests from the outcomes of all shards involved. Pure.
 //!
-//!   submit ─▶ what is told of each shard's part of the batch ─▶ *batch* ─▶ HTTP
+//!   submit ─▶ results of each shard's part of the batch ─▶ *batch* ─▶ HTTP
 //!
-//! A market's shard tells of each of its requests behind a `BatchItem`: at once, or after the request was parked. A request that
-//! repeats a parked one has the answer of that one's command.
+//! A market's shard reports each of its requests after a `BatchItem` event, at once or after the
+//! request was parked. A request that repeats a parked one is answered by the result of that one's
+//! command.
 
 use std::collections::BTreeMap;
 
@@ -15,59 +16,59 @@ use crate::http::problem::Problem;
 use crate::submit::{Gather, SubmitError};
 use crate::told::{CommandResult, OrderName, ResultPart};
 
-/// What is asked.
+/// One request of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BatchItem {
-    /// An order, under its client's name if it has one.
+    /// Place an order, with its client id if it has one.
     Place(Option<OrderName>),
-    /// The end of one.
+    /// Cancel an order.
     Cancel(OrderRef),
-    /// The change of one.
+    /// Amend an order.
     Amend(OrderRef),
 }
 
-/// What a client is told of a request.
+/// The answer to one request.
 #[derive(Debug)]
 pub enum ItemReply {
-    /// What became of it, and where on the log that is told, of which command.
+    /// The result, with its log position and command.
     Told(Content, LogPosition, CommandId),
-    /// Why nothing is known of it.
+    /// Why the result is unknown.
     Lost(SubmitError),
 }
 
-/// What became of a request.
+/// The result of one request.
 #[derive(Debug)]
 pub enum Content {
-    /// What became of an order that was to be placed.
+    /// The result of a request to place an order.
     Order(OrderOutcome),
-    /// An order was cancelled.
+    /// The order was cancelled.
     Cancelled(CancelAnswer),
-    /// An order was amended.
+    /// The order was amended.
     Amended(AmendAnswer),
-    /// A cancel or an amendment was refused, or an order before it was anybody's.
+    /// A cancel or an amendment was rejected, or an order was rejected before it had an owner.
     Refused(Problem),
 }
 
 #[derive(Debug)]
 struct Item {
     asked: BatchItem,
-    /// The command whose answer it has as well, once that is known.
+    /// The repeated command whose result also answers this item, once known.
     repeats: Option<CommandId>,
     reply: Option<ItemReply>,
 }
 
-/// A batch and the answers so far.
+/// A batch and the answers collected so far.
 #[derive(Debug)]
 pub struct Batch {
     items: Vec<Item>,
-    /// What was sent to each shard, in order: places in `items`.
+    /// The items sent to each shard, in order, as indexes into `items`.
     sent: BTreeMap<Shard, Vec<usize>>,
     refused: Option<Problem>,
     at: BTreeMap<Shard, u64>,
 }
 
 impl Batch {
-    /// Requests and the shard that each goes to. Nothing is known yet.
+    /// Creates a batch from its requests and the shard that each goes to.
     pub fn new(requests: impl IntoIterator<Item = (Shard, BatchItem)>) -> Self {
         let mut batch = Self { items: Vec::new(), sent: BTreeMap::new(), refused: None, at: BTreeMap::new() };
         for (shard, asked) in requests {
@@ -81,14 +82,14 @@ impl Batch {
         self.items.iter().all(|item| item.reply.is_some())
     }
 
-    /// What a shard tells of its part of the batch.
+    /// Takes the result of one shard's part of the batch.
     fn read(&mut self, settled: &CommandResult) {
         let Some(places) = self.sent.get(&settled.shard) else { return };
         for (place, told) in settled.requests() {
             let item = place.map(|place| places.get(place).map(|&index| &mut self.items[index]));
             match item {
                 Some(Some(item)) => item.read(&told),
-                // More than was sent: not this batch.
+                // More items than were sent: not this batch.
                 Some(None) => {}
                 None => {
                     let Some(problem) = refusal(&told) else { continue };
@@ -100,7 +101,7 @@ impl Batch {
         }
     }
 
-    /// All that was sent to a shard is refused at once.
+    /// Marks everything that was sent to a shard as rejected.
     fn refuse(&mut self, places: &[usize], problem: &Problem, settled: &CommandResult) {
         for &index in places {
             self.items[index].tell(Content::Refused(problem.clone()), settled);
@@ -110,7 +111,7 @@ impl Batch {
         }
     }
 
-    /// Takes note of how far the shards are whose answers are known.
+    /// Notes how far the shards are whose results are known.
     fn note(&mut self, settled: &CommandResult) {
         let at = settled.at();
         let told = |item: &Item| matches!(&item.reply, Some(ItemReply::Told(_, told, _)) if *told == at);
@@ -120,13 +121,14 @@ impl Batch {
         }
     }
 
-    /// The problem of a batch that was refused as a whole, or what is told of each request, in the order in which they were asked.
+    /// Returns the problem if the batch was rejected as a whole, or the answer to each request, in
+    /// request order.
     pub fn into_replies(self) -> Result<Vec<ItemReply>, Problem> {
         let reply = |item: Item| item.reply.expect("what is not told is lost before the submission ends");
         self.refused.map_or(Ok(self.items.into_iter().map(reply).collect()), Err)
     }
 
-    /// What all that is known is as of.
+    /// Returns the log positions that the answers are as of.
     pub fn positions(&self) -> Vec<LogPosition> {
         self.at.iter().map(|(&shard, &sequence)| LogPosition { shard, sequence }).collect()
     }
@@ -164,7 +166,7 @@ impl Item {
         }
     }
 
-    /// The answer of the command that it repeats.
+    /// The result of the command that this item repeats.
     fn read_repeated(&mut self, settled: &CommandResult) {
         let BatchItem::Place(Some(name)) = self.asked else { return };
         if self.reply.is_some() || self.repeats != Some(settled.command) {
@@ -178,7 +180,7 @@ impl Item {
 }
 
 impl Content {
-    /// As the answer of a request that repeats the one that it belongs to.
+    /// Marks the answer as that of a repeated request.
     fn repeated(self) -> Self {
         match self {
             Self::Order(outcome) => Self::Order(outcome.repeated()),
@@ -229,7 +231,7 @@ mod tests {
         Event::BatchItem { index }
     }
 
-    /// What a shard tells of the batch, in the outcome with this sequence.
+    /// A shard's result of the batch, in the outcome with this sequence.
     fn told(shard: Shard, sequence: u64, events: Vec<Event>) -> CommandResult {
         told_of(shard, sequence, BATCH, events)
     }
@@ -259,7 +261,7 @@ mod tests {
         batch.into_replies().unwrap().into_iter().map(word).collect()
     }
 
-    /// Takes all in; the batch is complete with the last, and not before.
+    /// Takes all results; the batch is complete with the last one and not before.
     fn complete(mut batch: Batch, all: &[CommandResult]) -> Vec<String> {
         let taken: Vec<bool> = all.iter().map(|settled| batch.take(settled)).collect();
         assert_eq!(taken.iter().position(|complete| *complete), Some(all.len() - 1));
@@ -315,7 +317,7 @@ mod tests {
         let of_another_batch = vec![item(3), Event::OrderPlaced(named(8, 97)), item(4), Event::OrderPlaced(again)];
         let all = [told(ONE, 10, events.clone()), told_of(ONE, 11, first, of_another_batch)];
         assert_eq!(complete(Batch::new(requests), &all), ["0:11 placed 1 before", "0:10 placed 2"]);
-        // The whole of the first is refused, without a word of the order itself.
+        // The first item is rejected as a whole, without an event of the order itself.
         let refused = vec![Event::Rejected { code: Rejection::FundingTimeout }];
         let all = [told(ONE, 10, events), told_of(ONE, 12, first, refused)];
         assert_eq!(complete(Batch::new(requests), &all), ["0:12 funding-timeout", "0:10 placed 2"]);
@@ -336,7 +338,7 @@ mod tests {
         let mut batch = Batch::new([(ONE, BatchItem::Place(None))]);
         let elsewhere = told(OTHER, 5, vec![item(0), Event::OrderPlaced(order(2))]);
         assert!(!batch.take(&elsewhere));
-        // The home of the account decides on the same shard what the purse of another one asks.
+        // The account's home decides on the same shard what another shard's purse asks for.
         assert!(!batch.take(&told(ONE, 6, vec![Event::Received { from: OTHER, number: 1 }])));
         assert!(batch.take(&told(ONE, 10, vec![item(0), Event::OrderPlaced(order(1))])));
         assert_eq!(words(batch), ["0:10 placed 1"]);

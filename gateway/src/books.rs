@@ -1,8 +1,10 @@
-//! The text of whole books: made once for each change of a book, outside of all locks, and shared by whoever asks.
+//! The JSON text of whole books, made once for each change of a book, outside of all locks, and
+//! shared by all readers.
 //!
 //!   view ─▶ a copy of the book ─▶ *books* ─▶ HTTP, WebSocket
 //!
-//! Deep books are made a few at a time, so that they take a bounded share of the processors however many clients ask.
+//! Only a few deep books are serialised at a time, so that they take a bounded share of the
+//! processors however many clients ask.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -13,16 +15,16 @@ use tokio::sync::Semaphore;
 
 use crate::view::book::BookLevels;
 
-/// A book with fewer levels is made for each who asks: that costs less than to keep it.
+/// Books with fewer levels are serialised for each request: that costs less than caching them.
 const DEEP: usize = 256;
 
-/// Deep books that are made at the same time.
+/// Deep books that are serialised at the same time.
 const AT_ONCE: usize = 1;
 
-/// Bytes of all texts that are kept.
+/// Bytes of all cached texts.
 const KEPT_MAX: usize = 64 * 1024 * 1024;
 
-/// See the module.
+/// The cache of texts.
 pub struct BookTexts {
     kept: Mutex<BookText>,
     making: Semaphore,
@@ -41,7 +43,7 @@ impl Default for BookTexts {
 }
 
 impl BookTexts {
-    /// The levels of a market's book: `"bids":[["0.5500",120],…],"asks":[…]`.
+    /// Returns the levels of a market's book: `"bids":[["0.5500",120],…],"asks":[…]`.
     pub async fn text(&self, market: MarketId, book: &BookLevels) -> Arc<str> {
         if book.len() < DEEP {
             return text(book, usize::MAX).into();
@@ -49,9 +51,9 @@ impl BookTexts {
         if let Some(kept) = self.kept(market, book) {
             return kept;
         }
-        // The semaphore is never closed; without a permit the book is made all the same.
+        // The semaphore is never closed; without a permit the book is serialised all the same.
         let _permit = self.making.acquire().await;
-        // Somebody may have made it meanwhile.
+        // Another task may have made it meanwhile.
         self.kept(market, book).unwrap_or_else(|| self.keep(market, book))
     }
 
@@ -72,12 +74,12 @@ impl BookTexts {
     }
 }
 
-/// The best `depth` levels of each side, as [`BookTexts::text`] gives all.
+/// Returns the best `depth` levels of each side, in the form of [`BookTexts::text`].
 pub fn text(book: &BookLevels, depth: usize) -> String {
     let mut text = String::new();
     for (name, side) in [("bids", BookSide::Bid), ("asks", BookSide::Ask)] {
         let comma = if text.is_empty() { "" } else { "," };
-        // Writing into a text cannot fail.
+        // Writing into a string cannot fail.
         let _ = write!(text, r#"{comma}"{name}":["#);
         for (index, (price, quantity)) in book.levels(side).take(depth).enumerate() {
             let comma = if index == 0 { "" } else { "," };

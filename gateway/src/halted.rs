@@ -1,12 +1,13 @@
-//! Shards that this process reads no further: their log cannot be read or folded.
+//! Shards whose log this process no longer reads, because it cannot be read or folded.
 //!
 //!   tail ─▶ *halted* ─▶ gate, submit, WebSocket
 //!
-//! A shard halts alone and for good: a restart reads the same record again. What is known of it stays as it was;
-//! whatever goes to it, or needs more of it than was read, is refused before anything is written. If its log goes on
-//! all the same (this build is too old, or is wrong), the keys of accounts that live there open nothing any more.
+//! A shard halts alone and until a restart, which would read the same record again. The data of
+//! that shard stays as it was. Requests that write to it, or that need a later position, are
+//! refused before anything is written. If its log continues all the same (this build is too old or
+//! wrong), keys of accounts whose home it is are refused.
 //!
-//! Where only the leader has halted, everything is read on, and commands alone are refused.
+//! If only the leader has halted, the shard is still read, and only commands are refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use schemas::ids::LogPosition;
 use schemas::{LeaderHalted, Shard};
 use service::{Readiness, ReadinessPart};
 
-/// See the module. One for each shard.
+/// The halt state of every shard.
 pub struct HaltedShards {
     shards: Vec<Entry>,
 }
@@ -30,7 +31,7 @@ struct Entry {
 }
 
 impl HaltedShards {
-    /// None, and each has a share in `readiness`.
+    /// Creates the state with no halted shard. Each shard adds a part to `readiness`.
     pub fn new(shards: u16, readiness: &Readiness) -> Arc<Self> {
         let entry = |shard: Shard| {
             gauge!("gateway_shard_halted", "shard" => shard.to_string()).set(0.0);
@@ -47,12 +48,12 @@ impl HaltedShards {
         Arc::new(Self { shards: Shard::all(shards).map(entry).collect() })
     }
 
-    /// All that have not halted are read up to where the log ended at the start.
+    /// Marks all shards that have not halted as read up to the log's end at the start.
     pub fn all_caught_up(&self) {
         self.shards.iter().for_each(|entry| entry.ready.set(true));
     }
 
-    /// This one is read no further.
+    /// Marks a shard as halted.
     pub fn halt(&self, shard: Shard, reason: &str) {
         let entry = &self.shards[shard.index()];
         entry.ready.halt(reason);
@@ -60,12 +61,12 @@ impl HaltedShards {
         gauge!("gateway_shard_halted", "shard" => shard.to_string()).set(1.0);
     }
 
-    /// True if it is read no further.
+    /// Returns true if the shard has halted.
     pub fn contains(&self, shard: Shard) -> bool {
         self.shards.get(shard.index()).is_some_and(|entry| entry.halted.load(Ordering::Acquire))
     }
 
-    /// Its leader has said on the log that it has halted, or another has begun since (`None`).
+    /// Notes that the shard's leader announced its halt, or (`None`) that a new term began.
     pub fn set_leaderless(&self, shard: Shard, halted: Option<&LeaderHalted>) {
         let leaderless = &self.shards[shard.index()].leaderless;
         if leaderless.swap(halted.is_some(), Ordering::AcqRel) != halted.is_some() {
@@ -74,40 +75,42 @@ impl HaltedShards {
         }
     }
 
-    /// True if commands to it would not be decided, as far as is known: it is read no further here, or its leader has
-    /// halted.
+    /// Returns true if a command to the shard would not be decided: the shard has halted here, or
+    /// its leader has halted.
     pub fn takes_no_commands(&self, shard: Shard) -> bool {
         let is_leaderless = |entry: &Entry| entry.leaderless.load(Ordering::Acquire);
         self.contains(shard) || self.shards.get(shard.index()).is_some_and(is_leaderless)
     }
 
-    /// Its log goes on, and this process does not see how: a key of an account that lives there may be revoked.
+    /// Notes that a halted shard's log continues: a key of an account whose home it is may be
+    /// revoked.
     pub fn leave_behind(&self, shard: Shard) {
         self.shards[shard.index()].left_behind.store(true, Ordering::Release);
     }
 
-    /// Nothing more of its log can be read, so whether it goes on will not be known.
+    /// Notes that nothing more of the shard's log can be read, so whether it continues will stay
+    /// unknown.
     pub fn give_up(&self, shard: Shard) {
         self.shards[shard.index()].unreadable.store(true, Ordering::Release);
     }
 
-    /// True if no more will be known of it.
+    /// Returns true if nothing more will be learned about the shard.
     pub fn is_looked_through(&self, shard: Shard) -> bool {
         let unreadable = |entry: &Entry| entry.unreadable.load(Ordering::Acquire);
         self.is_left_behind(shard) || self.shards.get(shard.index()).is_some_and(unreadable)
     }
 
-    /// True if its log goes on without this process.
+    /// Returns true if the shard's log continues without this process.
     pub fn is_left_behind(&self, shard: Shard) -> bool {
         self.shards.get(shard.index()).is_some_and(|entry| entry.left_behind.load(Ordering::Acquire))
     }
 
-    /// True if one is read no further.
+    /// Returns true if any shard has halted.
     pub fn any(&self) -> bool {
         self.shards.iter().any(|entry| entry.halted.load(Ordering::Acquire))
     }
 
-    /// The first halted shard of which more is wanted than `reached` says.
+    /// Returns the first halted shard whose wanted position is beyond `reached`.
     pub fn out_of_reach(&self, wanted: &[LogPosition], reached: impl Fn(Shard) -> u64) -> Option<Shard> {
         let beyond = |at: &&LogPosition| self.contains(at.shard) && reached(at.shard) < at.sequence;
         wanted.iter().find(beyond).map(|at| at.shard)

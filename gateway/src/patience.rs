@@ -1,15 +1,16 @@
-//! A server that is not there yet at the start is waited for, as all programs do. What no waiting mends ends the
-//! process.
+//! Waits at the start for a server that is not available yet, as all programs do. An error that
+//! waiting cannot fix ends the process.
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use service::Shutdown;
 
-/// Pause between questions.
+/// Pause between attempts.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// What a server gives once it is there; `None` if the process is asked to end first.
+/// Returns what the server answers once it is available; `None` if the process is asked to end
+/// first.
 pub async fn when_there<T, E: Display>(
     server: &str,
     shutdown: &Shutdown,

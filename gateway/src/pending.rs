@@ -1,13 +1,14 @@
-//! Who waits for the answer to which command, and handing it over.
+//! Registers which handler waits for the result of which command, and delivers results.
 //!
-//!   tail ─▶ *pending* ─▶ one bounded queue a handler ─▶ submit
+//!   tail ─▶ *pending* ─▶ one bounded queue per handler ─▶ submit
 //!
-//! A handler registers before its command is produced: an answer cannot come unnoticed. A handler that goes away (its client
-//! hung up) takes its registration with it; the command goes on.
+//! A handler registers before its command is produced, so no result can arrive unnoticed. Dropping
+//! a handler (its client hung up) removes its registration; the command is still decided.
 //!
-//! A request that repeats a parked one, or a transfer under way, has the answer of that one's command. From the very
-//! outcome on that says so, its handler waits for that command too. Both are told on one shard's log, the repeat first,
-//! so nothing can be missed: what the receiver's home says of a transfer, the sender's says once more.
+//! A request that repeats a parked request, or a transfer in progress, is answered by the result of
+//! that request's command. The handler starts to wait for that command with the very outcome that
+//! reports the repeat. Both appear on the same shard's log, the repeat first, so nothing can be
+//! missed: the sender's home repeats what the receiver's home reports about a transfer.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -25,54 +26,57 @@ use tokio::sync::mpsc;
 use crate::standing::SILENT_AFTER;
 use crate::told::{CommandResult, places, repeated};
 
-/// Parts of outcomes that wait for one handler at most: as many as its requests and its account's parked ones can lead to. What is
-/// beyond is not handed over, and its client has to look.
+/// The most results that wait for one handler: as many as its requests and its account's parked
+/// requests can cause. Results beyond that are dropped, and the client has to look them up.
 const ANSWERS_MAX: usize = BATCH_MAX + PARKED_MAX;
 
-/// Who waits for which command.
-// Whoever holds both locks has that of its handler first.
+/// Which handlers wait for which commands.
+// Lock order: the handler's lock first.
 #[derive(Default)]
 pub struct PendingCommands {
-    /// Handlers, by the command that each has sent.
+    /// Handlers by the command that each of them sent.
     handlers: DashMap<CommandId, Handler>,
-    /// Those among them whose requests repeat a parked one, by its command.
+    /// Handlers that repeat a parked request, by that request's command.
     repeats: Mutex<HashMap<CommandId, Vec<CommandId>>>,
-    /// Commands that went to the log and of which it has told nothing, whether or not somebody waits still.
+    /// Commands that were produced and have no outcome yet, whether or not a handler still waits.
     open: DashMap<(CommandId, Shard), Instant>,
-    /// When each shard last decided something.
+    /// When each shard last wrote an outcome.
     decided: DashMap<Shard, Instant>,
 }
 
-/// What went to the log and has no outcome.
+/// Commands without an outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Open {
     /// How many commands.
     pub count: usize,
     /// The age of the oldest.
     pub oldest: Duration,
-    /// A shard that has decided nothing for [`SILENT_AFTER`] while one waits there as long.
+    /// A shard that wrote no outcome for [`SILENT_AFTER`] while a command waited there that long.
     pub silent: Option<Shard>,
 }
 
-/// A command without outcome is counted so long: one that the log never took would be counted for ever.
+/// How long a command without an outcome is counted. A command that never reached the log would be
+/// counted forever otherwise.
 const OPEN_COUNTS: Duration = Duration::from_secs(600);
 
-/// Commands that are counted at most.
+/// The most commands that are counted.
 const OPEN_MAX: usize = 100_000;
 
 struct Handler {
     answers: mpsc::Sender<CommandResult>,
-    /// Its places in `repeats`: at most one for each of its requests.
+    /// Its entries in `repeats`: at most one for each of its requests.
     joined: Vec<CommandId>,
 }
 
 impl PendingCommands {
     fn repeats(&self) -> MutexGuard<'_, HashMap<CommandId, Vec<CommandId>>> {
-        // If the tail panicked while it handed something over, that shard has halted: what is here is used on.
+        // If the tail panicked while it delivered a result, that shard has halted; the rest of the
+        // data is consistent and stays in use.
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An outcome came. Hands each of its parts to whoever waits for it. Never waits for a handler.
+    /// Delivers each result in an outcome to the handler that waits for it. Never waits for a
+    /// handler.
     pub fn settle(&self, shard: Shard, outcome: &Arc<Outcome>) {
         if self.handlers.is_empty() && self.open.is_empty() {
             return;
@@ -84,19 +88,19 @@ impl PendingCommands {
         }
     }
 
-    /// A command goes to a shard's log.
+    /// Counts a command that is about to be produced to a shard.
     pub fn goes(&self, id: CommandId, shard: Shard) {
         if self.open.len() < OPEN_MAX {
             self.open.insert((id, shard), Instant::now());
         }
     }
 
-    /// It did not go after all.
+    /// Undoes the count of a command that was not produced.
     pub fn stays(&self, id: CommandId, shard: Shard) {
         self.open.remove(&(id, shard));
     }
 
-    /// What has no outcome now.
+    /// Returns the commands without an outcome.
     pub fn open(&self, now: Instant) -> Open {
         let age = |since: Instant| now.saturating_duration_since(since);
         self.open.retain(|_, since| age(*since) < OPEN_COUNTS);
@@ -113,7 +117,7 @@ impl PendingCommands {
         open
     }
 
-    /// Begins to wait for what is told of a command.
+    /// Starts to wait for the result of a command.
     pub fn register(self: &Arc<Self>, id: CommandId) -> Registration {
         let (sender, answers) = mpsc::channel(ANSWERS_MAX);
         self.handlers.insert(id, Handler { answers: sender, joined: Vec::new() });
@@ -140,13 +144,13 @@ impl PendingCommands {
     fn hand_over(&self, settled: CommandResult) {
         let Some(handler) = self.handlers.get(&settled.asked) else { return };
         match handler.answers.try_send(settled) {
-            // A handler that has its answer is about to go, and wants no more.
+            // A handler that has its result is about to end and takes no more.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
             Err(mpsc::error::TrySendError::Full(_)) => counter!("gateway_answers_dropped_total").increment(1),
         }
     }
 
-    /// What is told of `first` goes to the handler of `asked` from now on.
+    /// Delivers the result of `first` to the handler of `asked` from now on.
     fn join(&self, asked: CommandId, first: CommandId) {
         let Some(mut handler) = self.handlers.get_mut(&asked) else { return };
         // A batch that names one order twice repeats itself.
@@ -170,11 +174,11 @@ impl PendingCommands {
     }
 }
 
-/// A handler that waits.
+/// A waiting handler.
 pub struct Registration {
     pending: Arc<PendingCommands>,
     id: CommandId,
-    /// What is told of its command, and of those that it repeats.
+    /// Receives the results of its command, and of those that it repeats.
     pub answers: mpsc::Receiver<CommandResult>,
 }
 
@@ -184,9 +188,10 @@ impl Drop for Registration {
     }
 }
 
-/// False for what only follows from a request, or is a step on the way to its answer.
+/// Returns false for events that only follow from a request or are an intermediate step.
 ///
-/// What an answer is depends on what was asked: whoever waits looks for it. This spares the look at what cannot be any.
+/// The handler decides what answers its request. This filter only skips events that cannot answer
+/// any.
 fn may_answer(event: &Event) -> bool {
     match event {
         Event::Rejected { .. }
@@ -218,12 +223,12 @@ fn may_answer(event: &Event) -> bool {
         | Event::TransferCompleted { .. }
         | Event::ParkedCancelled { .. } => true,
         Event::VocabularyRaised { by, .. } => by.is_some(),
-        // For any other reason nobody asked for this order's end.
+        // The order ended for another reason; no request asked for it.
         Event::OrderCancelled { reason, .. } => *reason == CancelReason::Requested,
-        // Nobody asked for the end of what nobody confirmed.
+        // No request asked for the end of an unconfirmed deposit.
         Event::DepositDropped { by, .. } => by.is_some(),
         Event::InstructionCompleted { instruction, .. } => !matches!(instruction, PurseInstruction::Recall(_)),
-        // What a later build says answers nothing that this one asks.
+        // Events of a later build answer no request of this build.
         Event::Unknown { .. }
         | Event::Traded(_)
         | Event::PairsRedeemed { .. }
@@ -250,7 +255,7 @@ fn may_answer(event: &Event) -> bool {
         | Event::MassCancelClosed { .. }
         | Event::DeadManSwitchFired { .. }
         | Event::BatchItem { .. }
-        // Answered when every shard knows.
+        // Answered when every shard has confirmed it.
         | Event::AccountFrozen { .. }
         | Event::AccountUnfrozen { .. }
         | Event::AccountLimited { .. }

@@ -1,8 +1,8 @@
-//! The way to the log: one producer, and the next one when it breaks.
+//! The producer of commands, and its replacement after a fatal error.
 //!
-//! librdkafka calls an error fatal after which it can no longer keep its promise (each record once, in order), such as
-//! a producer id that the broker does not know any more. Such a producer takes nothing more. What it had taken fails;
-//! whether that was written is unknown.
+//! librdkafka reports an error as fatal when it can no longer deliver each record once and in
+//! order, for example when the broker no longer knows the producer id. Such a producer accepts no
+//! more records. Records it had accepted fail; whether they were written is unknown.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -21,12 +21,12 @@ use tokio::sync::Notify;
 
 use crate::config::PRODUCE_WITHIN;
 
-/// Time between two looks at whether the producer is broken.
+/// Interval between checks for a fatal error.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 const METADATA_WITHIN: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// Writes commands to the log with the current librdkafka producer.
 pub struct Producer {
     config: ClientConfig,
     topic: String,
@@ -36,7 +36,8 @@ pub struct Producer {
 
 type Client = Polled<Reports>;
 
-/// What Kafka says of one record. A success wakes nobody: whoever wrote the record waits for its outcome, not for this.
+/// The delivery state of one record. A success wakes no task: the caller waits for the outcome, not
+/// for the acknowledgement.
 #[derive(Debug)]
 pub struct Delivery {
     acknowledged: AtomicBool,
@@ -45,22 +46,22 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Nothing is said yet. `wake` is notified of a failure.
+    /// Creates a delivery without a report yet. A failure notifies `wake`.
     pub fn new(wake: &Arc<Notify>) -> Arc<Self> {
         Arc::new(Self { acknowledged: AtomicBool::new(false), failed: OnceLock::new(), wake: Arc::clone(wake) })
     }
 
-    /// True once the record is on the log for certain.
+    /// Returns true once Kafka has acknowledged the record.
     pub fn is_acknowledged(&self) -> bool {
         self.acknowledged.load(Ordering::Acquire)
     }
 
-    /// Why the record was not acknowledged, once that is certain.
+    /// Returns why the record was not acknowledged, once Kafka has reported it.
     pub fn failure(&self) -> Option<&KafkaError> {
         self.failed.get()
     }
 
-    /// Kafka says what became of the record: once.
+    /// Stores Kafka's report. Called once.
     pub fn report(&self, result: Result<(), KafkaError>) {
         match result {
             Ok(()) => self.acknowledged.store(true, Ordering::Release),
@@ -72,7 +73,7 @@ impl Delivery {
     }
 }
 
-/// Hands over what Kafka reports.
+/// Forwards Kafka's delivery reports.
 struct Reports(Requests);
 
 impl ClientContext for Reports {
@@ -90,28 +91,30 @@ impl ProducerContext for Reports {
 }
 
 impl Producer {
-    /// Writes to this topic. `ready` is true while commands can be taken.
+    /// Creates a producer for this topic. `ready` is true while commands can be written.
     pub fn new(kafka: &KafkaArgs, topic: String, ready: ReadinessPart) -> Result<Self, KafkaFault> {
         let config = producer_config(kafka, PRODUCE_WITHIN);
         let current = ArcSwap::from_pointee(client(&config)?);
         Ok(Self { config, topic, current, ready })
     }
 
-    /// Takes a record, or says why not: then it was not written. `delivery` is told what becomes of it.
+    /// Hands a record to librdkafka. An error means that it was not written. `delivery` receives
+    /// the report.
     pub fn send(&self, shard: Shard, bytes: &[u8], delivery: Arc<Delivery>) -> Result<(), KafkaError> {
         let record = BaseRecord::<(), _, _>::with_opaque_to(&self.topic, delivery);
         let record = record.partition(shard.partition()).payload(bytes);
         self.current().send(record).map_err(|(error, _)| error)
     }
 
-    /// Makes the first record as quick as the later ones: finds the cluster and the topic's leaders. Blocks.
+    /// Fetches the cluster's metadata and the topic's leaders, so that the first record is as quick
+    /// as later ones. Blocks.
     pub fn warm_up(&self) -> Result<(), KafkaFault> {
         self.current().client().fetch_metadata(Some(&self.topic), METADATA_WITHIN)?;
         self.ready.set(true);
         Ok(())
     }
 
-    /// Replaces producers that break, until the shutdown.
+    /// Replaces failed producers until the shutdown.
     pub async fn look_after(self: Arc<Self>, shutdown: Shutdown) {
         loop {
             tokio::select! {
@@ -140,7 +143,7 @@ impl Producer {
         Ok(())
     }
 
-    /// Gives what is still queued a last chance to be written.
+    /// Waits, for a bounded time, until queued records are written.
     pub fn drain(&self, within: Duration) {
         let (producer, deadline) = (self.current(), std::time::Instant::now() + within);
         // Not `flush`, which waits in slices of 100 ms.
@@ -177,7 +180,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// As the broker does that has forgotten who the producer is. librdkafka offers this for tests.
+    /// Simulates a broker that no longer knows the producer id. librdkafka offers this for tests.
     #[allow(unsafe_code, reason = "the only way to break a producer at will")]
     fn break_it(producer: &Producer) {
         let current = producer.current();
@@ -208,7 +211,7 @@ mod tests {
                     if let Some(error) = delivery.failure() {
                         return Err(error.clone());
                     }
-                    // A success wakes nobody.
+                    // A success wakes no task.
                     let _ = timeout(Duration::from_millis(1), wake.notified()).await;
                 }
                 Ok(())

@@ -1,9 +1,9 @@
-//! What was signed and accepted lately, so that nobody can send it again. One process's memory: API.md says what holds
-//! where there are several gateways.
+//! Remembers recently accepted signed requests, so that none is accepted twice. The memory belongs
+//! to one process; API.md describes what holds with several gateways.
 //!
-//! A signed text counts by its timestamp: from [`LATE_MAX_MS`] before the gateway's clock to [`EARLY_MAX_MS`] after it.
-//! What is within is kept, second by second; a second that is over is forgotten as a whole, and nothing of it is accepted
-//! any more, whatever the clock says then.
+//! The timestamp decides: a signed text is valid from [`LATE_MAX_MS`] before the gateway's clock to
+//! [`EARLY_MAX_MS`] after it. Texts within that window are kept by second. A second that is over is
+//! forgotten as a whole, and its texts are never accepted again, even if the clock moves back.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,23 +11,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use schemas::ApiKeyId;
 use sha2::{Digest, Sha256};
 
-/// How old a signed text may be.
+/// The maximum age of a signed text, in milliseconds.
 pub const LATE_MAX_MS: u64 = 5_000;
 
-/// How far a client's clock may be ahead. Short, since a gateway that starts cannot know what was accepted before: it
-/// takes nothing that is from before its start by this.
+/// How far a client's clock may be ahead, in milliseconds. Short, because a gateway that starts
+/// does not know what was accepted before: it rejects texts up to this long after its start.
 pub const EARLY_MAX_MS: u64 = 1_000;
 
-/// Signed texts of one key that are kept: of 6 to 7 seconds.
+/// The most signed texts that are kept for each key: those of 6 to 7 seconds.
 pub const OF_KEY_MAX: usize = 10_000;
 
-/// Signed texts that are kept, of all keys. More than a machine can verify in that time: 16 to 32 MB.
+/// The most signed texts that are kept for all keys: more than a machine can verify in that time.
+/// They take 16 to 32 MB.
 pub const ALL_MAX: usize = 1_000_000;
 const _: () = assert!(OF_KEY_MAX < ALL_MAX);
 
 const SECOND_MS: u64 = 1_000;
 
-/// A text's name. Half of a SHA-256: another text with the same name cannot be found.
+/// A text's fingerprint: half of a SHA-256. Finding a second text with the same fingerprint is
+/// infeasible.
 type Name = [u8; 16];
 
 /// Why a signed text is not accepted.
@@ -37,23 +39,24 @@ pub enum NotAccepted {
     OutOfWindow,
     /// It was accepted before.
     Used,
-    /// Of its key, as many are kept as may.
+    /// The limit of texts for its key is reached.
     KeyIsFull,
-    /// Of all keys, as many are kept as may.
+    /// The limit of texts for all keys is reached.
     Full,
 }
 
-/// See the module.
+/// The signed texts that this process has accepted recently.
 #[derive(Debug)]
 pub struct Replays(Mutex<SeenRequest>);
 
 impl Replays {
-    /// Nothing was accepted yet by this process, which starts at `now`, by its clock in milliseconds.
+    /// Creates an empty memory for a process that starts at `now`, in milliseconds by its clock.
     pub fn new(now: u64) -> Self {
         Self(Mutex::new(SeenRequest { seconds: BTreeMap::new(), kept: 0, from: now + EARLY_MAX_MS + 1 }))
     }
 
-    /// Whether a text with this timestamp can be accepted at all. Cheap, and the same whoever signed it.
+    /// Checks whether a text with this timestamp can be accepted at all. Cheap, and independent of
+    /// the signer.
     pub fn is_in_time(&self, timestamp: u64, now: u64) -> bool {
         self.lock().is_in_time(timestamp, now)
     }
@@ -65,17 +68,17 @@ impl Replays {
     }
 
     fn lock(&self) -> MutexGuard<'_, SeenRequest> {
-        // Each change is whole before anything in it can panic.
+        // No change is left half done by a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What was accepted, by the second of its timestamp and by its key.
+/// Accepted texts by the second of their timestamp and by key.
 #[derive(Debug)]
 struct SeenRequest {
     seconds: BTreeMap<u64, HashMap<ApiKeyId, HashSet<Name>>>,
     kept: usize,
-    /// What is from before was forgotten, or was never known. Only grows.
+    /// Texts before this time were forgotten or were never known. Only grows.
     from: u64,
 }
 
@@ -87,7 +90,7 @@ impl SeenRequest {
 
     fn accept(&mut self, key: ApiKeyId, timestamp: u64, name: Name, now: u64) -> Result<(), NotAccepted> {
         self.forget(now);
-        // Again, since time has passed while the signature was verified.
+        // Checked again, because verifying the signature took time.
         if !self.is_in_time(timestamp, now) {
             return Err(NotAccepted::OutOfWindow);
         }
@@ -124,7 +127,7 @@ mod tests {
 
     const KEY: ApiKeyId = ApiKeyId(1);
     const OTHER: ApiKeyId = ApiKeyId(2);
-    /// Long after the start.
+    /// A time long after the start.
     const NOW: u64 = 1_764_288_000_500;
 
     fn long_running() -> Replays {
@@ -186,7 +189,7 @@ mod tests {
             assert_eq!(seen.accept(KEY, NOW - ago, name(n), NOW), Ok(()));
         }
         assert_eq!(seen.accept(KEY, NOW, name(OF_KEY_MAX), NOW), Err(KeyIsFull));
-        // What was accepted is told as such, also then.
+        // A text that was accepted is reported as such, in this case too.
         assert_eq!(seen.accept(KEY, NOW, name(0), NOW), Err(Used));
         assert_eq!(seen.accept(OTHER, NOW, name(OF_KEY_MAX), NOW), Ok(()));
         let later = NOW + LATE_MAX_MS + SECOND_MS;

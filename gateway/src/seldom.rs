@@ -1,13 +1,13 @@
-//! Lines of the log that many requests would write: one in a while, with how many it stands for. How many lines there are is not for clients
-//! to decide.
+//! Rate-limits log lines that many requests would write: one line per interval, with the number of
+//! suppressed ones. Clients must not decide how much is logged.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Between two lines of one kind.
+/// Interval between two lines of one kind.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// One kind of line.
+/// One kind of log line.
 #[derive(Debug)]
 pub struct Seldom(Mutex<State>);
 
@@ -18,12 +18,12 @@ struct State {
 }
 
 impl Seldom {
-    /// None yet.
+    /// Creates the limiter.
     pub const fn new() -> Self {
         Self(Mutex::new(State { last: None, kept_back: 0 }))
     }
 
-    /// How many were kept back since the last line, if there may be another.
+    /// Returns how many lines were suppressed since the last one, if another may be written now.
     pub fn pass(&self) -> Option<u64> {
         self.pass_at(Instant::now())
     }

@@ -1,7 +1,7 @@
-//! Requests that are signed instead of bringing a secret: the text that is signed, public keys and signatures. Pure.
+//! Signed requests: the signed text, public keys and signatures. Pure.
 //!
-//! API.md gives the bytes, with an example that a test below checks. Absent: which keys there are (`view::keys`), and
-//! what was signed before (`replays`).
+//! API.md specifies the bytes, with an example that a test below checks. Not here: which keys exist
+//! (`view::keys`), and what was accepted before (`replays`).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,72 +10,74 @@ use schemas::ApiKeyId;
 use service::hex::to_hex;
 use sha2::{Digest, Sha256};
 
-/// First line of the signed text: what it is for, and its version.
+/// First line of the signed text: purpose and version.
 const PURPOSE: &str = "lfg-request-v1";
 
-/// The method in the text that a WebSocket message signs. No HTTP request can have signed the same.
+/// The method in the signed text of a WebSocket message. No HTTP request can produce the same text.
 pub const WEBSOCKET_METHOD: &str = "AUTH";
 
 /// Digits of a time in milliseconds: enough until the year 5138.
 const TIMESTAMP_DIGITS: usize = 14;
 
-/// What a client says of itself beside what it signs.
+/// What a client states beside the text it signs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp {
     /// The key that it claims to hold.
     pub key: ApiKeyId,
     /// When it signed, in milliseconds since 1970-01-01 UTC by its own clock.
     pub timestamp: u64,
-    /// Over [`Stamp::text`].
+    /// Signature over [`Stamp::text`].
     pub signature: [u8; 64],
 }
 
 impl Stamp {
-    /// What is signed. `target` is the path and the query as they are sent.
+    /// Returns the text to sign. `target` is the path and the query as sent.
     pub fn text(&self, method: &str, target: &str, body: &[u8]) -> String {
         let (key, timestamp, body) = (self.key.0, self.timestamp, to_hex(&Sha256::digest(body)));
         format!("{PURPOSE}\n{key:016x}\n{timestamp}\n{method}\n{target}\n{body}")
     }
 }
 
-/// A time as it is written in a header: `None` unless it is decimal digits alone, in their one spelling.
+/// Parses a time in a header. Returns `None` unless it is decimal digits in canonical form.
 pub fn timestamp(text: &str) -> Option<u64> {
     let digits = (1..=TIMESTAMP_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits && !text.starts_with('0'))
 }
 
-/// A signature in base64: `None` unless it is exactly 64 bytes.
+/// Parses a signature in base64. Returns `None` unless it is exactly 64 bytes.
 pub fn signature(text: &str) -> Option<[u8; 64]> {
     bytes(text)
 }
 
-/// A public key in base64, if it is one that can prove anything: a point of the curve, and none of the few under which
-/// signatures can be made without a private key.
+/// Parses a public key in base64. Accepts only points of the curve, without the few weak ones under
+/// which signatures can be made without a private key.
 pub fn public_key(text: &str) -> Option<[u8; 32]> {
     let key = VerifyingKey::from_bytes(&bytes(text)?).ok()?;
     (!key.is_weak()).then(|| key.to_bytes())
 }
 
-/// A public key as [`public_key`] reads it.
+/// Formats a public key as [`public_key`] parses it.
 pub fn shown(public_key: &[u8; 32]) -> String {
     STANDARD.encode(public_key)
 }
 
-/// Padded, of the standard alphabet, and without spare bits: one spelling.
+/// Decodes padded base64 of the standard alphabet, in canonical form only.
 fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // Nothing long is decoded to find that it is too long.
+    // Reject long text before decoding it.
     let fits = text.len() == N.div_ceil(3) * 4;
     fits.then(|| STANDARD.decode(text).ok()?.try_into().ok()).flatten()
 }
 
-/// True if the holder of the public key signed this text. Keys that are no point, or weak, have signed nothing.
+/// Returns true if the holder of the public key signed this text. Invalid and weak keys verify
+/// nothing.
 pub fn is_by(public_key: &[u8; 32], text: &str, signature: &[u8; 64]) -> bool {
     let key = VerifyingKey::from_bytes(public_key);
-    // Strict: a signature has one spelling, and small-order points are refused.
+    // Strict verification: a signature has one encoding, and small-order points are rejected.
     key.is_ok_and(|key| key.verify_strict(text.as_bytes(), &Signature::from_bytes(signature)).is_ok())
 }
 
-/// A public key of nobody, for as much work where there is no key as where there is one: the curve's base point.
+/// A public key without an owner (the curve's base point), so that a request with an unknown key
+/// costs as much work as one with a known key.
 pub const NOBODYS: [u8; 32] = {
     let mut point = [0x66; 32];
     point[0] = 0x58;
@@ -120,7 +122,7 @@ pub mod tests {
 
     #[test]
     fn a_signature_has_one_spelling() {
-        // The same scalar plus the group's order: the same signature to whoever does not look.
+        // The same scalar plus the group's order: a naive verifier takes it for the same signature.
         let order: [u8; 32] = from_hex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
         let secret = [7; 32];
         let public = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
@@ -140,7 +142,8 @@ pub mod tests {
         let good = SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes();
         assert_eq!(public_key(&shown(&good)), Some(good));
         assert!(public_key(&shown(&NOBODYS)).is_some());
-        // The points of order 1, 2, 4 and 8 (RFC 7748, 6.1 and its sources), and a y that no point has.
+        // The points of order 1, 2, 4 and 8 (RFC 7748, 6.1 and its sources), and a y coordinate
+        // that no point has.
         for hex in [
             "0100000000000000000000000000000000000000000000000000000000000000",
             "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
@@ -192,7 +195,7 @@ pub mod tests {
         }
     }
 
-    /// The example of API.md, line by line as it stands there.
+    /// The example of API.md, line by line.
     #[test]
     fn the_documents_example_is_what_the_code_does() {
         let document = include_str!("../API.md");

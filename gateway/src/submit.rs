@@ -1,8 +1,8 @@
-//! Puts commands on the log and waits for their answers.
+//! Writes commands to the log and waits for their results.
 //!
 //!   handler ─▶ *submit* ─▶ lfg.commands[s] ─▶ engine ─▶ lfg.events[*] ─▶ tail ─▶ pending ─▶ handler
 //!
-//! What one client asks at once has one id, however many shards it is for.
+//! All commands of one request share one command id, however many shards they go to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,28 +22,30 @@ use crate::producer::{Delivery, Producer};
 use crate::shares::{Asker, Owner, Shares};
 use crate::told::CommandResult;
 
-/// No answer; what that means for the caller.
+/// Why a command has no result, and what that means for the caller.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SubmitError {
-    /// Too many commands wait, or the queue to the log is full. Nothing was written. Retry later.
+    /// Too many commands wait, or the producer's queue is full. Nothing was written. Retry later.
     #[error("too many commands at once")]
     Overloaded,
-    /// Its log is read no further, so no answer could be found. Nothing was written. An operator must look.
+    /// The shard's log is no longer read, so its result could not be found. Nothing was written. An
+    /// operator must act.
     #[error("shard {0} has halted")]
     ShardHalted(Shard),
     /// Kafka refused the command. Nothing was written. Retry later.
     #[error("the log refused the command: {0}")]
     NotWritten(KafkaError),
-    /// The command is on the log and will have its answer; it did not come in time.
+    /// The command is on the log and will be decided; its result did not arrive in time.
     #[error("command {0} is on the log, without an answer yet")]
     Accepted(CommandId),
-    /// Written or not, it cannot be told yet. Ask again, or repeat with the same client id.
+    /// The command may or may not be on the log. Ask again, or repeat the request with the same
+    /// client id.
     #[error("it is not known whether command {0} was written")]
     OutcomeUnknown(CommandId),
 }
 
 impl SubmitError {
-    /// For clients, where one answer tells of several shards: the code of the problem that one alone would have.
+    /// The problem code for clients, for answers that report several shards at once.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
@@ -53,7 +55,7 @@ impl SubmitError {
         }
     }
 
-    /// For metrics.
+    /// The label for metrics.
     fn name(&self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
@@ -65,16 +67,17 @@ impl SubmitError {
     }
 }
 
-/// Puts the answers to commands together.
+/// Collects the results of one request.
 pub trait Gather {
-    /// Takes in what is told of a command. True once nothing is missing.
+    /// Takes one command result. Returns true once nothing is missing.
     fn take(&mut self, settled: &CommandResult) -> bool;
 
-    /// What is still missing from `shard` does not come. True once nothing is missing.
+    /// Marks everything that is still missing from `shard` as lost. Returns true once nothing is
+    /// missing.
     fn lose(&mut self, shard: Shard, error: SubmitError) -> bool;
 }
 
-/// The answer to one command: the first that is found in what is told.
+/// The result of a single command: the first match that `find` returns.
 struct One<F, T> {
     find: F,
     found: Option<Result<T, SubmitError>>,
@@ -92,24 +95,24 @@ impl<T, F: FnMut(&CommandResult) -> Option<T>> Gather for One<F, T> {
     }
 }
 
-/// The way to the log.
+/// Sends commands to the log.
 pub struct Submitter {
     producer: Arc<Producer>,
     pending: Arc<PendingCommands>,
     halted: Arc<HaltedShards>,
     permits: Arc<Shares>,
     within: Duration,
-    /// How long commands take that are answered; the others are few.
+    /// Latency of commands that got a result. The others are few.
     settled: Histogram,
     /// Commands in flight.
     waiting: Gauge,
 }
 
-/// How an exchange went that brought all answers.
+/// Label of a request for which all results arrived.
 const SETTLED: &str = "settled";
 
 impl Submitter {
-    /// At most `max` commands wait at the same time.
+    /// Creates a submitter that lets at most `max` commands wait at the same time.
     pub fn new(
         producer: Arc<Producer>,
         max: usize,
@@ -126,7 +129,7 @@ impl Submitter {
         }
     }
 
-    /// Sends a command to a shard and waits, a bounded time, until `find` finds the answer in what is told of it.
+    /// Sends a command to a shard and waits, for a bounded time, until `find` returns its result.
     pub async fn ask<T>(
         &self,
         shard: Shard,
@@ -138,8 +141,8 @@ impl Submitter {
         one.found.unwrap_or(Err(SubmitError::OutcomeUnknown(id)))
     }
 
-    /// Sends commands, one to each of these shards, and waits, a bounded time, until their answers are gathered. What does not come is
-    /// told as lost, so in the end `gather` has all.
+    /// Sends one command to each of these shards and waits, for a bounded time, until all results
+    /// are collected. Reports missing ones to `gather` as lost, so that it always completes.
     pub async fn ask_all(&self, commands: Vec<(Shard, Command)>, gather: &mut impl Gather) -> CommandId {
         let (id, start) = (new_id(), Instant::now());
         let mut exchange = Exchange { id, gather, open: BTreeMap::new(), result: SETTLED };
@@ -160,7 +163,7 @@ impl Submitter {
             return;
         };
         let _counted = Counted::new(&self.waiting, commands.len());
-        // Before anything is produced: an answer cannot come unnoticed.
+        // Register before producing, so that no result can arrive unnoticed.
         let mut registration = self.pending.register(exchange.id);
         let (failed, mut complete) = (Arc::new(Notify::new()), false);
         for (shard, command) in commands {
@@ -190,13 +193,13 @@ impl Submitter {
     }
 }
 
-/// Commands under way, and what is known of them.
+/// Commands in flight, and what is known about each.
 struct Exchange<'a, G> {
     id: CommandId,
     gather: &'a mut G,
-    /// Shards that may still answer, and what Kafka says of the command there.
+    /// Shards whose results are missing, with the delivery state of the command there.
     open: BTreeMap<Shard, Arc<Delivery>>,
-    /// How it went, for metrics.
+    /// Label for metrics.
     result: &'static str,
 }
 
@@ -207,7 +210,7 @@ impl<G: Gather> Exchange<'_, G> {
         self.gather.lose(shard, error)
     }
 
-    /// Kafka did not acknowledge some of the commands. True once nothing is missing.
+    /// Handles commands that Kafka did not acknowledge. Returns true once nothing is missing.
     fn fail(&mut self) -> bool {
         let failed = |(shard, delivery): (&Shard, &Arc<Delivery>)| Some((*shard, delivery.failure()?.clone()));
         let failed: Vec<(Shard, KafkaError)> = self.open.iter().filter_map(failed).collect();
@@ -218,7 +221,7 @@ impl<G: Gather> Exchange<'_, G> {
         complete
     }
 
-    /// The time is over.
+    /// Handles the end of the waiting time.
     fn end(&mut self) -> bool {
         for (shard, delivery) in std::mem::take(&mut self.open) {
             let id = self.id;
@@ -238,7 +241,7 @@ fn new_id() -> CommandId {
     CommandId(uuid::Uuid::now_v7().as_u128())
 }
 
-/// librdkafka did not take the record: it is certain that it was not written.
+/// librdkafka did not accept the record: it was certainly not written.
 fn not_queued(error: KafkaError) -> SubmitError {
     match error.rdkafka_error_code() {
         Some(Code::QueueFull) => SubmitError::Overloaded,
@@ -246,8 +249,8 @@ fn not_queued(error: KafkaError) -> SubmitError {
     }
 }
 
-/// Kafka did not acknowledge the record. This is about the last try: an earlier one may have been written although no
-/// answer to it came.
+/// Kafka did not acknowledge the record. The error describes the last attempt; an earlier attempt
+/// may have been written although its acknowledgement was lost.
 ///
 /// | error                                                  | the record      |
 /// |--------------------------------------------------------|-----------------|
@@ -262,7 +265,7 @@ fn not_delivered(id: CommandId, error: KafkaError) -> SubmitError {
     }
 }
 
-/// Counts commands in flight, also when their handler is dropped.
+/// Counts commands in flight, and also ends the count when the handler is dropped.
 struct Counted<'a>(&'a Gauge, f64);
 
 impl<'a> Counted<'a> {
@@ -290,7 +293,7 @@ mod tests {
     const OTHER: Shard = Shard::new(1).unwrap();
     const ID: CommandId = CommandId(7);
 
-    /// Wants one answer of each of its shards.
+    /// Expects one result from each of its shards.
     #[derive(Default)]
     struct Answers {
         wanted: Vec<Shard>,

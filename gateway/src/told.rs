@@ -1,4 +1,4 @@
-//! What an outcome tells of one command, and of each request of a batch. Pure.
+//! The result of one command, and of each request of a batch, as an outcome contains it. Pure.
 //!
 //!   tail ─▶ pending ─▶ *told* ─▶ answers, batch
 
@@ -10,38 +10,39 @@ use schemas::event::FirstOutcome;
 use schemas::ids::LogPosition;
 use schemas::{ClientId, CommandId, Event, MarketId, Outcome, Rejection, Shard};
 
-/// What an outcome tells of a command that somebody waits for.
+/// The result of a command that a request waits for.
 #[derive(Clone, Debug)]
 pub struct CommandResult {
-    /// The shard that told it.
+    /// The shard whose outcome contains it.
     pub shard: Shard,
-    /// What it told, of other commands as well.
+    /// The outcome, which may contain results of other commands as well.
     pub outcome: Arc<Outcome>,
-    /// The command that is answered.
+    /// The command whose result this is.
     pub command: CommandId,
-    /// The command that was sent: the same, or one that repeats it.
+    /// The command that was sent: the same one, or one that repeats it.
     pub asked: CommandId,
-    /// What it told of the command, as places among its events.
+    /// The range of the outcome's events that belong to the command.
     pub events: Range<usize>,
 }
 
 impl CommandResult {
-    /// Its place on the log.
+    /// Returns the log position of the outcome.
     pub fn at(&self) -> LogPosition {
         LogPosition { shard: self.shard, sequence: self.outcome.sequence }
     }
 
-    /// True if the command is not the one that was sent, but one that it repeats.
+    /// Returns true if the command was not sent by this request but is repeated by it.
     pub fn is_repeat(&self) -> bool {
         self.command != self.asked
     }
 
-    /// All that is told of the command.
+    /// Returns all events of the command.
     pub fn told(&self) -> ResultPart<'_> {
         ResultPart { settled: self, events: &self.outcome.events[self.events.clone()] }
     }
 
-    /// What is told of each request of a batch, by its place there. What comes before the first has no place.
+    /// Returns the events of each request of a batch, with its index. Events before the first
+    /// request have no index.
     pub fn requests(&self) -> impl Iterator<Item = (Option<usize>, ResultPart<'_>)> {
         let mut rest = Some((None, self.told().events));
         std::iter::from_fn(move || {
@@ -56,11 +57,11 @@ impl CommandResult {
         })
     }
 
-    /// What is told of the order with this name, or of the whole batch that it came with.
+    /// Returns the events of the order with this name, or of the whole batch it was sent in.
     pub fn of_order(&self, (market, client_id): OrderName) -> Option<ResultPart<'_>> {
         let named = |event: &Event| match event {
             Event::OrderPlaced(placed) => (placed.order.market, placed.order.client_id) == (market, Some(client_id)),
-            // Another request that wanted the same name for something else.
+            // Another request used the same name for a different order.
             Event::OrderRejected { code: Rejection::ClientIdReused, .. } => false,
             Event::OrderRejected { order, .. } => (order.market, order.client_id) == (market, Some(client_id)),
             _ => false,
@@ -73,7 +74,7 @@ impl CommandResult {
     }
 }
 
-/// The parts of an outcome, in order: which command each is of, and its place among the events.
+/// Splits an outcome into commands: each command id with the range of its events.
 pub fn places(outcome: &Outcome) -> impl Iterator<Item = (CommandId, Range<usize>)> {
     parts(outcome).map(|part| (part.command, part.at..part.at + part.events.len()))
 }
@@ -81,28 +82,29 @@ pub fn places(outcome: &Outcome) -> impl Iterator<Item = (CommandId, Range<usize
 /// An order's name within its account.
 pub type OrderName = (MarketId, ClientId);
 
-/// What answers one request: all that an outcome tells of a command, or the part of one request of a batch.
+/// The events that answer one request: all events of a command, or those of one request of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct ResultPart<'a> {
-    /// The whole.
+    /// The whole result.
     pub settled: &'a CommandResult,
-    /// The part.
+    /// The events of the request.
     pub events: &'a [Event],
 }
 
 impl ResultPart<'_> {
-    /// Something if one of the events is like this.
+    /// Returns `Some` if any event matches.
     pub fn says(&self, wanted: impl Fn(&Event) -> bool) -> Option<()> {
         self.events.iter().any(wanted).then_some(())
     }
 
-    /// The command whose answer this request has as well, if it repeats one that is parked.
+    /// Returns the parked command that this request repeats, if it does: its result answers this
+    /// request too.
     pub fn repeats(&self) -> Option<CommandId> {
         repeated(self.events).next()
     }
 }
 
-/// Commands of parked requests that requests of a part repeat.
+/// Returns the parked commands that requests in these events repeat.
 pub fn repeated(events: &[Event]) -> impl Iterator<Item = CommandId> {
     events.iter().filter_map(|event| match event {
         Event::ClientIdRepeated { first: FirstOutcome::Parked { command }, .. } => Some(*command),
@@ -119,19 +121,19 @@ pub mod tests {
 
     const ACCOUNT: AccountId = AccountId(1);
 
-    /// All that `outcome` tells of the command that caused it.
+    /// All events of the command that caused `outcome`.
     pub fn settled(shard: Shard, outcome: Outcome) -> CommandResult {
         let id = outcome.cause.id;
         settled_of(shard, outcome, id, id)
     }
 
-    /// All that `outcome` tells of `command`, for whoever sent `asked`.
+    /// All events of `command` in `outcome`, for the request that sent `asked`.
     pub fn settled_of(shard: Shard, outcome: Outcome, asked: CommandId, command: CommandId) -> CommandResult {
         let (_, events) = places(&outcome).find(|(of, _)| *of == command).expect("something is told of it");
         CommandResult { shard, outcome: Arc::new(outcome), command, asked, events }
     }
 
-    /// `placed`, under a client's name.
+    /// `placed`, with a client id.
     pub fn named(id: u64, client_id: u128) -> OrderPlaced {
         let mut placed = placed(id, Entry::BuyYes, 5_000, 10, 0);
         placed.order.client_id = Some(ClientId(client_id));
@@ -149,7 +151,7 @@ pub mod tests {
         Event::Parked(Box::new(Parked { account: ACCOUNT, ticket, command, index, deadline, request }))
     }
 
-    /// A request has the answer of `command`.
+    /// A request is answered by the result of `command`.
     pub fn repeats(command: u128, client_id: u128) -> Event {
         let first = FirstOutcome::Parked { command: CommandId(command) };
         Event::ClientIdRepeated { account: ACCOUNT, client_id: ClientId(client_id), first }

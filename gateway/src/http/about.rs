@@ -1,4 +1,4 @@
-//! What a market is: as it is listed, as it is changed before its first trade, and what is added to it.
+//! A market's description: as listed, as edited before its first trade, and additions to it.
 
 use std::sync::Arc;
 
@@ -23,20 +23,20 @@ use crate::shapes::market::{Clarified, MarketShape};
 use crate::state::Shared;
 use crate::told::ResultPart;
 
-/// Ticks, unless the listing says otherwise: the finest there are.
+/// The default tick size, in ticks: the finest.
 const TICK_DEFAULT: u16 = 1;
 
 /// The name or id of a market event.
 type EventName = String;
 
-/// What a body says, and the market event that it names.
+/// The fields of a body, with the market event that it names.
 #[derive(Debug)]
 pub struct NamedListing<T> {
     said: T,
     event: Option<EventName>,
 }
 
-/// A market to be listed, in the market event that the body names.
+/// Reads a market to list, with the market event that the body names.
 pub fn listing(state: &Shared, fields: Fields) -> Result<Listing, Problem> {
     let NamedListing { said: mut listing, event } = read_listing(fields)?;
     if let Some(name) = event {
@@ -101,7 +101,7 @@ pub async fn edit(
     Ok(answer(market, by, &settled))
 }
 
-/// In the event, and when it opens, null takes away.
+/// Null removes the market from its event, and removes the opening time.
 fn read_edit(mut fields: Fields) -> Result<NamedListing<MarketEdit>, Problem> {
     let question = fields.text_or("question", None, |text| parse::question(text).map(Some));
     let rules = fields.text_or("rules", None, |text| parse::rules(text).map(Some));
@@ -142,7 +142,7 @@ pub async fn add(
     let command = Command::AddToMarket { market: id, addition: Box::new(addition), by };
     let look = look_at(format!("/v1/markets/{id}"));
     let ((addition, by, time), settled) = submit(&state, shard, command, |_| look, added).await?;
-    // The view may be further by now, and have the addition already.
+    // The view may be later than the outcome and contain the addition already.
     if market.listing.add(&addition).is_some()
         && let Some(text) = addition.clarification
     {

@@ -16,10 +16,11 @@ use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 use crate::told::ResultPart;
 
-/// Seconds that a replaced key may stay valid.
+/// The longest grace period of a replaced key, in seconds.
 const GRACE_MAX_S: u64 = KEY_GRACE_MAX_MS / 1_000;
 
-/// Ids tried for a home that has not halted: with one of four shards halted, all of them miss once in 2^64 times.
+/// Account ids that are tried until one has a home that has not halted: with one of four shards
+/// halted, all of them miss once in 2^64 times.
 const HOMES_TRIED: usize = 32;
 
 /// `POST /v1/accounts`
@@ -31,9 +32,10 @@ pub async fn open(
     query.nothing_else()?;
     let public_key = Material::read(&mut fields);
     let (material, scopes) = (Material::new(fields.finish(public_key)?), Scopes::ALL);
-    // 63 random bits; the account's shard refuses the one in 2^63 that is taken.
+    // 63 random bits; the account's shard rejects an id that is taken, which happens once in 2^63
+    // times.
     let any = || AccountId((rand::random::<u64>() >> 1).max(1));
-    // It may live on any shard: rather on one that has not halted.
+    // Any shard can be the home: prefer one that has not halted.
     let is_served = |account: &AccountId| !state.halted.takes_no_commands(state.map.of_account(*account));
     let account = std::iter::repeat_with(any).take(HOMES_TRIED).find(is_served).unwrap_or_else(any);
     let key = ApiKey { id: material.id(), proof: material.proof(), scopes, expires: None, terms: None };
@@ -85,7 +87,7 @@ pub async fn add_key(
     Ok(Answer::one(NewKey::new(account, &material, scopes, command_id), settled.at()).created())
 }
 
-/// A public key if it brings one, and its rights.
+/// The public key of the new key, if the request has one, and the key's rights.
 type Rights = (Option<[u8; 32]>, Scopes, Option<Timestamp>, KeyTerms);
 
 fn read_rights(mut fields: Fields) -> Result<Rights, Problem> {
@@ -106,7 +108,8 @@ fn markets(texts: &[&str]) -> Result<KeyMarkets, ValueFault> {
     KeyMarkets::new(ids).ok_or_else(|| ValueFault::form("ids of 1 to 20 markets, each once"))
 }
 
-/// `POST /v1/api-keys/{id}/rotate`: a key with the same rights, and the end of the old one after `grace_s` seconds.
+/// `POST /v1/api-keys/{id}/rotate`: creates a key with the same rights and ends the old one after
+/// `grace_s` seconds.
 ///
 /// | the old key has | `public_key` | the new key has                                      |
 /// |-----------------|--------------|------------------------------------------------------|
@@ -160,7 +163,7 @@ fn check_successor(fields: &mut Fields, old: &KeyProof, public_key: Option<&[u8;
     }
 }
 
-/// A key that is worthless from now on.
+/// A revoked key.
 #[derive(Serialize)]
 pub struct RevokedKey {
     key_id: String,

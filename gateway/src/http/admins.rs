@@ -1,4 +1,4 @@
-//! Who is an admin: the list, and its changes.
+//! Admins: the list and its changes.
 
 use axum::extract::State;
 use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Command, Event, KeyProof, Timestamp, WantedAdmin};
@@ -18,7 +18,7 @@ use crate::shapes::{iso_or_null, text};
 use crate::state::Shared;
 use crate::told::ResultPart;
 
-/// An admin as admins see it.
+/// An admin as other admins see it.
 #[derive(Serialize)]
 pub struct AdminShape {
     #[serde(serialize_with = "text")]
@@ -56,7 +56,7 @@ pub async fn list(_: AnyAdmin, State(state): State<Shared>, query: QueryString) 
 pub struct SetAnswer {
     #[serde(flatten)]
     admin: AdminShape,
-    /// Only if it was made here; no other answer ever shows it.
+    /// Only if the gateway generated the key; no other answer ever shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_key: Option<String>,
     #[serde(serialize_with = "text")]
@@ -64,17 +64,17 @@ pub struct SetAnswer {
     command_id: String,
 }
 
-/// What proves the admin, as the request says.
+/// What proves the admin's identity, as the request says.
 enum WantedProof {
-    /// A key whose hash it brings.
+    /// A key whose hash the request contains.
     Hash([u8; 32]),
-    /// A key that is made here.
+    /// A key that the gateway generates.
     New,
-    /// The one that the admin has.
+    /// The key that the admin has already.
     Present,
 }
 
-/// `PUT /v1/admin/admins/{id}`: all of it is replaced, but for its key if none is given.
+/// `PUT /v1/admin/admins/{id}`: replaces everything, except the key if none is given.
 pub async fn set(
     HeadAdmin(by): HeadAdmin,
     State(state): State<Shared>,
@@ -115,13 +115,13 @@ pub async fn set(
     Ok(Answer::one(SetAnswer { admin, admin_key, by, command_id }, settled.at()))
 }
 
-/// For a command whose outcome is still to come.
+/// The answer for a command without an outcome yet.
 fn later(admin_key: Option<&str>) -> Map<String, Value> {
     let look = [("look".to_owned(), json!("/v1/admin/admins"))];
     look.into_iter().chain(admin_key.map(|key| ("admin_key".to_owned(), json!(key)))).collect()
 }
 
-/// An admin that is none any more.
+/// A revoked admin.
 #[derive(Serialize)]
 pub struct RevokeAnswer {
     #[serde(serialize_with = "text")]
@@ -175,7 +175,7 @@ fn new_key() -> String {
     format!("lfg_admin_{}", to_hex(&rand::random::<[u8; 32]>()))
 }
 
-/// Roles by their names.
+/// Roles by name.
 fn roles(texts: &[&str]) -> Result<AdminRoles, ValueFault> {
     AdminRoles::named(texts).ok_or_else(|| ValueFault::form("some of MARKETS, MONEY, AUDITOR, ADMINS, each once"))
 }

@@ -1,4 +1,4 @@
-//! Successful answers: a body and the position that it is as of.
+//! Successful answers: a body and the log position it is as of.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::http::POSITION_HEADER;
 use crate::ws::protocol::LogPositions;
 
-/// A body and where on the log it stands.
+/// A body and its log position.
 pub struct Answer<T> {
     status: StatusCode,
     body: T,
@@ -32,13 +32,13 @@ impl<T: Serialize> Answer<T> {
         Self { status: StatusCode::OK, body, at: At::Many(at) }
     }
 
-    /// Something new came into being.
+    /// 201 instead of 200.
     #[must_use]
     pub fn created(self) -> Self {
         Self { status: StatusCode::CREATED, ..self }
     }
 
-    /// A part of it is still to come.
+    /// 202 instead of 200: a part of the answer is still to come.
     #[must_use]
     pub fn accepted(self) -> Self {
         Self { status: StatusCode::ACCEPTED, ..self }
@@ -78,11 +78,12 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     }
 }
 
-/// As [`Answer`], of a text that is made already: the fields of an object, without its braces.
+/// Like [`Answer`], with a body that is serialised already: the fields of an object, without its
+/// braces.
 pub struct PreparedAnswer {
     /// The fields.
     pub fields: String,
-    /// Where they stand on the log.
+    /// Their log position.
     pub at: LogPosition,
 }
 
@@ -103,8 +104,8 @@ impl IntoResponse for PreparedAnswer {
 /// A page of a list.
 #[derive(Serialize)]
 pub struct ListPage<T> {
-    /// The page.
+    /// The items.
     pub items: Vec<T>,
-    /// Where the next one begins; null on the last.
+    /// The cursor of the next page; null on the last.
     pub next: Option<String>,
 }

@@ -1,6 +1,7 @@
-//! Who asks: an account's key or an admin's, as a bearer token; or an account's key that signed the request (`signed`).
+//! Authentication: an account's or an admin's key as a bearer token, or an account's key that
+//! signed the request (`signed`).
 //!
-//! Keys are compared by their SHA-256 in constant time and never logged.
+//! Keys are compared by their SHA-256 in constant time and are never logged.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -15,25 +16,25 @@ use crate::shares::{Asker, Owner, Rank};
 use crate::state::Shared;
 use crate::view::keys::{KeyHolder, PresentedKey};
 
-/// Longest token that is looked at.
+/// The longest token that is looked at, in bytes.
 const TOKEN_MAX: usize = 256;
 
-/// An account that may see its own.
+/// An account with read access to its own data.
 pub struct ReadAccess(pub AccountId);
 
-/// An account that may trade in every market, orders of any worth.
+/// An account that may trade in every market, with orders of any notional.
 pub struct TradeAccess(pub AccountId);
 
-/// An account that may place orders: its key says in which markets, and of what worth.
+/// An account that may place orders: its key says in which markets and up to which notional.
 pub struct PlaceAccess(pub KeyHolder);
 
 /// An account that may cancel in every market.
 pub struct CancelAccess(pub AccountId);
 
-/// An account that may move its credits to others.
+/// An account that may transfer its credits.
 pub struct TransferAccess(pub AccountId);
 
-/// An account's key that asks for others. The engine holds it to its own rights.
+/// An account's key that manages other keys. The engine limits it to its own rights.
 pub struct KeyAccess(pub AccountId, pub ApiKeyId);
 
 impl FromRequestParts<Shared> for ReadAccess {
@@ -49,7 +50,7 @@ impl FromRequestParts<Shared> for TradeAccess {
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
         let key = account(parts, state, Scopes::TRADE)?;
-        // What its orders are worth, and where they are, is not known here.
+        // The notional and the markets of the account's orders are unknown here.
         if key.may_enter_all() && key.may_any_worth() { Ok(Self(key.account)) } else { Err(bound()) }
     }
 }
@@ -79,17 +80,17 @@ impl FromRequestParts<Shared> for TransferAccess {
     }
 }
 
-/// An account's key that ends keys: itself, or any other one if it trades.
+/// An account's key that revokes keys: itself, or any other key if it has the trade scope.
 pub struct RevokeAccess {
     /// The account.
     pub account: AccountId,
-    /// The key that asks.
+    /// The key of the request.
     pub by: ApiKeyId,
     trades: bool,
 }
 
 impl RevokeAccess {
-    /// Whether it may end this key, or one that cannot be (`None`).
+    /// Returns whether it may revoke this key, or an invalid id (`None`).
     pub fn check(&self, key: Option<ApiKeyId>) -> Result<(), Problem> {
         if self.trades || key == Some(self.by) { Ok(()) } else { Err(Problem::new(kinds::SCOPE_MISSING)) }
     }
@@ -112,7 +113,7 @@ impl FromRequestParts<Shared> for KeyAccess {
     }
 }
 
-/// The refusal of a key that is bound to markets, or to what an order may be worth.
+/// The refusal of a key that is restricted to markets or to a notional.
 pub fn bound() -> Problem {
     Problem::new(kinds::KEY_BOUND)
 }
@@ -133,15 +134,15 @@ macro_rules! admins {
 }
 
 admins! {
-    /// An admin of markets.
+    /// An admin with the role for markets.
     MarketsAdmin: MARKETS,
-    /// An admin of credits and accounts.
+    /// An admin with the role for credits and accounts.
     MoneyAdmin: MONEY,
-    /// An admin who says who is one.
+    /// An admin with the role for admins.
     HeadAdmin: ADMINS,
 }
 
-/// Any admin: all of them may see.
+/// Any admin: all of them may read.
 pub struct AnyAdmin;
 
 impl FromRequestParts<Shared> for AnyAdmin {
@@ -152,24 +153,26 @@ impl FromRequestParts<Shared> for AnyAdmin {
     }
 }
 
-/// An admin that has this role. Refused where its revocation would not be seen.
+/// Returns the admin if it has this role. Refuses while the shard that would show a revocation has
+/// halted.
 fn admin(parts: &Parts, state: &Shared, role: AdminRoles) -> Result<AdminId, Problem> {
     if signer(parts).is_some() {
         return Err(Problem::new(kinds::ADMIN_ONLY));
     }
     let token = bearer(&parts.headers)?;
     let Some((admin, roles)) = admin_holder(token, state) else {
-        // A valid key of somebody else is not allowed to; anything else is nobody.
+        // A valid key of an account is 403; anything else is 401.
         return holder(token, state).and_then(|_| Err(Problem::new(kinds::ADMIN_ONLY)));
     };
-    // Whatever it halted at may be the revocation.
+    // The record at which the shard halted may be the revocation.
     if state.halted.contains(ADMINS_HOME) {
         return Err(Problem::shard_halted(ADMINS_HOME));
     }
     if roles.contains(role) { Ok(admin) } else { Err(Problem::new(kinds::ROLE_MISSING)) }
 }
 
-/// The admin whose key this is. As long as there is none on the log, that is the configuration's, who may do everything.
+/// Returns the admin who holds this key. While there is none on the log, that is the configured
+/// first admin, who has all roles.
 fn admin_holder(token: &str, state: &Shared) -> Option<(AdminId, AdminRoles)> {
     let view = state.live.view();
     if view.admins().is_empty() {
@@ -178,7 +181,8 @@ fn admin_holder(token: &str, state: &Shared) -> Option<(AdminId, AdminRoles)> {
     view.admins().holder(token, now())
 }
 
-/// Whose share of this gateway a request takes from: the account's or admin's whose key it shows, or its address's.
+/// Returns whose share of this gateway a request uses: that of the account or admin whose key it
+/// shows, or of its address.
 pub fn asker(parts: &Parts, state: &Shared, is_urgent: bool) -> Asker {
     let by_token = |token: &str| match admin_holder(token, state) {
         Some((admin, _)) => Some(Owner::Admin(admin)),
@@ -214,7 +218,7 @@ fn bearing(headers: &HeaderMap, state: &Shared) -> Result<KeyHolder, Problem> {
     holder(token, state)
 }
 
-/// The token of an `Authorization: Bearer …` header.
+/// Returns the token of an `Authorization: Bearer …` header.
 pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or_else(|| Problem::new(kinds::UNAUTHENTICATED))?;
@@ -232,7 +236,8 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     }
 }
 
-/// Who holds an account's key. Refused where its revocation would not be seen.
+/// Returns the holder of an account's key. Refuses while the shard that would show a revocation has
+/// halted.
 pub fn holder(token: &str, state: &Shared) -> Result<KeyHolder, Problem> {
     let unknown = || Problem::new(kinds::UNAUTHENTICATED).detail("the key is malformed, unknown, revoked or expired");
     let presented = PresentedKey::parse(token).ok_or_else(unknown)?;

@@ -1,4 +1,4 @@
-//! Many requests of one account at once: `POST /v1/orders/batch`.
+//! `POST /v1/orders/batch`: many requests of one account at once.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ use crate::state::Shared;
 use crate::submit::SubmitError;
 use crate::view::LiveView;
 
-/// Repeated orders that are looked up at the same time: a small part of the pool.
+/// Repeated orders that are looked up in Postgres at the same time: a small part of the pool.
 const LOOKUPS: usize = 4;
 
 /// A request of a batch, before its market is looked up.
@@ -42,7 +42,7 @@ enum Entry {
 const KINDS: [&str; 3] = ["place", "cancel", "amend"];
 
 impl Entry {
-    /// One of `place`, `cancel` and `amend`.
+    /// Reads one of `place`, `cancel` and `amend`.
     fn read(fields: &mut Fields, must_name: MustName) -> Option<Self> {
         let (given, absent): (Vec<&str>, Vec<&str>) = KINDS.into_iter().partition(|kind| fields.has(kind));
         fields.skip::<()>(&absent);
@@ -70,7 +70,7 @@ impl Entry {
         }
     }
 
-    /// The request and the shard of its market, which must be there.
+    /// Returns the request and the shard of its market, which must exist.
     fn sound(self, account: AccountId, view: &LiveView, map: ShardMap, index: usize) -> Result<Sound, Problem> {
         let path = |kind: &str| format!("/requests/{index}/{kind}");
         Ok(match self {
@@ -98,19 +98,19 @@ impl Entry {
     }
 }
 
-/// A request that can be sent.
+/// A valid request.
 struct Sound {
     shard: Shard,
     request: BatchRequest,
     asked: BatchItem,
-    /// Of the market that an order is for.
+    /// Returns the request for a known market.
     ticker: String,
 }
 
-/// Where an order is, if it is anywhere.
+/// Returns the shard of an order, if there can be one.
 fn shard_of(order: OrderRef, view: &LiveView, map: ShardMap, path: &str) -> Result<Shard, Problem> {
     match order {
-        // Orders of archived markets have answers, too: how they ended.
+        // Orders of archived markets have answers too: how they ended.
         OrderRef::ClientId { market, .. } if view.market(market).is_none() && !view.is_archived(market) => {
             Err(no_market(view, market, path))
         }
@@ -121,7 +121,7 @@ fn shard_of(order: OrderRef, view: &LiveView, map: ShardMap, path: &str) -> Resu
     }
 }
 
-/// `order_id`; or `client_id` and the market in which it names an order.
+/// Reads `order_id`, or `client_id` with the market in which it names an order.
 fn read_order(fields: &mut Fields) -> Option<OrderRef> {
     const WHY: &str = "give either order_id or client_id";
     if fields.has("client_id") {
@@ -137,21 +137,21 @@ fn read_order(fields: &mut Fields) -> Option<OrderRef> {
     fields.text("order_id", parse::order_id).map(OrderRef::Id)
 }
 
-/// The requests, and whether all or none are to be done.
+/// Reads the requests and whether all or none are to be done.
 fn read(mut fields: Fields, must_name: MustName) -> Result<(bool, Vec<Entry>), Problem> {
     let all_or_nothing = fields.flag("all_or_nothing");
     let entries = fields.objects("requests", 1..=BATCH_MAX, |entry| Entry::read(entry, must_name));
     fields.finish(all_or_nothing.zip(entries))
 }
 
-/// One command for each shard, with its requests in order.
+/// Makes one command for each shard, with its requests in order.
 fn split(account: AccountId, all_or_nothing: bool, requests: &[Sound]) -> Result<Vec<(Shard, Command)>, Problem> {
     let mut shards: BTreeMap<Shard, Vec<BatchRequest>> = BTreeMap::new();
     for Sound { shard, request, .. } in requests {
         shards.entry(*shard).or_default().push(*request);
     }
     if all_or_nothing && shards.len() > 1 {
-        // No shard could promise for another one.
+        // No shard can promise for another one.
         let detail = format!("all_or_nothing needs markets of one shard; these are of {}", shards.len());
         return Err(Problem::rejection(Rejection::BatchConflict).detail(detail));
     }
@@ -159,10 +159,10 @@ fn split(account: AccountId, all_or_nothing: bool, requests: &[Sound]) -> Result
     Ok(shards.into_iter().map(|(shard, requests)| (shard, command(requests))).collect())
 }
 
-/// What became of each request, in order.
+/// The result of each request, in order.
 #[derive(Serialize)]
 pub struct BatchAnswer {
-    /// False if some results are still to come.
+    /// False if some results are still missing.
     complete: bool,
     results: Vec<ResultItem>,
     command_id: String,
@@ -170,7 +170,7 @@ pub struct BatchAnswer {
     look: Option<Value>,
 }
 
-/// What the request would have been answered with, had it come alone.
+/// The answer that the request would have received alone.
 #[derive(Serialize)]
 struct ResultItem {
     status: u16,
@@ -212,7 +212,7 @@ pub async fn batch(
     Ok(if complete { answer } else { answer.accepted() })
 }
 
-/// Why nothing is known of any request, if it is the same for all.
+/// Returns why nothing is known of any request, if the reason is the same for all.
 fn lost_alike(replies: &[ItemReply]) -> Option<SubmitError> {
     let mut errors = replies.iter().map(|reply| match reply {
         ItemReply::Lost(error) => Some(error),
@@ -248,7 +248,7 @@ async fn result(state: &Shared, account: AccountId, reply: ItemReply, sound: Sou
     ResultItem { status: status.as_u16(), body }
 }
 
-/// An answer with its position, as the single request's body.
+/// An answer with its log position, with the body of the single request's answer.
 fn shown(answer: &impl Serialize, at: LogPosition) -> Value {
     let mut body = serde_json::to_value(answer).expect("plain structs of texts and numbers");
     body["position"] = json!(at.to_string());

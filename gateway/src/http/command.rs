@@ -1,4 +1,4 @@
-//! From a validated command to its answer: the part that all command routes share.
+//! The path from a validated command to its answer, shared by all command routes.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -12,11 +12,11 @@ use crate::state::Shared;
 use crate::submit::SubmitError;
 use crate::told::{CommandResult, OrderName, ResultPart};
 
-/// Anything but the wanted outcome.
+/// A command without the wanted result.
 pub enum CommandFailure {
-    /// Refused, or not possible now.
+    /// Rejected, or not possible now.
     Problem(Problem),
-    /// On the log, but the answer did not come in time: where to look for it.
+    /// On the log, but the result did not arrive in time: the body says where to look for it.
     Accepted(Value),
 }
 
@@ -36,7 +36,7 @@ impl IntoResponse for CommandFailure {
 }
 
 impl CommandFailure {
-    /// The same, if it is a problem, with more said about it.
+    /// Adds details if it is a problem.
     #[must_use]
     pub fn about(self, more: impl FnOnce(Problem) -> Problem) -> Self {
         match self {
@@ -46,8 +46,8 @@ impl CommandFailure {
     }
 }
 
-/// Puts a command on the log and waits for its answer: what `wanted` finds in what is told of it, or why it was refused. `look` gives
-/// what a client gets that must look for it later.
+/// Writes a command to the log and waits for its result: what `wanted` finds in its events, or the
+/// rejection. `look` makes the body that tells a client where to look for the result later.
 pub async fn submit<T>(
     state: &Shared,
     shard: Shard,
@@ -62,8 +62,8 @@ pub async fn submit<T>(
     Ok((found?, settled))
 }
 
-/// What is told of a command that was sent to `shard`, if it is the answer. A repeat is answered with what is told of its order alone,
-/// since the first may have come in a batch.
+/// Finds the answer in the result of a command that was sent to `shard`. A repeat is answered by
+/// the events of its order alone, because the first request may have been part of a batch.
 fn answered<T>(
     settled: &CommandResult,
     shard: Shard,
@@ -74,12 +74,13 @@ fn answered<T>(
         Some(name) => settled.of_order(name)?,
         None => settled.told(),
     };
-    // What is refused elsewhere is a step on the way; whoever asked for it is told here.
+    // A rejection on another shard is an intermediate step; the shard that asked for it reports the
+    // final one.
     let refused = || refusal(&told).filter(|_| settled.shard == shard);
     wanted(&told).map(Ok).or_else(|| refused().map(Err))
 }
 
-/// The name of the order that a command places.
+/// Returns the name of the order that a command places.
 fn name_of(command: &Command) -> Option<OrderName> {
     match command {
         Command::PlaceOrder(order) => order.client_id.map(|client_id| (order.market, client_id)),
@@ -87,7 +88,7 @@ fn name_of(command: &Command) -> Option<OrderName> {
     }
 }
 
-/// What a client is told when there is no answer.
+/// Returns what the client gets when there is no result.
 pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String, Value>) -> CommandFailure {
     match error {
         SubmitError::Overloaded => Problem::new(kinds::OVERLOADED).into(),
@@ -99,13 +100,14 @@ pub fn unsettled(error: SubmitError, look: impl FnOnce(CommandId) -> Map<String,
             CommandFailure::Accepted(Value::Object(body))
         }
         SubmitError::OutcomeUnknown(id) => {
-            // With all that a 202 has: if it was written, it will be carried out all the same.
+            // With the same fields as a 202: if the command was written, it will be decided all the
+            // same.
             Problem::new(kinds::OUTCOME_UNKNOWN).members(look(id)).command(id).into()
         }
     }
 }
 
-/// The body of an answer that sends the client elsewhere.
+/// Makes the body that sends the client to another path.
 pub fn look_at(path: impl Into<String>) -> Map<String, Value> {
     Map::from_iter([("look".to_owned(), json!(path.into()))])
 }

@@ -1,7 +1,7 @@
-//! Credits in, by an admin; above a limit by two.
+//! Deposits by one admin, or by two above a limit.
 //!
-//! A deposit that needs a second admin is answered with 202 and what it is called, and waits. What waits is read from
-//! Postgres, as lists are; what is done with it is decided by the engine alone.
+//! A deposit that needs a second admin is answered with 202 and a proposal id. Pending proposals
+//! are listed from Postgres; the engine alone decides what becomes of them.
 
 use axum::extract::State;
 use schemas::{AccountId, AdminId, ClientId, Command, Credits, Event, OrderId, ProposalId, Rejection, Timestamp};
@@ -22,20 +22,20 @@ use crate::shapes::{iso_or_null, text, text_or_null};
 use crate::state::Shared;
 use crate::told::ResultPart;
 
-/// Where what waits is listed.
+/// The path of the list of pending proposals.
 const PROPOSALS: &str = "/v1/wallet/deposits/proposals";
 
-/// A deposit: made, or proposed.
+/// A deposit: made or proposed.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum DepositAnswer {
-    /// 201.
+    /// Status 201.
     Made(MadeAnswer),
-    /// 202.
+    /// Status 202.
     Proposed(ProposedAnswer),
 }
 
-/// What was done.
+/// A completed deposit.
 #[derive(Serialize)]
 pub struct MadeAnswer {
     #[serde(serialize_with = "text")]
@@ -44,7 +44,8 @@ pub struct MadeAnswer {
     amount: Credits,
     #[serde(serialize_with = "text_or_null")]
     client_id: Option<ClientId>,
-    /// Who did it, or proposed it; null in the answer to a repeat, which only knows what was done.
+    /// The admin who made or proposed it; null in the answer to a repeat, which only knows the
+    /// result.
     #[serde(serialize_with = "text_or_null")]
     by: Option<AdminId>,
     /// The second admin, if one was needed.
@@ -56,7 +57,7 @@ pub struct MadeAnswer {
     repeated: bool,
 }
 
-/// What waits for a second admin. Nothing was moved.
+/// A proposal that waits for a second admin. No credits were moved.
 #[derive(Serialize)]
 pub struct ProposedAnswer {
     #[serde(serialize_with = "text")]
@@ -67,7 +68,7 @@ pub struct ProposedAnswer {
     amount: Credits,
     #[serde(serialize_with = "text_or_null")]
     client_id: Option<ClientId>,
-    /// Null in the answer to a repeat, as `expires_at` is.
+    /// Null in the answer to a repeat, like `expires_at`.
     #[serde(serialize_with = "text_or_null")]
     proposed_by: Option<AdminId>,
     #[serde(serialize_with = "iso_or_null")]
@@ -153,7 +154,7 @@ pub async fn confirm(
     Ok(Answer::one(answer, settled.at()).created())
 }
 
-/// A proposal that waits no more.
+/// A dropped proposal.
 #[derive(Serialize)]
 pub struct DroppedAnswer {
     #[serde(serialize_with = "text")]
@@ -189,7 +190,7 @@ pub async fn drop(
     Ok(Answer::one(DroppedAnswer { proposal_id: proposal, account_id, by, command_id }, settled.at()))
 }
 
-/// `GET /v1/wallet/deposits/proposals`: what waits, the first to expire first.
+/// `GET /v1/wallet/deposits/proposals`: pending proposals, the first to expire first.
 pub async fn proposals(
     _: AnyAdmin,
     State(state): State<Shared>,
@@ -205,7 +206,7 @@ pub async fn proposals(
     Ok(Answer::many(ListPage { items, next }, at))
 }
 
-/// An id whose shard there is.
+/// Parses a proposal id whose shard exists.
 fn known(state: &Shared, text: &str) -> Result<ProposalId, Problem> {
     let unknown = || Problem::new(rejection_kind(Rejection::DepositUnknown));
     let id = parse::proposal_id(text).map_err(|_| unknown())?;

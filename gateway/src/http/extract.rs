@@ -1,4 +1,5 @@
-//! Parts of requests: bodies, query strings and path segments, each refused as a problem.
+//! Parts of requests: bodies, query strings and path segments. Each invalid part is refused with a
+//! problem.
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -21,9 +22,9 @@ impl FromRequest<Shared> for JsonBody {
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        // It was received before the request got here.
+        // The middleware received the body before this extractor runs.
         let bytes = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::new(kinds::BODY_TOO_LARGE))?;
-        // Without a body there is nothing to have a type.
+        // A request without a body needs no content type.
         if !bytes.is_empty() && !is_json(&parts.headers) {
             return Err(Problem::new(kinds::UNSUPPORTED_MEDIA_TYPE));
         }
@@ -31,15 +32,15 @@ impl FromRequest<Shared> for JsonBody {
     }
 }
 
-/// `application/json`, with or without parameters.
+/// Returns true for `application/json`, with or without parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.is_some_and(|text| text.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// A query string, and the position it asks for at least.
+/// A query string, with the position that it asks for.
 pub struct QueryString {
-    /// The parameters, but for `min_position`.
+    /// The parameters, without `min_position`.
     pub params: Params,
     /// Each shard at most once.
     pub at_least: Vec<LogPosition>,
@@ -54,7 +55,7 @@ impl FromRequestParts<Shared> for QueryString {
 }
 
 impl QueryString {
-    /// Reads a query string; faults are told by [`Params::finish`].
+    /// Parses a query string; [`Params::finish`] reports faults.
     pub fn parse(uri: &Uri, map: ShardMap) -> Self {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
         let malformed = pairs.is_err();
@@ -66,7 +67,7 @@ impl QueryString {
         Self { params, at_least }
     }
 
-    /// For routes that take no other parameter.
+    /// Refuses every other parameter.
     pub fn nothing_else(self) -> Result<Vec<LogPosition>, Problem> {
         self.params.finish()?;
         Ok(self.at_least)

@@ -1,7 +1,7 @@
-//! Bodies and query strings, read field by field: every fault is found at once and none is let through.
+//! Reads bodies and query strings field by field, and reports every fault at once.
 //!
-//! Strict on purpose: a field that is not known, given twice or of another type is an error with its place, because a
-//! misspelt `worst_price` that is silently ignored costs money.
+//! Strict on purpose: an unknown field, a repeated field and a field of another type are errors
+//! with their location, because a misspelt `worst_price` that is silently ignored costs money.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::http::json::{Json, Object};
 use crate::http::parse::ValueFault;
 use crate::http::problem::{ERRORS_MAX, FaultLocation, FieldError, Problem, kinds};
 
-/// A JSON object whose names are read one by one.
+/// A JSON object whose fields are read one by one.
 #[derive(Debug)]
 pub struct Fields {
     /// A JSON pointer to the object: empty for the body itself.
@@ -19,7 +19,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads a body. An empty one is an empty object.
+    /// Parses a body. An empty one is an empty object.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
             return Ok(Self::of(String::new(), Object::default()));
@@ -43,12 +43,12 @@ impl Fields {
         fields
     }
 
-    /// True if the field is there and not null.
+    /// Returns true if the field is present and not null.
     pub fn has(&self, name: &str) -> bool {
         self.left.get(name).is_some_and(|value| !matches!(value, Json::Null))
     }
 
-    /// A string that must be there.
+    /// Reads a required string.
     pub fn text<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, ValueFault>) -> Option<T> {
         let parsed = match self.required(name)? {
             Json::Text(text) => parse(&text),
@@ -57,7 +57,7 @@ impl Fields {
         self.keep(name, parsed)
     }
 
-    /// A string that may be there; null is the same as absent.
+    /// Reads an optional string; null is the same as absent.
     pub fn text_or<T>(
         &mut self,
         name: &'static str,
@@ -67,8 +67,8 @@ impl Fields {
         if self.is_absent(name) { Some(absent) } else { self.text(name, parse) }
     }
 
-    /// A string that replaces something. `None` within if it is not there; `Some(None)` if it is null, which takes
-    /// away.
+    /// Reads a string that replaces a value: `None` within if the field is absent, `Some(None)` if
+    /// it is null, which removes the value.
     pub fn replaced<T>(
         &mut self,
         name: &'static str,
@@ -80,7 +80,7 @@ impl Fields {
         self.text_or(name, None, |text| parse(text).map(Some)).map(Some)
     }
 
-    /// A whole number that must be there.
+    /// Reads a required whole number.
     pub fn integer<T>(&mut self, name: &'static str, parse: impl FnOnce(u64) -> Result<T, ValueFault>) -> Option<T> {
         let parsed = match self.required(name)? {
             Json::Unsigned(number) => parse(number),
@@ -90,7 +90,7 @@ impl Fields {
         self.keep(name, parsed)
     }
 
-    /// A whole number that may be there; null is the same as absent.
+    /// Reads an optional whole number; null is the same as absent.
     pub fn integer_or<T>(
         &mut self,
         name: &'static str,
@@ -100,7 +100,7 @@ impl Fields {
         if self.is_absent(name) { Some(absent) } else { self.integer(name, parse) }
     }
 
-    /// True or false; false if it is not there.
+    /// Reads a boolean; absent is false.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
         if self.is_absent(name) {
             return Some(false);
@@ -112,7 +112,7 @@ impl Fields {
         self.keep(name, parsed)
     }
 
-    /// A list of strings that may be there.
+    /// Reads an optional list of strings.
     pub fn texts_or<T>(
         &mut self,
         name: &'static str,
@@ -131,7 +131,7 @@ impl Fields {
         self.keep(name, parsed)
     }
 
-    /// An object that may be there, read by `read`.
+    /// Reads an optional object with `read`.
     pub fn object_or<T>(
         &mut self,
         name: &'static str,
@@ -141,13 +141,14 @@ impl Fields {
         if self.is_absent(name) { Some(absent) } else { self.object(name, read) }
     }
 
-    /// An object that must be there, read by `read`.
+    /// Reads a required object with `read`.
     pub fn object<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Fields) -> Option<T>) -> Option<T> {
         let value = self.required(name)?;
         self.enter(name, value, read)
     }
 
-    /// A list of so many objects, each read by `read`. `None` if one of them is not valid.
+    /// Reads a list with a bounded number of objects, each with `read`. Returns `None` if one of
+    /// them is invalid.
     pub fn objects<T>(
         &mut self,
         name: &'static str,
@@ -191,13 +192,14 @@ impl Fields {
         }
     }
 
-    /// Passes over fields that cannot be judged, since what they depend on is missing or wrong.
+    /// Skips fields that cannot be judged, because a field they depend on is missing or invalid.
     pub fn skip<T>(&mut self, names: &[&str]) -> Option<T> {
         self.left.retain(|name, _| !names.contains(&name.as_str()));
         None
     }
 
-    /// The whole: `None` from `build` stands for a fault that was noted. What was never asked for is unknown.
+    /// Returns the result, or all faults: `None` from `build` stands for a noted fault. Fields that
+    /// were never read are unknown.
     pub fn finish<T>(mut self, built: Option<T>) -> Result<T, Problem> {
         self.refuse_unknown();
         match built {
@@ -212,7 +214,7 @@ impl Fields {
         }
     }
 
-    /// Null is the same as absent; takes it away.
+    /// Removes a field; null is the same as absent.
     fn is_absent(&mut self, name: &str) -> bool {
         let absent = !self.has(name);
         if absent {
@@ -234,23 +236,23 @@ impl Fields {
     }
 
     fn note(&mut self, name: &str, code: &'static str, detail: String) {
-        // One more than is shown says that there are more.
+        // One more than is shown means that there are more.
         if self.errors.len() <= ERRORS_MAX {
             let place = FaultLocation::Pointer(self.pointer(name));
             self.errors.push(FieldError { place, code, detail });
         }
     }
 
-    /// A JSON pointer (RFC 6901) to a field of the object.
+    /// Makes a JSON pointer (RFC 6901) to a field of the object.
     fn pointer(&self, name: &str) -> String {
-        // An unknown name comes from the client: shown, but not at any length.
+        // An unknown name comes from the client: it is shown, shortened.
         const SHOWN: usize = 64;
         let shown: String = name.chars().take(SHOWN).collect();
         format!("{}/{}", self.path, shown.replace('~', "~0").replace('/', "~1"))
     }
 }
 
-/// A query string's parameters, read one by one.
+/// The parameters of a query string, read one by one.
 #[derive(Debug)]
 pub struct Params {
     left: BTreeMap<String, String>,
@@ -258,7 +260,7 @@ pub struct Params {
 }
 
 impl Params {
-    /// From decoded pairs.
+    /// Creates the parameters from decoded pairs.
     pub fn new(pairs: Vec<(String, String)>) -> Self {
         let mut params = Self { left: BTreeMap::new(), errors: Vec::new() };
         for (name, value) in pairs {
@@ -270,18 +272,18 @@ impl Params {
         params
     }
 
-    /// True if the parameter is there.
+    /// Returns true if the parameter is present.
     pub fn has(&self, name: &str) -> bool {
         self.left.contains_key(name)
     }
 
-    /// A parameter that may be there.
+    /// Reads an optional parameter.
     pub fn optional<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, ValueFault>) -> Option<T> {
         let text = self.left.remove(name)?;
         parse(&text).map_err(|fault| self.fault(name, fault)).ok()
     }
 
-    /// A parameter that must be there.
+    /// Reads a required parameter.
     pub fn required<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, ValueFault>) -> Option<T> {
         if !self.has(name) {
             self.fault(name, ValueFault::missing("must be given"));
@@ -297,7 +299,7 @@ impl Params {
         }
     }
 
-    /// What was never asked for is unknown.
+    /// Parameters that were never read are unknown.
     pub fn finish(mut self) -> Result<(), Problem> {
         for name in std::mem::take(&mut self.left).into_keys() {
             self.fault(&name, ValueFault { code: "unknown", detail: "there is no such parameter".to_owned() });

@@ -1,7 +1,8 @@
-//! Groups of an account's orders: a bound on what they fill in a rolling window.
+//! Groups of an account's orders: a limit on what they fill in a rolling window.
 //!
-//! What is asked for goes to the account's home, and is answered when every shard where the account has a purse knows. What
-//! a group is now is read from the follower of the home, which counts what all shards have reported.
+//! Requests go to the account's home and are answered when every shard where the account has a
+//! purse has confirmed. Reads use the follower of the home shard, which counts what all shards have
+//! reported.
 
 use axum::extract::State;
 use engine_core::Group;
@@ -22,14 +23,14 @@ use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 use crate::told::{CommandResult, ResultPart};
 
-/// A group as its account's home counts.
+/// A group as its account's home counts it.
 #[derive(Serialize)]
 pub struct GroupShape {
     group: u16,
     contracts: u32,
     window_s: u8,
     generation: u64,
-    /// Contracts in the window.
+    /// Contracts filled within the window.
     filled: u64,
     /// Contracts that may still fill.
     left: u64,
@@ -71,12 +72,12 @@ pub async fn list(
     params.finish()?;
     followers_reach(&state, &at_least).await?;
     own_is_followed(&state, account, |shard| shard == state.map.of_account(account)).await.map_err(unavailable)?;
-    // One clock for the page: its groups are judged at the same moment.
+    // One clock for the page: all its groups are judged at the same moment.
     let time = now();
     let looked = state.followers.read(state.map.of_account(account), |home| {
         let all = home.groups(account).into_iter().flat_map(|groups| groups.iter());
         let page = all.filter(|(id, _)| after.is_none_or(|after| *id > after));
-        // One more tells whether there is another page.
+        // One more shows whether there is another page.
         page.take(limit + 1).map(|(id, group)| GroupShape::of(id, group, time)).collect::<Vec<_>>()
     });
     let (mut items, at) = looked.map_err(unavailable)?;
@@ -104,7 +105,7 @@ pub async fn one(
     Ok(Answer::one(group.ok_or_else(unknown)?, at))
 }
 
-/// A group after what was asked, as all shards know it.
+/// A group after the request, as all shards know it.
 #[derive(Serialize)]
 pub struct GroupAnswer {
     group: u16,
@@ -128,7 +129,7 @@ pub async fn make(
     Ok(changed(&state, account, group, GroupAct::Make(limits)).await?.created())
 }
 
-/// `PUT /v1/groups/{group}`: other limits.
+/// `PUT /v1/groups/{group}`: sets other limits.
 pub async fn change(
     TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
@@ -168,7 +169,7 @@ pub async fn reset(
     changed(&state, account, group_id(&segment)?, GroupAct::Reset).await
 }
 
-/// A group that is there no more.
+/// A deleted group.
 #[derive(Serialize)]
 pub struct DeletedGroup {
     group: u16,
@@ -216,7 +217,7 @@ async fn changed(
     Ok(Answer::one(answer, settled.at()))
 }
 
-/// Answered when every shard with a purse of the account knows what the group is.
+/// Waits until every shard with a purse of the account has confirmed the group.
 async fn act<T>(
     state: &Shared,
     account: AccountId,

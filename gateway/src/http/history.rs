@@ -1,4 +1,4 @@
-//! What clients read of the past: their orders and fills, from Postgres, page by page.
+//! Orders and fills of the past, from Postgres, page by page.
 
 use axum::extract::State;
 use schemas::{MarketId, OrderId, Status, Timestamp, TradeId};
@@ -18,7 +18,7 @@ use crate::shapes::{Fill, TradeRole};
 use crate::state::Shared;
 use service::hex::{from_hex, to_hex};
 
-/// Postgres did not answer: for the log in full, for the client that it may try again.
+/// Postgres did not answer: logs the error in full, and tells the client that it may try again.
 pub fn unreadable(error: &DbError) -> Problem {
     static LINE: Seldom = Seldom::new();
     if let Some(kept_back) = LINE.pass() {
@@ -65,7 +65,7 @@ fn status(text: &str) -> Result<StatusFilter, ValueFault> {
     }
 }
 
-/// `market_id` or `ticker`, or neither.
+/// Reads `market_id` or `ticker`, or neither.
 pub fn market(params: &mut Params) -> Option<MarketId> {
     let id = params.optional("market_id", parse::market_id);
     let ticker = params.optional("ticker", parse::ticker);
@@ -85,7 +85,7 @@ fn name_is_whole(params: &mut Params) {
     }
 }
 
-/// Refuses a market that there is not.
+/// Refuses a market that does not exist.
 pub fn known(state: &Shared, market: Option<MarketId>) -> Result<(), Problem> {
     let view = state.live.view();
     let known = market.is_none_or(|id| view.market(id).is_some() || view.is_archived(id));
@@ -137,7 +137,7 @@ pub async fn fills(
     Ok(Answer::many(ListPage { items, next }, at))
 }
 
-// Cursors are opaque to clients: the place of the last row of a page, in hex.
+// Cursors are opaque to clients: the key of a page's last row, in hexadecimal digits.
 
 pub fn order_cursor(time: Timestamp, id: OrderId) -> String {
     to_hex(&[time.as_millis().to_be_bytes(), id.0.to_be_bytes()].concat())

@@ -1,4 +1,5 @@
-//! JSON as it was written: unlike `serde_json::Value`, it remembers which names an object gave more than once, at any depth.
+//! Parsed JSON that remembers repeated names of objects, at any depth. `serde_json::Value` keeps
+//! only the last.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +13,7 @@ pub enum Json {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number that is not negative.
+    /// A whole number of 0 or above.
     Unsigned(u64),
     /// A whole number below 0.
     Negative,
@@ -31,7 +32,7 @@ pub enum Json {
 pub struct Object {
     /// The last value of each name.
     pub members: BTreeMap<String, Json>,
-    /// Names that came again, in order.
+    /// Repeated names, in order.
     pub repeated: Vec<String>,
 }
 

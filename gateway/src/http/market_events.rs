@@ -1,4 +1,4 @@
-//! Market events: named groups of markets, and which of an exclusive one is YES.
+//! Market events: named groups of markets, and which market of an exclusive event is YES.
 
 use axum::extract::State;
 use schemas::{AdminId, Command, Event, MarketEvent, MarketEventId};
@@ -17,7 +17,7 @@ use crate::state::Shared;
 use crate::told::ResultPart;
 use crate::view::market_events::MarketEventView;
 
-/// A market event, and who created it.
+/// A market event and the admin who created it.
 #[derive(Serialize)]
 pub struct CreatedAnswer {
     #[serde(flatten)]
@@ -91,7 +91,7 @@ pub async fn one(
     Ok(Answer::many(known.into(), at))
 }
 
-/// A market event by id or name.
+/// Finds a market event by id or name.
 pub fn find(state: &Shared, name: &str) -> Result<MarketEventView, Problem> {
     let known = state.live.view().market_events().named(name).cloned();
     known.ok_or_else(|| Problem::new(kinds::EVENT_UNKNOWN))

@@ -1,4 +1,4 @@
-//! Markets' lives, by admins.
+//! Creating markets and changing their state, by admins.
 
 use axum::extract::State;
 use schemas::{AdminId, Command, Event, ResolutionAnswer as MarketsAnswer, Transition};
@@ -18,13 +18,13 @@ use crate::shapes::text_or_null;
 use crate::state::Shared;
 use crate::told::ResultPart;
 
-/// A market, the command that changed it, and who asked for that.
+/// A market, the command that changed it, and the admin who asked for it.
 #[derive(Serialize)]
 pub struct MarketChanged {
-    /// As the command left it.
+    /// The market after the command.
     #[serde(flatten)]
     pub market: MarketShape,
-    /// Who asked.
+    /// The admin.
     #[serde(serialize_with = "text_or_null")]
     pub by: Option<AdminId>,
     /// The command.

@@ -1,4 +1,4 @@
-//! HTTP: the routes and what every request goes through.
+//! HTTP: the routes, and the middleware of every request.
 //!
 //!   socket ─▶ (service::serve) ─▶ *gate* (receive, signed, admission) ─▶ route ─▶ extract ─▶ handler ─▶ answer or problem
 
@@ -45,7 +45,7 @@ use crate::state::Shared;
 use crate::ws;
 use problem::{Problem, kinds};
 
-/// Where on the log an answer stands.
+/// The header with the log position of an answer.
 pub const POSITION_HEADER: HeaderName = HeaderName::from_static("lfg-position");
 
 /// All routes.

@@ -1,4 +1,4 @@
-//! A key that comes to be: with a secret that is shown once, or with a public key that its holder brings.
+//! New keys: with a secret that is shown once, or with a public key from the client.
 
 use schemas::{AccountId, ApiKey, ApiKeyId, KeyProof, Scopes, Timestamp};
 use serde::Serialize;
@@ -12,16 +12,16 @@ use crate::view::keys::PresentedKey;
 
 /// What a new key proves itself with.
 pub enum Material {
-    /// A secret, made here.
+    /// A secret that the gateway generates.
     Secret(PresentedKey),
     /// A public key; its requests are signed.
     Public(ApiKeyId, [u8; 32]),
 }
 
 impl Material {
-    /// With this public key, or with a secret if there is none.
+    /// With this public key, or with a new secret if there is none.
     pub fn new(public_key: Option<[u8; 32]>) -> Self {
-        // Ids of both kinds are drawn alike.
+        // Both kinds have ids of the same form.
         let presented = PresentedKey::random();
         match public_key {
             Some(public_key) => Self::Public(presented.id, public_key),
@@ -37,7 +37,7 @@ impl Material {
         })
     }
 
-    /// The key's id.
+    /// Returns the key's id.
     pub fn id(&self) -> ApiKeyId {
         match self {
             Self::Secret(presented) => presented.id,
@@ -45,7 +45,7 @@ impl Material {
         }
     }
 
-    /// What the log may know.
+    /// Returns what the log stores of the key.
     pub fn proof(&self) -> KeyProof {
         match self {
             Self::Secret(presented) => KeyProof::Secret(presented.hash()),
@@ -61,7 +61,7 @@ impl Material {
     }
 }
 
-/// A new key. If it has a secret, the only answer that ever shows it.
+/// A new key. If it has a secret, no other answer ever shows it.
 #[derive(Clone, Serialize)]
 pub struct NewKey {
     account_id: String,
@@ -80,13 +80,13 @@ enum Shown {
 }
 
 impl NewKey {
-    /// A key that is there.
+    /// Creates the answer for an existing key.
     pub fn new(account: AccountId, key: &Material, scopes: Scopes, command_id: String) -> Self {
         let (account_id, key_id, shown) = (account.to_string(), key_id(key.id()), key.shown());
         Self { account_id, key_id, shown, scopes: scopes.names().collect(), command_id }
     }
 
-    /// For a command whose outcome is still to come: the key will be valid once it has.
+    /// Creates the answer for a command without an outcome yet: the key is valid once it has one.
     pub fn later(account: AccountId, key: &Material, scopes: Scopes) -> Map<String, Value> {
         let (name, shown) = match key.shown() {
             Shown::Secret { api_key } => ("api_key", api_key),
@@ -102,7 +102,7 @@ impl NewKey {
     }
 }
 
-/// A key that an account has, without what proves it.
+/// A key of an account, without its secret or public key.
 #[derive(Serialize)]
 pub struct KeyShape {
     key_id: String,
@@ -116,7 +116,7 @@ pub struct KeyShape {
 }
 
 impl KeyShape {
-    /// The key as its account sees it.
+    /// Creates the account's view of a key.
     pub fn of(key: &ApiKey) -> Self {
         let markets = key.markets().map(|markets| markets.as_slice().iter().map(ToString::to_string).collect());
         let public_key = match &key.proof {
@@ -135,12 +135,12 @@ impl KeyShape {
     }
 }
 
-/// A key's id as it is shown.
+/// Formats a key's id.
 pub fn key_id(id: ApiKeyId) -> String {
     format!("{:016x}", id.0)
 }
 
-/// Scopes by their names.
+/// Scopes by name.
 pub fn scopes(texts: &[&str]) -> Result<Scopes, ValueFault> {
     Scopes::named(texts).ok_or_else(|| ValueFault::form("some of READ, TRADE, CANCEL, TRANSFER, each once"))
 }

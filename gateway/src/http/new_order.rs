@@ -1,4 +1,5 @@
-//! The order that a client asks for, alone or in a batch: its fields, and what hangs on its market. Pure.
+//! A new order as a client asks for it, alone or in a batch: its fields, and the checks against its
+//! market. Pure.
 
 use schemas::{
     AccountId, ClientId, Contract, Entry, FeeRate, Instructions, Listing, MarketId, NewOrder, PostOnly, Price, Side,
@@ -11,10 +12,10 @@ use crate::http::problem::{FaultLocation, FieldError, Problem};
 use crate::shapes::OrderType;
 use crate::view::LiveView;
 
-/// An order as its fields say, before its market is looked up.
+/// An order's fields, before its market is looked up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RequestedOrder {
-    /// Where.
+    /// The market.
     pub market: MarketId,
     entry: Entry,
     terms: Terms,
@@ -22,12 +23,12 @@ pub struct RequestedOrder {
     instructions: Instructions,
 }
 
-/// Fields whose meaning hangs on `side` and `type`.
+/// Fields whose meaning depends on `side` and `type`.
 const TERMS: [&str; 8] =
     ["price", "quantity", "time_in_force", "expires_at", "post_only", "cancel_on_pause", "budget", "worst_price"];
 
 impl RequestedOrder {
-    /// Reads the fields; `None` stands for a fault that was noted.
+    /// Reads the fields; `None` stands for a noted fault.
     pub fn read(fields: &mut Fields) -> Option<Self> {
         let market = read_market(fields);
         let contract = fields.text("contract", parse::name::<Contract>("YES, NO"));
@@ -42,7 +43,7 @@ impl RequestedOrder {
         let group = fields.integer_or("group", None, |number| parse::group(number).map(Some));
         let terms = match side.zip(kind) {
             Some((side, kind)) => read_terms(fields, side, kind),
-            // Nothing can be said about them, not even that they are unknown.
+            // These fields cannot be judged, not even as unknown ones.
             None => fields.skip(&TERMS),
         };
         let entry = Entry::of(contract?, side?);
@@ -52,8 +53,8 @@ impl RequestedOrder {
         Some(Self { market: market?, entry, terms, client_id: client_id?, instructions })
     }
 
-    /// The order for its market, which must be known. It accepts the market's fees as they are known here. `path` is where in the
-    /// body it was asked for.
+    /// Makes the order for a known market, with the market's fee rates as the view has them. `path`
+    /// is its location in the body.
     pub fn order(self, account: AccountId, view: &LiveView, path: &str) -> Result<(NewOrder, Listing), Problem> {
         let (order, listing) = self.order_to_judge(account, view, path)?;
         if let Terms::Limit { price, .. } = order.terms
@@ -64,7 +65,7 @@ impl RequestedOrder {
         Ok((order, listing))
     }
 
-    /// The same, though its market would refuse it.
+    /// The same, for a market that would reject the order.
     pub fn order_to_judge(
         self,
         account: AccountId,
@@ -79,13 +80,13 @@ impl RequestedOrder {
     }
 }
 
-/// A market that is not there, or not any more.
+/// The problem of a market that does not exist or is archived.
 pub fn no_market(view: &LiveView, market: MarketId, path: &str) -> Problem {
     let problem = Problem::no_market(view.is_archived(market));
     if path.is_empty() { problem } else { problem.detail(format!("no market like that of {path}")) }
 }
 
-/// What the market would refuse anyway, told before anything is written.
+/// Refuses what the market would reject anyway, before anything is written.
 fn off_tick(tick: u16, path: &str) -> Problem {
     let problem = Problem::rejection(schemas::Rejection::PriceOffTick);
     let detail = format!("must be a multiple of {}", crate::shapes::Ticks(tick));
@@ -93,7 +94,7 @@ fn off_tick(tick: u16, path: &str) -> Problem {
     problem.detail(detail.clone()).error(FieldError { place, code: "out-of-range", detail })
 }
 
-/// `market_id` or `ticker`, one of the two. A ticker's id follows from it.
+/// Reads `market_id` or `ticker`, exactly one of them. A ticker's id follows from it.
 pub fn read_market(fields: &mut Fields) -> Option<MarketId> {
     if fields.has("ticker") {
         fields.refuse("market_id", "give either market_id or ticker");
@@ -103,7 +104,7 @@ pub fn read_market(fields: &mut Fields) -> Option<MarketId> {
     fields.text("market_id", parse::market_id)
 }
 
-/// The terms, and whether the order is cancelled on a pause.
+/// The terms, and whether a pause cancels the order.
 ///
 /// | type   | side      | required          | optional                                              |
 /// |--------|-----------|-------------------|-------------------------------------------------------|
@@ -133,7 +134,7 @@ fn read_terms(fields: &mut Fields, side: Side, kind: OrderType) -> Option<(Terms
     }
 }
 
-/// `time_in_force`, and for GTD its `expires_at`.
+/// Reads `time_in_force`, and `expires_at` for GTD.
 fn read_time_in_force(fields: &mut Fields) -> Option<TimeInForce> {
     let known = |text: &str| {
         let name = TimeInForce::NAMES.into_iter().find(|name| *name == text);
@@ -153,7 +154,8 @@ fn read_time_in_force(fields: &mut Fields) -> Option<TimeInForce> {
     }
 }
 
-/// What makes sense only for an order that may rest. An unknown `time_in_force` is told of already.
+/// Refuses fields that only make sense for an order that may rest. An unknown `time_in_force` is
+/// reported already.
 fn read_resting(fields: &mut Fields, time_in_force: Option<TimeInForce>) -> (Option<PostOnly>, Option<bool>) {
     let post_only = fields.text_or("post_only", PostOnly::Off, parse::name("OFF, REJECT, REPRICE"));
     let cancel_on_pause = fields.flag("cancel_on_pause");

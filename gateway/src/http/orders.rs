@@ -46,10 +46,10 @@ pub async fn place(
     Ok(Answer::one(answer, settled.at()).created())
 }
 
-/// Where an answer comes from.
+/// What an answer is based on.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
-    /// The outcome that tells it.
+    /// The outcome that contains the result.
     pub at: LogPosition,
     /// The command that it answers.
     pub command: CommandId,
@@ -62,7 +62,8 @@ impl Origin {
     }
 }
 
-/// What became of an order, as its account is answered. One that was taken in before is looked up until `deadline`.
+/// Makes the answer to an order request. An order that an earlier request placed is looked up until
+/// `deadline`.
 pub async fn answered(
     state: &Shared,
     account: AccountId,
@@ -78,8 +79,8 @@ pub async fn answered(
     }
 }
 
-/// An order that was taken in by an outcome before the one that says so, on the same log, as it stands now. Its id is known from the log
-/// alone: if Postgres does not give the rest in time, the answer says where it will be.
+/// Looks up the current state of an order that an earlier outcome on the same log placed. The log
+/// gives only its id: if Postgres does not answer in time, the answer says where the order will be.
 async fn known(
     state: &Shared,
     account: AccountId,
@@ -104,13 +105,13 @@ async fn known(
     Ok(OrderAnswer::new(order, ticker, fills, true))
 }
 
-/// An order id in a path: one that cannot be is as unknown as one that never was.
+/// Parses an order id in a path: an impossible id is as unknown as one that never existed.
 fn order_id(state: &Shared, segment: &str) -> Result<OrderId, Problem> {
     let id = parse::order_id(segment).ok().filter(|order| order.shard().number() < state.map.shards());
     id.ok_or_else(|| Problem::new(kinds::ORDER_UNKNOWN))
 }
 
-/// A market by its id or ticker.
+/// Finds a market by id or ticker.
 pub fn market_id(state: &Shared, name: &str) -> Result<MarketId, Problem> {
     let view = state.live.view();
     let market = view.market_named(name).map(|live| live.market.listing.market);
@@ -131,7 +132,7 @@ pub async fn cancel(
     cancel_one(&state, account, OrderRef::Id(order)).await
 }
 
-/// Ends one order.
+/// Cancels one order.
 pub async fn cancel_one(
     state: &Shared,
     account: AccountId,
@@ -144,12 +145,12 @@ pub async fn cancel_one(
     Ok(Answer::one(answer, settled.at()))
 }
 
-/// Where what a command led to can be looked at.
+/// Where the result of a command can be looked up.
 pub fn look_by_command(id: CommandId) -> Map<String, Value> {
     look_at(format!("/v1/orders?command_id={id}"))
 }
 
-/// Where an order can be looked at.
+/// Where an order can be looked up.
 pub fn look(order: OrderRef) -> Map<String, Value> {
     match order {
         OrderRef::Id(id) => look_at(format!("/v1/orders/{id}")),
@@ -166,24 +167,24 @@ fn named(problem: Problem, order: OrderRef) -> Problem {
     }
 }
 
-/// `client_id` and the `market` in which it names an order: an id or a ticker.
+/// Reads `client_id`, and the `market` (id or ticker) in which it names an order.
 pub fn read_name(params: &mut Params) -> Option<(ClientId, String)> {
     let client_id = params.required("client_id", parse::client_id);
     let market = params.required("market", |text| Ok(text.to_owned()));
     client_id.zip(market)
 }
 
-/// What is to change. Invariant: at least one of the two.
+/// The requested amendment. Invariant: at least one of the two is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RequestedAmendment {
-    /// The new limit.
+    /// The new limit price.
     pub price: Option<Price>,
     /// The new quantity.
     pub quantity: Option<Quantity>,
 }
 
 impl RequestedAmendment {
-    /// Reads the fields; `None` stands for a fault that was noted.
+    /// Reads the fields; `None` stands for a noted fault.
     pub fn read(fields: &mut Fields) -> Option<Self> {
         if !fields.has("price") && !fields.has("quantity") {
             fields.skip::<()>(&["price", "quantity"]);

@@ -1,4 +1,5 @@
-//! What a request came with: its trace and its idempotency key go with its commands onto the log.
+//! The origin of a request: its trace context and idempotency key are written to the log with its
+//! commands.
 
 use axum::extract::Request;
 use axum::http::HeaderMap;
@@ -7,7 +8,7 @@ use axum::response::Response;
 use schemas::{IdempotencyKey, Origin};
 
 tokio::task_local! {
-    /// Of the request that the present task serves.
+    /// The origin of the request that the current task serves.
     static ORIGIN: Option<Box<Origin>>;
 }
 
@@ -17,12 +18,12 @@ pub async fn carry(request: Request, next: Next) -> Response {
     ORIGIN.scope(origin, next.run(request)).await
 }
 
-/// What the request came with that the present task serves; nothing if it serves none, or the request came with nothing.
+/// Returns the origin of the request that the current task serves; empty if there is none.
 pub fn current() -> Option<Box<Origin>> {
     ORIGIN.try_with(Clone::clone).ok().flatten()
 }
 
-/// Headers that are not what they should be are as good as none: W3C demands it of `traceparent`.
+/// Ignores malformed headers: W3C demands it for `traceparent`.
 fn of(headers: &HeaderMap) -> Option<Box<Origin>> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let trace = text("traceparent").and_then(|text| text.trim().parse().ok());
@@ -31,7 +32,7 @@ fn of(headers: &HeaderMap) -> Option<Box<Origin>> {
     (origin != Origin::default()).then(|| Box::new(origin))
 }
 
-/// The draft demands quotes; many clients send the key without.
+/// The draft demands quotes; many clients send the key without them.
 fn unquoted(text: &str) -> &str {
     let text = text.trim();
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)

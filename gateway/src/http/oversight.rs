@@ -1,4 +1,4 @@
-//! What admins do to accounts and markets beside markets' lives: freezes and limits.
+//! Freezes and limits of accounts and markets, by admins.
 
 use axum::extract::State;
 use schemas::{AccountId, AccountLimits, AdminId, Command, Event, MarketId, MarketLimits, PurseInstruction};
@@ -22,7 +22,7 @@ fn account_id(segment: &str) -> Result<AccountId, Problem> {
     parse::account_id(segment).map_err(|_| Problem::new(kinds::ACCOUNT_UNKNOWN))
 }
 
-/// Whether an account is frozen, and who did it.
+/// Whether an account is frozen, and the admin who changed it.
 #[derive(Serialize)]
 pub struct FreezeAnswer {
     #[serde(serialize_with = "text")]
@@ -61,7 +61,7 @@ pub async fn unfreeze(
     set_frozen(&state, account, Command::UnfreezeAccount { account, by }).await
 }
 
-/// Answered when every shard with a purse of the account knows.
+/// Answers once every shard with a purse of the account has confirmed.
 async fn set_frozen(
     state: &Shared,
     account: AccountId,
@@ -78,7 +78,7 @@ async fn set_frozen(
     Ok(Answer::one(FreezeAnswer { account_id: account, frozen, by, command_id }, settled.at()))
 }
 
-/// An account's limits, and who set them.
+/// An account's limits, and the admin who set them.
 #[derive(Serialize)]
 pub struct AccountLimitsAnswer {
     #[serde(serialize_with = "text")]
@@ -120,7 +120,7 @@ fn read_account_limits(fields: &mut Fields) -> Option<AccountLimits> {
     Some(AccountLimits { live_orders: live_orders?, held: held? })
 }
 
-/// A market's limits, and who set them.
+/// A market's limits, and the admin who set them.
 #[derive(Serialize)]
 pub struct MarketLimitsAnswer {
     #[serde(serialize_with = "text")]
@@ -158,7 +158,7 @@ pub async fn limit_market(
     Ok(Answer::one(MarketLimitsAnswer { market_id: market, limits, by, command_id }, settled.at()))
 }
 
-/// A market's limits; one that is not there, or null, is none.
+/// Reads a market's limits. An absent or null field is no limit.
 pub fn read_market_limits(fields: &mut Fields) -> Option<MarketLimits> {
     let none = MarketLimits::NONE;
     let live_orders = fields.integer_or("live_orders", none.live_orders, parse::orders_limit);

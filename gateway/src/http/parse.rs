@@ -1,4 +1,5 @@
-//! Texts and numbers of requests, turned into the log's types. Pure; every bound that a client can break is here.
+//! Parses texts and numbers of requests into the log's types, and checks every bound that a client
+//! can break. Pure.
 
 use std::str::FromStr;
 
@@ -17,27 +18,27 @@ use schemas::{
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// What is wrong with a value: a stable code and words.
+/// What is wrong with a value: a stable code and a description.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ValueFault {
     /// `missing`, `type`, `form`, `out-of-range` or `conflict`.
     pub code: &'static str,
-    /// In words.
+    /// For people.
     pub detail: String,
 }
 
 impl ValueFault {
-    /// It is not there.
+    /// The value is absent.
     pub fn missing(detail: &str) -> Self {
         Self { code: "missing", detail: detail.to_owned() }
     }
 
-    /// The JSON type is another one.
+    /// The JSON type is wrong.
     pub fn kind(wanted: &str) -> Self {
         Self { code: "type", detail: format!("must be {wanted}") }
     }
 
-    /// The text has not the form that is asked for.
+    /// The text does not have the required form.
     pub fn form(wanted: &str) -> Self {
         Self { code: "form", detail: format!("must be {wanted}") }
     }
@@ -47,7 +48,7 @@ impl ValueFault {
         Self { code: "out-of-range", detail: format!("must be {wanted}") }
     }
 
-    /// The value is fine alone, but not beside another one.
+    /// The value conflicts with another field.
     pub fn conflict(detail: &str) -> Self {
         Self { code: "conflict", detail: detail.to_owned() }
     }
@@ -62,19 +63,19 @@ fn decimal<T: FromStr<Err = DecimalError>>(text: &str, range: &str) -> Parsed<T>
     })
 }
 
-/// A price of a contract.
+/// Parses a price of a contract.
 pub fn price(text: &str) -> Parsed<Price> {
     decimal(text, "0.0001 to 0.9999")
 }
 
-/// An amount of credits to move or to spend.
+/// Parses an amount of credits to move or to spend.
 pub fn amount(text: &str) -> Parsed<Credits> {
     const RANGE: &str = "0.000001 to 1000000000";
     let credits: Credits = decimal(text, RANGE)?;
     if credits > Credits::ZERO && credits.micros() <= AMOUNT_MAX { Ok(credits) } else { Err(ValueFault::range(RANGE)) }
 }
 
-/// A fee rate.
+/// Parses a fee rate.
 pub fn fee_rate(text: &str) -> Parsed<FeeRate> {
     const RANGE: &str = "0 to 0.2";
     const _: () = assert!(FEE_RATE_MAX == 200_000);
@@ -82,13 +83,13 @@ pub fn fee_rate(text: &str) -> Parsed<FeeRate> {
     u32::try_from(millionths.micros()).ok().and_then(FeeRate::new).ok_or_else(|| ValueFault::range(RANGE))
 }
 
-/// A tick size, in ticks of 1/10,000 credit.
+/// Parses a tick size, in ticks of 1/10,000 credit.
 pub fn tick_size(text: &str) -> Parsed<u16> {
     let ticks = price(text)?.ticks();
     if Listing::tick_is_valid(ticks) { Ok(ticks) } else { Err(ValueFault::range("a divisor of a credit, at most 0.5")) }
 }
 
-/// The answer to a market's question: YES, NO, VOID, or what a YES pays.
+/// Parses the answer to a market's question: YES, NO, VOID, or the value of a YES contract.
 pub fn answer(text: &str) -> Parsed<ResolutionAnswer> {
     match text {
         "YES" => Ok(ResolutionAnswer::Value(YesValue::YES)),
@@ -98,7 +99,7 @@ pub fn answer(text: &str) -> Parsed<ResolutionAnswer> {
     }
 }
 
-/// What a YES pays in the end.
+/// Parses the final value of a YES contract.
 fn yes_value(text: &str) -> Parsed<YesValue> {
     const FORM: &str = "YES, NO, VOID or a decimal number with at most 4 places";
     const RANGE: &str = "0 to 1";
@@ -113,7 +114,7 @@ fn yes_value(text: &str) -> Parsed<YesValue> {
     value.and_then(YesValue::new).ok_or_else(|| ValueFault::range(RANGE))
 }
 
-/// A limit in credits; 0 lets nothing through.
+/// Parses a limit in credits; 0 allows nothing.
 pub fn credits_limit(text: &str) -> Parsed<Credits> {
     const _: () = assert!(WALLET_MAX == 10_000_000_000 * 1_000_000);
     const RANGE: &str = "0 to 10000000000";
@@ -121,48 +122,48 @@ pub fn credits_limit(text: &str) -> Parsed<Credits> {
     if credits.micros() <= WALLET_MAX { Ok(credits) } else { Err(ValueFault::range(RANGE)) }
 }
 
-/// A limit of a number of orders; 0 lets nothing through.
+/// Parses a limit of a number of orders; 0 allows none.
 pub fn orders_limit(number: u64) -> Parsed<u32> {
     u32::try_from(number).map_err(|_| ValueFault::range(&format!("0 to {}", u32::MAX)))
 }
 
-/// A limit of a number of contracts; 0 lets nothing through.
+/// Parses a limit of a number of contracts; 0 allows none.
 pub fn contracts_limit(number: u64) -> Parsed<u64> {
     const MAX: u64 = i64::MAX as u64;
     if number <= MAX { Ok(number) } else { Err(ValueFault::range(&format!("0 to {MAX}"))) }
 }
 
-/// A vocabulary.
+/// Parses a vocabulary number.
 pub fn vocabulary(number: u64) -> Parsed<u16> {
     let range = || ValueFault::range(&format!("1 to {}", u16::MAX));
     u16::try_from(number).ok().filter(|number| *number > 0).ok_or_else(range)
 }
 
-/// A dispute window, in milliseconds.
+/// Parses a dispute window, in milliseconds.
 pub fn dispute_window(number: u64) -> Parsed<u64> {
     let range = || ValueFault::range(&format!("0 to {DISPUTE_WINDOW_MAX_MS}"));
     if number <= DISPUTE_WINDOW_MAX_MS { Ok(number) } else { Err(range()) }
 }
 
-/// After how many seconds a dead-man switch fires.
+/// Parses the time-out of a dead-man switch, in seconds.
 pub fn timeout_s(number: u64) -> Parsed<u32> {
     let seconds = u32::try_from(number).ok().filter(|seconds| (1..=DEAD_MAN_MAX_S).contains(seconds));
     seconds.ok_or_else(|| ValueFault::range(&format!("1 to {DEAD_MAN_MAX_S}")))
 }
 
-/// The number of contracts of an order.
+/// Parses the number of contracts of an order.
 pub fn quantity(number: u64) -> Parsed<Quantity> {
     const _: () = assert!(QUANTITY_MAX == 1_000_000);
     let quantity = u32::try_from(number).ok().and_then(Quantity::new).filter(|quantity| !quantity.is_zero());
     quantity.ok_or_else(|| ValueFault::range("1 to 1000000"))
 }
 
-/// A short name of a market.
+/// Parses the ticker of an existing market.
 pub fn ticker(text: &str) -> Parsed<Ticker> {
     text.parse().map_err(|_| ValueFault::form("1 to 32 of A-Z, 0-9 and -"))
 }
 
-/// The ticker of a new market: not one that could be taken for another market's id.
+/// Parses the ticker of a new market, which must not look like a market id.
 pub fn new_ticker(text: &str) -> Parsed<Ticker> {
     ticker(text)
         .ok()
@@ -170,31 +171,31 @@ pub fn new_ticker(text: &str) -> Parsed<Ticker> {
         .ok_or_else(|| ValueFault::form("1 to 32 of A-Z, 0-9 and -, and a letter"))
 }
 
-/// What a market asks.
+/// Parses a market's question.
 pub fn question(text: &str) -> Parsed<Question> {
     text.parse().map_err(|_| ValueFault::form("1 to 500 bytes of text without control or invisible characters"))
 }
 
-/// How a market's answer is found.
+/// Parses a market's rules.
 pub fn rules(text: &str) -> Parsed<Rules> {
     text.parse().map_err(|_| {
         ValueFault::form("1 to 10000 bytes of text without control characters but line ends, or invisible ones")
     })
 }
 
-/// What is added to them.
+/// Parses an addition to a market's rules.
 pub fn clarification(text: &str) -> Parsed<Clarification> {
     text.parse().map_err(|_| {
         ValueFault::form("1 to 2000 bytes of text without control characters but line ends, or invisible ones")
     })
 }
 
-/// A category, a tag, or the name of a market event.
+/// Parses a category, a tag, or the name of a market event.
 pub fn label(text: &str) -> Parsed<Label> {
     text.parse().map_err(|_| ValueFault::form("1 to 32 of a-z, 0-9 and -"))
 }
 
-/// The name of a new market event: not one that could be taken for another one's id.
+/// Parses the name of a new market event, which must not look like an id.
 pub fn new_event_name(text: &str) -> Parsed<Label> {
     label(text)
         .ok()
@@ -202,7 +203,7 @@ pub fn new_event_name(text: &str) -> Parsed<Label> {
         .ok_or_else(|| ValueFault::form("1 to 32 of a-z, 0-9 and -, and a letter"))
 }
 
-/// A point in time.
+/// Parses a point in time.
 pub fn time(text: &str) -> Parsed<Timestamp> {
     const FORM: &str = "a time like 2026-12-31T12:00:00Z, from 1970 to 9999-12-31T23:59:59.999Z";
     let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| ValueFault::form(FORM))?;
@@ -211,68 +212,68 @@ pub fn time(text: &str) -> Parsed<Timestamp> {
     time.ok_or_else(|| ValueFault::range(FORM))
 }
 
-/// A decimal id. The log's 64-bit ids are positive and fit a signed column.
+/// Parses a decimal id. The log's 64-bit ids are positive and fit a signed column.
 fn id64(text: &str) -> Option<u64> {
     text::decimal(text).filter(|&id| i64::try_from(id).is_ok())
 }
 
 const ID: &str = "an id: a decimal number in a string";
 
-/// An account's id; 0 names none.
+/// Parses an account id, which is not 0.
 pub fn account_id(text: &str) -> Parsed<AccountId> {
     id64(text).filter(|&id| id != 0).map(AccountId).ok_or_else(|| ValueFault::form(ID))
 }
 
-/// What people call a key, or an admin.
+/// Parses the display name of a key or an admin.
 pub fn key_name(text: &str) -> Parsed<KeyName> {
     text.parse().map_err(|_| ValueFault::form("1 to 64 bytes without control or invisible characters"))
 }
 
-/// An admin's id; 0 names none.
+/// Parses an admin id, which is not 0.
 pub fn admin_id(text: &str) -> Parsed<AdminId> {
     id64(text).filter(|&id| id != 0).map(AdminId).ok_or_else(|| ValueFault::form(ID))
 }
 
-/// A market's id.
+/// Parses a market id.
 pub fn market_id(text: &str) -> Parsed<MarketId> {
     id64(text).map(MarketId).ok_or_else(|| ValueFault::form(ID))
 }
 
-/// An order's id.
+/// Parses an order id.
 pub fn order_id(text: &str) -> Parsed<OrderId> {
     id64(text).map(OrderId).ok_or_else(|| ValueFault::form(ID))
 }
 
-/// A proposed deposit's id.
+/// Parses the id of a proposed deposit.
 pub fn proposal_id(text: &str) -> Parsed<ProposalId> {
     id64(text).map(ProposalId).ok_or_else(|| ValueFault::form(ID))
 }
 
-/// A group of an account's orders.
+/// Parses the number of an order group.
 pub fn group(number: u64) -> Parsed<GroupId> {
     let group = u16::try_from(number).ok().and_then(GroupId::new);
     group.ok_or_else(|| ValueFault::range("1 to 65535"))
 }
 
-/// The same in a path or a query.
+/// Parses the same in a path or a query.
 pub fn group_segment(text: &str) -> Parsed<GroupId> {
     let number = text::decimal(text);
     group(number.ok_or_else(|| ValueFault::range("1 to 65535"))?)
 }
 
-/// Contracts that trigger a group.
+/// Parses the number of contracts that trigger a group.
 pub fn group_contracts(number: u64) -> Parsed<u32> {
     let contracts = u32::try_from(number).ok().filter(|contracts| (1..=GROUP_CONTRACTS_MAX).contains(contracts));
     contracts.ok_or_else(|| ValueFault::range(&format!("1 to {GROUP_CONTRACTS_MAX}")))
 }
 
-/// Seconds of a group's window.
+/// Parses a group's window, in seconds.
 pub fn group_window_s(number: u64) -> Parsed<u8> {
     let seconds = u8::try_from(number).ok().filter(|seconds| (1..=GROUP_WINDOW_MAX_S).contains(seconds));
     seconds.ok_or_else(|| ValueFault::range(&format!("1 to {GROUP_WINDOW_MAX_S}")))
 }
 
-/// A key's id: 16 hex digits.
+/// Parses a key id: 16 hexadecimal digits.
 pub fn key_id(text: &str) -> Parsed<ApiKeyId> {
     let hex = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let id = hex.then(|| u64::from_str_radix(text, 16).ok()).flatten();
@@ -280,41 +281,41 @@ pub fn key_id(text: &str) -> Parsed<ApiKeyId> {
 }
 
 fn uuid(text: &str) -> Parsed<u128> {
-    // One spelling only, so that the same id is the same text in every log and table.
+    // One form only, so that the same id is the same text in every log and table.
     let id = (text.len() == 36).then(|| uuid::Uuid::try_parse(text).ok()).flatten();
     id.map(|id| id.as_u128()).ok_or_else(|| ValueFault::form("a UUID"))
 }
 
-/// A client's own id.
+/// Parses a client id.
 pub fn client_id(text: &str) -> Parsed<ClientId> {
     uuid(text).map(ClientId)
 }
 
-/// A command's id.
+/// Parses a command id.
 pub fn command_id(text: &str) -> Parsed<CommandId> {
     uuid(text).map(CommandId)
 }
 
-/// One of a type's known names.
+/// Parses one of a type's known names.
 pub fn name<T: FromStr>(names: &'static str) -> impl Fn(&str) -> Parsed<T> {
     move |text| text.parse().map_err(|_| ValueFault::form(&format!("one of {names}")))
 }
 
-/// A page's length.
+/// Parses the length of a page.
 pub fn page_limit(text: &str) -> Parsed<usize> {
     bounded(text, PAGE_MAX)
 }
 
-/// A book's depth.
+/// Parses the depth of a book.
 pub fn depth(text: &str) -> Parsed<usize> {
     bounded(text, DEPTH_MAX)
 }
 
-/// Rows of a page at most.
+/// The most rows of a page.
 pub const PAGE_MAX: usize = 100;
-/// Rows of a page unless asked for.
+/// The default number of rows of a page.
 pub const PAGE_DEFAULT: usize = 50;
-/// Levels of a book that can be asked for.
+/// The most levels of a book that a request can ask for.
 pub const DEPTH_MAX: usize = 1_000;
 
 fn bounded(text: &str, max: usize) -> Parsed<usize> {

@@ -1,4 +1,5 @@
-//! `POST /v1/orders/preview`: what an order would do, and every rule that it breaks. Nothing is written.
+//! `POST /v1/orders/preview`: what an order would do, and every rule that it breaks. Writes
+//! nothing.
 
 use std::borrow::Cow;
 
@@ -20,10 +21,10 @@ use crate::http::problem::{Problem, kinds, rejection_kind};
 use crate::shapes::{average_price, text, text_or_null};
 use crate::state::Shared;
 
-/// Prices of fills that are listed; there may be more.
+/// The most prices of fills that are listed; there may be more.
 const PRICES_SHOWN: usize = 1_000;
 
-/// What is asked of a shard that is not followed, or not yet.
+/// The answer for a shard that has no follower, or whose follower is not ready.
 pub fn unavailable(why: Unavailable) -> Problem {
     match why {
         Unavailable::Halted(shard) => Problem::shard_halted(shard).detail(why.to_string()),
@@ -42,14 +43,14 @@ pub struct PreviewAnswer {
     ticker: String,
     contract: &'static str,
     side: &'static str,
-    /// Each rule that it breaks; the first is what it would be refused for.
+    /// Each rule that the order breaks; the engine would reject it for the first.
     refusals: Vec<Refusal>,
     /// What its client id stands for already.
     repeats: Option<Repeats>,
-    /// What it must hold to be taken in.
+    /// The credits that its hold needs.
     #[serde(serialize_with = "text")]
     hold: Credits,
-    /// Where what its purse lacks of that comes from.
+    /// Where the credits that its purse lacks would come from.
     funding: &'static str,
     #[serde(serialize_with = "text_or_null")]
     available: Option<Credits>,
@@ -72,12 +73,12 @@ struct Repeats {
     rejection: Option<Cow<'static, str>>,
 }
 
-/// The order as it would be taken in. Prices are its contract's own.
+/// The order as the market would accept it. Prices are its contract's own.
 #[derive(Serialize)]
 struct OrderShape {
     status: &'static str,
     cancel_reason: Option<Cow<'static, str>>,
-    /// Where it would rest, or how far it would go.
+    /// The price at which it would rest, or its worst price.
     price: Option<String>,
     quantity: u32,
     filled: u32,
@@ -168,7 +169,7 @@ impl Refusal {
 }
 
 impl Repeats {
-    /// A client id within a market stands for an order alone.
+    /// A client id within a market names only orders.
     fn of(first: &FirstOutcome) -> Option<Self> {
         let none = Self { order_id: None, command_id: None, rejection: None };
         match first {

@@ -1,6 +1,7 @@
 //! Errors as clients see them: RFC 9457 problems with a stable code.
 //!
-//! The one place that turns a reason into a status. Absent: reasons themselves; each is told where it is found.
+//! The one place that maps a reason to a status. The reasons themselves are reported where they are
+//! found.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,8 @@ use serde_json::{Map, Value, json};
 
 use crate::http::POSITION_HEADER;
 
-/// Faults of one request that are named. More help nobody, and cost more than the request.
+/// The most faults of one request that are listed. More would not help a client, and would cost
+/// more than the request.
 pub const ERRORS_MAX: usize = 100;
 
 /// A kind of problem. `code` and `status` are public and never change.
@@ -24,11 +26,11 @@ pub struct ProblemKind {
     pub status: StatusCode,
     /// The stable code; also the end of the problem's type.
     pub code: &'static str,
-    /// What it means, the same for every occurrence.
+    /// The title, the same for every occurrence.
     pub title: &'static str,
 }
 
-/// Kinds that the gateway itself finds. Those of the engine are in [`rejection_kind`].
+/// Kinds of problems that the gateway finds. Those of the engine are in [`rejection_kind`].
 pub mod kinds {
     use super::{ProblemKind, StatusCode};
 
@@ -103,9 +105,11 @@ pub mod kinds {
     pub const INTERNAL: ProblemKind = kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed");
 }
 
-/// The status and title of an engine's refusal; its code is the rejection's name, `unknown` if this build has none.
+/// Returns the status and title of an engine's rejection; the code is the rejection's name, or
+/// `unknown` if this build does not know it.
 ///
-/// 404 for what is not there, 409 for what may succeed later, 422 for what never will; 429 and 503 for what may be repeated as it is.
+/// 404 for what does not exist, 409 for what may succeed later, 422 for what never will; 429 and
+/// 503 for what may be repeated unchanged.
 pub fn rejection_kind(rejection: Rejection) -> ProblemKind {
     const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
     const CONFLICT: StatusCode = StatusCode::CONFLICT;
@@ -219,11 +223,12 @@ pub fn rejection_kind(rejection: Rejection) -> ProblemKind {
         Rejection::OrderCancelled => (CONFLICT, "The order was cancelled"),
         Rejection::OrderExpired => (CONFLICT, "The order has expired"),
         Rejection::ClientIdLimit => (SLOWER, "The account has used as many client ids in this hour as it may"),
-        // A later build's. Codes of 1xx are about the command alone.
+        // A rejection of a later build. Codes of 1xx depend on the command alone.
         Rejection::Unknown(100..200) => (NEVER, UNKNOWN),
         Rejection::Unknown(_) => (CONFLICT, UNKNOWN),
     };
-    // That of an unknown one has its number, which no kind can have: see `Problem::rejection`.
+    // An unknown rejection has its number as its code, which no kind can have: see
+    // `Problem::rejection`.
     let code = match rejection.name() {
         Cow::Borrowed(name) => name,
         Cow::Owned(_) => "unknown",
@@ -231,7 +236,7 @@ pub fn rejection_kind(rejection: Rejection) -> ProblemKind {
     ProblemKind { status, code, title }
 }
 
-/// Where in the request a fault is.
+/// The location of a fault in the request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FaultLocation {
@@ -241,15 +246,15 @@ pub enum FaultLocation {
     Parameter(String),
 }
 
-/// One thing that is wrong with a request.
+/// One fault of a request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct FieldError {
-    /// Where.
+    /// Its location.
     #[serde(flatten)]
     pub place: FaultLocation,
-    /// What: `missing`, `unknown`, `repeated`, `type`, `form`, `out-of-range` or `conflict`.
+    /// Its code: `missing`, `unknown`, `repeated`, `type`, `form`, `out-of-range` or `conflict`.
     pub code: &'static str,
-    /// In words.
+    /// Its description.
     pub detail: String,
 }
 
@@ -260,7 +265,7 @@ pub struct Problem(Box<Occurrence>);
 #[derive(Clone, Debug)]
 struct Occurrence {
     kind: ProblemKind,
-    /// As the kind's, but for a refusal of which this build knows the number alone.
+    /// The kind's code, except for a rejection of which this build knows only the number.
     code: Cow<'static, str>,
     detail: Option<String>,
     errors: Vec<FieldError>,
@@ -269,19 +274,19 @@ struct Occurrence {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Seconds after which trying again may help.
+/// Seconds after which a retry may succeed.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// The same where somebody must repair something first.
+/// The same where an operator must act first.
 const RETRY_LATER: HeaderValue = HeaderValue::from_static("60");
 
 impl Problem {
-    /// Of a market that is not in the view.
+    /// The problem of a market that is not in the view.
     pub fn no_market(is_archived: bool) -> Self {
         if is_archived { Self::rejection(Rejection::MarketArchived) } else { Self::new(kinds::MARKET_UNKNOWN) }
     }
 
-    /// An occurrence of `kind`.
+    /// Creates an occurrence of `kind`.
     pub fn new(kind: ProblemKind) -> Self {
         let mut headers = Vec::new();
         if matches!(kind.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
@@ -296,19 +301,19 @@ impl Problem {
         Self(Box::new(Occurrence { kind, code, detail, errors, members, position, headers }))
     }
 
-    /// A refusal by the engine.
+    /// Creates the problem of a rejection by the engine.
     pub fn rejection(rejection: Rejection) -> Self {
         let mut problem = Self::new(rejection_kind(rejection));
         problem.0.code = rejection.name();
         problem
     }
 
-    /// The request goes to a shard that has halted, or needs more of it than was read.
+    /// Creates the problem of a shard that has halted, or of which more is needed than was read.
     pub fn shard_halted(shard: Shard) -> Self {
         Self::new(kinds::SHARD_HALTED).detail(format!("shard {shard} has halted; the others go on"))
     }
 
-    /// A request with these faults.
+    /// Creates the problem of a request with these faults.
     pub fn invalid(mut errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [one] => one.detail.clone(),
@@ -323,21 +328,21 @@ impl Problem {
         problem
     }
 
-    /// Says what is special about this occurrence.
+    /// Adds what is special about this occurrence.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
         self
     }
 
-    /// Says where in the request the cause is.
+    /// Adds the location of the cause in the request.
     #[must_use]
     pub fn error(mut self, error: FieldError) -> Self {
         self.0.errors.push(error);
         self
     }
 
-    /// Names the outcome that tells of the problem.
+    /// Adds the outcome that contains the rejection.
     #[must_use]
     pub fn at(mut self, position: LogPosition) -> Self {
         self.0.members.insert("position".to_owned(), json!(position.to_string()));
@@ -345,63 +350,63 @@ impl Problem {
         self
     }
 
-    /// Names the command.
+    /// Adds the command.
     #[must_use]
     pub fn command(mut self, id: CommandId) -> Self {
         self.0.members.insert("command_id".to_owned(), json!(id.to_string()));
         self
     }
 
-    /// Names the order.
+    /// Adds the order.
     #[must_use]
     pub fn order(mut self, id: OrderId) -> Self {
         self.0.members.insert("order_id".to_owned(), json!(id.to_string()));
         self
     }
 
-    /// Marks the refusal of a request that was refused before.
+    /// Marks the rejection as that of an earlier request.
     #[must_use]
     pub fn repeated(mut self) -> Self {
         self.0.members.insert("repeated".to_owned(), json!(true));
         self
     }
 
-    /// Says where to look, and whatever else a client needs that must look.
+    /// Adds where to look for the result, and what else a client needs for that.
     #[must_use]
     pub fn members(mut self, members: Map<String, Value>) -> Self {
         self.0.members.extend(members);
         self
     }
 
-    /// Says what time it is here, in milliseconds since 1970-01-01 UTC.
+    /// Adds the gateway's time, in milliseconds since 1970-01-01 UTC.
     #[must_use]
     pub fn gateway_time(mut self, now: u64) -> Self {
         self.0.members.insert("gateway_time_ms".to_owned(), json!(now));
         self
     }
 
-    /// The kind.
+    /// Returns the kind.
     pub fn kind(&self) -> ProblemKind {
         self.0.kind
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(&self) -> &str {
         &self.0.code
     }
 
-    /// The detail, if there is one; else the title.
+    /// Returns the detail, or the title if there is none.
     pub fn text(&self) -> &str {
         self.0.detail.as_deref().unwrap_or(self.0.kind.title)
     }
 
-    /// The faults of the request.
+    /// Returns the faults of the request.
     #[cfg(test)]
     pub fn errors(&self) -> &[FieldError] {
         &self.0.errors
     }
 
-    /// The JSON.
+    /// Returns the JSON.
     pub fn body(&self) -> Value {
         let Occurrence { kind, code, detail, errors, members, .. } = &*self.0;
         let mut body = members.clone();
@@ -444,7 +449,7 @@ mod tests {
                 Rejection::FundingTimeout | Rejection::ShardUnavailable | Rejection::YesPending => {
                     assert_eq!(kind.status, 503, "{rejection}");
                 }
-                // Our own fault, and it does not pass.
+                // A bug of the gateway; a retry does not help.
                 Rejection::Quarantined => assert_eq!(kind.status, 500),
                 _ => assert!(kind.status.is_client_error(), "{rejection}"),
             }

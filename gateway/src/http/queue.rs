@@ -1,4 +1,4 @@
-//! Where an account's live orders stand in the queues of their prices.
+//! Queue positions of an account's live orders.
 
 use axum::extract::State;
 use engine_core::{QueueCount, QueuedOrder};
@@ -16,8 +16,8 @@ use crate::http::problem::{Problem, kinds};
 use crate::shapes::{text, text_or_null};
 use crate::state::{GatewayState as Everything, Shared};
 
-/// Orders that one request looks at ahead of the asked ones, all together: what is ahead of these in longer queues is
-/// told as at least so much. That takes about a millisecond.
+/// The most orders that one request counts ahead of the requested ones, in total. Longer queues are
+/// reported as at least that long. Counting takes about a millisecond.
 const ORDERS_COUNTED_MAX: usize = 100_000;
 
 /// A live order in its queue.
@@ -37,7 +37,7 @@ pub struct QueueAnswer {
     remaining: u32,
     contracts_ahead: u64,
     orders_ahead: u64,
-    /// There are more ahead than were counted.
+    /// True if there are more orders ahead than were counted.
     at_least: bool,
 }
 
@@ -97,13 +97,13 @@ pub async fn queues(
         None => shard >= after.shard(),
     };
     own_is_followed(&state, account, is_read).await.map_err(unavailable)?;
-    // An order's id begins with its shard, so the orders of all shards are in one order.
+    // An order id starts with its shard, so the ids of all shards are in one order.
     let shards = Shard::all(state.map.shards()).filter(|shard| is_read(*shard));
     let (mut found, mut at) = (Vec::new(), Vec::new());
     let mut count = QueueCount::of_at_most(ORDERS_COUNTED_MAX);
     for shard in shards {
         count = count.elsewhere();
-        // One more tells whether there is another page.
+        // One more shows whether there is another page.
         let page = (after, limit + 1 - found.len());
         let looked = state.followers.read(shard, |shard| shard.queued_orders(account, market, page, &mut count));
         let (queued, reached) = looked.map_err(unavailable)?;

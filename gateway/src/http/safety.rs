@@ -1,4 +1,4 @@
-//! An account's emergency brakes: the end of all its orders, now or when it is not heard of in time.
+//! Emergency brakes of an account: cancel all orders, now or by a dead-man switch.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -17,7 +17,8 @@ use crate::shapes::{iso_or_null, text_or_null};
 use crate::state::Shared;
 use crate::told::ResultPart;
 
-/// `DELETE /v1/orders`: with `client_id` one order of a `market`, else all, or all of one `market`.
+/// `DELETE /v1/orders`: with `client_id` one order of a `market`; otherwise all orders, or all of
+/// one `market`.
 pub async fn cancel(
     CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
@@ -47,7 +48,8 @@ pub struct MassCancelAnswer {
     command_id: String,
 }
 
-/// In one market, its shard ends the orders; everywhere, every shard has when it is answered.
+/// Within one market, its shard ends the orders; across markets, all shards have confirmed when the
+/// request is answered.
 async fn cancel_all(
     state: &Shared,
     account: AccountId,

@@ -1,4 +1,4 @@
-//! Who signed a request: verifies `LFG-Signature`, and the same for a WebSocket's message.
+//! Verifies signed requests: `LFG-Signature`, and the same for a WebSocket's message.
 //!
 //!   gate (receive ─▶ *signed* ─▶ admission) ─▶ route ─▶ extract
 //!
@@ -11,8 +11,9 @@
 //! | the key's home is followed         | `shard-halted`                                 |
 //! | it was not accepted before         | `signature-used`, `signature-limit`            |
 //!
-//! Whether there is such a key shows in nothing before its signature is right, so its scopes are looked at afterwards,
-//! where those of all keys are (`auth`). Requests without the headers pass untouched.
+//! An unknown key is indistinguishable from a wrong signature, so scopes are checked after the
+//! signature, where those of all keys are checked (`auth`). Requests without the headers pass
+//! unchanged.
 
 use std::convert::Infallible;
 
@@ -36,16 +37,17 @@ const SIGNATURE: HeaderName = HeaderName::from_static("lfg-signature");
 /// The path of WebSockets, in the text that their messages sign.
 const WEBSOCKET_PATH: &str = "/v1/ws";
 
-/// Who signed the request: an extension of requests that were verified.
+/// The signer of the request: an extension of verified requests.
 #[derive(Clone)]
 struct SignedBy(KeyHolder);
 
-/// Who signed the request; `None` if it is not signed.
+/// Returns the signer of the request; `None` if it is not signed.
 pub fn signer(parts: &Parts) -> Option<&KeyHolder> {
     parts.extensions.get().map(|SignedBy(holder)| holder)
 }
 
-/// A request that nobody signed, on a route whose answer goes on: at another gateway a stranger could ask for it again.
+/// An unsigned request, for routes whose answer is a stream: a stranger could replay a signed one
+/// at another gateway.
 pub struct Unsigned;
 
 impl<S: Sync> FromRequestParts<S> for Unsigned {
@@ -60,8 +62,8 @@ impl<S: Sync> FromRequestParts<S> for Unsigned {
     }
 }
 
-/// Whether the request is signed: then what it places or moves must have a client id, so that the log applies it once,
-/// whichever gateways it is sent to.
+/// Whether the request is signed. If so, an order or a transfer in it needs a client id, so that
+/// the log applies it once, whichever gateways receive it.
 #[derive(Clone, Copy)]
 pub struct MustName(pub bool);
 
@@ -74,7 +76,7 @@ impl<S: Sync> FromRequestParts<S> for MustName {
 }
 
 impl MustName {
-    /// Notes that the client id is missing, if it must be there.
+    /// Notes that the client id is missing where it is required.
     pub fn check(self, fields: &mut Fields) {
         if self.0 && !fields.has("client_id") {
             fields.fault("client_id", ValueFault::missing("must be given in a signed request"));
@@ -93,7 +95,7 @@ pub fn verify(state: &Shared, parts: &mut Parts, body: &[u8]) -> Result<(), Prob
     Ok(())
 }
 
-/// What the headers say; `None` if there is none of them.
+/// Parses the headers; `None` if none of them is present.
 fn stamp(headers: &HeaderMap) -> Result<Option<Stamp>, Problem> {
     if ![KEY, TIMESTAMP, SIGNATURE].iter().any(|name| headers.contains_key(name)) {
         return Ok(None);
@@ -116,7 +118,7 @@ fn stamp(headers: &HeaderMap) -> Result<Option<Stamp>, Problem> {
     read().map(Some).ok_or_else(|| refused(form))
 }
 
-/// Who signed a WebSocket's `auth` message, with the challenge of its connection.
+/// Returns the signer of a WebSocket's `auth` message, with the challenge of its connection.
 pub fn websocket_signer(state: &Shared, stamp: &Stamp, challenge: &str) -> Result<KeyHolder, Problem> {
     check_time(state, stamp)?;
     accepted(state, stamp, &stamp.text(WEBSOCKET_METHOD, WEBSOCKET_PATH, challenge.as_bytes()))
@@ -132,13 +134,13 @@ fn out_of_window(now: u64) -> Problem {
     Problem::new(kinds::TIMESTAMP_OUT_OF_WINDOW).detail(detail).gateway_time(now)
 }
 
-/// Who signed the text, which is accepted this once.
+/// Returns the signer of the text, and accepts it this once.
 fn accepted(state: &Shared, stamp: &Stamp, text: &str) -> Result<KeyHolder, Problem> {
-    // The view is not held while the signature is verified.
+    // The view is not locked while the signature is verified.
     let candidates = state.live.view().keys().signers(stamp.key, now());
     let is_by = |public_key: &[u8; 32]| signing::is_by(public_key, text, &stamp.signature);
     let Some((holder, _)) = candidates.iter().find(|(_, public_key)| is_by(public_key)) else {
-        // As much work without a key as with one; whatever comes of it, nobody signed.
+        // An unknown key costs as much work as a known one; the result is ignored.
         if candidates.is_empty() {
             std::hint::black_box(is_by(&NOBODYS));
         }

@@ -1,4 +1,4 @@
-//! Credits from one account to another.
+//! Transfers of credits from one account to another.
 
 use axum::extract::State;
 use schemas::{AccountId, ClientId, Command, Credits, Rejection};
@@ -16,7 +16,7 @@ use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
 use crate::told::ResultPart;
 
-/// Credits that were received.
+/// A completed transfer.
 #[derive(Serialize)]
 pub struct TransferAnswer {
     #[serde(serialize_with = "text")]
@@ -47,12 +47,12 @@ pub async fn transfer(
     let built = (|| Some((to?, amount?, client_id?)))();
     let (to, amount, client_id) = fields.finish(built)?;
     if to == from {
-        // What the engine would refuse anyway, told before anything is written.
+        // Refuse what the engine would reject anyway, before anything is written.
         return Err(Problem::rejection(Rejection::TransferToSelf).into());
     }
     let arrives_at = state.map.of_account(to);
     if state.halted.takes_no_commands(arrives_at) {
-        // It would be on its way until that shard is repaired.
+        // The transfer would stay in progress until that shard is repaired.
         return Err(Problem::shard_halted(arrives_at).into());
     }
     let command = Command::Transfer { from, to, amount, client_id };

@@ -1,4 +1,4 @@
-//! What may be written on the log: who reads it, and the raise of its vocabulary once all can.
+//! The vocabulary of the log: which parts read it, and raising it once all can.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ impl PartShape {
     }
 }
 
-/// What is written on a shard, and by whom it is read.
+/// The vocabulary of a shard, and the parts that read it.
 #[derive(Serialize)]
 struct ShardShape {
     shard: u16,
@@ -70,17 +70,17 @@ pub async fn parts(
     Ok(Answer::many(PartsAnswer { shards }, view.positions()))
 }
 
-/// What became of the raise on one shard.
+/// The result of the raise on one shard.
 #[derive(Serialize)]
 struct RaiseShape {
     shard: u16,
     raised: bool,
-    /// Why not.
+    /// Why it was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
 }
 
-/// What became of it everywhere.
+/// The result of the raise on all shards.
 #[derive(Serialize)]
 pub struct RaiseAnswer {
     to: u16,
@@ -90,7 +90,7 @@ pub struct RaiseAnswer {
     complete: bool,
     shards: Vec<RaiseShape>,
     command_id: String,
-    /// Where to see what the shards came to that have not answered.
+    /// Where to look for the shards that have not answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     look: Option<&'static str>,
 }
@@ -120,7 +120,7 @@ pub async fn raise(
     Ok(Answer::many(answer, raise.at))
 }
 
-/// What became of it on a shard.
+/// The result on a shard.
 enum Became {
     Raised,
     Refused(Rejection),
@@ -141,7 +141,7 @@ impl Became {
     }
 }
 
-/// The answers of all shards.
+/// Collects the answers of all shards.
 #[derive(Default)]
 struct Raise {
     open: usize,

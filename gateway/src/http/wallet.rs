@@ -1,4 +1,4 @@
-//! Credits out, by an admin; and how a deposit and a withdrawal are asked for.
+//! Withdrawals by an admin; and the fields of deposits and withdrawals.
 
 use axum::extract::State;
 use schemas::{AccountId, AdminId, ClientId, Command, Credits};
@@ -15,19 +15,19 @@ use crate::http::problem::Problem;
 use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
 
-/// What is asked.
+/// A requested movement of credits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Movement {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// How much.
+    /// The amount.
     pub amount: Credits,
     /// The client's own name for it.
     pub client_id: Option<ClientId>,
 }
 
 impl Movement {
-    /// From a body.
+    /// Reads a body.
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let account = fields.text("account_id", parse::account_id);
         let amount = fields.text("amount", parse::amount);
@@ -37,7 +37,7 @@ impl Movement {
     }
 }
 
-/// What was done.
+/// A completed withdrawal.
 #[derive(Serialize)]
 pub struct MovedAnswer {
     #[serde(serialize_with = "text")]
@@ -46,7 +46,7 @@ pub struct MovedAnswer {
     amount: Credits,
     #[serde(serialize_with = "text_or_null")]
     client_id: Option<ClientId>,
-    /// Who did it; null in the answer to a repeat, which may have been another admin's.
+    /// The admin who made it; null in the answer to a repeat, which may have been another admin's.
     #[serde(serialize_with = "text_or_null")]
     by: Option<AdminId>,
     command_id: String,

@@ -1,34 +1,34 @@
-//! What one connection may have of snapshots: bytes, which come back with time. Whoever is beyond it is heard again later; nothing is
-//! refused, and what was subscribed to goes on. Pure.
+//! The budget of snapshots of one connection, in bytes that refill with time. A connection beyond
+//! its budget is read again later; nothing is refused, and its subscriptions continue. Pure.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Bytes that a connection may have at once: all of its first snapshots.
+/// The most bytes of the budget: all of a connection's first snapshots.
 const BURST: f64 = 8.0 * 1024.0 * 1024.0;
 
-/// Bytes that come back each second.
+/// Bytes that refill each second.
 const EACH_SECOND: f64 = 1024.0 * 1024.0;
 
-/// What the smallest request counts for.
+/// The charge of the smallest request.
 const LEAST: usize = 1024;
 
-/// See the module.
+/// The budget of one connection.
 #[derive(Debug)]
 pub struct Budget {
-    /// Below zero when more was taken than was there.
+    /// Negative when more was taken than was available.
     left: f64,
     at: Instant,
 }
 
 impl Budget {
-    /// All of it.
+    /// Creates a full budget.
     pub fn full(now: Instant) -> Self {
         Self { left: BURST, at: now }
     }
 
-    /// A snapshot was sent.
+    /// Charges a snapshot.
     pub fn spend(&mut self, bytes: usize, now: Instant) {
         let since = now.saturating_duration_since(self.at).as_secs_f64();
         #[allow(clippy::cast_precision_loss, reason = "bytes of a message are far below 2^52")]
@@ -37,7 +37,7 @@ impl Budget {
         self.at = now;
     }
 
-    /// When the connection is heard again: a time that has passed if it is within its budget.
+    /// Returns when the connection is read again: a time in the past if it is within its budget.
     pub fn heard_from(&self) -> Instant {
         let lacks = (-self.left).max(0.0);
         self.at + Duration::from_secs_f64(lacks / EACH_SECOND)

@@ -1,10 +1,11 @@
-//! What happened to an account's orders and groups, as its `orders` channel tells it. Pure.
+//! Changes of an account's orders and groups, as its `orders` channel reports them. Pure.
 //!
-//!   outcome ─▶ *what happened* (once for all) ─▶ hub ─▶ session ─▶ *told as of each change* ─▶ socket
+//!   outcome ─▶ *what happened* (once for all clients) ─▶ hub ─▶ session ─▶ *message as of each change* ─▶ socket
 //!
-//! An order that comes in or is amended is told of before its own fills, then each fill as of itself, then its end, if it ended with a
-//! remainder. What a trade does not say of a resting order (what was filled of it before, and for how much) each session knows from its
-//! snapshot and from what it has told since.
+//! An accepted or amended order is reported before its own fills, then each fill with its
+//! cumulative totals, then the end of the order if it ended with a remainder. A trade does not
+//! contain what was filled of the resting order before, and for how much; each session knows it
+//! from its snapshot and from its earlier messages.
 
 use std::collections::HashMap;
 
@@ -20,33 +21,33 @@ use crate::db::ListedOrder;
 use crate::shapes::{Fill, Order, TradeRole, average_price, fills_of_taker, number, text};
 use crate::ws::protocol::{self, Delta};
 
-/// A delta of the channel, but for what a session knows.
+/// A delta of the channel, before a session completes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrdersDelta {
     delta: Delta,
     happened: Vec<Happened>,
 }
 
-/// What happened, as the log says it.
+/// A change, as the log contains it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Happened {
-    /// An order came in, before its fills.
+    /// An order was accepted, before its fills.
     Placed(Box<Order>),
-    /// A side of a trade. Of the taker it is known what is filled in all.
+    /// One side of a trade. For the taker, the cumulative quantity is known.
     Filled { order: OrderId, filled: Option<Quantity>, remaining: Quantity, fill: Fill },
     /// An order ended with a remainder.
     Cancelled { order: OrderId, quantity: Quantity, reason: CancelReason },
-    /// It was refused.
+    /// An order was rejected.
     Rejected(Box<Order>, Rejection),
-    /// It was amended, before its fills.
+    /// An order was amended, before its fills.
     Amended(OrderId, AmendedTerms),
-    /// It is for so much less.
+    /// An order was reduced.
     Reduced { order: OrderId, quantity: Quantity, reason: CancelReason },
-    /// Of a group.
+    /// A group changed.
     Group(Change),
 }
 
-/// Orders of one account that live, as far as a session has told.
+/// One account's live orders, as far as a session has reported them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tallies(HashMap<OrderId, OrderTally>);
 
@@ -65,14 +66,14 @@ impl OrderTally {
 }
 
 impl Tallies {
-    /// Those of a snapshot.
+    /// Creates the totals from a snapshot.
     pub fn of(orders: &[ListedOrder]) -> Self {
         Self(orders.iter().map(|listed| (listed.order.id, OrderTally::of(&listed.order))).collect())
     }
 }
 
-/// What happened to an order, or to a group of them, as it is told. `null` is what the session does not know, since its snapshot was not
-/// complete.
+/// A change of an order or a group, as it is sent. `null` stands for what the session does not know
+/// because its snapshot was incomplete.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "UPPERCASE")]
 enum Change {
@@ -145,7 +146,7 @@ enum Change {
 }
 
 impl Change {
-    /// What an event says of a group.
+    /// Returns what an event reports about a group.
     fn of_group(event: &Event) -> Option<Self> {
         let number = |group: &GroupId| group.number();
         match event {
@@ -165,7 +166,7 @@ impl Change {
     }
 }
 
-/// The account whose group an event makes, changes, triggers or deletes.
+/// Returns the account whose group an event creates, changes, triggers or deletes.
 pub fn account_of_group(event: &Event) -> Option<AccountId> {
     match event {
         Event::GroupSet { account, .. }
@@ -175,7 +176,7 @@ pub fn account_of_group(event: &Event) -> Option<AccountId> {
     }
 }
 
-/// The accounts whose orders an event changes: none, one, or a trade's two.
+/// Returns the accounts whose orders an event changes: none, one, or a trade's two.
 pub fn accounts_of(event: &Event) -> impl Iterator<Item = AccountId> {
     let accounts = match event {
         Event::OrderPlaced(placed) => [Some(placed.order.account), None],
@@ -188,7 +189,8 @@ pub fn accounts_of(event: &Event) -> impl Iterator<Item = AccountId> {
     accounts.into_iter().flatten()
 }
 
-/// What an outcome did to the orders of one account; `at_home`, to its groups as well.
+/// Returns an outcome's changes of one account's orders, and of its groups if this is the account's
+/// home.
 pub fn orders_delta(account: AccountId, at_home: bool, outcome: &Outcome, delta: &Delta) -> OrdersDelta {
     let (mut happened, mut entered) = (Vec::new(), None);
     for part in parts(outcome) {
@@ -202,7 +204,8 @@ pub fn orders_delta(account: AccountId, at_home: bool, outcome: &Outcome, delta:
     OrdersDelta { delta: *delta, happened }
 }
 
-/// An order that came in or was amended: the taker of the trades that follow, as of the last of them that was looked at.
+/// An accepted or amended order: the taker of the trades that follow it, as of the last trade
+/// processed.
 #[derive(Clone, Copy)]
 struct Entered {
     order: OrderId,
@@ -211,7 +214,7 @@ struct Entered {
     filled: Quantity,
     /// Its trades that are still to come.
     left: usize,
-    /// Why it ends behind them, if it does.
+    /// Why it ends after them, if it does.
     end: Option<CancelReason>,
 }
 
@@ -231,7 +234,7 @@ impl Entered {
         Self { order, account, quantity, filled: amended.filled - taken, left, end }
     }
 
-    /// What is not filled of it: it is matched, or rests.
+    /// The quantity that is not filled: it is matched, or rests.
     fn remaining(&self) -> Quantity {
         self.quantity - self.filled
     }
@@ -244,21 +247,21 @@ impl Entered {
         }
     }
 
-    /// As it was amended, before its fills; why it ends behind them is told then.
+    /// The order as amended, before its fills; the reason of its end is reported after them.
     fn terms(&self, amended: &OrderAmended) -> AmendedTerms {
         let (filled, remaining, status) = (self.filled, self.remaining(), self.status().name());
         let terms = AmendedTerms { filled, remaining, status, ..AmendedTerms::of(amended) };
         if self.end.is_some() { AmendedTerms { cancel_reason: None, ..terms } } else { terms }
     }
 
-    /// Its end, once all of its trades have come.
+    /// Its end, once all of its trades were processed.
     fn ended(&self) -> Option<Happened> {
         let reason = self.end.filter(|_| self.left == 0)?;
         Some(Happened::Cancelled { order: self.order, quantity: self.remaining(), reason })
     }
 }
 
-/// What the event at `index` did to the orders of one account.
+/// Returns the change of one account's orders by the event at `index`.
 fn happened_at(
     account: AccountId,
     part: &CommandEvents<'_>,
@@ -304,14 +307,14 @@ fn happened_at(
     }
 }
 
-/// One account's sides of a trade: none, one or both, the maker's first.
+/// Returns one account's sides of a trade: none, one or both, the maker's first.
 fn fills(account: AccountId, trade: &Trade, entered: Option<&mut Entered>, happened: &mut Vec<Happened>) {
     if trade.maker.account == account {
         let fill = Fill::of(trade, &trade.maker, TradeRole::Maker);
         let (order, remaining) = (trade.maker.order, trade.maker_remaining);
         happened.push(Happened::Filled { order, filled: None, remaining, fill });
     }
-    // No trade is without its taker's entry before it.
+    // A trade always follows its taker's event.
     let Some(taker) = entered.filter(|taker| taker.order == trade.taker.order) else { return };
     taker.filled = taker.filled + trade.quantity;
     taker.left = taker.left.saturating_sub(1);
@@ -324,7 +327,7 @@ fn fills(account: AccountId, trade: &Trade, entered: Option<&mut Entered>, happe
 }
 
 impl OrdersDelta {
-    /// Its text, with what `tallies` has, which then has this, too.
+    /// Returns the message's text, completed from `tallies`, and updates these.
     pub fn told(&self, tallies: &mut Tallies) -> String {
         let changes = self.happened.iter().map(|happened| tallies.change(happened)).collect();
         protocol::orders_delta(&self.delta, OrderChanges { changes })
@@ -338,7 +341,7 @@ pub struct OrderChanges {
 }
 
 impl Tallies {
-    /// A change as of itself.
+    /// A change with its cumulative totals.
     fn change(&mut self, happened: &Happened) -> Change {
         match happened {
             Happened::Placed(order) => {
@@ -406,7 +409,7 @@ mod tests {
 
     const DELTA: Delta = Delta { shard: SHARD, sequence: 7, previous: 5, time: Timestamp(7) };
 
-    /// What an account is told that knows of no order.
+    /// The messages of an account without known orders.
     fn told(account: u64, outcome: &Outcome) -> Value {
         told_on(account, outcome, &mut Tallies::default())
     }

@@ -1,8 +1,9 @@
-//! Who watches what, and handing each message to its watchers.
+//! Subscriptions, and the delivery of each message to its subscribers.
 //!
-//!   tail ─▶ fan-out ─▶ *hub* ─▶ one bounded queue a client ─▶ session ─▶ socket
+//!   tail ─▶ fan-out ─▶ *hub* ─▶ one bounded queue per client ─▶ session ─▶ socket
 //!
-//! A message is serialised once and shared. Handing over never waits: a client whose queue is full is let go, with a reason.
+//! A message is serialised once and shared. Delivery never waits: a client whose queue is full is
+//! evicted, with a reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,13 +18,13 @@ use crate::view::ViewChanges;
 use crate::ws::changes::{self, OrdersDelta};
 use crate::ws::protocol::{self, Delta};
 
-/// Messages that wait for one client at most.
+/// The most messages that wait for one client.
 pub const QUEUE_MAX: usize = 1_024;
 
-/// Subscriptions of one client at most.
+/// The most subscriptions of one client.
 pub const SUBSCRIPTIONS_MAX: usize = 256;
 
-/// Something that can be watched.
+/// A subject that clients can subscribe to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Subject {
     /// A market's levels.
@@ -34,50 +35,50 @@ pub enum Subject {
     Orders(AccountId),
 }
 
-/// A message on its way to a client.
+/// A message to a client.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// The outcome's shard.
     pub shard: Shard,
     /// The outcome's sequence.
     pub sequence: u64,
-    /// What is told, shared by all receivers.
+    /// The content, shared by all receivers.
     pub body: DeltaBody,
 }
 
-/// What a message tells.
+/// The content of a message.
 #[derive(Clone, Debug)]
 pub enum DeltaBody {
     /// JSON.
     Text(Utf8Bytes),
-    /// What each session adds to from what it knows.
+    /// Order changes, which each session completes with what it knows.
     Orders(Arc<OrdersDelta>),
 }
 
-/// Why a client is let go.
+/// Why a client is evicted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Eviction {
     /// Its queue was full.
     TooSlow,
-    /// More outcomes waited for the fan-out than it may have.
+    /// Too many outcomes waited for the fan-out.
     FanOutBehind,
-    /// The key that it came with was revoked.
+    /// The key that it authenticated with was revoked.
     KeyRevoked,
-    /// Whether that key was revoked cannot be seen any more.
+    /// The shard that would show the key's revocation has halted.
     HomeHalted,
 }
 
-/// A client's end of its queue.
+/// The receiving end of a client's queue.
 pub struct ClientQueue {
     /// The client.
     pub client: ClientNumber,
     /// Its messages.
     pub frames: mpsc::Receiver<Frame>,
-    /// Set once, when it is let go.
+    /// Set once, when the client is evicted.
     pub evicted: watch::Receiver<Option<Eviction>>,
 }
 
-/// A client, while this process runs.
+/// A client's number, unique while this process runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientNumber(u64);
 
@@ -88,34 +89,35 @@ struct Client {
     key: Option<(AccountId, ApiKeyId)>,
 }
 
-/// How far each shard was in a client's snapshot, as long as nothing later came of it. What is told up to there, the client has.
+/// How far each shard was in a client's snapshot, until something later is delivered. The client
+/// has everything up to there.
 type Start = Vec<(Shard, u64)>;
 
 struct WatchedSubject {
     clients: BTreeMap<ClientNumber, Start>,
-    /// The sequence of the last message, for each shard that told of this topic.
+    /// The sequence of the last message, for each shard that published on this subject.
     last: HashMap<Shard, u64>,
 }
 
-/// See the module.
+/// All clients and their subscriptions.
 pub struct Hub {
-    /// Which shard's word counts for an account.
+    /// Which shard's outcomes count for an account's groups.
     map: ShardMap,
     clients: HashMap<ClientNumber, Client>,
     topics: HashMap<Subject, WatchedSubject>,
     next: u64,
-    /// Messages handed to clients.
+    /// Messages delivered to clients.
     messages: Counter,
-    /// How many clients there are.
+    /// Connected clients.
     connected: Gauge,
 }
 
-/// The client has as many subscriptions as it may, or was let go.
+/// The client has reached its limit of subscriptions, or was evicted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotSubscribed;
 
 impl Hub {
-    /// Without clients.
+    /// Creates a hub without clients.
     pub fn new(map: ShardMap) -> Self {
         Self {
             map,
@@ -127,7 +129,7 @@ impl Hub {
         }
     }
 
-    /// A new client, without subscriptions.
+    /// Adds a client without subscriptions.
     pub fn connect(&mut self) -> ClientQueue {
         self.next += 1;
         let client = ClientNumber(self.next);
@@ -139,7 +141,7 @@ impl Hub {
         ClientQueue { client, frames, evicted }
     }
 
-    /// Forgets a client.
+    /// Removes a client.
     pub fn disconnect(&mut self, client: ClientNumber) {
         if let Some(state) = self.clients.remove(&client) {
             for topic in state.topics {
@@ -149,15 +151,15 @@ impl Hub {
         self.gauge();
     }
 
-    /// Notes whose key a client came with; its revocation ends the connection.
+    /// Notes whose key a client authenticated with; its revocation ends the connection.
     pub fn authenticated(&mut self, client: ClientNumber, account: AccountId, key: ApiKeyId) {
         if let Some(state) = self.clients.get_mut(&client) {
             state.key = Some((account, key));
         }
     }
 
-    /// Every later message of the topic goes to the client. `start` is how far each shard is that tells of it: the outcomes up to there may
-    /// still come to be published, and are not told to this client.
+    /// Subscribes a client to a subject. `start` is how far each shard is in the client's snapshot:
+    /// outcomes up to there may still be published and are not delivered to this client.
     pub fn subscribe(
         &mut self,
         client: ClientNumber,
@@ -175,14 +177,14 @@ impl Hub {
         Ok(())
     }
 
-    /// No later message of the topic goes to the client. What is in its queue already does.
+    /// Unsubscribes a client. Messages in its queue are still sent.
     pub fn unsubscribe(&mut self, client: ClientNumber, topic: Subject) {
         if self.clients.get_mut(&client).is_some_and(|state| state.topics.remove(&topic)) {
             self.leave(client, topic);
         }
     }
 
-    /// True if no topic's messages go to the client.
+    /// Returns true if the client has no subscription.
     pub fn watches_nothing(&self, client: ClientNumber) -> bool {
         self.clients.get(&client).is_none_or(|state| state.topics.is_empty())
     }
@@ -196,7 +198,7 @@ impl Hub {
         }
     }
 
-    /// Tells every watcher of what an outcome changed: one message a topic.
+    /// Delivers an outcome's changes to all subscribers: one message per subject.
     pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &ViewChanges) {
         for (&market, levels) in &changes.books {
             let body = |delta: &Delta| DeltaBody::Text(protocol::book_delta(market, levels, delta).into());
@@ -214,8 +216,8 @@ impl Hub {
         }
     }
 
-    /// The accounts whose orders or groups an outcome changed and that somebody watches. Of groups, other shards than the
-    /// account's home tell the same again.
+    /// Returns the accounts with subscribers whose orders or groups an outcome changed. Other
+    /// shards than the account's home repeat changes of groups.
     fn watched_accounts(&self, shard: Shard, events: &[Event]) -> BTreeSet<AccountId> {
         let with_groups = events.iter().filter_map(changes::account_of_group);
         let told_at_home = with_groups.filter(|&account| self.map.of_account(account) == shard);
@@ -253,12 +255,12 @@ impl Hub {
         }
     }
 
-    /// Lets go who came with one of these keys.
+    /// Evicts clients that authenticated with one of these keys.
     pub fn revoke(&mut self, keys: &[(AccountId, ApiKeyId)]) {
         self.evict_if(|with| keys.contains(&with), Eviction::KeyRevoked);
     }
 
-    /// Lets all clients go: they begin anew from snapshots.
+    /// Evicts all clients: they start again from snapshots.
     pub fn evict_all(&mut self, why: Eviction) {
         let all: Vec<_> = self.clients.keys().copied().collect();
         for client in all {
@@ -266,12 +268,12 @@ impl Hub {
         }
     }
 
-    /// True if nobody would be told anything.
+    /// Returns true if there is no subscriber at all.
     pub fn is_empty(&self) -> bool {
         self.clients.is_empty()
     }
 
-    /// Lets all clients go that came with a key of such an account.
+    /// Evicts all clients that authenticated with a key of such an account.
     pub fn evict_accounts(&mut self, is_one: impl Fn(AccountId) -> bool) {
         self.evict_if(|(account, _)| is_one(account), Eviction::HomeHalted);
     }
@@ -326,7 +328,7 @@ mod tests {
         crate::view::tests::listing("RAIN").market
     }
 
-    /// The deltas of one bid, placed and then taken by another account.
+    /// The deltas of one bid, placed and then filled by another account.
     fn run(hub: &mut Hub) {
         let mut view = view_with_market();
         let maker = placed(1, Entry::BuyYes, 5_000, 10, 0);
@@ -371,7 +373,7 @@ mod tests {
         let mut hub = hub();
         let (mut before, mut after) = (hub.connect(), hub.connect());
         hub.subscribe(before.client, Subject::Book(market()), [(SHARD, 3)]).unwrap();
-        // Its snapshot has the first outcome, which is not published yet.
+        // Its snapshot contains the first outcome, which is not published yet.
         hub.subscribe(after.client, Subject::Book(market()), [(SHARD, 5)]).unwrap();
         run(&mut hub);
         let links = |inbox: &mut ClientQueue| -> Vec<(u64, u64)> {

@@ -1,4 +1,4 @@
-//! WebSocket: events as they come.
+//! WebSocket: streams of events.
 //!
 //!   tail ─▶ hub ─▶ session ─▶ socket
 
@@ -24,10 +24,11 @@ use crate::http::problem::{Problem, kinds};
 use crate::http::signed::Unsigned;
 use crate::state::Shared;
 
-/// Bytes of a client's message.
+/// The most bytes of a client's message.
 pub const MESSAGE_MAX: usize = 4 * 1024;
 
-/// A connection's buffers; the library's default of 128 KiB would make 10,000 connections cost gigabytes.
+/// The size of a connection's buffers. With the library's default of 128 KiB, 10,000 connections
+/// would take gigabytes.
 const BUFFER: usize = 8 * 1024;
 
 /// `GET /v1/ws`
@@ -55,7 +56,8 @@ pub async fn upgrade(
     }))
 }
 
-/// Browsers say which page opens the connection; pages of strangers may not. Programs send no origin.
+/// Browsers send the origin of the page that opens the connection; only configured origins are
+/// allowed. Programs send none.
 fn check_origin(headers: &HeaderMap, allowed: &HashSet<String>) -> Result<(), Problem> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let fine = origins.all(|origin| origin.to_str().is_ok_and(|origin| allowed.contains(origin)));

@@ -1,10 +1,13 @@
-//! The snapshot of the `orders` channel, which comes from Postgres while its deltas come from the log.
+//! The snapshot of the `orders` channel. It comes from Postgres, while its deltas come from the
+//! log.
 //!
-//! Deltas are subscribed to first and held back. The snapshot is read once Postgres is as far as the view was then, so
-//! that nothing is missing between the two; deltas that the snapshot has already are dropped by their sequence.
+//! The session subscribes to deltas first and holds them back. It reads the snapshot once Postgres
+//! has reached the view's position at that time, so nothing is missing between the two, and drops
+//! deltas that the snapshot contains, by their sequence.
 //!
-//! One snapshot is under way for each connection: one that is replaced, or whose client is gone, is given up, down to its query. Of all
-//! connections a few are made at a time, beside the sessions.
+//! Each connection has at most one snapshot in progress: one that is replaced, or whose client has
+//! left, is aborted together with its query. Only a few snapshots of all connections are made at a
+//! time, outside of the sessions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,23 +28,24 @@ use crate::ws::protocol;
 
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
 
-/// Orders of a snapshot at most: the newest.
+/// The most orders of a snapshot: the newest.
 pub const SNAPSHOT_ORDERS_MAX: usize = 10_000;
 
-/// Snapshots that are made at the same time, for all connections: as many as leave Postgres and the processors to others.
+/// Snapshots of all connections that are made at the same time: few enough to leave Postgres and
+/// the processors to others.
 pub const SNAPSHOTS_AT_ONCE: usize = 2;
 
-/// What a snapshot counts for that is begun, whatever comes of it.
+/// What the budget is charged when a snapshot starts, whatever its result.
 pub const SNAPSHOT_COSTS: usize = 256 * 1024;
 
-/// The text of the account's live orders, and what they are as of.
+/// The text of the account's live orders, and its log positions.
 pub struct OrdersSnapshot {
     text: String,
     at: Vec<LogPosition>,
     tallies: Tallies,
 }
 
-/// Given up when it is dropped.
+/// Aborts the snapshot when it is dropped.
 pub struct SnapshotInProgress(AbortHandle);
 
 impl Drop for SnapshotInProgress {
@@ -50,26 +54,26 @@ impl Drop for SnapshotInProgress {
     }
 }
 
-/// Where the channel of one client stands.
+/// The state of one client's channel.
 #[derive(Default)]
 pub enum OrdersChannel {
     /// Not subscribed.
     #[default]
     Closed,
-    /// Subscribed; the snapshot is on its way.
+    /// Subscribed; the snapshot is in progress.
     Waiting {
-        /// The snapshot, or nothing if it could not be had.
+        /// Receives the snapshot, or nothing if it failed.
         snapshot: oneshot::Receiver<OrdersSnapshot>,
         /// Deltas since the subscription.
         held_back: Vec<Frame>,
-        /// Who makes it, for as long as it is waited for.
+        /// The task that makes the snapshot.
         _under_way: SnapshotInProgress,
     },
-    /// Snapshot sent.
+    /// The snapshot was sent.
     Open {
-        /// As of these sequences.
+        /// The sequences of the snapshot.
         since: HashMap<Shard, u64>,
-        /// What was told of each order that lives.
+        /// The running totals of each live order.
         tallies: Tallies,
     },
 }
@@ -78,27 +82,27 @@ pub enum OrdersChannel {
 pub enum Passage {
     /// Send this.
     Send(Utf8Bytes),
-    /// Not now, or not at all.
+    /// Hold it back, or drop it.
     Keep,
-    /// Too many are held back.
+    /// Too many deltas are held back.
     Overrun,
 }
 
-/// What came of waiting for the snapshot.
+/// The result of waiting for the snapshot.
 pub enum Arrival {
     /// The snapshot's text and the deltas that follow it.
     Snapshot(String, Vec<Utf8Bytes>),
-    /// It could not be had; the channel is closed again.
+    /// The snapshot failed; the channel is closed again.
     Unavailable,
 }
 
 impl OrdersChannel {
-    /// Begins to wait for the snapshot of `account`, at least as of `at_least`.
+    /// Starts the snapshot of `account`, at least as of `at_least`.
     pub fn open(state: Shared, account: AccountId, at_least: Vec<LogPosition>) -> Self {
         let (sender, snapshot) = oneshot::channel();
         Self::waiting(snapshot, async move {
             if let Some(found) = read(&state, account, &at_least).await {
-                // The client may be gone; then nobody wants it.
+                // The client may have left.
                 let _ = sender.send(found);
             }
         })
@@ -109,7 +113,7 @@ impl OrdersChannel {
         Self::Waiting { snapshot, held_back: Vec::new(), _under_way: under_way }
     }
 
-    /// Waits for the snapshot; for ever if none is on its way.
+    /// Waits for the snapshot; forever if none is in progress.
     pub async fn arrival(&mut self) -> Arrival {
         let Self::Waiting { snapshot, held_back, .. } = self else { return std::future::pending().await };
         let Ok(OrdersSnapshot { text, at, mut tallies }) = snapshot.await else {
@@ -123,7 +127,7 @@ impl OrdersChannel {
         Arrival::Snapshot(text, follow)
     }
 
-    /// Judges a delta.
+    /// Decides what to do with a delta.
     pub fn pass(&mut self, frame: Frame) -> Passage {
         match self {
             Self::Closed => Passage::Keep,
@@ -145,7 +149,7 @@ fn text_of(frame: Frame, tallies: &mut Tallies) -> Utf8Bytes {
     }
 }
 
-/// True if the snapshot does not have it already.
+/// Returns true if the snapshot does not contain the delta.
 fn is_news(since: &HashMap<Shard, u64>, frame: &Frame) -> bool {
     frame.sequence > since.get(&frame.shard).copied().unwrap_or(0)
 }
@@ -172,7 +176,7 @@ async fn make(
     let turn = turn.map_err(|_| "too many others are made".to_owned())?.map_err(|error| error.to_string())?;
     let (orders, more, at) =
         state.database.live_orders(account, SNAPSHOT_ORDERS_MAX).await.map_err(|error| error.to_string())?;
-    // Milliseconds for as many orders as there may be.
+    // Takes milliseconds for the most orders that a snapshot has.
     let text = tokio::task::spawn_blocking(move || {
         let text = protocol::orders_snapshot(&orders, !more, &at);
         drop(turn);

@@ -1,4 +1,4 @@
-//! The messages of the WebSocket, both ways. Pure; documented in API.md.
+//! The WebSocket's messages in both directions. Pure; API.md documents them.
 
 use schemas::ids::LogPosition;
 use schemas::{AccountId, MarketId, Shard, Timestamp};
@@ -13,22 +13,22 @@ use crate::signing::{self, Stamp};
 use crate::view::book::Level;
 use crate::view::trades::RecentTrades;
 
-/// What a client asks.
+/// A client's request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SocketRequest {
-    /// Something to sign, please.
+    /// Asks for a challenge to sign.
     Challenge,
-    /// This is who I am.
+    /// Authenticates the connection.
     Auth(Proof),
-    /// Watch a channel.
+    /// Subscribes to a channel.
     Subscribe(Channel),
-    /// Do not watch it any longer.
+    /// Unsubscribes from a channel.
     Unsubscribe(Channel),
-    /// Are you there?
+    /// Asks for a sign of life.
     Ping,
 }
 
-/// What a client proves itself with.
+/// How a client authenticates.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Proof {
     /// A key with its secret, as presented.
@@ -62,7 +62,7 @@ pub enum Channel {
 }
 
 impl SocketRequest {
-    /// Reads a message of a client.
+    /// Parses a client's message.
     pub fn parse(message: &str) -> Result<Self, Problem> {
         let mut fields = Fields::parse(message.as_bytes())?;
         let op = fields.text("op", |op| match op {
@@ -113,14 +113,14 @@ fn channel(fields: &mut Fields) -> Option<Channel> {
     }
 }
 
-/// Where a delta stands in its channel.
+/// A delta's place in its channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Delta {
     /// The outcome's shard.
     pub shard: Shard,
     /// The outcome's sequence.
     pub sequence: u64,
-    /// The sequence of the message before on this channel and shard.
+    /// The sequence of the previous message on this channel and shard.
     pub previous: u64,
     /// The outcome's time.
     pub time: Timestamp,
@@ -165,12 +165,13 @@ impl<'a, T: Serialize> Envelope<'a, T> {
     }
 }
 
-/// Serialising these types cannot fail: no maps with odd keys, no fallible members.
+/// Serialising these types cannot fail: they have no maps with non-string keys and no fallible
+/// members.
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain structs of texts and numbers")
 }
 
-/// All levels of a market, of which `levels` is the text: see [`crate::books`].
+/// All levels of a market; `levels` is their text (see [`crate::books`]).
 pub fn book_snapshot(market: MarketId, at: LogPosition, levels: &str) -> String {
     let (shard, sequence) = (at.shard, at.sequence);
     format!(
@@ -178,7 +179,7 @@ pub fn book_snapshot(market: MarketId, at: LogPosition, levels: &str) -> String 
     )
 }
 
-/// The levels that an outcome touched, as they are now.
+/// The levels that an outcome changed, with their new quantities.
 pub fn book_delta(market: MarketId, levels: &[Level], delta: &Delta) -> String {
     #[derive(Serialize)]
     struct Body {
@@ -203,12 +204,12 @@ pub fn trades_delta(market: MarketId, trades: &[PublicTrade], delta: &Delta) -> 
     Envelope::delta("trades", Some(market), delta, Trades { trades: trades.iter().collect() })
 }
 
-/// What an outcome did to the orders of an account.
+/// The changes of an account's orders by an outcome.
 pub fn orders_delta<T: Serialize>(delta: &Delta, changes: T) -> String {
     Envelope::delta("orders", None, delta, changes)
 }
 
-/// Coordinates as an object: `{"0": 17, "2": 41}`.
+/// Log positions as an object: `{"0": 17, "2": 41}`.
 pub struct LogPositions<'a>(pub &'a [LogPosition]);
 
 impl Serialize for LogPositions<'_> {
@@ -221,7 +222,7 @@ impl Serialize for LogPositions<'_> {
     }
 }
 
-/// An account's live orders; `complete` if there are no more.
+/// An account's live orders; `complete` is true if there are no more.
 pub fn orders_snapshot<T: Serialize>(orders: &[T], complete: bool, positions: &[LogPosition]) -> String {
     #[derive(Serialize)]
     struct Message<'a, T> {
@@ -234,12 +235,12 @@ pub fn orders_snapshot<T: Serialize>(orders: &[T], complete: bool, positions: &[
     json(&Message { r#type: "snapshot", channel: "orders", positions: LogPositions(positions), complete, orders })
 }
 
-/// What the next `auth` of this connection signs.
+/// The challenge that the next `auth` of this connection signs.
 pub fn challenge(challenge: &str) -> String {
     json(&serde_json::json!({ "type": "challenge", "challenge": challenge }))
 }
 
-/// What of that which the gateway depends on is not well now: nothing, if all is.
+/// The degraded dependencies of the gateway; empty if there are none.
 pub fn status(degraded: &[String]) -> String {
     json(&serde_json::json!({ "type": "status", "degraded": degraded }))
 }
@@ -249,13 +250,13 @@ pub fn authenticated(account: AccountId) -> String {
     json(&serde_json::json!({ "type": "authenticated", "account_id": account.to_string() }))
 }
 
-/// A channel is watched no longer.
+/// A subscription ended.
 pub fn unsubscribed(channel: &str, market: Option<MarketId>) -> String {
     let market = market.map(|id| id.to_string());
     json(&serde_json::json!({ "type": "unsubscribed", "channel": channel, "market_id": market }))
 }
 
-/// Still here.
+/// The answer to a ping.
 pub const PONG: &str = r#"{"type":"pong"}"#;
 
 /// A request was not understood or not granted.

@@ -1,4 +1,5 @@
-//! One client's connection: reads its requests, writes its messages, watches its pulse. One task; all waits are bounded.
+//! One client's connection: reads requests, writes messages, checks for signs of life. One task;
+//! all waits are bounded.
 
 use std::time::Duration;
 
@@ -23,19 +24,19 @@ use crate::ws::hub::{ClientNumber, ClientQueue, DeltaBody, Eviction, Frame, NotS
 use crate::ws::orders::{Arrival, OrdersChannel, Passage, SNAPSHOT_COSTS};
 use crate::ws::protocol::{self, Channel, Proof, SocketRequest};
 
-/// Pings of the server.
+/// Interval between the server's pings.
 pub const PING_EVERY: Duration = Duration::from_secs(30);
-/// How long nothing may be heard of a client, not even a pong.
+/// How long a client may be silent, pongs included.
 pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Messages that are written together when many wait.
+/// The most messages that are written together.
 const BATCH: usize = 64;
 
 /// How long a client may take to answer a close.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Requests in a row that are not understood, before the client is let go.
+/// Requests in a row that are not understood before the client is disconnected.
 pub const BAD_REQUESTS_MAX: u32 = 32;
 
 /// Why a connection ends.
@@ -43,34 +44,34 @@ pub const BAD_REQUESTS_MAX: u32 = 32;
 enum SessionEnd {
     /// The client left, or the connection broke.
     Gone,
-    /// The client says goodbye, and hears the same.
+    /// The client sent a close, and gets one.
     Closed,
-    /// A message is larger than it may be.
+    /// A message is too large.
     TooBig,
     /// A text is not UTF-8.
     NotText,
-    /// What came is not WebSocket.
+    /// The bytes are not WebSocket.
     NotWebSocket,
-    /// It showed no key, watches nothing and asks nothing.
+    /// The connection has no key, no subscription and no request.
     Idle,
     /// The gateway stops.
     Shutdown,
     /// Too many requests that are not understood.
     BadRequests,
-    /// Nothing was heard for too long.
+    /// The client was silent for too long.
     Silent,
-    /// It does not keep up.
+    /// The client does not keep up.
     TooSlow,
     /// The gateway does not keep up with all clients together.
     FanOutBehind,
-    /// Its key was revoked.
+    /// The client's key was revoked.
     KeyRevoked,
-    /// Whether its key was revoked cannot be seen any more.
+    /// The shard that would show the key's revocation has halted.
     HomeHalted,
 }
 
 impl SessionEnd {
-    /// The close frame, if there is somebody to get it.
+    /// Returns the close frame, if the client can still receive one.
     fn frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
             Self::Gone | Self::Closed => return None,
@@ -106,7 +107,7 @@ impl From<axum::Error> for SessionEnd {
         match error.into_inner().downcast_ref() {
             Some(tungstenite::Error::Capacity(_)) => Self::TooBig,
             Some(tungstenite::Error::Utf8(_)) => Self::NotText,
-            // These are not the client's doing.
+            // Not caused by the client.
             Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Self::Gone,
             Some(tungstenite::Error::Protocol(_)) => Self::NotWebSocket,
             _ => Self::Gone,
@@ -143,14 +144,15 @@ struct SocketSession {
     state: Shared,
     inbox: ClientQueue,
     key: Option<KeyHolder>,
-    /// What the next `auth` signs. A message that others have heard signs another connection's.
+    /// The challenge that the next `auth` signs. A message overheard elsewhere signs another
+    /// connection's challenge.
     challenge: Option<String>,
     orders: OrdersChannel,
     heard: Instant,
-    /// When it asked for something last.
+    /// When the client sent its last request.
     asked: Instant,
     bad_requests: u32,
-    /// What it may still have of snapshots.
+    /// The client's budget of snapshots.
     budget: Budget,
 }
 
@@ -163,7 +165,7 @@ impl SocketSession {
         let mut looks = interval(self.state.socket_idle_within);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut status = self.state.degraded.clone();
-        // Told at once if there is something to tell, and then of every change.
+        // Reports the current status if it is not empty, and then every change.
         if !status.borrow_and_update().is_empty() {
             status.mark_changed();
         }
@@ -187,18 +189,19 @@ impl SocketSession {
             if let Err(end) = went_on {
                 return end;
             }
-            // Requests that are here already would be served without a pause.
+            // Requests that arrived already would be served without a pause.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Pings keep nobody here who has nothing to do.
+    /// Pings alone do not keep an idle connection open.
     fn look(&self) -> Result<(), SessionEnd> {
         let is_idle = self.key.is_none() && self.asked.elapsed() >= self.state.socket_idle_within;
         if is_idle && self.state.live.hub().watches_nothing(self.inbox.client) { Err(SessionEnd::Idle) } else { Ok(()) }
     }
 
-    /// Says why, and hears what the client says to that. Best effort: it may be gone or not read.
+    /// Sends the reason and waits for the client's close. Best effort: the client may have left, or
+    /// not read.
     async fn close(mut self, end: SessionEnd) {
         if let Some(frame) = end.frame() {
             let said = timeout(WRITE_WITHIN, self.socket.send(Message::Close(Some(frame)))).await;
@@ -208,7 +211,7 @@ impl SocketSession {
         }
         if end != SessionEnd::Gone {
             let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-            // A client that does not answer has had its time.
+            // The client had its time to answer.
             let _answered = timeout(CLOSE_WITHIN, rest).await;
         }
     }
@@ -220,7 +223,8 @@ impl SocketSession {
         self.write([Message::Ping(axum::body::Bytes::new())]).await
     }
 
-    /// Writes messages with one flush, a bounded time, unless the client is let go meanwhile.
+    /// Writes messages with one flush, within a bounded time, unless the client is evicted
+    /// meanwhile.
     async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), SessionEnd> {
         let socket = &mut self.socket;
         let all = async {
@@ -288,9 +292,9 @@ impl SocketSession {
                 Err(problem) => self.complain(&problem).await,
             },
             Message::Binary(_) => self.complain(&Problem::new(kinds::MALFORMED_JSON).detail("text, please")).await,
-            // Pings are answered by the library, with the next write at the latest.
+            // The library answers pings, with the next write at the latest.
             Message::Ping(_) | Message::Pong(_) => Ok(()),
-            // The library answers it while the rest is heard.
+            // The library answers it while the rest is read.
             Message::Close(_) => Err(SessionEnd::Closed),
         }
     }
@@ -335,7 +339,7 @@ impl SocketSession {
         }
     }
 
-    /// A challenge is signed once, whatever comes of it.
+    /// A challenge is used once, whatever the result.
     fn holder(&mut self, proof: &Proof) -> Result<KeyHolder, Problem> {
         match proof {
             Proof::Key(api_key) => holder(api_key, &self.state),
@@ -353,12 +357,13 @@ impl SocketSession {
             return self.refuse(&problem, Some("auth")).await;
         }
         self.state.live.hub().authenticated(self.inbox.client, key.account, key.key);
-        // It may have been left behind since the key was looked at, and before the hub knew of this connection.
+        // The shard may have halted since the key was checked, before the hub knew of this
+        // connection.
         if self.state.halted.is_left_behind(self.state.map.of_account(key.account)) {
             return Err(SessionEnd::HomeHalted);
         }
         let account = key.account;
-        // What the key before opened, this one need not see.
+        // The new key need not have access to what the old key subscribed to.
         if !key.scopes.contains(Scopes::READ) {
             self.state.live.hub().unsubscribe(self.inbox.client, Subject::Orders(account));
             self.orders = OrdersChannel::default();
@@ -367,7 +372,7 @@ impl SocketSession {
         self.say(protocol::authenticated(account)).await
     }
 
-    /// The snapshot, or nothing if it is still to come.
+    /// Returns the snapshot, or nothing if it is still in progress.
     async fn subscribe(&mut self, channel: Channel) -> Result<Option<String>, Problem> {
         let client = self.inbox.client;
         let live = &self.state.live;
@@ -399,7 +404,7 @@ impl SocketSession {
                 let at_least = live.subscribe(|view, hub| {
                     let positions = view.positions();
                     let start = positions.iter().map(|at| (at.shard, at.sequence));
-                    // A key that was revoked between its arrival and now opens nothing.
+                    // A key that was revoked between its message's arrival and now opens nothing.
                     if !view.keys().is_valid(key) {
                         return Err(Problem::new(kinds::UNAUTHENTICATED));
                     }
@@ -437,12 +442,13 @@ impl SocketSession {
     fn market(&self, name: &str) -> Result<MarketId, Problem> {
         let view = self.state.live.view();
         let market = view.market_named(name).map(|live| live.market.listing.market);
-        // What was subscribed to before the market was archived can be given up.
+        // A subscription from before the market was archived can still be ended.
         market.or_else(|| view.archived_named(name)).ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))
     }
 }
 
-/// Registers for a market's topic and copies what its snapshot is made of, at the same moment. Both locks are held for no longer.
+/// Subscribes to a market's subject and copies the data of its snapshot at the same moment. Both
+/// locks are held no longer than that.
 fn watch_market<T>(
     live: &Live,
     client: ClientNumber,
@@ -464,11 +470,11 @@ fn too_many(NotSubscribed: NotSubscribed) -> Problem {
     Problem::new(kinds::OVERLOADED).detail("no more subscriptions on this connection")
 }
 
-/// Waits until the client is let go.
+/// Waits until the client is evicted.
 async fn evicted(evicted: &mut watch::Receiver<Option<Eviction>>) -> SessionEnd {
     match evicted.wait_for(Option::is_some).await.map(|why| *why) {
         Ok(Some(why)) => why.into(),
-        // The hub forgot the client without a reason: only at its end.
+        // The hub dropped the client without a reason: only at its end.
         Ok(None) | Err(_) => SessionEnd::Gone,
     }
 }

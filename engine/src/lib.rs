@@ -1,14 +1,19 @@
-//! The shard process: takes shards over, runs them, relays their messages, keeps snapshots.
+//! The shard process: takes over shards, runs them, relays their messages, and writes snapshots.
 //!
-//!   lfg.commands[s] ─▶ *engine* ─▶ lfg.events[s] ─▶ (back into the *engine*: only what came back counts)
+//! lfg.commands[s] ─▶ *engine* ─▶ lfg.events[s] ─▶ (back into the *engine*: only what was read back
+//! counts)
 //!
-//! Every process follows every shard of the log, or those of its choice ([`standby`]), one thread each, so that it can take them over at
-//! once. A consumer group says which process should lead which shard ([`ownership`]); terms in the log make that safe, whatever the group does.
+//! Every process follows every shard of the log, or a configured selection ([`standby`]), with one
+//! thread per shard, so that it can take them over at once. A consumer group chooses which process
+//! should lead which shard ([`ownership`]); terms in the log keep that safe, whatever the group
+//! does.
 //!
-//! - [`log`]: what the loop needs of the outside, as small traits; [`kafka_log`]: the same over Kafka.
+//! - [`log`]: the loop's interfaces to the outside, as small traits; [`kafka_log`]: their
+//!   implementation over Kafka.
 //! - [`shard`]: the loop of one shard, over those traits.
-//! - [`snapshotter`]: writes snapshots beside the loops; the crate `snapshots`: where they are kept.
-//! - [`commands`]: what an operator can ask for: topics, run, verify, inspect.
+//! - [`snapshotter`]: writes snapshots outside the loops; the crate `snapshots`: where they are
+//!   stored.
+//! - [`commands`]: the subcommands for operators: topics, run, verify, inspect, quarantine.
 //!
 //! Absent: every rule of the exchange. They are in `engine_core`, which does no I/O.
 

@@ -1,5 +1,5 @@
-//! What a shard's loop needs of the outside. The loop owns these traits; production puts Kafka, a clock and a folder behind
-//! them, a simulation puts memory and injected faults.
+//! The traits that a shard's loop needs from outside. The loop owns them; production implements
+//! them with Kafka, a clock and a folder, the simulation with memory and injected faults.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use schemas::{CommandId, Quarantine, Shard, Timestamp};
 use service::kafka::KafkaFault;
 pub use snapshots::{SnapshotStore, SnapshotStoreFault};
 
-/// Which of a shard's two partitions a record came from.
+/// One of a shard's two partitions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogPartition {
-    /// What became true.
+    /// The events topic.
     Events,
-    /// What is asked.
+    /// The commands topic.
     Commands,
 }
 
@@ -21,15 +21,15 @@ pub enum LogPartition {
 pub struct LogRecord<'a> {
     /// The partition.
     pub source: LogPartition,
-    /// Its place there.
+    /// The record's offset.
     pub offset: u64,
     /// The broker's append time.
     pub time: Timestamp,
-    /// The record.
+    /// The record's bytes.
     pub bytes: &'a [u8],
 }
 
-/// What a partition has.
+/// The range of offsets of a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extent {
     /// The offset of the first record.
@@ -45,43 +45,47 @@ impl std::fmt::Display for Extent {
     }
 }
 
-/// A record was not taken for writing.
+/// A record was not accepted for writing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AppendFault {
-    /// There is no room now. Nothing was written; try the same record again, before any other.
+    /// The queue is full. Nothing was written; try the same record again, before any other.
     #[error("the writer's queue is full")]
     Full,
-    /// The writer is broken. Records taken earlier may be missing from the log: give up leadership and recover.
+    /// The writer is broken. Records accepted earlier may be missing from the log: give up
+    /// leadership and recover.
     #[error("the writer failed")]
     WriterLost,
 }
 
-/// One shard's view of the log: its own two partitions to read, all commands partitions to write.
+/// One shard's view of the log: reads its own two partitions, writes to all commands partitions.
 pub trait ShardLog {
-    /// Reads events from `events` on, and no commands. `commands`: an offset of theirs that is there.
+    /// Reads events from `events`, and no commands. `commands`: an existing offset of the commands
+    /// partition.
     fn follow_from(&mut self, events: u64, commands: u64) -> Result<(), KafkaFault>;
 
-    /// Reads commands as well, from `offset` on.
+    /// Reads commands as well, from `offset`.
     fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault>;
 
-    /// Reads no more commands.
+    /// Stops reading commands.
     fn stop_consuming(&mut self) -> Result<(), KafkaFault>;
 
-    /// Reads nothing, until [`ShardLog::follow_from`].
+    /// Stops reading, until [`ShardLog::follow_from`].
     fn rest(&mut self) -> Result<(), KafkaFault>;
 
-    /// What a partition of the shard has now. Its end is that of what no broker can lose alone.
+    /// Returns the current range of offsets of a partition. Its end includes only records that no
+    /// single broker can lose.
     fn extent(&mut self, source: LogPartition) -> Result<Extent, KafkaFault>;
 
-    /// The first command that had no outcome when a leader last said so, in a place that is not the log; 0 if none ever
-    /// did.
+    /// Returns the first command without an outcome, as a leader last committed it outside the log;
+    /// 0 if none ever did.
     fn committed(&mut self) -> Result<u64, KafkaFault>;
 
-    /// The quarantine of the events record at `offset`, if admins put it aside.
+    /// Returns the quarantine of the events record at `offset`, if admins have quarantined it.
     fn quarantine_of(&mut self, offset: u64) -> Result<Option<Quarantine>, KafkaFault>;
 
-    /// Hands the next record to `visit`; `None` when there was none within `timeout`. A command comes only if `hungry`; it
-    /// is kept, in order, until then. Passing troubles of the cluster are waited out.
+    /// Passes the next record to `visit`; `None` if there was none within `timeout`. Commands are
+    /// delivered only if `hungry`; until then they are kept, in order. Temporary cluster problems
+    /// are waited out.
     fn poll<R>(
         &mut self,
         hungry: bool,
@@ -89,28 +93,29 @@ pub trait ShardLog {
         visit: impl FnOnce(LogRecord<'_>) -> R,
     ) -> Result<Option<R>, KafkaFault>;
 
-    /// Writes to the shard's events partition, after everything written there before through the same writer.
+    /// Writes to the shard's events partition, after everything written there before through the
+    /// same writer.
     fn append_event(&mut self, bytes: &[u8]) -> Result<(), AppendFault>;
 
     /// Writes to the commands partition of `to`.
     fn append_command(&mut self, to: Shard, bytes: &[u8]) -> Result<(), AppendFault>;
 
-    /// True if the writer is broken: see [`AppendFault::WriterLost`].
+    /// Returns true if the writer is broken: see [`AppendFault::WriterLost`].
     fn writer_is_lost(&self) -> bool;
 
-    /// A working writer again, if the present one is broken.
+    /// Replaces the current writer if it is broken.
     fn renew_writer(&mut self) -> Result<(), KafkaFault>;
 }
 
-/// Time and identity, for the loop's timers only: what is decided has the log's time.
+/// Time and identity, for the loop's timers only: decisions use the log's time.
 pub trait Clock {
     /// The wall clock.
     fn wall(&self) -> Timestamp;
 
-    /// Time since some fixed moment; never goes back.
+    /// Returns the time since a fixed moment; never decreases.
     fn elapsed(&self) -> Duration;
 
-    /// A command id that nobody else has.
+    /// Returns a unique command id.
     fn command_id(&mut self) -> CommandId;
 
     /// Returns after `pause`.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use engine::commands::{inspect, quarantine, run, topics, verify};
 
-/// Runs the shards of the exchange's log, and looks after it.
+/// Runs and maintains the shards of the exchange's log.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct EngineCli {
@@ -17,13 +17,13 @@ struct EngineCli {
 enum EngineCommand {
     /// Creates the log's topics, or verifies them.
     Topics(topics::TopicsArgs),
-    /// Follows all shards, and leads those that the group gives it.
+    /// Follows all shards, and leads those that the consumer group assigns to it.
     Run(run::EngineArgs),
-    /// Folds the whole log from the beginning and proves that it keeps its rules.
+    /// Folds the whole log from the beginning and verifies that it keeps its rules.
     Verify(verify::VerifyArgs),
     /// Prints a shard's records, decoded.
     Inspect(inspect::InspectArgs),
-    /// Puts aside a record or a command at which a shard halts, by two admins' word.
+    /// Quarantines a record or a command at which a shard halts, with the keys of two admins.
     Quarantine(quarantine::QuarantineArgs),
 }
 

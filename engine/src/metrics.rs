@@ -1,51 +1,53 @@
 //! The engine's metrics: every name, in one place.
 //!
-//! All carry the label `shard`.
+//! All have the label `shard`.
 
 use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics::{gauge, histogram};
 use schemas::Shard;
 
-/// Commands that this process decided.
+/// Counts commands that this process decided.
 pub const COMMANDS_HANDLED: &str = "lfg_engine_commands_handled_total";
-/// Outcomes that count, own or followed.
+/// Counts outcomes that count, own or followed.
 pub const OUTCOMES_READ: &str = "lfg_engine_outcomes_read_total";
-/// Records and events that were passed over because this build does not know them and need not.
+/// Counts records and events that were skipped because this build does not know them and need not.
 pub const UNKNOWN: &str = "lfg_engine_unknown_total";
-/// State hashes since the last recovery that were made in a way which this build does not know, so that nobody here has
-/// checked them.
+/// State hashes since the last recovery that were computed in a way that this build does not know,
+/// so this process has not checked them.
 pub const UNCHECKED_HASHES: &str = "lfg_engine_unchecked_hashes";
-/// From the broker's append of a command to its outcome read back by its writer.
+/// Seconds from the broker's append of a command until its outcome was read back by its writer.
 pub const OUTCOME_SECONDS: &str = "lfg_engine_outcome_seconds";
-/// Outcomes written and not read back yet.
+/// Outcomes written and not yet read back.
 pub const UNCONFIRMED: &str = "lfg_engine_unconfirmed_outcomes";
 /// 0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted.
 pub const ROLE: &str = "lfg_engine_role";
 /// The sequence of the last outcome read.
 pub const SEQUENCE: &str = "lfg_engine_position_sequence";
-/// Commands in the log that have no outcome yet; of shards that this process leads.
+/// Commands in the log without an outcome, of shards that this process leads.
 pub const COMMANDS_LAG: &str = "lfg_engine_commands_lag";
-/// How long a snapshot took to make: from the one before it and the log since. No loop stands still for it.
+/// Seconds to make a snapshot from the previous one and the log since then. No loop waits for it.
 pub const SNAPSHOT_SECONDS: &str = "lfg_engine_snapshot_seconds";
 /// Bytes of the last snapshot.
 pub const SNAPSHOT_BYTES: &str = "lfg_engine_snapshot_bytes";
-/// Snapshots that could not be made or written.
+/// Counts snapshots that could not be made or written.
 pub use snapshots::SNAPSHOTS_FAILED;
-/// Messages that the relay sent again.
+/// Counts messages that the relay sent again.
 pub const RELAY_RESENDS: &str = "lfg_engine_relay_resends_total";
-/// Terms that this process began.
+/// Counts terms that this process began.
 pub const TERMS_TAKEN: &str = "lfg_engine_terms_taken_total";
-/// Times that this process led and another writer's term ended that.
+/// Counts the times that this process led and was deposed by another writer's term.
 pub const DEPOSED: &str = "lfg_engine_deposed_total";
 
-/// 1 if the group gives this process a shard that has halted here, so that nobody new leads it; else 0.
+/// 1 if the group assigns to this process a shard that has halted here, so that no other process
+/// leads it; else 0.
 pub const HALTED_AND_OWNED: &str = "lfg_engine_halted_and_owned";
 /// 1 while the shard is not led here because the broker's clock is too far ahead; else 0.
 pub const CLOCK_ALARM: &str = "lfg_engine_clock_alarm";
-/// Commands whose time was further ahead of the own clock than a leader accepts, and was set back.
+/// Counts commands whose time was further ahead of the leader's own clock than it accepts, and was
+/// set back.
 pub const TIMES_CLAMPED: &str = "lfg_engine_times_clamped_total";
 
-/// Tells Prometheus what the names mean.
+/// Describes the metrics to Prometheus.
 pub fn describe() {
     describe_counter!(COMMANDS_HANDLED, "commands that this process decided");
     describe_counter!(OUTCOMES_READ, "outcomes that count, own or followed");
@@ -101,7 +103,7 @@ pub struct ShardMetrics {
 }
 
 impl ShardMetrics {
-    /// Those of `shard`.
+    /// Returns the metrics of `shard`.
     pub fn of(shard: Shard) -> Self {
         let shard = shard.to_string();
         Self {

@@ -1,18 +1,20 @@
-//! Which process should lead which shard: membership in a consumer group over the commands topic.
+//! Chooses which process should lead which shard, by membership in a consumer group over the
+//! commands topic.
 //!
-//!   group coordinator ─▶ *ownership* ─▶ wants of each shard's loop
+//! group coordinator ─▶ *ownership* ─▶ wanted state of each shard's loop
 //!
-//! The group only chooses; terms make it safe. The member reads no commands: every shard's loop has its own consumer,
-//! open and warm whether it leads or not. How far the outcomes of the shards led here have come back is committed every
-//! second: for lag monitors, and because it is kept apart from the events. An engine that finds fewer outcomes there
-//! leads nothing (ADR 19).
+//! The group only chooses; terms make it safe. The member reads no commands: the shards' loops read
+//! through another consumer, which stays open and warm whether they lead or not. Once a second it
+//! commits up to where the outcomes of the shards led here have been read back: for lag monitors,
+//! and as a record outside the events topic. An engine that finds fewer outcomes on the log than
+//! were committed leads nothing (ADR 19).
 //!
 //! | what happens                         | the loop                                                                     |
 //! |--------------------------------------|------------------------------------------------------------------------------|
-//! | this process ends                    | resigns first, so the next owner starts where this one ended                 |
-//! | the group gives the shard to another | goes on until that one takes over: it may be recovering still, or have halted |
+//! | this process ends                    | resigns first, so the next leader starts where this one ended                |
+//! | the group assigns the shard elsewhere | continues until the other process takes over: it may be recovering or halted |
 //! | the membership fails                 | resigns                                                                      |
-//! | the group gives us a shard           | takes over as soon as it has recovered; never if it has halted               |
+//! | the group assigns a shard to us      | takes over as soon as it has recovered; never if it has halted               |
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -30,24 +32,25 @@ use service::{ReadinessPart, Shutdown};
 use crate::metrics::{COMMANDS_LAG, HALTED_AND_OWNED};
 use crate::shard::{Control, ShardRole};
 
-/// How long a shard may take to resign before the group is left anyway.
+/// How long a shard may take to resign before the process leaves the group anyway.
 const RESIGN_WITHIN: Duration = Duration::from_secs(2);
 
-/// How fast an end is heard.
+/// How often a request to end is checked.
 const POLL: Duration = Duration::from_millis(20);
 
 /// How often lag is measured.
 const ACCOUNT_EVERY: Duration = Duration::from_secs(5);
 
-/// How often offsets are committed: what the events lose goes unnoticed if it is younger.
+/// How often offsets are committed. A loss of younger events goes unnoticed.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A new member after one that broke.
+/// The pause before a new member replaces one that failed.
 const JOIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// A member without any shard (there are more engines than shards) is a standby all the same.
+/// The time after which a member without any shard (there are more engines than shards) counts as a
+/// standby.
 const STANDBY_AFTER: Duration = Duration::from_secs(5);
 
 /// A running membership.
@@ -56,15 +59,15 @@ pub struct Ownership {
     thread: JoinHandle<()>,
 }
 
-/// What membership needs to know.
+/// The settings of a membership.
 pub struct GroupConfig {
     /// The log.
     pub log: LogArgs,
-    /// How the group agrees.
+    /// The group protocol.
     pub protocol: GroupProtocol,
     /// Each shard's loop, by number.
     pub controls: Vec<Control>,
-    /// Becomes ready when it is known which shards are ours.
+    /// Becomes ready when the assignment is known.
     pub ready: ReadinessPart,
 }
 
@@ -77,7 +80,8 @@ impl Ownership {
         Ok(Self { leave, thread })
     }
 
-    /// Resigns from all shards, then leaves the group. Blocks, for about two seconds at most if all is well with Kafka.
+    /// Resigns from all shards, then leaves the group. Blocks, for about two seconds at most if
+    /// Kafka is healthy.
     pub fn leave(self) {
         self.leave.trigger();
         if self.thread.join().is_err() {
@@ -86,7 +90,7 @@ impl Ownership {
     }
 }
 
-/// One membership after the other, until asked to leave.
+/// Runs one membership after the other, until asked to leave.
 fn belong(group: &GroupConfig, leave: &Shutdown) {
     while !leave.is_triggered() {
         if let Err(fault) = Member::join(group).and_then(|member| member.stay(leave)) {
@@ -98,7 +102,7 @@ fn belong(group: &GroupConfig, leave: &Shutdown) {
     }
 }
 
-/// Tells loops to resign, and waits for them.
+/// Requests loops to resign, and waits for them.
 fn resign<'a>(controls: impl IntoIterator<Item = &'a Control> + Clone) {
     for control in controls.clone() {
         control.want_lead(false);
@@ -133,7 +137,8 @@ impl Member {
         let mut commit_at = Instant::now() + COMMIT_EVERY;
         while !leave.is_triggered() {
             match self.consumer.poll(POLL) {
-                // Nothing is fetched on purpose; what slips through between assignment and pause is nobody's.
+                // This member fetches nothing on purpose. A command delivered between assignment and
+                // pause is dropped: the shards' loops read commands through another consumer.
                 None | Some(Ok(_)) => {}
                 // The client has logged it already.
                 Some(Err(error)) if may_retry(&error) => tracing::debug!(%error, "membership waits for Kafka"),
@@ -163,7 +168,7 @@ impl Member {
         self.consumer.context()
     }
 
-    /// The shards led here.
+    /// Returns the shards led here.
     fn led(&self) -> Vec<(i32, &Control)> {
         let controls = (0_i32..).zip(&self.context().controls);
         controls.filter(|(_, control)| control.role() == ShardRole::Leading).collect()
@@ -188,8 +193,8 @@ impl Member {
         }
     }
 
-    /// Commits how far shards are: up to the last command whose outcome was read from the log, so that all copies in
-    /// sync have it.
+    /// Commits the progress of shards: up to the last command whose outcome was read from the log,
+    /// so that all in-sync replicas have it.
     fn commit(&self, led: &[(i32, &Control)]) {
         let mut offsets = TopicPartitionList::new();
         for &(number, control) in led {
@@ -206,7 +211,7 @@ impl Member {
     }
 }
 
-/// Hears what the group decides.
+/// Receives the group's assignments.
 struct Owned {
     topics: Topics,
     controls: Vec<Control>,
@@ -226,7 +231,8 @@ fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
 }
 
 impl Owned {
-    /// Says which shards nobody can lead because the group gives them to a process where they have halted.
+    /// Reports shards that no process can lead because the group assigns them to a process where
+    /// they have halted.
     fn tell_halted(&self) {
         for (shard, control) in self.controls.iter().enumerate() {
             let halted = control.is_halted_and_wanted();

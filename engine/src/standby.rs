@@ -1,7 +1,8 @@
-//! Which shards an engine follows beside those that it leads.
+//! Which shards an engine follows besides those that it leads.
 //!
-//! An engine that follows a shard takes it over with one append. One that does not begins with the newest snapshot, and reads the log
-//! behind that. Where every engine follows every shard, more engines carry no more shards: each folds the whole log.
+//! An engine that follows a shard takes it over with one append. One that does not must first
+//! restore the newest snapshot and read the log after it. Where every engine follows every shard,
+//! adding engines does not add capacity for shards: each engine folds the whole log.
 
 use std::str::FromStr;
 
@@ -15,7 +16,7 @@ pub struct Standby {
     followers: u16,
 }
 
-/// A text that is no [`Standby`].
+/// A text that is not a valid [`Standby`].
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "`{0}` is not ENGINE/ENGINESxFOLLOWERS, as 2/10x3, with an engine and followers below or at the number of engines"
@@ -23,7 +24,8 @@ pub struct Standby {
 pub struct NotAStandby(String);
 
 impl Standby {
-    /// True if this engine follows the shard: shards go round the engines, and the next ones follow as well.
+    /// Returns true if this engine follows the shard: shards are assigned to engines in turn, and
+    /// the next engines follow as well.
     pub fn follows(self, shard: Shard) -> bool {
         let first = shard.number() % self.engines;
         (self.engine + self.engines - first) % self.engines < self.followers

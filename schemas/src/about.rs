@@ -1,7 +1,8 @@
-//! What a market is about: its texts, its category and tags, the market event that it belongs to.
+//! A market's description: its texts, its category and tags, and its market event.
 //!
-//! All of it is set when the market is created. Until the first trade an [edit](MarketEdit) may replace it; from then on,
-//! and before, an [addition](MarketAddition) adds to it. Nothing that somebody traded on is ever replaced (ADR 29).
+//! All of it is set when the market is created. Until the first trade, an [edit](MarketEdit) may
+//! replace it; before and after that, an [addition](MarketAddition) adds to it. Nothing that
+//! somebody traded on is ever replaced (ADR 29).
 
 use crate::ids::MarketEventId;
 use crate::limits::{MARKET_SOURCES_MAX, MARKET_TAGS_MAX};
@@ -10,33 +11,33 @@ use crate::text::{Clarification, Label, Question, Rules, Source, UnknownName};
 use crate::time::Timestamp;
 
 growing! {
-    /// What a market is about.
+    /// A market's description.
     #[derive(Clone, PartialEq, Eq, Debug)]
     pub struct About {
-        /// What the market asks.
+        /// The market's question.
         pub question: Question,
-        /// How the answer is found, in every case.
+        /// How the answer is determined, in every case.
         pub rules: Rules,
-        /// Where the answer is looked up.
+        /// Where to look up the answer.
         pub sources: Sources,
-        /// The one category that it is listed under.
+        /// The single category that lists it.
         pub category: Label,
-        /// What else it is found by.
+        /// Further search terms.
         pub tags: Tags,
-        /// The market event that it belongs to.
+        /// The market event that the market belongs to.
         pub event: Option<MarketEventId>,
     }
 }
 
 growing! {
-    /// A named group of markets. What it was created with stays as it is.
+    /// A named group of markets. It never changes after its creation.
     #[derive(Clone, PartialEq, Eq, Debug)]
     pub struct MarketEvent {
         /// Must be [`MarketEventId::of`] the name.
         pub id: MarketEventId,
         /// Short name, unique.
         pub name: Label,
-        /// What the event is, for people.
+        /// The title, for people.
         pub title: Question,
         /// True if at most one of its markets can be answered YES.
         pub exclusive: bool,
@@ -44,33 +45,35 @@ growing! {
 }
 
 growing! {
-    /// What is replaced in a market that has never traded; `None` leaves it.
+    /// Replacements in the description of a market that has never traded; `None` keeps the old
+    /// value.
     #[derive(Clone, PartialEq, Eq, Debug, Default)]
     pub struct MarketEdit {
-        /// What the market asks.
+        /// The market's question.
         pub question: Option<Question>,
-        /// How the answer is found.
+        /// How the answer is determined.
         pub rules: Option<Rules>,
-        /// Where the answer is looked up: all of them.
+        /// Where to look up the answer: replaces all sources.
         pub sources: Option<Sources>,
         /// The category.
         pub category: Option<Label>,
-        /// All tags.
+        /// Replaces all tags.
         pub tags: Option<Tags>,
-        /// The market event that it belongs to; `Some(None)` takes it out of its own.
+        /// The market event that the market belongs to; `Some(None)` removes it from its event.
         pub event: Option<Option<MarketEventId>>,
-        /// When it opens by itself; `Some(None)`: it does not.
+        /// When the market opens automatically; `Some(None)`: never.
         pub opens: Option<Option<Timestamp>>,
-        /// When it closes by itself.
+        /// When the market closes automatically.
         pub expiry: Option<Timestamp>,
     }
 }
 
 growing! {
-    /// What is added to a market.
+    /// Additions to a market's description.
     #[derive(Clone, PartialEq, Eq, Debug, Default)]
     pub struct MarketAddition {
-        /// What the rules mean, in a case that they leave open. Stands behind the rules, with its time.
+        /// How to interpret the rules in a case that they leave open. Shown after the rules, with
+        /// its time.
         pub clarification: Option<Clarification>,
         /// Further sources.
         pub sources: Sources,
@@ -88,13 +91,13 @@ macro_rules! short_list {
         checked_decode!($name(Vec<$item>));
 
         impl $name {
-            /// `None` if they are too many, or one is there twice.
+            /// Returns `None` if there are too many items, or one occurs twice.
             pub fn new(items: Vec<$item>) -> Option<Self> {
                 let repeated = items.iter().enumerate().any(|(at, item)| items[..at].contains(item));
                 (items.len() <= $max && !repeated).then_some(Self(items))
             }
 
-            /// These and more. `None` if they are too many, or one is there already.
+            /// Returns these items and `more`. `None` if that is too many, or one occurs twice.
             pub fn with(&self, more: &Self) -> Option<Self> {
                 Self::new([self.0.as_slice(), more.0.as_slice()].concat())
             }
@@ -111,17 +114,18 @@ macro_rules! short_list {
 }
 
 short_list! {
-    /// Where a market's answer is looked up. Invariant: at most 10, each once.
+    /// Where to look up a market's answer. Invariant: at most 10, without duplicates.
     Sources of Source, MARKET_SOURCES_MAX
 }
 
 short_list! {
-    /// A market's tags. Invariant: at most 10, each once.
+    /// A market's tags. Invariant: at most 10, without duplicates.
     Tags of Label, MARKET_TAGS_MAX
 }
 
 impl About {
-    /// What must be there and no more: without sources and tags, and in no market event.
+    /// Returns a description with only the mandatory texts: no sources, no tags and no market
+    /// event.
     pub fn plain(question: &str, rules: &str, category: &str) -> Result<Self, UnknownName> {
         let (question, rules, category) = (question.parse()?, rules.parse()?, category.parse()?);
         Ok(Self { question, rules, sources: Sources::default(), category, tags: Tags::default(), event: None })
@@ -129,12 +133,12 @@ impl About {
 }
 
 impl MarketEdit {
-    /// True if it replaces nothing.
+    /// Returns true if it replaces nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// This, and `later` on top of it.
+    /// Combines this edit with a `later` one, which takes precedence.
     #[must_use]
     pub fn then(self, later: &Self) -> Self {
         Self {
@@ -151,15 +155,15 @@ impl MarketEdit {
 }
 
 impl MarketAddition {
-    /// True if it adds nothing.
+    /// Returns true if it adds nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What the events of a market's life do to what it is: for every reader that shows it.
+/// Applies the events of a market's life to its listing, for every reader that shows it.
 impl Listing {
-    /// Replaces what an edit says.
+    /// Applies an edit.
     pub fn edit(&mut self, edit: &MarketEdit) {
         let MarketEdit { question, rules, sources, category, tags, event, opens, expiry } = edit.clone();
         let about = std::sync::Arc::make_mut(&mut self.about);
@@ -173,8 +177,9 @@ impl Listing {
         self.expiry = expiry.unwrap_or(self.expiry);
     }
 
-    /// Adds sources and tags. `None`, and nothing is changed, if the market then had too many, or one twice: no engine
-    /// says so. (A clarification stands beside the listing, with its time.)
+    /// Adds sources and tags. Returns `None` and changes nothing if the market would have too many,
+    /// or one twice; no engine writes such an addition. (A clarification is kept outside the
+    /// listing, with its time.)
     #[must_use]
     pub fn add(&mut self, addition: &MarketAddition) -> Option<()> {
         let (sources, tags) = (self.about.sources.with(&addition.sources)?, self.about.tags.with(&addition.tags)?);

@@ -1,4 +1,4 @@
-//! Accounts' API keys as the log knows them: never a secret, only its hash or a public key.
+//! Accounts' API keys as the log stores them: never a secret, only its hash or a public key.
 
 use bincode::{Decode, Encode};
 
@@ -9,13 +9,14 @@ use crate::text::KeyName;
 use crate::time::Timestamp;
 
 bit_set! {
-    /// What a key may do. A set of bits. Bits that this build does not know are carried and mean nothing here.
+    /// The scopes of a key, as a set of bits. Bits that this build does not know are kept and have
+    /// no effect here.
     Scopes {
-        /// See one's own account.
+        /// See the key's own account.
         READ = 1;
         /// Place, amend and cancel orders.
         TRADE = 2;
-        /// Cancel orders. Whoever may trade may cancel too.
+        /// Cancel orders. `TRADE` includes this.
         CANCEL = 4;
         /// Move credits to another account.
         TRANSFER = 8;
@@ -23,27 +24,28 @@ bit_set! {
 }
 
 impl Scopes {
-    /// See and trade.
+    /// See the account and trade.
     pub const READ_TRADE: Self = Self(Self::READ.0 | Self::TRADE.0);
 
-    /// True if every scope of `other` is in this set, or follows from it: who may trade may cancel.
+    /// Returns true if every scope of `other` is in this set or implied by it: `TRADE` implies
+    /// `CANCEL`.
     pub const fn contains(self, other: Self) -> bool {
         let cancels = if self.0 & Self::TRADE.0 == 0 { 0 } else { Self::CANCEL.0 };
         (self.0 | cancels) & other.0 == other.0
     }
 }
 
-/// How a key proves itself.
+/// How a key is authenticated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum KeyProof {
-    /// It is presented with its secret, of which this is the SHA-256.
+    /// The key is presented with its secret; this is the secret's SHA-256.
     Secret([u8; 32]),
-    /// Its requests are signed; this is the Ed25519 public key.
+    /// The key's requests are signed; this is the Ed25519 public key.
     Ed25519([u8; 32]),
 }
 
 impl KeyProof {
-    /// The hash or the public key.
+    /// Returns the hash or the public key.
     pub const fn bytes(&self) -> &[u8; 32] {
         match self {
             Self::Secret(bytes) | Self::Ed25519(bytes) => bytes,
@@ -51,38 +53,39 @@ impl KeyProof {
     }
 }
 
-/// Markets that a key may trade in. Invariant: 1 to [`KEY_MARKETS_MAX`], ascending, each once.
+/// Markets that a key may trade in. Invariant: 1 to [`KEY_MARKETS_MAX`], ascending, without
+/// duplicates.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyMarkets(Vec<MarketId>);
 
 checked_decode!(KeyMarkets(Vec<MarketId>));
 
 impl KeyMarkets {
-    /// `None` if the list breaks the invariant.
+    /// Returns `None` if the list breaks the invariant.
     pub fn new(markets: Vec<MarketId>) -> Option<Self> {
         let fits = (1..=KEY_MARKETS_MAX).contains(&markets.len());
         (fits && markets.is_sorted_by(|a, b| a < b)).then_some(Self(markets))
     }
 
-    /// The markets, ascending.
+    /// Returns the markets, ascending.
     pub fn as_slice(&self) -> &[MarketId] {
         &self.0
     }
 
-    /// True if it is one of them.
+    /// Returns true if `market` is one of them.
     pub fn contains(&self, market: MarketId) -> bool {
         self.0.binary_search(&market).is_ok()
     }
 }
 
-/// What few keys have. Apart, so that a key without any of it takes little memory.
+/// Settings that few keys have. Kept separately, so that a key without them takes little memory.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Encode, Decode)]
 pub struct KeyTerms {
-    /// What its account calls it.
+    /// The name that the account gives the key.
     pub name: Option<KeyName>,
-    /// The only markets that it may trade in; `None` means every market.
+    /// The only markets that the key may trade in; `None` means every market.
     pub markets: Option<KeyMarkets>,
-    /// The most that one order may be worth at its limit; `None` means any.
+    /// The maximum value of one order at its limit price; `None` means no maximum.
     pub notional: Option<Credits>,
 }
 
@@ -92,44 +95,44 @@ growing! {
     pub struct ApiKey {
         /// The public part.
         pub id: ApiKeyId,
-        /// How it proves itself.
+        /// How the key is authenticated.
         pub proof: KeyProof,
-        /// What the key may do.
+        /// The scopes of the key.
         pub scopes: Scopes,
-        /// From this time on it is worthless; `None` means never.
+        /// From this time on the key is invalid; `None` means never.
         pub expires: Option<Timestamp>,
-        /// What few keys have.
+        /// Settings that few keys have.
         pub terms: Option<Box<KeyTerms>>,
     }
 }
 
 impl ApiKey {
-    /// A key with a secret, for every market and for ever.
+    /// Returns a key with a secret, for every market and without expiry.
     pub const fn with_secret(id: ApiKeyId, hash: [u8; 32], scopes: Scopes) -> Self {
         Self { id, proof: KeyProof::Secret(hash), scopes, expires: None, terms: None }
     }
 
-    /// What its account calls it.
+    /// Returns the name that the account gives the key.
     pub fn name(&self) -> Option<&KeyName> {
         self.terms.as_ref()?.name.as_ref()
     }
 
-    /// The only markets that it may trade in.
+    /// Returns the only markets that the key may trade in.
     pub fn markets(&self) -> Option<&KeyMarkets> {
         self.terms.as_ref()?.markets.as_ref()
     }
 
-    /// The most that one order may be worth.
+    /// Returns the maximum value of one order.
     pub fn notional(&self) -> Option<Credits> {
         self.terms.as_ref()?.notional
     }
 
-    /// True as long as it has not expired.
+    /// Returns true until the key has expired.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 
-    /// True if this key has every right of `other`, at least as long.
+    /// Returns true if this key has every right of `other`, for at least as long.
     ///
     /// | right    | this key's       | the other's must be        |
     /// |----------|------------------|----------------------------|
@@ -149,10 +152,10 @@ impl ApiKey {
 }
 
 growing! {
-    /// What one account may have in all markets together.
+    /// Limits of one account over all its markets.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct AccountLimits {
-        /// Live orders.
+        /// The number of live orders.
         pub live_orders: u32,
         /// Credits that its live buys hold.
         pub held: Credits,
@@ -200,7 +203,7 @@ mod tests {
         for (has, wants) in [(Scopes::TRADE, Scopes::READ), (Scopes::TRADE, Scopes::TRANSFER)] {
             assert!(!has.contains(wants), "{has:?} {wants:?}");
         }
-        // What a later build knows is nobody's here.
+        // No key has a scope here that only a later build knows.
         assert!(!Scopes::ALL.contains(Scopes::from_bits(16)));
         assert!(Scopes::from_bits(16).contains(Scopes::from_bits(16)));
     }

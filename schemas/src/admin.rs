@@ -1,34 +1,37 @@
-//! Admins as the log knows them: what each may do, and how it proves itself.
+//! Admins as the log stores them: their roles, and how they are authenticated.
 //!
-//! They are facts of the first shard, set and revoked by admins. Gateways hold them to their roles.
+//! They are in the state of the first shard; admins create and revoke them. Gateways enforce their
+//! roles.
 
 use crate::account::KeyProof;
 use crate::ids::{AdminId, Shard};
 use crate::text::KeyName;
 use crate::time::Timestamp;
 
-/// The shard that decides which admins there are.
+/// The shard that decides commands about admins.
 pub const ADMINS_HOME: Shard = match Shard::new(0) {
     Some(shard) => shard,
     None => panic!("there is a first shard"),
 };
 
 bit_set! {
-    /// What an admin may do. A set of bits. Bits that this build does not know are carried and mean nothing here.
+    /// The roles of an admin, as a set of bits. Bits that this build does not know are kept and
+    /// have no effect here.
     AdminRoles {
         /// Create, describe, open, pause, limit and answer markets.
         MARKETS = 1;
         /// Deposit and withdraw; freeze and limit accounts.
         MONEY = 2;
-        /// See what admins see. Whoever has another role may, too.
+        /// See what admins see. Every other role includes this.
         AUDITOR = 4;
-        /// Say who is an admin, raise the vocabulary, put records aside.
+        /// Manage admins, raise the vocabulary, quarantine records.
         ADMINS = 8;
     }
 }
 
 impl AdminRoles {
-    /// True if every role of `other` is in this set, or follows from it: every admin may see.
+    /// Returns true if every role of `other` is in this set or implied by it: every role implies
+    /// `AUDITOR`.
     pub const fn contains(self, other: Self) -> bool {
         let sees = if self.0 & Self::ALL.0 == 0 { 0 } else { Self::AUDITOR.0 };
         (self.0 | sees) & other.0 == other.0
@@ -39,38 +42,38 @@ growing! {
     /// An admin of the exchange.
     #[derive(Clone, PartialEq, Eq, Debug)]
     pub struct Admin {
-        /// Which. Chosen by the admin who sets it.
+        /// The id, chosen by the admin who sets it.
         pub id: AdminId,
-        /// How it proves itself. No two admins prove themselves alike.
+        /// How it is authenticated. No two admins have the same proof.
         pub proof: KeyProof,
-        /// What it may do.
+        /// Its roles.
         pub roles: AdminRoles,
-        /// From this time on it may do nothing; `None` means never.
+        /// From this time on it has no rights; `None` means never.
         pub expires: Option<Timestamp>,
-        /// What people call it.
+        /// Its name, for people.
         pub name: Option<KeyName>,
     }
 }
 
 growing! {
-    /// An admin as somebody wants it to be.
+    /// The requested state of an admin.
     #[derive(Clone, PartialEq, Eq, Debug)]
     pub struct WantedAdmin {
-        /// Which.
+        /// The admin.
         pub id: AdminId,
-        /// How it proves itself; `None`: as it does.
+        /// How it is authenticated; `None` keeps the current proof.
         pub proof: Option<KeyProof>,
-        /// What it may do.
+        /// Its roles.
         pub roles: AdminRoles,
-        /// From this time on it may do nothing; `None` means never.
+        /// From this time on it has no rights; `None` means never.
         pub expires: Option<Timestamp>,
-        /// What people call it.
+        /// Its name, for people.
         pub name: Option<KeyName>,
     }
 }
 
 impl WantedAdmin {
-    /// The admin, with this proof.
+    /// Returns the admin with this proof.
     pub fn with(&self, proof: KeyProof) -> Admin {
         let Self { id, roles, expires, ref name, .. } = *self;
         Admin { id, proof, roles, expires, name: name.clone() }
@@ -78,17 +81,18 @@ impl WantedAdmin {
 }
 
 impl Admin {
-    /// True as long as it has not expired.
+    /// Returns true until it has expired.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 
-    /// True if it may do this now.
+    /// Returns true if it has these roles now.
     pub fn may(&self, roles: AdminRoles, now: Timestamp) -> bool {
         self.is_live(now) && self.roles.contains(roles)
     }
 
-    /// True if it may always say who is an admin. There is one such as soon as there is any admin.
+    /// Returns true if it may manage admins and never expires. There is always one such admin once
+    /// there is any admin.
     pub fn keeps_admins(&self) -> bool {
         self.expires.is_none() && self.roles.contains(AdminRoles::ADMINS)
     }
@@ -107,7 +111,8 @@ mod tests {
             }
             assert!(roles.contains(AdminRoles::AUDITOR), "{bits}");
         }
-        // Nobody has no role, and what a later build knows is nobody's here.
+        // An admin without roles has no rights, and no admin has a role here that only a later
+        // build knows.
         for nobody in [AdminRoles::from_bits(0), AdminRoles::from_bits(16)] {
             assert!(!nobody.contains(AdminRoles::AUDITOR), "{nobody:?}");
         }

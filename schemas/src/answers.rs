@@ -1,27 +1,30 @@
-//! Which command each event of an outcome answers.
+//! Splits an outcome into parts, one for each command that it answers.
 //!
-//! An outcome answers the command that caused it. A command that waited is answered in the outcome of whatever ended its wait, after
-//! [`Event::Resumed`]. Whoever looks for the answer to a command looks at the parts under its id.
+//! An outcome answers the command that caused it. A command that waited is answered, after
+//! [`Event::Resumed`], in the outcome of the command that ended its wait. To find the answer to a
+//! command, look at the parts with its id.
 
 use crate::event::Event;
 use crate::ids::CommandId;
 use crate::origin::Origin;
 use crate::record::Outcome;
 
-/// Events of one outcome that answer one command.
+/// The events of one outcome that answer one command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CommandEvents<'a> {
     /// The command.
     pub command: CommandId,
-    /// What the command came with. A command that waited came with what the outcome says in which it was parked.
+    /// The origin that the command was sent with. For a command that waited, the outcome that
+    /// parked it contains its origin.
     pub origin: Option<&'a Origin>,
-    /// The place of the first of the events in the outcome.
+    /// The index of the first of these events in the outcome.
     pub at: usize,
-    /// The events, without the `CameWith` or `Resumed` before them.
+    /// The events, without the preceding `CameWith` or `Resumed`.
     pub events: &'a [Event],
 }
 
-/// The parts of an outcome, in order; the first answers its cause. None is left out, though some may be empty.
+/// Returns the parts of an outcome in order. The first part answers the outcome's cause. Parts can
+/// be empty, but none is omitted.
 pub fn parts(outcome: &Outcome) -> impl Iterator<Item = CommandEvents<'_>> {
     let origin = match outcome.events.first() {
         Some(Event::CameWith(origin)) => Some(&**origin),

@@ -1,11 +1,12 @@
-//! Bytes of the log: one version byte, then [frames](crate::frame) of `bincode` with fixed-width little-endian
-//! integers.
+//! The byte format of the log: one version byte, then [frames](crate::frame) of `bincode` with
+//! fixed-width little-endian integers.
 //!
-//! A record of the commands topic: version (1 byte), the command's id (16), a frame with the command; then, if it came
-//! with something, a frame of kind 1 with its [`Origin`]. Readers pass over frames of other kinds there.
+//! A record of the commands topic: version (1 byte), the command's id (16), a frame with the
+//! command; then, if the request has an [`Origin`], a frame of kind 1 with it. Readers skip frames
+//! of other kinds there.
 //!
-//! Decoding is total: bad bytes give an error, never a panic, never unbounded memory. Golden bytes of every kind of
-//! record are in `tests/golden.rs`; within a version they stay as they are.
+//! Decoding is total: bad bytes give an error, never a panic and never unbounded memory.
+//! `tests/golden.rs` has golden bytes of every kind of record; they never change within a version.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::de::DecoderImpl;
@@ -22,43 +23,44 @@ use crate::record::Build;
 /// The version byte in front of every record.
 pub const VERSION: u8 = 3;
 
-/// Memory that decoding one record may claim; above the record's own bound, since decoded events are wider than encoded ones.
+/// Bytes of memory that decoding one record may claim; above the record's own limit, since decoded
+/// events are larger than encoded ones.
 const DECODE_BYTES_MAX: usize = 8 * RECORD_BYTES_MAX;
 
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<DECODE_BYTES_MAX>> =
     bincode::config::legacy().with_limit::<DECODE_BYTES_MAX>();
 
-/// The frame behind a command that says what it came with.
+/// The kind of the frame after a command that contains its origin.
 const KIND_ORIGIN: u16 = 1;
 
-/// Bytes that are not a record. Never retry: the same bytes fail again.
+/// Bytes that are not a valid record. Never retry: the same bytes fail again.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// No bytes, or too few for what they claim to be.
+    /// No bytes, or fewer than the record needs.
     #[error("truncated record")]
     Truncated,
     /// More bytes than a record may have.
     #[error("record of {0} bytes is above the limit")]
     TooLong(usize),
-    /// Another layout.
+    /// Another version of the layout.
     #[error("format version {0}, and this build reads {VERSION}")]
     Version(u8),
-    /// Written by a later build, for readers that know more. Install one.
+    /// Written by a later build, for readers with a later vocabulary. Install that build.
     #[error("kind {kind} needs vocabulary {needs}, and this build reads {reads}: install a build that reads it")]
     Newer {
-        /// What it is.
+        /// The kind of the frame.
         kind: u16,
-        /// What a reader must know.
+        /// The vocabulary that a reader must know.
         needs: u16,
-        /// What this one knows.
+        /// The vocabulary that this reader knows.
         reads: u16,
         /// The build to install, if the bytes name it.
         install: Option<Build>,
     },
-    /// A kind that is not one, or that nobody may pass over.
+    /// A kind that does not exist, or that no reader may skip.
     #[error("unknown kind {0}")]
     Kind(u16),
-    /// The body is no value of its type.
+    /// The body is not a valid value of its type.
     #[error("malformed record: {0}")]
     Malformed(String),
     /// Bytes are left over after the value.
@@ -69,7 +71,7 @@ pub enum DecodeError {
 struct Append<'a>(&'a mut Vec<u8>);
 
 impl bincode::enc::write::Writer for Append<'_> {
-    // Where it is inlined the length is known, and a field becomes one store instead of a call.
+    // When inlined, the length is known and a field becomes one store instead of a call.
     #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
         self.0.extend_from_slice(bytes);
@@ -77,7 +79,7 @@ impl bincode::enc::write::Writer for Append<'_> {
     }
 }
 
-/// Appends the bytes of `value`, without a version byte: the building block of records and snapshots.
+/// Appends the bytes of `value`, without a version byte: used for records and snapshots.
 pub fn encode_into<T: Encode>(value: &T, bytes: &mut Vec<u8>) {
     bincode::encode_into_writer(value, Append(bytes), CONFIG).expect("writing to memory cannot fail");
 }
@@ -88,8 +90,10 @@ pub fn decode_exact<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
     if used == bytes.len() { Ok(value) } else { Err(DecodeError::Trailing(bytes.len() - used)) }
 }
 
-/// Decodes the value at the front of `bytes`. What a later build added stands behind it and is ignored.
-// Not by `decode_from_slice`: with the number of bytes used beside it, an event would be moved once more.
+/// Decodes the value at the front of `bytes`. Fields that a later build added follow it and are
+/// ignored.
+// Not `decode_from_slice`: it returns the number of bytes used as well, so an event would be moved
+// once more.
 #[inline]
 pub(crate) fn decode_front<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
     T::decode(&mut DecoderImpl::new(SliceReader::new(bytes), CONFIG, ())).map_err(malformed)
@@ -101,7 +105,7 @@ fn malformed(error: bincode::error::DecodeError) -> DecodeError {
 }
 
 impl CommandRecord {
-    /// The bytes of a record of the commands topic.
+    /// Returns the bytes of a record of the commands topic.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(192);
         bytes.push(VERSION);
@@ -113,16 +117,16 @@ impl CommandRecord {
         bytes
     }
 
-    /// Reads a record of the commands topic.
+    /// Decodes a record of the commands topic.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Self::decode_knowing(frame::VOCABULARY, bytes)
     }
 
-    /// The same as a build that reads vocabulary `reads`.
+    /// Decodes a record as a build that reads vocabulary `reads`.
     pub fn decode_knowing(reads: u16, bytes: &[u8]) -> Result<Self, DecodeError> {
         let (id, mut body) = versioned(bytes)?.split_first_chunk().ok_or(DecodeError::Truncated)?;
         let (head, command) = frame::take(&mut body)?;
-        // Nobody may pass over a command: its sender waits for the answer.
+        // No reader may skip a command: its sender waits for the answer.
         let command = frame::read((head, reads), command, Command::LAST_KIND, |kind| Err(DecodeError::Kind(kind)))?;
         let mut origin = None;
         while !body.is_empty() {
@@ -135,8 +139,9 @@ impl CommandRecord {
         Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command, origin })
     }
 
-    /// The id of a record whose command cannot be read, for its answer. `None` if there is not even an id; or if it is
-    /// a message between shards, which has the id of a command that is answered elsewhere.
+    /// Returns the id of a record whose command cannot be decoded, for its answer. `None` if there
+    /// is no id either, or if it is a message between shards, whose command id is answered
+    /// elsewhere.
     pub fn id_of(bytes: &[u8]) -> Option<CommandId> {
         let (id, body) = versioned(bytes).ok()?.split_first_chunk()?;
         let is_message = frame::kind(body).is_some_and(|kind| Command::BETWEEN_SHARDS.contains(&kind));
@@ -144,7 +149,7 @@ impl CommandRecord {
     }
 }
 
-/// Checks length and version; what is left is the body.
+/// Checks length and version, and returns the body.
 pub(crate) fn versioned(bytes: &[u8]) -> Result<&[u8], DecodeError> {
     if bytes.len() > RECORD_BYTES_MAX {
         return Err(DecodeError::TooLong(bytes.len()));

@@ -1,4 +1,4 @@
-//! What somebody asks of a shard. One record of `lfg.commands[s]` holds one command.
+//! Commands: requests to a shard. One record of `lfg.commands[s]` holds one command.
 
 use bincode::{Decode, Encode};
 
@@ -15,26 +15,26 @@ use crate::origin::Origin;
 use crate::part::PartInfo;
 use crate::time::Timestamp;
 
-/// A command and its id, as they are written to the log.
+/// A command and its id, as written to the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CommandRecord {
-    /// Followed through every shard: a `Receive` carries the id of the command that began it all.
+    /// The id, kept across shards: a `Receive` carries the id of the original command.
     pub id: CommandId,
-    /// What is asked.
+    /// The command.
     pub command: Command,
-    /// What the request came with, if anything. Nothing is decided by it.
+    /// The origin that the request was sent with, if any. It never affects a decision.
     pub origin: Option<Box<Origin>>,
 }
 
 impl CommandRecord {
-    /// A command that came with nothing.
+    /// Returns a command without an origin.
     pub fn new(id: CommandId, command: Command) -> Self {
         Self { id, command, origin: None }
     }
 }
 
 impl Command {
-    /// The latest moment that it names, if it names any.
+    /// Returns the latest time that the command names, if any.
     pub fn latest_time(&self) -> Option<Timestamp> {
         match self {
             Self::OpenAccount { key, .. } | Self::AddApiKey { key, .. } => key.expires,
@@ -82,301 +82,330 @@ impl BatchRequest {
     }
 }
 
-/// What is asked. Goes to the shard of the market or account that stands behind it.
+/// A request, sent to the shard of the market or account concerned.
 ///
-/// What is about orders goes to the market's shard, which decides it alone, from the purse that the account has there. If that lacks
-/// credits or room, the request is parked (`Parked`) and the account's home is asked; the answer comes later, after `Resumed`. Requests
-/// of one account on one shard are decided in the order in which they came; only cancels, and amendments that take contracts off in
-/// place, pass parked ones. What is about the account itself goes to its home.
+/// Requests about orders go to the market's shard, which decides them alone, from the purse (the
+/// account's balance on that shard). If the purse lacks credits or room (remaining order
+/// allowance), the shard parks the request (`Parked`) and asks the account's home shard; the answer
+/// follows later, after `Resumed`. Requests of one account on one shard are decided in the order of
+/// arrival. Only cancels, and amendments that reduce the quantity in place, overtake parked
+/// requests. Requests about the account itself go to its home shard.
 ///
-/// Append-only: variants keep their place and their fields.
+/// Append-only: variants keep their number and their fields.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Command {
-    /// Opens an account with its first key. Home: account. Answer: `AccountOpened`.
+    /// Opens an account with its first key. Shard: the account's home. Answer: `AccountOpened`.
     OpenAccount {
-        /// Chosen by the sender; refused if taken.
+        /// Chosen by the sender; refused if it already exists.
         account: AccountId,
         /// The first key.
         key: ApiKey,
     },
-    /// Adds a key. Home: account. Answer: `ApiKeyAdded`.
+    /// Adds a key. Shard: the account's home. Answer: `ApiKeyAdded`.
     AddApiKey {
-        /// Whose key.
+        /// The account of the key.
         account: AccountId,
         /// The key.
         key: ApiKey,
-        /// The account's key that asks. It gives only rights that it has itself. `None`: the exchange asks.
+        /// The account's key that makes the request. It grants only rights that it has itself.
+        /// `None`: the exchange makes the request.
         by: Option<ApiKeyId>,
     },
-    /// Makes a key worthless from now on. Home: account. Answer: `ApiKeyRevoked`.
+    /// Revokes a key at once. Shard: the account's home. Answer: `ApiKeyRevoked`.
     RevokeApiKey {
-        /// Whose key.
+        /// The account of the key.
         account: AccountId,
-        /// Which key.
+        /// The key to revoke.
         key: ApiKeyId,
-        /// The account's key that asks: this one itself, or one that has all its rights. `None`: the exchange asks.
+        /// The account's key that makes the request: this key itself, or one that has all its
+        /// rights. `None`: the exchange makes the request.
         by: Option<ApiKeyId>,
     },
-    /// Brings credits into the exchange. Home: account. Answer: `Deposited`; or `DepositProposed`, if the amount, or
-    /// what the admin has deposited alone on this shard today, is above a limit
+    /// Deposits credits from outside the exchange. Shard: the account's home. Answer: `Deposited`;
+    /// or `DepositProposed`, which waits for a second admin, if the amount, or the total that the
+    /// admin has deposited alone on this shard today, is above a limit
     /// ([`DEPOSIT_ALONE_MAX`](crate::limits::DEPOSIT_ALONE_MAX),
-    /// [`DEPOSITS_ALONE_A_DAY_MAX`](crate::limits::DEPOSITS_ALONE_A_DAY_MAX)): then it waits for a second admin.
+    /// [`DEPOSITS_ALONE_A_DAY_MAX`](crate::limits::DEPOSITS_ALONE_A_DAY_MAX)).
     Deposit {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// How much; must be positive.
+        /// The amount; must be positive.
         amount: Credits,
-        /// A repeat moves nothing.
+        /// The client id. A repeat moves nothing.
         client_id: Option<ClientId>,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Takes available credits out of the exchange, wherever they are. Home: account. Answer: `Withdrawn`; if other purses have to give
-    /// them back first, after `Resumed`.
+    /// Withdraws available credits from the exchange, from whichever purses have them. Shard: the
+    /// account's home. Answer: `Withdrawn`; if other purses must return credits first, after
+    /// `Resumed`.
     Withdraw {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// How much; must be positive.
+        /// The amount; must be positive.
         amount: Credits,
-        /// A repeat moves nothing.
+        /// The client id. A repeat moves nothing.
         client_id: Option<ClientId>,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Lists a market. Home: market. Answer: `MarketCreated`.
+    /// Lists a market. Shard: the market's. Answer: `MarketCreated`.
     CreateMarket {
         /// The market.
         listing: Listing,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Changes where a market stands. Home: market. Answer: `MarketChanged`.
+    /// Changes the phase of a market. Shard: the market's. Answer: `MarketChanged`.
     ChangeMarket {
-        /// Which market.
+        /// The market.
         market: MarketId,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
-        /// What to do to it.
+        /// The transition to make.
         transition: Transition,
     },
-    /// Places an order. Home: market. Answer: `OrderPlaced` or `OrderRejected`.
+    /// Places an order. Shard: the market's. Answer: `OrderPlaced` or `OrderRejected`.
     PlaceOrder(NewOrder),
-    /// Ends a live order, or one that is parked, by its client id. Home: market. Answer: `OrderCancelled`, `ParkedCancelled` or
-    /// `CancelRejected`.
+    /// Cancels a live order, or a parked one by its client id. Shard: the market's. Answer:
+    /// `OrderCancelled`, `ParkedCancelled` or `CancelRejected`.
     CancelOrder {
-        /// Whose order; another account's order is as unknown as one that never was.
+        /// The account that owns the order. An order of another account is reported as unknown.
         account: AccountId,
-        /// Which order.
+        /// The order to cancel.
         order: OrderRef,
     },
-    /// A message from another shard, copied here by its relay. Answer: `Received` or `MessageSkipped`.
+    /// A message from another shard, copied here by that shard's relay. Answer: `Received` or
+    /// `MessageSkipped`.
     Receive {
         /// The shard that sent it.
         from: Shard,
-        /// Its dense number among those from there to here, from 1.
+        /// Its number among the messages from that shard to this one: without gaps, from 1.
         number: u64,
-        /// The effect.
+        /// The message.
         message: Message,
     },
-    /// The other shard has this shard's messages up to a number. Answer: `Acknowledged`.
+    /// Acknowledges that another shard has received this shard's messages up to a number. Answer:
+    /// `Acknowledged`.
     Acknowledge {
-        /// The shard that has them.
+        /// The shard that has received them.
         to: Shard,
-        /// The highest that it has.
+        /// The highest number received.
         number: u64,
     },
-    /// Does what is due by now: markets open and close, orders expire, dead-man switches fire, dispute windows end, and
-    /// long work (payouts, mass cancels) goes on with its next slice. Appended by the shard's owner.
+    /// Performs what is due at the log's time: opens and closes markets, expires orders, fires
+    /// dead-man switches, ends dispute windows, and runs the next slice of long work (payouts, mass
+    /// cancels). Appended by the shard's leader.
     AdvanceTime,
-    /// Changes a live order; see [`Amendment`](crate::order::Amendment). Home: market. Answer: `OrderAmended` or
-    /// `AmendRejected`.
+    /// Changes a live order; see [`Amendment`](crate::order::Amendment). Shard: the market's.
+    /// Answer: `OrderAmended` or `AmendRejected`.
     AmendOrder {
-        /// Whose order.
+        /// The account that owns the order.
         account: AccountId,
-        /// Which order.
+        /// The order to change.
         order: OrderRef,
-        /// The new limit in its contract's own terms; `None` leaves it.
+        /// The new limit in terms of the order's own contract; `None` keeps the old one.
         price: Option<Price>,
-        /// The new quantity, with what is filled already; `None` leaves it.
+        /// The new total quantity, including what is already filled; `None` keeps the old one.
         quantity: Option<Quantity>,
     },
-    /// Ends all live and parked orders of an account: on each shard market by market, oldest first. Home: the market if there is
-    /// one, else the account. Answer: `MassCancelRequested`; everywhere, `InstructionCompleted` when every shard has done so. Each
-    /// cancel is an `OrderCancelled` on its market's shard.
+    /// Cancels all live and parked orders of an account: on each shard market by market, oldest
+    /// first. Shard: the market's if one is given, else the account's home. Answer:
+    /// `MassCancelRequested`; without a market also `InstructionCompleted` once every shard has
+    /// finished. Each cancel is an `OrderCancelled` on its market's shard.
     MassCancel {
-        /// Whose orders.
+        /// The account that owns the orders.
         account: AccountId,
-        /// Where; `None` means everywhere.
+        /// The market; `None` means every market.
         market: Option<MarketId>,
     },
-    /// Mass-cancels everywhere unless set again in time. Home: account. Answer: `DeadManSwitchSet`.
+    /// Mass-cancels in every market unless the switch is set again in time. Shard: the account's
+    /// home. Answer: `DeadManSwitchSet`.
     SetDeadManSwitch {
-        /// Whose orders.
+        /// The account that owns the orders.
         account: AccountId,
-        /// Seconds from now, 1..=[`DEAD_MAN_MAX_S`](crate::limits::DEAD_MAN_MAX_S); `None` switches it off.
+        /// Seconds from now, 1..=[`DEAD_MAN_MAX_S`](crate::limits::DEAD_MAN_MAX_S); `None` turns
+        /// the switch off.
         timeout_s: Option<u32>,
     },
-    /// Up to [`BATCH_MAX`](crate::limits::BATCH_MAX) requests of one account in markets of one shard, each with its own answer, in
-    /// order. Home: the markets. Answer: for each request `BatchItem`, and after it what the request leads to.
+    /// Up to [`BATCH_MAX`](crate::limits::BATCH_MAX) requests of one account in markets of one
+    /// shard, each with its own answer, in order. Shard: the markets'. Answer: for each request a
+    /// `BatchItem`, followed by the events of that request.
     ///
-    /// With `all_or_nothing` nothing is done unless all can be: each request is checked against what is there before the batch, cancels
-    /// counted as done and nothing gained in between. Cancels then run first, amendments next (they must not take; those that free
-    /// credits before those that need some), places last (a fill-or-kill must be the first, in a market that nothing else of the batch
-    /// touches). What cancels and amendments free pays for the rest; what is still lacking is asked for, and the whole batch is parked.
-    /// What could depend on the batch itself is refused as `batch-conflict`, so a batch that is taken in is carried out whole.
+    /// With `all_or_nothing`, nothing is done unless every request can be done. Each request is
+    /// checked against the state before the batch, with cancels counted as done and without any
+    /// gains in between. Cancels then run first, then amendments (which must not take; those that
+    /// free credits before those that need some), then placements (a fill-or-kill must be the
+    /// first, in a market that no other request of the batch touches). What cancels and amendments
+    /// free pays for the rest. If the purse still lacks credits or room, they are requested and the
+    /// whole batch is parked. A request whose result could depend on the batch itself is refused as
+    /// `batch-conflict`, so an accepted batch is always executed completely.
     Batch {
-        /// Whose requests.
+        /// The account of the requests.
         account: AccountId,
-        /// All of them or none.
+        /// Executes all requests or none.
         all_or_nothing: bool,
         /// The requests.
         requests: Vec<BatchRequest>,
     },
-    /// From now on the account can only cancel, and receive credits. Its live orders stay. Home: account. Answer: `AccountFrozen`, and
-    /// `InstructionCompleted` when every shard where it has a purse knows.
+    /// Freezes an account: it can then only cancel and receive credits. Its live orders stay.
+    /// Shard: the account's home. Answer: `AccountFrozen`, and `InstructionCompleted` when every
+    /// shard where it has a purse has applied it.
     FreezeAccount {
-        /// Which account.
+        /// The account.
         account: AccountId,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Ends a freeze. Home: account. Answer: `AccountUnfrozen`, then as for a freeze.
+    /// Ends a freeze. Shard: the account's home. Answer: `AccountUnfrozen`, then as for a freeze.
     UnfreezeAccount {
-        /// Which account.
+        /// The account.
         account: AccountId,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Sets what an account may have in all markets together. What it has already stays. Home: account.
-    /// Answer: `AccountLimited`, then as for a freeze.
+    /// Limits an account's live orders and held credits over all markets. What it already has
+    /// stays. Shard: the account's home. Answer: `AccountLimited`, then as for a freeze.
     LimitAccount {
-        /// Which account.
+        /// The account.
         account: AccountId,
-        /// From now on.
+        /// The new limits.
         limits: AccountLimits,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Sets what each account may have in one market. What they have already stays. Home: market. Answer: `MarketLimited`.
+    /// Limits each account in one market. What accounts already have stays. Shard: the market's.
+    /// Answer: `MarketLimited`.
     LimitMarket {
-        /// Which market.
+        /// The market.
         market: MarketId,
-        /// From now on.
+        /// The new limits.
         limits: MarketLimits,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Moves available credits to another account. Home: the sender's, where it waits as a withdrawal does and is
-    /// refused if they cannot be sent. Answer once they were sent: `TransferReceived` on the receiver's home, or
-    /// `TransferReturned` back here.
+    /// Moves available credits to another account. Shard: the sender's home, where it waits as a
+    /// withdrawal does and is refused if the credits cannot be sent. Answer once they were sent:
+    /// `TransferReceived` on the receiver's home shard, or `TransferReturned` on this shard.
     Transfer {
-        /// Who gives.
+        /// The sender.
         from: AccountId,
-        /// Who gets.
+        /// The receiver.
         to: AccountId,
-        /// How much; must be positive.
+        /// The amount; must be positive.
         amount: Credits,
-        /// A repeat moves nothing. It is answered with what became of the first, also if the receiver's home refused
-        /// that.
+        /// The client id. A repeat moves nothing. It is answered with the result of the first
+        /// transfer, also if the receiver's home shard refused it.
         client_id: Option<ClientId>,
     },
-    /// Makes a proposed deposit true. Home: the proposal's shard. Answer: `Deposited`.
+    /// Confirms a proposed deposit. Shard: the proposal's. Answer: `Deposited`.
     ConfirmDeposit {
-        /// Which.
+        /// The proposal.
         proposal: ProposalId,
-        /// The account as this admin saw it; another one is not confirmed.
+        /// The account as this admin saw it. If it differs, the deposit is not confirmed.
         account: AccountId,
-        /// The amount as this admin saw it; another one is not confirmed.
+        /// The amount as this admin saw it. If it differs, the deposit is not confirmed.
         amount: Credits,
-        /// Who asks; not the one who proposed.
+        /// The admin who makes the request; not the one who proposed.
         by: AdminId,
     },
-    /// Ends a proposed deposit; nothing was moved. Home: the proposal's shard. Answer: `DepositDropped`.
+    /// Drops a proposed deposit; nothing was moved. Shard: the proposal's. Answer:
+    /// `DepositDropped`.
     DropDeposit {
-        /// Which.
+        /// The proposal.
         proposal: ProposalId,
-        /// Who asks: any admin.
+        /// The admin who makes the request; any admin may.
         by: AdminId,
     },
-    /// A part says that it reads the shard's log, and which vocabulary it can read. Repeated every few minutes, as long
-    /// as it runs. To every shard. Answer: `PartAnnounced`; `VocabularyRaised`, said again, if it reads less than the
+    /// Announces that a component reads the shard's log, and which vocabulary it can read. Each
+    /// component repeats this every few minutes while it runs. Sent to every shard. Answer:
+    /// `PartAnnounced`; also a repeated `VocabularyRaised` if the component reads less than the
     /// shard's vocabulary.
     Announce(PartInfo),
-    /// A part ends. To every shard. Answer: `PartLeft`.
+    /// Announces that a component stops. Sent to every shard. Answer: `PartLeft`.
     Leave {
-        /// Which.
+        /// The component.
         part: PartId,
     },
-    /// Raises the shard's vocabulary: from then on its leaders write what needs it. Refused unless each part that has
-    /// announced itself lately can read it. Answer: `VocabularyRaised`.
+    /// Raises the shard's vocabulary: from then on its leaders write records that need it. Refused
+    /// unless each recently announced component can read it. Answer: `VocabularyRaised`.
     RaiseVocabulary {
-        /// To which; higher than it is.
+        /// The new vocabulary; higher than the current one.
         to: u16,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Creates a market event: a named group of markets. Home: the event. Answer: `MarketEventCreated`.
+    /// Creates a market event: a named group of markets. Shard: the event's home. Answer:
+    /// `MarketEventCreated`.
     CreateMarketEvent {
         /// The event.
         event: Box<MarketEvent>,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Replaces what a market is, before its first trade. Home: market. Answer: `MarketEdited`.
+    /// Replaces a market's description, before its first trade. Shard: the market's. Answer:
+    /// `MarketEdited`.
     EditMarket {
-        /// Which market.
+        /// The market.
         market: MarketId,
-        /// What is replaced.
+        /// The fields to replace.
         edit: Box<MarketEdit>,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Adds to what a market is, until it is resolved. Home: market. Answer: `MarketAddedTo`.
+    /// Adds to a market's description, until it is resolved. Shard: the market's. Answer:
+    /// `MarketAddedTo`.
     AddToMarket {
-        /// Which market.
+        /// The market.
         market: MarketId,
-        /// What is added.
+        /// The addition.
         addition: Box<MarketAddition>,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Adds a key and ends another, in one outcome, so that there is no moment without a valid key. Home: account.
-    /// Answer: `ApiKeyAdded`, then `ApiKeyEnds`, or `ApiKeyRevoked` without a grace.
+    /// Adds a key and ends another in one outcome, so that the account always has a valid key.
+    /// Shard: the account's home. Answer: `ApiKeyAdded`, then `ApiKeyEnds`, or `ApiKeyRevoked` if
+    /// there is no grace period.
     RotateApiKey {
-        /// Whose keys.
+        /// The account of the keys.
         account: AccountId,
         /// The key that ends.
         old: ApiKeyId,
         /// The key that replaces it.
         key: Box<ApiKey>,
-        /// How long, in milliseconds, the old one stays valid, at most
-        /// [`KEY_GRACE_MAX_MS`](crate::limits::KEY_GRACE_MAX_MS). What it has left is never prolonged.
+        /// How long, in milliseconds, the old key stays valid, at most
+        /// [`KEY_GRACE_MAX_MS`](crate::limits::KEY_GRACE_MAX_MS). This never extends the old key's
+        /// expiry.
         grace_ms: u64,
-        /// The account's key that asks: as for adding the one and revoking the other.
+        /// The account's key that makes the request: the rules for adding and for revoking a key
+        /// both apply.
         by: Option<ApiKeyId>,
     },
-    /// Makes, changes, triggers, resets or deletes a group of an account's orders. Home: account. Answer: `GroupSet`,
-    /// `GroupTriggered` or `GroupDeleted`, and `InstructionCompleted` when every shard where it has a purse knows.
+    /// Sets, triggers, resets or deletes a group of an account's orders. Shard: the account's home.
+    /// Answer: `GroupSet`, `GroupTriggered` or `GroupDeleted`, and `InstructionCompleted` when
+    /// every shard where it has a purse has applied it.
     ActOnGroup {
-        /// Whose group.
+        /// The account of the group.
         account: AccountId,
-        /// Which.
+        /// The group.
         group: GroupId,
-        /// What is asked.
+        /// The action.
         act: GroupAct,
     },
-    /// Sets an admin, or sets it anew: its key, roles, expiry and name. Home: the first shard. Answer: `AdminSet`.
+    /// Creates or replaces an admin: its key, roles, expiry and name. Shard: the first one. Answer:
+    /// `AdminSet`.
     SetAdmin {
         /// The admin.
         admin: Box<WantedAdmin>,
-        /// Who asks. As long as there is no admin on the log: whoever the configuration names.
+        /// The admin who makes the request. While the log has no admin: one named in the
+        /// configuration.
         by: AdminId,
     },
-    /// There is no such admin any more. Home: the first shard. Answer: `AdminRevoked`.
+    /// Revokes an admin. Shard: the first one. Answer: `AdminRevoked`.
     RevokeAdmin {
-        /// Which.
+        /// The admin to revoke.
         admin: AdminId,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
 }
@@ -385,29 +414,30 @@ impl Command {
     /// The last kind that this build knows.
     pub(crate) const LAST_KIND: u16 = 32;
 
-    /// The vocabulary that its reader must know; 0 for what was there from the first.
+    /// Returns the vocabulary that a reader must know; 0 for kinds that exist since the first
+    /// vocabulary.
     pub(crate) const fn needs(&self) -> u16 {
         0
     }
 
-    /// `Receive` and `Acknowledge`: what shards tell each other.
+    /// The kinds of `Receive` and `Acknowledge`, which shards send each other.
     pub(crate) const BETWEEN_SHARDS: [u16; 2] = [9, 10];
 }
 
 /// One request of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum BatchRequest {
-    /// As [`Command::PlaceOrder`].
+    /// Like [`Command::PlaceOrder`].
     Place(NewOrder),
-    /// As [`Command::CancelOrder`].
+    /// Like [`Command::CancelOrder`].
     Cancel(OrderRef),
-    /// As [`Command::AmendOrder`].
+    /// Like [`Command::AmendOrder`].
     Amend {
-        /// Which order.
+        /// The order to change.
         order: OrderRef,
-        /// The new limit; `None` leaves it.
+        /// The new limit; `None` keeps the old one.
         price: Option<Price>,
-        /// The new quantity, with what is filled already; `None` leaves it.
+        /// The new total quantity, including what is already filled; `None` keeps the old one.
         quantity: Option<Quantity>,
     },
 }

@@ -1,7 +1,9 @@
-//! What each event changes, as differences: the meaning of the log in one place.
+//! The meaning of each event, as differences: the single definition of what the log's events
+//! change.
 //!
-//! The engine's `apply` and every projection, gateway and auditor get their numbers from these functions, so that none can
-//! read an event differently from another. Each fold is a sum: order within an outcome does not matter to it.
+//! The engine's `apply` and every projection, gateway and auditor compute their numbers with these
+//! functions, so no two of them can interpret an event differently. Each fold is a sum: the order
+//! within an outcome does not matter.
 
 use crate::event::{Event, OrderPlaced, Trade, TradeKind};
 use crate::ids::{AccountId, MarketId};
@@ -9,20 +11,20 @@ use crate::money::{Credits, Price};
 use crate::order::{BookSide, Contract, Entry, NewOrder, Side};
 use crate::settlement::Settlement;
 
-/// A change of one account's purse on the shard whose log has the event.
+/// A change of one account's purse (its balance on one shard) on the shard whose log has the event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PurseChange {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// Change of what can be spent.
+    /// Change of the credits that can be spent.
     pub available: Credits,
-    /// Change of what live buy orders hold.
+    /// Change of the credits that live buy orders hold.
     pub held: Credits,
-    /// Change of how many orders are live.
+    /// Change of the number of live orders.
     pub live_orders: i32,
-    /// Credits that left for the account's purses on other shards.
+    /// Credits sent to the account's purses on other shards.
     pub sent: Credits,
-    /// Credits that came from them.
+    /// Credits received from them.
     pub received: Credits,
 }
 
@@ -36,32 +38,33 @@ impl PurseChange {
         received: Credits::ZERO,
     };
 
-    /// Credits that come in, available, or go, if negative.
+    /// Credits that become available, or are removed if negative.
     #[inline]
     pub fn moved(account: AccountId, amount: Credits) -> Self {
         Self { account, available: amount, ..Self::NONE }
     }
 
-    /// Available credits that are held from now on.
+    /// Available credits that become held.
     #[inline]
     pub fn held(account: AccountId, amount: Credits) -> Self {
         Self { account, available: -amount, held: amount, ..Self::NONE }
     }
 
-    /// One order more is live, or one less.
+    /// Changes the number of live orders.
     #[inline]
     pub fn live(account: AccountId, live_orders: i32) -> Self {
         Self { account, live_orders, ..Self::NONE }
     }
 
-    /// What an order holds that is taken in. (What it spends and does not need any more follows in `Settled`.)
+    /// What an accepted order holds. (What it spends and what it no longer needs follow in
+    /// `Settled`.)
     #[inline]
     pub fn placed(placed: &OrderPlaced) -> Self {
         let live_orders = i32::from(placed.status.is_live());
         Self { live_orders, ..Self::held(placed.order.account, placed.hold()) }
     }
 
-    /// What a market did.
+    /// What a market settled.
     #[inline]
     pub fn settled(s: &Settlement) -> Self {
         let (available, held) = (s.released + s.received, -(s.spent + s.released));
@@ -69,7 +72,7 @@ impl PurseChange {
     }
 }
 
-/// The change of a purse that `event` means, if any.
+/// Returns the change of a purse that `event` causes, if any.
 #[inline]
 pub fn purse_change(event: &Event) -> Option<PurseChange> {
     Some(match event {
@@ -97,9 +100,9 @@ pub fn purse_change(event: &Event) -> Option<PurseChange> {
 /// A change of one account's position in one market, in contracts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PositionChange {
-    /// Where.
+    /// The market.
     pub market: MarketId,
-    /// Whose.
+    /// The account.
     pub account: AccountId,
     /// Change of YES contracts held.
     pub yes: i64,
@@ -121,20 +124,20 @@ impl PositionChange {
         }
     }
 
-    /// A sell reserves more contracts of its account, or fewer.
+    /// Changes the contracts that a sell reserves of its account's position.
     #[inline]
     pub fn reserved(market: MarketId, account: AccountId, entry: Entry, more: i64) -> Self {
         Self::of(market, account, entry.contract(), 0, more)
     }
 
-    /// What a sell does that comes to rest.
+    /// What a resting sell reserves.
     #[inline]
     pub fn placed(placed: &OrderPlaced) -> Self {
         let NewOrder { market, account, entry, .. } = placed.order;
         Self::reserved(market, account, entry, i64::from(placed.resting().contracts()))
     }
 
-    /// What a trade does: to its maker, and to its taker.
+    /// What a trade changes for its maker and its taker.
     #[inline]
     pub fn traded(trade: &Trade) -> [Self; 2] {
         [
@@ -144,7 +147,7 @@ impl PositionChange {
     }
 }
 
-/// The changes of positions that `event` means: none, one, or a trade's two (maker first).
+/// Returns the changes of positions that `event` causes: none, one, or a trade's two (maker first).
 #[inline]
 pub fn position_changes(event: &Event) -> impl Iterator<Item = PositionChange> {
     let changes = match event {
@@ -175,7 +178,7 @@ fn fill(trade: &Trade, account: AccountId, entry: Entry, resting: bool) -> Posit
     let quantity = i64::from(trade.quantity.contracts());
     let (held, reserved) = match entry.side() {
         Side::Buy => (quantity, 0),
-        // Only what rests is reserved: a sell that comes in gives its contracts at once.
+        // Only resting orders reserve contracts: an incoming sell delivers its contracts at once.
         Side::Sell => (-quantity, if resting { -quantity } else { 0 }),
     };
     PositionChange::of(trade.market, account, entry.contract(), held, reserved)
@@ -191,10 +194,10 @@ fn signed(contracts: u64) -> i64 {
     i64::try_from(contracts).expect("contracts are bounded by the credits that minted them")
 }
 
-/// A change of a market's own money and of the contracts in the world.
+/// A change of a market's own money and of the contracts outstanding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MarketChange {
-    /// Which market.
+    /// The market.
     pub market: MarketId,
     /// Change of the credits that back its pairs.
     pub collateral: Credits,
@@ -209,7 +212,7 @@ pub struct MarketChange {
 }
 
 impl MarketChange {
-    /// What a trade does.
+    /// What a trade changes.
     #[inline]
     pub fn traded(trade: &Trade) -> Self {
         let quantity = i64::from(trade.quantity.contracts());
@@ -224,7 +227,7 @@ impl MarketChange {
     }
 }
 
-/// The change of a market that `event` means, if any.
+/// Returns the change of a market that `event` causes, if any.
 #[inline]
 pub fn market_change(event: &Event) -> Option<MarketChange> {
     match event {
@@ -256,20 +259,21 @@ pub fn market_change(event: &Event) -> Option<MarketChange> {
     }
 }
 
-/// A change of one level of a market's book.
+/// A change of one price level of a market's book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BookChange {
-    /// Which market.
+    /// The market.
     pub market: MarketId,
-    /// Which side.
+    /// The side.
     pub side: BookSide,
-    /// The level's price, in YES.
+    /// The level's price, in terms of YES.
     pub price: Price,
-    /// Change of the contracts resting there.
+    /// Change of the contracts resting at the level.
     pub quantity: i64,
 }
 
-/// The changes of a book's levels that `event` means: none, one, or the two of an order that moves.
+/// Returns the changes of a book's levels that `event` causes: none, one, or two for an order that
+/// moves.
 #[inline]
 pub fn book_changes(event: &Event) -> impl Iterator<Item = BookChange> {
     let change = |market: &MarketId, entry: &Entry, price: Price, quantity: i64| {
@@ -473,8 +477,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever moves between the purses of an account, `available + held + sent − received` stays on each side, so the sum over
-        /// the rows of an account's purses is right whether or not a row has heard of the other's part.
+        /// Whatever moves between the purses of an account, `available + held + sent − received` of
+        /// each purse stays the same. So the sum over an account's purse rows is right whether or
+        /// not a row already includes the other purse's part of a transfer.
         #[test]
         fn what_moves_between_purses_leaves_each_row_as_it_is(credits in 0..=AMOUNT_MAX, room in rooms()) {
             let credits = Credits(credits);
@@ -489,7 +494,8 @@ mod tests {
             }
         }
 
-        /// A settlement changes a purse by what the market gave less what it took, never by what it released.
+        /// A settlement changes a purse by what the market paid minus what it took, never by what
+        /// it released.
         #[test]
         fn what_is_released_stays_in_the_purse(spent in 0..=AMOUNT_MAX, released in 0..=AMOUNT_MAX, received in 0..=AMOUNT_MAX) {
             let change = PurseChange::settled(&settlement(spent, released, received));

@@ -1,6 +1,8 @@
-//! What became true. The meaning of an event is fixed for ever: recovery and every follower apply old ones again.
+//! Events: facts. The meaning of an event never changes, since recovery and every follower apply
+//! old events again.
 //!
-//! What each event changes in purses, positions, markets and books is written once, in [`crate::effects`].
+//! [`crate::effects`] is the single definition of what each event changes in purses, positions,
+//! markets and books.
 
 use bincode::{Decode, Encode};
 
@@ -24,753 +26,780 @@ use crate::rejection::Rejection;
 use crate::settlement::Settlement;
 use crate::time::Timestamp;
 
-/// What became true. Append-only: variants keep their place and their fields.
+/// A fact. Append-only: variants keep their number and their fields.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Event {
-    /// Something that this build does not know and may pass over: a later one wrote it. Never written.
+    /// An event of a later build that this build does not know and may skip. Never written.
     Unknown {
-        /// Its kind.
+        /// The kind of the event.
         kind: u16,
     },
     /// A command (not an order) was refused; nothing changed.
     Rejected {
-        /// Why.
+        /// The reason for the refusal.
         code: Rejection,
     },
-    /// An account exists, with an empty purse on its home.
+    /// An account was opened, with an empty purse (its balance on one shard) on its home shard.
     AccountOpened {
-        /// Which.
+        /// The account.
         account: AccountId,
     },
-    /// A key authenticates its account from now on.
+    /// A key was added: it authenticates its account from now on.
     ApiKeyAdded {
-        /// Whose key.
+        /// The account of the key.
         account: AccountId,
         /// The key.
         key: ApiKey,
-        /// The account's key that asked; `None`: the exchange.
+        /// The account's key that made the request; `None`: the exchange made it.
         by: Option<ApiKeyId>,
     },
-    /// A key is worthless from now on.
+    /// A key was revoked: it is invalid from now on.
     ApiKeyRevoked {
-        /// Whose key.
+        /// The account of the key.
         account: AccountId,
-        /// Which key.
+        /// The key.
         key: ApiKeyId,
-        /// The account's key that asked; `None`: the exchange.
+        /// The account's key that made the request; `None`: the exchange made it.
         by: Option<ApiKeyId>,
     },
-    /// Credits came into the exchange, available in the account's purse on its home.
+    /// Credits were deposited and are available in the account's purse on its home shard.
     Deposited {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// The client's own name for the request.
+        /// The client's id for the request.
         client_id: Option<ClientId>,
-        /// Who did it, or proposed it.
+        /// The admin who deposited or proposed it.
         by: AdminId,
-        /// The second admin's word, if one was needed: the proposal waits no more.
+        /// The second admin's confirmation, if one was needed. The proposal has ended.
         seconded: Option<Seconded>,
     },
-    /// Available credits left the exchange.
+    /// Available credits were withdrawn from the exchange.
     Withdrawn {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// The client's own name for the request.
+        /// The client's id for the request.
         client_id: Option<ClientId>,
-        /// Who did it.
+        /// The admin who did it.
         by: AdminId,
     },
-    /// An order was taken in: what a buy needs went from available to held. Its trades follow in the same outcome.
+    /// An order was accepted: the credits that a buy needs moved from available to held. Its trades
+    /// follow in the same outcome.
     OrderPlaced(OrderPlaced),
-    /// An order was refused and nothing else happened.
+    /// An order was refused; nothing else happened.
     OrderRejected {
-        /// The id given to it.
+        /// The id assigned to it.
         id: OrderId,
         /// The order.
         order: NewOrder,
-        /// Why.
+        /// The reason for the refusal.
         code: Rejection,
     },
     /// Two orders matched.
     Traded(Trade),
-    /// A resting order ended with a remainder. (An order that never rested ends in its `OrderPlaced`, one whose
-    /// amendment ended it in its `OrderAmended`.)
+    /// A resting order ended with a remainder. (For an order that never rested, `OrderPlaced`
+    /// contains its end; for one that ended by its amendment, `OrderAmended`.)
     OrderCancelled {
-        /// Which order.
+        /// The order.
         order: OrderId,
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Where.
+        /// The market.
         market: MarketId,
-        /// How it had entered the book.
+        /// The order's contract and side.
         entry: Entry,
-        /// Its price in the book (YES).
+        /// Its price in the book, in terms of YES.
         price: Price,
         /// The remainder.
         quantity: Quantity,
-        /// Why.
+        /// The reason.
         reason: CancelReason,
     },
-    /// Unreserved YES and NO of one account became credits.
+    /// Unreserved pairs of YES and NO of one account were redeemed for credits.
     PairsRedeemed {
-        /// Where.
+        /// The market.
         market: MarketId,
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// How many of each.
+        /// The number of pairs.
         pairs: u64,
     },
     /// A market changed a purse on its shard.
     Settled(Settlement),
-    /// A market exists, in CREATED.
+    /// A market was created, in state CREATED.
     MarketCreated {
         /// The market.
         listing: Listing,
-        /// Who listed it.
+        /// The admin who listed it.
         by: AdminId,
     },
-    /// A market moved on.
+    /// A market changed its state.
     MarketChanged {
-        /// Which.
+        /// The market.
         market: MarketId,
-        /// Where it stands now.
+        /// The new state.
         state: MarketState,
         /// Its answer, from RESOLVING on.
         resolution: Option<Resolution>,
-        /// Who did it; nobody if time did.
+        /// The admin who did it; `None` if it happened by time.
         by: Option<AdminId>,
     },
-    /// A position was paid out and is gone.
+    /// A position was paid out and removed.
     PaidOut {
-        /// Where.
+        /// The market.
         market: MarketId,
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// YES contracts it had.
+        /// YES contracts of the position.
         yes: u64,
-        /// NO contracts it had.
+        /// NO contracts of the position.
         no: u64,
-        /// What they paid.
+        /// The credits paid.
         credits: Credits,
     },
     /// The last position of a resolved or voided market was paid out.
     MarketSettled {
-        /// Which.
+        /// The market.
         market: MarketId,
     },
-    /// A message to another shard is promised; kept until acknowledged.
+    /// A message to another shard was queued; it is kept until acknowledged.
     Sent {
         /// The receiver.
         to: Shard,
-        /// Dense among those from here to there, from 1.
+        /// Its number among the messages from this shard to that one: without gaps, from 1.
         number: u64,
-        /// The effect.
+        /// The message.
         message: Message,
     },
-    /// A message from another shard was taken in; its effects follow in the same outcome.
+    /// A message from another shard was accepted; its effects follow in the same outcome.
     Received {
         /// The sender.
         from: Shard,
         /// Its number.
         number: u64,
     },
-    /// A message from another shard was not the next one: had before, or one is missing in between.
+    /// A message from another shard was skipped because it is not the next one: it was received
+    /// before, or an earlier one is missing.
     MessageSkipped {
         /// The sender.
         from: Shard,
         /// Its number.
         number: u64,
-        /// The number that is next.
+        /// The number of the next message.
         expected: u64,
     },
-    /// Messages up to a number need not be kept any longer.
+    /// Another shard has received messages up to a number; they need not be kept any longer.
     Acknowledged {
-        /// The shard that has them.
+        /// The shard that has received them.
         to: Shard,
-        /// The highest.
+        /// The highest number received.
         number: u64,
     },
-    /// The request was made before under the same client id; nothing changed.
+    /// The request was made before with the same client id; nothing changed.
     ClientIdRepeated {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// The repeated name.
+        /// The repeated client id.
         client_id: ClientId,
-        /// What the first request led to.
+        /// The result of the first request.
         first: FirstOutcome,
     },
-    /// The hash of the shard's state after all other events of this outcome: every follower proves that it agrees.
+    /// The hash of the shard's state after all other events of this outcome. Every follower
+    /// compares it with its own.
     StateHashed {
-        /// Which way of hashing, and what it came to.
+        /// The hash and the way of hashing.
         hash: StateHash,
     },
     /// A cancel was refused; nothing changed.
     CancelRejected {
-        /// Who asked.
+        /// The account that made the request.
         account: AccountId,
-        /// For which order.
+        /// The order.
         order: OrderRef,
-        /// Why.
+        /// The reason for the refusal.
         code: Rejection,
     },
-    /// More credits went from available to held, for the amendment that follows.
+    /// Additional credits moved from available to held, for the amendment that follows.
     HoldRaised {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// For which order.
+        /// The order.
         order: OrderId,
-        /// How much more.
+        /// The additional amount.
         amount: Credits,
     },
     /// A live order was changed. Its trades follow in the same outcome.
     OrderAmended(OrderAmended),
-    /// An amendment was refused; the order is as it was.
+    /// An amendment was refused; the order did not change.
     AmendRejected {
-        /// Who asked.
+        /// The account that made the request.
         account: AccountId,
-        /// For which order.
+        /// The order.
         order: OrderRef,
-        /// Why.
+        /// The reason for the refusal.
         code: Rejection,
     },
-    /// A resting order lost a part without a trade: an order of its own account met it, or it only reduces a position
-    /// that has become smaller. It keeps its place.
+    /// A resting order was reduced without a trade: it met an order of its own account, or it is
+    /// reduce-only and the position has become smaller. It keeps its queue priority.
     OrderReduced {
-        /// Which order.
+        /// The order.
         order: OrderId,
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Where.
+        /// The market.
         market: MarketId,
-        /// How it had entered the book.
+        /// The order's contract and side.
         entry: Entry,
-        /// Its price in the book (YES).
+        /// Its price in the book, in terms of YES.
         price: Price,
-        /// By how much; less than what rested.
+        /// The reduction; less than the quantity that rested.
         quantity: Quantity,
-        /// Why.
+        /// The reason.
         reason: CancelReason,
     },
-    /// Orders of an account are to be cancelled, parked ones included. In one market: on its shard, and all orders end here. Everywhere:
-    /// on the account's home, which instructs each shard where the account has a purse.
+    /// A mass cancel of an account's orders was accepted, parked orders included. For one market:
+    /// on the market's shard, and all orders end here. For every market: on the account's home
+    /// shard, which instructs each shard where the account has a purse.
     MassCancelRequested {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Where; `None` means everywhere.
+        /// The market; `None` means every market.
         market: Option<MarketId>,
     },
-    /// More orders wait for a mass cancel than one command may end. The rest goes on with time.
+    /// A mass cancel has more orders to cancel than one command may. It continues at the next
+    /// `AdvanceTime`.
     MassCancelOpened {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Where; `None` means in every market of this shard.
+        /// The market; `None` means every market of this shard.
         market: Option<MarketId>,
-        /// Why.
+        /// The reason.
         reason: CancelReason,
-        /// Later orders are not meant.
+        /// The last order included; later orders are not cancelled.
         up_to: OrderId,
-        /// The instruction of the account's home that is answered when it is done.
+        /// The home shard's instruction that is answered at the end of the mass cancel.
         ticket: Option<u64>,
     },
-    /// A mass cancel that took longer than one command is done.
+    /// A mass cancel that took longer than one command has finished.
     MassCancelClosed {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Where.
+        /// The market.
         market: Option<MarketId>,
     },
-    /// A dead-man switch fires at this time unless it is set again; `None`: it is off.
+    /// A dead-man switch was set; it fires at this time unless it is set again. `None`: it is off.
     DeadManSwitchSet {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// When.
+        /// The time at which it fires.
         due: Option<Timestamp>,
     },
-    /// A dead-man switch was not set again in time; it is off, and the account's orders are cancelled everywhere, as by a mass cancel.
+    /// A dead-man switch was not set again in time and has fired. It is off, and the account's
+    /// orders are cancelled everywhere, as by a mass cancel.
     DeadManSwitchFired {
-        /// Whose.
+        /// The account.
         account: AccountId,
     },
-    /// What follows, up to the next of these or the next `Resumed`, answers this request of a batch.
+    /// The following events, up to the next `BatchItem` or `Resumed`, answer this request of a
+    /// batch.
     BatchItem {
-        /// Its place in the batch, from 0.
+        /// The index in the batch, from 0.
         index: u16,
     },
-    /// Home: the account can only cancel, and receive credits. Its other purses are told.
+    /// Home shard: the account was frozen. It can only cancel and receive credits. Its other purses
+    /// are notified.
     AccountFrozen {
-        /// Which.
+        /// The account.
         account: AccountId,
-        /// Who did it.
+        /// The admin who did it.
         by: AdminId,
     },
-    /// Home: the account is as any other. Its other purses are told.
+    /// Home shard: the freeze has ended. The account's other purses are notified.
     AccountUnfrozen {
-        /// Which.
+        /// The account.
         account: AccountId,
-        /// Who did it.
+        /// The admin who did it.
         by: AdminId,
     },
-    /// Home: what the account may have in all markets together. Its purse here keeps the room that it uses; the others are told.
+    /// Home shard: the account's limits over all markets were changed. Its purse here keeps the
+    /// room (remaining order allowance) that it uses; its other purses are notified.
     AccountLimited {
-        /// Which.
+        /// The account.
         account: AccountId,
-        /// From now on.
+        /// The new limits.
         limits: AccountLimits,
-        /// Who did it.
+        /// The admin who did it.
         by: AdminId,
     },
-    /// What each account may have in a market.
+    /// The limits of each account in a market were changed.
     MarketLimited {
-        /// Which.
+        /// The market.
         market: MarketId,
-        /// From now on.
+        /// The new limits.
         limits: MarketLimits,
-        /// Who did it.
+        /// The admin who did it.
         by: AdminId,
     },
-    /// Sender's home: credits left its purse for another account's. Until its end, a transfer with a name is under way.
+    /// Sender's home shard: credits left its purse for another account. A transfer with a client id
+    /// is pending until it ends.
     TransferSent {
-        /// Who gives.
+        /// The sender.
         from: AccountId,
-        /// Who gets.
+        /// The receiver.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// The client's own name for the request.
+        /// The client's id for the request.
         client_id: Option<ClientId>,
     },
-    /// Receiver's home: they came in, available. If it is the sender's home too, the transfer has ended.
+    /// Receiver's home shard: the credits were received and are available. If this is also the
+    /// sender's home shard, the transfer has ended.
     TransferReceived {
-        /// Who gave.
+        /// The sender.
         from: AccountId,
-        /// Who gets.
+        /// The receiver.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// What the sender calls it.
+        /// The sender's client id for the transfer.
         client_id: Option<ClientId>,
     },
-    /// Sender's home: they could not be received and are back, available. The transfer has ended.
+    /// Sender's home shard: the credits could not be received. They are available to the sender
+    /// again, and the transfer has ended.
     TransferReturned {
-        /// Who gave, and has them again.
+        /// The sender, who has the credits again.
         from: AccountId,
-        /// Who should have got them.
+        /// The intended receiver.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// What the sender calls it.
+        /// The sender's client id for the transfer.
         client_id: Option<ClientId>,
-        /// Why not.
+        /// The reason for the refusal.
         code: Rejection,
     },
-    /// A request waits for what its purse lacks, or for what other purses give back. It is answered later, after `Resumed`.
+    /// A request was parked: it waits for what its purse lacks, or for what other purses return. It
+    /// is answered later, after `Resumed`.
     Parked(Box<Parked>),
-    /// What follows, up to the next of these, answers a command that waited: a parked request, or an instruction that every shard has
-    /// carried out.
+    /// The following events, up to the next `Resumed`, answer a command that waited: a parked
+    /// request, or an instruction that every shard has carried out.
     Resumed {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Which parked request or instruction.
+        /// The ticket of the parked request or instruction.
         ticket: u64,
         /// The command that is answered.
         command: CommandId,
     },
-    /// Another request of the same account ended a parked one before it was decided.
+    /// Another request of the same account cancelled a parked one before it was decided.
     ParkedCancelled {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Which.
+        /// The ticket of the request.
         ticket: u64,
-        /// The command that it came with; its refusal follows.
+        /// The command that contained the request; its refusal follows.
         command: CommandId,
     },
-    /// Market's shard: the account's home is asked for what the oldest parked request lacks.
+    /// Market's shard: the account's home shard is asked for what the oldest parked request lacks.
     Asked {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
-        /// What is lacking.
+        /// What is missing.
         need: Need,
-        /// Room that the purse gives back.
+        /// Room that the purse returns.
         given_back: Room,
     },
-    /// Market's shard: the home has answered; what it lends came before, in `PurseReceived`.
+    /// Market's shard: the home shard has answered. What it lends precedes this, in
+    /// `PurseReceived`.
     AskAnswered {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
-        /// Why it gets nothing.
+        /// The reason why the purse gets nothing.
         refused: Option<Rejection>,
     },
-    /// Available credits, and room, left the purse here for the account's purse on another shard.
+    /// Available credits and room left the purse here for the account's purse on another shard.
     PurseSent {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
         /// The other shard.
         to: Shard,
-        /// How much.
+        /// The credits.
         credits: Credits,
-        /// Room.
+        /// The room.
         room: Room,
     },
-    /// Credits, and room, came into the purse here from the account's purse on another shard. The first makes the purse.
+    /// Credits and room arrived in the purse here from the account's purse on another shard. The
+    /// first arrival creates the purse.
     PurseReceived {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
         /// The other shard.
         from: Shard,
-        /// How much.
+        /// The credits.
         credits: Credits,
-        /// Room.
+        /// The room.
         room: Room,
     },
-    /// Away from home. True: the purse pays for no orders any more, and what is live stays. False: it pays for orders again.
+    /// Not on the home shard: whether the purse is frozen. A frozen purse pays for no orders, and
+    /// its live orders stay.
     PurseFrozen {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
-        /// Frozen or not.
+        /// True if the purse is frozen from now on, false if it pays for orders again.
         frozen: bool,
     },
-    /// Away from home: the account's limits have changed. The purse keeps the room that it uses, and asks before the next order.
+    /// Not on the home shard: the account's limits have changed. The purse keeps the room that it
+    /// uses, and asks before the next order.
     PurseLimited {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
-        /// Room that it gives back.
+        /// Room that it returns.
         given_back: Room,
     },
-    /// Home: shards are told what to do. `InstructionCompleted` follows when all have done so.
+    /// Home shard: an instruction was sent to shards. `InstructionCompleted` follows when all have
+    /// carried it out.
     Instructed {
-        /// Whose purses.
+        /// The account of the purses.
         account: AccountId,
-        /// Names the instruction here.
+        /// Identifies the instruction on this shard.
         ticket: u64,
-        /// What to do.
+        /// The instruction.
         instruction: PurseInstruction,
-        /// Who has to answer.
+        /// The shards that must answer.
         shards: Vec<Shard>,
     },
-    /// Home: a shard has carried an instruction out.
+    /// Home shard: another shard has carried out an instruction.
     Obeyed {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
-        /// Which instruction.
+        /// The ticket of the instruction.
         ticket: u64,
-        /// Which shard.
+        /// The shard that has carried it out.
         shard: Shard,
         /// True if a recalled purse still has something free.
         more: bool,
     },
-    /// Home: every shard where the account has a purse has carried an instruction out.
+    /// Home shard: every shard where the account has a purse has carried out an instruction.
     InstructionCompleted {
-        /// Whose purses.
+        /// The account of the purses.
         account: AccountId,
-        /// Which.
+        /// The instruction.
         instruction: PurseInstruction,
     },
-    /// Sender's home: credits were received on another shard, which said so in `TransferReceived`. The transfer has
-    /// ended.
+    /// Sender's home shard: the credits were received on another shard, whose log has the
+    /// `TransferReceived`. The transfer has ended.
     TransferCompleted {
-        /// Who gave.
+        /// The sender.
         from: AccountId,
-        /// Who got.
+        /// The receiver.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// What the sender calls it.
+        /// The sender's client id for the transfer.
         client_id: ClientId,
     },
-    /// A deposit waits for a second admin. It is no credit before `Deposited`.
+    /// A deposit waits for a second admin. It credits nothing before `Deposited`.
     DepositProposed {
-        /// Names it.
+        /// Identifies the proposal.
         proposal: ProposalId,
-        /// Whose credits they would be.
+        /// The account to be credited.
         account: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// The client's own name for the request.
+        /// The client's id for the request.
         client_id: Option<ClientId>,
-        /// Who proposed it.
+        /// The admin who proposed it.
         by: AdminId,
-        /// It waits until then.
+        /// The time at which the proposal expires.
         expires: Timestamp,
     },
-    /// A proposed deposit waits no more; nothing was moved.
+    /// A proposed deposit was dropped or has expired; nothing was moved.
     DepositDropped {
-        /// Which.
+        /// The proposal.
         proposal: ProposalId,
-        /// Whose credits they would have been.
+        /// The account that would have been credited.
         account: AccountId,
-        /// Who did it; nobody if its time came.
+        /// The admin who did it; `None` if it expired.
         by: Option<AdminId>,
     },
-    /// A part reads this shard's log. It counts for [`PART_COUNTS_MS`](crate::limits::PART_COUNTS_MS).
+    /// A component reads this shard's log. The announcement counts for
+    /// [`PART_COUNTS_MS`](crate::limits::PART_COUNTS_MS).
     PartAnnounced {
-        /// What it says of itself.
+        /// The component's description of itself.
         part: PartInfo,
-        /// The shard's vocabulary, for parts that began to read behind its last change.
+        /// The shard's vocabulary, for components that started to read after its last change.
         vocabulary: u16,
     },
-    /// A part has ended.
+    /// A component has stopped.
     PartLeft {
-        /// Which.
+        /// The component.
         part: PartId,
     },
     /// From here on the shard's leaders write this vocabulary. A reader that knows less stops here.
     VocabularyRaised {
-        /// The vocabulary. Its frame needs it, and its bytes are fixed for ever: a reader that knows less reads from
-        /// them which build to install.
+        /// The vocabulary. Its frame needs it, and its bytes never change: a reader that knows less
+        /// reads from them which build to install.
         to: u16,
         /// The oldest build known to read it.
         install: Build,
-        /// Who raised it; nobody if it is said again, to a part that reads less.
+        /// The admin who raised it; `None` if it is repeated, for a component that reads less.
         by: Option<AdminId>,
     },
-    /// A market that was paid out long ago has left its shard's state: the last that the log says of it. Its ticker is
-    /// never listed again.
+    /// A market that was paid out long ago was removed from its shard's state: the last event about
+    /// it. Its ticker is never listed again.
     MarketArchived {
-        /// Which.
+        /// The market.
         market: MarketId,
-        /// Where it stood at the end.
+        /// Its final state.
         state: MarketState,
         /// Its answer.
         resolution: Option<Resolution>,
         /// When its last position was paid out.
         settled: Timestamp,
-        /// All fees that were ever collected in it. They stay with the shard (I-1).
+        /// All fees ever collected in it. They stay with the shard (I-1).
         fees: Credits,
     },
-    /// What the command of this outcome came with: the outcome's first event, if there is anything. Changes nothing.
+    /// The origin of this outcome's command: the outcome's first event, if there is an origin. It
+    /// changes nothing.
     CameWith(Box<Origin>),
-    /// A market event exists. Markets can be listed in it, on whatever shards.
+    /// A market event was created. Markets on any shard can be listed in it.
     MarketEventCreated {
         /// The event.
         event: Box<MarketEvent>,
-        /// Who created it.
+        /// The admin who created it.
         by: AdminId,
     },
-    /// What a market is was changed, before its first trade.
+    /// A market's description was changed, before its first trade.
     MarketEdited {
-        /// Which.
+        /// The market.
         market: MarketId,
-        /// What was replaced.
+        /// The replaced fields.
         edit: Box<MarketEdit>,
-        /// Who did it.
+        /// The admin who did it.
         by: AdminId,
     },
-    /// Something was added to what a market is.
+    /// Something was added to a market's description.
     MarketAddedTo {
-        /// Which.
+        /// The market.
         market: MarketId,
-        /// What.
+        /// The addition.
         addition: Box<MarketAddition>,
-        /// Who did it.
+        /// The admin who did it.
         by: AdminId,
     },
-    /// Market's shard: YES is proposed as the answer of a market in a market event, whose home is asked for the event's
-    /// YES.
+    /// Market's shard: YES is proposed as the answer of a market in a market event. The event's
+    /// home shard is asked for the event's YES.
     YesClaimed {
-        /// Which market.
+        /// The market.
         market: MarketId,
         /// Its event.
         event: MarketEventId,
         /// Counts the claims of the market, from 1.
         claim: u32,
     },
-    /// Market's shard: YES is not the proposed answer any more, so the market claims and holds nothing of its event.
+    /// Market's shard: YES is no longer the proposed answer, so the market has no claim on its
+    /// event's YES.
     YesReleased {
-        /// Which market.
+        /// The market.
         market: MarketId,
         /// Its event.
         event: MarketEventId,
     },
-    /// Event's home: who holds the event's YES. Told of exclusive events only.
+    /// Event's home shard: which market has the event's YES. Written for exclusive events only.
     YesHeld {
-        /// Which event.
+        /// The event.
         event: MarketEventId,
-        /// The market that holds it; `None`: nobody does.
+        /// The market that has it; `None`: no market has it.
         market: Option<MarketId>,
     },
-    /// Market's shard: the event's home has answered a claim.
+    /// Market's shard: the event's home shard has answered a claim.
     YesAnswered {
-        /// Which market.
+        /// The market.
         market: MarketId,
-        /// Which claim.
+        /// The number of the claim.
         claim: u32,
-        /// Another market of the event, which holds its YES; `None`: this one can be answered YES.
+        /// The other market of the event that has its YES; `None`: this market can be answered YES.
         taken_by: Option<MarketId>,
     },
     /// A key was replaced and stays valid until this time.
     ApiKeyEnds {
-        /// Whose key.
+        /// The account of the key.
         account: AccountId,
-        /// Which key.
+        /// The key.
         key: ApiKeyId,
-        /// From then on it is worthless.
+        /// The time from which the key is invalid.
         expires: Timestamp,
     },
-    /// A key's time came: it is worthless from now on.
+    /// A key has expired: it is invalid from now on.
     ApiKeyExpired {
-        /// Whose key.
+        /// The account of the key.
         account: AccountId,
-        /// Which key.
+        /// The key.
         key: ApiKeyId,
     },
-    /// A group of an account's orders has these limits. Elsewhere than at home: the home has said so.
+    /// A group of an account's orders was set to these limits. On other shards than the home: as
+    /// received from the home shard.
     GroupSet {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Which.
+        /// The group.
         group: GroupId,
-        /// Its limits.
+        /// The group's limits.
         limits: GroupLimits,
-        /// Counts the makings and resets of the account's groups, from 1.
+        /// Counts the creations and resets of the account's groups, from 1.
         generation: u64,
-        /// It was just made or reset: nothing has filled, and it is not triggered.
+        /// True if the group was just created or reset: nothing has filled, and it is not
+        /// triggered.
         anew: bool,
     },
     /// A group's orders have filled.
     GroupFilled {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Which.
+        /// The group.
         group: GroupId,
-        /// How much: a trade between two of its orders counts once.
+        /// The number of contracts; a trade between two of its orders counts once.
         contracts: u64,
-        /// What has filled in its window with that, as counted on this shard.
+        /// The contracts filled in its window, including these, as counted on this shard.
         filled: u64,
-        /// Home: the other shard where they filled.
+        /// Home shard: the other shard where they filled.
         reported_by: Option<Shard>,
     },
-    /// A group takes no orders until it is reset. Its live orders on this shard end in the same outcome.
+    /// A group was triggered and takes no orders until it is reset. Its live orders on this shard
+    /// end in the same outcome.
     GroupTriggered {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Which.
+        /// The group.
         group: GroupId,
-        /// Why.
+        /// The reason.
         cause: TriggerCause,
     },
-    /// Away from home: all that a group has filled here, and whether it was triggered, is told to the home.
+    /// Not on the home shard: all that a group has filled here, and whether it was triggered, is
+    /// reported to the home shard.
     GroupReported {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Which.
+        /// The group.
         group: GroupId,
     },
-    /// There is no such group any more. Its live orders on this shard end in the same outcome.
+    /// A group was deleted. Its live orders on this shard end in the same outcome.
     GroupDeleted {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Which.
+        /// The group.
         group: GroupId,
     },
-    /// An admin is this from now on.
+    /// An admin was created or replaced.
     AdminSet {
         /// The admin.
         admin: Box<Admin>,
-        /// Who asked.
+        /// The admin who made the request.
         by: AdminId,
     },
-    /// There is no such admin any more.
+    /// An admin was revoked.
     AdminRevoked {
-        /// Which.
+        /// The admin.
         admin: AdminId,
-        /// Who asked.
+        /// The admin who made the request.
         by: AdminId,
     },
 }
 
-// Every command builds, applies and encodes a few of them: two cache lines, so that copying one is a few moves.
+// Every command builds, applies and encodes a few events: at two cache lines, a copy is a few
+// moves.
 const _: () = assert!(size_of::<Event>() <= 128);
 
-/// What a client id stands for.
+/// The result of the first request with a client id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum FirstOutcome {
-    /// An order that was taken in (its present state is in the read models).
+    /// An accepted order (the read models have its current state).
     Order {
-        /// Which.
+        /// The order.
         id: OrderId,
     },
-    /// An order that was refused.
+    /// A refused order.
     OrderRejected {
-        /// Which.
+        /// The order.
         id: OrderId,
-        /// Why.
+        /// The reason for the refusal.
         code: Rejection,
     },
     /// A deposit.
     Deposit {
-        /// How much.
+        /// The amount.
         amount: Credits,
     },
     /// A withdrawal.
     Withdrawal {
-        /// How much.
+        /// The amount.
         amount: Credits,
     },
     /// A transfer to another account, which received it.
     Transfer {
-        /// Who gets.
+        /// The receiver.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
     },
-    /// A request that is parked, or a transfer that is under way. This command is answered when that one is.
+    /// A parked request, or a pending transfer. This command is answered when that one is.
     Parked {
-        /// The command that it came with.
+        /// The command that contained the request.
         command: CommandId,
     },
-    /// A transfer that the receiver's home refused: its sender has the credits again.
+    /// A transfer that the receiver's home shard refused: its sender has the credits again.
     TransferRefused {
-        /// Who should have got them.
+        /// The intended receiver.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// Why not.
+        /// The reason for the refusal.
         code: Rejection,
     },
     /// A deposit that waits for a second admin.
     DepositProposed {
-        /// Which.
+        /// The proposal.
         proposal: ProposalId,
-        /// How much.
+        /// The amount.
         amount: Credits,
     },
 }
 
-/// A second admin's word on a deposit.
+/// A second admin's confirmation of a deposit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Seconded {
-    /// Which proposal is confirmed.
+    /// The confirmed proposal.
     pub proposal: ProposalId,
-    /// Not the one who proposed.
+    /// The second admin; not the one who proposed.
     pub by: AdminId,
 }
 
 open_enum! {
     /// Why an order ended with a remainder.
     CancelReason: u8, unknown "UNKNOWN_" {
-        /// Its owner asked.
+        /// Its owner cancelled it.
         Requested = 0, "REQUESTED";
         /// Its market closed, was resolved or was voided.
         MarketEnded = 1, "MARKET_ENDED";
-        /// Its own time came; its status is EXPIRED.
+        /// It expired; its status is EXPIRED.
         Expired = 2, "EXPIRED";
-        /// It met an order of its own account; or it is a fill-or-kill that would have filled if those had been another's.
+        /// It met an order of its own account; or it is a fill-or-kill that would have filled if
+        /// those orders had been another account's.
         SelfTrade = 3, "SELF_TRADE";
-        /// Its market paused, and it had asked for this.
+        /// Its market paused, and the order was set to be cancelled then.
         MarketPaused = 4, "MARKET_PAUSED";
-        /// Its owner asked for all of its orders.
+        /// Its owner cancelled all orders.
         MassCancel = 5, "MASS_CANCEL";
         /// Its owner's dead-man switch fired.
         DeadManSwitch = 6, "DEAD_MAN_SWITCH";
-        /// Its time in force lets nothing rest.
+        /// Its time in force does not allow it to rest.
         TimeInForce = 7, "TIME_IN_FORCE";
-        /// It matched as much as one command may.
+        /// It matched the maximum that one command may match.
         MatchLimit = 8, "MATCH_LIMIT";
-        /// It only reduces its account's position, and there was no more to reduce.
+        /// It is reduce-only, and there was no more to reduce.
         ReduceOnly = 9, "REDUCE_ONLY";
         /// Its group was triggered or deleted.
         Group = 10, "GROUP";
@@ -778,8 +807,8 @@ open_enum! {
 }
 
 impl CancelReason {
-    /// Where an order stands that ended for this. A later reason for which an order has not simply been cancelled needs
-    /// a new vocabulary.
+    /// Returns the status of an order that ended for this reason. A later reason that leads to
+    /// another status than CANCELLED needs a new vocabulary.
     pub const fn status(self) -> Status {
         match self {
             Self::Expired => Status::Expired,
@@ -788,10 +817,11 @@ impl CancelReason {
     }
 }
 
-/// The hash of a shard's state: what the state means, however a build lays it out.
+/// The hash of a shard's state. It depends on the meaning of the state, not on a build's memory
+/// layout.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct StateHash {
-    /// By which way it was made. Who does not know the way cannot check the hash.
+    /// The way of hashing. A reader that does not know it cannot check the hash.
     pub way: u16,
     /// The sum of the hashes of all entities, modulo 2^64.
     pub sum: u64,
@@ -803,35 +833,39 @@ impl std::fmt::Display for StateHash {
     }
 }
 
-/// An order as its market took it in, after all its matching.
+/// An accepted order, after all its matching.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct OrderPlaced {
-    /// Its id.
+    /// The id assigned to it.
     pub id: OrderId,
-    /// As asked.
+    /// The order as submitted.
     pub order: NewOrder,
-    /// Its limit in the book (YES): as asked, or where a post-only order went instead.
+    /// Its limit in the book, in terms of YES: as submitted, or the price to which a post-only
+    /// order was moved.
     pub price: Price,
-    /// Contracts it is for: as asked, less what meeting its own account's orders took off, and what an order that only
-    /// reduces would have had beyond its account's position; or what the budget bought.
+    /// The order's quantity in contracts: as submitted, minus reductions for meeting orders of its
+    /// own account and, for a reduce-only order, the excess over its account's position; for a
+    /// budget, what it bought.
     pub quantity: Quantity,
-    /// Contracts filled on the way in; its trades follow.
+    /// Contracts filled on arrival; its trades follow.
     pub filled: Quantity,
-    /// Where it stands after them: ACTIVE and PARTIALLY_FILLED rest in the book, FILLED and CANCELLED do not.
+    /// Its status after them: ACTIVE and PARTIALLY_FILLED rest in the book, FILLED and CANCELLED do
+    /// not.
     pub status: Status,
-    /// Why it is CANCELLED, if it is. Of any other it is REDUCE_ONLY, if that took off a part of it.
+    /// The reason if the status is CANCELLED. With any other status: REDUCE_ONLY if that reduced
+    /// the order.
     pub cancel_reason: Option<CancelReason>,
 }
 
 impl OrderPlaced {
-    /// What it held of its account's credits when it was let in. What it spent and did not need any more follows in
-    /// `Settled`.
+    /// Returns the credits held when the order was accepted. What it spent and no longer needed
+    /// follows in `Settled`.
     #[inline]
     pub fn hold(&self) -> Credits {
         if self.order.instructions.reduce_only { self.order.hold_for(self.quantity) } else { self.order.hold() }
     }
 
-    /// Contracts that rest in the book.
+    /// Returns the contracts that rest in the book.
     #[inline]
     pub fn resting(&self) -> Quantity {
         if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
@@ -841,34 +875,35 @@ impl OrderPlaced {
 /// A live order after its change and all its matching.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct OrderAmended {
-    /// Which order.
+    /// The order.
     pub order: OrderId,
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// Where.
+    /// The market.
     pub market: MarketId,
-    /// How it entered the book.
+    /// The order's contract and side.
     pub entry: Entry,
-    /// Its price in the book (YES) before.
+    /// Its previous price in the book, in terms of YES.
     pub old_price: Price,
-    /// What rested of it before.
+    /// Its previous remainder.
     pub old_remaining: Quantity,
-    /// Its price in the book (YES) now.
+    /// Its new price in the book, in terms of YES.
     pub price: Price,
-    /// Contracts it is for now, with what is filled.
+    /// Its new total quantity in contracts, including what is filled.
     pub quantity: Quantity,
-    /// Contracts filled in all, before and with this change; the trades of this change follow.
+    /// Contracts filled in total, before and by this change; the trades of this change follow.
     pub filled: Quantity,
-    /// Where it stands after them.
+    /// Its status after them.
     pub status: Status,
-    /// Why it is CANCELLED, if it is. Of any other it is REDUCE_ONLY, if that took off a part of what was asked for.
+    /// The reason if the status is CANCELLED. With any other status: REDUCE_ONLY if that reduced
+    /// the requested quantity.
     pub cancel_reason: Option<CancelReason>,
-    /// True if it kept its place in the queue: only its quantity went down.
+    /// True if it kept its queue priority: only its quantity decreased.
     pub in_place: bool,
 }
 
 impl OrderAmended {
-    /// Contracts that rest in the book now.
+    /// Returns the contracts that now rest in the book.
     #[inline]
     pub fn resting(&self) -> Quantity {
         if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
@@ -878,19 +913,19 @@ impl OrderAmended {
 /// Two orders matched at the maker's price.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Trade {
-    /// Its id.
+    /// The trade's id.
     pub id: TradeId,
-    /// Where.
+    /// The market.
     pub market: MarketId,
-    /// The maker's price, in YES.
+    /// The maker's price, in terms of YES.
     pub price: Price,
     /// Contracts.
     pub quantity: Quantity,
-    /// The order that was resting.
+    /// The resting order.
     pub maker: Party,
-    /// The order that came in.
+    /// The incoming order.
     pub taker: Party,
-    /// What is left of the maker's order; 0 when it is filled.
+    /// The remainder of the maker's order; 0 when it is filled.
     pub maker_remaining: Quantity,
 }
 
@@ -901,28 +936,29 @@ pub struct Party {
     pub order: OrderId,
     /// Its account.
     pub account: AccountId,
-    /// How it entered the book.
+    /// The order's contract and side.
     pub entry: Entry,
-    /// The fee it pays.
+    /// The fee that this side pays.
     pub fee: Credits,
 }
 
 wire_enum! {
-    /// What a match does to the contracts in the world.
+    /// What a match does to the contracts outstanding.
     TradeKind: u8 {
         /// YES moves from seller to buyer.
         TransferYes = 0, "TRANSFER_YES";
         /// NO moves from seller to buyer.
         TransferNo = 1, "TRANSFER_NO";
-        /// Two buyers: pairs come into being, a credit each goes into collateral.
+        /// Two buyers: pairs are created, and one credit for each goes into collateral.
         Mint = 2, "MINT";
-        /// Two sellers: pairs end, a credit each comes out of collateral.
+        /// Two sellers: pairs are burned, and one credit for each comes out of collateral.
         Burn = 3, "BURN";
     }
 }
 
 impl Trade {
-    /// What the match did. Total: a bid (BUY YES, SELL NO) meets an ask (SELL YES, BUY NO).
+    /// Returns the kind of the trade. Total: a bid (BUY YES, SELL NO) meets an ask (SELL YES, BUY
+    /// NO).
     #[inline]
     pub fn kind(&self) -> TradeKind {
         match (self.maker.entry.side(), self.taker.entry.side()) {
@@ -933,12 +969,12 @@ impl Trade {
         }
     }
 
-    /// The side of the book that the taker hit from.
+    /// Returns the side of the book of the taker's order.
     pub fn taker_side(&self) -> BookSide {
         self.taker.entry.book_side()
     }
 
-    /// What a party pays (a buyer) or gets (a seller) for its contracts, before the fee.
+    /// Returns what a party pays (buyer) or receives (seller) for its contracts, before the fee.
     #[inline]
     pub fn notional(&self, party: &Party) -> Credits {
         party.entry.book_price(self.price).cost(self.quantity)

@@ -1,19 +1,20 @@
-//! Frames: how a record, a command or an event says what it is and where it ends, so that an older reader can pass over
-//! what it need not know, and stops at what it must know.
+//! Frames: how a record, a command or an event states its kind and length, so that an older reader
+//! can skip what it need not know and stops at what it must know.
 //!
 //! | bytes | field  | meaning                                                                  |
 //! |-------|--------|--------------------------------------------------------------------------|
 //! | 4     | length | bytes of the body                                                        |
-//! | 2     | kind   | what the body is                                                         |
-//! | 2     | needs  | the vocabulary that a reader must know; 0: any reader may pass over it   |
+//! | 2     | kind   | the kind of the body                                                     |
+//! | 2     | needs  | the vocabulary that a reader must know; 0: any reader may skip it        |
 //! | …     | body   | the fields known when the kind was new, then those added later           |
 //!
-//! A reader takes the fields that it knows and ignores bytes behind them. A field that an older writer did not write is
-//! its default: see [`Added`]. What may be written is agreed on the log (ADR 21): each shard has a vocabulary, which
-//! `VocabularyRaised` changes, and a leader writes nothing that needs more.
+//! A reader decodes the fields that it knows and ignores the bytes after them. A field that an
+//! older writer did not write has its default value: see [`Added`]. The log defines what may be
+//! written (ADR 21): each shard has a vocabulary, which `VocabularyRaised` changes, and a leader
+//! writes nothing that needs a later one.
 //!
-//! What a later build adds needs a new vocabulary if `apply` or any sum depends on it; if a reader is merely told less
-//! without it, it need not.
+//! An addition of a later build needs a new vocabulary if `apply` or any sum depends on it;
+//! otherwise, if a reader only gets less information without it, it does not.
 
 use bincode::de::read::Reader as _;
 use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
@@ -21,11 +22,12 @@ use bincode::{Decode, Encode};
 
 use crate::codec::{self, DecodeError};
 
-/// The vocabulary that this build reads, and writes where it is agreed on. It counts up with each release that adds a
-/// kind, a field or a code.
+/// The vocabulary that this build reads, and writes where the log's vocabulary allows it. It
+/// increases with each release that adds a kind, a field or a code.
 pub const VOCABULARY: u16 = 1;
 
-/// The oldest vocabulary that this build can write. A log begins with it: who else will read it is not known yet.
+/// The oldest vocabulary that this build can write. A log starts with it, since its other readers
+/// are not yet known.
 pub const FIRST_VOCABULARY: u16 = 1;
 
 const _: () = assert!(FIRST_VOCABULARY <= VOCABULARY);
@@ -33,17 +35,17 @@ const _: () = assert!(FIRST_VOCABULARY <= VOCABULARY);
 /// Bytes before a body.
 pub const HEAD_BYTES: usize = 8;
 
-/// A body's kind, as a reader finds it.
+/// The kind and needs of a body, as a reader finds them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
-    /// What the body is.
+    /// The kind of the body.
     pub kind: u16,
     /// The vocabulary that a reader must know.
     pub needs: u16,
 }
 
 impl Head {
-    /// An error if a reader of vocabulary `reads` must not pass over or guess at what follows.
+    /// Returns an error if a reader of vocabulary `reads` must not skip or guess at the body.
     #[inline]
     pub fn check(self, reads: u16) -> Result<(), DecodeError> {
         if self.needs <= reads {
@@ -53,8 +55,8 @@ impl Head {
     }
 }
 
-/// Appends a frame around a body that begins with its kind, as an enum's bytes do: four bytes, of which two are always
-/// zero.
+/// Appends a frame around a body that starts with its kind, as an enum's bytes do: four bytes, of
+/// which two are always zero.
 #[inline]
 pub fn put(bytes: &mut Vec<u8>, needs: u16, body: impl FnOnce(&mut Vec<u8>)) {
     let start = bytes.len();
@@ -67,7 +69,8 @@ pub fn put(bytes: &mut Vec<u8>, needs: u16, body: impl FnOnce(&mut Vec<u8>)) {
     }
 }
 
-/// Takes a frame off the front of `bytes`: its head, and its body with the kind in front, as an enum's bytes have it.
+/// Takes a frame off the front of `bytes`. Returns its head, and its body with the kind in front,
+/// as an enum's bytes have it.
 #[inline]
 pub fn take<'a>(bytes: &mut &'a [u8]) -> Result<(Head, &'a [u8]), DecodeError> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or(DecodeError::Truncated)?;
@@ -79,13 +82,14 @@ pub fn take<'a>(bytes: &mut &'a [u8]) -> Result<(Head, &'a [u8]), DecodeError> {
     Ok((head, body))
 }
 
-/// The kind of the frame at the front of `bytes`, also where the rest of it is missing or makes no sense.
+/// Returns the kind of the frame at the front of `bytes`, also if the rest is missing or invalid.
 pub(crate) fn kind(bytes: &[u8]) -> Option<u16> {
     bytes.get(4..6).map(|kind| u16::from_le_bytes([kind[0], kind[1]]))
 }
 
-/// A body of an enum whose last kind is `last`; or `unknown` of its kind, if that is a later one that may be passed
-/// over. An error if the frame needs more than a reader of vocabulary `reads` knows.
+/// Decodes a body of an enum whose last kind is `last`, or returns `unknown` of its kind if that is
+/// a later one that readers may skip. Returns an error if the frame needs more than a reader of
+/// vocabulary `reads` knows.
 #[inline]
 pub fn read<T: Decode<()>>(
     (head, reads): (Head, u16),
@@ -100,7 +104,8 @@ pub fn read<T: Decode<()>>(
     if head.needs == 0 { codec::decode_front(body) } else { read_needed(body) }
 }
 
-/// The same where a reader must know something, and this build does: the enum's own bytes have zeros there.
+/// Decodes a body with a non-zero `needs` field that this build satisfies: the enum's own bytes
+/// have zeros in its place.
 #[cold]
 fn read_needed<T: Decode<()>>(body: &[u8]) -> Result<T, DecodeError> {
     let mut plain = body.to_vec();
@@ -108,25 +113,27 @@ fn read_needed<T: Decode<()>>(body: &[u8]) -> Result<T, DecodeError> {
     codec::decode_front(&plain)
 }
 
-/// A field that a later build added at the end of what may grow. It is absent where its writer did not know it, or
-/// wrote for readers that do not: then it takes no bytes, and behind it there are none.
+/// A field that a later build added at the end of a growing struct or variant. It is absent if its
+/// writer did not know it, or wrote for readers that do not. An absent field takes no bytes, and no
+/// field follows it.
 ///
-/// Whoever makes one asks the state whether its vocabulary has the field: `Added::when(state.speaks(N), || …)`.
+/// Create it with `Added::when(state.speaks(N), || …)`, which checks that the state's vocabulary
+/// has the field.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Added<T>(pub Option<T>);
 
 impl<T> Added<T> {
-    /// Not written.
+    /// The field is not written.
     pub const ABSENT: Self = Self(None);
 
-    /// There if the vocabulary has it.
+    /// Present if the vocabulary has the field.
     pub fn when(spoken: bool, value: impl FnOnce() -> T) -> Self {
         Self(spoken.then(value))
     }
 }
 
 impl<T: Default> Added<T> {
-    /// The field; its default if it is absent.
+    /// Returns the field, or its default if it is absent.
     pub fn or_default(self) -> T {
         self.0.unwrap_or_default()
     }
@@ -167,7 +174,7 @@ mod tests {
         again: Added<u8>,
     }
 
-    /// A field is written where it is there, and leaves the old bytes where it is absent.
+    /// A present field is written; an absent one leaves the old bytes unchanged.
     #[test]
     fn an_absent_field_takes_no_bytes() {
         for (value, length) in [

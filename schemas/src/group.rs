@@ -1,7 +1,9 @@
-//! Order groups: a bound on what an account's orders fill in a rolling window, after which all of them end.
+//! Order groups: a limit on what an account's orders fill in a rolling window. When it is reached,
+//! all orders of the group are cancelled.
 //!
-//! An account makes a group at its home, which tells every shard where the account has a purse. Each of them counts the
-//! contracts that the group's orders fill there, and reports them to the home.
+//! An account creates a group on its home shard, which sends it to every shard where the account
+//! has a purse. Each of these shards counts the contracts that the group's orders fill there, and
+//! reports them to the home shard.
 
 use std::num::NonZeroU16;
 
@@ -9,15 +11,15 @@ use bincode::{Decode, Encode};
 
 use crate::limits::{GROUP_CONTRACTS_MAX, GROUP_WINDOW_MAX_S};
 
-/// A group of orders, within its account. Chosen by the client. Invariant: not 0.
+/// The id of a group of orders within its account, chosen by the client. Invariant: not 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
 pub struct GroupId(NonZeroU16);
 
-// As small as its number, also where an order has none.
+// As small as its number, also for an order without a group.
 const _: () = assert!(size_of::<Option<GroupId>>() == 2);
 
 impl GroupId {
-    /// `None` for 0.
+    /// Returns `None` for 0.
     pub const fn new(number: u16) -> Option<Self> {
         match NonZeroU16::new(number) {
             Some(number) => Some(Self(number)),
@@ -25,7 +27,7 @@ impl GroupId {
         }
     }
 
-    /// The number.
+    /// Returns the number.
     #[inline]
     pub const fn number(self) -> u16 {
         self.0.get()
@@ -47,8 +49,8 @@ impl std::str::FromStr for GroupId {
     }
 }
 
-/// How much a group may fill in how long. Invariant: 1..=[`GROUP_CONTRACTS_MAX`] contracts in
-/// 1..=[`GROUP_WINDOW_MAX_S`] seconds.
+/// How many contracts a group may fill in how long. Invariant: 1..=[`GROUP_CONTRACTS_MAX`]
+/// contracts in 1..=[`GROUP_WINDOW_MAX_S`] seconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode)]
 pub struct GroupLimits {
     contracts: u32,
@@ -56,19 +58,19 @@ pub struct GroupLimits {
 }
 
 impl GroupLimits {
-    /// `None` if either is out of its range.
+    /// Returns `None` if either is out of its range.
     pub const fn new(contracts: u32, window_s: u8) -> Option<Self> {
         let within =
             contracts >= 1 && contracts <= GROUP_CONTRACTS_MAX && window_s >= 1 && window_s <= GROUP_WINDOW_MAX_S;
         if within { Some(Self { contracts, window_s }) } else { None }
     }
 
-    /// Contracts that lead to a trigger.
+    /// Returns the number of contracts that triggers the group.
     pub const fn contracts(self) -> u32 {
         self.contracts
     }
 
-    /// The window, in seconds of the log's time.
+    /// Returns the window, in seconds of the log's time.
     pub const fn window_s(self) -> u8 {
         self.window_s
     }
@@ -89,41 +91,42 @@ impl<'de, C> bincode::BorrowDecode<'de, C> for GroupLimits {
     }
 }
 
-/// What an account asks about one of its groups.
+/// An action on one of an account's groups.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum GroupAct {
-    /// From now on there is such a group.
+    /// Creates the group.
     Make(GroupLimits),
-    /// It has other limits. What it has filled counts on; with another window, as if it had filled now. If that reaches
-    /// the new limit, the group is triggered.
+    /// Changes the limits. Fills so far still count; if the window changes, they count as if filled
+    /// now. If they reach the new limit, the group is triggered.
     Change(GroupLimits),
-    /// Its live orders end, and none comes in until it is reset.
+    /// Cancels the group's live orders and refuses new ones until the group is reset.
     Trigger,
-    /// It is as if it had just been made, with the limits that it has.
+    /// Resets the group to its initial state, with its current limits.
     Reset,
-    /// Its live orders end, and there is no such group any more.
+    /// Cancels the group's live orders and deletes the group.
     Delete,
 }
 
-/// A group as its account's home tells the account's other shards.
+/// The state of a group as its account's home shard sends it to the account's other shards.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct GroupNow {
-    /// Its limits.
+    /// The group's limits.
     pub limits: GroupLimits,
-    /// Which making or reset of a group of the account it comes from. What belongs to another one does not count.
+    /// Counts the creations and resets of the account's groups. Fills of another generation do not
+    /// count.
     pub generation: u64,
-    /// It takes no orders until it is reset.
+    /// True if the group takes no orders until it is reset.
     pub triggered: bool,
 }
 
 wire_enum! {
     /// Why a group was triggered.
     TriggerCause: u8 {
-        /// What its orders filled, as counted on this shard, has reached its limit.
+        /// Its orders' fills, as counted on this shard, have reached its limit.
         Filled = 0, "FILLED";
-        /// Its account asked.
+        /// Its account requested it.
         Requested = 1, "REQUESTED";
-        /// Another shard of the account says so.
+        /// Another shard of the account triggered it.
         Elsewhere = 2, "ELSEWHERE";
     }
 }

@@ -1,18 +1,18 @@
-//! Who and what: the ids of the log. All fit a signed 64-bit column, or are UUIDs.
+//! The ids of the log. All fit a signed 64-bit column, or are UUIDs.
 
 use bincode::{Decode, Encode};
 
 use crate::limits::SHARDS_MAX;
 
 id64! {
-    /// A holder of credits. Chosen at random (63 bits, not 0) by whoever asks to open the account; the account's
-    /// shard refuses one that is taken.
+    /// An account, which has credits. Chosen at random (63 bits, not 0) by the sender of the
+    /// request to open it; the account's shard refuses an id that already exists.
     AccountId
 }
 
 id64! {
-    /// A market. Derived from its ticker by [`MarketId::of`], so that a ticker is unique over all shards without
-    /// any shard asking another.
+    /// A market. Derived from its ticker by [`MarketId::of`], so that a ticker is unique over all
+    /// shards without communication between shards.
     MarketId
 }
 
@@ -23,7 +23,8 @@ id64! {
 }
 
 id64! {
-    /// An order: `0 | its market's shard (7 bits) | counter (56 bits)`. A cancel finds the shard in the id itself.
+    /// An order: `0 | its market's shard (7 bits) | counter (56 bits)`. The id itself names the
+    /// shard to which a cancel is sent.
     OrderId
 }
 
@@ -33,7 +34,7 @@ id64! {
 }
 
 id64! {
-    /// An API key's public part. Chosen at random (63 bits) by the gateway that made the key.
+    /// An API key's public part. Chosen at random (63 bits) by the gateway that created the key.
     ApiKeyId
 }
 
@@ -43,19 +44,21 @@ id64! {
 }
 
 id64! {
-    /// A proposed deposit: `0 | its account's home (7 bits) | counter (56 bits)`. A confirmation finds the shard in the
-    /// id itself.
+    /// A proposed deposit: `0 | its account's home shard (7 bits) | counter (56 bits)`. The id
+    /// itself names the shard to which a confirmation is sent.
     ProposalId
 }
 
 id128! {
-    /// A command, from the first record to the last outcome it causes on any shard (a UUID v7, made by the gateway).
+    /// A command (a UUID v7, created by the gateway). It stays the same from the first record to
+    /// the last outcome that the command causes on any shard.
     CommandId
 }
 
 id128! {
-    /// A client's own name for a request; repeating it yields the first outcome again. It names an order within its account
-    /// and market, a deposit, withdrawal or transfer within its account.
+    /// A client's own id for a request. A repeat returns the first outcome again. It is unique for
+    /// an order within its account and market, and for a deposit, withdrawal or transfer within its
+    /// account.
     ClientId
 }
 
@@ -76,30 +79,30 @@ pub struct Shard(u16);
 checked_decode!(Shard(u16));
 
 impl Shard {
-    /// `None` from [`SHARDS_MAX`] on.
+    /// Returns `None` from [`SHARDS_MAX`] on.
     #[inline]
     pub const fn new(number: u16) -> Option<Self> {
         if number < SHARDS_MAX { Some(Self(number)) } else { None }
     }
 
-    /// The partition number.
+    /// Returns the partition number.
     #[inline]
     pub const fn number(self) -> u16 {
         self.0
     }
 
-    /// The partition number as an index.
+    /// Returns the partition number as an index.
     #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 
-    /// The partition number as Kafka's clients want it.
+    /// Returns the partition number as Kafka clients need it.
     pub const fn partition(self) -> i32 {
         self.0 as i32
     }
 
-    /// All shards of a log with `shards` partitions.
+    /// Returns all shards of a log with `shards` partitions.
     pub fn all(shards: u16) -> impl Iterator<Item = Shard> {
         (0..shards.min(SHARDS_MAX)).map(Shard)
     }
@@ -122,14 +125,14 @@ fn shard_of(id: u64) -> Shard {
 }
 
 impl OrderId {
-    /// The `counter`-th order of a shard.
+    /// Returns the id of the `counter`-th order of a shard.
     #[inline]
     pub fn compose(shard: Shard, counter: u64) -> Self {
         assert!(counter < 1 << COUNTER_BITS, "a shard's order counter is exhausted");
         Self((u64::from(shard.0) << COUNTER_BITS) | counter)
     }
 
-    /// The shard whose book holds the order.
+    /// Returns the shard whose book has the order.
     #[inline]
     pub fn shard(self) -> Shard {
         shard_of(self.0)
@@ -137,7 +140,7 @@ impl OrderId {
 }
 
 impl TradeId {
-    /// The `counter`-th trade of a shard.
+    /// Returns the id of the `counter`-th trade of a shard.
     #[inline]
     pub fn compose(shard: Shard, counter: u64) -> Self {
         assert!(counter < 1 << COUNTER_BITS, "a shard's trade counter is exhausted");
@@ -146,32 +149,33 @@ impl TradeId {
 }
 
 impl ProposalId {
-    /// The `counter`-th proposal of a shard.
+    /// Returns the id of the `counter`-th proposal of a shard.
     pub fn compose(shard: Shard, counter: u64) -> Self {
         assert!(counter < 1 << COUNTER_BITS, "a shard's proposal counter is exhausted");
         Self((u64::from(shard.0) << COUNTER_BITS) | counter)
     }
 
-    /// The home of the account that it is for.
+    /// Returns the home shard of the account to be credited.
     pub fn shard(self) -> Shard {
         shard_of(self.0)
     }
 
-    /// Which of its shard's proposals it is, from 1.
+    /// Returns its number among its shard's proposals, from 1.
     pub fn counter(self) -> u64 {
         self.0 & ((1 << COUNTER_BITS) - 1)
     }
 }
 
 impl MarketId {
-    /// The id of the market with this ticker: the first 63 bits of BLAKE3(ticker), never 0.
+    /// Returns the id of the market with this ticker: the first 63 bits of BLAKE3(ticker), never 0.
     pub fn of(ticker: &crate::text::Ticker) -> Self {
         Self(hash_of(ticker.as_str()))
     }
 }
 
 impl MarketEventId {
-    /// The id of the market event with this name: the first 63 bits of BLAKE3(name), never 0.
+    /// Returns the id of the market event with this name: the first 63 bits of BLAKE3(name), never
+    /// 0.
     pub fn of(name: &crate::text::Label) -> Self {
         Self(hash_of(name.as_str()))
     }
@@ -184,10 +188,10 @@ fn hash_of(name: &str) -> u64 {
     (u64::from_be_bytes(head) >> 1).max(1)
 }
 
-/// A record's place among all that one command caused, as `shard:sequence`.
+/// The log position of an outcome, as `shard:sequence`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct LogPosition {
-    /// The shard whose events log holds the outcome.
+    /// The shard whose events log has the outcome.
     pub shard: Shard,
     /// The outcome's sequence there.
     pub sequence: u64,

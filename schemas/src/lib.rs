@@ -1,14 +1,15 @@
-//! The language of the log: every word that crosses a process boundary, and the one rule of reading it back.
+//! The public language of the log: every type that crosses a process boundary, its byte format, and
+//! the one rule for reading an events log.
 //!
 //! ```text
 //! gateway ─▶ [commands] ─▶ engine ─▶ [events] ─▶ projections, gateway, analysts
 //!            └────────── *schemas* ──────────┘
 //! ```
 //!
-//! Start with [`command`] (what somebody asks), [`event`] (what became true) and [`reading`] (which records count).
+//! Start with [`command`] (requests), [`event`] (facts) and [`reading`] (which records count).
 //!
-//! Architecture invariant: pure. No client library, no clock, no randomness, no I/O; every program depends on
-//! this crate and this crate on none of them.
+//! Architecture invariant: pure. No client library, no clock, no randomness, no I/O. Every program
+//! depends on this crate; this crate depends on none of them.
 
 #[macro_use]
 mod wire;

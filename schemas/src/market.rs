@@ -1,4 +1,4 @@
-//! Markets: what is listed and how it lives.
+//! Markets: their listing and their states.
 
 use std::sync::Arc;
 
@@ -11,22 +11,24 @@ use crate::text::Ticker;
 use crate::time::Timestamp;
 
 wire_enum! {
-    /// Where a market stands.
+    /// The state of a market.
     MarketState: u8 {
-        /// Listed; not traded yet. It opens at its opening time, if it has one.
+        /// Listed; not yet traded. It opens at its opening time, if it has one.
         Created = 0, "CREATED";
         /// Takes orders.
         Open = 1, "OPEN";
-        /// Takes no orders, no amendments and no cancels of single orders. Orders keep their place, unless they asked to be
-        /// cancelled on a pause. Mass cancels, dead-man switches and time go on.
+        /// Accepts no orders, no amendments and no cancels of single orders. Orders keep their
+        /// queue priority, unless they are set to be cancelled on a pause. Mass cancels, dead-man
+        /// switches and time still apply.
         Paused = 2, "PAUSED";
-        /// Traded no more, by an admin or by its expiry; live orders are cancelled. Waits for its answer.
+        /// Trading was ended by an admin or by the expiry; live orders are cancelled. Waits for its
+        /// answer.
         Closed = 3, "CLOSED";
         /// Answered; positions are paid out.
         Resolved = 4, "RESOLVED";
-        /// Given up: every contract pays half a credit.
+        /// Voided: every contract pays half a credit.
         Voided = 5, "VOIDED";
-        /// As PAUSED, but takes cancels, and amendments that only reduce.
+        /// Like PAUSED, but accepts cancels, and amendments that only reduce.
         CancelOnly = 6, "CANCEL_ONLY";
         /// An answer is proposed. It waits for a second admin, then for the end of the dispute window.
         Resolving = 7, "RESOLVING";
@@ -34,23 +36,23 @@ wire_enum! {
 }
 
 impl MarketState {
-    /// True until trading has ended for good.
+    /// Returns true until trading has ended for good.
     pub const fn trades_later(self) -> bool {
         matches!(self, Self::Created | Self::Open | Self::Paused | Self::CancelOnly)
     }
 
-    /// True if the market pays out.
+    /// Returns true if the market pays out.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Resolved | Self::Voided)
     }
 
-    /// True if the market takes cancels and reductions from its clients.
+    /// Returns true if the market accepts cancels and reductions from clients.
     pub const fn takes_cancels(self) -> bool {
         !matches!(self, Self::Paused)
     }
 }
 
-/// What an admin does to a market.
+/// A state change that an admin makes.
 ///
 /// | transition  | from                                  | to                                          |
 /// |-------------|---------------------------------------|---------------------------------------------|
@@ -62,19 +64,19 @@ impl MarketState {
 /// | Resolve     | CLOSED, RESOLVING                     | RESOLVING, with this answer, not confirmed   |
 /// | Confirm     | RESOLVING, not confirmed              | RESOLVING until the dispute window is over   |
 ///
-/// A market in an exclusive market event is confirmed as YES only if it holds the event's YES.
-/// After the window the market is RESOLVED or VOIDED by itself; without a window at once. `Resolve` within the window amends
-/// the answer: it needs a confirmation and a window of its own.
+/// A market in an exclusive market event is confirmed as YES only if it has the event's YES. After
+/// the window the market becomes RESOLVED or VOIDED automatically; without a window at once.
+/// `Resolve` within the window changes the answer: it needs a new confirmation and a new window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Transition {
     /// Starts trading.
     Open,
-    /// Stops trading for a while.
+    /// Stops trading temporarily.
     Pause {
         /// Whether clients may still cancel and reduce.
         cancel_only: bool,
     },
-    /// Goes on after a pause.
+    /// Resumes trading after a pause.
     Resume,
     /// Ends trading.
     Close,
@@ -85,13 +87,13 @@ pub enum Transition {
     },
     /// Confirms the answer that another admin proposed.
     Confirm {
-        /// The answer as this admin saw it; another one is not confirmed.
+        /// The answer as this admin saw it. If it differs, it is not confirmed.
         answer: ResolutionAnswer,
     },
 }
 
 impl Transition {
-    /// Where the market stands afterwards; `None` if it cannot go there from `from`.
+    /// Returns the state after the transition; `None` if it is not allowed from `from`.
     pub const fn target(self, from: MarketState) -> Option<MarketState> {
         use MarketState as S;
         match (self, from) {
@@ -112,17 +114,17 @@ impl Transition {
 pub enum ResolutionAnswer {
     /// A YES pays this, a NO the rest of the credit: 1, 0 or a fraction.
     Value(YesValue),
-    /// There is none: every contract pays half a credit.
+    /// No answer: every contract pays half a credit.
     Void,
 }
 
 impl ResolutionAnswer {
-    /// True if a YES pays the whole credit.
+    /// Returns true if a YES pays the whole credit.
     pub const fn is_yes(self) -> bool {
         matches!(self, Self::Value(YesValue::YES))
     }
 
-    /// What a YES pays.
+    /// Returns what a YES pays.
     pub const fn yes_value(self) -> YesValue {
         match self {
             Self::Value(value) => value,
@@ -130,7 +132,7 @@ impl ResolutionAnswer {
         }
     }
 
-    /// Where the market stands once it pays out.
+    /// Returns the state of the market when it pays out.
     pub const fn final_state(self) -> MarketState {
         match self {
             Self::Value(_) => MarketState::Resolved,
@@ -139,27 +141,28 @@ impl ResolutionAnswer {
     }
 }
 
-/// An answer on its way to being paid out.
+/// An answer before its payout.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Resolution {
     /// The answer.
     pub answer: ResolutionAnswer,
-    /// Who proposed it.
+    /// The admin who proposed it.
     pub proposed_by: AdminId,
-    /// Who confirmed it, and when payouts begin; `None` until somebody did.
+    /// The confirmation, with the start of the payouts; `None` until confirmed.
     pub confirmed: Option<Confirmation>,
 }
 
-/// A second admin's word.
+/// A second admin's confirmation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Confirmation {
-    /// Not the one who proposed.
+    /// The second admin; not the one who proposed.
     pub by: AdminId,
     /// The end of the dispute window.
     pub payout: Timestamp,
 }
 
-/// What one YES contract pays in the end, in ticks; a NO pays the rest of the credit. Invariant: 0..=10,000.
+/// What one YES contract pays in the end, in ticks; a NO pays the rest of the credit. Invariant:
+/// 0..=10,000.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct YesValue(u16);
 
@@ -170,20 +173,20 @@ impl YesValue {
     pub const YES: Self = Self(TICKS_PER_CREDIT);
     /// The answer is no.
     pub const NO: Self = Self(0);
-    /// What a voided market pays: both contracts the same.
+    /// The value in a voided market: both contracts pay the same.
     pub const HALF: Self = Self(TICKS_PER_CREDIT / 2);
 
-    /// `None` above 10,000.
+    /// Returns `None` above 10,000.
     pub const fn new(ticks: u16) -> Option<Self> {
         if ticks <= TICKS_PER_CREDIT { Some(Self(ticks)) } else { None }
     }
 
-    /// Ticks that a YES pays.
+    /// Returns the ticks that a YES pays.
     pub const fn ticks(self) -> u16 {
         self.0
     }
 
-    /// What `yes` YES and `no` NO contracts pay together. Exact.
+    /// Returns what `yes` YES and `no` NO contracts pay together. Exact.
     pub fn payout(self, yes: u64, no: u64) -> Credits {
         let ticks = u128::from(yes) * u128::from(self.0) + u128::from(no) * u128::from(TICKS_PER_CREDIT - self.0);
         Credits(i64::try_from(ticks * 100).expect("a payout is bounded by the collateral"))
@@ -191,43 +194,45 @@ impl YesValue {
 }
 
 growing! {
-    /// What a market is created with.
+    /// The data that a market is created with.
     #[derive(Clone, PartialEq, Eq, Debug)]
     pub struct Listing {
         /// Must be [`MarketId::of`] the ticker.
         pub market: MarketId,
         /// Short name, unique.
         pub ticker: Ticker,
-        /// What it is about.
+        /// Its description.
         pub about: Arc<About>,
-        /// When it opens by itself, unless an admin has opened it before; `None`: only an admin opens it.
+        /// When it opens automatically, unless an admin has opened it before; `None`: only an admin
+        /// opens it.
         pub opens: Option<Timestamp>,
-        /// When it closes by itself.
+        /// When it closes automatically.
         pub expiry: Timestamp,
-        /// Limit prices must be a multiple of this many ticks. 1..=5,000, a divisor of 10,000, so that p and 1 − p both
-        /// fit.
+        /// The tick size: limit prices must be a multiple of this many ticks. 1..=5,000, a divisor
+        /// of 10,000, so that both p and 1 − p are multiples.
         pub tick: u16,
-        /// The rate of the order that was resting.
+        /// The fee rate of the resting order.
         pub maker_fee: FeeRate,
-        /// The rate of the order that came in.
+        /// The fee rate of the incoming order.
         pub taker_fee: FeeRate,
-        /// How long, in milliseconds, a confirmed answer can still be amended before it is paid out. At most
-        /// [`DISPUTE_WINDOW_MAX_MS`](crate::limits::DISPUTE_WINDOW_MAX_MS); 0 pays at once.
+        /// How long, in milliseconds, a confirmed answer can still be changed before it is paid
+        /// out. At most [`DISPUTE_WINDOW_MAX_MS`](crate::limits::DISPUTE_WINDOW_MAX_MS); 0 pays at
+        /// once.
         pub dispute_window_ms: u64,
-        /// What each account may have here.
+        /// The limits of each account in this market.
         pub limits: MarketLimits,
     }
 }
 
 growing! {
-    /// What one account may have in one market.
+    /// Limits of one account in one market.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct MarketLimits {
-        /// Live orders.
+        /// The number of live orders.
         pub live_orders: u32,
-        /// What its live orders are worth at their own limits, buys and sells together.
+        /// The value of its live orders at their own limits, buys and sells together.
         pub notional: Credits,
-        /// Contracts of one kind, YES or NO: held and wanted by live buys together.
+        /// Contracts of one kind, YES or NO: held plus wanted by live buys.
         pub position: u64,
     }
 }
@@ -238,7 +243,7 @@ impl MarketLimits {
 }
 
 impl Listing {
-    /// True if ticks of this size are allowed.
+    /// Returns true if this tick size is allowed.
     pub const fn tick_is_valid(tick: u16) -> bool {
         tick >= 1 && tick < TICKS_PER_CREDIT && TICKS_PER_CREDIT.is_multiple_of(tick)
     }

@@ -1,7 +1,8 @@
-//! What one shard sends another: the outbox pattern on the log.
+//! Messages between shards: the outbox pattern on the log.
 //!
-//! The sender's outcome holds `Sent { to, number, message }` beside the change that causes it, so that both are one
-//! record. The relay copies it to the other shard's commands; the receiver applies each number once, in order.
+//! The sender's outcome contains `Sent { to, number, message }` next to the change that causes it,
+//! so both are in one record. The relay copies it to the receiving shard's commands; the receiver
+//! applies each number once, in order.
 
 use bincode::{Decode, Encode};
 
@@ -14,111 +15,118 @@ use crate::rejection::Rejection;
 /// An effect on another shard.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Message {
-    /// Market's shard to account's home: a request waits for what its purse lacks. Answer: `Fund`.
+    /// From a market's shard to an account's home shard: a request waits for credits or room that
+    /// its purse (the account's balance on one shard) lacks. Answer: `Fund`.
     Ask {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
         /// What the request lacks.
         need: Need,
-        /// Room that the purse gives back, since the account's limits have changed.
+        /// Room that the purse returns because the account's limits have changed.
         given_back: Room,
     },
-    /// Account's home to market's shard: what the purse asked for and more, or why not.
+    /// From an account's home shard to a market's shard: what the purse asked for or more, or the
+    /// reason for refusal.
     Fund {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
-        /// Credits that are available there from now on.
+        /// Credits that become available there.
         credits: Credits,
-        /// Room that the purse has besides.
+        /// Additional room for the purse.
         room: Room,
-        /// Why it gets nothing.
+        /// The reason why the purse gets nothing.
         refused: Option<Rejection>,
     },
-    /// Account's home to each shard where it has a purse. Answer: `Return`, with this ticket.
+    /// From an account's home shard to each shard where it has a purse. Answer: `Return` with this
+    /// ticket.
     Instruct {
-        /// Whose purse.
+        /// The account of the purse.
         account: AccountId,
-        /// Names the instruction on the home's shard.
+        /// Identifies the instruction on the home shard.
         ticket: u64,
-        /// What to do.
+        /// The instruction to carry out.
         instruction: PurseInstruction,
     },
-    /// Purses to their accounts' home: what they do not need, and which instructions they have carried out.
+    /// From purses to the home shard of their accounts: what they do not need, and which
+    /// instructions they have carried out.
     Return(Vec<Returned>),
-    /// Sender's home to receiver's home: credits that left a purse for another account's.
+    /// From the sender's home shard to the receiver's: credits that leave one account for another.
     Transfer {
-        /// Who gives.
+        /// The sender.
         from: AccountId,
-        /// Who gets.
+        /// The receiver.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// What the sender calls it.
+        /// The sender's client id for the transfer.
         client_id: Option<ClientId>,
     },
-    /// Receiver's home to sender's home: what became of a transfer. A transfer without a name that was received needs
-    /// no such answer.
+    /// From the receiver's home shard to the sender's: the result of a transfer. A transfer without
+    /// a client id that was received needs no such answer.
     TransferEnded {
-        /// Who gave.
+        /// The sender.
         from: AccountId,
-        /// Who got, or should have got.
+        /// The receiver or intended receiver.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// What the sender calls it.
+        /// The sender's client id for the transfer.
         client_id: Option<ClientId>,
-        /// Why the credits were not received: then they come back with this.
+        /// Why the credits were not received; this message then returns them.
         refused: Option<Rejection>,
     },
-    /// Market's shard to event's home: YES is proposed as a market's answer. Answer: `YesAnswered`.
+    /// From a market's shard to its event's home shard: YES is proposed as the market's answer.
+    /// Answer: `YesAnswered`.
     ClaimYes {
         /// The event.
         event: MarketEventId,
         /// The market.
         market: MarketId,
-        /// Counts the claims of the market.
+        /// The number of this claim within the market.
         claim: u32,
     },
-    /// Market's shard to event's home: YES is not proposed any more.
+    /// From a market's shard to its event's home shard: YES is no longer proposed.
     ReleaseYes {
         /// The event.
         event: MarketEventId,
         /// The market.
         market: MarketId,
     },
-    /// Event's home to market's shard: whether a market can be answered YES.
+    /// From an event's home shard to a market's shard: whether the market can be answered YES.
     YesAnswered {
         /// The market.
         market: MarketId,
-        /// Which claim.
+        /// The number of the claim that this answers.
         claim: u32,
-        /// Another market, which holds the event's YES.
+        /// The other market that already has the event's YES.
         taken_by: Option<MarketId>,
     },
-    /// Account's home to a shard where it has a purse, or gets one by the next message: what some of its groups are now.
+    /// From an account's home shard to a shard where it has a purse, or gets one by the next
+    /// message: the current state of some of its groups.
     Groups {
-        /// Whose.
+        /// The account of the groups.
         account: AccountId,
-        /// At most [`ACCOUNT_GROUPS_MAX`](crate::limits::ACCOUNT_GROUPS_MAX).
+        /// The groups, at most [`ACCOUNT_GROUPS_MAX`](crate::limits::ACCOUNT_GROUPS_MAX).
         groups: Vec<(GroupId, GroupNow)>,
     },
-    /// Market's shard to account's home: what a group's orders have filled there since the last of these.
+    /// From a market's shard to an account's home shard: contracts that a group's orders have
+    /// filled there since the last such message.
     GroupFilled {
-        /// Whose.
+        /// The account of the group.
         account: AccountId,
-        /// Which.
+        /// The group.
         group: GroupId,
-        /// In which generation.
+        /// The generation of the group.
         generation: u64,
-        /// How much.
+        /// The number of contracts filled.
         contracts: u64,
-        /// That has reached the group's limit.
+        /// True if this reached the group's limit.
         triggered: bool,
     },
 }
 
 impl Message {
-    /// Credits that are in flight with the message.
+    /// Returns the credits that are in flight with the message.
     pub fn in_flight(&self) -> Credits {
         match self {
             Self::Ask { .. }

@@ -1,12 +1,13 @@
-//! Credits, prices, quantities and fees. Integers only; money is made nowhere else.
+//! Credits, prices, quantities and fees. Integers only; this is the only module that creates money.
 //!
-//! One tick (1/10,000 credit) times one contract is 100 micro-credits, so every notional is exact. Only fees round.
+//! One tick (1/10,000 credit) times one contract is 100 micro-credits, so every notional is exact.
+//! Only fees are rounded.
 
 use bincode::{Decode, Encode};
 
 use crate::limits::{FEE_RATE_MAX, QUANTITY_MAX};
 
-/// Ticks in one credit, and so what a YES and a NO of one market are worth together.
+/// Ticks in one credit, which is also the joint value of a YES and a NO of one market.
 pub const TICKS_PER_CREDIT: u16 = 10_000;
 
 /// Micro-credits in one credit.
@@ -24,27 +25,27 @@ impl Credits {
     /// No credits.
     pub const ZERO: Self = Self(0);
 
-    /// Whole credits. Fails to compile or panics on overflow: for constants and tests.
+    /// Returns whole credits. Fails to compile or panics on overflow: for constants and tests.
     #[inline]
     pub const fn whole(credits: i64) -> Self {
         Self(credits * MICROS_PER_CREDIT)
     }
 
-    /// The credits that `pairs` pairs of YES and NO are worth.
+    /// Returns the credits that `pairs` pairs of YES and NO are worth.
     #[inline]
     pub fn of_pairs(pairs: u64) -> Self {
         Self(i64::try_from(pairs).expect("pairs are bounded by the credits that minted them") * MICROS_PER_CREDIT)
     }
 
-    /// Micro-credits.
+    /// Returns the amount in micro-credits.
     #[inline]
     pub const fn micros(self) -> i64 {
         self.0
     }
 }
 
-// Every purse, fee and collateral is bounded far below i64 (`limits`), so overflow is a broken invariant, not an
-// input: these operators panic on it in every build rather than wrap.
+// Every purse, fee and collateral has a limit far below i64 (`limits`), so overflow is a broken
+// invariant, not bad input: these operators panic on it in every build instead of wrapping.
 impl std::ops::Add for Credits {
     type Output = Self;
 
@@ -93,7 +94,7 @@ impl std::iter::Sum for Credits {
     }
 }
 
-/// What a contract costs, in ticks of 1/10,000 credit. Invariant: 1..=9,999.
+/// The price of one contract, in ticks of 1/10,000 credit. Invariant: 1..=9,999.
 ///
 /// Text form: a decimal string with up to four places (`0.6`, printed `0.6000`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -107,26 +108,27 @@ impl Price {
     /// The highest price.
     pub const MAX: Self = Self(TICKS_PER_CREDIT - 1);
 
-    /// `None` outside 1..=9,999.
+    /// Returns `None` outside 1..=9,999.
     #[inline]
     pub const fn new(ticks: u16) -> Option<Self> {
         if ticks >= Self::MIN.0 && ticks <= Self::MAX.0 { Some(Self(ticks)) } else { None }
     }
 
-    /// Ticks of 1/10,000 credit.
+    /// Returns the price in ticks of 1/10,000 credit.
     #[inline]
     pub const fn ticks(self) -> u16 {
         self.0
     }
 
-    /// The price of the other contract: YES at p is NO at 1 − p.
+    /// Returns the price of the other contract: YES at p is NO at 1 − p.
     #[must_use]
     #[inline]
     pub const fn complement(self) -> Self {
         Self(TICKS_PER_CREDIT - self.0)
     }
 
-    /// What `quantity` contracts cost at this price. Cannot overflow: u16 × u32 × 100 fits i64.
+    /// Returns the cost of `quantity` contracts at this price. Cannot overflow: u16 × u32 × 100
+    /// fits i64.
     #[inline]
     pub const fn cost(self, quantity: Quantity) -> Credits {
         Credits(self.0 as i64 * quantity.0 as i64 * MICROS_PER_TICK)
@@ -143,26 +145,27 @@ impl Quantity {
     /// No contracts.
     pub const ZERO: Self = Self(0);
 
-    /// `None` above 1,000,000.
+    /// Returns `None` above 1,000,000.
     #[inline]
     pub const fn new(contracts: u32) -> Option<Self> {
         if contracts <= QUANTITY_MAX { Some(Self(contracts)) } else { None }
     }
 
-    /// Contracts.
+    /// Returns the number of contracts.
     #[inline]
     pub const fn contracts(self) -> u32 {
         self.0
     }
 
-    /// True for no contracts.
+    /// Returns true for no contracts.
     #[inline]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 }
 
-// Sums and differences of one order's parts stay within the order: anything else is a broken invariant.
+// Sums and differences within one order never exceed the order: anything else is a broken
+// invariant.
 impl std::ops::Add for Quantity {
     type Output = Self;
 
@@ -181,7 +184,8 @@ impl std::ops::Sub for Quantity {
     }
 }
 
-/// What the exchange takes of a fill, in millionths of `quantity × p × (1 − p)`. Invariant: at most 200,000 (20 %).
+/// The fee rate of a fill, in millionths of `quantity × p × (1 − p)`. Invariant: at most 200,000
+/// (20 %).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct FeeRate(u32);
 
@@ -191,20 +195,21 @@ impl FeeRate {
     /// No fee.
     pub const ZERO: Self = Self(0);
 
-    /// `None` above 200,000 millionths.
+    /// Returns `None` above 200,000 millionths.
     #[inline]
     pub const fn new(millionths: u32) -> Option<Self> {
         if millionths <= FEE_RATE_MAX { Some(Self(millionths)) } else { None }
     }
 
-    /// Millionths.
+    /// Returns the rate in millionths.
     #[inline]
     pub const fn millionths(self) -> u32 {
         self.0
     }
 
-    /// The fee of one fill: `ceil(rate × quantity × p × (1 − p))` in micro-credits, p as a fraction of a credit.
-    /// The same for YES at p and NO at 1 − p. Cannot overflow (`limits`).
+    /// Returns the fee of one fill: `ceil(rate × quantity × p × (1 − p))` in micro-credits, with p
+    /// as a fraction of a credit. The same for YES at p and NO at 1 − p. Cannot overflow
+    /// (`limits`).
     #[inline]
     pub const fn fee(self, price: Price, quantity: Quantity) -> Credits {
         // rate/10^6 × quantity × p/10^4 × (10^4 − p)/10^4 credits = product / 10^8 micro-credits.
@@ -213,17 +218,17 @@ impl FeeRate {
         Credits(product.div_ceil(100_000_000) as i64)
     }
 
-    /// What one contract of a buy order at `limit` can cost at most, fee included.
+    /// Returns the maximum cost of one contract of a buy order at `limit`, fee included.
     ///
-    /// Enough for every way the order can fill: `e + fee(e)` grows with e (a rate is below 1), so no better price
-    /// costs more; and n contracts in one fill round up once, not n times.
+    /// Sufficient however the order fills: `e + fee(e)` increases with e (a rate is below 1), so no
+    /// better price costs more; and n contracts in one fill round up once, not n times.
     #[inline]
     pub fn hold_per_contract(self, limit: Price) -> Credits {
         const ONE: Quantity = Quantity(1);
         limit.cost(ONE) + self.fee(limit, ONE)
     }
 
-    /// What a buy order for `quantity` contracts at `limit` holds of its account's credits.
+    /// Returns the credits that a buy order for `quantity` contracts at `limit` holds.
     #[inline]
     pub fn hold(self, limit: Price, quantity: Quantity) -> Credits {
         Credits(self.hold_per_contract(limit).0 * i64::from(quantity.0))
@@ -259,7 +264,7 @@ fn parse_decimal(text: &str, places: u32) -> Result<i64, DecimalError> {
 impl std::str::FromStr for Credits {
     type Err = DecimalError;
 
-    /// Never negative: an amount that somebody types is a size, not a difference.
+    /// Rejects negative amounts: a user enters an amount, not a difference.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse_decimal(text, 6).map(Self)
     }

@@ -1,4 +1,4 @@
-//! Orders: what is asked for, and how it enters a market's one book.
+//! Orders: their terms, and how they enter a market's single book.
 
 use bincode::{Decode, Encode};
 
@@ -30,36 +30,38 @@ impl Contract {
 }
 
 wire_enum! {
-    /// What an order wants of its contract.
+    /// Whether an order buys or sells its contract.
     Side: u8 {
-        /// Pay credits, get contracts.
+        /// Pay credits, receive contracts.
         Buy = 0, "BUY";
-        /// Give contracts, get credits.
+        /// Deliver contracts, receive credits.
         Sell = 1, "SELL";
     }
 }
 
-/// How long an order waits.
+/// How long an order stays live.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum TimeInForce {
     /// Good till cancelled: the remainder rests.
     Gtc,
-    /// Good till a date: the remainder rests and expires by itself. An order whose time has come never trades.
+    /// Good till a date: the remainder rests until the order expires. An order never trades at or
+    /// after its expiry.
     Gtd {
-        /// The first moment at which it is no longer there; must be in the future.
+        /// The expiry: the first moment at which the order is no longer live. It must be in the
+        /// future.
         expires: Timestamp,
     },
     /// Immediate or cancel: the remainder is cancelled.
     Ioc,
-    /// Fill or kill: all of it at once, or nothing.
+    /// Fill or kill: the whole quantity at once, or nothing.
     Fok,
 }
 
 impl TimeInForce {
-    /// Every name in JSON and SQL.
+    /// All names in JSON and SQL.
     pub const NAMES: [&'static str; 4] = ["GTC", "GTD", "IOC", "FOK"];
 
-    /// The name in JSON and SQL.
+    /// Returns the name in JSON and SQL.
     #[inline]
     pub const fn name(self) -> &'static str {
         match self {
@@ -70,13 +72,13 @@ impl TimeInForce {
         }
     }
 
-    /// True if a remainder stays in the book.
+    /// Returns true if a remainder rests in the book.
     #[inline]
     pub const fn rests(self) -> bool {
         matches!(self, Self::Gtc | Self::Gtd { .. })
     }
 
-    /// When the order expires, if it does so by itself.
+    /// Returns the expiry of a `Gtd` order.
     #[inline]
     pub const fn expires(self) -> Option<Timestamp> {
         match self {
@@ -87,53 +89,56 @@ impl TimeInForce {
 }
 
 wire_enum! {
-    /// What an order that must not take does when it would.
+    /// What happens when a post-only order would take liquidity.
     PostOnly: u8 {
-        /// It may take.
+        /// Not post-only: the order may take.
         Off = 0, "OFF";
-        /// It is refused.
+        /// The order is refused.
         Reject = 1, "REJECT";
-        /// It rests one tick of the market away from the best order on the other side.
+        /// The order rests one of the market's ticks away from the best order on the other side.
         Reprice = 2, "REPRICE";
     }
 }
 
 wire_enum! {
-    /// What happens when an order that comes in meets one of its own account. The order that comes in decides.
+    /// What happens when an incoming order meets a resting order of its own account. The incoming
+    /// order's setting applies.
     SelfTrade: u8 {
         /// They trade.
         Allow = 0, "ALLOW";
-        /// The rest of the order that comes in is cancelled.
+        /// The remainder of the incoming order is cancelled.
         CancelNewest = 1, "CANCEL_NEWEST";
-        /// The resting order is cancelled; the other goes on.
+        /// The resting order is cancelled; the incoming order continues.
         CancelOldest = 2, "CANCEL_OLDEST";
         /// Both are cancelled.
         CancelBoth = 3, "CANCEL_BOTH";
-        /// Both lose the smaller of the two quantities without a trade; a budget loses what they would have cost.
+        /// Both are reduced by the smaller of the two quantities without a trade; a budget is
+        /// reduced by what those contracts would have cost.
         Decrement = 4, "DECREMENT";
     }
 }
 
-/// What an order wants besides its terms.
+/// An order's instructions besides its terms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Instructions {
-    /// What happens when it meets an order of its own account.
+    /// What happens when the order meets an order of its own account.
     pub self_trade: SelfTrade,
-    /// Refused if the log's time is past this when it is decided.
+    /// The order is refused if the log's time is past this when the order is decided.
     pub deadline: Option<Timestamp>,
-    /// Cancelled when its market pauses, instead of keeping its place.
+    /// Cancels the order when its market pauses. Otherwise it keeps its queue priority.
     pub cancel_on_pause: bool,
-    /// It leaves its account with fewer contracts, never with more. It sells, or buys the other contract, at most what
-    /// its account has of them that no resting sell reserves and no other resting reduce-only buy will take. What is
-    /// beyond is cut off when it comes in; a buy that rests loses what comes to be beyond later.
+    /// Reduce-only: the order never increases its account's position. It sells, or buys the
+    /// opposite contract, at most the quantity that its account holds and that neither a resting
+    /// sell reserves nor another resting reduce-only buy will take. On arrival the excess is cut; a
+    /// resting buy is cut later when an excess arises.
     pub reduce_only: bool,
-    /// The group of its account's orders that it belongs to.
+    /// The group of its account's orders that the order belongs to.
     pub group: Option<GroupId>,
 }
 
 impl Default for Instructions {
-    /// Cancels the newest on self-trade; no deadline; keeps its place in a pause; may enlarge its account's position; in
-    /// no group.
+    /// Cancels the newest order on self-trade; no deadline; keeps its priority in a pause; not
+    /// reduce-only; in no group.
     fn default() -> Self {
         Self {
             self_trade: SelfTrade::CancelNewest,
@@ -146,25 +151,26 @@ impl Default for Instructions {
 }
 
 wire_enum! {
-    /// Where an order stands. `ACTIVE` and `PARTIALLY_FILLED` are live.
+    /// The state of an order. `ACTIVE` and `PARTIALLY_FILLED` are live.
     Status: u8 {
-        /// In the book, nothing filled yet.
+        /// Resting in the book, nothing filled.
         Active = 0, "ACTIVE";
-        /// In the book, a part filled.
+        /// Resting in the book, partly filled.
         PartiallyFilled = 1, "PARTIALLY_FILLED";
-        /// All filled.
+        /// Completely filled.
         Filled = 2, "FILLED";
-        /// Ended with a remainder, by its owner, its time in force or its market's end.
+        /// Ended with a remainder: cancelled by its owner, its time in force or the end of its
+        /// market.
         Cancelled = 3, "CANCELLED";
-        /// Ended by its own time.
+        /// Ended at its expiry.
         Expired = 4, "EXPIRED";
-        /// Refused; nothing happened.
+        /// Refused, without any effect.
         Rejected = 5, "REJECTED";
     }
 }
 
 impl Status {
-    /// True while the order can still fill.
+    /// Returns true while the order can still fill.
     #[inline]
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Active | Self::PartiallyFilled)
@@ -172,17 +178,17 @@ impl Status {
 }
 
 wire_enum! {
-    /// A side of the book, which is quoted in YES.
+    /// A side of the book. The book is quoted in YES prices.
     BookSide: u8 {
-        /// Wants YES to be worth more: BUY YES and SELL NO.
+        /// Profits if YES rises: BUY YES and SELL NO.
         Bid = 0, "BID";
-        /// Wants YES to be worth less: SELL YES and BUY NO.
+        /// Profits if YES falls: SELL YES and BUY NO.
         Ask = 1, "ASK";
     }
 }
 
 impl BookSide {
-    /// The side it matches.
+    /// Returns the side it matches against.
     #[must_use]
     #[inline]
     pub const fn opposite(self) -> Self {
@@ -194,13 +200,13 @@ impl BookSide {
 }
 
 wire_enum! {
-    /// How an order enters the one book: its contract and side in one word.
+    /// How an order enters the single book: its contract and side in one value.
     Entry: u8 {
         /// A bid that pays credits.
         BuyYes = 0, "BUY_YES";
-        /// A bid (at 1 − p) that gives NO contracts.
+        /// A bid (at 1 − p) that delivers NO contracts.
         SellNo = 1, "SELL_NO";
-        /// An ask that gives YES contracts.
+        /// An ask that delivers YES contracts.
         SellYes = 2, "SELL_YES";
         /// An ask (at 1 − p) that pays credits.
         BuyNo = 3, "BUY_NO";
@@ -208,7 +214,7 @@ wire_enum! {
 }
 
 impl Entry {
-    /// From the words of the order.
+    /// Returns the entry for a contract and a side.
     #[inline]
     pub const fn of(contract: Contract, side: Side) -> Self {
         match (side, contract) {
@@ -219,34 +225,35 @@ impl Entry {
         }
     }
 
-    /// The contract that is bought or sold.
-    // The bits of the code, so that no branch depends on what the next order is: the low one is the contract, the high one the side of
-    // the book, and what an order wants of its contract is whether they agree. (The tests have it in words.)
+    /// Returns the contract that is bought or sold.
+    // Decoded from bits of the code, so that no branch depends on the next order: the low bit is
+    // the contract, the high bit the book side, and the order buys or sells according to whether
+    // they agree. (The tests state it in words.)
     #[inline]
     pub const fn contract(self) -> Contract {
         if self.code() & 1 == 0 { Contract::Yes } else { Contract::No }
     }
 
-    /// Bought or sold.
+    /// Returns whether the order buys or sells.
     #[inline]
     pub const fn side(self) -> Side {
         if (self.code() >> 1) ^ (self.code() & 1) == 0 { Side::Buy } else { Side::Sell }
     }
 
-    /// The side of the book.
+    /// Returns the side of the book.
     #[inline]
     pub const fn book_side(self) -> BookSide {
         if self.code() >> 1 == 0 { BookSide::Bid } else { BookSide::Ask }
     }
 
-    /// Turns the contract's price into the book's (YES) price, and back.
+    /// Converts between the contract's price and the book's (YES) price.
     #[inline]
     pub const fn book_price(self, price: Price) -> Price {
         if self.code() & 1 == 0 { price } else { price.complement() }
     }
 
-    /// The contracts that an account has fewer of once such an order has filled and its pairs are redeemed: those that
-    /// are sold, or the other ones of those that are bought.
+    /// Returns the contract of which the account has fewer once the order has filled and pairs are
+    /// redeemed: the contract that is sold, or the opposite of the contract that is bought.
     #[inline]
     pub const fn reduces(self) -> Contract {
         match self.side() {
@@ -256,36 +263,38 @@ impl Entry {
     }
 }
 
-/// How much, at what price, for how long. Prices are the contract's own (not the book's).
+/// An order's quantity, price and time in force. Prices are in terms of the order's own contract,
+/// not of the book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Terms {
     /// `quantity` contracts at `price` or better.
     Limit {
-        /// The worst price to accept.
+        /// The worst price that the order accepts.
         price: Price,
         /// Contracts; 0 is refused.
         quantity: Quantity,
-        /// What happens with a remainder.
+        /// What happens to a remainder.
         time_in_force: TimeInForce,
-        /// Whether it may take.
+        /// Whether the order may take.
         post_only: PostOnly,
     },
     /// `quantity` contracts now, at `worst_price` or better; the remainder is cancelled.
     Market {
         /// Contracts; 0 is refused.
         quantity: Quantity,
-        /// The worst price to accept.
+        /// The worst price that the order accepts.
         worst_price: Price,
     },
-    /// As many contracts as `budget` buys now, fees included. Only to buy.
+    /// As many contracts as `budget` buys now, fees included. Buys only.
     Budget {
-        /// What may be spent; must be positive.
+        /// The amount to spend; must be positive.
         budget: Credits,
     },
 }
 
 impl Terms {
-    /// The worst price that the order accepts, in its contract's own terms. A buy with a budget takes any.
+    /// Returns the worst price that the order accepts, in terms of its own contract. A buy with a
+    /// budget accepts any price.
     #[inline]
     pub const fn limit(&self) -> Price {
         match self {
@@ -295,7 +304,7 @@ impl Terms {
         }
     }
 
-    /// Contracts that are asked for; none by budget.
+    /// Returns the number of contracts that the order asks for; zero for a budget.
     #[inline]
     pub const fn contracts(&self) -> Quantity {
         match self {
@@ -304,7 +313,7 @@ impl Terms {
         }
     }
 
-    /// How long the order waits. Only a limit order can wait at all.
+    /// Returns the time in force. Only limit orders can rest.
     #[inline]
     pub const fn time_in_force(&self) -> TimeInForce {
         match self {
@@ -313,7 +322,7 @@ impl Terms {
         }
     }
 
-    /// Whether the order may take.
+    /// Returns whether the order may take.
     #[inline]
     pub const fn post_only(&self) -> PostOnly {
         match self {
@@ -324,44 +333,46 @@ impl Terms {
 }
 
 growing! {
-    /// An order as its account asks for it.
+    /// An order as its account submits it.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct NewOrder {
-        /// Whose order.
+        /// The account that owns the order.
         pub account: AccountId,
-        /// In which market.
+        /// The market of the order.
         pub market: MarketId,
-        /// For which contract, and whether to buy or sell it.
+        /// The contract, and whether to buy or sell it.
         pub entry: Entry,
-        /// How much, at what price, for how long.
+        /// Quantity, price and time in force.
         pub terms: Terms,
-        /// The highest fee rate that the order accepts. A buy holds credits for it, so what it holds follows from the
-        /// order alone; it is refused if the rate is below either of its market's.
+        /// The highest fee rate that the order accepts. A buy holds credits at this rate, so its
+        /// hold depends on the order alone. The order is refused if this is below either of the
+        /// market's rates.
         pub fee_rate: FeeRate,
-        /// The client's own name for this order, within its account and market. A repeat yields the first outcome
-        /// again.
+        /// The client's id for this order, unique within its account and market. A repeat returns
+        /// the first outcome again.
         pub client_id: Option<ClientId>,
-        /// What it wants besides.
+        /// Further instructions.
         pub instructions: Instructions,
     }
 }
 
 impl NewOrder {
-    /// The latest moment that it names, if it names any.
+    /// Returns the latest time that the order names, if any.
     pub fn latest_time(&self) -> Option<Timestamp> {
         self.terms.time_in_force().expires().max(self.instructions.deadline)
     }
 }
 
 impl NewOrder {
-    /// What a buy holds of its account's credits until it ends; nothing for a sell. One that only reduces holds that
-    /// for the contracts that it is let in with: [`NewOrder::hold_for`].
+    /// Returns the credits that a buy holds until it ends; zero for a sell. A reduce-only buy holds
+    /// only for the contracts that it is admitted with: see [`NewOrder::hold_for`].
     #[inline]
     pub fn hold(&self) -> Credits {
         self.hold_for(self.terms.contracts())
     }
 
-    /// What a buy holds that is let in with so many contracts; a budget, whatever it buys.
+    /// Returns the hold of a buy that is admitted with this many contracts; for a budget, the
+    /// budget.
     #[inline]
     pub fn hold_for(&self, contracts: Quantity) -> Credits {
         match (self.entry.side(), self.terms) {
@@ -374,22 +385,22 @@ impl NewOrder {
     }
 }
 
-/// How a client names one of its orders.
+/// A client's reference to one of its orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum OrderRef {
-    /// By the id that the exchange gave it.
+    /// The id that the exchange assigned.
     Id(OrderId),
-    /// By the client's own name for it.
+    /// The client's own id for the order.
     ClientId {
         /// The order's market.
         market: MarketId,
-        /// The name within the account and the market.
+        /// The client id, unique within the account and the market.
         client_id: ClientId,
     },
 }
 
 impl OrderRef {
-    /// The shard where the order is, if it is anywhere.
+    /// Returns the shard that the order is on, if it exists.
     pub fn shard(self, map: crate::shard_map::ShardMap) -> Shard {
         match self {
             Self::Id(id) => id.shard(),
@@ -400,21 +411,21 @@ impl OrderRef {
 
 /// A change of a live order.
 ///
-/// | change                                  | place in the queue | if it crosses |
+/// | change                                  | queue priority     | if it crosses |
 /// |-----------------------------------------|--------------------|---------------|
-/// | quantity down, price as it was          | kept               | it does not   |
+/// | quantity down, price unchanged          | kept               | it does not   |
 /// | price changed, or quantity up           | lost               | it matches    |
 ///
-/// Whatever refuses the change leaves the order as it was.
+/// If the change is refused, the order stays as it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Amendment {
-    /// Whose order; another account's order is as unknown as one that never was.
+    /// The account that owns the order. An order of another account is reported as unknown.
     pub account: AccountId,
-    /// Which order.
+    /// The order to change.
     pub order: OrderId,
-    /// The new limit in its contract's own terms; `None` leaves it.
+    /// The new limit in terms of the order's own contract; `None` keeps the old one.
     pub price: Option<Price>,
-    /// The new quantity, with what is filled already; `None` leaves it.
+    /// The new total quantity, including what is already filled; `None` keeps the old one.
     pub quantity: Option<Quantity>,
 }
 

@@ -1,8 +1,10 @@
-//! Where a request came from, for whoever follows it through the system: its trace, and its client's idempotency key.
+//! The origin of a request, for tracing it through the system: its trace context and its client's
+//! idempotency key.
 //!
-//! Nothing is decided by it. It stands in the record of the command, and at the beginning of the command's outcome
-//! ([`Event::CameWith`](crate::Event::CameWith)). What a command leads to on other shards has the command's id; its
-//! messages carry the trace as well, but for those that had to be sent again.
+//! No decision depends on it. It is in the record of the command and at the beginning of the
+//! command's outcome ([`Event::CameWith`](crate::Event::CameWith)). Commands that follow on other
+//! shards have the same command id. Their messages carry the trace as well, except messages that
+//! had to be sent again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,18 +13,18 @@ use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::text::UnknownName;
 
 growing! {
-    /// What a request came with.
+    /// The origin of a request.
     #[derive(Clone, PartialEq, Eq, Debug, Default)]
     pub struct Origin {
-        /// The client's trace.
+        /// The client's trace context.
         pub trace: Option<TraceContext>,
-        /// The client's own name for the request.
+        /// The client's idempotency key.
         pub idempotency_key: Option<IdempotencyKey>,
     }
 }
 
-/// A place in a distributed trace (W3C Trace Context, level 1): trace, parent and flags. Text form: a `traceparent`
-/// header of version 00. Invariant: neither trace nor parent is all zero.
+/// A position in a distributed trace (W3C Trace Context, level 1): trace, parent and flags. Text
+/// form: a `traceparent` header of version 00. Invariant: neither trace nor parent is all zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TraceContext([u8; TRACE_BYTES]);
 
@@ -31,13 +33,13 @@ const TRACE_BYTES: usize = 16 + 8 + 1;
 checked_decode!(TraceContext([u8; TRACE_BYTES]));
 
 impl TraceContext {
-    /// `None` if trace or parent is all zero.
+    /// Returns `None` if trace or parent is all zero.
     pub fn new(bytes: [u8; TRACE_BYTES]) -> Option<Self> {
         let is_set = |id: &[u8]| id.iter().any(|&byte| byte != 0);
         (is_set(&bytes[..16]) && is_set(&bytes[16..24])).then_some(Self(bytes))
     }
 
-    /// The trace, the parent and the flags, in this order.
+    /// Returns the trace, the parent and the flags, in this order.
     pub const fn bytes(&self) -> &[u8; TRACE_BYTES] {
         &self.0
     }
@@ -56,7 +58,7 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// Of a later version the first four fields are read, as the standard demands.
+/// Of a later version the first four fields are read, as the standard requires.
 impl FromStr for TraceContext {
     type Err = UnknownName;
 
@@ -80,29 +82,29 @@ impl FromStr for TraceContext {
     }
 }
 
-/// Decodes exactly `N` bytes from lower-case hexadecimal digits.
+/// Parses lower-case hexadecimal digits into bytes.
 fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], UnknownName> {
     let mut bytes = [0; N];
     let decoded = base16ct::lower::decode(digits, &mut bytes).map_err(|_| UnknownName)?.len();
     if decoded == N { Ok(bytes) } else { Err(UnknownName) }
 }
 
-/// A client's own name for a request, as its `Idempotency-Key` header has it. Invariant: 1 to 128 visible ASCII
-/// characters, without `"` and `\`.
+/// A client's key for a request, as sent in the `Idempotency-Key` header. Invariant: 1 to 128
+/// visible ASCII characters, without `"` and `\`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct IdempotencyKey(String);
 
 checked_decode!(IdempotencyKey(String));
 
 impl IdempotencyKey {
-    /// `None` if the text breaks the invariant.
+    /// Returns `None` if the text breaks the invariant.
     pub fn new(text: String) -> Option<Self> {
         let fits = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len());
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
         (fits && plain).then_some(Self(text))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

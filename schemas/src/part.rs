@@ -1,5 +1,5 @@
-//! Parts: the processes that read a shard's log, and what they say of themselves on it, so that nothing is written
-//! there that one of them cannot read.
+//! Components (`part` on the wire): the processes that read a shard's log. They announce themselves
+//! on it, so that nothing is written there that one of them cannot read.
 
 use bincode::{Decode, Encode};
 
@@ -8,9 +8,9 @@ use crate::ids::PartId;
 use crate::record::Build;
 
 open_enum! {
-    /// What a part does. A later build may add kinds freely.
+    /// What a component does. A later build may add kinds freely.
     PartKind: u8, unknown "UNKNOWN_" {
-        /// Decides commands, or stands by to.
+        /// An engine: decides commands, or stands by to do so.
         Engine = 1, "ENGINE";
         /// Folds events into tables and read models.
         Projections = 2, "PROJECTIONS";
@@ -19,33 +19,33 @@ open_enum! {
     }
 }
 
-/// What a part says of itself.
+/// A component's description of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct PartInfo {
-    /// Which part: one run of a process.
+    /// The component: one run of a process.
     pub id: PartId,
     /// What it does.
     pub kind: PartKind,
     /// The vocabulary that it reads.
     pub reads: u16,
-    /// Which build it is.
+    /// Its build.
     pub build: Build,
 }
 
-/// A program as the log knows it.
+/// A program's vocabulary and build, as it announces them on the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Program {
     /// The vocabulary that it reads, and can write.
     pub reads: u16,
-    /// Which build it is.
+    /// Its build.
     pub build: Build,
 }
 
 impl Program {
-    /// This one.
+    /// This program.
     pub const THIS: Self = Self { reads: VOCABULARY, build: Build::THIS };
 
-    /// What it says of itself as this part.
+    /// Returns the description of this program as a component.
     pub const fn part(self, id: PartId, kind: PartKind) -> PartInfo {
         PartInfo { id, kind, reads: self.reads, build: self.build }
     }

@@ -1,7 +1,9 @@
-//! Purses: an account's credits and room for orders on one shard, and what moves between them.
+//! Purses: an account's credits and room on one shard, and the transfers between them.
 //!
-//! An account has a purse on each shard where it trades. Its home keeps what is one for the account, lends the other purses
-//! credits and room when they ask, and takes back what they do not need.
+//! An account has a purse (its balance on one shard) on each shard where it trades. Room is the
+//! remaining order allowance of a purse. The account's home shard keeps the state that is shared by
+//! all its purses, lends credits and room to the other purses when they ask, and takes back what
+//! they do not need.
 
 use bincode::{Decode, Encode};
 
@@ -14,10 +16,11 @@ use crate::money::{Credits, Price, Quantity};
 use crate::order::{NewOrder, OrderRef};
 use crate::time::Timestamp;
 
-/// How many live orders, and how many held credits, a purse may have: its share of the account's limits.
+/// The number of live orders and the amount of held credits that a purse may have: its share of the
+/// account's limits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub struct Room {
-    /// Live orders.
+    /// The number of live orders.
     pub orders: u32,
     /// Credits that live buys hold.
     pub held: Credits,
@@ -26,15 +29,15 @@ pub struct Room {
 impl Room {
     /// No room.
     pub const ZERO: Self = Self { orders: 0, held: Credits::ZERO };
-    /// More than any purse can use: what a purse has of an account without limits.
+    /// More than any purse can use: the room of a purse whose account has no limits.
     pub const ALL: Self = Self { orders: u32::MAX, held: Credits(i64::MAX) };
 
-    /// True if there is none of either.
+    /// Returns true if both are zero.
     pub fn is_zero(self) -> bool {
         self == Self::ZERO
     }
 
-    /// What is left of each without `other`, not below none.
+    /// Subtracts `other` from each, but not below zero.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self {
@@ -73,87 +76,90 @@ pub struct Need {
 }
 
 impl Need {
-    /// Nothing.
+    /// Needs nothing.
     pub const NOTHING: Self = Self { credits: Credits::ZERO, room: Room::ZERO };
 
-    /// Credits alone.
+    /// Needs only credits.
     pub fn credits(credits: Credits) -> Self {
         Self { credits, room: Room::ZERO }
     }
 
-    /// True if nothing is missing.
+    /// Returns true if nothing is missing.
     pub fn is_nothing(self) -> bool {
         self == Self::NOTHING
     }
 }
 
-/// A request that waits: for credits or room from its account's home, or at the home for what other purses give back.
+/// A waiting request: it waits for credits or room from its account's home shard, or, on the home
+/// shard, for what other purses return.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Parked {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// Names it on its shard.
+    /// Identifies the request on its shard.
     pub ticket: u64,
-    /// The command that it came with, which is answered later.
+    /// The command that contained the request and that is answered later.
     pub command: CommandId,
-    /// Its place in its batch, if it was one of several.
+    /// Its index in its batch, if it was one of several requests.
     pub index: Option<u16>,
-    /// Refused if it is not decided by then.
+    /// The request is refused if it is not decided by this time.
     pub deadline: Timestamp,
-    /// What is asked.
+    /// The request.
     pub request: ParkedRequest,
 }
 
-/// What a parked request asks.
+/// A request that can be parked.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum ParkedRequest {
-    /// Market's shard: as [`Command::PlaceOrder`](crate::Command::PlaceOrder).
+    /// On the market's shard: like [`Command::PlaceOrder`](crate::Command::PlaceOrder).
     Place(NewOrder),
-    /// Market's shard: as [`Command::AmendOrder`](crate::Command::AmendOrder).
+    /// On the market's shard: like [`Command::AmendOrder`](crate::Command::AmendOrder).
     Amend {
-        /// Which order.
+        /// The order to change.
         order: OrderId,
-        /// The new limit; `None` leaves it.
+        /// The new limit; `None` keeps the old one.
         price: Option<Price>,
-        /// The new quantity, with what is filled already; `None` leaves it.
+        /// The new total quantity, including what is already filled; `None` keeps the old one.
         quantity: Option<Quantity>,
     },
-    /// Market's shard: an all-or-nothing batch.
+    /// On the market's shard: an all-or-nothing batch.
     Batch(Vec<BatchRequest>),
-    /// Home: what the purse on a shard asks for. (The home's own purse may ask, too.)
+    /// On the home shard: what the purse on a shard asks for. (The home shard's own purse can ask
+    /// too.)
     Fund {
-        /// Whose purse: the shard's.
+        /// The shard of the purse.
         shard: Shard,
-        /// What it lacks.
+        /// What the purse lacks.
         need: Need,
     },
-    /// Home: as [`Command::Withdraw`](crate::Command::Withdraw).
+    /// On the home shard: like [`Command::Withdraw`](crate::Command::Withdraw).
     Withdraw {
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// The client's own name for it.
+        /// The client's id for the withdrawal.
         client_id: Option<ClientId>,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Home: as [`Command::Transfer`](crate::Command::Transfer).
+    /// On the home shard: like [`Command::Transfer`](crate::Command::Transfer).
     Transfer {
-        /// Who gets.
+        /// The receiver.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Credits,
-        /// The client's own name for it.
+        /// The client's id for the transfer.
         client_id: Option<ClientId>,
     },
 }
 
 impl ParkedRequest {
-    /// True if it waits at its account's home for credits or room that other purses have.
+    /// Returns true if the request waits on its account's home shard for credits or room of other
+    /// purses.
     pub fn is_claim(&self) -> bool {
         matches!(self, Self::Fund { .. } | Self::Withdraw { .. } | Self::Transfer { .. })
     }
 
-    /// The order under this name that it would place.
+    /// Returns the order with this client id that the request would place.
     pub fn order_named(&self, market: MarketId, client_id: ClientId) -> Option<&NewOrder> {
         let named = |order: &&NewOrder| order.market == market && order.client_id == Some(client_id);
         match self {
@@ -166,7 +172,7 @@ impl ParkedRequest {
         }
     }
 
-    /// True if it is about this market.
+    /// Returns true if the request concerns this market.
     pub fn concerns(&self, market: MarketId, market_of: impl Fn(OrderId) -> Option<MarketId>) -> bool {
         let of = |order: &OrderRef| match order {
             OrderRef::Id(id) => market_of(*id),
@@ -184,49 +190,51 @@ impl ParkedRequest {
     }
 }
 
-/// What an account's home tells every shard where the account has a purse. Each answers with [`Returned`].
+/// An instruction from an account's home shard to every shard where the account has a purse. Each
+/// answers with [`Returned`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum PurseInstruction {
-    /// Give back what is free: all of it up to this much, and at least half.
+    /// Return what is free: all of it up to this much, and at least half.
     Recall(Need),
-    /// Only cancel, from now on.
+    /// Freeze: from now on the account can only cancel.
     Freeze {
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// The end of a freeze.
+    /// End a freeze.
     Unfreeze {
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// Give back all free room, and ask again before the next order: the account's limits have changed.
+    /// Return all free room, and ask again before the next order: the account's limits have
+    /// changed.
     Limit {
-        /// From now on.
+        /// The new limits.
         limits: AccountLimits,
-        /// Who asks.
+        /// The admin who makes the request.
         by: AdminId,
     },
-    /// End all orders of the account, parked ones included.
+    /// Cancel all orders of the account, parked ones included.
     MassCancel(CancelReason),
-    /// A group of the account's orders is this now.
+    /// The new state of a group of the account's orders.
     Group {
-        /// Which.
+        /// The group.
         group: GroupId,
-        /// What; `None`: it is deleted.
+        /// The state; `None`: the group is deleted.
         now: Option<GroupNow>,
     },
 }
 
-/// What a purse away from home sends back to it.
+/// What a purse returns to its account's home shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Returned {
-    /// Whose purse.
+    /// The account of the purse.
     pub account: AccountId,
-    /// Credits that were available there.
+    /// The returned credits, which were available there.
     pub credits: Credits,
-    /// Room that was free there.
+    /// The returned room, which was free there.
     pub room: Room,
-    /// The instruction that this answers; `None` if the purse rests or its market has paid out.
+    /// The instruction that this answers; `None` if the purse is idle or its market has paid out.
     pub ticket: Option<u64>,
     /// True if something is still free there.
     pub more: bool,
@@ -318,7 +326,7 @@ mod tests {
         BatchRequest::Amend { order, price: Some(Price::MAX), quantity: None }
     }
 
-    /// What waits at an account's home.
+    /// Requests that wait on an account's home shard.
     fn claims() -> [ParkedRequest; 3] {
         let (amount, client_id) = (Credits(8), Some(NAME));
         [
@@ -328,7 +336,7 @@ mod tests {
         ]
     }
 
-    /// What waits at a market's shard.
+    /// Requests that wait on a market's shard.
     fn at_markets() -> [ParkedRequest; 3] {
         [
             ParkedRequest::Place(order(RAIN, Some(NAME))),

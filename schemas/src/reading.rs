@@ -1,14 +1,15 @@
-//! The one rule of reading an events log: which records count.
+//! The read rule: which records of an events log count.
 //!
 //! ```text
 //! lfg.events[s] ─▶ *Reader* ─▶ outcomes that count, each once, in order
 //! ```
 //!
-//! Engines, projections, gateway and auditors all read through here, so they all see the same history, whatever stale
-//! writers append. Pure: knows bytes and offsets, not where they come from.
+//! Engines, projections, the gateway and auditors all read through this module, so they all see the
+//! same history, whatever stale writers append. Pure: it handles bytes and offsets and does not
+//! know where they come from.
 //!
-//! A reader that starts from a stored position first reads again what that position was made of last, and so sees
-//! whether this is the log that the position is of. (ADR 19.)
+//! A reader that starts from a stored position first rereads the last outcome that the position
+//! includes, and so verifies that the position belongs to this log. (ADR 19.)
 
 use std::collections::BTreeSet;
 
@@ -20,32 +21,33 @@ use crate::halting::{LeaderHalted, Quarantine, Quarantined};
 use crate::ids::Shard;
 use crate::record::{Build, Cause, Chain, Outcome, Record, Term};
 
-/// How far a reader is: everything it needs to go on, kept with its own data in the same transaction.
+/// A reader's checkpoint: everything it needs to continue. Store it with the reader's own data in
+/// the same transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Encode, Decode)]
 pub struct Checkpoint {
     /// The next offset of the events log to read.
     pub offset: u64,
-    /// The current term's number; `None` before the first.
+    /// The current term's number; `None` before the first term.
     pub term: Option<u64>,
-    /// The sequence of the last outcome that counted; 0 before the first.
+    /// The sequence of the last outcome that counted; 0 before the first outcome.
     pub sequence: u64,
-    /// The chain after it.
+    /// The chain after that outcome.
     pub chain: Chain,
-    /// The offset of that outcome's record; 0 before the first. There the log shows that it is the one that the
-    /// position is of: the chain there is the hash of all outcomes up to it.
+    /// The offset of that outcome's record; 0 before the first outcome. The reader verifies the log
+    /// there: the chain at this record is the hash of all outcomes up to it.
     pub anchor: u64,
-    /// The offset of the command after the last one with an outcome that counted: where an owner resumes.
+    /// The offset after the last command whose outcome counted: where a new leader resumes.
     pub next_command: u64,
 }
 
 impl Checkpoint {
-    /// Where a reader that was given this position begins to read: at the last outcome that counted, or, if there is
-    /// none, at the beginning. Nothing from there on may be deleted.
+    /// Returns the offset at which a reader given this position starts: that of the last outcome
+    /// that counted, or the beginning if there is none. Records from there on must not be deleted.
     pub fn start(&self) -> u64 {
         if self.sequence == 0 { 0 } else { self.anchor }
     }
 
-    /// What is known at [`Checkpoint::start`], before the record there was read.
+    /// Returns the position as it was before the record at [`Checkpoint::start`] was read.
     fn at_start(&self) -> Self {
         Self { offset: self.start(), ..Self::default() }
     }
@@ -59,29 +61,29 @@ impl Checkpoint {
     }
 }
 
-/// What a record is to a reader.
+/// How a reader treats a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admission {
-    /// Read before; ignore.
+    /// Read before: ignore it.
     Repeated,
-    /// A new writer: its outcomes count from here on.
+    /// A new term: its outcomes count from here on.
     Adopt,
-    /// The next fact.
+    /// The next outcome: apply it.
     Apply,
-    /// A stale writer is still alive; ignore.
+    /// Written by a stale writer: ignore it.
     Skip,
 }
 
-/// The log breaks its own rules at this offset, or says what this build must not guess at. Never retry: halt, and let
-/// an operator look.
+/// The log breaks its own rules at this offset, or contains something that this build must not
+/// guess at. Never retry: halt, and let an operator look.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("events log of shard {shard} is {} at offset {offset}: {fault}", fault.kind())]
 pub struct BrokenLog {
     /// The shard that was read.
     pub shard: Shard,
-    /// The record.
+    /// The offset of the record.
     pub offset: u64,
-    /// What is wrong with it.
+    /// What is wrong with the record.
     pub fault: RecordFault,
 }
 
@@ -94,50 +96,52 @@ pub enum RecordFault {
     /// A term of another shard, or of a log with another number of shards.
     #[error("a term of shard {shard} of {shards}")]
     ForeignTerm {
-        /// What the record says.
+        /// The shard in the record.
         shard: Shard,
-        /// What the record says.
+        /// The number of shards in the record.
         shards: u16,
     },
     /// An outcome of a term that never began.
     #[error("an outcome of term {0}, which never began")]
     UnknownTerm(u64),
-    /// An outcome of the current term that is not the next.
+    /// An outcome of the current term whose sequence is not the next one.
     #[error("sequence {found} where {expected} is next")]
     Sequence {
-        /// The next one.
+        /// The next sequence.
         expected: u64,
-        /// What the record says.
+        /// The sequence in the record.
         found: u64,
     },
-    /// An outcome whose chain does not follow.
+    /// An outcome whose chain does not follow from the previous one.
     #[error("the hash chain does not follow")]
     Chain,
-    /// A writer says what this build does not know and must not pass over. Install the build that wrote it, or a later
-    /// one.
+    /// The record needs a vocabulary that this build does not know and must not skip. Install the
+    /// build that wrote it, or a later one.
     #[error("it needs vocabulary {needs}, and this build reads {reads}: install {writer} or a later one")]
     Newer {
-        /// What a reader must know.
+        /// The vocabulary that a reader must know.
         needs: u16,
-        /// What this one knows.
+        /// The vocabulary that this reader knows.
         reads: u16,
-        /// Who wrote it.
+        /// The build or term that wrote the record.
         writer: WrittenBy,
     },
-    /// An outcome of a command that already has one, or of one that is not the next: then commands were lost.
+    /// An outcome of a command that already has one, or of a command that is not the next, which
+    /// means that commands were lost.
     #[error("command {found} has an outcome where {expected} is next")]
     Command {
-        /// The next one.
+        /// The offset of the next command.
         expected: u64,
-        /// What the record says.
+        /// The command offset in the record.
         found: u64,
     },
-    /// The log is not the one that the stored position is of: another one, or one that was cut and has grown since.
+    /// The stored position does not belong to this log: the log is another one, or was truncated
+    /// and has grown since.
     #[error("the stored position is of a log with {}, and this one goes on otherwise", past(.0))]
     OtherLog(Checkpoint),
 }
 
-/// What a log has if the position is of it.
+/// Describes what the log would contain if the position belonged to it.
 fn past(position: &Checkpoint) -> String {
     let Checkpoint { offset, sequence, anchor, .. } = position;
     match sequence {
@@ -156,12 +160,14 @@ impl RecordFault {
     }
 }
 
-/// Who wrote the records of a term, as far as the reader knows; or which build a raise names.
+/// The writer of a term's records, as far as the reader knows it, or the build that a vocabulary
+/// raise names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WrittenBy {
-    /// This build.
+    /// A known build.
     Build(Build),
-    /// The one that began the term at this offset. The reader began to read behind it.
+    /// The term that began at this offset. The reader started after that record, so it does not
+    /// know the build.
     Term(u64),
 }
 
@@ -174,30 +180,32 @@ impl std::fmt::Display for WrittenBy {
     }
 }
 
-/// The rule, for a record at `offset` whose chain was checked to follow `position` (`chained`).
+/// Applies the read rule to a record at `offset`. `chained` states whether the record's chain
+/// follows `position`.
 ///
-/// | record                                        | means                      | do       |
+/// | record                                        | meaning                    | action   |
 /// |-----------------------------------------------|----------------------------|----------|
 /// | offset before the position                    | read before                | repeated |
-/// | a kind that may be passed over                | a later build wrote it     | skip     |
+/// | a kind that readers may skip                  | a later build wrote it     | skip     |
 /// | Term of a vocabulary that this build lacks    | a later build leads        | halt     |
 /// | Term of this shard and number of shards       | a new writer               | adopt    |
 /// | Term, other                                   | the wrong log              | halt     |
-/// | Halted, of this shard and the current term    | nobody decides             | tell     |
-/// | Halted, other                                 | of a term that is over     | skip     |
-/// | Quarantine, of this shard, by two admins      | something is put aside     | note     |
-/// | Quarantine, by one                            | nothing                    | skip     |
+/// | Halted, of this shard and the current term    | the leader has halted      | report   |
+/// | Halted, other                                 | of an earlier term         | skip     |
+/// | Quarantine, of this shard, by two admins      | a record is quarantined    | note     |
+/// | Quarantine, by one                            | not valid                  | skip     |
 /// | Quarantine, of another shard                  | the wrong log              | halt     |
 /// | Outcome, term before the current one          | a stale writer still alive | skip     |
-/// | Outcome, term after the current one, or none  | a term nobody began        | halt     |
-/// | Outcome, current term, next in every way      | the next fact              | apply    |
+/// | Outcome, term after the current one, or none  | a term that never began    | halt     |
+/// | Outcome, current term, next in every way      | the next outcome           | apply    |
 /// | Outcome, current term, other                  | the log is broken          | halt     |
 ///
-/// "Next in every way": the sequence is the next, the chain follows, and so is the command: each has an outcome, so every
-/// follower notices one that was lost.
+/// "Next in every way": the sequence is the next one, the chain follows, and the command is the
+/// next one. Every command has an outcome, so every follower detects a lost command.
 ///
-/// What stands before the position is looked at once, by [`LogReader`], when it starts from a stored one: it must be what
-/// the position is of. Nor does a [`LogReader`] decode the events of a stale writer's outcome.
+/// When [`LogReader`] starts from a stored position, it checks the last record before that position
+/// once: it must be the one that the position names. A [`LogReader`] does not decode the events of a
+/// stale writer's outcome.
 pub fn admit(
     position: &Checkpoint,
     (shard, shards, reads): (Shard, u16, u16),
@@ -244,92 +252,96 @@ fn next_fact(position: &Checkpoint, outcome: &Outcome, chained: bool) -> Result<
     Ok(Admission::Apply)
 }
 
-/// A record as the rule sees it.
+/// A record as the read rule classifies it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReadRecord {
-    /// A new writer; its number is the record's offset.
+    /// A new term; its number is the record's offset.
     Term(Term),
-    /// The next fact.
+    /// The next outcome.
     Outcome(Outcome),
-    /// The writer of the current term decides no more.
+    /// The leader of the current term has halted and decides no more commands.
     Halted(LeaderHalted),
-    /// What readers or leaders halted at is put aside.
+    /// Quarantines the record at which readers or leaders halted.
     Quarantine(Quarantine),
-    /// Nothing: read before, or written by a stale writer.
+    /// Ignored: read before, or written by a stale writer.
     Ignored,
-    /// Nothing that this build knows, or need know: a later one wrote it.
+    /// Unknown to this build, which may skip it: a later build wrote it.
     Unknown,
 }
 
-/// Reads one shard's events log by the rule, from any position on.
+/// Reads one shard's events log by the read rule, from any position on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogReader {
     shard: Shard,
     shards: u16,
-    /// The vocabulary that it knows.
+    /// The vocabulary that this reader knows.
     reads: u16,
     position: Checkpoint,
-    /// What was read again of the log so far. Once that is `position`, the log is the right one.
+    /// The position reached while rereading. When it equals `position`, the log is verified.
     again: Option<Checkpoint>,
-    /// The command of the last outcome that counted, if that was read here.
+    /// The command of the last outcome that counted, if this reader has read that outcome.
     cause: Option<Cause>,
-    /// The build that the current term names, if it was read here.
+    /// The build that the current term names, if this reader has read that record.
     build: Option<Build>,
-    /// The leader of the current term has said that it decides no more.
+    /// The halt report of the current term's leader, if it has halted.
     halted: Option<LeaderHalted>,
-    /// Commands without an outcome that admins put aside. Said after the last outcome, so a reader that goes on from
-    /// its position reads it again.
+    /// Commands without an outcome that admins have quarantined. Their records follow the last
+    /// outcome, so a reader that continues from its position reads them again.
     quarantined: BTreeSet<u64>,
 }
 
 impl LogReader {
-    /// A reader of shard `shard` of a log with `shards` shards, at `position`. Give it the records from
-    /// [`Checkpoint::start`] on.
+    /// Returns a reader of shard `shard` of a log with `shards` shards, at `position`. Pass it the
+    /// records from [`Checkpoint::start`] on.
     pub fn new(shard: Shard, shards: u16, position: Checkpoint) -> Self {
         let again = (position != Checkpoint::default()).then(|| position.at_start());
         let (cause, build, halted, quarantined) = (None, None, None, BTreeSet::new());
         Self { shard, shards, reads: VOCABULARY, position, again, cause, build, halted, quarantined }
     }
 
-    /// Reads as a build that knows this vocabulary.
+    /// Sets the vocabulary that this reader knows.
     #[must_use]
     pub fn knowing(self, reads: u16) -> Self {
         Self { reads, ..self }
     }
 
-    /// The vocabulary that it knows.
+    /// Returns the vocabulary that this reader knows.
     pub fn reads(&self) -> u16 {
         self.reads
     }
 
-    /// The shard that is read.
+    /// Returns the shard that is read.
     pub fn shard(&self) -> Shard {
         self.shard
     }
 
-    /// How far it is. Until it [is verified](Reader::is_verified) that is as it was stored.
+    /// Returns the current position: the stored one until the reader [is
+    /// verified](Reader::is_verified).
     pub fn position(&self) -> &Checkpoint {
         &self.position
     }
 
-    /// The next offset to read.
+    /// Returns the next offset to read.
     pub fn next_offset(&self) -> u64 {
         self.again.as_ref().unwrap_or(&self.position).offset
     }
 
-    /// True once the log has shown that it is the one that the position is of. Nothing may be written to it before.
+    /// Returns true once the log is verified to be the one that the position belongs to. Write
+    /// nothing to it before.
     pub fn is_verified(&self) -> bool {
         self.again.is_none()
     }
 
-    /// The command of the last outcome that counted; `None` before the first, and before the reader is verified.
+    /// Returns the command of the last outcome that counted; `None` before the first outcome, and
+    /// before the reader is verified.
     pub fn cause(&self) -> Option<Cause> {
         self.cause
     }
 
-    /// Reads the record at `offset`. Offsets may have gaps (a broker's own records) and may repeat, but not go back and change.
+    /// Reads the record at `offset`. Offsets may have gaps (a broker's own records) and may repeat,
+    /// but a repeated offset must have the same record.
     ///
-    /// On an error nothing has changed and the reader must not go on.
+    /// On an error nothing has changed and the reader must not continue.
     pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<ReadRecord, BrokenLog> {
         let read = match self.again {
             Some(again) => self.read_again(again, offset, bytes),
@@ -342,20 +354,20 @@ impl LogReader {
         read.map_err(|fault| BrokenLog { shard: self.shard, offset, fault })
     }
 
-    /// Reads a record that the stored position has behind it.
+    /// Rereads a record before the stored position.
     fn read_again(&mut self, again: Checkpoint, offset: u64, bytes: &[u8]) -> Result<ReadRecord, RecordFault> {
         if offset < again.offset {
             return Ok(ReadRecord::Ignored);
         }
         let other = RecordFault::OtherLog(self.position);
-        // The record before it must be there, since it was read.
+        // The record before it must exist, since it was read.
         if offset >= self.position.offset {
             return Err(other);
         }
         let next = if again.sequence == self.position.sequence {
             match self.step(again, offset, bytes) {
                 Err(unread @ (RecordFault::Undecodable(_) | RecordFault::Newer { .. })) => return Err(unread),
-                // None of this was there when the position was made.
+                // No such record existed when the position was stored.
                 Err(_) | Ok((_, ReadRecord::Outcome(_))) => return Err(other),
                 Ok((next, reading)) => {
                     self.note(&reading);
@@ -375,18 +387,20 @@ impl LogReader {
         Ok(ReadRecord::Ignored)
     }
 
-    /// What the leader of the current term said when it halted: nobody decides commands until another term begins.
+    /// Returns the halt report of the current term's leader. No commands are decided until another
+    /// term begins.
     pub fn leader_halted(&self) -> Option<&LeaderHalted> {
         self.halted.as_ref()
     }
 
-    /// True if admins put this command aside: a leader refuses it. Known once everything before it has been read.
+    /// Returns true if admins have quarantined this command: a leader refuses it. Valid once
+    /// everything before the command has been read.
     pub fn is_quarantined(&self, command: u64) -> bool {
         self.quarantined.contains(&command)
     }
 
-    /// Goes on behind the record at `offset`, at which [`LogReader::read`] has just failed: a later record says that it is
-    /// put aside.
+    /// Continues after the record at `offset`, at which [`LogReader::read`] has just failed, because a
+    /// later record quarantines it.
     pub fn pass_over(&mut self, offset: u64) {
         let next = offset.saturating_add(1);
         match &mut self.again {
@@ -418,12 +432,13 @@ impl LogReader {
         }
     }
 
-    /// The position after the record at the anchor, if it is the outcome that the stored position says.
+    /// Returns the position after the record at the anchor, if that record is the outcome that the
+    /// stored position names.
     fn anchored(&mut self, offset: u64, bytes: &[u8]) -> Result<Option<Checkpoint>, RecordFault> {
         let Checkpoint { sequence, chain, anchor, .. } = self.position;
         let record = match Record::decode_knowing(self.reads, bytes) {
             Ok(record) => record,
-            // A later build's, and not the one that the position is of.
+            // A later build wrote it, and it is not the record that the position names.
             Err(DecodeError::Newer { .. }) if !bytes.ends_with(&chain.0) => return Ok(None),
             Err(error) => return Err(self.undecodable(error)),
         };
@@ -438,7 +453,7 @@ impl LogReader {
         })
     }
 
-    /// Where a record leads to, by the rule.
+    /// Applies the read rule to a record and returns the position after it.
     fn step(
         &self,
         mut position: Checkpoint,
@@ -448,7 +463,8 @@ impl LogReader {
         if offset < position.offset {
             return Ok((position, ReadRecord::Ignored));
         }
-        // It may hold what only a later build reads: a raise that was decided after its writer was deposed.
+        // A stale outcome may contain what only a later build can read, such as a vocabulary raise
+        // decided after its writer was deposed.
         let is_stale = |current| Record::term_of_outcome(bytes).is_some_and(|term| term < current);
         if position.term.is_some_and(is_stale) {
             position.offset = offset.saturating_add(1);

@@ -1,15 +1,16 @@
-//! Records of `lfg.events[s]`: a new writer's `Term`, one `Outcome` for each command, and what is said of a shard that
-//! halts.
+//! Records of `lfg.events[s]`: a `Term` for each new writer, one `Outcome` for each command, and
+//! records about a shard that halts.
 //!
-//! Layout: version (1 byte), a [frame]; an outcome ends with its chain (16 bytes), the hash of all its own
-//! bytes up to there and of the chain before it. Each event of an outcome is a frame of its own.
+//! Layout: version (1 byte), a [frame]. An outcome ends with its chain (16 bytes): the hash of all
+//! its own preceding bytes and of the previous chain. Each event of an outcome is a frame of its
+//! own.
 //!
 //! | kind | record  | chained by                                          |
 //! |------|---------|-----------------------------------------------------|
-//! | 1    | term    | not at all                                          |
+//! | 1    | term    | not chained                                         |
 //! | 2    | outcome | XXH3, 128 bits, big-endian, without seed and secret |
-//! | 3    | halted  | not at all; may be passed over                      |
-//! | 4    | quarantine | not at all                                       |
+//! | 3    | halted  | not chained; readers may skip it                    |
+//! | 4    | quarantine | not chained                                      |
 
 use bincode::{Decode, Encode};
 
@@ -20,14 +21,15 @@ use crate::halting::{LeaderHalted, Quarantine};
 use crate::ids::{CommandId, EngineId, Shard};
 use crate::time::Timestamp;
 
-/// The running hash of a shard's outcomes. All zero before the first.
+/// The running hash of a shard's outcomes. All zero before the first outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Encode, Decode)]
 pub struct Chain(pub [u8; CHAIN_BYTES]);
 
 const CHAIN_BYTES: usize = 16;
 
-/// The chain after a record whose bytes have the chain before it behind them. It is a checksum that no accident passes, not a seal:
-/// whoever can rewrite a topic can chain it anew, whatever the hash. (ADR 13.)
+/// Computes the chain after a record from the record's bytes followed by the previous chain. It is
+/// a checksum that detects any accident, not a seal: anyone who can rewrite a topic can recompute
+/// the chain, whatever the hash. (ADR 13.)
 fn chain_of(bytes_and_chain: &[u8]) -> Chain {
     Chain(twox_hash::XxHash3_128::oneshot(bytes_and_chain).to_be_bytes())
 }
@@ -35,51 +37,51 @@ fn chain_of(bytes_and_chain: &[u8]) -> Chain {
 /// A record of the events topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Record {
-    /// A new writer takes the shard over.
+    /// A new writer takes over the shard.
     Term(Term),
-    /// What one command led to, and the chain after it.
+    /// The events of one command, and the chain after them.
     Outcome(Outcome, Chain),
     /// A leader has halted.
     Halted(LeaderHalted),
-    /// Admins put something aside.
+    /// Admins quarantine a record or a command.
     Quarantine(Quarantine),
-    /// Something that a later build wrote, and this one may pass over.
+    /// A record of a later build that this build may skip.
     Unknown {
         /// Its kind.
         kind: u16,
     },
 }
 
-/// A new writer takes the shard over. The offset of this record is the term's number.
+/// A new writer takes over the shard. The offset of this record is the term's number.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Term {
-    /// The shard; a reader that finds another one reads the wrong log.
+    /// The shard. A reader that finds a different one is reading the wrong log.
     pub shard: Shard,
-    /// How many shards the log has: part of the data, the same in every term.
+    /// The number of shards of the log: part of the data, the same in every term.
     pub shards: u16,
     /// The process that takes over.
     pub engine: EngineId,
-    /// Tells the take-overs of one process apart.
+    /// Distinguishes the takeovers of one process.
     pub attempt: u64,
-    /// The shard's vocabulary, which it writes: a reader that knows less stops here.
+    /// The shard's vocabulary, in which the leader writes. A reader that knows less stops here.
     pub vocabulary: u16,
-    /// Which build it is, for whoever has to install one.
+    /// The leader's build, so that an operator knows which one to install.
     pub build: Build,
 }
 
-/// Which build of the project a program is. The default is none.
+/// A build of the project. The default means no build.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Encode, Decode)]
 pub struct Build {
-    /// The version's first number.
+    /// The major version.
     pub major: u16,
-    /// Its second.
+    /// The minor version.
     pub minor: u16,
-    /// Its third.
+    /// The patch version.
     pub patch: u16,
 }
 
 impl Build {
-    /// This one.
+    /// This build.
     pub const THIS: Self = Self {
         major: number(env!("CARGO_PKG_VERSION_MAJOR")),
         minor: number(env!("CARGO_PKG_VERSION_MINOR")),
@@ -100,22 +102,22 @@ impl std::fmt::Display for Build {
     }
 }
 
-/// Everything that one command caused.
+/// All effects of one command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
     /// The writer's term: the offset of its `Term` record.
     pub term: u64,
-    /// Dense over the outcomes that count, from 1.
+    /// Without gaps over the outcomes that count, from 1.
     pub sequence: u64,
     /// The command's time: the broker's append time, made non-decreasing.
     pub time: Timestamp,
     /// The command.
     pub cause: Cause,
-    /// What became true, in order.
+    /// The events, in order.
     pub events: Vec<Event>,
 }
 
-/// Which command it was.
+/// The command that caused an outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Cause {
     /// Its offset in `lfg.commands[s]`.
@@ -132,7 +134,7 @@ const KIND_OUTCOME: u16 = 2;
 const KIND_HALTED: u16 = 3;
 const KIND_QUARANTINE: u16 = 4;
 
-/// What stands before an outcome's events.
+/// The fields before an outcome's events.
 #[derive(Encode, Decode)]
 struct Top {
     term: u64,
@@ -142,23 +144,24 @@ struct Top {
     events: u32,
 }
 
-/// Bytes of [`Top`].
+/// The number of bytes of [`Top`].
 const TOP_BYTES: usize = 8 + 8 + 8 + 24 + 4;
 
 impl Term {
-    /// This build takes over, and writes all that it knows. (A leader writes the vocabulary of its shard's state.)
+    /// Returns the term of this build, with the newest vocabulary that it knows. (A leader writes
+    /// the vocabulary of its shard's state.)
     pub const fn new(shard: Shard, shards: u16, engine: EngineId, attempt: u64) -> Self {
         Self { shard, shards, engine, attempt, vocabulary: frame::VOCABULARY, build: Build::THIS }
     }
 
-    /// The record's bytes.
+    /// Returns the record's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        // A term needs nothing: else nobody could read the build's name.
+        // A term needs no vocabulary; otherwise nobody could read the build's name.
         alone(KIND_TERM, 0, self)
     }
 }
 
-/// A record that is no outcome.
+/// Returns the bytes of a record that is not an outcome.
 fn alone(kind: u16, needs: u16, body: &impl Encode) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     frame::put(&mut bytes, needs, |bytes| {
@@ -169,27 +172,28 @@ fn alone(kind: u16, needs: u16, body: &impl Encode) -> Vec<u8> {
 }
 
 impl LeaderHalted {
-    /// The record's bytes.
+    /// Returns the record's bytes.
     pub fn encode(&self) -> Vec<u8> {
         alone(KIND_HALTED, 0, self)
     }
 }
 
 impl Quarantine {
-    /// The record's bytes.
+    /// Returns the record's bytes.
     pub fn encode(&self) -> Vec<u8> {
         alone(KIND_QUARANTINE, FIRST, self)
     }
 }
 
 impl Outcome {
-    /// The record's bytes, and the chain after it.
+    /// Returns the record's bytes and the chain after it.
     pub fn encode(&self, before: Chain) -> (Vec<u8>, Chain) {
         self.encode_naming(before, None)
     }
 
-    /// The same. Where a reader must know something, it names the build to install behind the events, for a reader that
-    /// does not know it and began behind the term.
+    /// Like `encode`. If a reader must know a later vocabulary, the record names the build to
+    /// install after its events, for readers that lack that vocabulary and started after the term
+    /// record.
     pub fn encode_naming(&self, before: Chain, install: Option<Build>) -> (Vec<u8>, Chain) {
         let mut bytes = Vec::with_capacity(512);
         bytes.push(VERSION);
@@ -211,7 +215,7 @@ impl Outcome {
         (bytes, chain)
     }
 
-    /// How many of the events were passed over because this build does not know them.
+    /// Returns the number of events that were skipped because this build does not know them.
     pub fn unknown(&self) -> u64 {
         let unknown = |event: &&Event| matches!(event, Event::Unknown { .. });
         self.events.iter().filter(unknown).count() as u64
@@ -221,7 +225,7 @@ impl Outcome {
         let (top, mut rest) = body.split_at_checked(TOP_BYTES).ok_or(DecodeError::Truncated)?;
         let Top { term, sequence, time, cause, events: count } = codec::decode_exact(top)?;
         let count = usize::try_from(count).map_err(|_| DecodeError::Truncated)?;
-        // No more than there can be.
+        // The capacity is limited to the number of events that the bytes can contain.
         let mut events = Vec::with_capacity(count.min(rest.len() / frame::HEAD_BYTES));
         for left in (0..count).rev() {
             let (head, event) = frame::take(&mut rest)?;
@@ -235,7 +239,8 @@ impl Outcome {
     }
 }
 
-/// The build that an outcome names behind its last events, of which so many are left.
+/// Returns the build that an outcome names after its last events. `left` is the number of events
+/// that remain.
 #[cold]
 fn named_behind(mut rest: &[u8], left: usize) -> Option<Build> {
     for _ in 0..left {
@@ -245,16 +250,17 @@ fn named_behind(mut rest: &[u8], left: usize) -> Option<Build> {
 }
 
 impl Event {
-    /// The place of [`Event::Unknown`], which is never written.
+    /// The kind of [`Event::Unknown`], which is never written.
     const NO_KIND: u16 = 0;
 
     /// The last kind that this build knows.
     const LAST_KIND: u16 = 76;
 
-    /// That of [`Event::VocabularyRaised`].
+    /// The kind of [`Event::VocabularyRaised`].
     const RAISED_KIND: u16 = 58;
 
-    /// The vocabulary that a reader must know; 0 for what was there from the first, or may be passed over.
+    /// Returns the vocabulary that a reader must know; 0 for kinds that exist since the first
+    /// vocabulary, or that readers may skip.
     #[inline]
     const fn needs(&self) -> u16 {
         match self {
@@ -263,8 +269,9 @@ impl Event {
         }
     }
 
-    /// A raise says which build reads what it raises to, also to a reader that does not know that; where another event
-    /// needs more, the outcome says it `behind` its events.
+    /// Adds the build to install to an error. A raise names the build that reads the new
+    /// vocabulary, also for readers that do not know it; if another event needs more, the outcome
+    /// names the build `behind` its events.
     #[cold]
     fn name_build(error: DecodeError, body: &[u8], behind: impl FnOnce() -> Option<Build>) -> DecodeError {
         let DecodeError::Newer { kind, needs, reads, .. } = error else { return error };
@@ -273,7 +280,7 @@ impl Event {
         DecodeError::Newer { kind, needs, reads, install }
     }
 
-    /// Its kind and fields.
+    /// Encodes the kind and fields.
     #[inline]
     fn encode_body(&self, bytes: &mut Vec<u8>) {
         debug_assert!(!matches!(self, Self::Unknown { .. }), "what is not known is never written");
@@ -282,12 +289,13 @@ impl Event {
 }
 
 impl Record {
-    /// Reads a record. The chain is what the record claims; [`Record::follows`] checks it.
+    /// Decodes a record. The chain is the one that the record contains; [`Record::follows`] checks
+    /// it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Self::decode_knowing(frame::VOCABULARY, bytes)
     }
 
-    /// The same as a build that reads vocabulary `reads`.
+    /// Decodes a record as a build that reads vocabulary `reads`.
     pub fn decode_knowing(reads: u16, bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut rest = codec::versioned(bytes)?;
         let (head, body) = frame::take(&mut rest)?;
@@ -307,8 +315,9 @@ impl Record {
         if chain.is_empty() { Ok(record) } else { Err(DecodeError::Trailing(chain.len())) }
     }
 
-    /// The term of an outcome, without a look at its events, which a later build may have written. `None` if it is no
-    /// outcome, or one whose form this build does not know.
+    /// Returns the term of an outcome without decoding its events, which a later build may have
+    /// written. `None` if the record is not an outcome, or has a form that this build does not
+    /// know.
     pub fn term_of_outcome(bytes: &[u8]) -> Option<u64> {
         let mut rest = codec::versioned(bytes).ok()?;
         let (head, body) = frame::take(&mut rest).ok()?;
@@ -316,7 +325,7 @@ impl Record {
         body.get(4..).filter(|_| is_known)?.first_chunk().copied().map(u64::from_le_bytes)
     }
 
-    /// Ends the bytes of an outcome with the chain that follows `before`.
+    /// Appends to the bytes of an outcome the chain that follows `before`.
     #[inline]
     pub fn seal(bytes: &mut Vec<u8>, before: Chain) -> Chain {
         let end = bytes.len();
@@ -326,7 +335,8 @@ impl Record {
         chain
     }
 
-    /// True if the chain at the end of an outcome's `bytes` is the one that follows `before`.
+    /// Returns true if the chain at the end of an outcome's `bytes` is the one that follows
+    /// `before`.
     pub fn follows(bytes: &[u8], before: Chain) -> bool {
         let Some((body, chain)) = bytes.split_last_chunk() else { return false };
         chain_of(&[body, before.0.as_slice()].concat()) == Chain(*chain)
@@ -367,7 +377,8 @@ mod tests {
         }
     }
 
-    /// Everything one fill can cause: the trade, and what it settles for its maker, who may have pairs now.
+    /// All events that one fill can cause: the trade, and the settlement of its maker, who may then
+    /// have pairs.
     fn fill() -> [Event; FILL_EVENTS_MAX] {
         let party = Party { order: OrderId(5), account: ACCOUNT, entry: Entry::BuyNo, fee: Credits(6) };
         let trade = Trade {
@@ -387,7 +398,8 @@ mod tests {
         ]
     }
 
-    /// What a resting order of one's own can cause instead of a fill, and what each order of a sweep causes.
+    /// The events that a resting order of the same account can cause instead of a fill, and those
+    /// that each order of a sweep causes.
     fn without_fill() -> [[Event; 2]; 2] {
         let (order, account, market, entry) = (OrderId(5), ACCOUNT, MARKET, Entry::BuyNo);
         let (price, quantity, reason) = (Price::MAX, Quantity::ZERO, CancelReason::SelfTrade);
@@ -398,7 +410,8 @@ mod tests {
         ]
     }
 
-    /// What a group's part in a fill can cause: it is told of, triggered and reported, and what is left of its order ends.
+    /// The events that a group can cause at a fill: the fill is counted, the group is triggered and
+    /// reported, and the remainder of its order ends.
     fn grouped() -> Vec<Event> {
         let (account, group, to) = (ACCOUNT, GroupId::new(1).expect("a group"), Shard::new(1).expect("there are two"));
         let (generation, contracts, triggered) = (u64::MAX, u64::MAX, true);
@@ -420,7 +433,7 @@ mod tests {
         assert!(bytes(&grouped) <= GROUP_COUNTS * bytes(&filled), "{} and {}", bytes(&grouped), bytes(&filled));
     }
 
-    /// The widest order there is.
+    /// The largest order.
     fn order() -> NewOrder {
         let terms = Terms::Limit {
             price: Price::MAX,
@@ -445,7 +458,7 @@ mod tests {
         }
     }
 
-    /// What one request of a batch can cause besides fills.
+    /// The events that one request of a batch can cause besides fills.
     fn request() -> [Event; 5] {
         let (id, quantity, filled, price) = (OrderId(3), Quantity::ZERO, Quantity::ZERO, Price::MAX);
         let (status, cancel_reason) = (Status::Cancelled, Some(CancelReason::MatchLimit));
@@ -472,7 +485,8 @@ mod tests {
         ]
     }
 
-    /// What deciding a parked request can cause besides what the request itself does: its end or its answer, and an ask for the next.
+    /// The events that deciding a parked request can cause besides those of the request itself: its
+    /// end or its answer, and an ask for the next one.
     fn decided() -> [Event; 6] {
         let (account, ticket, command, room) = (ACCOUNT, u64::MAX, CommandId(2), Room::ALL);
         let (from, need, given_back) = (Shard::new(1).expect("there are two"), Need::credits(Credits(1)), room);
@@ -487,7 +501,7 @@ mod tests {
         ]
     }
 
-    /// What a claim can cause that waits for the purses of its account on every shard.
+    /// The events that a claim can cause that waits for its account's purses on every shard.
     fn recalled() -> Vec<Event> {
         let (account, ticket, instruction) = (ACCOUNT, u64::MAX, PurseInstruction::Recall(Need::NOTHING));
         let instruct = |to| {
@@ -518,8 +532,9 @@ mod tests {
         }
     }
 
-    /// A batch that fills as often as a command may, with as many parked requests decided and claims recalled after it as one command
-    /// may decide, and a whole sweep on top, each purse returning credits, fits a record and can be read back.
+    /// The worst outcome fits a record and can be read back: a batch that fills as often as a
+    /// command may, followed by as many parked requests and recalled claims as one command may
+    /// decide, and a whole sweep, with each purse returning credits.
     #[test]
     fn the_worst_outcome_fits_a_record() {
         let parked = Parked {
@@ -542,7 +557,7 @@ mod tests {
         events.extend((0..PARKED_MAX).flat_map(|_| recalled()));
         events.extend((0..ORDER_FILLS_MAX).flat_map(|_| fill()));
         events.extend((0..SWEEP_MAX).flat_map(|_| without_fill()[0].clone()));
-        // What only reduces, of the account of each request.
+        // Reduce-only orders of the account of each request.
         let shrunk = (BATCH_MAX + PARKED_MAX) * REDUCE_ONLY_MAX;
         events.extend((0..shrunk).flat_map(|_| without_fill()[1].clone()));
         let returned = Returned { account: ACCOUNT, credits: Credits(1), room: Room::ALL, ticket: Some(1), more: true };

@@ -1,4 +1,4 @@
-//! What a market does to a purse.
+//! Settlements: changes that a market makes to a purse (an account's balance on one shard).
 
 use bincode::{Decode, Encode};
 
@@ -10,9 +10,9 @@ open_enum! {
     SettlementReason: u8, unknown "UNKNOWN_" {
         /// Fills of one order in one command (with what its end releases, if it ended there).
         Trade = 0, "TRADE";
-        /// An order ended or shrank without a fill in this command.
+        /// An order ended or was reduced without a fill in this command.
         Release = 1, "RELEASE";
-        /// Pairs of YES and NO became credits.
+        /// Pairs of YES and NO were redeemed for credits.
         Redemption = 2, "REDEMPTION";
         /// The market was resolved or voided.
         Payout = 3, "PAYOUT";
@@ -22,18 +22,18 @@ open_enum! {
 /// A change of an account's purse on its market's shard. All amounts are zero or positive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Settlement {
-    /// Whose purse.
+    /// The account of the purse.
     pub account: AccountId,
-    /// The market that it comes from.
+    /// The market that makes the change.
     pub market: MarketId,
-    /// The order that it concerns, unless a redemption or payout.
+    /// The order that it concerns; `None` for a redemption or payout.
     pub order: Option<OrderId>,
-    /// Why.
+    /// The reason.
     pub reason: SettlementReason,
-    /// From held credits to the market: cost and fee.
+    /// Moved from held credits to the market: cost and fee.
     pub spent: Credits,
-    /// From held back to available.
+    /// Moved from held back to available.
     pub released: Credits,
-    /// From the market to available: proceeds less fee, redemption, payout.
+    /// Moved from the market to available: proceeds minus fee, redemption, payout.
     pub received: Credits,
 }

@@ -1,42 +1,45 @@
-//! Where an account or a market lives: the documented hash from id to shard.
+//! Assigns accounts and markets to shards: the documented hash from id to shard.
 //!
-//! `shard(id, n) = (mix(id) × n) >> 64`, where `mix` is the finaliser of SplitMix64. Clients in other languages
-//! check themselves against the vectors in this file's tests. Partition counts never change, so neither does this.
+//! `shard(id, n) = (mix(id) × n) >> 64`, where `mix` is the finaliser of SplitMix64. Clients in
+//! other languages can check their implementation against the vectors in this file's tests.
+//! Partition counts never change, so this mapping never changes either.
 
 use crate::ids::{AccountId, MarketEventId, MarketId, Shard};
 
-/// Where each account and market of a log lives. Invariant: 1..=128 shards.
+/// Maps the accounts and markets of a log to shards. Invariant: 1..=128 shards.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ShardMap {
     shards: u16,
 }
 
 impl ShardMap {
-    /// `None` unless `shards` is 1..=128.
+    /// Returns `None` unless `shards` is 1..=128.
     #[inline]
     pub const fn new(shards: u16) -> Option<Self> {
         if shards >= 1 && shards <= crate::limits::SHARDS_MAX { Some(Self { shards }) } else { None }
     }
 
-    /// How many shards the log has.
+    /// Returns the number of shards of the log.
     #[inline]
     pub const fn shards(self) -> u16 {
         self.shards
     }
 
-    /// The home of an account: what is one for it, wherever it trades.
+    /// Returns the home shard of an account. It holds the account's state that is independent of
+    /// where the account trades.
     #[inline]
     pub fn of_account(self, account: AccountId) -> Shard {
         self.of(account.0)
     }
 
-    /// The home of a market's book, positions and collateral, and of the purses that trade there.
+    /// Returns the home shard of a market: its book, positions and collateral, and the purses that
+    /// trade there.
     #[inline]
     pub fn of_market(self, market: MarketId) -> Shard {
         self.of(market.0)
     }
 
-    /// The home of a market event. Its markets may live elsewhere.
+    /// Returns the home shard of a market event. The event's markets may be on other shards.
     #[inline]
     pub fn of_market_event(self, event: MarketEventId) -> Shard {
         self.of(event.0)

@@ -1,11 +1,11 @@
-//! Texts with a bound and an alphabet.
+//! Text types with a limited length and alphabet.
 
 use crate::limits::{
     CLARIFICATION_BYTES_MAX, KEY_NAME_BYTES_MAX, LABEL_BYTES_MAX, QUESTION_BYTES_MAX, REASON_BYTES_MAX,
     RULES_BYTES_MAX, SOURCE_BYTES_MAX, TICKER_BYTES_MAX,
 };
 
-/// The text is not one of the known names, or has not the form that was asked for.
+/// The text is not one of the known names, or does not have the required form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not a known name or form")]
 pub struct UnknownName;
@@ -15,7 +15,8 @@ macro_rules! text_traits {
         impl std::str::FromStr for $name {
             type Err = UnknownName;
 
-            /// From outside: stricter than what the log may hold, see [`is_visible`].
+            /// Parses text from outside. Stricter than what the log may contain, see
+            /// [`is_visible`].
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 if is_visible(text) { Self::new(text.to_owned()).ok_or(UnknownName) } else { Err(UnknownName) }
             }
@@ -29,10 +30,11 @@ macro_rules! text_traits {
     };
 }
 
-/// False of a text with characters that nobody sees, or that turn the direction of what is around them: two such texts
-/// can look the same and differ, or look like something else. Joiners stay, since scripts and emoji need them.
+/// Returns false for text with invisible characters, or characters that change the direction of the
+/// text around them: two such texts can look the same and differ, or look like something else.
+/// Joiners are allowed, since scripts and emoji need them.
 ///
-/// A rule of the border: the log may hold such texts from before.
+/// Checked only on input: the log may contain such texts from earlier.
 pub fn is_visible(text: &str) -> bool {
     const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
     let hidden = |c: char| {
@@ -48,39 +50,41 @@ pub fn is_visible(text: &str) -> bool {
     text.chars().all(|c| JOINERS.contains(&c) || !hidden(c))
 }
 
-/// A number as this project writes it: digits alone, no sign, no leading zero. One spelling for one number.
+/// Parses a number in this project's form: digits only, no sign, no leading zero. Each number has
+/// exactly one spelling.
 pub fn decimal(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     let leads = text.len() > 1 && text.starts_with('0');
     if digits && !leads { text.parse().ok() } else { None }
 }
 
-/// A market's short name. Invariant: 1 to 32 of `A–Z`, `0–9` and `-`.
+/// A market's short name. Invariant: 1 to 32 characters of `A–Z`, `0–9` and `-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticker(String);
 
 checked_decode!(Ticker(String));
 
 impl Ticker {
-    /// `None` if the text breaks the invariant.
+    /// Returns `None` if the text breaks the invariant.
     pub fn new(text: String) -> Option<Self> {
         let fits = (1..=TICKER_BYTES_MAX).contains(&text.len());
         let plain = text.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'-'));
         (fits && plain).then_some(Self(text))
     }
 
-    /// True if it has a letter: one of digits alone could be another market's id.
+    /// Returns true if the ticker has a letter: one of digits only could be another market's id.
     pub fn has_letter(&self) -> bool {
         self.0.bytes().any(|b| b.is_ascii_uppercase())
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// True of 1 to `most` bytes of text, not only white space, in which no control character is but those in `allowed`.
+/// Returns true for 1 to `most` bytes of text that is not only white space and has no control
+/// characters except those in `allowed`.
 fn is_text(text: &str, most: usize, allowed: &[char]) -> bool {
     let plain = |c: char| !c.is_control() || allowed.contains(&c);
     text.len() <= most && !text.trim().is_empty() && text.chars().all(plain)
@@ -95,12 +99,12 @@ macro_rules! text {
         checked_decode!($name(String));
 
         impl $name {
-            /// `None` if the text breaks the invariant.
+            /// Returns `None` if the text breaks the invariant.
             pub fn new(text: String) -> Option<Self> {
                 is_text(&text, $most, $allowed).then_some(Self(text))
             }
 
-            /// The text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -111,80 +115,83 @@ macro_rules! text {
 }
 
 text! {
-    /// What a market asks, or what a market event is called. Invariant: 1 to 500 bytes of UTF-8 without control
-    /// characters, not only white space.
+    /// A market's question, or the title of a market event. Invariant: 1 to 500 bytes of UTF-8
+    /// without control characters, not only white space.
     Question, QUESTION_BYTES_MAX, &[]
 }
 
 text! {
-    /// How a market's answer is found. Invariant: 1 to 10,000 bytes of UTF-8 without control characters but line ends,
-    /// not only white space.
+    /// How a market's answer is determined. Invariant: 1 to 10,000 bytes of UTF-8 without control
+    /// characters except line ends, not only white space.
     Rules, RULES_BYTES_MAX, &['\n']
 }
 
 text! {
-    /// What a market's rules mean in a case that they leave open. Invariant: 1 to 2,000 bytes, otherwise as [`Rules`].
+    /// How to interpret a market's rules in a case that they leave open. Invariant: 1 to 2,000
+    /// bytes, otherwise like [`Rules`].
     Clarification, CLARIFICATION_BYTES_MAX, &['\n']
 }
 
 text! {
-    /// Where a market's answer is looked up: an address or a name. Invariant: 1 to 500 bytes of UTF-8 without control
-    /// characters, not only white space.
+    /// Where to look up a market's answer: an address or a name. Invariant: 1 to 500 bytes of UTF-8
+    /// without control characters, not only white space.
     Source, SOURCE_BYTES_MAX, &[]
 }
 
 text! {
-    /// What an account calls one of its keys. Invariant: 1 to 64 bytes of UTF-8 without control characters, not only
-    /// white space.
+    /// The name that an account gives one of its keys. Invariant: 1 to 64 bytes of UTF-8 without
+    /// control characters, not only white space.
     KeyName, KEY_NAME_BYTES_MAX, &[]
 }
 
-/// A category, a tag, or the short name of a market event. Invariant: 1 to 32 of `a–z`, `0–9` and `-`.
+/// A category, a tag, or the short name of a market event. Invariant: 1 to 32 characters of `a–z`,
+/// `0–9` and `-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Label(String);
 
 checked_decode!(Label(String));
 
 impl Label {
-    /// `None` if the text breaks the invariant.
+    /// Returns `None` if the text breaks the invariant.
     pub fn new(text: String) -> Option<Self> {
         let fits = (1..=LABEL_BYTES_MAX).contains(&text.len());
         let plain = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         (fits && plain).then_some(Self(text))
     }
 
-    /// True if it has a letter: one of digits alone could be another market event's id.
+    /// Returns true if the label has a letter: one of digits only could be another market event's
+    /// id.
     pub fn has_letter(&self) -> bool {
         self.0.bytes().any(|b| b.is_ascii_lowercase())
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Why an operator, or a process, did something. Invariant: 1 to 1,000 bytes of UTF-8 without control characters, not
-/// only white space.
+/// Why an operator or a process did something. Invariant: 1 to 1,000 bytes of UTF-8 without control
+/// characters, not only white space.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reason(String);
 
 checked_decode!(Reason(String));
 
 impl Reason {
-    /// `None` if the text breaks the invariant.
+    /// Returns `None` if the text breaks the invariant.
     pub fn new(text: String) -> Option<Self> {
         is_text(&text, REASON_BYTES_MAX, &[]).then_some(Self(text))
     }
 
-    /// Of any text: control characters become spaces, and what is too long is cut off.
+    /// Converts any text: replaces control characters with spaces and truncates what is too long.
     pub fn of(text: &str) -> Self {
         let mut plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         plain.truncate(plain.floor_char_boundary(REASON_BYTES_MAX));
         Self::new(plain).unwrap_or_else(|| Self("none given".to_owned()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

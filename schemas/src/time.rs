@@ -1,4 +1,4 @@
-//! Time as the log tells it.
+//! The log's time.
 
 use bincode::{Decode, Encode};
 
@@ -7,7 +7,7 @@ use bincode::{Decode, Encode};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// Milliseconds since 1970-01-01 UTC.
+    /// Returns milliseconds since 1970-01-01 UTC.
     pub const fn as_millis(self) -> u64 {
         self.0
     }

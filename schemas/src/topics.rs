@@ -3,16 +3,16 @@
 /// Names under one prefix (`lfg` in production; tests use prefixes of their own on a shared broker).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Topics {
-    /// What clients and shards ask: `PREFIX.commands`, one partition a shard.
+    /// Requests of clients and messages of shards: `PREFIX.commands`, one partition per shard.
     pub commands: String,
-    /// What became true: `PREFIX.events`, one partition a shard.
+    /// Facts: `PREFIX.events`, one partition per shard.
     pub events: String,
-    /// The consumer group that chooses which engine owns which shard: `PREFIX.engines`.
+    /// The consumer group that assigns shards to engines: `PREFIX.engines`.
     pub engines_group: String,
 }
 
 impl Topics {
-    /// The names under `prefix`.
+    /// Returns the names under `prefix`.
     pub fn new(prefix: &str) -> Self {
         Self {
             commands: format!("{prefix}.commands"),

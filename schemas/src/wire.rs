@@ -1,4 +1,4 @@
-//! Macros for the small types of the wire: ids as integers, enums as one stable code and one stable name.
+//! Macros for small wire types: ids as integers, enums with one stable code and one stable name.
 
 /// A 64-bit id. Text form: decimal, also in JSON (as a string, since JavaScript's numbers end at 2^53).
 macro_rules! id64 {
@@ -16,7 +16,7 @@ macro_rules! id64 {
         impl std::str::FromStr for $name {
             type Err = $crate::text::UnknownName;
 
-            /// One spelling for one id: no sign, no leading zero.
+            /// Each id has exactly one spelling: no sign, no leading zero.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 $crate::text::decimal(text).map(Self).ok_or($crate::text::UnknownName)
             }
@@ -25,7 +25,8 @@ macro_rules! id64 {
 }
 
 /// A 128-bit id. Text form: a hyphenated UUID.
-// Aligned as the other ids: an alignment of 16 would cost every order and event that may hold one 24 bytes of padding.
+// Aligned like the other ids: an alignment of 16 would add 24 bytes of padding to every order and
+// event that can contain one.
 macro_rules! id128 {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
@@ -68,7 +69,8 @@ macro_rules! id128 {
     };
 }
 
-/// An enum without fields: a code on the log, a name in JSON and SQL. Both are public and append-only.
+/// An enum without fields: a code on the log, a name in JSON and SQL. Both are public and
+/// append-only.
 macro_rules! wire_enum {
     ($(#[$meta:meta])* $name:ident: $repr:ty { $($(#[$vmeta:meta])* $variant:ident = $code:literal, $text:literal;)+ }) => {
         $(#[$meta])*
@@ -80,17 +82,17 @@ macro_rules! wire_enum {
             /// Every value, in the order of the codes.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The code on the log.
+            /// Returns the code on the log.
             pub const fn code(self) -> $repr {
                 self as $repr
             }
 
-            /// The value with this code, if there is one.
+            /// Returns the value with this code, if there is one.
             pub const fn from_code(code: $repr) -> Option<Self> {
                 match code { $($code => Some(Self::$variant),)+ _ => None }
             }
 
-            /// The name in JSON and SQL.
+            /// Returns the name in JSON and SQL.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
@@ -131,7 +133,7 @@ macro_rules! wire_enum {
     };
 }
 
-/// A set of named bits. Bits that this build does not know are carried and mean nothing here.
+/// A set of named bits. Bits that this build does not know are kept and have no effect here.
 macro_rules! bit_set {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $bit:ident = $value:literal;)+ }) => {
         $(#[$meta])*
@@ -140,32 +142,33 @@ macro_rules! bit_set {
 
         impl $name {
             $($(#[$vmeta])* pub const $bit: Self = Self($value);)+
-            /// Everything that this build knows.
+            /// All bits that this build knows.
             pub const ALL: Self = Self($($value)|+);
 
             const NAMED: &'static [(Self, &'static str)] = &[$((Self::$bit, stringify!($bit)),)+];
 
-            /// `None` if there is a bit that means nothing to this build.
+            /// Returns `None` if this build does not know one of the bits.
             pub const fn new(bits: u8) -> Option<Self> {
                 if bits & !Self::ALL.0 == 0 { Some(Self(bits)) } else { None }
             }
 
-            /// Any bits, as a later build may have written them.
+            /// Accepts any bits, as a later build may have written them.
             pub const fn from_bits(bits: u8) -> Self {
                 Self(bits)
             }
 
-            /// The bits.
+            /// Returns the bits.
             pub const fn bits(self) -> u8 {
                 self.0
             }
 
-            /// The names in JSON of what is in the set and this build knows.
+            /// Returns the JSON names of the members that this build knows.
             pub fn names(self) -> impl Iterator<Item = &'static str> {
                 Self::NAMED.iter().filter(move |(bit, _)| self.0 & bit.0 != 0).map(|(_, name)| *name)
             }
 
-            /// The set of what these names stand for; `None` if there is none, an unknown one, or one twice.
+            /// Returns the set with these names; `None` if the list is empty, or a name is unknown
+            /// or repeated.
             pub fn named(names: &[&str]) -> Option<Self> {
                 let add = |bits: u8, name: &&str| {
                     let (bit, _) = Self::NAMED.iter().find(|(_, known)| known == name)?;
@@ -177,7 +180,8 @@ macro_rules! bit_set {
     };
 }
 
-/// Decoding through a check, for types that cannot hold every value of what they wrap.
+/// Implements decoding with a check, for types that do not allow every value of the type that they
+/// wrap.
 macro_rules! checked_decode {
     ($name:ident($inner:ty)) => {
         impl bincode::Encode for $name {
@@ -205,8 +209,8 @@ macro_rules! checked_decode {
     };
 }
 
-/// A struct within others that may get more fields: its length (u16) stands before it. New fields come last, as
-/// [`Added`](crate::frame::Added).
+/// A struct inside others that may get more fields: its length (u16) precedes it. New fields are
+/// added at the end, as [`Added`](crate::frame::Added).
 macro_rules! growing {
     (
         $(#[$meta:meta])*
@@ -255,8 +259,9 @@ macro_rules! growing {
     };
 }
 
-/// As `wire_enum!`, for what nobody decides by: a code from a later build is read as `Unknown`, and written again as it
-/// was. Its name is what stands behind `unknown`, and the code.
+/// Like `wire_enum!`, for values that no decision depends on: a code of a later build is decoded as
+/// `Unknown` and encoded again unchanged. Its name is the text given after `unknown`, followed by
+/// the code.
 macro_rules! open_enum {
     (
         $(#[$meta:meta])*
@@ -276,17 +281,17 @@ macro_rules! open_enum {
             /// Every value that this build knows, in the order of the codes.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The code on the log.
+            /// Returns the code on the log.
             pub const fn code(self) -> $repr {
                 match self { $(Self::$variant => $code,)+ Self::Unknown(code) => code }
             }
 
-            /// The value with this code.
+            /// Returns the value with this code.
             pub const fn from_code(code: $repr) -> Self {
                 match code { $($code => Self::$variant,)+ _ => Self::Unknown(code) }
             }
 
-            /// The name in JSON and SQL.
+            /// Returns the name in JSON and SQL.
             pub fn name(self) -> std::borrow::Cow<'static, str> {
                 match self {
                     $(Self::$variant => $text.into(),)+
@@ -301,7 +306,8 @@ macro_rules! open_enum {
             }
         }
 
-        /// The code of an unknown name may be known here, if an older build gave the name.
+        /// Parses a name. This build may know the code of an `unknown` name that an older build
+        /// wrote.
         impl std::str::FromStr for $name {
             type Err = $crate::text::UnknownName;
 

@@ -1,8 +1,9 @@
-//! Shards' snapshots: where they are kept, and a shard as its newest whole one has it.
+//! Shards' snapshots: where they are stored, and how a shard is restored from its newest valid
+//! snapshot.
 //!
-//!   engine's snapshotter ─▶ *snapshots* ─▶ recoveries, followers
+//! engine's snapshotter ─▶ *snapshots* ─▶ recoveries, followers
 //!
-//! Absent: making one (the engine's snapshotter), and what is in one (`engine_core`).
+//! Absent: making a snapshot (the engine's snapshotter), and its content (`engine_core`).
 
 mod restore;
 mod store;
@@ -10,28 +11,31 @@ mod store;
 pub use restore::{SNAPSHOT_WITHIN, newest_snapshot};
 pub use store::{LocationError, ObjectSnapshotStore, Snapshots};
 
-/// Snapshots that could not be made or written: the name of the metric, with the label `shard`.
+/// The name of the metric, with the label `shard`, that counts snapshots that could not be made or
+/// written.
 pub const SNAPSHOTS_FAILED: &str = "lfg_engine_snapshots_failed_total";
 
-/// Where one shard's snapshots are kept.
+/// The store of one shard's snapshots.
 pub trait SnapshotStore {
-    /// The sequences of the snapshots that are there, newest first.
+    /// Returns the sequences of the stored snapshots, newest first.
     fn list(&mut self) -> Result<Vec<u64>, SnapshotStoreFault>;
 
-    /// A snapshot's bytes.
+    /// Returns a snapshot's bytes.
     fn get(&mut self, sequence: u64) -> Result<Vec<u8>, SnapshotStoreFault>;
 
-    /// Begins to write a snapshot, and goes on beside the loop. Only one is written at a time: see [`SnapshotStore::is_busy`].
+    /// Starts to write a snapshot in the background. Only one is written at a time: see
+    /// [`SnapshotStore::is_busy`].
     fn put(&mut self, sequence: u64, bytes: Vec<u8>);
 
-    /// True while a snapshot is being written.
+    /// Returns true while a snapshot is being written.
     fn is_busy(&self) -> bool;
 
     /// Waits until nothing is being written.
     fn finish(&mut self);
 }
 
-/// The shelf cannot be read now. Snapshots only save time, so there is always another way: the log.
+/// The snapshot store cannot be read at present. Snapshots only save time: the log always has
+/// everything.
 #[derive(Debug, thiserror::Error)]
 #[error("snapshots cannot be read: {0}")]
 pub struct SnapshotStoreFault(pub Box<dyn std::error::Error + Send + Sync>);

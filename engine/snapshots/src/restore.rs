@@ -1,4 +1,4 @@
-//! The newest snapshot that is whole: where a recovery begins, and the next snapshot.
+//! Restores the newest valid snapshot: the start of a recovery, and of the next snapshot.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use schemas::shard_map::ShardMap;
 
 use crate::SnapshotStore;
 
-/// A snapshot of any size that a machine can hold is read and restored, or written, within this time; what takes longer
-/// hangs.
+/// The time limit for reading and restoring, or writing, a snapshot of any size that a machine can
+/// hold. An operation that takes longer counts as hanging.
 pub const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
 
-/// The shard as its newest whole snapshot has it; `None` if only the log can tell. A snapshot that cannot serve is
-/// passed over with a warning. `reads`: the vocabulary that the program knows.
+/// Returns the shard restored from its newest valid snapshot; `None` if there is none and only the
+/// log has the state. Skips an unusable snapshot with a warning. `reads`: the vocabulary that the
+/// program knows.
 pub fn newest_snapshot(reads: u16, (shard, map): (Shard, ShardMap), store: &mut impl SnapshotStore) -> Option<Replica> {
     let list = store.list().inspect_err(|error| tracing::warn!(%shard, %error, "snapshots are out of reach"));
     list.unwrap_or_default().into_iter().find_map(|sequence| {

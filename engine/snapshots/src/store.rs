@@ -1,7 +1,8 @@
-//! Where snapshots are kept: a local folder, or whatever else `object_store` is built for.
+//! The snapshot store: a local folder, or any other store that `object_store` is built for.
 //!
-//! `LOCATION/TOPIC_PREFIX/shard-SSS/SEQUENCE.snapshot`; the sequence has 20 digits, so that names sort like numbers. A
-//! snapshot appears whole or not at all. Written beside the shard's thread; the last [`KEEP`] stay.
+//! `LOCATION/TOPIC_PREFIX/shard-SSS/SEQUENCE.snapshot`; the sequence has 20 digits, so that names
+//! sort like numbers. A snapshot appears completely or not at all. It is written outside the
+//! shard's thread; the last [`KEEP`] remain.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,29 +18,30 @@ use tokio::task::JoinHandle;
 
 use crate::{SNAPSHOTS_FAILED, SnapshotStore, SnapshotStoreFault};
 
-/// Snapshots kept of each shard: if the newest is damaged, an older one saves most of the way.
+/// Snapshots kept of each shard: if the newest is damaged, an older one still saves most of the
+/// work.
 const KEEP: usize = 3;
 
-/// No snapshot takes so long to write.
+/// Unfinished files older than this are removed: no snapshot takes so long to write.
 const UNFINISHED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The location of snapshots cannot be used. Never retry: configuration.
+/// The location of snapshots cannot be used. Never retry: it is a configuration error.
 #[derive(Debug, thiserror::Error)]
 pub enum LocationError {
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     #[error("{location}: {error}")]
     Folder {
-        /// As it was given.
+        /// The location as configured.
         location: String,
-        /// Why.
+        /// The cause.
         error: std::io::Error,
     },
-    /// No store for this location.
+    /// No store exists for this location.
     #[error("{location}: {error}")]
     Store {
-        /// As it was given.
+        /// The location as configured.
         location: String,
-        /// Why.
+        /// The cause.
         error: object_store::Error,
     },
 }
@@ -53,14 +55,16 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Opens `location`, a path or URL, for the log with this topic prefix. Call within a runtime, which will do the writing.
+    /// Opens `location`, a path or URL, for the log with this topic prefix. Call it within a
+    /// runtime, which performs the writes.
     pub fn open(location: &str, topic_prefix: &str) -> Result<Self, LocationError> {
         let runtime = Handle::current();
         let (store, base) = open_store(location)?;
         Ok(Self { store, root: base.join(topic_prefix), runtime })
     }
 
-    /// The same for who only reads: nothing is made or removed there. `None` while it is a folder that does not exist.
+    /// Opens `location` for reading only: creates and removes nothing there. `None` if it is a
+    /// folder that does not exist.
     pub fn open_to_read(location: &str, topic_prefix: &str) -> Result<Option<Self>, LocationError> {
         let runtime = Handle::current();
         let (store, base) = match place(location)? {
@@ -71,14 +75,14 @@ impl Snapshots {
         Ok(Some(Self { store, root: base.join(topic_prefix), runtime }))
     }
 
-    /// One shard's.
+    /// Returns the store of one shard.
     pub fn store(&self, shard: Shard) -> ObjectSnapshotStore {
         let folder = self.root.clone().join(format!("shard-{:03}", shard.number()));
         ObjectSnapshotStore { shard, store: self.store.clone(), folder, runtime: self.runtime.clone(), writing: None }
     }
 }
 
-/// What a location stands for.
+/// The kind of a location.
 enum LocationKind {
     Folder(PathBuf),
     Store(Arc<dyn ObjectStore>, Path),
@@ -111,8 +115,9 @@ fn local(location: &str, folder: PathBuf) -> Result<Arc<dyn ObjectStore>, Locati
     Ok(Arc::new(LocalFileSystem::new_with_prefix(folder).map_err(store)?.with_fsync(true)))
 }
 
-/// Removes what engines left that died while they wrote: the store writes to `….snapshot#N` first, and renames it. A
-/// young one may be another engine's, and still growing. Best effort, with a line in the log.
+/// Removes the files of engines that died while writing: the store writes to `….snapshot#N` first,
+/// and then renames it. A recent one may belong to another engine that is still writing. Best
+/// effort; failures are logged.
 fn sweep(folder: &std::path::Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -131,7 +136,7 @@ fn sweep(folder: &std::path::Path) {
     }
 }
 
-/// One shard's snapshots. For use from the shard's own thread.
+/// One shard's snapshots. Used from the shard's own thread.
 pub struct ObjectSnapshotStore {
     shard: Shard,
     store: Arc<dyn ObjectStore>,
@@ -180,7 +185,7 @@ impl SnapshotStore for ObjectSnapshotStore {
 
 async fn write(store: &dyn ObjectStore, folder: &Path, sequence: u64, bytes: Vec<u8>) -> object_store::Result<()> {
     store.put(&name(folder, sequence), bytes.into()).await?;
-    // Newer ones, if there are any, are not this writer's.
+    // Newer snapshots, if any, were written by another process.
     let older = sequences(store, folder).await?.into_iter().filter(|&found| found <= sequence);
     for surplus in older.skip(KEEP) {
         store.delete(&name(folder, surplus)).await?;
@@ -188,7 +193,7 @@ async fn write(store: &dyn ObjectStore, folder: &Path, sequence: u64, bytes: Vec
     Ok(())
 }
 
-/// Newest first.
+/// Returns the sequences of the stored snapshots, newest first.
 async fn sequences(store: &dyn ObjectStore, folder: &Path) -> object_store::Result<Vec<u64>> {
     let files: Vec<_> = store.list(Some(folder)).try_collect().await?;
     let mut found: Vec<u64> = files.iter().filter_map(|file| sequence(&file.location)).collect();

@@ -18,10 +18,10 @@ pub struct InspectArgs {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
-    /// Which shard.
+    /// The shard.
     #[arg(value_name = "SHARD")]
     pub shard: u16,
-    /// Which of its partitions.
+    /// The partition of the shard.
     #[arg(long, value_enum, default_value_t = Partition::Events)]
     pub partition: Partition,
     /// The first offset.
@@ -35,13 +35,13 @@ pub struct InspectArgs {
 /// A shard's partitions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Partition {
-    /// What is asked.
+    /// The commands topic.
     Commands,
-    /// What became true.
+    /// The events topic.
     Events,
 }
 
-/// Prints a line for each record up to the present end: offset, time, content. Blocks.
+/// Prints one line for each record up to the current end: offset, time, content. Blocks.
 pub fn inspect(args: &InspectArgs) -> Result<(), KafkaFault> {
     let from = i64::try_from(args.from).unwrap_or(i64::MAX);
     let (consumer, Range { end, .. }) = open(&args.log, args.partition, i32::from(args.shard), from)?;
@@ -61,7 +61,7 @@ pub fn inspect(args: &InspectArgs) -> Result<(), KafkaFault> {
     Ok(())
 }
 
-/// A reader of a partition from an offset on, and what the partition has.
+/// Returns a consumer of a partition, starting at an offset, and the partition's range of offsets.
 fn open(log: &LogArgs, which: Partition, partition: i32, from: i64) -> Result<(BaseConsumer, Range<i64>), KafkaFault> {
     let topics = log.topics();
     let topic = if which == Partition::Events { topics.events } else { topics.commands };
@@ -74,7 +74,7 @@ fn open(log: &LogArgs, which: Partition, partition: i32, from: i64) -> Result<(B
     Ok((consumer, first..end))
 }
 
-/// The bytes of one record; `None` if there is none. Blocks.
+/// Returns the bytes of one record; `None` if there is none. Blocks.
 pub fn one_record(log: &LogArgs, which: Partition, shard: Shard, offset: u64) -> Result<Option<Vec<u8>>, KafkaFault> {
     let Ok(offset) = i64::try_from(offset) else { return Ok(None) };
     let (consumer, there) = open(log, which, shard.partition(), offset)?;

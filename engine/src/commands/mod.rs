@@ -1,4 +1,4 @@
-//! What an operator can ask for.
+//! The subcommands of the engine's command line.
 
 pub mod inspect;
 pub mod quarantine;

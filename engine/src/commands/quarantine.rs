@@ -1,6 +1,6 @@
-//! `engine quarantine`: two admins put aside what a shard halts at.
+//! `engine quarantine`: two admins quarantine the record or command at which a shard halts.
 //!
-//! Writes one record behind everything on the shard's events. All readers honour it: see [`schemas::halting`].
+//! Appends one record to the shard's events. All readers obey it: see [`schemas::halting`].
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ use service::kafka::{ConsumerProfile, EventsTail, KafkaFault, producer_config, q
 
 use super::inspect::{Partition, one_record};
 
-/// How long one look for the next record takes, and how many in a row find none before Kafka counts as out of reach.
+/// How long one poll for the next record takes. [`LOOKS_MAX`] empty polls in a row mean that Kafka is
+/// unreachable.
 const PATIENCE: Duration = Duration::from_millis(200);
 const LOOKS_MAX: u32 = 100;
 
@@ -33,19 +34,21 @@ pub struct QuarantineArgs {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
-    /// Which shard.
+    /// The shard.
     #[arg(value_name = "SHARD")]
     pub shard: u16,
-    /// The offset of an events record that no reader can read on from, and that is no outcome which others follow from.
+    /// The offset of an events record at which every reader halts, and that is not an outcome which
+    /// later outcomes depend on.
     #[arg(long, value_name = "OFFSET", conflicts_with = "command", required_unless_present = "command")]
     pub record: Option<u64>,
-    /// The offset of the next command, at which leaders halt. Its sender is told `quarantined`.
+    /// The offset of the next command, at which leaders halt. Its sender gets the answer
+    /// `quarantined`.
     #[arg(long, value_name = "OFFSET")]
     pub command: Option<u64>,
-    /// Why, for whoever reads the log later.
+    /// The reason, for later readers of the log.
     #[arg(long, value_name = "TEXT")]
     pub reason: Reason,
-    /// The key of the admin who asks.
+    /// The key of the admin who makes the request.
     #[arg(long, env = "LFG_ADMIN_KEY", hide_env_values = true, value_name = "KEY")]
     pub admin_key: String,
     /// The key of another admin, who agrees.
@@ -53,77 +56,78 @@ pub struct QuarantineArgs {
     pub second_admin_key: String,
 }
 
-/// Nothing is put aside.
+/// Nothing was quarantined.
 #[derive(Debug, thiserror::Error)]
 pub enum QuarantineError {
-    /// Kafka refuses.
+    /// Kafka refused a request.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
     /// There is no such shard.
     #[error("the log has shards 0 to {0}")]
     NoSuchShard(u16),
-    /// A key is no admin's, or of one who may not.
+    /// A key belongs to no admin, or to one without the required role.
     #[error("{0} is no key of an admin with the role ADMINS")]
     NotAnAdmin(&'static str),
-    /// Both keys are one admin's.
+    /// Both keys belong to the same admin.
     #[error("both keys are of admin {0}: another admin must agree")]
     OneAdmin(AdminId),
-    /// Readers halt somewhere else, or nowhere.
+    /// Readers halt at another record, or do not halt.
     #[error("readers of shard {shard} do not halt at record {record}: {instead}")]
     NotThere {
         /// The shard.
         shard: Shard,
-        /// What was to be put aside.
+        /// The record to quarantine.
         record: u64,
-        /// What they do.
+        /// What readers do instead.
         instead: String,
     },
-    /// A later build wrote it: to put it aside would make two histories of one log.
+    /// A later build wrote the record: quarantining it would create two histories of one log.
     #[error("record {record} is a later build's: {newer}")]
     Later {
-        /// What was to be put aside.
+        /// The record to quarantine.
         record: u64,
-        /// Which build to install.
+        /// The halt, which names the build to install.
         newer: Halt,
     },
-    /// It follows from all outcomes before it, so some reader may have taken it for true.
+    /// It follows from all outcomes before it, so a reader may already have applied it.
     #[error(
         "record {0} is the next outcome of its shard: whoever can read it has made it true; restore it from a copy"
     )]
     AnOutcome(u64),
-    /// What follows cannot be read on from before the record.
+    /// Readers would halt again after the record.
     #[error("behind record {record} readers halt all the same: {next}")]
     NoUse {
-        /// What was to be put aside.
+        /// The record to quarantine.
         record: u64,
-        /// Where they halt then.
+        /// Where they would halt next.
         next: Halt,
     },
-    /// The command has an outcome, or others come before it.
+    /// The command has an outcome, or is not the next one.
     #[error("command {command} is not the next of shard {shard}: that is {next}")]
     NotTheNext {
         /// The shard.
         shard: Shard,
-        /// What was to be put aside.
+        /// The command to quarantine.
         command: u64,
-        /// What is to be decided next.
+        /// The next command to decide.
         next: u64,
     },
-    /// Readers halt before the last outcome, so which command is next is not known.
+    /// Readers halt before the last outcome, so the next command is not known.
     #[error("readers halt before the end of the events: {0}")]
     HaltsBefore(Halt),
-    /// Each leader appends another.
+    /// The command is an `AdvanceTime`; each leader appends another one.
     #[error("command {0} only says that time has passed: each leader appends another, so what it meets must be mended")]
     OfTime(u64),
-    /// It carries what another shard has sent and will send again; without it credits would be lost.
+    /// The command contains a message that another shard has sent and will send again; without it
+    /// credits would be lost.
     #[error("command {0} is a message between shards: without it credits would be lost")]
     BetweenShards(u64),
-    /// Records do not come.
+    /// No records arrive.
     #[error("the log does not bring what it has")]
     Silent,
 }
 
-/// Checks that it would help, and writes it. Blocks.
+/// Checks that the quarantine would help, and writes it. Blocks.
 pub fn quarantine(args: &QuarantineArgs) -> Result<(), QuarantineError> {
     let shard = Shard::all(args.log.shards).find(|shard| shard.number() == args.shard);
     let shard = shard.ok_or(QuarantineError::NoSuchShard(args.log.shards - 1))?;
@@ -155,7 +159,7 @@ pub fn quarantine(args: &QuarantineArgs) -> Result<(), QuarantineError> {
     Ok(())
 }
 
-/// Who is an admin, as the first shard says up to where it can be read.
+/// The admins, according to the first shard up to where it can be read.
 struct KnownAdmins(Replica);
 
 impl KnownAdmins {
@@ -163,7 +167,7 @@ impl KnownAdmins {
         read(log, ADMINS_HOME, None).map(|read| Self(read.replica))
     }
 
-    /// Whose key this is, of those who may put records aside.
+    /// Returns the admin who has this key, if it may quarantine records.
     fn holder(&self, name: &'static str, key: &str) -> Result<AdminId, QuarantineError> {
         let now = clock::now();
         let mut admins = self.0.state().admins().filter(|admin| admin.may(AdminRoles::ADMINS, now));
@@ -172,11 +176,12 @@ impl KnownAdmins {
     }
 }
 
-/// What the log says of a shard up to its end, passing over what is put aside already, and `also`.
+/// A shard's state according to its log up to the end, skipping what is already quarantined, and
+/// `also`.
 struct ShardRead {
-    /// Where a reader stands, or the last it could read.
+    /// The state at the end, or at the last record that could be read.
     replica: Replica,
-    /// Why it goes no further.
+    /// Why reading stopped before the end.
     halt: Option<Halt>,
 }
 
@@ -204,7 +209,7 @@ fn read(log: &LogArgs, shard: Shard, also: Option<u64>) -> Result<ShardRead, Qua
     Ok(ShardRead { replica, halt: None })
 }
 
-/// Readers halt there, and behind it they would read on.
+/// Checks that readers halt at the record, and would continue after it.
 fn check_record(log: &LogArgs, shard: Shard, record: u64) -> Result<(), QuarantineError> {
     let ShardRead { replica, halt } = read(log, shard, None)?;
     let instead = match halt {
@@ -225,7 +230,7 @@ fn check_record(log: &LogArgs, shard: Shard, record: u64) -> Result<(), Quaranti
     Err(QuarantineError::NotThere { shard, record, instead })
 }
 
-/// It is the next, and no other shard's.
+/// Checks that the command is the next one and not a message of another shard.
 fn check_command(log: &LogArgs, shard: Shard, command: u64) -> Result<(), QuarantineError> {
     let ShardRead { replica, halt } = read(log, shard, None)?;
     if let Some(halt) = halt {

@@ -1,4 +1,5 @@
-//! `engine run`: the process. One thread a shard, one for the group, one runtime for everything that waits.
+//! `engine run`: the process. One thread per shard, one for the consumer group, one runtime for all
+//! asynchronous work.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,14 +19,14 @@ use crate::shard::{AHEAD_MAX, Control, ShardLoop};
 use crate::snapshotter::{SnapshotSchedule, Snapshotter, SnapshotterConfig};
 use crate::standby::Standby;
 
-/// A shard's thread that is silent for so long hangs. (It beats at least every 20 ms, and says so before a snapshot is
-/// read and restored, which may take longer.)
+/// A shard's thread that does not report for this long counts as hanging. (It reports at least
+/// every 20 ms, and announces when it reads and restores a snapshot, which may take longer.)
 const SILENT_MAX: Duration = Duration::from_secs(30);
 
-/// How long shards may take to end in good order.
+/// How long shards may take to end in an orderly way.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long records handed over may take to be acknowledged at the end.
+/// How long, at the end, records handed over to the producer may take to be acknowledged.
 const DRAIN_WITHIN: Duration = Duration::from_secs(1);
 
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -42,21 +43,22 @@ pub struct EngineArgs {
     /// Where snapshots are kept: a path or a URL.
     #[arg(long, env = "LFG_SNAPSHOTS", default_value = ".run/snapshots")]
     pub snapshots: String,
-    /// A snapshot after so many outcomes, more if the state is large.
+    /// Number of outcomes after which a snapshot is taken; more if the state is large.
     #[arg(long, env = "LFG_SNAPSHOT_EVERY", default_value_t = 100_000)]
     pub snapshot_every: u64,
-    /// A snapshot after so many seconds, if anything happened.
+    /// Seconds after which a snapshot is taken, if there was any outcome.
     #[arg(long, env = "LFG_SNAPSHOT_SECONDS", default_value_t = 600)]
     pub snapshot_seconds: u64,
-    /// A leader stops leading a shard when a command's time, which is the broker's, is so many seconds ahead of its own
-    /// clock.
+    /// A leader stops leading a shard when a command's time, which is the broker's, is this many
+    /// seconds ahead of the leader's own clock.
     #[arg(long, env = "LFG_CLOCK_AHEAD_MAX_SECONDS", default_value_t = AHEAD_MAX.as_secs())]
     pub clock_ahead_max_seconds: u64,
-    /// Which shards this engine follows beside those that it leads: `ENGINE/ENGINESxFOLLOWERS`, as `2/10x3` for engine 2 of
-    /// 0 to 9, where each shard has 3 followers. All shards, unless it is given.
+    /// Shards that this engine follows besides those that it leads: `ENGINE/ENGINESxFOLLOWERS`, for
+    /// example `2/10x3` for engine 2 of 0 to 9, where each shard has 3 followers. Default: all
+    /// shards.
     #[arg(long, env = "LFG_STANDBY", value_name = "ENGINE/ENGINESxFOLLOWERS")]
     pub standby: Option<Standby>,
-    /// How engines agree on who leads which shard.
+    /// How engines agree on which one leads which shard.
     #[arg(long, env = "LFG_GROUP_PROTOCOL", value_enum, default_value_t = GroupProtocol::Consumer)]
     pub group_protocol: GroupProtocol,
 }
@@ -64,18 +66,19 @@ pub struct EngineArgs {
 /// The process could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Kafka refuses what the process cannot do without.
+    /// Kafka refuses a request that the process needs.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// Snapshots have no place.
+    /// The snapshot location cannot be used.
     #[error("LFG_SNAPSHOTS: {0}")]
     Snapshots(#[from] LocationError),
-    /// The machine refuses a port, a thread or a signal handler.
+    /// The operating system refuses a port, a thread or a signal handler.
     #[error(transparent)]
     Machine(#[from] std::io::Error),
 }
 
-/// Runs until asked to stop. A shard that halts does so alone: readiness and metrics tell.
+/// Runs until asked to stop. A halted shard does not stop the others: readiness and metrics report
+/// it.
 pub async fn run(args: EngineArgs, telemetry: Telemetry) -> Result<(), RunError> {
     crate::metrics::describe();
     let shutdown = Shutdown::on_signals()?;
@@ -102,10 +105,10 @@ pub async fn run(args: EngineArgs, telemetry: Telemetry) -> Result<(), RunError>
         schedule: SnapshotSchedule::new(args.snapshot_every, Duration::from_secs(args.snapshot_seconds)),
         controls: controls.clone(),
         writer: Arc::clone(&writer),
-        // It beats while it reads.
+        // The snapshotter reports while it reads.
         pulse: liveness.watch("snapshotter", SNAPSHOT_WITHIN),
     })?;
-    // At once: each shard takes over when it has recovered, whatever the others do.
+    // Joins at once: each shard takes over when it has recovered, independently of the others.
     let ownership =
         Ownership::join(GroupConfig { log: args.log, protocol: args.group_protocol, controls, ready: owned })?;
     shutdown.wait().await;
@@ -118,7 +121,7 @@ pub async fn run(args: EngineArgs, telemetry: Telemetry) -> Result<(), RunError>
     Ok(())
 }
 
-/// Waits for Kafka, checks the topics, warms the producer. `None` if asked to stop first.
+/// Waits for Kafka, checks the topics, warms up the producer. `None` if asked to stop first.
 async fn connect(args: &EngineArgs, shutdown: &Shutdown) -> Result<Option<Arc<LogWriter>>, RunError> {
     let writer = LogWriter::open(&args.log)?;
     while !shutdown.is_triggered() {
@@ -165,7 +168,7 @@ impl Shards {
         Ok(Self { threads, controls })
     }
 
-    /// Ends all threads: in good order, or at once after a while.
+    /// Ends all threads: in an orderly way, or immediately after a time limit.
     async fn end(self) {
         self.controls.iter().for_each(|control| control.stop(false));
         let deadline = Instant::now() + END_WITHIN;

@@ -13,7 +13,7 @@ pub struct TopicsArgs {
     pub log: LogArgs,
 }
 
-/// Creates the topics that are missing, verifies the others, and prints a line for each.
+/// Creates missing topics, verifies existing ones, and prints a line for each.
 pub async fn topics(args: &TopicsArgs) -> Result<(), KafkaFault> {
     for (topic, made) in create(&args.log).await? {
         let what = match made {

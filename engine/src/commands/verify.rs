@@ -1,8 +1,9 @@
-//! `engine verify`: folds the whole log, from the beginning, as an auditor would.
+//! `engine verify`: folds the whole log from the beginning, as an auditor would.
 //!
-//! Proves that every shard's log keeps its own rules (sequence, chain, state hashes), that each state keeps its invariants (what its
-//! purses hold and count is what its books say, I-5 and I-8, among them), and that credits are conserved over all purses, markets and
-//! what is in flight between shards (I-1).
+//! Verifies that every shard's log keeps its own rules (sequence, chain, state hashes), that each
+//! state keeps its invariants (among them I-5 and I-8: the holds and counts of its purses equal
+//! those of its books), and that credits are conserved over all purses, markets and messages in
+//! flight between shards (I-1).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,31 +23,32 @@ pub struct VerifyArgs {
     pub log: LogArgs,
 }
 
-/// The log does not hold what it should, or cannot be read.
+/// The log is not valid, or cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// It cannot be read.
+    /// The log cannot be read.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// It breaks its own rules, or this program does not agree with it.
+    /// The log breaks its own rules, or this program disagrees with it.
     #[error(transparent)]
     Halt(#[from] Halt),
-    /// I-1.
+    /// Credits are not conserved (I-1).
     #[error("I-1: credits are not conserved: {0} too many")]
     Credits(Credits),
 }
 
-/// All shards, folded up to a consistent cut: no message is taken in that was not sent.
+/// All shards, folded up to a consistent cut: every message that was received was also sent.
 pub struct Audit {
     log: LogArgs,
-    /// By number.
+    /// The shards' states, by number.
     pub replicas: Vec<Replica>,
-    /// Records and events that were passed over, since a later build wrote them; by number of the shard.
+    /// Records and events that were skipped because a later build wrote them, by number of the
+    /// shard.
     pub unknown: Vec<u64>,
     messages: Messages,
 }
 
-/// Messages seen in the logs: the last number for each (sender, receiver).
+/// The messages in the logs: the last number for each (sender, receiver).
 #[derive(Default)]
 struct Messages {
     sent: BTreeMap<(Shard, Shard), u64>,
@@ -70,7 +72,7 @@ impl Messages {
 }
 
 impl Audit {
-    /// Folds the log up to its present end, and on to where it is a consistent cut. Blocks.
+    /// Folds the log up to its current end, and further until it is a consistent cut. Blocks.
     pub fn of(log: &LogArgs) -> Result<Self, VerifyError> {
         let map = log.shard_map();
         let mut audit = Self {
@@ -118,19 +120,19 @@ impl Audit {
         Ok(())
     }
 
-    /// One shard's part in I-1.
+    /// Returns one shard's contribution to I-1.
     pub fn sums(&self, replica: &Replica) -> Sums {
         let from = replica.state().shard();
         replica.sums(|to| self.messages.taken_in.get(&(from, to)).copied().unwrap_or(0))
     }
 
-    /// All shards' together.
+    /// Returns the sums of all shards.
     pub fn total(&self) -> Sums {
         self.replicas.iter().map(|replica| self.sums(replica)).fold(Sums::default(), |sum, part| sum + part)
     }
 }
 
-/// Folds, prints, and fails if anything is wrong.
+/// Folds the log, prints the result, and fails if anything is wrong.
 pub fn verify(args: &VerifyArgs) -> Result<(), VerifyError> {
     let mut audit = Audit::of(&args.log)?;
     for replica in &mut audit.replicas {

@@ -1,8 +1,10 @@
-//! The one consumer of the process, with a queue for each partition.
+//! The process's single consumer, with a queue for each partition.
 //!
-//!   lfg.events[*], lfg.commands[*] ─▶ *consumer* ─▶ a queue for each partition ─▶ the shards' threads
+//! lfg.events[*], lfg.commands[*] ─▶ *consumer* ─▶ a queue for each partition ─▶ the shards'
+//! threads
 //!
-//! A consumer object costs a request for each wake-up, whatever it reads: all shards share one.
+//! Every consumer object costs a request for each wakeup, whatever it reads, so all shards share
+//! one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -22,15 +24,15 @@ use service::kafka::{ConsumerProfile, KafkaFault, consumer_config};
 use super::wakeup::Wakeup;
 use crate::log::{Extent, LogPartition};
 
-/// What was fetched of a partition.
+/// The queue of records fetched from a partition.
 pub type Fetched = PartitionQueue<Requests>;
 
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often the client is served: it tells once a second what it has asked.
+/// How often the client is polled: it reports its statistics once a second.
 const SERVE_EVERY: Duration = Duration::from_secs(1);
 
-/// Reads any partition of the log; each for one reader.
+/// Reads any partition of the log; each partition for one reader.
 pub struct LogConsumer {
     client: Arc<BaseConsumer<Requests>>,
     topics: Topics,
@@ -38,12 +40,13 @@ pub struct LogConsumer {
 }
 
 impl LogConsumer {
-    /// Opens the consumer; it reads nothing yet.
+    /// Opens the consumer; it does not read yet.
     pub fn open(args: &LogArgs, reading: ConsumerProfile) -> Result<Arc<Self>, KafkaFault> {
         let topics = args.topics();
-        // Never a member, since it subscribes to nothing; it asks what the members have committed.
+        // It never becomes a member, since it subscribes to nothing; it reads what the members have
+        // committed.
         let mut config = consumer_config(&args.kafka, &topics.engines_group, reading);
-        // The commands of a shard that is taken over wait for the request that is under way.
+        // After a takeover, a shard's commands wait for the fetch request in progress.
         config.set("fetch.wait.max.ms", "200");
         let requests = Requests::of("shards", &mut config);
         let client: Arc<BaseConsumer<Requests>> = Arc::new(config.create_with_context(requests)?);
@@ -67,7 +70,8 @@ impl LogConsumer {
         Ok(list)
     }
 
-    /// Reads a partition from `offset` on. Nobody reads it yet. `bell` rings when something is fetched.
+    /// Starts to read a partition from `offset`. The partition must not be read already. `bell`
+    /// rings when records have been fetched.
     pub fn enter(
         &self,
         (source, shard): (LogPartition, Shard),
@@ -85,26 +89,26 @@ impl LogConsumer {
         Ok(fetched)
     }
 
-    /// Reads a partition no more. The caller drops what was fetched before it enters again: a queue that ends later would
-    /// silence the new one.
+    /// Stops reading a partition. The caller must drop what was fetched before it enters again:
+    /// dropping the old queue later would silence the new one.
     pub fn leave(&self, (source, shard): (LogPartition, Shard)) -> Result<(), KafkaFault> {
         Ok(self.client.incremental_unassign(&self.one((source, shard), Offset::Invalid)?)?)
     }
 
-    /// Fetches nothing of a partition that is read, and drops what was fetched; or goes on.
+    /// Stops fetching from a partition and drops what was fetched; or resumes.
     pub fn pause(&self, (source, shard): (LogPartition, Shard), pause: bool) -> Result<(), KafkaFault> {
         let one = self.one((source, shard), Offset::Invalid)?;
         Ok(if pause { self.client.pause(&one) } else { self.client.resume(&one) }?)
     }
 
-    /// What a partition has.
+    /// Returns the range of offsets of a partition.
     pub fn extent(&self, (source, shard): (LogPartition, Shard)) -> Result<Extent, KafkaFault> {
         let (low, high) = self.client.fetch_watermarks(self.topic(source), shard.partition(), ASK_TIMEOUT)?;
         let natural = |offset| u64::try_from(offset).unwrap_or(0);
         Ok(Extent { first: natural(low), end: natural(high) })
     }
 
-    /// What the engines' group has committed for a shard's commands; 0 if nothing.
+    /// Returns the offset that the engines' group has committed for a shard's commands; 0 if none.
     pub fn committed(&self, shard: Shard) -> Result<u64, KafkaFault> {
         let mut asked = TopicPartitionList::new();
         asked.add_partition(&self.topics.commands, shard.partition());
@@ -118,31 +122,33 @@ impl LogConsumer {
         Ok(0)
     }
 
-    /// True, once, if records of a shard were fetched past its queues: whoever reads it must read them again.
+    /// Returns true, once, if records of a shard were fetched outside its queues: the reader must
+    /// read them again.
     pub fn has_strayed(&self, shard: Shard) -> bool {
         self.strayed[shard.index()].swap(false, Ordering::AcqRel)
     }
 
-    /// As if records had come past the shard's queues.
+    /// Simulates records that arrived outside the shard's queues.
     #[cfg(test)]
     pub fn let_stray(&self, shard: Shard) {
         self.strayed[shard.index()].store(true, Ordering::Release);
     }
 }
 
-/// Serves the client until nobody has it any more.
+/// Polls the client until no reader has it any more.
 fn serve(client: &Weak<BaseConsumer<Requests>>, strayed: &[AtomicBool]) {
     while let Some(client) = client.upgrade() {
         match client.poll(SERVE_EVERY) {
             None => {}
-            // Records come to the partitions' queues. Should the client give a partition another queue, they come here.
+            // Records arrive in the partitions' queues. If the client replaces a partition's queue,
+            // they arrive here.
             Some(Ok(message)) => {
                 let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
                 tracing::error!(topic, partition, offset, "a record came past its partition's queue; it is read again");
                 let mark = usize::try_from(partition).ok().and_then(|shard| strayed.get(shard));
                 mark.inspect(|mark| mark.store(true, Ordering::Release));
             }
-            // The client has logged it already; it goes on by itself.
+            // The client has logged it already and recovers by itself.
             Some(Err(error)) => tracing::debug!(%error, "the consumer waits for Kafka"),
         }
     }

@@ -3,7 +3,7 @@
 //! | events come from  | while                                                                                        |
 //! |-------------------|----------------------------------------------------------------------------------------------|
 //! | the partition     | the shard follows; or leads, and has written nothing for a while                              |
-//! | the producer      | the shard leads and writes, and each record is written right behind the one before (`own.rs`) |
+//! | the producer      | the shard leads and writes, and each record directly follows the previous one (`own.rs`)      |
 
 mod consumer;
 mod own;
@@ -26,7 +26,8 @@ pub use consumer::LogConsumer;
 use wakeup::Wakeup;
 pub use writer::{LogWriter, ProducerGeneration};
 
-/// A leader that has written nothing for so long reads its partition: another may have taken over.
+/// A leader that has written nothing for this long reads its partition: another process may have
+/// taken over.
 const RESTS_AFTER: Duration = Duration::from_millis(500);
 
 /// One shard's partitions, and the process's consumer and writer.
@@ -43,32 +44,33 @@ pub struct KafkaLog {
     events: Events,
 }
 
-/// Where the shard is in its commands partition.
+/// The reader's position in the shard's commands partition.
 #[derive(Default)]
 struct Commands {
-    /// What was fetched and is not read yet; `None` if the partition is not read.
+    /// Fetched records that are not read yet; `None` if the partition is not read.
     fetched: Option<Fetched>,
-    /// They are wanted. Else the partition is paused.
+    /// True if commands are wanted. Otherwise the partition is paused.
     consumed: bool,
     /// The offset of the next record.
     next: u64,
 }
 
-/// Where the shard is in its events partition.
+/// The reader's position in the shard's events partition.
 struct Events {
-    /// What was fetched and is not read yet; `None` if the partition is not read.
+    /// Fetched records that are not read yet; `None` if the partition is not read.
     fetched: Option<Fetched>,
     /// The offset of the next record.
     next: u64,
-    /// The records are those that the producer reports.
+    /// True if records come from the producer's delivery reports.
     own: bool,
-    /// Records given to the present producer, and when the last of them was.
+    /// The number of records given to the current producer, and the time of the last one.
     written: u64,
     written_at: Instant,
 }
 
 impl KafkaLog {
-    /// A shard's log; it reads nothing until [`ShardLog::follow_from`]. Nobody else reads the shard through the same consumer.
+    /// Creates a shard's log. It reads nothing until [`ShardLog::follow_from`]. No other reader may
+    /// read the shard through the same consumer.
     pub fn new(args: &LogArgs, shard: Shard, consumer: Arc<LogConsumer>, writer: Arc<LogWriter>) -> Self {
         let (topics, generation) = (args.topics(), writer.current());
         let written = generation.own(shard).count();
@@ -77,7 +79,7 @@ impl KafkaLog {
         Self { shard, args, topics, consumer, writer, generation, wakeup, commands, events }
     }
 
-    /// Reads a partition from `offset` on, whether or not it was read already.
+    /// Reads a partition from `offset`, whether or not it was read already.
     fn enter(&mut self, source: LogPartition, offset: u64) -> Result<(), KafkaFault> {
         self.leave(source)?;
         let fetched = self.consumer.enter((source, self.shard), offset, &self.wakeup)?;
@@ -100,13 +102,13 @@ impl KafkaLog {
         Ok(())
     }
 
-    /// Commands are wanted, or not.
+    /// Starts or stops the delivery of commands.
     fn consume(&mut self, consumed: bool) -> Result<(), KafkaFault> {
         self.commands.consumed = consumed;
         self.consumer.pause((LogPartition::Commands, self.shard), !consumed)
     }
 
-    /// Reads again what came past the queues.
+    /// Reads records again that arrived outside the queues.
     fn read_again(&mut self) -> Result<(), KafkaFault> {
         if self.events.fetched.is_some() {
             self.enter(LogPartition::Events, self.events.next)?;
@@ -123,9 +125,10 @@ impl ShardLog for KafkaLog {
     fn follow_from(&mut self, events: u64, commands: u64) -> Result<(), KafkaFault> {
         self.leave_own();
         self.enter(LogPartition::Events, events)?;
-        // Commands are assigned from the first on, but paused: a consumer needs up to a second to find a topic that is
-        // new to it. At an absolute offset, not at the end: with the end, commands that came during a take-over were
-        // seen to be skipped, presumably because its lookup was answered after the offset that was asked for then.
+        // Commands are assigned from the start, but paused: a consumer needs up to a second to find
+        // a topic that is new to it. At an absolute offset, not at the end: with the end, commands
+        // that arrived during a takeover were seen to be skipped, presumably because the lookup was
+        // answered after the offset that was then requested.
         self.enter(LogPartition::Commands, commands)?;
         self.consume(false)
     }
@@ -231,12 +234,14 @@ impl ShardLog for KafkaLog {
 }
 
 impl KafkaLog {
-    /// Records of the events partition that were handed over and not reported.
+    /// Returns the number of records of the events partition that were handed over and not yet
+    /// reported.
     fn in_flight(&self) -> u64 {
         self.events.written - self.generation.own(self.shard).count()
     }
 
-    /// A leader is about to write. If it has read all that it wrote, it need not fetch what it writes from now on.
+    /// Called before a leader writes. If it has read all that it wrote, it need not fetch its own
+    /// records from now on.
     fn expect_own(&mut self) {
         let own = self.generation.own(self.shard);
         if self.events.own || !self.commands.consumed || self.in_flight() > 0 || own.end() > self.events.next {
@@ -247,14 +252,15 @@ impl KafkaLog {
                 self.generation.own(self.shard).want(Some(Arc::clone(&self.wakeup)));
                 self.events.own = true;
             }
-            // It goes on fetching, which is as right.
+            // It continues to fetch, which is equally correct.
             Err(fault) => tracing::warn!(shard = %self.shard, %fault, "the events partition is still read"),
         }
     }
 
-    /// The next own record that is reported, if it is the partition's next. Else, and when a leader rests, the partition is read.
+    /// Returns the next own record that is reported, if it is the partition's next. Otherwise, and
+    /// when a leader is idle, the partition is read.
     fn next_own(&mut self) -> Result<Option<Vec<u8>>, KafkaFault> {
-        // Asked for before the queue: what is reported in between is found next time.
+        // Read before the queue: a record reported in between is found next time.
         let all_reported = self.in_flight() == 0;
         let own = self.generation.own(self.shard);
         match own.next() {
@@ -271,7 +277,7 @@ impl KafkaLog {
         Ok(None)
     }
 
-    /// Hears no more reports. Others of the process read the same shard, and hear none.
+    /// Ends the subscription to reports. Other logs of the process for the same shard have none.
     fn leave_own(&mut self) {
         if std::mem::take(&mut self.events.own) {
             self.generation.own(self.shard).want(None);
@@ -285,7 +291,7 @@ impl KafkaLog {
 }
 
 impl Drop for KafkaLog {
-    /// The others of the process go on with the same consumer.
+    /// The other logs of the process keep using the same consumer.
     fn drop(&mut self) {
         if let Err(fault) = self.rest() {
             tracing::warn!(shard = %self.shard, %fault, "a shard that ends is still fetched");

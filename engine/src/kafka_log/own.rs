@@ -1,7 +1,8 @@
-//! A leader's own records, which it need not fetch: the broker says where each was written.
+//! A leader's own records, which it need not fetch: the broker reports the offset of each.
 //!
-//! If every record of a leader is written right behind the one before, nobody else wrote in between, so no other term has begun: what
-//! the broker reports is what the partition would give. Where a place is missing, or the broker does not say it, the partition is read.
+//! If every record of a leader directly follows the previous one, no other process wrote in
+//! between, so no other term has begun: the reports contain the same records as the partition. If
+//! an offset is missing, or the broker does not report it, the partition is read.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -12,22 +13,22 @@ use rdkafka::producer::DeliveryResult;
 
 use super::wakeup::Wakeup;
 
-/// A record of the own events partition, as the broker reports it.
+/// A record of the leader's own events partition, as the broker reports it.
 pub struct Reported {
-    /// Where it was written; negative if the broker does not say.
+    /// The offset; negative if the broker does not report it.
     pub offset: i64,
     pub bytes: Vec<u8>,
 }
 
-/// What the broker reports of one shard's outcomes, from the making of a producer on.
+/// The broker's reports of one shard's outcomes, for one producer.
 pub struct OutcomeReports {
     count: AtomicU64,
-    /// The last offset that was reported; -1 before the first.
+    /// The last reported offset; -1 before the first.
     last: AtomicI64,
     wanted: Mutex<Subscription>,
 }
 
-/// Who wants the reports, if anybody does, and what came for it.
+/// The subscriber to the reports, if any, and its queue of reports.
 #[derive(Default)]
 struct Subscription {
     by: Option<Arc<Wakeup>>,
@@ -39,7 +40,7 @@ impl OutcomeReports {
         Self { count: AtomicU64::new(0), last: AtomicI64::new(-1), wanted: Mutex::default() }
     }
 
-    /// In the producer's thread, in order.
+    /// Records a report. Called in the producer's thread, in order.
     pub fn hear(&self, result: &DeliveryResult<'_>) {
         let mut wanted = self.wanted();
         let by = wanted.by.clone();
@@ -55,27 +56,27 @@ impl OutcomeReports {
         by.inspect(|wakeup| wakeup.ring());
     }
 
-    /// Keeps what comes from now on, and rings this bell; or no more.
+    /// Keeps all reports from now on and rings this wakeup; or stops.
     pub fn want(&self, by: Option<Arc<Wakeup>>) {
         *self.wanted() = Subscription { by, records: VecDeque::new() };
     }
 
-    /// The next record.
+    /// Returns the next record.
     pub fn next(&self) -> Option<Reported> {
         self.wanted().records.pop_front()
     }
 
-    /// How many records the broker has reported, written or not.
+    /// Returns the number of records that the broker has reported, written or not.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
     }
 
-    /// The offset after the last one that was reported.
+    /// Returns the offset after the last reported one.
     pub fn end(&self) -> u64 {
         u64::try_from(self.last.load(Ordering::Acquire) + 1).unwrap_or(0)
     }
 
-    // A queue is whole after every call, whoever panicked.
+    // A panic cannot leave the queue inconsistent: it is complete after every call.
     fn wanted(&self) -> std::sync::MutexGuard<'_, Subscription> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,5 @@
-//! Whether records are fetched or reported, a leader sees its partition: all of it, in order, once.
+//! Whether records are fetched or reported, a leader reads its whole partition, in order, each
+//! record once.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,10 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const SHARD: Shard = Shard::new(0).unwrap();
 
-/// Records of a partition: place and bytes.
+/// Records of a partition: offset and bytes.
 type Records = Vec<(u64, Vec<u8>)>;
 
-/// An engine's log, and what came from it.
+/// An engine's log, and what was read from it.
 struct Leader {
     log: KafkaLog,
     seen: Records,
@@ -91,7 +92,7 @@ fn two_leaders_that_write_to_one_partition_both_see_what_it_holds() {
     let (args, runtime) = topics();
     let mut leaders = [Leader::new(&args), Leader::new(&args)];
     let (mut written, mut own_while_writing) = (0_u64, 0);
-    // A generator of its own, so that a run can be repeated.
+    // A separate generator, so that a run can be repeated.
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut draw = |below: u64| {
         random ^= random << 13;
@@ -100,7 +101,8 @@ fn two_leaders_that_write_to_one_partition_both_see_what_it_holds() {
         random % below
     };
     for _ in 0..400 {
-        // One of the two writes some records, at times behind the other's back; then either reads, or both do.
+        // One of the two writes some records, sometimes without the other's knowledge; then one
+        // reads, or both do.
         let (writes, burst, reads) = (draw(2), 1 + draw(20), draw(4));
         for _ in 0..burst {
             leaders[usize::try_from(writes).unwrap()].write(&written.to_le_bytes());
@@ -133,14 +135,14 @@ fn a_leader_that_writes_alone_fetches_nothing_and_one_that_rests_sees_the_next()
     }
     leader.poll_until(500);
     assert!(leader.log.events.own, "what it wrote it fetched");
-    // It has nothing to write, and another takes over.
+    // It has nothing to write, and another process takes over.
     let mut next = Leader::new(&args);
     next.poll_until(500);
     next.write(b"a term");
     leader.poll_until(501);
     assert!(!leader.log.events.own);
     assert_eq!(leader.seen, partition(&args, 501));
-    // Should it write after that, what comes is still in order.
+    // If it writes after that, its records still arrive in order.
     next.write(b"an outcome");
     leader.write(b"a stale one");
     leader.poll_until(503);
@@ -197,7 +199,7 @@ fn the_shards_of_a_process_share_a_consumer_and_each_reads_its_own() {
     for log in &mut logs {
         log.follow_from(0, 0).unwrap();
     }
-    // One leads; one rests, and comes back; one ends.
+    // One leads; one is idle, and resumes; one ends.
     logs[0].consume_from(0).unwrap();
     logs[1].rest().unwrap();
     logs[1].follow_from(0, 0).unwrap();

@@ -1,9 +1,11 @@
-//! Wakes a shard's thread: when its queues are no longer empty, and when the broker has reported one of its records.
+//! Wakes a shard's thread: when its queues are no longer empty, and when the broker has reported
+//! one of its records.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Rung by the client's threads, heard by one shard's. However often it rings until it is heard, it is heard once.
+/// A wakeup, rung by the client's threads and waited for by one shard's thread. Several rings
+/// before a wait count as one.
 #[derive(Default)]
 pub struct Wakeup {
     rung: Mutex<bool>,
@@ -11,7 +13,8 @@ pub struct Wakeup {
 }
 
 impl Wakeup {
-    /// Wakes who waits, or whoever waits next. Short: the client's threads hold locks when they ring.
+    /// Wakes the waiting thread, or the next one that waits. Returns quickly: the client's threads
+    /// hold locks when they call it.
     pub fn ring(&self) {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         if !*rung {
@@ -20,7 +23,8 @@ impl Wakeup {
         }
     }
 
-    /// Returns when it rings, at once if it has rung since the last wait, and after `timeout` at the latest.
+    /// Returns on a ring, immediately if there was one since the last wait, and after `timeout` at
+    /// the latest.
     pub fn wait(&self, timeout: Duration) {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.heard.wait_timeout_while(rung, timeout, |rung| !*rung);

@@ -1,9 +1,10 @@
-//! The one producer of the process, and its replacement when it breaks.
+//! The process's single producer, and its replacement when it breaks.
 //!
-//! A partition of the events topic must hold a prefix of what its leader decided, never a gap. So nothing times out, and a
-//! failure that would leave a gap is fatal to the producer (`service::kafka::outcome_producer_config`). Whoever had written
-//! through it then recovers from the log under a new term, with a new producer: a new *generation*. Records of the old one
-//! that still arrive carry an old term.
+//! A partition of the events topic must contain a prefix of what its leader decided, never a gap.
+//! So nothing times out, and a failure that would leave a gap is fatal to the producer
+//! (`service::kafka::outcome_producer_config`). Every shard that had written through it then
+//! recovers from the log under a new term, with a new producer: a new *generation*. Records of the
+//! old generation that still arrive have an old term.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,14 +24,14 @@ use crate::log::AppendFault;
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Makes producers, one after the other.
+/// Creates producers, one after the other.
 pub struct LogWriter {
     config: ClientConfig,
     shards: u16,
     current: Mutex<Arc<ProducerGeneration>>,
 }
 
-/// One producer, from its making to its failure.
+/// One producer, from its creation to its failure.
 pub struct ProducerGeneration {
     number: u64,
     producer: Polled<DeliveryReports>,
@@ -38,7 +39,7 @@ pub struct ProducerGeneration {
     own: Arc<[own::OutcomeReports]>,
 }
 
-/// Hears what became of records: of outcomes, for their shards; of all, whether they failed.
+/// Receives delivery reports: of outcomes, for their shards; of all records, whether they failed.
 struct DeliveryReports {
     failed: Arc<AtomicBool>,
     own: Arc<[own::OutcomeReports]>,
@@ -61,14 +62,14 @@ impl ClientContext for DeliveryReports {
 }
 
 impl ProducerContext for DeliveryReports {
-    /// One more than the number of the shard whose outcome it is; 0 if it is none.
+    /// One more than the number of the outcome's shard; 0 if the record is not an outcome.
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, outcome_of: usize) {
         if let Some(own) = outcome_of.checked_sub(1).and_then(|shard| self.own.get(shard)) {
             own.hear(result);
         }
-        // Those that were dropped with a broken producer are no news.
+        // Records that were dropped with a broken producer need no log line.
         if let Err((error, message)) = result
             && !self.failed.swap(true, Ordering::AcqRel)
         {
@@ -79,14 +80,15 @@ impl ProducerContext for DeliveryReports {
 }
 
 impl LogWriter {
-    /// Makes the first producer.
+    /// Creates the first producer.
     pub fn open(args: &LogArgs) -> Result<Arc<Self>, KafkaFault> {
         let config = outcome_producer_config(&args.kafka);
         let first = ProducerGeneration::make(&config, args.shards, 1)?;
         Ok(Arc::new(Self { config, shards: args.shards, current: Mutex::new(first) }))
     }
 
-    /// Connects and learns where the partitions are, so that the first record does not wait for that. Blocks.
+    /// Connects and finds the partitions' brokers, so that the first record does not wait for that.
+    /// Blocks.
     pub fn warm(&self, topics: &Topics) -> Result<(), KafkaFault> {
         let generation = self.current();
         for topic in [&topics.commands, &topics.events] {
@@ -95,12 +97,13 @@ impl LogWriter {
         Ok(())
     }
 
-    /// The present producer.
+    /// Returns the current producer.
     pub fn current(&self) -> Arc<ProducerGeneration> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The present producer, after making a new one if the present one is `known` and has failed.
+    /// Returns the current producer, after creating a new one if the current one is `known` and has
+    /// failed.
     pub fn renew(&self, known: &Arc<ProducerGeneration>) -> Result<Arc<ProducerGeneration>, KafkaFault> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.has_failed() && current.number == known.number {
@@ -131,22 +134,24 @@ impl ProducerGeneration {
         Ok(Arc::new(Self { number, producer, failed, own }))
     }
 
-    /// What the broker reports of a shard's outcomes.
+    /// Returns the broker's reports of a shard's outcomes.
     pub fn own(&self, shard: Shard) -> &own::OutcomeReports {
         &self.own[shard.index()]
     }
 
-    /// True once a record may be missing from the log.
+    /// Returns true once a record may be missing from the log.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Hands an outcome of `shard` over. It will be written after all those handed over before, or none will.
+    /// Hands over an outcome of `shard`. It is written after all those handed over before, or not
+    /// at all if one of them is not.
     pub fn append_event(&self, topic: &str, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
         self.append(topic, shard, bytes, shard.index() + 1)
     }
 
-    /// Hands a command to `shard` over. It will be written after all those handed over before for the same shard, or none will.
+    /// Hands over a command to `shard`. It is written after all those handed over before for the
+    /// same shard, or not at all if one of them is not.
     pub fn append_command(&self, topic: &str, shard: Shard, bytes: &[u8]) -> Result<(), AppendFault> {
         self.append(topic, shard, bytes, 0)
     }

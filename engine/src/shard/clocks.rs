@@ -1,38 +1,38 @@
-//! The broker's clock against this machine's.
+//! Compares the broker's clock with this machine's.
 //!
-//! Commands have the time at which the broker appended them, and that time expires orders, closes markets and pays out.
-//! A leader lets no broker run ahead:
+//! A command has the time at which the broker appended it, and that time expires orders, closes
+//! markets and pays out. A leader does not follow a broker clock that runs ahead:
 //!
 //! | the command's time is ahead of the own clock by | the leader                                                  |
 //! |-------------------------------------------------|-------------------------------------------------------------|
-//! | at most [`CLAMP`]                               | takes it as it is                                           |
-//! | more                                            | takes the own clock + [`CLAMP`] for it                      |
+//! | at most [`CLAMP`]                               | uses it unchanged                                           |
+//! | more                                            | uses its own clock + [`CLAMP`] instead                      |
 //! | more than the alarm's limit                     | stops leading, until its own clock is near enough again     |
 //!
-//! Only leaders decide, so followers and auditors see no more of it than the time in the outcome.
+//! Only leaders decide, so followers and auditors see only the resulting time in the outcome.
 
 use std::time::Duration;
 
 use schemas::Timestamp;
 
-/// So far ahead a command's time may be of the leader's clock.
+/// How far a command's time may be ahead of the leader's clock.
 pub const CLAMP: Duration = Duration::from_secs(2);
 
-/// So far ahead it may be before one of the two clocks is wrong.
+/// How far it may be ahead before one of the two clocks must be wrong.
 pub const AHEAD_MAX: Duration = Duration::from_secs(30);
 
-/// What a leader makes of a command's time.
+/// How a leader treats a command's time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum TimeCheck {
-    /// It counts.
+    /// It is used.
     Taken(Timestamp),
-    /// Another counts in its place.
+    /// Another time is used instead.
     Clamped(Timestamp),
-    /// None does.
+    /// It is not used: the command is not decided.
     FarAhead,
 }
 
-/// What is known of the two clocks.
+/// The result of comparing the two clocks.
 #[derive(Debug)]
 pub(super) struct Clocks {
     ahead_max: Duration,
@@ -45,7 +45,7 @@ impl Clocks {
         Self { ahead_max, alarm: None }
     }
 
-    /// See the module.
+    /// Compares a command's time with the leader's own clock; the table of the module has the rule.
     pub fn judge(&self, time: Timestamp, own: Timestamp) -> TimeCheck {
         let latest = later(own, CLAMP);
         if time > later(own, self.ahead_max) {
@@ -57,17 +57,17 @@ impl Clocks {
         }
     }
 
-    /// A command of this time came.
+    /// Raises the alarm because of a command with this time.
     pub fn raise_alarm(&mut self, time: Timestamp) {
         self.alarm = Some(time);
     }
 
-    /// True if the alarm is raised and there is still reason for it.
+    /// Returns true if the alarm is raised and still justified.
     pub fn are_apart(&self, own: Timestamp) -> bool {
         self.alarm.is_some_and(|time| time > later(own, self.ahead_max))
     }
 
-    /// Ends the alarm. True if there was one.
+    /// Ends the alarm. Returns true if there was one.
     pub fn end_alarm(&mut self) -> bool {
         self.alarm.take().is_some()
     }

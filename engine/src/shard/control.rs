@@ -1,7 +1,7 @@
-//! The shared handle of a shard's loop: what it is told, and what it tells.
+//! The shared handle of a shard's loop: its wanted state, and its reported state.
 //!
-//! Told: the *wanted* state (lead or not, end or not), which the loop makes true as soon as it can; so a command that comes
-//! late or twice does no harm and nothing queues.
+//! Others set the *wanted* state (lead or not, end or not), which the loop makes true as soon as it
+//! can. So a late or repeated request does no harm, and nothing queues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -9,22 +9,22 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use schemas::reading::Checkpoint;
 use service::{Pulse, ReadinessPart};
 
-/// What a shard's loop is doing.
+/// The role of a shard's loop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ShardRole {
     /// Folds the log up to its head.
     Recovering,
     /// A warm standby.
     Following,
-    /// Has appended its term, and waits to read it.
+    /// Has appended its term, and waits to read it back.
     TakingOver,
     /// Decides commands.
     Leading,
-    /// Decides no more, and waits for what it wrote.
+    /// Decides no more commands, and waits for its own records.
     Resigning,
     /// Has ended, and an operator must look. Never leads again in this process.
     Halted,
-    /// Has no state: other engines follow the shard, and this one begins when it is to lead.
+    /// Has no state: other engines follow the shard, and this one starts when it is to lead.
     Absent,
 }
 
@@ -39,7 +39,7 @@ impl ShardRole {
         Self::Absent,
     ];
 
-    /// The value of the metric.
+    /// Returns the value of the metric.
     pub const fn code(self) -> u8 {
         self as u8
     }
@@ -59,10 +59,11 @@ impl std::fmt::Display for ShardRole {
     }
 }
 
-/// Whether the shard should be led here.
+/// Values of the request to lead. `NO`: the shard should not be led here.
 const NO: u8 = 0;
 const YES: u8 = 1;
-/// Another process should lead it. Until that one does, this one goes on: it may still be recovering, or have halted.
+/// Another process should lead the shard. Until it does, this one continues: the other may still be
+/// recovering, or have halted.
 const UNTIL_DEPOSED: u8 = 2;
 
 /// A handle on one shard's loop. Clones share it.
@@ -85,7 +86,8 @@ struct ControlState {
 }
 
 impl Control {
-    /// A handle that wants no leader yet. `follows`: the shard is followed here also while nobody wants it led here.
+    /// Returns a handle that does not request leadership. `follows`: the shard is followed here
+    /// also while it is not to be led here.
     pub fn new(ready: ReadinessPart, pulse: Pulse, follows: bool) -> Self {
         let shared = ControlState {
             follows,
@@ -101,60 +103,62 @@ impl Control {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Wants the shard led, or not.
+    /// Requests the loop to lead the shard, or not to.
     pub fn want_lead(&self, lead: bool) {
         self.shared.lead.store(if lead { YES } else { NO }, Ordering::Release);
         self.judge();
     }
 
-    /// Wants the shard led until another process leads it, if it is led here now; else not led.
+    /// Requests the loop to lead until another process does, if it leads now; otherwise not to
+    /// lead.
     pub fn want_successor(&self) {
         let wanted = if self.role() == ShardRole::Leading { UNTIL_DEPOSED } else { NO };
         self.shared.lead.store(wanted, Ordering::Release);
         self.judge();
     }
 
-    /// Wants the loop to end: in good order, or at once (`hurry`).
+    /// Requests the loop to end: in an orderly way, or immediately (`hurry`).
     pub fn stop(&self, hurry: bool) {
         self.shared.lead.store(NO, Ordering::Release);
         self.shared.hurry.store(hurry, Ordering::Release);
         self.shared.stop.store(true, Ordering::Release);
     }
 
-    /// What the loop is doing.
+    /// Returns the loop's role.
     pub fn role(&self) -> ShardRole {
         ShardRole::ALL[usize::from(self.shared.role.load(Ordering::Acquire))]
     }
 
-    /// The next command that has no outcome, as far as the log was read.
+    /// Returns the next command without an outcome, as far as the log was read.
     pub fn next_command(&self) -> u64 {
         self.shared.next_command.load(Ordering::Relaxed)
     }
 
-    /// The last outcome that was read.
+    /// Returns the sequence of the last outcome that was read.
     pub fn sequence(&self) -> u64 {
         self.shared.sequence.load(Ordering::Relaxed)
     }
 
-    /// True if the group wants this shard led here, and it cannot be.
+    /// Returns true if the group assigns this shard to this process, and it cannot be led here.
     pub fn is_halted_and_wanted(&self) -> bool {
         self.role() == ShardRole::Halted && self.wants_lead()
     }
 
-    /// The loop ended and cannot go on. The process can, so this is no failure of its liveness.
+    /// Records that the loop has halted. The process continues, so this is not a failure of its
+    /// liveness.
     pub(super) fn halt(&self, reason: &str) {
         self.shared.role.store(ShardRole::Halted.code(), Ordering::Release);
         self.shared.ready.halt(reason);
         self.shared.pulse.stop();
     }
 
-    /// The loop ended in good order.
+    /// Records that the loop ended in an orderly way.
     pub(super) fn ended(&self) {
         self.shared.ready.set(false);
         self.shared.pulse.stop();
     }
 
-    /// True if the loop is to have the shard's state.
+    /// Returns true if the loop should have the shard's state.
     pub(super) fn wants_state(&self) -> bool {
         self.shared.follows || self.wants_lead()
     }
@@ -178,7 +182,8 @@ impl Control {
     pub(super) fn set_role(&self, role: ShardRole) {
         self.shared.role.store(role.code(), Ordering::Release);
         if role != ShardRole::Leading {
-            // However the lead ended, it is the other's turn. What is wanted anew meanwhile stays.
+            // However the leadership ended, it is the other's turn. A new request in the meantime
+            // remains.
             let lead = &self.shared.lead;
             let _unless_changed = lead.compare_exchange(UNTIL_DEPOSED, NO, Ordering::AcqRel, Ordering::Acquire);
         }
@@ -194,12 +199,12 @@ impl Control {
         self.shared.pulse.beat();
     }
 
-    /// What follows may take so long without a beat.
+    /// Allows the next operation to take this long without a liveness report.
     pub(super) fn allow(&self, allowed: std::time::Duration) {
         self.shared.pulse.allow(allowed);
     }
 
-    /// Ready: what is wanted is so.
+    /// Sets readiness: ready if the wanted state is reached.
     fn judge(&self) {
         let standby = if self.shared.follows { ShardRole::Following } else { ShardRole::Absent };
         let wanted = if self.wants_lead() { ShardRole::Leading } else { standby };

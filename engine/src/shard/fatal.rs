@@ -1,7 +1,7 @@
-//! Why a shard halts, and what an operator does then.
+//! The causes for which a shard halts, and what an operator does then.
 //!
-//! A halt is one shard's: its loop ends, and the process goes on with the others. Nothing here goes away by itself, and
-//! a restart meets the same record or command again.
+//! A halt affects one shard: its loop ends, and the process continues with the others. None of
+//! these causes disappears by itself: a restart meets the same record or command again.
 
 use std::any::Any;
 
@@ -11,26 +11,26 @@ use service::kafka::KafkaFault;
 
 use crate::log::{Extent, LogPartition, LogRecord};
 
-/// The shard cannot go on. Never retry: an operator must look.
+/// The shard cannot continue. Never retry: an operator must look.
 #[derive(Debug, thiserror::Error)]
 pub enum HaltCause {
-    /// The log is broken, or this program does not agree with it.
+    /// The log is broken, or this program disagrees with it.
     #[error(transparent)]
     Halt(#[from] Halt),
-    /// Kafka refuses what a shard cannot do without; above all records that should be there.
+    /// Kafka refuses a request that a shard needs; above all a read of records that should exist.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// Commands are gone, though each must have an outcome: the log lost records, or somebody wrote them in
-    /// transactions.
+    /// Commands are missing, although each must have an outcome: the log lost records, or someone
+    /// wrote them in transactions.
     #[error("command {next} does not come: the log goes on with {found}")]
     CommandsMissing {
-        /// The one that should come.
+        /// The offset of the expected command.
         next: u64,
-        /// The one that came, each time it was asked for.
+        /// The offset of the command that arrived each time.
         found: u64,
     },
-    /// The log lacks what the snapshot has read last, or what comes then: it lost records, or was made anew beside old
-    /// snapshots.
+    /// The log lacks the record that the snapshot read last, or the next one: it lost records, or
+    /// was created anew while old snapshots remained.
     #[error(
         "going on from sequence {sequence} takes events from offset {from} on, read up to {to} before, and there is \
          {events}: the log lost records, or the snapshots are of another log"
@@ -38,14 +38,14 @@ pub enum HaltCause {
     LogCut {
         /// The snapshot's sequence; 0 without a snapshot.
         sequence: u64,
-        /// The offset of the first record that is wanted.
+        /// The offset of the first record needed.
         from: u64,
-        /// The offset that the snapshot had read up to.
+        /// The offset up to which the snapshot had read.
         to: u64,
-        /// What there is.
+        /// The range of offsets that exists.
         events: Extent,
     },
-    /// Outcomes are gone that were on the log once, and that were told to clients.
+    /// Outcomes are missing that were once on the log, and that clients were sent.
     #[error(
         "outcomes were there for all commands before {committed}, and the log, which ends at {head}, has none from \
          command {next} on: it lost its end"
@@ -53,37 +53,38 @@ pub enum HaltCause {
     OutcomesGone {
         /// The first command without an outcome.
         next: u64,
-        /// The same, as the leader has committed it.
+        /// The first command without an outcome, as the leader committed it.
         committed: u64,
         /// The end of the events.
         head: u64,
     },
-    /// The commands lack the next one, or a place for it.
+    /// The commands partition lacks the next command, and ends before its offset or starts after
+    /// it.
     #[error("command {next} is next, and there is {commands}: the commands were cut, or made anew")]
     CommandsCut {
         /// The first command without an outcome.
         next: u64,
-        /// What there is.
+        /// The range of offsets that exists.
         commands: Extent,
     },
-    /// The commands are not those that the events are of.
+    /// The commands do not belong to the events.
     #[error("the command at offset {offset} is not the one that has the last outcome: the commands were made anew")]
     OtherCommands {
         /// The last command with an outcome.
         offset: u64,
     },
-    /// The law, or the loop, panicked: an invariant does not hold.
+    /// The core or the loop panicked: an invariant is broken.
     #[error("panicked: {0}")]
     Panicked(String),
 }
 
 impl HaltCause {
-    /// From what a panic left.
+    /// Creates the cause from a panic's payload.
     pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
         Self::Panicked(service::panic_text(payload))
     }
 
-    /// What an operator does, in one line.
+    /// Returns what an operator does, in one line.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Halt(Halt::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. })) => {
@@ -132,17 +133,17 @@ const HINT_OUTCOMES_GONE: &str = "restore the records that are missing at the en
 const HINT_COMMANDS: &str = "commands and events belong together: restore the commands topic that these events are of \
     (look with `engine inspect SHARD --partition commands`); then restart this process";
 
-/// What the loop was at: so that a halt names it, however it came.
+/// The record that the loop was handling, so that a halt names it, whatever the cause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LoopPosition {
-    /// Which partition.
+    /// The partition.
     pub source: LogPartition,
-    /// The record's offset there.
+    /// The record's offset.
     pub offset: u64,
 }
 
 impl LoopPosition {
-    /// The loop looks at this record now.
+    /// Sets the record that the loop handles now.
     pub(super) fn visit(&mut self, record: &LogRecord<'_>) -> LogPartition {
         *self = Self { source: record.source, offset: record.offset };
         record.source
@@ -159,12 +160,12 @@ impl std::fmt::Display for LoopPosition {
     }
 }
 
-/// How a shard halted.
+/// The report of a halted shard.
 #[derive(Debug, thiserror::Error)]
 #[error("at {at}: {fatal}; hint: {}", fatal.hint())]
 pub struct HaltReport {
-    /// The last record that the loop looked at.
+    /// The last record that the loop handled.
     pub at: LoopPosition,
-    /// Why.
+    /// The cause.
     pub fatal: HaltCause,
 }

@@ -1,4 +1,4 @@
-//! What only a leader has: records on their way out, the relay, the timers.
+//! The state that only a leader has: the write queue, the relay, the timers.
 
 use std::collections::VecDeque;
 
@@ -8,18 +8,20 @@ use super::relay::Relay;
 use super::timers::Timers;
 use crate::log::{AppendFault, ShardLog};
 
-/// Outcomes written and not read back, at most; then no more commands are taken.
+/// The maximum number of outcomes written and not yet read back; beyond it no more commands are
+/// taken.
 pub const UNCONFIRMED_MAX: usize = 10_000;
 
-/// What a shard has while it leads.
+/// The state of a shard while it leads.
 pub struct Leader {
     pub out: WriteQueue,
     pub relay: Relay,
     pub timers: Timers,
 }
 
-/// Records to be written, in order. Empty unless the writer's queue is full; then no more commands are taken, so what
-/// waits is bounded by what is unconfirmed and by what the state keeps.
+/// Records to be written, in order. Empty unless the writer's queue is full. While it is not empty
+/// no more commands are taken, so its size is limited by the unconfirmed outcomes and the messages
+/// in the state.
 #[derive(Default)]
 pub struct WriteQueue {
     waiting: VecDeque<Write>,
@@ -31,17 +33,17 @@ enum Write {
 }
 
 impl WriteQueue {
-    /// An outcome of this shard.
+    /// Adds an outcome of this shard.
     pub fn event(&mut self, bytes: Vec<u8>) {
         self.waiting.push_back(Write::Event(bytes));
     }
 
-    /// A command to `to`.
+    /// Adds a command to `to`.
     pub fn command(&mut self, to: Shard, record: &CommandRecord) {
         self.waiting.push_back(Write::Command(to, record.encode()));
     }
 
-    /// True if nothing waits.
+    /// Returns true if nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -55,7 +57,7 @@ impl WriteQueue {
         }
     }
 
-    /// Writes what the writer has room for. Fails if the writer is broken.
+    /// Writes as much as the writer accepts. Fails if the writer is broken.
     pub fn write<L: ShardLog>(&mut self, log: &mut L) -> Result<(), WriterLost> {
         while let Some(write) = self.waiting.front() {
             let appended = match write {
@@ -72,5 +74,5 @@ impl WriteQueue {
     }
 }
 
-/// The writer is broken; what was handed over may be missing from the log.
+/// The writer is broken; records handed over may be missing from the log.
 pub struct WriterLost;

@@ -1,19 +1,20 @@
-//! One shard's loop: follow the log; when told to, lead it.
+//! One shard's loop: follows the log and, when requested, leads it.
 //!
 //! | role       | reads             | ends when                                                             |
 //! |------------|-------------------|-----------------------------------------------------------------------|
 //! | recovering | events            | the head, as it was at the start, is reached → following              |
-//! | following  | events            | told to lead: appends a `Term` → taking over                          |
-//! | taking over| events            | the own `Term` comes back → leading                                   |
-//! | leading    | events, commands  | told not to → resigning; another's `Term` → recovering                |
+//! | following  | events            | requested to lead: appends a `Term` → taking over                     |
+//! | taking over| events            | the own `Term` is read back → leading                                 |
+//! | leading    | events, commands  | requested not to → resigning; another's `Term` → recovering           |
 //! | resigning  | events            | nothing is unconfirmed → following                                    |
-//! | halted     | nothing           | never: the loop has ended, and the process goes on with other shards  |
-//! | absent     | nothing           | told to lead, where the process does not follow the shard → recovering |
+//! | halted     | nothing           | never: the loop has ended, and the process continues with other shards |
+//! | absent     | nothing           | requested to lead, where the process does not follow the shard → recovering |
 //!
-//! What happens when a record is read is in `turn.rs`; what happens with time in `tend.rs`.
+//! `turn.rs` handles each record that is read; `tend.rs` handles timers and requests.
 //!
-//! Architecture invariant: nothing leaves the shard before it is known to be on the log under the own term (ADR 38): answers,
-//! and messages alike. (Snapshots are made from the log alone: `snapshotter`.)
+//! Architecture invariant: nothing leaves the shard before it is known to be on the log under the
+//! own term (ADR 38), neither answers nor messages. (Snapshots are made from the log alone:
+//! `snapshotter`.)
 
 mod clocks;
 mod control;
@@ -44,7 +45,7 @@ pub use control::{Control, ShardRole};
 pub use fatal::{HaltCause, HaltReport, LoopPosition};
 use leader::Leader;
 
-/// Everything that one shard's thread has.
+/// The state of one shard's thread.
 pub struct ShardLoop<L, C, S> {
     shard: Shard,
     map: ShardMap,
@@ -56,24 +57,25 @@ pub struct ShardLoop<L, C, S> {
     metrics: ShardMetrics,
     replica: Replica,
     stage: Stage,
-    /// Outcomes from one state hash to the next.
+    /// The number of outcomes from one state hash to the next.
     hash_every: u64,
     outbox_max: usize,
     /// Terms that this process appended for this shard.
     attempts: u64,
-    /// How often in a row a command came that was not the next.
+    /// How many times in a row a command arrived that was not the next.
     gaps: u32,
-    /// No take-over before this: another writer just took over, and the group may not have told us yet.
+    /// No takeover before this time: another writer just took over, and the group's new assignment
+    /// may not have arrived yet.
     hold_off: HoldOff,
-    /// How the broker's clock compares to ours.
+    /// The comparison of the broker's clock with ours.
     clocks: Clocks,
-    /// What this program reads, and is called.
+    /// The vocabulary and build of this program.
     program: Program,
-    /// The last record that was looked at.
+    /// The last record that was handled.
     at: LoopPosition,
 }
 
-/// The role, with what only that role has.
+/// The role, with the state that only that role has.
 enum Stage {
     Recovering(Goal),
     Following,
@@ -83,21 +85,22 @@ enum Stage {
     Absent,
 }
 
-/// Where recovery is done.
+/// The condition for the end of a recovery.
 #[derive(Clone, Copy)]
 struct Goal {
     /// The end of the events, as it was at the start.
     head: u64,
-    /// Commands below this one have an outcome, as a leader has said before that.
+    /// All commands below this one have an outcome, according to the last commit of a leader.
     committed: u64,
 }
 
 impl Goal {
-    /// Before it is known.
+    /// Before the condition is known.
     const NONE: Self = Self { head: u64::MAX, committed: 0 };
 }
 
-/// Two processes that both believe they should lead must not depose each other in a tight loop.
+/// Delays the next takeover, so that two processes that both believe they should lead do not depose
+/// each other in a tight loop.
 struct HoldOff {
     until: Duration,
     wait: Duration,
@@ -106,7 +109,7 @@ struct HoldOff {
 impl HoldOff {
     const FIRST: Duration = Duration::from_secs(1);
     const MAX: Duration = Duration::from_secs(16);
-    /// So long without being deposed, and the next time counts as the first.
+    /// After this long without being deposed, the next time counts as the first.
     const CALM: Duration = Duration::from_secs(60);
 
     fn deposed(&mut self, now: Duration) {
@@ -118,7 +121,7 @@ impl HoldOff {
 }
 
 impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
-    /// A loop that has read nothing yet.
+    /// Returns a loop that has not read anything yet.
     pub fn new(
         (shard, map): (Shard, ShardMap),
         engine: EngineId,
@@ -151,36 +154,36 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         }
     }
 
-    /// Stops leading only where a command's time is further ahead of the own clock than this.
+    /// Sets how far a command's time may be ahead of the own clock before the loop stops leading.
     #[must_use]
     pub fn with_clock_ahead_max(self, ahead_max: Duration) -> Self {
         Self { clocks: Clocks::new(ahead_max), ..self }
     }
 
-    /// Reads, decides and signs as another build than this one. For tests.
+    /// Reads, decides and signs as a build other than this one. For tests.
     #[must_use]
     pub fn with_program(self, program: Program) -> Self {
         let replica = self.replica.knowing(program.reads);
         Self { program, replica, ..self }
     }
 
-    /// Publishes a state hash with every so many outcomes instead of [`HASH_EVERY`].
+    /// Publishes a state hash after this many outcomes instead of [`HASH_EVERY`].
     #[must_use]
     pub fn with_hash_every(self, outcomes: u64) -> Self {
         Self { hash_every: outcomes.max(1), ..self }
     }
 
-    /// Takes another shard for full from so many messages on instead of [`OUTBOX_MAX`].
+    /// Considers another shard full from this many messages on instead of [`OUTBOX_MAX`].
     #[must_use]
     pub fn with_outbox_max(self, messages: usize) -> Self {
         Self { outbox_max: messages, ..self }
     }
 
-    /// Runs until [`Control`] asks for the end. Whatever goes wrong, a panic too, is this
-    /// shard's alone: the loop then counts as halted, and says so on the log if it led. Call nothing else of it after
-    /// that.
+    /// Runs until [`Control`] requests the end. A failure, also a panic, affects only this shard:
+    /// the loop then counts as halted, and records that on the log if it led. Call nothing else on
+    /// it after that.
     pub fn run(&mut self) -> Result<(), HaltReport> {
-        // After a panic nothing of the loop is used but the place where it stood, its term and its writer.
+        // After a panic only the loop's position, term and writer are used.
         let ended = catch_unwind(AssertUnwindSafe(|| self.run_to_end()));
         let ended = ended.unwrap_or_else(|payload| Err(HaltCause::panicked(&*payload)));
         match ended {
@@ -196,8 +199,8 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         Ok(())
     }
 
-    /// Says on the log that nobody decides until another term begins, so that gateways take no commands meanwhile. Best
-    /// effort: a leader that is killed says nothing either.
+    /// Records on the log that no commands are decided until another term begins, so that gateways
+    /// accept no commands in the meantime. Best effort: a leader that is killed does not write it.
     fn tell_halt(&mut self, halted: &HaltReport) {
         let leads = matches!(self.stage, Stage::Leading(_) | Stage::Resigning(_));
         let Some(term) = self.replica.position().term.filter(|_| leads) else { return };
@@ -216,7 +219,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         Ok(())
     }
 
-    /// Finds where to begin: call before the first [`ShardLoop::step`].
+    /// Determines where to start: call before the first [`ShardLoop::step`].
     pub fn start(&mut self) -> Result<(), HaltCause> {
         if self.control.wants_state() {
             return self.recover();
@@ -232,12 +235,13 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         self.tend()
     }
 
-    /// The shard as this loop has it: what was read and, when leading, what was decided since.
+    /// Returns the shard's replica: what was read and, when leading, what was decided since.
     pub fn replica(&self) -> &Replica {
         &self.replica
     }
 
-    /// True once the loop was asked to end and has nothing left to wait for: call no more [`ShardLoop::step`] then.
+    /// Returns true once the loop was requested to end and waits for nothing more: do not call
+    /// [`ShardLoop::step`] again then.
     pub fn may_end(&self) -> bool {
         let leads = matches!(self.stage, Stage::Leading(_) | Stage::Resigning(_));
         self.control.is_stopping() && !(leads && self.control.may_wait())

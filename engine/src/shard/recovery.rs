@@ -1,13 +1,13 @@
-//! To the head of the log: from the newest snapshot that is whole, or from the beginning.
+//! Recovery: reads to the head of the log, from the newest valid snapshot or from the beginning.
 //!
-//! Nothing is written to a log that does not have what is known of it:
+//! Nothing is written to a log that lacks something it is known to have had:
 //!
-//! | what is known of the log                     | looked at                          | if it does not have it    |
+//! | what is known of the log                     | checked                            | if the log lacks it       |
 //! |----------------------------------------------|------------------------------------|---------------------------|
 //! | the last outcome that the snapshot has read  | when it is read again ([`Reader`]) | [`Fault::OtherLog`]       |
 //! | how far the snapshot has read                | before anything is read            | [`HaltCause::LogCut`]         |
 //! | commands that had an outcome (the group's)   | when the head is reached           | [`HaltCause::OutcomesGone`]   |
-//! | the next command, or a place for it          | before each take-over              | [`HaltCause::CommandsCut`]    |
+//! | the next command, or its offset as the end   | before each takeover               | [`HaltCause::CommandsCut`]    |
 //! | the id of the last command with an outcome   | when a leader begins to read       | [`HaltCause::OtherCommands`]  |
 //!
 //! [`Reader`]: schemas::reading::Reader
@@ -22,11 +22,12 @@ use snapshots::{SNAPSHOT_WITHIN, newest_snapshot};
 use super::{Goal, HaltCause, LoopPosition, ShardLoop, Stage};
 use crate::log::{Clock, Extent, LogPartition, ShardLog, SnapshotStore};
 
-/// Pause between questions to a cluster that does not answer.
+/// The pause between requests to a cluster that does not answer.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
-    /// Drops the state and begins again: at a snapshot, then event by event. Or not, if the state is not wanted any more.
+    /// Drops the state and starts again: from a snapshot, then event by event. Does nothing more if
+    /// the state is no longer wanted.
     pub(super) fn recover(&mut self) -> Result<(), HaltCause> {
         self.enter(Stage::Recovering(Goal::NONE));
         if !self.control.wants_state() {
@@ -40,7 +41,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         self.control.beat();
         let position = *self.replica.position();
         self.at = LoopPosition { source: LogPartition::Events, offset: position.start() };
-        // In this order: what a leader has committed was on the log before its end is asked for.
+        // In this order: what a leader has committed was on the log before its end is requested.
         let Some(committed) = self.ask(L::committed)? else { return Ok(()) };
         let Some(events) = self.ask(|log| log.extent(LogPartition::Events))? else { return Ok(()) };
         let Some(commands) = self.ask(|log| log.extent(LogPartition::Commands))? else { return Ok(()) };
@@ -59,7 +60,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         Ok(())
     }
 
-    /// Follows from here on, if the goal is reached.
+    /// Starts to follow, if the goal is reached.
     pub(super) fn end_recovery(&mut self, Goal { head, committed }: Goal) -> Result<(), HaltCause> {
         if self.replica.next_offset() < head {
             return Ok(());
@@ -72,7 +73,8 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         Ok(())
     }
 
-    /// What there is of the commands: the next one, or a place for it. `None` if Kafka cannot tell now.
+    /// Returns the range of the commands partition, which includes the next command or ends at it.
+    /// `None` if Kafka cannot answer now.
     pub(super) fn commands(&mut self) -> Result<Option<Extent>, HaltCause> {
         let next = self.replica.next_command();
         match self.log.extent(LogPartition::Commands) {
@@ -86,7 +88,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         }
     }
 
-    /// An answer of the log; waits for Kafka. `None` if the loop must end first.
+    /// Asks the log, and waits for Kafka. `None` if the loop must end first.
     pub(super) fn ask<T>(
         &mut self,
         question: impl Fn(&mut L) -> Result<T, KafkaFault>,

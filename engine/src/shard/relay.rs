@@ -1,10 +1,11 @@
-//! Carries messages between shards: copies what was `Sent` here to the receiver's commands, acknowledges what was `Received`
-//! here, and sends again what nobody acknowledges.
+//! Carries messages between shards: copies what was `Sent` here to the receiver's commands,
+//! acknowledges what was `Received` here, and sends unacknowledged messages again.
 //!
-//!   events of a ─▶ *relay of a* ─▶ commands of b ─▶ events of b ─▶ *relay of b* ─▶ commands of a (Acknowledge)
+//! events of a ─▶ *relay of a* ─▶ commands of b ─▶ events of b ─▶ *relay of b* ─▶ commands of a
+//! (Acknowledge)
 //!
-//! Only confirmed outcomes are relayed. Sending twice is harmless (the receiver skips what it has), never sending is not:
-//! so a new leader sends everything that its state still keeps.
+//! Only confirmed outcomes are relayed. Sending twice is harmless (the receiver skips what it has);
+//! never sending is not. So a new leader sends everything that its state still keeps.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,33 +16,36 @@ use schemas::{Command, CommandId, CommandRecord, Event, Message, Origin, Outcome
 use super::leader::WriteQueue;
 use crate::log::Clock;
 
-/// From one acknowledgement to the next, whomever they go to: nobody waits for them, but a sender keeps its messages. So what a
-/// shard acknowledges in a second does not grow with the number of shards.
+/// The time between two acknowledgements, to any shards. No request waits for them, but a sender
+/// keeps its messages until then. So the number of acknowledgements per second does not grow with
+/// the number of shards.
 const ACKNOWLEDGE_PERIOD: Duration = Duration::from_millis(500);
 
-/// So many messages of one sender are acknowledged at once.
+/// This many messages of one sender are acknowledged immediately.
 const ACKNOWLEDGE_EVERY: u64 = 1_000;
 
-/// A message that is not acknowledged for this long, and for the time in which all shards have their turn, is sent again; then after
-/// twice as long, and so on.
+/// A message that is not acknowledged for this long, plus the time in which all shards have their
+/// turn, is sent again; then after twice as long, and so on.
 const RESEND_AFTER: Duration = Duration::from_secs(5);
 
 /// The longest pause between two tries, if all shards have their turn within it.
 const RESEND_AFTER_MAX: Duration = Duration::from_secs(60);
 
-/// How many messages to one receiver are sent again at a time: those after them usually have arrived already.
+/// How many messages to one receiver are sent again at a time: later ones have usually arrived
+/// already.
 const RESEND_MAX: usize = 1_000;
 
-/// How often unacknowledged messages are looked at.
+/// How often unacknowledged messages are checked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The relay of one shard's leader.
 pub struct Relay {
     me: Shard,
     acknowledge: BTreeMap<Shard, Acknowledgement>,
-    /// Who has sent so much that it is acknowledged at once. That moves nobody else's turn.
+    /// Senders with so many messages that they are acknowledged immediately. This does not affect
+    /// the turn of others.
     many: Vec<Shard>,
-    /// When the next acknowledgement may go out.
+    /// When the next acknowledgement may be sent.
     acknowledge_at: Duration,
     receivers: BTreeMap<Shard, Receiver>,
     resend_after: Duration,
@@ -52,22 +56,23 @@ pub struct Relay {
 struct Acknowledgement {
     number: u64,
     messages: u64,
-    /// When the first of them was taken in.
+    /// When the first of these messages was received.
     since: Duration,
 }
 
-/// What is known of one receiver.
+/// The state of one receiver.
 struct Receiver {
-    /// Messages up to this one are confirmed, and may leave.
+    /// Messages up to this number are confirmed and may be sent.
     confirmed: u64,
-    /// The first message that was not acknowledged when last looked at, since when, and how long to wait for it.
+    /// The first message that was unacknowledged at the last check, since when, and how long to
+    /// wait for it.
     first: u64,
     since: Duration,
     wait: Duration,
 }
 
 impl Relay {
-    /// Begins with a term, when all that the state keeps is confirmed: sends all of it.
+    /// Starts with a term, when all messages in the state are confirmed: sends all of them.
     pub fn begin(replica: &Replica, (me, shards): (Shard, u16), now: Duration, out: &mut WriteQueue) -> Self {
         let resend_after = RESEND_AFTER + ACKNOWLEDGE_PERIOD * u32::from(shards);
         let (acknowledge, receivers) = (BTreeMap::new(), BTreeMap::new());
@@ -81,15 +86,15 @@ impl Relay {
         relay
     }
 
-    /// A message goes out for the first time.
+    /// Records that a message is sent for the first time.
     fn sent(&mut self, to: Shard, number: u64, now: Duration) {
         let fresh = Receiver { confirmed: number, first: number, since: now, wait: self.resend_after };
         self.receivers.entry(to).or_insert(fresh).confirmed = number;
     }
 
-    /// An own outcome counts: relays what it sent, notes what it took in.
+    /// Handles a confirmed own outcome: relays what it sent, records what it received.
     pub fn confirmed(&mut self, outcome: Outcome, now: Duration, out: &mut WriteQueue) {
-        // What is sent goes on under the command that this part of the outcome answers, as it is kept.
+        // A message is sent under the command that this part of the outcome answers, as it is kept.
         let cause = outcome.cause.id;
         let (mut origin, mut trace) = (cause, None);
         for event in outcome.events {
@@ -139,14 +144,14 @@ impl Relay {
         self.resend(replica, now, out)
     }
 
-    /// Acknowledges to who waits longest.
+    /// Acknowledges to the sender that has waited longest.
     fn acknowledge_one(&mut self, clock: &mut impl Clock, out: &mut WriteQueue) {
         let Some((&from, _)) = self.acknowledge.iter().min_by_key(|(_, pending)| pending.since) else { return };
         self.acknowledge_at = clock.elapsed() + ACKNOWLEDGE_PERIOD;
         self.acknowledge(from, clock, out);
     }
 
-    /// Acknowledges all that was taken in.
+    /// Acknowledges all that was received.
     pub fn acknowledge_all(&mut self, clock: &mut impl Clock, out: &mut WriteQueue) {
         while let Some((&from, _)) = self.acknowledge.first_key_value() {
             self.acknowledge(from, clock, out);
@@ -176,7 +181,8 @@ impl Relay {
         sent.values().map(|&count| count as u64).sum()
     }
 
-    /// The receivers whose first message has waited too long, and up to which number theirs are confirmed.
+    /// Returns the receivers whose first message has waited too long, and the number up to which
+    /// their messages are confirmed.
     fn late(&mut self, replica: &Replica, now: Duration) -> BTreeMap<Shard, u64> {
         let mut firsts: BTreeMap<Shard, u64> = BTreeMap::new();
         for (to, number, ..) in replica.kept_messages() {
@@ -203,8 +209,8 @@ impl Relay {
     }
 }
 
-/// A message as the receiver's command, under the id of the command that began it all. Its trace is not part of the state,
-/// so what is sent again has none.
+/// Returns a message as a command for the receiver, with the id of the original command. Its trace
+/// is not part of the state, so a message sent again has none.
 fn copy(from: Shard, number: u64, (id, trace): (CommandId, Option<TraceContext>), message: Message) -> CommandRecord {
     let origin = trace.map(|_| Box::new(Origin { trace, idempotency_key: None }));
     CommandRecord { origin, ..CommandRecord::new(id, Command::Receive { from, number, message }) }

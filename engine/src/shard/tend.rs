@@ -1,4 +1,4 @@
-//! What happens with time, and with what the loop is told.
+//! Handles timers, and requests to the loop.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::leader::WriterLost;
 use super::{HaltCause, ShardLoop, Stage};
 use crate::log::{AppendFault, Clock, ShardLog, SnapshotStore};
 
-/// A take-over that takes longer is worth a line in the log.
+/// A takeover that takes longer than this is logged.
 const TAKE_OVER_IS_SLOW: Duration = Duration::from_secs(10);
 
 impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
@@ -33,7 +33,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         self.hold_off.until <= self.clock.elapsed() && !self.clocks.are_apart(self.clock.wall())
     }
 
-    /// Appends a `Term`; when it comes back, this loop has read all that counts.
+    /// Appends a `Term`; when it is read back, this loop has read all that counts.
     fn take_over(&mut self) -> Result<(), HaltCause> {
         if self.clocks.end_alarm() {
             tracing::info!(shard = %self.shard, "the clocks are near each other again");
@@ -42,7 +42,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         let Some(commands) = self.commands()? else { return Ok(()) };
         self.log.renew_writer()?;
         let attempt = self.attempts + 1;
-        // What was agreed on the log, not what this build could write.
+        // The vocabulary agreed on the log, not the latest that this build can write.
         let (vocabulary, build) = (self.replica.state().vocabulary(), self.program.build);
         let term = Term { vocabulary, build, ..Term::new(self.shard, self.map.shards(), self.engine, attempt) };
         match self.log.append_event(&term.encode()) {
@@ -50,13 +50,13 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
                 self.attempts = attempt;
                 self.enter(Stage::TakingOver { attempt, since: self.clock.elapsed(), commands });
             }
-            // Next time round.
+            // Tried again in the next step.
             Err(AppendFault::Full | AppendFault::WriterLost) => {}
         }
         Ok(())
     }
 
-    /// Gives the state's memory back, and reads no more.
+    /// Frees the state's memory and stops reading.
     pub(super) fn forget(&mut self) -> Result<(), HaltCause> {
         self.log.rest()?;
         self.replica = Replica::new(self.shard, self.map);
@@ -87,7 +87,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         if wanted { Ok(()) } else { self.begin_to_resign() }
     }
 
-    /// Decides no more. Commands that wait are the next leader's.
+    /// Stops deciding commands. Waiting commands are left to the next leader.
     pub(super) fn begin_to_resign(&mut self) -> Result<(), HaltCause> {
         self.log.stop_consuming()?;
         let stage = std::mem::replace(&mut self.stage, Stage::Following);
@@ -98,7 +98,8 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         self.resign()
     }
 
-    /// Waits until all that was written has come back; then another can go on from here without losing anything.
+    /// Waits until all own records were read back; then another process can continue from here
+    /// without loss.
     fn resign(&mut self) -> Result<(), HaltCause> {
         let Stage::Resigning(leader) = &mut self.stage else { return Ok(()) };
         if let Err(WriterLost) = leader.out.write(&mut self.log) {
@@ -113,7 +114,8 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         Ok(())
     }
 
-    /// Records that were handed over may be missing, so the state may hold what never counts.
+    /// Records that were handed over may be missing, so the state may contain what will never
+    /// count.
     fn lost_writer(&mut self) -> Result<(), HaltCause> {
         tracing::error!(shard = %self.shard, unconfirmed = self.replica.unconfirmed(), "gives up its lead: the writer failed");
         self.recover()

@@ -1,4 +1,5 @@
-//! The loop over a log in memory, where a fault is put at one place. What needs a whole cluster is in the simulation.
+//! Tests of the loop over a log in memory, with a fault injected at one point. The simulation
+//! covers whole clusters.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -24,9 +25,9 @@ use crate::log::{AppendFault, Extent, LogRecord, SnapshotStoreFault};
 
 const SHARD: Shard = Shard::new(0).unwrap();
 const ENGINE: EngineId = EngineId(7);
-/// Where the own clock starts.
+/// The initial time of the machine's clock.
 const NOW: u64 = 1_764_000_000_000;
-/// The loop idles so many steps at most before what a test waits for has happened.
+/// The maximum number of idle steps before what a test waits for has happened.
 const STEPS_MAX: usize = 1_000;
 
 /// A shard's two partitions, and the machine's clock.
@@ -34,9 +35,9 @@ const STEPS_MAX: usize = 1_000;
 struct World {
     events: RefCell<Vec<Vec<u8>>>,
     commands: RefCell<Vec<(u64, Vec<u8>)>>,
-    /// The first command that is there.
+    /// The first command that exists.
     commands_from: Cell<u64>,
-    /// The first command without an outcome, as the group has it.
+    /// The first command without an outcome, as committed in the group.
     committed: Cell<u64>,
     /// Milliseconds since the start.
     passed: Cell<u64>,
@@ -152,7 +153,7 @@ impl Clock for OwnClock {
     fn sleep(&mut self, _: Duration) {}
 }
 
-/// No snapshots; looking for one takes longer than a thread may be silent.
+/// No snapshots; listing them takes longer than a thread may be silent.
 struct SlowShelf {
     liveness: Liveness,
     complaints: Rc<RefCell<Vec<String>>>,
@@ -208,7 +209,7 @@ impl Stage {
         Self { world, liveness, readiness, control, shard_loop, complaints }
     }
 
-    /// A loop that leads.
+    /// Returns a loop that leads.
     fn leading() -> Self {
         let mut stage = Self::set();
         stage.shard_loop.start().unwrap();
@@ -227,7 +228,7 @@ impl Stage {
         panic!("not within {STEPS_MAX} steps, {}", self.control.role());
     }
 
-    /// Lets the loop do all that it can.
+    /// Runs the loop until it is idle.
     fn settle(&mut self) {
         for _ in 0..STEPS_MAX {
             self.shard_loop.step().unwrap();
@@ -241,7 +242,7 @@ impl Stage {
         commands.push((NOW + ahead, CommandRecord::new(id, command).encode()));
     }
 
-    /// The outcomes on the log.
+    /// Returns the outcomes on the log.
     fn outcomes(&self) -> Vec<Outcome> {
         let mut replica = Replica::new(SHARD, ShardMap::new(1).unwrap());
         let events = self.world.events.borrow();
@@ -249,7 +250,7 @@ impl Stage {
         read.filter_map(|read| if let OwnRecord::Followed(outcome) = read { Some(outcome) } else { None }).collect()
     }
 
-    /// Their times.
+    /// Returns the times of the outcomes.
     fn times(&self) -> Vec<u64> {
         self.outcomes().iter().map(|outcome| outcome.time.as_millis() - NOW).collect()
     }
@@ -269,7 +270,7 @@ fn open(account: u64) -> Command {
     Command::OpenAccount { account: AccountId(account), key }
 }
 
-/// A market that closes a minute from the start.
+/// A market that closes one minute after the start.
 fn market() -> [Command; 2] {
     let ticker: Ticker = "SOON".parse().unwrap();
     let listing = Listing {
@@ -306,7 +307,7 @@ fn a_time_that_is_ahead_of_the_own_clock_is_set_back() {
 fn a_broker_whose_clock_is_far_ahead_closes_no_market_and_loses_the_leader_until_the_clocks_are_near() {
     let mut stage = Stage::leading();
     market().into_iter().for_each(|command| stage.command(0, command));
-    // By the broker's clock the market is over.
+    // By the broker's clock the market has closed.
     stage.command(90_000, open(1));
     stage.until(|stage| stage.control.role() == ShardRole::Following);
     stage.settle();
@@ -334,7 +335,7 @@ fn a_panic_halts_this_shard_alone_and_names_the_place() {
     assert!(matches!(&halted.fatal, HaltCause::Panicked(why) if why == "a broken invariant"), "{halted}");
     assert!(halted.to_string().contains("at events offset 0: panicked: a broken invariant; hint: "), "{halted}");
     assert_halted_alone(&stage, "a broken invariant");
-    // What the group wants later changes nothing.
+    // A later request of the group changes nothing.
     stage.control.want_lead(false);
     assert!(!stage.control.is_halted_and_wanted());
     stage.control.want_lead(true);
@@ -358,7 +359,7 @@ fn put_aside(what: Quarantined, seconded: u64) -> Vec<u8> {
 
 #[test]
 fn a_record_that_two_admins_put_aside_is_passed_over() {
-    // What becomes of the loop in some steps, and how many outcomes it has written then.
+    // Returns what the loop ends with after some steps, and how many outcomes it has written.
     let run = |seconded: u64| {
         let mut stage = Stage::set();
         stage.world.events.borrow_mut().push(b"no record".to_vec());
@@ -370,7 +371,7 @@ fn a_record_that_two_admins_put_aside_is_passed_over() {
         (fatal, stage.shard_loop.replica().position().sequence)
     };
     assert!(matches!(run(2), (None, 1)));
-    // One admin alone does not count.
+    // One admin alone is not enough.
     assert!(matches!(run(1), (Some(HaltCause::Halt(Halt::Broken(_))), 0)));
 }
 
@@ -397,7 +398,7 @@ fn a_leader_that_halts_says_so_on_the_log() {
     let halted = stage.shard_loop.run().unwrap_err();
     let last = stage.world.events.borrow().last().cloned().unwrap();
     let Ok(Record::Halted(told)) = Record::decode(&last) else { panic!("the log says nothing") };
-    // Its term is the only record before.
+    // Its term is the only preceding record.
     assert_eq!((told.shard, told.term, told.engine), (SHARD, 0, ENGINE));
     assert_eq!(told.reason.as_str(), halted.to_string());
 }
@@ -430,7 +431,7 @@ fn a_later_builds_term_halts_this_shard_alone_and_says_what_to_install() {
     assert_halted_alone(&stage, says);
 }
 
-/// A log whose first leader decided one command.
+/// Returns a log whose first leader decided one command.
 fn decided() -> Rc<World> {
     let mut stage = Stage::leading();
     stage.command(0, open(1));
@@ -438,8 +439,8 @@ fn decided() -> Rc<World> {
     stage.world
 }
 
-/// Why the next loop over such a log halts. It has appended so many records by then: if it led, its term, and that it
-/// halts.
+/// Returns why the next loop over such a log halts. `records` is the number of records that it
+/// appended: if it led, its term and its halt record.
 fn halts_on(world: Rc<World>, records: usize) -> HaltCause {
     let mut stage = Stage::on(world);
     let before = stage.world.events.borrow().len();

@@ -1,4 +1,4 @@
-//! Asks for time to be advanced when the state has something due. At most one `AdvanceTime` is on its way at a time.
+//! Requests `AdvanceTime` when the state has something due. At most one is in flight at a time.
 
 use std::time::Duration;
 
@@ -7,10 +7,12 @@ use schemas::{Command, CommandId, CommandRecord, Outcome, Shard, Timestamp};
 use super::leader::WriteQueue;
 use crate::log::Clock;
 
-/// An `AdvanceTime` without an outcome for this long is given up, and another may go out. (A doubled one does no harm.)
+/// An `AdvanceTime` without an outcome for this long is given up, and another may be sent. (Two do
+/// no harm.)
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
-/// The first pause after an `AdvanceTime` that came too early, because the broker's clock is behind ours.
+/// The first pause after an `AdvanceTime` that came too early, because the broker's clock is behind
+/// ours.
 const EARLY_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest such pause.
@@ -25,7 +27,7 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// Nothing is on its way.
+    /// Returns timers with nothing in flight.
     pub fn begin(me: Shard) -> Self {
         Self { me, outstanding: None, not_before: Duration::ZERO, pause: EARLY_PAUSE }
     }
@@ -44,13 +46,13 @@ impl Timers {
         }
     }
 
-    /// An own outcome counts; `due` is what is due after it.
+    /// Handles a confirmed own outcome; `due` is the next due time after it.
     pub fn confirmed(&mut self, outcome: &Outcome, due: Option<Timestamp>, now: Duration) {
         if self.outstanding.is_none_or(|(id, _)| id != outcome.cause.id) {
             return;
         }
         self.outstanding = None;
-        // Due by our clock when it was sent, and not by the broker's.
+        // Due by our clock when it was sent, but not by the broker's.
         if due.is_some_and(|due| due > outcome.time) {
             self.not_before = now + self.pause;
             self.pause = (self.pause * 2).min(EARLY_PAUSE_MAX);

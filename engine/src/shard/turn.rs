@@ -1,4 +1,4 @@
-//! What happens when a record is read.
+//! Handles each record that is read.
 
 use std::time::Duration;
 
@@ -13,32 +13,33 @@ use super::timers::Timers;
 use super::{HaltCause, Leader, LoopPosition, ShardLoop, Stage};
 use crate::log::{Clock, LogPartition, LogRecord, ShardLog, SnapshotStore};
 
-/// How long the loop sleeps at most: the grain of its timers, and of how fast it hears what it is told.
+/// How long the loop sleeps at most: the resolution of its timers, and its reaction time to
+/// requests.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// The same while records wait for room in the writer's queue.
+/// The maximum sleep while records wait for the writer's queue.
 const CROWDED: Duration = Duration::from_millis(1);
 
-/// The same while there is nothing to read: of how soon a shard is begun with.
+/// The maximum sleep while there is nothing to read: how soon the loop starts on a shard.
 const ABSENT: Duration = Duration::from_millis(100);
 
-/// How often the next command is asked for again before it counts as gone.
+/// How often the next command is requested again before it counts as missing.
 const GAPS_MAX: u32 = 5;
 
-/// A record, after the replica has seen it.
+/// A record, after the replica has processed it.
 enum RecordAction {
     Read(OwnRecord),
-    /// A command that waits for its turn now, or had one before.
+    /// A command that now waits for its turn, or had it before.
     Accepted,
-    /// A command, but not the next one: at this offset.
+    /// A command, but not the next one; it has this offset.
     Gap(u64),
-    /// Another command than the one that has the last outcome: at this offset.
+    /// Not the command that has the last outcome, but another at its offset.
     OtherCommand(u64),
-    /// The next command, with a time that one of the two clocks has wrong. Not taken.
+    /// The next command, with a time that is wrong by one of the two clocks. Not accepted.
     FarAhead(Timestamp),
 }
 
-/// True if a command is at the offset of the one that has the last outcome, and not that one.
+/// Returns true if the command at the offset of the last outcome's cause is a different one.
 fn is_other(command: &LogRecord<'_>, last: Option<Cause>) -> bool {
     let id_of_none = || CommandRecord::id_of(command.bytes).unwrap_or(CommandId(0));
     let id = || CommandRecord::decode(command.bytes).map_or_else(|_| id_of_none(), |record| record.id);
@@ -53,7 +54,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
             Stage::Absent => (false, ABSENT),
             _ => (false, IDLE),
         };
-        // Commands wait only for others that are there already.
+        // Batch only commands that were fetched already; never delay one to wait for more.
         let timeout = if hungry && self.replica.waiting() > 0 { Duration::ZERO } else { timeout };
         let Self { replica, clock, clocks, metrics, at, .. } = self;
         let seen = self.log.poll(hungry, timeout, |record| match at.visit(&record) {
@@ -71,7 +72,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
                         time
                     }
                     TimeCheck::Taken(time) | TimeCheck::Clamped(time) => time,
-                    // Passed over: it has an outcome, or waits.
+                    // Ignored: it has an outcome, or waits already.
                     TimeCheck::FarAhead => record.time,
                 };
                 replica.accept(record.offset, time, record.bytes);
@@ -99,11 +100,13 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         Ok(())
     }
 
-    /// A record at which the shard would halt: goes on behind it if admins put it aside.
+    /// Handles a record at which the shard would halt: continues after it if admins have
+    /// quarantined it.
     fn passed_over(&mut self, broken: BrokenLog) -> Result<(), HaltCause> {
         let offset = broken.offset;
         match self.ask(|log| log.quarantine_of(offset))? {
-            // None if the loop must end first. Nothing behind the record may be read all the same.
+            // `None` if the loop must end first. The records after it must not be read in that case
+            // either.
             None | Some(None) => Err(Halt::Broken(broken).into()),
             Some(Some(Quarantine { reason, .. })) => {
                 tracing::warn!(shard = %self.shard, offset, %broken, %reason, "passed over: it is put aside");
@@ -127,7 +130,8 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         }
     }
 
-    /// The reader skipped commands. Each was acknowledged to somebody, so none may be passed over: it is asked for again.
+    /// The reader skipped commands. Each was acknowledged to its sender, so none may be skipped: the
+    /// loop requests the next one again.
     fn gap(&mut self, found: u64) -> Result<(), HaltCause> {
         let next = self.replica.next_command();
         self.gaps += 1;
@@ -138,7 +142,8 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         Ok(self.log.consume_from(next)?)
     }
 
-    /// One of the two clocks is wrong, and nobody here can tell which: nothing may expire, close or be paid out by it.
+    /// One of the two clocks is wrong, and this process cannot determine which: nothing may expire,
+    /// close or be paid out by it.
     fn clocks_are_apart(&mut self, time: Timestamp) -> Result<(), HaltCause> {
         let (own, offset) = (self.clock.wall(), self.at.offset);
         let ahead = Duration::from_millis(time.as_millis().saturating_sub(own.as_millis()));
@@ -149,7 +154,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
              restart with a larger LFG_CLOCK_AHEAD_MAX_SECONDS, and the command gets the own time"
         );
         self.metrics.clock_alarm.set(1.0);
-        // Those before it are sound, and no leader comes for them soon.
+        // The commands before it are valid, and no other leader will decide them soon.
         while self.replica.waiting() > 0 {
             self.handle(true);
         }
@@ -183,22 +188,24 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         }
     }
 
-    /// A new writer. If it is this loop, it leads from here on: it has read every outcome that counts.
+    /// Handles a new writer's term. If it is this loop's, it leads from here on: it has read every
+    /// outcome that counts.
     fn term(&mut self, term: &Term) -> Result<(), HaltCause> {
         let Stage::TakingOver { attempt, since, commands } = self.stage else { return Ok(()) };
         if (term.engine, term.attempt) != (self.engine, attempt) {
             return Ok(());
         }
         if term.vocabulary != self.replica.state().vocabulary() {
-            // It was raised before this term began. Readers that know less stop where it was raised; those that begin
-            // behind that find it in this one.
+            // The vocabulary was raised before this term began. Readers that know less stop at the
+            // raise; those that start after it find the vocabulary in this term.
             tracing::info!(shard = %self.shard, "takes over once more: the vocabulary was raised meanwhile");
             self.enter(Stage::Following);
             return Ok(());
         }
         self.replica.lead();
         self.gaps = 0;
-        // From the last one with an outcome on, which shows that these are the commands that the events are of.
+        // Starts at the last command with an outcome, which shows that the commands belong to the
+        // events.
         let next = self.replica.next_command();
         self.log.consume_from(if commands.first < next { next - 1 } else { next })?;
         let now = self.clock.elapsed();
@@ -228,7 +235,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
     fn deposed(&mut self, by: &Term) -> Result<(), HaltCause> {
         tracing::warn!(shard = %self.shard, by = %by.engine, unconfirmed = self.replica.unconfirmed(), "deposed");
         self.metrics.deposed.increment(1);
-        // One that was asked for is no dispute.
+        // A requested takeover is no dispute.
         if !self.control.wants_successor() {
             self.hold_off.deposed(self.clock.elapsed());
         }

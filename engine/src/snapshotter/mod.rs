@@ -1,11 +1,11 @@
-//! Writes snapshots, beside the shards' loops and from the log alone: no loop stands still for one, whether it leads or
-//! follows.
+//! Writes snapshots outside the shards' loops and from the log alone: no loop pauses for a
+//! snapshot, whether it leads or follows.
 //!
-//!   the newest snapshot, lfg.events[s] ─▶ *snapshotter* ─▶ the next snapshot
+//! the newest snapshot, lfg.events[s] ─▶ *snapshotter* ─▶ the next snapshot
 //!
-//! Each snapshot is made from the one before it, as a recovery would: so each is restored at least once while all is
-//! well, and its state is held against the hashes on the log. One shard after the other, so that there is one more
-//! state in memory, and no more.
+//! Each snapshot is made from the previous one, as a recovery would do. So each is restored at
+//! least once in normal operation, and its state is compared with the hashes on the log. Shards are
+//! handled one after the other, so that memory holds only one additional state.
 
 mod schedule;
 mod take;
@@ -31,10 +31,10 @@ use crate::shard::{Control, ShardRole};
 pub use schedule::SnapshotSchedule;
 pub use take::{SnapshotFault, TakenSnapshot};
 
-/// How long the last snapshots may take at an orderly end, all shards together.
+/// How long the final snapshots may take at an orderly end, all shards together.
 const LAST_WITHIN: Duration = Duration::from_secs(10);
 
-/// Time between two looks at what is due.
+/// The time between two checks of what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One shard's snapshots.
@@ -48,7 +48,7 @@ pub struct ShardSnapshots<S> {
 }
 
 impl<S: SnapshotStore> ShardSnapshots<S> {
-    /// The desk for a shard.
+    /// Returns the snapshots of a shard.
     pub fn new((shard, map): (Shard, ShardMap), store: S, schedule: SnapshotSchedule) -> Self {
         Self { reads: VOCABULARY, shard, map, store, schedule }
     }
@@ -59,8 +59,8 @@ impl<S: SnapshotStore> ShardSnapshots<S> {
         Self { reads, ..self }
     }
 
-    /// Writes a snapshot if one is due for a shard that is at `sequence` now: opens the log, reads, and begins to
-    /// write. Its size, or `None` if none was due.
+    /// Writes a snapshot if one is due for a shard that is at `sequence` now: opens the log, reads,
+    /// and starts to write. Returns its size, or `None` if none was due.
     pub fn tend<L: ShardLog>(
         &mut self,
         (sequence, now): (u64, Duration),
@@ -77,7 +77,8 @@ impl<S: SnapshotStore> ShardSnapshots<S> {
         self.write(now, open, go_on)
     }
 
-    /// The same at an orderly end, if anything came since the newest one: so the next start has little to fold.
+    /// Writes a final snapshot at an orderly end, if there was any outcome since the newest one, so
+    /// that the next start has little to fold.
     pub fn tend_last<L: ShardLog>(
         &mut self,
         (sequence, now): (u64, Duration),
@@ -91,7 +92,7 @@ impl<S: SnapshotStore> ShardSnapshots<S> {
         Ok(written)
     }
 
-    /// Another process may have written to the same place.
+    /// Checks the store: another process may have written snapshots to it.
     fn look_for_others(&mut self, now: Duration) {
         if let Ok(Some(&newest)) = self.store.list().as_deref().map(<[u64]>::first) {
             self.schedule.is_there(newest, None, now);
@@ -104,7 +105,7 @@ impl<S: SnapshotStore> ShardSnapshots<S> {
         open: impl FnOnce() -> Result<L, KafkaFault>,
         go_on: impl Fn() -> bool,
     ) -> Result<Option<usize>, SnapshotFault> {
-        // Until it is known better.
+        // Assumed until the result is known.
         self.schedule.failed(now);
         let taken = take::take(self.reads, (self.shard, self.map), (&mut open()?, &mut self.store), go_on)?;
         Ok(taken.map(|TakenSnapshot { sequence, bytes }| {
@@ -122,7 +123,7 @@ pub struct Snapshotter {
     thread: JoinHandle<()>,
 }
 
-/// What the thread needs.
+/// The settings of the thread.
 pub struct SnapshotterConfig {
     /// The log.
     pub log: LogArgs,
@@ -132,7 +133,7 @@ pub struct SnapshotterConfig {
     pub schedule: SnapshotSchedule,
     /// Each shard's loop, by number.
     pub controls: Vec<Control>,
-    /// Goes with every reader of the log; nothing is written through it.
+    /// Every reader of the log needs one; nothing is written through it.
     pub writer: Arc<LogWriter>,
     /// The watchdog.
     pub pulse: Pulse,
@@ -148,7 +149,8 @@ impl Snapshotter {
         Ok(Self { stop, thread })
     }
 
-    /// Ends it, once no loop runs any more: writes a last snapshot of each shard, as far as there is time. Blocks.
+    /// Ends the thread, once no loop runs any more: writes a final snapshot of each shard, as far
+    /// as time allows. Blocks.
     pub fn end(self) {
         self.stop.store(true, Ordering::Release);
         if self.thread.join().is_err() {
@@ -159,14 +161,15 @@ impl Snapshotter {
 
 fn work(tools: &SnapshotterConfig, stop: &AtomicBool) {
     let (start, map) = (Instant::now(), tools.log.shard_map());
-    // A consumer for each snapshot: a process that writes none keeps none.
+    // One consumer per snapshot: a process that writes no snapshots keeps no consumer.
     let open = |shard| {
         let consumer = LogConsumer::open(&tools.log, ConsumerProfile::Bulk)?;
         Ok(KafkaLog::new(&tools.log, shard, consumer, tools.writer.clone()))
     };
     let snapshots = |shard| ShardSnapshots::new((shard, map), tools.snapshots.store(shard), tools.schedule.clone());
     let mut snapshots_of_shards: Vec<_> = Shard::all(tools.log.shards).map(snapshots).collect();
-    // Asked once a record, or while one is waited for: what takes long goes on, what hangs does not.
+    // Called once for each record, or while waiting for one: slow work reports progress, hanging
+    // work does not.
     let go_on = || {
         tools.pulse.beat();
         !stop.load(Ordering::Acquire)
@@ -186,7 +189,8 @@ fn work(tools: &SnapshotterConfig, stop: &AtomicBool) {
         tools.pulse.beat();
         end.elapsed() < LAST_WITHIN
     };
-    // Also of a shard whose state the loop has given back after it led: the log is what a snapshot is made from.
+    // Also for a shard whose loop has freed its state after leading: snapshots are made from the
+    // log.
     let may_read = |control: &Control| control.role() != ShardRole::Halted;
     for (snapshots, control) in
         snapshots_of_shards.iter_mut().zip(&tools.controls).filter(|(_, control)| may_read(control))
@@ -197,7 +201,7 @@ fn work(tools: &SnapshotterConfig, stop: &AtomicBool) {
     tools.pulse.stop();
 }
 
-/// Whatever goes wrong, a panic of the law too, costs a snapshot and no more.
+/// Logs the result. A failure, also a panic of the core, costs only a snapshot.
 fn tell(shard: Shard, tend: impl FnOnce() -> Result<Option<usize>, SnapshotFault>) {
     let start = Instant::now();
     let label = shard.to_string();

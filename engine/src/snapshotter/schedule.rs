@@ -2,34 +2,34 @@
 
 use std::time::Duration;
 
-/// About what an outcome takes on the log. A snapshot is due when the log has grown by as much as the last one took, so
-/// that snapshots never cost more than the log.
+/// The approximate bytes of an outcome on the log. A snapshot is due when the log has grown by the
+/// size of the last one, so that snapshots never cost more than the log.
 const OUTCOME_BYTES: u64 = 200;
 
-/// When snapshots are taken. A copy for each shard keeps count.
+/// When snapshots are taken. Each shard has its own copy and counts with it.
 #[derive(Clone, Debug)]
 pub struct SnapshotSchedule {
     every: u64,
     interval: Duration,
-    /// Sequence and time of the newest one.
+    /// Sequence and time of the newest snapshot.
     last: (u64, Duration),
-    /// Bytes of the newest one, if this process wrote it.
+    /// Bytes of the newest snapshot, if this process wrote it.
     bytes: u64,
-    /// The last attempt failed: none before this time.
+    /// The last attempt failed: no attempt before this time.
     not_before: Duration,
 }
 
 impl SnapshotSchedule {
-    /// How long after a failure the next attempt comes.
+    /// The pause after a failure before the next attempt.
     const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-    /// A snapshot every `every` outcomes, more if the state is large; or after `interval`, if there was any outcome (in
-    /// a large state: an eighth of what makes one due).
+    /// A snapshot every `every` outcomes, more if the state is large; or after `interval`, if there
+    /// was any outcome (for a large state: an eighth of the outcomes that make one due).
     pub fn new(every: u64, interval: Duration) -> Self {
         Self { every: every.max(1), interval, last: (0, Duration::ZERO), bytes: 0, not_before: Duration::ZERO }
     }
 
-    /// True if the shard, which is at `sequence` now, should be written.
+    /// Returns true if a snapshot of the shard, which is at `sequence` now, is due.
     pub fn is_due(&self, sequence: u64, now: Duration) -> bool {
         let (last, at) = self.last;
         let outcomes = sequence.saturating_sub(last);
@@ -39,12 +39,12 @@ impl SnapshotSchedule {
         now >= self.not_before && (many || old)
     }
 
-    /// True if anything came since the newest one.
+    /// Returns true if there was any outcome since the newest snapshot.
     pub fn is_behind(&self, sequence: u64) -> bool {
         sequence > self.last.0
     }
 
-    /// A snapshot of this sequence is there: written here, if its size is known.
+    /// Records a snapshot of this sequence: written by this process if its size is given.
     pub fn is_there(&mut self, sequence: u64, bytes: Option<u64>, now: Duration) {
         if sequence > self.last.0 {
             self.last = (sequence, now);
@@ -53,7 +53,7 @@ impl SnapshotSchedule {
         }
     }
 
-    /// There is none, though one was due.
+    /// Records that a due snapshot was not written.
     pub fn failed(&mut self, now: Duration) {
         self.not_before = now + Self::AGAIN_AFTER;
     }

@@ -1,4 +1,4 @@
-//! Makes one snapshot: from the one before it, and the log since.
+//! Makes one snapshot from the previous one and the log since then.
 
 use std::time::Duration;
 
@@ -10,31 +10,32 @@ use snapshots::newest_snapshot;
 
 use crate::log::{LogPartition, ShardLog, SnapshotStore};
 
-/// How long one look for the next record takes at most, and how many in a row find none before the log counts as out of
-/// reach.
+/// How long one poll for the next record takes at most. [`LOOKS_MAX`] empty polls in a row mean that
+/// the log is unreachable.
 const PATIENCE: Duration = Duration::from_millis(100);
 const LOOKS_MAX: u32 = 100;
 
-/// No snapshot can be made. The shard's loop meets the same, and says what an operator does.
+/// No snapshot can be made. The shard's loop meets the same problem, and reports what an operator
+/// does.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotFault {
-    /// The log is broken, or the snapshot before does not lead to what the log says.
+    /// The log is broken, or the previous snapshot does not lead to the outcomes on the log.
     #[error(transparent)]
     Halt(#[from] Halt),
     /// Kafka cannot be read now.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// Records that are on the log do not come.
+    /// Records that are on the log do not arrive.
     #[error("the log ends at {head}, and nothing comes after {at}")]
     Silent {
-        /// Where the reader is.
+        /// The reader's offset.
         at: u64,
         /// The end of the log.
         head: u64,
     },
 }
 
-/// A snapshot, and how far it is.
+/// A snapshot and its sequence.
 pub struct TakenSnapshot {
     /// Its sequence.
     pub sequence: u64,
@@ -42,7 +43,8 @@ pub struct TakenSnapshot {
     pub bytes: Vec<u8>,
 }
 
-/// A snapshot of the shard as the log has it now. `None` if nothing came since the newest one, or `go_on` says no.
+/// Makes a snapshot of the shard's current state on the log. `None` if there was no outcome since
+/// the newest one, or `go_on` returns false.
 pub fn take<L: ShardLog, S: SnapshotStore>(
     reads: u16,
     (shard, map): (Shard, ShardMap),

@@ -1,6 +1,8 @@
-//! What the broker keeps of a producer that breaks: a prefix of what was handed over, then what the next one writes.
+//! What the broker keeps of a producer that breaks: a prefix of what was handed over, then what the
+//! next producer writes.
 //!
-//! librdkafka calls its gapless guarantee experimental. ADR 22 says what we build on, and these tests hold it to that.
+//! librdkafka calls its gapless guarantee experimental. ADR 22 states what this project relies on,
+//! and these tests check it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,10 +20,10 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Records that a producer is given, of which it breaks at one in the middle.
+/// The number of records given to a producer; it breaks at one in the middle.
 const RECORDS: u32 = 20_000;
 
-/// Of these, so many are acknowledged before it breaks.
+/// The number of these that are acknowledged before it breaks.
 const WRITTEN: u32 = 1_000;
 
 /// A topic of one partition, and a writer to it.
@@ -45,8 +47,8 @@ impl Bench {
         Self { log, runtime, writer, shard: Shard::new(0).unwrap() }
     }
 
-    /// Writes records that say whose they are and which, until the producer takes no more. Waits while its queue is
-    /// full.
+    /// Writes records that contain their generation and number, until the producer accepts no more.
+    /// Waits while its queue is full.
     fn write(&self, generation: &ProducerGeneration, numbers: std::ops::Range<u32>) -> u32 {
         let topic = self.log.topics().events;
         let end = numbers.end;
@@ -71,8 +73,8 @@ impl Bench {
         }
     }
 
-    /// Reads until the last record of this generation, and returns how many each has: none is missing before any, and
-    /// none comes twice.
+    /// Reads until the last record of this generation, and returns how many each generation has.
+    /// Checks that none is missing before another, and that none occurs twice.
     fn read_until(&self, generation: u64, last: u32) -> BTreeMap<u64, u32> {
         let topics = self.log.topics();
         let tail = EventsTail::open(&self.log.kafka, &topics, ConsumerProfile::Bulk, [(self.shard, 0)]).unwrap();
@@ -89,7 +91,8 @@ impl Bench {
         next
     }
 
-    /// The broken producer's successor writes on; then the log has no gap, and what is missing is at the end.
+    /// The broken producer's successor continues. The log then has no gap, and missing records are
+    /// at the end.
     fn goes_on(&self, broken: &Arc<ProducerGeneration>, handed_over: u32) -> u32 {
         let next = self.writer.renew(broken).unwrap();
         assert_eq!(next.number, broken.number + 1);
@@ -109,7 +112,8 @@ impl Drop for Bench {
     }
 }
 
-/// As the broker answers a producer that it has fenced, forgotten, or whose sequence it takes for wrong.
+/// Simulates the broker's answer to a producer that it has fenced or forgotten, or whose sequence
+/// it considers wrong.
 #[allow(unsafe_code, reason = "the only way to break a producer at will")]
 fn break_it(generation: &ProducerGeneration, error: RDKafkaRespErr) {
     // SAFETY: the client lives as long as the generation, and the text ends with a zero.
@@ -146,13 +150,13 @@ fn a_producer_that_is_fenced_or_forgotten_leaves_a_prefix() {
     }
 }
 
-/// The broker itself refuses a record: those handed over after it must not be written, though they are sound.
+/// The broker itself refuses a record: valid records handed over after it must not be written.
 #[test]
 fn a_record_that_the_broker_refuses_ends_the_producer_and_leaves_no_gap() {
     let bench = Bench::new();
     let generation = bench.writer.current();
     assert_eq!(bench.write(&generation, 0..RECORDS / 2), RECORDS / 2);
-    // More than the topic takes, less than what the client takes for too large by itself.
+    // More than the topic accepts, less than what the client itself rejects as too large.
     let too_large = vec![0; RECORD_BYTES_MAX + 100_000];
     assert_eq!(generation.append_event(&bench.log.topics().events, bench.shard, &too_large), Ok(()));
     let handed_over = bench.write(&generation, RECORDS / 2..RECORDS);

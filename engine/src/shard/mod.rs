@@ -27,6 +27,7 @@ mod tend;
 mod tests;
 mod timers;
 mod turn;
+mod write_queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use engine_core::Replica;
 use schemas::{Command, CommandId, CommandRecord, Event, Message, Origin, Outcome, Shard, TraceContext};
 
-use super::leader::WriteQueue;
+use super::write_queue::WriteQueue;
 use crate::log::Clock;
 
 /// The time between two acknowledgements, to any shards. No request waits for them, but a sender

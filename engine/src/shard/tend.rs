@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine_core::Replica;
 use schemas::Term;
 
-use super::leader::WriterLost;
+use super::write_queue::WriterLost;
 use super::{HaltCause, ShardLoop, Stage};
 use crate::log::{AppendFault, Clock, ShardLog, SnapshotStore};
 

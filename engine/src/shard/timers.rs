@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::{Command, CommandId, CommandRecord, Outcome, Shard, Timestamp};
 
-use super::leader::WriteQueue;
+use super::write_queue::WriteQueue;
 use crate::log::Clock;
 
 /// An `AdvanceTime` without an outcome for this long is given up, and another may be sent. (Two do

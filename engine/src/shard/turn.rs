@@ -7,9 +7,10 @@ use schemas::reading::BrokenLog;
 use schemas::{Cause, CommandId, CommandRecord, Outcome, Quarantine, Term, Timestamp};
 
 use super::clocks::TimeCheck;
-use super::leader::{UNCONFIRMED_MAX, WriteQueue};
+use super::leader::UNCONFIRMED_MAX;
 use super::relay::Relay;
 use super::timers::Timers;
+use super::write_queue::WriteQueue;
 use super::{HaltCause, Leader, LoopPosition, ShardLoop, Stage};
 use crate::log::{Clock, LogPartition, LogRecord, ShardLog, SnapshotStore};
 

@@ -51,25 +51,25 @@ pub const TIMES_CLAMPED: &str = "lfg_engine_times_clamped_total";
 pub fn describe() {
     describe_counter!(COMMANDS_HANDLED, "commands that this process decided");
     describe_counter!(OUTCOMES_READ, "outcomes that count, own or followed");
-    describe_counter!(UNKNOWN, "records and events of a later build that were passed over");
+    describe_counter!(UNKNOWN, "records and events of a later build that were skipped");
     describe_gauge!(
         UNCHECKED_HASHES,
         "state hashes of a later build since the last recovery that could not be checked"
     );
-    describe_histogram!(OUTCOME_SECONDS, Unit::Seconds, "from a command's append to its outcome read back");
-    describe_gauge!(UNCONFIRMED, "outcomes written and not read back yet");
+    describe_histogram!(OUTCOME_SECONDS, Unit::Seconds, "from a command's append until its outcome was read back");
+    describe_gauge!(UNCONFIRMED, "outcomes written and not yet read back");
     describe_gauge!(ROLE, "0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted");
     describe_gauge!(SEQUENCE, "sequence of the last outcome read");
     describe_gauge!(COMMANDS_LAG, "commands in the log without an outcome, of shards led here");
-    describe_histogram!(SNAPSHOT_SECONDS, Unit::Seconds, "how long a snapshot took to make, beside the loops");
+    describe_histogram!(SNAPSHOT_SECONDS, Unit::Seconds, "how long a snapshot took to make, outside the loops");
     describe_gauge!(SNAPSHOT_BYTES, Unit::Bytes, "bytes of the last snapshot");
     describe_counter!(SNAPSHOTS_FAILED, "snapshots that could not be made or written");
     describe_counter!(RELAY_RESENDS, "messages that the relay sent again");
     describe_counter!(TERMS_TAKEN, "terms that this process began");
-    describe_gauge!(HALTED_AND_OWNED, "1 if the group gives this process a shard that has halted here");
+    describe_gauge!(HALTED_AND_OWNED, "1 if the group assigns to this process a shard that has halted here");
     describe_gauge!(CLOCK_ALARM, "1 while the shard is not led because the broker's clock is too far ahead");
     describe_counter!(TIMES_CLAMPED, "commands whose time was set back to near the own clock");
-    describe_counter!(DEPOSED, "times that another writer's term ended this process's lead");
+    describe_counter!(DEPOSED, "times that another writer's term deposed this process");
 }
 
 /// One shard's metrics, looked up once.

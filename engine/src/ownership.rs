@@ -1,7 +1,7 @@
 //! Chooses which process should lead which shard, by membership in a consumer group over the
 //! commands topic.
 //!
-//! group coordinator ─▶ *ownership* ─▶ wanted state of each shard's loop
+//!   group coordinator ─▶ *ownership* ─▶ wanted state of each shard's loop
 //!
 //! The group only chooses; terms make it safe. The member reads no commands: the shards' loops read
 //! through another consumer, which stays open and warm whether they lead or not. Once a second it
@@ -186,7 +186,7 @@ impl Member {
                     gauge!(COMMANDS_LAG, "shard" => number.to_string()).set(lag as f64);
                 }
                 Err(error) => {
-                    tracing::warn!(shard = number, %error, "the lag is not known");
+                    tracing::warn!(shard = number, %error, "the lag could not be measured");
                     gauge!(COMMANDS_LAG, "shard" => number.to_string()).set(f64::NAN);
                 }
             }
@@ -240,8 +240,8 @@ impl Owned {
             if halted {
                 tracing::error!(
                     shard,
-                    "the group gives this process a shard that has halted here; hint: if another engine follows it well, stop this \
-                     process, and that one takes over"
+                    "the group assigns to this process a shard that has halted here; hint: if another engine follows it without \
+                     error, stop this process, and that one takes over"
                 );
             }
         }
@@ -258,11 +258,11 @@ impl ConsumerContext for Owned {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Revoke(partitions) => {
-                tracing::info!(shards = ?numbers(partitions), "the group takes shards back");
+                tracing::info!(shards = ?numbers(partitions), "the group revokes shards");
                 self.of(partitions).into_iter().for_each(Control::want_successor);
             }
             Rebalance::Error(error) => {
-                tracing::error!(%error, "the group is in disorder: leading nothing");
+                tracing::error!(%error, "a rebalance failed: leading nothing");
                 resign(&self.controls);
             }
             Rebalance::Assign(_) => {}
@@ -272,9 +272,9 @@ impl ConsumerContext for Owned {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(partitions) = rebalance {
             if let Err(error) = consumer.pause(partitions) {
-                tracing::warn!(%error, "fetching commands in vain");
+                tracing::warn!(%error, "commands could not be paused; they are fetched and dropped");
             }
-            tracing::info!(shards = ?numbers(partitions), "the group gives shards");
+            tracing::info!(shards = ?numbers(partitions), "the group assigns shards");
             for control in self.of(partitions) {
                 control.want_lead(true);
             }

@@ -1,4 +1,4 @@
-//! What is due happens by itself, soon after its time: nobody asks for it.
+//! What is due happens automatically, soon after its time.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -24,7 +24,7 @@ const NEVER: Timestamp = Timestamp(4_000_000_000_000);
 const LIMIT: Duration = Duration::from_secs(10);
 const ANSWER: ResolutionAnswer = ResolutionAnswer::Value(YesValue::YES);
 
-/// A second, and what a machine that does other things may add.
+/// One second, and what a machine with other load may add.
 const LATE_MS: u64 = 1_000;
 
 fn buy(account: AccountId, market: MarketId, time_in_force: TimeInForce) -> Command {
@@ -67,7 +67,8 @@ fn orders_expire_switches_fire_and_dispute_windows_end() {
     drained(&log, LIMIT);
     let now = || SystemClock::default().wall().as_millis();
 
-    // The home of most accounts is another shard than the market's: orders are parked first, and switches instruct.
+    // The home shard of most accounts is not the market's: orders are parked first, and switches
+    // send instructions.
     let (market, [expiring, leaving]) = (world.markets[0], [world.accounts[0], world.accounts[5]]);
     let expires = Timestamp(now() + 1_500);
     asked.push(client.ask(buy(expiring, market, TimeInForce::Gtd { expires })));
@@ -114,7 +115,7 @@ fn orders_expire_switches_fire_and_dispute_windows_end() {
     engine.stop();
 }
 
-/// Its home stands still, so that nobody answers the ask.
+/// The home shard makes no progress, so the ask is not answered.
 #[test]
 fn a_parked_request_is_refused_in_time_and_late_credits_stay() {
     let log = TestLog::create("parked");

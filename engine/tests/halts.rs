@@ -1,4 +1,4 @@
-//! A shard that halts halts alone: the process lives, names it, and leads the others.
+//! A halted shard does not affect others: the process continues, reports it, and leads the others.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -25,7 +25,7 @@ fn a_record_that_cannot_be_decoded_halts_one_shard_in_every_engine_and_again_aft
     halts_alone(&mut one, BROKEN, why);
     others_decide(&log, &client, &world, BROKEN);
 
-    // A second engine halts there as well, and shares the others with the first.
+    // A second engine halts there as well, and leads some of the others.
     let mut two = start("two");
     halts_alone(&mut two, BROKEN, why);
     wait_for("every sound shard is led, by both", LIMIT, || {
@@ -39,13 +39,13 @@ fn a_record_that_cannot_be_decoded_halts_one_shard_in_every_engine_and_again_aft
     });
     others_decide(&log, &client, &world, BROKEN);
 
-    // No restart heals it, and none is prevented by it.
+    // No restart repairs it, and none is prevented by it.
     one.kill();
     two.stop();
     let mut again = start("one");
     halts_alone(&mut again, BROKEN, why);
     others_decide(&log, &client, &world, BROKEN);
-    assert!(again.log().contains("the group gives this process a shard that has halted here"), "{}", again.log());
+    assert!(again.log().contains("the group assigns to this process a shard that has halted here"), "{}", again.log());
     again.stop();
     assert!(!command(&log, "verify").output().unwrap().status.success());
 }
@@ -84,7 +84,7 @@ fn a_broken_chain_halts_one_shard() {
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
     let (client, world) = opened(&log);
     let position = *drained(&log, LIMIT).position(shard(BROKEN));
-    // The present term, and not the next sequence.
+    // The current term, but not the next sequence.
     let gift = Event::Deposited {
         account: world.accounts[0],
         amount: Credits::whole(1_000_000),
@@ -110,11 +110,11 @@ fn a_log_that_was_cut_halts_one_shard() {
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
     let (client, world) = opened(&log);
     engine.stop();
-    // The beginning of the log is gone, and no snapshot makes up for it.
+    // The beginning of the log is missing, and no snapshot replaces it.
     cut_beginning(&log, &log.topics.events, shard(BROKEN), Offset::End);
     std::fs::remove_dir_all(snapshots(&log, folder.path(), BROKEN)).unwrap();
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
-    halts_alone(&mut engine, BROKEN, "going on from sequence 0 takes events from offset 0 on");
+    halts_alone(&mut engine, BROKEN, "continuing from sequence 0 needs events from offset 0 on");
     others_decide(&log, &client, &world, BROKEN);
     engine.stop();
 }

@@ -1,6 +1,7 @@
-//! How fast shards move: after a kill, at an orderly stop, and away from an engine that is frozen and wakes up again.
+//! How fast shards move: after a kill, at an orderly stop, and away from an engine that is frozen
+//! and resumes.
 //!
-//! One test, since it measures: nothing else of this crate runs beside it.
+//! One test, since it measures times: no other test of this crate runs at the same time.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,12 +21,12 @@ use common::{SHARDS, TestLog, wait_for};
 use schemas::{Shard, Timestamp};
 use service::kafka::ConsumerProfile;
 
-/// Required of a kill.
+/// The required time after a kill.
 const KILLED_WITHIN: Duration = Duration::from_secs(3);
-/// The broker puts changes of a group together: one a second (`group.consumer.assignment.interval.ms`). A change soon after
-/// another waits for that, so each measurement begins later.
+/// The broker batches changes of a group: one per second (`group.consumer.assignment.interval.ms`).
+/// A change soon after another waits for that, so each measurement starts later.
 const GROUP_IS_QUIET_AFTER: Duration = Duration::from_millis(1_100);
-/// Half a second is required of an orderly stop, on a machine that does nothing else; tests share theirs.
+/// Half a second is required of an orderly stop on an otherwise idle machine; tests share theirs.
 const STOPPED_WITHIN: Duration = Duration::from_millis(1_500);
 
 #[test]
@@ -58,7 +59,8 @@ fn shards_move_fast_and_a_woken_leader_does_no_harm() {
     let frozen = watch.gap_after(&moved, || signal(&fourth, "-STOP"));
     signal(&fourth, "-CONT");
     println!("frozen: shards {moved:?} lead again after {frozen:?}");
-    // From the log (deposed), or, with nothing of its own under way, from the group before that (resigning).
+    // It learns this from the log (deposed), or, with nothing of its own in flight, earlier from
+    // the group (resigning).
     let told = |log: &str| log.contains("deposed") || log.contains("resigning");
     wait_for("the woken engine gives up its lead", Duration::from_secs(10), || {
         told(&fourth.log()[awake..]).then_some(())
@@ -82,7 +84,7 @@ fn signal(engine: &Engine, name: &str) {
     assert!(Command::new("kill").arg(name).arg(engine.child.id().to_string()).status().unwrap().success());
 }
 
-/// Waits until each shard is led and both engines have some; returns who has which.
+/// Waits until each shard is led and both engines lead some; returns the shards of each.
 fn both_lead(a: &Engine, b: &Engine) -> (Vec<u16>, Vec<u16>) {
     wait_for("both engines lead", Duration::from_secs(20), || {
         let (a, b) = (a.leads(), b.leads());
@@ -90,7 +92,7 @@ fn both_lead(a: &Engine, b: &Engine) -> (Vec<u16>, Vec<u16>) {
     })
 }
 
-/// Notes when each shard's outcomes come.
+/// Records when each shard's outcomes arrive.
 struct Watch {
     end: Arc<AtomicBool>,
     seen: Arc<std::sync::Mutex<BTreeMap<u16, Seen>>>,
@@ -100,11 +102,11 @@ struct Watch {
 #[derive(Clone, Copy)]
 struct Seen {
     terms: usize,
-    /// Of the present term.
+    /// The start of the current term.
     since: Instant,
-    /// Of the last outcome.
+    /// The time of the last outcome.
     last: Instant,
-    /// The pause before the first outcome of the present term.
+    /// The pause before the first outcome of the current term.
     gap: Option<Duration>,
 }
 
@@ -125,7 +127,8 @@ impl Watch {
         Self { end, seen, thread }
     }
 
-    /// Does `what` to the leader of these shards; how long each of them had no outcome until its next term had one.
+    /// Does `what` to the leader of these shards; returns how long each of them had no outcome
+    /// until its next term had one.
     fn gap_after(&self, shards: &[u16], what: impl FnOnce()) -> BTreeMap<u16, Duration> {
         let before = self.seen.lock().unwrap().clone();
         what();

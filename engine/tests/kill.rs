@@ -1,4 +1,4 @@
-//! `kill -9` at any time, under load, again and again: nothing lost, nothing twice.
+//! `kill -9` at any time, under load, repeatedly: nothing is lost, nothing happens twice.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,11 +20,11 @@ use snapshots::Snapshots;
 const KILLS: u32 = 24;
 const RATE: u32 = 500;
 
-/// What the load must lead to all the time.
+/// What the load must cause all the time.
 const OFTEN: &[(&str, u64)] =
     &[("Traded", 100), ("Parked", 500), ("Asked", 500), ("PurseReceived", 500), ("Sent", 1_000)];
 
-/// What the load must have led to besides, so that nothing is killed only while it does not happen.
+/// What the load must have caused besides, so that kills also happen during it.
 const COVERED: &[&str] = &[
     "OrderAmended",
     "AmendRejected",
@@ -76,7 +76,7 @@ fn killed_under_load_nothing_is_lost_and_nothing_happens_twice() {
     let mut progress = Progress::watch(&log);
     let start = Instant::now();
     for _ in 0..KILLS {
-        // Mostly while all shards make progress; sometimes in the middle of a take-over.
+        // Mostly while all shards make progress; sometimes during a takeover.
         if random.below(4) > 0 {
             progress.all_shards_go_on(50);
         }
@@ -118,11 +118,11 @@ fn killed_under_load_nothing_is_lost_and_nothing_happens_twice() {
     );
 }
 
-/// Sees how far each shard's log is, and that all invariants hold there.
+/// Follows the progress of each shard's log, and checks that all invariants hold there.
 struct Progress {
     tail: EventsTail,
     audit: Audit,
-    /// How often the logs were at a cut when they were looked at.
+    /// How often the logs were at a cut when they were checked.
     cuts: u64,
 }
 

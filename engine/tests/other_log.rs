@@ -1,4 +1,4 @@
-//! A log that is not the one, or not all of it: nobody leads it, and nothing is written to it.
+//! Another log, or an incomplete one: no engine leads it, and nothing is written to it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use schemas::{AdminId, Command, Credits, Record, Shard};
 use service::kafka::{ConsumerProfile, consumer_config};
 
-/// A log that an engine has led and left, with snapshots at its end.
+/// Returns a log that an engine has led and left, with snapshots at its end.
 fn left(name: &str) -> (TestLog, tempfile::TempDir) {
     let (log, folder) = (TestLog::create(name), tempfile::tempdir().unwrap());
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
@@ -28,7 +28,7 @@ fn left(name: &str) -> (TestLog, tempfile::TempDir) {
     (log, folder)
 }
 
-/// The first command of a shard without an outcome.
+/// Returns the first command of a shard without an outcome.
 fn next_command(log: &TestLog, shard: Shard) -> u64 {
     let mut audit = Audit::new();
     for (offset, record) in (0..).zip(records(log, &log.topics.events, shard)) {
@@ -53,7 +53,7 @@ fn restore(client: &Client, log: &TestLog, topic: &str, shard: Shard, records: &
     client.flush();
 }
 
-/// A topic is made anew with what it had, but for the last `lost` records of one shard.
+/// Creates a topic again with its records, except the last `lost` of one shard.
 fn lose_end(log: &TestLog, topic: &str, lost: usize) -> usize {
     let all: Vec<(Shard, Vec<Vec<u8>>)> = Shard::all(SHARDS).map(|shard| (shard, records(log, topic, shard))).collect();
     make_anew(log, topic);
@@ -74,7 +74,7 @@ fn a_snapshot_of_another_log_halts_its_shard_before_anything_is_written() {
     let (log, folder) = left("other");
     make_anew(&log, &log.topics.events);
     make_anew(&log, &log.topics.commands);
-    // The log that is there now, longer than the first.
+    // The current log, which is longer than the first.
     let now = folder.path().join("now");
     let mut engine = Engine::start_ready(&log, &now, &[]);
     let (client, world) = opened(&log);
@@ -96,7 +96,7 @@ fn a_snapshot_of_another_log_halts_its_shard_before_anything_is_written() {
         assert!(records(&log, &log.topics.events, shard(BROKEN)) == before, "something was written");
     }
 
-    // As the hint says.
+    // As the hint requires.
     std::fs::remove_dir_all(snapshots(&log, &now, BROKEN)).unwrap();
     let mut engine = Engine::start_ready(&log, &now, &[]);
     leads_all(&engine);
@@ -104,7 +104,7 @@ fn a_snapshot_of_another_log_halts_its_shard_before_anything_is_written() {
     engine.stop();
 }
 
-/// The snapshots of the broken shard are those of an engine that started under `from`.
+/// Replaces the snapshots of the broken shard with those of an engine that started under `from`.
 fn exchange_snapshots(log: &TestLog, from: &Path, to: &Path) {
     let (from, to) = (snapshots(log, from, BROKEN), snapshots(log, to, BROKEN));
     std::fs::remove_dir_all(&to).unwrap();
@@ -117,11 +117,10 @@ fn events_that_have_lost_their_end_are_not_led() {
     let whole = extent(&log, &log.topics.events, shard(BROKEN)).1;
     let end = lose_end(&log, &log.topics.events, 3);
     assert_eq!(end as u64 + 3, whole);
-    // With a snapshot that is ahead, and with none.
-    for why in [
-        format!("read up to {whole} before, and there is 0 to {}", end - 1),
-        "outcomes were there for all commands before".to_owned(),
-    ] {
+    // With a snapshot that is ahead, and without one.
+    for why in
+        [format!("read up to {whole} before), but the log has 0 to {}", end - 1), "all commands before".to_owned()]
+    {
         let mut engine = Engine::start_ready(&log, folder.path(), &[]);
         halts_alone(&mut engine, BROKEN, &why);
         engine.stop();
@@ -129,7 +128,7 @@ fn events_that_have_lost_their_end_are_not_led() {
         let _gone_already = std::fs::remove_dir_all(snapshots(&log, folder.path(), BROKEN));
     }
 
-    // An operator who gives those outcomes up sets the group's offset back.
+    // An operator who gives up those outcomes sets the group's offset back.
     let consumer: BaseConsumer =
         consumer_config(&log.args.kafka, &log.topics.engines_group, ConsumerProfile::Live).create().unwrap();
     let mut back = TopicPartitionList::new();
@@ -144,12 +143,12 @@ fn events_that_have_lost_their_end_are_not_led() {
 #[test]
 fn commands_that_end_before_the_next_are_not_read() {
     let (log, folder) = left("commands-anew");
-    // More than what the engine that left wrote about itself, and nobody has decided.
+    // More than the announcements of the engine that left, which are undecided.
     lose_end(&log, &log.topics.commands, 5);
     let before = extent(&log, &log.topics.events, shard(BROKEN));
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
-    // Up to where is luck: a shard that leads earlier may have written a message to this one.
-    halts_alone(&mut engine, BROKEN, "is next, and there is 0 to ");
+    // The end varies: a shard that leads earlier may have written a message to this one.
+    halts_alone(&mut engine, BROKEN, "is next, but the partition has 0 to ");
     engine.stop();
     assert_eq!(extent(&log, &log.topics.events, shard(BROKEN)), before, "something was written");
 }
@@ -164,10 +163,11 @@ fn commands_made_anew_are_not_decided() {
     client.flush();
     let before = records(&log, &log.topics.events, shard(BROKEN));
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
-    // Which is the last with an outcome is luck: the engine that left wrote about itself, too.
+    // Which command is the last with an outcome varies: the engine that left wrote announcements,
+    // too.
     halts_alone(&mut engine, BROKEN, "is not the one that has the last outcome");
     engine.stop();
-    // Commands are read by a leader alone, which says that it has halted.
+    // Only a leader reads commands, and it records on the log that it has halted.
     let written = records(&log, &log.topics.events, shard(BROKEN)).split_off(before.len());
     let written: Vec<_> = written.iter().map(|bytes| Record::decode(bytes).unwrap()).collect();
     assert!(matches!(written[..], [Record::Term(_), Record::Halted(_)]), "{written:?}");
@@ -176,7 +176,7 @@ fn commands_made_anew_are_not_decided() {
 #[test]
 fn commands_may_lose_their_beginning_up_to_the_next_and_no_further() {
     let (log, folder) = left("commands-cut");
-    // Not to the end: the engine may have left before it had decided what it wrote about itself.
+    // Not to the end: the engine may have left before it decided its own announcements.
     for shard in Shard::all(SHARDS) {
         let next = i64::try_from(next_command(&log, shard)).unwrap();
         cut_beginning(&log, &log.topics.commands, shard, Offset::Offset(next));
@@ -193,8 +193,8 @@ fn commands_may_lose_their_beginning_up_to_the_next_and_no_further() {
     let next = next_command(&log, shard(BROKEN));
     assert!(next < end, "{next} to {end}");
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
-    // What the engine that left wrote about itself is undecided, too. There may be nothing, or already a
-    // message of a shard that leads earlier.
-    halts_alone(&mut engine, BROKEN, &format!("command {next} is next, and there is "));
+    // The announcements of the engine that left are undecided, too. There may be no record, or
+    // already a message of a shard that leads earlier.
+    halts_alone(&mut engine, BROKEN, &format!("command {next} is next, but the partition has "));
     engine.stop();
 }

@@ -1,4 +1,4 @@
-//! What must not count does not, and what is damaged is gone round.
+//! What must not count does not count, and damaged snapshots are skipped.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -53,7 +53,7 @@ fn a_stale_writer_does_not_count_and_a_forged_term_only_interrupts() {
     let before = drained(&log, LIMIT);
     let first_term = before.position(shard(0)).term.unwrap();
 
-    // Somebody else claims the shard; the engine notices, recovers, and takes it back.
+    // Another writer claims the shard; the engine notices, recovers, and takes it back.
     let stranger = Term::new(shard(0), SHARDS, EngineId(7), 1);
     client.write_event(shard(0), &stranger.encode());
     client.flush();
@@ -65,7 +65,7 @@ fn a_stale_writer_does_not_count_and_a_forged_term_only_interrupts() {
     let between = drained(&log, LIMIT);
     assert_eq!(between.terms[0].len(), 3);
 
-    // Writers of both terms that are over go on, with all the right numbers.
+    // Writers of both earlier terms continue, with all the right numbers.
     let position = between.position(shard(0));
     let strangers_term = between_terms(first_term, position.term.unwrap(), &log);
     for term in [first_term, strangers_term] {
@@ -80,7 +80,7 @@ fn a_stale_writer_does_not_count_and_a_forged_term_only_interrupts() {
     engine.stop();
 }
 
-/// The offset of the only term between two others.
+/// Returns the offset of the only term between two others.
 fn between_terms(first: u64, last: u64, log: &TestLog) -> u64 {
     let tail = service::kafka::EventsTail::open(
         &log.args.kafka,
@@ -149,7 +149,8 @@ fn a_damaged_snapshot_is_skipped() {
         snapshots.iter().filter(move |path| path.to_str().unwrap().contains(&format!("shard-{number:03}")))
     };
     assert!(of(1).count() >= 2, "{snapshots:?}");
-    // Shard 1: the newest has a changed byte. Shard 2: all are cut short, so only the log serves.
+    // Shard 1: the newest has a changed byte. Shard 2: all are truncated, so only the log can be
+    // used.
     let newest = of(1).max().unwrap();
     let mut bytes = std::fs::read(newest).unwrap();
     let middle = bytes.len() / 2;

@@ -1,4 +1,4 @@
-//! The log's topics must be what the log needs: at the start, and while a process runs.
+//! The log's topics must have the required configuration: at the start, and while a process runs.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -38,13 +38,13 @@ fn topics_that_keep_fewer_copies_than_is_demanded_are_refused() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(error.contains(refusal), "{error}");
     }
-    // Whoever says nothing demands what production needs.
+    // The default is what production needs.
     let output = command(&log, "run").env_remove("LFG_REPLICATION").env_remove("LFG_MIN_IN_SYNC").output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("copies of a partition = 1, the log needs 3 (--replication)"), "{error}");
 }
 
-/// What `engine topics` sets, one property after the other changed behind its back.
+/// The properties that `engine topics` sets are changed one after the other.
 #[test]
 fn a_topic_that_was_changed_is_refused_at_start_and_seen_while_running() {
     let log = TestLog::create("changed");

@@ -1,4 +1,5 @@
-//! The broker refuses what a leader writes: its producer breaks, and it leads again with another. Nothing is lost.
+//! The broker refuses a leader's records: its producer breaks, and it leads again with another.
+//! Nothing is lost.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +14,7 @@ use common::settings::change_events;
 use common::{SHARDS, TestLog, wait_for};
 use schemas::Timestamp;
 
-/// How often the topic refuses.
+/// How many times the topic refuses.
 const REFUSALS: usize = 4;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -26,11 +27,11 @@ fn a_leader_whose_records_are_refused_leads_again_and_nothing_is_lost() {
     let mut engine = Engine::start_ready(&log, &folder.path().join("engine"), &[]);
     let never = Timestamp(u64::from(u32::MAX) * 1_000);
     let load = Load::start(&log, World::new(log.args.shard_map(), never), 20_261_127, 300);
-    let broken = |engine: &Engine| engine.log().matches("gives up its lead: the writer failed").count();
+    let broken = |engine: &Engine| engine.log().matches("gives up leadership: the writer failed").count();
     for _ in 0..REFUSALS {
         let (before, asked) = (broken(&engine), load.count());
         wait_for("the load goes on", LIMIT, || (load.count() > asked + 100).then_some(()));
-        // Enough for a term, and for no batch of outcomes.
+        // Enough for a term, but not for a batch of outcomes.
         runtime.block_on(change_events(&log, Some(("max.message.bytes", "200"))));
         wait_for("a leader loses its producer", LIMIT, || (broken(&engine) > before).then_some(()));
         runtime.block_on(change_events(&log, None));

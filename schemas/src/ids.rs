@@ -17,8 +17,8 @@ id64! {
 }
 
 id64! {
-    /// A market event: a named group of markets. Derived from its name by [`MarketEventId::of`], so that a name is
-    /// unique over all shards.
+    /// A market event: a named group of markets. Derived from its name by [`MarketEventId::of`], so
+    /// that a name is unique over all shards.
     MarketEventId
 }
 

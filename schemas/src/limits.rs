@@ -8,7 +8,8 @@ pub const SHARDS_MAX: u16 = 128;
 /// Contracts in one order.
 pub const QUANTITY_MAX: u32 = 1_000_000;
 
-/// Credits (in micro-credits) in one deposit or withdrawal, and the budget of one market order: a billion credits.
+/// Credits (in micro-credits) in one deposit or withdrawal, and the budget of one market order: a
+/// billion credits.
 pub const AMOUNT_MAX: i64 = 1_000_000_000 * 1_000_000;
 
 /// Credits (in micro-credits) that a deposit may bring an account to, as far as its home shard

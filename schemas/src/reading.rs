@@ -137,7 +137,7 @@ pub enum RecordFault {
     },
     /// The stored position does not belong to this log: the log is another one, or was truncated
     /// and has grown since.
-    #[error("the stored position is of a log with {}, and this one goes on otherwise", past(.0))]
+    #[error("the stored position belongs to a log with {}, and this log differs", past(.0))]
     OtherLog(Checkpoint),
 }
 

@@ -2,7 +2,8 @@
 
 use bincode::{Decode, Encode};
 
-/// Milliseconds since 1970-01-01 UTC. On the log: the broker's append time of the command, made non-decreasing.
+/// Milliseconds since 1970-01-01 UTC. On the log: the broker's append time of the command, made
+/// non-decreasing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Encode, Decode)]
 pub struct Timestamp(pub u64);
 

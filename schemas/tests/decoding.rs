@@ -1,4 +1,4 @@
-//! Decoding is total: whatever the bytes, an error or a value comes out, with bounded memory; never a panic.
+//! Decoding is total: any bytes give an error or a value, with bounded memory; never a panic.
 
 #![allow(unsafe_code, reason = "an allocator that watches sizes can be written in no other way")]
 
@@ -17,7 +17,7 @@ use schemas::reading::{Checkpoint, LogReader};
 use schemas::record::Chain;
 use schemas::*;
 
-/// Counts what each thread has allocated, and the most that it had at once.
+/// Counts the bytes that each thread has allocated, and their maximum.
 struct Watching;
 
 thread_local! {
@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Watching {
         unsafe { System.alloc(layout) }
     }
 
-    // Not by filling: a text whose length lies must not cost the time to write it.
+    // Not by filling: a text with a false length must not cost the time to write it.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         taken(layout);
         unsafe { System.alloc_zeroed(layout) }
@@ -52,7 +52,7 @@ unsafe impl GlobalAlloc for Watching {
 #[global_allocator]
 static WATCHING: Watching = Watching;
 
-/// The most that `work` has allocated at once.
+/// Returns the maximum that `work` has allocated at once.
 fn peak_of(work: impl FnOnce()) -> usize {
     let before = LIVE.get();
     PEAK.set(before);
@@ -60,18 +60,19 @@ fn peak_of(work: impl FnOnce()) -> usize {
     (PEAK.get() - before).cast_unsigned()
 }
 
-/// Memory that vectors may take before their elements are read; what `codec` claims for itself.
+/// Memory that vectors may take before their elements are read: the limit that `codec` sets.
 const MEMORY_MAX: usize = 8 * RECORD_BYTES_MAX;
 
-/// Memory that each byte of a record may become once it is read: the smallest event takes 8 bytes, and 128 in memory.
+/// Bytes of memory for each byte of a record: the smallest event takes 8 bytes, and 128 in memory.
 const EXPANSION_MAX: usize = 32;
 
-/// What decoding a record of `bytes` bytes may take: what is claimed and not read, and what was read.
+/// Returns the memory that decoding a record of `bytes` bytes may take: what is claimed and not
+/// read, and what was read.
 fn memory_max(bytes: usize) -> usize {
     MEMORY_MAX + (EXPANSION_MAX * bytes).min(2 * MEMORY_MAX)
 }
 
-/// Feeds `bytes` to every decoder there is. Returns for all of them, or the test fails.
+/// Passes `bytes` to every decoder. Each must return, or the test fails.
 fn decode_as_everything(bytes: &[u8]) {
     let peak = peak_of(|| {
         let _ = Record::decode(bytes);
@@ -87,7 +88,7 @@ fn decode_as_everything(bytes: &[u8]) {
     assert!(peak <= memory_max(bytes.len()), "{peak} bytes of memory for {} bytes", bytes.len());
 }
 
-/// Records of commands that are right, to be spoilt.
+/// Returns valid records of commands, to be damaged.
 fn command_records() -> Vec<Vec<u8>> {
     let record = |(_, command)| CommandRecord::new(values::COMMAND_ID, command);
     values::commands().into_iter().map(|named| record(named).encode()).collect()
@@ -97,7 +98,7 @@ fn outcome_record(events: Vec<Event>) -> Vec<u8> {
     Outcome { events, ..values::outcome() }.encode(Chain::default()).0
 }
 
-/// Records of the events topic that are right, to be spoilt.
+/// Returns valid records of the events topic, to be damaged.
 fn event_records() -> Vec<Vec<u8>> {
     let mut records = vec![values::term().encode(), values::outcome().encode(Chain::default()).0];
     records.extend(values::events().into_iter().map(|(_, event)| outcome_record(vec![event])));
@@ -108,7 +109,7 @@ fn records() -> Vec<Vec<u8>> {
     [command_records(), event_records()].concat()
 }
 
-/// A command with what it came with. Without its last frame it is one that came with nothing.
+/// Returns a command with its origin. Without its last frame it is a command without an origin.
 fn traced_record() -> Vec<u8> {
     let origin = Some(Box::new(values::came_with()));
     CommandRecord { origin, ..CommandRecord::new(values::COMMAND_ID, Command::AdvanceTime) }.encode()
@@ -119,7 +120,7 @@ fn frame(kind: u16, needs: u16, body: &[u8]) -> Vec<u8> {
     [length.as_slice(), &kind.to_le_bytes(), &needs.to_le_bytes(), body].concat()
 }
 
-/// An outcome which says that it has `count` events, and has these frames.
+/// Returns an outcome that claims `count` events, and has these frames.
 fn outcome_of(count: usize, frames: &[u8]) -> Vec<u8> {
     let empty = outcome_record(Vec::new());
     let top = &empty[1 + HEAD_BYTES..empty.len() - size_of::<Chain>() - size_of::<u32>()];
@@ -162,7 +163,7 @@ fn what_a_command_came_with_is_whole_or_absent() {
 #[test]
 fn every_byte_too_many_is_an_error() {
     for mut bytes in command_records() {
-        // Behind a command stand frames.
+        // Frames follow a command.
         bytes.push(0);
         assert_eq!(CommandRecord::decode(&bytes), Err(DecodeError::Truncated));
     }
@@ -187,7 +188,7 @@ fn every_flipped_bit_of_every_record_is_survived() {
 fn every_length_that_lies_is_an_error_without_its_memory() {
     let lengths = [1 << 10, 1 << 20, 1 << 25, 1 << 32, 1 << 48, 1 << 60, u64::MAX / 2, u64::MAX - 1, u64::MAX];
     for record in records() {
-        // Wherever a length may stand, and also where none does.
+        // At every offset where a length may be, and also where none is.
         for at in 0..record.len().saturating_sub(8) {
             for length in lengths {
                 let mut bytes = record.clone();
@@ -198,8 +199,8 @@ fn every_length_that_lies_is_an_error_without_its_memory() {
     }
 }
 
-/// `value` ends with an empty vector whose length is made to lie. As many elements as memory may be claimed for are allocated
-/// before the bytes run out, one more is not.
+/// `value` ends with an empty vector whose length is falsified. A length that memory allows is
+/// allocated before the bytes run out; one more is not.
 fn claims_before_it_allocates<T: Encode + Decode<()> + Debug>(value: &T, element_bytes: usize) {
     let mut bytes = bytes_of(value);
     let length_at = bytes.len() - size_of::<u64>();
@@ -243,7 +244,8 @@ fn parked_batch(requests: Vec<BatchRequest>) -> Parked {
     }
 }
 
-/// A full record of boxes and vectors within the vector of events, each with the elements that grow most when they are read.
+/// A full record of boxes and vectors within the vector of events, each with the elements that grow
+/// most when they are read.
 #[test]
 fn a_full_record_of_nested_values_is_read_in_bounded_memory() {
     let cancel = BatchRequest::Cancel(OrderRef::Id(OrderId(5)));
@@ -260,7 +262,7 @@ fn a_full_record_of_nested_values_is_read_in_bounded_memory() {
     assert!((requests..=memory_max(bytes.len())).contains(&peak), "{peak} bytes of memory");
 }
 
-/// Nothing is smaller on the log than an event that is passed over.
+/// Nothing is smaller on the log than a skipped event.
 #[test]
 fn a_full_record_of_unknown_events_is_read_in_bounded_memory() {
     let count = (RECORD_BYTES_MAX - outcome_of(0, &[]).len()) / HEAD_BYTES;
@@ -272,7 +274,8 @@ fn a_full_record_of_unknown_events_is_read_in_bounded_memory() {
     assert!((count * size_of::<Event>()..=memory_max(bytes.len())).contains(&peak), "{peak} bytes of memory");
 }
 
-/// A count of events allocates no more than the bytes behind it can be; the length of a frame nothing at all.
+/// A false count of events allocates no more than the bytes after it can contain; a false frame
+/// length allocates nothing.
 #[test]
 fn counts_and_frames_that_lie_allocate_nothing() {
     let lies = [outcome_of(u32::MAX as usize, &frame(9_999, 0, &[1, 2, 3])), {
@@ -292,7 +295,7 @@ fn an_event_that_is_none_is_an_error() {
     assert_eq!(Record::decode(&outcome_of(1, &frame(0, 0, &[1, 2]))), Err(DecodeError::Kind(0)));
 }
 
-/// As many events as may be, and after them a vector whose length lies.
+/// The maximum number of events, followed by a vector with a false length.
 #[test]
 fn a_lie_behind_a_full_vector_is_an_error_in_bounded_memory() {
     let count = MEMORY_MAX / size_of::<Event>() - 8;
@@ -328,7 +331,7 @@ proptest! {
         decode_as_everything(&bytes);
     }
 
-    /// Random bodies behind a right head get further into the decoder.
+    /// Random bodies after a valid head reach more of the decoder.
     #[test]
     fn random_bodies_are_survived(
         kind in 0_u16..=3, needs in 0_u16..=2, body in prop::collection::vec(any::<u8>(), 0..300), id in any::<bool>(),
@@ -337,7 +340,7 @@ proptest! {
         decode_as_everything(&[&[VERSION], id.as_slice(), &frame(kind, needs, &body)].concat());
     }
 
-    /// Random events in a right outcome get further still.
+    /// Random events in a valid outcome reach even more.
     #[test]
     fn random_events_are_survived(
         events in prop::collection::vec((0_u16..60, 0_u16..=2, prop::collection::vec(any::<u8>(), 0..60)), 0..8),

@@ -1,8 +1,9 @@
-//! Golden bytes: every command, event, message and record, as the log holds them in format version 3.
+//! Golden bytes: every command, event, message and record, as the log has them in format version 3.
 //!
-//! `golden/version-3/*.hex` has one line a value, `NAME HEX`. **Lines are never edited and never removed** once a release
-//! wrote the version: a log holds these bytes for ever, and a change that breaks one of them cannot read its own past.
-//! Adding is the only way: a variant without a line makes a test fail that prints the line to append.
+//! `golden/version-3/*.hex` has one line per value, `NAME HEX`. **Lines are never edited and never
+//! removed** once a release wrote the version: a log keeps these bytes permanently, and a build
+//! that breaks one of them cannot read its own past. Lines are only added: a variant without a line
+//! fails a test, which prints the line to append.
 
 mod later;
 mod values;
@@ -14,7 +15,7 @@ use schemas::codec::{self, DecodeError};
 use schemas::record::Chain;
 use schemas::{Command, CommandRecord, Event, Message, Outcome, Quarantined, Record, Term, TimeInForce};
 
-/// Checks each value against its golden line, both ways, and that no line is left without a value.
+/// Checks each value against its golden line, in both directions, and that every line has a value.
 fn check<T: PartialEq + Debug>(
     golden: &str,
     values: &[(String, T)],
@@ -41,7 +42,7 @@ fn check<T: PartialEq + Debug>(
     assert!(lines.is_empty(), "golden bytes whose value is gone: {:?}", lines.keys());
 }
 
-/// Every name that the exhaustive match knows has at least one value.
+/// Checks that every name of the exhaustive match has at least one value.
 fn covers<T>(variants: &[&str], values: &[(String, T)]) {
     for variant in variants {
         let covered = values.iter().any(|(name, _)| name.split('/').next() == Some(variant));
@@ -66,7 +67,7 @@ fn every_command() {
     );
 }
 
-/// What a command came with stands behind it.
+/// The origin follows the command.
 #[test]
 fn a_command_with_its_origin() {
     let plain = CommandRecord::new(values::COMMAND_ID, Command::AdvanceTime);
@@ -77,7 +78,7 @@ fn a_command_with_its_origin() {
         CommandRecord::encode,
         |bytes| CommandRecord::decode(bytes).expect("golden bytes decode"),
     );
-    // A reader passes over other frames there, as long as it need not know them.
+    // A reader skips other frames there if it need not know them.
     let later = |needs| [plain.encode(), later::unknown(needs)].concat();
     assert_eq!(CommandRecord::decode(&later(0)), Ok(plain.clone()));
     assert!(matches!(CommandRecord::decode(&later(later::NEXT)), Err(DecodeError::Newer { .. })));
@@ -131,7 +132,7 @@ fn every_record() {
     );
 }
 
-/// The names of what carries data on the log and is one word in JSON and SQL.
+/// The names of enums that have data on the log and are one word in JSON and SQL.
 #[test]
 fn every_time_in_force_has_its_name() {
     let golden = ["GTC", "GTD", "IOC", "FOK"];
@@ -139,7 +140,7 @@ fn every_time_in_force_has_its_name() {
     assert_eq!(values::times_in_force().map(TimeInForce::name), golden);
 }
 
-/// The small words: codes are on the log, names are in JSON and SQL. Both are public.
+/// Enums without data: codes are on the log, names are in JSON and SQL. Both are public.
 #[test]
 fn every_code_and_name() {
     let codes = values::codes();

@@ -1,5 +1,5 @@
-//! Tomorrow's bytes, read by today's build: what may be passed over is, what must be known stops the reader and says what
-//! to install.
+//! Bytes of a later build, read by the current build: what readers may skip is skipped, what must
+//! be known stops the reader and names the build to install.
 
 mod later;
 mod values;
@@ -13,7 +13,7 @@ use schemas::{
     AdminId, Command, CommandRecord, Event, Message, NewOrder, Outcome, Record, Rejection, Shard, VOCABULARY, codec,
 };
 
-/// An outcome of these events, chained; `more` are fields that it has behind them.
+/// A chained outcome of these events; `more` are fields after them.
 fn outcome(events: &[Vec<u8>], more: &[u8]) -> Vec<u8> {
     later::outcome(&values::empty(), events, more, Chain::default()).0
 }
@@ -61,7 +61,7 @@ fn an_event_of_a_new_kind_is_passed_over() {
     assert_eq!(events_of(&bytes), Ok(vec![before, Event::Unknown { kind: KIND }, after]));
 }
 
-/// The first kinds that today's build does not know.
+/// The first kinds that the current build does not know.
 #[test]
 fn the_next_kinds_are_not_known() {
     let kind = u16::try_from(values::EVENTS.len()).unwrap() + 1;
@@ -75,10 +75,10 @@ fn the_next_kinds_are_not_known() {
 fn an_event_that_must_be_known_stops_the_reader() {
     let newer = DecodeError::Newer { kind: KIND, needs: NEXT, reads: VOCABULARY, install: None };
     assert_eq!(events_of(&outcome(&[later::unknown(NEXT)], &[])), Err(newer.clone()));
-    // A known kind whose new field may not be missed.
+    // A known kind whose new field readers must not miss.
     let written = event(&known()[0], NEXT, &[1]);
     assert!(matches!(events_of(&outcome(&[written], &[])), Err(DecodeError::Newer { needs: NEXT, .. })));
-    // What today's vocabulary has is read, whatever it needs.
+    // What the current vocabulary includes is read, whatever it needs.
     let written = event(&known()[0], VOCABULARY, &[]);
     assert_eq!(events_of(&outcome(&[written], &[])), Ok(vec![known()[0].clone()]));
     assert!(newer.to_string().contains("install a build that reads it"), "{newer}");
@@ -91,7 +91,7 @@ fn a_new_code_is_read_as_unknown_and_its_name_has_the_number() {
     let read: Event = codec::decode_exact(&bytes).unwrap();
     let Event::Rejected { code } = read else { panic!("{read:?}") };
     assert_eq!((code, code.code(), code.to_string().as_str()), (Rejection::Unknown(9_999), 9_999, "unknown-9999"));
-    // Whoever knows it reads the name that an older build gave it.
+    // A build that knows the code can parse the name that an older build gave it.
     assert_eq!("unknown-9999".parse(), Ok(code));
     assert_eq!("unknown-302".parse(), Ok(Rejection::PositionInsufficient));
     assert!(["unknown-", "unknown-x", "unknown-65536"].iter().all(|text| text.parse::<Rejection>().is_err()));
@@ -136,7 +136,8 @@ fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
     assert!(fault.to_string().ends_with("this build reads 1: install build 0.7.8 or a later one"), "{fault}");
     assert_eq!(reader.position().offset, 2, "on an error nothing has changed");
 
-    // A reader that began behind the term says where its build is named; without a term nobody knows.
+    // A reader that started after the term states where its build is named; without a term it does
+    // not know the build.
     let cause = Cause { offset: 0, ..values::outcome().cause };
     let first = Outcome { term: 0, sequence: 1, cause, ..values::outcome() }.encode(Chain::default()).0;
     assert!(matches!(reader.read(2, &first), Ok(ReadRecord::Outcome(_))));
@@ -169,7 +170,7 @@ fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
         assert_eq!(CommandRecord::decode(&bytes), Err(error));
         assert_eq!(CommandRecord::id_of(&bytes), Some(id));
     }
-    // Its id is that of a command which is answered elsewhere.
+    // Its id is that of a command that is answered elsewhere.
     let between_shards = [
         Command::Receive { from: Shard::new(1).unwrap(), number: 2, message: Message::Return(Vec::new()) },
         Command::Acknowledge { to: Shard::new(1).unwrap(), number: 2 },
@@ -183,7 +184,7 @@ fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
     assert_eq!(CommandRecord::id_of(&[&[VERSION + 1], &bytes[1..]].concat()), None);
 }
 
-/// The first outcome, which everybody reads.
+/// The first outcome, which every build reads.
 fn plain_outcome() -> Outcome {
     let cause = Cause { offset: 0, ..values::empty().cause };
     Outcome { term: 0, sequence: 1, cause, ..values::empty() }
@@ -198,7 +199,7 @@ fn with_term() -> LogReader {
     reader
 }
 
-/// One that goes on from there, and has not read the term.
+/// A reader that continues from there, and has not read the term.
 fn behind_term() -> LogReader {
     let term = values::term();
     let mut reader = LogReader::new(term.shard, term.shards, *with_term().position());
@@ -206,7 +207,7 @@ fn behind_term() -> LogReader {
     reader
 }
 
-/// A reader that began behind the term still learns what to install: a raise names it.
+/// A reader that started after the term still learns what to install: a raise names the build.
 #[test]
 fn a_raise_names_the_build_to_install() {
     let raised = |to| Event::VocabularyRaised { to, install: BUILD, by: Some(AdminId(1)) };
@@ -219,14 +220,14 @@ fn a_raise_names_the_build_to_install() {
     for mut reader in [with_term(), behind_term()] {
         let fault = reader.clone().read(2, &bytes(NEXT)).unwrap_err().fault;
         assert_eq!(fault, RecordFault::Newer { needs: NEXT, reads: VOCABULARY, writer: WrittenBy::Build(BUILD) });
-        // Whoever knows it reads on.
+        // A reader that knows the vocabulary continues.
         let mut next = reader.clone().knowing(NEXT);
         assert!(matches!(next.read(2, &bytes(NEXT)), Ok(ReadRecord::Outcome(_))));
         assert!(matches!(reader.read(2, &bytes(VOCABULARY)), Ok(ReadRecord::Outcome(_))));
     }
 }
 
-/// So does whatever needs more: its outcome names the build behind its events.
+/// The same holds for any event that needs more: its outcome names the build after its events.
 #[test]
 fn an_outcome_names_the_build_to_install() {
     let named = [9, 0, 8, 0, 7, 0];
@@ -237,7 +238,7 @@ fn an_outcome_names_the_build_to_install() {
         let fault = behind_term().read(2, &bytes).unwrap_err().fault;
         assert_eq!(fault, RecordFault::Newer { needs: NEXT, reads: VOCABULARY, writer });
     }
-    // What everybody reads names nobody.
+    // An outcome that every build reads names no build.
     let outcome = Outcome { events: known(), ..empty };
     let plain = outcome.encode(Chain::default());
     let needing = Outcome { events: vec![Event::VocabularyRaised { to: 1, install: BUILD, by: None }], ..outcome };

@@ -1,7 +1,9 @@
-//! The reading rule, exhaustively: every short history that two or three writers and a careless broker can produce,
-//! read by `Reader` and by a naive model that looks the whole history over again at every record.
+//! Tests the read rule exhaustively: every short history that two or three writers and an
+//! unreliable broker can produce, read by `Reader` and by a naive model that examines the whole
+//! history again at every record.
 //!
-//! A history that breaks the log ends there (the reader halts), so the tree of histories stays small enough to walk whole.
+//! A history that breaks the log ends there (the reader halts), so the tree of histories stays
+//! small enough to walk completely.
 
 mod later;
 mod values;
@@ -28,30 +30,31 @@ fn reader(position: Checkpoint) -> LogReader {
     LogReader::new(shard(), SHARDS, position)
 }
 
-/// What may stand next on the log.
+/// The possible next record of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     /// Writer 0, 1 or 2 takes over (again).
     Term(usize),
-    /// Writer 0, 1 or 2 writes what it believes to be the next outcome. Stale if somebody else took over since.
+    /// Writer 0, 1 or 2 writes what it believes to be the next outcome. Stale if another took over
+    /// since.
     Next(usize),
-    /// As if a former term's writer knew everything: all is right but the term.
+    /// An outcome of an earlier term's writer that is right in everything but the term.
     StaleButPerfect,
-    /// A former term's writer is of a later build, and raises the vocabulary.
+    /// An earlier term's writer is of a later build, and raises the vocabulary.
     StaleRaise,
     /// The current writer raises the vocabulary above what this build reads.
     Raise,
-    /// The record before is delivered again, at its own offset.
+    /// The previous record is delivered again, at its own offset.
     Repeated,
     /// The first record is delivered again.
     FirstAgain,
-    /// The broker used an offset for itself; then the current writer goes on.
+    /// The broker used an offset for itself; then the current writer continues.
     Gap,
-    /// The current writer goes on after a command that it has lost.
+    /// The current writer continues after a command that it has lost.
     CommandLost,
-    /// The current term's outcome, a sequence too far.
+    /// The current term's outcome, with a sequence that is one too high.
     SequenceAhead,
-    /// The current term's outcome, the last sequence again.
+    /// The current term's outcome, with the last sequence again.
     SequenceAgain,
     /// The current term's outcome with another chain.
     WrongChain,
@@ -63,7 +66,7 @@ enum Step {
     ForeignShard,
     /// A term of a log with another number of shards.
     ForeignShards,
-    /// Bytes that are no record.
+    /// Bytes that are not a record.
     Garbage,
     /// A record of a kind that a later build added.
     UnknownKind,
@@ -102,7 +105,8 @@ const STEPS: [Step; 23] = {
 
 type Written = (u64, Vec<u8>);
 
-/// A writer's belief, folded by itself: right when it took over, out of date once another one did.
+/// A writer's belief, folded by the writer alone: right when it took over, out of date once another
+/// one did.
 #[derive(Clone, Copy, Default)]
 struct Writer {
     term: u64,
@@ -111,13 +115,13 @@ struct Writer {
     command: u64,
 }
 
-/// All that was delivered so far, and what the writers believe.
+/// All that was delivered so far, and the beliefs of the writers.
 #[derive(Clone, Default)]
 struct World {
     delivered: Vec<Written>,
     next_offset: u64,
     writers: [Option<Writer>; 3],
-    /// Who took over last, and who before.
+    /// The current writer and the previous one.
     current: Option<usize>,
     former: Option<u64>,
     /// The last belief of a current writer: what a new one learns by reading.
@@ -125,7 +129,7 @@ struct World {
 }
 
 impl World {
-    /// The world after `step`; `None` if the step cannot be taken yet.
+    /// Returns the world after `step`; `None` if the step is not possible yet.
     fn after(&self, step: Step) -> Option<Self> {
         let mut world = self.clone();
         let offset = world.next_offset;
@@ -181,7 +185,8 @@ impl World {
         term(shard(), SHARDS, writer as u64)
     }
 
-    /// What `writer` writes next, after it has lost `skipped` commands. Its belief moves on whether or not it counts.
+    /// Returns what `writer` writes next, after it has lost `skipped` commands. Its belief advances
+    /// whether or not the record counts.
     fn next(&mut self, writer: usize, skipped: u64) -> Option<Vec<u8>> {
         let belief = self.writers[writer]?;
         let bytes = outcome(belief, 1, skipped);
@@ -219,13 +224,14 @@ fn outcome(writer: Writer, ahead: u64, skipped: u64) -> Vec<u8> {
     outcome.encode(writer.chain).0
 }
 
-/// An outcome with an event that this build must know, and does not.
+/// An outcome with an event that this build must know, but does not.
 fn raise(writer: Writer) -> Vec<u8> {
     let Ok(Record::Outcome(plain, _)) = Record::decode(&outcome(writer, 1, 0)) else { panic!("an outcome") };
     later::outcome(&plain, &[later::unknown(VOCABULARY + 1)], &[], writer.chain).0
 }
 
-/// What the last record of a history is, found by looking at the whole history with no memory but the history itself.
+/// The meaning of the last record of a history, determined from the whole history without other
+/// memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Meaning {
     NewTerm,
@@ -234,12 +240,12 @@ enum Meaning {
     Halt,
 }
 
-/// The term of an outcome: the first field behind the version and the frame's head.
+/// Returns the term of an outcome: the first field after the version and the frame's head.
 fn term_in(outcome: &[u8]) -> u64 {
     u64::from_le_bytes(*outcome[1 + HEAD_BYTES..].first_chunk().expect("a field"))
 }
 
-/// The facts of an unbroken history, and the term it ends in.
+/// Returns the outcomes of an unbroken history, and the term it ends in.
 fn look_over(history: &[Written]) -> (Vec<(Outcome, Chain)>, Option<u64>) {
     let mut facts = Vec::new();
     let mut term = None;
@@ -265,7 +271,7 @@ fn meaning(history: &[Written]) -> Meaning {
         Ok(Record::Term(term)) if term.vocabulary > VOCABULARY => Meaning::Halt,
         Ok(Record::Term(term)) if (term.shard, term.shards) == (shard(), SHARDS) => Meaning::NewTerm,
         Ok(Record::Term(_)) => Meaning::Halt,
-        // Neither begins a term nor is a fact.
+        // Neither begins a term nor is an outcome.
         Ok(Record::Quarantine(quarantine)) if quarantine.shard != shard() => Meaning::Halt,
         Ok(Record::Halted(_) | Record::Quarantine(_) | Record::Unknown { .. }) => Meaning::Nothing,
         Ok(Record::Outcome(outcome, chain)) => {
@@ -310,7 +316,8 @@ fn read_on(position: Checkpoint, history: &[Written]) -> Result<Checkpoint, Brok
     Ok(*reader.position())
 }
 
-/// What a reader is given that starts from `position`, which was stored after record `at` of `history`.
+/// Returns what a reader reads that starts from `position`, which was stored after record `at` of
+/// `history`.
 fn from_start(position: &Checkpoint, history: &[Written], at: usize) -> Vec<Written> {
     let read = history[..=at].iter().filter(|(offset, _)| *offset >= position.start());
     read.chain(&history[at + 1..]).cloned().collect()
@@ -321,7 +328,7 @@ struct Walk {
     histories: u64,
     halted: u64,
     stale: u64,
-    /// Positions after each record of the history at hand.
+    /// Positions after each record of the current history.
     positions: Vec<Checkpoint>,
 }
 
@@ -357,7 +364,8 @@ impl Walk {
         }
     }
 
-    /// From any stored position, going on, starting over and hearing everything twice all lead to the same place.
+    /// From any stored position, continuing, restarting and reading everything twice all lead to
+    /// the same position.
     fn every_split_agrees(&self, history: &[Written]) {
         let end = self.positions.last().copied().expect("an unbroken history");
         for (at, position) in self.positions.iter().enumerate() {
@@ -405,8 +413,8 @@ fn sound_histories(depth: usize) -> Vec<(Vec<Written>, Vec<Checkpoint>)> {
     found
 }
 
-/// Whichever log a position meets that is longer than the position: either the log leads to just this position, or the
-/// reader says that it is another log, before it takes anything from it.
+/// For a position and any log longer than the position: either the log leads to exactly this
+/// position, or the reader reports that it is another log, before it accepts anything from it.
 #[test]
 fn a_position_is_read_on_in_its_own_log_alone() {
     let logs = sound_histories(4);
@@ -421,8 +429,9 @@ fn a_position_is_read_on_in_its_own_log_alone() {
             let first = readings.find(|(reading, verified)| reading != &Ok(ReadRecord::Ignored) || *verified);
             let Some((first, verified)) = first else { panic!("{position:?} was not looked for in {log:?}") };
             if verified && !found.contains(position) {
-                // Terms are not chained: the same outcome may count in one log and come too late in another. No log was
-                // seen to be cut and to go on with the same bytes at the same place.
+                // Terms are not chained: the same outcome may count in one log and be stale in
+                // another. No log was seen to be cut and to continue with the same bytes at the
+                // same offset.
                 late += 1;
                 let place = log.iter().position(|(offset, _)| *offset == position.anchor).expect("it was read");
                 assert!(log[place].1.ends_with(&position.chain.0), "{position:?} in {log:?}");
@@ -454,7 +463,7 @@ fn a_log_that_ends_before_the_position_was_looked_for_verifies_nothing() {
     assert!(reader.is_verified() && reader.next_offset() == 3);
 }
 
-/// One line of the table above `admit` each, at a position that has seen something.
+/// One check for each line of the table above `admit`, at a position after some records.
 #[test]
 fn the_table_row_by_row() {
     let position =
@@ -479,9 +488,9 @@ fn the_table_row_by_row() {
     // | Term of this shard and number of shards | a new writer | adopt | also after a gap
     check(20, term(shard(), SHARDS), false, Ok(Admission::Adopt));
     check(25, term(shard(), SHARDS), false, Ok(Admission::Adopt));
-    // | a kind that may be passed over | a later build wrote it | skip |
+    // | a kind that readers may skip | a later build wrote it | skip |
     check(20, Record::Unknown { kind: 77 }, false, Ok(Admission::Skip));
-    // | Term of a vocabulary that this build lacks | a later build leads | halt | wherever it says that it is
+    // | Term of a vocabulary that this build lacks | a later build leads | halt | wherever the term claims to be
     let newer = |shard| Term { vocabulary: VOCABULARY + 1, ..term_of(shard, SHARDS, 1) };
     let writer = WrittenBy::Build(newer(other).build);
     for shard in [shard(), other] {
@@ -492,13 +501,13 @@ fn the_table_row_by_row() {
             Err(RecordFault::Newer { needs: VOCABULARY + 1, reads: VOCABULARY, writer }),
         );
     }
-    // | Halted, of this shard and the current term | nobody decides | tell | else skip
+    // | Halted, of this shard and the current term | the leader has halted | report | otherwise skip
     let halted =
         |shard, term| Record::Halted(LeaderHalted { shard, term, engine: EngineId(1), reason: Reason::of("a test") });
     check(20, halted(shard(), 10), false, Ok(Admission::Apply));
     check(20, halted(shard(), 9), false, Ok(Admission::Skip));
     check(20, halted(other, 10), false, Ok(Admission::Skip));
-    // | Quarantine, of this shard, by two admins | something is put aside | note | by one: nothing
+    // | Quarantine, of this shard, by two admins | a record is quarantined | note | by one: not valid
     let quarantine = |shard, seconded| {
         let (what, reason) = (Quarantined::Record { offset: 17 }, Reason::of("a test"));
         Record::Quarantine(Quarantine { shard, what, by: AdminId(1), seconded: AdminId(seconded), reason })
@@ -512,12 +521,12 @@ fn the_table_row_by_row() {
     // | Outcome, term before the current one | a stale writer still alive | skip | however right the rest is
     check(20, outcome(Outcome { term: 9, ..next.clone() }), true, Ok(Admission::Skip));
     check(20, outcome(Outcome { term: 0, sequence: 99, ..next.clone() }), false, Ok(Admission::Skip));
-    // | Outcome, term after the current one, or none | a term nobody began | halt |
+    // | Outcome, term after the current one, or none | a term that never began | halt |
     check(20, outcome(Outcome { term: 11, ..next.clone() }), true, Err(RecordFault::UnknownTerm(11)));
     let fresh = Checkpoint::default();
     let first = outcome(Outcome { term: 0, sequence: 1, ..next.clone() });
     assert_eq!(admit(&fresh, (shard(), SHARDS, VOCABULARY), 0, &first, true), Err(RecordFault::UnknownTerm(0)));
-    // | Outcome, current term, next in every way | the next fact | apply | also after a gap in the events' offsets
+    // | Outcome, current term, next in every way | the next outcome | apply | also after a gap in the events' offsets
     check(20, outcome(next.clone()), true, Ok(Admission::Apply));
     check(30, outcome(next.clone()), true, Ok(Admission::Apply));
     // | Outcome, current term, other | the log is broken | halt |

@@ -1,4 +1,4 @@
-//! The yardstick: BTreeMap + VecDeque + HashMap, as anybody would write it.
+//! The baseline: BTreeMap + VecDeque + HashMap, as a straightforward implementation.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -29,7 +29,8 @@ impl Baseline {
         self.books[book].asks.first_key_value().map(|(price, _)| *price)
     }
 
-    /// As [`Matcher::add`]; tells each maker that left, in order, and returns whether the order rests.
+    /// Like [`Matcher::add`]; also reports each maker that left the book, in order, and returns
+    /// whether the order rests.
     pub fn add_and_tell(&mut self, book: usize, order: Add, tape: &mut Tape, mut gone: impl FnMut(u64)) -> bool {
         let Book { bids, asks, orders } = &mut self.books[book];
         let mut left = order.quantity;

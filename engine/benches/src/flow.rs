@@ -1,4 +1,5 @@
-//! The reference order flow, specified to the byte: deterministic, with known trades, quantity, hash and SHA-256.
+//! The reference order flow, specified to the byte: deterministic, with known trades, quantity,
+//! hash and SHA-256.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,7 @@ const SEED: u64 = 20_261_122;
 const PREFILL: usize = 50_000;
 const COMMANDS: usize = 5_000_000;
 
-/// What kind of flow.
+/// The variant of a flow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Variant {
     /// Cancel-heavy.
@@ -21,14 +22,14 @@ pub enum Variant {
     B,
 }
 
-/// A flow that came out as its specification says.
+/// A flow that matches its specification.
 pub struct Flow {
     pub variant: Variant,
     pub books: usize,
     /// Not timed.
     pub prefill: Vec<Command>,
     pub commands: Vec<Command>,
-    /// What the commands must trade.
+    /// The expected trades of the commands.
     pub expected: Tape,
 }
 
@@ -41,10 +42,10 @@ const KNOWN: [(Variant, usize, u64, u64, u64, [u8; 4]); 4] = [
 ];
 
 impl Flow {
-    /// Makes a flow.
+    /// Generates a flow.
     ///
     /// # Panics
-    /// If it does not come out as specified.
+    /// If it does not match its specification.
     pub fn make(variant: Variant, books: usize) -> Self {
         let known =
             KNOWN.iter().find(|known| (known.0, known.1) == (variant, books)).expect("one of the specified flows");
@@ -55,13 +56,14 @@ impl Flow {
         flow
     }
 
-    /// A flow's first commands, and no more: for runs under an instrument that makes everything slow. What they trade is the
-    /// baseline's word alone.
+    /// Returns only a flow's first commands: for runs under a slow instrument. The expected trades
+    /// are those of the baseline.
     pub fn start(variant: Variant, books: usize, commands: usize) -> Self {
         Maker::new(variant, books).make(commands)
     }
 
-    /// The flow's first commands, for books too slow for all of them, with what the baseline trades on them.
+    /// Returns the flow's first commands, for books too slow for all of them, with the trades of
+    /// the baseline.
     pub fn prefix(mut self, commands: usize) -> Self {
         let mut baseline = Baseline::new(self.books);
         run(&mut baseline, &self.prefill);
@@ -70,7 +72,7 @@ impl Flow {
         self
     }
 
-    /// Its name in tables.
+    /// Returns its name in tables.
     pub fn name(&self) -> String {
         format!("{:?}×{}", self.variant, self.books)
     }
@@ -93,7 +95,7 @@ impl Flow {
     }
 }
 
-/// A command as the specification's file has it.
+/// Returns a command as in the specification's file.
 pub fn record(command: &Command) -> [u8; 24] {
     let mut bytes = [0; 24];
     let (book, id) = match *command {
@@ -114,7 +116,7 @@ pub fn record(command: &Command) -> [u8; 24] {
     bytes
 }
 
-/// The command of a record.
+/// Returns the command of a record.
 ///
 /// # Panics
 /// If it is shorter than 24 bytes.
@@ -137,7 +139,7 @@ struct Maker {
     tape: Tape,
 }
 
-/// Live orders of all books, in the order that the specification's swap-removes lead to.
+/// Live orders of all books, in the order that results from the specification's swap-removes.
 #[derive(Default)]
 struct Live {
     orders: Vec<(u32, u64)>,

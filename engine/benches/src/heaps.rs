@@ -1,19 +1,19 @@
-//! The guide's design: a heap of bids, a heap of asks, and a map of the live orders. A cancel only takes the order out of the map;
-//! its entry in the heap stays until it comes to the top.
+//! The design of the guide: a heap of bids, a heap of asks, and a map of the live orders. A cancel
+//! only removes the order from the map; its entry in the heap remains until it reaches the top.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use crate::{Add, Matcher, Tape};
 
-/// Price as a number of which the higher is better, then the order's id, of which the lower came first.
+/// The price as a number of which higher is better, then the order's id, of which lower came first.
 type Entry = (i64, Reverse<u64>);
 
 #[derive(Default)]
 struct Book {
     bids: BinaryHeap<Entry>,
     asks: BinaryHeap<Entry>,
-    /// What remains of each live order.
+    /// The remainder of each live order.
     orders: HashMap<u64, u32>,
 }
 

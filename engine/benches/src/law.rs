@@ -1,6 +1,7 @@
-//! The reference flow as commands of the law, with 10,000 funded accounts.
+//! The reference flow as commands of the core, with 10,000 funded accounts.
 //!
-//! A buy at p is BUY YES at p, a sell at p is BUY NO at 10,000 − p, so nobody needs contracts beforehand.
+//! A buy at p is BUY YES at p, a sell at p is BUY NO at 10,000 − p, so no account needs contracts
+//! beforehand.
 
 use engine_core::{CommandContext, LOOKAHEAD, Replica, ShardState};
 use schemas::reading::{Checkpoint, LogReader, ReadRecord};
@@ -18,7 +19,7 @@ pub const ACCOUNTS: u64 = 10_000;
 const MAKER_FEE: u32 = 10_000;
 const TAKER_FEE: u32 = 70_000;
 
-/// What a flow is as commands of the law.
+/// A flow as commands of the core.
 pub struct Script {
     pub setup: Vec<Command>,
     pub prefill: Vec<Command>,
@@ -33,7 +34,7 @@ fn order_id(id: u64) -> OrderId {
     OrderId::compose(shard().0, id)
 }
 
-/// An account for each order, so that makers and takers mix.
+/// Assigns an account to each order, so that makers and takers mix.
 fn account(id: u64) -> AccountId {
     AccountId(1 + id % ACCOUNTS)
 }
@@ -45,7 +46,7 @@ impl Script {
         for account in (1..=ACCOUNTS).map(AccountId) {
             let key = ApiKey::with_secret(ApiKeyId(account.0), [0; 32], Scopes::READ_TRADE);
             setup.push(Command::OpenAccount { account, key });
-            // As much as one admin may deposit alone in a day is given to 2,000 accounts.
+            // The amount that one admin may deposit alone in a day is split among 2,000 accounts.
             setup.push(Command::Deposit {
                 account,
                 amount: Credits::whole(1_000_000),
@@ -57,7 +58,7 @@ impl Script {
             setup.push(Command::CreateMarket { listing: listing.clone(), by: AdminId(1) });
             setup.push(Command::ChangeMarket { market: listing.market, by: AdminId(1), transition: Transition::Open });
         }
-        // The flow's cancels name only the order: its account follows from its id.
+        // The flow's cancels name only the order; its id determines its account.
         let translate = |commands: &[crate::Command]| commands.iter().map(|c| command(c, &markets)).collect();
         Self { setup, prefill: translate(&flow.prefill), commands: translate(&flow.commands) }
     }
@@ -100,14 +101,14 @@ fn command(command: &crate::Command, markets: &[Listing]) -> Command {
                 },
                 fee_rate: FeeRate::new(TAKER_FEE).unwrap(),
                 client_id: None,
-                // The flow knows no accounts: whoever meets, trades.
+                // The flow has no accounts: any two orders may trade.
                 instructions: Instructions { self_trade: SelfTrade::Allow, ..Instructions::default() },
             })
         }
     }
 }
 
-/// A shard's state and the commands that it had.
+/// A shard's state and the commands that it has handled.
 #[derive(Clone)]
 pub struct Run {
     pub state: ShardState,
@@ -124,7 +125,8 @@ impl Default for Run {
 }
 
 impl Run {
-    /// Handles commands, a thousand a millisecond, with those behind them in sight.
+    /// Handles commands, a thousand per millisecond of the log's time; later commands are visible
+    /// for prefetching.
     pub fn all(&mut self, commands: &[Command]) {
         for (at, command) in commands.iter().enumerate() {
             self.state.prefetch(|behind| commands.get(at + behind));
@@ -152,7 +154,7 @@ fn record(tape: &mut Tape, events: &[Event]) {
     }
 }
 
-/// A shard that leads: from a command's bytes to its outcome's, chained.
+/// A leading shard: from a command's bytes to the chained bytes of its outcome.
 pub struct Leader {
     replica: Replica,
     offset: u64,
@@ -165,7 +167,7 @@ impl Default for Leader {
     }
 }
 
-/// Its lead begins with the first record of its log.
+/// Starts its leadership with the first record of its log.
 fn lead(mut replica: Replica) -> Replica {
     let term = Term::new(shard().0, shard().1.shards(), EngineId(1), 1);
     replica.read(0, &term.encode()).expect("a term is read");
@@ -173,7 +175,7 @@ fn lead(mut replica: Replica) -> Replica {
     replica
 }
 
-/// A shard that follows: its log has begun.
+/// Returns a follower whose log has begun.
 pub fn follower() -> Replica {
     let (shard, map) = shard();
     let mut replica = Replica::new(shard, map);
@@ -181,7 +183,7 @@ pub fn follower() -> Replica {
     replica
 }
 
-/// Reads outcomes of a leader by the rule. Returns how many count.
+/// Reads a leader's outcomes by the read rule. Returns how many count.
 pub fn read(outcomes: &[Vec<u8>]) -> usize {
     let (own, map) = shard();
     let mut reader = LogReader::new(own, map.shards(), Checkpoint::default());
@@ -195,14 +197,14 @@ pub fn read(outcomes: &[Vec<u8>]) -> usize {
 }
 
 impl Leader {
-    /// Commands as the log has them.
+    /// Returns commands as on the log.
     pub fn encode(commands: &[Command]) -> Vec<Vec<u8>> {
         let record = |command: &Command| CommandRecord::new(CommandId(1), command.clone()).encode();
         commands.iter().map(record).collect()
     }
 
-    /// Handles commands as the shard's loop does: each once those behind it are in sight, or none are. Returns the bytes of all
-    /// outcomes.
+    /// Handles commands as the shard's loop does: each when the later ones are visible, or there
+    /// are none. Returns the number of bytes of all outcomes.
     pub fn all(&mut self, commands: &[Vec<u8>]) -> usize {
         let mut bytes = 0;
         for command in commands {
@@ -218,7 +220,7 @@ impl Leader {
         bytes
     }
 
-    /// The bytes of the outcomes of commands, each handled by itself.
+    /// Returns the bytes of the outcomes of commands, each handled separately.
     pub fn outcomes(&mut self, commands: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut handle = |command: &Vec<u8>| {
             self.offset += 1;
@@ -227,7 +229,7 @@ impl Leader {
         commands.iter().filter_map(|command| handle(command)).collect()
     }
 
-    /// Another shard in the same state, at the beginning of its log.
+    /// Returns another shard in the same state, at the beginning of its log.
     pub fn again(&self) -> Self {
         let (shard, map) = shard();
         let at_the_beginning = Replica::new(shard, map).snapshot_of(&self.replica.state_bytes());

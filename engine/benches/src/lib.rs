@@ -1,4 +1,5 @@
-//! The reference order flow, the books that run it here, and the baseline that every figure is a ratio to.
+//! The reference order flow, the books that run it, and the baseline to which every figure is a
+//! ratio.
 
 pub mod baseline;
 pub mod flow;
@@ -8,13 +9,14 @@ pub mod ours;
 pub mod random;
 pub mod report;
 
-/// What a book under test can do. Ids are unique; a cancel names a live order.
+/// A book under test. Ids are unique; a cancel names a live order.
 pub trait Matcher {
-    /// Adds a limit order to a book; `ioc` drops what does not match at once. Trades go to `tape`.
+    /// Adds a limit order to a book; `ioc` drops what does not match at once. Trades are added to
+    /// `tape`.
     fn add(&mut self, book: usize, order: Add, tape: &mut Tape);
     /// Cancels a live order.
     fn cancel(&mut self, book: usize, id: u64);
-    /// Tells what comes after the next command; most books have no use for it.
+    /// Announces what comes after the next command; most books ignore it.
     #[inline]
     fn look_ahead(&mut self, _behind: &[Command]) {}
 }
@@ -29,7 +31,7 @@ pub struct Add {
     pub quantity: u32,
 }
 
-/// What the trades of a run add up to.
+/// The totals of the trades of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Tape {
     pub trades: u64,
@@ -57,7 +59,7 @@ pub enum Command {
     Cancel { book: u32, id: u64 },
 }
 
-/// Runs commands and returns what traded.
+/// Runs commands and returns the trades' totals.
 pub fn run(matcher: &mut impl Matcher, commands: &[Command]) -> Tape {
     let mut tape = Tape::default();
     for (at, command) in commands.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Our book under test, with whatever an order carries for its owner.
+//! Our book under test, with any payload that an order has for its owner.
 
 use engine_core::{BookKey, Books, Resting, Upcoming};
 use schemas::BookSide;
@@ -28,7 +28,7 @@ impl<T: Copy> Ours<T> {
         Self { books: all, keys, owner }
     }
 
-    /// How many orders rest.
+    /// Returns the number of resting orders.
     pub fn resting(&self) -> usize {
         self.books.orders()
     }
@@ -65,7 +65,7 @@ impl<T: Copy> Matcher for Ours<T> {
     }
 }
 
-/// The same, told what comes.
+/// The same book, with announcements of later commands.
 pub struct Ahead<T = ()>(pub Ours<T>);
 
 impl<T: Copy> Matcher for Ahead<T> {

@@ -1,4 +1,4 @@
-//! Timing runs and putting them side by side.
+//! Measures and compares runs.
 
 use std::time::Instant;
 
@@ -8,10 +8,10 @@ use crate::{Matcher, run};
 /// The four flows of the specification.
 pub const FLOWS: [(Variant, usize); 4] = [(Variant::A, 1), (Variant::A, 1_000), (Variant::B, 1), (Variant::B, 1_000)];
 
-/// Millions of commands a second, the prefill not counted.
+/// Returns millions of commands per second, without the prefill.
 ///
 /// # Panics
-/// If the trades are not those that the flow demands.
+/// If the trades are not the expected ones of the flow.
 pub fn timed(flow: &Flow, mut matcher: impl Matcher) -> f64 {
     run(&mut matcher, &flow.prefill);
     let start = Instant::now();
@@ -21,7 +21,7 @@ pub fn timed(flow: &Flow, mut matcher: impl Matcher) -> f64 {
     flow.commands.len() as f64 / seconds / 1e6
 }
 
-/// A number that the environment may give.
+/// Returns a number from the environment, if set.
 pub fn number(name: &str) -> Option<usize> {
     std::env::var(name).ok().and_then(|number| number.parse().ok())
 }

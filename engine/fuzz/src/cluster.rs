@@ -1,4 +1,5 @@
-//! A few shards without a log: each handles what it is asked, and takes messages of the others in when the script says so.
+//! A few shards without a log: each handles its commands, and receives messages of the others when
+//! the script delivers them.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +10,17 @@ use schemas::{
     Shard, Timestamp,
 };
 
-/// Rounds of deliveries after a script: far more than its requests, claims and recalls need.
+/// The maximum rounds of deliveries after a script: far more than its requests, claims and recalls
+/// need.
 const ROUNDS_MAX: usize = 1_000;
 
 pub struct Cluster {
     map: ShardMap,
     states: Vec<ShardState>,
     time: Timestamp,
-    /// Commands of all shards so far.
+    /// The number of commands of all shards so far.
     commands: u64,
-    /// Orders that were taken in so far.
+    /// Orders accepted so far.
     pub orders: Vec<OrderId>,
     /// All events so far.
     pub events: Vec<Event>,
@@ -38,7 +40,7 @@ impl Cluster {
         Shard::all(self.map.shards())
     }
 
-    /// Asks a shard for something that nobody asked before.
+    /// Sends a new command to a shard.
     pub fn ask(&mut self, at: Shard, command: &Command) {
         self.handle(at, CommandId(u128::from(self.commands + 1)), command);
     }
@@ -61,7 +63,8 @@ impl Cluster {
         self.check_yes();
     }
 
-    /// Messages that were sent and not taken in: sender, receiver, number, the command that began it.
+    /// Returns messages that were sent and not yet received: sender, receiver, number, the original
+    /// command.
     fn in_flight(&self) -> impl Iterator<Item = (Shard, Shard, u64, CommandId, &Message)> {
         self.states.iter().flat_map(move |state| {
             let from = state.shard();
@@ -71,7 +74,7 @@ impl Cluster {
         })
     }
 
-    /// All other shards take in what is in flight from one. False if there is nothing.
+    /// All other shards receive what is in flight from one. Returns false if there is nothing.
     pub fn deliver(&mut self, from: Shard) -> bool {
         let sent = self.in_flight().filter(|(sender, ..)| *sender == from);
         let sent: Vec<_> =
@@ -83,7 +86,7 @@ impl Cluster {
         some
     }
 
-    /// All other shards tell one which of its messages they have.
+    /// All other shards acknowledge to one which of its messages they have received.
     pub fn acknowledge(&mut self, from: Shard) {
         for to in self.shards().filter(|to| *to != from) {
             let number = self.states[to.index()].received_from(from);
@@ -93,7 +96,8 @@ impl Cluster {
         }
     }
 
-    /// Delivers all messages, and does what is due: then nothing waits any more, and each state is what its bytes say.
+    /// Delivers all messages, and does what is due. Then checks that nothing waits any more, and
+    /// that each state equals the one restored from its bytes.
     pub fn come_to_rest(&mut self) {
         for _ in 0..ROUNDS_MAX {
             let mut busy = false;
@@ -129,7 +133,8 @@ impl Cluster {
         assert!(yes.len() <= 1, "{}: {yes:?}", Invariant::EventsHaveOneYes);
     }
 
-    /// What each home has lent is what its account's other purses have, and what is in flight between them.
+    /// What each home shard has lent equals what its account's other purses have plus what is in
+    /// flight between them.
     fn check_room(&self) {
         let mut lent: BTreeMap<(AccountId, Shard), [i128; 2]> = BTreeMap::new();
         let mut add = |account, shard, room: Room, sign: i128| {
@@ -172,7 +177,8 @@ fn check_rest(state: &ShardState) {
     assert_eq!(restored.next_due(), state.next_due());
 }
 
-/// The shard that decides a command. What no client asks may go to any: it goes to the first.
+/// Returns the shard that decides a command. Commands that no client sends may go to any shard:
+/// they go to the first.
 pub fn home(map: ShardMap, command: &Command) -> Shard {
     match command {
         Command::OpenAccount { account, .. }

@@ -1,7 +1,8 @@
-//! What each fuzzing target does with its bytes. Every function must return, whatever the bytes are: a decoder that panics or a law that
-//! breaks an invariant is a bug.
+//! The functions of the fuzzing targets. Every function must return, whatever the bytes are: a
+//! decoder that panics or a core that breaks an invariant is a bug.
 //!
-//! The fuzzer runs these (`ops/fuzz`), and so does `engine/core/tests/fuzz_corpus.rs`, over the corpus and over changes of it.
+//! The fuzzer runs these (`ops/fuzz`), and so does `engine/core/tests/fuzz_corpus.rs`, on the
+//! corpus and on mutations of it.
 
 mod cluster;
 mod script;
@@ -16,16 +17,18 @@ use schemas::shard_map::ShardMap;
 use schemas::{Command, CommandId, CommandRecord, EngineId, Event, Record, Shard, Term, Timestamp};
 use script::{Script, Step};
 
-/// Shards of the log that the targets pretend to be on: an account's home, a shard whose purse asks, and one whose purse is recalled.
+/// The number of shards of the log that the targets simulate: an account's home shard, a shard
+/// whose purse asks, and one whose purse is recalled. (A purse is an account's balance on one
+/// shard.)
 const SHARDS: u16 = 3;
 
-/// The shard that decoders read as, of a log with so many.
+/// Returns the shard that decoders read as, and the shard map of its log.
 pub fn shard() -> (Shard, ShardMap) {
     (Shard::new(0).expect("the first shard"), ShardMap::new(SHARDS).expect("a few shards"))
 }
 
-/// A record of the commands topic: decoded or refused. What is decoded is the same once it is encoded again, and no longer: a
-/// later build's fields are dropped.
+/// A record of the commands topic: decoded or refused. A decoded record is the same after it is
+/// encoded again, and not longer: a later build's fields are dropped.
 pub fn command_record(bytes: &[u8]) {
     if let Ok(record) = CommandRecord::decode(bytes) {
         let again = record.encode();
@@ -34,7 +37,8 @@ pub fn command_record(bytes: &[u8]) {
     }
 }
 
-/// A record of the events topic: decoded or refused. As a command, once what a later build added is taken out.
+/// A record of the events topic: decoded or refused. Checked like a command, after removing what a
+/// later build added.
 pub fn event_record(bytes: &[u8]) {
     let again = match Record::decode(bytes) {
         Ok(Record::Term(term)) => Term::encode(&term),
@@ -51,7 +55,8 @@ pub fn event_record(bytes: &[u8]) {
     assert!(again.len() <= bytes.len(), "it grew");
 }
 
-/// A whole partition, each record behind its length (2 bytes, little-endian): read, or the reader halts.
+/// A whole partition, each record preceded by its length (2 bytes, little-endian): read, or the
+/// reader halts.
 pub fn reading(mut bytes: &[u8]) {
     let (shard, map) = shard();
     let mut reader = LogReader::new(shard, map.shards(), Checkpoint::default());
@@ -66,7 +71,7 @@ pub fn reading(mut bytes: &[u8]) {
     }
 }
 
-/// A snapshot: restored or refused. What is restored is the same state again.
+/// A snapshot: restored or refused. A restored state is the same after another snapshot.
 pub fn snapshot(bytes: &[u8]) {
     let (shard, map) = shard();
     if let Ok(replica) = Replica::restore(shard, map, bytes) {
@@ -74,8 +79,8 @@ pub fn snapshot(bytes: &[u8]) {
     }
 }
 
-/// A snapshot of the first shard after its part of a sequence of commands. Nobody else answers it, so what it asks
-/// others for is still to come.
+/// Returns a snapshot of the first shard after its part of a sequence of commands. No other shard
+/// answers it, so its requests to others are still open.
 pub fn snapshot_after(bytes: &[u8]) -> Vec<u8> {
     let (shard, map) = shard();
     let (mut script, mut replica, mut time) = (Script::new(bytes, map), Replica::new(shard, map), 0);
@@ -98,13 +103,13 @@ pub fn snapshot_after(bytes: &[u8]) -> Vec<u8> {
     replica.snapshot().expect("all has come back")
 }
 
-/// A sequence of commands and deliveries of messages: all invariants hold after each, in the end nothing waits, and a state restored
-/// from its bytes is the same state.
+/// A sequence of commands and deliveries of messages: all invariants hold after each, in the end
+/// nothing waits, and a state restored from its bytes is the same state.
 pub fn commands(bytes: &[u8]) {
     run(bytes);
 }
 
-/// As [`commands`]; all events of all shards.
+/// Like [`commands`]; returns all events of all shards.
 pub fn run(bytes: &[u8]) -> Vec<Event> {
     let (_, map) = shard();
     let (mut cluster, mut script) = (Cluster::new(map), Script::new(bytes, map));

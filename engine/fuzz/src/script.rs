@@ -1,5 +1,6 @@
-//! Bytes as a script of commands and deliveries: every sequence of bytes is one, and near sequences are near scripts. Few accounts, few
-//! markets and few prices, so that orders meet, and few credits, so that purses ask.
+//! Interprets bytes as a script of commands and deliveries: every sequence of bytes is one, and
+//! similar sequences are similar scripts. Few accounts, few markets and few prices, so that orders
+//! meet, and few credits, so that purses ask.
 
 mod rights;
 
@@ -13,48 +14,48 @@ use schemas::{
     ResolutionAnswer, Scopes, SelfTrade, Shard, Tags, Terms, TimeInForce, Timestamp, Transition,
 };
 
-/// Commands of one script, so that a run is bounded.
+/// The maximum number of commands of one script, so that a run is bounded.
 const COMMANDS_MAX: usize = 400;
 
 /// The byte for a deposit by two admins.
 const DEPOSIT_KIND: u8 = 0xf5;
 
-/// The byte for so long a wait that markets which were paid out are archived.
+/// The byte for a wait so long that paid-out markets are archived.
 const LEAP_KIND: u8 = 0xf6;
 
-/// The byte for what says what a market is.
+/// The byte for a market's description.
 const ABOUT_KIND: u8 = 0xfe;
 
-/// The byte for what an account does with a group of its orders.
+/// The byte for an action on a group of an account's orders.
 const GROUP_KIND: u8 = 0xfd;
 
 /// The byte for a key or an admin.
 const RIGHTS_KIND: u8 = 0xfc;
 
-/// What each account has in the beginning: a few orders' worth.
+/// The first deposit of each account: worth a few orders.
 const DEPOSIT: Credits = Credits::whole(40);
 
-/// What a script does next.
+/// The next step of a script.
 pub enum Step {
-    /// Asks the shard that decides the command.
+    /// Sends a command to the shard that decides it.
     Ask(Command),
-    /// Asks this shard, whether it decides the command or not.
+    /// Sends a command to this shard, whether it decides it or not.
     Astray(Shard, Command),
     /// A shard does what is due.
     Advance(Shard),
-    /// All others take in what this shard has sent.
+    /// All other shards receive what this shard has sent.
     Deliver(Shard),
-    /// All others tell this shard what they have taken in.
+    /// All other shards acknowledge to this shard what they have received.
     Acknowledge(Shard),
 }
 
 pub struct Script<'a> {
     bytes: &'a [u8],
-    /// What comes before the bytes: accounts with credits, and open markets.
+    /// The commands before the script: accounts with credits, and open markets.
     setup: std::vec::IntoIter<Command>,
-    /// Two whose home is the first shard, one on each other, and one that nobody opened.
+    /// Two with the first shard as home, one on each other shard, and one that was never opened.
     accounts: Vec<AccountId>,
-    /// One on each shard, and one that nobody listed.
+    /// One on each shard, and one that was never listed.
     markets: Vec<MarketId>,
     shards: u16,
     left: usize,
@@ -81,7 +82,8 @@ impl<'a> Script<'a> {
         Self { bytes, setup: setup.into_iter(), accounts, markets, shards: map.shards(), left: COMMANDS_MAX }
     }
 
-    /// The next step and how many milliseconds later it comes; `None` at the end. `orders` are those that were taken in so far.
+    /// Returns the next step and how many milliseconds later it comes; `None` at the end. `orders`
+    /// are those accepted so far.
     pub fn next(&mut self, orders: &[OrderId]) -> Option<(u64, Step)> {
         if let Some(command) = self.setup.next() {
             return Some((0, Step::Ask(command)));
@@ -105,7 +107,7 @@ impl<'a> Script<'a> {
             return Some((0, Step::Ask(self.about())));
         }
         Some(match kind & 63 {
-            // Now and then long enough for purses to rest.
+            // Sometimes long enough for idle purses to return their credits.
             54 => (wait * 60 * u64::from(self.below(12)), Step::Advance(self.shard())),
             55 => (wait, Step::Advance(self.shard())),
             56..=61 => (wait, Step::Deliver(self.shard())),
@@ -144,7 +146,7 @@ impl<'a> Script<'a> {
         Command::ActOnGroup { account, group, act }
     }
 
-    /// Changes what a market is, or adds to it.
+    /// Changes a market's description, or adds to it.
     fn about(&mut self) -> Command {
         let (market, kind, by) = (self.market(), self.below(8), AdminId(1));
         let tag = format!("tag-{}", self.below(14)).parse().expect("a label");
@@ -179,7 +181,7 @@ impl<'a> Script<'a> {
         Some(*first)
     }
 
-    /// Below `n`; 0 when the bytes have ended.
+    /// Returns a number below `n`; 0 when the bytes have ended.
     fn below(&mut self, n: u8) -> u8 {
         self.byte().unwrap_or(0) % n
     }
@@ -244,7 +246,7 @@ impl<'a> Script<'a> {
         self.markets[number % self.markets.len()]
     }
 
-    /// One of the last that were taken in, or what a client may have called one, parked or not.
+    /// Returns one of the last accepted orders, or a client id that may name one, parked or not.
     fn order(&mut self, orders: &[OrderId]) -> OrderRef {
         let number = usize::from(self.below(64));
         match orders.len() {
@@ -350,7 +352,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// Two whose home is the first shard, and one on each other.
+/// Two with the first shard as home, and one on each other shard.
 fn accounts(map: ShardMap) -> Vec<AccountId> {
     let mut wanted = vec![1; usize::from(map.shards())];
     wanted[0] = 2;
@@ -364,7 +366,7 @@ fn event_id() -> MarketEventId {
     MarketEventId::of(&EVENT.parse().expect("a label"))
 }
 
-/// The only one: markets come into it.
+/// The only market event, which all markets of events belong to.
 fn event(exclusive: bool) -> Box<MarketEvent> {
     let (name, title) = (EVENT.parse().expect("a label"), "Which one?".parse().expect("a legal text"));
     Box::new(MarketEvent { id: event_id(), name, title, exclusive })

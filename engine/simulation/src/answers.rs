@@ -1,15 +1,17 @@
 //! Which events answer which command: clients wait for them, and the oracles count them.
 //!
-//! A part of an outcome tells of one command ([`schemas::answers`]). It may hold no answer: a request is parked, or its home was asked.
+//! A part of an outcome belongs to one command ([`schemas::answers`]). It may contain no answer:
+//! the request was parked, or its account's home shard was asked.
 
 use schemas::event::CancelReason;
 use schemas::limits::BATCH_MAX;
 use schemas::{AccountId, BatchRequest, ClientId, Command, Event, MarketId, NewOrder, Rejection};
 
-/// What a client calls a request: an order within its account and market, a movement of credits within its account.
+/// A client's id for a request: for an order within its account and market, for a movement of
+/// credits within its account.
 pub type ClientName = (AccountId, Option<MarketId>, ClientId);
 
-/// How many answers a command has: one, or one for each request of its batch.
+/// Returns how many answers a command has: one, or one for each request of its batch.
 pub fn wanted(command: &Command) -> usize {
     match command {
         Command::Batch { requests, .. } if (1..=BATCH_MAX).contains(&requests.len()) => requests.len(),
@@ -22,12 +24,13 @@ pub fn wanted(command: &Command) -> usize {
     }
 }
 
-/// True if a shard may tell the answer to a command that was sent to another.
+/// Returns true if another shard than the one that received the command may answer it.
 pub fn is_told_elsewhere(command: &Command) -> bool {
     matches!(command, Command::Transfer { .. })
 }
 
-/// The answers to a command among the events of a part that tells of it, each with its request's place in its batch.
+/// Returns the answers to a command among the events of one of its parts, each with the index of
+/// its request in the batch.
 pub fn given<'a>(command: &Command, events: &'a [Event]) -> Vec<(usize, &'a Event)> {
     let Command::Batch { requests, .. } = command else {
         return events.iter().filter(|event| answers(command, event)).map(|event| (0, event)).collect();
@@ -38,7 +41,7 @@ pub fn given<'a>(command: &Command, events: &'a [Event]) -> Vec<(usize, &'a Even
         match (event, place) {
             (Event::BatchItem { index }, _) => place = Some(usize::from(*index)),
             (_, Some(at)) if answers_request(&requests[at], event) => given.push((at, event)),
-            // Refused unread: of no size that a batch may have.
+            // Refused as a whole: a batch has no such size.
             (Event::Rejected { .. }, None) => given.push((0, event)),
             _ => {}
         }
@@ -46,7 +49,7 @@ pub fn given<'a>(command: &Command, events: &'a [Event]) -> Vec<(usize, &'a Even
     given
 }
 
-/// The order that is asked for at this place of a command.
+/// Returns the order at this index of a command.
 pub fn order_at(command: &Command, place: usize) -> Option<&NewOrder> {
     match command {
         Command::PlaceOrder(order) => Some(order),
@@ -58,7 +61,7 @@ pub fn order_at(command: &Command, place: usize) -> Option<&NewOrder> {
     }
 }
 
-/// Why the event refuses a request or a command, if it does.
+/// Returns the reason if the event refuses a request or a command.
 pub fn refusal(event: &Event) -> Option<Rejection> {
     match event {
         Event::Rejected { code }
@@ -69,12 +72,12 @@ pub fn refusal(event: &Event) -> Option<Rejection> {
     }
 }
 
-/// True if the event refuses a request or a command.
+/// Returns true if the event refuses a request or a command.
 pub fn refuses(event: &Event) -> bool {
     refusal(event).is_some()
 }
 
-/// What an admin did is an answer only if the event names that admin.
+/// For an admin's command, an event is an answer only if it names that admin.
 fn answers(command: &Command, event: &Event) -> bool {
     match command {
         Command::PlaceOrder(_) => places(event),
@@ -110,7 +113,7 @@ fn answers(command: &Command, event: &Event) -> bool {
         Command::Withdraw { by, .. } => {
             matches!(event, Event::Withdrawn { by: told, .. } if told == by) || repeats(event)
         }
-        // On the receiver's shard, or back here.
+        // On the receiver's shard, or here if it was returned.
         Command::Transfer { .. } => matches!(
             event,
             Event::TransferReceived { .. } | Event::TransferReturned { .. } | Event::ClientIdRepeated { .. }
@@ -145,7 +148,7 @@ fn repeats(event: &Event) -> bool {
 
 fn answers_request(request: &BatchRequest, event: &Event) -> bool {
     match request {
-        // Another account's order is nobody's.
+        // An order of another account is reported as unknown.
         BatchRequest::Place(_) => places(event) || matches!(event, Event::Rejected { .. }),
         BatchRequest::Cancel(_) => cancels(event),
         BatchRequest::Amend { .. } => amends(event),

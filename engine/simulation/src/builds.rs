@@ -1,7 +1,8 @@
-//! Two builds of the product side by side: one that knows the first vocabulary, and one that knows the next.
+//! Two builds of the product at the same time: one that knows the first vocabulary, and one that
+//! knows the next.
 //!
-//! Both run the same code. What an older build cannot know is only what the log says of itself: vocabularies, and the
-//! frames that need them. (`ops/upgrade` runs two real builds.)
+//! Both run the same code. The older build differs only in what it can know of the log:
+//! vocabularies, and the frames that need them. (`ops/upgrade` runs two real builds.)
 
 use schemas::frame::FIRST_VOCABULARY;
 use schemas::reading::{BrokenLog, RecordFault, WrittenBy};
@@ -12,13 +13,13 @@ use std::time::Duration;
 use crate::cluster::{Cluster, PartitionTopic, START};
 use crate::seen::Seen;
 
-/// The vocabulary that only the newer build knows. What judges a run reads all.
+/// The vocabulary that only the newer build knows. The oracles read all vocabularies.
 pub const NEXT: u16 = FIRST_VOCABULARY + 1;
 
 pub const OLDER: Program = Program { reads: FIRST_VOCABULARY, build: Build { major: 1, minor: 0, patch: 0 } };
 pub const NEWER: Program = Program { reads: NEXT, build: Build { major: 1, minor: 1, patch: 0 } };
 
-/// A process as the log knows it.
+/// A process as the log identifies it.
 pub struct Identity {
     pub program: Program,
     announcements: Vec<Announcements>,
@@ -30,20 +31,20 @@ impl Identity {
         Self { program, announcements }
     }
 
-    /// Announces itself to a shard if that is due.
+    /// Announces the process to a shard if an announcement is due.
     pub fn announce(&mut self, cluster: &Cluster, shard: Shard) {
         let announcements = &mut self.announcements[shard.index()];
         let now = Duration::from_millis(cluster.now() - START);
         let Some(command) = announcements.due(now) else { return };
         if cluster.strikes(Seen::AnnouncementLost) {
-            // It does not learn of it: nothing is repeated before its time.
+            // The process does not notice the loss: it repeats nothing before its time.
             return;
         }
         let record = CommandRecord::new(cluster.command_id(), command);
         cluster.append(PartitionTopic::Commands, shard, record.encode().into());
     }
 
-    /// Ends in good order.
+    /// Announces an orderly end.
     pub fn leave(&self, cluster: &Cluster) {
         for (shard, announcements) in cluster.shards().zip(&self.announcements) {
             let record = CommandRecord::new(cluster.command_id(), announcements.leave());
@@ -51,7 +52,8 @@ impl Identity {
         }
     }
 
-    /// It reads a shard no further. Panics unless that is what an older build must do, and it says what to install.
+    /// Records that the process stops reading a shard. Panics unless an older build must stop
+    /// there, and reports the build to install.
     pub fn halts(&self, cluster: &Cluster, broken: &BrokenLog) {
         let expected =
             RecordFault::Newer { needs: NEXT, reads: self.program.reads, writer: WrittenBy::Build(NEWER.build) };

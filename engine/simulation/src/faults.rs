@@ -1,4 +1,4 @@
-//! What is done to the system: the faults that come of themselves. (Those that strike something else are where that is.)
+//! Faults that occur by themselves. (Faults that affect another operation are implemented there.)
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use crate::seen::Seen;
 use crate::simulation::Simulation;
 
 impl Simulation {
-    /// A fault happens, if there is anything that it can happen to.
+    /// Injects a fault, if there is anything that it can affect.
     pub(crate) fn strike(&mut self, fault: Seen) {
         let (slot, shard) = (self.any_process(), self.any_shard());
         let index = shard.index();
@@ -65,11 +65,11 @@ impl Simulation {
         }
     }
 
-    /// Starts another process in the place of one that ended.
+    /// Starts another process in place of one that ended.
     pub(crate) fn replace_if_ended(&mut self, slot: usize) {
         if self.processes[slot].has_ended() {
             self.cluster.note(format_args!("process {slot} has ended"));
-            // All that its writer had was written: it drained before it left.
+            // Its writer had written everything: it drained before it left.
             let writer = self.processes[slot].writer.current();
             while !writer.is_idle() && !writer.has_failed() {
                 writer.deliver(&self.cluster, &mut self.random, u64::MAX);
@@ -78,7 +78,7 @@ impl Simulation {
         }
     }
 
-    /// A process, projections or gateways.
+    /// Replaces a process, the projections or the gateways.
     fn replace_any(&mut self, program: Program) -> bool {
         let part = self.random.index(self.processes.len() + 2);
         self.replace(part, program);
@@ -113,7 +113,7 @@ impl Simulation {
         true
     }
 
-    /// Nobody leads a shard for longer than anything may be parked.
+    /// Leaves a shard without a leader for longer than any request may be parked.
     fn take_down(&mut self, shard: Shard) -> bool {
         let now = self.cluster.now();
         if now < self.down_until[shard.index()] {
@@ -125,7 +125,7 @@ impl Simulation {
         self.withdraw_lead(shard.index())
     }
 
-    /// Somebody who is no engine of ours appends a term, as an engine of a lost machine might.
+    /// Appends a term of an unknown engine, as an engine on a lost machine might.
     fn claim(&mut self, shard: Shard) -> bool {
         let Some(first) = self.cluster.first_term(shard) else { return false };
         let term = Term { engine: EngineId(u128::MAX), attempt: self.random.next(), ..first };
@@ -133,7 +133,7 @@ impl Simulation {
         true
     }
 
-    /// A command that an engine wrote is written again: a copy that was long under way.
+    /// Writes a command of an engine again: a copy that was delayed for long.
     fn repeat_copy(&mut self, shard: Shard) -> bool {
         let copies: Vec<Rc<[u8]>> = {
             let commands = self.cluster.partition(PartitionTopic::Commands, shard);
@@ -148,7 +148,7 @@ impl Simulation {
         true
     }
 
-    /// A record of a kind that nobody knows here, and nobody need.
+    /// Writes a record of a kind that no build knows and every reader may skip.
     fn write_later(&mut self, shard: Shard) -> bool {
         let mut record = vec![VERSION];
         let kind = 1_000 + u32::try_from(self.random.below(1_000)).expect("a small number");

@@ -1,33 +1,35 @@
-//! Deterministic simulation: several shards, engine processes, relays, projections and clients in one thread, on one seeded
-//! clock and a log in memory that does everything a real one may do.
+//! Deterministic simulation: several shards, engine processes, relays, projections and clients in
+//! one thread, with one seeded clock and a log in memory that does everything a real one may do.
 //!
 //!   clients ─▶ commands ─▶ *shard loops of the product* ─▶ events ─┬─▶ *the product's fold* ─▶ tables in memory
 //!      ▲                                                            └─▶ gateway ─▶ answers
 //!      └──────────────────────────────────────────────────────────────────────────┘
 //!
-//! | module       | what                                                                                     |
+//! | module       | content                                                                                  |
 //! |--------------|------------------------------------------------------------------------------------------|
-//! | `plan`       | what one run is like: its size, and which faults happen how often                        |
-//! | `cluster`    | the log, time, luck; the product's `Log`, `Clock` and `Shelf` over them                  |
-//! | `builds`     | two builds of the product, and how a process says on the log which one it is             |
-//! | `process`    | an engine process: the product's `ShardLoop`, once a shard                               |
-//! | `clients`    | ask, repeat, remember; the gateway that answers them; `commands` makes what is asked     |
+//! | `plan`       | the parameters of one run: its size, and the faults with their rates                     |
+//! | `cluster`    | the log, time, randomness; the product's `ShardLog`, `Clock` and `SnapshotStore` on them |
+//! | `builds`     | two builds of the product, and how a process announces its build on the log              |
+//! | `process`    | an engine process: the product's `ShardLoop`, once per shard                             |
+//! | `clients`    | send, repeat and remember requests; the gateway that answers; `commands` creates requests |
 //! | `answers`    | which events answer which command                                                        |
-//! | `projection` | the product's fold, with its position kept beside its rows                               |
+//! | `projection` | the product's fold, with its position kept next to its rows                              |
 //! | `simulation` | the scheduler                                                                            |
-//! | `faults`     | what is done to the system                                                               |
+//! | `faults`     | faults that occur by themselves                                                          |
 //! | `settle`     | the end: no more faults, until nothing is left to do                                     |
 //! | `oracle`     | what must be true then                                                                   |
-//! | `seen`       | what happened, counted                                                                   |
+//! | `seen`       | counts of what happened                                                                  |
 //!
-//! A seed is a run, byte for byte: [`RunReport::digest`] covers every record of the log and every step. A failure names its
-//! seed; `ops/simulate --from SEED --seeds 1 --trace` shows it again.
+//! A seed determines a run, byte for byte: [`RunReport::digest`] covers every record of the log and
+//! every step. A failure names its seed; `ops/simulate --from SEED --seeds 1 --trace` repeats it.
 //!
-//! Architecture invariant: nothing of the product's logic is written again here, only what it must come to (`oracle`).
+//! Architecture invariant: this crate does not reimplement the product's logic; it only checks its
+//! results (`oracle`).
 
 #![allow(missing_docs, reason = "the public face is `run`, which is documented; the rest is one program")]
 
-// The projections' fold alone: their crate would bring the clients of Postgres and Redis with it.
+// Only the projections' fold: their crate would add the clients of Postgres and Redis as
+// dependencies.
 extern crate self as projections;
 #[path = "../../../projections/src/fold/mod.rs"]
 pub mod fold;

@@ -1,7 +1,8 @@
-//! What one run is like: its size, and which faults happen in it how often.
+//! The parameters of one run: its size, and which faults occur how often.
 //!
-//! Every seed enables another random part of the faults, each at another rate ("swarm testing"): with all of them on, none
-//! would ever have a long run to itself, and what one hides another would not find.
+//! Every seed enables another random subset of the faults, each at another rate ("swarm testing"):
+//! with all of them enabled, none would ever have a long run to itself, and one could hide what
+//! another would find.
 
 use schemas::Program;
 use schemas::limits::OUTBOX_MAX;
@@ -10,10 +11,11 @@ use crate::builds::{NEWER, OLDER};
 use crate::random::Random;
 use crate::seen::Seen;
 
-/// Rates are so many times in this many occasions.
+/// Rates are numbers of times in this many occasions.
 pub const OCCASIONS: u64 = 10_000;
 
-/// Faults that come of themselves: how often in [`OCCASIONS`] steps of the scheduler, at the usual rate.
+/// Faults that occur by themselves: how often in [`OCCASIONS`] steps of the scheduler, at the usual
+/// rate.
 pub const SCHEDULED: &[(Seen, u64)] = &[
     (Seen::ProcessKilled, 20),
     (Seen::AllKilled, 4),
@@ -41,7 +43,7 @@ pub const SCHEDULED: &[(Seen, u64)] = &[
     (Seen::GatewayCrashed, 5),
 ];
 
-/// Faults that strike something else that happens: how often in [`OCCASIONS`] of that, at the usual rate.
+/// Faults that affect another operation: how often in [`OCCASIONS`] of those, at the usual rate.
 const STRIKING: &[(Seen, u64)] = &[
     (Seen::AnnouncementLost, 1_000),
     (Seen::CopyLost, 500),
@@ -59,30 +61,31 @@ const STRIKING: &[(Seen, u64)] = &[
 /// All faults that a plan can have.
 pub const FAULTS: &[&[(Seen, u64)]] = &[SCHEDULED, STRIKING];
 
-/// What one run is like.
+/// The parameters of one run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub shards: u16,
     pub processes: usize,
     /// Steps of the scheduler before faults end.
     pub steps: u64,
-    /// Outcomes from one snapshot to the next.
+    /// The number of outcomes from one snapshot to the next.
     pub snapshot_every: u64,
-    /// Records that a process's writer has room for.
+    /// The maximum number of records in a process's write queue.
     pub queue: usize,
-    /// Messages that a shard keeps for another before it counts as full.
+    /// The number of messages that a shard keeps for another before it counts as full.
     pub outbox: usize,
-    /// Milliseconds that pass at most when time passes.
+    /// The most that one passing of time adds, in milliseconds.
     pub tick: u64,
-    /// True if time leaps now and then, so far that purses have rested.
+    /// True if time sometimes leaps, so far that purses are idle long enough to return their
+    /// credits.
     pub leaps: bool,
-    /// True if all processes keep their snapshots in one place.
+    /// True if all processes keep their snapshots in one store.
     pub one_store: bool,
     /// True if processes follow only some of the shards that they do not lead.
     pub absent: bool,
-    /// The build that all parts are of at the beginning.
+    /// The build of all components at the start.
     pub program: Program,
-    /// Requests that clients have under way at most.
+    /// The maximum number of open requests of clients.
     pub open_requests: usize,
     rates: [u64; Seen::ALL.len()],
 }
@@ -118,7 +121,7 @@ impl Plan {
         }
     }
 
-    /// No other fault than this one, at its highest rate; and what it cannot be without.
+    /// Enables only this fault, at its highest rate, and what it requires.
     pub fn only(&mut self, fault: Seen) {
         self.rates = [0; Seen::ALL.len()];
         let needed = (fault == Seen::SnapshotUnfinished).then_some(Seen::ProcessKilled);

@@ -1,4 +1,5 @@
-//! An engine process: the product's shard loops, one for each shard, with one writer for all of them.
+//! An engine process: the product's shard loops, one for each shard, with one writer for all of
+//! them.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,10 +21,11 @@ use crate::cluster::writer::{LateRecords, SimulatedWriter};
 use crate::random::Random;
 use crate::seen::Seen;
 
-/// Outcomes from one state hash to the next. A shard of a simulation lives for some hundred outcomes: every run has some hashes.
+/// The number of outcomes from one state hash to the next. A simulated shard lives for some hundred
+/// outcomes, so every run has some hashes.
 pub const HASH_EVERY: u64 = 16;
 
-/// Where one process keeps the snapshots of each shard: its own cabinets, or those of all.
+/// The snapshots of each shard that one process keeps: in its own stores, or in shared ones.
 pub type ProcessSnapshots = Vec<Rc<StoredSnapshots>>;
 
 pub struct SimulatedProcess {
@@ -31,7 +33,7 @@ pub struct SimulatedProcess {
     identity: Identity,
     pub writer: SimulatedWriter,
     is_stopping: bool,
-    /// Stands still until this time.
+    /// The process is frozen until this time.
     pub frozen_until: u64,
     pub hosted: Vec<Hosted>,
 }
@@ -40,7 +42,7 @@ pub struct SimulatedProcess {
 pub struct Hosted {
     pub shard: Shard,
     shard_loop: ShardLoop<MemoryLog, MemoryClock, MemorySnapshotStore>,
-    /// Where its snapshots are made.
+    /// The snapshotter's state for the shard.
     snapshots: ShardSnapshots<MemorySnapshotStore>,
     clock: MemoryClock,
     random: Random,
@@ -50,7 +52,7 @@ pub struct Hosted {
     pub cabinet: Rc<StoredSnapshots>,
     archive: SnapshotArchive,
     has_ended: bool,
-    /// An older build that found a newer one's vocabulary.
+    /// True for an older build that met a newer one's vocabulary.
     has_halted: bool,
 }
 
@@ -73,7 +75,7 @@ impl SimulatedProcess {
         Self { slot, identity, writer, is_stopping: false, frozen_until: 0, hosted }
     }
 
-    /// Asks it to end in good order. False if it was asked before.
+    /// Requests an orderly end. Returns false if that was requested before.
     pub fn stop(&mut self, cluster: &Cluster) -> bool {
         if !self.is_stopping {
             self.identity.leave(cluster);
@@ -82,21 +84,22 @@ impl SimulatedProcess {
         !std::mem::replace(&mut self.is_stopping, true)
     }
 
-    /// Tells it to lead a shard, or not. One that is ending has left the group, and is told nothing.
+    /// Requests to lead a shard, or not to. A process that is ending has left the group and is not
+    /// asked.
     pub fn want_lead(&self, shard: usize, lead: bool) {
         if !self.is_stopping {
             self.hosted[shard].control.want_lead(lead);
         }
     }
 
-    /// Tells it that another should lead a shard.
+    /// Requests that another process should lead a shard.
     pub fn want_successor(&self, shard: usize) {
         if !self.is_stopping {
             self.hosted[shard].control.want_successor();
         }
     }
 
-    /// True if it stands still on a shard, as an older build, and nobody has told it to end.
+    /// Returns true if it has halted on a shard, as an older build, and was not asked to end.
     pub fn has_halted(&self) -> bool {
         !self.is_stopping && self.hosted.iter().any(|hosted| hosted.has_halted)
     }
@@ -105,12 +108,12 @@ impl SimulatedProcess {
         self.is_stopping
     }
 
-    /// True once it was asked to end and did.
+    /// Returns true once it was asked to end and did.
     pub fn has_ended(&self) -> bool {
         self.is_stopping && self.hosted.iter().all(|hosted| hosted.has_ended)
     }
 
-    /// One step of one shard's loop, as `ShardLoop::run` makes them, and of the snapshotter.
+    /// Makes one step of one shard's loop, as `ShardLoop::run` does, and of the snapshotter.
     pub fn step(&mut self, cluster: &Rc<Cluster>, shard: usize) {
         let slot = self.slot;
         let hosted = &mut self.hosted[shard];
@@ -153,7 +156,7 @@ impl SimulatedProcess {
         }
     }
 
-    /// Dies. What its writer had sent may still arrive.
+    /// Kills the process. Records that its writer had sent may still arrive.
     pub fn kill(&mut self, cluster: &Cluster, random: &mut Random) -> Vec<LateRecords> {
         for hosted in &self.hosted {
             hosted.pending.abandon(cluster, &hosted.cabinet, random);
@@ -219,7 +222,7 @@ impl Hosted {
         self.shard_loop.replica()
     }
 
-    /// True if it has no state, since it neither leads nor follows.
+    /// Returns true if it has no state, since it neither leads nor follows.
     pub fn is_absent(&self) -> bool {
         self.control.role() == ShardRole::Absent
     }
@@ -233,7 +236,7 @@ impl Hosted {
         Self::check(*shard, snapshots.tend_last((control.sequence(), clock.elapsed()), open, || true));
     }
 
-    /// As the snapshotter's thread does.
+    /// Writes a snapshot as the snapshotter's thread does.
     fn write_snapshot(&mut self, cluster: &Rc<Cluster>, writer: &SimulatedWriter) {
         if matches!(self.control.role(), ShardRole::Recovering | ShardRole::Absent) {
             return;
@@ -246,13 +249,13 @@ impl Hosted {
     fn check(shard: Shard, written: Result<Option<usize>, SnapshotFault>) {
         match written {
             Ok(_) | Err(SnapshotFault::Kafka(_) | SnapshotFault::Silent { .. }) => {}
-            // It reads further than the loop, which meets the same soon.
+            // It reads further than the loop, which will meet the same record soon.
             Err(SnapshotFault::Halt(Halt::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. }))) => {}
             Err(fault @ SnapshotFault::Halt(_)) => panic!("the snapshotter of shard {shard}: {fault}"),
         }
     }
 
-    /// The snapshot that is being written is there.
+    /// Completes the snapshot that is being written.
     pub fn complete_snapshot(&self, cluster: &Cluster) {
         self.pending.complete(cluster, &self.cabinet, &self.archive);
     }

@@ -1,7 +1,8 @@
-//! A projection of one shard: the product's fold, into tables in memory that keep the position with the rows.
+//! A projection of one shard: the product's fold, into tables in memory that keep the position with
+//! the rows.
 //!
-//! Dies between its transactions and begins again from the stored position. What it must show in the end is what a fresh fold
-//! of the log shows.
+//! It dies between its transactions and starts again from the stored position. In the end its
+//! tables must equal those of a fresh fold of the log.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use crate::fold::RowChanges;
 use crate::random::Random;
 use crate::tables::Model;
 
-/// The tables, and how far they are: one transaction moves both.
+/// The tables and their position: one transaction changes both.
 #[derive(Clone, Default)]
 struct Stored {
     position: Checkpoint,
@@ -29,7 +30,7 @@ pub struct Projection {
     stored: Stored,
     reader: LogReader,
     changes: RowChanges,
-    /// An older build that found a newer one's vocabulary reads no further.
+    /// True for an older build that met a newer one's vocabulary and reads no further.
     pub has_halted: bool,
 }
 
@@ -39,7 +40,7 @@ impl Projection {
         Self { shard, cluster, stored: Stored::default(), reader, changes: RowChanges::new(), has_halted: false }
     }
 
-    /// Reads some records into the batch; now and then some that it had.
+    /// Reads some records into the batch; sometimes records that it already had.
     pub fn read(&mut self, by: &Identity, most: u64, random: &mut Random) {
         if self.has_halted {
             return;
@@ -69,13 +70,13 @@ impl Projection {
         }
     }
 
-    /// One transaction: the rows and the position.
+    /// Commits the rows and the position in one transaction.
     pub fn commit(&mut self) {
         self.stored.tables.apply(self.shard, &std::mem::take(&mut self.changes));
         self.stored.position = *self.reader.position();
     }
 
-    /// What was not committed is gone.
+    /// Drops what was not committed.
     pub fn crash(&mut self) {
         self.changes = RowChanges::new();
         self.has_halted = false;
@@ -86,7 +87,8 @@ impl Projection {
         self.reader.is_verified() && self.stored.position.offset == self.cluster.end(PartitionTopic::Events, self.shard)
     }
 
-    /// Compares the tables with those of a projection that folds the whole log record by record and never dies.
+    /// Compares the tables with those of a projection that folds the whole log record by record and
+    /// never dies.
     pub fn assert_equals_fresh(&self) {
         let mut fresh = Self::new(self.shard, self.cluster.clone());
         let mut luck = Random::new(0);
@@ -119,7 +121,8 @@ impl Projection {
         assert!(rows == purses, "projection of shard {}: purses {rows:?} are {purses:?}", self.shard);
     }
 
-    /// Nothing is between the purses of an account in the end: what their rows have sent, they have received.
+    /// In the end nothing is in flight between the purses of an account: their rows have received
+    /// what they sent.
     pub fn assert_wallets_add_up(all: &[Self]) {
         let mut under_way: BTreeMap<AccountId, i64> = BTreeMap::new();
         for ((account, _), ([.., sent, received], _)) in all.iter().flat_map(|one| &one.stored.tables.purses) {

@@ -3,7 +3,7 @@
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// A stream of numbers that its seed decides.
+/// A stream of numbers determined by its seed.
 #[derive(Clone, Debug)]
 pub struct Random(SplitMix64);
 
@@ -16,12 +16,12 @@ impl Random {
         self.0.next_u64()
     }
 
-    /// Below `n`, which is not 0.
+    /// Returns a number below `n`, which is not 0.
     pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
-    /// An index of something with `len` elements, of which there is at least one.
+    /// Returns an index below `len`, which is not 0.
     pub fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).expect("below a usize")
     }
@@ -30,12 +30,13 @@ impl Random {
         &all[self.index(all.len())]
     }
 
-    /// True once in `n` times.
+    /// Returns true once in `n` times on average.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    /// A stream of its own for a part of the run, so that what one part draws does not shift another's luck.
+    /// Returns a separate stream for a part of the run, so that its draws do not affect other
+    /// parts.
     pub fn fork(&mut self) -> Self {
         Self::new(self.next())
     }

@@ -1,4 +1,4 @@
-//! One seed from beginning to end.
+//! Runs one seed from beginning to end.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,35 +12,36 @@ use crate::random::Random;
 use crate::seen::{Seen, Tally};
 use crate::simulation::Simulation;
 
-/// A run that ended well.
+/// The report of a successful run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RunReport {
-    /// BLAKE3 of every record of every partition and of all that happened, in order: equal for equal seeds.
+    /// The BLAKE3 hash of every record of every partition and of all that happened, in order: equal
+    /// for equal seeds.
     pub digest: [u8; 32],
     /// Steps of the scheduler.
     pub steps: u64,
     /// Commands in the log; each has one outcome that counts.
     pub commands: u64,
-    /// What clients asked for.
+    /// The number of clients' requests.
     pub requests: u64,
-    /// Trades.
+    /// The number of trades.
     pub trades: u64,
     /// Faults that happened and paths that were taken.
     pub tally: Tally,
 }
 
-/// A run that showed a fault of the product (or of the simulation).
+/// A run that revealed a fault of the product (or of the simulation).
 #[derive(Clone, Debug)]
 pub struct RunFailure {
-    /// The run.
+    /// The seed of the run.
     pub seed: u64,
-    /// The only fault that was done to it, if others were left out.
+    /// The only fault that was enabled, if others were disabled.
     pub only: Option<Seen>,
-    /// The step of the scheduler at which it showed.
+    /// The step of the scheduler at which it failed.
     pub step: u64,
     /// What is wrong.
     pub what: String,
-    /// What happened last, oldest first.
+    /// The last notes, oldest first.
     pub last: Vec<String>,
 }
 
@@ -54,12 +55,12 @@ impl std::fmt::Display for RunFailure {
     }
 }
 
-/// How to run a seed.
+/// The options of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// No other fault than this one, and this one often.
+    /// Enables only this fault, at a high rate.
     pub only: Option<Seen>,
-    /// Print what happens to standard error, as it happens.
+    /// Prints the notes to standard error, as they are taken.
     pub aloud: bool,
 }
 
@@ -100,13 +101,13 @@ fn report(cluster: &Rc<Cluster>, steps: u64, totals: &Totals) -> RunReport {
 }
 
 thread_local! {
-    /// While a run goes on: what the panic that ends it said.
+    /// During a run: the message of the panic that ends it.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
     static RUNS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The message and place of a panic in `body`, instead of the panic. An assertion is how product and oracles say that something
-/// is wrong.
+/// Returns the message and location of a panic in `body` instead of panicking. Product and oracles
+/// report faults with assertions.
 fn quietly<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,21 +1,21 @@
-//! What happened in a run, counted: a simulation proves nothing about what it never reaches.
+//! Counts what happened in a run: a simulation proves nothing about what it never reaches.
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
-        /// A fault that was done to the system, or a path that it took.
+        /// A fault that was injected, or a path that the system took.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Seen { $($(#[$doc])* $kind,)* }
 
         impl Seen {
-            /// All of them.
+            /// All values.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
 
-            /// The one that is called so.
+            /// Returns the value with this name.
             pub fn named(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|seen| seen.name() == name)
             }
 
-            /// What it is called.
+            /// Returns the name.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
             }
@@ -24,30 +24,31 @@ macro_rules! kinds {
 }
 
 kinds! {
-    // Processes and who leads.
-    /// A process died at some point of what it was doing, and another was started in its place.
+    // Processes and leadership.
+    /// A process died at some point of its work, and another was started in its place.
     ProcessKilled = "process killed",
     /// All processes died at once.
     AllKilled = "all processes killed",
-    /// A process was asked to end, ended in good order, and another was started in its place.
+    /// A process was asked to end, ended in an orderly way, and another was started in its place.
     ProcessStopped = "process stopped in good order",
-    /// A process stood still for a while, and went on as if nothing had happened.
+    /// A process was frozen for a while, and continued as if nothing had happened.
     ProcessFrozen = "process frozen",
-    /// A process, or what stands for all gateways or all projections, was replaced by one of the newer build.
+    /// A process, or the component that represents all gateways or all projections, was replaced by
+    /// one of the newer build.
     PartUpgraded = "part upgraded",
     /// The same with the older build.
     PartDowngraded = "part downgraded",
-    /// An admin asked for a vocabulary.
+    /// An admin requested a vocabulary.
     RaiseAsked = "raise of the vocabulary asked for",
     /// An announcement never reached the log.
     AnnouncementLost = "announcement lost",
-    /// Two or more processes were told to lead one shard.
+    /// Two or more processes were requested to lead one shard.
     LeadShared = "lead given to several",
-    /// Nobody was told to lead a shard.
+    /// No process was requested to lead a shard.
     LeadWithdrawn = "lead given to nobody",
-    /// Nobody led a shard for longer than a request may be parked.
+    /// A shard had no leader for longer than a request may be parked.
     ShardDown = "shard down",
-    /// Somebody unknown appended a term.
+    /// An unknown engine appended a term.
     StrangerTerm = "stranger's term",
 
     // The log.
@@ -57,25 +58,25 @@ kinds! {
     RecordLate = "record of a dead writer arrives late",
     /// A record that a dead or broken writer had taken never reached the log.
     RecordLost = "record of a dead writer lost",
-    /// A writer had no room.
+    /// A writer's queue was full.
     QueueFull = "queue full",
-    /// A command that an engine had written before was written once more.
+    /// A command that an engine had written before was written again.
     CopyRepeated = "engine's command repeated",
     /// A command that an engine wrote never reached the log, and those after it did.
     CopyLost = "engine's command lost",
     /// An `AdvanceTime` never reached the log.
     TimerLost = "engine's timer lost",
-    /// A later build wrote a record that this one may pass over.
+    /// A later build wrote a record that this one may skip.
     LaterBuild = "record of a later build",
-    /// Something that is no command stands among the commands.
+    /// A record that is not a command was written to the commands topic.
     Garbage = "garbage among commands",
-    /// A reader got no events for a while, and commands all the time.
+    /// A reader got no events for a while, but commands all the time.
     EventsStalled = "events reader stalled",
-    /// A reader began after the place that it was told.
+    /// A reader started after the requested offset.
     CommandsSkipped = "commands reader skipped",
-    /// A reader got records again that it had read.
+    /// A reader got records again that it had already read.
     ReadAgain = "records read again",
-    /// The end of the log could not be learned.
+    /// The end of the log could not be determined.
     HeadUnavailable = "head unavailable",
     /// The broker's clock went back.
     BrokerClockBack = "broker's clock goes back",
@@ -91,15 +92,15 @@ kinds! {
     SnapshotOld = "snapshots replaced by an old one",
     /// A process died while it wrote a snapshot.
     SnapshotUnfinished = "snapshot unfinished",
-    /// The shelf could not be read.
+    /// The snapshot store could not be read.
     ShelfUnreadable = "store unreadable",
 
     // Clients and readers.
     /// A request never reached the log.
     RequestLost = "request lost",
-    /// A request reached the log and its sender did not learn of it.
+    /// A request reached the log, but its acknowledgement was lost.
     RequestUnsure = "request's acknowledgement lost",
-    /// A request was turned away: nothing was written.
+    /// A request was refused: nothing was written.
     RequestRefused = "request turned away",
     /// A request was sent again, under its command id or a new one.
     RequestRepeated = "request repeated",
@@ -108,58 +109,59 @@ kinds! {
     /// A gateway forgot how far it had read.
     GatewayCrashed = "gateway crashed",
 
-    // What the system did about it.
+    // The system's reactions.
     /// The vocabulary of a shard was raised.
     VocabularyRaised = "vocabulary raised",
-    /// It was not, since somebody could not read it, or nobody had said that it can.
+    /// A raise was refused, since a component could not read the vocabulary, or none had announced
+    /// that it can.
     RaiseRefused = "raise refused",
-    /// A part of the older build stopped where it was raised.
+    /// A component of the older build stopped at the raise.
     OlderBuildHalted = "older build halted",
-    /// A part of the older build was told what to install.
+    /// A component of the older build was informed which build to install.
     OlderBuildTold = "older build told",
     /// A process became a shard's leader.
     TookOver = "took over",
-    /// A process that does not follow the shard led it no more, and gave its state back.
+    /// A process that does not follow the shard stopped leading it and freed its state.
     StateForgotten = "state forgotten",
-    /// A process without the shard's state was told to lead it.
+    /// A process without the shard's state was requested to lead it.
     BegunWith = "begun with",
-    /// A leader gave its shard up in good order.
+    /// A leader resigned in an orderly way.
     Resigned = "resigned",
-    /// A leader met another's term.
+    /// A leader read another's term.
     Deposed = "deposed",
     /// A leader was deposed with outcomes that it had decided and not read back.
     DeposedUnconfirmed = "deposed with unconfirmed outcomes",
     /// A leader's writer broke.
     LeadLost = "lead lost with the writer",
-    /// A take-over did not come to its end.
+    /// A takeover was not completed.
     TakeOverAbandoned = "take-over abandoned",
-    /// A recovery began at a snapshot.
+    /// A recovery started from a snapshot.
     RestoredFromSnapshot = "restored from a snapshot",
     /// A recovery had only the log.
     RecoveredFromLog = "recovered from the log alone",
-    /// A damaged snapshot was asked for and another way was found.
+    /// A damaged snapshot was read and skipped.
     DamagedSnapshotSkipped = "damaged snapshot skipped",
-    /// A snapshot was put on a shelf.
+    /// A snapshot was stored.
     SnapshotKept = "snapshot kept",
-    /// An outcome of a stale writer stands in the log and does not count.
+    /// An outcome of a stale writer is in the log and does not count.
     StaleOutcome = "stale outcome ignored",
-    /// A record of a later build was passed over.
+    /// A record of a later build was skipped.
     PassedOver = "record of a later build passed over",
-    /// A message was taken in.
+    /// A message was received.
     MessageTakenIn = "message taken in",
-    /// A message came again and was skipped.
+    /// A message arrived again and was skipped.
     MessageRepeated = "duplicate message skipped",
-    /// A message came before one that was still missing, and was skipped.
+    /// A message arrived before one that was still missing, and was skipped.
     MessageEarly = "message before its turn skipped",
-    /// A market closed by itself.
+    /// A market closed at its expiry.
     MarketExpired = "market expired",
     /// A dispute window ended and payouts began.
     WindowEnded = "dispute window ended",
     /// A repeat under a client id did nothing.
     ClientIdRepeated = "client id repeated",
-    /// A client id that stands for another order was refused.
+    /// A client id that was used for another order was refused.
     ClientIdReused = "client id reused",
-    /// Something that is no command was refused.
+    /// A record that is not a command was refused.
     GarbageRefused = "garbage refused",
     /// A command that this build does not know was refused, under its own id.
     StrangeCommandRefused = "command of a later build refused",
@@ -167,29 +169,29 @@ kinds! {
     OrderRejected = "order rejected",
     /// An order was cancelled.
     OrderCancelled = "order cancelled",
-    /// An order's own time came.
+    /// An order expired.
     OrderExpired = "order expired",
-    /// An order was cancelled since its market paused.
+    /// An order was cancelled because its market paused.
     OrderPaused = "order cancelled by a pause",
-    /// An order met one of its own account, and one of them lost something.
+    /// An order met one of its own account, and one of them was cancelled or reduced.
     SelfTradePrevented = "self-trade prevented",
-    /// An order that only reduces came in for more contracts than it may.
+    /// A reduce-only order arrived with more contracts than allowed.
     ReducingCut = "order that only reduces cut",
-    /// One that rested lost a part.
+    /// A resting reduce-only order was reduced.
     ReducingShrunk = "order that only reduces shrunk",
-    /// One that rested lost all.
+    /// A resting reduce-only order was cancelled.
     ReducingEnded = "order that only reduces ended",
-    /// One found nothing to reduce.
+    /// A reduce-only order found nothing to reduce.
     NothingToReduce = "nothing to reduce",
-    /// Orders of a group filled as much as they may.
+    /// Orders of a group filled up to its limit.
     GroupFilledUp = "group filled up",
-    /// A shard learned from another that a group was triggered.
+    /// A shard was informed by another that a group was triggered.
     GroupTriggeredElsewhere = "group triggered elsewhere",
-    /// A group's home counted what another shard had filled.
+    /// A group's home shard counted what another shard had filled.
     GroupAddedUp = "group added up",
-    /// Fills were reported later, since no message could go to their home.
+    /// Fills were reported later, since no message could be sent to their home shard.
     GroupReportedLate = "group reported late",
-    /// An order ended with its group.
+    /// An order was cancelled with its group.
     GroupOrderEnded = "order ended with its group",
     /// A taker stopped, since its group was triggered.
     GroupTakerStopped = "taker stopped by its group",
@@ -197,7 +199,7 @@ kinds! {
     GroupClosed = "order refused by its group",
     /// A group was reset.
     GroupReset = "group reset",
-    /// A group got other limits.
+    /// A group's limits were changed.
     GroupChanged = "group changed",
     /// A group was deleted.
     GroupDeleted = "group deleted",
@@ -205,189 +207,189 @@ kinds! {
     AdminSet = "admin set",
     /// An admin was revoked.
     AdminRevoked = "admin revoked",
-    /// Who may not tried to say who is an admin.
+    /// An admin without the role tried to manage admins.
     AdminNotAllowed = "admins not allowed",
-    /// The last that keeps admins was to be revoked, or to have less.
+    /// A command would have revoked or reduced the last admin that keeps the role.
     LastAdminKept = "last admin kept",
     /// An order was amended.
     OrderAmended = "order amended",
     /// An amendment was refused.
     AmendRejected = "amendment rejected",
-    /// An account held more for an amendment.
+    /// An account held more credits for an amendment.
     HoldRaised = "hold raised",
-    /// An account asked for the end of all its orders.
+    /// An account cancelled all its orders.
     MassCancel = "mass cancel",
-    /// An order ended by that.
+    /// An order was cancelled by that.
     OrderMassCancelled = "order ended by a mass cancel",
     /// A dead-man switch was not set again in time.
     DeadManSwitchFired = "dead-man switch fired",
-    /// An order ended by that.
+    /// An order was cancelled by that.
     OrderSwitchedOff = "order ended by a dead-man switch",
     /// A batch was answered request by request.
     BatchOneByOne = "batch answered one by one",
-    /// An all-or-nothing batch was carried out.
+    /// An all-or-nothing batch was executed.
     BatchCarriedOut = "batch carried out whole",
     /// An all-or-nothing batch was refused.
     BatchRefused = "batch refused whole",
     /// An account was frozen.
     AccountFrozen = "account frozen",
-    /// A shard paid for no orders of an account any more.
+    /// A purse on a shard was frozen.
     PurseFrozen = "purse frozen",
-    /// A transfer came in.
+    /// A transfer was received.
     TransferReceived = "transfer received",
-    /// A transfer could not be received and came back.
+    /// A transfer could not be received and was returned.
     TransferReturned = "transfer returned",
-    /// A sender's home learned that its transfer was received on another shard.
+    /// A sender's home shard was informed that its transfer was received on another shard.
     TransferCompleted = "transfer completed",
-    /// A movement that waited, or a transfer under way, was repeated.
+    /// A parked movement, or a pending transfer, was repeated.
     MovementRepeatedUnderWay = "movement repeated while under way",
-    /// Its name was used for another movement.
+    /// Its client id was used for another movement.
     MovementReusedUnderWay = "name of a movement under way reused",
     /// A transfer that had been received was repeated.
     ReceivedTransferRepeated = "received transfer repeated",
-    /// Its name was used for another movement.
+    /// Its client id was used for another movement.
     ReceivedTransferReused = "name of a received transfer reused",
-    /// A transfer that had come back was repeated.
+    /// A returned transfer was repeated.
     ReturnedTransferRepeated = "returned transfer repeated",
-    /// Its name was used for another movement.
+    /// Its client id was used for another movement.
     ReturnedTransferReused = "name of a returned transfer reused",
     /// Orders matched.
     Traded = "traded",
-    /// Pairs became credits.
+    /// Pairs were redeemed.
     PairsRedeemed = "pairs redeemed",
     /// A position was paid out.
     PaidOut = "paid out",
 
-    // Purses: asking, lending, giving back.
+    // Purses: asking, lending, returning.
     /// An order was parked.
     OrderParked = "order parked",
     /// An amendment was parked.
     AmendmentParked = "amendment parked",
     /// An all-or-nothing batch was parked.
     BatchParked = "batch parked whole",
-    /// A request was parked while another of its account was.
+    /// A request was parked while another of its account was parked.
     ParkedBehind = "request parked behind another",
-    /// A client id stands for a request that is parked.
+    /// A request with the client id of a parked one arrived.
     ParkedRepeated = "parked request repeated",
-    /// A home was asked for credits.
+    /// A home shard was asked for credits.
     CreditsAsked = "credits asked for",
-    /// A home was asked for room alone.
+    /// A home shard was asked for room alone.
     RoomAsked = "room asked for",
-    /// A home was asked for what its own purse lacks.
+    /// A home shard was asked for what its own purse lacks.
     AskedAtHome = "home's own purse asks",
-    /// A request for which the home was asked was lacking again.
+    /// The home shard was asked again for the same request.
     AskedAgain = "asked again for one request",
-    /// A home lent more than it was asked for.
+    /// A home shard lent more than it was asked for.
     FloatLent = "float lent",
-    /// An account came to have a purse on one more shard.
+    /// A purse of an account was created on another shard.
     PurseMade = "purse made",
-    /// What was asked for came when nobody waited for it any more.
+    /// What was asked for arrived when nothing waited for it any more.
     FundedLate = "funded when nobody waits",
-    /// An order that was parked was taken in.
+    /// A parked order was accepted.
     ParkedPlaced = "parked order placed",
-    /// A parked amendment was carried out.
+    /// A parked amendment was made.
     ParkedAmended = "parked amendment carried out",
-    /// A parked batch was carried out.
+    /// A parked batch was executed.
     ParkedBatchCarriedOut = "parked batch carried out",
-    /// A claim waited at its account's home.
+    /// A claim waited on its account's home shard.
     ClaimParked = "claim waits at home",
-    /// Purses were told to give back.
+    /// Purses were recalled.
     Recalled = "recall",
-    /// Purses were told so again for the same claim.
+    /// Purses were recalled again for the same claim.
     RecalledAgain = "recall again for one claim",
-    /// A withdrawal was made with what came back.
+    /// A withdrawal was made with what was returned.
     WithdrawnAfterRecall = "withdrawn after a recall",
-    /// A transfer was made with what came back.
+    /// A transfer was made with what was returned.
     TransferredAfterRecall = "transferred after a recall",
-    /// A purse was lent what came back.
+    /// A purse was lent what was returned.
     FundedAfterRecall = "funded after a recall",
     /// A claim on credits was refused, since there is no other purse.
     RefusedAtOnce = "funds insufficient at once",
     /// A claim on credits was refused, since no purse had any left.
     RefusedAfterRecall = "funds insufficient after a recall",
-    /// A claim was refused for the limits of its account.
+    /// A claim was refused because of its account's limits.
     RoomRefused = "room refused",
-    /// A request was parked for too long at its market's shard.
+    /// A request was parked for too long on its market's shard.
     FundingTimeout = "funding timeout",
-    /// A request was parked for too long while nobody led another shard.
+    /// A request was parked for too long while another shard had no leader.
     FundingTimeoutDown = "funding timeout while a shard is down",
     /// A claim waited for too long.
     ClaimTimeout = "claim timeout",
     /// An order was cancelled while it was parked.
     CancelledWhileParked = "cancelled while parked",
-    /// A market took no orders any more when a parked one was decided.
+    /// A market accepted no orders any more when a parked one was decided.
     ClosedWhileParked = "market closed while parked",
     /// An account was frozen while a request of it was parked.
     FrozenWhileParked = "frozen while parked",
-    /// All shards had carried an instruction out at once, since there are none.
+    /// An instruction completed at once, since there are no other shards.
     CompletedAtOnce = "instruction completed at once",
-    /// The last shard had carried an instruction out.
+    /// The last shard had carried out an instruction.
     CompletedLater = "instruction completed later",
-    /// The limits of an account changed, and a purse of it keeps just the room that it uses.
+    /// The limits of an account changed, and one of its purses keeps only the room that it uses.
     PurseSealed = "purse sealed",
-    /// A sealed purse asked, and gave free room back.
+    /// A sealed purse asked, and returned free room.
     RoomGivenBack = "room given back",
-    /// Free credits of a purse that nothing changed went home.
+    /// Free credits of an idle purse were returned to the home shard.
     CreditsRested = "credits go home from rest",
-    /// What a market had paid out went home.
+    /// The payout of a market was sent to the home shard.
     PayoutSentHome = "payout goes home",
     /// A deposit waited for a second admin.
     DepositProposed = "deposit proposed",
-    /// The second admin confirmed it.
+    /// The second admin confirmed a proposed deposit.
     DepositConfirmed = "deposit confirmed",
-    /// An admin dropped it.
+    /// An admin dropped a proposed deposit.
     DepositDropped = "deposit dropped",
-    /// Nobody confirmed it in time.
+    /// A proposed deposit expired.
     DepositExpired = "proposed deposit expired",
     /// A key added another.
     KeyAddedByKey = "key added by a key",
-    /// A key asked for what it may not give, or end.
+    /// A key requested to grant or end what it may not.
     KeyAskedForMore = "key asked for more than it has",
     /// A key was replaced and stayed valid for a while.
     KeyRotated = "key rotated",
     /// A key was revoked.
     KeyRevoked = "key revoked",
-    /// A key's time came.
+    /// A key expired.
     KeyExpired = "key expired",
-    /// It was asked for again while it waited.
+    /// A proposed deposit was requested again while it waited.
     ProposalRepeated = "proposed deposit repeated",
-    /// A market left its shard's state, a week after it was paid out.
+    /// A market was removed from its shard's state, a week after it was paid out.
     MarketArchived = "market archived",
-    /// A shard kept as many messages for another one as it may.
+    /// A shard's outbox for another one was full.
     OutboxFull = "outbox full",
-    /// What would have sent it more was refused.
+    /// A command that needed more messages to that shard was refused.
     ShardUnavailable = "shard unavailable",
-    /// Somebody asked for something in an archived market, or for its ticker.
+    /// A request concerned an archived market or its ticker.
     ArchivedRefused = "request in an archived market refused",
-    /// An outcome said what its command came with.
+    /// An outcome contained its command's origin.
     OriginSaid = "outcome leads back to its request",
     /// A message had the trace of the command that it serves.
     TraceFollowed = "trace followed to another shard",
     /// A market opened at its opening time.
     MarketOpened = "market opened by itself",
-    /// What a market is was replaced.
+    /// A market's description was replaced.
     MarketEdited = "market edited",
-    /// It was not, since the market had traded.
+    /// An edit was refused, since the market had traded.
     EditTooLate = "edit of a market that has traded refused",
-    /// A market that was to be YES is not any more.
+    /// A market is no longer proposed to be YES.
     YesReleased = "YES of a market event released",
     /// A market was not confirmed as YES, since another one of its event is.
     YesTaken = "YES of a market event taken",
-    /// A market was not confirmed as YES, since its event's home had not answered.
+    /// A market was not confirmed as YES, since its event's home shard had not answered.
     YesPending = "YES of a market event pending",
-    /// Time went on by minutes.
+    /// Time advanced by minutes.
     TimeLeapt = "time leapt",
 
     // After a run, a shard's log has lost its end.
     /// An engine's snapshot was ahead of the log.
     LogCutFound = "log found cut",
-    /// An engine's snapshot was of what the log no longer has, though it is longer.
+    /// An engine's snapshot contained what the log no longer has, although the log is longer.
     OtherLogFound = "other log found",
-    /// The log had fewer outcomes than a leader had said.
+    /// The log had fewer outcomes than a leader had committed.
     OutcomesGoneFound = "outcomes found gone",
-    /// Commands were gone that had outcomes.
+    /// Commands with outcomes were missing.
     CommandsCutFound = "commands found cut",
-    /// The last command with an outcome was another.
+    /// The last command with an outcome was a different one.
     OtherCommandsFound = "other commands found",
 
     /// A leader published the hash of its state; every follower checked it.
@@ -396,7 +398,7 @@ kinds! {
     BatchCommitted = "projection's batch committed",
 }
 
-/// How often each was seen.
+/// The number of occurrences of each.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tally([u64; Seen::ALL.len()]);
 
@@ -407,22 +409,22 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Counts one more.
+    /// Counts one more occurrence.
     pub fn note(&mut self, seen: Seen) {
         self.0[seen as usize] += 1;
     }
 
-    /// How often.
+    /// Returns the number of occurrences.
     pub fn of(&self, seen: Seen) -> u64 {
         self.0[seen as usize]
     }
 
-    /// Both together.
+    /// Adds the counts of another tally.
     pub fn add(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(sum, part)| *sum += part);
     }
 
-    /// What was never seen.
+    /// Returns what never occurred.
     pub fn missing(&self) -> Vec<&'static str> {
         Seen::ALL.iter().filter(|seen| self.of(**seen) == 0).map(|seen| seen.name()).collect()
     }

@@ -1,4 +1,4 @@
-//! The end of a run: no more faults, and everything goes on until nothing is left to do.
+//! The end of a run: no more faults, and everything continues until nothing is left to do.
 
 use engine::shard::ShardRole;
 use engine_core::ShardState;
@@ -12,22 +12,23 @@ use crate::projection::Projection;
 use crate::random::Random;
 use crate::simulation::{REST, Simulation};
 
-/// Rounds in which everything must come to rest. The longest pause of the product is a minute.
+/// The number of rounds in which everything must become idle. The longest pause of the product is a
+/// minute.
 const ROUNDS: u64 = 3_000;
 
-/// Milliseconds that pass in a round: few first, while work is under way, then more.
+/// The milliseconds of a round: few at first, while there is work, then more.
 const SHORT: u64 = 20;
 const LONG: u64 = 250;
 
-/// Rounds in which processes that are ending have ended.
+/// The number of rounds in which ending processes have ended.
 const ENDING: u64 = 100;
 
-/// Before this round nobody asks for more; then each shard gets one more command. A reader that passed over the last command
-/// shows it only when another comes.
+/// Before this round no new requests are made; then each shard gets one more command. A reader that
+/// skipped the last command reveals it only when another arrives.
 const PROBE: u64 = 2_000;
 
 impl Simulation {
-    /// Ends faults and runs on until all is done. Panics if that never comes.
+    /// Ends faults and continues until all is done. Panics if that never happens.
     pub fn settle(&mut self) {
         self.cluster.note(format_args!("no more faults"));
         self.cluster.calm_down();
@@ -38,7 +39,7 @@ impl Simulation {
             process.frozen_until = 0;
         }
         self.down_until.fill(0);
-        // Whoever is ending ends first, so that the lead goes to somebody who stays.
+        // Ending processes end first, so that the leadership goes to one that stays.
         for _ in 0..ENDING {
             if self.processes.iter().any(SimulatedProcess::is_stopping) {
                 self.round();
@@ -48,7 +49,8 @@ impl Simulation {
         self.give_all();
         self.come_to_rest();
         if self.cluster.plan.leaps {
-            // What expires in the first rest frees credits, which rest in the second.
+            // What expires in the first idle period frees credits, which are returned in the
+            // second.
             for _ in 0..2 {
                 self.cluster.pass(REST);
                 self.come_to_rest();
@@ -58,8 +60,8 @@ impl Simulation {
         }
     }
 
-    /// Does what a halt says: a part that met a vocabulary which it does not know is replaced by one that does. True if
-    /// there was one.
+    /// Does what a halt requires: replaces a component that met a vocabulary which it does not know
+    /// with one that knows it. Returns true if there was one.
     pub(crate) fn install(&mut self) -> bool {
         let mut halted: Vec<usize> = Vec::new();
         let processes = self.processes.iter().enumerate();
@@ -72,8 +74,8 @@ impl Simulation {
         !halted.is_empty()
     }
 
-    /// So long after the last payout that markets are archived, which is too long for client ids: so it comes last.
-    /// Others are listed in their places, and shards have other leaders.
+    /// Passes so much time after the last payout that markets are archived, which also forgets
+    /// client ids: so it comes last. Other markets are listed, and shards get other leaders.
     fn archive_markets(&mut self) {
         self.clients.answer_markets();
         self.come_to_rest();
@@ -117,7 +119,8 @@ impl Simulation {
         shards.iter().for_each(|shard| self.give_to_one(shard.index()));
     }
 
-    /// Gives a shard to whoever leads it, or to anybody: what a leader forgot, only a leader that stays can show.
+    /// Assigns a shard to its leader, or to any process: only a leader that stays can reveal what a
+    /// leader forgot.
     fn give_to_one(&mut self, shard: usize) {
         let leads = |process: &SimulatedProcess| process.hosted[shard].control.role() == ShardRole::Leading;
         match self.processes.iter().position(leads) {
@@ -133,7 +136,7 @@ impl Simulation {
                 (0..20).for_each(|_| process.step(&self.cluster, shard));
                 process.hosted[shard].complete_snapshot(&self.cluster);
             }
-            // All that waits, at once; a full queue has room again then.
+            // Delivers everything that waits at once; then a full queue has space again.
             while !process.writer.current().is_idle() && !process.writer.current().has_failed() {
                 process.writer.current().deliver(&self.cluster, &mut self.random, u64::MAX);
             }
@@ -146,8 +149,9 @@ impl Simulation {
         }
     }
 
-    /// Every command has its outcome, every message was taken in and is forgotten, every reader is at the end. Panics if a request is
-    /// parked even so: what could it wait for?
+    /// Returns true if every command has its outcome, every message was received and acknowledged,
+    /// and every reader is at the end. Panics if a request is still parked then, since nothing is
+    /// left for it to wait for.
     fn is_at_rest(&self) -> bool {
         let is_done = self.cluster.shards().all(|shard| self.left(shard.index()).is_none());
         if is_done {
@@ -156,13 +160,13 @@ impl Simulation {
         is_done && self.projections.iter().all(Projection::is_at_end)
     }
 
-    /// The states of all leaders.
+    /// Returns the states of all leaders.
     fn states(&self) -> impl Iterator<Item = &ShardState> {
         let hosted = self.processes.iter().flat_map(|process| &process.hosted);
         hosted.filter(|hosted| hosted.control.role() == ShardRole::Leading).map(|hosted| hosted.replica().state())
     }
 
-    /// Purses that nothing has changed for so long have sent their free credits home.
+    /// Checks that idle purses have returned their free credits to the home shard.
     fn assert_all_is_at_home(&self) {
         for state in self.states() {
             let away = state.purses().filter(|(account, _)| self.cluster.map.of_account(*account) != state.shard());

@@ -1,4 +1,5 @@
-//! One run: everything that lives in it, and the scheduler, which does one small thing after the other as the seed decides.
+//! One run: all its processes, and the scheduler, which makes one small step after the other as the
+//! seed decides.
 
 use std::rc::Rc;
 
@@ -17,13 +18,13 @@ use crate::projection::Projection;
 use crate::random::Random;
 use crate::seen::Seen;
 
-/// Steps of a loop that run in a row at most.
+/// The maximum number of loop steps in a row.
 const BURST: u64 = 40;
 
-/// Milliseconds after which a purse that nothing changes has rested.
+/// Milliseconds after which an unchanged purse returns its free credits.
 pub(crate) const REST: u64 = PURSE_REST_MS + PURSE_STEP_MS;
 
-/// The part that stands for projections; each build of it is the next number.
+/// The component id of the projections; each later build has the next number.
 const PROJECTIONS: u128 = 1 << 100;
 
 pub struct Simulation {
@@ -32,13 +33,13 @@ pub struct Simulation {
     pub(crate) processes: Vec<SimulatedProcess>,
     /// The build of each process's successor.
     pub(crate) programs: Vec<Program>,
-    /// What stands for all processes of projections.
+    /// Represents all processes of projections.
     pub(crate) projecting: Identity,
     stores: Vec<ProcessSnapshots>,
     pub archives: Vec<SnapshotArchive>,
-    /// Nobody is told to lead a shard before this time.
+    /// Before this time no process is requested to lead a shard.
     pub(crate) down_until: Vec<u64>,
-    /// What dead or broken writers still may write.
+    /// Records that dead or broken writers may still write.
     pub(crate) late: Vec<LateRecords>,
     pub clients: Clients,
     pub projections: Vec<Projection>,
@@ -48,7 +49,8 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A log with nothing but what clients ask first, and processes that just started.
+    /// Returns a run with a log that has only the clients' first commands, and processes that just
+    /// started.
     pub fn new(cluster: &Rc<Cluster>, mut random: Random) -> Self {
         let plan = &cluster.plan;
         let store = || cluster.shards().map(|_| Rc::default()).collect::<ProcessSnapshots>();
@@ -84,7 +86,7 @@ impl Simulation {
         SimulatedProcess::start(&self.cluster, identity, (&self.stores[slot], &self.archives), &mut self.random)
     }
 
-    /// A loop of one shard, as a process in this place has it before it starts.
+    /// Returns a loop of one shard, as a process in this slot has it before it starts.
     pub(crate) fn open(&mut self, slot: usize, shard: Shard) -> (Hosted, SimulatedWriter) {
         self.engines += 1;
         let writer = SimulatedWriter::default();
@@ -94,7 +96,8 @@ impl Simulation {
         (hosted, writer)
     }
 
-    /// A part is replaced by one of this build: a process in good order, projections and gateways at once.
+    /// Replaces a component with one of this build: a process in an orderly way, projections and
+    /// gateways at once.
     pub(crate) fn replace(&mut self, part: usize, program: Program) {
         self.cluster.note(format_args!("part {part} is to be build {}", program.build));
         match part.checked_sub(self.processes.len()) {
@@ -113,7 +116,7 @@ impl Simulation {
         }
     }
 
-    /// One small thing happens: a fault, or some work.
+    /// Makes one small step: a fault, or some work.
     pub fn step(&mut self) {
         let mut luck = self.random.below(OCCASIONS);
         for &(fault, _) in SCHEDULED {
@@ -140,7 +143,7 @@ impl Simulation {
             88..93 => self.project(),
             93..98 => self.pass_time(),
             98 => {
-                // An operator looks at what has halted, now and then.
+                // An operator sometimes checks for halted components.
                 if self.random.one_in(4) {
                     self.install();
                 }
@@ -172,7 +175,7 @@ impl Simulation {
         }
     }
 
-    /// Some of what a writer was given reaches the log.
+    /// Delivers some of the writers' records to the log.
     fn write(&mut self) {
         let (slot, most) = (self.any_process(), 1 + self.random.below(20));
         if !self.is_frozen(slot) {
@@ -207,7 +210,8 @@ impl Simulation {
     fn pass_time(&mut self) {
         if self.cluster.plan.leaps && self.random.one_in(100) {
             self.cluster.saw(Seen::TimeLeapt);
-            // Once so far that what waits for a second admin expires, and never so far that client ids are forgotten.
+            // Once so far that proposed deposits expire, but never so far that client ids are
+            // forgotten.
             let far = !self.leapt_far && self.random.one_in(3);
             self.leapt_far |= far;
             return self.cluster.pass(if far { DEPOSIT_PROPOSAL_MS } else { REST });
@@ -217,7 +221,8 @@ impl Simulation {
         self.cluster.pass(milliseconds);
     }
 
-    /// The group decides who leads a shard; unless `alone`, those who were told before are not told otherwise.
+    /// Assigns a shard to a process, as the consumer group would; unless `alone`, earlier
+    /// assignments remain.
     pub(crate) fn assign(&mut self, shard: usize, alone: bool) {
         let slot = self.any_process();
         self.assign_to(slot, shard, alone);
@@ -229,7 +234,8 @@ impl Simulation {
         }
         self.cluster
             .note(format_args!("shard {shard} is given to process {slot}, {}", if alone { "alone" } else { "too" }));
-        // Whoever led gives its lead up at once, as one that leaves the group, or goes on until it is deposed.
+        // The previous leader gives up at once, as when it leaves the group, or continues until it
+        // is deposed.
         let goes_on = self.random.one_in(2);
         for (other, process) in self.processes.iter().enumerate() {
             if other == slot {
@@ -242,7 +248,7 @@ impl Simulation {
         }
     }
 
-    /// Compares a replica with what others were at the same place.
+    /// Compares a replica with others at the same position.
     fn compare(&mut self) {
         let (slot, shard) = (self.any_process(), self.any_shard().index());
         self.agreement.compare(self.processes[slot].hosted[shard].replica());

@@ -1,7 +1,7 @@
 //! Shards' snapshots: where they are stored, and how a shard is restored from its newest valid
 //! snapshot.
 //!
-//! engine's snapshotter ─▶ *snapshots* ─▶ recoveries, followers
+//!   engine's snapshotter ─▶ *snapshots* ─▶ recoveries, followers
 //!
 //! Absent: making a snapshot (the engine's snapshotter), and its content (`engine_core`).
 

@@ -16,7 +16,7 @@ pub const SNAPSHOT_WITHIN: Duration = Duration::from_secs(15 * 60);
 /// log has the state. Skips an unusable snapshot with a warning. `reads`: the vocabulary that the
 /// program knows.
 pub fn newest_snapshot(reads: u16, (shard, map): (Shard, ShardMap), store: &mut impl SnapshotStore) -> Option<Replica> {
-    let list = store.list().inspect_err(|error| tracing::warn!(%shard, %error, "snapshots are out of reach"));
+    let list = store.list().inspect_err(|error| tracing::warn!(%shard, %error, "snapshots cannot be read"));
     list.unwrap_or_default().into_iter().find_map(|sequence| {
         let skipped = |error: &dyn std::error::Error| {
             tracing::warn!(%shard, sequence, %error, "a snapshot is skipped");

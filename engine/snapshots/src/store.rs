@@ -131,7 +131,7 @@ fn sweep(folder: &std::path::Path) {
         let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
         if is_unfinished && age.is_some_and(|age| age >= UNFINISHED_FOR) {
             let removed = std::fs::remove_file(&path);
-            tracing::info!(path = %path.display(), ?removed, "an unfinished snapshot");
+            tracing::info!(path = %path.display(), ?removed, "removing an unfinished snapshot");
         }
     }
 }
@@ -178,7 +178,7 @@ impl SnapshotStore for ObjectSnapshotStore {
         if let Some(writing) = self.writing.take()
             && let Err(error) = self.runtime.block_on(writing)
         {
-            tracing::error!(shard = %self.shard, %error, "writing a snapshot was cut short");
+            tracing::error!(shard = %self.shard, %error, "writing a snapshot was interrupted");
         }
     }
 }

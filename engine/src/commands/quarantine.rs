@@ -69,7 +69,7 @@ pub enum QuarantineError {
     #[error("{0} is no key of an admin with the role ADMINS")]
     NotAnAdmin(&'static str),
     /// Both keys belong to the same admin.
-    #[error("both keys are of admin {0}: another admin must agree")]
+    #[error("both keys belong to admin {0}: another admin must agree")]
     OneAdmin(AdminId),
     /// Readers halt at another record, or do not halt.
     #[error("readers of shard {shard} do not halt at record {record}: {instead}")]
@@ -82,7 +82,7 @@ pub enum QuarantineError {
         instead: String,
     },
     /// A later build wrote the record: quarantining it would create two histories of one log.
-    #[error("record {record} is a later build's: {newer}")]
+    #[error("a later build wrote record {record}: {newer}")]
     Later {
         /// The record to quarantine.
         record: u64,
@@ -90,12 +90,10 @@ pub enum QuarantineError {
         newer: Halt,
     },
     /// It follows from all outcomes before it, so a reader may already have applied it.
-    #[error(
-        "record {0} is the next outcome of its shard: whoever can read it has made it true; restore it from a copy"
-    )]
+    #[error("record {0} is the next outcome of its shard: readers may have applied it already; restore it from a copy")]
     AnOutcome(u64),
     /// Readers would halt again after the record.
-    #[error("behind record {record} readers halt all the same: {next}")]
+    #[error("readers would halt again after record {record}: {next}")]
     NoUse {
         /// The record to quarantine.
         record: u64,
@@ -116,14 +114,14 @@ pub enum QuarantineError {
     #[error("readers halt before the end of the events: {0}")]
     HaltsBefore(Halt),
     /// The command is an `AdvanceTime`; each leader appends another one.
-    #[error("command {0} only says that time has passed: each leader appends another, so what it meets must be mended")]
+    #[error("command {0} is an AdvanceTime, and each leader appends another: repair what it fails at")]
     OfTime(u64),
     /// The command contains a message that another shard has sent and will send again; without it
     /// credits would be lost.
     #[error("command {0} is a message between shards: without it credits would be lost")]
     BetweenShards(u64),
     /// No records arrive.
-    #[error("the log does not bring what it has")]
+    #[error("records that are on the log do not arrive")]
     Silent,
 }
 

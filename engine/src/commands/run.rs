@@ -117,7 +117,7 @@ pub async fn run(args: EngineArgs, telemetry: Telemetry) -> Result<(), RunError>
     tokio::task::block_in_place(|| snapshotter.end());
     tokio::task::block_in_place(|| writer.drain(DRAIN_WITHIN));
     let _ended = announced.await;
-    tracing::info!("ended in good order");
+    tracing::info!("ended in an orderly way");
     Ok(())
 }
 
@@ -160,7 +160,7 @@ impl Shards {
             let mut shard_loop = shard_loop.with_clock_ahead_max(ahead_max);
             let body = move || {
                 if let Err(halted) = shard_loop.run() {
-                    tracing::error!(%shard, %halted, "the shard halts; the process goes on without it");
+                    tracing::error!(%shard, %halted, "the shard halted; the process continues without it");
                 }
             };
             threads.push(std::thread::Builder::new().name(format!("shard-{shard}")).spawn(body)?);

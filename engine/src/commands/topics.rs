@@ -18,7 +18,7 @@ pub async fn topics(args: &TopicsArgs) -> Result<(), KafkaFault> {
     for (topic, made) in create(&args.log).await? {
         let what = match made {
             TopicOutcome::Created => "created",
-            TopicOutcome::Verified => "is there and right",
+            TopicOutcome::Verified => "exists and is correct",
         };
         println!("{topic}: {what}, {} partitions", args.log.shards);
     }

@@ -151,7 +151,7 @@ pub fn verify(args: &VerifyArgs) -> Result<(), VerifyError> {
         );
     }
     for (shard, unknown) in audit.unknown.iter().enumerate().filter(|(_, unknown)| **unknown > 0) {
-        println!("shard {shard}: passed over {unknown} records and events of a later build");
+        println!("shard {shard}: skipped {unknown} records and events of a later build");
     }
     let total = audit.total();
     println!(

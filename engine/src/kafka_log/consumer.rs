@@ -1,7 +1,6 @@
 //! The process's single consumer, with a queue for each partition.
 //!
-//! lfg.events[*], lfg.commands[*] ─▶ *consumer* ─▶ a queue for each partition ─▶ the shards'
-//! threads
+//!   lfg.events[*], lfg.commands[*] ─▶ *consumer* ─▶ a queue for each partition ─▶ the shards' threads
 //!
 //! Every consumer object costs a request for each wakeup, whatever it reads, so all shards share
 //! one.
@@ -70,7 +69,7 @@ impl LogConsumer {
         Ok(list)
     }
 
-    /// Starts to read a partition from `offset`. The partition must not be read already. `bell`
+    /// Starts to read a partition from `offset`. The partition must not be read already. `wakeup`
     /// rings when records have been fetched.
     pub fn enter(
         &self,
@@ -144,7 +143,12 @@ fn serve(client: &Weak<BaseConsumer<Requests>>, strayed: &[AtomicBool]) {
             // they arrive here.
             Some(Ok(message)) => {
                 let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-                tracing::error!(topic, partition, offset, "a record came past its partition's queue; it is read again");
+                tracing::error!(
+                    topic,
+                    partition,
+                    offset,
+                    "a record arrived outside its partition's queue; it is read again"
+                );
                 let mark = usize::try_from(partition).ok().and_then(|shard| strayed.get(shard));
                 mark.inspect(|mark| mark.store(true, Ordering::Release));
             }

@@ -294,7 +294,7 @@ impl Drop for KafkaLog {
     /// The other logs of the process keep using the same consumer.
     fn drop(&mut self) {
         if let Err(fault) = self.rest() {
-            tracing::warn!(shard = %self.shard, %fault, "a shard that ends is still fetched");
+            tracing::warn!(shard = %self.shard, %fault, "a shard has ended, but its partition is still fetched");
         }
     }
 }

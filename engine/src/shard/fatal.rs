@@ -22,7 +22,7 @@ pub enum HaltCause {
     Kafka(#[from] KafkaFault),
     /// Commands are missing, although each must have an outcome: the log lost records, or someone
     /// wrote them in transactions.
-    #[error("command {next} does not come: the log goes on with {found}")]
+    #[error("command {next} is missing: the log continues with {found}")]
     CommandsMissing {
         /// The offset of the expected command.
         next: u64,
@@ -32,8 +32,8 @@ pub enum HaltCause {
     /// The log lacks the record that the snapshot read last, or the next one: it lost records, or
     /// was created anew while old snapshots remained.
     #[error(
-        "going on from sequence {sequence} takes events from offset {from} on, read up to {to} before, and there is \
-         {events}: the log lost records, or the snapshots are of another log"
+        "continuing from sequence {sequence} needs events from offset {from} on (read up to {to} before), but the log has \
+         {events}: the log lost records, or the snapshots belong to another log"
     )]
     LogCut {
         /// The snapshot's sequence; 0 without a snapshot.
@@ -47,8 +47,8 @@ pub enum HaltCause {
     },
     /// Outcomes are missing that were once on the log, and that clients were sent.
     #[error(
-        "outcomes were there for all commands before {committed}, and the log, which ends at {head}, has none from \
-         command {next} on: it lost its end"
+        "all commands before {committed} had outcomes, but the log, which ends at {head}, has none from command {next} \
+         on: it lost its end"
     )]
     OutcomesGone {
         /// The first command without an outcome.
@@ -60,7 +60,7 @@ pub enum HaltCause {
     },
     /// The commands partition lacks the next command, and ends before its offset or starts after
     /// it.
-    #[error("command {next} is next, and there is {commands}: the commands were cut, or made anew")]
+    #[error("command {next} is next, but the partition has {commands}: the commands were cut, or created anew")]
     CommandsCut {
         /// The first command without an outcome.
         next: u64,
@@ -68,7 +68,7 @@ pub enum HaltCause {
         commands: Extent,
     },
     /// The commands do not belong to the events.
-    #[error("the command at offset {offset} is not the one that has the last outcome: the commands were made anew")]
+    #[error("the command at offset {offset} is not the one that has the last outcome: the commands were created anew")]
     OtherCommands {
         /// The last command with an outcome.
         offset: u64,
@@ -88,14 +88,14 @@ impl HaltCause {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Halt(Halt::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. })) => {
-                "install that build in place of this process's; it goes on where this shard stands"
+                "install that build in place of this process's; it continues where this shard stopped"
             }
             Self::Halt(Halt::Broken(BrokenLog { fault: RecordFault::OtherLog(_), .. })) | Self::LogCut { .. } => {
                 HINT_OTHER_LOG
             }
             Self::Halt(Halt::Broken(_)) => {
                 "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
-                 version; else restore the topic from a copy, or put the record aside \
+                 version; else restore the topic from a copy, or quarantine the record \
                  with `engine quarantine`; then restart this process"
             }
             Self::Halt(Halt::Diverged(Divergence::StateHash { .. } | Divergence::Outcome { .. })) => {
@@ -114,7 +114,7 @@ impl HaltCause {
             Self::CommandsCut { .. } | Self::OtherCommands { .. } => HINT_COMMANDS,
             Self::Panicked(_) => {
                 "look at the record with `engine inspect SHARD --from OFFSET --max 1` (`--partition commands` for a command); keep \
-                 the log; install a version that can handle it, or put the command aside \
+                 the log; install a version that can handle it, or quarantine the command \
                  with `engine quarantine`; then restart this process"
             }
         }
@@ -122,7 +122,7 @@ impl HaltCause {
 }
 
 const HINT_OTHER_LOG: &str = "compare brokers and topic prefix with what the snapshots' folder was made for; if the \
-    folder is of another log, give this process its own; if the log was made anew, or its end is lost for good, \
+    folder belongs to another log, give this process its own; if the log was created anew, or its end is lost for good, \
     remove this shard's snapshots; else restore the topic from a copy; then restart this process";
 
 const HINT_OUTCOMES_GONE: &str = "restore the records that are missing at the end of the events; or, if they are lost \
@@ -130,7 +130,7 @@ const HINT_OUTCOMES_GONE: &str = "restore the records that are missing at the en
     PREFIX.engines for this partition of the commands back to the first command without an outcome \
     (`kafka-consumer-groups.sh --reset-offsets`); then restart the engines";
 
-const HINT_COMMANDS: &str = "commands and events belong together: restore the commands topic that these events are of \
+const HINT_COMMANDS: &str = "commands and events belong together: restore the commands topic that belongs to these events \
     (look with `engine inspect SHARD --partition commands`); then restart this process";
 
 /// The record that the loop was handling, so that a halt names it, whatever the cause.

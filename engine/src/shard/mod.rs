@@ -208,7 +208,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         let reason = Reason::of(&halted.to_string());
         let record = LeaderHalted { shard: self.shard, term, engine: self.engine, reason };
         if let Err(fault) = self.log.append_event(&record.encode()) {
-            tracing::warn!(shard = %self.shard, %fault, "the halt is not on the log");
+            tracing::warn!(shard = %self.shard, %fault, "the halt could not be recorded on the log");
         }
     }
 

@@ -81,7 +81,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
             Ok(commands) if commands.first <= next && next <= commands.end => Ok(Some(commands)),
             Ok(commands) => Err(HaltCause::CommandsCut { next, commands }),
             Err(fault) if fault.may_retry() => {
-                tracing::warn!(shard = %self.shard, %fault, "a take-over waits for Kafka");
+                tracing::warn!(shard = %self.shard, %fault, "a takeover waits for Kafka");
                 Ok(None)
             }
             Err(fault) => Err(fault.into()),

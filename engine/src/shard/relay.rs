@@ -1,8 +1,7 @@
 //! Carries messages between shards: copies what was `Sent` here to the receiver's commands,
 //! acknowledges what was `Received` here, and sends unacknowledged messages again.
 //!
-//! events of a ─▶ *relay of a* ─▶ commands of b ─▶ events of b ─▶ *relay of b* ─▶ commands of a
-//! (Acknowledge)
+//!   events of a ─▶ *relay of a* ─▶ commands of b ─▶ events of b ─▶ *relay of b* ─▶ commands of a (Acknowledge)
 //!
 //! Only confirmed outcomes are relayed. Sending twice is harmless (the receiver skips what it has);
 //! never sending is not. So a new leader sends everything that its state still keeps.
@@ -176,7 +175,7 @@ impl Relay {
             }
         }
         for (to, count) in &sent {
-            tracing::warn!(shard = %self.me, %to, count, "messages are sent again: nobody acknowledges them");
+            tracing::warn!(shard = %self.me, %to, count, "messages are sent again: they were not acknowledged");
         }
         sent.values().map(|&count| count as u64).sum()
     }

@@ -70,7 +70,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         if !wanted || self.log.writer_is_lost() {
             self.enter(Stage::Following);
         } else if waited >= TAKE_OVER_IS_SLOW {
-            tracing::warn!(shard = %self.shard, ?waited, "the own term has not come back yet");
+            tracing::warn!(shard = %self.shard, ?waited, "the own term has not been read back yet");
             *since = self.clock.elapsed();
         }
     }
@@ -117,7 +117,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
     /// Records that were handed over may be missing, so the state may contain what will never
     /// count.
     fn lost_writer(&mut self) -> Result<(), HaltCause> {
-        tracing::error!(shard = %self.shard, unconfirmed = self.replica.unconfirmed(), "gives up its lead: the writer failed");
+        tracing::error!(shard = %self.shard, unconfirmed = self.replica.unconfirmed(), "gives up leadership: the writer failed");
         self.recover()
     }
 

@@ -110,7 +110,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
             // either.
             None | Some(None) => Err(Halt::Broken(broken).into()),
             Some(Some(Quarantine { reason, .. })) => {
-                tracing::warn!(shard = %self.shard, offset, %broken, %reason, "passed over: it is put aside");
+                tracing::warn!(shard = %self.shard, offset, %broken, %reason, "record skipped: it is quarantined");
                 self.replica.pass_over(offset);
                 Ok(())
             }
@@ -150,9 +150,9 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         let ahead = Duration::from_millis(time.as_millis().saturating_sub(own.as_millis()));
         tracing::error!(
             shard = %self.shard, command = offset, %time, %own, ?ahead,
-            "gives up its lead: the broker's clock is too far ahead of this machine's; hint: set the wrong one of the two; this \
-             shard goes on when the own clock is near the command's time; if the broker's clock was wrong and is right again, \
-             restart with a larger LFG_CLOCK_AHEAD_MAX_SECONDS, and the command gets the own time"
+            "gives up leadership: the broker's clock is too far ahead of this machine's; hint: correct the wrong clock; this shard \
+             continues when this machine's clock is near the command's time; if the broker's clock was wrong and is right again, \
+             restart with a larger LFG_CLOCK_AHEAD_MAX_SECONDS, and the command gets this machine's time"
         );
         self.metrics.clock_alarm.set(1.0);
         // The commands before it are valid, and no other leader will decide them soon.
@@ -168,7 +168,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         match read {
             OwnRecord::Ignored => Ok(()),
             OwnRecord::Quarantine(Quarantine { what, by, seconded, reason, .. }) => {
-                tracing::warn!(shard = %self.shard, %what, %by, %seconded, %reason, "put aside");
+                tracing::warn!(shard = %self.shard, %what, %by, %seconded, %reason, "quarantined");
                 Ok(())
             }
             OwnRecord::Unknown => {
@@ -199,7 +199,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         if term.vocabulary != self.replica.state().vocabulary() {
             // The vocabulary was raised before this term began. Readers that know less stop at the
             // raise; those that start after it find the vocabulary in this term.
-            tracing::info!(shard = %self.shard, "takes over once more: the vocabulary was raised meanwhile");
+            tracing::info!(shard = %self.shard, "takes over again: the vocabulary was raised in the meantime");
             self.enter(Stage::Following);
             return Ok(());
         }

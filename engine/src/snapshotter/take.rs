@@ -26,7 +26,7 @@ pub enum SnapshotFault {
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
     /// Records that are on the log do not arrive.
-    #[error("the log ends at {head}, and nothing comes after {at}")]
+    #[error("the log ends at {head}, but no record arrives after {at}")]
     Silent {
         /// The reader's offset.
         at: u64,

@@ -1,4 +1,4 @@
-//! What each command was told, wherever and however late: exactly one answer each.
+//! The answers to each command, wherever and however late: exactly one each.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ pub struct Answers {
 /// One event that answers a command, or one request of a batch.
 struct Told {
     at: Shard,
-    /// The request's place in its batch.
+    /// The index of the request in its batch.
     item: Option<u16>,
     event: Event,
 }
@@ -37,7 +37,8 @@ impl Answers {
         }
     }
 
-    /// Asserts that a command of a shard has one answer there, and what follows it one more.
+    /// Asserts that a command of a shard has one answer there, and one more for the work that other
+    /// shards do for it.
     pub fn assert_one(&self, at: Shard, id: CommandId, command: &Command) {
         let told = self.told.get(&id).map_or(&[][..], Vec::as_slice);
         let show = || told.iter().map(|told| &told.event).collect::<Vec<_>>();
@@ -74,7 +75,7 @@ impl Answers {
     }
 }
 
-/// Events that answer something, or say that it is done.
+/// Returns true for events that answer something, or report its completion.
 fn is_answer(event: &Event) -> bool {
     matches!(
         event,
@@ -110,7 +111,7 @@ fn is_answer(event: &Event) -> bool {
     )
 }
 
-/// True if the event answers the command, or a request of it.
+/// Returns true if the event answers the command, or one of its requests.
 fn answers(command: &Command, event: &Event) -> bool {
     let refused = matches!(event, Event::Rejected { .. });
     let repeated = matches!(event, Event::ClientIdRepeated { .. });
@@ -142,7 +143,7 @@ fn answers_item(request: &BatchRequest, event: &Event) -> bool {
     }
 }
 
-/// True if the event says that the account's or market's home did what the command asks.
+/// Returns true if the event accepts the command on its account's or market's home shard.
 fn accepts(command: &Command, event: &Event) -> bool {
     matches!(
         (command, event),
@@ -165,7 +166,7 @@ fn accepts(command: &Command, event: &Event) -> bool {
     )
 }
 
-/// True if what the home accepts is done by others, who say so.
+/// Returns true if other shards do the work after the home shard accepts it, and report that.
 fn is_followed(command: &Command) -> bool {
     matches!(
         command,

@@ -1,5 +1,5 @@
-//! An auditor that knows only the language of the log: the rule of reading, what events change (`schemas::effects`), and which
-//! command each answers (`schemas::answers`).
+//! An auditor that uses only the language of the log: the read rule, what events change
+//! (`schemas::effects`), and which command each answers (`schemas::answers`).
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use super::orders::Orders;
 use super::purses::Purses;
 use super::waiting::Waiting;
 
-/// What is due later than this after the last outcome concerns no test.
+/// What is due later than this after the last outcome does not matter to any test.
 const SOON_MS: u64 = 60_000;
 
-/// Everything that the events logs say, folded as sums.
+/// The contents of the events logs, folded as sums.
 pub struct Audit {
     readers: Vec<LogReader>,
     /// For each shard: command offset and id of each outcome, in order.
     pub causes: Vec<Vec<(u64, CommandId)>>,
     pub terms: Vec<Vec<EngineId>>,
-    /// Records of writers whose time was over.
+    /// Records of stale writers.
     pub ignored: u64,
     pub answers: Answers,
     pub messages: Messages,
@@ -36,9 +36,9 @@ pub struct Audit {
     deposited: Credits,
     /// The time of the last outcome.
     time: Timestamp,
-    /// How often each kind of event was seen.
+    /// The number of events of each kind.
     pub kinds: BTreeMap<String, u64>,
-    /// How often requests were refused for each reason.
+    /// The number of refusals for each reason.
     pub refusals: BTreeMap<Rejection, u64>,
 }
 
@@ -49,7 +49,7 @@ struct Market {
     fees: Credits,
     yes: i64,
     no: i64,
-    /// It pays out, or has.
+    /// True if it pays out, or has.
     is_answered: bool,
 }
 
@@ -78,7 +78,7 @@ impl Audit {
         self.readers[shard.index()].position()
     }
 
-    /// How often an event of this kind was seen.
+    /// Returns the number of events of this kind.
     pub fn count(&self, kind: &str) -> u64 {
         self.kinds.get(kind).copied().unwrap_or(0)
     }
@@ -132,7 +132,7 @@ impl Audit {
         }
     }
 
-    /// True if no message is on its way, and nothing waits or happens by itself for a while.
+    /// Returns true if no message is in flight, and nothing waits or is due for a while.
     pub fn is_quiet(&self) -> bool {
         let soon = Timestamp(self.time.as_millis() + SOON_MS);
         let left = self.positions.iter().filter(|(_, parts)| **parts != [0; 4]);
@@ -141,7 +141,8 @@ impl Audit {
         paid && !due && self.messages.are_settled()
     }
 
-    /// I-1, I-5, I-8 and I-9, if this is a cut at which no message is taken in that was not seen sent. False if it is not.
+    /// Asserts I-1, I-5, I-8 and I-9 if this is a cut at which every received message was also seen
+    /// sent. Returns false if it is not.
     pub fn assert_cut(&self) -> bool {
         if !self.messages.are_seen() {
             return false;
@@ -154,7 +155,7 @@ impl Audit {
         true
     }
 
-    /// All invariants, with nothing in flight and nothing left to wait for.
+    /// Asserts all invariants, with nothing in flight and nothing left to wait for.
     pub fn assert_invariants(&self) {
         for (key, [yes, no, yes_reserved, no_reserved]) in &self.positions {
             let fine = *yes_reserved >= 0 && *no_reserved >= 0 && yes >= yes_reserved && no >= no_reserved;
@@ -171,7 +172,8 @@ impl Audit {
     }
 }
 
-/// The name of an event's variant, which is the first word of how it is printed: the rest is not printed at all.
+/// Returns the name of an event's variant: the first word of its debug output, the rest of which is
+/// not produced.
 fn kind(event: &Event) -> String {
     struct Name(String);
 

@@ -53,13 +53,13 @@ impl Engine {
         }
     }
 
-    /// `kill -9`, and gone.
+    /// Kills the process with `kill -9` and waits for its end.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Asks for an orderly stop; does not wait.
+    /// Requests an orderly stop; does not wait.
     pub fn terminate(&self) {
         let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
         assert!(asked.success());
@@ -70,19 +70,19 @@ impl Engine {
         wait_for("the engine ends", Duration::from_secs(20), || self.child.try_wait().unwrap())
     }
 
-    /// Asks for an orderly stop, waits for it, and expects success.
+    /// Requests an orderly stop, waits for it, and expects success.
     pub fn stop(&mut self) {
         self.terminate();
         let status = self.ended();
         assert!(status.success(), "{status}:\n{}", self.log());
     }
 
-    /// What it logged.
+    /// Returns the engine's log output.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log_file).unwrap_or_default()
     }
 
-    /// An answer of the admin port, head and body; `None` if it does not listen.
+    /// Returns an answer of the admin port, head and body; `None` if it does not listen.
     pub fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect_timeout(&self.admin, Duration::from_millis(200)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
@@ -92,7 +92,7 @@ impl Engine {
         Some(answer)
     }
 
-    /// The value of a metric of a shard.
+    /// Returns the value of a metric of a shard.
     pub fn metric(&self, name: &str, shard: u16) -> Option<f64> {
         let label = format!("shard=\"{shard}\"");
         let answer = self.get("/metrics")?;
@@ -100,7 +100,7 @@ impl Engine {
         line.rsplit(' ').next()?.parse().ok()
     }
 
-    /// The shards that it leads.
+    /// Returns the shards that it leads.
     pub fn leads(&self) -> Vec<u16> {
         (0..super::SHARDS).filter(|&shard| self.metric(engine::metrics::ROLE, shard) == Some(3.0)).collect()
     }
@@ -108,13 +108,13 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Ended already, or ends now.
+        // It has ended already, or ends now.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// `engine WHAT` over the test's log.
+/// Returns the command `engine WHAT` for the test's log.
 pub fn command(log: &TestLog, what: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_engine"));
     command

@@ -1,4 +1,5 @@
-//! A shard that halts, the others that do not, and what a test does to topics and snapshots.
+//! Helpers for tests of a halted shard: the state of the others, and changes to topics and
+//! snapshots.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,10 +31,10 @@ pub fn has_halted(engine: &Engine, number: u16) -> bool {
     engine.metric(ROLE, number) == Some(f64::from(ShardRole::Halted.code()))
 }
 
-/// Waits until a shard has halted, and the process is as it should be then.
+/// Waits until a shard has halted, and the process reports that as it should.
 pub fn halts_alone(engine: &mut Engine, number: u16, why: &str) {
     wait_for("the shard halts", LIMIT, || has_halted(engine, number).then_some(()));
-    // Ready, too: the others lead.
+    // It is also ready: it leads the others.
     engine.wait_ready();
     let (ready, live) = (engine.get("/readyz").unwrap(), engine.get("/livez").unwrap());
     assert!(ready.contains(r#""missing":[]"#), "{ready}");
@@ -43,7 +44,7 @@ pub fn halts_alone(engine: &mut Engine, number: u16, why: &str) {
     assert!(line.contains(why) && line.contains("hint: ") && line.contains(" offset "), "{line}");
 }
 
-/// Asks for a deposit on every other shard, and waits for each outcome.
+/// Requests a deposit on every other shard, and waits for each outcome.
 pub fn others_decide(log: &TestLog, client: &Client, world: &World, broken: u16) {
     let others: Vec<Shard> = Shard::all(SHARDS).filter(|other| other.number() != broken).collect();
     let homes = others.iter().map(|other| {
@@ -76,14 +77,14 @@ pub fn opened(log: &TestLog) -> (Client, World) {
     (client, world)
 }
 
-/// The first offset of a partition, and the offset after the last.
+/// Returns the first offset of a partition, and the offset after the last.
 pub fn extent(log: &TestLog, topic: &str, shard: Shard) -> (u64, u64) {
     let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", ConsumerProfile::Live).create().unwrap();
     let (low, high) = consumer.fetch_watermarks(topic, shard.partition(), Duration::from_secs(5)).unwrap();
     (u64::try_from(low).unwrap(), u64::try_from(high).unwrap())
 }
 
-/// All records of a partition that was never cut.
+/// Returns all records of a partition that was never cut.
 pub fn records(log: &TestLog, topic: &str, shard: Shard) -> Vec<Vec<u8>> {
     let (_, end) = extent(log, topic, shard);
     let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", ConsumerProfile::Bulk).create().unwrap();
@@ -94,7 +95,7 @@ pub fn records(log: &TestLog, topic: &str, shard: Shard) -> Vec<Vec<u8>> {
     (0..end).map(record).collect()
 }
 
-/// Deletes a topic and makes it again, empty.
+/// Deletes a topic and creates it again, empty.
 pub fn make_anew(log: &TestLog, topic: &str) {
     let admin: AdminClient<DefaultClientContext> = admin_config(&log.args.kafka).create().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -115,7 +116,7 @@ pub fn cut_beginning(log: &TestLog, topic: &str, shard: Shard, end: Offset) {
     runtime.block_on(admin.delete_records(&cut, &AdminOptions::new())).unwrap();
 }
 
-/// Where an engine keeps the snapshots of a shard, if it started under `folder`.
+/// Returns the folder of a shard's snapshots for an engine that started under `folder`.
 pub fn snapshots(log: &TestLog, folder: &Path, number: u16) -> std::path::PathBuf {
     folder.join("snapshots").join(&log.args.topic_prefix).join(format!("shard-{number:03}"))
 }

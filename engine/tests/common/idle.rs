@@ -1,4 +1,5 @@
-//! A member of the engines' group that takes over what it is given, and then does nothing: those shards stand still.
+//! A member of the engines' group that takes over its shards, and then does nothing: those shards
+//! make no progress.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use service::kafka::{GroupProtocol, member_config};
 use super::load::Client;
 use super::{SHARDS, TestLog};
 
-/// As an engine that hangs and still answers the broker.
+/// Acts like an engine that hangs and still answers the broker.
 pub struct IdleMember {
     leave: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<()>,
@@ -28,10 +29,10 @@ impl IdleMember {
         let left = leave.clone();
         let thread = std::thread::spawn(move || {
             while !left.load(Ordering::Relaxed) {
-                // Takes part, and reads what is nobody's.
+                // Stays a member; what it reads is dropped.
                 consumer.poll(Duration::from_millis(20)).transpose().unwrap();
                 for shard in given(&consumer).into_iter().filter(|shard| taken.insert(*shard)) {
-                    // Whoever led goes on until it reads this.
+                    // The previous leader continues until it reads this.
                     let term = Term::new(shard, SHARDS, EngineId(7), 1);
                     client.write_event(shard, &term.encode());
                     client.flush();
@@ -41,7 +42,7 @@ impl IdleMember {
         Self { leave, thread }
     }
 
-    /// Gives its shards back.
+    /// Returns its shards to the group.
     pub fn leave(self) {
         self.leave.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();

@@ -26,7 +26,7 @@ impl Client {
         Self { producer: config.create().unwrap(), map: log.args.shard_map(), topics: log.topics.clone() }
     }
 
-    /// Asks; returns the id.
+    /// Sends a command and returns its id.
     pub fn ask(&self, command: Command) -> CommandId {
         let id = CommandId(uuid::Uuid::now_v7().as_u128());
         let shard = home_of(self.map, &command);
@@ -55,7 +55,7 @@ impl Client {
     }
 }
 
-/// Load that goes on, whatever happens to engines, until told to end.
+/// Load that continues, whatever happens to engines, until it is ended.
 pub struct Load {
     end: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
@@ -63,7 +63,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// `rate` commands a second, after the world's opening.
+    /// Starts `rate` commands per second, after the world's opening.
     pub fn start(log: &TestLog, world: World, seed: u64, rate: u32) -> Self {
         let (client, end, count) = (Client::open(log), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (ended, counter) = (end.clone(), count.clone());
@@ -90,7 +90,7 @@ impl Load {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Ends the load; the ids of all that was asked, and is in the log.
+    /// Ends the load; returns the ids of all commands, which are in the log.
     pub fn end(self) -> Vec<CommandId> {
         self.end.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()

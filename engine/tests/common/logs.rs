@@ -1,4 +1,5 @@
-//! Reading a test's logs: until nothing is left to do, until something happens, and against what was asked.
+//! Reading a test's logs: until nothing is left to do, until something happens, and compared with
+//! what was sent.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -11,13 +12,14 @@ use service::kafka::{ConsumerProfile, EventsTail, consumer_config};
 use super::audit::Audit;
 use super::{SHARDS, TestLog};
 
-/// Reads the events from their beginning on.
+/// Reads the events from their beginning.
 pub fn tail(log: &TestLog, reading: ConsumerProfile) -> EventsTail {
     let from = Shard::all(SHARDS).map(|shard| (shard, 0));
     EventsTail::open(&log.args.kafka, &log.topics, reading, from).unwrap()
 }
 
-/// Reads the events until everything asked has its outcome, nothing is in flight, parked or due; fails after `limit`.
+/// Reads the events until every command has its outcome and nothing is in flight, parked or due;
+/// fails after `limit`.
 pub fn drained(log: &TestLog, limit: Duration) -> Audit {
     let mut audit = Audit::new();
     let tail = tail(log, ConsumerProfile::Bulk);
@@ -66,7 +68,7 @@ fn command_ends(log: &TestLog) -> BTreeMap<Shard, u64> {
     Shard::all(SHARDS).map(end).collect()
 }
 
-/// All commands of a shard, in order.
+/// Returns all commands of a shard, in order.
 fn commands(log: &TestLog, shard: Shard) -> Vec<(u64, CommandRecord)> {
     let end = command_ends(log)[&shard];
     let consumer: BaseConsumer = consumer_config(&log.args.kafka, "test", ConsumerProfile::Bulk).create().unwrap();
@@ -82,11 +84,12 @@ fn commands(log: &TestLog, shard: Shard) -> Vec<(u64, CommandRecord)> {
     found
 }
 
-/// Every command in the log has exactly one outcome, in order, under its own id, and one answer; everything asked is in the log once.
+/// Every command in the log has exactly one outcome, in order, under its own id, and one answer;
+/// every command sent is in the log once.
 pub fn assert_each_command_is_answered_once(log: &TestLog, audit: &Audit, asked: &[CommandId]) {
     let mut seen: HashMap<CommandId, u32> = HashMap::new();
     for shard in Shard::all(SHARDS) {
-        // Engines that still run may write more about themselves, behind what was audited.
+        // Running engines may write more announcements, after what was audited.
         let mut commands = commands(log, shard);
         commands.retain(|(offset, _)| *offset < audit.position(shard).next_command);
         let expected: Vec<_> = commands.iter().map(|(offset, record)| (*offset, record.id)).collect();
@@ -94,9 +97,10 @@ pub fn assert_each_command_is_answered_once(log: &TestLog, audit: &Audit, asked:
         assert!(audit.causes[shard.index()] == expected, "causes of shard {shard}");
         for CommandRecord { id, command, .. } in commands.iter().map(|(_, record)| record) {
             match command {
-                // What engines ask of themselves and of each other is answered by its outcome.
+                // The commands of engines to themselves and each other are answered by their
+                // outcome.
                 Command::Receive { .. } | Command::Acknowledge { .. } | Command::AdvanceTime => {}
-                // So is what parts say of themselves.
+                // So are the announcements of components.
                 Command::Announce(_) | Command::Leave { .. } => {}
                 command => {
                     audit.answers.assert_one(shard, *id, command);

@@ -1,4 +1,5 @@
-//! Messages between shards as the logs tell them: numbered densely, taken in once and in order.
+//! Messages between shards according to the logs: numbered without gaps, received once and in
+//! order.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +8,14 @@ use schemas::{Credits, Event, Message, Shard};
 /// Sender and receiver.
 type Pair = (Shard, Shard);
 
-/// What was sent, taken in and acknowledged so far.
+/// The messages sent, received and acknowledged so far.
 #[derive(Default)]
 pub struct Messages {
     sent: BTreeMap<Pair, u64>,
     received: BTreeMap<Pair, u64>,
     acknowledged: BTreeMap<Pair, u64>,
     in_flight: BTreeMap<(Shard, Shard, u64), Message>,
-    /// Copies that came again, or too early.
+    /// Copies that arrived again, or too early.
     pub skipped: u64,
 }
 
@@ -42,12 +43,12 @@ impl Messages {
         }
     }
 
-    /// True at a cut of the logs at which no message is taken in that was not seen sent.
+    /// Returns true at a cut of the logs at which every received message was also seen sent.
     pub fn are_seen(&self) -> bool {
         self.received.iter().all(|(pair, number)| self.sent.get(pair) >= Some(number))
     }
 
-    /// Sender, receiver and message of all that is sent and not taken in.
+    /// Returns sender, receiver and message of all that is sent and not yet received.
     pub fn in_flight(&self) -> impl Iterator<Item = (Shard, Shard, &Message)> {
         self.in_flight.iter().map(|((from, to, _), message)| (*from, *to, message))
     }
@@ -56,7 +57,7 @@ impl Messages {
         self.in_flight.values().map(Message::in_flight).sum()
     }
 
-    /// True if no message is on its way, nor kept.
+    /// Returns true if no message is in flight or kept.
     pub fn are_settled(&self) -> bool {
         self.sent == self.received && self.sent == self.acknowledged
     }

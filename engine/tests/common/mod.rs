@@ -1,5 +1,5 @@
-//! What the tests of the process share: a log of their own on a real Kafka, engines as child processes, load, and an
-//! auditor that knows the log's language only (`schemas`), not the engine.
+//! Shared parts of the process tests: a separate log on a real Kafka, engines as child processes,
+//! load, and an auditor that uses only the log's language (`schemas`), not the engine.
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
@@ -28,7 +28,7 @@ use service::kafka::topics::{create, delete};
 
 pub const SHARDS: u16 = 4;
 
-/// A log of a test's own.
+/// A test's own log.
 pub struct TestLog {
     pub args: LogArgs,
     pub topics: Topics,
@@ -36,7 +36,7 @@ pub struct TestLog {
 }
 
 impl TestLog {
-    /// New topics under a prefix that nobody else has.
+    /// Creates topics under a unique prefix.
     pub fn create(name: &str) -> Self {
         let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS is not set: run ops/test");
         let topic_prefix = format!("test-engine-{name}-{}", uuid::Uuid::now_v7().simple());
@@ -53,7 +53,7 @@ impl TestLog {
 }
 
 impl Drop for TestLog {
-    /// A failed test's log stays, to be looked at.
+    /// The log of a failed test is kept for examination.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.runtime.block_on(delete(&self.args)).expect("deleting the test's topics");
@@ -61,7 +61,7 @@ impl Drop for TestLog {
     }
 }
 
-/// Polls until there is something, and fails with `what` after `limit`.
+/// Polls until there is a result, and fails with `what` after `limit`.
 pub fn wait_for<T>(what: &str, limit: Duration, mut poll: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -85,7 +85,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Below `n`.
+    /// Returns a number below `n`.
     pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }

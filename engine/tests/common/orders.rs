@@ -1,4 +1,4 @@
-//! Live orders as the logs tell them: what buys could still cost, and when they expire.
+//! Live orders according to the logs: what buys could still cost, and when they expire.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct Orders {
 struct Live {
     account: AccountId,
     entry: Entry,
-    /// In the book (YES).
+    /// The price in the book, in terms of YES.
     price: Price,
     remaining: Quantity,
     fee_rate: FeeRate,
@@ -82,12 +82,12 @@ impl Orders {
         }
     }
 
-    /// True if no live order expires until `soon`.
+    /// Returns true if no live order expires until `soon`.
     pub fn are_quiet(&self, soon: Timestamp) -> bool {
         self.live.values().filter_map(|order| order.expires).all(|expires| expires > soon)
     }
 
-    /// How many live orders each account has on each shard, and what they hold.
+    /// Returns how many live orders each account has on each shard, and what they hold.
     pub fn used(&self) -> BTreeMap<Key, Used> {
         let mut used: BTreeMap<Key, Used> = BTreeMap::new();
         for (id, order) in &self.live {

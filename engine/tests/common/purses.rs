@@ -1,4 +1,6 @@
-//! Purses as the logs tell them: credits and live orders on each shard, the room that homes lend, and who is frozen.
+//! Purses according to the logs: credits and live orders on each shard, the room that home shards
+//! lend, and frozen accounts. (A purse is an account's balance on one shard; room is its remaining
+//! order allowance.)
 
 use std::collections::BTreeMap;
 
@@ -10,7 +12,8 @@ use schemas::{AccountId, AccountLimits, Credits, Event, Message, Room, Shard, Ti
 /// An account on a shard.
 pub type Key = (AccountId, Shard);
 
-/// What live orders take of a purse, or what it has for them: how many, and credits held.
+/// What live orders use of a purse's room, or the room itself: the number of orders, and credits
+/// held.
 pub type Used = (i64, Credits);
 
 /// An account's credits and room on one shard.
@@ -19,17 +22,18 @@ struct Purse {
     available: Credits,
     held: Credits,
     live_orders: i64,
-    /// Away from home: what the home has lent, as far as it has arrived here. At home it is what the limits leave.
+    /// Not on the home shard: what it has lent, as far as it has arrived here. On the home shard:
+    /// what the limits leave.
     room: Room,
     frozen: bool,
-    /// When its credits changed last.
+    /// When its credits last changed.
     changed: Timestamp,
-    /// Credits that left for the account's other purses, and that came from them.
+    /// Credits sent to the account's other purses, and received from them.
     sent: Credits,
     received: Credits,
 }
 
-/// What an account's home knows for all of its purses.
+/// What an account's home shard stores for all of its purses.
 #[derive(Default)]
 struct Home {
     limits: AccountLimits,
@@ -81,7 +85,7 @@ impl Purses {
             Event::AccountLimited { account, limits, .. } => {
                 self.homes.get_mut(account).expect("a home limits its accounts").limits = *limits;
             }
-            // Before the first is answered there is no purse.
+            // Before the first answer there is no purse.
             Event::Asked { given_back, .. } if given_back.is_zero() => {}
             Event::Asked { account, given_back, .. } | Event::PurseLimited { account, given_back } => {
                 let purse = self.purse_mut(*account, at);
@@ -136,7 +140,8 @@ impl Purses {
         }
     }
 
-    /// I-9: whoever takes `more` has the room for all that it uses then. At home that is what the account's limits leave.
+    /// I-9: a purse that takes `more` has the room for all that it then uses. On the home shard
+    /// that is what the account's limits leave.
     fn assert_within(&self, (account, at): Key, more: Room, event: &Event) {
         let purse = &self.purses[&(account, at)];
         let used = plus([0, 0], purse.used());
@@ -153,14 +158,16 @@ impl Purses {
         self.purses.values().map(|purse| purse.available + purse.held).sum()
     }
 
-    /// I-5 and I-8: what purses hold and count is what live orders on their shards could still cost, and how many there are.
+    /// I-5 and I-8: the held credits and the order counts of purses equal what live orders on their
+    /// shards could still cost, and how many there are.
     pub fn assert_used(&self, expected: &BTreeMap<Key, Used>) {
         let found = self.purses.iter().map(|(key, purse)| (*key, (purse.live_orders, purse.held)));
         let found: BTreeMap<Key, Used> = found.filter(|(_, used)| *used != (0, Credits::ZERO)).collect();
         assert!(found == *expected, "I-5, I-8: purses say {found:?}, live orders {expected:?}");
     }
 
-    /// I-9: the room that homes have lent is what other purses have, and what is in flight between them.
+    /// I-9: the room that home shards have lent equals what other purses have plus what is in
+    /// flight between them.
     pub fn assert_lent<'a>(&self, in_flight: impl Iterator<Item = (Shard, Shard, &'a Message)>) {
         let mut found: BTreeMap<Key, [i128; 2]> = BTreeMap::new();
         let mut add = |key: Key, room: Room| {
@@ -192,7 +199,8 @@ impl Purses {
         assert!(found == lent, "I-9: purses and messages have {found:?}, homes have lent {lent:?}");
     }
 
-    /// With nothing in flight: what left purses came into others, and each knows whether its account is frozen.
+    /// With nothing in flight: what purses sent was received by others, and each knows whether its
+    /// account is frozen.
     pub fn assert_at_rest(&self) {
         let mut moved: BTreeMap<AccountId, Credits> = BTreeMap::new();
         for ((account, at), purse) in &self.purses {
@@ -204,7 +212,7 @@ impl Purses {
         assert!(moved.is_empty(), "sent to other purses and not received: {moved:?}");
     }
 
-    /// True if no purse's rest ends until `soon`.
+    /// Returns true if no purse has been idle long enough until `soon` to return its credits.
     pub fn are_quiet(&self, soon: Timestamp) -> bool {
         let away = self.purses.iter().filter(|((account, at), _)| !self.is_home(*account, *at));
         let resting = away.filter(|(_, purse)| purse.available > Credits::ZERO);
@@ -213,7 +221,7 @@ impl Purses {
     }
 }
 
-/// An account's limits as room; what is not limited is more than all purses can use.
+/// Returns an account's limits as room; an unlimited value is more than all purses can use.
 fn limits(limits: AccountLimits) -> [i128; 2] {
     let AccountLimits { live_orders, held } = limits;
     let limited = |limited: bool, limit: i128| if limited { limit } else { i128::MAX };

@@ -1,4 +1,4 @@
-//! Changes a topic behind the back of whoever uses it.
+//! Changes a topic while engines use it.
 
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -6,7 +6,7 @@ use service::kafka::admin_config;
 
 use super::TestLog;
 
-/// Gives the events topic the configuration that the log needs, but for one property.
+/// Sets the required configuration of the events topic, with one property changed.
 pub async fn change_events(log: &TestLog, change: Option<(&str, &str)>) {
     let bytes_max = schemas::limits::RECORD_BYTES_MAX.to_string();
     let topic = log.args.topics().events;

@@ -1,21 +1,22 @@
-//! What waits, or happens by itself: parked requests, instructions under way, switches, markets' times, long mass cancels.
+//! What waits or is due: parked requests, pending instructions, switches, markets' times, long mass
+//! cancels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{AccountId, Event, MarketId, MarketState, PurseInstruction, Shard, Timestamp};
 
-/// Everything that is due or under way.
+/// Everything that is due or pending.
 #[derive(Default)]
 pub struct Waiting {
     /// When parked requests are refused, by shard and ticket.
     parked: BTreeMap<(Shard, u64), Timestamp>,
-    /// Instructions, and who has not carried them out, by shard and ticket.
+    /// Instructions, and the shards that have not carried them out, by shard and ticket.
     instructions: BTreeMap<(Shard, u64), (PurseInstruction, BTreeSet<Shard>)>,
     switches: BTreeMap<AccountId, Timestamp>,
     /// When markets close or begin to pay out.
     markets: BTreeMap<MarketId, Timestamp>,
     mass_cancels: BTreeSet<(Shard, AccountId, Option<MarketId>)>,
-    /// Instructions to give back what other claims need.
+    /// Recalls: instructions to return what other claims need.
     pub recalls: u64,
 }
 
@@ -45,7 +46,7 @@ impl Waiting {
         }
     }
 
-    /// A recall ends with the last answer, every other instruction with `Resumed`.
+    /// A recall ends with its last answer, every other instruction with `Resumed`.
     fn obeyed(&mut self, at: Shard, ticket: u64, shard: Shard) {
         let (instruction, shards) = self.instructions.get_mut(&(at, ticket)).expect("what is obeyed is under way");
         assert!(shards.remove(&shard), "{shard} obeys {instruction:?} once");
@@ -80,7 +81,7 @@ impl Waiting {
         }
     }
 
-    /// True if nothing waits, and nothing happens by itself until `soon`.
+    /// Returns true if nothing waits, and nothing is due until `soon`.
     pub fn is_quiet(&self, soon: Timestamp) -> bool {
         let none = self.parked.is_empty() && self.instructions.is_empty() && self.mass_cancels.is_empty();
         none && self.switches.values().chain(self.markets.values()).all(|due| *due > soon)

@@ -1,4 +1,4 @@
-//! Accounts and markets on every shard, and everything that somebody may ask of them.
+//! Accounts and markets on every shard, and all kinds of requests to them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,31 +13,32 @@ use schemas::{
 
 use super::Random;
 
-/// Who trades what.
+/// The accounts and markets of a test.
 #[derive(Clone)]
 pub struct World {
     pub accounts: Vec<AccountId>,
     pub markets: Vec<MarketId>,
     listings: Vec<Listing>,
     map: ShardMap,
-    /// When one market, and orders about then, expire.
+    /// When one market expires, and some orders around that time.
     expiry: Timestamp,
-    /// Clients' names given to orders so far. The whole order follows from its name.
+    /// The number of client ids given to orders so far. The whole order follows from its client id.
     names: Arc<AtomicU64>,
 }
 
 const FEE: u32 = 10_000;
 
-/// What each account has in the beginning: a few orders' worth, so that purses ask for more all the time, and recall it.
+/// The first deposit of each account: worth a few orders, so that purses ask for more all the time,
+/// and recall it.
 const DEPOSIT: Credits = Credits::whole(25);
 
-/// Whoever asks for an answer to be taken needs another one to confirm it.
+/// Two admins, since a second one must confirm an answer.
 const ADMINS: [AdminId; 2] = [AdminId(1), AdminId(2)];
 
-/// Orders are cancelled, amended and repeated by one of so many last names.
+/// The number of recent orders among which cancels, amendments and repeats choose.
 const RECENT: u64 = 200;
 
-/// Names of deposits, withdrawals and transfers.
+/// The number of client ids of deposits, withdrawals and transfers.
 const MOVEMENTS: u64 = 400;
 
 impl World {
@@ -63,7 +64,7 @@ impl World {
         Self { accounts, markets, listings, map, expiry, names: Arc::default() }
     }
 
-    /// What must come first. Opening the market that expires is the last of it.
+    /// Returns the commands that must come first. The last one opens the market that expires.
     pub fn opening(&self) -> Vec<Command> {
         let mut commands = Vec::new();
         for &account in &self.accounts {
@@ -81,7 +82,7 @@ impl World {
         commands
     }
 
-    /// Anything that somebody may ask.
+    /// Returns any request that somebody may make.
     pub fn any(&self, random: &mut Random) -> Command {
         let account = *random.pick(&self.accounts);
         match random.below(1_000) {
@@ -111,7 +112,8 @@ impl World {
         }
     }
 
-    /// Credits in, out, or to another account. With a name half of the time, which is repeated now and then.
+    /// Credits in, out, or to another account. Half of the time with a client id, which is
+    /// sometimes repeated.
     fn movement(&self, random: &mut Random) -> Command {
         let name = random.below(MOVEMENTS);
         let client_id = (random.below(2) == 0).then_some(ClientId(name.into()));
@@ -120,14 +122,14 @@ impl World {
         let amount = amount(&mut random);
         match random.below(12) {
             0..6 => Command::Deposit { account, amount, client_id, by: AdminId(1) },
-            // More than is at home, most of the time.
+            // More than the home shard has, most of the time.
             6 | 7 => Command::Withdraw { account, amount: Credits::whole(5) + amount, client_id, by: AdminId(1) },
             8 | 9 => Command::Withdraw { account, amount, client_id, by: AdminId(1) },
             _ => Command::Transfer { from: account, to: *random.pick(&self.accounts), amount, client_id },
         }
     }
 
-    /// One market is paused and goes on soon; the one that expires is answered.
+    /// One market is paused and soon resumed; the one that expires is answered.
     fn by_an_admin(&self, account: AccountId, random: &mut Random) -> Command {
         let by = *random.pick(&ADMINS);
         let market = *random.pick(&self.markets);
@@ -156,7 +158,7 @@ impl World {
         }
     }
 
-    /// Requests in markets of one shard; one is now and then in a market of another, in vain.
+    /// Requests in markets of one shard; sometimes one in a market of another, which is refused.
     fn batch(&self, random: &mut Random) -> Command {
         let (account, order) = self.some_order(random);
         let here = order.shard(self.map);
@@ -174,12 +176,12 @@ impl World {
         Command::Batch { account, all_or_nothing: random.below(2) == 0, requests }
     }
 
-    /// The name of an order that was asked for not long ago.
+    /// Returns the client id of a recent order.
     fn recent(&self, random: &mut Random) -> u64 {
         self.names.load(Ordering::Relaxed).saturating_sub(random.below(RECENT) + 1)
     }
 
-    /// An order that was asked for not long ago and may live, or be parked, by a name or by an id, and whose it is.
+    /// Returns a recent order that may be live or parked, by client id or id, and its account.
     fn some_order(&self, random: &mut Random) -> (AccountId, OrderRef) {
         if random.below(4) > 0 {
             let NewOrder { account, market, client_id, .. } = self.order_called(self.recent(random));
@@ -189,7 +191,7 @@ impl World {
         (*random.pick(&self.accounts), OrderRef::Id(OrderId::compose(shard, 1 + random.below(500))))
     }
 
-    /// The order that has this name: always the same.
+    /// Returns the order with this client id: always the same.
     fn order_called(&self, name: u64) -> NewOrder {
         let mut random = Random(name);
         let (account, market) = (*random.pick(&self.accounts), *random.pick(&self.markets));
@@ -197,7 +199,7 @@ impl World {
     }
 
     fn order(&self, account: AccountId, market: MarketId, random: &mut Random) -> NewOrder {
-        // A sell has something to sell now and then only.
+        // A sell has contracts to sell only sometimes.
         let buy = random.below(4) > 0;
         let entry = *random.pick(if buy { &[Entry::BuyYes, Entry::BuyNo] } else { &[Entry::SellYes, Entry::SellNo] });
         NewOrder {

@@ -1,4 +1,4 @@
-//! What a later build writes, for tests of whoever reads it. Other crates' tests include this file.
+//! Records of a later build, for tests of readers. Other crates' tests include this file.
 
 #![allow(dead_code, reason = "each test uses its own part")]
 
@@ -7,13 +7,13 @@ use schemas::frame::HEAD_BYTES;
 use schemas::record::Chain;
 use schemas::{Build, Command, CommandId, CommandRecord, Event, Outcome, Record, Term, VOCABULARY};
 
-/// A vocabulary that no build of today knows.
+/// A vocabulary that no current build knows.
 pub const NEXT: u16 = VOCABULARY + 1;
 
-/// A kind that no build of today knows.
+/// A kind that no current build knows.
 pub const KIND: u16 = 9_999;
 
-/// A build that is none of today's.
+/// A build later than every current one.
 pub const BUILD: Build = Build { major: 9, minor: 8, patch: 7 };
 
 pub fn frame(kind: u16, needs: u16, body: &[u8]) -> Vec<u8> {
@@ -21,12 +21,12 @@ pub fn frame(kind: u16, needs: u16, body: &[u8]) -> Vec<u8> {
     [length.as_slice(), &kind.to_le_bytes(), &needs.to_le_bytes(), body].concat()
 }
 
-/// An event that nobody knows.
+/// An event that no build knows.
 pub fn unknown(needs: u16) -> Vec<u8> {
     frame(KIND, needs, b"whatever")
 }
 
-/// An event as today's build writes it, with `more` behind its fields.
+/// An event as the current build writes it, with `more` after its fields.
 pub fn event(event: &Event, needs: u16, more: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     codec::encode_into(event, &mut bytes);
@@ -35,7 +35,7 @@ pub fn event(event: &Event, needs: u16, more: &[u8]) -> Vec<u8> {
     frame(kind, needs, &[fields, more].concat())
 }
 
-/// An event with a struct that may grow, `at` so many bytes from its first field: the struct has a field more.
+/// An event with a growing struct, at `at` bytes from its first field, that has one more field.
 pub fn grown(known: &Event, at: usize) -> Vec<u8> {
     let mut bytes = event(known, 0, &[]);
     let at = HEAD_BYTES + at;
@@ -48,7 +48,7 @@ pub fn grown(known: &Event, at: usize) -> Vec<u8> {
     bytes
 }
 
-/// An outcome with these events in place of its own, and `more` fields behind them.
+/// An outcome with these events instead of its own, and `more` fields after them.
 pub fn outcome(outcome: &Outcome, events: &[Vec<u8>], more: &[u8], before: Chain) -> (Vec<u8>, Chain) {
     let empty = Outcome { events: Vec::new(), ..outcome.clone() };
     let (today, _) = empty.encode(Chain::default());
@@ -60,17 +60,17 @@ pub fn outcome(outcome: &Outcome, events: &[Vec<u8>], more: &[u8], before: Chain
     (bytes, chain)
 }
 
-/// A record of a kind that nobody knows.
+/// A record of a kind that no build knows.
 pub fn record(needs: u16) -> Vec<u8> {
     [&[VERSION], frame(KIND, needs, b"whatever").as_slice(), b"and a seal"].concat()
 }
 
-/// Another's term, of a build that writes what today's does not read.
+/// A term of a build whose vocabulary the current build does not know.
 pub fn term(term: Term) -> Vec<u8> {
     Term { vocabulary: NEXT, build: BUILD, ..term }.encode()
 }
 
-/// A command of a kind that nobody knows.
+/// A command of a kind that no build knows.
 pub fn command(id: CommandId, needs: u16) -> Vec<u8> {
     let today = CommandRecord::new(id, Command::AdvanceTime).encode();
     [&today[..1 + size_of::<CommandId>()], &frame(KIND, needs, b"whatever")].concat()

@@ -1,14 +1,15 @@
-//! The folders of `releases/`: what an engine of each release wrote, for today's parts to read.
+//! The folders of `releases/`: what an engine of each release wrote, for the current components to
+//! read.
 //!
-//! | file                       | what                                                                             |
+//! | file                       | content                                                                          |
 //! |----------------------------|----------------------------------------------------------------------------------|
-//! | `shards.txt`               | a line a shard: its records, outcomes, and the hash of its state in the end       |
-//! | `events-N.log`             | the events partition of shard N, each record behind its length (`u32`, little-endian) |
+//! | `shards.txt`               | one line per shard: its records, outcomes, and the hash of its final state        |
+//! | `events-N.log`             | the events partition of shard N, each record after its length (`u32`, little-endian) |
 //! | `middle-N.snapshot`        | its snapshot somewhere in the middle                                             |
-//! | `end-N.snapshot`           | its snapshot behind the last record                                              |
-//! | `tables.txt`               | the tables that the fold makes of all these logs, a line a row                   |
+//! | `end-N.snapshot`           | its snapshot after the last record                                               |
+//! | `tables.txt`               | the tables that the fold creates from all these logs, one line per row           |
 //!
-//! `UPDATE_EXPECT=1` makes `unreleased` anew, and none of the others.
+//! `UPDATE_EXPECT=1` writes `unreleased` again, and none of the others.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use schemas::Shard;
 
-/// What becomes the next release.
+/// The folder of the next release.
 const UNRELEASED: &str = "unreleased";
 
 /// The files of one release.
@@ -28,7 +29,7 @@ pub struct Release {
 }
 
 impl Release {
-    /// All releases, and what becomes the next one.
+    /// Returns all releases, and the next one.
     pub fn all() -> Vec<Self> {
         let entries = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
         let mut all: Vec<_> = entries.filter(|path| path.is_dir()).map(Self::at).collect();
@@ -37,7 +38,7 @@ impl Release {
         all
     }
 
-    /// What becomes the next release, if it is to be made anew.
+    /// Returns the next release, if it is to be written again.
     pub fn to_update() -> Option<Self> {
         std::env::var_os("UPDATE_EXPECT").map(|_| Self::at(root().join(UNRELEASED)))
     }
@@ -46,17 +47,17 @@ impl Release {
         Self { name: folder.file_name().unwrap().to_str().unwrap().to_owned(), folder }
     }
 
-    /// A line a shard of `shards.txt`.
+    /// Returns the lines of `shards.txt`, one per shard.
     pub fn shards(&self) -> Vec<String> {
         self.text("shards.txt").lines().map(str::to_owned).collect()
     }
 
-    /// The number of shards of its logs.
+    /// Returns the number of shards of its logs.
     pub fn count(&self) -> u16 {
         self.shards().len().try_into().unwrap()
     }
 
-    /// All records of a shard's events partition, from offset 0.
+    /// Returns all records of a shard's events partition, from offset 0.
     pub fn log(&self, shard: Shard) -> Vec<Vec<u8>> {
         let (bytes, mut records) = (self.bytes(&format!("events-{shard}.log")), Vec::new());
         let mut rest = bytes.as_slice();
@@ -90,7 +91,7 @@ impl Release {
 }
 
 fn root() -> PathBuf {
-    // Of whichever crate runs the test: the first folder above it that has releases.
+    // Works for any crate that runs the test: uses the first folder above it that has releases.
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().map(|folder| folder.join("releases")).find(|folder| folder.is_dir()).unwrap()
 }

@@ -28,7 +28,7 @@ pub fn requests() -> Vec<BatchRequest> {
     all_of(REQUESTS, values)
 }
 
-/// What the owner of an account asks besides placing orders.
+/// Requests of an account's owner besides placing orders.
 fn of_an_owner() -> Vec<Command> {
     let mut values = vec![
         Command::AmendOrder {

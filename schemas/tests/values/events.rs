@@ -263,7 +263,7 @@ fn between_shards() -> Vec<Event> {
 }
 
 fn of_the_vocabulary() -> Vec<Event> {
-    // What any reader knows, so that its frame is like that of the others.
+    // Known to any reader, so that its frame is like that of the others.
     let to = 0;
     vec![
         Event::PartAnnounced { part: part(), vocabulary: 0x0a0b },

@@ -1,4 +1,5 @@
-//! One value at least of every variant that the log can hold, with fields that are all different from each other.
+//! At least one value of every variant that the log can contain, with fields that all differ from
+//! each other.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 

@@ -1,4 +1,4 @@
-//! Ids, money, orders and markets that the values are made of.
+//! Ids, money, orders and markets of which the values consist.
 
 use std::sync::Arc;
 
@@ -150,7 +150,7 @@ pub fn market_event() -> MarketEvent {
     MarketEvent { id: MarketEventId::of(&name), name, title, exclusive: true }
 }
 
-/// One that replaces everything, one that takes away what can be taken away, and an empty one.
+/// One that replaces everything, one that removes what can be removed, and an empty one.
 pub fn market_edits() -> [MarketEdit; 3] {
     let about = about();
     let all = MarketEdit {
@@ -195,7 +195,7 @@ pub fn limit(time_in_force: TimeInForce) -> Terms {
     Terms::Limit { price: price(6_000), quantity: quantity(258), time_in_force, post_only: PostOnly::Off }
 }
 
-/// An order with instructions that are not the usual ones.
+/// An order with unusual instructions.
 pub fn new_order(entry: Entry, terms: Terms) -> NewOrder {
     NewOrder {
         account: ACCOUNT,
@@ -242,7 +242,7 @@ pub fn times_in_force() -> [TimeInForce; 4] {
     [TimeInForce::Gtc, TimeInForce::Gtd { expires: EXPIRES }, TimeInForce::Ioc, TimeInForce::Fok]
 }
 
-/// Every kind of terms, with every time in force and every word on taking.
+/// Every kind of terms, with every time in force and every post-only setting.
 pub fn all_terms() -> Vec<Terms> {
     let post_only = |post_only| Terms::Limit {
         price: price(6_000),

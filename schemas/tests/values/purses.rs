@@ -1,4 +1,4 @@
-//! What purses hold, lack, wait for and are told.
+//! What purses hold, lack and wait for, and the instructions to them.
 
 use schemas::event::CancelReason;
 use schemas::*;

@@ -1,14 +1,15 @@
-//! Who may do what: accounts' keys, and admins.
+//! Rights: accounts' keys, and admins.
 
 use schemas::{AccountId, AdminId, AdminRoles, ApiKey, ApiKeyId, Command, KeyProof, Scopes, WantedAdmin};
 
 use super::Script;
 
-/// Ids of keys, admins and secrets besides an account's first key. Few, so that commands are about the same.
+/// The number of ids of keys, admins and secrets besides an account's first key. Few, so that
+/// commands concern the same ones.
 const IDS: u8 = 3;
 
 impl Script<'_> {
-    /// A key or an admin that is added, replaced or ended.
+    /// Returns a command that adds, replaces or ends a key or an admin.
     pub(super) fn rights(&mut self) -> Command {
         match self.below(8) {
             0 => {
@@ -39,7 +40,7 @@ impl Script<'_> {
         ApiKeyId(u64::from(self.below(IDS)))
     }
 
-    /// Mostly the account's first key, which may do much.
+    /// Returns mostly the account's first key, which has most rights.
     fn asking_key(&mut self, account: AccountId) -> Option<ApiKeyId> {
         match self.below(4) {
             0 => None,

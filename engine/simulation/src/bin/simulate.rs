@@ -1,4 +1,5 @@
-//! `simulate`: many seeds, side by side; stops at the first that fails and says how to see it again.
+//! `simulate`: runs many seeds in parallel; stops at the first that fails and prints how to repeat
+//! it.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -12,27 +13,27 @@ use simulation::{Options, RunFailure, RunReport, Seen, Tally, run};
 /// Runs seeds of the deterministic simulation.
 #[derive(Parser)]
 struct Args {
-    /// How many seeds.
+    /// The number of seeds.
     #[arg(long, default_value_t = 500)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Runs side by side.
+    /// The number of parallel runs.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     jobs: u8,
-    /// No other fault than this one, by the name that the closing table has.
+    /// Injects only this fault, by its name in the closing table.
     #[arg(long, value_parser = |name: &str| Seen::named(name).ok_or("no fault is called so"))]
     only: Option<Seen>,
-    /// Prints to standard error what happens, as it happens.
+    /// Prints every event of the run to standard error, as it happens.
     #[arg(long)]
     trace: bool,
-    /// Prints nothing but failures and the closing line.
+    /// Prints only failures and the closing line.
     #[arg(long)]
     quiet: bool,
 }
 
-/// What all runs so far came to.
+/// The totals of all runs so far.
 #[derive(Default)]
 struct Sum {
     seeds: u64,
@@ -54,7 +55,7 @@ impl Sum {
         self.tally.add(&report.tally);
     }
 
-    /// Of several failures the one with the lowest seed is told.
+    /// Of several failures, reports the one with the lowest seed.
     fn fail(&mut self, failure: Box<RunFailure>) {
         if self.failure.as_ref().is_none_or(|known| failure.seed < known.seed) {
             self.failure = Some(failure);
@@ -110,7 +111,8 @@ fn work(args: &Args, (next, to): (&AtomicU64, u64), end: &AtomicBool, sum: &Mute
         }
         if !args.quiet && sum.seeds.is_multiple_of(100) && sum.seeds > 0 {
             println!("  {:>7} of {} seeds, {} commands", sum.seeds, args.seeds, sum.commands);
-            // Progress that stays in a buffer is none; a reader who is gone ends us at the next line.
+            // Shows progress at once. If the reader of the pipe has gone, the next line ends the
+            // program.
             let _shown = std::io::stdout().flush();
         }
     }

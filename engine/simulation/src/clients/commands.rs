@@ -1,13 +1,14 @@
-//! What clients and admins ask: the one module that makes commands, listings and accounts.
+//! The requests of clients and admins: the only module that creates commands, listings and
+//! accounts.
 //!
-//! | file     | what                                                               |
+//! | file     | content                                                            |
 //! |----------|--------------------------------------------------------------------|
-//! | here     | who there is, what is traded; credits, and what must come first    |
+//! | here     | accounts and markets; credits; the opening commands                |
 //! | `orders` | orders, cancels, amendments, batches, switches                     |
 //! | `admins` | markets and their answers, freezes, limits                         |
-//! | `keys`   | keys that keys ask for, replace and revoke                         |
+//! | `keys`   | keys that keys add, replace and revoke                             |
 //! | `groups` | groups of orders                                                   |
-//! | `roles`  | who is an admin                                                    |
+//! | `roles`  | creation and revocation of admins                                  |
 
 mod admins;
 mod groups;
@@ -31,42 +32,43 @@ use crate::random::Random;
 const ACCOUNTS_PER_SHARD: usize = 2;
 const MARKETS_PER_SHARD: usize = 2;
 
-/// An account that nobody opens: what is sent there comes back.
+/// An account that is never opened: transfers to it are returned.
 const NOBODY: AccountId = AccountId(1_000_000);
 
-/// The first of the accounts of which a run has one for deposits by two admins.
+/// The first of the accounts that receive deposits by two admins; each run uses one.
 const VAULTS: AccountId = AccountId(2_000);
 
-/// Names of orders that clients think of when they cancel, amend, or use a name twice.
+/// The number of order names that clients remember for cancels, amendments and repeats.
 const NAMES_MAX: usize = 60;
 
-/// Transfers that clients ask for again, or whose names they use for something else.
+/// The number of transfers that clients repeat, or whose names they reuse.
 const TRANSFERS_MAX: usize = 4;
 
-/// Credits that an account brings in first: mostly few, so that its purses must lend each other some.
+/// The first deposit of an account in credits: mostly small, so that its purses (its balances on
+/// single shards) must lend each other some.
 const FIRST_CREDITS: [i64; 5] = [4, 12, 20, 40, 150];
 
-/// A command and where it goes.
+/// A command and the shard that it is sent to.
 #[derive(Clone)]
 pub struct RoutedCommand {
     pub shard: Shard,
     pub command: Command,
-    /// The clients' own names in it: a repeat does nothing.
+    /// The client ids in the command: a repeat does nothing.
     pub names: Vec<ClientName>,
 }
 
-/// What clients know when they ask.
+/// What clients know when they make a request.
 #[derive(Clone, Copy)]
 pub struct ClientView<'a> {
     /// Milliseconds since 1970.
     pub now: u64,
-    /// Orders that some account was told of; they may have ended since.
+    /// Orders that the gateway reported to their accounts; they may have ended since.
     pub live: &'a [(AccountId, OrderId)],
-    /// Where markets stood when somebody was told last.
+    /// The last reported state of each market.
     pub markets: &'a BTreeMap<MarketId, (MarketState, Option<Resolution>)>,
-    /// What can be spent of each account's purses, by shard.
+    /// The available credits of the accounts' purses, by shard.
     pub available: &'a [BTreeMap<AccountId, Credits>],
-    /// What accounts hold in markets, by shard.
+    /// The accounts' positions in markets, by shard.
     pub positions: &'a [Contracts],
 }
 
@@ -74,36 +76,38 @@ pub struct ClientView<'a> {
 pub type Contracts = BTreeMap<(AccountId, MarketId), (i64, i64)>;
 
 impl ClientView<'_> {
-    /// What an account can spend, as far as somebody was told.
+    /// Returns the available credits of an account, as far as reported.
     fn wallet(&self, account: AccountId) -> Credits {
         self.available.iter().filter_map(|purses| purses.get(&account)).copied().sum()
     }
 
-    /// What an account holds in a market, as far as somebody was told.
+    /// Returns the position of an account in a market, as far as reported.
     fn position(&self, account: AccountId, market: MarketId) -> (i64, i64) {
         let all = self.positions.iter().find_map(|positions| positions.get(&(account, market)));
         all.copied().unwrap_or_default()
     }
 }
 
-/// Who there is, and what is traded.
+/// The accounts and markets of a run.
 pub struct Population {
     map: ShardMap,
     accounts: Vec<AccountId>,
     listings: Vec<Listing>,
     names: u128,
-    /// What clients called their last orders, wherever those are now.
+    /// The client ids of recent orders, whatever their state.
     named: VecDeque<(AccountId, MarketId, ClientId)>,
-    /// Gets deposits that need a second admin, and does nothing else: who trades stays poor.
+    /// An account that only receives deposits that need a second admin, so that trading accounts
+    /// stay poor.
     vault: AccountId,
-    /// How many of those were asked for.
+    /// The number of such deposits requested.
     proposed: u64,
-    /// Their last transfers: from, to, how much, and what they called them.
+    /// Recent transfers: from, to, amount, and client id.
     transfers: VecDeque<(AccountId, AccountId, Credits, ClientId)>,
 }
 
 impl Population {
-    /// Accounts and markets on every shard; one market of each expires in the run.
+    /// Returns accounts and markets on every shard; one market of each shard expires during the
+    /// run.
     pub fn new(map: ShardMap, random: &mut Random) -> Self {
         let mut homes = vec![0; usize::from(map.shards())];
         let mut some = |home: Shard, most: usize| {
@@ -137,7 +141,7 @@ impl Population {
         }
     }
 
-    /// What must come first.
+    /// Returns the commands that must come first.
     pub fn opening(&mut self, random: &mut Random) -> Vec<RoutedCommand> {
         let mut all = Vec::new();
         for account in self.accounts.clone() {
@@ -157,7 +161,7 @@ impl Population {
             let (market, opens) = (listing.market, listing.opens);
             all.push(self.at_market(market, Command::CreateMarket { listing, by: AdminId(1) }));
             let (by, transition) = (AdminId(1), Transition::Open);
-            // The others open by themselves.
+            // The others open automatically.
             if opens.is_none() {
                 all.push(self.at_market(market, Command::ChangeMarket { market, by, transition }));
             }
@@ -165,7 +169,7 @@ impl Population {
         all
     }
 
-    /// Anything that somebody may ask.
+    /// Returns any request that somebody may make.
     pub fn any(&mut self, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let account = *random.pick(&self.accounts);
         match random.below(400) {
@@ -188,7 +192,7 @@ impl Population {
         }
     }
 
-    /// One more command for every shard.
+    /// Returns one more command for every shard.
     pub fn probes(&mut self) -> Vec<RoutedCommand> {
         let mut first: Vec<AccountId> = Vec::new();
         for &account in &self.accounts {
@@ -203,9 +207,9 @@ impl Population {
         self.accounts.clone()
     }
 
-    /// All markets once more, which is refused, and as many others.
+    /// Lists all markets again, which is refused, and as many new ones.
     pub fn listings_again(&mut self) -> Vec<RoutedCommand> {
-        // Names of before are forgotten by now: they would stand for something else.
+        // Earlier names are forgotten by now: they would name other orders.
         self.named.clear();
         let others = (0..self.listings.len()).map(|number| admins::listing(&format!("LATER-{number}")));
         let others: Vec<Listing> = others.collect();
@@ -221,7 +225,7 @@ impl Population {
         all
     }
 
-    /// Any market; more often the first of a shard, so that orders meet.
+    /// Returns any market; more often the first of a shard, so that orders meet.
     fn market(&self, random: &mut Random) -> MarketId {
         let any = random.pick(&self.listings).market;
         let mut markets = self.listings.iter().map(|listing| listing.market);
@@ -241,8 +245,9 @@ impl Population {
         self.at_account(account, command, Some(client_id))
     }
 
-    /// To another account, now and then to itself, which is refused, or to nobody, from where it comes back. At times an earlier one again,
-    /// or another movement under its name.
+    /// Returns a transfer to another account, sometimes to itself, which is refused, or to an
+    /// account that does not exist, which returns it. Sometimes repeats an earlier one, or reuses
+    /// its name for another movement.
     fn transfer(&mut self, from: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         if !self.transfers.is_empty() && random.one_in(3) {
             return self.transfer_again(random);
@@ -287,7 +292,8 @@ fn some_credits(random: &mut Random) -> Credits {
     Credits(1 + random.below(5_000_000).cast_signed())
 }
 
-/// Some credits; now and then all that the account has, wherever they are, or a little more, which is refused.
+/// Returns some credits; sometimes all that the account has on all shards, or slightly more, which
+/// is refused.
 fn credits_of(wallet: Credits, random: &mut Random) -> Credits {
     match random.below(6) {
         0 if wallet > Credits::ZERO => wallet,
@@ -296,17 +302,18 @@ fn credits_of(wallet: Credits, random: &mut Random) -> Credits {
     }
 }
 
-/// A number that is small enough for any type.
+/// Returns a number that is small enough for any type.
 fn small(random: &mut Random, below: u32) -> u32 {
     u32::try_from(random.below(u64::from(below))).expect("below a u32")
 }
 
-/// A command's record, with what it came with.
+/// Returns a command's record, with its origin.
 pub fn record(id: CommandId, command: Command) -> Vec<u8> {
     CommandRecord { origin: origin(id), ..CommandRecord::new(id, command) }.encode()
 }
 
-/// What a command came with, if anything: by its id, so that every record under it can be judged.
+/// Returns the origin of a command, if any. It depends on the id, so that every record with that id
+/// can be checked.
 pub fn origin(id: CommandId) -> Option<Box<Origin>> {
     let id = id.0;
     let mut trace = [1; 25];
@@ -316,14 +323,14 @@ pub fn origin(id: CommandId) -> Option<Box<Origin>> {
     (trace.is_some() || idempotency_key.is_some()).then(|| Box::new(Origin { trace, idempotency_key }))
 }
 
-/// Bytes that are no command.
+/// Returns bytes that are not a command.
 pub fn garbage(random: &mut Random) -> Vec<u8> {
     match random.below(4) {
         0 => Vec::new(),
         1 => (0..random.below(50)).map(|_| 0xff).collect(),
-        // A record that was cut short.
+        // A truncated record.
         2 => record(CommandId(9), Command::AdvanceTime)[..5].to_vec(),
-        // A later build's, which has an id.
+        // A record of a later build, which has an id.
         _ => {
             let id = CommandId(u128::MAX - u128::from(random.below(1_000)));
             let mut record = record(id, Command::AdvanceTime)[..1 + size_of::<CommandId>()].to_vec();

@@ -1,4 +1,5 @@
-//! Tells clients what became of what they asked: reads the events of all shards by the rule of reading, like the product's gateway.
+//! Reports the answers to clients: reads the events of all shards by the read rule, like the
+//! product's gateway.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,38 +17,38 @@ use super::commands::{ClientView, Contracts};
 use crate::builds::Identity;
 use crate::cluster::{Cluster, PartitionTopic};
 
-/// Orders that can be cancelled, as far as the gateway remembers.
+/// The number of live orders that the gateway remembers.
 const LIVE_MAX: usize = 100;
 
-/// The part that stands for gateways; each build of it is the next number.
+/// The component id of the gateways; each later build has the next number.
 const GATEWAY: u128 = 2 << 100;
 
-/// An answer: which outcome a client was told of.
+/// An answer: the outcome that a client was sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClientAnswer {
     pub sequence: u64,
     pub id: CommandId,
-    /// The chain after the outcome: it stands for all that was true then.
+    /// The chain after the outcome: it identifies the whole history up to then.
     pub chain: Chain,
 }
 
 pub struct SimulatedGateway {
     cluster: Rc<Cluster>,
     identity: Identity,
-    /// How often it was replaced.
+    /// How many times it was replaced.
     replaced: u128,
     readers: Vec<LogReader>,
-    /// Shards that it reads no further: an older build that found a newer one's vocabulary.
+    /// Shards that it has stopped reading: an older build that met a newer one's vocabulary.
     halted: Vec<bool>,
-    /// By shard and offset of the command. What was told once stays told, whatever happens to the gateway.
+    /// The answers by shard and offset of the command. They remain when the gateway crashes.
     pub told: BTreeMap<(Shard, u64), ClientAnswer>,
-    /// Orders that had not ended when it read of them last.
+    /// Orders that were live when it last read about them.
     pub live: Vec<(AccountId, OrderId)>,
-    /// Where markets stood when it read of them last.
+    /// The last state that it read of each market.
     pub markets: BTreeMap<MarketId, (MarketState, Option<Resolution>)>,
-    /// What can be spent of each purse, by shard, at the place up to which it has read.
+    /// The available credits of each purse, by shard, up to where it has read.
     available: Vec<BTreeMap<AccountId, Credits>>,
-    /// What accounts hold, by shard, at that place.
+    /// The positions of accounts, by shard, up to there.
     positions: Vec<Contracts>,
 }
 
@@ -71,7 +72,7 @@ impl SimulatedGateway {
         gateway
     }
 
-    /// Begins again from the beginning.
+    /// Restarts from the beginning of the logs.
     pub fn crash(&mut self) {
         let map = self.cluster.map;
         let reader =
@@ -82,7 +83,7 @@ impl SimulatedGateway {
         self.positions = vec![BTreeMap::new(); self.readers.len()];
     }
 
-    /// One of this build takes its place.
+    /// Replaces the gateway by one of this build.
     pub fn replace(&mut self, program: Program) {
         self.identity.leave(&self.cluster);
         self.replaced += 1;
@@ -91,7 +92,8 @@ impl SimulatedGateway {
         self.crash();
     }
 
-    /// Reads some events of a shard; `answer` hears each part of each outcome. Panics if it takes back an answer.
+    /// Reads some events of a shard; `answer` receives each part of each outcome. Panics if an
+    /// answer is withdrawn.
     pub fn read(&mut self, shard: Shard, most: u64, mut answer: impl FnMut(&CommandEvents<'_>)) {
         self.identity.announce(&self.cluster, shard);
         if self.halted[shard.index()] {
@@ -140,7 +142,7 @@ impl SimulatedGateway {
         self.halted.contains(&true)
     }
 
-    /// What clients know by it.
+    /// Returns what clients know through this gateway.
     pub fn sight(&self, now: u64) -> ClientView<'_> {
         let Self { live, markets, available, positions, .. } = self;
         ClientView { now, live, markets, available, positions }

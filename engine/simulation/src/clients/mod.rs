@@ -1,5 +1,5 @@
-//! Clients: ask, wait for the acknowledgement of the append and for the answer, ask again when unsure, and remember what they
-//! were told.
+//! Clients: they send requests, wait for the acknowledgement of the append and for the answer,
+//! repeat requests when unsure, and remember the answers.
 //!
 //!   client ─▶ (network: lost, late, in any order) ─▶ lfg.commands[s] ─▶ … ─▶ lfg.events[s] ─▶ gateway ─▶ client
 
@@ -21,21 +21,22 @@ use commands::{Population, RoutedCommand};
 use gateway::SimulatedGateway;
 use waiting::OpenRequests;
 
-/// A request without an acknowledgement or answer for so many milliseconds is sent again.
+/// A request without an acknowledgement or answer for this many milliseconds is sent again.
 const PATIENCE: u64 = 2_000;
 
-/// One thing that a client wants.
+/// One request of a client.
 pub struct ClientRequest {
     pub asked: RoutedCommand,
-    /// Command ids that it was sent under: a client that asks its gateway again gets another.
+    /// The command ids under which it was sent: a client that repeats it through a gateway gets
+    /// another one.
     ids: Vec<CommandId>,
-    /// Appends that the log acknowledged: offset and id.
+    /// The appends that the log acknowledged: offset and id.
     pub acknowledged: Vec<(u64, CommandId)>,
     pub is_answered: bool,
     sent_at: u64,
 }
 
-/// A record on its way to the log.
+/// A record in transit to the log.
 struct Flight {
     request: usize,
     id: CommandId,
@@ -68,7 +69,7 @@ impl Clients {
         clients
     }
 
-    /// Somebody asks, asks again, or something gets through the network.
+    /// Makes a request, repeats one, or delivers a record from the network.
     pub fn act(&mut self) {
         match self.random.below(10) {
             0..6 if !self.network.is_empty() => self.deliver(),
@@ -94,7 +95,7 @@ impl Clients {
         self.send(request, id);
     }
 
-    /// An impatient client sends the same record again, or (through another gateway) the same request as a new command.
+    /// Sends the same record again, or (through another gateway) the same request as a new command.
     fn ask_again(&mut self, request: usize) {
         let now = self.cluster.now();
         let impatient = now >= self.requests[request].sent_at + PATIENCE;
@@ -118,7 +119,7 @@ impl Clients {
         self.network.push(Flight { request, id });
     }
 
-    /// Some record gets through the network, in any order; or it does not.
+    /// Delivers or loses some record of the network, in any order.
     fn deliver(&mut self) {
         let which = if self.random.one_in(3) { self.random.index(self.network.len()) } else { 0 };
         if self.cluster.strikes(Seen::RequestLost) {
@@ -142,11 +143,12 @@ impl Clients {
         }
     }
 
-    /// The gateway reads on, and answers. A request is answered with any of the commands that it was sent as.
+    /// The gateway reads further, and answers. The answer to any of a request's commands answers
+    /// the request.
     pub fn hear(&mut self, shard: Shard, most: u64) {
         let Self { gateway, by_id, requests, open, waiting, .. } = self;
         gateway.read(shard, most, |part| {
-            // All shards tell of a command: messages carry its id.
+            // Several shards may have parts of a command: messages carry its id.
             let asked = by_id.get(&part.command).map(|request| &requests[*request].asked);
             let answers = |asked: &&RoutedCommand| asked.shard == shard || answers::is_told_elsewhere(&asked.command);
             let Some(asked) = asked.filter(answers) else { return };
@@ -159,7 +161,8 @@ impl Clients {
         });
     }
 
-    /// An admin wants a vocabulary on every shard; at times one that is there already, or that nobody knows.
+    /// An admin raises the vocabulary on every shard; sometimes to the current one, or one that no
+    /// build knows.
     pub fn raise(&mut self) {
         let to = *self.random.pick(&[NEXT, NEXT, NEXT, NEXT, OLDER.reads, NEXT + 1]);
         for shard in self.cluster.shards() {
@@ -168,21 +171,21 @@ impl Clients {
         }
     }
 
-    /// Somebody asks for one more thing on every shard.
+    /// Sends one more request to every shard.
     pub fn probe(&mut self) {
         for asked in self.world.probes() {
             self.ask(asked);
         }
     }
 
-    /// Most markets get their answer.
+    /// Answers most markets.
     pub fn answer_markets(&mut self) {
         for asked in self.world.final_answers(&mut self.random) {
             self.ask(asked);
         }
     }
 
-    /// Other markets are listed, and everybody trades once more in all.
+    /// Lists other markets, and lets every account trade once more in all of them.
     pub fn list_more(&mut self) {
         for asked in self.world.listings_again() {
             self.ask(asked);
@@ -199,7 +202,7 @@ impl Clients {
         }
     }
 
-    /// Nothing new is asked any more: what is open is sent until it is answered. True once all is.
+    /// Makes no new requests: sends open ones until they are answered. Returns true once all are.
     pub fn finish(&mut self) -> bool {
         while !self.network.is_empty() {
             self.arrive(0);

@@ -1,5 +1,5 @@
-//! Which answers clients wait for: one to each request of a command, however long it is parked. A request that repeats a parked one has
-//! the answer of that one's command; so has one that repeats a transfer under way.
+//! Which answers clients wait for: one to each request of a command, however long it is parked. A
+//! request that repeats a parked one, or a pending transfer, gets the answer of that one's command.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,9 @@ use crate::answers;
 
 #[derive(Default)]
 pub struct OpenRequests {
-    /// Requests of each command that have no answer, by their places in it.
+    /// The unanswered requests of each command, by index.
     open: BTreeMap<CommandId, BTreeSet<usize>>,
-    /// Who else waits for the answer to a command.
+    /// Requests that also wait for the answer to a command.
     repeats: BTreeMap<CommandId, Vec<Repeat>>,
 }
 
@@ -22,18 +22,18 @@ pub struct OpenRequests {
 struct Repeat {
     command: CommandId,
     place: usize,
-    /// The market of the order that it asks for; `None` if it asks for credits.
+    /// The market of its order; `None` if it moves credits.
     market: Option<MarketId>,
     client_id: ClientId,
 }
 
 impl OpenRequests {
-    /// A command was sent, perhaps once more.
+    /// Records that a command was sent, perhaps again.
     pub fn sent(&mut self, id: CommandId, command: &Command) {
         self.open.entry(id).or_insert_with(|| (0..answers::wanted(command)).collect());
     }
 
-    /// Hears what an outcome tells of a command. Returns the commands that have all their answers now.
+    /// Handles a part of an outcome. Returns the commands that now have all their answers.
     pub fn hear(&mut self, command: &Command, part: &CommandEvents<'_>) -> Vec<CommandId> {
         let mut answered = Vec::new();
         for (place, event) in answers::given(command, part.events) {
@@ -58,7 +58,7 @@ impl OpenRequests {
         }
     }
 
-    /// The command, if that was its last open request.
+    /// Closes a request. Returns its command if that was the last open request.
     fn close(&mut self, id: CommandId, place: usize) -> Option<CommandId> {
         let open = self.open.get_mut(&id)?;
         (open.remove(&place) && open.is_empty()).then_some(id)
@@ -66,7 +66,7 @@ impl OpenRequests {
 }
 
 impl Repeat {
-    /// True if the event says what became of the request that it repeats.
+    /// Returns true if the event is the result of the request that this one repeats.
     fn is_told(&self, event: &Event) -> bool {
         let named = |market, client_id| (self.market, Some(self.client_id)) == (Some(market), client_id);
         match event {

@@ -1,4 +1,4 @@
-//! A process's clock and ids (`engine::log::Clock`) on the run's one time.
+//! A process's clock and ids (`engine::log::Clock`), based on the run's single time.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use schemas::{CommandId, Timestamp};
 
 use super::{Cluster, START};
 
-/// Milliseconds that a machine's clock is away from the true time at most.
+/// How far a machine's clock may differ from the true time, in milliseconds.
 pub const SKEW_MAX: u64 = 200;
 
 #[derive(Clone)]
 pub struct MemoryClock {
     pub cluster: Rc<Cluster>,
-    /// How far this machine's clock is ahead, less [`SKEW_MAX`].
+    /// How far this machine's clock is ahead, plus [`SKEW_MAX`].
     pub skew: u64,
 }
 

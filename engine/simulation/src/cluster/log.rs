@@ -1,4 +1,5 @@
-//! One shard's view of the log, as the shard loop wants it (`engine::log::Log`), over the partitions in memory.
+//! One shard's view of the log, as the shard loop needs it (`engine::log::ShardLog`), over
+//! partitions in memory.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,19 +15,20 @@ use super::{Cluster, PartitionTopic};
 use crate::random::Random;
 use crate::seen::Seen;
 
-/// How often in a row a reader begins after its place at most: the loop rightly gives up when it never gets a command.
+/// How many times in a row a reader may start after its offset: the loop rightly halts if it never
+/// gets a command.
 const SKIPS_MAX: u32 = 3;
 
-/// What a run does to one reader from outside, and learns of it.
+/// How a run disturbs one reader from outside, and observes it.
 #[derive(Default)]
 pub struct Tap {
     /// No events before this time.
     pub stalled_until: Cell<u64>,
-    /// Reads so many records of each partition once more.
+    /// Delivers this many records of each partition again.
     pub go_back: Cell<u64>,
-    /// The loop began to read the events anew.
+    /// The loop started to read the events from the beginning of a recovery.
     pub recovered: Cell<bool>,
-    /// The loop was told that its writer is broken.
+    /// The loop was informed that its writer is broken.
     pub writer_lost: Cell<bool>,
 }
 
@@ -41,7 +43,7 @@ pub struct MemoryLog {
     events: u64,
     commands: Option<u64>,
     skips: u32,
-    /// What is read is no recovery.
+    /// True for the snapshotter's log: its reading is no recovery.
     of_snapshotter: bool,
 }
 
@@ -62,7 +64,7 @@ impl MemoryLog {
         }
     }
 
-    /// For whoever makes snapshots, and nothing else.
+    /// Returns a log for the snapshotter only.
     pub fn of_snapshotter(shard: Shard, cluster: Rc<Cluster>, writer: SimulatedWriter, random: Random) -> Self {
         Self { of_snapshotter: true, ..Self::new(shard, cluster, writer, Rc::default(), random) }
     }
@@ -75,7 +77,7 @@ impl MemoryLog {
         appended
     }
 
-    /// Whether the cluster can be asked now.
+    /// Returns an error if the cluster does not answer now.
     fn answers(&self) -> Result<(), KafkaFault> {
         if self.cluster.strikes(Seen::HeadUnavailable) {
             return Err(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure).into());
@@ -89,7 +91,8 @@ impl MemoryLog {
         self.commands = self.commands.map(|next| next.saturating_sub(by));
     }
 
-    /// What comes next, if anything is there: which of two partitions has the next record is luck.
+    /// Returns the next record, if there is one. Chance decides which of the two partitions it
+    /// comes from.
     fn next(&mut self, hungry: bool) -> Option<(LogPartition, u64, u64, Rc<[u8]>)> {
         let stalled = !self.cluster.is_calm() && self.cluster.now() < self.tap.stalled_until.get();
         if hungry
@@ -120,10 +123,10 @@ impl ShardLog for MemoryLog {
     }
 
     fn consume_from(&mut self, offset: u64) -> Result<(), KafkaFault> {
-        // A reader has been seen to begin after the place that it was told.
+        // Real readers have been seen to start after the requested offset.
         let skip = self.skips < SKIPS_MAX && self.cluster.strikes(Seen::CommandsSkipped);
         self.skips = if skip { self.skips + 1 } else { 0 };
-        // A leader asks for the one before the next as well.
+        // A leader requests the command before the next one as well.
         self.commands = Some(if skip { offset + 2 } else { offset });
         Ok(())
     }
@@ -134,7 +137,7 @@ impl ShardLog for MemoryLog {
     }
 
     fn rest(&mut self) -> Result<(), KafkaFault> {
-        // Where no record ever is.
+        // An offset without records.
         (self.events, self.commands) = (u64::MAX, None);
         Ok(())
     }
@@ -153,7 +156,7 @@ impl ShardLog for MemoryLog {
         Ok(self.cluster.committed(self.shard))
     }
 
-    /// No admin puts anything aside here.
+    /// No admin quarantines anything in the simulation.
     fn quarantine_of(&mut self, _: u64) -> Result<Option<Quarantine>, KafkaFault> {
         Ok(None)
     }

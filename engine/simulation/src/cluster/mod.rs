@@ -1,6 +1,8 @@
-//! What a run happens in: the log, the time, luck, and the notes that are taken of it all. Shared by everything in the run.
+//! The environment of a run: the log, the time, the randomness, and the notes about all of it.
+//! Shared by everything in the run.
 //!
-//! Architecture invariant: nothing in a run reads a clock, a random source or an address; all comes from the seed through here.
+//! Architecture invariant: nothing in a run reads a clock, a random source or an address;
+//! everything comes from the seed through this module.
 
 pub mod clock;
 pub mod log;
@@ -20,7 +22,7 @@ use crate::random::Random;
 use crate::seen::{Seen, Tally};
 use trace::Trace;
 
-/// When runs begin, in milliseconds since 1970.
+/// The start time of runs, in milliseconds since 1970.
 pub const START: u64 = 1_800_000_000_000;
 
 /// One of a shard's two partitions.
@@ -38,12 +40,13 @@ impl PartitionTopic {
 pub struct StoredRecord {
     /// The broker's append time.
     pub time: u64,
-    /// Its place among all records of the log, over all partitions: every prefix in this order is a cut that the world saw.
+    /// The record's number among all records of all partitions: every prefix in this order is a cut
+    /// that really occurred.
     pub order: u64,
     pub bytes: Rc<[u8]>,
 }
 
-/// A time in which nobody led a shard.
+/// A period without a leader of a shard.
 #[derive(Clone, Copy)]
 struct Down {
     shard: Shard,
@@ -51,20 +54,20 @@ struct Down {
     until: u64,
 }
 
-/// The world of one run.
+/// The environment of one run.
 pub struct Cluster {
     pub plan: Plan,
     pub map: ShardMap,
     /// True once faults have ended.
     calm: Cell<bool>,
     now: Cell<u64>,
-    /// How far the broker's clock is behind.
+    /// How far the broker's clock is behind, in milliseconds.
     behind: Cell<u64>,
     ids: Cell<u128>,
     written: Cell<u64>,
     random: RefCell<Random>,
     partitions: RefCell<BTreeMap<(PartitionTopic, Shard), Vec<StoredRecord>>>,
-    /// The first command of each shard that had no outcome, as the last leader that said so had read.
+    /// The first command without an outcome of each shard, as last committed by a leader.
     committed: RefCell<BTreeMap<Shard, u64>>,
     downs: RefCell<Vec<Down>>,
     tally: RefCell<Tally>,
@@ -111,7 +114,7 @@ impl Cluster {
         CommandId(self.ids.get())
     }
 
-    /// Writes a record; its offset.
+    /// Writes a record and returns its offset.
     pub fn append(&self, topic: PartitionTopic, shard: Shard, bytes: Rc<[u8]>) -> u64 {
         let order = self.written.get();
         self.written.set(order + 1);
@@ -126,14 +129,14 @@ impl Cluster {
         Ref::map(self.partitions.borrow(), |all| all[&(topic, shard)].as_slice())
     }
 
-    /// A record's time and bytes, if it is there.
+    /// Returns a record's time and bytes, if it exists.
     pub fn record(&self, topic: PartitionTopic, shard: Shard, offset: u64) -> Option<(u64, Rc<[u8]>)> {
         let partition = self.partition(topic, shard);
         let stored = partition.get(usize::try_from(offset).ok()?)?;
         Some((stored.time, stored.bytes.clone()))
     }
 
-    /// The first term of a shard, if it was ever led.
+    /// Returns the first term of a shard, if it was ever led.
     pub fn first_term(&self, shard: Shard) -> Option<Term> {
         self.partition(PartitionTopic::Events, shard).iter().find_map(|stored| match Record::decode(&stored.bytes) {
             Ok(Record::Term(term)) => Some(term),
@@ -141,7 +144,7 @@ impl Cluster {
         })
     }
 
-    /// All terms of a shard, by their numbers.
+    /// Returns all terms of a shard, by their numbers.
     pub fn terms(&self, shard: Shard) -> BTreeMap<u64, Term> {
         let partition = self.partition(PartitionTopic::Events, shard);
         let terms = (0..).zip(&*partition).filter_map(|(offset, stored)| match Record::decode(&stored.bytes) {
@@ -151,29 +154,29 @@ impl Cluster {
         terms.collect()
     }
 
-    /// The offset after the last record.
+    /// Returns the offset after the last record.
     pub fn end(&self, topic: PartitionTopic, shard: Shard) -> u64 {
         self.partition(topic, shard).len() as u64
     }
 
-    /// What the group has committed for a shard.
+    /// Returns what the group has committed for a shard.
     pub fn committed(&self, shard: Shard) -> u64 {
         self.committed.borrow().get(&shard).copied().unwrap_or(0)
     }
 
-    /// A leader says how far it is. It may be out of date: the last word counts, as with Kafka.
+    /// Commits a leader's progress. It may be out of date: the last commit counts, as with Kafka.
     pub fn commit(&self, shard: Shard, next_command: u64) {
         self.committed.borrow_mut().insert(shard, next_command);
     }
 
-    /// The records of a partition from `end` on are gone.
+    /// Removes the records of a partition from `end` on.
     pub fn cut(&self, topic: PartitionTopic, shard: Shard, end: u64) {
         let mut partitions = self.partitions.borrow_mut();
         let partition = partitions.get_mut(&(topic, shard)).expect("all partitions exist from the start");
         partition.truncate(usize::try_from(end).expect("an offset of records in memory"));
     }
 
-    /// Whether a fault of the plan strikes on this occasion; noted if so.
+    /// Decides whether a fault of the plan occurs now, and notes it if so.
     pub fn strikes(&self, fault: Seen) -> bool {
         let rate = self.plan.rate(fault);
         let strikes = !self.calm.get() && rate > 0 && self.random.borrow_mut().below(OCCASIONS) < rate;
@@ -183,23 +186,24 @@ impl Cluster {
         strikes
     }
 
-    /// The broker's clock goes back by so many milliseconds against the true time, or is right again.
+    /// Sets the broker's clock back by this many milliseconds against the true time, or right
+    /// again.
     pub fn set_broker_behind(&self, milliseconds: u64) {
         self.behind.set(milliseconds);
     }
 
-    /// Nobody leads a shard for some time.
+    /// Records a period without a leader of a shard.
     pub fn note_down(&self, shard: Shard, from: u64, until: u64) {
         self.downs.borrow_mut().push(Down { shard, from, until });
     }
 
-    /// True if nobody led another shard than this one at that time.
+    /// Returns true if another shard than this one had no leader at that time.
     pub fn was_another_down(&self, shard: Shard, time: u64) -> bool {
         let downs = self.downs.borrow();
         downs.iter().any(|down| down.shard != shard && (down.from..down.until).contains(&time))
     }
 
-    /// No more faults.
+    /// Ends all faults.
     pub fn calm_down(&self) {
         self.calm.set(true);
         self.behind.set(0);
@@ -219,17 +223,17 @@ impl Cluster {
         self.tally.borrow().clone()
     }
 
-    /// Writes down what happens next.
+    /// Notes what happens next.
     pub fn note(&self, what: std::fmt::Arguments<'_>) {
         self.trace.borrow_mut().note(self.now.get(), what);
     }
 
-    /// The last notes, oldest first.
+    /// Returns the last notes, oldest first.
     pub fn last_notes(&self) -> Vec<String> {
         self.trace.borrow().last()
     }
 
-    /// BLAKE3 of all notes and all partitions.
+    /// Returns the BLAKE3 hash of all notes and all partitions.
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = self.trace.borrow().hasher();
         for ((topic, shard), records) in &*self.partitions.borrow() {

@@ -1,7 +1,7 @@
-//! Where snapshots are kept (`engine::log::Shelf`), and what happens to them there.
+//! The snapshot store (`engine::log::SnapshotStore`), and its faults.
 //!
-//! Every whole snapshot that was ever written is remembered beside the shelves, for the checks at the end of a run and to be
-//! found again in place of newer ones.
+//! Every complete snapshot ever written is also archived, for the checks at the end of a run and
+//! for replacing newer snapshots with old ones.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::builds::NEXT;
 use crate::random::Random;
 use crate::seen::Seen;
 
-/// Snapshots that stay, as in `engine::snapshots`.
+/// The number of snapshots kept, as in the product's `snapshots`.
 const KEEP: usize = 3;
 
 #[derive(Clone)]
@@ -31,11 +31,11 @@ pub struct StoredSnapshots {
     kept: RefCell<BTreeMap<u64, Kept>>,
 }
 
-/// A snapshot on its way to a cabinet.
+/// A snapshot that is being written.
 #[derive(Default)]
 pub struct PendingSnapshot(RefCell<Option<(u64, Rc<[u8]>)>>);
 
-/// Every whole snapshot of one shard that was ever written.
+/// Every complete snapshot of one shard ever written.
 pub type SnapshotArchive = Rc<RefCell<BTreeMap<u64, Rc<[u8]>>>>;
 
 #[derive(Clone)]
@@ -55,13 +55,13 @@ impl StoredSnapshots {
         surplus.iter().for_each(|older| drop(store.remove(older)));
     }
 
-    /// The snapshots that are whole.
+    /// Returns the complete snapshots.
     pub fn whole(&self) -> Vec<(u64, Rc<[u8]>)> {
         let kept = self.kept.borrow();
         kept.iter().filter(|(_, kept)| !kept.damaged).map(|(sequence, kept)| (*sequence, kept.bytes.clone())).collect()
     }
 
-    /// One bit of the newest, or of any, is another.
+    /// Flips one bit of the newest, or of any.
     pub fn flip(&self, random: &mut Random) -> bool {
         self.damage(random, |bytes, random| {
             let at = random.index(bytes.len());
@@ -69,7 +69,7 @@ impl StoredSnapshots {
         })
     }
 
-    /// The end of the newest, or of any, is missing.
+    /// Truncates the newest, or any.
     pub fn truncate(&self, random: &mut Random) -> bool {
         self.damage(random, |bytes, random| bytes.truncate(random.index(bytes.len())))
     }
@@ -85,12 +85,12 @@ impl StoredSnapshots {
         true
     }
 
-    /// All are gone.
+    /// Removes all.
     pub fn clear(&self) -> bool {
         !std::mem::take(&mut *self.kept.borrow_mut()).is_empty()
     }
 
-    /// All are gone but an old one from the archive.
+    /// Replaces all with an old one from the archive.
     pub fn replace(&self, archive: &SnapshotArchive, random: &mut Random) -> bool {
         let archive = archive.borrow();
         let Some((sequence, bytes)) = archive.iter().nth(random.index(archive.len().max(1))) else { return false };
@@ -101,7 +101,7 @@ impl StoredSnapshots {
 }
 
 impl PendingSnapshot {
-    /// Writing ends well.
+    /// Completes the write.
     pub fn complete(&self, cluster: &Cluster, cabinet: &StoredSnapshots, archive: &SnapshotArchive) {
         if let Some((sequence, bytes)) = self.0.borrow_mut().take() {
             cluster.saw(Seen::SnapshotKept);
@@ -110,7 +110,7 @@ impl PendingSnapshot {
         }
     }
 
-    /// The process dies: nothing is there, or (on a store that is not as good as it should be) a part.
+    /// The process dies: nothing is stored, or (on an imperfect store) a part.
     pub fn abandon(&self, cluster: &Cluster, cabinet: &StoredSnapshots, random: &mut Random) {
         if let Some((sequence, bytes)) = self.0.borrow_mut().take()
             && cluster.strikes(Seen::SnapshotUnfinished)
@@ -131,7 +131,7 @@ impl MemorySnapshotStore {
     }
 }
 
-/// The replica in a snapshot, whatever vocabulary its shard writes.
+/// Returns the replica in a snapshot, whatever vocabulary its shard writes.
 pub fn restore(cluster: &Cluster, shard: Shard, bytes: &[u8]) -> Result<Replica, SnapshotError> {
     Replica::restore_knowing(NEXT, (shard, cluster.map), bytes)
 }

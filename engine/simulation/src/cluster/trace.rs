@@ -1,4 +1,4 @@
-//! Notes of a run: hashed, so that two runs can be compared, and the last ones kept, so that a failure can be looked at.
+//! Notes of a run: hashed, to compare two runs, and the last ones kept, to examine a failure.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ impl Trace {
     }
 
     pub fn note(&mut self, now: u64, what: std::fmt::Arguments<'_>) {
-        // The oldest note's memory serves for the newest.
+        // Reuses the oldest note's memory for the newest.
         let mut text = if self.last.len() < LAST { None } else { self.last.pop_front() }.unwrap_or_default();
         text.clear();
         let _infallible = write!(text, "{:>8} ms  {what}", now - START);

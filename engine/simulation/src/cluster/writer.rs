@@ -1,6 +1,8 @@
-//! A process's writer: what is handed over reaches the log later, in order within each partition, or not at all.
+//! A process's writer: a record handed over reaches the log later, in order within each partition,
+//! or not at all.
 //!
-//! Like the idempotent producer that it stands for: of what was handed over for a partition, the log gets a prefix.
+//! Like the idempotent producer that it simulates: the log gets a prefix of what was handed over
+//! for a partition.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -16,7 +18,7 @@ use crate::seen::Seen;
 /// Records for one partition, in order.
 type Queue = VecDeque<Rc<[u8]>>;
 
-/// One writer, from its making to its failure.
+/// One writer, from its creation to its failure.
 #[derive(Default)]
 pub struct WriterGeneration {
     queues: RefCell<BTreeMap<(PartitionTopic, Shard), Queue>>,
@@ -24,11 +26,11 @@ pub struct WriterGeneration {
     failed: Cell<bool>,
 }
 
-/// A process's present writer, shared by its shards.
+/// A process's current writer, shared by its shards.
 #[derive(Clone, Default)]
 pub struct SimulatedWriter(Rc<RefCell<Rc<WriterGeneration>>>);
 
-/// What a dead writer had sent for one partition, and the network still has.
+/// Records for one partition that a dead writer had sent and that are still in the network.
 pub struct LateRecords {
     topic: PartitionTopic,
     shard: Shard,
@@ -40,7 +42,7 @@ impl SimulatedWriter {
         self.0.borrow().clone()
     }
 
-    /// The present writer, after making a new one if the present one has failed.
+    /// Returns the current writer, after creating a new one if the current one has failed.
     pub fn renew(&self) -> Rc<WriterGeneration> {
         if self.0.borrow().has_failed() {
             *self.0.borrow_mut() = Rc::default();
@@ -77,7 +79,7 @@ impl WriterGeneration {
         Ok(())
     }
 
-    /// Up to `most` records of one partition reach the log.
+    /// Delivers up to `most` records of one partition to the log.
     pub fn deliver(&self, cluster: &Cluster, random: &mut Random, most: u64) {
         let mut queues = self.queues.borrow_mut();
         let full: Vec<_> = queues.iter().filter(|(_, queue)| !queue.is_empty()).map(|(key, _)| *key).collect();
@@ -89,14 +91,16 @@ impl WriterGeneration {
         for _ in 0..most {
             let Some(bytes) = queue.pop_front() else { break };
             self.waiting.set(self.waiting.get() - 1);
-            // Of outcomes the writer keeps its promise. A command that an engine writes must not need it.
+            // For outcomes the writer keeps its guarantee. For commands that an engine writes, the
+            // engine must not need it.
             if topic == PartitionTopic::Events || !cluster.strikes(loss(&bytes)) {
                 cluster.append(topic, shard, bytes);
             }
         }
     }
 
-    /// Breaks. Of what waits, a prefix for each partition may still arrive; the rest never does.
+    /// Breaks the writer. A prefix of the waiting records of each partition may still arrive; the
+    /// rest never does.
     pub fn fail(&self, cluster: &Cluster, random: &mut Random) -> Vec<LateRecords> {
         self.failed.set(true);
         self.waiting.set(0);
@@ -111,14 +115,14 @@ impl WriterGeneration {
     }
 }
 
-/// What the loss of a command is called: timers are rare, so they have a rate of their own.
+/// Returns the name of the loss of a command: timers are rare, so they have a separate rate.
 fn loss(bytes: &[u8]) -> Seen {
     let is_timer = |record: CommandRecord| record.command == Command::AdvanceTime;
     if CommandRecord::decode(bytes).is_ok_and(is_timer) { Seen::TimerLost } else { Seen::CopyLost }
 }
 
 impl LateRecords {
-    /// Up to `most` records arrive.
+    /// Delivers up to `most` records.
     pub fn arrive(&mut self, cluster: &Cluster, most: usize) {
         for bytes in self.records.drain(..most.min(self.records.len())) {
             cluster.saw(Seen::RecordLate);

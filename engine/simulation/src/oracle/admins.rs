@@ -1,4 +1,5 @@
-//! I-15, from the log alone: only who may says who is an admin, and there is always one that may for ever.
+//! Checks I-15 from the log alone: only admins with the role manage admins, and there is always one
+//! with the role and without expiry.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use super::history::History;
 use crate::cluster::Cluster;
 use crate::seen::Seen;
 
-/// Panics unless each admin was set and revoked as it may.
+/// Panics unless each admin was set and revoked as allowed.
 pub fn check(cluster: &Cluster, history: &History) {
     let mut admins = AdminsOracle { there: BTreeMap::new() };
     for (outcome, _) in &history.outcomes {

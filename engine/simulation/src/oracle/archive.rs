@@ -1,5 +1,5 @@
-//! What becomes of markets that were paid out, from the log alone: each is archived in its time, with all its fees, and
-//! never again spoken of but to refuse.
+//! Checks paid-out markets from the log alone: each is archived in time, with all its fees, and
+//! later appears only in refusals.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! An all-or-nothing batch is carried out whole or not at all, at once or after it was parked.
+//! Checks that an all-or-nothing batch is executed completely or not at all, at once or after it
+//! was parked.
 
 use schemas::answers::{CommandEvents, parts};
 use schemas::{BatchRequest, Command, Event, ParkedRequest, Rejection};
@@ -6,11 +7,11 @@ use schemas::{BatchRequest, Command, Event, ParkedRequest, Rejection};
 use super::history::History;
 use crate::answers;
 
-/// Refusals after which a client may send the same again.
+/// Refusals after which a client may send the same order again.
 const PUT_OFF: [Rejection; 4] =
     [Rejection::FundingTimeout, Rejection::ParkedLimit, Rejection::ClientIdLimit, Rejection::ShardUnavailable];
 
-/// Panics if part of a batch was done and part was not.
+/// Panics if only a part of a batch was executed.
 pub fn check(history: &History) {
     let asked = history.asked();
     for part in history.outcomes.iter().flat_map(|(outcome, _)| parts(outcome)) {
@@ -20,14 +21,15 @@ pub fn check(history: &History) {
     }
 }
 
-/// What a part of an outcome says of a batch.
+/// A part of an outcome that belongs to a batch.
 struct BatchReport<'a> {
     part: CommandEvents<'a>,
     requests: &'a [BatchRequest],
 }
 
 impl BatchReport<'_> {
-    /// Messages carry the batch's id to other commands of its shard, which tell nothing of it.
+    /// Messages carry the batch's id to other commands of its shard, whose parts contain nothing
+    /// about it.
     fn check(&self) {
         let items = self.count(|event| matches!(event, Event::BatchItem { .. }));
         if items == 0 {
@@ -38,7 +40,7 @@ impl BatchReport<'_> {
         }
         let (refused, requests) = (self.count(answers::refuses), self.requests.len());
         assert!(items == requests, "{items} of {requests} requests were answered: {:?}", self.part.events);
-        // Orders that come twice in the batch are repeats of its own.
+        // Orders that occur twice in the batch are repeats within it.
         let (repeated, twice) = (self.count(|event| matches!(event, Event::ClientIdRepeated { .. })), self.twice());
         if repeated > twice {
             let answered = repeated == self.orders() && refused == requests - repeated;
@@ -47,7 +49,7 @@ impl BatchReport<'_> {
         }
         let whole = refused == 0 && repeated == twice || refused + repeated == requests;
         assert!(whole, "{refused} of {requests} refused: {:?}", self.part.events);
-        // Who may try again under the same names may do so with all of them.
+        // If the client may send one of them again under the same name, it may send all of them.
         let late = self.count(|event| answers::refusal(event).is_some_and(|code| PUT_OFF.contains(&code)));
         assert!(late == 0 || late == requests, "{late} of {requests} may be sent again: {:?}", self.part.events);
         let placed = self.count(|event| matches!(event, Event::OrderPlaced(_)));
@@ -59,7 +61,7 @@ impl BatchReport<'_> {
         self.part.events.iter().filter(|event| is(event)).count()
     }
 
-    /// Orders that come under their name a second time.
+    /// Returns the number of orders whose name occurs a second time.
     fn twice(&self) -> usize {
         let named = |request: &BatchRequest| match request {
             BatchRequest::Place(order) => order.client_id.map(|client_id| (order.account, order.market, client_id)),

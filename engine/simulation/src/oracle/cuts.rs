@@ -1,5 +1,6 @@
-//! After all: the log of a shard loses its end while no engine runs, and has grown since or not. Whichever snapshots an
-//! engine has, it halts that shard, leads nothing, and writes nothing.
+//! Checks, after everything else, that a damaged log is not led: while no engine runs, the log of a
+//! shard loses its end, and may grow again. Whichever snapshots an engine has, it halts that shard,
+//! leads nothing, and writes nothing.
 
 use engine::shard::HaltCause;
 use engine_core::{Halt, Replica};
@@ -13,19 +14,19 @@ use crate::simulation::Simulation;
 
 #[derive(Clone, Copy, Debug)]
 enum Damage {
-    /// Outcomes are gone.
+    /// Outcomes are missing.
     Events,
-    /// Outcomes are gone, and the log is longer than it ever was.
+    /// Outcomes are missing, and the log is longer than it ever was.
     EventsRegrown,
-    /// Commands are gone that have outcomes.
+    /// Commands that have outcomes are missing.
     Commands,
-    /// The same, and there are more than there ever were.
+    /// Commands that have outcomes are missing, and there are more than there ever were.
     CommandsRegrown,
 }
 
 const DAMAGES: [Damage; 4] = [Damage::Events, Damage::EventsRegrown, Damage::Commands, Damage::CommandsRegrown];
 
-/// Panics if a loop leads a shard whose log is not whole. Nothing can be done with the log any more.
+/// Panics if a loop leads a shard whose log is damaged. The log cannot be used afterwards.
 pub fn check(simulation: &mut Simulation) {
     let (damage, shard) = (*simulation.random.pick(&DAMAGES), simulation.any_shard());
     let cluster = simulation.cluster.clone();
@@ -80,7 +81,7 @@ pub fn check(simulation: &mut Simulation) {
     }
 }
 
-/// At any place before the last outcome that a leader has said was there.
+/// Cuts at any offset before the last outcome that a leader has committed.
 fn cut_events(simulation: &mut Simulation, shard: Shard) {
     let (cluster, mut replica) = (&simulation.cluster, Replica::new(shard, simulation.cluster.map).knowing(NEXT));
     let committed = cluster.committed(shard);
@@ -99,12 +100,12 @@ fn read(cluster: &Cluster, replica: &mut Replica, offset: u64) {
     replica.read(offset, &bytes).unwrap_or_else(|halt| panic!("the log of the run is sound: {halt}"));
 }
 
-/// Why a loop halts that is told to lead.
+/// Returns why a loop that is requested to lead halts.
 fn halts(simulation: &mut Simulation, slot: usize, shard: Shard) -> HaltCause {
     let (mut hosted, writer) = simulation.open(slot, shard);
     let cluster = &simulation.cluster;
     hosted.control.want_lead(true);
-    // Each step reads a record; some more for what follows then.
+    // Each step reads a record; some more for what follows.
     let steps = cluster.end(PartitionTopic::Events, shard) + 100;
     let stepped = hosted.start().err().or_else(|| {
         (0..steps).find_map(|_| {

@@ -1,4 +1,5 @@
-//! I-10, from the log alone: what an admin may deposit alone, and a second admin for all else.
+//! Checks I-10 from the log alone: the limits of deposits by one admin, and the second admin for
+//! all others.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ pub fn check(cluster: &Cluster, history: &History) {
 
 struct DepositsOracle<'a> {
     cluster: &'a Cluster,
-    /// What waits: to whom, how much, by whom, until when.
+    /// Waiting proposals: account, amount, proposer, expiry.
     open: BTreeMap<ProposalId, (AccountId, Credits, AdminId, Timestamp)>,
     /// What each admin has deposited alone on each day.
     alone: BTreeMap<(AdminId, u64), Credits>,

@@ -1,9 +1,12 @@
-//! A request is refused for what its account lacks only if no purse has it.
+//! Checks that a request is refused for lack of funds or room only if none of its account's purses
+//! has them. (A purse is an account's balance on one shard; room is its remaining order allowance.)
 //!
-//! Exactly: when a home refuses a claim, all other shards with a purse (but the one that claims) were told to give back while the claim
-//! was the oldest, all have answered, and none had anything left of what is lacking when it had answered; and the home has less than
-//! is claimed. What they gave back is at home by then. So the sum over all purses, each as it was when it answered last, is not enough.
-//! And when an order is refused at its market's shard, even what the home had then would not have been enough for it any more.
+//! Precisely: when a home shard refuses a claim, all other shards with a purse (except the claiming
+//! one) were recalled while the claim was the oldest, all have answered, and none had anything left
+//! of what is lacking when it answered; and the home shard has less than is claimed. What they
+//! returned has arrived there by then. So the sum over all purses, each as it was when it answered
+//! last, is not enough. When an order is refused on its market's shard, what the home shard had
+//! then would not have been enough either.
 
 mod walk;
 
@@ -28,15 +31,17 @@ pub fn check(cluster: &Cluster, histories: &[History]) {
 /// What was free in purses, and what was refused.
 #[derive(Default)]
 struct Facts {
-    /// What was still free in a purse when it had answered a recall: by its shard, its account, and the recall's ticket.
+    /// What was still free in a purse after it answered a recall: by its shard, its account, and
+    /// the recall's ticket.
     left: BTreeMap<(Shard, AccountId, u64), Need>,
-    /// What could be spent at home when it refused an ask: by the message that says so.
+    /// The credits available on the home shard when it refused an ask: by the message with the
+    /// refusal.
     homes: BTreeMap<SentMessage, Credits>,
     claims: Vec<RefusedClaim>,
     orders: Vec<RefusedOrder>,
 }
 
-/// A message by its sender, its receiver and its number.
+/// A message by its sender, receiver and number.
 type SentMessage = (Shard, Shard, u64);
 
 /// A claim that was refused after a recall.
@@ -45,15 +50,15 @@ struct RefusedClaim {
     code: Rejection,
     /// The recall.
     ticket: u64,
-    /// Who was told.
+    /// The recalled shards.
     shards: BTreeSet<Shard>,
 }
 
-/// An order that was refused since its home had refused what its purse lacked.
+/// An order that was refused because its home shard had refused what its purse lacked.
 struct RefusedOrder {
     account: AccountId,
     hold: Credits,
-    /// What could be spent on its market's shard.
+    /// The credits available on its market's shard.
     available: Credits,
     by: SentMessage,
 }

@@ -1,5 +1,6 @@
-//! I-13, from the logs alone: on no shard do a group's orders fill more than its limit in a window, none trades once the
-//! group is triggered, none is triggered too early, and a home adds up what its account's other shards report.
+//! Checks I-13 from the logs alone: on no shard do a group's orders fill more than its limit in a
+//! window, none trades once the group is triggered, none is triggered too early, and a home shard
+//! adds up the reports of its account's other shards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +13,13 @@ use super::history::History;
 use crate::cluster::Cluster;
 use crate::seen::Seen;
 
-/// Whose group, and which.
+/// The account and the group.
 type GroupKey = (AccountId, GroupId);
 
 /// Contracts by shard, group and generation.
 type GroupSums = BTreeMap<(Shard, GroupKey, u64), u64>;
 
-/// Panics unless the groups of all shards were held to, and homes were told what they must know.
+/// Panics unless all shards enforced their groups, and home shards received all required reports.
 pub fn check(cluster: &Cluster, histories: &[History]) {
     let (mut filled, mut sent, mut reported) = (GroupSums::new(), GroupSums::new(), GroupSums::new());
     let mut homes = BTreeMap::new();
@@ -37,7 +38,7 @@ pub fn check(cluster: &Cluster, histories: &[History]) {
         let [filled_here, sent_here, reported_here] = reader.sums;
         filled.extend(filled_here);
         sent.extend(sent_here);
-        // By the shard that reported, so homes do not share any.
+        // Keyed by the reporting shard, so home shards do not share any.
         reported.extend(reported_here);
         homes.extend(
             reader.groups.into_iter().filter(|((account, _), _)| cluster.map.of_account(*account) == history.shard),
@@ -55,7 +56,8 @@ pub fn check(cluster: &Cluster, histories: &[History]) {
     }
 }
 
-/// Panics unless every shard where an account has a purse knows its groups as its home does. For the states at the end.
+/// Panics unless every shard with a purse of an account has the same groups as the home shard. For
+/// the states at the end.
 pub fn check_agreed<'a>(states: impl Iterator<Item = &'a ShardState> + Clone) {
     let known = |state: &ShardState, account| -> Vec<(GroupId, GroupNow)> {
         let groups = state.groups(account).into_iter().flat_map(|groups| groups.iter());
@@ -86,12 +88,13 @@ struct Known {
     limits: GroupLimits,
     generation: u64,
     triggered: bool,
-    /// When how much has filled. What certainly counts, and what may count for a part of the window longer.
+    /// The times and amounts of fills: those that certainly count, and those that may count for a
+    /// part of the window longer.
     certain: Fills,
     possible: Fills,
-    /// Has filled in this outcome, and no event has said so.
+    /// Filled in this outcome, and not yet in an event.
     unsaid: u64,
-    /// Has filled, and the home is not told.
+    /// Filled, and not yet reported to the home shard.
     unreported: u64,
 }
 
@@ -119,7 +122,7 @@ impl Known {
         self.possible.0.push((now, contracts));
     }
 
-    /// With another window all that counts has filled now.
+    /// If the window changes, everything that counts is treated as filled now.
     fn limit(&mut self, limits: GroupLimits, now: u64) {
         if limits.window_s() != self.limits.window_s() {
             let (certain, possible) = (self.certain(now), self.possible(now));

@@ -1,4 +1,4 @@
-//! What one shard's log says, by the rule of reading: one outcome for each command, in order, and nothing else.
+//! One shard's log by the read rule: one outcome for each command, in order, and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ use crate::seen::Seen;
 /// A shard's outcomes that count.
 pub struct History {
     pub shard: Shard,
-    /// By sequence, from 1; with the chain after each.
+    /// The outcomes by sequence, from 1, each with the chain after it.
     pub outcomes: Vec<(Outcome, Chain)>,
-    /// What each outcome is of; `None` if that is no command.
+    /// The command of each outcome; `None` if the record is not a command.
     commands: Vec<Option<Command>>,
 }
 
 impl History {
-    /// Reads a shard's log; panics unless each command has exactly one outcome, in order, under its own id, and time never goes
-    /// back.
+    /// Reads a shard's log. Panics unless each command has exactly one outcome, in order, under its
+    /// own id, and time never decreases.
     pub fn read(cluster: &Cluster, shard: Shard) -> Self {
         let mut reader = LogReader::new(shard, cluster.map.shards(), Checkpoint::default()).knowing(NEXT);
         let mut outcomes = Vec::new();
@@ -57,17 +57,17 @@ impl History {
         Self { shard, outcomes, commands }
     }
 
-    /// Each outcome, with the command that it is of.
+    /// Returns each outcome with its command.
     pub fn decided(&self) -> impl Iterator<Item = (Option<&Command>, &Outcome)> {
         self.commands.iter().map(Option::as_ref).zip(self.outcomes.iter().map(|(outcome, _)| outcome))
     }
 
-    /// Each command that is one, with its outcome.
+    /// Returns each valid command with its outcome.
     pub fn commands(&self) -> impl Iterator<Item = (&Command, &Outcome)> {
         self.decided().filter_map(|(command, outcome)| Some((command?, outcome)))
     }
 
-    /// What clients asked here, by id, and how many records asked it.
+    /// Returns the clients' commands on this shard, by id, with the number of their records.
     pub fn asked(&self) -> BTreeMap<CommandId, (&Command, u64)> {
         let mut asked = BTreeMap::new();
         for (command, outcome) in self.commands().filter(|(command, _)| !is_by_an_engine(command)) {
@@ -81,8 +81,8 @@ impl History {
     }
 }
 
-/// An outcome says what its command came with. A message has the trace of the command that it serves, unless it was sent
-/// again.
+/// Checks that an outcome contains its command's origin. A message has the trace of the command
+/// that it serves, unless it was sent again.
 fn check_origin(cluster: &Cluster, record: Option<&CommandRecord>, outcome: &Outcome) {
     let came_with = record.and_then(|record| record.origin.as_deref());
     let said = outcome.events.iter().enumerate().filter_map(|(at, event)| match event {
@@ -103,7 +103,7 @@ fn check_origin(cluster: &Cluster, record: Option<&CommandRecord>, outcome: &Out
     }
 }
 
-/// Every message that was promised was taken in once, as it was promised, and in order.
+/// Checks that every sent message was received once, unchanged, and in order.
 pub fn assert_messages_arrived(histories: &[History]) {
     let mut sent: BTreeMap<(Shard, Shard, u64), &Message> = BTreeMap::new();
     for history in histories {
@@ -129,12 +129,13 @@ pub fn assert_messages_arrived(histories: &[History]) {
     assert!(lost.is_none(), "messages were never taken in, the first as (from, to, number) {lost:?}");
 }
 
-/// True if the outcome is that of a message which came in its turn.
+/// Returns true if the outcome received a message in its turn.
 pub fn takes_in(outcome: &Outcome) -> bool {
     outcome.events.iter().any(|event| matches!(event, Event::Received { .. }))
 }
 
-/// True if no client wrote the command: an engine, under the id of whatever it serves, or a part that speaks of itself.
+/// Returns true if no client wrote the command: an engine wrote it, under the id of the command
+/// that it serves, or a component announced itself.
 fn is_by_an_engine(command: &Command) -> bool {
     matches!(
         command,

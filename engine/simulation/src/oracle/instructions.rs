@@ -1,5 +1,6 @@
-//! What an account's home tells the shards where it has purses: all of them are told, each answers once, and only then the command is
-//! answered. In the end all purses of an account agree whether it is frozen.
+//! Checks instructions of home shards to the shards with purses: all are instructed, each answers
+//! once, and only then the command is answered. In the end all purses of an account agree whether
+//! it is frozen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use schemas::{AccountId, Event, Message, PurseInstruction, Shard};
 
 use super::history::History;
 
-/// Panics unless the instructions that a shard gave went their way.
+/// Panics unless the instructions of a shard were handled correctly.
 pub fn check(history: &History) {
     let mut home = Home { shard: history.shard, purses: BTreeMap::new(), pending: BTreeMap::new() };
     for (outcome, _) in &history.outcomes {
@@ -24,7 +25,7 @@ pub fn check(history: &History) {
     assert!(left.is_none(), "shard {}: an instruction is never carried out: {left:?}", home.shard);
 }
 
-/// Panics unless all purses of an account agree with its home. For the states at the end.
+/// Panics unless all purses of an account agree with its home shard. For the states at the end.
 pub fn check_frozen<'a>(states: impl Iterator<Item = &'a ShardState> + Clone) {
     let homes = states.clone().flat_map(ShardState::accounts);
     let frozen: BTreeMap<AccountId, bool> = homes.map(|(id, account)| (id, account.frozen)).collect();
@@ -39,19 +40,19 @@ pub fn check_frozen<'a>(states: impl Iterator<Item = &'a ShardState> + Clone) {
     }
 }
 
-/// What a home has told.
+/// The instructions of a home shard.
 struct Home {
     shard: Shard,
-    /// Other shards where an account has a purse, as soon as it is on its way.
+    /// Other shards with a purse of an account, including purses that are about to be created.
     purses: BTreeMap<AccountId, BTreeSet<Shard>>,
-    /// By account and ticket.
+    /// The pending instructions by account and ticket.
     pending: BTreeMap<(AccountId, u64), Pending>,
 }
 
 #[derive(Debug)]
 struct Pending {
     instruction: PurseInstruction,
-    /// Who has not answered.
+    /// The shards that have not answered.
     shards: BTreeSet<Shard>,
 }
 
@@ -70,7 +71,8 @@ impl Home {
         }
     }
 
-    /// Nobody is told twice. A recall leaves out the one that claims; everybody hears of the rest.
+    /// Records an instruction. No shard is instructed twice. A recall leaves out the claiming
+    /// shard; other instructions go to every shard.
     fn tell(&mut self, account: AccountId, ticket: u64, instruction: PurseInstruction, told: &[Shard]) {
         let shards: BTreeSet<Shard> = told.iter().copied().collect();
         assert!(
@@ -86,7 +88,7 @@ impl Home {
         assert!(before.is_none(), "shard {}: instruction {ticket} is given twice", self.shard);
     }
 
-    /// A recall is over with its last answer.
+    /// Records an answer. A recall ends with its last answer.
     fn obey(&mut self, account: AccountId, ticket: u64, shard: Shard) {
         let pending = self.pending.get_mut(&(account, ticket));
         let first = pending.as_deref().is_some_and(|pending| pending.shards.contains(&shard));

@@ -1,4 +1,5 @@
-//! I-14, from the log alone: a key gives only rights that it has, no key outlives its time, and a rotation leaves no gap.
+//! Checks I-14 from the log alone: a key grants only rights that it has, no key is used after its
+//! expiry, and a rotation leaves no gap.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::history::History;
 use crate::cluster::Cluster;
 use crate::seen::Seen;
 
-/// Panics unless each key of a shard came, and ended, as it may.
+/// Panics unless each key of a shard was added and ended as allowed.
 pub fn check(cluster: &Cluster, history: &History) {
     let mut keys = KeysOracle { cluster, there: BTreeMap::new() };
     for (outcome, _) in &history.outcomes {
@@ -85,7 +86,7 @@ impl KeysOracle<'_> {
         self.cluster.saw(Seen::KeyRotated);
     }
 
-    /// A key that asks, or is asked about: it must be there, and its time still to come.
+    /// Returns a key that makes or is the subject of a request: it must exist and not have expired.
     fn asking(&self, now: Timestamp, account: AccountId, id: ApiKeyId) -> &ApiKey {
         let key = self.there.get(&(account, id));
         let live = key.filter(|key| key.expires.is_none_or(|expires| expires > now));
@@ -93,7 +94,7 @@ impl KeysOracle<'_> {
     }
 }
 
-/// True if a key has a right that another has not.
+/// Returns true if a key has a right that another lacks.
 fn has_more(key: &ApiKey, other: &ApiKey) -> bool {
     let (mut scopes, wanted) = (other.scopes.bits(), key.scopes.bits());
     if scopes & Scopes::TRADE.bits() != 0 {

@@ -1,5 +1,6 @@
-//! What markets are, from the log alone: replaced only before the first trade, added to only before the end, opened and
-//! closed in time; and I-12, at most one market of an exclusive event is paid out YES.
+//! Checks markets from the log alone: descriptions are replaced only before the first trade and
+//! added to only before the end, markets open and close in time; and I-12: at most one market of an
+//! exclusive event is paid out as YES.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ struct MarketOracle {
     traded: bool,
 }
 
-/// Panics unless each market of a shard is what it may be.
+/// Panics unless each market of a shard keeps these rules.
 pub fn check(cluster: &Cluster, history: &History) {
     let mut markets: BTreeMap<MarketId, MarketOracle> = BTreeMap::new();
     for (outcome, _) in &history.outcomes {
@@ -86,7 +87,7 @@ fn read(cluster: &Cluster, markets: &mut BTreeMap<MarketId, MarketOracle>, outco
     }
 }
 
-/// I-12, over all shards.
+/// Checks I-12 over all shards.
 pub fn check_yes(histories: &[History]) {
     let (mut events, mut exclusive) = (BTreeMap::new(), BTreeSet::new());
     let mut yes: BTreeMap<MarketEventId, BTreeSet<MarketId>> = BTreeMap::new();

@@ -1,31 +1,32 @@
-//! What must be true after every run. An oracle that does not hold panics; `run` says which seed it was.
+//! The oracles: what must be true after every run. An oracle that fails panics; `run` reports the
+//! seed.
 //!
-//! | file           | what                                                                                            |
+//! | file           | checks that                                                                                     |
 //! |----------------|-------------------------------------------------------------------------------------------------|
-//! | `history`      | each command has one outcome that counts, in order (I-7); what was taken in is what was sent    |
-//! | `paths`        | what the system did, counted; `purse_paths`: what purses did                                    |
-//! | `requests`     | nothing acknowledged is lost, all is answered once, no answer is taken back, no client id acts twice |
-//! | `movements`    | a repeat of a deposit, a withdrawal or a transfer is told what its first came to                |
-//! | `deposits`     | I-10: what is above the limit has two admins, and is no credit before                            |
-//! | `keys`         | I-14: a key gives only what it has, none outlives its time, rotation leaves no gap              |
-//! | `admins`       | I-15: only who may says who is an admin, and one always may                                      |
-//! | `groups`       | I-13: no group fills more than its limit in a window; homes add up what shards report            |
-//! | `archive`      | paid-out markets are archived in time, with their fees, and never spoken of again                |
-//! | `markets`      | what markets are changes only as it may, they open and close in time, and I-12                   |
-//! | `outboxes`     | nothing is begun that a shard must hear for which as many messages are kept as may be            |
-//! | `orders`       | every order is born once, as it was asked for; none trades when its time is over                |
-//! | `batches`      | all of it or nothing                                                                            |
-//! | `parked`       | what waits is decided in order and in time, and its account's home is asked                     |
-//! | `funds`        | nothing is refused for want of what one of the account's purses has                             |
-//! | `instructions` | what a home tells its purses: all are told, and completed is what all have done                 |
-//! | `vocabulary`   | nothing is written that a part which has said so cannot read                                    |
+//! | `history`      | each command has one outcome that counts, in order (I-7); messages received equal messages sent |
+//! | `paths`        | (counts what the system did; `purse_paths`: what purses did)                                    |
+//! | `requests`     | nothing acknowledged is lost, all is answered once, no answer is withdrawn, no client id acts twice |
+//! | `movements`    | a repeat of a deposit, a withdrawal or a transfer gets the result of the first                  |
+//! | `deposits`     | I-10: deposits above the limit have two admins, and credit nothing before                       |
+//! | `keys`         | I-14: a key grants only its own rights, none outlives its expiry, rotation leaves no gap        |
+//! | `admins`       | I-15: only admins with the role manage admins, and there is always one                          |
+//! | `groups`       | I-13: no group fills more than its limit in a window; home shards add up the reports            |
+//! | `archive`      | paid-out markets are archived in time, with their fees, and later appear only in refusals       |
+//! | `markets`      | descriptions change only as allowed, markets open and close in time, and I-12                   |
+//! | `outboxes`     | no command starts what needs a message to a shard whose outbox is full                          |
+//! | `orders`       | every order is created once, as submitted; none trades after its expiry                         |
+//! | `batches`      | an all-or-nothing batch is executed completely or not at all                                    |
+//! | `parked`       | parked requests are decided in order and in time, and the home shard is asked                   |
+//! | `funds`        | no request is refused for lack of what one of the account's purses has                          |
+//! | `instructions` | all purses are instructed, and an instruction completes when all have carried it out            |
+//! | `vocabulary`   | nothing is written that an announced component cannot read                                      |
 //! | `undisturbed`  | every outcome is the one that a shard without any fault decides                                 |
 //! | `replay`       | I-1 to I-8 at cuts of the logs; every replica, every snapshot, every purse's row and the log agree |
 //! | `rooms`        | I-9 at cuts of the logs                                                                         |
-//! | `agreement`    | replicas at the same place are the same                                                         |
+//! | `agreement`    | replicas at the same position are equal                                                         |
 //! | `cuts`         | a log that has lost its end is not led                                                          |
 //!
-//! And `projection`: the tables are those of a fresh fold.
+//! And `projection`: the tables equal those of a fresh fold.
 
 mod admins;
 pub mod agreement;
@@ -56,14 +57,14 @@ use crate::seen::Seen;
 use crate::simulation::Simulation;
 use history::History;
 
-/// What a run came to.
+/// The totals of a run.
 pub struct Totals {
     pub commands: u64,
     pub requests: u64,
     pub trades: u64,
 }
 
-/// Panics unless everything is as it must be.
+/// Panics unless every check holds.
 pub fn judge(simulation: &mut Simulation) -> Totals {
     let cluster = simulation.cluster.clone();
     let histories: Vec<History> = cluster.shards().map(|shard| History::read(&cluster, shard)).collect();

@@ -1,5 +1,6 @@
-//! What the names of deposits, withdrawals and transfers stand for, on their account's home: a repeat is told what its first came to, or has
-//! its answer while that waits or is under way; for another movement the name is refused. In the end nothing is under way.
+//! Checks the client ids of deposits, withdrawals and transfers on their account's home shard: a
+//! repeat gets the result of the first, or its answer while that is parked or pending; for another
+//! movement the id is refused. In the end nothing is pending.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use super::history::History;
 use crate::cluster::Cluster;
 use crate::seen::Seen;
 
-/// Panics unless names stand for what happened under them.
+/// Panics unless client ids keep these rules.
 pub fn check(cluster: &Cluster, history: &History) {
     let mut names = Names { cluster, history, standing: BTreeMap::new(), waiting: BTreeMap::new() };
     for (command, outcome) in history.decided() {
@@ -37,11 +38,11 @@ struct Standing {
 
 #[derive(Clone, Copy, Debug)]
 enum MovementEnd {
-    /// It waits or is under way, and its command is this.
+    /// Parked or pending, with this command.
     Open(CommandId),
     /// It waits for a second admin.
     Proposed(ProposalId),
-    /// What it came to, and when.
+    /// Ended, with this result and time.
     Came(FirstOutcome, Timestamp),
 }
 
@@ -49,7 +50,7 @@ struct Names<'a> {
     cluster: &'a Cluster,
     history: &'a History,
     standing: BTreeMap<Name, Standing>,
-    /// Names of claims that wait, by account and ticket.
+    /// The client ids of waiting claims, by account and ticket.
     waiting: BTreeMap<(AccountId, u64), Name>,
 }
 
@@ -73,7 +74,7 @@ impl Names<'_> {
                 let FirstOutcome::Deposit { amount } = before else { panic!("{before:?} is proposed") };
                 FirstOutcome::DepositProposed { proposal, amount }
             }
-            // It may be forgotten by now.
+            // The id may be forgotten by now.
             MovementEnd::Came(_, time) if time.0 + CLIENT_ID_WINDOW_MS <= outcome.time.0 => return,
             MovementEnd::Came(first, _) => first,
         };
@@ -127,7 +128,7 @@ impl Names<'_> {
             Event::DepositProposed { proposal, account, amount, client_id, .. } => {
                 (*account, *client_id, FirstOutcome::Deposit { amount: *amount }, MovementEnd::Proposed(*proposal))
             }
-            // Nothing is left of what was dropped.
+            // Nothing is left of a dropped deposit.
             Event::DepositDropped { proposal, .. } => {
                 return self
                     .standing
@@ -173,7 +174,7 @@ impl Names<'_> {
     }
 }
 
-/// A movement's name, and what it will be if it is made.
+/// Returns a movement's client id, and its result if it is made.
 fn named(command: &Command) -> Option<(Name, FirstOutcome)> {
     Some(match *command {
         Command::Deposit { account, amount, client_id, .. } => {
@@ -202,7 +203,7 @@ fn waits(parked: &Parked) -> Option<(Name, FirstOutcome)> {
     })
 }
 
-/// True for what refuses a movement before its name is looked at.
+/// Returns true for reasons for which a movement is refused before its client id is checked.
 fn is_of_itself(code: Rejection) -> bool {
     matches!(code, Rejection::TransferToSelf | Rejection::AmountOutOfRange)
 }

@@ -1,5 +1,5 @@
-//! What becomes of orders: each is born once, on its market's shard, as it was asked for; none trades when its time is
-//! over; what one buys that only reduces is redeemed.
+//! Checks orders: each is created once, on its market's shard, as submitted; none trades after its
+//! expiry; contracts bought by a reduce-only order are redeemed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ fn asks_for(command: &Command, order: &NewOrder) -> bool {
     }
 }
 
-/// Neither an order nor its market trades when its time is over.
+/// Neither an order nor its market trades after its expiry.
 fn check_times(history: &History) {
     let (mut orders, mut markets) = (BTreeMap::new(), BTreeMap::new());
     for (outcome, _) in &history.outcomes {
@@ -70,12 +70,12 @@ fn check_times(history: &History) {
     }
 }
 
-/// An order that only reduces leaves its account with no more contracts: each that it buys is redeemed in the same
-/// outcome.
+/// A reduce-only order leaves its account with no more contracts: each contract that it buys is
+/// redeemed in the same outcome.
 fn check_reducing(history: &History) {
     let mut reducing = BTreeSet::new();
     for (outcome, _) in &history.outcomes {
-        // Contracts bought by such orders, less pairs redeemed.
+        // Contracts bought by such orders, minus pairs redeemed.
         let mut kept: BTreeMap<_, i128> = BTreeMap::new();
         for event in &outcome.events {
             match event {

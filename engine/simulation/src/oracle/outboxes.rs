@@ -1,4 +1,5 @@
-//! Outboxes are bounded: nothing that a client asks sends a message to a shard for which as many are kept as may be.
+//! Checks that outboxes are bounded: no client's command sends a message to a shard whose outbox is
+//! full.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +10,15 @@ use super::history::History;
 use crate::cluster::Cluster;
 use crate::seen::Seen;
 
-/// Numbers of the last message sent to each shard, and of the last that was acknowledged.
+/// For each shard the numbers of the last message sent and of the last one acknowledged.
 type Outboxes = BTreeMap<Shard, (u64, u64)>;
 
-/// Panics unless each message of a shard may be sent when it is.
+/// Panics unless each message of a shard was allowed when it was sent.
 pub fn check(cluster: &Cluster, history: &History) {
     let (mut outboxes, most) = (Outboxes::new(), cluster.plan.outbox as u64);
     let asked = history.asked();
     for (outcome, _) in &history.outcomes {
-        // What a client's own command begins, before anything that waited goes on.
+        // What a client's own command starts, before anything that waited continues.
         let own = parts(outcome).next().filter(|part| part.command == outcome.cause.id);
         let own = own.filter(|_| asked.contains_key(&outcome.cause.id)).map_or(0, |part| part.events.len());
         for (at, event) in outcome.events.iter().enumerate() {
@@ -42,8 +43,8 @@ pub fn check(cluster: &Cluster, history: &History) {
     }
 }
 
-/// Neither an answer, nor what follows for others (a recall for whoever waits, an ask for who was parked before), nor
-/// what makes things safe.
+/// Returns true for a message that starts something: not an answer, not a consequence for others (a
+/// recall for a waiting claim, an ask for an earlier parked request), and not a safety measure.
 fn begins(outcome: &Outcome, message: &Message) -> bool {
     match message {
         Message::Transfer { .. } | Message::ClaimYes { .. } | Message::ReleaseYes { .. } => true,
@@ -58,7 +59,8 @@ fn begins(outcome: &Outcome, message: &Message) -> bool {
     }
 }
 
-/// What is sent as soon as there is room for it, whatever the command.
+/// Returns true for messages that are sent as soon as there is space for them, whatever the
+/// command.
 fn waits(message: &Message) -> bool {
     matches!(message, Message::GroupFilled { .. })
 }

@@ -1,8 +1,9 @@
-//! What waits, on one shard: it is decided in the order in which it came, and in time; its account's home is asked as long as anything
-//! waits for it, once at a time; nothing waits in the end. Only a claim on what its home has passes others, when the recall for these
-//! is late.
+//! Checks waiting requests on one shard: they are decided in order of arrival, and in time; their
+//! account's home shard is asked as long as anything waits for it, once at a time; nothing waits in
+//! the end. Only a claim on what the home shard has overtakes others, when the recall for these is
+//! late.
 //!
-//! (One command tries a bounded number of parked requests. No run has as many.)
+//! (One command tries a limited number of parked requests. No run has as many.)
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,7 +13,7 @@ use schemas::{AccountId, Command, Event, Message, Outcome, Parked, PurseInstruct
 use super::history::History;
 use crate::answers;
 
-/// Panics unless parked requests and claims went their way.
+/// Panics unless parked requests and claims were handled correctly.
 pub fn check(history: &History) {
     let (requests, claims, asked) = (Queues::new(), Queues::new(), BTreeSet::new());
     let recalled = BTreeMap::new();
@@ -27,22 +28,22 @@ pub fn check(history: &History) {
     waiting.assert_over();
 }
 
-/// By account, oldest first.
+/// The waiting requests by account, oldest first.
 type Queues = BTreeMap<AccountId, VecDeque<Parked>>;
 
 struct Waiting {
     shard: Shard,
     requests: Queues,
     claims: Queues,
-    /// Accounts whose home is asked.
+    /// Accounts whose home shard is being asked.
     asked: BTreeSet<AccountId>,
-    /// When the purses of an account were told last to give back.
+    /// When the purses of an account were last recalled.
     recalled: BTreeMap<AccountId, Timestamp>,
     /// The highest ticket.
     tickets: u64,
 }
 
-/// What a part of an outcome answers.
+/// The parked request that a part of an outcome answers.
 struct Resumed {
     parked: Parked,
     /// True if it was the oldest of its queue.
@@ -102,7 +103,8 @@ impl Waiting {
         queues.entry(parked.account).or_default().push_back(parked.clone());
     }
 
-    /// Takes out what is answered next. An instruction's ticket names nothing that waits here.
+    /// Removes and returns the request that is answered next. The ticket of an instruction matches
+    /// no request.
     fn take(&mut self, account: AccountId, ticket: u64) -> Option<Resumed> {
         [&mut self.requests, &mut self.claims].into_iter().find_map(|queues| {
             let queue = queues.get_mut(&account)?;
@@ -111,7 +113,8 @@ impl Waiting {
         })
     }
 
-    /// Whether what is decided as it comes passes nothing, or may: a claim, if a recall for those that wait takes long.
+    /// Returns whether a request decided on arrival overtakes nothing, or may: a claim may, if the
+    /// recall for the waiting ones takes long.
     fn may_pass(&self, account: AccountId, time: Timestamp, is_claim: bool) -> bool {
         let queues = if is_claim { &self.claims } else { &self.requests };
         let late = |since: &Timestamp| is_claim && since.0 + RECALL_PATIENCE_MS <= time.0;
@@ -140,7 +143,8 @@ impl Waiting {
     }
 }
 
-/// If the event decides what must not pass another: whose it is, and whether it is a claim.
+/// If the event decides a request that must not overtake another, returns its account, and whether
+/// it is a claim.
 fn decides(event: &Event) -> Option<(AccountId, bool)> {
     match event {
         Event::OrderPlaced(placed) => Some((placed.order.account, false)),
@@ -152,7 +156,7 @@ fn decides(event: &Event) -> Option<(AccountId, bool)> {
     }
 }
 
-/// True if the event refuses something since it came too late.
+/// Returns true if the event refuses something because it was too late.
 fn refused_late(event: &Event) -> bool {
     let code = match event {
         Event::Sent { message: Message::Fund { refused, .. }, .. } => *refused,

@@ -1,4 +1,5 @@
-//! What the system did in a run, counted from its events: a simulation proves nothing about what it never reaches.
+//! Counts what the system did in a run from its events: a simulation proves nothing about what it
+//! never reaches.
 
 use schemas::answers::parts;
 use schemas::event::{CancelReason, FirstOutcome};
@@ -65,7 +66,7 @@ fn of_event(event: &Event) -> Option<Seen> {
     })
 }
 
-/// Nothing if the part does not answer the batch.
+/// Returns `None` if the part does not answer the batch.
 fn of_batch(all_or_nothing: bool, events: &[Event]) -> Option<Seen> {
     if !events.iter().any(|event| matches!(event, Event::BatchItem { .. })) {
         return None;

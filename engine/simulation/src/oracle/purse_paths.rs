@@ -1,4 +1,5 @@
-//! What purses did in a run, counted from one shard's events: what was asked, lent and given back, and what became of what waited.
+//! Counts what purses did in a run from one shard's events: what was asked for, lent and returned,
+//! and the results of waiting requests.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +19,9 @@ pub fn note(cluster: &Cluster, history: &History) {
 struct Paths<'a> {
     cluster: &'a Cluster,
     shard: Shard,
-    /// What waits, by account and ticket.
+    /// The waiting requests, by account and ticket.
     parked: BTreeMap<(AccountId, u64), Parked>,
-    /// The request for which each account's home was asked last.
+    /// The request for which each account's home shard was last asked.
     asked: BTreeMap<AccountId, u64>,
 }
 
@@ -51,7 +52,7 @@ impl Paths<'_> {
         }
     }
 
-    /// The oldest request of an account that waits for what its purse here lacks.
+    /// Returns the oldest request of an account that waits for what its purse here lacks.
     fn oldest(&self, account: AccountId) -> Option<u64> {
         let all = self.parked.range((account, 0)..=(account, u64::MAX));
         all.filter(|(_, parked)| !parked.request.is_claim()).map(|((_, ticket), _)| *ticket).next()
@@ -87,7 +88,7 @@ impl Paths<'_> {
         }
     }
 
-    /// An event that may answer what waited.
+    /// Counts an event that may answer a waiting request.
     fn resume(&self, outcome: &Outcome, event: &Event, parked: &Parked) {
         let is_claim = parked.request.is_claim();
         let code = match event {

@@ -1,5 +1,5 @@
-//! The log read once more from the beginning, all shards side by side in the order of the broker's appends: so every moment of it
-//! is a cut that the world saw, and I-1 must hold at each.
+//! Replays the log from the beginning, all shards together in the order of the broker's appends. So
+//! every moment is a cut that really occurred, and I-1 must hold at each.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::builds::NEXT;
 use crate::cluster::{Cluster, PartitionTopic, snapshot_store};
 use crate::simulation::Simulation;
 
-/// Outcomes from one look into all books to the next.
+/// The number of outcomes between two checks of all books.
 const LOOK_EVERY: usize = 40;
 
-/// Panics unless invariants hold at cuts of the logs, and every replica and snapshot is what the log says. `finals` are the state
-/// hashes at the end.
+/// Panics unless the invariants hold at cuts of the logs, and every replica and snapshot equals the
+/// state of the log. `finals` are the state hashes at the end.
 pub fn check(simulation: &mut Simulation, finals: &[[u8; 32]]) {
     let cluster = simulation.cluster.clone();
     let mut replicas: Vec<_> = cluster.shards().map(|shard| Replica::new(shard, cluster.map).knowing(NEXT)).collect();
@@ -53,7 +53,7 @@ pub fn check(simulation: &mut Simulation, finals: &[[u8; 32]]) {
     check_processes(simulation, &replicas);
 }
 
-/// Shard and offset of all events, as they were appended.
+/// Returns shard and offset of all events, in the order of the appends.
 fn in_order(cluster: &Cluster) -> Vec<(Shard, u64)> {
     let mut all = BTreeMap::new();
     for shard in cluster.shards() {
@@ -64,7 +64,7 @@ fn in_order(cluster: &Cluster) -> Vec<(Shard, u64)> {
     all.into_values().collect()
 }
 
-/// Reads a record; its outcome, if it is one that counts.
+/// Reads a record and returns its outcome, if it counts.
 fn read(cluster: &Cluster, replica: &mut Replica, offset: u64) -> Option<Outcome> {
     let (_, bytes) =
         cluster.record(PartitionTopic::Events, replica.state().shard(), offset).expect("the offset is in the log");
@@ -74,7 +74,7 @@ fn read(cluster: &Cluster, replica: &mut Replica, offset: u64) -> Option<Outcome
     }
 }
 
-/// I-1, after every outcome. Each shard's part is made anew when it may be another.
+/// I-1, after every outcome. Each shard's sum is recomputed when it may have changed.
 struct Balance(Vec<Sums>);
 
 impl Balance {
@@ -100,12 +100,12 @@ fn sums(replica: &Replica, replicas: &[Replica]) -> Sums {
     replica.sums(|to| replicas[to.index()].state().received_from(from))
 }
 
-/// What one shard alone can see.
+/// Checks the invariants of each single shard.
 fn assert_all(replicas: &[Replica]) {
     replicas.iter().for_each(|replica| replica.state().assert_all());
 }
 
-/// A snapshot that was taken here is the state that the log comes to.
+/// Checks that a snapshot taken here equals the state of the log.
 fn check_snapshot(simulation: &Simulation, replica: &Replica, shard: Shard, sequence: u64) {
     if let Some(bytes) = simulation.archives[shard.index()].borrow().get(&sequence) {
         let restored = restore(simulation, shard, bytes);
@@ -123,7 +123,8 @@ fn restore(simulation: &Simulation, shard: Shard, bytes: &[u8]) -> Replica {
         .unwrap_or_else(|error| panic!("a whole snapshot of shard {shard} cannot be restored: {error}"))
 }
 
-/// All processes agree with the log, and so does a recovery from every snapshot that they keep.
+/// Checks that all processes agree with the log, and so does a recovery from every snapshot that
+/// they keep.
 fn check_processes(simulation: &mut Simulation, replicas: &[Replica]) {
     let Simulation { processes, agreement, .. } = &mut *simulation;
     for hosted in processes.iter().flat_map(|process| &process.hosted).filter(|hosted| !hosted.is_absent()) {

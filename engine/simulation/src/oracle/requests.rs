@@ -1,5 +1,5 @@
-//! What clients were promised: what was acknowledged counts, once; each command is answered, once; what they were told is so; a client
-//! id acts once.
+//! Checks what clients were promised: acknowledged commands count, once; each command is answered,
+//! once; answers are right; a client id acts once.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +22,8 @@ pub fn check(simulation: &Simulation, histories: &[History]) {
     check_transfers(histories);
 }
 
-/// Each record of a command has its answer, or one to each of its requests, however long they were parked. (Records of one id cannot be
-/// told apart.)
+/// Each record of a command has its answer, or one for each of its requests, however long they were
+/// parked. (Records with the same id cannot be distinguished.)
 fn check_answered(histories: &[History]) {
     let asked = histories.iter().flat_map(|history| {
         let shard = history.shard;
@@ -54,14 +54,14 @@ fn check_answered(histories: &[History]) {
     assert!(given.is_empty(), "answers to nothing that was asked: {given:?}");
 }
 
-/// All that answers a command, for whoever looks for a fault.
+/// Returns all answers to a command, for examining a failure.
 fn answers_to(id: CommandId, histories: &[History]) -> Vec<&[Event]> {
     let outcomes = histories.iter().flat_map(|history| &history.outcomes);
     let all = outcomes.flat_map(|(outcome, _)| parts(outcome));
     all.filter(|part| part.command == id).map(|part| part.events).collect()
 }
 
-/// What was sent to another account came in there, or came back.
+/// What was sent to another account was received there, or returned.
 fn check_transfers(histories: &[History]) {
     let mut under_way = BTreeMap::new();
     for event in histories.iter().flat_map(History::events) {
@@ -78,7 +78,8 @@ fn check_transfers(histories: &[History]) {
     assert!(lost.is_none(), "a transfer was lost, or came in twice: {lost:?}");
 }
 
-/// An acknowledged command has its outcome. (That it has only one was checked: there are as many outcomes as commands.)
+/// An acknowledged command has its outcome. (That it has only one is already checked: there are as
+/// many outcomes as commands.)
 fn check_acknowledged(request: &ClientRequest, histories: &[History]) {
     let history = &histories[request.asked.shard.index()];
     for (offset, id) in &request.acknowledged {
@@ -88,8 +89,9 @@ fn check_acknowledged(request: &ClientRequest, histories: &[History]) {
     }
 }
 
-/// However often it was sent: under each of its names something acted at most once, and just once if an order has that name. (A
-/// refusal of an order is an act: a repeat is told of it. Only one for which its client is asked to try again later is none.)
+/// However often a request was sent: under each of its client ids at most one thing happened, and
+/// exactly one if it names an order. (A refusal of an order counts: a repeat gets it again. The
+/// only exception is a refusal after which the client is asked to try again later.)
 fn check_acted(request: &ClientRequest, acts: &BTreeMap<(Shard, ClientName), Acts>) {
     let orders = matches!(request.asked.command, Command::PlaceOrder(_) | Command::Batch { .. });
     for name in &request.asked.names {
@@ -100,7 +102,7 @@ fn check_acted(request: &ClientRequest, acts: &BTreeMap<(Shard, ClientName), Act
     }
 }
 
-/// No answer was taken back.
+/// No answer was withdrawn.
 fn check_told(simulation: &Simulation, histories: &[History]) {
     for ((shard, offset), told) in &simulation.clients.gateway.told {
         let history = &histories[shard.index()];
@@ -116,14 +118,14 @@ fn check_told(simulation: &Simulation, histories: &[History]) {
 #[derive(Clone, Copy, Default)]
 struct Acts {
     acted: u64,
-    /// Orders that their client may send again under the same name.
+    /// Orders that the client may send again under the same id.
     put_off: u64,
 }
 
 fn acts(histories: &[History]) -> BTreeMap<(Shard, ClientName), Acts> {
     let mut acts: BTreeMap<_, Acts> = BTreeMap::new();
     for history in histories {
-        // Names of orders that are parked, by account and ticket.
+        // Client ids of parked orders, by account and ticket.
         let mut parked: BTreeMap<(AccountId, u64), Vec<ClientName>> = BTreeMap::new();
         for event in history.events() {
             match event {
@@ -134,7 +136,7 @@ fn acts(histories: &[History]) -> BTreeMap<(Shard, ClientName), Acts> {
             let Some((name, code)) = act(event) else { continue };
             let acts = acts.entry((history.shard, name)).or_default();
             match code {
-                // What was sent to a wrong shard is refused there as often as it comes.
+                // What was sent to a wrong shard is refused there each time.
                 Some(
                     Rejection::FundingTimeout
                     | Rejection::ParkedLimit
@@ -142,9 +144,9 @@ fn acts(histories: &[History]) -> BTreeMap<(Shard, ClientName), Acts> {
                     | Rejection::ShardUnavailable
                     | Rejection::WrongShard,
                 ) => acts.put_off += 1,
-                // The name stands for what it was used for.
+                // The client id stays assigned to its first use.
                 Some(Rejection::ClientIdReused) => {}
-                // So it does if another request was to blame.
+                // It also stays assigned if another request caused the refusal.
                 Some(Rejection::BatchRefused) if parked.values().flatten().any(|parked| *parked == name) => {}
                 Some(Rejection::BatchRefused) => acts.acted = acts.acted.max(1),
                 _ => acts.acted += 1,
@@ -154,7 +156,7 @@ fn acts(histories: &[History]) -> BTreeMap<(Shard, ClientName), Acts> {
     acts
 }
 
-/// What clients call the orders that a parked request would place.
+/// Returns the client ids of the orders that a parked request would place.
 fn names(parked: &Parked) -> Vec<ClientName> {
     let named = |order: &NewOrder| Some((order.account, Some(order.market), order.client_id?));
     match &parked.request {
@@ -170,7 +172,7 @@ fn names(parked: &Parked) -> Vec<ClientName> {
     }
 }
 
-/// What happens under a client id, and why that is refused, if it is.
+/// Returns the client id that an event acts under, and the reason if it is a refusal.
 fn act(event: &Event) -> Option<(ClientName, Option<Rejection>)> {
     let (account, market, client_id, code) = match event {
         Event::Deposited { account, client_id, .. }

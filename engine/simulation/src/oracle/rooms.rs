@@ -1,5 +1,5 @@
-//! I-9 at a cut of the logs: the room that a home has lent is what its other purses have, and what is in flight between them; all of
-//! it together is within its account's limits.
+//! Checks I-9 at a cut of the logs: the room that a home shard has lent equals what its other
+//! purses have plus what is in flight between them; the total is within its account's limits.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,8 @@ use engine_core::{Invariant, Replica};
 use schemas::shard_map::ShardMap;
 use schemas::{AccountId, AccountLimits, Event, Message, Outcome, Room, Shard};
 
-/// Room in numbers that cannot overflow: that of an account without limits is without end on each shard.
+/// Room in numbers that cannot overflow: an account without limits has unlimited room on each
+/// shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Sum {
     orders: i128,
@@ -23,7 +24,7 @@ impl std::ops::AddAssign<Room> for Sum {
 
 pub struct Rooms {
     map: ShardMap,
-    /// What all purses of each account had together at the last look.
+    /// The room of all purses of each account at the last check.
     before: BTreeMap<AccountId, Sum>,
 }
 
@@ -32,8 +33,8 @@ impl Rooms {
         Self { map, before: BTreeMap::new() }
     }
 
-    /// Panics unless each home has lent what there is. Looks after every outcome that moves room: where limits were lowered below
-    /// what is lent, it may only become less.
+    /// Panics unless each home shard has lent what there is. Checks after every outcome that moves
+    /// room. Where limits were lowered below what is lent, the room may only decrease.
     pub fn check(&mut self, outcome: &Outcome, replicas: &[Replica]) {
         if !outcome.events.iter().any(moves_room) {
             return;
@@ -79,7 +80,7 @@ fn moves_room(event: &Event) -> bool {
     )
 }
 
-/// The room of purses away from home, and what is on its way to or from them.
+/// The room of purses on other shards than the home, and of messages to or from them.
 #[derive(Default)]
 struct Away(BTreeMap<(AccountId, Shard), Sum>);
 
@@ -95,7 +96,7 @@ impl Away {
         }
     }
 
-    /// Messages that were sent and not taken in.
+    /// Adds messages that were sent and not yet received.
     fn add_messages(&mut self, sender: &Replica, replicas: &[Replica]) {
         let from = sender.state().shard();
         for (to, number, _, message) in sender.kept_messages() {

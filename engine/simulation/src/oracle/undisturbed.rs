@@ -1,5 +1,5 @@
-//! The log alone decides: every outcome is the one that a shard decides which never died, never recovered and never shared its
-//! lead, from the same commands.
+//! Checks that the log alone decides: every outcome is the one that a shard decides from the same
+//! commands if it never dies, never recovers and never shares its leadership.
 
 use engine_core::{OwnRecord, Replica};
 use schemas::{Event, Outcome, Record, Rejection};
@@ -9,7 +9,7 @@ use crate::builds::{NEXT, OLDER};
 use crate::cluster::{Cluster, PartitionTopic};
 use crate::process::HASH_EVERY;
 
-/// Decides all commands of a shard once more; the state's digest at the end.
+/// Decides all commands of a shard again and returns the state's digest at the end.
 pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
     let shard = history.shard;
     let mut replica = Replica::new(shard, cluster.map).knowing(NEXT).with_hash_every(HASH_EVERY);
@@ -22,7 +22,8 @@ pub fn check(cluster: &Cluster, history: &History) -> [u8; 32] {
     for (offset, stored) in (0..).zip(&*cluster.partition(PartitionTopic::Commands, shard)) {
         let index = usize::try_from(offset).expect("a small log");
         let (counted, _) = &history.outcomes[index];
-        // A leader of the older build refuses what it could not read back (`vocabulary` judges when it may).
+        // A leader of the older build refuses what it could not read back (`vocabulary` checks when
+        // it may).
         let unread = counted.events.contains(&Event::Rejected { code: Rejection::VocabularyUnread });
         replica = replica.knowing(if unread { OLDER.reads } else { NEXT });
         let bytes = replica.handle(offset, schemas::Timestamp(stored.time), &stored.bytes).expect("handled only once");

@@ -1,5 +1,5 @@
-//! Nothing is written that a part which has said so cannot read: the vocabulary is raised when all that count can read
-//! it, is not refused for nothing, and never goes back.
+//! Checks that nothing is written that an announced component cannot read: the vocabulary is raised
+//! when all components that count can read it, is not refused without reason, and never decreases.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::builds::OLDER;
 use crate::cluster::Cluster;
 use crate::seen::Seen;
 
-/// The parts of a shard, by what they said.
+/// The components of a shard, by their announcements.
 #[derive(Default)]
 struct PartsOracle(BTreeMap<PartId, (PartInfo, Timestamp)>);
 

@@ -1,4 +1,4 @@
-//! What admins ask: markets and their answers, freezes, limits.
+//! The requests of admins: markets and their answers, freezes, limits.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use super::{ClientView, Population, RoutedCommand, small};
 use crate::cluster::START;
 use crate::random::Random;
 
-/// The rate of every market, and what every order accepts.
+/// The fee rate of every market, which every order accepts.
 pub const FEE: u32 = 10_000;
 
-/// When a market expires that does not expire in a run.
+/// The expiry of a market that does not expire during a run.
 pub const NEVER: Timestamp = Timestamp(u32::MAX as u64 * 1_000);
 
-/// Milliseconds of a dispute window at most.
+/// The longest dispute window, in milliseconds.
 const WINDOW_MAX: u64 = 20_000;
 
 impl Population {
-    /// Freezes and limits, and the end of them, which mostly comes more often.
+    /// Returns a freeze or limit, or its end, which is mostly more frequent.
     pub fn supervise(&mut self, account: AccountId, random: &mut Random) -> RoutedCommand {
         let (by, lifts) = (admin(random), random.below(4) > 0);
         match random.below(4) {
@@ -42,7 +42,8 @@ impl Population {
         }
     }
 
-    /// What a market is: replaced, or added to; mostly of one that may not have traded.
+    /// Returns an edit of or addition to a market's description, mostly of a market that may not
+    /// have traded.
     pub fn describe(&mut self, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let (market, by) = (random.pick(&self.listings).market, admin(random));
         let tags = one_tag(random);
@@ -72,7 +73,8 @@ impl Population {
         self.at_account(account, Command::LimitAccount { account, limits, by: admin(random) }, None)
     }
 
-    /// A deposit above the limit, and what becomes of one that waits: mostly the last.
+    /// Returns a deposit above the limit, or a confirmation or drop of a waiting one, mostly the
+    /// last.
     pub fn deposit_by_two(&mut self, random: &mut Random) -> RoutedCommand {
         let (account, amount, by) = (self.vault, Credits(DEPOSIT_ALONE_MAX + 1), admin(random));
         if self.proposed == 0 || random.below(5) < 2 {
@@ -91,7 +93,7 @@ impl Population {
         self.at_account(account, command, None)
     }
 
-    /// All that leads most markets to their payout.
+    /// Returns all commands that lead most markets to their payout.
     pub fn final_answers(&self, random: &mut Random) -> Vec<RoutedCommand> {
         let mut all = Vec::new();
         for market in self.listings.iter().map(|listing| listing.market) {
@@ -111,7 +113,7 @@ impl Population {
         all
     }
 
-    /// Mostly what the market's state calls for, as far as an admin knows it.
+    /// Returns a transition, mostly one that fits the market's state as an admin knows it.
     pub fn change_market(&mut self, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let waits = |state: MarketState| state != MarketState::Open && !state.is_final();
         let waiting = sight.markets.iter().filter(|(_, (state, _))| waits(*state)).map(|(market, _)| *market);
@@ -121,7 +123,7 @@ impl Population {
         let state = if random.one_in(20) { None } else { sight.markets.get(&any) };
         let transition = match state {
             Some((MarketState::Closed, _)) => Transition::Resolve { answer: some },
-            // Amended within the window, or confirmed, seldom as something else.
+            // Changed within the window, or confirmed, seldom with another answer.
             Some((MarketState::Resolving, Some(resolution))) if random.below(4) > 0 => {
                 Transition::Confirm { answer: resolution.answer }
             }
@@ -177,7 +179,7 @@ fn one_tag(random: &mut Random) -> Tags {
     Tags::new(vec![tag]).expect("one tag")
 }
 
-/// A market that does not expire.
+/// Returns a market that does not expire.
 pub fn listing(ticker: &str) -> Listing {
     let ticker: schemas::text::Ticker = ticker.parse().expect("a legal ticker");
     let fee = FeeRate::new(FEE).expect("a legal rate");
@@ -195,8 +197,8 @@ pub fn listing(ticker: &str) -> Listing {
     }
 }
 
-/// Markets differ: some have a dispute window, some are in the event, few have coarse prices or low limits. Some of
-/// those that expire open by themselves before.
+/// Varies a listing: some markets have a dispute window, some belong to the event, few have coarse
+/// prices or low limits. Some of those that expire open automatically before.
 pub fn vary(listing: Listing, random: &mut Random) -> Listing {
     let event = random.one_in(2).then(event_id);
     let about = Arc::new(About { event, ..listing.about.as_ref().clone() });

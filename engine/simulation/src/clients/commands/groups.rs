@@ -1,21 +1,22 @@
-//! What accounts ask about groups of their orders, and which group an order belongs to.
+//! Requests of accounts about order groups, and the choice of an order's group.
 
 use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits};
 
 use super::{Population, RoutedCommand, small};
 use crate::random::Random;
 
-/// Groups of an account. Few, so that orders meet their limits.
+/// The number of groups of an account. Few, so that orders reach their limits.
 const GROUPS: u32 = 2;
 
-/// The largest limit, in contracts. Orders are small, too.
+/// The largest limit, in contracts. Orders are small as well.
 const CONTRACTS_MAX: u32 = 8;
 
 /// The longest window, in seconds: shorter than a run.
 const WINDOW_MAX_S: u32 = 20;
 
 impl Population {
-    /// Groups that orders of the account may name from the beginning.
+    /// Returns the commands that create the groups which the account's orders may name from the
+    /// start.
     pub fn make_groups(&self, account: AccountId, random: &mut Random) -> Vec<RoutedCommand> {
         let make = |number| {
             let act = GroupAct::Make(limits(random));
@@ -24,7 +25,7 @@ impl Population {
         (1..=GROUPS).map(make).collect()
     }
 
-    /// Mostly what a group that was triggered needs.
+    /// Returns an action, mostly one that a triggered group needs.
     pub fn act_on_group(&self, account: AccountId, random: &mut Random) -> RoutedCommand {
         let act = match random.below(10) {
             0..3 => GroupAct::Make(limits(random)),
@@ -37,7 +38,7 @@ impl Population {
     }
 }
 
-/// The group of an order, if it names one.
+/// Returns the group of an order, if it names one.
 pub fn of_order(random: &mut Random) -> Option<GroupId> {
     random.one_in(4).then(|| some_group(random))
 }

@@ -1,4 +1,4 @@
-//! What accounts' keys ask: other keys, the end of keys, and keys in place of others.
+//! Requests made with accounts' keys: adding, revoking and rotating keys.
 
 use schemas::limits::KEY_GRACE_MAX_MS;
 use schemas::{AccountId, ApiKey, ApiKeyId, Command, Credits, KeyMarkets, KeyTerms, MarketId, Scopes, Timestamp};
@@ -6,14 +6,15 @@ use schemas::{AccountId, ApiKey, ApiKeyId, Command, Credits, KeyMarkets, KeyTerm
 use super::{ClientView, Population, RoutedCommand};
 use crate::random::Random;
 
-/// Ids of keys besides an account's first. Few, so that commands are about the same keys.
+/// The number of key ids besides an account's first. Few, so that commands concern the same keys.
 const KEYS: u64 = 8;
 
-/// Milliseconds for which a key is valid at most, if it ends.
+/// The longest validity of a key that ends, in milliseconds.
 const LASTS_MAX: u64 = 20_000;
 
 impl Population {
-    /// Mostly a key asks: often one that has not the rights, or is no more.
+    /// Returns a change of keys, mostly made with a key: often one that lacks the rights, or has
+    /// ended.
     pub fn change_keys(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let by = if random.one_in(4) { None } else { Some(some_key(account, random)) };
         let old = some_key(account, random);
@@ -34,11 +35,11 @@ impl Population {
 }
 
 fn some_key(account: AccountId, random: &mut Random) -> ApiKeyId {
-    // The first may do all that others may.
+    // The first key has every right that others may have.
     ApiKeyId(if random.one_in(2) { account.0 } else { other_key(random) })
 }
 
-/// No account is called so.
+/// Returns a key id that differs from every account id.
 fn other_key(random: &mut Random) -> u64 {
     5_000 + random.below(KEYS)
 }

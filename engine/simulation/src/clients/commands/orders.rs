@@ -1,4 +1,4 @@
-//! What accounts ask about their orders.
+//! Requests of accounts about their orders.
 
 use schemas::{
     AccountId, BatchRequest, ClientId, Command, Credits, Entry, FeeRate, Instructions, MarketId, MarketState, NewOrder,
@@ -9,7 +9,7 @@ use super::admins::FEE;
 use super::{ClientView, NAMES_MAX, Population, RoutedCommand, groups, small};
 use crate::random::Random;
 
-/// Requests of a batch at most.
+/// The maximum number of requests in a batch.
 const BATCH: u64 = 5;
 
 impl Population {
@@ -22,7 +22,7 @@ impl Population {
 
     pub fn cancel(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let any = sight.live.get(random.index(sight.live.len().max(1))).map(|(_, id)| OrderRef::Id(*id));
-        // Somebody else's order is unknown.
+        // An order of another account is unknown.
         let order = if random.one_in(20) { any } else { self.reference(account, None, sight, random) };
         let Some(order) = order else { return self.place(account, sight, random) };
         self.at_order(order, Command::CancelOrder { account, order })
@@ -40,7 +40,7 @@ impl Population {
         RoutedCommand { shard: order.shard(self.map), command, names: Vec::new() }
     }
 
-    /// Mostly about markets of one shard, as it must be.
+    /// Returns a batch, mostly about markets of one shard, as required.
     pub fn batch(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let shard = self.map.of_market(self.market(random));
         let home = if random.one_in(6) { None } else { Some(shard) };
@@ -72,7 +72,7 @@ impl Population {
             _ => {
                 let market = self.open_market(home, sight, random);
                 let order = self.order(account, market, sight, random);
-                // Another account's order is refused, whoever that is.
+                // An order of another account is refused, also if that account does not exist.
                 let other = random.one_in(60).then_some(AccountId(account.0 + 1));
                 BatchRequest::Place(match other {
                     Some(account) => NewOrder { account, client_id: None, ..order },
@@ -82,7 +82,7 @@ impl Population {
         }
     }
 
-    /// A market, of those on `home` if one is given; mostly one that takes orders, as far as somebody was told.
+    /// Returns a market, on `home` if given; mostly one that takes orders, as far as reported.
     fn open_market(&self, home: Option<Shard>, sight: ClientView<'_>, random: &mut Random) -> MarketId {
         let any = self.market(random);
         let here = |market: MarketId| home.is_none_or(|home| self.map.of_market(market) == home);
@@ -108,8 +108,8 @@ impl Population {
         self.at_account(account, Command::SetDeadManSwitch { account, timeout_s }, None)
     }
 
-    /// One of the account's orders as it may think of it: by the id that it was told, or by its own name, perhaps before it was told
-    /// anything. Of a market on `home`, if one is given.
+    /// Returns a reference to one of the account's orders: by its reported id, or by its client id,
+    /// perhaps before anything was reported. The order's market is on `home`, if given.
     fn reference(
         &self,
         account: AccountId,
@@ -141,7 +141,7 @@ impl Population {
         }
     }
 
-    /// A new name; now and then one that stands for another order already, if that is in the same market.
+    /// Returns a new name; sometimes one that already names another order in the same market.
     fn order_name(&mut self, account: AccountId, market: MarketId, random: &mut Random) -> ClientId {
         let own = self.named.iter().filter(|(owner, ..)| *owner == account).map(|(.., name)| *name);
         let names: Vec<_> = own.collect();
@@ -153,7 +153,8 @@ impl Population {
     }
 }
 
-/// Who holds contracts often sells some; now and then somebody sells what he does not hold.
+/// Returns an entry: holders of contracts often sell some; sometimes an account sells what it does
+/// not hold.
 fn entry((yes, no): (i64, i64), random: &mut Random) -> Entry {
     match random.below(20) {
         0 => *random.pick(&[Entry::SellYes, Entry::SellNo]),
@@ -172,7 +173,7 @@ fn quantity(random: &mut Random) -> Quantity {
     Quantity::new(1 + small(random, 6)).expect("small")
 }
 
-/// A price, a quantity, both, or (rarely) nothing.
+/// Returns a new price, a new quantity, both, or (rarely) nothing.
 fn change(random: &mut Random) -> (Option<Price>, Option<Quantity>) {
     let (price, quantity) = (price(random), quantity(random));
     match random.below(20) {
@@ -199,7 +200,7 @@ fn terms(entry: Entry, now: u64, random: &mut Random) -> Terms {
         _ => TimeInForce::Gtc,
     };
     let post_only = match random.below(20) {
-        // With some times in force it makes no sense, and is refused.
+        // Not allowed with some times in force, and then refused.
         0 => PostOnly::Reject,
         1 | 2 => PostOnly::Reprice,
         _ => PostOnly::Off,

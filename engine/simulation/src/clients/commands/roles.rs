@@ -1,22 +1,22 @@
-//! What admins ask about admins: more of them, other roles, and their end.
+//! Requests of admins about admins: creation, new roles and revocation.
 
 use schemas::{ADMINS_HOME, AdminId, AdminRoles, Command, KeyProof, Timestamp, WantedAdmin};
 
 use super::{ClientView, Population, RoutedCommand, admins, small};
 use crate::random::Random;
 
-/// Milliseconds for which an admin is one at most, if that ends.
+/// The longest validity of an admin that ends, in milliseconds.
 const LASTS_MAX: u64 = 20_000;
 
 impl Population {
-    /// The first admin, whom the configuration names.
+    /// Returns the first admin, which the configuration names.
     pub fn first_admin(&self) -> RoutedCommand {
         let (id, proof) = (AdminId(1), KeyProof::Secret([1; 32]));
         let admin = Box::new(WantedAdmin { id, proof: Some(proof), roles: AdminRoles::ALL, expires: None, name: None });
         self.at_admins(Command::SetAdmin { admin, by: id })
     }
 
-    /// Mostly somebody asks who may; often about who asks.
+    /// Returns a change of admins, mostly by an admin with the role; often about that admin itself.
     pub fn change_admins(&self, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let by = admins::admin(random);
         if random.one_in(3) {

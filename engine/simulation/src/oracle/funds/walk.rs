@@ -1,4 +1,5 @@
-//! One shard's log, event by event: what claims wait at home, who was asked to give back for them, and what was refused.
+//! Reads one shard's log event by event: which claims wait on the home shard, which shards were
+//! recalled for them, and what was refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,11 +26,11 @@ pub struct FundsWalk<'a> {
 struct SeenRecall {
     ticket: u64,
     shards: BTreeSet<Shard>,
-    /// Who has not answered.
+    /// The shards that have not answered.
     waiting: BTreeSet<Shard>,
 }
 
-/// What the part that is read answers.
+/// The part that is read: the command that it answers.
 struct Part<'a> {
     command: Option<&'a Command>,
     claim: Option<Claim>,
@@ -98,13 +99,14 @@ impl<'a> FundsWalk<'a> {
         }
     }
 
-    /// A claim that is decided, as it waits now: what its purse gives back meanwhile is added to it.
+    /// Removes and returns a claim that is decided, in its current form: what its purse returned in
+    /// the meantime is added to it.
     fn take(&mut self, account: AccountId, ticket: u64) -> Option<Claim> {
         let mut claims = self.state.parked().filter(|parked| parked.account == account && parked.request.is_claim());
         let oldest = claims.next()?;
         let claim = if oldest.ticket == ticket { oldest } else { claims.find(|claim| claim.ticket == ticket)? };
         let request = claim.request.clone();
-        // A recall serves the oldest claim alone.
+        // A recall serves only the oldest claim.
         let recall = if oldest.ticket == ticket { self.recalls.remove(&account) } else { None };
         Some(Claim { request, recall })
     }
@@ -132,7 +134,7 @@ impl<'a> FundsWalk<'a> {
         }
     }
 
-    /// A home answers another shard: as much as that asks for, or nothing.
+    /// A home shard answers another shard's ask: with all of it, or nothing.
     fn answer_ask(
         &mut self,
         to: Shard,
@@ -162,7 +164,7 @@ impl<'a> FundsWalk<'a> {
         }
     }
 
-    /// A home refuses what its own purse asks for. What that is, only the law knows.
+    /// A home shard refuses what its own purse asks for. Only the core knows how much that is.
     fn answer_own_ask(&mut self, account: AccountId, code: Rejection, part: &mut Part<'_>) {
         let here = self.state.shard();
         if self.cluster.map.of_account(account) == here {
@@ -181,7 +183,8 @@ impl<'a> FundsWalk<'a> {
         self.refuse(*account, Rejection::FundsInsufficient, None, Some(*amount), recall);
     }
 
-    /// A home refuses a claim: all other purses have nothing left, and it has not enough itself.
+    /// A home shard refuses a claim: all other purses have nothing left, and it has not enough
+    /// itself.
     fn refuse(
         &mut self,
         account: AccountId,
@@ -216,7 +219,8 @@ impl<'a> FundsWalk<'a> {
         self.facts.claims.push(RefusedClaim { account, code, ticket, shards });
     }
 
-    /// An order that is refused alone needs more than its purse has; `by` is what its home had to say, if it had to be asked.
+    /// An order that is refused alone needs more than its purse has; `by` is the home shard's
+    /// answer, if it had to be asked.
     fn refuse_order(&mut self, order: &NewOrder, part: &Part<'_>, by: Option<&Command>) {
         if matches!(part.command, Some(Command::Batch { all_or_nothing: true, .. })) {
             return;
@@ -239,7 +243,7 @@ impl<'a> FundsWalk<'a> {
 }
 
 impl Part<'_> {
-    /// The claim that is decided, if a purse on this shard has it.
+    /// Returns the claim that is decided, if it belongs to a purse on this shard.
     fn take_ask(&mut self, by: Shard) -> Option<Claim> {
         self.claim.take_if(|claim| matches!(claim.request, ParkedRequest::Fund { shard, .. } if shard == by))
     }

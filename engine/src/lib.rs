@@ -1,6 +1,8 @@
 //! The shard process: takes over shards, runs them, relays their messages, and writes snapshots.
 //!
-//!   lfg.commands[s] ─▶ *engine* ─▶ lfg.events[s] ─▶ (back into the *engine*: only what was read back counts)
+//! ```text
+//! lfg.commands[s] ─▶ *engine* ─▶ lfg.events[s] ─▶ (back into the *engine*: only what was read back counts)
+//! ```
 //!
 //! Every process follows every shard of the log, or a configured selection ([`standby`]), with one
 //! thread per shard, so that it can take them over at once. A consumer group chooses which process

@@ -1,7 +1,9 @@
 //! Chooses which process should lead which shard, by membership in a consumer group over the
 //! commands topic.
 //!
-//!   group coordinator ─▶ *ownership* ─▶ wanted state of each shard's loop
+//! ```text
+//! group coordinator ─▶ *ownership* ─▶ wanted state of each shard's loop
+//! ```
 //!
 //! The group only chooses; terms make it safe. The member reads no commands: the shards' loops read
 //! through another consumer, which stays open and warm whether they lead or not. Once a second it

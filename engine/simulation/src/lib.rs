@@ -1,9 +1,11 @@
 //! Deterministic simulation: several shards, engine processes, relays, projections and clients in
 //! one thread, with one seeded clock and a log in memory that does everything a real one may do.
 //!
-//!   clients ─▶ commands ─▶ *shard loops of the product* ─▶ events ─┬─▶ *the product's fold* ─▶ tables in memory
-//!      ▲                                                            └─▶ gateway ─▶ answers
-//!      └──────────────────────────────────────────────────────────────────────────┘
+//! ```text
+//! clients ─▶ commands ─▶ *shard loops of the product* ─▶ events ─┬─▶ *the product's fold* ─▶ tables in memory
+//!    ▲                                                            └─▶ gateway ─▶ answers
+//!    └──────────────────────────────────────────────────────────────────────────┘
+//! ```
 //!
 //! | module       | content                                                                                  |
 //! |--------------|------------------------------------------------------------------------------------------|

@@ -1,7 +1,9 @@
 //! Shards' snapshots: where they are stored, and how a shard is restored from its newest valid
 //! snapshot.
 //!
-//!   engine's snapshotter ─▶ *snapshots* ─▶ recoveries, followers
+//! ```text
+//! engine's snapshotter ─▶ *snapshots* ─▶ recoveries, followers
+//! ```
 //!
 //! Absent: making a snapshot (the engine's snapshotter), and its content (`engine_core`).
 

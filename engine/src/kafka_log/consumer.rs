@@ -1,6 +1,8 @@
 //! The process's single consumer, with a queue for each partition.
 //!
-//!   lfg.events[*], lfg.commands[*] ─▶ *consumer* ─▶ a queue for each partition ─▶ the shards' threads
+//! ```text
+//! lfg.events[*], lfg.commands[*] ─▶ *consumer* ─▶ a queue for each partition ─▶ the shards' threads
+//! ```
 //!
 //! Every consumer object costs a request for each wakeup, whatever it reads, so all shards share
 //! one.

@@ -1,7 +1,9 @@
 //! Carries messages between shards: copies what was `Sent` here to the receiver's commands,
 //! acknowledges what was `Received` here, and sends unacknowledged messages again.
 //!
-//!   events of a ─▶ *relay of a* ─▶ commands of b ─▶ events of b ─▶ *relay of b* ─▶ commands of a (Acknowledge)
+//! ```text
+//! events of a ─▶ *relay of a* ─▶ commands of b ─▶ events of b ─▶ *relay of b* ─▶ commands of a (Acknowledge)
+//! ```
 //!
 //! Only confirmed outcomes are relayed. Sending twice is harmless (the receiver skips what it has);
 //! never sending is not. So a new leader sends everything that its state still keeps.

@@ -1,7 +1,9 @@
 //! Writes snapshots outside the shards' loops and from the log alone: no loop pauses for a
 //! snapshot, whether it leads or follows.
 //!
-//!   the newest snapshot, lfg.events[s] ─▶ *snapshotter* ─▶ the next snapshot
+//! ```text
+//! the newest snapshot, lfg.events[s] ─▶ *snapshotter* ─▶ the next snapshot
+//! ```
 //!
 //! Each snapshot is made from the previous one, as a recovery would do. So each is restored at
 //! least once in normal operation, and its state is compared with the hashes on the log. Shards are

@@ -1,7 +1,9 @@
 //! Clients: they send requests, wait for the acknowledgement of the append and for the answer,
 //! repeat requests when unsure, and remember the answers.
 //!
-//!   client ─▶ (network: lost, late, in any order) ─▶ lfg.commands[s] ─▶ … ─▶ lfg.events[s] ─▶ gateway ─▶ client
+//! ```text
+//! client ─▶ (network: lost, late, in any order) ─▶ lfg.commands[s] ─▶ … ─▶ lfg.events[s] ─▶ gateway ─▶ client
+//! ```
 
 pub mod commands;
 pub mod gateway;

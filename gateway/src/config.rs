@@ -1,6 +1,7 @@
 //! What the gateway is told at its start, as flags or in the environment. Every bound of the process is here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -74,6 +75,10 @@ pub struct Config {
     /// the log.
     #[arg(long, env = "LFG_SNAPSHOTS", value_name = "LOCATION")]
     pub snapshots: Option<String>,
+    /// A folder of this gateway alone, for its view as of a few seconds ago: it starts from there, without Postgres and Redis. Else from
+    /// Postgres, with all keys, books and trades in memory.
+    #[arg(long, env = "LFG_GATEWAY_STATE", value_name = "FOLDER")]
+    pub state: Option<PathBuf>,
     /// Connections to Postgres.
     #[command(flatten)]
     pub pool: ReadPoolArgs,

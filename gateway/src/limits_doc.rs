@@ -9,6 +9,9 @@ use crate::config::{self, GatewayCli};
 use crate::http::problem::ERRORS_MAX;
 use crate::live::WAITING_MAX;
 use crate::replays::{ALL_MAX, OF_KEY_MAX};
+use crate::store::checkpoints;
+use crate::view::keys::KEYS_IN_USE_MAX;
+use crate::view::stored::LOADED_MAX;
 use crate::ws::{self, hub, orders, session};
 
 const DOCUMENT: &str = include_str!("../../docs/limits.md");
@@ -46,6 +49,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("PING_EVERY", session::PING_EVERY),
         ("SILENCE_MAX", session::SILENCE_MAX),
         ("CLOSE_WITHIN", session::CLOSE_WITHIN),
+        ("CHECKPOINT_EVERY", checkpoints::CHECKPOINT_EVERY),
     ];
     let numbers = [
         ("STREAMS_MAX", config::STREAMS_MAX.to_string()),
@@ -66,6 +70,9 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("QUEUE_MAX", hub::QUEUE_MAX.to_string()),
         ("WAITING_MAX", WAITING_MAX.to_string()),
         ("BAD_REQUESTS_MAX", session::BAD_REQUESTS_MAX.to_string()),
+        ("CHANGED_MAX", checkpoints::CHANGED_MAX.to_string()),
+        ("LOADED_MAX", LOADED_MAX.to_string()),
+        ("KEYS_IN_USE_MAX", KEYS_IN_USE_MAX.to_string()),
         ("SNAPSHOT_ORDERS_MAX", orders::SNAPSHOT_ORDERS_MAX.to_string()),
     ];
     times.into_iter().map(|(name, time)| (name, seconds(time))).chain(numbers).collect()

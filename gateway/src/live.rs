@@ -12,16 +12,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use parking_lot::{FairMutex, FairMutexGuard};
 use schemas::ids::LogPosition;
+use schemas::reading::Checkpoint;
 use schemas::shard_map::ShardMap;
-use schemas::{Outcome, Shard, Term};
+use schemas::{AccountId, ApiKey, ApiKeyId, MarketId, Outcome, Shard, Term};
 use service::panic_text;
 use tokio::time::Instant;
 
-use crate::view::{FoldError, LiveView, ViewChanges};
+use crate::store::{Store, StoreError};
+use crate::view::keys::KeysOfId;
+use crate::view::{FoldError, LiveMarket, LiveView, Moving, ViewChanges};
 use crate::waiting::PositionWaiters;
 use crate::ws::hub::{Eviction, Hub};
 
@@ -34,6 +37,8 @@ const WAITING_BYTES_MAX: usize = 64 << 20;
 /// See the module.
 pub struct Live {
     view: RwLock<LiveView>,
+    /// What has what the view does not hold. Never asked under the view's lock, but for archived markets.
+    store: Option<Arc<Store>>,
     /// Fair: whoever subscribes has its turn between two outcomes, however many wait.
     hub: Arc<FairMutex<Hub>>,
     fan_out: SyncSender<FoldedOutcome>,
@@ -60,19 +65,114 @@ pub struct FoldedOutcome {
 
 impl Live {
     /// Starts from what was read at boot, with the thread that tells watchers. That ends with the last handle.
-    pub fn start(view: LiveView, map: ShardMap) -> std::io::Result<Self> {
+    pub fn start(view: LiveView, store: Option<Arc<Store>>, map: ShardMap) -> std::io::Result<Self> {
         let (hub, backlog) = (Arc::new(FairMutex::new(Hub::new(map))), Arc::<Backlog>::default());
         let (fan_out, told) = sync_channel(WAITING_MAX);
         let (tells, waits) = (Arc::clone(&hub), Arc::clone(&backlog));
         std::thread::Builder::new().name("fan-out".to_owned()).spawn(move || tell(&tells, &waits, &told))?;
-        Ok(Self { view: RwLock::new(view), hub, fan_out, backlog, waiting: PositionWaiters::default() })
+        Ok(Self { view: RwLock::new(view), store, hub, fan_out, backlog, waiting: PositionWaiters::default() })
     }
 
-    /// Folds an outcome into the view. [`Live::publish`] what this gives back, once the outcome is answered.
-    pub fn apply(&self, shard: Shard, outcome: &Arc<Outcome>, bytes: usize) -> Result<FoldedOutcome, FoldError> {
-        let changes = self.view.write().unwrap_or_else(PoisonError::into_inner).apply(shard, outcome)?;
+    /// Folds an outcome into the view; the log is read on behind it at `position`. [`Live::publish`] what this gives back, once the outcome is
+    /// answered.
+    pub fn apply(
+        &self,
+        shard: Shard,
+        outcome: &Arc<Outcome>,
+        bytes: usize,
+        position: Checkpoint,
+    ) -> Result<FoldedOutcome, FoldError> {
+        let changes = loop {
+            let mut view = self.view_mut();
+            let (markets, keys) = view.missing(outcome);
+            if markets.is_empty() && keys.is_empty() {
+                let changes = view.apply(shard, outcome)?;
+                view.reached(shard, position);
+                break changes;
+            }
+            // What is brought may leave again before it is used, though hardly ever.
+            drop(view);
+            markets.into_iter().try_for_each(|id| self.load(id))?;
+            keys.into_iter().try_for_each(|id| self.keys(id).map(drop))?;
+        };
         self.waiting.advance(LogPosition { shard, sequence: outcome.sequence });
         Ok(FoldedOutcome { shard, outcome: Arc::clone(outcome), changes, bytes })
+    }
+
+    /// Brings a market's book and trades from the store, if the market is live and they are not here.
+    fn load(&self, id: MarketId) -> Result<(), StoreError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let generation = {
+            let view = self.view();
+            let is_missing = view.market(id).is_some_and(|live| live.moving().is_none());
+            if !is_missing {
+                return Ok(());
+            }
+            view.generation()
+        };
+        let moving = store.moving(id)?;
+        self.view_mut().load(id, moving, generation);
+        Ok(())
+    }
+
+    /// All keys with this id.
+    pub fn keys(&self, id: ApiKeyId) -> Result<KeysOfId, StoreError> {
+        loop {
+            let generation = {
+                let view = self.view();
+                if let Some(known) = view.keys().known(id) {
+                    return Ok(known);
+                }
+                view.generation()
+            };
+            let Some(store) = &self.store else { return Ok(KeysOfId::default()) };
+            let stored = KeysOfId(store.keys(id)?);
+            let view = self.view();
+            // Else a change of it may have left the memory for the store meanwhile.
+            if view.generation() == generation {
+                return Ok(view.keys().with_stored(id, stored));
+            }
+        }
+    }
+
+    /// An account's keys, by their ids, and the positions that they are as of.
+    pub fn keys_of(&self, account: AccountId) -> Result<(Vec<Arc<ApiKey>>, Vec<LogPosition>), StoreError> {
+        loop {
+            let generation = self.view().generation();
+            let stored = self.store.as_ref().map(|store| store.keys_of(account)).transpose()?.unwrap_or_default();
+            let view = self.view();
+            if view.generation() == generation {
+                return Ok((view.keys().all_of(account, stored), view.positions()));
+            }
+        }
+    }
+
+    /// Looks at a live market with its book and trades, by its id or ticker. `None` if there is none.
+    pub fn market<T>(
+        &self,
+        name: &str,
+        look: impl Fn(&LiveView, &LiveMarket, &Moving) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        loop {
+            let id = {
+                let view = self.view();
+                let Some(live) = view.market_named(name) else { return Ok(None) };
+                if let Some(moving) = live.moving() {
+                    return Ok(Some(look(&view, live, moving)));
+                }
+                live.market.listing.market
+            };
+            self.load(id)?;
+        }
+    }
+
+    /// Changes the view otherwise than by an outcome. Short.
+    pub fn change<T>(&self, change: impl FnOnce(&mut LiveView) -> T) -> T {
+        change(&mut self.view_mut())
+    }
+
+    fn view_mut(&self) -> RwLockWriteGuard<'_, LiveView> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands an outcome to the thread that tells watchers. Never waits.
@@ -97,7 +197,7 @@ impl Live {
 
     /// A leader began a term.
     pub fn term(&self, shard: Shard, term: &Term) {
-        self.view.write().unwrap_or_else(PoisonError::into_inner).term(shard, term);
+        self.view_mut().term(shard, term);
     }
 
     /// Reads the view. Short, and never across an await.
@@ -108,6 +208,26 @@ impl Live {
     /// The subscriptions alone. Never take the view while holding it.
     pub fn hub(&self) -> FairMutexGuard<'_, Hub> {
         self.hub.lock()
+    }
+
+    /// The same of a live market with its book and trades. `None` if there is none.
+    pub fn subscribe_to<T>(
+        &self,
+        name: &str,
+        act: impl Fn(&LiveView, &mut Hub, &LiveMarket, &Moving) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        loop {
+            let id = {
+                let mut hub = self.hub();
+                let view = self.view();
+                let Some(live) = view.market_named(name) else { return Ok(None) };
+                if let Some(moving) = live.moving() {
+                    return Ok(Some(act(&view, &mut hub, live, moving)));
+                }
+                live.market.listing.market
+            };
+            self.load(id)?;
+        }
     }
 
     /// Reads the view and changes the subscriptions while nothing new comes in.
@@ -153,7 +273,7 @@ mod tests {
     use schemas::{Entry, Event};
 
     fn live() -> Arc<Live> {
-        Arc::new(Live::start(view_with_market(), ShardMap::new(4).unwrap()).unwrap())
+        Arc::new(Live::start(view_with_market(), None, ShardMap::new(4).unwrap()).unwrap())
     }
 
     fn bid(sequence: u64) -> Arc<Outcome> {
@@ -166,7 +286,9 @@ mod tests {
         let (live, (done, is_done)) = (Arc::clone(live), std::sync::mpsc::channel());
         std::thread::spawn(move || {
             for sequence in sequences {
-                live.publish(live.apply(SHARD, &bid(sequence), 100).unwrap());
+                live.publish(
+                    live.apply(SHARD, &bid(sequence), 100, Checkpoint { sequence, ..Checkpoint::default() }).unwrap(),
+                );
             }
             done.send(()).unwrap();
         });

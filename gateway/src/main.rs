@@ -7,10 +7,11 @@
 //! Start reading at [`http::router`]; [`tail`] is the other end.
 //!
 //! Architecture invariant: any number of gateways may run side by side. None has a state that the log does not have, but for
-//! what was signed and accepted in the last seconds ([`replays`]).
+//! what was signed and accepted in the last seconds ([`replays`]). Its [`store`] holds what the log says, and may be lost at any time.
 
 mod answers;
 mod batch;
+mod begin;
 mod books;
 mod config;
 mod db;
@@ -22,6 +23,8 @@ mod limits;
 #[cfg(test)]
 mod limits_doc;
 mod live;
+#[cfg(test)]
+mod memory_doc;
 mod patience;
 mod pending;
 mod producer;
@@ -34,6 +37,7 @@ mod shares;
 mod signing;
 mod standing;
 mod state;
+mod store;
 mod submit;
 mod tail;
 mod told;
@@ -46,38 +50,40 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use schemas::reading::Checkpoint;
 use schemas::{PartId, PartKind, Program};
 use service::kafka::{KafkaFault, announce, topics};
 use service::serve::{self, Peer, serve};
-use service::{AdminPort, Liveness, Readiness, ReadinessPart, Shutdown, descriptors, telemetry};
+use service::{AdminPort, Liveness, Readiness, Shutdown, descriptors, telemetry};
 use snapshots::Snapshots;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use begin::{BeginError, Begun, begin};
 use books::BookTexts;
 use config::{ANSWER_PARTS, Config, GatewayCli, GatewayCommand, REQUEST_PARTS, WAIT_PARTS};
-use db::{Database, DbError, boot::BootError};
+use db::Database;
 use follow::Followers;
 use fresh::{Fresh, Reads};
 use halted::HaltedShards;
 use limits::{Sockets, TooFew};
 use live::Live;
-use patience::when_there;
 use pending::PendingCommands;
 use producer::Producer;
 use progress::ReadModelProgress;
-use read_models::{ReadError, ReadModels};
+use read_models::ReadModels;
 use replays::Replays;
 use shares::Shares;
 use standing::{Degraded, DependencyWatch};
 use state::{GatewayState, Shared};
+use store::checkpoints::Checkpoints;
 use submit::Submitter;
 use tail::Tail;
-use view::LiveView;
 
 /// The tail beats many times a second; a silence this long is a hang.
 const TAIL_SILENCE: Duration = Duration::from_secs(30);
+
+/// How long the start waits for the first connection to Redis, so that its reads do not begin with refusals.
+const REDIS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
@@ -87,11 +93,7 @@ enum Fatal {
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
     #[error(transparent)]
-    Database(#[from] DbError),
-    #[error(transparent)]
-    Boot(#[from] BootError),
-    #[error(transparent)]
-    ReadModels(#[from] ReadError),
+    Begin(#[from] BeginError),
     #[error(transparent)]
     Descriptors(#[from] TooFew),
     #[error("{0}: {1}")]
@@ -137,13 +139,13 @@ async fn run(config: Config) -> Result<(), Fatal> {
         .await
         .map_err(|error| Fatal::Io("admin port", error))?;
 
-    let Some(Servers { database, read_models, view, positions }) = connect(&config, &postgres, &shutdown).await? else {
+    let Some(Begun { database, read_models, view, store }) = begin(&config, &postgres, &shutdown).await? else {
         return Ok(());
     };
+    let positions = view.read_from().to_vec();
     tokio::spawn(topics::watch(config.log.clone(), topics_right, shutdown.clone()));
-    tracing::info!(markets = view.markets_len(), keys = view.keys().len(), "the view begins with what Postgres has");
 
-    let live = Live::start(view, config.log.shard_map());
+    let live = Live::start(view, store.clone(), config.log.shard_map());
     let live = Arc::new(live.map_err(|error| Fatal::Io("the thread that tells watchers", error))?);
     let pending = Arc::new(PendingCommands::default());
     let (caught_up_sender, caught_up) = oneshot::channel();
@@ -157,6 +159,11 @@ async fn run(config: Config) -> Result<(), Fatal> {
         pending: Arc::clone(&pending),
         shards: config.log.shards,
     };
+    let checkpoints = store.map(|store| {
+        let (live, readiness, shutdown) = (Arc::clone(&live), standing.readiness.clone(), shutdown.clone());
+        Checkpoints { live, store, readiness, shutdown }.start()
+    });
+    let checkpoints = checkpoints.transpose().map_err(|error| Fatal::Io("checkpoints", error))?;
     let degraded = standing.watch(shutdown.clone());
     let tail = Tail {
         log: config.log.clone(),
@@ -185,6 +192,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     // If the tail ends first, it has asked for the shutdown, and its error is told below.
     if caught_up.await.is_ok() {
         warm_up(&producer).await?;
+        state.read_models.settle(REDIS_WITHIN).await;
         let listener = TcpListener::bind(config.listen).await.map_err(|error| Fatal::Io("listener", error))?;
         let address = listener.local_addr().map_err(|error| Fatal::Io("listener", error))?;
         ready.set(true);
@@ -201,6 +209,8 @@ async fn run(config: Config) -> Result<(), Fatal> {
             // A panic on the way was told, and halted it.
             let _ended = follower.join();
         }
+        // The last checkpoint. What a panic leaves out of it is folded again.
+        let _ended = checkpoints.map(std::thread::JoinHandle::join);
         tail.join()
     });
     match ended.await {
@@ -227,33 +237,6 @@ fn snapshots(config: &Config) -> Option<Snapshots> {
         tracing::warn!(location, "no snapshots there: followers begin with the beginning of the log");
     }
     opened
-}
-
-/// What the servers give at the start.
-struct Servers {
-    database: Database,
-    read_models: ReadModels,
-    view: LiveView,
-    positions: Vec<Checkpoint>,
-}
-
-/// Waits for Kafka, Postgres and Redis, in that order. `None` if asked to end meanwhile.
-async fn connect(config: &Config, postgres: &ReadinessPart, shutdown: &Shutdown) -> Result<Option<Servers>, Fatal> {
-    let verify = async || topics::verify(&config.log).await;
-    if when_there("Kafka", shutdown, KafkaFault::may_retry, verify).await?.is_none() {
-        return Ok(None);
-    }
-    let boot = async || {
-        let database = Database::connect(&config.database_url, &config.pool, postgres.clone()).await?;
-        let (view, positions) = database.boot(config.log.shards).await?;
-        Ok((database, view, positions))
-    };
-    let Some((database, view, positions)) = when_there("Postgres", shutdown, BootError::may_wait, boot).await? else {
-        return Ok(None);
-    };
-    let connect = async || ReadModels::connect(&config.redis_url, &config.log.topic_prefix).await;
-    let read_models = when_there("Redis", shutdown, ReadError::may_wait, connect).await?;
-    Ok(read_models.map(|read_models| Servers { database, read_models, view, positions }))
 }
 
 /// Takes as many descriptors as the system gives, and says how many clients can connect with them.

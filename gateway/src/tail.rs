@@ -46,6 +46,7 @@ impl ShardError {
         match self {
             Self::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. }) => HINT_NEWER,
             Self::Broken(BrokenLog { fault: RecordFault::OtherLog(_), .. }) | Self::Cut(_) => HINT_OTHER_LOG,
+            Self::Fold(_, _, FoldError::Store(_)) => HINT_STORE,
             _ => HINT,
         }
     }
@@ -56,9 +57,14 @@ const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET 
     version of the gateway; else restore the topic from a copy, or put the record aside with `engine \
     quarantine`; then restart this process";
 
-/// The same where the log does not have what Postgres was filled from.
-const HINT_OTHER_LOG: &str = "compare brokers, topic prefix and database with each other; if the log was made anew, \
-    have the projections fold it into a new database; else restore the topic from a copy; then restart this process";
+/// The same where the log does not have what Postgres, or the store, was filled from.
+const HINT_OTHER_LOG: &str = "compare brokers, topic prefix, database and --state with each other; if the log was made anew, \
+    have the projections fold it into a new database, and empty the folder of --state; else restore the topic from a copy; \
+    then restart this process";
+
+/// The same where the gateway's own store fails.
+const HINT_STORE: &str = "mend the disk under --state, or empty its folder while Postgres is there: the store is made anew from it; \
+    then restart this process";
 
 /// The same where a later build writes what this one does not know.
 const HINT_NEWER: &str = "install that build of the gateway in place of this process's";
@@ -306,7 +312,8 @@ impl Tail {
                 meters.observe(&outcome);
                 let outcome = Arc::new(outcome);
                 let refused = |error| ShardError::Fold(shard, record.offset(), error);
-                let told = self.live.apply(shard, &outcome, record.payload().len()).map_err(refused)?;
+                let position = *reader.position();
+                let told = self.live.apply(shard, &outcome, record.payload().len(), position).map_err(refused)?;
                 // Before the answer: a key that was revoked is told of nothing more, whatever waits for the fan-out.
                 self.live.let_go(&told);
                 // After the view, so that a client that got its answer finds its effects there; before the streams, which may take long.

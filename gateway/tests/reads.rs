@@ -115,11 +115,24 @@ async fn a_redis_that_drops_keys_is_refused() {
     let redis = OwnRedis::start(&["--maxmemory-policy", "volatile-lru"]).await;
     let mut platform = Platform::create("evicts").await;
     platform.set("REDIS_URL", &redis.url("redis"));
-    let said = platform.fails_at_its_start().await;
+    let (gateway, api) = platform.gateway().await;
+    let said = gateway.logged("Redis cannot be used: reads of it are refused until it can", "error");
     assert!(
         said.contains("maxmemory-policy volatile-lru") && said.contains("set maxmemory-policy to noeviction"),
         "{said}"
     );
+    let (mut scribe, (text, api_key)) = (Scribe::new(&platform), key(1, 0x11, Scopes::READ_TRADE));
+    scribe.open_account(platform.map().of_account(ACCOUNT), ACCOUNT, api_key).await;
+    let wallet = async || (api.get(Some(&text), "/v1/wallet").await.status == 503).then_some(());
+    eventually("the wallet is refused, and not its key", wallet).await;
+    redis.run("CONFIG", &["SET", "maxmemory-policy", "noeviction"]).await;
+    let admin = gateway.logged("admin port listens", "address");
+    eventually("Redis is used once it keeps its keys", async || {
+        let told: serde_json::Value = reqwest::get(format!("http://{admin}/readyz")).await.ok()?.json().await.ok()?;
+        (!told["degraded"]["redis"].to_string().contains("noeviction")).then_some(())
+    })
+    .await;
+    drop(gateway);
     platform.remove().await;
 }
 

@@ -10,7 +10,7 @@ use schemas::{AccountId, Scopes};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_connection() {
-    let platform = Platform::create("tables").await;
+    let mut platform = Platform::create("tables").await;
     let postgres = connect(&platform.database_url).await;
     let newer = "INSERT INTO refinery_schema_history SELECT version + 1, 'later', applied_on, checksum \
         FROM refinery_schema_history ORDER BY version DESC LIMIT 1";
@@ -39,9 +39,23 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
     postgres.batch_execute(drop_last).await.unwrap();
     eventually("they are this build's again", async || (orders().await.status == 200).then_some(())).await;
 
+    drop(gateway);
+
+    // With a store, a gateway starts all the same, and its reads are refused with the same words.
+    let state = tempfile::tempdir().unwrap();
+    platform.set("LFG_GATEWAY_STATE", &state.path().display().to_string());
+    let (mut gateway, _) = platform.gateway().await;
+    assert!(gateway.stop());
+    postgres.batch_execute(newer).await.unwrap();
+    let (gateway, api) = platform.gateway().await;
+    api.get(Some(&text), "/v1/orders").await.problem(503, "read-model-unavailable");
+    assert!(gateway.log().contains(later), "{}", gateway.log());
+    drop(gateway);
+    platform.unset("LFG_GATEWAY_STATE");
+    postgres.batch_execute(drop_last).await.unwrap();
+
     postgres.batch_execute(drop_last).await.unwrap();
     let said = platform.fails_at_its_start().await;
     assert!(said.contains("run `projections migrate`"), "{said}");
-    drop(gateway);
     platform.remove().await;
 }

@@ -8,7 +8,7 @@
 #   pids/NAME      "PID START-TIME" of the process, see processes.sh
 #   logs/NAME.log  what the process printed
 #   external/NAME  the URL of a service that was given from outside and is not ours to start or stop
-#   kafka/ postgres/ redis/ snapshots/   data
+#   kafka/ postgres/ redis/ snapshots/ gateway-state/   data
 
 set -euo pipefail
 

@@ -38,6 +38,7 @@ stack_settle() { # RUN BIN_DIR
       printf 'export LFG_REPLICATION=%q\n' "${LFG_REPLICATION:-1}"
       printf 'export LFG_MIN_IN_SYNC=%q\n' "${LFG_MIN_IN_SYNC:-1}"
       printf 'export LFG_SNAPSHOTS=%q\n' "${LFG_SNAPSHOTS:-$run/snapshots}"
+      printf 'export LFG_GATEWAY_STATE=%q\n' "${LFG_GATEWAY_STATE:-$run/gateway-state}"
       printf 'export LFG_BIN_DIR=%q\n' "$2"
     } >"$run/settings"
   )

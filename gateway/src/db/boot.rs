@@ -2,8 +2,11 @@
 //!
 //! An empty database is a good start as well: the view then folds the log from its beginning.
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use deadpool_postgres::Transaction;
+use futures_util::TryStreamExt;
 use schemas::effects::BookChange;
 use schemas::market::{Confirmation, Resolution, YesValue};
 use schemas::reading::Checkpoint;
@@ -15,6 +18,7 @@ use schemas::{
 };
 use time::OffsetDateTime;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::{Database, DbError, PROJECTION, Timed, rows, shard_index, snapshot};
 use crate::shapes::PublicTrade;
@@ -48,47 +52,76 @@ impl From<tokio_postgres::Error> for BootError {
 }
 
 impl Database {
-    /// The view as of the projection's positions, and those positions, one a shard.
-    pub async fn boot(&self, shards: u16) -> Result<(LiveView, Vec<Checkpoint>), BootError> {
+    /// The view as of the projection's positions, one a shard. `for_a_store` if one is to have all of it.
+    pub async fn boot(&self, shards: u16, for_a_store: bool) -> Result<LiveView, BootError> {
         let _timed = Timed::start(&self.times.boot);
+        let booted = self.boot_to_its_end(shards, for_a_store).await;
+        if booted.is_ok() {
+            self.note(&Ok(()));
+        }
+        booted
+    }
+
+    async fn boot_to_its_end(&self, shards: u16, for_a_store: bool) -> Result<LiveView, BootError> {
         let mut connection = self.connection().await?;
         let transaction = snapshot(&mut connection).await?;
         // Much is read, once, and no client waits.
-        transaction.batch_execute("SET LOCAL statement_timeout = '30s'").await?;
+        transaction.batch_execute("SET LOCAL statement_timeout = '15min'").await?;
         let mut positions = vec![Checkpoint::default(); usize::from(shards)];
         for row in transaction.query(POSITIONS, &[&PROJECTION]).await? {
             let shard = rows::shard(row.get("shard"))?;
             positions[shard_index(shard, shards)?] = position(&row)?;
         }
-        let mut view = LiveView::at(&positions);
-        for row in transaction.query(KEYS, &[]).await? {
-            let (account, key) = key(&row)?;
-            view.keys_mut().add(account, key);
-        }
+        let mut view = if for_a_store { LiveView::for_a_store(&positions) } else { LiveView::at(&positions) };
+        each(&transaction, KEYS, |row| {
+            let (account, key) = key(row)?;
+            view.add_key(account, key);
+            Ok(())
+        })
+        .await?;
         for row in transaction.query(ADMINS, &[]).await? {
             view.admins_mut().set(admin(&row)?);
         }
-        for row in transaction.query(ARCHIVED, &[]).await? {
+        each(&transaction, ARCHIVED, |row| {
             view.archive(MarketId(rows::unsigned(row.get("id"), "market id")?));
-        }
+            Ok(())
+        })
+        .await?;
         let markets = format!("SELECT {MARKET_COLUMNS} FROM markets WHERE archived_at IS NULL");
-        for row in transaction.query(&markets, &[]).await? {
-            view.list(market(&row)?);
-        }
-        for row in transaction.query(EVENTS, &[]).await? {
-            view.market_events_mut().add(market_event(&row)?);
-        }
-        for row in transaction.query(LEVELS, &[]).await? {
-            view.restore_level(level(&row)?)?;
-        }
-        let trades_max = i64::try_from(RECENT_TRADES_MAX).unwrap_or(i64::MAX);
-        for row in transaction.query(TRADES, &[&trades_max]).await? {
-            let (market, trade) = trade(&row)?;
-            view.restore_trade(market, trade)?;
-        }
+        each(&transaction, &markets, |row| {
+            view.list(market(row)?);
+            Ok(())
+        })
+        .await?;
+        each(&transaction, EVENTS, |row| {
+            view.add_market_event(market_event(row)?);
+            Ok(())
+        })
+        .await?;
+        each(&transaction, LEVELS, |row| Ok(view.restore_level(level(row)?)?)).await?;
+        let trades = TRADES.replace("$1", &RECENT_TRADES_MAX.to_string());
+        each(&transaction, &trades, |row| {
+            let (market, trade) = trade(row)?;
+            Ok(view.restore_trade(market, trade)?)
+        })
+        .await?;
         transaction.commit().await?;
-        Ok((view, positions))
+        Ok(view)
     }
+}
+
+/// Takes the rows as they come: all of them together may be more than the view made of them.
+async fn each(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    mut take: impl FnMut(&Row) -> Result<(), BootError>,
+) -> Result<(), BootError> {
+    let none: [&(dyn ToSql + Sync); 0] = [];
+    let mut rows = pin!(transaction.query_raw(sql, none).await?);
+    while let Some(row) = rows.try_next().await? {
+        take(&row)?;
+    }
+    Ok(())
 }
 
 const POSITIONS: &str =

@@ -140,8 +140,8 @@ impl Times {
 }
 
 impl Database {
-    /// Connects and verifies the settings of a connection.
-    pub async fn connect(url: &str, args: &ReadPoolArgs, answers: ReadinessPart) -> Result<Self, DbError> {
+    /// A pool without a connection yet.
+    pub fn new(url: &str, args: &ReadPoolArgs, answers: ReadinessPart) -> Result<Self, DbError> {
         let mut config: tokio_postgres::Config = url.parse().map_err(DbError::Url)?;
         let options = config.get_options().map_or_else(|| SETTINGS.to_owned(), |own| format!("{own} {SETTINGS}"));
         config.options(options).application_name("lfg-gateway").connect_timeout(CONNECT_WITHIN);
@@ -154,13 +154,7 @@ impl Database {
             .recycle_timeout(Some(WAIT_WITHIN))
             .build()?;
         let times = Arc::new(Times::new());
-        let database = Self { pool, args: args.clone(), times, answers, fresh: None };
-        let timeout: String = database.connection().await?.query_one("SHOW statement_timeout", &[]).await?.get(0);
-        if timeout != STATEMENT_TIMEOUT {
-            return Err(DbError::Settings(timeout));
-        }
-        database.note(&Ok(()));
-        Ok(database)
+        Ok(Self { pool, args: args.clone(), times, answers, fresh: None })
     }
 
     /// From now on nothing is served that is too far behind.
@@ -169,11 +163,11 @@ impl Database {
         Self { fresh: Some(fresh), ..self }
     }
 
-    /// A connection to tables that are this build's.
+    /// A connection that has its settings, to tables that are this build's.
     async fn connection(&self) -> Result<Object, DbError> {
         let connection = self.pool.get().await?;
         if Object::metrics(&connection).recycle_count == 0
-            && let Err(error) = tables::check(&connection).await
+            && let Err(error) = verify(&connection).await
         {
             // Whoever asks next is to be told the same.
             drop(Object::take(connection));
@@ -270,6 +264,15 @@ impl Database {
         self.answers.set(answers);
         gauge!("gateway_postgres_answers").set(if answers { 1.0 } else { 0.0 });
     }
+}
+
+/// What is looked at once for each connection.
+async fn verify(connection: &Object) -> Result<(), DbError> {
+    let timeout: String = connection.query_one("SHOW statement_timeout", &[]).await?.get(0);
+    if timeout != STATEMENT_TIMEOUT {
+        return Err(DbError::Settings(timeout));
+    }
+    tables::check(connection).await
 }
 
 /// How far the projection is: one row, with one short text, since it comes with each row of a query.

@@ -61,9 +61,9 @@ pub async fn list_keys(
     query: QueryString,
 ) -> Result<Answer<KeyList>, Problem> {
     query.nothing_else()?;
-    let view = state.live.view();
-    let items = view.keys().all_of(account).map(KeyShape::of).collect();
-    Ok(Answer::many(KeyList { items }, view.positions()))
+    let (keys, at) = state.live.keys_of(account).map_err(|error| Problem::unstored(&error))?;
+    let items = keys.iter().map(|key| KeyShape::of(key)).collect();
+    Ok(Answer::many(KeyList { items }, at))
 }
 
 /// `POST /v1/api-keys`
@@ -133,7 +133,8 @@ pub async fn rotate_key(
     let public_key = Material::read(&mut fields);
     let unknown = || Problem::new(kinds::API_KEY_UNKNOWN);
     let old = parse::key_id(&id).ok();
-    let rights = old.and_then(|old| Some((old, state.live.view().keys().of(account, old).cloned()?)));
+    let keys = old.map(|old| state.live.keys(old)).transpose().map_err(|error| Problem::unstored(&error))?;
+    let rights = old.zip(keys.and_then(|keys| keys.of(account).map(|key| ApiKey::clone(key))));
     if let (Some((_, rights)), Some(public_key)) = (&rights, &public_key) {
         check_successor(&mut fields, &rights.proof, public_key.as_ref());
     }

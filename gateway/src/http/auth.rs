@@ -241,7 +241,8 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 pub fn holder(token: &str, state: &Shared) -> Result<KeyHolder, Problem> {
     let unknown = || Problem::new(kinds::UNAUTHENTICATED).detail("the key is malformed, unknown, revoked or expired");
     let presented = PresentedKey::parse(token).ok_or_else(unknown)?;
-    let holder = state.live.view().keys().holder(&presented, now()).ok_or_else(unknown)?;
+    let keys = state.live.keys(presented.id).map_err(|error| Problem::unstored(&error))?;
+    let holder = keys.holder(&presented, now()).ok_or_else(unknown)?;
     let home = state.map.of_account(holder.account);
     if state.halted.is_left_behind(home) { Err(Problem::shard_halted(home)) } else { Ok(holder) }
 }

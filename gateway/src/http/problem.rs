@@ -14,6 +14,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::http::POSITION_HEADER;
+use crate::seldom::Seldom;
+use crate::store::StoreError;
 
 /// The most faults of one request that are listed. More would not help a client, and would cost
 /// more than the request.
@@ -284,6 +286,15 @@ impl Problem {
     /// The problem of a market that is not in the view.
     pub fn no_market(is_archived: bool) -> Self {
         if is_archived { Self::rejection(Rejection::MarketArchived) } else { Self::new(kinds::MARKET_UNKNOWN) }
+    }
+
+    /// Creates the problem of a failed read of the gateway's own store, and logs the error.
+    pub fn unstored(error: &StoreError) -> Self {
+        static LINE: Seldom = Seldom::new();
+        if let Some(kept_back) = LINE.pass() {
+            tracing::error!(%error, kept_back, "the store cannot be read");
+        }
+        Self::new(kinds::READ_MODEL_UNAVAILABLE)
     }
 
     /// Creates an occurrence of `kind`.

@@ -23,6 +23,7 @@ use crate::shapes::market::{AccountLimitsShape, Brief, MarketShape};
 use crate::shapes::{PublicTrade, iso_or_null, text, text_or_null};
 use crate::state::Shared;
 use crate::view::topics::MarketTopic;
+use crate::view::trades::RECENT_TRADES_MAX;
 
 /// Redis did not answer: for the log in full, for the client that it may try again.
 fn unreadable(error: ReadError) -> Problem {
@@ -233,11 +234,19 @@ pub struct MarketSummary {
 }
 
 /// Adds the best prices, which are the view's. What both are at least as of.
-fn with_best_prices(state: &Shared, id: MarketId, data: &mut TickerData, at: LogPosition) -> LogPosition {
-    let view = state.live.view();
-    let Some(live) = view.market(id) else { return at };
-    (data.best_bid, data.best_ask) = (live.book.best(BookSide::Bid), live.book.best(BookSide::Ask));
-    LogPosition { shard: at.shard, sequence: at.sequence.min(view.sequence(at.shard)) }
+fn with_best_prices(
+    state: &Shared,
+    id: MarketId,
+    data: &mut TickerData,
+    at: LogPosition,
+) -> Result<LogPosition, Problem> {
+    let best = state.live.market(&id.to_string(), |view, _, moving| {
+        let [bid, ask] = [BookSide::Bid, BookSide::Ask].map(|side| moving.book.best(side));
+        (bid, ask, view.sequence(at.shard))
+    });
+    let Some((bid, ask, sequence)) = best.map_err(|error| Problem::unstored(&error))? else { return Ok(at) };
+    (data.best_bid, data.best_ask) = (bid, ask);
+    Ok(LogPosition { shard: at.shard, sequence: at.sequence.min(sequence) })
 }
 
 /// `GET /v1/markets/{market}`
@@ -256,7 +265,7 @@ pub async fn market(
     reaches_models(&state, &at_least).await?;
     let id = market.listing.market;
     let (mut ticker_data, at) = state.read_models.ticker(home, id).await.map_err(unreadable)?;
-    let at = with_best_prices(&state, id, &mut ticker_data, at);
+    let at = with_best_prices(&state, id, &mut ticker_data, at)?;
     // Redis may have let an archived market go before the view does.
     if ticker_data.created_at == Timestamp(0)
         && let Ok((market, ticker_data, at)) = from_archive(&state, id).await
@@ -280,19 +289,21 @@ pub async fn book(
         let (bids, asks) = (Vec::new(), Vec::new());
         return Ok(Answer::many(ArchivedBook { market_id, bids, asks }, at).into_response());
     }
-    let (id, at, book) = {
-        let view = state.live.view();
-        let live = view.market_named(&name);
-        let live = live.ok_or_else(|| Problem::no_market(view.archived_named(&name).is_some()))?;
+    let found = state.live.market(&name, |view, live, moving| {
         let at = LogPosition { shard: live.market.shard, sequence: view.sequence(live.market.shard) };
-        (live.market.listing.market, at, live.book.clone())
-    };
+        (live.market.listing.market, at, moving.book.clone())
+    });
+    let found = found.map_err(|error| Problem::unstored(&error))?;
+    let (id, at, book) = found.ok_or_else(|| Problem::no_market(archived(&state, &name).is_some()))?;
     let fields = match depth {
         Some(depth) => format!(r#""market_id":"{id}",{}"#, books::text(&book, depth)),
         None => format!(r#""market_id":"{id}",{}"#, state.books.text(id, &book).await),
     };
     Ok(PreparedAnswer { fields, at }.into_response())
 }
+
+// A page of trades is answered from the view alone.
+const _: () = assert!(parse::PAGE_MAX <= RECENT_TRADES_MAX);
 
 /// Nothing of an archived market rests.
 #[derive(Serialize)]
@@ -311,7 +322,7 @@ pub struct TradesAnswer {
     items: Vec<PublicTrade>,
 }
 
-/// `GET /v1/markets/{market}/trades`
+/// `GET /v1/markets/{market}/trades`: as the view has them; a page is no longer than what it keeps.
 pub async fn trades(
     State(state): State<Shared>,
     mut query: QueryString,
@@ -325,9 +336,12 @@ pub async fn trades(
             state.database.last_trades(market_id, limit).await.map_err(|error| history::unreadable(&error))?;
         return Ok(Answer::many(TradesAnswer { market_id, items }, at));
     }
-    let (market, home) = find(&state, &name)?;
-    reaches_models(&state, &at_least).await?;
-    let market_id = market.listing.market;
-    let (items, at) = state.read_models.trades(home, market_id, limit).await.map_err(unreadable)?;
+    let found = state.live.market(&name, |view, live, moving| {
+        let at = LogPosition { shard: live.market.shard, sequence: view.sequence(live.market.shard) };
+        (live.market.listing.market, at, moving.trades.clone())
+    });
+    let found = found.map_err(|error| Problem::unstored(&error))?;
+    let (market_id, at, trades) = found.ok_or_else(|| Problem::no_market(archived(&state, &name).is_some()))?;
+    let items = trades.newest_first().take(limit).copied().collect();
     Ok(Answer::one(TradesAnswer { market_id, items }, at))
 }

@@ -137,7 +137,7 @@ fn out_of_window(now: u64) -> Problem {
 /// Returns the signer of the text, and accepts it this once.
 fn accepted(state: &Shared, stamp: &Stamp, text: &str) -> Result<KeyHolder, Problem> {
     // The view is not locked while the signature is verified.
-    let candidates = state.live.view().keys().signers(stamp.key, now());
+    let candidates = state.live.keys(stamp.key).map_err(|error| Problem::unstored(&error))?.signers(now());
     let is_by = |public_key: &[u8; 32]| signing::is_by(public_key, text, &stamp.signature);
     let Some((holder, _)) = candidates.iter().find(|(_, public_key)| is_by(public_key)) else {
         // An unknown key costs as much work as a known one; the result is ignored.

@@ -33,11 +33,6 @@ impl WantedKeys {
         self.add(key, "hash".to_owned());
     }
 
-    /// The first `limit` entries of a list.
-    pub(super) fn list(&mut self, key: String, limit: usize) {
-        self.add(key, limit.to_string());
-    }
-
     fn add(&mut self, key: String, how: String) {
         self.keys.push(key);
         self.how.push(how);

@@ -1,4 +1,4 @@
-//! Redis: tickers, recent trades, purses and positions, as `projections` writes them.
+//! Redis: tickers, purses and positions, as `projections` writes them.
 //!
 //! The names of keys and fields are projections' to give (documented there, in `redis/keys.rs`); what is read of them is
 //! repeated here, because programs share nothing but the log's language. What is read of a shard comes from one script call
@@ -9,6 +9,7 @@ mod call;
 mod wallet;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Pool;
@@ -17,12 +18,13 @@ use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, InfoKind, Value};
 use metrics::{Histogram, histogram};
 use schemas::ids::LogPosition;
-use schemas::{AccountId, Credits, MarketId, Price, Quantity, Shard, Timestamp};
-use serde::{Deserialize, Serialize};
-use service::eviction;
+use schemas::{AccountId, Credits, MarketId, Price, Shard, Timestamp};
+use serde::Serialize;
+use service::{Shutdown, eviction};
+use tokio::sync::watch;
 
 use crate::fresh::{Behind, Fresh};
-use crate::shapes::{PublicTrade, iso, iso_or_null, text};
+use crate::shapes::{iso, iso_or_null, text};
 
 use call::{Script, WantedKeys};
 
@@ -34,12 +36,21 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const RECONNECT_MIN_MS: u32 = 50;
 const RECONNECT_MAX_MS: u32 = 1_000;
 
+/// Between two attempts to connect for the first time.
+const CONNECT_AGAIN: Duration = Duration::from_millis(500);
+
+/// The same where an operator must look.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// Redis did not give what was asked. Retry later, except for `Evicts` and `Impossible`: an operator must look.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// It cannot be reached, or failed.
     #[error("Redis: {0}")]
     Redis(#[from] fred::error::Error),
+    /// There was no connection yet since the start; the text says why.
+    #[error("no connection yet: {0}")]
+    NotConnected(Arc<str>),
     /// The shard is being rebuilt, or was never written.
     #[error("the read model of shard {0} is not complete")]
     Incomplete(Shard),
@@ -67,12 +78,14 @@ impl ReadError {
 /// The Redis read models under one prefix.
 #[derive(Clone)]
 pub struct ReadModels {
-    redis: Pool,
-    script: Script,
+    connected: watch::Receiver<Connected>,
     prefix: String,
     seconds: Histogram,
     fresh: Option<Fresh>,
 }
+
+/// What Redis is asked by, or why there is nothing yet.
+type Connected = Result<(Pool, Script), Arc<str>>;
 
 /// What is read of a shard: as of a position, one value for each key.
 struct ShardValues {
@@ -131,24 +144,25 @@ pub struct Holding {
 type RedisHash = HashMap<String, String>;
 
 impl ReadModels {
-    /// Connects. Afterwards connections are made again by themselves whenever they break.
-    pub async fn connect(url: &str, prefix: &str) -> Result<Self, ReadError> {
-        let mut builder = Builder::from_config(Config::from_url(url)?);
-        builder
-            .with_performance_config(|config| config.default_command_timeout = ANSWER_WITHIN)
-            .with_connection_config(|config| {
-                config.connection_timeout = CONNECT_WITHIN;
-                config.max_command_attempts = 2;
-                let (max_timeout, interval) = (Some(ANSWER_WITHIN), Duration::from_secs(1));
-                config.unresponsive = UnresponsiveConfig { max_timeout, interval };
-            })
-            .set_policy(ReconnectPolicy::new_exponential(0, RECONNECT_MIN_MS, RECONNECT_MAX_MS, 2));
-        let redis = builder.build_pool(CLIENTS)?;
-        redis.init().await?;
-        verify_eviction(&redis).await?;
-        let script = Script::load(&redis).await?;
+    /// Connects in the background, for as long as it takes. Afterwards connections are made again by themselves whenever they break.
+    /// Fails if the URL is none.
+    pub fn connect(url: &str, prefix: &str, shutdown: Shutdown) -> Result<Self, ReadError> {
+        let config = Config::from_url(url)?;
+        let (sender, connected) = watch::channel(Err("connecting".into()));
+        tokio::spawn(keep_connecting(config, sender, shutdown));
         let seconds = histogram!("gateway_redis_seconds");
-        Ok(Self { redis, script, prefix: prefix.to_owned(), seconds, fresh: None })
+        Ok(Self { connected, prefix: prefix.to_owned(), seconds, fresh: None })
+    }
+
+    /// Waits so long at most until there is a connection.
+    pub async fn settle(&self, within: Duration) {
+        let mut connected = self.connected.clone();
+        // Whether there is one or not, the gateway goes on.
+        let _ = tokio::time::timeout(within, connected.wait_for(Result::is_ok)).await;
+    }
+
+    fn connection(&self) -> Result<(Pool, Script), ReadError> {
+        self.connected.borrow().clone().map_err(ReadError::NotConnected)
     }
 
     /// From now on nothing is served that is too far behind.
@@ -175,7 +189,8 @@ impl ReadModels {
             add(*shard, &mut wanted);
             wanted
         });
-        let read = self.script.read(self.redis.next(), wanted.collect()).await?;
+        let (redis, script) = self.connection()?;
+        let read = script.read(redis.next(), wanted.collect()).await?;
         self.seconds.record(start.elapsed());
         let part = |(shard, values): (Shard, Vec<Value>)| {
             let mut values = values.into_iter();
@@ -269,19 +284,6 @@ impl ReadModels {
         Ok((data, found.at))
     }
 
-    /// A market's last trades, newest first.
-    pub async fn trades(
-        &self,
-        home: Shard,
-        market: MarketId,
-        limit: usize,
-    ) -> Result<(Vec<PublicTrade>, LogPosition), ReadError> {
-        let add = |wanted: &mut WantedKeys| wanted.list(self.key(home, &format!("trades:{market}")), limit);
-        let mut found = self.read_one(home, add).await?;
-        let list: Vec<String> = found.next()?;
-        Ok((list.iter().map(|text| trade(text)).collect::<Result<_, _>>()?, found.at))
-    }
-
     /// An account's positions in all markets.
     pub async fn positions(
         &self,
@@ -295,6 +297,61 @@ impl ReadModels {
             positions.push(found.at);
         }
         Ok((holdings, positions))
+    }
+}
+
+/// Connects, and goes on until that is done. What an operator has to mend is told once for each cause.
+async fn keep_connecting(config: Config, sender: watch::Sender<Connected>, shutdown: Shutdown) {
+    loop {
+        let error = match connect(config.clone()).await {
+            Ok(connected) => {
+                // Nobody reads it any more if the process ends.
+                let _ = sender.send(Ok(connected));
+                return;
+            }
+            Err(error) => error,
+        };
+        let text: Arc<str> = error.to_string().into();
+        let pause = if error.may_wait() { CONNECT_AGAIN } else { LOOK_AGAIN };
+        let is_told = sender.borrow().as_ref().is_err_and(|before| *before == text);
+        match error.may_wait() {
+            _ if is_told => {}
+            true => tracing::warn!(%error, "Redis is not there: reads of it are refused until it is"),
+            false => tracing::error!(%error, "Redis cannot be used: reads of it are refused until it can"),
+        }
+        // As above.
+        let _ = sender.send(Err(text));
+        tokio::select! {
+            () = shutdown.wait() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn connect(config: Config) -> Result<(Pool, Script), ReadError> {
+    let mut builder = Builder::from_config(config);
+    builder
+        .with_performance_config(|config| config.default_command_timeout = ANSWER_WITHIN)
+        .with_connection_config(|config| {
+            config.connection_timeout = CONNECT_WITHIN;
+            config.max_command_attempts = 2;
+            let (max_timeout, interval) = (Some(ANSWER_WITHIN), Duration::from_secs(1));
+            config.unresponsive = UnresponsiveConfig { max_timeout, interval };
+        })
+        .set_policy(ReconnectPolicy::new_exponential(0, RECONNECT_MIN_MS, RECONNECT_MAX_MS, 2));
+    let redis = builder.build_pool(CLIENTS)?;
+    redis.init().await?;
+    let script = async {
+        verify_eviction(&redis).await?;
+        Ok(Script::load(&redis).await?)
+    };
+    match script.await {
+        Ok(script) => Ok((redis, script)),
+        Err(error) => {
+            // Its connections would be made again by themselves, beside those of the next attempt.
+            let _ = redis.quit().await;
+            Err(error)
+        }
     }
 }
 
@@ -332,31 +389,6 @@ fn time(millis: i64) -> Result<Timestamp, ReadError> {
     u64::try_from(millis).map(Timestamp).map_err(|_| ReadError::Impossible("time"))
 }
 
-/// An entry of the list of trades.
-fn trade(text: &str) -> Result<PublicTrade, ReadError> {
-    #[derive(Deserialize)]
-    struct Entry<'a> {
-        trade_id: &'a str,
-        price: &'a str,
-        quantity: u32,
-        taker_side: &'a str,
-        kind: &'a str,
-        time: u64,
-    }
-    let read = |text| {
-        let entry: Entry<'_> = serde_json::from_str(text).ok()?;
-        Some(PublicTrade {
-            trade_id: entry.trade_id.parse().ok()?,
-            price: entry.price.parse().ok()?,
-            quantity: Quantity::new(entry.quantity)?,
-            taker_side: entry.taker_side.parse().ok()?,
-            kind: entry.kind.parse().ok()?,
-            time: Timestamp(entry.time),
-        })
-    };
-    read(text).ok_or(ReadError::Impossible("trade"))
-}
-
 /// Of the fields `MARKET:PART`.
 fn add_holdings(hash: &RedisHash, holdings: &mut BTreeMap<MarketId, Holding>) -> Result<(), ReadError> {
     for (field, contracts) in hash {
@@ -392,14 +424,6 @@ mod tests {
         for text in [None, Some("rebuilding:abc"), Some(""), Some("rebuilding:a:b"), Some("rebuilding:9/3/0/2/00/2")] {
             assert!(matches!(reached(shard, text), Err(ReadError::Incomplete(_))), "{text:?}");
         }
-    }
-
-    #[test]
-    fn trades_are_read_as_they_are_documented() {
-        let text = r#"{"trade_id":"9","price":"0.5500","quantity":4,"taker_side":"BID","kind":"MINT","time":1764000000000,"sequence":77}"#;
-        let read = trade(text).unwrap();
-        assert_eq!((read.price.ticks(), read.time), (5_500, Timestamp(1_764_000_000_000)));
-        assert!(trade("{}").is_err() && trade(&text.replace("MINT", "GIFT")).is_err());
     }
 
     #[test]

@@ -1,19 +1,16 @@
 -- Reads keys of one moment.
 --
 -- KEYS[n]   a key
--- ARGV[n]   how: `text`, `hash` (all fields), or of a list so many of the first entries
+-- ARGV[n]   how: `text`, or `hash` (all fields)
 --
 -- Returns what is there, in order.
 
 local read = {}
 for n, key in ipairs(KEYS) do
-    local how = ARGV[n]
-    if how == 'text' then
+    if ARGV[n] == 'text' then
         read[n] = redis.call('GET', key)
-    elseif how == 'hash' then
-        read[n] = redis.call('HGETALL', key)
     else
-        read[n] = redis.call('LRANGE', key, 0, how - 1)
+        read[n] = redis.call('HGETALL', key)
     end
 end
 return read

@@ -81,6 +81,16 @@ pub struct NegativeLevel {
 }
 
 impl BookLevels {
+    /// One with these levels, of which each price is there once, as the outcome `changed` left it.
+    pub fn of(changed: u64, bids: Vec<(Price, i64)>, asks: Vec<(Price, i64)>) -> Self {
+        let side = |levels: Vec<(Price, i64)>| {
+            let mut side = Levels::default();
+            levels.into_iter().for_each(|(price, quantity)| side.add(price, quantity));
+            side
+        };
+        Self { bids: side(bids), asks: side(asks), changed }
+    }
+
     /// Adds all changes of one outcome and gives the levels that they touched, with what is there now.
     ///
     /// A level is judged after all of them, since the order of changes within an outcome does not matter.

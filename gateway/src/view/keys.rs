@@ -1,7 +1,12 @@
 //! API keys as the log tells of them, and the comparison with what a client presents. Pure.
+//!
+//! Where a store has keys, only those that changed since it had them are held here, and a bounded mirror of those that it was asked for.
+//! A change stands before what the store says, also a revocation: it is held until the store has it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use schemas::{
     AccountId, ApiKey, ApiKeyId, Credits, KeyProof, KeyTerms, MarketId, NewOrder, Scopes, Side, Terms, Timestamp,
@@ -10,13 +15,57 @@ use service::hex::{from_hex, to_hex};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Every key that is not revoked.
-#[derive(Clone, Debug, Default)]
+/// Keys that are held of those that a store has.
+pub const KEYS_IN_USE_MAX: usize = 65_536;
+
+/// Keys of one generation of the mirror; two are kept.
+const GENERATION: usize = KEYS_IN_USE_MAX / 2;
+
+/// Keys, as far as they are held here.
+#[derive(Debug, Default)]
 pub struct Keys {
-    by_account: HashMap<AccountId, BTreeSet<ApiKeyId>>,
-    // An id is free on its account's shard only, so two accounts might share one. (They do not: ids are 63 random bits.)
-    by_id: HashMap<ApiKeyId, Vec<(AccountId, ApiKey)>>,
+    /// All keys; with a store, those that changed since it had them. `None` is revoked.
+    changed: BTreeMap<(ApiKeyId, AccountId), Option<Arc<ApiKey>>>,
+    /// The same by account.
+    of_account: BTreeSet<(AccountId, ApiKeyId)>,
+    /// What the store said, if there is one.
+    mirror: Option<Mutex<Mirror>>,
 }
+
+/// Keys that a store was asked for lately.
+#[derive(Debug, Default)]
+struct Mirror {
+    newer: HashMap<ApiKeyId, KeysOfId>,
+    older: HashMap<ApiKeyId, KeysOfId>,
+}
+
+impl Mirror {
+    fn get(&mut self, id: ApiKeyId) -> Option<KeysOfId> {
+        if let Some(found) = self.newer.get(&id) {
+            return Some(found.clone());
+        }
+        let found = self.older.remove(&id)?;
+        self.put(id, found.clone());
+        Some(found)
+    }
+
+    fn put(&mut self, id: ApiKeyId, keys: KeysOfId) {
+        if self.newer.len() == GENERATION {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(id, keys);
+    }
+
+    fn remove(&mut self, id: ApiKeyId) {
+        self.newer.remove(&id);
+        self.older.remove(&id);
+    }
+}
+
+/// All keys with one id, and whose they are. An id is free on its account's shard only, so two accounts might share one. (They do not: ids
+/// are 63 random bits.)
+#[derive(Clone, Debug, Default)]
+pub struct KeysOfId(pub Vec<(AccountId, Arc<ApiKey>)>);
 
 /// Who presented a valid key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,77 +125,118 @@ fn worth(order: &NewOrder) -> Credits {
 }
 
 impl Keys {
+    /// None changed, and a store has the others.
+    pub fn behind_a_store() -> Self {
+        Self { mirror: Some(Mutex::default()), ..Self::default() }
+    }
+
     /// A key is valid from now on.
     pub fn add(&mut self, account: AccountId, key: ApiKey) {
-        self.by_account.entry(account).or_default().insert(key.id);
-        self.by_id.entry(key.id).or_default().push((account, key));
+        self.of_account.insert((account, key.id));
+        self.changed.insert((key.id, account), Some(Arc::new(key)));
     }
 
-    /// A key is worthless from a time on.
+    /// A key is worthless from a time on. It must be [known](Keys::known).
     pub fn end_at(&mut self, account: AccountId, key: ApiKeyId, expires: Timestamp) {
-        let keys = self.by_id.get_mut(&key).into_iter().flatten();
-        keys.filter(|(owner, _)| *owner == account).for_each(|(_, key)| key.expires = Some(expires));
-    }
-
-    /// A key that an account has.
-    pub fn of(&self, account: AccountId, key: ApiKeyId) -> Option<&ApiKey> {
-        self.by_id.get(&key)?.iter().find(|(owner, _)| *owner == account).map(|(_, key)| key)
-    }
-
-    /// The keys that an account has, by their ids: a few.
-    pub fn all_of(&self, account: AccountId) -> impl Iterator<Item = &ApiKey> {
-        let ids = self.by_account.get(&account).into_iter().flatten();
-        ids.filter_map(move |id| self.of(account, *id))
+        if let Some(ending) = self.known(key).and_then(|keys| keys.of(account).cloned()) {
+            self.add(account, ApiKey { expires: Some(expires), ..ApiKey::clone(&ending) });
+        }
     }
 
     /// A key is worthless from now on.
     pub fn revoke(&mut self, account: AccountId, key: ApiKeyId) {
-        if let Some(ids) = self.by_account.get_mut(&account) {
-            ids.remove(&key);
-            if ids.is_empty() {
-                self.by_account.remove(&account);
+        if self.mirror.is_some() {
+            self.of_account.insert((account, key));
+            self.changed.insert((key, account), None);
+        } else {
+            self.of_account.remove(&(account, key));
+            self.changed.remove(&(key, account));
+        }
+    }
+
+    /// All keys with this id; `None` if the store is to be asked ([`Keys::with_stored`]).
+    pub fn known(&self, id: ApiKeyId) -> Option<KeysOfId> {
+        let stored = match &self.mirror {
+            Some(mirror) => mirror.lock().get(id)?,
+            None => KeysOfId::default(),
+        };
+        Some(self.changed_since(id, stored))
+    }
+
+    /// All keys with this id, of which the store has just these. They are kept for a while.
+    pub fn with_stored(&self, id: ApiKeyId, stored: KeysOfId) -> KeysOfId {
+        if let Some(mirror) = &self.mirror {
+            mirror.lock().put(id, stored.clone());
+        }
+        self.changed_since(id, stored)
+    }
+
+    fn changed_since(&self, id: ApiKeyId, KeysOfId(mut keys): KeysOfId) -> KeysOfId {
+        keys.retain(|(account, _)| !self.changed.contains_key(&(id, *account)));
+        let changed = self.changed.range((id, AccountId(0))..=(id, AccountId(u64::MAX)));
+        keys.extend(changed.filter_map(|((_, account), key)| Some((*account, Arc::clone(key.as_ref()?)))));
+        KeysOfId(keys)
+    }
+
+    /// The keys that an account has, of which the store has just these, by their ids: a few.
+    pub fn all_of(&self, account: AccountId, stored: Vec<Arc<ApiKey>>) -> Vec<Arc<ApiKey>> {
+        let mut all: BTreeMap<ApiKeyId, Arc<ApiKey>> = stored.into_iter().map(|key| (key.id, key)).collect();
+        for &(_, id) in self.of_account.range((account, ApiKeyId(0))..=(account, ApiKeyId(u64::MAX))) {
+            match self.changed.get(&(id, account)) {
+                Some(Some(key)) => drop(all.insert(id, Arc::clone(key))),
+                _ => drop(all.remove(&id)),
             }
         }
-        if let Some(keys) = self.by_id.get_mut(&key) {
-            keys.retain(|(owner, _)| *owner != account);
-            if keys.is_empty() {
-                self.by_id.remove(&key);
+        all.into_values().collect()
+    }
+
+    /// A key as it was changed; `None` if it is revoked.
+    pub fn change(&self, id: ApiKeyId, account: AccountId) -> Option<Arc<ApiKey>> {
+        self.changed.get(&(id, account)).cloned().flatten()
+    }
+
+    /// The store has this change, unless `is_changed` again.
+    pub fn stored(&mut self, id: ApiKeyId, account: AccountId, is_changed: bool) {
+        if let Some(mirror) = &self.mirror {
+            mirror.lock().remove(id);
+            if !is_changed {
+                self.changed.remove(&(id, account));
+                self.of_account.remove(&(account, id));
             }
         }
     }
 
+    /// How many are held here, with those that are revoked and not yet stored.
+    pub fn len(&self) -> usize {
+        self.changed.len()
+    }
+}
+
+impl KeysOfId {
     /// Who holds the key, if the secret is right and its time has not come. Takes the same time whatever the secret is.
     pub fn holder(&self, presented: &PresentedKey, now: Timestamp) -> Option<KeyHolder> {
         let hash = presented.hash();
-        let keys = self.by_id.get(&presented.id)?;
         let is_right = |key: &ApiKey| match &key.proof {
             KeyProof::Secret(known) => bool::from(known.ct_eq(&hash)),
             // It is never presented: its requests are signed.
             KeyProof::Ed25519(_) => false,
         };
-        let (account, key) = keys.iter().find(|(_, key)| is_right(key))?;
+        let (account, key) = self.0.iter().find(|(_, key)| is_right(key))?;
         key.is_live(now).then(|| KeyHolder::of(*account, key))
     }
 
     /// Who may have signed a request in this key's name, with their public keys. Whether one of them did, the signature says.
-    pub fn signers(&self, id: ApiKeyId, now: Timestamp) -> Vec<(KeyHolder, [u8; 32])> {
-        let keys = self.by_id.get(&id).into_iter().flatten().filter(|(_, key)| key.is_live(now));
-        let signer = |(account, key): &(AccountId, ApiKey)| match key.proof {
+    pub fn signers(&self, now: Timestamp) -> Vec<(KeyHolder, [u8; 32])> {
+        let signer = |(account, key): &(AccountId, Arc<ApiKey>)| match key.proof {
             KeyProof::Ed25519(public_key) => Some((KeyHolder::of(*account, key), public_key)),
             KeyProof::Secret(_) => None,
         };
-        keys.filter_map(signer).collect()
+        self.0.iter().filter(|(_, key)| key.is_live(now)).filter_map(signer).collect()
     }
 
-    /// True if the key is neither revoked nor expired meanwhile, as far as the log says.
-    pub fn is_valid(&self, holder: &KeyHolder) -> bool {
-        let keys = self.by_id.get(&holder.key);
-        keys.is_some_and(|keys| keys.iter().any(|(account, _)| *account == holder.account))
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_id.len()
+    /// The one of an account.
+    pub fn of(&self, account: AccountId) -> Option<&Arc<ApiKey>> {
+        self.0.iter().find(|(owner, _)| *owner == account).map(|(_, key)| key)
     }
 }
 
@@ -201,19 +291,57 @@ mod tests {
         ApiKey::with_secret(presented.id, presented.hash(), Scopes::READ)
     }
 
+    fn holder(keys: &Keys, presented: &PresentedKey, now: Timestamp) -> Option<KeyHolder> {
+        keys.known(presented.id).unwrap().holder(presented, now)
+    }
+
+    #[test]
+    fn a_change_stands_before_what_the_store_says_until_it_says_the_same() {
+        let (presented, mut keys) = (PresentedKey::random(), Keys::behind_a_store());
+        let (id, key) = (presented.id, stored(&presented));
+        let in_store = || KeysOfId(vec![(ALICE, Arc::new(stored(&presented)))]);
+        keys.add(ALICE, key);
+        assert!(keys.known(id).is_none(), "another account's key with this id may be in the store");
+        assert_eq!(keys.with_stored(id, KeysOfId::default()).0.len(), 1);
+        assert!(holder(&keys, &presented, NOW).is_some());
+        keys.stored(id, ALICE, false);
+        assert!(keys.known(id).is_none() && keys.len() == 0);
+        assert_eq!(keys.with_stored(id, in_store()).0.len(), 1);
+        keys.revoke(ALICE, id);
+        assert_eq!(holder(&keys, &presented, NOW), None);
+        assert_eq!(keys.with_stored(id, in_store()).0, [], "it was read before the revocation was stored");
+        assert_eq!(keys.all_of(ALICE, vec![Arc::new(stored(&presented))]), []);
+        keys.stored(id, ALICE, true);
+        assert_eq!(keys.with_stored(id, in_store()).0, [], "it changed again meanwhile");
+        keys.stored(id, ALICE, false);
+        assert!(keys.known(id).is_none() && keys.len() == 0);
+    }
+
+    #[test]
+    fn the_mirror_is_bounded_and_keeps_what_is_used() {
+        let (used, keys) = (ApiKeyId(u64::MAX), Keys::behind_a_store());
+        keys.with_stored(used, KeysOfId::default());
+        for id in 0..3 * GENERATION as u64 {
+            keys.with_stored(ApiKeyId(id), KeysOfId::default());
+            assert!(keys.known(used).is_some(), "{id}");
+        }
+        let mirror = keys.mirror.as_ref().unwrap().lock();
+        assert!(mirror.newer.len() + mirror.older.len() <= 2 * GENERATION);
+    }
+
     #[test]
     fn only_the_right_secret_opens_and_only_until_it_is_revoked() {
         let (right, mut wrong) = (PresentedKey::random(), PresentedKey::random());
         wrong.id = right.id;
         let mut keys = Keys::default();
         keys.add(ALICE, stored(&right));
-        assert_eq!(keys.holder(&right, NOW).unwrap().account, ALICE);
-        assert_eq!(keys.holder(&wrong, NOW), None);
-        assert_eq!(keys.holder(&PresentedKey::random(), NOW), None);
+        assert_eq!(holder(&keys, &right, NOW).unwrap().account, ALICE);
+        assert_eq!(holder(&keys, &wrong, NOW), None);
+        assert_eq!(holder(&keys, &PresentedKey::random(), NOW), None);
         keys.revoke(BOB, right.id);
-        assert!(keys.holder(&right, NOW).is_some());
+        assert!(holder(&keys, &right, NOW).is_some());
         keys.revoke(ALICE, right.id);
-        assert_eq!((keys.holder(&right, NOW), keys.len()), (None, 0));
+        assert_eq!((holder(&keys, &right, NOW), keys.len()), (None, 0));
     }
 
     #[test]
@@ -221,10 +349,10 @@ mod tests {
         let (presented, mut keys) = (PresentedKey::random(), Keys::default());
         keys.add(ALICE, stored(&presented));
         keys.end_at(BOB, presented.id, Timestamp(1));
-        assert!(keys.holder(&presented, NOW).is_some());
+        assert!(holder(&keys, &presented, NOW).is_some());
         keys.end_at(ALICE, presented.id, Timestamp(NOW.0 + 1));
-        assert!(keys.holder(&presented, NOW).is_some());
-        assert_eq!(keys.holder(&presented, Timestamp(NOW.0 + 1)), None);
+        assert!(holder(&keys, &presented, NOW).is_some());
+        assert_eq!(holder(&keys, &presented, Timestamp(NOW.0 + 1)), None);
     }
 
     #[test]
@@ -232,7 +360,7 @@ mod tests {
         let (presented, mut keys) = (PresentedKey::random(), Keys::default());
         let key = ApiKey { proof: KeyProof::Ed25519(presented.hash()), ..stored(&presented) };
         keys.add(ALICE, key);
-        assert_eq!(keys.holder(&presented, NOW), None);
+        assert_eq!(holder(&keys, &presented, NOW), None);
     }
 
     #[test]
@@ -243,7 +371,12 @@ mod tests {
         keys.add(BOB, ApiKey { proof: KeyProof::Ed25519([2; 32]), ..stored(&signs) });
         keys.add(ALICE, stored(&presents));
         let signers = |keys: &Keys, id, now| -> Vec<(AccountId, [u8; 32])> {
-            keys.signers(id, now).into_iter().map(|(holder, public_key)| (holder.account, public_key)).collect()
+            keys.known(id)
+                .unwrap()
+                .signers(now)
+                .into_iter()
+                .map(|(holder, public_key)| (holder.account, public_key))
+                .collect()
         };
         assert_eq!(signers(&keys, signs.id, NOW), [(ALICE, [1; 32]), (BOB, [2; 32])]);
         assert_eq!(signers(&keys, presents.id, NOW), []);
@@ -287,7 +420,7 @@ mod tests {
         keys.add(ALICE, stored(&one));
         keys.add(ALICE, stored(&other));
         keys.add(BOB, stored(&one));
-        let ids = |keys: &Keys, account| keys.all_of(account).map(|key| key.id).collect::<BTreeSet<_>>();
+        let ids = |keys: &Keys, account| keys.all_of(account, vec![]).iter().map(|key| key.id).collect::<BTreeSet<_>>();
         assert_eq!(ids(&keys, ALICE), BTreeSet::from([one.id, other.id]));
         keys.revoke(ALICE, one.id);
         assert_eq!((ids(&keys, ALICE), ids(&keys, BOB)), (BTreeSet::from([other.id]), BTreeSet::from([one.id])));
@@ -300,8 +433,8 @@ mod tests {
         let mut keys = Keys::default();
         keys.add(ALICE, stored(&alice));
         keys.add(BOB, stored(&bob));
-        assert_eq!(keys.holder(&alice, NOW).unwrap().account, ALICE);
-        assert_eq!(keys.holder(&bob, NOW).unwrap().account, BOB);
+        assert_eq!(holder(&keys, &alice, NOW).unwrap().account, ALICE);
+        assert_eq!(holder(&keys, &bob, NOW).unwrap().account, BOB);
     }
 
     #[test]

@@ -37,6 +37,11 @@ impl MarketEvents {
         known.map(|known| known.yes = yes).is_some()
     }
 
+    /// One by its id.
+    pub fn get(&self, id: MarketEventId) -> Option<&MarketEventView> {
+        self.events.get(&id)
+    }
+
     /// One by its id or name. Digits alone are an id: a name of before that has no letter is found by its id only.
     pub fn named(&self, name: &str) -> Option<&MarketEventView> {
         if is_id(name) {

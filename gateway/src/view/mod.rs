@@ -1,32 +1,42 @@
-//! What the gateway knows from the log, in memory: keys, markets, books and recent trades. Pure.
+//! What the gateway knows from the log: keys, markets, books and recent trades.
 //!
 //!   lfg.events[*] ─▶ tail ─▶ *view* ─▶ authentication, fee rates, books, WebSocket snapshots, what an account's reads wait for
+//!                             │ ▲
+//!                             ▼ │ the store, if there is one: what is not in use
 //!
-//! Each market and each key lives on one shard, so shards can be folded in any interleaving.
+//! Each market and each key lives on one shard, so shards can be folded in any interleaving. With a [store](crate::store) the view holds what
+//! changed since the last checkpoint and what is in use; [`crate::live`] brings the rest. But for that it is pure.
 //!
 //! Absent: purses, positions and orders. Those are asked of Redis and Postgres.
 
 pub mod admins;
 pub mod book;
+pub mod dirty;
 pub mod keys;
 pub mod market_events;
 pub mod parts;
+pub mod stored;
 pub mod topics;
 pub mod touched;
 pub mod trades;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use schemas::effects;
 use schemas::ids::LogPosition;
 use schemas::reading::Checkpoint;
 use schemas::text::Ticker;
-use schemas::{AccountId, ApiKeyId, Event, MarketEventId, MarketId, Outcome, Shard, Term, Timestamp};
+use schemas::{AccountId, ApiKey, ApiKeyId, Event, MarketEventId, MarketId, Outcome, Shard, Term, Timestamp};
 
+use crate::seldom::Seldom;
 use crate::shapes::PublicTrade;
 use crate::shapes::market::{Clarified, MarketShape};
+use crate::store::{Store, StoreError};
 use admins::Admins;
 use book::{BookLevels, Level, NegativeLevel};
+use dirty::Dirty;
 use keys::Keys;
 use market_events::{MarketEventView, MarketEvents};
 use parts::ShardParts;
@@ -37,7 +47,7 @@ use trades::RecentTrades;
 /// The state of all shards that the gateway needs for every request.
 #[derive(Debug)]
 pub struct LiveView {
-    sequences: Vec<u64>,
+    positions: Vec<Checkpoint>,
     /// What is written on each shard, and by whom it is read.
     parts: Vec<ShardParts>,
     keys: Keys,
@@ -46,9 +56,19 @@ pub struct LiveView {
     tickers: BTreeMap<Ticker, MarketId>,
     topics: MarketIndex,
     market_events: MarketEvents,
-    /// Markets that have left their shard's state: Postgres has what is left of them.
+    /// Markets that have left their shard's state: Postgres has what is left of them. Where there is a store, only those that it does not have yet.
     archived: BTreeSet<MarketId>,
     touched: Touched,
+    /// What has the rest.
+    store: Option<Arc<Store>>,
+    /// What changed since the store had it; `None` if nobody asks.
+    dirty: Option<Dirty>,
+    /// Times that something left the memory: what was read of the store before is too old.
+    generation: u64,
+    /// An outcome is not yet folded to its end.
+    folding: bool,
+    /// Markets whose books are here, in the order in which it is asked whether they are still used.
+    loaded: VecDeque<MarketId>,
 }
 
 /// A market and what moves in it.
@@ -56,10 +76,25 @@ pub struct LiveView {
 pub struct LiveMarket {
     /// Its listing and state.
     pub market: MarketShape,
+    moving: Option<Box<Moving>>,
+    is_used: AtomicBool,
+}
+
+/// What moves in a market. Cheap to copy.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Moving {
     /// Its levels.
     pub book: BookLevels,
     /// Its last trades.
     pub trades: RecentTrades,
+}
+
+impl LiveMarket {
+    /// Its book and trades; `None` if the store is to be asked.
+    pub fn moving(&self) -> Option<&Moving> {
+        self.is_used.store(true, Ordering::Relaxed);
+        self.moving.as_deref()
+    }
 }
 
 /// What one outcome changed that somebody may be watching.
@@ -88,6 +123,12 @@ pub enum FoldError {
     /// A level below zero.
     #[error("market {0}: {1}")]
     Level(MarketId, NegativeLevel),
+    /// A book that was not brought from the store.
+    #[error("the book of market {0} is not in memory")]
+    NotLoaded(MarketId),
+    /// The store did not give what is folded into.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// True of what can only be an id: digits alone.
@@ -98,26 +139,39 @@ fn is_id(name: &str) -> bool {
 impl LiveView {
     /// The view at `positions`, one for each shard, before anything is added.
     pub fn at(positions: &[Checkpoint]) -> Self {
-        let sequences = positions.iter().map(|position| position.sequence).collect();
-        let parts = positions.iter().map(|_| ShardParts::default()).collect();
-        let (keys, admins, archived) = (Keys::default(), Admins::default(), BTreeSet::new());
-        let (markets, tickers, topics) = (HashMap::new(), BTreeMap::new(), MarketIndex::default());
         Self {
-            sequences,
-            parts,
-            keys,
-            admins,
-            markets,
-            tickers,
-            topics,
+            positions: positions.to_vec(),
+            parts: positions.iter().map(|_| ShardParts::default()).collect(),
+            keys: Keys::default(),
+            admins: Admins::default(),
+            markets: HashMap::new(),
+            tickers: BTreeMap::new(),
+            topics: MarketIndex::default(),
             market_events: MarketEvents::default(),
-            archived,
+            archived: BTreeSet::new(),
             touched: Touched::default(),
+            store: None,
+            dirty: None,
+            generation: 0,
+            folding: false,
+            loaded: VecDeque::new(),
         }
+    }
+
+    /// The same of which a store is to have everything that is added.
+    pub fn for_a_store(positions: &[Checkpoint]) -> Self {
+        Self { dirty: Some(Dirty { positions: true, admins: true, ..Dirty::default() }), ..Self::at(positions) }
+    }
+
+    /// The same of which a store has the keys, archived markets, books and trades. Add the rest.
+    pub fn stored(positions: &[Checkpoint], store: Arc<Store>) -> Self {
+        let (keys, dirty) = (Keys::behind_a_store(), Some(Dirty::default()));
+        Self { keys, dirty, store: Some(store), ..Self::at(positions) }
     }
 
     /// Makes an outcome true.
     pub fn apply(&mut self, shard: Shard, outcome: &Outcome) -> Result<ViewChanges, FoldError> {
+        self.folding = true;
         let mut changes = ViewChanges::default();
         let mut levels: BTreeMap<MarketId, Vec<effects::BookChange>> = BTreeMap::new();
         for event in &outcome.events {
@@ -128,13 +182,15 @@ impl LiveView {
             self.apply_event(shard, event, outcome.time, &mut changes)?;
         }
         for (market, level_changes) in levels {
-            let book = &mut self.market_mut(market)?.book;
+            let book = &mut self.moving_mut(market)?.book;
             let touched = book.apply(&level_changes).map_err(|error| FoldError::Level(market, error))?;
             book.changed_by(outcome.sequence);
             changes.books.insert(market, touched);
         }
         self.touched.apply(shard, outcome.sequence, &outcome.events);
-        self.sequences[shard.index()] = outcome.sequence;
+        self.positions[shard.index()].sequence = outcome.sequence;
+        self.note(|dirty| dirty.positions = true);
+        self.folding = false;
         Ok(changes)
     }
 
@@ -146,14 +202,18 @@ impl LiveView {
         changes: &mut ViewChanges,
     ) -> Result<(), FoldError> {
         match event {
-            Event::ApiKeyAdded { account, key, .. } => self.keys.add(*account, key.clone()),
-            Event::ApiKeyEnds { account, key, expires } => self.keys.end_at(*account, *key, *expires),
+            Event::ApiKeyAdded { account, key, .. } => self.add_key(*account, key.clone()),
+            Event::ApiKeyEnds { account, key, expires } => {
+                self.keys.end_at(*account, *key, *expires);
+                self.note(|dirty| dirty.keys.insert((*key, *account)));
+            }
             Event::ApiKeyRevoked { account, key, .. } | Event::ApiKeyExpired { account, key } => {
                 self.keys.revoke(*account, *key);
+                self.note(|dirty| dirty.keys.insert((*key, *account)));
                 changes.revoked.push((*account, *key));
             }
-            Event::AdminSet { admin, .. } => self.admins.set(admin.as_ref().clone()),
-            Event::AdminRevoked { admin, .. } => self.admins.revoke(*admin),
+            Event::AdminSet { admin, .. } => self.admins_mut().set(admin.as_ref().clone()),
+            Event::AdminRevoked { admin, .. } => self.admins_mut().revoke(*admin),
             Event::MarketCreated { listing, .. } => self.list(MarketShape::listed(listing.clone(), shard)),
             Event::MarketEdited { market, edit, .. } => self.describe(*market, |market| {
                 market.listing.edit(edit);
@@ -167,11 +227,12 @@ impl LiveView {
                 Some(())
             })?,
             Event::MarketEventCreated { event, .. } => {
-                self.market_events.add(MarketEventView { event: event.as_ref().clone(), yes: None, shard });
+                self.add_market_event(MarketEventView { event: event.as_ref().clone(), yes: None, shard });
             }
             Event::YesHeld { event, market } => {
                 let held = self.market_events.hold(*event, *market);
                 held.then_some(()).ok_or(FoldError::MarketEventUnknown(*event))?;
+                self.note(|dirty| dirty.events.insert(*event));
             }
             Event::MarketChanged { market, state, resolution, .. } => self.describe(*market, |market| {
                 market.state = *state;
@@ -179,13 +240,16 @@ impl LiveView {
                 Some(())
             })?,
             Event::MarketArchived { market, .. } => {
-                self.market_mut(*market)?;
+                self.market(*market).ok_or(FoldError::MarketUnknown(*market))?;
                 self.archive(*market);
             }
-            Event::MarketLimited { market, limits, .. } => self.market_mut(*market)?.market.listing.limits = *limits,
+            Event::MarketLimited { market, limits, .. } => self.describe(*market, |market| {
+                market.listing.limits = *limits;
+                Some(())
+            })?,
             Event::Traded(trade) => {
                 let public = PublicTrade::of(trade, time);
-                self.market_mut(trade.market)?.trades.push(public);
+                self.moving_mut(trade.market)?.trades.push(public);
                 changes.trades.entry(trade.market).or_default().push(public);
             }
             _ => {}
@@ -199,15 +263,51 @@ impl LiveView {
         self.topics.remove(&live.market);
         change(&mut live.market).ok_or(FoldError::Texts(id))?;
         self.topics.add(&live.market);
+        self.note(|dirty| dirty.markets.insert(id));
         Ok(())
+    }
+
+    fn note<T>(&mut self, what: impl FnOnce(&mut Dirty) -> T) {
+        if let Some(dirty) = &mut self.dirty {
+            what(dirty);
+        }
+    }
+
+    /// Adds a key.
+    pub fn add_key(&mut self, account: AccountId, key: ApiKey) {
+        self.note(|dirty| dirty.keys.insert((key.id, account)));
+        self.keys.add(account, key);
+    }
+
+    /// Adds a market event.
+    pub fn add_market_event(&mut self, known: MarketEventView) {
+        self.note(|dirty| dirty.events.insert(known.event.id));
+        self.market_events.add(known);
     }
 
     /// Adds a market, with an empty book.
     pub fn list(&mut self, market: MarketShape) {
+        let id = market.listing.market;
+        self.note(|dirty| {
+            dirty.markets.insert(id);
+            dirty.moving.insert(id);
+        });
+        if self.store.is_some() {
+            self.loaded.push_back(id);
+        }
+        self.insert(market, Some(Box::default()));
+    }
+
+    /// Adds a market as the store has it, which has its book, too.
+    pub fn list_stored(&mut self, market: MarketShape) {
+        self.insert(market, None);
+    }
+
+    fn insert(&mut self, market: MarketShape, moving: Option<Box<Moving>>) {
         let (id, listing) = (market.listing.market, &market.listing);
         self.tickers.insert(listing.ticker.clone(), id);
         self.topics.add(&market);
-        self.markets.insert(id, LiveMarket { market, book: BookLevels::default(), trades: RecentTrades::default() });
+        self.markets.insert(id, LiveMarket { market, moving, is_used: AtomicBool::new(true) });
     }
 
     /// A market leaves the view, or never came into it.
@@ -218,11 +318,26 @@ impl LiveView {
             self.topics.remove(&live.market);
         }
         self.archived.insert(id);
+        self.note(|dirty| {
+            dirty.markets.insert(id);
+            dirty.moving.insert(id);
+            dirty.archived.insert(id);
+        });
     }
 
     /// True of a market that has left.
     pub fn is_archived(&self, id: MarketId) -> bool {
-        self.archived.contains(&id)
+        static LINE: Seldom = Seldom::new();
+        let in_store = |store: &Arc<Store>| {
+            // Whoever asks is told that there is no such market, as it is where nothing can be known of it.
+            let asked = store.is_archived(id).inspect_err(|error| {
+                if let Some(kept_back) = LINE.pass() {
+                    tracing::error!(%error, kept_back, "the store cannot say which markets are archived");
+                }
+            });
+            asked.unwrap_or(false)
+        };
+        self.archived.contains(&id) || self.store.as_ref().is_some_and(in_store)
     }
 
     /// A market that has left, by its id or ticker, of which the id is the hash.
@@ -231,19 +346,25 @@ impl LiveView {
         id.filter(|id| self.is_archived(*id))
     }
 
-    fn market_mut(&mut self, id: MarketId) -> Result<&mut LiveMarket, FoldError> {
-        self.markets.get_mut(&id).ok_or(FoldError::MarketUnknown(id))
+    fn moving_mut(&mut self, id: MarketId) -> Result<&mut Moving, FoldError> {
+        let live = self.markets.get_mut(&id).ok_or(FoldError::MarketUnknown(id))?;
+        let moving = live.moving.as_deref_mut().ok_or(FoldError::NotLoaded(id))?;
+        *live.is_used.get_mut() = true;
+        if let Some(dirty) = &mut self.dirty {
+            dirty.moving.insert(id);
+        }
+        Ok(moving)
     }
 
     /// Adds what rested at a level when the view was built.
     pub fn restore_level(&mut self, level: effects::BookChange) -> Result<(), FoldError> {
-        let book = &mut self.market_mut(level.market)?.book;
+        let book = &mut self.moving_mut(level.market)?.book;
         book.apply(&[level]).map(|_| ()).map_err(|error| FoldError::Level(level.market, error))
     }
 
     /// Adds a trade from before the view was built; the oldest first.
     pub fn restore_trade(&mut self, market: MarketId, trade: PublicTrade) -> Result<(), FoldError> {
-        self.market_mut(market)?.trades.push(trade);
+        self.moving_mut(market)?.trades.push(trade);
         Ok(())
     }
 
@@ -252,18 +373,14 @@ impl LiveView {
         &self.keys
     }
 
-    /// The keys, to add those from before the view was built.
-    pub fn keys_mut(&mut self) -> &mut Keys {
-        &mut self.keys
-    }
-
     /// The admins.
     pub fn admins(&self) -> &Admins {
         &self.admins
     }
 
-    /// The admins, to add those from before the view was built.
+    /// The admins, to change them.
     pub fn admins_mut(&mut self) -> &mut Admins {
+        self.note(|dirty| dirty.admins = true);
         &mut self.admins
     }
 
@@ -327,11 +444,6 @@ impl LiveView {
         &self.market_events
     }
 
-    /// Market events, to add those from before the view was built.
-    pub fn market_events_mut(&mut self) -> &mut MarketEvents {
-        &mut self.market_events
-    }
-
     /// How many markets there are.
     pub fn markets_len(&self) -> usize {
         self.markets.len()
@@ -349,13 +461,23 @@ impl LiveView {
 
     /// How far a shard is folded; 0 for one that is not there.
     pub fn sequence(&self, shard: Shard) -> u64 {
-        self.sequences.get(shard.index()).copied().unwrap_or(0)
+        self.positions.get(shard.index()).map_or(0, |position| position.sequence)
     }
 
     /// How far every shard is folded.
     pub fn positions(&self) -> Vec<LogPosition> {
-        let shards = u16::try_from(self.sequences.len()).map_or(0, |n| n);
+        let shards = u16::try_from(self.positions.len()).map_or(0, |n| n);
         Shard::all(shards).map(|shard| LogPosition { shard, sequence: self.sequence(shard) }).collect()
+    }
+
+    /// Where the log is read on behind the last outcome that was folded.
+    pub fn reached(&mut self, shard: Shard, position: Checkpoint) {
+        self.positions[shard.index()] = position;
+    }
+
+    /// Where the log of each shard is read on.
+    pub fn read_from(&self) -> &[Checkpoint] {
+        &self.positions
     }
 
     /// True if the view is at least this far.
@@ -487,9 +609,9 @@ pub mod tests {
         assert_eq!(changes.books[&market], expected);
         assert_eq!(changes.trades[&market].len(), 1);
         let live = view.market(market).unwrap();
-        assert_eq!(live.book.levels(BookSide::Bid).count(), 0);
-        assert_eq!(live.book.levels(BookSide::Ask).collect::<Vec<_>>(), [(price, 4)]);
-        assert_eq!(live.trades.newest_first().count(), 1);
+        assert_eq!(live.moving().unwrap().book.levels(BookSide::Bid).count(), 0);
+        assert_eq!(live.moving().unwrap().book.levels(BookSide::Ask).collect::<Vec<_>>(), [(price, 4)]);
+        assert_eq!(live.moving().unwrap().trades.newest_first().count(), 1);
         assert!(view.has_reached(&["0:3".parse().unwrap()]));
         assert!(!view.has_reached(&["0:4".parse().unwrap()]));
     }
@@ -532,7 +654,7 @@ pub mod tests {
         for (sequence, (events, levels)) in (2..).zip(steps) {
             let touched = view.apply(SHARD, &outcome(sequence, events)).unwrap().books.remove(&market).unwrap();
             assert!(!touched.is_empty());
-            let book = &view.market(market).unwrap().book;
+            let book = &view.market(market).unwrap().moving().unwrap().book;
             let shown: Vec<_> = book.levels(BookSide::Bid).map(|(price, n)| (price.ticks(), n)).collect();
             assert_eq!(shown, levels);
         }
@@ -620,11 +742,11 @@ pub mod tests {
         let changed = &view.market(market).unwrap().market;
         assert_eq!((changed.state, changed.resolution), (MarketState::Open, resolution));
         assert_eq!(changed.listing.limits, limits);
-        assert!(view.keys().holder(&presented, Timestamp(0)).is_some());
+        assert!(view.keys().known(presented.id).unwrap().holder(&presented, Timestamp(0)).is_some());
         let changes =
             view.apply(SHARD, &outcome(3, vec![Event::ApiKeyRevoked { account, key: key.id, by: None }])).unwrap();
         assert_eq!(changes.revoked, [(account, key.id)]);
-        assert!(view.keys().holder(&presented, Timestamp(0)).is_none());
+        assert!(view.keys().known(presented.id).unwrap().holder(&presented, Timestamp(0)).is_none());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! How far each account's orders and credits were changed on each shard, so that whoever reads them sees what was answered before. Pure.
 //!
 //! Every gateway folds every shard: it knows this of all accounts, whichever gateway answered them. Accounts that were not touched for long
-//! are forgotten together: for them, all shards count as touched where the last of these was.
+//! are forgotten together: for them, all shards count as touched where the last of these was. What was written before the view began is not known
+//! here: nothing is served from before that at all ([`crate::fresh`]).
 
 use std::collections::{BTreeSet, HashMap};
 

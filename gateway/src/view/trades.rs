@@ -1,6 +1,7 @@
-//! A market's most recent trades. Pure.
+//! A market's most recent trades. A copy is cheap: it shares them until the next trade. Pure.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::shapes::PublicTrade;
 
@@ -10,20 +11,21 @@ pub const RECENT_TRADES_MAX: usize = 100;
 /// The last [`RECENT_TRADES_MAX`] trades of a market.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecentTrades {
-    oldest_first: VecDeque<PublicTrade>,
+    oldest_first: Arc<VecDeque<PublicTrade>>,
 }
 
 impl RecentTrades {
     /// Adds the newest.
     pub fn push(&mut self, trade: PublicTrade) {
-        if self.oldest_first.len() == RECENT_TRADES_MAX {
-            self.oldest_first.pop_front();
+        let trades = Arc::make_mut(&mut self.oldest_first);
+        if trades.len() == RECENT_TRADES_MAX {
+            trades.pop_front();
         }
-        self.oldest_first.push_back(trade);
+        trades.push_back(trade);
     }
 
     /// Newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = &PublicTrade> {
+    pub fn newest_first(&self) -> impl DoubleEndedIterator<Item = &PublicTrade> {
         self.oldest_first.iter().rev()
     }
 }

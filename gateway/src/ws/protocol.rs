@@ -318,7 +318,7 @@ mod tests {
         let bid = placed(1, Entry::BuyYes, 5_500, 120, 0);
         let changes = view.apply(SHARD, &outcome(2, vec![Event::OrderPlaced(bid)])).unwrap();
         let market = listing("RAIN").market;
-        let levels = crate::books::text(&view.market(market).unwrap().book, usize::MAX);
+        let levels = crate::books::text(&view.market(market).unwrap().moving().unwrap().book, usize::MAX);
         let at = LogPosition { shard: SHARD, sequence: view.sequence(SHARD) };
         let snapshot: Value = serde_json::from_str(&book_snapshot(market, at, &levels)).unwrap();
         assert_eq!(

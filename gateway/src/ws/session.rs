@@ -17,7 +17,7 @@ use crate::http::problem::{Problem, kinds};
 use crate::http::signed::websocket_signer;
 use crate::live::Live;
 use crate::state::Shared;
-use crate::view::LiveMarket;
+use crate::view::Moving;
 use crate::view::keys::KeyHolder;
 use crate::ws::budget::Budget;
 use crate::ws::hub::{ClientNumber, ClientQueue, DeltaBody, Eviction, Frame, NotSubscribed, Subject};
@@ -384,14 +384,15 @@ impl SocketSession {
         }
         match channel {
             Channel::Book(name) => {
-                let (id, at, book) = watch_market(live, client, &name, Subject::Book, |live| live.book.clone())?;
+                let (id, at, book) = watch_market(live, client, &name, Subject::Book, |moving| moving.book.clone())?;
                 let levels = self.state.books.text(id, &book).await;
                 let snapshot = protocol::book_snapshot(id, at, &levels);
                 self.budget.spend(snapshot.len(), Instant::now());
                 Ok(Some(snapshot))
             }
             Channel::Trades(name) => {
-                let (id, at, trades) = watch_market(live, client, &name, Subject::Trades, |live| live.trades.clone())?;
+                let (id, at, trades) =
+                    watch_market(live, client, &name, Subject::Trades, |moving| moving.trades.clone())?;
                 let snapshot = protocol::trades_snapshot(id, at, &trades);
                 self.budget.spend(snapshot.len(), Instant::now());
                 Ok(Some(snapshot))
@@ -401,16 +402,24 @@ impl SocketSession {
                 if !key.scopes.contains(Scopes::READ) {
                     return Err(Problem::new(kinds::SCOPE_MISSING));
                 }
-                let at_least = live.subscribe(|view, hub| {
-                    let positions = view.positions();
-                    let start = positions.iter().map(|at| (at.shard, at.sequence));
-                    // A key that was revoked between its message's arrival and now opens nothing.
-                    if !view.keys().is_valid(key) {
-                        return Err(Problem::new(kinds::UNAUTHENTICATED));
+                let at_least = loop {
+                    live.keys(key.key).map_err(|error| Problem::unstored(&error))?;
+                    let subscribed = live.subscribe(|view, hub| {
+                        let known = view.keys().known(key.key)?;
+                        let positions = view.positions();
+                        let start = positions.iter().map(|at| (at.shard, at.sequence));
+                        // A key that was revoked between its message's arrival and now opens nothing.
+                        if known.of(key.account).is_none() {
+                            return Some(Err(Problem::new(kinds::UNAUTHENTICATED)));
+                        }
+                        let subscribed = hub.subscribe(client, Subject::Orders(key.account), start);
+                        Some(subscribed.map_err(too_many).map(|()| positions))
+                    });
+                    // Read it again if it was dropped from memory between the two.
+                    if let Some(subscribed) = subscribed {
+                        break subscribed?;
                     }
-                    hub.subscribe(client, Subject::Orders(key.account), start).map_err(too_many)?;
-                    Ok(positions)
-                })?;
+                };
                 self.budget.spend(SNAPSHOT_COSTS, Instant::now());
                 self.orders = OrdersChannel::open(self.state.clone(), key.account, at_least);
                 Ok(None)
@@ -454,16 +463,16 @@ fn watch_market<T>(
     client: ClientNumber,
     name: &str,
     topic: fn(MarketId) -> Subject,
-    copy: fn(&LiveMarket) -> T,
+    copy: fn(&Moving) -> T,
 ) -> Result<(MarketId, LogPosition, T), Problem> {
-    live.subscribe(|view, hub| {
-        let market = view.market_named(name);
-        let market = market.ok_or_else(|| Problem::no_market(view.archived_named(name).is_some()))?;
+    let watched = live.subscribe_to(name, |view, hub, market, moving| {
         let (id, shard) = (market.market.listing.market, market.market.shard);
         let at = LogPosition { shard, sequence: view.sequence(shard) };
         hub.subscribe(client, topic(id), [(shard, at.sequence)]).map_err(too_many)?;
-        Ok((id, at, copy(market)))
-    })
+        Ok((id, at, copy(moving)))
+    });
+    let watched = watched.map_err(|error| Problem::unstored(&error))?;
+    watched.unwrap_or_else(|| Err(Problem::no_market(live.view().archived_named(name).is_some())))
 }
 
 fn too_many(NotSubscribed: NotSubscribed) -> Problem {

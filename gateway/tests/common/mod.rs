@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "names say it")]
 
 pub mod api;
+pub mod door;
 #[path = "../../../schemas/tests/later/mod.rs"]
 pub mod later;
 pub mod log;
@@ -94,6 +95,11 @@ impl Platform {
         self.env.insert(name.to_owned(), value.to_owned());
     }
 
+    /// A setting that processes which start from here on do not have.
+    pub fn unset(&mut self, name: &str) {
+        self.env.remove(name);
+    }
+
     /// Where the engine keeps its snapshots.
     pub fn snapshots(&self) -> String {
         self.snapshots.display().to_string()
@@ -124,10 +130,15 @@ impl Platform {
 
     /// A gateway, once it listens.
     pub async fn gateway(&self) -> (Process, Api) {
-        let mut gateway = Process::start(env!("CARGO_BIN_EXE_gateway"), &self.env);
+        let mut gateway = self.start_gateway();
         let address = gateway.value_of("the gateway listens", "address");
         let api = Api::new(&address);
         (gateway, api)
+    }
+
+    /// A gateway that starts; nothing is waited for.
+    pub fn start_gateway(&self) -> Process {
+        Process::start(env!("CARGO_BIN_EXE_gateway"), &self.env)
     }
 
     /// A gateway that ends at its start: what it says.

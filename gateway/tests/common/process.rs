@@ -65,6 +65,15 @@ impl Process {
         self.log.lock().unwrap().join("\n")
     }
 
+    /// MiB of memory that it has now, and that it had at most.
+    pub fn memory(&self) -> [u64; 2] {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        ["VmRSS:", "VmHWM:"].map(|name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+            line.trim().trim_end_matches(" kB").parse::<u64>().expect(name) / 1_024
+        })
+    }
+
     /// As in a crash.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill");

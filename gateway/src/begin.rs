@@ -1,0 +1,95 @@
+//! Where the view begins.
+//!
+//! | there is           | the view begins with                                  | Postgres and Redis       |
+//! |--------------------|-------------------------------------------------------|--------------------------|
+//! | a store with a view | the store's last checkpoint                          | are not asked            |
+//! | a store without    | what Postgres has, which is the first checkpoint      | Postgres is waited for   |
+//! | no store           | what Postgres has                                     | Postgres is waited for   |
+//!
+//! Kafka is waited for in any case. From there on the log is folded.
+
+use std::sync::Arc;
+
+use service::kafka::{KafkaFault, topics};
+use service::{ReadinessPart, Shutdown};
+
+use crate::config::Config;
+use crate::db::boot::BootError;
+use crate::db::{Database, DbError};
+use crate::patience::when_there;
+use crate::read_models::{ReadError, ReadModels};
+use crate::store::{Store, StoreError};
+use crate::view::LiveView;
+
+/// Why the gateway cannot begin. No waiting mends it.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// Kafka, or topics of another shape.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFault),
+    /// The settings of Postgres.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// Postgres, where the view is to come from it.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// The settings of Redis.
+    #[error(transparent)]
+    ReadModels(#[from] ReadError),
+    /// The store cannot be used, nor made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store does not have what was just written to it.
+    #[error("the store is empty after its first checkpoint")]
+    StoreIsEmpty,
+}
+
+/// What there is at the start.
+pub struct Begun {
+    /// Postgres, perhaps without a connection yet.
+    pub database: Database,
+    /// Redis, likewise.
+    pub read_models: ReadModels,
+    /// The view.
+    pub view: LiveView,
+    /// What has the rest of it.
+    pub store: Option<Arc<Store>>,
+}
+
+/// See the module. `None` if asked to end meanwhile.
+pub async fn begin(
+    config: &Config,
+    postgres: &ReadinessPart,
+    shutdown: &Shutdown,
+) -> Result<Option<Begun>, BeginError> {
+    let read_models = ReadModels::connect(&config.redis_url, &config.log.topic_prefix, shutdown.clone())?;
+    let database = Database::new(&config.database_url, &config.pool, postgres.clone())?;
+    let (prefix, shards) = (&config.log.topic_prefix, config.log.shards);
+    let opened = config.state.as_ref().map(|folder| Store::open(folder, prefix, shards)).transpose()?;
+    let verify = async || topics::verify(&config.log).await;
+    if when_there("Kafka", shutdown, KafkaFault::may_retry, verify).await?.is_none() {
+        return Ok(None);
+    }
+    let store = match opened {
+        Some((store, Some(view))) => {
+            let (markets, keys) = (view.markets_len(), store.keys_len()?);
+            tracing::info!(markets, keys, store = %store.path().display(), "the view begins with what the store has");
+            return Ok(Some(Begun { database, read_models, view, store: Some(store) }));
+        }
+        Some((store, None)) => Some(store),
+        None => {
+            tracing::warn!("no --state: each start needs Postgres, and all keys, books and trades are held in memory");
+            None
+        }
+    };
+    let boot = async || database.boot(shards, store.is_some()).await;
+    let Some(mut view) = when_there("Postgres", shutdown, BootError::may_wait, boot).await? else { return Ok(None) };
+    tracing::info!(markets = view.markets_len(), keys = view.keys().len(), "the view begins with what Postgres has");
+    if let Some(store) = &store {
+        if let Some(batch) = view.take_changes()? {
+            store.write(&batch)?;
+        }
+        view = store.view(shards)?.ok_or(BeginError::StoreIsEmpty)?;
+    }
+    Ok(Some(Begun { database, read_models, view, store }))
+}

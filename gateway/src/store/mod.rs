@@ -1,0 +1,240 @@
+//! The view on this machine's disk, as of the last checkpoint: what a start needs neither Postgres nor Redis for.
+//!
+//!   view ─▶ [`checkpoints`] ─▶ *store* ─▶ the next start; keys, books and trades that memory does not hold
+//!
+//! One file for each topic prefix, which one process has open at a time. Each checkpoint is one transaction, with the positions that it is as
+//! of: a crash leaves the last whole one. It is no truth: whatever is wrong with it, it is set aside and made anew from Postgres.
+
+pub mod checkpoints;
+mod tables;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
+};
+use schemas::codec::DecodeError;
+use schemas::{AccountId, ApiKey, ApiKeyId, MarketId};
+use service::panic_text;
+
+use crate::view::dirty::Batch;
+use crate::view::market_events::MarketEventView;
+use crate::view::{LiveView, Moving};
+use tables::{ADMINS, ARCHIVED, EVENTS, FORMAT, KEYS, KEYS_OF, MARKETS, META, MOVING, POSITIONS};
+
+/// Memory for pages of the file.
+const CACHE: usize = 64 << 20;
+
+/// Why the store did not give or take something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it. Never retry: each gateway needs a folder of its own.
+    #[error("{path} is in use by another process; hint: give each gateway a --state of its own", path = .0.display())]
+    InUse(PathBuf),
+    /// The disk did not do it. Retry later.
+    #[error("{path}: {1}", path = .0.display())]
+    Disk(PathBuf, std::io::Error),
+    /// It holds what this build has not written. It is made anew at the next start.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The database inside did not do it. Retry later.
+    #[error("the store: {0}")]
+    Database(redb::Error),
+    /// A fold was left in the middle, so the view is no longer what the log says. Never retry.
+    #[error("no checkpoint is taken any more, since a shard could not be folded; hint: see the shard that has halted")]
+    HalfFolded,
+}
+
+impl<E: Into<redb::Error>> From<E> for StoreError {
+    fn from(error: E) -> Self {
+        match error.into() {
+            redb::Error::Corrupted(text) => Self::Damaged(text),
+            redb::Error::Io(error) if error.kind() == ErrorKind::InvalidData => Self::Damaged(error.to_string()),
+            error @ (redb::Error::UpgradeRequired(_)
+            | redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TypeDefinitionChanged { .. }
+            | redb::Error::TableDoesNotExist(_)) => Self::Damaged(error.to_string()),
+            error => Self::Database(error),
+        }
+    }
+}
+
+/// Bytes that are no value of their table.
+fn undecodable(table: &str) -> impl Fn(DecodeError) -> StoreError {
+    move |error| StoreError::Damaged(format!("{table}: {error}"))
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    path: PathBuf,
+}
+
+impl Store {
+    /// The store in `folder` of the log with this prefix, and the view that it has; `None` if it has none yet. What cannot be used is set
+    /// aside, with a warning.
+    pub fn open(folder: &Path, prefix: &str, shards: u16) -> Result<(Arc<Self>, Option<LiveView>), StoreError> {
+        fs::create_dir_all(folder).map_err(|error| StoreError::Disk(folder.to_owned(), error))?;
+        let path = folder.join(format!("{prefix}.redb"));
+        match Self::open_file(&path, shards) {
+            Err(StoreError::Damaged(why)) => {
+                let aside = path.with_extension("redb.aside");
+                let is_aside = fs::rename(&path, &aside);
+                is_aside.map_err(|error| StoreError::Disk(path.clone(), error))?;
+                tracing::warn!(why, aside = %aside.display(), "the store is set aside, and made anew from Postgres");
+                Self::open_file(&path, shards)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_file(path: &Path, shards: u16) -> Result<(Arc<Self>, Option<LiveView>), StoreError> {
+        let create = || Database::builder().set_cache_size(CACHE).create(path);
+        let database = guarded(|| match create() {
+            Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path.to_owned())),
+            Err(DatabaseError::Storage(StorageError::Io(error))) if error.kind() != ErrorKind::InvalidData => {
+                Err(StoreError::Disk(path.to_owned(), error))
+            }
+            created => Ok(created?),
+        })?;
+        let store = Arc::new(Self { database, path: path.to_owned() });
+        let view = guarded(|| {
+            store.claim(shards)?;
+            store.view(shards)
+        });
+        view.map(|view| (store, view))
+    }
+
+    /// Makes all tables of a file that has none; refuses those of another format.
+    fn claim(&self, shards: u16) -> Result<(), StoreError> {
+        let mut write = self.database.begin_write()?;
+        write.set_quick_repair(true);
+        {
+            let mut meta = write.open_table(META)?;
+            let wanted = (FORMAT, shards);
+            let found = meta.get(())?.map(|found| found.value());
+            match found {
+                Some(found) if found != wanted => {
+                    return Err(StoreError::Damaged(format!(
+                        "it has format {}, {} shards, and this gateway has format {FORMAT}, {shards} shards",
+                        found.0, found.1
+                    )));
+                }
+                Some(_) => return Ok(()),
+                None => drop(meta.insert((), wanted)?),
+            }
+            tables::create(&write)?;
+        }
+        Ok(write.commit()?)
+    }
+
+    /// The view as of the last checkpoint, without what is read when it is asked for.
+    pub fn view(self: &Arc<Self>, shards: u16) -> Result<Option<LiveView>, StoreError> {
+        let read = self.database.begin_read()?;
+        let mut positions = Vec::new();
+        for row in read.open_table(POSITIONS)?.iter()? {
+            positions.push(tables::decode(row?.1.value()).map_err(undecodable("positions"))?);
+        }
+        if positions.is_empty() {
+            return Ok(None);
+        }
+        if positions.len() != usize::from(shards) {
+            return Err(StoreError::Damaged(format!("{} positions for {shards} shards", positions.len())));
+        }
+        let mut view = LiveView::stored(&positions, Arc::clone(self));
+        for row in read.open_table(ADMINS)?.iter()? {
+            view.admins_mut().set(tables::decode(row?.1.value()).map_err(undecodable("admins"))?);
+        }
+        for row in read.open_table(EVENTS)?.iter()? {
+            let (event, yes, shard) = tables::decode(row?.1.value()).map_err(undecodable("events"))?;
+            view.add_market_event(MarketEventView { event, yes, shard });
+        }
+        for row in read.open_table(MARKETS)?.iter()? {
+            view.list_stored(tables::market(row?.1.value()).map_err(undecodable("markets"))?);
+        }
+        // Nothing of it is to be written again.
+        drop(view.take_changes()?);
+        Ok(Some(view))
+    }
+
+    /// Writes all of a batch, or nothing.
+    pub fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        guarded(|| {
+            let mut write = self.database.begin_write()?;
+            // A start after a crash must not walk the whole file.
+            write.set_quick_repair(true);
+            tables::put(&write, batch)?;
+            Ok(write.commit()?)
+        })
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        guarded(|| read(&self.database.begin_read()?))
+    }
+
+    /// Keys with this id: one, but for chance.
+    pub fn keys(&self, id: ApiKeyId) -> Result<Vec<(AccountId, Arc<ApiKey>)>, StoreError> {
+        self.read(|read| {
+            let mut found = Vec::new();
+            for row in read.open_table(KEYS)?.range((id.0, 0)..=(id.0, u64::MAX))? {
+                let (place, bytes) = row?;
+                let key = tables::decode(bytes.value()).map_err(undecodable("keys"))?;
+                found.push((AccountId(place.value().1), Arc::new(key)));
+            }
+            Ok(found)
+        })
+    }
+
+    /// An account's keys, by their ids.
+    pub fn keys_of(&self, account: AccountId) -> Result<Vec<Arc<ApiKey>>, StoreError> {
+        self.read(|read| {
+            let keys = read.open_table(KEYS)?;
+            let mut found = Vec::new();
+            for row in read.open_table(KEYS_OF)?.range((account.0, 0)..=(account.0, u64::MAX))? {
+                let (_, id) = row?.0.value();
+                let bytes = keys.get((id, account.0))?;
+                let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("keys_of: key {id} is not there")))?;
+                found.push(Arc::new(tables::decode(bytes.value()).map_err(undecodable("keys"))?));
+            }
+            Ok(found)
+        })
+    }
+
+    /// What moves in a live market.
+    pub fn moving(&self, id: MarketId) -> Result<Moving, StoreError> {
+        self.read(|read| {
+            let bytes = read.open_table(MOVING)?.get(id.0)?;
+            let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("moving: market {id} is not there")))?;
+            tables::moving(bytes.value()).map_err(undecodable("moving"))
+        })
+    }
+
+    /// True of a market that had left by the last checkpoint.
+    pub fn is_archived(&self, id: MarketId) -> Result<bool, StoreError> {
+        self.read(|read| Ok(read.open_table(ARCHIVED)?.get(id.0)?.is_some()))
+    }
+
+    /// How many keys there are.
+    pub fn keys_len(&self) -> Result<u64, StoreError> {
+        self.read(|read| Ok(read.open_table(KEYS)?.len()?))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The database panics at pages that nobody wrote.
+fn guarded<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let done = catch_unwind(AssertUnwindSafe(act));
+    done.unwrap_or_else(|payload| Err(StoreError::Damaged(panic_text(&*payload))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use schemas::codec::DecodeError;
 use schemas::{AccountId, ApiKey, ApiKeyId, MarketId};
 use service::panic_text;
 
-use crate::view::dirty::Batch;
+use crate::view::dirty::CheckpointBatch;
 use crate::view::market_events::MarketEventView;
 use crate::view::{LiveView, Moving};
 use tables::{ADMINS, ARCHIVED, EVENTS, FORMAT, KEYS, KEYS_OF, MARKETS, META, MOVING, POSITIONS};
@@ -163,7 +163,7 @@ impl Store {
     }
 
     /// Writes all of a batch, or nothing.
-    pub fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+    pub fn write(&self, batch: &CheckpointBatch) -> Result<(), StoreError> {
         guarded(|| {
             let mut write = self.database.begin_write()?;
             // A start after a crash must not walk the whole file.

@@ -14,7 +14,7 @@ use crate::shapes::PublicTrade;
 use crate::shapes::market::{Clarified, MarketShape};
 use crate::view::Moving;
 use crate::view::book::BookLevels;
-use crate::view::dirty::Batch;
+use crate::view::dirty::CheckpointBatch;
 use crate::view::market_events::MarketEventView;
 use crate::view::trades::RecentTrades;
 
@@ -56,7 +56,7 @@ pub fn create(write: &WriteTransaction) -> Result<(), StoreError> {
 }
 
 /// Puts a batch into the tables.
-pub fn put(write: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
+pub fn put(write: &WriteTransaction, batch: &CheckpointBatch) -> Result<(), StoreError> {
     let mut bytes = Vec::new();
     let mut positions = write.open_table(POSITIONS)?;
     for (shard, position) in (0..).zip(&batch.positions) {
@@ -78,7 +78,7 @@ pub fn put(write: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn put_keys(write: &WriteTransaction, batch: &Batch, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
+fn put_keys(write: &WriteTransaction, batch: &CheckpointBatch, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
     let (mut keys, mut keys_of) = (write.open_table(KEYS)?, write.open_table(KEYS_OF)?);
     for (&(id, account), key) in &batch.keys {
         match key {
@@ -95,7 +95,7 @@ fn put_keys(write: &WriteTransaction, batch: &Batch, bytes: &mut Vec<u8>) -> Res
     Ok(())
 }
 
-fn put_markets(write: &WriteTransaction, batch: &Batch, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
+fn put_markets(write: &WriteTransaction, batch: &CheckpointBatch, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
     let (mut markets, mut all_moving) = (write.open_table(MARKETS)?, write.open_table(MOVING)?);
     for (id, market) in &batch.markets {
         match market {
@@ -140,7 +140,7 @@ pub fn market(bytes: &[u8]) -> Result<MarketShape, DecodeError> {
 }
 
 type Levels = Vec<(Price, i64)>;
-type TradeRow = (TradeId, Price, Quantity, BookSide, TradeKind, Timestamp);
+type StoredTrade = (TradeId, Price, Quantity, BookSide, TradeKind, Timestamp);
 
 fn encode_moving(moving: &Moving, bytes: &mut Vec<u8>) {
     let levels = |side| moving.book.levels(side).collect::<Levels>();
@@ -149,12 +149,12 @@ fn encode_moving(moving: &Moving, bytes: &mut Vec<u8>) {
         let PublicTrade { trade_id, price, quantity, taker_side, kind, time } = *trade;
         (trade_id, price, quantity, taker_side, kind, time)
     };
-    encode_into(&moving.trades.newest_first().rev().map(row).collect::<Vec<TradeRow>>(), bytes);
+    encode_into(&moving.trades.newest_first().rev().map(row).collect::<Vec<StoredTrade>>(), bytes);
 }
 
 /// A row of [`MOVING`].
 pub fn moving(bytes: &[u8]) -> Result<Moving, DecodeError> {
-    type Row = (u64, Levels, Levels, Vec<TradeRow>);
+    type Row = (u64, Levels, Levels, Vec<StoredTrade>);
     let (changed, bids, asks, rows) = decode_exact::<Row>(bytes)?;
     let mut trades = RecentTrades::default();
     for (trade_id, price, quantity, taker_side, kind, time) in rows {

@@ -41,7 +41,7 @@ impl Dirty {
     }
 
     /// What a batch had is to be written after all.
-    pub fn add(&mut self, batch: &Batch) {
+    pub fn add(&mut self, batch: &CheckpointBatch) {
         self.positions = true;
         self.admins |= batch.admins.is_some();
         self.keys.extend(batch.keys.keys());
@@ -54,7 +54,7 @@ impl Dirty {
 
 /// Copies of what changed, as of these positions. `None` is gone.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct CheckpointBatch {
     /// One for each shard.
     pub positions: Vec<Checkpoint>,
     /// Keys.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemas::effects;
 use schemas::{ApiKeyId, Event, MarketId, Outcome};
 
-use super::dirty::{Batch, Dirty};
+use super::dirty::{CheckpointBatch, Dirty};
 use super::{LiveView, Moving};
 use crate::store::StoreError;
 
@@ -54,7 +54,7 @@ impl LiveView {
 
     /// Copies of what changed, which counts as stored from here on: [`LiveView::stored_changes`], or [`LiveView::keep_changes`]. Fails once an
     /// outcome was folded by half: no position is right then.
-    pub fn take_changes(&mut self) -> Result<Option<Batch>, StoreError> {
+    pub fn take_changes(&mut self) -> Result<Option<CheckpointBatch>, StoreError> {
         if self.folding {
             return Err(StoreError::HalfFolded);
         }
@@ -63,7 +63,7 @@ impl LiveView {
         };
         let live = |id: &MarketId| self.markets.get(id);
         let moving = |id: &MarketId| live(id).and_then(|live| live.moving.as_deref().cloned());
-        Ok(Some(Batch {
+        Ok(Some(CheckpointBatch {
             positions: self.positions.clone(),
             keys: dirty.keys.into_iter().map(|(id, of)| ((id, of), self.keys.change(id, of))).collect(),
             admins: dirty.admins.then(|| self.admins.iter().cloned().collect()),
@@ -75,7 +75,7 @@ impl LiveView {
     }
 
     /// The store has these: what of it is not in use is let go.
-    pub fn stored_changes(&mut self, batch: &Batch) {
+    pub fn stored_changes(&mut self, batch: &CheckpointBatch) {
         let Some(dirty) = &self.dirty else { return };
         for &(id, account) in batch.keys.keys() {
             self.keys.stored(id, account, dirty.keys.contains(&(id, account)));
@@ -99,7 +99,7 @@ impl LiveView {
     }
 
     /// The store does not have these: they are of the next batch.
-    pub fn keep_changes(&mut self, batch: &Batch) {
+    pub fn keep_changes(&mut self, batch: &CheckpointBatch) {
         self.note(|dirty| dirty.add(batch));
     }
 }
